@@ -34,6 +34,27 @@ def test_of_a_thousand_counts_at_most_one_differs_by_one(request, name):
     assert_of_a_thousand_counts_at_most_one_differs_by_one(ENGINES, request.getfixturevalue(name))
 
 
+def test_currents_that_just_reach_the_threshold_do_so_in_both_engines(tmp_path):
+    """Two inputs that always spike, and weights and a bias that add up to 1 in real numbers: rounding decides."""
+    random = np.random.default_rng(0)
+    neurons = 200
+    parts = random.uniform(0.05, 1, (3, neurons)).astype(np.float32)
+    *weights, bias = parts / (parts[0] + parts[1] + parts[2])
+    kernel = np.zeros((2 * neurons, neurons), np.float32)
+    kernel[::2], kernel[1::2] = (np.diag(weight) for weight in weights)
+    x = Input((2 * neurons,), name="input")
+    y = layers.Dense(2 * neurons, activation="relu", name="00Dense_400")(x)
+    y = layers.Dense(neurons, activation="relu", name="01Dense_200")(y)
+    model = Model(x, layers.Dense(2, activation="relu", name="02Dense_2")(y))
+    rest = [np.full((neurons, 2), 1e-3), np.zeros(2)]
+    model.set_weights([np.eye(2 * neurons), np.zeros(2 * neurons), kernel, bias, *rest])
+    network, settings = network_of(model, tmp_path), SimulationSettings(samples=1, duration=50)
+    pictures = np.ones((1, 2 * neurons), np.float32)
+    one, two = (engine(network, settings).simulate(pictures, 0, lambda *_: None).counts for engine in ENGINES)
+    assert set(one["01Dense_200"].ravel()) == {49, 50}
+    np.testing.assert_array_equal(two["01Dense_200"], one["01Dense_200"])
+
+
 def test_long_trains_are_cut_into_parts_without_a_trace(trained, monkeypatch):
     from snnb.simulation.engines.event import compiled_network as network
     from snnb.simulation.engines.event import engine

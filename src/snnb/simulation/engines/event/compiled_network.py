@@ -1,5 +1,6 @@
 """A network prepared for the event-driven engine: what all samples and threads share."""
 
+from dataclasses import replace
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from snnb.network.reindexing import PADDING
 from snnb.simulation.block import firing_threshold
 from snnb.simulation.engines.event import weighted_loops
 from snnb.simulation.engines.event.amplitudes import spike_amplitudes
-from snnb.simulation.engines.event.arrays import Scratch, aligned, filled_up, neurons_of
+from snnb.simulation.engines.event.arrays import Scratch, aligned, filled_up, neurons_of, zeros
 from snnb.simulation.engines.event.layer_loops import LAYER_LOOPS, Loop
 from snnb.simulation.engines.event.loop_geometry import inputs_of
 from snnb.simulation.engines.event.types import GROUP, SLACK, Neurons, Weighted
@@ -51,13 +52,14 @@ class _ConstantInput:
         for volume in network.volumes:
             if isinstance(volume, Reindexed) and self.passing.intersection(volume.inputs):
                 self.passing.add(volume.name)
-        self._currents = Currents([p for p in network.populations if self.passing.intersection(p.inputs)], real)
+        read = [replace(p, bias=None) for p in network.populations if self.passing.intersection(p.inputs)]
+        self._currents = Currents(read, real)
 
     def contributions(self, x: np.ndarray, unsummed: Set[str]) -> Dict[str, np.ndarray]:
         """Compute what the input x contributes to the populations that it reaches, in every step.
 
-        By population, that is its current with the bias but without spikes, float32 (samples, neurons); of a population
-        in `unsummed` what it reads, (samples, inputs), 0 where spikes arrive.
+        By population, that is its current without bias and spikes, float32 (samples, neurons); of a population in
+        `unsummed` what it reads, (samples, inputs), 0 where spikes arrive.
         """
         batch = batch_of(self._network)
         slices = [x[first : first + batch] for first in range(0, len(x), batch)]
@@ -96,13 +98,13 @@ class EventNetwork:
         self.work: Dict[str, Work] = {}  # by population whose current is not the same in every step
         # By volume without neurons: for each input, see `index_tables`.
         self.tables = {v.name: index_tables(network, v) for v in network.volumes if isinstance(v, Reindexed)}
-        # By population, its current without spikes and without constant input, the bias: float32 (1, neurons).
-        self.base: Dict[str, np.ndarray] = {}
-        self.thresholds: Dict[str, np.ndarray] = {}  # likewise, (neurons,)
+        self.no_input = zeros((1, filled_up(max(p.size for p in network.populations))), self.real)
+        self.biases: Dict[str, np.ndarray] = {}  # by population: float32 (neurons,)
+        self.thresholds: Dict[str, np.ndarray] = {}  # likewise
         amplitudes = spike_amplitudes(network, settings)
         for population in network.populations:
             kinds = [LAYER_LOOPS[type(projection.layer)] for projection in population.projections]
-            self.base[population.name] = neurons_of(_bias(population)[np.newaxis].astype(self.real))
+            self.biases[population.name] = neurons_of(_bias(population).astype(self.real))
             threshold = firing_threshold(population, settings) if population.activation != MEMBRANE else NEVER
             self.thresholds[population.name] = neurons_of(np.resize(threshold, population.size).astype(self.real))
             self.thresholds[population.name][population.size :] = NEVER
@@ -117,7 +119,7 @@ class EventNetwork:
     def without_spikes(self, x: np.ndarray) -> Tuple[Dict[str, np.ndarray], Dict[str, np.ndarray]]:
         """Compute what the constant input does, in every step, to the populations that it reaches.
 
-        Return by population its current with the bias, float32 (samples, neurons); and by population of `unsummed` what
+        Return by population its current without bias, float32 (samples, neurons); and by population of `unsummed` what
         it reads, float32 (samples, inputs), 0 where spikes arrive.
         """
         if self._constant_input is None:

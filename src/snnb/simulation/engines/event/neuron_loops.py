@@ -9,14 +9,19 @@ from snnb.simulation.engines.event.vectors import add_bits, load, reached, reset
 
 @compiled
 def _softmax(
-    potential: np.ndarray, current: np.ndarray, uniforms: np.ndarray, powers: np.ndarray, bits: np.ndarray
+    potential: np.ndarray,
+    current: np.ndarray,
+    bias: np.ndarray,
+    uniforms: np.ndarray,
+    powers: np.ndarray,
+    bits: np.ndarray,
 ) -> None:
     """Spike where the random number is at most the softmax of the potential; such a neuron is reset to zero."""
     bits[:] = 0
     for first in range(0, uniforms.size, powers.size):  # the softmax is taken over so many neurons
         highest, total = np.float32(-np.inf), np.float32(0)
         for i in range(first, first + powers.size):
-            potential[i] += current[i]
+            potential[i] += current[i] + bias[i]
             highest = max(highest, potential[i])
         for i in range(powers.size):
             powers[i] = np.exp(potential[first + i] - highest)
@@ -33,24 +38,24 @@ def fire(
 ) -> None:
     """Simulate consecutive steps of a sample from `start`, given the current of each; write the spikes to `bits`.
 
-    The currents of the i-th step begin at index i × stride.
+    The currents of the i-th step, without bias, begin at index i × stride.
     """
     words, received = bits.shape[1], neurons.received[sample]
     for step in range(steps if received.shape[1] else 0):
         for i in range(received.shape[1]):
-            received[start + step, i] = currents[step * stride + i]
+            received[start + step, i] = currents[step * stride + i] + neurons.bias[i]
     potential = neurons.potential[sample]
     if neurons.uniforms.shape[2]:
         powers = np.empty(neurons.classes, np.float32)
         for step in range(steps):
             current, uniforms = currents[step * stride :], neurons.uniforms[sample, start + step]
-            _softmax(potential, current, uniforms, powers, bits[start + step])
+            _softmax(potential, current, neurons.bias, uniforms, powers, bits[start + step])
         return
     for word in range(words):
         at = word * GROUP
-        values, thresholds = load(potential, at, 4), load(neurons.threshold, at, 4)
+        values, thresholds, bias = load(potential, at, 4), load(neurons.threshold, at, 4), load(neurons.bias, at, 4)
         for step in range(steps):
-            values = values + load(currents, step * stride + at, 4)
+            values = values + (load(currents, step * stride + at, 4) + bias)
             bits[start + step, word] = reached(values, thresholds)
             values = reset(values, thresholds, neurons.to_zero)
         store(potential, at, values)
@@ -67,7 +72,7 @@ def count(neurons: Neurons, sample: int, bits: np.ndarray) -> None:
 
 @compiled
 def base_of(neurons: Neurons, sample: int) -> np.ndarray:
-    """Return the current of a sample's neurons without spikes: that of each sample, or one for all."""
+    """Return the current of constant input alone: that of each sample, or zeros for all."""
     return neurons.base[min(sample, neurons.base.shape[0] - 1)]
 
 

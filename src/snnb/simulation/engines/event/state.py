@@ -131,13 +131,14 @@ class BlockState:
 
     def _neurons(self, population: Population, number: int, received: np.ndarray) -> Neurons:
         name, settings, group = population.name, self._prepared.settings, self.groups[number]
-        softmax, steps = name in self._uniforms, received.shape[1]
+        softmax, steps, counts = name in self._uniforms, received.shape[1], self._counts[name][group]
         shape = (population.size,) if softmax else (0,)
         no_uniforms = np.zeros((group.stop - group.start, steps, 0), np.float32)
         return Neurons(
             potential=self._potential[name][group],
-            base=self._base[name][group] if name in self._base else self._prepared.base[name],
-            counts=self._counts[name][group],
+            base=self._base[name][group] if name in self._base else self._prepared.no_input[:, : counts.shape[1]],
+            bias=self._prepared.biases[name],
+            counts=counts,
             received=received,
             uniforms=self._uniforms[name][number].uniform(steps, shape) if softmax else no_uniforms,
             classes=population.shape[-1],

@@ -23,7 +23,8 @@ class Neurons(NamedTuple):
     """
 
     potential: np.ndarray  # float32 (samples, neurons)
-    base: np.ndarray  # the current without spikes, a bias or constant input: float32 (samples, neurons) or (1, neurons)
+    base: np.ndarray  # the current of the constant input: float32 (samples, neurons), or zeros (1, neurons)
+    bias: np.ndarray  # added to the current last, as in TensorFlow: float32 (neurons,)
     counts: np.ndarray  # int32 (samples, neurons)
     received: np.ndarray  # optional output, the current of each step: float32 (samples, steps, neurons)
     uniforms: np.ndarray  # optional, random numbers of a softmax layer: float32 (samples, steps, neurons)
