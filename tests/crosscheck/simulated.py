@@ -6,7 +6,7 @@ import pytest
 from snnb.core.errors import UsageError
 from snnb.crosscheck import sanafe
 from snnb.crosscheck.consistency import first_inconsistent
-from snnb.crosscheck.spike_rows import in_order
+from snnb.crosscheck.exported import in_order
 from snnb.graph.build import build_graph
 from snnb.graph.export.simulated import Simulated
 from snnb.simulation.simulate import SimulationSettings, simulate

@@ -10,8 +10,14 @@ from snnb.core.errors import UsageError, VerificationError
 from snnb.crosscheck import scipy
 from snnb.crosscheck.check import Expected, check
 from snnb.crosscheck.consistency import first_inconsistent
-from snnb.crosscheck.exported import ExportedNetwork, ExportedPopulation, ExportedProjection, read_exported
-from snnb.crosscheck.spike_rows import counts_of, in_order
+from snnb.crosscheck.exported import (
+    ExportedNetwork,
+    ExportedPopulation,
+    ExportedProjection,
+    counts_of,
+    in_order,
+    read_exported,
+)
 from tests.crosscheck.deep import SAMPLES, STEPS, simulated
 
 

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import yaml
 
-from snnb.crosscheck.exported import read_exported
+from snnb.crosscheck.exported import in_order, read_exported
 from snnb.crosscheck.sanafe_chip import build
-from snnb.crosscheck.spike_rows import in_order
 from snnb.graph.export.request import Request
 from snnb.graph.export.sanafe import check_mapped, write_netlist
 from snnb.graph.export.write_export import export

@@ -6,8 +6,7 @@ import pytest
 from snnb.core.errors import UsageError
 from snnb.crosscheck import brian2, sanafe, scipy
 from snnb.crosscheck.consistency import first_inconsistent
-from snnb.crosscheck.exported import read_exported
-from snnb.crosscheck.spike_rows import counts_of, in_order
+from snnb.crosscheck.exported import counts_of, in_order, read_exported
 from snnb.graph.build import build_graph
 from snnb.graph.export.write_export import export
 from tests.crosscheck.simulated import STEPS, simulated_graph, ways_to_simulate

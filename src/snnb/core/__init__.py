@@ -1,1 +1,1 @@
-"""Options, errors, progress, compiled loops and memory checks: what every package may import."""
+"""Options, errors, progress, compiled loops and memory checks: the base of all other packages."""

@@ -1,4 +1,4 @@
-"""Refuse what the memory of this machine cannot hold before it is begun, and keep large arrays on disk."""
+"""Refuse work that the memory of this machine cannot hold, and keep large arrays on disk."""
 
 import math
 import tempfile

@@ -9,12 +9,11 @@ from typing import Any, Dict, List, Tuple
 import numpy as np
 
 from snnb.core.errors import UsageError, how_to_install
-from snnb.crosscheck.exported import ExportedNetwork, ExportedPopulation
-from snnb.crosscheck.spike_rows import Simulate
+from snnb.crosscheck.exported import ExportedNetwork, ExportedPopulation, Simulate
 
 
 def build(network: ExportedNetwork) -> Simulate:
-    """Return what simulates a network."""
+    """Return the simulation function of a network."""
     try:
         import brian2
     except ImportError as error:
@@ -71,7 +70,7 @@ def _build(brian2: Any, network: ExportedNetwork) -> Tuple[Dict[str, Any], Dict[
             synapses = brian2.Synapses(groups[projection.source], group, "weight : 1", on_pre="v_post += weight")
             synapses.connect(i=weights.col, j=weights.row)
             synapses.weight = weights.data * network.amplitude_of(projection.source)
-            # A spike arrives after the thresholds of its own step, so one step is there without a delay.
+            # A spike arrives after the thresholds of its own step, so a delay of one step needs no delay here.
             synapses.delay = (projection.delay_steps - 1) * ms
             parts.append(synapses)
     built = brian2.Network(*parts)

@@ -1,9 +1,9 @@
 """Check that each spike follows from the exported weights and the spikes before it.
 
-Two simulators of one deep network differ in many spikes: they add in another order, or in float32 and float64, so that
-a membrane potential which meets the threshold but for its last digits spikes a step earlier in one of them, and shifts
-others behind it. Whole counts therefore say little. But given the spikes that a neuron received and its own before, its
-membrane potential is one sum, and it spiked rightly where that reaches the threshold, up to the rounding of this sum.
+Two simulators of a deep network differ in many spikes: they add in different orders, or in float32 and float64. A neuron
+whose membrane potential is close to the threshold then spikes a step earlier in one of them, which shifts later spikes.
+Total counts are therefore a weak check. But given the spikes that a neuron received and its own earlier spikes, its
+membrane potential is one sum, and a spike is correct where this sum reaches the threshold, up to its rounding error.
 """
 
 from dataclasses import dataclass
@@ -11,8 +11,7 @@ from typing import Optional
 
 import numpy as np
 
-from snnb.crosscheck.exported import ExportedNetwork, ExportedPopulation
-from snnb.crosscheck.spike_rows import Spikes
+from snnb.crosscheck.exported import ExportedNetwork, ExportedPopulation, Spikes
 
 UNIT = 2.0**-24  # the largest relative error of a rounding to float32
 
@@ -91,7 +90,7 @@ def _of_population(
         beyond = np.where(fired, threshold - membrane, membrane - threshold)
         if not population.fires(step):
             beyond = np.where(fired, np.inf, -np.inf)
-        right = np.where(fired, beyond <= 0, beyond < 0)  # neither of what is no number
+        right = np.where(fired, beyond <= 0, beyond < 0)  # False for NaN
         doubtful = np.flatnonzero(~right.all(axis=1))
         if doubtful.size:
             summed = (step + 1) * (np.abs(current[doubtful]) + np.abs(bias[doubtful]))

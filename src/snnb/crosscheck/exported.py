@@ -4,7 +4,7 @@ import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import h5py
 import numpy as np
@@ -16,6 +16,24 @@ if TYPE_CHECKING:
 
     from snnb.graph.export.simulated import Simulated
     from snnb.graph.synapse_graph import SynapseGraph
+
+
+# By population, int64 of shape (spikes, 3): sample, neuron, step from the first in which the population takes part.
+Spikes = Mapping[str, np.ndarray]
+# Takes inputs (of a constant input float64, shape (samples, inputs); of one that spikes bool, shape (samples, inputs,
+# steps)) and the number of steps; returns the spikes of each population that follows from the network.
+Simulate = Callable[[np.ndarray, int], Dict[str, np.ndarray]]
+
+
+def in_order(spikes: np.ndarray) -> np.ndarray:
+    """Sort rows by step, sample, neuron."""
+    return spikes[np.lexsort((spikes[:, 1], spikes[:, 0], spikes[:, 2]))]
+
+
+def counts_of(spikes: np.ndarray, samples: int, size: int, counted_from: int) -> np.ndarray:
+    """Count spikes: int64 of shape (samples, size), without the steps before `counted_from`."""
+    counted = spikes[spikes[:, 2] >= counted_from]
+    return np.bincount(counted[:, 0] * size + counted[:, 1], minlength=samples * size).reshape(samples, size)
 
 
 @dataclass(frozen=True)
@@ -79,7 +97,7 @@ class ExportedProjection:
 
 @dataclass(frozen=True)
 class ExportedNetwork:
-    """Populations, the input first; projections; and what all neurons share.
+    """Populations, the input first; projections; and the parameters that all neurons share.
 
     Attributes
     ----------
@@ -115,7 +133,7 @@ class ExportedNetwork:
         return [projection for projection in self.projections if projection.target == name]
 
     def amplitude_of(self, source: str) -> float:
-        """Return what a spike of a population is multiplied by."""
+        """Return the factor of the spikes of a population."""
         return self.input_amplitude if source == self.input.name else self.amplitude
 
     def input_current(self, population: ExportedPopulation, pixels: np.ndarray) -> np.ndarray:
@@ -156,7 +174,7 @@ def read_exported(folder: Path) -> ExportedNetwork:
     for projection in stated["projections"]:
         if projection["weights"] == "maximum":
             raise UsageError(
-                f"{projection['target']} takes the maximum of each window, which weights alone do not say; "
+                f"{projection['target']} takes the maximum of each window, which weights alone do not express; "
                 "cross-check a network without max pooling (`snnb parse --max-pool average` replaces it)"
             )
     sizes = {population["name"]: population["size"] for population in stated["populations"]}

@@ -18,10 +18,9 @@ import yaml
 from typing_extensions import Protocol
 
 from snnb.core.errors import UsageError, how_to_install
-from snnb.crosscheck.exported import ExportedNetwork
-from snnb.crosscheck.spike_rows import Simulate
+from snnb.crosscheck.exported import ExportedNetwork, Simulate
 
-# Every unit with what has an energy and a latency, which must be stated and are 0 here.
+# Units and their events; SANA-FE requires an energy and a latency of each, which are 0 here.
 UNITS = {
     "axon_in": ["message_in"],
     "synapse": ["process_spike"],
@@ -37,7 +36,7 @@ RESETS = {False: "soft", True: "hard"}
 
 
 def build(network: ExportedNetwork) -> Simulate:
-    """Return what simulates a network whose input is constant."""
+    """Return the simulation function of a network with constant input."""
     sanafe = imported()
     refuse_unknown(network)
     with contextlib.redirect_stdout(io.StringIO()):
@@ -142,7 +141,7 @@ def _chip(sanafe: Any, network: ExportedNetwork) -> Any:
                 change(neuron, threshold=threshold)
 
     def relays(source: str, steps: int) -> List[Any]:
-        """Return neurons that spike as those of a population do, so many steps later."""
+        """Return neurons that repeat the spikes of a population a number of steps later."""
         name = f"{source} {steps} steps later"
         if steps and name not in cells:
             before = relays(source, steps - 1)
@@ -169,7 +168,7 @@ def _chip(sanafe: Any, network: ExportedNetwork) -> Any:
 
 
 def one_tile(neurons: int) -> Dict[str, object]:
-    """Return SANA-FE's description of a chip with cores for so many neurons, whose every cost is 0."""
+    """Return SANA-FE's description of a chip for this number of neurons, with all costs 0."""
     units = {}
     for unit, events in UNITS.items():
         costs = {f"{cost}_{event}": 0.0 for cost in COSTS for event in events}

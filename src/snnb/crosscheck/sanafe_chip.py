@@ -13,9 +13,8 @@ from typing import Any, Dict, List, Mapping, Tuple
 
 import numpy as np
 
-from snnb.crosscheck.exported import ExportedNetwork
+from snnb.crosscheck.exported import ExportedNetwork, Simulate
 from snnb.crosscheck.sanafe import change, imported, refuse_unknown
-from snnb.crosscheck.spike_rows import Simulate
 
 NEVER, ALWAYS = 1e30, -1e30  # thresholds
 Changes = Dict[int, List[Tuple[Any, Dict[str, object]]]]  # by step, attributes of neurons
@@ -33,7 +32,7 @@ class ChipTrace:
 def build(
     network: ExportedNetwork, netlist: Path, architecture: Path, drawn: Mapping[str, np.ndarray]
 ) -> Tuple[Simulate, ChipTrace]:
-    """Return what simulates a mapped network, and the trace that it fills.
+    """Return the simulation function of a mapped network, and the trace that it fills.
 
     Parameters
     ----------
@@ -70,7 +69,7 @@ def build(
 def _changes(
     chip: Any, network: ExportedNetwork, pixels: np.ndarray, steps: int, drawn: Mapping[str, np.ndarray]
 ) -> Changes:
-    """Return what changes in which step of a sample. In the file, potentials are in thresholds or integers."""
+    """Return the changes of parameters by time step of a sample. In the file, potentials are in thresholds or integers."""
     found: Changes = defaultdict(list)
     for group, population in enumerate(network.populations[1:], 1):
         neurons, first = chip.mapped_neuron_groups[str(group)], population.first_step

@@ -4,12 +4,11 @@ from typing import Dict, List
 
 import numpy as np
 
-from snnb.crosscheck.exported import ExportedNetwork
-from snnb.crosscheck.spike_rows import Simulate
+from snnb.crosscheck.exported import ExportedNetwork, Simulate
 
 
 def build(network: ExportedNetwork) -> Simulate:
-    """Return what simulates a network."""
+    """Return the simulation function of a network."""
     inbound = {
         population.name: [
             (projection.source, projection.weights * network.amplitude_of(projection.source))

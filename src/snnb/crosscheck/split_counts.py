@@ -6,9 +6,8 @@ import numpy as np
 
 from snnb.core.progress import Progress, silent
 from snnb.crosscheck.check import samples_at_a_time
-from snnb.crosscheck.exported import ExportedNetwork
+from snnb.crosscheck.exported import ExportedNetwork, counts_of
 from snnb.crosscheck.scipy import build
-from snnb.crosscheck.spike_rows import counts_of
 
 OPERATIONS = 1 << 36  # synapses × time steps × samples that are stepped: some minutes
 

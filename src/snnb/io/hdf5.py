@@ -15,7 +15,7 @@ RAISED_BY_HDF5 = (OSError, RuntimeError, KeyError, ValueError, TypeError, Overfl
 
 @contextmanager
 def reading(path: Path, remedy: str) -> Iterator[h5py.File]:
-    """Open an HDF5 file; raise `InputError` if it is missing, or for what HDF5 raises inside the block."""
+    """Open an HDF5 file; raise `InputError` if it is missing, or if HDF5 raises inside the block."""
     with open_hdf5(path, remedy) as file:
         try:
             yield file
@@ -24,7 +24,7 @@ def reading(path: Path, remedy: str) -> Iterator[h5py.File]:
 
 
 def open_hdf5(path: Path, remedy: str) -> h5py.File:
-    """Open an HDF5 file as `reading` does, for a caller that handles what HDF5 raises later."""
+    """Open an HDF5 file as `reading` does, for a caller that handles later errors of HDF5."""
     if not path.exists():
         raise InputError(f"{path} is missing; {remedy}")
     try:
@@ -34,7 +34,7 @@ def open_hdf5(path: Path, remedy: str) -> h5py.File:
 
 
 def damaged(path: Path, error: BaseException, remedy: str) -> InputError:
-    """Return an `InputError` with the first line of what HDF5 or h5py raised."""
+    """Return an `InputError` with the first line of an error of HDF5 or h5py."""
     line = (str(error).splitlines() or [type(error).__name__])[0]
     return InputError(f"{path} is damaged ({line}); {remedy}")
 

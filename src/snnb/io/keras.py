@@ -18,7 +18,7 @@ NEWER = tuple(int(part) for part in tensorflow.__version__.split(".")[:2]) >= (2
 if NEWER:
     import tf_keras as keras
 
-    # GPUs of today would round what a convolution or a matrix product multiplies to 11 bits.
+    # Current GPUs round the factors of a convolution or a matrix product to 11 bits by default.
     tensorflow.config.experimental.enable_tensor_float_32_execution(False)
 else:
     from tensorflow import keras
@@ -27,7 +27,7 @@ else:
 for _variable in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
     os.environ.setdefault(_variable, str(processors()))
 
-# What a newer Keras 2 adds to a description, with the value that means what TensorFlow 2.2 does.
+# Keys that a newer Keras 2 adds to a description, with the values that TensorFlow 2.2 implies.
 _ADDED = {"groups": 1, "keepdims": False, "synchronized": False}
 _VARIANCES = {"He": 2.0, "Lecun": 1.0}
 _DISTRIBUTIONS = {"Normal": "truncated_normal", "Uniform": "uniform"}

@@ -33,7 +33,7 @@ class Entry:
 def assemble(path: Path, entries: Sequence[Entry]) -> Network:
     """Make a network of layers in network order, the input first.
 
-    The layers that an `Add` reads are projections of one population. An `Activation` or `ReLU` behind it, or behind one
+    The layers that an `Add` reads are projections of one population. An `Activation` or `ReLU` after it, or after one
     layer without activation, is the activation of that population.
 
     Raise `InputError` if a layer is of an unknown class, or does not fit its inputs, `ResourceError` if the neurons of
@@ -155,11 +155,13 @@ def _array(entry: Entry, name: str, shape: Shape) -> Array:
 
 
 def _sum(entry: Entry, read: Sequence[Volume]) -> Population:
-    """Return the population whose current is the sum of what it reads."""
+    """Return the population whose current is the sum of its inputs."""
     terms = [volume for volume in read if isinstance(volume, Population) and _is_linear(volume)]
     if len(terms) < len(read):
         other = next(volume for volume in read if volume not in terms)
-        raise InputError(f"layer {entry.name} adds {other.name}, which is no layer with a kernel and no activation")
+        raise InputError(
+            f"layer {entry.name} adds {other.name}, which is not a layer with a kernel and without activation"
+        )
     if len({term.shape for term in terms}) > 1:
         raise InputError(f"layer {entry.name} adds shapes that differ: {', '.join(str(t.shape) for t in terms)}")
     biases = [term.bias for term in terms if term.bias is not None]
@@ -173,7 +175,7 @@ def _is_linear(population: Population) -> bool:
 
 def _activated(entry: Entry, source: Volume) -> Population:
     if not isinstance(source, Population) or not _is_linear(source):
-        raise InputError(f"layer {entry.name} is an activation behind {source.name}, which is no layer with a kernel")
+        raise InputError(f"layer {entry.name} is an activation after {source.name}, which is not a layer with a kernel")
     if entry.kind == "Activation":
         return replace(source, name=entry.name, activation=str(entry.config["activation"]))
     if entry.config.get("negative_slope") or entry.config.get("threshold"):

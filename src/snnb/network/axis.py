@@ -51,7 +51,7 @@ def whole_axis(size: int) -> Axis:
 def window_axis(size: int, kernel: int, stride: int, dilation: int, padding: str) -> Axis:
     """Slide a window along an axis of `size` positions, padding as TensorFlow does.
 
-    `same` splits the padding needed for ceil(size / stride) outputs evenly and puts an odd one behind (TensorFlow,
+    `same` splits the padding needed for ceil(size / stride) outputs evenly, with an odd one at the end (TensorFlow,
     "Neural network: notes on padding"); `causal` puts all of it in front.
     """
     reach = (kernel - 1) * dilation + 1

@@ -31,7 +31,7 @@ class _Term:
 
     projection: Projection
     shape: Shape  # of the volume that it reads
-    rates: np.ndarray  # `geometry.input_volume` float64: spikes or current in a step, times what a spike is worth
+    rates: np.ndarray  # `geometry.input_volume` float64: spikes or current in a step, times the spike amplitude
     worth: float
     sources: int  # most sources of spikes of a neuron
     divisible: bool

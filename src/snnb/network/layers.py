@@ -42,7 +42,7 @@ class Layer(BaseModel):
         raise NotImplementedError
 
     def described(self) -> Dict[str, object]:
-        """Return strides, sizes and the like, under Keras's names, without what follows from array shapes."""
+        """Return strides, sizes and the like, under Keras's names, without those that follow from array shapes."""
         return self.model_dump(exclude={"filters", "depth_multiplier", "activation", "use_bias"}, exclude_none=True)
 
     def kernel_shape(self, geometry: Geometry) -> Shape:
@@ -229,7 +229,7 @@ def configured(kind: Type[Kind], config: Mapping[str, object], name: str) -> Kin
 
 REFUSED = {
     "data_format": "build the model with channels last",
-    "groups": "there is no rule for grouped convolutions",
+    "groups": "grouped convolutions are not supported",
     "interpolation": "only nearest-neighbour interpolation has a rule, any other mixes neighbours",
 }
 

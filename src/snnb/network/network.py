@@ -102,7 +102,7 @@ class Population(Volume):
 
 
 class Units(NamedTuple):
-    """What the weights and biases of a population are divided by to be in thresholds: float32, shape (channels,)."""
+    """Divisors that convert weights and biases to units of the threshold: float32, shape (channels,)."""
 
     weight: np.ndarray  # by a spike, or by a pixel of 1
     bias: np.ndarray  # also of the initial potential
@@ -117,7 +117,7 @@ class Network:
     levels: Optional[int] = None  # that a clipped relu of the trained network is rounded to (Bu et al. 2022, ICLR)
     weight_bits: Optional[int] = None  # of an integer network
     zeros: Optional[str] = None  # weights of 0 in a pruned network: `kept` or `dropped`, which are no synapses
-    pixel: int = 1  # what a pixel of 1 is: in an integer network of byte pictures 255
+    pixel: int = 1  # value of a pixel of 1: 255 in an integer network of byte pictures
 
     @property
     def input(self) -> Volume:

@@ -143,7 +143,7 @@ def _sequential(config: Mapping[str, Any]) -> List[Dict[str, Any]]:
 
 def _inbound(path: Path, name: str, nodes: Sequence[Any]) -> List[str]:
     if len(nodes) > 1:
-        raise InputError(f"{path}: layer {name} is used {len(nodes)} times; give each use a layer of its own")
+        raise InputError(f"{path}: layer {name} is used {len(nodes)} times; give each use its own layer")
     if not nodes:
         return []
     for inbound, node, tensor, *_ in nodes[0]:

@@ -78,7 +78,7 @@ class Concatenate(Reindexing):
         """Return the axis of an output of that many axes, counted without the batch axis."""
         axis = self.axis + rank if self.axis < 0 else self.axis - 1
         if not 0 <= axis < rank:
-            raise ValueError(f"axis {self.axis} is none of the {rank} axes behind the samples")
+            raise ValueError(f"axis {self.axis} is not one of the {rank} axes after the sample axis")
         return axis
 
     def shape(self, shapes: Sequence[Shape]) -> Shape:
@@ -98,7 +98,7 @@ class _ZeroPadding(Reindexing):
     """Pad all axes but the channels, the last one."""
 
     def pads(self) -> Sequence[Tuple[int, int]]:
-        """Return how much is put before and behind along each axis but the last."""
+        """Return the padding before and after along each axis but the last."""
         raise NotImplementedError
 
     def shape(self, shapes: Sequence[Shape]) -> Shape:
@@ -114,7 +114,7 @@ class _ZeroPadding(Reindexing):
 
 
 class ZeroPadding1D(_ZeroPadding):
-    """`padding` = (before, behind) padding steps."""
+    """`padding` = (before, after) padding steps."""
 
     padding: Tuple[Length, Length]
 

@@ -70,8 +70,8 @@ def split_graph(
     run: RunDirectory, fan_in: FanIn, target: Path, progress: Progress
 ) -> "Tuple[SynapseGraph, SplitFanIn]":
     """Write the graph of the network with relays to `target`, with its spikes; return it opened, and its figures."""
+    from snnb.crosscheck.check import require_room
     from snnb.crosscheck.exported import exported_network
-    from snnb.crosscheck.room import require_room
     from snnb.crosscheck.split_counts import last_step, samples_of, split_counts
     from snnb.graph.build import build_graph
     from snnb.mapping.mapping_cost import SplitFanIn

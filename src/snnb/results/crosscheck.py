@@ -11,12 +11,9 @@ from typing_extensions import Literal
 
 from snnb.core.errors import UsageError, VerificationError
 from snnb.core.progress import Progress, Say, say_nothing, silent
-from snnb.crosscheck.check import Expected, check, samples_at_a_time
-from snnb.crosscheck.exported import ExportedNetwork, exported_network
-from snnb.crosscheck.room import require_room
+from snnb.crosscheck.check import CountDifference, Expected, check, require_room, samples_at_a_time
+from snnb.crosscheck.exported import ExportedNetwork, Simulate, exported_network, in_order
 from snnb.crosscheck.sanafe_chip import ChipTrace
-from snnb.crosscheck.spike_differences import Compared
-from snnb.crosscheck.spike_rows import Simulate, in_order
 from snnb.graph import SynapseGraph
 from snnb.graph.export.request import Request
 from snnb.graph.export.simulated import Simulated
@@ -46,7 +43,7 @@ class Crosscheck:
     stamp: str  # of the graph
     samples: int
     recorded: bool  # whether the spikes of each sample were known, not only their sums over all samples
-    populations: Tuple[Compared, ...]
+    populations: Tuple[CountDifference, ...]
     chip: Optional[ChipCheck] = None  # costs of a mapping
 
 
