@@ -1,7 +1,7 @@
 """Check that each spike follows from the exported weights and the spikes before it.
 
-Two simulators of a deep network differ in many spikes: they add in different orders, or in float32 and float64. A neuron
-whose membrane potential is close to the threshold then spikes a step earlier in one of them, which shifts later spikes.
+Two simulators of a deep network differ in many spikes: they add in different orders, or in float32 and float64. A
+neuron whose potential is close to the threshold then spikes a step earlier in one of them, which shifts later spikes.
 Total counts are therefore a weak check. But given the spikes that a neuron received and its own earlier spikes, its
 membrane potential is one sum, and a spike is correct where this sum reaches the threshold, up to its rounding error.
 """

@@ -69,7 +69,7 @@ def build(
 def _changes(
     chip: Any, network: ExportedNetwork, pixels: np.ndarray, steps: int, drawn: Mapping[str, np.ndarray]
 ) -> Changes:
-    """Return the changes of parameters by time step of a sample. In the file, potentials are in thresholds or integers."""
+    """Return the changes of parameters by time step of a sample; the file has potentials in thresholds or integers."""
     found: Changes = defaultdict(list)
     for group, population in enumerate(network.populations[1:], 1):
         neurons, first = chip.mapped_neuron_groups[str(group)], population.first_step

@@ -2,8 +2,8 @@
 
 The group has a subgroup for each layer that `snnb.network.assemble.described` lists; its attribute `layers` states
 their order, its attribute `steps` the number of time steps that a network is calibrated for, `weight_bits` and `pixel`
-the bits of the weights and the integer value of a pixel of 1 in an integer network, `zeros` the meaning of a weight of 0 in a
-pruned one. The attributes of a subgroup are the Keras class of the layer (`kind`), and as JSON its configuration
+the bits of the weights and the integer value of a pixel of 1 in an integer network, `zeros` the meaning of a weight of
+0 in a pruned one. The attributes of a subgroup are the Keras class of the layer (`kind`), and as JSON its configuration
 (`config`) and the names of its inputs (`inputs`); its datasets are the arrays (kernel, bias, initial_potential,
 threshold).
 """
