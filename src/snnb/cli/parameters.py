@@ -57,7 +57,7 @@ ModelOption = Annotated[
 DatasetOption = Annotated[
     Optional[str],
     typer.Option(
-        help="Data set (`snnb datasets` lists them). Built-in models have a default data set.",
+        help="Data set (see `snnb datasets`), `folder:DIR` or `arrays:FILE.npz`; built-in models have a default.",
         show_default=False,
         autocompletion=beginning(_datasets),
     ),

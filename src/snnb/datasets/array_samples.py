@@ -32,6 +32,8 @@ class ArraySamples:
                 f"the images have {own[2]} channels, the model takes {shape[2]}: "
                 f"choose a model for {own[2]} channels, or give another --shape."
             )
+        if fit == "resize" and own[2] not in (1, 3):
+            raise InputError(f"images of {own[2]} channels cannot be resized to {want}: give images of that size.")
         if fit == "pad" and (shape[0] < own[0] or shape[1] < own[1]):
             raise InputError(f"images of {have} cannot be padded to the smaller {want}: choose another shape or model.")
 

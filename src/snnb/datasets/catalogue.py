@@ -5,37 +5,38 @@ from pathlib import Path
 from typing import Dict, List, Optional
 
 from snnb.core.errors import InputError, UsageError
-from snnb.datasets import catsvsdogs, cifar, digits, fruits360, imagenet, mnist
+from snnb.datasets import arrays, catsvsdogs, cifar, digits, folder, fruits360, imagenet, mnist
 from snnb.datasets.definition import Dataset, DatasetSpec
-from snnb.datasets.folder import PREFIX, folder_dataset
 
 # The order is that of `snnb datasets`: smallest first.
 _ALL = (digits.DATASET, mnist.DATASET, *cifar.DATASETS, fruits360.DATASET, catsvsdogs.DATASET, imagenet.DATASET)
+_OWN = {folder.PREFIX: folder.folder_dataset, arrays.PREFIX: arrays.arrays_dataset}
 _DATASETS: Dict[str, Dataset] = {dataset.spec.name: dataset for dataset in _ALL}
 
 
 def dataset_names() -> List[str]:
-    """Return the names of all data sets, smallest first, without folders of pictures (`folder:DIR`)."""
+    """Return the names of all data sets, smallest first, without `folder:DIR` and `arrays:FILE.npz`."""
     return list(_DATASETS)
 
 
 def find_dataset(name: str) -> Dataset:
-    """Return a data set by its name, or `folder:DIR` for a folder of pictures.
+    """Return a data set by its name, or `folder:DIR` for a folder of pictures, `arrays:FILE.npz` for arrays.
 
     Raises
     ------
     UsageError
         There is no such data set. The message suggests the nearest name.
     """
-    if name.startswith(PREFIX):
-        return folder_dataset(name)
+    for prefix, own_dataset in _OWN.items():
+        if name.startswith(prefix):
+            return own_dataset(name)
     if name in _DATASETS:
         return _DATASETS[name]
     near = difflib.get_close_matches(name.lower(), _DATASETS, n=1)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(_DATASETS))}."
     raise UsageError(
         f"unknown data set {name}: {hint} `snnb datasets` lists them; "
-        "write folder:DIR for a folder of your own pictures."
+        "write folder:DIR for a folder of your own pictures, arrays:FILE.npz for arrays."
     )
 
 
@@ -50,7 +51,7 @@ def available(name: str, data_dir: Path) -> Optional[Path]:
     Parameters
     ----------
     name : str
-        Name of a data set, or `folder:DIR`.
+        Name of a data set, `folder:DIR` or `arrays:FILE.npz`.
     data_dir : Path
         Folder of all data sets; the files are in `data_dir/name`.
     """

@@ -43,7 +43,7 @@ def prepare(
     Parameters
     ----------
     name : str
-        Name of a data set, or `folder:DIR`.
+        Name of a data set, `folder:DIR` or `arrays:FILE.npz`.
     target : Path
         An existing, empty folder.
     data_dir : Path

@@ -1,0 +1,117 @@
+"""Arrays of the user: `x_train`, `y_train`, `x_test`, `y_test` in an .npz file, or as .npy files in a folder."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Dict, List, Optional
+
+from snnb.core.errors import InputError, UsageError
+from snnb.datasets.definition import Dataset, DatasetSpec, ImageShape, LoadedDataset
+
+if TYPE_CHECKING:
+    import numpy as np
+
+PREFIX = "arrays:"
+NAMES = ("x_train", "y_train", "x_test", "y_test")
+REMEDY = "write it again with numpy.savez or numpy.save"
+
+
+def arrays_dataset(name: str) -> Dataset:
+    """Return the data set for a name `arrays:FILE.npz` or `arrays:DIR`; its description contains the absolute path."""
+    text = name[len(PREFIX) :]
+    if not text.strip():
+        raise UsageError(f"arrays: names no file: write arrays:FILE.npz with the arrays {', '.join(NAMES)}.")
+    place = Path(os.path.expanduser(text)).absolute()  # noqa: PTH111  leaves the `~name` of an unknown user as it is
+    spec = DatasetSpec(
+        name=f"{PREFIX}{place}",
+        title="arrays of yours",
+        shape=_shape(place),
+        num_classes=None,
+        class_names=None,
+        scale=255.0,
+        samples=None,
+        version="as it is on disk",
+        licence="yours",
+        source="arrays of yours",
+        layout=f"{', '.join(NAMES)}",
+        download=False,
+        how_to_get=f"Write FILE.npz with the arrays {', '.join(NAMES)}, or a folder with each as an .npy file.",
+    )
+    return Dataset(spec, locate, load, no_source="its name says where the arrays are", place=place)
+
+
+def locate(place: Path) -> Path:
+    """Return `place`; raise `InputError` if it is neither an .npz file nor a folder with all .npy files."""
+    missing = [path.name for path in _files(place) if not path.is_file()]
+    if missing:
+        raise InputError(f"{place} lacks {', '.join(missing)}." if place.is_dir() else f"{place} does not exist.")
+    if place.is_file() and place.suffix != ".npz":
+        raise InputError(f"{place} is not an .npz file.")
+    return place
+
+
+def load(place: Path) -> LoadedDataset:
+    """Read the arrays of a folder, mapped into memory, or of an .npz file."""
+    import numpy as np
+
+    from snnb.datasets.array_samples import ArraySamples
+    from snnb.io.npy import load_archive, load_array
+
+    arrays: Dict[str, np.ndarray] = (
+        {name: load_array(place / f"{name}.npy", REMEDY) for name in NAMES}
+        if place.is_dir()
+        else load_archive(place, REMEDY, names=NAMES, must=NAMES)
+    )
+    classes = np.unique(arrays["y_train"]).size
+    parts: List[ArraySamples] = []
+    for part in ("train", "test"):
+        images, labels = arrays[f"x_{part}"], arrays[f"y_{part}"]
+        if images.dtype != np.uint8:
+            raise InputError(
+                f"{place}: x_{part} is {images.dtype}, not uint8; of pixels in [0, 1] "
+                f"write (255 * x_{part}).round().astype('uint8')."
+            )
+        if images.ndim not in (3, 4) or images.shape[1:] != arrays["x_train"].shape[1:]:
+            raise InputError(
+                f"{place}: x_{part} has the shape {images.shape}; write (samples, height, width, channels), or without "
+                "channels for grey pictures, with the same size in both parts."
+            )
+        if labels.dtype.kind not in "iu" or labels.size != len(images) or labels.shape[1:] not in ((), (1,)):
+            raise InputError(
+                f"{place}: y_{part} is {labels.dtype} of shape {labels.shape}; write one whole number for each of the "
+                f"{len(images)} samples of x_{part}."
+            )
+        if np.setdiff1d(labels, np.arange(classes)).size or (part == "train" and np.unique(labels).size != classes):
+            raise InputError(
+                f"{place}: y_{part} has the classes {np.unique(labels)[:5].tolist()} …; number the {classes} classes "
+                f"of y_train from 0 to {classes - 1}."
+            )
+        shaped = images if images.ndim == 4 else images[..., np.newaxis]
+        parts.append(ArraySamples(labels.ravel().astype(np.int64), shaped))
+    names = [str(number) for number in range(classes)]
+    return LoadedDataset(names, parts[0], parts[1], False, "as it is on disk", _files(place))
+
+
+def _files(place: Path) -> List[Path]:
+    return [place / f"{name}.npy" for name in NAMES] if place.is_dir() else [place]
+
+
+def _shape(place: Path) -> Optional[ImageShape]:
+    """Return the shape of the pictures, from the header of `x_train`; None if it cannot be read."""
+    import zipfile
+
+    import numpy as np
+
+    with suppress(OSError, ValueError, KeyError, zipfile.BadZipFile):
+        if place.is_dir():
+            shape = np.load(str(place / "x_train.npy"), mmap_mode="r", allow_pickle=False).shape
+        else:
+            with zipfile.ZipFile(str(place)) as archive, archive.open("x_train.npy") as file:
+                version = np.lib.format.read_magic(file)
+                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                shape = read(file)[0]
+        _, height, width, *channels = shape
+        return (height, width, channels[0] if channels else 1)
+    return None

@@ -1,0 +1,85 @@
+"""Arrays of the user: both layouts give the same pictures, and what is not such an array is named."""
+
+import numpy as np
+import pytest
+
+from snnb.cli.main import main
+from snnb.datasets import describe
+
+
+@pytest.fixture
+def mine():
+    rng = np.random.default_rng(5)
+    return {
+        "x_train": rng.integers(0, 256, (12, 5, 4, 3), dtype=np.uint8),
+        "y_train": np.repeat([2, 0, 1], 4).astype(np.uint8)[:, np.newaxis],  # (samples, 1), as Keras's CIFAR-10
+        "x_test": rng.integers(0, 256, (6, 5, 4, 3), dtype=np.uint8),
+        "y_test": np.array([0, 1, 2, 0, 1, 2]),
+    }
+
+
+def written(folder, arrays, layout="file"):
+    if layout == "file":
+        np.savez_compressed(folder / "mine.npz", **arrays)
+        return f"arrays:{folder / 'mine.npz'}"
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array)
+    return f"arrays:{folder}"
+
+
+@pytest.mark.parametrize("layout", ["file", "folder"])
+@pytest.mark.parametrize("grey", [False, True])
+def test_every_sample_keeps_its_pixels_and_class(run_prepare, tmp_path, mine, layout, grey):
+    if grey:
+        mine.update({name: mine[name][..., 0] for name in ("x_train", "x_test")})
+    name = written(tmp_path, mine, layout)
+    shape = (5, 4, 1 if grey else 3)
+    assert describe(name).shape == shape
+    target, prepared = run_prepare(name)
+    assert prepared.class_names == ["0", "1", "2"]
+    for part in ("train", "test"):
+        x, y = (np.load(target / f"{kind}_{part}.npy") for kind in "xy")
+        assert x.shape == (len(y), *shape)
+        pairs = zip(mine[f"x_{part}"], mine[f"y_{part}"].ravel())
+        assert sorted((p.tobytes(), c) for p, c in zip(x, y)) == sorted((p.tobytes(), c) for p, c in pairs)
+    assert sorted(np.load(target / "y_test.npy")[:3]) == [0, 1, 2]  # in proportion
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"x_test": np.zeros((6, 5, 4, 3), np.float32)}, r"x_test is float32, not uint8.*\(255 \* x_test\)\.round"),
+        ({"x_test": np.zeros((6, 4, 4, 3), np.uint8)}, r"x_test has the shape \(6, 4, 4, 3\)"),
+        ({"x_train": np.zeros((12, 60), np.uint8)}, r"x_train has the shape \(12, 60\)"),
+        ({"y_test": np.eye(6)}, r"y_test is float64 of shape \(6, 6\); write one whole number for each of the 6"),
+        ({"y_test": np.arange(5)}, r"y_test is int64 of shape \(5,\)"),
+        (
+            {"y_test": np.array([0, 1, 2, 3, 0, 0])},
+            "y_test has the classes .*number the 3 classes of y_train from 0 to 2",
+        ),
+        ({"y_train": np.repeat([1, 2, 3], 4)}, "y_train has the classes"),
+    ],
+)
+def test_arrays_of_another_kind_are_named(refused, tmp_path, mine, changed, message):
+    refused(message, written(tmp_path, {**mine, **changed}), shape=(5, 4, 3))
+
+
+def test_missing_arrays_are_named(refused, tmp_path, mine):
+    shape = (5, 4, 3)
+    refused("lacks x_train.npy, y_train.npy", f"arrays:{tmp_path}", shape=shape)
+    refused("does not exist", f"arrays:{tmp_path / 'none.npz'}", shape=shape)
+    del mine["y_test"]
+    refused("has no array y_test", written(tmp_path, mine), shape=shape)
+
+
+def test_a_model_takes_the_shape_of_the_arrays(tmp_path, mine, capsys):
+    (tmp_path / "net.py").write_text("def net(input_shape, num_classes): return None")
+    model = ["--model", f"{tmp_path / 'net.py'}:net", "--dataset", written(tmp_path, mine)]
+    assert main(["prepare", *model, "--run-dir", str(tmp_path / "run")]) == 0
+    assert np.load(tmp_path / "run" / "dataset" / "x_test.npy").shape == (6, 5, 4, 3)
+    assert main(["prepare", *model, "--run-dir", str(tmp_path / "run"), "--quiet"]) == 0
+    mine["x_test"][0] = 0
+    written(tmp_path, mine)
+    capsys.readouterr()
+    assert main(["prepare", *model, "--run-dir", str(tmp_path / "run")]) == 0
+    assert "mine.npz has changed" in capsys.readouterr().err
