@@ -149,8 +149,8 @@ def test_the_same_mapping_is_written_as_the_same_bytes_and_pictures_show_every_l
     for folder in (first, again):
         folder.mkdir()
         write_mapping(folder, mapped, MappingCost.of(mapped, seed=3, seconds=0.5))
-        plot_mapping(folder / "mapping.png", mapped)
-        plot_traffic(folder / "traffic.png", mapped)
+        plot_mapping(folder / "mapping.png", Mapping.open(folder))
+        plot_traffic(folder / "traffic.png", Mapping.open(folder))
     for file in first.iterdir():
         assert file.read_bytes() == (again / file.name).read_bytes(), file.name
     wanted = np.rint(layer_colours(len(mapped.network.populations)) * 255).astype(int)
@@ -163,8 +163,9 @@ def test_pictures_of_meshes_of_any_size(graphs, tmp_path, name):
     network = PlacedNetwork.of(graphs("chained", "current")[0])
     one = chip(mesh=(1, 1), neurons=1000)
     mapped = map_network(network, one if name is None else read_hardware(name)[0], method="sequential")
-    plot_mapping(tmp_path / "mapping.png", mapped)
-    plot_traffic(tmp_path / "traffic.png", mapped)
+    write_mapping(tmp_path, mapped, MappingCost.of(mapped))
+    plot_mapping(tmp_path / "mapping.png", Mapping.open(tmp_path))
+    plot_traffic(tmp_path / "traffic.png", Mapping.open(tmp_path))
     assert Image.open(tmp_path / "mapping.png").width < 2000
 
 

@@ -14,7 +14,7 @@ from snnb.mapping.cost import cost
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.traffic import count_traffic
 from snnb.network import degrees
-from snnb.report.graph_facts import graph_facts
+from snnb.report.network_sections import graph_facts
 from snnb.simulation.findings import findings
 from snnb.simulation.quality import Quality
 from snnb.simulation.totals import Totals

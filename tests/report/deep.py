@@ -3,10 +3,9 @@
 import numpy as np
 
 from snnb.graph.statistics import ProjectionSummary, Spread
-from snnb.report.graph_facts import GraphFacts, PopulationFacts, ProjectionFacts, distribution
-from snnb.report.network_sections import network_sections
+from snnb.report.network_sections import GraphFacts, PopulationFacts, ProjectionFacts, distribution, network_sections
 from snnb.report.page import Page, render
-from snnb.report.simulation_sections import activations_section, confusion_section, rates_section
+from snnb.report.result_sections import activations_section, confusion_section, rates_section
 
 
 def deep_page(layers=150, neurons=2000):

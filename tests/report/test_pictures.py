@@ -1,4 +1,4 @@
-"""Pictures of networks from 3 to 150 layers, straight, residual, branched and dense; small figures; the mesh."""
+"""Diagrams of networks from 3 to 150 layers, straight, residual, branched and dense; the figures of the report."""
 
 import re
 import xml.etree.ElementTree as ElementTree
@@ -6,17 +6,13 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
-from snnb.mapping.mapping import Mapping
+from snnb.report import report_plots
 from snnb.report.activations import mean_activations, samples_within
-from snnb.report.charts import Line, histogram, line_chart, matrix, small_histogram, small_points
 from snnb.report.diagram import BEND, BOX, MARGIN, TALL, Arrow, Box, depths, diagram
-from snnb.report.graph_facts import distribution, share_that_carries
-from snnb.report.mapping_section import mesh
-from snnb.report.training_section import training_section
-from tests.mapping.conftest import graphs
+from snnb.report.network_sections import distribution, share_that_carries
+from snnb.report.page import drawn as in_page
+from snnb.report.report_plots import plot_activations, plot_confusion, plot_distribution
 from tests.report.deep import deep_page
-
-__all__ = ["graphs"]
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -105,37 +101,62 @@ def test_names_are_shortened_in_the_middle_whole_where_the_mouse_is_and_escaped(
     assert texts[2] == "\\x1b[31m\\u202e"
 
 
+NAMES = [f"class {i} $x^" for i in range(1000)]
+
+
 @pytest.mark.parametrize(
-    "picture",
+    ("plot", "arguments"),
     [
-        line_chart([Line("a & b", [1], [0.5])], "epoch", "accuracy"),
-        line_chart([Line("a", range(100_000), [0.1] * 100_000)], "time (ms)", "accuracy", y_limits=(0.0, 1.0)),
-        histogram(np.array([0]), np.array([0.0, 1.0]), "<b>"),
-        small_histogram(np.empty(0), 1.0, "empty"),
-        small_histogram(np.array([0.0, 1.0, 7.0]), 1.0, "above"),
-        small_points(np.linspace(0, 1, 10**6), np.linspace(0, 1, 10**6), 0.5, "many"),
-        matrix([], []),
-        matrix([(i, i, 1) for i in range(1000)], [f"class {i}" for i in range(1000)]),
+        (plot_distribution, (np.array([0]), np.array([1.0, 10.0]), "nothing")),
+        (plot_confusion, ([], [])),
+        (plot_confusion, ([(0, -1, 3)], NAMES[:1])),
+        (plot_confusion, ([(i, (7 * i) % 1000, 1) for i in range(1000)], NAMES)),
+        (plot_activations, (np.empty(0), np.empty(0), 1.0, "empty")),
+        (plot_activations, (np.linspace(0, 1, 10**6), np.linspace(0, 1, 10**6), 0.5, "<b>&")),
     ],
 )
-def test_charts_of_nothing_and_of_much_are_small_and_well_formed(picture):
-    _, (width, height) = drawn(picture)
-    assert 0 < width <= 720
+def test_figures_of_nothing_and_of_much_are_small_and_well_formed(plot, arguments):
+    picture = in_page("a <figure>", plot, *arguments)
+    root, (width, height) = drawn(str(picture).replace("<svg ", '<svg xmlns:xlink="http://www.w3.org/1999/xlink" ', 1))
+    assert root.get("aria-label") == "a <figure>"
+    assert 0 < width <= 375  # so that text is legible on a screen of 400 pixels
     assert 0 < height <= 720
-    assert len(picture) < 250_000
-    assert "nan" not in picture
-    assert "inf" not in picture
+    assert len(picture) < 100_000
 
 
-def test_a_line_ends_at_its_values():
-    root, (width, _) = drawn(line_chart([Line("a", [0, 10], [0, 1])], "x", "y", y_limits=(0.0, 1.0)))
-    (line,) = [path.get("d") for path in root.iter(f"{SVG}path") if path.get("d").count("L") == 1]
-    (x0, y0), (x1, y1) = (map(float, pair.split()) for pair in line[1:].split("L"))
-    ticks = {text.text: (float(text.get("x")), float(text.get("y"))) for text in root.iter(f"{SVG}text")}
-    assert x0 < ticks["6"][0] < x1 < width
-    assert x0 + 0.6 * (x1 - x0) == pytest.approx(ticks["6"][0], abs=0.1)
-    assert y1 == pytest.approx(ticks["1"][1] - 3.5, abs=0.1)
-    assert y0 > y1
+@pytest.fixture
+def axes_of(monkeypatch):
+    """Return the axes of the figure that a function draws."""
+
+    def axes_of(plot, *arguments):
+        figures = []
+        monkeypatch.setattr(report_plots, "save", lambda figure, target: figures.append(figure))
+        plot(None, *arguments)
+        return figures[0].axes[0]
+
+    return axes_of
+
+
+def test_a_confusion_matrix_has_each_count_at_its_class_and_guess(axes_of):
+    cells = [(0, 0, 5), (0, 2, 1), (1, -1, 2), (2, 2, 4)]
+    axes = axes_of(plot_confusion, cells, ["a", "b", "c"])
+    written = {(int(text.xy[1]), int(text.xy[0]), int(text.get_text())) for text in axes.texts}
+    assert written == {(true, guess if guess >= 0 else 3, count) for true, guess, count in cells}
+    raster = axes.images[0].get_array()
+    assert {(true, guess) for true, guess, _ in written} == set(zip(*map(list, np.nonzero(raster[..., 3]))))
+    assert raster[0, 0, 3] == 1
+    assert (raster[0, 0, :3] == raster[2, 2, :3]).all()
+    assert (raster[0, 0, :3] != raster[0, 2, :3]).any()
+
+
+def test_a_pixel_of_many_classes_holds_several(axes_of):
+    axes = axes_of(plot_confusion, [(999, 998, 1), (0, -1, 1)], NAMES)
+    assert np.argwhere(axes.images[0].get_array()[..., 3]).tolist() == [[0, 250], [249, 249]]
+
+
+def test_activations_are_horizontal_and_rates_vertical(axes_of):
+    axes = axes_of(plot_activations, np.array([0.93, 2.0]), np.array([0.13, 0.63]), 1.0, "a")
+    assert np.argwhere(axes.images[0].get_array()[..., 3]).tolist() == [[2, 18], [12, 19]]
 
 
 def test_the_share_that_carries_is_the_smallest():
@@ -150,26 +171,9 @@ def test_the_share_that_carries_is_the_smallest():
 def test_distributions_count_everything_once():
     values = np.array([0, 1, 1, 9, 10, 100, 0])
     found = distribution(values)
-    assert (found.zero, found.counts.sum(), found.edges[0], found.edges[-1]) == (2, 5, 0, 2)
+    assert (found.zero, found.counts.sum(), found.edges[0], found.edges[-1]) == (2, 5, 1, 100)
     assert distribution(np.zeros(3)).counts.sum() == 0
     assert distribution(np.full(4, 7)).counts.sum() == 4
-
-
-def test_the_mesh_has_a_core_for_each_in_use(run, tmp_path):
-    from snnb import Run
-
-    chip = tmp_path / "long.yaml"
-    chip.write_text(
-        "name: long\nmesh: [200, 1]\nneurons_per_core: 40\naxons_per_core: 4096\nsynapses_per_core: null\n"
-        "energy_pj: {router: 1, link: 1, synapse: null}\nlatency_ns: {router: 1, link: 1}\nsource: a test\n"
-    )
-    for hardware in ("spinemap_5x5", str(chip)):
-        directory = Run(path=run.path).map(hardware=hardware, method="sequential").directory
-        mapping = Mapping.open(directory)
-        root, _ = drawn(mesh(mapping))
-        held = np.bincount(mapping.core, minlength=mapping.cores)
-        told = [int(title.text.split(" ")[0]) for title in root.iter(f"{SVG}title")]
-        assert sorted(told) == sorted(held[held > 0])
 
 
 def test_few_samples_of_a_large_network_are_computed_and_the_blocks_are_the_whole(recorded, monkeypatch):
@@ -192,21 +196,6 @@ def test_the_page_of_150_layers_is_below_three_megabytes(document):
     text = deep_page()
     assert len(text.encode()) < 3_000_000
     page = document(text)
-    assert page.sections["rates"]["svg"] == page.sections["activations"]["svg"] == 150
+    assert page.sections["rates"]["svg"] == 1
+    assert page.sections["activations"]["svg"] == 150
     assert len(page.sections["projections"]["rows"]) == 1 + 150 + 49
-
-
-def ticks_of(chart):
-    root, _ = drawn(chart)
-    return [text.text for text in root.iter(f"{SVG}text")]
-
-
-def test_epochs_are_marked_by_whole_numbers_and_a_loss_that_falls_far_by_its_powers_of_ten():
-    one = training_section({"epoch": [1], "accuracy": [0.5]}, {}, {})
-    assert ticks_of(one.figures[0].picture)[0] == "1"
-    history = {"epoch": [1, 2, 3], "accuracy": [0.1, 0.2, 0.3], "loss": [1.5, 1.0, 0.7], "val_loss": [33.0, 3.0, 0.9]}
-    accuracy, loss = training_section(history, {}, {}).figures
-    assert {"1", "2", "3"} <= set(ticks_of(accuracy.picture))
-    assert "1.5" not in ticks_of(accuracy.picture)
-    assert {"1", "10"} <= set(ticks_of(loss.picture))
-    assert "20" not in ticks_of(loss.picture)

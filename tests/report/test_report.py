@@ -11,7 +11,6 @@ import yaml
 
 from snnb import Run
 from snnb.core.errors import InputError, UsageError
-from snnb.core.formatting import energy
 from snnb.graph import SynapseGraph
 from snnb.pipeline.open_run import open_run
 from snnb.results.report import write_report
@@ -46,9 +45,10 @@ def test_every_section_is_there_and_nothing_is_loaded_or_run(complete, document)
     page = document(text)
     assert list(page.sections) == SECTIONS
     assert not {"script", "link", "img", "iframe", "object", "embed", "i", "b"} & set(page.tags)
-    assert [value for name, value in page.attributes if name in ("src", "href", "xlink:href") and value[0] != "#"] == []
+    loaded = [value for name, value in page.attributes if name in ("src", "href", "xlink:href")]
+    assert [value for value in loaded if not value.startswith(("#", "data:image/png;base64,"))] == []
     assert [name for name, _ in page.attributes if name.startswith("on")] == []
-    assert "url(" not in text
+    assert set(re.findall(r"url\((.)", text)) == {"#"}  # clip paths of the page itself
     assert "@import" not in text
     with_pictures = [name for name in SECTIONS if page.sections[name]["svg"]]
     assert with_pictures == [
@@ -109,13 +109,14 @@ def test_figures_are_those_of_the_simulation(complete, document):
     )
     assert f"analogue network: {stated['ann_accuracy']:.2%}" in page.text("accuracy")
     names = list(stated["class_counts"])
-    told = {tuple(map(int, re.findall(r"\d+", title))) for title in page.sections["confusion"]["titles"]}
-    assert told == {(int(names[true]), int(names[guess]), count) for true, guess, count in stated["confusion"]}
-    assert sum(count for *_, count in told) == 60
+    wrong = {(names[true], names[guess], str(count)) for true, guess, count in stated["confusion"] if true != guess}
+    shown = [tuple(row) for row in page.sections["confusion"]["rows"][1:]]
+    assert set(shown) <= wrong
+    assert len(shown) == min(10, len(wrong))
     for name, rate in stated["mean_rates"].items():
-        assert f"mean {rate:.3g}; {stated['silent_neurons'][name]:.0%} silent" in page.text("rates")
-        assert name in page.text("rates")
-    assert page.sections["rates"]["svg"] == page.sections["activations"]["svg"] == len(stated["mean_rates"])
+        silent, saturated = (stated[f"{kind}_neurons"][name] for kind in ("silent", "saturated"))
+        assert page.rows("rates", name) == [f"{rate:.3g}", f"{silent:.1%}", f"{saturated:.1%}"]
+    assert page.sections["activations"]["svg"] == len(stated["mean_rates"])
 
 
 def test_activations_are_kerass_and_so_is_their_correlation(complete, document):
@@ -143,7 +144,6 @@ def test_training_mapping_and_provenance_are_those_of_the_files(complete, docume
     assert float(page.rows("mapping", "connectivity")[0].replace(",", "")) == pytest.approx(
         cost["connectivity"], rel=1e-5
     )
-    assert len([title for title in page.sections["mapping"]["titles"] if "neurons" in title]) == cost["cores"]
     text = page.text("provenance")
     (mapped,) = run.records_of("map").values()
     records = [run.record_of(name) for name in ("prepare", "train", "parse")] + [run.records_of("simulate")[stamp]]
@@ -177,7 +177,7 @@ def test_class_names_are_escaped_in_tables_and_pictures(run, document):
     Run(path=run.path).simulate(engine="event", samples=60, duration=20, record_spikes=0)
     page = document(Run(path=run.path).report().read_text())
     assert "b" not in page.tags
-    assert any('"><b>\\u202ethree</text> taken for' in title for title in page.sections["confusion"]["titles"])
+    assert '"><b>\\u202ethree</text>' in [cell for row in page.sections["confusion"]["rows"] for cell in row]
 
 
 @pytest.mark.parametrize("stages", [0, 1, 3])
@@ -256,7 +256,7 @@ def test_a_chip_with_figures_of_events_shows_what_they_cost(run, tmp_path, docum
     made = face.map(hardware=str(chip), method="sequential")
     cost = json.loads((made.directory / "cost.json").read_text())
     page = document(face.report().read_text())
-    assert page.sections["mapping"]["svg"] == 4
+    assert page.sections["mapping"]["svg"] == 3
     for held in ("axons_out", "memory_bits"):
         stated = cost[f"{held}_per_core"]
         shown = page.rows("mapping", held.replace("_", " "))
@@ -268,8 +268,6 @@ def test_a_chip_with_figures_of_events_shows_what_they_cost(run, tmp_path, docum
         ]
     assert page.rows("mapping", "step ns")[0] == f"{cost['step_ns']:,.6g}"
     assert page.rows("mapping", "spikes between chips")[0] == f"{cost['spikes_between_chips']:,.6g}"
-    text = page.text("mapping")
-    assert all(energy(value) in text for value in cost["energy_by_event_pj"].values())
 
 
 def test_all_mappings_are_listed_and_the_latest_says_what_its_cores_hold(run, tmp_path, document):
@@ -284,7 +282,7 @@ def test_all_mappings_are_listed_and_the_latest_says_what_its_cores_hold(run, tm
     assert page.rows("mapping", f"{last.name} (below)")[1] == "chip (small.yaml)"
     for held in ("neurons", "axons", "synapses"):
         stated = costs[1][f"{held}_per_core"]
-        limit = "any number" if stated["limit"] is None else f"{stated['limit']:,}"
+        limit = "unlimited" if stated["limit"] is None else f"{stated['limit']:,}"
         assert page.rows("mapping", held)[:3] == [f"{stated['mean']:,.1f}", f"{stated['max']:,}", limit]
     (graph,) = run.path.glob("graphs/*/mini_network_graph.h5")
     core = [int(line) for line in (last / "partition.txt").read_text().split()]

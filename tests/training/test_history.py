@@ -26,7 +26,7 @@ def _history(epochs, keys=("loss", "accuracy", "val_loss", "val_accuracy")):
 def test_a_name_is_drawn_as_it_is_and_inside(tmp_path, monkeypatch, name):
     made = []
     monkeypatch.setattr(history_module, "Figure", lambda **options: made.append(Figure(**options)) or made[-1])
-    history_module.plot_history(_history(3), 1, {"loss": 0.5, "accuracy": 0.8}, name, tmp_path / "plot.png")
+    history_module.plot_history(tmp_path / "plot.png", _history(3), 1, {"loss": 0.5, "accuracy": 0.8}, name)
     (figure,) = made
     box = figure._suptitle.get_window_extent()
     assert 0 <= box.x0 < box.x1 <= figure.bbox.x1
@@ -37,14 +37,22 @@ def test_a_name_is_drawn_as_it_is_and_inside(tmp_path, monkeypatch, name):
 def test_any_number_of_epochs_and_a_loss_that_is_no_number(tmp_path, epochs):
     history = _history(epochs)
     history[-1]["loss"] = float("nan")
-    history_module.plot_history(history, 0, {"loss": float("nan"), "accuracy": 0.1}, "network", tmp_path / "plot.png")
+    history_module.plot_history(tmp_path / "plot.png", history, 0, {"loss": float("nan"), "accuracy": 0.1}, "network")
     width, height = struct.unpack(">II", (tmp_path / "plot.png").read_bytes()[16:24])
-    assert (width, height) == (1248, 456)
+    assert (width, height) == (720, 768)
 
 
 def test_a_reconstruction_has_a_loss_only(tmp_path):
     history_module.plot_history(
-        _history(2, ("loss", "val_loss")), 1, {"loss": 0.5}, "autoencoder", tmp_path / "plot.png"
+        tmp_path / "plot.png", _history(2, ("loss", "val_loss")), 1, {"loss": 0.5}, "autoencoder"
     )
     width, height = struct.unpack(">II", (tmp_path / "plot.png").read_bytes()[16:24])
-    assert (width, height) == (624, 456)
+    assert (width, height) == (720, 384)
+
+
+def test_a_loss_that_falls_far_has_a_logarithmic_axis(tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr(history_module, "Figure", lambda **options: made.append(Figure(**options)) or made[-1])
+    history = [{"loss": loss, "accuracy": 0.5, "val_loss": 10 * loss} for loss in (3.3, 0.5)]
+    history_module.plot_history(tmp_path / "plot.png", history, 1, {"loss": 0.5, "accuracy": 0.5})
+    assert [axis.get_yscale() for axis in made[0].axes] == ["log", "linear"]

@@ -3,7 +3,7 @@
 import itertools
 from functools import lru_cache
 from pathlib import Path
-from typing import Dict, List, Sequence
+from typing import BinaryIO, Dict, List, Sequence, Union
 
 import matplotlib
 import matplotlib.style
@@ -19,7 +19,9 @@ from matplotlib.transforms import Bbox
 from snnb.io.colours import HUES
 from snnb.io.text import printable
 
+Target = Union[Path, BinaryIO]  # a PNG, SVG or PDF file, or a buffer for the SVG of a page
 DPI = 120
+PAGE_WIDTH = 5.2  # inches of a figure in a page; on a screen of 400 pixels its text then has nearly its nominal size
 TIME_FIELD = {".svg": "Date", ".pdf": "CreationDate"}  # metadata in which equal figures differ
 # Independent of the user's matplotlibrc; functions that draw a figure are decorated with `styled`.
 STYLE = {
@@ -31,8 +33,10 @@ STYLE = {
     "axes.titlesize": "medium",
     "figure.titlesize": "large",
     "figure.titleweight": "bold",
+    "font.sans-serif": ["DejaVu Sans"],
     "font.size": 10.0,
-    "grid.color": "#e4e4e4",
+    "grid.alpha": 0.25,
+    "grid.color": "#808080",
     "legend.fontsize": "small",
     "legend.frameon": False,
     "lines.linewidth": 1.6,
@@ -61,11 +65,19 @@ def legend_width(names: Sequence[str], columns: int) -> float:
     return columns * max(2.6, 0.5 + 0.08 * max(map(len, names), default=0))
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure to `path` as PNG, SVG or PDF, by the suffix; text stays text in SVG."""
+def save(figure: Figure, target: Target) -> None:
+    """Write a figure to a file in the format of its suffix, or to a buffer as transparent SVG of at most `PAGE_WIDTH`.
+
+    Text stays text in SVG.
+    """
+    in_page = not isinstance(target, Path)
+    suffix = target.suffix.lower() if isinstance(target, Path) else ".svg"
+    if in_page:
+        figure.set_figwidth(min(PAGE_WIDTH, figure.get_figwidth()))
     figure.tight_layout()
     with matplotlib.rc_context({"svg.hashsalt": "snnb", "svg.fonttype": "none"}):
-        figure.savefig(path, dpi=DPI, metadata={TIME_FIELD.get(path.suffix.lower(), "Software"): None})
+        metadata = {TIME_FIELD.get(suffix, "Software"): None}
+        figure.savefig(target, format=suffix[1:], dpi=DPI, transparent=in_page, metadata=metadata)
 
 
 def label_rows(axes: Axes, middles: np.ndarray, names: Sequence[str]) -> None:
@@ -88,7 +100,7 @@ def label_rows(axes: Axes, middles: np.ndarray, names: Sequence[str]) -> None:
         if not chosen or middles[i] - middles[chosen[-1]] >= least:
             chosen.append(i)
     axes.set_yticks(middles[chosen])
-    axes.set_yticklabels([plain(names[i]) for i in chosen], fontsize="x-small")
+    axes.set_yticklabels([plain(names[i]) for i in chosen], fontsize="small")
 
 
 def label_points(axes: Axes, x: np.ndarray, y: np.ndarray, names: Sequence[str], colours: Sequence[str]) -> None:

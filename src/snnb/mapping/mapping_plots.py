@@ -4,7 +4,6 @@ Both are rasters, so that a mesh of a million cores takes no longer than one of 
 in use is shown.
 """
 
-from pathlib import Path
 from typing import NamedTuple, Sequence, Tuple
 
 import matplotlib
@@ -17,19 +16,19 @@ from matplotlib.ticker import MaxNLocator
 from scipy.sparse import csr_matrix
 
 from snnb.io.colours import layer_colours
-from snnb.io.figures import label_rows, save, styled
-from snnb.mapping.events import EventCost
+from snnb.io.figures import Target, label_rows, save, styled
 from snnb.mapping.limits import NO_LIMIT, Limits
-from snnb.mapping.map_network import MappedNetwork
+from snnb.mapping.mapping import Mapping
 from snnb.mapping.mesh import link_loads
 
 LARGEST_MESH = 64  # cores along a side up to which the entire mesh is shown
 MOST_PIXELS = 640  # along a side of a raster
 LARGEST_CORE = 48  # pixels of a core along a side
 DETAILED, FILLED = 8, 24  # pixels of a core from which its layers, and its fill level, are shown
-EMPTY, UNUSED, LINE = (0.93, 0.93, 0.93), (1.0, 1.0, 1.0), (1.0, 1.0, 1.0)
+EMPTY, UNUSED = (0.93, 0.93, 0.93), (1.0, 1.0, 1.0)
 LOADS, LINKS = "Blues", "OrRd"  # colour maps
-ROW, LOWEST, HIGHEST, WIDTH = 0.12, 5.0, 16.0, 9.0  # inches
+WIDTH, LOWEST, HIGHEST = 6.0, 1.0, 6.0  # inches: width of a figure, height of a mesh
+ROW, LONGEST_LEGEND, BAR = 0.18, 4.0, 0.2  # inches: height of a layer in the legend, height and width of the legend
 MOST_TICKS = 12
 
 
@@ -43,74 +42,84 @@ class View(NamedTuple):
 
 
 @styled
-def plot_mapping(path: Path, mapped: MappedNetwork) -> None:
+def plot_mapping(target: Target, mapping: Mapping) -> None:
     """Draw the layers on the mesh.
 
     A core is a square in the colours of its layers, filled in proportion to its neurons. If there are many cores, the
     fill level is omitted, or the core has the colour of its largest layer.
     """
-    view = _view(mapped.place[mapped.cost.neurons > 0], mapped.hardware.mesh)
-    names = [population.name for population in mapped.network.populations]
-    figure = Figure(figsize=(WIDTH, float(np.clip(2 + ROW * len(names), LOWEST, HIGHEST))))
-    axes, legend = figure.subplots(1, 2, gridspec_kw={"width_ratios": (30, 1)})
-    _show(axes, _layers_raster(mapped, view), view)
-    axes.set_title(_title("layers", mapped, view, "cores"))
-    legend.imshow(layer_colours(len(names))[:, None], aspect="auto")
-    legend.set_xticks([])
-    legend.set_ylim(len(names) - 0.5, -0.5)
+    view = _view(mapping.place[mapping.per_core["neurons"] > 0], mapping.hardware.mesh)
+    names = list(mapping.cost.layers)
+    heights = (_height(view), min(ROW * len(names), LONGEST_LEGEND))
+    figure = Figure(figsize=(WIDTH, sum(heights) + 1.3))
+    axes, legend = figure.subplots(2, 1, gridspec_kw={"height_ratios": heights})
+    _show(axes, _layers_raster(mapping, view), view)
+    if _pixels(view) >= DETAILED:
+        borders = [view.x + np.arange(view.width + 1) - 0.5, view.y + np.arange(view.height + 1) - 0.5]
+        axes.vlines(borders[0], borders[1][0], borders[1][-1], color="white", linewidth=1)
+        axes.hlines(borders[1], borders[0][0], borders[0][-1], color="white", linewidth=1)
+    axes.set_title(_title("layers", mapping, view, "cores"))
+    legend.imshow(layer_colours(len(names))[:, None], aspect="auto", extent=(0, 1, len(names) - 0.5, -0.5))
+    legend.set_box_aspect(heights[1] / BAR)
+    legend.set_anchor("W")
     legend.yaxis.tick_right()
+    legend.spines[:].set_visible(False)
+    legend.set_xticks([])
     label_rows(legend, np.arange(len(names)), names)
-    save(figure, path)
+    save(figure, target)
 
 
 @styled
-def plot_traffic(path: Path, mapped: MappedNetwork) -> None:
+def plot_traffic(target: Target, mapping: Mapping) -> None:
     """Draw the spikes that each core sends and receives, and the spikes over each link in both directions."""
-    hardware = mapped.hardware
-    view = _view(hardware.router_of(mapped.place)[mapped.cost.neurons > 0], hardware.routers)
-    cores, across, along = _loads(mapped, view)
+    hardware = mapping.hardware
+    view = _view(hardware.router_of(mapping.place)[mapping.per_core["neurons"] > 0], hardware.routers)
+    cores, across, along = _loads(mapping, view)
     scales = [Normalize(0, max(1e-12, float(load.max(initial=0)))) for load in (cores, np.append(across, along))]
     raster, margin = _lattice(cores, across, along, scales)
-    figure = Figure(figsize=(WIDTH, LOWEST + 1))
-    axes, left, right = figure.subplots(1, 3, gridspec_kw={"width_ratios": (30, 1, 1)})
+    heights = (_height(view), 0.1, 0.1)
+    figure = Figure(figsize=(WIDTH, sum(heights) + 2.2))
+    axes, upper, lower = figure.subplots(3, 1, gridspec_kw={"height_ratios": heights})
     _show(axes, raster, view, margin)
-    axes.set_title(_title("spikes a sample", mapped, view, "cores" if hardware.tile is None else "tiles"))
-    figure.colorbar(
-        ScalarMappable(scales[0], LOADS),
-        cax=left,
-        label="into and out of a core" if hardware.tile is None else "into and out of the cores of a tile",
-    )
-    figure.colorbar(ScalarMappable(scales[1], LINKS), cax=right, label="over a link, both ways")
-    save(figure, path)
+    axes.set_title(_title("spikes a sample", mapping, view, "cores" if hardware.tile is None else "tiles"))
+    squares = "a core" if hardware.tile is None else "the cores of a tile"
+    for scale, colours, bar, label in (
+        (scales[0], LOADS, upper, f"into and out of {squares}"),
+        (scales[1], LINKS, lower, "over a link, both ways"),
+    ):
+        figure.colorbar(ScalarMappable(scale, colours), cax=bar, orientation="horizontal", label=label)
+    save(figure, target)
 
 
 @styled
-def plot_events(path: Path, mapped: MappedNetwork, events: EventCost) -> None:
-    """Draw how full each core is, the energy of each kind of event, and the time of each core in a step."""
-    figure = Figure(figsize=(WIDTH, 2 * LOWEST))
-    filled, energy, time = figure.subplots(3, 1)
-    cores = np.flatnonzero(mapped.cost.neurons)
+def plot_events(target: Target, mapping: Mapping) -> None:
+    """Draw the contents of each core, the energy of each kind of event, and the time of each core in a step."""
+    figure = Figure(figsize=(WIDTH, 8))
+    contents, energy, time = figure.subplots(3, 1)
+    cores = np.flatnonzero(mapping.per_core["neurons"])
     line = {"drawstyle": "steps-mid", "marker": "." if cores.size == 1 else ""}
-    limits = Limits.of(mapped.hardware)._asdict()
-    for name, numbers in mapped.cost.contents.items():
-        if limits[name] != NO_LIMIT:
-            filled.plot(cores, 100 * numbers[cores] / limits[name], label=name.replace("_", " "), **line)
-    filled.set(title=f"contents of the cores on {mapped.hardware.name}", ylabel="% of the limit")
-    filled.axhline(100, color="grey", linewidth=0.8)
-    filled.legend(ncols=5, loc="lower left", bbox_to_anchor=(0.4, 1))
-    names = list(events.energy_pj)
-    most = max(events.energy_pj.values(), default=0.0)
-    unit, factor = ("µJ", 1e6) if most >= 1e6 else ("nJ", 1e3)
-    energy.barh(names, [value / factor for value in events.energy_pj.values()])
+    for name, limit in Limits.of(mapping.hardware)._asdict().items():
+        if limit != NO_LIMIT and name in mapping.per_core:
+            contents.plot(cores, 100 * mapping.per_core[name][cores] / limit, label=name.replace("_", " "), **line)
+    contents.set(title=f"contents of the cores of {mapping.hardware.name}", ylabel="% of the limit")
+    contents.axhline(100, color="grey", linewidth=0.8)
+    contents.legend(ncols=3)
+    picojoules = mapping.cost.energy_by_event_pj or {}
+    unit, factor = ("µJ", 1e6) if max(picojoules.values(), default=0.0) >= 1e6 else ("nJ", 1e3)
+    names = [name.replace("_", " ") for name in picojoules]
+    bars = energy.barh(names, [value / factor for value in picojoules.values()])
+    energy.bar_label(bars, fmt="%.3g", padding=3, fontsize="small")
+    energy.margins(x=0.12)
     energy.invert_yaxis()
     energy.set(title="energy of a sample by kind of event", xlabel=unit)
-    time.plot(cores, events.core_ns[cores] / 1000, **line)
-    time.set(title="time of a core in a time step with the mean number of events", ylabel="µs")
-    for axes in (filled, time):
+    time.plot(cores, mapping.per_core.get("step_ns", np.zeros(mapping.cores))[cores] / 1000, **line)
+    time.set(title="time of a core in a step, mean number of events", ylabel="µs")
+    contents.set_ylim(top=1.35 * contents.get_ylim()[1])  # space for the legend
+    for axes in (contents, time):
         axes.set_xlabel("core")
         axes.set_ylim(bottom=0)
         axes.xaxis.set_major_locator(MaxNLocator(MOST_TICKS, integer=True, min_n_ticks=1))
-    save(figure, path)
+    save(figure, target)
 
 
 def _view(places: np.ndarray, mesh: Tuple[int, int]) -> View:
@@ -122,70 +131,69 @@ def _view(places: np.ndarray, mesh: Tuple[int, int]) -> View:
     return View(int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1]))
 
 
-def _title(what: str, mapped: MappedNetwork, view: View, squares: str) -> str:
-    mesh = mapped.hardware.mesh if squares == "cores" else mapped.hardware.routers
+def _height(view: View) -> float:
+    """Return the height in inches of a mesh that fills the width of a figure."""
+    return float(np.clip(0.8 * WIDTH * view.height / view.width, LOWEST, HIGHEST))
+
+
+def _title(what: str, mapping: Mapping, view: View, squares: str) -> str:
+    mesh = mapping.hardware.mesh if squares == "cores" else mapping.hardware.routers
     part = "" if (view.width, view.height) == mesh else ", the part in use"
-    return f"{what} on {mapped.hardware.name}, {mesh[0]}×{mesh[1]} {squares}{part}"
+    return f"{what} on {mapping.hardware.name}, {mesh[0]}×{mesh[1]} {squares}{part}"
 
 
 def _show(axes: Axes, raster: np.ndarray, view: View, margin: float = 0.5) -> None:
     """Show a raster, shape (height, width, 3), as that part of the mesh, with `margin` around the centres of cores."""
     ends = (view.x + view.width - 1 + margin, view.y + view.height - 1 + margin)
     extent = (view.x - margin, ends[0], view.y - margin, ends[1])
-    axes.imshow(raster, extent=extent, origin="lower", interpolation="nearest")
-    axes.set_anchor("E")  # next to the legend
+    axes.imshow(raster, extent=extent, origin="lower", interpolation="none")
     axes.set_xlabel("x")
     axes.set_ylabel("y")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(MOST_TICKS, integer=True, min_n_ticks=1))
 
 
-def _members(mapped: MappedNetwork) -> csr_matrix:
-    """Return the neurons of each core in each population: shape (cores, populations)."""
-    sizes = [population.size for population in mapped.network.populations]
-    of = np.repeat(np.arange(len(sizes)), sizes)
-    shape = (len(mapped.place), len(sizes))
-    return csr_matrix((np.ones(of.size, np.int64), (mapped.core, of)), shape=shape)
+def _pixels(view: View) -> int:
+    """Return the pixels along a side of a core."""
+    return max(1, min(LARGEST_CORE, MOST_PIXELS // max(view.width, view.height)))
 
 
-def _layers_raster(mapped: MappedNetwork, view: View) -> np.ndarray:
+def _layers_raster(mapping: Mapping, view: View) -> np.ndarray:
     """Return the pixels of the cores: shape (height, width, 3)."""
-    pixels = max(1, min(LARGEST_CORE, MOST_PIXELS // max(view.width, view.height)))
+    pixels = _pixels(view)
     raster = np.empty((view.height * pixels, view.width * pixels, 3))
     raster[:] = UNUSED if pixels == 1 else EMPTY
-    members, limit = _members(mapped), mapped.hardware.neurons_per_core
-    colours = layer_colours(members.shape[1])
-    inside = pixels - 1 if pixels >= DETAILED else pixels
-    for core in np.flatnonzero(mapped.cost.neurons):
+    sizes, limit = list(mapping.cost.layers.values()), mapping.hardware.neurons_per_core
+    layer = np.repeat(np.arange(len(sizes)), sizes)
+    members = csr_matrix((np.ones(layer.size, np.int64), (mapping.core, layer)), shape=(mapping.cores, len(sizes)))
+    colours = layer_colours(len(sizes))
+    for core in np.flatnonzero(mapping.per_core["neurons"]):
         row = slice(members.indptr[core], members.indptr[core + 1])
         layers, neurons = members.indices[row], members.data[row]
-        x, y = (mapped.place[core] - (view.x, view.y)) * pixels
+        x, y = (mapping.place[core] - (view.x, view.y)) * pixels
         if pixels < DETAILED:
             raster[y : y + pixels, x : x + pixels] = colours[layers[np.argmax(neurons)]]
             continue
-        filled = max(1, int(np.ceil(inside * neurons.sum() / limit))) if pixels >= FILLED else inside
+        filled = max(1, int(np.ceil(pixels * neurons.sum() / limit))) if pixels >= FILLED else pixels
         order = np.argsort(layers)
         ends = np.cumsum(neurons[order]) / neurons.sum()
-        column = np.searchsorted(ends, (np.arange(inside) + 0.5) / inside)
-        raster[y : y + filled, x : x + inside] = colours[layers[order][column]]
-    if pixels >= DETAILED:
-        raster[pixels - 1 :: pixels] = LINE
-        raster[:, pixels - 1 :: pixels] = LINE
+        column = np.searchsorted(ends, (np.arange(pixels) + 0.5) / pixels)
+        raster[y : y + filled, x : x + pixels] = colours[layers[order][column]]
     return raster
 
 
-def _loads(mapped: MappedNetwork, view: View) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _loads(mapping: Mapping, view: View) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the spikes of routers' cores, shape (height, width), −1 if unused, and of the links along x and y."""
     rows, columns = slice(view.y, view.y + view.height), slice(view.x, view.x + view.width)
-    place, mesh = mapped.hardware.router_of(mapped.place), mapped.hardware.routers
-    links = link_loads(mapped.traffic, place, mesh)
+    place, mesh = mapping.hardware.router_of(mapping.place), mapping.hardware.routers
+    links = link_loads(mapping.traffic, place, mesh)
     across = (links.right + links.left)[rows, view.x : view.x + view.width - 1]
     along = (links.up + links.down)[view.y : view.y + view.height - 1, columns]
     cores = np.full((view.height, view.width), -1.0)
-    used = mapped.cost.neurons > 0
+    used = mapping.per_core["neurons"] > 0
     x, y = (place[used] - (view.x, view.y)).T
     cores[y, x] = 0.0
-    np.add.at(cores, (y, x), (mapped.cost.spikes_in + mapped.cost.spikes_out)[used])
+    np.add.at(cores, (y, x), (mapping.per_core["spikes_in"] + mapping.per_core["spikes_out"])[used])
     return cores, across, along
 
 

@@ -206,6 +206,7 @@ def _select(run: RunDirectory, options: Given) -> Selected:
 def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> StageResult:
     """Map and write a directory in `maps/`: that of the mapping with the same parameters, or a new one."""
     from snnb.graph import SynapseGraph
+    from snnb.mapping.mapping import Mapping as WrittenMapping
     from snnb.mapping.mapping import write_mapping
     from snnb.mapping.mapping_cost import MappingCost
     from snnb.mapping.mapping_plots import plot_events, plot_mapping, plot_traffic
@@ -244,10 +245,11 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
         )
         write_mapping(output.directory, mapped, cost)
         figures = figure_format(params.figures, run.records_of(KIND.name).get(stamp), "traffic")
-        plot_mapping(output.directory / f"mapping.{figures}", mapped)
-        plot_traffic(output.directory / f"traffic.{figures}", mapped)
-        if mapped.cost.events is not None:
-            plot_events(output.directory / f"events.{figures}", mapped, mapped.cost.events)
+        written = WrittenMapping.open(output.directory)
+        plot_mapping(output.directory / f"mapping.{figures}", written)
+        plot_traffic(output.directory / f"traffic.{figures}", written)
+        if cost.energy_by_event_pj is not None:
+            plot_events(output.directory / f"events.{figures}", written)
         lines = [*cost.log_lines(mapped.warnings), *([] if split is None else [split.line()]), *notes]
         write_log(output.directory / "log.txt", run, params, lines, dated=False)
         output.external = external_records({**files, description_file(named): text})

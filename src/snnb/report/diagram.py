@@ -1,7 +1,8 @@
-"""The network as a picture: populations are boxes, projections are arrows whose width is what they carry.
+"""Diagram of the network: populations are boxes, projections are arrows; a wider arrow carries more spikes.
 
-Populations stand in rows by their depth, the longest way from the input, those of one row side by side. A projection to
-the next row is a straight arrow; one that passes rows over bends round them on the right.
+Written as SVG: boxes and arrows have tooltips, and the height of the diagram follows from the depth of the network.
+Populations of equal depth, the length of the longest path from the input, are a row. A projection to the next row is a
+straight arrow; one that skips rows is a curve on the right of them.
 """
 
 import math
@@ -10,32 +11,33 @@ from typing import Dict, List, NamedTuple, Optional, Sequence
 import numpy as np
 from markupsafe import Markup, escape
 
+from snnb.io.colours import HUES
 from snnb.io.text import printable
-from snnb.report.charts import INK, SOFT, short, svg, text
 
-BOX, TALL, GAP, BETWEEN = 204.0, 34.0, 26.0, 22.0  # width and height of a box, room below and beside it
+INK, SOFT = "#1f2933", "#cbd2d9"
+BOX, TALL, GAP, BETWEEN = 204.0, 34.0, 26.0, 22.0  # width and height of a box, space below and beside it
 WIDEST, NARROWEST = 12.0, 1.2  # arrows
 MARGIN, BEND = 12.0, 150.0
-SIDE_BY_SIDE = 5  # bent arrows beside one row that are drawn at full width
-FEW_BENDS, FEW_ROWS = 40, 8  # more bends, and longer ones, share the room by their lengths
+SIDE_BY_SIDE = 5  # number of curves beside one row up to which they have the full width
+FEW_BENDS, FEW_ROWS = 40, 8  # numbers of curves and of skipped rows from which curves are spread by their lengths
 LONGEST = 27  # characters of a name in a box
 
 
 class Box(NamedTuple):
-    """A population: its name, a line of further words, and a share from 0 to 1 that colours it."""
+    """A population."""
 
     name: str
-    words: str
-    share: float
+    words: str  # second line
+    share: float  # strength of the colour, from 0 to 1
 
 
 class Arrow(NamedTuple):
-    """A projection: numbers of the source and target among the boxes, what it carries, and that in words."""
+    """A projection."""
 
-    source: int
+    source: int  # index of the box
     target: int
-    carries: float
-    words: str
+    carries: float  # width relative to the other arrows
+    words: str  # tooltip
 
 
 def diagram(boxes: Sequence[Box], arrows: Sequence[Arrow]) -> Markup:
@@ -55,7 +57,7 @@ def diagram(boxes: Sequence[Box], arrows: Sequence[Arrow]) -> Markup:
     most = max((arrow.carries for arrow in arrows), default=0.0)
     passed = [depth[arrow.target] - depth[arrow.source] for arrow in arrows]
     bends = [arrow for arrow, rows_over in zip(arrows, passed) if rows_over > 1]
-    # Where many arrows bend round the same rows, all arrows are thinner, so that they can be told apart.
+    # With many curves beside the same rows, all arrows are thinner, so that they can be distinguished.
     beside = np.zeros(len(rows) + 1, int)
     np.add.at(beside, [depth[arrow.source] for arrow in bends], 1)
     np.add.at(beside, [depth[arrow.target] for arrow in bends], -1)
@@ -79,13 +81,33 @@ def diagram(boxes: Sequence[Box], arrows: Sequence[Arrow]) -> Markup:
             f'<path d="{tip}" fill="{colour}"/><title>{title}</title></g>'
         )
     for number, box in enumerate(boxes):
-        parts += _box(left[number], top[number], box)
-    height = MARGIN * 2 + len(rows) * (TALL + GAP) - GAP
-    return svg(inner + 2 * MARGIN + (BEND if bends else 0), height, parts, "the network: populations and projections")
+        x, y = left[number], top[number]
+        title = escape(printable(f"{box.name}: {box.words}"))
+        opacity = 0.06 + 0.5 * min(1.0, max(0.0, box.share))
+        begin, name = (LONGEST - 1) // 2, printable(box.name)
+        name = name if len(name) <= LONGEST else f"{name[:begin]}…{name[begin + 1 - LONGEST :]}"
+        parts.append(
+            f'<g><title>{title}</title><rect x="{x:.1f}" y="{y:.1f}" width="{BOX:.0f}" height="{TALL:.0f}" rx="5" '
+            f'fill="#fff" stroke="{INK}"/><rect x="{x + 1:.1f}" y="{y + 1:.1f}" width="{BOX - 2:.0f}" '
+            f'height="{TALL - 2:.0f}" rx="4" fill="{HUES[0]}" fill-opacity="{opacity:.2f}"/>'
+            f"{_text(x + BOX / 2, y + 14, name, 11)}{_text(x + BOX / 2, y + 28, box.words, 9.5)}</g>"
+        )
+    width, height = inner + 2 * MARGIN + (BEND if bends else 0), MARGIN * 2 + len(rows) * (TALL + GAP) - GAP
+    return Markup(
+        f'<svg viewBox="0 0 {width:.0f} {height:.0f}" style="width:{width:.0f}px" role="img" '
+        f'aria-label="the network: populations and projections">{"".join(parts)}</svg>'
+    )
+
+
+def _text(x: float, y: float, words: str, size: float) -> str:
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle" font-size="{size:g}" fill="{INK}">'
+        f"{escape(printable(words))}</text>"
+    )
 
 
 def depths(boxes: int, arrows: Sequence[Arrow]) -> List[int]:
-    """Return for each box how many arrows the longest way to it has."""
+    """Return the depth of each box: the number of arrows of the longest path to it."""
     depth = [0] * boxes
     for arrow in sorted(arrows, key=lambda arrow: arrow.target):
         depth[arrow.target] = max(depth[arrow.target], depth[arrow.source] + 1)
@@ -93,9 +115,9 @@ def depths(boxes: int, arrows: Sequence[Arrow]) -> List[int]:
 
 
 def _round(left: Dict[int, float], top: List[float], arrow: Arrow, edge: float, share: Optional[float]) -> List[str]:
-    """Return a bent line from the right of a box to the right of a lower one, and its tip.
+    """Return the curve from the right of a box to the right of a lower one, and its tip.
 
-    It bends out as far as `share`, of the longest bend, says; where there are few, by the logarithm of its length.
+    `share` is its distance from the boxes relative to that of the longest curve; None: by the logarithm of its length.
     """
     if share is None:
         share = min(1.0, math.log2((top[arrow.target] - top[arrow.source]) / (TALL + GAP) + 1) / 8)
@@ -103,16 +125,3 @@ def _round(left: Dict[int, float], top: List[float], arrow: Arrow, edge: float, 
     (x, y), (u, v) = ((left[n] + BOX, top[n] + TALL / 2) for n in (arrow.source, arrow.target))
     line = f"M{x:.1f} {y + 6:.1f}C{bulge:.1f} {y + 6:.1f} {bulge:.1f} {v - 6:.1f} {u + 6:.1f} {v - 6:.1f}"
     return [line, f"M{u + 7:.1f} {v - 11:.1f}v10l-7 -5z"]
-
-
-def _box(x: float, y: float, box: Box) -> List[str]:
-    title = escape(printable(f"{box.name}: {box.words}"))
-    colour = 0.06 + 0.5 * min(1.0, max(0.0, box.share))
-    return [
-        f'<g><title>{title}</title><rect x="{x:.1f}" y="{y:.1f}" width="{BOX:.0f}" height="{TALL:.0f}" rx="5" '
-        f'fill="#fff" stroke="{INK}"/><rect x="{x + 1:.1f}" y="{y + 1:.1f}" width="{BOX - 2:.0f}" '
-        f'height="{TALL - 2:.0f}" rx="4" fill="#2364aa" fill-opacity="{colour:.2f}"/>',
-        text(x + BOX / 2, y + 14, short(printable(box.name), LONGEST), anchor="middle"),
-        text(x + BOX / 2, y + 28, box.words, anchor="middle", size=9),
-        "</g>",
-    ]

@@ -1,16 +1,141 @@
 """Sections of the page about the graph: the network, its populations and projections, degrees and traffic."""
 
-from typing import List, Optional
+from dataclasses import dataclass
+from typing import List, Optional, Tuple
+
+import numpy as np
 
 from snnb.core.formatting import quantity
-from snnb.report.charts import histogram
+from snnb.graph.statistics import ProjectionSummary
+from snnb.graph.synapse_graph import SynapseGraph
 from snnb.report.diagram import Arrow, Box, diagram
-from snnb.report.graph_facts import Distribution, GraphFacts, ProjectionFacts
-from snnb.report.page import Figure, Section, Table
+from snnb.report.page import Figure, Section, Table, drawn
+from snnb.report.report_plots import plot_distribution
+
+BINS = 40
+
+
+@dataclass(frozen=True)
+class PopulationFacts:
+    """Figures of a population; rates are None without spikes."""
+
+    name: str
+    layer: str
+    shape: Tuple[int, ...]
+    neurons: int
+    coding: Optional[str]
+    mean_rate: Optional[float]  # spikes per neuron and step
+    silent: Optional[float]  # share of the neurons that never spiked
+    traffic: float  # spikes per step over all outgoing synapses
+
+
+@dataclass(frozen=True)
+class ProjectionFacts:
+    """Figures of a projection."""
+
+    source: int  # index of the population
+    target: int
+    summary: ProjectionSummary
+    zero_weights: Optional[float]  # share of zeros in its kernels; None without a kernel
+    traffic: float  # spikes per step over its synapses
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """Histogram over the neurons."""
+
+    counts: np.ndarray  # int64, shape (bins,)
+    edges: np.ndarray  # float64, shape (bins + 1,): bins of equal width on a logarithmic axis
+    zero: int  # number of neurons whose value is 0
+
+
+@dataclass(frozen=True)
+class GraphFacts:
+    """Figures of a graph."""
+
+    populations: List[PopulationFacts]
+    projections: List[ProjectionFacts]
+    neurons: int
+    synapses: int
+    out_degrees: Distribution  # of all nodes with outgoing synapses
+    in_degrees: Distribution  # of all neurons
+    traffic: Distribution  # spikes per step over the outgoing synapses of spiking nodes
+    half: Optional[float]  # share of the spiking nodes that carries 50 % of the traffic; None without spikes
+    most: Optional[float]  # share that carries 90 %
+    class_name: Optional[str] = None  # class whose samples were counted; None for all samples
+
+
+def graph_facts(graph: SynapseGraph) -> GraphFacts:
+    """Compute the figures of a graph from its projections, without generating edges where possible."""
+    degrees = {population.name: np.zeros(population.size, np.int64) for population in graph.populations}
+    into = {population.name: np.zeros(population.size, np.int64) for population in graph.populations}
+    numbers = {population.name: number for number, population in enumerate(graph.populations)}
+    projections = []
+    for projection, summary in zip(graph.projections, graph.summary()):
+        source, target = projection.source.name, projection.target.name
+        degrees[source] += projection.out_degrees
+        into[target] += projection.in_degrees
+        kernels = [connection.kernel for connection in projection.connections if connection.kernel is not None]
+        weights = sum(kernel.size for kernel in kernels)
+        nonzero = sum(int(np.count_nonzero(kernel)) for kernel in kernels)
+        carried = float(projection.source.traffic() @ projection.out_degrees)
+        zero = None if not weights else 1 - nonzero / weights
+        projections.append(ProjectionFacts(numbers[source], numbers[target], summary, zero, carried))
+    sent = {p.name: p.traffic() * degrees[p.name] for p in graph.populations}
+    populations = []
+    for population in graph.populations:
+        spikes = population.rate is not None and population.coding != "current"
+        rate = population.rate if spikes else None
+        populations.append(
+            PopulationFacts(
+                name=population.name,
+                layer=population.layer,
+                shape=population.shape,
+                neurons=population.size,
+                coding=population.coding,
+                mean_rate=None if rate is None else float(rate.mean()),
+                silent=None if rate is None else float((rate == 0).mean()),
+                traffic=float(sent[population.name].sum()),
+            )
+        )
+    # The last population has no outgoing synapses, and a constant input does not spike.
+    carrying = [p.name for p in graph.populations if degrees[p.name].any() and p.coding not in (None, "current")]
+    traffic = np.concatenate([np.empty(0), *(sent[name] for name in carrying)])
+    leaving = np.concatenate([degrees[p.name] for p in graph.populations if degrees[p.name].any()])
+    return GraphFacts(
+        populations=populations,
+        projections=projections,
+        neurons=graph.number_of_neurons(),
+        synapses=graph.number_of_edges(),
+        out_degrees=distribution(leaving),
+        in_degrees=distribution(np.concatenate([into[p.name] for p in graph.populations[1:]])),
+        traffic=distribution(traffic),
+        half=share_that_carries(traffic, 0.5),
+        most=share_that_carries(traffic, 0.9),
+        class_name=graph.class_name,
+    )
+
+
+def distribution(values: np.ndarray) -> Distribution:
+    """Return the histogram of values over bins of equal width on a logarithmic axis, between powers of ten."""
+    some = values[values > 0]
+    logarithms = np.log10(some) if some.size else np.zeros(1)
+    low, high = float(np.floor(logarithms.min())), float(np.ceil(logarithms.max()))
+    counts, edges = np.histogram(np.log10(some), np.linspace(low, max(high, low + 1), BINS + 1))
+    return Distribution(counts, 10**edges, int(values.size - some.size))
+
+
+def share_that_carries(traffic: np.ndarray, share: float) -> Optional[float]:
+    """Return the smallest share of the neurons that carries this share of the traffic; None without traffic."""
+    total = traffic.sum()
+    if total <= 0:
+        return None
+    carried = np.cumsum(np.sort(traffic)[::-1])
+    return float(np.searchsorted(carried, share * total * (1 - 1e-12)) + 1) / traffic.size
 
 
 def network_sections(facts: GraphFacts) -> List[Section]:
-    """Return the sections of a graph."""
+    """Return the sections about a graph."""
     return [_network(facts), _populations(facts), _projections(facts), _degrees(facts), _traffic(facts)]
 
 
@@ -30,7 +155,7 @@ def _network(facts: GraphFacts) -> Section:
     ]
     words = (
         "A box is a population of neurons, an arrow a projection. The wider the arrow, the more spikes its synapses "
-        "carry in a time step; a grey one carries none. Boxes: the darker, the higher the mean rate."
+        "carry in a time step; a grey arrow carries none. The stronger the colour of a box, the higher its mean rate."
     )
     only = [] if facts.class_name is None else [f"Spikes of the samples of class {facts.class_name} only."]
     return Section("network", "The network", [*only, words], [Figure(diagram(boxes, arrows))])
@@ -45,13 +170,20 @@ def _populations(facts: GraphFacts) -> Section:
     head = ("population", "layer", "shape", "neurons", "coding", "rate", "silent", "traffic")
     words = (
         f"{facts.neurons:,} neurons without the input. Rate: spikes per neuron and step. Silent: neurons that never "
-        "spiked. Traffic: spikes per step over all synapses that leave the population."
+        "spiked. Traffic: spikes per step over all outgoing synapses of the population."
     )
     return Section("populations", "Populations", [words], tables=[Table(head, rows, right=(3, 5, 6, 7))])
 
 
 def _projections(facts: GraphFacts) -> Section:
-    rows = [_projection_row(facts, projection) for projection in facts.projections]
+    rows = [
+        (p.summary.source, p.summary.target, p.summary.rule, f"{p.summary.edges:,}",
+         f"{p.summary.out_degree.mean:,.4g}", f"{p.summary.in_degree.mean:,.4g}",
+         _number(p.summary.weight.min), _number(p.summary.weight.mean), _number(p.summary.weight.max),
+         _share(p.zero_weights), _share(p.summary.zero_edges / p.summary.edges if p.summary.edges else None),
+         _number(p.traffic))
+        for p in facts.projections
+    ]  # fmt: skip
     head = (
         "from", "to", "layer", "synapses", "out-degree", "in-degree", "least weight", "mean weight", "greatest weight",
         "zero weights", "zero edges", "traffic",
@@ -63,45 +195,28 @@ def _projections(facts: GraphFacts) -> Section:
     return Section("projections", "Projections", [words], tables=[Table(head, rows, right=range(3, len(head)))])
 
 
-def _projection_row(facts: GraphFacts, projection: ProjectionFacts) -> List[str]:
-    found = projection.summary
-    return [
-        found.source,
-        found.target,
-        found.rule,
-        f"{found.edges:,}",
-        f"{found.out_degree.mean:,.4g}",
-        f"{found.in_degree.mean:,.4g}",
-        *(_number(value) for value in (found.weight.min, found.weight.mean, found.weight.max)),
-        _share(projection.zero_weights),
-        _share(found.zero_edges / found.edges if found.edges else None),
-        _number(projection.traffic),
-    ]
-
-
 def _degrees(facts: GraphFacts) -> Section:
     figures = [
-        _histogram(facts.out_degrees, "synapses that leave a neuron", "send to nobody"),
-        _histogram(facts.in_degrees, "synapses onto a neuron", "have no input"),
+        _histogram(facts.out_degrees, "out-degree of a neuron", "have no outgoing synapse"),
+        _histogram(facts.in_degrees, "in-degree of a neuron", "have no incoming synapse"),
     ]
     return Section("degrees", "Degrees", ["Both axes are logarithmic."], figures)
 
 
 def _traffic(facts: GraphFacts) -> Section:
     if facts.half is None or facts.most is None:
-        nothing = "No neuron that has synapses to others spikes: the graph has no traffic."
-        return Section("traffic", "Traffic", [nothing])
+        return Section("traffic", "Traffic", ["No neuron with outgoing synapses spikes: the graph has no traffic."])
     words = (
-        f"Half of the traffic comes from {facts.half:.1%} of the neurons that have synapses to others, and 90 % of it "
-        f"from {facts.most:.1%}. Traffic of a neuron: its spikes per step times its synapses."
+        f"Half of the traffic comes from {facts.half:.1%} of the neurons with outgoing synapses, and 90 % of it from "
+        f"{facts.most:.1%}. Traffic of a neuron: its spikes per step times its out-degree."
     )
-    figure = _histogram(facts.traffic, "spikes per step over a neuron's synapses", "never spike")
+    figure = _histogram(facts.traffic, "traffic of a neuron (spikes per step)", "never spike")
     return Section("traffic", "Traffic", [words], [figure])
 
 
 def _histogram(found: Distribution, label: str, of_zero: str) -> Figure:
     caption = f"{found.zero:,} more {of_zero}." if found.zero else ""
-    return Figure(histogram(found.counts, found.edges, label), caption)
+    return Figure(drawn(f"neurons by {label}", plot_distribution, found.counts, found.edges, label), caption)
 
 
 def _number(value: Optional[float]) -> str:

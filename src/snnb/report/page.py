@@ -1,29 +1,37 @@
-"""One page that says what a run is: self-contained HTML, without a script and without anything from elsewhere."""
+"""The HTML page about a run: one self-contained file without scripts and without external resources."""
 
+import re
 from dataclasses import dataclass, field
-from typing import List, Mapping, Sequence, Tuple
+from io import BytesIO
+from typing import Callable, List, Mapping, Sequence, Tuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
+from typing_extensions import Concatenate, ParamSpec
 
+from snnb.io.figures import Target
 from snnb.io.text import JsonValue, printable
 
-GENERATOR = '<meta name="generator" content="snnb report">'  # by which a page is known as ours
+GENERATOR = '<meta name="generator" content="snnb report">'  # marks a file as a report, which may be replaced
+P = ParamSpec("P")
 Rows = Sequence[Sequence[object]]
+# Parts of matplotlib's SVG that a page does not need, or that would apply to all of the page. Identifiers of groups are
+# numbered in each figure; those of markers and clip paths are hashes of their content, so equal ones may occur twice.
+UNUSED_SVG = re.compile(r'<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->| id="[^"]*_\d+"', re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table: its head, its rows, and the numbers of the columns that are aligned to the right."""
+    """A table."""
 
     head: Sequence[str]
     rows: Rows
-    right: Sequence[int] = ()
+    right: Sequence[int] = ()  # indices of the columns that are aligned to the right
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture and the words below it."""
+    """A figure and its caption."""
 
     picture: Markup
     caption: str = ""
@@ -33,13 +41,13 @@ class Figure:
 class Section:
     """A section of the page."""
 
-    key: str  # its id in the page
+    key: str  # id of the HTML element
     title: str
     words: List[str] = field(default_factory=list)  # paragraphs
     figures: List[Figure] = field(default_factory=list)
-    small: List[Figure] = field(default_factory=list)  # of which many stand side by side
+    small: List[Figure] = field(default_factory=list)  # shown as a grid of small figures
     tables: List[Table] = field(default_factory=list)
-    folded: Mapping[str, Table] = field(default_factory=dict)  # tables that are folded away, by what is clicked on
+    folded: Mapping[str, Table] = field(default_factory=dict)  # collapsed tables by their titles
 
 
 @dataclass(frozen=True)
@@ -48,30 +56,47 @@ class Page:
 
     title: str
     subtitle: str
-    figures: List[Tuple[str, str]]  # the most important figures: name and value
+    figures: List[Tuple[str, str]]  # key figures: name and value
     sections: List[Section]
-    made: str  # when, and with which version
+    made: str  # time and version of the report
 
 
 def render(page: Page) -> str:
-    """Return the HTML. Every text is escaped, whoever wrote it; control characters too."""
+    """Return the HTML. All text is escaped, control characters included."""
     environment = Environment(
         loader=PackageLoader("snnb.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=_shown,
+        finalize=lambda value: value if isinstance(value, Markup) else printable(str(value)),
     )
     return environment.get_template("report.html").render(page=page, generator=Markup(GENERATOR))
 
 
-def _shown(value: object) -> object:
-    return value if isinstance(value, Markup) else printable(str(value))
+def drawn(description: str, plot: Callable[Concatenate[Target, P], None], *args: P.args, **kwargs: P.kwargs) -> Markup:
+    """Return the SVG element of a figure.
+
+    Parameters
+    ----------
+    description : str
+        Text for readers who do not see the figure.
+    plot : callable
+        Function that draws the figure with matplotlib and writes it to its first argument.
+    *args, **kwargs
+        Further arguments of `plot`.
+    """
+    buffer = BytesIO()
+    plot(buffer, *args, **kwargs)
+    match = re.search(r'viewBox="([\d. ]+)"[^>]*>(.*)</svg>', buffer.getvalue().decode(), re.DOTALL)
+    assert match is not None  # matplotlib writes an SVG element
+    content = re.sub(r"\s*\n\s*", " ", UNUSED_SVG.sub("", match[2]))
+    label = escape(printable(description))
+    return Markup(f'<svg viewBox="{match[1]}" class="plot" role="img" aria-label="{label}">{content}</svg>')
 
 
 def settings_table(values: Mapping[str, JsonValue]) -> Table:
-    """Return names and values as a table; a mapping inside has a row for each of its names."""
+    """Return names and values as a table; a nested mapping has a row for each of its names."""
     rows: List[Tuple[str, str]] = []
     for name, value in values.items():
         inner = {f"{name} {key}": item for key, item in value.items()} if isinstance(value, dict) else {name: value}

@@ -1,4 +1,4 @@
-"""`report`: what a run holds, gathered from its records and files, becomes one page."""
+"""`report`: one page about a run, from its records and files."""
 
 import csv
 import io
@@ -6,33 +6,55 @@ import os
 import shlex
 from dataclasses import replace
 from pathlib import Path
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple, cast
+from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, cast
+
+import numpy as np
 
 from snnb.core.errors import InputError, UsageError
 from snnb.core.formatting import local_time
 from snnb.core.progress import Progress, Say, say_nothing, silent
+from snnb.graph import SynapseGraph
 from snnb.io.atomic import write_text_atomically
-from snnb.io.text import JsonValue, read_text
+from snnb.io.text import JsonValue, load_json, read_text
+from snnb.mapping.mapping import Mapping as WrittenMapping
+from snnb.network.read_network import read_network
 from snnb.pipeline import map as mapping
 from snnb.pipeline import prepare
 from snnb.pipeline.graph import recorded_class, simulation_of
 from snnb.pipeline.graph_in_force import graph_in_force
 from snnb.pipeline.plan import state_of_stages
+from snnb.pipeline.prepare import dataset_array
 from snnb.pipeline.simulate import in_force
 from snnb.pipeline.simulations import SIMULATION_HEAD, Simulation, simulations_of
-from snnb.pipeline.stage import recorded
+from snnb.pipeline.stage import recorded, recorded_details, unaltered
 from snnb.pipeline.train import shown_params
-from snnb.report.graph_facts import GraphFacts
+from snnb.report.activations import mean_activations, samples_within
+from snnb.report.mapping_section import mapping_section
+from snnb.report.network_sections import graph_facts, network_sections
 from snnb.report.page import GENERATOR, Page, Section, Table, render, settings_table
-from snnb.results.compare import MAPPING_HEAD, mappings_of
+from snnb.report.result_sections import (
+    accuracy_section,
+    activations_section,
+    confusion_section,
+    rates_section,
+    training_section,
+)
+from snnb.results.compare import MAPPING_HEAD, by_step, mappings_of, simulated_files
 from snnb.results.export import refuse_files_of_runs
-from snnb.results.report_simulation import Part, as_written, simulation_part
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import AnyRecord, latest
 from snnb.rundir.versions import now_utc
+from snnb.simulation.quality import wilson_interval
 from snnb.version import __version__
 
 REPORT = "report.html"
+
+
+class Part(NamedTuple):
+    """Sections of the page, and the key figures at its top: names and values."""
+
+    sections: Sequence[Section]
+    figures: Sequence[Tuple[str, str]] = ()
 
 
 def write_report(
@@ -44,7 +66,7 @@ def write_report(
     say: Say = say_nothing,
     progress: Progress = silent,
 ) -> Path:
-    """Write one HTML page about a run: its training, a simulation, its graph and the latest mapping of that.
+    """Write one HTML page about a run: its training, a simulation, the graph of it and the latest mapping of that.
 
     Parameters
     ----------
@@ -93,7 +115,7 @@ def _page(
     mapped = latest({name: one for name, one in mappings.items() if one.details.graph == graph})
     parts = [Part([_training_part(run, found)]), _network_part(run, graph)]
     if found is not None:
-        parts.append(simulation_part(run, found, progress))
+        parts.append(_simulation_part(run, found, progress))
     else:
         nothing = f"None yet: `snnb simulate --run-dir {run.path}` makes it."
         parts.append(Part([Section("accuracy", "Simulation", [nothing])]))
@@ -129,15 +151,11 @@ def _overview(run: RunDirectory, there: Sequence[Simulation], found: Optional[Si
 
 
 def _network_part(run: RunDirectory, graph: Optional[str]) -> Part:
-    from snnb.graph import SynapseGraph
-    from snnb.report.graph_facts import graph_facts
-    from snnb.report.network_sections import network_sections
-
     if graph is None:
         words = [f"There is no graph yet: `snnb graph --run-dir {run.path}` makes it."]
         return Part([Section("network", "The network", words)])
-    with SynapseGraph.open(as_written(run, f"{run.directory_of('graph', graph)}/{run.model}_graph.h5")) as opened:
-        facts: GraphFacts = graph_facts(opened)
+    with SynapseGraph.open(_as_written(run, f"{run.directory_of('graph', graph)}/{run.model}_graph.h5")) as opened:
+        facts = graph_facts(opened)
     figures = [("neurons", f"{facts.neurons:,}"), ("synapses", f"{facts.synapses:,}")]
     network, *others = network_sections(facts)
     of_classes = [
@@ -151,30 +169,88 @@ def _network_part(run: RunDirectory, graph: Optional[str]) -> Part:
 
 
 def _training_part(run: RunDirectory, found: Optional[Simulation]) -> Section:
-    from snnb.report.training_section import training_section
-
     record = run.record_of("train")
     if record is None:
         return Section("training", "Training", [f"Not yet: `snnb train --run-dir {run.path}` trains the network."])
-    # A simulation keeps a copy of the history of its own network, which may have been trained anew since.
+    # A simulation keeps a copy of the history of its network, which may have been trained again since.
     folder = run.directory_of("train") if found is None else run.directory_of("simulate", found.stamp)
     params = record.params if found is None or found.record.details.training is None else found.record.details.training
-    history = _history(run, f"{folder}/training_history.csv")
-    return training_section(history, record.metrics, shown_params(run, params))
+    mend = "`snnb train --force` makes it again"
+    document = load_json(_as_written(run, f"{folder}/training_metrics.json"), mend)
+    history = _history(run, f"{folder}/training_history.csv", mend)
+    return training_section(history, document, shown_params(run, params))
 
 
-def _history(run: RunDirectory, path: str) -> Dict[str, List[float]]:
-    """Read the columns of a training history; none where no such file was written."""
+def _history(run: RunDirectory, path: str, mend: str) -> Dict[str, List[float]]:
+    """Return the columns of a training history; none if no such file was written."""
     if path not in {file.path for record in run.records().values() for file in record.outputs}:
         return {}
-    content = read_text(as_written(run, path), "`snnb train --force` makes it again")
-    rows = list(csv.DictReader(io.StringIO(content)))
+    rows = list(csv.DictReader(io.StringIO(read_text(_as_written(run, path), mend))))
     try:
         return {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else ())}
     except (TypeError, ValueError):
-        raise InputError(
-            f"{run.path / path} holds a value that is not a number; `snnb train --force` makes it again"
-        ) from None
+        raise InputError(f"{run.path / path} holds a value that is not a number; {mend}") from None
+
+
+def _simulation_part(run: RunDirectory, found: Simulation, progress: Progress) -> Part:
+    """Return the sections about a simulation: accuracy, confusions, rates, activations."""
+    stated, counts = simulated_files(run, found.stamp)
+    params, metrics = found.record.params, found.record.metrics
+    steps = params.duration - params.warm_up
+    rates = {name: values / (params.samples * steps) for name, values in counts.items()}
+    classifies = metrics.get("snn_accuracy") is not None
+    kind = "accuracy" if classifies else "mean_squared_error"
+    label, words, figures = kind.replace("_", " "), [], []
+    for side, name in (("ann", "analogue network"), ("snn", "spiking network")):
+        value = float(metrics.get(f"{side}_{kind}") or 0.0)
+        shown, interval = f"{value:.2%}" if classifies else f"{value:.4g}", ""
+        if classifies:
+            interval = " (95 % interval {:.2%} to {:.2%})".format(
+                *wilson_interval(value * params.samples, params.samples)
+            )
+        words.append(f"{name}: {shown}{interval}")
+        figures.append((f"{side.upper()} {label}", shown))
+    figures.append(("synaptic operations per sample", f"{float(stated['synaptic_operations_per_sample']):,.0f}"))
+    latency, between = (stated.get(f"{name}_steps", params.duration) for name in ("latency", "interval"))
+    took = f"{params.samples:,} samples of {latency:,} time steps"
+    took += f", one every {between:,} time steps" if between != latency else ""
+    summary = [f"{'; '.join(words)}; {took}, input {params.input}."]
+    names = [str(name) for name in stated.get("class_counts", {})]
+    activations, about = _activations(run, found, progress)
+    drawn = [str(name) for name, coding in stated.get("coding", {}).items() if coding == "random"]
+    if drawn and activations:
+        about.append(f"The spikes of {', '.join(drawn)}, a softmax layer, are drawn at random.")
+    sections = [
+        accuracy_section(by_step(stated), float(metrics.get(f"ann_{kind}") or 0.0), label, summary),
+        *([confusion_section(stated["confusion"], names)] if "confusion" in stated else []),
+        rates_section(rates),
+        activations_section(rates, activations, about),
+    ]
+    return Part(sections, figures)
+
+
+def _activations(run: RunDirectory, found: Simulation, progress: Progress) -> Tuple[Dict[str, np.ndarray], List[str]]:
+    """Return the mean activations of the analogue network over the simulated samples, and paragraphs about them.
+
+    No activations if the test set has changed since the simulation.
+    """
+    params = found.record.params
+    read = {file.path: file for file in found.record.inputs}
+    parsed = f"{run.directory_of('simulate', found.stamp)}/{run.model}_parsed.h5"
+    pictures = read.get("dataset/x_test.npy")
+    if pictures is None or not run.hashes.matches(pictures):
+        return {}, ["The test set has changed since the simulation, so the activations cannot be computed."]
+    network = read_network(_as_written(run, parsed))
+    samples = samples_within(network, params.samples)
+    x = dataset_array(run, "x_test")[params.first : params.first + samples]
+    scale = recorded_details(run, prepare.KIND).scale
+    activations = mean_activations(network, x, scale, progress)
+    of = "all" if samples == params.samples else f"the first {samples:,} of {params.samples:,}"
+    return activations, [
+        f"Horizontal: mean activation of a neuron of the analogue network over {of} simulated samples. Vertical: its "
+        "firing rate in spikes per step. On the grey line both are equal. The stronger the colour, the more neurons. "
+        "The correlation is Pearson's over the layer's neurons."
+    ]
 
 
 def _mapping_part(run: RunDirectory, stamp: Optional[str]) -> Part:
@@ -184,14 +260,11 @@ def _mapping_part(run: RunDirectory, stamp: Optional[str]) -> Part:
     if stamp is None:
         words = [f"None of this graph yet: `snnb map --run-dir {run.path} --hardware NAME` makes one."]
         return Part([Section("mapping", "Mapping", words, tables=[every] if rows else [])])
-    from snnb.mapping.mapping import Mapping as PlacedMapping
-    from snnb.report.mapping_section import mapping_section
-
     (last,) = (cost for cost in costs if cost.stamp == stamp)
     record = cast("Dict[str, mapping.MapRecord]", run.records_of(mapping.KIND.name))[stamp]
     for file in record.outputs:
-        as_written(run, file.path)
-    opened, details = PlacedMapping.open(run.path / run.directory_of("map", stamp)), record.details
+        _as_written(run, file.path)
+    opened, details = WrittenMapping.open(run.path / run.directory_of("map", stamp)), record.details
     peak, only = record.metrics.get("link_load_peak"), recorded_class(run, details.graph)
     unit = "spikes per sample and time step over a link in one direction, in the busiest time bin"
     further = [] if peak is None else [("link load peak", f"{peak:,.6g}", unit)]
@@ -199,8 +272,8 @@ def _mapping_part(run: RunDirectory, stamp: Optional[str]) -> Part:
         "The first table has all mappings of the run: spikes between cores and energy are per sample, the ratio is "
         "that of the spikes to those of the sequential mapping.",
         f"Below, maps/{stamp}: {details.neurons:,} neurons on {details.cores:,} cores of {last.row[2]} "
-        f"({details.mesh[0]}×{details.mesh[1]}), method {details.method}. A core is filled as far as it holds neurons, "
-        "from blue (the first layers) to red (the last)."
+        f"({details.mesh[0]}×{details.mesh[1]}), method {details.method}. The filled height of a core is its share of "
+        "the limit of neurons, its colours are those of its layers."
         + ("" if only is None else f" Spikes of the samples of class {only} only."),
     ]
     warnings = [f"Warning: {warning}." for warning in record.warnings]
@@ -232,7 +305,7 @@ def _provenance_part(run: RunDirectory, stamp: Optional[str], graph: Optional[st
 def _provenance_section(
     run: RunDirectory, records: Mapping[str, AnyRecord], origin: Mapping[str, JsonValue]
 ) -> Section:
-    """Return the section of results by directory, and of the data set: its version, licence and source."""
+    """Return the section about the results by directory, and about the data set: version, licence and source."""
     folded: Dict[str, Table] = {}
     for directory, record in records.items():
         folded[f"{directory}: how it was made"] = Table(("", ""), _made(record))
@@ -264,3 +337,9 @@ def _files(record: AnyRecord) -> Table:
     files = [*(("read", file) for file in record.inputs), *(("written", file) for file in record.outputs)]
     rows = [(role, file.path, f"{file.size_bytes:,}", file.sha256) for role, file in files]
     return Table(("", "file", "bytes", "SHA-256"), rows, right=(2,))
+
+
+def _as_written(run: RunDirectory, path: str) -> Path:
+    """Return the path of a file of the run; raise `InputError` if it has changed since it was written."""
+    record = next((one for one in run.records().values() if any(file.path == path for file in one.outputs)), None)
+    return unaltered(run, record, path, f"`snnb verify {run.path}` says what makes it again")

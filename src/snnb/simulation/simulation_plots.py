@@ -1,6 +1,5 @@
 """Figures of a simulation: quality by time step, firing rates, and the spikes of one sample."""
 
-from pathlib import Path
 from typing import Dict, List, Optional, Sequence
 
 import numpy as np
@@ -9,7 +8,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from snnb.io.colours import HUES
-from snnb.io.figures import label_rows, plain, save, styled
+from snnb.io.figures import Target, label_rows, plain, save, styled
 from snnb.network.network import Network
 
 # Populations whose histograms are lines with colours and a legend of their own; of more, each is a row.
@@ -23,7 +22,7 @@ ROW, HIGHEST = 0.12, 16.0
 
 @styled
 def plot_quality(
-    path: Path, by_step: Sequence[float], analogue: float, label: str, readout: Optional[Sequence[float]] = None
+    target: Target, by_step: Sequence[float], analogue: float, label: str, readout: Optional[Sequence[float]] = None
 ) -> None:
     """Plot the spiking network's accuracy (or error) after each step of 1 ms, and the analogue network's as a line.
 
@@ -40,11 +39,11 @@ def plot_quality(
     axes.set_ylabel(label)
     axes.grid()
     axes.legend()
-    save(figure, path)
+    save(figure, target)
 
 
 @styled
-def plot_rates(path: Path, rates: Dict[str, np.ndarray]) -> None:
+def plot_rates(target: Target, rates: Dict[str, np.ndarray]) -> None:
     """Plot how many neurons of each population have which firing rate (spikes per step), in the mean over samples.
 
     Up to `MOST_LINES` populations are lines; more are rows of a map, the first on top, with each one's mean.
@@ -57,7 +56,7 @@ def plot_rates(path: Path, rates: Dict[str, np.ndarray]) -> None:
     axes = figure.subplots()
     (_rate_lines if few else _rate_map)(axes, list(rates), neurons, means, bins)
     axes.set_xlabel("firing rate (spikes per 1 ms step)")
-    save(figure, path)
+    save(figure, target)
 
 
 def _rate_lines(axes: Axes, names: List[str], neurons: np.ndarray, means: List[float], bins: np.ndarray) -> None:
@@ -66,7 +65,7 @@ def _rate_lines(axes: Axes, names: List[str], neurons: np.ndarray, means: List[f
     axes.set_yscale("log")
     axes.grid()
     axes.set_ylabel("neurons")
-    axes.legend(title="mean, population", fontsize="x-small", title_fontsize="x-small")
+    axes.legend(title="mean, population", fontsize="small", title_fontsize="small")
 
 
 def _rate_map(axes: Axes, names: List[str], neurons: np.ndarray, means: List[float], bins: np.ndarray) -> None:
@@ -77,11 +76,11 @@ def _rate_map(axes: Axes, names: List[str], neurons: np.ndarray, means: List[flo
     axes.invert_yaxis()
     label_rows(axes, np.arange(len(names)), names)
     axes.figure.colorbar(drawn, ax=axes, label="neurons", fraction=0.04, aspect=4 * axes.figure.get_figheight())
-    axes.legend(fontsize="x-small", loc="lower right", bbox_to_anchor=(1, 1))
+    axes.legend(fontsize="small", loc="lower right", bbox_to_anchor=(1, 1))
 
 
 @styled
-def plot_raster(path: Path, network: Network, spikes: Dict[str, np.ndarray], steps: int, sample: int = 0) -> None:
+def plot_raster(target: Target, network: Network, spikes: Dict[str, np.ndarray], steps: int, sample: int = 0) -> None:
     """Plot the spikes of one sample, the populations that spike above each other, the first at the bottom.
 
     `spikes` has by population rows of sample, neuron, step, as in `spike_times.npz`.
@@ -105,4 +104,4 @@ def plot_raster(path: Path, network: Network, spikes: Dict[str, np.ndarray], ste
     axes.set_ylim(-1, max(1, bottom))
     axes.set_xlabel("time (ms)")
     label_rows(axes, np.array(middles), names)
-    save(figure, path)
+    save(figure, target)

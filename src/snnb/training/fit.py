@@ -263,5 +263,5 @@ def _write_results(
         "validation_pictures": len(rows[1]),
     }
     write_metrics(summary, model_file.parent / "training_metrics.json")
-    plot_history(history, saved, test, model_file.stem, model_file.parent / f"training_plot.{figures}")
+    plot_history(model_file.parent / f"training_plot.{figures}", history, saved, test, model_file.stem)
     return metrics

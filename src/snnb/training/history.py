@@ -5,16 +5,18 @@ import json
 from pathlib import Path
 from typing import Dict, Mapping, Optional, Sequence
 
+import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from snnb.io.colours import HUES
-from snnb.io.figures import plain, save, styled
+from snnb.io.figures import Target, plain, save, styled
 
 EpochMetrics = Dict[str, float]
 
 _TRAINING, _VALIDATION, _TEST = HUES[0], HUES[1], "#555555"
 _MEASURES = ("loss", "accuracy")
+LOG_RATIO = 20  # of the largest to the smallest value from which the vertical axis is logarithmic
 
 
 def named_metrics(test: Dict[str, float], num_classes: Optional[int]) -> Dict[str, float]:
@@ -48,24 +50,23 @@ def write_metrics(content: Mapping[str, object], path: Path) -> None:
 
 @styled
 def plot_history(
-    history: Sequence[EpochMetrics], saved_epoch: int, test: Dict[str, float], title: str, path: Path
+    target: Target, history: Sequence[EpochMetrics], saved_epoch: int, test: Mapping[str, float], title: str = ""
 ) -> None:
     """Plot the loss and, for a classifier, the accuracy against the epoch.
 
     Parameters
     ----------
+    target : Target
     history : sequence of EpochMetrics
     saved_epoch : int
         Index, from 0, of the epoch whose weights were saved.
-    test : dict of str to float
+    test : mapping of str to float
         `loss` and `accuracy` of these weights on the test set.
     title : str
-    path : Path
-        File to write; its suffix determines the format.
     """
     measures = [name for name in _MEASURES if name in history[0]]
-    figure = Figure(figsize=(5.2 * len(measures), 3.8))
-    axes = figure.subplots(1, len(measures), squeeze=False)[0]
+    figure = Figure(figsize=(6, 3.2 * len(measures)))
+    axes = figure.subplots(len(measures), 1, sharex=True, squeeze=False)[:, 0]
     epochs = range(1, len(history) + 1)
     for axis, name in zip(axes, measures):
         for column, label, colour in [(name, "training", _TRAINING), (f"val_{name}", "validation", _VALIDATION)]:
@@ -75,10 +76,14 @@ def plot_history(
         axis.plot(
             [saved_epoch + 1], [test[name]], color=_TEST, marker="D", linestyle="none", label=f"test {test[name]:.4g}"
         )
-        axis.set_xlabel("epoch")
-        axis.set_title(name)
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        shown = np.concatenate([line.get_ydata() for line in axis.lines])
+        if shown.min() > 0 and shown.max() > LOG_RATIO * shown.min():  # false if a value is not a number
+            axis.set_yscale("log")
+        axis.set_ylabel(name)
         axis.grid()
         axis.legend()
-    figure.suptitle(plain(title, 22 * len(measures)), x=0.01, ha="left")
-    save(figure, path)
+    axes[-1].set_xlabel("epoch")
+    axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    if title:
+        figure.suptitle(plain(title, 22), x=0.01, ha="left")
+    save(figure, target)

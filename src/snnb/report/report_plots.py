@@ -1,0 +1,118 @@
+"""Figures of the report that no stage writes: distributions in a graph, the confusion matrix, activations and rates."""
+
+from typing import Sequence, Tuple
+
+import numpy as np
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from snnb.io.colours import HUES
+from snnb.io.figures import Target, plain, save, styled
+
+BASELINE = 0.7  # of bars on a logarithmic axis: the bar of a single neuron is visible
+MOST_NAMED, MOST_COUNTED = 30, 15  # classes whose names, and whose counts of samples, are written
+MOST_PIXELS = 250  # rows of a confusion matrix
+FEWEST_BINS, MOST_BINS = 20, 50  # of activations and of rates
+LIGHTEST = 0.15  # opacity of a pixel with the smallest count
+
+
+@styled
+def plot_distribution(target: Target, counts: np.ndarray, edges: np.ndarray, label: str) -> None:
+    """Plot a histogram with two logarithmic axes.
+
+    Parameters
+    ----------
+    target : Target
+    counts : (bins,) int64 array
+        Numbers of neurons.
+    edges : (bins + 1,) float64 array
+        Edges of the bins.
+    label : str
+        Label of the horizontal axis.
+    """
+    figure = Figure(figsize=(6, 3.2))
+    axes = figure.subplots()
+    axes.stairs(np.maximum(counts, BASELINE), edges, baseline=BASELINE, fill=True)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_ylim(BASELINE, max(10, 1.5 * counts.max(initial=0)))
+    axes.set_xlabel(label)
+    axes.set_ylabel("neurons")
+    save(figure, target)
+
+
+@styled
+def plot_confusion(target: Target, cells: Sequence[Tuple[int, int, int]], names: Sequence[str]) -> None:
+    """Plot a confusion matrix: correct guesses in blue, wrong ones in red, the more samples the darker.
+
+    Of more than `MOST_PIXELS` classes, a pixel holds several.
+
+    Parameters
+    ----------
+    target : Target
+    cells : sequence of (class, guess or -1, samples)
+        A guess of -1 is an output without any spike.
+    names : sequence of str
+        Names of the classes.
+    """
+    classes = len(names)
+    step = max(1, -(-classes // MOST_PIXELS))
+    size = max(1, -(-classes // step))
+    counts = np.zeros((2, size, size + 1))  # correct and wrong; the last column is of guesses of -1
+    for true, guess, samples in cells:
+        counts[int(true != guess), true // step, guess // step if guess >= 0 else size] += samples
+    most, hues = counts.max(axis=0), np.array([to_rgb(HUES[0]), to_rgb(HUES[1])])[counts.argmax(axis=0)]
+    figure = Figure(figsize=(5.2, 4.8))
+    axes = figure.subplots()
+    extent = (-0.5, (size + 1) * step - 0.5, size * step - 0.5, -0.5)
+    axes.imshow(_raster(most, hues), extent=extent, interpolation="none")
+    axes.axvline(size * step - 0.5, color="grey", linewidth=0.8)
+    if 0 < classes <= MOST_NAMED:
+        shown = [plain(name, 16) for name in names]
+        axes.set_yticks(range(classes), shown)
+        axes.set_xticks(range(classes + 1), [*shown, "none"], rotation=90 if max(map(len, shown)) > 2 else 0)
+    if classes <= MOST_COUNTED:
+        for true, guess, samples in cells:
+            dark = samples > 0.5 * most.max()
+            place = (guess if guess >= 0 else size, true)
+            axes.annotate(
+                f"{samples}", place, ha="center", va="center", fontsize="small", color="white" if dark else "black"
+            )
+    axes.set_xlabel("guess (last column: no spike)")
+    axes.set_ylabel("class")
+    save(figure, target)
+
+
+@styled
+def plot_activations(target: Target, activations: np.ndarray, rates: np.ndarray, limit: float, title: str) -> None:
+    """Plot the number of neurons by activation and firing rate, with a line where both are equal.
+
+    Parameters
+    ----------
+    target : Target
+    activations, rates : (neurons,) float64 array
+    limit : float
+        End of both axes.
+    title : str
+    """
+    figure = Figure(figsize=(2.3, 2.4))
+    axes = figure.subplots()
+    bins = int(np.clip(np.sqrt(activations.size), FEWEST_BINS, MOST_BINS))
+    counts, _, _ = np.histogram2d(np.clip(rates, 0, limit), np.clip(activations, 0, limit), bins, [(0, limit)] * 2)
+    extent = (0, limit, 0, limit)
+    axes.plot([0, limit], [0, limit], color="grey", linewidth=0.8)
+    axes.imshow(
+        _raster(np.log1p(counts), np.array(to_rgb(HUES[0]))), extent=extent, origin="lower", interpolation="none"
+    )
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(2))
+        axis.set_tick_params(labelsize="small")
+    axes.set_title(plain(title, 24), fontsize="small")
+    save(figure, target)
+
+
+def _raster(values: np.ndarray, colour: np.ndarray) -> np.ndarray:
+    """Return pixels (rows, columns, 4) in a colour, the opacity by the value, transparent at 0."""
+    opacity = np.where(values > 0, LIGHTEST + (1 - LIGHTEST) * values / max(values.max(initial=0), 1e-300), 0)
+    return np.concatenate([np.broadcast_to(colour, (*values.shape, 3)), opacity[..., None]], axis=-1)
