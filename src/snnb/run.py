@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, 
 
 from typing_extensions import Unpack
 
-from snnb.core.options import Options, default_in_words, validated
+from snnb.core.options import Options, default_in_words, is_kept, validated
 from snnb.core.progress import Say, say_nothing
 from snnb.graph.export.export_options import ExportOptions
 from snnb.pipeline.all import STAGES
 from snnb.pipeline.open_run import open_or_create, open_run
-from snnb.pipeline.plan import bring_up_to_date, read_options
+from snnb.pipeline.plan import bring_up_to_date, effective_options, read_options
 from snnb.pipeline.stage import StageResult, result_of
 from snnb.results.compare import Compared, compare
 from snnb.results.export import export_graph
@@ -52,7 +52,8 @@ def _with_options(kind: Type[Options], keywords: type) -> Callable[[F], F]:
             hint = keywords.__annotations__[name]
             default = default_in_words(kind, name) or field.get_default(call_default_factory=True)
             parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=..., annotation=hint))
-            lines += [f"{name} : {inspect.formatannotation(hint)}, default: as recorded, or {default}"]
+            kept = "as recorded, or " if kind is not ExportOptions and is_kept(kind, name) else ""
+            lines += [f"{name} : {inspect.formatannotation(hint)}, default: {kept}{default}"]
             lines += [f"    {field.description}"]
         method.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
         method.__doc__ = "\n".join(lines)
@@ -65,7 +66,7 @@ class Run:
     """A run directory. Each stage is a method that takes the options of the command of the same name.
 
     As on the command line, earlier stages run first if necessary, a stage that is up to date does not run again, and an
-    option that is not given keeps its recorded value.
+    option that is not given keeps its recorded value. With `defaults=True` it has its default instead.
 
     Parameters
     ----------
@@ -132,37 +133,41 @@ class Run:
         return {name: result_of(run, stage, name) for name in run.records_of(stage)}
 
     @_with_options(STAGES["prepare"].kind.params, PrepareKeywords)
-    def prepare(self, *, force: bool = False, **options: Unpack[PrepareKeywords]) -> StageResult:
+    def prepare(
+        self, *, force: bool = False, defaults: bool = False, **options: Unpack[PrepareKeywords]
+    ) -> StageResult:
         """Convert a data set to arrays."""
-        return self._stage("prepare", force, options)
+        return self._stage("prepare", force, defaults, options)
 
     @_with_options(STAGES["train"].kind.params, TrainKeywords)
-    def train(self, *, force: bool = False, **options: Unpack[TrainKeywords]) -> StageResult:
+    def train(self, *, force: bool = False, defaults: bool = False, **options: Unpack[TrainKeywords]) -> StageResult:
         """Train the Keras network."""
-        return self._stage("train", force, options)
+        return self._stage("train", force, defaults, options)
 
     @_with_options(STAGES["parse"].kind.params, ParseKeywords)
-    def parse(self, *, force: bool = False, **options: Unpack[ParseKeywords]) -> StageResult:
+    def parse(self, *, force: bool = False, defaults: bool = False, **options: Unpack[ParseKeywords]) -> StageResult:
         """Convert and normalise the trained network."""
-        return self._stage("parse", force, options)
+        return self._stage("parse", force, defaults, options)
 
     @_with_options(STAGES["simulate"].kind.params, SimulateKeywords)
-    def simulate(self, *, force: bool = False, **options: Unpack[SimulateKeywords]) -> StageResult:
+    def simulate(
+        self, *, force: bool = False, defaults: bool = False, **options: Unpack[SimulateKeywords]
+    ) -> StageResult:
         """Simulate the converted network; makes a new simulation."""
-        return self._stage("simulate", force, options)
+        return self._stage("simulate", force, defaults, options)
 
     @_with_options(STAGES["graph"].kind.params, GraphKeywords)
-    def graph(self, *, force: bool = False, **options: Unpack[GraphKeywords]) -> StageResult:
+    def graph(self, *, force: bool = False, defaults: bool = False, **options: Unpack[GraphKeywords]) -> StageResult:
         """Write the synapse graph."""
-        return self._stage("graph", force, options)
+        return self._stage("graph", force, defaults, options)
 
     @_with_options(STAGES["map"].kind.params, MapKeywords)
-    def map(self, *, force: bool = False, **options: Unpack[MapKeywords]) -> StageResult:
+    def map(self, *, force: bool = False, defaults: bool = False, **options: Unpack[MapKeywords]) -> StageResult:
         """Map the graph onto the cores of a chip: `run.map(hardware="loihi")`.
 
         `snnb.mapping.mapping.Mapping.open(result.directory)` reads the result.
         """
-        return self._stage("map", force, options)
+        return self._stage("map", force, defaults, options)
 
     @_with_options(ExportOptions, ExportKeywords)
     def export(
@@ -288,8 +293,12 @@ class Run:
         """Compare all files with their recorded hashes, and list the results that are not up to date."""
         return verification_of(self.directory)
 
-    def _stage(self, name: str, force: bool, options: Any) -> StageResult:
+    def _stage(self, name: str, force: bool, defaults: bool, options: Any) -> StageResult:
         given = {"prepare": self._prepare, name: {**self._prepare, **options} if name == "prepare" else options}
         typed = read_options(given)
+        from_defaults = [name] if defaults else []
         with self.directory.locked(say=self._say_waiting):
-            return bring_up_to_date(self.directory, name, typed, force=force, say=self._say)[-1].result
+            effective = effective_options(self.directory, typed, from_defaults)
+            return bring_up_to_date(
+                self.directory, name, effective, force=force, from_defaults=from_defaults, say=self._say
+            )[-1].result

@@ -236,14 +236,14 @@ def test_the_command_prints_costs_and_pictures_and_its_partition_can_be_read_aga
         (["--hardware", "loihi", "--graph", "20200101T000000Z"], 2, "--graph 20200101T000000Z: not in"),
         (["--hardware", "loihi", "--partition", "missing"], 3, "missing: no such file"),
         (["--hardware", "spinemap_5x5", "--partition", "zero"], 3, "core 0 has 362 neurons of 128; core 0 has 352 axo"),
-        (["--hardware", "loihi", "--placement", "twice"], 2, "--placement needs --partition"),
+        (["--hardware", "loihi", "--placement", "twice"], 2, "--placement: only with --partition"),
         (
             ["--hardware", "loihi", "--partition", "zero", "--method", "groups"],
             2,
-            "--partition and --method exclude each other",
+            "--method: of snnb's own partitions",
         ),
-        (["--hardware", "loihi", "--allow-overfull"], 2, "--allow-overfull needs --partition"),
-        (["--hardware", "loihi", "--split-overfull"], 2, "--split-overfull needs --partition"),
+        (["--hardware", "loihi", "--allow-overfull"], 2, "--allow-overfull: only with --partition"),
+        (["--hardware", "loihi", "--split-overfull"], 2, "--split-overfull: only with --partition"),
     ],
 )
 def test_bad_input_is_one_line_with_its_exit_code(run, tmp_path, monkeypatch, snnb, arguments, code, message):

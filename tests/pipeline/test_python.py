@@ -88,7 +88,7 @@ def test_the_keywords_are_those_of_the_options():
 def test_help_shows_every_option(stage):
     method = getattr(snnb.Run, stage)
     fields = STAGES[stage].kind.params.model_fields
-    assert list(inspect.signature(method).parameters) == ["self", "force", *fields]
+    assert list(inspect.signature(method).parameters) == ["self", "force", "defaults", *fields]
     for name, field in fields.items():
         assert f"\n{name} : " in method.__doc__
         assert field.description in method.__doc__

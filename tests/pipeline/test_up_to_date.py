@@ -13,8 +13,10 @@ from snnb import Run
 from snnb.core.errors import InputError, UsageError
 from snnb.pipeline import train
 from snnb.pipeline.open_run import open_or_create, open_run
-from snnb.pipeline.plan import bring_up_to_date, read_options, state_of_stages
+from snnb.pipeline.plan import bring_up_to_date, effective_options, read_options, state_of_stages
+from snnb.pipeline.simulate import SimulateParams
 from snnb.pipeline.simulate import resolve as resolve_simulation
+from snnb.results.compare import compare
 
 QUICK = {"epochs": 1, "steps_per_epoch": 2}
 
@@ -111,6 +113,25 @@ def test_more_recorded_samples_than_there_are_now_give_way_and_are_named(run):
         resolve_simulation(opened, {"samples": 60})
 
 
+def test_options_in_force_are_said_and_defaults_forgets_the_recorded_ones(run):
+    said = []
+    python = Run(path=run.path, say=said.append)
+    python.simulate(samples=20, record_spikes=0, initial_potential=0.5, engine="event")
+    python.simulate(duration=7)
+    python.simulate(defaults=True, duration=7)
+    assert [line for line in said if "options:" in line][1:] == [
+        "simulate: options: --duration 7; recorded options: --engine event, --samples 20, --initial-potential 0.5",
+        "simulate: options: --duration 7",
+    ]
+    stamp, record = max(open_run(run.path).records_of("simulate").items())
+    there = run.record_of("prepare").details.splits["test"].shape[0]
+    assert record.params == SimulateParams(samples=there, duration=7)
+    (one,) = compare([f"{run.path}:{stamp}"])
+    assert one.differs["duration"] == 7
+    assert "initial_potential" not in one.differs
+    assert "seed" not in one.differs
+
+
 POOLED = """
 from tensorflow import keras
 from tensorflow.keras import layers
@@ -148,7 +169,7 @@ def test_what_parse_will_refuse_is_not_trained(tmp_path):
         ({"epochs": "many"}, "--epochs 'many'"),
         ({"settings": {"filterz": 1}}, r"there is no setting filterz, did you mean filters\?"),
         ({"seed": 2**32}, "--seed 4294967296"),
-        ({"levels": 4}, "--levels needs --activation qcfs"),
+        ({"levels": 4}, "--levels: only with --activation qcfs"),
     ],
 )
 def test_python_gives_the_answers_of_the_command_line(run, options, message):
@@ -159,17 +180,29 @@ def test_python_gives_the_answers_of_the_command_line(run, options, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"firing": "free"}, "--firing needs --calibrate"),
-        ({"least_squares": True}, "--least-squares needs --calibrate"),
-        ({"calibrate": 8, "starts": "zero"}, "--starts zero needs --firing free"),
-        ({"calibrate": 8, "rounding": "mse"}, "--rounding needs --weight-bits"),
-        ({"keep_zeros": True}, "--keep-zeros needs --prune"),
+        ({"firing": "free"}, "--firing: only with --calibrate"),
+        ({"least_squares": True}, "--least-squares: only with --calibrate"),
+        ({"calibrate": 8, "starts": "zero"}, "--starts: only with --firing free"),
+        ({"calibrate": 8, "rounding": "mse"}, "--rounding: only with --weight-bits"),
+        ({"keep_zeros": True}, "--keep-zeros: only with --prune"),
     ],
 )
 def test_an_option_of_parse_without_effect_is_refused(run, options, message):
     with pytest.raises(UsageError, match=message):
         Run(path=run.path).parse(**options)
     assert run.record_of("parse").params.firing == "separated"
+
+
+def test_an_option_of_one_stage_without_effect_is_refused_only_where_no_other_stage_uses_it(run):
+    given = {"parse": {"calibrate": 8}, "simulate": {"initial_potential": 0.5}}
+    with pytest.raises(UsageError, match="--initial-potential: a calibrated network"):
+        effective_options(run, given)
+    with pytest.raises(UsageError, match="--input-rate: only with --input poisson"):
+        effective_options(run, {"simulate": {"input_rate": 500}})
+    poisson = {"simulate": {"input_rate": 500, "input": "poisson"}}
+    assert effective_options(run, poisson) == poisson
+    quantised = {"train": {"activation": "qcfs", "levels": 4}, "parse": {"firing": "free"}}
+    assert effective_options(run, quantised) == quantised
 
 
 def test_numbers_as_text_are_taken_as_on_the_command_line():

@@ -13,7 +13,7 @@ from snnb.cli.parameters import RUN_DIR, output_options, run_argument, take_run
 from snnb.pipeline.all import CHAIN, STAGES
 
 COMMON = "Common"
-_COMMON = ("force", "no_upstream", "no_wait", "yes", "json", "verbose", "quiet", "help")
+_COMMON = ("force", "defaults", "no_upstream", "no_wait", "yes", "json", "verbose", "quiet", "help")
 _WHERE, _WHERE_FROM = "Where", ("run_dir", "source", "data_dir", "output_path")
 _FIRST_OF_SWEEP = ("grid", "model", "dataset", "run_dir", "samples", "duration", "workers", "scheduler")
 _FIRST_OF_RUN = (

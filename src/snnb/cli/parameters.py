@@ -14,13 +14,14 @@ from typing_extensions import Annotated, get_args, get_origin
 
 from snnb.cli import output
 from snnb.core.errors import UsageError
-from snnb.core.options import Flag, Options, default_in_words, flag_of, own_flags, typed
+from snnb.core.options import Flag, Options, default_in_words, flag_of, is_kept, own_flags, typed
 
 if TYPE_CHECKING:
     from snnb.rundir.directory import RunDirectory
 
 METAVARS = {int: "N", float: "X"}
 LARGEST_SHOWN = 1_000_000  # bounds beyond it are limits of the implementation
+KEPT = ", or the run's last value"
 BRACKETS = {"ge": "[", "gt": "(", "le": "]", "lt": ")"}
 RUN_DIR, _ARGUMENT, _FORMER = "run_dir", "run", "former_run_dir"
 
@@ -89,6 +90,9 @@ ExistingRun = Annotated[
 Directory = Annotated[Path, typer.Argument(help="A run directory.", click_type=SomePath(), show_default=False)]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Fail when another process works on the run.")]
 Force = Annotated[bool, typer.Option("--force", help="Run again even if the results are up to date.")]
+Defaults = Annotated[
+    bool, typer.Option("--defaults", help="Start from the defaults; else options not given keep the run's last values.")
+]
 NoUpstream = Annotated[bool, typer.Option("--no-upstream", help="Fail when an earlier stage has to run first.")]
 
 
@@ -105,7 +109,7 @@ def _parameter(kind: Type[Options], name: str, flag: Flag) -> inspect.Parameter:
     notes = [
         f"One of {', '.join(choices)}." if choices else "",
         f"In {interval}." if interval else "",
-        f"Default: {default}." if default else "",
+        f"Default: {default}{KEPT if is_kept(kind, name) else ''}." if default else "",
     ]
     words: Dict[str, Any] = {
         "help": " ".join(filter(None, [field.description, *notes])),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, 
 from snnb.cli import output
 from snnb.cli.parameters import (
     DatasetOption,
+    Defaults,
     Force,
     ModelOption,
     NoUpstream,
@@ -80,24 +81,27 @@ def stage_command(target: str, stages: Sequence[str], *, by_name: bool) -> Calla
         dataset: DatasetOption = None,
         run_dir: RunDir = None,
         force: Force = False,
+        defaults: Defaults = False,
         no_upstream: NoUpstream = False,
         no_wait: NoWait = False,
         **values: Any,
     ) -> None:
         from snnb.pipeline.open_run import open_or_create
-        from snnb.pipeline.plan import bring_up_to_date
+        from snnb.pipeline.plan import bring_up_to_date, effective_options
 
         console = output.current
         given = {stage: chosen(values, STAGES[stage].kind.params, own) for stage, own in names.items()}
         run = open_or_create(model, run_dir, dataset)
+        from_defaults = stages if defaults else ()
         with run.locked(wait=not no_wait, say=console.say):
             outcomes = bring_up_to_date(
                 run,
                 target,
-                given,
+                effective_options(run, given, from_defaults),
                 force=force,
                 upstream=not no_upstream,
                 asked_by_name=by_name,
+                from_defaults=from_defaults,
                 say=console.say,
                 bar=console.bar,
             )

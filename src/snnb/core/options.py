@@ -36,6 +36,7 @@ class Flag:
     repeated: bool = False  # whether the option can be given several times; `parse` receives the list of texts
     hidden: bool = False  # whether the command line does not have the option
     complete: Optional[Callable[[], Sequence[str]]] = None  # returns the values for shell completion
+    once: bool = False  # whether the recorded value is not used again
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,16 @@ def default_in_words(kind: Type[Options], name: str) -> Optional[str]:
     return f"{default:g}" if isinstance(default, float) else str(default)
 
 
+def is_kept(kind: Type[Options], name: str) -> bool:
+    """Whether an option that is not given keeps its recorded value."""
+    return not kind.model_fields[name].exclude and not flag_of(kind, name).once
+
+
+def once_options(kind: Type[Options]) -> Dict[str, object]:
+    """Return the options whose recorded values are not used again, with their defaults."""
+    return {name: field.default for name, field in kind.model_fields.items() if flag_of(kind, name).once}
+
+
 def own_flags(kind: Type[Options]) -> Dict[str, Flag]:
     """Return the fields of `kind` that are options of the command line, in order, each with its `Flag`."""
     flags = {name: flag_of(kind, name) for name in kind.model_fields}
@@ -187,13 +198,23 @@ def option_name(kind: Type[Options], name: str) -> str:
 
 
 def options_in_words(kind: Type[Options], values: Mapping[str, object]) -> str:
-    """Return values of options as on the command line: `--calibrate 8 --least-squares`, `no --weight-bits` if off."""
-    names = {name: option_name(kind, name) for name in values}
-    words = {True: "{}", False: "no {}", None: "no {}"}
-    return ", ".join(
-        words[value].format(names[name]) if value is None or isinstance(value, bool) else f"{names[name]} {value}"
-        for name, value in values.items()
-    )
+    """Return values of options as on the command line: `--calibrate 8, --least-squares`, `no --weight-bits` if off."""
+    words = []
+    for name, value in values.items():
+        option = option_name(kind, name)
+        if value is None or isinstance(value, bool):
+            words.append(option if value else f"no {option}")
+        elif isinstance(value, Mapping):
+            words += [f"{option} {key}={_typed(item, ',')}" for key, item in value.items()]
+        else:
+            words.append(f"{option} {_typed(value, 'x')}")
+    return ", ".join(words)
+
+
+def _typed(value: object, between: str) -> str:
+    if isinstance(value, tuple):
+        return between.join(_typed(item, between) for item in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _usage_error(kind: Type[Options], wrong: Mapping[str, Any]) -> UsageError:

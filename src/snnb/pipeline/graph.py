@@ -9,7 +9,7 @@ from pydantic import Field
 from typing_extensions import Annotated
 
 from snnb.core.errors import UsageError
-from snnb.core.options import Flag, Options
+from snnb.core.options import Flag, Options, once_options
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.graph.export.export_options import ExportOptions, RateUnit
 from snnb.io.files import require_disk
@@ -41,13 +41,15 @@ WEIGHTS = "weights"  # name of the graph without spike counts
 class GraphParams(Options):
     """Options of `snnb graph`."""
 
-    simulation: Optional[str] = Field(
+    simulation: Annotated[Optional[str], Flag(once=True)] = Field(
         default=None, description="Stamp or path of a simulation of this run; by default the one in force."
     )
-    class_name: Annotated[Optional[str], Flag(name="--class", metavar="NAME")] = Field(
+    class_name: Annotated[Optional[str], Flag(name="--class", metavar="NAME", once=True)] = Field(
         default=None, description="Weight edges with the spikes of one class only: its name, or its number from 0."
     )
-    weights_only: bool = Field(default=False, description="Use the weights as edges; no simulation is needed.")
+    weights_only: Annotated[bool, Flag(once=True)] = Field(
+        default=False, description="Use the weights as edges; no simulation is needed."
+    )
     pool_weight: PoolWeight = Field(
         default="mean",
         description="Weight of an average-pooling synapse: mean (1 / neurons in the window), as simulated, or one.",
@@ -75,8 +77,7 @@ KIND = Kind("graph", "graphs", GraphParams, GraphDetails, names=NAMES)
 
 def _resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> GraphParams:
     """Return the parameters in force; by default the simulation is the one in force."""
-    once = {"simulation": None, "class_name": None, "weights_only": False}
-    params = params_in_force(KIND, {}, recorded(run, KIND), {**once, **given}, say)
+    params = params_in_force(KIND, {}, recorded(run, KIND), {**once_options(GraphParams), **given}, say)
     if params.weights_only:
         if params.simulation is not None:
             raise UsageError("--weights-only uses no simulation; leave out --simulation")

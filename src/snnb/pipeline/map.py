@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 from typing_extensions import Annotated
 
 from snnb.core.errors import InputError, UsageError
-from snnb.core.options import Figures, Flag, Options, Seed, option_name
+from snnb.core.options import Figures, Flag, Options, Seed, once_options
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.files import require_disk
 from snnb.mapping.hardware import Hardware, description_file, hardware_names, is_file, read_hardware
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from snnb.mapping.neurons import PlacedNetwork
     from snnb.mapping.time_costs import BinLoads, RecordedSteps
 
-FILES_OF_OTHERS = ("partition", "placement")
 BYTES_A_NEURON, BYTES_A_CORE = 8, 400  # of the files
 Given = Mapping[str, object]
 
@@ -67,18 +66,18 @@ class MapParams(Options):
         description="What is least among the methods tried: spikes between cores, or after placement hops on the mesh, "
         "energy, or the time of a step.",
     )
-    partition: Optional[AbsolutePath] = Field(
+    partition: Annotated[Optional[AbsolutePath], Flag(once=True)] = Field(
         default=None,
         description="Partition to cost: a file with the core number of a neuron per line. Not used for later mappings.",
     )
-    placement: Optional[AbsolutePath] = Field(
+    placement: Annotated[Optional[AbsolutePath], Flag(once=True)] = Field(
         default=None,
         description="Positions of the cores of --partition: a file with x y per line. By default snnb places them.",
     )
-    allow_overfull: bool = Field(
+    allow_overfull: Annotated[bool, Flag(once=True)] = Field(
         default=False, description="Cost a --partition that exceeds limits of the cores; the mapping is marked invalid."
     )
-    split_overfull: bool = Field(
+    split_overfull: Annotated[bool, Flag(once=True)] = Field(
         default=False,
         description="Divide the cores of a --partition that exceed limits; the other cores keep their numbers.",
     )
@@ -87,7 +86,7 @@ class MapParams(Options):
         description="Add relay neurons where a neuron has more sources than a core has axons; the spikes are then "
         "those of the network with relays.",
     )
-    graph: Annotated[Optional[str], Flag(metavar="STAMP")] = Field(
+    graph: Annotated[Optional[str], Flag(metavar="STAMP", once=True)] = Field(
         default=None, description="Stamp of the graph to map; by default that of the simulation in force."
     )
     seed: Seed = Field(default=0, description="Seed of all random numbers.")
@@ -140,8 +139,7 @@ def _resolve(run: RunDirectory, given: Given, say: Say = say_nothing) -> MapPara
 
 def _once(given: Given) -> Dict[str, object]:
     """Reset one-shot options to their defaults unless they are given."""
-    once = {**dict.fromkeys((*FILES_OF_OTHERS, "graph")), "allow_overfull": False, "split_overfull": False}
-    return {**once, **({} if given.get("partition") is None else {"split_fan_in": False}), **given}
+    return {**once_options(MapParams), **({} if given.get("partition") is None else {"split_fan_in": False}), **given}
 
 
 def _hardware_of(params: MapParams) -> str:
@@ -155,17 +153,10 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
     if planned.next is not None or KIND.name not in planned.stages:
         return
     given = planned.given.get(KIND.name, {})
-    if given.get("placement") is not None and given.get("partition") is None:
-        raise UsageError("--placement needs --partition")
-    for option in ("allow_overfull", "split_overfull"):
-        if given.get(option) and given.get("partition") is None:
-            raise UsageError(f"{option_name(MapParams, option)} needs --partition")
     if given.get("split_overfull") and given.get("allow_overfull"):
         raise UsageError("--split-overfull and --allow-overfull exclude each other; leave out one of them")
     if given.get("split_overfull") and given.get("placement") is not None:
         raise UsageError("--split-overfull adds cores, of which --placement has no positions; leave out one of them")
-    if given.get("partition") is not None and given.get("method", "auto") != "auto":
-        raise UsageError("--partition and --method exclude each other; leave out --method")
     if given.get("partition") is not None and given.get("split_fan_in"):
         raise UsageError("--partition has no cores of the neurons that --split-fan-in adds; leave out one of them")
     params = params_in_force(KIND, {}, recorded(run, KIND), _once(given))
@@ -179,6 +170,12 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
             raise InputError(f"{path}: no such file; give the file that the other program has written")
     if params.graph == graph.WEIGHTS:
         _resolve(run, given)
+
+
+def _without_effect(run: RunDirectory, given: Mapping[str, Given]) -> Mapping[str, str]:
+    if given.get(KIND.name, {}).get("partition") is None:
+        return dict.fromkeys(("placement", "allow_overfull", "split_overfull"), "only with --partition")
+    return dict.fromkeys(("method", "objective"), "of snnb's own partitions; leave it out with --partition")
 
 
 def _needs(options: Given) -> Tuple[str, ...]:
@@ -334,6 +331,7 @@ STAGE = Stage(
     follow=lambda options, results: (
         {**options, "graph": results[graph.KIND.name].directory.name} if graph.KIND.name in results else options
     ),
+    without_effect=_without_effect,
     optional=True,
     time_left=False,
 )

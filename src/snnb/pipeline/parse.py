@@ -5,12 +5,22 @@ from typing import Dict, Mapping
 from pydantic import Field
 
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.core.errors import InputError, UsageError
+from snnb.core.errors import InputError
 from snnb.core.options import option_name
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.files import require_disk
 from snnb.pipeline import prepare, train
-from snnb.pipeline.stage import PlannedRun, Stage, StageResult, params_in_force, recorded, recorded_details, result_of
+from snnb.pipeline.stage import (
+    Given,
+    PlannedRun,
+    Stage,
+    StageResult,
+    params_in_force,
+    recorded,
+    recorded_details,
+    result_of,
+    value_in_force,
+)
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import Kind, Record
 
@@ -47,15 +57,27 @@ KIND = Kind("parse", "parse", ParseParams, ParseDetails)
 
 
 def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> ParseParams:
-    """Return the parameters in force; raise `UsageError` for a given option that has no effect with them."""
-    params = params_in_force(KIND, {}, recorded(run, KIND), given, say)
-    changed = {name for name in given if getattr(params, name) != ParseParams.model_fields[name].default}
-    for name, needed in NEEDED.items():
-        if name in changed and not getattr(params, needed):
-            raise UsageError(f"{option_name(ParseParams, name)} needs {option_name(ParseParams, needed)}")
-    if "starts" in changed and params.firing != "free":
-        raise UsageError("--starts zero needs --firing free")
-    return params
+    """Return the parameters in force."""
+    return params_in_force(KIND, {}, recorded(run, KIND), given, say)
+
+
+def is_calibrated(run: RunDirectory, given: Given) -> bool:
+    """Whether the network is calibrated, with the given options of all stages."""
+    return bool(value_in_force(KIND, recorded(run, KIND), given, "calibrate"))
+
+
+def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
+    record = recorded(run, KIND)
+    reasons = {
+        name: f"only with {option_name(ParseParams, needed)}"
+        for name, needed in NEEDED.items()
+        if not value_in_force(KIND, record, given, needed)
+    }
+    if train.is_quantised(run, given):
+        reasons.pop("firing", None)
+    if value_in_force(KIND, record, given, "firing") != "free":
+        reasons.setdefault("starts", "only with --firing free")
+    return reasons
 
 
 def run(run: RunDirectory, params: ParseParams, progress: Progress = silent) -> StageResult:
@@ -96,7 +118,7 @@ def run(run: RunDirectory, params: ParseParams, progress: Progress = silent) -> 
 
 
 def _check(run: RunDirectory, planned: PlannedRun) -> None:
-    """Refuse options without effect, and a network that cannot be converted before it is trained.
+    """Refuse a network that cannot be converted before it is trained.
 
     If this stage is not part of the planned run, only a message says that it will need other options.
     """
@@ -122,4 +144,4 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
 
 
 _TEXT = "Convert and normalise the trained network: parse/."
-STAGE = Stage(KIND, _TEXT, lambda options: ("train",), resolve, run, check=_check)
+STAGE = Stage(KIND, _TEXT, lambda options: ("train",), resolve, run, check=_check, without_effect=_without_effect)

@@ -5,11 +5,30 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Callable, Collection, ContextManager, Dict, Iterator, List, Mapping, Optional, Tuple
 
-from snnb.core.errors import InputError, UpstreamError, how_to_install
-from snnb.core.options import drop_invalid, merge_options, refuse_bad_values, typed
+from snnb.core.errors import InputError, UpstreamError, UsageError, how_to_install
+from snnb.core.options import (
+    Options,
+    drop_invalid,
+    is_kept,
+    merge_options,
+    option_name,
+    options_in_words,
+    own_flags,
+    refuse_bad_values,
+    typed,
+)
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.pipeline.all import STAGES
-from snnb.pipeline.stage import AnyStage, Given, PlannedRun, StageResult, recorded_params, result_of
+from snnb.pipeline.stage import (
+    AnyStage,
+    Given,
+    PlannedRun,
+    StageResult,
+    default_values,
+    recorded_params,
+    result_of,
+    with_defaults,
+)
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import AnyRecord
@@ -42,6 +61,7 @@ def bring_up_to_date(
     force: bool = False,
     upstream: bool = True,
     asked_by_name: bool = True,
+    from_defaults: Collection[str] = (),
     say: Say = say_nothing,
     bar: Callable[..., ContextManager[Progress]] = no_bar,
 ) -> List[Outcome]:
@@ -62,15 +82,20 @@ def bring_up_to_date(
     asked_by_name : bool
         Whether the target was requested by name, not as the last stage of `snnb run`. Only then does a stage that
         always makes a new result make one.
+    from_defaults : collection of str
+        Stages whose options start from the defaults instead of the recorded values.
     say : callable
         Called with messages that say what runs, and why.
     bar : callable
         Returns a context manager for the name of a stage, whose value is called with the progress.
     """
     outcomes: Dict[str, Outcome] = {}
+    asked = given
+    given = _from_defaults(run, asked, from_defaults)
     names = check_options(run, target, given)
     for name in names:
         stage, tell = STAGES[name], _named(say, name)
+        given = _from_defaults(run, asked, from_defaults)  # they can depend on the stage before
         results = {done: outcome.result for done, outcome in outcomes.items()}
         options = stage.follow(given.get(name, {}), results)
         selected, reason = stage.selected(run, options)
@@ -111,11 +136,30 @@ def _run_stage(
     with extra_named(stage.name):
         _check_plan(run, planned)
         params = stage.resolve(run, options, planned.say)
+        in_force = _options_in_force(run, stage, planned.given, params)
+        if in_force:
+            planned.say(in_force)
         with bar(stage.name, stage.time_left) as progress:
             result = stage.run(run, params, progress)
     for warning in result.record.warnings:
         planned.say(warning)
     return result
+
+
+def _options_in_force(run: RunDirectory, stage: AnyStage, given: Given, params: Options) -> str:
+    """Return the options in force that differ from the defaults, the recorded ones apart; empty if there are none."""
+    kind, options = stage.kind.params, given.get(stage.name, {})
+    defaults, idle = default_values(run, stage, options), stage.without_effect(run, given)
+    values: Dict[str, object] = {}
+    for name in own_flags(kind):
+        value, default = getattr(params, name), defaults.get(name)
+        if isinstance(value, Mapping) and isinstance(default, Mapping):
+            value, default = {key: item for key, item in value.items() if default.get(key) != item}, {}
+        if value != default and name not in idle and (name in options or is_kept(kind, name)):
+            values[name] = value
+    own = options_in_words(kind, {name: value for name, value in values.items() if name in options})
+    kept = options_in_words(kind, {name: value for name, value in values.items() if name not in options})
+    return "; ".join(filter(None, [own and f"options: {own}", kept and f"recorded options: {kept}"]))
 
 
 def _named(say: Say, stage: str) -> Say:
@@ -134,6 +178,37 @@ def extra_named(stage: str) -> Iterator[None]:
         pinned = sys.version_info[:2] == (3, 8)
         remedy = f"{how_to_install('cpu')}, or '.[gpu]' for CUDA" if pinned else how_to_install("tensorflow")
         raise InputError(f"{stage} needs {package}, which is not installed; {remedy}") from error
+
+
+def effective_options(run: RunDirectory, given: Given, from_defaults: Collection[str] = ()) -> Given:
+    """Return the given options without those that only other stages use, as the seed of a network trained already.
+
+    Raise `UsageError` for options that have no effect in any stage. The default value of an option is never refused.
+    """
+    filled = _from_defaults(run, given, from_defaults)
+    without: Dict[str, Mapping[str, str]] = {}
+    for stage, options in given.items():
+        fields, idle = STAGES[stage].kind.params.model_fields, STAGES[stage].without_effect(run, filled)
+        changed = [name for name in options if name in idle and options[name] != fields[name].default]
+        without[stage] = {name: idle[name] for name in changed}
+    for stage, reasons in without.items():
+        others = [other for other in given if other != stage]
+        alone = {
+            name: reason
+            for name, reason in reasons.items()
+            if not any(name in given[other] and name not in without[other] for other in others)
+        }
+        for reason in alone.values():
+            names = [option_name(STAGES[stage].kind.params, name) for name in alone if alone[name] == reason]
+            raise UsageError(f"{', '.join(names)}: {reason}")
+    return {
+        stage: {name: value for name, value in options.items() if name not in without[stage]}
+        for stage, options in given.items()
+    }
+
+
+def _from_defaults(run: RunDirectory, given: Given, stages: Collection[str]) -> Given:
+    return {**given, **{name: with_defaults(run, STAGES[name], given.get(name, {})) for name in stages}}
 
 
 def read_options(given: Given) -> Dict[str, Dict[str, object]]:

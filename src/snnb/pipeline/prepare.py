@@ -2,14 +2,16 @@
 
 import os
 import re
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, List, Literal, Mapping, Optional, Tuple, cast
+from typing import TYPE_CHECKING, ClassVar, Dict, List, Literal, Mapping, Optional, Tuple, cast
 
 import platformdirs
 from pydantic import Field
 from typing_extensions import Annotated
 
+from snnb.core.errors import UsageError
 from snnb.core.options import Count, Flag, Options, Seed
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.pipeline.stage import AbsolutePath, Stage, StageResult, params_in_force, recorded, result_of
@@ -35,6 +37,8 @@ def parse_shape(text: str) -> Tuple[int, int, int]:
 class PrepareParams(Options):
     """Options of `snnb prepare`."""
 
+    defaults_elsewhere: ClassVar[Mapping[str, str]] = {"shape": "the model's", "norm_samples": str(NORM_SAMPLES)}
+
     dataset: Annotated[str, Flag(hidden=True)] = Field(description="Name of the data set, which is the run's.")
     source: Optional[AbsolutePath] = Field(
         default=None, description="Folder with the data set's own files, instead of a download."
@@ -43,7 +47,7 @@ class PrepareParams(Options):
         default=None, exclude=True, description="Directory of the data sets; by default the user's cache directory."
     )
     shape: Annotated[Tuple[int, int, int], Flag(metavar="HxWxC", parse=parse_shape)] = Field(
-        description="Size of the pictures, as 64x64x3; by default that of the model."
+        description="Size of the pictures, as 64x64x3."
     )
     fit: Annotated[Literal["exact", "pad", "resize"], Flag(hidden=True)] = Field(
         default="exact", description="How pictures come to that size, which the model says."
@@ -95,6 +99,16 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
     return params_in_force(KIND, defaults, record, given, say)
 
 
+def _defaults(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, object]:
+    """Return the defaults of this run; none for the shape of pictures that neither model nor data set fixes."""
+    from snnb.pipeline.model import input_shape
+
+    defaults: Dict[str, object] = {"dataset": run.manifest.run.dataset, "norm_samples": NORM_SAMPLES}
+    with suppress(UsageError):
+        defaults["shape"], defaults["fit"] = input_shape(run.manifest.run, None)
+    return defaults
+
+
 def run(run: RunDirectory, params: PrepareParams, progress: Progress = silent) -> StageResult:
     """Read the data set and write `dataset/`; `resolve` returns `params`."""
     from snnb import datasets
@@ -144,4 +158,5 @@ def normalisation_set(run: RunDirectory) -> "np.ndarray":
     return arrays["arr_0"]
 
 
-STAGE = Stage(KIND, "Convert a data set to arrays: dataset/.", lambda options: (), resolve, run)
+_TEXT = "Convert a data set to arrays: dataset/."
+STAGE = Stage(KIND, _TEXT, lambda options: (), resolve, run, defaults=_defaults)

@@ -16,6 +16,7 @@ from snnb.io.text import LONGEST_NAME, is_name
 from snnb.pipeline import parse, prepare, train
 from snnb.pipeline.parse import ParseParams
 from snnb.pipeline.stage import (
+    Given,
     PlannedRun,
     Selected,
     Stage,
@@ -25,6 +26,7 @@ from snnb.pipeline.stage import (
     recorded,
     recorded_details,
     result_of,
+    value_in_force,
     write_log,
 )
 from snnb.pipeline.train import TrainParams
@@ -124,7 +126,6 @@ def _variant(run: RunDirectory, record: SimulationRecord) -> Optional[str]:
 
 def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> SimulateParams:
     """Return the parameters in force; the recorded ones are those of the simulation `in_force`."""
-    from snnb.network.read_network import calibrated_steps
     from snnb.pipeline.model import class_count
 
     record = record_in_force(run)
@@ -134,12 +135,8 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
     if first >= available and "first" not in given:
         say(f"--first {first} was recorded, but the test set has {available}; 0 is used")
         given, first = {**given, "first": 0}, 0
-    defaults = {"samples": max(1, min(DEFAULT_SAMPLES, available - first))}
-    parsed = run.path / "parse" / f"{run.model}_parsed.h5"
-    with suppress(InputError):  # missing or damaged: it is made again before the simulation
-        steps = calibrated_steps(parsed)
-        if steps is not None:
-            given = {"duration": steps, "initial_potential": 0.0, **given}
+    defaults, calibrated = _default_samples(available - first), _calibrated_defaults(run)
+    given = {**calibrated, **given}
     params = params_in_force(KIND, defaults, record, given, say)
     if params.samples > available - first and "samples" not in given and first < available:
         there = f"{available - first}" + (f" from --first {first} on" if first else "")
@@ -148,6 +145,35 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
     refuse_missing_samples(params, available)
     refuse_classes(params, class_count(run.manifest.run, details.class_names))
     return params
+
+
+def _default_samples(available: int) -> Dict[str, object]:
+    return {"samples": max(1, min(DEFAULT_SAMPLES, available))}
+
+
+def _calibrated_defaults(run: RunDirectory) -> Dict[str, object]:
+    """Return the defaults for a calibrated network, which also precede recorded values; none for another."""
+    from snnb.network.read_network import calibrated_steps
+
+    with suppress(InputError):  # missing or damaged: it is made again before the simulation
+        steps = calibrated_steps(run.path / "parse" / f"{run.model}_parsed.h5")
+        if steps is not None:
+            return {"duration": steps, "initial_potential": 0.0}
+    return {}
+
+
+def _defaults(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, object]:
+    available = recorded_details(run, prepare.KIND).splits["test"].shape[0]
+    return {**_default_samples(available - int(str(given.get("first", 0)))), **_calibrated_defaults(run)}
+
+
+def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
+    reasons = {}
+    if value_in_force(KIND, record_in_force(run), given, "input") != "poisson":
+        reasons["input_rate"] = "only with --input poisson"
+    if parse.is_calibrated(run, given):
+        reasons["initial_potential"] = "a calibrated network has initial potentials of its own; leave it out"
+    return reasons
 
 
 def _inputs(run: RunDirectory, params: SimulateParams) -> List[str]:
@@ -296,5 +322,7 @@ STAGE = Stage(
     select=_select,
     check=_check,
     variant=_variant,
+    defaults=_defaults,
+    without_effect=_without_effect,
     always_new=True,
 )

@@ -4,10 +4,12 @@ import json
 from dataclasses import dataclass
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple, cast
 
+from snnb.architectures import find
 from snnb.core.options import Options
 from snnb.io.text import JsonValue
 from snnb.pipeline import simulate
-from snnb.pipeline.train import shown_params
+from snnb.pipeline.parse import ParseParams
+from snnb.pipeline.train import TrainParams, shown_params
 from snnb.rundir.directory import RunDirectory
 
 SimulationRecord = simulate.SimulationRecord
@@ -62,6 +64,19 @@ def parameters_of(run: RunDirectory, record: SimulationRecord) -> ByStage:
         simulate.KIND.name: record.params,
     }
     return {stage: shown_params(run, params) for stage, params in made.items() if params is not None}
+
+
+def default_parameters(run: RunDirectory) -> ByStage:
+    """Return the defaults of the parameters, by stage; of a model in a file without those of its recipe."""
+    info = run.manifest.run
+    own = find(info.model).spec if info.model_source is None else None
+    recipe = {} if own is None else {**own.recipe.model_dump(), "settings": dict(own.settings)}
+    train = shown_params(run, TrainParams(**recipe))
+    return {
+        "train": train,
+        "parse": ParseParams().model_dump(mode="json"),
+        simulate.KIND.name: simulate.SimulateParams().model_dump(mode="json"),
+    }
 
 
 def differing(results: Sequence[ByStage]) -> List[Dict[str, JsonValue]]:

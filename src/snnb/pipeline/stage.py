@@ -10,7 +10,16 @@ from pydantic import AfterValidator
 from typing_extensions import Annotated
 
 from snnb.core.errors import InputError
-from snnb.core.options import FIGURE_ENDINGS, FigureFormat, Options, drop_invalid, merge_options, option_name, validated
+from snnb.core.options import (
+    FIGURE_ENDINGS,
+    FigureFormat,
+    Options,
+    drop_invalid,
+    is_kept,
+    merge_options,
+    option_name,
+    validated,
+)
 from snnb.core.progress import Progress, Say, say_nothing
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import AnyRecord, D, Kind, P, StageRecord
@@ -62,6 +71,10 @@ class Stage(Generic[P, D]):
     # Of a stage whose results stay valid where a stage that it needs ran with other options: returns the options of a
     # result's own, as text; None if they are the present ones.
     variant: Callable[[RunDirectory, AnyRecord], Optional[str]] = lambda run, record: None
+    # Returns the defaults that depend on the run and on the given options; they precede those of the fields.
+    defaults: Callable[[RunDirectory, Mapping[str, object]], Mapping[str, object]] = lambda run, options: {}
+    # Returns why options of this stage have no effect with the given ones of all stages, by name.
+    without_effect: Callable[[RunDirectory, Given], Mapping[str, str]] = lambda run, given: {}
     always_new: bool = False  # whether a new result is made each time the stage is requested by name
     optional: bool = False  # whether `snnb run` leaves the stage out
     time_left: bool = True  # whether the remaining time can be estimated from the progress
@@ -136,6 +149,28 @@ def recorded_params(record: Optional[AnyRecord]) -> Dict[str, object]:
     """Return the parameters that a stage was run with; none if it has not run."""
     params: Dict[str, object] = record.params.model_dump() if record is not None else {}
     return params
+
+
+def value_in_force(kind: Kind[P, D], record: Optional[AnyRecord], given: Given, name: str) -> object:
+    """Return the given value of an option, else its recorded value, else the default of its field."""
+    options, default = given.get(kind.name, {}), kind.params.model_fields[name].default
+    return options[name] if name in options else recorded_params(record).get(name, default)
+
+
+def default_values(run: RunDirectory, stage: AnyStage, given: Mapping[str, object]) -> Dict[str, object]:
+    """Return the default in this run of each option that keeps its recorded value."""
+    fields = {name: field for name, field in stage.kind.params.model_fields.items() if is_kept(stage.kind.params, name)}
+    own = {name: field.get_default(call_default_factory=True) for name, field in fields.items()}
+    known = {name: value for name, value in own.items() if not fields[name].is_required()}
+    return {**known, **stage.defaults(run, given)}
+
+
+def with_defaults(run: RunDirectory, stage: AnyStage, given: Mapping[str, object]) -> Mapping[str, object]:
+    """Return the given options, and in place of each recorded value the default."""
+    if run.record_of(stage.name) is None:
+        return given
+    valid, _ = drop_invalid(stage.kind.params, default_values(run, stage, given), given)
+    return merge_options(valid, given)
 
 
 def figure_format(given: Optional[FigureFormat], record: Optional[AnyRecord], stem: str) -> FigureFormat:

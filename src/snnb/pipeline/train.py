@@ -11,11 +11,12 @@ from snnb.core.errors import InputError, UsageError
 from snnb.core.options import Count, Figures, Flag, Options, Seed, drop_invalid, from_pairs
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.text import JsonValue
-from snnb.model_files.expected_pixels import AS_THEY_ARE, parse_pixels
+from snnb.model_files.expected_pixels import parse_pixels
 from snnb.model_files.kinds import is_model_file
 from snnb.pipeline import prepare
 from snnb.pipeline.stage import (
     AbsolutePath,
+    Given,
     PlannedRun,
     Stage,
     StageResult,
@@ -25,6 +26,7 @@ from snnb.pipeline.stage import (
     recorded_details,
     recorded_params,
     result_of,
+    value_in_force,
 )
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
@@ -52,7 +54,11 @@ def _readable(pixels: str) -> str:
 class TrainParams(Recipe):
     """Options of `snnb train`: the recipe, and the other options of a training."""
 
-    defaults_elsewhere: ClassVar[Mapping[str, str]] = dict.fromkeys(Recipe.model_fields, "the model's")
+    defaults_elsewhere: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(Recipe.model_fields, "the model's"),
+        "steps_per_epoch": "all",
+        "pixels": "0-1, or what its Rescaling layer takes",
+    }
 
     settings: Annotated[
         Dict[str, Setting], Flag(name="--set", metavar="KEY=VALUE", parse=from_pairs, repeated=True)
@@ -60,7 +66,7 @@ class TrainParams(Recipe):
     validation_split: float = Field(
         default=0.1, gt=0, lt=1, description="Fraction of the training set held out for validation."
     )
-    steps_per_epoch: Optional[Count] = Field(default=None, description="Batches per epoch; default: all.")
+    steps_per_epoch: Optional[Count] = Field(default=None, description="Batches per epoch.")
     activation: Activation = Field(
         default="relu",
         description="Hidden activation.",
@@ -77,8 +83,7 @@ class TrainParams(Recipe):
     )
     pixels: Annotated[Optional[Annotated[str, AfterValidator(_readable)]], Flag(metavar="PIXELS")] = Field(
         default=None,
-        description="Pixels that a model file takes: caffe, torch, tf, 0-1, 0-255, mean=0.5,std=0.25; "
-        "by default 0-1, or what its Rescaling layer takes.",
+        description="Pixels that a model file takes: caffe, torch, tf, 0-1, 0-255, mean=0.5,std=0.25.",
     )
     figures: Figures = None
     seed: Seed = Field(default=0, description="Seed of all random numbers.")
@@ -106,14 +111,35 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
     except UsageError as error:
         raise InputError(f"recorded in {run.path / manifest.NAME}: {error}; start a new run directory") from None
     given = {**given, "settings": {**model.settings, **recorded_settings, **chosen}}
-    if model.file is None and given.get("pixels") not in (None, AS_THEY_ARE):
-        raise UsageError("--pixels is for a model in a file; the built-in models take pixels in [0, 1]")
     defaults, _ = drop_invalid(TrainParams, model.recipe.model_dump(), given)
-    params = params_in_force(KIND, defaults, record, given, say)
-    changed = "levels" in given and params.levels != TrainParams.model_fields["levels"].default
-    if changed and params.activation != "qcfs":
-        raise UsageError("--levels needs --activation qcfs")
-    return params
+    return params_in_force(KIND, defaults, record, given, say)
+
+
+def _defaults(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, object]:
+    from snnb.pipeline.model import model_of
+
+    model = model_of(run)
+    return drop_invalid(TrainParams, {**model.recipe.model_dump(), "settings": dict(model.settings)}, given)[0]
+
+
+def is_quantised(run: RunDirectory, given: Given) -> bool:
+    """Whether the network is trained with quantised activations, with the given options of all stages.
+
+    A network that is trained already may be.
+    """
+    return is_trained_elsewhere(run) or value_in_force(KIND, recorded(run, KIND), given, "activation") == "qcfs"
+
+
+def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
+    if is_trained_elsewhere(run):
+        reason = f"{run.manifest.run.model_source} is trained already, so this changes nothing; leave it out"
+        return {name: reason for name in TrainParams.model_fields if name not in (*ELSEWHERE, "batch_size")}
+    reasons = {}
+    if not is_quantised(run, given):
+        reasons["levels"] = "only with --activation qcfs"
+    if run.manifest.run.model_source is None:
+        reasons["pixels"] = "only for a model in a file; the built-in models take pixels in [0, 1]"
+    return reasons
 
 
 def is_trained_elsewhere(run: RunDirectory) -> bool:
@@ -241,4 +267,13 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
         resolve(run, given)
 
 
-STAGE = Stage(KIND, "Train the Keras network: train/.", lambda options: ("prepare",), resolve, run, check=_check)
+STAGE = Stage(
+    KIND,
+    "Train the Keras network: train/.",
+    lambda options: ("prepare",),
+    resolve,
+    run,
+    check=_check,
+    defaults=_defaults,
+    without_effect=_without_effect,
+)

@@ -12,7 +12,7 @@ from snnb.io.text import JsonValue, load_json
 from snnb.mapping.hardware import is_file
 from snnb.pipeline import map as mapping
 from snnb.pipeline.open_run import open_run
-from snnb.pipeline.simulations import SimulationRecord, differing, in_words, parameters_of
+from snnb.pipeline.simulations import SimulationRecord, default_parameters, differing, in_words, parameters_of
 from snnb.pipeline.stage import remedy, unaltered
 from snnb.rundir import manifest
 from snnb.rundir.directory import STAMP, RunDirectory
@@ -68,7 +68,7 @@ class Compared:
     model: str
     dataset: str
     label: Optional[str]
-    differs: Dict[str, JsonValue]  # the parameters that are not equal in all simulations
+    differs: Dict[str, JsonValue]  # the parameters that are not equal in all simulations; of one, not the defaults
     samples: int
     steps: int  # counted in each sample
     ann_accuracy: Optional[float]
@@ -94,7 +94,11 @@ def names_apart(compared: Sequence[Compared]) -> List[str]:
     """
     several = len({one.run for one in compared}) > 1
     names = [
-        ": ".join(filter(None, [one.run.name if several else "", one.label or in_words(one.differs)]))
+        ": ".join(
+            filter(
+                None, [one.run.name if several else "", one.label or in_words(one.differs if len(compared) > 1 else {})]
+            )
+        )
         for one in compared
     ]
     return [
@@ -115,7 +119,10 @@ def compare(places: Sequence[str]) -> List[Compared]:
             raise UsageError(f"{place}: no such simulation; there are: {', '.join(records)}")
         for name in records if stamp is None else [stamp]:
             found.setdefault((path.resolve(), name), (run, records[name]))
-    differences = differing([parameters_of(run, record) for run, record in found.values()])
+    parameters = [parameters_of(run, record) for run, record in found.values()]
+    if len(found) == 1:  # compared with the defaults
+        parameters.append(default_parameters(next(iter(found.values()))[0]))
+    differences = differing(parameters)
     compared = [compared_one(run, name, record) for (_, name), (run, record) in found.items()]
     return [replace(one, differs=differs) for one, differs in zip(compared, differences)]
 

@@ -30,7 +30,9 @@ class Point:
     """A value of each axis."""
 
     values: Dict[str, object]  # by title of the axis
-    given: Dict[str, Dict[str, object]]  # all options by stage: of the grid, and those that are equal for all points
+    given: Mapping[
+        str, Mapping[str, object]
+    ]  # all options by stage: of the grid, and those that are equal for all points
     hardware: Optional[str] = None  # name or file of the chip
 
 

@@ -3,7 +3,7 @@
 import csv
 import os
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable, ContextManager, Dict, List, Sequence, Union, cast
 
@@ -14,8 +14,16 @@ from snnb.core.progress import Progress, Say, say_nothing
 from snnb.io.atomic import atomic_path
 from snnb.io.files import remove
 from snnb.io.text import JsonValue
-from snnb.pipeline import simulate, train
-from snnb.pipeline.plan import FIGURES_UNCHANGED, OTHER_VERSIONS, UP_TO_DATE, bring_up_to_date, check_options, no_bar
+from snnb.pipeline import simulate
+from snnb.pipeline.plan import (
+    FIGURES_UNCHANGED,
+    OTHER_VERSIONS,
+    UP_TO_DATE,
+    bring_up_to_date,
+    check_options,
+    effective_options,
+    no_bar,
+)
 from snnb.pipeline.simulations import SimulationRecord, in_words
 from snnb.pipeline.stage import Given
 from snnb.results.compare import Compared, compared_one
@@ -88,11 +96,7 @@ def sweep(
     list of Swept
         In the order of the grid, the last axis first to change.
     """
-    for axis in axes:
-        if axis.stage == "train" and axis.name not in train.ELSEWHERE and train.is_trained_elsewhere(run):
-            source = run.manifest.run.model_source
-            raise UsageError(f"--grid {axis.title}: {source} is trained already, so this changes nothing; leave it out")
-    points = points_of(axes, given)
+    points = [replace(one, given=effective_options(run, one.given)) for one in points_of(axes, given)]
     _refuse_foreign_files(run)
     for point in points:
         check_options(run, simulate.KIND.name, point.given)

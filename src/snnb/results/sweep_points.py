@@ -18,7 +18,7 @@ from snnb.io.files import copy_file, remove, sync_tree
 from snnb.pipeline import parse, simulate, train
 from snnb.pipeline.plan import bring_up_to_date
 from snnb.pipeline.simulations import SimulationRecord
-from snnb.pipeline.stage import figure_format
+from snnb.pipeline.stage import Given, figure_format
 from snnb.results.grid import Point
 from snnb.rundir import manifest, replacing
 from snnb.rundir.directory import RunDirectory
@@ -93,9 +93,7 @@ def _all_options(run: RunDirectory, point: Point, asked: Asked) -> Dict[str, Dic
     return given
 
 
-def _simulated(
-    run: RunDirectory, given: Dict[str, Dict[str, object]], asked: Asked, stack: ExitStack, say: Say, bar: Bar
-) -> str:
+def _simulated(run: RunDirectory, given: Given, asked: Asked, stack: ExitStack, say: Say, bar: Bar) -> str:
     """Simulate and return the stamp; a cluster, if there is to be one, stays open for the next point."""
     from snnb.cluster.connect import connected
 
