@@ -133,6 +133,25 @@ def test_grey_pictures(keras):
         fold_pixels(model, "torch", len)
 
 
+def test_the_effect_of_an_inexact_border_is_measured(keras):
+    layers, random = keras.layers, np.random.default_rng(4)
+    image = keras.Input((4, 3, 3))
+    y = layers.Flatten()(layers.Conv2D(4, 3, padding="same")(layers.ZeroPadding2D(1)(image)))
+    model = keras.Model(image, layers.Dense(5)(y))
+    model.set_weights([random.normal(0, 0.3, weights.shape) for weights in model.get_weights()])
+    raw, classes = random.integers(0, 256, (40, 4, 3, 3)), random.integers(0, 5, 40)
+    expected, x = model.predict(preprocessed(keras, raw, "caffe")), (raw / 255).astype(np.float32)
+    told = []
+    found = fold_pixels(model, "caffe", told.append, sample=lambda: (x, classes)).predict(x)
+    right = [100 * np.mean(outputs.argmax(axis=1) == classes) for outputs in (found, expected)]
+    assert right[0] != right[1]
+    [message] = told
+    assert message.endswith(
+        f"on 40 training pictures outputs differ by up to {np.abs(found - expected).max():.2g}, and {right[0]:.1f}% "
+        f"are classified correctly, in place of {right[1]:.1f}%"
+    )
+
+
 @pytest.mark.parametrize("padded", ["same", "layer"])
 def test_where_it_pads_only_the_border_differs_and_it_is_told(keras, padded):
     def make(layers, image):

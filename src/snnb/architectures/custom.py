@@ -23,6 +23,7 @@ from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from snnb.io.keras import keras
+    from snnb.model_files.pixels import Sample
 
 _PYTHON = re.compile(r"(?P<path>.+\.py)(:(?P<function>.*))?")
 _FROM_DATA_SET = ("input_shape", "num_classes")
@@ -58,7 +59,7 @@ class OwnModel:
     build : callable
         `build(input_shape=, num_classes=, **settings)` as for a model of this package. The first two are passed to the
         user's function only if it has these parameters. A trained model is loaded with its weights; its additional
-        keywords are `tell`, called with each difference from the file, and `pixels` of `read_model`.
+        keywords are `tell`, called with each difference from the file, and `pixels` and `sample` of `read_model`.
     takes_shape : bool
         Whether the function has a parameter `input_shape`. Otherwise the model determines the shape of the pictures.
     settings : mapping of str to Hyperparameter
@@ -116,8 +117,10 @@ def own_model(model: str) -> OwnModel:
     path = _file(match["path"] if match else model)
     if match is None:
 
-        def load(tell: Say = say_nothing, pixels: Optional[str] = None, **_: object) -> "keras.Model":
-            return _usable(read_model(path, tell, pixels), path.name)
+        def load(
+            tell: Say = say_nothing, pixels: Optional[str] = None, sample: "Optional[Sample]" = None, **_: object
+        ) -> "keras.Model":
+            return _usable(read_model(path, tell, pixels, sample), path.name)
 
         return OwnModel(_own_name(path.stem), path, None, load)
 

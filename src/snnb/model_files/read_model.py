@@ -12,10 +12,10 @@ from snnb.model_files.onnx_model import read_onnx
 
 if TYPE_CHECKING:
     from snnb.io.keras import keras
-    from snnb.model_files.pixels import Preprocessing
+    from snnb.model_files.pixels import Preprocessing, Sample
 
 
-def read_model(path: Path, warn: Say, pixels: Optional[str] = None) -> "keras.Model":
+def read_model(path: Path, warn: Say, pixels: Optional[str] = None, sample: "Optional[Sample]" = None) -> "keras.Model":
     """Read a trained model with its weights as an uncompiled Keras model that takes pixels in [0, 1].
 
     Parameters
@@ -27,6 +27,8 @@ def read_model(path: Path, warn: Say, pixels: Optional[str] = None) -> "keras.Mo
     pixels : str, optional
         Pixel range of the model in the file, see `snnb.model_files.expected_pixels.parse_pixels`. Default: the range
         that its preprocessing layers take; without such layers [0, 1].
+    sample : callable, optional
+        Pictures to measure an inexact change of pixels on, see `snnb.model_files.pixels.fold_pixels`.
 
     Raises
     ------
@@ -41,7 +43,7 @@ def read_model(path: Path, warn: Say, pixels: Optional[str] = None) -> "keras.Mo
         model, preprocessing = (read_onnx(path, warn), None) if is_onnx else _read_keras(path, warn)
     except NotReadError as error:
         raise InputError(f"{path}: {error}; {error.remedy or (EXPORT if is_onnx else RESAVE)}") from error
-    return fold_pixels(_with_softmax(model, warn), pixels, warn, preprocessing)
+    return fold_pixels(_with_softmax(model, warn), pixels, warn, preprocessing, sample)
 
 
 def _read_keras(path: Path, warn: Say) -> Tuple["keras.Model", Optional["Preprocessing"]]:

@@ -2,7 +2,7 @@
 
 import shutil
 from functools import partial
-from typing import TYPE_CHECKING, Callable, ClassVar, Dict, Literal, Mapping, Optional, Tuple, Union, cast
+from typing import TYPE_CHECKING, Callable, ClassVar, Dict, List, Literal, Mapping, Optional, Tuple, Union, cast
 
 from pydantic import AfterValidator, Field
 from typing_extensions import Annotated
@@ -35,12 +35,18 @@ from snnb.rundir.records import Kind, Record
 from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from snnb.io.keras import keras
+    from snnb.model_files.pixels import Sample
     from snnb.pipeline.model import Model
     from snnb.training.batches import LabelledPictures
 
 DATASET_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 BOUND_SAMPLES = 64  # whose activations give the initial λ of qcfs
+BORDER_SAMPLES = 100  # on which an inexact change of pixels is measured
+# Of the way from the accuracy of guessing the most frequent class to 1: less shows that something else is wrong.
+GUESSING_SHARE = 0.1
 ELSEWHERE = {"pixels"}  # parameters that apply to a network that is already trained
 Activation = Literal["relu", "qcfs"]
 Setting = Union[bool, int, float, str, Tuple[Union[int, float], ...]]
@@ -171,7 +177,7 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
 
     model = model_of(run)
     notes: Dict[str, None] = {}  # in order; a model may be built more than once
-    build = builder(run, model, params, say=notes.setdefault)
+    build = builder(run, model, params, notes.setdefault, partial(_training_sample, run))
     with run.stage("train", params, inputs=[f"dataset/{name}.npy" for name in DATASET_ARRAYS]) as output:
         training_set, test_set = (_labelled_pictures(run, part) for part in ("train", "test"))
         model_file = output.directory / f"{run.model}.h5"
@@ -196,13 +202,19 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
             )
         output.metrics = dict(result.metrics)
         output.warnings += [*notes, *result.warnings]
+        if model.trained:
+            output.warnings += _guessing_warnings(result.metrics, test_set)
         output.details = TrainDetails(epochs_run=result.epochs_run)
     shutil.rmtree(run.path / ".checkpoint", ignore_errors=True)
     return result_of(run, "train")
 
 
 def builder(
-    run: RunDirectory, model: "Model", params: TrainParams, say: Say = say_nothing
+    run: RunDirectory,
+    model: "Model",
+    params: TrainParams,
+    say: Say = say_nothing,
+    sample: "Optional[Sample]" = None,
 ) -> Callable[[], "keras.Model"]:
     """Return a function without arguments that builds the run's model for its data set.
 
@@ -214,6 +226,8 @@ def builder(
     params : TrainParams
     say : callable
         Called with each change that is made to a trained model.
+    sample : callable, optional
+        Pictures to measure an inexact change of pixels on, see `snnb.model_files.pixels.fold_pixels`.
     """
     from snnb.pipeline.model import class_count
 
@@ -223,7 +237,7 @@ def builder(
         input_shape=tuple(details.splits["train"].shape[1:]),
         num_classes=class_count(run.manifest.run, details.class_names),
         **params.settings,
-        **({"tell": say, "pixels": params.pixels} if model.trained else {}),
+        **({"tell": say, "pixels": params.pixels, "sample": sample} if model.trained else {}),
     )
     if model.trained:
         return own
@@ -255,6 +269,28 @@ def _labelled_pictures(run: RunDirectory, part: str) -> "LabelledPictures":
     classes = class_count(run.manifest.run, details.class_names)
     x, y = (prepare.dataset_array(run, f"{axis}_{part}") for axis in "xy")
     return LabelledPictures(x, y, details.scale, classes)
+
+
+def _training_sample(run: RunDirectory) -> "Tuple[np.ndarray, np.ndarray]":
+    """Return training pictures of all parts of the set, float32 in [0, 1], and their class numbers."""
+    import numpy as np
+
+    pictures = _labelled_pictures(run, "train")
+    rows = np.unique(np.linspace(0, len(pictures.x) - 1, BORDER_SAMPLES).astype(int))
+    return pictures.x[rows] / np.float32(pictures.scale), np.asarray(pictures.y[rows])
+
+
+def _guessing_warnings(metrics: Mapping[str, float], test_set: "LabelledPictures") -> List[str]:
+    """Return what to try if a model from elsewhere is little better than guessing the most frequent class."""
+    import numpy as np
+
+    guessing = 1.0 if test_set.num_classes is None else float(np.bincount(test_set.y).max()) / len(test_set.y)
+    if guessing == 1 or metrics["test_accuracy"] > guessing + GUESSING_SHARE * (1 - guessing):
+        return []
+    return [
+        f"the model's accuracy of {metrics['test_accuracy']:.1%} is little better than guessing: if it was trained "
+        "with other pixels, give --pixels (0-255, torch, caffe, tf or mean=…,std=…); else check the order of classes"
+    ]
 
 
 def _check(run: RunDirectory, planned: PlannedRun) -> None:
