@@ -38,12 +38,17 @@ onload = () => {{
     const out = box.right > width + 0.5 || box.left < -0.5;
     if (!scrolled && !drawn && out) wide.push(element.tagName + " " + box.right);
   }}
+  let smallest = 99;  // pixels of a text in a figure
+  for (const text of inside.querySelectorAll("svg text")) {{
+    const svg = text.closest("svg"), scale = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
+    smallest = Math.min(smallest, scale * parseFloat(getComputedStyle(text.querySelector("tspan") || text).fontSize));
+  }}
   for (const section of inside.querySelectorAll("section")) {{
     const box = section.getBoundingClientRect();
     sections[section.id] = [box.width, box.height];
   }}
   const size = [inside.documentElement.scrollWidth, inside.documentElement.scrollHeight];
-  document.getElementById("measured").textContent = JSON.stringify({{width, wide, sections, size}});
+  document.getElementById("measured").textContent = JSON.stringify({{width, wide, sections, size, smallest}});
 }}</script>"""
 
 
@@ -79,6 +84,7 @@ def test_nothing_is_wider_than_the_page_and_every_section_can_be_seen(page, tmp_
     assert found["width"] == width
     assert found["wide"] == []
     assert found["size"][0] == width
+    assert found["smallest"] > 7 * min(1, width / 400)
     assert list(found["sections"]) == re.findall(r'<section id="(\w+)"', page)
     narrow = 200 if width > 1000 else 0.8 * width  # some sections are side by side on a wide page
     assert all(narrow < w <= width and height > 60 for w, height in found["sections"].values())

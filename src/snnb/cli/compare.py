@@ -128,7 +128,7 @@ def _shown(form: str, value: object) -> str:
 
 
 def _draw(path: Path, found: "List[Compared]", force: bool) -> None:
-    from snnb.report.accuracies import Course, plot_courses
+    from snnb.report.comparison_plots import Course, plot_courses
     from snnb.results.compare import names_apart
 
     errors = [one.ann_error for one in found if one.ann_error is not None]

@@ -7,12 +7,12 @@ import numpy as np
 from snnb.core.progress import Progress, silent
 from snnb.network.network import Network, Population, Projection
 
-BLOCK = 1 << 24  # activations that are held at a time
-OPERATIONS = 20_000_000_000  # multiplications after which no further sample is begun
+BLOCK = 1 << 24  # activations in memory at a time
+OPERATIONS = 20_000_000_000  # limit of multiplications over all samples
 
 
 def samples_within(network: Network, samples: int, operations: int = OPERATIONS) -> int:
-    """Return how many of the samples can be computed with so many multiplications; at least one."""
+    """Return the number of samples, at least one, that need at most this number of multiplications."""
     each = sum(int(leaving.sum()) for leaving in network.fan_out().values())
     return max(1, min(samples, operations // max(1, each)))
 
@@ -20,12 +20,12 @@ def samples_within(network: Network, samples: int, operations: int = OPERATIONS)
 def mean_activations(
     network: Network, x: np.ndarray, scale: float, progress: Progress = silent
 ) -> Dict[str, np.ndarray]:
-    """Return the mean activation of each neuron over pictures: by population, float64 in its shape.
+    """Return the mean activation of each neuron over samples: by population, float64 in its shape.
 
     Parameters
     ----------
     network : Network
-        With its kernels in memory. Its weights are normalised: an activation of 1 is a spike in every step.
+        Network with kernels in memory. Its weights are normalised: an activation of 1 is a spike in every time step.
     x : (samples, height, width, channels) array
     scale : float
         A pixel is value / scale.
@@ -45,7 +45,7 @@ def mean_activations(
 def _activations(network: Network, pixels: np.ndarray) -> Iterator[Tuple[Population, np.ndarray]]:
     """Yield each population with its activations, float32 (samples, *shape), for pixels (samples, input's size)."""
     nodes = network.input.size + network.neurons
-    held = np.zeros((len(pixels), nodes + 1), np.float32)  # the last is what stands at -1: padding
+    held = np.zeros((len(pixels), nodes + 1), np.float32)  # the last node is the zero that padding reads
     held[:, : pixels.shape[1]] = pixels
     first = 0
     for volume, ids in network.ids():
@@ -69,7 +69,7 @@ def _activated(population: Population, current: np.ndarray) -> np.ndarray:
 
 
 def _current(projection: Projection, read: np.ndarray) -> np.ndarray:
-    """Compute the current, (samples, rows, columns, filters), of what stands at the positions of the input."""
+    """Return the current, (samples, rows, columns, filters), from the activations `read` at the input positions."""
     geometry, weighting = projection.geometry, projection.layer.WEIGHTING
     rows, columns = geometry.rows, geometry.columns
     kernel = projection.weights() if weighting == "kernel" else None

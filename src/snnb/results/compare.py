@@ -28,23 +28,23 @@ MAPPING_UNITS = "per sample: spikes between cores, energy; ratio: spikes / those
 
 @dataclass(frozen=True)
 class MappingCost:
-    """Cost of a mapping of a simulation's graph; spikes, links and energy are per sample."""
+    """Cost of a mapping; spikes, links and energy are per sample."""
 
     stamp: str
     hardware: str  # name of the chip
     method: str
-    cores: int  # with neurons
+    cores: int  # number of cores with neurons
     connectivity: float  # spikes between cores
-    hops_unicast: float  # links that they cross
+    hops_unicast: float  # links crossed by them
     energy_pj: float
     graph: str  # its stamp
-    hardware_file: Optional[str]  # path of the description; None for one of the package
+    hardware_file: Optional[str]  # path of the description; None for a description of the package
     sequential_connectivity: float  # spikes between cores of the sequential mapping
     overfull_cores: int
 
     @property
     def row(self) -> Tuple[str, ...]:
-        """The cells of a table for people, whose head is `MAPPING_HEAD`."""
+        """Cells of a table with the head `MAPPING_HEAD`."""
         file = "" if self.hardware_file is None else f" ({Path(self.hardware_file).name})"
         ratio = f"{self.connectivity / self.sequential_connectivity:.3f}" if self.sequential_connectivity else ""
         return (
@@ -61,7 +61,7 @@ class MappingCost:
 
 @dataclass(frozen=True)
 class Compared:
-    """A simulation that is compared with others. Accuracies are None for a network that reproduces its input."""
+    """Figures of a simulation for comparison; accuracies are None for a network that reproduces its input."""
 
     run: Path
     stamp: str
@@ -88,9 +88,9 @@ class Compared:
 
 
 def names_apart(compared: Sequence[Compared]) -> List[str]:
-    """Return a name for each simulation: its label, or else the parameters that differ.
+    """Return a distinct name for each simulation: its label, or else the parameters that differ.
 
-    The stamp is added where these are equal, and of several runs the run's name.
+    The name has the stamp if these are equal, and the name of the run if there are several runs.
     """
     several = len({one.run for one in compared}) > 1
     names = [
@@ -107,7 +107,7 @@ def names_apart(compared: Sequence[Compared]) -> List[str]:
 
 
 def compare(places: Sequence[str]) -> List[Compared]:
-    """Read simulations, each named as `RUN:STAMP`; `RUN` alone stands for all of that run."""
+    """Read simulations, each given as `RUN:STAMP`; `RUN` alone selects all simulations of the run."""
     found: Dict[Tuple[Path, str], Tuple[RunDirectory, SimulationRecord]] = {}
     for place in places:
         path, stamp = split_place(place)
@@ -128,9 +128,9 @@ def compare(places: Sequence[str]) -> List[Compared]:
 
 
 def split_place(text: str) -> Tuple[Path, Optional[str]]:
-    """Return run and stamp of `RUN:STAMP`; no stamp for the path of a run, which may itself have a colon.
+    """Return run and stamp of `RUN:STAMP`; no stamp for the path of a run, which may contain a colon.
 
-    What follows a run's path and a colon counts as a stamp even where it has not the form of one.
+    Text after the path of a run and a colon is a stamp even if it does not have the form of a stamp.
     """
     path, _, stamp = text.rpartition(":")
     named = re.fullmatch(STAMP, stamp) or (Path(path) / manifest.NAME).exists()
@@ -140,7 +140,7 @@ def split_place(text: str) -> Tuple[Path, Optional[str]]:
 
 
 def compared_one(run: RunDirectory, stamp: str, record: SimulationRecord) -> Compared:
-    """Return what is compared of one simulation; its `differs` is empty."""
+    """Return the figures of a simulation; `differs` is empty."""
     stated, sums = simulated_files(run, stamp)
     samples, metrics = record.params.samples, record.metrics
     ann, snn = metrics.get("ann_accuracy"), metrics.get("snn_accuracy")
@@ -174,9 +174,9 @@ def compared_one(run: RunDirectory, stamp: str, record: SimulationRecord) -> Com
 
 
 def by_step(stated: Mapping[str, JsonValue]) -> List[float]:
-    """Return the accuracy, or mean squared error, after each step, from what `sim_accuracies.json` states.
+    """Return the accuracy, or mean squared error, after each time step, from `sim_accuracies.json`.
 
-    Where the output's spikes are random, it is the accuracy of the read-out, if the engine gives it.
+    If the output's spikes are random, return the accuracy of the read-out, if the engine gives it.
     """
     readout = stated.get("readout_accuracy_by_timestep")
     if readout is not None and "random" in stated["coding"].values():
@@ -188,7 +188,7 @@ def by_step(stated: Mapping[str, JsonValue]) -> List[float]:
 
 
 def simulated_files(run: RunDirectory, stamp: str) -> Tuple[Dict[str, JsonValue], Dict[str, JsonValue]]:
-    """Read what a simulation wrote: `sim_accuracies.json`, and the counts by population of `spike_rate_sums.npz`."""
+    """Return the content of `sim_accuracies.json` and the spike counts by population of `spike_rate_sums.npz`."""
     folder = run.directory_of("simulate", stamp)
     mend = remedy(run, "simulate", stamp)
     accuracies, sums = (

@@ -34,7 +34,7 @@ from snnb.rundir.directory import RunDirectory
 from snnb.simulation.simulation_settings import refuse_missing_packages
 
 if TYPE_CHECKING:
-    from snnb.report.sweep_figure import Value
+    from snnb.report.comparison_plots import Value
 
 TABLE, FIGURE = "sweep.csv", "sweep.png"
 COLUMNS = (
@@ -171,7 +171,7 @@ def _write_table(run: RunDirectory, axes: Sequence[Axis], done: Dict[int, Swept]
 
 
 def _draw(run: RunDirectory, axes: Sequence[Axis], swept: Sequence[Swept]) -> None:
-    from snnb.report.sweep_figure import GridAxis, plot_sweep
+    from snnb.report.comparison_plots import GridAxis, plot_sweep
 
     kind = "accuracy" if swept[0].row["snn_accuracy"] is not None else "mean_squared_error"
     if swept[0].point.hardware is not None:
@@ -191,7 +191,7 @@ def _draw(run: RunDirectory, axes: Sequence[Axis], swept: Sequence[Swept]) -> No
 
 
 def _draw_chips(run: RunDirectory, swept: Sequence[Swept], kind: str) -> None:
-    from snnb.report.chips_figure import OnChip, plot_chips
+    from snnb.report.comparison_plots import OnChip, plot_chips
 
     points = []
     for one in swept:

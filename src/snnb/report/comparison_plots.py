@@ -1,0 +1,256 @@
+"""Figures that compare simulations: accuracy over time, a grid of options, and accuracy over energy on chips."""
+
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import wrap
+from typing import List, NamedTuple, Optional, Sequence, Tuple, Union
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.transforms import ScaledTranslation
+
+from snnb.io.colours import HUES
+from snnb.io.figures import label_points, legend_width, plain, save, styled
+
+FEW = len(HUES)  # lines up to which each has a hue; more have colours of a colour map
+MOST_ROWS = 40  # of a column of the legend
+NAME_LENGTH, NAME_LINE = 200, 44  # characters of a name in the legend of courses, and of a line of it
+SPREAD = "seed"  # name of the axis over which a line is the mean
+LEAST_SPAN = 0.1  # of the axis of an accuracy
+APART = 4  # points between lines
+WIDE = 20  # ratio of the largest to the smallest value from which an axis is logarithmic
+MOST_NAMED = 40  # simulations on chips that are named
+Value = Union[bool, int, float, str]
+
+
+@dataclass(frozen=True)
+class Course:
+    """Accuracy or error of a simulation after each time step."""
+
+    name: str
+    steps: Sequence[float]  # accuracy, from 0 to 1, or mean squared error, after each step of 1 ms
+    analogue: float  # value of the analogue network
+
+
+@styled
+def plot_courses(path: Path, courses: Sequence[Course], label: str) -> None:
+    """Plot the accuracy or error of simulations over time, and that of the analogue network as a dashed line.
+
+    Parameters
+    ----------
+    path : Path
+        PNG, SVG or PDF file.
+    courses : sequence of Course
+    label : str
+        Label of the vertical axis.
+    """
+    names = ["\n".join(wrap(plain(course.name, NAME_LENGTH), NAME_LINE)) for course in courses]
+    lines = [line for name in names for line in name.split("\n")]
+    columns = -(-len(lines) // MOST_ROWS)
+    rows = min(len(lines), MOST_ROWS)
+    figure = Figure(figsize=(6.5 + legend_width(lines, columns), max(4.0, 0.9 + 0.19 * rows)))
+    axes = figure.subplots()
+    for course, name, colour in zip(courses, names, _colours(len(courses))):
+        axes.plot(np.arange(1, len(course.steps) + 1), course.steps, color=colour, label=name)
+        axes.axhline(course.analogue, color=colour, linestyle="dashed", linewidth=0.8)
+    axes.set_xlabel("time (ms)")
+    axes.set_ylabel(f"{label} (dashed: analogue network)")
+    axes.grid()
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), ncols=columns)
+    save(figure, path)
+
+
+@dataclass(frozen=True)
+class GridAxis:
+    """An option and its values."""
+
+    title: str
+    values: Sequence[Value]
+
+    @property
+    def is_number(self) -> bool:
+        """Whether all values are numbers."""
+        return all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in self.values)
+
+
+@styled
+def plot_sweep(
+    path: Path,
+    axes: Sequence[GridAxis],
+    measured: np.ndarray,
+    analogue: np.ndarray,
+    label: str,
+    intervals: Optional[np.ndarray] = None,
+) -> None:
+    """Plot the accuracy or error of a grid of simulations.
+
+    The horizontal axis is the option with most numbers. There is a line for each combination of the other options: the
+    mean over the seeds, with a band from the minimum to the maximum. Lines are shifted by a few points, so that their
+    bars do not overlap.
+
+    Parameters
+    ----------
+    path : Path
+        PNG, SVG or PDF file.
+    axes : sequence of GridAxis
+    measured, analogue : (*grid) float array
+        Accuracies or errors of the spiking and of the analogue network.
+    label : str
+        Label of the vertical axis.
+    intervals : (*grid, 2) float array, optional
+        Ends of the 95 % interval of each simulation, in [0, 1]; over seeds, their means are drawn.
+    """
+    along, spread, others = _roles(axes)
+    order = [*others, *([] if spread is None else [spread]), along]
+    values = measured.transpose(order).reshape(
+        -1, 1 if spread is None else len(axes[spread].values), len(axes[along].values)
+    )
+    names = _names([axes[i] for i in others])
+    columns, rows = -(-len(names) // MOST_ROWS), min(len(names), MOST_ROWS)
+    ends = None if intervals is None else np.moveaxis(intervals, -1, 0).transpose([0, *(i + 1 for i in order)])
+    figure = Figure(figsize=(6.5 + (legend_width(names, columns) if others else 0), max(4.0, 0.9 + 0.19 * rows)))
+    plot = figure.subplots()
+    places = _places(plot, axes[along])
+    joined = "-" if axes[along].is_number else ""  # points of words are not joined
+    colours = _colours(len(names))
+    for i, (name, line, colour) in enumerate(zip(names, values, colours)):
+        style = {"color": colour, "marker": "o", "markersize": 4, "label": plain(name, 60), "linestyle": joined}
+        aside = APART * (i - (len(names) - 1) / 2) / 72
+        moved = plot.transData + ScaledTranslation(aside, 0, figure.dpi_scale_trans)
+        mean, bars = line.mean(axis=0), None
+        if ends is not None:
+            lower, upper = ends.reshape(2, *values.shape)[:, i].mean(axis=1)
+            bars = np.maximum(0, [mean - lower, upper - mean])
+        plot.errorbar(places, mean, bars, elinewidth=1, capsize=2.5, transform=moved, **style)
+        if spread is not None:
+            plot.fill_between(places, line.min(axis=0), line.max(axis=0), color=colour, alpha=0.15, linewidth=0)
+    low, high = float(analogue.min()), float(analogue.max())
+    plot.axhspan(low, high, color="black", alpha=0.6 if low == high else 0.12, linewidth=0.8, linestyle="dashed")
+    plot.set_xlabel(plain(axes[along].title))
+    plot.set_ylabel(label)
+    plot.set_ylim(*y_limits(values, analogue, intervals))
+    plot.set_title(
+        "grey: analogue network"
+        + ("" if ends is None else "; bars: 95 % intervals")
+        + ("" if spread is None else "; lines and bands: mean and range over seeds")
+    )
+    plot.grid()
+    if others:
+        plot.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), ncols=columns)
+    save(figure, path)
+
+
+def y_limits(measured: np.ndarray, analogue: np.ndarray, intervals: Optional[np.ndarray]) -> Tuple[float, float]:
+    """Return the limits of the vertical axis: from 0 for an error, around all intervals for an accuracy.
+
+    The axis of an accuracy spans at least `LEAST_SPAN`, so that a difference within the intervals does not look large.
+    """
+    found = np.concatenate([np.ravel(of) for of in (measured, analogue, intervals) if of is not None])
+    low, high = float(found.min()), float(found.max())
+    if intervals is None:
+        return 0.0, 1.08 * high or 1.0
+    room = 0.06 * max(high - low, LEAST_SPAN)
+    high = min(1 + room / 3, high + room)
+    return max(-room / 3, min(low - room, high - LEAST_SPAN)), high
+
+
+def _roles(axes: Sequence[GridAxis]) -> Tuple[int, Optional[int], List[int]]:
+    """Return the indices of the horizontal axis, of the axis over which the mean is taken, and of the others."""
+    spread = next((i for i, axis in enumerate(axes) if axis.title.endswith(SPREAD) and len(axes) > 1), None)
+    free = [i for i in range(len(axes)) if i != spread]
+    along = max(free, key=lambda i: (axes[i].is_number, len(axes[i].values), -i))
+    return along, spread, [i for i in free if i != along]
+
+
+def _names(axes: Sequence[GridAxis]) -> List[str]:
+    titles = [[f"{axis.title} {value}" for value in axis.values] for axis in axes]
+    return [", ".join(names) for names in itertools.product(*titles)]
+
+
+def _places(plot: Axes, axis: GridAxis) -> np.ndarray:
+    """Return the positions of the values on the horizontal axis: the numbers, or equal distances for words."""
+    if not axis.is_number:
+        places = np.arange(len(axis.values))
+        plot.set_xticks(places)
+        plot.set_xticklabels([plain(f"{v:g}" if isinstance(v, float) else str(v)) for v in axis.values])
+        return places
+    places = np.array(axis.values, float)
+    if places.min() > 0 and places.max() / places.min() >= WIDE:
+        plot.set_xscale("log")
+    return places
+
+
+class OnChip(NamedTuple):
+    """A simulation on a chip."""
+
+    chip: str
+    options: str
+    energy_pj: float  # of a sample
+    measured: float
+    network_only: bool = False  # whether the energy is of routers and links only
+
+
+def pareto_front(energy: np.ndarray, loss: np.ndarray) -> List[int]:
+    """Return the indices of the Pareto-optimal points, by energy.
+
+    Parameters
+    ----------
+    energy, loss : (points,) float64 array
+        Both are better if smaller.
+    """
+    front: List[int] = []
+    for point in np.lexsort((loss, energy)).tolist():
+        if not front or loss[point] < loss[front[-1]]:
+            front.append(point)
+    return front
+
+
+@styled
+def plot_chips(path: Path, points: Sequence[OnChip], label: str, *, highest_is_best: bool) -> None:
+    """Plot a point for each simulation and chip, in a colour for each chip, and the Pareto front.
+
+    Chips without energies of neurons and synapses are hollow points, which the front leaves out if there are others.
+
+    Parameters
+    ----------
+    path : Path
+        PNG, SVG or PDF file.
+    points : sequence of OnChip
+        Empty if the network fits on no chip.
+    label : str
+        Label of the vertical axis.
+    highest_is_best : bool
+        Whether a higher value is better, as for an accuracy.
+    """
+    chips = sorted({point.chip for point in points})
+    figure = Figure(figsize=(6.5 + legend_width([f"{chip} (network only)" for chip in chips], 1), 4.0))
+    plot = figure.subplots()
+    energy, measured = (np.array([getattr(point, name) for point in points]) for name in ("energy_pj", "measured"))
+    partial = np.array([point.network_only for point in points], bool)
+    compared = np.flatnonzero(~partial if not partial.all() else partial)
+    front = compared[pareto_front(energy[compared], (-measured if highest_is_best else measured)[compared])]
+    rings = {"marker": "o", "markersize": 10, "fillstyle": "none", "linewidth": 1, "linestyle": "dashed"}
+    plot.plot(energy[front], measured[front], color="black", label="Pareto front", **rings)
+    for i, chip in enumerate(chips):
+        own = [k for k, point in enumerate(points) if point.chip == chip]
+        hollow = points[own[0]].network_only
+        fill = {"fillstyle": "none" if hollow else "full", "label": plain(chip) + (" (network only)" if hollow else "")}
+        plot.plot(energy[own], measured[own], "o", color=HUES[i % len(HUES)], markersize=5, **fill)
+    if points and energy.min() > 0:
+        plot.set_xscale("log")
+    plot.set_xlabel("energy of a sample (pJ)")
+    plot.set_ylabel(label)
+    plot.grid()
+    plot.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
+    if len(points) <= MOST_NAMED:
+        colours = [HUES[chips.index(point.chip) % len(HUES)] for point in points]
+        label_points(plot, energy, measured, [plain(point.options, 40) for point in points], colours)
+    save(figure, path)
+
+
+def _colours(lines: int) -> Sequence[object]:
+    """Return a colour for each line."""
+    return HUES[:lines] if lines <= FEW else list(matplotlib.colormaps["viridis"](np.linspace(0, 0.95, lines)))
