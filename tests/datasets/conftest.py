@@ -3,7 +3,7 @@
 import gzip
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, Optional
 
 import numpy as np
 import pytest
@@ -66,36 +66,30 @@ def refused(run_prepare):
 
 
 class Server:
-    """What a test tells the web server to offer, and what it was asked for."""
+    """Files that the web server offers, and the paths that were requested."""
 
     def __init__(self) -> None:
         self.files: Dict[str, bytes] = {}
-        self.ranges = True
-        self.cut_after: Optional[int] = None  # bytes of the first answer before the connection breaks
-        self.requests: List[Tuple[str, Optional[str]]] = []
+        self.cut_after: Optional[int] = None  # bytes of an answer before the connection breaks
+        self.requests: List[str] = []
         self.url = ""
 
 
 @pytest.fixture
 def server(monkeypatch):
-    """A web server on the loopback interface that knows byte ranges."""
+    """A web server on the loopback interface."""
     state = Server()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            wanted = self.headers.get("Range")
-            state.requests.append((self.path, wanted))
+            state.requests.append(self.path)
             content = state.files.get(self.path)
             if content is None:
                 return self.send_error(404)
-            start = int(wanted[len("bytes=") : -1]) if wanted and state.ranges else 0
-            if start >= len(content):
-                return self.send_error(416)
-            self.send_response(206 if start else 200)
-            self.send_header("Content-Length", str(len(content) - start))
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            end, state.cut_after = (len(content) if state.cut_after is None else start + state.cut_after), None
-            self.wfile.write(content[start:end])
+            self.wfile.write(content[: state.cut_after])
             self.close_connection = True
             return None
 

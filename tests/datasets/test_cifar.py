@@ -138,7 +138,8 @@ def test_an_archive_put_there_by_hand_is_unpacked_if_it_is_the_official_one(
     with tarfile.open(archive, "w:gz") as tar:
         tar.add(cifar10_folder / "cifar-10-batches-py", "cifar-10-batches-py")
     monkeypatch.setattr(cifar, "SITE", server.url)
-    refused(r"tar\.gz is not the published file, by its SHA-256", "cifar10")
+    refused(r"tar\.gz is not the published file, by its SHA-256, and could not be downloaded", "cifar10")
+    server.requests.clear()
     publish(monkeypatch, server, archive.read_bytes())
     assert run_prepare("cifar10")[1].splits["train"].shape == (30, 32, 32, 3)
     assert archive.exists()

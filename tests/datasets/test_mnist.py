@@ -55,7 +55,10 @@ def test_an_npz_of_another_kind_is_named_with_what_is_wrong(refused, tmp_path, m
 def test_files_other_than_the_official_ones_are_told(run_prepare, mnist_folder, monkeypatch, mnist_arrays):
     _, prepared = run_prepare("mnist", source=mnist_folder)
     assert "t10k-images-idx3-ubyte.gz" in prepared.warnings[0]
-    official = {name: (hashlib.sha256(idx_bytes(array)).hexdigest(), 0) for name, array in mnist_arrays.items()}
+    official = {
+        name: mnist.PublishedFile(hashlib.sha256(idx_bytes(array)).hexdigest(), "", 0)
+        for name, array in mnist_arrays.items()
+    }
     monkeypatch.setattr(mnist, "FILES", official)
     warnings = run_prepare("mnist", source=mnist_folder)[1].warnings
     assert warnings == ["40 training and 20 test samples; 60,000 and 10,000 are published"]
@@ -96,15 +99,19 @@ def test_without_a_source_the_missing_files_are_downloaded_once(
     plain = {name: idx_bytes(array) for name, array in mnist_arrays.items()}
     server.files = {f"/{name}.gz": gzip.compress(content) for name, content in plain.items()}
     monkeypatch.setattr(mnist, "MIRRORS", (server.url,))
-    monkeypatch.setattr(
-        mnist, "FILES", {name: (hashlib.sha256(content).hexdigest(), 9) for name, content in plain.items()}
-    )
+    published = {
+        name: mnist.PublishedFile(
+            hashlib.sha256(content).hexdigest(), hashlib.sha256(server.files[f"/{name}.gz"]).hexdigest(), 9
+        )
+        for name, content in plain.items()
+    }
+    monkeypatch.setattr(mnist, "FILES", published)
     there = tmp_path / "data" / "mnist"
     there.mkdir(parents=True)
     (there / MNIST_NAMES[1]).write_bytes(plain[MNIST_NAMES[1]])
 
     check_arrays(run_prepare("mnist")[0], mnist_arrays)
-    assert sorted(path for path, _ in server.requests) == sorted(f"/{n}.gz" for n in MNIST_NAMES if n != MNIST_NAMES[1])
+    assert sorted(server.requests) == sorted(f"/{n}.gz" for n in MNIST_NAMES if n != MNIST_NAMES[1])
     assert available("mnist", tmp_path / "data") == there
 
     run_prepare("mnist")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 SITE = "https://www.cs.toronto.edu/~kriz/"
-# What a pickled array of numbers names: in Python 2 and 3, with numpy 1 and 2.
+# Global names in the pickle of an array of numbers, by Python 2 and 3 with numpy 1 and 2.
 _ALLOWED = {
     ("numpy.core.multiarray", "_reconstruct"),
     ("numpy._core.multiarray", "_reconstruct"),
@@ -121,7 +121,7 @@ def _fetch(name: str, folder: Path, progress: Progress) -> None:
     was_there = path.exists()
     # The unpacked batches take slightly more space than the archive, which is removed afterwards.
     size = 3 * release.size_bytes
-    download([SITE + release.archive], path, sha256=release.sha256, size=size, unpacked=False, progress=progress)
+    download([SITE + release.archive], path, sha256=release.sha256, size=size, progress=progress)
     wanted = {f"{release.folder}/{file}": folder / release.folder / file for file in release.files}
     (folder / release.folder).mkdir(exist_ok=True)
     with tarfile.open(path) as tar:

@@ -1,9 +1,18 @@
-"""MNIST: 70,000 handwritten digits in four IDX files, or in the file mnist.npz of Keras."""
+"""MNIST: 70,000 handwritten digits in four IDX files, or in the file mnist.npz of Keras.
+
+An IDX file is a big-endian header with the lengths of the axes, then the bytes (LeCun, Cortes & Burges, "The IDX file
+format", http://yann.lecun.com/exdb/mnist/).
+"""
 
 from __future__ import annotations
 
+import gzip
+import hashlib
+import math
+import struct
+import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Dict, List, NamedTuple, Optional, Tuple
 
 from snnb.core.errors import InputError
 from snnb.core.progress import Progress
@@ -31,12 +40,36 @@ SPEC = DatasetSpec(
 
 MIRRORS = ("https://storage.googleapis.com/cvdf-datasets/mnist/", "https://ossci-datasets.s3.amazonaws.com/mnist/")
 
-# SHA-256 of the decompressed content (mirrors compress differently), and number of bytes to download.
-FILES: Dict[str, Tuple[str, int]] = {
-    "train-images-idx3-ubyte": ("ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db", 9_912_422),
-    "train-labels-idx1-ubyte": ("65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5", 28_881),
-    "t10k-images-idx3-ubyte": ("0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7", 1_648_877),
-    "t10k-labels-idx1-ubyte": ("ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2", 4_542),
+
+class PublishedFile(NamedTuple):
+    """SHA-256 of the decompressed content and of the gzipped file, and the number of bytes to download."""
+
+    sha256: str
+    sha256_gz: str
+    size_bytes: int
+
+
+FILES: Dict[str, PublishedFile] = {
+    "train-images-idx3-ubyte": PublishedFile(
+        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+        "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+        9_912_422,
+    ),
+    "train-labels-idx1-ubyte": PublishedFile(
+        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+        "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+        28_881,
+    ),
+    "t10k-images-idx3-ubyte": PublishedFile(
+        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+        "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+        1_648_877,
+    ),
+    "t10k-labels-idx1-ubyte": PublishedFile(
+        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+        "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+        4_542,
+    ),
 }
 NPZ = "mnist.npz"
 REMEDY = "Keras' mnist.npz holds x_train, y_train, x_test and y_test: download it again."
@@ -55,19 +88,19 @@ def locate(folder: Path) -> Path:
 
 
 def fetch(folder: Path, progress: Progress) -> None:
-    """Download the missing ones of the four gzipped files."""
+    """Download the gzipped files that are missing."""
     from snnb.datasets.download import download
 
-    for name, (sha256, size) in FILES.items():
+    for name, file in FILES.items():
         if _on_disk(folder, name) is None:
             urls = [f"{mirror}{name}.gz" for mirror in MIRRORS]
-            download(urls, folder / f"{name}.gz", sha256=sha256, size=size, unpacked=True, progress=progress)
+            path = folder / f"{name}.gz"
+            download(urls, path, sha256=file.sha256_gz, size=file.size_bytes, progress=progress)
 
 
 def load(where: Path) -> LoadedDataset:
     """Read all images into memory (55 MB)."""
     from snnb.datasets.array_samples import ArraySamples, class_numbers
-    from snnb.datasets.idx import read_idx
 
     warnings: List[str] = []
     if where.is_file():
@@ -77,7 +110,7 @@ def load(where: Path) -> LoadedDataset:
         read_from = {name: path for name in FILES for path in [_on_disk(where, name)] if path is not None}
         read = {name: read_idx(path, 3 if "images" in name else 1) for name, path in read_from.items()}
         arrays = {name: array for name, (array, _) in read.items()}
-        other = [read_from[name].name for name, (_, sha256) in read.items() if sha256 != FILES[name][0]]
+        other = [read_from[name].name for name, (_, sha256) in read.items() if sha256 != FILES[name].sha256]
         if other:
             warnings.append(f"not the official MNIST files, by their SHA-256: {', '.join(other)}")
 
@@ -95,6 +128,53 @@ def load(where: Path) -> LoadedDataset:
         sources=[*dict.fromkeys(read_from.values())],
         warnings=warnings,
     )
+
+
+def read_idx(path: Path, dimensions: int) -> Tuple[np.ndarray, str]:
+    """Read an IDX file of unsigned bytes, plain or gzipped.
+
+    Parameters
+    ----------
+    path : Path
+        The file. Its name does not tell whether it is gzipped: some tools decompress a file without renaming it.
+    dimensions : int
+        Number of axes that the array must have: 3 for images (n, height, width), 1 for labels (n,).
+
+    Returns
+    -------
+    array : np.ndarray
+        uint8, one axis for each dimension of the file.
+    sha256 : str
+        SHA-256 of its decompressed content.
+
+    Raises
+    ------
+    InputError
+        It is not such a file, or it is damaged, or shorter or longer than its header declares.
+    """
+    import numpy as np
+
+    raw = path.read_bytes()
+    try:
+        content = gzip.decompress(raw) if raw.startswith(b"\x1f\x8b") else raw
+    except (EOFError, OSError, zlib.error) as error:
+        raise InputError(f"{path}: a damaged gzip stream ({error}); download the file again.") from None
+    magic, header_bytes = bytes((0, 0, 8, dimensions)), 4 + 4 * dimensions  # 8 stands for unsigned bytes
+    if not content.startswith(magic) or len(content) < header_bytes:
+        raise InputError(
+            f"{path} is not an IDX file of bytes in {dimensions} dimension(s): it begins with "
+            f"{content[:4].hex() or 'nothing'}, not {magic.hex()}; download the file again."
+        )
+    shape: Tuple[int, ...] = struct.unpack_from(f">{dimensions}I", content, 4)
+    expected = header_bytes + math.prod(shape)
+    if len(content) != expected:
+        state = "truncated" if len(content) < expected else "too long"
+        raise InputError(
+            f"{path}: the IDX file is {state}: {expected:,} bytes expected, {len(content):,} found (decompressed); "
+            "download it again."
+        )
+    array = np.frombuffer(content, dtype=np.uint8, offset=header_bytes).reshape(shape)
+    return array, hashlib.sha256(content).hexdigest()
 
 
 def _on_disk(folder: Path, name: str) -> Optional[Path]:

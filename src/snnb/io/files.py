@@ -100,7 +100,7 @@ def require_disk(directory: Path, size_bytes: int, what: str) -> None:
     if free < size_bytes * 1.01:
         raise ResourceError(
             f"{what} needs {size_bytes / 1e6:,.1f} MB, but the disk of {directory} has {free / 1e6:,.1f} MB free; "
-            "make space or choose another --run-dir"
+            f"{MAKE_SPACE}"
         )
 
 
