@@ -8,7 +8,7 @@ from snnb.core.errors import InputError, UsageError
 from snnb.datasets import arrays, catsvsdogs, cifar, digits, folder, fruits360, imagenet, mnist
 from snnb.datasets.definition import Dataset, DatasetSpec
 
-# The order is that of `snnb datasets`: smallest first.
+# In the order in which they are listed: smallest first.
 _ALL = (digits.DATASET, mnist.DATASET, *cifar.DATASETS, fruits360.DATASET, catsvsdogs.DATASET, imagenet.DATASET)
 _OWN = {folder.PREFIX: folder.folder_dataset, arrays.PREFIX: arrays.arrays_dataset}
 _DATASETS: Dict[str, Dataset] = {dataset.spec.name: dataset for dataset in _ALL}
@@ -33,9 +33,9 @@ def find_dataset(name: str) -> Dataset:
     if name in _DATASETS:
         return _DATASETS[name]
     near = difflib.get_close_matches(name.lower(), _DATASETS, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(_DATASETS))}."
+    hint = f"did you mean {near[0]}? " if near else ""
     raise UsageError(
-        f"unknown data set {name}: {hint} `snnb datasets` lists them; "
+        f"unknown data set {name}: {hint}there are {', '.join(sorted(_DATASETS))}; "
         "write folder:DIR for a folder of your own pictures, arrays:FILE.npz for arrays."
     )
 

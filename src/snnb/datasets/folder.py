@@ -46,7 +46,7 @@ def spec_of(name: str) -> DatasetSpec:
         source="a folder of yours",
         layout="train/<class>/ and test/<class>/ with pictures",
         download=False,
-        how_to_get="Make DIR/train/ and DIR/test/, each with one folder of pictures a class.",
+        how_to_get="Make DIR/train/ and DIR/test/, each with one folder of pictures per class.",
     )
 
 

@@ -38,7 +38,7 @@ def load(where: Path) -> LoadedDataset:
 
     test_folder = next((where / name for name in ("Test", "Validation") if (where / name).is_dir()), None)
     if test_folder is None:
-        raise InputError(f"{where} holds neither Test/ nor Validation/ beside Training/.")
+        raise InputError(f"{where} holds neither Test/ nor Validation/ next to Training/.")
     return loaded_by_class(where / "Training", test_folder)
 
 

@@ -1,22 +1,66 @@
-"""Convert the files of a data set to the arrays that the other stages read."""
+"""Convert the files of a data set to the arrays that the other stages read; written in chunks to bound memory use."""
 
+import io
 import math
+import zipfile
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Callable, Dict, List, Mapping, Optional, Tuple
+from typing import IO, Callable, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
 from snnb.core.errors import InputError, UsageError
 from snnb.core.progress import Progress, silent
 from snnb.datasets.catalogue import find_dataset
-from snnb.datasets.definition import Dataset, DatasetSpec, ImageShape, LoadedDataset
+from snnb.datasets.definition import Dataset, DatasetSpec, ImageShape, LoadedDataset, Samples
 from snnb.datasets.order import balanced_order, proportional_order
-from snnb.datasets.prepared import PreparedDataset, PreparedSplit, write_images, write_scaled
 from snnb.io.files import require_disk
 from snnb.io.text import printable
 
-UNREADABLE_NAMED = 20  # most unreadable pictures that a warning names
+CHUNK_BYTES = 16 * 2**20
+MOST_UNREADABLE = 0.01  # largest fraction of the images that are left out
+UNREADABLE_NAMED = 20  # largest number of unreadable pictures that a warning names
+
+
+@dataclass(frozen=True)
+class PreparedSplit:
+    """Description of an array of prepared images, with the number of samples of each class by name."""
+
+    shape: Tuple[int, int, int, int]
+    dtype: str
+    class_counts: Dict[str, int]
+
+
+@dataclass(frozen=True)
+class PreparedDataset:
+    """Description of the arrays that `prepare` wrote and of the files that it read, for the manifest.
+
+    Attributes
+    ----------
+    dataset, version, licence, source : str
+        As in `DatasetSpec`; the version is that of the files that were read.
+    scale : float
+        The stored value that means 1.0: a pixel is `value / scale`.
+    class_names : list of str
+        Names of the classes in the order of their numbers.
+    splits : dict of str to PreparedSplit
+        By "train", "test" and "norm".
+    sources : list of Path
+        Files that were read, and folders of pictures.
+    warnings : list of str
+        Messages for the user.
+    """
+
+    dataset: str
+    version: str
+    licence: str
+    source: str
+    scale: float
+    class_names: List[str]
+    splits: Dict[str, PreparedSplit]
+    sources: List[Path] = field(default_factory=list)
+    warnings: List[str] = field(default_factory=list)
 
 
 def prepare(
@@ -88,18 +132,32 @@ def prepare(
     }
     norm_samples = min(norm_samples, len(positions["train"]))
     train, test = len(positions["train"]), len(positions["test"])
-    # A byte a pixel, and four in the copies for the toolbox.
+    # One byte per value, and four in the copies for the toolbox.
     require_disk(target, math.prod(wanted) * (train + test + 4 * (test + norm_samples)), "prepare")
-    advance = _counted(progress, train + 2 * test + norm_samples)
-    labels, unreadable = _write_splits(target, loaded, positions, wanted, fit, advance)
+    done, total = 0, train + 2 * test + norm_samples
+
+    def advance(part: str, samples: int) -> None:
+        nonlocal done
+        done += samples
+        progress(done, total, part)
+
+    labels: Dict[str, np.ndarray] = {}
+    warnings = []
+    for part, samples in (("train", loaded.train), ("test", loaded.test)):
+        path = target / f"x_{part}.npy"
+        written, unreadable = _write_images(path, samples, positions[part], wanted, fit, partial(advance, part))
+        labels[part] = samples.labels[written]
+        np.save(target / f"y_{part}.npy", labels[part])
+        if unreadable:
+            warnings.append(_unreadable_warning(unreadable, len(positions[part]), part))
     norm = balanced_order(labels["train"], np.random.default_rng([seed, 2]))[:norm_samples]
     labels["norm"] = labels["train"][norm]
     scale = dataset.spec.scale
-    write_scaled(target / "x_norm.npz", target / "x_train.npy", norm, scale, partial(advance, "norm"))
+    _write_scaled(target / "x_norm.npz", target / "x_train.npy", norm, scale, partial(advance, "norm"))
     all_of_test = np.arange(len(labels["test"]))
-    write_scaled(target / "x_test.npz", target / "x_test.npy", all_of_test, scale, partial(advance, "test"))
+    _write_scaled(target / "x_test.npz", target / "x_test.npy", all_of_test, scale, partial(advance, "test"))
     np.savez(target / "y_test.npz", np.eye(len(loaded.class_names), dtype=np.float32)[labels["test"]])
-    return _described(dataset.spec, loaded, labels, wanted, unreadable)
+    return _described(dataset.spec, loaded, labels, wanted, warnings)
 
 
 def _find_or_fetch(dataset: Dataset, data_dir: Path, source: Optional[Path], progress: Progress) -> Path:
@@ -147,36 +205,92 @@ def _positions(labels: np.ndarray, official_order: bool, limit: Optional[int], r
     return proportional_order(labels, rng)[:limit]
 
 
-def _counted(progress: Progress, total: int) -> Callable[[str, int], None]:
-    """Return a function that adds to the number of processed samples and reports progress."""
-    done = 0
+def _write_images(
+    path: Path, samples: Samples, positions: np.ndarray, shape: ImageShape, fit: str, advance: Callable[[int], None]
+) -> Tuple[np.ndarray, List[str]]:
+    """Write the images at some positions to a .npy file, uint8 (k, height, width, channels).
 
-    def advance(note: str, samples: int) -> None:
-        nonlocal done
-        done += samples
-        progress(done, total, note)
+    The file is not memory-mapped, since mapped pages count as memory of the process.
 
-    return advance
+    Parameters
+    ----------
+    path : Path
+        File to write.
+    samples, positions, shape, fit
+        As for `Samples.read`.
+    advance : callable
+        Called with the number of samples processed since the last call.
 
+    Returns
+    -------
+    written : np.ndarray
+        The positions that were written, int64 (k,).
+    unreadable : list of str
+        Reason for each image that cannot be read and is left out.
 
-def _write_splits(
-    target: Path,
-    loaded: LoadedDataset,
-    positions: Mapping[str, np.ndarray],
-    shape: ImageShape,
-    fit: str,
-    advance: Callable[[str, int], None],
-) -> Tuple[Dict[str, np.ndarray], List[str]]:
-    """Write images and labels of both parts; return the labels by part, and warnings of unreadable pictures."""
-    labels, warnings = {}, []
-    for part, samples in (("train", loaded.train), ("test", loaded.test)):
-        path = target / f"x_{part}.npy"
-        written, unreadable = write_images(path, samples, positions[part], shape, fit, partial(advance, part))
-        labels[part] = samples.labels[written]
-        np.save(target / f"y_{part}.npy", labels[part])
+    Raises
+    ------
+    InputError
+        More than 1 % of the images cannot be read.
+    """
+    total = len(positions)
+    written: List[np.ndarray] = []
+    unreadable: List[str] = []
+    with path.open("wb") as stream:
+        _write_header(stream, np.dtype(np.uint8), (total, *shape))
+        for batch in _chunks(positions, int(np.prod(shape))):
+            images, reasons = samples.read(batch, shape, fit)
+            stream.write(np.ascontiguousarray(images).data)
+            unreadable += reasons.values()
+            if len(unreadable) > MOST_UNREADABLE * total:
+                raise InputError(
+                    f"{len(unreadable)} of {total} pictures cannot be read, more than 1 %: "
+                    f"the first is {unreadable[0]}; replace or remove these files."
+                )
+            written.append(np.delete(batch, list(reasons)))
+            advance(len(batch))
         if unreadable:
-            warnings.append(_unreadable_warning(unreadable, len(positions[part]), part))
-    return labels, warnings
+            # The header is padded to 128 bytes for any number of images, so it can be overwritten.
+            stream.seek(0)
+            _write_header(stream, np.dtype(np.uint8), (total - len(unreadable), *shape))
+    return np.concatenate(written), unreadable
+
+
+def _write_scaled(
+    path: Path, images: Path, positions: np.ndarray, scale: float, advance: Callable[[int], None]
+) -> None:
+    """Write `images[positions] / scale` as an npz file for snntoolbox: one float32 array `arr_0`, in [0, 1].
+
+    Parameters
+    ----------
+    path, images : Path
+        File to write, and a .npy file of uint8 (n, height, width, channels).
+    positions : (k,) int64 array
+    scale : float
+        The stored value that means 1.0.
+    advance : callable
+        Called with the number of samples processed since the last call.
+    """
+    shape = np.load(images, mmap_mode="r").shape[1:]
+    with zipfile.ZipFile(path, "w") as archive, archive.open("arr_0.npy", "w", force_zip64=True) as stream:
+        _write_header(stream, np.dtype(np.float32), (len(positions), *shape))
+        for batch in _chunks(positions, 4 * int(np.prod(shape))):
+            # Mapped again for each chunk, so that the pages of earlier chunks are released.
+            pixels = np.load(images, mmap_mode="r")[batch].astype(np.float32) / np.float32(scale)
+            stream.write(pixels.data.cast("B"))  # zipfile takes len() for the number of bytes
+            advance(len(batch))
+
+
+def _chunks(positions: np.ndarray, bytes_each: int) -> List[np.ndarray]:
+    size = max(1, CHUNK_BYTES // bytes_each)
+    return [positions[start : start + size] for start in range(0, len(positions), size)]
+
+
+def _write_header(stream: IO[bytes], dtype: np.dtype, shape: Tuple[int, ...]) -> None:
+    header = io.BytesIO()
+    fields = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(header, fields)
+    stream.write(header.getvalue())
 
 
 def _described(
@@ -186,7 +300,7 @@ def _described(
     shape: ImageShape,
     unreadable: List[str],
 ) -> PreparedDataset:
-    """Return what the manifest records; `labels` are those written, `unreadable` warnings of unreadable pictures."""
+    """Return the description for the manifest, from the labels written and the warnings of unreadable pictures."""
     warnings = list(loaded.warnings)
     found = (len(loaded.train.labels), len(loaded.test.labels))
     if spec.samples is not None and found != spec.samples:
