@@ -115,7 +115,7 @@ def _build(
     except ValueError as error:
         raise UsageError(
             f"{spec.name} cannot be built for pictures of {_times(input_shape)}, because a layer would have no "
-            f"output; prepare larger pictures with `snnb prepare --shape`, such as the usual {_times(spec.input_shape)}"
+            f"output; prepare larger pictures (--shape), such as the usual {_times(spec.input_shape)}"
         ) from error
 
 

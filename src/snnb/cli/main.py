@@ -27,6 +27,7 @@ from snnb.cli.sweep import sweep
 from snnb.cli.verify import verify
 from snnb.core.errors import InputError, ResourceError, SnnbError, out_of_memory
 from snnb.pipeline.all import CHAIN, STAGES
+from snnb.pipeline.open_run import described_with_repair
 from snnb.version import __version__
 
 INTERRUPTED = EXIT_CODES[signal.SIGINT]
@@ -78,7 +79,7 @@ def _described(error: BaseException) -> Tuple[int, str]:
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
         return INTERRUPTED, interruption_message(output.at_work)
     if isinstance(error, SnnbError):
-        return error.exit_code, str(error)
+        return error.exit_code, described_with_repair(error)
     if out_of_memory(error):
         batches = "give a smaller --batch-size, or " if output.at_work in ("train", "parse", "simulate") else ""
         return ResourceError.exit_code, f"out of memory; {batches}use a machine with more memory"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Dict, Optional
 import h5py
 import numpy as np
 
-from snnb.core.errors import InputError
+from snnb.core.errors import DamagedError, InputError
 from snnb.io.files import copy_file
 from snnb.io.hdf5 import copy_attributes, json_attribute, reading, write_array
 from snnb.io.keras_file import QCFS_LEVELS, load_model
@@ -17,26 +17,24 @@ from snnb.io.text import JsonValue
 if TYPE_CHECKING:
     from snnb.io.keras import keras
 
-RETRAIN = "train it again or give the file of a whole model (`model.save`)"
-
 
 def read_architecture(path: Path) -> Dict[str, JsonValue]:
     """Read a model's architecture as Keras wrote it (`class_name`, `config`), without building the model.
 
-    Raise `InputError` if the file is missing or damaged, or holds no model.
+    Raise `DamagedError` if the file is missing or damaged, or holds no model.
     """
-    with reading(path, RETRAIN) as file:
-        architecture = json_attribute(file, "model_config", path, RETRAIN)
+    with reading(path) as file:
+        architecture = json_attribute(file, "model_config", path)
     if architecture is None:
-        raise InputError(f"{path}: holds no model architecture, perhaps only weights: {RETRAIN}")
+        raise DamagedError(path, "holds no model architecture, perhaps only weights")
     if not isinstance(architecture, dict):
-        raise InputError(f"{path}: the attribute model_config is not a Keras model's: {RETRAIN}")
+        raise DamagedError(path, "the attribute model_config is not a Keras model's")
     return architecture
 
 
 def read_levels(path: Path) -> Optional[int]:
     """Return the levels of the quantised activations that a model was trained with; None without such activations."""
-    with reading(path, RETRAIN) as file:
+    with reading(path) as file:
         levels = file.attrs.get(QCFS_LEVELS)
     return None if levels is None else int(levels)
 
@@ -46,7 +44,7 @@ def load_keras(path: Path) -> "keras.Model":
 
     Raise `InputError` if the file is not a complete Keras model, or has weights that are not finite.
     """
-    model = load_model(path, RETRAIN)
+    model = load_model(path)
     for layer in model.layers:
         if not all(np.isfinite(weight).all() for weight in layer.get_weights()):
             raise InputError(f"{path}: layer {layer.name} has weights that are not finite: train with a lower rate")

@@ -4,7 +4,9 @@ Every message is one line that says what is wrong and what to do next. Any other
 """
 
 import errno
-from typing import Optional
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Iterator, Optional
 
 
 class SnnbError(Exception):
@@ -23,6 +25,29 @@ class InputError(SnnbError):
     """A configuration, manifest, model or data file is missing, damaged, or of another kind."""
 
     exit_code = 3
+
+
+class DamagedError(InputError):
+    """A file is missing, incomplete, altered, or not of the expected format.
+
+    Attributes
+    ----------
+    path : Path
+        The file, so that a caller who knows how to make it again can say so: see `advising`.
+    """
+
+    def __init__(self, path: Path, fault: str) -> None:
+        super().__init__(f"{path}: {fault}")
+        self.path = path
+
+
+@contextmanager
+def advising(advice: str) -> Iterator[None]:
+    """Append advice to the message of a `DamagedError` that the block raises."""
+    try:
+        yield
+    except DamagedError as error:
+        raise InputError(f"{error}; {advice}") from error
 
 
 class UpstreamError(SnnbError):

@@ -97,8 +97,8 @@ def within_rounding(compared: CountDifference, samples: int) -> bool:
 
 AT_A_TIME = 1 << 21  # neurons × samples in a batch
 FAR = 4.0  # largest difference of a membrane potential at the end of a sample, in thresholds; FAR √n for n samples
-ONLY_RECORDED = "To check each spike, record them: `snnb simulate --record-spikes 5`, then again"
-ALTERED = "`snnb verify` tells whether a file was altered; if none was, please report it"
+ONLY_RECORDED = "To check each spike, simulate with --record-spikes 5 and compare again"
+ALTERED = "check whether a file of the run was altered; if none was, please report it"
 
 
 @dataclass(frozen=True)

@@ -175,7 +175,7 @@ def read_exported(folder: Path) -> ExportedNetwork:
         if projection["weights"] == "maximum":
             raise UsageError(
                 f"{projection['target']} takes the maximum of each window, which weights alone do not express; "
-                "cross-check a network without max pooling (`snnb parse --max-pool average` replaces it)"
+                "cross-check a network without max pooling (--max-pool average replaces it in the conversion)"
             )
     sizes = {population["name"]: population["size"] for population in stated["populations"]}
     firsts = {population["name"]: population["first_id"] for population in stated["populations"]}

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Dict, List, Optional
 
-from snnb.core.errors import InputError, UsageError
+from snnb.core.errors import InputError, UsageError, advising
 from snnb.datasets.definition import Dataset, DatasetSpec, ImageShape, LoadedDataset
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 PREFIX = "arrays:"
 NAMES = ("x_train", "y_train", "x_test", "y_test")
-REMEDY = "write it again with numpy.savez or numpy.save"
+ADVICE = "write it again with numpy.savez or numpy.save"
 
 
 def arrays_dataset(name: str) -> Dataset:
@@ -59,11 +59,12 @@ def load(place: Path) -> LoadedDataset:
     from snnb.datasets.array_samples import ArraySamples
     from snnb.io.npy import load_archive, load_array
 
-    arrays: Dict[str, np.ndarray] = (
-        {name: load_array(place / f"{name}.npy", REMEDY) for name in NAMES}
-        if place.is_dir()
-        else load_archive(place, REMEDY, names=NAMES, must=NAMES)
-    )
+    with advising(ADVICE):
+        arrays: Dict[str, np.ndarray] = (
+            {name: load_array(place / f"{name}.npy") for name in NAMES}
+            if place.is_dir()
+            else load_archive(place, names=NAMES, must=NAMES)
+        )
     classes = np.unique(arrays["y_train"]).size
     parts: List[ArraySamples] = []
     for part in ("train", "test"):

@@ -10,7 +10,7 @@ from snnb.core.errors import InputError
 from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
 
 CLASS_INDEX = "imagenet_class_index.json"
-REMEDY = "put the file of Keras there."
+ADVICE = "put the file of Keras there."
 
 SPEC = DatasetSpec(
     name="imagenet",
@@ -80,10 +80,10 @@ def _read_index(path: Path) -> Tuple[List[str], List[str]]:
         names = {wnid: f"{wnid} {word}" for wnid, word in pairs}
     except (ValueError, LookupError, TypeError):
         raise InputError(
-            f'{path} is not a class index of the form {{"0": ["n01440764", "tench"], "1": …}}; {REMEDY}'
+            f'{path} is not a class index of the form {{"0": ["n01440764", "tench"], "1": …}}; {ADVICE}'
         ) from None
     if len(names) < len(pairs):
-        raise InputError(f"{path} has a class twice; {REMEDY}")
+        raise InputError(f"{path} has a class twice; {ADVICE}")
     return list(names), list(names.values())
 
 

@@ -14,7 +14,7 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Dict, List, NamedTuple, Optional, Tuple
 
-from snnb.core.errors import InputError
+from snnb.core.errors import InputError, advising
 from snnb.core.progress import Progress
 from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
 
@@ -72,7 +72,7 @@ FILES: Dict[str, PublishedFile] = {
     ),
 }
 NPZ = "mnist.npz"
-REMEDY = "Keras' mnist.npz holds x_train, y_train, x_test and y_test: download it again."
+ADVICE = "Keras' mnist.npz holds x_train, y_train, x_test and y_test: download it again."
 
 
 def locate(folder: Path) -> Path:
@@ -189,7 +189,8 @@ def _read_npz(path: Path) -> Dict[str, np.ndarray]:
     from snnb.io.npy import load_archive
 
     keys = ("x_train", "y_train", "x_test", "y_test")
-    arrays = load_archive(path, REMEDY, must=keys)
+    with advising(ADVICE):
+        arrays = load_archive(path, must=keys)
     return {name: arrays[key] for name, key in zip(FILES, keys)}
 
 

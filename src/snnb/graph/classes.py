@@ -27,9 +27,9 @@ class SampleClass:
         return printable(self.name).replace("\n", "\\n")[:LONGEST_NAME]
 
 
-def read_classes(path: Path, remedy: str) -> List[SampleClass]:
-    """Read the classes; `remedy` is the end of an error message."""
-    found = load_archive(path, remedy, names=[NAMES, SAMPLES], must=[NAMES, SAMPLES])
+def read_classes(path: Path) -> List[SampleClass]:
+    """Read the classes."""
+    found = load_archive(path, names=[NAMES, SAMPLES], must=[NAMES, SAMPLES])
     pairs = zip(found[NAMES].tolist(), found[SAMPLES].tolist())
     return [SampleClass(number, name, count) for number, (name, count) in enumerate(pairs)]
 

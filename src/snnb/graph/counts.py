@@ -6,14 +6,13 @@ from typing import Dict, Mapping, Optional
 
 import numpy as np
 
-from snnb.core.errors import InputError
+from snnb.core.errors import DamagedError, InputError
 from snnb.graph.classes import SampleClass
 from snnb.graph.populations import Recording
 from snnb.io.npy import load_archive
 from snnb.network.geometry import Shape
 from snnb.network.network import INPUT
 
-REMEDY = "simulate again with `snnb simulate`"
 SCALARS = ("num_samples", "num_timesteps", "warm_up", "dt_ms")
 
 
@@ -49,15 +48,15 @@ def read_counts(
     of_class : SampleClass, optional
     """
     if not path.exists():
-        raise InputError(f"{path}: no such file; write it with `snnb simulate`")
-    scalars = load_archive(path, REMEDY, names=SCALARS, must=SCALARS)
+        raise DamagedError(path, "no such file")
+    scalars = load_archive(path, names=SCALARS, must=SCALARS)
     samples, timesteps, warm_up, dt_ms = (scalars[name].item() for name in SCALARS)
     recording = Recording(int(samples), int(timesteps), int(warm_up), float(dt_ms))
     if of_class is not None:
         recording = replace(recording, num_samples=of_class.samples)
     arrays = {}
     for name, shape in shapes.items():
-        values = load_archive(path, REMEDY, names=[name]).get(name)
+        values = load_archive(path, names=[name]).get(name)
         if values is not None and of_class is not None:
             values = values[of_class.number].copy() if of_class.number < len(values) else None
         if values is None or values.shape != shape:

@@ -8,10 +8,9 @@ from typing import BinaryIO, Tuple
 import h5py
 import numpy as np
 
-from snnb.core.errors import InputError
+from snnb.core.errors import DamagedError
 from snnb.network.layers import Layer
 
-REMEDY = "make it again with `snnb graph --force`"
 FORMAT = "snnb synapse graph"
 VERSION, VERSION_WITH_SUMS = 1, 2  # the latter where a population is the sum of several connections
 USER_BLOCK = 512
@@ -34,18 +33,18 @@ def seal(path: Path, version: int) -> None:
 def open_store(path: Path) -> h5py.File:
     """Open a graph file after checking its format version and checksum."""
     if not path.exists():
-        raise InputError(f"{path}: no such graph; make it with `snnb graph`")
+        raise DamagedError(path, "no such graph")
     with path.open("rb") as file:
         head = file.read(USER_BLOCK)
         if not head.startswith(FORMAT.encode() + b" "):
-            raise InputError(f"{path}: not a {FORMAT}; {REMEDY}")
+            raise DamagedError(path, f"not a {FORMAT}")
         version = head[len(FORMAT) : head.find(b"\n")].decode("ascii", "replace").strip()
         if version not in (str(VERSION), str(VERSION_WITH_SUMS)):
-            raise InputError(
-                f"{path}: graph format {version[:20]!r}, this snnb reads {VERSION} and {VERSION_WITH_SUMS}; {REMEDY}"
+            raise DamagedError(
+                path, f"graph format {version[:20]!r}, this snnb reads {VERSION} and {VERSION_WITH_SUMS}"
             )
         if head != _head(int(version), *_digest(file)):
-            raise InputError(f"{path}: truncated or altered, its SHA-256 is not the recorded one; {REMEDY}")
+            raise DamagedError(path, "truncated or altered, its SHA-256 is not the recorded one")
     return h5py.File(str(path), "r")
 
 

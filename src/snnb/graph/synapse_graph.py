@@ -13,7 +13,7 @@ from snnb.graph.projection import CACHE_EDGES, GraphProjection
 from snnb.graph.read_graph import read_connections, read_head, read_populations
 from snnb.graph.sparse_projection import SparseProjection
 from snnb.graph.statistics import ProjectionSummary, summarize
-from snnb.graph.store import REMEDY, index_dtype, open_store
+from snnb.graph.store import index_dtype, open_store
 from snnb.io.hdf5 import RAISED_BY_HDF5, damaged
 from snnb.network.network import DROPPED
 
@@ -79,7 +79,7 @@ class SynapseGraph:
         except SnnbError:
             raise
         except (*RAISED_BY_HDF5, AttributeError) as error:
-            raise damaged(path, error, REMEDY) from error
+            raise damaged(path, error) from error
 
     def with_pool_weight(self, pool_weight: str) -> "SynapseGraph":
         """Return the graph with average-pooling synapses of weight `one` or `mean`. Close only this graph."""
@@ -95,7 +95,7 @@ class SynapseGraph:
         A pixel of 1 is the attribute `pixel`, a neuron's threshold `firing_threshold`. Close only this graph.
         """
         if "weight_bits" not in self.attributes:
-            raise UsageError(f"{self.path} has no integer weights; make them with `snnb parse --weight-bits`")
+            raise UsageError(f"{self.path} has no integer weights; make them in the conversion: --weight-bits")
         return SynapseGraph(self.path, self._file, str(self.attributes["pool_weight"]), integers=True)
 
     def close(self) -> None:
@@ -250,7 +250,7 @@ class SynapseGraph:
         if edges > limit:
             raise ResourceError(
                 f"{edges:,} edges are more than the limit of {limit:,} for networkx, about "
-                f"{edges * 800 / 1e9:,.1f} GB; raise the limit, or take edge_batches(), to_scipy() or `snnb export`"
+                f"{edges * 800 / 1e9:,.1f} GB; raise the limit, or take edge_batches(), to_scipy() or an export"
             )
         import networkx
 

@@ -6,7 +6,7 @@ from typing import Dict, Type, TypeVar
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
-from snnb.core.errors import InputError
+from snnb.core.errors import DamagedError
 from snnb.io.text import read_text
 
 T = TypeVar("T", bound="Document")
@@ -33,11 +33,11 @@ class Document(BaseModel):
         path.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
 
 
-def read_document(kind: Type[T], path: Path, remedy: str) -> T:
-    """Read a document; raise `InputError`, which ends with `remedy`, if the file is not one of this kind."""
+def read_document(kind: Type[T], path: Path) -> T:
+    """Read a document; raise `DamagedError` if the file is not one of this kind."""
     try:
-        return kind.model_validate_json(read_text(path, remedy))
+        return kind.model_validate_json(read_text(path))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise InputError(f"{path}: {where + ': ' if where else ''}{first['msg']}; {remedy}") from None
+        raise DamagedError(path, f"{where + ': ' if where else ''}{first['msg']}") from None

@@ -7,51 +7,51 @@ from typing import Iterator, Mapping
 import h5py
 import numpy as np
 
-from snnb.core.errors import InputError
+from snnb.core.errors import DamagedError
 from snnb.io.text import JsonValue, parse_json
 
 RAISED_BY_HDF5 = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError)
 
 
 @contextmanager
-def reading(path: Path, remedy: str) -> Iterator[h5py.File]:
-    """Open an HDF5 file; raise `InputError` if it is missing, or if HDF5 raises inside the block."""
-    with open_hdf5(path, remedy) as file:
+def reading(path: Path) -> Iterator[h5py.File]:
+    """Open an HDF5 file; raise `DamagedError` if it is missing, or if HDF5 raises inside the block."""
+    with open_hdf5(path) as file:
         try:
             yield file
         except RAISED_BY_HDF5 as error:
-            raise damaged(path, error, remedy) from error
+            raise damaged(path, error) from error
 
 
-def open_hdf5(path: Path, remedy: str) -> h5py.File:
+def open_hdf5(path: Path) -> h5py.File:
     """Open an HDF5 file as `reading` does, for a caller that handles later errors of HDF5."""
     if not path.exists():
-        raise InputError(f"{path} is missing; {remedy}")
+        raise DamagedError(path, "no such file")
     try:
         return h5py.File(str(path), "r")
     except OSError:
-        raise InputError(f"{path} is not a complete HDF5 file; {remedy}") from None
+        raise DamagedError(path, "not a complete HDF5 file") from None
 
 
-def damaged(path: Path, error: BaseException, remedy: str) -> InputError:
-    """Return an `InputError` with the first line of an error of HDF5 or h5py."""
+def damaged(path: Path, error: BaseException) -> DamagedError:
+    """Return a `DamagedError` with the first line of an error of HDF5 or h5py."""
     line = (str(error).splitlines() or [type(error).__name__])[0]
-    return InputError(f"{path} is damaged ({line}); {remedy}")
+    return DamagedError(path, f"damaged ({line})")
 
 
-def json_attribute(file: h5py.File, name: str, path: Path, remedy: str) -> JsonValue:
-    """Read JSON of an attribute of the root, None if there is none; raise `InputError` if it is not JSON."""
+def json_attribute(file: h5py.File, name: str, path: Path) -> JsonValue:
+    """Read JSON of an attribute of the root, None if there is none; raise `DamagedError` if it is not JSON."""
     try:
         value = file.attrs.get(name)
     except RAISED_BY_HDF5 as error:
-        raise damaged(path, error, remedy) from None
+        raise damaged(path, error) from None
     if value is None:
         return None
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
     if not isinstance(value, str):
-        raise InputError(f"{path}: the attribute {name} is not text; {remedy}")
-    return parse_json(value, f"{path}: the attribute {name}", remedy)
+        raise DamagedError(path, f"the attribute {name} is not text")
+    return parse_json(value, path, f"the attribute {name} is ")
 
 
 def copy_without_times(source: h5py.Group, target: h5py.Group) -> None:

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Dict, Iterator, Tuple
 
-from snnb.core.errors import InputError, out_of_memory
+from snnb.core.errors import DamagedError, out_of_memory
 from snnb.io.hdf5 import json_attribute, reading
 from snnb.io.text import JsonValue
 
@@ -44,40 +44,40 @@ NAMES: Dict[str, str] = {
 ALLOWED = {key: frozenset(names.split()) for key, names in NAMES.items()}
 
 
-def load_model(path: Path, remedy: str) -> "keras.Model":
+def load_model(path: Path) -> "keras.Model":
     """Load a model with its weights, uncompiled.
 
-    Raise `InputError` if the file is not a complete Keras model, names a class or function that is not listed here, or
-    Keras cannot build the model.
+    Raise `DamagedError` if the file is not a complete Keras model, names a class or function that is not listed here,
+    or Keras cannot build the model.
     """
     from snnb.io.keras import keras
 
-    with reading(path, remedy) as file:
-        architecture = json_attribute(file, "model_config", path, remedy)
+    with reading(path) as file:
+        architecture = json_attribute(file, "model_config", path)
         if architecture is None:
-            raise InputError(f"{path} holds no model, at most its weights; {remedy}")
-        check_layers(architecture, str(path), remedy)
+            raise DamagedError(path, "holds no model, at most its weights")
+        check_layers(architecture, path)
         try:
             return keras.models.load_model(file, compile=False)
         except Exception as error:  # Keras raises exceptions of many types for a damaged file
-            raise not_loaded(error, str(path), remedy) from error
+            raise not_loaded(error, path) from error
 
 
-def not_loaded(error: Exception, where: str, remedy: str) -> Exception:
-    """Return the `InputError` for an exception of Keras about a file, or the exception if memory is short."""
+def not_loaded(error: Exception, path: Path) -> Exception:
+    """Return the `DamagedError` for an exception of Keras about a file, or the exception if memory is short."""
     from snnb.io.keras import keras
 
     if out_of_memory(error):
         return error
     line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return InputError(f"{where}: Keras {keras.__version__} cannot load it ({line[:200]}); {remedy}")
+    return DamagedError(path, f"Keras {keras.__version__} cannot load it ({line[:200]})")
 
 
-def check_layers(architecture: JsonValue, where: str, remedy: str) -> None:
-    """Raise `InputError` if a model's description, parsed JSON, names anything but Keras's own layers and functions."""
+def check_layers(architecture: JsonValue, path: Path) -> None:
+    """Raise `DamagedError` if a model's description (JSON) names anything but Keras's own layers and functions."""
     fault = next(_faults_of_model(architecture), None)
     if fault is not None:
-        raise InputError(f"{where}: {fault}; {remedy}")
+        raise DamagedError(path, fault)
 
 
 def _faults_of_model(model: JsonValue) -> Iterator[str]:

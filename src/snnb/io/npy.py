@@ -8,7 +8,7 @@ from typing import Dict, Optional, Sequence, Tuple
 
 import numpy as np
 
-from snnb.core.errors import InputError
+from snnb.core.errors import DamagedError
 
 RAISED_BY_NUMPY = (
     ValueError,
@@ -22,31 +22,31 @@ RAISED_BY_NUMPY = (
 )
 
 
-def load_array(path: Path, remedy: str, *, shape: Optional[Tuple[Optional[int], ...]] = None) -> np.ndarray:
+def load_array(path: Path, *, shape: Optional[Tuple[Optional[int], ...]] = None) -> np.ndarray:
     """Map an npy file into memory, read-only. `shape` is required; None stands for any length.
 
-    Raise `InputError` if the file is not an npy file, is truncated, holds objects, or has another shape.
+    Raise `DamagedError` if the file is not an npy file, is truncated, holds objects, or has another shape.
     """
     try:
         array = np.load(str(path), mmap_mode="r", allow_pickle=False)
     except RAISED_BY_NUMPY as error:
-        raise InputError(f"{path} is not a complete npy file ({_first_line(error)}); {remedy}") from None
+        raise DamagedError(path, f"not a complete npy file ({_first_line(error)})") from None
     if not isinstance(array, np.ndarray):
-        raise InputError(f"{path} is not an npy file; {remedy}")
+        raise DamagedError(path, "not an npy file")
     if shape is not None and (
         len(array.shape) != len(shape) or any(w is not None and n != w for n, w in zip(array.shape, shape))
     ):
         expected = "×".join("any" if length is None else str(length) for length in shape)
-        raise InputError(f"{path}: has the shape {'×'.join(map(str, array.shape))}, expected is {expected}; {remedy}")
+        raise DamagedError(path, f"has the shape {'×'.join(map(str, array.shape))}, expected is {expected}")
     return array
 
 
 def load_archive(
-    path: Path, remedy: str, *, names: Optional[Sequence[str]] = None, must: Sequence[str] = ()
+    path: Path, *, names: Optional[Sequence[str]] = None, must: Sequence[str] = ()
 ) -> Dict[str, np.ndarray]:
     """Read the arrays `names` (by default all) of an npz file.
 
-    Raise `InputError` if the file is not an npz file, is damaged, holds objects, or lacks an array of `must`.
+    Raise `DamagedError` if the file is not an npz file, is damaged, holds objects, or lacks an array of `must`.
     """
     arrays: Dict[str, np.ndarray] = {}
     try:
@@ -58,14 +58,14 @@ def load_archive(
                         arrays[name] = np.lib.format.read_array(file, allow_pickle=False)
                         file.read(1)  # at its end, zipfile compares the checksum
     except RAISED_BY_NUMPY as error:
-        raise InputError(f"{path} is not a complete npz file ({_first_line(error)}); {remedy}") from None
+        raise DamagedError(path, f"not a complete npz file ({_first_line(error)})") from None
     except OSError as error:
         if error.errno != errno.EINVAL:  # zipfile seeks to a position that a damaged file names
             raise
-        raise InputError(f"{path} is not a complete npz file; {remedy}") from None
+        raise DamagedError(path, "not a complete npz file") from None
     missing = [name for name in must if name not in arrays]
     if missing:
-        raise InputError(f"{path} has no array {missing[0]}; {remedy}")
+        raise DamagedError(path, f"has no array {missing[0]}")
     return arrays
 
 

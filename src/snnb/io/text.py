@@ -7,53 +7,53 @@ from typing import Any
 
 import yaml
 
-from snnb.core.errors import InputError
+from snnb.core.errors import DamagedError
 
 LONGEST_NAME = 200  # characters
 JsonValue = Any  # numbers, text, lists and mappings, whose structure is checked where they are used
 
 
-def read_text(path: Path, remedy: str) -> str:
-    """Read a text file in UTF-8; raise `InputError` if the file is not UTF-8."""
-    return decoded(path.read_bytes(), str(path), remedy)
+def read_text(path: Path) -> str:
+    """Read a text file in UTF-8; raise `DamagedError` if the file is not UTF-8."""
+    return decoded(path.read_bytes(), path)
 
 
-def decoded(content: bytes, where: str, remedy: str) -> str:
-    """Decode UTF-8; raise `InputError`, which begins with `where`, if the content is not UTF-8."""
+def decoded(content: bytes, path: Path) -> str:
+    """Decode UTF-8; raise `DamagedError` if the content of `path` is not UTF-8."""
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:
-        raise InputError(f"{where} is not text; {remedy}") from None
+        raise DamagedError(path, "not text") from None
 
 
-def load_json(path: Path, remedy: str) -> JsonValue:
-    """Read a JSON file; `InputError` if it is not valid JSON (see `read_text` for the parameters)."""
-    return parse_json(read_text(path, remedy), str(path), remedy)
+def load_json(path: Path) -> JsonValue:
+    """Read a JSON file; raise `DamagedError` if it is not valid JSON."""
+    return parse_json(read_text(path), path)
 
 
-def parse_json(text: str, where: str, remedy: str) -> JsonValue:
-    """Parse JSON; `InputError` if it is not valid (see `decoded` for the parameters)."""
+def parse_json(text: str, path: Path, which: str = "") -> JsonValue:
+    """Parse JSON from a file; raise `DamagedError` if it is not valid. `which` names a part of it, with a verb."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{where} is not valid JSON ({str(error).splitlines()[0]}); {remedy}") from None
+        raise DamagedError(path, f"{which}not valid JSON ({str(error).splitlines()[0]})") from None
 
 
-def load_yaml(path: Path, remedy: str) -> JsonValue:
-    """Read a YAML file; `InputError` if it is not valid YAML (see `read_text` for the parameters)."""
-    return parse_yaml(read_text(path, remedy), str(path), remedy)
+def load_yaml(path: Path) -> JsonValue:
+    """Read a YAML file; raise `DamagedError` if it is not valid YAML."""
+    return parse_yaml(read_text(path), path)
 
 
-def parse_yaml(text: str, where: str, remedy: str) -> JsonValue:
-    """Parse YAML with a safe loader; `InputError` if it is not valid (see `decoded` for the parameters)."""
+def parse_yaml(text: str, path: Path) -> JsonValue:
+    """Parse YAML from a file with a safe loader; raise `DamagedError` if it is not valid."""
     try:
         return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
-        raise InputError(f"{where} is not valid YAML{line}; {remedy}") from None
+        raise DamagedError(path, f"not valid YAML{line}") from None
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:  # of numbers and dates
-        raise InputError(f"{where} holds a value that is not valid ({str(error).splitlines()[0]}); {remedy}") from None
+        raise DamagedError(path, f"holds a value that is not valid ({str(error).splitlines()[0]})") from None
 
 
 def printable(text: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Literal, Optional, Tuple,
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_serializer, model_validator
 from typing_extensions import Annotated
 
-from snnb.core.errors import InputError, UsageError
+from snnb.core.errors import InputError, UsageError, advising
 from snnb.io.text import decoded, parse_yaml
 from snnb.mapping.sanafe_architecture import KEY as ARCHITECTURE
 from snnb.mapping.sanafe_architecture import described
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 DESCRIPTIONS = Path(__file__).parent / "descriptions"
-REMEDY = "docs/mapping.md shows a description with all its keys"
+ADVICE = "docs/mapping.md shows a description with all its keys"
 LARGEST_SIDE = 32_768  # of a mesh; core numbers fit in 32 bits
 LARGEST_LIMIT = 2**53
 ALWAYS_STATED = ("synapses_per_core", "synapse")  # in cost.json, also if they are absent
@@ -222,9 +222,10 @@ def read_hardware(named: str) -> Tuple[Hardware, bytes]:
             f"--hardware {named}: there is no such description{hint}{', '.join(names)}; or give a YAML file of your own"
         )
     content = path.read_bytes()
-    data = parse_yaml(decoded(content, str(path), REMEDY), str(path), REMEDY)
+    with advising(ADVICE):
+        data = parse_yaml(decoded(content, path), path)
     if not isinstance(data, dict):
-        raise InputError(f"{path} describes no hardware: it holds no keys; {REMEDY}")
+        raise InputError(f"{path} describes no hardware: it holds no keys; {ADVICE}")
     if ARCHITECTURE in data:
         data = described(data, path.name)
     try:
@@ -234,4 +235,4 @@ def read_hardware(named: str) -> Tuple[Hardware, bytes]:
             ": ".join(filter(None, [".".join(map(str, wrong["loc"])), wrong["msg"].replace("Value error, ", "")]))
             for wrong in error.errors()
         )
-        raise InputError(f"{path}: {faults}; {REMEDY}") from None
+        raise InputError(f"{path}: {faults}; {ADVICE}") from None

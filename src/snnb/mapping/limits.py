@@ -53,16 +53,16 @@ def check_possible(network: PlacedNetwork, hardware: Hardware) -> None:
     """Raise `InputError` if no mapping can fit the network on the hardware; name descriptions that could hold it."""
     obstacle = _obstacle(network, hardware)
     if obstacle is not None:
-        raise InputError(f"{hardware.name}: {obstacle}{_remedy(network, 1)}")
+        raise InputError(f"{hardware.name}: {obstacle}{_alternatives(network, 1)}")
 
 
 def too_few_cores(network: PlacedNetwork, hardware: Hardware, cores: int) -> InputError:
     """Return the error of a mapping that needs `cores` cores, more than there are."""
-    remedy = _remedy(network, cores)
-    return InputError(f"{hardware.name}: has {hardware.cores:,} cores, and {cores:,} would do{remedy}")
+    others = _alternatives(network, cores)
+    return InputError(f"{hardware.name}: has {hardware.cores:,} cores, and {cores:,} would do{others}")
 
 
-def _remedy(network: PlacedNetwork, cores: int) -> str:
+def _alternatives(network: PlacedNetwork, cores: int) -> str:
     """Name the descriptions of the package that could hold the network on at least so many cores."""
     able = [c.name for c in descriptions().values() if c.cores >= cores and _obstacle(network, c) is None]
     return f"; {', '.join(able)} could hold it" if able else ""
@@ -71,7 +71,7 @@ def _remedy(network: PlacedNetwork, cores: int) -> str:
 def _obstacle(network: PlacedNetwork, hardware: Hardware) -> Optional[str]:
     limits = Limits.of(hardware)
     for what, numbers, limit, name, hint in (
-        ("sources of spikes", network.fan_in, limits.axons, "axons", " (`snnb map --split-fan-in` adds relay neurons)"),
+        ("sources of spikes", network.fan_in, limits.axons, "axons", " (--split-fan-in adds relay neurons)"),
         ("synapses", network.in_degrees, limits.synapses, "synapses", ""),
     ):
         most = int(np.argmax(numbers))

@@ -10,13 +10,12 @@ from typing import Mapping as Items
 import numpy as np
 from scipy.sparse import csr_matrix, load_npz, save_npz
 
-from snnb.core.errors import InputError
+from snnb.core.errors import DamagedError, InputError
 from snnb.io.document import read_document
 from snnb.mapping.hardware import Hardware
 from snnb.mapping.map_network import MappedNetwork
 from snnb.mapping.mapping_cost import OF_CORES, MappingCost, Number
 
-REMEDY = "`snnb map --force` makes the mapping again"
 PARTITION, CORES, TRAFFIC, COST = "partition.txt", "cores.csv", "traffic.npz", "cost.json"
 CORE_COLUMNS = ("core", "x", "y", *OF_CORES)
 
@@ -65,9 +64,9 @@ class Mapping:
         for name in (PARTITION, CORES, TRAFFIC, COST):
             if not (directory / name).exists():
                 raise InputError(f"{directory / name}: no such file; give a directory maps/STAMP of a run")
-        cost = read_document(MappingCost, directory / COST, REMEDY)
+        cost = read_document(MappingCost, directory / COST)
         if cost.sha256 != checksum(directory, cost):
-            raise InputError(f"{directory}: a file is damaged, its checksum does not match; {REMEDY}")
+            raise DamagedError(directory, "a file is damaged, its checksum does not match")
         return cls(
             directory,
             np.loadtxt(directory / PARTITION, np.int32, ndmin=1),

@@ -26,12 +26,12 @@ def read_partition(path: Path, network: PlacedNetwork, hardware: Hardware) -> Tu
     them. These lines are skipped. Raise `InputError` if a line is not a core of the hardware, or their number is wrong.
     """
     inputs = 0 if network.outside is None else network.outside.size
-    remedy = "a partition is a core number a line, for the placed neurons in the order of their ids"
-    numbers, content = read_number_lines(path, 1, remedy)
+    expected = "a partition is a core number a line, for the placed neurons in the order of their ids"
+    numbers, content = read_number_lines(path, 1, expected)
     skipped = len(numbers) - network.neurons
     if skipped not in (0, inputs):
         raise InputError(
-            f"{path} has {len(numbers):,} lines, and the network has {network.neurons:,} placed neurons; {remedy}"
+            f"{path} has {len(numbers):,} lines, and the network has {network.neurons:,} placed neurons; {expected}"
         )
     core = numbers[skipped:, 0]
     beyond = np.flatnonzero(core >= hardware.cores)
@@ -49,12 +49,12 @@ def read_placement(path: Path, cores: int, hardware: Hardware) -> Tuple[np.ndarr
     There are `cores` lines or more, for empty cores. Raise `InputError` if a line is not a position on the mesh, two
     cores have the same, or the number of lines is wrong.
     """
-    remedy = "a placement is x y a line, for core 0, 1 and so on"
-    place, content = read_number_lines(path, 2, remedy)
+    expected = "a placement is x y a line, for core 0, 1 and so on"
+    place, content = read_number_lines(path, 2, expected)
     if not cores <= len(place) <= hardware.cores:
         raise InputError(
             f"{path} has {len(place):,} lines, and the partition has {cores:,} cores, {hardware.name} "
-            f"{hardware.cores:,}; {remedy}"
+            f"{hardware.cores:,}; {expected}"
         )
     width, height = hardware.mesh
     outside = np.flatnonzero((place >= hardware.mesh).any(axis=1))
@@ -62,7 +62,7 @@ def read_placement(path: Path, cores: int, hardware: Hardware) -> Tuple[np.ndarr
         x, y = place[outside[0]]
         raise InputError(
             f"{path}: line {outside[0] + 1:,}: {x} {y} is not on the mesh of {hardware.name}, where x is below {width} "
-            f"and y below {height}; {remedy}"
+            f"and y below {height}; {expected}"
         )
     number = place[:, 0] * height + place[:, 1]
     order = np.argsort(number, kind="stable")
@@ -74,7 +74,7 @@ def read_placement(path: Path, cores: int, hardware: Hardware) -> Tuple[np.ndarr
     return place.astype(np.int32), content
 
 
-def read_number_lines(path: Path, columns: int, remedy: str) -> Tuple[np.ndarray, bytes]:
+def read_number_lines(path: Path, columns: int, expected: str) -> Tuple[np.ndarray, bytes]:
     """Read a file of integers from 0, separated by spaces, tabs or commas; empty lines are ignored.
 
     Return int64, shape (lines, columns), and the content. Raise `InputError` with the first invalid line.
@@ -87,7 +87,7 @@ def read_number_lines(path: Path, columns: int, remedy: str) -> Tuple[np.ndarray
     except (ValueError, Warning):
         numbers = np.empty((0, 0), np.int64)
     if numbers.shape[1] != columns or (numbers < 0).any():
-        raise InputError(f"{path}: {_first_error(content, columns)}; {remedy}")
+        raise InputError(f"{path}: {_first_error(content, columns)}; {expected}")
     return numbers, content
 
 

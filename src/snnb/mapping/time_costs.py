@@ -41,18 +41,20 @@ class BinLoads(Document):
         )
 
 
-def bin_loads(mapped: MappedNetwork, path: Path, remedy: str, progress: Progress = silent) -> BinLoads:
+def bin_loads(mapped: MappedNetwork, path: Path, progress: Progress = silent) -> BinLoads:
     """Compute the link loads of each bin from `spike_counts_by_bin.npz` of the simulation of a graph of all samples.
 
     Raise `InputError` if the file is damaged, or its counts do not sum to those of the graph.
     """
     network, sums = mapped.network, mapped.partition.best
     names, source = [population.name for population in network.populations], network.graph.populations[0].name
-    found = load_archive(path, remedy, names=[EDGES, source, *names], must=[EDGES, source, *names])
+    found = load_archive(path, names=[EDGES, source, *names], must=[EDGES, source, *names])
     edges = found[EDGES].tolist()
     counts = np.concatenate([found[name].reshape(len(edges) - 1, -1) for name in names], axis=1)
     if counts.shape[1] != network.neurons or (counts.sum(axis=0) != network.counts).any():
-        raise InputError(f"{path}: its counts do not sum to those of the graph; make the graph anew with `snnb graph`")
+        raise InputError(
+            f"{path}: its counts do not sum to those of the graph; make the graph again from this simulation"
+        )
     outside = None if network.outside is None else found[source].reshape(len(counts), -1) / network.samples
     hardware, loads, step_ns = mapped.hardware, [], []
     updates = updated_neurons(sums) if hardware.time_ns is not None else None
@@ -101,7 +103,7 @@ class RecordedSteps(Document):
         )
 
 
-def recorded_steps(mapped: MappedNetwork, path: Path, remedy: str, progress: Progress = silent) -> RecordedSteps:
+def recorded_steps(mapped: MappedNetwork, path: Path, progress: Progress = silent) -> RecordedSteps:
     """Compute the cost of the samples in `spike_times.npz` of a simulation, on hardware with figures of events.
 
     Raise `InputError` if the file is damaged, or lacks a population.
@@ -109,7 +111,7 @@ def recorded_steps(mapped: MappedNetwork, path: Path, remedy: str, progress: Pro
     network, sums, hardware = mapped.network, mapped.partition.best, mapped.hardware
     sources = network.sources
     scalars, names = ("num_samples", "num_steps"), [population.name for population in sources]
-    found = load_archive(path, remedy, must=[*scalars, *names])
+    found = load_archive(path, must=[*scalars, *names])
     start, first = int(found.get("first_sample", 0)), first_steps_of(network.graph)
     samples = range(start, start + int(found["num_samples"]))
     total = int(found["num_steps"]) + max(first.values())

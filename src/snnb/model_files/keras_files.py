@@ -24,7 +24,7 @@ from snnb.io.hdf5 import json_attribute, reading
 from snnb.io.keras import keras
 from snnb.io.keras_file import check_layers
 from snnb.io.text import JsonValue
-from snnb.model_files.kinds import RESAVE, NotReadError
+from snnb.model_files.kinds import NotReadError
 from snnb.model_files.newer_keras import as_tensorflow_22, from_description
 from snnb.model_files.pixels import Preprocessing
 from snnb.model_files.preprocessing import affine, without_preprocessing
@@ -52,8 +52,8 @@ def read_keras_h5(path: Path, warn: Say) -> Result:
         The file holds no complete model, a layer has a setting that TensorFlow 2.2 does not know, or the weights do not
         fit.
     """
-    with reading(path, RESAVE) as file:
-        description = json_attribute(file, "model_config", path, RESAVE)
+    with reading(path) as file:
+        description = json_attribute(file, "model_config", path)
         weights = file.get("model_weights")
         if description is None or not isinstance(weights, h5py.Group):
             raise NotReadError("holds weights without a model, or a model without weights")
@@ -76,7 +76,7 @@ def read_keras_zip(path: Path, warn: Say) -> Result:
         raise NotReadError(f"not a complete .keras file ({_line(error)})") from error
     description, steps = without_preprocessing(original)
     description = as_tensorflow_22(description, path, warn)
-    check_layers(description, str(path), RESAVE)
+    check_layers(description, path)
     try:
         with h5py.File(io.BytesIO(weights), "r") as file:
             groups = _groups(original, file)

@@ -36,12 +36,12 @@ SAVED_MODEL = f"is a SavedModel, whose operations may write files: in the Tensor
 class NotReadError(Exception):
     """A model has something that cannot be read. `read_model` makes an `InputError` of it.
 
-    `remedy` is what the user can do; empty for the general remedy of the file format.
+    `advice` is empty for the general advice of the file format.
     """
 
-    def __init__(self, reason: str, remedy: str = "") -> None:
+    def __init__(self, reason: str, advice: str = "") -> None:
         super().__init__(reason)
-        self.remedy = remedy
+        self.advice = advice
 
 
 def is_model_file(text: str) -> bool:
@@ -51,6 +51,6 @@ def is_model_file(text: str) -> bool:
 
 def refuse_other_kinds(path: Path) -> None:
     """Raise `InputError` for a file in a format that is not read, with the code that converts it to .onnx or .h5."""
-    remedy = SAVED_MODEL if (path / "saved_model.pb").is_file() else REFUSED.get(path.suffix.lower())
-    if remedy is not None:
-        raise InputError(f"{path} {remedy.format(name=path.name, stem=path.stem or 'model')}")
+    advice = SAVED_MODEL if (path / "saved_model.pb").is_file() else REFUSED.get(path.suffix.lower())
+    if advice is not None:
+        raise InputError(f"{path} {advice.format(name=path.name, stem=path.stem or 'model')}")

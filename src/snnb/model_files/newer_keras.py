@@ -15,7 +15,7 @@ from snnb.core.progress import Say
 from snnb.io.keras import NEWER, keras
 from snnb.io.keras_file import LAYERS, MODELS, check_layers
 from snnb.io.text import JsonValue
-from snnb.model_files.kinds import RESAVE, NotReadError
+from snnb.model_files.kinds import NotReadError
 from snnb.model_files.preprocessing import label
 
 Entry = Dict[str, JsonValue]
@@ -121,7 +121,7 @@ def from_description(description: JsonValue, path: Path) -> keras.Model:
     NotReadError
         Keras cannot build the model.
     """
-    check_layers(description, str(path), RESAVE)
+    check_layers(description, path)
     try:
         return keras.models.model_from_config(description)
     except Exception as error:  # Keras raises errors of any type for an invalid description

@@ -23,7 +23,7 @@ RandomBrightness RandomContrast RandomFlip RandomHeight RandomRotation RandomTra
 AUGMENTATION = frozenset(_AUGMENTATION.split())
 AFFINE = frozenset(["Normalization", "Rescaling"])
 RESIZING = frozenset(["CenterCrop", "RandomCrop", "Resizing"])
-REMEDY = "remove it, save the model again, and give --pixels 0-255"
+ADVICE = "remove it, save the model again, and give --pixels 0-255"
 SMALLEST_DEVIATION = 1e-7  # epsilon of Keras
 
 
@@ -92,7 +92,7 @@ def _removed(description: Entry) -> Tuple[Entry, List[Step]]:
             if source[0] in steps_to:
                 steps_to[name] = [*steps_to[source[0]], *own]
             elif own:
-                raise NotReadError(f"{own[0].label} is not at the start of the model", REMEDY)
+                raise NotReadError(f"{own[0].label} is not at the start of the model", ADVICE)
             replaced[name] = replaced.get(source[0], source)
             first = entry["config"]["layers"][0] if kind == "Sequential" else entry
             first_shape = first_shape or first["config"].get("batch_input_shape")
@@ -101,7 +101,7 @@ def _removed(description: Entry) -> Tuple[Entry, List[Step]]:
         return description, []
     steps = read[0] if read else []
     if any(other != steps for other in read):
-        raise NotReadError(f"{max(read, key=len)[0].label} is skipped by another layer", REMEDY)
+        raise NotReadError(f"{max(read, key=len)[0].label} is skipped by another layer", ADVICE)
     if sequential and first_shape and remaining and remaining[0]["class_name"] != "InputLayer":
         remaining[0] = {**remaining[0], "config": {"batch_input_shape": first_shape, **remaining[0]["config"]}}
     if isinstance(config, list):
@@ -130,14 +130,14 @@ def _members(entry: Entry) -> Optional[List[Entry]]:
 def _refuse_inside(entry: Entry) -> None:
     for layer in entry["config"]["layers"] if entry["class_name"] in MODELS else []:
         if layer["class_name"] in AUGMENTATION | AFFINE | RESIZING:
-            raise NotReadError(f"{label(layer)} is in a model inside the model", REMEDY)
+            raise NotReadError(f"{label(layer)} is in a model inside the model", ADVICE)
         _refuse_inside(layer)
 
 
 def _require_simple(entry: Entry, sources: Sequence[Sequence[JsonValue]]) -> None:
     nodes = entry.get("inbound_nodes", [None])
     if len(nodes) != 1 or len(sources) != 1:
-        raise NotReadError(f"{label(entry)} is used several times", REMEDY)
+        raise NotReadError(f"{label(entry)} is used several times", ADVICE)
     # Keras 2 applies `training=True` of a call in predictions too; Keras 3 writes it always, and does not.
     if isinstance(nodes[0], list) and any(source[3:] and source[3].get("training") for source in nodes[0]):
         raise NotReadError(f"{label(entry)} is called with training=True", "remove it, and save the model again")
@@ -185,10 +185,10 @@ def affine(steps: Sequence[Step], arrays_of: Callable[[str], Sequence[h5py.Datas
                 scale, offset = _normalization(step, arrays_of)
             factor, shift = factor * scale, shift * scale + offset
         except (KeyError, TypeError, ValueError, OverflowError):
-            raise NotReadError(f"{step.label} cannot be folded into the first weights", REMEDY) from None
+            raise NotReadError(f"{step.label} cannot be folded into the first weights", ADVICE) from None
         # A pooling before the first weights keeps the order of pixels only if the factor is positive.
         if not (np.isfinite(factor).all() and np.isfinite(shift).all() and factor.min() > 0):
-            raise NotReadError(f"{step.label} does not multiply by positive numbers", REMEDY)
+            raise NotReadError(f"{step.label} does not multiply by positive numbers", ADVICE)
     factor, shift = np.broadcast_arrays(factor, shift)
     return Preprocessing(factor, shift, ", ".join(step.label for step in steps))
 

@@ -4,7 +4,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, List, Optional, Tuple
 
-from snnb.core.errors import InputError
+from snnb.core.errors import InputError, advising
 from snnb.core.progress import Say
 from snnb.model_files.kinds import RESAVE, NotReadError, refuse_other_kinds
 from snnb.model_files.onnx_graph import EXPORT, external_files
@@ -39,10 +39,12 @@ def read_model(path: Path, warn: Say, pixels: Optional[str] = None, sample: "Opt
 
     refuse_other_kinds(path)
     is_onnx = path.suffix.lower() == ".onnx"
+    advice = EXPORT if is_onnx else RESAVE
     try:
-        model, preprocessing = (read_onnx(path, warn), None) if is_onnx else _read_keras(path, warn)
+        with advising(advice):
+            model, preprocessing = (read_onnx(path, warn), None) if is_onnx else _read_keras(path, warn)
     except NotReadError as error:
-        raise InputError(f"{path}: {error}; {error.remedy or (EXPORT if is_onnx else RESAVE)}") from error
+        raise InputError(f"{path}: {error}; {error.advice or advice}") from error
     return fold_pixels(_with_softmax(model, warn), pixels, warn, preprocessing, sample)
 
 

@@ -6,14 +6,13 @@ from typing import Any, Dict, Iterator, List, Mapping, Sequence, Set, Tuple
 
 import numpy as np
 
-from snnb.core.errors import InputError
+from snnb.core.errors import DamagedError, InputError
 from snnb.core.memory import require_memory
 from snnb.network.geometry import Shape
 from snnb.network.layers import KINDS, Layer, Weighted, configured
 from snnb.network.network import INPUT, Array, Input, Network, Population, Projection, Reindexed, Volume
 from snnb.network.reindexing import REINDEXING
 
-REMEDY = "write the model again with `snnb parse --force`"
 SUMS = {"Add"}
 ACTIVATIONS = {"Activation", "ReLU"}
 STATES = ("initial_potential", "threshold")  # arrays of the neurons of a calibrated or integer network
@@ -49,7 +48,7 @@ def assemble(path: Path, entries: Sequence[Entry]) -> Network:
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
         except (ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
-            raise InputError(f"{path}: layer {entry.name} ({entry.kind}): {error}; {REMEDY}") from error
+            raise DamagedError(path, f"layer {entry.name} ({entry.kind}): {error}") from error
         if 0 in volume.shape:
             read = volumes[entry.inputs[0]].shape
             raise InputError(
@@ -60,7 +59,7 @@ def assemble(path: Path, entries: Sequence[Entry]) -> Network:
     absorbed = {name for entry in entries if entry.kind in SUMS | ACTIVATIONS for name in entry.inputs}
     shared = sorted(name for name in absorbed if len(readers[name]) > 1)
     if shared:
-        raise InputError(f"{path}: layer {shared[0]} is added to another and read elsewhere too; {REMEDY}")
+        raise DamagedError(path, f"layer {shared[0]} is added to another and read elsewhere too")
     network = Network(tuple(volume for name, volume in volumes.items() if name not in absorbed))
     if not network.populations:
         raise InputError(f"{path}: no layer of the model has neurons; add a Dense or Conv2D layer")
@@ -69,19 +68,16 @@ def assemble(path: Path, entries: Sequence[Entry]) -> Network:
 
 def _check_order(path: Path, entries: Sequence[Entry]) -> None:
     if not entries or entries[0].name != INPUT or entries[0].kind != "InputLayer":
-        raise InputError(f"{path}: the model does not begin with an input layer; {REMEDY}")
+        raise DamagedError(path, "the model does not begin with an input layer")
     before: Set[str] = set()
     for entry in entries:
         if entry.kind == "InputLayer" and before:
             raise InputError(f"{path}: the model has several inputs; only models with one input can be used")
         if entry.name in before:
-            raise InputError(f"{path}: two layers are called {entry.name}; {REMEDY}")
+            raise DamagedError(path, f"two layers are called {entry.name}")
         for name in entry.inputs:
             if name not in before:
-                raise InputError(
-                    f"{path}: layer {entry.name} is fed by {name!r}, which does not stand before it in the file; "
-                    f"{REMEDY}"
-                )
+                raise DamagedError(path, f"layer {entry.name} reads {name!r}, which is not before it in the file")
         before.add(entry.name)
 
 
@@ -145,12 +141,10 @@ def _population(entry: Entry, source: Volume) -> Population:
 def _array(entry: Entry, name: str, shape: Shape) -> Array:
     """Return an array after a check of its shape, before it is read."""
     if name not in entry.arrays:
-        raise InputError(f"layer {entry.name} has no {name} in this file; {REMEDY}")
+        raise InputError(f"layer {entry.name} has no {name} in this file")
     found = entry.arrays[name].shape
     if found != shape:
-        raise InputError(
-            f"{name} of layer {entry.name} has shape {found}, its configuration and input ask for {shape}; {REMEDY}"
-        )
+        raise InputError(f"{name} of layer {entry.name} has shape {found}, its configuration and input ask for {shape}")
     return entry.arrays[name]
 
 
@@ -179,12 +173,10 @@ def _activated(entry: Entry, source: Volume) -> Population:
     if entry.kind == "Activation":
         return replace(source, name=entry.name, activation=str(entry.config["activation"]))
     if entry.config.get("negative_slope") or entry.config.get("threshold"):
-        raise InputError(
-            f"layer {entry.name} is a relu with a slope or a threshold, which spikes cannot have; {REMEDY}"
-        )
+        raise InputError(f"layer {entry.name} is a relu with a slope or a threshold, which spikes cannot have")
     limit = entry.config.get("max_value")
     if limit is not None and not (isinstance(limit, (int, float)) and 0 < limit < float("inf")):
-        raise InputError(f"layer {entry.name}: max_value is {str(limit)[:50]!r}, which a ReLU cannot have; {REMEDY}")
+        raise InputError(f"layer {entry.name}: max_value is {str(limit)[:50]!r}, which a ReLU cannot have")
     return replace(source, name=entry.name, activation="relu", max_value=None if limit is None else float(limit))
 
 

@@ -8,7 +8,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 import h5py
 import numpy as np
 
-from snnb.core.errors import InputError
+from snnb.core.errors import DamagedError, InputError
 from snnb.io.hdf5 import RAISED_BY_HDF5, damaged, json_attribute, open_hdf5, reading
 from snnb.io.keras_file import QCFS_LEVELS
 from snnb.network.assemble import Entry, assemble
@@ -17,7 +17,6 @@ from snnb.network.network import INPUT, Network
 from snnb.network.stored_network import read_stored_network, write_network
 
 SPIKING = "spiking"  # group of the network that is simulated, where it is not the parsed model
-REMEDY = "write the model again with `snnb parse --force`"
 BROKEN = (*RAISED_BY_HDF5, IndexError, AttributeError)
 
 
@@ -33,14 +32,14 @@ def read_networks(path: Path) -> Tuple[Network, Network]:
     See `open_network` for the file and the errors.
     """
     trained = read_network(path, trained=True)
-    with reading(path, REMEDY) as file:
+    with reading(path) as file:
         apart = SPIKING in file
     return (read_network(path) if apart else trained), trained
 
 
 def calibrated_steps(path: Path) -> Optional[int]:
     """Return the number of time steps that the spiking network in a parsed model's file is calibrated for."""
-    with reading(path, REMEDY) as file:
+    with reading(path) as file:
         steps = file[SPIKING].attrs.get("steps") if SPIKING in file else None
     return None if steps is None else int(steps)
 
@@ -70,7 +69,7 @@ def open_network(path: Path, *, trained: bool = False) -> Iterator[Network]:
     model with one input, or has a layer of an unknown class, `ResourceError` if the neurons of a layer do not fit into
     memory.
     """
-    with open_hdf5(path, REMEDY) as file:
+    with open_hdf5(path) as file:
         try:
             if SPIKING in file and not trained:
                 network = read_stored_network(file[SPIKING])
@@ -80,9 +79,7 @@ def open_network(path: Path, *, trained: bool = False) -> Iterator[Network]:
                 network = replace(parsed, levels=None if levels is None else int(levels))
         except BROKEN as error:
             line = (str(error).splitlines() or [type(error).__name__])[0]
-            raise InputError(
-                f"{path}: not a Keras model as `snnb parse` writes it ({type(error).__name__}: {line}); {REMEDY}"
-            ) from error
+            raise DamagedError(path, f"not a parsed Keras model ({type(error).__name__}: {line})") from error
         yield network
 
 
@@ -104,7 +101,7 @@ class StoredArray:
         try:
             values = np.asarray(self.dataset[()]).astype(np.float32, copy=False)
         except RAISED_BY_HDF5 as error:
-            raise damaged(self.path, error, REMEDY) from error
+            raise damaged(self.path, error) from error
         # A finite sum has finite terms, and needs no boolean array of the kernel's size.
         with np.errstate(invalid="ignore", over="ignore"):
             suspicious = not np.isfinite(values.sum())
@@ -114,7 +111,7 @@ class StoredArray:
 
 
 def _entries(path: Path, file: h5py.File) -> List[Entry]:
-    model = json_attribute(file, "model_config", path, REMEDY)
+    model = json_attribute(file, "model_config", path)
     config = model["config"]
     entries = _sequential(config) if model["class_name"] == "Sequential" else config["layers"]
     names: Dict[str, str] = {}  # Keras's names of layers -> names here: the input is always `input`

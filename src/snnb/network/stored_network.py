@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 
 from snnb.io.hdf5 import RAISED_BY_HDF5, damaged, write_array
-from snnb.network.assemble import REMEDY, Entry, assemble, described
+from snnb.network.assemble import Entry, assemble, described
 from snnb.network.network import Network
 
 ATTRIBUTES = ("steps", "weight_bits", "pixel", "zeros")
@@ -72,5 +72,5 @@ def read_stored_network(group: h5py.Group) -> Network:
             entries.append(Entry(name, layer.attrs["kind"], config, tuple(inputs), arrays))
         attributes: Dict[str, Any] = {name: _plain(group.attrs[name]) for name in ATTRIBUTES if name in group.attrs}
     except RAISED_BY_HDF5 as error:
-        raise damaged(path, error, REMEDY) from error
+        raise damaged(path, error) from error
     return replace(assemble(path, entries), **attributes)

@@ -21,7 +21,6 @@ from snnb.pipeline.stage import (
     StageResult,
     params_in_force,
     recorded,
-    remedy,
     result_of,
     unaltered,
     write_log,
@@ -102,9 +101,8 @@ def _class_of(run: RunDirectory, params: GraphParams) -> "Optional[SampleClass]"
         return None
     stamp, record = params.simulation, recorded(run, simulate.KIND, params.simulation)
     _refuse_without_classes(run, params.class_name, "all" if record is None else record.params.by, f"{stamp} has")
-    mend = remedy(run, simulate.KIND.name, stamp)
-    path = unaltered(run, record, f"simulations/{stamp}/{BY_CLASS}", mend)
-    return choose_class(read_classes(path, mend), params.class_name)
+    path = unaltered(run, record, f"simulations/{stamp}/{BY_CLASS}")
+    return choose_class(read_classes(path), params.class_name)
 
 
 def _refuse_without_classes(run: RunDirectory, wanted: str, by: str, which: str) -> None:
@@ -179,7 +177,7 @@ def run(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> 
     if params.simulation is not None:
         record = run.record_of(simulate.KIND.name, params.simulation)
         for path in read:
-            unaltered(run, record, path, remedy(run, simulate.KIND.name, params.simulation))
+            unaltered(run, record, path)
     parsed, counts, accuracies = (
         [run.path / path for path in read] if params.simulation else (run.path / read[0], None, None)
     )

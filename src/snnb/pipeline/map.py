@@ -24,7 +24,6 @@ from snnb.pipeline.stage import (
     figure_format,
     params_in_force,
     recorded,
-    remedy,
     result_of,
     unaltered,
     write_log,
@@ -216,7 +215,7 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
     hardware, text = read_hardware(named)
     kind, name = graph.KIND.name, str(params.graph)
     read = f"{run.directory_of(kind, name)}/{run.model}_graph.h5"
-    path = unaltered(run, run.record_of(kind, name), read, remedy(run, kind, name))
+    path = unaltered(run, run.record_of(kind, name), read)
     with ExitStack() as stack:
         network = PlacedNetwork.of(stack.enter_context(SynapseGraph.open(path)))
         fan_in = fan_in_to_split(run, name, network, hardware) if params.split_fan_in else None
@@ -281,20 +280,18 @@ def _counts_over_time(
 def _steps_of_samples(run: RunDirectory, mapped: "MappedNetwork", path: str, progress: Progress) -> "RecordedSteps":
     from snnb.mapping.time_costs import recorded_steps
 
-    return recorded_steps(mapped, *_of_simulation(run, path), progress)
+    return recorded_steps(mapped, _of_simulation(run, path), progress)
 
 
 def _loads_by_bin(run: RunDirectory, mapped: "MappedNetwork", path: str, progress: Progress) -> "BinLoads":
     from snnb.mapping.time_costs import bin_loads
 
-    return bin_loads(mapped, *_of_simulation(run, path), progress)
+    return bin_loads(mapped, _of_simulation(run, path), progress)
 
 
-def _of_simulation(run: RunDirectory, path: str) -> Tuple[Path, str]:
-    """Return the checked path of a simulation's file, and what to do where it is damaged."""
-    stamp = path.split("/")[1]
-    mend = remedy(run, simulate.KIND.name, stamp)
-    return unaltered(run, run.record_of(simulate.KIND.name, stamp), path, mend), mend
+def _of_simulation(run: RunDirectory, path: str) -> Path:
+    """Return the checked path of a simulation's file."""
+    return unaltered(run, run.record_of(simulate.KIND.name, path.split("/")[1]), path)
 
 
 def _mapped(

@@ -1,15 +1,17 @@
 """Open or create the run directory of a model."""
 
 import os
+import shlex
 from pathlib import Path
 from typing import Optional
 
-from snnb.core.errors import InputError, UsageError
+from snnb.core.errors import DamagedError, InputError, SnnbError, UsageError
 from snnb.pipeline.all import KINDS
 from snnb.pipeline.model import identify_model
+from snnb.pipeline.train import CHECKPOINT
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.records import RunInfo
+from snnb.rundir.records import AnyKind, RunInfo
 from snnb.rundir.versions import now_utc
 from snnb.version import __version__
 
@@ -17,6 +19,32 @@ from snnb.version import __version__
 def open_run(path: Path) -> RunDirectory:
     """Open an existing run directory for reading."""
     return RunDirectory.open(path, KINDS)
+
+
+def described_with_repair(error: SnnbError) -> str:
+    """Return the message of an error; for a damaged file of a run with the command that makes the file again."""
+    if isinstance(error, DamagedError):
+        path = Path(os.path.abspath(error.path))  # noqa: PTH100 - links stay
+        for folder in path.parents:
+            if (folder / manifest.NAME).is_file():
+                directory, *below = path.relative_to(folder).parts
+                kind = next((kind for kind in KINDS if kind.directory == directory), None)
+                if directory == CHECKPOINT:
+                    return f"{error}; `snnb train --no-resume {_quoted(folder)}` starts the training from the beginning"
+                if kind is not None and (kind.names is None or below):
+                    return f"{error}; {repair_command(folder, kind, below[0] if kind.names else '')}"
+    return str(error)
+
+
+def repair_command(run: Path, kind: AnyKind, name: str) -> str:
+    """Return the command that makes a result of a stage again; `name` is empty for a stage with one result."""
+    if not name:
+        return f"`snnb {kind.name} {_quoted(run)}` makes it again"
+    return f"`snnb remove {_quoted(run)} {kind.directory}/{name}`, then run `snnb {kind.name}` again"
+
+
+def _quoted(path: Path) -> str:
+    return shlex.quote(str(path))
 
 
 def open_or_create(model: Optional[str], run_dir: Optional[Path], dataset: Optional[str] = None) -> RunDirectory:

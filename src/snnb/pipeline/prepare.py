@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     import numpy as np
 
 NORM_SAMPLES = 1000
-REMEDY = "`snnb prepare --force` makes it again"
 
 
 def parse_shape(text: str) -> Tuple[int, int, int]:
@@ -147,14 +146,14 @@ def dataset_array(run: RunDirectory, name: str) -> "np.ndarray":
     """Map an array of the prepared data set into memory: "x_train", "y_train", "x_test" or "y_test"."""
     from snnb.io.npy import load_array
 
-    return load_array(run.path / "dataset" / f"{name}.npy", REMEDY)
+    return load_array(run.path / "dataset" / f"{name}.npy")
 
 
 def normalisation_set(run: RunDirectory) -> "np.ndarray":
     """Read `dataset/x_norm.npz`: float32 of shape (samples, height, width, channels), values in [0, 1]."""
     from snnb.io.npy import load_archive
 
-    arrays: Dict[str, np.ndarray] = load_archive(run.path / "dataset" / "x_norm.npz", REMEDY, must=["arr_0"])
+    arrays: Dict[str, np.ndarray] = load_archive(run.path / "dataset" / "x_norm.npz", must=["arr_0"])
     return arrays["arr_0"]
 
 

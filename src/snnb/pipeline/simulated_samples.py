@@ -10,7 +10,7 @@ from snnb.core.progress import Progress, silent
 from snnb.io.files import sha256_of
 from snnb.pipeline import prepare, simulate
 from snnb.pipeline.graph import simulation_of
-from snnb.pipeline.stage import recorded, recorded_details, remedy, unaltered
+from snnb.pipeline.stage import recorded, recorded_details, unaltered
 from snnb.rundir.directory import RunDirectory
 from snnb.simulation.file_names import SPIKE_TIMES
 
@@ -79,7 +79,7 @@ def simulate_again(run: RunDirectory, stamp: str, samples: int, target: Path, pr
     parsed = f"{run.directory_of(simulate.KIND.name, stamp)}/{run.model}_parsed.h5"
     alone = {"samples": samples, "record_spikes": samples, "by": "all", "bins": 0, "workers": 1, "scheduler": None}
     simulate_samples(
-        unaltered(run, record, parsed, remedy(run, simulate.KIND.name, stamp)),
+        unaltered(run, record, parsed),
         target,
         name=run.model,
         x=prepare.dataset_array(run, "x_test"),

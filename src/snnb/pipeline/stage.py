@@ -1,7 +1,6 @@
 """Definition of a stage, and what the stages share: parameters in force, remedies, checked inputs, `log.txt`."""
 
 import os
-import shlex
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Callable, Dict, Generic, Mapping, Optional, Sequence, Tuple, cast
@@ -9,7 +8,7 @@ from typing import Any, Callable, Dict, Generic, Mapping, Optional, Sequence, Tu
 from pydantic import AfterValidator
 from typing_extensions import Annotated
 
-from snnb.core.errors import InputError
+from snnb.core.errors import DamagedError
 from snnb.core.options import (
     FIGURE_ENDINGS,
     FigureFormat,
@@ -180,15 +179,7 @@ def figure_format(given: Optional[FigureFormat], record: Optional[AnyRecord], st
     return given or cast(FigureFormat, endings[0][1:] if endings else "png")
 
 
-def remedy(run: RunDirectory, stage: str, name: Optional[str] = None) -> str:
-    """Return what to do about a damaged result of a stage, for an error message."""
-    where = shlex.quote(str(run.path))
-    if name is None:
-        return f"`snnb {stage} {where}` makes it again"
-    return f"`snnb remove {where} {run.directory_of(stage, name)}`, then run `snnb {stage}` again"
-
-
-def unaltered(run: RunDirectory, record: Optional[AnyRecord], path: str, remedy: str) -> Path:
+def unaltered(run: RunDirectory, record: Optional[AnyRecord], path: str) -> Path:
     """Return the path of an output of a stage after comparing it with its recorded hash.
 
     Parameters
@@ -198,12 +189,14 @@ def unaltered(run: RunDirectory, record: Optional[AnyRecord], path: str, remedy:
         Record of the result that the file belongs to.
     path : str
         Path relative to the run.
-    remedy : str
-        What to do about a damaged file, for the `InputError`.
+
+    Raises
+    ------
+    DamagedError : the file is missing or has another hash
     """
     written = next((file for file in record.outputs if file.path == path), None) if record is not None else None
     if written is None or not run.hashes.matches(written):
-        raise InputError(f"{run.path / path} is not as it was written; {remedy}")
+        raise DamagedError(run.path / path, "not as it was written")
     return run.path / path
 
 

@@ -57,6 +57,9 @@ def _readable(pixels: str) -> str:
     return pixels
 
 
+CHECKPOINT = ".checkpoint"
+
+
 class TrainParams(Recipe):
     """Options of `snnb train`: the recipe, and the other options of a training."""
 
@@ -195,7 +198,7 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
                 test_set,
                 TrainingSetup(params, params.validation_split, params.seed, params.steps_per_epoch),
                 model_file=model_file,
-                checkpoint=run.path / ".checkpoint",
+                checkpoint=run.path / CHECKPOINT,
                 resume=params.resume,
                 figures=figure_format(params.figures, recorded(run, KIND), "training_plot"),
                 progress=progress,
@@ -205,7 +208,7 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
         if model.trained:
             output.warnings += _guessing_warnings(result.metrics, test_set)
         output.details = TrainDetails(epochs_run=result.epochs_run)
-    shutil.rmtree(run.path / ".checkpoint", ignore_errors=True)
+    shutil.rmtree(run.path / CHECKPOINT, ignore_errors=True)
     return result_of(run, "train")
 
 

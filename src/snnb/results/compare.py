@@ -13,7 +13,7 @@ from snnb.mapping.hardware import is_file
 from snnb.pipeline import map as mapping
 from snnb.pipeline.open_run import open_run
 from snnb.pipeline.simulations import SimulationRecord, default_parameters, differing, in_words, parameters_of
-from snnb.pipeline.stage import remedy, unaltered
+from snnb.pipeline.stage import unaltered
 from snnb.rundir import manifest
 from snnb.rundir.directory import STAMP, RunDirectory
 from snnb.simulation.file_names import ACCURACIES, SUMS
@@ -190,12 +190,11 @@ def by_step(stated: Mapping[str, JsonValue]) -> List[float]:
 def simulated_files(run: RunDirectory, stamp: str) -> Tuple[Dict[str, JsonValue], Dict[str, JsonValue]]:
     """Return the content of `sim_accuracies.json` and the spike counts by population of `spike_rate_sums.npz`."""
     folder = run.directory_of("simulate", stamp)
-    mend = remedy(run, "simulate", stamp)
     accuracies, sums = (
-        unaltered(run, run.record_of("simulate", stamp), f"{folder}/{name}", mend) for name in (ACCURACIES, SUMS)
+        unaltered(run, run.record_of("simulate", stamp), f"{folder}/{name}") for name in (ACCURACIES, SUMS)
     )
-    stated = load_json(accuracies, mend)
-    arrays = load_archive(sums, mend, must=["num_samples"])
+    stated = load_json(accuracies)
+    arrays = load_archive(sums, must=["num_samples"])
     counts = {name: values for name, values in arrays.items() if values.ndim and name != "input"}
     return stated, counts
 

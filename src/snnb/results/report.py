@@ -10,7 +10,7 @@ from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, c
 
 import numpy as np
 
-from snnb.core.errors import InputError, UsageError
+from snnb.core.errors import DamagedError, UsageError
 from snnb.core.formatting import local_time
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.graph import SynapseGraph
@@ -175,21 +175,20 @@ def _training_part(run: RunDirectory, found: Optional[Simulation]) -> Section:
     # A simulation keeps a copy of the history of its network, which may have been trained again since.
     folder = run.directory_of("train") if found is None else run.directory_of("simulate", found.stamp)
     params = record.params if found is None or found.record.details.training is None else found.record.details.training
-    mend = "`snnb train --force` makes it again"
-    document = load_json(_as_written(run, f"{folder}/training_metrics.json"), mend)
-    history = _history(run, f"{folder}/training_history.csv", mend)
+    document = load_json(_as_written(run, f"{folder}/training_metrics.json"))
+    history = _history(run, f"{folder}/training_history.csv")
     return training_section(history, document, shown_params(run, params))
 
 
-def _history(run: RunDirectory, path: str, mend: str) -> Dict[str, List[float]]:
+def _history(run: RunDirectory, path: str) -> Dict[str, List[float]]:
     """Return the columns of a training history; none if no such file was written."""
     if path not in {file.path for record in run.records().values() for file in record.outputs}:
         return {}
-    rows = list(csv.DictReader(io.StringIO(read_text(_as_written(run, path), mend))))
+    rows = list(csv.DictReader(io.StringIO(read_text(_as_written(run, path)))))
     try:
         return {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else ())}
     except (TypeError, ValueError):
-        raise InputError(f"{run.path / path} holds a value that is not a number; {mend}") from None
+        raise DamagedError(run.path / path, "holds a value that is not a number") from None
 
 
 def _simulation_part(run: RunDirectory, found: Simulation, progress: Progress) -> Part:
@@ -342,4 +341,4 @@ def _files(record: AnyRecord) -> Table:
 def _as_written(run: RunDirectory, path: str) -> Path:
     """Return the path of a file of the run; raise `InputError` if it has changed since it was written."""
     record = next((one for one in run.records().values() if any(file.path == path for file in one.outputs)), None)
-    return unaltered(run, record, path, f"`snnb verify {run.path}` says what makes it again")
+    return unaltered(run, record, path)

@@ -6,9 +6,8 @@ from typing import Dict, List, Sequence
 
 from snnb.core.progress import Progress, silent
 from snnb.io.files import sha256_of
-from snnb.pipeline.all import STAGES
+from snnb.pipeline.open_run import repair_command
 from snnb.pipeline.plan import state_of_stages
-from snnb.pipeline.stage import remedy
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.external import changed
 from snnb.rundir.records import FileRecord
@@ -81,10 +80,10 @@ def verify_run(run: RunDirectory, progress: Progress = silent) -> Verification:
 
 
 def repairs(run: RunDirectory, damaged: Sequence[str]) -> List[str]:
-    """Return what to do about each damaged result, as `Verification.damaged` names it."""
-    by_key = {stage.kind.key: stage.name for stage in STAGES.values()}
+    """Return the commands that make damaged results again, as `Verification.damaged` names them."""
+    by_key = {kind.key: kind for kind in run.kinds}
     found = (damage.partition("/") for damage in damaged)
-    return [remedy(run, by_key[key], name or None) for key, _, name in found]
+    return [repair_command(run.path, by_key[key], name) for key, _, name in found]
 
 
 def _compare(path: Path, record: FileRecord) -> str:

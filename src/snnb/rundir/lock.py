@@ -28,7 +28,7 @@ READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 def holder_of(directory: Path) -> str:
     """Return a description of the process that holds the lock."""
     try:
-        holder = load_json(directory / LOCK, "")
+        holder = load_json(directory / LOCK)
         fields = [printable(str(holder[name]))[:200] for name in ("pid", "host", "since", "command")]
     except (OSError, InputError, TypeError, KeyError):
         return "another process"

@@ -6,20 +6,21 @@ from typing import Dict, Sequence, Tuple
 import yaml
 from pydantic import ValidationError
 
-from snnb.core.errors import InputError
+from snnb.core.errors import InputError, advising
 from snnb.io.atomic import write_text_atomically
 from snnb.io.text import load_yaml
 from snnb.rundir.records import SCHEMA_VERSION, AnyKind, AnyRecord, Manifest, manifest_type
 
 NAME = "manifest.yaml"
-REMEDY = "restore it from a copy, or start a new run directory"
+ADVICE = "restore it from a copy, or start a new run directory"
 
 
 def load_manifest(path: Path, kinds: Tuple[AnyKind, ...]) -> Manifest:
     """Read and validate a manifest of a run that may hold results of these kinds."""
-    data = load_yaml(path, REMEDY)
+    with advising(ADVICE):
+        data = load_yaml(path)
     if not isinstance(data, dict):
-        raise InputError(f"{path} is no manifest: it holds {type(data).__name__}, not a mapping; {REMEDY}")
+        raise InputError(f"{path} is not a manifest: it holds {type(data).__name__}, not a mapping; {ADVICE}")
     version = data.get("schema_version")
     if version != SCHEMA_VERSION:
         raise InputError(
@@ -32,11 +33,11 @@ def load_manifest(path: Path, kinds: Tuple[AnyKind, ...]) -> Manifest:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise InputError(f"{path}: {field[:200]}: {first['msg'][:300]}{more}; {REMEDY}") from None
+        raise InputError(f"{path}: {field[:200]}: {first['msg'][:300]}{more}; {ADVICE}") from None
     for directory, record in records(content, kinds).items():
         for file in record.outputs:
             if file.external or not file.path.startswith(f"{directory}/"):
-                raise InputError(f"{path}: output {file.path[:200]!r} is not in {directory}/; {REMEDY}")
+                raise InputError(f"{path}: output {file.path[:200]!r} is not in {directory}/; {ADVICE}")
     return content
 
 

@@ -37,7 +37,7 @@ def read_spikes(simulation: Union[str, Path], sample: Optional[int] = None) -> D
     path = Path(simulation) / SPIKE_TIMES
     if not path.exists():
         raise InputError(f"{path}: no such file; simulate with --record-spikes K, or record_spikes=K, to have it")
-    found = load_archive(path, "`snnb simulate --record-spikes K` makes another", must=_SCALARS)
+    found = load_archive(path, must=_SCALARS)
     recorded, first = int(found["num_samples"]), int(found.get(_FIRST, 0))
     populations = {name: spikes for name, spikes in found.items() if name not in (*_SCALARS, _FIRST)}
     if sample is None:

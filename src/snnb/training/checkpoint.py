@@ -12,11 +12,10 @@ from typing import Mapping, Sequence
 
 import numpy as np
 
-from snnb.core.errors import InputError
+from snnb.core.errors import DamagedError, InputError
 from snnb.training.history import EpochMetrics
 
 FILE = "state.npz"
-REMEDY = "`snnb train --no-resume` starts the training from the beginning"
 _GROUPS = ("weights", "optimizer", "best_weights")
 
 
@@ -75,4 +74,4 @@ def load_checkpoint(directory: Path) -> Checkpoint:
     except MemoryError:
         raise
     except Exception as error:  # numpy and zipfile report damage by errors of many types
-        raise InputError(f"{path} is damaged ({type(error).__name__}); {REMEDY}") from error
+        raise DamagedError(path, f"damaged ({type(error).__name__})") from error

@@ -195,7 +195,7 @@ def _check(graph: SynapseGraph, request: Request) -> None:
         if weighting_of(projection) == "maximum":
             raise UsageError(
                 f"{projection.target.name} takes the maximum of each window, for which NIR has no node; "
-                "`snnb parse --max-pool average` replaces it"
+                "--max-pool average replaces it in the conversion"
             )
     for projection, linear in zip(graph.projections, _Layers(graph).linear):
         if None in linear and projection.source.size * projection.target.size > LARGEST_MATRIX:

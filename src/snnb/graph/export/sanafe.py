@@ -36,7 +36,7 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     if request.initial_potential or starts_above_zero(graph):
         raise UsageError(
             "format sanafe cannot state initial potentials other than 0: simulate without --initial-potential, "
-            "calibrate with --starts zero, or use `snnb crosscheck --with sanafe`"
+            "calibrate with --starts zero; crosscheck sets them after the file is read"
         )
     write_netlist(graph, path, request)
 

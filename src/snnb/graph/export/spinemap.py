@@ -10,7 +10,7 @@ from typing import Tuple
 
 import numpy as np
 
-from snnb.core.errors import InputError, UsageError
+from snnb.core.errors import DamagedError, UsageError
 from snnb.graph.adjacency import out_degrees, targets, with_heads
 from snnb.graph.edges import ranges
 from snnb.graph.export.nodes import NODES_FILE, write_node_csv
@@ -69,11 +69,11 @@ def spikes_of(path: Path, population: GraphPopulation) -> Tuple[np.ndarray, int]
     if population.coding == "current":
         return np.empty((0, 3), np.int64), 1
     must = [population.name, *LENGTHS]
-    found = load_archive(path, AGAIN, names=[*must, FIRST], must=must)
+    found = load_archive(path, names=[*must, FIRST], must=must)
     samples, steps, first = (int(found.get(name, 0)) for name in (*LENGTHS, FIRST))
     spikes = found[population.name].astype(np.int64) - [first, 0, 0]
     if (spikes < 0).any() or (spikes >= [samples, population.size, steps]).any():
-        raise InputError(f"{path}: spikes of {population.name} do not fit its {population.size} neurons; {AGAIN}")
+        raise DamagedError(path, f"spikes of {population.name} do not fit its {population.size} neurons")
     return spikes, steps
 
 

@@ -74,7 +74,7 @@ def described(path: Path, formats: Collection[str]) -> Optional[Dict[str, object
     try:
         if not stat.S_ISREG(path.lstat().st_mode):
             return None
-        stated = load_json(path, "export again")
+        stated = load_json(path)
     except (OSError, InputError):
         return None
     if not isinstance(stated, dict) or stated.get("format") not in list(formats):

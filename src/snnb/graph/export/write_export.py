@@ -121,7 +121,7 @@ def export(
     if described.simulates and format != "sonata" and any(p.window is not None for p in graph.populations):
         raise UsageError(
             f"format {format} cannot state that populations fire in windows of time steps: take sonata, whose "
-            "description has them, or a network from `snnb parse --firing free`"
+            "description has them, or a network converted with --firing free"
         )
     if described.check is not None:
         described.check(graph, request)
