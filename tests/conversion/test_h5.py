@@ -52,7 +52,7 @@ def test_a_model_inside_the_model(trainable, randomise, tmp_path):
 
 
 def test_missing_file(tmp_path):
-    with pytest.raises(InputError, match=r"net\.h5 is missing; train it again"):
+    with pytest.raises(InputError, match=r"net\.h5: no such file"):
         read_architecture(tmp_path / "net.h5")
 
 

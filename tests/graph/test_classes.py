@@ -49,7 +49,7 @@ def by_class(model, tmp_path):
 
 
 def test_the_graph_of_a_class_is_that_of_its_counts_alone(model, parsed, by_class, tmp_path):
-    chosen = read_classes(by_class, "again")[2]
+    chosen = read_classes(by_class)[2]
     assert (chosen.name, chosen.samples) == ("c", 4)
     alone = save_counts(tmp_path / "alone.npz", counts_of(model, 3))  # of four samples too
     with build_graph(parsed, tmp_path / "one.h5", counts=by_class, coding=CODING, of_class=chosen) as one, build_graph(

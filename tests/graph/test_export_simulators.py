@@ -200,7 +200,7 @@ def test_spinemap_needs_the_times_of_this_network(graph, tmp_path, spike_times):
     with pytest.raises(UsageError, match="--record-spikes"):
         export(graph, "spinemap", tmp_path / "net", spike_times=tmp_path / "none.npz")
     (tmp_path / "broken.npz").write_bytes(spike_times.read_bytes()[:100])
-    with pytest.raises(InputError, match=r"is not a complete npz file .*simulate again with --record-spikes"):
+    with pytest.raises(InputError, match="not a complete npz file"):
         export(graph, "spinemap", tmp_path / "net", spike_times=tmp_path / "broken.npz")
     with np.load(str(spike_times)) as file:
         times = dict(file)

@@ -19,7 +19,7 @@ ARRAYS = {
 def test_an_npy_file_is_mapped_read_only(tmp_path):
     for array in ARRAYS.values():
         np.save(tmp_path / "x.npy", array)
-        found = load_array(tmp_path / "x.npy", "")
+        found = load_array(tmp_path / "x.npy")
         assert found.dtype == array.dtype
         assert np.array_equal(found, array)
         assert not found.flags.writeable or found.size == 0
@@ -28,14 +28,14 @@ def test_an_npy_file_is_mapped_read_only(tmp_path):
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 def test_an_npz_file_is_read(tmp_path, save):
     save(tmp_path / "x.npz", **ARRAYS)
-    found = load_archive(tmp_path / "x.npz", "")
+    found = load_archive(tmp_path / "x.npz")
     assert list(found) == list(ARRAYS)
     for name, array in ARRAYS.items():
         assert found[name].dtype == array.dtype
         assert np.array_equal(found[name], array)
-    assert list(load_archive(tmp_path / "x.npz", "", names=["text"])) == ["text"]
-    with pytest.raises(InputError, match=r"x\.npz has no array y; make it again"):
-        load_archive(tmp_path / "x.npz", "make it again", must=["text", "y"])
+    assert list(load_archive(tmp_path / "x.npz", names=["text"])) == ["text"]
+    with pytest.raises(InputError, match=r"x\.npz: has no array y"):
+        load_archive(tmp_path / "x.npz", must=["text", "y"])
 
 
 def test_arrays_written_one_at_a_time_are_read_by_numpy(tmp_path):
@@ -50,8 +50,8 @@ def test_arrays_written_one_at_a_time_are_read_by_numpy(tmp_path):
 @pytest.mark.parametrize("load", [load_array, load_archive])
 def test_other_files_are_refused(tmp_path, content, load):
     (tmp_path / "x").write_bytes(content)
-    with pytest.raises(InputError, match=r"x is not a .*; make it again") as raised:
-        load(tmp_path / "x", "make it again")
+    with pytest.raises(InputError, match=r"x: not a") as raised:
+        load(tmp_path / "x")
     assert "\n" not in str(raised.value)
 
 
@@ -60,19 +60,19 @@ def test_objects_are_refused(tmp_path):
     np.savez(tmp_path / "x.npz", x=np.array([None]))
     for load, name in ((load_array, "x.npy"), (load_archive, "x.npz")):
         with pytest.raises(InputError, match=r"(?i)object arrays cannot be loaded|array can't be memory-mapped"):
-            load(tmp_path / name, "")
+            load(tmp_path / name)
 
 
 def test_a_truncated_array_and_another_shape_are_refused(tmp_path):
     np.save(tmp_path / "x.npy", np.zeros((3, 4)))
-    assert load_array(tmp_path / "x.npy", "", shape=(None, 4)).shape == (3, 4)
+    assert load_array(tmp_path / "x.npy", shape=(None, 4)).shape == (3, 4)
     with pytest.raises(InputError, match="has the shape 3×4, expected is any×5"):
-        load_array(tmp_path / "x.npy", "", shape=(None, 5))
+        load_array(tmp_path / "x.npy", shape=(None, 5))
     with pytest.raises(InputError, match="has the shape 3×4, expected is 3"):
-        load_array(tmp_path / "x.npy", "", shape=(3,))
+        load_array(tmp_path / "x.npy", shape=(3,))
     (tmp_path / "x.npy").write_bytes((tmp_path / "x.npy").read_bytes()[:-1])
     with pytest.raises(InputError, match="not a complete npy file"):
-        load_array(tmp_path / "x.npy", "")
+        load_array(tmp_path / "x.npy")
 
 
 def test_an_archive_cut_or_changed_anywhere_never_gives_other_numbers(tmp_path):
@@ -81,13 +81,13 @@ def test_an_archive_cut_or_changed_anywhere_never_gives_other_numbers(tmp_path):
     complete = path.read_bytes()
     for end in range(0, len(complete), 7):
         path.write_bytes(complete[:end])
-        with pytest.raises(InputError, match=r"x\.npz.*; make it again"):
-            load_archive(path, "make it again", must=["a"])
+        with pytest.raises(InputError, match=r"x\.npz"):
+            load_archive(path, must=["a"])
     refused = 0
     for place in range(0, len(complete), 3):
         path.write_bytes(complete[:place] + bytes([complete[place] ^ 0x55]) + complete[place + 1 :])
         try:
-            assert np.array_equal(load_archive(path, "make it again", must=["a"])["a"], np.arange(100))
+            assert np.array_equal(load_archive(path, must=["a"])["a"], np.arange(100))
         except InputError:
             refused += 1
     assert refused > len(complete) // 6

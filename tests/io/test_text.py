@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import pytest
 
@@ -17,14 +18,14 @@ def file(tmp_path):
 
 
 def test_text_json_and_yaml_are_read(file):
-    assert read_text(file("fünf\n"), "") == "fünf\n"
-    assert load_json(file('{"a": [1, 2.5, "\\u00e9", null]}'), "") == {"a": [1, 2.5, "é", None]}
-    assert load_yaml(file("a: [1, 2.5, é]\nb:\n  c: null\n"), "") == {"a": [1, 2.5, "é"], "b": {"c": None}}
-    assert load_yaml(file(""), "") is None
-    with pytest.raises(InputError, match="file is not text; write it again"):
-        read_text(file(b"caf\xe9"), "write it again")
-    with pytest.raises(InputError, match="notes is not text"):
-        decoded(b"\xff", "notes", "")
+    assert read_text(file("fünf\n")) == "fünf\n"
+    assert load_json(file('{"a": [1, 2.5, "\\u00e9", null]}')) == {"a": [1, 2.5, "é", None]}
+    assert load_yaml(file("a: [1, 2.5, é]\nb:\n  c: null\n")) == {"a": [1, 2.5, "é"], "b": {"c": None}}
+    assert load_yaml(file("")) is None
+    with pytest.raises(InputError, match="file: not text"):
+        read_text(file(b"caf\xe9"))
+    with pytest.raises(InputError, match="notes: not text"):
+        decoded(b"\xff", Path("notes"))
 
 
 @pytest.mark.parametrize(
@@ -32,25 +33,25 @@ def test_text_json_and_yaml_are_read(file):
     [("", "Expecting value: line 1"), ("{", "Expecting property name")],
 )
 def test_invalid_json_is_refused(file, content, message):
-    with pytest.raises(InputError, match=f"file is not valid JSON .*{message}.*; write it again") as caught:
-        load_json(file(content), "write it again")
+    with pytest.raises(InputError, match=f"file: not valid JSON .*{message}") as caught:
+        load_json(file(content))
     assert "\n" not in str(caught.value)
-    with pytest.raises(InputError, match="the attribute is not valid JSON"):
-        parse_json(content, "the attribute", "")
+    with pytest.raises(InputError, match="notes: the attribute is not valid JSON"):
+        parse_json(content, Path("notes"), "the attribute is ")
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("a: [", r"is not valid YAML \(line 2"),
+        ("a: [", r"not valid YAML \(line 2"),
         ("a: 2026-13-45", "a value that is not valid"),
-        ("!!python/object/apply:os.system ['true']", "is not valid YAML"),
+        ("!!python/object/apply:os.system ['true']", "not valid YAML"),
     ],
     ids=range(3),
 )
 def test_invalid_yaml_is_refused(file, content, message):
-    with pytest.raises(InputError, match=f"file.*{message}.*; write it again") as caught:
-        load_yaml(file(content), "write it again")
+    with pytest.raises(InputError, match=f"file.*{message}") as caught:
+        load_yaml(file(content))
     assert "\n" not in str(caught.value)
 
 

@@ -222,7 +222,7 @@ def test_recorded_samples_cost_what_their_spikes_cost(case, weighted, tmp_path):
         fired = np.argwhere(rng.random((2, 3, population.size)) < 0.3)  # sample, step, neuron
         spikes[population.name] = (fired[:, [0, 2, 1]] + (7, 0, 0)).astype(np.int32)
     np.savez(tmp_path / "spike_times.npz", num_samples=2, num_steps=3, first_sample=7, **spikes)
-    found = recorded_steps(mapped, tmp_path / "spike_times.npz", "no remedy")
+    found = recorded_steps(mapped, tmp_path / "spike_times.npz")
     expected = Expected(graph, weighted(graph), mapped.core, mapped.hardware, mapped.place)
     first, total = depths(graph), defaultdict(float)
     assert (found.samples, np.shape(found.step_ns)) == ([7, 8], (2, 3 + max(first.values())))
@@ -251,7 +251,7 @@ def test_steps_of_time_bins(case, weighted, tmp_path):
     first = {name: np.floor(counts / 3).astype(counts.dtype) for name, counts in arrays.items()}
     by_bin = {name: np.stack([first[name], counts - first[name]]) for name, counts in arrays.items()}
     np.savez(tmp_path / "bins.npz", bin_edges=edges, **by_bin)
-    found = bin_loads(mapped, tmp_path / "bins.npz", "no remedy").step_ns
+    found = bin_loads(mapped, tmp_path / "bins.npz").step_ns
     expected = Expected(graph, weighted(graph), mapped.core, mapped.hardware, mapped.place)
     for number, ns in enumerate(found):
         spikes = {

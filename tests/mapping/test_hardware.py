@@ -123,7 +123,7 @@ def test_what_is_wrong_is_named_with_file_and_key(tmp_path, changed, message):
     [
         ("", "it holds no keys"),
         ("- 1\n- 2\n", "it holds no keys"),
-        ("a: [", r"is not valid YAML \(line 2"),
+        ("a: [", r"not valid YAML \(line 2"),
         ("1: 2\n", "Keys should be strings"),
     ],
 )

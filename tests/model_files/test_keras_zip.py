@@ -58,7 +58,7 @@ def test_a_damaged_archive(archive):
     path = archive()
     content = bytearray(path.read_bytes())
     path.write_bytes(content[: len(content) // 2])
-    refused(path, "is not a complete HDF5 file")  # without its end, nothing shows that it was an archive
+    refused(path, "not a complete HDF5 file")  # without its end, nothing shows that it was an archive
     content[content.index(b"HDF") + 30_000] ^= 1
     path.write_bytes(content)
     refused(path, r"not a complete .keras file \(Bad CRC-32")

@@ -181,7 +181,7 @@ def test_counts_by_bin_that_are_not_those_of_the_graph(simulated):
     with SynapseGraph.open(path) as graph:
         mapped = map_network(PlacedNetwork.of(graph), read_hardware("spinemap_5x5")[0], method="sequential")
         with pytest.raises(InputError, match="its counts do not sum to those of the graph"):
-            bin_loads(mapped, made.directory / "spike_counts_by_bin.npz", "again")
+            bin_loads(mapped, made.directory / "spike_counts_by_bin.npz")
 
 
 def test_what_to_do_where_no_classes_are_counted(run):

@@ -143,7 +143,7 @@ DAMAGE = {
 def test_a_damaged_checkpoint_is_refused_in_one_line_and_runs_no_code(recorded, tmp_path, monkeypatch, damage):
     monkeypatch.chdir(tmp_path)
     damage(tmp_path / "checkpoint" / FILE)
-    with pytest.raises(InputError, match=rf"{FILE} is damaged .*snnb train --no-resume.*from the beginning") as caught:
+    with pytest.raises(InputError, match=f"{FILE}: damaged") as caught:
         load_checkpoint(tmp_path / "checkpoint")
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code == 3
