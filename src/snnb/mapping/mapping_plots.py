@@ -65,6 +65,7 @@ def plot_mapping(target: Target, mapping: Mapping) -> None:
     legend.yaxis.tick_right()
     legend.spines[:].set_visible(False)
     legend.set_xticks([])
+    figure.tight_layout()  # gives the legend its height
     label_rows(legend, np.arange(len(names)), names)
     save(figure, target)
 
