@@ -53,8 +53,7 @@ def data():
 def training(data, tmp_path):
     """`train` with defaults for what a test does not name; `training(seed=6)` changes one."""
     from snnb.training.batches import LabelledPictures
-    from snnb.training.fit import train
-    from snnb.training.training_setup import TrainingSetup
+    from snnb.training.fit import TrainingSetup, train
 
     def run(recipe=None, build=_small_model, folder="train", **changes):
         (tmp_path / folder).mkdir(exist_ok=True)

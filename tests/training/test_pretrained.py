@@ -5,7 +5,7 @@ import pytest
 
 from snnb.core.errors import InputError
 from snnb.training.batches import LabelledPictures
-from snnb.training.pretrained import evaluate_pretrained
+from snnb.training.fit import evaluate_pretrained
 
 
 def test_a_trained_model_is_evaluated_and_saved_as_it_is(small_model, data, tmp_path):

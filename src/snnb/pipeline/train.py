@@ -175,8 +175,7 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
     from snnb.model_files.read_model import files_of
     from snnb.pipeline.model import model_of
     from snnb.training import fit
-    from snnb.training.pretrained import evaluate_pretrained
-    from snnb.training.training_setup import TrainingSetup
+    from snnb.training.fit import TrainingSetup, evaluate_pretrained
 
     model = model_of(run)
     notes: Dict[str, None] = {}  # in order; a model may be built more than once

@@ -8,13 +8,13 @@ from snnb.io.text import JsonValue
 from snnb.report.page import Figure, Section, Table, drawn, settings_table
 from snnb.report.report_plots import plot_activations, plot_confusion
 from snnb.simulation.simulation_plots import plot_quality, plot_rates
-from snnb.training.history import plot_history
+from snnb.training.history import TrainingMetrics, plot_history
 
 LISTED = 10  # confusions in the table
 
 
 def training_section(
-    history: Mapping[str, Sequence[float]], document: Mapping[str, JsonValue], parameters: Mapping[str, JsonValue]
+    history: Mapping[str, Sequence[float]], metrics: TrainingMetrics, parameters: Mapping[str, JsonValue]
 ) -> Section:
     """Return the section about the training.
 
@@ -22,19 +22,20 @@ def training_section(
     ----------
     history : mapping of str to sequence of float
         The columns of `training_history.csv`; empty for a network that was trained elsewhere.
-    document : mapping
-        The content of `training_metrics.json`.
+    metrics : TrainingMetrics
     parameters : mapping
-        Of the training.
+        Parameters of the training.
     """
-    test = {name[len("test_") :]: float(value) for name, value in document.items() if name.startswith("test_")}
+    names = ("accuracy", "loss", "mean_squared_error")
+    values = {name: getattr(metrics, f"test_{name}") for name in names}
+    test = {name: value for name, value in values.items() if value is not None}
     words = ["; ".join(f"test {name.replace('_', ' ')}: {value:.4g}" for name, value in test.items()) + "."]
-    if not history.get("epoch"):
+    if metrics.kept_epoch is None or not history.get("epoch"):
         words = [*words, "There is no history: the network was trained elsewhere."]
         return Section("training", "Training", words)
     epochs = [dict(zip(history, values)) for values in zip(*history.values())]
     test.setdefault("loss", test.get("mean_squared_error", np.nan))
-    picture = drawn("loss and accuracy by epoch", plot_history, epochs, int(document["kept_epoch"]) - 1, test)
+    picture = drawn("loss and accuracy by epoch", plot_history, epochs, metrics.kept_epoch - 1, test)
     last = [(name, f"{values[-1]:.4g}") for name, values in history.items()]
     tables = [Table(("after the last epoch", "value"), last)]
     folded = {"Parameters of the training": settings_table(parameters)}

@@ -15,7 +15,8 @@ from snnb.core.formatting import local_time
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.graph import SynapseGraph
 from snnb.io.atomic import write_text_atomically
-from snnb.io.text import JsonValue, load_json, read_text
+from snnb.io.document import read_document
+from snnb.io.text import JsonValue, read_text
 from snnb.mapping.mapping import Mapping as WrittenMapping
 from snnb.network.read_network import read_network
 from snnb.pipeline import map as mapping
@@ -45,6 +46,7 @@ from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import AnyRecord, latest
 from snnb.rundir.versions import now_utc
 from snnb.simulation.quality import wilson_interval
+from snnb.training.history import METRICS_FILE, TrainingMetrics
 from snnb.version import __version__
 
 REPORT = "report.html"
@@ -175,9 +177,9 @@ def _training_part(run: RunDirectory, found: Optional[Simulation]) -> Section:
     # A simulation keeps a copy of the history of its network, which may have been trained again since.
     folder = run.directory_of("train") if found is None else run.directory_of("simulate", found.stamp)
     params = record.params if found is None or found.record.details.training is None else found.record.details.training
-    document = load_json(_as_written(run, f"{folder}/training_metrics.json"))
+    metrics = read_document(TrainingMetrics, _as_written(run, f"{folder}/{METRICS_FILE}"))
     history = _history(run, f"{folder}/training_history.csv")
-    return training_section(history, document, shown_params(run, params))
+    return training_section(history, metrics, shown_params(run, params))
 
 
 def _history(run: RunDirectory, path: str) -> Dict[str, List[float]]:

@@ -26,9 +26,9 @@ class Checkpoint:
     Attributes
     ----------
     identity : mapping of str to str
-        What must be the same when the training continues, by name: options, data set and model.
+        Properties that a continued training must share, by name: options, data set and model.
     history : sequence of EpochMetrics
-        Of each complete epoch.
+        Metrics of each complete epoch.
     weights, optimizer : sequence of np.ndarray
         Weights of the model and variables of its optimizer, in the order of Keras's `get_weights`.
     best_weights : sequence of np.ndarray

@@ -10,13 +10,39 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from snnb.io.colours import HUES
+from snnb.io.document import Document
 from snnb.io.figures import Target, plain, save, styled
 
+METRICS_FILE = "training_metrics.json"
 EpochMetrics = Dict[str, float]
 
 _TRAINING, _VALIDATION, _TEST = HUES[0], HUES[1], "#555555"
 _MEASURES = ("loss", "accuracy")
 LOG_RATIO = 20  # of the largest to the smallest value from which the vertical axis is logarithmic
+
+
+class TrainingMetrics(Document):
+    """Content of training_metrics.json.
+
+    For a network that was trained elsewhere it has the test metrics only, and 0 for `epochs_run`. Epochs are counted
+    from 1. `kept_epoch` is the epoch whose weights were saved, `levels` the number of levels of quantised activations.
+    """
+
+    test_accuracy: Optional[float] = None
+    test_loss: Optional[float] = None
+    test_mean_squared_error: Optional[float] = None
+    levels: Optional[int] = None
+    epochs_run: int
+    kept_epoch: Optional[int] = None
+    best_epoch: Optional[int] = None
+    final: Optional[EpochMetrics] = None
+    best: Optional[EpochMetrics] = None
+    training_pictures: Optional[int] = None
+    validation_pictures: Optional[int] = None
+
+    def write(self, path: Path) -> None:
+        """Write the document with one line for each number."""
+        path.write_text(json.dumps(self.values(), indent=2) + "\n", encoding="utf-8")
 
 
 def named_metrics(test: Dict[str, float], num_classes: Optional[int]) -> Dict[str, float]:
@@ -41,11 +67,6 @@ def write_history(history: Sequence[EpochMetrics], path: Path) -> None:
         writer.writeheader()
         for epoch, metrics in enumerate(history, 1):
             writer.writerow({"epoch": epoch, **metrics})
-
-
-def write_metrics(content: Mapping[str, object], path: Path) -> None:
-    """Write metrics as a JSON object, in their order."""
-    path.write_text(json.dumps(content, indent=2) + "\n")
 
 
 @styled

@@ -25,7 +25,7 @@ def write_model(model: keras.Model, path: Path, attributes: Mapping[str, int] = 
     path : Path
         HDF5 file to write.
     attributes : mapping of str to int
-        Written beside Keras's own.
+        Additional attributes of the file.
 
     Raises
     ------

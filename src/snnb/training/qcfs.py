@@ -48,7 +48,7 @@ class QCFS(keras.layers.Layer):
 
 
 def quantised(model: keras.Model, levels: int, seed: int) -> keras.Model:
-    """Return an untrained model with QCFS in place of each ReLU, and behind each average pooling of full windows.
+    """Return an untrained model with QCFS in place of each ReLU, and after each average pooling of full windows.
 
     Parameters
     ----------
@@ -65,22 +65,22 @@ def quantised(model: keras.Model, levels: int, seed: int) -> keras.Model:
     """
     description = description_of(model)
     sequential = description["class_name"] == "Sequential"
-    behind: Dict[str, str] = {}
+    output_of: Dict[str, str] = {}  # by layer, the QCFS layer added after it
     layers: List[Dict[str, Any]] = []
     for entry in description["config"]["layers"]:
         name, config = entry["config"]["name"], entry["config"]
         for source in (source for node in entry.get("inbound_nodes", []) for source in node):
-            source[0] = behind.get(source[0], source[0])
+            source[0] = output_of.get(source[0], source[0])
         layers.append(entry)
         if _is_relu(entry):
             entry.update(class_name="snnb>QCFS", config={"name": name, "levels": levels})
         elif config.get("activation") == "relu" or _is_pooling(entry, model):
             if "activation" in config:
                 config["activation"] = "linear"
-            behind[name] = f"{name}{ADDED}"
-            added: Dict[str, Any] = {"class_name": "snnb>QCFS", "config": {"name": behind[name], "levels": levels}}
+            output_of[name] = f"{name}{ADDED}"
+            added: Dict[str, Any] = {"class_name": "snnb>QCFS", "config": {"name": output_of[name], "levels": levels}}
             if not sequential:
-                added.update(name=behind[name], inbound_nodes=[[[name, 0, 0, {}]]])
+                added.update(name=output_of[name], inbound_nodes=[[[name, 0, 0, {}]]])
             layers.append(added)
     if not any(entry["class_name"] == "snnb>QCFS" for entry in layers):
         raise UsageError("--activation qcfs: the model has no ReLU to replace; train it with --activation relu")
@@ -90,7 +90,7 @@ def quantised(model: keras.Model, levels: int, seed: int) -> keras.Model:
 
 
 def start_from(model: keras.Model, trained: keras.Model, x: np.ndarray) -> None:
-    """Set the weights of a quantised model to those of the trained ReLU network, and each λ to a percentile.
+    """Copy the weights of the trained ReLU network to a quantised model, and set each λ to a percentile.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def start_from(model: keras.Model, trained: keras.Model, x: np.ndarray) -> None:
 def plain(model: keras.Model) -> keras.Model:
     """Return a trained model with `ReLU(max_value=λ)` in place of QCFS; the model itself if it has none.
 
-    An average pooling in front of QCFS becomes a depthwise convolution.
+    An average pooling before QCFS becomes a depthwise convolution.
 
     Parameters
     ----------
