@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from snnb.architectures import find
-from snnb.architectures.hyperparameters import checked_hyperparameters
+from snnb.architectures.registry import checked_hyperparameters
 from snnb.core.errors import UsageError
 from snnb.core.options import from_pairs
 

@@ -195,7 +195,7 @@ REFUSED = {
     "clipped below": ([node("Clip", "x,k")], {"k": np.float32(-1)}, r"it clips to \[-1, inf\]"),
     "a product": ([node("Mul", "x,x")], {}, "it multiplies two values"),
     "side by side": ([node("Concat", "x,x", axis=2)], {}, "joins pictures side by side"),
-    "a cut": ([node("Slice", "x,i,i")], {"i": ints(0)}, "it takes a piece of a value"),
+    "a cut": ([node("Slice", "x,i,i")], {"i": ints(0)}, "it takes part of a value"),
     "the batch reshaped": ([node("Reshape", "x,s")], {"s": ints(3, -1, 72)}, "changes the axis of the batch"),
     "training": (
         [node("BatchNormalization", "x,scale,shift,mean,var", training_mode=1)],

@@ -5,7 +5,7 @@ import pytest
 
 from snnb.core.errors import InputError
 from snnb.model_files.expected_pixels import parse_pixels
-from snnb.model_files.pixels import fold_pixels
+from snnb.model_files.fold_pixels import fold_pixels
 
 
 @pytest.fixture(autouse=True)

@@ -24,8 +24,7 @@ from snnb.architectures import (  # noqa: F401  importing a file registers its m
     vgg,
 )
 from snnb.architectures.custom import OwnCodeError, OwnModel, is_own, own_model
-from snnb.architectures.hyperparameters import checked_hyperparameters
-from snnb.architectures.registry import Architecture, ModelSpec, find, names
+from snnb.architectures.registry import Architecture, ModelSpec, checked_hyperparameters, find, names
 
 __all__ = [
     "Architecture",

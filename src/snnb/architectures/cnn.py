@@ -48,7 +48,7 @@ def _zambrano(
 ) -> "keras.Model":
     """Build 12c5 – A2 – 64c5 – A2 – classes.
 
-    The layers are those of the paper. The paper uses adaptive spiking neurons; here it is ReLU, as a conversion needs.
+    The layers are as in the paper, which uses adaptive spiking neurons; a conversion needs ReLU.
     """
     return classifier(name, input_shape, convolutions(filters), [], num_classes)
 

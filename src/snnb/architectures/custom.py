@@ -23,7 +23,7 @@ from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from snnb.io.keras import keras
-    from snnb.model_files.pixels import Sample
+    from snnb.model_files.fold_pixels import Sample
 
 _PYTHON = re.compile(r"(?P<path>.+\.py)(:(?P<function>.*))?")
 _FROM_DATA_SET = ("input_shape", "num_classes")
@@ -51,7 +51,7 @@ class OwnModel:
     Attributes
     ----------
     name : str
-        Name in snake case, made from those of file and function; never the name of a model of this package.
+        Name in snake case, made from the names of file and function; never the name of a model of this package.
     path : Path
         Absolute path of the file.
     function : str or None

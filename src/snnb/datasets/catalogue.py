@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Dict, List, Optional
 
 from snnb.core.errors import InputError, UsageError
-from snnb.datasets import arrays, catsvsdogs, cifar, digits, folder, fruits360, imagenet, mnist
+from snnb.datasets import array_files, catsvsdogs, cifar, digits, folder, fruits360, imagenet, mnist
 from snnb.datasets.definition import Dataset, DatasetSpec
 
 # In the order in which they are listed: smallest first.
 _ALL = (digits.DATASET, mnist.DATASET, *cifar.DATASETS, fruits360.DATASET, catsvsdogs.DATASET, imagenet.DATASET)
-_OWN = {folder.PREFIX: folder.folder_dataset, arrays.PREFIX: arrays.arrays_dataset}
+_OWN = {folder.PREFIX: folder.folder_dataset, array_files.PREFIX: array_files.arrays_dataset}
 _DATASETS: Dict[str, Dataset] = {dataset.spec.name: dataset for dataset in _ALL}
 
 

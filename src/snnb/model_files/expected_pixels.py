@@ -18,7 +18,7 @@ _GIVEN = re.compile(r"mean=(?P<mean>[-+.\deE,]+),std=(?P<std>[-+.\deE,]+)")
 
 @dataclass(frozen=True)
 class Pixels:
-    """Affine change from pixels in [0, 1] to those of a network.
+    """Affine change from pixels in [0, 1] to the pixels of a network.
 
     Attributes
     ----------
@@ -52,12 +52,12 @@ _PRESETS = {
 def parse_pixels(text: str) -> Pixels:
     """Read `caffe`, `torch`, `tf`, `0-1`, `0-255`, or `mean=0.5,std=0.5` with one number or one for each channel.
 
-    Mean and standard deviation are those of pixels in [0, 1], as torchvision's `Normalize` has them.
+    Mean and standard deviation refer to pixels in [0, 1], as in torchvision's `Normalize`.
 
     Raises
     ------
     ValueError
-        The text is none of these.
+        The text has none of these forms.
     """
     if text in _PRESETS:
         return _PRESETS[text]
@@ -70,5 +70,5 @@ def parse_pixels(text: str) -> Pixels:
     if 1 not in (len(mean), len(std)) and len(mean) != len(std):
         raise ValueError(f"{text!r} has {len(mean)} means and {len(std)} standard deviations")
     if max(map(abs, mean)) > 1:
-        raise ValueError(f"{text!r}: mean and std are those of pixels in [0, 1]; divide both by 255")
+        raise ValueError(f"{text!r}: mean and std refer to pixels in [0, 1]; divide both by 255")
     return _standardised(mean, std)

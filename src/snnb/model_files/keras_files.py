@@ -24,9 +24,9 @@ from snnb.io.hdf5 import json_attribute, reading
 from snnb.io.keras import keras
 from snnb.io.keras_file import check_layers
 from snnb.io.text import JsonValue
+from snnb.model_files.fold_pixels import Preprocessing
 from snnb.model_files.kinds import NotReadError
 from snnb.model_files.newer_keras import as_tensorflow_22, from_description
-from snnb.model_files.pixels import Preprocessing
 from snnb.model_files.preprocessing import affine, without_preprocessing
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
@@ -36,7 +36,7 @@ Result = Tuple[keras.Model, Optional[Preprocessing]]
 
 
 def read_keras_h5(path: Path, warn: Say) -> Result:
-    """Return the model in an HDF5 file, uncompiled, and what the preprocessing layers removed from it compute.
+    """Return the uncompiled model of an HDF5 file, and the change of pixels by its preprocessing layers.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def read_keras_h5(path: Path, warn: Say) -> Result:
 
 
 def read_keras_zip(path: Path, warn: Say) -> Result:
-    """Return the model in a `.keras` archive; parameters, results and errors are those of `read_keras_h5`."""
+    """Return the model in a `.keras` archive; parameters, results and errors as for `read_keras_h5`."""
     try:
         with zipfile.ZipFile(str(path)) as archive:
             original, weights = json.loads(archive.read(CONFIG)), archive.read(WEIGHTS)

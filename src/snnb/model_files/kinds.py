@@ -1,4 +1,4 @@
-"""Which files are read as trained models, and what to do with models in other formats."""
+"""Formats of trained models that are read, and how to convert models in other formats."""
 
 from pathlib import Path
 from typing import Dict
@@ -16,7 +16,7 @@ PICKLE = (
     "is a pickle, whose reading can run code: in the program that wrote it, "
     "`model = pickle.load(open('{name}', 'rb'))` and `model.save('{stem}.h5')`"
 )
-# File extension -> what the file is, and the two lines of code that convert it to a format that is read.
+# File extension -> description of the file, with the two lines of code that convert it to a format that is read.
 REFUSED: Dict[str, str] = {
     ".pt": f"is PyTorch's, whose reading can run code: {FROM_TORCH}",
     ".pth": f"is PyTorch's, whose reading can run code: {FROM_TORCH}",

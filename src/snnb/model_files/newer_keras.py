@@ -1,8 +1,8 @@
 """The description of a model by any Keras from 2.3 to 3, as TensorFlow 2.2 writes it.
 
-Newer versions of Keras add keys to the configuration of their layers. One that means what TensorFlow 2.2 does anyway
-is ignored, a few others are expressed by an additional layer, all others are refused by name. Initializers,
-regularizers and constraints matter only in training, and are left out.
+Newer versions of Keras add keys to the configuration of their layers. A key whose value means the behaviour of
+TensorFlow 2.2 is ignored, a few others are expressed by an additional layer, all others are refused by name.
+Initializers, regularizers and constraints matter only in training, and are left out.
 """
 
 import copy
@@ -146,7 +146,7 @@ def _inside(entry: Entry, warn: Say) -> Entry:
     """Return a model that is a layer of another one."""
     if any("module" in layer for layer in entry["config"]["layers"]):
         raise NotReadError(
-            f"{label(entry)} is a model inside the model, which is not read from what Keras 3 writes",
+            f"{label(entry)} is a model inside the model, which is not read from files of Keras 3",
             "build the model of its layers one by one, or export it as .onnx",
         )
     model, unfinished = _model(entry, warn)
@@ -203,7 +203,7 @@ def _known(kind: str) -> Set[str]:
     known = {"batch_input_shape", "input_shape"}
     for base in getattr(keras.layers, kind.replace("NormalizationV1", "Normalization").replace("V2", "")).__mro__:
         known.update(inspect.signature(base.__init__).parameters)
-    return known - set(ADDED) if NEWER else known  # what is read does not depend on the Keras here
+    return known - set(ADDED) if NEWER else known  # so that the result does not depend on the installed Keras
 
 
 def _connections(entry: Entry, last: Dict[str, str]) -> List[JsonValue]:
@@ -215,7 +215,7 @@ def _connections(entry: Entry, last: Dict[str, str]) -> List[JsonValue]:
             for part in node["args"]:
                 tensors = part if isinstance(part, list) else [part]
                 if not all(isinstance(t, dict) and t["class_name"] == "__keras_tensor__" for t in tensors):
-                    raise NotReadError(f"{label(entry)} takes a number or an object beside the outputs of other layers")
+                    raise NotReadError(f"{label(entry)} takes a number or an object besides outputs of layers")
                 sources += [tensor["config"]["keras_history"] for tensor in tensors]
         else:
             sources, arguments = [source[:3] for source in node], [source[3] for source in node if len(source) > 3]

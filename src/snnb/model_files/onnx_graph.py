@@ -1,6 +1,6 @@
 """Read the graph of operators of an ONNX file, without running anything; its constants become arrays.
 
-The format is that of onnx.proto (https://onnx.ai/onnx/repo-docs/IR.html). Weights may be in external files beside the
+The format is that of onnx.proto (https://onnx.ai/onnx/repo-docs/IR.html). Weights may be in external files next to the
 model (https://onnx.ai/onnx/repo-docs/ExternalData.html), which PyTorch writes by default. The package onnx reads them;
 it refuses files outside the directory of the model, and links.
 """
@@ -47,7 +47,7 @@ class Node:
     opset: int
 
     def get(self, name: str, default: _T) -> _T:
-        """Return an attribute, or `default` if the file has none of that name."""
+        """Return an attribute, or `default` if the file has none with that name."""
         return cast(_T, self.attributes.get(name, default))
 
 
@@ -122,7 +122,7 @@ def _parsed(path: Path, *, external: bool = True) -> "onnx.ModelProto":
         raise InputError(f"{path} can be read with the package onnx only: {how_to_install('onnx')}") from None
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error", RuntimeWarning)  # protobuf's, for a part that is no message
+            warnings.simplefilter("error", RuntimeWarning)  # protobuf's, for a part that is not a message
             model = onnx.load(str(path), load_external_data=False)
             if external:
                 onnx.load_external_data_for_model(model, str(path.parent))

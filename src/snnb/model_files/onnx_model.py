@@ -8,15 +8,14 @@ import numpy as np
 
 from snnb.core.errors import out_of_memory
 from snnb.core.progress import Say
-from snnb.model_files import onnx_operators, onnx_pictures
 from snnb.model_files.kinds import NotReadError
 from snnb.model_files.onnx_graph import Graph, Node, read_graph
+from snnb.model_files.onnx_operators import OPERATORS
 from snnb.model_files.onnx_values import Given, Layers, Value, vector
 
 if TYPE_CHECKING:
     from snnb.io.keras import keras
 
-OPERATORS = {**onnx_operators.OPERATORS, **onnx_pictures.OPERATORS}
 OF_CONSTANTS = ("Constant", "Gather", "Slice")  # read where all inputs are constants, as of a computed shape
 ELEMENTWISE = ("Add", "Cast", "Div", "Identity", "Mul", "Sub")
 
@@ -93,10 +92,10 @@ def _check_last(node: Node, graph: Graph, warn: Say) -> None:
 
 
 def _computed(node: Node, layers: Layers, inputs: List[Given]) -> Given:
-    """Return what an operator computes; of constants by the reference implementation of the package onnx."""
+    """Return the output of an operator; from constants, by the reference implementation of the package onnx."""
     if any(isinstance(given, Value) for given in inputs):
         if node.kind in OF_CONSTANTS:
-            raise NotReadError("it takes a piece of a value; whole pictures and vectors are read")
+            raise NotReadError("it takes part of a value; only complete pictures and vectors are read")
         return OPERATORS[node.kind](layers, node, inputs)
     from onnx import ValueInfoProto as Info
     from onnx import helper
@@ -153,7 +152,7 @@ def _with_bias(graph: Graph) -> List[Node]:
 
 
 def _bias_of(node: Node, constant: np.ndarray) -> Optional[np.ndarray]:
-    """Return what an Add behind an operator adds to each channel or unit; None if it is not a bias."""
+    """Return the numbers that an Add after an operator adds to each channel or unit; None if it is not a bias."""
     if node.kind == "MatMul":
         return np.ravel(constant) if constant.ndim == 1 or constant.shape[:-1] == (1,) else None
     plain = constant.ndim in (3, 4) and constant.shape[-2:] == (1, 1) and constant.size == constant.shape[-3]

@@ -1,7 +1,7 @@
 """Values between ONNX's operators: the tensor in Keras, and the meaning of ONNX's axes.
 
 ONNX's pictures are (batch, channels, height, width), Keras's are (batch, height, width, channels). A value records what
-each of ONNX's axes means, so that no tensor is transposed: only the weights behind a Flatten are reordered, once.
+each of ONNX's axes means, so that no tensor is transposed: only the weights after a Flatten are reordered, once.
 """
 
 from dataclasses import dataclass, replace
@@ -62,7 +62,7 @@ class Value:
 
 
 class Layers:
-    """Add Keras layers, with unique names made of those of ONNX's operators.
+    """Add Keras layers, with unique names derived from ONNX's operators.
 
     `batch` is the number of pictures in a batch if the ONNX file fixes it.
     """
@@ -114,7 +114,7 @@ Operator = Callable[[Layers, "Node", List[Given]], Given]  # adds the layers of 
 
 
 def picture(layers: Layers, name: str, value: Given) -> Value:
-    """Return what operator `name` reads as a picture with ONNX's axes NCHW; a vector gets axes of length 1."""
+    """Return the input of operator `name` as a picture with ONNX's axes NCHW; a vector gets axes of length 1."""
     if not isinstance(value, Value) or value.axes != "NCHW":
         axes = value.axes if isinstance(value, Value) else "a constant"
         raise NotReadError(f"it takes {axes}, not a picture (batch, channels, height, width)")

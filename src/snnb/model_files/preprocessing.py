@@ -13,8 +13,8 @@ import numpy as np
 
 from snnb.io.keras_file import MODELS
 from snnb.io.text import JsonValue
+from snnb.model_files.fold_pixels import Preprocessing
 from snnb.model_files.kinds import NotReadError
-from snnb.model_files.pixels import Preprocessing
 
 Entry = Dict[str, JsonValue]
 _AUGMENTATION = """
@@ -166,7 +166,7 @@ def _redirect(nodes: JsonValue, replaced: Dict[str, List[JsonValue]]) -> JsonVal
 
 
 def affine(steps: Sequence[Step], arrays_of: Callable[[str], Sequence[h5py.Dataset]]) -> Optional[Preprocessing]:
-    """Return what the steps make of a pixel; None without any.
+    """Return the change of a pixel by the steps; None without any.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ from snnb.model_files.onnx_model import read_onnx
 
 if TYPE_CHECKING:
     from snnb.io.keras import keras
-    from snnb.model_files.pixels import Preprocessing, Sample
+    from snnb.model_files.fold_pixels import Preprocessing, Sample
 
 
 def read_model(path: Path, warn: Say, pixels: Optional[str] = None, sample: "Optional[Sample]" = None) -> "keras.Model":
@@ -28,14 +28,14 @@ def read_model(path: Path, warn: Say, pixels: Optional[str] = None, sample: "Opt
         Pixel range of the model in the file, see `snnb.model_files.expected_pixels.parse_pixels`. Default: the range
         that its preprocessing layers take; without such layers [0, 1].
     sample : callable, optional
-        Pictures to measure an inexact change of pixels on, see `snnb.model_files.pixels.fold_pixels`.
+        Pictures to measure an inexact change of pixels on, see `snnb.model_files.fold_pixels.fold_pixels`.
 
     Raises
     ------
     InputError
         The file is damaged, in another format, or the model has something that cannot be read.
     """
-    from snnb.model_files.pixels import fold_pixels
+    from snnb.model_files.fold_pixels import fold_pixels
 
     refuse_other_kinds(path)
     is_onnx = path.suffix.lower() == ".onnx"
@@ -75,5 +75,5 @@ def _with_softmax(model: "keras.Model", warn: Say) -> "keras.Model":
     if activation != "linear" or isinstance(last, (keras.layers.Softmax, keras.layers.ReLU)):
         return model
     softmax = keras.layers.Activation("softmax", name="softmax_of_logits")
-    warn(f"the model ends in logits (layer {last.name}); a softmax is put behind them")
+    warn(f"the model ends in logits (layer {last.name}); a softmax is appended")
     return keras.Model(model.inputs, softmax(model.outputs[0]), name=model.name)

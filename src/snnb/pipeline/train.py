@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from snnb.io.keras import keras
-    from snnb.model_files.pixels import Sample
+    from snnb.model_files.fold_pixels import Sample
     from snnb.pipeline.model import Model
     from snnb.training.batches import LabelledPictures
 
@@ -229,7 +229,7 @@ def builder(
     say : callable
         Called with each change that is made to a trained model.
     sample : callable, optional
-        Pictures to measure an inexact change of pixels on, see `snnb.model_files.pixels.fold_pixels`.
+        Pictures to measure an inexact change of pixels on, see `snnb.model_files.fold_pixels.fold_pixels`.
     """
     from snnb.pipeline.model import class_count
 
@@ -245,7 +245,7 @@ def builder(
         return own
 
     def build() -> "keras.Model":
-        from snnb.model_files.pixels import fold_pixels
+        from snnb.model_files.fold_pixels import fold_pixels
         from snnb.training.modelfile import load_weights
         from snnb.training.qcfs import quantised, start_from
 

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from snnb.io.keras import keras
 
 WEIGHTED = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Dense")
-# Layers that commute with scaling each channel by a positive number.
 Sample = Callable[[], Tuple[np.ndarray, np.ndarray]]  # see `fold_pixels`
+# Layers that commute with scaling each channel by a positive number.
 PASSING = ("AveragePooling2D", "Flatten", "GlobalAveragePooling2D", "MaxPooling2D", "GlobalMaxPooling2D", "Dropout")
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What the preprocessing layers of a model compute of its input x: `factor * x + shift`.
+    """Affine change of the input x by the preprocessing layers of a model: `factor * x + shift`.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ def fold_pixels(
     warn : callable
         Called with a message if layers pad with zeros, where the result is not exact at the border.
     preprocessing : Preprocessing, optional
-        What layers that were removed from the model compute.
+        Change by the layers that were removed from the model.
     sample : callable, optional
         Returns some pictures, float32 (n, height, width, channels) in [0, 1], and their class numbers: the message
         states how inexact the result is on them.
@@ -75,16 +75,16 @@ def fold_pixels(
         The channels do not fit, a layer that reads the input cannot take the change, or the pixels are not those that
         the preprocessing takes; the message names it.
     """
-    what, pixels = _combined(text, warn, preprocessing)
+    origin, pixels = _combined(text, warn, preprocessing)
     factor, shift = (np.array(numbers, np.float64) for numbers in (pixels.factor, pixels.shift))
     if not pixels.reversed and np.allclose(factor, 1, atol=1e-6) and np.allclose(shift, 0, atol=1e-6):
         return model
     channels = int(model.input_shape[-1])
     if len({1, channels, len(factor), len(shift)}) > (1 if channels == 1 else 2):
-        raise InputError(f"{what} is for other pictures: the model takes {channels} channels")
+        raise InputError(f"{origin} is for other pictures: the model takes {channels} channels")
     factor, shift = (np.broadcast_to(numbers, (channels,)) for numbers in (factor, shift))
     order = np.arange(channels)[::-1] if pixels.reversed else np.arange(channels)
-    readers, padded = _readers(model, what)
+    readers, padded = _readers(model, origin)
     inexact, effect = bool(padded) and bool(np.any(shift != 0)), ""
     x, classes = sample() if inexact and sample is not None else (np.zeros(0), np.zeros(0))
     measured = x.shape[1:] == tuple(model.input_shape[1:])
@@ -93,7 +93,7 @@ def fold_pixels(
     model = _with_biases(model, [layer.name for layer in readers if not getattr(layer, "use_bias", True)])
     for layer in readers:
         new = model.get_layer(layer.name)
-        new.set_weights(_folded(new, new.get_weights(), factor, shift, order, what))
+        new.set_weights(_folded(new, new.get_weights(), factor, shift, order, origin))
     if measured:
         found = model.predict(x)
         effect = f": on {len(x)} training pictures outputs differ by up to {np.abs(found - exact).max():.2g}"
@@ -103,8 +103,8 @@ def fold_pixels(
     if inexact:
         names = ", ".join(layer.name for layer in padded)
         warn(
-            f"{what}: layer {names} pads with zeros, which are not black to the model, but are here, so what it "
-            f"computes of the pictures' border is not exact{effect}"
+            f"{origin}: layer {names} pads with zeros, which are not black to the model, but are here, so its "
+            f"result at the border of pictures is not exact{effect}"
         )
     return model
 
@@ -125,12 +125,12 @@ def _combined(text: Optional[str], warn: Say, preprocessing: Optional[Preprocess
     return preprocessing.layers, Pixels(tuple(factor), tuple(shift))
 
 
-def _readers(model: "keras.Model", what: str) -> Tuple[List["keras.layers.Layer"], List["keras.layers.Layer"]]:
+def _readers(model: "keras.Model", origin: str) -> Tuple[List["keras.layers.Layer"], List["keras.layers.Layer"]]:
     """Return the layers that weigh the input, and those that pad it with zeros."""
     consumers: Dict[str, List[keras.layers.Layer]] = {}
     for layer in model.layers:
         if sum(node.outbound_layer is layer for nodes in model._nodes_by_depth.values() for node in nodes) > 1:
-            raise InputError(f"{what}: layer {layer.name} is used several times: use each layer once")
+            raise InputError(f"{origin}: layer {layer.name} is used several times: use each layer once")
         for tensor in layer.input if isinstance(layer.input, list) else [layer.input]:
             consumers.setdefault(tensor.name, []).append(layer)
     readers: Dict[str, keras.layers.Layer] = {}
@@ -149,7 +149,7 @@ def _readers(model: "keras.Model", what: str) -> Tuple[List["keras.layers.Layer"
                 padded += [layer] if getattr(layer, "padding", "valid") == "same" and _pads(layer) else []
             else:
                 raise InputError(
-                    f"{what}: layer {layer.name} ({kind}) reads the input, and cannot take the change of the "
+                    f"{origin}: layer {layer.name} ({kind}) reads the input, and cannot take the change of the "
                     "pixels into weights: begin with a convolution, a dense layer or a batch normalisation"
                 )
     return list(readers.values()), padded
@@ -193,19 +193,19 @@ def _folded(
     factor: np.ndarray,
     shift: np.ndarray,
     order: np.ndarray,
-    what: str,
+    origin: str,
 ) -> List[np.ndarray]:
     """Return the weights of a layer for pixels in [0, 1]; `order` has the picture's channel for each of the layer's."""
     kind = type(layer).__name__
     moved = not np.array_equal(order, np.arange(len(order)))
     if moved and kind in ("DepthwiseConv2D", "BatchNormalization"):
         raise InputError(
-            f"{what}: layer {layer.name} ({kind}) keeps the channels apart, and they cannot change their "
+            f"{origin}: layer {layer.name} ({kind}) keeps the channels apart, and they cannot change their "
             "order in it: begin with a convolution over all channels"
         )
     exact = [np.asarray(array, np.float64) for array in weights]
     if kind == "BatchNormalization":
-        return _normalising(layer, exact, factor, shift, what)
+        return _normalising(layer, exact, factor, shift, origin)
     if kind == "Dense":  # of a flattened picture, or of the means of its channels
         kernel = exact[0].reshape(-1, len(order), exact[0].shape[-1])
         bias = exact[1] + np.einsum("pcu,c->u", kernel, shift)
@@ -224,7 +224,7 @@ def _folded(
 
 
 def _normalising(
-    layer: "keras.layers.Layer", weights: List[np.ndarray], factor: np.ndarray, shift: np.ndarray, what: str
+    layer: "keras.layers.Layer", weights: List[np.ndarray], factor: np.ndarray, shift: np.ndarray, origin: str
 ) -> List[np.ndarray]:
     """Return gamma, beta, mean and variance: with (a x + b − μ) / √(σ² + ε), x has the mean (μ − b) / a."""
     *learnt, mean, variance = weights
@@ -232,10 +232,10 @@ def _normalising(
         return [learnt[0] * factor, *learnt[1:], (mean - shift) / factor, variance]
     wide = (variance + layer.epsilon) / factor**2 - layer.epsilon
     if np.any(wide < 0):
-        raise InputError(f"{what}: layer {layer.name} (BatchNormalization) has too small a variance to be scaled")
+        raise InputError(f"{origin}: layer {layer.name} (BatchNormalization) has too small a variance to be scaled")
     return [*learnt, (mean - shift) / factor, wide]
 
 
 def _moved(kernel: np.ndarray, axis: int, order: np.ndarray) -> np.ndarray:
-    """Reorder an axis from the network's channels to those of the picture."""
+    """Reorder an axis from the network's channels to the picture's."""
     return np.take(kernel, np.argsort(order), axis)
