@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType, ModuleType
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Mapping, Optional, Sequence
 
 from snnb.architectures.registry import Hyperparameter, InputShape, names
 from snnb.core.errors import InputError, UsageError, out_of_memory
@@ -168,7 +168,12 @@ def _own_code(what: str, path: Path) -> Iterator[None]:
 
 def _function(path: Path, name: Optional[str]) -> Callable[..., Any]:
     if not name:
-        listed = _listed(_defined(path))
+        try:
+            statements = ast.parse(path.read_bytes()).body  # the file is not executed
+        except (SyntaxError, ValueError) as error:
+            raise InputError(f"{path} is not valid Python: {error}; correct it") from None
+        defined = [node.name for node in statements if isinstance(node, ast.FunctionDef)]
+        listed = _listed([name for name in defined if not name.startswith("_")])
         raise UsageError(f"name the function of {path} that returns the model, as in {path.name}:function; {listed}")
     module = _run(path)
     own = [
@@ -181,15 +186,6 @@ def _function(path: Path, name: Optional[str]) -> Callable[..., Any]:
         near = get_close_matches(name, own, n=1)
         raise UsageError(f"{path} has no function {name}: {f'did you mean {near[0]}?' if near else _listed(own)}")
     return found
-
-
-def _defined(path: Path) -> List[str]:
-    """Return the names of the public functions of a Python file, which is not executed."""
-    try:
-        statements = ast.parse(path.read_bytes()).body
-    except (SyntaxError, ValueError) as error:
-        raise InputError(f"{path} is not valid Python: {error}; correct it") from None
-    return [node.name for node in statements if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")]
 
 
 def _listed(functions: Sequence[str]) -> str:

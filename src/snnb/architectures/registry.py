@@ -176,20 +176,25 @@ def checked_hyperparameters(
         There is no such hyper-parameter, or a value does not have the type, length or range of its default. A dropout
         lies in [0, 1).
     """
-    return {key: _checked_value(key, value, settings, own) for key, value in values.items()}
-
-
-def _checked_value(key: str, value: object, settings: Mapping[str, Hyperparameter], own: bool) -> Hyperparameter:
-    where = f"--set {key}={_written(value)}"
-    if key not in settings:
-        raise UsageError(f"{where}: {_no_such_setting(key, settings)}")
-    default = settings[key]
-    if not isinstance(default, tuple):
-        return _checked_number(where, key, value, default, own)
-    parts: Tuple[object, ...] = tuple(value) if isinstance(value, (list, tuple)) else (value,)
-    if len(parts) != len(default):
-        raise UsageError(f"{where}: give {len(default)} values, as in {_written(default)}")
-    return tuple(_checked_number(where, key, part, like, own) for part, like in zip(parts, default))
+    checked: Dict[str, Hyperparameter] = {}
+    for key, value in values.items():
+        where = f"--set {key}={_written(value)}"
+        if not settings:
+            raise UsageError(f"{where}: this model has no settings; leave out --set")
+        if key not in settings:
+            near = get_close_matches(str(key), settings, n=1)
+            listed = ", ".join(f"{name}={_written(default)}" for name, default in settings.items())
+            hint = f", did you mean {near[0]}?" if near else ""
+            raise UsageError(f"{where}: there is no setting {key}{hint}; the settings are {listed}")
+        default = settings[key]
+        if isinstance(default, tuple):
+            parts: Tuple[object, ...] = tuple(value) if isinstance(value, (list, tuple)) else (value,)
+            if len(parts) != len(default):
+                raise UsageError(f"{where}: give {len(default)} values, as in {_written(default)}")
+            checked[key] = tuple(_checked_number(where, key, part, like, own) for part, like in zip(parts, default))
+        else:
+            checked[key] = _checked_number(where, key, value, default, own)
+    return checked
 
 
 def _checked_number(where: str, key: str, value: object, like: float, own: bool) -> float:
@@ -206,14 +211,6 @@ def _checked_number(where: str, key: str, value: object, like: float, own: bool)
     if not math.isfinite(number):
         raise UsageError(f"{where}: '{_written(value)}' is not a number")
     return number
-
-
-def _no_such_setting(key: str, settings: Mapping[str, Hyperparameter]) -> str:
-    if not settings:
-        return "this model has no settings; leave out --set"
-    near = get_close_matches(str(key), settings, n=1)
-    listed = ", ".join(f"{name}={_written(value)}" for name, value in settings.items())
-    return f"there is no setting {key}{f', did you mean {near[0]}?' if near else ''}; the settings are {listed}"
 
 
 def _written(value: object) -> str:

@@ -101,10 +101,14 @@ def fetch(folder: Path, progress: Progress) -> None:
 def load(where: Path) -> LoadedDataset:
     """Read all images into memory (55 MB)."""
     from snnb.datasets.array_samples import ArraySamples, class_numbers
+    from snnb.io.npy import load_archive
 
     warnings: List[str] = []
     if where.is_file():
-        arrays = _read_npz(where)
+        keys = ("x_train", "y_train", "x_test", "y_test")
+        with advising(ADVICE):
+            archive = load_archive(where, must=keys)
+        arrays: Dict[str, np.ndarray] = {name: archive[key] for name, key in zip(FILES, keys)}
         read_from = dict.fromkeys(arrays, where)
     else:
         read_from = {name: path for name in FILES for path in [_on_disk(where, name)] if path is not None}
@@ -115,10 +119,18 @@ def load(where: Path) -> LoadedDataset:
             warnings.append(f"not the official MNIST files, by their SHA-256: {', '.join(other)}")
 
     samples = []
-    for images, labels in zip(("train-images-idx3-ubyte", "t10k-images-idx3-ubyte"), list(FILES)[1::2]):
-        _check_pair(arrays[images], arrays[labels], read_from[images], read_from[labels])
-        ids = class_numbers(arrays[labels], 10, read_from[labels])
-        samples.append(ArraySamples(ids, arrays[images][..., None]))
+    for part in ("train", "t10k"):
+        x, y = f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"
+        images, labels = arrays[x], arrays[y]
+        if images.ndim != 3 or images.shape[1:] != (28, 28) or images.dtype.name != "uint8":
+            raise InputError(
+                f"{read_from[x]}: {images.dtype} images of shape {images.shape[1:]}, not MNIST's uint8 of 28×28."
+            )
+        if labels.shape != (len(images),):
+            raise InputError(
+                f"{read_from[y]} holds {labels.size} labels for the {len(images)} images of {read_from[x].name}."
+            )
+        samples.append(ArraySamples(class_numbers(labels, 10, read_from[y]), images[..., None]))
     return LoadedDataset(
         class_names=list(SPEC.class_names or ()),
         train=samples[0],
@@ -182,27 +194,6 @@ def _on_disk(folder: Path, name: str) -> Optional[Path]:
     dotted = name.replace("-idx", ".idx")
     candidates = (folder / f"{stem}{suffix}" for stem in (name, dotted) for suffix in ("", ".gz"))
     return next((path for path in candidates if path.is_file()), None)
-
-
-def _read_npz(path: Path) -> Dict[str, np.ndarray]:
-    """Return the arrays of Keras's file under the names of the IDX files."""
-    from snnb.io.npy import load_archive
-
-    keys = ("x_train", "y_train", "x_test", "y_test")
-    with advising(ADVICE):
-        arrays = load_archive(path, must=keys)
-    return {name: arrays[key] for name, key in zip(FILES, keys)}
-
-
-def _check_pair(images: np.ndarray, labels: np.ndarray, images_path: Path, labels_path: Path) -> None:
-    if images.ndim != 3 or images.shape[1:] != (28, 28) or images.dtype.name != "uint8":
-        raise InputError(
-            f"{images_path}: {images.dtype} images of shape {images.shape[1:]}, not MNIST's uint8 of 28×28."
-        )
-    if labels.shape != (len(images),):
-        raise InputError(
-            f"{labels_path} holds {labels.size} labels for the {len(images)} images of {images_path.name}."
-        )
 
 
 DATASET = Dataset(SPEC, locate, load, fetch)

@@ -6,7 +6,7 @@ import zipfile
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import IO, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import IO, Callable, Dict, List, Optional, Tuple
 
 import numpy as np
 
@@ -142,22 +142,48 @@ def prepare(
         progress(done, total, part)
 
     labels: Dict[str, np.ndarray] = {}
-    warnings = []
+    warnings = list(loaded.warnings)
+    spec, found = dataset.spec, (len(loaded.train.labels), len(loaded.test.labels))
+    if spec.samples is not None and found != spec.samples:
+        warnings.append(
+            "{:,} training and {:,} test samples; {:,} and {:,} are published".format(*found, *spec.samples)
+        )
     for part, samples in (("train", loaded.train), ("test", loaded.test)):
         path = target / f"x_{part}.npy"
         written, unreadable = _write_images(path, samples, positions[part], wanted, fit, partial(advance, part))
         labels[part] = samples.labels[written]
         np.save(target / f"y_{part}.npy", labels[part])
         if unreadable:
-            warnings.append(_unreadable_warning(unreadable, len(positions[part]), part))
+            more = f"; and {len(unreadable) - UNREADABLE_NAMED} more" if len(unreadable) > UNREADABLE_NAMED else ""
+            reasons = "; ".join(unreadable[:UNREADABLE_NAMED]) + more
+            of_part = f"{len(unreadable)} of {len(positions[part])} {part} pictures"
+            warnings.append(printable(f"{of_part} cannot be read and are left out: {reasons}"))
     norm = balanced_order(labels["train"], np.random.default_rng([seed, 2]))[:norm_samples]
     labels["norm"] = labels["train"][norm]
-    scale = dataset.spec.scale
-    _write_scaled(target / "x_norm.npz", target / "x_train.npy", norm, scale, partial(advance, "norm"))
+    _write_scaled(target / "x_norm.npz", target / "x_train.npy", norm, spec.scale, partial(advance, "norm"))
     all_of_test = np.arange(len(labels["test"]))
-    _write_scaled(target / "x_test.npz", target / "x_test.npy", all_of_test, scale, partial(advance, "test"))
+    _write_scaled(target / "x_test.npz", target / "x_test.npy", all_of_test, spec.scale, partial(advance, "test"))
     np.savez(target / "y_test.npz", np.eye(len(loaded.class_names), dtype=np.float32)[labels["test"]])
-    return _described(dataset.spec, loaded, labels, wanted, warnings)
+    classes = loaded.class_names
+    splits = {
+        part: PreparedSplit(
+            (len(of_part), *wanted),
+            "float32" if part == "norm" else "uint8",
+            dict(zip(classes, np.bincount(of_part, minlength=len(classes)).tolist())),
+        )
+        for part, of_part in labels.items()
+    }
+    return PreparedDataset(
+        dataset=spec.name,
+        version=loaded.version,
+        licence=spec.licence,
+        source=spec.source,
+        scale=spec.scale,
+        class_names=classes,
+        splits=splits,
+        sources=loaded.sources,
+        warnings=warnings,
+    )
 
 
 def _find_or_fetch(dataset: Dataset, data_dir: Path, source: Optional[Path], progress: Progress) -> Path:
@@ -291,43 +317,3 @@ def _write_header(stream: IO[bytes], dtype: np.dtype, shape: Tuple[int, ...]) ->
     fields = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(header, fields)
     stream.write(header.getvalue())
-
-
-def _described(
-    spec: DatasetSpec,
-    loaded: LoadedDataset,
-    labels: Mapping[str, np.ndarray],
-    shape: ImageShape,
-    unreadable: List[str],
-) -> PreparedDataset:
-    """Return the description for the manifest, from the labels written and the warnings of unreadable pictures."""
-    warnings = list(loaded.warnings)
-    found = (len(loaded.train.labels), len(loaded.test.labels))
-    if spec.samples is not None and found != spec.samples:
-        warnings.append(
-            "{:,} training and {:,} test samples; {:,} and {:,} are published".format(*found, *spec.samples)
-        )
-    return PreparedDataset(
-        dataset=spec.name,
-        version=loaded.version,
-        licence=spec.licence,
-        source=spec.source,
-        scale=spec.scale,
-        class_names=loaded.class_names,
-        splits={
-            part: PreparedSplit(
-                (len(of_part), *shape),
-                "float32" if part == "norm" else "uint8",
-                dict(zip(loaded.class_names, np.bincount(of_part, minlength=len(loaded.class_names)).tolist())),
-            )
-            for part, of_part in labels.items()
-        },
-        sources=loaded.sources,
-        warnings=warnings + unreadable,
-    )
-
-
-def _unreadable_warning(unreadable: List[str], total: int, part: str) -> str:
-    more = f"; and {len(unreadable) - UNREADABLE_NAMED} more" if len(unreadable) > UNREADABLE_NAMED else ""
-    named = "; ".join(unreadable[:UNREADABLE_NAMED])
-    return printable(f"{len(unreadable)} of {total} {part} pictures cannot be read and are left out: {named}{more}")

@@ -144,7 +144,9 @@ def _readers(model: "keras.Model", origin: str) -> Tuple[List["keras.layers.Laye
             if kind in PASSING or kind == "ZeroPadding2D":
                 padded += [layer] if kind == "ZeroPadding2D" else []
                 waiting.append(layer.output)
-            elif kind in WEIGHTED or (kind == "BatchNormalization" and _of_channels(layer)):
+            elif kind in WEIGHTED or (
+                kind == "BatchNormalization" and list(np.ravel(layer.axis)) in ([-1], [len(layer.input_shape) - 1])
+            ):
                 readers[layer.name] = layer
                 padded += [layer] if getattr(layer, "padding", "valid") == "same" and _pads(layer) else []
             else:
@@ -153,10 +155,6 @@ def _readers(model: "keras.Model", origin: str) -> Tuple[List["keras.layers.Laye
                     "pixels into weights: begin with a convolution, a dense layer or a batch normalisation"
                 )
     return list(readers.values()), padded
-
-
-def _of_channels(layer: "keras.layers.Layer") -> bool:
-    return list(np.ravel(layer.axis)) in ([-1], [len(layer.input_shape) - 1])
 
 
 def _pads(layer: "keras.layers.Layer") -> bool:

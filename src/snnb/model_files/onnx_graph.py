@@ -108,7 +108,10 @@ def read_graph(path: Path) -> Graph:
             "export it with one size, with at most the batch left open, as with torch.onnx.export(model, "
             "torch.zeros(1, 3, 32, 32), 'net.onnx', input_names=['picture'], dynamic_axes={'picture': {0: 'batch'}})",
         )
-    opset = _opset(model)
+    versions = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
+    opset = int(versions[0]) if versions else 0
+    if not OLDEST <= opset <= NEWEST:
+        raise NotReadError(f"it is of opset {opset}, and {OLDEST} to {NEWEST} are read")
     nodes = [_node(node, number, opset) for number, node in enumerate(graph.node)]
     return Graph(_needed(nodes, end.name), constants, entry.name, shape, end.name)
 
@@ -132,14 +135,6 @@ def _parsed(path: Path, *, external: bool = True) -> "onnx.ModelProto":
     if not model.graph.node or not model.opset_import:
         raise NotReadError("it is not a complete .onnx file: it has no operators")
     return model
-
-
-def _opset(model: "onnx.ModelProto") -> int:
-    versions = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
-    version = int(versions[0]) if versions else 0
-    if not OLDEST <= version <= NEWEST:
-        raise NotReadError(f"it is of opset {version}, and {OLDEST} to {NEWEST} are read")
-    return version
 
 
 def _node(node: "onnx.NodeProto", number: int, opset: int) -> Node:

@@ -48,7 +48,11 @@ def read_onnx(path: Path, warn: Say) -> "keras.Model":
     values: Dict[str, Given] = {**graph.constants, graph.input: Value(picture, axes), "": None}
     for node in nodes:
         if node.kind == "LogSoftmax":
-            _check_last(node, graph, warn)
+            if node.outputs[0] != graph.output:
+                raise NotReadError(
+                    f"operator LogSoftmax ({node.name}): a logarithm inside the network has no spiking counterpart"
+                )
+            warn(f"the model ends in the logarithm of a softmax ({node.name}); here in the softmax")
         try:
             values[node.outputs[0]] = _computed(node, layers, [values[name] for name in node.inputs])
         except NotReadError as error:
@@ -81,14 +85,6 @@ def _refuse_unknown(graph: Graph) -> None:
             f"operator {unknown[0]} ({first.name}, opset {first.opset}){more}: not read",
             "docs/models-from-elsewhere.md lists the operators that are; build the model of these, and export it again",
         )
-
-
-def _check_last(node: Node, graph: Graph, warn: Say) -> None:
-    if node.outputs[0] != graph.output:
-        raise NotReadError(
-            f"operator LogSoftmax ({node.name}): a logarithm inside the network has no spiking counterpart"
-        )
-    warn(f"the model ends in the logarithm of a softmax ({node.name}); here in the softmax")
 
 
 def _computed(node: Node, layers: Layers, inputs: List[Given]) -> Given:

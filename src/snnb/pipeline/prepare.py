@@ -129,15 +129,8 @@ def run(run: RunDirectory, params: PrepareParams, progress: Progress = silent) -
         )
         output.external = external_records(prepared.sources, progress)
         output.warnings = prepared.warnings
-        output.details = PrepareDetails(
-            dataset=prepared.dataset,
-            version=prepared.version,
-            licence=prepared.licence,
-            source=prepared.source,
-            scale=prepared.scale,
-            class_names=prepared.class_names,
-            splits={name: SplitRecord(**asdict(split)) for name, split in prepared.splits.items()},
-        )
+        described = asdict(prepared)
+        output.details = PrepareDetails.model_validate({name: described[name] for name in PrepareDetails.model_fields})
         output.metrics = {f"{name}_samples": split.shape[0] for name, split in prepared.splits.items()}
     return result_of(run, "prepare")
 

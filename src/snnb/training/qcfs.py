@@ -68,11 +68,11 @@ def quantised(model: keras.Model, levels: int, seed: int) -> keras.Model:
     output_of: Dict[str, str] = {}  # by layer, the QCFS layer added after it
     layers: List[Dict[str, Any]] = []
     for entry in description["config"]["layers"]:
-        name, config = entry["config"]["name"], entry["config"]
+        name, config, kind = entry["config"]["name"], entry["config"], entry["class_name"]
         for source in (source for node in entry.get("inbound_nodes", []) for source in node):
             source[0] = output_of.get(source[0], source[0])
         layers.append(entry)
-        if _is_relu(entry):
+        if kind == "ReLU" or (kind == "Activation" and config["activation"] == "relu"):
             entry.update(class_name="snnb>QCFS", config={"name": name, "levels": levels})
         elif config.get("activation") == "relu" or _is_pooling(entry, model):
             if "activation" in config:
@@ -144,13 +144,6 @@ def plain(model: keras.Model) -> keras.Model:
 def levels_of(model: keras.Model) -> Optional[int]:
     """Return the levels of a model's QCFS layers; None if it has none."""
     return next((layer.levels for layer in model.layers if isinstance(layer, QCFS)), None)
-
-
-def _is_relu(entry: Dict[str, Any]) -> bool:
-    config = entry["config"]
-    if entry["class_name"] == "ReLU":
-        return True
-    return entry["class_name"] == "Activation" and config["activation"] == "relu"
 
 
 def _is_pooling(entry: Dict[str, Any], model: keras.Model) -> bool:
