@@ -219,7 +219,7 @@ def test_a_file_whose_figures_were_changed_is_named(run, name):
     content = path.read_bytes()
     digit = content.rindex(b"1")
     path.write_bytes(content[:digit] + b"2" + content[digit + 1 :])
-    with pytest.raises(InputError, match=f"{path.name} .*not as it was written"):
+    with pytest.raises(InputError, match=f"{path.name}.*not as it was written"):
         write_report(open_run(run.path))
 
 
