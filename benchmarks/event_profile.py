@@ -16,11 +16,11 @@ import numpy as np
 
 from snnb.conversion.batch import batch_of
 from snnb.network.read_network import read_network
-from snnb.simulation.engines.event.arrays import aligned
 from snnb.simulation.engines.event.compiled_network import Work
-from snnb.simulation.engines.event.engine import EventEngine
-from snnb.simulation.engines.event.row_loops import add_run
-from snnb.simulation.engines.event.spike_bits import number_of
+from snnb.simulation.engines.event.event_engine import EventEngine
+from snnb.simulation.engines.event.loop_arrays import aligned
+from snnb.simulation.engines.event.neuron_loops import number_of
+from snnb.simulation.engines.event.weighted_loops import add_run
 from snnb.simulation.simulation_settings import SimulationSettings
 
 BLOCKS = (16, 128, 1024)  # KiB

@@ -213,9 +213,9 @@ def _engine(name: str, folder: Path, x: np.ndarray, duration: int) -> Callable[[
 
     network, settings = read_network(folder / PARSED), SimulationSettings(samples=len(x), duration=duration)
     if name == "event":
-        from snnb.simulation.engines.event.engine import EventEngine as Engine
+        from snnb.simulation.engines.event.event_engine import EventEngine as Engine
     else:
-        from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine as Engine
+        from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine as Engine
     engine = Engine(network, settings)
     block = Job(folder / PARSED, network, network, settings, name, 1.0, True, 1.0).block(1, processors())
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from snnb.network.read_network import read_network
-from snnb.simulation.engines.event.engine import EventEngine
+from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.simulation_settings import SimulationSettings
 
 network, x = read_network(Path(sys.argv[1])), np.load(sys.argv[2])

@@ -10,7 +10,7 @@ from snnb.conversion.convert import spiking_network
 from snnb.core.errors import InputError, UsageError
 from snnb.network.assemble import Entry, assemble
 from snnb.simulation.engines.choose import choose_engine
-from snnb.simulation.exactness import number_type
+from snnb.simulation.integer_dtype import number_type
 from snnb.simulation.simulate import _check_calibrated
 from snnb.simulation.simulation_settings import SimulationSettings
 

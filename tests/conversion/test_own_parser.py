@@ -15,7 +15,7 @@ from snnb.conversion.toolbox_config import configuration
 from snnb.core.errors import InputError
 from snnb.io.keras import keras
 from snnb.network.read_network import read_network
-from snnb.simulation.engines.event.engine import EventEngine
+from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.simulation_settings import SimulationSettings
 from tests.conversion.conftest import slow_except
 

@@ -12,8 +12,8 @@ from snnb.core.errors import InputError
 from snnb.graph.build import build_graph
 from snnb.io.keras import keras
 from snnb.network.read_network import read_network
-from snnb.simulation.engines.event.engine import EventEngine
-from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine
+from snnb.simulation.engines.event.event_engine import EventEngine
+from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.simulation_settings import SimulationSettings
 from tests.conversion.conftest import slow_except
 

@@ -13,10 +13,10 @@ from snnb.graph.build import build_graph
 from snnb.network.assemble import Entry, assemble
 from snnb.network.layers import MaxPooling2D
 from snnb.network.read_network import read_network, write_spiking
-from snnb.simulation.engines.event.engine import EventEngine
+from snnb.simulation.engines.engine import INPUT, Streams
+from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.separated import SeparatedEngine
-from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine
-from snnb.simulation.randomness import INPUT, Streams
+from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.simulation_settings import SimulationSettings
 
 SAMPLES, STEPS = 6, 12

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from snnb.graph.build import build_graph
 from snnb.network.read_network import read_network
-from snnb.simulation.engines.event.amplitudes import unsupported
-from snnb.simulation.engines.event.engine import EventEngine
-from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine
+from snnb.simulation.engines.engine import unsupported
+from snnb.simulation.engines.event.event_engine import EventEngine
+from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.simulation_settings import SimulationSettings
 
 SAMPLES, STEPS = 12, 25

@@ -17,7 +17,7 @@ from snnb.core.errors import InputError
 from snnb.network.assemble import Entry, assemble
 from snnb.network.network import DROPPED
 from snnb.network.read_network import read_network, write_spiking
-from snnb.simulation.engines.event.engine import EventEngine
+from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.separated import SeparatedEngine
 from snnb.simulation.simulate import simulate
 from snnb.simulation.simulation_settings import SimulationSettings

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from snnb.io.keras import keras
-from snnb.simulation.engines.event.engine import EventEngine
-from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine
+from snnb.simulation.engines.event.event_engine import EventEngine
+from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.simulation_settings import SimulationSettings
 from tests.simulation.alike import network_of
 

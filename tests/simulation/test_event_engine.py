@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from snnb.io.keras import keras
-from snnb.simulation.engines.event.amplitudes import unsupported
-from snnb.simulation.engines.event.engine import EventEngine
-from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine
+from snnb.simulation.engines.engine import unsupported
+from snnb.simulation.engines.event.event_engine import EventEngine
+from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.simulation_settings import SimulationSettings
 from tests.simulation.alike import (
     CHANGES,
@@ -57,7 +57,7 @@ def test_currents_that_just_reach_the_threshold_do_so_in_both_engines(tmp_path):
 
 def test_long_trains_are_cut_into_parts_without_a_trace(trained, monkeypatch):
     from snnb.simulation.engines.event import compiled_network as network
-    from snnb.simulation.engines.event import engine
+    from snnb.simulation.engines.event import event_engine as engine
 
     whole, spikes = simulated(EventEngine, trained, SETTINGS)
     monkeypatch.setattr(network, "TRAIN_STEPS", 7)
@@ -115,14 +115,13 @@ def test_widths_of_windows_and_edges_of_every_kind(tmp_path, shape):
 
 def test_blocks_of_weights_leave_no_trace(trained, monkeypatch):
     """Many filters, whose weights do not fit into a block: parts of the taps, and of the channels of one."""
-    from snnb.simulation.engines.event import layer_loops
-    from snnb.simulation.engines.event import loop_geometry as geometry
+    from snnb.simulation.engines.event import compiled_network, loop_arrays
 
     whole, _ = simulated(EventEngine, trained, SETTINGS)
-    monkeypatch.setattr(layer_loops, "MOST_FILTERS", 0)
-    monkeypatch.setattr(layer_loops, "MOST_UNITS", 0)
+    monkeypatch.setattr(compiled_network, "MOST_FILTERS", 0)
+    monkeypatch.setattr(compiled_network, "MOST_UNITS", 0)
     for size in (256, 5 * 256, 100_000):
-        monkeypatch.setattr(geometry, "BLOCK_BYTES", size)
+        monkeypatch.setattr(loop_arrays, "BLOCK_BYTES", size)
         parts, _ = simulated(EventEngine, trained, SETTINGS)
         for name, counts in whole.counts.items():
             np.testing.assert_array_equal(parts.counts[name], counts, err_msg=f"{name} {size}")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from snnb.simulation.block import late_quarters
+from snnb.simulation.engines.engine import late_quarters
 from snnb.simulation.findings import _named, findings
 from snnb.simulation.quality import Quality
 from snnb.simulation.totals import Totals

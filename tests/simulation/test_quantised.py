@@ -11,7 +11,7 @@ from snnb.core.errors import InputError, UsageError
 from snnb.io.keras import keras
 from snnb.io.keras_file import QCFS_LEVELS
 from snnb.network.read_network import calibrated_steps, read_network
-from snnb.simulation.engines.event.engine import EventEngine
+from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.separated import SeparatedEngine
 from snnb.simulation.simulation_settings import SimulationSettings
 from snnb.training.modelfile import load_weights, write_model

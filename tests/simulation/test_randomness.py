@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from snnb.simulation.randomness import INPUT, SOFTMAX, Streams
+from snnb.simulation.engines.engine import INPUT, SOFTMAX, Streams
 
 
 def test_numbers_do_not_depend_on_who_asks_for_how_many():

@@ -15,13 +15,13 @@ from snnb.conversion.analogue import AnalogueNetwork
 from snnb.conversion.h5 import save_keras
 from snnb.io.keras import keras
 from snnb.network.read_network import read_network
+from snnb.simulation.engines.engine import INPUT, Streams
 from snnb.simulation.engines.event import compiled_network as event_network
-from snnb.simulation.engines.event.engine import EventEngine
+from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.separated import SeparatedEngine
-from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine
+from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.findings import findings
 from snnb.simulation.quality import Quality
-from snnb.simulation.randomness import INPUT, Streams
 from snnb.simulation.simulation_settings import SimulationSettings
 from snnb.simulation.totals import Totals
 

@@ -13,7 +13,7 @@ from snnb.conversion.h5 import save_keras
 from snnb.core.errors import InputError, UsageError
 from snnb.io.keras import keras
 from snnb.network.assemble import Entry, assemble
-from snnb.simulation.engines.event.engine import EventEngine
+from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.job import Job
 from snnb.simulation.quality import Reconstruction
 from snnb.simulation.simulate import simulate

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from snnb.simulation.engines.event.engine import EventEngine
-from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine, _reached
-from snnb.simulation.randomness import INPUT, Streams
+from snnb.simulation.engines.engine import INPUT, Streams
+from snnb.simulation.engines.event.event_engine import EventEngine
+from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine, _reached
 from snnb.simulation.simulation_settings import SimulationSettings
 from tests.simulation import alike
 

@@ -11,7 +11,7 @@ from snnb.conversion.batch import batch_of
 from snnb.core.errors import InputError
 from snnb.core.progress import Progress, silent
 from snnb.network.network import MEMBRANE, Network
-from snnb.simulation.block import Engine
+from snnb.simulation.engines.engine import Engine
 from snnb.simulation.quality import Classification, Reconstruction, Scorer
 from snnb.simulation.simulation_settings import SimulationSettings
 from snnb.simulation.totals import Totals
@@ -133,9 +133,9 @@ def _engine(job: Job, threads: int, progress: Progress) -> Engine:
 
         return SeparatedEngine(job.network, job.settings)
     if job.engine == "event":
-        from snnb.simulation.engines.event.engine import EventEngine  # numba takes a second to import
+        from snnb.simulation.engines.event.event_engine import EventEngine  # numba takes a second to import
 
         return EventEngine(job.network, job.settings, threads)
-    from snnb.simulation.engines.tensorflow.loop import TensorFlowEngine
+    from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
 
     return TensorFlowEngine(job.network, job.settings)

@@ -13,8 +13,8 @@ from snnb.core.progress import Progress, silent
 from snnb.network.network import MEMBRANE, Network
 from snnb.network.read_network import read_networks
 from snnb.simulation.apart import require_room, write_by_bin, write_by_class
-from snnb.simulation.block import spike_table
 from snnb.simulation.engines.choose import choose_engine
+from snnb.simulation.engines.engine import spike_table
 from snnb.simulation.file_names import ACCURACIES, BY_BIN, BY_CLASS, SPIKE_TIMES, SUMS
 from snnb.simulation.findings import findings
 from snnb.simulation.job import Job

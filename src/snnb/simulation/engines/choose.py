@@ -9,7 +9,7 @@ from snnb.conversion.currents import CURRENTS, REINDEXED
 from snnb.core.errors import InputError
 from snnb.network.layers import DepthwiseConv2D, MaxPooling2D
 from snnb.network.network import MEMBRANE, Network, Population, Reindexed, Volume
-from snnb.simulation.engines.event.amplitudes import unsupported
+from snnb.simulation.engines.engine import unsupported
 from snnb.simulation.simulation_settings import SimulationSettings, refuse_missing_packages
 
 

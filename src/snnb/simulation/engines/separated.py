@@ -14,9 +14,17 @@ import tensorflow as tf
 from snnb.conversion.batch import batch_of, padded
 from snnb.conversion.currents import Currents, reindexed
 from snnb.network.network import MEMBRANE, Network, Population, Reindexed
-from snnb.simulation.block import BlockCounts, Observe, firing_threshold, initial_potential, recorded_of, spike_table
-from snnb.simulation.exactness import number_type
-from snnb.simulation.randomness import INPUT, Streams
+from snnb.simulation.engines.engine import (
+    INPUT,
+    BlockCounts,
+    Observe,
+    Streams,
+    firing_threshold,
+    initial_potential,
+    recorded_of,
+    spike_table,
+)
+from snnb.simulation.integer_dtype import number_type
 from snnb.simulation.simulation_settings import SimulationSettings
 
 Arrays = Dict[str, np.ndarray]

@@ -7,8 +7,7 @@ import numpy as np
 
 from snnb.core.progress import Progress, silent
 from snnb.network.network import INPUT as INPUT_NAME
-from snnb.simulation.block import BlockCounts, Observe
-from snnb.simulation.randomness import INPUT, Streams
+from snnb.simulation.engines.engine import INPUT, BlockCounts, Observe, Streams
 from snnb.simulation.simulation_settings import SimulationSettings
 
 

@@ -11,8 +11,7 @@ as in `weighted_loops.weighted`.
 import numpy as np
 
 from snnb.core.compiled import compiled
-from snnb.simulation.engines.event.neuron_loops import base_of, count, fire
-from snnb.simulation.engines.event.spike_bits import listed
+from snnb.simulation.engines.event.neuron_loops import base_of, count, fire, listed
 from snnb.simulation.engines.event.types import Neurons
 
 

@@ -1,20 +1,100 @@
-"""The state of a block of samples in the event-driven engine, and the way of some of them through some steps."""
+"""The engine `event`: weights are added only where a neuron spikes; samples are shared among threads.
 
-from typing import Dict, List, Optional
+A current is summed one input after the other here, the bias last, while TensorFlow sums long ones in blocks. In
+networks of up to some ten layers at most 0.1 % of the (sample, neuron) pairs differ from the toolbox's counts for that
+reason, by one spike. A spike that comes a step earlier shifts others: in ResNet-20 nearly 1 % differ after 100 steps,
+by up to two. Where sums are exact, none does.
+"""
+
+import queue
+from concurrent.futures import ThreadPoolExecutor
+from typing import Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
 
-from snnb.network.network import Population, Reindexed
-from snnb.simulation.block import BlockCounts, initial_potential, late_quarters, recorded_of, spike_table
-from snnb.simulation.engines.event import spike_bits as spikes
-from snnb.simulation.engines.event.arrays import Scratch, filled_up, zeros
+from snnb.core.machine import processors
+from snnb.network.network import Network, Population, Reindexed
+from snnb.simulation.engines.engine import (
+    INPUT,
+    SOFTMAX,
+    BinCounts,
+    BlockCounts,
+    Observe,
+    Streams,
+    initial_potential,
+    late_quarters,
+    recorded_of,
+    spike_table,
+)
 from snnb.simulation.engines.event.compiled_network import EventNetwork
-from snnb.simulation.engines.event.neuron_loops import unchanging
+from snnb.simulation.engines.event.loop_arrays import Scratch, filled_up, zeros
+from snnb.simulation.engines.event.neuron_loops import number_of, renumbered, unchanging
 from snnb.simulation.engines.event.types import GROUP, SLACK, Neurons
-from snnb.simulation.randomness import INPUT, SOFTMAX, Streams
+from snnb.simulation.simulation_settings import SimulationSettings
 
+CHUNK_STEPS = 250  # steps of all samples before the output is passed on
+# A thread simulates a group of samples at a time: at least this number of groups of a block for each thread, and at
+# most this number of bytes of a group's spikes.
+GROUPS, GROUP_BYTES = 4, 1 << 20
 # Random numbers of Poisson input that are drawn at a time.
 DRAWN = 1_000_000
+
+
+class EventEngine:
+    """Simulates with several threads, by default one for each processor, each with some samples at a time."""
+
+    def __init__(self, network: Network, settings: SimulationSettings, threads: Optional[int] = None) -> None:
+        self._settings = settings
+        self._prepared = EventNetwork(network, settings)
+        self._threads = threads or processors()
+        self._scratch: queue.SimpleQueue[Scratch] = queue.SimpleQueue()
+        for _ in range(self._threads):
+            self._scratch.put(Scratch(self._prepared.real))
+
+    def simulate(self, x: np.ndarray, first: int, observe: Observe) -> BlockCounts:
+        """See `Engine`."""
+        block = BlockState(self._prepared, x, first, self._at_once(len(x)))
+        bins = BinCounts(self._settings)
+
+        def work(group: int, start: int, output: np.ndarray, readout: np.ndarray) -> None:
+            scratch, at_once = self._scratch.get(), self._prepared.train_steps
+            try:
+                for step in range(0, output.shape[1], at_once):
+                    part = slice(step, step + at_once)
+                    block.advance(scratch, group, start + step, output[:, part], readout[:, part])
+            finally:
+                self._scratch.put(scratch)
+
+        with ThreadPoolExecutor(self._threads) as pool:
+            for start, steps in self._chunks():
+                if start == self._settings.warm_up > 0:
+                    block.reset_counts()
+                output = np.zeros((len(x), steps, self._prepared.network.output.size), np.bool_)
+                readout = np.zeros(output.shape, self._prepared.real)
+                outputs, readouts = ([array[group] for group in block.groups] for array in (output, readout))
+                list(pool.map(work, range(len(outputs)), [start] * len(outputs), outputs, readouts))
+                observe(output, readout)
+                bins.add(start + steps, block.counts)
+        return BlockCounts(
+            counts=block.counts(),
+            readout=block.readout,
+            late=block.late.sum(axis=0),
+            spikes={name: spike_table(parts) for name, parts in block.tables.items()},
+            by_bin=bins.counts,
+        )
+
+    def _at_once(self, samples: int) -> int:
+        """Return how many samples a thread takes at a time, so that little is left to Python, and no thread idle."""
+        fitting = GROUP_BYTES // (self._prepared.network.neurons // 8 * self._prepared.train_steps + 1)
+        return max(1, min(samples // (GROUPS * self._threads), fitting))
+
+    def _chunks(self) -> Iterator[Tuple[int, int]]:
+        """Yield the first step and the number of steps of each chunk; counting, and each bin, starts with one."""
+        settings = self._settings
+        cuts = sorted({0, settings.warm_up, *settings.bin_edges, settings.duration})
+        for begin, end in zip(cuts, cuts[1:]):
+            for start in range(begin, end, CHUNK_STEPS):
+                yield start, min(CHUNK_STEPS, end - start)
 
 
 class BlockState:
@@ -42,8 +122,8 @@ class BlockState:
                 inputs = network.volume(population.only.input).size
                 self._accumulated[name] = np.zeros((n, inputs), real)
                 self._leader[name] = np.full((n, population.size), -1, np.int32)
-        self._late = np.zeros((len(self.groups), len(self._populations), 2), np.int64)
-        self._readout = np.zeros((n, network.output.size), real)
+        self.late = np.zeros((len(self.groups), len(self._populations), 2), np.int64)
+        self.readout = np.zeros((n, network.output.size), real)
         self._input_counts = np.zeros((n, network.input.size), np.int64)
         each = [range(first + group.start, first + group.stop) for group in self.groups]
         softmax = [population.name for population in self._populations if population.activation == "softmax"]
@@ -52,7 +132,7 @@ class BlockState:
             name: [Streams(settings.seed, samples, SOFTMAX + i) for samples in each] for i, name in enumerate(softmax)
         }
         names = [network.input.name, *self._potential]
-        self._tables: Dict[str, List[np.ndarray]] = {name: [] for name in names} if self._recorded else {}
+        self.tables: Dict[str, List[np.ndarray]] = {name: [] for name in names} if self._recorded else {}
 
     def reset_counts(self) -> None:
         """Set the counts to zero."""
@@ -79,12 +159,12 @@ class BlockState:
                 bits = found[volume.name] = scratch.spikes(volume.name, samples, steps, words)
                 self._draw_input(number, bits)
         bounds = np.clip([*late_quarters(self._prepared.settings.duration), start + steps], start, start + steps)
-        for late, population in zip(self._late[number], self._populations):
+        for late, population in zip(self.late[number], self._populations):
             for quarter, (begin, end) in enumerate(zip(bounds - start, bounds[1:] - start)):
                 if begin < end:
-                    late[quarter] += spikes.number_of(found[population.name], begin, end)
+                    late[quarter] += number_of(found[population.name], begin, end)
         output[:] = _booleans(found[network.output.name], output.shape[2])
-        total = self._readout[self.groups[number]]
+        total = self.readout[self.groups[number]]
         readout[:, 0] += total
         np.cumsum(readout, axis=1, out=readout)
         total[:] = readout[:, -1]
@@ -93,8 +173,8 @@ class BlockState:
                 sample, start, {name: bits[sample - self.groups[number].start] for name, bits in found.items()}
             )
 
-    def counted(self) -> BlockCounts:
-        """Return what was counted so far."""
+    def counts(self) -> Dict[str, np.ndarray]:
+        """Return the spikes of each population so far, and of Poisson input: (samples, *shape)."""
         network, n = self._prepared.network, len(self._x)
         counts: Dict[str, np.ndarray] = {
             population.name: self._counts[population.name][:, : population.size].reshape(n, *population.shape)
@@ -102,12 +182,7 @@ class BlockState:
         }
         if self._prepared.settings.input == "poisson":
             counts = {network.input.name: self._input_counts.reshape(self._x.shape), **counts}
-        return BlockCounts(
-            counts=counts,
-            readout=self._readout,
-            late=self._late.sum(axis=0),
-            spikes={name: spike_table(parts) for name, parts in self._tables.items()},
-        )
+        return counts
 
     def _simulate(
         self,
@@ -176,11 +251,11 @@ class BlockState:
             if table is None:
                 joined[..., : bits.shape[2]] |= bits
             else:
-                spikes.renumbered(bits, table, joined, scratch.room(len(table) + SLACK))
+                renumbered(bits, table, joined, scratch.room(len(table) + SLACK))
         return joined
 
     def _record(self, sample: int, start: int, found: Dict[str, np.ndarray]) -> None:
-        for name, table in self._tables.items():
+        for name, table in self.tables.items():
             if name in found:
                 step, neuron = np.nonzero(_booleans(found[name]))
                 column = np.full_like(step, self._first + sample)

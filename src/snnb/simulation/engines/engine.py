@@ -1,14 +1,14 @@
-"""Interface of the engines: a block of samples and its spike counts."""
+"""Interface of the engines, and values that they share: thresholds, initial potentials, amplitudes, random numbers."""
 
 from dataclasses import dataclass, field
-from typing import Callable, Dict, List, Mapping, Optional, Protocol, Tuple, Union
+from typing import Callable, Dict, List, Mapping, Optional, Protocol, Set, Tuple, Union
 
 import numpy as np
 
-from snnb.network.network import MEMBRANE, Population
+from snnb.network.network import MEMBRANE, Network, Population, Reindexed
 from snnb.simulation.simulation_settings import SimulationSettings
 
-# Called with what the output layer does in the next steps: its spikes, bool (samples, steps, units); and its
+# Called with the output layer's activity in the next steps: its spikes, bool (samples, steps, units); and its
 # accumulated input after each step, float32 of the same shape, or None if the engine does not provide it.
 Observe = Callable[[np.ndarray, Optional[np.ndarray]], None]
 
@@ -76,11 +76,17 @@ def firing_threshold(population: Population, settings: SimulationSettings) -> np
 
 
 class BinCounts:
-    """Spikes in each time bin, the differences of the counts at the ends of the bins."""
+    """Spikes in each time bin: the differences of the counts at the ends of the bins.
+
+    Attributes
+    ----------
+    counts : dict of str to ndarray of int64, shape (bins, *shape)
+        By population, summed over the samples.
+    """
 
     def __init__(self, settings: SimulationSettings) -> None:
         self._number = {end: i for i, end in enumerate(settings.bin_edges[1:])}
-        self._by_bin: Dict[str, np.ndarray] = {}
+        self.counts: Dict[str, np.ndarray] = {}
         self._before: Dict[str, np.ndarray] = {}
 
     def add(self, step: int, counts: Callable[[], Mapping[str, np.ndarray]]) -> None:
@@ -89,11 +95,66 @@ class BinCounts:
             return
         for name, counted in counts().items():
             total = counted.sum(axis=0, dtype=np.int64)
-            if name not in self._by_bin:
-                self._by_bin[name] = np.zeros((len(self._number), *total.shape), np.int64)
-            self._by_bin[name][self._number[step]] = total - self._before.get(name, 0)
+            if name not in self.counts:
+                self.counts[name] = np.zeros((len(self._number), *total.shape), np.int64)
+            self.counts[name][self._number[step]] = total - self._before.get(name, 0)
             self._before[name] = total
 
-    def counted(self) -> Dict[str, np.ndarray]:
-        """Return by population the counts of all bins, int64 of shape (bins, *shape)."""
-        return self._by_bin
+
+INPUT, SOFTMAX = 0, 1  # uses of random numbers
+
+
+class Streams:
+    """Random numbers of consecutive samples for one purpose, drawn step after step.
+
+    A sample's numbers come from Philox, a function of key and counter (Salmon et al. 2011, Parallel random numbers: as
+    easy as 1, 2, 3): the key is (seed, sample), and the counter's highest word is the use: `INPUT` for Poisson input,
+    `SOFTMAX` + i for the i-th softmax layer.
+    """
+
+    def __init__(self, seed: int, samples: range, use: int) -> None:
+        counter = np.array([0, 0, 0, use], np.uint64)
+        keys = [np.array([seed, sample], np.uint64) for sample in samples]
+        self._generators = [np.random.Generator(np.random.Philox(key=key, counter=counter)) for key in keys]
+
+    def uniform(self, steps: int, shape: Tuple[int, ...]) -> np.ndarray:
+        """Draw numbers in [0, 1) in order of step, then neuron: float32 (samples, steps, *shape)."""
+        draws: List[np.ndarray] = [g.random((steps, *shape), dtype=np.float32) for g in self._generators]
+        return np.stack(draws)
+
+    def poisson(self, x: np.ndarray, rate: float, steps: int) -> np.ndarray:
+        """Draw the spikes of Poisson input for images in [0, 1]: bool (samples, steps, ...).
+
+        Each is a spike with probability min(1, x * rate * dt / 1000), at a `rate` in Hz and dt = 1 ms.
+        """
+        probability = x[:, np.newaxis] * np.float32(rate / 1000)
+        spikes: np.ndarray = self.uniform(steps, x.shape[1:]) < probability
+        return spikes
+
+
+def spike_amplitudes(network: Network, settings: SimulationSettings) -> Dict[str, Set[float]]:
+    """Return the amplitudes of the spikes that each volume passes on, by its name; constant input has no spikes."""
+    found: Dict[str, Set[float]] = {}
+    for volume in network.volumes:
+        if isinstance(volume, Population):
+            found[volume.name] = {settings.threshold}
+        elif isinstance(volume, Reindexed):
+            found[volume.name] = set().union(*(found[name] for name in volume.inputs))
+        else:
+            found[volume.name] = {float(network.pixel)} if settings.input == "poisson" else set()
+    return found
+
+
+def unsupported(network: Network, settings: SimulationSettings) -> Optional[str]:
+    """Return the reason why the event-driven engine cannot simulate the network with these settings; None if it can.
+
+    A projection adds rows of weights that are multiplied by the amplitude once, so all its spikes must have the same.
+    """
+    amplitudes = spike_amplitudes(network, settings)
+    for population in network.populations:
+        if any(len(amplitudes[name]) > 1 for name in population.inputs):
+            return (
+                f"layer {population.name} reads input spikes of amplitude {network.pixel} and spikes of amplitude "
+                f"{settings.threshold:g}"
+            )
+    return None

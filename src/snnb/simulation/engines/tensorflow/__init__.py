@@ -1,1 +1,0 @@
-"""The engine `tensorflow`, and the analogue network's forward pass."""

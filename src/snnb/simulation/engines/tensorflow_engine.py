@@ -1,0 +1,323 @@
+"""The engine `tensorflow`: every synapse in every step, with the arithmetic of the toolbox's INI simulator.
+
+The time steps of a call are one `tf.while_loop`. Compilation with XLA would be faster, but rounds differently: it stays
+off.
+"""
+
+import time
+from dataclasses import replace
+from functools import partial
+from typing import Any, Callable, Dict, Iterator, List, Set, Tuple
+
+import numpy as np
+import tensorflow as tf
+
+from snnb.conversion.batch import batch_of, padded
+from snnb.conversion.currents import ACCUMULATING, Currents, reindexed
+from snnb.network.layers import MaxPooling2D
+from snnb.network.network import MEMBRANE, Network, Population, Reindexed, Volume
+from snnb.simulation.engines.engine import (
+    INPUT,
+    SOFTMAX,
+    BinCounts,
+    BlockCounts,
+    Observe,
+    Streams,
+    firing_threshold,
+    initial_potential,
+    late_quarters,
+    recorded_of,
+    spike_table,
+)
+from snnb.simulation.integer_dtype import number_type
+from snnb.simulation.simulation_settings import SimulationSettings
+
+# Seconds that a call is to take, for progress, and most bytes of the Poisson input and recorded spikes of its steps.
+CALL_SECONDS = 0.5
+CALL_BYTES = 64_000_000
+
+Arrays = Dict[str, np.ndarray]
+Tensors = Dict[str, tf.Tensor]
+State = Dict[str, Tensors]
+
+
+class TensorFlowEngine:
+    """Counts spikes as the toolbox does, identically in every layer but the random softmax one; on CPU and GPU.
+
+    It simulates batches of one size. The state of a batch is, each by population: `potentials`; `counts` of spikes;
+    `readout`, the output layer's accumulated input; `accumulated`, the sum of each input of a max pooling layer; and in
+    `clock` the number of steps done.
+    """
+
+    def __init__(self, network: Network, settings: SimulationSettings) -> None:
+        self._network, self._settings, self._batch = network, settings, batch_of(network)
+        self._duration, self._windowed = network.latency(settings.duration), network.windowed
+        self._real = number_type(network, settings)
+        # With windows, a bias acts in some steps only.
+        biased = [p for p in network.populations if self._windowed and p.bias is not None]
+        self._biases = {p.name: tf.constant(p.bias, self._real) for p in biased}
+        populations = [replace(p, bias=None) if self._windowed else p for p in network.populations]
+        self._currents = Currents(populations, self._real)
+        integers = [p for p in network.populations if p.threshold is not None]
+        self._thresholds = {p.name: firing_threshold(p, settings).astype(self._real) for p in integers}
+        self._constant = constant_volumes(network) if settings.input == "constant" else set()
+        self._traced: Dict[int, Any] = {}
+        self._pace = 1  # steps of the next call
+
+    def simulate(self, x: np.ndarray, first: int, observe: Observe) -> BlockCounts:
+        """See `Engine`."""
+        n, source, settings = len(x), self._network.input.name, self._settings
+        recorded, bins, draws = recorded_of(settings, first, n), BinCounts(settings), self._draws(x, first)
+        constants, state = self._begin(padded(x, self._batch))
+        names = [population.name for population in self._network.populations]
+        input_spikes = np.zeros(x.shape, np.int64)
+        late, quarters = np.zeros((len(names), 2), np.int64), late_quarters(self._duration)
+        tables: Dict[str, List[np.ndarray]] = {name: [] for name in [source, *names]}
+
+        def counts() -> Arrays:
+            counted = {name: spikes.numpy()[:n].astype(np.int64) for name, spikes in state["counts"].items()}
+            return {source: input_spikes, **counted} if source in draws else counted
+
+        def spikes_of_populations() -> np.ndarray:
+            return np.array([spikes.numpy()[:n].sum(dtype=np.int64) for spikes in state["counts"].values()])
+
+        for start, steps in self._calls(recorded):
+            if start == settings.warm_up:
+                state = {**state, "counts": {p.name: self._zeros(p) for p in self._network.populations}}
+            if start >= quarters[0]:
+                late[:, int(start >= quarters[1])] -= spikes_of_populations()
+            drawn = {name: draw(steps) for name, draw in draws.items()}
+            if self._windowed and source in drawn:
+                drawn[source][:, max(0, settings.duration - start) :] = False
+            state, record = self._run(constants, drawn, state, steps, recorded)
+            readout = record["readout"].swapaxes(0, 1)[:n]
+            observe(record["output"].swapaxes(0, 1)[:n], readout)
+            if start >= quarters[0]:
+                late[:, int(start >= quarters[1])] += spikes_of_populations()
+            spikes = dict(record["spikes"])
+            if source in drawn:
+                spikes[source] = drawn[source].swapaxes(0, 1)[:, :recorded].reshape(steps, recorded, x[0].size)
+            for name, of_samples in spikes.items():
+                step, sample, neuron = np.nonzero(of_samples)
+                tables[name].append(np.stack([sample + first, neuron, step + start], axis=1).astype(np.int32))
+            if source in drawn and start >= settings.warm_up:
+                input_spikes += drawn[source].sum(axis=1)
+            bins.add(start + steps, counts)
+        return BlockCounts(
+            counts=counts(),
+            readout=readout[:, -1],
+            late=None if self._windowed else late,
+            spikes={name: spike_table(parts) for name, parts in tables.items()} if recorded else {},
+            by_bin=bins.counts,
+        )
+
+    def _draws(self, x: np.ndarray, first: int) -> Dict[str, Callable[[int], np.ndarray]]:
+        """Return what is random: by volume, a function from a number of steps to `(samples, steps, ...)`.
+
+        The input has spikes, bool; a softmax layer has uniform random numbers.
+        """
+        seed, samples = self._settings.seed, range(first, first + len(x))
+        draws: Dict[str, Callable[[int], np.ndarray]] = {}
+        if self._settings.input == "poisson":
+            spikes = Streams(seed, samples, INPUT)
+            draws[self._network.input.name] = lambda steps: spikes.poisson(x, self._settings.input_rate, steps)
+        softmax = [population for population in self._network.populations if population.activation == "softmax"]
+        for i, population in enumerate(softmax):
+            draws[population.name] = partial(Streams(seed, samples, SOFTMAX + i).uniform, shape=population.shape)
+        return draws
+
+    def _calls(self, recorded: int) -> Iterator[Tuple[int, int]]:
+        """Yield the first step and the number of steps of each call, which is to take half a second."""
+        duration, settings = self._duration, self._settings
+        # A call ends where counts are taken separately.
+        ends = sorted({settings.warm_up, *late_quarters(duration), *settings.bin_edges, duration})
+        fed = self._batch * self._network.input.size * 5 if settings.input == "poisson" else 0
+        most = max(1, CALL_BYTES // (fed + recorded * self._network.neurons + 1))
+        start = 0
+        while start < duration:
+            steps = min(self._pace, most, next(end for end in ends if end > start) - start)
+            began = time.perf_counter()
+            yield start, steps
+            expected = int(steps * CALL_SECONDS / (time.perf_counter() - began))
+            self._pace = max(1, min(expected, 4 * self._pace))
+            start += steps
+
+    def _begin(self, x: np.ndarray) -> Tuple[Tensors, State]:
+        """Return what constant input alone decides (currents, and values that are passed on), and the first state."""
+        populations = self._network.populations
+        accumulating = [population for population in populations if accumulates(population)]
+        state = {
+            "potentials": {
+                p.name: self._zeros(p) + initial_potential(p, self._settings).astype(self._real) for p in populations
+            },
+            "counts": {population.name: self._zeros(population) for population in populations},
+            "readout": {self._network.output.name: self._zeros(self._network.output)},
+            "clock": {"step": tf.constant(0)},
+            "accumulated": {p.name: self._zeros(self._network.volume(p.only.input)) for p in accumulating},
+        }
+        constants: Tensors = {}
+        for volume in self._network.volumes:
+            if volume.name not in self._constant:
+                continue
+            if isinstance(volume, Population):
+                constants[volume.name] = self._currents.of(volume, constants)
+            elif isinstance(volume, Reindexed):
+                constants[volume.name] = reindexed(volume, constants)
+            else:
+                constants[volume.name] = tf.constant(x, self._real)
+        return constants, state
+
+    def _zeros(self, volume: Volume) -> tf.Tensor:
+        return tf.zeros((self._batch, *volume.shape), self._real)
+
+    def _run(
+        self, constants: Tensors, drawn: Arrays, state: State, steps: int, recorded: int
+    ) -> Tuple[State, Dict[str, Any]]:
+        """Simulate the next steps, given what was drawn for them; return the state and arrays of each step.
+
+        These are the output layer's spikes `output`, bool (steps, batch, units); its accumulated input `readout`,
+        float32 of the same shape; and by population the `spikes` of the first `recorded` samples, bool (steps,
+        recorded, neurons).
+        """
+        feed = {
+            name: tf.constant(np.ascontiguousarray(padded(numbers, self._batch).swapaxes(0, 1)))
+            for name, numbers in drawn.items()
+        }
+        if recorded not in self._traced:  # once for any number of steps
+            of_any_steps = {name: tf.TensorSpec((None, *draws.shape[1:]), draws.dtype) for name, draws in feed.items()}
+            signature = [_specs(constants), of_any_steps, _specs(state), tf.TensorSpec((), tf.int32)]
+            self._traced[recorded] = tf.function(
+                partial(self._loop, recorded=recorded), input_signature=signature, autograph=False
+            )
+        state, record = self._traced[recorded](constants, feed, state, tf.constant(steps))
+        return state, tf.nest.map_structure(lambda tensor: tensor.numpy(), record)
+
+    def _loop(
+        self, constants: Tensors, feed: Tensors, state: State, steps: tf.Tensor, *, recorded: int
+    ) -> Tuple[State, Dict[str, Any]]:
+        """Trace the loop over the steps; see `_run`."""
+        names = [population.name for population in self._network.populations] if recorded else []
+        arrays: Dict[str, Any] = {
+            "output": tf.TensorArray(tf.bool, steps),
+            "readout": tf.TensorArray(self._real, steps),
+            "spikes": {name: tf.TensorArray(tf.bool, steps) for name in names},
+        }
+
+        def body(t: tf.Tensor, state: State, arrays: Dict[str, Any]) -> Tuple[tf.Tensor, State, Dict[str, Any]]:
+            state, spikes = self._step(constants, {name: draws[t] for name, draws in feed.items()}, state)
+            flat = {name: tf.reshape(s > 0, (self._batch, -1)) for name, s in spikes.items()}
+            output = self._network.output.name
+            written = {
+                "output": arrays["output"].write(t, flat[output]),
+                "readout": arrays["readout"].write(t, tf.reshape(state["readout"][output], (self._batch, -1))),
+                "spikes": {name: array.write(t, flat[name][:recorded]) for name, array in arrays["spikes"].items()},
+            }
+            return t + 1, state, written
+
+        _, state, arrays = tf.while_loop(lambda t, *_: t < steps, body, (tf.constant(0), state, arrays))
+        return state, tf.nest.map_structure(lambda array: array.stack(), arrays)
+
+    def _step(self, constants: Tensors, feed: Tensors, state: State) -> Tuple[State, Tensors]:
+        """Do one step; return also the spikes of each population, float32 0 or 1.
+
+        A spike reaches the last layer in the step in which it is sent.
+        """
+        new: State = {key: dict(values) for key, values in state.items()}
+        step = state["clock"]["step"]
+        new["clock"]["step"] = step + 1
+        if self._windowed:
+            acts = tf.cast(step < self._settings.duration, self._real)
+            constants = {name: values * acts for name, values in constants.items()}
+        tensors, spikes = dict(constants), {}
+        for volume in self._network.volumes:
+            name = volume.name
+            if isinstance(volume, Population):
+                spikes[name] = self._spikes(volume, constants, tensors, feed, new)
+                threshold = self._settings.threshold
+                tensors[name] = spikes[name] if threshold == 1 else spikes[name] * threshold
+                taken = tensors[name] if volume.threshold is None else spikes[name] * self._thresholds[name]
+                self._reset(volume, spikes[name], taken, new)
+            elif isinstance(volume, Reindexed):
+                if name not in constants:
+                    tensors[name] = reindexed(volume, tensors)
+            elif name in feed:
+                tensors[name] = tf.cast(feed[name], self._real) * self._network.pixel
+        return new, spikes
+
+    def _spikes(
+        self, population: Population, constants: Tensors, tensors: Tensors, feed: Tensors, state: State
+    ) -> tf.Tensor:
+        """Integrate a population's current, and return the spikes that follow."""
+        name = population.name
+        if accumulates(population):
+            projection = population.only
+            state["accumulated"][name] += tensors[projection.input]
+            leading = ACCUMULATING[type(projection.layer)]
+            current = leading(projection.layer, state["accumulated"][name], tensors[projection.input])
+        else:
+            current = constants[name] if name in constants else self._currents.of(population, tensors)
+        if population.window is not None and name in self._biases:
+            current += self._biases[name] * self._within(state, population.window[0] - self._settings.duration)
+        state["potentials"][name] += current
+        if name in state["readout"]:
+            state["readout"][name] += current
+        if population.activation == MEMBRANE:
+            return tf.zeros_like(current)
+        if population.activation == "softmax":
+            potential = state["potentials"][name]
+            fires = tf.reshape(feed[name], tf.shape(potential)) <= tf.nn.softmax(potential)
+            return tf.cast(fires, tf.float32)
+        if population.threshold is None:
+            reached = _reached(state["potentials"][name], self._settings.threshold)
+        else:  # of integers
+            above = state["potentials"][name] - (self._thresholds[name] - 1)
+            reached = tf.clip_by_value(above, self._real(0), self._real(1))
+        return reached if population.window is None else reached * self._within(state, population.window[0])
+
+    def _within(self, state: State, first: int) -> tf.Tensor:
+        """Return 1 in the window of `duration` steps that begins with the step `first`, else 0: float32."""
+        step = state["clock"]["step"] - 1
+        return tf.cast((step >= first) & (step < first + self._settings.duration), self._real)
+
+    def _reset(self, population: Population, spikes: tf.Tensor, taken: tf.Tensor, state: State) -> None:
+        """Count spikes, and take from the potential of each neuron that spiked all of it, or the threshold."""
+        name, potentials = population.name, state["potentials"]
+        to_zero = population.activation == "softmax" or self._settings.reset == "zero"
+        potentials[name] -= spikes * potentials[name] if to_zero else taken
+        state["counts"][name] += spikes
+
+
+def constant_volumes(network: Network) -> Set[str]:
+    """Names of the volumes whose input does not change from step to step when the network's does not."""
+    constant, passing = {network.input.name}, {network.input.name}
+    for volume in network.volumes:
+        if isinstance(volume, (Population, Reindexed)) and passing.issuperset(volume.inputs):
+            if isinstance(volume, Reindexed):
+                passing.add(volume.name)
+            elif accumulates(volume):
+                continue
+            constant.add(volume.name)
+    return constant
+
+
+def accumulates(population: Population) -> bool:
+    """Whether its current depends on what its inputs have accumulated, as that of spiking max pooling does."""
+    return any(isinstance(projection.layer, MaxPooling2D) for projection in population.projections)
+
+
+def _reached(potential: tf.Tensor, threshold: float) -> tf.Tensor:
+    """Return 1 where the potential is at least the threshold, else 0: float32.
+
+    A comparison and its cast to numbers take as long as a convolution. So: a number that is at least 1 where the
+    potential reaches the threshold and at most 0 elsewhere, clipped. For thresholds other than 1 it is the distance to
+    the largest number below the threshold, in units of what lies between the two, a power of two: exactly 1 at the
+    threshold.
+    """
+    reached = np.float32(threshold)
+    below = np.nextafter(reached, np.float32(0))
+    above = tf.floor(potential) if reached == 1 else (potential - below) * (1 / (reached - below))
+    return tf.raw_ops.ClipByValue(t=above, clip_value_min=0.0, clip_value_max=1.0)
+
+
+def _specs(tensors: Any) -> Any:
+    return tf.nest.map_structure(lambda tensor: tf.TensorSpec(tensor.shape, tensor.dtype), tensors)
