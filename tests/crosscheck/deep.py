@@ -3,7 +3,7 @@
 import numpy as np
 
 from snnb.graph.build import build_graph
-from snnb.graph.export.simulated import Simulated
+from snnb.graph.export.request import Simulated
 from snnb.graph.export.write_export import export
 from snnb.simulation.simulate import SimulationSettings, simulate
 from tests.graph.networks import LAYERS, save

@@ -8,7 +8,7 @@ from snnb.crosscheck import sanafe
 from snnb.crosscheck.consistency import first_inconsistent
 from snnb.crosscheck.exported import in_order
 from snnb.graph.build import build_graph
-from snnb.graph.export.simulated import Simulated
+from snnb.graph.export.request import Simulated
 from snnb.simulation.simulate import SimulationSettings, simulate
 
 STEPS, WARM_UP = 25, 4

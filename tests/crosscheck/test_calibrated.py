@@ -13,7 +13,7 @@ from snnb.crosscheck import brian2, sanafe, scipy
 from snnb.crosscheck.consistency import first_inconsistent
 from snnb.crosscheck.exported import read_exported
 from snnb.graph.build import build_graph
-from snnb.graph.export.simulated import Simulated
+from snnb.graph.export.request import Simulated
 from snnb.graph.export.write_export import export
 from snnb.mapping.hardware import read_hardware
 from snnb.mapping.map_network import map_network

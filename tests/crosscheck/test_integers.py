@@ -15,7 +15,7 @@ from snnb.crosscheck import brian2, sanafe, scipy
 from snnb.crosscheck.exported import read_exported
 from snnb.graph.build import build_graph
 from snnb.graph.export.export_options import ExportOptions
-from snnb.graph.export.simulated import Simulated
+from snnb.graph.export.request import Simulated
 from snnb.graph.export.write_export import export
 from snnb.network.read_network import read_network, write_spiking
 from snnb.simulation.simulate import SimulationSettings, simulate

@@ -5,7 +5,7 @@ import pytest
 
 from snnb.core.errors import InputError, UsageError
 from snnb.graph.build import build_graph
-from snnb.graph.classes import SampleClass, choose_class, read_classes
+from snnb.graph.counts import SampleClass, choose_class, read_classes
 from tests.graph.conftest import CODING
 from tests.graph.networks import counts_of, save_counts
 

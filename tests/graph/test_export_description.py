@@ -11,7 +11,7 @@ import pytest
 from snnb.core.errors import UsageError
 from snnb.graph.build import build_graph
 from snnb.graph.export.export_options import ExportOptions
-from snnb.graph.export.simulated import Simulated
+from snnb.graph.export.request import Simulated
 from snnb.graph.export.write_export import FORMATS, export
 from tests.graph.networks import LAYERS, save, set_random_weights
 from tests.graph.recorded import keras, recorded

@@ -10,7 +10,7 @@ import pytest
 
 from snnb.core.errors import ResourceError, UsageError
 from snnb.graph.build import build_graph
-from snnb.graph.export.simulated import Simulated
+from snnb.graph.export.request import Simulated
 from snnb.graph.export.write_export import export
 from tests.graph.networks import LAYERS, branched, save, set_random_weights, varied
 from tests.graph.recorded import keras

@@ -77,7 +77,7 @@ def test_hmetis_by_mtkahypar(graph, tmp_path):
 
 
 def test_weights_are_scaled_until_their_sum_fits(graph, tmp_path, monkeypatch):
-    monkeypatch.setattr("snnb.graph.export.weights.LARGEST_SUM", 700)
+    monkeypatch.setattr("snnb.graph.export.metis.LARGEST_SUM", 700)
     export(graph, "hmetis", tmp_path / "net.hgr")
     text = (tmp_path / "net.hgr").read_text()
     (hyperedges, _, _), *lines = numbers(tmp_path / "net.hgr")
@@ -88,7 +88,7 @@ def test_weights_are_scaled_until_their_sum_fits(graph, tmp_path, monkeypatch):
     assert total == sum(max(1, round(scale * count)) for count in counts.values())
     with pytest.raises(UsageError, match="smaller --scale"):
         export(graph, "hmetis", tmp_path / "other.hgr", options=ExportOptions(scale=1.0))
-    monkeypatch.setattr("snnb.graph.export.weights.LARGEST_SUM", 10)
+    monkeypatch.setattr("snnb.graph.export.metis.LARGEST_SUM", 10)
     with pytest.raises(UsageError, match="too large for this format"):
         export(graph, "metis", tmp_path / "net.graph")
 

@@ -11,7 +11,7 @@ from snnb.core.errors import InputError
 from snnb.crosscheck.exported import exported_network
 from snnb.crosscheck.split_counts import split_counts
 from snnb.graph.build import build_graph
-from snnb.graph.export.simulated import Simulated
+from snnb.graph.export.request import Simulated
 from snnb.mapping.groups import grouped
 from snnb.mapping.limits import NO_LIMIT, Limits
 from snnb.mapping.neurons import PlacedNetwork

@@ -14,7 +14,7 @@ from snnb.core.errors import UsageError
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-    from snnb.graph.export.simulated import Simulated
+    from snnb.graph.export.request import Simulated
     from snnb.graph.synapse_graph import SynapseGraph
 
 

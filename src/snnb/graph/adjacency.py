@@ -1,4 +1,4 @@
-"""Neighbours of ranges of neurons over several projections."""
+"""Neighbours of ranges of neurons over several projections: those from, or to, a population are selected here."""
 
 from typing import Sequence, Tuple
 
@@ -8,24 +8,29 @@ from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import GraphProjection
 
 
-def out_degrees(projections: Sequence[GraphProjection], population: GraphPopulation) -> np.ndarray:
-    """Return the number of synapses (int64) of each neuron of the source population of the projections."""
-    return sum((p.out_degrees for p in projections), np.zeros(population.size, np.int64))
+def out_degrees(projections: Sequence[GraphProjection], source: GraphPopulation) -> np.ndarray:
+    """Return the number of synapses (int64) from each neuron of a population."""
+    leaving = [p.out_degrees for p in projections if p.source is source]
+    return sum(leaving, np.zeros(source.size, np.int64))
 
 
-def in_degrees(projections: Sequence[GraphProjection], population: GraphPopulation) -> np.ndarray:
-    """Return the number of synapses (int64) onto each neuron of the target population of the projections."""
-    return sum((p.in_degrees for p in projections), np.zeros(population.size, np.int64))
+def in_degrees(projections: Sequence[GraphProjection], target: GraphPopulation) -> np.ndarray:
+    """Return the number of synapses (int64) onto each neuron of a population."""
+    arriving = [p.in_degrees for p in projections if p.target is target]
+    return sum(arriving, np.zeros(target.size, np.int64))
 
 
-def targets(projections: Sequence[GraphProjection], start: int, stop: int) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the targets of some neurons in CSR form.
+def targets(
+    projections: Sequence[GraphProjection], source: GraphPopulation, start: int, stop: int
+) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the targets of some neurons of a population in CSR form.
 
     Parameters
     ----------
-    projections : sequence of GraphProjection, from the same source population
+    projections : sequence of GraphProjection
+    source : GraphPopulation
     start, stop : int
-        Range of indices in that population.
+        Range of indices in the population.
 
     Returns
     -------
@@ -33,8 +38,9 @@ def targets(projections: Sequence[GraphProjection], start: int, stop: int) -> Tu
     target : (edges,) int32 or int64 array of node ids, ascending for each neuron
     weight : (edges,) float32 array
     """
-    indptr = _indptr([projection.out_degrees[start:stop] for projection in projections], stop - start)
-    batches = [projection.edges_of(start, stop) for projection in projections]
+    leaving = [projection for projection in projections if projection.source is source]
+    indptr = _indptr([projection.out_degrees[start:stop] for projection in leaving], stop - start)
+    batches = [projection.edges_of(start, stop) for projection in leaving]
     if len(batches) == 1:
         return indptr, batches[0].target, batches[0].weight
     if not batches:
@@ -44,22 +50,18 @@ def targets(projections: Sequence[GraphProjection], start: int, stop: int) -> Tu
     return indptr, target[order], weight[order]
 
 
-def sources(projections: Sequence[GraphProjection], start: int, stop: int) -> Tuple[np.ndarray, np.ndarray]:
-    """Return the sources of some neurons in CSR form, as `targets` does, without weights.
-
-    Parameters
-    ----------
-    projections : sequence of GraphProjection, to the same target population
-    start, stop : int
-        Range of indices in that population.
-    """
-    indptr = _indptr([projection.in_degrees[start:stop] for projection in projections], stop - start)
-    parts = [projection.sources_of_range(start, stop) for projection in projections]
+def sources(
+    projections: Sequence[GraphProjection], target: GraphPopulation, start: int, stop: int
+) -> Tuple[np.ndarray, np.ndarray]:
+    """Return the sources of some neurons of a population in CSR form, as `targets` does, without weights."""
+    arriving = [projection for projection in projections if projection.target is target]
+    indptr = _indptr([projection.in_degrees[start:stop] for projection in arriving], stop - start)
+    parts = [projection.sources_of_range(start, stop) for projection in arriving]
     if len(parts) == 1:
         return indptr, parts[0]
     if not parts:
         return indptr, np.empty(0, np.int64)
-    owners = [np.repeat(np.arange(start, stop), projection.in_degrees[start:stop]) for projection in projections]
+    owners = [np.repeat(np.arange(start, stop), projection.in_degrees[start:stop]) for projection in arriving]
     order = np.argsort(np.concatenate(owners), kind="stable")
     return indptr, np.concatenate(parts)[order]
 

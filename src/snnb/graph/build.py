@@ -10,8 +10,7 @@ import numpy as np
 
 from snnb.core.progress import Progress, silent
 from snnb.graph import store
-from snnb.graph.classes import SampleClass
-from snnb.graph.counts import Counts, read_counts
+from snnb.graph.counts import Counts, SampleClass, read_counts
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.atomic import atomic_path
 from snnb.io.files import sha256_of

@@ -1,19 +1,19 @@
 """Populations of neurons, and the attributes of each neuron."""
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Iterator, Optional, Sequence, Tuple
 
-import h5py
 import numpy as np
+
+from snnb.network.network import Array, Volume
 
 POOL_WEIGHTS = ("one", "mean")
 RATE_UNITS = ("step", "hz", "sample")
 
 
-def whole(shares: np.ndarray, unit: np.ndarray) -> np.ndarray:
-    """Return the integers, float32, that `shares` are multiples of 1 / `unit` of: exact below 2²³."""
+def to_integers(shares: np.ndarray, unit: np.ndarray) -> np.ndarray:
+    """Multiply shares of the threshold by `unit` and round to integers: float32, exact below 2²³."""
     return np.rint(shares.astype(np.float64) * unit).astype(np.float32)
 
 
@@ -43,7 +43,8 @@ class Recording:
         return {"step": 1.0, "hz": 1000.0 / self.dt_ms, "sample": float(self.num_timesteps)}[unit]
 
 
-class GraphPopulation:
+@dataclass(frozen=True, eq=False)
+class GraphPopulation(Volume):
     """The neurons of the input or of one spiking layer; consecutive ids in Keras order (row, column, channel).
 
     Attributes
@@ -51,45 +52,38 @@ class GraphPopulation:
     name, layer : str
         The parsed layer's name and Keras class.
     shape : tuple of int
-    first, size : int
-        Id of the first neuron, and number of neurons.
-    coding : {"spikes", "current", "random"} or None
+    first : int
+        Id of the first neuron.
+    coding : {"spikes", "current", "random", "membrane"} or None
         `current`: a constant input, whose rate is a mean current and whose traffic is 0. `random`: a softmax layer,
         whose spikes are drawn at random. `membrane`: an output that does not spike. None in a graph without spike
         counts.
     window : tuple of int or None
         First and last (exclusive) time step in which the neurons can fire, of a network with separated firing.
     initial_potential : ndarray of float32 or None
-        Membrane potential of each channel before the first step, as a share of the threshold; None if the simulation
-        sets it.
+        Membrane potential of each channel before the first step, as a share of the threshold (an integer in a graph of
+        integers); None if the simulation sets it.
     threshold : ndarray of float32 or None
         Integer threshold of each channel of an integer network. Its weights are integers too when multiplied by the
         threshold of the postsynaptic neuron, and divided by the attribute `pixel` of the graph if the input is the
         source; so are its biases and initial potentials, multiplied by the threshold.
-    unit : ndarray of float32
-        Threshold of each channel in the unit of the weights: `threshold` in a graph of integers, else 1.
+    integers : bool
+        Whether the graph has these integers as weights, biases and initial potentials.
+    recording : Recording or None
+        Samples and time steps that the spikes were counted in.
+    stored_counts, stored_bias : array, or dataset that is read when it is needed, or None
     """
 
-    def __init__(self, group: h5py.Group, recording: Optional[Recording], integers: bool = False) -> None:
-        self.name: str = group.attrs["name"]
-        self.layer: str = group.attrs["layer"]
-        self.shape: Tuple[int, ...] = tuple(group.attrs["shape"].tolist())
-        self.size = math.prod(self.shape)
-        self.first = int(group.attrs["first_id"])
-        self.coding: Optional[str] = None if recording is None else group.attrs["coding"]
-        self._recording = recording
-        self._counts = None if recording is None else group["spike_count"]
-        self.window: Optional[Tuple[int, ...]] = (
-            tuple(group.attrs["window"].tolist()) if "window" in group.attrs else None
-        )
-        self.initial_potential: Optional[np.ndarray] = None
-        if "initial_potential" in group:
-            self.initial_potential = group["initial_potential"][()]
-        self.threshold: Optional[np.ndarray] = group["threshold"][()] if "threshold" in group else None
-        self.unit = np.ones((), np.float32) if self.threshold is None or not integers else self.threshold
-        if integers and self.initial_potential is not None:
-            self.initial_potential = whole(self.initial_potential, self.unit)
-        self._bias = group.get("bias")
+    layer: str
+    first: int
+    coding: Optional[str] = None
+    window: Optional[Tuple[int, int]] = None
+    initial_potential: Optional[np.ndarray] = None
+    threshold: Optional[np.ndarray] = None
+    integers: bool = False
+    recording: Optional[Recording] = None
+    stored_counts: Optional[Array] = None
+    stored_bias: Optional[Array] = None
 
     def __repr__(self) -> str:
         return f"<GraphPopulation {self.name}: {self.layer}, shape {self.shape}>"
@@ -97,32 +91,37 @@ class GraphPopulation:
     @cached_property
     def spike_count(self) -> Optional[np.ndarray]:
         """Spikes (int64) or, for the input, spikes or current (float64), summed over samples and steps."""
-        return None if self._counts is None else self._counts[()]
+        return None if self.stored_counts is None else np.asarray(self.stored_counts)
 
     @cached_property
     def rate(self) -> Optional[np.ndarray]:
         """Spikes per time step (float64) in the population's shape; None without spike counts."""
-        if self.spike_count is None or self._recording is None:
+        if self.spike_count is None or self.recording is None:
             return None
-        return self.spike_count / self._recording.steps
+        return self.spike_count / self.recording.steps
+
+    @property
+    def unit(self) -> np.ndarray:
+        """Threshold of each channel in the unit of the weights, float32: `threshold` in a graph of integers, else 1."""
+        return self.threshold if self.integers and self.threshold is not None else np.ones((), np.float32)
 
     @cached_property
     def bias(self) -> np.ndarray:
         """Bias (float32) in the population's shape, in thresholds or integers per step; 0 for layers without bias."""
-        if self._bias is None:
+        if self.stored_bias is None:
             return np.zeros(self.shape, np.float32)
-        bias = self._bias[()] if np.ndim(self.unit) == 0 else whole(self._bias[()], self.unit)
-        return np.broadcast_to(bias, self.shape)
+        bias = np.asarray(self.stored_bias)
+        return np.broadcast_to(to_integers(bias, self.unit) if np.ndim(self.unit) else bias, self.shape)
 
     @property
     def firing_threshold(self) -> np.ndarray:
-        """Threshold in the unit of the weights, float32 in the population's shape: 1 but for a graph of integers."""
+        """Threshold in the unit of the weights, float32 in the population's shape: 1 except in a graph of integers."""
         return np.broadcast_to(self.unit, self.shape)
 
     @property
     def has_bias(self) -> bool:
         """Whether the layer has a bias."""
-        return self._bias is not None
+        return self.stored_bias is not None
 
     @cached_property
     def _rate32(self) -> np.ndarray:

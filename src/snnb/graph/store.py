@@ -1,15 +1,19 @@
-"""Seal and open MODEL_graph.h5, the compact form of a graph (format: docs/graph-format.md)."""
+"""Seal, open and read MODEL_graph.h5, the compact form of a graph (format: docs/graph-format.md)."""
 
 import hashlib
-import mmap
+import json
+from itertools import count, takewhile
 from pathlib import Path
-from typing import BinaryIO, Tuple
+from typing import BinaryIO, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import h5py
 import numpy as np
 
 from snnb.core.errors import DamagedError
-from snnb.network.layers import Layer
+from snnb.graph.connection import Connection, Positions
+from snnb.graph.populations import GraphPopulation, Recording, to_integers
+from snnb.network.geometry import Geometry
+from snnb.network.layers import KINDS, Layer, configured
 
 FORMAT = "snnb synapse graph"
 VERSION, VERSION_WITH_SUMS = 1, 2  # the latter where a population is the sum of several connections
@@ -53,14 +57,6 @@ def connection_name(population: int, number: int) -> str:
     return f"connections/{population:04d}" + (f".{number}" if number else "")
 
 
-def map_array(dataset: h5py.Dataset) -> np.ndarray:
-    """Map an uncompressed, contiguous dataset into memory."""
-    offset = dataset.id.get_offset()
-    descriptor = dataset.file.id.get_vfd_handle()
-    mapped = mmap.mmap(descriptor, offset + dataset.id.get_storage_size(), access=mmap.ACCESS_READ)
-    return np.frombuffer(mapped, dataset.dtype, dataset.size, offset).reshape(dataset.shape)
-
-
 def weighting(layer: Layer, pool_weight: str) -> str:
     """Return the weighting of a layer's synapses: `kernel`, `one` or `mean`."""
     return {"kernel": "kernel", "average": pool_weight}.get(layer.WEIGHTING, "one")
@@ -77,3 +73,94 @@ def _digest(file: BinaryIO) -> Tuple[str, int]:
     for block in iter(lambda: file.read(1 << 20), b""):
         digest.update(block)
     return digest.hexdigest(), max(0, file.tell() - USER_BLOCK)
+
+
+def read_head(file: h5py.File) -> Tuple[Dict[str, object], Optional[Recording]]:
+    """Return the attributes of the root, and the recording of the spike counts if there are any."""
+    attributes = {
+        name: value.item() if isinstance(value, np.generic) else value for name, value in sorted(file.attrs.items())
+    }
+    if "num_samples" not in attributes:
+        return attributes, None
+    names = ("num_samples", "num_timesteps", "warm_up", "dt_ms")
+    return attributes, Recording(*(attributes[name] for name in names))
+
+
+def read_populations(file: h5py.File, recording: Optional[Recording], integers: bool) -> Tuple[GraphPopulation, ...]:
+    """Return the populations in the order of their numbers, in thresholds or as integers."""
+    groups = file["populations"]
+    return tuple(_read_population(groups[f"{number:04d}"], recording, integers) for number in range(len(groups)))
+
+
+def _read_population(group: h5py.Group, recording: Optional[Recording], integers: bool) -> GraphPopulation:
+    begin, end = group.attrs.get("window", (0, 0))
+    threshold, start = (group[name][()] if name in group else None for name in ("threshold", "initial_potential"))
+    if integers and threshold is not None and start is not None:
+        start = to_integers(start, threshold)
+    return GraphPopulation(
+        name=group.attrs["name"],
+        shape=tuple(group.attrs["shape"].tolist()),
+        layer=group.attrs["layer"],
+        first=int(group.attrs["first_id"]),
+        coding=None if recording is None else group.attrs["coding"],
+        window=(int(begin), int(end)) if "window" in group.attrs else None,
+        initial_potential=start,
+        threshold=threshold,
+        integers=integers,
+        recording=recording,
+        stored_counts=None if recording is None else group["spike_count"],
+        stored_bias=group.get("bias"),
+    )
+
+
+def read_connections(
+    file: h5py.File, populations: Sequence[GraphPopulation], pool_weight: str, integers: bool
+) -> List[List[Connection]]:
+    """Return the connections of each projection; projections by target, then source.
+
+    Parameters
+    ----------
+    file : h5py.File
+    populations : sequence of GraphPopulation
+    pool_weight : {"one", "mean"}
+    integers : bool
+        Whether weights are integers, not in thresholds.
+    """
+    links = [(source, target) for source, target in file["projections"][()].tolist()]
+    between: Dict[Tuple[int, int], List[Connection]] = {link: [] for link in links}
+    for number, target in enumerate(populations[1:], 1):
+        for group in _groups(file, number):
+            layer, geometry = _read_geometry(group, target.name)
+            weights = weighting(layer, pool_weight)
+            kernel = None if layer.KERNEL is None else group["kernel"]
+            for k in map(int, group.attrs.get("sources", [source for source, of in links if of == number])):
+                positions = _read_positions(group, populations[k], geometry.input_volume)
+                unit = None
+                if integers and kernel is not None and target.threshold is not None:
+                    unit = target.threshold / (1 if k else np.float32(file.attrs["pixel"]))
+                    unit = unit.reshape(geometry.kernel_shape[2:]) if geometry.pairing == "diagonal" else unit
+                connection = Connection(populations[k], target, layer, geometry, weights, positions, kernel, unit)
+                between[k, number].append(connection)
+    return list(between.values())
+
+
+def _groups(file: h5py.File, population: int) -> Iterator[h5py.Group]:
+    """Yield the groups of a population's connections."""
+    names = (connection_name(population, number) for number in count())
+    return (file[name] for name in takewhile(file.__contains__, names))
+
+
+def _read_geometry(group: h5py.Group, name: str) -> Tuple[Layer, Geometry]:
+    """Return a layer made from its stored configuration, and its geometry for the stored input volume."""
+    rule, volume = group.attrs["rule"], tuple(group.attrs["input_volume"].tolist())
+    filters, channels = int(group.attrs["output_volume"][-1]), volume[-1]
+    defaults = {"filters": filters, "depth_multiplier": max(1, filters // channels)}
+    layer: Layer = configured(KINDS[rule], {**defaults, **json.loads(group.attrs["geometry"])}, name)
+    return layer, layer.geometry(volume[1:] if rule in ("Dense", "Conv1D") else volume)
+
+
+def _read_positions(group: h5py.Group, source: GraphPopulation, shape: Tuple[int, int, int]) -> Positions:
+    parallel = bool(group.attrs["parallel"])
+    if "first_id" in group.attrs:
+        return Positions(source, shape, parallel, int(group.attrs["first_id"]), None)
+    return Positions(source, shape, parallel, None, group["ids"])

@@ -9,11 +9,9 @@ import numpy as np
 from snnb.core.errors import ResourceError, SnnbError, UsageError
 from snnb.graph.edges import EdgeBatch, check_values
 from snnb.graph.populations import POOL_WEIGHTS, RATE_UNITS, Nodes
-from snnb.graph.projection import CACHE_EDGES, GraphProjection
-from snnb.graph.read_graph import read_connections, read_head, read_populations
-from snnb.graph.sparse_projection import SparseProjection
+from snnb.graph.projection import CACHE_EDGES, GraphProjection, SparseProjection
 from snnb.graph.statistics import ProjectionSummary, summarize
-from snnb.graph.store import index_dtype, open_store
+from snnb.graph.store import index_dtype, open_store, read_connections, read_head, read_populations
 from snnb.io.hdf5 import RAISED_BY_HDF5, damaged
 from snnb.network.network import DROPPED
 

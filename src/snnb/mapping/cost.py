@@ -172,6 +172,6 @@ def _synaptic_operations(network: PlacedNetwork) -> float:
     """Count the synaptic operations per sample: the spikes of every neuron times its synapses."""
     total = 0.0
     for population in network.sources:
-        degrees = adjacency.out_degrees(network.projections_from(population), population)
+        degrees = adjacency.out_degrees(network.graph.projections, population)
         total += float(degrees @ network.spikes_of(population))
     return total

@@ -8,12 +8,14 @@ import numpy as np
 from snnb.core.machine import processors
 from snnb.graph import adjacency
 from snnb.graph.edges import ranges
+from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import GraphProjection
 from snnb.mapping.hardware import SynapseMemory
 from snnb.mapping.memory_kernels import add_lists, insert_all
 from snnb.mapping.traffic import TrafficSums
 
-Block = Tuple[Sequence[GraphProjection], int, int]  # projections from a population, and a range of its neurons
+# Projections from a population, the population, and a range of its neurons
+Block = Tuple[Sequence[GraphProjection], GraphPopulation, int, int]
 EDGES = 1 << 18  # synapses of a thread in memory at a time
 TABLE = 1 << 16  # elements of the table at first, a power of two
 
@@ -46,7 +48,7 @@ def shared_entries(sums: TrafficSums, counted: Optional[np.ndarray] = None) -> n
         every = network.projections_from(population)
         projections = [p for p in every if chosen[sums.core[network.part(p.target)]].any()]
         degrees = adjacency.out_degrees(projections, population)
-        blocks += [(projections, start, stop) for start, stop in ranges(degrees, EDGES)]
+        blocks += [(projections, population, start, stop) for start, stop in ranges(degrees, EDGES)]
     neurons, threads = np.stack([sums.core, sums.rank.astype(np.int32)], axis=1), processors()
     with ThreadPoolExecutor(threads) as pool:
         parts = [blocks[first::threads] for first in range(threads)]
@@ -59,12 +61,12 @@ def shared_entries(sums: TrafficSums, counted: Optional[np.ndarray] = None) -> n
 def _distinct(blocks: Sequence[Block], first: int, neurons: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     """Return the table of the distinct lists of some sources, see `add_lists`."""
     table, filled, buffers = np.zeros((TABLE, 3), np.int64), 0, np.zeros((len(chosen), 4), np.int64)
-    for projections, start, stop in blocks:
-        indptr, target, weight = adjacency.targets(projections, start, stop)
+    for projections, source, start, stop in blocks:
+        indptr, target, weight = adjacency.targets(projections, source, start, stop)
         bits = (weight + np.float32(0)).view(np.int32)  # -0 is 0
-        placed, source = target - first, 0
-        while source < stop - start:
-            source, filled = add_lists(source, indptr, placed, bits, neurons, chosen, buffers, table, filled)
+        placed, done = target - first, 0
+        while done < stop - start:
+            done, filled = add_lists(done, indptr, placed, bits, neurons, chosen, buffers, table, filled)
             if 2 * filled > len(table):
                 table = _merged([table])
     return table

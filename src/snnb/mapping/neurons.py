@@ -63,8 +63,7 @@ class PlacedNetwork:
         return self._onto(tuple(p for p in self.graph.projections if p.source in self.sources))
 
     def _onto(self, projections: Tuple[GraphProjection, ...]) -> np.ndarray:
-        onto = [adjacency.in_degrees([p for p in projections if p.target is t], t) for t in self.populations]
-        return np.concatenate(onto)
+        return np.concatenate([adjacency.in_degrees(projections, target) for target in self.populations])
 
     @property
     def populations(self) -> Tuple[GraphPopulation, ...]:

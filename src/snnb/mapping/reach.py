@@ -12,8 +12,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from snnb.graph.connection import Connection
-from snnb.graph.projection import GraphProjection
-from snnb.graph.sparse_projection import SparseProjection
+from snnb.graph.projection import GraphProjection, SparseProjection
 from snnb.mapping import reach_kernels
 from snnb.network.reindexing import PADDING
 

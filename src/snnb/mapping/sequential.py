@@ -8,7 +8,7 @@ from snnb.core.compiled import compiled
 from snnb.core.progress import Progress, Throttle, silent
 from snnb.graph.connection import Connection
 from snnb.graph.populations import GraphPopulation
-from snnb.graph.sparse_projection import SparseProjection
+from snnb.graph.projection import SparseProjection
 from snnb.mapping.limits import Limits
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.network.reindexing import PADDING

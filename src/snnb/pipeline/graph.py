@@ -31,7 +31,7 @@ from snnb.rundir.staleness import stale_reason
 from snnb.simulation.file_names import ACCURACIES, BY_CLASS, SUMS
 
 if TYPE_CHECKING:
-    from snnb.graph.classes import SampleClass
+    from snnb.graph.counts import SampleClass
 
 PoolWeight = Literal["mean", "one"]
 WEIGHTS = "weights"  # name of the graph without spike counts
@@ -95,7 +95,7 @@ def _resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_noth
 
 def _class_of(run: RunDirectory, params: GraphParams) -> "Optional[SampleClass]":
     """Return the class whose spikes are requested; None for all samples."""
-    from snnb.graph.classes import choose_class, read_classes
+    from snnb.graph.counts import choose_class, read_classes
 
     if params.class_name is None:
         return None
@@ -115,7 +115,7 @@ def _refuse_without_classes(run: RunDirectory, wanted: str, by: str, which: str)
 
 def _check(run: RunDirectory, planned: PlannedRun) -> None:
     """Check before a network is trained that the class exists and that its spikes will be counted."""
-    from snnb.graph.classes import SampleClass, choose_class
+    from snnb.graph.counts import SampleClass, choose_class
 
     given, simulated = planned.given.get(KIND.name, {}), simulate.KIND.name
     if planned.next is not None or KIND.name not in planned.stages or given.get("class_name") is None:

@@ -19,7 +19,7 @@ from snnb.simulation.file_names import SPIKE_TIMES
 
 if TYPE_CHECKING:
     from snnb.graph import SynapseGraph
-    from snnb.graph.export.simulated import Simulated
+    from snnb.graph.export.request import Simulated
     from snnb.mapping.mapping_cost import SplitFanIn
     from snnb.mapping.neurons import PlacedNetwork
     from snnb.network.network import Network

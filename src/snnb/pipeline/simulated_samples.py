@@ -15,7 +15,7 @@ from snnb.rundir.directory import RunDirectory
 from snnb.simulation.file_names import SPIKE_TIMES
 
 if TYPE_CHECKING:
-    from snnb.graph.export.simulated import Simulated
+    from snnb.graph.export.request import Simulated
     from snnb.graph.populations import GraphPopulation
 
 PICTURES = "dataset/x_test.npy"
@@ -23,7 +23,7 @@ PICTURES = "dataset/x_test.npy"
 
 def simulated_by(run: RunDirectory, stamp: str) -> Optional["Simulated"]:
     """Return what another simulator must know of the simulation of a graph's spikes; None if the run has none."""
-    from snnb.graph.export.simulated import Simulated
+    from snnb.graph.export.request import Simulated
 
     simulation = simulation_of(run, stamp)
     record = None if simulation is None else recorded(run, simulate.KIND, simulation)

@@ -15,8 +15,7 @@ from snnb.crosscheck.check import CountDifference, Expected, check, require_room
 from snnb.crosscheck.exported import ExportedNetwork, Simulate, exported_network, in_order
 from snnb.crosscheck.sanafe_chip import ChipTrace
 from snnb.graph import SynapseGraph
-from snnb.graph.export.request import Request
-from snnb.graph.export.simulated import Simulated
+from snnb.graph.export.request import Request, Simulated
 from snnb.graph.export.spinemap import spikes_of
 from snnb.io.files import sha256_of
 from snnb.io.npy import load_archive

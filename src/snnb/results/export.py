@@ -180,15 +180,14 @@ def exports_of(run: RunDirectory, directories: Sequence[str]) -> List[str]:
 
 def _exports(run: RunDirectory) -> List[Tuple[str, str, object]]:
     """Return path, graph's stamp and graph's SHA-256 of each export in the run, as its description states them."""
-    from snnb.graph.export.target import DESCRIPTION, beside, described
-    from snnb.graph.export.write_export import FORMATS
+    from snnb.graph.export.write_export import DESCRIPTION, description_path, read_description
 
     places = [run.path / EXPORTS, *(run.path / EXPORTS).glob("*")]
     if places[0].is_symlink():
         return []
     found = []
     for path in sorted(path for place in places[1:] if not place.is_symlink() for path in place.glob("*")):
-        stated = described(path / DESCRIPTION if path.is_dir() else beside(path), FORMATS)
+        stated = read_description(path / DESCRIPTION if path.is_dir() else description_path(path))
         origin = None if stated is None or path.is_symlink() else stated.get("graph")
         if isinstance(origin, dict):
             found.append((path.relative_to(run.path).as_posix(), str(origin.get("stamp")), origin.get("sha256")))

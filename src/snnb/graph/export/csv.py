@@ -27,7 +27,7 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
 
 
 def _write(graph: SynapseGraph, file: IO[bytes], request: Request) -> None:
-    from snnb.graph.export.text import EdgeWriter, number_texts
+    from snnb.graph.export.text_lines import EdgeWriter, number_texts
 
     file.write(HEADER)
     counter = request.counter(graph.number_of_edges())

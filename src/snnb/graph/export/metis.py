@@ -4,59 +4,84 @@ Nodes count from 1; the weight is max(1, round(scale × traffic)), traffic the s
 """
 
 from pathlib import Path
+from typing import Optional, Tuple
 
 import numpy as np
 
 from snnb.core.errors import UsageError
 from snnb.graph.adjacency import in_degrees, out_degrees, sources, targets
 from snnb.graph.edges import ranges
-from snnb.graph.export.request import TEXT_BATCH, Format, PlacedNeurons, Request, need_counts
-from snnb.graph.export.weights import scaled
+from snnb.graph.export.request import TEXT_BATCH, Format, Request, SpikingPart, need_counts
 from snnb.graph.synapse_graph import SynapseGraph
 
 LARGEST = 2**30  # edges that a reader with 32-bit indices holds: it keeps both directions
+LARGEST_SUM = 2**31 - 1  # of integer weights in a partitioner
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write the graph: each neuron with its neighbours; see `Format`."""
-    from snnb.graph.export.decimals import NUMBER
-    from snnb.graph.export.text import weighted_neighbours
+    from snnb.graph.export.text_lines import NUMBER, weighted_neighbours
 
-    placed = PlacedNeurons(graph, request)
+    part = SpikingPart.of(graph, request)
     assert graph.recording is not None
-    traffic = np.concatenate([population.traffic() for population in placed.populations])
-    degrees = np.concatenate([out_degrees(placed.from_source(p), p) for p in placed.populations])
+    traffic = np.concatenate([population.traffic() for population in part.populations])
+    degrees = np.concatenate([out_degrees(part.projections, p) for p in part.populations])
     weights, scale = scaled(traffic, degrees, request.options.scale, float(graph.recording.steps))
-    counter = request.counter(2 * placed.edges)
+    counter = request.counter(2 * part.edges)
     with path.open("wb") as file:
         stated = "; ".join(f"{name} {value}" for name, value in graph.describe().items())
         file.write(f"% edge weight max(1, round({scale!r} x spikes per time step of the source)); {stated}\n".encode())
-        file.write(f"{placed.nodes} {placed.edges} 001\n".encode())
-        for population in placed.populations:
-            to, of = placed.to_target(population), placed.from_source(population)
-            for start, stop in ranges(in_degrees(to, population) + out_degrees(of, population), TEXT_BATCH):
-                in_indptr, source = sources(to, start, stop)
-                out_indptr, target, _ = targets(of, start, stop)
+        file.write(f"{part.nodes} {part.edges} 001\n".encode())
+        for population in part.populations:
+            degrees = in_degrees(part.projections, population) + out_degrees(part.projections, population)
+            for start, stop in ranges(degrees, TEXT_BATCH):
+                in_indptr, source = sources(part.projections, population, start, stop)
+                out_indptr, target, _ = targets(part.projections, population, start, stop)
                 out = np.empty((2 * (source.size + target.size) + stop - start) * NUMBER, np.uint8)
-                first = population.first + start - placed.first
-                neighbours = source - placed.first, out_indptr, target - placed.first
+                first = population.first + start - part.first
+                neighbours = source - part.first, out_indptr, target - part.first
                 file.write(out[: weighted_neighbours(out, first, in_indptr, *neighbours, weights)].data)
                 counter.add(source.size + target.size)
 
 
+def scaled(values: np.ndarray, repeats: np.ndarray, scale: Optional[float], default: float) -> Tuple[np.ndarray, float]:
+    """Scale weights to integers whose sum partitioners hold: max(1, round(scale × value)) as int64, and the scale.
+
+    Parameters
+    ----------
+    values : (nodes,) float64 array
+    repeats : (nodes,) int64 array, number of occurrences of each weight in the file
+    scale : float, or None for the default, halved until the sum fits
+    default : float
+    """
+    tried = default if scale is None else scale
+    while True:
+        weights = np.maximum(1, np.rint(tried * values))
+        total = float(weights @ repeats.astype(np.float64))
+        if total <= LARGEST_SUM:
+            return weights.astype(np.int64), tried
+        if scale is not None or weights.max(initial=1) == 1:
+            break
+        tried /= 2
+    raise UsageError(
+        f"the weights sum to {total:,.0f}, partitioners hold {LARGEST_SUM:,}; "
+        + ("give a smaller --scale" if scale is not None else "the graph is too large for this format")
+    )
+
+
 def _check(graph: SynapseGraph, request: Request) -> None:
     need_counts(graph, request)
-    placed = PlacedNeurons(graph, request)
-    if placed.edges > LARGEST and not request.options.idx64:
+    part = SpikingPart.of(graph, request)
+    if part.edges > LARGEST and not request.options.idx64:
         raise UsageError(
-            f"{placed.edges:,} edges are more than a reader with 32-bit indices holds ({LARGEST:,}); "
+            f"{part.edges:,} edges are more than a reader with 32-bit indices holds ({LARGEST:,}); "
             "give --idx64 for one built with 64-bit indices"
         )
 
 
 def _size(graph: SynapseGraph, request: Request) -> float:
-    placed = PlacedNeurons(graph, request)
-    return 2 * (len(str(placed.nodes)) + 5) * placed.edges + placed.nodes
+    part = SpikingPart.of(graph, request)
+    return 2 * (len(str(part.nodes)) + 5) * part.edges + part.nodes
 
 
 FORMAT = Format(".graph", write, _size, 8e6, _check, partial=True, own_options=("scale", "idx64"))

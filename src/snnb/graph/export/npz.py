@@ -6,7 +6,7 @@ from typing import Callable, Iterable, Tuple
 
 import numpy as np
 
-from snnb.graph.export.nodes import node_table
+from snnb.graph.export.description import node_table
 from snnb.graph.export.request import BATCH, Format, Request, file_name
 from snnb.graph.projection import GraphProjection
 from snnb.graph.store import index_dtype

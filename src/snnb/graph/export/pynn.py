@@ -8,8 +8,7 @@ skips layers. Average poolings weigh the mean. `nodes.csv` has the biases.
 
 from pathlib import Path
 
-from snnb.graph.export.description import delay_steps_of
-from snnb.graph.export.nodes import NODES_FILE, write_node_csv
+from snnb.graph.export.description import NODES_FILE, delay_steps_of, write_node_csv
 from snnb.graph.export.request import TEXT_BATCH, Format, Request, file_name
 from snnb.graph.synapse_graph import SynapseGraph
 
@@ -18,7 +17,7 @@ HEADER = b'# columns = ["i", "j", "weight", "delay"]\n'
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write the graph: a list of connections a projection; see `Format`."""
-    from snnb.graph.export.text import EdgeWriter
+    from snnb.graph.export.text_lines import EdgeWriter
 
     path.mkdir()
     counter = request.counter(graph.number_of_edges())

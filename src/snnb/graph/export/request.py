@@ -3,14 +3,13 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Tuple
+from typing import Callable, Dict, NamedTuple, Optional, Tuple
 
 import numpy as np
 
 from snnb.core.errors import UsageError
 from snnb.core.progress import Progress, Throttle, silent
 from snnb.graph.export.export_options import DEFAULTS, ExportOptions
-from snnb.graph.export.simulated import Simulated
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
@@ -19,6 +18,40 @@ UNSAFE = re.compile(r"[^\w.-]", re.ASCII)
 LONGEST_PART = 80  # of the 255 bytes of a file name
 BATCH = 1 << 18  # edges in a batch
 TEXT_BATCH = 1 << 14  # in a text format: lines stay in the second-level cache
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """Parameters of the simulation whose spikes the graph has.
+
+    Attributes
+    ----------
+    threshold : threshold of the membrane potential, and amplitude of a spike
+    reset : {"subtraction", "zero"}
+    input : {"constant", "poisson"}
+    input_rate_hz : Poisson rate of a pixel of value 1
+    pixel_scale : a pixel is value / scale, in float32
+    samples_file : path in the run of the samples, shape (samples, height, width, channels)
+    samples_sha256 : str
+    duration : time steps of a sample
+    recorded_samples : number of samples whose spike times were recorded
+    seed : int
+    first_sample : index of the first sample
+    initial_potential : membrane potential before the first step, as a fraction of the threshold
+    """
+
+    threshold: float
+    reset: str
+    input: str
+    input_rate_hz: Optional[float]
+    pixel_scale: Optional[float]
+    samples_file: Optional[str]
+    samples_sha256: Optional[str]
+    duration: int
+    recorded_samples: int
+    seed: int
+    first_sample: int = 0
+    initial_potential: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,31 +146,40 @@ class Counter:
             self._progress(self._done, self._total)
 
 
-class PlacedNeurons:
-    """The neurons in partition and spike formats: all but a constant input, renumbered from 0.
+class SpikingPart(NamedTuple):
+    """The part of a graph that partition and spike formats write, its neurons numbered from 0.
 
-    `first` is the id in the graph of the node that becomes 0, `nodes` the number of neurons.
+    Attributes
+    ----------
+    populations : all except a constant input
+    projections : those between them
     """
 
-    def __init__(self, graph: SynapseGraph, request: Request) -> None:
-        without_input = graph.populations[0].coding == "current" and not request.options.with_input
-        self.populations: List[GraphPopulation] = list(graph.populations[int(without_input) :])
-        self.first = self.populations[0].first
-        self.nodes = graph.number_of_nodes() - self.first
-        self.projections: List[GraphProjection] = [p for p in graph.projections if p.source in self.populations]
+    populations: Tuple[GraphPopulation, ...]
+    projections: Tuple[GraphProjection, ...]
+
+    @classmethod
+    def of(cls, graph: SynapseGraph, request: Request) -> "SpikingPart":
+        """Return the part to write: with the option `with_input`, the entire graph."""
+        first = graph.populations[0]
+        if first.coding != "current" or request.options.with_input:
+            return cls(graph.populations, graph.projections)
+        return cls(graph.populations[1:], tuple(p for p in graph.projections if p.source is not first))
+
+    @property
+    def first(self) -> int:
+        """Id in the graph of the neuron that is written as 0."""
+        return self.populations[0].first
+
+    @property
+    def nodes(self) -> int:
+        """Number of neurons."""
+        return sum(population.size for population in self.populations)
 
     @property
     def edges(self) -> int:
         """Number of synapses."""
         return sum(projection.number_of_edges for projection in self.projections)
-
-    def from_source(self, population: GraphPopulation) -> List[GraphProjection]:
-        """Return the projections from a population."""
-        return [p for p in self.projections if p.source is population]
-
-    def to_target(self, population: GraphPopulation) -> List[GraphProjection]:
-        """Return the projections to a population."""
-        return [p for p in self.projections if p.target is population]
 
 
 def file_name(number: int, projection: GraphProjection) -> str:
@@ -172,10 +214,10 @@ class Format:
     check : callable that raises an error for a graph or request that the format cannot represent
     directory : whether it is a directory of files
     sidecar : whether the description `NAME.json` is always written, since the format has no metadata
-    partial : whether it omits a constant input (`PlacedNeurons`)
+    partial : whether it omits a constant input (`SpikingPart`)
     simulates : whether a simulator reads it: average poolings have the weight `mean` then
     input_apart : whether the neurons of the input are numbered separately from the others, both from 0
-    nodes_beside : whether a table of nodes is written to a file next to it (`target.nodes_beside`)
+    nodes_beside : whether a table of nodes is written to a file next to it (`nodes_path`)
     own_options : options that only some formats have, including this one
     stated : callable that returns additional entries of the description
     """

@@ -11,7 +11,7 @@ import numpy as np
 
 from snnb.graph.adjacency import out_degrees, targets
 from snnb.graph.edges import ranges
-from snnb.graph.export.request import BATCH, Format, PlacedNeurons, Request, need_counts
+from snnb.graph.export.request import BATCH, Format, Request, SpikingPart, need_counts
 from snnb.graph.synapse_graph import SynapseGraph
 
 NUMBER = np.dtype("<u4")
@@ -19,18 +19,17 @@ NUMBER = np.dtype("<u4")
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write the graph: a hyperedge for each neuron that has targets; see `Format`."""
-    placed, scale = PlacedNeurons(graph, request), request.rate_scale(graph)
-    degrees = [out_degrees(placed.from_source(population), population) for population in placed.populations]
-    counter = request.counter(placed.edges)
+    part, scale = SpikingPart.of(graph, request), request.rate_scale(graph)
+    degrees = [out_degrees(part.projections, population) for population in part.populations]
+    counter = request.counter(part.edges)
     with path.open("wb") as file:
         hyperedges = sum(int(np.count_nonzero(degree)) for degree in degrees)
-        file.write(np.array([placed.nodes, hyperedges], NUMBER).data)
-        for population, degree in zip(placed.populations, degrees):
-            projections, rate = placed.from_source(population), population.traffic() * scale
-            first = population.first - placed.first
+        file.write(np.array([part.nodes, hyperedges], NUMBER).data)
+        for population, degree in zip(part.populations, degrees):
+            rate, first = population.traffic() * scale, population.first - part.first
             for start, stop in ranges(degree, BATCH):
-                _, target, _ = targets(projections, start, stop)
-                file.write(_records(first + start, degree[start:stop], target - placed.first, rate[start:stop]).data)
+                _, target, _ = targets(part.projections, population, start, stop)
+                file.write(_records(first + start, degree[start:stop], target - part.first, rate[start:stop]).data)
                 counter.add(target.size)
 
 
@@ -45,8 +44,8 @@ def _records(first: int, degree: np.ndarray, target: np.ndarray, rate: np.ndarra
 
 
 def _size(graph: SynapseGraph, request: Request) -> float:
-    placed = PlacedNeurons(graph, request)
-    return 8 + 4 * placed.edges + 12 * placed.nodes
+    part = SpikingPart.of(graph, request)
+    return 8 + 4 * part.edges + 12 * part.nodes
 
 
 FORMAT = Format(".snn", write, _size, 5e7, need_counts, partial=True, own_options=("rate_unit",))

@@ -14,8 +14,7 @@ from typing import Dict, List, Sequence, Tuple
 import h5py
 import numpy as np
 
-from snnb.graph.export.description import delay_steps_of
-from snnb.graph.export.nodes import node_table
+from snnb.graph.export.description import delay_steps_of, node_table
 from snnb.graph.export.request import BATCH, Counter, Format, Request
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import GraphProjection

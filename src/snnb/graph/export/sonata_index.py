@@ -81,7 +81,7 @@ def _by_source(population: GraphPopulation, projections: Sequence[GraphProjectio
     """List the edges of each source, a range for each of its projections."""
     own = [(p, offset) for p, offset in zip(projections, offsets) if p.source is population]
     ends = [offset + np.cumsum(projection.out_degrees) for projection, offset in own]
-    for start, stop in ranges(out_degrees([p for p, _ in own], population), CHUNK):
+    for start, stop in ranges(out_degrees(projections, population), CHUNK):
         edges = np.zeros((stop - start, len(own), 2), np.uint64)
         for k, (end, (projection, _)) in enumerate(zip(ends, own)):
             edges[:, k, 1] = end[start:stop]
@@ -100,10 +100,10 @@ def _by_target(population: GraphPopulation, projections: Sequence[GraphProjectio
     for projection, offset in own:
         nodes = slice(projection.source.first, projection.source.first + projection.source.size)
         following[nodes] = offset + np.cumsum(projection.out_degrees) - projection.out_degrees
-    degrees = in_degrees(to, population)
+    degrees = in_degrees(projections, population)
     buffer = np.empty((max(CHUNK, int(degrees.max(initial=0))), 2), np.uint64)
     for start, stop in ranges(degrees, CHUNK):
-        indptr, source = sources_of(to, start, stop)
+        indptr, source = sources_of(projections, population, start, stop)
         edges = buffer[: source.size]
         next_edges(source, following, edges)
         yield indptr, edges

@@ -13,8 +13,8 @@ import numpy as np
 from snnb.core.errors import DamagedError, UsageError
 from snnb.graph.adjacency import out_degrees, targets, with_heads
 from snnb.graph.edges import ranges
-from snnb.graph.export.nodes import NODES_FILE, write_node_csv
-from snnb.graph.export.request import TEXT_BATCH, Format, PlacedNeurons, Request, need_counts
+from snnb.graph.export.description import NODES_FILE, write_node_csv
+from snnb.graph.export.request import TEXT_BATCH, Format, Request, SpikingPart, need_counts
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.npy import load_archive
@@ -26,32 +26,31 @@ AGAIN = "simulate again with --record-spikes"
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write the graph: connections, weights and spike times; see `Format`."""
-    from snnb.graph.export.text import integer_rows, weight_rows
+    from snnb.graph.export.text_lines import integer_rows, weight_rows
 
     assert request.spike_times is not None
     path.mkdir()
-    placed, exact = PlacedNeurons(graph, request), request.options.exact
-    counter = request.counter(placed.edges)
-    write_node_csv(path / NODES_FILE, placed.populations, placed.first)
+    part, exact = SpikingPart.of(graph, request), request.options.exact
+    counter = request.counter(part.edges)
+    write_node_csv(path / NODES_FILE, part.populations, part.first)
     with (path / "connection_info.txt").open("wb") as connections, (path / "weight_info.txt").open("wb") as weights:
-        for population in placed.populations:
-            projections = placed.from_source(population)
-            for start, stop in ranges(out_degrees(projections, population), TEXT_BATCH):
-                indptr, target, weight = targets(projections, start, stop)
-                node = np.arange(population.first + start, population.first + stop) - placed.first
-                rows = with_heads(indptr, target - placed.first, node[:, None])
+        for population in part.populations:
+            for start, stop in ranges(out_degrees(part.projections, population), TEXT_BATCH):
+                indptr, target, weight = targets(part.projections, population, start, stop)
+                node = np.arange(population.first + start, population.first + stop) - part.first
+                rows = with_heads(indptr, target - part.first, node[:, None])
                 connections.write(integer_rows(*rows).data)
                 some = np.flatnonzero(np.diff(indptr))
                 weights.write(weight_rows(node[some], np.append(indptr[some], indptr[-1]), weight, exact).data)
                 counter.add(target.size)
     with (path / "spike_info.txt").open("wb") as spikes:
-        for population in placed.populations:
-            spikes.write(_spike_lines(request.spike_times, population, population.first - placed.first).data)
+        for population in part.populations:
+            spikes.write(_spike_lines(request.spike_times, population, population.first - part.first).data)
 
 
 def _spike_lines(path: Path, population: GraphPopulation, first: int) -> np.ndarray:
     """Return the lines `neuron time time …` of a population; its neurons' ids count up from `first`."""
-    from snnb.graph.export.text import integer_rows
+    from snnb.graph.export.text_lines import integer_rows
 
     spikes, steps = spikes_of(path, population)
     order = np.argsort(spikes[:, 1], kind="stable")  # keeps a neuron's spikes in order of sample and step
@@ -89,9 +88,9 @@ def _check(graph: SynapseGraph, request: Request) -> None:
 
 
 def _size(graph: SynapseGraph, request: Request) -> float:
-    placed = PlacedNeurons(graph, request)
+    part = SpikingPart.of(graph, request)
     times = 0 if request.spike_times is None else request.spike_times.stat().st_size
-    return (len(str(placed.nodes)) + (22 if request.options.exact else 13)) * placed.edges + 80 * placed.nodes + times
+    return (len(str(part.nodes)) + (22 if request.options.exact else 13)) * part.edges + 80 * part.nodes + times
 
 
 FORMAT = Format("_spinemap", write, _size, 8e6, _check, partial=True, directory=True)

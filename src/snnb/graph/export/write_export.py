@@ -1,13 +1,16 @@
 """Write a graph in the format of another program, after an estimate of size and time."""
 
 import json
+import os
+import re
 import shutil
+import stat
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Mapping, Optional
+from typing import Dict, Mapping, Optional, Sequence
 
-from snnb.core.errors import ResourceError, UsageError
+from snnb.core.errors import InputError, ResourceError, UsageError
 from snnb.core.options import option_name
 from snnb.core.progress import Progress, silent
 from snnb.graph.export import (
@@ -26,19 +29,19 @@ from snnb.graph.export import (
     sonata,
     spinemap,
 )
-from snnb.graph.export.description import describe
+from snnb.graph.export.description import describe, write_node_csv
 from snnb.graph.export.export_options import DEFAULTS, ExportOptions
-from snnb.graph.export.nodes import write_node_csv
-from snnb.graph.export.request import Format, OnCores, PlacedNeurons, Request
-from snnb.graph.export.simulated import Simulated
-from snnb.graph.export.target import DESCRIPTION, architecture_beside, beside, check_target, nodes_beside
-from snnb.graph.export.target import described as description
+from snnb.graph.export.request import Format, OnCores, Request, Simulated, SpikingPart
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.atomic import atomic_path, flushed_meanwhile
 from snnb.io.files import raise_on_full_disk
+from snnb.io.text import load_json
 
 _MODULES = (networkx, csv, npz, parquet, parts, sonata, spinemap, nir, pynn, sanafe, metis, hmetis, snn, graphml)
 FORMATS: Dict[str, Format] = {module.__name__.rpartition(".")[2]: module.FORMAT for module in _MODULES}
+DESCRIPTION = "description.json"
+ELSEWHERE = "move it away, or give another path with --output"
+SHA256 = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -67,9 +70,9 @@ def estimate(graph: SynapseGraph, format: str, options: ExportOptions = DEFAULTS
     return _estimate(graph, find_format(format), Request(options))
 
 
-def _estimate(graph: SynapseGraph, described: Format, request: Request) -> Estimate:
-    edges = PlacedNeurons(graph, request).edges if described.partial else graph.number_of_edges()
-    return Estimate(edges, round(described.size(graph, request)), edges / described.edges_per_second)
+def _estimate(graph: SynapseGraph, exporter: Format, request: Request) -> Estimate:
+    edges = SpikingPart.of(graph, request).edges if exporter.partial else graph.number_of_edges()
+    return Estimate(edges, round(exporter.size(graph, request)), edges / exporter.edges_per_second)
 
 
 def export(
@@ -103,51 +106,51 @@ def export(
     on_cores : mapping, for sanafe
     progress : Progress
     """
-    described = find_format(format)
+    exporter = find_format(format)
     request = Request(options, spike_times, target.suffix == ".gz", progress, simulated, on_cores)
     refuse_foreign_options(format, options)
-    sidecar = not described.directory and (described.sidecar or origin is not None)
+    sidecar = not exporter.directory and (exporter.sidecar or origin is not None)
     # The description first: it lets `--force` replace the rest
-    siblings = [beside(target), nodes_beside(target), architecture_beside(target)]
-    used = (sidecar, described.nodes_beside, on_cores is not None)
+    siblings = [description_path(target), nodes_path(target), architecture_path(target)]
+    used = (sidecar, exporter.nodes_beside, on_cores is not None)
     written = [path for path, is_used in zip(siblings, used) if is_used]
-    check_target(target, written, FORMATS, force=force)
-    own = target.exists() and description(beside(target), FORMATS) is not None
+    check_target(target, written, force=force)
+    own = target.exists() and read_description(description_path(target)) is not None
     outdated = [path for path in siblings if own and path not in written]
     if options.integers:
         graph = graph.with_integers()
-    if described.simulates:
+    if exporter.simulates:
         graph = graph.with_pool_weight("mean")
-    if described.simulates and format != "sonata" and any(p.window is not None for p in graph.populations):
+    if exporter.simulates and format != "sonata" and any(p.window is not None for p in graph.populations):
         raise UsageError(
             f"format {format} cannot state that populations fire in windows of time steps: take sonata, whose "
             "description has them, or a network converted with --firing free"
         )
-    if described.check is not None:
-        described.check(graph, request)
-    expected = _estimate(graph, described, request)
+    if exporter.check is not None:
+        exporter.check(graph, request)
+    expected = _estimate(graph, exporter, request)
     _refuse_full_disk(expected.size_bytes, format, target)
-    stated = describe(graph, format, described, request, origin)
+    stated = describe(graph, format, exporter, request, origin)
     begin = time.monotonic()
     atomic = atomic_path(target, force=force, beside=written, outdated=outdated)
     with atomic as temporary, raise_on_full_disk(temporary.parent):
-        _write(graph, described, request, temporary, stated)
-        if described.nodes_beside:
-            write_node_csv(nodes_beside(temporary), graph.populations)
+        _write(graph, exporter, request, temporary, stated)
+        if exporter.nodes_beside:
+            write_node_csv(nodes_path(temporary), graph.populations)
         if on_cores is not None:
-            architecture_beside(temporary).write_text(on_cores.architecture)
+            architecture_path(temporary).write_text(on_cores.architecture)
         if sidecar:
-            _write_description(beside(temporary), stated)
-    files_written = target.iterdir() if described.directory else [target]
+            _write_description(description_path(temporary), stated)
+    files_written = target.iterdir() if exporter.directory else [target]
     size = sum(path.stat().st_size for path in files_written)
     return Export(target, format, expected.edges, size, time.monotonic() - begin, origin)
 
 
-def _write(graph: SynapseGraph, described: Format, request: Request, path: Path, stated: Mapping[str, object]) -> None:
+def _write(graph: SynapseGraph, exporter: Format, request: Request, path: Path, stated: Mapping[str, object]) -> None:
     """Write a file, or a directory with its description."""
     with flushed_meanwhile(path):
-        described.write(graph, path, request)
-    if described.directory:
+        exporter.write(graph, path, request)
+    if exporter.directory:
         files = sorted(entry.name for entry in path.iterdir())
         _write_description(path / DESCRIPTION, {**stated, "files": files})
 
@@ -166,7 +169,7 @@ def find_format(name: str) -> Format:
 def refuse_foreign_options(format: str, options: ExportOptions) -> None:
     """Raise `UsageError` for an option that only other formats have."""
     for name in ExportOptions.model_fields:
-        having = [other for other, described in FORMATS.items() if name in described.own_options]
+        having = [other for other, exporter in FORMATS.items() if name in exporter.own_options]
         if having and format not in having and getattr(options, name) != getattr(DEFAULTS, name):
             option = option_name(ExportOptions, name)
             raise UsageError(f"{option} is for --format {', '.join(having)}, not for {format}; leave it out")
@@ -181,3 +184,71 @@ def _refuse_full_disk(size: int, format: str, target: Path) -> None:
             f"{target}: {format} will take about {decimal(size)}, the disk has {decimal(free)} free; "
             "give --output on another disk, or another format"
         )
+
+
+def description_path(target: Path) -> Path:
+    """Return the path of the description of an export that is a file."""
+    return target.with_name(target.name + ".json")
+
+
+def nodes_path(target: Path) -> Path:
+    """Return the path of the table of nodes of an export that is a file."""
+    return target.with_name(f"{target.name}.nodes.csv")
+
+
+def architecture_path(target: Path) -> Path:
+    """Return the path of the architecture file of a mapped export."""
+    return target.with_name(f"{target.name}.yaml")
+
+
+def check_target(target: Path, written: Sequence[Path], *, force: bool) -> None:
+    """Refuse a target that exists, or with `force` one that no export has written.
+
+    Parameters
+    ----------
+    target : Path
+    written : files that are written next to it
+    force : whether a plain file, or what an export has written, is replaced
+    """
+    if target.name in ("", ".."):
+        raise UsageError(f"--output {str(target)!r} names no file; give the path of a file or directory to write")
+    if not target.parent.is_dir():
+        raise UsageError(f"{target.parent}: no such directory; create it, or give --output in another one")
+    siblings = [path for path in written if os.path.lexists(str(path))]
+    if siblings and read_description(description_path(target)) is None:
+        raise UsageError(f"{siblings[0]} was not made by an export, so it is not replaced; {ELSEWHERE}")
+    if os.path.lexists(str(target)):
+        _check_replaced(target)
+        siblings.insert(0, target)
+    if siblings and not force:
+        raise UsageError(f"{siblings[0]} exists; give another path, or --force to replace it")
+
+
+def _check_replaced(target: Path) -> None:
+    mode = target.lstat().st_mode
+    if stat.S_ISLNK(mode):
+        raise UsageError(f"{target} is a symbolic link, which is not followed; {ELSEWHERE}")
+    if stat.S_ISREG(mode):
+        return
+    stated = read_description(target / DESCRIPTION)
+    if stated is None:
+        raise UsageError(f"{target} was not made by an export, so it is not replaced; {ELSEWHERE}")
+    written = stated.get("files")
+    for entry in sorted(target.iterdir()):
+        known = not isinstance(written, list) or entry.name in [*written, DESCRIPTION]
+        if not known or not stat.S_ISREG(entry.lstat().st_mode):
+            raise UsageError(f"{target} holds {entry.name}, which no export has written; {ELSEWHERE}")
+
+
+def read_description(path: Path) -> Optional[Dict[str, object]]:
+    """Return the description of an export; None if the file is not a description."""
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            return None
+        stated = load_json(path)
+    except (OSError, InputError):
+        return None
+    if not isinstance(stated, dict) or stated.get("format") not in list(FORMATS):
+        return None
+    digest = stated.get("parsed_sha256")
+    return stated if isinstance(digest, str) and SHA256.fullmatch(digest) else None
