@@ -7,6 +7,7 @@ import pytest
 
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import spiking_network
+from snnb.conversion.integers import in_thresholds
 from snnb.core.errors import InputError, UsageError
 from snnb.network.assemble import Entry, assemble
 from snnb.simulation.engines.choose import choose_engine
@@ -103,3 +104,14 @@ def test_options_of_float_networks_are_refused():
         choose_engine(network, SimulationSettings(engine="toolbox"))
     with pytest.raises(UsageError, match="--threshold: the integer network has thresholds of its own"):
         _check_calibrated(network, SimulationSettings(threshold=2.0))
+
+
+def test_weights_in_thresholds_are_the_trained_ones_rounded():
+    network = _network(ONE, TWO)
+    integers = spiking_network(network, BYTES, ConversionSettings(weight_bits=4), 255)
+    first, whole, back = (of.populations[0] for of in (network, integers, in_thresholds(integers)))
+    exact, found = (np.asarray(p.only.kernel, np.float64) for p in (first, back))
+    assert back.threshold is None
+    step = 255 / whole.threshold  # of a pixel of 1, which is 255
+    assert np.all(np.abs(found - exact) <= (0.5 + 1e-6) * step)
+    assert np.abs(found - exact).max() > 0

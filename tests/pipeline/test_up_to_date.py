@@ -193,6 +193,17 @@ def test_an_option_of_parse_without_effect_is_refused(run, options, message):
     assert run.record_of("parse").params.firing == "separated"
 
 
+def test_a_conversion_states_latency_and_what_rounding_changes(run):
+    python = Run(path=run.path)
+    parsed = python.parse(calibrate=8, weight_bits=2).record.metrics
+    simulated = python.simulate(samples=20).record
+    depth = len([name for name in simulated.details.mean_rates if name != "input"])  # a chain
+    assert (parsed["calibrated_steps"], parsed["latency_steps"]) == (8, 8 * (depth + 1))
+    assert {name: parsed[name] for name in ("latency_steps", "interval_steps")}.items() <= simulated.metrics.items()
+    assert 0 < parsed["classes_changed_by_rounding"] < 1
+    assert simulated.details.output_coding == "spikes"
+
+
 def test_an_option_of_one_stage_without_effect_is_refused_only_where_no_other_stage_uses_it(run):
     given = {"parse": {"calibrate": 8}, "simulate": {"initial_potential": 0.5}}
     with pytest.raises(UsageError, match="--initial-potential: a calibrated network"):

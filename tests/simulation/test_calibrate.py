@@ -193,7 +193,7 @@ def test_warnings_do_not_advise_what_a_calibrated_network_refuses(trained, tmp_p
     settings = SimulationSettings(samples=60, duration=2, engine="tensorflow", input="poisson", output=output)
     names = {"class_names": list("0123456789"), "num_classes": 10, "name": "net", "scale": 1.0}
     warnings = simulate(parsed, tmp_path, x=trained.x, y=trained.y, settings=settings, **names).warnings
-    assert any("less accurate" in line and "parse --calibrate" in line for line in warnings)
+    assert any("points lost" in line and "parse --calibrate" in line for line in warnings)
     assert not any(word in line for line in warnings for word in ("--duration", "--warm-up", "--initial-potential"))
 
 
@@ -204,7 +204,7 @@ def test_a_warning_advises_to_prune_less(trained, tmp_path):
     write_spiking(replace(found, zeros=DROPPED), parsed)
     settings = SimulationSettings(samples=100, duration=32)
     warnings = simulate(parsed, tmp_path, x=trained.x, y=trained.y, settings=settings, scale=1.0, **names).warnings
-    (line,) = [line for line in warnings if "less accurate" in line]
+    (line,) = [line for line in warnings if "points lost" in line]
     assert "prune fewer weights" in line
     assert "--weight-bits" not in line
 

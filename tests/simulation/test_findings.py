@@ -34,7 +34,6 @@ def _found(network, spikes_per_step):
 def test_rising(branched, spikes_per_step, rises):
     found = _found(branched.network, spikes_per_step)
     assert found.rising == ([layer.name for layer in branched.network.populations] if rises else [])
-    assert any("--warm-up" in line for line in found.warnings) == rises
 
 
 def test_shares_of_silent_and_saturated_neurons(branched):

@@ -17,6 +17,10 @@ from snnb.io.atomic import atomic_path, refuse_existing
 if TYPE_CHECKING:
     from snnb.results.compare import Compared
 
+TWO_ACCURACIES = (
+    "read-out: the class with the largest accumulated input; SNN: the one with most",
+    "output spikes, which a softmax draws at random: quote the read-out there",
+)
 LONGEST_CELL = 24  # characters of a value on a terminal
 ROWS = (  # title, form and attribute of `Compared`
     ("samples", "{:,}", "samples"),
@@ -76,7 +80,8 @@ def compare(
         for cost in one.mappings
     ]
     picture = [f"picture: {figure}"] if figure is not None else []
-    console.result([*_blocks(rows), *mapping_lines(costs, by_graph=True), *picture], document)
+    two = TWO_ACCURACIES if any(one.readout_accuracy is not None for one in found) else ()
+    console.result([*_blocks(rows), *two, *mapping_lines(costs, by_graph=True), *picture], document)
 
 
 def _blocks(rows: List[List[str]]) -> List[str]:

@@ -31,7 +31,12 @@ if TYPE_CHECKING:
 # Names of metrics in the manifest whose words or unit the name itself does not give.
 IN_WORDS = {
     "norm_samples": ("samples for normalisation", ""),
-    "largest_difference": ("largest difference from the trained model", ""),
+    "largest_difference": ("largest difference from the trained model, as parsed", ""),
+    "calibrated_steps": ("calibrated for", "time steps"),
+    "latency_steps": ("a picture takes", "time steps"),
+    "interval_steps": ("a new picture every", "time steps"),
+    "readout_accuracy": ("read-out accuracy", "%"),
+    "readout_mean_squared_error": ("read-out mean squared error", ""),
     "connectivity": ("connectivity", "spikes/sample"),
     "sequential_connectivity": ("connectivity, sequential", "spikes/sample"),
     "hops_unicast": ("hops", "links/sample"),
@@ -131,6 +136,8 @@ def _print(run: RunDirectory, outcomes: "Sequence[Outcome]", by_name: bool) -> N
 
 def _results(shown: "Sequence[Outcome]") -> List[str]:
     """Return a line for each stage, with its metrics below."""
+    from snnb.simulation.advice import QUOTED  # imports numpy
+
     heads = output.table_lines(
         [[o.result.stage, "ran" if o.reason else "up to date", o.result.directory] for o in shown], head=False
     )
@@ -139,8 +146,11 @@ def _results(shown: "Sequence[Outcome]") -> List[str]:
         [(f"  {words}", *value) for rows in metrics for words, *value in rows], right=(1,), head=False
     )
     lines, below = [], iter(table)
-    for head, rows in zip(heads, metrics):
+    for head, rows, outcome in zip(heads, metrics, shown):
         lines += [head, *islice(below, len(rows))]
+        coding = getattr(outcome.result.record.details, "output_coding", None)
+        if "snn_accuracy" in outcome.result.record.metrics and coding is not None:
+            lines.append(f"  {QUOTED[coding]}")
     return lines
 
 
@@ -155,6 +165,8 @@ def _metric_rows(metrics: Mapping[str, object]) -> List[Tuple[str, str, str]]:
         if name == "energy_pj":
             number, unit = energy(value).split(" ")
             rows.append(("energy", number, f"{unit}/sample"))
+        elif name.startswith("classes_changed"):
+            rows.append((f"{words} (training pictures)", f"{100 * value:.2f}", "%"))
         elif "accuracy" in name:
             rows.append((words, f"{100 * value:.2f}", "%"))
         else:

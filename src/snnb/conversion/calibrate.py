@@ -59,6 +59,7 @@ class Calibration:
     """A calibrated network, and what changed."""
 
     network: Network
+    weights: Network  # the parsed network with its weights, pruned and rounded, and the biases of before
     errors: Dict[str, LayerError]  # by population
     scales: Dict[str, np.ndarray]  # by population, relative to the parsed network: float32, shape (channels,)
     warnings: List[str]
@@ -109,7 +110,7 @@ def calibrate(
         thresholds = {name: np.rint(run.factors[name] * c.scale) for name, c in run.channels.items()}
         calibrated = as_integers(calibrated, thresholds, settings)
     scales = {name: channels.scale for name, channels in run.channels.items()}
-    return Calibration(calibrated, run.errors, scales, run.warnings)
+    return Calibration(calibrated, run.network, run.errors, scales, run.warnings)
 
 
 class _Calibration(Activations):

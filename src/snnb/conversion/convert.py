@@ -8,12 +8,13 @@ from typing import Dict, Iterator, List, Optional
 
 import numpy as np
 
-from snnb.conversion.calibrate import calibrate
+from snnb.conversion.analogue import AnalogueNetwork
+from snnb.conversion.calibrate import Calibration, calibrate
 from snnb.conversion.channel_scales import pruned
 from snnb.conversion.checks import check_architecture
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.h5 import load_keras, read_architecture, read_levels, save_keras
-from snnb.conversion.integers import integer_network, prepared_for_integers
+from snnb.conversion.integers import in_thresholds, integer_network, prepared_for_integers
 from snnb.conversion.normalise import Activity, apply_factors, clipped, linear_ends, measure, scale_factors
 from snnb.conversion.numeric_check import check_outputs, permitted, reference_outputs
 from snnb.conversion.own_parser import parse_own
@@ -23,7 +24,7 @@ from snnb.core.errors import InputError
 from snnb.core.progress import Progress, silent
 from snnb.io.keras import keras
 from snnb.network.network import DROPPED, KEPT, Network, Population
-from snnb.network.read_network import read_network, write_spiking
+from snnb.network.read_network import open_network, read_network, write_spiking
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,9 @@ class ConversionResult:
     negative_shares: Dict[str, float]
     warnings: List[str]  # messages for the user, one line each
     parser: str  # "toolbox" or "own"
+    # Share of the verified samples whose class pruning and rounding the weights changes; None without either
+    changed_classes: Optional[float]
+    timing: Dict[str, int]  # of a network for a number of time steps: this number, latency and interval in time steps
 
 
 def convert(
@@ -121,10 +125,23 @@ def convert(
     warnings = list(_warnings(activity, trained, parsed, len(x_norm), settings))
     if largest_difference > permitted(reference):
         warnings.append(ROUNDING.format(largest_difference))
+    weights: Optional[Network] = None
     if settings.calibrate is not None:
-        warnings += _calibrate(parsed_path, x_norm, settings, factors, progress, pixel_scale)
+        calibration = _calibrate(parsed_path, x_norm, settings, factors, progress, pixel_scale)
+        warnings += calibration.warnings
+        weights = calibration.weights
     elif levels is not None or settings.weight_bits is not None or settings.prune:
-        write_spiking(spiking_network(read_network(parsed_path), x_norm, settings, pixel_scale), parsed_path)
+        spiking = spiking_network(read_network(parsed_path), x_norm, settings, pixel_scale)
+        write_spiking(spiking, parsed_path)
+        weights = in_thresholds(spiking)
+    changed = None
+    with open_network(parsed_path, trained=True) as network:
+        classifies = network.output.activation == "softmax"
+    if weights is not None and (settings.weight_bits is not None or settings.prune) and levels is None and classifies:
+        changed = _changed_classes(weights, x_check[: len(reference)], reference)
+    with open_network(parsed_path) as network:
+        steps = network.steps
+        timing = {} if steps is None else _timing(network, steps)
     return ConversionResult(
         largest_difference=largest_difference,
         samples_verified=len(reference),
@@ -133,7 +150,20 @@ def convert(
         negative_shares={layer: activity.negative_shares[layer] for layer in linear_ends(parsed)},
         warnings=warnings,
         parser=parser,
+        changed_classes=changed,
+        timing=timing,
     )
+
+
+def _timing(network: Network, steps: int) -> Dict[str, int]:
+    latency, interval = network.latency(steps), network.interval(steps)
+    return {"calibrated_steps": steps, "latency_steps": latency, "interval_steps": interval}
+
+
+def _changed_classes(weights: Network, x: np.ndarray, reference: np.ndarray) -> float:
+    """Return the share of pictures whose class the pruned and rounded weights change, computed without spikes."""
+    classes = AnalogueNetwork(weights).outputs(x).argmax(axis=-1)
+    return float((classes != reference.reshape(len(x), -1).argmax(axis=-1)).mean())
 
 
 def spiking_network(network: Network, x_norm: np.ndarray, settings: ConversionSettings, pixel_scale: float) -> Network:
@@ -165,8 +195,8 @@ def _calibrate(
     factors: Dict[str, float],
     progress: Progress,
     pixel_scale: float,
-) -> List[str]:
-    """Calibrate the parsed network, write it into its file, and `calibration.json` next to it; return warnings."""
+) -> Calibration:
+    """Calibrate the parsed network, write it into its file, and `calibration.json` next to it."""
     network = read_network(parsed)
     calibration = calibrate(network, x_norm[: settings.calibration_samples], settings, progress, pixel_scale)
     write_spiking(replace(calibration.network, zeros=zeros_of(settings)), parsed)
@@ -180,7 +210,7 @@ def _calibrate(
     (parsed.parent / "calibration.json").write_text(json.dumps(layers, indent=2) + "\n")
     for name, error in calibration.errors.items():
         log.info("%s: mean squared error %.4f → %.4f", name, error.before, error.after)
-    return calibration.warnings
+    return calibration
 
 
 def _warnings(

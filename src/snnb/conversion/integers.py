@@ -215,6 +215,27 @@ def _with_integers(projection: Projection, source: np.ndarray, threshold: np.nda
     return replace(projection, kernel=weights.astype(np.float32))
 
 
+def in_thresholds(network: Network) -> Network:
+    """Return an integer network with weights and biases in units of the threshold, to compute it without spikes."""
+    volumes: List[Volume] = []
+    for volume in network.volumes:
+        if isinstance(volume, Population) and volume.threshold is not None:
+            threshold, sources = volume.threshold.astype(np.float64), sources_of(network, {}, volume)
+            projections = tuple(
+                p if p.kernel is None else replace(p, kernel=_over(np.asarray(p.kernel), _factor(p, source, threshold)))
+                for p, source in zip(volume.projections, sources)
+            )
+            bias = None if volume.bias is None else _over(volume.bias, threshold)
+            volume = replace(volume, projections=projections, bias=bias, threshold=None)
+        volumes.append(volume)
+    return replace(network, volumes=tuple(volumes))
+
+
+def _over(values: np.ndarray, divisors: np.ndarray) -> np.ndarray:
+    quotients: np.ndarray = (values / divisors).astype(np.float32)
+    return quotients
+
+
 def _with_integer_states(population: Population, threshold: np.ndarray, steps: int, most: int) -> Population:
     bias = np.zeros(1) if population.bias is None else population.bias * threshold
     start = population.initial_potential

@@ -106,6 +106,10 @@ def run(run: RunDirectory, params: ParseParams, progress: Progress = silent) -> 
             pixel_scale=recorded_details(run, prepare.KIND).scale,
         )
         output.metrics = {"largest_difference": result.largest_difference}
+        if result.changed_classes is not None:
+            done = [word for word, on in (("pruning", params.prune), ("rounding", params.weight_bits)) if on]
+            output.metrics[f"classes_changed_by_{'_and_'.join(done)}"] = result.changed_classes
+        output.metrics.update(result.timing)
         output.warnings = list(result.warnings)
         output.details = ParseDetails(
             verified_samples=result.samples_verified,

@@ -70,6 +70,7 @@ class SimulateDetails(Record):
     engine: str
     engine_reason: str  # why it was chosen
     mean_rates: Dict[str, float]  # by population, in spikes per neuron and step
+    output_coding: Optional[str] = None  # spikes, random (softmax) or membrane; None in older runs
     label: Optional[str] = Field(default=None, max_length=LONGEST_NAME)
     training: Optional[TrainParams] = None
     conversion: Optional[ParseParams] = None
@@ -267,6 +268,7 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
             engine=result.engine,
             engine_reason=result.engine_reason,
             mean_rates=dict(result.mean_rates),
+            output_coding=result.output_coding,
             label=params.label,
             training=trained.params,
             conversion=converted.params,

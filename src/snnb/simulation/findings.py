@@ -46,11 +46,6 @@ def findings(network: Network, totals: Totals, steps: int) -> Findings:
                 f"layer {population.name} spikes nearly every step: raise --threshold, or parse with a higher "
                 "--percentile"
             )
-    if rising:
-        warnings.append(
-            f"the rate still rises at the end in {_named(rising).rstrip(',')}: simulate longer (--duration), "
-            "and leave the start out of the counts (--warm-up)"
-        )
     fan_out = network.fan_out()
     return Findings(
         mean_rates=mean_rates,

@@ -12,6 +12,7 @@ from snnb.core.options import FigureFormat
 from snnb.core.progress import Progress, silent
 from snnb.network.network import MEMBRANE, Network
 from snnb.network.read_network import read_networks
+from snnb.simulation.advice import loss_advice
 from snnb.simulation.apart import require_room, write_by_bin, write_by_class
 from snnb.simulation.engines.choose import choose_engine
 from snnb.simulation.engines.engine import spike_table
@@ -28,7 +29,6 @@ __all__ = ["SimulationResult", "SimulationSettings", "simulate"]
 
 # Below this rate a pixel of 1 gives less than the spike a step that its current would be, but biases act in full.
 FULL_RATE = 1000.0
-LEAST_LOSS = 0.001  # of the samples; the interval of 10 of 10 ends a rounding error below 1
 METRICS = (
     "ann_accuracy",
     "snn_accuracy",
@@ -36,6 +36,8 @@ METRICS = (
     "ann_mean_squared_error",
     "snn_mean_squared_error",
     "readout_mean_squared_error",
+    "latency_steps",
+    "interval_steps",
 )
 
 
@@ -47,6 +49,7 @@ class SimulationResult:
     engine: str
     engine_reason: str
     mean_rates: Dict[str, float]  # by population, spikes per neuron and step
+    output_coding: str  # coding of the output layer, as in `sim_accuracies.json`
     lines: List[str]  # for the log
     warnings: List[str]  # with what to try, one line each
 
@@ -140,8 +143,9 @@ def simulate(
         engine=engine,
         engine_reason=reason,
         mean_rates=found.mean_rates,
+        output_coding=values["coding"][network.output.name],
         lines=_lines(values, engine),
-        warnings=_input_warnings(settings, network) + found.warnings + _loss_warnings(values, settings, network),
+        warnings=_input_warnings(settings) + found.warnings + loss_advice(values, settings, network, found.rising),
     )
 
 
@@ -199,33 +203,8 @@ def _class_counts(y: np.ndarray, class_names: Sequence[str]) -> Dict[str, int]:
     return {str(name): int(number) for name, number in zip(class_names, numbers)}
 
 
-def _loss_warnings(values: Dict[str, Any], settings: SimulationSettings, network: Network) -> List[str]:
-    """Say what to try where the conversion loses more than chance explains."""
-    if "snn_accuracy_interval_95" not in values:
-        return []
-    trained, lost = values["ann_accuracy"], values["ann_accuracy"] - values["snn_accuracy"]
-    if lost < LEAST_LOSS or trained <= values["snn_accuracy_interval_95"][1]:
-        return []
-    remedies = ["simulate longer (--duration)"]
-    if network.steps is not None:
-        remedies = ["take more time steps (parse --calibrate, or train --levels)"]
-    elif not settings.initial_potential:
-        remedies.append("let neurons start at half their threshold (--initial-potential 0.5)")
-    if network.weight_bits is not None:
-        remedies.append("round weights to more bits (parse --weight-bits)")
-    if network.zeros is not None:
-        remedies.append("prune fewer weights (parse --prune)")
-    advice = ", or ".join(remedies)
-    return [f"the spiking network is {100 * lost:.1f} points less accurate than the trained one: {advice}"]
-
-
-def _input_warnings(settings: SimulationSettings, network: Network) -> List[str]:
+def _input_warnings(settings: SimulationSettings) -> List[str]:
     warnings = []
-    if network.steps not in (None, settings.duration):
-        warnings.append(
-            f"the network is calibrated for {network.steps} time steps, --duration {settings.duration} is simulated: "
-            "accuracy may be lower than with a calibration for that many"
-        )
     if settings.input == "poisson" and settings.input_rate < FULL_RATE:
         warnings.append(
             f"--input-rate {settings.input_rate:g} Hz: below {FULL_RATE:g} Hz the biases, which act at every step, "
@@ -237,7 +216,7 @@ def _input_warnings(settings: SimulationSettings, network: Network) -> List[str]
 def _lines(values: Dict[str, Any], engine: str) -> List[str]:
     """Return the lines of the log."""
     lines = [f"engine: {engine} ({values['engine_reason']})"]
-    for key in METRICS:
+    for key in METRICS[:-2]:
         if values.get(key) is not None:
             lines.append(f"{key}: {values[key]:.6g}")
     if "snn_accuracy_interval_95" in values:

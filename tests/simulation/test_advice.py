@@ -1,0 +1,57 @@
+"""Advice about a lost accuracy: the measured causes, largest first, and none for what so few samples cannot show."""
+
+from dataclasses import replace
+
+import pytest
+
+from snnb.simulation.advice import loss_advice
+from snnb.simulation.simulation_settings import SimulationSettings
+
+
+def _advice(network, ann, spikes, readout, *, coding="random", by_step=(0.5, 0.9, 0.9, 0.9), samples=1000, **settings):
+    values = {
+        "num_samples": samples,
+        "ann_accuracy": ann,
+        "snn_accuracy": spikes,
+        "readout_accuracy": readout,
+        "snn_accuracy_by_timestep": list(by_step),
+        "readout_accuracy_by_timestep": list(by_step),
+        "coding": {"output": coding},
+    }
+    return loss_advice(values, SimulationSettings(samples=samples, **settings), network, [])
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "named"),
+    [
+        ((0.922, 0.682, 0.922), [["--output spikes or membrane"]]),  # the issue's: nothing is lost before the output
+        ((0.95, 0.65, 0.8), [["--output"], ["--initial-potential 0.5", "--calibrate"]]),
+        ((0.95, 0.65, 0.7), [["--initial-potential 0.5", "--calibrate"], ["--output"]]),
+        ((0.95, 0.7, 0.7), [["--initial-potential 0.5", "--calibrate"]]),
+        ((0.95, 0.7, None), [["--initial-potential 0.5", "--calibrate"]]),  # the toolbox's
+        ((0.95, 0.945, 0.95), []),  # half a point
+        ((0.95, 0.938, 0.938), []),  # within the interval of 1,000 samples
+    ],
+)
+def test_causes_come_in_the_order_of_what_they_cost(branched, accuracies, named):
+    lines = _advice(branched.network, *accuracies)
+    assert len(lines) == len(named)
+    for line, words in zip(lines, named):
+        assert all(word in line for word in words)
+        assert "--duration" not in line  # the accuracy no longer rises
+
+
+def test_more_steps_come_first_where_the_last_half_gained(branched):
+    (line,) = _advice(branched.network, 0.95, 0.7, 0.7, by_step=(0.1, 0.5, 0.6, 0.7))
+    assert line.index("--duration; the last half gained 20.0 points") < line.index("--initial-potential")
+
+
+def test_another_duration_than_that_of_the_calibration_is_the_only_advice(branched):
+    network = replace(branched.network, steps=8)
+    (line,) = _advice(network, 0.95, 0.735, 0.735, duration=32)
+    assert "calibrated for 8 time steps, which loses 21.5 points; leave out --duration" in line
+    (line,) = _advice(network, 0.95, 0.95, 0.95, duration=32)
+    assert "points" not in line
+    (line,) = _advice(network, 0.95, 0.7, 0.7, coding="spikes", duration=8)
+    assert "parse --calibrate" in line
+    assert "--duration" not in line
