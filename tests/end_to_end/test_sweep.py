@@ -58,7 +58,7 @@ def test_points_run_once_and_what_they_share_too(run):
     # What other commands say of the run.
     assert verify_run(after).problems == []
     states = {state.name: state.in_words for state in state_of_stages(after) if state.name.startswith("simulations")}
-    other = "of conversion --percentile 99.0"
+    other = "of conversion --percentile 99"
     assert [states[f"simulations/{one.stamp}"] for one in swept] == [other, "up to date"]
     assert {one.stamp for one in swept} <= {one.stamp for one in compare([str(run.path)])}
     # The same again makes nothing; a larger grid makes what is new.

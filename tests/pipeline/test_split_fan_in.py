@@ -26,7 +26,7 @@ def test_a_network_that_does_not_fit_is_mapped_with_relays(run, chip, snnb):
     line = ["map", run.path, "--hardware", chip, "--method", "sequential"]
     refused = snnb(*line, "--quiet")
     assert refused.returncode == 3
-    assert "a core takes 20 axons (`snnb map --split-fan-in` adds relay neurons)" in refused.stderr
+    assert "--split-fan-in" in refused.stderr
     result = snnb(*line, "--split-fan-in")
     assert result.returncode == 0, result.stderr
     (directory,) = (run.path / "maps").iterdir()
@@ -80,7 +80,7 @@ def test_a_partition_is_of_the_neurons_of_the_graph(run, tmp_path, snnb):
     assert snnb(*line).returncode == 0  # the recorded --split-fan-in is not used
     both = snnb(*line, "--split-fan-in", "--quiet")
     assert both.returncode == 2
-    assert "--partition has no cores of the neurons that --split-fan-in adds; leave out one" in both.stderr
+    assert both.stderr.startswith("snnb: --split-fan-in: ")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ from snnb.core.errors import InputError
 from snnb.pipeline.all import KINDS
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import load_manifest
-from snnb.rundir.records import latest
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 
@@ -65,7 +64,7 @@ def test_what_is_wrong_is_named_in_one_line(stored, path, value, message):
     [
         (b"run: [", "not valid YAML"),
         (b"\xff\xfe\x00", "not text"),
-        (b"", "no manifest"),
+        (b"", "not a mapping"),
         (b"!!python/object/apply:os.system ['touch /tmp/owned']", "not valid YAML"),
     ],
 )
@@ -98,9 +97,16 @@ def test_stamps_are_stamps(stored, folder, stamp):
         RunDirectory.open(file.parent, KINDS)
 
 
-def test_the_latest_of_results_that_started_in_one_second_has_the_last_name(run, stored):
+def test_the_one_in_force_of_results_that_started_in_one_second_has_the_last_name(run, stored):
     record, names = run.record_of("prepare"), ["20261127T112301Z", "20261127T112302Z"]
-    assert latest(dict.fromkeys(names, record)) == latest(dict.fromkeys(reversed(names), record)) == names[1]
     timing = record.timing.model_copy(update={"started_utc": "2200-01-01T00:00:00+00:00"})
-    assert latest({names[0]: record.model_copy(update={"timing": timing}), names[1]: record}) == names[0]
-    assert latest({}) is None
+    later = record.model_copy(update={"timing": timing})
+
+    def in_force(results):
+        stages = run.manifest.stages.model_copy(update={"maps": results})
+        run.manifest = run.manifest.model_copy(update={"stages": stages})
+        return run.in_force("map")
+
+    assert in_force(dict.fromkeys(names, record)) == in_force(dict.fromkeys(reversed(names), record)) == names[1]
+    assert in_force({names[0]: later, names[1]: record}) == names[0]
+    assert in_force({}) is None

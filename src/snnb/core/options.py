@@ -6,7 +6,7 @@ results: it is not recorded and never makes a stage stale.
 
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, Callable, ClassVar, Dict, Literal, Mapping, Optional, Sequence, Tuple, Type, TypeVar
+from typing import Any, Callable, ClassVar, Dict, List, Literal, Mapping, Optional, Sequence, Tuple, Type, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticUndefined
@@ -36,7 +36,7 @@ class Flag:
     repeated: bool = False  # whether the option can be given several times; `parse` receives the list of texts
     hidden: bool = False  # whether the command line does not have the option
     complete: Optional[Callable[[], Sequence[str]]] = None  # returns the values for shell completion
-    once: bool = False  # whether the recorded value is not used again
+    once: bool = False  # whether the option holds for one command only: its recorded value is not used again
 
 
 @dataclass(frozen=True)
@@ -165,9 +165,9 @@ def is_kept(kind: Type[Options], name: str) -> bool:
     return not kind.model_fields[name].exclude and not flag_of(kind, name).once
 
 
-def once_options(kind: Type[Options]) -> Dict[str, object]:
-    """Return the options whose recorded values are not used again, with their defaults."""
-    return {name: field.default for name, field in kind.model_fields.items() if flag_of(kind, name).once}
+def once_options(kind: Type[Options]) -> List[str]:
+    """Return the options that hold for one command only."""
+    return [name for name in kind.model_fields if flag_of(kind, name).once]
 
 
 def own_flags(kind: Type[Options]) -> Dict[str, Flag]:
@@ -229,4 +229,5 @@ def _usage_error(kind: Type[Options], wrong: Mapping[str, Any]) -> UsageError:
         )
     if wrong["type"] == "value_error":  # raised by a validator; pydantic prefixes its message
         reason = wrong["ctx"]["error"]
-    return UsageError(f"{option} {wrong.get('input')!r}: {str(reason)[:1].lower()}{str(reason)[1:]}")
+    value = "" if wrong.get("input") is True else f" {wrong.get('input')!r}"  # a switch is given without a value
+    return UsageError(f"{option}{value}: {str(reason)[:1].lower()}{str(reason)[1:]}")

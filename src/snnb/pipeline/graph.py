@@ -3,20 +3,19 @@
 import json
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, List, Literal, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, List, Literal, Mapping, Optional
 
 from pydantic import Field
 from typing_extensions import Annotated
 
 from snnb.core.errors import UsageError
-from snnb.core.options import Flag, Options, once_options
+from snnb.core.options import Flag, Options
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.graph.export.export_options import ExportOptions, RateUnit
 from snnb.io.files import require_disk
 from snnb.pipeline import prepare, simulate
 from snnb.pipeline.stage import (
     PlannedRun,
-    Selected,
     Stage,
     StageResult,
     params_in_force,
@@ -27,7 +26,6 @@ from snnb.pipeline.stage import (
 )
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import Kind, Record
-from snnb.rundir.staleness import stale_reason
 from snnb.simulation.file_names import ACCURACIES, BY_CLASS, SUMS
 
 if TYPE_CHECKING:
@@ -76,7 +74,7 @@ KIND = Kind("graph", "graphs", GraphParams, GraphDetails, names=NAMES)
 
 def _resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> GraphParams:
     """Return the parameters in force; by default the simulation is the one in force."""
-    params = params_in_force(KIND, {}, recorded(run, KIND), {**once_options(GraphParams), **given}, say)
+    params = params_in_force(run, KIND, given, say)
     if params.weights_only:
         if params.simulation is not None:
             raise UsageError("--weights-only uses no simulation; leave out --simulation")
@@ -84,7 +82,7 @@ def _resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_noth
             raise UsageError("--weights-only uses no spikes; leave out --class")
         return params
     records = run.records_of("simulate")
-    stamp = simulate.in_force(run) if params.simulation is None else _stamp_in(run, params.simulation)
+    stamp = run.in_force(simulate.KIND.name) if params.simulation is None else _stamp_in(run, params.simulation)
     if stamp not in records:
         there = ", ".join(records) or "none yet"
         raise UsageError(f"--simulation {params.simulation}: not in {run.path}; there are: {there}")
@@ -123,8 +121,7 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
     if given.get("weights_only"):
         raise UsageError("--weights-only uses no spikes; leave out --class")
     if simulated in planned.stages:
-        record, options = simulate.record_in_force(run), planned.given.get(simulated, {})
-        params = params_in_force(simulate.KIND, {}, record, options)
+        params = params_in_force(run, simulate.KIND, planned.given.get(simulated, {}))
         _refuse_without_classes(run, str(given["class_name"]), params.by, "has, or would have,")
         prepared = None if planned.given.get(prepare.KIND.name) else recorded(run, prepare.KIND)
         if prepared is not None:
@@ -219,22 +216,13 @@ def run(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> 
     return result_of(run, "graph", name)
 
 
-def _needs(options: Mapping[str, object]) -> Tuple[str, ...]:
-    """Return the stages that must have run: none if a simulation is named, since its directory has all inputs."""
-    if options.get("simulation") is not None:
-        return ()
-    return ("parse",) if options.get("weights_only") else ("simulate",)
-
-
-def _follow(options: Mapping[str, object], results: Mapping[str, StageResult]) -> Mapping[str, object]:
-    return {**options, "simulation": results["simulate"].directory.name} if "simulate" in results else options
-
-
-def _select(run: RunDirectory, options: Mapping[str, object]) -> Selected:
-    params = _resolve(run, options)
-    name, resolved = _name_of(run, params), {"simulation": params.simulation, "class_name": params.class_name}
-    return name, stale_reason(run, run.records_of(KIND.name).get(name), {**options, **resolved})
-
-
-_TEXT = "Write the synapse graph: a directory in graphs/."
-STAGE = Stage(KIND, _TEXT, _needs, _resolve, run, select=_select, check=_check, follow=_follow)
+STAGE = Stage(
+    KIND,
+    "Write the synapse graph: a directory in graphs/.",
+    _resolve,
+    run,
+    needs="simulate",
+    needs_with={"weights_only": "parse"},
+    source="simulation",
+    check=_check,
+)

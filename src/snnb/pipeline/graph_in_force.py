@@ -22,7 +22,7 @@ def graph_in_force(run: RunDirectory, simulation: Optional[str] = None, say: Say
         Called with the message that the graph is made.
     """
     name, graphs = graph.KIND.name, run.records_of(graph.KIND.name)
-    stamp = simulation or simulate.in_force(run)
+    stamp = simulation or run.in_force(simulate.KIND.name)
     if stamp is None:
         return graph.WEIGHTS if graph.WEIGHTS in graphs else None
     if stamp not in graphs:

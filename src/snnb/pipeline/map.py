@@ -6,11 +6,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Dict, List, Literal, Mapping, Optional, Tuple
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from typing_extensions import Annotated
 
 from snnb.core.errors import InputError, UsageError
-from snnb.core.options import Figures, Flag, Options, Seed, once_options
+from snnb.core.options import Figures, Flag, Options, Seed
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.files import require_disk
 from snnb.mapping.hardware import Hardware, description_file, hardware_names, is_file, read_hardware
@@ -18,12 +18,10 @@ from snnb.pipeline import graph, simulate
 from snnb.pipeline.stage import (
     AbsolutePath,
     PlannedRun,
-    Selected,
     Stage,
     StageResult,
     figure_format,
     params_in_force,
-    recorded,
     result_of,
     unaltered,
     write_log,
@@ -31,7 +29,6 @@ from snnb.pipeline.stage import (
 from snnb.rundir.directory import STAMP, RunDirectory
 from snnb.rundir.external import external_records
 from snnb.rundir.records import Kind, Record, StageRecord
-from snnb.rundir.staleness import changed_options, stale_reason
 from snnb.simulation.file_names import BY_BIN, SPIKE_TIMES
 
 if TYPE_CHECKING:
@@ -91,6 +88,22 @@ class MapParams(Options):
     seed: Seed = Field(default=0, description="Seed of all random numbers.")
     figures: Figures = None
 
+    @field_validator("split_overfull")
+    @classmethod
+    def _can_add_cores(cls, split_overfull: bool, others: ValidationInfo) -> bool:
+        if split_overfull and others.data.get("allow_overfull"):
+            raise ValueError("not with --allow-overfull; leave out one of them")
+        if split_overfull and others.data.get("placement") is not None:
+            raise ValueError("adds cores, of which --placement has no positions; leave out one of them")
+        return split_overfull
+
+    @field_validator("split_fan_in")
+    @classmethod
+    def _can_add_neurons(cls, split_fan_in: bool, others: ValidationInfo) -> bool:
+        if split_fan_in and others.data.get("partition") is not None:
+            raise ValueError("adds neurons, of which --partition has no cores; leave out one of them")
+        return split_fan_in
+
 
 class MapDetails(Record):
     """Recorded result of a mapping: graph, hardware, the method chosen, and sizes."""
@@ -124,21 +137,16 @@ MapRecord = StageRecord[MapParams, MapDetails]
 
 
 def _resolve(run: RunDirectory, given: Given, say: Say = say_nothing) -> MapParams:
-    """Return the parameters in force: those of the latest mapping, but for a partition, and the graph."""
-    params = params_in_force(KIND, {}, recorded(run, KIND), _once(given), say)
+    """Return the parameters in force; by default the graph is that of the simulation in force."""
+    params = params_in_force(run, KIND, given, say)
     _hardware_of(params)
     known = [stamp for stamp in run.records_of(graph.KIND.name) if stamp != graph.WEIGHTS]
-    stamp = params.graph or simulate.in_force(run)
+    stamp = params.graph or run.in_force(simulate.KIND.name)
     if stamp == graph.WEIGHTS:
         raise UsageError("--graph weights has no spike counts, which a mapping needs; give the graph of a simulation")
     if stamp not in known:
         raise UsageError(f"--graph {stamp}: not in {run.path}; there are: {', '.join(known) or 'none yet'}")
     return params.model_copy(update={"graph": stamp})
-
-
-def _once(given: Given) -> Dict[str, object]:
-    """Reset one-shot options to their defaults unless they are given."""
-    return {**once_options(MapParams), **({} if given.get("partition") is None else {"split_fan_in": False}), **given}
 
 
 def _hardware_of(params: MapParams) -> str:
@@ -152,13 +160,7 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
     if planned.next is not None or KIND.name not in planned.stages:
         return
     given = planned.given.get(KIND.name, {})
-    if given.get("split_overfull") and given.get("allow_overfull"):
-        raise UsageError("--split-overfull and --allow-overfull exclude each other; leave out one of them")
-    if given.get("split_overfull") and given.get("placement") is not None:
-        raise UsageError("--split-overfull adds cores, of which --placement has no positions; leave out one of them")
-    if given.get("partition") is not None and given.get("split_fan_in"):
-        raise UsageError("--partition has no cores of the neurons that --split-fan-in adds; leave out one of them")
-    params = params_in_force(KIND, {}, recorded(run, KIND), _once(given))
+    params = params_in_force(run, KIND, given)
     read_hardware(_hardware_of(params))
     if params.method == "hypergraph" and params.partition is None:
         from snnb.mapping import kahypar
@@ -177,28 +179,6 @@ def _without_effect(run: RunDirectory, given: Mapping[str, Given]) -> Mapping[st
     return dict.fromkeys(("method", "objective"), "of snnb's own partitions; leave it out with --partition")
 
 
-def _needs(options: Given) -> Tuple[str, ...]:
-    """Return the stages that must have run: none if a graph is named."""
-    return () if options.get("graph") is not None else (graph.KIND.name,)
-
-
-def _matching(run: RunDirectory, options: Given) -> Optional[str]:
-    """Return the stamp of the latest mapping with these options, up to date or not; None if there is none."""
-    records = run.records_of(KIND.name)
-    return next(
-        (stamp for stamp in sorted(records, reverse=True) if not changed_options(records[stamp], options)), None
-    )
-
-
-def _select(run: RunDirectory, options: Given) -> Selected:
-    resolved = {**_once(options), "graph": _resolve(run, options).graph}
-    records = run.records_of(KIND.name)
-    for stamp in sorted(records, reverse=True):
-        if stale_reason(run, records[stamp], resolved) is None:
-            return stamp, None
-    return None, stale_reason(run, run.record_of(KIND.name, _matching(run, resolved)), resolved)
-
-
 def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> StageResult:
     """Map and write a directory in `maps/`: that of the mapping with the same parameters, or a new one."""
     from snnb.graph import SynapseGraph
@@ -210,7 +190,9 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
     from snnb.pipeline.map_split import UNKNOWN, fan_in_to_split, split_graph
 
     began = time.monotonic()
-    stamp = _matching(run, params.model_dump()) or run.new_stamp(KIND.name)
+    there, values = run.records_of(KIND.name), params.model_dump()
+    same = next((name for name in run.by_precedence(KIND.name) if there[name].params.model_dump() == values), None)
+    stamp = same or run.new_stamp(KIND.name)
     named = _hardware_of(params)
     hardware, text = read_hardware(named)
     kind, name = graph.KIND.name, str(params.graph)
@@ -240,7 +222,7 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
             seconds=round(time.monotonic() - began, 3),
         )
         write_mapping(output.directory, mapped, cost)
-        figures = figure_format(params.figures, run.records_of(KIND.name).get(stamp), "traffic")
+        figures = figure_format(params.figures, there.get(stamp), "traffic")
         written = WrittenMapping.open(output.directory)
         plot_mapping(output.directory / f"mapping.{figures}", written)
         plot_traffic(output.directory / f"traffic.{figures}", written)
@@ -320,14 +302,11 @@ def _mapped(
 STAGE = Stage(
     KIND,
     "Map the neurons of a graph onto the cores of a chip; write a directory in maps/.",
-    _needs,
     _resolve,
     run,
-    select=_select,
+    needs="graph",
+    source="graph",
     check=_check,
-    follow=lambda options, results: (
-        {**options, "graph": results[graph.KIND.name].directory.name} if graph.KIND.name in results else options
-    ),
     without_effect=_without_effect,
     optional=True,
     time_left=False,

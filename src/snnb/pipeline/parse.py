@@ -16,7 +16,6 @@ from snnb.pipeline.stage import (
     Stage,
     StageResult,
     params_in_force,
-    recorded,
     recorded_details,
     result_of,
     value_in_force,
@@ -58,24 +57,23 @@ KIND = Kind("parse", "parse", ParseParams, ParseDetails)
 
 def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> ParseParams:
     """Return the parameters in force."""
-    return params_in_force(KIND, {}, recorded(run, KIND), given, say)
+    return params_in_force(run, KIND, given, say)
 
 
 def is_calibrated(run: RunDirectory, given: Given) -> bool:
     """Whether the network is calibrated, with the given options of all stages."""
-    return bool(value_in_force(KIND, recorded(run, KIND), given, "calibrate"))
+    return bool(value_in_force(run, KIND, given, "calibrate"))
 
 
 def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
-    record = recorded(run, KIND)
     reasons = {
         name: f"only with {option_name(ParseParams, needed)}"
         for name, needed in NEEDED.items()
-        if not value_in_force(KIND, record, given, needed)
+        if not value_in_force(run, KIND, given, needed)
     }
     if train.is_quantised(run, given):
         reasons.pop("firing", None)
-    if value_in_force(KIND, record, given, "firing") != "free":
+    if value_in_force(run, KIND, given, "firing") != "free":
         reasons.setdefault("starts", "only with --firing free")
     return reasons
 
@@ -148,4 +146,4 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
 
 
 _TEXT = "Convert and normalise the trained network: parse/."
-STAGE = Stage(KIND, _TEXT, lambda options: ("train",), resolve, run, check=_check, without_effect=_without_effect)
+STAGE = Stage(KIND, _TEXT, resolve, run, needs="train", check=_check, without_effect=_without_effect)

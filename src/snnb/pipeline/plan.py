@@ -96,8 +96,9 @@ def bring_up_to_date(
     for name in names:
         stage, tell = STAGES[name], _named(say, name)
         given = _from_defaults(run, asked, from_defaults)  # they can depend on the stage before
-        results = {done: outcome.result for done, outcome in outcomes.items()}
-        options = stage.follow(given.get(name, {}), results)
+        options = given.get(name, {})
+        if stage.source is not None and stage.needs in outcomes:
+            options = {**options, stage.source: outcomes[stage.needs].result.directory.name}
         selected, reason = stage.selected(run, options)
         if reason is None and force and (name == target or not asked_by_name):
             reason = "forced"
@@ -221,7 +222,7 @@ def check_options(run: RunDirectory, target: str, given: Given) -> List[str]:
     names = _needed(target, given)
     for name in names:
         options, kind = given.get(name, {}), STAGES[name].kind
-        fits, _ = drop_invalid(kind.params, recorded_params(run.record_of(name)), options)
+        fits, _ = drop_invalid(kind.params, recorded_params(run, kind), options)
         refuse_bad_values(kind.params, merge_options(fits, options))
     _check_plan(run, PlannedRun(names, given, None, say_nothing))
     return names
@@ -234,10 +235,8 @@ def _check_plan(run: RunDirectory, planned: PlannedRun) -> None:
 
 def _needed(target: str, given: Given) -> List[str]:
     """Return the stages that `target` needs with these options, and `target`, in order."""
-    found: List[str] = []
-    for need in STAGES[target].needs(given.get(target, {})):
-        found += [name for name in _needed(need, given) if name not in found]
-    return [*found, target]
+    need = STAGES[target].needed(given.get(target, {}))
+    return [*([] if need is None else _needed(need, given)), target]
 
 
 @dataclass(frozen=True)
@@ -296,7 +295,7 @@ def _reason(
     if record is None:
         return stale_reason(run, None, {}), None
     variant = stage.variant(run, record)
-    unread = tuple(f"{STAGES[need].kind.directory}/" for need in stage.needs({})) if variant is not None else ()
+    unread = () if variant is None or stage.needs is None else (f"{run.directory_of(stage.needs)}/",)
     inputs = [file for file in record.inputs if not file.path.startswith(unread)]
     reason = stale_reason(run, record.model_copy(update={"inputs": inputs}), {})
     made_of = (cause for place, cause in causes.items() if any(file.path.startswith(f"{place}/") for file in inputs))

@@ -95,7 +95,7 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
     if record is None or "shape" in given:
         shape, fit = input_shape(info, cast("Optional[Tuple[int, int, int]]", given.get("shape")))
         given = {**given, "shape": shape, "fit": fit}
-    return params_in_force(KIND, defaults, record, given, say)
+    return params_in_force(run, KIND, given, say, defaults=defaults)
 
 
 def _defaults(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, object]:
@@ -151,4 +151,4 @@ def normalisation_set(run: RunDirectory) -> "np.ndarray":
 
 
 _TEXT = "Convert a data set to arrays: dataset/."
-STAGE = Stage(KIND, _TEXT, lambda options: (), resolve, run, defaults=_defaults)
+STAGE = Stage(KIND, _TEXT, resolve, run, defaults=_defaults)

@@ -3,12 +3,12 @@
 import json
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Dict, List, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, ClassVar, Dict, List, Mapping, Optional
 
 from pydantic import AfterValidator, Field
 from typing_extensions import Annotated
 
-from snnb.core.errors import InputError, UsageError
+from snnb.core.errors import InputError
 from snnb.core.options import FIGURE_ENDINGS, Figures, Flag, options_in_words
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.files import copy_file, require_disk
@@ -18,7 +18,6 @@ from snnb.pipeline.parse import ParseParams
 from snnb.pipeline.stage import (
     Given,
     PlannedRun,
-    Selected,
     Stage,
     StageResult,
     figure_format,
@@ -32,7 +31,6 @@ from snnb.pipeline.stage import (
 from snnb.pipeline.train import TrainParams
 from snnb.rundir.directory import STAMP, RunDirectory
 from snnb.rundir.records import FileRecord, Kind, Record, StageRecord
-from snnb.rundir.staleness import stale_reason
 from snnb.simulation.file_names import ACCURACIES, SUMS
 from snnb.simulation.simulation_settings import (
     SimulationSettings,
@@ -75,44 +73,11 @@ class SimulateDetails(Record):
     training: Optional[TrainParams] = None
     conversion: Optional[ParseParams] = None
     sources: Optional[List[FileRecord]] = None  # files outside the run that the training read
-    swept: bool = False  # whether a sweep made it; the next simulation does not take over its options
+    swept: bool = False  # whether a sweep made it
 
 
-KIND = Kind("simulate", "simulations", SimulateParams, SimulateDetails, names=STAMP)
+KIND = Kind("simulate", "simulations", SimulateParams, SimulateDetails, names=STAMP, apart="swept")
 SimulationRecord = StageRecord[SimulateParams, SimulateDetails]
-
-
-def in_force(run: RunDirectory) -> Optional[str]:
-    """Return the stamp of the simulation in force; None if there is none.
-
-    It is the latest of the present data, model and conversion, or if there is none of these the latest; one that a
-    sweep made only if there are no others. Its graph is the one that is exported, mapped, checked and reported.
-    """
-    return next(iter(_by_precedence(run)), None)
-
-
-def record_in_force(run: RunDirectory) -> Optional[SimulationRecord]:
-    """Return the record of the simulation in force, whose options apply to the next one; None if a sweep made it."""
-    stamp = in_force(run)
-    record = None if stamp is None else recorded(run, KIND, stamp)
-    return None if record is None or record.details.swept else record
-
-
-def _by_precedence(run: RunDirectory) -> List[str]:
-    """Return the stamps of all simulations, the one in force first."""
-    records = run.records_of(KIND.name)
-
-    def precedence(stamp: str) -> Tuple[bool, bool, str]:
-        return not records[stamp].details.swept, _is_of_present_network(run, records[stamp]), stamp
-
-    return sorted(records, key=precedence, reverse=True)
-
-
-def _is_of_present_network(run: RunDirectory, record: SimulationRecord) -> bool:
-    """Whether the files that a simulation has read are those that the run records now."""
-    earlier = (run.record_of(stage.KIND.name) for stage in (prepare, train, parse))
-    now = {file.path: file.sha256 for stage in earlier if stage is not None for file in stage.outputs}
-    return all(now.get(file.path) == file.sha256 for file in record.inputs)
 
 
 def _variant(run: RunDirectory, record: SimulationRecord) -> Optional[str]:
@@ -126,23 +91,22 @@ def _variant(run: RunDirectory, record: SimulationRecord) -> Optional[str]:
 
 
 def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> SimulateParams:
-    """Return the parameters in force; the recorded ones are those of the simulation `in_force`."""
+    """Return the parameters in force."""
     from snnb.pipeline.model import class_count
 
-    record = record_in_force(run)
     details = recorded_details(run, prepare.KIND)
     available = details.splits["test"].shape[0]
-    first = params_in_force(KIND, {}, record, given).first
+    first = params_in_force(run, KIND, given).first
     if first >= available and "first" not in given:
         say(f"--first {first} was recorded, but the test set has {available}; 0 is used")
         given, first = {**given, "first": 0}, 0
     defaults, calibrated = _default_samples(available - first), _calibrated_defaults(run)
     given = {**calibrated, **given}
-    params = params_in_force(KIND, defaults, record, given, say)
+    params = params_in_force(run, KIND, given, say, defaults=defaults)
     if params.samples > available - first and "samples" not in given and first < available:
         there = f"{available - first}" + (f" from --first {first} on" if first else "")
         say(f"--samples {params.samples} was recorded, but the test set has {there}; {defaults['samples']} are used")
-        params = params_in_force(KIND, {}, record, {**given, **defaults}, say)
+        params = params_in_force(run, KIND, {**given, **defaults}, say)
     refuse_missing_samples(params, available)
     refuse_classes(params, class_count(run.manifest.run, details.class_names))
     return params
@@ -170,7 +134,7 @@ def _defaults(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, ob
 
 def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
     reasons = {}
-    if value_in_force(KIND, record_in_force(run), given, "input") != "poisson":
+    if value_in_force(run, KIND, given, "input") != "poisson":
         reasons["input_rate"] = "only with --input poisson"
     if parse.is_calibrated(run, given):
         reasons["initial_potential"] = "a calibrated network has initial potentials of its own; leave it out"
@@ -194,22 +158,6 @@ def _training_history(run: RunDirectory) -> List[str]:
     plots = (f"training_plot{ending}" for ending in FIGURE_ENDINGS)
     names = ("training_history.csv", "training_metrics.json", *plots)
     return [f"train/{name}" for name in names if (run.path / "train" / name).exists()]
-
-
-def _select(run: RunDirectory, options: Mapping[str, object]) -> Selected:
-    """Select the latest simulation that is up to date with the options.
-
-    Simulations made by a sweep come last and must have all of the parameters in force.
-    """
-    records = run.records_of(KIND.name)
-    for stamp in _by_precedence(run):
-        record = records[stamp]
-        with suppress(UsageError):  # the options are not valid together with those of this simulation
-            if record.details.swept and record.params.model_dump() != resolve(run, options).model_dump():
-                continue
-            if stale_reason(run, record, options) is None:
-                return stamp, None
-    return None, stale_reason(run, record_in_force(run), options)
 
 
 def _check(run: RunDirectory, planned: PlannedRun) -> None:
@@ -318,10 +266,9 @@ def _network_lines(directory: Path) -> List[str]:
 STAGE = Stage(
     KIND,
     "Simulate the converted network and count its spikes: a new directory in simulations/.",
-    lambda options: ("parse",),
     resolve,
     run,
-    select=_select,
+    needs="parse",
     check=_check,
     variant=_variant,
     defaults=_defaults,

@@ -1,7 +1,7 @@
 """Definition of a stage, and what the stages share: parameters in force, remedies, checked inputs, `log.txt`."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Callable, Dict, Generic, Mapping, Optional, Sequence, Tuple, cast
 
@@ -16,19 +16,18 @@ from snnb.core.options import (
     drop_invalid,
     is_kept,
     merge_options,
+    once_options,
     option_name,
     validated,
 )
 from snnb.core.progress import Progress, Say, say_nothing
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import AnyRecord, D, Kind, P, StageRecord
-from snnb.rundir.staleness import stale_reason
+from snnb.rundir.staleness import changed_options, stale_reason
 from snnb.rundir.versions import current_environment, now_utc
 
 Given = Mapping[str, Mapping[str, object]]
 AbsolutePath = Annotated[Path, AfterValidator(lambda path: Path(os.path.abspath(path)))]  # noqa: PTH100 - links stay
-Selected = Tuple[Optional[str], Optional[str]]
-Follow = Callable[[Mapping[str, object], Mapping[str, "StageResult"]], Mapping[str, object]]
 
 
 @dataclass(frozen=True)
@@ -56,17 +55,14 @@ class Stage(Generic[P, D]):
 
     kind: Kind[P, D]
     text: str  # help
-    # Returns the names of the stages whose results are used with the given options.
-    needs: Callable[[Mapping[str, object]], Tuple[str, ...]]
     # Returns the parameters in force; the last argument is called for each recorded value that is not used.
     resolve: Callable[[RunDirectory, Mapping[str, object], Say], P]
     run: Callable[[RunDirectory, P, Progress], StageResult]
-    # Of a stage with many results: returns what `selected` does.
-    select: Optional[Callable[[RunDirectory, Mapping[str, object]], Selected]] = None
+    needs: Optional[str] = None  # name of the stage whose result it reads
+    needs_with: Mapping[str, str] = field(default_factory=dict)  # by option, the stage that is needed instead with it
+    source: Optional[str] = None  # option that names the result to read; where it is given, no other stage has to run
     # Called before any stage runs and before each one; raises for what cannot succeed.
     check: Callable[[RunDirectory, PlannedRun], None] = lambda run, planned: None
-    # Returns the options to use, from the given ones and the results of earlier stages.
-    follow: Follow = lambda options, results: options
     # Of a stage whose results stay valid where a stage that it needs ran with other options: returns the options of a
     # result's own, as text; None if they are the present ones.
     variant: Callable[[RunDirectory, AnyRecord], Optional[str]] = lambda run, record: None
@@ -83,21 +79,43 @@ class Stage(Generic[P, D]):
         """Name of the stage, as on the command line."""
         return self.kind.name
 
-    def selected(self, run: RunDirectory, options: Mapping[str, object]) -> Selected:
-        """Return the name of the result for these options (None if there is one only) and why it has to be made.
+    def needed(self, options: Mapping[str, object]) -> Optional[str]:
+        """Return the name of the stage that has to run before with these options; None if there is none."""
+        if self.source is not None and options.get(self.source) is not None:
+            return None
+        return next((stage for option, stage in self.needs_with.items() if options.get(option)), self.needs)
 
-        The reason is None if the result is up to date.
+    def selected(self, run: RunDirectory, options: Mapping[str, object]) -> Tuple[Optional[str], Optional[str]]:
+        """Return the name of the result for these options, and None if it is up to date, else why it has to be made.
+
+        Of several results it is the first, in the order of `RunDirectory.by_precedence`, that is up to date and whose
+        recorded parameters agree with the given options, and with the values in force of those that hold for one
+        command only. One whose options are not kept must have all parameters in force. If there is no such result, the
+        name is None, and the reason that of the result that differs in the fewest options. The name of an only result
+        is None.
         """
-        if self.select is not None:
-            return self.select(run, options)
-        return None, stale_reason(run, run.record_of(self.name), options)
+        if self.kind.names is None:
+            return None, stale_reason(run, run.record_of(self.name), options)
+        records, params = run.records_of(self.name), self.resolve(run, options, say_nothing).model_dump()
+        once = {name: params[name] for name in once_options(self.kind.params)}
+        wanted = {**options, **once}
+        names = [
+            name
+            for name in run.by_precedence(self.name)
+            if not changed_options(records[name], params if self.kind.is_apart(records[name]) else once)
+        ]
+        names.sort(key=lambda name: len(changed_options(records[name], wanted)))
+        for name in names:
+            if stale_reason(run, records[name], wanted) is None:
+                return name, None
+        return None, stale_reason(run, records[names[0]] if names else None, wanted)
 
 
 AnyStage = Stage[Any, Any]
 
 
 def recorded(run: RunDirectory, kind: Kind[P, D], name: Optional[str] = None) -> Optional[StageRecord[P, D]]:
-    """Return the record of a result with its types; without a name, the latest."""
+    """Return the record of a result with its types; without a name, that of the one in force."""
     return cast("Optional[StageRecord[P, D]]", run.record_of(kind.name, name))
 
 
@@ -116,44 +134,46 @@ def result_of(run: RunDirectory, stage: str, name: Optional[str] = None) -> Stag
 
 
 def params_in_force(
+    run: RunDirectory,
     kind: Kind[P, D],
-    defaults: Mapping[str, object],
-    record: Optional[AnyRecord],
     given: Mapping[str, object],
     say: Say = say_nothing,
+    *,
+    defaults: Optional[Mapping[str, object]] = None,
 ) -> P:
     """Return the parameters in force: the given value of an option, else its recorded value, else its default.
 
     Parameters
     ----------
+    run : RunDirectory
     kind : Kind
-    defaults : mapping
-        Defaults that depend on the run; they precede those of the fields.
-    record : StageRecord or None
-        Record whose parameters apply to options that are not given.
     given : mapping
     say : callable
         Called with a message for each recorded value that is not valid together with the given options; its default is
         used then.
+    defaults : mapping
+        Defaults that depend on the run; they precede those of the fields.
     """
-    valid, dropped = drop_invalid(kind.params, recorded_params(record), given)
-    params = validated(kind.params, merge_options({**defaults, **valid}, given))
+    valid, dropped = drop_invalid(kind.params, recorded_params(run, kind), given)
+    params = validated(kind.params, merge_options({**(defaults or {}), **valid}, given))
     for name, value in dropped.items():
         option, used = option_name(kind.params, name), getattr(params, name)
         say(f"{option} {value} was recorded, but is not valid with these options; {used} is used")
     return params
 
 
-def recorded_params(record: Optional[AnyRecord]) -> Dict[str, object]:
-    """Return the parameters that a stage was run with; none if it has not run."""
-    params: Dict[str, object] = record.params.model_dump() if record is not None else {}
-    return params
+def recorded_params(run: RunDirectory, kind: Kind[P, D]) -> Dict[str, object]:
+    """Return the recorded values that options keep where they are not given: those of the result in force."""
+    record = run.record_of(kind.name)
+    if record is None or kind.is_apart(record):
+        return {}
+    return {name: value for name, value in record.params.model_dump().items() if is_kept(kind.params, name)}
 
 
-def value_in_force(kind: Kind[P, D], record: Optional[AnyRecord], given: Given, name: str) -> object:
+def value_in_force(run: RunDirectory, kind: Kind[P, D], given: Given, name: str) -> object:
     """Return the given value of an option, else its recorded value, else the default of its field."""
     options, default = given.get(kind.name, {}), kind.params.model_fields[name].default
-    return options[name] if name in options else recorded_params(record).get(name, default)
+    return options[name] if name in options else recorded_params(run, kind).get(name, default)
 
 
 def default_values(run: RunDirectory, stage: AnyStage, given: Mapping[str, object]) -> Dict[str, object]:

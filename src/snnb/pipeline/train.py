@@ -112,16 +112,16 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
     from snnb.architectures import checked_hyperparameters
     from snnb.pipeline.model import model_of
 
-    model, record = model_of(run), recorded(run, KIND)
+    model = model_of(run)
     chosen = checked_hyperparameters(_settings(given), model.settings, own=model.file is not None)
     try:
-        before = _settings(recorded_params(record))
+        before = _settings(recorded_params(run, KIND))
         recorded_settings = checked_hyperparameters(before, model.settings, own=model.file is not None)
     except UsageError as error:
         raise InputError(f"recorded in {run.path / manifest.NAME}: {error}; start a new run directory") from None
     given = {**given, "settings": {**model.settings, **recorded_settings, **chosen}}
     defaults, _ = drop_invalid(TrainParams, model.recipe.model_dump(), given)
-    return params_in_force(KIND, defaults, record, given, say)
+    return params_in_force(run, KIND, given, say, defaults=defaults)
 
 
 def _defaults(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, object]:
@@ -136,7 +136,7 @@ def is_quantised(run: RunDirectory, given: Given) -> bool:
 
     A network that is trained already may be.
     """
-    return is_trained_elsewhere(run) or value_in_force(KIND, recorded(run, KIND), given, "activation") == "qcfs"
+    return is_trained_elsewhere(run) or value_in_force(run, KIND, given, "activation") == "qcfs"
 
 
 def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
@@ -308,9 +308,9 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
 STAGE = Stage(
     KIND,
     "Train the Keras network: train/.",
-    lambda options: ("prepare",),
     resolve,
     run,
+    needs="prepare",
     check=_check,
     defaults=_defaults,
     without_effect=_without_effect,

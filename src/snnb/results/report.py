@@ -25,7 +25,6 @@ from snnb.pipeline.graph import recorded_class, simulation_of
 from snnb.pipeline.graph_in_force import graph_in_force
 from snnb.pipeline.plan import state_of_stages
 from snnb.pipeline.prepare import dataset_array
-from snnb.pipeline.simulate import in_force
 from snnb.pipeline.simulations import SIMULATION_HEAD, Simulation, simulations_of
 from snnb.pipeline.stage import recorded, recorded_details, unaltered
 from snnb.pipeline.train import shown_params
@@ -43,7 +42,7 @@ from snnb.report.result_sections import (
 from snnb.results.compare import MAPPING_HEAD, by_step, mappings_of, simulated_files
 from snnb.results.export import refuse_files_of_runs
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.records import AnyRecord, latest
+from snnb.rundir.records import AnyRecord
 from snnb.rundir.versions import now_utc
 from snnb.simulation.quality import wilson_interval
 from snnb.training.history import METRICS_FILE, TrainingMetrics
@@ -88,7 +87,7 @@ def write_report(
     there = {found.stamp: found for found in simulations_of(run)}
     if simulation is not None and simulation not in there:
         raise UsageError(f"--simulation {simulation}: not in {run.path}; there are: {', '.join(there) or 'none yet'}")
-    stamp, graph = simulation or in_force(run), graph_in_force(run, simulation, say)
+    stamp, graph = simulation or run.in_force("simulate"), graph_in_force(run, simulation, say)
     write_text_atomically(target, render(_page(run, list(there.values()), (stamp, graph), progress)))
     return target
 
@@ -114,7 +113,7 @@ def _page(
     stamp, graph = shown
     found = next((one for one in there if one.stamp == stamp), None)
     mappings = cast("Dict[str, mapping.MapRecord]", run.records_of(mapping.KIND.name))
-    mapped = latest({name: one for name, one in mappings.items() if one.details.graph == graph})
+    mapped = next((name for name in run.by_precedence("map") if mappings[name].details.graph == graph), None)
     parts = [Part([_training_part(run, found)]), _network_part(run, graph)]
     if found is not None:
         parts.append(_simulation_part(run, found, progress))

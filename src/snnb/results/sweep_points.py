@@ -35,7 +35,7 @@ def simulation_of(run: RunDirectory, point: Point) -> Optional[str]:
     """Return the stamp of the run's latest simulation with the options of a point; None without one."""
     asked = _asked(run, point)
     records = cast("Dict[str, SimulationRecord]", run.records_of(simulate.KIND.name))
-    for stamp in sorted(records, reverse=True):
+    for stamp in run.by_precedence(simulate.KIND.name):
         record = records[stamp]
         made = [record.details.training, record.details.conversion, record.params]
         if all(_same(one, other) for one, other in zip(asked.values(), made)) and _is_whole(run, record, asked):
@@ -46,7 +46,7 @@ def simulation_of(run: RunDirectory, point: Point) -> Optional[str]:
 def simulate_point(run: RunDirectory, point: Point, stack: ExitStack, *, say: Say, bar: Bar) -> str:
     """Make the simulation of a point in a locked run and return its stamp; a cluster stays open in `stack`."""
     asked = _asked(run, point)
-    if simulate.in_force(run) is None and all(_is_free(run, name, asked) for name in OWN):
+    if run.in_force(simulate.KIND.name) is None and all(_is_free(run, name, asked) for name in OWN):
         return _simulated(run, point.given, asked, stack, say, bar)
     scratch = _open_scratch(run)
     with scratch.locked():

@@ -5,7 +5,7 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Sequence, Union
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 from snnb.core.errors import InputError, UpstreamError, UsageError
 from snnb.core.options import Options
@@ -22,9 +22,8 @@ from snnb.rundir.records import (
     Record,
     RunInfo,
     Timing,
-    latest,
     manifest_type,
-)
+)  # fmt: skip
 from snnb.rundir.replacing import Kinds
 from snnb.rundir.versions import current_environment, now_utc, peak_memory, reset_peak_memory
 
@@ -123,13 +122,32 @@ class RunDirectory:
         return there
 
     def record_of(self, stage: str, name: Optional[str] = None) -> Optional[AnyRecord]:
-        """Return the record of a stage, or None; without a name, that of the latest of several results."""
+        """Return the record of a stage, or None; without a name, that of the one of several results `in_force`."""
         kind = self.kind(stage)
         if kind.names is None:
             record: Optional[AnyRecord] = getattr(self.manifest.stages, kind.key)
             return record
-        records = self.records_of(stage)
-        return records.get(name or latest(records) or "")
+        return self.records_of(stage).get(name or self.in_force(stage) or "")
+
+    def in_force(self, stage: str) -> Optional[str]:
+        """Return the name of the one of several results that later commands use by default; None if there is none."""
+        return next(iter(self.by_precedence(stage)), None)
+
+    def by_precedence(self, stage: str) -> List[str]:
+        """Return the names of the results of a stage, the one in force first.
+
+        It is the latest of the results that were made of files that the run has now, or if there is none of these the
+        latest. Results whose options are not kept come last.
+        """
+        kind, results = self.kind(stage), self.records_of(stage)
+        now = {file.path: file.sha256 for record in self.records().values() for file in record.outputs}
+
+        def precedence(name: str) -> Tuple[bool, bool, str, str]:
+            record = results[name]
+            is_present = all(file.external or now.get(file.path) == file.sha256 for file in record.inputs)
+            return not kind.is_apart(record), is_present, record.timing.started_utc, name
+
+        return sorted(results, key=precedence, reverse=True)
 
     def new_stamp(self, stage: str) -> str:
         """Return a UTC stamp that no other result of the stage has."""

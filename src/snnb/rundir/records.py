@@ -6,7 +6,7 @@ The parameters and details of a stage have types of their own, which its `Kind` 
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import PurePosixPath
-from typing import Any, Dict, Generic, List, Literal, Mapping, Optional, Tuple, Type, TypeVar, Union
+from typing import Any, Dict, Generic, List, Literal, Optional, Tuple, Type, TypeVar, Union
 
 from pydantic import (
     BaseModel,
@@ -106,11 +106,6 @@ class StageRecord(Record, Generic[P, D]):
 AnyRecord = StageRecord[Any, Any]
 
 
-def latest(records: Mapping[str, AnyRecord]) -> Optional[str]:
-    """Return the name of the result that started last; of those that started in one second, the last name."""
-    return max(records, key=lambda name: (records[name].timing.started_utc, name)) if records else None
-
-
 class RunInfo(Record):
     """Model and data set of the run; `model_source` names the file of a model that the user wrote."""
 
@@ -137,6 +132,7 @@ class Kind(Generic[P, D]):
     params: Type[P]
     details: Type[D]
     names: Optional[str] = None  # pattern of the names of several results; None if there is one
+    apart: Optional[str] = None  # name of the detail that is true for a result whose options are not kept
 
     @property
     def key(self) -> str:
@@ -147,6 +143,10 @@ class Kind(Generic[P, D]):
     def record_type(self) -> Type[StageRecord[P, D]]:
         """The type of its records."""
         return StageRecord[self.params, self.details]  # type: ignore[name-defined]
+
+    def is_apart(self, record: AnyRecord) -> bool:
+        """Whether the options of a result are not those of later results where none are given."""
+        return self.apart is not None and bool(getattr(record.details, self.apart))
 
 
 AnyKind = Kind[Any, Any]
