@@ -19,6 +19,7 @@ from statistics import median
 
 import numpy as np
 import psutil
+from recorded_samples import recorded_samples
 
 from snnb.cluster.connect import connected
 from snnb.network.read_network import read_network
@@ -79,9 +80,8 @@ def main():
     asked = parser.parse_args()
     (parsed,) = (asked.run / "parse").glob("*_parsed.h5")
     network = read_network(parsed)
-    pictures = np.load(asked.run / "dataset" / "x_test.npy", mmap_mode="r")
-    x = np.resize(pictures, (asked.samples, *pictures.shape[1:])).astype(np.float32)
-    x /= max(1.0, float(x.max()))
+    pixels = recorded_samples(asked.run, asked.samples)
+    x = np.resize(pixels, (asked.samples, *pixels.shape[1:]))
     y = np.zeros(asked.samples, np.int64)
     settings = SimulationSettings(engine="event", samples=asked.samples, duration=asked.duration)
     job = Job(parsed, network, network, settings, "event", 1.0, True, 1.0)

@@ -1,8 +1,8 @@
-"""Count what the engines `event` and `tensorflow` spike differently: `python benchmarks/engines.py PARSED PICTURES`.
+"""Compare the spike counts of the engines `event` and `tensorflow`: `python benchmarks/engines.py RUN`.
 
-PARSED is a parsed model (`RUN/parse/NAME_parsed.h5`), PICTURES the test pictures of its run (`RUN/dataset/x_test.npy`).
-With `--exact`, weights are rounded to multiples of 2⁻¹⁰ and pixels to multiples of 1/16 before, so that float32 adds
-them without an error in any order. Prints one row of a Markdown table (docs/simulation.md).
+RUN is the directory of a run that is parsed. With `--exact`, weights are first rounded to multiples of 2⁻¹⁰ and pixels
+to multiples of 1/16, so that float32 adds them without an error in any order. Prints one row of the Markdown table in
+docs/simulation.md.
 """
 
 import argparse
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from recorded_samples import recorded_samples
 
 from snnb.network.read_network import read_network
 from snnb.simulation.engines.event.event_engine import EventEngine
@@ -22,16 +23,16 @@ from snnb.simulation.simulation_settings import SimulationSettings
 def main() -> None:
     """Read the command line, simulate with both engines, and print the row."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parsed", type=Path)
-    parser.add_argument("pictures", type=Path)
+    parser.add_argument("run", type=Path)
     parser.add_argument("--samples", type=int, default=10)
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--exact", action="store_true")
     given = parser.parse_args()
-    x = np.load(str(given.pictures), mmap_mode="r")[: given.samples].astype(np.float32)
+    x = recorded_samples(given.run, given.samples)
+    [parsed] = (given.run / "parse").glob("*_parsed.h5")
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / given.parsed.name
-        shutil.copyfile(str(given.parsed), str(path))
+        path = Path(folder) / parsed.name
+        shutil.copyfile(str(parsed), str(path))
         if given.exact:
             x = np.round(x * 16) / 16
             with h5py.File(str(path), "r+") as file:
@@ -45,16 +46,10 @@ def _round(name: str, item: object) -> None:
 
 
 def compare(parsed: Path, x: np.ndarray, steps: int) -> str:
-    """Return a row: pictures, pairs of picture and neuron that differ, those of the layer with most, and by how much.
+    """Return a row of the table; the softmax layer, which spikes at random, is left out.
 
-    Parameters
-    ----------
-    parsed : Path
-        The parsed model.
-    x : np.ndarray
-        float32 `(pictures, …)` in [0, 1].
-    steps : int
-        Time steps. The softmax layer, which spikes at random, is left out.
+    The columns are the number of samples, the share of the (sample, neuron) pairs that differ, the share in the layer
+    in which it is largest, the largest difference, and the number of pairs.
     """
     network, settings = read_network(parsed), SimulationSettings(samples=len(x), duration=steps)
     engines = (EventEngine(network, settings), TensorFlowEngine(network, settings))

@@ -13,6 +13,7 @@ from typing import Dict, Sequence
 
 import numba
 import numpy as np
+from recorded_samples import recorded_samples
 
 from snnb.conversion.batch import batch_of
 from snnb.network.read_network import read_network
@@ -36,8 +37,7 @@ def main() -> None:
     given = parser.parse_args()
     [parsed] = (given.run / "parse").glob("*_parsed.h5")
     network = read_network(parsed)
-    pictures = np.load(given.run / "dataset" / "x_test.npy", mmap_mode="r")[: given.samples]
-    x = np.asarray(pictures, np.float32) / np.float32(255 if pictures.dtype == np.uint8 else 1)
+    x = recorded_samples(given.run, given.samples)
     settings = SimulationSettings(samples=len(x), duration=given.duration)
     engine = EventEngine(network, settings, threads=1)
     engine.simulate(x[:2], 0, lambda *_: None)  # compiles

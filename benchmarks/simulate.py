@@ -123,8 +123,9 @@ def _take(run: Path, folder: Path) -> None:
     """Copy the converted network of a run and its test pictures."""
     [parsed] = (run / "parse").glob("*_parsed.h5")
     shutil.copy(parsed, folder / PARSED)
-    pictures = np.load(run / "dataset" / "x_test.npy", mmap_mode="r")[:1000]
-    np.save(folder / "pictures.npy", (pictures / np.float32(255)).astype(np.float32))
+    from recorded_samples import recorded_samples  # here, since it would count in the memory of the engines
+
+    np.save(folder / "pictures.npy", recorded_samples(run, 1000))
 
 
 def _exhaust(run: Callable[[], Iterator[Any]]) -> None:
