@@ -15,7 +15,7 @@ import numba
 import numpy as np
 from recorded_samples import recorded_samples
 
-from snnb.conversion.batch import batch_of
+from snnb.conversion.currents import batch_of
 from snnb.network.read_network import read_network
 from snnb.simulation.engines.event.compiled_network import Work
 from snnb.simulation.engines.event.event_engine import EventEngine

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from snnb.architectures import find, names
-from snnb.conversion.analogue import AnalogueNetwork
 from snnb.conversion.checks import check_convertible
 from snnb.conversion.conversion_settings import ConversionSettings
+from snnb.conversion.currents import AnalogueNetwork
 from snnb.conversion.h5 import save_keras
 from snnb.conversion.normalise import apply_factors, measure, scale_factors
 from snnb.conversion.numeric_check import check_outputs, reference_outputs

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from snnb.conversion.analogue import AnalogueNetwork
 from snnb.conversion.checks import check_convertible
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import convert
+from snnb.conversion.currents import AnalogueNetwork
 from snnb.conversion.h5 import save_keras
 from snnb.core.errors import InputError
 from snnb.graph.build import build_graph

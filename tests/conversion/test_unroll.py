@@ -8,9 +8,9 @@ import pytest
 
 from snnb.conversion.checks import check_architecture, check_convertible
 from snnb.conversion.h5 import load_keras, read_architecture
+from snnb.conversion.keras_graph import unrolled, unrolled_model
 from snnb.conversion.numeric_check import reference_outputs
 from snnb.conversion.own_parser import parse_own
-from snnb.conversion.unroll import unrolled, unrolled_model
 from snnb.core.errors import InputError
 from snnb.io.keras import keras
 from tests.conversion.conftest import slow_except

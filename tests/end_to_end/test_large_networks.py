@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from snnb.architectures import find
-from snnb.conversion.analogue import AnalogueNetwork
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import convert
+from snnb.conversion.currents import AnalogueNetwork
 from snnb.conversion.h5 import save_keras
 from snnb.graph.build import build_graph
 from snnb.io.keras import keras

@@ -6,7 +6,7 @@ from snnb.mapping.groups import _cut, tiled
 from snnb.mapping.limits import Limits
 from snnb.mapping.memory import shared_entries
 from snnb.mapping.traffic import count_traffic
-from snnb.network.axis import window_axis
+from snnb.network.geometry import window_axis
 
 
 @pytest.mark.parametrize("share", [1, 2, 5])

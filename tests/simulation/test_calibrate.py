@@ -6,12 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from snnb.conversion.analogue import AnalogueNetwork
 from snnb.conversion.calibrate import calibrate
 from snnb.conversion.channel_scales import Channels, with_scales
 from snnb.conversion.compose_pooling import compose_pooling
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.currents import Currents
+from snnb.conversion.currents import AnalogueNetwork, Currents
 from snnb.conversion.spiking_output import centred_output, spiking_output
 from snnb.core.errors import InputError
 from snnb.network.assemble import Entry, assemble

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from snnb.conversion.analogue import AnalogueNetwork
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import convert
+from snnb.conversion.currents import AnalogueNetwork
 from snnb.core.errors import InputError, UsageError
 from snnb.io.keras import keras
 from snnb.io.keras_file import QCFS_LEVELS

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from snnb.architectures import find, names
-from snnb.conversion.analogue import AnalogueNetwork
 from snnb.conversion.convert import convert
+from snnb.conversion.currents import AnalogueNetwork
 from snnb.io.keras_file import QCFS_LEVELS
 from snnb.network.read_network import read_network
 from snnb.simulation.engines.separated import SeparatedEngine

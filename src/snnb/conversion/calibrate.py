@@ -4,11 +4,11 @@ Populations are calibrated in network order, on what the populations calibrated 
 
 1. The bias of each channel shifts so that its mean input becomes the mean pre-activation of the trained network (Li et
    al. 2021, A free lunch from ANN, ICML).
-2. The scale factor of each channel is that of some candidates with the smallest mean squared error from the trained
-   activations; with separated firing, with the smallest sum of that error and the number of spikes, both as shares of
-   those of the population with the smallest errors.
+2. The scale factor of each channel is the candidate with the smallest mean squared error from the trained activations;
+   with separated firing, with the smallest sum of that error and the number of spikes, each as a share of its value for
+   the population with the smallest errors.
 
-With separated firing (Liu et al. 2022, SpikeConverter, AAAI) a population fires when all its input has arrived, so its
+With separated firing (Liu et al. 2022, SpikeConverter, AAAI) a population fires after all its input has arrived, so its
 spike count is a rounded sum. With free firing all populations fire at once, and the errors are those of simulated
 spikes; the initial potential is a candidate too (Deng & Gu 2021, Optimal conversion, ICLR: half the threshold).
 
@@ -16,16 +16,16 @@ With `--least-squares`, kernels are fitted to the calibrated rates before that.
 """
 
 from dataclasses import dataclass, replace
-from typing import Dict, List, NamedTuple, Tuple
+from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
+import tensorflow as tf
 
-from snnb.conversion.activations import STEP_ARRAYS, Activations
 from snnb.conversion.calibration_loops import fire, firing_errors, rounded_errors
 from snnb.conversion.channel_scales import Channels, is_separable, pruned, source_scales, with_scales
 from snnb.conversion.compose_pooling import compose_pooling, refuse_max_pooling
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.currents import Currents
+from snnb.conversion.currents import Currents, reindexed
 from snnb.conversion.integers import (
     as_integers,
     factors_of,
@@ -38,12 +38,15 @@ from snnb.conversion.least_squares import can_be_fitted, weights_of_channel, wit
 from snnb.conversion.spiking_output import centred_output, output_scale
 from snnb.core.memory import scratch_array
 from snnb.core.progress import Progress, silent
-from snnb.network.network import Network, Population
+from snnb.network.network import Network, Population, Reindexed
 
 # Candidates of the scale factor, as shares of the channel's largest activation.
 SEPARATED_SHARES, FREE_SHARES = np.geomspace(1.1, 0.15, 24), np.geomspace(1.1, 0.15, 14)
 OUTPUT_FACTORS = np.geomspace(0.1, 3, 14).astype(np.float32)
 DELAYS = {"half": (0.25, 0.5, 0.75, 1.0), "zero": (0.5,)}
+SEARCHED_SAMPLES, SEARCHED_POSITIONS = 64, 64  # simulated for each candidate
+BLOCK_BYTES = 16_000_000  # size of the arrays in memory at a time
+STEP_ARRAYS = 4  # arrays of a time step with free firing: spikes, rates, and currents twice
 
 
 class LayerError(NamedTuple):
@@ -56,7 +59,7 @@ class LayerError(NamedTuple):
 
 @dataclass(frozen=True)
 class Calibration:
-    """A calibrated network, and what changed."""
+    """A calibrated network, and its changes."""
 
     network: Network
     weights: Network  # the parsed network with its weights, pruned and rounded, and the biases of before
@@ -81,11 +84,11 @@ def calibrate(
     x : ndarray of float32, shape (samples, ...)
         Training images, in [0, 1].
     settings : ConversionSettings
-        `calibrate` steps, `firing` and `starts`, and bits of an integer network.
+        Time steps `calibrate`, `firing` and `starts`, and bit widths of an integer network.
     progress : Progress
         Called with the number of populations done.
     pixel_scale : float
-        Integer that a pixel of 1 is in an integer network.
+        Value of a pixel of 1 in an integer network.
 
     Raises
     ------
@@ -113,12 +116,20 @@ def calibrate(
     return Calibration(calibrated, run.network, run.errors, scales, run.warnings)
 
 
-class _Calibration(Activations):
-    """The calibration of the populations so far."""
+class _Calibration:
+    """The populations calibrated so far, with their trained and spiking activations in units of the parsed network."""
 
     def __init__(self, network: Network, x: np.ndarray, settings: ConversionSettings) -> None:
         assert settings.calibrate is not None
-        super().__init__(network, x, settings.calibrate)
+        self.network = network
+        self.channels: Dict[str, Channels] = {}
+        self._steps, self._samples = settings.calibrate, len(x)
+        self._trained: Dict[str, np.ndarray] = {network.input.name: x}
+        self._spiking: Dict[str, np.ndarray] = {network.input.name: x}  # rates times scale factors
+        # With free firing: spikes as bits, uint8 (steps, samples, ⌈size / 8⌉).
+        self._trains: Dict[str, np.ndarray] = {}
+        # Name of the last population that reads each population or the input, also through re-indexing layers.
+        self._last_reader = {name: p.name for p in network.populations for name in network.senders(p)}
         self.errors: Dict[str, LayerError] = {}
         self.factors: Dict[str, np.ndarray] = {}  # of an integer network, see `factors_of`
         self.warnings: List[str] = []
@@ -159,7 +170,7 @@ class _Calibration(Activations):
                 values.pop(name, None)
 
     def _changed(self, population: Population) -> Population:
-        """Prune and round the weights, in the network too; a softmax is replaced before."""
+        """Prune and round the weights, also in the network, after a softmax is replaced."""
         bits = self._settings.weight_bits
         if population.activation == "softmax":
             self.network = centred_output(self.network)
@@ -174,10 +185,10 @@ class _Calibration(Activations):
         return population
 
     def _allowed(self, population: Population, scales: np.ndarray) -> np.ndarray:
-        """Return the scale factors, of an integer network the nearest ones with integer thresholds: float32."""
+        """Return the scale factors, in an integer network the nearest ones with integer thresholds: float32."""
         if population.name in self.factors:
-            factors, most = self.factors[population.name], largest_integer(self._settings.threshold_bits)
-            scales = np.clip(np.rint(scales * factors), 1, most) / factors
+            factors, limit = self.factors[population.name], largest_integer(self._settings.threshold_bits)
+            scales = np.clip(np.rint(scales * factors), 1, limit) / factors
         return scales.astype(np.float32)
 
     def _fitted(self, population: Population, sums: Currents, wanted: np.ndarray) -> Population:
@@ -227,7 +238,7 @@ class _Calibration(Activations):
         return Channels(scale, bias, (0.5 - delay).astype(np.float32))
 
     def _fire(self, population: Population, sums: Currents, got: np.ndarray, channels: Channels) -> None:
-        """Replace the sums without bias `got` by what the spikes of the population stand for."""
+        """Replace the sums without bias `got` by the activations that the spikes of the population represent."""
         scale, steps = channels.scale, self._steps
         self._spiking[population.name] = got
         if self._settings.firing == "separated":
@@ -265,7 +276,7 @@ class _Calibration(Activations):
     def _firing_output(
         self, population: Population, sums: Currents, classes: np.ndarray, bias: np.ndarray, scale: np.float32
     ) -> Tuple[np.float32, float]:
-        """Return the scale factor and delay whose simulated spikes give most pictures the trained network's class."""
+        """Return the scale factor and delay with which most samples get the trained network's class."""
         blocks = self._blocks(population, STEP_ARRAYS * self._steps)
         currents = np.concatenate([self._currents(sums, population, block) for block in blocks], axis=1)
         if population.activation == "softmax":
@@ -280,6 +291,56 @@ class _Calibration(Activations):
                 agreeing = np.count_nonzero(spikes.sum(axis=0).argmax(axis=-1) == classes)
                 best = max(best, (agreeing, candidate, delay))
         return best[1], best[2]
+
+    def _searched(self, population: Population, sums: Currents) -> Tuple[np.ndarray, np.ndarray]:
+        """Return currents (steps, rows, channels) and targets (rows, channels) of some positions of some images."""
+        channels = population.shape[-1]
+        positions = population.size // channels
+        taken = np.unique(np.linspace(0, positions - 1, min(positions, SEARCHED_POSITIONS)).astype(int))
+        parts: List[np.ndarray] = []
+        for block in self._blocks(population, STEP_ARRAYS * self._steps, SEARCHED_SAMPLES):
+            currents = self._currents(sums, population, block)
+            parts.append(currents.reshape(*currents.shape[:2], positions, channels)[:, :, taken])
+        currents = np.concatenate(parts, axis=1)
+        target = self._trained[population.name][: currents.shape[1]].reshape(-1, positions, channels)[:, taken]
+        return currents.reshape(self._steps, -1, channels), target.reshape(-1, channels)
+
+    def _currents(self, sums: Currents, population: Population, block: slice) -> np.ndarray:
+        """Return the currents of all time steps of free firing, without the bias: float32 (steps, samples, *shape)."""
+        sent: Dict[str, np.ndarray] = {}  # in all steps, concatenated along the first axis
+        for name in self.network.senders(population):
+            shape = self.network.volume(name).shape
+            if name in self._trains:
+                bits = np.unpackbits(self._trains[name][:, block], axis=-1, count=self.network.volume(name).size)
+                sent[name] = bits.reshape(-1, *shape) * self.channels[name].scale
+            else:  # the constant input
+                sent[name] = np.stack([self._spiking[name][block]] * self._steps).reshape(-1, *shape)
+        return self._sums(sums, population, slice(None), sent).reshape(self._steps, -1, *population.shape)
+
+    def _sums(
+        self, currents: Currents, population: Population, block: slice, values: Mapping[str, np.ndarray]
+    ) -> np.ndarray:
+        """Return the sums of a population's projections, given the values of populations and of the input."""
+        sums: np.ndarray = currents.of(population, self._read(population, block, values)).numpy()
+        return sums
+
+    def _read(self, population: Population, block: slice, values: Mapping[str, np.ndarray]) -> Dict[str, tf.Tensor]:
+        """Return the values of the volumes that a population reads, by name."""
+
+        def read(name: str) -> tf.Tensor:
+            volume = self.network.volume(name)
+            if isinstance(volume, Reindexed):
+                return reindexed(volume, {source: read(source) for source in volume.inputs})
+            return tf.constant(np.asarray(values[name][block], np.float32))
+
+        return {name: read(name) for name in population.inputs}
+
+    def _blocks(self, population: Population, arrays: int, limit: Optional[int] = None) -> Iterator[slice]:
+        """Yield blocks of the first `limit` samples in which `arrays` of the largest volume fit into `BLOCK_BYTES`."""
+        largest = max(self.network.volume(name).size for name in (*population.inputs, population.name))
+        size, samples = max(1, BLOCK_BYTES // (4 * largest * arrays)), min(limit or self._samples, self._samples)
+        for first in range(0, samples, size):
+            yield slice(first, min(first + size, samples))
 
 
 def _without_bias(population: Population) -> Currents:

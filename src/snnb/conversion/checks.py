@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Dict
 from snnb.conversion.branches import check_branches
 from snnb.conversion.conversion_settings import Parser
 from snnb.conversion.keras_graph import read_keras_graph
-from snnb.conversion.layer_rules import own_reasons, refused
+from snnb.conversion.layer_rules import own_reasons, refused, toolbox_reasons
 from snnb.conversion.toolbox_config import has_toolbox
-from snnb.conversion.toolbox_rules import toolbox_reasons
 from snnb.core.errors import InputError
 from snnb.io.keras_file import LAYERS
 from snnb.io.text import JsonValue

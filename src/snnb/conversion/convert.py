@@ -8,11 +8,11 @@ from typing import Dict, Iterator, List, Optional
 
 import numpy as np
 
-from snnb.conversion.analogue import AnalogueNetwork
 from snnb.conversion.calibrate import Calibration, calibrate
 from snnb.conversion.channel_scales import pruned
 from snnb.conversion.checks import check_architecture
 from snnb.conversion.conversion_settings import ConversionSettings
+from snnb.conversion.currents import AnalogueNetwork
 from snnb.conversion.h5 import load_keras, read_architecture, read_levels, save_keras
 from snnb.conversion.integers import in_thresholds, integer_network, prepared_for_integers
 from snnb.conversion.normalise import Activity, apply_factors, clipped, linear_ends, measure, scale_factors

@@ -1,7 +1,7 @@
-"""What populations and re-indexing layers compute from what they read, with the operations that the toolbox uses.
+"""Currents of populations, values of re-indexing layers, and the forward pass of the parsed model, with TensorFlow.
 
-These are Keras's own. Other operations would round differently, and a spike count would differ by one here and there.
-To simulate a layer kind, add its function to `CURRENTS`, or to `REINDEXED` where it has no neurons.
+The operations are those of Keras, which the toolbox uses too: others would round differently, and shift a spike here
+and there. To simulate a layer kind, add its function to `CURRENTS`, or to `REINDEXED` if it has no neurons.
 """
 
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Type
@@ -10,8 +10,13 @@ import numpy as np
 import tensorflow as tf
 
 from snnb.network.layers import AveragePooling2D, Conv2D, Dense, DepthwiseConv2D, Layer, MaxPooling2D
-from snnb.network.network import Population, Reindexed
+from snnb.network.network import Network, Population, Reindexed
 from snnb.network.reindexing import Concatenate, Flatten, Reindexing, Reshape, ZeroPadding2D
+
+# Number of elements in an array of a batch: a batch takes tens of megabytes, and its operations are long enough.
+BATCH_NEURONS = 2_000_000
+# TensorFlow multiplies by a matrix of fewer than 10 rows with another kernel, which rounds differently.
+SMALLEST_BATCH, LARGEST_BATCH = 10, 100
 
 
 def _dense(layer: Dense, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
@@ -35,7 +40,7 @@ def _maximum(layer: MaxPooling2D, x: tf.Tensor, kernel: None) -> tf.Tensor:
     return tf.nn.max_pool2d(x, layer.pool_size, layer.strides, layer.padding.upper())
 
 
-# By layer kind: from the layer, what it reads `(samples, ...)` and its kernel to its current without the bias.
+# By layer kind: function of the layer, its input `(samples, ...)` and its kernel that returns the current without bias.
 CURRENTS: Mapping[Type[Layer], Callable[..., tf.Tensor]] = {
     Dense: _dense,
     Conv2D: _convolution,
@@ -53,8 +58,8 @@ def _leading(layer: MaxPooling2D, accumulated: tf.Tensor, spikes: tf.Tensor) -> 
     return tf.reshape(passed, leader.shape)
 
 
-# The kinds whose current in a spiking network depends on what their inputs have accumulated: from the layer, that, and
-# what it reads in this step to the current.
+# Layer kinds whose current in a spiking network depends on the accumulated input: function of the layer, of that input,
+# and of the input in this step.
 ACCUMULATING: Mapping[Type[Layer], Callable[..., tf.Tensor]] = {MaxPooling2D: _leading}
 
 
@@ -72,7 +77,7 @@ def _zero_padded(volume: Reindexed, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
     return tf.pad(inputs[0], [(0, 0), *volume.layer.pads(), (0, 0)])
 
 
-# By re-indexing layer kind: from the volume and what it reads, `(samples, ...)` each, to its values.
+# By re-indexing layer kind: function of the volume and its inputs, `(samples, ...)` each, that returns its values.
 REINDEXED: Mapping[Type[Reindexing], Callable[[Reindexed, Sequence[tf.Tensor]], tf.Tensor]] = {
     Flatten: _reshaped,
     Reshape: _reshaped,
@@ -99,8 +104,7 @@ class Currents:
     def of(self, population: Population, read: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Sum the currents of a population's projections, and add its bias: `real` (samples, *population.shape).
 
-        `read` has what volumes pass on, by name, `real` (samples, ...). Projections that read no volume of these are
-        left out.
+        `read` has the values of volumes by name, `real` (samples, ...). Projections from other volumes are left out.
         """
         kernels = zip(population.projections, self._kernels[population.name])
         first, *others = (CURRENTS[type(p.layer)](p.layer, read[p.input], k) for p, k in kernels if p.input in read)
@@ -108,3 +112,46 @@ class Currents:
             first += current
         bias = self._biases.get(population.name)
         return first if bias is None else tf.nn.bias_add(first, bias)
+
+
+def batch_of(network: Network) -> int:
+    """Return the number of samples that TensorFlow computes at a time; results do not depend on other numbers."""
+    return max(SMALLEST_BATCH, min(LARGEST_BATCH, BATCH_NEURONS // network.neurons))
+
+
+def padded(x: np.ndarray, batch: int) -> np.ndarray:
+    """Add samples of zeros to `x`, shape `(samples, ...)`, until it has `batch` samples."""
+    return np.concatenate([x, np.zeros((batch - len(x), *x.shape[1:]), x.dtype)])
+
+
+ACTIVATE = {"relu": tf.nn.relu, "softmax": tf.nn.softmax, "linear": tf.identity}
+
+
+class AnalogueNetwork:
+    """The forward pass of the parsed model, with clipped and quantised activations as in training."""
+
+    def __init__(self, network: Network) -> None:
+        self._network, self._currents = network, Currents(network.populations)
+
+    def outputs(self, x: np.ndarray) -> np.ndarray:
+        """Compute the outputs for images, float32 (samples, ...) to float32 (samples, units)."""
+        batch = batch_of(self._network)
+        parts = [x[first : first + batch] for first in range(0, len(x), batch)]
+        batches = [self._batch(padded(part, batch)) for part in parts]
+        return np.concatenate([outputs[: len(part)] for outputs, part in zip(batches, parts)])
+
+    def _batch(self, x: np.ndarray) -> np.ndarray:
+        tensors = {self._network.input.name: tf.constant(x)}
+        for volume in self._network.volumes:
+            if isinstance(volume, Reindexed):
+                tensors[volume.name] = reindexed(volume, tensors)
+            elif isinstance(volume, Population):
+                activations = ACTIVATE[volume.activation](self._currents.of(volume, tensors))
+                limit, levels = volume.max_value, self._network.levels
+                if limit is not None:
+                    activations = tf.minimum(activations, limit)
+                    if levels is not None:
+                        activations = tf.floor(activations * (levels / limit) + 0.5) * (limit / levels)
+                tensors[volume.name] = activations
+        outputs: np.ndarray = tensors[self._network.output.name].numpy().reshape(len(x), -1)
+        return outputs

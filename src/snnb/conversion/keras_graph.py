@@ -1,11 +1,152 @@
-"""The graph of a Keras model's layers, from its description without building it."""
+"""The graph of a Keras model's layers, from its description without building it; a layer for each use of a layer."""
 
+import json
+from collections import Counter
 from dataclasses import dataclass, field
-from typing import Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, Tuple
 
-from snnb.conversion.unroll import as_list, is_flat, unrolled
 from snnb.core.errors import InputError
+from snnb.io.keras_file import MODELS
 from snnb.io.text import JsonValue
+
+if TYPE_CHECKING:
+    from snnb.io.keras import keras
+
+
+Origin = Tuple[str, ...]  # names of the models around a layer, the outermost first, and of the layer
+Entry = Dict[str, JsonValue]
+
+
+def is_flat(description: Entry) -> bool:
+    """Return whether each layer of a model's description is used once, and none is a model."""
+    return not any(
+        entry["class_name"] in MODELS or len(entry.get("inbound_nodes", [])) > 1
+        for entry in description["config"]["layers"]
+    )
+
+
+def unrolled(description: Entry) -> Tuple[Entry, Dict[str, Origin]]:
+    """Describe the same network with a layer for each use of a layer, in network order, as a functional model.
+
+    Return also, by the name of each of its layers, the path to the layer in the model whose weights it uses. Raise
+    `KeyError`, `TypeError`, `IndexError` or `ValueError` if `description` is not a model's.
+    """
+    unroll = _Unroll()
+    inputs = [unroll.layer(entry, (), []) for entry in _inputs(description)]
+    outputs = unroll.model(description, (), inputs)
+    config = {
+        "name": description["config"]["name"],
+        "layers": unroll.layers,
+        "input_layers": [[name, 0, 0] for name in inputs],
+        "output_layers": [[name, 0, 0] for name in outputs],
+    }
+    return {"class_name": "Model", "config": config}, unroll.origins
+
+
+def unrolled_model(model: "keras.Model") -> "keras.Model":
+    """Build the same network with a layer for each use of a layer; return the model itself if it is flat."""
+    from snnb.io.keras import description_of, keras
+
+    description = description_of(model)
+    if is_flat(description):
+        return model
+    description, origins = unrolled(description)
+    flat = keras.models.model_from_json(json.dumps(description))
+    for layer in flat.layers:
+        if layer.weights:
+            source = model
+            for name in origins[layer.name]:
+                source = source.get_layer(name)
+            layer.set_weights(source.get_weights())
+    return flat
+
+
+class _Unroll:
+    def __init__(self) -> None:
+        self.layers: List[Entry] = []
+        self.origins: Dict[str, Origin] = {}
+        self._uses: Counter = Counter()
+
+    def layer(self, entry: Entry, around: Origin, reads: Sequence[str], arguments: Sequence[Entry] = ()) -> str:
+        """Add one use of a layer inside the models `around` it, and return its new name."""
+        origin = (*around, entry["config"]["name"])
+        path = name = "/".join(origin)
+        while name in self.origins:
+            self._uses[path] += 1
+            name = f"{path}_use{self._uses[path] + 1}"
+        self.origins[name] = origin
+        node = [[read, 0, 0, argument] for read, argument in zip(reads, arguments or [{}] * len(reads))]
+        config = {**entry["config"], "name": name}
+        self.layers.append(
+            {"class_name": entry["class_name"], "name": name, "config": config, "inbound_nodes": [node] if node else []}
+        )
+        return name
+
+    def model(self, description: Entry, around: Origin, inputs: Sequence[str]) -> List[str]:
+        """Add the layers of a model that reads `inputs`, and return the names of its outputs."""
+        config = description["config"]
+        if description["class_name"] == "Sequential":
+            outputs = list(inputs)
+            for entry in config["layers"]:
+                outputs = self._called(entry, around, outputs, ())
+            return outputs
+        values: Dict[Tuple[str, int], List[str]] = {}
+        for (name, *_), value in zip(_as_list(config["input_layers"]), inputs):
+            values[name, 0] = [value]
+        pending = [
+            (entry, number, node)
+            for entry in config["layers"]
+            for number, node in enumerate(entry["inbound_nodes"], _first_use(entry))
+            if (entry["config"]["name"], number) not in values
+        ]
+        while pending:
+            left = []
+            for entry, number, node in pending:
+                if any((source[0], source[1]) not in values for source in node):
+                    left.append((entry, number, node))
+                    continue
+                reads = [values[source[0], source[1]][source[2]] for source in node]
+                arguments = [source[3] if len(source) > 3 else {} for source in node]
+                values[entry["config"]["name"], number] = self._called(entry, around, reads, arguments)
+            if len(left) == len(pending):
+                raise ValueError("layers form a loop")
+            pending = left
+        return [values[name, number][tensor] for name, number, tensor in _as_list(config["output_layers"])]
+
+    def _called(self, entry: Entry, around: Origin, reads: List[str], arguments: Sequence[Entry]) -> List[str]:
+        if entry["class_name"] in MODELS:
+            return self.model(entry, (*around, entry["config"]["name"]), reads)
+        return reads if entry["class_name"] == "InputLayer" else [self.layer(entry, around, reads, arguments)]
+
+
+def _inputs(description: Entry) -> List[Entry]:
+    """Return the input layers of a model, in order."""
+    config = description["config"]
+    if description["class_name"] != "Sequential":
+        layers = {entry["config"]["name"]: entry for entry in config["layers"]}
+        return [layers[name] for name, *_ in _as_list(config["input_layers"])]
+    first = config["layers"][0]
+    if first["class_name"] == "InputLayer":
+        return [first]
+    shape = first["config"].get("batch_input_shape") or config.get("build_input_shape")
+    if shape is None and first["class_name"] in MODELS:
+        return _inputs(first)
+    name = f"{first['config']['name']}_input"
+    return [{"class_name": "InputLayer", "config": {"name": name, "batch_input_shape": shape, "dtype": "float32"}}]
+
+
+def _as_list(entries: List[JsonValue]) -> List[JsonValue]:
+    """Return a list of `[name, node, tensor]`; Keras writes a single input without the outer list."""
+    return [entries] if isinstance(entries[0], str) else entries
+
+
+def _first_use(layer: Entry) -> int:
+    """Return the node index of a layer's first use: 1 for a model with an input, since Keras counts that as a use."""
+    while layer["class_name"] == "Sequential":
+        layer = layer["config"]["layers"][0]
+        if "batch_input_shape" in layer["config"]:
+            return 1
+    return int(layer["class_name"] in MODELS)
 
 
 @dataclass
@@ -35,38 +176,42 @@ def read_keras_graph(description: Dict[str, JsonValue], *, unroll: bool = False)
     """Read the graph of the layers of a model that Keras has described in JSON.
 
     With `unroll`, it has a layer for each use of a layer, and the layers of nested models. Raise `InputError` if the
-    description is not that of a functional or Sequential model.
+    model is neither functional nor Sequential.
     """
     try:
         if unroll and not is_flat(description):
             description, _ = unrolled(description)
-        return _sequential(description) if description["class_name"] == "Sequential" else _functional(description)
+        read = _sequential if description["class_name"] == "Sequential" else _functional
+        layers, inputs, outputs = read(description["config"])
+        shape = inputs[0].config.get("batch_input_shape")
+        return KerasGraph(layers, inputs, outputs, None if shape is None else tuple(shape[1:]))
     except (AttributeError, KeyError, TypeError, IndexError, ValueError):
         name = description.get("class_name")
         raise InputError(f"the model ({name}) is neither functional nor Sequential: build it from layers") from None
 
 
-def _sequential(description: Dict[str, JsonValue]) -> KerasGraph:
-    entries = list(description["config"]["layers"])
+def _sequential(config: Dict[str, JsonValue]) -> Tuple[List[KerasLayer], List[KerasLayer], List[KerasLayer]]:
+    """Return the layers, the inputs and the outputs."""
+    entries = list(config["layers"])
     if entries[0]["class_name"] != "InputLayer":
-        config = entries[0]["config"]
-        config = {"name": f"{config['name']}_input", "batch_input_shape": config.get("batch_input_shape")}
-        entries.insert(0, {"class_name": "InputLayer", "config": config})
+        first = entries[0]["config"]
+        first = {"name": f"{first['name']}_input", "batch_input_shape": first.get("batch_input_shape")}
+        entries.insert(0, {"class_name": "InputLayer", "config": first})
     layers: List[KerasLayer] = []
     for entry in entries:
         layers.append(_layer(entry, layers[-1:]))
-    return _graph(layers, layers[:1], layers[-1:])
+    return layers, layers[:1], layers[-1:]
 
 
-def _functional(description: Dict[str, JsonValue]) -> KerasGraph:
-    config = description["config"]
+def _functional(config: Dict[str, JsonValue]) -> Tuple[List[KerasLayer], List[KerasLayer], List[KerasLayer]]:
+    """Return the layers, the inputs and the outputs."""
     layers: Dict[str, KerasLayer] = {}
     for entry in config["layers"]:
         sources = [layers[source[0]] for node in entry["inbound_nodes"][:1] for source in node]
         layer = layers[entry["config"]["name"]] = _layer(entry, sources)
         layer.nodes = len(entry["inbound_nodes"])
-    ends = ([layers[entry[0]] for entry in as_list(config[key])] for key in ("input_layers", "output_layers"))
-    return _graph(list(layers.values()), *ends)
+    inputs, outputs = ([layers[end[0]] for end in _as_list(config[key])] for key in ("input_layers", "output_layers"))
+    return list(layers.values()), inputs, outputs
 
 
 def _layer(entry: Dict[str, JsonValue], inbound: List[KerasLayer]) -> KerasLayer:
@@ -84,8 +229,3 @@ def _layer(entry: Dict[str, JsonValue], inbound: List[KerasLayer]) -> KerasLayer
     else:
         layer.rank = 1 if layer.kind == "Flatten" or layer.kind.startswith("Global") else inbound[0].rank
     return layer
-
-
-def _graph(layers: List[KerasLayer], inputs: List[KerasLayer], outputs: List[KerasLayer]) -> KerasGraph:
-    shape = inputs[0].config.get("batch_input_shape")
-    return KerasGraph(layers, inputs, outputs, None if shape is None else tuple(shape[1:]))

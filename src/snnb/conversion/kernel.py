@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Dict, List, Sequence, Tuple
 import numpy as np
 
 from snnb.io.text import JsonValue
+from snnb.network.geometry import Shape, window_padding
 
 if TYPE_CHECKING:
     from snnb.io.keras import keras
 
 IDENTITY = "identity"
 Pair = Tuple[int, int]
-Shape = Tuple[int, ...]
 
 
 class NotComposableError(Exception):
@@ -76,15 +76,6 @@ class Kernel:
         summed = weights.sum(axis=(0, 1))
         depthwise = self.kind == "DepthwiseConv2D"
         return np.asarray((summed * values[:, np.newaxis]).ravel() if depthwise else values @ summed)
-
-
-def window(read: int, size: int, stride: int, dilation: int, padding: str) -> Pair:
-    """Return how many zeros TensorFlow pads before an axis of `read` elements, and the number of outputs."""
-    extent = (size - 1) * dilation + 1
-    if padding == "valid":
-        return 0, (read - extent) // stride + 1
-    outputs = -(-read // stride)
-    return max((outputs - 1) * stride + extent - read, 0) // 2, outputs
 
 
 def composed(first: Kernel, second: Kernel, read: Shape, between: Shape, written: Shape) -> Kernel:
@@ -206,7 +197,7 @@ def kernels_of(layer: "keras.layers.Layer", position: int) -> List[Kernel]:
 
 def padding_before(shape: Shape, size: Pair, strides: Pair, dilation: Pair, padding: str) -> Pair:
     """Return the rows of zeros that TensorFlow pads above an image of that shape, and the columns left of it."""
-    rows, columns = (window(shape[i], size[i], strides[i], dilation[i], padding)[0] for i in (0, 1))
+    rows, columns = (window_padding(shape[i], size[i], strides[i], dilation[i], padding)[0] for i in (0, 1))
     return rows, columns
 
 

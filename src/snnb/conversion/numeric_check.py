@@ -5,7 +5,7 @@ from typing import Callable, Optional
 
 import numpy as np
 
-from snnb.conversion.unroll import unrolled_model
+from snnb.conversion.keras_graph import unrolled_model
 from snnb.core.errors import VerificationError
 from snnb.io.keras import description_of, keras
 

@@ -11,12 +11,21 @@ from typing import Dict, List, Optional, Tuple
 import numpy as np
 
 from snnb.conversion.branches import inbound
-from snnb.conversion.keras_graph import read_keras_graph
+from snnb.conversion.keras_graph import read_keras_graph, unrolled_model
 from snnb.conversion.kernel import Kernel, NotComposableError, bias_of, kernels_of, normalisation, padding_before
 from snnb.conversion.layer_rules import OWN_TRAINING_ONLY, Reason, label, own_reasons, refused
-from snnb.conversion.linear import DeferredLayer, Linear, Node, Value, identity, node_of, padded, scaled_units
-from snnb.conversion.parsed_population import build_parsed, population
-from snnb.conversion.unroll import unrolled_model
+from snnb.conversion.linear import (
+    DeferredLayer,
+    Linear,
+    Node,
+    Value,
+    build_parsed,
+    identity,
+    node_of,
+    padded,
+    population,
+    scaled_units,
+)
 from snnb.io.keras import description_of, keras
 
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from snnb.conversion.analogue import AnalogueNetwork
 from snnb.conversion.compose_pooling import compose_pooling, refuse_max_pooling
+from snnb.conversion.currents import AnalogueNetwork
 from snnb.core.errors import InputError
 from snnb.network.network import Network, Population
 

@@ -15,14 +15,12 @@ from typing import Dict, Optional
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from snnb.graph.connection import Connection
 from snnb.graph.projection import GraphProjection
 from snnb.mapping.cost_kernels import count_messages
 from snnb.mapping.hardware import EventFigures, Hardware, TimesNs
 from snnb.mapping.mesh import offsets
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.traffic import TrafficSums
-from snnb.network.axis import Axis
 from snnb.network.reindexing import PADDING
 
 EDGES = 1 << 20  # of a batch
@@ -116,28 +114,10 @@ def _over_edges(projection: GraphProjection, spikes: np.ndarray) -> np.ndarray:
 def _over_windows(projection: GraphProjection, spikes: np.ndarray) -> np.ndarray:
     """Count the spikes at the targets of a projection in the windows of its only connection."""
     (connection,) = projection.connections
-    geometry = connection.geometry
-    volume = _volume(connection, spikes)
-    if geometry.pairing == "dense":
-        volume = volume.sum(axis=3, keepdims=True)
-    windows = _incidence(geometry.rows) @ np.moveaxis(volume, 3, 1) @ _incidence(geometry.columns).T
-    found = np.repeat(np.moveaxis(windows, 1, 3), geometry.filters // volume.shape[3], axis=3)
-    return found.reshape(len(spikes), -1)
-
-
-def _volume(connection: Connection, spikes: np.ndarray) -> np.ndarray:
-    """Return the spikes at the positions of a layer's input: shape (rows, height, width, channels)."""
     ids = connection.positions.ids
     index = np.where(ids == PADDING, spikes.shape[1], ids - connection.source.first)
-    padded: np.ndarray = np.concatenate([spikes, np.zeros((len(spikes), 1))], axis=1)[:, index]
-    return padded
-
-
-def _incidence(axis: Axis) -> np.ndarray:
-    """Count the taps by which outputs and inputs of an axis meet: float64, shape (outputs, inputs)."""
-    taps = np.zeros((axis.outputs, axis.size))
-    np.add.at(taps, (axis.output, axis.input), 1)
-    return taps
+    padded: np.ndarray = np.concatenate([spikes, np.zeros((len(spikes), 1))], axis=1)
+    return connection.geometry.sums(padded[:, index]).reshape(len(spikes), -1)
 
 
 # Parts of the energy, and their events by their keys in a description

@@ -16,7 +16,7 @@ from snnb.graph.populations import GraphPopulation
 from snnb.mapping.limits import Limits
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.sequential import SourceLists
-from snnb.network.axis import Axis
+from snnb.network.geometry import Axis
 
 MOST_CHANNELS = 64
 THIN = 4  # channels of a group where channels are apart

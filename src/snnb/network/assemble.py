@@ -1,4 +1,4 @@
-"""Make a network from the layers of a Keras model: which layers have neurons, and which layers they read."""
+"""Make a network from the layers of a Keras model: find the layers with neurons, and the layers that they read."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from snnb.network.reindexing import REINDEXING
 
 SUMS = {"Add"}
 ACTIVATIONS = {"Activation", "ReLU"}
-STATES = ("initial_potential", "threshold")  # arrays of the neurons of a calibrated or integer network
+STATES = ("initial_potential", "threshold")  # arrays of the neurons in a calibrated or integer network
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,7 @@ def assemble(path: Path, entries: Sequence[Entry]) -> Network:
     Raise `InputError` if a layer is of an unknown class, or does not fit its inputs, `ResourceError` if the neurons of
     a layer do not fit into memory.
     """
-    _check_order(path, entries)
-    _refuse_unknown(path, entries)
+    _check_entries(path, entries)
     volumes: Dict[str, Volume] = {}
     readers = {entry.name: [other.kind for other in entries if entry.name in other.inputs] for entry in entries}
     for entry in entries:
@@ -66,7 +65,8 @@ def assemble(path: Path, entries: Sequence[Entry]) -> Network:
     return network
 
 
-def _check_order(path: Path, entries: Sequence[Entry]) -> None:
+def _check_entries(path: Path, entries: Sequence[Entry]) -> None:
+    """Raise `InputError` if layers are out of order or of an unknown class."""
     if not entries or entries[0].name != INPUT or entries[0].kind != "InputLayer":
         raise DamagedError(path, "the model does not begin with an input layer")
     before: Set[str] = set()
@@ -79,9 +79,6 @@ def _check_order(path: Path, entries: Sequence[Entry]) -> None:
             if name not in before:
                 raise DamagedError(path, f"layer {entry.name} reads {name!r}, which is not before it in the file")
         before.add(entry.name)
-
-
-def _refuse_unknown(path: Path, entries: Sequence[Entry]) -> None:
     understood = {*KINDS, *REINDEXING, *SUMS, *ACTIVATIONS, "InputLayer"}
     unknown = [f"{entry.name} ({entry.kind})" for entry in entries if entry.kind not in understood]
     if unknown:
@@ -103,7 +100,10 @@ def _timed(entry: Entry, volume: Volume) -> Volume:
 def _volume(entry: Entry, volumes: Mapping[str, Volume]) -> Volume:
     read = [volumes[name] for name in entry.inputs]
     if entry.kind == "InputLayer":
-        return Input(INPUT, _input_shape(entry))
+        shape = tuple(entry.config["batch_input_shape"][1:])
+        if not shape or not all(type(length) is int and length > 0 for length in shape):
+            raise InputError(f"layer {entry.name} has the open shape {shape}; build the model with a fixed input shape")
+        return Input(INPUT, shape)
     if not read:
         raise ValueError("reads nothing")
     if entry.kind in REINDEXING:
@@ -115,13 +115,6 @@ def _volume(entry: Entry, volumes: Mapping[str, Volume]) -> Volume:
     if entry.kind in ACTIVATIONS:
         return _activated(entry, source)
     return _population(entry, source)
-
-
-def _input_shape(entry: Entry) -> Shape:
-    shape = tuple(entry.config["batch_input_shape"][1:])
-    if not shape or not all(type(length) is int and length > 0 for length in shape):
-        raise InputError(f"layer {entry.name} has the open shape {shape}; build the model with a fixed input shape")
-    return shape
 
 
 def _population(entry: Entry, source: Volume) -> Population:
@@ -139,12 +132,14 @@ def _population(entry: Entry, source: Volume) -> Population:
 
 
 def _array(entry: Entry, name: str, shape: Shape) -> Array:
-    """Return an array after a check of its shape, before it is read."""
+    """Check the shape of an array before it is read, and return the array."""
     if name not in entry.arrays:
         raise InputError(f"layer {entry.name} has no {name} in this file")
-    found = entry.arrays[name].shape
-    if found != shape:
-        raise InputError(f"{name} of layer {entry.name} has shape {found}, its configuration and input ask for {shape}")
+    stored = entry.arrays[name].shape
+    if stored != shape:
+        raise InputError(
+            f"{name} of layer {entry.name} has shape {stored}, its configuration and input require {shape}"
+        )
     return entry.arrays[name]
 
 
@@ -193,17 +188,13 @@ def described(network: Network) -> List[Entry]:
             entries.append(Entry(volume.name, volume.layer.kind, config, volume.inputs, {}))
         elif isinstance(volume, Population):
             *parts, end = _described(volume)
-            entries += [*parts, _with_timing(end, volume)]
+            states = {name: getattr(volume, name) for name in STATES if getattr(volume, name) is not None}
+            window = {} if volume.window is None else {"window": volume.window}
+            end = replace(end, arrays={**end.arrays, **states}, config={**end.config, **window})
+            entries += [*parts, end]
         else:
             entries.append(Entry(volume.name, "InputLayer", {"batch_input_shape": [None, *volume.shape]}, (), {}))
     return entries
-
-
-def _with_timing(entry: Entry, population: Population) -> Entry:
-    """Return the last layer of a population with its neurons' states and firing window; see `_timed`."""
-    states = {name: getattr(population, name) for name in STATES if getattr(population, name) is not None}
-    entry = replace(entry, arrays={**entry.arrays, **states})
-    return entry if population.window is None else replace(entry, config={**entry.config, "window": population.window})
 
 
 def _described(population: Population) -> Iterator[Entry]:

@@ -7,11 +7,11 @@ import numpy as np
 from snnb.network.geometry import Geometry
 from snnb.network.reindexing import PADDING
 
-SOURCES = 1 << 18  # sources that occur several times and are looked at together, to limit the memory
+SOURCES = 1 << 18  # number of repeated sources in a batch, to limit the memory
 
 
 class Reading(NamedTuple):
-    """One of the projections onto a population."""
+    """A projection onto a population."""
 
     ids: np.ndarray  # `geometry.input_volume` int64: neuron at each position of the input; -1 where there is none
     geometry: Geometry
@@ -35,12 +35,14 @@ class _Repeated(NamedTuple):
 def count_synapses(readings: Sequence[Reading], first: int, sources: int) -> Degrees:
     """Count the synapses onto a population; all connections of the same two neurons are one synapse.
 
-    Only for sources that occur several times, in one input or in several, are the outputs listed that they reach.
+    The outputs that a source reaches are listed only if it occurs several times, in one input or in several.
 
     Parameters
     ----------
-    readings : projections onto the same population, at least one
-    first, sources : id of the first source, and number of sources; all ids are among them
+    readings : sequence of Reading
+        Projections onto the same population, at least one.
+    first, sources : int
+        Id of the first source, and number of sources; all ids are in this range.
     """
     real = [ids != PADDING for ids, _ in readings]
     found = [ids[there] - first for (ids, _), there in zip(readings, real)]
@@ -86,8 +88,8 @@ def count_weights(geometry: Geometry, kernel: Optional[np.ndarray]) -> np.ndarra
 def _add(repeated: Sequence[_Repeated], chosen: np.ndarray, out: np.ndarray, into: np.ndarray) -> None:
     """Add the synapses of the chosen sources to both counts.
 
-    A connection is a pair of source and output position where the source meets all filters, and a pair of source and
-    target where it meets some. The former are the same for all sources that occur at the same pixels.
+    A connection is a pair of source and output position if the source meets all filters, and a pair of source and
+    target if it meets some. The former are the same for all sources that occur at the same pixels.
     """
     members = np.flatnonzero(chosen)
     index = np.cumsum(chosen) - 1  # of a source among the members

@@ -16,7 +16,8 @@ from typing import List, Mapping, Sequence, Tuple
 import numpy as np
 
 from snnb.core.errors import InputError
-from snnb.network.geometry import Geometry, Shape
+from snnb.network.forward import projection_current
+from snnb.network.geometry import Shape
 from snnb.network.layers import Dense, configured
 from snnb.network.network import DROPPED, Network, Population, Projection, Reindexed, Volume
 from snnb.network.reindexing import Concatenate
@@ -32,8 +33,8 @@ class _Term:
     projection: Projection
     shape: Shape  # of the volume that it reads
     rates: np.ndarray  # `geometry.input_volume` float64: spikes or current in a step, times the spike amplitude
-    worth: float
-    sources: int  # most sources of spikes of a neuron
+    worth: float  # spike amplitude
+    sources: int  # largest number of sources of spikes of a neuron
     divisible: bool
     relayed: bool = False  # whether it reads relays
 
@@ -43,8 +44,8 @@ def split_fan_in(
 ) -> Network:
     """Return the network in which no neuron of some populations has more than `limit` sources of spikes.
 
-    Its relays are populations `NAME_relay0`, `NAME_relay1` … in front of the population `NAME`. A weight of 0 is no
-    synapse of it.
+    Its relays are populations `NAME_relay0`, `NAME_relay1` … before the population `NAME`. A weight of 0 is not a
+    synapse.
 
     Parameters
     ----------
@@ -52,6 +53,7 @@ def split_fan_in(
     names : sequence of str
         Populations that are split.
     limit : int
+        Largest number of sources of spikes.
     rates : mapping of str to ndarray
         Spikes (or current) per time step of each neuron, by name of the input or population.
     constant : bool
@@ -60,7 +62,7 @@ def split_fan_in(
     Raises
     ------
     InputError
-        Projections without a kernel that all channels share, such as poolings, have too many sources; or a limit of 1;
+        Projections without a kernel that all channels share, such as poolings, have too many sources; the limit is 1;
         or thresholds of an integer network would be too large.
     """
     counted = [network.input, *network.populations]
@@ -140,10 +142,10 @@ def _relayed(population: Population, term: _Term, limit: int, number: int) -> Tu
     kernel[np.arange(worth.size), np.concatenate(onto)] = worth
     layer = configured(Dense, {"units": filters}, population.name)
     geometry = layer.geometry(read.shape)
-    shown = np.concatenate(rates, axis=-1).reshape(geometry.input_volume)
+    of_relays = np.concatenate(rates, axis=-1).reshape(geometry.input_volume)
     sources = int(np.count_nonzero(kernel, axis=0).max())
     projection = Projection(read.name, layer, geometry, kernel)
-    return volumes, _Term(projection, read.shape, shown, 1.0, sources, True, relayed=True)
+    return volumes, _Term(projection, read.shape, of_relays, 1.0, sources, True, relayed=True)
 
 
 def _relays(
@@ -158,15 +160,20 @@ def _relays(
     layer = projection.layer.model_copy(update={count: relays, "activation": "relu"})
     geometry = layer.geometry(term.shape)
     sums = sums.reshape(geometry.kernel_shape)
-    mean = _summed(geometry, term.rates, sums)
-    threshold = _thresholds(population, mean, _summed(geometry, term.rates * (term.worth - term.rates), sums**2), sums)
+
+    def onto_relays(weights: np.ndarray) -> Projection:
+        kernel = layer.oriented(weights).reshape(layer.kernel_shape(geometry))
+        return Projection(projection.input, layer, geometry, kernel)
+
+    mean = projection_current(onto_relays(sums), term.rates[np.newaxis])[0]
+    variance = projection_current(onto_relays(sums**2), (term.rates * (term.worth - term.rates))[np.newaxis])[0]
+    threshold = _thresholds(population, mean, variance, sums)
     integer = population.threshold is not None
-    kernel = layer.oriented(sums if integer else sums / threshold).reshape(layer.kernel_shape(geometry))
     found = Population(
         name,
         geometry.shape,
         layer.kind,
-        (Projection(projection.input, layer, geometry, kernel),),
+        (onto_relays(sums if integer else sums / threshold),),
         np.zeros(relays, np.float32),
         "relu",
         initial_potential=np.floor(threshold / 2) if integer else np.full(relays, 0.5, np.float32),
@@ -206,13 +213,3 @@ def _thresholds(population: Population, mean: np.ndarray, variance: np.ndarray, 
             f"at most {LARGEST_THRESHOLD:,} is exact: parse with fewer --weight-bits"
         )
     return np.ceil(threshold)
-
-
-def _summed(geometry: Geometry, values: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """Return the layer's sums: float64, shape `output_volume`."""
-    total, rows, columns = np.zeros(geometry.output_volume), geometry.rows, geometry.columns
-    for i, j in np.ndindex(rows.taps, columns.taps):
-        r, c = rows.tap == i, columns.tap == j
-        onto, read = np.ix_(rows.output[r], columns.output[c]), np.ix_(rows.input[r], columns.input[c])
-        total[onto] += values[read] @ kernel[i, j]
-    return total

@@ -1,7 +1,7 @@
 """The layer kinds that compute neurons: their configuration, and how they connect an input to their output.
 
-A class has the name of its Keras layer, and its fields those of the layer's configuration. To add a layer kind that the
-graph takes, add a class here; engines have a table of the kinds that they simulate.
+A class has the name of its Keras layer, and its fields have the names in the layer's configuration. To add a layer kind
+that the graph takes, add a class here; engines have a table of the kinds that they simulate.
 """
 
 from typing import ClassVar, Dict, Mapping, Optional, Tuple, Type, TypeVar
@@ -11,8 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from typing_extensions import Annotated, Literal
 
 from snnb.core.errors import InputError
-from snnb.network.axis import Axis, repeated_axis, transposed_axis, whole_axis, window_axis
-from snnb.network.geometry import Geometry, Shape
+from snnb.network.geometry import Axis, Geometry, Shape, identity_axis, repeated_axis, transposed_axis, window_axis
 
 Count = Annotated[int, Field(strict=True, ge=1)]
 Length = Annotated[int, Field(strict=True, ge=0)]
@@ -28,7 +27,7 @@ class Layer(BaseModel):
     # ("average") or its maximum taken ("maximum")
     WEIGHTING: ClassVar[str] = "kernel"
     KERNEL: ClassVar[Optional[str]] = "kernel"  # name of the array of weights in a Keras file
-    KERNEL_AXES: ClassVar[int] = 4  # how many axes that array has: the last of `Geometry.kernel_shape`
+    KERNEL_AXES: ClassVar[int] = 4  # number of axes of that array: the last of `Geometry.kernel_shape`
 
     data_format: Literal["channels_last"] = Field("channels_last", exclude=True)
 
@@ -55,14 +54,14 @@ class Layer(BaseModel):
 
 
 class Weighted(Layer):
-    """A layer with a kernel and, mostly, a bias."""
+    """A layer with a kernel and an optional bias."""
 
     activation: Annotated[str, Field(strict=True)] = "linear"
     use_bias: Annotated[bool, Field(strict=True)] = True
 
 
 class Dense(Weighted):
-    """Every input to every unit; of several axes only the last is summed over, at each position (Keras, `Dense`)."""
+    """Connections from every input to every unit; of several axes, the last one is summed over (Keras, `Dense`)."""
 
     KERNEL_AXES: ClassVar[int] = 2
 
@@ -70,8 +69,8 @@ class Dense(Weighted):
 
     def geometry(self, shape: Shape) -> Geometry:
         """See `Layer`: a 1×1 kernel over the leading positions."""
-        columns = whole_axis(int(np.prod(shape[:-1], dtype=np.int64)))
-        return Geometry(whole_axis(1), columns, shape[-1], self.units, "dense", (*shape[:-1], self.units))
+        columns = identity_axis(int(np.prod(shape[:-1], dtype=np.int64)))
+        return Geometry(identity_axis(1), columns, shape[-1], self.units, "dense", (*shape[:-1], self.units))
 
 
 class Conv1D(Weighted):
@@ -90,7 +89,7 @@ class Conv1D(Weighted):
         """See `Layer`."""
         steps, channels = _axes(shape, 2)
         columns = window_axis(steps, self.kernel_size[0], self.strides[0], self.dilation_rate[0], self.padding)
-        return Geometry(whole_axis(1), columns, channels, self.filters, "dense", (columns.outputs, self.filters))
+        return Geometry(identity_axis(1), columns, channels, self.filters, "dense", (columns.outputs, self.filters))
 
 
 class Convolution2D(Weighted):
@@ -181,19 +180,19 @@ class Pooling2D(Layer):
 
 
 class AveragePooling2D(Pooling2D):
-    """The mean over each window, of the taps that are not padding."""
+    """The mean over the taps of each window that are not padding."""
 
     WEIGHTING: ClassVar[str] = "average"
 
 
 class MaxPooling2D(Pooling2D):
-    """Spiking max pooling: per window, the present spike of the input that has accumulated most so far."""
+    """Spiking max pooling: for each window, the present spike of the input that has accumulated most so far."""
 
     WEIGHTING: ClassVar[str] = "maximum"
 
 
 class UpSampling2D(Layer):
-    """Every position of an image `size` times: nearest-neighbour interpolation."""
+    """Repetition of every position of an image `size` times: nearest-neighbour interpolation."""
 
     WEIGHTING: ClassVar[str] = "one"
     KERNEL: ClassVar[Optional[str]] = None
@@ -221,10 +220,10 @@ def configured(kind: Type[Kind], config: Mapping[str, object], name: str) -> Kin
         key = str(fault["loc"][0]) if fault["loc"] else "configuration"
     if key not in config:
         raise InputError(f"layer {name}: its configuration has no {key}")
-    what = str(config[key])[:50]
+    value = str(config[key])[:50]
     if key in REFUSED:
-        raise InputError(f"layer {name}: {key} is {what!r}: {REFUSED[key]}")
-    raise InputError(f"layer {name}: {key} is {what!r}, which a {kind.__name__} cannot have")
+        raise InputError(f"layer {name}: {key} is {value!r}: {REFUSED[key]}")
+    raise InputError(f"layer {name}: {key} is {value!r}, which a {kind.__name__} cannot have")
 
 
 REFUSED = {
@@ -236,7 +235,7 @@ REFUSED = {
 
 def _axes(shape: Shape, number: int) -> Shape:
     if len(shape) != number:
-        raise ValueError(f"an input of shape {shape} has not {number} axes")
+        raise ValueError(f"an input of shape {shape} does not have {number} axes")
     return shape
 
 

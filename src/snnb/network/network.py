@@ -96,7 +96,7 @@ class Population(Volume):
 
     @property
     def only(self) -> Projection:
-        """The one projection of a population that has no other, such as a pooling."""
+        """The projection of a population with one, such as a pooling."""
         (projection,) = self.projections
         return projection
 
@@ -114,9 +114,9 @@ class Network:
 
     volumes: Tuple[Volume, ...]
     steps: Optional[int] = None  # number of time steps that the network is calibrated for
-    levels: Optional[int] = None  # that a clipped relu of the trained network is rounded to (Bu et al. 2022, ICLR)
-    weight_bits: Optional[int] = None  # of an integer network
-    zeros: Optional[str] = None  # weights of 0 in a pruned network: `kept` or `dropped`, which are no synapses
+    levels: Optional[int] = None  # number of levels of quantised activations in the trained network (Bu et al. 2022)
+    weight_bits: Optional[int] = None  # bit width of the weights of an integer network
+    zeros: Optional[str] = None  # weights of 0 in a pruned network: `kept` are synapses, `dropped` are not
     pixel: int = 1  # value of a pixel of 1: 255 in an integer network of byte pictures
 
     @property
@@ -150,7 +150,7 @@ class Network:
         Parameters
         ----------
         duration : int
-            Time steps of a picture; with windows, those of each window.
+            Time steps of a picture, or of each window.
         """
         return duration * (self.depths()[self.output.name] + 1) if self.windowed else duration
 
@@ -163,7 +163,7 @@ class Network:
         Parameters
         ----------
         duration : int
-            Time steps of a picture; with windows, those of each window.
+            Time steps of a picture, or of each window.
         """
         if not self.windowed:
             return duration

@@ -1,5 +1,14 @@
-"""Read a parsed model (MODEL_parsed.h5) with h5py alone."""
+"""Read a parsed model (MODEL_parsed.h5) with h5py alone; write and read the network that is simulated in its place.
 
+That network is stored in the group `spiking`. It has a subgroup for each layer that `snnb.network.assemble.described`
+lists. Attributes of the group are `layers`, the names of the subgroups in network order; `steps`, the number of time
+steps that the network is calibrated for; `weight_bits` and `pixel`, the bit width of the weights of an integer network
+and the value of a pixel of 1; and `zeros`, the meaning of a weight of 0 in a pruned network. Attributes of a subgroup
+are `kind`, the Keras class of the layer, and as JSON `config`, its configuration, and `inputs`, the names of the layers
+that it reads; its datasets are the arrays (kernel, bias, initial_potential, threshold).
+"""
+
+import json
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,14 +18,14 @@ import h5py
 import numpy as np
 
 from snnb.core.errors import DamagedError, InputError
-from snnb.io.hdf5 import RAISED_BY_HDF5, damaged, json_attribute, open_hdf5, reading
+from snnb.io.hdf5 import RAISED_BY_HDF5, damaged, json_attribute, open_hdf5, reading, write_array
 from snnb.io.keras_file import QCFS_LEVELS
-from snnb.network.assemble import Entry, assemble
+from snnb.network.assemble import Entry, assemble, described
 from snnb.network.geometry import Shape
 from snnb.network.network import INPUT, Network
-from snnb.network.stored_network import read_stored_network, write_network
 
-SPIKING = "spiking"  # group of the network that is simulated, where it is not the parsed model
+ATTRIBUTES = ("steps", "weight_bits", "pixel", "zeros")
+SPIKING = "spiking"  # group of the network that is simulated in place of the parsed model
 BROKEN = (*RAISED_BY_HDF5, IndexError, AttributeError)
 
 
@@ -33,8 +42,8 @@ def read_networks(path: Path) -> Tuple[Network, Network]:
     """
     trained = read_network(path, trained=True)
     with reading(path) as file:
-        apart = SPIKING in file
-    return (read_network(path) if apart else trained), trained
+        has_spiking = SPIKING in file
+    return (read_network(path) if has_spiking else trained), trained
 
 
 def calibrated_steps(path: Path) -> Optional[int]:
@@ -42,6 +51,22 @@ def calibrated_steps(path: Path) -> Optional[int]:
     with reading(path) as file:
         steps = file[SPIKING].attrs.get("steps") if SPIKING in file else None
     return None if steps is None else int(steps)
+
+
+def write_network(network: Network, group: h5py.Group) -> None:
+    """Write a network into an empty group; see the head of this file."""
+    entries = described(network)
+    group.attrs["layers"] = json.dumps([entry.name for entry in entries])
+    for name in ATTRIBUTES:
+        if getattr(network, name) is not None:
+            group.attrs[name] = getattr(network, name)
+    for entry in entries:
+        layer = group.create_group(entry.name)
+        layer.attrs["kind"] = entry.kind
+        layer.attrs["config"] = json.dumps(entry.config)
+        layer.attrs["inputs"] = json.dumps(entry.inputs)
+        for name, values in entry.arrays.items():
+            write_array(layer, name, np.asarray(values))
 
 
 def write_spiking(network: Network, path: Path) -> None:
@@ -64,15 +89,15 @@ def write_spiking(network: Network, path: Path) -> None:
 def open_network(path: Path, *, trained: bool = False) -> Iterator[Network]:
     """Open a parsed model, which Keras wrote with `model.save`; kernels are read on access, while the file is open.
 
-    If the file has the group `spiking`, see `write_spiking`, that network is returned, unless `trained` asks for the
-    one of the Keras model. Raise `InputError` if the file is missing or damaged, is not a sequential or functional
+    If the file has the group `spiking`, see `write_spiking`, that network is returned, or with `trained` the network of
+    the Keras model. Raise `InputError` if the file is missing or damaged, is not a sequential or functional
     model with one input, or has a layer of an unknown class, `ResourceError` if the neurons of a layer do not fit into
     memory.
     """
     with open_hdf5(path) as file:
         try:
             if SPIKING in file and not trained:
-                network = read_stored_network(file[SPIKING])
+                network = _read_stored(file[SPIKING])
             else:
                 levels = file.attrs.get(QCFS_LEVELS)
                 parsed = assemble(path, _entries(path, file))
@@ -83,13 +108,30 @@ def open_network(path: Path, *, trained: bool = False) -> Iterator[Network]:
         yield network
 
 
+def _read_stored(group: h5py.Group) -> Network:
+    """Read a network that `write_network` has written, its weights into memory."""
+    path = Path(group.file.filename)
+    try:
+        entries = []
+        for name in json.loads(group.attrs["layers"]):
+            layer = group[name]
+            config, inputs = json.loads(layer.attrs["config"]), json.loads(layer.attrs["inputs"])
+            arrays = {key: dataset[()] for key, dataset in layer.items()}
+            entries.append(Entry(name, layer.attrs["kind"], config, tuple(inputs), arrays))
+        written = {name: group.attrs[name] for name in ATTRIBUTES if name in group.attrs}
+        attributes: Dict[str, Any] = {k: v if isinstance(v, str) else int(v) for k, v in written.items()}
+    except RAISED_BY_HDF5 as error:
+        raise damaged(path, error) from error
+    return replace(assemble(path, entries), **attributes)
+
+
 @dataclass(frozen=True)
 class StoredArray:
     """An array of a layer in the open file; see `Array`."""
 
     path: Path
     dataset: h5py.Dataset
-    what: str
+    title: str  # for messages
 
     @property
     def shape(self) -> Shape:
@@ -106,7 +148,7 @@ class StoredArray:
         with np.errstate(invalid="ignore", over="ignore"):
             suspicious = not np.isfinite(values.sum())
         if suspicious and not np.isfinite(values).all():
-            raise InputError(f"{self.path}: {self.what} holds NaN or infinite values; train the model again")
+            raise InputError(f"{self.path}: {self.title} holds NaN or infinite values; train the model again")
         return values
 
 
@@ -126,7 +168,7 @@ def _entries(path: Path, file: h5py.File) -> List[Entry]:
 
 
 def _sequential(config: Mapping[str, Any]) -> List[Dict[str, Any]]:
-    """Return the layers of a sequential model as those of a functional one."""
+    """Return the layers of a sequential model as a functional one describes them."""
     layers = list(config["layers"])
     if layers[0]["class_name"] != "InputLayer":
         shape = layers[0]["config"]["batch_input_shape"]

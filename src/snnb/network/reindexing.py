@@ -1,4 +1,4 @@
-"""The layer kinds without neurons: they move the values of their inputs, or pad them, whatever the values are."""
+"""The layer kinds without neurons: they move the values of their inputs, or pad them."""
 
 import math
 from typing import Mapping, Sequence, Tuple, Type
@@ -16,7 +16,7 @@ PADDING = -1  # in arrays of neuron ids: no neuron
 class Reindexing(BaseModel):
     """A layer whose output has the values of its inputs at other places.
 
-    A subclass has the name of its Keras layer, and its fields those of the layer's configuration.
+    A subclass has the name of its Keras layer, and its fields have the names in the layer's configuration.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -29,7 +29,7 @@ class Reindexing(BaseModel):
         return type(self).__name__
 
     def shape(self, shapes: Sequence[Shape]) -> Shape:
-        """Return the output's shape from those of the inputs; ValueError if they do not fit."""
+        """Return the output's shape, given the inputs' shapes; raise `ValueError` if they do not fit."""
         raise NotImplementedError
 
     def apply(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
@@ -105,7 +105,7 @@ class _ZeroPadding(Reindexing):
         """See `Reindexing`."""
         (shape,), pads = shapes, self.pads()
         if len(shape) != len(pads) + 1:
-            raise ValueError(f"an input of shape {shape} has not {len(pads) + 1} axes")
+            raise ValueError(f"an input of shape {shape} does not have {len(pads) + 1} axes")
         return (*(length + sum(pad) for length, pad in zip(shape, pads)), shape[-1])
 
     def apply(self, inputs: Sequence[np.ndarray]) -> np.ndarray:

@@ -1,11 +1,12 @@
-"""The analogue network's activations, computed from the converted network with numpy alone."""
+"""Mean activations of the trained network over the test samples."""
 
-from typing import Dict, Iterator, Tuple
+from typing import Dict
 
 import numpy as np
 
 from snnb.core.progress import Progress, silent
-from snnb.network.network import Network, Population, Projection
+from snnb.network.forward import activations
+from snnb.network.network import Network
 
 BLOCK = 1 << 24  # activations in memory at a time
 OPERATIONS = 20_000_000_000  # limit of multiplications over all samples
@@ -36,60 +37,7 @@ def mean_activations(
     sums: Dict[str, np.ndarray] = {population.name: np.zeros(population.shape) for population in network.populations}
     for first in range(0, len(x), batch):
         part = np.asarray(x[first : first + batch], np.float32) / np.float32(scale)
-        for population, activations in _activations(network, part.reshape(len(part), -1)):
-            sums[population.name] += activations.sum(axis=0, dtype=np.float64)
+        for population, values in activations(network, part.reshape(len(part), -1)):
+            sums[population.name] += values.sum(axis=0, dtype=np.float64)
         progress(min(first + batch, len(x)), len(x))
     return {name: total / max(1, len(x)) for name, total in sums.items()}
-
-
-def _activations(network: Network, pixels: np.ndarray) -> Iterator[Tuple[Population, np.ndarray]]:
-    """Yield each population with its activations, float32 (samples, *shape), for pixels (samples, input's size)."""
-    nodes = network.input.size + network.neurons
-    held = np.zeros((len(pixels), nodes + 1), np.float32)  # the last node is the zero that padding reads
-    held[:, : pixels.shape[1]] = pixels
-    first = 0
-    for volume, ids in network.ids():
-        if isinstance(volume, Population):
-            current = sum(_current(p, held[:, where]) for p, where in zip(volume.projections, ids))
-            current = np.asarray(current).reshape(len(pixels), *volume.shape)
-            activations = _activated(volume, current if volume.bias is None else current + volume.bias)
-            held[:, first : first + volume.size] = activations.reshape(len(pixels), -1)
-            yield volume, activations
-        first += volume.size
-
-
-def _activated(population: Population, current: np.ndarray) -> np.ndarray:
-    if population.activation == "softmax":
-        powers = np.exp(current - current.max(axis=-1, keepdims=True))
-        shares: np.ndarray = powers / powers.sum(axis=-1, keepdims=True)
-        return shares
-    if population.activation == "relu":
-        return np.clip(current, 0, population.max_value)
-    return current
-
-
-def _current(projection: Projection, read: np.ndarray) -> np.ndarray:
-    """Return the current, (samples, rows, columns, filters), from the activations `read` at the input positions."""
-    geometry, weighting = projection.geometry, projection.layer.WEIGHTING
-    rows, columns = geometry.rows, geometry.columns
-    kernel = projection.weights() if weighting == "kernel" else None
-    start = -np.inf if weighting == "maximum" else 0.0
-    current = np.full((len(read), *geometry.output_volume), start, np.float32)
-    for i in range(rows.taps):
-        row = rows.tap == i
-        row_in, row_out = rows.input[row][:, None], rows.output[row][:, None]
-        for j in range(columns.taps):
-            column = columns.tap == j
-            tapped = read[:, row_in, columns.input[column]]
-            where = (slice(None), row_out, columns.output[column])
-            if weighting == "maximum":
-                current[where] = np.maximum(current[where], tapped)
-            elif kernel is None:
-                current[where] += tapped
-            elif geometry.pairing == "dense":
-                current[where] += tapped @ kernel[i, j]
-            else:
-                current[where] += (tapped[..., None] * kernel[i, j]).reshape(*tapped.shape[:3], -1)
-    if weighting == "average":
-        current /= np.maximum(geometry.taps(), 1)[:, :, None]
-    return current

@@ -6,8 +6,7 @@ from typing import Callable, Dict, List, Optional, Union
 
 import numpy as np
 
-from snnb.conversion.analogue import AnalogueNetwork
-from snnb.conversion.batch import batch_of
+from snnb.conversion.currents import AnalogueNetwork, batch_of
 from snnb.core.errors import InputError
 from snnb.core.progress import Progress, silent
 from snnb.network.network import MEMBRANE, Network

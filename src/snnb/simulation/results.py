@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 
 from snnb.network.network import MEMBRANE, Network
-from snnb.network.stored_network import write_network
+from snnb.network.read_network import write_network
 from snnb.simulation.findings import Findings
 from snnb.simulation.job import Job
 from snnb.simulation.quality import TOP_FROM_CLASSES, Quality, wilson_interval

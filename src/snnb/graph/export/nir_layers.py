@@ -11,7 +11,7 @@ import numpy as np
 
 from snnb.graph.connection import Connection
 from snnb.graph.projection import GraphProjection
-from snnb.network.axis import Axis
+from snnb.network.geometry import Axis
 from snnb.network.layers import AveragePooling2D, Conv2D, DepthwiseConv2D
 
 MOST_ZERO_TAPS = 64  # put around a kernel; what needs more is no usual padding

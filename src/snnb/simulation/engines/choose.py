@@ -4,8 +4,7 @@ from typing import Tuple
 
 import tensorflow as tf
 
-from snnb.conversion.analogue import ACTIVATE
-from snnb.conversion.currents import CURRENTS, REINDEXED
+from snnb.conversion.currents import ACTIVATE, CURRENTS, REINDEXED
 from snnb.core.errors import InputError
 from snnb.network.layers import DepthwiseConv2D, MaxPooling2D
 from snnb.network.network import MEMBRANE, Network, Population, Reindexed, Volume

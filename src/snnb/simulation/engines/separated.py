@@ -11,8 +11,7 @@ from typing import Dict, List, Mapping, Optional
 import numpy as np
 import tensorflow as tf
 
-from snnb.conversion.batch import batch_of, padded
-from snnb.conversion.currents import Currents, reindexed
+from snnb.conversion.currents import Currents, batch_of, padded, reindexed
 from snnb.network.network import MEMBRANE, Network, Population, Reindexed
 from snnb.simulation.engines.engine import (
     INPUT,

@@ -12,8 +12,7 @@ from typing import Any, Callable, Dict, Iterator, List, Set, Tuple
 import numpy as np
 import tensorflow as tf
 
-from snnb.conversion.batch import batch_of, padded
-from snnb.conversion.currents import ACCUMULATING, Currents, reindexed
+from snnb.conversion.currents import ACCUMULATING, Currents, batch_of, padded, reindexed
 from snnb.network.layers import MaxPooling2D
 from snnb.network.network import MEMBRANE, Network, Population, Reindexed, Volume
 from snnb.simulation.engines.engine import (

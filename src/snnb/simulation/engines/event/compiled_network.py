@@ -10,8 +10,7 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Seq
 import numpy as np
 import tensorflow as tf
 
-from snnb.conversion.batch import batch_of, padded
-from snnb.conversion.currents import Currents, reindexed
+from snnb.conversion.currents import Currents, batch_of, padded, reindexed
 from snnb.network.layers import AveragePooling2D, Conv2D, Dense, DepthwiseConv2D, Layer, MaxPooling2D
 from snnb.network.network import MEMBRANE, Network, Population, Projection, Reindexed
 from snnb.network.reindexing import PADDING

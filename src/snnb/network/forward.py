@@ -1,0 +1,73 @@
+"""The forward pass of the trained network without TensorFlow: currents and activations of populations, with numpy.
+
+Rounding errors differ from those of `snnb.conversion.currents`, which computes the same with TensorFlow.
+"""
+
+from typing import Iterator, Tuple
+
+import numpy as np
+
+from snnb.network.network import Network, Population, Projection
+
+
+def activations(network: Network, pixels: np.ndarray) -> Iterator[Tuple[Population, np.ndarray]]:
+    """Yield each population with its activations: float32, shape (samples, *population.shape).
+
+    Parameters
+    ----------
+    network : Network
+        All kernels in memory.
+    pixels : ndarray of float32, shape (samples, size of the input)
+    """
+    neurons = network.input.size + network.neurons
+    held = np.zeros((len(pixels), neurons + 1), np.float32)  # the last column is the zero that padding reads
+    held[:, : pixels.shape[1]] = pixels
+    first = 0
+    for volume, ids in network.ids():
+        if isinstance(volume, Population):
+            currents = sum(projection_current(p, held[:, read]) for p, read in zip(volume.projections, ids))
+            current: np.ndarray = np.asarray(currents).reshape(len(pixels), *volume.shape)
+            if volume.bias is not None:
+                current = current + volume.bias
+            if volume.activation == "softmax":
+                powers = np.exp(current - current.max(axis=-1, keepdims=True))
+                current = powers / powers.sum(axis=-1, keepdims=True)
+            elif volume.activation == "relu":
+                current = np.clip(current, 0, volume.max_value)
+            held[:, first : first + volume.size] = current.reshape(len(pixels), -1)
+            yield volume, current
+        first += volume.size
+
+
+def projection_current(projection: Projection, values: np.ndarray) -> np.ndarray:
+    """Return the current of a projection without the bias: shape (samples, *geometry.output_volume).
+
+    Parameters
+    ----------
+    projection : Projection
+    values : ndarray, shape (samples, *geometry.input_volume)
+        Activations that the projection reads; the current has their dtype.
+    """
+    geometry, weighting = projection.geometry, projection.layer.WEIGHTING
+    rows, columns = geometry.rows, geometry.columns
+    kernel = projection.weights() if weighting == "kernel" else None
+    start = -np.inf if weighting == "maximum" else 0.0
+    current = np.full((len(values), *geometry.output_volume), start, values.dtype)
+    for i in range(rows.taps):
+        row = rows.tap == i
+        row_in, row_out = rows.input[row][:, None], rows.output[row][:, None]
+        for j in range(columns.taps):
+            column = columns.tap == j
+            tapped = values[:, row_in, columns.input[column]]
+            where = (slice(None), row_out, columns.output[column])
+            if weighting == "maximum":
+                current[where] = np.maximum(current[where], tapped)
+            elif kernel is None:
+                current[where] += tapped
+            elif geometry.pairing == "dense":
+                current[where] += tapped @ kernel[i, j]
+            else:
+                current[where] += (tapped[..., None] * kernel[i, j]).reshape(*tapped.shape[:3], -1)
+    if weighting == "average":
+        current /= np.maximum(geometry.taps(), 1)[:, :, None]
+    return current
