@@ -202,6 +202,6 @@ def test_what_nir_cannot_say_is_one_line(tmp_path, monkeypatch):
             export(graph, "nir", tmp_path / "net.nir")
     with build_graph(save(without_maximum(), tmp_path / "other_parsed.h5"), tmp_path / "other_graph.h5") as graph:
         monkeypatch.setattr("snnb.graph.export.nir.LARGEST_MATRIX", 1000)
-        with pytest.raises(ResourceError, match=r"input → up \(UpSampling2D\) is no layer of NIR, .* 1,152 weights"):
+        with pytest.raises(ResourceError, match=r"input → up \(UpSampling2D\) is not a layer of NIR, .* 1,152 weights"):
             export(graph, "nir", tmp_path / "net.nir")
     assert not list(tmp_path.glob("*.nir*"))

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from snnb.graph.populations import GraphPopulation
 from snnb.graph.statistics import ProjectionSummary, Spread
 from snnb.report.network_sections import GraphFacts, PopulationFacts, ProjectionFacts, distribution, network_sections
 from snnb.report.page import Page, render
@@ -15,7 +16,10 @@ def deep_page(layers=150, neurons=2000):
     spread = Spread(-1.5, 0.01, 2.5, 1e4)
     populations = [
         PopulationFacts(
-            name, "Conv2D", (112, 112, 64), 802_816, "spikes", float(random.rand()), 0.1, 1e6 * random.rand()
+            GraphPopulation(name, (112, 112, 64), "Conv2D", 0, "spikes"),
+            float(random.rand()),
+            0.1,
+            1e6 * random.rand(),
         )
         for name in names
     ]

@@ -4,7 +4,7 @@ import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 import h5py
 import numpy as np
@@ -38,7 +38,7 @@ def counts_of(spikes: np.ndarray, samples: int, size: int, counted_from: int) ->
 
 @dataclass(frozen=True)
 class ExportedPopulation:
-    """Neurons of a layer.
+    """A population as a simulator needs it: parameters of each neuron, all numbers from the files of an export.
 
     Attributes
     ----------
@@ -170,53 +170,57 @@ def exported_network(graph: "SynapseGraph", simulated: Optional["Simulated"] = N
 
 def read_exported(folder: Path) -> ExportedNetwork:
     """Read an export of format `sonata`; refuse max pooling, which no sum of weights gives."""
-    stated = json.loads((folder / "description.json").read_text())
-    for projection in stated["projections"]:
+    description = json.loads((folder / "description.json").read_text())
+    for projection in description["projections"]:
         if projection["weights"] == "maximum":
             raise UsageError(
                 f"{projection['target']} takes the maximum of each window, which weights alone do not express; "
                 "cross-check a network without max pooling (--max-pool average replaces it in the conversion)"
             )
-    sizes = {population["name"]: population["size"] for population in stated["populations"]}
-    firsts = {population["name"]: population["first_id"] for population in stated["populations"]}
     with h5py.File(str(folder / "nodes.h5"), "r") as file:
         biases = file["nodes/snn/0/bias"][()].astype(np.float64)
-    populations, neuron = [], stated["neuron"]
-    for i, population in enumerate(stated["populations"]):
-        name, first = population["name"], population["first_id"]
-        bias = biases[first : first + population["size"]] if i else np.zeros(population["size"])
-        start = np.resize(population.get("initial_potential", neuron["initial_potential"]), population["size"])
-        threshold = np.resize(np.array(population.get("threshold", neuron["threshold"]), float), population["size"])
-        window = (population["window"][0], population["window"][1]) if "window" in population else None
-        coding, first_step = population["coding"], population["first_step"]
+    populations, neuron = [], description["neuron"]
+    for i, population in enumerate(description["populations"]):
+        first, size = population["first_id"], population["size"]
+        threshold = np.array(population.get("threshold", neuron["threshold"]), float)
         populations.append(
-            ExportedPopulation(name, population["size"], coding, first_step, bias, start, threshold, window)
+            ExportedPopulation(
+                name=population["name"],
+                size=size,
+                coding=population["coding"],
+                first_step=population["first_step"],
+                bias=biases[first : first + size] if i else np.zeros(size),
+                start=np.resize(population.get("initial_potential", neuron["initial_potential"]), size),
+                threshold=np.resize(threshold, size),
+                window=(population["window"][0], population["window"][1]) if "window" in population else None,
+            )
         )
     return ExportedNetwork(
         tuple(populations),
-        tuple(_projections(folder / "edges.h5", stated["projections"], sizes, firsts)),
+        tuple(_projections(folder / "edges.h5", description)),
         float(neuron["spike_amplitude"]),
         float(neuron["input_spike_amplitude"]),
         neuron["reset"] == "zero",
-        any("threshold" in population for population in stated["populations"]),
+        any("threshold" in population for population in description["populations"]),
     )
 
 
-def _projections(
-    path: Path, stated: Sequence[Mapping[str, object]], sizes: Mapping[str, int], firsts: Mapping[str, int]
-) -> List[ExportedProjection]:
+def _projections(path: Path, description: Mapping[str, List[Dict[str, Any]]]) -> List[ExportedProjection]:
     from scipy.sparse import coo_matrix
 
-    found: Dict[int, ExportedProjection] = {}
+    populations = {population["name"]: population for population in description["populations"]}
+    projections: Dict[int, ExportedProjection] = {}
     with h5py.File(str(path), "r") as file:
         for edges in file["edges"].values():
             kinds = edges["edge_type_id"][()]
             for number in np.unique(kinds).tolist():
                 part = slice(*np.searchsorted(kinds, [number, number + 1]))
-                source, target = str(stated[number]["source"]), str(stated[number]["target"])
-                rows = edges["target_node_id"][part].astype(np.int64) - firsts[target]
-                columns = edges["source_node_id"][part].astype(np.int64) - firsts[source]
+                projection = description["projections"][number]
+                source, target = populations[projection["source"]], populations[projection["target"]]
+                rows = edges["target_node_id"][part].astype(np.int64) - target["first_id"]
+                columns = edges["source_node_id"][part].astype(np.int64) - source["first_id"]
                 weights = edges["0/syn_weight"][part].astype(np.float64)
-                matrix = coo_matrix((weights, (rows, columns)), shape=(sizes[target], sizes[source])).tocsr()
-                found[number] = ExportedProjection(source, target, matrix, int(str(stated[number]["delay_steps"])))
-    return [found[number] for number in sorted(found)]
+                matrix = coo_matrix((weights, (rows, columns)), shape=(target["size"], source["size"])).tocsr()
+                ends = source["name"], target["name"]
+                projections[number] = ExportedProjection(*ends, matrix, projection["delay_steps"])
+    return [projections[number] for number in sorted(projections)]

@@ -1,4 +1,4 @@
-"""Neighbours of ranges of neurons over several projections: those from, or to, a population are selected here."""
+"""Neighbours of ranges of neurons of a population, over several projections."""
 
 from typing import Sequence, Tuple
 

@@ -36,7 +36,7 @@ def build_graph(
     Parameters
     ----------
     parsed : Path
-        MODEL_parsed.h5: weights and biases as they stand there, that is, normalised to thresholds.
+        MODEL_parsed.h5, whose weights and biases are normalised to thresholds.
     target : Path
         The MODEL_graph.h5 to write; it appears when it is complete.
     counts : Path, optional
@@ -49,7 +49,7 @@ def build_graph(
     pool_weight : {"mean", "one"}
         Weight of average-pooling synapses: 1 / (taps in the window), as simulated, or 1 as in snnbuilder's graphs.
     network : Network, optional
-        What was made of the parsed model's network, to be written in its place.
+        Network to write in place of the parsed model's, from which it was made.
     progress : Progress
         Called for every population written.
     """
@@ -138,7 +138,7 @@ def _write_connections(
     units: Units,
 ) -> List[int]:
     """Write the connections of a population; return the numbers of its source populations, ascending."""
-    found: Set[int] = set()
+    senders: Set[int] = set()
     for i, (projection, read) in enumerate(zip(population.projections, ids)):
         group = file.create_group(store.connection_name(number, i))
         sources = np.unique(np.searchsorted(firsts, read[read != PADDING], side="right") - 1).tolist()
@@ -157,8 +157,8 @@ def _write_connections(
             weights, unit = projection.weights(), units.weight
             unit = unit.reshape(weights.shape[2:]) if projection.geometry.pairing == "diagonal" else unit
             write_array(group, "kernel", weights / unit)
-        found.update(sources)
-    return sorted(found)
+        senders.update(sources)
+    return sorted(senders)
 
 
 def _write_geometry(group: h5py.Group, projection: Projection, pool_weight: str) -> None:

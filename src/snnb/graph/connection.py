@@ -29,7 +29,7 @@ class Positions:
     parallel : bool
         Whether a neuron is at several positions.
     first : int or None
-        Id of the node at the first position if ids are consecutive. Then single nodes are found without an array.
+        Id of the node at the first position if ids are consecutive. Single nodes are then computed without an array.
     stored : h5py.Dataset or None
         Otherwise the node at each position, -1 for padding.
     """
@@ -107,7 +107,7 @@ class Connection:
         Positions of the sources in the layer's input.
     stored_kernel : h5py.Dataset or None
     unit : ndarray or None
-        What the weights are multiplied by to be integers; None for weights in thresholds.
+        Factor that makes the weights integers; None for weights in thresholds.
     """
 
     source: GraphPopulation
@@ -186,13 +186,13 @@ class Connection:
         real = sources != PADDING
         return sources[real], weights[real]
 
-    def sources_of_range(self, start: int, stop: int, found: np.ndarray, *, by_position: bool = False) -> None:
+    def sources_of_range(self, start: int, stop: int, ids: np.ndarray, *, by_position: bool = False) -> None:
         """Write the ids of the sources of the targets `start` to `stop - 1`, target after target.
 
         Parameters
         ----------
         start, stop : int
-        found : (connections,) int32 or int64 array that receives the ids
+        ids : (connections,) int32 or int64 array that receives the ids
         by_position : bool
             Whether `start` and `stop` count output positions, whose targets share all sources; for dense pairing.
         """
@@ -211,7 +211,7 @@ class Connection:
             0 if geometry.pairing == "dense" else geometry.multiplier,
             start,
             stop,
-            found,
+            ids,
         )
 
     def stream(self, position: np.ndarray) -> Stream:

@@ -35,30 +35,30 @@ class SampleClass:
 
 def read_classes(path: Path) -> List[SampleClass]:
     """Read the classes."""
-    found = load_archive(path, names=[NAMES, SAMPLES], must=[NAMES, SAMPLES])
-    pairs = zip(found[NAMES].tolist(), found[SAMPLES].tolist())
+    arrays = load_archive(path, names=[NAMES, SAMPLES], must=[NAMES, SAMPLES])
+    pairs = zip(arrays[NAMES].tolist(), arrays[SAMPLES].tolist())
     return [SampleClass(number, name, count) for number, (name, count) in enumerate(pairs)]
 
 
 def choose_class(classes: Sequence[SampleClass], wanted: str) -> SampleClass:
     """Return a class of which samples were simulated, by name, or by number."""
-    found = next((one for one in classes if wanted in (one.name, one.shown)), None)
-    if found is None and wanted.isdecimal() and int(wanted) < len(classes):
-        found = classes[int(wanted)]
-    if found is None:
+    chosen = next((one for one in classes if wanted in (one.name, one.shown)), None)
+    if chosen is None and wanted.isdecimal() and int(wanted) < len(classes):
+        chosen = classes[int(wanted)]
+    if chosen is None:
         near = get_close_matches(wanted, [one.shown for one in classes], n=1)
-        some = ", ".join(one.shown for one in classes[:MOST_LISTED]) + (", …" if len(classes) > MOST_LISTED else "")
+        listed = ", ".join(one.shown for one in classes[:MOST_LISTED]) + (", …" if len(classes) > MOST_LISTED else "")
         raise UsageError(
             f"--class {wanted}: there is no such class; "
             + (f"did you mean {near[0]}? " if near else "")
-            + f"there are {len(classes)}, named or numbered from 0: {some}"
+            + f"there are {len(classes)}, named or numbered from 0: {listed}"
         )
-    if found.samples < 1:
+    if chosen.samples < 1:
         raise UsageError(
-            f"--class {found.shown}: none of the simulated samples is of this class; simulate more --samples, "
+            f"--class {chosen.shown}: none of the simulated samples is of this class; simulate more --samples, "
             "or others with --first"
         )
-    return found
+    return chosen
 
 
 @dataclass(frozen=True)

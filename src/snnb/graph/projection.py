@@ -133,13 +133,13 @@ class GraphProjection:
     def sources_of_range(self, start: int, stop: int) -> np.ndarray:
         """Return the source ids of the targets `start` to `stop - 1`, target after target: int32 or int64, flat."""
         nodes = self.source.first + self.source.size
-        found = []
+        ids = []
         for connection in self.connections:
             degrees = connection.in_degrees[start:stop]
             sources = np.empty(int(degrees.sum()), index_dtype(nodes))
             connection.sources_of_range(start, stop, sources)
-            found.append(sources if not self.merged else np.repeat(np.arange(stop - start), degrees) * nodes + sources)
-        return np.unique(np.concatenate(found)) % nodes if self.merged else found[0]
+            ids.append(sources if not self.merged else np.repeat(np.arange(stop - start), degrees) * nodes + sources)
+        return np.unique(np.concatenate(ids)) % nodes if self.merged else ids[0]
 
     def successors(self, node: int) -> Neighbours:
         """Return ids (int64, ascending) and weights (float32) of the targets of one source."""

@@ -31,7 +31,7 @@ class ProjectionSummary:
     rule, source, target : str
         Keras class of the target's layer; names of the populations.
     edges, zero_edges : int
-        Synapses, and those among them whose weight or rate is 0.
+        Number of synapses, and number of synapses whose weight or rate is 0.
     out_degree, in_degree, weight, edge : Spread
         Synapses of a source, and onto a target; thresholds, and thresholds per time step.
     spikes_per_second : float or None

@@ -27,7 +27,7 @@ def index_dtype(count: int) -> np.dtype:
 
 
 def seal(path: Path, version: int) -> None:
-    """Write format, version and the SHA-256 of all bytes behind the user block into the user block."""
+    """Write format, version and the SHA-256 of all bytes after the user block into the user block."""
     with path.open("r+b") as file:
         digest, size = _digest(file)
         file.seek(0)
@@ -67,7 +67,7 @@ def _head(version: int, digest: str, size: int) -> bytes:
 
 
 def _digest(file: BinaryIO) -> Tuple[str, int]:
-    """Return the SHA-256 and the number of the bytes behind the user block."""
+    """Return the SHA-256 and the number of the bytes after the user block."""
     file.seek(USER_BLOCK)
     digest = hashlib.sha256()
     for block in iter(lambda: file.read(1 << 20), b""):

@@ -40,9 +40,8 @@ class SynapseGraph:
     recording : Recording or None
         Samples and time steps that spikes were counted in; None for a graph without spike counts.
     attributes : dict
-        Those of the file: pool_weight, parsed_sha256, counts_sha256, units; class_number and class_name if the spikes
-        are those of one class; weight_bits and pixel of an integer network; zeros of a
-        pruned one.
+        Attributes of the file: pool_weight, parsed_sha256, counts_sha256, units; class_number and class_name if the
+        spikes are of one class; weight_bits and pixel of an integer network; zeros of a pruned one.
     integers : bool
         Whether weights are integers, see `with_integers`, not in thresholds.
     """
@@ -145,13 +144,13 @@ class SynapseGraph:
         """Return the metadata of an export: units, recording, hashes of the inputs."""
         if rate_unit not in RATE_UNITS:
             raise UsageError(f"rate unit {rate_unit!r} is unknown; use one of {', '.join(RATE_UNITS)}")
-        described = {name: value for name, value in self.attributes.items() if name not in ("format", "version")}
+        metadata = {name: value for name, value in self.attributes.items() if name not in ("format", "version")}
         if self.recording is not None:
             per = {"step": "time step", "hz": "second", "sample": "sample"}[rate_unit]
-            described.update(rate_unit=f"spikes per {per}", edge_unit=f"thresholds per {per}")
+            metadata.update(rate_unit=f"spikes per {per}", edge_unit=f"thresholds per {per}")
         if self.integers:
-            described["edge_unit"] = str(described["edge_unit"]).replace("thresholds", "integer weights")
-        return described
+            metadata["edge_unit"] = str(metadata["edge_unit"]).replace("thresholds", "integer weights")
+        return metadata
 
     def edge_batches(self, max_edges: int = CACHE_EDGES) -> Iterator[EdgeBatch]:
         """Generate all edges in batches of at most `max_edges`, each overwriting the one before."""
@@ -161,14 +160,14 @@ class SynapseGraph:
     def successors(self, node: int) -> np.ndarray:
         """Return the ids (int64) of the targets of `node`, projection after projection."""
         population = self.nodes.population(node)
-        found = [p.successors(node)[0] for p in self.projections if p.source is population]
-        return np.concatenate([np.empty(0, np.int64), *found])
+        targets = [p.successors(node)[0] for p in self.projections if p.source is population]
+        return np.concatenate([np.empty(0, np.int64), *targets])
 
     def predecessors(self, node: int) -> np.ndarray:
         """Return the ids (int64, ascending) of the sources of `node`."""
         population = self.nodes.population(node)
-        found = [p.predecessors(node)[0] for p in self.projections if p.target is population]
-        return np.concatenate([np.empty(0, np.int64), *found])
+        sources = [p.predecessors(node)[0] for p in self.projections if p.target is population]
+        return np.concatenate([np.empty(0, np.int64), *sources])
 
     def edges_of(self, node: int, direction: str = "out") -> EdgeBatch:
         """Return the synapses of one neuron with their weights, in new arrays.
@@ -209,11 +208,11 @@ class SynapseGraph:
         return EdgeBatch(*(np.concatenate(column) for column in zip(empty, *parts)))
 
     def out_degree(self, node: int) -> int:
-        """Return the number of synapses of one neuron; `projection.out_degrees` has those of all."""
+        """Return the number of synapses of one neuron; see `projection.out_degrees` for all neurons."""
         return len(self.successors(node))
 
     def in_degree(self, node: int) -> int:
-        """Return the number of synapses onto one neuron; `projection.in_degrees` has those of all."""
+        """Return the number of synapses onto one neuron; see `projection.in_degrees` for all neurons."""
         return len(self.predecessors(node))
 
     def summary(self) -> Tuple[ProjectionSummary, ...]:

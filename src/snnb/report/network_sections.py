@@ -1,11 +1,12 @@
 """Sections of the page about the graph: the network, its populations and projections, degrees and traffic."""
 
 from dataclasses import dataclass
-from typing import List, Optional, Tuple
+from typing import List, Optional
 
 import numpy as np
 
 from snnb.core.formatting import quantity
+from snnb.graph.populations import GraphPopulation
 from snnb.graph.statistics import ProjectionSummary
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.report.diagram import Arrow, Box, diagram
@@ -17,13 +18,9 @@ BINS = 40
 
 @dataclass(frozen=True)
 class PopulationFacts:
-    """Figures of a population; rates are None without spikes."""
+    """A population and its figures; rates are None without spikes."""
 
-    name: str
-    layer: str
-    shape: Tuple[int, ...]
-    neurons: int
-    coding: Optional[str]
+    population: GraphPopulation
     mean_rate: Optional[float]  # spikes per neuron and step
     silent: Optional[float]  # share of the neurons that never spiked
     traffic: float  # spikes per step over all outgoing synapses
@@ -88,11 +85,7 @@ def graph_facts(graph: SynapseGraph) -> GraphFacts:
         rate = population.rate if spikes else None
         populations.append(
             PopulationFacts(
-                name=population.name,
-                layer=population.layer,
-                shape=population.shape,
-                neurons=population.size,
-                coding=population.coding,
+                population,
                 mean_rate=None if rate is None else float(rate.mean()),
                 silent=None if rate is None else float((rate == 0).mean()),
                 traffic=float(sent[population.name].sum()),
@@ -143,8 +136,8 @@ def _network(facts: GraphFacts) -> Section:
     highest = max((p.mean_rate for p in facts.populations if p.mean_rate is not None), default=0.0)
     boxes = [
         Box(
-            p.name,
-            "×".join(map(str, p.shape)) + ("" if p.mean_rate is None else f", rate {p.mean_rate:.3g}"),
+            p.population.name,
+            "×".join(map(str, p.population.shape)) + ("" if p.mean_rate is None else f", rate {p.mean_rate:.3g}"),
             (p.mean_rate or 0.0) / highest if highest else 0.0,
         )
         for p in facts.populations
@@ -163,8 +156,8 @@ def _network(facts: GraphFacts) -> Section:
 
 def _populations(facts: GraphFacts) -> Section:
     rows = [
-        (p.name, p.layer, "×".join(map(str, p.shape)), f"{p.neurons:,}", p.coding or "",
-         _number(p.mean_rate), _share(p.silent), _number(p.traffic))
+        (p.population.name, p.population.layer, "×".join(map(str, p.population.shape)), f"{p.population.size:,}",
+         p.population.coding or "", _number(p.mean_rate), _share(p.silent), _number(p.traffic))
         for p in facts.populations
     ]  # fmt: skip
     head = ("population", "layer", "shape", "neurons", "coding", "rate", "silent", "traffic")

@@ -1,6 +1,6 @@
 """`csv`: a line a synapse, neurons as `(row, column, channel)`; compressed if the file's name ends in `.gz`.
 
-Biases, coding and spike counts of the neurons stand in `NAME.csv.nodes.csv` beside it.
+Biases, coding and spike counts of the neurons are in `NAME.csv.nodes.csv` next to it.
 """
 
 import gzip
@@ -37,8 +37,8 @@ def _write(graph: SynapseGraph, file: IO[bytes], request: Request) -> None:
         rates = [""] * source.size
         if graph.recording is not None:
             rates = number_texts(source.edge_rate(scale), request.options.exact)
-        behind = [f",{rate}," for rate in rates]
-        writer = EdgeWriter(_names(source), _names(target), behind, request.options.exact)
+        after = [f",{rate}," for rate in rates]
+        writer = EdgeWriter(_names(source), _names(target), after, request.options.exact)
         for batch in projection.edge_batches(TEXT_BATCH, scale):
             ends = batch.source - source.first, batch.target - target.first
             file.write(writer.lines(*ends, batch.weight, batch.edge).data)

@@ -26,7 +26,7 @@ BIAS_STEPS = {
 
 
 def describe(
-    graph: SynapseGraph, format: str, described: Format, request: Request, origin: Optional[Mapping[str, str]]
+    graph: SynapseGraph, format: str, exporter: Format, request: Request, origin: Optional[Mapping[str, str]]
 ) -> Dict[str, object]:
     """Return the description of an export.
 
@@ -35,20 +35,20 @@ def describe(
     graph : SynapseGraph
         As written, with the pool weight of the format.
     format : str
-    described : Format
+    exporter : Format
     request : Request
     origin : mapping, optional
         Stamp of the graph and SHA-256 of its file.
     """
     simulated = request.simulated
-    written = SpikingPart.of(graph, request) if described.partial else graph
+    written = SpikingPart.of(graph, request) if exporter.partial else graph
     populations, projections = written.populations, written.projections
     first_steps, delays = first_steps_of(graph), delay_steps_of(graph)
-    stated: Dict[str, object] = {"format": format, "schema": SCHEMA, "snnb": __version__}
+    description: Dict[str, object] = {"format": format, "schema": SCHEMA, "snnb": __version__}
     if origin is not None:
-        stated["graph"] = dict(origin)
-    stated.update(graph.describe(request.options.rate_unit))
-    stated.update(
+        description["graph"] = dict(origin)
+    description.update(graph.describe(request.options.rate_unit))
+    description.update(
         nodes=sum(population.size for population in populations),
         edges=sum(projection.number_of_edges for projection in projections),
         weight_unit=WEIGHT_UNIT[graph.integers],
@@ -56,12 +56,12 @@ def describe(
         input={"population": graph.populations[0].name, "coding": graph.populations[0].coding},
     )
     if simulated is not None:
-        stated["simulation"] = asdict(simulated)
-    if described.stated is not None:
-        stated.update(described.stated(graph, request))
+        description["simulation"] = asdict(simulated)
+    if exporter.extra_description is not None:
+        description.update(exporter.extra_description(graph, request))
     offset = populations[0].first
-    inputs = graph.populations[0].size if described.input_apart else 0
-    stated["populations"] = [
+    inputs = graph.populations[0].size if exporter.input_apart else 0
+    description["populations"] = [
         {
             "name": population.name,
             "layer": population.layer,
@@ -75,7 +75,7 @@ def describe(
         }
         for population in populations
     ]
-    stated["projections"] = [
+    description["projections"] = [
         {
             "source": projection.source.name,
             "target": projection.target.name,
@@ -86,7 +86,7 @@ def describe(
         }
         for projection in projections
     ]
-    return stated
+    return description
 
 
 def _neuron(graph: SynapseGraph, request: Request) -> Dict[str, object]:
@@ -127,8 +127,8 @@ def first_steps_of(graph: SynapseGraph) -> Dict[str, int]:
     """Return the first step of each population in a simulator where every synapse has a delay of at least a step.
 
     There the populations of a network of depth d begin one after the other; with a delay of `first_step` of the target
-    less `first_step` of the source, all spikes that meet in a simulator without delays meet there too, also those of
-    connections that skip populations. Biases, a constant input and the counting of spikes begin at `first_step`. The
+    less `first_step` of the source, all spikes that meet in a simulator without delays meet there too, also if
+    connections skip populations. Biases, a constant input and the counting of spikes begin at `first_step`. The
     input begins at 0 if it spikes, at -1 if it is a current, which is there at once.
     """
     first = graph.populations[0]
@@ -151,7 +151,7 @@ COLUMNS = ("id", "population", "index", "bias", "coding", "spike_count")
 def node_table(graph: SynapseGraph, request: Request) -> Dict[str, np.ndarray]:
     """Return the columns of the node table; row n is node n.
 
-    They are `population` (int32, which of `population_names`); `index` (int32, a column an axis, -1 behind the last
+    They are `population` (int32, which of `population_names`); `index` (int32, a column an axis, -1 after the last
     axis); `bias` (float32); with spike counts, `rate` (float64, in the requested unit) and `spike_count` (float64).
     """
     axes = max(len(population.shape) for population in graph.populations)

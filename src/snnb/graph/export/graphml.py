@@ -13,12 +13,12 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
 
     edges = graph.number_of_edges()
     request.progress(0, edges)
-    found = graph.to_networkx(rate_unit=request.options.rate_unit)
-    for (population, index), values in found.nodes(data=True):
+    digraph = graph.to_networkx(rate_unit=request.options.rate_unit)
+    for (population, index), values in digraph.nodes(data=True):
         values.update(population=population, index=str(index))
-        if "spike_count" in values:  # a current of the input is no whole number, and a key of GraphML has one type
+        if "spike_count" in values:  # a current of the input is not an integer, and a key of GraphML has one type
             values["spike_count"] = float(values["spike_count"])
-    numbered = networkx.convert_node_labels_to_integers(found)
+    numbered = networkx.convert_node_labels_to_integers(digraph)
     networkx.write_graphml_xml(numbered, str(path), prettyprint=False)
     request.progress(edges, edges)
 

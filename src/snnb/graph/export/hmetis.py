@@ -27,8 +27,8 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     weights, scale = scaled(np.concatenate(spikes), degrees > 0, request.options.scale, 1.0)
     counter = request.counter(part.edges)
     with path.open("wb") as file:
-        stated = "; ".join(f"{name} {value}" for name, value in graph.describe().items())
-        file.write(f"% hyperedge weight max(1, round({scale!r} x spike count of the source)); {stated}\n".encode())
+        metadata = "; ".join(f"{name} {value}" for name, value in graph.describe().items())
+        file.write(f"% hyperedge weight max(1, round({scale!r} x spike count of the source)); {metadata}\n".encode())
         file.write(f"{np.count_nonzero(degrees)} {part.nodes} 11\n".encode())
         for population in part.populations:
             for start, stop in ranges(out_degrees(part.projections, population), TEXT_BATCH):

@@ -1,4 +1,4 @@
-"""`metis`: the undirected graph for METIS, KaHIP, NetworKit; an edge weighs what its synapse carries.
+"""`metis`: the undirected graph for METIS, KaHIP, NetworKit; an edge weighs the traffic of its synapse.
 
 Nodes count from 1; the weight is max(1, round(scale × traffic)), traffic the spikes per step of the source.
 """
@@ -29,8 +29,10 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     weights, scale = scaled(traffic, degrees, request.options.scale, float(graph.recording.steps))
     counter = request.counter(2 * part.edges)
     with path.open("wb") as file:
-        stated = "; ".join(f"{name} {value}" for name, value in graph.describe().items())
-        file.write(f"% edge weight max(1, round({scale!r} x spikes per time step of the source)); {stated}\n".encode())
+        metadata = "; ".join(f"{name} {value}" for name, value in graph.describe().items())
+        file.write(
+            f"% edge weight max(1, round({scale!r} x spikes per time step of the source)); {metadata}\n".encode()
+        )
         file.write(f"{part.nodes} {part.edges} 001\n".encode())
         for population in part.populations:
             degrees = in_degrees(part.projections, population) + out_degrees(part.projections, population)

@@ -2,7 +2,7 @@
 
 A population is an `IF` node, images with channels first. Each projection is a node before it, `Conv2d`, `SumPool2d`
 (the mean's factor is then the resistance `r` of the neurons) or `Affine` and `Linear`, and NIR adds what arrives at a
-node. Thresholds are 1, or integers. `Flatten` stands before a matrix. What NIR cannot say is in the description
+node. Thresholds are 1, or integers. `Flatten` precedes a matrix. The description lists what NIR cannot express
 (`nir.losses`).
 """
 
@@ -52,8 +52,8 @@ def _linear(projection: GraphProjection, images: Set[str]) -> List[Linear]:
 
 
 def _convolutions(projection: GraphProjection) -> List[Linear]:
-    found: List[Linear] = [convolution_of(connection) for connection in projection.connections]
-    return [None] if None in found else found
+    layers: List[Linear] = [convolution_of(connection) for connection in projection.connections]
+    return [None] if None in layers else layers
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
@@ -109,7 +109,7 @@ def _chain(
     bias: Optional[np.ndarray],
     layers: _Layers,
 ) -> Dict[str, Node]:
-    """Return the nodes from a source to its target, one behind the other; weights and bias are divided by `unit`."""
+    """Return the nodes from a source to its target, one after the other; weights and bias are divided by `unit`."""
     source, target = projection.source, projection.target
     if isinstance(linear, WindowSum):
         size, stride, padding = (np.array(value) for value in (linear.size, linear.stride, linear.padding))
@@ -167,7 +167,7 @@ def _channels_first(shape: Sequence[int]) -> Tuple[int, ...]:
     return (shape[2], shape[0], shape[1])
 
 
-def _stated(graph: SynapseGraph, request: Request) -> Dict[str, object]:
+def _losses(graph: SynapseGraph, request: Request) -> Dict[str, object]:
     losses = [
         f"reset: the neurons of this network reset by {request.reset}; nir up to 1.0.1 defines IF with reset by "
         "subtraction, later ones with reset to v_reset, 0, and files have no word for the former",
@@ -200,8 +200,8 @@ def _check(graph: SynapseGraph, request: Request) -> None:
     for projection, linear in zip(graph.projections, _Layers(graph).linear):
         if None in linear and projection.source.size * projection.target.size > LARGEST_MATRIX:
             raise ResourceError(
-                f"{projection.source.name} → {projection.target.name} ({projection.rule}) is no layer of NIR, and as "
-                f"matrix it has {projection.source.size * projection.target.size:,} weights, more than "
+                f"{projection.source.name} → {projection.target.name} ({projection.rule}) is not a layer of NIR, and "
+                f"as matrix it has {projection.source.size * projection.target.size:,} weights, more than "
                 f"{LARGEST_MATRIX:,}; take sonata or npz"
             )
 
@@ -215,4 +215,4 @@ def _size(graph: SynapseGraph, request: Request) -> float:
     return total
 
 
-FORMAT = Format(".nir", write, _size, 1e8, _check, sidecar=True, simulates=True, stated=_stated)
+FORMAT = Format(".nir", write, _size, 1e8, _check, sidecar=True, simulates=True, extra_description=_losses)

@@ -1,7 +1,7 @@
 """Projections as NIR has layers: a convolution with symmetric padding, a sum over windows, or a matrix.
 
-NIR pads as PyTorch does, the same number of zeros before and behind. Other paddings, a source that is only some
-channels of a layer's input, and layers of each channel for itself become the same convolution with taps that are 0.
+NIR pads as PyTorch does, the same number of zeros on both sides. Other paddings, a source that is only some
+channels of a layer's input, and depthwise layers become the same convolution with taps that are 0.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from snnb.graph.projection import GraphProjection
 from snnb.network.geometry import Axis
 from snnb.network.layers import AveragePooling2D, Conv2D, DepthwiseConv2D
 
-MOST_ZERO_TAPS = 64  # put around a kernel; what needs more is no usual padding
+MOST_ZERO_TAPS = 64  # around a kernel; usual paddings need fewer
 LARGEST_KERNEL = 1 << 26  # numbers; where zeros make it larger, a matrix is tried
 
 
@@ -53,7 +53,7 @@ class WindowSum:
 
 
 def window_sum_of(projection: GraphProjection) -> Optional[WindowSum]:
-    """Return an average pooling of a whole population, whose windows NIR can place; None for anything else."""
+    """Return an average pooling of an entire population, whose windows NIR can place; None for anything else."""
     connection, *others = projection.connections
     layer = connection.layer
     if others or not isinstance(layer, AveragePooling2D) or connection.weighting != "mean":
@@ -70,7 +70,7 @@ def window_sum_of(projection: GraphProjection) -> Optional[WindowSum]:
 
 
 def convolution_of(connection: Connection) -> Optional[Convolution]:
-    """Return what a layer makes of one of its sources as a convolution, with the same weights; None if it is none."""
+    """Return a connection as a convolution with the same weights; None if it cannot be one."""
     layer, geometry = connection.layer, connection.geometry
     if isinstance(layer, (Conv2D, DepthwiseConv2D)):
         taps, strides, dilations = layer.kernel_size, layer.strides, layer.dilation_rate
@@ -110,7 +110,7 @@ def _kernel(connection: Connection, first: int, channels: int) -> np.ndarray:
 
 
 def _box(connection: Connection) -> Optional[Tuple[int, int, int]]:
-    """Return first row, column and channel of the source in the layer's input; None if it is no block of it."""
+    """Return first row, column and channel of the source in the layer's input; None if it is not a block."""
     source, ids = connection.source, connection.positions.ids
     if len(source.shape) != 3 or len(connection.target.shape) != 3 or connection.positions.parallel:
         return None
@@ -126,9 +126,9 @@ def _box(connection: Connection) -> Optional[Tuple[int, int, int]]:
 
 
 def _fit(axis: Axis, length: int, first: int, stride: int, dilation: int, taps: int) -> Optional[Tuple[int, int]]:
-    """Fit a kernel of `taps` taps, those of the axis and others of weight 0, to a source of some length.
+    """Fit a kernel of `taps` taps, the taps of the axis and others of weight 0, to a source of a length.
 
-    Return the number of taps of weight 0 before those of the axis, and the padding on either side; None if none fits.
+    Return the number of taps of weight 0 before the axis's, and the padding on either side; None if none fits.
     """
     if not axis.input.size:
         return None

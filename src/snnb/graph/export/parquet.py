@@ -34,13 +34,13 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
 
 
 def edge_schema(arrow: ModuleType, graph: SynapseGraph, request: Request) -> "pyarrow.Schema":
-    """Return the columns of a table of edges, and what the graph states of itself."""
+    """Return the columns of a table of edges, with the metadata of the graph."""
     kind = arrow.from_numpy_dtype(index_dtype(graph.number_of_nodes()))
     kinds = {"source": kind, "target": kind, "weight": arrow.float32(), "edge": arrow.float32()}
     # A column that cannot be null is written twice as fast.
     fields = [arrow.field(name, kind, nullable=False) for name, kind in kinds.items()]
-    stated = graph.describe(request.options.rate_unit)
-    return arrow.schema(fields, metadata={name: str(value) for name, value in stated.items()})
+    metadata = graph.describe(request.options.rate_unit)
+    return arrow.schema(fields, metadata={name: str(value) for name, value in metadata.items()})
 
 
 def write_nodes(graph: SynapseGraph, path: Path, request: Request) -> None:

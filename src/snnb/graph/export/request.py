@@ -60,7 +60,7 @@ class OnCores:
 
     Attributes
     ----------
-    tile, core : tile of each neuron but those of the input, and the number of its core in the tile
+    tile, core : tile of each neuron except the input's, and the number of its core in the tile
     updated : whether a neuron is updated in every time step
     architecture : content of the architecture file
     mapping : stamp and hardware of the mapping
@@ -75,7 +75,7 @@ class OnCores:
 
 @dataclass(frozen=True)
 class Request:
-    """Options and inputs of an export; a format uses those that apply to it.
+    """Options and inputs of an export; each format uses some of them.
 
     Attributes
     ----------
@@ -110,7 +110,7 @@ class Request:
         return 0.0 if self.simulated is None else self.simulated.initial_potential * self.threshold
 
     def input_amplitude(self, graph: SynapseGraph) -> float:
-        """Return what a Poisson spike of the input, or a pixel of 1, is."""
+        """Return the amplitude of a Poisson spike of the input, or of a pixel of 1."""
         return float(str(graph.attributes["pixel"])) if graph.integers else 1.0
 
     def start_of(self, population: GraphPopulation) -> np.ndarray:
@@ -152,7 +152,7 @@ class SpikingPart(NamedTuple):
     Attributes
     ----------
     populations : all except a constant input
-    projections : those between them
+    projections : all projections between them
     """
 
     populations: Tuple[GraphPopulation, ...]
@@ -219,7 +219,7 @@ class Format:
     input_apart : whether the neurons of the input are numbered separately from the others, both from 0
     nodes_beside : whether a table of nodes is written to a file next to it (`nodes_path`)
     own_options : options that only some formats have, including this one
-    stated : callable that returns additional entries of the description
+    extra_description : callable that returns additional entries of the description
     """
 
     suffix: str
@@ -234,4 +234,4 @@ class Format:
     input_apart: bool = False
     nodes_beside: bool = False
     own_options: Tuple[str, ...] = ()
-    stated: Optional[Callable[[SynapseGraph, Request], Dict[str, object]]] = None
+    extra_description: Optional[Callable[[SynapseGraph, Request], Dict[str, object]]] = None

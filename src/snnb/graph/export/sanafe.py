@@ -1,6 +1,6 @@
 """`sanafe`: a network in SANA-FE's netlist, which its `load_net(path, arch, use_netlist_format=True)` reads.
 
-Group k (`g`) is population k; neurons count from 0 in each. Behind the populations stand groups of relays: a synapse
+Group k (`g`) is population k; neurons count from 0 in each. Groups of relays follow the populations: a synapse
 takes a time step there, so the spikes of a connection that skips layers wait in neurons that spike a step after their
 only source. All are TrueNorth's neuron (soma `truenorth`), whose sums are float64; `leaky_integrate_fire` rounds to
 1/64. Everything is in units of the threshold, which is 1, or integers. Each core of tile 0 has the next 1024 neurons
@@ -22,7 +22,7 @@ from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
 
-LIMIT = 50_000_000  # edges; SANA-FE 2.1.1 takes some 760 bytes of memory for each: 38 GB
+LIMIT = 50_000_000  # edges; SANA-FE 2.1.1 takes about 760 bytes of memory for each: 38 GB
 CORE = 1024  # neurons: the dendrite `accumulator` has no more, and SANA-FE 2.1.1 writes over its end without a check
 UNITS = "synapse_hw_name=synapse dendrite_hw_name=dendrite soma_hw_name=soma"
 SOMA = "threshold=1 reset=0 reverse_reset_mode=none reset_mode"
@@ -108,11 +108,11 @@ def _relays_of(graph: SynapseGraph) -> Relays:
     for projection, steps in delay_steps_of(graph).items():
         name = projection.source.name
         longest[name] = max(longest.get(name, 1), steps)
-    found: Relays = {}
+    relays: Relays = {}
     for population in graph.populations[0 if graph.populations[0].coding == "spikes" else 1 :]:
         for steps in range(1, longest.get(population.name, 1)):
-            found[population.name, steps] = len(graph.populations) + len(found)
-    return found
+            relays[population.name, steps] = len(graph.populations) + len(relays)
+    return relays
 
 
 def _write_biases(file: BinaryIO, group: int, population: GraphPopulation, threshold: float) -> None:
@@ -137,7 +137,7 @@ def _write_edges(
         counter.add(batch.source.size)
 
 
-def _stated(graph: SynapseGraph, request: Request) -> Dict[str, object]:
+def _describe(graph: SynapseGraph, request: Request) -> Dict[str, object]:
     if request.on_cores is not None:
         return {"sanafe": {"threshold": 1.0, "mapping": request.on_cores.mapping}}
     sizes = {population.name: population.size for population in graph.populations}
@@ -163,7 +163,7 @@ def _check(graph: SynapseGraph, request: Request) -> None:
 
 
 def check_mapped(graph: SynapseGraph, on_cores: OnCores) -> None:
-    """Refuse what SANA-FE cannot hold on a chip."""
+    """Raise `UsageError` for a mapping that SANA-FE cannot hold on a chip."""
     if graph.populations[0].coding != "current":
         raise UsageError("the neurons of an input that spikes are on no core of a mapping; export without --map")
     longest = max(delay_steps_of(graph).values()) - 1
@@ -179,4 +179,6 @@ def _size(graph: SynapseGraph, request: Request) -> float:
     return edges + 45.0 * graph.number_of_nodes() + 150 * len(graph.populations)
 
 
-FORMAT = Format("_sanafe.net", write, _size, 6e6, _check, simulates=True, own_options=("map",), stated=_stated)
+FORMAT = Format(
+    "_sanafe.net", write, _size, 6e6, _check, simulates=True, own_options=("map",), extra_description=_describe
+)

@@ -3,8 +3,8 @@
 The input is a population of virtual neurons, `input`, the others are point neurons, `snn`; ids count from 0 in each.
 (SONATA data format, version 0.1: Dai et al., PLOS Computational Biology 16(2), 2020.) bmtk's PointNet builds it as it
 is written, on NEST: `eprop_iaf` is an integrate-and-fire neuron with reset by subtraction, `iaf_psc_delta` one with
-reset to a value; neither leaks with this time constant. Average poolings weigh the mean, delays are those of
-`first_steps_of`.
+reset to a value; neither leaks with this time constant. Average poolings weigh the mean;
+`first_steps_of` gives the delays.
 """
 
 import json
@@ -52,7 +52,7 @@ def _write_json(path: Path, values: Dict[str, object]) -> None:
 
 
 def _neuron_parameters(request: Request) -> Dict[str, object]:
-    """Return parameters with which NEST's neuron adds up the weights of what arrives.
+    """Return parameters with which NEST's neuron adds up the weights of arriving spikes.
 
     A current (`I_e`) does nothing to a neuron without leak: biases arrive as spikes (docs/other-simulators.md).
     """
@@ -97,7 +97,7 @@ def _write_nodes(graph: SynapseGraph, path: Path, request: Request) -> None:
 
 
 def _states(graph: SynapseGraph, request: Request) -> Dict[str, np.ndarray]:
-    """Return the threshold and initial potential of each neuron, in place of those in `neuron.json`: float64."""
+    """Return the threshold and initial potential of each neuron, which replace the values in `neuron.json`: float64."""
     populations = graph.populations[1:]
     return {
         "V_th": np.concatenate([p.firing_threshold.ravel().astype(np.float64) for p in populations]),
@@ -106,7 +106,7 @@ def _states(graph: SynapseGraph, request: Request) -> Dict[str, np.ndarray]:
 
 
 def _write_edges(graph: SynapseGraph, path: Path, request: Request) -> List[str]:
-    """Write the edges from the input, and those among the others; return the names of these populations."""
+    """Write the edges from the input and the edges among the others; return the names of the edge populations."""
     counter = request.counter(2 * graph.number_of_edges())
     numbered = list(enumerate(graph.projections))
     own = graph.populations[:1], graph.populations[1:]

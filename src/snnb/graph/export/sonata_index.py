@@ -3,7 +3,7 @@
 (SONATA data format, version 0.1, "Edges: indices": Dai et al., PLOS Computational Biology 16(2), 2020.)
 
 libsonata's own `write_indices` sorts all edges in memory, 45 bytes an edge. Here nothing is sorted: edges are in order
-of source and then target, so that those of a source follow from its degree, and, walking the targets in ascending
+of source and then target, so that the edges of a source follow from its degree, and, walking the targets in ascending
 order, a source that comes up for the k-th time does so by its k-th edge.
 """
 
@@ -58,11 +58,11 @@ def write_indices(
     """
     offsets = np.cumsum([0] + [projection.number_of_edges for projection in projections]).tolist()
     kinds = ("source_to_target", sources, runs[0], _by_source), ("target_to_source", targets, runs[1], _by_target)
-    for name, populations, most, lists in kinds:
+    for name, populations, number, lists in kinds:
         index, nodes = group.create_group(f"indices/{name}"), sum(population.size for population in populations)
         of_node = index.create_dataset("node_id_to_ranges", (nodes, 2), np.uint64, track_times=False)
         index["node_id_to_range"] = of_node  # bmtk's name for it, a hard link
-        of_range = index.create_dataset("range_to_edge_id", (most, 2), np.uint64, track_times=False)
+        of_range = index.create_dataset("range_to_edge_id", (number, 2), np.uint64, track_times=False)
         node = written = 0
         for population in populations:
             for indptr, edges in lists(population, projections, offsets):

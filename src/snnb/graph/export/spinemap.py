@@ -1,7 +1,7 @@
 """`spinemap`: the three text files of SpiNeMap and NeuroXplorer.
 
 `connection_info.txt` has a line `source target target …` for each neuron with synapses, `weight_info.txt` the line
-`source weight weight …` in the same order, `spike_info.txt` a line `neuron time time …` for each neuron: whole steps,
+`source weight weight …` in the same order, `spike_info.txt` a line `neuron time time …` for each neuron: time steps,
 sample k offset by k × the steps of a sample. `nodes.csv` has population, index, bias and spike count of each neuron.
 """
 
@@ -20,7 +20,7 @@ from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.npy import load_archive
 
 LENGTHS = ("num_samples", "num_steps")
-FIRST = "first_sample"  # stated where it is not 0
+FIRST = "first_sample"  # recorded if it is not 0
 AGAIN = "simulate again with --record-spikes"
 
 
@@ -68,9 +68,9 @@ def spikes_of(path: Path, population: GraphPopulation) -> Tuple[np.ndarray, int]
     if population.coding == "current":
         return np.empty((0, 3), np.int64), 1
     must = [population.name, *LENGTHS]
-    found = load_archive(path, names=[*must, FIRST], must=must)
-    samples, steps, first = (int(found.get(name, 0)) for name in (*LENGTHS, FIRST))
-    spikes = found[population.name].astype(np.int64) - [first, 0, 0]
+    arrays = load_archive(path, names=[*must, FIRST], must=must)
+    samples, steps, first = (int(arrays.get(name, 0)) for name in (*LENGTHS, FIRST))
+    spikes = arrays[population.name].astype(np.int64) - [first, 0, 0]
     if (spikes < 0).any() or (spikes >= [samples, population.size, steps]).any():
         raise DamagedError(path, f"spikes of {population.name} do not fit its {population.size} neurons")
     return spikes, steps

@@ -35,7 +35,7 @@ _SPLIT_POWERS = np.array([_split_power(exponent) for exponent in range(_LEAST_PO
 
 @compiled
 def put_bytes(out: np.ndarray, at: int, text: np.ndarray) -> int:
-    """Write bytes; return the index behind them."""
+    """Write bytes; return the index after them."""
     part = out[at : at + text.size]
     for i in range(text.size):
         part[i] = text[i]
@@ -44,7 +44,7 @@ def put_bytes(out: np.ndarray, at: int, text: np.ndarray) -> int:
 
 @compiled
 def put_digits(out: np.ndarray, at: int, value: int, digits: int) -> int:
-    """Write an integer with a number of digits, padded with zeros; return the index behind it."""
+    """Write an integer with a number of digits, padded with zeros; return the index after it."""
     rest = np.uint64(value)
     end = at + digits
     while digits >= 2:
@@ -60,7 +60,7 @@ def put_digits(out: np.ndarray, at: int, value: int, digits: int) -> int:
 
 @compiled
 def put_integer(out: np.ndarray, at: int, value: int) -> int:
-    """Write an integer that is not negative; return the index behind it."""
+    """Write an integer that is not negative; return the index after it."""
     digits, limit = 1, 10
     while digits < 19 and value >= limit:
         digits += 1
@@ -168,7 +168,7 @@ def _put_decimal(out: np.ndarray, at: int, mantissa: int, digits: int, ten: int,
 
 @compiled
 def _put_point(out: np.ndarray, at: int, mantissa: int, digits: int, before: int) -> int:
-    """Write digits with a decimal point behind the first `before`, if others follow."""
+    """Write digits with a decimal point after the first `before`, if others follow."""
     if digits <= before:
         at = put_digits(out, at, mantissa, digits)
         for _ in range(before - digits):
@@ -195,10 +195,10 @@ def edge_lines(
     edge: np.ndarray,
     before: Texts,
     between: Texts,
-    behind: Texts,
+    after: Texts,
     exact: bool,
 ) -> int:
-    """Write a line for each edge: before[source], between[target], weight, behind[source], and `edge` if there is any.
+    """Write a line for each edge: before[source], between[target], weight, after[source], and `edge` if there is any.
 
     Parameters
     ----------
@@ -206,7 +206,7 @@ def edge_lines(
     source, target : (edges,) int array of indices of texts
     weight : (edges,) float32 array
     edge : (edges,) or (0,) float32 array
-    before, between, behind : Texts
+    before, between, after : Texts
     exact : bool
     """
     at = 0
@@ -215,7 +215,7 @@ def edge_lines(
         at = put_bytes(out, at, before[0][before[1][s] : before[1][s + 1]])
         at = put_bytes(out, at, between[0][between[1][t] : between[1][t + 1]])
         at = put_number(out, at, weight[i], exact)
-        at = put_bytes(out, at, behind[0][behind[1][s] : behind[1][s + 1]])
+        at = put_bytes(out, at, after[0][after[1][s] : after[1][s + 1]])
         if edge.size:
             at = put_number(out, at, edge[i], exact)
         out[at] = NEWLINE
@@ -310,8 +310,8 @@ def weight_rows(node: np.ndarray, indptr: np.ndarray, weight: np.ndarray, exact:
 class EdgeWriter:
     """Format edges of a projection as lines; see `edge_lines` for the parameters."""
 
-    def __init__(self, before: Iterable[str], between: Iterable[str], behind: Iterable[str], exact: bool) -> None:
-        self._texts = _encoded(before), _encoded(between), _encoded(behind)
+    def __init__(self, before: Iterable[str], between: Iterable[str], after: Iterable[str], exact: bool) -> None:
+        self._texts = _encoded(before), _encoded(between), _encoded(after)
         self._longest = sum(int(np.diff(start).max()) for _, start in self._texts) + 2 * NUMBER
         self._exact = exact
         self._out = np.empty(0, np.uint8)

@@ -130,33 +130,35 @@ def export(
         exporter.check(graph, request)
     expected = _estimate(graph, exporter, request)
     _refuse_full_disk(expected.size_bytes, format, target)
-    stated = describe(graph, format, exporter, request, origin)
+    description = describe(graph, format, exporter, request, origin)
     begin = time.monotonic()
     atomic = atomic_path(target, force=force, beside=written, outdated=outdated)
     with atomic as temporary, raise_on_full_disk(temporary.parent):
-        _write(graph, exporter, request, temporary, stated)
+        _write(graph, exporter, request, temporary, description)
         if exporter.nodes_beside:
             write_node_csv(nodes_path(temporary), graph.populations)
         if on_cores is not None:
             architecture_path(temporary).write_text(on_cores.architecture)
         if sidecar:
-            _write_description(description_path(temporary), stated)
+            _write_description(description_path(temporary), description)
     files_written = target.iterdir() if exporter.directory else [target]
     size = sum(path.stat().st_size for path in files_written)
     return Export(target, format, expected.edges, size, time.monotonic() - begin, origin)
 
 
-def _write(graph: SynapseGraph, exporter: Format, request: Request, path: Path, stated: Mapping[str, object]) -> None:
+def _write(
+    graph: SynapseGraph, exporter: Format, request: Request, path: Path, description: Mapping[str, object]
+) -> None:
     """Write a file, or a directory with its description."""
     with flushed_meanwhile(path):
         exporter.write(graph, path, request)
     if exporter.directory:
         files = sorted(entry.name for entry in path.iterdir())
-        _write_description(path / DESCRIPTION, {**stated, "files": files})
+        _write_description(path / DESCRIPTION, {**description, "files": files})
 
 
-def _write_description(path: Path, stated: Mapping[str, object]) -> None:
-    path.write_text(json.dumps(stated, indent=2) + "\n")
+def _write_description(path: Path, description: Mapping[str, object]) -> None:
+    path.write_text(json.dumps(description, indent=2) + "\n")
 
 
 def find_format(name: str) -> Format:
@@ -208,7 +210,7 @@ def check_target(target: Path, written: Sequence[Path], *, force: bool) -> None:
     ----------
     target : Path
     written : files that are written next to it
-    force : whether a plain file, or what an export has written, is replaced
+    force : whether a plain file, or an export, is replaced
     """
     if target.name in ("", ".."):
         raise UsageError(f"--output {str(target)!r} names no file; give the path of a file or directory to write")
@@ -230,10 +232,10 @@ def _check_replaced(target: Path) -> None:
         raise UsageError(f"{target} is a symbolic link, which is not followed; {ELSEWHERE}")
     if stat.S_ISREG(mode):
         return
-    stated = read_description(target / DESCRIPTION)
-    if stated is None:
+    description = read_description(target / DESCRIPTION)
+    if description is None:
         raise UsageError(f"{target} was not made by an export, so it is not replaced; {ELSEWHERE}")
-    written = stated.get("files")
+    written = description.get("files")
     for entry in sorted(target.iterdir()):
         known = not isinstance(written, list) or entry.name in [*written, DESCRIPTION]
         if not known or not stat.S_ISREG(entry.lstat().st_mode):
@@ -245,10 +247,10 @@ def read_description(path: Path) -> Optional[Dict[str, object]]:
     try:
         if not stat.S_ISREG(path.lstat().st_mode):
             return None
-        stated = load_json(path)
+        description = load_json(path)
     except (OSError, InputError):
         return None
-    if not isinstance(stated, dict) or stated.get("format") not in list(FORMATS):
+    if not isinstance(description, dict) or description.get("format") not in list(FORMATS):
         return None
-    digest = stated.get("parsed_sha256")
-    return stated if isinstance(digest, str) and SHA256.fullmatch(digest) else None
+    digest = description.get("parsed_sha256")
+    return description if isinstance(digest, str) and SHA256.fullmatch(digest) else None
