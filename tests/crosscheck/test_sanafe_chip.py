@@ -64,7 +64,7 @@ def test_costs_of_a_residual_network_are_those_of_sanafe(parsed, tmp_path, reset
         drawn = {graph.populations[-1].name: times[graph.populations[-1].name].astype(np.int64)}
         for method in ("sequential", "groups", "hypergraph"):
             mapped = map_network(placed, Hardware.model_validate(CHIP), method=method)
-            recorded = recorded_steps(mapped, tmp_path / "spike_times.npz", "")
+            recorded = recorded_steps(mapped, tmp_path / "spike_times.npz")
             (tmp_path / method).mkdir()
             write_mapping(tmp_path / method, mapped, MappingCost.of(mapped, recorded=recorded))
             neurons = on_cores(graph, Mapping.open(tmp_path / method))

@@ -27,7 +27,6 @@ from snnb.cli.sweep import sweep
 from snnb.cli.verify import verify
 from snnb.core.errors import InputError, ResourceError, SnnbError, out_of_memory
 from snnb.pipeline.all import CHAIN, STAGES
-from snnb.pipeline.open_run import described_with_repair
 from snnb.version import __version__
 
 INTERRUPTED = EXIT_CODES[signal.SIGINT]
@@ -79,6 +78,8 @@ def _described(error: BaseException) -> Tuple[int, str]:
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
         return INTERRUPTED, interruption_message(output.at_work)
     if isinstance(error, SnnbError):
+        from snnb.pipeline.open_run import described_with_repair
+
         return error.exit_code, described_with_repair(error)
     if out_of_memory(error):
         batches = "give a smaller --batch-size, or " if output.at_work in ("train", "parse", "simulate") else ""
