@@ -6,16 +6,47 @@ The schemas, in docs/schemas/, are not in the repository. A test fails when docs
 import json
 import sys
 from pathlib import Path
-from typing import List
+from typing import Any, Dict, List, Optional
 
 import typer
 from click import Choice, Command, Context, Group, Option, Parameter
+from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
-from snnb.cli.documents import DOCUMENTS, schema_of
+from snnb.architectures.registry import ListedModel
+from snnb.cli.doctor import Machine
 from snnb.cli.main import commands
+from snnb.datasets.definition import ListedDataset
+from snnb.mapping.hardware import ListedHardware
+from snnb.pipeline.all import STAGES
+from snnb.pipeline.plan import RunDocument, StagesDocument
+from snnb.results.compare import Comparison
+from snnb.results.crosscheck import Crosscheck
+from snnb.results.export import ExportSummary
+from snnb.results.remove import Removal
+from snnb.results.report import ReportFile
+from snnb.results.status import Status
+from snnb.results.sweep import Sweep
+from snnb.results.verify import Verification
 
 TARGET = Path(__file__).with_name("cli.md")
 SCHEMAS = Path(__file__).with_name("schemas")
+DOCUMENTS: Dict[str, Any] = {  # printed by each command with `--json`
+    **dict.fromkeys(STAGES, StagesDocument),
+    "run": RunDocument,
+    "models": List[ListedModel],
+    "datasets": List[ListedDataset],
+    "hardware": List[ListedHardware],
+    "status": Status,
+    "verify": Verification,
+    "report": ReportFile,
+    "compare": Comparison,
+    "sweep": Sweep,
+    "export": ExportSummary,
+    "crosscheck": Crosscheck,
+    "remove": Removal,
+    "doctor": Machine,
+}
 HEAD = """# Commands
 
 `snnb COMMAND --help` prints the options of a command. Print the result of a command as JSON:
@@ -42,6 +73,19 @@ With `--json` a command prints one JSON document on stdout, whose keys are liste
 `make site` writes the JSON schemas (2020-12) of these documents to `site/schemas/COMMAND.json`. A command that fails
 prints an object with `error`, the line that is also on stderr, and `exit_code` instead.
 """
+
+
+class _Schema(GenerateJsonSchema):
+    """Schemas by the fields, though serializers of models leave some of them out where they are None."""
+
+    def ser_schema(self, schema: Any) -> Optional[JsonSchemaValue]:
+        return None if schema["type"] == "function-wrap" else super().ser_schema(schema)
+
+
+def schema_of(command: str) -> Dict[str, Any]:
+    """Return the JSON schema of the output of a command with `--json` when it succeeds."""
+    schema = TypeAdapter(DOCUMENTS[command]).json_schema(mode="serialization", schema_generator=_Schema)
+    return {**schema, "title": f"Output of `snnb {command} --json`"}
 
 
 def spelling(parameter: Parameter) -> str:

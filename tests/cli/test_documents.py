@@ -1,16 +1,20 @@
 """What each command prints with `--json`, held against its schema by another library."""
 
 import json
+import runpy
 import shutil
+from pathlib import Path
 
 import jsonschema
 import pytest
 import typer
 
-from snnb.cli.documents import DOCUMENTS, Failure, schema_of
 from snnb.cli.main import commands, main
+from snnb.cli.output import Failure
 from tests.end_to_end.conftest import RECORDED
 
+REFERENCE = runpy.run_path(str(Path(__file__).parents[2] / "docs" / "make_cli_reference.py"))
+DOCUMENTS, schema_of = REFERENCE["DOCUMENTS"], REFERENCE["schema_of"]
 STAMP = next((RECORDED / "simulations").iterdir()).name
 SMALL = ("--samples", "4", "--duration", "8", "--by", "class", "--bins", "2", "--label", "a label")
 LINES = {
@@ -63,7 +67,7 @@ def test_every_command_that_prints_json_has_a_schema():
         for name, command in typer.main.get_command(commands).commands.items()
         if any(parameter.name == "json" for parameter in command.params)
     ]
-    assert set(printing) == set(DOCUMENTS) == set(LINES), "add it to src/snnb/cli/documents.py and to LINES here"
+    assert set(printing) == set(DOCUMENTS) == set(LINES), "add it to docs/make_cli_reference.py and to LINES here"
 
 
 @pytest.mark.parametrize(

@@ -43,15 +43,15 @@ def test_points_run_once_and_what_they_share_too(run):
     assert len([line for line in said if line.startswith("parse: running")]) == 1  # the run has 99.9
     after = open_run(run.path)
     made = after.records_of("simulate")
-    assert set(made) == before | {one.stamp for one in swept}
+    assert set(made) == before | {one.simulation for one in swept}
     rows = _table(run)
     for one, row in zip(swept, rows):
-        record = made[one.stamp]
-        assert record.details.conversion.percentile == float(row["percentile"]) == one.point.values["percentile"]
+        record = made[one.simulation]
+        assert record.details.conversion.percentile == float(row["percentile"]) == one.values["percentile"]
         assert record.params.threshold == float(row["threshold"])
         assert record.metrics["snn_accuracy"] == float(row["snn_accuracy"])
         assert float(row["snn_accuracy_low"]) <= float(row["snn_accuracy"]) <= float(row["snn_accuracy_high"])
-        assert row["simulation"] == one.stamp
+        assert row["simulation"] == one.simulation
     assert [(row["percentile"], row["threshold"]) for row in rows] == [("99.0", "0.9"), ("99.9", "0.9")]
     with Image.open(run.path / "sweep.png") as picture:
         assert picture.width > 400
@@ -59,12 +59,12 @@ def test_points_run_once_and_what_they_share_too(run):
     assert verify_run(after).problems == []
     states = {state.name: state.in_words for state in state_of_stages(after) if state.name.startswith("simulations")}
     other = "of conversion --percentile 99"
-    assert [states[f"simulations/{one.stamp}"] for one in swept] == [other, "up to date"]
-    assert {one.stamp for one in swept} <= {one.stamp for one in compare([str(run.path)])}
+    assert [states[f"simulations/{one.simulation}"] for one in swept] == [other, "up to date"]
+    assert {one.simulation for one in swept} <= {one.stamp for one in compare([str(run.path)])}
     # The same again makes nothing; a larger grid makes what is new.
     said.clear()
     again = _sweep(after, "percentile=99,99.9", "threshold=0.9", said=said)
-    assert [(one.ran, one.stamp) for one in again] == [(False, one.stamp) for one in swept]
+    assert [(one.ran, one.simulation) for one in again] == [(False, one.simulation) for one in swept]
     assert [line for line in said if "running" in line] == []
 
 
@@ -90,7 +90,9 @@ def test_the_options_in_force_are_those_of_before_the_sweep(run):
     params = face.simulate().record.params
     assert (params.threshold, params.duration, params.samples) == (1.1, 6, 12)
     # With its options, that of a sweep serves.
-    wanted = next(one.stamp for one in _sweep(open_run(run.path), "duration=8", given={"simulate": {"samples": 9}}))
+    wanted = next(
+        one.simulation for one in _sweep(open_run(run.path), "duration=8", given={"simulate": {"samples": 9}})
+    )
     with after.locked():
         options = {"simulate": {"samples": 9, "duration": 8}}
         assert bring_up_to_date(after, "graph", options)[-1].result.directory.name == wanted
@@ -102,8 +104,8 @@ def test_a_run_without_results_has_those_of_the_first_point(tmp_path):
     swept = run.sweep({"percentile": [99, 99.9]}, train={"epochs": 1}, simulate=FIXED["simulate"])
     after = open_run(run.path)
     assert after.record_of("parse").params.percentile == 99
-    assert [after.records_of("simulate")[one.stamp].details.swept for one in swept] == [False, True]
-    assert Run(path=run.path).graph().directory.name == swept[0].stamp
+    assert [after.records_of("simulate")[one.simulation].details.swept for one in swept] == [False, True]
+    assert Run(path=run.path).graph().directory.name == swept[0].simulation
 
 
 def test_an_interrupted_sweep_leaves_the_options_and_goes_on(run):
@@ -148,7 +150,7 @@ def test_a_model_file_that_has_changed_makes_every_point_anew(tmp_path):
     model.write_text(MODEL.replace("= 4", "= 6"))
     again = swept()
     assert [one.ran for one in again] == [True, True]
-    assert len({one.stamp for one in (*first, *again)}) == 4
+    assert len({one.simulation for one in (*first, *again)}) == 4
     assert [one.ran for one in swept()] == [False, False]
 
 
@@ -184,7 +186,7 @@ def test_a_missing_package_is_said_before_anything_runs(run, monkeypatch):
 
 def test_a_simulation_that_is_damaged_or_of_other_data_is_made_again(run):
     (one,) = _sweep(run, "duration=6", given={"simulate": {"samples": 12}})
-    sums = run.path / "simulations" / one.stamp / "spike_rate_sums.npz"
+    sums = run.path / "simulations" / one.simulation / "spike_rate_sums.npz"
     sums.write_bytes(sums.read_bytes()[:-1])
     (again,) = _sweep(open_run(run.path), "duration=6", given={"simulate": {"samples": 12}})
     assert again.ran
@@ -271,16 +273,16 @@ def test_each_simulation_is_mapped_onto_each_chip(run, tmp_path):
     said = []
     swept = _sweep(run, f"hardware=loihi,{tmp_path / 'tiny.yaml'},spinemap_5x5", "threshold=0.9,1.1", said=said)
     assert [one.ran for one in swept] == [True, True, False, False, False, False]
-    assert [one.stamp for one in swept] == [swept[0].stamp, swept[1].stamp] * 3
+    assert [one.simulation for one in swept] == [swept[0].simulation, swept[1].simulation] * 3
     rows = _table(run)
     assert [row["cores"] == "" for row in rows] == [False, False, True, True, False, False]
     assert [row["energy_of"] for row in rows] == ["events", "events", "", "", "network", "network"]
     assert all("a core takes 10 axons" in row["note"] for row in rows[2:4])
     assert len([line for line in said if "a core takes 10 axons" in line]) == 2
     face = Run(path=run.path)
-    face.graph(simulation=swept[1].stamp)
+    face.graph(simulation=swept[1].simulation)
     for row, chip in ((rows[1], "loihi"), (rows[5], "spinemap_5x5")):
-        cost = json.loads((face.map(hardware=chip, graph=swept[1].stamp).directory / "cost.json").read_text())
+        cost = json.loads((face.map(hardware=chip, graph=swept[1].simulation).directory / "cost.json").read_text())
         assert (float(row["energy_pj"]), int(row["cores"])) == (cost["energy_pj"], cost["cores"])
         assert row["sample_ns"] == str(cost.get("sample_ns", ""))
     with Image.open(run.path / "sweep.png") as picture:
@@ -301,9 +303,9 @@ def test_equal_traffic_is_mapped_once(run, monkeypatch):
     assert sorted(mapped) == ["loihi", "spinemap_5x5"]
     assert not [line for line in said if "figures are unchanged" in line]
     face = Run(path=run.path)
-    face.graph(simulation=swept[1].stamp)
+    face.graph(simulation=swept[1].simulation)
     for one in (swept[1], swept[3]):
-        directory = face.map(hardware=one.point.hardware, graph=one.stamp).directory
+        directory = face.map(hardware=one.values["hardware"], graph=one.simulation).directory
         cost = json.loads((directory / "cost.json").read_text())
-        assert (one.row["energy_pj"], one.row["cores"]) == (cost["energy_pj"], cost["cores"])
-    assert swept[0].row["energy_pj"] != swept[1].row["energy_pj"]
+        assert (one.energy_pj, one.cores) == (cost["energy_pj"], cost["cores"])
+    assert swept[0].energy_pj != swept[1].energy_pj

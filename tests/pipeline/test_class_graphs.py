@@ -77,7 +77,7 @@ def test_the_graph_of_a_class_is_taken_out_of_the_run_alone(simulated):
     name = run.graph(class_name="9").directory.name
     with pytest.raises(UsageError, match=rf"graphs/{name}.* made from it; give --with-dependents"):
         run.remove(made.directory.name)
-    assert run.remove(f"graphs/{name}").directories == [f"graphs/{name}"]
+    assert run.remove(f"graphs/{name}").removed == [f"graphs/{name}"]
     assert not (run.path / "graphs" / name).exists()
     assert run.verify().problems == []
 

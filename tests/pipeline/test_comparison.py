@@ -3,7 +3,6 @@
 import json
 import shutil
 import xml.etree.ElementTree as ElementTree
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -100,9 +99,9 @@ def test_simulations_without_a_difference_are_named_by_their_stamps(five, tmp_pa
     stamp = max(five.records_of("simulate"))
     found = compare([f"{five.path}:{stamp}", f"{other}:{stamp}"])
     assert names_apart(found) == ["run", "other"]
-    twice = [replace(one, run=five.path, stamp=str(i)) for i, one in enumerate(found)]
+    twice = [one.model_copy(update={"run": five.path, "stamp": str(i)}) for i, one in enumerate(found)]
     assert names_apart(twice) == ["0", "1"]
-    assert names_apart([replace(one, label="a") for one in twice]) == ["a 0", "a 1"]
+    assert names_apart([one.model_copy(update={"label": "a"}) for one in twice]) == ["a 0", "a 1"]
 
 
 def test_two_runs_are_told_apart_and_one_simulation_is_shown_once(five, tmp_path):

@@ -68,12 +68,12 @@ def test_what_was_made_of_it_is_named_and_removed_only_when_asked_for(run):
         plan_removal(open_run(run.path), [stamp])
     with pytest.raises(UsageError, match=f"graphs/{stamp}: maps/{mapping} was made from it"):
         plan_removal(open_run(run.path), [f"graphs/{stamp}"])
-    assert plan_removal(open_run(run.path), [f"graphs/{stamp}", mapping]).directories == [
+    assert plan_removal(open_run(run.path), [f"graphs/{stamp}", mapping]).removed == [
         f"graphs/{stamp}",
         f"maps/{mapping}",
     ]
     removed = Run(path=run.path).remove(stamp, with_dependents=True)
-    assert removed.directories == [f"simulations/{stamp}", f"graphs/{stamp}", f"maps/{mapping}"]
+    assert removed.removed == [f"simulations/{stamp}", f"graphs/{stamp}", f"maps/{mapping}"]
     assert whole(run)
     assert not any((run.path / name).exists() for name in ("simulations", "graphs", "maps"))
 
@@ -90,7 +90,7 @@ def test_an_export_of_a_graph_stays_and_is_named(run, snnb):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("train", "train is no result that is taken out"),
+        ("train", "train is not a result"),
         ("20300101T000000Z", "not in the run; there are: simulations/"),
         ("../..", "not in the run"),
         ("simulations", "not in the run"),

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Callable, Dict, List, Mapping, Optional, Tuple, Union
 
 from snnb.core.errors import UsageError
+from snnb.io.document import Document
 from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -68,6 +69,33 @@ class ModelSpec:
     def task(self) -> str:
         """Return "classification", or "reconstruction" for an autoencoder."""
         return "reconstruction" if self.num_classes is None else "classification"
+
+
+class ListedModel(Document):
+    """A model in the output of `snnb models --json`."""
+
+    name: str
+    dataset: str
+    input_shape: InputShape
+    classes: Optional[int]
+    neurons: int
+    synapses: int
+    settings: Dict[str, Hyperparameter]
+    source: str
+
+    @classmethod
+    def of(cls, spec: ModelSpec) -> "ListedModel":
+        """Return the part of a specification that is listed."""
+        return cls(
+            name=spec.name,
+            dataset=spec.dataset,
+            input_shape=spec.input_shape,
+            classes=spec.num_classes,
+            neurons=spec.neurons,
+            synapses=spec.synapses,
+            settings=dict(spec.settings),
+            source=spec.source,
+        )
 
 
 @dataclass(frozen=True)

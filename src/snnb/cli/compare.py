@@ -1,6 +1,5 @@
 """`snnb compare`: simulations side by side."""
 
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, List, Optional
 
@@ -60,6 +59,7 @@ def compare(
 ) -> None:
     """Show simulations side by side: parameters that differ, accuracies, rates, operations, mapping costs."""
     console = output.current
+    from snnb.results.compare import Comparison
     from snnb.results.compare import compare as compared_simulations
 
     if figure is not None:
@@ -72,15 +72,15 @@ def compare(
     rows = [row for row in _rows(found) if any(row[1:])]
     if figure is not None:
         _draw(figure, found, force)
-    document = {"figure": figure, "simulations": [asdict(one) for one in found]}
     several = len({one.run for one in found}) > 1
     costs = [
-        replace(cost, graph=f"{one.run.name}:{cost.graph}") if several else cost
+        cost.model_copy(update={"graph": f"{one.run.name}:{cost.graph}"}) if several else cost
         for one in found
         for cost in one.mappings
     ]
     picture = [f"picture: {figure}"] if figure is not None else []
     two = TWO_ACCURACIES if any(one.readout_accuracy is not None for one in found) else ()
+    document = Comparison(figure=figure, simulations=found)
     console.result([*_blocks(rows), *two, *mapping_lines(costs, by_graph=True), *picture], document)
 
 

@@ -1,6 +1,5 @@
 """`snnb crosscheck`: the exported graph alone, in another simulator."""
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, List, Optional
 
 import typer
@@ -66,7 +65,7 @@ def crosscheck(
     if checked.chip is not None:
         lines += ["", *_costs(checked.chip), ""]
     lines.append(f"crosscheck: passed ({_agreement(checked)})")
-    console.result(lines, {"passed": True, "simulator": simulator, **asdict(checked)})
+    console.result(lines, checked)
 
 
 def _costs(chip: "ChipCheck") -> List[str]:

@@ -1,6 +1,5 @@
-"""`snnb datasets`: what can be prepared."""
+"""`snnb datasets`: the data sets that can be prepared."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Optional
 
@@ -17,18 +16,17 @@ def datasets(
     ] = None,
 ) -> None:
     """List the data sets and whether they are on this machine."""
-    console = output.current
-    from snnb import datasets as room
+    from snnb.datasets import available, dataset_names, describe
+    from snnb.datasets.definition import ListedDataset
     from snnb.pipeline.prepare import data_directory
 
     folder = data_dir or data_directory()
-    specs = [room.describe(name) for name in room.dataset_names()]
-    places = [room.available(spec.name, folder) for spec in specs]
+    specs = [describe(name) for name in dataset_names()]
+    found = [ListedDataset(**dict(spec), path=available(spec.name, folder)) for spec in specs]
     rows = []
-    for s, place in zip(specs, places):
-        where = "yes" if place is not None else "downloads" if s.download else "no: give --source"
-        shape = "×".join(map(str, s.shape or ("as the model",)))
-        rows.append([s.name, shape, str(s.num_classes or ""), where, s.title])
+    for one in found:
+        where = "yes" if one.path is not None else "downloads" if one.download else "no: give --source"
+        shape = "×".join(map(str, one.shape or ("as the model",)))
+        rows.append([one.name, shape, str(one.num_classes or ""), where, one.title])
     head = ["data set", "shape", "classes", "on this machine", "what"]
-    document = [{**asdict(spec), "path": place} for spec, place in zip(specs, places)]
-    console.result(output.table_lines([head, *rows], right=(2,), drop=(2,), shorten=(4,)), document)
+    output.current.result(output.table_lines([head, *rows], right=(2,), drop=(2,), shorten=(4,)), found)

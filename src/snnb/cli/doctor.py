@@ -3,66 +3,95 @@
 import os
 import shutil
 from pathlib import Path
-from typing import Dict, List, Tuple
+from typing import List, Optional
 
 from snnb.cli import output
 from snnb.core.machine import memory, processors
-from snnb.io.text import JsonValue
+from snnb.io.document import Document
 
 NO_TENSORFLOW = "not installed: train, parse and simulate need it, all other commands work"
 NO_TOOLBOX = "not installed (Python 3.8 only): for --parser and --engine toolbox"
 
 
+class Place(Document):
+    """A directory, which may not exist yet, and the disk that it is on."""
+
+    path: Path
+    free_bytes: int
+    writable: bool
+
+    @classmethod
+    def of(cls, path: Path) -> "Place":
+        """Return the free space, and whether the directory can be written or made."""
+        existing = path.absolute()
+        while not existing.exists():
+            existing = existing.parent
+        free = shutil.disk_usage(existing).free
+        return cls(path=path, free_bytes=free, writable=os.access(existing, os.W_OK))
+
+    def __str__(self) -> str:
+        """Return the place as text."""
+        writable = "" if self.writable else ", cannot be written"
+        return f"{self.path}: {self.free_bytes / 2**30:.1f} GiB free{writable}"
+
+
+class Machine(Document):
+    """Output of `snnb doctor --json`."""
+
+    python: str
+    snnb: str
+    numpy: str
+    tensorflow: Optional[str]
+    snntoolbox: Optional[str]
+    tensorflow_imports: str  # `imports`, or the error
+    tf_keras: Optional[str]
+    gpus: List[str]
+    cores: int
+    memory_bytes: int
+    memory_available_bytes: int
+    runs: Place
+    data: Place
+
+
 def doctor() -> None:
     """Show what this machine offers: Python, TensorFlow, GPU, memory, disk."""
-    console = output.current
+    found = machine()
+    keras = "" if found.tf_keras is None else f" with tf-keras {found.tf_keras}"
+    gib = 2**30
+    rows = [
+        ("snnb", f"{found.snnb}, Python {found.python}, numpy {found.numpy}"),
+        ("tensorflow", f"{found.tensorflow}{keras}, {found.tensorflow_imports}" if found.tensorflow else NO_TENSORFLOW),
+        ("snntoolbox", found.snntoolbox or NO_TOOLBOX),
+        ("gpu", ", ".join(found.gpus) or "none that TensorFlow can use"),
+        ("cores", str(found.cores)),
+        ("memory", f"{found.memory_available_bytes / gib:.1f} of {found.memory_bytes / gib:.1f} GiB free"),
+        ("runs", str(found.runs)),
+        ("data sets", str(found.data)),
+    ]
+    output.current.result(output.table_lines(rows, head=False), found)
+
+
+def machine() -> Machine:
+    """Return the versions and resources that this process has."""
     from snnb.pipeline.prepare import data_directory
     from snnb.rundir.versions import current_environment, version_of
 
-    tensorflow, gpus = _tensorflow()
-    size, available = memory()
-    tf_keras = version_of("tf-keras")
-    keras = "" if tf_keras is None else f" with tf-keras {tf_keras}"
-    found: Dict[str, JsonValue] = {
-        **current_environment().model_dump(exclude={"device"}),
-        "tensorflow_imports": tensorflow,
-        "tf_keras": tf_keras,
-        "gpus": gpus,
-        "cores": processors(),
-        "memory_bytes": size,
-        "memory_available_bytes": available,
-        "runs": _place(Path(os.environ.get("SNNB_RUNS") or "runs")),
-        "data": _place(data_directory()),
-    }
-    rows: List[Tuple[str, str]] = [
-        ("snnb", f"{found['snnb']}, Python {found['python']}, numpy {found['numpy']}"),
-        ("tensorflow", f"{found['tensorflow']}{keras}, {tensorflow}" if found["tensorflow"] else NO_TENSORFLOW),
-        ("snntoolbox", found["snntoolbox"] or NO_TOOLBOX),
-        ("gpu", ", ".join(gpus) or "none that TensorFlow can use"),
-        ("cores", str(found["cores"])),
-        ("memory", f"{found['memory_available_bytes'] / 2**30:.1f} of {found['memory_bytes'] / 2**30:.1f} GiB free"),
-        ("runs", _in_words(found["runs"])),
-        ("data sets", _in_words(found["data"])),
-    ]
-    console.result(output.table_lines(rows, head=False), found)
-
-
-def _tensorflow() -> Tuple[str, List[str]]:
+    gpus: List[str] = []
     try:
         import tensorflow
+
+        imports, gpus = "imports", [gpu.name for gpu in tensorflow.config.list_physical_devices("GPU")]
     except Exception as error:  # whatever the installation suffers from is the answer
-        return f"does not import: {type(error).__name__}: {error}", []
-    gpus = tensorflow.config.list_physical_devices("GPU")
-    return "imports", [gpu.name for gpu in gpus]
-
-
-def _place(path: Path) -> Dict[str, JsonValue]:
-    there = path.absolute()
-    while not there.exists():
-        there = there.parent
-    return {"path": path, "free_bytes": shutil.disk_usage(there).free, "writable": os.access(there, os.W_OK)}
-
-
-def _in_words(place: Dict[str, JsonValue]) -> str:
-    writable = "" if place["writable"] else ", cannot be written"
-    return f"{place['path']}: {place['free_bytes'] / 2**30:.1f} GiB free{writable}"
+        imports = f"does not import: {type(error).__name__}: {error}"
+    total, available = memory()
+    return Machine(
+        **current_environment().model_dump(exclude={"device"}),
+        tensorflow_imports=imports,
+        tf_keras=version_of("tf-keras"),
+        gpus=gpus,
+        cores=processors(),
+        memory_bytes=total,
+        memory_available_bytes=available,
+        runs=Place.of(Path(os.environ.get("SNNB_RUNS") or "runs")),
+        data=Place.of(data_directory()),
+    )

@@ -1,7 +1,7 @@
 """`snnb export`: the graph in another program's format."""
 
 from pathlib import Path
-from typing import List, Mapping, Optional
+from typing import List, Optional
 
 import typer
 from typing_extensions import Annotated
@@ -50,7 +50,7 @@ def export(
     console = output.current
     from rich.filesize import decimal
 
-    from snnb.results.export import export_graph
+    from snnb.results.export import ExportSummary, export_graph
 
     run = opened(run_dir)
     given = validated(ExportOptions, chosen(options, ExportOptions, options))
@@ -58,14 +58,5 @@ def export(
         written = export_graph(
             run, format, given, output=output_path, graph=graph, force=force, say=console.say, progress=progress
         )
-    origin: Mapping[str, str] = written.origin or {}
-    console.result(
-        [f"{written.path}  {written.edges:,} edges  {decimal(written.size_bytes)}"],
-        {
-            "path": written.path,
-            "graph": origin.get("stamp"),
-            "edges": written.edges,
-            "size_bytes": written.size_bytes,
-            "format": format,
-        },
-    )
+    line = f"{written.path}  {written.edges:,} edges  {decimal(written.size_bytes)}"
+    console.result([line], ExportSummary.of(written))

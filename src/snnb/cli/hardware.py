@@ -7,11 +7,10 @@ from snnb.cli import output
 
 def hardware() -> None:
     """List the hardware descriptions that `snnb map --hardware` knows by name."""
-    console = output.current
-    from snnb.mapping.hardware import descriptions
+    from snnb.mapping.hardware import ListedHardware, descriptions
     from snnb.mapping.limits import NO_LIMIT, Limits
 
-    chips = descriptions().values()
+    chips = [ListedHardware(**dict(chip)) for chip in descriptions().values()]
     rows: List[List[str]] = [["hardware", "mesh", "cores", "neurons", "axons", "out", "synapses", "energy"]]
     for chip in chips:
         of_core = Limits.of(chip)
@@ -23,10 +22,9 @@ def hardware() -> None:
         links = [value for value in (link.link, link.link_x, link.link_y) if value is not None]
         energy = ", ".join(f"{value:g}" for value in (link.router, *links))
         rows.append([chip.name, "×".join(map(str, chip.mesh)), *shown, energy])
-    document = [{**chip.model_dump(mode="json"), "cores": chip.cores} for chip in chips]
     lines = output.table_lines(rows, right=(2, 3, 4, 5, 6), drop=(1,))
     notes = [
         "limits of a core; out: pairs of one of its neurons and a core that this reaches;",
         "KiB: memory of all synapses; energy: pJ of a spike in a router, on a link",
     ]
-    console.result([*lines, *notes], document)
+    output.current.result([*lines, *notes], chips)

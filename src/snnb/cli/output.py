@@ -8,13 +8,23 @@ import shutil
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Iterator, List, Optional, Sequence, Set, TextIO
+from typing import Iterator, List, Optional, Sequence, Set, TextIO, Union
+
+from pydantic_core import to_jsonable_python
 
 from snnb.core.errors import ResourceError
 from snnb.core.progress import Pace, Progress, Throttle, compilation, say_nothing, silent
+from snnb.io.document import Document
 from snnb.io.text import printable
 
 SHORTEST = 14  # characters to which a column is cut at most
+
+
+class Failure(Document):
+    """Output of every command with `--json` when it fails."""
+
+    error: str  # the line that is also on stderr
+    exit_code: int
 
 
 @dataclass(frozen=True)
@@ -30,15 +40,17 @@ class Output:
         if not self.quiet:
             print_line(sys.stderr, message)
 
-    def result(self, lines: Sequence[str], document: object) -> None:
-        """Print the result: `lines` for people, or `document` as JSON."""
-        print_line(sys.stdout, json.dumps(document, indent=2, default=str) if self.as_json else "\n".join(lines))
+    def result(self, lines: Sequence[str], document: Union[Document, Sequence[Document]]) -> None:
+        """Print the result: `lines` for people, or the document, or a list of documents, as JSON."""
+        if self.as_json:
+            lines = [json.dumps(to_jsonable_python(document), indent=2)]
+        print_line(sys.stdout, "\n".join(lines))
 
     def error(self, message: str, exit_code: int) -> None:
         """Print an error as one line on stderr, and with --json also as the document on stdout."""
         print_line(sys.stderr, f"snnb: {' '.join(message.split())}")
         if self.as_json:
-            print_line(sys.stdout, json.dumps({"error": message, "exit_code": exit_code}, indent=2))
+            self.result([], Failure(error=message, exit_code=exit_code))
 
     @contextmanager
     def bar(self, label: str, time_left: bool = True) -> Iterator[Progress]:

@@ -1,4 +1,4 @@
-"""`snnb remove`: take a simulation, a graph or a mapping out of a run."""
+"""`snnb remove`: remove a simulation, a graph or a mapping from a run."""
 
 import sys
 from typing import List
@@ -31,29 +31,19 @@ def remove(
     console = output.current
     from rich.filesize import decimal
 
-    from snnb.results.remove import carry_out, plan_removal
+    from snnb.results.remove import Removal, carry_out, plan_removal
 
     run = opened(directory)
     planned = plan_removal(run, stamps, with_dependents=with_dependents)
-    what = f"{', '.join(planned.directories)} ({decimal(planned.size_bytes)})"
-    if not yes and not _agreed(f"remove {what} from {run.path}?"):
-        console.result(["nothing is removed"], {"run_dir": run.path, "removed": [], "size_bytes": 0, "exports": []})
-        return
+    described = f"{', '.join(planned.removed)} ({decimal(planned.size_bytes)})"
+    if not yes:
+        if not sys.stdin.isatty():
+            raise UsageError("there is no terminal for the question; give --yes to remove without confirmation")
+        if not typer.confirm(f"remove {described} from {run.path}?", err=True):
+            nothing = Removal(run_dir=run.path, removed=[], size_bytes=0, exports=[])
+            console.result(["nothing is removed"], nothing)
+            return
     carry_out(run, planned, wait=not no_wait, say=console.say)
     for path in planned.exports:
         console.say(f"{path} was made from a graph that was removed; it is kept")
-    console.result(
-        [f"removed {what}"],
-        {
-            "run_dir": run.path,
-            "removed": planned.directories,
-            "size_bytes": planned.size_bytes,
-            "exports": planned.exports,
-        },
-    )
-
-
-def _agreed(question: str) -> bool:
-    if not sys.stdin.isatty():
-        raise UsageError("there is no terminal for the question; give --yes to remove without confirmation")
-    return typer.confirm(question, err=True)
+    console.result([f"removed {described}"], planned)

@@ -28,11 +28,11 @@ def report(
 ) -> None:
     """Write one HTML page about a run: network, training, accuracy, rates, traffic, mapping, how it was made."""
     console = output.current
-    from snnb.results.report import write_report
+    from snnb.results.report import ReportFile, write_report
 
     run = opened(run_dir)
     with console.bar("report") as progress:
         path = write_report(
             run, simulation=simulation, output=output_path, force=force, say=console.say, progress=progress
         )
-    console.result([f"report: {path}"], {"report": path, "size_bytes": path.stat().st_size})
+    console.result([f"report: {path}"], ReportFile(report=path, size_bytes=path.stat().st_size))

@@ -117,6 +117,8 @@ def stage_command(target: str, stages: Sequence[str], *, by_name: bool) -> Calla
 
 def _print(run: RunDirectory, outcomes: "Sequence[Outcome]", by_name: bool) -> None:
     """Print the results, and of the chain of stages write the report."""
+    from snnb.pipeline.plan import RunDocument, StagesDocument
+
     shown = outcomes[-1:] if by_name else outcomes
     drawn = {
         f.sha256: run.path / f.path
@@ -125,13 +127,13 @@ def _print(run: RunDirectory, outcomes: "Sequence[Outcome]", by_name: bool) -> N
         if f.path.endswith(FIGURE_ENDINGS)
     }
     pictures = sorted(drawn.values())  # without the copies that a simulation holds
-    document = _document(run, outcomes)
     lines = [*_results(shown), *(f"picture: {path}" for path in pictures)]
-    if not by_name:
-        page = _report(run, outdated=any(o.reason is not None for o in outcomes))
-        document["report"] = page
-        lines += [f"report: {page}"] if page is not None else []
-    output.current.result(lines, document)
+    if by_name:
+        output.current.result(lines, StagesDocument.of(run, outcomes))
+        return
+    page = _report(run, outdated=any(o.reason is not None for o in outcomes))
+    lines += [f"report: {page}"] if page is not None else []
+    output.current.result(lines, RunDocument.of(run, outcomes, report=page))
 
 
 def _results(shown: "Sequence[Outcome]") -> List[str]:
@@ -172,26 +174,6 @@ def _metric_rows(metrics: Mapping[str, object]) -> List[Tuple[str, str, str]]:
         else:
             rows.append((words, f"{value:,}" if isinstance(value, int) else quantity(value), unit))
     return rows
-
-
-def _document(run: RunDirectory, outcomes: "Sequence[Outcome]") -> Dict[str, object]:
-    """Return what --json prints."""
-    return {
-        "run_dir": run.path,
-        "model": run.model,
-        "stages": [
-            {
-                "stage": o.result.stage,
-                "directory": o.result.directory,
-                "ran": o.reason is not None,
-                "reason": o.reason,
-                **o.result.record.model_dump(
-                    mode="json", include={"params", "metrics", "timing", "warnings", "details"}
-                ),
-            }
-            for o in outcomes
-        ],
-    }
 
 
 def _report(run: RunDirectory, *, outdated: bool) -> Optional[Path]:

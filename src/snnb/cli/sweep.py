@@ -61,7 +61,6 @@ def sweep(
     from snnb.pipeline.open_run import open_or_create
     from snnb.results import sweep as swept_grid
     from snnb.results.grid import read_grid
-    from snnb.results.sweep_chips import CHIP_COLUMNS
 
     given = {stage: chosen(values, STAGES[stage].kind.params, own) for stage, own in _names.items()}
     axes = read_grid(grid, given)
@@ -69,20 +68,9 @@ def sweep(
     with run.locked(wait=not no_wait, say=console.say):
         swept = swept_grid.sweep(run, axes, given, say=console.say, bar=console.bar)
     table, figure = run.path / swept_grid.TABLE, run.path / swept_grid.FIGURE
-    columns = (*swept_grid.COLUMNS, *CHIP_COLUMNS)
     lines = [*_table([one.row for one in swept]), "spikes: per neuron and step; operations: synaptic, per sample"]
-    console.result(
-        [*lines, f"table: {table}", f"picture: {figure}"],
-        {
-            "run_dir": run.path,
-            "table": table,
-            "figure": figure,
-            "points": [
-                {"values": one.point.values, "ran": one.ran, **{name: one.row.get(name) for name in columns}}
-                for one in swept
-            ],
-        },
-    )
+    document = swept_grid.Sweep(run_dir=run.path, table=table, figure=figure, points=swept)
+    console.result([*lines, f"table: {table}", f"picture: {figure}"], document)
 
 
 def _table(points: Sequence[Mapping[str, JsonValue]]) -> List[str]:

@@ -1,7 +1,5 @@
 """`snnb verify`: hash everything that the manifest records again."""
 
-from dataclasses import asdict
-
 from snnb.cli import output
 from snnb.cli.parameters import ExistingRun, opened
 from snnb.core.errors import VerificationError
@@ -25,4 +23,4 @@ def verify(run_dir: ExistingRun = None) -> None:
             f"restore them from a copy, or make them again: {'; '.join(repairs(run, found.damaged))}"
         )
     line = f"{run.path}: {found.files} files, {found.size_bytes / 1e6:,.1f} MB, all as recorded"
-    console.result([line], {"run_dir": run.path, **asdict(found)})
+    console.result([line], found)

@@ -11,7 +11,7 @@ import os
 import pickle
 import shutil
 import tarfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Tuple
@@ -90,13 +90,14 @@ SPEC_10 = DatasetSpec(
     download=True,
     how_to_get="Leave out --source to download it.",
 )
-SPEC_100 = replace(
-    SPEC_10,
-    name="cifar100",
-    title="CIFAR-100",
-    num_classes=100,
-    class_names=None,
-    layout="cifar-100-python/ with train, test and meta",
+SPEC_100 = SPEC_10.model_copy(
+    update={
+        "name": "cifar100",
+        "title": "CIFAR-100",
+        "num_classes": 100,
+        "class_names": None,
+        "layout": "cifar-100-python/ with train, test and meta",
+    }
 )
 
 

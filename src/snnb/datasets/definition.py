@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Dict, List, Optional, Protocol, Tuple
 
 from snnb.core.progress import Progress
+from snnb.io.document import Document
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
 ImageShape = Tuple[int, int, int]
 
 
-@dataclass(frozen=True)
-class DatasetSpec:
+class DatasetSpec(Document):
     """Description of a data set, available without opening its files.
 
     Attributes
@@ -61,6 +61,12 @@ class DatasetSpec:
     layout: str
     download: bool
     how_to_get: str
+
+
+class ListedDataset(DatasetSpec):
+    """A data set in the output of `snnb datasets --json`."""
+
+    path: Optional[Path]  # None if it is not on this machine
 
 
 class Samples(Protocol):

@@ -23,13 +23,10 @@ class Document(BaseModel):
         fields = type(self).model_fields
         return {name: value for name, value in values.items() if value is not None or fields[name].is_required()}
 
-    def values(self) -> Dict[str, object]:
-        """Return the document as it is written: numbers, text, lists and dictionaries."""
-        return self.model_dump(mode="json")
-
     def write(self, path: Path) -> None:
         """Write the document with one line for each key."""
-        lines = ",\n".join(f" {json.dumps(key)}: {json.dumps(value)}" for key, value in self.values().items())
+        values = self.model_dump(mode="json")
+        lines = ",\n".join(f" {json.dumps(key)}: {json.dumps(value)}" for key, value in values.items())
         path.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
 
 

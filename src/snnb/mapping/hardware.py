@@ -5,12 +5,20 @@ A description is a YAML file. Those in `descriptions/` are part of the package a
 
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Dict, Literal, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Dict, Literal, Optional, Tuple, Union
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_serializer, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    computed_field,
+    model_serializer,
+    model_validator,
+)
 from typing_extensions import Annotated
 
 from snnb.core.errors import InputError, UsageError, advising
+from snnb.io.document import Document
 from snnb.io.text import decoded, parse_yaml
 from snnb.mapping.sanafe_architecture import KEY as ARCHITECTURE
 from snnb.mapping.sanafe_architecture import described
@@ -32,14 +40,12 @@ Figure = Annotated[float, Field(strict=True, ge=0, le=1e12)]
 Text = Annotated[str, Field(strict=True, min_length=1, max_length=10_000)]
 
 
-class Description(BaseModel):
-    """Immutable model without further keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+class Description(Document):
+    """A part of a hardware description."""
 
     @model_serializer(mode="wrap")
-    def _without_absent(self, handler: Callable[[Any], Dict[str, Any]]) -> Dict[str, Any]:
-        return {key: value for key, value in handler(self).items() if value is not None or key in ALWAYS_STATED}
+    def _omit_absent(self, plain: SerializerFunctionWrapHandler) -> Dict[str, object]:
+        return {key: value for key, value in plain(self).items() if value is not None or key in ALWAYS_STATED}
 
 
 class RouteFigures(Description):
@@ -183,6 +189,16 @@ class Hardware(Description):
     def chip_of(self, place: "np.ndarray") -> "np.ndarray":
         """Return x and y of the chip of cores at `place` (int32, shape (cores, 2)), in chips."""
         return place // (self.chip or self.mesh)
+
+
+class ListedHardware(Hardware):
+    """A description in the output of `snnb hardware --json`."""
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def cores(self) -> int:
+        """Number of cores of the mesh."""
+        return super().cores
 
 
 def hardware_names() -> Tuple[str, ...]:

@@ -128,7 +128,9 @@ def write_mapping(directory: Path, mapped: MappedNetwork, cost: MappingCost) -> 
 
 def checksum(directory: Path, cost: MappingCost) -> str:
     """Return the SHA-256 of a mapping's data files and of cost.json, without `seconds`, which differs each time."""
-    content: Dict[str, object] = {k: v for k, v in cost.values().items() if k not in ("seconds", "sha256")}
+    content: Dict[str, object] = {
+        k: v for k, v in cost.model_dump(mode="json").items() if k not in ("seconds", "sha256")
+    }
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
     for name in (PARTITION, CORES, TRAFFIC):
         digest.update((directory / name).read_bytes())

@@ -3,7 +3,24 @@
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Callable, Collection, ContextManager, Dict, Iterator, List, Mapping, Optional, Tuple
+from pathlib import Path
+from typing import (
+    Any,
+    Callable,
+    Collection,
+    ContextManager,
+    Dict,
+    Generic,
+    Iterator,
+    List,
+    Literal,
+    Mapping,
+    Optional,
+    Sequence,
+    Tuple,
+    TypeVar,
+    Union,
+)
 
 from snnb.core.errors import InputError, UpstreamError, UsageError, how_to_install
 from snnb.core.options import (
@@ -18,6 +35,7 @@ from snnb.core.options import (
     typed,
 )
 from snnb.core.progress import Progress, Say, say_nothing, silent
+from snnb.io.document import Document
 from snnb.pipeline.all import STAGES
 from snnb.pipeline.stage import (
     AnyStage,
@@ -31,7 +49,7 @@ from snnb.pipeline.stage import (
 )
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.records import AnyRecord
+from snnb.rundir.records import AnyRecord, D, P, Timing
 from snnb.rundir.staleness import other_versions, stale_reason
 
 UP_TO_DATE = "up to date"
@@ -45,6 +63,63 @@ class Outcome:
 
     result: StageResult
     reason: Optional[str]
+
+
+N = TypeVar("N", bound=str)
+
+
+class StageDocument(Document, Generic[N, P, D]):
+    """The result of a stage in the output of a command."""
+
+    stage: N
+    directory: Path
+    ran: bool
+    reason: Optional[str]
+    params: P
+    metrics: Dict[str, Union[int, float, None]]
+    timing: Timing
+    warnings: List[str]
+    details: D
+
+
+_generic: Any = StageDocument
+_of_stage = {
+    name: _generic[Literal.__getitem__(name), stage.kind.params, stage.kind.details] for name, stage in STAGES.items()
+}
+AnyStageDocument: Any = Union[tuple(_of_stage.values())]
+
+
+class StagesDocument(Document):
+    """Output of the command of a stage with `--json`."""
+
+    run_dir: Path
+    model: str
+    stages: List[AnyStageDocument]
+
+    @classmethod
+    def of(cls, run: RunDirectory, outcomes: Sequence[Outcome], **more: object) -> "StagesDocument":
+        """Return the results of stages."""
+        stages = [
+            _of_stage[one.result.stage](
+                stage=one.result.stage,
+                directory=one.result.directory,
+                ran=one.reason is not None,
+                reason=one.reason,
+                params=one.result.record.params,
+                metrics=one.result.record.metrics,
+                timing=one.result.record.timing,
+                warnings=one.result.record.warnings,
+                details=one.result.record.details,
+            )
+            for one in outcomes
+        ]
+        return cls(run_dir=run.path, model=run.model, stages=stages, **more)
+
+
+class RunDocument(StagesDocument):
+    """Output of `snnb run --json`."""
+
+    report: Optional[Path]  # None if it could not be written
 
 
 @contextmanager

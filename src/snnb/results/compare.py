@@ -1,12 +1,12 @@
 """Simulations of one or several runs side by side."""
 
 import re
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple, cast
 
 from snnb.core.errors import UsageError
 from snnb.core.formatting import energy, quantity
+from snnb.io.document import Document
 from snnb.io.npy import load_archive
 from snnb.io.text import JsonValue, load_json
 from snnb.mapping.hardware import is_file
@@ -26,9 +26,8 @@ MAPPING_HEAD = ("mapping", "graph", "chip", "method", "cores", "spikes", "ratio"
 MAPPING_UNITS = "per sample: spikes between cores, energy; ratio: spikes / those of sequential"
 
 
-@dataclass(frozen=True)
-class MappingCost:
-    """Cost of a mapping; spikes, links and energy are per sample."""
+class MappingSummary(Document):
+    """Mapping and main figures of its cost; spikes, links and energy are per sample."""
 
     stamp: str
     hardware: str  # name of the chip
@@ -59,8 +58,7 @@ class MappingCost:
         )
 
 
-@dataclass(frozen=True)
-class Compared:
+class Compared(Document):
     """Figures of a simulation for comparison; accuracies are None for a network that reproduces its input."""
 
     run: Path
@@ -83,8 +81,15 @@ class Compared:
     synaptic_operations: float  # per sample: spikes times out-degree
     neurons: int
     synapses: int
-    mappings: List[MappingCost]
+    mappings: List[MappingSummary]
     by_step: List[float]  # accuracy or error after each step
+
+
+class Comparison(Document):
+    """Output of `snnb compare --json`."""
+
+    figure: Optional[Path]
+    simulations: List[Compared]
 
 
 def names_apart(compared: Sequence[Compared]) -> List[str]:
@@ -124,7 +129,7 @@ def compare(places: Sequence[str]) -> List[Compared]:
         parameters.append(default_parameters(next(iter(found.values()))[0]))
     differences = differing(parameters)
     compared = [compared_one(run, name, record) for (_, name), (run, record) in found.items()]
-    return [replace(one, differs=differs) for one, differs in zip(compared, differences)]
+    return [one.model_copy(update={"differs": differs}) for one, differs in zip(compared, differences)]
 
 
 def split_place(text: str) -> Tuple[Path, Optional[str]]:
@@ -199,12 +204,12 @@ def simulated_files(run: RunDirectory, stamp: str) -> Tuple[Dict[str, JsonValue]
     return stated, counts
 
 
-def mappings_of(run: RunDirectory, graph: Optional[str] = None) -> List[MappingCost]:
+def mappings_of(run: RunDirectory, graph: Optional[str] = None) -> List[MappingSummary]:
     """Return the costs of the mappings of a graph, or of all graphs of the run, oldest first."""
     records = cast("Dict[str, mapping.MapRecord]", run.records_of(mapping.KIND.name))
     costs = ("connectivity", "hops_unicast", "energy_pj", "sequential_connectivity")
     return [
-        MappingCost(
+        MappingSummary(
             stamp=stamp,
             hardware=record.details.hardware,
             method=record.details.method,

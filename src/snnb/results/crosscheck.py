@@ -1,7 +1,7 @@
 """`crosscheck`: another simulator, given the exported graph alone, against the spikes of the run's own simulation."""
 
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Dict, Optional, Tuple
@@ -17,6 +17,7 @@ from snnb.crosscheck.sanafe_chip import ChipTrace
 from snnb.graph import SynapseGraph
 from snnb.graph.export.request import Request, Simulated
 from snnb.graph.export.spinemap import spikes_of
+from snnb.io.document import Document
 from snnb.io.files import sha256_of
 from snnb.io.npy import load_archive
 from snnb.pipeline.graph import WEIGHTS, recorded_class, simulation_of
@@ -34,15 +35,16 @@ if TYPE_CHECKING:
 Simulator = Literal["brian2", "sanafe", "scipy"]
 
 
-@dataclass(frozen=True)
-class Crosscheck:
-    """What was compared."""
+class Crosscheck(Document):
+    """The result of a comparison that has passed."""
 
-    stamp: str  # of the graph
+    passed: Literal[True]
+    simulator: Simulator
+    stamp: str  # stamp of the graph
     samples: int
     recorded: bool  # whether the spikes of each sample were known, not only their sums over all samples
     populations: Tuple[CountDifference, ...]
-    chip: Optional[ChipCheck] = None  # costs of a mapping
+    chip: Optional[ChipCheck]  # costs of a mapping
 
 
 def crosscheck(
@@ -119,7 +121,15 @@ def crosscheck(
     if mapped is not None and recorded is not None and trace is not None:
         chip = compare_costs(mapped.mapping.path.name, mapped.mapping.hardware.name, recorded, trace)
         refuse_differences(chip, recorded, any(one.differing for one in populations), say)
-    return Crosscheck(stamp, compared, expected.spikes is not None, populations, chip)
+    return Crosscheck(
+        passed=True,
+        simulator=simulator,
+        stamp=stamp,
+        samples=compared,
+        recorded=expected.spikes is not None,
+        populations=populations,
+        chip=chip,
+    )
 
 
 def _on_chip(

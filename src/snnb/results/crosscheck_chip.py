@@ -1,6 +1,5 @@
 """The costs of a mapping's recorded samples in `cost.json`, against those that SANA-FE finds."""
 
-from dataclasses import dataclass
 from typing import Dict, List, Optional, Tuple
 
 import numpy as np
@@ -8,6 +7,7 @@ import numpy as np
 from snnb.core.errors import VerificationError
 from snnb.core.progress import Say
 from snnb.crosscheck.sanafe_chip import ChipTrace
+from snnb.io.document import Document
 from snnb.mapping.time_costs import RecordedSteps
 
 ROUNDING = 1e-9  # relative
@@ -20,8 +20,7 @@ PARTS: Dict[str, Tuple[Tuple[str, ...], Tuple[str, ...]]] = {
 }
 
 
-@dataclass(frozen=True)
-class ChipFigure:
+class ChipFigure(Document):
     """A figure of the recorded samples; `sanafe` is None where SANA-FE has none."""
 
     name: str
@@ -31,15 +30,14 @@ class ChipFigure:
     differing: bool
 
 
-@dataclass(frozen=True)
-class ChipCheck:
-    """A mapping's costs of the recorded samples in both."""
+class ChipCheck(Document):
+    """Costs of the recorded samples in `cost.json` and in SANA-FE."""
 
-    mapping: str  # its stamp
+    mapping: str  # stamp
     hardware: str
-    figures: Tuple[ChipFigure, ...]  # energies of a sample, and the mean time of a step
-    steps: int  # of all recorded samples
-    differing_steps: int  # whose times differ
+    figures: List[ChipFigure]  # energies of a sample, and the mean time of a step
+    steps: int  # number of time steps of all recorded samples
+    differing_steps: int  # number of steps whose times differ
     detailed_ns: float  # mean time of a step in SANA-FE's model `detailed`
 
 
@@ -49,17 +47,22 @@ def compare_costs(stamp: str, hardware: str, recorded: RecordedSteps, trace: Chi
     for name, (events, components) in PARTS.items():
         cost = sum(recorded.energy_by_event_pj.get(event, 0.0) for event in events)
         found = float(np.mean([sum(of[component] for component in components) for of in trace.energy_pj]))
+        differs = bool(components) and not np.isclose(cost, found, rtol=ROUNDING, atol=0)
         sanafe = found if components else None
-        figures.append(ChipFigure(name, "pJ", cost, sanafe, sanafe is not None and not _equal(cost, sanafe)))
+        figures.append(ChipFigure(name=name, unit="pJ", cost=cost, sanafe=sanafe, differing=bool(differs)))
     here, there, differing = np.array(recorded.step_ns or [], float), np.array(trace.step_ns), 0
     if here.size:
         differing = int(np.count_nonzero(~np.isclose(here, there, rtol=ROUNDING, atol=0)))
-        figures.append(ChipFigure("mean step", "ns", here.mean(), there.mean(), differing > 0))
-    return ChipCheck(stamp, hardware, tuple(figures), there.size, differing, float(np.mean(trace.detailed_ns)))
-
-
-def _equal(one: float, other: float) -> bool:
-    return bool(np.isclose(one, other, rtol=ROUNDING, atol=0))
+        means = {"cost": float(here.mean()), "sanafe": float(there.mean())}
+        figures.append(ChipFigure(name="mean step", unit="ns", **means, differing=differing > 0))
+    return ChipCheck(
+        mapping=stamp,
+        hardware=hardware,
+        figures=figures,
+        steps=there.size,
+        differing_steps=differing,
+        detailed_ns=float(np.mean(trace.detailed_ns)),
+    )
 
 
 def refuse_differences(check: ChipCheck, recorded: RecordedSteps, spikes_differ: bool, say: Say) -> None:

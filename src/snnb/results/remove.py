@@ -1,36 +1,27 @@
-"""Take a simulation, a graph or a mapping out of a run."""
+"""Remove a simulation, a graph or a mapping from a run."""
 
-from dataclasses import dataclass
+from pathlib import Path
 from typing import List, Mapping, Sequence, Set
 
 from snnb.core.errors import UsageError
 from snnb.core.progress import Say, say_nothing
+from snnb.io.document import Document
 from snnb.results.export import exports_of, remove_partials
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import AnyRecord
 
 
-@dataclass(frozen=True)
-class Removal:
-    """What a removal takes out of a run.
+class Removal(Document):
+    """Results that are removed from a run."""
 
-    Attributes
-    ----------
-    directories : list of str
-        Relative to the run, in recorded order.
-    size_bytes : int
-        Of their files.
-    exports : list of str
-        Exports of graphs among them, which stay.
-    """
-
-    directories: List[str]
-    size_bytes: int
-    exports: List[str]
+    run_dir: Path
+    removed: List[str]  # directories relative to the run, in recorded order
+    size_bytes: int  # size of their files
+    exports: List[str]  # exports of graphs among them, which stay
 
 
 def plan_removal(run: RunDirectory, names: Sequence[str], *, with_dependents: bool = False) -> Removal:
-    """Find out what is to be removed.
+    """Return the results to remove.
 
     Parameters
     ----------
@@ -38,7 +29,7 @@ def plan_removal(run: RunDirectory, names: Sequence[str], *, with_dependents: bo
     names : sequence of str
         Stamps, or directories such as `graphs/<stamp>`.
     with_dependents : bool
-        Whether what was made of them goes too; otherwise `UsageError` is raised if there is any.
+        Whether results made from them are removed too; otherwise `UsageError` is raised if there are any.
     """
     records = run.records()
     asked = list(dict.fromkeys(_directory_named(run, name) for name in names))
@@ -50,24 +41,24 @@ def plan_removal(run: RunDirectory, names: Sequence[str], *, with_dependents: bo
         )
     directories = [directory for directory in records if directory in (*asked, *others)]
     size = sum(file.size_bytes for directory in directories for file in records[directory].outputs)
-    return Removal(directories, size, exports_of(run, directories))
+    return Removal(run_dir=run.path, removed=directories, size_bytes=size, exports=exports_of(run, directories))
 
 
 def carry_out(run: RunDirectory, planned: Removal, *, wait: bool = True, say: Say = say_nothing) -> None:
     """Remove what was planned, under the run's lock; after an error nothing has changed.
 
-    Raise `UsageError` if another process has made something of it meanwhile, or removed a part of it.
+    Raise `UsageError` if another process has meanwhile made a result from it, or removed a part of it.
     """
     with run.locked(wait=wait, say=say):
-        plan_removal(run, planned.directories)
-        run.remove(planned.directories, say)
+        plan_removal(run, planned.removed)
+        run.remove(planned.removed, say)
         remove_partials(run)
 
 
 def _directory_named(run: RunDirectory, name: str) -> str:
     """Return the directory of the result that a user names by its stamp or as `graphs/<stamp>`.
 
-    A simulation and the graph that is made of it have the same stamp, which alone names the simulation.
+    A simulation and the graph made from it have the same stamp, which alone names the simulation.
     """
     records, wanted = run.records(), name.rstrip("/")
     many = [kind.directory for kind in run.kinds if kind.names is not None]
@@ -75,7 +66,7 @@ def _directory_named(run: RunDirectory, name: str) -> str:
     found = [path for path in results if wanted in (path, path.split("/")[1])]
     if not found:
         if wanted in [word for kind in run.kinds if kind.names is None for word in (kind.name, kind.directory)]:
-            raise UsageError(f"{wanted} is no result that is taken out of a run; `--force` makes it again")
+            raise UsageError(f"{wanted} is not a result that can be removed from a run; `--force` makes it again")
         raise UsageError(f"{wanted}: not in the run; there are: {', '.join(results) or 'none yet'}")
     if set(found[1:]) - set(_dependents(records, found[:1])):
         raise UsageError(f"{wanted} names several; say which: {' or '.join(found)}")
@@ -83,7 +74,7 @@ def _directory_named(run: RunDirectory, name: str) -> str:
 
 
 def _dependents(records: Mapping[str, AnyRecord], directories: Sequence[str]) -> List[str]:
-    """Return the directories of all results that were made of some results, directly or not, in recorded order."""
+    """Return the directories of all results made from the given ones, directly or not, in recorded order."""
     found: Set[str] = set()
     below = [*directories]
     while below:

@@ -15,7 +15,7 @@ from snnb.core.formatting import local_time
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.graph import SynapseGraph
 from snnb.io.atomic import write_text_atomically
-from snnb.io.document import read_document
+from snnb.io.document import Document, read_document
 from snnb.io.text import JsonValue, read_text
 from snnb.mapping.mapping import Mapping as WrittenMapping
 from snnb.network.read_network import read_network
@@ -49,6 +49,13 @@ from snnb.training.history import METRICS_FILE, TrainingMetrics
 from snnb.version import __version__
 
 REPORT = "report.html"
+
+
+class ReportFile(Document):
+    """Output of `snnb report --json`."""
+
+    report: Path
+    size_bytes: int
 
 
 class Part(NamedTuple):

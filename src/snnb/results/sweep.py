@@ -3,15 +3,16 @@
 import csv
 import os
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, ContextManager, Dict, List, Sequence, Union, cast
+from typing import TYPE_CHECKING, Callable, ContextManager, Dict, List, Optional, Sequence, Union, cast
 
 import numpy as np
 
 from snnb.core.errors import InputError, UsageError
 from snnb.core.progress import Progress, Say, say_nothing
 from snnb.io.atomic import atomic_path
+from snnb.io.document import Document
 from snnb.io.files import remove
 from snnb.io.text import JsonValue
 from snnb.pipeline import simulate
@@ -26,9 +27,9 @@ from snnb.pipeline.plan import (
 )
 from snnb.pipeline.simulations import SimulationRecord, in_words
 from snnb.pipeline.stage import Given
-from snnb.results.compare import Compared, compared_one
+from snnb.results.compare import compared_one
 from snnb.results.grid import CHIPS, Axis, Point, in_order_of_stages, points_of
-from snnb.results.sweep_chips import CHIP_COLUMNS, Places, TrafficOnChip, chip_figures
+from snnb.results.sweep_chips import NO_CHIP, ChipFigures, Places, TrafficOnChip, chip_figures
 from snnb.results.sweep_points import SCRATCH, simulate_point, simulation_of
 from snnb.rundir.directory import RunDirectory
 from snnb.simulation.simulation_settings import refuse_missing_packages
@@ -37,32 +38,45 @@ if TYPE_CHECKING:
     from snnb.report.comparison_plots import Value
 
 TABLE, FIGURE = "sweep.csv", "sweep.png"
-COLUMNS = (
-    "simulation", "samples", "ann_accuracy", "readout_accuracy", "snn_accuracy", "snn_accuracy_low",
-    "snn_accuracy_high", "ann_mean_squared_error", "snn_mean_squared_error", "spikes_per_step_and_neuron",
-    "synaptic_operations_per_sample",
-)  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Swept:
-    """A point of the grid and its simulation.
+class SimulationFigures(Document):
+    """A point of the grid and the figures of its simulation."""
 
-    Attributes
-    ----------
-    point : Point
-    stamp : str
-        Of the simulation.
-    ran : bool
-        Whether it was made now; it was there otherwise.
-    row : dict
-        What the table says of it, by column.
-    """
+    values: Dict[str, JsonValue]  # of the options, by title of the axis
+    ran: bool  # whether the simulation was made now
+    simulation: str  # stamp
+    samples: int
+    ann_accuracy: Optional[float]
+    readout_accuracy: Optional[float]
+    snn_accuracy: Optional[float]
+    snn_accuracy_low: Optional[float]  # 95 % interval
+    snn_accuracy_high: Optional[float]
+    ann_mean_squared_error: Optional[float]
+    snn_mean_squared_error: Optional[float]
+    spikes_per_step_and_neuron: float
+    synaptic_operations_per_sample: float
 
-    point: Point
-    stamp: str
-    ran: bool
-    row: Dict[str, JsonValue]
+
+COLUMNS = [name for name in SimulationFigures.model_fields if name not in ("values", "ran")]  # of the table
+
+
+class Swept(ChipFigures, SimulationFigures):
+    """A point of the grid, its simulation, and the cost on its chip."""
+
+    @property
+    def row(self) -> Dict[str, JsonValue]:
+        """Values of the point and its figures, by column of the table."""
+        return {**self.values, **{name: value for name, value in self if name not in ("values", "ran")}}
+
+
+class Sweep(Document):
+    """Output of `snnb sweep --json`."""
+
+    run_dir: Path
+    table: Path
+    figure: Path
+    points: List[Swept]
 
 
 def sweep(
@@ -120,10 +134,10 @@ def sweep(
             ran = stamp is None
             if stamp is None:
                 stamp = simulate_point(run, point, stack, say=tell, bar=bar)
-            row = _row(run, point, stamp)
+            chip = NO_CHIP
             if point.hardware is not None:
-                row.update(chip_figures(run, stamp, point.hardware, mapped, say, bar))
-            done[number] = Swept(point, stamp, ran, row)
+                chip = chip_figures(run, stamp, point.hardware, mapped, say, bar)
+            done[number] = _swept(run, point, stamp, ran, chip)
             if ran or point.hardware is not None:
                 _write_table(run, axes, done)
     _write_table(run, axes, done)
@@ -143,14 +157,25 @@ def _news(say: Say, *left_out: str) -> Say:
     return tell
 
 
-def _row(run: RunDirectory, point: Point, stamp: str) -> Dict[str, JsonValue]:
-    found: Compared = compared_one(run, stamp, cast("Dict[str, SimulationRecord]", run.records_of("simulate"))[stamp])
+def _swept(run: RunDirectory, point: Point, stamp: str, ran: bool, chip: ChipFigures) -> Swept:
+    found = compared_one(run, stamp, cast("Dict[str, SimulationRecord]", run.records_of("simulate"))[stamp])
     low, high = found.snn_interval or (None, None)
-    values = (
-        stamp, found.samples, found.ann_accuracy, found.readout_accuracy, found.snn_accuracy, low, high,
-        found.ann_error, found.snn_error, found.mean_rate, found.synaptic_operations,
-    )  # fmt: skip
-    return {**cast("Dict[str, JsonValue]", point.values), **dict(zip(COLUMNS, values))}
+    return Swept(
+        values=point.values,
+        ran=ran,
+        simulation=stamp,
+        samples=found.samples,
+        ann_accuracy=found.ann_accuracy,
+        readout_accuracy=found.readout_accuracy,
+        snn_accuracy=found.snn_accuracy,
+        snn_accuracy_low=low,
+        snn_accuracy_high=high,
+        ann_mean_squared_error=found.ann_error,
+        snn_mean_squared_error=found.snn_error,
+        spikes_per_step_and_neuron=found.mean_rate,
+        synaptic_operations_per_sample=found.synaptic_operations,
+        **dict(chip),
+    )
 
 
 def _refuse_foreign_files(run: RunDirectory) -> None:
@@ -164,8 +189,9 @@ def _refuse_foreign_files(run: RunDirectory) -> None:
 def _write_table(run: RunDirectory, axes: Sequence[Axis], done: Dict[int, Swept]) -> None:
     with atomic_path(run.path / TABLE, force=True) as temporary, temporary.open("w", newline="") as file:
         titles = [axis.title for axis in axes if axis.title not in COLUMNS]
-        of_chips = CHIP_COLUMNS if CHIPS in titles else ()
-        rows = csv.DictWriter(file, [*titles, *COLUMNS, *of_chips], lineterminator="\n")
+        of_chips = ChipFigures.model_fields if CHIPS in titles else ()
+        columns = [*titles, *COLUMNS, *of_chips]
+        rows = csv.DictWriter(file, columns, lineterminator="\n", extrasaction="ignore")
         rows.writeheader()
         rows.writerows(done[number].row for number in sorted(done))
 
@@ -173,17 +199,18 @@ def _write_table(run: RunDirectory, axes: Sequence[Axis], done: Dict[int, Swept]
 def _draw(run: RunDirectory, axes: Sequence[Axis], swept: Sequence[Swept]) -> None:
     from snnb.report.comparison_plots import GridAxis, plot_sweep
 
-    kind = "accuracy" if swept[0].row["snn_accuracy"] is not None else "mean_squared_error"
-    if swept[0].point.hardware is not None:
+    kind = "accuracy" if swept[0].snn_accuracy is not None else "mean_squared_error"
+    if CHIPS in swept[0].values:
         _draw_chips(run, swept, kind)
         return
     shape = [len(axis.values) for axis in axes]
     measured, analogue = (
-        np.array([one.row[f"{network}_{kind}"] for one in swept], float).reshape(shape) for network in ("snn", "ann")
+        np.array([getattr(one, f"{network}_{kind}") for one in swept], float).reshape(shape)
+        for network in ("snn", "ann")
     )
     intervals = None
     if kind == "accuracy":
-        ends = [[one.row["snn_accuracy_low"], one.row["snn_accuracy_high"]] for one in swept]
+        ends = [[one.snn_accuracy_low, one.snn_accuracy_high] for one in swept]
         intervals = np.array(ends, float).reshape(*shape, 2)
     shown = [GridAxis(axis.title, cast("Sequence[Value]", axis.values)) for axis in axes]
     with atomic_path(run.path / FIGURE, force=True) as temporary:
@@ -195,11 +222,10 @@ def _draw_chips(run: RunDirectory, swept: Sequence[Swept], kind: str) -> None:
 
     points = []
     for one in swept:
-        row, others = one.row, {name: value for name, value in one.point.values.items() if name != CHIPS}
-        if row["energy_pj"] is not None:
-            name = Path(str(one.point.hardware)).stem
-            measured, energy = (float(cast("float", row[column])) for column in (f"snn_{kind}", "energy_pj"))
-            options = in_words(cast("Dict[str, JsonValue]", others))
-            points.append(OnChip(name, options, energy, measured, network_only=row["energy_of"] == "network"))
+        if one.energy_pj is not None:
+            others = {name: value for name, value in one.values.items() if name != CHIPS}
+            name, measured = Path(one.values[CHIPS]).stem, getattr(one, f"snn_{kind}")
+            network_only = one.energy_of == "network"
+            points.append(OnChip(name, in_words(others), one.energy_pj, measured, network_only=network_only))
     with atomic_path(run.path / FIGURE, force=True) as temporary:
         plot_chips(temporary, points, kind.replace("_", " "), highest_is_best=kind == "accuracy")

@@ -1,4 +1,4 @@
-"""The chips of a grid: what a simulation costs on each of them. The mappings are not kept."""
+"""The chips of a grid: the cost of a simulation on each of them. The mappings are not kept."""
 
 import hashlib
 import json
@@ -6,14 +6,14 @@ import tempfile
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Dict, NamedTuple, Optional, Union
+from typing import TYPE_CHECKING, Callable, Dict, Literal, NamedTuple, Optional, Union
 
 import numpy as np
 
 from snnb.core.errors import InputError
 from snnb.core.progress import Progress, Say
+from snnb.io.document import Document
 from snnb.io.files import sha256_of
-from snnb.io.text import JsonValue
 from snnb.mapping.hardware import Hardware, read_hardware
 from snnb.pipeline.simulate import KIND
 from snnb.rundir.directory import RunDirectory
@@ -22,8 +22,21 @@ from snnb.simulation.file_names import ACCURACIES, SUMS
 if TYPE_CHECKING:
     from snnb.mapping.neurons import PlacedNetwork
 
-# Energies can be compared if they are `energy_of` the same: all `events`, or `network`, without neurons and messages
-CHIP_COLUMNS = ("cores", "chips", "energy_pj", "energy_of", "sample_ns", "sample_latency_ns", "note")
+
+class ChipFigures(Document):
+    """Cost of a simulation on a chip; where it does not fit, only a note with the reason."""
+
+    cores: Optional[int]
+    chips: Optional[int]
+    energy_pj: Optional[float]
+    # Energies can be compared if they are of the same: all `events`, or the `network`, without neurons and messages
+    energy_of: Optional[Literal["events", "network"]]
+    sample_ns: Optional[float]
+    sample_latency_ns: Optional[float]
+    note: Optional[str]
+
+
+NO_CHIP = ChipFigures(**dict.fromkeys(ChipFigures.model_fields))
 
 
 class TrafficOnChip(NamedTuple):
@@ -49,13 +62,13 @@ def chip_figures(
     mapped: Dict[TrafficOnChip, Union[Places, InputError]],
     say: Say,
     bar: "Callable[[str], AbstractContextManager[Progress]]",
-) -> Dict[str, JsonValue]:
-    """Map a simulation onto hardware, and return `CHIP_COLUMNS`; where it does not fit, only a note that says why.
+) -> ChipFigures:
+    """Map a simulation onto hardware and return its cost.
 
     Parameters
     ----------
     stamp : str
-        Of the simulation.
+        Stamp of the simulation.
     hardware : name or file of a description
     mapped : dict
         Mappings of earlier points, or the errors of those that do not fit; a new one is added.
@@ -65,7 +78,7 @@ def chip_figures(
     from snnb.mapping.neurons import PlacedNetwork
     from snnb.mapping.traffic import count_traffic
 
-    folder, found = run.path / run.directory_of(KIND.name, stamp), dict.fromkeys(CHIP_COLUMNS)
+    folder = run.path / run.directory_of(KIND.name, stamp)
     parsed, coding = folder / f"{run.model}_parsed.h5", json.loads((folder / ACCURACIES).read_text())["coding"]
     chip, text = read_hardware(hardware)
     with tempfile.TemporaryDirectory() as scratch, build_graph(
@@ -79,18 +92,18 @@ def chip_figures(
         places = mapped[key]
         if isinstance(places, InputError):
             say(f"sweep: {places}")
-            return {**found, "note": str(places)}
+            return NO_CHIP.model_copy(update={"note": str(places)})
         sums = replace(count_traffic(network, places.core, len(places.place)), entries=places.entries)
         costs = cost(sums, chip, places.place)
-    return {
-        **found,
-        "cores": int(np.count_nonzero(costs.neurons)),
-        "chips": 1 if costs.chips is None else costs.chips,
-        "energy_pj": costs.energy_pj,
-        "energy_of": "events" if chip.events else "network",
-        "sample_ns": costs.sample_ns,
-        "sample_latency_ns": costs.sample_latency_ns,
-    }
+    return ChipFigures(
+        cores=int(np.count_nonzero(costs.neurons)),
+        chips=1 if costs.chips is None else costs.chips,
+        energy_pj=costs.energy_pj,
+        energy_of="events" if chip.events else "network",
+        sample_ns=costs.sample_ns,
+        sample_latency_ns=costs.sample_latency_ns,
+        note=None,
+    )
 
 
 def _mapped(network: "PlacedNetwork", chip: Hardware, progress: Progress) -> Union[Places, InputError]:

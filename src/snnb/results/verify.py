@@ -1,10 +1,10 @@
 """`verify`: hash all files that the manifest records again, and compare."""
 
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Dict, List, Sequence
 
 from snnb.core.progress import Progress, silent
+from snnb.io.document import Document
 from snnb.io.files import sha256_of
 from snnb.pipeline.open_run import repair_command
 from snnb.pipeline.plan import state_of_stages
@@ -13,27 +13,15 @@ from snnb.rundir.external import changed
 from snnb.rundir.records import FileRecord
 
 
-@dataclass(frozen=True)
-class Verification:
-    """The result of a verification.
+class Verification(Document):
+    """The result of a verification."""
 
-    Attributes
-    ----------
-    files, size_bytes : int
-        Number of the files that were compared, and their size.
-    problems : list of str
-        Files that are missing or changed, one line each.
-    damaged : list of str
-        Stages that these files belong to, in order; one of many by its directory.
-    notes : list of str
-        Differences that are no damage, one line each.
-    """
-
-    files: int
+    run_dir: Path
+    files: int  # number of files that were compared
     size_bytes: int
-    problems: List[str]
-    damaged: List[str]
-    notes: List[str]
+    problems: List[str]  # files that are missing or changed, one line each
+    damaged: List[str]  # stages that these files belong to, in order; for one of several results, its directory
+    notes: List[str]  # differences that are not damage, one line each
 
 
 def verification_of(run: RunDirectory, progress: Progress = silent) -> Verification:
@@ -45,7 +33,7 @@ def verification_of(run: RunDirectory, progress: Progress = silent) -> Verificat
         if state.record is not None and not state.up_to_date
         if state.name not in found.damaged
     ]
-    return replace(found, notes=[*found.notes, *states])
+    return found.model_copy(update={"notes": [*found.notes, *states]})
 
 
 def verify_run(run: RunDirectory, progress: Progress = silent) -> Verification:
@@ -76,7 +64,9 @@ def verify_run(run: RunDirectory, progress: Progress = silent) -> Verification:
             difference = _outside(file) if file.external else ""
             if difference:
                 notes.append(f"{stage}: {file.path} (outside the run) {difference}")
-    return Verification(len(outputs), total, problems, list(damaged), notes)
+    return Verification(
+        run_dir=run.path, files=len(outputs), size_bytes=total, problems=problems, damaged=list(damaged), notes=notes
+    )
 
 
 def repairs(run: RunDirectory, damaged: Sequence[str]) -> List[str]:

@@ -42,7 +42,7 @@ class TrainingMetrics(Document):
 
     def write(self, path: Path) -> None:
         """Write the document with one line for each number."""
-        path.write_text(json.dumps(self.values(), indent=2) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(self.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8")
 
 
 def named_metrics(test: Dict[str, float], num_classes: Optional[int]) -> Dict[str, float]:

@@ -1,0 +1,79 @@
+"""`status`: the stages of a run, up to date or stale and why, its simulations, mappings and stale exports."""
+
+from pathlib import Path
+from typing import Dict, List, Optional
+
+from pydantic import Field
+
+from snnb.io.document import Document
+from snnb.io.text import JsonValue
+from snnb.pipeline.plan import state_of_stages
+from snnb.pipeline.simulations import simulations_of
+from snnb.results.compare import MappingSummary, mappings_of
+from snnb.results.export import stale_exports
+from snnb.rundir.directory import RunDirectory
+
+
+class StageStatus(Document):
+    """State of a stage, or of one of its results; what is not known, or not of its kind, is None."""
+
+    stage: str  # name; for one of several results, its directory
+    up_to_date: bool
+    reason: Optional[str]  # why it is stale
+    variant: Optional[str]  # options of an earlier stage that it was made with, if they are not the present ones
+    started_utc: Optional[str]
+    wall_s: Optional[float]
+    label: Optional[str]
+    class_name: Optional[str]
+    overfull_cores: Optional[int]
+    samples: Optional[int]
+    snn_accuracy: Optional[float]
+    snn_mean_squared_error: Optional[float]
+    differs: Dict[str, JsonValue]  # parameters of a simulation that are not equal in all simulations
+    in_words: str = Field(exclude=True)  # the state as text
+
+
+class Status(Document):
+    """Output of `snnb status --json`."""
+
+    run_dir: Path
+    model: str
+    dataset: str
+    stale_exports: List[str]
+    stages: List[StageStatus]
+    mappings: List[MappingSummary]
+
+
+def status_of(run: RunDirectory) -> Status:
+    """Return the state of every result of a run."""
+    simulations = {run.directory_of("simulate", found.stamp): found for found in simulations_of(run)}
+    stages = []
+    for state in state_of_stages(run):
+        record, found = state.record, simulations.get(state.name)
+        details = record.details if record is not None else None
+        stages.append(
+            StageStatus(
+                stage=state.name,
+                up_to_date=state.up_to_date,
+                reason=state.reason,
+                variant=state.variant,
+                started_utc=record.timing.started_utc if record is not None else None,
+                wall_s=record.timing.wall_s if record is not None else None,
+                label=found.label if found else None,
+                class_name=getattr(details, "class_name", None),
+                overfull_cores=getattr(details, "overfull_cores", None),
+                samples=found.record.params.samples if found else None,
+                snn_accuracy=found.metric("snn_accuracy") if found else None,
+                snn_mean_squared_error=found.metric("snn_mean_squared_error") if found else None,
+                differs=found.differs if found else {},
+                in_words=state.in_words,
+            )
+        )
+    return Status(
+        run_dir=run.path,
+        model=run.model,
+        dataset=run.manifest.run.dataset,
+        stale_exports=stale_exports(run),
+        stages=stages,
+        mappings=mappings_of(run),
+    )
