@@ -1,7 +1,8 @@
 """What a simulation lost to the trained network, and what to try: causes that were measured, largest first."""
 
-from typing import Any, List, Mapping, Optional, Sequence
+from typing import List, Mapping, Optional, Sequence
 
+from snnb.io.text import JsonValue
 from snnb.network.network import MEMBRANE, Network
 from snnb.simulation.quality import wilson_interval
 from snnb.simulation.simulation_settings import SimulationSettings
@@ -16,7 +17,7 @@ QUOTED = {
 
 
 def loss_advice(
-    values: Mapping[str, Any], settings: SimulationSettings, network: Network, rising: Sequence[str]
+    values: Mapping[str, JsonValue], settings: SimulationSettings, network: Network, rising: Sequence[str]
 ) -> List[str]:
     """Return a line for each cause of a loss that exceeds a point and the 95 % interval of so many samples.
 
@@ -58,7 +59,7 @@ def _is_loss(trained: float, spiking: float, samples: int) -> bool:
     return trained - spiking >= LEAST_LOSS and trained > wilson_interval(spiking * samples, samples)[1]
 
 
-def _other_duration(values: Mapping[str, Any], settings: SimulationSettings, network: Network) -> str:
+def _other_duration(values: Mapping[str, JsonValue], settings: SimulationSettings, network: Network) -> str:
     found, steps = "", settings.duration
     if "snn_accuracy" in values and _is_loss(values["ann_accuracy"], values["snn_accuracy"], values["num_samples"]):
         found = f", which loses {100 * (values['ann_accuracy'] - values['snn_accuracy']):.1f} points"
@@ -68,13 +69,13 @@ def _other_duration(values: Mapping[str, Any], settings: SimulationSettings, net
     )
 
 
-def _other_output(values: Mapping[str, Any]) -> str:
+def _other_output(values: Mapping[str, JsonValue]) -> str:
     if "random" in values["coding"].values():
         return "random spikes of a softmax; take --output spikes or membrane"
     return "--output membrane reads out"
 
 
-def _remedies(values: Mapping[str, Any], settings: SimulationSettings, network: Network) -> str:
+def _remedies(values: Mapping[str, JsonValue], settings: SimulationSettings, network: Network) -> str:
     """Return what to try against a loss before the output: first what the accuracy over time shows, then the rest."""
     remedies = []
     gained = _gained(values)
@@ -93,7 +94,7 @@ def _remedies(values: Mapping[str, Any], settings: SimulationSettings, network: 
     return "; ".join(remedies)
 
 
-def _gained(values: Mapping[str, Any]) -> Optional[float]:
+def _gained(values: Mapping[str, JsonValue]) -> Optional[float]:
     """Return what the accuracy gained in the last half of the time; None for a simulation of one step."""
     by_step = values["readout_accuracy_by_timestep"] or values["snn_accuracy_by_timestep"]
     return float(by_step[-1] - by_step[len(by_step) // 2 - 1]) if len(by_step) > 1 else None
