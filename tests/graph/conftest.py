@@ -1,10 +1,18 @@
-"""A small network with every kind of junction, its spike counts, and its graph."""
+"""A small network with every kind of junction, its spike counts, and its graph; and a residual network's graph."""
 
 import numpy as np
 import pytest
 
 from snnb.graph.build import build_graph
-from tests.graph.networks import branched, counts_of, save, save_counts, set_random_weights
+from tests.graph.networks import (
+    branched,
+    counts_of,
+    residual,
+    save,
+    save_counts,
+    save_spike_times,
+    set_random_weights,
+)
 
 CODING = {"input": "current", "07Dense_4": "random"}
 
@@ -48,13 +56,20 @@ def weights_graph(parsed, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def residual_graph(tmp_path_factory):
+    """A graph with a population that sums layers, and an input that spikes."""
+    folder, model = tmp_path_factory.mktemp("residual"), residual()
+    set_random_weights(model)
+    counts = counts_of(model)
+    for name, like in (("sum", "two"), ("out", "out")):  # a sum's neurons are not those of a layer with a kernel
+        counts[name] = np.abs(counts[like]) + 1
+    counts["input"] = np.rint(counts["input"])
+    counts = {name: counts[name] for name in ("input", "one", "two", "sum", "pool", "out")}
+    saved, parsed = save_counts(folder / "counts.npz", counts), save(model, folder / "net_parsed.h5")
+    with build_graph(parsed, folder / "net_graph.h5", counts=saved, coding={"input": "spikes"}) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
 def spike_times(graph, tmp_path_factory):
-    """Times of two samples, sorted by sample, neuron, step; the input is a current and has none."""
-    rng = np.random.default_rng(9)
-    times = {}
-    for population in graph.populations[1:]:
-        active = rng.random((2, population.size, 30)) < 0.2
-        times[population.name] = np.argwhere(active).astype(np.int32)
-    path = tmp_path_factory.mktemp("times") / "spike_times.npz"
-    np.savez(path, **times, num_samples=2, num_steps=30)
-    return path
+    return save_spike_times(graph, tmp_path_factory.mktemp("times") / "spike_times.npz")

@@ -5,6 +5,7 @@ from typing import Any, Dict, Mapping
 
 import numpy as np
 
+from snnb.graph import SynapseGraph
 from tests.graph.recorded import LAYERS, keras, recorded, shape_of
 
 SPIKING = ("InputLayer", "Dense", "Conv1D", "Conv2D", "DepthwiseConv2D", "Conv2DTranspose", "AveragePooling2D")
@@ -40,6 +41,22 @@ def varied():
     return keras.Model(source, LAYERS.Dense(2, name="06Dense_4x2")(tensor))
 
 
+@recorded
+def residual():
+    """A block whose shortcut skips two layers, a connection from the input that skips all, and a sum."""
+    source = LAYERS.Input((6, 6, 2), name="input")
+    one = LAYERS.Conv2D(3, 3, padding="same", activation="relu", name="one")(source)
+    two = LAYERS.Conv2D(3, 3, padding="same", activation="relu", name="two")(one)
+    terms = [
+        LAYERS.Conv2D(3, 3, padding="same", name="long")(two),
+        LAYERS.DepthwiseConv2D(1, name="short")(one),
+        LAYERS.Conv2D(3, 1, name="from_input")(source),
+    ]
+    total = LAYERS.Activation("relu", name="sum")(LAYERS.Add(name="add")(terms))
+    pooled = LAYERS.AveragePooling2D(2, name="pool")(total)
+    return keras.Model(source, LAYERS.Dense(3, name="out")(LAYERS.Flatten(name="flat")(pooled)))
+
+
 def set_random_weights(model: Any, seed: int = 0) -> None:
     """Weights and biases of either sign, some of them 0."""
     rng = np.random.default_rng(seed)
@@ -65,4 +82,13 @@ def counts_of(model: Any, seed: int = 0) -> Dict[str, np.ndarray]:
 def save_counts(path: Path, counts: Mapping[str, np.ndarray], **scalars: Any) -> Path:
     with path.open("wb") as file:
         np.savez(file, **{**SCALARS, **counts, **scalars})
+    return path
+
+
+def save_spike_times(graph: SynapseGraph, path: Path) -> Path:
+    """Random spike times of two samples of 30 steps, sorted by sample, neuron, step; a current has none."""
+    rng = np.random.default_rng(9)
+    spiking = [population for population in graph.populations if population.coding != "current"]
+    times = {p.name: np.argwhere(rng.random((2, p.size, 30)) < 0.2).astype(np.int32) for p in spiking}
+    np.savez(path, **times, num_samples=2, num_steps=30)
     return path

@@ -1,12 +1,10 @@
 """What holds for every format: options, estimates, and that nothing half-written stays."""
 
-import json
-
 import pytest
 
 from snnb.core.errors import ResourceError, UsageError
 from snnb.graph.build import build_graph
-from snnb.graph.export.export_options import DEFAULTS, ExportOptions
+from snnb.graph.export.export_options import DEFAULTS
 from snnb.graph.export.write_export import FORMATS, estimate, export
 from tests.graph.networks import LAYERS, save
 from tests.graph.recorded import keras
@@ -86,16 +84,6 @@ def test_progress_ends_at_the_end(graph, tmp_path, spike_times, format):
     assert told[-1][0] == told[-1][1] > 0
 
 
-@pytest.mark.parametrize("format", ["npz", "parquet", "sonata", "csv"])
-def test_units_and_recording_are_stated(graph, tmp_path, spike_times, format):
-    export(graph, format, tmp_path / "out", spike_times=spike_times, options=ExportOptions(rate_unit="hz"))
-    path = tmp_path / "out.json" if format == "csv" else tmp_path / "out" / "description.json"
-    stated = json.loads(path.read_text())
-    assert stated["rate_unit"] == "spikes per second"
-    assert stated["edge_unit"] == "thresholds per second"
-    assert [stated[name] for name in ("dt_ms", "num_samples", "num_timesteps", "warm_up")] == [1.0, 4, 25, 5]
-
-
 def test_unknown_format_unit_and_scale(graph, tmp_path):
     with pytest.raises(UsageError, match="networkx, csv, npz"):
         export(graph, "gexf", tmp_path / "out")
@@ -105,12 +93,6 @@ def test_unknown_format_unit_and_scale(graph, tmp_path):
         export(graph, "metis", tmp_path / "out", DEFAULTS.changed(scale=-1))
     with pytest.raises(UsageError, match="no such directory"):
         export(graph, "csv", tmp_path / "none" / "out")
-
-
-@pytest.mark.parametrize("format", ["metis", "hmetis", "snn", "spinemap"])
-def test_formats_about_spikes_refuse_a_graph_without(weights_graph, tmp_path, spike_times, format):
-    with pytest.raises(UsageError, match="weights only"):
-        export(weights_graph, format, tmp_path / "out", spike_times=spike_times)
 
 
 def test_the_format_that_needs_memory_refuses_when_there_is_too_little(graph, tmp_path, monkeypatch):

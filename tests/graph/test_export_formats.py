@@ -1,0 +1,355 @@
+"""Properties of single formats: text, indices, spikes, scales, limits; test_export_readers.py compares synapses."""
+
+import gzip
+import json
+import sys
+from dataclasses import replace
+
+import h5py
+import libsonata
+import networkx
+import numpy as np
+import pandas
+import pyarrow.parquet
+import pytest
+import sanafe as sanafe_simulator
+import scipy.sparse
+import yaml
+from bmtk.utils.sonata.file import File
+
+from snnb.core.errors import InputError, ResourceError, UsageError
+from snnb.core.options import validated
+from snnb.graph.build import build_graph
+from snnb.graph.export.export_options import ExportOptions
+from snnb.graph.export.parts import _open, _Shared
+from snnb.graph.export.request import Request
+from snnb.graph.export.write_export import export
+from snnb.io.files import sha256_of
+from tests.crosscheck.sanafe_file import load
+from tests.graph.edges import all_edges
+from tests.graph.networks import LAYERS, save
+from tests.graph.recorded import keras
+from tests.graph.sonata import assert_indexed_as_by_libsonata
+
+
+def test_csv_compressed_is_the_same_table(graph, tmp_path):
+    export(graph, "csv", tmp_path / "net.csv")
+    export(graph, "csv", tmp_path / "net.csv.gz")
+    with gzip.open(str(tmp_path / "net.csv.gz")) as file:
+        assert file.read() == (tmp_path / "net.csv").read_bytes()
+    columns = ["source_group", "source_neuron", "dest_group", "dest_neuron", "weight", "rate", "edge"]
+    assert pandas.read_csv(tmp_path / "net.csv.gz").columns.tolist() == columns
+
+
+@pytest.mark.parametrize("format", ["npz", "parquet"])
+def test_64_bit_ids_give_the_same(graph, tmp_path, monkeypatch, format):
+    """With a limit of 0 every id is too large for 32 bits."""
+    export(graph, format, tmp_path / "narrow")
+    monkeypatch.setattr("snnb.graph.store.INT32_LIMIT", 0)
+    export(graph, format, tmp_path / "wide")
+    if format == "npz":
+        paths = [str(next((tmp_path / name).glob("0003*"))) for name in ("narrow", "wide")]
+        with np.load(paths[1]) as file:  # scipy itself narrows what fits
+            assert file["indices"].dtype == file["indptr"].dtype == np.int64
+        narrow, wide = map(scipy.sparse.load_npz, paths)
+        assert (narrow != wide).nnz == 0
+    else:
+        narrow, wide = (pyarrow.parquet.read_table(tmp_path / name / "edges.parquet") for name in ("narrow", "wide"))
+        assert str(wide["source"].type) == "int64"
+        assert wide["target"].to_pylist() == narrow["target"].to_pylist()
+
+
+def test_graphml_has_one_type_for_a_key(graph, tmp_path):
+    """The spike count of an input that is a current is not an integer, the others' are."""
+    export(graph, "graphml", tmp_path / "net.graphml")
+    found = networkx.read_graphml(str(tmp_path / "net.graphml"), node_type=int)
+    assert {type(count) for _, count in found.nodes(data="spike_count")} == {float}
+
+
+def test_parts_are_the_rows_of_parquet(graph, tmp_path, monkeypatch):
+    """In the order of the index; each part has the sources that the index says."""
+    monkeypatch.setattr("snnb.graph.export.parts.PART", 150)
+    monkeypatch.setattr("snnb.graph.export.parts.ROWS", 40)
+    options = ExportOptions(rate_unit="sample")
+    written = export(graph, "parts", tmp_path / "parts", options=options.changed(workers=3))
+    export(graph, "parquet", tmp_path / "parquet", options=options)
+    assert written.edges == graph.number_of_edges()
+    expected = pyarrow.parquet.read_table(tmp_path / "parquet" / "edges.parquet")
+    index = pandas.read_csv(tmp_path / "parts" / "index.csv")
+    tables = [pyarrow.parquet.read_table(tmp_path / "parts" / name) for name in index["file"]]
+    assert len(tables) > len(graph.projections)
+    assert pyarrow.concat_tables(tables).equals(expected)
+    assert tables[0].schema.metadata == expected.schema.metadata
+    assert expected.schema.metadata[b"rate_unit"] == b"spikes per sample"
+    for table, row in zip(tables, index.itertuples()):
+        source = table["source"].to_numpy()
+        assert (row.edges, row.edges <= 150) == (len(source), True)
+        assert row.first_source_id <= source.min() <= source.max() <= row.last_source_id
+    nodes = [pyarrow.parquet.read_table(tmp_path / folder / "nodes.parquet") for folder in ("parts", "parquet")]
+    assert nodes[0].equals(nodes[1])
+
+
+def test_a_part_that_fails_stops_the_others(graph, tmp_path, monkeypatch):
+    """The error of the thread is the error of the export, and nothing stays."""
+    from snnb.graph.export import parts
+
+    def fail(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(parts, "_write_part", fail)
+    with pytest.raises(ResourceError, match="the disk is full"):
+        export(graph, "parts", tmp_path / "parts")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_parts_from_a_cluster_are_the_same_files(graph, tmp_path, dask_workers):
+    options = ExportOptions(scheduler=dask_workers.cluster.scheduler_address)
+    there = export(graph, "parts", tmp_path / "there", options=options)
+    here = export(graph, "parts", tmp_path / "here")
+    assert (there.edges, there.size_bytes) == (here.edges, here.size_bytes)
+    names = sorted(path.name for path in (tmp_path / "here").iterdir())
+    assert sorted(path.name for path in (tmp_path / "there").iterdir()) == names
+    for name in names:
+        assert (tmp_path / "there" / name).read_bytes() == (tmp_path / "here" / name).read_bytes(), name
+
+
+def test_a_worker_that_does_not_see_the_files(graph, tmp_path):
+    seen = _Shared(graph.path, sha256_of(graph.path), tmp_path, Request())
+    with pytest.raises(InputError, match=r"does not see .*; give --output in a directory that all workers share"):
+        _open(replace(seen, folder=tmp_path / "elsewhere"), 1)
+    for other in (replace(seen, graph=tmp_path / "elsewhere"), replace(seen, digest="0" * 64)):
+        with pytest.raises(InputError, match=f"does not see {other.graph}; put the run into a directory that all"):
+            _open(other, 1)
+    assert _open(seen, 1).graph.number_of_edges() == graph.number_of_edges()
+
+
+REFUSED = [
+    ("csv", {"scheduler": "tcp://127.0.0.1:1"}, None, UsageError, "--scheduler is for --format parts, not for csv"),
+    ("parquet", {"workers": 2}, None, UsageError, "--workers is for --format parts, not for parquet"),
+    ("hmetis", {"idx64": True}, None, UsageError, "--idx64 is for --format metis, not for hmetis"),
+    ("pynn", {"rate_unit": "hz"}, None, UsageError, "--rate-unit is for --format networkx, csv, .*, not for pynn"),
+    ("snn", {"scale": 3.0}, None, UsageError, "--scale is for --format metis, hmetis, not for snn"),
+    ("graphml", {}, ("graphml.NETWORKX_LIMIT", 10), ResourceError, "programs for graphml"),
+    ("sanafe", {}, ("sanafe.LIMIT", 100), ResourceError, "SANA-FE .*smaller network"),
+    ("metis", {}, ("metis.LARGEST", 10), UsageError, "--idx64"),
+    ("metis", {}, ("metis.LARGEST_SUM", 10), UsageError, "too large for this format"),
+    ("hmetis", {"scale": 1.0}, ("metis.LARGEST_SUM", 700), UsageError, "smaller --scale"),
+]
+
+
+@pytest.mark.parametrize(("format", "options", "limit", "error", "words"), REFUSED)
+def test_refused_before_anything_is_written(graph, tmp_path, monkeypatch, format, options, limit, error, words):
+    if limit is not None:
+        monkeypatch.setattr(f"snnb.graph.export.{limit[0]}", limit[1])
+    with pytest.raises(error, match=words) as raised:
+        export(graph, format, tmp_path / "net", options=ExportOptions(**options))
+    assert "\n" not in str(raised.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_another_format_in_its_place_leaves_nothing_of_the_first(graph, tmp_path):
+    """Neither a table of nodes that are numbered otherwise, nor a description."""
+    (tmp_path / "net.nodes.csv.txt").write_text("somebody's")
+    export(graph, "csv", tmp_path / "net")
+    assert (tmp_path / "net.nodes.csv").exists()
+    export(graph, "hmetis", tmp_path / "net", force=True)
+    assert {path.name for path in tmp_path.iterdir()} == {"net", "net.nodes.csv.txt"}
+
+
+def test_the_workers_are_either_threads_or_a_cluster_s():
+    with pytest.raises(UsageError, match="not with --workers"):
+        validated(ExportOptions, {"scheduler": "tcp://127.0.0.1:1", "workers": 2})
+
+
+@pytest.mark.parametrize("format", ["parquet", "parts"])
+def test_parquet_without_its_library(graph, tmp_path, monkeypatch, format):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(UsageError, match="parquet needs pyarrow: "):
+        export(graph, format, tmp_path / "net")
+
+
+@pytest.fixture(scope="module")
+def sonata(graph, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sonata") / "net"
+    export(graph, "sonata", folder)
+    return folder
+
+
+def test_the_indices_are_those_that_libsonata_writes(graph, sonata, tmp_path):
+    assert_indexed_as_by_libsonata(sonata / "edges.h5", 84, graph.number_of_nodes() - 84, tmp_path)
+
+
+def test_indices_of_neurons_that_stand_alone(tmp_path):
+    """One neuron a population: its edges in two projections have consecutive ids, and are one range."""
+    keras.backend.clear_session()
+    source = LAYERS.Input((1,), name="input")
+    branches = [LAYERS.Dense(units, name=name)(source) for name, units in (("one", 1), ("other", 2))]
+    network = keras.Model(source, LAYERS.Dense(1, name="both")(LAYERS.Concatenate()(branches)))
+    with build_graph(save(network, tmp_path / "net_parsed.h5"), tmp_path / "net_graph.h5") as graph:
+        export(graph, "sonata", tmp_path / "net")
+        assert_indexed_as_by_libsonata(tmp_path / "net" / "edges.h5", 1, graph.number_of_nodes() - 1, tmp_path)
+    with h5py.File(str(tmp_path / "net" / "edges.h5"), "r") as file:
+        ranges = [file[f"edges/{name}/indices/source_to_target/range_to_edge_id"] for name in ("input_snn", "snn_snn")]
+        assert [values[()].tolist() for values in ranges] == [[[0, 3]], [[0, 1], [1, 2], [2, 3]]]
+        assert "rate" not in file["edges/snn_snn/0"]
+
+
+def test_a_network_of_one_layer_has_edges_from_the_input_only(tmp_path):
+    keras.backend.clear_session()
+    source = LAYERS.Input((3,), name="input")
+    network = keras.Model(source, LAYERS.Dense(2, name="out")(source))
+    with build_graph(save(network, tmp_path / "net_parsed.h5"), tmp_path / "net_graph.h5") as graph:
+        export(graph, "sonata", tmp_path / "net")
+    config = libsonata.CircuitConfig.from_file(str(tmp_path / "net" / "circuit_config.json"))
+    assert config.edge_populations == {"input_snn"}
+    assert config.edge_population("input_snn").size == 6
+
+
+def test_bmtk_reads_the_same(graph, sonata):
+    mean = graph.with_pool_weight("mean")
+    sources, targets, weights, _ = all_edges(mean)
+    names = {kind: [str(sonata / f"{kind}s.h5")] for kind in ("node", "edge")}
+    file = File([*names["node"], *names["edge"]], [str(sonata / "node_types.csv"), str(sonata / "edge_types.csv")])
+    node = file.nodes["snn"].get_node_id(130 - 84)
+    assert node["pop_name"] == mean.nodes[130].population
+    assert [node[f"index_{axis}"] for axis in range(3)] == list(mean.nodes[130].index)
+    found = [(e.source_node_id, e["syn_weight"], e["rule"]) for e in file.edges["snn_snn"].get_target(150 - 84)]
+    expected = zip((sources[targets == 150] - 84).tolist(), weights[targets == 150].tolist())
+    assert sorted(found) == sorted((s, w, "AveragePooling2D") for s, w in expected)
+    assert {weight for _, weight, _ in found} == {np.float32(1 / len(found))}
+    found = [e.target_node_id for e in file.edges["snn_snn"].get_source(100 - 84)]
+    assert sorted(found) == (targets[sources == 100] - 84).tolist()
+
+
+def test_sonata_files_have_what_the_standard_asks_for(sonata):
+    for kind in ("nodes", "edges"):
+        with h5py.File(str(sonata / f"{kind}.h5"), "r") as file:
+            assert file.attrs["magic"] == 0x0A7A
+            assert file.attrs["version"].tolist() == [0, 1]
+    with h5py.File(str(sonata / "edges.h5"), "r") as file:
+        for name, source in (("input_snn", "input"), ("snn_snn", "snn")):
+            group = file[f"edges/{name}"]
+            assert group["source_node_id"].attrs["node_population"] == source
+            assert set(group["edge_group_id"][()]) == {0}
+            assert (group["edge_group_index"][()] == np.arange(group["source_node_id"].size)).all()
+
+
+@pytest.mark.parametrize("with_input", [False, True])
+def test_spinemap_lists_the_spikes_of_each_neuron(graph, tmp_path, spike_times, with_input):
+    export(graph, "spinemap", tmp_path / "net", spike_times=spike_times, options=ExportOptions(with_input=with_input))
+    found = [
+        [int(w) for w in line.split(" ")] for line in (tmp_path / "net" / "spike_info.txt").read_text().splitlines()
+    ]
+    expected, first = {}, 0 if with_input else 84
+    with np.load(str(spike_times)) as file:
+        for population in graph.populations[1:]:
+            for sample, neuron, step in file[population.name].tolist():
+                expected.setdefault(population.first + neuron - first, []).append(30 * sample + step)
+    assert found == [[neuron, *expected.get(neuron, [])] for neuron in range(168 - first)]
+
+
+def test_spinemap_needs_the_times_of_this_network(graph, tmp_path, spike_times):
+    with pytest.raises(UsageError, match="--record-spikes"):
+        export(graph, "spinemap", tmp_path / "net")
+    with pytest.raises(UsageError, match="--record-spikes"):
+        export(graph, "spinemap", tmp_path / "net", spike_times=tmp_path / "none.npz")
+    (tmp_path / "broken.npz").write_bytes(spike_times.read_bytes()[:100])
+    with pytest.raises(InputError, match="not a complete npz file"):
+        export(graph, "spinemap", tmp_path / "net", spike_times=tmp_path / "broken.npz")
+    with np.load(str(spike_times)) as file:
+        times = dict(file)
+    times["07Dense_4"] = np.array([[0, 4, 0]], np.int32)
+    np.savez(tmp_path / "other.npz", **times)
+    with pytest.raises(InputError, match="07Dense_4 do not fit"):
+        export(graph, "spinemap", tmp_path / "net", spike_times=tmp_path / "other.npz")
+    assert not (tmp_path / "net").exists()
+
+
+def numbers(path):
+    """Lines of integers, without comments."""
+    lines = path.read_text().splitlines()
+    assert lines[0].startswith("%")
+    return [[int(word) for word in line.split(" ") if word] for line in lines if not line.startswith("%")]
+
+
+def kept_edges(graph, first):
+    sources, targets, _, _ = all_edges(graph)
+    counts = np.concatenate([p.spike_count.ravel() for p in graph.populations])
+    counts[:84] = 0  # a constant current is no traffic
+    return [(s - first, t - first, counts[s]) for s, t in zip(sources.tolist(), targets.tolist()) if s >= first]
+
+
+def test_metis_lists_both_directions_and_leaves_isolated_nodes_empty(graph, tmp_path):
+    export(graph, "metis", tmp_path / "net.graph", options=ExportOptions(scale=50.0))
+    (nodes, edges, form), *lines = numbers(tmp_path / "net.graph")
+    assert (nodes, edges, form) == (84, len(kept_edges(graph, 84)), 1)
+    assert len(lines) == nodes
+    listed = {(n, pairs[i] - 1): pairs[i + 1] for n, pairs in enumerate(lines) for i in range(0, len(pairs), 2)}
+    expected = {}
+    for source, target, count in kept_edges(graph, 84):
+        expected[source, target] = expected[target, source] = max(1, round(50 * count / 100))
+    assert listed == expected
+    touched = {node for edge in expected for node in edge}
+    assert {n for n, line in enumerate(lines) if not line} == set(range(84)) - touched
+
+
+def test_weights_are_scaled_until_their_sum_fits(graph, tmp_path, monkeypatch):
+    monkeypatch.setattr("snnb.graph.export.metis.LARGEST_SUM", 700)
+    export(graph, "hmetis", tmp_path / "net.hgr")
+    text = (tmp_path / "net.hgr").read_text()
+    (hyperedges, _, _), *lines = numbers(tmp_path / "net.hgr")
+    total = sum(line[0] for line in lines[:hyperedges])
+    assert 350 < total <= 700
+    scale = float(text.split("round(")[1].split(" x")[0])
+    counts = {source: count for source, _, count in kept_edges(graph, 84)}
+    assert total == sum(max(1, round(scale * count)) for count in counts.values())
+
+
+@pytest.mark.parametrize(
+    ("format", "batch"),
+    [("snn", "BATCH"), ("hmetis", "TEXT_BATCH"), ("metis", "TEXT_BATCH"), ("spinemap", "TEXT_BATCH")],
+)
+def test_small_batches_give_the_same_bytes(graph, tmp_path, monkeypatch, spike_times, format, batch):
+    export(graph, format, tmp_path / "one", spike_times=spike_times)
+    monkeypatch.setattr(f"snnb.graph.export.{format}.{batch}", 7)
+    export(graph, format, tmp_path / "two", spike_times=spike_times)
+    one, two = (tmp_path / name for name in ("one", "two"))
+    for file in one.iterdir() if one.is_dir() else [one]:
+        assert (two / file.name if one.is_dir() else two).read_bytes() == file.read_bytes()
+
+
+def test_metis_for_64_bit_indices(graph, tmp_path, monkeypatch):
+    monkeypatch.setattr("snnb.graph.export.metis.LARGEST", 10)
+    assert export(graph, "metis", tmp_path / "net.graph", options=ExportOptions(idx64=True)).edges > 10
+
+
+def test_biases_that_sanafe_reads(graph, tmp_path):
+    export(graph, "sanafe", tmp_path / "net")
+    _, network = load(tmp_path / "net", tmp_path)
+    network.save(str(tmp_path / "back.yaml"))
+    saved = yaml.safe_load((tmp_path / "back.yaml").read_text())
+    assert len(saved["network"]["groups"]) == len(graph.populations)  # a network without skips has no relays
+    for population, group in zip(graph.populations[1:], saved["network"]["groups"][1:]):
+        biases = np.zeros(population.size)
+        for entry in group["neurons"]:
+            for ids, attributes in entry.items():
+                first, _, last = str(ids).partition("..")
+                biases[int(first) : int(last or first) + 1] = attributes.get("bias", 0)
+        np.testing.assert_array_equal(biases, population.bias.ravel().astype(float))
+
+
+def test_more_neurons_than_a_core_holds(tmp_path):
+    """SANA-FE ends with a segmentation fault where more than 1024 stand on one."""
+    source = LAYERS.Input((30, 30, 2), name="input")
+    out = LAYERS.Dense(2, name="out")(LAYERS.Flatten(name="flat")(LAYERS.Conv2D(2, 3, name="conv")(source)))
+    model = keras.Model(source, out)
+    with build_graph(save(model, tmp_path / "net_parsed.h5"), tmp_path / "net_graph.h5") as graph:
+        export(graph, "sanafe", tmp_path / "net", origin={"stamp": "s", "sha256": "0"})
+    architecture, network = load(tmp_path / "net", tmp_path)
+    chip = sanafe_simulator.SpikingChip(architecture)
+    chip.load(network)
+    chip.sim(2, timing_model="simple")
+    lines = [line.split("@0.") for line in (tmp_path / "net").read_text().splitlines() if line.startswith("&")]
+    assert np.bincount([int(core) for _, core in lines]).tolist() == [1024, 1024, 1024, 298]  # 1800 + 1568 + 2
+    assert json.loads((tmp_path / "net.json").read_text())["sanafe"]["cores"] == 4

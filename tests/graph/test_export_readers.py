@@ -1,0 +1,343 @@
+"""Every format of three graphs, read by the libraries that people use: synapses and neurons are those of the graph."""
+
+import ast
+import csv
+import json
+import pickle
+from typing import Dict, NamedTuple
+
+import igraph
+import libsonata
+import mtkahypar
+import networkit
+import numpy as np
+import pyarrow.dataset
+import pyNN.mock as pynn
+import pytest
+import scipy.sparse
+
+from snnb.core.errors import UsageError
+from snnb.graph.export.export_options import ExportOptions
+from snnb.graph.export.write_export import FORMATS, export
+from tests.crosscheck.sanafe_file import load
+from tests.graph.edges import all_edges, names_of
+from tests.graph.networks import save_spike_times
+
+
+class Synapses(NamedTuple):
+    """Ids of sources and targets as a file numbers them, and values under the names of `expected_synapses`."""
+
+    source: np.ndarray
+    target: np.ndarray
+    values: Dict[str, np.ndarray]
+
+
+def synapses(rows, *names):
+    """Synapses of rows (source, target, *values)."""
+    source, target, *values = zip(*rows)
+    return Synapses(np.array(source), np.array(target), {n: np.array(v, float) for n, v in zip(names, values)})
+
+
+def read_networkx(path, graph):
+    ids = {name: number for number, name in enumerate(names_of(graph))}
+    found = pickle.loads(path.read_bytes())  # noqa: S301  (written a line above)
+    return synapses([(ids[s], ids[t], v["weight"], v["edge"]) for s, t, v in found.edges(data=True)], "weight", "edge")
+
+
+def read_graphml(path, graph):
+    found = igraph.Graph.Read_GraphML(str(path))
+    ids = [int(node["id"]) for node in found.vs]
+    rows = [(ids[e.source], ids[e.target], e["weight"], e["edge"]) for e in found.es]
+    return synapses(rows, "weight", "edge")
+
+
+def read_csv(path, graph):
+    ids = {(name, str(index)): number for number, (name, index) in enumerate(names_of(graph))}
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    ends = [
+        (ids[r["source_group"], r["source_neuron"]], ids[r["dest_group"], r["dest_neuron"]], r["weight"], r["edge"])
+        for r in rows
+    ]
+    if graph.recording is None:
+        assert {row["rate"] for row in rows} == {""}
+        return synapses(ends, "weight", "edge")
+    return synapses([(*end, row["rate"]) for end, row in zip(ends, rows)], "weight", "edge", "rate")
+
+
+def read_npz(path, graph):
+    parts = []
+    for number, p in enumerate(graph.projections):
+        file = path / f"{number:04d}_{p.source.name}__{p.target.name}.npz"
+        matrix = scipy.sparse.load_npz(str(file))
+        matrix.check_format(full_check=True)
+        assert matrix.has_sorted_indices
+        assert matrix.shape == (p.source.size, p.target.size)
+        found = matrix.tocoo()
+        with np.load(str(file)) as arrays:
+            parts.append((found.row + p.source.first, found.col + p.target.first, found.data, arrays["edge"]))
+    source, target, weight, edge = map(np.concatenate, zip(*parts))
+    return Synapses(source, target, {"weight": weight, "edge": edge})
+
+
+def read_arrow(path, graph):
+    files = [str(file) for file in [*path.glob("0*.parquet"), *path.glob("edges.parquet")]]
+    table = pyarrow.dataset.dataset(files).to_table()
+    source, target, weight, edge = (table[name].to_numpy() for name in ("source", "target", "weight", "edge"))
+    return Synapses(source, target, {"weight": weight, "edge": edge})
+
+
+def read_sonata(path, graph):
+    config = libsonata.CircuitConfig.from_file(str(path / "circuit_config.json"))
+    first = {"input": 0, "snn": graph.populations[0].size}
+    names, parts = ["syn_weight", "edge", *(["rate"] if graph.recording is not None else [])], []
+    for name in config.edge_populations:
+        population = config.edge_population(name)
+        every = population.select_all()
+        ends = (
+            population.source_nodes(every) + first[population.source],
+            population.target_nodes(every) + first[population.target],
+        )
+        parts.append((*ends, *(population.get_attribute(value, every) for value in names)))
+    source, target, *values = map(np.concatenate, zip(*parts))
+    return Synapses(source, target, dict(zip(["weight", *names[1:]], values)))
+
+
+def read_pynn(path, graph):
+    pynn.setup(timestep=1.0)
+    delays = [p["delay_steps"] for p in json.loads((path / "description.json").read_text())["projections"]]
+    rows = []
+    for number, p in enumerate(graph.projections):
+        pre, post = (pynn.Population(end.size, pynn.IF_curr_exp()) for end in (p.source, p.target))
+        for sign in ("excitatory", "inhibitory"):
+            file = path / f"{number:04d}_{p.source.name}__{p.target.name}_{sign}.txt"
+            if file.exists():
+                assert file.read_text().startswith('# columns = ["i", "j", "weight", "delay"]\n')
+                connector = pynn.FromFileConnector(str(file))
+                made = pynn.Projection(pre, post, connector, pynn.StaticSynapse(), receptor_type=sign)
+                for i, j, weight, delay in made.get(["weight", "delay"], format="list"):
+                    assert weight < 0 if sign == "inhibitory" else weight >= 0
+                    assert delay == delays[number] >= 1
+                    rows.append((int(i) + p.source.first, int(j) + p.target.first, weight))
+    return synapses(rows, "weight")
+
+
+def read_sanafe(path, graph):
+    """A relay's synapses are those of the population whose spikes it delays; the synapses onto it have weight 1."""
+    _, network = load(path, path.parent)
+    firsts = [population.first for population in graph.populations]
+    names = [population.name for population in graph.populations]
+    relays = json.loads(path.with_name("net.json").read_text())["sanafe"]["relays"]
+    populations = {
+        **{str(k): k for k in range(len(names))},
+        **{str(r["group"]): names.index(r["population"]) for r in relays},
+    }
+    rows = []
+    for group, population in populations.items():
+        for i, neuron in enumerate(network.groups[group].neurons):
+            for edge in neuron.edges_out:
+                end, weight = edge.post_neuron, edge.synapse_attributes["weight"]
+                if int(end.group_name) < len(names):
+                    target = firsts[populations[end.group_name]] + end.neuron_offset
+                    rows.append((firsts[population] + i, target, weight))
+                else:
+                    assert (weight, end.neuron_offset) == (1, i)
+    return synapses(rows, "weight")
+
+
+def numbers_by_neuron(path, number):
+    lines = [line.split(" ") for line in path.read_text().splitlines()]
+    return {int(neuron): [number(word) for word in words] for neuron, *words in lines}
+
+
+def read_spinemap(path, graph):
+    targets, weights = (numbers_by_neuron(path / f"{name}_info.txt", float) for name in ("connection", "weight"))
+    assert list(targets) == list(weights)
+    return synapses([(n, int(t), w) for n in targets for t, w in zip(targets[n], weights[n])], "weight")
+
+
+def read_metis(path, graph):
+    """Ids ascend from source to target."""
+    found = networkit.readGraph(str(path), networkit.Format.METIS)
+    assert (found.isDirected(), found.isWeighted()) == (False, True)
+    return synapses([(min(u, v), max(u, v), weight) for u, v, weight in found.iterEdgesWeights()], "traffic")
+
+
+def read_hmetis(path, graph):
+    kind = mtkahypar.initialize(1)
+    context = kind.context_from_preset(mtkahypar.PresetType.DEFAULT)
+    found = kind.hypergraph_from_file(str(path), context, mtkahypar.FileFormat.HMETIS)
+    assert all(found.node_weight(node) == 1 for node in range(found.num_nodes()))
+    pins = [sorted(found.pins(number)) for number in range(found.num_edges())]
+    return synapses(
+        [(pin[0], target, found.edge_weight(number)) for number, pin in enumerate(pins) for target in pin[1:]],
+        "traffic",
+    )
+
+
+def read_snn(path, graph):
+    """As AxonCUDA's own reader reads it."""
+    words, at, rows = np.fromfile(path, "<u4"), 2, []
+    for _ in range(words[1]):
+        number, source = words[at : at + 2].tolist()
+        end = at + 2 + number
+        rows += [
+            (source, target, float(words[end : end + 1].view("<f4")[0])) for target in words[at + 2 : end].tolist()
+        ]
+        at = end + 1
+    assert at == words.size
+    return synapses(rows, "spikes")
+
+
+READERS = {
+    "networkx": read_networkx,
+    "graphml": read_graphml,
+    "csv": read_csv,
+    "npz": read_npz,
+    "parquet": read_arrow,
+    "parts": read_arrow,
+    "sonata": read_sonata,
+    "pynn": read_pynn,
+    "sanafe": read_sanafe,
+    "spinemap": read_spinemap,
+    "metis": read_metis,
+    "hmetis": read_hmetis,
+    "snn": read_snn,
+}
+
+
+def expected_synapses(graph, format, options):
+    """Source, target and values of the synapses that a format writes."""
+    graph = graph.with_pool_weight("mean") if FORMATS[format].simulates else graph
+    scale = 1.0 if graph.recording is None else graph.recording.rate_scale(options.rate_unit)
+    source, target, weight, edge = all_edges(graph, scale)
+    values = {"weight": weight, "edge": edge}
+    if graph.recording is not None:
+        values["rate"] = np.concatenate([p.edge_rate(scale) for p in graph.populations])[source]
+        counts = np.concatenate(
+            [np.zeros(p.size) if p.coding == "current" else p.spike_count.ravel() for p in graph.populations]
+        )
+        values["traffic"] = np.maximum(1, counts)[source]
+        values["spikes"] = (counts / graph.recording.steps * scale)[source]
+    without_input = FORMATS[format].partial and graph.populations[0].coding == "current" and not options.with_input
+    first = graph.populations[1].first if without_input else 0
+    kept = source >= first
+    return Synapses(source[kept] - first, target[kept] - first, {name: v[kept] for name, v in values.items()})
+
+
+GRAPHS = ("graph", "residual_graph", "weights_graph")
+CASES = [(name, format, {}) for name in GRAPHS for format in sorted(READERS)]
+CASES += [("graph", name, {"rate_unit": "hz"}) for name, format in FORMATS.items() if "rate_unit" in format.own_options]
+CASES += [("graph", name, {"with_input": True}) for name, format in FORMATS.items() if format.partial]
+CASES += [("graph", name, {"exact": True}) for name in ("csv", "pynn", "spinemap")]
+CASES += [("graph", "parts", {"workers": 3})]
+
+
+@pytest.mark.parametrize(("name", "format", "options"), CASES)
+def test_synapses_are_those_of_the_graph(request, tmp_path, name, format, options):
+    """With the values of a float32, exactly: in files with shorter or longer digits too."""
+    graph, options = request.getfixturevalue(name), ExportOptions(**options)
+    assert name != "graph" or graph.attributes["pool_weight"] == "one"
+    given = {"options": options, "origin": {"stamp": "s", "sha256": "0"}}
+    if format == "spinemap":
+        given["spike_times"] = save_spike_times(graph, tmp_path / "times.npz")
+    if format in ("metis", "hmetis", "snn", "spinemap") and graph.recording is None:
+        with pytest.raises(UsageError, match="weights only"):
+            export(graph, format, tmp_path / "net", **given)
+        return
+    written = export(graph, format, tmp_path / "net", **given)
+    found, expected = READERS[format](tmp_path / "net", graph), expected_synapses(graph, format, options)
+    assert found.source.size == written.edges
+    orders = [np.lexsort((edges.target, edges.source)) for edges in (found, expected)]
+    for column in ("source", "target"):
+        np.testing.assert_array_equal(getattr(found, column)[orders[0]], getattr(expected, column)[orders[1]])
+    for column, values in found.values.items():
+        if options.exact:
+            np.testing.assert_array_equal(values[orders[0]], expected.values[column][orders[1]].astype(float))
+        pair = (np.float32(values[orders[0]]), np.float32(expected.values[column][orders[1]]))
+        np.testing.assert_array_equal(*pair, err_msg=column)
+
+
+def test_every_format_has_a_reader():
+    assert set(FORMATS) - set(READERS) == {"nir"}  # test_export_nir.py compares every synapse
+
+
+def nodes_of_csv(path):
+    with path.open(newline="") as file:
+        return [
+            {
+                "id": int(row["id"]),
+                "population": row["population"],
+                "index": ast.literal_eval(row["index"]),
+                "bias": float(row["bias"]),
+                "spike_count": float(row["spike_count"]),
+            }
+            for row in csv.DictReader(file)
+        ]
+
+
+def nodes_of_npz(path):
+    with np.load(str(path / "nodes.npz")) as arrays:
+        table = dict(arrays)
+    return [
+        {
+            "id": n,
+            "population": table["population_names"][table["population"][n]],
+            "index": tuple(axis for axis in table["index"][n] if axis >= 0),
+            **{name: table[name][n] for name in ("bias", "rate", "spike_count")},
+        }
+        for n in range(table["bias"].size)
+    ]
+
+
+def nodes_of_parquet(path):
+    rows = pyarrow.dataset.dataset(str(path / "nodes.parquet")).to_table().to_pylist()
+    return [{**row, "index": tuple(row[f"index_{a}"] for a in range(3) if row[f"index_{a}"] >= 0)} for row in rows]
+
+
+def nodes_of_sonata(path):
+    config, rows = libsonata.CircuitConfig.from_file(str(path / "circuit_config.json")), []
+    for name in ("input", "snn"):
+        population = config.node_population(name)
+        columns = {c: population.get_attribute(c, population.select_all()) for c in ("bias", "rate", "spike_count")}
+        rows += [dict(zip(columns, values)) for values in zip(*columns.values())]
+    return [{"id": number, **row} for number, row in enumerate(rows)]
+
+
+def nodes_of_networkx(path):
+    found = pickle.loads(path.read_bytes()).nodes(data=True)  # noqa: S301
+    return [
+        {"id": number, "population": name[0], "index": name[1], **values} for number, (name, values) in enumerate(found)
+    ]
+
+
+def nodes_of_graphml(path):
+    rows = [node.attributes() for node in igraph.Graph.Read_GraphML(str(path)).vs]
+    return [{**row, "id": int(row["id"]), "index": ast.literal_eval(row["index"])} for row in rows]
+
+
+NODE_READERS = {
+    "csv": lambda path: nodes_of_csv(path.with_name("net.nodes.csv")),
+    "pynn": lambda path: nodes_of_csv(path / "nodes.csv"),
+    "spinemap": lambda path: nodes_of_csv(path / "nodes.csv"),
+    "npz": nodes_of_npz,
+    "parquet": nodes_of_parquet,
+    "parts": nodes_of_parquet,
+    "sonata": nodes_of_sonata,
+    "networkx": nodes_of_networkx,
+    "graphml": nodes_of_graphml,
+}
+
+
+@pytest.mark.parametrize("format", sorted(NODE_READERS))
+def test_neurons_are_those_of_the_graph(graph, tmp_path, spike_times, format):
+    """All numbers are the same float64."""
+    export(graph, format, tmp_path / "net", spike_times=spike_times)
+    rows, first = NODE_READERS[format](tmp_path / "net"), 84 if format == "spinemap" else 0
+    assert sorted(row["id"] for row in rows) == list(range(len(graph.nodes) - first))
+    for row in rows:
+        node = graph.nodes[row["id"] + first]
+        for name in ("population", "index", "bias", "rate", "spike_count"):
+            assert name not in row or row[name] == getattr(node, name), (name, row)
+        assert "bias" in row
+        assert "spike_count" in row
