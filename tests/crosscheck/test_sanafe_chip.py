@@ -15,8 +15,8 @@ from snnb.mapping.mapping import Mapping, write_mapping
 from snnb.mapping.mapping_cost import MappingCost
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.time_costs import recorded_steps
-from snnb.results.crosscheck_chip import compare_costs
-from snnb.results.placed import on_cores
+from snnb.results.crosscheck import compare_costs
+from snnb.results.export import on_cores
 from tests.crosscheck.simulated import STEPS, simulated_graph
 
 SAMPLES = 2

@@ -10,7 +10,7 @@ from PIL import Image
 from scipy.sparse import load_npz
 
 from snnb.core.errors import InputError
-from snnb.io.colours import layer_colours
+from snnb.io.figures import layer_colours
 from snnb.mapping.hardware import read_hardware
 from snnb.mapping.map_network import map_network
 from snnb.mapping.mapping import CORE_COLUMNS, Mapping, write_mapping

@@ -12,7 +12,7 @@ from snnb.crosscheck.sanafe_chip import ChipTrace
 from snnb.mapping.hardware import read_hardware
 from snnb.mapping.mapping import Mapping
 from snnb.mapping.time_costs import RecordedSteps
-from snnb.results.crosscheck_chip import compare_costs, refuse_differences
+from snnb.results.crosscheck import compare_costs, refuse_differences
 from tests.crosscheck.test_sanafe_chip import CHIP
 
 

@@ -10,8 +10,7 @@ from snnb.cli.parameters import ExistingRun, opened
 from snnb.core.errors import UsageError, VerificationError
 
 if TYPE_CHECKING:
-    from snnb.results.crosscheck import Crosscheck
-    from snnb.results.crosscheck_chip import ChipCheck
+    from snnb.results.crosscheck import ChipCheck, Crosscheck
 
 
 def _simulators() -> List[str]:

@@ -10,6 +10,7 @@ import typer
 from typing_extensions import Annotated
 
 from snnb.cli import output
+from snnb.cli.app import EXIT_CODES, interruption_message
 from snnb.cli.compare import compare
 from snnb.cli.crosscheck import crosscheck
 from snnb.cli.datasets import datasets
@@ -17,7 +18,6 @@ from snnb.cli.doctor import doctor
 from snnb.cli.export import export
 from snnb.cli.hardware import hardware
 from snnb.cli.help import HelpfulCommand
-from snnb.cli.interruption import EXIT_CODES, interruption_message
 from snnb.cli.models import models
 from snnb.cli.remove import remove
 from snnb.cli.report import report

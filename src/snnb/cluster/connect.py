@@ -76,9 +76,9 @@ def results(
     shared : data that all calls need; sent once to each worker
     arguments : consumed lazily, a few arguments ahead of the results
     """
-    from snnb.cluster.worker import Work, compute
+    from snnb.cluster.dask_classes import SharedCalls, compute
 
-    work = Work(uuid.uuid4().hex, prepare, call, shared)
+    work = SharedCalls(uuid.uuid4().hex, prepare, call, shared)
     # Its name until 2023, in the last version for Python 3.8.
     register = getattr(client, "register_plugin", None) or client.register_worker_plugin
     register(work)
@@ -138,7 +138,7 @@ def _configure() -> None:
 def _local_client(workers: int, stack: ExitStack) -> "Client":
     from distributed import LocalCluster
 
-    from snnb.cluster.client import ContextClient
+    from snnb.cluster.dask_classes import ContextClient
 
     cluster = LocalCluster(
         n_workers=0,
@@ -168,7 +168,7 @@ def _close(cluster: "LocalCluster") -> None:
 
 
 def _remote_client(scheduler: str, stack: ExitStack) -> "Client":
-    from snnb.cluster.client import ContextClient
+    from snnb.cluster.dask_classes import ContextClient
 
     try:
         client = stack.enter_context(ContextClient(scheduler, timeout=CONNECT_SECONDS, set_as_default=False))

@@ -36,7 +36,7 @@ from snnb.conversion.integers import (
 )
 from snnb.conversion.least_squares import can_be_fitted, weights_of_channel, with_fitted_kernels
 from snnb.conversion.spiking_output import centred_output, output_scale
-from snnb.core.memory import scratch_array
+from snnb.core.machine import scratch_array
 from snnb.core.progress import Progress, silent
 from snnb.network.network import Network, Population, Reindexed
 

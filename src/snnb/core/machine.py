@@ -1,15 +1,24 @@
-"""Processors and memory that this process may use: those of the machine, within the limits of its control groups.
+"""Processors and memory of the machine, within the limits of the control groups of this process.
 
 Containers and batch systems limit a process by its control group (cgroup) and the parents of that, while `/proc` shows
-the whole machine. Both versions of cgroups, also at once: https://docs.kernel.org/admin-guide/cgroup-v2.html,
+the entire machine. Both versions of cgroups, also at once: https://docs.kernel.org/admin-guide/cgroup-v2.html,
 https://docs.kernel.org/admin-guide/cgroup-v1/memory.html, https://docs.kernel.org/scheduler/sched-bwc.html.
 """
 
+import math
 import os
+import tempfile
 from pathlib import Path, PurePosixPath
-from typing import Dict, Iterator, List, NamedTuple, Tuple
+from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Tuple
+
+from snnb.core.errors import ResourceError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import DTypeLike
 
 PROCESS = Path("/proc/self")
+SCRATCH_BYTES = 64_000_000
 MEMORY_FILES = (  # of version 2 and 1: limit, use, and prefix of the keys in memory.stat
     ("memory.max", "memory.current", ""),
     ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_"),
@@ -17,7 +26,7 @@ MEMORY_FILES = (  # of version 2 and 1: limit, use, and prefix of the keys in me
 
 
 class Memory(NamedTuple):
-    """Size of the memory, and what of it is available without swapping, in bytes."""
+    """Size of the memory and its part that is available without swapping, in bytes."""
 
     total: int
     available: int
@@ -51,6 +60,26 @@ def memory() -> Memory:
                 total = min(total, int(limit))
                 available = min(available, max(0, int(limit) - int(use) + cache))
     return Memory(total, available)
+
+
+def require_memory(neurons: int, described: str) -> None:
+    """Raise `ResourceError` if the memory cannot hold a number of 8 bytes for each neuron of the network described."""
+    needed, available = 8 * neurons, memory().total
+    if needed > available:
+        raise ResourceError(
+            f"{described} has {neurons:,} neurons, which take {needed / 1e9:,.0f} GB for one number each; this machine "
+            f"has {available / 1e9:,.0f} GB of memory, so take a smaller input or another machine"
+        )
+
+
+def scratch_array(shape: Tuple[int, ...], dtype: "DTypeLike") -> "np.ndarray":
+    """Return an array of zeros, mapped from a temporary file if it has more than `SCRATCH_BYTES`."""
+    import numpy as np
+
+    if math.prod(shape) * np.dtype(dtype).itemsize <= SCRATCH_BYTES:
+        return np.zeros(shape, dtype)
+    with tempfile.TemporaryFile() as file:
+        return np.memmap(file, dtype, "w+", shape=shape)
 
 
 def _groups(controller: str) -> Iterator[Path]:

@@ -19,7 +19,7 @@ from snnb.graph.synapse_graph import SynapseGraph
 SYNAPSE_BYTES = {"brian2": 70, "sanafe": 850, "scipy": 45}
 
 
-def require_room(graph: SynapseGraph, simulator: str, formats: Sequence[str]) -> None:
+def require_disk_and_memory(graph: SynapseGraph, simulator: str, formats: Sequence[str]) -> None:
     """Raise `ResourceError` if the exports of a graph do not fit on the disk, or its simulation not into memory.
 
     Parameters

@@ -16,9 +16,9 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from snnb.io.colours import HUES
 from snnb.io.text import printable
 
+HUES = ("#2364aa", "#d1495b", "#3d8b5a", "#b8860b", "#6a4c93", "#0e7c7b", "#8d6e63", "#5f6b7a", "#c2185b", "#7cb342")
 Target = Union[Path, BinaryIO]  # a PNG, SVG or PDF file, or a buffer for the SVG of a page
 DPI = 120
 PAGE_WIDTH = 5.2  # inches of a figure in a page; on a screen of 400 pixels its text then has nearly its nominal size
@@ -45,6 +45,11 @@ styled = matplotlib.style.context(["default", STYLE])
 LABEL = 0.16  # inches that the label of a row needs
 MARKER, LINE = 6.0, 9.0  # points: size of a marker, and height of a line of small text
 ROWS = 12  # in which the label of a point is tried, above and below it
+
+
+def layer_colours(layers: int) -> np.ndarray:
+    """Return a colour for each layer, from blue (the first) to red (the last): float64, shape (layers, 3), 0 to 1."""
+    return np.asarray(matplotlib.colormaps["turbo"](np.linspace(0.03, 0.97, layers)))[:, :3]
 
 
 def plain(name: str, longest: int = 32) -> str:

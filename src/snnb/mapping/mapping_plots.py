@@ -15,8 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from scipy.sparse import csr_matrix
 
-from snnb.io.colours import layer_colours
-from snnb.io.figures import Target, label_rows, save, styled
+from snnb.io.figures import Target, label_rows, layer_colours, save, styled
 from snnb.mapping.limits import NO_LIMIT, Limits
 from snnb.mapping.mapping import Mapping
 from snnb.mapping.mesh import link_loads

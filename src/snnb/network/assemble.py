@@ -7,7 +7,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Sequence, Set, Tuple
 import numpy as np
 
 from snnb.core.errors import DamagedError, InputError
-from snnb.core.memory import require_memory
+from snnb.core.machine import require_memory
 from snnb.network.geometry import Shape
 from snnb.network.layers import KINDS, Layer, Weighted, configured
 from snnb.network.network import INPUT, Array, Input, Network, Population, Projection, Reindexed, Volume

@@ -12,8 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
 
-from snnb.io.colours import HUES
-from snnb.io.figures import label_points, legend_width, plain, save, styled
+from snnb.io.figures import HUES, label_points, legend_width, plain, save, styled
 
 FEW = len(HUES)  # lines up to which each has a hue; more have colours of a colour map
 MOST_ROWS = 40  # of a column of the legend

@@ -11,7 +11,7 @@ from typing import Dict, List, NamedTuple, Optional, Sequence
 import numpy as np
 from markupsafe import Markup, escape
 
-from snnb.io.colours import HUES
+from snnb.io.figures import HUES
 from snnb.io.text import printable
 
 INK, SOFT = "#1f2933", "#cbd2d9"

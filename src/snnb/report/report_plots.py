@@ -7,8 +7,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from snnb.io.colours import HUES
-from snnb.io.figures import Target, plain, save, styled
+from snnb.io.figures import HUES, Target, plain, save, styled
 
 BASELINE = 0.7  # of bars on a logarithmic axis: the bar of a single neuron is visible
 MOST_NAMED, MOST_COUNTED = 30, 15  # classes whose names, and whose counts of samples, are written

@@ -1,17 +1,17 @@
-"""`crosscheck`: another simulator, given the exported graph alone, against the spikes of the run's own simulation."""
+"""`crosscheck`: compare the spikes of a simulation, and the costs on a chip, with another simulator of its graph."""
 
 import tempfile
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Dict, Optional, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, List, Optional, Tuple
 
 import numpy as np
 from typing_extensions import Literal
 
 from snnb.core.errors import UsageError, VerificationError
 from snnb.core.progress import Progress, Say, say_nothing, silent
-from snnb.crosscheck.check import CountDifference, Expected, check, require_room, samples_at_a_time
+from snnb.crosscheck.check import CountDifference, Expected, check, require_disk_and_memory, samples_at_a_time
 from snnb.crosscheck.exported import ExportedNetwork, Simulate, exported_network, in_order
 from snnb.crosscheck.sanafe_chip import ChipTrace
 from snnb.graph import SynapseGraph
@@ -20,12 +20,11 @@ from snnb.graph.export.spinemap import spikes_of
 from snnb.io.document import Document
 from snnb.io.files import sha256_of
 from snnb.io.npy import load_archive
+from snnb.mapping.time_costs import RecordedSteps
 from snnb.pipeline.graph import WEIGHTS, recorded_class, simulation_of
 from snnb.pipeline.plan import extra_named
 from snnb.pipeline.simulated_samples import inputs_of, simulate_again, simulated_by
-from snnb.results.crosscheck_chip import ChipCheck, compare_costs, refuse_differences
-from snnb.results.export import altered, chosen_graph, graph_file, recorded_hash
-from snnb.results.placed import on_cores, placed
+from snnb.results.export import altered, chosen_graph, graph_file, load_mapping, on_cores, recorded_hash
 from snnb.rundir.directory import RunDirectory
 from snnb.simulation.file_names import SPIKE_TIMES, SUMS
 
@@ -33,6 +32,35 @@ if TYPE_CHECKING:
     from snnb.mapping.mapping import Mapping
 
 Simulator = Literal["brian2", "sanafe", "scipy"]
+ROUNDING = 1e-9  # relative
+# Parts of the energy: events of a description, and components of SANA-FE, which has no energy of routers
+PARTS: Dict[str, Tuple[Tuple[str, ...], Tuple[str, ...]]] = {
+    "synapses": (("synapse",), ("synapse", "dendrite")),
+    "neurons": (("neuron_inactive", "neuron_active", "spike"), ("soma",)),
+    "axons and links": (("axon_out", "axon_in", "link_x", "link_y", "between_chips"), ("network",)),
+    "routers": (("router",), ()),
+}
+
+
+class ChipFigure(Document):
+    """A figure of the recorded samples; `sanafe` is None where SANA-FE has none."""
+
+    name: str
+    unit: str
+    cost: float
+    sanafe: Optional[float]
+    differing: bool
+
+
+class ChipCheck(Document):
+    """Costs of the recorded samples in `cost.json` and in SANA-FE."""
+
+    mapping: str  # stamp
+    hardware: str
+    figures: List[ChipFigure]  # energies of a sample, and the mean time of a step
+    steps: int  # number of time steps of all recorded samples
+    differing_steps: int  # number of steps whose times differ
+    detailed_ns: float  # mean time of a step in SANA-FE's model `detailed`
 
 
 class Crosscheck(Document):
@@ -77,18 +105,18 @@ def crosscheck(
     Raises
     ------
     VerificationError
-        Spikes differ by more than rounding explains: see `snnb.crosscheck.check.check`. Or costs of a mapping differ.
+        Spikes differ by more than rounding explains (see `snnb.crosscheck.check.check`), or costs of a mapping differ.
     """
     if map is not None and (simulator != "sanafe" or samples is not None):
         raise UsageError("--map goes with --with sanafe, and compares all recorded samples; leave out --samples")
-    mapped = None if map is None else placed(run, map, graph)
-    recorded = None if mapped is None else mapped.mapping.cost.recorded
-    if mapped is not None and recorded is None:
+    mapping = None if map is None else load_mapping(run, map, graph)
+    recorded = None if mapping is None else mapping.cost.recorded
+    if mapping is not None and recorded is None:
         raise UsageError(
             f"mapping {map} has no costs of recorded samples: give hardware with energies or times of events, and "
             "simulate with --record-spikes"
         )
-    stamp = chosen_graph(run, graph if mapped is None else mapped.graph, say)
+    stamp = chosen_graph(run, graph if mapping is None else mapping.cost.graph, say)
     simulated = simulated_by(run, stamp)
     if stamp == WEIGHTS or simulated is None:
         raise UsageError(f"graph {stamp} has no simulation in this run to compare with; make the graph of one")
@@ -100,14 +128,14 @@ def crosscheck(
     path = run.path / graph_file(run, stamp)
     trace: Optional[ChipTrace] = None
     with SynapseGraph.open(path) as opened:
-        require_room(opened, simulator, ("sonata",) if mapped is None else ("sonata", "sanafe"))
+        require_disk_and_memory(opened, simulator, ("sonata",) if mapping is None else ("sonata", "sanafe"))
         expected, digest = _expected(run, stamp, simulated, opened, samples, say, progress), sha256_of(path)
         network = exported_network(opened, simulated)
-        if mapped is None:
+        if mapping is None:
             build: Callable[[ExportedNetwork], Simulate] = import_module(f"snnb.crosscheck.{simulator}").build
             simulate = build(network)
         else:
-            simulate, trace = _on_chip(network, opened, mapped.mapping, Request(simulated=simulated), expected)
+            simulate, trace = _on_chip(network, opened, mapping, Request(simulated=simulated), expected)
     compared = len(expected.inputs)
     say(f"crosscheck: {simulator}, {compared} samples, {expected.steps} steps")
     random = [population.name for population in network.populations if population.coding == "random"]
@@ -118,8 +146,8 @@ def crosscheck(
     if digest != recorded_hash(run, stamp):
         raise VerificationError(f"the spikes agree, as far as they tell, but {altered(run, stamp)}")
     chip = None
-    if mapped is not None and recorded is not None and trace is not None:
-        chip = compare_costs(mapped.mapping.path.name, mapped.mapping.hardware.name, recorded, trace)
+    if mapping is not None and recorded is not None and trace is not None:
+        chip = compare_costs(mapping.path.name, mapping.hardware.name, recorded, trace)
         refuse_differences(chip, recorded, any(one.differing for one in populations), say)
     return Crosscheck(
         passed=True,
@@ -135,7 +163,7 @@ def crosscheck(
 def _on_chip(
     network: ExportedNetwork, graph: SynapseGraph, mapping: "Mapping", request: Request, expected: Expected
 ) -> Tuple[Simulate, ChipTrace]:
-    """Return what simulates the chip of a mapping, from the files that an export of it has, and its trace."""
+    """Return the simulator of the chip of a mapping, made from the files of its export, and its trace."""
     from snnb.crosscheck.sanafe_chip import build
     from snnb.graph.export.sanafe import check_mapped, write_netlist
 
@@ -192,3 +220,45 @@ def _expected(
     names = [p.name for p in graph.populations[1:]]
     sums = load_archive(folder / SUMS, names=names, must=names)
     return Expected(duration, counted_from, inputs, sums={name: sums[name].ravel() for name in names})
+
+
+def compare_costs(stamp: str, hardware: str, recorded: RecordedSteps, trace: ChipTrace) -> ChipCheck:
+    """Compare energies and times of the recorded samples."""
+    figures: List[ChipFigure] = []
+    for name, (events, components) in PARTS.items():
+        cost = sum(recorded.energy_by_event_pj.get(event, 0.0) for event in events)
+        found = float(np.mean([sum(of[component] for component in components) for of in trace.energy_pj]))
+        differs = bool(components) and not np.isclose(cost, found, rtol=ROUNDING, atol=0)
+        sanafe = found if components else None
+        figures.append(ChipFigure(name=name, unit="pJ", cost=cost, sanafe=sanafe, differing=bool(differs)))
+    here, there, differing = np.array(recorded.step_ns or [], float), np.array(trace.step_ns), 0
+    if here.size:
+        differing = int(np.count_nonzero(~np.isclose(here, there, rtol=ROUNDING, atol=0)))
+        means = {"cost": float(here.mean()), "sanafe": float(there.mean())}
+        figures.append(ChipFigure(name="mean step", unit="ns", **means, differing=differing > 0))
+    return ChipCheck(
+        mapping=stamp,
+        hardware=hardware,
+        figures=figures,
+        steps=there.size,
+        differing_steps=differing,
+        detailed_ns=float(np.mean(trace.detailed_ns)),
+    )
+
+
+def refuse_differences(check: ChipCheck, recorded: RecordedSteps, spikes_differ: bool, say: Say) -> None:
+    """Report why costs differ; raise `VerificationError` if nothing explains it."""
+    differing = [figure for figure in check.figures if figure.differing]
+    if not differing:
+        return
+    names = ", ".join(figure.name for figure in differing)
+    if spikes_differ:
+        say(f"crosscheck: {names} differ, since spikes do")
+    elif recorded.energy_by_event_pj.get("between_chips") and all(
+        figure.name == "axons and links" for figure in differing
+    ):
+        say("crosscheck: axons and links differ: SANA-FE gives links between chips the energy of all others")
+    else:
+        raise VerificationError(
+            f"{names} of mapping {check.mapping} differ in SANA-FE, where all spikes are equal; please report it"
+        )

@@ -1,7 +1,7 @@
 """`export`: the run's graph in another program's format."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple, cast
 
 from snnb.core.errors import InputError, UpstreamError, UsageError
 from snnb.core.progress import Progress, Say, say_nothing, silent
@@ -9,17 +9,21 @@ from snnb.graph.export.export_options import DEFAULTS, ExportOptions
 from snnb.io.atomic import remove_partial
 from snnb.io.document import Document
 from snnb.io.files import sha256_of
+from snnb.pipeline import map as mapping_stage
 from snnb.pipeline.graph import recorded_class, simulation_of
 from snnb.pipeline.graph_in_force import graph_in_force
 from snnb.pipeline.plan import state_of_stages
 from snnb.pipeline.simulated_samples import simulated_by
-from snnb.results.placed import on_cores, placed
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
+from snnb.rundir.staleness import stale_reason
 from snnb.simulation.file_names import SPIKE_TIMES
 
 if TYPE_CHECKING:
+    from snnb.graph import SynapseGraph
+    from snnb.graph.export.request import OnCores
     from snnb.graph.export.write_export import Export
+    from snnb.mapping.mapping import Mapping
 
 EXPORTS = "exports"
 
@@ -82,8 +86,8 @@ def export_graph(
     suffix = find_format(format).suffix
     refuse_foreign_options(format, options)
     remove_partials(run)
-    mapped = None if options.map is None else placed(run, options.map, graph)
-    stamp = chosen_graph(run, graph if mapped is None else mapped.graph, say)
+    mapping = None if options.map is None else load_mapping(run, options.map, graph)
+    stamp = chosen_graph(run, graph if mapping is None else mapping.cost.graph, say)
     if output is not None:
         refuse_files_of_runs(output, run)
     path = run.path / graph_file(run, stamp)
@@ -103,10 +107,59 @@ def export_graph(
             spike_times=times if times.exists() else None,
             origin={"stamp": stamp, "sha256": digest},
             simulated=simulated_by(run, stamp),
-            on_cores=None if mapped is None else on_cores(opened, mapped.mapping),
+            on_cores=None if mapping is None else on_cores(opened, mapping),
             force=force,
             progress=progress,
         )
+
+
+def load_mapping(run: RunDirectory, stamp: str, graph: Optional[str] = None) -> "Mapping":
+    """Load a mapping of the run; raise `UsageError` or `UpstreamError` if it is missing, stale, or of another graph."""
+    from snnb.mapping.mapping import Mapping
+
+    records = run.records_of(mapping_stage.KIND.name)
+    if stamp not in records:
+        raise UsageError(f"--map {stamp}: not in {run.path}; there are: {', '.join(records) or 'none yet'}")
+    record = cast("mapping_stage.MapRecord", records[stamp])
+    if graph not in (None, record.details.graph):
+        raise UsageError(f"--map {stamp} is of graph {record.details.graph}; leave out --graph {graph}")
+    if record.details.relays:
+        raise UsageError(
+            f"--map {stamp}: its relay neurons start at half their threshold, and neurons of SANA-FE at 0; give a "
+            "mapping without --split-fan-in"
+        )
+    stale = stale_reason(run, record, {})
+    if stale is not None:
+        raise UpstreamError(f"mapping {stamp} is stale: {stale}; map again with `snnb map --run-dir {run.path}`")
+    return Mapping.open(run.path / run.directory_of(mapping_stage.KIND.name, stamp))
+
+
+def on_cores(graph: "SynapseGraph", mapping: "Mapping") -> "OnCores":
+    """Return the neurons of a graph on the cores of an architecture of SANA-FE.
+
+    The neurons that a mapping counts as active in every time step are updated in each, whatever their potential.
+    """
+    import yaml
+
+    from snnb.graph.export.request import OnCores
+    from snnb.mapping.events import active_neurons
+    from snnb.mapping.neurons import PlacedNetwork
+    from snnb.mapping.sanafe_architecture import address_of, architecture_file
+
+    hardware, fullest = mapping.hardware, int(mapping.per_core["neurons"].max(initial=0))
+    if fullest > hardware.neurons_per_core:
+        raise UsageError(
+            f"mapping {mapping.path.name} is invalid: a core has {fullest:,} neurons, and {hardware.name} takes "
+            f"{hardware.neurons_per_core:,}; give a valid mapping"
+        )
+    tile, core = address_of(mapping.place, hardware.mesh, hardware.tile or (1, 1))
+    return OnCores(
+        tile[mapping.core],
+        core[mapping.core],
+        active_neurons(PlacedNetwork.of(graph)),
+        yaml.safe_dump(architecture_file(hardware.model_dump()), sort_keys=False),
+        {"stamp": mapping.path.name, "hardware": hardware.name},
+    )
 
 
 def chosen_graph(run: RunDirectory, graph: Optional[str], say: Say) -> str:

@@ -7,8 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from snnb.io.colours import HUES
-from snnb.io.figures import Target, label_rows, plain, save, styled
+from snnb.io.figures import HUES, Target, label_rows, plain, save, styled
 from snnb.network.network import Network
 
 # Populations whose histograms are lines with colours and a legend of their own; of more, each is a row.

@@ -1,10 +1,28 @@
-"""Calls in a Dask worker. Imports Dask, so only `snnb.cluster.connect` imports it, where a cluster is used."""
+"""Classes of Dask for this package. Imports Dask, so only `connect` imports it, where a cluster is used."""
 
 import pickle
 import threading
-from typing import Callable, Generic, Optional, TypeVar, cast
+from contextlib import suppress
+from typing import Any, Callable, Generic, Optional, TypeVar, cast
 
-from distributed import Worker, WorkerPlugin, get_worker
+from distributed import Client, Worker, WorkerPlugin, get_worker
+
+
+class ContextClient(Client):
+    """A Dask client without a finaliser, which can be closed when its event loop has ended.
+
+    The finaliser of Dask's client takes a lock that Dask holds while it starts and stops event loops. A client that is
+    collected as garbage in that time, in whatever thread, would wait forever.
+    """
+
+    def __del__(self) -> None:
+        """Do nothing."""
+
+    def close(self, *args: Any, **kwargs: Any) -> None:
+        """Close the connection; an event loop that has ended has closed it already."""
+        with suppress(RuntimeError):  # the loop is closed
+            super().close(*args, **kwargs)
+
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -12,7 +30,7 @@ A = TypeVar("A")
 R = TypeVar("R")
 
 
-class Work(WorkerPlugin, Generic[S, T, A, R]):
+class SharedCalls(WorkerPlugin, Generic[S, T, A, R]):
     """Plugin that gives every worker, also one that is restarted, the data of a series of calls; see `results`."""
 
     def __init__(self, name: str, prepare: Callable[[S, int], T], call: Callable[[T, A], R], shared: S) -> None:
@@ -37,5 +55,5 @@ class Work(WorkerPlugin, Generic[S, T, A, R]):
 
 def compute(name: str, argument: A) -> object:
     """Compute a call in the worker that runs this task, with the data of the plugin `name`."""
-    work = cast("Work[object, object, A, object]", get_worker().plugins[name])
+    work = cast("SharedCalls[object, object, A, object]", get_worker().plugins[name])
     return work.compute(argument)
