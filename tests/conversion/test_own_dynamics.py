@@ -89,7 +89,7 @@ def test_counts_of_both_engines_and_of_the_graph_alone(seed, tmp_path):
     engines = (EventEngine(network, settings), TensorFlowEngine(network, settings))
     event, tensorflow = (engine.simulate(x, 0, lambda *_: None).counts for engine in engines)
     with build_graph(path, tmp_path / "net_graph.h5") as graph:
-        alone = step_by_graph(graph, x, STEPS)
+        alone = step_by_graph(graph, np.broadcast_to(x.reshape(SAMPLES, -1).T, (STEPS, x[0].size, SAMPLES)), settings)
     assert set(alone) == set(event) == {population.name for population in network.populations}
     for name, counts in alone.items():
         np.testing.assert_array_equal(event[name].reshape(SAMPLES, -1), counts, err_msg=name)

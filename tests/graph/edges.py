@@ -1,4 +1,4 @@
-"""The edges of a graph as plain arrays, and its nodes by name: what the exports are held against."""
+"""The edges of a graph as plain arrays, its nodes by name, and neurons stepped with nothing but edges and biases."""
 
 from typing import List, Tuple
 
@@ -18,30 +18,70 @@ def names_of(graph: SynapseGraph) -> List[Tuple[str, Tuple[int, ...]]]:
     return [(graph.nodes[n].population, graph.nodes[n].index) for n in graph.nodes]
 
 
-def step_by_graph(graph, x, steps):
-    """Spike counts of each population: membrane += W @ spikes + b, a spike at 1, reset by subtraction, no delay.
+def step_by_graph(graph, frames, options):
+    """Spike counts `(samples, neurons)` by population: neurons stepped with nothing but the graph's edges and biases.
 
-    A pooled sum is divided after adding, as TensorFlow does.
+    frames: the output of the input population, float32 `(steps, neurons, samples)`.
     """
-    currents = {p: p.bias.ravel() for p in graph.populations}
-    inbound = {p: [q for q in graph.projections if q.target is p] for p in graph.populations}
-    matrices = {}
-    for projection in graph.projections:
-        matrix = projection.to_scipy().T.tocsr()
-        if projection.connections[0].weighting == "mean":
-            matrix.data[:] = 1
-        matrices[projection] = matrix
-    counts = {p.name: np.zeros((len(x), p.size), np.int64) for p in graph.populations[1:]}
-    for sample, pixels in enumerate(x):
-        membrane = {p: np.zeros(p.size, np.float32) for p in graph.populations}
-        for _ in range(steps):
-            active = {graph.populations[0]: pixels.ravel()}
-            for population in graph.populations[1:]:
-                sums = sum(matrices[q] @ active[q.source] for q in inbound[population])
-                if inbound[population][0].connections[0].weighting == "mean":
-                    sums = sums / sum(q.in_degrees for q in inbound[population])
-                membrane[population] += (sums + currents[population]).astype(np.float32)
-                active[population] = (membrane[population] >= 1).astype(np.float32)
-                membrane[population] -= active[population]
-                counts[population.name][sample] += active[population].astype(np.int64)
+    source, *populations = graph.populations
+    currents = {p.name: _current(p, [q for q in graph.projections if q.target is p]) for p in populations}
+    samples, threshold = frames.shape[2], np.float32(options.threshold)
+    start = np.float32(options.initial_potential * options.threshold)
+    potential = {p.name: np.full((p.size, samples), start) for p in populations}
+    counts = {p.name: np.zeros((samples, p.size), np.int64) for p in populations}
+    for step, frame in enumerate(frames):
+        active = {source.name: frame}
+        for p in populations:
+            reached = potential[p.name] + currents[p.name](active)
+            fires = reached >= threshold
+            active[p.name] = fires * threshold
+            potential[p.name] = reached - (fires * reached if options.reset == "zero" else active[p.name])
+            if step >= options.warm_up:
+                counts[p.name] += fires.T
     return counts
+
+
+def _current(population, inbound):
+    """The current of a population, float32 `(neurons, samples)`, as a function of the outputs of all populations."""
+    matrices = {q.source.name: q.to_scipy().T.tocsr() for q in inbound}
+    if any(q.rule == "MaxPooling2D" for q in inbound):
+        return _Maximum(population, inbound)
+    taps = np.ones((population.size, 1), np.float32)
+    if any(q.connections[0].weighting == "mean" for q in inbound):  # adds before it divides, as TensorFlow does
+        taps = np.repeat(np.rint(1 / inbound[0].connections[0].scale).ravel(), population.shape[-1])[
+            :, np.newaxis
+        ].astype(np.float32)
+        for matrix in matrices.values():
+            matrix.data[:] = np.rint(matrix.data * np.repeat(taps[:, 0], np.diff(matrix.indptr)))
+    bias = population.bias.ravel()[:, np.newaxis]
+
+    def current(active):
+        return (sum(matrix @ active[name] for name, matrix in matrices.items()) / taps + bias).astype(np.float32)
+
+    return current
+
+
+class _Maximum:
+    """The output of the neuron in each window that has spiked most so far; of the first of several in the image."""
+
+    def __init__(self, population, inbound):
+        self._where = {q.source.name: q.connections[0].positions.where for q in inbound}
+        # After all inputs, where there is always 0
+        self._nowhere = int(np.prod(inbound[0].connections[0].geometry.input_volume))
+        edges = [(q.source.name, q.to_scipy().tocoo()) for q in inbound]
+        place = np.concatenate([self._where[name][each.row] for name, each in edges])
+        window = np.concatenate([each.col for _, each in edges])
+        order = np.lexsort((place, window))
+        place, window = place[order], window[order]
+        number = np.arange(len(window)) - np.searchsorted(window, window)
+        self._inputs = np.full((population.size, number.max() + 1), self._nowhere)
+        self._inputs[window, number] = place
+        self._accumulated = np.float32(0)
+
+    def __call__(self, active):
+        present = np.zeros((self._nowhere + 1, next(iter(active.values())).shape[1]), np.float32)
+        for name, where in self._where.items():
+            present[where[where >= 0]] = active[name][where >= 0]
+        self._accumulated = self._accumulated + present
+        leader = self._accumulated[self._inputs].argmax(axis=1)[:, np.newaxis]
+        return np.take_along_axis(present[self._inputs], leader, axis=1)[:, 0]

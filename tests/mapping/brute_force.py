@@ -10,7 +10,7 @@ from snnb.graph.export.write_export import export
 
 
 def csv_edges(graph, folder):
-    """List (source id, target id, names of both populations) of each line of the csv export."""
+    """List (source id, target id, names of both populations, weight) of each line of the csv export."""
     populations = {population.name: population for population in graph.populations}
 
     def node(name, index):
@@ -23,6 +23,7 @@ def csv_edges(graph, folder):
                 node(row["source_group"], row["source_neuron"]),
                 node(row["dest_group"], row["dest_neuron"]),
                 (row["source_group"], row["dest_group"]),
+                float(row["weight"]),
             )
             for row in csv.DictReader(file)
         ]
@@ -61,13 +62,13 @@ class Expected:
         core = {first + number: int(where) for number, where in enumerate(core)}
         self.cores, operations = len(places), 0
         reached, by_projection = defaultdict(set), defaultdict(lambda: defaultdict(set))
-        for source, target, names in edges:
+        for source, target, names, _ in edges:
             if source in spikes:
                 reached[source].add(core[target])
                 by_projection[names][source].add(core[target])
                 operations += spikes[source]
         self.neurons = self._per_core(core.values())
-        self.synapses = self._per_core(core[target] for _, target, _ in edges)
+        self.synapses = self._per_core(core[target] for _, target, *_ in edges)
         self.axons = self._per_core(where for cores in reached.values() for where in cores)
         self.outside_spikes = sum(spikes[s] * len(cores) for s, cores in reached.items() if s < first)
         away, self.connectivity, self.cut = self._spread(reached, core, spikes, first)

@@ -1,13 +1,11 @@
 """Output axons, synapse memory, energies, times and chips against their definitions, synapse by synapse."""
 
-import csv
 from collections import defaultdict
 
 import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from snnb.graph.export.write_export import export
 from snnb.mapping.cost import cost
 from snnb.mapping.hardware import Hardware
 from snnb.mapping.limits import exceeded_limits
@@ -47,20 +45,6 @@ def full_chip(**changes):
     return Hardware.model_validate({**keys, "sources": {name: "made up" for name in SOURCED if name in keys}})
 
 
-def weighted_edges(graph, folder):
-    """Source, target and weight of each line of the csv export."""
-    populations = {population.name: population for population in graph.populations}
-
-    def node(name, index):
-        return populations[name].first + int(np.ravel_multi_index(eval(index), populations[name].shape))  # noqa: S307
-
-    with export(graph, "csv", folder / "edges.csv", force=True).path.open() as file:
-        rows = list(csv.DictReader(file))
-    names = ("source_group", "source_neuron", "dest_group", "dest_neuron")
-    ends = [[row[name] for name in names] for row in rows]
-    return [(node(*end[:2]), node(*end[2:]), float(row["weight"])) for end, row in zip(ends, rows)]
-
-
 class Expected:
     """The figures of one mapping, by their definitions; `place` are tuples."""
 
@@ -75,7 +59,7 @@ class Expected:
             local[neuron] = seen[self.core[neuron]]
             seen[self.core[neuron]] += 1
         spiking = spikes_of(graph)
-        for source, target, weight in edges:
+        for source, target, _, weight in edges:
             self.lists[self.core[target], source].append((local[target], weight))
             if source in spiking:
                 self.reached[source].add(self.core[target])
@@ -94,7 +78,7 @@ class Expected:
         return [bits * sum(len(one) for one, _ in distinct[core]) for core in range(len(self.place))]
 
     def _active(self, spiking):
-        active = {target for source, target, _ in self.edges if spiking.get(source, 1)}
+        active = {target for source, target, *_ in self.edges if spiking.get(source, 1)}
         for population in self.graph.populations[1:]:
             active |= {population.first + int(n) for n in np.flatnonzero(population.bias.ravel())}
         return active
@@ -132,7 +116,7 @@ class Expected:
                         counts["between_chips"] += number
                     else:
                         counts["link_x" if x != to_x else "link_y"] += number
-        for source, target, _ in self.edges:
+        for source, target, *_ in self.edges:
             number = spikes.get(source, 0)
             counts["synapse"] += number
             messages[self.core[target]] += number * time.synapse
@@ -155,19 +139,6 @@ class Expected:
         return table[max([key for key in table if key <= used] or [min(table)])]
 
 
-@pytest.fixture(scope="module")
-def weighted(tmp_path_factory):
-    """Weighted edges of a graph, listed once."""
-    listed = {}
-
-    def edges_of(graph):
-        if graph.path not in listed:
-            listed[graph.path] = weighted_edges(graph, tmp_path_factory.mktemp("edges"))
-        return listed[graph.path]
-
-    return edges_of
-
-
 CHIPS = {
     "full": {},
     "several chips": {"energy_pj": {**ENERGY, "between_chips": 50.0}},
@@ -177,12 +148,12 @@ CHIPS = {
 
 
 @pytest.mark.parametrize("changes", CHIPS.values(), ids=CHIPS)
-def test_every_figure_is_that_of_its_definition(case, weighted, changes):
-    graph, _, network = case
+def test_every_figure_is_that_of_its_definition(case, changes):
+    graph, edges, network = case
     chip = full_chip(**changes)
     core, place = random_mapping(network, np.random.default_rng(1), 12, chip.mesh)
     found = cost(count_traffic(network, core, 12), chip, place)
-    expected = Expected(graph, weighted(graph), core, chip, place)
+    expected = Expected(graph, edges, core, chip, place)
     assert found.axons_out.tolist() == expected.axons_out
     assert found.memory_bits.tolist() == expected.memory_bits("kernel")
     counts, core_ns = expected.events(spikes_of(graph), expected.steps)
@@ -211,8 +182,8 @@ def depths(graph):
     return depth
 
 
-def test_recorded_samples_cost_what_their_spikes_cost(case, weighted, tmp_path):
-    graph, _, network = case
+def test_recorded_samples_cost_what_their_spikes_cost(case, tmp_path):
+    graph, edges, network = case
     mapped, rng = (
         mapped_at_random(network, full_chip(energy_pj={**ENERGY, "between_chips": 50.0})),
         np.random.default_rng(3),
@@ -223,7 +194,7 @@ def test_recorded_samples_cost_what_their_spikes_cost(case, weighted, tmp_path):
         spikes[population.name] = (fired[:, [0, 2, 1]] + (7, 0, 0)).astype(np.int32)
     np.savez(tmp_path / "spike_times.npz", num_samples=2, num_steps=3, first_sample=7, **spikes)
     found = recorded_steps(mapped, tmp_path / "spike_times.npz")
-    expected = Expected(graph, weighted(graph), mapped.core, mapped.hardware, mapped.place)
+    expected = Expected(graph, edges, mapped.core, mapped.hardware, mapped.place)
     first, total = depths(graph), defaultdict(float)
     assert (found.samples, np.shape(found.step_ns)) == ([7, 8], (2, 3 + max(first.values())))
     for sample, times in zip(found.samples, found.step_ns):
@@ -243,16 +214,16 @@ def test_recorded_samples_cost_what_their_spikes_cost(case, weighted, tmp_path):
     assert found.energy_by_event_pj == pytest.approx(energy)
 
 
-def test_steps_of_time_bins(case, weighted, tmp_path):
-    graph, _, network = case
+def test_steps_of_time_bins(case, tmp_path):
+    graph, edges, network = case
     mapped, steps = mapped_at_random(network, full_chip()), graph.recording.num_timesteps
-    edges, source = np.array([0, 1, steps]), graph.populations[0]
+    bin_edges, source = np.array([0, 1, steps]), graph.populations[0]
     arrays = {population.name: population.spike_count for population in graph.populations}
     first = {name: np.floor(counts / 3).astype(counts.dtype) for name, counts in arrays.items()}
     by_bin = {name: np.stack([first[name], counts - first[name]]) for name, counts in arrays.items()}
-    np.savez(tmp_path / "bins.npz", bin_edges=edges, **by_bin)
+    np.savez(tmp_path / "bins.npz", bin_edges=bin_edges, **by_bin)
     found = bin_loads(mapped, tmp_path / "bins.npz").step_ns
-    expected = Expected(graph, weighted(graph), mapped.core, mapped.hardware, mapped.place)
+    expected = Expected(graph, edges, mapped.core, mapped.hardware, mapped.place)
     for number, ns in enumerate(found):
         spikes = {
             population.first + neuron: count / network.samples
@@ -260,7 +231,7 @@ def test_steps_of_time_bins(case, weighted, tmp_path):
             for neuron, count in enumerate(by_bin[population.name][number].ravel().tolist())
             if population is not source or source.coding != "current"
         }
-        core_ns = expected.events(spikes, int(np.diff(edges)[number]))[1]
+        core_ns = expected.events(spikes, int(np.diff(bin_edges)[number]))[1]
         assert ns == pytest.approx(max(core_ns) + expected.barrier())
 
 
@@ -288,14 +259,14 @@ def test_cores_are_placed_on_the_fewest_chips(cores, sides):
 
 @pytest.mark.parametrize("sharing", ["none", "kernel"])
 @pytest.mark.parametrize("cores", [1, 4])
-def test_memory_of_mappings_that_keep_neighbours_together(case, weighted, sharing, cores):
+def test_memory_of_mappings_that_keep_neighbours_together(case, sharing, cores):
     """So that lists are long and many are equal."""
-    graph, _, network = case
+    graph, edges, network = case
     chip = full_chip(synapse_memory={**MEMORY, "sharing": sharing})
     core = (np.arange(network.neurons) * cores // network.neurons).astype(np.int32)
     place = np.array([[number, 0] for number in range(cores)], np.int32)
     found = cost(count_traffic(network, core, cores), chip, place).memory_bits
-    shared = Expected(graph, weighted(graph), core, chip, place)
+    shared = Expected(graph, edges, core, chip, place)
     assert found.tolist() == shared.memory_bits(sharing)
     if sharing == "kernel":
         assert sum(found) < sum(shared.memory_bits("none"))

@@ -325,7 +325,7 @@ def test_cores_and_groups_have_the_axons_of_the_synapses_that_are_left(tmp_path,
         np.testing.assert_array_equal(sequential(placed, limits), plainly(graph, edges, limits))
         group, groups = grouped(placed, placed.in_degrees, limits)
         sources = [set() for _ in range(groups)]
-        for source, target, _ in edges:
+        for source, target, *_ in edges:
             if source >= placed.first:
                 sources[group[target - placed.first]].add(source)
         assert axons >= max(map(len, sources)) > 1

@@ -20,7 +20,7 @@ from tests.mapping.brute_force import Expected, csv_edges, spikes_of
 from tests.mapping.networks import hardware
 from tests.mapping.test_cost import compared, random_mapping
 from tests.mapping.test_events import Expected as ExpectedEvents
-from tests.mapping.test_events import full_chip, weighted_edges
+from tests.mapping.test_events import full_chip
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_events_are_those_of_the_synapses_that_are_left(graph, tmp_path):
     network, chip = PlacedNetwork.of(graph), full_chip()
     core, place = random_mapping(network, np.random.default_rng(3), 9, chip.mesh)
     found = cost(count_traffic(network, core, 9), chip, place)
-    expected = ExpectedEvents(graph, weighted_edges(graph, tmp_path), core, chip, place)
+    expected = ExpectedEvents(graph, csv_edges(graph, tmp_path), core, chip, place)
     counts, _ = expected.events(spikes_of(graph), expected.steps)
     assert found.events.events["synapse"] == pytest.approx(counts["synapse"])
     assert found.axons_out.tolist() == expected.axons_out

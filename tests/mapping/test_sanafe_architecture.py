@@ -13,7 +13,7 @@ from snnb.mapping.events import PARTS, Routes, barrier, core_events, core_times,
 from snnb.mapping.hardware import hardware_names, read_hardware
 from snnb.mapping.sanafe_architecture import architecture_file
 from snnb.mapping.traffic import count_traffic, traffic_of
-from tests.mapping.test_events import weighted_edges
+from tests.mapping.brute_force import csv_edges
 
 STEPS, CORES = 12, 8
 
@@ -125,7 +125,7 @@ def simulated(path, graph, edges, core, places):
             for number, neuron in enumerate(group.neurons):
                 cells[population.first + number] = neuron
                 neuron.set_attributes(model_attributes={"bias": 0.05 * (number % 9)})
-        for source, target, weight in edges:
+        for source, target, _, weight in edges:
             if source >= first:
                 cells[source].connect_to_neuron(cells[target], {"weight": weight})
         for neuron, where in zip(cells.values(), core):
@@ -150,7 +150,7 @@ def test_energies_and_times_are_those_of_a_simulation_in_sanafe(file, graphs, tm
     chip, _ = read_hardware(str(file))
     core = rng.integers(0, CORES - 1, network.neurons).astype(np.int32)
     places = rng.permutation([(x, y) for x in range(4) for y in range(2)]).astype(np.int32)[: CORES - 1]
-    spikes, joules, trace = simulated(file, graph, weighted_edges(graph, tmp_path), core, places)
+    spikes, joules, trace = simulated(file, graph, csv_edges(graph, tmp_path), core, places)
     assert spikes[1:].any(axis=0).mean() > 0.2
     sums = count_traffic(network, core, CORES - 1)
     events = core_events(sums, spikes)

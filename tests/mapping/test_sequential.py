@@ -12,7 +12,7 @@ from snnb.mapping.sequential import sequential
 def plainly(graph, edges, limits):
     first = graph.populations[0].size
     sources, degrees = defaultdict(set), defaultdict(int)
-    for source, target, _ in edges:
+    for source, target, *_ in edges:
         degrees[target] += 1
         if source >= first or graph.populations[0].coding != "current":
             sources[target].add(source)

@@ -100,7 +100,7 @@ def test_the_busiest_time_of_the_links(simulated, tmp_path):
         spikes = np.concatenate([counts[population.name] for population in graph.populations], axis=1)
         first = graph.populations[1].first
         reached = defaultdict(set)
-        for source, target, _ in csv_edges(graph, tmp_path):
+        for source, target, *_ in csv_edges(graph, tmp_path):
             if source >= first and mapping.core_of(source) != mapping.core_of(target):
                 reached[source].add(mapping.core_of(target))
     loads = np.zeros((4, 0))

@@ -14,6 +14,7 @@ from snnb.simulation.engines.engine import unsupported
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.simulation_settings import SimulationSettings
+from tests.graph.edges import step_by_graph
 
 SAMPLES, STEPS = 12, 25
 POPULATIONS = ["Conv2D", "DepthwiseConv2D", "AveragePooling2D", "MaxPooling2D"]
@@ -195,75 +196,10 @@ def _network(architecture, path, rounded, toolbox):
 
 
 def _step_by_graph(parsed, frames, options):
-    """Spike counts `(samples, neurons)` by population: neurons stepped with nothing but the graph's edges and biases.
-
-    frames: what the input population passes on, float32 `(steps, neurons, samples)`. The output, whose spikes are
-    random, is left out.
-    """
+    """Counts of the graph alone, without the output, whose spikes are random."""
     with build_graph(parsed, parsed.with_name("graph.h5")) as graph:
-        source, *populations = graph.populations[:-1]
-        currents = {p.name: _current(p, [q for q in graph.projections if q.target is p]) for p in populations}
-    samples, threshold = frames.shape[2], np.float32(options.threshold)
-    start = np.float32(options.initial_potential * options.threshold)
-    potential = {p.name: np.full((p.size, samples), start) for p in populations}
-    counts = {p.name: np.zeros((samples, p.size), np.int64) for p in populations}
-    for step, frame in enumerate(frames):
-        active = {source.name: frame}
-        for p in populations:
-            reached = potential[p.name] + currents[p.name](active)
-            fires = reached >= threshold
-            active[p.name] = fires * threshold
-            potential[p.name] = reached - (fires * reached if options.reset == "zero" else active[p.name])
-            if step >= options.warm_up:
-                counts[p.name] += fires.T
-    return counts
-
-
-def _current(population, inbound):
-    """The current of a population, float32 `(neurons, samples)`, as a function of what all populations pass on."""
-    matrices = {q.source.name: q.to_scipy().T.tocsr() for q in inbound}
-    if any(q.rule == "MaxPooling2D" for q in inbound):
-        return _Maximum(population, inbound)
-    taps = np.ones((population.size, 1), np.float32)
-    if any(q.connections[0].weighting == "mean" for q in inbound):  # adds before it divides, as TensorFlow does
-        taps = np.repeat(np.rint(1 / inbound[0].connections[0].scale).ravel(), population.shape[-1])[
-            :, np.newaxis
-        ].astype(np.float32)
-        for matrix in matrices.values():
-            matrix.data[:] = np.rint(matrix.data * np.repeat(taps[:, 0], np.diff(matrix.indptr)))
-    bias = population.bias.ravel()[:, np.newaxis]
-
-    def current(active):
-        return (sum(matrix @ active[name] for name, matrix in matrices.items()) / taps + bias).astype(np.float32)
-
-    return current
-
-
-class _Maximum:
-    """What the input of each window passes on that has passed on most so far; the first of several in the image."""
-
-    def __init__(self, population, inbound):
-        self._where = {q.source.name: q.connections[0].positions.where for q in inbound}
-        self._nowhere = int(
-            np.prod(inbound[0].connections[0].geometry.input_volume)
-        )  # behind all inputs, where there is 0 always
-        edges = [(q.source.name, q.to_scipy().tocoo()) for q in inbound]
-        place = np.concatenate([self._where[name][each.row] for name, each in edges])
-        window = np.concatenate([each.col for _, each in edges])
-        order = np.lexsort((place, window))
-        place, window = place[order], window[order]
-        number = np.arange(len(window)) - np.searchsorted(window, window)
-        self._inputs = np.full((population.size, number.max() + 1), self._nowhere)
-        self._inputs[window, number] = place
-        self._accumulated = np.float32(0)
-
-    def __call__(self, active):
-        present = np.zeros((self._nowhere + 1, SAMPLES), np.float32)
-        for name, where in self._where.items():
-            present[where[where >= 0]] = active[name][where >= 0]
-        self._accumulated = self._accumulated + present
-        leader = self._accumulated[self._inputs].argmax(axis=1)[:, np.newaxis]
-        return np.take_along_axis(present[self._inputs], leader, axis=1)[:, 0]
+        counts = step_by_graph(graph, frames, options)
+        return {population.name: counts[population.name] for population in graph.populations[1:-1]}
 
 
 def _frames(network, pictures, options, counted):
