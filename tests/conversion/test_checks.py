@@ -309,7 +309,7 @@ def test_subclassed_model():
         def call(self, x):
             return x
 
-    with pytest.raises(InputError, match=r"a class of its own|neither functional nor Sequential"):
+    with pytest.raises(InputError, match=r"a custom class|neither functional nor Sequential"):
         check_convertible(Own())
 
 

@@ -62,7 +62,7 @@ def test_sums_beyond_float32_are_those_of_float64():
 @pytest.mark.parametrize(
     ("entries", "changes", "scale", "message"),
     [
-        ([ONE], {}, 128.0, "is no integer: prepare the data set as bytes"),
+        ([ONE], {}, 128.0, "is not an integer"),
         (
             [ONE, _dense("two", "one", [[9, 1], [1, 1]])],
             {"weight_bits": 4},

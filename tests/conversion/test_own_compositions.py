@@ -135,7 +135,7 @@ def test_relu_and_normalisation_are_pulled_before_a_maximum_of_signed_values(shi
 @pytest.mark.parametrize(
     ("scale", "shift", "message"),
     [
-        ([1, -2], [0, 0], "norm (BatchNormalization): scales 1 of 2 channels by negative numbers behind a maximum"),
+        ([1, -2], [0, 0], "norm (BatchNormalization): scales 1 of 2 channels by negative numbers after a maximum"),
         ([1, 2], [0.5, 0], "relu (ReLU): batch normalisation makes 1 of 2 channels positive where zeros are padded"),
     ],
 )

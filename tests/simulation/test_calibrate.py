@@ -130,14 +130,14 @@ def test_rates_stand_for_the_trained_activations(network, x, firing):
     trained = compose_pooling(network)
     ends = range(2, len(trained.volumes))
     for volume in (trained.volumes[i] for i in ends):
-        if volume.name in found.errors:
+        if found.layers[volume.name].before is not None:
             part = replace(trained, volumes=trained.volumes[: trained.volumes.index(volume) + 1])
             wanted = AnalogueNetwork(part).outputs(x).reshape(len(x), *volume.shape)
-            rates = counted.counts[volume.name] * (found.scales[volume.name] / STEPS)
+            rates = counted.counts[volume.name] * (np.float32(found.layers[volume.name].scale_factors) / STEPS)
             error = ((rates - wanted) ** 2).mean() / (wanted**2).mean()
             assert error < (0.02 if firing == "separated" else 0.2), (volume.name, error)
     logits = AnalogueNetwork(centred_output(trained)).outputs(x)
-    readout = counted.readout * found.scales["out"] / STEPS
+    readout = counted.readout * np.float32(found.layers["out"].scale_factors) / STEPS
     readout -= readout.mean(axis=1, keepdims=True)  # a delay adds the same to all classes
     np.testing.assert_allclose(readout.mean(axis=0), logits.mean(axis=0), atol=0.02)
 
@@ -153,7 +153,8 @@ def test_scale_factors_weigh_squared_errors_and_spikes(network, x):
     least = [(errors[errors[:, c].argmin(), c], spikes[errors[:, c].argmin(), c]) for c in range(4)]
     cost = errors / sum(error for error, _ in least) + spikes / sum(count for _, count in least)
     expected = candidates[cost.argmin(axis=0), np.arange(4)]
-    np.testing.assert_allclose(calibrate(network, x, _settings()).scales["first"], expected, rtol=1e-5)
+    chosen = calibrate(network, x, _settings()).layers["first"].scale_factors
+    np.testing.assert_allclose(chosen, expected, rtol=1e-5)
     assert (expected > candidates[errors.argmin(axis=0), np.arange(4)]).any()
 
 

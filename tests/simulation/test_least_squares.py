@@ -72,8 +72,8 @@ def test_fitted_kernels_lessen_the_error(network, firing):
         calibrate(network, x, ConversionSettings(calibrate=4, firing=firing, least_squares=least_squares))
         for least_squares in (False, True)
     )
-    assert fitted.errors["first"] == plain.errors["first"]
-    assert fitted.errors["rectified"].after < plain.errors["rectified"].after
+    assert fitted.layers["first"] == plain.layers["first"]
+    assert fitted.layers["rectified"].after < plain.layers["rectified"].after
 
 
 def test_kernels_with_few_equations_stay(network):

@@ -1,4 +1,4 @@
-"""Branches that meet: which layer each input of a layer comes from, and what cannot be converted.
+"""Branches that meet: find the layer that each input of a layer comes from, and refuse inputs with two scale factors.
 
 The weights of a layer are scaled by the factor of the layer before it. A convolution or pooling that reads two layers
 in one channel has the same weight for both, which cannot be scaled by two factors.
@@ -54,7 +54,7 @@ def reindexed(layer: "keras.layers.Layer", origins: List[np.ndarray]) -> np.ndar
 
 
 def origin_of_channels(name: str, origin: np.ndarray) -> np.ndarray:
-    """Return the label of each channel, given that of each element, `(height, width, channels)`; 0 is padding.
+    """Return the label of each channel, given the labels of the elements, `(height, width, channels)`; 0 is padding.
 
     Raise `InputError`, with the `name` of the layer that reads them, if a channel has several labels.
     """

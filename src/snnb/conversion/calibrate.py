@@ -1,6 +1,6 @@
 """Calibrate a converted network for a number of time steps, on training images.
 
-Populations are calibrated in network order, on what the populations calibrated before them give:
+Populations are calibrated in network order, on the activations of the populations calibrated before them:
 
 1. The bias of each channel shifts so that its mean input becomes the mean pre-activation of the trained network (Li et
    al. 2021, A free lunch from ANN, ICML).
@@ -9,14 +9,14 @@ Populations are calibrated in network order, on what the populations calibrated 
    the population with the smallest errors.
 
 With separated firing (Liu et al. 2022, SpikeConverter, AAAI) a population fires after all its input has arrived, so its
-spike count is a rounded sum. With free firing all populations fire at once, and the errors are those of simulated
+spike count is a rounded sum. With free firing all populations fire at once, and the errors are measured on simulated
 spikes; the initial potential is a candidate too (Deng & Gu 2021, Optimal conversion, ICLR: half the threshold).
 
 With `--least-squares`, kernels are fitted to the calibrated rates before that.
 """
 
 from dataclasses import dataclass, replace
-from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Dict, Iterator, List, Mapping, Optional, Tuple
 
 import numpy as np
 import tensorflow as tf
@@ -38,6 +38,7 @@ from snnb.conversion.least_squares import can_be_fitted, weights_of_channel, wit
 from snnb.conversion.spiking_output import centred_output, output_scale
 from snnb.core.machine import scratch_array
 from snnb.core.progress import Progress, silent
+from snnb.io.document import Document
 from snnb.network.network import Network, Population, Reindexed
 
 # Candidates of the scale factor, as shares of the channel's largest activation.
@@ -49,12 +50,15 @@ BLOCK_BYTES = 16_000_000  # size of the arrays in memory at a time
 STEP_ARRAYS = 4  # arrays of a time step with free firing: spikes, rates, and currents twice
 
 
-class LayerError(NamedTuple):
-    """Mean squared error of a population's rates from the trained activations, as a share of their mean square."""
+class CalibratedLayer(Document):
+    """Entry of a population in `calibration.json`; the output and poolings that cannot be scaled have no errors."""
 
-    before: float  # with bias and scale factor of the parsed network and initial potential ½, on the calibrated input
-    after: float
-    bias_shift: float  # mean absolute shift of the bias, in units of the scale factor
+    # Mean squared error of the rates from the trained activations, as a share of their mean square: with bias and scale
+    # factor of the parsed network and initial potential ½, on the calibrated input; and of the calibrated network.
+    before: Optional[float] = None
+    after: Optional[float] = None
+    bias_shift: Optional[float] = None  # mean absolute shift of the bias, in units of the scale factor
+    scale_factors: List[float]  # of each channel, relative to the parsed network
 
 
 @dataclass(frozen=True)
@@ -62,9 +66,8 @@ class Calibration:
     """A calibrated network, and its changes."""
 
     network: Network
-    weights: Network  # the parsed network with its weights, pruned and rounded, and the biases of before
-    errors: Dict[str, LayerError]  # by population
-    scales: Dict[str, np.ndarray]  # by population, relative to the parsed network: float32, shape (channels,)
+    weights: Network  # the parsed network with pruned and rounded weights, and the biases before calibration
+    layers: Dict[str, CalibratedLayer]  # by population
     warnings: List[str]
 
 
@@ -112,8 +115,7 @@ def calibrate(
     if settings.weight_bits is not None:
         thresholds = {name: np.rint(run.factors[name] * c.scale) for name, c in run.channels.items()}
         calibrated = as_integers(calibrated, thresholds, settings)
-    scales = {name: channels.scale for name, channels in run.channels.items()}
-    return Calibration(calibrated, run.network, run.errors, scales, run.warnings)
+    return Calibration(calibrated, run.network, run.layers, run.warnings)
 
 
 class _Calibration:
@@ -130,7 +132,7 @@ class _Calibration:
         self._trains: Dict[str, np.ndarray] = {}
         # Name of the last population that reads each population or the input, also through re-indexing layers.
         self._last_reader = {name: p.name for p in network.populations for name in network.senders(p)}
-        self.errors: Dict[str, LayerError] = {}
+        self.layers: Dict[str, CalibratedLayer] = {}
         self.factors: Dict[str, np.ndarray] = {}  # of an integer network, see `factors_of`
         self.warnings: List[str] = []
         self._settings = settings
@@ -163,6 +165,7 @@ class _Calibration:
         else:
             scale = source_scales(self.network, self.channels, population.only.input)[0, 0].copy()
             channels = Channels(scale, bias, np.full_like(bias, 0.5))
+            self.layers[population.name] = CalibratedLayer(scale_factors=scale.tolist())
         self.channels[population.name] = channels
         self._fire(population, sums, got, channels)
         for name in [name for name, reader in self._last_reader.items() if reader == population.name]:
@@ -233,7 +236,9 @@ class _Calibration:
             delay, scale, shifted, after = np.zeros(len(bias)), parsed[0], bias, before
         square = float(np.einsum("rc,rc->", target, target, dtype=np.float64)) or 1.0  # without a copy
         shift = float(np.abs((shifted - bias) / scale).mean())
-        self.errors[population.name] = LayerError(float(before) / square, float(after) / square, shift)
+        self.layers[population.name] = CalibratedLayer(
+            before=float(before) / square, after=float(after) / square, bias_shift=shift, scale_factors=scale.tolist()
+        )
         bias = (shifted + delay * scale / self._steps).astype(np.float32)
         return Channels(scale, bias, (0.5 - delay).astype(np.float32))
 
@@ -271,6 +276,7 @@ class _Calibration:
             self.network = centred_output(self.network)
         scales = self._allowed(population, scale * units)
         start = np.float32(0.5 - delay) * units
+        self.layers[population.name] = CalibratedLayer(scale_factors=scales.tolist())
         self.channels[population.name] = Channels(scales, bias + np.float32(delay / self._steps) * scales, start)
 
     def _firing_output(

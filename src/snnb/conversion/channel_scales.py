@@ -22,9 +22,9 @@ class Channels:
 def with_scales(network: Network, channels: Mapping[str, Channels]) -> Network:
     """Return the network whose populations have these scale factors, biases and initial potentials.
 
-    Each weight is multiplied by the scale factor of its presynaptic channel and divided by that of its postsynaptic
-    one. An average pooling with another factor than the population that it reads becomes a depthwise convolution. Raise
-    `InputError` if a layer reads values of different scale factors in one channel.
+    Each weight is multiplied by the scale factor of its presynaptic channel and divided by the scale factor of its
+    postsynaptic one. An average pooling with another factor than the population that it reads becomes a depthwise
+    convolution. Raise `InputError` if a layer reads values of different scale factors in one channel.
     """
     volumes: List[Volume] = []
     for volume in network.volumes:
@@ -68,7 +68,7 @@ def is_separable(population: Population) -> bool:
 
 
 def of_channels(name: str, projection: Projection, scales: np.ndarray) -> np.ndarray:
-    """Return the scale factor of each presynaptic channel, shape (channels,), given those of the volume's elements."""
+    """Return the scale factor of each presynaptic channel, shape (channels,), given the scale factors of the volume."""
     by_position = scales.reshape(-1, projection.geometry.channels)
     highest: np.ndarray = by_position.max(axis=0)
     if not ((by_position == highest) | (by_position < 0)).all():

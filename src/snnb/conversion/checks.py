@@ -45,9 +45,7 @@ def check_convertible(
     try:
         description = description_of(model)
     except NotImplementedError:
-        raise InputError(
-            "the model or one of its layers is a class of its own: build it from Keras's own layers"
-        ) from None
+        raise InputError("the model or one of its layers is a custom class: build it from Keras's own layers") from None
     chosen = check_architecture(description, max_pool=max_pool, rectify_linear=rectify_linear, parser=parser)
     if chosen == "own":
         from snnb.conversion.own_parser import parse_own
@@ -66,8 +64,8 @@ def check_architecture(
 ) -> Parser:
     """Check that a model can be converted, without building it, since a Lambda layer would run code.
 
-    `description` is the JSON of Keras, as from `h5.read_architecture`. For the own parser only the layer classes are
-    checked here; `parse_own` checks the rest. Options, result and errors are those of `check_convertible`.
+    `description` is the JSON of Keras, as `h5.read_architecture` returns it. For the own parser only the layer classes
+    are checked here; `parse_own` checks the rest. Options, result and errors: see `check_convertible`.
     """
     if parser == "toolbox" or (parser == "auto" and has_toolbox()):
         reasons = toolbox_reasons(read_keras_graph(description), max_pool, rectify_linear)

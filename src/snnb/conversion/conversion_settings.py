@@ -45,7 +45,7 @@ class ConversionSettings(Options):
         default=None,
         ge=1,
         le=1000,
-        description="Calibrate for so many time steps.",
+        description="Number of time steps to calibrate for.",
     )
     calibration_samples: Count = Field(default=256, description="Training samples of the calibration.")
     firing: Firing = Field(
@@ -61,11 +61,11 @@ class ConversionSettings(Options):
         default=None,
         ge=2,
         le=16,
-        description="Integers: weights of so many bits.",
+        description="Bit width of integer weights.",
     )
-    threshold_bits: int = Field(default=24, ge=8, le=24, description="Bits of integer thresholds.")
-    bias_bits: int = Field(default=24, ge=8, le=24, description="Bits of integer biases.")
-    scale_per: ScalePer = Field(default="channel", description="Factor to integers of each channel, or each layer.")
+    threshold_bits: int = Field(default=24, ge=8, le=24, description="Bit width of integer thresholds.")
+    bias_bits: int = Field(default=24, ge=8, le=24, description="Bit width of integer biases.")
+    scale_per: ScalePer = Field(default="channel", description="Factor to integers: for each channel or each layer.")
     rounding: Rounding = Field(default="max", description="Factor that uses all bits, or of least squared error.")
     prune: float = Field(default=0.0, ge=0, lt=1, description="Share of each layer's weights made 0.")
     keep_zeros: bool = Field(default=False, description="With --prune: count weights of 0 as synapses.")

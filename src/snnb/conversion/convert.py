@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 MORE_WEIGHTS = 1.5  # warn if the parsed model has this many times the weights of the trained model
 ROUNDING = "the parsed and the trained model differ by up to {:.3g} in float32, by rounding only: in float64 they agree"
-OUTPUT_STEPS = 100  # that the scale factor of spikes in place of a softmax is chosen for
+OUTPUT_STEPS = 100  # time steps for the choice of the scale factor of spikes in place of a softmax
 DEFAULT_SETTINGS = ConversionSettings()
 
 
@@ -42,15 +42,15 @@ class ConversionResult:
     largest_difference: float
     samples_verified: int
     samples_normalised: int
-    # Of the input and each layer with weights; a population of several layers has the name of the last one.
+    # Scale factors of the input and each layer with weights; a population of several layers is named by the last one.
     scale_factors: Dict[str, float]
-    # Of layers without an activation: share of activations below zero, which spikes cannot represent.
+    # Share of activations below zero, which spikes cannot represent, of the layers without an activation.
     negative_shares: Dict[str, float]
     warnings: List[str]  # messages for the user, one line each
     parser: str  # "toolbox" or "own"
     # Share of the verified samples whose class pruning and rounding the weights changes; None without either
     changed_classes: Optional[float]
-    timing: Dict[str, int]  # of a network for a number of time steps: this number, latency and interval in time steps
+    timing: Dict[str, int]  # number of time steps, latency and interval of a network for a number of time steps; or {}
 
 
 def convert(
@@ -80,12 +80,12 @@ def convert(
     progress : Progress
         Called with the number of samples that the activations were measured on.
     pixel_scale : float
-        A pixel is value / `pixel_scale` in the data set; in an integer network it is the value.
+        Divisor of the values of the data set: a pixel is value / `pixel_scale`, in an integer network the value.
 
     Raises
     ------
     InputError
-        The file holds no model, or one that cannot be converted; or the samples do not fit the model.
+        The file does not hold a model, or the model cannot be converted, or the samples do not fit it.
     VerificationError
         The outputs of the parsed and the trained model differ.
     """
@@ -138,10 +138,13 @@ def convert(
     with open_network(parsed_path, trained=True) as network:
         classifies = network.output.activation == "softmax"
     if weights is not None and (settings.weight_bits is not None or settings.prune) and levels is None and classifies:
-        changed = _changed_classes(weights, x_check[: len(reference)], reference)
+        classes = AnalogueNetwork(weights).outputs(x_check[: len(reference)]).argmax(axis=-1)  # without spikes
+        changed = float((classes != reference.reshape(len(reference), -1).argmax(axis=-1)).mean())
+    timing: Dict[str, int] = {}
     with open_network(parsed_path) as network:
-        steps = network.steps
-        timing = {} if steps is None else _timing(network, steps)
+        if network.steps is not None:
+            latency, interval = network.latency(network.steps), network.interval(network.steps)
+            timing = {"calibrated_steps": network.steps, "latency_steps": latency, "interval_steps": interval}
     return ConversionResult(
         largest_difference=largest_difference,
         samples_verified=len(reference),
@@ -153,17 +156,6 @@ def convert(
         changed_classes=changed,
         timing=timing,
     )
-
-
-def _timing(network: Network, steps: int) -> Dict[str, int]:
-    latency, interval = network.latency(steps), network.interval(steps)
-    return {"calibrated_steps": steps, "latency_steps": latency, "interval_steps": interval}
-
-
-def _changed_classes(weights: Network, x: np.ndarray, reference: np.ndarray) -> float:
-    """Return the share of pictures whose class the pruned and rounded weights change, computed without spikes."""
-    classes = AnalogueNetwork(weights).outputs(x).argmax(axis=-1)
-    return float((classes != reference.reshape(len(x), -1).argmax(axis=-1)).mean())
 
 
 def spiking_network(network: Network, x_norm: np.ndarray, settings: ConversionSettings, pixel_scale: float) -> Network:
@@ -182,7 +174,7 @@ def spiking_network(network: Network, x_norm: np.ndarray, settings: ConversionSe
 
 
 def zeros_of(settings: ConversionSettings) -> Optional[str]:
-    """Return what a weight of 0 is in the network; see `Network.zeros`."""
+    """Return the meaning of a weight of 0; see `Network.zeros`."""
     if not settings.prune:
         return None
     return KEPT if settings.keep_zeros else DROPPED
@@ -200,16 +192,13 @@ def _calibrate(
     network = read_network(parsed)
     calibration = calibrate(network, x_norm[: settings.calibration_samples], settings, progress, pixel_scale)
     write_spiking(replace(calibration.network, zeros=zeros_of(settings)), parsed)
-    layers = {
-        name: {
-            **(calibration.errors[name]._asdict() if name in calibration.errors else {}),
-            "scale_factors": [float(scale) * factors.get(name, 1.0) for scale in scales],
-        }
-        for name, scales in calibration.scales.items()
-    }
-    (parsed.parent / "calibration.json").write_text(json.dumps(layers, indent=2) + "\n")
-    for name, error in calibration.errors.items():
-        log.info("%s: mean squared error %.4f → %.4f", name, error.before, error.after)
+    document = {}
+    for name, layer in calibration.layers.items():
+        scales = [scale * factors.get(name, 1.0) for scale in layer.scale_factors]
+        document[name] = layer.model_copy(update={"scale_factors": scales}).values()
+        if layer.before is not None:
+            log.info("%s: mean squared error %.4f → %.4f", name, layer.before, layer.after)
+    (parsed.parent / "calibration.json").write_text(json.dumps(document, indent=2) + "\n")
     return calibration
 
 
@@ -236,11 +225,11 @@ def _warnings(
 
 
 def _check_samples(model: keras.Model, x_norm: np.ndarray, x_check: np.ndarray) -> None:
-    for what, x in (("normalisation", x_norm), ("verification", x_check)):
+    for purpose, x in (("normalisation", x_norm), ("verification", x_check)):
         if len(x) == 0:
-            raise InputError(f"there are no samples for the {what}: prepare more")
+            raise InputError(f"there are no samples for the {purpose}: prepare more")
         if x.shape[1:] != model.input_shape[1:]:
             raise InputError(
-                f"samples for the {what} have the shape {x.shape[1:]}, the model takes {model.input_shape[1:]}: "
+                f"samples for the {purpose} have the shape {x.shape[1:]}, the model takes {model.input_shape[1:]}: "
                 "prepare the data set that the model was trained on"
             )

@@ -87,7 +87,7 @@ REINDEXED: Mapping[Type[Reindexing], Callable[[Reindexed, Sequence[tf.Tensor]], 
 
 
 def reindexed(volume: Reindexed, tensors: Mapping[str, tf.Tensor]) -> tf.Tensor:
-    """Return the values of a volume without neurons, given those of the volumes that it reads, by name."""
+    """Return the values of a volume without neurons, given the values of the volumes that it reads, by name."""
     return REINDEXED[type(volume.layer)](volume, [tensors[name] for name in volume.inputs])
 
 

@@ -54,7 +54,7 @@ def load_keras(path: Path) -> "keras.Model":
 def save_keras(model: "keras.Model", path: Path, name: str, levels: Optional[int] = None) -> None:
     """Save a model as h5, without anything that depends on the time or on other models of the process.
 
-    Keras numbers models and weights by how many of a kind the process has made, and HDF5 adds a time to each array.
+    Keras numbers models and weights in the order in which a process makes them, and HDF5 adds a time to each array.
     Raise `InputError` if names of layers collide in HDF5, where `/` separates groups: `a` and `a/a`.
 
     Parameters

@@ -1,8 +1,8 @@
 """Integer networks: weights of a few bits, and integer biases, thresholds and initial potentials.
 
 Multiplying the incoming weights, the bias, the threshold and the initial potential of a neuron by one positive factor
-changes no spike. So each channel gets the factor that makes its largest weight the largest integer of so many bits, and
-all of them are rounded. A spike adds a weight to a membrane potential; a pixel of a constant input is an integer.
+changes no spike. So each channel gets the factor that makes its largest weight the largest integer of the bit width,
+and all of them are rounded. A spike adds a weight to a membrane potential; a pixel of a constant input is an integer.
 """
 
 import math
@@ -20,13 +20,13 @@ from snnb.network.network import Network, Population, Projection, Volume
 # A channel whose largest weight is a smaller share of the population's does not use all bits.
 SMALLEST_SHARE = 1e-3
 FINER = np.linspace(1, 3, 41)  # candidates of `--rounding mse`, as multiples of the factor of `max`
-# Thresholds are integers of scale factors up to this multiple of that of the normalisation.
+# Thresholds are integers up to this multiple of the scale factor of the normalisation.
 LARGEST_SCALE = 8
 CHECKED = 100  # samples whose pixels are checked
 
 
 def largest_integer(bits: int) -> int:
-    """Return the largest signed integer of so many bits."""
+    """Return the largest signed integer of a bit width."""
     return int(2 ** (bits - 1)) - 1
 
 
@@ -38,35 +38,33 @@ def prepared_for_integers(network: Network, settings: ConversionSettings, scale:
     network : Network
     settings : ConversionSettings
     scale : float
-        Integer that a pixel of 1 is.
+        Value of a pixel of 1.
     x : ndarray of float32, shape (samples, ...)
         Images in [0, 1].
 
     Raises
     ------
     InputError
-        The pixels are no integers; or a pooling has windows of different sizes.
+        The pixels are not integers, or a pooling has windows of different sizes.
     """
     pixels = x[:CHECKED] * scale
     if scale < 1 or scale != int(scale) or np.abs(pixels - np.rint(pixels)).max(initial=0) > 1e-3:
-        raise InputError(f"--weight-bits: a pixel (value / {scale:g}) is no integer: prepare the data set as bytes")
+        raise InputError(f"--weight-bits: a pixel (value / {scale:g}) is not an integer: prepare the data set as bytes")
     volumes: List[Volume] = []
     for volume in network.volumes:
-        if isinstance(volume, Population) and isinstance(volume.projections[0].layer, AveragePooling2D):
-            volume = replace(volume, projections=(_convolution(volume, volume.projections[0].layer),))
+        pooling = volume.projections[0].layer if isinstance(volume, Population) else None
+        if isinstance(volume, Population) and isinstance(pooling, AveragePooling2D):
+            if not is_separable(volume):
+                raise InputError(
+                    f"layer {volume.name}: the edge cuts windows of this average pooling, which then have no integer "
+                    "weights: use padding valid, or leave out --weight-bits"
+                )
+            kernel = np.full((*pooling.pool_size, volume.shape[-1], 1), 1 / np.prod(pooling.pool_size), np.float32)
+            config = {**pooling.model_dump(), "kernel_size": pooling.pool_size}
+            convolution = configured(DepthwiseConv2D, config, volume.name)
+            volume = replace(volume, projections=(replace(volume.only, layer=convolution, kernel=kernel),))
         volumes.append(volume)
     return replace(network, volumes=tuple(volumes), weight_bits=settings.weight_bits, pixel=int(scale))
-
-
-def _convolution(population: Population, pooling: AveragePooling2D) -> Projection:
-    if not is_separable(population):
-        raise InputError(
-            f"layer {population.name}: the edge cuts windows of this average pooling, which then have no integer "
-            "weights: use padding valid, or leave out --weight-bits"
-        )
-    kernel = np.full((*pooling.pool_size, population.shape[-1], 1), 1 / np.prod(pooling.pool_size), np.float32)
-    config = {**pooling.model_dump(), "kernel_size": pooling.pool_size}
-    return replace(population.only, layer=configured(DepthwiseConv2D, config, population.name), kernel=kernel)
 
 
 def sources_of(network: Network, channels: Mapping[str, Channels], population: Population) -> List[np.ndarray]:
@@ -95,7 +93,7 @@ def factors_of(
     assert settings.weight_bits is not None
     if population.projections[0].kernel is None:  # max pooling
         return np.full(population.shape[-1], 1 / float(sources[0].max()))
-    most, shared = largest_integer(settings.weight_bits), settings.scale_per == "layer"
+    limit, shared = largest_integer(settings.weight_bits), settings.scale_per == "layer"
     shared = shared or population.name == network.output.name
     rows = _rows(population, sources)
     steps = np.repeat(_steps(rows), [len(row) for row in rows])[:, np.newaxis]
@@ -103,11 +101,11 @@ def factors_of(
     largest = np.abs(weights).max(axis=0)
     top, highest = float(largest.max()) or 1.0, largest_integer(settings.threshold_bits) / LARGEST_SCALE
     largest = np.full_like(largest, top) if shared else np.maximum(largest, SMALLEST_SHARE * top)
-    largest = np.maximum(largest, most / highest)
+    largest = np.maximum(largest, limit / highest)
     if settings.rounding == "max":
-        return most / largest
-    candidates = np.outer(FINER, most / largest)
-    differences = (np.clip(np.rint(weights * f), -most, most) / f - weights for f in candidates)
+        return limit / largest
+    candidates = np.outer(FINER, limit / largest)
+    differences = (np.clip(np.rint(weights * f), -limit, limit) / f - weights for f in candidates)
     errors = np.stack([np.square(difference * steps).sum(axis=0) for difference in differences])
     if shared:
         errors[:] = errors.sum(axis=1, keepdims=True)
@@ -131,16 +129,16 @@ def _steps(rows: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def rounded(population: Population, sources: Sequence[np.ndarray], factors: np.ndarray, bits: int) -> Population:
-    """Return the population whose weights are integers of so many bits after × `sources` × `factors`.
+    """Return the population whose weights are integers of a bit width after × `sources` × `factors`.
 
-    Where several projections are summed, those of a projection with larger weights are such integers × a power of two.
+    If several projections are summed, the larger weights are such integers × a power of two for each projection.
     """
     if population.projections[0].kernel is None:
         return population
-    most, projections = largest_integer(bits), []
+    limit, projections = largest_integer(bits), []
     for p, source, step in zip(population.projections, sources, _steps(_rows(population, sources))):
         factor = _factor(p, source, factors / step)
-        kernel = np.clip(np.rint(np.asarray(p.kernel, np.float64) * factor), -most, most) / factor
+        kernel = np.clip(np.rint(np.asarray(p.kernel, np.float64) * factor), -limit, limit) / factor
         projections.append(replace(p, kernel=kernel.astype(np.float32)))
     return replace(population, projections=tuple(projections))
 
@@ -154,7 +152,7 @@ def _factor(projection: Projection, source: np.ndarray, factors: np.ndarray) -> 
 def integer_network(network: Network, settings: ConversionSettings) -> Network:
     """Return the integer network of one without calibration; raise `InputError` where a threshold would be 0."""
     assert settings.weight_bits is not None
-    most = largest_integer(settings.weight_bits)
+    limit = largest_integer(settings.weight_bits)
     thresholds: Dict[str, np.ndarray] = {}
     volumes: Dict[str, Volume] = {}
     for population in network.populations:
@@ -162,12 +160,12 @@ def integer_network(network: Network, settings: ConversionSettings) -> Network:
         factors = factors_of(network, population, sources, settings)
         least = float(factors.min())
         if least * (1 + 1e-6) < 1:
-            bits = 1 + math.ceil(math.log2(most / least + 1))
+            bits = 1 + math.ceil(math.log2(limit / least + 1))
             raise InputError(
                 f"layer {population.name}: a threshold of {least:.2g} at {settings.weight_bits} bits, which is rounded "
                 f"to 0: give --weight-bits {bits}, or --calibrate"
             )
-        # Whole factors, so that the threshold is not rounded apart from the weights.
+        # Integer factors, so that the threshold is not rounded separately from the weights.
         threshold = thresholds[population.name] = np.floor(factors * (1 + 1e-6))
         volumes[population.name] = rounded(population, sources, threshold, settings.weight_bits)
     network = replace(network, volumes=tuple(volumes.get(volume.name, volume) for volume in network.volumes))
@@ -177,42 +175,51 @@ def integer_network(network: Network, settings: ConversionSettings) -> Network:
 def as_integers(network: Network, thresholds: Mapping[str, np.ndarray], settings: ConversionSettings) -> Network:
     """Return the network with these thresholds; its weights, biases and initial potentials are integers.
 
-    What rounding takes from the biases in the time steps of the calibration is added to the initial potentials, unless
-    these are to be zero.
+    The rounding errors of the biases, summed over the time steps of the calibration, are added to the initial
+    potentials, unless these start at zero.
 
     Parameters
     ----------
     network : Network
         Normalised to thresholds of 1, its weights rounded so that a multiplication makes them integers.
     thresholds : mapping of str to ndarray, shape (channels,)
-        Integers of at most `threshold_bits`.
+        Integers of up to `threshold_bits`.
     settings : ConversionSettings
-        Bits.
+        Bit widths.
     """
     assert settings.weight_bits is not None
     volumes: List[Volume] = []
     steps = 0 if settings.firing == "free" and settings.starts == "zero" else network.steps or 0
+    limit, bias_limit = (largest_integer(bits) for bits in (settings.threshold_bits, settings.bias_bits))
     for volume in network.volumes:
         if isinstance(volume, Population):
-            allowed = largest_integer(settings.threshold_bits)
-            if volume.projections[0].kernel is None and thresholds[volume.name].max() > allowed:
+            threshold, projections = thresholds[volume.name], []
+            if volume.projections[0].kernel is None and threshold.max() > limit:
                 raise InputError(
-                    f"layer {volume.name}: a threshold of {thresholds[volume.name].max():g} has more than "
+                    f"layer {volume.name}: a threshold of {threshold.max():g} has more than "
                     f"{settings.threshold_bits} bits: give more --threshold-bits"
                 )
-            threshold, sources = thresholds[volume.name], sources_of(network, {}, volume)
-            projections = [_with_integers(p, source, threshold) for p, source in zip(volume.projections, sources)]
-            volume = replace(volume, projections=tuple(projections))
-            volume = _with_integer_states(volume, threshold, steps, largest_integer(settings.bias_bits))
+            for p, source in zip(volume.projections, sources_of(network, {}, volume)):
+                if p.kernel is not None:
+                    weights = np.rint(np.asarray(p.kernel, np.float64) * _factor(p, source, threshold))
+                    p = replace(p, kernel=weights.astype(np.float32))
+                projections.append(p)
+            bias = np.zeros(1) if volume.bias is None else volume.bias * threshold
+            start = volume.initial_potential
+            if start is not None:
+                start = np.rint(start * threshold + steps * (bias - np.rint(bias))).astype(np.float32)
+            integers = None
+            if volume.bias is not None:
+                integers = np.clip(np.rint(bias), -bias_limit, bias_limit).astype(np.float32)
+            volume = replace(
+                volume,
+                projections=tuple(projections),
+                bias=integers,
+                initial_potential=start,
+                threshold=threshold.astype(np.float32),
+            )
         volumes.append(volume)
     return replace(network, volumes=tuple(volumes))
-
-
-def _with_integers(projection: Projection, source: np.ndarray, threshold: np.ndarray) -> Projection:
-    if projection.kernel is None:
-        return projection
-    weights = np.rint(np.asarray(projection.kernel, np.float64) * _factor(projection, source, threshold))
-    return replace(projection, kernel=weights.astype(np.float32))
 
 
 def in_thresholds(network: Network) -> Network:
@@ -221,25 +228,13 @@ def in_thresholds(network: Network) -> Network:
     for volume in network.volumes:
         if isinstance(volume, Population) and volume.threshold is not None:
             threshold, sources = volume.threshold.astype(np.float64), sources_of(network, {}, volume)
-            projections = tuple(
-                p if p.kernel is None else replace(p, kernel=_over(np.asarray(p.kernel), _factor(p, source, threshold)))
-                for p, source in zip(volume.projections, sources)
-            )
-            bias = None if volume.bias is None else _over(volume.bias, threshold)
-            volume = replace(volume, projections=projections, bias=bias, threshold=None)
+            projections = []
+            for p, source in zip(volume.projections, sources):
+                if p.kernel is not None:
+                    weights = np.asarray(p.kernel) / _factor(p, source, threshold)
+                    p = replace(p, kernel=weights.astype(np.float32))
+                projections.append(p)
+            bias = None if volume.bias is None else (volume.bias / threshold).astype(np.float32)
+            volume = replace(volume, projections=tuple(projections), bias=bias, threshold=None)
         volumes.append(volume)
     return replace(network, volumes=tuple(volumes))
-
-
-def _over(values: np.ndarray, divisors: np.ndarray) -> np.ndarray:
-    quotients: np.ndarray = (values / divisors).astype(np.float32)
-    return quotients
-
-
-def _with_integer_states(population: Population, threshold: np.ndarray, steps: int, most: int) -> Population:
-    bias = np.zeros(1) if population.bias is None else population.bias * threshold
-    start = population.initial_potential
-    if start is not None:
-        start = np.rint(start * threshold + steps * (bias - np.rint(bias))).astype(np.float32)
-    integers = None if population.bias is None else np.clip(np.rint(bias), -most, most).astype(np.float32)
-    return replace(population, bias=integers, initial_potential=start, threshold=threshold.astype(np.float32))

@@ -33,7 +33,7 @@ class Kernel:
     position: int  # index of its layer in the trained model, for the order and the names of the parsed layers
     strides: Pair = (1, 1)
     dilation: Pair = (1, 1)
-    before: Pair = (0, 0)  # rows of zeros above its input, and columns left of it; those behind follow from the sizes
+    before: Pair = (0, 0)  # rows of zeros above its input, and columns left of it; the sizes give the others
     padding: str = "valid"
     config: Dict[str, JsonValue] = field(default_factory=dict)  # of its layer
 
@@ -87,7 +87,7 @@ def composed(first: Kernel, second: Kernel, read: Shape, between: Shape, written
     if second.kind == IDENTITY:
         return replace(first.scaled(second.weights), position=second.position)
     if first.kind == IDENTITY:
-        # The axis before the last is that of the input's channels, for all three kinds.
+        # The axis before the last one is the axis of the input's channels, for all three kinds.
         return replace(second, weights=(second.weights * first.weights[:, np.newaxis]).astype(np.float32))
     if second.kind == "Dense" and first.kind == "Dense":
         return replace(second, weights=_product(first.weights, second.weights))
@@ -100,7 +100,7 @@ def composed(first: Kernel, second: Kernel, read: Shape, between: Shape, written
         # Where the second sees zeros around its input, the first must see nothing but zeros too.
         if (begin < 0 and last >= 0) or (end >= length and length * stride - offset < read[axis]):
             raise NotComposableError(
-                "pads with zeros beside a layer without activation, whose kernel would see a part of its input there: "
+                "pads a layer without activation with zeros, where its kernel would see a part of its input: "
                 "put a relu between, or use padding valid"
             )
     weights, dilation = _weights(first, second)
@@ -122,7 +122,7 @@ def _weights(first: Kernel, second: Kernel) -> Tuple[np.ndarray, Pair]:
     places = [_places(first, second, axis) for axis in (0, 1)]
     (rows, row_step), (columns, column_step) = places
     if first.size == (1, 1):
-        return _behind_pointwise(first, second).astype(np.float32), (row_step, column_step)
+        return _after_pointwise(first, second).astype(np.float32), (row_step, column_step)
     weights = np.zeros(0)
     for row, column in np.ndindex(*second.size):
         tap = replace(second, weights=second.weights[row : row + 1, column : column + 1])
@@ -151,33 +151,33 @@ def _product(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def _before_pointwise(first: Kernel, second: Kernel) -> np.ndarray:
-    """Compose any convolution with a 1×1 one behind it: float64, in the first one's height and width."""
+    """Compose any convolution with a 1×1 one after it: float64, in the first one's height and width."""
     rows, columns, channels, filters = first.weights.shape
-    before, behind = first.weights.astype(np.float64), second.weights[0, 0].astype(np.float64)
+    before, after = first.weights.astype(np.float64), second.weights[0, 0].astype(np.float64)
     if second.kind == "Conv2D":
         if first.kind == "Conv2D":
-            return np.asarray(before @ behind)
-        return np.einsum("hwcm,cmg->hwcg", before, behind.reshape(channels, filters, -1))
+            return np.asarray(before @ after)
+        return np.einsum("hwcm,cmg->hwcg", before, after.reshape(channels, filters, -1))
     # Depthwise: each channel becomes `multiplier` adjacent channels.
     if first.kind == "DepthwiseConv2D":
-        behind = behind.reshape(channels, filters, -1)
-    return (before[..., np.newaxis] * behind).reshape(rows, columns, channels, -1)
+        after = after.reshape(channels, filters, -1)
+    return (before[..., np.newaxis] * after).reshape(rows, columns, channels, -1)
 
 
-def _behind_pointwise(first: Kernel, second: Kernel) -> np.ndarray:
-    """Compose a 1×1 convolution with any one behind it: float64, in the second one's height and width."""
+def _after_pointwise(first: Kernel, second: Kernel) -> np.ndarray:
+    """Compose a 1×1 convolution with any one after it: float64, in the second one's height and width."""
     rows, columns, channels, filters = second.weights.shape
-    before, behind = first.weights[0, 0].astype(np.float64), second.weights.astype(np.float64)
+    before, after = first.weights[0, 0].astype(np.float64), second.weights.astype(np.float64)
     if first.kind == second.kind == "DepthwiseConv2D":
         multiplier = before.shape[1]
-        behind = behind.reshape(rows, columns, -1, multiplier, filters)
-        return (before[..., np.newaxis] * behind).reshape(rows, columns, len(before), -1)
+        after = after.reshape(rows, columns, -1, multiplier, filters)
+        return (before[..., np.newaxis] * after).reshape(rows, columns, len(before), -1)
     if first.kind == "DepthwiseConv2D":
-        behind = behind.reshape(rows, columns, *before.shape, filters)
-        return np.einsum("cm,hwcmf->hwcf", before, behind)
+        after = after.reshape(rows, columns, *before.shape, filters)
+        return np.einsum("cm,hwcmf->hwcf", before, after)
     if second.kind == "Conv2D":
-        return np.asarray(before @ behind)
-    return np.einsum("cf,hwfm->hwcfm", before, behind).reshape(rows, columns, len(before), channels * filters)
+        return np.asarray(before @ after)
+    return np.einsum("cf,hwfm->hwcfm", before, after).reshape(rows, columns, len(before), channels * filters)
 
 
 def kernels_of(layer: "keras.layers.Layer", position: int) -> List[Kernel]:

@@ -219,11 +219,11 @@ def _of_global_pooling(layer: KerasLayer, graph: KerasGraph) -> Iterator[str]:
     position = graph.layers.index(layer)
     following = [after for after in graph.layers[position + 1 :] if after.kind not in SKIPPED]
     if _following(layer) != following[:1]:
-        yield "the parser would join it to another branch: use AveragePooling2D over the whole map and Flatten"
+        yield "the parser would join it to another branch: use AveragePooling2D over the entire map and Flatten"
 
 
 def _absorbed_activation(layer: KerasLayer) -> Optional[KerasLayer]:
-    """Return the Activation or ReLU that the parser's `absorb_activation` makes that of a layer with weights."""
+    """Return the Activation or ReLU that the parser's `absorb_activation` takes as the activation of a layer."""
     for _ in range(ACTIVATION_WITHIN):
         if len(layer.outbound) != 1:
             return None
@@ -256,15 +256,15 @@ def _skipped_before(layer: KerasLayer) -> int:
 
 def _following(layer: KerasLayer) -> List[KerasLayer]:
     """Return the next layers in the direction of the output that the parser does not skip."""
-    found: List[KerasLayer] = []
+    following: List[KerasLayer] = []
     pending = list(layer.outbound)
     while pending:
         after = pending.pop(0)
         if after.kind in SKIPPED:
             pending = after.outbound + pending
         else:
-            found.append(after)
-    return found
+            following.append(after)
+    return following
 
 
 def _has_neurons_after(layer: KerasLayer) -> bool:

@@ -9,12 +9,12 @@ import tensorflow as tf
 from snnb.network.layers import Conv2D, Dense
 from snnb.network.network import Population, Projection
 
-RIDGE = 1e-3  # as a share of the mean variance of what a weight multiplies
+RIDGE = 1e-3  # as a share of the mean variance of the inputs of the weights
 ROWS_PER_WEIGHT = 10  # fewer equations for a weight would fit the images, not the rates
 
 
 def weights_of_channel(population: Population) -> int:
-    """Return the number of weights of a channel that a regression changes: those of Dense and Conv2D kernels."""
+    """Return the number of weights of a channel that a regression changes: the weights of Dense and Conv2D kernels."""
     return sum(p.weights().size // population.shape[-1] for p in population.projections if _is_fitted(p))
 
 
@@ -27,7 +27,7 @@ def can_be_fitted(population: Population, samples: int) -> bool:
 def with_fitted_kernels(
     population: Population, blocks: Iterable[Tuple[Mapping[str, tf.Tensor], np.ndarray]]
 ) -> Population:
-    """Return the population with the kernels whose sums come nearest to those of the trained network.
+    """Return the population with the kernels whose sums are closest to the sums in the trained network.
 
     Kernels of depthwise convolutions stay. The mean of each channel is left to the bias.
 
@@ -35,14 +35,14 @@ def with_fitted_kernels(
     ----------
     population : Population
     blocks : iterable of (dict of tf.Tensor, ndarray)
-        For blocks of images: what each volume that the population reads passes on, float32 (samples, ...), and what
-        its sums lack, float32 (samples, *population.shape).
+        For blocks of images: the values of each volume that the population reads, float32 (samples, ...), and the
+        trained sums minus its own, float32 (samples, *population.shape).
     """
     weights, channels, rows = weights_of_channel(population), population.shape[-1], 0
     gram, cross = np.zeros((weights, weights)), np.zeros((weights, channels))
     read_sum, missing_sum = np.zeros(weights), np.zeros(channels)
     for read, missing in blocks:
-        # In float64: subtracting the means below cancels digits, of float32 sums so many that processors would differ.
+        # In float64: subtracting the means below cancels digits; results in float32 would depend on the processor.
         windows = [_windows(p, read[p.input]) for p in population.projections if _is_fitted(p)]
         x = np.concatenate(windows, axis=1).astype(np.float64)
         y = missing.reshape(-1, channels).astype(np.float64)
@@ -70,7 +70,7 @@ def _is_fitted(projection: Projection) -> bool:
 
 
 def _windows(projection: Projection, x: tf.Tensor) -> np.ndarray:
-    """Return what the weights of a channel multiply: float32 (samples × positions, weights)."""
+    """Return the inputs of the weights of a channel: float32 (samples × positions, weights)."""
     layer = projection.layer
     if isinstance(layer, Conv2D):
         sizes, strides, rates = ((1, *pair, 1) for pair in (layer.kernel_size, layer.strides, layer.dilation_rate))

@@ -61,7 +61,7 @@ class Linear:
         """
         if self.biased and kernel.pads(self.shape, shape):
             raise NotComposableError(
-                "pads with zeros what a layer without activation adds a bias to, which one kernel cannot do: "
+                "pads a layer with a bias and without activation with zeros, which one kernel cannot do: "
                 "put a relu between, or use padding valid"
             )
         terms = tuple(
@@ -125,12 +125,12 @@ def scaled_units(value: Value) -> Optional[Linear]:
     if len(value.shape) > 1:
         return None
     parts = [_spread(part) for part in value.inputs]
-    found = [part for part in parts if part is not None]
-    if len(found) < len(parts):
+    scaled = [part for part in parts if part is not None]
+    if len(scaled) < len(parts):
         return None
     # In C order, as these layers rearrange; of several parts, each is one axis long.
-    scale, shift = (np.concatenate([numbers[i].ravel() for _, *numbers in found]) for i in (0, 1))
-    node = node_of(value, tuple(source for source, *_ in found))
+    scale, shift = (np.concatenate([numbers[i].ravel() for _, *numbers in scaled]) for i in (0, 1))
+    node = node_of(value, tuple(source for source, *_ in scaled))
     kernel = Kernel(IDENTITY, scale.astype(np.float32), value.position)
     return Linear((Term(node, kernel),), shift, True, value.shape)
 
@@ -248,16 +248,16 @@ def _in_order(output: Node) -> List[Node]:
             pending.append(source)
         if not node.inputs:
             ready.append((node.position, 0, id(node), node))
-    found: List[Node] = []
+    ordered: List[Node] = []
     while ready:
         *_, node = heapq.heappop(ready)
-        found.append(node)
+        ordered.append(node)
         for reader in readers.get(id(node), []):
             missing[id(reader)] -= 1
             if missing[id(reader)] == 0:
                 numbers[id(reader)] = len(numbers) + 1
                 heapq.heappush(ready, (reader.position, numbers[id(reader)], id(reader), reader))
-    return found
+    return ordered
 
 
 def build_parsed(output: Node) -> keras.Model:

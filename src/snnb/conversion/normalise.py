@@ -68,7 +68,7 @@ class Tail:
         below, above = (
             largest[min(index, self.nonzero - 1) - self.nonzero + largest.size] for index in (first, first + 1)
         )
-        # As numpy does it, from the nearer end: the difference is float32, what follows is float64.
+        # As in numpy, from the nearer end: the difference is float32, the rest float64.
         difference, part = float(above - below), position - first
         return float(above) - difference * (1 - part) if part >= 0.5 else float(below) + difference * part
 
@@ -117,14 +117,14 @@ def measure(
 
 
 def scheduled(percentile: float, index: int) -> int:
-    """Return the lower percentile of the layer `index`, as the toolbox schedules it: a whole number."""
+    """Return the lower percentile of the layer `index`, as the toolbox schedules it: an integer."""
     return int(percentile - 0.02 * index)
 
 
 def population_ends(model: keras.Model) -> Dict[str, keras.layers.Layer]:
     """Return the layer that each population with weights ends in, by its name, in network order.
 
-    Layers without an activation that an `Add` or an activation reads are a part of what these end in.
+    A layer without activation that an `Add` or an activation reads belongs to the population that ends there.
     """
     ends = _ends(model)
     names = {end.name for name, end in ends.items()}

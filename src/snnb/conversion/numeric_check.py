@@ -1,4 +1,4 @@
-"""Compare the outputs of the parsed model with those of the trained model."""
+"""Compare the outputs of the parsed model and the trained model."""
 
 import json
 from typing import Callable, Optional
@@ -69,14 +69,14 @@ def check_outputs(
     # Not `largest > permitted`: a NaN must not pass.
     if not largest <= permitted(reference):
         sample = int(differences.reshape(len(differences), -1).max(axis=1).argmax())
-        found = f"by up to {largest:.3g} (sample {sample})"
+        by = f"by up to {largest:.3g} (sample {sample})"
         if exact is None or not np.isfinite(largest):
-            raise VerificationError(f"the parsed model's outputs differ from the trained model's {found}: {advice}")
+            raise VerificationError(f"the parsed model's outputs differ from the trained model's {by}: {advice}")
         wide, precise = exact(), _wide(parsed).predict(x[:SAMPLES], verbose=0)
         remaining, own = float(np.abs(precise - wide).max()), float(np.abs(reference - wide).max())
         if not remaining <= max(permitted(wide), own):
             raise VerificationError(
-                f"the parsed model's outputs differ from the trained model's {found}, and by up to {remaining:.3g} "
+                f"the parsed model's outputs differ from the trained model's {by}, and by up to {remaining:.3g} "
                 f"where both compute in float64, so not by rounding: {advice}"
             )
     return largest

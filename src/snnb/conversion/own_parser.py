@@ -43,7 +43,7 @@ def parse_own(model: keras.Model, *, max_pool: str = "error", rectify_linear: bo
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):
         if not reasons:
             raise
-        raise refused(reasons) from None  # raised behind a layer of an unknown class
+        raise refused(reasons) from None  # raised after a layer of an unknown class
 
 
 IMAGE = ("height", "width", "channels")
@@ -141,7 +141,7 @@ class _Parser:
             negative = int((scale < 0).sum())
             if negative:
                 raise NotComposableError(
-                    f"scales {negative} of {len(scale)} channels by negative numbers behind a maximum of values that "
+                    f"scales {negative} of {len(scale)} channels by negative numbers after a maximum of values that "
                     "may be negative: put batch normalisation and relu before the pooling"
                 )
             return replace(value, inputs=(self._normalised(value.inputs[0], scale, shift),))
@@ -182,7 +182,7 @@ class _Parser:
         """Move the softmax of a vector before the layer that flattened it: one synapse for each class."""
         if value.kind not in ("Flatten", "Reshape") or prod(value.inputs[0].shape) != value.inputs[0].shape[-1]:
             raise NotComposableError(
-                f"softmax over {value.kind}, which has no weights of its own: put a Dense layer between the two"
+                f"softmax over {value.kind}, which has no weights: put a Dense layer between the two"
             )
         return replace(value, inputs=(self._activated(value.inputs[0], "softmax", None),), activation="softmax")
 
@@ -257,5 +257,5 @@ def _check_softmax(output: Node) -> None:
         if (id(node), last) in met:
             continue
         met.add((id(node), last))
-        behind = last and node.kind in ("Flatten", "Reshape", "Activation")
-        pending += [(source, behind) for source in node.inputs]
+        at_end = last and node.kind in ("Flatten", "Reshape", "Activation")
+        pending += [(source, at_end) for source in node.inputs]

@@ -12,15 +12,15 @@ from snnb.conversion.currents import AnalogueNetwork
 from snnb.core.errors import InputError
 from snnb.network.network import Network, Population
 
-SHARES = np.linspace(0.2, 1.2, 21).astype(np.float32)  # candidates, as shares of the largest logit
+SHARES = np.linspace(0.2, 1.2, 21).astype(np.float32)  # candidates of the scale factor, as shares of the largest logit
 
 
 def quantised_network(network: Network, x: np.ndarray, firing: str) -> Network:
     """Return the spiking network of one trained with quantised activations, for as many time steps as levels.
 
     Its neurons start at half their threshold, and its scale factors are the values at which activations clip. With
-    separated firing its rates are the quantised activations. `x` has training images, which the scale factor of a
-    softmax output is chosen on. Source: Bu et al. 2022, ICLR (arXiv 2303.04347).
+    separated firing its rates are the quantised activations. `x` has training images, on which the scale factor of
+    a softmax output is chosen. Source: Bu et al. 2022, ICLR (arXiv 2303.04347).
     """
     assert network.levels is not None
     refuse_max_pooling(network)
@@ -46,7 +46,7 @@ def spiking_output(network: Network, x: np.ndarray, steps: int) -> Network:
     network : Network
         All kernels in memory.
     x : ndarray of float32, shape (samples, ...)
-        Training images, which the scale factor of the logits is chosen on.
+        Training images, on which the scale factor of the logits is chosen.
     steps : int
         Number of time steps that will be simulated.
     """
@@ -81,7 +81,7 @@ def centred_output(network: Network) -> Network:
 
 
 def output_scale(logits: np.ndarray, classes: np.ndarray, steps: int) -> np.float32:
-    """Return the scale factor with which most rounded logits have their largest value at the trained network's class.
+    """Return the scale factor with which the largest rounded logit is most often that of the trained network's class.
 
     `logits`, float32 (..., classes), have a mean of 0; they are rounded to `steps` levels.
     """

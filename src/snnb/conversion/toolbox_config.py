@@ -93,13 +93,13 @@ def _parser() -> ConfigParser:
 
 
 def _text(value: object) -> str:
-    """Write a value so that it is read back exactly; a whole number is written as the toolbox writes it."""
+    """Write a value so that it is read back exactly; an integer is written as in the toolbox."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Send what the toolbox prints to the log, since stdout carries results, and hide its deprecation warnings."""
+    """Send the toolbox's output to the log, since stdout carries results, and hide its deprecation warnings."""
     printed = io.StringIO()
     of_tensorflow = logging.getLogger("tensorflow")
     level = of_tensorflow.level
