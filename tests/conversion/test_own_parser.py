@@ -82,11 +82,11 @@ def _maximum_of_signed(x):
 REFUSED = {
     "padding beside a bias": (
         lambda x: _end(L.Conv2D(2, 3, padding="same", activation="relu", name="here")(L.Conv2D(4, 1)(x))),
-        "here (Conv2D): pads with zeros",
+        "here (Conv2D): pads",
     ),
     "padding beside a batch normalisation": (
         lambda x: _end(L.Conv2D(2, 3, padding="same", activation="relu", name="here")(L.BatchNormalization()(x))),
-        "here (Conv2D): pads with zeros",
+        "here (Conv2D): pads",
     ),
     "padded kernel over kernel": (
         lambda x: _end(L.Conv2D(2, 3, padding="same", name="here")(L.Conv2D(4, 3, use_bias=False)(x))),
@@ -145,7 +145,7 @@ def test_the_same_reason_is_said_once():
 
     with pytest.raises(InputError) as raised:
         check_convertible(_model(build), parser="auto")
-    assert str(raised.value).count("pads with zeros") == 1
+    assert str(raised.value).count("one kernel cannot") == 1
     assert "and 4 more: pads" in str(raised.value)
 
 
@@ -256,5 +256,5 @@ def test_reasons_of_kind_and_of_place_are_said_together():
     message = str(raised.value)
     for name in ("cut (Cropping2D): snnb has no", "bent (Conv2D): activation tanh", "product (Multiply): merges"):
         assert message.count(name) == 1
-    assert "after (Conv2D), elsewhere (Conv2D): pads with zeros what" in message
+    assert "after (Conv2D), elsewhere (Conv2D): pads a layer with a bias" in message
     assert "before" not in message.replace("put batch", "").split("pads")[0]
