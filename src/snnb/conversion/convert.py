@@ -195,7 +195,7 @@ def _calibrate(
     document = {}
     for name, layer in calibration.layers.items():
         scales = [scale * factors.get(name, 1.0) for scale in layer.scale_factors]
-        document[name] = layer.model_copy(update={"scale_factors": scales}).values()
+        document[name] = layer.model_copy(update={"scale_factors": scales}).model_dump()
         if layer.before is not None:
             log.info("%s: mean squared error %.4f → %.4f", name, layer.before, layer.after)
     (parsed.parent / "calibration.json").write_text(json.dumps(document, indent=2) + "\n")
