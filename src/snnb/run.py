@@ -79,8 +79,8 @@ class Run:
     shape : tuple of int, optional
         Size of the pictures, (height, width, channels), for a model in your own file that takes any size.
     say : callable
-        Called with messages such as why a stage runs. By default nothing is said, but that another process uses the
-        run is a warning.
+        Called with messages such as why a stage runs. By default messages are discarded, except that waiting for
+        another process is a warning.
 
     Examples
     --------
@@ -192,7 +192,7 @@ class Run:
         force : bool, optional
             Replace an existing file, or a directory that an export made.
         **options
-            Options of the format, as those of `snnb export`.
+            Options of the format; see `snnb export`.
 
         Raises
         ------
@@ -224,8 +224,8 @@ class Run:
         Parameters
         ----------
         grid : mapping of str to iterable
-            Options of train, parse or simulate and their values. An option of several stages is that of the last one,
-            unless its name is preceded by the stage: `"train.seed"`. `"hardware"` maps each simulation onto each chip.
+            Options of train, parse or simulate and their values. An option of several stages applies to the last
+            one, unless the stage precedes its name: `"train.seed"`. `"hardware"` maps each simulation onto each chip.
         train, parse, simulate : dict, optional
             Options that are equal for all points.
 
@@ -265,7 +265,7 @@ class Run:
         Returns
         -------
         list of Compared
-            First those of this run, oldest first; `differs` has the options that are not equal in all of them.
+            Simulations of this run first, oldest first; `differs` has the options that are not equal in all of them.
         """
         places = [str(one.path if isinstance(one, Run) else one) for one in (self, *others)]
         return compare(places)

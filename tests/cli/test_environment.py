@@ -22,7 +22,7 @@ def test_a_variable_that_is_no_option_is_refused(monkeypatch, capsys, name, near
     assert main(["status", "nowhere"]) == 2
     out, errors = capsys.readouterr()
     assert (out, errors.count("\n")) == ("", 1)
-    assert f"{name} is no option of status; {near}" in errors
+    assert f"{name} is not an option of status; {near}" in errors
     assert main(["status", "--help"]) == 0
 
 
@@ -42,4 +42,4 @@ def test_every_variable_of_the_page_is_known(monkeypatch, capsys, command):
     for name in names:
         monkeypatch.setenv(name, "")
     main([command])
-    assert "is no option of" not in capsys.readouterr().err
+    assert "is not an option of" not in capsys.readouterr().err

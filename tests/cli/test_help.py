@@ -37,9 +37,9 @@ def test_every_help_is_short(texts):
     assert all(len(line) <= 100 for text in texts.values() for line in text.splitlines())
     first, *others = texts["run"].split("╭─ ")[1:]
     assert len(re.findall(r"^│ --", first, flags=re.MULTILINE)) == 10
-    assert [panel.split(" ─")[0] for panel in others] == [f"Of {stage}" for stage in STAGES if stage != "map"] + [
-        "Common"
-    ]
+    assert [panel.split(" ─")[0] for panel in others] == [
+        f"Options of {stage}" for stage in STAGES if stage != "map"
+    ] + ["Common"]
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -1,1 +1,1 @@
-"""What a person types: one file a command, which reads options, calls one function and prints."""
+"""The command line: one file per command, which reads options, calls one function and prints the result."""

@@ -1,8 +1,8 @@
 """Entry point of the installed command `snnb`: signals, standard streams and the exit code of the process.
 
 SIGINT and SIGTERM end the process at once, also while it computes in compiled code. This is safe because results
-appear under their names only when they are complete, and the next command removes what was not. Nothing but the
-standard library is imported before the signals are handled, since imports take a while.
+appear under their names only when they are complete, and the next command removes incomplete ones. Nothing but
+the standard library is imported before the signals are handled, since imports take a while.
 """
 
 import io
@@ -10,9 +10,9 @@ import os
 import signal
 import sys
 import threading
-from typing import Optional
 
-EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+from snnb.cli.interruption import EXIT_CODES, interruption_message
+
 CLEAR_LINE_AND_SHOW_CURSOR = b"\r\x1b[2K\x1b[?25h"
 
 
@@ -30,16 +30,7 @@ def app() -> None:
     from snnb.cli.main import main
 
     sys.excepthook = sys.unraisablehook = _hide
-    os._exit(output.closed(main()))
-
-
-def interruption_message(stage: Optional[str]) -> str:
-    """Return the line that is printed when a command is interrupted; `stage` is the stage that runs, if any."""
-    if stage == "train":
-        return "interrupted; the run is as it was before `train`; the same command continues after the last epoch"
-    if stage is not None:
-        return f"interrupted; the run is as it was before `{stage}`; the same command begins `{stage}` again"
-    return "interrupted; the run is as it was"
+    os._exit(output.flushed_exit_code(main()))
 
 
 def _end_on_signals() -> None:
@@ -60,7 +51,7 @@ def _end_on_signals() -> None:
 
 
 def _wait_for_signal(descriptor: int) -> None:
-    """End the process when the number of a handled signal arrives; other signals have handlers of their own."""
+    """End the process when the number of a handled signal arrives; other signals have their own handlers."""
     while True:
         for number in os.read(descriptor, 64):
             if number in EXIT_CODES:
@@ -80,4 +71,4 @@ def _prepare_streams() -> None:
 
 
 def _hide(*_: object) -> None:
-    """Print nothing for an exception in a destructor or thread of a library."""
+    """Discard an exception in a destructor or thread of a library."""

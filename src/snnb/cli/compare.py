@@ -7,7 +7,7 @@ import typer
 from typing_extensions import Annotated
 
 from snnb.cli import output
-from snnb.cli.parameters import SomePath
+from snnb.cli.parameters import NonEmptyPath
 from snnb.cli.status import mapping_lines
 from snnb.core.errors import UsageError
 from snnb.core.options import FIGURE_ENDINGS
@@ -51,7 +51,7 @@ def compare(
         Optional[Path],
         typer.Option(
             help="Write a figure of the accuracy over time here: .png, .svg or .pdf.",
-            click_type=SomePath(),
+            click_type=NonEmptyPath(),
             show_default=False,
         ),
     ] = None,
@@ -85,7 +85,7 @@ def compare(
 
 
 def _blocks(rows: List[List[str]]) -> List[str]:
-    """Lay the simulations out as columns; those that do not fit the terminal follow below."""
+    """Return a table with a column for each simulation; columns that do not fit the terminal follow below."""
     room = output.terminal_width()
     widths = [max(map(len, column)) for column in zip(*rows)]
     if room is not None:
@@ -99,37 +99,34 @@ def _blocks(rows: List[List[str]]) -> List[str]:
             room is None or sum(widths[first : last + 1]) + widths[0] + 2 * (last - first + 1) <= room
         ):
             last += 1
-        block = [
-            [row[0], *(_cut(cell, width) for cell, width in zip(row[first:last], widths[first:last]))] for row in rows
-        ]
+        block = []
+        for row in rows:
+            cells = zip(row[first:last], widths[first:last])
+            block.append([row[0], *(text if len(text) <= width else f"{text[: width - 1]}…" for text, width in cells)])
         lines += [*([""] if lines else []), *output.table_lines(block, right=range(1, len(block[0])))]
         first = last
     return lines
 
 
-def _cut(text: str, longest: int) -> str:
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"
-
-
 def _rows(found: "List[Compared]") -> List[List[str]]:
-    several = len({one.run for one in found}) > 1
-    names = list(dict.fromkeys(name for one in found for name in one.differs if name != "samples"))
     from snnb.pipeline.simulations import in_words
 
-    shown = [
+    several = len({one.run for one in found}) > 1
+    names = list(dict.fromkeys(name for one in found for name in one.differs if name != "samples"))
+    parameters = [
         [in_words({"": one.differs[name]}).strip() if name in one.differs else "" for one in found] for name in names
     ]
+    figures = []
+    for title, form, name in ROWS:
+        values = [getattr(one, name) for one in found]
+        figures.append([title, *("" if value is None else form.format(value) for value in values)])
     return [
         ["", *(f"{one.run.name}:{one.stamp}" if several else one.stamp for one in found)],
         ["label", *(one.label or "" for one in found)],
         *([["model", *(one.model for one in found)], ["data set", *(one.dataset for one in found)]] if several else []),
-        *([name, *values] for name, values in zip(names, shown)),
-        *([title, *(_shown(form, getattr(one, name)) for one in found)] for title, form, name in ROWS),
+        *([name, *values] for name, values in zip(names, parameters)),
+        *figures,
     ]
-
-
-def _shown(form: str, value: object) -> str:
-    return "" if value is None else form.format(value)
 
 
 def _draw(path: Path, found: "List[Compared]", force: bool) -> None:

@@ -28,5 +28,5 @@ def datasets(
         where = "yes" if one.path is not None else "downloads" if one.download else "no: give --source"
         shape = "×".join(map(str, one.shape or ("as the model",)))
         rows.append([one.name, shape, str(one.num_classes or ""), where, one.title])
-    head = ["data set", "shape", "classes", "on this machine", "what"]
+    head = ["data set", "shape", "classes", "on this machine", "title"]
     output.current.result(output.table_lines([head, *rows], right=(2,), drop=(2,), shorten=(4,)), found)

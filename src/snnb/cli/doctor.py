@@ -1,4 +1,4 @@
-"""`snnb doctor`: what this machine offers."""
+"""`snnb doctor`: Python, TensorFlow, GPU, memory and disk of this machine."""
 
 import os
 import shutil
@@ -54,7 +54,7 @@ class Machine(Document):
 
 
 def doctor() -> None:
-    """Show what this machine offers: Python, TensorFlow, GPU, memory, disk."""
+    """Show Python, TensorFlow, GPU, memory and disk of this machine."""
     found = machine()
     keras = "" if found.tf_keras is None else f" with tf-keras {found.tf_keras}"
     gib = 2**30
@@ -81,7 +81,7 @@ def machine() -> Machine:
         import tensorflow
 
         imports, gpus = "imports", [gpu.name for gpu in tensorflow.config.list_physical_devices("GPU")]
-    except Exception as error:  # whatever the installation suffers from is the answer
+    except Exception as error:  # any fault of the installation is the answer
         imports = f"does not import: {type(error).__name__}: {error}"
     total, available = memory()
     return Machine(

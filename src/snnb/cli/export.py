@@ -7,7 +7,7 @@ import typer
 from typing_extensions import Annotated
 
 from snnb.cli import output
-from snnb.cli.parameters import ExistingRun, SomePath, beginning, chosen, opened, stage_options, with_options
+from snnb.cli.parameters import ExistingRun, NonEmptyPath, beginning, chosen, opened, stage_options, with_options
 from snnb.core.options import validated
 from snnb.graph.export.export_options import ExportOptions
 
@@ -35,7 +35,7 @@ def export(
         typer.Option(
             "--output",
             help="Where to write; by default in exports/ of the run.",
-            click_type=SomePath(),
+            click_type=NonEmptyPath(),
             show_default=False,
         ),
     ] = None,

@@ -1,4 +1,4 @@
-"""How the help of a command looks: options in panels, examples below, environment variables left to docs/cli.md."""
+"""The help of a command: options in panels, examples below, environment variables only in docs/cli.md."""
 
 import os
 from copy import copy
@@ -60,7 +60,7 @@ class HelpfulCommand(TyperCommand):
         super().__init__(*arguments, **words)
         self.params += output_options()
         examples = EXAMPLES.get(self.name or "", ())
-        if examples:  # a blank line apart, or typer joins them
+        if examples:  # typer joins lines that are not separated by a blank line
             self.epilog = "\n\n".join(["Examples:", *(f"  {line}" for line in examples)])
         for parameter in self.params:
             if isinstance(parameter, TyperOption):
@@ -70,7 +70,7 @@ class HelpfulCommand(TyperCommand):
             self.params.insert(0, run_argument())
 
     def parse_args(self, context: click.Context, arguments: List[str]) -> List[str]:
-        """Read the options; a variable in place of one that the command does not have is refused."""
+        """Read the options; refuse environment variables of options that the command does not have."""
         left = super().parse_args(context, arguments)
         output.configure(*(context.params.pop(name) for name in ("json", "verbose", "quiet")))
         take_run(context)
@@ -79,7 +79,7 @@ class HelpfulCommand(TyperCommand):
         return left
 
     def format_help(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the help, with `--[no-]flag` for a flag and its opposite, which else take two wide columns."""
+        """Write the help, with `--[no-]flag` for a flag and its opposite, which otherwise take two wide columns."""
         params = self.params
         self.params = [_joined(parameter) for parameter in params]
         try:
@@ -88,7 +88,7 @@ class HelpfulCommand(TyperCommand):
             self.params = params
 
     def get_help_option(self, context: click.Context) -> Optional[click.Option]:
-        """Return the option `--help`, in the panel of the options that every command has."""
+        """Return the option `--help`, in the panel of the options of all commands."""
         option = super().get_help_option(context)
         if option is not None:
             option.rich_help_panel = COMMON  # type: ignore[attr-defined]
@@ -104,7 +104,7 @@ def _joined(parameter: click.Parameter) -> click.Parameter:
 
 
 def _panel(command: str, option: str) -> Optional[str]:
-    """Return the title of the panel that an option stands in; None for the first one."""
+    """Return the title of the panel of an option; None for the first panel."""
     first = {"run": _FIRST_OF_RUN, "sweep": _FIRST_OF_SWEEP}.get(command)
     if first is not None and option in first:
         return None
@@ -113,7 +113,9 @@ def _panel(command: str, option: str) -> Optional[str]:
     if command in STAGES and option in _WHERE_FROM:
         return _WHERE
     if first is not None:
-        return next((f"Of {stage}" for stage in CHAIN if option in STAGES[stage].kind.params.model_fields), None)
+        return next(
+            (f"Options of {stage}" for stage in CHAIN if option in STAGES[stage].kind.params.model_fields), None
+        )
     return None
 
 
@@ -127,7 +129,7 @@ def _refuse_unknown_variables(context: click.Context) -> None:
         if variable.startswith(prefix) and name not in known:
             near = get_close_matches(name, known, n=1)
             raise click.UsageError(
-                f"the environment variable {variable} is no option of {context.info_name}; "
+                f"the environment variable {variable} is not an option of {context.info_name}; "
                 + (f"did you mean {prefix}{near[0]}?" if near else "docs/cli.md lists them"),
                 context,
             )

@@ -10,7 +10,6 @@ import typer
 from typing_extensions import Annotated
 
 from snnb.cli import output
-from snnb.cli.app import EXIT_CODES, interruption_message
 from snnb.cli.compare import compare
 from snnb.cli.crosscheck import crosscheck
 from snnb.cli.datasets import datasets
@@ -18,6 +17,7 @@ from snnb.cli.doctor import doctor
 from snnb.cli.export import export
 from snnb.cli.hardware import hardware
 from snnb.cli.help import HelpfulCommand
+from snnb.cli.interruption import EXIT_CODES, interruption_message
 from snnb.cli.models import models
 from snnb.cli.remove import remove
 from snnb.cli.report import report
@@ -68,7 +68,7 @@ for _command in _others:
 
 
 def _described(error: BaseException) -> Tuple[int, str]:
-    """Return the exit code, as README.md lists them, and the line that a user reads about an error."""
+    """Return the exit code of an error (see README.md) and the message for the user."""
     from snnb.io.files import FULL, describe_os_error
 
     if isinstance(error, click.ClickException):
@@ -87,7 +87,7 @@ def _described(error: BaseException) -> Tuple[int, str]:
     if isinstance(error, OSError):
         kind = ResourceError if error.errno in FULL else InputError
         return kind.exit_code, describe_os_error(error)
-    if type(error).__name__ == "InvalidArgumentError":  # TensorFlow's: the arrays of a model do not fit together
+    if type(error).__name__ == "InvalidArgumentError":  # TensorFlow's: shapes of a model's arrays do not match
         reason = str(error).strip().splitlines()[0]
         advice = "change the model, or its settings (--set)"
         return InputError.exit_code, f"TensorFlow cannot compute this model ({reason}); {advice}"
@@ -95,7 +95,7 @@ def _described(error: BaseException) -> Tuple[int, str]:
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
-    """Run a command and return its exit code; `arguments` are those of the process by default."""
+    """Run a command and return its exit code; `arguments` are by default the arguments of the process."""
     try:
         result = typer.main.get_command(commands).main(arguments, prog_name="snnb", standalone_mode=False)
         if result == INTERRUPTED:  # typer catches KeyboardInterrupt

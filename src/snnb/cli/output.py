@@ -1,4 +1,4 @@
-"""What a person sees: results on stdout (one JSON document with --json), messages and progress on stderr."""
+"""Print results on stdout (one JSON document with --json), messages and progress on stderr."""
 
 import errno
 import json
@@ -29,7 +29,7 @@ class Failure(Document):
 
 @dataclass(frozen=True)
 class Output:
-    """How this command prints."""
+    """Output of this process, by the options `--json`, `--verbose` and `--quiet`."""
 
     as_json: bool = False
     verbose: bool = False
@@ -67,20 +67,20 @@ class Output:
                 with terminal_bar(label, time_left) as progress:
                     yield progress
             else:
-                yield line_a_while(label, time_left)
+                yield progress_lines(label, time_left)
         finally:
             compilation.show = say_nothing
 
 
 at_work: Optional[str] = None  # the stage whose bar is shown, or was last
-lost: List[OSError] = []  # errors of results that could not be written to stdout, though its reader is still there
+write_errors: List[OSError] = []  # of results that could not be written to stdout, except to a pipe without reader
 
 
 def print_line(stream: Optional[TextIO], text: str) -> None:
     """Print text and a line end, without control characters.
 
-    Nothing is printed to a stream that is closed, or whose reader has ended. A result that cannot be written to stdout,
-    because of a full disk say, is remembered for `closed`, which makes an error of it.
+    Nothing is printed to a stream that is closed, or whose reader has ended. The error of a result that cannot be
+    written to stdout, for example because of a full disk, is stored for `flushed_exit_code`.
     """
     if stream is None:
         return
@@ -91,14 +91,16 @@ def print_line(stream: Optional[TextIO], text: str) -> None:
         return
     except OSError as error:
         if stream is sys.stdout and error.errno not in (errno.EPIPE, errno.EBADF):
-            lost.append(error)
+            write_errors.append(error)
 
 
-def closed(code: int) -> int:
+def flushed_exit_code(code: int) -> int:
     """Flush the streams and return the exit code of the process: 6 when a result could not be written to stdout."""
-    if lost and not code:
+    if write_errors and not code:
         code = ResourceError.exit_code
-        print_line(sys.stderr, f"snnb: standard output cannot be written ({lost[0].strerror}); the work itself is done")
+        print_line(
+            sys.stderr, f"snnb: standard output cannot be written ({write_errors[0].strerror}); the work itself is done"
+        )
     for stream, descriptor in ((sys.stdout, 1), (sys.stderr, 2)):
         try:
             if stream is not None:
@@ -148,20 +150,20 @@ def terminal_bar(label: str, time_left: bool = True) -> Iterator[Progress]:
 
 
 def _pace(pace: Pace, time_left: bool) -> str:
-    """Return how many samples, batches or edges are done in a second, and the time left where it is known."""
+    """Return the samples, batches or edges per second, and the time left if it is known."""
     left = pace.seconds_left if time_left else None
     per_second = f"{pace.per_second:,.0f}/s" if pace.per_second >= 100 else f"{pace.per_second:.1f}/s"
     return per_second if left is None else f"{per_second}, {left:,.0f} s left"
 
 
-def line_a_while(label: str, time_left: bool = True, seconds: float = 10.0) -> Progress:
+def progress_lines(label: str, time_left: bool = True, seconds: float = 10.0) -> Progress:
     """Show progress for log files: a line every `seconds`, with pace, and time left once it is known."""
     pace, throttle = Pace(), Throttle(seconds)
     throttle.due()  # the first line comes after `seconds`
     shown: Set[str] = {""}
 
     def compiling(note: str) -> None:
-        if note not in shown:  # of many functions, say it once
+        if note not in shown:  # once, also if many functions are compiled
             shown.add(note)
             print_line(sys.stderr, f"{label}: {note}")
 
@@ -190,7 +192,7 @@ def table_lines(
     shorten: Sequence[int] = (),
     head: bool = True,
 ) -> List[str]:
-    """Lay rows out in columns that fit the terminal. Columns without values are left out.
+    """Return rows as aligned columns that fit the terminal. Columns without values are left out.
 
     Parameters
     ----------
@@ -249,7 +251,7 @@ def configure(as_json: bool, verbose: bool, quiet: bool) -> Output:
     level = logging.DEBUG if verbose else logging.WARNING
     logging.basicConfig(level=level, stream=sys.stderr, format="%(name)s: %(message)s", force=True)
     for handler in logging.getLogger().handlers:
-        handler.setLevel(level)  # a library that has set its own logger's level, as Dask does, says no more for that
+        handler.setLevel(level)  # also for a library that sets the level of its logger, as Dask does
     for chatty in ("matplotlib", "PIL", "numba", "h5py", "tensorflow", "filelock"):
         logging.getLogger(chatty).setLevel(logging.WARNING if verbose else logging.ERROR)
     return current

@@ -65,7 +65,7 @@ DatasetOption = Annotated[
 ]
 
 
-class SomePath(click.ParamType):
+class NonEmptyPath(click.ParamType):
     """A path that is not empty: a shell passes an empty text for a variable that is not set."""
 
     name = "path"
@@ -80,14 +80,14 @@ class SomePath(click.ParamType):
 RunDir = Annotated[
     Optional[Path],
     typer.Option(
-        help="Same as RUN; by default $SNNB_RUNS/MODEL or runs/MODEL.", click_type=SomePath(), show_default=False
+        help="Same as RUN; by default $SNNB_RUNS/MODEL or runs/MODEL.", click_type=NonEmptyPath(), show_default=False
     ),
 ]
 ExistingRun = Annotated[
     Optional[Path],
-    typer.Option("--run-dir", help="Run directory; the same as RUN.", click_type=SomePath(), show_default=False),
+    typer.Option("--run-dir", help="Run directory; the same as RUN.", click_type=NonEmptyPath(), show_default=False),
 ]
-Directory = Annotated[Path, typer.Argument(help="A run directory.", click_type=SomePath(), show_default=False)]
+Directory = Annotated[Path, typer.Argument(help="A run directory.", click_type=NonEmptyPath(), show_default=False)]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Fail when another process works on the run.")]
 Force = Annotated[bool, typer.Option("--force", help="Run again even if the results are up to date.")]
 Defaults = Annotated[
@@ -128,7 +128,7 @@ def _parameter(kind: Type[Options], name: str, flag: Flag) -> inspect.Parameter:
 
 
 def _interval(field: FieldInfo) -> str:
-    """Return the interval of a field that has two bounds and is no fraction: `(0, 100]`."""
+    """Return the interval of a field that has two bounds and is not a fraction: `(0, 100]`."""
     metadata = [*field.metadata, *(item for part in get_args(field.annotation) for item in get_args(part))]
     bounds = {name: getattr(item, name) for item in metadata for name in BRACKETS if hasattr(item, name)}
     if len(bounds) < 2 or not 1 < max(bounds.values()) < LARGEST_SHOWN:
@@ -217,19 +217,19 @@ def opened(run_dir: Optional[Path]) -> "RunDirectory":
 
 
 def run_argument() -> TyperArgument:
-    """Return the argument of every command with the option `--run-dir`; its help stands at that option only."""
+    """Return the argument of every command with the option `--run-dir`, whose help is shown at that option."""
     words = "Run directory; the same as --run-dir."
-    return TyperArgument(param_decls=[_ARGUMENT], required=False, type=SomePath(), help=words, hidden=True)
+    return TyperArgument(param_decls=[_ARGUMENT], required=False, type=NonEmptyPath(), help=words, hidden=True)
 
 
 def take_run(context: click.Context) -> None:
-    """Give the command the run as `run_dir`, however it was given; raise `click.UsageError` where two are given."""
+    """Set `run_dir` from the argument or an option; raise `click.UsageError` if they name two runs."""
     given = {}
     for name in (_ARGUMENT, RUN_DIR, _FORMER):
         if context.params.get(name) is not None:
             given[name] = context.params[name]
     if len(given) > 1 and context.get_parameter_source(RUN_DIR) is ParameterSource.ENVIRONMENT:
-        del given[RUN_DIR]  # what is typed wins
+        del given[RUN_DIR]  # the command line takes precedence
     if len({os.path.abspath(path) for path in given.values()}) > 1:  # noqa: PTH100 - a link is not followed
         raise click.UsageError(f"two runs are given, {' and '.join(map(str, given.values()))}; give one", context)
     context.params.pop(_ARGUMENT, None)

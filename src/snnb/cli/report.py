@@ -7,7 +7,7 @@ import typer
 from typing_extensions import Annotated
 
 from snnb.cli import output
-from snnb.cli.parameters import ExistingRun, SomePath, opened
+from snnb.cli.parameters import ExistingRun, NonEmptyPath, opened
 
 
 def report(
@@ -20,7 +20,7 @@ def report(
         typer.Option(
             "--output",
             help="Where to write; by default report.html of the run.",
-            click_type=SomePath(),
+            click_type=NonEmptyPath(),
             show_default=False,
         ),
     ] = None,

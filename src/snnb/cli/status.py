@@ -1,4 +1,4 @@
-"""`snnb status`: the stages, up to date or stale and why; the simulations, and what tells them apart."""
+"""`snnb status`: the state of the stages, the simulations and the mappings of a run."""
 
 from typing import TYPE_CHECKING, List, Sequence
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def status(run_dir: ExistingRun = None) -> None:
-    """Show the stages of a run, up to date or stale and why, and what tells its simulations apart."""
+    """Show the stages of a run, up to date or stale and why, and the parameters in which its simulations differ."""
     from snnb.pipeline.simulations import SIMULATION_HEAD, simulations_of
     from snnb.results.status import status_of
 
@@ -34,7 +34,7 @@ def status(run_dir: ExistingRun = None) -> None:
 
 
 def mapping_lines(costs: "Sequence[MappingSummary]", *, by_graph: bool = False) -> List[str]:
-    """Lay mappings out in a table, after an empty line; nothing without any.
+    """Return mappings as a table, after an empty line; nothing if there are none.
 
     `by_graph`: the graph comes first and is kept on a narrow terminal, rather than the mapping's stamp.
     """

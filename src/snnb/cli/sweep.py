@@ -7,7 +7,7 @@ import typer
 from typing_extensions import Annotated
 
 from snnb.cli import output
-from snnb.cli.parameters import DatasetOption, ModelOption, NoWait, RunDir, SomePath, chosen, with_options
+from snnb.cli.parameters import DatasetOption, ModelOption, NonEmptyPath, NoWait, RunDir, chosen, with_options
 from snnb.cli.stage_command import options_of
 from snnb.core.formatting import accuracy, quantity
 from snnb.io.text import JsonValue
@@ -52,7 +52,7 @@ def sweep(
     model: ModelOption = None,
     dataset: DatasetOption = None,
     run_dir: RunDir = None,
-    former_run_dir: Annotated[Optional[Path], typer.Option("--dir", hidden=True, click_type=SomePath())] = None,
+    former_run_dir: Annotated[Optional[Path], typer.Option("--dir", hidden=True, click_type=NonEmptyPath())] = None,
     no_wait: NoWait = False,
     **values: Any,
 ) -> None:
@@ -74,7 +74,7 @@ def sweep(
 
 
 def _table(points: Sequence[Mapping[str, JsonValue]]) -> List[str]:
-    """Lay the points out in columns, without those that are empty; the table in the run has all of them."""
+    """Return the points as a table without empty columns; the table in the run has all columns."""
     names = [name for name in points[0] if name not in NOT_SHOWN and any(point[name] is not None for point in points)]
     rows = [[HEADS.get(name, name) for name in names], *([_shown(point, name) for name in names] for point in points)]
     drop = [names.index(name) for name in LESS_IMPORTANT if name in names]

@@ -1,1 +1,1 @@
-"""Work shared among the processes of this machine, or the machines of a cluster, through Dask. No stage's name."""
+"""Work shared among the processes of this machine, or the machines of a cluster, through Dask."""

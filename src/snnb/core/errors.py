@@ -1,6 +1,6 @@
 """Errors that a user can cause or correct, each with the exit code of the command.
 
-Every message is one line that says what is wrong and what to do next. Any other exception is a bug (exit code 1).
+Every message is one line that names the fault and its remedy. Any other exception is a bug (exit code 1).
 """
 
 import errno

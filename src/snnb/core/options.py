@@ -29,7 +29,7 @@ Figures = Annotated[
 class Flag:
     """Properties of a field on the command line, in addition to its type, bounds and help."""
 
-    name: Optional[str] = None  # name of the option if it is not that of the field
+    name: Optional[str] = None  # name of the option if it differs from the name of the field
     metavar: Optional[str] = None  # placeholder for its value in the help
     parse: Optional[Callable[[Any], Any]] = None  # turns the text into the value; raises `ValueError` with the reason
     environment: Optional[str] = None  # environment variable if it is not `SNNB_<COMMAND>_<OPTION>`

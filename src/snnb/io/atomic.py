@@ -1,7 +1,7 @@
 """Write files and directories that appear under their name only when they are complete.
 
 A target is written in a hidden directory next to it, `.NAME.<random>.partial`, and renamed at the end. Each process has
-a directory of its own and holds flock(2) on the file `.owner` in it, so that several may write next to each other. A
+its own directory and holds flock(2) on the file `.owner` in it, so that several may write next to each other. A
 directory that is not locked was left by a killed process. The next process that writes the target removes it.
 """
 
@@ -19,13 +19,13 @@ from snnb.core.errors import UsageError
 from snnb.io.files import remove, sync_directory, sync_tree
 
 PARTIAL = ".partial"
-OWNER, REPLACED = ".owner", ".replaced"  # in the temporary directory; the latter is what was at the target
+OWNER, REPLACED = ".owner", ".replaced"  # in the temporary directory: lock file, and the former content of the target
 _PARTIAL_NAME = re.compile(rf"\.(.+?)(\.[a-z0-9_]{{8}})?{re.escape(PARTIAL)}", re.DOTALL)
 
 
 @contextmanager
 def atomic_path(
-    target: Path, *, force: bool, beside: Sequence[Path] = (), outdated: Sequence[Path] = ()
+    target: Path, *, force: bool, companions: Sequence[Path] = (), outdated: Sequence[Path] = ()
 ) -> Iterator[Path]:
     """Yield a temporary path for a file or directory that is renamed to `target` on success.
 
@@ -33,24 +33,24 @@ def atomic_path(
 
     Parameters
     ----------
-    beside : further files in the directory of `target`; the block writes them next to the temporary path
-    outdated : files that describe what `target` replaces; removed on success
+    companions : further files in the directory of `target`; the block writes them next to the temporary path
+    outdated : files that describe the former target; removed on success
     """
     refuse_existing(target, force=True)
     with _own_directory(target) as scratch:
-        for path in (target, *beside):
+        for path in (target, *companions):
             refuse_existing(path, force=force)
         temporary = scratch / target.name
         yield temporary
         sync_tree(scratch)
         with _locked(target.parent):
-            for path in (target, *beside):
+            for path in (target, *companions):
                 refuse_existing(path, force=force)  # another process may have written it meanwhile
-            for path in (*beside, *outdated):  # first, so that no old description is ever next to a new file
+            for path in (*companions, *outdated):  # first, so that an old description is never next to a new file
                 path.unlink(missing_ok=True)
             if os.path.lexists(target) and (temporary.is_dir() or target.is_dir()):
                 target.replace(scratch / REPLACED)  # rename(2) replaces no directory by a file, nor one with content
-            for path in (target, *beside):
+            for path in (target, *companions):
                 temporary.with_name(path.name).replace(path)
             sync_directory(target.parent)
 
@@ -68,7 +68,7 @@ def write_text_atomically(path: Path, text: str) -> None:
 
 
 def remove_partial(folder: Path) -> None:
-    """Remove what killed processes have left in a folder, and restore the directories that they were replacing."""
+    """Remove temporary directories of killed processes, and restore the directories that they were replacing."""
     if any(folder.glob(f".*{PARTIAL}")):
         with _locked(folder):
             _remove_partial(folder)
@@ -93,7 +93,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _own_directory(target: Path) -> Iterator[Path]:
-    """Yield a temporary directory of this process next to `target`, after removing those of killed processes."""
+    """Yield a temporary directory of this process next to `target`, after removing those that killed processes left."""
     with ExitStack() as stack:
         with _locked(target.parent):
             _remove_partial(target.parent, target.name)

@@ -1,4 +1,4 @@
-"""Base class of JSON documents: the files of results, and what commands print with `--json`."""
+"""Base class of JSON documents: the files of results, and the output of commands with `--json`."""
 
 import json
 from pathlib import Path

@@ -18,8 +18,8 @@ ADVICE = {
     errno.ENOSPC: f"the disk is full; {MAKE_SPACE}",
     errno.EDQUOT: f"the disk quota is used up; {MAKE_SPACE}",
     errno.EROFS: "the file system is read-only; give a place that can be written",
-    errno.EACCES: "permission denied; `ls -l` on it and on its folder says whose it is",
-    errno.EPERM: "not permitted; `ls -l` on it and on its folder says whose it is",
+    errno.EACCES: "permission denied; `ls -l` on it and on its folder shows the owner",
+    errno.EPERM: "not permitted; `ls -l` on it and on its folder shows the owner",
     errno.ELOOP: "is a symbolic link, which is not followed here; put the file itself in its place",
     errno.EISDIR: "is a directory where a file is expected; move it away",
     errno.ENOENT: "no such file or directory, nor can it be made; check the path, or give another one",
@@ -94,12 +94,12 @@ def copy_file(source: Path, target: Path) -> None:
             shutil.copyfileobj(read, write, BLOCK)
 
 
-def require_disk(directory: Path, size_bytes: int, what: str) -> None:
-    """Raise `ResourceError` if the disk of a directory has less than `size_bytes` and 1 % free for `what`."""
+def require_disk(directory: Path, size_bytes: int, subject: str) -> None:
+    """Raise `ResourceError` if the disk of a directory has less than `size_bytes` and 1 % free for `subject`."""
     free = shutil.disk_usage(directory).free
     if free < size_bytes * 1.01:
         raise ResourceError(
-            f"{what} needs {size_bytes / 1e6:,.1f} MB, but the disk of {directory} has {free / 1e6:,.1f} MB free; "
+            f"{subject} needs {size_bytes / 1e6:,.1f} MB, but the disk of {directory} has {free / 1e6:,.1f} MB free; "
             f"{MAKE_SPACE}"
         )
 

@@ -32,7 +32,10 @@ def load_json(path: Path) -> JsonValue:
 
 
 def parse_json(text: str, path: Path, which: str = "") -> JsonValue:
-    """Parse JSON from a file; raise `DamagedError` if it is not valid. `which` names a part of it, with a verb."""
+    """Parse JSON from a file; raise `DamagedError` if it is not valid.
+
+    `which` is a subject and verb that name a part of the file, such as "the attribute x is ".
+    """
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:

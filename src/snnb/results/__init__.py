@@ -1,1 +1,1 @@
-"""What is done with the results of a run: export, report, compare, remove, crosscheck, sweep."""
+"""Operations on the results of a run: status, export, report, compare, verify, remove, crosscheck, sweep."""

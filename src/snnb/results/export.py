@@ -1,4 +1,4 @@
-"""`export`: the run's graph in another program's format."""
+"""`export`: write the graph of a run in the format of another program."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple, cast
@@ -96,7 +96,7 @@ def export_graph(
         if digest != recorded_hash(run, stamp):
             raise InputError(altered(run, stamp))
         expected = estimate(opened, format, options)
-        target = output or _own_place(run, stamp) / f"{run.model}{suffix}"
+        target = output or _default_directory(run, stamp) / f"{run.model}{suffix}"
         say(f"export: about {decimal(expected.size_bytes)}, {expected.seconds:,.1f} s")
         times = run.path / run.directory_of("simulate", simulation_of(run, stamp) or stamp) / SPIKE_TIMES
         return export(
@@ -187,7 +187,7 @@ def chosen_graph(run: RunDirectory, graph: Optional[str], say: Say) -> str:
     return stamp
 
 
-def _own_place(run: RunDirectory, stamp: str) -> Path:
+def _default_directory(run: RunDirectory, stamp: str) -> Path:
     """Return `exports/<graph's stamp>/`, which is made if it does not exist; a link is refused."""
     place = run.path / EXPORTS / stamp
     for directory in (place.parent, place):
@@ -198,7 +198,7 @@ def _own_place(run: RunDirectory, stamp: str) -> Path:
 
 
 def remove_partials(run: RunDirectory) -> None:
-    """Remove what killed exports have left in the run, and restore what they were replacing."""
+    """Remove partial files of killed exports in the run, and restore the directories that they were replacing."""
     if not (run.path / EXPORTS).is_symlink():
         for place in (run.path / EXPORTS).glob("*"):
             if place.is_dir() and not place.is_symlink():
@@ -218,7 +218,7 @@ def refuse_files_of_runs(target: Path, run: RunDirectory) -> None:
 
 
 def _is_run(directory: Path) -> bool:
-    """Whether a directory is that of a run: other programs have a manifest.yaml too."""
+    """Whether a directory is a run directory: other programs have a manifest.yaml too."""
     if not (directory / manifest.NAME).is_file():
         return False
     with (directory / manifest.NAME).open("rb") as file:
@@ -231,7 +231,7 @@ def graph_file(run: RunDirectory, stamp: str) -> str:
 
 
 def altered(run: RunDirectory, stamp: str) -> str:
-    """Say that a graph's file is not the recorded one, and what to do."""
+    """Return the message for a graph's file that has changed, with the command that makes it again."""
     path = run.path / graph_file(run, stamp)
     return f"{path} is not as it was written; `snnb graph --run-dir {run.path}` makes it again"
 

@@ -45,7 +45,7 @@ def plan_removal(run: RunDirectory, names: Sequence[str], *, with_dependents: bo
 
 
 def carry_out(run: RunDirectory, planned: Removal, *, wait: bool = True, say: Say = say_nothing) -> None:
-    """Remove what was planned, under the run's lock; after an error nothing has changed.
+    """Remove the planned results under the lock of the run; after an error nothing has changed.
 
     Raise `UsageError` if another process has meanwhile made a result from it, or removed a part of it.
     """

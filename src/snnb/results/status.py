@@ -15,7 +15,7 @@ from snnb.rundir.directory import RunDirectory
 
 
 class StageStatus(Document):
-    """State of a stage, or of one of its results; what is not known, or not of its kind, is None."""
+    """State of a stage, or of one of its results; a value that the stage does not have is None."""
 
     stage: str  # name; for one of several results, its directory
     up_to_date: bool

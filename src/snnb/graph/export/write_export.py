@@ -132,7 +132,7 @@ def export(
     _refuse_full_disk(expected.size_bytes, format, target)
     description = describe(graph, format, exporter, request, origin)
     begin = time.monotonic()
-    atomic = atomic_path(target, force=force, beside=written, outdated=outdated)
+    atomic = atomic_path(target, force=force, companions=written, outdated=outdated)
     with atomic as temporary, raise_on_full_disk(temporary.parent):
         _write(graph, exporter, request, temporary, description)
         if exporter.nodes_beside:
