@@ -5,7 +5,7 @@ from typing import Any, List, Type
 
 from typing_extensions import Annotated, Literal, get_args, get_origin
 
-from snnb.core.options import Options
+from snnb.core.options import Options, own_flags
 from snnb.graph.export.export_options import ExportOptions
 from snnb.pipeline.all import STAGES
 
@@ -38,7 +38,7 @@ def spelling(annotation: Any) -> str:
 
 def typed_dict(name: str, what: str, kind: Type[Options]) -> List[str]:
     """Return the lines of one class."""
-    fields = [f"    {field}: {spelling(info.annotation)}" for field, info in kind.model_fields.items()]
+    fields = [f"    {field}: {spelling(kind.model_fields[field].annotation)}" for field in own_flags(kind)]
     return [
         "",
         "",

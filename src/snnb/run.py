@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, 
 
 from typing_extensions import Unpack
 
-from snnb.core.options import Options, default_in_words, is_kept, validated
+from snnb.core.options import Options, default_in_words, is_kept, own_flags, validated
 from snnb.core.progress import Say, say_nothing
 from snnb.graph.export.export_options import ExportOptions
 from snnb.pipeline.all import STAGES
@@ -48,7 +48,8 @@ def _with_options(kind: Type[Options], keywords: type) -> Callable[[F], F]:
         signature = inspect.signature(method)
         parameters = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
         lines = [inspect.cleandoc(method.__doc__ or ""), "", "Parameters", "----------"]
-        for name, field in kind.model_fields.items():
+        for name in own_flags(kind):
+            field = kind.model_fields[name]
             hint = keywords.__annotations__[name]
             default = default_in_words(kind, name) or field.get_default(call_default_factory=True)
             parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=..., annotation=hint))

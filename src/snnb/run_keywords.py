@@ -10,11 +10,9 @@ from typing import Literal, Mapping, Optional, Tuple, TypedDict, Union
 class PrepareKeywords(TypedDict, total=False):
     """Options of `snnb prepare`."""
 
-    dataset: str
     source: Optional[Union[str, Path]]
     data_dir: Optional[Union[str, Path]]
     shape: Tuple[int, int, int]
-    fit: Literal["exact", "pad", "resize"]
     norm_samples: int
     limit: Optional[int]
     seed: int

@@ -60,6 +60,7 @@ class SimulateParams(SimulationSettings):
         default=None, exclude=True, description="Name shown by `snnb status` and `snnb compare`."
     )
     figures: Figures = None
+    swept: Annotated[bool, Flag(hidden=True)] = Field(default=False, exclude=True, description="Made by a sweep.")
 
 
 class SimulateDetails(Record):
@@ -218,6 +219,7 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
             mean_rates=dict(result.mean_rates),
             output_coding=result.output_coding,
             label=params.label,
+            swept=params.swept,
             training=trained.params,
             conversion=converted.params,
             sources=[file for file in trained.inputs if file.external],

@@ -1,7 +1,8 @@
 """The simulation of a point of a grid: the one that the run has, or a new one.
 
-A new one must leave the training and the conversion of the run, and the options in force, as they are. So its stages
-run in a scratch run inside the run, `.sweep`, with the data set of the run; the simulation, which is complete in
+A new one must leave the training and the conversion of the run, and the options in force, as they are. It is marked as
+swept, so that its options are not kept. The network of a point that is not the run's is trained, converted and
+simulated in a scratch run inside the run, `.sweep`, with the data set of the run; the simulation, which is complete in
 itself, is then moved into the run. An interrupted sweep keeps the scratch run: the next sweep continues there.
 """
 
@@ -45,18 +46,24 @@ def simulation_of(run: RunDirectory, point: Point) -> Optional[str]:
 
 def simulate_point(run: RunDirectory, point: Point, stack: ExitStack, *, say: Say, bar: Bar) -> str:
     """Make the simulation of a point in a locked run and return its stamp; a cluster stays open in `stack`."""
-    asked = _asked(run, point)
-    if run.in_force(simulate.KIND.name) is None and all(_is_free(run, name, asked) for name in OWN):
-        return _simulated(run, point.given, asked, stack, say, bar)
+    asked, name = _asked(run, point), simulate.KIND.name
+    if all(_is_free(run, own, asked) for own in OWN):
+        options = {**point.given.get(name, {}), "swept": run.in_force(name) is not None}
+        return _simulated(run, {**point.given, name: options}, asked, stack, say, bar)
+    # Every option is given, since the scratch run has recorded those of another point.
+    given = {stage: {**point.given.get(stage, {}), **params.model_dump()} for stage, params in asked.items()}
+    given["train"].setdefault("figures", figure_format(None, run.record_of("train"), "training_plot"))
+    given[name]["swept"] = True
     scratch = _open_scratch(run)
     with scratch.locked():
-        _copy_results(run, scratch, point, asked, say, bar)
-        stamp = _simulated(scratch, _all_options(run, point, asked), asked, stack, say, bar)
-        record = cast("SimulationRecord", scratch.records_of(simulate.KIND.name)[stamp])
-        details = record.details.model_copy(update={"swept": True})
-        source = scratch.path / scratch.directory_of(simulate.KIND.name, stamp)
-        swept = record.model_copy(update={"details": details})
-        _adopt(run, simulate.KIND.name, swept, source, name=stamp, move=True)
+        if run.record_of("train") is not None and _is_free(run, "train", asked):
+            bring_up_to_date(run, "train", point.given, say=say, bar=bar)
+            trained = run.record_of("train")
+            if trained is not None and trained != scratch.record_of("train"):
+                _adopt(scratch, "train", trained, run.path / run.directory_of("train"))
+        stamp = _simulated(scratch, given, asked, stack, say, bar)
+        source = scratch.path / scratch.directory_of(name, stamp)
+        _adopt(run, name, scratch.records_of(name)[stamp], source, name=stamp, move=True)
     return stamp
 
 
@@ -73,24 +80,6 @@ def _is_free(run: RunDirectory, name: str, asked: Asked) -> bool:
     """Whether the run has no result of a stage, or one with the parameters of the point."""
     record = run.record_of(name)
     return record is None or _same(record.params, asked[name])
-
-
-def _copy_results(run: RunDirectory, scratch: RunDirectory, point: Point, asked: Asked, say: Say, bar: Bar) -> None:
-    """Copy the run's training and conversion into the scratch run, as far as they are those of the point."""
-    for name in OWN:
-        if run.record_of(name) is None or not _is_free(run, name, asked):
-            return
-        bring_up_to_date(run, name, point.given, say=say, bar=bar)
-        record = run.record_of(name)
-        if record is not None and record != scratch.record_of(name):
-            _adopt(scratch, name, record, run.path / run.directory_of(name))
-
-
-def _all_options(run: RunDirectory, point: Point, asked: Asked) -> Dict[str, Dict[str, object]]:
-    """Return every option of a point, since the scratch run has recorded those of another point."""
-    given = {name: {**point.given.get(name, {}), **params.model_dump()} for name, params in asked.items()}
-    given["train"].setdefault("figures", figure_format(None, run.record_of("train"), "training_plot"))
-    return given
 
 
 def _simulated(run: RunDirectory, given: Given, asked: Asked, stack: ExitStack, say: Say, bar: Bar) -> str:
