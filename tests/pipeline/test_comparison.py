@@ -119,9 +119,9 @@ def test_two_runs_are_told_apart_and_one_simulation_is_shown_once(five, tmp_path
 @pytest.mark.parametrize(
     ("place", "code", "message"),
     [
-        ("nowhere", 3, "no run directory"),
+        ("nowhere", 3, "not a run"),
         ("{run}:20200101T000000Z", 2, "no such simulation; there are: 2"),
-        ("", 3, "no run directory"),
+        ("", 3, "not a run"),
     ],
 )
 def test_other_places_are_refused_in_one_line(five, snnb, place, code, message):

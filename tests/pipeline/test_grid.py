@@ -67,7 +67,7 @@ def test_points_and_the_order_in_which_each_stage_runs_once():
         (["percentile"], "write it as OPTION=VALUE,VALUE"),
         (["percentil=99"], "no such option; did you mean percentile?"),
         (["zzz=1"], "no such option; there are .*percentile"),
-        (["graph.pool_weight=one"], "the options of train, parse, simulate can be in a grid, not those of 'graph'"),
+        (["graph.pool_weight=one"], "options of train, parse, simulate"),
         (["parse.duration=1"], "no such option"),
         (["percentile=101"], "--percentile '101': .*less than or equal to 100"),
         (["percentile=99,"], "--percentile ''"),

@@ -3,9 +3,9 @@
 import json
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, List, Literal, Mapping, Optional
+from typing import TYPE_CHECKING, Dict, Literal, Mapping, Optional
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 from typing_extensions import Annotated
 
 from snnb.core.errors import UsageError
@@ -56,6 +56,15 @@ class GraphParams(Options):
         default=2_000_000, ge=0, le=2**63 - 1, description="Write the networkx file for at most this many edges."
     )
 
+    @field_validator("weights_only")
+    @classmethod
+    def _needs_no_simulation(cls, weights_only: bool, others: ValidationInfo) -> bool:
+        if weights_only and others.data.get("simulation") is not None:
+            raise ValueError("uses no simulation; leave out --simulation")
+        if weights_only and others.data.get("class_name") is not None:
+            raise ValueError("uses no spikes; leave out --class")
+        return weights_only
+
 
 class GraphDetails(Record):
     """Size of the graph, whether the networkx file was written, and the class if it has the spikes of one class."""
@@ -76,16 +85,14 @@ def _resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_noth
     """Return the parameters in force; by default the simulation is the one in force."""
     params = params_in_force(run, KIND, given, say)
     if params.weights_only:
-        if params.simulation is not None:
-            raise UsageError("--weights-only uses no simulation; leave out --simulation")
-        if params.class_name is not None:
-            raise UsageError("--weights-only uses no spikes; leave out --class")
         return params
-    records = run.records_of("simulate")
-    stamp = run.in_force(simulate.KIND.name) if params.simulation is None else _stamp_in(run, params.simulation)
+    records, stamp = run.records_of(simulate.KIND.name), params.simulation or run.in_force(simulate.KIND.name)
+    path = Path(str(stamp))
+    if path.name != stamp and path.resolve().parent == (run.path / simulate.KIND.directory).resolve():
+        stamp = path.name  # given by its path
     if stamp not in records:
-        there = ", ".join(records) or "none yet"
-        raise UsageError(f"--simulation {params.simulation}: not in {run.path}; there are: {there}")
+        existing = ", ".join(records) or "none yet"
+        raise UsageError(f"--simulation {params.simulation}: not in {run.path}; there are: {existing}")
     params = params.model_copy(update={"simulation": stamp})
     found = _class_of(run, params)
     return params if found is None else params.model_copy(update={"class_name": found.name})
@@ -118,8 +125,6 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
     given, simulated = planned.given.get(KIND.name, {}), simulate.KIND.name
     if planned.next is not None or KIND.name not in planned.stages or given.get("class_name") is None:
         return
-    if given.get("weights_only"):
-        raise UsageError("--weights-only uses no spikes; leave out --class")
     if simulated in planned.stages:
         params = params_in_force(run, simulate.KIND, planned.given.get(simulated, {}))
         _refuse_without_classes(run, str(given["class_name"]), params.by, "has, or would have,")
@@ -127,20 +132,6 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
         if prepared is not None:
             names = enumerate(prepared.details.class_names)
             choose_class([SampleClass(number, name, 1) for number, name in names], str(given["class_name"]))
-
-
-def _stamp_in(run: RunDirectory, simulation: str) -> Optional[str]:
-    """Return the stamp of a simulation that is given by stamp or path; None for a path outside the run."""
-    path = Path(simulation)
-    if path.name == simulation:
-        return simulation
-    return path.name if path.resolve().parent == (run.path / "simulations").resolve() else None
-
-
-def _name_of(run: RunDirectory, params: GraphParams) -> str:
-    """Return the name of the graph: the stamp of its simulation, `<stamp>-class-<number>` or `weights`."""
-    found = _class_of(run, params)
-    return (params.simulation or WEIGHTS) + (f"-class-{found.number}" if found is not None else "")
 
 
 def recorded_class(run: RunDirectory, name: str) -> Optional[str]:
@@ -155,38 +146,33 @@ def simulation_of(run: RunDirectory, name: str) -> Optional[str]:
     return None if record is None else record.details.simulation
 
 
-def _inputs(run: RunDirectory, params: GraphParams) -> List[str]:
-    """Return the paths of the converted network and of the simulation's counts and accuracies, relative to the run."""
-    if params.simulation is None:
-        return [f"parse/{run.model}_parsed.h5"]
-    folder = f"simulations/{params.simulation}"
-    counts = SUMS if params.class_name is None else BY_CLASS
-    return [f"{folder}/{run.model}_parsed.h5", f"{folder}/{counts}", f"{folder}/{ACCURACIES}"]
-
-
 def run(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> StageResult:
     """Build the graph and write a directory in `graphs/`; `_resolve` returns `params`."""
     from snnb.graph.build import build_graph
     from snnb.graph.export.write_export import export
     from snnb.graph.graph_log import lines as log_lines
 
-    read = _inputs(run, params)
-    if params.simulation is not None:
+    name, of_class = params.simulation or WEIGHTS, _class_of(run, params)
+    counts: Optional[Path] = None
+    coding: Dict[str, str] = {}
+    if params.simulation is None:
+        inputs = [f"parse/{run.model}_parsed.h5"]
+    else:
+        names = f"{run.model}_parsed.h5", SUMS if of_class is None else BY_CLASS, ACCURACIES
+        inputs = [f"{simulate.KIND.directory}/{params.simulation}/{file}" for file in names]
         record = run.record_of(simulate.KIND.name, params.simulation)
-        for path in read:
-            unaltered(run, record, path)
-    parsed, counts, accuracies = (
-        [run.path / path for path in read] if params.simulation else (run.path / read[0], None, None)
-    )
-    there = [run.path / path for path in read if (run.path / path).exists()]
-    require_disk(run.path, sum(path.stat().st_size for path in there), "graph")
-    of_class, name = _class_of(run, params), _name_of(run, params)
-    with run.stage("graph", params, inputs=read, name=name) as output:
+        _, counts, accuracies = (unaltered(run, record, path) for path in inputs)
+        coding = json.loads(accuracies.read_text(encoding="utf-8"))["coding"]
+        if of_class is not None:
+            name = f"{name}-class-{of_class.number}"
+    parsed = run.path / inputs[0]
+    require_disk(run.path, sum(path.stat().st_size for path in (parsed, counts) if path and path.exists()), "graph")
+    with run.stage("graph", params, inputs=inputs, name=name) as output:
         graph = build_graph(
             parsed,
             output.directory / f"{run.model}_graph.h5",
             counts=counts,
-            coding=json.loads(accuracies.read_text(encoding="utf-8"))["coding"] if accuracies else {},
+            coding=coding,
             of_class=of_class,
             pool_weight=params.pool_weight,
             progress=progress,

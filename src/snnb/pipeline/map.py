@@ -3,7 +3,7 @@
 import os
 import time
 from contextlib import ExitStack
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Dict, List, Literal, Mapping, Optional, Tuple
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
@@ -17,6 +17,7 @@ from snnb.mapping.hardware import Hardware, description_file, hardware_names, is
 from snnb.pipeline import graph, simulate
 from snnb.pipeline.stage import (
     AbsolutePath,
+    Given,
     PlannedRun,
     Stage,
     StageResult,
@@ -32,13 +33,9 @@ from snnb.rundir.records import Kind, Record, StageRecord
 from snnb.simulation.file_names import BY_BIN, SPIKE_TIMES
 
 if TYPE_CHECKING:
-    from snnb.mapping.map_network import MappedNetwork
     from snnb.mapping.mapping_cost import MappingCost
-    from snnb.mapping.neurons import PlacedNetwork
-    from snnb.mapping.time_costs import BinLoads, RecordedSteps
 
 BYTES_A_NEURON, BYTES_A_CORE = 8, 400  # of the files
-Given = Mapping[str, object]
 
 
 def _absolute(hardware: str) -> str:
@@ -49,7 +46,7 @@ NameOrFile = Annotated[str, AfterValidator(_absolute)]
 
 
 class MapParams(Options):
-    """Parameters of a mapping: graph, hardware, method and objective."""
+    """Options of `snnb map`."""
 
     hardware: Annotated[Optional[NameOrFile], Flag(metavar="NAME|FILE", complete=hardware_names)] = Field(
         default=None, description="Hardware description: a name (see `snnb hardware`), or a YAML file, also of SANA-FE."
@@ -59,8 +56,8 @@ class MapParams(Options):
     )
     objective: Literal["spikes", "hops", "energy", "step"] = Field(
         default="spikes",
-        description="What is least among the methods tried: spikes between cores, or after placement hops on the mesh, "
-        "energy, or the time of a step.",
+        description="Quantity to minimise among the methods tried: spikes between cores, or after placement hops on "
+        "the mesh, energy, or the time of a step.",
     )
     partition: Annotated[Optional[AbsolutePath], Flag(once=True)] = Field(
         default=None,
@@ -115,7 +112,7 @@ class MapDetails(Record):
     neurons: int
     cores: int
     overfull_cores: int = 0
-    relays: int = 0  # neurons that `--split-fan-in` has added
+    relays: int = 0  # neurons added by `split_fan_in`
 
     @classmethod
     def of(cls, cost: "MappingCost") -> "MapDetails":
@@ -136,7 +133,7 @@ KIND = Kind("map", "maps", MapParams, MapDetails, names=STAMP)
 MapRecord = StageRecord[MapParams, MapDetails]
 
 
-def _resolve(run: RunDirectory, given: Given, say: Say = say_nothing) -> MapParams:
+def _resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> MapParams:
     """Return the parameters in force; by default the graph is that of the simulation in force."""
     params = params_in_force(run, KIND, given, say)
     _hardware_of(params)
@@ -173,7 +170,7 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
         _resolve(run, given)
 
 
-def _without_effect(run: RunDirectory, given: Mapping[str, Given]) -> Mapping[str, str]:
+def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
     if given.get(KIND.name, {}).get("partition") is None:
         return dict.fromkeys(("placement", "allow_overfull", "split_overfull"), "only with --partition")
     return dict.fromkeys(("method", "objective"), "of snnb's own partitions; leave it out with --partition")
@@ -182,57 +179,75 @@ def _without_effect(run: RunDirectory, given: Mapping[str, Given]) -> Mapping[st
 def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> StageResult:
     """Map and write a directory in `maps/`: that of the mapping with the same parameters, or a new one."""
     from snnb.graph import SynapseGraph
+    from snnb.mapping.map_network import cost_partition, map_network
     from snnb.mapping.mapping import Mapping as WrittenMapping
     from snnb.mapping.mapping import write_mapping
     from snnb.mapping.mapping_cost import MappingCost
     from snnb.mapping.mapping_plots import plot_events, plot_mapping, plot_traffic
     from snnb.mapping.neurons import PlacedNetwork
+    from snnb.mapping.time_costs import bin_loads, recorded_steps
     from snnb.pipeline.map_split import UNKNOWN, fan_in_to_split, split_graph
 
     began = time.monotonic()
-    there, values = run.records_of(KIND.name), params.model_dump()
-    same = next((name for name in run.by_precedence(KIND.name) if there[name].params.model_dump() == values), None)
+    mappings, values = run.records_of(KIND.name), params.model_dump()
+    same = next((name for name in run.by_precedence(KIND.name) if mappings[name].params.model_dump() == values), None)
     stamp = same or run.new_stamp(KIND.name)
-    named = _hardware_of(params)
-    hardware, text = read_hardware(named)
+    description = _hardware_of(params)
+    hardware, text = read_hardware(description)
     kind, name = graph.KIND.name, str(params.graph)
-    read = f"{run.directory_of(kind, name)}/{run.model}_graph.h5"
-    path = unaltered(run, run.record_of(kind, name), read)
+    graph_file = f"{run.directory_of(kind, name)}/{run.model}_graph.h5"
     with ExitStack() as stack:
-        network = PlacedNetwork.of(stack.enter_context(SynapseGraph.open(path)))
+        opened = stack.enter_context(SynapseGraph.open(unaltered(run, run.record_of(kind, name), graph_file)))
+        network = PlacedNetwork.of(opened)
         fan_in = fan_in_to_split(run, name, network, hardware) if params.split_fan_in else None
         bins, times, notes = _counts_over_time(run, name, hardware) if fan_in is None else (None, None, [UNKNOWN])
-        inputs = [read, bins, times, *([] if fan_in is None else fan_in.inputs)]
+        inputs = [graph_file, bins, times, *([] if fan_in is None else fan_in.inputs)]
         output = stack.enter_context(run.stage("map", params, inputs=[f for f in inputs if f is not None], name=stamp))
         split = None
         if fan_in is not None:
             opened, split = split_graph(run, fan_in, output.directory / f"{run.model}_graph.h5", progress)
             network = PlacedNetwork.of(stack.enter_context(opened))
         require_disk(run.path, BYTES_A_NEURON * network.neurons + BYTES_A_CORE * network.neurons // 100, "map")
-        mapped, files = _mapped(network, hardware, params, progress)
+        files: Dict[Path, bytes] = {}  # content of the files that other programs wrote
+        if params.partition is None:
+            mapped = map_network(
+                network, hardware, method=params.method, objective=params.objective, seed=params.seed, progress=progress
+            )
+        else:
+            mapped, files = cost_partition(
+                network,
+                hardware,
+                params.partition,
+                params.placement,
+                allow_overfull=params.allow_overfull,
+                split_overfull=params.split_overfull,
+                seed=params.seed,
+                progress=progress,
+            )
         cost = MappingCost.of(
             mapped,
             model=run.model,
             graph=name,
             objective=params.objective,
             seed=params.seed,
-            by_bin=None if bins is None else _loads_by_bin(run, mapped, bins, progress),
-            recorded=None if times is None else _steps_of_samples(run, mapped, times, progress),
+            by_bin=None if bins is None else bin_loads(mapped, run.path / bins, progress),
+            recorded=None if times is None else recorded_steps(mapped, run.path / times, progress),
             split_fan_in=split,
             seconds=round(time.monotonic() - began, 3),
         )
         write_mapping(output.directory, mapped, cost)
-        figures = figure_format(params.figures, there.get(stamp), "traffic")
+        figures = figure_format(params.figures, mappings.get(stamp), "traffic")
         written = WrittenMapping.open(output.directory)
         plot_mapping(output.directory / f"mapping.{figures}", written)
         plot_traffic(output.directory / f"traffic.{figures}", written)
         if cost.energy_by_event_pj is not None:
             plot_events(output.directory / f"events.{figures}", written)
-        lines = [*cost.log_lines(mapped.warnings), *([] if split is None else [split.line()]), *notes]
+        split_lines = [] if split is None else [split.line()]
+        lines = [*cost.log_lines(mapped.warnings), *split_lines, *notes]
         write_log(output.directory / "log.txt", run, params, lines, dated=False)
-        output.external = external_records({**files, description_file(named): text})
+        output.external = external_records({**files, description_file(description): text})
         output.metrics = cost.metrics()
-        output.warnings = [*mapped.warnings, *([] if split is None else [split.line()])]
+        output.warnings = [*mapped.warnings, *split_lines]
         output.details = MapDetails.of(cost)
     return result_of(run, "map", stamp)
 
@@ -244,59 +259,20 @@ def _counts_over_time(
 
     Spike times are used if the hardware has figures of events. Neither is known of the spikes of one class.
     """
-    simulation, found = graph.simulation_of(run, name), []
+    simulation = graph.simulation_of(run, name)
     record = None if simulation is None else run.record_of(simulate.KIND.name, simulation)
-    for file in (BY_BIN, SPIKE_TIMES):
-        path = f"{run.directory_of(simulate.KIND.name, simulation)}/{file}"
-        written = record is not None and any(output.path == path for output in record.outputs)
-        found.append(path if written else None)
-    bins, times = found
+    written = {PurePosixPath(file.path).name: file.path for file in ([] if record is None else record.outputs)}
+    bins, times = written.get(BY_BIN), written.get(SPIKE_TIMES)
     notes = [] if bins else ["busiest time: not known; `snnb simulate --bins N` counts spikes by time"]
     if graph.recorded_class(run, name) is not None:
         if bins:
             notes = ["busiest time: not known of one class; the simulation's bins of time hold all classes together"]
         return None, None, notes
-    return bins, times if hardware.events or hardware.time_ns is not None else None, notes
-
-
-def _steps_of_samples(run: RunDirectory, mapped: "MappedNetwork", path: str, progress: Progress) -> "RecordedSteps":
-    from snnb.mapping.time_costs import recorded_steps
-
-    return recorded_steps(mapped, _of_simulation(run, path), progress)
-
-
-def _loads_by_bin(run: RunDirectory, mapped: "MappedNetwork", path: str, progress: Progress) -> "BinLoads":
-    from snnb.mapping.time_costs import bin_loads
-
-    return bin_loads(mapped, _of_simulation(run, path), progress)
-
-
-def _of_simulation(run: RunDirectory, path: str) -> Path:
-    """Return the checked path of a simulation's file."""
-    return unaltered(run, run.record_of(simulate.KIND.name, path.split("/")[1]), path)
-
-
-def _mapped(
-    network: "PlacedNetwork", hardware: Hardware, params: MapParams, progress: Progress
-) -> Tuple["MappedNetwork", Dict[Path, bytes]]:
-    """Return the mapping, and what was read of other programs' files."""
-    from snnb.mapping.map_network import cost_partition, map_network
-
-    if params.partition is not None:
-        return cost_partition(
-            network,
-            hardware,
-            params.partition,
-            params.placement,
-            allow_overfull=params.allow_overfull,
-            split_overfull=params.split_overfull,
-            seed=params.seed,
-            progress=progress,
-        )
-    mapped = map_network(
-        network, hardware, method=params.method, objective=params.objective, seed=params.seed, progress=progress
-    )
-    return mapped, {}
+    if not hardware.events and hardware.time_ns is None:
+        times = None
+    for path in filter(None, (bins, times)):
+        unaltered(run, record, path)
+    return bins, times, notes
 
 
 STAGE = Stage(

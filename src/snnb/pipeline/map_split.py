@@ -29,18 +29,18 @@ UNKNOWN = "busiest time and steps of recorded samples: not known with --split-fa
 
 @dataclass(frozen=True, eq=False)
 class FanIn:
-    """What is to be split."""
+    """Layers to split, and the simulation of their graph."""
 
     graph: "SynapseGraph"
-    simulation: str  # its stamp
+    simulation: str  # stamp
     simulated: "Simulated"
-    layers: List[str]  # that have neurons with more sources than `limit`
+    layers: List[str]  # layers that have neurons with more sources than `limit`
     limit: int  # axons of a core
     inputs: Tuple[str, ...]  # paths in the run of the parsed network, pictures and classes
 
 
 def fan_in_to_split(run: RunDirectory, name: str, network: "PlacedNetwork", hardware: Hardware) -> Optional[FanIn]:
-    """Return what is to be split of the graph `name`; None if no neuron has more sources than a core has axons.
+    """Return the layers to split in the graph `name`; None if no neuron has more sources than a core has axons.
 
     Raise `UsageError` if spikes of the network with relays cannot be found.
     """
@@ -128,7 +128,7 @@ def split_graph(
 def _save_counts(
     path: Path, original: "SynapseGraph", network: "Network", counts: Mapping[str, np.ndarray], samples: int
 ) -> None:
-    """Write counts as a simulation does; those of spikes drawn at random are the simulation's, in proportion."""
+    """Write counts as a simulation does; randomly drawn spikes are the simulation's counts, in proportion."""
     assert original.recording is not None
     share, before = samples / original.recording.num_samples, {p.name: p.spike_count for p in original.populations}
     arrays = {

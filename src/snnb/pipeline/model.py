@@ -34,7 +34,7 @@ _this_process: Set[str] = set()  # files that this process has added to the list
 class Model:
     """A model as the stages use it."""
 
-    build: Callable[..., "keras.Model"]  # has keywords `input_shape`, `num_classes` and those of `settings`
+    build: Callable[..., "keras.Model"]  # keywords: `input_shape`, `num_classes` and the keys of `settings`
     recipe: Recipe  # default hyper-parameters of the training
     settings: Mapping[str, Hyperparameter]  # hyper-parameters of its architecture with their defaults
     file: Optional[Path]  # the user's file; None for a model of this package

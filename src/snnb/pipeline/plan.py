@@ -1,4 +1,4 @@
-"""Determine which stages must run and why, from what each stage needs, and run them."""
+"""Determine which stages must run and why, from the stage that each one needs, and run them."""
 
 import sys
 from contextlib import contextmanager
@@ -140,7 +140,7 @@ def bring_up_to_date(
     say: Say = say_nothing,
     bar: Callable[..., ContextManager[Progress]] = no_bar,
 ) -> List[Outcome]:
-    """Run `target` and whatever it needs first.
+    """Run `target`, and first the stages that it needs.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ def bring_up_to_date(
     from_defaults : collection of str
         Stages whose options start from the defaults instead of the recorded values.
     say : callable
-        Called with messages that say what runs, and why.
+        Called with the stages that run, and the reasons.
     bar : callable
         Returns a context manager for the name of a stage, whose value is called with the progress.
     """

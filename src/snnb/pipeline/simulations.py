@@ -67,7 +67,7 @@ def parameters_of(run: RunDirectory, record: SimulationRecord) -> ByStage:
 
 
 def default_parameters(run: RunDirectory) -> ByStage:
-    """Return the defaults of the parameters, by stage; of a model in a file without those of its recipe."""
+    """Return the defaults of the parameters, by stage, without the recipe of a model in a file."""
     info = run.manifest.run
     own = find(info.model).spec if info.model_source is None else None
     recipe = {} if own is None else {**own.recipe.model_dump(), "settings": dict(own.settings)}

@@ -1,4 +1,4 @@
-"""Definition of a stage, and what the stages share: parameters in force, remedies, checked inputs, `log.txt`."""
+"""Definition of a stage, and functions that stages share: parameters in force, checked inputs, `log.txt`."""
 
 import os
 from dataclasses import dataclass, field
@@ -41,7 +41,7 @@ class StageResult:
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """Stages that will run, so that a stage can refuse now what would fail hours later."""
+    """Stages that will run, so that a stage can refuse now options that would fail hours later."""
 
     stages: Sequence[str]  # all stages of the run, in order
     given: Given
@@ -61,7 +61,7 @@ class Stage(Generic[P, D]):
     needs: Optional[str] = None  # name of the stage whose result it reads
     needs_with: Mapping[str, str] = field(default_factory=dict)  # by option, the stage that is needed instead with it
     source: Optional[str] = None  # option that names the result to read; where it is given, no other stage has to run
-    # Called before any stage runs and before each one; raises for what cannot succeed.
+    # Called before any stage runs and before each one; raises for options that cannot succeed.
     check: Callable[[RunDirectory, PlannedRun], None] = lambda run, planned: None
     # Of a stage whose results stay valid where a stage that it needs ran with other options: returns the options of a
     # result's own, as text; None if they are the present ones.
@@ -86,13 +86,12 @@ class Stage(Generic[P, D]):
         return next((stage for option, stage in self.needs_with.items() if options.get(option)), self.needs)
 
     def selected(self, run: RunDirectory, options: Mapping[str, object]) -> Tuple[Optional[str], Optional[str]]:
-        """Return the name of the result for these options, and None if it is up to date, else why it has to be made.
+        """Return the name of the result for these options, and None; if none is up to date, None and the reason.
 
-        Of several results it is the first, in the order of `RunDirectory.by_precedence`, that is up to date and whose
-        recorded parameters agree with the given options, and with the values in force of those that hold for one
-        command only. One whose options are not kept must have all parameters in force. If there is no such result, the
-        name is None, and the reason that of the result that differs in the fewest options. The name of an only result
-        is None.
+        Of several results it is the first one, in the order of `RunDirectory.by_precedence`, that is up to date and
+        whose recorded parameters agree with the given options, and with the value in force of each option that holds
+        for one command only. A result whose options are not kept must have all parameters in force. The reason is that
+        of the result that differs in the fewest options. The name of a single result is None.
         """
         if self.kind.names is None:
             return None, stale_reason(run, run.record_of(self.name), options)

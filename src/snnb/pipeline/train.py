@@ -66,7 +66,7 @@ class TrainParams(Recipe):
     defaults_elsewhere: ClassVar[Mapping[str, str]] = {
         **dict.fromkeys(Recipe.model_fields, "the model's"),
         "steps_per_epoch": "all",
-        "pixels": "0-1, or what its Rescaling layer takes",
+        "pixels": "0-1, or the input of its Rescaling layer",
     }
 
     settings: Annotated[
@@ -108,7 +108,7 @@ KIND = Kind("train", "train", TrainParams, TrainDetails)
 
 
 def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> TrainParams:
-    """Return the parameters in force; the defaults are those of the model's recipe where they are valid together."""
+    """Return the parameters in force; defaults come from the model's recipe where they are valid together."""
     from snnb.architectures import checked_hyperparameters
     from snnb.pipeline.model import model_of
 
@@ -283,7 +283,7 @@ def _training_sample(run: RunDirectory) -> "Tuple[np.ndarray, np.ndarray]":
 
 
 def _guessing_warnings(metrics: Mapping[str, float], test_set: "LabelledPictures") -> List[str]:
-    """Return what to try if a model from elsewhere is little better than guessing the most frequent class."""
+    """Return advice if a model from elsewhere is little better than guessing the most frequent class."""
     import numpy as np
 
     guessing = 1.0 if test_set.num_classes is None else float(np.bincount(test_set.y).max()) / len(test_set.y)

@@ -19,7 +19,7 @@ CHIPS = "hardware"  # an option of map that can be in a grid too: simulations ar
 class Axis:
     """An option and its values."""
 
-    title: str  # as it was typed: `percentile`, or `train.seed` where the stage matters
+    title: str  # as given: `percentile`, or `train.seed`
     stage: str
     name: str
     values: Tuple[object, ...]
@@ -37,7 +37,7 @@ class Point:
 
 
 def read_grid(texts: Sequence[str], given: Given) -> List[Axis]:
-    """Read axes from texts such as `percentile=99,99.9`; further as `axes_of`."""
+    """Read axes from texts such as `percentile=99,99.9`; see `axes_of`."""
     grid = []
     for text in texts:
         title, equals, values = text.partition("=")
@@ -50,7 +50,7 @@ def read_grid(texts: Sequence[str], given: Given) -> List[Axis]:
 def axes_of(grid: Iterable[Tuple[str, Iterable[object]]], given: Given) -> List[Axis]:
     """Return an axis for each option and its values.
 
-    An option that several stages have is that of the last of them, unless the stage stands before it: `train.seed`.
+    An option that several stages have is the option of the last one, unless the stage precedes it: `train.seed`.
 
     Parameters
     ----------
@@ -87,7 +87,9 @@ def _axis(text: str, title: str, values: Sequence[object]) -> Axis:
         return _chips(text, values)
     before, dot, name = title.replace("-", "_").rpartition(".")
     if dot and before not in SWEPT:
-        raise UsageError(f"--grid {text}: the options of {', '.join(SWEPT)} can be in a grid, not those of {before!r}")
+        raise UsageError(
+            f"--grid {text}: the options of {', '.join(SWEPT)} can be in a grid, not options of {before!r}"
+        )
     stage, name = _option(text, name, (before,) if dot else SWEPT)
     kind = STAGES[stage].kind.params
     if kind.model_fields[name].exclude:
@@ -117,7 +119,7 @@ def _check_values(text: str, values: Sequence[object]) -> None:
 
 
 def _option(text: str, name: str, stages: Sequence[str]) -> Tuple[str, str]:
-    """Return stage and name of the option that is called so, or whose flag is, as `--set` is that of `settings`."""
+    """Return stage and field of an option that is given by its field or its flag (`settings` has the flag `--set`)."""
     names = set()
     for stage in reversed(stages):
         kind = STAGES[stage].kind.params
@@ -147,7 +149,7 @@ def points_of(axes: Sequence[Axis], given: Given) -> List[Point]:
 
 
 def in_order_of_stages(points: Sequence[Point], axes: Sequence[Axis]) -> List[int]:
-    """Return the numbers of the points in an order in which each stage runs once for each set of its options."""
+    """Return the indices of the points in an order in which each stage runs once for each set of its options."""
 
     def place(number: int) -> Tuple[int, ...]:
         by_stage: Mapping[str, List[int]] = {stage: [] for stage in (*SWEPT, "map")}

@@ -90,7 +90,7 @@ def sweep(
     """Make the simulations of a grid that the run does not have yet; write `sweep.csv` and `sweep.png` into the run.
 
     The training, the conversion and the options that later commands keep stay as they were before. Only in a run
-    without any of its own they are those of the first point.
+    without results they become those of the first point.
 
     After an interruption it continues: a simulation of the run with the options of a point, made of the present data
     set and training, is that point's. The table has the rows of the points that are done.

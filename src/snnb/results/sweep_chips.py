@@ -1,4 +1,4 @@
-"""The chips of a grid: the cost of a simulation on each of them. The mappings are not kept."""
+"""The cost of a simulation on each chip of a grid. The mappings are not kept."""
 
 import hashlib
 import json
@@ -117,7 +117,7 @@ def _mapped(network: "PlacedNetwork", chip: Hardware, progress: Progress) -> Uni
 
 
 def _traffic_of(network: "PlacedNetwork") -> str:
-    """Return the SHA-256 of the spikes that synapses carry, which are those of all neurons but the output's."""
+    """Return the SHA-256 of the spikes that synapses carry: the spikes of all neurons except the output's."""
     digest = hashlib.sha256(str(network.samples).encode())
     for population in network.sources:
         if network.projections_from(population):

@@ -27,7 +27,7 @@ from snnb.rundir.records import AnyRecord
 from snnb.rundir.staleness import input_difference, stale_reason
 
 SCRATCH = ".sweep"
-OWN = (train.KIND.name, parse.KIND.name)  # what the scratch run has of its own
+OWN = (train.KIND.name, parse.KIND.name)  # stages that a point can run with other options than the run
 Bar = Callable[[str], ContextManager[Progress]]
 Asked = Dict[str, Options]  # the parameters of a point by stage
 
@@ -39,7 +39,7 @@ def simulation_of(run: RunDirectory, point: Point) -> Optional[str]:
     for stamp in run.by_precedence(simulate.KIND.name):
         record = records[stamp]
         made = [record.details.training, record.details.conversion, record.params]
-        if all(_same(one, other) for one, other in zip(asked.values(), made)) and _is_whole(run, record, asked):
+        if all(_same(one, other) for one, other in zip(asked.values(), made)) and _is_usable(run, record, asked):
             return stamp
     return None
 
@@ -98,11 +98,11 @@ def _same(one: Options, other: Optional[Options]) -> bool:
     return other is not None and one.model_dump(mode="json") == other.model_dump(mode="json")
 
 
-def _is_whole(run: RunDirectory, record: SimulationRecord, asked: Asked) -> bool:
-    """Whether a simulation's files are as they were written, and it was made of what the run holds now.
+def _is_usable(run: RunDirectory, record: SimulationRecord, asked: Asked) -> bool:
+    """Whether a simulation is undamaged and was made of the present files of the run.
 
-    Of a network that was trained or converted with other options than the run's present one, only that the data set and
-    the model's own file are the present ones can be told.
+    If its network was trained or converted with other options than the run's present one, only the data set and the
+    model's file are compared.
     """
     present = ["dataset/"]
     for name in OWN:

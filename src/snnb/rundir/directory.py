@@ -28,7 +28,7 @@ from snnb.rundir.replacing import Kinds
 from snnb.rundir.versions import current_environment, now_utc, peak_memory, reset_peak_memory
 
 STAMP = r"^[0-9]{8}T[0-9]{6}Z$"  # names of results of which a run can have several
-HOUSEKEEPING = (lock.LOCK, HASHES, "lost+found")  # what an empty run directory may hold
+HOUSEKEEPING = (lock.LOCK, HASHES, "lost+found")  # allowed in an empty run directory
 
 
 class StageOutput:
@@ -43,7 +43,7 @@ class StageOutput:
 
 
 class RunDirectory:
-    """An existing run directory with a valid manifest; `kinds` is what it may hold."""
+    """An existing run directory with a valid manifest; `kinds` are the kinds of results that it may hold."""
 
     def __init__(self, path: Path, content: Manifest, kinds: Kinds) -> None:
         self.path = path
@@ -56,7 +56,9 @@ class RunDirectory:
     def open(cls, path: Path, kinds: Kinds) -> "RunDirectory":
         """Open an existing run directory; raise `InputError` if it has no valid manifest."""
         if not os.path.lexists(path / manifest.NAME):
-            raise InputError(f"{path} is no run directory: it has no {manifest.NAME}; `snnb run --run-dir` makes one")
+            raise InputError(
+                f"{path} is not a run directory: it has no {manifest.NAME}; `snnb run --run-dir` makes one"
+            )
         return cls(path, manifest.load_manifest(path / manifest.NAME, kinds), kinds)
 
     @classmethod
@@ -87,7 +89,7 @@ class RunDirectory:
         others = [entry.name for entry in path.iterdir() if (target_of(entry.name) or entry.name) not in own]
         if others:
             raise UsageError(
-                f"{path} holds {min(others)} but no {manifest.NAME}, so it is no run; "
+                f"{path} holds {min(others)} but no {manifest.NAME}, so it is not a run; "
                 "give --run-dir a folder that is empty or not there yet"
             )
         while not os.path.lexists(path / manifest.NAME):
@@ -159,7 +161,7 @@ class RunDirectory:
 
     @contextmanager
     def locked(self, *, wait: bool = True, say: Say = say_nothing) -> Iterator[None]:
-        """Hold the lock of the run, with the manifest read again and what a killed stage has left removed."""
+        """Hold the lock of the run; read the manifest again and remove leftovers of a killed stage."""
         with lock.locked(self.path, wait=wait, say=say):
             content = manifest.load_manifest(self.path / manifest.NAME, self.kinds)
             if content.run.difference(self.manifest.run) is not None:
@@ -261,11 +263,11 @@ class RunDirectory:
                 return
         except UpstreamError:
             holder = lock.holder_of(self.path)
-            say(f"{self.path} is in use by {holder}; what follows may describe an incomplete stage")
+            say(f"{self.path} is in use by {holder}; the output may describe an incomplete stage")
         except (OSError, InputError) as error:
             reason = describe_os_error(error) if isinstance(error, OSError) else error
             say(f"a stage was interrupted; the next `snnb` command that may write here restores the run ({reason})")
 
     def recover(self, say: Say = say_nothing) -> None:
-        """Remove what a killed stage has left, and restore the directories that the manifest names."""
+        """Remove leftovers of a killed stage, and restore the directories that the manifest names."""
         replacing.recover(self.path, self.records(), self.kinds, say)

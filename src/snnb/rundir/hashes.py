@@ -19,8 +19,8 @@ _ENTRIES = TypeAdapter(Dict[str, Entry])
 class HashMemory:
     """Cache of SHA-256 hashes by path, so that deciding whether a stage is up to date does not read gigabytes again.
 
-    An entry is valid for the file's size, inode, mtime and ctime, of which no program can set the last. Neither a stage
-    that runs (`read`) nor `snnb verify` uses the cache.
+    An entry is valid for the file's size, inode, mtime and ctime, the last of which no program can set. Neither a stage
+    that runs (`read`) nor a verification uses the cache.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -28,7 +28,7 @@ class HashMemory:
         self.remembered: Dict[str, Entry] = _load(directory / HASHES)
 
     def sha256(self, path: str) -> Optional[str]:
-        """Return the hash of a file, given relative to the run directory; None when there is no such file."""
+        """Return the hash of a file, given relative to the run directory; None if the file does not exist."""
         file = self.directory / path
         if not file.is_file():
             return None

@@ -42,7 +42,7 @@ D = TypeVar("D", bound=Record)
 class FileRecord(Record):
     """A file by its content. `path` is relative to the run directory unless the file is `external`.
 
-    An external folder has one record: `rundir.external` says what is hashed.
+    An external folder has one record, see `rundir.external`.
     """
 
     path: str
@@ -132,7 +132,7 @@ class Kind(Generic[P, D]):
     params: Type[P]
     details: Type[D]
     names: Optional[str] = None  # pattern of the names of several results; None if there is one
-    apart: Optional[str] = None  # name of the detail that is true for a result whose options are not kept
+    apart: Optional[str] = None  # name of the detail that marks a result whose options are not kept
 
     @property
     def key(self) -> str:
@@ -145,7 +145,7 @@ class Kind(Generic[P, D]):
         return StageRecord[self.params, self.details]  # type: ignore[name-defined]
 
     def is_apart(self, record: AnyRecord) -> bool:
-        """Whether the options of a result are not those of later results where none are given."""
+        """Whether later results do not take over the options of a result."""
         return self.apart is not None and bool(getattr(record.details, self.apart))
 
 

@@ -31,7 +31,7 @@ def refuse_foreign_files(root: Path, relative: str, recorded: Recorded) -> None:
     directory, record = root / relative, recorded.get(relative)
     for path in (directory.parent, directory):
         if path != root and path.is_symlink():
-            raise InputError(f"{path} is a link, which is not followed; remove it, or move the whole run to that disk")
+            raise InputError(f"{path} is a link, which is not followed; remove it, or move the entire run to that disk")
     if not directory.exists():
         return
     if record is None:
@@ -44,7 +44,7 @@ def refuse_foreign_files(root: Path, relative: str, recorded: Recorded) -> None:
 
 
 def replace(incomplete: Path, directory: Path) -> None:
-    """Rename a complete directory to its place, after renaming aside what was there; `recover` removes that."""
+    """Rename a complete directory to its place, and an earlier one aside; `recover` removes that."""
     aside = directory.with_name(REPLACED + directory.name)
     if directory.exists():
         directory.rename(aside)
@@ -62,7 +62,7 @@ def set_aside(directory: Path) -> None:
 
 
 def left_behind(root: Path, recorded: Recorded, kinds: Kinds) -> Iterator[Tuple[str, Path, Path]]:
-    """Yield what killed or running stages have left: directory of the result, replaced and incomplete new directory."""
+    """Yield leftovers of killed or running stages: directory of the result, replaced and incomplete new directory."""
     for relative in _directories(root, recorded, kinds):
         directory = root / relative
         aside, incomplete = (directory.with_name(prefix + directory.name) for prefix in (REPLACED, INCOMPLETE))
@@ -71,7 +71,7 @@ def left_behind(root: Path, recorded: Recorded, kinds: Kinds) -> Iterator[Tuple[
 
 
 def recover(root: Path, recorded: Recorded, kinds: Kinds, say: Say = say_nothing) -> None:
-    """Remove what a killed stage has left, and restore the directories that the manifest names."""
+    """Remove leftovers of a killed stage, and restore the directories that the manifest names."""
     for relative, aside, incomplete in list(left_behind(root, recorded, kinds)):
         if os.path.lexists(aside):
             _restore(root, relative, aside, recorded, say)
