@@ -63,7 +63,18 @@ def build_graph(
         version = store.VERSION_WITH_SUMS if sums else store.VERSION
         with atomic_path(target, force=True) as temporary:
             with h5py.File(str(temporary), "w", userblock_size=store.USER_BLOCK) as file:
-                _write_head(file, version, parsed, counts, recorded, pool_weight)
+                file.attrs["format"] = store.FORMAT
+                file.attrs["version"] = version
+                file.attrs["pool_weight"] = pool_weight
+                file.attrs["parsed_sha256"] = sha256_of(parsed)
+                file.attrs["edge_unit"] = "thresholds" if recorded is None else "thresholds per time step"
+                if counts is not None and recorded is not None:
+                    file.attrs["counts_sha256"] = sha256_of(counts)
+                    file.attrs["rate_unit"] = "spikes per time step"
+                    file.attrs.update(asdict(recorded.recording))
+                    if recorded.of_class is not None:
+                        file.attrs["class_number"] = recorded.of_class.number
+                        file.attrs["class_name"] = recorded.of_class.printable_name
                 if network.weight_bits is not None:
                     file.attrs.update(weight_bits=network.weight_bits, pixel=network.pixel)
                 if network.zeros is not None:
@@ -71,29 +82,6 @@ def build_graph(
                 _write_populations(file, network, recorded, pool_weight, progress)
             store.seal(temporary, version)
     return SynapseGraph.open(target)
-
-
-def _write_head(
-    file: h5py.File,
-    version: int,
-    parsed: Path,
-    counts: Optional[Path],
-    recorded: Optional[Counts],
-    pool_weight: str,
-) -> None:
-    file.attrs["format"] = store.FORMAT
-    file.attrs["version"] = version
-    file.attrs["pool_weight"] = pool_weight
-    file.attrs["parsed_sha256"] = sha256_of(parsed)
-    file.attrs["edge_unit"] = "thresholds" if recorded is None else "thresholds per time step"
-    if counts is not None and recorded is not None:
-        file.attrs["counts_sha256"] = sha256_of(counts)
-        file.attrs["rate_unit"] = "spikes per time step"
-        for name, value in asdict(recorded.recording).items():
-            file.attrs[name] = value
-        if recorded.of_class is not None:
-            file.attrs["class_number"] = recorded.of_class.number
-            file.attrs["class_name"] = recorded.of_class.shown
 
 
 def _write_populations(

@@ -124,7 +124,11 @@ class Connection:
         """Weights, float32, shape (row taps, column taps, channels, filters a channel meets); None for poolings."""
         if self.stored_kernel is None:
             return None
-        kernel = _map_array(self.stored_kernel)
+        # Mapped into memory: the dataset is contiguous and not compressed
+        stored = self.stored_kernel
+        offset, descriptor = stored.id.get_offset(), stored.file.id.get_vfd_handle()
+        mapped = mmap.mmap(descriptor, offset + stored.id.get_storage_size(), access=mmap.ACCESS_READ)
+        kernel = np.frombuffer(mapped, stored.dtype, stored.size, offset).reshape(stored.shape)
         return kernel if self.unit is None else to_integers(kernel, self.unit)
 
     @property
@@ -240,11 +244,3 @@ class Connection:
             kernel=np.empty((0,) * 4, np.float32) if self.kernel is None else self.kernel,
             scale=self.scale,
         )
-
-
-def _map_array(dataset: h5py.Dataset) -> np.ndarray:
-    """Map an uncompressed, contiguous dataset into memory."""
-    offset = dataset.id.get_offset()
-    descriptor = dataset.file.id.get_vfd_handle()
-    mapped = mmap.mmap(descriptor, offset + dataset.id.get_storage_size(), access=mmap.ACCESS_READ)
-    return np.frombuffer(mapped, dataset.dtype, dataset.size, offset).reshape(dataset.shape)

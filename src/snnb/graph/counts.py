@@ -28,8 +28,8 @@ class SampleClass:
     samples: int
 
     @property
-    def shown(self) -> str:
-        """Printable name in one line."""
+    def printable_name(self) -> str:
+        """Name in one line of printable characters."""
         return printable(self.name).replace("\n", "\\n")[:LONGEST_NAME]
 
 
@@ -42,21 +42,22 @@ def read_classes(path: Path) -> List[SampleClass]:
 
 def choose_class(classes: Sequence[SampleClass], wanted: str) -> SampleClass:
     """Return a class of which samples were simulated, by name, or by number."""
-    chosen = next((one for one in classes if wanted in (one.name, one.shown)), None)
+    chosen = next((one for one in classes if wanted in (one.name, one.printable_name)), None)
     if chosen is None and wanted.isdecimal() and int(wanted) < len(classes):
         chosen = classes[int(wanted)]
     if chosen is None:
-        near = get_close_matches(wanted, [one.shown for one in classes], n=1)
-        listed = ", ".join(one.shown for one in classes[:MOST_LISTED]) + (", …" if len(classes) > MOST_LISTED else "")
+        names = [one.printable_name for one in classes]
+        near = get_close_matches(wanted, names, n=1)
+        listed = ", ".join(names[:MOST_LISTED]) + (", …" if len(names) > MOST_LISTED else "")
         raise UsageError(
             f"--class {wanted}: there is no such class; "
             + (f"did you mean {near[0]}? " if near else "")
-            + f"there are {len(classes)}, named or numbered from 0: {listed}"
+            + f"there are {len(names)}, named or numbered from 0: {listed}"
         )
     if chosen.samples < 1:
         raise UsageError(
-            f"--class {chosen.shown}: none of the simulated samples is of this class; simulate more --samples, "
-            "or others with --first"
+            f"--class {chosen.printable_name}: none of the simulated samples is of this class; "
+            "simulate more --samples, or others with --first"
         )
     return chosen
 

@@ -13,7 +13,27 @@ from snnb.network.layers import Conv1D, Convolution2D, Dense, DepthwiseConv2D
 
 def lines(graph: SynapseGraph) -> List[str]:
     """Return the lines of the log."""
-    text = [*_provenance(graph), ""]
+    text = [
+        f"graph of {graph.number_of_nodes():,} nodes "
+        f"in {len(graph.populations)} populations, {len(graph.projections)} projections",
+        f"weights of average pooling: {graph.attributes['pool_weight']}",
+        f"SHA-256 of the parsed model: {graph.attributes['parsed_sha256']}",
+    ]
+    if graph.recording is None:
+        text.append("weights only, no spike counts: edge = weight")
+    else:
+        recording = graph.recording
+        text.append(f"SHA-256 of the spike counts: {graph.attributes['counts_sha256']}")
+        if graph.class_name is not None:
+            text.append(f"spikes of the samples of one class only: {graph.class_name}")
+        text += [
+            f"rates: spikes per time step of {recording.dt_ms:g} ms, over {recording.num_samples:,} samples of "
+            f"{recording.num_timesteps:,} steps counted after a warm-up of {recording.warm_up:,}",
+            "edge = rate of the source × weight, in thresholds per time step",
+        ]
+        codings = sorted((p.coding, p.name) for p in graph.populations if p.coding is not None and p.coding != "spikes")
+        text += [f"coding of {name}: {coding}" for coding, name in codings]
+    text.append("")
     for summary in graph.summary():
         text += [
             f"{summary.source} → {summary.target} ({summary.rule})",
@@ -26,34 +46,8 @@ def lines(graph: SynapseGraph) -> List[str]:
         if summary.spikes_per_second is not None:
             text.append(f"  spikes carried      {summary.spikes_per_second:,.6g} a second")
         text.append("")
-    return [*text, *_totals(graph)]
-
-
-def _provenance(graph: SynapseGraph) -> List[str]:
-    text = [
-        f"graph of {graph.number_of_nodes():,} nodes "
-        f"in {len(graph.populations)} populations, {len(graph.projections)} projections",
-        f"weights of average pooling: {graph.attributes['pool_weight']}",
-        f"SHA-256 of the parsed model: {graph.attributes['parsed_sha256']}",
-    ]
-    if graph.recording is None:
-        return [*text, "weights only, no spike counts: edge = weight"]
-    recording = graph.recording
-    codings = sorted((p.coding, p.name) for p in graph.populations if p.coding is not None and p.coding != "spikes")
-    return [
-        *text,
-        f"SHA-256 of the spike counts: {graph.attributes['counts_sha256']}",
-        *([] if graph.class_name is None else [f"spikes of the samples of one class only: {graph.class_name}"]),
-        f"rates: spikes per time step of {recording.dt_ms:g} ms, over {recording.num_samples:,} samples of "
-        f"{recording.num_timesteps:,} steps counted after a warm-up of {recording.warm_up:,}",
-        "edge = rate of the source × weight, in thresholds per time step",
-        *(f"coding of {name}: {coding}" for coding, name in codings),
-    ]
-
-
-def _totals(graph: SynapseGraph) -> List[str]:
     edges, counted = graph.number_of_edges(), toolbox_synapses(graph.projections)
-    text = [
+    text += [
         f"neurons             {graph.number_of_neurons():,} (nodes, with the input: {graph.number_of_nodes():,})",
         f"synapses            {edges:,}",
         f"the toolbox counts  {counted:,}",

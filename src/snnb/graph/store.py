@@ -4,7 +4,7 @@ import hashlib
 import json
 from itertools import count, takewhile
 from pathlib import Path
-from typing import BinaryIO, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import BinaryIO, Dict, List, Optional, Sequence, Tuple
 
 import h5py
 import numpy as np
@@ -129,12 +129,16 @@ def read_connections(
     links = [(source, target) for source, target in file["projections"][()].tolist()]
     between: Dict[Tuple[int, int], List[Connection]] = {link: [] for link in links}
     for number, target in enumerate(populations[1:], 1):
-        for group in _groups(file, number):
+        names = (connection_name(number, i) for i in count())
+        for group in (file[name] for name in takewhile(file.__contains__, names)):
             layer, geometry = _read_geometry(group, target.name)
             weights = weighting(layer, pool_weight)
             kernel = None if layer.KERNEL is None else group["kernel"]
             for k in map(int, group.attrs.get("sources", [source for source, of in links if of == number])):
-                positions = _read_positions(group, populations[k], geometry.input_volume)
+                first = int(group.attrs["first_id"]) if "first_id" in group.attrs else None
+                ids = group["ids"] if first is None else None
+                shape, parallel = geometry.input_volume, bool(group.attrs["parallel"])
+                positions = Positions(populations[k], shape, parallel, first, ids)
                 unit = None
                 if integers and kernel is not None and target.threshold is not None:
                     unit = target.threshold / (1 if k else np.float32(file.attrs["pixel"]))
@@ -144,12 +148,6 @@ def read_connections(
     return list(between.values())
 
 
-def _groups(file: h5py.File, population: int) -> Iterator[h5py.Group]:
-    """Yield the groups of a population's connections."""
-    names = (connection_name(population, number) for number in count())
-    return (file[name] for name in takewhile(file.__contains__, names))
-
-
 def _read_geometry(group: h5py.Group, name: str) -> Tuple[Layer, Geometry]:
     """Return a layer made from its stored configuration, and its geometry for the stored input volume."""
     rule, volume = group.attrs["rule"], tuple(group.attrs["input_volume"].tolist())
@@ -157,10 +155,3 @@ def _read_geometry(group: h5py.Group, name: str) -> Tuple[Layer, Geometry]:
     defaults = {"filters": filters, "depth_multiplier": max(1, filters // channels)}
     layer: Layer = configured(KINDS[rule], {**defaults, **json.loads(group.attrs["geometry"])}, name)
     return layer, layer.geometry(volume[1:] if rule in ("Dense", "Conv1D") else volume)
-
-
-def _read_positions(group: h5py.Group, source: GraphPopulation, shape: Tuple[int, int, int]) -> Positions:
-    parallel = bool(group.attrs["parallel"])
-    if "first_id" in group.attrs:
-        return Positions(source, shape, parallel, int(group.attrs["first_id"]), None)
-    return Positions(source, shape, parallel, None, group["ids"])

@@ -44,6 +44,7 @@ def describe(
     written = SpikingPart.of(graph, request) if exporter.partial else graph
     populations, projections = written.populations, written.projections
     first_steps, delays = first_steps_of(graph), delay_steps_of(graph)
+    windows = any(population.window is not None for population in graph.populations)
     description: Dict[str, object] = {"format": format, "schema": SCHEMA, "snnb": __version__}
     if origin is not None:
         description["graph"] = dict(origin)
@@ -52,7 +53,19 @@ def describe(
         nodes=sum(population.size for population in populations),
         edges=sum(projection.number_of_edges for projection in projections),
         weight_unit=WEIGHT_UNIT[graph.integers],
-        neuron=_neuron(graph, request),
+        neuron={
+            "model": "integrate and fire, without leak",
+            "threshold": request.threshold,
+            "spikes_at": "membrane potential >= threshold",
+            "reset": request.reset,
+            "spike_amplitude": request.threshold,
+            "initial_potential": request.initial_potential,
+            "input_spike_amplitude": request.input_amplitude(graph),
+            "refractory_steps": 0,
+            "bias_unit": f"added to the membrane potential in {BIAS_STEPS[windows]}",
+            "delay_steps": 0,
+            "order": "all populations in every time step, in the order of the list",
+        },
         input={"population": graph.populations[0].name, "coding": graph.populations[0].coding},
     )
     if simulated is not None:
@@ -61,20 +74,27 @@ def describe(
         description.update(exporter.extra_description(graph, request))
     offset = populations[0].first
     inputs = graph.populations[0].size if exporter.input_apart else 0
-    description["populations"] = [
-        {
+    listed = []
+    for population in populations:
+        first_id = population.first - offset
+        properties: Dict[str, object] = {
             "name": population.name,
             "layer": population.layer,
             "shape": list(population.shape),
-            "first_id": population.first - offset - (inputs if population.first - offset >= inputs else 0),
+            "first_id": first_id - inputs if first_id >= inputs else first_id,
             "size": population.size,
             "coding": population.coding,
             "has_bias": population.has_bias,
             "first_step": first_steps[population.name],
-            **_timing(population, request, graph.integers),
         }
-        for population in populations
-    ]
+        if population.window is not None:
+            properties["window"] = list(population.window)
+        if population.threshold is not None or population.initial_potential is not None:
+            properties["initial_potential"] = request.start_of(population).tolist()
+        if population.threshold is not None and graph.integers:
+            properties["threshold"] = population.threshold.tolist()
+        listed.append(properties)
+    description["populations"] = listed
     description["projections"] = [
         {
             "source": projection.source.name,
@@ -87,34 +107,6 @@ def describe(
         for projection in projections
     ]
     return description
-
-
-def _neuron(graph: SynapseGraph, request: Request) -> Dict[str, object]:
-    windows = any(population.window is not None for population in graph.populations)
-    return {
-        "model": "integrate and fire, without leak",
-        "threshold": request.threshold,
-        "spikes_at": "membrane potential >= threshold",
-        "reset": request.reset,
-        "spike_amplitude": request.threshold,
-        "initial_potential": request.initial_potential,
-        "input_spike_amplitude": request.input_amplitude(graph),
-        "refractory_steps": 0,
-        "bias_unit": f"added to the membrane potential in {BIAS_STEPS[windows]}",
-        "delay_steps": 0,
-        "order": "all populations in every time step, in the order of the list",
-    }
-
-
-def _timing(population: GraphPopulation, request: Request, integers: bool) -> Dict[str, object]:
-    """Return the firing window, and the initial potential and threshold of each channel, of networks with these."""
-    window, own = population.window, population.threshold
-    starts = own is not None or population.initial_potential is not None
-    return {
-        **({} if window is None else {"window": list(window)}),
-        **({"initial_potential": request.start_of(population).tolist()} if starts else {}),
-        **({"threshold": own.tolist()} if own is not None and integers else {}),
-    }
 
 
 def weighting_of(projection: GraphProjection) -> str:
