@@ -4,8 +4,10 @@ import io
 import json
 import re
 import shutil
+import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import rich.console
@@ -93,7 +95,8 @@ def test_simulations_that_do_not_fit_side_by_side_follow_below(mapped, narrow, c
 
 @pytest.mark.parametrize("command", ["hardware", "models", "datasets", "doctor"])
 def test_lists_fit(command, narrow, capsys, monkeypatch):
-    monkeypatch.setattr("snnb.cli.doctor._tensorflow", lambda: ("imports", []))
+    without_gpu = SimpleNamespace(config=SimpleNamespace(list_physical_devices=lambda kind: []))
+    monkeypatch.setitem(sys.modules, "tensorflow", without_gpu)
     lines = printed(capsys, command)
     assert len(lines) > 3
     assert max(map(cell_len, lines)) <= 80

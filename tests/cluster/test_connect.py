@@ -7,8 +7,7 @@ import pytest
 
 import snnb
 from snnb.cluster import connect
-from snnb.cluster.cluster_settings import checked_address
-from snnb.cluster.connect import connected, results
+from snnb.cluster.connect import checked_address, connected, results
 from snnb.core.errors import InputError, ResourceError, UpstreamError, VerificationError
 from tests.cluster import work
 

@@ -1,7 +1,9 @@
 """Connect to Dask workers, on this machine or on a cluster, and compute calls on them."""
 
 import asyncio
+import importlib.util
 import logging
+import re
 import time
 import uuid
 import warnings
@@ -9,17 +11,18 @@ from collections import deque
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, Iterable, Iterator, Optional, Tuple, TypeVar
 
-from snnb.cluster.cluster_settings import require_dask
-from snnb.core.errors import InputError, ResourceError, UpstreamError
+from snnb.core.errors import InputError, ResourceError, UpstreamError, how_to_install
 
 if TYPE_CHECKING:
     from distributed import Client, Future, LocalCluster
+
 
 S = TypeVar("S")
 T = TypeVar("T")
 A = TypeVar("A")
 R = TypeVar("R")
 
+ADDRESS = re.compile(r"(?:(tcp|tls|ws|wss)://)?[^\s/:]+:[0-9]{1,5}|(tcp|tls)://\[[0-9a-fA-F:]+\]:[0-9]{1,5}")
 CONNECT_SECONDS = 10
 WORKER_SECONDS = 60  # for a worker to register with a remote scheduler, or after the last one was lost
 START_SECONDS = 120  # for local workers, on a slow disk or a busy machine
@@ -32,6 +35,22 @@ IGNORE_CTRL_C = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
 SAME_ENVIRONMENT = "start the workers in the same image or environment as this command"
 
 _clients: "Dict[Tuple[int, Optional[str]], Client]" = {}
+
+
+def checked_address(address: str) -> str:
+    """Return the address of a scheduler with its protocol; raise `ValueError` for an invalid address."""
+    if not ADDRESS.fullmatch(address) or not 0 < int(address.rpartition(":")[2]) < 1 << 16:
+        raise ValueError("is not the address of a Dask scheduler; give one such as tcp://192.168.0.1:8786")
+    return address if "://" in address else f"tcp://{address}"
+
+
+def require_dask(option: str) -> None:
+    """Raise `InputError` if Dask, which `option` needs, is not installed."""
+    if importlib.util.find_spec("distributed") is None:
+        raise InputError(
+            f"{option} needs Dask, which is not installed: {how_to_install('cluster')}; "
+            "without --workers and --scheduler this process computes alone"
+        )
 
 
 @contextmanager

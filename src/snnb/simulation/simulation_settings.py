@@ -6,7 +6,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from typing_extensions import Annotated
 
-from snnb.cluster.cluster_settings import checked_address, require_dask
+from snnb.cluster.connect import checked_address, require_dask
 from snnb.conversion.toolbox_config import require_toolbox
 from snnb.core.errors import UsageError
 from snnb.core.options import MOST, Count, Flag, Options, Seed, ToolboxKey

@@ -5,7 +5,7 @@ from typing import Literal, Optional
 from pydantic import Field, ValidationInfo, field_validator
 from typing_extensions import Annotated
 
-from snnb.cluster.cluster_settings import checked_address
+from snnb.cluster.connect import checked_address
 from snnb.core.options import Flag, Options
 
 RateUnit = Literal["step", "hz", "sample"]
