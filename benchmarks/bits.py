@@ -18,10 +18,9 @@ from snnb.network.read_network import read_network
 from snnb.pipeline import prepare
 from snnb.pipeline.open_run import open_run
 from snnb.pipeline.stage import recorded_details
-from snnb.simulation.findings import findings
-from snnb.simulation.job import Job
-from snnb.simulation.samples import run_job
+from snnb.simulation.job import Job, run_job
 from snnb.simulation.simulation_settings import SimulationSettings
+from snnb.simulation.simulation_statistics import rate_statistics
 
 BEGIN, END = "<!-- bits: written by `python benchmarks/bits.py` -->", "<!-- end of bits -->"
 
@@ -75,11 +74,18 @@ def measured(path: Path, settings: ConversionSettings, samples: int) -> Row:
     x, y = (prepare.dataset_array(run, name)[:samples] for name in ("x_test", "y_test"))
     dynamics = SimulationSettings(samples=samples, duration=settings.calibrate, engine="event", workers=1)
     totals = run_job(Job(parsed, network, trained, dynamics, "event", scale, True, 1.0), x, y)
-    found, quality = findings(network, totals, settings.calibrate), totals.quality
+    found, quality = rate_statistics(network, totals, settings.calibrate), totals.quality
     assert quality.readout is not None
     shares = (100 * right / samples for right in (quality.ann, quality.readout, float(quality.by_step[-1])))
     bits = "float" if settings.weight_bits is None else str(settings.weight_bits)
-    return Row(run.model, bits, settings.prune, *shares, found.synapses, found.synaptic_operations)
+    return Row(
+        run.model,
+        bits,
+        settings.prune,
+        *shares,
+        found.ann_multiply_accumulates_per_sample,
+        found.synaptic_operations_per_sample,
+    )
 
 
 HEADER = (

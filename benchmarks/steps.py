@@ -25,10 +25,9 @@ from snnb.network.read_network import read_network
 from snnb.pipeline import prepare
 from snnb.pipeline.open_run import open_run
 from snnb.pipeline.stage import recorded_details
-from snnb.simulation.findings import findings
-from snnb.simulation.job import Job
-from snnb.simulation.samples import run_job
+from snnb.simulation.job import Job, run_job
 from snnb.simulation.simulation_settings import SimulationSettings
+from snnb.simulation.simulation_statistics import rate_statistics
 
 BEGIN, END = "<!-- steps: written by `python benchmarks/steps.py` -->", "<!-- end of steps -->"
 ROWS = Path(__file__).resolve().parents[1] / "docs" / "accuracy-over-time-steps.csv"
@@ -146,7 +145,7 @@ def measured(
             network.latency(steps),
             network.interval(steps),
             sum(int(counts.sum()) for counts in totals.counts.values()) / samples,
-            findings(network, totals, steps).synaptic_operations,
+            rate_statistics(network, totals, steps).synaptic_operations_per_sample,
         )
 
 

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from snnb.graph.synapse_graph import SynapseGraph
     from snnb.mapping.mapping import Mapping
     from snnb.run import Run
-    from snnb.simulation.recorded_spikes import read_spikes
+    from snnb.simulation.simulation_files import read_spikes
 
 _MODULES: Dict[str, str] = {
     "Mapping": "snnb.mapping.mapping",
     "Run": "snnb.run",
     "SynapseGraph": "snnb.graph.synapse_graph",
-    "read_spikes": "snnb.simulation.recorded_spikes",
+    "read_spikes": "snnb.simulation.simulation_files",
 }
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from snnb import Run
 from snnb.pipeline.plan import state_of_stages
-from snnb.simulation.file_names import SUMS
+from snnb.simulation.simulation_files import SUMS
 
 RECORDED = Path(__file__).parents[1] / "fixtures" / "mini_network"
 pytest.importorskip("tensorflow")

@@ -17,7 +17,7 @@ import snnb
 from snnb.core.errors import InputError, UsageError
 from snnb.core.options import own_flags
 from snnb.pipeline.all import STAGES
-from snnb.simulation.recorded_spikes import read_spikes
+from snnb.simulation.simulation_files import read_spikes
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")

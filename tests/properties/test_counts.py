@@ -15,9 +15,8 @@ from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.traffic import count_traffic
 from snnb.network import degrees
 from snnb.report.network_sections import graph_facts
-from snnb.simulation.findings import findings
-from snnb.simulation.quality import Quality
-from snnb.simulation.totals import Totals
+from snnb.simulation.job import Totals
+from snnb.simulation.simulation_statistics import Quality, rate_statistics
 from tests.mapping.networks import hardware
 from tests.properties.test_simulation_engines import KINDS, _network, architectures
 
@@ -72,8 +71,11 @@ def _assert_all_state(pairs, network, counts, graph):
     leaving, reaching = (np.bincount(pairs[:, i], minlength=nodes) for i in (0, 1))
     operations = leaving @ np.concatenate([values.ravel() for values in counts.values()]) / SAMPLES
     np.testing.assert_array_equal(np.concatenate([out.ravel() for out in network.fan_out().values()]), leaving)
-    found = findings(network, Totals(SAMPLES, counts, Quality(np.zeros(STEPS), 0, None), None, {}), STEPS)
-    assert (found.synapses, found.synaptic_operations) == (synapses, pytest.approx(operations))
+    found = rate_statistics(network, Totals(SAMPLES, counts, Quality(np.zeros(STEPS), 0, None), None, {}), STEPS)
+    assert (found.ann_multiply_accumulates_per_sample, found.synaptic_operations_per_sample) == (
+        synapses,
+        pytest.approx(operations),
+    )
     assert (graph.number_of_edges(), sum(summary.edges for summary in graph.summary())) == (synapses, synapses)
     out, into = np.zeros(nodes, int), np.zeros(nodes, int)
     for p in graph.projections:

@@ -4,21 +4,22 @@ from dataclasses import replace
 
 import pytest
 
-from snnb.simulation.advice import loss_advice
+from snnb.simulation.advice import FEW, advice, loss_advice
 from snnb.simulation.simulation_settings import SimulationSettings
+from snnb.simulation.simulation_statistics import SimulationStatistics
 
 
 def _advice(network, ann, spikes, readout, *, coding="random", by_step=(0.5, 0.9, 0.9, 0.9), samples=1000, **settings):
-    values = {
-        "num_samples": samples,
-        "ann_accuracy": ann,
-        "snn_accuracy": spikes,
-        "readout_accuracy": readout,
-        "snn_accuracy_by_timestep": list(by_step),
-        "readout_accuracy_by_timestep": list(by_step),
-        "coding": {"output": coding},
-    }
-    return loss_advice(values, SimulationSettings(samples=samples, **settings), network, [])
+    statistics = SimulationStatistics.model_construct(
+        num_samples=samples,
+        ann_accuracy=ann,
+        snn_accuracy=spikes,
+        readout_accuracy=readout,
+        snn_accuracy_by_timestep=list(by_step),
+        readout_accuracy_by_timestep=list(by_step),
+        coding={"output": coding},
+    )
+    return loss_advice(statistics, SimulationSettings(samples=samples, **settings), network)
 
 
 @pytest.mark.parametrize(
@@ -55,3 +56,17 @@ def test_another_duration_than_that_of_the_calibration_is_the_only_advice(branch
     (line,) = _advice(network, 0.95, 0.7, 0.7, coding="spikes", duration=8)
     assert "parse --calibrate" in line
     assert "--duration" not in line
+
+
+def test_a_few_silent_layers_are_named_and_many_are_counted(branched):
+    names = [population.name for population in branched.network.populations]
+    assert len(names) > FEW + 1
+    for silent in (names[1 : FEW + 1], names[1:]):
+        rates = {name: float(name not in silent) / 2 for name in names}
+        statistics = SimulationStatistics.model_construct(
+            num_samples=10, ann_accuracy=1.0, snn_accuracy=1.0, mean_rates=rates, coding={}
+        )
+        lines = advice(statistics, SimulationSettings(samples=10), branched.network)
+        assert len(lines) == (FEW if len(silent) == FEW else 1)
+        assert silent[0] in lines[0]
+        assert silent[-1] in lines[-1]

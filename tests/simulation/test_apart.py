@@ -7,8 +7,8 @@ import pytest
 
 from snnb.core.errors import ResourceError, UsageError
 from snnb.core.machine import Memory
-from snnb.simulation.recorded_spikes import read_spikes
 from snnb.simulation.simulate import simulate
+from snnb.simulation.simulation_files import read_spikes
 from snnb.simulation.simulation_settings import SimulationSettings
 
 SETTINGS = SimulationSettings(engine="event", samples=60, duration=40, warm_up=7, seed=2, by="class", bins=5)
@@ -108,7 +108,7 @@ def test_a_bin_for_every_step_and_one_for_all(trained, tmp_path):
 def test_classes_of_a_reconstruction_and_counts_that_have_no_room(trained, tmp_path, monkeypatch):
     with pytest.raises(UsageError, match="--by class: a network that reproduces its input has no classes"):
         _simulate(trained, tmp_path, num_classes=None, class_names=[])
-    monkeypatch.setattr("snnb.simulation.apart.memory", lambda: Memory(20_000, 20_000))
+    monkeypatch.setattr("snnb.simulation.simulation_files.memory", lambda: Memory(20_000, 20_000))
     with pytest.raises(ResourceError, match=r"--by class: 10 counts of each of 426 neurons take .* GB of memory"):
         _simulate(trained, tmp_path)
     with pytest.raises(ResourceError, match=r"--bins 33: 33 counts of each"):

@@ -20,10 +20,9 @@ from snnb.simulation.engines.event import compiled_network as event_network
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.separated import SeparatedEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
-from snnb.simulation.findings import findings
-from snnb.simulation.quality import Quality
+from snnb.simulation.job import Totals
 from snnb.simulation.simulation_settings import SimulationSettings
-from snnb.simulation.totals import Totals
+from snnb.simulation.simulation_statistics import Quality, rate_statistics
 
 Input, Model, layers = keras.Input, keras.Model, keras.layers
 
@@ -297,7 +296,7 @@ def test_operations_are_the_weights_that_spikes_meet(case):
     _, network, pictures, _ = _built(case)
     settings = SimulationSettings(samples=SAMPLES, duration=STEPS, input="poisson")
     counts = {n: c.sum(axis=0) for n, c in _simulate(EventEngine, network, pictures, settings).counts.items()}
-    found = findings(network, Totals(SAMPLES, counts, Quality(np.zeros(STEPS), 0, None), None, {}), STEPS)
+    found = rate_statistics(network, Totals(SAMPLES, counts, Quality(np.zeros(STEPS), 0, None), None, {}), STEPS)
     synapses, operations = 0, 0
     for terms in CASES[case]().values():
         weights = {}
@@ -307,8 +306,8 @@ def test_operations_are_the_weights_that_spikes_meet(case):
             connections = np.count_nonzero(summed, axis=1)
             synapses += connections.sum()
             operations += (counts[source].ravel() * connections).sum()
-    assert found.synapses == synapses
-    assert found.synaptic_operations == operations / SAMPLES
+    assert found.ann_multiply_accumulates_per_sample == synapses
+    assert found.synaptic_operations_per_sample == operations / SAMPLES
 
 
 def _ones(layers, shape):

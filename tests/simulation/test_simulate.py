@@ -15,9 +15,9 @@ from snnb.io.keras import keras
 from snnb.network.assemble import Entry, assemble
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.job import Job
-from snnb.simulation.quality import Reconstruction
 from snnb.simulation.simulate import simulate
 from snnb.simulation.simulation_settings import SimulationSettings
+from snnb.simulation.simulation_statistics import Reconstruction
 
 Input, Model, layers = keras.Input, keras.Model, keras.layers
 
@@ -66,9 +66,9 @@ def test_accuracies_follow_from_the_recorded_output_and_from_keras(trained, tmp_
     counts = spikes.cumsum(axis=1)
     right = (counts.argmax(axis=2) == trained.y[:60, np.newaxis]) & counts.any(axis=2)
     np.testing.assert_allclose(said["snn_accuracy_by_timestep"], right.mean(axis=0))
-    assert said["snn_accuracy"] == right[:, -1].mean() == result.snn_accuracy
+    assert said["snn_accuracy"] == right[:, -1].mean() == result.statistics.snn_accuracy
     ann = trained.keras.predict(trained.x[:60])
-    assert said["ann_accuracy"] == (ann.argmax(axis=1) == trained.y[:60]).mean() == result.ann_accuracy
+    assert said["ann_accuracy"] == (ann.argmax(axis=1) == trained.y[:60]).mean() == result.statistics.ann_accuracy
     assert said["disagreements"] == (ann.argmax(axis=1) != counts[:, -1].argmax(axis=1)).sum()
     guesses = np.where(counts[:, -1].any(axis=1), counts[:, -1].argmax(axis=1), -1)
     pairs, numbers = np.unique(np.stack([trained.y[:60], guesses], axis=1), axis=0, return_counts=True)
@@ -129,7 +129,7 @@ def test_equal_files_for_any_batch_size_and_number_of_processes(branched, tmp_pa
 def test_progress_ends_with_all_samples_and_tells_the_accuracy(trained, tmp_path):
     told = []
     result = _simulate(trained, tmp_path, progress=lambda done, total, note="": told.append((done, total, note)))
-    assert told[-1] == (60, 60, f"accuracy so far {result.snn_accuracy:.4f}")
+    assert told[-1] == (60, 60, f"accuracy so far {result.statistics.snn_accuracy:.4f}")
     assert [done for done, _, _ in told] == sorted(done for done, _, _ in told)
 
 
@@ -150,7 +150,7 @@ def test_a_reconstruction_is_measured_by_its_error(tmp_path, trained):
     settings = SETTINGS.changed(duration=200)
     result = _simulate(case, tmp_path, settings, num_classes=None, class_names=[], output_scale=2.0)
     said = _json(tmp_path)
-    assert result.ann_accuracy is None
+    assert result.statistics.ann_accuracy is None
     assert "snn_accuracy" not in said
     assert said["class_counts"] == {}
     assert said["ann_mean_squared_error"] == pytest.approx(0, abs=1e-12)
@@ -158,7 +158,7 @@ def test_a_reconstruction_is_measured_by_its_error(tmp_path, trained):
     assert said["snn_mean_squared_error"] == said["snn_mean_squared_error_by_timestep"][-1] < 0.01**2
     assert said["snn_mean_squared_error_by_timestep"][0] > 0.01
     assert said["readout_mean_squared_error"] < 1e-9
-    assert result.metrics["snn_mean_squared_error"] == said["snn_mean_squared_error"]
+    assert result.statistics.metrics()["snn_mean_squared_error"] == said["snn_mean_squared_error"]
 
 
 def test_silent_and_saturated_layers_are_told_with_what_to_try(trained, tmp_path):
@@ -277,7 +277,7 @@ def test_it_says_what_to_try_where_the_conversion_loses_more_than_chance_explain
         settings = SimulationSettings(samples=samples, duration=duration)
         result = _simulate(trained, tmp_path / str(duration), settings)
         lines[duration] = [line for line in result.warnings if "points lost" in line]
-        lost = result.ann_accuracy - result.snn_accuracy
+        lost = result.statistics.ann_accuracy - result.statistics.snn_accuracy
         assert (lost > 0.2) == (duration == 2)
     assert lines[60] == lines[61] == []  # the interval of 10 of 10 ends a rounding error below 1
     assert any("--initial-potential 0.5" in line for line in lines[2])

@@ -1,6 +1,5 @@
 """Stage `graph`: write the synapse graph of the converted network and its spike counts."""
 
-import json
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Dict, Literal, Mapping, Optional
@@ -26,7 +25,6 @@ from snnb.pipeline.stage import (
 )
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import Kind, Record
-from snnb.simulation.file_names import ACCURACIES, BY_CLASS, SUMS
 
 if TYPE_CHECKING:
     from snnb.graph.counts import SampleClass
@@ -101,6 +99,7 @@ def _resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_noth
 def _class_of(run: RunDirectory, params: GraphParams) -> "Optional[SampleClass]":
     """Return the class whose spikes are requested; None for all samples."""
     from snnb.graph.counts import choose_class, read_classes
+    from snnb.simulation.simulation_files import BY_CLASS
 
     if params.class_name is None:
         return None
@@ -151,6 +150,9 @@ def run(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> 
     from snnb.graph.build import build_graph
     from snnb.graph.export.write_export import export
     from snnb.graph.graph_log import lines as log_lines
+    from snnb.io.document import read_document
+    from snnb.simulation.simulation_files import BY_CLASS, SUMS
+    from snnb.simulation.simulation_statistics import ACCURACIES, SimulationStatistics
 
     name, of_class = params.simulation or WEIGHTS, _class_of(run, params)
     counts: Optional[Path] = None
@@ -162,7 +164,7 @@ def run(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> 
         inputs = [f"{simulate.KIND.directory}/{params.simulation}/{file}" for file in names]
         record = run.record_of(simulate.KIND.name, params.simulation)
         _, counts, accuracies = (unaltered(run, record, path) for path in inputs)
-        coding = json.loads(accuracies.read_text(encoding="utf-8"))["coding"]
+        coding = read_document(SimulationStatistics, accuracies).coding
         if of_class is not None:
             name = f"{name}-class-{of_class.number}"
     parsed = run.path / inputs[0]

@@ -30,7 +30,6 @@ from snnb.pipeline.stage import (
 from snnb.rundir.directory import STAMP, RunDirectory
 from snnb.rundir.external import external_records
 from snnb.rundir.records import Kind, Record, StageRecord
-from snnb.simulation.file_names import BY_BIN, SPIKE_TIMES
 
 if TYPE_CHECKING:
     from snnb.mapping.mapping_cost import MappingCost
@@ -259,6 +258,8 @@ def _counts_over_time(
 
     Spike times are used if the hardware has figures of events. Neither is known of the spikes of one class.
     """
+    from snnb.simulation.simulation_files import BY_BIN, SPIKE_TIMES
+
     simulation = graph.simulation_of(run, name)
     record = None if simulation is None else run.record_of(simulate.KIND.name, simulation)
     written = {PurePosixPath(file.path).name: file.path for file in ([] if record is None else record.outputs)}

@@ -15,7 +15,7 @@ from snnb.pipeline.model import class_count
 from snnb.pipeline.simulated_samples import PICTURES, inputs_of, simulated_by
 from snnb.pipeline.stage import recorded, recorded_details, unaltered
 from snnb.rundir.directory import RunDirectory
-from snnb.simulation.file_names import SPIKE_TIMES
+from snnb.simulation.simulation_files import SPIKE_TIMES
 
 if TYPE_CHECKING:
     from snnb.graph import SynapseGraph

@@ -1,6 +1,5 @@
 """Stage `simulate`: simulate the converted network on test samples and count its spikes."""
 
-import json
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Dict, List, Mapping, Optional
@@ -31,7 +30,6 @@ from snnb.pipeline.stage import (
 from snnb.pipeline.train import TrainParams
 from snnb.rundir.directory import STAMP, RunDirectory
 from snnb.rundir.records import FileRecord, Kind, Record, StageRecord
-from snnb.simulation.file_names import ACCURACIES, SUMS
 from snnb.simulation.simulation_settings import (
     SimulationSettings,
     refuse_classes,
@@ -210,14 +208,15 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
         parameters = _toolbox_parameters(run.model, converted.params, params)
         write_changes(parameters, output.directory / "config")
         write_all(parameters, output.directory / ".config")
-        write_log(output.directory / "log.txt", run, params, [*_network_lines(output.directory), "", *result.lines])
-        output.metrics = dict(result.metrics)
+        write_log(output.directory / "log.txt", run, params, result.log_lines())
+        statistics = result.statistics
+        output.metrics = dict(statistics.metrics())
         output.warnings = list(result.warnings)
         output.details = SimulateDetails(
-            engine=result.engine,
-            engine_reason=result.engine_reason,
-            mean_rates=dict(result.mean_rates),
-            output_coding=result.output_coding,
+            engine=statistics.engine,
+            engine_reason=statistics.engine_reason,
+            mean_rates=statistics.mean_rates,
+            output_coding=statistics.coding[result.network.output.name],
             label=params.label,
             swept=params.swept,
             training=trained.params,
@@ -251,18 +250,6 @@ def _toolbox_parameters(model: str, conversion: ParseParams, params: SimulationS
     if params.first:
         parameters.set("simulation", "sample_idxs_to_test", f"range({params.first}, {params.first + params.samples})")
     return parameters
-
-
-def _network_lines(directory: Path) -> List[str]:
-    """Return lines with the shape of each population and the number of neurons and synapses."""
-    import numpy as np
-
-    with np.load(directory / SUMS) as sums:
-        shapes = {name: sums[name].shape for name in sums.files if sums[name].ndim}
-    sizes = {name: int(np.prod(shape)) for name, shape in shapes.items()}
-    lines = [f"{name} {'×'.join(map(str, shape))}: {sizes[name]:,} neurons" for name, shape in shapes.items()]
-    synapses = json.loads((directory / ACCURACIES).read_text())["ann_multiply_accumulates_per_sample"]
-    return [*lines, f"neurons, without the input: {sum(sizes.values()) - sizes['input']:,}", f"synapses: {synapses:,}"]
 
 
 STAGE = Stage(

@@ -12,7 +12,7 @@ from snnb.pipeline import prepare, simulate
 from snnb.pipeline.graph import simulation_of
 from snnb.pipeline.stage import recorded, recorded_details, unaltered
 from snnb.rundir.directory import RunDirectory
-from snnb.simulation.file_names import SPIKE_TIMES
+from snnb.simulation.simulation_files import SPIKE_TIMES
 
 if TYPE_CHECKING:
     from snnb.graph.export.request import Simulated

@@ -2,13 +2,13 @@
 
 import re
 from pathlib import Path
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple, cast
+from typing import Dict, List, Optional, Sequence, Tuple, cast
 
 from snnb.core.errors import UsageError
 from snnb.core.formatting import energy, quantity
-from snnb.io.document import Document
+from snnb.io.document import Document, read_document
 from snnb.io.npy import load_archive
-from snnb.io.text import JsonValue, load_json
+from snnb.io.text import JsonValue
 from snnb.mapping.hardware import is_file
 from snnb.pipeline import map as mapping
 from snnb.pipeline.open_run import open_run
@@ -16,8 +16,8 @@ from snnb.pipeline.simulations import SimulationRecord, default_parameters, diff
 from snnb.pipeline.stage import unaltered
 from snnb.rundir import manifest
 from snnb.rundir.directory import STAMP, RunDirectory
-from snnb.simulation.file_names import ACCURACIES, SUMS
-from snnb.simulation.quality import wilson_interval
+from snnb.simulation.simulation_files import SUMS
+from snnb.simulation.simulation_statistics import ACCURACIES, SimulationStatistics, wilson_interval
 
 Interval = Tuple[float, float]
 
@@ -146,7 +146,7 @@ def split_place(text: str) -> Tuple[Path, Optional[str]]:
 
 def compared_one(run: RunDirectory, stamp: str, record: SimulationRecord) -> Compared:
     """Return the figures of a simulation; `differs` is empty."""
-    stated, sums = simulated_files(run, stamp)
+    statistics, sums = simulated_files(run, stamp)
     samples, metrics = record.params.samples, record.metrics
     ann, snn = metrics.get("ann_accuracy"), metrics.get("snn_accuracy")
     steps = record.params.duration - record.params.warm_up
@@ -169,39 +169,24 @@ def compared_one(run: RunDirectory, stamp: str, record: SimulationRecord) -> Com
         ann_error=metrics.get("ann_mean_squared_error"),
         snn_error=metrics.get("snn_mean_squared_error"),
         mean_rate=spikes / max(1, neurons * samples * steps),
-        latency=int(stated.get("latency_steps", record.params.duration)),
-        synaptic_operations=float(stated["synaptic_operations_per_sample"]),
+        latency=statistics.latency_steps or record.params.duration,
+        synaptic_operations=statistics.synaptic_operations_per_sample,
         neurons=neurons,
-        synapses=int(stated["ann_multiply_accumulates_per_sample"]),
+        synapses=statistics.ann_multiply_accumulates_per_sample,
         mappings=mappings_of(run, stamp),
-        by_step=by_step(stated),
+        by_step=statistics.quoted_by_step,
     )
 
 
-def by_step(stated: Mapping[str, JsonValue]) -> List[float]:
-    """Return the accuracy, or mean squared error, after each time step, from `sim_accuracies.json`.
-
-    If the output's spikes are random, return the accuracy of the read-out, if the engine gives it.
-    """
-    readout = stated.get("readout_accuracy_by_timestep")
-    if readout is not None and "random" in stated["coding"].values():
-        return [float(value) for value in readout]
-    for name in ("snn_accuracy_by_timestep", "snn_mean_squared_error_by_timestep"):
-        if name in stated:
-            return [float(value) for value in stated[name]]
-    return []
-
-
-def simulated_files(run: RunDirectory, stamp: str) -> Tuple[Dict[str, JsonValue], Dict[str, JsonValue]]:
-    """Return the content of `sim_accuracies.json` and the spike counts by population of `spike_rate_sums.npz`."""
+def simulated_files(run: RunDirectory, stamp: str) -> Tuple[SimulationStatistics, Dict[str, JsonValue]]:
+    """Return the statistics of a simulation, and the spike counts by population of `spike_rate_sums.npz`."""
     folder = run.directory_of("simulate", stamp)
     accuracies, sums = (
         unaltered(run, run.record_of("simulate", stamp), f"{folder}/{name}") for name in (ACCURACIES, SUMS)
     )
-    stated = load_json(accuracies)
     arrays = load_archive(sums, must=["num_samples"])
     counts = {name: values for name, values in arrays.items() if values.ndim and name != "input"}
-    return stated, counts
+    return read_document(SimulationStatistics, accuracies), counts
 
 
 def mappings_of(run: RunDirectory, graph: Optional[str] = None) -> List[MappingSummary]:

@@ -26,7 +26,7 @@ from snnb.pipeline.plan import extra_named
 from snnb.pipeline.simulated_samples import inputs_of, simulate_again, simulated_by
 from snnb.results.export import altered, chosen_graph, graph_file, load_mapping, on_cores, recorded_hash
 from snnb.rundir.directory import RunDirectory
-from snnb.simulation.file_names import SPIKE_TIMES, SUMS
+from snnb.simulation.simulation_files import SPIKE_TIMES, SUMS
 
 if TYPE_CHECKING:
     from snnb.mapping.mapping import Mapping

@@ -17,7 +17,7 @@ from snnb.pipeline.simulated_samples import simulated_by
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.staleness import stale_reason
-from snnb.simulation.file_names import SPIKE_TIMES
+from snnb.simulation.simulation_files import SPIKE_TIMES
 
 if TYPE_CHECKING:
     from snnb.graph import SynapseGraph

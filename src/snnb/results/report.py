@@ -39,12 +39,12 @@ from snnb.report.result_sections import (
     rates_section,
     training_section,
 )
-from snnb.results.compare import MAPPING_HEAD, by_step, mappings_of, simulated_files
+from snnb.results.compare import MAPPING_HEAD, mappings_of, simulated_files
 from snnb.results.export import refuse_files_of_runs
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.records import AnyRecord
 from snnb.rundir.versions import now_utc
-from snnb.simulation.quality import wilson_interval
+from snnb.simulation.simulation_statistics import wilson_interval
 from snnb.training.history import METRICS_FILE, TrainingMetrics
 from snnb.version import __version__
 
@@ -201,7 +201,7 @@ def _history(run: RunDirectory, path: str) -> Dict[str, List[float]]:
 
 def _simulation_part(run: RunDirectory, found: Simulation, progress: Progress) -> Part:
     """Return the sections about a simulation: accuracy, confusions, rates, activations."""
-    stated, counts = simulated_files(run, found.stamp)
+    statistics, counts = simulated_files(run, found.stamp)
     params, metrics = found.record.params, found.record.metrics
     steps = params.duration - params.warm_up
     rates = {name: values / (params.samples * steps) for name, values in counts.items()}
@@ -217,19 +217,19 @@ def _simulation_part(run: RunDirectory, found: Simulation, progress: Progress) -
             )
         words.append(f"{name}: {shown}{interval}")
         figures.append((f"{side.upper()} {label}", shown))
-    figures.append(("synaptic operations per sample", f"{float(stated['synaptic_operations_per_sample']):,.0f}"))
-    latency, between = (stated.get(f"{name}_steps", params.duration) for name in ("latency", "interval"))
+    figures.append(("synaptic operations per sample", f"{statistics.synaptic_operations_per_sample:,.0f}"))
+    latency, between = (n or params.duration for n in (statistics.latency_steps, statistics.interval_steps))
     took = f"{params.samples:,} samples of {latency:,} time steps"
     took += f", one every {between:,} time steps" if between != latency else ""
     summary = [f"{'; '.join(words)}; {took}, input {params.input}."]
-    names = [str(name) for name in stated.get("class_counts", {})]
     activations, about = _activations(run, found, progress)
-    drawn = [str(name) for name, coding in stated.get("coding", {}).items() if coding == "random"]
+    confusion = statistics.confusion
+    drawn = [name for name, coding in statistics.coding.items() if coding == "random"]
     if drawn and activations:
         about.append(f"The spikes of {', '.join(drawn)}, a softmax layer, are drawn at random.")
     sections = [
-        accuracy_section(by_step(stated), float(metrics.get(f"ann_{kind}") or 0.0), label, summary),
-        *([confusion_section(stated["confusion"], names)] if "confusion" in stated else []),
+        accuracy_section(statistics.quoted_by_step, float(metrics.get(f"ann_{kind}") or 0.0), label, summary),
+        *([] if confusion is None else [confusion_section(confusion, list(statistics.class_counts))]),
         rates_section(rates),
         activations_section(rates, activations, about),
     ]

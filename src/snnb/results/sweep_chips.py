@@ -1,7 +1,6 @@
 """The cost of a simulation on each chip of a grid. The mappings are not kept."""
 
 import hashlib
-import json
 import tempfile
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -12,12 +11,13 @@ import numpy as np
 
 from snnb.core.errors import InputError
 from snnb.core.progress import Progress, Say
-from snnb.io.document import Document
+from snnb.io.document import Document, read_document
 from snnb.io.files import sha256_of
 from snnb.mapping.hardware import Hardware, read_hardware
 from snnb.pipeline.simulate import KIND
 from snnb.rundir.directory import RunDirectory
-from snnb.simulation.file_names import ACCURACIES, SUMS
+from snnb.simulation.simulation_files import SUMS
+from snnb.simulation.simulation_statistics import ACCURACIES, SimulationStatistics
 
 if TYPE_CHECKING:
     from snnb.mapping.neurons import PlacedNetwork
@@ -79,7 +79,7 @@ def chip_figures(
     from snnb.mapping.traffic import count_traffic
 
     folder = run.path / run.directory_of(KIND.name, stamp)
-    parsed, coding = folder / f"{run.model}_parsed.h5", json.loads((folder / ACCURACIES).read_text())["coding"]
+    parsed, coding = folder / f"{run.model}_parsed.h5", read_document(SimulationStatistics, folder / ACCURACIES).coding
     chip, text = read_hardware(hardware)
     with tempfile.TemporaryDirectory() as scratch, build_graph(
         parsed, Path(scratch) / "graph.h5", counts=folder / SUMS, coding=coding

@@ -1,19 +1,20 @@
-"""A simulation as blocks of samples that are independent of each other."""
+"""A simulation as blocks of samples, which are independent of each other, and the sums of their counts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Union
+from typing import Callable, Dict, Iterator, List, Optional, Tuple, Union
 
 import numpy as np
 
+from snnb.cluster.connect import connected, results
 from snnb.conversion.currents import AnalogueNetwork, batch_of
 from snnb.core.errors import InputError
-from snnb.core.progress import Progress, silent
+from snnb.core.machine import processors
+from snnb.core.progress import Progress, Throttle, silent
 from snnb.network.network import MEMBRANE, Network
 from snnb.simulation.engines.engine import Engine
-from snnb.simulation.quality import Classification, Reconstruction, Scorer
 from snnb.simulation.simulation_settings import SimulationSettings
-from snnb.simulation.totals import Totals
+from snnb.simulation.simulation_statistics import Classification, Quality, Reconstruction, Scorer
 
 # The threads of the engine `event` synchronise at the end of a block: a block has this many samples per thread,
 EVENT_SAMPLES = 10
@@ -35,7 +36,7 @@ class Job:
     output_scale: float  # of a reconstruction: activation of the trained output that 1 in the parsed network stands for
 
     def block(self, workers: int, threads: int) -> int:
-        """Return the number of samples in a block, for processes of so many threads; the last may have fewer."""
+        """Return the number of samples in a block, for processes with `threads` threads; the last may have fewer."""
         if self.engine == "toolbox":
             return self.settings.samples
         block = batch_of(self.network)
@@ -61,7 +62,7 @@ class Job:
         return pixels
 
     def sent(self, pixels: np.ndarray) -> np.ndarray:
-        """Return what the input of these images in [0, 1] is: integers for the constant input of an integer network."""
+        """Return the input of images in [0, 1]: integers for the constant input of an integer network."""
         if self.network.weight_bits is None or self.settings.input != "constant":
             return pixels
         return np.rint(pixels * np.float32(self.network.pixel))
@@ -73,8 +74,95 @@ class Job:
         return Classification(y, self.network.output.size, self.network.output.activation == MEMBRANE)
 
 
+@dataclass(frozen=True)
+class Totals:
+    """Sums over the samples of a block, or of all; for each field see `BlockCounts`."""
+
+    samples: int
+    counts: Dict[str, np.ndarray]  # int64, in the population's shape
+    quality: Quality
+    late: Optional[np.ndarray]
+    spikes: Dict[str, List[np.ndarray]]  # block by block
+    by_class: Dict[int, Dict[str, np.ndarray]] = field(default_factory=dict)  # counts of each class that has samples
+    by_bin: Dict[str, np.ndarray] = field(default_factory=dict)
+
+    def __add__(self, other: "Totals") -> "Totals":
+        late = None if self.late is None or other.late is None else self.late + other.late
+        by_class = {of: _sum(self.by_class.get(of, {}), counts) for of, counts in other.by_class.items()}
+        return Totals(
+            samples=self.samples + other.samples,
+            counts=_sum(self.counts, other.counts),
+            quality=self.quality + other.quality,
+            late=late,
+            spikes={name: [*tables, *other.spikes.get(name, [])] for name, tables in self.spikes.items()},
+            by_class={**self.by_class, **by_class},
+            by_bin=_sum(self.by_bin, other.by_bin),
+        )
+
+
+def _sum(one: Dict[str, np.ndarray], two: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
+    return {name: one[name] + counts if name in one else counts for name, counts in two.items()}
+
+
+def run_job(job: Job, x: np.ndarray, y: np.ndarray, progress: Progress = silent) -> Totals:
+    """Simulate the samples of a job, in this process or on the workers that its settings name.
+
+    The sums of the blocks are added in order. They do not depend on how the samples are divided into blocks, since all
+    are sums of integers, or of numbers rounded to multiples of one unit (`simulation_statistics.UNIT`).
+
+    Parameters
+    ----------
+    job : Job
+    x : ndarray, shape (samples, height, width, channels)
+        Images, before scaling.
+    y : ndarray of int64, shape (samples,)
+        Class ids.
+    progress : Progress
+        Called with the number of samples done, and the accuracy so far.
+    """
+    settings, throttle, note = job.settings, Throttle(), ""
+
+    def report(done: int) -> None:
+        if throttle.due(last=done == settings.samples):
+            progress(done, settings.samples, note)
+
+    totals: Optional[Totals] = None
+    shared = settings.scheduler is not None or min(settings.workers, settings.samples) > 1
+    for block in _on_workers(job, x, y) if shared else _in_this_process(job, x, y, report, progress):
+        totals = block if totals is None else totals + block
+        kind = "accuracy" if job.classifies else "mean squared error"
+        note = f"{kind} so far {totals.quality.by_step[-1] / totals.samples:.4f}"
+        report(totals.samples)
+    assert totals is not None  # there is at least one sample
+    return totals
+
+
+def _in_this_process(
+    job: Job, x: np.ndarray, y: np.ndarray, report: Callable[[int], None], progress: Progress
+) -> Iterator[Totals]:
+    threads = processors()
+    runner = Runner(job, threads, progress)
+    for block in job.blocks(1, threads):
+        first, last, done = block.start, block.stop, 0
+
+        def tick(steps: int, first: int = first, last: int = last) -> None:
+            nonlocal done
+            done += steps
+            report(first + (last - first) * done // job.network.latency(job.settings.duration))
+
+        yield runner.run((first, x[block], y[block]), tick)
+
+
+def _on_workers(job: Job, x: np.ndarray, y: np.ndarray) -> Iterator[Totals]:
+    with connected(job.settings.workers, job.settings.scheduler) as client:
+        threads = client.ncores().values()
+        blocks = job.blocks(len(threads), max(threads))
+        samples = ((block.start, np.array(x[block]), np.array(y[block])) for block in blocks)
+        yield from results(client, Runner, Runner.run, job, samples)
+
+
 class Runner:
-    """Simulates blocks of a job in this process, with an engine that may use so many threads.
+    """Simulates blocks of a job in this process, with an engine that may use a number of threads.
 
     `progress` is called by an engine that reports samples (the toolbox).
     """
@@ -84,12 +172,14 @@ class Runner:
         self._analogue = AnalogueNetwork(job.trained)
         self._engine = _engine(job, threads, progress)
 
-    def run(self, first: int, values: np.ndarray, y: np.ndarray, tick: Callable[[int], None]) -> Totals:
-        """Simulate a block: images before scaling, the first of index `first` in the job, and their class ids.
+    def run(
+        self, samples: Tuple[int, np.ndarray, np.ndarray], tick: Callable[[int], None] = lambda steps: None
+    ) -> Totals:
+        """Simulate a block: index of its first sample in the job, images before scaling, and their class ids.
 
         `tick` is called with the number of time steps simulated since the last call.
         """
-        settings = self._job.settings
+        (first, values, y), settings = samples, self._job.settings
         number = settings.first + first
         pixels = self._job.pixels(values, number)
         scorer = self._job.scorer(pixels, y)
@@ -99,27 +189,22 @@ class Runner:
             tick(spikes.shape[1])
 
         counted = self._engine.simulate(self._job.sent(pixels), number, observe)
+        readout, output = counted.readout, self._job.network.output
+        if readout is not None and output.threshold is not None:  # of an integer network: in units of the threshold
+            readout = readout / np.broadcast_to(output.threshold.astype(np.float64), output.shape).ravel()
+
+        def summed(samples: Union[slice, np.ndarray]) -> Dict[str, np.ndarray]:
+            return {name: spikes[samples].sum(axis=0, dtype=np.int64) for name, spikes in counted.counts.items()}
+
         return Totals(
             samples=len(pixels),
-            counts=_summed(counted.counts, slice(None)),
-            quality=scorer.quality(self._analogue.outputs(pixels), self._in_thresholds(counted.readout)),
+            counts=summed(slice(None)),
+            quality=scorer.quality(self._analogue.outputs(pixels), readout),
             late=counted.late,
             spikes={name: [table] for name, table in counted.spikes.items()},
-            by_class={int(of): _summed(counted.counts, y == of) for of in np.unique(y)}
-            if settings.by == "class"
-            else {},
+            by_class={int(of): summed(y == of) for of in np.unique(y)} if settings.by == "class" else {},
             by_bin=counted.by_bin,
         )
-
-    def _in_thresholds(self, readout: Optional[np.ndarray]) -> Optional[np.ndarray]:
-        threshold, output = self._job.network.output.threshold, self._job.network.output
-        if readout is None or threshold is None:
-            return readout
-        return readout / np.broadcast_to(threshold.astype(np.float64), output.shape).ravel()
-
-
-def _summed(counts: Dict[str, np.ndarray], samples: Union[slice, np.ndarray]) -> Dict[str, np.ndarray]:
-    return {name: counted[samples].sum(axis=0, dtype=np.int64) for name, counted in counts.items()}
 
 
 def _engine(job: Job, threads: int, progress: Progress) -> Engine:

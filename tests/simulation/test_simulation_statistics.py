@@ -1,9 +1,17 @@
-"""Guesses by hand, intervals by their definition, errors of a reconstruction by numpy."""
+"""Guesses and rates by hand, intervals by their definition, errors of a reconstruction by numpy."""
 
 import numpy as np
 import pytest
 
-from snnb.simulation.quality import Classification, Reconstruction, wilson_interval
+from snnb.simulation.engines.engine import late_quarters
+from snnb.simulation.job import Totals
+from snnb.simulation.simulation_statistics import (
+    Classification,
+    Quality,
+    Reconstruction,
+    rate_statistics,
+    wilson_interval,
+)
 
 
 def _spikes(*samples):
@@ -79,3 +87,43 @@ def test_a_reconstruction_is_the_rate_in_the_outputs_unit():
         assert quality.by_step[step] == pytest.approx(((1.5 * rate - flat) ** 2).mean(axis=1).sum())
     assert quality.ann == pytest.approx(((3 * ann - flat) ** 2).mean(axis=1).sum())
     assert quality.readout == pytest.approx(((3 * np.maximum(readout, 0) / 5 - flat) ** 2).mean(axis=1).sum())
+
+
+def _found(network, spikes_per_step):
+    """Statistics of populations that all have the given number of spikes in each step."""
+    counts = {layer.name: np.ones(layer.shape, np.int64) for layer in network.populations}
+    before, last = late_quarters(len(spikes_per_step))
+    late = [int(spikes_per_step[before:last].sum()), int(spikes_per_step[last:].sum())]
+    quality = Quality(np.zeros(len(spikes_per_step)), 0, None)
+    return rate_statistics(
+        network, Totals(1, counts, quality, np.tile(late, (len(counts), 1)), {}), len(spikes_per_step)
+    )
+
+
+@pytest.mark.parametrize(
+    ("spikes_per_step", "rises"),
+    [
+        (np.linspace(0, 1000, 80), True),
+        (np.full(80, 1000), False),
+        (np.linspace(1000, 0, 80), False),
+        (np.repeat([0, 500, 1000, 1000], 20), False),  # it did rise, early on
+        (np.repeat([0, 0, 1000, 1040], 20), False),  # by less than 5 %
+        (np.repeat([0, 0, 1000, 1060], 20), True),
+        (np.repeat([0, 0, 1, 1.5], 20).astype(int) + np.eye(80)[70].astype(int) * 3, False),  # 23 after 20 spikes
+        (np.arange(3), False),  # too short to say
+    ],
+)
+def test_rising(branched, spikes_per_step, rises):
+    found = _found(branched.network, spikes_per_step)
+    assert found.rising_populations == ([layer.name for layer in branched.network.populations] if rises else [])
+
+
+def test_shares_of_silent_and_saturated_neurons(branched):
+    counts = {layer.name: np.full(layer.shape, 5) for layer in branched.network.populations}
+    first = branched.network.populations[0]
+    flat = counts[first.name].reshape(-1)
+    flat[: first.size // 4], flat[first.size // 2 :] = 0, 20
+    found = rate_statistics(branched.network, Totals(2, counts, Quality(np.zeros(1), 0, None), None, {}), 10)
+    assert found.silent_neurons[first.name] == 0.25
+    assert found.saturated_neurons[first.name] == 0.5
+    assert found.mean_rates[first.name] == pytest.approx((5 / 4 + 20 / 2) / 20)

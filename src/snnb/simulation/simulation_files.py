@@ -1,0 +1,185 @@
+"""Files of a simulation: spike counts, spike times, the simulated network; their names, writers and readers."""
+
+import shutil
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Dict, Iterator, Optional, Sequence, Tuple, Union
+
+import h5py
+import numpy as np
+
+from snnb.core.errors import InputError, ResourceError
+from snnb.core.machine import memory
+from snnb.io.npy import load_archive, write_member
+from snnb.network.network import Network
+from snnb.network.read_network import write_network
+from snnb.simulation.simulation_settings import SimulationSettings
+
+if TYPE_CHECKING:
+    from snnb.simulation.job import Job, Totals
+
+SUMS = "spike_rate_sums.npz"
+BY_CLASS = "spike_counts_by_class.npz"
+BY_BIN = "spike_counts_by_bin.npz"
+SPIKE_TIMES = "spike_times.npz"
+INI_FORMAT, INI_VERSION = "snnb converted network", 2
+DT_MS = 1.0
+# Scalars of `spike_times.npz`; the index of the first sample is written where it is not 0.
+_SPIKE_SCALARS, _FIRST = ("num_samples", "num_steps"), "first_sample"
+
+
+def require_room(job: "Job", classes: Optional[int], target: Path) -> None:
+    """Raise `ResourceError` if memory or disk cannot hold the counts of the classes or bins."""
+    settings, nodes = job.settings, job.network.neurons + job.network.input.size
+    rows = {"--by class": classes or 0 if settings.by == "class" else 0, f"--bins {settings.bins}": settings.bins}
+    free = {"memory": memory().total, "free disk": shutil.disk_usage(str(target)).free}
+    for option, number in rows.items():
+        need = 8 * number * nodes
+        for where, there in free.items():
+            if need > there:
+                raise ResourceError(
+                    f"{option}: {number:,} counts of each of {nodes:,} neurons take {need / 1e9:,.1f} GB, there are "
+                    f"{there / 1e9:,.1f} GB of {where}; omit the option, or give a smaller number"
+                )
+
+
+def write_sums(path: Path, job: "Job", totals: "Totals", x: np.ndarray) -> None:
+    """Write `spike_rate_sums.npz`: spikes of each population, int64; `input`, float64: spikes (Poisson), else current.
+
+    `x` has the images before scaling.
+    """
+    if job.settings.input == "poisson":
+        inputs = totals.counts[job.network.input.name].astype(np.float64)
+    else:
+        inputs = np.zeros(job.network.input.shape)
+        for values in x:
+            inputs += job.pixels(values, 0).astype(np.float64) * job.settings.counted_steps
+    populations = {p.name: totals.counts[p.name] for p in job.network.populations}
+    np.savez(path, input=inputs, **populations, **_scalars(job, totals))
+
+
+def write_by_class(
+    path: Path, job: "Job", totals: "Totals", x: np.ndarray, y: np.ndarray, class_names: Sequence[str]
+) -> None:
+    """Write `spike_counts_by_class.npz`: the arrays of `write_sums` with the class as first axis.
+
+    The file also has `class_names` and `samples_by_class`, int64, shape (classes,). The counts of a class without
+    samples are zero. `x` has the images before scaling, `y` their class ids.
+    """
+    classes, steps = len(class_names), job.settings.counted_steps
+
+    def arrays() -> Iterator[Tuple[str, np.ndarray]]:
+        for volume in (job.network.input, *job.network.populations):
+            by_class = np.zeros((classes, *volume.shape), np.float64 if volume is job.network.input else np.int64)
+            if volume is job.network.input and job.settings.input == "constant":
+                for values, of in zip(x, y):
+                    by_class[of] += job.pixels(values, 0).astype(np.float64) * steps
+            else:
+                for of, counts in totals.by_class.items():
+                    by_class[of] = counts[volume.name]
+            yield volume.name, by_class
+
+    metadata = {"class_names": np.array(class_names, np.str_), "samples_by_class": np.bincount(y, minlength=classes)}
+    _write(path, arrays(), {**_scalars(job, totals), **metadata})
+
+
+def write_by_bin(path: Path, job: "Job", totals: "Totals", x: np.ndarray) -> None:
+    """Write `spike_counts_by_bin.npz`: the arrays of `write_sums` with the time bin as first axis.
+
+    The file also has `bin_edges`, int64, shape (bins + 1,): bin i begins at time step bin_edges[i], and ends before
+    bin_edges[i + 1]. `x` has the images before scaling.
+    """
+    settings = job.settings
+    edges = np.array(settings.bin_edges_until(job.network.latency(settings.duration)))
+
+    def arrays() -> Iterator[Tuple[str, np.ndarray]]:
+        source = job.network.input
+        if settings.input == "constant":
+            current = np.zeros(source.shape)
+            for values in x:
+                current += job.pixels(values, 0)
+            steps = np.diff(np.minimum(edges, settings.duration))  # with firing windows, the input has one too
+            yield source.name, np.multiply.outer(steps.astype(np.float64), current)
+        else:
+            yield source.name, totals.by_bin[source.name].astype(np.float64)
+        for population in job.network.populations:
+            yield population.name, totals.by_bin[population.name]
+
+    _write(path, arrays(), {**_scalars(job, totals), "bin_edges": edges})
+
+
+def _scalars(job: "Job", totals: "Totals") -> Dict[str, float]:
+    """Return the scalars of every file of counts: samples, counted steps, steps of warm-up before them, time step."""
+    settings = job.settings
+    return {
+        "num_samples": totals.samples,
+        "num_timesteps": settings.counted_steps,
+        "warm_up": settings.warm_up,
+        "dt_ms": DT_MS,
+    }
+
+
+def _write(path: Path, arrays: Iterator[Tuple[str, np.ndarray]], metadata: Dict[str, object]) -> None:
+    """Write the format of `numpy.savez` with one array in memory at a time."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, values in arrays:
+            write_member(archive, name, values)
+        for name, value in metadata.items():
+            write_member(archive, name, np.asarray(value))
+
+
+def write_spike_times(path: Path, job: "Job", spikes: Dict[str, np.ndarray]) -> None:
+    """Write `spike_times.npz`: by population int32 (spikes, 3) with the columns sample, neuron, step."""
+    settings = job.settings
+    np.savez(
+        path,
+        **spikes,
+        num_samples=settings.record_spikes,
+        num_steps=job.network.latency(settings.duration),
+        **({"first_sample": settings.first} if settings.first else {}),
+    )
+
+
+def read_spikes(simulation: Union[str, Path], sample: Optional[int] = None) -> Dict[str, np.ndarray]:
+    """Read `spike_times.npz`, which `simulate` writes with `record_spikes`.
+
+    Parameters
+    ----------
+    simulation : str or Path
+        Directory of a simulation, as in `run.simulate(record_spikes=3).directory`.
+    sample : int, optional
+        Number of one sample in the test set; by default all that were recorded.
+
+    Returns
+    -------
+    dict of str to ndarray of int32, shape (spikes, 3)
+        By population: rows of sample, neuron (its index in the layer, in C order) and step (from 0, warm-up included),
+        sorted by sample, step, neuron.
+
+    Raises
+    ------
+    InputError
+        No spikes were recorded, or not of this sample, or the file is damaged.
+    """
+    path = Path(simulation) / SPIKE_TIMES
+    if not path.exists():
+        raise InputError(f"{path}: no such file; simulate with --record-spikes K, or record_spikes=K, to have it")
+    found = load_archive(path, must=_SPIKE_SCALARS)
+    recorded, first = int(found["num_samples"]), int(found.get(_FIRST, 0))
+    populations = {name: spikes for name, spikes in found.items() if name not in (*_SPIKE_SCALARS, _FIRST)}
+    if sample is None:
+        return populations
+    if not first <= sample < first + recorded:
+        raise InputError(f"sample {sample}: {path} holds the samples {first} to {first + recorded - 1}")
+    return {name: spikes[spikes[:, 0] == sample] for name, spikes in populations.items()}
+
+
+def write_ini(network: Network, path: Path, settings: SimulationSettings) -> None:
+    """Write the simulated network, and the threshold, reset and initial potential of the simulation.
+
+    The initial potential is a share of the threshold, for populations that have none of their own.
+    """
+    with h5py.File(path, "w") as file:
+        file.attrs.update(format=INI_FORMAT, version=INI_VERSION, threshold=settings.threshold, reset=settings.reset)
+        file.attrs.update(dt_ms=DT_MS, initial_potential=settings.initial_potential)
+        write_network(network, file)

@@ -1,0 +1,331 @@
+"""Accuracy, firing rates and operations of a simulation: from its spikes to the document `sim_accuracies.json`."""
+
+import math
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Protocol, Sequence, Tuple
+
+import numpy as np
+
+from snnb.io.document import Document
+from snnb.network.network import MEMBRANE, Network
+from snnb.simulation.simulation_files import DT_MS
+
+if TYPE_CHECKING:
+    from snnb.simulation.job import Job, Totals
+
+ACCURACIES = "sim_accuracies.json"
+METRICS = (
+    "ann_accuracy",
+    "snn_accuracy",
+    "readout_accuracy",
+    "ann_mean_squared_error",
+    "snn_mean_squared_error",
+    "readout_mean_squared_error",
+)
+TOP = 5
+TOP_FROM_CLASSES = 100
+# Errors are rounded to multiples of it, so that their sums are exact up to 130,000, in any order and any blocks.
+UNIT = 2.0**-36
+# A rate that is in the last quarter of the time above that of the quarter before by this factor still rises.
+RISING = 1.05
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Sums over samples: of right guesses for a classifier, of mean squared errors for a reconstruction."""
+
+    by_step: np.ndarray  # of the spiking network after each step
+    ann: float
+    readout: Optional[float]  # of the output layer's accumulated input; None if the engine does not provide it
+    readout_by_step: Optional[np.ndarray] = None  # likewise, after each step; None for a reconstruction
+    differ: int = 0  # samples for which the two networks guess differently
+    ann_top: int = 0  # samples whose class is among the five best
+    snn_top: int = 0
+    # Samples by class and by the spiking network's guess after the last step, int64 (classes, classes + 1); the last
+    # column has the samples without any spike. None for a reconstruction.
+    confusion: Optional[np.ndarray] = None
+
+    def __add__(self, other: "Quality") -> "Quality":
+        sums: Dict[str, Any] = {}
+        for name in (field.name for field in fields(self)):
+            one, two = getattr(self, name), getattr(other, name)
+            sums[name] = None if one is None or two is None else one + two
+        return Quality(**sums)
+
+    def confusions(self) -> List[Tuple[int, int, int]]:
+        """Return class, guess and number of samples where there are any; a guess of -1 is a sample without spikes."""
+        assert self.confusion is not None
+        undecided = self.confusion.shape[1] - 1
+        classes, guesses = (indices.tolist() for indices in np.nonzero(self.confusion))
+        return [
+            (of, -1 if guess == undecided else guess, int(self.confusion[of, guess]))
+            for of, guess in zip(classes, guesses)
+        ]
+
+
+class Scorer(Protocol):
+    """Computes the quality of a block of samples from the spikes of the output layer."""
+
+    def observe(self, spikes: np.ndarray, readout: Optional[np.ndarray] = None) -> None:
+        """Take spikes and accumulated input of the output layer in the next steps; see `block.Observe`."""
+
+    def quality(self, ann: np.ndarray, readout: Optional[np.ndarray]) -> Quality:
+        """Return the quality after the last step, given the analogue outputs and the accumulated input."""
+
+
+class Classification:
+    """The guess is the class with most spikes so far; without any spike there is none, which counts as wrong.
+
+    With `membrane`, the guess is the class with the largest accumulated input instead.
+    """
+
+    def __init__(self, y: np.ndarray, units: int, membrane: bool = False) -> None:
+        self._y, self._membrane = y, membrane
+        self._read: List[np.ndarray] = []
+        self._counts = np.zeros((len(y), units), np.int64)
+        self._guess = np.full(len(y), -1)
+        self._right: List[np.ndarray] = []
+
+    def observe(self, spikes: np.ndarray, readout: Optional[np.ndarray] = None) -> None:
+        """See `Scorer`."""
+        cumulative = self._counts[:, np.newaxis] + np.cumsum(spikes, axis=1)
+        guesses = np.where(cumulative.any(axis=2), cumulative.argmax(axis=2), -1)
+        if readout is not None:
+            best = readout.argmax(axis=2)
+            self._read.append((best == self._y[:, np.newaxis]).sum(axis=0))
+            guesses = best if self._membrane else guesses
+        self._right.append((guesses == self._y[:, np.newaxis]).sum(axis=0))
+        self._counts, self._guess = cumulative[:, -1], guesses[:, -1]
+
+    def quality(self, ann: np.ndarray, readout: Optional[np.ndarray]) -> Quality:
+        """See `Scorer`."""
+        guess, scores = ann.argmax(axis=1), readout if self._membrane and readout is not None else self._counts
+        confusion = np.zeros((ann.shape[1], ann.shape[1] + 1), np.int64)
+        np.add.at(confusion, (self._y, self._guess), 1)  # a guess of -1 is the last column
+        return Quality(
+            by_step=np.concatenate(self._right),
+            ann=int((guess == self._y).sum()),
+            readout=None if readout is None else int((readout.argmax(axis=1) == self._y).sum()),
+            readout_by_step=np.concatenate(self._read) if self._read else None,
+            differ=int((guess != self._guess).sum()),
+            ann_top=int(_among_best(ann, self._y).sum()),
+            snn_top=int((_among_best(scores, self._y) & (self._guess >= 0)).sum()),
+            confusion=confusion,
+        )
+
+
+class Reconstruction:
+    """Mean squared error over pixels of the output's spike rate, in the unit of the image."""
+
+    def __init__(self, x: np.ndarray, scale: float, analogue_scale: float) -> None:
+        self._x = x.reshape(len(x), -1).astype(np.float64)
+        self._scale, self._analogue_scale = scale, analogue_scale
+        self._counts = np.zeros(self._x.shape, np.int64)
+        self._errors: List[float] = []
+
+    def observe(self, spikes: np.ndarray, readout: Optional[np.ndarray] = None) -> None:
+        """See `Scorer`."""
+        for step in range(spikes.shape[1]):
+            self._counts += spikes[:, step]
+            self._errors.append(self._error(self._counts * (self._scale / (len(self._errors) + 1))))
+
+    def quality(self, ann: np.ndarray, readout: Optional[np.ndarray]) -> Quality:
+        """See `Scorer`."""
+        mean = None if readout is None else np.maximum(readout, 0) * (self._analogue_scale / len(self._errors))
+        return Quality(
+            by_step=np.array(self._errors),
+            ann=self._error(ann * self._analogue_scale),
+            readout=None if mean is None else self._error(mean),
+        )
+
+    def _error(self, reconstruction: np.ndarray) -> float:
+        errors = ((reconstruction - self._x) ** 2).mean(axis=1)
+        return float(np.rint(errors / UNIT).sum() * UNIT)
+
+
+def _among_best(scores: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return whether fewer than five classes precede the true one; of equal scores, the lower class comes first."""
+    own = scores[np.arange(len(y)), y][:, np.newaxis]
+    earlier = np.arange(scores.shape[1]) < y[:, np.newaxis]
+    before: np.ndarray = ((scores > own) | ((scores == own) & earlier)).sum(axis=1)
+    return before < TOP
+
+
+class SimulationStatistics(Document):
+    """The document `sim_accuracies.json`, whose keys docs/simulation.md describes.
+
+    A classifier has accuracies, and a network that reproduces its input has mean squared errors. Files of older
+    versions lack some of the fields with a default.
+    """
+
+    num_samples: int
+    first_sample: int = 0
+    num_timesteps: int
+    duration: int
+    latency_steps: Optional[int] = None
+    interval_steps: Optional[int] = None
+    warm_up: int
+    dt_ms: float
+    ann_accuracy: Optional[float] = None
+    snn_accuracy: Optional[float] = None
+    snn_accuracy_interval_95: Optional[Tuple[float, float]] = None
+    snn_accuracy_by_timestep: Optional[List[float]] = None
+    readout_accuracy: Optional[float] = None
+    readout_accuracy_by_timestep: Optional[List[float]] = None
+    disagreements: Optional[int] = None
+    confusion: Optional[List[Tuple[int, int, int]]] = None
+    ann_top5_accuracy: Optional[float] = None
+    snn_top5_accuracy: Optional[float] = None
+    ann_mean_squared_error: Optional[float] = None
+    snn_mean_squared_error: Optional[float] = None
+    snn_mean_squared_error_by_timestep: Optional[List[float]] = None
+    readout_mean_squared_error: Optional[float] = None
+    class_counts: Dict[str, int]
+    coding: Dict[str, str]  # by population: spikes, current, random (spikes of a softmax layer) or membrane
+    mean_rates: Dict[str, float]
+    silent_neurons: Dict[str, float]
+    saturated_neurons: Dict[str, float]
+    rising_populations: List[str]
+    spikes_per_sample: Optional[float] = None
+    synaptic_operations_per_sample: float
+    ann_multiply_accumulates_per_sample: int
+    engine: str
+    engine_reason: str
+    seed: int
+
+    @classmethod
+    def of(
+        cls, job: "Job", totals: "Totals", y: np.ndarray, class_names: Sequence[str], engine_reason: str
+    ) -> "SimulationStatistics":
+        """Return the statistics of a simulation of samples with the class ids `y`."""
+        settings, network, quality, samples = job.settings, job.network, totals.quality, totals.samples
+        final, by_step = float(quality.by_step[-1]), (quality.by_step / samples).tolist()
+        readout = None if quality.readout is None else quality.readout / samples
+        figures: Dict[str, Any]
+        if job.classifies:
+            read = quality.readout_by_step
+            figures = {
+                "ann_accuracy": quality.ann / samples,
+                "snn_accuracy": final / samples,
+                "snn_accuracy_interval_95": wilson_interval(final, samples),
+                "snn_accuracy_by_timestep": by_step,
+                "readout_accuracy": readout,
+                "readout_accuracy_by_timestep": None if read is None else (read / samples).tolist(),
+                "disagreements": quality.differ,
+                "confusion": quality.confusions(),
+                "class_counts": dict(zip(class_names, np.bincount(y, minlength=len(class_names)).tolist())),
+            }
+            if network.output.size >= TOP_FROM_CLASSES:
+                figures["ann_top5_accuracy"] = quality.ann_top / samples
+                figures["snn_top5_accuracy"] = quality.snn_top / samples
+        else:
+            figures = {
+                "ann_mean_squared_error": quality.ann / samples,
+                "snn_mean_squared_error": by_step[-1],
+                "snn_mean_squared_error_by_timestep": by_step,
+                "readout_mean_squared_error": readout,
+                "class_counts": {},
+            }
+        coding = {network.input.name: "spikes" if settings.input == "poisson" else "current"}
+        for population in network.populations:
+            coding[population.name] = {"softmax": "random", MEMBRANE: MEMBRANE}.get(population.activation, "spikes")
+        return cls(
+            num_samples=samples,
+            first_sample=settings.first,
+            num_timesteps=settings.counted_steps,
+            duration=settings.duration,
+            latency_steps=network.latency(settings.duration),
+            interval_steps=network.interval(settings.duration),
+            warm_up=settings.warm_up,
+            dt_ms=DT_MS,
+            coding=coding,
+            engine=job.engine,
+            engine_reason=engine_reason,
+            seed=settings.seed,
+            **rate_statistics(network, totals, settings.counted_steps)._asdict(),
+            **figures,
+        )
+
+    @property
+    def by_step(self) -> List[float]:
+        """Accuracy, or mean squared error, of the spiking network after each time step."""
+        return self.snn_accuracy_by_timestep or self.snn_mean_squared_error_by_timestep or []
+
+    @property
+    def quoted_by_step(self) -> List[float]:
+        """Accuracy, or error, to quote after each time step: of the read-out if the output's spikes are random."""
+        random = "random" in self.coding.values()
+        return (self.readout_accuracy_by_timestep if random else None) or self.by_step
+
+    def values(self) -> Dict[str, object]:
+        """Return the document as it is written: without a read-out, figures of the read-out are null."""
+        values = super().values()
+        readout = ("readout_accuracy", "readout_accuracy_by_timestep")
+        for name in readout if self.snn_accuracy is not None else ("readout_mean_squared_error",):
+            values.setdefault(name, None)
+        return values
+
+    def metrics(self) -> Dict[str, float]:
+        """Return the figures that the manifest records."""
+        figures = {name: getattr(self, name) for name in (*METRICS, "latency_steps", "interval_steps")}
+        return {name: value for name, value in figures.items() if value is not None}
+
+    def log_lines(self) -> List[str]:
+        """Return the lines of the log."""
+        lines = [f"engine: {self.engine} ({self.engine_reason})"]
+        lines += [f"{name}: {getattr(self, name):.6g}" for name in METRICS if getattr(self, name) is not None]
+        if self.snn_accuracy_interval_95 is not None:
+            low, high = self.snn_accuracy_interval_95
+            lines.append(f"snn_accuracy, 95 % interval: {low:.4f} to {high:.4f}")
+            lines.append(f"samples on which the two networks differ: {self.disagreements} of {self.num_samples}")
+        lines.append(f"latency: {self.latency_steps} time steps; a sample every {self.interval_steps} time steps")
+        lines.append(f"spikes per sample: {self.spikes_per_sample:.6g}")
+        lines.append(f"synaptic operations per sample: {self.synaptic_operations_per_sample:.6g}")
+        lines.append(f"multiply-accumulates of the analogue network: {self.ann_multiply_accumulates_per_sample}")
+        for name, rate in self.mean_rates.items():
+            shares = f"{self.silent_neurons[name]:.1%} of neurons silent, {self.saturated_neurons[name]:.1%} saturated"
+            lines.append(f"{name}: {rate:.5f} spikes per step; {shares}")
+        return lines
+
+
+class RateStatistics(NamedTuple):
+    """Firing rates and operations per sample: fields of `SimulationStatistics`, by population in network order."""
+
+    mean_rates: Dict[str, float]  # spikes per neuron and step
+    silent_neurons: Dict[str, float]  # share of the neurons that never spiked
+    saturated_neurons: Dict[str, float]  # share of the neurons that spiked at every step of every sample
+    rising_populations: List[str]  # populations whose rate still rose at the end
+    spikes_per_sample: float
+    # Sum over neurons of spikes times out-degree. The input's neurons count if they spike.
+    synaptic_operations_per_sample: float
+    # One for each synapse, including the synapses from the input.
+    ann_multiply_accumulates_per_sample: int
+
+
+def rate_statistics(network: Network, totals: "Totals", steps: int) -> RateStatistics:
+    """Compute rates and operations from the sums of a simulation with a number of counted time steps."""
+    most, fan_out, rising = totals.samples * steps, network.fan_out(), []
+    if totals.late is not None:
+        before, last = totals.late.T
+        # Three standard deviations of a Poisson count, so that few spikes do not look like a rise.
+        risen = (last > RISING * before) & (last - before > 3 * np.sqrt(last))
+        rising = [population.name for population, rises in zip(network.populations, risen) if rises]
+    operations = sum(int((counts * fan_out[name]).sum()) for name, counts in totals.counts.items())
+    return RateStatistics(
+        mean_rates={name: float(counts.mean() / most) for name, counts in totals.counts.items()},
+        silent_neurons={name: float((counts == 0).mean()) for name, counts in totals.counts.items()},
+        saturated_neurons={name: float((counts == most).mean()) for name, counts in totals.counts.items()},
+        rising_populations=rising,
+        spikes_per_sample=sum(int(counts.sum()) for counts in totals.counts.values()) / totals.samples,
+        synaptic_operations_per_sample=operations / totals.samples,
+        ann_multiply_accumulates_per_sample=sum(int(leaving.sum()) for leaving in fan_out.values()),
+    )
+
+
+def wilson_interval(right: float, samples: int) -> Tuple[float, float]:
+    """Return the 95 % confidence interval of a share (Wilson 1927, Probable inference, the law of succession)."""
+    z = 1.959963984540054
+    share, spread = right / samples, z * z / samples
+    centre = (share + spread / 2) / (1 + spread)
+    half = z / (1 + spread) * math.sqrt(share * (1 - share) / samples + spread / (4 * samples))
+    return max(0.0, centre - half), min(1.0, centre + half)
