@@ -11,13 +11,14 @@ import pytest
 
 from snnb.conversion.h5 import save_keras
 from snnb.core.errors import InputError, UsageError
+from snnb.io.document import read_document
 from snnb.io.keras import keras
 from snnb.network.assemble import Entry, assemble
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.job import Job
 from snnb.simulation.simulate import simulate
 from snnb.simulation.simulation_settings import SimulationSettings
-from snnb.simulation.simulation_statistics import Reconstruction
+from snnb.simulation.simulation_statistics import Reconstruction, SimulationStatistics
 
 Input, Model, layers = keras.Input, keras.Model, keras.layers
 
@@ -58,6 +59,7 @@ def test_accuracies_follow_from_the_recorded_output_and_from_keras(trained, tmp_
     settings = SETTINGS.changed(record_spikes=60)
     result = _simulate(trained, tmp_path, settings)
     said, last = _json(tmp_path), trained.network.output.name
+    assert read_document(SimulationStatistics, tmp_path / "sim_accuracies.json") == result.statistics
     with np.load(tmp_path / "spike_times.npz") as times:
         sample, neuron, step = times[last].T
         assert (times["num_samples"], times["num_steps"]) == (60, 40)
