@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Protocol, Sequence, Tuple
 
 import numpy as np
+from pydantic import SerializerFunctionWrapHandler, model_serializer
 
 from snnb.io.document import Document
 from snnb.network.network import MEMBRANE, Network
@@ -257,13 +258,13 @@ class SimulationStatistics(Document):
         random = "random" in self.coding.values()
         return (self.readout_accuracy_by_timestep if random else None) or self.by_step
 
-    def values(self) -> Dict[str, object]:
-        """Return the document as it is written: without a read-out, figures of the read-out are null."""
-        values = super().values()
+    @model_serializer(mode="wrap")
+    def _omit_absent(self, plain: SerializerFunctionWrapHandler) -> Dict[str, object]:
+        """Omit absent figures, except those of a read-out that the engine does not provide, which are null."""
+        values: Dict[str, object] = plain(self)
         readout = ("readout_accuracy", "readout_accuracy_by_timestep")
-        for name in readout if self.snn_accuracy is not None else ("readout_mean_squared_error",):
-            values.setdefault(name, None)
-        return values
+        null = readout if self.snn_accuracy is not None else ("readout_mean_squared_error",)
+        return {name: value for name, value in values.items() if value is not None or name in null}
 
     def metrics(self) -> Dict[str, float]:
         """Return the figures that the manifest records."""
