@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 from recorded_samples import recorded_samples
 
+from snnb.conversion.currents import batch_of
 from snnb.network.read_network import read_network
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
@@ -48,18 +49,21 @@ def _round(name: str, item: object) -> None:
 def compare(parsed: Path, x: np.ndarray, steps: int) -> str:
     """Return a row of the table; the softmax layer, which spikes at random, is left out.
 
-    The columns are the number of samples, the share of the (sample, neuron) pairs that differ, the share in the layer
-    in which it is largest, the largest difference, and the number of pairs.
+    The columns are the number of samples, the number of (sample, neuron) pairs, the number that differ, the share in
+    the layer in which it is largest, and the largest difference.
     """
     network, settings = read_network(parsed), SimulationSettings(samples=len(x), duration=steps)
     engines = (EventEngine(network, settings), TensorFlowEngine(network, settings))
-    one, two = (engine.simulate(x, 0, lambda *_: None).counts for engine in engines)
-    differences = [np.abs(one[name].astype(int) - two[name].astype(int)).ravel() for name in list(one)[:-1]]
-    shares = [(difference > 0).mean() for difference in differences]
-    together = np.concatenate(differences)
+    batch, parts = batch_of(network), {population.name: [] for population in network.populations[:-1]}
+    for first in range(0, len(x), batch):
+        one, two = (engine.simulate(x[first : first + batch], first, lambda *_: None).counts for engine in engines)
+        for name, differences in parts.items():
+            differences.append(np.abs(one[name].astype(int) - two[name].astype(int)).ravel())
+    shares = [(np.concatenate(differences) > 0).mean() for differences in parts.values()]
+    together = np.concatenate([difference for differences in parts.values() for difference in differences])
     return (
-        f"| `{parsed.stem}` | {len(x)} | {(together > 0).mean():.3%} | {max(shares):.2%} | {together.max()} | "
-        f"{together.size:,} pairs |"
+        f"| `{parsed.stem}` | {len(x)} | {together.size:,} | {np.count_nonzero(together):,} | {max(shares):.3%} | "
+        f"{together.max()} |"
     )
 
 
