@@ -30,13 +30,6 @@ def test_the_former_name_of_the_option_of_sweep_is_taken_and_not_shown(path, cap
     assert "--dir " not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", ["status", "map", "train", "crosscheck", "export", "sweep"])
-def test_two_runs_are_refused(path, command, capsys):
-    more = {"export": ["--format", "csv"], "sweep": ["--grid", "samples=3"]}.get(command, [])
-    assert main([command, path, "--run-dir", "elsewhere", *more]) == 2
-    assert f"two runs are given, {path} and elsewhere; give one" in capsys.readouterr().err
-
-
 def test_an_argument_wins_over_the_environment(path, capsys, monkeypatch):
     monkeypatch.setenv("SNNB_STATUS_RUN_DIR", "elsewhere")
     assert main(["status", path]) == 0

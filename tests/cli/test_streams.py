@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 
+from snnb.cli.main import main
 from snnb.io.text import printable
 from tests.end_to_end.conftest import RECORDED, SNNB
 
@@ -14,10 +15,7 @@ def shell(line, **environment):
     return subprocess.run(command, capture_output=True, env={**os.environ, **environment})
 
 
-@pytest.mark.parametrize(
-    ("encoding", "arguments"),
-    [("ascii", "train --help"), ("utf-16", f"status {RECORDED}"), ("ascii", "train --model ünknown→")],
-)
+@pytest.mark.parametrize(("encoding", "arguments"), [("utf-16", "train --help"), ("ascii", "train --model ünknown→")])
 def test_everything_can_be_printed_in_any_encoding(encoding, arguments):
     result = shell(f'"$@" {arguments}', PYTHONIOENCODING=encoding)
     assert result.returncode == (2 if "nknown" in arguments else 0), result.stderr
@@ -40,10 +38,10 @@ def test_a_result_that_a_full_disk_does_not_take_is_an_error():
     assert "standard output cannot be written" in result.stderr.decode()
 
 
-def test_names_reach_the_terminal_without_their_control_characters():
-    name = "evil\x1b[2J\x9b\u202e\r\x07.py:f"
-    result = subprocess.run([*SNNB, "train", "--model", name, "--dataset", "digits"], capture_output=True)
-    assert result.returncode == 3
-    assert not set(result.stderr) & {0x1B, 0x0D, 0x07}
-    assert "evil\\x1b[2J" in result.stderr.decode()
+def test_names_reach_the_terminal_without_their_control_characters(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "--model", "evil\x1b[2J\x9b\u202e\r\x07.py:f", "--dataset", "digits"]) == 3
+    errors = capsys.readouterr().err
+    assert not set(errors) & set("\x1b\x9b\u202e\r\x07")
+    assert "evil\\x1b[2J" in errors
     assert printable("a\tb\udcff\n") == "a\\tb\\xff\n"

@@ -1,7 +1,5 @@
 """Broken files in a run: one line, the exit code of the contract, a truthful status, and a next run that works."""
 
-import pytest
-
 from snnb.pipeline.open_run import open_run
 from snnb.pipeline.plan import state_of_stages
 from snnb.results.verify import verify_run
@@ -36,37 +34,6 @@ def test_a_manifest_that_is_wrong_stops_every_command_and_changes_nothing(run, s
         assert "stages.train.params.epochs" in result.stderr
         assert len(result.stderr.strip().splitlines()) == 1
     assert sorted((p, p.stat().st_mtime_ns) for p in run.path.rglob("*") if not p.name.startswith(".lock")) == before
-
-
-@pytest.mark.parametrize(
-    ("arguments", "code", "message"),
-    [
-        (["graph", "--simulation", "20200101T000000Z"], 2, "there are:"),
-        (["graph", "--weights-only", "--simulation", "20200101T000000Z"], 2, "--simulation"),
-        (["train", "--model", "lenet_mnist"], 2, "is a run of model mini_network, not lenet_mnist"),
-    ],
-)
-def test_options_that_cannot_be_meant(run, snnb, arguments, code, message):
-    result = snnb(*arguments, "--run-dir", run.path, "--quiet")
-    assert result.returncode == code, result.stderr
-    assert message in result.stderr
-    assert len(result.stderr.strip().splitlines()) == 1
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["simulate", "--warm-up", "100", "--duration", "100"], "--warm-up 100"),
-        (["parse", "--percentile", "101"], "--percentile 101.0: input should be less than or equal to 100"),
-        (["run", "--momentum", "0.5"], "momentum is for sgd"),
-    ],
-)
-def test_bad_options_of_the_last_stage_are_refused_before_the_first_runs(tmp_path, snnb, arguments, message):
-    result = snnb(*arguments, "--model", "mini_network", "--run-dir", tmp_path / "run")
-    assert result.returncode == 2, result.stderr
-    assert message in result.stderr
-    assert len(result.stderr.strip().splitlines()) == 1
-    assert not (tmp_path / "run" / "dataset").exists()
 
 
 def test_more_samples_than_there_are_are_refused_before_training(tmp_path, snnb):

@@ -35,8 +35,6 @@ def test_pixels_are_folded_in_before_the_model_is_evaluated(tmp_path, monkeypatc
         assert ("little better than guessing" in printed.err) == (len(accuracies) == 1)
     assert "is not exact: on 100 training pictures outputs differ by up to 1, and" in printed.err
     assert accuracies[2] < accuracies[1] - 0.1
-    assert main(shlex.split("train --model mini_network --run-dir runs/mini --pixels tf")) == 2
-    assert "--pixels: only for a model in a file" in capsys.readouterr().err
 
 
 def test_weights_beside_the_model_are_recorded_with_it(tmp_path, monkeypatch, capsys):

@@ -80,9 +80,3 @@ def test_what_cannot_become_a_network_is_refused_before_training(nets, tmp_path,
     assert message in result.stderr.strip().splitlines()[-1]
     assert ("Traceback" in result.stderr) == (function == "broken")
     assert not (run / "train").exists()
-
-
-def test_a_model_of_ones_own_needs_a_data_set(nets, tmp_path, snnb):
-    result = snnb("train", "--model", f"{nets}:branched", "--run-dir", tmp_path / "run")
-    assert result.returncode == 2
-    assert "--dataset" in result.stderr

@@ -1,10 +1,8 @@
-"""`sweep` on the recorded run: what runs, what is there already, what is written; killed and resumed."""
+"""`sweep` on the recorded run: what runs, what is there already, what is written; interrupted and resumed."""
 
 import csv
 import json
 import shutil
-import subprocess
-import time
 
 import pytest
 from PIL import Image
@@ -19,7 +17,6 @@ from snnb.results.compare import compare
 from snnb.results.grid import read_grid
 from snnb.results.sweep import sweep
 from snnb.results.verify import verify_run
-from tests.end_to_end.conftest import SNNB
 
 FIXED = {"simulate": {"samples": 12, "duration": 6, "engine": "event"}}
 
@@ -108,11 +105,12 @@ def test_a_run_without_results_has_those_of_the_first_point(tmp_path):
     assert Run(path=run.path).graph().directory.name == swept[0].simulation
 
 
-def test_an_interrupted_sweep_leaves_the_options_and_goes_on(run):
+def test_an_interrupted_sweep_leaves_the_options_and_resumed_equals_one_that_was_not(run, tmp_path):
     def stop(message):
         if message.startswith("sweep: 2 of 3"):
             raise KeyboardInterrupt
 
+    untouched = shutil.copytree(run.path, tmp_path / "untouched")
     before, grid = _own_results(run), ("percentile=98,99", "duration=6")
     with run.locked(), pytest.raises(KeyboardInterrupt):
         sweep(run, read_grid(["percentile=98,97,99"], FIXED), FIXED, say=stop)
@@ -120,8 +118,14 @@ def test_an_interrupted_sweep_leaves_the_options_and_goes_on(run):
     assert _own_results(after) == before
     assert len(after.records_of("simulate")) == 2
     given = {"simulate": {"samples": 12, "engine": "event"}}
-    assert [one.ran for one in _sweep(after, *grid, given=given)] == [False, True]
+    resumed = _sweep(after, *grid, given=given)
+    assert [one.ran for one in resumed] == [False, True]
     assert verify_run(open_run(run.path)).problems == []
+    whole = _sweep(open_run(untouched), *grid, given=given)
+    for one, other in zip(resumed, whole):
+        assert {**one.row, "simulation": ""} == {**other.row, "simulation": ""}
+        sums = [path / "simulations" / each.simulation for path, each in ((run.path, one), (untouched, other))]
+        assert len({(folder / "spike_rate_sums.npz").read_bytes() for folder in sums}) == 1
 
 
 MODEL = """
@@ -192,67 +196,12 @@ def test_a_simulation_that_is_damaged_or_of_other_data_is_made_again(run):
     assert again.ran
 
 
-@pytest.mark.parametrize(
-    ("grid", "message"),
-    [
-        (["samples=10,361"], "--samples 361: the test set has 360"),
-        (["duration=3,9", "warm_up=4"], "--warm-up 4: leaves no step of --duration 3"),
-    ],
-)
-def test_a_point_that_cannot_be_is_refused_before_anything_runs(run, grid, message):
-    manifest = (run.path / "manifest.yaml").read_bytes()
-    with pytest.raises(UsageError, match=message):
-        _sweep(run, *grid, given={})
-    assert (run.path / "manifest.yaml").read_bytes() == manifest
-    assert not (run.path / "sweep.csv").exists()
-
-
 @pytest.mark.parametrize("name", ["sweep.csv", "sweep.png"])
 def test_a_file_that_no_sweep_has_written_is_not_replaced(run, name):
     (run.path / name).write_text("mine")
     with pytest.raises(UsageError, match=f"{name} was not written by a sweep"):
         _sweep(run, "seed=1")
     assert (run.path / name).read_text() == "mine"
-
-
-GRID = ("--grid", "percentile=99,99.9", "--grid", "duration=4,5,6", "--grid", "seed=0,1,2")
-
-
-@pytest.mark.slow
-def test_killed_and_resumed_equals_one_that_was_not(run, tmp_path):
-    whole = tmp_path / "whole"
-    shutil.copytree(run.path, whole)
-    _finished(whole)
-    process = _begin(run.path)
-    while process.poll() is None and len(open_run(run.path).records_of("simulate")) <= 11:
-        time.sleep(0.05)
-    process.kill()
-    process.communicate()
-    assert process.returncode == -9
-    done = _finished(run.path)
-    assert 0 < sum(point["ran"] for point in done["points"]) < 18 - 11 + 1
-    assert len(open_run(run.path).records_of("simulate")) == 1 + 18
-    tables = [_table(open_run(path)) for path in (whole, run.path)]
-    assert len(tables[0]) == 18
-    for one, other in zip(*tables):
-        stamps = one.pop("simulation"), other.pop("simulation")
-        assert one == other
-        sums = [path / "simulations" / stamp / "spike_rate_sums.npz" for path, stamp in zip((whole, run.path), stamps)]
-        assert sums[0].read_bytes() == sums[1].read_bytes()
-    assert (whole / "sweep.png").read_bytes() == (run.path / "sweep.png").read_bytes()
-    assert verify_run(open_run(run.path)).problems == []
-
-
-def _begin(path):
-    words = [*SNNB, "sweep", "--dir", str(path), "--samples", "10", "--input", "poisson", *GRID]
-    return subprocess.Popen([*words, "--json", "--quiet"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def _finished(path):
-    process = _begin(path)
-    out, err = process.communicate()
-    assert (process.returncode, err) == (0, "")
-    return json.loads(out)
 
 
 @pytest.mark.slow

@@ -184,15 +184,7 @@ def test_counts_by_bin_that_are_not_those_of_the_graph(simulated):
             bin_loads(mapped, made.directory / "spike_counts_by_bin.npz")
 
 
-def test_what_to_do_where_no_classes_are_counted(run):
-    face, early = Run(path=run.path), "no counts of classes; `snnb simulate --by class --run-dir"
-    with pytest.raises(UsageError, match=early):
-        face.graph(class_name="3")
-    stamp = next(iter(face.directory.records_of("simulate")))
-    with pytest.raises(UsageError, match=f"the simulation {stamp} has {early}"):
-        face.graph(class_name="3", simulation=stamp)
-    with pytest.raises(UsageError, match=r"--weights-only: .*--class"):
-        face.graph(class_name="3", weights_only=True)
+def test_a_class_that_does_not_exist_is_refused_before_the_simulation(run):
     given = {"simulate": {"by": "class"}, "graph": {"class_name": "cat"}}
     words = "--class cat: there is no such class; there are 10, named or numbered from 0"
     with pytest.raises(UsageError, match=words), run.locked():

@@ -116,21 +116,6 @@ def test_two_runs_are_told_apart_and_one_simulation_is_shown_once(five, tmp_path
     assert split_place(str(other)) == (other, None)  # its name looks like a stamp, and it is a run
 
 
-@pytest.mark.parametrize(
-    ("place", "code", "message"),
-    [
-        ("nowhere", 3, "not a run"),
-        ("{run}:20200101T000000Z", 2, "no such simulation; there are: 2"),
-        ("", 3, "not a run"),
-    ],
-)
-def test_other_places_are_refused_in_one_line(five, snnb, place, code, message):
-    result = snnb("compare", place.format(run=five.path))
-    assert (result.returncode, result.stdout) == (code, "")
-    assert message in result.stderr
-    assert len(result.stderr.splitlines()) == 1
-
-
 def test_a_damaged_simulation_is_named_with_its_remedy(run):
     (stamp,) = run.records_of("simulate")
     path = run.path / "simulations" / stamp / "sim_accuracies.json"

@@ -95,18 +95,9 @@ def test_a_file_that_is_not_the_recorded_one_is_said_though_its_spikes_agree(run
 
 
 def test_what_cannot_be_compared(run, tmp_path):
-    with pytest.raises(UsageError, match="--samples 61: the simulation has 60 samples"):
-        crosscheck(run, "scipy", samples=61)
     shutil.copy(run.path / "dataset" / "y_test.npy", run.path / "dataset" / "x_test.npy")
     with pytest.raises(InputError, match=r"x_test\.npy is not what was simulated"):
         crosscheck(run, "scipy")
-
-
-def test_an_unknown_simulator_and_no_run(capsys):
-    assert main(["crosscheck", "--run-dir", str(RECORDED), "--with", "neuron"]) == 2
-    assert "give one of brian2, sanafe, scipy" in capsys.readouterr().err
-    assert main(["crosscheck", "--with", "scipy"]) == 2
-    assert "give the directory of a run" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("simulator", ["brian2", "sanafe"])

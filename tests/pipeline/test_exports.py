@@ -14,7 +14,7 @@ import yaml
 from snnb import Run
 from snnb.core.errors import InputError, UpstreamError, UsageError
 from snnb.graph import store
-from snnb.graph.export.write_export import FORMATS
+from snnb.graph.export.export_options import ExportOptions
 from snnb.pipeline import simulate
 from snnb.pipeline.open_run import open_run
 from snnb.pipeline.stage import recorded_params
@@ -23,6 +23,7 @@ from snnb.results.export import export_graph, remove_partials, stale_exports
 from snnb.results.report import write_report
 from snnb.results.verify import verify_run
 from snnb.rundir.manifest import load_manifest
+from tests.rundir.test_directory import lives
 
 
 def content(folder):
@@ -124,6 +125,46 @@ def test_what_killed_exports_have_left_in_the_run_is_removed(run):
         assert not left.exists()
 
 
+def test_an_interrupted_export_leaves_what_was_to_be_replaced(run, tmp_path):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "net").write_text("old")
+    with pytest.raises(KeyboardInterrupt):
+        export_graph(run, "csv", output=tmp_path / "out" / "net", force=True, progress=interrupt)
+    assert content(tmp_path / "out") == {tmp_path / "out" / "net": b"old"}
+
+
+def test_killed_at_any_file_operation_an_export_has_happened_or_has_not(run, tmp_path):
+    """A description is that of the data beside it, and the next export removes what is left."""
+    folder, outcomes = tmp_path / "out", set()
+    folder.mkdir()
+
+    def export(unit="step"):
+        export_graph(run, "csv", ExportOptions(rate_unit=unit), output=folder / "net", force=True)
+
+    def state():
+        """The data, and the unit of rates in the description, if there is one."""
+        described = folder / "net.json"
+        return (folder / "net").read_bytes(), described.exists() and json.loads(described.read_text())["rate_unit"]
+
+    export("hz")
+    new = state()
+    export()
+    old = state()
+    for crash_at in range(1, 500):
+        lived = lives(lambda: export("hz"), crash_at)
+        assert state() in (old, (old[0], False), (new[0], False), new)
+        outcomes.add(state() == new)
+        export()
+        assert state() == old
+        assert {path.name for path in folder.iterdir()} == {"net", "net.json", "net.nodes.csv"}
+        if lived:
+            break
+    assert (lived, outcomes) == (True, {True, False})
+
+
 def test_exports_at_once_do_not_touch_each_other(run):
     others = []
 
@@ -145,26 +186,6 @@ def test_exports_of_a_graph_that_is_there_no_longer(run):
     start, end = text.index("\n  graphs:"), text.index("\n    weights:")
     (run.path / "manifest.yaml").write_text(text[:start] + "\n  graphs:" + text[end:])
     assert [path.split("/")[-1] for path in stale_exports(open_run(run.path))] == ["mini_network.graph"]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "code", "message"),
-    [
-        (["--format", "gexf"], 2, f"use one of {', '.join(FORMATS)}\n"),
-        (["--format", "metis", "--scale", "nan"], 2, "--scale nan: input should be a finite number"),
-        (["--format", "csv", "--rate-unit", "kHz"], 2, "'kHz' is not one of 'step', 'hz', 'sample'"),
-        (["--format", "csv", "--output", "missing/x.csv"], 2, "missing: no such directory; create it"),
-        (["--format", "csv", "--output", "n" * 250], 3, "the name is too long"),
-        (["--format", "csv", "--graph", "../../victim"], 2, "there are:"),
-    ],
-)
-def test_what_cannot_be_meant_is_one_line(run, tmp_path, monkeypatch, snnb, arguments, code, message):
-    monkeypatch.chdir(tmp_path)
-    result = snnb("export", run.path, "-q", *arguments)
-    assert result.returncode == code, result.stderr
-    assert message in result.stderr
-    assert len(result.stderr.strip().splitlines()) == 1
-    assert "--run-dir" not in result.stderr
 
 
 def test_exports_outlive_a_graph_that_is_made_again_and_status_names_them(run):

@@ -60,35 +60,6 @@ def test_points_and_the_order_in_which_each_stage_runs_once():
     assert sum(a != b for a, b in zip(parsed, parsed[1:])) == 3
 
 
-@pytest.mark.parametrize(
-    ("texts", "message"),
-    [
-        ([], "the grid is empty"),
-        (["percentile"], "write it as OPTION=VALUE,VALUE"),
-        (["percentil=99"], "no such option; did you mean percentile?"),
-        (["zzz=1"], "no such option; there are .*percentile"),
-        (["graph.pool_weight=one"], "options of train, parse, simulate"),
-        (["parse.duration=1"], "no such option"),
-        (["percentile=101"], "--percentile '101': .*less than or equal to 100"),
-        (["percentile=99,"], "--percentile ''"),
-        (["percentile=99,99.0"], "99.0 is given twice"),
-        (["duration=5", "simulate.duration=6"], "duration is in the grid twice"),
-        (["samples=5,6"], "--samples is also given outside the grid"),
-        (["workers=1,2"], "workers does not change the results"),
-        (["settings=dropout"], "--set cannot be in a grid"),
-    ],
-)
-def test_grids_that_cannot_be_meant(texts, message):
-    with pytest.raises(UsageError, match=message) as refused:
-        read_grid(texts, {"simulate": {"samples": 10}})
-    assert "\n" not in str(refused.value)
-
-
-def test_no_values():
-    with pytest.raises(UsageError, match="--grid duration=: no values"):
-        read_grid(["duration="], {})
-
-
 def test_what_is_offered_can_be_in_a_grid():
     with pytest.raises(UsageError) as refused:
         read_grid(["zzz=1"], {})
@@ -111,12 +82,3 @@ def test_chips_change_last_and_are_no_option_of_a_simulation():
     assert all("map" not in point.given for point in points)
     ordered = [points[number].values["duration"] for number in in_order_of_stages(points, axes)]
     assert ordered == [5, 5, 6, 6]
-
-
-@pytest.mark.parametrize(
-    ("chips", "message"),
-    [("loihy", "did you mean loihi"), ("loihi,loihi", "loihi is given twice"), ("", "no values")],
-)
-def test_chips_that_are_refused(chips, message):
-    with pytest.raises(UsageError, match=message):
-        read_grid([f"hardware={chips}"], {})

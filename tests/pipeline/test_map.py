@@ -225,46 +225,6 @@ def test_the_command_prints_costs_and_pictures_and_its_partition_can_be_read_aga
     assert [costs[name] - stage["metrics"][name] for name in ("connectivity", "cores")] == [0, 0]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code", "message"),
-    [
-        ([], 2, "give --hardware, one of jin_1024x1024, jin_84x84, loihi"),
-        (["--hardware", "lohi"], 2, "--hardware lohi: there is no such description, did you mean loihi?"),
-        (["--hardware", "no/such.yaml"], 3, "no/such.yaml: no such file"),
-        (["--hardware", "narrow.yaml"], 3, "layer 02Conv2D_2x2x8 has a neuron with 36 sources of spikes"),
-        (["--hardware", "few.yaml"], 3, "has 2 cores, and the network needs at least 6"),
-        (["--hardware", "loihi", "--graph", "20200101T000000Z"], 2, "--graph 20200101T000000Z: not in"),
-        (["--hardware", "loihi", "--partition", "missing"], 3, "missing: no such file"),
-        (["--hardware", "spinemap_5x5", "--partition", "zero"], 3, "core 0 has 362 neurons of 128; core 0 has 352 axo"),
-        (["--hardware", "loihi", "--placement", "twice"], 2, "--placement: only with --partition"),
-        (
-            ["--hardware", "loihi", "--partition", "zero", "--method", "groups"],
-            2,
-            "--method: of snnb's own partitions",
-        ),
-        (["--hardware", "loihi", "--allow-overfull"], 2, "--allow-overfull: only with --partition"),
-        (["--hardware", "loihi", "--split-overfull"], 2, "--split-overfull: only with --partition"),
-    ],
-)
-def test_bad_input_is_one_line_with_its_exit_code(run, tmp_path, monkeypatch, snnb, arguments, code, message):
-    files = {
-        "narrow.yaml": CHIP.replace("300", "35"),
-        "few.yaml": CHIP.replace("[4, 4]", "[1, 2]"),
-        "zero": "0\n" * NEURONS,
-        "twice": "3 3\n3 3\n",
-    }
-    for name, text in files.items():
-        (tmp_path / name).write_text(text)
-    before = (run.path / "manifest.yaml").read_bytes()
-    monkeypatch.chdir(tmp_path)
-    result = snnb("map", "--run-dir", run.path, "--quiet", *arguments)
-    assert result.returncode == code, result.stderr
-    assert message in result.stderr
-    assert len(result.stderr.strip().splitlines()) == 1
-    assert (run.path / "manifest.yaml").read_bytes() == before
-    assert not (run.path / "maps").exists()
-
-
 def test_a_graph_that_was_altered_is_refused_with_what_mends_it(run, snnb):
     path = run.path / "graphs" / stamp_of(run) / "mini_network_graph.h5"
     path.write_bytes(path.read_bytes()[:-100])

@@ -1,10 +1,8 @@
 """Simulations, graphs and mappings taken out of a run: what depends on them, links, kills in between, other files."""
 
+import io
 import json
-import os
-import pty
 import shutil
-import subprocess
 
 import pytest
 import yaml
@@ -15,7 +13,7 @@ from snnb.core.errors import UpstreamError, UsageError
 from snnb.pipeline.open_run import open_run
 from snnb.results.remove import carry_out, plan_removal
 from snnb.results.verify import verify_run
-from tests.end_to_end.conftest import SNNB
+from tests.rundir.test_directory import lives
 
 
 def stamp_of(run):
@@ -87,36 +85,12 @@ def test_an_export_of_a_graph_stays_and_is_named(run, snnb):
     assert whole(run)
 
 
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("train", "train is not a result"),
-        ("20300101T000000Z", "not in the run; there are: simulations/"),
-        ("../..", "not in the run"),
-        ("simulations", "not in the run"),
-    ],
-)
-def test_other_names_are_refused_in_one_line(run, name, message):
-    with pytest.raises(UsageError, match=message):
-        plan_removal(run, [name])
-
-
-def test_without_a_terminal_it_needs_yes(copied, snnb):
-    run, other = copied
-    result = snnb("remove", run.path, other)
-    assert (result.returncode, result.stdout) == (2, "")
-    assert "give --yes" in result.stderr
-    assert len(result.stderr.splitlines()) == 1
-    assert whole(run)
-
-
 @pytest.mark.parametrize("answer", ["y", ""])
-def test_at_a_terminal_it_asks(copied, answer):
+def test_at_a_terminal_it_asks(copied, snnb, monkeypatch, answer):
     run, other = copied
-    ours, theirs = pty.openpty()
-    os.write(ours, f"{answer}\n".encode())
-    result = subprocess.run([*SNNB, "remove", str(run.path), other], stdin=theirs, capture_output=True, text=True)
-    os.close(ours), os.close(theirs)
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{answer}\n"))
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    result = snnb("remove", run.path, other)
     assert result.returncode == 0, result.stderr
     assert f"remove simulations/{other}" in result.stderr
     assert (other in open_run(run.path).records_of("simulate")) == (answer != "y")
@@ -145,34 +119,24 @@ def test_a_damaged_or_missing_simulation_can_be_removed(copied, snnb):
     assert whole(run)
 
 
-class Killed(BaseException):
-    pass
-
-
-@pytest.mark.parametrize("moment", ["before the manifest", "after the manifest"])
-def test_killed_in_between_it_is_undone_or_finished(copied, monkeypatch, moment):
-    """What a killed process leaves: nothing of Python's cleaning up runs."""
+def test_killed_at_any_file_operation_a_removal_has_happened_or_has_not(copied, tmp_path):
     run, other = copied
-    directory = run.path / "simulations" / other
-    save = snnb.rundir.manifest.save_manifest
+    before, outcomes = shutil.copytree(run.path, tmp_path / "before"), set()
 
-    def saved(content, path):
-        if moment == "after the manifest":
-            save(content, path)
-        raise Killed
+    def remove():
+        with run.locked():
+            run.remove([f"simulations/{other}"])
 
-    monkeypatch.setattr(snnb.rundir.manifest, "save_manifest", saved)
-    monkeypatch.setattr(type(run), "recover", lambda *_: None)
-    with pytest.raises(Killed):
-        run.remove([f"simulations/{other}"])
-    monkeypatch.undo()
-    assert directory.with_name(f".replaced-{other}").is_dir()
-    said = []
-    with open_run(run.path).locked(say=said.append):
-        pass
-    assert directory.exists() == (moment == "before the manifest")
-    assert any("restored" in line for line in said) == (moment == "before the manifest")
-    assert whole(run)
+    for crash_at in range(1, 300):
+        shutil.rmtree(run.path)
+        shutil.copytree(before, run.path)
+        lived = lives(remove, crash_at)
+        with open_run(run.path).locked():
+            outcomes.add((run.path / "simulations" / other).exists())
+        assert whole(run)
+        if lived:
+            break
+    assert (lived, outcomes) == (True, {True, False})
 
 
 def test_an_error_leaves_everything_as_it_was(copied, monkeypatch):

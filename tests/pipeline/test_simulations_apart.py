@@ -2,10 +2,7 @@
 
 import json
 
-import pytest
-
 from snnb import Run
-from snnb.core.errors import UsageError
 from snnb.pipeline.open_run import open_run
 from snnb.pipeline.plan import state_of_stages
 from snnb.pipeline.simulations import differing, in_words, simulations_of
@@ -68,12 +65,6 @@ def test_simulations_of_several_percentiles_and_durations(run, snnb):
     assert "short, $low$ <b>" in line
     assert "percentile 99.9" in line
     assert "duration 20" in line
-
-
-@pytest.mark.parametrize("label", ["", "two\nlines", "\x1b[31mred", "x" * 201])
-def test_a_label_is_a_line_that_can_be_printed(run, label):
-    with pytest.raises(UsageError, match="--label"):
-        Run(path=run.path).simulate(label=label, **QUICK)
 
 
 def test_a_label_alone_makes_nothing_stale(run):

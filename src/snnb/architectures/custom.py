@@ -18,7 +18,6 @@ from snnb.architectures.registry import Hyperparameter, InputShape, names
 from snnb.core.errors import InputError, UsageError, out_of_memory
 from snnb.core.progress import Say, say_nothing
 from snnb.model_files.kinds import is_model_file, refuse_other_kinds
-from snnb.model_files.read_model import read_model
 from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -120,6 +119,8 @@ def own_model(model: str) -> OwnModel:
         def load(
             tell: Say = say_nothing, pixels: Optional[str] = None, sample: "Optional[Sample]" = None, **_: object
         ) -> "keras.Model":
+            from snnb.model_files.read_model import read_model
+
             return _usable(read_model(path, tell, pixels, sample), path.name)
 
         return OwnModel(_own_name(path.stem), path, None, load)

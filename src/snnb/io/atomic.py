@@ -46,7 +46,9 @@ def atomic_path(
         with _locked(target.parent):
             for path in (target, *companions):
                 refuse_existing(path, force=force)  # another process may have written it meanwhile
-            for path in (*companions, *outdated):  # first, so that an old description is never next to a new file
+            # Before the data, so that no old description is ever next to new data. The description, which lets the next
+            # export replace the others, is the last to go.
+            for path in reversed((*companions, *outdated)):
                 path.unlink(missing_ok=True)
             if os.path.lexists(target) and (temporary.is_dir() or target.is_dir()):
                 target.replace(scratch / REPLACED)  # rename(2) replaces no directory by a file, nor one with content

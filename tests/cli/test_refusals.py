@@ -1,0 +1,211 @@
+"""What each command refuses: the command line, the exit code of the contract, what is named, a word of the remedy.
+
+Each ends in one line on stderr and nothing on stdout, before anything is written.
+"""
+
+import shlex
+import shutil
+
+import pytest
+
+from snnb.cli.main import main
+from snnb.graph.export.write_export import FORMATS
+from tests.end_to_end.conftest import RECORDED
+from tests.pipeline.test_map import CHIP, NEURONS
+
+NEW = "--model mini_network --run-dir new"
+STAMP = next((RECORDED / "simulations").iterdir()).name
+# Command lines without the command; `run` is a copy of the recorded run.
+REFUSED = {
+    "prepare": [
+        ("--model mini_network --run-dir a_file", 3, "a_file", "move it away"),
+        ("--model mini_network --run-dir /proc/x", 3, "/proc/x", "check the path"),
+        ("--model mini_network --run-dir foreign", 2, "thesis.tex", "manifest.yaml"),
+        ("--model lenet_mnist --run-dir new --source nowhere", 3, "nowhere", "does not exist"),
+        ("--model net.py:net --run-dir new --dataset folder:none", 3, "none", "does not exist"),
+        ("--model net.py:net --run-dir new --dataset folder:pictures", 2, "--shape", "give"),
+    ],
+    "train": [
+        ("--model lenet_minst", 2, "lenet_minst", "lenet_mnist"),
+        ("--model net.png --dataset digits", 2, "--model net.png", "FILE.py:FUNCTION"),
+        ("--model folder/lenet --dataset digits", 2, "--model folder/lenet", ".onnx"),
+        ("--model net.py:net --run-dir new", 2, "--dataset", "give"),
+        ("--model lenet_mnist --run-dir run", 2, "lenet_mnist", "mini_network"),
+        ("--model mini_network --run-dir ''", 2, "--run-dir", "empty"),
+        ("--modle lenet_mnist", 2, "--modle", "--model"),
+        ("run --epoch 3", 2, "--epoch", "--epochs"),
+        ("run --epochs many", 2, "--epochs", "many"),
+        (f"{NEW} --epochs -1", 2, "--epochs", "greater"),
+        (f"{NEW} --optimizer eve", 2, "--optimizer", "eve"),
+        (f"{NEW} --no-upstream", 4, "train", "prepare has to run"),
+        ("run --seed 4294967296", 2, "--seed", "4294967296"),
+        ("run --set filterz=1", 2, "filterz", "filters"),
+        ("run --levels 4", 2, "--levels", "--activation qcfs"),
+        ("run --pixels tf", 2, "--pixels", "model in a file"),
+        ("run --figures jpg", 2, "--figures", "jpg"),
+        ("run --run-dir elsewhere", 2, "elsewhere", "give one"),
+    ],
+    "parse": [
+        (f"{NEW} --percentile 101", 2, "--percentile", "100"),
+        ("run --firing free", 2, "--firing", "--calibrate"),
+        ("run --least-squares", 2, "--least-squares", "--calibrate"),
+        ("run --calibrate 8 --starts zero", 2, "--starts", "--firing free"),
+        ("run --calibrate 8 --rounding mse", 2, "--rounding", "--weight-bits"),
+        ("run --keep-zeros", 2, "--keep-zeros", "--prune"),
+    ],
+    "simulate": [
+        ("", 2, "--model", "give"),
+        (f"{NEW} --warm-up 100 --duration 100", 2, "--warm-up", "no step"),
+        ("run --samples 361", 2, "--samples", "360"),
+        ("run --first 360", 2, "--first", "359"),
+        ("run --first 350 --samples 11", 2, "--samples", "10 from --first 350"),
+        ("run --threshold 0", 2, "--threshold", "greater"),
+        ("run --engine brian", 2, "--engine", "brian"),
+        ("run --input-rate 500", 2, "--input-rate", "--input poisson"),
+        ("run --samples 60 --record-spikes 61", 2, "--record-spikes", "60"),
+        ("run --duration 40 --warm-up 10 --bins 31", 2, "--bins", "30"),
+        ("run --scheduler nowhere", 2, "--scheduler", "address"),
+        ("run --scheduler tcp://h:1 --workers 2", 2, "--scheduler", "--workers"),
+        ("run --scheduler tcp://h:1 --engine toolbox", 2, "--scheduler", "--engine toolbox"),
+        ("run --workers 2 --engine toolbox", 2, "--workers", "--engine toolbox"),
+        ("run --record-spikes 2 --engine toolbox", 2, "--record-spikes", "--engine toolbox"),
+        ("run --output spikes --engine toolbox", 2, "--output", "--engine toolbox"),
+        ("run --output membrane --engine toolbox", 2, "--output", "--engine toolbox"),
+        ("run --bins 2 --engine toolbox", 2, "--bins", "--engine toolbox"),
+        ("run --initial-potential 0.5 --engine toolbox", 2, "--initial-potential", "--engine toolbox"),
+        ("run --label ''", 2, "--label", "1 to 200"),
+        ("run --label 'two\nlines'", 2, "--label", "line"),
+        (f"run --label {'x' * 201}", 2, "--label", "200"),
+    ],
+    "graph": [
+        ("run --simulation 20200101T000000Z", 2, "20200101T000000Z", STAMP),
+        ("run --weights-only --simulation 20200101T000000Z", 2, "--simulation", "--weights-only"),
+        ("run --class 3 --weights-only", 2, "--class", "leave out"),
+        ("run --class 3", 2, "classes", "--by class"),
+        (f"run --class 3 --simulation {STAMP}", 2, STAMP, "--by class"),
+    ],
+    "map": [
+        ("run", 2, "--hardware", "loihi"),
+        ("run --hardware lohi", 2, "--hardware", "loihi"),
+        ("run --hardware no/such.yaml", 3, "no/such.yaml", "no such file"),
+        ("run --hardware narrow.yaml", 3, "02Conv2D_2x2x8", "--split-fan-in"),
+        ("run --hardware one_axon.yaml --split-fan-in", 3, "01AveragePooling2D_4x4x4", "too few"),
+        ("run --hardware few.yaml", 3, "2 cores", "at least 6"),
+        ("run --hardware loihi --graph 20200101T000000Z", 2, "--graph", STAMP),
+        ("run --hardware loihi --partition missing", 3, "missing", "no such file"),
+        ("run --hardware spinemap_5x5 --partition zero", 3, "core 0", "--allow-overfull"),
+        ("run --hardware loihi --partition zero --split-fan-in", 2, "--split-fan-in", "leave out"),
+        ("run --hardware loihi --partition zero --method groups", 2, "--method", "partition"),
+        ("run --hardware loihi --placement twice", 2, "--placement", "--partition"),
+        ("run --hardware loihi --allow-overfull", 2, "--allow-overfull", "--partition"),
+        ("run --hardware loihi --split-overfull", 2, "--split-overfull", "--partition"),
+    ],
+    "run": [
+        (f"{NEW} --momentum 0.5", 2, "momentum", "sgd"),
+        ("--model lenet_mnist --run-dir new --source nowhere", 3, "nowhere", "does not exist"),
+    ],
+    "status": [
+        ("nowhere", 3, "nowhere", "run directory"),
+        ("''", 2, "empty", ""),
+        ("run --run-dir elsewhere", 2, "elsewhere", "give one"),
+    ],
+    "export": [
+        ("nowhere --format csv", 3, "nowhere", "run directory"),
+        ("run --format gexf", 2, "gexf", ", ".join(FORMATS)),
+        ("run --format metis --scale nan", 2, "--scale", "finite"),
+        ("run --format csv --rate-unit kHz", 2, "kHz", "hz"),
+        ("run --format csv --output missing/x.csv", 2, "missing", "create it"),
+        (f"run --format csv --output {'n' * 250}", 3, "nnn", "too long"),
+        ("run --format csv --graph ../../victim", 2, "../../victim", STAMP),
+        ("run --format csv --map 20200101T000000Z", 2, "--map", "sanafe"),
+    ],
+    "compare": [
+        ("nowhere", 3, "nowhere", "run directory"),
+        ("run:20200101T000000Z", 2, "20200101T000000Z", STAMP),
+        ("''", 3, "run directory", ""),
+    ],
+    "remove": [
+        ("run train --yes", 2, "train", "--force"),
+        ("run 20300101T000000Z --yes", 2, "20300101T000000Z", f"simulations/{STAMP}"),
+        ("run ../.. --yes", 2, "../..", "not in the run"),
+        ("run simulations --yes", 2, "simulations", "not in the run"),
+        (f"run {STAMP} --with-dependents", 2, "--yes", "give"),
+        (f"run {STAMP} --yes", 2, f"graphs/{STAMP}", "--with-dependents"),
+    ],
+    "sweep": [
+        ("run --grid percentile", 2, "percentile", "OPTION=VALUE,VALUE"),
+        ("run --grid percentil=99", 2, "percentil", "percentile"),
+        ("run --grid graph.pool_weight=one", 2, "graph", "train, parse, simulate"),
+        ("run --grid parse.duration=1", 2, "parse.duration", "no such option"),
+        ("run --grid percentile=101", 2, "--percentile", "100"),
+        ("run --grid percentile=99,", 2, "--percentile", "''"),
+        ("run --grid percentile=99,99.0", 2, "99.0", "twice"),
+        ("run --grid duration=", 2, "duration", "no values"),
+        ("run --grid duration=5 --grid simulate.duration=6", 2, "duration", "twice"),
+        ("run --grid samples=5,6 --samples 10", 2, "--samples", "outside"),
+        ("run --grid samples=10,361", 2, "--samples 361", "360"),
+        ("run --grid duration=3,9 --grid warm_up=4", 2, "--warm-up 4", "--duration 3"),
+        ("run --grid workers=1,2", 2, "workers", "results"),
+        ("run --grid settings=dropout", 2, "--set", "grid"),
+        ("run --grid hardware=loihy", 2, "loihy", "loihi"),
+        ("run --grid hardware=loihi,loihi", 2, "loihi", "twice"),
+        ("run --run-dir elsewhere --grid samples=3", 2, "elsewhere", "give one"),
+    ],
+    "crosscheck": [
+        ("--with scipy", 2, "run", "give the directory"),
+        ("run --with neuron", 2, "neuron", "brian2, sanafe, scipy"),
+        ("run --with scipy --samples 61", 2, "--samples", "60"),
+        ("run --with scipy --map 20200101T000000Z", 2, "--with", "sanafe"),
+        ("run --with sanafe --map 20200101T000000Z", 2, "20200101T000000Z", "there are"),
+    ],
+}
+ROWS = [pytest.param(command, *row, id=f"{command} {row[0][:70]}") for command, rows in REFUSED.items() for row in rows]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("refused")
+    shutil.copytree(RECORDED, folder / "run")
+    for directory in ("pictures/train", "pictures/test", "foreign"):
+        (folder / directory).mkdir(parents=True)
+    files = {
+        "a_file": "",
+        "foreign/thesis.tex": "mine",
+        "net.py": "def net(input_shape, num_classes):\n    return None\n",
+        "narrow.yaml": CHIP.replace("300", "35"),
+        "one_axon.yaml": CHIP.replace("300", "1"),
+        "few.yaml": CHIP.replace("[4, 4]", "[1, 2]"),
+        "zero": "0\n" * NEURONS,
+        "twice": "3 3\n3 3\n",
+    }
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+def files_of(folder):
+    """Sizes and times of all files but those of a run that has nothing in it yet, its lock and its cache of hashes."""
+    paths = (path for path in folder.rglob("*") if path.is_file() and path.name not in (".lock", ".hashes.json"))
+    return {path: path.stat()[6:9:2] for path in paths if path.parent.name != "new"}
+
+
+@pytest.mark.parametrize(("command", "words", "code", "named", "keyword"), ROWS)
+def test_it_is_refused_in_one_line_before_anything_is_written(
+    folder, monkeypatch, capsys, command, words, code, named, keyword
+):
+    monkeypatch.chdir(folder)
+    shutil.rmtree("new", ignore_errors=True)
+    before = files_of(folder)
+    assert main([command, *shlex.split(words), "--quiet"]) == code, capsys.readouterr().err
+    out, line = capsys.readouterr()
+    assert out == ""
+    assert line.startswith("snnb: ")
+    assert line.count("\n") == 1
+    assert named in line
+    assert keyword in line
+    assert files_of(folder) == before
+
+
+def test_a_wrong_command_is_refused(capsys):
+    assert main(["rum"]) == 2
+    assert "Did you mean 'run'?" in capsys.readouterr().err
