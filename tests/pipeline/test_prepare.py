@@ -9,7 +9,7 @@ from snnb.pipeline.all import KINDS
 from snnb.pipeline.model import identify_model
 from snnb.pipeline.open_run import open_run
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.records import RunInfo
+from snnb.rundir.manifest import RunInfo
 from snnb.rundir.staleness import stale_reason
 
 

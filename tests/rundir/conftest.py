@@ -5,7 +5,7 @@ import pytest
 from snnb.pipeline.all import KINDS
 from snnb.pipeline.prepare import PrepareDetails, PrepareParams, SplitRecord
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.records import RunInfo
+from snnb.rundir.manifest import RunInfo
 
 
 @pytest.fixture

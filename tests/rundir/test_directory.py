@@ -9,7 +9,7 @@ from snnb.pipeline.all import KINDS
 from snnb.results.verify import verify_run
 from snnb.rundir import lock, manifest
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.records import manifest_type
+from snnb.rundir.manifest import manifest_type
 
 
 def content(run):

@@ -24,7 +24,7 @@ from snnb.pipeline.stage import (
     write_log,
 )
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.records import Kind, Record
+from snnb.rundir.manifest import Kind, Record
 
 if TYPE_CHECKING:
     from snnb.graph.counts import SampleClass

@@ -29,7 +29,7 @@ from snnb.pipeline.stage import (
 )
 from snnb.rundir.directory import STAMP, RunDirectory
 from snnb.rundir.external import external_records
-from snnb.rundir.records import Kind, Record, StageRecord
+from snnb.rundir.manifest import Kind, Record, StageRecord
 
 if TYPE_CHECKING:
     from snnb.mapping.mapping_cost import MappingCost

@@ -20,7 +20,7 @@ from snnb.core.errors import InputError, UsageError
 from snnb.datasets.catalogue import find_dataset
 from snnb.model_files.kinds import READ, is_model_file
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.records import RunInfo
+from snnb.rundir.manifest import RunInfo
 from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from snnb.pipeline.model import identify_model
 from snnb.pipeline.train import CHECKPOINT
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.records import AnyKind, RunInfo
+from snnb.rundir.manifest import AnyKind, RunInfo
 from snnb.rundir.versions import now_utc
 from snnb.version import __version__
 

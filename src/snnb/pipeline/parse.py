@@ -21,7 +21,7 @@ from snnb.pipeline.stage import (
     value_in_force,
 )
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.records import Kind, Record
+from snnb.rundir.manifest import Kind, Record
 
 VERIFIED_SAMPLES = 100
 # Options that mean nothing without another one

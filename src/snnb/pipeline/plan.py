@@ -49,7 +49,7 @@ from snnb.pipeline.stage import (
 )
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.records import AnyRecord, D, P, Timing
+from snnb.rundir.manifest import AnyRecord, D, P, Timing
 from snnb.rundir.staleness import other_versions, stale_reason
 
 UP_TO_DATE = "up to date"

@@ -17,7 +17,7 @@ from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.pipeline.stage import AbsolutePath, Stage, StageResult, params_in_force, recorded, result_of
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.external import external_records
-from snnb.rundir.records import Kind, Record
+from snnb.rundir.manifest import Kind, Record
 
 if TYPE_CHECKING:
     import numpy as np

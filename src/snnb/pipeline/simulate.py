@@ -29,7 +29,7 @@ from snnb.pipeline.stage import (
 )
 from snnb.pipeline.train import TrainParams
 from snnb.rundir.directory import STAMP, RunDirectory
-from snnb.rundir.records import FileRecord, Kind, Record, StageRecord
+from snnb.rundir.manifest import FileRecord, Kind, Record, StageRecord
 from snnb.simulation.simulation_settings import (
     SimulationSettings,
     refuse_classes,

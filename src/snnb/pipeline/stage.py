@@ -22,7 +22,7 @@ from snnb.core.options import (
 )
 from snnb.core.progress import Progress, Say, say_nothing
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.records import AnyRecord, D, Kind, P, StageRecord
+from snnb.rundir.manifest import AnyRecord, D, Kind, P, StageRecord
 from snnb.rundir.staleness import changed_options, stale_reason
 from snnb.rundir.versions import current_environment, now_utc
 

@@ -31,7 +31,7 @@ from snnb.pipeline.stage import (
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.external import file_record
-from snnb.rundir.records import Kind, Record
+from snnb.rundir.manifest import Kind, Record
 from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from snnb.core.progress import Say, say_nothing
 from snnb.io.document import Document
 from snnb.results.export import exports_of, remove_partials
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.records import AnyRecord
+from snnb.rundir.manifest import AnyRecord
 
 
 class Removal(Document):

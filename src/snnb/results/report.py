@@ -42,7 +42,7 @@ from snnb.report.result_sections import (
 from snnb.results.compare import MAPPING_HEAD, mappings_of, simulated_files
 from snnb.results.export import refuse_files_of_runs
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.records import AnyRecord
+from snnb.rundir.manifest import AnyRecord
 from snnb.rundir.versions import now_utc
 from snnb.simulation.simulation_statistics import wilson_interval
 from snnb.training.history import METRICS_FILE, TrainingMetrics

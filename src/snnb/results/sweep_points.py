@@ -23,7 +23,7 @@ from snnb.pipeline.stage import Given, figure_format
 from snnb.results.grid import Point
 from snnb.rundir import manifest, replacing
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.records import AnyRecord
+from snnb.rundir.manifest import AnyRecord
 from snnb.rundir.staleness import input_difference, stale_reason
 
 SCRATCH = ".sweep"

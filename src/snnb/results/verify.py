@@ -10,7 +10,7 @@ from snnb.pipeline.open_run import repair_command
 from snnb.pipeline.plan import state_of_stages
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.external import changed
-from snnb.rundir.records import FileRecord
+from snnb.rundir.manifest import FileRecord
 
 
 class Verification(Document):

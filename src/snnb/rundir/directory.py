@@ -14,7 +14,7 @@ from snnb.io.atomic import target_of
 from snnb.io.files import describe_os_error, raise_on_full_disk, sync_tree
 from snnb.rundir import lock, manifest, replacing
 from snnb.rundir.hashes import HASHES, HashMemory
-from snnb.rundir.records import (
+from snnb.rundir.manifest import (
     AnyKind,
     AnyRecord,
     FileRecord,

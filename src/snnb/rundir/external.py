@@ -12,7 +12,7 @@ from typing import Iterable, List, Mapping, Optional
 
 from snnb.core.progress import Progress, silent
 from snnb.io.files import listing_of, sha256_of, sizes_below
-from snnb.rundir.records import FileRecord
+from snnb.rundir.manifest import FileRecord
 
 
 def file_record(path: Path) -> FileRecord:

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from snnb.io.atomic import write_text_atomically
 from snnb.io.files import sha256_of
-from snnb.rundir.records import FileRecord
+from snnb.rundir.manifest import FileRecord
 
 HASHES = ".hashes.json"
 Stamp = Tuple[int, int, int, int]

@@ -1,18 +1,181 @@
-"""Read and write `manifest.yaml`."""
+"""Schema of `manifest.yaml`, and reading and writing it."""
 
-from pathlib import Path
-from typing import Dict, Sequence, Tuple
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import Any, Dict, Generic, List, Literal, Optional, Sequence, Tuple, Type, TypeVar, Union
 
 import yaml
-from pydantic import ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    ValidationError,
+    create_model,
+    model_serializer,
+    model_validator,
+)  # fmt: skip
+from typing_extensions import Annotated
 
 from snnb.core.errors import InputError, advising
+from snnb.core.options import Options
 from snnb.io.atomic import write_text_atomically
 from snnb.io.text import load_yaml
-from snnb.rundir.records import SCHEMA_VERSION, AnyKind, AnyRecord, Manifest, manifest_type
 
 NAME = "manifest.yaml"
 ADVICE = "restore it from a copy, or start a new run directory"
+SCHEMA_VERSION = 1
+Sha256 = Field(pattern=r"^[0-9a-f]{64}$")
+LARGEST = 2**63 - 1
+Bytes = Annotated[int, Field(ge=0, le=LARGEST)]
+ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,100}$")]
+
+
+class Record(BaseModel):
+    """Base class of the parts of a manifest: immutable; an unknown name is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
+
+
+P = TypeVar("P", bound=Options)
+D = TypeVar("D", bound=Record)
+
+
+class FileRecord(Record):
+    """A file by its content. `path` is relative to the run directory unless the file is `external`.
+
+    An external folder has one record, see `rundir.external`.
+    """
+
+    path: str
+    sha256: str = Sha256
+    size_bytes: Bytes
+    external: bool = False
+    listing: Optional[str] = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+
+    @model_serializer(mode="wrap")
+    def _omit_defaults(self, plain: SerializerFunctionWrapHandler) -> Dict[str, object]:
+        data: Dict[str, object] = plain(self)
+        if not self.external:
+            del data["external"]
+        if self.listing is None:
+            del data["listing"]
+        return data
+
+    @model_validator(mode="after")
+    def _stays_inside(self) -> "FileRecord":
+        path = PurePosixPath(self.path)
+        if not self.external and (path.is_absolute() or ".." in path.parts or "\\" in self.path or not path.parts):
+            raise ValueError(f"path {self.path!r} leaves the run directory")
+        return self
+
+
+class Environment(Record):
+    """Versions and device that computed the stage."""
+
+    python: str
+    snnb: str
+    numpy: str
+    tensorflow: Optional[str] = None
+    snntoolbox: Optional[str] = None
+    torch: Optional[str] = Field(default=None, exclude=True)  # of a removed engine, in manifests of older runs
+    device: Literal["cpu", "gpu"]
+
+
+class Timing(Record):
+    """Start, wall time in seconds, and largest resident memory while the stage ran."""
+
+    started_utc: str
+    wall_s: float = Field(ge=0)
+    peak_rss_bytes: Bytes
+
+
+class StageRecord(Record, Generic[P, D]):
+    """Record of a result: parameters, inputs, outputs, and details of a type that the stage defines."""
+
+    status: Literal["complete"] = "complete"
+    command: List[str]
+    params: P
+    inputs: List[FileRecord]
+    outputs: List[FileRecord]
+    metrics: Dict[str, Union[int, float, None]] = Field(default_factory=dict)
+    environment: Environment
+    timing: Timing
+    warnings: List[str] = Field(default_factory=list)
+    details: D
+
+
+AnyRecord = StageRecord[Any, Any]
+
+
+class RunInfo(Record):
+    """Model and data set of the run; `model_source` names the file of a model that the user wrote."""
+
+    model: ModelName
+    dataset: str
+    model_source: Optional[str] = None
+    created_utc: str
+    snnb_version: str
+
+    def difference(self, wanted: "RunInfo") -> Optional[str]:
+        """Return the first difference to another run, as `model a, not b`; None if model and data set are the same."""
+        for field in ("model", "dataset", "model_source"):
+            if getattr(self, field) != getattr(wanted, field):
+                return f"{field} {getattr(self, field)}, not {getattr(wanted, field)}"
+        return None
+
+
+@dataclass(frozen=True)
+class Kind(Generic[P, D]):
+    """A kind of result, of which a run holds one or several."""
+
+    name: str  # of the stage that makes it
+    directory: str  # relative to the run; for several results, the folder of their directories
+    params: Type[P]
+    details: Type[D]
+    names: Optional[str] = None  # pattern of the names of several results; None if there is one
+    apart: Optional[str] = None  # name of the detail that marks a result whose options are not kept
+
+    @property
+    def key(self) -> str:
+        """Its key in `stages` of the manifest."""
+        return self.name if self.names is None else self.directory
+
+    @property
+    def record_type(self) -> Type[StageRecord[P, D]]:
+        """The type of its records."""
+        return StageRecord[self.params, self.details]  # type: ignore[name-defined]
+
+    def is_apart(self, record: AnyRecord) -> bool:
+        """Whether later results do not take over the options of a result."""
+        return self.apart is not None and bool(getattr(record.details, self.apart))
+
+
+AnyKind = Kind[Any, Any]
+
+
+class Manifest(Record):
+    """Base class of manifests; `manifest_type` adds the stages."""
+
+    schema_version: Literal[1] = 1
+    run: RunInfo
+    stages: Any = None
+
+
+@lru_cache(maxsize=None)
+def manifest_type(kinds: Tuple[AnyKind, ...]) -> Type[Manifest]:
+    """Return the type of a manifest with stages of these kinds."""
+    fields: Dict[str, Any] = {}
+    for kind in kinds:
+        if kind.names is None:
+            fields[kind.key] = (Optional[kind.record_type], None)
+        else:
+            name = Annotated[str, StringConstraints(pattern=kind.names)]
+            fields[kind.key] = (Dict[name, kind.record_type], {})  # type: ignore[name-defined]
+    stages = create_model("Stages", __base__=Record, **fields)
+    return create_model("ManifestOfKinds", __base__=Manifest, stages=(stages, stages()))
 
 
 def load_manifest(path: Path, kinds: Tuple[AnyKind, ...]) -> Manifest:
@@ -45,11 +208,11 @@ def records(content: Manifest, kinds: Sequence[AnyKind]) -> Dict[str, AnyRecord]
     """Return the records in a manifest by directory, in the order of `kinds`."""
     found: Dict[str, AnyRecord] = {}
     for kind in kinds:
-        there = getattr(content.stages, kind.key)
+        recorded = getattr(content.stages, kind.key)
         if kind.names is not None:
-            found.update({f"{kind.directory}/{name}": record for name, record in there.items()})
-        elif there is not None:
-            found[kind.directory] = there
+            found.update({f"{kind.directory}/{name}": record for name, record in recorded.items()})
+        elif recorded is not None:
+            found[kind.directory] = recorded
     return found
 
 

@@ -19,7 +19,7 @@ from snnb.core.progress import Say, say_nothing
 from snnb.io.atomic import remove_partial
 from snnb.io.files import remove, sha256_of, sync_directory
 from snnb.rundir import manifest
-from snnb.rundir.records import AnyKind, AnyRecord
+from snnb.rundir.manifest import AnyKind, AnyRecord
 
 INCOMPLETE, REPLACED = ".incomplete-", ".replaced-"
 Recorded = Mapping[str, AnyRecord]

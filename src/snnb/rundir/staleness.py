@@ -5,7 +5,7 @@ from typing import List, Mapping, Optional
 
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.external import changed
-from snnb.rundir.records import AnyRecord, FileRecord
+from snnb.rundir.manifest import AnyRecord, FileRecord
 from snnb.rundir.versions import current_environment
 
 

@@ -8,7 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal, Optional
 
-from snnb.rundir.records import Environment
+from snnb.rundir.manifest import Environment
 from snnb.version import __version__
 
 STATUS = Path("/proc/self/status")
