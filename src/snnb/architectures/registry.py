@@ -72,7 +72,7 @@ class ModelSpec:
 
 
 class ListedModel(Document):
-    """A model in the output of `snnb models --json`."""
+    """A model in the list of all models."""
 
     name: str
     dataset: str

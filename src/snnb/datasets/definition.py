@@ -64,7 +64,7 @@ class DatasetSpec(Document):
 
 
 class ListedDataset(DatasetSpec):
-    """A data set in the output of `snnb datasets --json`."""
+    """A data set in the list of all data sets."""
 
     path: Optional[Path]  # None if it is not on this machine
 

@@ -192,7 +192,7 @@ class Hardware(Description):
 
 
 class ListedHardware(Hardware):
-    """A description in the output of `snnb hardware --json`."""
+    """A description in the list of all descriptions."""
 
     @computed_field  # type: ignore[prop-decorator]
     @property

@@ -81,6 +81,11 @@ class StageDocument(Document, Generic[N, P, D]):
     warnings: List[str]
     details: D
 
+    @classmethod
+    def model_parametrized_name(cls, params: Tuple[Any, ...]) -> str:
+        """Return the name of a stage's type in schemas, such as `TrainResult`."""
+        return f"{params[0].__args__[0].title()}Result"
+
 
 _generic: Any = StageDocument
 _of_stage = {
