@@ -1,9 +1,9 @@
-"""Accuracy of integer networks by the bits of their weights, and synapses and accuracy of pruned ones.
+"""Accuracy of integer networks by the bit width of their weights, and synapses and accuracy of pruned ones.
 
     python benchmarks/bits.py RUN … [--samples 1000] [--steps 32] [--bits 16,8,6,5,4] [--prune 0.5,0.8] [--page PAGE]
 
-RUN is a run directory with a parsed network. All networks are calibrated for so many time steps, with separated firing.
-With --page, replaces the tables of that page.
+RUN is a run directory with a parsed network. All networks are calibrated for `--steps` time steps, with separated
+firing. With --page, replaces the tables of that page.
 """
 
 import argparse

@@ -1,12 +1,12 @@
-"""How much faster workers of a Dask cluster simulate, and what a cluster costs.
+"""Speedup by the workers of a Dask cluster, and the overhead of a cluster.
 
     python benchmarks/cluster.py RUN [--samples 40] [--duration 20] [--rounds 3]
 
-The network of a run (`parse/`) simulates its test pictures, again and again until there are enough. In turn: a worker
+The network of a run (`parse/`) simulates its test pictures, repeated up to the number of samples. In turn: a worker
 with one thread, two workers with one thread each, and, without a cluster, this process with two threads. Each simulates
-`--samples` and a quarter of them: the difference is the pace, what is left is what a simulation costs before its first
-sample, in which the network travels to the workers and is prepared there. Processor seconds are those of this process
-and the workers: on a machine with other work they tell what sharing costs.
+`--samples` and a quarter of them: the difference is the pace, the rest the time before the first sample, in which the
+network is sent to the workers and prepared there. Processor seconds are summed over this process and the workers: on a
+machine with other work they show the overhead of sharing.
 """
 
 import argparse

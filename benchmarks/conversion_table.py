@@ -1,9 +1,9 @@
-"""Which of the networks of `tensorflow.keras.applications` are converted, and the table of it in docs/conversion.md.
+"""Convert the networks of `tensorflow.keras.applications`, and write the table of them in docs/conversion.md.
 
 Each is built for ten classes and the smallest pictures that it takes, with random weights: batch normalisation has
 random scales and shifts, and the statistics of random pictures, so that activations neither vanish nor grow with depth.
 The last layer's kernel is scaled so that its outputs before the softmax have a standard deviation of 1. Each network is
-a process of its own, so that its memory is its own. Networks that the results file holds are passed over.
+a separate process, so that its memory is measured. Networks in the results file are skipped.
 
     python benchmarks/conversion_table.py [NETWORK ...] [--again] [--results FILE] [--scratch DIR]
 """
@@ -46,16 +46,16 @@ SIZES = {
     "NASNetMobile": 32,
     "NASNetLarge": 32,
 }
-PERMITTED = " with signs that permit it"  # of the batch normalisation behind the first max pooling of ResNetV2
+PERMITTED = " with signs that permit it"  # of the batch normalisation after the first max pooling of ResNetV2
 FIRST_NORM = "conv2_block1_preact_bn"
 SAMPLES = 100
 
 
 def main() -> None:
-    """Convert what is not converted yet, and write the page after every network."""
+    """Convert the networks that are not in the results file, and write the page after each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("networks", nargs="*", metavar="NETWORK", help="all, when left out")
-    parser.add_argument("--again", action="store_true", help="convert anew what the results file holds")
+    parser.add_argument("--again", action="store_true", help="convert the networks in the results file again")
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--scratch", type=Path, help="where one network at a time is written (up to 3 GB)")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
@@ -84,7 +84,7 @@ def _rows(name: str) -> List[str]:
 
 
 def converted(name: str, scratch: Path) -> Dict[str, Any]:
-    """Build a network, convert its file as `snnb parse` does, and count what came out in two ways.
+    """Build a network, convert its file as `snnb parse` does, and count neurons and synapses in two ways.
 
     Returns
     -------
@@ -140,7 +140,7 @@ def _settle(model: Any, x: np.ndarray, *, permitted: bool) -> None:
     model(x, training=True)
     if permitted:
         _permit(model.get_layer(FIRST_NORM))
-        model(x, training=True)  # what is behind it has other statistics now
+        model(x, training=True)  # later layers have other statistics now
     last = [layer for layer in model.layers if layer.weights][-1]
     last.activation, softmax = keras.activations.linear, last.activation
     last.kernel.assign(last.kernel / keras.Model(model.input, last.output)(x).numpy().std())

@@ -1,4 +1,4 @@
-"""CPU seconds of the stages in two environments, in turn on one machine, and how their spike counts differ.
+"""CPU seconds of the stages in two environments, in turn on one machine, and the differences of their spike counts.
 
 The first environment trains the network that both convert. Imports and the compilation of loops are not counted.
 
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def differences(*runs: Path) -> str:
-    """Return the spikes of the latest simulations, and how many neurons have different counts."""
+    """Return the spikes of the latest simulations, and the number of neurons with different counts."""
     first, second = (np.load(max((run / "simulations").iterdir()) / "spike_rate_sums.npz") for run in runs)
     differ = sum(np.count_nonzero(first[name] != second[name]) for name in first.files)
     spikes = [int(sum(sums[name].sum() for name in sums.files)) for sums in (first, second)]
@@ -65,7 +65,7 @@ def measured(python: str, name: str, run: Path, stage: str, keywords: dict) -> f
 
 
 def run_stage(name: str, path: str, stage: str, keywords: dict) -> None:
-    """Print the CPU seconds of a stage, after a small simulation has compiled what a simulation needs."""
+    """Print the CPU seconds of a stage, after a small simulation has compiled the loops."""
     import tensorflow  # noqa: F401
 
     from snnb import Run

@@ -1,8 +1,8 @@
-"""Where the engine `event` spends its time, and what the processor could do: `python benchmarks/event_profile.py RUN`.
+"""Profile the engine `event`, and compare it with the processor's limit: `python benchmarks/event_profile.py RUN`.
 
 RUN is the directory of a run that is parsed. Printed are, by population, milliseconds of one thread for a sample, and
-how many weights are added in a second; what is done around the populations; and how many weights the same loop adds
-where they lie in a block of 16 KiB, which stays in the first-level cache, and in larger ones.
+weights added per second; the time of the rest; and the weights per second that the same loop adds in a block of 16 KiB,
+which stays in the first-level cache, and in larger blocks.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def main() -> None:
     block = batch_of(network)
     for first in range(0, len(x), block):
         engine.simulate(x[first : first + block], first, lambda *_: None)
-    whole = time.process_time() - began
+    total = time.process_time() - began
     for population in network.populations:
         if population.name not in seconds:
             continue
@@ -58,7 +58,7 @@ def main() -> None:
         )
         rate = added / seconds[population.name] / 1e9
         print(f"{population.name:32}{1000 * seconds[population.name] / len(x):9.3f} ms{rate:8.1f} G weights/s")
-    print(f"{'all else':32}{1000 * (whole - sum(seconds.values())) / len(x):9.3f} ms")
+    print(f"{'rest':32}{1000 * (total - sum(seconds.values())) / len(x):9.3f} ms")
     for block in BLOCKS:
         print(f"rows in a block of {block:4} KiB: {_bound(block << 10) / 1e9:6.1f} G weights/s")
 
@@ -80,7 +80,7 @@ def _add(target, weights, rows):  # type: ignore[no-untyped-def]
 
 
 def _bound(size: int) -> float:
-    """Return how many weights a second are added from a block of so many bytes."""
+    """Return the number of weights per second that are added from a block of `size` bytes."""
     weights = aligned(np.zeros(size // 4, np.float32))
     rows = np.random.default_rng(0).integers(0, size // 4 // WIDTH, ROWS).astype(np.int32)
     target = aligned(np.zeros(WIDTH, np.float32))

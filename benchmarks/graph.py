@@ -1,4 +1,4 @@
-"""How fast the synapse graph is built, generated and exported on one core, beside the same work done the usual ways.
+"""Time to build, generate and export the synapse graph on one core, compared with the same work done the usual ways.
 
     python benchmarks/graph.py [generate] [networks] [exports] [parts] [large]
 
@@ -150,7 +150,7 @@ def build(folder: Path, name: str, shape: Tuple[int, ...], layers: List[Layer]) 
 
 
 def networks(folder: Path) -> None:
-    print("\nWhole networks, random weights and rates; each step a process of its own")
+    print("\nEntire networks, random weights and rates; each step a separate process")
     print(
         f"{'':10}{'synapses':>16} {'parsed MB':>10} {'graph MB':>9} {'stage s':>8} {'MiB':>6} {'pass s':>7} {'MiB':>6}"
         "  largest deviation of a projection's sum from the closed form"
@@ -255,7 +255,7 @@ def print_export(folder: Path, graph: SynapseGraph, format: str, title: str, rou
 
 
 def settle(folder: Path) -> None:
-    """Remove what was written and let the disk finish with it, so that it does not weigh on what comes next."""
+    """Remove the files and wait for the disk, so that the next measurement is not affected."""
     for path in [*folder.glob("out*"), folder / "dd"]:
         if path.is_dir():
             shutil.rmtree(str(path))

@@ -48,7 +48,7 @@ def measure(run: Path, limits: Tuple[int, int], method: str) -> Dict[str, float]
 
 
 def in_a_process(run: Path, limits: Tuple[int, int], method: str) -> Dict[str, float]:
-    """Call `measure` in a process that starts anew; that process starts others, so it is no daemon of a pool."""
+    """Call `measure` in a new process; that process starts others, so it is not a daemon of a pool."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_send, args=(theirs, run, limits, method))

@@ -1,9 +1,9 @@
 """Map every model of the package onto the smallest hardware that holds it; write docs/mapping-results.md.
 
-The models are trained for two batches of random pictures, as for `make model-matrix`: full-size networks, whose spikes
-are not those of a network that has learned. `--run DIR` maps runs that are there instead, such as trained ones. Every
+The models are trained for two batches of random pictures, as for `make model-matrix`: full-size networks, whose
+spikes differ from those in a trained network. `--run DIR` maps existing runs instead, such as trained ones. Every
 mapping is a separate command, so that seconds and memory are measured per mapping; models in the results file are
-skipped. The same seed gives the same table, seconds and memory apart.
+skipped. The same seed gives the same table, except for seconds and memory.
 
     python benchmarks/mapping_matrix.py [MODEL ...] [--run DIR ...] [--again] [--results FILE] [--scratch DIR]
 """
@@ -79,11 +79,11 @@ COLUMNS = (
 
 
 def main() -> None:
-    """Map what is not mapped yet, and write the page after every model."""
+    """Map the models that are not in the results file, and write the page after each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", metavar="MODEL", help="all, small to large, when left out")
     parser.add_argument("--run", nargs="+", type=Path, default=[], help="runs with a graph, mapped where they are")
-    parser.add_argument("--again", action="store_true", help="map anew what the results file holds")
+    parser.add_argument("--again", action="store_true", help="map the models in the results file again")
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--page", type=Path, default=PAGE)
     parser.add_argument("--scratch", type=Path, help="where the run directories are, one at a time (up to 8 GB)")

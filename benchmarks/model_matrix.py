@@ -1,9 +1,8 @@
-"""Every model at full size through all five stages and `map`, measured, and the table of it in docs/models.md.
+"""Measure every model at full size in all five stages and `map`, and write the table of it in docs/models.md.
 
-Each stage is a command of its own, so that its highest memory is its own; seconds and memory are those of the manifest.
-The networks are the full-size ones, the data are a few random pictures in the official layout of each data set: what is
-measured is what a model costs, not what it learns. Models that the results file holds already are passed over; rows of
-other models on the page stay as they are.
+Each stage is a separate command, so that its peak memory is measured; seconds and memory are read from the manifest.
+The networks have full size, the data are a few random pictures in the official layout of each data set: time and memory
+are measured, not accuracy. Models in the results file are skipped; rows of other models on the page stay as they are.
 
     python benchmarks/model_matrix.py [MODEL ...] [--again] [--results FILE] [--scratch DIR]
 """
@@ -45,10 +44,10 @@ DOES_NOT_FIT = 3  # exit code of `map`
 
 
 def main() -> None:
-    """Measure what is not measured yet, and write the page after every model."""
+    """Measure the models that are not in the results file, and write the page after each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", metavar="MODEL", help="all, small to large, when left out")
-    parser.add_argument("--again", action="store_true", help="measure anew what the results file holds")
+    parser.add_argument("--again", action="store_true", help="measure the models in the results file again")
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--scratch", type=Path, help="where the run directories are, one at a time (up to 8 GB)")
     options = parser.parse_args()
@@ -132,7 +131,7 @@ def run_stage(scratch: Path, stage: str, options: List[str]) -> float:
 
 
 def _processor_seconds() -> float:
-    """Return what the processes that this one has started, and theirs, have taken."""
+    """Return the resources that all child processes have used."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 

@@ -1,7 +1,7 @@
-"""Scale factors of the weight normalisation: snnb's one pass beside the toolbox's own, on two networks.
+"""Scale factors of the weight normalisation: snnb's single pass compared with the toolbox's method, on two networks.
 
-Each runs in a process of its own, which reports seconds, its highest memory, by how much that is above what samples
-and network took before, and what was left on disk. The factors are compared bit for bit.
+Each runs in a separate process, which reports seconds, its peak memory, the increase of memory over samples and
+network, and the size of the files left on disk. The factors are compared bit for bit.
 
     python benchmarks/normalise.py [--samples 5000]
 """

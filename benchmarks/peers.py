@@ -1,13 +1,13 @@
-"""The engine `event` beside other simulators of spiking networks: one network, the same pictures, in turn.
+"""The engine `event` and other simulators of spiking networks: one network, the same pictures, in turn.
 
-Each simulator is installed from its package, in an environment of its own, and simulates in a process of its own; what
-is timed is the simulation, without building and compiling. Printed are medians of the rounds, and of the ratios within
-a round; and how many counts of (sample, neuron) differ from those of `event`, the softmax layer apart. With one thread
-each.
+Each simulator is installed from its package, in a separate environment, and simulates in a separate process with one
+thread; the simulation is timed without building and compiling. Printed are medians of the rounds, and of the ratios
+within a round; and the number of counts of (sample, neuron) that differ from the counts of `event`, except in the
+softmax layer.
 
     python benchmarks/peers.py RUN [--samples 10] [--duration 100] [--rounds 3] [--environments DIR] [--page]
 
-RUN is the directory of a run that is parsed; it stays as it is. DIR keeps the environments. `--page` writes the table
+RUN is the directory of a run that is parsed; it is not changed. DIR keeps the environments. `--page` writes the table
 into docs/simulation.md.
 """
 
@@ -29,7 +29,7 @@ PEERS = Path(__file__).parent / "peers"
 PAGE = ROOT / "docs" / "simulation.md"
 BEGIN, END = "<!-- peers: written by `python benchmarks/peers.py --page` -->", "<!-- end of peers -->"
 READS = ("numpy", "h5py", "psutil", "pydantic", "pyyaml")
-# By simulator: packages, and the program with what it is given.
+# By simulator: packages, and the program with its arguments.
 SIMULATORS: Dict[str, Tuple[Tuple[str, ...], List[str]]] = {
     "event": ((), ["event_engine.py", "{parsed}", "{samples}", "{result}", "{steps}"]),
     "PyTorch loop": (

@@ -1,8 +1,8 @@
-"""What trained networks lose by conversion, measured through the command line, and the table of it in docs/results.md.
+"""Measure the loss of accuracy by conversion through the command line, and write the table of it in docs/results.md.
 
     python benchmarks/results.py --data DIR [MODEL ...] [--runs DIR]
 
-DIR holds `mnist/` and `cifar10/` in their official layouts. A model whose run is there is not trained again; rows of
+DIR holds `mnist/` and `cifar10/` in their official layouts. A model that has a run is not trained again; rows of
 other models on the page stay as they are.
 """
 
@@ -24,7 +24,7 @@ ERRORS = "Mean squared error of the reconstruction, over pixels in [0, 1]:"
 DURATION = 100
 # Where spikes pass ten layers and more, rates need longer.
 DURATIONS = {"mobilenet_cifar10": 250, "resnet20_cifar10": 250}
-# And what neurons lose to the rounding of their rates adds up, so they start at half their threshold.
+# Rounding errors of rates add up over the layers, so neurons start at half their threshold.
 STARTS = {"resnet20_cifar10": "0.5"}
 MODELS = (
     "mlp_mnist",
@@ -42,7 +42,7 @@ LAST = ("operations ANN → SNN", "train s", "simulate s")
 
 
 def main() -> None:
-    """Run what is missing, one model after the other, and write the page after each."""
+    """Run the models that have no run, one after the other, and write the page after each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", metavar="MODEL", help=f"all of {', '.join(MODELS)} when left out")
     parser.add_argument("--data", type=Path, required=True)

@@ -1,16 +1,15 @@
-"""The simulation engines beside the toolbox, on LeNet (MNIST) and three networks for CIFAR-10.
+"""The simulation engines and the toolbox, on LeNet (MNIST) and three networks for CIFAR-10.
 
 Toolbox and engines run in turn in one process, several rounds, the engines three times in each; printed are medians of
-the times with their range, and of the ratios within a round. Peak memory is that of a process of its own. Counts are
-compared sample by sample and neuron by neuron, with the toolbox's where it can simulate the network, else with those of
-`tensorflow`.
+the times with their range, and of the ratios within a round. Peak memory is measured in a separate process. Counts are
+compared by sample and neuron with the toolbox's counts if it can simulate the network, else with `tensorflow`.
 
     python benchmarks/simulate.py [NETWORK ...] [--data DIR] [--samples 100] [--duration 100] [--processor]
 
 DIR holds `mnist/` and `cifar10/` in their official layouts; without it the networks are trained on enlarged digits of
 the same size, whose rates are similar. `--runs DIR` takes the converted networks of `benchmarks/results.py` instead.
-`--processor` counts seconds of the processors in place of those of the clock: on a machine with other work, on one core
-(`taskset -c 0`), since threads that wait for each other use the processor meanwhile.
+`--processor` counts processor seconds in place of wall-clock time: for a machine with other work, on one core
+(`taskset -c 0`), since threads that wait for each other use the processor too.
 """
 
 import argparse
@@ -42,7 +41,7 @@ ENGINES = ("tensorflow", "event")
 PARSED = "model_parsed.h5"
 TOOLBOX_BATCH = 50
 EPOCHS = 2
-REPEATS = 3  # of what takes a second, in each round
+REPEATS = 3  # repetitions of an engine in each round
 
 
 def main() -> None:
@@ -133,9 +132,9 @@ def _exhaust(run: Callable[[], Iterator[Any]]) -> None:
 
 
 def _compare(title: str, reference: Dict[str, np.ndarray], engines: Dict[str, Callable[[], Iterator[Any]]]) -> None:
-    """Print for each layer how many counts differ from those of a reference."""
+    """Print for each layer the number of counts that differ from a reference."""
     counts = {name: _counts(run) for name, run in engines.items()}
-    print(f"(sample, neuron) pairs whose counts differ from those of {title}; the last layer's spikes are random")
+    print(f"(sample, neuron) pairs whose counts differ from {title}; the last layer's spikes are random")
     print(f"{'':32}{'pairs':>12}" + "".join(f"{name:>12}{'by at most':>12}" for name in counts))
     for layer, expected in reference.items():
         line = f"    {layer:28}{expected.size:12,}"
@@ -165,7 +164,7 @@ def _memory(name: str, folder: Path, options: argparse.Namespace) -> str:
 
 
 def _make(network: str, data: Optional[Path], folder: Path) -> None:
-    """Train a network briefly and parse it; write pictures beside it."""
+    """Train a network briefly and parse it; write pictures next to it."""
     import tensorflow as tf
 
     from snnb.architectures import find

@@ -3,9 +3,9 @@
     python benchmarks/steps.py RUN … [--samples 1000] [--steps 4,8,16,32,64,128] [--methods 0,0.5,free,separated]
         [--rows docs/accuracy-over-time-steps.csv] [--page docs/results.md]
 
-RUN is a run directory with a parsed network; of one trained with `--activation qcfs` one row is measured. Prints the
-rows; with --page, replaces tables and figures of that page. Each row is appended to the file --rows as soon as it is
-measured, and rows in that file are not measured again. Where a model was measured on several numbers of samples, the
+RUN is a run directory with a parsed network; if it was trained with `--activation qcfs`, one row is measured. Prints
+the rows; with --page, replaces tables and figures of that page. Each row is appended to the file --rows as soon as it
+is measured, and rows in that file are not measured again. If a model was measured on several numbers of samples, the
 tables have the largest number, and a line of a figure the smallest.
 """
 
@@ -62,12 +62,12 @@ class Row:
 
     @property
     def lost(self) -> float:
-        """Return what the read-out loses to the trained network; one decimal of a percentage."""
+        """Return the loss of the read-out compared with the trained network; percentage with one decimal."""
         return round(self.ann - self.readout, 3) + 0.0  # not -0.0
 
     @property
     def key(self) -> Tuple[str, str, int, int]:
-        """Return what identifies the row."""
+        """Return the key of the row."""
         return self.model, self.method, self.steps, self.samples
 
 
@@ -173,18 +173,18 @@ def cells(row: Row, bound: str = "") -> List[str]:
 def sufficient(rows: List[Row]) -> Iterator[List[str]]:
     """Yield, by model and method, the row of the smallest T at which the read-out loses at most `LOST`.
 
-    Where no measured T is sufficient, the row is that of the largest.
+    If no measured T is sufficient, the row of the largest T.
     """
-    most: Dict[Tuple[str, str], Dict[int, Row]] = {}
+    by_method: Dict[Tuple[str, str], Dict[int, Row]] = {}
     for row in rows:  # in order: the last row of a T has the most samples
-        most.setdefault((row.model, row.method), {})[row.steps] = row
-    for of_steps in most.values():
+        by_method.setdefault((row.model, row.method), {})[row.steps] = row
+    for of_steps in by_method.values():
         enough = [row for row in of_steps.values() if row.lost <= LOST]
         yield cells(enough[0]) if enough else cells(list(of_steps.values())[-1], bound="> ")
 
 
 def summary(rows: List[Row]) -> Iterator[List[str]]:
-    """Yield, by model, points lost with separated firing, and operations as a share of those of the usual networks.
+    """Yield, by model, points lost with separated firing, and operations as a share of the usual networks'.
 
     A usual network is taken at the first T at which its read-out loses no more than the separated one at T = 16.
     """

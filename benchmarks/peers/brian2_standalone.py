@@ -1,4 +1,4 @@
-"""Brian2, compiled to a C++ program of its own; all samples one after the other in one run of it."""
+"""Brian2, compiled to a C++ program that simulates all samples one after the other."""
 
 import tempfile
 import time
@@ -28,7 +28,7 @@ source, target, weight, delay = read("snn_snn")
 synapses = b.Synapses(neurons, neurons, "weight : 1", on_pre="v_post += weight")
 synapses.connect(i=source, j=target)
 synapses.weight = weight
-synapses.delay = (delay - 1) * b.ms  # a spike arrives after the thresholds of its own step: one step is there already
+synapses.delay = (delay - 1) * b.ms  # a spike arrives after the thresholds of its step, which is a delay of one step
 monitor = b.SpikeMonitor(neurons)
 network = b.Network(neurons, synapses, monitor)
 network.schedule = ["start", "groups", "thresholds", "resets", "synapses", "end"]

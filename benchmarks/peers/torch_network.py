@@ -1,4 +1,4 @@
-"""PyTorch: the dense loop as a user would write it, or with SpikingJelly's neuron, that of its `ann2snn`.
+"""PyTorch: the dense loop as a user would write it, or with the neuron of SpikingJelly's `ann2snn`.
 
 Every synapse is computed in every step, for all samples at once.
 
@@ -22,7 +22,7 @@ from snnb.network.network import Network, Population, Projection, Reindexed
 from snnb.network.read_network import read_network
 
 Neurons = Callable[[bool], Callable[[Any], Any]]
-Step = Callable[[Sequence[Any]], Any]  # from what a volume reads to its current, or to what it passes on
+Step = Callable[[Sequence[Any]], Any]  # function of the inputs of a volume that returns its current or its values
 
 
 def torch_loop(
@@ -37,7 +37,7 @@ def torch_loop(
         A constant current, so that the layers that read nothing else are computed once.
     duration : int
     neurons : callable, optional
-        For each population, what makes spikes, 0 or 1, of its current; plain operations otherwise.
+        For each population, the function from its current to spikes, 0 or 1; plain operations otherwise.
     """
     steps = {volume.name: _step(volume, network) for volume in network.volumes[1:]}
     make = neurons or _plain
@@ -157,7 +157,7 @@ parsed, x, result, steps, kind = Path(sys.argv[1]), np.load(sys.argv[2]), sys.ar
 network = read_network(parsed)
 neurons = integrate_and_fire if kind == "SpikingJelly" else None
 run = torch_loop(network, x.reshape(-1, *network.input.shape), steps, neurons)
-run()  # what is prepared at the first call
+run()  # the first call prepares the network
 began = time.perf_counter()
 counts = run()
 seconds = time.perf_counter() - began
