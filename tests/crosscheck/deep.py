@@ -13,7 +13,7 @@ SAMPLES, STEPS, BLOCKS = 4, 100, 8
 
 
 def network():
-    """Eight blocks of two convolutions beside a shortcut."""
+    """Eight blocks of two convolutions next to a shortcut."""
     source = LAYERS.Input((8, 8, 3), name="input")
     tensor = LAYERS.Conv2D(8, 3, padding="same", activation="relu", name="conv")(source)
     for k in range(BLOCKS):

@@ -1,4 +1,4 @@
-"""In a deep network rounding shifts spikes, which is no error; one altered weight is one, in any layer."""
+"""In a deep network rounding shifts spikes, which is not an error; one altered weight is one, in any layer."""
 
 from dataclasses import replace
 

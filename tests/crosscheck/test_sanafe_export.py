@@ -79,7 +79,7 @@ def test_it_spikes_as_the_simulation_did(parsed, tmp_path, reset, threshold, cod
 
 
 def test_relays_are_stated(parsed, tmp_path):
-    """`one` goes on to `long` two steps later and to the sum and the pooling behind it."""
+    """`one` goes on to `long` two steps later and to the sum and the pooling after it."""
     with build_graph(parsed, tmp_path / "net_graph.h5", coding={"input": "current"}) as graph:
         export(graph, "sanafe", tmp_path / "net", origin={"stamp": "s", "sha256": "0"})
         edges, nodes = graph.number_of_edges(), graph.number_of_nodes()

@@ -1,4 +1,4 @@
-"""What other simulators make of the exported graph alone, against the spikes of the network's own simulation."""
+"""Spikes of the exported graph in other simulators, against the spikes of the simulation of the network."""
 
 import numpy as np
 import pytest
@@ -62,7 +62,7 @@ def test_each_spike_follows_and_without_one_the_others_do_not(parsed, tmp_path, 
     assert found.potential >= threshold + found.rounding
 
 
-def test_spikes_are_counted_behind_the_warm_up():
+def test_spikes_are_counted_after_the_warm_up():
     spikes = np.array([[0, 1, 3], [0, 1, 4], [1, 0, 7], [1, 0, 8]])
     np.testing.assert_array_equal(counts_of(spikes, 3, 2, 4), [[0, 1], [2, 0], [0, 0]])
 

@@ -8,7 +8,7 @@ from snnb.graph import SynapseGraph
 
 
 def all_edges(graph: SynapseGraph, rate_scale: float = 1.0) -> List[np.ndarray]:
-    """Source, target, weight, edge of the whole graph, copied out of the batches."""
+    """Source, target, weight, edge of all edges of the graph, copied from the batches."""
     batches = (batch for p in graph.projections for batch in p.edge_batches(rate_scale=rate_scale))
     return [np.concatenate(columns) for columns in zip(*([values.copy() for values in batch] for batch in batches))]
 

@@ -1,4 +1,4 @@
-"""What is built, and what is refused before anything is written."""
+"""Graphs that are built, and models that are refused before anything is written."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Which class a person means, and the graph of one class beside that of all samples."""
+"""Choice of a class by name or number, and the graph of one class."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What holds for every format: options, estimates, and that nothing half-written stays."""
+"""Properties of every format: options, estimates; no incomplete file is left."""
 
 import pytest
 
@@ -39,7 +39,7 @@ def test_an_interrupted_export_leaves_nothing(graph, tmp_path, spike_times, form
     assert not list(tmp_path.iterdir())
 
 
-def test_what_a_killed_export_left_does_not_hinder_the_next(graph, tmp_path):
+def test_files_of_a_killed_export_do_not_hinder_the_next(graph, tmp_path):
     (tmp_path / ".out.partial").mkdir()
     (tmp_path / ".out.partial" / "half.txt").write_text("half")
     export(graph, "csv", tmp_path / "out")
@@ -47,7 +47,7 @@ def test_what_a_killed_export_left_does_not_hinder_the_next(graph, tmp_path):
 
 
 @pytest.mark.parametrize("format", ["csv", "hmetis"])
-def test_what_stands_beside_an_export_appears_with_it_or_not_at_all(graph, tmp_path, monkeypatch, format):
+def test_files_next_to_an_export_appear_with_it_or_not_at_all(graph, tmp_path, monkeypatch, format):
     export(graph, format, tmp_path / "out", origin={"stamp": "old", "sha256": "0"})
     before = content(tmp_path)
 

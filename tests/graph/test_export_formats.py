@@ -340,7 +340,7 @@ def test_biases_that_sanafe_reads(graph, tmp_path):
 
 
 def test_more_neurons_than_a_core_holds(tmp_path):
-    """SANA-FE ends with a segmentation fault where more than 1024 stand on one."""
+    """SANA-FE ends with a segmentation fault if a core has more than 1024."""
     source = LAYERS.Input((30, 30, 2), name="input")
     out = LAYERS.Dense(2, name="out")(LAYERS.Flatten(name="flat")(LAYERS.Conv2D(2, 3, name="conv")(source)))
     model = keras.Model(source, out)

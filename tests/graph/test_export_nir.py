@@ -29,7 +29,7 @@ def windows():
 
 
 def residual():
-    """Sums of three ways, one from the input, and average poolings of a concatenation and of a whole population."""
+    """Sums of three ways, one from the input, and average poolings of a concatenation and of an entire population."""
     source = LAYERS.Input((6, 6, 2), name="input")
     one = LAYERS.Conv2D(3, 3, padding="same", name="one")(source)
     terms = [
@@ -111,7 +111,7 @@ def evaluate(node, x):
 
 
 def arriving(graph, name, source, x):
-    """What reaches node `name` if only `source` sends, namely x; all others on the way to it are linear."""
+    """Input of node `name` if only `source` sends, namely x; all other nodes before it are linear."""
     if name == source:
         return x
     if isinstance(graph.nodes[name], (nir.IF, nir.Input)):

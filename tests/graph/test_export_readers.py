@@ -11,6 +11,7 @@ import libsonata
 import mtkahypar
 import networkit
 import numpy as np
+import pandas
 import pyarrow.dataset
 import pyNN.mock as pynn
 import pytest
@@ -263,17 +264,8 @@ def test_every_format_has_a_reader():
 
 
 def nodes_of_csv(path):
-    with path.open(newline="") as file:
-        return [
-            {
-                "id": int(row["id"]),
-                "population": row["population"],
-                "index": ast.literal_eval(row["index"]),
-                "bias": float(row["bias"]),
-                "spike_count": float(row["spike_count"]),
-            }
-            for row in csv.DictReader(file)
-        ]
+    table = pandas.read_csv(path, converters={"index": ast.literal_eval}, float_precision="round_trip")
+    return table.to_dict("records")
 
 
 def nodes_of_npz(path):

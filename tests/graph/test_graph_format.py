@@ -1,4 +1,4 @@
-"""docs/graph-format.md is right: its own reader, run as it stands there, finds the same edges."""
+"""docs/graph-format.md is right: the reader of the page finds the same edges."""
 
 from pathlib import Path
 

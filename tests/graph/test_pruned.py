@@ -1,4 +1,4 @@
-"""Graphs of pruned networks: a weight of zero is no synapse, unless zeros are kept."""
+"""Graphs of pruned networks: a weight of zero is not a synapse, unless zeros are kept."""
 
 from dataclasses import replace
 from pathlib import Path

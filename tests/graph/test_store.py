@@ -1,4 +1,4 @@
-"""A store is whole and unaltered, or refused in one line."""
+"""A store that is incomplete or altered is refused in one line."""
 
 import hashlib
 import shutil
@@ -51,7 +51,7 @@ def test_missing(tmp_path):
 
 
 def test_other_programs_can_check_and_read_it(graph_path):
-    """As docs/graph-format.md says: SHA-256 of what follows the user block; plain HDF5 behind it."""
+    """As docs/graph-format.md says: SHA-256 of the bytes after the user block, which are plain HDF5."""
     data = graph_path.read_bytes()
     lines = data[:512].rstrip(b"\0").decode().splitlines()
     assert lines == [
