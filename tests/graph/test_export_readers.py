@@ -128,21 +128,22 @@ def read_sanafe(path, graph):
     _, network = load(path, path.parent)
     firsts = [population.first for population in graph.populations]
     names = [population.name for population in graph.populations]
-    relays = json.loads(path.with_name("net.json").read_text())["sanafe"]["relays"]
-    populations = {
-        **{str(k): k for k in range(len(names))},
-        **{str(r["group"]): names.index(r["population"]) for r in relays},
-    }
+    described = json.loads(path.with_name("net.json").read_text())
+    delays = {(p["source"], p["target"]): p["delay_steps"] for p in described["projections"]}
+    senders = {str(number): (number, 0) for number in range(len(names))}  # population, and steps that a relay waits
+    for relay in described["sanafe"]["relays"]:
+        senders[str(relay["group"])] = names.index(relay["population"]), relay["steps_later"]
     rows = []
-    for group, population in populations.items():
+    for group, (population, later) in senders.items():
         for i, neuron in enumerate(network.groups[group].neurons):
             for edge in neuron.edges_out:
                 end, weight = edge.post_neuron, edge.synapse_attributes["weight"]
-                if int(end.group_name) < len(names):
-                    target = firsts[populations[end.group_name]] + end.neuron_offset
-                    rows.append((firsts[population] + i, target, weight))
+                to, steps = senders[end.group_name]
+                if steps:
+                    assert (weight, end.neuron_offset, to, steps) == (1, i, population, later + 1)
                 else:
-                    assert (weight, end.neuron_offset) == (1, i)
+                    assert delays[names[population], names[to]] == later + 1
+                    rows.append((firsts[population] + i, firsts[to] + end.neuron_offset, weight))
     return synapses(rows, "weight")
 
 
