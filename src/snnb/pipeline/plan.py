@@ -42,10 +42,8 @@ from snnb.pipeline.stage import (
     Given,
     PlannedRun,
     StageResult,
-    default_values,
     recorded_params,
     result_of,
-    with_defaults,
 )
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
@@ -193,8 +191,8 @@ def bring_up_to_date(
         tell(f"running ({reason})")
         result = _run_stage(run, stage, options, PlannedRun(names, given, name, tell), bar)
         outcomes[name] = Outcome(result, reason)
-    there = [outcome.result.record for outcome in outcomes.values() if outcome.reason is None]
-    others = dict.fromkeys(package for record in there for package in other_versions(record))
+    unchanged = [outcome.result.record for outcome in outcomes.values() if outcome.reason is None]
+    others = dict.fromkeys(package for record in unchanged for package in other_versions(record))
     if others:
         say(f"{OTHER_VERSIONS} {', '.join(others)}; see {run.path / manifest.NAME}")
     return list(outcomes.values())
@@ -230,7 +228,7 @@ def _run_stage(
 def _options_in_force(run: RunDirectory, stage: AnyStage, given: Given, params: Options) -> str:
     """Return the options in force that differ from the defaults, the recorded ones apart; empty if there are none."""
     kind, options = stage.kind.params, given.get(stage.name, {})
-    defaults, idle = default_values(run, stage, options), stage.without_effect(run, given)
+    defaults, idle = _default_values(run, stage, options), stage.without_effect(run, given)
     values: Dict[str, object] = {}
     for name in own_flags(kind):
         value, default = getattr(params, name), defaults.get(name)
@@ -262,7 +260,7 @@ def extra_named(stage: str) -> Iterator[None]:
 
 
 def effective_options(run: RunDirectory, given: Given, from_defaults: Collection[str] = ()) -> Given:
-    """Return the given options without those that only other stages use, as the seed of a network trained already.
+    """Return the given options without options that only other stages use, such as the seed of a trained network.
 
     Raise `UsageError` for options that have no effect in any stage. The default value of an option is never refused.
     """
@@ -289,7 +287,22 @@ def effective_options(run: RunDirectory, given: Given, from_defaults: Collection
 
 
 def _from_defaults(run: RunDirectory, given: Given, stages: Collection[str]) -> Given:
-    return {**given, **{name: with_defaults(run, STAGES[name], given.get(name, {})) for name in stages}}
+    """Return the given options, and in place of each recorded value of some stages the default."""
+    filled = {name: dict(options) for name, options in given.items()}
+    for name in stages:
+        stage, options = STAGES[name], given.get(name, {})
+        if run.record_of(name) is not None:
+            valid, _ = drop_invalid(stage.kind.params, _default_values(run, stage, options), options)
+            filled[name] = merge_options(valid, options)
+    return filled
+
+
+def _default_values(run: RunDirectory, stage: AnyStage, given: Mapping[str, object]) -> Dict[str, object]:
+    """Return the default in this run of each option that keeps its recorded value."""
+    fields = {name: field for name, field in stage.kind.params.model_fields.items() if is_kept(stage.kind.params, name)}
+    own = {name: field.get_default(call_default_factory=True) for name, field in fields.items()}
+    known = {name: value for name, value in own.items() if not fields[name].is_required()}
+    return {**known, **stage.defaults(run, given)}
 
 
 def read_options(given: Given) -> Dict[str, Dict[str, object]]:
@@ -299,7 +312,12 @@ def read_options(given: Given) -> Dict[str, Dict[str, object]]:
 
 def check_options(run: RunDirectory, target: str, given: Given) -> List[str]:
     """Return the stages that are needed, after checking their options: the last stage may run hours later."""
-    names = _needed(target, given)
+    names = [target]
+    while True:
+        needed = STAGES[names[0]].needed(given.get(names[0], {}))
+        if needed is None:
+            break
+        names.insert(0, needed)
     for name in names:
         options, kind = given.get(name, {}), STAGES[name].kind
         fits, _ = drop_invalid(kind.params, recorded_params(run, kind), options)
@@ -313,17 +331,11 @@ def _check_plan(run: RunDirectory, planned: PlannedRun) -> None:
         stage.check(run, planned)
 
 
-def _needed(target: str, given: Given) -> List[str]:
-    """Return the stages that `target` needs with these options, and `target`, in order."""
-    need = STAGES[target].needed(given.get(target, {}))
-    return [*([] if need is None else _needed(need, given)), target]
-
-
 @dataclass(frozen=True)
 class StageState:
     """State of a stage, or of one of its results."""
 
-    name: str  # of the stage; of one of many results, its directory
+    name: str  # the stage, or for one of many results its directory
     record: Optional[AnyRecord]  # None if the stage is not complete
     reason: Optional[str]  # why it is stale
     variant: Optional[str] = None  # options of an earlier stage that it was made with, if they are not the present ones
@@ -346,7 +358,7 @@ class StageState:
 def state_of_stages(run: RunDirectory, only: Optional[Collection[str]] = None) -> List[StageState]:
     """Return the state of every result in the run, and of the stages of `snnb run` that have not run.
 
-    `only` are the stamps of the results to describe of stages with many; by default all.
+    `only` selects results of stages with many by their stamps; by default all.
     """
     states: List[StageState] = []
     causes: Dict[str, str] = {}  # by directory of a stale result, why a result that was made of it is stale
@@ -354,8 +366,8 @@ def state_of_stages(run: RunDirectory, only: Optional[Collection[str]] = None) -
         if stage.kind.names is None:
             records = {stage.kind.directory: run.record_of(name)}
         else:
-            there = run.records_of(name)
-            records = {run.directory_of(name, key): there[key] for key in there if only is None or key in only}
+            results = run.records_of(name)
+            records = {run.directory_of(name, key): results[key] for key in results if only is None or key in only}
         for directory, record in records.items():
             reason, variant = _reason(run, stage, record, causes)
             states.append(StageState(name if stage.kind.names is None else directory, record, reason, variant))
@@ -371,7 +383,7 @@ def state_of_stages(run: RunDirectory, only: Optional[Collection[str]] = None) -
 def _reason(
     run: RunDirectory, stage: AnyStage, record: Optional[AnyRecord], causes: Mapping[str, str]
 ) -> Tuple[Optional[str], Optional[str]]:
-    """Return why a result is stale, and its variant; files of a stage that ran with other options are left out."""
+    """Return why a result is stale, and its variant; files of a stage that ran with other options are not compared."""
     if record is None:
         return stale_reason(run, None, {}), None
     variant = stage.variant(run, record)

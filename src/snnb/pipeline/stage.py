@@ -175,22 +175,6 @@ def value_in_force(run: RunDirectory, kind: Kind[P, D], given: Given, name: str)
     return options[name] if name in options else recorded_params(run, kind).get(name, default)
 
 
-def default_values(run: RunDirectory, stage: AnyStage, given: Mapping[str, object]) -> Dict[str, object]:
-    """Return the default in this run of each option that keeps its recorded value."""
-    fields = {name: field for name, field in stage.kind.params.model_fields.items() if is_kept(stage.kind.params, name)}
-    own = {name: field.get_default(call_default_factory=True) for name, field in fields.items()}
-    known = {name: value for name, value in own.items() if not fields[name].is_required()}
-    return {**known, **stage.defaults(run, given)}
-
-
-def with_defaults(run: RunDirectory, stage: AnyStage, given: Mapping[str, object]) -> Mapping[str, object]:
-    """Return the given options, and in place of each recorded value the default."""
-    if run.record_of(stage.name) is None:
-        return given
-    valid, _ = drop_invalid(stage.kind.params, default_values(run, stage, given), given)
-    return merge_options(valid, given)
-
-
 def figure_format(given: Optional[FigureFormat], record: Optional[AnyRecord], stem: str) -> FigureFormat:
     """Return the format of figures: the given one, else that of the figure `stem` of the previous result, else PNG."""
     paths = [PurePosixPath(file.path) for file in record.outputs] if record is not None else []
