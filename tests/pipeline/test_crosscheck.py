@@ -96,7 +96,7 @@ def test_a_file_that_is_not_the_recorded_one_is_said_though_its_spikes_agree(run
 
 def test_what_cannot_be_compared(run, tmp_path):
     shutil.copy(run.path / "dataset" / "y_test.npy", run.path / "dataset" / "x_test.npy")
-    with pytest.raises(InputError, match=r"x_test\.npy is not what was simulated"):
+    with pytest.raises(InputError, match=r"x_test\.npy is not the file"):
         crosscheck(run, "scipy")
 
 

@@ -1,8 +1,7 @@
 """Stage `simulate`: simulate the converted network on test samples and count its spikes."""
 
 from contextlib import suppress
-from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Dict, List, Mapping, Optional
+from typing import ClassVar, Dict, List, Mapping, Optional
 
 from pydantic import AfterValidator, Field
 from typing_extensions import Annotated
@@ -37,9 +36,6 @@ from snnb.simulation.simulation_settings import (
     refuse_missing_samples,
 )
 
-if TYPE_CHECKING:
-    from configparser import ConfigParser
-
 DEFAULT_SAMPLES = 1000
 
 
@@ -62,7 +58,7 @@ class SimulateParams(SimulationSettings):
 
 
 class SimulateDetails(Record):
-    """Result of a simulation. Parameters of the simulated network are kept, since those of the run may change."""
+    """Result of a simulation, with the parameters of the simulated network, since the run's may change."""
 
     engine: str
     engine_reason: str  # why it was chosen
@@ -80,7 +76,7 @@ SimulationRecord = StageRecord[SimulateParams, SimulateDetails]
 
 
 def _variant(run: RunDirectory, record: SimulationRecord) -> Optional[str]:
-    """Return the options of the simulated network's conversion that are not those of the present one, as text."""
+    """Return the options in which the simulated network's conversion differs from the present one, as text."""
     own, now = record.details.conversion, recorded(run, parse.KIND)
     if own is None or now is None:
         return None
@@ -136,27 +132,8 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
     if value_in_force(run, KIND, given, "input") != "poisson":
         reasons["input_rate"] = "only with --input poisson"
     if parse.is_calibrated(run, given):
-        reasons["initial_potential"] = "a calibrated network has initial potentials of its own; leave it out"
+        reasons["initial_potential"] = "a calibrated network defines its initial potentials; leave it out"
     return reasons
-
-
-def _inputs(run: RunDirectory, params: SimulateParams) -> List[str]:
-    """Return the paths of the networks and the test set, relative to the run."""
-    return [
-        f"train/{run.model}.h5",
-        f"parse/{run.model}_parsed.h5",
-        "parse/scale_factors.json",
-        "dataset/x_test.npy",
-        "dataset/y_test.npy",
-        *(["dataset/x_norm.npz"] if params.output == "spikes" else []),
-    ]
-
-
-def _training_history(run: RunDirectory) -> List[str]:
-    """Return the paths of the training history, relative to the run."""
-    plots = (f"training_plot{ending}" for ending in FIGURE_ENDINGS)
-    names = ("training_history.csv", "training_metrics.json", *plots)
-    return [f"train/{name}" for name in names if (run.path / "train" / name).exists()]
 
 
 def _check(run: RunDirectory, planned: PlannedRun) -> None:
@@ -168,7 +145,9 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
 def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) -> StageResult:
     """Simulate and write a new directory in `simulations/`; `resolve` returns `params`."""
     from snnb.conversion.h5 import copy_for_toolbox
-    from snnb.conversion.toolbox_config import write_all, write_changes
+    from snnb.conversion.spiking_output import spiking_output
+    from snnb.conversion.toolbox_config import configuration, write_all, write_changes
+    from snnb.network.read_network import read_network, write_spiking
     from snnb.pipeline.model import class_count
     from snnb.simulation.simulate import simulate
 
@@ -177,19 +156,29 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
     assert trained is not None
     assert converted is not None
     stamp = run.new_stamp(KIND.name)
-    read = _inputs(run, params)
-    parsed = run.path / "parse" / f"{run.model}_parsed.h5"
-    copied = [run.path / path for path in (*read, *_training_history(run)) if not path.startswith("dataset/")]
+    networks = [f"train/{run.model}.h5", f"parse/{run.model}_parsed.h5", "parse/scale_factors.json"]
+    data = ["dataset/x_test.npy", "dataset/y_test.npy"]
+    if params.output == "spikes":
+        data.append("dataset/x_norm.npz")
+    history = ("training_history.csv", "training_metrics.json", *(f"training_plot{end}" for end in FIGURE_ENDINGS))
+    parsed, copied = run.path / networks[1], [run.path / path for path in networks]
+    copied += [run.path / "train" / name for name in history if (run.path / "train" / name).exists()]
+    # The toolbox drops an incomplete batch.
+    batch = max(n for n in range(1, min(params.batch_size, params.samples) + 1) if params.samples % n == 0)
     require_disk(run.path, 2 * sum(path.stat().st_size for path in copied if path.exists()), "simulate")
-    with run.stage("simulate", params, inputs=read, name=stamp) as output:
+    with run.stage("simulate", params, inputs=[*networks, *data], name=stamp) as output:
         for path in copied:
             if path == parsed:
-                copy_for_toolbox(path, output.directory / path.name, _toolbox_batch(params))
+                copy_for_toolbox(path, output.directory / path.name, batch)
             else:
                 copy_file(path, output.directory / path.name)
         simulated = parsed
         if params.output == "spikes":
-            simulated = _with_spiking_output(run, output.directory / parsed.name, params.duration)
+            simulated = output.directory / parsed.name
+            network = read_network(simulated)
+            if network.output.activation == "softmax":
+                spiking = spiking_output(network, prepare.normalisation_set(run), params.duration)
+                write_spiking(spiking, simulated)
         result = simulate(
             simulated,
             output.directory,
@@ -205,7 +194,10 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
             figures=figure_format(params.figures, recorded(run, KIND), "rate_histogram"),
             progress=progress,
         )
-        parameters = _toolbox_parameters(run.model, converted.params, params)
+        parameters = configuration(run.model, [converted.params, params.changed(batch_size=batch)])
+        if params.first:
+            tested = f"range({params.first}, {params.first + params.samples})"
+            parameters.set("simulation", "sample_idxs_to_test", tested)
         write_changes(parameters, output.directory / "config")
         write_all(parameters, output.directory / ".config")
         write_log(output.directory / "log.txt", run, params, result.log_lines())
@@ -224,32 +216,6 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
             sources=[file for file in trained.inputs if file.external],
         )
     return result_of(run, "simulate", stamp)
-
-
-def _with_spiking_output(run: RunDirectory, parsed: Path, steps: int) -> Path:
-    """Replace a softmax in the simulation's copy of the parsed network; return its path."""
-    from snnb.conversion.spiking_output import spiking_output
-    from snnb.network.read_network import read_network, write_spiking
-
-    network = read_network(parsed)
-    if network.output.activation == "softmax":
-        write_spiking(spiking_output(network, prepare.normalisation_set(run), steps), parsed)
-    return parsed
-
-
-def _toolbox_batch(params: SimulationSettings) -> int:
-    """Return the largest divisor of the samples up to `batch_size`: the toolbox drops an incomplete batch."""
-    return max(size for size in range(1, min(params.batch_size, params.samples) + 1) if params.samples % size == 0)
-
-
-def _toolbox_parameters(model: str, conversion: ParseParams, params: SimulationSettings) -> "ConfigParser":
-    """Return every parameter of the toolbox for a simulation."""
-    from snnb.conversion.toolbox_config import configuration
-
-    parameters = configuration(model, [conversion, params.changed(batch_size=_toolbox_batch(params))])
-    if params.first:
-        parameters.set("simulation", "sample_idxs_to_test", f"range({params.first}, {params.first + params.samples})")
-    return parameters
 
 
 STAGE = Stage(

@@ -1,4 +1,4 @@
-"""What a simulation has read, for simulators of its graph: its parameters, and the input of its samples."""
+"""Parameters and input samples of a simulation, for simulators of its graph."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional, Tuple
@@ -22,7 +22,7 @@ PICTURES = "dataset/x_test.npy"
 
 
 def simulated_by(run: RunDirectory, stamp: str) -> Optional["Simulated"]:
-    """Return what another simulator must know of the simulation of a graph's spikes; None if the run has none."""
+    """Return the facts that another simulator needs of the simulation of a graph; None if the run has none."""
     from snnb.graph.export.request import Simulated
 
     simulation = simulation_of(run, stamp)
@@ -54,7 +54,7 @@ def simulate_again(run: RunDirectory, stamp: str, samples: int, target: Path, pr
     ----------
     run : RunDirectory
     stamp : str
-        Of the simulation.
+        Stamp of the simulation.
     samples : int
         Number of samples.
     target : Path
@@ -96,7 +96,7 @@ def simulate_again(run: RunDirectory, stamp: str, samples: int, target: Path, pr
 def inputs_of(
     run: RunDirectory, spike_times: Path, simulated: "Simulated", population: "GraphPopulation", shape: Tuple[int, int]
 ) -> np.ndarray:
-    """Return what the first samples of a simulation read.
+    """Return the input of the first samples of a simulation.
 
     A constant input is float64 of float32, shape (samples, inputs); Poisson spikes are bool, shape (samples, inputs,
     steps). Raise `InputError` if the pictures have changed.
@@ -118,7 +118,7 @@ def inputs_of(
     pictures = run.path / PICTURES
     if not pictures.exists() or sha256_of(pictures) != simulated.samples_sha256 or simulated.pixel_scale is None:
         raise InputError(
-            f"{pictures} is not what was simulated; prepare the data set as it was then, or simulate again"
+            f"{pictures} is not the file that was simulated; prepare the data set as it was then, or simulate again"
         )
     if simulated.input == "poisson":
         rows, _ = spikes_of(spike_times, population)

@@ -141,13 +141,13 @@ def simulate(
 def _check_calibrated(network: Network, settings: SimulationSettings) -> None:
     """Refuse options that contradict the initial potentials and firing windows of a calibrated network."""
     if network.steps is not None and settings.initial_potential:
-        raise UsageError("--initial-potential: the calibrated network has initial potentials of its own; leave it out")
+        raise UsageError("--initial-potential: a calibrated network defines its initial potentials; leave it out")
     if network.windowed and settings.warm_up:
         raise UsageError("--warm-up: a population with a firing window has no start to leave out; leave it out")
     if network.windowed and settings.reset != "subtraction":
         raise UsageError("--reset zero: a network with firing windows needs --reset subtraction")
     if network.weight_bits is not None and settings.threshold != 1:
-        raise UsageError("--threshold: the integer network has thresholds of its own; leave it out")
+        raise UsageError("--threshold: an integer network defines its thresholds; leave it out")
     if settings.output == "softmax" and network.output.activation != "softmax":
         raise UsageError(f"--output softmax: layer {network.output.name} is not a softmax; use spikes or membrane")
 

@@ -177,7 +177,7 @@ def read_spikes(simulation: Union[str, Path], sample: Optional[int] = None) -> D
 def write_ini(network: Network, path: Path, settings: SimulationSettings) -> None:
     """Write the simulated network, and the threshold, reset and initial potential of the simulation.
 
-    The initial potential is a share of the threshold, for populations that have none of their own.
+    The initial potential is a fraction of the threshold, for populations without initial potentials in the network.
     """
     with h5py.File(path, "w") as file:
         file.attrs.update(format=INI_FORMAT, version=INI_VERSION, threshold=settings.threshold, reset=settings.reset)

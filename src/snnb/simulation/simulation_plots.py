@@ -10,12 +10,12 @@ from matplotlib.figure import Figure
 from snnb.io.figures import HUES, Target, label_rows, plain, save, styled
 from snnb.network.network import Network
 
-# Populations whose histograms are lines with colours and a legend of their own; of more, each is a row.
+# Number of populations up to which histograms are lines with a legend; more populations are rows.
 MOST_LINES = 10
 RATE_BINS = 50
 # Neurons of a population that a raster shows at most and at least, and of all; evenly spaced among a population's.
 MOST_NEURONS, LEAST_NEURONS, RASTER_NEURONS = 200, 10, 2400
-# Inches: what a population needs, and what a figure has at most.
+# Height of a population and maximum height of a figure, in inches.
 ROW, HIGHEST = 0.12, 16.0
 
 
@@ -25,7 +25,7 @@ def plot_quality(
 ) -> None:
     """Plot the spiking network's accuracy (or error) after each step of 1 ms, and the analogue network's as a line.
 
-    Of the spikes, and of the accumulated input (`readout`) if it is given.
+    `by_step` counts spikes; `readout`, if given, is the accuracy of the accumulated input.
     """
     figure = Figure(figsize=(6, 4))
     axes = figure.subplots()

@@ -1,4 +1,4 @@
-"""What is simulated, and how."""
+"""Settings of a simulation."""
 
 from typing import List, Literal, Optional, TypeVar
 
@@ -72,7 +72,7 @@ class SimulationSettings(Options):
 
     @property
     def counted_steps(self) -> int:
-        """Steps behind the warm-up."""
+        """Number of steps after the warm-up."""
         return self.duration - self.warm_up
 
     @property
@@ -119,7 +119,7 @@ class SimulationSettings(Options):
         if scheduler is None:
             return None
         if others.data.get("workers", 1) > 1:
-            raise ValueError("not with --workers: the workers are those of the cluster")
+            raise ValueError("not with --workers: the cluster has its workers")
         return checked_address(scheduler)
 
     @field_validator("bins")
@@ -146,17 +146,17 @@ class SimulationSettings(Options):
 
 
 def refuse_missing_samples(settings: SimulationSettings, there: int) -> None:
-    """Raise `UsageError` when the test set, of `there` samples, does not have those that are asked for."""
+    """Raise `UsageError` when the test set, of `there` samples, has fewer than the settings need."""
     first, left = settings.first, there - settings.first
     if left < 1:
         raise UsageError(f"--first {first}: the test set has {there}, numbered from 0: give at most {there - 1}")
     if settings.samples > left:
-        behind = f" and {left} from --first {first} on" if first else ""
-        raise UsageError(f"--samples {settings.samples}: the test set has {there}{behind}; give at most that many")
+        after = f" and {left} from --first {first} on" if first else ""
+        raise UsageError(f"--samples {settings.samples}: the test set has {there}{after}; give at most that many")
 
 
 def refuse_missing_packages(settings: SimulationSettings) -> None:
-    """Raise `InputError` when a package is not installed that the settings ask for."""
+    """Raise `InputError` when a package that the settings need is not installed."""
     if settings.engine == "toolbox":
         require_toolbox("--engine toolbox", "--engine tensorflow or event")
     if settings.scheduler is not None or settings.workers > 1:
@@ -164,6 +164,6 @@ def refuse_missing_packages(settings: SimulationSettings) -> None:
 
 
 def refuse_classes(settings: SimulationSettings, classes: Optional[int]) -> None:
-    """Raise `UsageError` when the counts of each class are asked for, and `classes` is None: there are none."""
+    """Raise `UsageError` for counts of each class when `classes`, the number of classes, is None."""
     if settings.by == "class" and classes is None:
         raise UsageError("--by class: a network that reproduces its input has no classes; leave it out")

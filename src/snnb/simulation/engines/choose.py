@@ -1,4 +1,4 @@
-"""Which engine simulates a network, and why."""
+"""Choice of the engine that simulates a network."""
 
 from typing import Tuple
 
@@ -15,14 +15,14 @@ from snnb.simulation.simulation_settings import SimulationSettings, refuse_missi
 def choose_engine(network: Network, settings: SimulationSettings) -> Tuple[str, str]:
     """Return the name of the engine that will simulate the network, and the reason for it.
 
-    Raise `InputError` if no engine can simulate the network, or not the one that was asked for.
+    Raise `InputError` if no engine, or not the requested one, can simulate the network.
     """
     check_supported(network)
     if settings.engine == "toolbox":
         kinds = {"an integer": network.weight_bits, "a calibrated": network.steps, "a pruned": network.zeros}
-        what = next((kind for kind, value in kinds.items() if value is not None), None)
-        if what is not None:
-            raise InputError(f"the toolbox cannot simulate {what} network: use --engine tensorflow or event")
+        refused = next((kind for kind, value in kinds.items() if value is not None), None)
+        if refused is not None:
+            raise InputError(f"the toolbox cannot simulate {refused} network: use --engine tensorflow or event")
         for population in network.populations:
             _check_toolbox(population)
     refuse_missing_packages(settings)

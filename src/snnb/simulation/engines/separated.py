@@ -70,7 +70,7 @@ class SeparatedEngine:
         return BlockCounts(counts=counted, readout=readout[:, -1], late=None, spikes=times, by_bin=by_bin)
 
     def _counts(self, sent: np.ndarray) -> Arrays:
-        """Return the spikes of each population: (samples, *shape), given what the input sends in all steps."""
+        """Return the spikes of each population: (samples, *shape), given the input summed over all steps."""
         counts: Dict[str, List[np.ndarray]] = {population.name: [] for population in self._network.populations}
         for start in range(0, len(sent), self._batch):
             part = sent[start : start + self._batch]

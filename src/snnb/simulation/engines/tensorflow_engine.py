@@ -111,7 +111,7 @@ class TensorFlowEngine:
         )
 
     def _draws(self, x: np.ndarray, first: int) -> Dict[str, Callable[[int], np.ndarray]]:
-        """Return what is random: by volume, a function from a number of steps to `(samples, steps, ...)`.
+        """Return by volume a function that draws random numbers of a number of steps: `(samples, steps, ...)`.
 
         The input has spikes, bool; a softmax layer has uniform random numbers.
         """
@@ -142,7 +142,7 @@ class TensorFlowEngine:
             start += steps
 
     def _begin(self, x: np.ndarray) -> Tuple[Tensors, State]:
-        """Return what constant input alone decides (currents, and values that are passed on), and the first state."""
+        """Return the tensors that depend on constant input only (currents, values passed on), and the initial state."""
         populations = self._network.populations
         accumulating = [population for population in populations if accumulates(population)]
         state = {
@@ -172,7 +172,7 @@ class TensorFlowEngine:
     def _run(
         self, constants: Tensors, drawn: Arrays, state: State, steps: int, recorded: int
     ) -> Tuple[State, Dict[str, Any]]:
-        """Simulate the next steps, given what was drawn for them; return the state and arrays of each step.
+        """Simulate the next steps, given their random numbers; return the state and arrays of each step.
 
         These are the output layer's spikes `output`, bool (steps, batch, units); its accumulated input `readout`,
         float32 of the same shape; and by population the `spikes` of the first `recorded` samples, bool (steps,
@@ -300,7 +300,7 @@ def constant_volumes(network: Network) -> Set[str]:
 
 
 def accumulates(population: Population) -> bool:
-    """Whether its current depends on what its inputs have accumulated, as that of spiking max pooling does."""
+    """Whether its current depends on the accumulated inputs, as in spiking max pooling."""
     return any(isinstance(projection.layer, MaxPooling2D) for projection in population.projections)
 
 
@@ -309,7 +309,7 @@ def _reached(potential: tf.Tensor, threshold: float) -> tf.Tensor:
 
     A comparison and its cast to numbers take as long as a convolution. So: a number that is at least 1 where the
     potential reaches the threshold and at most 0 elsewhere, clipped. For thresholds other than 1 it is the distance to
-    the largest number below the threshold, in units of what lies between the two, a power of two: exactly 1 at the
+    the largest number below the threshold, in units of the difference of the two, a power of two: exactly 1 at the
     threshold.
     """
     reached = np.float32(threshold)

@@ -1,7 +1,7 @@
 """A network prepared for the event-driven engine: the data that all samples and threads share.
 
 To simulate a layer kind with the engine `event`, add a line to `LAYER_LOOPS`: a function that makes its tables for
-`weighted_loops.weighted` or, if its currents are no sums over spikes, one that makes a separate loop, as in `pooling`.
+`weighted_loops.weighted` or, if its currents are not sums over spikes, one that makes a separate loop, as in `pooling`.
 """
 
 from dataclasses import replace
@@ -42,21 +42,21 @@ Loop = Callable[[np.ndarray, Neurons, np.ndarray, np.ndarray], None]
 class LayerLoops(NamedTuple):
     """How a layer kind is simulated; a line of `LAYER_LOOPS`."""
 
-    # From a projection and what a spike adds (float32) to its tables for `weighted_loops.weighted`; None for a layer
-    # kind that always has a loop.
+    # From a projection and the amplitude of a spike (float32) to its tables for `weighted_loops.weighted`; None for a
+    # layer kind that always has a loop.
     tables: Optional[Callable[[Projection, "np.floating[Any]"], Weighted]]
-    # From a projection, what a spike adds, and whether constant input arrives too, to a separate loop;
+    # From a projection, the amplitude, and whether constant input arrives too, to a separate loop;
     # None where `weighted_loops.weighted` does it.
     loop: Callable[[Projection, "np.floating[Any]", bool], Optional[Loop]] = lambda projection, amplitude, constant: (
         None
     )
-    divides: bool = False  # the sum of what arrives is divided by the number of inputs
+    divides: bool = False  # the sum is divided by the number of inputs
     # The current depends on earlier steps, so that constant input does not make a constant current.
     remembers: bool = False
 
     @property
     def sums(self) -> bool:
-        """Whether the current is what the constant input contributes, plus what spikes add to that.
+        """Whether the current is the contribution of the constant input plus contributions of spikes.
 
         It is not where numbers are divided or compared after they were added.
         """
@@ -114,7 +114,7 @@ NEVER = np.float32(np.inf)  # threshold of neurons that do not spike
 
 
 class Work(NamedTuple):
-    """Computes the spikes of a population from those of the volumes `inputs`."""
+    """Computes the spikes of a population from the spikes of the volumes `inputs`."""
 
     inputs: Tuple[str, ...]
     # Takes the spikes of these volumes, the neurons, the output array of new spikes, and a thread's scratch.
@@ -122,10 +122,10 @@ class Work(NamedTuple):
 
 
 class _ConstantInput:
-    """Computes what the constant input does to the populations that it reaches, once: it is the same in every step.
+    """Computes once the contribution of the constant input to the populations that it reaches, equal in all steps.
 
-    With TensorFlow, so that the currents are those of the engine `tensorflow`. `passing` has the names of the input and
-    of the volumes that pass its values on.
+    It uses TensorFlow, so that the currents are equal to those in the engine `tensorflow`. `passing` has the names of
+    the input and of the volumes that pass its values on.
     """
 
     def __init__(self, network: Network, real: Real) -> None:
@@ -138,10 +138,10 @@ class _ConstantInput:
         self._currents = Currents(read, real)
 
     def contributions(self, x: np.ndarray, unsummed: Set[str]) -> Dict[str, np.ndarray]:
-        """Compute what the input x contributes to the populations that it reaches, in every step.
+        """Compute the contribution of the input x to the populations that it reaches, in every step.
 
         By population, that is its current without bias and spikes, float32 (samples, neurons); of a population in
-        `unsummed` what it reads, (samples, inputs), 0 where spikes arrive.
+        `unsummed` its input, (samples, inputs), 0 where spikes arrive.
         """
         batch = batch_of(self._network)
         slices = [x[first : first + batch] for first in range(0, len(x), batch)]
@@ -176,7 +176,7 @@ class EventNetwork:
         # Populations that read values of the constant input as well as spikes: an average is divided after adding,
         # and a maximum follows one of all inputs: neither is the sum of a current without spikes and of spikes.
         self.unsummed: Set[str] = set()
-        self.remembering: Set[str] = set()  # populations that accumulate what they read: max pooling
+        self.remembering: Set[str] = set()  # populations that accumulate their input: max pooling
         self.work: Dict[str, Work] = {}  # by population whose current is not the same in every step
         # By volume without neurons: for each input, see `index_tables`.
         self.tables = {v.name: index_tables(network, v) for v in network.volumes if isinstance(v, Reindexed)}
@@ -200,10 +200,10 @@ class EventNetwork:
                     self.unsummed.add(population.name)
 
     def without_spikes(self, x: np.ndarray) -> Tuple[Dict[str, np.ndarray], Dict[str, np.ndarray]]:
-        """Compute what the constant input does, in every step, to the populations that it reaches.
+        """Compute the contribution of the constant input, in every step, to the populations that it reaches.
 
-        Return by population its current without bias, float32 (samples, neurons); and by population of `unsummed` what
-        it reads, float32 (samples, inputs), 0 where spikes arrive.
+        Return by population its current without bias, float32 (samples, neurons); and by population of `unsummed`
+        its input, float32 (samples, inputs), 0 where spikes arrive.
         """
         if self._constant_input is None:
             return {}, {}
@@ -230,7 +230,7 @@ def index_tables(network: Network, volume: Reindexed) -> List[Optional[np.ndarra
 def _work(
     network: Network, population: Population, amplitudes: Dict[str, Set[float]], passing: Set[str], real: Real
 ) -> Optional[Work]:
-    """Return what reads the spikes that reach a population; None when its current is the same in every step."""
+    """Return the work that reads the spikes of a population's inputs; None if its current is the same in every step."""
     inputs, tables = [], []
     for projection in population.projections:
         kind, spikes = LAYER_LOOPS[type(projection.layer)], amplitudes[projection.input]
@@ -258,7 +258,7 @@ def _looped(name: str, loop: Loop, room: int) -> Work:
 
 
 def _summed(inputs: Sequence[str], tables: Tuple[Weighted, ...], divisors: np.ndarray, neurons: int, most: int) -> Work:
-    """Return what sums projections, none of which reads more than `most` neurons."""
+    """Return the work that sums projections, none of which reads more than `most` neurons."""
     size = filled_up(neurons)
     # Weights that do not fit into the cache are read from memory once for all these steps.
     room_for_currents = max(CURRENTS_BYTES, sum(table.windows.weights.nbytes for table in tables) // WEIGHTS_SHARE)

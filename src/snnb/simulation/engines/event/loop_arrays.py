@@ -84,7 +84,7 @@ def _weighted(table: Union[Windows, Runs, Reach]) -> Weighted:
 
 
 def windows_of(geometry: Geometry, weights: np.ndarray) -> Weighted:
-    """List what windows that read all channels read: by block of weights, window, and range."""
+    """List the inputs of windows that read all channels: by block of weights, window, and range."""
     filters, channels = _filled_up(geometry.filters), geometry.channels
     most = max(1, BLOCK_BYTES // (WIDTHS[0] * weights.itemsize))
     parts = -(-channels // most)  # of the channels of a position
@@ -125,7 +125,7 @@ def windows_of(geometry: Geometry, weights: np.ndarray) -> Weighted:
 
 
 def _by_width(rows: np.ndarray, filters: int) -> np.ndarray:
-    """Put the weights of filters that are added at once next to each other; zeros for those that there are not."""
+    """Put the weights of filters that are added at once next to each other; fill up with zeros."""
     flat, done = zeros((len(rows) * filters,), rows.dtype.type), 0
     while done < filters:
         width = next(width for width in WIDTHS if width <= filters - done)
@@ -177,9 +177,9 @@ def runs_of(geometry: Geometry, weights: np.ndarray) -> Weighted:
 
 
 def _placed(sequences: List[Tuple[int, ...]], embedded: bool) -> Tuple[List[Tuple[int, int]], List[Tuple[int, ...]]]:
-    """Return where each sequence of taps is found, as which of those that are kept and from which of its taps on.
+    """Return for each sequence of taps the index of a kept sequence and the first tap in it, and the kept sequences.
 
-    Where `embedded`, one that is a part of another, as at the edge of an image, is not kept.
+    Where `embedded`, a part of another sequence, as at the edge of an image, is not kept.
     """
     kept: List[Tuple[int, ...]] = []
     place: Dict[Tuple[int, ...], Tuple[int, int]] = {}

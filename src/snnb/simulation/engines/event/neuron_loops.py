@@ -74,7 +74,7 @@ def _softmax(
 ) -> None:
     """Spike where the random number is at most the softmax of the potential; such a neuron is reset to zero."""
     bits[:] = 0
-    for first in range(0, uniforms.size, powers.size):  # the softmax is taken over so many neurons
+    for first in range(0, uniforms.size, powers.size):  # groups of neurons of a softmax
         highest, total = np.float32(-np.inf), np.float32(0)
         for i in range(first, first + powers.size):
             potential[i] += current[i] + bias[i]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 GROUP = 64  # neurons in a word of spikes; the arrays of a population are filled up to a multiple
-SLACK = 8  # spare numbers behind each list of spikes
+SLACK = 8  # spare numbers after each list of spikes
 WIDTHS = (64, 32, 16)  # filters that are added at a time: their sums stay in registers
 WIDTH, PARTS = 16, 6  # a run of weights has a multiple of `WIDTH` numbers, at most `PARTS` times as many
 
@@ -39,10 +39,10 @@ class Neurons(NamedTuple):
 
 
 class Windows(NamedTuple):
-    """What the windows of a convolution read, in ranges of neurons next to each other.
+    """Inputs of the windows of a convolution, in ranges of neurons next to each other.
 
     A row of weights belongs to a tap and a channel: it holds the weights of all filters. The rows are taken a block at
-    a time, so that these stay in the cache while all windows pass. A range is what one window reads of one block: units
+    a time, so that these stay in the cache while all windows pass. A range is the part of one block that one window reads: units
     next to each other, whose rows are next to each other. A unit is a position of the image, or a part of its channels.
     """
 
@@ -53,9 +53,9 @@ class Windows(NamedTuple):
     start: np.ndarray
     first: np.ndarray  # int32 (ranges,): the first unit
     stop: np.ndarray  # int32 (ranges,): the unit after the last
-    shift: np.ndarray  # int32 (ranges,): what is added to the number of a neuron to get its row
+    shift: np.ndarray  # int32 (ranges,): added to the number of a neuron, it gives its row
     rows: int
-    filters: int  # filled up to a multiple of the smallest width; 0 where there are no windows
+    filters: int  # filled up to a multiple of the smallest width; 0 without windows
 
 
 class Runs(NamedTuple):
@@ -75,7 +75,7 @@ class Runs(NamedTuple):
 class Reach(NamedTuple):
     """In which windows each position of an image is: position p in windows `start[p]` to before `start[p + 1]`."""
 
-    weights: np.ndarray  # float32, flat, with `GROUP` numbers behind them
+    weights: np.ndarray  # float32, flat, with `GROUP` numbers after them
     start: np.ndarray  # int32 (positions + 1,), or (0,) where each neuron is a position, of one window
     target: np.ndarray  # int32: the first neuron of the window
     tap: np.ndarray  # int32: where the weights of the window's tap that is at the position begin

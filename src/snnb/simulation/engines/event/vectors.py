@@ -1,7 +1,7 @@
 """A numba type for short vectors of numbers, which stay in registers.
 
 LLVM vectorises the loops that numba translates, but stores the target of a sum after each row that is added to it. With
-the functions below a loop states what stays in registers: `v = v + load(weights, i, 4)` adds 64 weights to 64 sums.
+the functions below a loop states which values stay in registers: `v = v + load(weights, i, 4)` adds 64 weights to 64 sums.
 
 A value of type `Floats(parts, real)` is `parts` vectors of `WIDTH` float32 or float64 numbers. Each function below
 writes LLVM instructions once for each part; see numba's low-level extension API (`numba.extending.intrinsic`) and the
@@ -137,7 +137,7 @@ def reached(typing, values, thresholds):  # type: ignore[no-untyped-def]
 
 @intrinsic
 def reset(typing, values, thresholds, to_zero):  # type: ignore[no-untyped-def]
-    """Return the values; of those that are at least their threshold, 0 if `to_zero`, else their excess."""
+    """Return the values; for a value of at least its threshold, 0 if `to_zero`, else the excess."""
 
     def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
         def of_part(part):  # type: ignore[no-untyped-def]

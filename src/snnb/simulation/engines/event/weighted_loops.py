@@ -1,11 +1,11 @@
 """The compiled work of populations with weights, which are added only where there are spikes.
 
 The spikes of a step are listed in rising order. So a neuron's contributions arrive in the order of its inputs, and its
-current is a sequential float32 sum. What makes it fast:
+current is a sequential float32 sum. Why it is fast:
 
 - where there are many filters, the rows of weights that a window of a convolution reads are summed in registers before
   they are stored; a block of rows stays in the cache while all windows of some steps pass (`Windows`);
-- where there are few, what the spikes of a position add to all windows of a row is one run of numbers (`Runs`);
+- where there are few, the contributions of a position's spikes to all windows of a row are one run (`Runs`);
 - where a neuron reads few others, 64 neurons are added to at once, and bits choose which of them change (`Reach`).
 
 A population is simulated some steps at a time: first the currents of all of them, one projection after the other, then
@@ -67,7 +67,7 @@ def add_windows(
     begins: np.ndarray,
     width: int,
 ) -> None:
-    """Add to the currents of a step what all windows read of a block of weights.
+    """Add to the currents of a step the contributions of a block of weights to all windows.
 
     Parameters
     ----------
@@ -160,16 +160,16 @@ def add_where(bits: np.uint64, target: np.ndarray, at: int, weights: np.ndarray,
         store(target, at, where(bits, quarter + load(weights, first, 1), quarter))
 
 
-# All bits of a word, and what a number is shifted by to get that of its word: numba's division is a slow one.
+# All bits of a word, and the shift from a neuron's number to its word's: numba's division is slow.
 ALL, SHIFT = np.uint64(0xFFFFFFFFFFFFFFFF), 6
 
 
 @compiled
 def _add_windows(bits: np.ndarray, currents: np.ndarray, stride: int, windows: Windows, room: np.ndarray) -> None:
-    """Add what windows that read all channels receive, in some steps.
+    """Add the currents of windows that read all channels, in some steps.
 
     bits : ndarray of uint64, shape (steps, words)
-    currents : ndarray of float32, flat; those of step i begin at i * stride
+    currents : ndarray of float32, flat; step i begins at i * stride
     room : ndarray of int32
     """
     steps, number, bounds = bits.shape[0], windows.target.size, windows.bounds.size
@@ -191,10 +191,10 @@ def _add_windows(bits: np.ndarray, currents: np.ndarray, stride: int, windows: W
 
 @compiled
 def _add_runs(bits: np.ndarray, currents: np.ndarray, at: int, runs: Runs, room: np.ndarray) -> None:
-    """Add what windows that read all channels receive in a step.
+    """Add the currents of windows that read all channels, in a step.
 
     bits : ndarray of uint64, shape (words,)
-    currents : ndarray of float32, flat; those of the step begin at `at`, with room for a group behind all
+    currents : ndarray of float32, flat; the step begins at `at`; with room for a group after the last
     room : ndarray of int32
     """
     positions = runs.bounds.size - 1
@@ -224,7 +224,7 @@ def _part_of(bits: np.ndarray, begin: int, end: int) -> np.uint64:
 
 @compiled
 def _add_reach(bits: np.ndarray, currents: np.ndarray, at: int, reach: Reach, room: np.ndarray) -> None:
-    """Add what windows that read one channel each receive in a step; see `_add_runs`."""
+    """Add the currents of windows that read one channel each, in a step; see `_add_runs`."""
     channels = reach.channels
     if channels == 0:
         for word in range(bits.size):
@@ -265,14 +265,14 @@ def weighted(
     Parameters
     ----------
     sources : tuple of ndarray of uint64, shape (samples, steps, words)
-        What the projections read.
+        Spikes that the projections read.
     projections : tuple of Weighted
         As many.
     neurons : Neurons
     spikes : ndarray of uint64, shape (samples, steps, words)
         Output.
     divisors : ndarray of float32, shape (neurons,), filled up
-        What the sums are divided by at last; of shape (0,) where they are not.
+        Divisors of the sums; of shape (0,) where there are none.
     currents : ndarray of float32, flat
         Buffer for the currents of the steps that are done at a time, and `GROUP` numbers.
     room : ndarray of int32
