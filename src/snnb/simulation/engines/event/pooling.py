@@ -1,11 +1,11 @@
-"""The compiled work of pooling populations that the sum of what spikes add does not give.
+"""Compiled loops of pooling populations whose currents are not sums over spikes.
 
 Where a population also reads the constant input, all its inputs are added in every step in their order, as TensorFlow
 adds them, so that the sums are equal to the last bit.
 
 In all functions, `windows` is int32 of shape (number, inputs): the neurons whose windows an input is in, -1 where there
-are fewer; `amplitude` is what a spike adds; `source` is what the population reads; `neurons`, `spikes` and `room` are
-as in `weighted_loops.weighted`.
+are fewer; `amplitude` is the contribution of a spike; `source` has the spikes that the population reads; `neurons`,
+`spikes` and `room` are as in `weighted_loops.weighted`.
 """
 
 import numpy as np

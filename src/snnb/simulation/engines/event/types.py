@@ -42,8 +42,9 @@ class Windows(NamedTuple):
     """Inputs of the windows of a convolution, in ranges of neurons next to each other.
 
     A row of weights belongs to a tap and a channel: it holds the weights of all filters. The rows are taken a block at
-    a time, so that these stay in the cache while all windows pass. A range is the part of one block that one window reads: units
-    next to each other, whose rows are next to each other. A unit is a position of the image, or a part of its channels.
+    a time, so that these stay in the cache while all windows pass. A range is the part of one block that one window
+    reads: units next to each other, whose rows are next to each other. A unit is a position of the image, or a part of
+    its channels.
     """
 
     weights: np.ndarray  # float32, flat: by groups of filters (`_by_width`), row, and filter

@@ -1,7 +1,8 @@
 """A numba type for short vectors of numbers, which stay in registers.
 
 LLVM vectorises the loops that numba translates, but stores the target of a sum after each row that is added to it. With
-the functions below a loop states which values stay in registers: `v = v + load(weights, i, 4)` adds 64 weights to 64 sums.
+the functions below a loop states which values stay in registers: `v = v + load(weights, i, 4)` adds 64 weights to 64
+sums.
 
 A value of type `Floats(parts, real)` is `parts` vectors of `WIDTH` float32 or float64 numbers. Each function below
 writes LLVM instructions once for each part; see numba's low-level extension API (`numba.extending.intrinsic`) and the
