@@ -22,6 +22,8 @@ from typing import (
     Union,
 )
 
+from typing_extensions import get_args
+
 from snnb.core.errors import InputError, UpstreamError, UsageError, how_to_install
 from snnb.core.options import (
     Options,
@@ -80,9 +82,9 @@ class StageDocument(Document, Generic[N, P, D]):
     details: D
 
     @classmethod
-    def model_parametrized_name(cls, params: Tuple[Any, ...]) -> str:
+    def model_parametrized_name(cls, params: Tuple[type, ...]) -> str:
         """Return the name of a stage's type in schemas, such as `TrainResult`."""
-        return f"{params[0].__args__[0].title()}Result"
+        return f"{get_args(params[0])[0].title()}Result"
 
 
 _generic: Any = StageDocument
