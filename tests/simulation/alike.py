@@ -7,15 +7,6 @@ from snnb.network.read_network import read_network
 from snnb.simulation.simulation_settings import SimulationSettings
 
 SETTINGS = SimulationSettings(samples=70, duration=60, seed=5, record_spikes=2)
-CHANGES = [
-    {},
-    {"warm_up": 23},
-    {"threshold": 0.5},
-    {"reset": "zero"},
-    {"initial_potential": 0.5, "threshold": 2.0},
-    {"input": "poisson", "input_rate": 700.0},
-    {"input": "poisson", "threshold": 0.5, "reset": "zero"},
-]
 
 
 def network_of(model, folder):

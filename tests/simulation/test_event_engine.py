@@ -9,9 +9,7 @@ from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.simulation_settings import SimulationSettings
 from tests.simulation.alike import (
-    CHANGES,
     SETTINGS,
-    assert_every_spike_is_the_same,
     assert_of_a_thousand_counts_at_most_one_differs_by_one,
     network_of,
     simulated,
@@ -20,13 +18,6 @@ from tests.simulation.alike import (
 Input, Model, layers = keras.Input, keras.Model, keras.layers
 
 ENGINES = (TensorFlowEngine, EventEngine)
-
-
-@pytest.mark.parametrize(
-    "change", [*CHANGES[::3], *(pytest.param(c, marks=pytest.mark.slow) for c in CHANGES)], ids=str
-)
-def test_where_sums_are_exact_every_spike_is_the_same(exact, change):
-    assert_every_spike_is_the_same(ENGINES, exact, SETTINGS.changed(**change))
 
 
 @pytest.mark.parametrize("name", ["trained", "branched"])
@@ -81,18 +72,6 @@ def _assert_engines_agree(model, folder, x, rows, duration):
         np.testing.assert_array_equal(two.counts[name], counts, err_msg=name)
 
 
-def test_dense_on_the_last_of_several_axes_and_dilation(tmp_path):
-    x = Input((7, 8, 2), name="input")
-    y = layers.Dense(5, activation="relu", name="00Dense_7x8x5")(x)
-    y = layers.Conv2D(3, (3, 2), dilation_rate=(2, 3), activation="relu", name="01Conv2D_3x5x3")(y)
-    y = layers.Dense(4, activation="relu", name="02Dense_3x5x4")(y)
-    y = layers.Conv2D(6, (2, 3), dilation_rate=2, padding="same", activation="relu", name="03Conv2D_3x5x6")(y)
-    model = Model(x, layers.Dense(3, activation="softmax", name="04Dense_3")(layers.Flatten(name="flat")(y)))
-    random = np.random.default_rng(0)
-    model.set_weights([random.normal(0.1, 0.3, w.shape) for w in model.get_weights()])
-    _assert_engines_agree(model, tmp_path, random.random((12, 7, 8, 2)), 128, 60)
-
-
 @pytest.mark.parametrize("shape", [(9, 11, 2), (1, 1, 2), pytest.param((1, 6, 3), marks=pytest.mark.slow)])
 def test_widths_of_windows_and_edges_of_every_kind(tmp_path, shape):
     """Few filters and many, such as fill no vector; windows at edges, beyond them, and far from each other."""
@@ -126,59 +105,6 @@ def test_blocks_of_weights_leave_no_trace(trained, monkeypatch):
         for name, counts in whole.counts.items():
             np.testing.assert_array_equal(parts.counts[name], counts, err_msg=f"{name} {size}")
         np.testing.assert_array_equal(parts.readout, whole.readout)
-
-
-def _max_pooled(spikes, pool, stride, padding):
-    """Spikes `(steps, height, width, channels)` through spiking max pooling, by its definition, window by window."""
-    height, width = spikes.shape[1:3]
-    counted = np.zeros(spikes.shape[1:], int)
-
-    def axis(size):
-        if padding == "valid":
-            return [range(o * stride, o * stride + pool) for o in range((size - pool) // stride + 1)]
-        windows = -(-size // stride)
-        before = max((windows - 1) * stride + pool - size, 0) // 2
-        return [range(max(0, o * stride - before), min(size, o * stride - before + pool)) for o in range(windows)]
-
-    passed = np.zeros((len(spikes), len(axis(height)), len(axis(width)), spikes.shape[3]), bool)
-    for step, present in enumerate(spikes):
-        counted += present
-        for i, rows in enumerate(axis(height)):
-            for j, columns in enumerate(axis(width)):
-                for channel in range(spikes.shape[3]):
-                    inputs = [(y, x, channel) for y in rows for x in columns]
-                    leader = max(inputs, key=lambda place: counted[place])  # the first of several
-                    passed[step, i, j, channel] = present[leader]
-    return passed
-
-
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize(
-    ("pool", "stride", "padding"),
-    [
-        (3, 2, "same"),
-        *(pytest.param(*w, marks=pytest.mark.slow) for w in [(2, 2, "valid"), (3, 1, "valid"), (2, 3, "same")]),
-    ],
-)
-def test_max_pooling_passes_on_the_leading_input(tmp_path, engine, pool, stride, padding):
-    x = Input((7, 6, 2), name="input")
-    y = layers.Conv2D(3, 3, activation="relu", padding="same", name="00Conv2D_7x6x3")(x)
-    y = layers.MaxPooling2D(pool, stride, padding, name="01MaxPooling2D")(y)
-    model = Model(x, layers.Dense(4, activation="relu", name="02Dense_4")(layers.Flatten(name="flat")(y)))
-    random = np.random.default_rng(1)
-    model.set_weights([random.normal(0.05, 0.3, w.shape) for w in model.get_weights()])
-    network = network_of(model, tmp_path)
-    settings = SimulationSettings(samples=2, duration=40, record_spikes=2, threshold=0.8)
-    counted = engine(network, settings).simulate(random.random((2, 7, 6, 2), dtype=np.float32), 0, lambda *_: None)
-    trains = []
-    for layer in network.populations[:2]:
-        trains.append(np.zeros((2, 40, layer.size), bool))
-        sample, neuron, step = counted.spikes[layer.name].T
-        trains[-1][sample, step, neuron] = True
-    for before, after in zip(*trains):
-        expected = _max_pooled(before.reshape(40, 7, 6, 3), pool, stride, padding).reshape(40, -1)
-        np.testing.assert_array_equal(after, expected)
-        assert 0 < expected.mean() < 1
 
 
 def test_says_what_it_cannot_do(branched, pooled):

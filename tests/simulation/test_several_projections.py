@@ -20,9 +20,7 @@ from snnb.simulation.engines.event import compiled_network as event_network
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.separated import SeparatedEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
-from snnb.simulation.job import Totals
 from snnb.simulation.simulation_settings import SimulationSettings
-from snnb.simulation.simulation_statistics import Quality, rate_statistics
 
 Input, Model, layers = keras.Input, keras.Model, keras.layers
 
@@ -250,11 +248,7 @@ def _assert_counts(found, network, expected, readout):
 
 @pytest.mark.parametrize(
     ("case", "options"),
-    [
-        pytest.param(case, options, marks=() if (i + j) % len(OPTIONS) == 1 else pytest.mark.slow)
-        for i, case in enumerate(CASES)
-        for j, options in enumerate(OPTIONS)
-    ],
+    list(zip(CASES, [*OPTIONS, {}])),
     ids=str,
 )
 def test_engines_count_as_neurons_stepped_with_matrices(case, options):
@@ -288,31 +282,3 @@ def test_a_small_cache_changes_nothing(monkeypatch, steps):
     settings = SimulationSettings(samples=SAMPLES, duration=STEPS, seed=3)
     expected, readout = _stepped(connected, _frames(pictures, settings), settings)
     _assert_counts(_simulate(EventEngine, network, pictures, settings), network, expected, readout)
-
-
-@pytest.mark.parametrize("case", ["_three", "_dense", *(pytest.param(c, marks=pytest.mark.slow) for c in CASES)])
-def test_operations_are_the_weights_that_spikes_meet(case):
-    """Where two terms connect the same neurons, that is one synapse."""
-    _, network, pictures, _ = _built(case)
-    settings = SimulationSettings(samples=SAMPLES, duration=STEPS, input="poisson")
-    counts = {n: c.sum(axis=0) for n, c in _simulate(EventEngine, network, pictures, settings).counts.items()}
-    found = rate_statistics(network, Totals(SAMPLES, counts, Quality(np.zeros(STEPS), 0, None), None, {}), STEPS)
-    synapses, operations = 0, 0
-    for terms in CASES[case]().values():
-        weights = {}
-        for source, *behind in terms:
-            weights[source] = weights.get(source, 0) + _ones(behind, network.volume(source).shape)
-        for source, summed in weights.items():
-            connections = np.count_nonzero(summed, axis=1)
-            synapses += connections.sum()
-            operations += (counts[source].ravel() * connections).sum()
-    assert found.ann_multiply_accumulates_per_sample == synapses
-    assert found.synaptic_operations_per_sample == operations / SAMPLES
-
-
-def _ones(layers, shape):
-    """The matrix that layers amount to when all their weights are 1."""
-    _matrix(layers, shape)  # makes the weights
-    for layer in layers:
-        layer.set_weights([np.ones(w.shape) if w.ndim > 1 else np.zeros(w.shape) for w in layer.get_weights()])
-    return _matrix(layers, shape)[0]
