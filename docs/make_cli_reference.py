@@ -17,12 +17,12 @@ from snnb.architectures.registry import ListedModel
 from snnb.cli.doctor import Machine
 from snnb.cli.main import commands
 from snnb.datasets.definition import ListedDataset
+from snnb.graph.export.write_export import Export
 from snnb.mapping.hardware import ListedHardware
 from snnb.pipeline.all import STAGES
 from snnb.pipeline.plan import RunDocument, StagesDocument
 from snnb.results.compare import Comparison
 from snnb.results.crosscheck import Crosscheck
-from snnb.results.export import ExportSummary
 from snnb.results.remove import Removal
 from snnb.results.report import ReportFile
 from snnb.results.status import Status
@@ -42,7 +42,7 @@ DOCUMENTS: Dict[str, Any] = {  # printed by each command with `--json`
     "report": ReportFile,
     "compare": Comparison,
     "sweep": Sweep,
-    "export": ExportSummary,
+    "export": Export,
     "crosscheck": Crosscheck,
     "remove": Removal,
     "doctor": Machine,

@@ -215,7 +215,7 @@ def test_it_says_which_graph_it_took(run):
     opened = open_run(run.path)
     written = export_graph(opened, "csv", say=said.append)
     assert said[0] == f"export: graph {stamp}; there are also weights: choose with --graph"
-    assert written.path.parent.name == written.origin["stamp"] == stamp
+    assert written.path.parent.name == written.graph == stamp
     said.clear()
     export_graph(opened, "csv", graph="weights", say=said.append)
     assert said[0] == "export: graph weights, made of the weights only"
@@ -227,7 +227,7 @@ def test_every_command_reads_the_graph_of_the_simulation_in_force(run, tmp_path)
     stamp = face.simulate(duration=20, engine="event", samples=10).directory.name
     for _ in range(2):
         opened = open_run(run.path)
-        assert export_graph(opened, "metis", say=said.append, force=True).origin["stamp"] == stamp
+        assert export_graph(opened, "metis", say=said.append, force=True).graph == stamp
         assert crosscheck(opened, "scipy").stamp == stamp
         assert face.map(hardware="spinemap_5x5", method="sequential").record.details.graph == stamp
         assert f"graphs/{stamp}" in write_report(opened, output=tmp_path / "page.html", force=True).read_text()
@@ -267,7 +267,7 @@ def test_a_run_without_simulations_has_the_graph_of_its_weights(run):
     with pytest.raises(UpstreamError, match="has no graph yet; `snnb graph --run-dir"):
         export_graph(open_run(run.path), "csv")
     face.graph(weights_only=True)
-    assert export_graph(open_run(run.path), "csv").origin["stamp"] == "weights"
+    assert export_graph(open_run(run.path), "csv").graph == "weights"
 
 
 @pytest.mark.parametrize("level", ["exports", "exports/{stamp}"])

@@ -50,7 +50,7 @@ def export(
     console = output.current
     from rich.filesize import decimal
 
-    from snnb.results.export import ExportSummary, export_graph
+    from snnb.results.export import export_graph
 
     run = opened(run_dir)
     given = validated(ExportOptions, chosen(options, ExportOptions, options))
@@ -59,4 +59,4 @@ def export(
             run, format, given, output=output_path, graph=graph, force=force, say=console.say, progress=progress
         )
     line = f"{written.path}  {written.edges:,} edges  {decimal(written.size_bytes)}"
-    console.result([line], ExportSummary.of(written))
+    console.result([line], written)

@@ -7,7 +7,6 @@ from snnb.core.errors import InputError, UpstreamError, UsageError
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.graph.export.export_options import DEFAULTS, ExportOptions
 from snnb.io.atomic import remove_partial
-from snnb.io.document import Document
 from snnb.io.files import sha256_of
 from snnb.pipeline import map as mapping_stage
 from snnb.pipeline.graph import recorded_class, simulation_of
@@ -26,27 +25,6 @@ if TYPE_CHECKING:
     from snnb.mapping.mapping import Mapping
 
 EXPORTS = "exports"
-
-
-class ExportSummary(Document):
-    """Output of `snnb export --json`."""
-
-    path: Path
-    graph: Optional[str]  # stamp
-    edges: int
-    size_bytes: int
-    format: str
-
-    @classmethod
-    def of(cls, export: "Export") -> "ExportSummary":
-        """Return the figures of an export."""
-        return cls(
-            path=export.path,
-            graph=(export.origin or {}).get("stamp"),
-            edges=export.edges,
-            size_bytes=export.size_bytes,
-            format=export.format,
-        )
 
 
 def export_graph(

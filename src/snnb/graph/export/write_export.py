@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, Mapping, Optional, Sequence
 
+from pydantic import Field
+
 from snnb.core.errors import InputError, ResourceError, UsageError
 from snnb.core.options import option_name
 from snnb.core.progress import Progress, silent
@@ -34,6 +36,7 @@ from snnb.graph.export.export_options import DEFAULTS, ExportOptions
 from snnb.graph.export.request import Format, OnCores, Request, Simulated, SpikingPart
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.atomic import atomic_path, flushed_meanwhile
+from snnb.io.document import Document
 from snnb.io.files import raise_on_full_disk
 from snnb.io.text import load_json
 
@@ -53,16 +56,15 @@ class Estimate:
     seconds: float
 
 
-@dataclass(frozen=True)
-class Export:
+class Export(Document):
     """An export that has been written."""
 
     path: Path
-    format: str
+    graph: Optional[str]  # stamp
     edges: int
     size_bytes: int
-    seconds: float
-    origin: Optional[Mapping[str, str]] = None
+    format: str
+    seconds: float = Field(exclude=True)
 
 
 def estimate(graph: SynapseGraph, format: str, options: ExportOptions = DEFAULTS) -> Estimate:
@@ -143,7 +145,14 @@ def export(
             _write_description(description_path(temporary), description)
     files_written = target.iterdir() if exporter.directory else [target]
     size = sum(path.stat().st_size for path in files_written)
-    return Export(target, format, expected.edges, size, time.monotonic() - begin, origin)
+    return Export(
+        path=target,
+        graph=(origin or {}).get("stamp"),
+        edges=expected.edges,
+        size_bytes=size,
+        format=format,
+        seconds=time.monotonic() - begin,
+    )
 
 
 def _write(
