@@ -24,7 +24,7 @@ from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import Kind, Record
 
 VERIFIED_SAMPLES = 100
-# Options that mean nothing without another one
+# By option: another option without which it has no effect
 NEEDED = {
     "calibration_samples": "calibrate",
     "firing": "calibrate",

@@ -49,7 +49,7 @@ class PrepareParams(Options):
         description="Size of the pictures, as 64x64x3."
     )
     fit: Annotated[Literal["exact", "pad", "resize"], Flag(hidden=True)] = Field(
-        default="exact", description="How pictures come to that size, which the model says."
+        default="exact", description="Method that fits pictures to that size; set by the model."
     )
     norm_samples: Count = Field(description="Training samples for the normalisation, balanced by class.")
     limit: Optional[Count] = Field(
@@ -99,7 +99,7 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
 
 
 def _defaults(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, object]:
-    """Return the defaults of this run; none for the shape of pictures that neither model nor data set fixes."""
+    """Return the defaults of this run, without the shape where neither model nor data set fixes it."""
     from snnb.pipeline.model import input_shape
 
     defaults: Dict[str, object] = {"dataset": run.manifest.run.dataset, "norm_samples": NORM_SAMPLES}

@@ -43,9 +43,9 @@ if TYPE_CHECKING:
     from snnb.training.batches import LabelledPictures
 
 DATASET_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
-BOUND_SAMPLES = 64  # whose activations give the initial λ of qcfs
-BORDER_SAMPLES = 100  # on which an inexact change of pixels is measured
-# Of the way from the accuracy of guessing the most frequent class to 1: less shows that something else is wrong.
+BOUND_SAMPLES = 64  # samples whose activations give the initial λ of qcfs
+BORDER_SAMPLES = 100  # samples on which an inexact change of pixels is measured
+# Share of the way from the accuracy of guessing the most frequent class to 1; a smaller one suggests wrong pixels.
 GUESSING_SHARE = 0.1
 ELSEWHERE = {"pixels"}  # parameters that apply to a network that is already trained
 Activation = Literal["relu", "qcfs"]
@@ -80,7 +80,7 @@ class TrainParams(Recipe):
         default="relu",
         description="Hidden activation.",
     )
-    levels: Count = Field(default=8, description="Levels of qcfs, hence time steps.")
+    levels: Count = Field(default=8, description="Levels of qcfs, and thus time steps.")
     initial_weights: Optional[AbsolutePath] = Field(
         default=None,
         description="Begin with the weights in this .h5 file of the same model.",
@@ -88,7 +88,7 @@ class TrainParams(Recipe):
     resume: Optional[bool] = Field(
         default=None,
         exclude=True,
-        description="Continue a training; default: one with the same options.",
+        description="Continue an interrupted training; by default one with the same options.",
     )
     pixels: Annotated[Optional[Annotated[str, AfterValidator(_readable)]], Flag(metavar="PIXELS")] = Field(
         default=None,

@@ -136,7 +136,7 @@ def _option(text: str, name: str, stages: Sequence[str]) -> Tuple[str, str]:
 
 
 def points_of(axes: Sequence[Axis], given: Given) -> List[Point]:
-    """Return all points, the last axis first to change."""
+    """Return all points; the last axis changes fastest."""
     points = []
     for values in itertools.product(*(axis.values for axis in axes)):
         options: Dict[str, Dict[str, object]] = {stage: dict(own) for stage, own in given.items()}

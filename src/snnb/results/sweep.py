@@ -108,7 +108,7 @@ def sweep(
     Returns
     -------
     list of Swept
-        In the order of the grid, the last axis first to change.
+        In the order of the grid; the last axis changes fastest.
     """
     points = [replace(one, given=effective_options(run, one.given)) for one in points_of(axes, given)]
     _refuse_foreign_files(run)

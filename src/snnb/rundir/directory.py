@@ -1,4 +1,4 @@
-"""`RunDirectory`: the files of a run, their records in the manifest, and how a stage adds to them."""
+"""`RunDirectory`: the files of a run, their records in the manifest, and the context in which a stage adds to them."""
 
 import os
 import sys

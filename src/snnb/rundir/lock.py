@@ -1,4 +1,4 @@
-"""Lock a run directory for one process; the others wait, or are told which process holds it.
+"""Lock a run directory for one process; others wait, or raise an error that names the process.
 
 The lock is flock(2) on `RUN/.lock`, whose content describes the holder. A link there is not followed, since a run
 directory may come from somebody else.
