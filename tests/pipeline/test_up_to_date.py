@@ -12,8 +12,9 @@ import yaml
 from snnb import Run
 from snnb.core.errors import InputError, UsageError
 from snnb.pipeline import train
+from snnb.pipeline.all import STAGES
 from snnb.pipeline.open_run import open_or_create, open_run
-from snnb.pipeline.plan import bring_up_to_date, effective_options, read_options, state_of_stages
+from snnb.pipeline.plan import bring_up_to_date, check_options, effective_options, read_options, state_of_stages
 from snnb.pipeline.simulate import SimulateParams
 from snnb.pipeline.simulate import resolve as resolve_simulation
 from snnb.results.compare import compare
@@ -111,6 +112,16 @@ def test_more_recorded_samples_than_there_are_now_give_way_and_are_named(run):
     assert said == ["--samples 60 was recorded, but the test set has 40; 40 are used"]
     with pytest.raises(UsageError, match="the test set has 40"):
         resolve_simulation(opened, {"samples": 60})
+
+
+def test_options_of_a_swept_simulation_do_not_count_and_it_serves_only_with_all_options_in_force(run):
+    stamp = Run(path=run.path).simulate(duration=5, engine="event", swept=True).directory.name
+    opened, first = open_run(run.path), next(iter(run.records_of("simulate")))
+    check_options(opened, "simulate", {"simulate": {"warm_up": 10}})  # fits --duration 60, not 5
+    simulation = STAGES["simulate"]
+    assert simulation.selected(opened, {}) == (first, None)
+    assert simulation.selected(opened, {"duration": 5, "engine": "event"}) == (stamp, None)
+    assert simulation.selected(opened, {"duration": 5}) == (None, "duration: 60 → 5")  # the engine in force is another
 
 
 def test_options_in_force_are_said_and_defaults_forgets_the_recorded_ones(run):
