@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from snnb.graph.synapse_graph import SynapseGraph
 
 
-# By population, int64 of shape (spikes, 3): sample, neuron, step from the first in which the population takes part.
+# Spikes by population, int64 of shape (spikes, 3): sample, neuron, and step counted from the population's first.
 Spikes = Mapping[str, np.ndarray]
-# Takes inputs (of a constant input float64, shape (samples, inputs); of one that spikes bool, shape (samples, inputs,
-# steps)) and the number of steps; returns the spikes of each population that follows from the network.
+# Simulation function: takes inputs (constant: float64 of shape (samples, inputs); spikes: bool of shape (samples,
+# inputs, steps)) and the number of steps; returns the spikes of each simulated population.
 Simulate = Callable[[np.ndarray, int], Dict[str, np.ndarray]]
 
 
@@ -44,11 +44,11 @@ class ExportedPopulation:
     ----------
     name, size : name of the layer, and number of neurons
     coding : {"spikes", "current", "random"}
-    first_step : step in which they begin where a simulator delays each synapse
+    first_step : first step of the population in a simulator that delays each synapse
     bias : (size,) float64 array, added to the membrane potential in every step, see `ExportedNetwork.bias_acts`
     start : (size,) float64 array, membrane potential before the first step
     threshold : (size,) float64 array, potential at which a neuron spikes
-    window : first and last (exclusive) step in which it can fire; None for every step
+    window : first and last (exclusive) step in which a neuron can fire; None for every step
     """
 
     name: str
@@ -70,7 +70,7 @@ class ExportedPopulation:
         return self.window is None or self.window[0] <= step < self.window[1]
 
     def bias_acts(self, step: int) -> bool:
-        """Whether the bias is added in a step: with a window, in the steps before it, as many as it has."""
+        """Whether the bias is added in a step: with a window, in the steps before it, as many as the window has."""
         return self.window is None or self.window[0] - self.steps <= step < self.window[0]
 
     def input_acts(self, step: int) -> bool:
@@ -121,7 +121,7 @@ class ExportedNetwork:
 
     @property
     def simulated(self) -> List[ExportedPopulation]:
-        """The populations whose spikes follow from the network: not the input's, nor spikes drawn at random."""
+        """The populations whose spikes follow from the network: without the input and spikes drawn at random."""
         return [population for population in self.populations[1:] if population.coding == "spikes"]
 
     def population(self, name: str) -> ExportedPopulation:

@@ -191,7 +191,7 @@ class Connection:
         return sources[real], weights[real]
 
     def sources_of_range(self, start: int, stop: int, ids: np.ndarray, *, by_position: bool = False) -> None:
-        """Write the ids of the sources of the targets `start` to `stop - 1`, target after target.
+        """Write the ids of the sources of the targets `start` to `stop - 1`, ordered by target.
 
         Parameters
         ----------

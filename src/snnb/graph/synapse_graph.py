@@ -158,7 +158,7 @@ class SynapseGraph:
             yield from projection.edge_batches(max_edges)
 
     def successors(self, node: int) -> np.ndarray:
-        """Return the ids (int64) of the targets of `node`, projection after projection."""
+        """Return the ids (int64) of the targets of `node`, ordered by projection."""
         population = self.nodes.population(node)
         targets = [p.successors(node)[0] for p in self.projections if p.source is population]
         return np.concatenate([np.empty(0, np.int64), *targets])

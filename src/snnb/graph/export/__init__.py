@@ -1,1 +1,1 @@
-"""The graph in another program's format: a file a format."""
+"""Exporters of the graph to formats of other programs, one file per format."""

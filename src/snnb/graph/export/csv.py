@@ -1,4 +1,4 @@
-"""`csv`: a line a synapse, neurons as `(row, column, channel)`; compressed if the file's name ends in `.gz`.
+"""`csv`: one line per synapse, neurons as `(row, column, channel)`; compressed if the file's name ends in `.gz`.
 
 Biases, coding and spike counts of the neurons are in `NAME.csv.nodes.csv` next to it.
 """
@@ -17,7 +17,7 @@ HEADER = b"source_group,source_neuron,dest_group,dest_neuron,weight,rate,edge\n"
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
-    """Write the graph: a line a synapse; see `Format`."""
+    """Write the graph, one line per synapse; see `Format`."""
     with path.open("wb") as plain:
         if request.compressed:
             with gzip.GzipFile("", "wb", compresslevel=1, fileobj=plain, mtime=0) as compressed:

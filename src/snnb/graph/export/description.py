@@ -143,7 +143,7 @@ COLUMNS = ("id", "population", "index", "bias", "coding", "spike_count")
 def node_table(graph: SynapseGraph, request: Request) -> Dict[str, np.ndarray]:
     """Return the columns of the node table; row n is node n.
 
-    They are `population` (int32, which of `population_names`); `index` (int32, a column an axis, -1 after the last
+    They are `population` (int32, which of `population_names`); `index` (int32, one column per axis, -1 after the last
     axis); `bias` (float32); with spike counts, `rate` (float64, in the requested unit) and `spike_count` (float64).
     """
     axes = max(len(population.shape) for population in graph.populations)
@@ -166,7 +166,7 @@ def node_table(graph: SynapseGraph, request: Request) -> Dict[str, np.ndarray]:
 
 
 def write_node_csv(path: Path, populations: Sequence[GraphPopulation], first: int = 0) -> None:
-    """Write `nodes.csv`, a row a neuron; a bias has the digits that read back as the same float64.
+    """Write `nodes.csv`, one row per neuron; a bias has the digits that read back as the same float64.
 
     Of an integer network written as integers, the last column is the threshold.
 

@@ -8,7 +8,7 @@ from snnb.graph.synapse_graph import NETWORKX_LIMIT, SynapseGraph
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
-    """Write the graph: with all attributes; see `Format`."""
+    """Write the graph with all attributes; see `Format`."""
     import networkx
 
     edges = graph.number_of_edges()

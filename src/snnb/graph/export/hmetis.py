@@ -15,7 +15,7 @@ from snnb.graph.synapse_graph import SynapseGraph
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
-    """Write the graph: a hyperedge a neuron; see `Format`."""
+    """Write the graph, one hyperedge per neuron; see `Format`."""
     from snnb.graph.export.text_lines import integer_rows
 
     part = SpikingPart.of(graph, request)

@@ -19,7 +19,7 @@ LARGEST_SUM = 2**31 - 1  # of integer weights in a partitioner
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
-    """Write the graph: each neuron with its neighbours; see `Format`."""
+    """Write the graph, each neuron with its neighbours; see `Format`."""
     from snnb.graph.export.text_lines import NUMBER, weighted_neighbours
 
     part = SpikingPart.of(graph, request)

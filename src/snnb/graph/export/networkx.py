@@ -12,7 +12,7 @@ EDGE_BYTES, NODE_BYTES = 800, 1500  # in memory
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
-    """Write the graph: pickled; see `Format`."""
+    """Write the pickled graph; see `Format`."""
     edges = graph.number_of_edges()
     request.progress(0, edges)
     with path.open("wb") as file:

@@ -57,7 +57,7 @@ def _convolutions(projection: GraphProjection) -> List[Linear]:
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
-    """Write the graph: a node a population, and one or more a projection; see `Format`."""
+    """Write the graph, one node per population, and one or more per projection; see `Format`."""
     try:
         import nir
     except ImportError as error:

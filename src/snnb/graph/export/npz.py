@@ -1,4 +1,4 @@
-"""`npz`: a directory of scipy CSR matrices, one a projection, for `scipy.sparse.load_npz`; and the table of nodes."""
+"""`npz`: a directory of scipy CSR matrices, one per projection, for `scipy.sparse.load_npz`; and the table of nodes."""
 
 import zipfile
 from pathlib import Path
@@ -15,7 +15,7 @@ from snnb.io.npy import write_member
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
-    """Write the graph: a sparse matrix a projection; see `Format`."""
+    """Write the graph, one sparse matrix per projection; see `Format`."""
     path.mkdir()
     counter = request.counter(3 * graph.number_of_edges())
     scale = request.rate_scale(graph)

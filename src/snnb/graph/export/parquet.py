@@ -18,7 +18,7 @@ OPTIONS = {"compression": "none", "use_dictionary": False, "write_statistics": [
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
-    """Write the graph: a table of edges and one of nodes; see `Format`."""
+    """Write a table of edges and a table of nodes; see `Format`."""
     arrow, parquet = load_library()
     path.mkdir()
     counter = request.counter(graph.number_of_edges())

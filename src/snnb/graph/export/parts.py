@@ -44,7 +44,7 @@ class Part:
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
-    """Write the graph: the parts, their index and the nodes; see `Format`."""
+    """Write the parts, their index and the nodes; see `Format`."""
     path.mkdir()
     write_nodes(graph, path, request)
     parts = list(parts_of(graph))

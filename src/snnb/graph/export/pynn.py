@@ -1,9 +1,9 @@
-"""`pynn`: a directory of connection lists for PyNN's `FromFileConnector`, two a projection.
+"""`pynn`: a directory of connection lists for PyNN's `FromFileConnector`, two per projection.
 
 Indices count inside each population. `…_excitatory.txt` holds the weights that are not negative, `…_inhibitory.txt` the
 negative ones with their sign, as PyNN wants them for current-based synapses; a list without synapses is left out. The
-delay is such that spikes of all paths meet (`first_steps_of`): a time step from layer to layer, more where a connection
-skips layers. Average poolings weigh the mean. `nodes.csv` has the biases.
+delays make spikes of all paths meet (`first_steps_of`): one time step per layer, more if a connection skips layers.
+Average poolings weigh the mean. `nodes.csv` has the biases.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ HEADER = b'# columns = ["i", "j", "weight", "delay"]\n'
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
-    """Write the graph: a list of connections a projection; see `Format`."""
+    """Write the graph, with lists of the connections of each projection; see `Format`."""
     from snnb.graph.export.text_lines import EdgeWriter
 
     path.mkdir()

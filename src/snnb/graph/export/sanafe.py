@@ -32,7 +32,7 @@ Relays = Dict[Tuple[str, int], int]
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
-    """Write the graph: groups, biases, synapses, mapping; see `Format`."""
+    """Write groups, biases, synapses and mapping; see `Format`."""
     if request.initial_potential or starts_above_zero(graph):
         raise UsageError(
             "format sanafe cannot state initial potentials other than 0: simulate without --initial-potential, "

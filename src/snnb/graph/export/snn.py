@@ -18,7 +18,7 @@ NUMBER = np.dtype("<u4")
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
-    """Write the graph: a hyperedge for each neuron that has targets; see `Format`."""
+    """Write the graph, one hyperedge per neuron with targets; see `Format`."""
     part, scale = SpikingPart.of(graph, request), request.rate_scale(graph)
     degrees = [out_degrees(part.projections, population) for population in part.populations]
     counter = request.counter(part.edges)

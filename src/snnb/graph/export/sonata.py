@@ -27,7 +27,7 @@ NO_LEAK_MS = 1e18  # time constant with which exp(-dt / tau) is 1 in float64
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
-    """Write the graph: nodes, edges and their indices; see `Format`."""
+    """Write nodes, edges and their indices; see `Format`."""
     path.mkdir()
     _write_nodes(graph, path, request)
     edge_populations = _write_edges(graph, path, request)

@@ -25,7 +25,7 @@ AGAIN = "simulate again with --record-spikes"
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
-    """Write the graph: connections, weights and spike times; see `Format`."""
+    """Write connections, weights and spike times; see `Format`."""
     from snnb.graph.export.text_lines import integer_rows, weight_rows
 
     assert request.spike_times is not None
