@@ -1,7 +1,7 @@
 """A network prepared for the event-driven engine: the data that all samples and threads share.
 
 To simulate a layer kind with the engine `event`, add a line to `LAYER_LOOPS`: a function that makes its tables for
-`weighted_loops.weighted` or, if its currents are not sums over spikes, one that makes a separate loop, as in `pooling`.
+`compiled_loops.weighted` or, if its currents are not sums over spikes, one that makes a separate loop, as in `pooling`.
 """
 
 from dataclasses import replace
@@ -15,7 +15,7 @@ from snnb.network.layers import AveragePooling2D, Conv2D, Dense, DepthwiseConv2D
 from snnb.network.network import MEMBRANE, Network, Population, Projection, Reindexed
 from snnb.network.reindexing import PADDING
 from snnb.simulation.engines.engine import firing_threshold, spike_amplitudes
-from snnb.simulation.engines.event import pooling, weighted_loops
+from snnb.simulation.engines.event import compiled_loops, pooling
 from snnb.simulation.engines.event.loop_arrays import (
     Scratch,
     aligned,
@@ -42,11 +42,11 @@ Loop = Callable[[np.ndarray, Neurons, np.ndarray, np.ndarray], None]
 class LayerLoops(NamedTuple):
     """How a layer kind is simulated; a line of `LAYER_LOOPS`."""
 
-    # From a projection and the amplitude of a spike (float32) to its tables for `weighted_loops.weighted`; None for a
+    # From a projection and the amplitude of a spike (float32) to its tables for `compiled_loops.weighted`; None for a
     # layer kind that always has a loop.
     tables: Optional[Callable[[Projection, "np.floating[Any]"], Weighted]]
     # From a projection, the amplitude, and whether constant input arrives too, to a separate loop;
-    # None where `weighted_loops.weighted` does it.
+    # None where `compiled_loops.weighted` does it.
     loop: Callable[[Projection, "np.floating[Any]", bool], Optional[Loop]] = lambda projection, amplitude, constant: (
         None
     )
@@ -267,6 +267,6 @@ def _summed(inputs: Sequence[str], tables: Tuple[Weighted, ...], divisors: np.nd
     def run(read: Sequence[np.ndarray], neurons: Neurons, spikes: np.ndarray, scratch: Scratch) -> None:
         steps = min(at_once, spikes.shape[1])
         currents, room = scratch.currents(steps * size + GROUP), scratch.room((steps + 1) * (most + SLACK))
-        weighted_loops.weighted(tuple(read), tables, neurons, spikes, divisors, currents, room)
+        compiled_loops.weighted(tuple(read), tables, neurons, spikes, divisors, currents, room)
 
     return Work(tuple(inputs), run)

@@ -26,9 +26,9 @@ from snnb.simulation.engines.engine import (
     recorded_of,
     spike_table,
 )
+from snnb.simulation.engines.event.compiled_loops import number_of, renumbered, unchanging
 from snnb.simulation.engines.event.compiled_network import EventNetwork
 from snnb.simulation.engines.event.loop_arrays import Scratch, filled_up, zeros
-from snnb.simulation.engines.event.neuron_loops import number_of, renumbered, unchanging
 from snnb.simulation.engines.event.types import GROUP, SLACK, Neurons
 from snnb.simulation.simulation_settings import SimulationSettings
 

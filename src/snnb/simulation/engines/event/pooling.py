@@ -5,13 +5,13 @@ adds them, so that the sums are equal to the last bit.
 
 In all functions, `windows` is int32 of shape (number, inputs): the neurons whose windows an input is in, -1 where there
 are fewer; `amplitude` is the contribution of a spike; `source` has the spikes that the population reads; `neurons`,
-`spikes` and `room` are as in `weighted_loops.weighted`.
+`spikes` and `room` are as in `compiled_loops.weighted`.
 """
 
 import numpy as np
 
 from snnb.core.compiled import compiled
-from snnb.simulation.engines.event.neuron_loops import base_of, count, fire, listed
+from snnb.simulation.engines.event.compiled_loops import base_of, count, fire, listed
 from snnb.simulation.engines.event.types import Neurons
 
 
