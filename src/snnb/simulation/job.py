@@ -12,9 +12,9 @@ from snnb.core.errors import InputError
 from snnb.core.machine import processors
 from snnb.core.progress import Progress, Throttle, silent
 from snnb.network.network import MEMBRANE, Network
+from snnb.simulation.accuracy import Classification, Quality, Reconstruction, Scorer
 from snnb.simulation.engines.engine import Engine
 from snnb.simulation.simulation_settings import SimulationSettings
-from snnb.simulation.simulation_statistics import Classification, Quality, Reconstruction, Scorer
 
 # The threads of the engine `event` synchronise at the end of a block: a block has this many samples per thread,
 EVENT_SAMPLES = 10
@@ -108,7 +108,7 @@ def run_job(job: Job, x: np.ndarray, y: np.ndarray, progress: Progress = silent)
     """Simulate the samples of a job, in this process or on the workers that its settings name.
 
     The sums of the blocks are added in order. They do not depend on how the samples are divided into blocks, since all
-    are sums of integers, or of numbers rounded to multiples of one unit (`simulation_statistics.UNIT`).
+    are sums of integers, or of numbers rounded to multiples of one unit (`accuracy.UNIT`).
 
     Parameters
     ----------
