@@ -7,10 +7,10 @@ import pytest
 
 from snnb.core.errors import InputError
 from snnb.mapping import kahypar
-from snnb.mapping.contract import contract
 from snnb.mapping.limits import NO_LIMIT, Limits
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.partition import partition
+from snnb.mapping.reach import contract
 from snnb.mapping.traffic import count_traffic
 from tests.graph.networks import LAYERS
 from tests.graph.recorded import keras

@@ -7,9 +7,8 @@ from snnb.core.errors import InputError
 from snnb.mapping.cost import cost
 from snnb.mapping.limits import check_possible, exceeded_limits
 from snnb.mapping.map_network import map_network
-from snnb.mapping.memory import shared_entries
+from snnb.mapping.memory import shared_entries, split_overfull
 from snnb.mapping.partition import partition, sequential_baseline
-from snnb.mapping.split import split_overfull
 from tests.mapping.test_events import MEMORY, full_chip
 
 

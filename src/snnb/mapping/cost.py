@@ -15,10 +15,9 @@ from snnb.mapping.cost_kernels import MeshPositions, multicast_hops
 from snnb.mapping.events import EventCost, Routes, axons_out, event_cost
 from snnb.mapping.hardware import Hardware
 from snnb.mapping.memory import memory_bits
-from snnb.mapping.mesh import link_loads
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.reach import Marks, reached
-from snnb.mapping.traffic import TrafficSums, spikes_between
+from snnb.mapping.traffic import TrafficSums, link_loads, spikes_between
 
 
 class ProjectionCost(Document):

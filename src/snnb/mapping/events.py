@@ -18,9 +18,8 @@ from scipy.sparse import csr_matrix
 from snnb.graph.projection import GraphProjection
 from snnb.mapping.cost_kernels import count_messages
 from snnb.mapping.hardware import EventFigures, Hardware, TimesNs
-from snnb.mapping.mesh import offsets
 from snnb.mapping.neurons import PlacedNetwork
-from snnb.mapping.traffic import TrafficSums
+from snnb.mapping.traffic import TrafficSums, offsets
 from snnb.network.reindexing import PADDING
 
 EDGES = 1 << 20  # of a batch

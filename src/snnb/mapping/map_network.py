@@ -14,11 +14,11 @@ from snnb.core.progress import Progress, silent
 from snnb.mapping.cost import Cost, cost
 from snnb.mapping.hardware import Hardware
 from snnb.mapping.limits import check_possible, exceeded_limits, overfull_cores, too_few_cores
+from snnb.mapping.memory import divide_overfull
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.partition import Partition, partition, sequential_baseline
 from snnb.mapping.partition_files import read_partition, read_placement
 from snnb.mapping.placement import place
-from snnb.mapping.split import divide_overfull
 from snnb.mapping.traffic import TrafficSums, count_traffic
 
 FROM_A_FILE = "file"

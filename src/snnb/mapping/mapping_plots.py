@@ -18,7 +18,7 @@ from scipy.sparse import csr_matrix
 from snnb.io.figures import Target, label_rows, layer_colours, save, styled
 from snnb.mapping.limits import NO_LIMIT, Limits
 from snnb.mapping.mapping import Mapping
-from snnb.mapping.mesh import link_loads
+from snnb.mapping.traffic import link_loads
 
 LARGEST_MESH = 64  # cores along a side up to which the entire mesh is shown
 MOST_PIXELS = 640  # along a side of a raster

@@ -1,18 +1,23 @@
-"""Synapse memory of each core."""
+"""Synapse memory and output axons of the cores, which only a finished mapping shows: count, estimate, divide cores."""
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import List, Optional, Sequence, Tuple
+from dataclasses import replace
+from typing import Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
+from snnb.core.errors import InputError
 from snnb.core.machine import processors
 from snnb.graph import adjacency
 from snnb.graph.edges import ranges
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import GraphProjection
-from snnb.mapping.hardware import SynapseMemory
+from snnb.mapping.events import axons_out
+from snnb.mapping.hardware import Hardware, SynapseMemory
+from snnb.mapping.limits import NO_LIMIT, Limits
 from snnb.mapping.memory_kernels import add_lists, insert_all
-from snnb.mapping.traffic import TrafficSums
+from snnb.mapping.neurons import PlacedNetwork
+from snnb.mapping.traffic import TrafficSums, count_traffic
 
 # Projections from a population, the population, and a range of its neurons
 Block = Tuple[Sequence[GraphProjection], GraphPopulation, int, int]
@@ -79,3 +84,103 @@ def _merged(tables: Sequence[np.ndarray]) -> np.ndarray:
     for table in tables:
         insert_all(table, merged)
     return merged
+
+
+UNKNOWN = -1  # entries of a core that are not counted
+
+
+def synapse_loads(network: PlacedNetwork, hardware: Hardware) -> Tuple[np.ndarray, int]:
+    """Return what each neuron takes of the synapses of a core, int64, shape (neurons,), and how much a core holds.
+
+    They are its synapses, or if only shared lists are limited, entries of the memory. Of these a neuron takes its part
+    of the entries of a core that has neurons of its population only: an estimate.
+    """
+    memory, limits = hardware.synapse_memory, Limits.of(hardware)
+    if memory is None or limits.synapses < NO_LIMIT:
+        return network.in_degrees, limits.synapses
+    core, cores = np.empty(network.neurons, np.int32), 0
+    for population in network.populations:
+        needed = -(-population.size // limits.neurons)
+        core[network.part(population)] = cores + np.arange(population.size) * needed // population.size
+        cores += needed
+    sums = count_traffic(network, core, cores)
+    return np.ceil(shared_entries(sums) / sums.neurons).astype(np.int64)[core], memory.entries
+
+
+def split_overfull(network: PlacedNetwork, core: np.ndarray, hardware: Hardware) -> TrafficSums:
+    """Divide cores that exceed a limit until none does; the result may need more cores than there are.
+
+    A core is divided into as many as its fullest limit needs, in the order of the neurons' ids: neighbours with all
+    their channels stay together, so that they go on to share sources and, with `sharing: kernel`, lists of synapses.
+    Each division can add output axons elsewhere, hence the repetition.
+
+    Raise `InputError` if a neuron exceeds a limit on a core of its own.
+
+    Parameters
+    ----------
+    core : (neurons,) int32 array; core of each placed neuron
+    """
+    entries = np.full(int(core.max(initial=-1)) + 1, UNKNOWN)
+    while True:
+        sums = replace(count_traffic(network, core, entries.size), entries=entries)
+        used = _used(sums, hardware)
+        share = np.max(list(used.values()), axis=0)
+        pieces = np.clip(np.ceil(share), 1, sums.neurons).astype(np.int64)
+        if (pieces == 1).all() and (share <= 1).all():
+            return sums if (entries != UNKNOWN).all() else replace(sums, entries=None)
+        alone = np.flatnonzero((share > 1) & (sums.neurons == 1))
+        if alone.size:
+            raise _too_large(sums, int(alone[0]), {name: shares[alone[0]] for name, shares in used.items()}, hardware)
+        first, known = np.cumsum(pieces) - pieces, entries
+        entries = np.full(int(pieces.sum()), UNKNOWN)
+        entries[first[pieces == 1]] = known[pieces == 1]  # the same neurons
+        core = (first[core] + sums.rank * pieces[core] // sums.neurons[core]).astype(np.int32)
+
+
+def divide_overfull(
+    network: PlacedNetwork, core: np.ndarray, hardware: Hardware
+) -> Tuple[np.ndarray, Dict[int, List[int]]]:
+    """Divide cores as `split_overfull` does, but keep the numbers of the others, and of empty cores.
+
+    Return the core of each placed neuron, int32, and by divided core the numbers of its parts: its own number, then
+    numbers that no core had.
+    """
+    part = split_overfull(network, core, hardware).core
+    (old, new), cores = np.unique(np.stack([core, part]), axis=1), int(core.max(initial=-1)) + 1
+    added = np.diff(old, prepend=-1) == 0
+    number = np.empty(new.size, np.int32)  # of each part
+    number[new] = np.where(added, cores + np.cumsum(added) - 1, old)
+    return number[part], {of: number[new[old == of]].tolist() for of in np.unique(old[added]).tolist()}
+
+
+def _used(sums: TrafficSums, hardware: Hardware) -> Dict[str, np.ndarray]:
+    """Return the share of each limit that the contents of each core take, by the names of `Limits`.
+
+    Shared lists are counted once all other limits hold, since that takes longest, and only those of cores that are
+    `UNKNOWN` in `sums.entries`, which receives them. Without sharing, the limit of synapses is that of the memory.
+    """
+    contents = dict(zip(Limits._fields, sums.contents))
+    if hardware.axons_out_per_core is not None:
+        contents["axons_out"] = axons_out(sums)
+    limits = Limits.of(hardware)
+    shares = {name: numbers / getattr(limits, name) for name, numbers in contents.items()}
+    memory = hardware.synapse_memory
+    if memory is None or memory.sharing == "none" or np.max(list(shares.values())) > 1:
+        return shares
+    assert sums.entries is not None
+    unknown = sums.entries == UNKNOWN
+    sums.entries[unknown] = shared_entries(sums, unknown)[unknown]
+    bits = memory_bits(sums, memory)
+    assert bits is not None
+    return {**shares, "memory_bits": bits / limits.memory_bits}
+
+
+def _too_large(sums: TrafficSums, core: int, used: Dict[str, float], hardware: Hardware) -> InputError:
+    """Return the error of a neuron that exceeds a limit on a core of its own."""
+    network, name = sums.network, max(used, key=used.__getitem__)
+    layer = network.graph.nodes.population(int(np.flatnonzero(sums.core == core)[0]) + network.first).name
+    limit = getattr(Limits.of(hardware), name)
+    return InputError(
+        f"{hardware.name}: layer {layer} has a neuron with {round(used[name] * limit):,} {name}, and a core takes "
+        f"{limit:,}"
+    )

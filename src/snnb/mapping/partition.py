@@ -12,16 +12,14 @@ from snnb.core.errors import InputError, how_to_install
 from snnb.core.machine import processors
 from snnb.core.progress import Progress, Say, silent
 from snnb.mapping import kahypar
-from snnb.mapping.contract import contract
 from snnb.mapping.groups import grouped, tiled
 from snnb.mapping.hardware import Hardware
 from snnb.mapping.limits import Limits, too_few_cores
-from snnb.mapping.memory import shared_entries
+from snnb.mapping.memory import shared_entries, split_overfull, synapse_loads
 from snnb.mapping.neurons import PlacedNetwork
-from snnb.mapping.reach import Contracted
+from snnb.mapping.reach import Contracted, contract
 from snnb.mapping.search import Search
 from snnb.mapping.sequential import sequential
-from snnb.mapping.split import split_overfull, synapse_loads
 from snnb.mapping.traffic import TrafficSums, count_traffic
 
 MOST_NEURONS = 100_000  # for a hypergraph of single neurons

@@ -12,8 +12,7 @@ from snnb.io.document import Document
 from snnb.io.npy import load_archive
 from snnb.mapping.events import Routes, barrier, core_events, core_times, energies, event_counts, updated_neurons
 from snnb.mapping.map_network import MappedNetwork
-from snnb.mapping.mesh import link_loads
-from snnb.mapping.traffic import traffic_of
+from snnb.mapping.traffic import link_loads, traffic_of
 
 EDGES = "bin_edges"
 
