@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from snnb.io.keras import keras
 
@@ -10,7 +10,8 @@ from snnb.io.keras import keras
 def examples(few, many):
     """Return hypothesis settings: few examples in `make test`, whose profile is derandomised, many otherwise."""
     number = few if settings().derandomize else many
-    return settings(max_examples=number, deadline=None, suppress_health_check=list(HealthCheck))
+    phases = [Phase.explicit, Phase.reuse, Phase.generate]  # building models makes shrinking take many minutes
+    return settings(max_examples=number, deadline=None, suppress_health_check=list(HealthCheck), phases=phases)
 
 
 def slow_except(fast, cases):

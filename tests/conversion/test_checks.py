@@ -255,6 +255,12 @@ def relu_after_concatenation():
     return keras.Model(x, L.Dense(3, activation="softmax")(L.Flatten()(joined)))
 
 
+def side_by_side():
+    x = L.Input((8, 8, 1))
+    both = L.Concatenate(axis=1)([L.Conv2D(2, k, padding="same", activation="relu")(x) for k in (1, 3)])
+    return keras.Model(x, L.Dense(3, activation="softmax")(L.Flatten()(both)))
+
+
 ACCEPTED = {
     "everything that is dropped": lambda: chain(
         L.Dropout(0.1), L.Conv2D(3, 3), L.Dropout(0.1), L.BatchNormalization(), L.ReLU(), L.GaussianNoise(0.1), *end()
@@ -273,6 +279,7 @@ ACCEPTED = {
         L.Flatten(),
         L.Dense(3, use_bias=False, activation="softmax"),
     ),
+    "branches side by side in rows, then all to all": side_by_side,
     "dilation": lambda: chain(L.Conv2D(3, 3, dilation_rate=2, activation="relu"), *end()),
     "linear output": lambda: chain(L.Dense(4, activation="relu"), L.Dense(3), shape=(5,)),
     "Sequential that starts with Dropout": lambda: keras.Sequential(

@@ -3,7 +3,6 @@
 import pytest
 
 from snnb.conversion.checks import check_convertible
-from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import convert
 from snnb.conversion.toolbox_config import configuration
 from snnb.core.errors import InputError
@@ -43,30 +42,6 @@ def test_branches_in_one_channel(case, randomise, save, pixels, tmp_path):
         check_convertible(model)
     with pytest.raises(InputError, match="takes branches side by side in one channel"):
         convert(save(model), tmp_path, name="net", x_norm=pixels, x_check=pixels)
-
-
-APART = {
-    "channels": lambda: branched(3, L.Conv2D(2, 3, activation="relu")),
-    "rows, then all to all": lambda: branched(1, L.Dropout(0.1)),
-    "channels that a depthwise convolution makes": lambda: branched(
-        -1, L.AveragePooling2D(2), L.DepthwiseConv2D(1, depth_multiplier=3, activation="relu")
-    ),
-    "channels of channels": lambda: branched(3, lambda x: L.Conv2D(1, 1)(L.Concatenate()([x, x]))),
-    "Sequential": lambda: keras.Sequential(
-        [L.ZeroPadding2D(1, input_shape=(8, 8, 1)), L.Conv2D(2, 3), L.ReLU(), L.Flatten(), L.Dense(3)]
-    ),
-    "a batch of fixed size": lambda: keras.Sequential(
-        [L.Conv2D(2, 3, activation="relu", batch_input_shape=(20, 8, 8, 1)), L.Flatten(), L.Dense(3)]
-    ),
-}
-
-
-@pytest.mark.parametrize("case", slow_except({"rows, then all to all"}, APART))
-def test_branches_that_can_be_told_apart(case, randomise, save, pixels, tmp_path):
-    model = randomise(APART[case]())
-    check_convertible(model, rectify_linear=True)
-    settings = ConversionSettings(rectify_linear=True, percentile=100)
-    convert(save(model), tmp_path, name="net", x_norm=pixels, x_check=pixels, settings=settings)
 
 
 def ends_in(behind):
