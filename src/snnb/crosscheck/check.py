@@ -1,4 +1,4 @@
-"""Compare the spikes of a simulation with those of another simulator, and judge the differences."""
+"""Compare the spikes of a simulation and of another simulator, and judge the differences."""
 
 import shutil
 import tempfile

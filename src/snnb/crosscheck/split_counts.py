@@ -1,4 +1,4 @@
-"""Compare the spikes of a network with relay neurons with those of the network without."""
+"""Compare the spikes of a network with and without relay neurons."""
 
 from typing import Dict, NamedTuple, Optional
 

@@ -63,7 +63,7 @@ class Cost:
     # (cores,) float64: spikes received from other cores, and sent to them (once for each core reached)
     spikes_in: np.ndarray
     spikes_out: np.ndarray
-    # What only some descriptions have figures of; None for others. Both (cores,) int64: pairs of a neuron of a core and
+    # None where the description has no such figures. Both (cores,) int64: pairs of a neuron of a core and
     # a core that holds a target of it; bits of the synapse memory
     axons_out: Optional[np.ndarray]
     memory_bits: Optional[np.ndarray]

@@ -31,7 +31,7 @@ ADVICE = "docs/mapping.md shows a description with all its keys"
 LARGEST_SIDE = 32_768  # of a mesh; core numbers fit in 32 bits
 LARGEST_LIMIT = 2**53
 ALWAYS_STATED = ("synapses_per_core", "synapse")  # in cost.json, also if they are absent
-# What needs an entry of its own in `sources`: `energy_pj` if it has more than router, link and synapse
+# Keys that need an entry in `sources`: `energy_pj` if it has more than router, link and synapse
 SOURCED = ("tile", "chip", "axons_out_per_core", "synapse_memory", "energy_pj", "time_ns")
 Side = Annotated[int, Field(strict=True, ge=1, le=LARGEST_SIDE)]
 Sides = Tuple[Side, Side]  # along x and along y
@@ -69,7 +69,7 @@ class RouteFigures(Description):
 
         Parameters
         ----------
-        hops, borders : (2, routes) int64 array; links along x and y, and those of them that lead to another chip
+        hops, borders : (2, routes) int64 array; links along x and y, and the ones that lead to another chip
         """
         if self.link is not None and self.between_chips is None:
             return hops.sum(axis=0) * self.link
@@ -81,7 +81,7 @@ class RouteFigures(Description):
 
 
 class EventFigures(RouteFigures):
-    """Energies (pJ) or times (ns) of events; None is not counted. The events are those of SANA-FE."""
+    """Energies (pJ) or times (ns) of events; None is not counted. The events are the ones of SANA-FE."""
 
     synapse: Optional[Figure] = None  # of a spike at a synapse
     # Update of a neuron in a time step: without input, bias and potential, and of any other
@@ -100,7 +100,7 @@ class TimesNs(EventFigures):
     barrier: Union[Figure, Dict[Annotated[int, Field(ge=0)], Figure], None] = None
 
     def barrier_of(self, tiles: int) -> float:
-        """Return the time of the end of a step with so many tiles in use, as SANA-FE's `LookupTable`."""
+        """Return the time of the end of a step with a number of tiles in use, as SANA-FE's `LookupTable`."""
         if not isinstance(self.barrier, dict):
             return self.barrier or 0.0
         least = [key for key in self.barrier if key <= tiles]
@@ -130,7 +130,7 @@ class Hardware(Description):
     tile: Optional[Sides] = None  # cores that share a router: hops are counted between tiles; None: each has one
     chip: Optional[Sides] = None  # cores of a chip; None: there is one chip
     neurons_per_core: Limit
-    # Distinct neurons whose spikes the synapses of a core receive, including those of the core itself
+    # Distinct neurons whose spikes the synapses of a core receive, including neurons of the core itself
     axons_per_core: Limit
     axons_out_per_core: Optional[Limit] = None  # pairs of a neuron and a core that holds targets of it
     synapses_per_core: Optional[Limit] = None  # None: not limited
@@ -168,7 +168,7 @@ class Hardware(Description):
 
     @property
     def events(self) -> bool:
-        """Whether there are energies of other events than those of routes and synapses."""
+        """Whether there are energies of events other than routes and synapses."""
         old = ("router", "link", "synapse")
         return any(key not in old and value is not None for key, value in self.energy_pj)
 
@@ -235,7 +235,7 @@ def read_hardware(named: str) -> Tuple[Hardware, bytes]:
         near = get_close_matches(named, names, n=1)
         hint = f", did you mean {near[0]}? There are " if near else "; there are "
         raise UsageError(
-            f"--hardware {named}: there is no such description{hint}{', '.join(names)}; or give a YAML file of your own"
+            f"--hardware {named}: there is no such description{hint}{', '.join(names)}; or give the path of a YAML file"
         )
     content = path.read_bytes()
     with advising(ADVICE):

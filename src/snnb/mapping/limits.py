@@ -32,7 +32,7 @@ class Limits(NamedTuple):
 
 
 def overfull_cores(contents: Mapping[str, np.ndarray], hardware: Hardware) -> Dict[str, np.ndarray]:
-    """Return the cores that exceed each limit; `contents` are those of each core by the names of `Limits`."""
+    """Return the cores that exceed each limit; `contents` of each core have the names of `Limits`."""
     limits = Limits.of(hardware)
     return {name: np.flatnonzero(numbers > getattr(limits, name)) for name, numbers in contents.items()}
 
@@ -63,7 +63,7 @@ def too_few_cores(network: PlacedNetwork, hardware: Hardware, cores: int) -> Inp
 
 
 def _alternatives(network: PlacedNetwork, cores: int) -> str:
-    """Name the descriptions of the package that could hold the network on at least so many cores."""
+    """Name the descriptions of the package with at least `cores` cores that could hold the network."""
     able = [c.name for c in descriptions().values() if c.cores >= cores and _obstacle(network, c) is None]
     return f"; {', '.join(able)} could hold it" if able else ""
 

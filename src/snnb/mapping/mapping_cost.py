@@ -64,7 +64,7 @@ class Candidate(Document):
 
 
 class SplitFanIn(Document):
-    """The relay neurons of `map --split-fan-in`, and how their spikes differ from those of the network without."""
+    """The relay neurons of `map --split-fan-in`, and the difference of the spikes from the network without relays."""
 
     layers: List[str]  # whose neurons have relays
     relays: int
@@ -110,7 +110,7 @@ class MappingCost(Document):
     seconds: float
     split_overfull: Optional[Dict[int, List[int]]] = None  # divided cores of a file's partition, and their parts
     split_fan_in: Optional[SplitFanIn] = None
-    class_name: Optional[str] = None  # None: the spikes are those of all samples
+    class_name: Optional[str] = None  # None: spikes of all samples
     by_bin: Optional[BinLoads] = None
     recorded: Optional[RecordedSteps] = None
     hardware: Hardware
@@ -250,7 +250,7 @@ class MappingCost(Document):
             core: Contents = getattr(self, f"{name}_per_core")
             limit = "any number" if core.limit is None else f"{core.limit:,}: {core.share:.0%} full"
             text.append(f"  {name:<18}{core.mean:>12,.1f}{core.max:>12,}   {limit} (core {core.core:,} has most)")
-        text += ["", "what it costs"]
+        text += ["", "cost"]
         text += [f"  {name:<18}{value:>14,.6g}  {UNITS[name]}" for name, value in self.figures.items()]
         if self.events is not None and self.energy_by_event_pj is not None:
             total = sum(self.energy_by_event_pj.values())

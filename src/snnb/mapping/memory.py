@@ -90,7 +90,7 @@ UNKNOWN = -1  # entries of a core that are not counted
 
 
 def synapse_loads(network: PlacedNetwork, hardware: Hardware) -> Tuple[np.ndarray, int]:
-    """Return what each neuron takes of the synapses of a core, int64, shape (neurons,), and how much a core holds.
+    """Return the synapse load of each neuron, int64, shape (neurons,), and the capacity of a core.
 
     They are its synapses, or if only shared lists are limited, entries of the memory. Of these a neuron takes its part
     of the entries of a core that has neurons of its population only: an estimate.
@@ -156,7 +156,7 @@ def divide_overfull(
 def _used(sums: TrafficSums, hardware: Hardware) -> Dict[str, np.ndarray]:
     """Return the share of each limit that the contents of each core take, by the names of `Limits`.
 
-    Shared lists are counted once all other limits hold, since that takes longest, and only those of cores that are
+    Shared lists are counted once all other limits hold, since that takes longest, and only of cores that are
     `UNKNOWN` in `sums.entries`, which receives them. Without sharing, the limit of synapses is that of the memory.
     """
     contents = dict(zip(Limits._fields, sums.contents))

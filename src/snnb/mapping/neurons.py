@@ -15,7 +15,7 @@ from snnb.graph.synapse_graph import SynapseGraph
 
 @dataclass(frozen=True, eq=False)
 class PlacedNetwork:
-    """A graph to map: all neurons except those of the input are placed, and numbered from 0."""
+    """A graph to map: all neurons except the input are placed, and numbered from 0."""
 
     graph: SynapseGraph  # a graph with spike counts
     first: int  # id in the graph of the first placed neuron: the size of the input
@@ -84,7 +84,7 @@ class PlacedNetwork:
         """Return the spikes per sample of each neuron of one of `sources`: float64, flat."""
         if population.first >= self.first:
             return self.spikes[self.part(population)]
-        assert self.outside is not None  # else it is no source
+        assert self.outside is not None  # otherwise it is not a source
         return self.outside
 
     def projections_from(self, population: GraphPopulation) -> Tuple[GraphProjection, ...]:

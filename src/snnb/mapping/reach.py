@@ -205,7 +205,7 @@ class _Part(NamedTuple):
 def contract(network: PlacedNetwork, group: np.ndarray, groups: int, loads: np.ndarray) -> Contracted:
     """Contract neurons into groups; `group` (int32, shape (neurons,)) is the group of each placed neuron.
 
-    `loads` (int64, shape (neurons,)) are those of the synapses, see `split.synapse_loads`.
+    `loads` (int64, shape (neurons,)) are the synapse loads, see `memory.synapse_loads`.
     """
     ids, numbers = np.empty(0, np.int32), np.empty(0, np.int64)
     parts, marks, sets = [_Part(numbers, numbers, ids, numbers, ids, numbers)], Marks(groups), 0

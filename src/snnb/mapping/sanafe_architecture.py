@@ -73,7 +73,7 @@ def architecture_file(description: Node) -> Dict[str, Node]:
 
 
 def _figures_of_events(stated: Node) -> Dict[str, float]:
-    """Return the energies or times of all events; a neuron's `update` is what an active one takes more."""
+    """Return the energies or times of all events; `update` is the additional figure of an active neuron."""
     found = {key: value or 0.0 for key, value in stated.items() if key != "barrier"}
     link = found.get("link", 0.0)
     update = found.get("neuron_active", 0.0) - found.get("neuron_inactive", 0.0)
@@ -169,7 +169,7 @@ def _figures(tile: Node, units: Mapping[str, Node], position: str, cost: Tuple[s
         raise ValueError(f"buffer_position {position}; it must be soma or dendrite")
     synapse, access = figure(units["synapse"], "process_spike"), figure(units["soma"], "access_neuron")
     dendrite = figure(units["dendrite"], "update")
-    # A dendrite before the buffer is updated by each spike at a synapse, one behind it with the neuron.
+    # A dendrite before the buffer is updated by each spike at a synapse, one after the buffer with the neuron.
     synapse, access = (synapse + dendrite, access) if position == "soma" else (synapse, access + dendrite)
     return {
         "router": 0.0,

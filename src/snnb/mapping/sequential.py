@@ -79,7 +79,7 @@ class SourceLists:
         return list(zip([0, *ends], ends))
 
     def most_of(self, chunks: int) -> int:
-        """Return the largest number of sources of a position's neurons, divided into so many chunks of channels."""
+        """Return the largest number of sources of a position's neurons, divided into `chunks` chunks of channels."""
         most = 0
         for first, last in self.parts():
             sources, group = self.of(first, last), np.arange((last - first) * self.filters) // self.filters * chunks

@@ -31,7 +31,7 @@ class TrafficSums:
     outside: float
     by_source: Dict[str, np.ndarray]  # connectivity and cut of the spikes of each placed population, by its name
     neurons: np.ndarray  # (cores,) int64
-    # (cores,) int64: distinct neurons whose spikes a core receives, including its own and those of a spiking input
+    # (cores,) int64: distinct neurons whose spikes a core receives, including its own and neurons of a spiking input
     axons: np.ndarray
     synapses: np.ndarray  # (cores,) int64: synapses onto the neurons of a core, including those from a constant input
     method: str = ""  # the partitioning method
@@ -44,7 +44,7 @@ class TrafficSums:
 
     @cached_property
     def rank(self) -> np.ndarray:
-        """Rank of each placed neuron by id among those of its core: int64, shape (neurons,)."""
+        """Rank of each placed neuron by id within its core: int64, shape (neurons,)."""
         order, rank = np.argsort(self.core, kind="stable"), np.empty(self.core.size, np.int64)
         rank[order] = np.arange(order.size) - (np.cumsum(self.neurons) - self.neurons)[self.core[order]]
         return rank

@@ -15,10 +15,10 @@ from snnb.io.figures import HUES
 from snnb.io.text import printable
 
 INK, SOFT = "#1f2933", "#cbd2d9"
-BOX, TALL, GAP, BETWEEN = 204.0, 34.0, 26.0, 22.0  # width and height of a box, space below and beside it
+BOX, TALL, GAP, BETWEEN = 204.0, 34.0, 26.0, 22.0  # width and height of a box, space below and next to it
 WIDEST, NARROWEST = 12.0, 1.2  # arrows
 MARGIN, BEND = 12.0, 150.0
-SIDE_BY_SIDE = 5  # number of curves beside one row up to which they have the full width
+SIDE_BY_SIDE = 5  # number of curves next to one row up to which they have the full width
 FEW_BENDS, FEW_ROWS = 40, 8  # numbers of curves and of skipped rows from which curves are spread by their lengths
 LONGEST = 27  # characters of a name in a box
 
@@ -57,11 +57,11 @@ def diagram(boxes: Sequence[Box], arrows: Sequence[Arrow]) -> Markup:
     most = max((arrow.carries for arrow in arrows), default=0.0)
     passed = [depth[arrow.target] - depth[arrow.source] for arrow in arrows]
     bends = [arrow for arrow, rows_over in zip(arrows, passed) if rows_over > 1]
-    # With many curves beside the same rows, all arrows are thinner, so that they can be distinguished.
-    beside = np.zeros(len(rows) + 1, int)
-    np.add.at(beside, [depth[arrow.source] for arrow in bends], 1)
-    np.add.at(beside, [depth[arrow.target] for arrow in bends], -1)
-    widest_arrow = WIDEST * min(1.0, SIDE_BY_SIDE / max(1, int(beside.cumsum().max())))
+    # With many curves next to the same rows, all arrows are thinner, so that they can be distinguished.
+    curves = np.zeros(len(rows) + 1, int)
+    np.add.at(curves, [depth[arrow.source] for arrow in bends], 1)
+    np.add.at(curves, [depth[arrow.target] for arrow in bends], -1)
+    widest_arrow = WIDEST * min(1.0, SIDE_BY_SIDE / max(1, int(curves.cumsum().max())))
     parts = []
     for arrow in arrows:
         width = max(NARROWEST, widest_arrow * arrow.carries / most) if most > 0 else NARROWEST
