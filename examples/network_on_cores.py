@@ -20,9 +20,9 @@ def main(path: Path, hardware: str) -> None:
 
     mapping = Mapping.open(mapped.directory)
     print(mapping)
-    cost, sequential = mapping.cost, mapped.record.metrics["sequential_connectivity"]
-    print(f"spikes between cores a sample: {cost['connectivity']:,.1f}, sequential mapping {sequential:,.1f}")
-    print(f"hops {cost['hops_unicast']:,.1f}, energy {cost['energy_pj']:,.0f} pJ")
+    cost, sequential = mapping.cost, mapping.cost.sequential.connectivity
+    print(f"spikes between cores a sample: {cost.connectivity:,.1f}, sequential mapping {sequential:,.1f}")
+    print(f"hops {cost.hops_unicast:,.1f}, energy {cost.energy_pj:,.0f} pJ")
 
     graph = SynapseGraph.open(built.directory / "mini_network_graph.h5")
     for core in range(mapping.cores):
