@@ -89,13 +89,15 @@ def fold_pixels(
     x, classes = sample() if inexact and sample is not None else (np.zeros(0), np.zeros(0))
     measured = x.shape[1:] == tuple(model.input_shape[1:])
     if measured:
-        exact = model.predict((x[..., ::-1] if pixels.reversed else x) * np.float32(factor) + np.float32(shift))
+        exact = model.predict(
+            (x[..., ::-1] if pixels.reversed else x) * np.float32(factor) + np.float32(shift), verbose=0
+        )
     model = _with_biases(model, [layer.name for layer in readers if not getattr(layer, "use_bias", True)])
     for layer in readers:
         new = model.get_layer(layer.name)
         new.set_weights(_folded(new, new.get_weights(), factor, shift, order, origin))
     if measured:
-        found = model.predict(x)
+        found = model.predict(x, verbose=0)
         effect = f": on {len(x)} training pictures outputs differ by up to {np.abs(found - exact).max():.2g}"
         if found.ndim == 2 and classes.ndim == 1:
             before, after = (np.mean(outputs.argmax(axis=1) == classes) for outputs in (exact, found))

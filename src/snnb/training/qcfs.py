@@ -104,7 +104,7 @@ def start_from(model: keras.Model, trained: keras.Model, x: np.ndarray) -> None:
     for layer in model.layers:
         if isinstance(layer, QCFS):
             source = layer.name if layer.name in names else layer.name[: -len(ADDED)]
-            active = keras.Model(trained.input, trained.get_layer(source).output).predict(x)
+            active = keras.Model(trained.input, trained.get_layer(source).output).predict(x, verbose=0)
             active = active[active > 0]
             if active.size:
                 layer.bound.assign(np.percentile(active, BOUND_PERCENTILE))
