@@ -178,6 +178,7 @@ def _metric_rows(metrics: Mapping[str, object]) -> List[Tuple[str, str, str]]:
 
 def _report(run: RunDirectory, *, outdated: bool) -> Optional[Path]:
     """Write the HTML page about the run unless it is up to date; an error does not fail the command."""
+    from snnb.pipeline.open_run import described_with_repair
     from snnb.results.report import REPORT, write_report
 
     page = run.path / REPORT
@@ -187,5 +188,5 @@ def _report(run: RunDirectory, *, outdated: bool) -> Optional[Path]:
         with output.current.bar("report") as progress:
             return write_report(run, say=output.current.say, progress=progress)
     except (SnnbError, OSError, MemoryError) as error:
-        output.current.say(f"report: not written: {error}")
+        output.current.say(f"report: not written: {described_with_repair(error)}")
         return None

@@ -36,7 +36,7 @@ UNITS = {
     "sample_ns": "ns between the beginnings of two samples",
     "sample_latency_ns": "ns until a sample has passed all layers",
 }
-RECORDED = ("connectivity", "hops_unicast", "energy_pj", "step_ns")  # figures that the manifest records
+RECORDED = ("cores", "chips", "connectivity", "hops_unicast", "energy_pj", "step_ns")  # in the manifest
 OF_CORES = ("neurons", "axons", "synapses", "spikes_in", "spikes_out")  # figures of each core that every mapping has
 
 
@@ -226,10 +226,9 @@ class MappingCost(Document):
 
     def metrics(self) -> Dict[str, Union[Number, None]]:
         """Return the figures that the manifest records."""
-        shown = ("cores", "chips", *RECORDED)
         peak = {} if self.by_bin is None else {"link_load_peak": self.by_bin.link_load_peak}
         split = {} if self.split_fan_in is None else self.split_fan_in.metrics()
-        figures = {name: self.figures[name] for name in shown if name in self.figures}
+        figures = {name: self.figures[name] for name in RECORDED if name in self.figures}
         return {**figures, **peak, "sequential_connectivity": self.sequential.connectivity, **split}
 
     def log_lines(self, warnings: Sequence[str]) -> List[str]:

@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 from typing import Optional
 
-from snnb.core.errors import DamagedError, InputError, SnnbError, UsageError
+from snnb.core.errors import DamagedError, InputError, UsageError
 from snnb.pipeline.all import KINDS
 from snnb.pipeline.model import identify_model
 from snnb.pipeline.train import CHECKPOINT
@@ -21,7 +21,7 @@ def open_run(path: Path) -> RunDirectory:
     return RunDirectory.open(path, KINDS)
 
 
-def described_with_repair(error: SnnbError) -> str:
+def described_with_repair(error: BaseException) -> str:
     """Return the message of an error; for a damaged file of a run with the command that makes the file again."""
     if isinstance(error, DamagedError):
         path = Path(os.path.abspath(error.path))  # noqa: PTH100 - links stay

@@ -21,7 +21,6 @@ from snnb.io.npy import load_archive
 
 LENGTHS = ("num_samples", "num_steps")
 FIRST = "first_sample"  # recorded if it is not 0
-AGAIN = "simulate again with --record-spikes"
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
