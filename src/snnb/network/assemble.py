@@ -11,6 +11,7 @@ from snnb.core.machine import require_memory
 from snnb.network.geometry import Shape
 from snnb.network.layers import KINDS, Layer, Weighted, configured
 from snnb.network.network import INPUT, Array, Input, Network, Population, Projection, Reindexed, Volume
+from snnb.network.neuron import NUMBERS, Neuron
 from snnb.network.reindexing import REINDEXING
 
 SUMS = {"Add"}
@@ -43,7 +44,7 @@ def assemble(path: Path, entries: Sequence[Entry]) -> Network:
     readers = {entry.name: [other.kind for other in entries if entry.name in other.inputs] for entry in entries}
     for entry in entries:
         try:
-            volume = _volume(entry, volumes)
+            volume = _timed(entry, _volume(entry, volumes))
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
         except (ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
@@ -54,8 +55,11 @@ def assemble(path: Path, entries: Sequence[Entry]) -> Network:
                 f"{path}: layer {entry.name} has no outputs: its kernel does not fit into its input of shape {read}"
             )
         require_memory(volume.size, f"{path}: layer {entry.name}")
-        volumes[entry.name] = _timed(entry, volume)
+        volumes[entry.name] = volume
     absorbed = {name for entry in entries if entry.kind in SUMS | ACTIVATIONS for name in entry.inputs}
+    for entry in entries:
+        if "delay" in entry.config:
+            _check_delayed(path, entry, volumes)
     shared = sorted(name for name in absorbed if len(readers[name]) > 1)
     if shared:
         raise DamagedError(path, f"layer {shared[0]} is added to another and read elsewhere too")
@@ -76,7 +80,7 @@ def _check_entries(path: Path, entries: Sequence[Entry]) -> None:
         if entry.name in before:
             raise DamagedError(path, f"two layers are called {entry.name}")
         for name in entry.inputs:
-            if name not in before:
+            if name not in before and "delay" not in entry.config:
                 raise DamagedError(path, f"layer {entry.name} reads {name!r}, which is not before it in the file")
         before.add(entry.name)
     understood = {*KINDS, *REINDEXING, *SUMS, *ACTIVATIONS, "InputLayer"}
@@ -88,17 +92,34 @@ def _check_entries(path: Path, entries: Sequence[Entry]) -> None:
         )
 
 
+def _check_delayed(path: Path, entry: Entry, volumes: Mapping[str, Volume]) -> None:
+    """Raise `DamagedError` if a delayed projection reads a volume that does not exist or has another shape."""
+    (name,), shape = entry.inputs, tuple(entry.config["input_shape"])
+    if name not in volumes or volumes[name].shape != shape:
+        raise DamagedError(path, f"layer {entry.name} reads {name!r} of shape {shape}, which the file does not have")
+
+
 def _timed(entry: Entry, volume: Volume) -> Volume:
-    """Return the volume with the initial potential, threshold and firing window of a calibrated or integer network."""
+    """Return the volume with the properties of its neurons, other than those of a converted network by default."""
     if not isinstance(volume, Population):
         return volume
     start, threshold = (np.asarray(entry.arrays[name]) if name in entry.arrays else None for name in STATES)
     window = None if "window" not in entry.config else tuple(entry.config["window"])
-    return replace(volume, initial_potential=start, threshold=threshold, window=window)
+    neuron = None
+    if "spikes" in entry.config:
+        numbers = {
+            name: np.asarray(entry.arrays[f"neuron_{name}"]) for name in NUMBERS if f"neuron_{name}" in entry.arrays
+        }
+        neuron = Neuron(spikes=bool(entry.config["spikes"]), **numbers)
+        neuron.check(volume.shape)
+    return replace(volume, initial_potential=start, threshold=threshold, window=window, neuron=neuron)
 
 
 def _volume(entry: Entry, volumes: Mapping[str, Volume]) -> Volume:
-    read = [volumes[name] for name in entry.inputs]
+    if "delay" in entry.config:  # the volume may come later
+        read = [Volume(name, tuple(entry.config["input_shape"])) for name in entry.inputs]
+    else:
+        read = [volumes[name] for name in entry.inputs]
     if entry.kind == "InputLayer":
         shape = tuple(entry.config["batch_input_shape"][1:])
         if not shape or not all(type(length) is int and length > 0 for length in shape):
@@ -127,7 +148,10 @@ def _population(entry: Entry, source: Volume) -> Population:
         bias, activation = np.zeros(geometry.filters, np.float32), layer.activation
         if layer.use_bias:
             bias = np.asarray(_array(entry, "bias", (geometry.filters,)))
-    projection = Projection(source.name, layer, geometry, kernel)
+    delay, later = int(entry.config.get("delay", 0)), None
+    if "delayed_bias" in entry.arrays:
+        later = np.asarray(_array(entry, "delayed_bias", (geometry.filters,)))
+    projection = Projection(source.name, layer, geometry, kernel, delay, later)
     return Population(entry.name, geometry.shape, entry.kind, (projection,), bias, activation)
 
 
@@ -182,22 +206,27 @@ def described(network: Network) -> List[Entry]:
     activation.
     """
     entries: List[Entry] = []
+    shapes = {volume.name: volume.shape for volume in network.volumes}
     for volume in network.volumes:
         if isinstance(volume, Reindexed):
             config = volume.layer.model_dump()
             entries.append(Entry(volume.name, volume.layer.kind, config, volume.inputs, {}))
         elif isinstance(volume, Population):
-            *parts, end = _described(volume)
+            *parts, end = _described(volume, shapes)
             states = {name: getattr(volume, name) for name in STATES if getattr(volume, name) is not None}
-            window = {} if volume.window is None else {"window": volume.window}
-            end = replace(end, arrays={**end.arrays, **states}, config={**end.config, **window})
+            config = {} if volume.window is None else {"window": volume.window}
+            if volume.neuron is not None:
+                config["spikes"] = volume.neuron.spikes
+                numbers = {f"neuron_{name}": getattr(volume.neuron, name) for name in NUMBERS}
+                states.update({name: values for name, values in numbers.items() if values is not None})
+            end = replace(end, arrays={**end.arrays, **states}, config={**end.config, **config})
             entries += [*parts, end]
         else:
             entries.append(Entry(volume.name, "InputLayer", {"batch_input_shape": [None, *volume.shape]}, (), {}))
     return entries
 
 
-def _described(population: Population) -> Iterator[Entry]:
+def _described(population: Population, shapes: Mapping[str, Shape]) -> Iterator[Entry]:
     several = len(population.projections) > 1 or population.max_value is not None
     names = [f"{population.name}+{i}" for i in range(len(population.projections))] if several else [population.name]
     bias = population.bias
@@ -211,6 +240,10 @@ def _described(population: Population) -> Iterator[Entry]:
             arrays[layer.KERNEL] = projection.kernel
             if bias is not None:
                 arrays["bias"], bias = bias, None
+        if projection.delay:
+            config.update(delay=projection.delay, input_shape=shapes[projection.input])
+        if projection.bias is not None:
+            arrays["delayed_bias"] = projection.bias
         yield Entry(name, layer.kind, config, (projection.input,), arrays)
     if len(names) > 1:
         yield Entry(f"{population.name}+", "Add", {}, tuple(names), {})

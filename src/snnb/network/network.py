@@ -9,6 +9,7 @@ import numpy as np
 from snnb.network.degrees import Reading, count_synapses, count_weights
 from snnb.network.geometry import Geometry, Shape
 from snnb.network.layers import Layer
+from snnb.network.neuron import Neuron
 from snnb.network.reindexing import PADDING, Reindexing
 
 MEMBRANE = "membrane"  # activation of an output layer that does not spike: its accumulated input is read
@@ -62,6 +63,11 @@ class Projection:
     # float32, `geometry.kernel_shape` in the order of the file: weights in units of the threshold; None if they follow
     # from the layer kind
     kernel: Optional[Array] = None
+    # Time steps from a spike to its arrival. With a delay the volume may be a later one, or the population's own: a
+    # cycle has a delay somewhere
+    delay: int = 0
+    # (channels,) float32, of a projection that closes a cycle: added from the second step on
+    bias: Optional[np.ndarray] = None
 
     def weights(self) -> np.ndarray:
         """Read the weights: float32, shape `geometry.kernel_shape`."""
@@ -88,6 +94,9 @@ class Population(Volume):
     # (channels,) float32 integers: firing threshold in an integer network, whose weights, biases and initial potentials
     # are integers too; None: 1, which weights, biases and initial potentials are normalised to
     threshold: Optional[np.ndarray] = None
+    # Of a network that was trained as a spiking one. None in a converted network, whose integrate-and-fire neurons have
+    # the threshold and initial potential above, and settings of the simulation
+    neuron: Optional[Neuron] = None
 
     @property
     def inputs(self) -> Tuple[str, ...]:
@@ -110,7 +119,7 @@ class Units(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """Volumes in network order: each comes after those it reads; the input is the first."""
+    """Volumes in network order: each comes after those it reads without delay; the input is the first."""
 
     volumes: Tuple[Volume, ...]
     steps: Optional[int] = None  # number of time steps that the network is calibrated for
@@ -138,6 +147,11 @@ class Network:
     def neurons(self) -> int:
         """Number of spiking neurons, the input not among them."""
         return sum(population.size for population in self.populations)
+
+    @property
+    def trained_spiking(self) -> bool:
+        """Whether the network was trained as a spiking one: its populations have a neuron model."""
+        return self.output.neuron is not None
 
     @property
     def windowed(self) -> bool:
@@ -172,10 +186,13 @@ class Network:
         return duration * max(depths[name] - depth + 1 for name, depth in first.items())
 
     def depths(self) -> Dict[str, int]:
-        """Return the number of populations on the longest path from the input to each volume, itself included."""
+        """Return the number of populations on the longest path from the input to each volume, itself included.
+
+        Projections from later volumes, which close cycles, are not part of a path.
+        """
         depths: Dict[str, int] = {}
         for volume in self.volumes:
-            read = [depths[name] for name in getattr(volume, "inputs", ())]
+            read = [depths[name] for name in getattr(volume, "inputs", ()) if name in depths]
             depths[volume.name] = max(read, default=0) + isinstance(volume, Population)
         return depths
 
@@ -224,10 +241,12 @@ class Network:
             if isinstance(volume, Reindexed):
                 tensors[volume.name] = volume.layer.apply([tensors[name] for name in volume.inputs])
                 continue
-            read = volume.projections if isinstance(volume, Population) else ()
-            yield volume, tuple(tensors[p.input].reshape(p.geometry.input_volume) for p in read)
             tensors[volume.name] = np.arange(first, first + volume.size).reshape(volume.shape)
             first += volume.size
+        for volume in self.volumes:
+            read = volume.projections if isinstance(volume, Population) else ()
+            if not isinstance(volume, Reindexed):
+                yield volume, tuple(tensors[p.input].reshape(p.geometry.input_volume) for p in read)
 
     def fan_out(self) -> Dict[str, np.ndarray]:
         """Count the synapses that leave each neuron, by name of the input or population; see `count_synapses`.

@@ -5,7 +5,10 @@ lists. Attributes of the group are `layers`, the names of the subgroups in netwo
 steps that the network is calibrated for; `weight_bits` and `pixel`, the bit width of the weights of an integer network
 and the value of a pixel of 1; and `zeros`, the meaning of a weight of 0 in a pruned network. Attributes of a subgroup
 are `kind`, the Keras class of the layer, and as JSON `config`, its configuration, and `inputs`, the names of the layers
-that it reads; its datasets are the arrays (kernel, bias, initial_potential, threshold).
+that it reads; its datasets are the arrays (kernel, bias, initial_potential, threshold). The configuration of a delayed
+projection also has `delay`, in time steps, and `input_shape`, since it may read a later layer; its bias is the dataset
+`delayed_bias`. The configuration of a population with a neuron model has `spikes`; the numbers of the model
+(`snnb.network.neuron.Neuron`) are the datasets `neuron_threshold`, `neuron_leak` ….
 """
 
 import json

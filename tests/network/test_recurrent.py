@@ -1,0 +1,76 @@
+"""Networks that were trained as spiking ones: stored and read again, and walked through although they have cycles."""
+
+import h5py
+import numpy as np
+import pytest
+
+from snnb.core.errors import InputError
+from snnb.network.layers import Dense
+from snnb.network.network import Input, Network, Population, Projection, Reindexed
+from snnb.network.neuron import NUMBERS, Neuron
+from snnb.network.read_network import SPIKING, open_network, write_network
+from snnb.network.reindexing import Flatten
+
+RANDOM = np.random.default_rng(0)
+
+
+def dense(source, rows, units, **delayed):
+    layer = Dense(units=units)
+    kernel = RANDOM.normal(size=(rows, units)).astype(np.float32)
+    return Projection(source, layer, layer.geometry((rows,)), kernel, **delayed)
+
+
+def recurrent():
+    """Two populations in a cycle, the first of which also reads itself, and a leaky integrator."""
+    one = Neuron(threshold=np.arange(1, 4), leak=0.9, reset=0.25, current_leak=np.full(3, 0.5), initial=-1)
+    two = Neuron(threshold=0.5, subtrahend=0.25, gain=2, offset=np.array([0.1, 0.2]))
+    later = np.array([1, 2, 3], np.float32)
+    onto = (dense("input", 4, 3), dense("one", 3, 3, delay=1, bias=later), dense("flat", 2, 3, delay=2))
+    return Network(
+        (
+            Input("input", (4,)),
+            Population("one", (3,), "Dense", onto, np.full(3, 0.5, np.float32), "linear", neuron=one),
+            Population("two", (2,), "Dense", (dense("one", 3, 2),), np.zeros(2, np.float32), "linear", neuron=two),
+            Reindexed("flat", (2,), Flatten(), ("two",)),
+            Population("out", (2,), "Dense", (dense("flat", 2, 2),), np.zeros(2, np.float32), "linear",
+                       neuron=Neuron(threshold=1, leak=0.5, spikes=False)),
+        )
+    )  # fmt: skip
+
+
+def stored(network, path):
+    with h5py.File(path, "w") as file:
+        write_network(network, file.create_group(SPIKING))
+    with open_network(path) as read:
+        return read
+
+
+def test_a_stored_network_is_read_again_with_all_its_numbers(tmp_path):
+    network = recurrent()
+    read = stored(network, tmp_path / "net.h5")
+    assert [volume.name for volume in read.volumes] == [volume.name for volume in network.volumes]
+    for old, new in zip(network.populations, read.populations):
+        for name in NUMBERS:
+            np.testing.assert_array_equal(getattr(old.neuron, name), getattr(new.neuron, name), name)
+        assert old.neuron.spikes == new.neuron.spikes
+        np.testing.assert_array_equal(old.bias, new.bias)
+        for before, after in zip(old.projections, new.projections):
+            assert (before.input, before.delay) == (after.input, after.delay)
+            np.testing.assert_array_equal(before.weights(), after.weights())
+            np.testing.assert_array_equal(before.bias, after.bias)
+
+
+@pytest.mark.parametrize(("name", "values"), [("leak", np.zeros(5)), ("threshold", np.inf), ("offset", np.nan)])
+def test_a_number_that_does_not_fit_its_population_is_refused(name, values, tmp_path):
+    network = recurrent()
+    object.__setattr__(network.output.neuron, name, np.asarray(values))
+    with pytest.raises(InputError, match=f"out .*{name}"):
+        stored(network, tmp_path / "net.h5")
+
+
+def test_a_cycle_is_no_endless_path():
+    network = recurrent()
+    assert network.depths() == {"input": 0, "one": 1, "two": 2, "flat": 2, "out": 3}
+    assert network.senders(network.populations[0]) == {"input", "one", "two"}
+    counts = {name: leaving.tolist() for name, leaving in network.fan_out().items()}
+    assert counts == {"input": [3] * 4, "one": [5] * 3, "two": [5] * 2, "out": [0] * 2}
