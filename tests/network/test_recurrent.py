@@ -1,10 +1,13 @@
 """Networks that were trained as spiking ones: stored and read again, and walked through although they have cycles."""
 
+from dataclasses import replace
+
 import h5py
 import numpy as np
 import pytest
 
 from snnb.core.errors import InputError
+from snnb.network.input_steps import InputSteps
 from snnb.network.layers import Dense
 from snnb.network.network import Input, Network, Population, Projection, Reindexed
 from snnb.network.neuron import NUMBERS, Neuron
@@ -74,3 +77,23 @@ def test_a_cycle_is_no_endless_path():
     assert network.senders(network.populations[0]) == {"input", "one", "two"}
     counts = {name: leaving.tolist() for name, leaving in network.fan_out().items()}
     assert counts == {"input": [3] * 4, "one": [5] * 3, "two": [5] * 2, "out": [0] * 2}
+
+
+def test_components_are_cycles_in_the_order_in_which_they_are_read():
+    network = recurrent()
+    assert [[v.name for v in part] for part in network.components()] == [["input"], ["one", "two", "flat"], ["out"]]
+    late = replace(network.output, projections=(dense("input", 4, 2), dense("last", 2, 2, delay=1)))
+    last = Population("last", (2,), "Dense", (dense("input", 4, 2),), None, "linear")
+    ahead = Network((network.input, late, last))
+    assert [[v.name for v in part] for part in ahead.components()] == [["input"], ["last"], ["out"]]
+
+
+def test_input_steps_are_their_entries_other_than_zero():
+    x = RANDOM.integers(0, 3, (4, 5, 2, 3)).astype(np.float32)
+    x[2] = 0
+    steps = InputSteps.dense(x)
+    assert len(steps) == 4
+    np.testing.assert_array_equal(steps.frames(1, 7), np.pad(x, [(0, 0), (0, 2), (0, 0), (0, 0)])[:, 1:])
+    np.testing.assert_array_equal(steps[1:3].frames(0, 5), x[1:3])
+    np.testing.assert_array_equal(steps.sums(1, 3), x[:, 1:3].sum(axis=1))
+    np.testing.assert_array_equal(steps.sums(0, None), x.sum(axis=1))

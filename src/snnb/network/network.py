@@ -196,6 +196,26 @@ class Network:
             depths[volume.name] = max(read, default=0) + isinstance(volume, Population)
         return depths
 
+    def components(self) -> List[List[Volume]]:
+        """Return the strongly connected components, each after those that it reads; volumes in network order.
+
+        A component of several volumes, or with a projection from its own population, is a cycle: its populations have
+        to be simulated together, a time step at a time.
+        """
+        if not any(projection.delay for population in self.populations for projection in population.projections):
+            return [[volume] for volume in self.volumes]
+        number = {volume.name: i for i, volume in enumerate(self.volumes)}
+        reached = np.eye(len(number), dtype=np.bool_)  # [i, j]: whether there is a path from volume i to volume j
+        for volume in self.volumes:
+            reached[[number[name] for name in getattr(volume, "inputs", ())], number[volume.name]] = True
+        for through in range(len(number)):
+            reached |= np.logical_and.outer(reached[:, through], reached[through])
+        components: Dict[int, List[Volume]] = {}  # by the first volume
+        for i, volume in enumerate(self.volumes):
+            components.setdefault(int(np.argmax(reached[i] & reached[:, i])), []).append(volume)
+        # A volume that a component reads has fewer volumes before it.
+        return [components[i] for i in sorted(components, key=lambda i: (reached[:, i].sum(), i))]
+
     def separated(self, steps: int) -> "Network":
         """Return the network with a firing window of `steps` time steps for each population.
 
