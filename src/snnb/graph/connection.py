@@ -1,7 +1,6 @@
 """The synapses that one layer makes between two populations, computed from its kernel and geometry."""
 
 import math
-import mmap
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Optional, Tuple
@@ -11,6 +10,7 @@ import numpy as np
 
 from snnb.graph.edges import EdgeBatch, Stream, edge_buffer
 from snnb.graph.populations import GraphPopulation, to_integers
+from snnb.io.hdf5 import mapped_array
 from snnb.network.geometry import Geometry
 from snnb.network.layers import Layer
 from snnb.network.reindexing import PADDING
@@ -124,11 +124,7 @@ class Connection:
         """Weights, float32, shape (row taps, column taps, channels, filters a channel meets); None for poolings."""
         if self.stored_kernel is None:
             return None
-        # Mapped into memory: the dataset is contiguous and not compressed
-        stored = self.stored_kernel
-        offset, descriptor = stored.id.get_offset(), stored.file.id.get_vfd_handle()
-        mapped = mmap.mmap(descriptor, offset + stored.id.get_storage_size(), access=mmap.ACCESS_READ)
-        kernel = np.frombuffer(mapped, stored.dtype, stored.size, offset).reshape(stored.shape)
+        kernel = mapped_array(self.stored_kernel)
         return kernel if self.unit is None else to_integers(kernel, self.unit)
 
     @property

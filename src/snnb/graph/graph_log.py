@@ -16,14 +16,18 @@ def lines(graph: SynapseGraph) -> List[str]:
     text = [
         f"graph of {graph.number_of_nodes():,} nodes "
         f"in {len(graph.populations)} populations, {len(graph.projections)} projections",
-        f"weights of average pooling: {graph.attributes['pool_weight']}",
-        f"SHA-256 of the parsed model: {graph.attributes['parsed_sha256']}",
     ]
+    if "pool_weight" in graph.attributes:
+        text.append(f"weights of average pooling: {graph.attributes['pool_weight']}")
+    for name, of in (("parsed_sha256", "parsed model"), ("source_sha256", "file that the graph was read from")):
+        if name in graph.attributes:
+            text.append(f"SHA-256 of the {of}: {graph.attributes[name]}")
     if graph.recording is None:
         text.append("weights only, no spike counts: edge = weight")
     else:
         recording = graph.recording
-        text.append(f"SHA-256 of the spike counts: {graph.attributes['counts_sha256']}")
+        if "counts_sha256" in graph.attributes:
+            text.append(f"SHA-256 of the spike counts: {graph.attributes['counts_sha256']}")
         if graph.class_name is not None:
             text.append(f"spikes of the samples of one class only: {graph.class_name}")
         text += [
@@ -47,12 +51,13 @@ def lines(graph: SynapseGraph) -> List[str]:
             text.append(f"  spikes carried      {summary.spikes_per_second:,.6g} a second")
         text.append("")
     edges, counted = graph.number_of_edges(), toolbox_synapses(graph.projections)
+    listed = any(not projection.connections for projection in graph.projections)
     text += [
         f"neurons             {graph.number_of_neurons():,} (nodes, with the input: {graph.number_of_nodes():,})",
         f"synapses            {edges:,}",
-        f"the toolbox counts  {counted:,}",
+        *([] if listed else [f"the toolbox counts  {counted:,}"]),
     ]
-    if counted != edges:
+    if counted != edges and not listed:
         text.append(
             "  It gives all neurons of a layer one fan-out: kernel size × filters towards a convolution, also at the "
             "border where the kernel hangs over, and 1 towards a pooling, also where windows overlap or leave it out."

@@ -1,70 +1,76 @@
-"""All synapses from one population to another, generated from kernels and geometry on demand."""
+"""All synapses from one population to another: generated from kernels and geometry on demand, or listed in the file."""
 
 from functools import cached_property
 from typing import TYPE_CHECKING, Iterator, Sequence, Tuple
 
+import h5py
 import numpy as np
 
 from snnb.graph.connection import Connection, Neighbours
 from snnb.graph.edges import EdgeBatch, check_values, edge_buffer, ranges
 from snnb.graph.populations import GraphPopulation
-from snnb.graph.store import index_dtype
+from snnb.graph.store import index_dtype, list_name
+from snnb.io.hdf5 import mapped_array
 from snnb.network.degrees import Degrees, Reading, count_synapses
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 CACHE_EDGES = 1 << 15  # 16 bytes an edge: half a megabyte, which stays in the second-level cache
+LIST_EDGES = 1 << 20  # of a batch where all edges are counted
 
 
 class GraphProjection:
-    """The synapses from `source` to `target`: at most one between two neurons.
+    """The synapses from `source` to `target`: at most one between two neurons. Base class.
 
     Attributes
     ----------
     source, target : GraphPopulation
+    rule : str
+        The Keras classes of the layers between source and target; or the rule of listed edges.
     connections : tuple of Connection
-        One for each layer between the two.
+        One for each layer between the two; empty for listed edges.
     merged : bool
-        Whether two neurons may have several connections: by several layers, or because a source is at several
-        positions of a layer's input. They are one synapse, whose weight is the sum. Also true of a pruned network's:
-        sums over its synapses need a list of them.
+        Whether sums over its synapses need a list of them. Two neurons may have several connections: by several layers,
+        or because a source is at several positions of a layer's input. They are one synapse, whose weight is the sum.
+        Also true if `enumerated`.
+    enumerated : bool
+        Whether the connections, if there are any, do not determine which synapses exist.
     """
 
-    def __init__(self, connections: Sequence[Connection], nodes: int) -> None:
+    enumerated = False
+
+    def __init__(
+        self,
+        source: GraphPopulation,
+        target: GraphPopulation,
+        nodes: int,
+        *,
+        rule: str,
+        merged: bool,
+        connections: Sequence[Connection] = (),
+    ) -> None:
+        self.source, self.target, self.rule, self.merged = source, target, rule, merged
         self.connections = tuple(connections)
-        self.source: GraphPopulation = connections[0].source
-        self.target: GraphPopulation = connections[0].target
-        self.merged = len(connections) > 1 or connections[0].positions.parallel
         self._nodes = nodes
 
     def __repr__(self) -> str:
-        return f"<GraphProjection {self.source.name} → {self.target.name}: {self.rule}>"
+        return f"<{type(self).__name__} {self.source.name} → {self.target.name}: {self.rule}>"
 
     @property
-    def rule(self) -> str:
-        """The Keras classes of the layers between source and target."""
-        return " + ".join(connection.layer.kind for connection in self.connections)
-
-    @cached_property
     def out_degrees(self) -> np.ndarray:
         """Synapses of each source: int64, shape (sources,)."""
-        return self._counted.out if self.merged else self.connections[0].out_degrees
+        raise NotImplementedError
 
-    @cached_property
+    @property
     def in_degrees(self) -> np.ndarray:
         """Synapses onto each target: int64, shape (targets,)."""
-        return self._counted.into if self.merged else self.connections[0].in_degrees
+        raise NotImplementedError
 
     @cached_property
     def number_of_edges(self) -> int:
         """Number of synapses."""
         return int(self.out_degrees.sum())
-
-    @cached_property
-    def _counted(self) -> Degrees:
-        readings = [Reading(connection.positions.ids, connection.geometry) for connection in self.connections]
-        return count_synapses(readings, self.source.first, self.source.size)
 
     def edge_batches(self, max_edges: int = CACHE_EDGES, rate_scale: float = 1.0) -> Iterator[EdgeBatch]:
         """Generate the synapses, ordered by source, then target.
@@ -72,10 +78,93 @@ class GraphProjection:
         Parameters
         ----------
         max_edges : int
-            Largest number of edges in a batch. Each batch overwrites the one before.
+            Largest number of edges in a batch. Each batch overwrites the one before; it may be empty.
         rate_scale : float
             Factor from rates per time step to the unit of `edge`.
         """
+        raise NotImplementedError
+
+    def edges_of(self, start: int, stop: int) -> EdgeBatch:
+        """Return the edges of the sources `start` to `stop - 1`, by index in their population, in new arrays."""
+        raise NotImplementedError
+
+    def sources_of_range(self, start: int, stop: int) -> np.ndarray:
+        """Return the source ids of the targets `start` to `stop - 1`, target after target: int32 or int64, flat."""
+        raise NotImplementedError
+
+    def predecessors(self, node: int) -> Neighbours:
+        """Return ids (int64, ascending) and weights (float32) of the sources of one target."""
+        raise NotImplementedError
+
+    def successors(self, node: int) -> Neighbours:
+        """Return ids (int64, ascending) and weights (float32) of the targets of one source."""
+        index = node - self.source.first
+        edges = self.edges_of(index, index + 1)
+        return edges.target.astype(np.int64), edges.weight
+
+    def edges_onto(self, node: int) -> EdgeBatch:
+        """Return the edges onto one target, ordered by source, in new arrays."""
+        sources, weights = self.predecessors(node)
+        ids = index_dtype(self._nodes)
+        edge = self.source.edge_rate(1.0)[sources - self.source.first] * weights
+        return EdgeBatch(sources.astype(ids), np.full(sources.size, node, ids), weights, edge)
+
+    def to_scipy(self, values: str = "weight") -> "csr_matrix":
+        """Return the projection as a sparse matrix of shape (sources, targets).
+
+        Its transpose times the activity of the sources is the input of the targets without bias.
+
+        Parameters
+        ----------
+        values : {"weight", "edge"}
+        """
+        from scipy.sparse import csr_matrix
+
+        check_values(values)
+        total = self.number_of_edges
+        dtype = index_dtype(max(total, self.target.size))
+        indices, data = np.empty(total, dtype), np.empty(total, np.float32)
+        done = 0
+        for batch in self.edge_batches():
+            part = slice(done, done + batch.source.size)
+            indices[part] = batch.target - self.target.first
+            data[part] = getattr(batch, values)
+            done = part.stop
+        indptr = np.concatenate([[0], np.cumsum(self.out_degrees)]).astype(dtype)
+        return csr_matrix((data, indices, indptr), shape=(self.source.size, self.target.size), copy=False)
+
+
+class KernelProjection(GraphProjection):
+    """A projection generated from the kernels and geometries of one or several layers."""
+
+    def __init__(self, connections: Sequence[Connection], nodes: int) -> None:
+        first = connections[0]
+        super().__init__(
+            first.source,
+            first.target,
+            nodes,
+            rule=" + ".join(connection.layer.kind for connection in connections),
+            merged=len(connections) > 1 or first.positions.parallel,
+            connections=connections,
+        )
+
+    @cached_property
+    def out_degrees(self) -> np.ndarray:
+        """See `GraphProjection`."""
+        return self._counted.out if self.merged else self.connections[0].out_degrees
+
+    @cached_property
+    def in_degrees(self) -> np.ndarray:
+        """See `GraphProjection`."""
+        return self._counted.into if self.merged else self.connections[0].in_degrees
+
+    @cached_property
+    def _counted(self) -> Degrees:
+        readings = [Reading(connection.positions.ids, connection.geometry) for connection in self.connections]
+        return count_synapses(readings, self.source.first, self.source.size)
+
+    def edge_batches(self, max_edges: int = CACHE_EDGES, rate_scale: float = 1.0) -> Iterator[EdgeBatch]:
+        """See `GraphProjection`."""
         rate = self.source.edge_rate(rate_scale)
         for batch, filled in self._merged(rate, max_edges) if self.merged else self._unmerged(rate, max_edges):
             for begin in range(0, filled, max_edges):
@@ -118,7 +207,7 @@ class GraphProjection:
         return key[distinct], np.bincount(np.cumsum(distinct) - 1, weight[order]).astype(np.float32)
 
     def edges_of(self, start: int, stop: int) -> EdgeBatch:
-        """Return the edges of the sources `start` to `stop - 1`, by index in their population, in new arrays."""
+        """See `GraphProjection`."""
         from snnb.graph.edge_loops import fill
 
         rate = self.source.edge_rate(1.0)
@@ -131,7 +220,7 @@ class GraphProjection:
         return batch
 
     def sources_of_range(self, start: int, stop: int) -> np.ndarray:
-        """Return the source ids of the targets `start` to `stop - 1`, target after target: int32 or int64, flat."""
+        """See `GraphProjection`."""
         nodes = self.source.first + self.source.size
         ids = []
         for connection in self.connections:
@@ -141,68 +230,56 @@ class GraphProjection:
             ids.append(sources if not self.merged else np.repeat(np.arange(stop - start), degrees) * nodes + sources)
         return np.unique(np.concatenate(ids)) % nodes if self.merged else ids[0]
 
-    def successors(self, node: int) -> Neighbours:
-        """Return ids (int64, ascending) and weights (float32) of the targets of one source."""
-        index = node - self.source.first
-        edges = self.edges_of(index, index + 1)
-        return edges.target.astype(np.int64), edges.weight
-
     def predecessors(self, node: int) -> Neighbours:
-        """Return ids (int64, ascending) and weights (float32) of the sources of one target."""
+        """See `GraphProjection`."""
         nodes, weights = zip(*(connection.sources_of(node) for connection in self.connections))
         return self._sum_equal(np.concatenate(nodes), np.concatenate(weights))
 
-    def edges_onto(self, node: int) -> EdgeBatch:
-        """Return the edges onto one target, ordered by source, in new arrays."""
-        sources, weights = self.predecessors(node)
-        ids = index_dtype(self._nodes)
-        edge = self.source.edge_rate(1.0)[sources - self.source.first] * weights
-        return EdgeBatch(sources.astype(ids), np.full(sources.size, node, ids), weights, edge)
 
-    def to_scipy(self, values: str = "weight") -> "csr_matrix":
-        """Return the projection as a sparse matrix of shape (sources, targets).
+class EnumeratedProjection(GraphProjection):
+    """A projection whose synapses have to be listed; `sources_of_range` holds the sources of all targets in memory."""
 
-        Its transpose times the activity of the sources is the input of the targets without bias.
+    enumerated = True
 
-        Parameters
-        ----------
-        values : {"weight", "edge"}
-        """
-        from scipy.sparse import csr_matrix
+    @cached_property
+    def _sources(self) -> np.ndarray:
+        """Ids of the sources, target after target, ascending."""
+        from snnb.graph.edge_loops import scatter_sources
 
-        check_values(values)
-        total = self.number_of_edges
-        dtype = index_dtype(max(total, self.target.size))
-        indices, data = np.empty(total, dtype), np.empty(total, np.float32)
-        done = 0
-        for batch in self.edge_batches():
-            part = slice(done, done + batch.source.size)
-            indices[part] = batch.target - self.target.first
-            data[part] = getattr(batch, values)
-            done = part.stop
-        indptr = np.concatenate([[0], np.cumsum(self.out_degrees)]).astype(dtype)
-        return csr_matrix((data, indices, indptr), shape=(self.source.size, self.target.size), copy=False)
+        ends, sources = self._in_start[:-1].copy(), np.empty(self.number_of_edges, index_dtype(self._nodes))
+        for batch in self.edge_batches(LIST_EDGES):
+            scatter_sources(batch.source, batch.target, self.target.first, ends, sources)
+        return sources
+
+    def sources_of_range(self, start: int, stop: int) -> np.ndarray:
+        """See `GraphProjection`."""
+        return self._sources[self._in_start[start] : self._in_start[stop]]
+
+    @cached_property
+    def _in_start(self) -> np.ndarray:
+        return np.concatenate([[0], np.cumsum(self.in_degrees)])
 
 
-class SparseProjection(GraphProjection):
+class SparseProjection(EnumeratedProjection):
     """A projection without the synapses of weight 0; they are generated, and left out.
 
-    The degrees are counted over all edges, once; `sources_of_range` holds the sources of all targets in memory.
+    The degrees are counted over all edges, once.
     """
 
     def __init__(self, connections: Sequence[Connection], nodes: int) -> None:
-        super().__init__(connections, nodes)
-        self.merged = True
-        self._all = GraphProjection(connections, nodes)
+        self._all = KernelProjection(connections, nodes)
+        super().__init__(
+            self._all.source, self._all.target, nodes, rule=self._all.rule, merged=True, connections=connections
+        )
 
     @cached_property
     def out_degrees(self) -> np.ndarray:
-        """Synapses of each source: int64, shape (sources,)."""
+        """See `GraphProjection`."""
         return self._found.out
 
     @cached_property
     def in_degrees(self) -> np.ndarray:
-        """Synapses onto each target: int64, shape (targets,)."""
+        """See `GraphProjection`."""
         return self._found.into
 
     @cached_property
@@ -213,34 +290,13 @@ class SparseProjection(GraphProjection):
             into += np.bincount(batch.target - self.target.first, minlength=into.size)
         return Degrees(out, into)
 
-    @cached_property
-    def _sources(self) -> np.ndarray:
-        """Ids of the sources, target after target."""
-        ends = np.cumsum(self.in_degrees) - self.in_degrees
-        sources = np.empty(self.number_of_edges, np.int32 if self._nodes < 1 << 31 else np.int64)
-        for batch in self.edge_batches():
-            order = np.argsort(batch.target, kind="stable")
-            targets = batch.target[order] - self.target.first
-            new = np.diff(targets, prepend=-1) != 0
-            rank = np.arange(targets.size) - np.flatnonzero(new)[np.cumsum(new) - 1]
-            sources[ends[targets] + rank] = batch.source[order]
-            ends += np.bincount(targets, minlength=ends.size)
-        return sources
-
     def edge_batches(self, max_edges: int = CACHE_EDGES, rate_scale: float = 1.0) -> Iterator[EdgeBatch]:
-        """See `GraphProjection`; batches may be empty."""
+        """See `GraphProjection`."""
         return map(_without_zeros, self._all.edge_batches(max_edges, rate_scale))
 
     def edges_of(self, start: int, stop: int) -> EdgeBatch:
         """See `GraphProjection`."""
         return _without_zeros(self._all.edges_of(start, stop))
-
-    def sources_of_range(self, start: int, stop: int) -> np.ndarray:
-        """See `GraphProjection`."""
-        ends = np.cumsum(self.in_degrees)
-        return (
-            self._sources[ends[start] - self.in_degrees[start] : ends[stop - 1]] if stop > start else self._sources[:0]
-        )
 
     def predecessors(self, node: int) -> Neighbours:
         """See `GraphProjection`."""
@@ -248,6 +304,93 @@ class SparseProjection(GraphProjection):
         return nodes[weights != 0], weights[weights != 0]
 
 
+class ListedProjection(EnumeratedProjection):
+    """A projection whose synapses are listed in the file, in CSR form.
+
+    Parameters
+    ----------
+    source, target : GraphPopulation
+    nodes : int
+        Number of nodes of the graph.
+    rule : str
+    start : (sources + 1,) int64 array
+        Offset of each source's first synapse.
+    ends : (synapses,) int32 or int64 array
+        Node ids of the targets, ascending for each source; may be mapped into memory.
+    weights : (synapses,) float32 array
+    """
+
+    def __init__(
+        self,
+        source: GraphPopulation,
+        target: GraphPopulation,
+        nodes: int,
+        *,
+        rule: str,
+        start: np.ndarray,
+        ends: np.ndarray,
+        weights: np.ndarray,
+    ) -> None:
+        super().__init__(source, target, nodes, rule=rule, merged=True)
+        self._start, self._ends, self._weights = start, ends, weights
+
+    @cached_property
+    def out_degrees(self) -> np.ndarray:
+        """See `GraphProjection`."""
+        return np.diff(self._start)
+
+    @cached_property
+    def in_degrees(self) -> np.ndarray:
+        """See `GraphProjection`."""
+        found = np.zeros(self.target.size, np.int64)
+        for begin in range(0, self._ends.size, LIST_EDGES):  # bincount converts what it gets to int64
+            found += np.bincount(self._ends[begin : begin + LIST_EDGES] - self.target.first, minlength=found.size)
+        return found
+
+    def edge_batches(self, max_edges: int = CACHE_EDGES, rate_scale: float = 1.0) -> Iterator[EdgeBatch]:
+        """See `GraphProjection`."""
+        rate = self.source.edge_rate(rate_scale)
+        for start, stop in ranges(self.out_degrees, max_edges):
+            batch = self._edges_of(start, stop, rate)
+            for begin in range(0, batch.source.size, max_edges):
+                yield batch.part(begin, begin + max_edges)
+
+    def edges_of(self, start: int, stop: int) -> EdgeBatch:
+        """See `GraphProjection`."""
+        return self._edges_of(start, stop, self.source.edge_rate(1.0))
+
+    def _edges_of(self, start: int, stop: int, rate: np.ndarray) -> EdgeBatch:
+        part, index = slice(self._start[start], self._start[stop]), np.arange(start, stop)
+        source = np.repeat(index, self.out_degrees[start:stop])
+        weight = self._weights[part].copy()
+        ids = index_dtype(self._nodes)
+        return EdgeBatch(
+            (self.source.first + source).astype(ids), self._ends[part].astype(ids), weight, rate[source] * weight
+        )
+
+    def predecessors(self, node: int) -> Neighbours:
+        """See `GraphProjection`."""
+        index = node - self.target.first
+        sources = self.sources_of_range(index, index + 1).astype(np.int64)
+        rows = [slice(*self._start[row : row + 2]) for row in (sources - self.source.first).tolist()]
+        places = [row.start + np.searchsorted(self._ends[row], node) for row in rows]
+        return sources, self._weights[np.array(places, np.int64)]
+
+
 def _without_zeros(batch: EdgeBatch) -> EdgeBatch:
     there = batch.weight != 0
     return batch if there.all() else EdgeBatch(*(values[there] for values in batch))
+
+
+def read_list(file: h5py.File, number: int, populations: Sequence[GraphPopulation]) -> ListedProjection:
+    """Return the projection in a row of `projections` whose edges are listed."""
+    group, (source, target) = file[list_name(number)], file["projections"][number].tolist()
+    return ListedProjection(
+        populations[source],
+        populations[target],
+        populations[-1].first + populations[-1].size,
+        rule=str(group.attrs["rule"]),
+        start=group["start"][()],
+        ends=mapped_array(group["target"]),
+        weights=mapped_array(group["weight"]),
+    )

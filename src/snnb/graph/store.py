@@ -17,6 +17,7 @@ from snnb.network.layers import KINDS, Layer, configured
 
 FORMAT = "snnb synapse graph"
 VERSION, VERSION_WITH_SUMS = 1, 2  # the latter where a population is the sum of several connections
+VERSION_WITH_LISTS = 3  # where edges are listed, or the inputs are not exactly the first population
 USER_BLOCK = 512
 INT32_LIMIT = 2**31 - 1  # tests lower it so that 64-bit ids run on small graphs
 
@@ -43,9 +44,9 @@ def open_store(path: Path) -> h5py.File:
         if not head.startswith(FORMAT.encode() + b" "):
             raise DamagedError(path, f"not a {FORMAT}")
         version = head[len(FORMAT) : head.find(b"\n")].decode("ascii", "replace").strip()
-        if version not in (str(VERSION), str(VERSION_WITH_SUMS)):
+        if version not in map(str, range(VERSION, VERSION_WITH_LISTS + 1)):
             raise DamagedError(
-                path, f"graph format {version[:20]!r}, this snnb reads {VERSION} and {VERSION_WITH_SUMS}"
+                path, f"graph format {version[:20]!r}, this snnb reads {VERSION} to {VERSION_WITH_LISTS}"
             )
         if head != _head(int(version), *_digest(file)):
             raise DamagedError(path, "truncated or altered, its SHA-256 is not the recorded one")
@@ -55,6 +56,11 @@ def open_store(path: Path) -> h5py.File:
 def connection_name(population: int, number: int) -> str:
     """Return the name of the group of a population's connection, by numbers of population and connection."""
     return f"connections/{population:04d}" + (f".{number}" if number else "")
+
+
+def list_name(projection: int) -> str:
+    """Return the name of the group of the listed edges of a projection, by its row in `projections`."""
+    return f"lists/{projection:04d}"
 
 
 def weighting(layer: Layer, pool_weight: str) -> str:
@@ -116,7 +122,7 @@ def _read_population(group: h5py.Group, recording: Optional[Recording], integers
 def read_connections(
     file: h5py.File, populations: Sequence[GraphPopulation], pool_weight: str, integers: bool
 ) -> List[List[Connection]]:
-    """Return the connections of each projection; projections by target, then source.
+    """Return the connections of each projection, none of one whose edges are listed; by target, then source.
 
     Parameters
     ----------
@@ -128,7 +134,7 @@ def read_connections(
     """
     links = [(source, target) for source, target in file["projections"][()].tolist()]
     between: Dict[Tuple[int, int], List[Connection]] = {link: [] for link in links}
-    for number, target in enumerate(populations[1:], 1):
+    for number, target in enumerate(populations):
         names = (connection_name(number, i) for i in count())
         for group in (file[name] for name in takewhile(file.__contains__, names)):
             layer, geometry = _read_geometry(group, target.name)

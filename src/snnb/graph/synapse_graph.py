@@ -1,15 +1,16 @@
 """The graph of a spiking network's synapses, read lazily from MODEL_graph.h5."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, Iterator, List, Optional, Tuple
+from typing import TYPE_CHECKING, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import h5py
 import numpy as np
 
 from snnb.core.errors import ResourceError, SnnbError, UsageError
+from snnb.graph.connection import Connection
 from snnb.graph.edges import EdgeBatch, check_values
 from snnb.graph.populations import POOL_WEIGHTS, RATE_UNITS, Nodes
-from snnb.graph.projection import CACHE_EDGES, GraphProjection, SparseProjection
+from snnb.graph.projection import CACHE_EDGES, GraphProjection, KernelProjection, SparseProjection, read_list
 from snnb.graph.statistics import ProjectionSummary, summarize
 from snnb.graph.store import index_dtype, open_store, read_connections, read_head, read_populations
 from snnb.io.hdf5 import RAISED_BY_HDF5, damaged
@@ -25,14 +26,16 @@ NETWORKX_LIMIT = 2_000_000
 class SynapseGraph:
     """A directed graph whose nodes are neurons and whose edges are synapses, with method names as in networkx.
 
-    The file contains kernels instead of edges. Edges are generated on demand, always in the same order: projection
-    after projection, in each by source, then target. Open it with `SynapseGraph.open`.
+    The file contains kernels instead of edges, or lists of edges. Edges are generated on demand, always in the same
+    order: projection after projection, in each by source, then target. Open it with `SynapseGraph.open`.
 
     Attributes
     ----------
     path : Path
     populations : tuple of GraphPopulation
-        The input first, then the spiking layers in network order.
+        The inputs first, then the spiking layers in network order.
+    inputs, layers : tuple of GraphPopulation
+        The populations that are inputs, one in a graph of `snnb`; and the others.
     projections : tuple of GraphProjection
         By target, then source, in the populations' order.
     nodes : Nodes
@@ -52,15 +55,23 @@ class SynapseGraph:
         self.attributes, self.recording = read_head(file)
         self.populations = read_populations(file, self.recording, integers)
         self.nodes = Nodes(self.populations)
-        self.attributes.update(pool_weight=pool_weight or self.attributes["pool_weight"])
+        if pool_weight is not None:
+            self.attributes["pool_weight"] = pool_weight
         self.integers = integers
-        connections = read_connections(file, self.populations, str(self.attributes["pool_weight"]), integers)
-        # Other projections have no weight of 0.
-        sparse = [self.attributes.get("zeros") == DROPPED and any(c.has_zeros for c in one) for one in connections]
+        self.inputs = self.populations[: int(str(self.attributes.pop("inputs", 1)))]
+        self.layers = self.populations[len(self.inputs) :]
+        connections = read_connections(file, self.populations, str(self.attributes.get("pool_weight")), integers)
         self.projections: Tuple[GraphProjection, ...] = tuple(
-            (SparseProjection if drops else GraphProjection)(between, len(self.nodes))
-            for drops, between in zip(sparse, connections)
+            self._projection(number, between) for number, between in enumerate(connections)
         )
+
+    def _projection(self, number: int, connections: Sequence[Connection]) -> GraphProjection:
+        nodes = len(self.nodes)
+        if not connections:
+            return read_list(self._file, number, self.populations)
+        if self.attributes.get("zeros") == DROPPED and any(connection.has_zeros for connection in connections):
+            return SparseProjection(connections, nodes)
+        return KernelProjection(connections, nodes)  # no weight is 0, or such weights are synapses
 
     @classmethod
     def open(cls, path: Path) -> "SynapseGraph":
@@ -82,7 +93,7 @@ class SynapseGraph:
         """Return the graph with average-pooling synapses of weight `one` or `mean`. Close only this graph."""
         if pool_weight not in POOL_WEIGHTS:
             raise UsageError(f"pool weight {pool_weight!r} is unknown; use one of {', '.join(POOL_WEIGHTS)}")
-        if pool_weight == self.attributes["pool_weight"]:
+        if self.attributes.get("pool_weight", pool_weight) == pool_weight:  # listed edges have weights of their own
             return self
         return SynapseGraph(self.path, self._file, pool_weight, self.integers)
 
@@ -120,7 +131,7 @@ class SynapseGraph:
 
     def number_of_neurons(self) -> int:
         """Return the number of nodes without the input."""
-        return len(self.nodes) - self.populations[0].size
+        return sum(population.size for population in self.layers)
 
     def number_of_edges(self) -> int:
         """Return the number of synapses."""

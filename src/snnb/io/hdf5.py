@@ -1,5 +1,6 @@
 """Read HDF5 files with errors of one line, and write them so that equal data give equal bytes."""
 
+import mmap
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator, Mapping
@@ -68,6 +69,17 @@ def copy_attributes(attributes: Mapping[str, object], target: h5py.Group) -> Non
     """Write `attributes` of another object to `target`; text as bytes, which h5py 2 and TensorFlow 2.2 expect."""
     for name, value in attributes.items():
         target.attrs[name] = value.encode() if isinstance(value, str) else value
+
+
+def mapped_array(stored: h5py.Dataset) -> np.ndarray:
+    """Return a contiguous, uncompressed dataset mapped into memory, read-only; valid after its file is closed."""
+    if stored.size == 0:
+        return np.empty(stored.shape, stored.dtype)
+    offset, descriptor = stored.id.get_offset(), stored.file.id.get_vfd_handle()
+    if offset is None:
+        raise ValueError(f"{stored.name} is not stored contiguously")
+    mapped = mmap.mmap(descriptor, offset + stored.id.get_storage_size(), access=mmap.ACCESS_READ)
+    return np.frombuffer(mapped, stored.dtype, stored.size, offset).reshape(stored.shape)
 
 
 def write_array(group: h5py.Group, name: str, values: np.ndarray) -> None:

@@ -42,8 +42,7 @@ def core_events(sums: TrafficSums, spikes: np.ndarray, outside: Optional[np.ndar
     for population, sets in sums.sets:
         placed = population.first >= network.first
         own = sums.core[network.part(population)] if placed else NOTHING
-        sent = spikes[:, network.part(population)] if placed else outside
-        assert sent is not None  # only a spiking input has sets
+        sent = network.sent_by(population, spikes, outside)
         for row in range(rows):
             count_messages(own, np.ascontiguousarray(sent[row]), sets, events[1, row], events[2, row])
     number = np.arange(network.neurons)
@@ -82,8 +81,8 @@ def active_neurons(network: PlacedNetwork) -> np.ndarray:
         part |= population.bias.ravel() != 0
         if population.initial_potential is not None:
             part |= np.broadcast_to(population.initial_potential != 0, population.shape).ravel()
-    if network.outside is None:
-        for projection in network.projections_from(network.graph.populations[0]):
+    for projection in network.graph.projections:
+        if projection.source not in network.sources:  # a constant current
             active[network.part(projection.target)] |= projection.in_degrees > 0
     return active
 
@@ -92,9 +91,8 @@ def received(network: PlacedNetwork, spikes: np.ndarray, outside: Optional[np.nd
     """Count the spikes at the synapses of each placed neuron: float64, shape (rows, neurons); see `core_events`."""
     found = np.zeros(spikes.shape)
     for projection in network.graph.projections:
-        placed = projection.source.first >= network.first
-        sent = spikes[:, network.part(projection.source)] if placed else outside
-        if sent is not None:
+        if projection.source in network.sources:
+            sent = network.sent_by(projection.source, spikes, outside)
             over = _over_edges if projection.merged else _over_windows
             found[:, network.part(projection.target)] += over(projection, sent)
     return found

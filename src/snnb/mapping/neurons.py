@@ -12,15 +12,20 @@ from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
 
+MOST_WEIGHT = 2.0**40  # sum of the weights of the search for spikes that are not whole numbers
+
 
 @dataclass(frozen=True, eq=False)
 class PlacedNetwork:
-    """A graph to map: all neurons except the input are placed, and numbered from 0."""
+    """A graph to map: all neurons except the inputs are placed, and numbered from 0."""
 
     graph: SynapseGraph  # a graph with spike counts
-    first: int  # id in the graph of the first placed neuron: the size of the input
-    counts: np.ndarray  # (neurons,) int64: spikes of each neuron over all samples
-    # (input,) float64: spikes per sample of a spiking input; None for a constant current, which needs no axons
+    first: int  # id in the graph of the first placed neuron: the size of the inputs
+    spikes: np.ndarray  # (neurons,) float64: spikes of each neuron per sample
+    # (neurons,) int64: weights of the neurons in the search, in proportion to `spikes`: the spikes over all samples, if
+    # these are whole numbers
+    counts: np.ndarray
+    # (inputs,) float64: spikes per sample of the inputs; None if all are constant currents, which need no axons
     outside: Optional[np.ndarray]
 
     @classmethod
@@ -30,11 +35,16 @@ class PlacedNetwork:
             raise UsageError(
                 f"{graph.path} has weights only, and a mapping is about spikes; make the graph of a simulation"
             )
-        source, *placed = graph.populations
-        counts = np.concatenate([np.asarray(population.spike_count).ravel() for population in placed])
-        spiking = source.coding != "current"
-        outside = np.asarray(source.spike_count).ravel() / graph.recording.num_samples if spiking else None
-        return cls(graph, source.size, counts.astype(np.int64, copy=False), outside)
+        samples = graph.recording.num_samples
+        found = np.concatenate([np.asarray(population.spike_count).ravel() for population in graph.layers])
+        counts = found.astype(np.int64)
+        if (counts != found).any():
+            counts = np.rint(found * (MOST_WEIGHT / found.sum())).astype(np.int64)
+        outside = None
+        if any(population.coding != "current" for population in graph.inputs):
+            sent = [np.asarray(p.spike_count).ravel() * (p.coding != "current") for p in graph.inputs]
+            outside = np.concatenate(sent) / samples
+        return cls(graph, graph.layers[0].first, found / samples, counts, outside)
 
     @property
     def neurons(self) -> int:
@@ -46,11 +56,6 @@ class PlacedNetwork:
         """Number of samples over which the spikes were counted."""
         assert self.graph.recording is not None  # `of` refuses such a graph
         return self.graph.recording.num_samples
-
-    @cached_property
-    def spikes(self) -> np.ndarray:
-        """Spikes of each neuron per sample: float64, shape (neurons,)."""
-        return self.counts / self.samples
 
     @cached_property
     def in_degrees(self) -> np.ndarray:
@@ -68,12 +73,12 @@ class PlacedNetwork:
     @property
     def populations(self) -> Tuple[GraphPopulation, ...]:
         """The placed populations, in the order of their neurons' numbers."""
-        return self.graph.populations[1:]
+        return self.graph.layers
 
     @property
     def sources(self) -> Tuple[GraphPopulation, ...]:
         """The populations whose neurons send spikes."""
-        return self.graph.populations[1 if self.outside is None else 0 :]
+        return tuple(p for p in self.graph.populations if p.first >= self.first or p.coding != "current")
 
     def part(self, population: GraphPopulation) -> slice:
         """Return the slice of a placed population among all placed neurons."""
@@ -82,10 +87,14 @@ class PlacedNetwork:
 
     def spikes_of(self, population: GraphPopulation) -> np.ndarray:
         """Return the spikes per sample of each neuron of one of `sources`: float64, flat."""
+        return self.sent_by(population, self.spikes[None], None if self.outside is None else self.outside[None])[0]
+
+    def sent_by(self, population: GraphPopulation, spikes: np.ndarray, outside: Optional[np.ndarray]) -> np.ndarray:
+        """Return the columns of one of `sources` of `spikes` (rows, neurons), or of `outside` (rows, inputs)."""
         if population.first >= self.first:
-            return self.spikes[self.part(population)]
-        assert self.outside is not None  # otherwise it is not a source
-        return self.outside
+            return spikes[:, self.part(population)]
+        assert outside is not None  # otherwise it is not a source
+        return outside[:, population.first : population.first + population.size]
 
     def projections_from(self, population: GraphPopulation) -> Tuple[GraphProjection, ...]:
         """Return the projections from a population, in the order of the graph."""

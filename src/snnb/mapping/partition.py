@@ -92,7 +92,8 @@ def partition(
     known = (limits, hardware.cores, baseline.core, seed, warnings.append)
     if method in ("groups", "auto"):
         steps.append(("groups", partial(_by_groups, network, loads, single, *known)))
-        for share in TILES_A_CORE if most < Limits.of(hardware).synapses else ():
+        shared = most < Limits.of(hardware).synapses and all(p.connections for p in network.graph.projections)
+        for share in TILES_A_CORE if shared else ():
             steps.append(("groups", partial(_by_tiles, network, share, limits, hardware.cores, seed, warnings.append)))
     if method in ("hypergraph", "auto") and single is not None and kahypar.is_installed():
         steps.append(("hypergraph", partial(_searched, single, *known)))

@@ -11,10 +11,11 @@ their labels are looked up.
 from typing import Callable, NamedTuple, Sequence, Tuple
 
 import numpy as np
-from scipy.sparse import csr_matrix
 
+from snnb.graph.adjacency import out_degrees, targets
 from snnb.graph.connection import Connection
-from snnb.graph.projection import GraphProjection, SparseProjection
+from snnb.graph.edges import ranges
+from snnb.graph.projection import LIST_EDGES, GraphProjection
 from snnb.mapping import reach_kernels
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.reach_kernels import number_distinct
@@ -111,8 +112,8 @@ def reached(projections: Sequence[GraphProjection], label: np.ndarray, first: in
 
     `label` (int32, shape (neurons,)) is the label of each placed neuron, `first` the id of the first of them.
     """
-    if any(isinstance(projection, SparseProjection) for projection in projections):
-        return _over_synapses(projections, label, first)
+    if any(projection.enumerated for projection in projections):
+        return _over_synapses(projections, label, first, marks)
     connections = [connection for projection in projections for connection in projection.connections]
     found = [_by_unit(connection, label, first, marks) for connection in connections]
     if len(connections) == 1 and not connections[0].positions.parallel:
@@ -125,15 +126,14 @@ def reached(projections: Sequence[GraphProjection], label: np.ndarray, first: in
     return Reached(run, *marks.collect(runs, reach_kernels.united, *units_of_runs, start, labels))
 
 
-def _over_synapses(projections: Sequence[GraphProjection], label: np.ndarray, first: int) -> Reached:
+def _over_synapses(projections: Sequence[GraphProjection], label: np.ndarray, first: int, marks: Marks) -> Reached:
     """Find the labels by listing the synapses: a pruned network lacks some of those that the geometry has."""
-    source, labels = projections[0].source, int(label.max(initial=-1)) + 1
-    found = csr_matrix((source.size, labels), dtype=bool)
-    for projection in projections:
-        for batch in projection.edge_batches():
-            ends = batch.source - source.first, label[batch.target - first]
-            found = found + csr_matrix((np.ones(batch.source.size, bool), ends), shape=found.shape)
-    return Reached(np.arange(source.size), found.indptr.astype(np.int64), found.indices.astype(np.int32))
+    source, every = projections[0].source, np.arange(label.size + 1)
+    found = [(np.zeros(1, np.int64), NOTHING)]
+    for start, stop in ranges(out_degrees(projections, source), LIST_EDGES):
+        indptr, target, _ = targets(projections, source, start, stop)
+        found.append(marks.collect(stop - start, reach_kernels.united, indptr, target - first, every, label))
+    return Reached(np.arange(source.size), *joined_sets(found))
 
 
 def _by_unit(connection: Connection, label: np.ndarray, first: int, marks: Marks) -> Sets:

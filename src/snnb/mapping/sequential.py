@@ -8,7 +8,7 @@ from snnb.core.compiled import compiled
 from snnb.core.progress import Progress, Throttle, silent
 from snnb.graph.connection import Connection
 from snnb.graph.populations import GraphPopulation
-from snnb.graph.projection import SparseProjection
+from snnb.graph.projection import GraphProjection
 from snnb.mapping.limits import Limits
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.network.reindexing import PADDING
@@ -51,7 +51,7 @@ class SourceLists:
 
     def __init__(self, network: PlacedNetwork, population: GraphPopulation) -> None:
         projections = [p for p in network.projections_to(population) if p.source in network.sources]
-        self.sparse = [p for p in projections if isinstance(p, SparseProjection)]
+        self.sparse = [p for p in projections if p.enumerated]
         connections = [c for projection in projections if projection not in self.sparse for c in projection.connections]
         self.filters, self._nodes = population.shape[-1], network.graph.number_of_nodes()
         self.positions = population.size // self.filters
@@ -66,7 +66,7 @@ class SourceLists:
 
     @property
     def most_own(self) -> int:
-        """Largest number of further sources of a neuron, over pruned projections and those with diagonal pairing."""
+        """Largest number of further sources of a neuron: over enumerated projections and those of diagonal pairing."""
         return int(np.max(sum((inputs.counts for inputs in self._apart), np.zeros(1, np.int64))))
 
     def parts(self) -> List[Tuple[int, int]]:
@@ -114,9 +114,9 @@ class _Inputs:
 
 
 class _SparseInputs:
-    """The sources of each neuron in a pruned projection: those at a position are not the same."""
+    """The sources of each neuron in a pruned or listed projection: those at a position are not the same."""
 
-    def __init__(self, projection: SparseProjection) -> None:
+    def __init__(self, projection: GraphProjection) -> None:
         self._projection, self.counts = projection, projection.in_degrees
 
     def listed(self, first: int, last: int) -> Tuple[np.ndarray, np.ndarray]:

@@ -46,15 +46,17 @@ def bin_loads(mapped: MappedNetwork, path: Path, progress: Progress = silent) ->
     Raise `InputError` if the file is damaged, or its counts do not sum to those of the graph.
     """
     network, sums = mapped.network, mapped.partition.best
-    names, source = [population.name for population in network.populations], network.graph.populations[0].name
-    found = load_archive(path, names=[EDGES, source, *names], must=[EDGES, source, *names])
+    names, inputs = ([population.name for population in part] for part in (network.graph.layers, network.graph.inputs))
+    found = load_archive(path, names=[EDGES, *inputs, *names], must=[EDGES, *inputs, *names])
     edges = found[EDGES].tolist()
     counts = np.concatenate([found[name].reshape(len(edges) - 1, -1) for name in names], axis=1)
-    if counts.shape[1] != network.neurons or (counts.sum(axis=0) != network.counts).any():
+    if counts.shape[1] != network.neurons or (counts.sum(axis=0) / network.samples != network.spikes).any():
         raise InputError(
             f"{path}: its counts do not sum to those of the graph; make the graph again from this simulation"
         )
-    outside = None if network.outside is None else found[source].reshape(len(counts), -1) / network.samples
+    outside = None
+    if network.outside is not None:
+        outside = np.concatenate([found[name].reshape(len(counts), -1) for name in inputs], axis=1) / network.samples
     hardware, loads, step_ns = mapped.hardware, [], []
     updates = updated_neurons(sums) if hardware.time_ns is not None else None
     for number, spikes in enumerate(counts / network.samples):
@@ -145,8 +147,8 @@ def _batches(
     mapped: MappedNetwork, spikes: Mapping[str, np.ndarray], samples: range, steps: int
 ) -> Iterator[Tuple[int, int, np.ndarray, Optional[np.ndarray]]]:
     """Yield begin and end of ranges of steps of all samples, and the spikes of all neurons and of the input in each."""
-    network, source = mapped.network, mapped.network.graph.populations[0]
-    size = max(1, VALUES // (network.neurons + source.size))
+    network = mapped.network
+    size = max(1, VALUES // (network.neurons + network.first))
     at = {name: (rows[:, 0] - samples.start) * steps + rows[:, 2] for name, rows in spikes.items()}
     for begin in range(0, len(samples) * steps, size):
         end = min(begin + size, len(samples) * steps)

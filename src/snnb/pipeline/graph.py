@@ -191,7 +191,7 @@ def run(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> 
             ]
             lines += output.warnings
         write_log(output.directory / "log.txt", run, params, lines)
-        neurons = nodes - graph.populations[0].size
+        neurons = graph.number_of_neurons()
         output.metrics = {"neurons": neurons, "synapses": edges}
         output.details = GraphDetails(
             simulation=params.simulation,

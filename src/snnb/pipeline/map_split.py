@@ -99,7 +99,7 @@ def split_graph(
         there = original.recording.num_samples if constant else simulated.recorded_samples
         samples = samples_of(exported[1], last, there)
         times = run.path / run.directory_of(simulate.KIND.name, stamp) / SPIKE_TIMES
-        inputs = inputs_of(run, times, simulated, original.populations[0], (samples, last))
+        inputs = inputs_of(run, times, simulated, original.inputs[0], (samples, last))
         labels = None
         if class_count(run.manifest.run, recorded_details(run, prepare.KIND).class_names) is not None:
             labels = prepare.dataset_array(run, "y_test")[simulated.first_sample :][:samples]

@@ -101,7 +101,7 @@ def graph_facts(graph: SynapseGraph) -> GraphFacts:
         neurons=graph.number_of_neurons(),
         synapses=graph.number_of_edges(),
         out_degrees=distribution(leaving),
-        in_degrees=distribution(np.concatenate([into[p.name] for p in graph.populations[1:]])),
+        in_degrees=distribution(np.concatenate([into[p.name] for p in graph.layers])),
         traffic=distribution(traffic),
         half=share_that_carries(traffic, 0.5),
         most=share_that_carries(traffic, 0.9),

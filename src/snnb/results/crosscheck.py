@@ -210,14 +210,14 @@ def _expected(
             )
             with extra_named(f"crosscheck --samples {samples}"):
                 times = simulate_again(run, stamp, samples, Path(scratch), progress)
-        inputs = inputs_of(run, times, simulated, graph.populations[0], (samples, duration))
+        inputs = inputs_of(run, times, simulated, graph.inputs[0], (samples, duration))
         if single:
             spikes: Dict[str, np.ndarray] = {}
             for population in graph.populations:
                 rows, _ = spikes_of(times, population)
                 spikes[population.name] = in_order(rows[rows[:, 0] < samples])
             return Expected(duration, counted_from, inputs, spikes)
-    names = [p.name for p in graph.populations[1:]]
+    names = [p.name for p in graph.layers]
     sums = load_archive(folder / SUMS, names=names, must=names)
     return Expected(duration, counted_from, inputs, sums={name: sums[name].ravel() for name in names})
 

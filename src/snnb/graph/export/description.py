@@ -66,14 +66,14 @@ def describe(
             "delay_steps": 0,
             "order": "all populations in every time step, in the order of the list",
         },
-        input={"population": graph.populations[0].name, "coding": graph.populations[0].coding},
+        input=_inputs(graph),
     )
     if simulated is not None:
         description["simulation"] = asdict(simulated)
     if exporter.extra_description is not None:
         description.update(exporter.extra_description(graph, request))
     offset = populations[0].first
-    inputs = graph.populations[0].size if exporter.input_apart else 0
+    inputs = sum(population.size for population in graph.inputs) if exporter.input_apart else 0
     listed = []
     for population in populations:
         first_id = population.first - offset
@@ -109,8 +109,16 @@ def describe(
     return description
 
 
+def _inputs(graph: SynapseGraph) -> object:
+    """Return name and coding of the input; None without one, a list of several."""
+    inputs = [{"population": population.name, "coding": population.coding} for population in graph.inputs]
+    return inputs if len(inputs) > 1 else inputs[0] if inputs else None
+
+
 def weighting_of(projection: GraphProjection) -> str:
-    """Return the weighting of the synapses: `kernel`, `one`, `mean`, or `maximum` for max pooling."""
+    """Return the weighting of the synapses: `kernel`, `one`, `mean`, `maximum` for max pooling, or `listed`."""
+    if not projection.connections:
+        return "listed"
     connection, *others = projection.connections
     return "maximum" if connection.layer.WEIGHTING == "maximum" and not others else connection.weighting
 
@@ -121,19 +129,22 @@ def first_steps_of(graph: SynapseGraph) -> Dict[str, int]:
     There the populations of a network of depth d begin one after the other; with a delay of `first_step` of the target
     less `first_step` of the source, all spikes that meet in a simulator without delays meet there too, also if
     connections skip populations. Biases, a constant input and the counting of spikes begin at `first_step`. The
-    input begins at 0 if it spikes, at -1 if it is a current, which is there at once.
+    input begins at 0 if it spikes, at -1 if it is a current, which is there at once. In a graph with cycles all
+    populations begin at 0: its synapses have a delay of a step.
     """
-    first = graph.populations[0]
-    steps: Dict[str, int] = {first.name: 0 if first.coding == "spikes" else -1}
-    for population in graph.populations[1:]:
-        steps[population.name] = 1 + max(steps[p.source.name] for p in graph.projections if p.target is population)
+    if any(p.source.first >= p.target.first for p in graph.projections):
+        return {population.name: 0 for population in graph.populations}
+    steps: Dict[str, int] = {p.name: 0 if p.coding == "spikes" else -1 for p in graph.inputs}
+    for population in graph.layers:
+        before = [steps[p.source.name] for p in graph.projections if p.target is population]
+        steps[population.name] = 1 + max(before, default=-1)
     return steps
 
 
 def delay_steps_of(graph: SynapseGraph) -> Dict[GraphProjection, int]:
     """Return the delay of each projection in such a simulator, in time steps (see `first_steps_of`)."""
     steps = first_steps_of(graph)
-    return {p: steps[p.target.name] - steps[p.source.name] for p in graph.projections}
+    return {p: max(steps[p.target.name] - steps[p.source.name], 1) for p in graph.projections}
 
 
 NODES_FILE = "nodes.csv"

@@ -30,9 +30,9 @@ class _Layers:
     """How each projection is written: layers of its connections, or a matrix; and names of populations of images."""
 
     def __init__(self, graph: SynapseGraph) -> None:
-        self.images = {graph.populations[0].name} if len(graph.populations[0].shape) == 3 else set()
+        self.images = {population.name for population in graph.inputs if len(population.shape) == 3}
         self.linear: List[List[Linear]] = [[None] for _ in graph.projections]
-        for population in graph.populations[1:]:
+        for population in graph.layers:
             inbound = [k for k, p in enumerate(graph.projections) if p.target is population]
             for k in inbound:
                 self.linear[k] = _linear(graph.projections[k], self.images)
@@ -40,12 +40,12 @@ class _Layers:
                 # The factor is the neuron's: all that arrives would be multiplied.
                 if isinstance(self.linear[k][0], WindowSum) and len(inbound) > 1:
                     self.linear[k] = _convolutions(graph.projections[k])
-            if all(None not in self.linear[k] for k in inbound):
+            if inbound and all(None not in self.linear[k] for k in inbound):
                 self.images.add(population.name)
 
 
 def _linear(projection: GraphProjection, images: Set[str]) -> List[Linear]:
-    if projection.source.name not in images:
+    if projection.source.name not in images or not projection.connections:
         return [None]
     pooling = window_sum_of(projection)
     return _convolutions(projection) if pooling is None else [pooling]
@@ -64,16 +64,17 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
         raise UsageError(f"format nir needs the library nir: {how_to_install('nir')}") from error
     layers, names = _Layers(graph), _node_names(graph)
     threshold, counter = request.threshold, request.counter(graph.number_of_edges())
-    first = graph.populations[0]
-    nodes: Dict[str, Node] = {names[first.name]: nir.Input(np.array(_shape(first, layers)))}
+    nodes: Dict[str, Node] = {names[p.name]: nir.Input(np.array(_shape(p, layers))) for p in graph.inputs}
     edges: List[Tuple[str, str]] = []
-    for population in graph.populations[1:]:
+    for population in graph.layers:
         resistance = np.ones(_shape(population, layers), np.float32)
         bias: Optional[np.ndarray] = population.bias.astype(np.float64) / threshold
         for number, projection in enumerate(graph.projections):
             if projection.target is not population:
                 continue
-            unit = threshold if projection.source is first else 1.0  # amplitude of a spike is 1, or the threshold
+            unit = (
+                threshold if projection.source in graph.inputs else 1.0
+            )  # amplitude of a spike is 1, or the threshold
             for part, linear in enumerate(layers.linear[number]):
                 if isinstance(linear, WindowSum):
                     mean = (linear.mean / unit).astype(np.float32)

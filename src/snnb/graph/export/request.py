@@ -161,10 +161,9 @@ class SpikingPart(NamedTuple):
     @classmethod
     def of(cls, graph: SynapseGraph, request: Request) -> "SpikingPart":
         """Return the part to write: with the option `with_input`, the entire graph."""
-        first = graph.populations[0]
-        if first.coding != "current" or request.options.with_input:
+        if request.options.with_input or any(population.coding != "current" for population in graph.inputs):
             return cls(graph.populations, graph.projections)
-        return cls(graph.populations[1:], tuple(p for p in graph.projections if p.source is not first))
+        return cls(graph.layers, tuple(p for p in graph.projections if p.source not in graph.inputs))
 
     @property
     def first(self) -> int:

@@ -54,11 +54,11 @@ def write_netlist(graph: SynapseGraph, path: Path, request: Request) -> None:
     counter = request.counter(graph.number_of_edges())
     with path.open("wb") as file:
         for population in graph.populations:
-            mode = reset if number[population.name] else "hard"
+            mode = "hard" if population in graph.inputs else reset
             file.write(f"g {population.size} {UNITS} log_spikes=1 {SOMA}={mode}\n".encode())
         for name, _ in relays:
             file.write(f"g {by_name[name].size} {UNITS} log_spikes=0 {SOMA}=hard\n".encode())
-        for population in graph.populations[1:]:
+        for population in graph.layers:
             _write_biases(file, number[population.name], population, threshold)
         for (name, steps), group in relays.items():
             before = relays.get((name, steps - 1), number[name])
@@ -68,7 +68,7 @@ def write_netlist(graph: SynapseGraph, path: Path, request: Request) -> None:
         for projection in graph.projections:
             source = relays.get((projection.source.name, steps_of[projection] - 1), number[projection.source.name])
             # A spike of the input is 1, all others are one threshold high.
-            unit = threshold if projection.source is graph.populations[0] else 1.0
+            unit = threshold if projection.source in graph.inputs else 1.0
             _write_edges(file, projection, (source, number[projection.target.name]), unit, counter)
         placed = 0
         for group, size in enumerate(sizes):
@@ -77,14 +77,15 @@ def write_netlist(graph: SynapseGraph, path: Path, request: Request) -> None:
 
 
 def _write_mapped(graph: SynapseGraph, path: Path, request: Request, on_cores: OnCores) -> None:
-    first, counter = graph.populations[0].size, request.counter(graph.number_of_edges())
+    first, counter = graph.layers[0].first, request.counter(graph.number_of_edges())
     number = {population.name: k for k, population in enumerate(graph.populations)}
     steps_of = delay_steps_of(graph)
     with path.open("wb") as file:
-        file.write(f"g 0 {UNITS} {SOMA}=hard\n".encode())
-        for population in graph.populations[1:]:
+        for _ in graph.inputs:
+            file.write(f"g 0 {UNITS} {SOMA}=hard\n".encode())
+        for population in graph.layers:
             file.write(f"g {population.size} {UNITS} log_spikes=1 {SOMA}={RESETS[request.reset]}\n".encode())
-        for population in graph.populations[1:]:
+        for population in graph.layers:
             group = number[population.name]
             _write_biases(file, group, population, request.threshold)
             part = slice(population.first - first, population.first - first + population.size)
@@ -92,9 +93,9 @@ def _write_mapped(graph: SynapseGraph, path: Path, request: Request, on_cores: O
             file.writelines(b"n %d.%d force_update=1\n" % (group, i) for i in updated)
         for projection in graph.projections:
             source, target = number[projection.source.name], number[projection.target.name]
-            if source:
+            if projection.source not in graph.inputs:
                 _write_edges(file, projection, (source, target), 1.0, counter, steps_of[projection] - 1)
-        for population in graph.populations[1:]:
+        for population in graph.layers:
             group, begin = number[population.name], population.first - first
             places = zip(
                 *(numbers[begin : begin + population.size].tolist() for numbers in (on_cores.tile, on_cores.core))
@@ -109,7 +110,7 @@ def _relays_of(graph: SynapseGraph) -> Relays:
         name = projection.source.name
         longest[name] = max(longest.get(name, 1), steps)
     relays: Relays = {}
-    for population in graph.populations[0 if graph.populations[0].coding == "spikes" else 1 :]:
+    for population in (p for p in graph.populations if p.coding != "current"):
         for steps in range(1, longest.get(population.name, 1)):
             relays[population.name, steps] = len(graph.populations) + len(relays)
     return relays
@@ -164,7 +165,7 @@ def _check(graph: SynapseGraph, request: Request) -> None:
 
 def check_mapped(graph: SynapseGraph, on_cores: OnCores) -> None:
     """Raise `UsageError` for a mapping that SANA-FE cannot hold on a chip."""
-    if graph.populations[0].coding != "current":
+    if any(population.coding != "current" for population in graph.inputs):
         raise UsageError("the neurons of an input that spikes are on no core of a mapping; export without --map")
     longest = max(delay_steps_of(graph).values()) - 1
     if longest > MOST_DELAY:

@@ -34,7 +34,7 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     _write_json(path / NEURON, _neuron_parameters(request))
     _write_json(path / SYNAPSE, {})
     populations: Dict[str, object] = {
-        "nodes": {INPUT: {"type": "virtual"}, NODES: {"type": "point_neuron"}},
+        "nodes": {**({INPUT: {"type": "virtual"}} if graph.inputs else {}), NODES: {"type": "point_neuron"}},
         "edges": {name: {} for name in edge_populations},
     }
     networks = {}
@@ -69,9 +69,11 @@ def _create(path: Path) -> h5py.File:
 
 
 def _write_nodes(graph: SynapseGraph, path: Path, request: Request) -> None:
-    table, inputs = node_table(graph, request), graph.populations[0].size
+    table, inputs = node_table(graph, request), sum(population.size for population in graph.inputs)
     with _create(path / "nodes.h5") as file:
         for name, part in ((INPUT, slice(0, inputs)), (NODES, slice(inputs, None))):
+            if name == INPUT and not graph.inputs:
+                continue
             group = file.create_group(f"nodes/{name}")
             types = table["population"][part].astype(np.uint64)
             ids = np.arange(types.size, dtype=np.uint64)
@@ -90,7 +92,9 @@ def _write_nodes(graph: SynapseGraph, path: Path, request: Request) -> None:
                 group.create_dataset(column, data=values, track_times=False)
     lines = ["node_type_id pop_name layer model_type model_template dynamics_params coding"]
     for number, population in enumerate(graph.populations):
-        model = f"point_neuron {MODELS[request.reset]} {NEURON}" if number else "virtual virtual NULL"
+        model = (
+            f"point_neuron {MODELS[request.reset]} {NEURON}" if number >= len(graph.inputs) else "virtual virtual NULL"
+        )
         coding = population.coding or "none"
         lines.append(f"{number} {_quoted(population.name)} {population.layer} {model} {coding}")
     (path / "node_types.csv").write_text("\n".join(lines) + "\n")
@@ -98,7 +102,7 @@ def _write_nodes(graph: SynapseGraph, path: Path, request: Request) -> None:
 
 def _states(graph: SynapseGraph, request: Request) -> Dict[str, np.ndarray]:
     """Return the threshold and initial potential of each neuron, which replace the values in `neuron.json`: float64."""
-    populations = graph.populations[1:]
+    populations = graph.layers
     return {
         "V_th": np.concatenate([p.firing_threshold.ravel().astype(np.float64) for p in populations]),
         "V_m": np.concatenate([np.resize(request.start_of(p), p.size) for p in populations]),
@@ -109,7 +113,7 @@ def _write_edges(graph: SynapseGraph, path: Path, request: Request) -> List[str]
     """Write the edges from the input and the edges among the others; return the names of the edge populations."""
     counter = request.counter(2 * graph.number_of_edges())
     numbered = list(enumerate(graph.projections))
-    own = graph.populations[:1], graph.populations[1:]
+    own = graph.inputs, graph.layers
     written = []
     with _create(path / "edges.h5") as file:
         file.attrs.update(graph.describe(request.options.rate_unit))

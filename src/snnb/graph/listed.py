@@ -1,0 +1,265 @@
+"""Write a graph whose edges are listed: one from outside, or made of arrays."""
+
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
+
+import h5py
+import numpy as np
+
+from snnb.core.errors import InputError
+from snnb.core.progress import Progress, Throttle, silent
+from snnb.graph import store
+from snnb.graph.edges import ranges
+from snnb.graph.populations import Recording
+from snnb.graph.synapse_graph import SynapseGraph
+from snnb.io.atomic import atomic_path
+from snnb.io.hdf5 import write_array
+from snnb.network.geometry import Shape
+
+EDGES = 1 << 22  # in memory at a time
+Edges = Tuple[np.ndarray, np.ndarray, np.ndarray]  # ids of sources and targets, weights
+
+
+@dataclass(frozen=True, eq=False)
+class ListedPopulation:
+    """Neurons with consecutive ids.
+
+    Attributes
+    ----------
+    name : str
+    shape : tuple of int
+    layer : str
+        Kind of the layer, or of the neurons.
+    coding : {"spikes", "current", "random", "membrane"}
+        See `GraphPopulation`.
+    spikes : ndarray or None
+        Spikes of each neuron over all samples and steps, not negative, in the shape or flat; None if not known.
+    bias : ndarray or None
+        Bias in thresholds per step, in the shape or flat.
+    """
+
+    name: str
+    shape: Shape
+    layer: str = "neurons"
+    coding: str = "spikes"
+    spikes: Optional[np.ndarray] = None
+    bias: Optional[np.ndarray] = None
+
+    @property
+    def size(self) -> int:
+        """Number of neurons."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+
+@dataclass(frozen=True, eq=False)
+class ListedGraph:
+    """Content of a graph from outside.
+
+    Attributes
+    ----------
+    populations : sequence of ListedPopulation
+        The inputs first. Ids run from 0, population after population.
+    edges : iterable of Edges
+        Edges in any order, some millions at a time; parallel edges are one synapse with the sum of their weights.
+    inputs : int
+        Number of populations that are inputs: no edge leads to them, and they are not placed on cores.
+    recording : Recording or None
+        Samples and steps that the spikes were counted in, if the file states them.
+    notes : tuple of str
+        What the format does not hold, and what was not read.
+    """
+
+    populations: Sequence[ListedPopulation]
+    edges: Iterable[Edges]
+    inputs: int = 0
+    recording: Optional[Recording] = None
+    notes: Tuple[str, ...] = ()
+
+    @property
+    def nodes(self) -> int:
+        """Number of neurons and inputs."""
+        return sum(population.size for population in self.populations)
+
+
+def write_listed(
+    graph: ListedGraph, target: Path, recording: Recording, source_sha256: str, progress: Progress = silent
+) -> SynapseGraph:
+    """Write a graph of listed edges, and open it.
+
+    The edges are sorted in files next to `target`, which take 20 bytes an edge; memory is that of a part of them, and
+    of a few numbers for each neuron. Where no population has spikes, each neuron counts as one spike, and the attribute
+    `assumed_spikes` says so.
+
+    Parameters
+    ----------
+    graph : ListedGraph
+    target : Path
+        The MODEL_graph.h5 to write; it appears when it is complete.
+    recording : Recording
+        Samples and steps that the spikes were counted in.
+    source_sha256 : str
+        SHA-256 of the file that the graph was read from.
+    progress : Progress
+        Called with the number of edges read.
+
+    Raises
+    ------
+    InputError
+        An edge names a neuron that there is not or leads to an input, a weight or a number of spikes is not finite, or
+        a number of spikes is negative.
+    """
+    if not graph.nodes:
+        raise InputError("the graph has no neurons; give a file with at least one edge or neuron")
+    assumed = all(population.spikes is None for population in graph.populations)
+    with atomic_path(target, force=True) as temporary, tempfile.TemporaryDirectory(dir=temporary.parent) as scratch:
+        rows = _sorted_edges(graph, Path(scratch), progress)
+        with h5py.File(str(temporary), "w", userblock_size=store.USER_BLOCK) as file:
+            file.attrs["format"] = store.FORMAT
+            file.attrs["version"] = store.VERSION_WITH_LISTS
+            file.attrs["inputs"] = graph.inputs
+            file.attrs["source_sha256"] = source_sha256
+            file.attrs["edge_unit"] = "thresholds per time step"
+            file.attrs["rate_unit"] = "spikes per time step"
+            file.attrs.update(asdict(recording))
+            if assumed:
+                file.attrs["assumed_spikes"] = 1
+            first = 0
+            for number, population in enumerate(graph.populations):
+                _write_population(file.create_group(f"populations/{number:04d}"), population, first, assumed)
+                first += population.size
+            _write_lists(file, graph.populations, rows)
+        store.seal(temporary, store.VERSION_WITH_LISTS)
+    return SynapseGraph.open(target)
+
+
+def _write_population(group: h5py.Group, population: ListedPopulation, first: int, assumed: bool) -> None:
+    group.attrs["name"] = population.name
+    group.attrs["layer"] = population.layer
+    group.attrs["shape"] = np.array(population.shape, np.int64)
+    group.attrs["first_id"] = first
+    group.attrs["coding"] = population.coding
+    spikes = population.spikes
+    if spikes is None:
+        spikes = np.full(population.shape, 1 if assumed and population.coding != "current" else 0, np.int64)
+    bad = np.flatnonzero(~((spikes >= 0) & np.isfinite(spikes)).ravel())
+    if bad.size:
+        raise InputError(
+            f"neuron {first + bad[0]:,} has {spikes.ravel()[bad[0]]} spikes; give finite numbers that are not negative"
+        )
+    if spikes.dtype.kind == "f" and population.coding != "current" and (spikes == np.rint(spikes)).all():
+        spikes = spikes.astype(np.int64)
+    write_array(group, "spike_count", spikes.reshape(population.shape))
+    if population.bias is not None:
+        write_array(group, "bias", population.bias.reshape(population.shape).astype(np.float32))
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """Edges sorted by source, then target, at most one between two neurons; arrays of files that are removed later."""
+
+    start: np.ndarray  # (nodes + 1,) int64: offset of each source's first edge
+    target: np.ndarray
+    weight: np.ndarray
+
+    def parts(self, first: int, size: int) -> Iterator[Tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Yield the edges of `size` sources from `first` on: source, target, weight."""
+        degrees = np.diff(self.start[first : first + size + 1])
+        for begin, end in ranges(degrees, EDGES):
+            part = slice(self.start[first + begin], self.start[first + end])
+            yield (
+                np.repeat(np.arange(first + begin, first + end), degrees[begin:end]),
+                self.target[part],
+                self.weight[part],
+            )
+
+
+def _sorted_edges(graph: ListedGraph, scratch: Path, progress: Progress) -> _Rows:
+    """Sort the edges in files, and unite parallel ones."""
+    from snnb.graph.edge_loops import scatter_targets
+
+    nodes, ids = graph.nodes, store.index_dtype(graph.nodes)
+    first = sum(population.size for population in graph.populations[: graph.inputs])  # that an edge may lead to
+    columns = {"source": ids, "target": ids, "weight": np.dtype(np.float32)}
+    files = [(scratch / name).open("wb") for name in columns]
+    degrees, throttle, total = np.zeros(nodes, np.int64), Throttle(), 0
+    for source, target, weight in graph.edges:
+        _check_edges(source, target, weight, nodes, first)
+        degrees += np.bincount(source, minlength=nodes)
+        for file, values, kind in zip(files, (source, target, weight), columns.values()):
+            file.write(np.ascontiguousarray(values).astype(kind, copy=False).data)
+        total += source.size
+        if throttle.due():
+            progress(total, 0, "edges read")
+    for file in files:
+        file.close()
+    sources, ends, values = (_mapped(scratch / name, kind, total) for name, kind in columns.items())
+    targets, weights = (_mapped(scratch / f"sorted {name}", columns[name], total) for name in ("target", "weight"))
+    places = np.cumsum(degrees) - degrees
+    for begin in range(0, total, EDGES):
+        part = slice(begin, begin + EDGES)
+        scatter_targets(sources[part], ends[part], values[part], places, targets, weights)
+    start, filled = np.zeros(nodes + 1, np.int64), 0
+    offsets = np.concatenate([[0], np.cumsum(degrees)])
+    for low, high in ranges(degrees, EDGES):
+        part = slice(offsets[low], offsets[high])
+        key = np.repeat(np.arange(high - low), degrees[low:high]) * nodes + targets[part]
+        order = np.argsort(key, kind="stable")
+        key = key[order]
+        begins = np.flatnonzero(np.diff(key, prepend=-1))
+        summed = weights[part][order]
+        if begins.size < key.size:
+            summed = np.add.reduceat(summed.astype(np.float64), begins).astype(np.float32)
+        there = slice(filled, filled + begins.size)
+        targets[there], weights[there] = key[begins] % nodes, summed
+        start[low + 1 : high + 1] = filled + np.cumsum(np.bincount(key[begins] // nodes, minlength=high - low))
+        filled += begins.size
+    return _Rows(start, targets[:filled], weights[:filled])
+
+
+def _mapped(path: Path, kind: np.dtype, size: int) -> np.ndarray:
+    """Map a file into memory, which is made if it does not exist."""
+    if not size:
+        return np.empty(0, kind)
+    return np.memmap(path, kind, "r+" if path.exists() else "w+", shape=(size,))
+
+
+def _check_edges(source: np.ndarray, target: np.ndarray, weight: np.ndarray, nodes: int, first: int) -> None:
+    for ids in (source, target):
+        if ids.size and not (ids.min() >= 0 and ids.max() < nodes):
+            wrong = int(ids[np.flatnonzero((ids < 0) | (ids >= nodes))[0]])
+            raise InputError(f"an edge names neuron {wrong:,}, and the neurons are 0 to {nodes - 1:,}")
+    if target.size and target.min() < first:
+        raise InputError(f"an edge leads to input {int(target.min()):,}; inputs have no incoming edges")
+    if not np.isfinite(weight).all():
+        k = int(np.flatnonzero(~np.isfinite(weight))[0])
+        raise InputError(f"the edge from neuron {int(source[k]):,} to {int(target[k]):,} has the weight {weight[k]}")
+
+
+def _write_lists(file: h5py.File, populations: Sequence[ListedPopulation], rows: _Rows) -> None:
+    """Write the edges between each two populations, and the table of these pairs."""
+    firsts = np.cumsum([0, *(population.size for population in populations)]).tolist()
+    counts: Dict[Tuple[int, int], int] = {}  # by target and source: the order of the projections
+    for k, population in enumerate(populations):
+        between = np.zeros(len(populations), np.int64)
+        for _, target, _ in rows.parts(firsts[k], population.size):
+            between += np.bincount(np.searchsorted(firsts, target, side="right") - 1, minlength=between.size)
+        counts.update({(to, k): between[to] for to in np.flatnonzero(between).tolist()})
+    links: List[Tuple[int, int]] = [(k, to) for to, k in sorted(counts)]
+    write_array(file, "projections", np.array(links, np.int64).reshape(-1, 2))
+    for number, (k, to) in enumerate(links):
+        group = file.create_group(store.list_name(number))
+        group.attrs["rule"] = populations[to].layer
+        low, high, edges = firsts[to], firsts[to + 1], counts[to, k]
+        degrees, done = np.zeros(populations[k].size, np.int64), 0
+        columns = {"target": rows.target.dtype, "weight": rows.weight.dtype}
+        written = [group.create_dataset(name, (edges,), kind, track_times=False) for name, kind in columns.items()]
+        for ids, ends, weights in rows.parts(firsts[k], populations[k].size):
+            there = (ends >= low) & (ends < high)
+            degrees += np.bincount(ids[there] - firsts[k], minlength=degrees.size)
+            part = slice(done, done + np.count_nonzero(there))
+            for column, values in zip(written, (ends, weights)):
+                column[part] = values[there]
+            done = part.stop
+        write_array(group, "start", np.concatenate([[0], np.cumsum(degrees)]))
