@@ -99,6 +99,10 @@ class GraphKeywords(TypedDict, total=False):
     class_name: Optional[str]
     weights_only: bool
     pool_weight: Literal["mean", "one"]
+    from_file: Optional[Union[str, Path]]
+    rates: Optional[Union[str, Path]]
+    rate_samples: Optional[int]
+    rate_steps: Optional[int]
     rate_unit: Literal["step", "hz", "sample"]
     networkx_limit: int
 

@@ -24,7 +24,7 @@ def status(run_dir: ExistingRun = None) -> None:
         took = "" if one.wall_s is None else f"{one.wall_s:,.1f} s"
         rows.append([one.stage, one.in_words + invalid, when, took, one.class_name or ""])
     rows += [[path, "stale: made from a graph that has changed", "", "", ""] for path in found.stale_exports]
-    lines = [f"{run.path}: {found.model} on {found.dataset}"]
+    lines = [f"{run.path}: {run.manifest.run.title}"]
     lines += output.table_lines(rows, right=(3,), drop=(3, 2), shorten=(1,))
     simulations = [one.row for one in simulations_of(run)]
     if simulations:

@@ -8,12 +8,14 @@ from pydantic import Field, ValidationInfo, field_validator
 from typing_extensions import Annotated
 
 from snnb.core.errors import UsageError
-from snnb.core.options import Flag, Options
+from snnb.core.options import Count, Flag, Options
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.graph.export.export_options import ExportOptions, RateUnit
 from snnb.io.files import require_disk
 from snnb.pipeline import prepare, simulate
 from snnb.pipeline.stage import (
+    AbsolutePath,
+    Given,
     PlannedRun,
     Stage,
     StageResult,
@@ -23,14 +25,17 @@ from snnb.pipeline.stage import (
     unaltered,
     write_log,
 )
-from snnb.rundir.directory import RunDirectory
+from snnb.rundir.directory import RunDirectory, StageOutput
+from snnb.rundir.external import external_records
 from snnb.rundir.manifest import Kind, Record
 
 if TYPE_CHECKING:
+    from snnb.graph import SynapseGraph
     from snnb.graph.counts import SampleClass
 
 PoolWeight = Literal["mean", "one"]
 WEIGHTS = "weights"  # name of the graph without spike counts
+IMPORTED = "imported"  # name of a graph from outside
 
 
 class GraphParams(Options):
@@ -48,6 +53,20 @@ class GraphParams(Options):
     pool_weight: PoolWeight = Field(
         default="mean",
         description="Weight of an average-pooling synapse: mean (1 / neurons in the window), as simulated, or one.",
+    )
+    from_file: Annotated[Optional[AbsolutePath], Flag(name="--from", metavar="FILE")] = Field(
+        default=None,
+        description="Graph from outside to begin a run with, in place of a model: a MODEL_graph.h5, or a file that "
+        "docs/graphs-from-elsewhere.md lists.",
+    )
+    rates: Annotated[Optional[AbsolutePath], Flag(metavar="FILE")] = Field(
+        default=None, description="Spikes of each neuron of the graph from outside; by default those in its file."
+    )
+    rate_samples: Optional[Count] = Field(
+        default=None, description="Samples that these spikes were counted in; by default as the file states, or 1."
+    )
+    rate_steps: Optional[Count] = Field(
+        default=None, description="Time steps of a sample; by default as the file states, or 1."
     )
     rate_unit: RateUnit = Field(default="step", description="Unit of rates in the networkx file.")
     networkx_limit: int = Field(
@@ -75,13 +94,17 @@ class GraphDetails(Record):
     networkx: bool
 
 
-NAMES = rf"^([0-9]{{8}}T[0-9]{{6}}Z(-class-[0-9]{{1,9}})?|{WEIGHTS})$"
+NAMES = rf"^([0-9]{{8}}T[0-9]{{6}}Z(-class-[0-9]{{1,9}})?|{WEIGHTS}|{IMPORTED})$"
 KIND = Kind("graph", "graphs", GraphParams, GraphDetails, names=NAMES)
 
 
 def _resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> GraphParams:
     """Return the parameters in force; by default the simulation is the one in force."""
     params = params_in_force(run, KIND, given, say)
+    if run.manifest.run.imported:
+        if params.from_file is None:
+            raise UsageError(f"{run.path} begins with a graph from outside; give it with --from FILE")
+        return params
     if params.weights_only:
         return params
     records, stamp = run.records_of(simulate.KIND.name), params.simulation or run.in_force(simulate.KIND.name)
@@ -148,12 +171,12 @@ def simulation_of(run: RunDirectory, name: str) -> Optional[str]:
 def run(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> StageResult:
     """Build the graph and write a directory in `graphs/`; `_resolve` returns `params`."""
     from snnb.graph.build import build_graph
-    from snnb.graph.export.write_export import export
-    from snnb.graph.graph_log import lines as log_lines
     from snnb.io.document import read_document
     from snnb.simulation.simulation_files import BY_CLASS, SUMS
     from snnb.simulation.simulation_statistics import ACCURACIES, SimulationStatistics
 
+    if params.from_file is not None:
+        return _import(run, params, params.from_file, progress)
     name, of_class = params.simulation or WEIGHTS, _class_of(run, params)
     counts: Optional[Path] = None
     coding: Dict[str, str] = {}
@@ -179,29 +202,65 @@ def run(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> 
             pool_weight=params.pool_weight,
             progress=progress,
         )
-        edges, nodes = graph.number_of_edges(), graph.number_of_nodes()
-        lines = log_lines(graph)
-        writable = edges <= params.networkx_limit
-        if writable:
-            export(graph, "networkx", output.directory / "graph", ExportOptions(rate_unit=params.rate_unit))
-        else:
-            output.warnings = [
-                f"networkx file left out: {edges:,} edges are more than --networkx-limit {params.networkx_limit:,}; "
-                f"open {run.model}_graph.h5 with snnb.graph.SynapseGraph, or use snnb export"
-            ]
-            lines += output.warnings
-        write_log(output.directory / "log.txt", run, params, lines)
-        neurons = graph.number_of_neurons()
-        output.metrics = {"neurons": neurons, "synapses": edges}
-        output.details = GraphDetails(
-            simulation=params.simulation,
-            class_name=None if of_class is None else of_class.printable_name,
-            neurons=neurons,
-            nodes=nodes,
-            synapses=edges,
-            networkx=writable,
-        )
+        _finish(run, params, output, graph, of_class)
     return result_of(run, "graph", name)
+
+
+def _import(run: RunDirectory, params: GraphParams, path: Path, progress: Progress) -> StageResult:
+    """Read a graph from outside; mappings of the one before become stale."""
+    from snnb.graph.imports.import_graph import import_graph
+
+    with run.stage("graph", params, inputs=[], name=IMPORTED) as output:
+        imported = import_graph(
+            path,
+            output.directory / f"{run.model}_graph.h5",
+            rates=params.rates,
+            samples=params.rate_samples,
+            steps=params.rate_steps,
+            progress=progress,
+        )
+        output.external = external_records(imported.files)
+        output.warnings = list(imported.notes)
+        _finish(run, params, output, imported.graph)
+    return result_of(run, "graph", IMPORTED)
+
+
+def _finish(
+    run: RunDirectory,
+    params: GraphParams,
+    output: StageOutput,
+    graph: "SynapseGraph",
+    of_class: "Optional[SampleClass]" = None,
+) -> None:
+    """Write the log, and the networkx file of a small graph; record the figures."""
+    from snnb.graph.export.write_export import export
+    from snnb.graph.graph_log import lines as log_lines
+
+    edges, neurons = graph.number_of_edges(), graph.number_of_neurons()
+    if edges <= params.networkx_limit:
+        export(graph, "networkx", output.directory / "graph", ExportOptions(rate_unit=params.rate_unit))
+    else:
+        output.warnings.append(
+            f"networkx file left out: {edges:,} edges are more than --networkx-limit {params.networkx_limit:,}; "
+            f"open {run.model}_graph.h5 with snnb.graph.SynapseGraph, or use snnb export"
+        )
+    write_log(output.directory / "log.txt", run, params, [*log_lines(graph), *output.warnings])
+    output.metrics = {"neurons": neurons, "synapses": edges}
+    output.details = GraphDetails(
+        simulation=params.simulation,
+        class_name=None if of_class is None else of_class.printable_name,
+        neurons=neurons,
+        nodes=graph.number_of_nodes(),
+        synapses=edges,
+        networkx=edges <= params.networkx_limit,
+    )
+
+
+def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
+    if run.manifest.run.imported:
+        reason = "of the graph of a network; leave it out with a graph from outside"
+        return dict.fromkeys(("simulation", "class_name", "weights_only", "pool_weight"), reason)
+    return dict.fromkeys(("rates", "rate_samples", "rate_steps"), "only with --from")
 
 
 STAGE = Stage(
@@ -212,5 +271,7 @@ STAGE = Stage(
     needs="simulate",
     needs_with={"weights_only": "parse"},
     source="simulation",
+    imports=True,
     check=_check,
+    without_effect=_without_effect,
 )

@@ -17,11 +17,13 @@ def graph_in_force(run: RunDirectory, simulation: Optional[str] = None, say: Say
         Not locked.
     simulation : str, optional
         Stamp of the simulation; by default the one in force. In a run without simulations the graph is that of the
-        weights; None if there is none either.
+        weights, in one that begins with a graph from outside that graph; None if there is none either.
     say : callable
         Called with the message that the graph is made.
     """
     name, graphs = graph.KIND.name, run.records_of(graph.KIND.name)
+    if run.manifest.run.imported:
+        return run.in_force(name)
     stamp = simulation or run.in_force(simulate.KIND.name)
     if stamp is None:
         return graph.WEIGHTS if graph.WEIGHTS in graphs else None

@@ -137,7 +137,7 @@ def _resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_noth
     params = params_in_force(run, KIND, given, say)
     _hardware_of(params)
     known = [stamp for stamp in run.records_of(graph.KIND.name) if stamp != graph.WEIGHTS]
-    stamp = params.graph or run.in_force(simulate.KIND.name)
+    stamp = params.graph or run.in_force((graph if run.manifest.run.imported else simulate).KIND.name)
     if stamp == graph.WEIGHTS:
         raise UsageError("--graph weights has no spike counts, which a mapping needs; give the graph of a simulation")
     if stamp not in known:

@@ -1,6 +1,7 @@
 """Open or create the run directory of a model."""
 
 import os
+import re
 import shlex
 from pathlib import Path
 from typing import Optional
@@ -14,6 +15,8 @@ from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import AnyKind, RunInfo
 from snnb.rundir.versions import now_utc
 from snnb.version import __version__
+
+NOT_IN_NAMES = re.compile("[^a-z0-9_]")  # of models
 
 
 def open_run(path: Path) -> RunDirectory:
@@ -47,7 +50,9 @@ def _quoted(path: Path) -> str:
     return shlex.quote(str(path))
 
 
-def open_or_create(model: Optional[str], run_dir: Optional[Path], dataset: Optional[str] = None) -> RunDirectory:
+def open_or_create(
+    model: Optional[str], run_dir: Optional[Path], dataset: Optional[str] = None, graph: Optional[Path] = None
+) -> RunDirectory:
     """Open a run directory, or create it.
 
     Parameters
@@ -57,7 +62,13 @@ def open_or_create(model: Optional[str], run_dir: Optional[Path], dataset: Optio
     run_dir : Path, optional
         By default `$SNNB_RUNS/MODEL` or `runs/MODEL`.
     dataset : str, optional
+    graph : Path, optional
+        File of a graph from outside, which the run begins with in place of a model.
     """
+    if graph is not None:
+        if model is not None or dataset is not None:
+            raise UsageError("--from: a graph from outside has no model and no data set; leave out --model, --dataset")
+        return _create(NOT_IN_NAMES.sub("_", graph.stem.lower())[:100], "", None, run_dir, imported=True)
     if model is None and dataset is not None:
         raise UsageError(f"--dataset {dataset}: give --model too")
     if model is None:
@@ -69,11 +80,18 @@ def open_or_create(model: Optional[str], run_dir: Optional[Path], dataset: Optio
             raise InputError(f"{run_dir} holds a run without its {manifest.NAME}; restore that from a copy")
         raise UsageError(f"{run_dir} is not a run directory; give --model NAME to create a run")
     name, on, source = identify_model(model, dataset)
+    return _create(name, on, source, run_dir)
+
+
+def _create(
+    model: str, dataset: str, source: Optional[str], run_dir: Optional[Path], *, imported: bool = False
+) -> RunDirectory:
     info = RunInfo(
-        model=name,
-        dataset=on,
+        model=model,
+        dataset=dataset,
         model_source=source,
+        imported=imported,
         created_utc=now_utc().isoformat(timespec="seconds"),
         snnb_version=__version__,
     )
-    return RunDirectory.create(run_dir or Path(os.environ.get("SNNB_RUNS") or "runs") / name, info, KINDS)
+    return RunDirectory.create(run_dir or Path(os.environ.get("SNNB_RUNS") or "runs") / model, info, KINDS)

@@ -316,10 +316,15 @@ def check_options(run: RunDirectory, target: str, given: Given) -> List[str]:
     """Return the stages that are needed, after checking their options: the last stage may run hours later."""
     names = [target]
     while True:
-        needed = STAGES[names[0]].needed(given.get(names[0], {}))
+        needed = STAGES[names[0]].needed(run, given.get(names[0], {}))
         if needed is None:
             break
         names.insert(0, needed)
+    if run.manifest.run.imported and not STAGES[names[0]].imports:
+        raise UsageError(
+            f"{run.path} holds a graph from outside and no network, so {names[-1]} has nothing to work on; map, "
+            "export, report, status, compare and verify do"
+        )
     for name in names:
         options, kind = given.get(name, {}), STAGES[name].kind
         fits, _ = drop_invalid(kind.params, recorded_params(run, kind), options)
@@ -365,6 +370,8 @@ def state_of_stages(run: RunDirectory, only: Optional[Collection[str]] = None) -
     states: List[StageState] = []
     causes: Dict[str, str] = {}  # by directory of a stale result, why a result that was made of it is stale
     for name, stage in STAGES.items():
+        if run.manifest.run.imported and stage.kind.names is None:
+            continue
         if stage.kind.names is None:
             records = {stage.kind.directory: run.record_of(name)}
         else:
@@ -377,7 +384,7 @@ def state_of_stages(run: RunDirectory, only: Optional[Collection[str]] = None) -
                 causes[directory] = f"{directory} is stale"
             elif reason is not None:
                 causes[directory] = reason if reason in causes.values() else f"{name} has to run first"
-        if not records and not stage.optional:
+        if not records and not stage.optional and (stage.imports or not run.manifest.run.imported):
             states.append(StageState(name, None, "has not run"))
     return states
 

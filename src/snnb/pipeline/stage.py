@@ -60,6 +60,7 @@ class Stage(Generic[P, D]):
     run: Callable[[RunDirectory, P, Progress], StageResult]
     needs: Optional[str] = None  # name of the stage whose result it reads
     needs_with: Mapping[str, str] = field(default_factory=dict)  # by option, the stage that is needed instead with it
+    imports: bool = False  # whether it reads a file from outside in a run that begins with a graph
     source: Optional[str] = None  # option that names the result to read; where it is given, no other stage has to run
     # Called before any stage runs and before each one; raises for options that cannot succeed.
     check: Callable[[RunDirectory, PlannedRun], None] = lambda run, planned: None
@@ -79,8 +80,10 @@ class Stage(Generic[P, D]):
         """Name of the stage, as on the command line."""
         return self.kind.name
 
-    def needed(self, options: Mapping[str, object]) -> Optional[str]:
+    def needed(self, run: RunDirectory, options: Mapping[str, object]) -> Optional[str]:
         """Return the name of the stage that has to run before with these options; None if there is none."""
+        if self.imports and run.manifest.run.imported:
+            return None
         if self.source is not None and options.get(self.source) is not None:
             return None
         return next((stage for option, stage in self.needs_with.items() if options.get(option)), self.needs)
@@ -211,7 +214,7 @@ def write_log(path: Path, run: RunDirectory, params: Options, lines: Sequence[st
     info, versions = run.manifest.run, current_environment().model_dump()
     head = [
         f"model       {info.model}",
-        f"data set    {info.dataset}",
+        *([] if info.imported else [f"data set    {info.dataset}"]),
         *([f"written     {now_utc().isoformat(timespec='seconds')}"] if dated else []),
         f"parameters  {', '.join(f'{name}={value}' for name, value in params.model_dump().items())}",
         f"versions    {', '.join(f'{name} {value}' for name, value in versions.items() if value is not None)}",

@@ -131,7 +131,7 @@ def _page(
     info = run.manifest.run
     label = f" “{found.label}”" if found is not None and found.label else ""
     return Page(
-        title=f"{info.model} on {info.dataset}",
+        title=info.title,
         subtitle=f"{run.path.resolve()}" + (f", simulation {stamp}{label}" if stamp else ""),
         figures=[figure for part in parts for figure in part.figures],
         sections=[_overview(run, there, found), *(section for part in parts for section in part.sections)],

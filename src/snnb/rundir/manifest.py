@@ -111,20 +111,31 @@ AnyRecord = StageRecord[Any, Any]
 
 
 class RunInfo(Record):
-    """Model and data set of the run; `model_source` names the file of a model that the user wrote."""
+    """Model and data set of the run; `model_source` names the file of a model that the user wrote.
+
+    A run that is `imported` begins with a graph from outside: `model` is the name of its files, `dataset` is empty.
+    """
 
     model: ModelName
     dataset: str
     model_source: Optional[str] = None
+    imported: bool = False
     created_utc: str
     snnb_version: str
 
     def difference(self, wanted: "RunInfo") -> Optional[str]:
         """Return the first difference to another run, as `model a, not b`; None if model and data set are the same."""
+        if self.imported or wanted.imported:
+            return None if self.imported and wanted.imported else self.title
         for field in ("model", "dataset", "model_source"):
             if getattr(self, field) != getattr(wanted, field):
                 return f"{field} {getattr(self, field)}, not {getattr(wanted, field)}"
         return None
+
+    @property
+    def title(self) -> str:
+        """Model and data set as text."""
+        return f"{self.model}, a graph from outside" if self.imported else f"{self.model} on {self.dataset}"
 
 
 @dataclass(frozen=True)

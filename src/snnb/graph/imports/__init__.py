@@ -1,0 +1,1 @@
+"""Read graphs from outside: one module for each kind of file."""
