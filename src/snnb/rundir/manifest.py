@@ -123,6 +123,13 @@ class RunInfo(Record):
     created_utc: str
     snnb_version: str
 
+    @model_serializer(mode="wrap")
+    def _omit_defaults(self, plain: SerializerFunctionWrapHandler) -> Dict[str, object]:
+        data: Dict[str, object] = plain(self)
+        if not self.imported:
+            del data["imported"]
+        return data
+
     def difference(self, wanted: "RunInfo") -> Optional[str]:
         """Return the first difference to another run, as `model a, not b`; None if model and data set are the same."""
         if self.imported or wanted.imported:
