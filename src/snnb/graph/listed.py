@@ -67,6 +67,10 @@ class ListedGraph:
         Number of populations that are inputs: no edge leads to them, and they are not placed on cores.
     recording : Recording or None
         Samples and steps that the spikes were counted in, if the file states them.
+    per_step : bool
+        Whether `spikes` of the populations are float32 numbers of spikes per time step.
+    files : tuple of Path
+        The files that were read; empty if that is only the given one.
     notes : tuple of str
         What the format does not hold, and what was not read.
     """
@@ -75,6 +79,8 @@ class ListedGraph:
     edges: Iterable[Edges]
     inputs: int = 0
     recording: Optional[Recording] = None
+    per_step: bool = False
+    files: Tuple[Path, ...] = ()
     notes: Tuple[str, ...] = ()
 
     @property

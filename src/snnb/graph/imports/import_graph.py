@@ -1,12 +1,16 @@
 """Import a graph from outside as MODEL_graph.h5: find the reader by content and ending, read the spikes, write it."""
 
+import hashlib
+from dataclasses import replace
 from pathlib import Path
-from typing import Callable, Dict, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
 
 from snnb.core.errors import InputError
 from snnb.core.progress import Progress, silent
 from snnb.graph.imports import graph_file
-from snnb.graph.listed import ListedGraph, write_listed
+from snnb.graph.listed import ListedGraph, ListedPopulation, write_listed
 from snnb.graph.populations import Recording
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.files import sha256_of
@@ -77,4 +81,24 @@ def import_graph(
     read = READERS[kind].read(path)
     stated = read.recording or Recording(1, 1, 0, DT_MS)
     recording = Recording(samples or stated.num_samples, steps or stated.num_timesteps, stated.warm_up, stated.dt_ms)
-    return Imported(write_listed(read, target, recording, sha256_of(path), progress), (path,), read.notes)
+    files = read.files or (path,)
+    if read.per_step:
+        read = replace(read, populations=[_counted(population, recording) for population in read.populations])
+    return Imported(write_listed(read, target, recording, _sha256(files), progress), files, read.notes)
+
+
+def _counted(population: ListedPopulation, recording: Recording) -> ListedPopulation:
+    """Multiply spikes per step by the steps; restore whole numbers where float32 has rounded their rates."""
+    rate = population.spikes
+    if rate is None:
+        return population
+    spikes = rate.astype(np.float64) * recording.steps
+    whole = np.rint(spikes)
+    spikes = np.where((whole / recording.steps).astype(np.float32) == rate, whole, spikes)
+    return replace(population, spikes=spikes)
+
+
+def _sha256(files: Sequence[Path]) -> str:
+    """Return the SHA-256 of a file, or of the SHA-256 of several."""
+    digests = [sha256_of(file) for file in files]
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
