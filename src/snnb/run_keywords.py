@@ -16,6 +16,8 @@ class PrepareKeywords(TypedDict, total=False):
     norm_samples: int
     limit: Optional[int]
     seed: int
+    bin_us: int
+    binary: bool
 
 
 class TrainKeywords(TypedDict, total=False):
