@@ -78,7 +78,7 @@ class SimulateKeywords(TypedDict, total=False):
     duration: int
     warm_up: int
     batch_size: int
-    input: Literal["constant", "poisson"]
+    input: Literal["constant", "poisson", "events", "steps"]
     input_rate: int
     threshold: float
     reset: Literal["subtraction", "zero"]

@@ -109,6 +109,11 @@ class Population(Volume):
         return tuple(projection.input for projection in self.projections)
 
     @property
+    def spikes(self) -> bool:
+        """Whether its neurons spike; otherwise it is an output layer that is read by its input or its potential."""
+        return self.activation != MEMBRANE and (self.neuron is None or self.neuron.spikes)
+
+    @property
     def later_bias(self) -> Optional[np.ndarray]:
         """Biases of the projections that close a cycle, added from the second step on: (channels,) float32."""
         biases = [projection.bias for projection in self.projections if projection.bias is not None]

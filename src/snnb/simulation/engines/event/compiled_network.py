@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from snnb.conversion.currents import Currents, batch_of, padded, reindexed
 from snnb.network.layers import AveragePooling2D, Conv2D, Dense, DepthwiseConv2D, Layer, MaxPooling2D
-from snnb.network.network import MEMBRANE, Network, Population, Projection, Reindexed, Volume
+from snnb.network.network import Network, Population, Projection, Reindexed, Volume
 from snnb.network.reindexing import PADDING
 from snnb.simulation.engines.engine import CHANGING, Dynamics, dynamics, firing_threshold, spike_amplitudes
 from snnb.simulation.engines.event import compiled_loops, pooling
@@ -213,10 +213,7 @@ class EventNetwork:
             if population.later_bias is not None:
                 later = np.resize(bias + population.later_bias, population.size)
                 self.later_biases[population.name] = neurons_of(later.astype(self.real))
-            silent = population.activation == MEMBRANE or (
-                population.neuron is not None and not population.neuron.spikes
-            )
-            threshold = NEVER if silent else firing_threshold(population, settings)
+            threshold = firing_threshold(population, settings) if population.spikes else NEVER
             if population.neuron is not None:
                 numbers = Dynamics(*(neurons_of(each.ravel()) for each in dynamics(population)))
                 self.leaky[population.name] = Leaky(numbers, no_current, population.neuron.reset is not None)
