@@ -153,6 +153,8 @@ def run(run: RunDirectory, params: PrepareParams, progress: Progress = silent) -
 def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
     from snnb.datasets import describe
 
+    if run.manifest.run.imported:
+        return {}
     content = describe(run.manifest.run.dataset).content
     reasons = {} if content == "pictures" else {"norm_samples": "a spiking network is not normalised; leave it out"}
     if content != "events":
