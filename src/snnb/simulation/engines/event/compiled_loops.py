@@ -82,12 +82,16 @@ def counted_below(bits: np.ndarray, bounds: np.ndarray, begins: np.ndarray, n: i
 
 @compiled
 def renumbered(source: np.ndarray, table: np.ndarray, target: np.ndarray, lists: np.ndarray) -> None:
-    """Add to `target` the spikes of `source` with neuron i renumbered as `table[i]`; `lists` is a buffer."""
+    """Add to `target` the spikes of `source` with neuron i renumbered as `table[i]`; `lists` is a buffer.
+
+    A neuron whose new number is negative is left out.
+    """
     for sample in range(source.shape[0]):
         for step in range(source.shape[1]):
             for e in range(listed(source[sample, step], lists, 0)):
                 i = table[lists[e]]
-                target[sample, step, i // GROUP] |= np.uint64(1) << np.uint64(i % GROUP)
+                if i >= 0:
+                    target[sample, step, i // GROUP] |= np.uint64(1) << np.uint64(i % GROUP)
 
 
 @compiled
@@ -446,6 +450,8 @@ def _add_entries(currents: np.ndarray, at: int, entries: Entries, first: int, st
     runs, reach = entries.tables.runs, entries.tables.reach
     for e in range(first, stop):
         i, value = element(entries.neuron, e), entries.value[e]
+        if i < 0:  # left out
+            continue
         if runs.bounds.size:
             position = i // runs.bounds[1]
             for k in range(element(runs.start, position), element(runs.start, position + 1)):

@@ -241,7 +241,10 @@ class EventNetwork:
 
 
 def index_tables(network: Network, volume: Reindexed) -> List[Optional[np.ndarray]]:
-    """Return for each input of a volume where its elements are in the volume: int32, flat, or None where they were."""
+    """Return for each input of a volume where its elements are in the volume: int32, flat, or None where they were.
+
+    It is `PADDING` for an element that is left out.
+    """
     shapes = [network.volume(name).shape for name in volume.inputs]
     tables: List[Optional[np.ndarray]] = []
     for read in range(len(shapes)):
@@ -249,7 +252,7 @@ def index_tables(network: Network, volume: Reindexed) -> List[Optional[np.ndarra
         numbered[read] = np.arange(numbered[read].size, dtype=np.int32).reshape(shapes[read])
         element = volume.layer.apply(numbered).ravel()
         there = np.flatnonzero(element != PADDING)
-        table = np.empty(numbered[read].size, np.int32)
+        table = np.full(numbered[read].size, PADDING, np.int32)
         table[element[there]] = there
         tables.append(None if np.array_equal(table, numbered[read].ravel()) else table)
     return tables
@@ -271,7 +274,10 @@ def _entry_tables(
         for name, table in zip(volume.inputs if isinstance(volume, Reindexed) else (), tables.get(volume.name, [])):
             if name in found:
                 before = found[name]
-                found[volume.name] = before if table is None else table if before is None else table[before]
+                if before is None or table is None:
+                    found[volume.name] = before if table is None else table
+                else:
+                    found[volume.name] = np.where(before == PADDING, PADDING, table[before]).astype(np.int32)
     return found
 
 

@@ -290,7 +290,7 @@ class BlockState:
         """Return the input of some of the steps that begin at `start`, as a projection reads it."""
         name, delay = source
         steps = np.arange(part.start, part.stop + 1) + (start - delay)
-        begins = self._start[self.groups[number]][:, np.maximum(steps, 0)]
+        begins = self._start[self.groups[number]].take(np.maximum(steps, 0), axis=1)
         assert isinstance(self._x, InputSteps)
         return Entries(begins, self._entries[name], self._x.value, tables)
 
