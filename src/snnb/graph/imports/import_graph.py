@@ -9,7 +9,7 @@ import numpy as np
 
 from snnb.core.errors import InputError, UsageError
 from snnb.core.progress import Progress, silent
-from snnb.graph.imports import graph_file
+from snnb.graph.imports import csv, graph_file, npz, parquet
 from snnb.graph.imports.rates import read_rates
 from snnb.graph.listed import ListedGraph, ListedPopulation, write_listed
 from snnb.graph.populations import Recording
@@ -32,7 +32,11 @@ class Reader(NamedTuple):
     read: Callable[[Path], ListedGraph]
 
 
-READERS: Dict[str, Reader] = {}
+READERS: Dict[str, Reader] = {
+    "csv": Reader(csv.is_csv, csv.read_csv),
+    "npz": Reader(npz.is_npz, npz.read_npz),
+    "parquet": Reader(parquet.is_parquet, parquet.read_parquet),
+}
 
 
 class Imported(NamedTuple):
