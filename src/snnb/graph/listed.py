@@ -69,7 +69,7 @@ class ListedGraph:
     recording : Recording or None
         Samples and steps that the spikes were counted in, if the file states them.
     per_step : bool
-        Whether `spikes` of the populations are float32 numbers of spikes per time step.
+        Whether `spikes` of the populations are spikes per time step, with the precision of float32.
     files : tuple of Path
         The files that were read; empty if that is only the given one.
     notes : tuple of str

@@ -9,7 +9,7 @@ import numpy as np
 
 from snnb.core.errors import InputError, UsageError
 from snnb.core.progress import Progress, silent
-from snnb.graph.imports import csv, graph_file, npz, parquet
+from snnb.graph.imports import csv, graph_file, hypergraphs, npz, parquet
 from snnb.graph.imports.rates import read_rates
 from snnb.graph.listed import ListedGraph, ListedPopulation, write_listed
 from snnb.graph.populations import Recording
@@ -36,6 +36,8 @@ READERS: Dict[str, Reader] = {
     "csv": Reader(csv.is_csv, csv.read_csv),
     "npz": Reader(npz.is_npz, npz.read_npz),
     "parquet": Reader(parquet.is_parquet, parquet.read_parquet),
+    "snn": Reader(hypergraphs.is_snn, hypergraphs.read_snn),
+    "hgr": Reader(hypergraphs.is_hgr, hypergraphs.read_hgr),
 }
 
 
@@ -121,14 +123,12 @@ def _recording(stated: Recording, samples: Optional[int], steps: Optional[int]) 
 
 
 def _counted(population: ListedPopulation, recording: Recording) -> ListedPopulation:
-    """Multiply spikes per step by the steps; restore whole numbers where float32 has rounded their rates."""
-    rate = population.spikes
-    if rate is None:
+    """Multiply spikes per step by the steps; restore whole numbers whose rates were rounded to float32."""
+    if population.spikes is None:
         return population
-    spikes = rate.astype(np.float64) * recording.steps
+    spikes = population.spikes.astype(np.float64) * recording.steps
     whole = np.rint(spikes)
-    spikes = np.where((whole / recording.steps).astype(np.float32) == rate, whole, spikes)
-    return replace(population, spikes=spikes)
+    return replace(population, spikes=np.where(np.abs(spikes - whole) <= 2.0**-23 * whole, whole, spikes))
 
 
 def _sha256(files: Sequence[Path]) -> str:
