@@ -1,7 +1,7 @@
 """Write a graph whose edges are listed: one from outside, or made of arrays."""
 
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
@@ -76,6 +76,8 @@ class ListedGraph:
         What the format does not hold, and what was not read.
     names : mapping, or None
         Id of each neuron by its name, of a file in which neurons have names.
+    ranges : mapping
+        Ids by population of the file, where `populations` are not these.
     """
 
     populations: Sequence[ListedPopulation]
@@ -86,6 +88,7 @@ class ListedGraph:
     files: Tuple[Path, ...] = ()
     notes: Tuple[str, ...] = ()
     names: Optional[Mapping[str, int]] = None
+    ranges: Mapping[str, range] = field(default_factory=dict)
 
     @property
     def nodes(self) -> int:

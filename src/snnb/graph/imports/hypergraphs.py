@@ -153,9 +153,10 @@ def read_hgr(path: Path) -> ListedGraph:
         again = np.flatnonzero((before > 0) | (line[part.source] != part.line))
         if again.size:
             k = again[0]
+            lines = sorted((part.line[k], before[k] or line[part.source[k]]))
             raise InputError(
-                f"{path}: line {part.line[k]:,}: its first pin, node {part.source[k] + 1:,}, is also that of line "
-                f"{before[k] or line[part.source[k]]:,}; a neuron is the first pin of one hyperedge only"
+                f"{path}: lines {lines[0]:,} and {lines[1]:,} both begin with node {part.source[k] + 1:,}; a neuron is "
+                "the first pin of one hyperedge only"
             )
         weight[part.source] = part.weight
         node_weights |= part.node_weights
@@ -207,48 +208,45 @@ def _read_head(path: Path) -> _Head:
 def _hyperedges(path: Path) -> Iterator[_Hyperedges]:
     """Yield the hyperedges in parts, after checking numbers of lines and pins."""
     head = _read_head(path)
-    skipped, done, nodes = 1, 0, head.nodes if head.node_weights else 0  # skipped: the row of the head
-    for numbers, end, line in _rows(path):
-        begin = np.concatenate([[0], end[:-1]])
+    skipped, done, others = 1, 0, head.nodes if head.node_weights else 0  # row of the head, rows of weights to come
+    for numbers, ends, lines in _rows(path):
+        begins = np.concatenate([[0], ends[:-1]])
         own = slice(skipped, skipped + head.hyperedges - done)
-        rest, skipped = end[own.stop :] - begin[own.stop :], 0
-        nodes -= rest.size
-        if nodes < 0 or (rest != 1).any():
-            k = own.stop + (np.flatnonzero(rest != 1)[0] if (rest != 1).any() else rest.size + nodes)
-            weights = f" and {head.nodes:,} weights of nodes, one a line" if head.node_weights else ""
+        skipped = 0
+        begin, end, line = begins[own], ends[own], lines[own]
+        after, lengths = lines[own.stop :], (ends - begins)[own.stop :]
+        excess = np.flatnonzero((np.arange(after.size) >= others) | (lengths != 1))
+        if excess.size:
+            weights = f" and {head.nodes:,} weights of nodes (one a line)" if head.node_weights else ""
             raise InputError(
-                f"{path}: line {line[k]:,}: the header in line {head.line:,} states {head.hyperedges:,} hyperedges"
-                f"{weights}, which are before this line"
+                f"{path}: line {after[excess[0]]:,} follows the {head.hyperedges:,} hyperedges{weights} that line "
+                f"{head.line:,} states"
             )
-        first = begin[own] + head.weighted  # pin
-        short = np.flatnonzero(first >= end[own])
-        if short.size:
-            raise InputError(f"{path}: line {line[own][short[0]]:,}: a hyperedge has a weight and no pins")
+        others -= after.size
+        source: np.ndarray = begin + int(head.weighted)  # indices of the first pins
+        empty = np.flatnonzero(source >= end)
+        if empty.size:
+            raise InputError(f"{path}: line {line[empty[0]]:,}: a hyperedge has a weight and no pins")
         is_pin = np.zeros(numbers.size, bool)
-        is_pin[first.min(initial=0) if first.size else 0 : end[own][-1] if first.size else 0] = True
+        if line.size:
+            is_pin[begin[0] : end[-1]] = True
         if head.weighted:
-            is_pin[begin[own]] = False
+            is_pin[begin] = False
         wrong = np.flatnonzero(is_pin & ((numbers < 1) | (numbers > head.nodes)))
         if wrong.size:
-            row = np.searchsorted(end, wrong[0], side="right")
+            row = np.searchsorted(ends, wrong[0], side="right")
             raise InputError(
-                f"{path}: line {line[row]:,}: node {numbers[wrong[0]]:,}, and the header states {head.nodes:,}, from 1"
+                f"{path}: line {lines[row]:,}: node {numbers[wrong[0]]:,}, and line {head.line:,} states "
+                f"{head.nodes:,} nodes, from 1"
             )
-        is_pin[first] = False
-        done += first.size
-        yield _Hyperedges(
-            line[own],
-            numbers[begin[own]] if head.weighted else np.zeros(first.size, np.int64),
-            numbers[first] - 1,
-            end[own] - first - 1,
-            numbers[is_pin] - 1,
-            bool((numbers[begin[own.stop :]] != 1).any()),
-        )
-    if done < head.hyperedges or nodes:
-        raise InputError(
-            f"{path}: truncated, it ends after {done:,} of the {head.hyperedges:,} hyperedges that its header states"
-            + (f", {nodes:,} weights of nodes before the last" if done == head.hyperedges else "")
-        )
+        is_pin[source] = False
+        done += line.size
+        weight = numbers[begin] if head.weighted else np.zeros(line.size, np.int64)
+        node_weights = bool((numbers[begins[own.stop :]] != 1).any())
+        yield _Hyperedges(line, weight, numbers[source] - 1, end - source - 1, numbers[is_pin] - 1, node_weights)
+    if done < head.hyperedges or others:
+        weights = f" and {head.nodes - others:,} of {head.nodes:,} weights of nodes" if head.node_weights else ""
+        raise InputError(f"{path}: truncated, it has {done:,} of {head.hyperedges:,} hyperedges{weights}")
 
 
 def _rows(path: Path) -> Iterator[Tuple[np.ndarray, np.ndarray, np.ndarray]]:

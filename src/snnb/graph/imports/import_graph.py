@@ -9,7 +9,7 @@ import numpy as np
 
 from snnb.core.errors import InputError, UsageError
 from snnb.core.progress import Progress, silent
-from snnb.graph.imports import csv, graph_file, hypergraphs, npz, parquet
+from snnb.graph.imports import csv, graph_file, hypergraphs, npz, parquet, sonata
 from snnb.graph.imports.rates import read_rates
 from snnb.graph.listed import ListedGraph, ListedPopulation, write_listed
 from snnb.graph.populations import Recording
@@ -38,6 +38,7 @@ READERS: Dict[str, Reader] = {
     "parquet": Reader(parquet.is_parquet, parquet.read_parquet),
     "snn": Reader(hypergraphs.is_snn, hypergraphs.read_snn),
     "hgr": Reader(hypergraphs.is_hgr, hypergraphs.read_hgr),
+    "SONATA": Reader(sonata.recognises, sonata.read),
 }
 
 
