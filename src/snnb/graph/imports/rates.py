@@ -167,7 +167,7 @@ def _read_report(path: Path, graph: ListedGraph, recording: Recording) -> Rates:
 
 # By kind, the first that recognises a file reads it
 READERS: Dict[str, RateReader] = {
-    "SONATA report": RateReader(_is_report, _read_report),
+    "SONATA reports": RateReader(_is_report, _read_report),
     "npy": RateReader(lambda path: path.suffix == ".npy", _read_npy),
     "text or CSV": RateReader(lambda path: path.suffix in (".txt", ".csv", ".dat", ""), _read_text),
 }
