@@ -65,6 +65,7 @@ REFUSED = {
         ("run --threshold 0", 2, "--threshold", "greater"),
         ("run --engine brian", 2, "--engine", "brian"),
         ("run --input-rate 500", 2, "--input-rate", "--input poisson"),
+        ("run --input events", 2, "the test set has pictures", "--input constant or poisson"),
         ("run --samples 60 --record-spikes 61", 2, "--record-spikes", "60"),
         ("run --duration 40 --warm-up 10 --bins 31", 2, "--bins", "30"),
         ("run --scheduler nowhere", 2, "--scheduler", "address"),

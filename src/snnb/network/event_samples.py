@@ -1,5 +1,6 @@
 """Samples on disk whose input changes from step to step."""
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterable, List, Tuple
@@ -62,6 +63,13 @@ class EventSamples:
 
     def __len__(self) -> int:
         return len(self.lengths)
+
+    def part(self, rows: slice) -> "EventSamples":
+        """Return consecutive samples, without reading them."""
+        first, stop, _ = rows.indices(len(self))
+        part = copy.copy(self)
+        part.lengths, part._bounds = self.lengths[first:stop], self._bounds[first : max(first, stop) + 1]
+        return part
 
     def __getitem__(self, rows: slice) -> InputSteps:
         first, stop, _ = rows.indices(len(self))

@@ -5,7 +5,7 @@ import re
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Dict, List, Literal, Mapping, Optional, Tuple, cast
+from typing import TYPE_CHECKING, ClassVar, Dict, List, Literal, Mapping, Optional, Tuple, Union, cast
 
 import platformdirs
 from pydantic import Field
@@ -22,6 +22,7 @@ from snnb.pipeline.stage import (
     StageResult,
     params_in_force,
     recorded,
+    recorded_details,
     result_of,
 )
 from snnb.rundir.directory import RunDirectory
@@ -30,6 +31,8 @@ from snnb.rundir.manifest import Kind, Record
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from snnb.network.event_samples import EventSamples
 
 NORM_SAMPLES = 1000
 
@@ -160,6 +163,19 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
     if content != "events":
         reasons.update(dict.fromkeys(("bin_us", "binary"), "only for a data set of events"))
     return reasons
+
+
+def samples_file(run: RunDirectory) -> str:
+    """Return the path of the prepared test samples in the run."""
+    return f"dataset/x_test.{'npy' if recorded_details(run, KIND).content == 'pictures' else 'h5'}"
+
+
+def samples_to_simulate(run: RunDirectory) -> "Union[np.ndarray, EventSamples]":
+    """Open the prepared test samples."""
+    from snnb.network.event_samples import EventSamples
+
+    path = run.path / samples_file(run)
+    return EventSamples(path) if path.suffix == ".h5" else dataset_array(run, "x_test")
 
 
 def dataset_array(run: RunDirectory, name: str) -> "np.ndarray":

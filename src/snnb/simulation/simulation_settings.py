@@ -158,6 +158,13 @@ def refuse_missing_samples(settings: SimulationSettings, there: int) -> None:
         raise UsageError(f"--samples {settings.samples}: the test set has {there}{after}; give at most that many")
 
 
+def refuse_other_input(settings: SimulationSettings, content: str) -> None:
+    """Raise `UsageError` unless the input suits the content of the test set: pictures, events or steps."""
+    codings = ("constant", "poisson") if content == "pictures" else (content,)
+    if settings.input not in codings:
+        raise UsageError(f"--input {settings.input}: the test set has {content}; use --input {' or '.join(codings)}")
+
+
 def refuse_missing_packages(settings: SimulationSettings) -> None:
     """Raise `InputError` when a package that the settings need is not installed."""
     if settings.engine == "toolbox":
