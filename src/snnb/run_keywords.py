@@ -16,8 +16,6 @@ class PrepareKeywords(TypedDict, total=False):
     norm_samples: int
     limit: Optional[int]
     seed: int
-    bin_us: int
-    binary: bool
 
 
 class TrainKeywords(TypedDict, total=False):
@@ -67,6 +65,9 @@ class ParseKeywords(TypedDict, total=False):
     rounding: Literal["max", "mse"]
     prune: float
     keep_zeros: bool
+    time_step: Optional[float]
+    nir_reset: Literal["value", "subtract"]
+    integration: Literal["euler", "exponential"]
 
 
 class SimulateKeywords(TypedDict, total=False):
@@ -78,7 +79,7 @@ class SimulateKeywords(TypedDict, total=False):
     duration: int
     warm_up: int
     batch_size: int
-    input: Literal["constant", "poisson", "events", "steps"]
+    input: Literal["constant", "poisson"]
     input_rate: int
     threshold: float
     reset: Literal["subtraction", "zero"]

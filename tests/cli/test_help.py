@@ -16,7 +16,7 @@ from snnb.mapping.hardware import hardware_names
 from snnb.pipeline.all import STAGES
 
 COMMANDS = typer.main.get_command(commands).commands
-MOST_LINES = 75
+MOST_LINES = 80
 
 
 @pytest.fixture(scope="module")

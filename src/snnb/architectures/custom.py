@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Mapping, Option
 from snnb.architectures.registry import Hyperparameter, InputShape, names
 from snnb.core.errors import InputError, UsageError, out_of_memory
 from snnb.core.progress import Say, say_nothing
-from snnb.model_files.kinds import is_model_file, refuse_other_kinds
+from snnb.model_files.kinds import is_model_file, is_nir, refuse_other_kinds
 from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -78,7 +78,8 @@ class OwnModel:
     def input_shape(self, picture_shape: InputShape, num_classes: int) -> InputShape:
         """Return the shape that the pictures must have: (height, width, channels).
 
-        Unless the function has a parameter `input_shape`, the model is built to find out, which imports TensorFlow.
+        Unless the function has a parameter `input_shape`, or the file is a NIR file, the model is built to find out,
+        which imports TensorFlow.
 
         Parameters
         ----------
@@ -89,6 +90,10 @@ class OwnModel:
         """
         if self.takes_shape:
             return picture_shape
+        if is_nir(self.path.name):
+            from snnb.model_files.nir_network import input_shape
+
+            return input_shape(self.path, picture_shape)
         height, width, channels = self.build(input_shape=picture_shape, num_classes=num_classes).input_shape[1:]
         return (height, width, channels)
 

@@ -50,7 +50,7 @@ def _datasets() -> Sequence[str]:
 ModelOption = Annotated[
     Optional[str],
     typer.Option(
-        help="Model name (`snnb models`), FILE.py:FUNCTION, or a trained .h5, .keras or .onnx file.",
+        help="Model name (`snnb models`), FILE.py:FUNCTION, or a trained .h5, .keras, .onnx or .nir file.",
         show_default=False,
         autocompletion=beginning(_models),
     ),

@@ -152,9 +152,22 @@ def _results(shown: "Sequence[Outcome]") -> List[str]:
     for head, rows, outcome in zip(heads, metrics, shown):
         lines += [head, *islice(below, len(rows))]
         coding = getattr(outcome.result.record.details, "output_coding", None)
+        lines += [f"  {line}" for line in _decay(outcome)]
         if "snn_accuracy" in outcome.result.record.metrics and coding is not None:
             lines.append(f"  {QUOTED[coding]}")
     return lines
+
+
+def _decay(outcome: "Outcome") -> List[str]:
+    """Return a line for each population of a network that was trained as a spiking one: its decay factors in a step."""
+    by_population: Mapping[str, Mapping[str, Tuple[float, float]]] = getattr(outcome.result.record.details, "decay", {})
+    rows = []
+    for population, factors in by_population.items():
+        ranges = [
+            f"{name} {low:.6g}" + (f" to {high:.6g}" if high > low else "") for name, (low, high) in factors.items()
+        ]
+        rows.append((f"decay of {population}", *ranges))
+    return output.table_lines(rows, head=False)
 
 
 def _metric_rows(metrics: Mapping[str, object]) -> List[Tuple[str, str, str]]:

@@ -4,15 +4,23 @@ The operations are those of Keras, which the toolbox uses too: others would roun
 and there. To simulate a layer kind, add its function to `CURRENTS`, or to `REINDEXED` if it has no neurons.
 """
 
-from types import MappingProxyType
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Type
 
 import numpy as np
 import tensorflow as tf
 
-from snnb.network.layers import AveragePooling2D, Conv2D, Dense, DepthwiseConv2D, Layer, MaxPooling2D
+from snnb.network.layers import (
+    AveragePooling2D,
+    Conv2D,
+    Convolution2D,
+    Dense,
+    DepthwiseConv2D,
+    Layer,
+    MaxPooling2D,
+    Scale,
+)
 from snnb.network.network import Network, Population, Reindexed
-from snnb.network.reindexing import Concatenate, Flatten, Reindexing, Reshape, ZeroPadding2D
+from snnb.network.reindexing import Concatenate, Cropping2D, Flatten, Permute, Reindexing, Reshape, ZeroPadding2D
 
 # Number of elements in an array of a batch: a batch takes tens of megabytes, and its operations are long enough.
 BATCH_NEURONS = 2_000_000
@@ -24,13 +32,32 @@ def _dense(layer: Dense, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     return tf.matmul(x, kernel) if x.shape.rank == 2 else tf.tensordot(x, kernel, 1)
 
 
+def _scale(layer: Scale, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    return x * tf.reshape(kernel, (*(x.shape[1:-1] if layer.by_position else ()), -1))
+
+
 def _convolution(layer: Conv2D, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    return tf.nn.convolution(x, kernel, layer.strides, layer.padding.upper(), dilations=layer.dilation_rate)
+    def convolved(strides: Tuple[int, int]) -> tf.Tensor:
+        return tf.nn.convolution(x, kernel, strides, layer.padding.upper(), dilations=layer.dilation_rate)
+
+    return _strided(layer, convolved, max(layer.strides) > 1 and max(layer.dilation_rate) > 1)
 
 
 def _depthwise(layer: DepthwiseConv2D, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    strides = (1, *layer.strides, 1)
-    return tf.nn.depthwise_conv2d(x, kernel, strides, layer.padding.upper(), dilations=layer.dilation_rate)
+    def convolved(strides: Tuple[int, int]) -> tf.Tensor:
+        padding = layer.padding.upper()
+        return tf.nn.depthwise_conv2d(x, kernel, (1, *strides, 1), padding, dilations=layer.dilation_rate)
+
+    rows, columns = layer.strides
+    return _strided(layer, convolved, rows != columns or (rows > 1 and max(layer.dilation_rate) > 1))
+
+
+def _strided(layer: Convolution2D, convolved: Callable[[Tuple[int, int]], tf.Tensor], every: bool) -> tf.Tensor:
+    """Return a convolution; where TensorFlow does not have its strides (`every`), as a part of all windows."""
+    if not every:
+        return convolved(layer.strides)
+    rows, columns = layer.strides
+    return convolved((1, 1))[:, ::rows, ::columns]
 
 
 def _average(layer: AveragePooling2D, x: tf.Tensor, kernel: None) -> tf.Tensor:
@@ -44,6 +71,7 @@ def _maximum(layer: MaxPooling2D, x: tf.Tensor, kernel: None) -> tf.Tensor:
 # By layer kind: function of the layer, its input `(samples, ...)` and its kernel that returns the current without bias.
 CURRENTS: Mapping[Type[Layer], Callable[..., tf.Tensor]] = {
     Dense: _dense,
+    Scale: _scale,
     Conv2D: _convolution,
     DepthwiseConv2D: _depthwise,
     AveragePooling2D: _average,
@@ -78,12 +106,26 @@ def _zero_padded(volume: Reindexed, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
     return tf.pad(inputs[0], [(0, 0), *volume.layer.pads(), (0, 0)])
 
 
+def _permuted(volume: Reindexed, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
+    assert isinstance(volume.layer, Permute)
+    return tf.transpose(inputs[0], (0, *volume.layer.dims))
+
+
+def _cropped(volume: Reindexed, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
+    assert isinstance(volume.layer, Cropping2D)
+    (top, _), (left, _) = volume.layer.cropping
+    height, width, _ = volume.shape
+    return inputs[0][:, top : top + height, left : left + width]
+
+
 # By re-indexing layer kind: function of the volume and its inputs, `(samples, ...)` each, that returns its values.
 REINDEXED: Mapping[Type[Reindexing], Callable[[Reindexed, Sequence[tf.Tensor]], tf.Tensor]] = {
     Flatten: _reshaped,
     Reshape: _reshaped,
+    Permute: _permuted,
     Concatenate: _concatenated,
     ZeroPadding2D: _zero_padded,
+    Cropping2D: _cropped,
 }
 
 
@@ -102,22 +144,13 @@ class Currents:
         }
         self._biases = {p.name: tf.constant(p.bias, real) for p in populations if p.bias is not None}
 
-    def of(
-        self,
-        population: Population,
-        read: Mapping[str, tf.Tensor],
-        delayed: Mapping[Tuple[str, int], tf.Tensor] = MappingProxyType({}),
-    ) -> tf.Tensor:
+    def of(self, population: Population, read: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Sum the currents of a population's projections, and add its bias: `real` (samples, *population.shape).
 
-        `read` has the values of volumes by name, `real` (samples, ...), `delayed` those of earlier steps by name and
-        delay. Projections from other volumes are left out.
+        `read` has the values of volumes by name, `real` (samples, ...). Projections from other volumes are left out.
         """
         kernels = zip(population.projections, self._kernels[population.name])
-        values = {**{(name, 0): value for name, value in read.items()}, **delayed}
-        first, *others = (
-            CURRENTS[type(p.layer)](p.layer, values[p.source], k) for p, k in kernels if p.source in values
-        )
+        first, *others = (CURRENTS[type(p.layer)](p.layer, read[p.input], k) for p, k in kernels if p.input in read)
         for current in others:
             first += current
         bias = self._biases.get(population.name)

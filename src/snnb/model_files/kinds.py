@@ -5,7 +5,8 @@ from typing import Dict
 
 from snnb.core.errors import InputError
 
-READ = (".h5", ".hdf5", ".keras", ".onnx")
+NIR = ".nir"  # of a network that was trained as a spiking one
+READ = (".h5", ".hdf5", ".keras", ".onnx", NIR)
 RESAVE = "build the model of Keras's own layers and save it again with model.save"
 FROM_TORCH = (
     "in the program that has the model, `model.eval()` and "
@@ -47,6 +48,11 @@ class NotReadError(Exception):
 def is_model_file(text: str) -> bool:
     """Return whether the value of `--model` is a file name of a trained model, or the directory of a SavedModel."""
     return text.lower().endswith((*READ, *REFUSED)) or (Path(text) / "saved_model.pb").is_file()
+
+
+def is_nir(text: str) -> bool:
+    """Return whether a file name is that of a NIR file."""
+    return text.lower().endswith(NIR)
 
 
 def refuse_other_kinds(path: Path) -> None:

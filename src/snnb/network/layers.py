@@ -1,9 +1,11 @@
 """The layer kinds that compute neurons: their configuration, and how they connect an input to their output.
 
-A class has the name of its Keras layer, and its fields have the names in the layer's configuration. To add a layer kind
-that the graph takes, add a class here; engines have a table of the kinds that they simulate.
+A class has the name of its Keras layer, if there is one, and its fields have the names in the layer's configuration. To
+add a layer kind that the graph takes, add a class here; engines have a table of the kinds that they simulate.
 """
 
+import math
+from dataclasses import replace
 from typing import ClassVar, Dict, Mapping, Optional, Tuple, Type, TypeVar
 
 import numpy as np
@@ -71,6 +73,20 @@ class Dense(Weighted):
         """See `Layer`: a 1×1 kernel over the leading positions."""
         columns = identity_axis(int(np.prod(shape[:-1], dtype=np.int64)))
         return Geometry(identity_axis(1), columns, shape[-1], self.units, "dense", (*shape[:-1], self.units))
+
+
+class Scale(Weighted):
+    """A factor for each value, which is the same at all positions unless `by_position`; no layer of Keras."""
+
+    by_position: Annotated[bool, Field(strict=True)] = False
+
+    def geometry(self, shape: Shape) -> Geometry:
+        """See `Layer`: a tap for each position, or one for all."""
+        *leading, channels = shape
+        columns = identity_axis(math.prod(leading))
+        if self.by_position:
+            columns = replace(columns, taps=columns.size, tap=columns.input)
+        return Geometry(identity_axis(1), columns, channels, channels, "diagonal", shape)
 
 
 class Conv1D(Weighted):
@@ -207,7 +223,17 @@ class UpSampling2D(Layer):
         return _image(rows, columns, channels, channels, "diagonal")
 
 
-_KINDS = (Dense, Conv1D, Conv2D, DepthwiseConv2D, Conv2DTranspose, AveragePooling2D, MaxPooling2D, UpSampling2D)
+_KINDS = (
+    Dense,
+    Scale,
+    Conv1D,
+    Conv2D,
+    DepthwiseConv2D,
+    Conv2DTranspose,
+    AveragePooling2D,
+    MaxPooling2D,
+    UpSampling2D,
+)
 KINDS: Mapping[str, Type[Layer]] = {kind.__name__: kind for kind in _KINDS}
 
 

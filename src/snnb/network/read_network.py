@@ -38,18 +38,15 @@ def read_network(path: Path, *, trained: bool = False) -> Network:
         return network.in_memory()
 
 
-def read_networks(path: Path) -> Tuple[Network, Optional[Network]]:
-    """Read the network that is simulated, and the analogue one that was trained.
+def read_networks(path: Path) -> Tuple[Network, Network]:
+    """Read the network that is simulated, and the trained one: the same object unless the file has a spiking network.
 
-    They are the same object unless the file has a spiking network. A network that was trained as a spiking one has no
-    analogue network: None. See `open_network` for the file and the errors.
+    See `open_network` for the file and the errors.
     """
-    network = read_network(path)
-    if network.trained_spiking:
-        return network, None
+    trained = read_network(path, trained=True)
     with reading(path) as file:
         has_spiking = SPIKING in file
-    return network, read_network(path, trained=True) if has_spiking else network
+    return (read_network(path) if has_spiking else trained), trained
 
 
 def calibrated_steps(path: Path) -> Optional[int]:
@@ -76,7 +73,7 @@ def write_network(network: Network, group: h5py.Group) -> None:
 
 
 def write_spiking(network: Network, path: Path) -> None:
-    """Add a spiking network to the file of a parsed model, or replace the one it has.
+    """Add a spiking network to the file of a parsed model, or replace the one it has; make a file that does not exist.
 
     Parameters
     ----------
@@ -85,7 +82,7 @@ def write_spiking(network: Network, path: Path) -> None:
     path : Path
         MODEL_parsed.h5.
     """
-    with h5py.File(path, "r+") as file:
+    with h5py.File(path, "a") as file:
         if SPIKING in file:
             del file[SPIKING]
         write_network(network, file.create_group(SPIKING))

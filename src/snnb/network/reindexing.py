@@ -69,6 +69,23 @@ class Reshape(Reindexing):
         return inputs[0].reshape(self.target_shape)
 
 
+class Permute(Reindexing):
+    """Reorder the axes: axis i of the output is axis `dims[i]` of the input, counted from 1."""
+
+    dims: Tuple[Annotated[int, Field(strict=True)], ...]
+
+    def shape(self, shapes: Sequence[Shape]) -> Shape:
+        """See `Reindexing`."""
+        (shape,) = shapes
+        if sorted(self.dims) != list(range(1, len(shape) + 1)):
+            raise ValueError(f"{self.dims} are not the {len(shape)} axes of its input")
+        return tuple(shape[axis - 1] for axis in self.dims)
+
+    def apply(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
+        """See `Reindexing`."""
+        return inputs[0].transpose([axis - 1 for axis in self.dims])
+
+
 class Concatenate(Reindexing):
     """Concatenate along `axis`, which counts the batch axis as 0, or from the end."""
 
@@ -133,5 +150,23 @@ class ZeroPadding2D(_ZeroPadding):
         return self.padding
 
 
-_REINDEXING = (Flatten, Reshape, Concatenate, ZeroPadding1D, ZeroPadding2D)
+class Cropping2D(Reindexing):
+    """Remove `cropping` = ((top, bottom), (left, right)) rows and columns."""
+
+    cropping: Tuple[Tuple[Length, Length], Tuple[Length, Length]]
+
+    def shape(self, shapes: Sequence[Shape]) -> Shape:
+        """See `Reindexing`."""
+        ((height, width, channels),) = shapes
+        (top, bottom), (left, right) = self.cropping
+        return height - top - bottom, width - left - right, channels
+
+    def apply(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
+        """See `Reindexing`."""
+        height, width, _ = self.shape([inputs[0].shape])
+        (top, _), (left, _) = self.cropping
+        return inputs[0][top : top + height, left : left + width]
+
+
+_REINDEXING = (Flatten, Reshape, Permute, Concatenate, ZeroPadding1D, ZeroPadding2D, Cropping2D)
 REINDEXING: Mapping[str, Type[Reindexing]] = {kind.__name__: kind for kind in _REINDEXING}

@@ -1,6 +1,7 @@
 """Stage `parse`: parse the trained network with the toolbox or our own parser, verify and normalise it."""
 
-from typing import Dict, Mapping
+from pathlib import Path
+from typing import Dict, Literal, Mapping, Tuple
 
 from pydantic import Field
 
@@ -9,6 +10,7 @@ from snnb.core.errors import InputError
 from snnb.core.options import option_name
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.files import require_disk
+from snnb.model_files.nir_neurons import NirSettings
 from snnb.pipeline import prepare, train
 from snnb.pipeline.stage import (
     Given,
@@ -24,6 +26,11 @@ from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import Kind, Record
 
 VERIFIED_SAMPLES = 100
+RESET = (
+    "neurons are set to v_reset after a spike, as NIR states; it cannot express a reset by subtraction, for a network "
+    "that was trained with one give --nir-reset subtract"
+)
+Decaying = Literal["potential", "current"]
 # By option: another option without which it has no effect
 NEEDED = {
     "calibration_samples": "calibrate",
@@ -38,18 +45,23 @@ NEEDED = {
 }
 
 
-class ParseParams(ConversionSettings):
-    """Options of `snnb parse`."""
+class ParseParams(NirSettings, ConversionSettings):
+    """Options of `snnb parse`: of the conversion, and for networks that were trained as spiking ones."""
 
 
 class ParseDetails(Record):
-    """Result of the conversion: scale factors λ by layer, largest difference between parsed and trained network."""
+    """Result of the conversion: scale factors λ by layer, largest difference between parsed and trained network.
 
-    verified_samples: int
-    largest_difference: float
-    scale_factors: Dict[str, float]
+    A network that was trained as a spiking one is not converted. `decay` has its smallest and largest decay factors in
+    a time step, by population: of the membrane potential and, if there is one, of the synaptic current.
+    """
+
+    verified_samples: int = 0
+    largest_difference: float = 0.0
+    scale_factors: Dict[str, float] = Field(default_factory=dict)
     negative_shares: Dict[str, float] = Field(default_factory=dict)
     parser: str = "toolbox"
+    decay: Dict[str, Dict[Decaying, Tuple[float, float]]] = Field(default_factory=dict)
 
 
 KIND = Kind("parse", "parse", ParseParams, ParseDetails)
@@ -66,11 +78,15 @@ def is_calibrated(run: RunDirectory, given: Given) -> bool:
 
 
 def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
+    if train.is_spiking(run):
+        reason = f"{run.manifest.run.model_source} is a spiking network already, which is not converted; leave it out"
+        return dict.fromkeys(ConversionSettings.model_fields, reason)
     reasons = {
         name: f"only with {option_name(ParseParams, needed)}"
         for name, needed in NEEDED.items()
         if not value_in_force(run, KIND, given, needed)
     }
+    reasons.update(dict.fromkeys(NirSettings.model_fields, "only for a network in a NIR file"))
     if train.is_quantised(run, given):
         reasons.pop("firing", None)
     if value_in_force(run, KIND, given, "firing") != "free":
@@ -82,15 +98,17 @@ def run(run: RunDirectory, params: ParseParams, progress: Progress = silent) -> 
     """Convert the trained network and write `parse/`; `resolve` returns `params`."""
     from snnb.conversion.toolbox_config import require_toolbox
 
+    progress(0, 1)
+    trained = run.path / train.trained_file(run)
+    if train.is_spiking(run):
+        return _read_spiking(run, params)
     if params.parser == "toolbox":
         require_toolbox("--parser toolbox", "--parser own")
     from snnb.conversion.convert import convert
 
-    progress(0, 1)
-    trained = run.path / "train" / f"{run.model}.h5"
     if trained.exists():
         require_disk(run.path, 2 * trained.stat().st_size, "parse")
-    read = [f"train/{run.model}.h5", "dataset/x_norm.npz"]
+    read = [train.trained_file(run), "dataset/x_norm.npz"]
     with run.stage("parse", params, inputs=read) as output:
         x_norm = prepare.normalisation_set(run)
         result = convert(
@@ -119,13 +137,52 @@ def run(run: RunDirectory, params: ParseParams, progress: Progress = silent) -> 
     return result_of(run, "parse")
 
 
+def _read_spiking(run: RunDirectory, params: ParseParams) -> StageResult:
+    """Write `parse/` of a network that was trained as a spiking one."""
+    import numpy as np
+
+    from snnb.model_files.nir_network import read_nir
+    from snnb.network.read_network import write_spiking
+
+    samples = tuple(recorded_details(run, prepare.KIND).splits["test"].shape[-3:])
+    with run.stage("parse", params, inputs=[train.trained_file(run)]) as output:
+        network = read_nir(run.path / train.trained_file(run), _nir_settings(params), samples)
+        write_spiking(network, output.directory / f"{run.model}_parsed.h5")
+        synapses = sum(int(counts.sum()) for counts in network.fan_out().values())
+        output.metrics = {"neurons": network.neurons, "synapses": synapses}
+        decay: Dict[str, Dict[Decaying, Tuple[float, float]]] = {}
+        for population in network.populations:
+            neuron = population.neuron
+            assert neuron is not None
+            factors = decay[population.name] = {"potential": (float(np.min(neuron.leak)), float(np.max(neuron.leak)))}
+            if neuron.current_leak is not None:
+                factors["current"] = float(np.min(neuron.current_leak)), float(np.max(neuron.current_leak))
+            if any(low < 0 for low, _ in factors.values()):
+                output.warnings.append(
+                    f"{population.name}: --time-step is longer than a time constant, so that its decay factor is "
+                    "negative; give a shorter one, or --integration exponential"
+                )
+        if params.nir_reset == "value":
+            output.warnings.append(RESET)
+        output.details = ParseDetails(parser="nir", decay=decay)
+    return result_of(run, "parse")
+
+
+def _nir_settings(params: ParseParams) -> NirSettings:
+    return NirSettings(**{name: getattr(params, name) for name in NirSettings.model_fields})
+
+
 def _check(run: RunDirectory, planned: PlannedRun) -> None:
     """Refuse a network that cannot be converted before it is trained.
 
     If this stage is not part of the planned run, only a message says that it will need other options.
     """
     params = resolve(run, planned.given.get("parse", {}))
-    if planned.next != "train":
+    if train.is_spiking(run) and "parse" in planned.stages and planned.next in ("prepare", "train"):
+        from snnb.model_files.nir_network import read_nir
+
+        read_nir(Path(run.manifest.run.model_source or ""), _nir_settings(params))
+    if planned.next != "train" or train.is_spiking(run):
         return
     from snnb.conversion.checks import check_convertible
     from snnb.conversion.toolbox_config import require_toolbox

@@ -10,9 +10,10 @@ from typing_extensions import Annotated
 from snnb.core.errors import InputError, UsageError
 from snnb.core.options import Count, Figures, Flag, Options, Seed, drop_invalid, from_pairs
 from snnb.core.progress import Progress, Say, say_nothing, silent
+from snnb.io.files import copy_file
 from snnb.io.text import JsonValue
 from snnb.model_files.expected_pixels import parse_pixels
-from snnb.model_files.kinds import is_model_file
+from snnb.model_files.kinds import NIR, is_model_file, is_nir
 from snnb.pipeline import prepare
 from snnb.pipeline.stage import (
     AbsolutePath,
@@ -131,6 +132,16 @@ def _defaults(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, ob
     return drop_invalid(TrainParams, {**model.recipe.model_dump(), "settings": dict(model.settings)}, given)[0]
 
 
+def is_spiking(run: RunDirectory) -> bool:
+    """Whether the model is a network that was trained as a spiking one, in a NIR file."""
+    return is_nir(run.manifest.run.model_source or "")
+
+
+def trained_file(run: RunDirectory) -> str:
+    """Return the path of the trained model in the run."""
+    return f"train/{run.model}{NIR if is_spiking(run) else '.h5'}"
+
+
 def is_quantised(run: RunDirectory, given: Given) -> bool:
     """Whether the network is trained with quantised activations, with the given options of all stages.
 
@@ -142,7 +153,8 @@ def is_quantised(run: RunDirectory, given: Given) -> bool:
 def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
     if is_trained_elsewhere(run):
         reason = f"{run.manifest.run.model_source} is trained already, so this changes nothing; leave it out"
-        return {name: reason for name in TrainParams.model_fields if name not in (*ELSEWHERE, "batch_size")}
+        used = () if is_spiking(run) else (*ELSEWHERE, "batch_size")
+        return {name: reason for name in TrainParams.model_fields if name not in used}
     reasons = {}
     if not is_quantised(run, given):
         reasons["levels"] = "only with --activation qcfs"
@@ -160,6 +172,8 @@ def is_trained_elsewhere(run: RunDirectory) -> bool:
 def shown_params(run: RunDirectory, params: Options) -> Dict[str, JsonValue]:
     """Return the parameters of a stage to display; of `train` of a model that is trained already only `ELSEWHERE`."""
     only = ELSEWHERE if isinstance(params, TrainParams) and is_trained_elsewhere(run) else None
+    if only is not None and is_spiking(run):
+        return {}
     return params.model_dump(mode="json", include=only)
 
 
@@ -168,7 +182,7 @@ def _settings(options: Mapping[str, object]) -> Mapping[str, object]:
 
 
 def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> StageResult:
-    """Train and write `train/`.
+    """Train and write `train/`; of a network that was trained as a spiking one, only its file.
 
     If `resume` is None, an interrupted training continues only if its checkpoint was made with these parameters.
     """
@@ -178,6 +192,13 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
     from snnb.training.fit import TrainingSetup, evaluate_pretrained
 
     model = model_of(run)
+    if is_spiking(run):
+        assert model.file is not None
+        with run.stage("train", params, inputs=[]) as output:
+            output.external = [file_record(model.file)]
+            copy_file(model.file, output.directory / f"{run.model}{NIR}")
+            output.details = TrainDetails(epochs_run=0)
+        return result_of(run, "train")
     notes: Dict[str, None] = {}  # in order; a model may be built more than once
     build = builder(run, model, params, notes.setdefault, partial(_training_sample, run))
     with run.stage("train", params, inputs=[f"dataset/{name}.npy" for name in DATASET_ARRAYS]) as output:

@@ -1,0 +1,102 @@
+"""Neuron models of NIR nodes in discrete time."""
+
+from typing import Callable, Dict, Literal, Optional
+
+import numpy as np
+from pydantic import Field
+
+from snnb.core.options import Options
+from snnb.model_files.nir_file import Node
+from snnb.network.geometry import Shape
+from snnb.network.neuron import Neuron
+
+Reset = Literal["value", "subtract"]
+Integration = Literal["euler", "exponential"]
+INTEGRATORS = {"I", "LI", "CubaLI"}  # without spikes
+NEURONS = {"Threshold", "IF", "LIF", "CubaLIF", *INTEGRATORS}
+
+
+class NirSettings(Options):
+    """Decisions that a NIR file leaves open."""
+
+    time_step: Optional[float] = Field(default=None, gt=0, description="Of a NIR file: time step, in its unit of time.")
+    nir_reset: Reset = Field(default="value", description="Of a NIR file: its potential after a spike, or subtraction.")
+    integration: Integration = Field(default="euler", description="Of a NIR file: decay in a time step.")
+
+
+def neuron_of(node: Node, shape: Shape, settings: NirSettings, order: Callable[[np.ndarray], np.ndarray]) -> Neuron:
+    """Return the neuron model of a node.
+
+    Parameters
+    ----------
+    node : Node
+        Its type is one of `NEURONS`.
+    shape : tuple of int
+        NIR shape of its input.
+    settings : NirSettings
+    order : callable
+        Reorders numbers of that shape to the shape of the population.
+
+    Raises
+    ------
+    NotReadError
+        Parameters do not fit the input, a time constant is not positive, or there is no time step for it.
+    """
+    numbers: Dict[str, np.ndarray] = {}
+
+    def parameter(name: str, default: float = 0.0) -> np.ndarray:
+        return node.of_shape(name, shape, default)
+
+    def remaining(name: str) -> np.ndarray:
+        """Fraction of a quantity that remains after a time step, by its time constant."""
+        tau = parameter(name)
+        if (tau <= 0).any():
+            raise node.refuse(f"has {name} {tau.min():g}: time constants must be positive")
+        ratio = time_step(node, settings, "has time constants") / tau
+        return 1 - ratio if settings.integration == "euler" else np.exp(-ratio)
+
+    if node.kind == "Threshold":  # no state
+        numbers["leak"] = np.zeros(shape)
+    elif node.kind in ("I", "IF"):
+        resistance = parameter("r")
+        if (resistance != 1).any():  # per unit of time; 1 is an integral over time steps
+            resistance = resistance * time_step(node, settings, "has a resistance r other than 1")
+        numbers["gain"] = resistance
+    else:
+        if "tau_syn" in node.parameters:
+            numbers["current_leak"] = remaining("tau_syn")
+            numbers["current_gain"] = parameter("w_in", 1.0) * (1 - numbers["current_leak"])
+        numbers["leak"] = remaining("tau" if "tau" in node.parameters else "tau_mem")
+        numbers["gain"] = parameter("r") * (1 - numbers["leak"])
+        numbers["offset"] = parameter("v_leak") * (1 - numbers["leak"])
+    spikes = node.kind not in INTEGRATORS
+    numbers["threshold"] = np.ones(shape)
+    if spikes:
+        threshold = parameter("threshold" if node.kind == "Threshold" else "v_threshold")
+        numbers["threshold"] = _above(threshold)
+        if settings.nir_reset == "subtract":
+            numbers["subtrahend"] = threshold
+        else:
+            numbers["reset"] = parameter("v_reset")
+    return Neuron(spikes=spikes, **{name: _shortest(order(values)) for name, values in numbers.items()})
+
+
+def time_step(node: Node, settings: NirSettings, reason: str) -> float:
+    """Return the time step; raise `NotReadError` if none is given."""
+    if settings.time_step is None:
+        raise node.refuse(f"{reason}: give --time-step, the length of a time step in the unit of its parameters")
+    return settings.time_step
+
+
+def _above(threshold: np.ndarray) -> np.ndarray:
+    """Return the smallest float32 numbers above `threshold`: NIR's neurons spike where v > threshold."""
+    nearest = threshold.astype(np.float32)
+    return np.where(nearest > threshold, nearest, np.nextafter(nearest, np.float32(np.inf)))
+
+
+def _shortest(values: np.ndarray) -> np.ndarray:
+    """Return one number if all are equal, one for each channel if all positions are, else all."""
+    if (values == values.flat[0]).all():
+        return values.flat[0]
+    channels = values.reshape(-1, values.shape[-1])
+    return channels[0] if (channels == channels[0]).all() else values

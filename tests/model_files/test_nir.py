@@ -1,0 +1,139 @@
+"""NIR files: the network that is read, beside the interpreter in `nir_interpreter`, which shares no code with it."""
+
+import h5py
+import numpy as np
+import pytest
+
+from snnb.core.errors import InputError
+from snnb.model_files.nir_network import read_nir
+from snnb.model_files.nir_neurons import NirSettings
+from snnb.network.forward import activations
+from tests.nir_interpreter import linear, write
+from tests.random_nir import input_shape, linear_node
+
+ONE = {"type": "IF", "r": 1.0, "v_threshold": 1.0}
+
+
+def rows_first(x):
+    """Return an array of NIR's order, channels first, as a sample or the state of a population."""
+    return x if x.ndim == 1 else x[:, None].transpose(1, 2, 0) if x.ndim == 2 else x.transpose(1, 2, 0)
+
+
+def chain(nodes, shape, end):
+    named = {f"n{i}": node for i, node in enumerate(nodes)}
+    nodes = {"input": {"type": "Input", "shape": np.array(shape)}, **named, "if": ONE,
+             "output": {"type": "Output", "shape": np.array(end)}}  # fmt: skip
+    names = list(nodes)
+    return nodes, list(zip(names, names[1:]))
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_linear_nodes_between_populations_are_composed(seed, tmp_path):
+    draw = np.random.default_rng(seed)
+    shape, nodes = input_shape(draw), []
+    x = draw.normal(size=shape)
+    y = x
+    for _ in range(draw.integers(0, 5)):
+        node = linear_node(draw, y.shape)
+        try:
+            z = linear(node, y)
+        except ValueError:  # a kernel larger than its input
+            continue
+        if z.size:
+            y = z
+            nodes.append(node)
+    network = read_nir(write(tmp_path / "net.nir", *chain(nodes, shape, y.shape)), NirSettings())
+    sample = np.float32(rows_first(x).reshape(1, -1))
+    ((population, current),) = activations(network, sample)
+    current = current + population.neuron.offset  # has the bias that differs by position
+    np.testing.assert_allclose(current.reshape(-1), rows_first(y).reshape(-1), rtol=1e-5, atol=1e-5)
+
+
+def affine(outputs, inputs):
+    return {"type": "Affine", "weight": np.ones((outputs, inputs)), "bias": np.zeros(outputs)}
+
+
+def lif(size, **changed):
+    numbers = {name: np.full(size, value) for name, value in (("tau", 0.01), ("r", 1.0), ("v_leak", 0.0))}
+    return {"type": "LIF", **numbers, "v_threshold": np.ones(size), **changed}
+
+
+def graph(**changed):
+    """Return input → first → lif → second → last → output, with other or additional nodes."""
+    nodes = {"input": {"type": "Input", "shape": np.array([12])}, "first": affine(5, 12), "lif": lif(5),
+             "second": affine(3, 5), "last": lif(3), "output": {"type": "Output", "shape": np.array([3])}}  # fmt: skip
+    names = list(nodes)
+    return {**nodes, **changed}, list(zip(names, names[1:]))
+
+
+NESTED = {"type": "NIRGraph", "nodes": {"in": {"type": "Input", "shape": np.array([5])}}, "edges": []}
+IMAGE = {"type": "Input", "shape": np.array([4, 3, 12])}
+CONV = {"type": "Conv2d", "weight": np.ones((1, 4, 3, 3)), "bias": np.zeros(1), "stride": 1, "padding": 0,
+        "dilation": 1, "groups": 1}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changed", "edges", "message"),
+    [
+        ({}, [("lif", "gone")], "the edge from lif to gone names node gone, which does not exist"),
+        ({}, [("lif", "second")], "the edge from lif to second is listed twice"),
+        ({"first": affine(12, 12)}, [], r"node lif \(LIF\) has tau of shape 5, but its input is 12"),
+        ({"first": affine(5, 7)}, [], r"node first \(Affine\) has weights of shape 5×7, but its input is 12"),
+        ({}, [("input", "second")], r"node second \(Affine\) reads 5, but from node input 12"),
+        ({"lif": {"type": "Izhikevich"}}, [], r"node lif \(Izhikevich\) has a type without a rule; there are rules"),
+        ({"lif": {"type": "LIF", "tau": 1.0}}, [], r"node lif \(LIF\) has no r"),
+        ({"lif": lif(5, tau=0.0)}, [], r"node lif \(LIF\) has tau 0: time constants must be positive"),
+        ({"lif": lif(5, r=np.nan)}, [], r"node lif \(LIF\) has r with values that are not finite"),
+        ({"lif": {"type": "Delay", "delay": 2.5e-3}}, [], r"node lif \(Delay\) has a delay of 0.0025, 2.5 t"),
+        ({"lif": NESTED}, [], "the nested graph lif has 0 output nodes; one can be read"),
+        ({"alone": affine(5, 5)}, [], r"node alone \(Affine\) is not reached from the input input"),
+        ({"more": {"type": "Input", "shape": np.array([1])}}, [("more", "lif")], "has 2 input nodes .input, more."),
+        ({"lif": affine(5, 5)}, [("lif", "first")], r"node first .* reads 12, but from node lif 5"),
+        ({"lif": affine(5, 5)}, [("second", "lif"), ("lif", "lif")], r"node lif .* reads 5, but from node second 3"),
+        ({"second": affine(5, 5), "last": lif(5), "lif": affine(5, 5)}, [("second", "lif")],
+         r"node second \(Affine\) is in a cycle without neurons: second → lif → second"),
+        ({"lif": {"type": "LI", "tau": 0.1, "r": 1.0, "v_leak": 0.0}}, [],
+         r"node second \(Affine\) reads node lif, which sends no spikes"),
+        ({"input": IMAGE, "first": {**CONV, "groups": 3}}, [], r"node first \(Conv2d\) has weights of shape 1×4×3×3"),
+        ({"input": IMAGE, "first": {**CONV, "padding": "full"}}, [], "node first .* has padding 'full': there"),
+        ({"input": IMAGE, "first": {**CONV, "dilation": 2}}, [], "node first .* has no output: its kernel do"),
+        ({"input": IMAGE, "first": {**CONV, "stride": 0.5}}, [], "node first .* has stride 0.5: it must be"),
+        ({"first": CONV}, [], r"node first \(Conv2d\) needs an input of 3 axes, but its input is 12"),
+        ({"input": {"type": "Input", "shape": np.array([2, 2, 2, 2])}}, [], r"node input \(Input\) has the shape 2×2"),
+        ({"input": {"type": "Input", "shape": np.array([1, 3000, 3])}, "first": {"type": "Flatten", "start_dim": 0,
+          "end_dim": -1}, "lif": {"type": "Scale", "scale": np.arange(9000.0)}, "second": affine(9000, 9000),
+          "last": lif(9000)}, [], r"node second \(Affine\) and the linear nodes before it are no convolution"),
+    ],
+)  # fmt: skip
+def test_a_file_that_cannot_be_read_names_the_node(changed, edges, message, tmp_path):
+    nodes, listed = graph(**changed)
+    path = write(tmp_path / "net.nir", nodes, listed + edges)
+    with pytest.raises(InputError, match=message) as raised:
+        read_nir(path, NirSettings(time_step=1e-3))
+    assert str(raised.value).startswith(f"{path}: ")
+    assert len(str(raised.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "node", [lif(5), {"type": "IF", "r": 1e4, "v_threshold": 1.0}, {"type": "Delay", "delay": 1.0}]
+)
+def test_a_time_step_is_required_where_a_node_has_a_time(node, tmp_path):
+    nodes, edges = graph(lif=node, last={"type": "IF", "r": 1.0, "v_threshold": 1.0})
+    path = write(tmp_path / "net.nir", nodes, edges)
+    with pytest.raises(InputError, match=r"node lif .* give --time-step"):
+        read_nir(path, NirSettings())
+    read_nir(path, NirSettings(time_step=0.5))
+
+
+@pytest.mark.parametrize("content", [b"", b"no HDF5 file", "cut", "other"])
+def test_a_file_of_another_kind_is_refused(content, tmp_path):
+    path = write(tmp_path / "net.nir", *graph())
+    if content == "cut":
+        path.write_bytes(path.read_bytes()[:3000])
+    elif content == "other":
+        with h5py.File(path, "w") as file:
+            file["x"] = 1
+    else:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=r"net\.nir: (not a complete HDF5 file|has no NIR graph)"):
+        read_nir(path, NirSettings(time_step=1e-3))

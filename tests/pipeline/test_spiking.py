@@ -1,0 +1,78 @@
+"""A NIR file as the model of a run: it is recorded, and read with its options."""
+
+import json
+
+import numpy as np
+import pytest
+
+from snnb.cli.main import main
+from snnb.network.network import DROPPED
+from snnb.network.read_network import read_network
+from tests.nir_interpreter import write
+
+PIXELS = {"type": "Input", "shape": np.array([1, 8, 8])}
+CONV = {"type": "Conv2d", "weight": np.ones((4, 1, 3, 3)), "bias": np.zeros(4), "stride": 2, "padding": "same",
+        "dilation": 1, "groups": 1}  # fmt: skip
+CUBA = {"type": "CubaLIF", "tau_syn": 4e-3, "tau_mem": 2e-2, "r": 1.0, "v_leak": 0.0, "v_threshold": 1.0}
+MATRIX = {"type": "Linear", "weight": np.eye(10, 64)}
+LI = {"type": "LI", "tau": np.linspace(0.01, 0.1, 10), "r": 1.0, "v_leak": 0.0}
+NODES = {"input": PIXELS, "conv": CONV, "cuba": CUBA, "flat": {"type": "Flatten", "start_dim": 0, "end_dim": -1},
+         "matrix": MATRIX, "li": LI, "output": {"type": "Output", "shape": np.array([10])}}  # fmt: skip
+FILE, RUN = "net.nir", "--run-dir run"
+
+
+@pytest.fixture
+def parse(tmp_path, monkeypatch, capsys):
+    """Return a function that calls `snnb parse` in a folder with the file, and returns exit code and output."""
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / FILE, NODES, list(zip(NODES, list(NODES)[1:])))
+
+    def call(options):
+        code = main(f"parse --model {FILE} --dataset digits {RUN} {options}".split())
+        return (code, *capsys.readouterr())
+
+    return call
+
+
+def test_the_file_is_recorded_and_read(parse, tmp_path):
+    code, out, _ = parse("--time-step 1e-3 --integration exponential --json")
+    stage = json.loads(out)["stages"][-1]
+    factors = {"potential": [np.exp(-1 / 20)] * 2, "current": [np.exp(-1 / 4)] * 2}
+    assert code == 0
+    assert stage["metrics"] == {"neurons": 74, "synapses": 4 * 11**2 + 10}
+    assert {name: pytest.approx(values) for name, values in stage["details"]["decay"]["cuba"].items()} == factors
+    assert stage["details"]["decay"]["li"] == {"potential": pytest.approx([np.exp(-0.1), np.exp(-0.01)])}
+    assert (tmp_path / "run/train/net.nir").read_bytes() == (tmp_path / FILE).read_bytes()
+    network = read_network(tmp_path / "run/parse/net_parsed.h5")
+    assert [p.name for p in network.populations] == ["cuba", "li"]
+    assert network.zeros == DROPPED
+    _, out, err = parse("--nir-reset subtract")
+    assert "decay of li    potential 0.904837 to 0.99005" in out
+    assert "recorded options: --time-step 0.001, --integration exponential" in err
+    assert read_network(tmp_path / "run/parse/net_parsed.h5").populations[0].neuron.reset is None
+
+
+def test_euler_decay_of_a_short_time_constant_is_reported(parse):
+    code, _, err = parse("--time-step 5e-3")
+    assert code == 0
+    assert "cuba: --time-step is longer than a time constant" in err
+    assert "--nir-reset subtract" in err  # NIR cannot express it
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "named", "remedy"),
+    [
+        ("", 3, "node cuba (CubaLIF)", "--time-step"),
+        ("--time-step 0", 2, "--time-step", "greater than 0"),
+        ("--time-step 1 --calibrate 8", 2, "--calibrate", "leave it out"),
+        ("--time-step 1 --weight-bits 4", 2, "--weight-bits", "leave it out"),
+        ("--time-step 1 --percentile 99 --parser own", 2, "--percentile, --parser", "leave it out"),
+    ],
+)
+def test_what_does_not_apply_is_refused_before_anything_runs(options, code, named, remedy, parse, tmp_path):
+    found, _, err = parse(options)
+    assert found == code
+    line = err.strip().splitlines()[-1]
+    assert named in line
+    assert remedy in line
+    assert not (tmp_path / "run/dataset").exists()
