@@ -16,6 +16,8 @@ class PrepareKeywords(TypedDict, total=False):
     norm_samples: int
     limit: Optional[int]
     seed: int
+    bin_us: int
+    binary: bool
 
 
 class TrainKeywords(TypedDict, total=False):
@@ -79,7 +81,7 @@ class SimulateKeywords(TypedDict, total=False):
     duration: int
     warm_up: int
     batch_size: int
-    input: Literal["constant", "poisson"]
+    input: Literal["constant", "poisson", "events", "steps"]
     input_rate: int
     threshold: float
     reset: Literal["subtraction", "zero"]

@@ -24,6 +24,9 @@ REFUSED = {
         ("--model lenet_mnist --run-dir new --source nowhere", 3, "nowhere", "does not exist"),
         ("--model net.py:net --run-dir new --dataset folder:none", 3, "none", "does not exist"),
         ("--model net.py:net --run-dir new --dataset folder:pictures", 2, "--shape", "give"),
+        ("--model mini_network --run-dir new --dataset digit_events", 2, "digit_events", "FILE.nir"),
+        ("--model net.py:net --run-dir new --dataset steps:pictures", 2, "not on steps", "FILE.nir"),
+        (f"{NEW} --bin-us 500", 2, "--bin-us", "only for a data set of events"),
     ],
     "train": [
         ("--model lenet_minst", 2, "lenet_minst", "lenet_mnist"),
@@ -63,6 +66,7 @@ REFUSED = {
         ("run --threshold 0", 2, "--threshold", "greater"),
         ("run --engine brian", 2, "--engine", "brian"),
         ("run --input-rate 500", 2, "--input-rate", "--input poisson"),
+        ("run --input events", 2, "the test set has pictures", "--input constant or poisson"),
         ("run --samples 60 --record-spikes 61", 2, "--record-spikes", "60"),
         ("run --duration 40 --warm-up 10 --bins 31", 2, "--bins", "30"),
         ("run --scheduler nowhere", 2, "--scheduler", "address"),

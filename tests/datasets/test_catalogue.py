@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from snnb.core.errors import UsageError
-from snnb.datasets import available, dataset_names, describe
+from snnb.datasets import available, dataset_names, describe, event_files
 from snnb.datasets.folder import spec_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "datasets.md"
@@ -38,7 +38,7 @@ def table():
         "| name | what | becomes | classes | training + test | layout on disk | licence | source |",
         "|---|---|---|---:|---:|---|---|---|",
     ]
-    for spec in [*map(describe, dataset_names()), spec_of("folder:DIR")]:
+    for spec in [*map(describe, dataset_names()), spec_of("folder:DIR"), event_files.spec_of("events:DIR")]:
         cells = [
             f"`{spec.name}`",
             spec.title,

@@ -1,9 +1,15 @@
 """A small network with every kind of junction, its spike counts, and its graph; and a residual network's graph."""
 
+from dataclasses import replace
+
+import h5py
 import numpy as np
 import pytest
 
+from snnb.conversion.channel_scales import pruned
 from snnb.graph.build import build_graph
+from snnb.network.network import DROPPED, Population
+from snnb.network.read_network import write_spiking
 from tests.graph.networks import (
     branched,
     counts_of,
@@ -13,6 +19,7 @@ from tests.graph.networks import (
     save_spike_times,
     set_random_weights,
 )
+from tests.graph.test_pruned import SHARE, pruned_network
 
 CODING = {"input": "current", "07Dense_4": "random"}
 
@@ -73,3 +80,22 @@ def residual_graph(tmp_path_factory):
 @pytest.fixture(scope="session")
 def spike_times(graph, tmp_path_factory):
     return save_spike_times(graph, tmp_path_factory.mktemp("times") / "spike_times.npz")
+
+
+@pytest.fixture(scope="session")
+def pruned_graph(tmp_path_factory):
+    """A graph of a pruned integer network, with an input that spikes."""
+    folder, rng, network = tmp_path_factory.mktemp("pruned"), np.random.default_rng(4), pruned_network()
+    volumes = [pruned(v, SHARE) if isinstance(v, Population) else v for v in network.volumes]
+    integers = [
+        replace(v, threshold=rng.integers(20, 90, v.shape[-1]).astype(np.float32)) if isinstance(v, Population) else v
+        for v in volumes
+    ]
+    h5py.File(str(folder / "net_parsed.h5"), "w").close()
+    integer = replace(network, volumes=tuple(integers), zeros=DROPPED, weight_bits=8, pixel=255)
+    write_spiking(integer, folder / "net_parsed.h5")
+    counts = {v.name: np.maximum(rng.integers(-9, 60, v.shape), 0) for v in network.volumes}
+    saved = save_counts(folder / "counts.npz", counts)
+    built = build_graph(folder / "net_parsed.h5", folder / "net_graph.h5", counts=saved, coding={"input": "spikes"})
+    with built as opened:
+        yield opened

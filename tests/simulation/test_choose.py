@@ -9,8 +9,12 @@ import tensorflow as tf
 from snnb.core.errors import InputError
 from snnb.io.keras import keras
 from snnb.network.assemble import Entry, assemble
+from snnb.network.network import Input as NetworkInput
+from snnb.network.network import Network, Population
+from snnb.network.neuron import Neuron
 from snnb.simulation.engines.choose import check_supported, choose_engine
 from snnb.simulation.simulation_settings import SimulationSettings
+from tests.network.test_recurrent import dense
 from tests.simulation.alike import network_of
 
 Input, Model, layers = keras.Input, keras.Model, keras.layers
@@ -97,3 +101,34 @@ def test_neurons_in_another_shape_can_be_the_output(branched, tmp_path):
     y = layers.Flatten(name="flat")(layers.Reshape((3, 2), name="shaped")(layers.Dense(6, name="dense")(x)))
     check_supported(network_of(Model(x, y), tmp_path))
     check_supported(branched.network)
+
+
+def _recurrent(onto_output, **numbers):
+    """A population that reads itself, or the output, with a delay."""
+    last = Population("out", (2,), "Dense", (dense("a", 3, 2),), np.zeros(2, np.float32), "linear", neuron=Neuron(1))
+    onto = (dense("input", 4, 3), dense("out", 2, 3, delay=1) if onto_output else dense("a", 3, 3, delay=1))
+    first = Population("a", (3,), "Dense", onto, np.zeros(3, np.float32), "linear", neuron=Neuron(1, **numbers))
+    return Network((NetworkInput("input", (4,)), first, last))
+
+
+@pytest.mark.parametrize("onto_output", [False, True])
+def test_a_network_that_ends_in_a_cycle_is_simulated(onto_output):
+    assert choose_engine(_recurrent(onto_output), SETTINGS.changed(engine="event")) == ("event", "asked for")
+
+
+@pytest.mark.toolbox
+@pytest.mark.parametrize(
+    ("numbers", "beyond"),
+    [({"leak": 0.5}, "a leak"), ({"current_leak": 0.5}, "a synaptic current"), ({"reset": 0}, "thresholds and resets")],
+)
+def test_the_toolbox_names_what_a_spiking_network_has_beyond_it(numbers, beyond):
+    with pytest.raises(InputError, match=f"layer a: the toolbox cannot simulate {beyond}"):
+        choose_engine(_recurrent(False, **numbers), SETTINGS.changed(engine="toolbox"))
+
+
+@pytest.mark.toolbox
+def test_an_input_that_changes_is_refused_by_name(branched):
+    with pytest.raises(InputError, match="the toolbox cannot simulate an input that changes"):
+        choose_engine(branched.network, SETTINGS.changed(input="events", engine="toolbox"))
+    with pytest.raises(InputError, match="a network with firing windows reads pictures, not --input steps"):
+        choose_engine(branched.network.separated(5), SETTINGS.changed(input="steps"))

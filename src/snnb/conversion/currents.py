@@ -4,6 +4,7 @@ The operations are those of Keras, which the toolbox uses too: others would roun
 and there. To simulate a layer kind, add its function to `CURRENTS`, or to `REINDEXED` if it has no neurons.
 """
 
+from types import MappingProxyType
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Type
 
 import numpy as np
@@ -144,13 +145,22 @@ class Currents:
         }
         self._biases = {p.name: tf.constant(p.bias, real) for p in populations if p.bias is not None}
 
-    def of(self, population: Population, read: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    def of(
+        self,
+        population: Population,
+        read: Mapping[str, tf.Tensor],
+        delayed: Mapping[Tuple[str, int], tf.Tensor] = MappingProxyType({}),
+    ) -> tf.Tensor:
         """Sum the currents of a population's projections, and add its bias: `real` (samples, *population.shape).
 
-        `read` has the values of volumes by name, `real` (samples, ...). Projections from other volumes are left out.
+        `read` has the values of volumes by name, `real` (samples, ...), `delayed` those of earlier steps by name and
+        delay. Projections from other volumes are left out.
         """
         kernels = zip(population.projections, self._kernels[population.name])
-        first, *others = (CURRENTS[type(p.layer)](p.layer, read[p.input], k) for p, k in kernels if p.input in read)
+        values = {**{(name, 0): value for name, value in read.items()}, **delayed}
+        first, *others = (
+            CURRENTS[type(p.layer)](p.layer, values[p.source], k) for p, k in kernels if p.source in values
+        )
         for current in others:
             first += current
         bias = self._biases.get(population.name)

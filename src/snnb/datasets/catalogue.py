@@ -5,22 +5,44 @@ from pathlib import Path
 from typing import Dict, List, Optional
 
 from snnb.core.errors import InputError, UsageError
-from snnb.datasets import array_files, catsvsdogs, cifar, digits, folder, fruits360, imagenet, mnist
+from snnb.datasets import (
+    array_files,
+    catsvsdogs,
+    cifar,
+    digit_events,
+    digits,
+    event_files,
+    folder,
+    fruits360,
+    imagenet,
+    mnist,
+    nmnist,
+    shd,
+    step_files,
+)
 from snnb.datasets.definition import Dataset, DatasetSpec
 
-# In the order in which they are listed: smallest first.
-_ALL = (digits.DATASET, mnist.DATASET, *cifar.DATASETS, fruits360.DATASET, catsvsdogs.DATASET, imagenet.DATASET)
-_OWN = {folder.PREFIX: folder.folder_dataset, array_files.PREFIX: array_files.arrays_dataset}
+# In the order in which they are listed: pictures, then events; smallest first.
+_ALL = (
+    *(digits.DATASET, mnist.DATASET, *cifar.DATASETS, fruits360.DATASET, catsvsdogs.DATASET, imagenet.DATASET),
+    *(digit_events.DATASET, shd.DATASET, nmnist.DATASET),
+)
+_OWN = {
+    folder.PREFIX: folder.folder_dataset,
+    array_files.PREFIX: array_files.arrays_dataset,
+    event_files.PREFIX: event_files.events_dataset,
+    step_files.PREFIX: step_files.steps_dataset,
+}
 _DATASETS: Dict[str, Dataset] = {dataset.spec.name: dataset for dataset in _ALL}
 
 
 def dataset_names() -> List[str]:
-    """Return the names of all data sets, smallest first, without `folder:DIR` and `arrays:FILE.npz`."""
+    """Return the names of all data sets, without those of the user's files, such as `folder:DIR`."""
     return list(_DATASETS)
 
 
 def find_dataset(name: str) -> Dataset:
-    """Return a data set by its name, or `folder:DIR` for a folder of pictures, `arrays:FILE.npz` for arrays.
+    """Return a data set by its name; of the user's files: `folder:DIR`, `arrays:FILE.npz`, `events:DIR`, `steps:DIR`.
 
     Raises
     ------
@@ -36,7 +58,8 @@ def find_dataset(name: str) -> Dataset:
     hint = f"did you mean {near[0]}? " if near else ""
     raise UsageError(
         f"unknown data set {name}: {hint}there are {', '.join(sorted(_DATASETS))}; "
-        "write folder:DIR for a folder of your own pictures, arrays:FILE.npz for arrays."
+        "write folder:DIR for a folder of your own pictures, arrays:FILE.npz for arrays, events:DIR for events, "
+        "steps:DIR for the current of each time step."
     )
 
 
@@ -51,7 +74,7 @@ def available(name: str, data_dir: Path) -> Optional[Path]:
     Parameters
     ----------
     name : str
-        Name of a data set, `folder:DIR` or `arrays:FILE.npz`.
+        As for `find_dataset`.
     data_dir : Path
         Folder of all data sets; the files are in `data_dir/name`.
     """

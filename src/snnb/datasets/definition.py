@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Dict, List, Optional, Protocol, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, List, Literal, Optional, Protocol, Tuple, Union
 
 from snnb.core.progress import Progress
 from snnb.io.document import Document
@@ -15,7 +15,10 @@ from snnb.io.document import Document
 if TYPE_CHECKING:
     import numpy as np
 
+    from snnb.network.event_samples import Steps
+
 ImageShape = Tuple[int, int, int]
+Content = Literal["pictures", "events", "steps"]
 
 
 class DatasetSpec(Document):
@@ -46,6 +49,8 @@ class DatasetSpec(Document):
         Whether it can be downloaded.
     how_to_get : str
         Instructions for users who do not have it, one sentence.
+    content : {"pictures", "events", "steps"}
+        What a sample is: a picture, events with times, or the current of each time step.
     """
 
     name: str
@@ -61,6 +66,7 @@ class DatasetSpec(Document):
     layout: str
     download: bool
     how_to_get: str
+    content: Content = "pictures"
 
 
 class ListedDataset(DatasetSpec):
@@ -97,6 +103,45 @@ class Samples(Protocol):
         unreadable : dict of int to str
             For each other image, its index in `positions` and the reason.
         """
+
+
+class Recordings(Protocol):
+    """Training or test samples whose input changes from step to step, each read when it is needed."""
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Class numbers, int64 (n,)."""
+
+    def check(self, shape: ImageShape, fit: str) -> None:
+        """Raise `InputError` if the model's input, of that shape, does not take the samples."""
+
+    def read(self, position: int, shape: ImageShape, bin_us: int) -> Steps:
+        """Return a sample; raise `InputError` if it cannot be read.
+
+        Parameters
+        ----------
+        position : int
+        shape : tuple of three int
+            (height, width, channels) of the sensor.
+        bin_us : int
+            Duration of a time step in µs.
+        """
+
+
+@dataclass(frozen=True)
+class LoadedEvents:
+    """A data set on disk whose samples change from step to step; for the attributes see `LoadedDataset`.
+
+    The training set may be missing, since a spiking network that was trained elsewhere does not need it.
+    """
+
+    class_names: List[str]
+    train: Optional[Recordings]
+    test: Recordings
+    official_order: bool
+    version: str
+    sources: List[Path] = field(default_factory=list)
+    warnings: List[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -148,7 +193,7 @@ class Dataset:
 
     spec: DatasetSpec
     locate: Callable[[Path], Path]
-    load: Callable[[Path], LoadedDataset]
+    load: Callable[[Path], Union[LoadedDataset, LoadedEvents]]
     fetch: Optional[Callable[[Path, Progress], None]] = None
     no_source: str = ""
     place: Optional[Path] = None

@@ -3,20 +3,29 @@
 import io
 import math
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import IO, Callable, Dict, List, Optional, Tuple
+from typing import IO, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
 from snnb.core.errors import InputError, UsageError
 from snnb.core.progress import Progress, silent
 from snnb.datasets.catalogue import find_dataset
-from snnb.datasets.definition import Dataset, DatasetSpec, ImageShape, LoadedDataset, Samples
+from snnb.datasets.definition import (
+    Content,
+    Dataset,
+    DatasetSpec,
+    ImageShape,
+    LoadedEvents,
+    Recordings,
+    Samples,
+)
 from snnb.datasets.order import balanced_order, proportional_order
 from snnb.io.files import require_disk
 from snnb.io.text import printable
+from snnb.network.event_samples import Steps, write_samples
 
 CHUNK_BYTES = 16 * 2**20
 MOST_UNREADABLE = 0.01  # largest fraction of the images that are left out
@@ -25,9 +34,12 @@ UNREADABLE_NAMED = 20  # largest number of unreadable pictures that a warning na
 
 @dataclass(frozen=True)
 class PreparedSplit:
-    """Description of an array of prepared images, with the number of samples of each class by name."""
+    """Shape and dtype of the prepared samples, and the number of samples of each class by name.
 
-    shape: Tuple[int, int, int, int]
+    The shape is (samples, height, width, channels), or (samples, steps of the longest, height, width, channels).
+    """
+
+    shape: Tuple[int, ...]
     dtype: str
     class_counts: Dict[str, int]
 
@@ -50,6 +62,10 @@ class PreparedDataset:
         Files that were read, and folders of pictures.
     warnings : list of str
         Messages for the user.
+    content : {"pictures", "events", "steps"}
+        As in `DatasetSpec`.
+    outside : int or None
+        Number of events outside the sensor, which are left out; None for other contents.
     """
 
     dataset: str
@@ -61,6 +77,8 @@ class PreparedDataset:
     splits: Dict[str, PreparedSplit]
     sources: List[Path] = field(default_factory=list)
     warnings: List[str] = field(default_factory=list)
+    content: Content = "pictures"
+    outside: Optional[int] = None
 
 
 def prepare(
@@ -75,6 +93,8 @@ def prepare(
     fit: str = "exact",
     num_classes: Optional[int] = None,
     limit: Optional[int] = None,
+    bin_us: int = 1000,
+    binary: bool = False,
     progress: Progress = silent,
 ) -> PreparedDataset:
     """Write a data set as arrays to an empty folder.
@@ -84,10 +104,13 @@ def prepare(
     float32). A published order of samples is kept. Otherwise every prefix of the training and the test set contains
     the classes in proportion. `x_norm` is a class-balanced subset of the training set.
 
+    Of events, and of currents of each time step, the files are x_test.h5, y_test.npy and, if the data set has a
+    training set, x_train.h5 and y_train.npy; see `snnb.network.event_samples`.
+
     Parameters
     ----------
     name : str
-        Name of a data set, `folder:DIR` or `arrays:FILE.npz`.
+        As for `find_dataset`.
     target : Path
         An existing, empty folder.
     data_dir : Path
@@ -107,6 +130,10 @@ def prepare(
         Classes of the model; a data set with another number of classes is refused.
     limit : int, optional
         Largest number of training samples and of test samples; the classes stay in proportion.
+    bin_us : int
+        Duration in µs of the bins into which events are summed: the time steps.
+    binary : bool
+        Whether a bin counts at most one event of a pixel and polarity.
     progress : Progress
         Called with the numbers of processed and of all samples; during a download, with numbers of bytes.
 
@@ -122,14 +149,26 @@ def prepare(
     dataset = find_dataset(name)
     wanted = shape or dataset.spec.shape
     if wanted is None:
-        raise UsageError(f"the pictures of {name} have no common size: name a model, or give the shape.")
+        raise UsageError(f"the samples of {name} have no common size: name a model, or give the shape.")
     place = _find_or_fetch(dataset, data_dir, source, progress)
     loaded = dataset.load(place)
-    _check_loaded(dataset.spec, loaded, wanted, fit, num_classes)
-    positions = {
-        "train": _positions(loaded.train.labels, loaded.official_order, limit, np.random.default_rng([seed, 0])),
-        "test": _positions(loaded.test.labels, loaded.official_order, limit, np.random.default_rng([seed, 1])),
+    parts = {"train": loaded.train, "test": loaded.test}
+    there: Dict[str, Union[Samples, Recordings]] = {
+        part: samples for part, samples in parts.items() if samples is not None
     }
+    _check_loaded(dataset.spec, loaded.class_names, there, wanted, fit, num_classes)
+    positions = {
+        part: _positions(there[part].labels, loaded.official_order, limit, np.random.default_rng([seed, stream]))
+        for stream, part in enumerate(parts)
+        if part in there
+    }
+    spec, found, warnings = dataset.spec, tuple(len(samples.labels) for samples in there.values()), loaded.warnings
+    if spec.samples is not None and len(found) == 2 and found != spec.samples:
+        published = "{:,} training and {:,} test samples; {:,} and {:,} are published".format(*found, *spec.samples)
+        warnings = [*warnings, published]
+    if isinstance(loaded, LoadedEvents):
+        loaded = replace(loaded, warnings=warnings)
+        return _write_events(target, spec, loaded, positions, wanted, bin_us, binary, progress)
     norm_samples = min(norm_samples, len(positions["train"]))
     train, test = len(positions["train"]), len(positions["test"])
     # One byte per value, and four in the copies for the toolbox.
@@ -142,12 +181,6 @@ def prepare(
         progress(done, total, part)
 
     labels: Dict[str, np.ndarray] = {}
-    warnings = list(loaded.warnings)
-    spec, found = dataset.spec, (len(loaded.train.labels), len(loaded.test.labels))
-    if spec.samples is not None and found != spec.samples:
-        warnings.append(
-            "{:,} training and {:,} test samples; {:,} and {:,} are published".format(*found, *spec.samples)
-        )
     for part, samples in (("train", loaded.train), ("test", loaded.test)):
         path = target / f"x_{part}.npy"
         written, unreadable = _write_images(path, samples, positions[part], wanted, fit, partial(advance, part))
@@ -157,7 +190,7 @@ def prepare(
             more = f"; and {len(unreadable) - UNREADABLE_NAMED} more" if len(unreadable) > UNREADABLE_NAMED else ""
             reasons = "; ".join(unreadable[:UNREADABLE_NAMED]) + more
             of_part = f"{len(unreadable)} of {len(positions[part])} {part} pictures"
-            warnings.append(printable(f"{of_part} cannot be read and are left out: {reasons}"))
+            warnings = [*warnings, printable(f"{of_part} cannot be read and are left out: {reasons}")]
     norm = balanced_order(labels["train"], np.random.default_rng([seed, 2]))[:norm_samples]
     labels["norm"] = labels["train"][norm]
     _write_scaled(target / "x_norm.npz", target / "x_train.npy", norm, spec.scale, partial(advance, "norm"))
@@ -201,7 +234,7 @@ def _find_or_fetch(dataset: Dataset, data_dir: Path, source: Optional[Path], pro
             dataset.fetch(folder, progress)
             return dataset.locate(folder)
         for path in [folder] if folder.is_file() else sorted(folder.glob("*")):
-            if path.name.lower().endswith((".zip", ".tar", ".tar.gz", ".tgz")):
+            if path.name.lower().endswith((".zip", ".tar", ".tar.gz", ".tgz", ".h5.gz")):
                 raise InputError(f"{path} is still packed: unpack it there and try again.") from None
         own_place = source is not None or dataset.no_source
         put = "" if own_place else f" Put it into {folder}, or name its folder with --source."
@@ -209,19 +242,76 @@ def _find_or_fetch(dataset: Dataset, data_dir: Path, source: Optional[Path], pro
 
 
 def _check_loaded(
-    spec: DatasetSpec, loaded: LoadedDataset, shape: ImageShape, fit: str, num_classes: Optional[int]
+    spec: DatasetSpec,
+    names: Sequence[str],
+    parts: Mapping[str, Union[Samples, Recordings]],
+    shape: ImageShape,
+    fit: str,
+    num_classes: Optional[int],
 ) -> None:
     """Raise `InputError` if the data set is empty or does not fit the model."""
-    names = loaded.class_names
     if num_classes is not None and num_classes != len(names):
         raise InputError(
             f"{spec.name} has {len(names)} classes, the model has {num_classes}: "
             "choose another data set, or set the model's number of classes."
         )
-    for part, samples in (("training", loaded.train), ("test", loaded.test)):
+    for part, samples in parts.items():
         if len(samples.labels) == 0:
-            raise InputError(f"{spec.name} has no {part} samples: {spec.layout} is expected.")
+            part_name = "training" if part == "train" else part
+            raise InputError(f"{spec.name} has no {part_name} samples: {spec.layout} is expected.")
         samples.check(shape, fit)
+
+
+def _write_events(
+    target: Path,
+    spec: DatasetSpec,
+    loaded: LoadedEvents,
+    positions: Mapping[str, np.ndarray],
+    sensor: ImageShape,
+    bin_us: int,
+    binary: bool,
+    progress: Progress,
+) -> PreparedDataset:
+    """Write the samples at some positions of each part; see `prepare`."""
+    total, done, outside, events = sum(map(len, positions.values())), 0, 0, 0
+    splits: Dict[str, PreparedSplit] = {}
+    dtype = "float32" if spec.content == "steps" else "uint32"
+
+    def samples_of(part: Recordings, of_part: np.ndarray, name: str) -> Iterator[Steps]:
+        nonlocal done, outside, events
+        for position in of_part.tolist():
+            sample = part.read(position, sensor, bin_us)
+            outside, events, done = outside + sample.outside, events + int(sample.value.sum()), done + 1
+            yield replace(sample, value=np.minimum(sample.value, 1)) if binary else sample
+            progress(done, total, name)
+
+    for name, part in (("train", loaded.train), ("test", loaded.test)):
+        if part is None:
+            continue
+        lengths = write_samples(target / f"x_{name}.h5", samples_of(part, positions[name], name), sensor, dtype)
+        labels = part.labels[positions[name]]
+        np.save(target / f"y_{name}.npy", labels)
+        counts = np.bincount(labels, minlength=len(loaded.class_names)).tolist()
+        shape = (len(lengths), max(lengths), *sensor)
+        splits[name] = PreparedSplit(shape, dtype, dict(zip(loaded.class_names, counts)))
+    warnings = loaded.warnings
+    if outside:
+        place = "×".join(map(str, sensor[:2]))
+        report = f"{outside:,} of {outside + events:,} events are outside the sensor of {place} and are left out"
+        warnings = [*warnings, report]
+    return PreparedDataset(
+        dataset=spec.name,
+        version=loaded.version,
+        licence=spec.licence,
+        source=spec.source,
+        scale=spec.scale,
+        class_names=loaded.class_names,
+        splits=splits,
+        sources=loaded.sources,
+        warnings=warnings,
+        content=spec.content,
+        outside=outside if spec.content == "events" else None,
+    )
 
 
 def _positions(labels: np.ndarray, official_order: bool, limit: Optional[int], rng: np.random.Generator) -> np.ndarray:

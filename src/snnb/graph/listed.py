@@ -1,9 +1,9 @@
 """Write a graph whose edges are listed: one from outside, or made of arrays."""
 
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
+from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import h5py
 import numpy as np
@@ -19,6 +19,7 @@ from snnb.io.hdf5 import write_array
 from snnb.network.geometry import Shape
 
 EDGES = 1 << 22  # in memory at a time
+EDGE_UNIT, RATE_UNIT = "thresholds per time step", "spikes per time step"
 Edges = Tuple[np.ndarray, np.ndarray, np.ndarray]  # ids of sources and targets, weights
 
 
@@ -67,15 +68,27 @@ class ListedGraph:
         Number of populations that are inputs: no edge leads to them, and they are not placed on cores.
     recording : Recording or None
         Samples and steps that the spikes were counted in, if the file states them.
+    per_step : bool
+        Whether `spikes` of the populations are spikes per time step, with the precision of float32.
+    files : tuple of Path
+        The files that were read; empty if that is only the given one.
     notes : tuple of str
         What the format does not hold, and what was not read.
+    names : mapping, or None
+        Id of each neuron by its name, of a file in which neurons have names.
+    ranges : mapping
+        Ids by population of the file, where `populations` are not these.
     """
 
     populations: Sequence[ListedPopulation]
     edges: Iterable[Edges]
     inputs: int = 0
     recording: Optional[Recording] = None
+    per_step: bool = False
+    files: Tuple[Path, ...] = ()
     notes: Tuple[str, ...] = ()
+    names: Optional[Mapping[str, int]] = None
+    ranges: Mapping[str, range] = field(default_factory=dict)
 
     @property
     def nodes(self) -> int:
@@ -120,8 +133,8 @@ def write_listed(
             file.attrs["version"] = store.VERSION_WITH_LISTS
             file.attrs["inputs"] = graph.inputs
             file.attrs["source_sha256"] = source_sha256
-            file.attrs["edge_unit"] = "thresholds per time step"
-            file.attrs["rate_unit"] = "spikes per time step"
+            file.attrs["edge_unit"] = EDGE_UNIT
+            file.attrs["rate_unit"] = RATE_UNIT
             file.attrs.update(asdict(recording))
             if assumed:
                 file.attrs["assumed_spikes"] = 1
@@ -148,11 +161,15 @@ def _write_population(group: h5py.Group, population: ListedPopulation, first: in
         raise InputError(
             f"neuron {first + bad[0]:,} has {spikes.ravel()[bad[0]]} spikes; give finite numbers that are not negative"
         )
-    if spikes.dtype.kind == "f" and population.coding != "current" and (spikes == np.rint(spikes)).all():
-        spikes = spikes.astype(np.int64)
+    spikes = spikes if population.coding == "current" else whole(spikes)
     write_array(group, "spike_count", spikes.reshape(population.shape))
     if population.bias is not None:
         write_array(group, "bias", population.bias.reshape(population.shape).astype(np.float32))
+
+
+def whole(spikes: np.ndarray) -> np.ndarray:
+    """Return numbers of spikes as int64 if all are whole numbers, else unchanged."""
+    return spikes.astype(np.int64) if (spikes == np.rint(spikes)).all() else spikes
 
 
 @dataclass(frozen=True, eq=False)

@@ -144,7 +144,7 @@ def _relayed(population: Population, term: _Term, limit: int, number: int) -> Tu
     geometry = layer.geometry(read.shape)
     of_relays = np.concatenate(rates, axis=-1).reshape(geometry.input_volume)
     sources = int(np.count_nonzero(kernel, axis=0).max())
-    projection = Projection(read.name, layer, geometry, kernel)
+    projection = Projection(read.name, layer, geometry, kernel, bias=term.projection.bias)
     return volumes, _Term(projection, read.shape, of_relays, 1.0, sources, True, relayed=True)
 
 
@@ -163,7 +163,7 @@ def _relays(
 
     def onto_relays(weights: np.ndarray) -> Projection:
         kernel = layer.oriented(weights).reshape(layer.kernel_shape(geometry))
-        return Projection(projection.input, layer, geometry, kernel)
+        return Projection(projection.input, layer, geometry, kernel, projection.delay)
 
     mean = projection_current(onto_relays(sums), term.rates[np.newaxis])[0]
     variance = projection_current(onto_relays(sums**2), (term.rates * (term.worth - term.rates))[np.newaxis])[0]

@@ -45,6 +45,12 @@ class InputSteps:
         """Index of the sample of each entry: int64."""
         return np.repeat(np.arange(len(self)), np.diff(self.bounds))
 
+    def starts(self, steps: int) -> np.ndarray:
+        """Return the index of the first entry of each step, and the end of the last: int64 (samples, steps + 1)."""
+        bounds, numbers = self.bounds, np.arange(steps + 1)
+        found = [a + np.searchsorted(self.step[a:b], numbers) for a, b in zip(bounds[:-1], bounds[1:])]
+        return np.array(found, np.int64).reshape(len(self), steps + 1)
+
     def between(self, first: int, stop: Optional[int]) -> np.ndarray:
         """Return the indices of the entries in the steps from `first` to before `stop`, or to the end."""
         after = self.step >= first

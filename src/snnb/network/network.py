@@ -69,6 +69,11 @@ class Projection:
     # (channels,) float32, of a projection that closes a cycle: added from the second step on
     bias: Optional[np.ndarray] = None
 
+    @property
+    def source(self) -> Tuple[str, int]:
+        """The volume that it reads, and the delay."""
+        return self.input, self.delay
+
     def weights(self) -> np.ndarray:
         """Read the weights: float32, shape `geometry.kernel_shape`."""
         assert self.kernel is not None
@@ -102,6 +107,17 @@ class Population(Volume):
     def inputs(self) -> Tuple[str, ...]:
         """Names of the volumes that the projections read."""
         return tuple(projection.input for projection in self.projections)
+
+    @property
+    def spikes(self) -> bool:
+        """Whether its neurons spike; otherwise it is an output layer that is read by its input or its potential."""
+        return self.activation != MEMBRANE and (self.neuron is None or self.neuron.spikes)
+
+    @property
+    def later_bias(self) -> Optional[np.ndarray]:
+        """Biases of the projections that close a cycle, added from the second step on: (channels,) float32."""
+        biases = [projection.bias for projection in self.projections if projection.bias is not None]
+        return np.sum(biases, axis=0, dtype=np.float32) if biases else None
 
     @property
     def only(self) -> Projection:

@@ -38,15 +38,18 @@ def read_network(path: Path, *, trained: bool = False) -> Network:
         return network.in_memory()
 
 
-def read_networks(path: Path) -> Tuple[Network, Network]:
-    """Read the network that is simulated, and the trained one: the same object unless the file has a spiking network.
+def read_networks(path: Path) -> Tuple[Network, Optional[Network]]:
+    """Read the network that is simulated, and the analogue one that was trained.
 
-    See `open_network` for the file and the errors.
+    They are the same object unless the file has a spiking network. A network that was trained as a spiking one has no
+    analogue network: None. See `open_network` for the file and the errors.
     """
-    trained = read_network(path, trained=True)
+    network = read_network(path)
+    if network.trained_spiking:
+        return network, None
     with reading(path) as file:
         has_spiking = SPIKING in file
-    return (read_network(path) if has_spiking else trained), trained
+    return network, read_network(path, trained=True) if has_spiking else network
 
 
 def calibrated_steps(path: Path) -> Optional[int]:

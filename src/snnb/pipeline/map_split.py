@@ -12,7 +12,7 @@ from snnb.core.progress import Progress
 from snnb.mapping.hardware import Hardware
 from snnb.pipeline import graph, prepare, simulate
 from snnb.pipeline.model import class_count
-from snnb.pipeline.simulated_samples import PICTURES, inputs_of, simulated_by
+from snnb.pipeline.simulated_samples import inputs_of, simulated_by
 from snnb.pipeline.stage import recorded, recorded_details, unaltered
 from snnb.rundir.directory import RunDirectory
 from snnb.simulation.simulation_files import SPIKE_TIMES
@@ -62,7 +62,11 @@ def fan_in_to_split(run: RunDirectory, name: str, network: "PlacedNetwork", hard
         reason = "the Poisson spikes of the input are not known; simulate again with --record-spikes"
     if reason is not None:
         raise UsageError(f"--split-fan-in: {reason}")
-    inputs = f"{run.directory_of(simulate.KIND.name, simulation)}/{run.model}_parsed.h5", PICTURES, "dataset/y_test.npy"
+    inputs = (
+        f"{run.directory_of(simulate.KIND.name, simulation)}/{run.model}_parsed.h5",
+        prepare.samples_file(run),
+        "dataset/y_test.npy",
+    )
     return FanIn(network.graph, simulation, simulated, layers, limit, inputs)
 
 

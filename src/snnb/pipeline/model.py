@@ -48,14 +48,25 @@ def identify_model(model: str, dataset: Optional[str]) -> Tuple[str, str, Option
         if "/" in model or Path(model).suffix:  # no name of a model of this package has either
             raise UsageError(f"--model {model} is not a model file; give FILE.py:FUNCTION, or a {', '.join(READ)} file")
         spec = find(model).spec
-        return spec.name, datasets.describe(dataset or spec.dataset).name, None
+        return spec.name, _dataset_for(model, dataset or spec.dataset), None
     if dataset is None:
         raise UsageError(f"--model {model}: give --dataset NAME too (`snnb datasets` lists them)")
+    on = _dataset_for(model, dataset)  # the name of a folder's data set has the absolute path
     own = own_model(model)
     if own.function is not None:
         trust(own.path)
-    # The name of a folder's data set has the absolute path.
-    return own.name, datasets.describe(dataset).name, f"{own.path}:{own.function}" if own.function else str(own.path)
+    return own.name, on, f"{own.path}:{own.function}" if own.function else str(own.path)
+
+
+def _dataset_for(model: str, dataset: str) -> str:
+    """Return the name of a data set; raise `UsageError` for events if the model is not a spiking network."""
+    described = datasets.describe(dataset)
+    if described.content != "pictures" and Path(model).suffix.lower() != ".nir":
+        raise UsageError(
+            f"--dataset {dataset}: {model} is a Keras model, which is trained on pictures and not on "
+            f"{described.content}; give a spiking network with --model FILE.nir, or a data set of pictures"
+        )
+    return described.name
 
 
 def model_of(run: RunDirectory) -> Model:

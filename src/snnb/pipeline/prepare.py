@@ -5,7 +5,7 @@ import re
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Dict, List, Literal, Mapping, Optional, Tuple, cast
+from typing import TYPE_CHECKING, ClassVar, Dict, List, Literal, Mapping, Optional, Tuple, Union, cast
 
 import platformdirs
 from pydantic import Field
@@ -14,13 +14,25 @@ from typing_extensions import Annotated
 from snnb.core.errors import UsageError
 from snnb.core.options import Count, Flag, Options, Seed
 from snnb.core.progress import Progress, Say, say_nothing, silent
-from snnb.pipeline.stage import AbsolutePath, Stage, StageResult, params_in_force, recorded, result_of
+from snnb.datasets.definition import Content
+from snnb.pipeline.stage import (
+    AbsolutePath,
+    Given,
+    Stage,
+    StageResult,
+    params_in_force,
+    recorded,
+    recorded_details,
+    result_of,
+)
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.external import external_records
 from snnb.rundir.manifest import Kind, Record
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from snnb.network.event_samples import EventSamples
 
 NORM_SAMPLES = 1000
 
@@ -56,10 +68,12 @@ class PrepareParams(Options):
         default=None, description="Keep at most this many training and as many test samples."
     )
     seed: Seed = Field(default=0, description="Seed of all random numbers.")
+    bin_us: Count = Field(default=1000, description="Time step in µs, into which events are summed.")
+    binary: bool = Field(default=False, description="Count at most one event of a pixel in a time step.")
 
 
 class SplitRecord(Record):
-    """One part of a data set: array shape, dtype and the number of samples of each class."""
+    """One part of a data set: array shape, dtype and the number of samples of each class; see `PreparedSplit`."""
 
     shape: List[int]
     dtype: str
@@ -76,6 +90,8 @@ class PrepareDetails(Record):
     scale: float = Field(gt=0)
     class_names: List[str]
     splits: Dict[str, SplitRecord]
+    content: Content = "pictures"
+    outside: Optional[int] = None  # events outside the sensor, which are left out
 
 
 KIND = Kind("prepare", "dataset", PrepareParams, PrepareDetails)
@@ -124,6 +140,8 @@ def run(run: RunDirectory, params: PrepareParams, progress: Progress = silent) -
             seed=params.seed,
             norm_samples=params.norm_samples,
             limit=params.limit,
+            bin_us=params.bin_us,
+            binary=params.binary,
             num_classes=model_of(run).num_classes if datasets.describe(params.dataset).num_classes else None,
             progress=progress,
         )
@@ -133,6 +151,31 @@ def run(run: RunDirectory, params: PrepareParams, progress: Progress = silent) -
         output.details = PrepareDetails.model_validate({name: described[name] for name in PrepareDetails.model_fields})
         output.metrics = {f"{name}_samples": split.shape[0] for name, split in prepared.splits.items()}
     return result_of(run, "prepare")
+
+
+def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
+    from snnb.datasets import describe
+
+    if run.manifest.run.imported:
+        return {}
+    content = describe(run.manifest.run.dataset).content
+    reasons = {} if content == "pictures" else {"norm_samples": "a spiking network is not normalised; leave it out"}
+    if content != "events":
+        reasons.update(dict.fromkeys(("bin_us", "binary"), "only for a data set of events"))
+    return reasons
+
+
+def samples_file(run: RunDirectory) -> str:
+    """Return the path of the prepared test samples in the run."""
+    return f"dataset/x_test.{'npy' if recorded_details(run, KIND).content == 'pictures' else 'h5'}"
+
+
+def samples_to_simulate(run: RunDirectory) -> "Union[np.ndarray, EventSamples]":
+    """Open the prepared test samples."""
+    from snnb.network.event_samples import EventSamples
+
+    path = run.path / samples_file(run)
+    return EventSamples(path) if path.suffix == ".h5" else dataset_array(run, "x_test")
 
 
 def dataset_array(run: RunDirectory, name: str) -> "np.ndarray":
@@ -151,4 +194,4 @@ def normalisation_set(run: RunDirectory) -> "np.ndarray":
 
 
 _TEXT = "Convert a data set to arrays: dataset/."
-STAGE = Stage(KIND, _TEXT, resolve, run, defaults=_defaults)
+STAGE = Stage(KIND, _TEXT, resolve, run, defaults=_defaults, without_effect=_without_effect)

@@ -34,6 +34,7 @@ from snnb.simulation.simulation_settings import (
     refuse_classes,
     refuse_missing_packages,
     refuse_missing_samples,
+    refuse_other_input,
 )
 
 DEFAULT_SAMPLES = 1000
@@ -95,13 +96,14 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
     if first >= available and "first" not in given:
         say(f"--first {first} was recorded, but the test set has {available}; 0 is used")
         given, first = {**given, "first": 0}, 0
-    defaults, calibrated = _default_samples(available - first), _calibrated_defaults(run)
-    given = {**calibrated, **given}
+    defaults = _default_samples(available - first)
+    given = {**_fixed_defaults(run), **given}
     params = params_in_force(run, KIND, given, say, defaults=defaults)
     if params.samples > available - first and "samples" not in given and first < available:
         there = f"{available - first}" + (f" from --first {first} on" if first else "")
         say(f"--samples {params.samples} was recorded, but the test set has {there}; {defaults['samples']} are used")
         params = params_in_force(run, KIND, {**given, **defaults}, say)
+    refuse_other_input(params, details.content)
     refuse_missing_samples(params, available)
     refuse_classes(params, class_count(run.manifest.run, details.class_names))
     return params
@@ -111,10 +113,13 @@ def _default_samples(available: int) -> Dict[str, object]:
     return {"samples": max(1, min(DEFAULT_SAMPLES, available))}
 
 
-def _calibrated_defaults(run: RunDirectory) -> Dict[str, object]:
-    """Return the defaults for a calibrated network, which also precede recorded values; none for another."""
+def _fixed_defaults(run: RunDirectory) -> Dict[str, object]:
+    """Return the defaults for a calibrated network and for events, which also precede recorded values."""
     from snnb.network.read_network import calibrated_steps
 
+    details = recorded_details(run, prepare.KIND)
+    if details.content != "pictures":
+        return {"input": details.content, "duration": details.splits["test"].shape[1]}
     with suppress(InputError):  # missing or damaged: it is made again before the simulation
         steps = calibrated_steps(run.path / "parse" / f"{run.model}_parsed.h5")
         if steps is not None:
@@ -124,7 +129,7 @@ def _calibrated_defaults(run: RunDirectory) -> Dict[str, object]:
 
 def _defaults(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, object]:
     available = recorded_details(run, prepare.KIND).splits["test"].shape[0]
-    return {**_default_samples(available - int(str(given.get("first", 0)))), **_calibrated_defaults(run)}
+    return {**_default_samples(available - int(str(given.get("first", 0)))), **_fixed_defaults(run)}
 
 
 def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
@@ -157,7 +162,7 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
     assert converted is not None
     stamp = run.new_stamp(KIND.name)
     networks = [f"train/{run.model}.h5", f"parse/{run.model}_parsed.h5", "parse/scale_factors.json"]
-    data = ["dataset/x_test.npy", "dataset/y_test.npy"]
+    data = [prepare.samples_file(run), "dataset/y_test.npy"]
     if params.output == "spikes":
         data.append("dataset/x_norm.npz")
     history = ("training_history.csv", "training_metrics.json", *(f"training_plot{end}" for end in FIGURE_ENDINGS))
@@ -183,7 +188,7 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
             simulated,
             output.directory,
             name=run.model,
-            x=prepare.dataset_array(run, "x_test"),
+            x=prepare.samples_to_simulate(run),
             y=prepare.dataset_array(run, "y_test"),
             scale=details.scale,
             class_names=details.class_names,

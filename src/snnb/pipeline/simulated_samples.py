@@ -8,6 +8,7 @@ import numpy as np
 from snnb.core.errors import InputError, UsageError
 from snnb.core.progress import Progress, silent
 from snnb.io.files import sha256_of
+from snnb.network.event_samples import EventSamples
 from snnb.pipeline import prepare, simulate
 from snnb.pipeline.graph import simulation_of
 from snnb.pipeline.stage import recorded, recorded_details, unaltered
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from snnb.graph.export.request import Simulated
     from snnb.graph.populations import GraphPopulation
 
-PICTURES = "dataset/x_test.npy"
+SAMPLES = ("dataset/x_test.npy", "dataset/x_test.h5")
 
 
 def simulated_by(run: RunDirectory, stamp: str) -> Optional["Simulated"]:
@@ -30,15 +31,15 @@ def simulated_by(run: RunDirectory, stamp: str) -> Optional["Simulated"]:
     if record is None:
         return None
     prepared, params = recorded(run, prepare.KIND), record.params
-    pictures = next((file for file in record.inputs if file.path == PICTURES), None)
+    prepared_samples = next((file for file in record.inputs if file.path in SAMPLES), None)
     return Simulated(
         threshold=params.threshold,
         reset=params.reset,
         input=params.input,
         input_rate_hz=float(params.input_rate) if params.input == "poisson" else None,
         pixel_scale=None if prepared is None else prepared.details.scale,
-        samples_file=None if pictures is None else pictures.path,
-        samples_sha256=None if pictures is None else pictures.sha256,
+        samples_file=None if prepared_samples is None else prepared_samples.path,
+        samples_sha256=None if prepared_samples is None else prepared_samples.sha256,
         first_sample=params.first,
         initial_potential=params.initial_potential,
         duration=params.duration,
@@ -82,7 +83,7 @@ def simulate_again(run: RunDirectory, stamp: str, samples: int, target: Path, pr
         unaltered(run, record, parsed),
         target,
         name=run.model,
-        x=prepare.dataset_array(run, "x_test"),
+        x=prepare.samples_to_simulate(run),
         y=prepare.dataset_array(run, "y_test"),
         scale=details.scale,
         class_names=details.class_names,
@@ -98,8 +99,8 @@ def inputs_of(
 ) -> np.ndarray:
     """Return the input of the first samples of a simulation.
 
-    A constant input is float64 of float32, shape (samples, inputs); Poisson spikes are bool, shape (samples, inputs,
-    steps). Raise `InputError` if the pictures have changed.
+    A constant input is float64 of float32, shape (samples, inputs). Poisson spikes are bool, numbers of events and
+    currents of each step float64, shape (samples, inputs, steps). Raise `InputError` if the samples have changed.
 
     Parameters
     ----------
@@ -115,17 +116,20 @@ def inputs_of(
     from snnb.graph.export.spinemap import spikes_of
 
     samples, steps = shape
-    pictures = run.path / PICTURES
-    if not pictures.exists() or sha256_of(pictures) != simulated.samples_sha256 or simulated.pixel_scale is None:
+    path = run.path / (simulated.samples_file or SAMPLES[0])
+    if not path.exists() or sha256_of(path) != simulated.samples_sha256 or simulated.pixel_scale is None:
         raise InputError(
-            f"{pictures} is not the file that was simulated; prepare the data set as it was then, or simulate again"
+            f"{path} is not the file that was simulated; prepare the data set as it was then, or simulate again"
         )
+    first = simulated.first_sample
+    if simulated.input in ("events", "steps"):
+        frames = EventSamples(path)[first : first + samples].frames(0, steps)
+        return frames.reshape(samples, steps, -1).swapaxes(1, 2).astype(np.float64)
     if simulated.input == "poisson":
         rows, _ = spikes_of(spike_times, population)
         spikes = np.zeros((samples, population.size, steps), bool)
         spikes[tuple(rows[rows[:, 0] < samples].T)] = True
         return spikes
-    first = simulated.first_sample
     values = np.asarray(prepare.dataset_array(run, "x_test")[first : first + samples], np.float32)
     values /= np.float32(simulated.pixel_scale)
     return values.reshape(samples, -1).astype(np.float64)

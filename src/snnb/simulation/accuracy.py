@@ -17,11 +17,11 @@ class Quality:
     """Sums over samples: of right guesses for a classifier, of mean squared errors for a reconstruction."""
 
     by_step: np.ndarray  # of the spiking network after each step
-    ann: float
+    ann: Optional[float]  # None if there is no analogue network
     readout: Optional[float]  # of the output layer's accumulated input; None if the engine does not provide it
     readout_by_step: Optional[np.ndarray] = None  # likewise, after each step; None for a reconstruction
-    differ: int = 0  # samples for which the two networks guess differently
-    ann_top: int = 0  # samples whose class is among the five best
+    differ: Optional[int] = 0  # samples for which the two networks guess differently
+    ann_top: Optional[int] = 0  # samples whose class is among the five best
     snn_top: int = 0
     # Samples by class and by the spiking network's guess after the last step, int64 (classes, classes + 1); the last
     # column has the samples without any spike. None for a reconstruction.
@@ -51,14 +51,14 @@ class Scorer(Protocol):
     def observe(self, spikes: np.ndarray, readout: Optional[np.ndarray] = None) -> None:
         """Take spikes and accumulated input of the output layer in the next steps; see `block.Observe`."""
 
-    def quality(self, ann: np.ndarray, readout: Optional[np.ndarray]) -> Quality:
-        """Return the quality after the last step, given the analogue outputs and the accumulated input."""
+    def quality(self, ann: Optional[np.ndarray], readout: Optional[np.ndarray]) -> Quality:
+        """Return the quality after the last step, given the analogue outputs, if there are any, and the read-out."""
 
 
 class Classification:
     """The guess is the class with most spikes so far; without any spike there is none, which counts as wrong.
 
-    With `membrane`, the guess is the class with the largest accumulated input instead.
+    With `membrane`, the guess is the class with the largest read-out instead.
     """
 
     def __init__(self, y: np.ndarray, units: int, membrane: bool = False) -> None:
@@ -79,18 +79,20 @@ class Classification:
         self._right.append((guesses == self._y[:, np.newaxis]).sum(axis=0))
         self._counts, self._guess = cumulative[:, -1], guesses[:, -1]
 
-    def quality(self, ann: np.ndarray, readout: Optional[np.ndarray]) -> Quality:
+    def quality(self, ann: Optional[np.ndarray], readout: Optional[np.ndarray]) -> Quality:
         """See `Scorer`."""
-        guess, scores = ann.argmax(axis=1), readout if self._membrane and readout is not None else self._counts
-        confusion = np.zeros((ann.shape[1], ann.shape[1] + 1), np.int64)
+        guess = None if ann is None else ann.argmax(axis=1)
+        scores = readout if self._membrane and readout is not None else self._counts
+        units = self._counts.shape[1]
+        confusion = np.zeros((units, units + 1), np.int64)
         np.add.at(confusion, (self._y, self._guess), 1)  # a guess of -1 is the last column
         return Quality(
             by_step=np.concatenate(self._right),
-            ann=int((guess == self._y).sum()),
+            ann=None if guess is None else int((guess == self._y).sum()),
             readout=None if readout is None else int((readout.argmax(axis=1) == self._y).sum()),
             readout_by_step=np.concatenate(self._read) if self._read else None,
-            differ=int((guess != self._guess).sum()),
-            ann_top=int(_among_best(ann, self._y).sum()),
+            differ=None if guess is None else int((guess != self._guess).sum()),
+            ann_top=None if ann is None else int(_among_best(ann, self._y).sum()),
             snn_top=int((_among_best(scores, self._y) & (self._guess >= 0)).sum()),
             confusion=confusion,
         )
@@ -111,8 +113,9 @@ class Reconstruction:
             self._counts += spikes[:, step]
             self._errors.append(self._error(self._counts * (self._scale / (len(self._errors) + 1))))
 
-    def quality(self, ann: np.ndarray, readout: Optional[np.ndarray]) -> Quality:
+    def quality(self, ann: Optional[np.ndarray], readout: Optional[np.ndarray]) -> Quality:
         """See `Scorer`."""
+        assert ann is not None
         mean = None if readout is None else np.maximum(readout, 0) * (self._analogue_scale / len(self._errors))
         return Quality(
             by_step=np.array(self._errors),

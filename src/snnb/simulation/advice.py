@@ -18,7 +18,7 @@ LEAST_LOSS = 0.01  # of the samples; a smaller loss is none, however many sample
 QUOTED = {
     "random": "quote the read-out accuracy: this softmax draws its spikes at random",
     "spikes": "quote the SNN accuracy, of output spikes; the read-out is of their input",
-    MEMBRANE: "the output does not spike: both are of its accumulated input",
+    MEMBRANE: "the output does not spike: both are of its membrane potential",
 }
 
 
@@ -31,10 +31,13 @@ def advice(statistics: SimulationStatistics, settings: SimulationSettings, netwo
             "outweigh the input: use 1000 Hz unless this is meant"
         )
     rates = statistics.mean_rates
-    silent = [p.name for p in network.populations if p.activation != MEMBRANE and rates[p.name] == 0]
+    fire = [p for p in network.populations if p.activation != MEMBRANE and (p.neuron is None or p.neuron.spikes)]
+    silent = [population.name for population in fire if rates[population.name] == 0]
     never = [f"layer {name} never spikes" for name in silent]
     if len(silent) > FEW:
         never = [f"{len(silent)} layers, first {silent[0]} and last {silent[-1]}, never spike"]
+    if network.trained_spiking:
+        return [*lines, *(f"{which}: check --time-step and --nir-reset, and --bin-us of events" for which in never)]
     lines += [f"{which}: simulate longer (--duration), or parse with a lower --percentile" for which in never]
     for population in network.populations:
         if rates[population.name] > SATURATED and population is not network.output:

@@ -11,9 +11,10 @@ from snnb.conversion.currents import AnalogueNetwork, batch_of
 from snnb.core.errors import InputError
 from snnb.core.machine import processors
 from snnb.core.progress import Progress, Throttle, silent
+from snnb.network.event_samples import EventSamples
 from snnb.network.network import MEMBRANE, Network
 from snnb.simulation.accuracy import Classification, Quality, Reconstruction, Scorer
-from snnb.simulation.engines.engine import Engine
+from snnb.simulation.engines.engine import Engine, Samples, is_read_by_potential
 from snnb.simulation.simulation_settings import SimulationSettings
 
 # The threads of the engine `event` synchronise at the end of a block: a block has this many samples per thread,
@@ -28,7 +29,9 @@ class Job:
 
     parsed: Path
     network: Network  # the network that is simulated
-    trained: Network  # the trained network of the file `parsed`, whose outputs are the reference
+    # The analogue network of the file `parsed`, whose outputs are the reference; None if the network was trained as a
+    # spiking one
+    trained: Optional[Network]
     settings: SimulationSettings
     engine: str
     scale: float  # divisor from stored values to pixels in [0, 1]
@@ -67,11 +70,16 @@ class Job:
             return pixels
         return np.rint(pixels * np.float32(self.network.pixel))
 
-    def scorer(self, pixels: np.ndarray, y: np.ndarray) -> Scorer:
-        """Return the scorer of the output for images in [0, 1] and their class ids."""
+    def scorer(self, x: Samples, y: np.ndarray) -> Scorer:
+        """Return the scorer of the output for images in [0, 1], or input that changes, and their class ids."""
         if not self.classifies:
-            return Reconstruction(pixels, self.settings.threshold * self.output_scale, self.output_scale)
-        return Classification(y, self.network.output.size, self.network.output.activation == MEMBRANE)
+            assert isinstance(x, np.ndarray)
+            return Reconstruction(x, self.settings.threshold * self.output_scale, self.output_scale)
+        return Classification(
+            y,
+            self.network.output.size,
+            self.network.output.activation == MEMBRANE or is_read_by_potential(self.network),
+        )
 
 
 @dataclass(frozen=True)
@@ -104,7 +112,7 @@ def _sum(one: Dict[str, np.ndarray], two: Dict[str, np.ndarray]) -> Dict[str, np
     return {name: one[name] + counts if name in one else counts for name, counts in two.items()}
 
 
-def run_job(job: Job, x: np.ndarray, y: np.ndarray, progress: Progress = silent) -> Totals:
+def run_job(job: Job, x: Union[np.ndarray, EventSamples], y: np.ndarray, progress: Progress = silent) -> Totals:
     """Simulate the samples of a job, in this process or on the workers that its settings name.
 
     The sums of the blocks are added in order. They do not depend on how the samples are divided into blocks, since all
@@ -113,8 +121,8 @@ def run_job(job: Job, x: np.ndarray, y: np.ndarray, progress: Progress = silent)
     Parameters
     ----------
     job : Job
-    x : ndarray, shape (samples, height, width, channels)
-        Images, before scaling.
+    x : ndarray, shape (samples, height, width, channels), or EventSamples
+        Images, before scaling, or samples that change from step to step.
     y : ndarray of int64, shape (samples,)
         Class ids.
     progress : Progress
@@ -138,7 +146,7 @@ def run_job(job: Job, x: np.ndarray, y: np.ndarray, progress: Progress = silent)
 
 
 def _in_this_process(
-    job: Job, x: np.ndarray, y: np.ndarray, report: Callable[[int], None], progress: Progress
+    job: Job, x: Union[np.ndarray, EventSamples], y: np.ndarray, report: Callable[[int], None], progress: Progress
 ) -> Iterator[Totals]:
     threads = processors()
     runner = Runner(job, threads, progress)
@@ -153,11 +161,15 @@ def _in_this_process(
         yield runner.run((first, x[block], y[block]), tick)
 
 
-def _on_workers(job: Job, x: np.ndarray, y: np.ndarray) -> Iterator[Totals]:
+def _on_workers(job: Job, x: Union[np.ndarray, EventSamples], y: np.ndarray) -> Iterator[Totals]:
     with connected(job.settings.workers, job.settings.scheduler) as client:
         threads = client.ncores().values()
         blocks = job.blocks(len(threads), max(threads))
-        samples = ((block.start, np.array(x[block]), np.array(y[block])) for block in blocks)
+        parts = ((block, x[block]) for block in blocks)  # of images without a copy, mapped into memory
+        samples = (
+            (block.start, np.array(part) if isinstance(part, np.ndarray) else part, np.array(y[block]))
+            for block, part in parts
+        )
         yield from results(client, Runner, Runner.run, job, samples)
 
 
@@ -169,37 +181,38 @@ class Runner:
 
     def __init__(self, job: Job, threads: int, progress: Progress = silent) -> None:
         self._job = job
-        self._analogue = AnalogueNetwork(job.trained)
+        self._analogue = None if job.trained is None else AnalogueNetwork(job.trained)
         self._engine = _engine(job, threads, progress)
 
-    def run(
-        self, samples: Tuple[int, np.ndarray, np.ndarray], tick: Callable[[int], None] = lambda steps: None
-    ) -> Totals:
-        """Simulate a block: index of its first sample in the job, images before scaling, and their class ids.
+    def run(self, samples: Tuple[int, Samples, np.ndarray], tick: Callable[[int], None] = lambda steps: None) -> Totals:
+        """Simulate a block: index of its first sample in the job, images before scaling or other samples, class ids.
 
         `tick` is called with the number of time steps simulated since the last call.
         """
         (first, values, y), settings = samples, self._job.settings
         number = settings.first + first
-        pixels = self._job.pixels(values, number)
-        scorer = self._job.scorer(pixels, y)
+        x = self._job.pixels(values, number) if isinstance(values, np.ndarray) else values
+        scorer = self._job.scorer(x, y)
 
         def observe(spikes: np.ndarray, readout: Optional[np.ndarray]) -> None:
             scorer.observe(spikes, readout)
             tick(spikes.shape[1])
 
-        counted = self._engine.simulate(self._job.sent(pixels), number, observe)
+        sent = self._job.sent(x) if isinstance(x, np.ndarray) else x
+        counted = self._engine.simulate(sent, number, observe)
         readout, output = counted.readout, self._job.network.output
         if readout is not None and output.threshold is not None:  # of an integer network: in units of the threshold
             readout = readout / np.broadcast_to(output.threshold.astype(np.float64), output.shape).ravel()
+
+        ann = self._analogue.outputs(x) if self._analogue is not None and isinstance(x, np.ndarray) else None
 
         def summed(samples: Union[slice, np.ndarray]) -> Dict[str, np.ndarray]:
             return {name: spikes[samples].sum(axis=0, dtype=np.int64) for name, spikes in counted.counts.items()}
 
         return Totals(
-            samples=len(pixels),
+            samples=len(x),
             counts=summed(slice(None)),
-            quality=scorer.quality(self._analogue.outputs(pixels), readout),
+            quality=scorer.quality(ann, readout),
             late=counted.late,
             spikes={name: [table] for name, table in counted.spikes.items()},
             by_class={int(of): summed(y == of) for of in np.unique(y)} if settings.by == "class" else {},

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import List, Optional, Sequence
+from typing import List, Optional, Sequence, Union
 
 import numpy as np
 
 from snnb.core.errors import InputError, UsageError
-from snnb.core.options import FigureFormat
+from snnb.core.options import FigureFormat, option_name
 from snnb.core.progress import Progress, silent
+from snnb.network.event_samples import EventSamples
 from snnb.network.network import MEMBRANE, Network
 from snnb.network.read_network import read_networks
 from snnb.simulation.advice import advice
@@ -56,7 +57,7 @@ def simulate(
     target: Path,
     *,
     name: str,
-    x: np.ndarray,
+    x: Union[np.ndarray, EventSamples],
     y: np.ndarray,
     scale: float,
     class_names: Sequence[str],
@@ -78,8 +79,8 @@ def simulate(
         An empty directory.
     name : str
         Name of the network.
-    x : ndarray of uint8 or float32, shape (samples, height, width, channels)
-        Images; a pixel is value / `scale`.
+    x : ndarray of uint8 or float32, shape (samples, height, width, channels), or EventSamples
+        Images; a pixel is value / `scale`. Or samples that change from step to step, for the input `events` or `steps`.
     y : ndarray of int64, shape (samples,)
         Class ids.
     num_classes : int or None
@@ -106,14 +107,16 @@ def simulate(
         network = replace(network, volumes=tuple(reading if volume is output else volume for volume in network.volumes))
     engine, reason = choose_engine(network, settings)
     _check(network, x, settings, num_classes)
-    if network.weight_bits is not None and (scale != network.pixel or x.dtype.kind not in "ui"):
+    if network.weight_bits is not None and (
+        isinstance(x, EventSamples) or scale != network.pixel or x.dtype.kind not in "ui"
+    ):
         raise InputError(
             f"the integer network reads integers of 0 to {network.pixel}, not value / {scale:g}: parse again"
         )
     job = Job(parsed, network, trained, settings, engine, scale, num_classes is not None, output_scale)
     require_room(job, num_classes, target)
     samples = slice(settings.first, settings.first + settings.samples)
-    x, y = x[samples], y[samples]
+    x, y = x.part(samples) if isinstance(x, EventSamples) else x[samples], y[samples]
     totals = run_job(job, x, y, progress)
     write_ini(network, target / f"{name}_INI.h5", settings)
     write_sums(target / SUMS, job, totals, x)
@@ -124,9 +127,8 @@ def simulate(
     statistics = SimulationStatistics.of(job, totals, y, class_names, reason)
     statistics.write(target / ACCURACIES)
     label, ann = "accuracy", statistics.ann_accuracy
-    if ann is None:
+    if num_classes is None:
         label, ann = "mean squared error", statistics.ann_mean_squared_error
-    assert ann is not None
     figure = target / f"{label.replace(' ', '_')}_by_timestep.{figures}"
     plot_quality(figure, statistics.by_step, ann, label, statistics.readout_accuracy_by_timestep)
     most = totals.samples * settings.counted_steps
@@ -139,7 +141,13 @@ def simulate(
 
 
 def _check_calibrated(network: Network, settings: SimulationSettings) -> None:
-    """Refuse options that contradict the initial potentials and firing windows of a calibrated network."""
+    """Refuse options that contradict what the network defines: a calibrated, an integer, or a spiking one."""
+    if network.trained_spiking:
+        defaults = SimulationSettings()
+        for name in ("threshold", "reset", "initial_potential", "output"):
+            if getattr(settings, name) != getattr(defaults, name):
+                option = option_name(SimulationSettings, name)
+                raise UsageError(f"{option}: a network that was trained as a spiking one defines it; leave it out")
     if network.steps is not None and settings.initial_potential:
         raise UsageError("--initial-potential: a calibrated network defines its initial potentials; leave it out")
     if network.windowed and settings.warm_up:
@@ -152,15 +160,23 @@ def _check_calibrated(network: Network, settings: SimulationSettings) -> None:
         raise UsageError(f"--output softmax: layer {network.output.name} is not a softmax; use spikes or membrane")
 
 
-def _check(network: Network, x: np.ndarray, settings: SimulationSettings, num_classes: Optional[int]) -> None:
+def _check(
+    network: Network, x: Union[np.ndarray, EventSamples], settings: SimulationSettings, num_classes: Optional[int]
+) -> None:
     refuse_missing_samples(settings, len(x))
     refuse_classes(settings, num_classes)
     if num_classes is None and settings.output == "membrane":
         raise UsageError("--output membrane: a network that reproduces its input has no class to read; leave it out")
-    if x.shape[1:] != network.input.shape:
-        raise InputError(
-            f"the model reads pictures of {network.input.shape}, the test set has {x.shape[1:]}: parse again"
-        )
+    shape = x.shape if isinstance(x, EventSamples) else x.shape[1:]
+    if shape != network.input.shape:
+        raise InputError(f"the model reads samples of {network.input.shape}, the test set has {shape}: parse again")
+    if network.trained_spiking:
+        if num_classes is not None and num_classes > network.output.size:
+            raise InputError(
+                f"layer {network.output.name} has {network.output.size} neurons, but there are {num_classes} classes: "
+                "give another data set"
+            )
+        return
     outputs = network.input.size if num_classes is None else num_classes
     if network.output.size != outputs:
         raise InputError(f"layer {network.output.name} has {network.output.size} neurons, not {outputs}: train again")

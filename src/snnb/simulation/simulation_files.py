@@ -11,11 +11,13 @@ import numpy as np
 from snnb.core.errors import InputError, ResourceError
 from snnb.core.machine import memory
 from snnb.io.npy import load_archive, write_member
+from snnb.network.event_samples import EventSamples
 from snnb.network.network import Network
 from snnb.network.read_network import write_network
 from snnb.simulation.simulation_settings import SimulationSettings
 
 if TYPE_CHECKING:
+    from snnb.simulation.engines.engine import Samples
     from snnb.simulation.job import Job, Totals
 
 SUMS = "spike_rate_sums.npz"
@@ -43,37 +45,53 @@ def require_room(job: "Job", classes: Optional[int], target: Path) -> None:
                 )
 
 
-def write_sums(path: Path, job: "Job", totals: "Totals", x: np.ndarray) -> None:
-    """Write `spike_rate_sums.npz`: spikes of each population, int64; `input`, float64: spikes (Poisson), else current.
+SPIKING_INPUT = ("poisson", "events")  # codings of an input whose spikes engines count
 
-    `x` has the images before scaling.
+
+def write_sums(path: Path, job: "Job", totals: "Totals", x: "Union[np.ndarray, EventSamples]") -> None:
+    """Write `spike_rate_sums.npz`: spikes of each population, int64; `input`, float64: its spikes, or its current.
+
+    `x` has the samples, images before scaling.
     """
-    if job.settings.input == "poisson":
+    if job.settings.input in SPIKING_INPUT:
         inputs = totals.counts[job.network.input.name].astype(np.float64)
     else:
         inputs = np.zeros(job.network.input.shape)
-        for values in x:
-            inputs += job.pixels(values, 0).astype(np.float64) * job.settings.counted_steps
+        for number in range(len(x)):
+            inputs += _current(job, x[number : number + 1], job.settings.warm_up, job.settings.duration)
     populations = {p.name: totals.counts[p.name] for p in job.network.populations}
     np.savez(path, input=inputs, **populations, **_scalars(job, totals))
 
 
+def _current(job: "Job", sample: "Samples", first: int, stop: int) -> np.ndarray:
+    """Return the current of the input neurons in the steps from `first` to before `stop`: float64, in its shape."""
+    if isinstance(sample, np.ndarray):
+        return job.pixels(sample[0], 0).astype(np.float64) * (stop - first)
+    return sample.sums(first, stop)[0]
+
+
 def write_by_class(
-    path: Path, job: "Job", totals: "Totals", x: np.ndarray, y: np.ndarray, class_names: Sequence[str]
+    path: Path,
+    job: "Job",
+    totals: "Totals",
+    x: "Union[np.ndarray, EventSamples]",
+    y: np.ndarray,
+    class_names: Sequence[str],
 ) -> None:
     """Write `spike_counts_by_class.npz`: the arrays of `write_sums` with the class as first axis.
 
     The file also has `class_names` and `samples_by_class`, int64, shape (classes,). The counts of a class without
-    samples are zero. `x` has the images before scaling, `y` their class ids.
+    samples are zero. `x` has the samples, images before scaling, `y` their class ids.
     """
-    classes, steps = len(class_names), job.settings.counted_steps
+    classes = len(class_names)
 
     def arrays() -> Iterator[Tuple[str, np.ndarray]]:
         for volume in (job.network.input, *job.network.populations):
             by_class = np.zeros((classes, *volume.shape), np.float64 if volume is job.network.input else np.int64)
-            if volume is job.network.input and job.settings.input == "constant":
-                for values, of in zip(x, y):
-                    by_class[of] += job.pixels(values, 0).astype(np.float64) * steps
+            if volume is job.network.input and job.settings.input not in SPIKING_INPUT:
+                for number, of in enumerate(y):
+                    sample = x[number : number + 1]
+                    by_class[of] += _current(job, sample, job.settings.warm_up, job.settings.duration)
             else:
                 for of, counts in totals.by_class.items():
                     by_class[of] = counts[volume.name]
@@ -83,25 +101,31 @@ def write_by_class(
     _write(path, arrays(), {**_scalars(job, totals), **metadata})
 
 
-def write_by_bin(path: Path, job: "Job", totals: "Totals", x: np.ndarray) -> None:
+def write_by_bin(path: Path, job: "Job", totals: "Totals", x: "Union[np.ndarray, EventSamples]") -> None:
     """Write `spike_counts_by_bin.npz`: the arrays of `write_sums` with the time bin as first axis.
 
     The file also has `bin_edges`, int64, shape (bins + 1,): bin i begins at time step bin_edges[i], and ends before
-    bin_edges[i + 1]. `x` has the images before scaling.
+    bin_edges[i + 1]. `x` has the samples, images before scaling.
     """
     settings = job.settings
     edges = np.array(settings.bin_edges_until(job.network.latency(settings.duration)))
 
     def arrays() -> Iterator[Tuple[str, np.ndarray]]:
         source = job.network.input
-        if settings.input == "constant":
+        if settings.input in SPIKING_INPUT:
+            yield source.name, totals.by_bin[source.name].astype(np.float64)
+        elif isinstance(x, np.ndarray):
             current = np.zeros(source.shape)
             for values in x:
                 current += job.pixels(values, 0)
             steps = np.diff(np.minimum(edges, settings.duration))  # with firing windows, the input has one too
             yield source.name, np.multiply.outer(steps.astype(np.float64), current)
         else:
-            yield source.name, totals.by_bin[source.name].astype(np.float64)
+            by_bin = np.zeros((settings.bins, *source.shape))
+            for number in range(len(x)):
+                sample = x[number : number + 1]
+                by_bin += [_current(job, sample, first, stop) for first, stop in zip(edges, edges[1:])]
+            yield source.name, by_bin
         for population in job.network.populations:
             yield population.name, totals.by_bin[population.name]
 

@@ -21,11 +21,16 @@ ROW, HIGHEST = 0.12, 16.0
 
 @styled
 def plot_quality(
-    target: Target, by_step: Sequence[float], analogue: float, label: str, readout: Optional[Sequence[float]] = None
+    target: Target,
+    by_step: Sequence[float],
+    analogue: Optional[float],
+    label: str,
+    readout: Optional[Sequence[float]] = None,
 ) -> None:
-    """Plot the spiking network's accuracy (or error) after each step of 1 ms, and the analogue network's as a line.
+    """Plot the spiking network's accuracy (or error) after each time step, and the analogue network's as a line.
 
-    `by_step` counts spikes; `readout`, if given, is the accuracy of the accumulated input.
+    `by_step` counts spikes; `readout`, if given, is the accuracy of the read-out. `analogue` is None if there is no
+    analogue network.
     """
     figure = Figure(figsize=(6, 4))
     axes = figure.subplots()
@@ -33,7 +38,8 @@ def plot_quality(
     if readout is not None:
         axes.plot(steps, readout, label="spiking network, read-out")
     axes.plot(steps, by_step, label="spiking network" if readout is None else "spiking network, spikes")
-    axes.axhline(analogue, color="black", linestyle="dashed", label="analogue network")
+    if analogue is not None:
+        axes.axhline(analogue, color="black", linestyle="dashed", label="analogue network")
     axes.set_xlabel("time (ms)")
     axes.set_ylabel(label)
     axes.grid()

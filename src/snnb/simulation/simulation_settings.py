@@ -15,7 +15,7 @@ LONGEST_DURATION = 10_000_000
 
 T = TypeVar("T")
 Engine = Literal["auto", "event", "tensorflow", "toolbox"]
-InputCoding = Literal["constant", "poisson"]
+InputCoding = Literal["constant", "poisson", "events", "steps"]
 Reset = Literal["subtraction", "zero"]
 By = Literal["all", "class"]
 Output = Literal["auto", "softmax", "spikes", "membrane"]
@@ -42,7 +42,10 @@ class SimulationSettings(Options):
         default=50, description="Samples per batch, toolbox only."
     )
     input: Annotated[InputCoding, ToolboxKey("input", "poisson_input", {"constant": "False", "poisson": "True"})] = (
-        Field(default="constant", description="Input: constant current, or Poisson spikes.")
+        Field(
+            default="constant",
+            description="Input: constant current, Poisson spikes, or the events or currents of each time step.",
+        )
     )
     input_rate: Annotated[Count, ToolboxKey("input", "input_rate")] = Field(
         default=1000, description="Rate in Hz of a pixel of 1."
@@ -153,6 +156,13 @@ def refuse_missing_samples(settings: SimulationSettings, there: int) -> None:
     if settings.samples > left:
         after = f" and {left} from --first {first} on" if first else ""
         raise UsageError(f"--samples {settings.samples}: the test set has {there}{after}; give at most that many")
+
+
+def refuse_other_input(settings: SimulationSettings, content: str) -> None:
+    """Raise `UsageError` unless the input suits the content of the test set: pictures, events or steps."""
+    codings = ("constant", "poisson") if content == "pictures" else (content,)
+    if settings.input not in codings:
+        raise UsageError(f"--input {settings.input}: the test set has {content}; use --input {' or '.join(codings)}")
 
 
 def refuse_missing_packages(settings: SimulationSettings) -> None:

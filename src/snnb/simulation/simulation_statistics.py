@@ -78,9 +78,9 @@ class SimulationStatistics(Document):
         readout = None if quality.readout is None else quality.readout / samples
         figures: Dict[str, Any]
         if job.classifies:
-            read = quality.readout_by_step
+            read, ann, ann_top = quality.readout_by_step, quality.ann, quality.ann_top
             figures = {
-                "ann_accuracy": quality.ann / samples,
+                "ann_accuracy": None if ann is None else ann / samples,
                 "snn_accuracy": final / samples,
                 "snn_accuracy_interval_95": wilson_interval(final, samples),
                 "snn_accuracy_by_timestep": by_step,
@@ -91,9 +91,10 @@ class SimulationStatistics(Document):
                 "class_counts": dict(zip(class_names, np.bincount(y, minlength=len(class_names)).tolist())),
             }
             if network.output.size >= TOP_FROM_CLASSES:
-                figures["ann_top5_accuracy"] = quality.ann_top / samples
+                figures["ann_top5_accuracy"] = None if ann_top is None else ann_top / samples
                 figures["snn_top5_accuracy"] = quality.snn_top / samples
         else:
+            assert quality.ann is not None
             figures = {
                 "ann_mean_squared_error": quality.ann / samples,
                 "snn_mean_squared_error": by_step[-1],
@@ -101,9 +102,11 @@ class SimulationStatistics(Document):
                 "readout_mean_squared_error": readout,
                 "class_counts": {},
             }
-        coding = {network.input.name: "spikes" if settings.input == "poisson" else "current"}
+        coding = {network.input.name: "spikes" if settings.input in ("poisson", "events") else "current"}
         for population in network.populations:
             coding[population.name] = {"softmax": "random", MEMBRANE: MEMBRANE}.get(population.activation, "spikes")
+            if population.neuron is not None and not population.neuron.spikes:
+                coding[population.name] = MEMBRANE
         return cls(
             num_samples=samples,
             first_sample=settings.first,
@@ -152,6 +155,7 @@ class SimulationStatistics(Document):
         if self.snn_accuracy_interval_95 is not None:
             low, high = self.snn_accuracy_interval_95
             lines.append(f"snn_accuracy, 95 % interval: {low:.4f} to {high:.4f}")
+        if self.disagreements is not None:
             lines.append(f"samples on which the two networks differ: {self.disagreements} of {self.num_samples}")
         lines.append(f"latency: {self.latency_steps} time steps; a sample every {self.interval_steps} time steps")
         lines.append(f"spikes per sample: {self.spikes_per_sample:.6g}")

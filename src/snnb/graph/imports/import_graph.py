@@ -1,12 +1,17 @@
 """Import a graph from outside as MODEL_graph.h5: find the reader by content and ending, read the spikes, write it."""
 
+import hashlib
+from dataclasses import replace
 from pathlib import Path
-from typing import Callable, Dict, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, NamedTuple, Optional, Sequence, Tuple
 
-from snnb.core.errors import InputError
+import numpy as np
+
+from snnb.core.errors import InputError, UsageError
 from snnb.core.progress import Progress, silent
-from snnb.graph.imports import graph_file
-from snnb.graph.listed import ListedGraph, write_listed
+from snnb.graph.imports import csv, graph_file, hypergraphs, npz, parquet, sonata
+from snnb.graph.imports.rates import read_rates
+from snnb.graph.listed import ListedGraph, ListedPopulation, write_listed
 from snnb.graph.populations import Recording
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.files import sha256_of
@@ -27,7 +32,14 @@ class Reader(NamedTuple):
     read: Callable[[Path], ListedGraph]
 
 
-READERS: Dict[str, Reader] = {}
+READERS: Dict[str, Reader] = {
+    "csv": Reader(csv.is_csv, csv.read_csv),
+    "npz": Reader(npz.is_npz, npz.read_npz),
+    "parquet": Reader(parquet.is_parquet, parquet.read_parquet),
+    "snn": Reader(hypergraphs.is_snn, hypergraphs.read_snn),
+    "hgr": Reader(hypergraphs.is_hgr, hypergraphs.read_hgr),
+    "SONATA": Reader(sonata.recognises, sonata.read),
+}
 
 
 class Imported(NamedTuple):
@@ -69,12 +81,58 @@ def import_graph(
     """
     if not path.exists():
         raise InputError(f"{path}: no such file")
-    if graph_file.recognises(path) and rates is None:
-        return Imported(graph_file.copy(path, target), (path,), ())
+    if graph_file.recognises(path):
+        return _import_file(path, target, rates, samples, steps)
     kind = next((name for name, reader in READERS.items() if reader.recognises(path)), None)
     if kind is None:
         raise InputError(f"{path}: not a graph that snnb reads; it reads MODEL_graph.h5, {', '.join(READERS)}")
     read = READERS[kind].read(path)
-    stated = read.recording or Recording(1, 1, 0, DT_MS)
-    recording = Recording(samples or stated.num_samples, steps or stated.num_timesteps, stated.warm_up, stated.dt_ms)
-    return Imported(write_listed(read, target, recording, sha256_of(path), progress), (path,), read.notes)
+    recording = _recording(read.recording or Recording(1, 1, 0, DT_MS), samples, steps)
+    files, notes = read.files or (path,), read.notes
+    if rates is not None:
+        given = read_rates(rates, read, recording)
+        recording = _recording(given.recording or recording, samples, steps)
+        ends = np.cumsum([population.size for population in read.populations])
+        parts = np.split(given.spikes, ends[:-1])
+        read = replace(read, populations=[replace(p, spikes=part) for p, part in zip(read.populations, parts)])
+        files, notes = (*files, rates), (*notes, *given.notes)
+    elif read.per_step:
+        read = replace(read, populations=[_counted(population, recording) for population in read.populations])
+    return Imported(write_listed(read, target, recording, _sha256(files), progress), files, notes)
+
+
+def _import_file(
+    path: Path, target: Path, rates: Optional[Path], samples: Optional[int], steps: Optional[int]
+) -> Imported:
+    """Copy a MODEL_graph.h5, with spikes from another file if there is one."""
+    if rates is None:
+        if samples is not None or steps is not None:
+            raise UsageError("--rate-samples, --rate-steps: only with --rates; a MODEL_graph.h5 states both")
+        return Imported(graph_file.copy(path, target), (path,), ())
+    with SynapseGraph.open(path) as graph:
+        populations = [ListedPopulation(p.name, p.shape, p.layer) for p in graph.populations]
+        recording = _recording(graph.recording or Recording(1, 1, 0, DT_MS), samples, steps)
+        inputs = len(graph.inputs)
+    given = read_rates(rates, ListedGraph(populations, (), inputs), recording)
+    recording = _recording(given.recording or recording, samples, steps)
+    return Imported(graph_file.copy(path, target, given.spikes, recording), (path, rates), given.notes)
+
+
+def _recording(stated: Recording, samples: Optional[int], steps: Optional[int]) -> Recording:
+    """Return a recording with the numbers of the options in place of those that a file states."""
+    return replace(stated, num_samples=samples or stated.num_samples, num_timesteps=steps or stated.num_timesteps)
+
+
+def _counted(population: ListedPopulation, recording: Recording) -> ListedPopulation:
+    """Multiply spikes per step by the steps; restore whole numbers whose rates were rounded to float32."""
+    if population.spikes is None:
+        return population
+    spikes = population.spikes.astype(np.float64) * recording.steps
+    whole = np.rint(spikes)
+    return replace(population, spikes=np.where(np.abs(spikes - whole) <= 2.0**-23 * whole, whole, spikes))
+
+
+def _sha256(files: Sequence[Path]) -> str:
+    """Return the SHA-256 of a file, or of the SHA-256 of several."""
+    digests = [sha256_of(file) for file in files]
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()

@@ -2,13 +2,14 @@
 
 from typing import Tuple
 
+import numpy as np
 import tensorflow as tf
 
 from snnb.conversion.currents import ACTIVATE, CURRENTS, REINDEXED
 from snnb.core.errors import InputError
 from snnb.network.layers import DepthwiseConv2D, MaxPooling2D
 from snnb.network.network import MEMBRANE, Network, Population, Reindexed, Volume
-from snnb.simulation.engines.engine import unsupported
+from snnb.simulation.engines.engine import CHANGING, unsupported
 from snnb.simulation.simulation_settings import SimulationSettings, refuse_missing_packages
 
 
@@ -23,8 +24,13 @@ def choose_engine(network: Network, settings: SimulationSettings) -> Tuple[str, 
         refused = next((kind for kind, value in kinds.items() if value is not None), None)
         if refused is not None:
             raise InputError(f"the toolbox cannot simulate {refused} network: use --engine tensorflow or event")
+        if settings.input in CHANGING:
+            raise InputError("the toolbox cannot simulate an input that changes: use --engine tensorflow or event")
         for population in network.populations:
             _check_toolbox(population)
+    if settings.input in CHANGING and (network.windowed or network.weight_bits is not None):
+        kind = "a network with firing windows" if network.windowed else "an integer network"
+        raise InputError(f"{kind} reads pictures, not --input {settings.input}")
     refuse_missing_packages(settings)
     if network.windowed:
         return _choose_for_windows(settings)
@@ -53,6 +59,14 @@ def _choose_for_windows(settings: SimulationSettings) -> Tuple[str, str]:
 
 def _check_toolbox(population: Population) -> None:
     name, use = population.name, "use --engine tensorflow or event"
+    neuron = population.neuron
+    if neuron is not None:
+        numbers = {
+            "a synaptic current": neuron.current_leak is not None,
+            "a leak": (np.asarray(neuron.leak) != 1).any(),
+        }
+        beyond = next((what for what, there in numbers.items() if there), "thresholds and resets of its own neurons")
+        raise InputError(f"layer {name}: the toolbox cannot simulate {beyond}: {use}")
     if len(population.projections) > 1 or population.kind == "Add":
         raise InputError(f"layer {name}: the toolbox cannot add: {use}")
     if population.max_value is not None:
@@ -90,11 +104,11 @@ def _without_rule(volume: Volume) -> Tuple[str, ...]:
 
 
 def _check_end(network: Network) -> None:
-    read = {name for volume in network.volumes for name in _inputs(volume)}
+    read = {name for volume in network.volumes for name in _inputs(volume) if name != volume.name}
     ends = [volume for volume in network.volumes if volume.name not in read]
     if len(ends) > 1:
         raise InputError(f"the network ends in {', '.join(volume.name for volume in ends)}: keep one output")
-    end = ends[0]
+    end = ends[0] if ends else network.output  # an output in a cycle is read too
     while isinstance(end, Reindexed) and network.volume(end.inputs[0]).size == end.size:
         end = network.volume(end.inputs[0])  # another shape of the same neurons
     if end is not network.output:

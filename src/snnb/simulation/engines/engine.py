@@ -1,26 +1,33 @@
 """Interface of the engines, and values that they share: thresholds, initial potentials, amplitudes, random numbers."""
 
 from dataclasses import dataclass, field
-from typing import Callable, Dict, List, Mapping, Optional, Protocol, Set, Tuple, Union
+from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Protocol, Set, Tuple, Union
 
 import numpy as np
 
+from snnb.network.input_steps import InputSteps
+from snnb.network.network import INPUT as INPUT_NAME
 from snnb.network.network import MEMBRANE, Network, Population, Reindexed
 from snnb.simulation.simulation_settings import SimulationSettings
 
-# Called with the output layer's activity in the next steps: its spikes, bool (samples, steps, units); and its
-# accumulated input after each step, float32 of the same shape, or None if the engine does not provide it.
+# Called with the output layer's activity in the next steps: its spikes, bool (samples, steps, units); and its read-out
+# after each step, float32 of the same shape, or None if the engine does not provide it. That is its accumulated input,
+# or of a leaky integrator the largest membrane potential so far.
 Observe = Callable[[np.ndarray, Optional[np.ndarray]], None]
+
+
+Samples = Union[np.ndarray, InputSteps]
+CHANGING = ("events", "steps")  # codings of an input that changes from step to step: samples are `InputSteps`
 
 
 @dataclass(frozen=True)
 class BlockCounts:
-    """Spike counts of a block of n samples; the input is among the populations when it spikes (Poisson)."""
+    """Spike counts of a block of n samples; the input is among the populations when it spikes (Poisson, events)."""
 
     # Spikes of each population's neurons after the warm-up: int (n, *shape), or (1, *shape) from an engine that only
     # knows the sum over the samples.
     counts: Dict[str, np.ndarray]
-    # Input current of the output layer summed over all steps: float32 (n, units); None if the engine does not know it.
+    # Read-out of the output layer after all steps, see `Observe`: float32 (n, units); None if the engine has none.
     readout: Optional[np.ndarray]
     # Spikes of each population in the last two quarters of the steps (see `late_quarters`), summed over samples and
     # neurons: int64 (populations, 2); None if the engine does not know it.
@@ -33,9 +40,10 @@ class BlockCounts:
 class Engine(Protocol):
     """Simulates a network, a block of samples at a time."""
 
-    def simulate(self, x: np.ndarray, first: int, observe: Observe) -> BlockCounts:
+    def simulate(self, x: Samples, first: int, observe: Observe) -> BlockCounts:
         """Simulate images, float32 (samples, height, width, channels) in [0, 1], or integers as constant input.
 
+        With the input `events` or `steps`, `x` is `InputSteps`, which end in silence.
         `first` is the index of the first one among the test samples. `observe` is called some steps at a time.
         """
 
@@ -59,6 +67,8 @@ def recorded_of(settings: SimulationSettings, first: int, samples: int) -> int:
 
 def initial_potential(population: Population, settings: SimulationSettings) -> np.ndarray:
     """Return the membrane potential of a population's neurons before the first step: float32, in its shape."""
+    if population.neuron is not None:
+        return np.broadcast_to(np.asarray(population.neuron.initial, np.float32), population.shape)
     share: Union[float, np.ndarray] = settings.initial_potential
     if population.initial_potential is not None:
         share = population.initial_potential
@@ -71,8 +81,67 @@ def initial_potential(population: Population, settings: SimulationSettings) -> n
 
 def firing_threshold(population: Population, settings: SimulationSettings) -> np.ndarray:
     """Return the potential at which a population's neurons spike: float32, in its shape."""
+    if population.neuron is not None:
+        return np.broadcast_to(np.asarray(population.neuron.threshold, np.float32), population.shape)
     own = np.float32(1) if population.threshold is None else population.threshold
     return np.broadcast_to(np.float32(settings.threshold) * own, population.shape)
+
+
+class Dynamics(NamedTuple):
+    """The numbers of a `Neuron` as engines use them: float32, each in the shape of the population."""
+
+    decay: np.ndarray  # 1 - λ
+    gain: np.ndarray
+    offset: np.ndarray
+    current_decay: np.ndarray  # 1 - κ; 1 without a synaptic current
+    current_gain: np.ndarray  # 1 without a synaptic current
+    after: np.ndarray  # potential after a spike, or the number that a spike subtracts
+
+
+def dynamics(population: Population) -> Dynamics:
+    """Return the numbers of a population with a neuron model."""
+    neuron = population.neuron
+    assert neuron is not None
+    after = neuron.reset
+    if after is None:
+        after = neuron.threshold if neuron.subtrahend is None else neuron.subtrahend
+    numbers = (
+        1 - np.asarray(neuron.leak),
+        neuron.gain,
+        neuron.offset,
+        1.0 if neuron.current_leak is None else 1 - np.asarray(neuron.current_leak),
+        neuron.current_gain,
+        after,
+    )
+    return Dynamics(*(np.broadcast_to(np.asarray(each, np.float32), population.shape) for each in numbers))
+
+
+def is_read_by_potential(network: Network) -> bool:
+    """Whether the output is a leaky integrator, whose read-out is its largest membrane potential."""
+    return network.output.neuron is not None and not network.output.neuron.spikes
+
+
+def has_readout(network: Network) -> bool:
+    """Whether engines provide a read-out: not of spiking neurons with a leak, whose summed input has no meaning."""
+    return network.output.neuron is None or not network.output.neuron.spikes
+
+
+def event_counts(x: Samples, settings: SimulationSettings, stop: int) -> Dict[str, np.ndarray]:
+    """Return the events of each neuron of the input after the warm-up, in the steps before `stop`, by its name.
+
+    int64 (samples, *shape); no array unless the input has events.
+    """
+    if not isinstance(x, InputSteps) or settings.input != "events":
+        return {}
+    return {INPUT_NAME: x.sums(settings.warm_up, max(stop, settings.warm_up)).astype(np.int64)}
+
+
+def event_table(x: InputSteps, first: int, recorded: int, duration: int) -> np.ndarray:
+    """Return the events of the first samples as a table of spikes; see `spike_table`. `first` is their first index."""
+    part = x[:recorded]
+    chosen = part.between(0, duration)
+    rows = np.stack([part.sample[chosen] + first, part.neuron[chosen], part.step[chosen]], axis=1).astype(np.int32)
+    return np.repeat(rows, part.value[chosen].astype(np.int64), axis=0)
 
 
 class BinCounts:
@@ -151,7 +220,18 @@ def unsupported(network: Network, settings: SimulationSettings) -> Optional[str]
     A projection adds rows of weights that are multiplied by the amplitude once, so all its spikes must have the same.
     """
     amplitudes = spike_amplitudes(network, settings)
+    passing = {network.input.name}  # volumes that have the input's values
+    for volume in network.volumes:
+        if isinstance(volume, Reindexed) and passing.intersection(volume.inputs):
+            if sum(name in passing for name in volume.inputs) > 1 and settings.input in CHANGING:
+                return f"layer {volume.name} joins the input with itself"
+            passing.add(volume.name)
     for population in network.populations:
+        read = [p for p in population.projections if p.input in passing]
+        if settings.input in CHANGING and any(p.layer.WEIGHTING == "maximum" for p in read):
+            return f"layer {population.name} takes the maximum of an input that changes from step to step"
+        if settings.input == "constant" and any(p.delay for p in read):
+            return f"layer {population.name} reads the constant input with a delay"
         if any(len(amplitudes[name]) > 1 for name in population.inputs):
             return (
                 f"layer {population.name} reads input spikes of amplitude {network.pixel} and spikes of amplitude "

@@ -17,6 +17,7 @@ from snnb.simulation.engines.engine import (
     INPUT,
     BlockCounts,
     Observe,
+    Samples,
     Streams,
     firing_threshold,
     initial_potential,
@@ -37,8 +38,9 @@ class SeparatedEngine:
         self._real = number_type(network, settings)
         self._currents = Currents([replace(population, bias=None) for population in network.populations], self._real)
 
-    def simulate(self, x: np.ndarray, first: int, observe: Observe) -> BlockCounts:
+    def simulate(self, x: Samples, first: int, observe: Observe) -> BlockCounts:
         """See `Engine`. Time bins count from the start of each population's window."""
+        assert isinstance(x, np.ndarray)
         settings, network, steps = self._settings, self._network, self._settings.duration
         drawn: Optional[np.ndarray] = None
         if settings.input == "poisson":

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from snnb.conversion.currents import ACCUMULATING, Currents, batch_of, padded, reindexed
+from snnb.network.input_steps import InputSteps
 from snnb.network.layers import MaxPooling2D
 from snnb.network.network import MEMBRANE, Network, Population, Reindexed, Volume
 from snnb.simulation.engines.engine import (
@@ -20,10 +21,17 @@ from snnb.simulation.engines.engine import (
     SOFTMAX,
     BinCounts,
     BlockCounts,
+    Dynamics,
     Observe,
+    Samples,
     Streams,
+    dynamics,
+    event_counts,
+    event_table,
     firing_threshold,
+    has_readout,
     initial_potential,
+    is_read_by_potential,
     late_quarters,
     recorded_of,
     spike_table,
@@ -44,38 +52,50 @@ class TensorFlowEngine:
     """Counts spikes as the toolbox does, identically in every layer but the random softmax one; on CPU and GPU.
 
     It simulates batches of one size. The state of a batch is, each by population: `potentials`; `counts` of spikes;
-    `readout`, the output layer's accumulated input; `accumulated`, the sum of each input of a max pooling layer; and in
-    `clock` the number of steps done.
+    `readout`, the output layer's accumulated input, or its largest potential; `accumulated`, the sum of each input of a
+    max pooling layer; `currents`, synaptic currents; `history`, by volume that is read with a delay, its values in the
+    last steps, the latest first; and in `clock` the number of steps done.
     """
 
     def __init__(self, network: Network, settings: SimulationSettings) -> None:
         self._network, self._settings, self._batch = network, settings, batch_of(network)
         self._duration, self._windowed = network.latency(settings.duration), network.windowed
         self._real = number_type(network, settings)
-        # With windows, a bias acts in some steps only.
-        biased = [p for p in network.populations if self._windowed and p.bias is not None]
+        # With windows, or with projections that close a cycle, biases act in some steps only.
+        part_time = {p.name for p in network.populations if self._windowed or p.later_bias is not None}
+        biased = [p for p in network.populations if p.name in part_time and p.bias is not None]
         self._biases = {p.name: tf.constant(p.bias, self._real) for p in biased}
-        populations = [replace(p, bias=None) if self._windowed else p for p in network.populations]
+        self._later_biases = {
+            p.name: tf.constant(p.later_bias, self._real) for p in network.populations if p.later_bias is not None
+        }
+        populations = [replace(p, bias=None) if p.name in part_time else p for p in network.populations]
         self._currents = Currents(populations, self._real)
+        modelled = [p for p in network.populations if p.neuron is not None]
+        self._dynamics = {p.name: Dynamics(*map(tf.constant, dynamics(p))) for p in modelled}
+        delayed = [p for population in network.populations for p in population.projections if p.delay]
+        self._history = {p.input: max(q.delay for q in delayed if q.input == p.input) for p in delayed}
         integers = [p for p in network.populations if p.threshold is not None]
-        self._thresholds = {p.name: firing_threshold(p, settings).astype(self._real) for p in integers}
+        self._thresholds = {
+            p.name: tf.constant(firing_threshold(p, settings), self._real) for p in (*integers, *modelled)
+        }
         self._constant = constant_volumes(network) if settings.input == "constant" else set()
         self._traced: Dict[int, Any] = {}
         self._pace = 1  # steps of the next call
 
-    def simulate(self, x: np.ndarray, first: int, observe: Observe) -> BlockCounts:
+    def simulate(self, x: Samples, first: int, observe: Observe) -> BlockCounts:
         """See `Engine`."""
         n, source, settings = len(x), self._network.input.name, self._settings
         recorded, bins, draws = recorded_of(settings, first, n), BinCounts(settings), self._draws(x, first)
-        constants, state = self._begin(padded(x, self._batch))
+        constants, state = self._begin(x)
         names = [population.name for population in self._network.populations]
-        input_spikes = np.zeros(x.shape, np.int64)
+        poisson, done = settings.input == "poisson", 0
+        input_spikes = np.zeros((n, *self._network.input.shape), np.int64)
         late, quarters = np.zeros((len(names), 2), np.int64), late_quarters(self._duration)
         tables: Dict[str, List[np.ndarray]] = {name: [] for name in [source, *names]}
 
         def counts() -> Arrays:
             counted = {name: spikes.numpy()[:n].astype(np.int64) for name, spikes in state["counts"].items()}
-            return {source: input_spikes, **counted} if source in draws else counted
+            return {**({source: input_spikes} if poisson else event_counts(x, settings, done)), **counted}
 
         def spikes_of_populations() -> np.ndarray:
             return np.array([spikes.numpy()[:n].sum(dtype=np.int64) for spikes in state["counts"].values()])
@@ -85,44 +105,52 @@ class TensorFlowEngine:
                 state = {**state, "counts": {p.name: self._zeros(p) for p in self._network.populations}}
             if start >= quarters[0]:
                 late[:, int(start >= quarters[1])] -= spikes_of_populations()
-            drawn = {name: draw(steps) for name, draw in draws.items()}
+            drawn = {name: draw(start, steps) for name, draw in draws.items()}
             if self._windowed and source in drawn:
                 drawn[source][:, max(0, settings.duration - start) :] = False
             state, record = self._run(constants, drawn, state, steps, recorded)
-            readout = record["readout"].swapaxes(0, 1)[:n]
+            readout = record["readout"].swapaxes(0, 1)[:n] if has_readout(self._network) else None
             observe(record["output"].swapaxes(0, 1)[:n], readout)
             if start >= quarters[0]:
                 late[:, int(start >= quarters[1])] += spikes_of_populations()
             spikes = dict(record["spikes"])
-            if source in drawn:
-                spikes[source] = drawn[source].swapaxes(0, 1)[:, :recorded].reshape(steps, recorded, x[0].size)
+            if poisson:
+                spikes[source] = (
+                    drawn[source].swapaxes(0, 1)[:, :recorded].reshape(steps, recorded, self._network.input.size)
+                )
             for name, of_samples in spikes.items():
                 step, sample, neuron = np.nonzero(of_samples)
                 tables[name].append(np.stack([sample + first, neuron, step + start], axis=1).astype(np.int32))
-            if source in drawn and start >= settings.warm_up:
+            if poisson and start >= settings.warm_up:
                 input_spikes += drawn[source].sum(axis=1)
-            bins.add(start + steps, counts)
+            done = start + steps
+            bins.add(done, counts)
+        if isinstance(x, InputSteps) and settings.input == "events" and recorded:
+            tables[source].append(event_table(x, first, recorded, settings.duration))
         return BlockCounts(
             counts=counts(),
-            readout=readout[:, -1],
+            readout=None if readout is None else readout[:, -1],
             late=None if self._windowed else late,
             spikes={name: spike_table(parts) for name, parts in tables.items()} if recorded else {},
             by_bin=bins.counts,
         )
 
-    def _draws(self, x: np.ndarray, first: int) -> Dict[str, Callable[[int], np.ndarray]]:
-        """Return by volume a function that draws random numbers of a number of steps: `(samples, steps, ...)`.
+    def _draws(self, x: Samples, first: int) -> Dict[str, Callable[[int, int], np.ndarray]]:
+        """Return by volume a function that makes the numbers of the next steps, given the first and their number.
 
-        The input has spikes, bool; a softmax layer has uniform random numbers.
+        They have the shape `(samples, steps, ...)`. The input has spikes, bool, or what the samples have in each step,
+        float32; a softmax layer has uniform random numbers.
         """
         seed, samples = self._settings.seed, range(first, first + len(x))
-        draws: Dict[str, Callable[[int], np.ndarray]] = {}
-        if self._settings.input == "poisson":
+        draws: Dict[str, Callable[[int, int], np.ndarray]] = {}
+        if isinstance(x, InputSteps):
+            draws[self._network.input.name] = lambda start, steps: x.frames(start, start + steps)
+        elif self._settings.input == "poisson":
             spikes = Streams(seed, samples, INPUT)
-            draws[self._network.input.name] = lambda steps: spikes.poisson(x, self._settings.input_rate, steps)
+            draws[self._network.input.name] = lambda _, steps: spikes.poisson(x, self._settings.input_rate, steps)
         softmax = [population for population in self._network.populations if population.activation == "softmax"]
         for i, population in enumerate(softmax):
-            draws[population.name] = partial(Streams(seed, samples, SOFTMAX + i).uniform, shape=population.shape)
+            draws[population.name] = partial(_uniform, Streams(seed, samples, SOFTMAX + i), population.shape)
         return draws
 
     def _calls(self, recorded: int) -> Iterator[Tuple[int, int]]:
@@ -130,7 +158,7 @@ class TensorFlowEngine:
         duration, settings = self._duration, self._settings
         # A call ends where counts are taken separately.
         ends = sorted({settings.warm_up, *late_quarters(duration), *settings.bin_edges, duration})
-        fed = self._batch * self._network.input.size * 5 if settings.input == "poisson" else 0
+        fed = self._batch * self._network.input.size * 5 if settings.input != "constant" else 0
         most = max(1, CALL_BYTES // (fed + recorded * self._network.neurons + 1))
         start = 0
         while start < duration:
@@ -141,7 +169,7 @@ class TensorFlowEngine:
             self._pace = max(1, min(expected, 4 * self._pace))
             start += steps
 
-    def _begin(self, x: np.ndarray) -> Tuple[Tensors, State]:
+    def _begin(self, x: Samples) -> Tuple[Tensors, State]:
         """Return the tensors that depend on constant input only (currents, values passed on), and the initial state."""
         populations = self._network.populations
         accumulating = [population for population in populations if accumulates(population)]
@@ -153,7 +181,18 @@ class TensorFlowEngine:
             "readout": {self._network.output.name: self._zeros(self._network.output)},
             "clock": {"step": tf.constant(0)},
             "accumulated": {p.name: self._zeros(self._network.volume(p.only.input)) for p in accumulating},
+            "currents": {
+                p.name: self._zeros(p)
+                for p in populations
+                if p.neuron is not None and p.neuron.current_leak is not None
+            },
+            "history": {
+                name: tf.zeros((delay, self._batch, *self._network.volume(name).shape), self._real)
+                for name, delay in self._history.items()
+            },
         }
+        if is_read_by_potential(self._network):
+            state["readout"] = {name: values - np.inf for name, values in state["readout"].items()}
         constants: Tensors = {}
         for volume in self._network.volumes:
             if volume.name not in self._constant:
@@ -163,7 +202,7 @@ class TensorFlowEngine:
             elif isinstance(volume, Reindexed):
                 constants[volume.name] = reindexed(volume, constants)
             else:
-                constants[volume.name] = tf.constant(x, self._real)
+                constants[volume.name] = tf.constant(padded(np.asarray(x), self._batch), self._real)
         return constants, state
 
     def _zeros(self, volume: Volume) -> tf.Tensor:
@@ -228,9 +267,16 @@ class TensorFlowEngine:
             acts = tf.cast(step < self._settings.duration, self._real)
             constants = {name: values * acts for name, values in constants.items()}
         tensors, spikes = dict(constants), {}
+        delayed = {
+            (name, i + 1): state["history"][name][i] for name, delay in self._history.items() for i in range(delay)
+        }
         for volume in self._network.volumes:
             name = volume.name
             if isinstance(volume, Population):
+                if volume.neuron is not None:
+                    current = constants[name] if name in constants else self._currents.of(volume, tensors, delayed)
+                    spikes[name] = tensors[name] = self._fired(volume, current, new)
+                    continue
                 spikes[name] = self._spikes(volume, constants, tensors, feed, new)
                 threshold = self._settings.threshold
                 tensors[name] = spikes[name] if threshold == 1 else spikes[name] * threshold
@@ -241,7 +287,35 @@ class TensorFlowEngine:
                     tensors[name] = reindexed(volume, tensors)
             elif name in feed:
                 tensors[name] = tf.cast(feed[name], self._real) * self._network.pixel
+        for name, history in state["history"].items():
+            new["history"][name] = tf.concat([tensors[name][tf.newaxis], history[:-1]], axis=0)
         return new, spikes
+
+    def _fired(self, population: Population, current: tf.Tensor, state: State) -> tf.Tensor:
+        """Integrate the current of neurons with a neuron model, in the order that `Neuron` defines; return spikes."""
+        name, neuron, numbers = population.name, population.neuron, self._dynamics[population.name]
+        assert neuron is not None
+        if name in self._later_biases:
+            later = self._later_biases[name]
+            bias = self._biases.get(name, tf.zeros_like(later))
+            current += tf.where(state["clock"]["step"] > 1, bias + later, bias)
+        if name in state["currents"]:
+            held = state["currents"][name]
+            current = held + (numbers.current_gain * current - numbers.current_decay * held)
+            state["currents"][name] = current
+        potential = state["potentials"][name]
+        potential = potential + ((numbers.gain * current + numbers.offset) - numbers.decay * potential)
+        if not neuron.spikes:
+            state["potentials"][name] = potential
+            if name in state["readout"]:
+                state["readout"][name] = tf.maximum(state["readout"][name], potential)
+            return tf.zeros_like(potential)
+        reached = potential >= self._thresholds[name]
+        after = numbers.after if neuron.reset is not None else potential - numbers.after
+        state["potentials"][name] = tf.where(reached, after, potential)
+        spikes = tf.cast(reached, self._real)
+        state["counts"][name] += spikes
+        return spikes
 
     def _spikes(
         self, population: Population, constants: Tensors, tensors: Tensors, feed: Tensors, state: State
@@ -286,6 +360,10 @@ class TensorFlowEngine:
         state["counts"][name] += spikes
 
 
+def _uniform(streams: Streams, shape: Tuple[int, ...], start: int, steps: int) -> np.ndarray:
+    return streams.uniform(steps, shape)
+
+
 def constant_volumes(network: Network) -> Set[str]:
     """Names of the volumes whose input does not change from step to step when the network's does not."""
     constant, passing = {network.input.name}, {network.input.name}
@@ -293,7 +371,7 @@ def constant_volumes(network: Network) -> Set[str]:
         if isinstance(volume, (Population, Reindexed)) and passing.issuperset(volume.inputs):
             if isinstance(volume, Reindexed):
                 passing.add(volume.name)
-            elif accumulates(volume):
+            elif accumulates(volume) or any(projection.delay for projection in volume.projections):
                 continue
             constant.add(volume.name)
     return constant

@@ -7,7 +7,7 @@ import numpy as np
 
 from snnb.core.progress import Progress, silent
 from snnb.network.network import INPUT as INPUT_NAME
-from snnb.simulation.engines.engine import INPUT, BlockCounts, Observe, Streams
+from snnb.simulation.engines.engine import INPUT, BlockCounts, Observe, Samples, Streams
 from snnb.simulation.simulation_settings import SimulationSettings
 
 
@@ -20,10 +20,11 @@ class ToolboxEngine:
     def __init__(self, parsed: Path, settings: SimulationSettings, progress: Progress = silent) -> None:
         self._parsed, self._settings, self._progress = parsed, settings, progress
 
-    def simulate(self, x: np.ndarray, first: int, observe: Observe) -> BlockCounts:
+    def simulate(self, x: Samples, first: int, observe: Observe) -> BlockCounts:
         """See `Engine`; there is no read-out, and the counts are of all samples together unless by class."""
         from snnb.conversion.toolbox_simulator import run_toolbox
 
+        assert isinstance(x, np.ndarray)
         settings = self._settings
         poisson, by_class = settings.input == "poisson", settings.by == "class"
         run = run_toolbox(

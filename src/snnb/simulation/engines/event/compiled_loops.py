@@ -19,7 +19,18 @@ import numba
 import numpy as np
 
 from snnb.core.compiled import compiled
-from snnb.simulation.engines.event.types import GROUP, SLACK, WIDTH, WIDTHS, Neurons, Reach, Runs, Weighted, Windows
+from snnb.simulation.engines.event.types import (
+    GROUP,
+    SLACK,
+    WIDTH,
+    WIDTHS,
+    Entries,
+    Neurons,
+    Reach,
+    Runs,
+    Weighted,
+    Windows,
+)
 from snnb.simulation.engines.event.vectors import (
     add_bits,
     bits_set,
@@ -28,6 +39,7 @@ from snnb.simulation.engines.event.vectors import (
     lowest_bit,
     reached,
     reset,
+    reset_to,
     store,
     where,
 )
@@ -70,12 +82,16 @@ def counted_below(bits: np.ndarray, bounds: np.ndarray, begins: np.ndarray, n: i
 
 @compiled
 def renumbered(source: np.ndarray, table: np.ndarray, target: np.ndarray, lists: np.ndarray) -> None:
-    """Add to `target` the spikes of `source` with neuron i renumbered as `table[i]`; `lists` is a buffer."""
+    """Add to `target` the spikes of `source` with neuron i renumbered as `table[i]`; `lists` is a buffer.
+
+    A neuron whose new number is negative is left out.
+    """
     for sample in range(source.shape[0]):
         for step in range(source.shape[1]):
             for e in range(listed(source[sample, step], lists, 0)):
                 i = table[lists[e]]
-                target[sample, step, i // GROUP] |= np.uint64(1) << np.uint64(i % GROUP)
+                if i >= 0:
+                    target[sample, step, i // GROUP] |= np.uint64(1) << np.uint64(i % GROUP)
 
 
 @compiled
@@ -115,6 +131,39 @@ def _softmax(
 
 
 @compiled
+def _fire_leaky(
+    neurons: Neurons, sample: int, currents: np.ndarray, stride: int, steps: int, start: int, bits: np.ndarray
+) -> None:
+    """See `fire`: neurons with a neuron model, in the order of operations that `snnb.network.neuron` defines."""
+    potential, received = neurons.potential[sample], neurons.received[sample]
+    leaky, numbers = neurons.leaky, neurons.leaky.numbers
+    synaptic, units = leaky.current.shape[1] > 0, received.shape[1]
+    part = np.empty(GROUP, potential.dtype)
+    for word in range(bits.shape[1]):
+        at = word * GROUP
+        values, thresholds, bias = load(potential, at, 4), load(neurons.threshold, at, 4), load(neurons.bias, at, 4)
+        decay, gain, offset = load(numbers.decay, at, 4), load(numbers.gain, at, 4), load(numbers.offset, at, 4)
+        current_decay, current_gain = load(numbers.current_decay, at, 4), load(numbers.current_gain, at, 4)
+        after = load(numbers.after, at, 4)
+        held = load(leaky.current[sample], at, 4) if synaptic else values
+        for step in range(steps):
+            current = load(currents, step * stride + at, 4) + bias
+            if synaptic:
+                held = held + (current_gain * current - current_decay * held)
+                current = held
+            values = values + ((gain * current + offset) - decay * values)
+            bits[start + step, word] = reached(values, thresholds)
+            values = reset_to(values, thresholds, after, leaky.to_value)
+            if units > at:
+                store(part, 0, values)
+                for i in range(min(GROUP, units - at)):
+                    received[start + step, at + i] = part[i]
+        store(potential, at, values)
+        if synaptic:
+            store(leaky.current[sample], at, held)
+
+
+@compiled
 def fire(
     neurons: Neurons, sample: int, currents: np.ndarray, stride: int, steps: int, start: int, bits: np.ndarray
 ) -> None:
@@ -122,6 +171,9 @@ def fire(
 
     The currents of the i-th step, without bias, begin at index i × stride.
     """
+    if neurons.leaky.numbers.decay.size:
+        _fire_leaky(neurons, sample, currents, stride, steps, start, bits)
+        return
     words, received = bits.shape[1], neurons.received[sample]
     for step in range(steps if received.shape[1] else 0):
         for i in range(received.shape[1]):
@@ -393,9 +445,29 @@ def _add_reach(bits: np.ndarray, currents: np.ndarray, at: int, reach: Reach, ro
 
 
 @compiled
+def _add_entries(currents: np.ndarray, at: int, entries: Entries, first: int, stop: int) -> None:
+    """Add the currents of some entries of the input to those of a step, which begin at `at`."""
+    runs, reach = entries.tables.runs, entries.tables.reach
+    for e in range(first, stop):
+        i, value = element(entries.neuron, e), entries.value[e]
+        if i < 0:  # left out
+            continue
+        if runs.bounds.size:
+            position = i // runs.bounds[1]
+            for k in range(element(runs.start, position), element(runs.start, position + 1)):
+                target, begin = at + element(runs.target, k), element(runs.first, k) + i * element(runs.stride, k)
+                for j in range(WIDTH * element(runs.parts, k)):
+                    currents[target + j] += value * runs.weights[begin + j]
+        else:
+            for k in range(element(reach.start, i), element(reach.start, i + 1)):
+                currents[at + element(reach.target, k)] += value * reach.weights[element(reach.tap, k)]
+
+
+@compiled
 def weighted(
     sources: Tuple[np.ndarray, ...],
     projections: Tuple[Weighted, ...],
+    arrivals: Tuple[Entries, ...],
     neurons: Neurons,
     spikes: np.ndarray,
     divisors: np.ndarray,
@@ -410,6 +482,8 @@ def weighted(
         Spikes that the projections read.
     projections : tuple of Weighted
         As many.
+    arrivals : tuple of Entries
+        By projection that reads them; at least one, which may be empty.
     neurons : Neurons
     spikes : ndarray of uint64, shape (samples, steps, words)
         Output.
@@ -429,6 +503,11 @@ def weighted(
             for step in range(steps):
                 for at in range(0, size, GROUP):
                     store(currents, step * size + at, load(base, at, 4))
+            for i in range(len(arrivals)):
+                if arrivals[i].start.shape[1]:
+                    begins = arrivals[i].start[sample, start : start + steps + 1]
+                    for step in range(steps):
+                        _add_entries(currents, step * size, arrivals[i], begins[step], begins[step + 1])
             for i in range(len(projections)):
                 bits, projection = sources[i][sample, start : start + steps], projections[i]
                 if projection.windows.filters:

@@ -12,9 +12,9 @@ import tensorflow as tf
 
 from snnb.conversion.currents import Currents, batch_of, padded, reindexed
 from snnb.network.layers import AveragePooling2D, Conv2D, Dense, DepthwiseConv2D, Layer, MaxPooling2D, Scale
-from snnb.network.network import MEMBRANE, Network, Population, Projection, Reindexed
+from snnb.network.network import Network, Population, Projection, Reindexed, Volume
 from snnb.network.reindexing import PADDING
-from snnb.simulation.engines.engine import firing_threshold, spike_amplitudes
+from snnb.simulation.engines.engine import CHANGING, Dynamics, dynamics, firing_threshold, spike_amplitudes
 from snnb.simulation.engines.event import compiled_loops, pooling
 from snnb.simulation.engines.event.loop_arrays import (
     Scratch,
@@ -22,13 +22,14 @@ from snnb.simulation.engines.event.loop_arrays import (
     filled_up,
     inputs_of,
     neurons_of,
+    no_tables,
     pooling_windows,
     reach_of,
     runs_of,
     windows_of,
     zeros,
 )
-from snnb.simulation.engines.event.types import GROUP, SLACK, Neurons, Weighted
+from snnb.simulation.engines.event.types import GROUP, SLACK, Entries, Leaky, Neurons, Weighted
 from snnb.simulation.integer_dtype import Real, number_type
 from snnb.simulation.simulation_settings import SimulationSettings
 
@@ -37,14 +38,15 @@ MOST_FILTERS, MOST_UNITS = 63, 96
 
 # Takes the spikes that are read, the neurons, the output array of spikes, and a buffer for a list of spikes.
 Loop = Callable[[np.ndarray, Neurons, np.ndarray, np.ndarray], None]
+Tables = Callable[[Projection, "np.floating[Any]", bool], Weighted]
 
 
 class LayerLoops(NamedTuple):
     """How a layer kind is simulated; a line of `LAYER_LOOPS`."""
 
-    # From a projection and the amplitude of a spike (float32) to its tables for `compiled_loops.weighted`; None for a
-    # layer kind that always has a loop.
-    tables: Optional[Callable[[Projection, "np.floating[Any]"], Weighted]]
+    # From a projection, the amplitude of a spike (float32) and whether it reads the input of each step (see `Entries`)
+    # to its tables for `compiled_loops.weighted`; None for a layer kind that always has a loop.
+    tables: Optional[Tables]
     # From a projection, the amplitude, and whether constant input arrives too, to a separate loop;
     # None where `compiled_loops.weighted` does it.
     loop: Callable[[Projection, "np.floating[Any]", bool], Optional[Loop]] = lambda projection, amplitude, constant: (
@@ -63,19 +65,19 @@ class LayerLoops(NamedTuple):
         return not (self.divides or self.remembers)
 
 
-def _all_channels(projection: Projection, amplitude: "np.floating[Any]") -> Weighted:
+def _all_channels(projection: Projection, amplitude: "np.floating[Any]", entries: bool) -> Weighted:
     geometry, weights = projection.geometry, projection.weights().astype(type(amplitude)) * amplitude
     most = MOST_FILTERS if geometry.rows.outputs * geometry.columns.outputs > 1 else MOST_UNITS
-    return runs_of(geometry, weights) if geometry.filters <= most else windows_of(geometry, weights)
+    return runs_of(geometry, weights) if entries or geometry.filters <= most else windows_of(geometry, weights)
 
 
-def _depthwise(projection: Projection, amplitude: "np.floating[Any]") -> Weighted:
+def _depthwise(projection: Projection, amplitude: "np.floating[Any]", entries: bool) -> Weighted:
     weights = projection.weights().astype(type(amplitude)) * amplitude
-    return reach_of(projection.geometry, weights.reshape(-1, projection.geometry.filters))
+    return reach_of(projection.geometry, weights.reshape(-1, projection.geometry.filters), by_neuron=entries)
 
 
-def _average(projection: Projection, amplitude: "np.floating[Any]") -> Weighted:
-    return reach_of(projection.geometry, np.full((1, projection.geometry.filters), amplitude))
+def _average(projection: Projection, amplitude: "np.floating[Any]", entries: bool) -> Weighted:
+    return reach_of(projection.geometry, np.full((1, projection.geometry.filters), amplitude), by_neuron=entries)
 
 
 def _average_loop(projection: Projection, amplitude: "np.floating[Any]", constant: bool) -> Optional[Loop]:
@@ -114,12 +116,20 @@ MOST_LISTED = 4_000_000
 NEVER = np.float32(np.inf)  # threshold of neurons that do not spike
 
 
-class Work(NamedTuple):
-    """Computes the spikes of a population from the spikes of the volumes `inputs`."""
+Source = Tuple[str, int]  # name of a volume, and delay
 
-    inputs: Tuple[str, ...]
-    # Takes the spikes of these volumes, the neurons, the output array of new spikes, and a thread's scratch.
-    run: Callable[[Sequence[np.ndarray], Neurons, np.ndarray, Scratch], None]
+
+class Work(NamedTuple):
+    """Computes the spikes of a population from the spikes of `inputs`, and the input of each step.
+
+    `entries` are volumes that have the input of each step, and the tables of the projections that read them.
+    """
+
+    inputs: Tuple[Source, ...]
+    entries: Tuple[Tuple[Source, Weighted], ...]
+    # Takes the spikes of the inputs, the input of each step, the neurons, the output array of new spikes, and a
+    # thread's scratch.
+    run: Callable[[Sequence[np.ndarray], Tuple[Entries, ...], Neurons, np.ndarray, Scratch], None]
 
 
 class _ConstantInput:
@@ -181,20 +191,38 @@ class EventNetwork:
         self.work: Dict[str, Work] = {}  # by population whose current is not the same in every step
         # By volume without neurons: for each input, see `index_tables`.
         self.tables = {v.name: index_tables(network, v) for v in network.volumes if isinstance(v, Reindexed)}
+        # By volume that has the input of each step: where the elements of the input are in it, as in `tables`.
+        self.entries: Dict[str, Optional[np.ndarray]] = _entry_tables(network, settings, self.tables)
+        # Steps between a spike and its latest arrival, by volume that is read with a delay.
+        self.history: Dict[str, int] = {}
+        for projection in (p for population in network.populations for p in population.projections):
+            if projection.delay and projection.input not in self.entries:
+                self.history[projection.input] = max(self.history.get(projection.input, 0), projection.delay)
+        self.components = [(part, _is_stepped(part)) for part in network.components()]
         self.no_input = zeros((1, filled_up(max(p.size for p in network.populations))), self.real)
         self.biases: Dict[str, np.ndarray] = {}  # by population: float32 (neurons,)
+        self.later_biases: Dict[str, np.ndarray] = {}  # likewise, from the second step on
         self.thresholds: Dict[str, np.ndarray] = {}  # likewise
+        self.leaky: Dict[str, Leaky] = {}  # by population with a neuron model, without synaptic currents
+        no_current = np.zeros((1, 0), self.real)
+        self.not_leaky = Leaky(Dynamics(*[no_current[0]] * len(Dynamics._fields)), no_current, False)
         amplitudes = spike_amplitudes(network, settings)
         for population in network.populations:
             kinds = [LAYER_LOOPS[type(projection.layer)] for projection in population.projections]
             bias = np.zeros(1, np.float32) if population.bias is None else population.bias
             self.biases[population.name] = neurons_of(np.resize(bias, population.size).astype(self.real))
-            threshold = firing_threshold(population, settings) if population.activation != MEMBRANE else NEVER
+            if population.later_bias is not None:
+                later = np.resize(bias + population.later_bias, population.size)
+                self.later_biases[population.name] = neurons_of(later.astype(self.real))
+            threshold = firing_threshold(population, settings) if population.spikes else NEVER
+            if population.neuron is not None:
+                numbers = Dynamics(*(neurons_of(each.ravel()) for each in dynamics(population)))
+                self.leaky[population.name] = Leaky(numbers, no_current, population.neuron.reset is not None)
             self.thresholds[population.name] = neurons_of(np.resize(threshold, population.size).astype(self.real))
             self.thresholds[population.name][population.size :] = NEVER
             if any(kind.remembers for kind in kinds):
                 self.remembering.add(population.name)
-            work = _work(network, population, amplitudes, passing, self.real)
+            work = _work(network, population, amplitudes, passing, set(self.entries), self.real)
             if work is not None:
                 self.work[population.name] = work
                 if passing.intersection(population.inputs) and not all(kind.sums for kind in kinds):
@@ -214,7 +242,10 @@ class EventNetwork:
 
 
 def index_tables(network: Network, volume: Reindexed) -> List[Optional[np.ndarray]]:
-    """Return for each input of a volume where its elements are in the volume: int32, flat, or None where they were."""
+    """Return for each input of a volume where its elements are in the volume: int32, flat, or None where they were.
+
+    It is `PADDING` for an element that is left out.
+    """
     shapes = [network.volume(name).shape for name in volume.inputs]
     tables: List[Optional[np.ndarray]] = []
     for read in range(len(shapes)):
@@ -222,52 +253,106 @@ def index_tables(network: Network, volume: Reindexed) -> List[Optional[np.ndarra
         numbered[read] = np.arange(numbered[read].size, dtype=np.int32).reshape(shapes[read])
         element = volume.layer.apply(numbered).ravel()
         there = np.flatnonzero(element != PADDING)
-        table = np.empty(numbered[read].size, np.int32)
+        table = np.full(numbered[read].size, PADDING, np.int32)
         table[element[there]] = there
         tables.append(None if np.array_equal(table, numbered[read].ravel()) else table)
     return tables
 
 
+def _is_stepped(component: Sequence[Volume]) -> bool:
+    """Whether a component has to be simulated a step at a time."""
+    names = {volume.name for volume in component}
+    populations = [volume for volume in component if isinstance(volume, Population)]
+    return any(names.intersection(p.inputs) or p.later_bias is not None for p in populations)
+
+
+def _entry_tables(
+    network: Network, settings: SimulationSettings, tables: Mapping[str, List[Optional[np.ndarray]]]
+) -> Dict[str, Optional[np.ndarray]]:
+    """Return where the elements of the input are in each volume that has the input of each step; see `index_tables`."""
+    found: Dict[str, Optional[np.ndarray]] = {network.input.name: None} if settings.input in CHANGING else {}
+    for volume in network.volumes:
+        for name, table in zip(volume.inputs if isinstance(volume, Reindexed) else (), tables.get(volume.name, [])):
+            if name in found:
+                before = found[name]
+                if before is None or table is None:
+                    found[volume.name] = before if table is None else table
+                else:
+                    found[volume.name] = np.where(before == PADDING, PADDING, table[before]).astype(np.int32)
+    return found
+
+
 def _work(
-    network: Network, population: Population, amplitudes: Dict[str, Set[float]], passing: Set[str], real: Real
+    network: Network,
+    population: Population,
+    amplitudes: Dict[str, Set[float]],
+    passing: Set[str],
+    entries: Set[str],
+    real: Real,
 ) -> Optional[Work]:
     """Return the work that reads the spikes of a population's inputs; None if its current is the same in every step."""
-    inputs, tables = [], []
+    inputs, tables, arrivals = [], [], []
     for projection in population.projections:
         kind, spikes = LAYER_LOOPS[type(projection.layer)], amplitudes[projection.input]
+        if projection.input in entries:
+            assert kind.tables is not None  # see `engine.unsupported`
+            arrivals.append((projection.source, kind.tables(projection, real(1), True)))
         if not (spikes or kind.remembers):
             continue
-        inputs.append(projection.input)
+        inputs.append(projection.source)
         amplitude = real(max(spikes, default=0.0))
         loop = kind.loop(projection, amplitude, projection.input in passing)
         if loop is not None:
-            return _looped(projection.input, loop, network.volume(projection.input).size + SLACK)
+            return _looped(projection.source, loop, network.volume(projection.input).size + SLACK)
         assert kind.tables is not None
-        tables.append(kind.tables(projection, amplitude))
-    if not inputs:
+        tables.append(kind.tables(projection, amplitude, False))
+    if not inputs and not arrivals:
         return None
     divisors = np.zeros(0, real)
     if LAYER_LOOPS[type(population.projections[0].layer)].divides:
         divisors = neurons_of(inputs_of(population.only.geometry))
         divisors[population.size :] = 1
-    return _summed(inputs, tuple(tables), divisors, population.size, max(network.volume(name).size for name in inputs))
+    most = max((network.volume(name).size for name, _ in inputs), default=1)
+    return _summed(inputs, tuple(tables), tuple(arrivals), divisors, population.size, most)
 
 
-def _looped(name: str, loop: Loop, room: int) -> Work:
+def _looped(source: Source, loop: Loop, room: int) -> Work:
     """Return the work of a separate loop, which needs a buffer of `room` numbers."""
-    return Work((name,), lambda read, neurons, spikes, scratch: loop(read[0], neurons, spikes, scratch.room(room)))
+    return Work(
+        (source,),
+        (),
+        lambda read, entries, neurons, spikes, scratch: loop(read[0], neurons, spikes, scratch.room(room)),
+    )
 
 
-def _summed(inputs: Sequence[str], tables: Tuple[Weighted, ...], divisors: np.ndarray, neurons: int, most: int) -> Work:
-    """Return the work that sums projections, none of which reads more than `most` neurons."""
+def _summed(
+    inputs: Sequence[Source],
+    tables: Tuple[Weighted, ...],
+    arrivals: Tuple[Tuple[Source, Weighted], ...],
+    divisors: np.ndarray,
+    neurons: int,
+    most: int,
+) -> Work:
+    """Return the work that sums projections, none of which reads spikes of more than `most` neurons."""
+    real = divisors.dtype.type
+    # The compiled loop takes at least one of each.
+    tables = tables or (no_tables(real),)
+    none = Entries(np.zeros((1, 0), np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32), no_tables(real))
     size = filled_up(neurons)
     # Weights that do not fit into the cache are read from memory once for all these steps.
     room_for_currents = max(CURRENTS_BYTES, sum(table.windows.weights.nbytes for table in tables) // WEIGHTS_SHARE)
     at_once = max(1, min(room_for_currents // (size * np.dtype(divisors.dtype).itemsize), MOST_LISTED // most))
 
-    def run(read: Sequence[np.ndarray], neurons: Neurons, spikes: np.ndarray, scratch: Scratch) -> None:
+    def run(
+        read: Sequence[np.ndarray],
+        entries: Tuple[Entries, ...],
+        neurons: Neurons,
+        spikes: np.ndarray,
+        scratch: Scratch,
+    ) -> None:
+        sources = tuple(read) or (np.zeros((*spikes.shape[:2], 0), np.uint64),)
         steps = min(at_once, spikes.shape[1])
         currents, room = scratch.currents(steps * size + GROUP), scratch.room((steps + 1) * (most + SLACK))
-        compiled_loops.weighted(tuple(read), tables, neurons, spikes, divisors, currents, room)
+        compiled_loops.weighted(sources, tables, entries or (none,), neurons, spikes, divisors, currents, room)
 
-    return Work(tuple(inputs), run)
+    return Work(tuple(inputs), arrivals, run)

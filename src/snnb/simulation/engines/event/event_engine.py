@@ -8,28 +8,35 @@ by up to two. Where sums are exact, none does.
 
 import queue
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
 
 from snnb.core.machine import processors
-from snnb.network.network import Network, Population, Reindexed
+from snnb.network.input_steps import InputSteps
+from snnb.network.network import Network, Population, Reindexed, Volume
 from snnb.simulation.engines.engine import (
     INPUT,
     SOFTMAX,
     BinCounts,
     BlockCounts,
     Observe,
+    Samples,
     Streams,
+    event_counts,
+    event_table,
+    has_readout,
     initial_potential,
+    is_read_by_potential,
     late_quarters,
     recorded_of,
     spike_table,
 )
 from snnb.simulation.engines.event.compiled_loops import number_of, renumbered, unchanging
-from snnb.simulation.engines.event.compiled_network import EventNetwork
+from snnb.simulation.engines.event.compiled_network import EventNetwork, Source
 from snnb.simulation.engines.event.loop_arrays import Scratch, filled_up, zeros
-from snnb.simulation.engines.event.types import GROUP, SLACK, Neurons
+from snnb.simulation.engines.event.types import GROUP, SLACK, Entries, Neurons, Weighted
 from snnb.simulation.simulation_settings import SimulationSettings
 
 CHUNK_STEPS = 250  # steps of all samples before the output is passed on
@@ -51,8 +58,9 @@ class EventEngine:
         for _ in range(self._threads):
             self._scratch.put(Scratch(self._prepared.real))
 
-    def simulate(self, x: np.ndarray, first: int, observe: Observe) -> BlockCounts:
+    def simulate(self, x: Samples, first: int, observe: Observe) -> BlockCounts:
         """See `Engine`."""
+        reads = has_readout(self._prepared.network)
         block = BlockState(self._prepared, x, first, self._at_once(len(x)))
         bins = BinCounts(self._settings)
 
@@ -73,11 +81,14 @@ class EventEngine:
                 readout = np.zeros(output.shape, self._prepared.real)
                 outputs, readouts = ([array[group] for group in block.groups] for array in (output, readout))
                 list(pool.map(work, range(len(outputs)), [start] * len(outputs), outputs, readouts))
-                observe(output, readout)
-                bins.add(start + steps, block.counts)
+                observe(output, readout if reads else None)
+                bins.add(start + steps, partial(block.counts, start + steps))
+        if isinstance(x, InputSteps) and self._settings.input == "events" and block.tables:
+            recorded = recorded_of(self._settings, first, len(x))
+            block.tables[self._prepared.network.input.name] = [event_table(x, first, recorded, self._settings.duration)]
         return BlockCounts(
-            counts=block.counts(),
-            readout=block.readout,
+            counts=block.counts(self._settings.duration),
+            readout=block.readout if reads else None,
             late=block.late.sum(axis=0),
             spikes={name: spike_table(parts) for name, parts in block.tables.items()},
             by_bin=bins.counts,
@@ -100,17 +111,27 @@ class EventEngine:
 class BlockState:
     """Membrane potentials and counts of a block of samples, of which `advance` takes `at_once`, or fewer at the end."""
 
-    def __init__(self, prepared: EventNetwork, x: np.ndarray, first: int, at_once: int) -> None:
+    def __init__(self, prepared: EventNetwork, x: Samples, first: int, at_once: int) -> None:
         self._prepared, self._x, self._first = prepared, x, first
         network, settings = prepared.network, prepared.settings
         n, self._populations = len(x), network.populations
         self.groups = [slice(i, min(i + at_once, n)) for i in range(0, n, at_once)]
         self._recorded = recorded_of(settings, first, n)
-        self._base, self._constant = prepared.without_spikes(x)
+        self._base, self._constant = ({}, {}) if isinstance(x, InputSteps) else prepared.without_spikes(x)
         self._potential: Dict[str, np.ndarray] = {}
         self._counts: Dict[str, np.ndarray] = {}
         self._accumulated: Dict[str, np.ndarray] = {}
         self._leader: Dict[str, np.ndarray] = {}
+        self._current: Dict[str, np.ndarray] = {}  # synaptic currents
+        # Spikes in the last steps of volumes that are read with a delay: uint64 (n, steps, words).
+        self._history = {
+            name: np.zeros((n, delay, filled_up(network.volume(name).size) // GROUP), np.uint64)
+            for name, delay in prepared.history.items()
+        }
+        if isinstance(x, InputSteps):
+            self._start = x.starts(settings.duration)
+            tables = prepared.entries.items()
+            self._entries = {name: x.neuron if table is None else table[x.neuron] for name, table in tables}
         real = prepared.real
         self._nothing, self._no_leader = np.zeros((n, 0), real), np.zeros((n, 0), np.int32)
         for population in self._populations:
@@ -118,12 +139,15 @@ class BlockState:
             self._potential[name] = zeros((n, size), real)
             self._potential[name][:, : population.size] += initial_potential(population, settings).ravel()
             self._counts[name] = zeros((n, size), np.int32)
+            if population.neuron is not None and population.neuron.current_leak is not None:
+                self._current[name] = zeros((n, size), real)
             if name in prepared.remembering:
                 inputs = network.volume(population.only.input).size
                 self._accumulated[name] = np.zeros((n, inputs), real)
                 self._leader[name] = np.full((n, population.size), -1, np.int32)
         self.late = np.zeros((len(self.groups), len(self._populations), 2), np.int64)
-        self.readout = np.zeros((n, network.output.size), real)
+        self._by_potential = is_read_by_potential(network)
+        self.readout = np.full((n, network.output.size), -np.inf if self._by_potential else 0, real)
         self._input_counts = np.zeros((n, network.input.size), np.int64)
         each = [range(first + group.start, first + group.stop) for group in self.groups]
         softmax = [population.name for population in self._populations if population.activation == "softmax"]
@@ -146,18 +170,28 @@ class BlockState:
         """
         network, samples, steps = self._prepared.network, *output.shape[:2]
         found: Dict[str, np.ndarray] = {}
-        for volume in network.volumes:
-            words = filled_up(volume.size) // GROUP
-            if isinstance(volume, Population):
-                bits = found[volume.name] = scratch.spikes(volume.name, samples, steps, words)
-                received = readout if volume is network.output else readout[..., :0]
-                self._simulate(volume, scratch, number, found, bits, received)
-            elif isinstance(volume, Reindexed):
-                if any(name in found for name in volume.inputs):
-                    found[volume.name] = self._joined(volume, scratch, found)
-            elif self._prepared.settings.input == "poisson":
-                bits = found[volume.name] = scratch.spikes(volume.name, samples, steps, words)
-                self._draw_input(number, bits)
+        for component, stepped in self._prepared.components:
+            if not stepped:
+                for volume in component:
+                    received = readout if volume is network.output else readout[..., :0]
+                    self._add_spikes(volume, scratch, number, found, start, slice(0, steps), received)
+                continue
+            for volume in component:
+                words = filled_up(volume.size) // GROUP
+                found[volume.name] = scratch.spikes(f"{volume.name} in a cycle", samples, steps, words)
+            for step in range(steps):
+                for volume in component:
+                    part = slice(step, step + 1)
+                    units = volume.size if volume is network.output else 0
+                    received = np.zeros((samples, 1, units), readout.dtype)
+                    before = dict(found)
+                    self._add_spikes(volume, scratch, number, before, start, part, received)
+                    found[volume.name][:, part] = before[volume.name]
+                    if units:
+                        readout[:, part] = received
+        for name, history in self._history.items():
+            joined = np.concatenate([history[self.groups[number]], found[name]], axis=1)
+            history[self.groups[number]] = joined[:, -history.shape[1] :]
         bounds = np.clip([*late_quarters(self._prepared.settings.duration), start + steps], start, start + steps)
         for late, population in zip(self.late[number], self._populations):
             for quarter, (begin, end) in enumerate(zip(bounds - start, bounds[1:] - start)):
@@ -165,24 +199,71 @@ class BlockState:
                     late[quarter] += number_of(found[population.name], begin, end)
         output[:] = _booleans(found[network.output.name], output.shape[2])
         total = self.readout[self.groups[number]]
-        readout[:, 0] += total
-        np.cumsum(readout, axis=1, out=readout)
+        if self._by_potential:
+            readout[:, 0] = np.maximum(readout[:, 0], total)
+            np.maximum.accumulate(readout, axis=1, out=readout)
+        else:
+            readout[:, 0] += total
+            np.cumsum(readout, axis=1, out=readout)
         total[:] = readout[:, -1]
         for sample in range(self.groups[number].start, min(self.groups[number].stop, self._recorded)):
             self._record(
                 sample, start, {name: bits[sample - self.groups[number].start] for name, bits in found.items()}
             )
 
-    def counts(self) -> Dict[str, np.ndarray]:
-        """Return the spikes of each population so far, and of Poisson input: (samples, *shape)."""
+    def counts(self, stop: int) -> Dict[str, np.ndarray]:
+        """Return the spikes of each population in the steps before `stop`, the last that has been simulated.
+
+        Poisson input, and events, are among them. Arrays have the shape (samples, *shape).
+        """
         network, n = self._prepared.network, len(self._x)
         counts: Dict[str, np.ndarray] = {
             population.name: self._counts[population.name][:, : population.size].reshape(n, *population.shape)
             for population in self._populations
         }
         if self._prepared.settings.input == "poisson":
-            counts = {network.input.name: self._input_counts.reshape(self._x.shape), **counts}
-        return counts
+            counts = {network.input.name: self._input_counts.reshape(n, *network.input.shape), **counts}
+        return {**event_counts(self._x, self._prepared.settings, stop), **counts}
+
+    def _add_spikes(
+        self,
+        volume: Volume,
+        scratch: Scratch,
+        number: int,
+        found: Dict[str, np.ndarray],
+        start: int,
+        part: slice,
+        received: np.ndarray,
+    ) -> None:
+        """Set `found` of a volume to its spikes in some of the steps that begin at `start`.
+
+        It is not set for a volume that has no spikes. `received` is the output array of a population's currents.
+        """
+        samples, steps, _ = received.shape
+        words = filled_up(volume.size) // GROUP
+        if isinstance(volume, Population):
+            bits = scratch.spikes(volume.name, samples, steps, words)
+            self._simulate(volume, scratch, number, found, start, part, bits, received)
+            found[volume.name] = bits
+        elif isinstance(volume, Reindexed):
+            if any(name in found for name in volume.inputs):
+                found[volume.name] = self._joined(volume, scratch, number, found, part)
+        elif self._prepared.settings.input == "poisson":
+            bits = found[volume.name] = scratch.spikes(volume.name, samples, steps, words)
+            self._draw_input(number, bits)
+
+    def _read(self, source: Source, number: int, found: Dict[str, np.ndarray], part: slice) -> np.ndarray:
+        """Return the spikes of a volume that arrive in some of the steps: uint64 (samples, steps, words)."""
+        (name, delay), group = source, self.groups[number]
+        if name not in found:  # an input without spikes
+            words = filled_up(self._prepared.network.volume(name).size) // GROUP
+            return np.zeros((group.stop - group.start, part.stop - part.start, words), np.uint64)
+        if not delay:
+            return np.ascontiguousarray(found[name][:, part])
+        history, begin, end = self._history[name][group], part.start - delay, part.stop - delay
+        length = history.shape[1]
+        early = history[:, max(0, length + begin) : max(0, length + min(end, 0))]
+        return np.concatenate([early, found[name][:, max(begin, 0) : max(end, 0)]], axis=1)
 
     def _simulate(
         self,
@@ -190,29 +271,44 @@ class BlockState:
         scratch: Scratch,
         number: int,
         found: Dict[str, np.ndarray],
+        start: int,
+        part: slice,
         bits: np.ndarray,
         received: np.ndarray,
     ) -> None:
         """Simulate a population, given the spikes of the volumes before it."""
-        neurons, work = self._neurons(population, number, received), self._prepared.work.get(population.name)
+        neurons = self._neurons(population, number, received, first=start + part.start == 0)
+        work = self._prepared.work.get(population.name)
         if work is None:
             unchanging(neurons, bits)
             return
-        for name in work.inputs:
-            if name not in found:  # a constant input, which has no spikes
-                words = filled_up(self._prepared.network.volume(name).size) // GROUP
-                found[name] = np.zeros((*bits.shape[:2], words), np.uint64)
-        work.run([found[name] for name in work.inputs], neurons, bits, scratch)
+        read = [self._read(source, number, found, part) for source in work.inputs]
+        entries = tuple(self._arriving(source, tables, number, start, part) for source, tables in work.entries)
+        work.run(read, entries, neurons, bits, scratch)
 
-    def _neurons(self, population: Population, number: int, received: np.ndarray) -> Neurons:
+    def _arriving(self, source: Source, tables: Weighted, number: int, start: int, part: slice) -> Entries:
+        """Return the input of some of the steps that begin at `start`, as a projection reads it."""
+        name, delay = source
+        steps = np.arange(part.start, part.stop + 1) + (start - delay)
+        begins = self._start[self.groups[number]].take(np.maximum(steps, 0), axis=1)
+        assert isinstance(self._x, InputSteps)
+        return Entries(begins, self._entries[name], self._x.value, tables)
+
+    def _neurons(self, population: Population, number: int, received: np.ndarray, *, first: bool) -> Neurons:
+        """Return a population's state in a group of samples; `first`: whether the first step comes next."""
+        prepared = self._prepared
         name, settings, group = population.name, self._prepared.settings, self.groups[number]
         softmax, steps, counts = name in self._uniforms, received.shape[1], self._counts[name][group]
         shape = (population.size,) if softmax else (0,)
         no_uniforms = np.zeros((group.stop - group.start, steps, 0), np.float32)
+        biases = prepared.biases if first or name not in prepared.later_biases else prepared.later_biases
+        leaky = prepared.leaky.get(name, prepared.not_leaky)
+        if name in self._current:
+            leaky = leaky._replace(current=self._current[name][group])
         return Neurons(
             potential=self._potential[name][group],
             base=self._base[name][group] if name in self._base else self._prepared.no_input[:, : counts.shape[1]],
-            bias=self._prepared.biases[name],
+            bias=biases[name],
             counts=counts,
             received=received,
             uniforms=self._uniforms[name][number].uniform(steps, shape) if softmax else no_uniforms,
@@ -222,10 +318,12 @@ class BlockState:
             leader=self._leader.get(name, self._no_leader)[group],
             threshold=self._prepared.thresholds[name],
             to_zero=settings.reset == "zero",
+            leaky=leaky,
         )
 
     def _draw_input(self, number: int, bits: np.ndarray) -> None:
         """Draw the Poisson input of the next steps."""
+        assert isinstance(self._x, np.ndarray)
         x, rate = self._x[self.groups[number]], self._prepared.settings.input_rate
         samples, steps, words = bits.shape
         at_once = max(1, DRAWN // x.size)
@@ -238,10 +336,12 @@ class BlockState:
             packed = np.packbits(part, axis=-1, bitorder="little")
             bits[:, start : start + at_once] = packed.view("<u8")
 
-    def _joined(self, volume: Reindexed, scratch: Scratch, found: Dict[str, np.ndarray]) -> np.ndarray:
-        """Return the spikes that a volume reads, under their new numbers."""
-        tables = self._prepared.tables[volume.name]
-        read = [(found[name], table) for name, table in zip(volume.inputs, tables) if name in found]
+    def _joined(
+        self, volume: Reindexed, scratch: Scratch, number: int, found: Dict[str, np.ndarray], part: slice
+    ) -> np.ndarray:
+        """Return the spikes that a volume reads in some steps, under their new numbers."""
+        inputs = zip(volume.inputs, self._prepared.tables[volume.name])
+        read = [(self._read((name, 0), number, found, part), table) for name, table in inputs if name in found]
         if len(read) == 1 and read[0][1] is None:
             return read[0][0]
         samples, steps, _ = read[0][0].shape

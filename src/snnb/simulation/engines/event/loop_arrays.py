@@ -83,6 +83,11 @@ def _weighted(table: Union[Windows, Runs, Reach]) -> Weighted:
     )
 
 
+def no_tables(real: Real) -> Weighted:
+    """Return the tables of a projection that nothing arrives by."""
+    return _weighted(Reach(np.zeros(GROUP, real), _NO_INDICES, _NO_INDICES, _NO_INDICES, 0))
+
+
 def windows_of(geometry: Geometry, weights: np.ndarray) -> Weighted:
     """List the inputs of windows that read all channels: by block of weights, window, and range."""
     filters, channels = _filled_up(geometry.filters), geometry.channels
@@ -199,23 +204,24 @@ def _placed(sequences: List[Tuple[int, ...]], embedded: bool) -> Tuple[List[Tupl
     return [place[sequence] for sequence in sequences], kept
 
 
-def reach_of(geometry: Geometry, weights: np.ndarray) -> Weighted:
+def reach_of(geometry: Geometry, weights: np.ndarray, *, by_neuron: bool = False) -> Weighted:
     """List the windows of each position, or of each neuron where there are few channels; a window reads one channel.
 
-    The weights have the shape (taps, filters), or (1, filters) if they are the same for all taps.
+    The weights have the shape (taps, filters), or (1, filters) if they are the same for all taps. With `by_neuron` each
+    neuron is a position, and no shortcut is taken.
     """
     channels, filters, positions = geometry.channels, geometry.filters, geometry.rows.size * geometry.columns.size
     position, window, tap = _triples(geometry)
     tap = tap * filters if len(weights) > 1 else np.zeros_like(tap)
     target = window * filters
-    if filters > channels or channels < GROUP // 2:
+    if by_neuron or filters > channels or channels < GROUP // 2:
         filter_ = np.arange(filters)
         position = (position[:, np.newaxis] * channels + filter_ // geometry.multiplier).ravel()
         target, tap = ((first[:, np.newaxis] + filter_).ravel() for first in (target, tap))
         positions, channels = positions * channels, 1
     order = np.lexsort((target, position))
     start, target, tap = np.searchsorted(position[order], np.arange(positions + 1)), target[order], tap[order]
-    places, each = np.arange(positions), np.array_equal(start, np.arange(positions + 1))
+    places, each = np.arange(positions), not by_neuron and np.array_equal(start, np.arange(positions + 1))
     if each and channels == 1:
         start = start[:0]
     if each and np.array_equal(target, places * channels):

@@ -8,10 +8,20 @@ from typing import NamedTuple
 
 import numpy as np
 
+from snnb.simulation.engines.engine import Dynamics
+
 GROUP = 64  # neurons in a word of spikes; the arrays of a population are filled up to a multiple
 SLACK = 8  # spare numbers after each list of spikes
 WIDTHS = (64, 32, 16)  # filters that are added at a time: their sums stay in registers
 WIDTH, PARTS = 16, 6  # a run of weights has a multiple of `WIDTH` numbers, at most `PARTS` times as many
+
+
+class Leaky(NamedTuple):
+    """Neurons with a neuron model; all arrays have a length of 0 for the neurons of converted networks."""
+
+    numbers: Dynamics  # float32 (neurons,)
+    current: np.ndarray  # optional, the synaptic current: float32 (samples, neurons)
+    to_value: bool  # whether a spike sets the potential to `after`, or subtracts it
 
 
 class Neurons(NamedTuple):
@@ -26,7 +36,8 @@ class Neurons(NamedTuple):
     base: np.ndarray  # the current of the constant input: float32 (samples, neurons), or zeros (1, neurons)
     bias: np.ndarray  # added to the current last, as in TensorFlow: float32 (neurons,)
     counts: np.ndarray  # int32 (samples, neurons)
-    received: np.ndarray  # optional output, the current of each step: float32 (samples, steps, neurons)
+    # Optional output, the current of each step, or the potential of leaky neurons: float32 (samples, steps, neurons)
+    received: np.ndarray
     uniforms: np.ndarray  # optional, random numbers of a softmax layer: float32 (samples, steps, neurons)
     classes: int  # neurons that a softmax is taken over
     # Optional, of a pooling layer that also reads the constant input: all that it reads, 0 where spikes
@@ -36,6 +47,7 @@ class Neurons(NamedTuple):
     leader: np.ndarray  # optional, of max pooling, the input that each window follows, -1 before any spike: int32
     threshold: np.ndarray  # (neurons,), infinite where neurons do not spike
     to_zero: bool  # see `SimulationSettings.reset`
+    leaky: Leaky
 
 
 class Windows(NamedTuple):
@@ -89,3 +101,12 @@ class Weighted(NamedTuple):
     windows: Windows  # of windows that read all channels, and have many filters
     runs: Runs  # of windows that read all channels, and have few filters
     reach: Reach  # of windows that read one channel each
+
+
+class Entries(NamedTuple):
+    """Input that changes from step to step, as a projection reads it; see `InputSteps`."""
+
+    start: np.ndarray  # int64 (samples, steps + 1): entries start[i, t] to before start[i, t + 1]; (1, 0) without any
+    neuron: np.ndarray  # int32 (entries,)
+    value: np.ndarray  # float32 (entries,)
+    tables: Weighted  # `runs`, or `reach` in which each neuron is a position

@@ -97,6 +97,8 @@ def _elementwise(instruction: str) -> Callable[..., object]:
 
 
 overload(operator.add)(_elementwise("fadd"))
+overload(operator.sub)(_elementwise("fsub"))
+overload(operator.mul)(_elementwise("fmul"))
 overload(operator.truediv)(_elementwise("fdiv"))
 
 
@@ -149,6 +151,22 @@ def reset(typing, values, thresholds, to_zero):  # type: ignore[no-untyped-def]
         return _each_part(builder, values, of_part)
 
     return values(values, values, types.boolean), generate
+
+
+@intrinsic
+def reset_to(typing, values, thresholds, after, to_value):  # type: ignore[no-untyped-def]
+    """Return the values; for a value of at least its threshold, `after` if `to_value`, else the value less `after`."""
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        def of_part(part):  # type: ignore[no-untyped-def]
+            value, _, fires = _reached(builder, args[0], args[1], part)
+            after = builder.extract_value(args[2], part)
+            new = builder.select(args[3], after, builder.fsub(value, after))
+            return builder.select(fires, new, value)
+
+        return _each_part(builder, values, of_part)
+
+    return values(values, values, values, types.boolean), generate
 
 
 @intrinsic

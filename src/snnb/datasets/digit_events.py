@@ -1,0 +1,124 @@
+"""Events of scikit-learn's digits, which move in front of a sensor along three saccades, as in N-MNIST.
+
+A digit of 8×8 pixels moves over a sensor of 12×12 pixels along the sides of a triangle. A pixel of the sensor emits an
+on event for each rise of its brightness by `CONTRAST`, and an off event for each fall, as an event camera does
+(Lichtsteiner et al. 2008, A 128×128 120 dB 15 µs latency asynchronous temporal contrast vision sensor, IEEE JSSC).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Tuple, cast
+
+from snnb.datasets import digits
+from snnb.datasets.definition import Dataset, DatasetSpec, ImageShape, LoadedEvents
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from snnb.datasets.array_samples import ArraySamples
+    from snnb.datasets.events import Events
+    from snnb.network.event_samples import Steps
+
+SENSOR = (12, 12, 2)
+CORNERS = ((0, 0), (4, 2), (0, 4), (0, 0))  # positions of the digit's upper left pixel at the ends of the saccades
+TICK_US = 1000  # time between two pictures
+TICKS = (8, 12)  # shortest and longest saccade
+UNIT = 16  # parts of a pixel in which positions are rounded, so that all numbers are integers
+CONTRAST = 4  # of 16, the brightest pixel
+
+SPEC = DatasetSpec(
+    name="digit_events",
+    title="UCI handwritten digits that move (events)",
+    shape=SENSOR,
+    num_classes=10,
+    class_names=digits.SPEC.class_names,
+    scale=1.0,
+    samples=digits.SPEC.samples,
+    version=digits.SPEC.version,
+    licence=digits.SPEC.licence,
+    source=digits.SPEC.source,
+    layout="",
+    download=False,
+    how_to_get=digits.SPEC.how_to_get,
+    content="events",
+)
+
+
+@dataclass(frozen=True)
+class MovingDigits:
+    """Digits, uint8 (n, 8, 8), which `events` moves; `labels` as in `Recordings`. `seed` is that of the movements."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    seed: int
+
+    def check(self, shape: ImageShape, fit: str) -> None:
+        """See `Recordings`."""
+        from snnb.datasets.events import check_sensor
+
+        check_sensor(SENSOR, shape)
+
+    def read(self, position: int, shape: ImageShape, bin_us: int) -> Steps:
+        """See `Recordings`."""
+        from snnb.datasets.events import binned
+
+        return binned(self.events(position), shape, bin_us, f"{SPEC.name}: sample {position}")
+
+    def pictures(self, position: int) -> np.ndarray:
+        """Return what the sensor sees at the end of each tick, the first before it: int64 (ticks + 1, 12, 12).
+
+        The brightness is that of the digit, 0 to 16, times UNIT². Saccades last 8 to 12 ticks, drawn for each digit.
+        """
+        import numpy as np
+
+        ticks = int(self._random(position).integers(TICKS[0], TICKS[1] + 1))
+        path = [np.array(CORNERS[0])[np.newaxis] * UNIT]
+        for start, end in zip(np.array(CORNERS), np.array(CORNERS[1:])):
+            path.append(start * UNIT + np.arange(1, ticks + 1)[:, np.newaxis] * (end - start) * UNIT // ticks)
+        (row, column), (row_part, column_part) = (part.T for part in np.divmod(np.concatenate(path), UNIT))
+        margin = max(max(corner) for corner in CORNERS) + 1
+        padded = np.pad(self.images[position].astype(np.int64), margin)
+        seen = np.zeros((len(row), *SENSOR[:2]), np.int64)
+        for down, row_weight in ((0, UNIT - row_part), (1, row_part)):
+            for right, column_weight in ((0, UNIT - column_part), (1, column_part)):
+                rows = margin - down - row[:, np.newaxis] + np.arange(SENSOR[0])
+                columns = margin - right - column[:, np.newaxis] + np.arange(SENSOR[1])
+                weight = (row_weight * column_weight)[:, np.newaxis, np.newaxis]
+                seen += weight * padded[rows[:, :, np.newaxis], columns[:, np.newaxis]]
+        return seen
+
+    def events(self, position: int) -> Events:
+        """Return the events of a digit, each at a random time of the tick in which it arises."""
+        import numpy as np
+
+        from snnb.datasets.events import Events
+
+        seen, contrast = self.pictures(position), CONTRAST * UNIT**2
+        level = seen[0].copy()
+        changes = np.zeros((len(seen) - 1, *SENSOR[:2]), np.int64)
+        for change, picture in zip(changes, seen[1:]):
+            change[:] = np.sign(picture - level) * (np.abs(picture - level) // contrast)
+            level += change * contrast
+        tick, y, x = np.nonzero(changes)
+        change = changes[tick, y, x]
+        tick, y, x, sign = (np.repeat(values, np.abs(change)) for values in (tick, y, x, np.sign(change)))
+        within = self._random(position, 1).integers(0, TICK_US, tick.size)
+        return Events(tick * TICK_US + within, x, y, sign)
+
+    def _random(self, *use: int) -> np.random.Generator:
+        import numpy as np
+
+        return np.random.default_rng([self.seed, *use])
+
+
+def load(where: Path) -> LoadedEvents:
+    """Move the digits. Digits and movements are the same for every seed, so that results can be compared."""
+    loaded = digits.load(where)
+    parts = cast("Tuple[ArraySamples, ArraySamples]", (loaded.train, loaded.test))
+    train, test = (MovingDigits(part.images[..., 0], part.labels, seed) for seed, part in enumerate(parts))
+    return LoadedEvents(loaded.class_names, train, test, official_order=False, version=loaded.version)
+
+
+DATASET = Dataset(SPEC, digits.locate, load, no_source=digits.DATASET.no_source)

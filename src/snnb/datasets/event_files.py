@@ -1,0 +1,112 @@
+"""Events of the user, a file for each recording: `DIR/test/<class>/*.npy`, and if there is one `DIR/train/`.
+
+A file is a structured array with the fields t (µs), x, y and p, as tonic and Prophesee's tools write them, or an .npz
+file with one such array or with four arrays of these names.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, List
+
+from snnb.core.errors import InputError, UsageError
+from snnb.datasets.definition import Dataset, DatasetSpec, LoadedEvents
+
+if TYPE_CHECKING:
+    from snnb.datasets.events import Events, FileRecordings
+
+PREFIX = "events:"
+SUFFIXES = (".npy", ".npz")
+FIELDS = ("t", "x", "y", "p")
+
+
+def events_dataset(name: str) -> Dataset:
+    """Return the data set for a name `events:DIR`; its description contains the absolute path."""
+    folder = name[len(PREFIX) :]
+    if not folder.strip():
+        raise UsageError("events: names no folder: write events:DIR with the folder that holds test/<class>/.")
+    place = Path(os.path.expanduser(folder)).absolute()  # noqa: PTH111  leaves the `~name` of an unknown user as it is
+    return Dataset(
+        spec_of(f"{PREFIX}{place}"), locate, load, no_source="its name says where the events are", place=place
+    )
+
+
+def spec_of(name: str) -> DatasetSpec:
+    """Return the description of a folder of events: the model determines the sensor, and the folders the classes."""
+    return DatasetSpec(
+        name=name,
+        title="events in a folder of yours",
+        shape=None,
+        num_classes=None,
+        class_names=None,
+        scale=1.0,
+        samples=None,
+        version="as it is on disk",
+        licence="yours",
+        source="a folder of yours",
+        layout="train/<class>/ and test/<class>/ with .npy or .npz files of events",
+        download=False,
+        how_to_get="Make DIR/test/ with one folder of recordings per class.",
+        content="events",
+    )
+
+
+def locate(folder: Path) -> Path:
+    """Return `folder`; raise `InputError` if it does not hold test/."""
+    if not (folder / "test").is_dir():
+        raise InputError(f"{folder} lacks test/." if folder.is_dir() else f"{folder} does not exist.")
+    return folder
+
+
+def load(where: Path) -> LoadedEvents:
+    """List the recordings; the classes are the folders in train/ and test/, in alphabetical order."""
+    folders = [where / part for part in ("train", "test") if (where / part).is_dir()]
+    classes = sorted({path.name for part in folders for path in part.iterdir() if _is_class(path)})
+    if not classes:
+        raise InputError(f"{where / 'test'} holds no class folders: put the recordings of each class into a folder.")
+    *train, test = [_recordings(part, classes) for part in folders]
+    return LoadedEvents(classes, train[0] if train else None, test, False, "as it is on disk", folders)
+
+
+def _is_class(path: Path) -> bool:
+    return path.is_dir() and not path.name.startswith(".")
+
+
+def _recordings(part: Path, classes: List[str]) -> FileRecordings:
+    import numpy as np
+
+    from snnb.datasets.events import FileRecordings
+
+    labels: List[int] = []
+    names: List[str] = []
+    for number, name in enumerate(classes):
+        folder = part / name
+        files = sorted(path for path in folder.glob("*") if path.suffix in SUFFIXES and not path.name.startswith("."))
+        if folder.is_dir() and not files:
+            raise InputError(f"{folder} holds no .npy or .npz file: add recordings or remove the folder.")
+        labels += [number] * len(files)
+        names += map(str, files)
+    return FileRecordings(np.array(labels, np.int64), names, read_events)
+
+
+def read_events(name: str) -> Events:
+    """Read a recording; raise `InputError` if it does not have the four fields, whole numbers of one length."""
+    from snnb.datasets.events import Events
+    from snnb.io.npy import load_archive, load_array
+
+    path = Path(name)
+    arrays = load_archive(path) if path.suffix == ".npz" else {"": load_array(path)}
+    if len(arrays) == 1:
+        (array,) = arrays.values()
+        arrays = {field: array[field] for field in array.dtype.names or ()}
+    missing = [field for field in FIELDS if field not in arrays]
+    if missing:
+        raise InputError(f"{path} has no field {missing[0]}: write a structured array with the fields t (µs), x, y, p.")
+    for field in FIELDS:
+        if arrays[field].dtype.kind not in "iub" or arrays[field].shape != (arrays["t"].size,):
+            raise InputError(
+                f"{path}: {field} is {arrays[field].dtype} of shape {arrays[field].shape}: write one whole number for "
+                "each event, times in µs."
+            )
+    return Events(*(arrays[field].astype("int64") for field in FIELDS))

@@ -1,0 +1,116 @@
+"""Events of a recording, summed into the time steps of a simulation."""
+
+from dataclasses import dataclass
+from typing import Callable, List, Optional
+
+import numpy as np
+
+from snnb.core.errors import InputError
+from snnb.datasets.definition import ImageShape
+from snnb.network.event_samples import Steps
+
+LONGEST_SAMPLE = 100_000  # time steps
+MOST_OUTSIDE = 0.5  # largest fraction of a recording's events that may be outside the sensor
+
+
+@dataclass(frozen=True)
+class Events:
+    """Events of a recording, in any order: int64 arrays of one length.
+
+    `time` is in µs, `x` is the column, `y` the row; a `polarity` above 0 is an on event.
+    """
+
+    time: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    polarity: np.ndarray
+
+
+@dataclass(frozen=True)
+class FileRecordings:
+    """Recordings of events, each read when it is needed.
+
+    Attributes
+    ----------
+    labels : (n,) int64 array
+        Class numbers.
+    names : list of str
+    events : callable
+        Returns the events of a name.
+    sensor : tuple of three int, optional
+        (height, width, channels); by default any, with one channel for each polarity, or one for both.
+    """
+
+    labels: np.ndarray
+    names: List[str]
+    events: Callable[[str], Events]
+    sensor: Optional[ImageShape] = None
+
+    def check(self, shape: ImageShape, fit: str) -> None:
+        """See `Recordings`."""
+        if self.sensor is not None:
+            check_sensor(self.sensor, shape)
+        if shape[2] not in (1, 2):
+            raise InputError(f"events have 2 polarities, the model takes {shape[2]} channels: choose another model.")
+
+    def read(self, position: int, shape: ImageShape, bin_us: int) -> Steps:
+        """Return a sample; see `Recordings.read`."""
+        return binned(self.events(self.names[position]), shape, bin_us, self.names[position])
+
+
+def check_sensor(sensor: ImageShape, shape: ImageShape) -> None:
+    """Raise `InputError` if a model's input, of a shape (height, width, channels), is not that of the sensor."""
+    if shape != sensor:
+        own, other = ("×".join(map(str, sides)) for sides in (sensor, shape))
+        raise InputError(f"the events are of a sensor of {own}, the model takes {other}: choose another model.")
+
+
+def binned(events: Events, shape: ImageShape, bin_us: int, name: str) -> Steps:
+    """Sum events into bins.
+
+    The first bin begins with the first event. Events after the last complete bin are left out, as in `ToFrame` of
+    tonic (Lenz et al. 2021), so that every time step has seen `bin_us` of the recording. A recording shorter than a bin
+    is one time step.
+
+    Parameters
+    ----------
+    events : Events
+    shape : tuple of three int
+        (height, width, channels) of the sensor: off and on events, or with one channel both.
+    bin_us : int
+        Duration of a bin in µs.
+    name : str
+        Name of the recording, for messages.
+
+    Raises
+    ------
+    InputError
+        There are no events, times are negative or span too many bins, or most events are outside the sensor.
+    """
+    height, width, channels = shape
+    if not events.time.size:
+        raise InputError(f"{name} holds no events: remove it.")
+    if events.time.min() < 0:
+        raise InputError(f"{name} has an event at {events.time.min()} µs: times must not be negative.")
+    time = events.time - events.time.min()
+    length = max(1, int(time.max()) // bin_us)
+    if length > LONGEST_SAMPLE:
+        raise InputError(
+            f"{name} spans {length:,} bins of {bin_us} µs, more than {LONGEST_SAMPLE:,}: its times must be in µs; "
+            "or give a larger --bin-us."
+        )
+    x, y = events.x, events.y
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    outside = int((~inside).sum())
+    if outside > MOST_OUTSIDE * inside.size:
+        raise InputError(
+            f"{name}: {outside:,} of {inside.size:,} events are outside the sensor of {height}×{width} (the first at "
+            f"row {y[~inside][0]}, column {x[~inside][0]}): it is of another sensor."
+        )
+    step = time // bin_us
+    kept = inside & (step < length)
+    channel = (events.polarity[kept] > 0).astype(np.int64) if channels == 2 else 0
+    neuron = (y[kept] * width + x[kept]) * channels + channel
+    size = height * width * channels
+    keys, counts = np.unique(step[kept] * size + neuron, return_counts=True)
+    return Steps(keys // size, keys % size, counts, length, outside)

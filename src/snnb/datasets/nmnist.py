@@ -1,0 +1,110 @@
+"""N-MNIST: MNIST's digits on a screen, recorded by an event camera that moves along three saccades.
+
+A file holds one recording, an event in 5 bytes: column, row, and 24 bits, most significant byte first, of which the
+first is the polarity and the others are the time in µs (Orchard et al. 2015, Converting static image datasets to
+spiking neuromorphic datasets using saccades, Frontiers in Neuroscience).
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+import zlib
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Callable, Dict
+
+from snnb.core.errors import InputError
+from snnb.datasets.definition import Dataset, DatasetSpec, LoadedEvents
+
+if TYPE_CHECKING:
+    from snnb.datasets.events import Events, FileRecordings
+
+SPEC = DatasetSpec(
+    name="nmnist",
+    title="N-MNIST handwritten digits (events)",
+    shape=(34, 34, 2),
+    num_classes=10,
+    class_names=tuple("0123456789"),
+    scale=1.0,
+    samples=(60_000, 10_000),
+    version="the official files",
+    licence="CC BY-SA 4.0",
+    source="https://www.garrickorchard.com/datasets/n-mnist (Orchard et al. 2015)",
+    layout="Train/0/*.bin … and Test/0/*.bin …, or Train.zip and Test.zip",
+    download=False,
+    how_to_get="Download Train.zip and Test.zip from the page of the data set.",
+    content="events",
+)
+EVENT_BYTES = 5
+
+
+def locate(folder: Path) -> Path:
+    """Return `folder` if it holds the test set."""
+    if not _there(folder, "Test"):
+        raise InputError(f"{folder} holds neither Test/ nor Test.zip.")
+    return folder
+
+
+def _there(folder: Path, part: str) -> bool:
+    return (folder / part).is_dir() or (folder / f"{part}.zip").is_file()
+
+
+def load(where: Path) -> LoadedEvents:
+    """List the recordings in the order of MNIST, which their names give; those of the training set if it is there."""
+    parts = {part: _recordings(where, part) for part in ("Train", "Test") if _there(where, part)}
+    return LoadedEvents(
+        class_names=list(SPEC.class_names or ()),
+        train=parts.get("Train"),
+        test=parts["Test"],
+        official_order=True,
+        version=SPEC.version,
+        sources=[where / part if (where / part).is_dir() else where / f"{part}.zip" for part in parts],
+    )
+
+
+def _recordings(where: Path, part: str) -> FileRecordings:
+    import numpy as np
+
+    from snnb.datasets.events import FileRecordings
+
+    content: Dict[str, Callable[[], bytes]] = {}
+    if (where / part).is_dir():
+        content = {str(path): path.read_bytes for path in (where / part).glob("*/*.bin")}
+    else:
+        packed = where / f"{part}.zip"
+        try:
+            archive = zipfile.ZipFile(packed)
+        except zipfile.BadZipFile:
+            raise InputError(f"{packed} is not a complete zip file: download it again.") from None
+        content = {f"{packed}/{name}": partial(archive.read, name) for name in archive.namelist()}
+    found = {name: re.search(r"/([0-9])/([^/]+)\.bin$", name) for name in content}
+    order = sorted((match[2], match[1], name) for name, match in found.items() if match)
+    missing = sorted(set("0123456789") - {digit for _, digit, _ in order})
+    if missing:
+        raise InputError(f"{where / part}/{missing[0]} holds no .bin file: copy the data set again.")
+
+    def events(name: str) -> Events:
+        return decoded(content[name], name)
+
+    labels, names = np.array([int(digit) for _, digit, _ in order], np.int64), [name for *_, name in order]
+    return FileRecordings(labels, names, events, SPEC.shape)
+
+
+def decoded(read: Callable[[], bytes], name: str) -> Events:
+    """Return the events of a recording; raise `InputError` if it is truncated."""
+    import numpy as np
+
+    from snnb.datasets.events import Events
+
+    try:
+        data = read()
+    except (zipfile.BadZipFile, zlib.error, EOFError):
+        raise InputError(f"{name} is damaged: download the archive again.") from None
+    if len(data) % EVENT_BYTES:
+        raise InputError(f"{name} has {len(data):,} bytes, not a multiple of {EVENT_BYTES}: it is truncated.")
+    x, y, high, middle, low = np.frombuffer(data, np.uint8).reshape(-1, EVENT_BYTES).T.astype(np.int64)
+    return Events((high & 127) << 16 | middle << 8 | low, x, y, high >> 7)
+
+
+DATASET = Dataset(SPEC, locate, load)

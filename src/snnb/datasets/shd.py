@@ -1,0 +1,105 @@
+"""Spiking Heidelberg Digits: spoken digits in English and German, as spikes of 700 cochlear channels.
+
+Each file has `spikes/times` in seconds and `spikes/units`, an array for each sample, `labels`, and the names of the
+classes in `extra/keys` (Cramer et al. 2020, The Heidelberg spiking data sets for the systematic evaluation of spiking
+neural networks, IEEE TNNLS).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, List, Tuple
+
+from snnb.core.errors import InputError
+from snnb.datasets.definition import Dataset, DatasetSpec, ImageShape, LoadedEvents
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from snnb.network.event_samples import Steps
+
+UNITS = 700
+SPEC = DatasetSpec(
+    name="shd",
+    title="Spiking Heidelberg Digits (events)",
+    shape=(1, 1, UNITS),
+    num_classes=20,
+    class_names=None,
+    scale=1.0,
+    samples=(8156, 2264),
+    version="the official files",
+    licence="CC BY 4.0",
+    source="https://zenkelab.org/resources/spiking-heidelberg-datasets-shd/ (Cramer et al. 2020)",
+    layout="shd_train.h5 and shd_test.h5",
+    download=False,
+    how_to_get="Download shd_train.h5.gz and shd_test.h5.gz from the page of the data set and unpack them.",
+    content="events",
+)
+
+
+def locate(folder: Path) -> Path:
+    """Return `folder` if it holds the test set."""
+    if not (folder / "shd_test.h5").is_file():
+        raise InputError(f"{folder} lacks shd_test.h5.")
+    return folder
+
+
+@dataclass(frozen=True)
+class SpokenDigits:
+    """Samples of a file; `labels` as in `Recordings`."""
+
+    path: Path
+    labels: np.ndarray
+
+    def check(self, shape: ImageShape, fit: str) -> None:
+        """See `Recordings`."""
+        if shape[0] * shape[1] * shape[2] != UNITS:
+            raise InputError(f"{SPEC.name} has {UNITS} units, the model takes {'×'.join(map(str, shape))}.")
+
+    def read(self, position: int, shape: ImageShape, bin_us: int) -> Steps:
+        """See `Recordings`."""
+        import numpy as np
+
+        from snnb.datasets.events import Events, binned
+        from snnb.io.hdf5 import reading
+
+        with reading(self.path) as file:
+            seconds = file["spikes/times"][position].astype(np.float64)
+            units = file["spikes/units"][position].astype(np.int64)
+        if seconds.size != units.size or not np.isfinite(seconds).all():
+            raise InputError(f"{self.path}: sample {position} has {units.size} units and {seconds.size} finite times.")
+        zeros = np.zeros_like(units)
+        time = np.floor(seconds * 1e6).astype(np.int64)
+        return binned(Events(time, units, zeros, zeros), (1, UNITS, 1), bin_us, f"{self.path}: sample {position}")
+
+
+def load(where: Path) -> LoadedEvents:
+    """Read the labels; the training set may be missing."""
+    parts = {part: where / f"shd_{part}.h5" for part in ("train", "test") if (where / f"shd_{part}.h5").is_file()}
+    samples = {part: _opened(path) for part, path in parts.items()}
+    return LoadedEvents(
+        class_names=samples["test"][1],
+        train=samples["train"][0] if "train" in samples else None,
+        test=samples["test"][0],
+        official_order=True,
+        version=SPEC.version,
+        sources=list(parts.values()),
+    )
+
+
+def _opened(path: Path) -> Tuple[SpokenDigits, List[str]]:
+    import numpy as np
+
+    from snnb.datasets.array_samples import class_numbers
+    from snnb.io.hdf5 import reading
+
+    with reading(path) as file:
+        names = [name.decode() if isinstance(name, bytes) else str(name) for name in file["extra/keys"][:]]
+        labels = np.asarray(file["labels"][:])
+        if len({len(labels), len(file["spikes/times"]), len(file["spikes/units"])}) > 1:
+            raise InputError(f"{path} has other numbers of labels, times and units: download it again.")
+    return SpokenDigits(path, class_numbers(labels, len(names), path)), names
+
+
+DATASET = Dataset(SPEC, locate, load)

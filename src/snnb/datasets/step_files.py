@@ -1,0 +1,126 @@
+"""Input of the user for each time step: `x_test.npy` (samples, steps, …) and `y_test.npy`, and `x_train`, `y_train`."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Dict, Optional, Tuple
+
+from snnb.core.errors import DamagedError, InputError, UsageError
+from snnb.datasets.definition import Dataset, DatasetSpec, ImageShape, LoadedEvents
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from snnb.network.event_samples import Steps
+
+PREFIX = "steps:"
+AXES = "(samples, steps, values), or (samples, steps, height, width, channels)"
+
+
+def steps_dataset(name: str) -> Dataset:
+    """Return the data set for a name `steps:DIR`; its description contains the absolute path."""
+    folder = name[len(PREFIX) :]
+    if not folder.strip():
+        raise UsageError("steps: names no folder: write steps:DIR with the folder of x_test.npy and y_test.npy.")
+    place = Path(os.path.expanduser(folder)).absolute()  # noqa: PTH111  leaves the `~name` of an unknown user as it is
+    spec = DatasetSpec(
+        name=f"{PREFIX}{place}",
+        title="currents of yours",
+        shape=_shape(place),
+        num_classes=None,
+        class_names=None,
+        scale=1.0,
+        samples=None,
+        version="as it is on disk",
+        licence="yours",
+        source="arrays of yours",
+        layout="x_test.npy and y_test.npy",
+        download=False,
+        how_to_get=f"Write x_test.npy, float32 {AXES}, and y_test.npy, a class number for each sample.",
+        content="steps",
+    )
+    return Dataset(spec, locate, load, no_source="its name says where the arrays are", place=place)
+
+
+def locate(place: Path) -> Path:
+    """Return `place`; raise `InputError` if the test set is not there."""
+    missing = [name for name in ("x_test.npy", "y_test.npy") if not (place / name).is_file()]
+    if missing:
+        raise InputError(f"{place} lacks {', '.join(missing)}.")
+    return place
+
+
+@dataclass(frozen=True)
+class Currents:
+    """Samples of an array, float32 (samples, steps, …); `labels` as in `Recordings`."""
+
+    path: Path
+    values: np.ndarray
+    labels: np.ndarray
+
+    def check(self, shape: ImageShape, fit: str) -> None:
+        """See `Recordings`."""
+        import math
+
+        own = self.values.shape[2:]
+        same = math.prod(shape) == own[0] if len(own) == 1 else own == shape
+        if not same:
+            raise InputError(
+                f"{self.path} has {'×'.join(map(str, own))} values in each step, the model takes "
+                f"{'×'.join(map(str, shape))}: choose another model."
+            )
+
+    def read(self, position: int, shape: ImageShape, bin_us: int) -> Steps:
+        """See `Recordings`."""
+        import numpy as np
+
+        from snnb.network.event_samples import Steps
+
+        values = self.values[position].reshape(self.values.shape[1], -1)
+        if not np.isfinite(values).all():
+            raise InputError(f"{self.path}: sample {position} has a value that is not finite.")
+        step, neuron = np.nonzero(values)
+        return Steps(step, neuron, values[step, neuron], len(values))
+
+
+def load(where: Path) -> LoadedEvents:
+    """Map the arrays into memory; the training set may be missing."""
+    parts = {part: _samples(where, part) for part in ("train", "test") if (where / f"x_{part}.npy").is_file()}
+    classes = 1 + max(int(samples.labels.max(initial=0)) for samples in parts.values())
+    return LoadedEvents(
+        class_names=[str(number) for number in range(classes)],
+        train=parts.get("train"),
+        test=parts["test"],
+        official_order=False,
+        version="as it is on disk",
+        sources=[where / f"{kind}_{part}.npy" for part in parts for kind in "xy"],
+    )
+
+
+def _samples(where: Path, part: str) -> Currents:
+    import numpy as np
+
+    from snnb.io.npy import load_array
+
+    path = where / f"x_{part}.npy"
+    values, labels = load_array(path), load_array(where / f"y_{part}.npy")
+    if values.dtype != np.float32 or values.ndim not in (3, 5) or not values.shape[1]:
+        raise InputError(f"{path} is {values.dtype} of shape {values.shape}: write float32 {AXES}.")
+    if labels.dtype.kind not in "iu" or labels.shape != (len(values),) or labels.min(initial=0) < 0:
+        raise InputError(f"{where}: y_{part} must have a class number from 0 on for each of the {len(values)} samples.")
+    return Currents(path, values, labels.astype(np.int64))
+
+
+def _shape(place: Path) -> Optional[ImageShape]:
+    """Return the shape of a step, from the header of `x_test.npy`; None if it cannot be read."""
+    from snnb.io.npy import load_array
+
+    with suppress(OSError, DamagedError):
+        axes: Dict[int, Tuple[int, ...]] = {3: (1, 1), 5: ()}
+        shape = load_array(place / "x_test.npy").shape
+        height, width, channels = (*axes.get(len(shape), ()), *shape[2:])
+        return height, width, channels
+    return None

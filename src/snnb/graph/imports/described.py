@@ -1,0 +1,81 @@
+"""Populations of a graph from the description that `snnb export` writes with it, for formats that have none."""
+
+from pathlib import Path
+from typing import List, Literal, Optional, Sequence, Tuple, Union
+
+import numpy as np
+from pydantic import BaseModel, ValidationError
+
+from snnb.graph.listed import ListedPopulation
+from snnb.graph.populations import Recording
+
+
+class _Input(BaseModel):
+    population: str
+
+
+class _Population(BaseModel):
+    name: str
+    layer: str
+    shape: Tuple[int, ...]
+    coding: Literal["spikes", "current", "random", "membrane"]
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape, dtype=np.int64))
+
+
+class Description(BaseModel):
+    """The part of a description (docs/exports.md) that an import reads."""
+
+    format: str
+    input: Union[_Input, List[_Input], None] = None
+    populations: List[_Population]
+    rate_unit: str = "spikes per time step"
+    num_samples: int
+    num_timesteps: int
+    warm_up: int
+    dt_ms: float
+
+    @property
+    def recording(self) -> Recording:
+        """Samples and steps that the spikes were counted in."""
+        return Recording(self.num_samples, self.num_timesteps, self.warm_up, self.dt_ms)
+
+    @property
+    def rate_scale(self) -> float:
+        """Factor from spikes per time step to the unit of rates."""
+        units = {"spikes per second": "hz", "spikes per sample": "sample"}
+        return self.recording.rate_scale(units.get(self.rate_unit, "step"))
+
+    @property
+    def inputs(self) -> int:
+        """Number of leading populations that are inputs."""
+        listed = self.input if isinstance(self.input, list) else [] if self.input is None else [self.input]
+        names = {one.population for one in listed}
+        return sum(population.name in names for population in self.populations)
+
+    def listed(self, spikes: Optional[np.ndarray]) -> Sequence[ListedPopulation]:
+        """Return the populations, given the spikes of all neurons."""
+        sizes = [population.size for population in self.populations]
+        ends = np.cumsum(sizes).tolist()
+        return [
+            ListedPopulation(
+                population.name,
+                population.shape,
+                population.layer,
+                population.coding,
+                None if spikes is None else spikes[end - population.size : end],
+            )
+            for population, end in zip(self.populations, ends)
+        ]
+
+
+def description_of(path: Path, format: str, nodes: int) -> Optional[Description]:
+    """Return the description `NAME.json` next to an export; None if there is none that fits the file."""
+    try:
+        description = Description.model_validate_json(path.with_name(f"{path.name}.json").read_bytes())
+    except (OSError, ValidationError):
+        return None
+    size = sum(population.size for population in description.populations)
+    return description if (description.format, size) == (format, nodes) else None

@@ -1,0 +1,317 @@
+"""Tables of edges with the columns source and target, whatever their format: the graph that they describe.
+
+Neurons are ids from 0, or names: neurons in order of first appearance, in populations if there are columns of groups.
+An export of `snnb` has a description and a table of nodes, from which the populations are read.
+"""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+
+from snnb.core.errors import DamagedError
+from snnb.graph.listed import Edges, ListedGraph, ListedPopulation
+from snnb.graph.populations import Recording
+from snnb.io.text import JsonValue, load_json
+
+LIMIT = 2**31 - 1  # ids
+SPARSE_IDS = 100  # ids for each edge, above which they are not numbers of neurons
+GROUPS = (("source_group", "source_population"), ("target_group", "target_population", "dest_group"))
+ENDS = (("source", "source_neuron"), ("target", "target_neuron", "dest_neuron"))
+WEIGHT, EDGE, RATE = "weight", "edge", "rate"
+SEPARATOR = "\x1f"  # between group and neuron in a name
+INDEX = re.compile(r"\(\s*(\d+\s*(,\s*\d+\s*)*),?\s*\)")
+NEURONS = "neurons"  # name of the population of neurons without groups
+
+
+class Chunk(NamedTuple):
+    """Some edges: ids of sources and targets, weights, and rates of the sources."""
+
+    source: np.ndarray
+    target: np.ndarray
+    weight: np.ndarray
+    rate: Optional[np.ndarray]
+
+
+class Table(NamedTuple):
+    """Edges of a file, which can be read several times.
+
+    Attributes
+    ----------
+    path : Path
+    chunks : callable that reads the edges
+    place : callable that names a row, such as `line 7`
+    notes : what the file does not hold
+    names : callable that returns the names of the neurons, by id, once the edges were read; None if they have ids
+    """
+
+    path: Path
+    chunks: Callable[[], Iterator[Chunk]]
+    place: Callable[[int], str]
+    notes: Tuple[str, ...] = ()
+    names: Optional[Callable[[], List[str]]] = None
+
+
+class Nodes(NamedTuple):
+    """Neurons of a table of nodes.
+
+    Attributes
+    ----------
+    graph : without edges
+    ids : id by name, group and neuron
+    """
+
+    graph: ListedGraph
+    ids: Mapping[str, int]
+
+
+class _Scan(NamedTuple):
+    nodes: int  # largest id, and 1
+    edges: int
+    rates: Optional[np.ndarray]  # float32 by id, NaN where a neuron is no source
+    entered: np.ndarray  # bool by id: whether an edge leads to the neuron
+
+
+def listed_graph(table: Table, nodes: Optional[Nodes] = None) -> ListedGraph:
+    """Return the graph of a table of edges, after reading it once."""
+    named = table.names is not None
+    found = _scan(table, None if nodes is None or named else nodes.graph.nodes)
+    names, order, notes = [] if table.names is None else table.names(), None, list(table.notes)
+    if nodes is not None:
+        graph = nodes.graph
+        if named:
+            order = _ids_of(table, names, nodes)
+        notes = [*graph.notes, *notes]
+    elif named:
+        graph, order = _named(names, found.entered, notes)
+    else:
+        if found.nodes > 1_000_000 + SPARSE_IDS * found.edges:
+            raise DamagedError(
+                table.path,
+                f"the largest of its ids is {found.nodes - 1:,}, but it has only {found.edges:,} edges; number the "
+                "neurons from 0",
+            )
+        graph = ListedGraph([ListedPopulation(NEURONS, (found.nodes,))] if found.nodes else [], ())
+    if found.rates is not None and all(population.spikes is None for population in graph.populations):
+        rates = np.zeros(graph.nodes, np.float32)
+        known = found.rates[: found.nodes]
+        rates[np.arange(found.nodes) if order is None else order] = np.nan_to_num(known)
+        silent = graph.nodes - np.count_nonzero(~np.isnan(known))
+        if silent:
+            notes.append(
+                f"{silent:,} neurons are no source of an edge, so the file has no rate of them: they are silent"
+            )
+        parts = np.split(rates, np.cumsum([population.size for population in graph.populations])[:-1])
+        populations = [replace(population, spikes=part) for population, part in zip(graph.populations, parts)]
+        graph = replace(graph, populations=populations, per_step=True)
+
+    def edges() -> Iterator[Edges]:
+        for source, target, weight, _ in table.chunks():
+            yield (source, target, weight) if order is None else (order[source], order[target], weight)
+
+    by_name = None
+    if order is not None:
+        by_name = dict(zip((name.replace(SEPARATOR, ",") for name in names), order.tolist()))
+    return replace(graph, edges=edges(), files=graph.files or (table.path,), notes=tuple(notes), names=by_name)
+
+
+def _scan(table: Table, nodes: Optional[int]) -> _Scan:
+    """Check all edges; count nodes and edges; gather the rates of the sources."""
+    limit = LIMIT if nodes is None else nodes
+    size = total = 0
+    rates, entered = np.zeros(0, np.float32), np.zeros(0, bool)
+    rated = False
+
+    def refuse(bad: np.ndarray, name: str, values: np.ndarray, fault: str) -> None:
+        if bad.any():
+            k = int(np.flatnonzero(bad)[0])
+            raise DamagedError(table.path, f"{table.place(total + k)}: {name} {values[k]}{fault}")
+
+    for source, target, weight, rate in table.chunks():
+        for name, ids in (("source", source), ("target", target)):
+            if ids.size and not (ids.min() >= 0 and ids.max() < limit):
+                refuse((ids < 0) | (ids >= limit), name, ids, f"; the neurons are 0 to {limit - 1:,}")
+            size = max(size, int(ids.max(initial=-1)) + 1)
+        refuse(~np.isfinite(weight), "weight", weight, "; give finite numbers")
+        if size > entered.size:
+            entered = np.concatenate([entered, np.zeros(max(size, 2 * entered.size) - entered.size, bool)])
+        entered[target] = True
+        if rate is not None:
+            rated = True
+            refuse(~((rate >= 0) & np.isfinite(rate)), "rate", rate, "; give finite numbers that are not negative")
+            if size > rates.size:
+                more = max(size, 2 * rates.size) - rates.size
+                rates = np.concatenate([rates, np.full(more, np.nan, np.float32)])
+            unknown = np.isnan(rates[source])
+            rates[source[unknown]] = rate[unknown]
+            refuse(rates[source] != rate, "rate", rate, ", but its source has another one in another row")
+        total += source.size
+    return _Scan(size, total, rates[:size] if rated else None, entered[:size])
+
+
+def _ids_of(table: Table, names: Sequence[str], nodes: Nodes) -> np.ndarray:
+    """Return the ids of names by a table of nodes."""
+    missing = next((name for name in names if name not in nodes.ids), None)
+    if missing is not None:
+        raise DamagedError(
+            table.path, f"names neuron {missing.replace(SEPARATOR, ' ')!r}, which the table of nodes does not have"
+        )
+    return np.array([nodes.ids[name] for name in names], np.int64)
+
+
+def _named(names: Sequence[str], entered: np.ndarray, notes: List[str]) -> Tuple[ListedGraph, np.ndarray]:
+    """Return populations of named neurons, and the id of each name.
+
+    The neurons of a group are numbered as their names are if all are indices, `3` or `(1, 2, 0)`, else in the order of
+    the names.
+    """
+    members: Dict[str, List[int]] = {}
+    for number, name in enumerate(names):
+        members.setdefault(name.rpartition(SEPARATOR)[0], []).append(number)
+    order, first, inputs = np.empty(len(names), np.int64), 0, 0
+    populations: List[ListedPopulation] = []
+    for group, numbers in members.items():
+        indices = _indices([names[k].rpartition(SEPARATOR)[2] for k in numbers] if group else [])
+        shape: Tuple[int, ...] = (len(numbers),)
+        local = np.arange(len(numbers))
+        if indices is not None:
+            shape = tuple((indices.max(axis=0) + 1).tolist())
+            local = np.ravel_multi_index(tuple(indices.T), shape)
+        order[numbers] = first + local
+        if group == "input" and not populations and not entered[numbers].any():
+            inputs = 1
+        populations.append(ListedPopulation(group or NEURONS, shape))
+        first += populations[-1].size
+    if len(members) > 1 or populations[0].name != NEURONS:
+        notes.append("there is no table of nodes: the populations have the neurons that edges name")
+    return ListedGraph(populations, (), inputs), order
+
+
+def _indices(texts: Sequence[str]) -> Optional[np.ndarray]:
+    """Return indices of neurons, (neurons, axes); None if the texts are none, or not for a dense population."""
+    rows: List[List[int]] = []
+    for text in texts:
+        match = INDEX.fullmatch(text)
+        parts = match.group(1).split(",") if match else [text]
+        if not all(part.strip().isdecimal() for part in parts) or (rows and len(parts) != len(rows[0])):
+            return None
+        rows.append([int(part) for part in parts])
+    if not rows or np.prod(np.max(rows, axis=0).astype(float) + 1) > 1_000_000 + SPARSE_IDS * len(rows):
+        return None
+    return np.array(rows, np.int64)
+
+
+def _described(path: Path, description: Optional[JsonValue], columns: Mapping[str, np.ndarray]) -> Nodes:
+    """Return the neurons of a table of nodes and, of an export of `snnb`, its description.
+
+    Parameters
+    ----------
+    path : file of the table, for errors
+    description : content of the description; None without one
+    columns : `population` and `coding` (text), `index` (text of an index in the population), `bias`, `spikes`
+        (numbers); each has a value for each neuron, or is left out
+    """
+    size = len(next(iter(columns.values())))
+    owner = columns.get("population", np.full(size, NEURONS, object))
+    begins = np.flatnonzero(np.concatenate([[size > 0], owner[1:] != owner[:-1]]))
+    ends = [*begins[1:].tolist(), size]
+    listed = {p["name"]: p for p in (description or {}).get("populations", [])}
+    populations: List[ListedPopulation] = []
+    notes: List[str] = []
+    for begin, end in zip(begins.tolist(), ends):
+        name, known, part = str(owner[begin]), listed.get(str(owner[begin]), {}), slice(begin, end)
+        shape = tuple(known.get("shape", ()))
+        if not shape:
+            indices = _indices(columns["index"][part].tolist()) if "index" in columns else None
+            shape = (end - begin,) if indices is None else tuple((indices.max(axis=0) + 1).tolist())
+            shape = shape if np.prod(shape) == end - begin else (end - begin,)
+        if np.prod(shape, dtype=np.int64) != end - begin or any(name == p.name for p in populations):
+            raise DamagedError(
+                path, f"population {name} has {end - begin:,} consecutive rows, expected is shape {shape}"
+            )
+        coding = known.get("coding") or ("" if "coding" not in columns else columns["coding"][begin])
+        populations.append(
+            ListedPopulation(
+                name,
+                shape,
+                known.get("layer", "neurons"),
+                coding or "spikes",
+                columns["spikes"][part] if "spikes" in columns else None,
+                columns["bias"][part] if "bias" in columns and columns["bias"][part].any() else None,
+            )
+        )
+    inputs = 0
+    if description is None:
+        while inputs < len(populations) and populations[inputs].coding == "current":
+            inputs += 1
+        recording = None
+    else:
+        given = description.get("input")
+        inputs = len(given) if isinstance(given, list) else int(given is not None)
+        recording = _recording_of(description)
+        if "integer" in description.get("weight_unit", ""):
+            notes.append("weights and biases are integers, whose thresholds are not read")
+        if any("window" in p for p in listed.values()):
+            notes.append("the windows of time steps in which populations fire are not read")
+        if any(np.any(p.get("initial_potential", 0)) for p in listed.values()):
+            notes.append("initial potentials are not read")
+    ids: Dict[str, int] = {}
+    if "index" in columns:
+        ids = {f"{name}{SEPARATOR}{index}": k for k, (name, index) in enumerate(zip(owner, columns["index"].tolist()))}
+    return Nodes(ListedGraph(populations, (), inputs, recording, notes=tuple(notes)), ids)
+
+
+def _recording_of(description: JsonValue) -> Optional[Recording]:
+    if "num_samples" not in description:
+        return None
+    names = ("num_samples", "num_timesteps", "warm_up", "dt_ms")
+    samples, steps, warm_up, dt_ms = (description[name] for name in names)
+    return Recording(int(samples), int(steps), int(warm_up), float(dt_ms))
+
+
+def load_description(path: Path) -> JsonValue:
+    """Read the description of an export of `snnb`."""
+    description = load_json(path)
+    if not isinstance(description, dict) or not isinstance(description.get("populations"), list):
+        raise DamagedError(path, "not the description of an export of snnb")
+    return description
+
+
+def read_nodes(path: Path, description: Optional[JsonValue], columns: Mapping[str, np.ndarray]) -> Nodes:
+    """Return the neurons of a table as `_described` does; `DamagedError` if the description is not one of `snnb`."""
+    try:
+        return _described(path, description, columns)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise DamagedError(path, f"does not fit its description ({error!r})") from None
+
+
+class Columns(NamedTuple):
+    """Names of the columns of a table of edges."""
+
+    source: str
+    target: str
+    weight: Optional[str]
+    rate: Optional[str]
+    source_group: Optional[str]
+    target_group: Optional[str]
+
+
+def columns_of(path: Path, names: Sequence[str], place: str = "") -> Tuple[Columns, List[str]]:
+    """Return the columns of a table of edges, and what it does not hold."""
+    ends = [next((name for name in these if name in names), None) for these in (*ENDS, *GROUPS)]
+    source, target, source_group, target_group = ends
+    if source is None or target is None:
+        missing = "source" if source is None else "target"
+        raise DamagedError(path, f"{place}has no column {missing}; name the columns, such as source,target,weight")
+    if (source_group is None) != (target_group is None):
+        raise DamagedError(path, f"{place}has a group of only one end; give source_group and target_group, or neither")
+    weight = next((name for name in (WEIGHT, EDGE) if name in names), None)
+    notes = []
+    if weight is None:
+        notes.append("without a column weight, every weight is 1")
+    elif weight == EDGE:
+        notes.append("without a column weight, the values of column edge are the weights")
+    rate = RATE if RATE in names else None
+    return Columns(source, target, weight, rate, source_group, target_group), notes

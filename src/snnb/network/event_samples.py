@@ -1,0 +1,124 @@
+"""Samples on disk whose input changes from step to step."""
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Iterable, List, Tuple
+
+import h5py
+import numpy as np
+
+from snnb.core.errors import DamagedError
+from snnb.io.hdf5 import reading, write_array
+from snnb.network.input_steps import InputSteps
+
+FORMAT, VERSION = "snnb event samples", 1
+ELEMENTS = ("step", "neuron", "value")
+_CHUNK = 1 << 16  # elements that are compressed together
+_BUFFER = 1 << 20  # elements in memory before they are written
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Input of a sample in each time step: the elements other than 0, sorted by step and neuron.
+
+    Attributes
+    ----------
+    step, neuron : int64 arrays of one length
+        Time step, and index into the flattened input, (height, width, channels).
+    value : array of the same length
+        Number of events, or current.
+    length : int
+        Number of time steps.
+    outside : int
+        Number of events outside the sensor, which are left out.
+    """
+
+    step: np.ndarray
+    neuron: np.ndarray
+    value: np.ndarray
+    length: int
+    outside: int = 0
+
+
+class EventSamples:
+    """Samples in a file, or consecutive ones of them; a slice reads some of them.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Shape of the input: (height, width, channels).
+    lengths : (samples,) int32 array
+        Number of time steps of each sample, after which it is silent.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open a file that `write_samples` wrote; raise `DamagedError` if it is not one."""
+        with reading(path) as file:
+            if file.attrs.get("format") not in (FORMAT, FORMAT.encode()) or file.attrs["version"] != VERSION:
+                raise DamagedError(path, f"not a file of {FORMAT}, version {VERSION}")
+            self.shape = tuple(int(size) for size in file.attrs["shape"])
+            self.lengths, self._bounds = file["length"][:], file["bounds"][:]
+        self._path = path
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def part(self, rows: slice) -> "EventSamples":
+        """Return consecutive samples, without reading them."""
+        first, stop, _ = rows.indices(len(self))
+        part = copy.copy(self)
+        part.lengths, part._bounds = self.lengths[first:stop], self._bounds[first : max(first, stop) + 1]
+        return part
+
+    def __getitem__(self, rows: slice) -> InputSteps:
+        first, stop, _ = rows.indices(len(self))
+        bounds = self._bounds[first : max(first, stop) + 1]
+        with reading(self._path) as file:
+            step, neuron, value = (file[name][bounds[0] : bounds[-1]] for name in ELEMENTS)
+        return InputSteps(self.shape, bounds - bounds[0], step, neuron, value.astype(np.float32))
+
+
+def write_samples(path: Path, samples: Iterable[Steps], shape: Tuple[int, ...], dtype: str) -> List[int]:
+    """Write samples to an HDF5 file, compressed; return the number of time steps of each.
+
+    The datasets `step`, `neuron` (int32), `value` and `bounds` (int64) are those of `InputSteps`; `length` (int32) has
+    the number of time steps of each sample. The attribute `shape` is (height, width, channels).
+
+    Parameters
+    ----------
+    path : Path
+    samples : iterable of Steps
+        Read one at a time.
+    shape : tuple of int
+        (height, width, channels).
+    dtype : str
+        Type of the values.
+    """
+    bounds, length = [0], []
+    waiting: List[Steps] = []
+    with h5py.File(path, "w") as file:
+        file.attrs.update(format=FORMAT, version=VERSION, shape=shape)
+        for name, kind in zip(ELEMENTS, ("<i4", "<i4", dtype)):
+            file.create_dataset(
+                name, (0,), kind, maxshape=(None,), chunks=(_CHUNK,), compression=4, shuffle=True, track_times=False
+            )
+
+        def flush() -> None:
+            for name in ELEMENTS:
+                written = file[name].shape[0]
+                file[name].resize((bounds[-1],))
+                if bounds[-1] > written:
+                    file[name][written:] = np.concatenate([getattr(sample, name) for sample in waiting])
+            waiting.clear()
+
+        for sample in samples:
+            waiting.append(sample)
+            bounds.append(bounds[-1] + sample.step.size)
+            length.append(sample.length)
+            if bounds[-1] - file["step"].shape[0] >= _BUFFER:
+                flush()
+        flush()
+        write_array(file, "bounds", np.array(bounds, "<i8"))
+        write_array(file, "length", np.array(length, "<i4"))
+    return length

@@ -1,0 +1,301 @@
+"""Events and currents of each time step: what is read, summed into bins, written and read again."""
+
+import hashlib
+import shutil
+import zipfile
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from snnb.core.errors import InputError, UsageError
+from snnb.datasets import describe, digit_events, digits
+from snnb.datasets.events import Events, binned
+from snnb.network.event_samples import EventSamples
+
+SENSOR = (34, 34, 2)
+
+
+def frames(folder, part="test"):
+    """Return the samples that `prepare` wrote as dense arrays, each with its own number of steps."""
+    samples = EventSamples(folder / f"x_{part}.h5")
+    return [samples[i : i + 1].frames(0, length)[0] for i, length in enumerate(samples.lengths.tolist())]
+
+
+def histogram(events, shape, bin_us):
+    """Sum events into complete bins that begin with the first event, with numpy.histogramdd."""
+    time = events.time - events.time.min()
+    steps = max(1, time.max() // bin_us)
+    edges = [np.arange(0, (steps + 1) * bin_us, bin_us), *(np.arange(size + 1) for size in shape)]
+    kept = time < steps * bin_us
+    columns = np.stack([time, events.y, events.x, events.polarity], axis=1)[kept]
+    return np.histogramdd(columns, [edge - 0.5 for edge in edges])[0]
+
+
+def random_events(seed, count=400, shape=SENSOR, last=30_000):
+    rng = np.random.default_rng(seed)
+    y, x, p = (rng.integers(0, size, count) for size in shape)
+    return Events(np.sort(rng.integers(50, last, count)), x, y, p)
+
+
+def nmnist_bytes(events):
+    rows = zip(*(values.tolist() for values in (events.time, events.x, events.y, events.polarity)))
+    return b"".join(bytes([x, y]) + (p << 23 | t).to_bytes(3, "big") for t, x, y, p in rows)
+
+
+def structured(events, fields="txyp"):
+    kinds = {"t": ("t", "<i8"), "x": ("x", "<u2"), "y": ("y", "<u2"), "p": ("p", "?")}
+    array = np.zeros(events.time.size, [kinds[field] for field in fields])
+    for field, values in zip("txyp", (events.time, events.x, events.y, events.polarity)):
+        if field in fields:
+            array[field] = values
+    return array
+
+
+@pytest.mark.parametrize("bin_us", [1, 700, 1000, 40_000])
+def test_bins_are_a_histogram_whatever_the_order_of_the_events(bin_us):
+    events = random_events(1, last=900 if bin_us == 1 else 30_000)
+    mixed = np.random.default_rng(2).permutation(events.time.size)
+    steps = binned(Events(*(getattr(events, n)[mixed] for n in ("time", "x", "y", "polarity"))), SENSOR, bin_us, "it")
+    dense = np.zeros((steps.length, *SENSOR))
+    dense.reshape(steps.length, -1)[steps.step, steps.neuron] = steps.value
+    np.testing.assert_array_equal(dense, histogram(events, SENSOR, bin_us))
+    assert steps.outside == 0
+
+
+def test_events_outside_the_sensor_are_counted_and_one_channel_has_both_polarities():
+    events = random_events(3)
+    events.y[[0, -1]] = 0  # so that the bins are the same without the events outside
+    steps = binned(events, (30, 34, 1), 1000, "it")
+    inside = events.y < 30
+    seen = Events(*(getattr(events, name)[inside] for name in ("time", "x", "y")), np.zeros(inside.sum(), int))
+    assert steps.outside == (~inside).sum() > 0
+    dense = np.zeros((steps.length, 30, 34, 1))
+    dense.reshape(steps.length, -1)[steps.step, steps.neuron] = steps.value
+    np.testing.assert_array_equal(dense, histogram(seen, (30, 34, 1), 1000))
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"time": [5, -1]}, "it has an event at -1 µs"),
+        ({"x": [3, 40], "y": [40, 2]}, "2 of 2 events are outside the sensor of 34×34.*row 40, column 3"),
+        ({"time": [0, 10**9]}, "spans 1,000,000 bins of 1000 µs"),
+        ({name: [] for name in ("time", "x", "y", "polarity")}, "it holds no events"),
+    ],
+)
+def test_recordings_that_cannot_be_meant_are_refused(changed, message):
+    plain = {"time": [0, 1], "x": [0, 0], "y": [0, 0], "polarity": [0, 1]}
+    with pytest.raises(InputError, match=message):
+        binned(Events(**{k: np.array(v, np.int64) for k, v in {**plain, **changed}.items()}), SENSOR, 1000, "it")
+
+
+@pytest.fixture
+def nmnist(tmp_path):
+    """One recording of each digit, of different lengths, and their events by digit."""
+    folder, recordings = tmp_path / "nmnist", {}
+    for digit in range(10):
+        recordings[digit] = random_events(digit, last=5000 + 1000 * digit)
+        path = folder / "Test" / str(digit) / f"{9 - digit:05d}.bin"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(nmnist_bytes(recordings[digit]))
+    return folder, recordings
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_nmnist_in_the_order_of_mnist_from_folders_or_a_zip_file(run_prepare, nmnist, packed):
+    folder, recordings = nmnist
+    if packed:
+        with zipfile.ZipFile(folder / "Test.zip", "w") as archive:
+            for path in (folder / "Test").rglob("*"):
+                archive.write(path, path.relative_to(folder))
+        shutil.rmtree(folder / "Test")
+    target, prepared = run_prepare("nmnist", source=folder)
+    expected = [histogram(recordings[digit], SENSOR, 1000) for digit in range(9, -1, -1)]
+    for found, dense in zip(frames(target), expected):
+        np.testing.assert_array_equal(found, dense)
+    assert np.load(target / "y_test.npy").tolist() == list(range(9, -1, -1))
+    longest = max(map(len, expected))
+    assert prepared.splits["test"].shape == (10, longest, *SENSOR)
+    assert prepared.sources == [folder / ("Test.zip" if packed else "Test")]
+    assert sorted(path.name for path in target.iterdir()) == ["x_test.h5", "y_test.npy"]
+    block = EventSamples(target / "x_test.h5")[2:9].frames(0, longest)
+    np.testing.assert_array_equal(
+        block, [np.pad(one, [(0, longest - len(one)), *[(0, 0)] * 3]) for one in expected[2:9]]
+    )
+    assert np.abs(block).max() > 0
+    clipped, _ = run_prepare("nmnist", source=folder, binary=True, bin_us=5000)
+    np.testing.assert_array_equal(frames(clipped)[3], histogram(recordings[6], SENSOR, 5000) > 0)
+
+
+def test_damaged_recordings_of_nmnist_are_named(refused, nmnist, tmp_path):
+    folder, _ = nmnist
+    refused("model takes 28×28×2", "nmnist", source=folder, shape=(28, 28, 2))
+    path = folder / "Test" / "3" / "00006.bin"
+    path.write_bytes(path.read_bytes()[:-1])
+    refused(r"00006\.bin has 1,999 bytes, not a multiple of 5: it is truncated", "nmnist", source=folder)
+    path.unlink()
+    refused(r"Test/3 holds no \.bin file", "nmnist", source=folder)
+    refused("holds neither Test/ nor Test.zip", "nmnist", source=tmp_path)
+    (tmp_path / "Test.zip").write_bytes(b"PK")
+    refused("Test.zip is not a complete zip file", "nmnist", source=tmp_path)
+
+
+def test_the_units_of_spoken_digits_are_counted_in_each_bin(run_prepare, refused, tmp_path):
+    rng = np.random.default_rng(5)
+    seconds = [np.sort(rng.uniform(0, 0.05, count)).astype(np.float16) for count in (300, 50)]
+    units = [rng.integers(0, 700, len(times)).astype(np.uint16) for times in seconds]
+    for part in ("train", "test"):
+        with h5py.File(tmp_path / f"shd_{part}.h5", "w") as file:
+            for name, values, kind in (("times", seconds, np.float16), ("units", units, np.uint16)):
+                dataset = file.create_dataset(f"spikes/{name}", (2,), h5py.special_dtype(vlen=np.dtype(kind)))
+                for i, one in enumerate(values):
+                    dataset[i] = one
+            file["labels"] = np.array([19, 0])
+            file["extra/keys"] = [f"class {i}".encode() for i in range(20)]
+    target, prepared = run_prepare("shd", source=tmp_path)
+    for part in ("train", "test"):
+        for found, times, unit in zip(frames(target, part), seconds, units):
+            zeros = np.zeros(len(unit), np.int64)
+            events = Events(np.floor(times.astype(float) * 1e6).astype(int), unit.astype(int), zeros, zeros)
+            np.testing.assert_array_equal(found.reshape(-1, 700), histogram(events, (1, 700, 1), 1000)[:, 0, :, 0])
+        assert np.load(target / f"y_{part}.npy").tolist() == [19, 0]
+    assert prepared.class_names[19] == "class 19"
+    assert "2 training and 2 test samples; 8,156 and 2,264 are published" in prepared.warnings
+    refused("shd has 700 units, the model takes 1×1×70", "shd", source=tmp_path, shape=(1, 1, 70))
+
+
+@pytest.fixture
+def gestures(tmp_path):
+    """Two recordings of each class; each file has another layout."""
+    events = {name: random_events(seed, shape=(20, 30, 2)) for seed, name in enumerate(("one", "two", "three", "four"))}
+    for folder, name in (("up", "one"), ("up", "two"), ("down", "three"), ("down", "four")):
+        path = tmp_path / "gestures" / "test" / folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        array = structured(events[name])
+        if name == "one":
+            np.save(path.with_suffix(".npy"), array)
+        elif name == "two":  # the order and types of Prophesee's tools
+            kinds = [("x", "<u2"), ("y", "<u2"), ("p", "<i2"), ("t", "<i8")]
+            np.save(path.with_suffix(".npy"), array[["x", "y", "p", "t"]].astype(kinds))
+        elif name == "three":
+            np.savez(path.with_suffix(".npz"), events=array)
+        else:
+            np.savez_compressed(path.with_suffix(".npz"), **{field: array[field] for field in "txyp"})
+    return tmp_path / "gestures", events
+
+
+def test_events_of_the_user_in_every_layout(run_prepare, gestures):
+    folder, events = gestures
+    target, prepared = run_prepare(f"events:{folder}", shape=(20, 30, 2))
+    assert prepared.class_names == ["down", "up"]
+    assert prepared.splits["test"].class_counts == {"down": 2, "up": 2}
+    found = {one.tobytes(): label for one, label in zip(frames(target), np.load(target / "y_test.npy"))}
+    for name, one in events.items():
+        dense = histogram(one, (20, 30, 2), 1000).astype(np.float32)
+        assert found[dense.tobytes()] == (name in ("one", "two"))
+    target, prepared = run_prepare(f"events:{folder}", shape=(20, 28, 2))
+    outside = sum(int((one.x >= 28).sum()) for one in events.values())
+    assert prepared.outside == outside
+    (warning,) = prepared.warnings
+    assert warning.startswith(f"{outside} of ")
+    assert warning.endswith("events are outside the sensor of 20×28 and are left out")
+
+
+def spoil_header(folder):
+    path = folder / "test" / "up" / "one.npy"
+    path.write_bytes(path.read_bytes()[:-3])
+
+
+def spoil_class(folder):
+    (folder / "test" / "left").mkdir()
+
+
+def spoil_fields(folder):
+    np.save(folder / "test" / "up" / "one.npy", structured(random_events(0), "txp"))
+
+
+def spoil_kind(folder):
+    np.savez(folder / "test" / "up" / "one.npz", t=np.zeros(3), x=[0] * 3, y=[0] * 3, p=[0] * 3)
+
+
+def spoil_sensor(folder):
+    np.save(folder / "test" / "up" / "one.npy", structured(random_events(0, shape=(480, 640, 2))))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (spoil_header, r"one\.npy: not a complete npy file"),
+        (spoil_class, r"test/left holds no \.npy or \.npz file"),
+        (spoil_fields, r"one\.npy has no field y: write a structured array"),
+        (spoil_kind, r"one\.npz: t is float64 of shape \(3,\): write one whole number"),
+        (spoil_sensor, r"one\.npy: 400 of 400 events are outside the sensor of 20×30"),
+        (lambda folder: shutil.rmtree(folder / "test"), "gestures lacks test/"),
+    ],
+)
+def test_bad_files_of_the_user_are_named(refused, gestures, spoil, message):
+    spoil(gestures[0])
+    refused(message, f"events:{gestures[0]}", shape=(20, 30, 2))
+
+
+def test_currents_of_each_step_keep_their_values(run_prepare, refused, tmp_path):
+    rng = np.random.default_rng(6)
+    x = np.where(rng.random((5, 7, 12)) < 0.4, rng.normal(size=(5, 7, 12)), 0).astype(np.float32)
+    np.save(tmp_path / "x_test.npy", x)
+    np.save(tmp_path / "y_test.npy", np.array([2, 0, 1, 1, 0]))
+    name = f"steps:{tmp_path}"
+    assert describe(name).shape == (1, 1, 12)
+    target, prepared = run_prepare(name)
+    assert prepared.class_names == ["0", "1", "2"]
+    found = sorted((one.tobytes(), label) for one, label in zip(frames(target), np.load(target / "y_test.npy")))
+    assert found == sorted((one.tobytes(), label) for one, label in zip(x, [2, 0, 1, 1, 0]))
+    refused("has 12 values in each step, the model takes 1×1×38", name, shape=(1, 1, 38))
+    np.save(tmp_path / "x_train.npy", x.astype(np.float64))
+    np.save(tmp_path / "y_train.npy", np.zeros(5, int))
+    refused(r"x_train\.npy is float64 of shape \(5, 7, 12\): write float32", name)
+    x[3, 2, 1] = np.nan
+    np.save(tmp_path / "x_train.npy", x)
+    refused("sample 3 has a value that is not finite", name)
+    (tmp_path / "y_test.npy").unlink()
+    refused(r"lacks y_test\.npy", name)
+
+
+def test_moving_digits_are_the_same_each_time_and_of_different_lengths(run_prepare):
+    def prepared(**options):
+        target, described = run_prepare("digit_events", limit=20, **options)
+        return target, described, hashlib.sha256((target / "x_train.h5").read_bytes()).hexdigest()
+
+    (target, described, first), (_, _, again), (*_, other) = (prepared(seed=seed) for seed in (0, 0, 1))
+    assert first == again
+    assert first != other
+    assert described.outside == 0
+    assert described.splits["train"].class_counts == {str(digit): 2 for digit in range(10)}
+    lengths = EventSamples(target / "x_test.h5").lengths
+    assert 3 * digit_events.TICKS[0] - 2 <= lengths.min() < lengths.max() <= 3 * digit_events.TICKS[1]
+    with pytest.raises(UsageError, match="leave out --source"):
+        run_prepare("digit_events", source=Path())
+
+
+def test_the_events_of_a_moving_digit_follow_the_differences_of_its_pictures():
+    moving = digit_events.load(digits.locate(Path())).test
+    for position in range(10):
+        seen, events = moving.pictures(position), moving.events(position)
+        digit = moving.images[position].astype(int)
+        for at, corner in zip(range(0, len(seen), (len(seen) - 1) // 3), digit_events.CORNERS):
+            expected = np.zeros((12, 12), int)
+            expected[corner[0] : corner[0] + 8, corner[1] : corner[1] + 8] = digit
+            np.testing.assert_array_equal(seen[at], expected * digit_events.UNIT**2)
+        # Halfway between pixels a picture is the mean of two: brightness is neither lost nor made.
+        assert set(seen.sum(axis=(1, 2))) == {digit.sum() * digit_events.UNIT**2}
+        signs = np.where(events.polarity > 0, 1, -1)
+        total = np.zeros((12, 12), int)
+        for tick, (before, after) in enumerate(zip(seen, seen[1:])):
+            now = events.time // digit_events.TICK_US == tick
+            np.add.at(total, (events.y[now], events.x[now]), signs[now])
+            rest = (after - seen[0]) / digit_events.UNIT**2 - digit_events.CONTRAST * total
+            assert np.abs(rest).max() < digit_events.CONTRAST
+            # On events only where it became brighter, off events only where it became darker.
+            assert (np.sign(after - before)[events.y[now], events.x[now]] == signs[now]).all()
+        assert {-1, 1} == set(signs)

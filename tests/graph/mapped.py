@@ -1,0 +1,35 @@
+"""The costs of a graph's mappings, to compare a graph with what an export and an import have made of it."""
+
+from snnb.graph.imports.import_graph import import_graph
+from snnb.mapping.hardware import EventFigures, Hardware, RouteFigures
+from snnb.mapping.map_network import cost_partition, map_network
+from snnb.mapping.mapping_cost import MappingCost
+from snnb.mapping.neurons import PlacedNetwork
+
+CHIP = Hardware(
+    name="chip",
+    mesh=(8, 8),
+    neurons_per_core=12,
+    axons_per_core=150,
+    synapses_per_core=900,
+    energy_pj=EventFigures(router=1.7, link=3.5, synapse=2.0),
+    latency_ns=RouteFigures(router=2.1, link=5.3),
+    source="made up",
+)
+
+
+def costs_of(graph, partition):
+    """`cost.json` of the sequential mapping, and of a partition, whose file is made if there is none."""
+    network = PlacedNetwork.of(graph)
+    mapped = map_network(network, CHIP, method="sequential")
+    if not partition.exists():
+        partition.write_text("".join(f"{core % 7}\n" for core in range(network.neurons)))
+    again, _ = cost_partition(network, CHIP, partition, allow_overfull=True)
+    return [MappingCost.of(one).model_dump() for one in (mapped, again)]
+
+
+def imported(path, folder, **options):
+    """Import a graph, and return it and the notes."""
+    folder.mkdir(exist_ok=True)
+    found = import_graph(path, folder / "imported_graph.h5", **options)
+    return found.graph, found.notes

@@ -1,0 +1,256 @@
+"""Graphs from outside: values beside networkx and numpy, refused files, round trips by the costs of a mapping."""
+
+import networkx
+import numpy as np
+import pandas
+import pytest
+import scipy.sparse
+
+from snnb.core.errors import InputError
+from snnb.graph.imports.import_graph import import_graph
+from tests.graph.edges import all_edges
+
+
+def rates_file(path, content):
+    path.write_text(content) if isinstance(content, str) else np.save(path, content)
+    return path
+
+
+def test_rates_replace_the_spikes_of_a_graph_file(graph, graph_path, tmp_path):
+    nodes = graph.number_of_nodes()
+    spikes = np.random.default_rng(1).integers(0, 50, nodes)
+    for name, content, factor in (
+        ("r.txt", "\n".join(map(str, spikes)), 1),
+        ("r.npy", spikes / 4, 1 / 4),
+        ("r.csv", "id,rate\n" + "".join(f"{k},{spikes[k] / 8}\n" for k in reversed(range(nodes))), 30 / 8),
+    ):
+        rates = rates_file(tmp_path / name, content)
+        imported = import_graph(graph_path, tmp_path / "in_graph.h5", rates=rates, samples=3, steps=10)
+        with imported.graph as found:
+            assert imported.files == (graph_path, rates)
+            got = np.concatenate([population.spike_count.ravel() for population in found.populations])
+            np.testing.assert_allclose(got, spikes * factor)
+            assert (found.recording.num_samples, found.recording.num_timesteps) == (3, 10)
+            for column, expected in zip(all_edges(found)[:3], all_edges(graph)[:3]):
+                np.testing.assert_array_equal(column, expected)
+
+
+BAD_RATES = {
+    "r.txt": {
+        "1\n2\n": "has 2 numbers, and the graph has 168 neurons and inputs",
+        "1\n-2\n": "line 2: -2 spikes; give finite numbers that are not negative",
+        "1\ninf\n": "line 2: inf spikes",
+        "1\n\nnan\n": "line 3: nan spikes",
+        "1\nmany\n": "line 2: 'many' is not a number",
+        "a,b\n": "line 1: name the columns: id",
+        "id,spikes\n0,1\n0,2\n": "line 3: neuron 0 has a value before",
+        "id,spikes\n0,1\n168,2\n": "line 3: the graph has no neuron '168'",
+        "id,spikes\n0,1\n1\n": "line 3: has 1 fields, the header has 2",
+        "id,spikes\n0,x\n": "line 2: 'x' is not a number",
+        "id,spikes\n0,1\n2,1\n": "has no value of 166 of 168 neurons, the first is 1",
+    },
+    "r.npy": {(5,): "has 5 values", (168, -1.0): "neuron 0: -1.0 spikes", (168, np.inf): "neuron 0: inf spikes"},
+    "r.mat": {"": "not a file of spikes that snnb reads; it reads SONATA reports, npy, text or CSV"},
+}
+
+
+@pytest.mark.parametrize(("name", "content"), [(name, content) for name in BAD_RATES for content in BAD_RATES[name]])
+def test_rates_that_are_refused(name, content, graph_path, tmp_path):
+    rates = rates_file(tmp_path / name, np.full(content[0], content[-1]) if isinstance(content, tuple) else content)
+    with pytest.raises(InputError) as error:
+        import_graph(graph_path, tmp_path / "in_graph.h5", rates=rates)
+    assert BAD_RATES[name][content] in str(error.value)
+    assert str(rates) in str(error.value)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+# Tables
+
+
+def parallel_edges():
+    """Random directed edges with self-connections, cycles, parallel edges, and neurons without any."""
+    rng = np.random.default_rng(7)
+    source, target = rng.integers(0, 60, (2, 400))
+    return source, target, rng.normal(size=400).astype(np.float32), rng.integers(0, 9, 60).astype(np.float32) / 8
+
+
+def table(folder, kind, columns):
+    """Write columns as pandas, numpy or pyarrow do."""
+    path = folder / f"table.{kind}"
+    if kind == "npz":
+        np.savez_compressed(path, **columns)
+    elif kind == "parquet":
+        pandas.DataFrame(columns).to_parquet(path)
+    else:
+        pandas.DataFrame(columns).to_csv(path, index=kind == "csv")  # with a further column, or without
+    return path
+
+
+def by_networkx(source, target, weight):
+    graph = networkx.DiGraph()
+    for edge in zip(source.tolist(), target.tolist(), weight.astype(float).tolist()):
+        known = graph.get_edge_data(*edge[:2], {"weight": 0.0})
+        graph.add_edge(*edge[:2], weight=known["weight"] + edge[2])
+    return graph
+
+
+@pytest.mark.parametrize("kind", ["csv", "csv.gz", "npz", "parquet"])
+@pytest.mark.parametrize("block", [64, 1 << 24])
+def test_edges_degrees_and_rates_of_a_table(kind, block, monkeypatch, tmp_path):
+    monkeypatch.setattr("snnb.graph.imports.csv.BLOCK", block)
+    source, target, weight, rate = parallel_edges()
+    path = table(tmp_path, kind, {"source": source, "target": target, "weight": weight, "rate": rate[source]})
+    expected = by_networkx(source, target, weight)
+    imported = import_graph(path, tmp_path / "in_graph.h5", samples=2, steps=4)
+    with imported.graph as graph:
+        assert graph.number_of_nodes() == 60
+        assert graph.number_of_edges() == expected.number_of_edges()
+        (projection,) = graph.projections
+        for node in range(60):
+            assert projection.out_degrees[node] == (expected.out_degree(node) if node in expected else 0)
+            assert projection.in_degrees[node] == (expected.in_degree(node) if node in expected else 0)
+        got = {(s, t): w for s, t, w in zip(*(column.tolist() for column in all_edges(graph)[:3]))}
+        assert list(got) == sorted(expected.edges)
+        np.testing.assert_allclose([got[edge] for edge in got], [expected.edges[edge]["weight"] for edge in got], 1e-6)
+        counts = np.where(np.isin(np.arange(60), source), rate * 8, 0)
+        np.testing.assert_array_equal(graph.populations[0].spike_count, counts)
+
+
+@pytest.mark.parametrize("form", ["csr", "csc", "coo"])
+@pytest.mark.parametrize("shape", [(40, 40), (30, 50)])
+def test_a_matrix_of_scipy(form, shape, tmp_path):
+    matrix = scipy.sparse.random(*shape, 0.1, form, np.float64, random_state=3)
+    scipy.sparse.save_npz(tmp_path / "m.npz", matrix)
+    with import_graph(tmp_path / "m.npz", tmp_path / "in_graph.h5").graph as graph:
+        (projection,) = graph.projections
+        assert (projection.to_scipy() != matrix.astype(np.float32)).nnz == 0
+        assert [p.size for p in graph.populations] == sorted({*shape} if shape[0] == shape[1] else shape)
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_names_are_numbered_in_order_of_first_appearance(kind, tmp_path):
+    rng = np.random.default_rng(2)
+    names = np.array([f"cell {k}, of Ü" for k in range(3000)], object)
+    source, target = names[rng.integers(0, 3000, (2, 9000))]
+    path = table(tmp_path, kind, {"source": source, "target": target})
+    ids = {name: k for k, name in enumerate(dict.fromkeys(np.stack([source, target], axis=1).ravel()))}
+    imported = import_graph(path, tmp_path / "in_graph.h5")
+    with imported.graph as graph:
+        expected = sorted({(ids[s], ids[t]) for s, t in zip(source, target)})
+        assert list(zip(*(column.tolist() for column in all_edges(graph)[:2]))) == expected
+        assert len(graph.inputs) == 0
+    assert imported.notes == ("without a column weight, every weight is 1",)
+    rates = rates_file(
+        tmp_path / "r.csv", "neuron,spikes\n" + "".join(f'"{name}",{3 * k}\n' for name, k in ids.items())
+    )
+    with import_graph(path, tmp_path / "in_graph.h5", rates=rates).graph as graph:
+        np.testing.assert_array_equal(graph.populations[0].spike_count, 3 * np.arange(len(ids)))
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_groups_are_populations(kind, tmp_path):
+    """Indices keep their places; other names are numbered as they appear."""
+    rows = [("input", "(0, 1)", "b", "x"), ("b", "y", "b", "x"), ("input", "(2, 0)", "c", "5"), ("b", "z", "c", "1")]
+    path = table(tmp_path, kind, dict(zip(("source_group", "source", "target_group", "target"), map(list, zip(*rows)))))
+    with import_graph(path, tmp_path / "in_graph.h5").graph as graph:
+        assert [(p.name, p.shape) for p in graph.populations] == [("input", (3, 2)), ("b", (3,)), ("c", (6,))]
+        assert [p.name for p in graph.inputs] == ["input"]
+        edges = set(zip(*(column.tolist() for column in all_edges(graph)[:2])))
+        assert edges == {(1, 6), (7, 6), (4, 9 + 5), (8, 9 + 1)}
+
+
+def test_numbers_of_a_csv_are_those_of_python(tmp_path):
+    texts = "0 -0.0 1 +3 1e3 1E-3 .5 5. 0.1 3.4028235e38 1.1754944e-38 1e-45 -7e-46 123456789012345678901234567890"
+    texts += " 0.000000000000000000000000000000000012345678901234567890 0.30000001192092896 9.999999999999999999e22"
+    texts = [*texts.split(), *map(repr, np.random.default_rng(0).normal(size=500).astype(np.float32).tolist())]
+    (tmp_path / "n.csv").write_text(
+        "weight;source;target\r\n" + "".join(f" {t} ;{k};0\r\n" for k, t in enumerate(texts))
+    )
+    with import_graph(tmp_path / "n.csv", tmp_path / "in_graph.h5").graph as graph:
+        np.testing.assert_array_equal(all_edges(graph)[2], np.array([float(text) for text in texts], np.float32))
+
+
+BAD_CSV = {
+    "0,1\n1,2\n": "line 1: has no column source; name the columns",
+    "": "line 1: has no column source",
+    "source,weight\n0,1\n": "line 1: has no column target",
+    "source,target,source_group\n0,1,a\n": "line 1: has a group of only one end",
+    "source,target\n0,1\n2\n": "line 3: has 1 fields, the header has 2",
+    "source,target\n0,1\n\n2,3\n": "line 3: has 0 fields, the header has 2",
+    "source,target\n0,1\n2,3,4\n": "line 3: has 3 fields, the header has 2",
+    "source,target\n0,1\n2,-3\n": "line 3: target '-3' is not an id from 0",
+    "source,target\n0,1\n2,b\n": "line 3: target 'b' is not an id from 0; give ids in all lines, or names in all",
+    "source,target\na,b\n,c\n": "line 3: source '' is no name",
+    "source,target\n0,99999999999999999999\n": "line 2: target '99999999999999999999' is more than 2,147,483,646",
+    "source,target\n0,2000000000\n": "the largest of its ids is 2,000,000,000, but it has only 1 edges",
+    "source,target,weight\n0,1,1\n0,2,x\n": "line 3: weight 'x' is not a finite number",
+    "source,target,weight\n0,1,nan\n": "line 2: weight 'nan' is not a finite number",
+    "source,target,weight\n0,1,1e39\n": "line 2: weight '1e39' is not a finite number",
+    "source,target,weight\n0,1,\n": "line 2: weight '' is not a finite number",
+    "source,target,rate\n0,1,1\n0,2,2\n": "line 3: rate 2.0, but its source has another one in another row",
+    "source,target,rate\n0,1,-1\n": "line 2: rate -1.0; give finite numbers that are not negative",
+    'source,target\na,b\n"c,d\n': "line 3: a quoted field does not end in its line",
+    "source,target\n": "the graph has no neurons",
+}
+
+
+@pytest.mark.parametrize("content", list(BAD_CSV))
+def test_csv_that_is_refused(content, tmp_path):
+    refused(tmp_path, "t.csv", lambda path: path.write_text(content), BAD_CSV[content])
+
+
+def refused(folder, name, write, expected):
+    write(folder / name)
+    there = sorted(folder.iterdir())
+    with pytest.raises(InputError) as error:
+        import_graph(folder / name, folder / "in_graph.h5")
+    assert expected in str(error.value)
+    assert "\n" not in str(error.value)
+    assert sorted(folder.iterdir()) == there
+
+
+def csr(**arrays):
+    matrix = {"indices": [1, 0], "indptr": [0, 1, 2], "data": [1.0, 2.0], "shape": [2, 2], "format": b"csr"}
+    return {**matrix, **arrays}
+
+
+BAD_NPZ = [
+    ({"source": [0]}, "has no column target"),
+    ({"source": [0, 1], "target": [0]}, "its arrays have different lengths: source 2, target 1"),
+    ({"source": [0.5], "target": [0]}, "source is of type float64, expected are integers"),
+    ({"source": [0, -1], "target": [0, 1]}, "edge 1: source -1; the neurons are 0 to"),
+    ({"source": [0], "target": [1], "weight": [np.inf]}, "edge 0: weight inf; give finite numbers"),
+    ({"source": [[0]], "target": [1]}, "source has 2 axes, expected is 1"),
+    ({"source": np.array([{}]), "target": [1]}, "source is of type object, expected are integers"),
+    (csr(indptr=[0, 2, 1]), "indptr does not fit shape, indices and data"),
+    (csr(indices=[1, 2]), "index 2 of a row or column; they are 0 to 1"),
+    (csr(format=b"bsr"), "a matrix in the format bsr; save it as csr, csc or coo: matrix.tocsr()"),
+    (csr(shape=[2]), "the shape of its matrix is not two numbers"),
+]
+
+
+@pytest.mark.parametrize(("arrays", "expected"), BAD_NPZ)
+def test_npz_that_is_refused(arrays, expected, tmp_path):
+    refused(tmp_path, "t.npz", lambda path: np.savez(path, **arrays), expected)
+
+
+BAD_PARQUET = [
+    ({"from": [0], "to": [1]}, "has no column source"),
+    ({"source": [0, 1], "target": [1, None]}, "row 1: target is null"),
+    ({"source": [0, -1], "target": [0, 1]}, "row 1: source -1; the neurons are 0 to"),
+    ({"source": [0], "target": [1], "weight": [float("nan")]}, "row 0: weight nan; give finite numbers"),
+]
+
+
+@pytest.mark.parametrize(("columns", "expected"), BAD_PARQUET)
+def test_parquet_that_is_refused(columns, expected, tmp_path):
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    refused(tmp_path, "t.parquet", lambda path: parquet.write_table(arrow.table(columns), str(path)), expected)
+
+
+@pytest.mark.parametrize("name", ["t.npz", "t.parquet", "t.csv.gz", "t.csv"])
+def test_files_of_other_bytes_are_refused(name, tmp_path):
+    fault = "not text" if name == "t.csv" else "not a complete"
+    refused(tmp_path, name, lambda path: path.write_bytes(b"\xff\x8b" * 100), fault)

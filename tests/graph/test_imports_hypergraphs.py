@@ -1,0 +1,142 @@
+"""Hypergraphs of AxonCUDA and hMETIS: read after an export, written by hand, refused."""
+
+import struct
+
+import numpy as np
+import pytest
+
+from snnb.core.errors import InputError
+from snnb.graph.export.export_options import ExportOptions
+from snnb.graph.export.write_export import export
+from tests.graph.edges import all_edges
+from tests.graph.mapped import costs_of, imported
+
+ORIGIN = {"stamp": "s", "sha256": "0"}  # with one, a description is written
+
+
+@pytest.mark.parametrize(("format", "unit"), [("snn", "step"), ("snn", "hz"), ("hmetis", "step")])
+@pytest.mark.parametrize("name", ["graph", "residual_graph", "pruned_graph"])
+def test_an_export_that_is_read_again_maps_the_same(request, tmp_path, name, format, unit):
+    """All but the weights, the spikes of neurons without targets, and in .hgr silent neurons."""
+    original, path = request.getfixturevalue(name), tmp_path / ("net.snn" if format == "snn" else "net.hgr")
+    export(original, format, path, ExportOptions(with_input=True, rate_unit=unit), origin=ORIGIN)
+    again, notes = imported(path, tmp_path)
+    counts = np.concatenate([p.spike_count.ravel() for p in original.populations])
+    if format == "hmetis":
+        np.save(tmp_path / "rates.npy", np.maximum(counts, 1))
+        original, _ = imported(original.path, tmp_path / "clipped", rates=tmp_path / "rates.npy")
+    with again:
+        assert costs_of(again, tmp_path / "partition") == costs_of(original, tmp_path / "partition")
+        for one, other in zip(all_edges(again)[:2], all_edges(original)[:2]):
+            np.testing.assert_array_equal(one, other)
+        assert [p.shape for p in again.populations] == [p.shape for p in original.populations]
+        assert again.recording == original.recording
+    assert "the file has no weights of synapses: all are 1" in notes
+
+
+def test_without_a_description_all_nodes_are_placed_neurons(residual_graph, tmp_path):
+    export(residual_graph, "snn", tmp_path / "net.snn")
+    recording = residual_graph.recording
+    options = {"samples": recording.num_samples, "steps": recording.num_timesteps}
+    found, notes = imported(tmp_path / "net.snn", tmp_path, **options)
+    with found:
+        counts = np.concatenate([p.spike_count.ravel() for p in residual_graph.populations])
+        source = np.unique(all_edges(residual_graph)[0])
+        expected = np.zeros_like(counts)
+        expected[source] = counts[source]
+        np.testing.assert_array_equal(found.populations[0].spike_count, expected)
+        assert found.populations[0].spike_count.dtype == np.int64
+        assert len(found.inputs) == 0
+    assert any("none is an input" in note for note in notes)
+
+
+def snn(path, *words):
+    """Write words: integers as uint32, others as float32."""
+    path.write_bytes(b"".join(struct.pack("<I" if isinstance(word, int) else "<f", word) for word in words))
+    return path
+
+
+SOME_SNN = (4, 3, 2, 0, 1, 2, 0.3, 1, 2, 2, 0.25, 1, 0, 3, 0.3)  # 0 → 1, 2; 2 → 2; 0 → 3
+
+
+def test_an_snn_file_by_hand(tmp_path):
+    """Two hyperedges of a source, a self-connection, and a neuron without spikes; one step or ten."""
+    path = snn(tmp_path / "a.snn", *SOME_SNN)
+    for steps, spikes in ((None, [np.float32(0.3), 0, 0.25, 0]), (10, [3, 0, 2.5, 0])):
+        found, notes = imported(path, tmp_path, steps=steps)
+        with found:
+            assert [column.tolist() for column in all_edges(found)[:3]] == [[0, 0, 0, 2], [1, 2, 3, 2], [1, 1, 1, 1]]
+            np.testing.assert_array_equal(found.populations[0].spike_count, spikes)
+            assert len(notes) == 3
+
+
+HGR = {
+    "2 3 11\n5 1 2 3\n0 3 1\n1\n1\n1\n": ([5, 0, 0], [0, 0, 2], [1, 2, 0], 3),
+    "% one\n\n2 3 11\n%\n5 1 2 3\r\n\n7  3\t1 \n1\n2\n1": ([5, 0, 7], [0, 0, 2], [1, 2, 0], 4),
+    "2 3 1\n5 2 2 3\n7 3\n": ([0, 5, 7], [1, 1], [1, 2], 3),
+    "1 3 10\n3 2 1\n1\n1\n1\n": ([1, 1, 1], [2, 2], [0, 1], 3),
+    "1 3\n3 2 1\n": ([1, 1, 1], [2, 2], [0, 1], 3),
+    "1 3 0\n3 2 1\n": ([1, 1, 1], [2, 2], [0, 1], 3),
+    "0 3 1\n": ([0, 0, 0], [], [], 3),
+}
+
+
+@pytest.mark.parametrize("chunk", [4, 1 << 22])
+@pytest.mark.parametrize("text", HGR)
+def test_an_hgr_file_by_hand(tmp_path, monkeypatch, text, chunk):
+    monkeypatch.setattr("snnb.graph.imports.hypergraphs.CHUNK", chunk)
+    (tmp_path / "a.hgr").write_bytes(text.encode())
+    spikes, source, target, notes = HGR[text]
+    found, given = imported(tmp_path / "a.hgr", tmp_path)
+    with found:
+        edges = all_edges(found)[:2] if source else [np.empty(0), np.empty(0)]
+        assert [column.tolist() for column in edges] == [source, target]
+        assert found.populations[0].spike_count.tolist() == spikes
+        assert len(given) == notes
+
+
+def test_a_scaled_hgr_file_has_multiples_of_the_scale(residual_graph, tmp_path):
+    export(residual_graph, "hmetis", tmp_path / "net.hgr", ExportOptions(scale=0.25), origin=ORIGIN)
+    found, notes = imported(tmp_path / "net.hgr", tmp_path)
+    with found:
+        for one, other in zip(found.populations[:-1], residual_graph.populations):
+            np.testing.assert_array_equal(one.spike_count, 4 * np.maximum(np.rint(other.spike_count / 4), 1))
+    assert "numbers of spikes were rounded to multiples of 4" in notes
+
+
+REFUSED = {
+    "2 3 11\n5 1 2\n0 1 3\n1\n1\n1\n": "lines 2 and 3 both begin with node 1",
+    "1 3\n1 4\n": "line 2: node 4, and line 1 states 3 nodes, from 1",
+    "% c\n1 3\n\n0 1\n": "line 4: node 0, and line 2 states 3 nodes",
+    "1 3\n1 2\n3 1\n": "line 3 follows the 1 hyperedges that line 1 states",
+    "1 2 10\n1 2\n1 1\n1\n": "line 3 follows the 1 hyperedges and 2 weights of nodes (one a line) that line 1 states",
+    "2 3\n1 2\n": "truncated, it has 1 of 2 hyperedges",
+    "1 3 11\n5 1 2\n1\n": "truncated, it has 1 of 1 hyperedges and 1 of 3 weights of nodes",
+    "2 3 1\n5 1 2\n3\n": "line 3: a hyperedge has a weight and no pins",
+    "1 3\n1 -2\n": "line 2 has other text than whole numbers from 0",
+    "1 3\n1 2.5\n": "line 2 has other text",
+    "1 3\n1 99999999999999999999\n": "line 2 has other text",
+    "1 3 2\n1 2\n": "line 1: the first line has the numbers",
+    "% nothing\n": "line 1: the first line has the numbers",
+    "0 0\n": "the graph has no neurons",
+    (): "truncated, it has 0 bytes",
+    (4, 3): "truncated, the 3 hyperedges of its header take more than 8 bytes",
+    SOME_SNN[:-1]: "truncated, the 3 hyperedges of its header take more than 56 bytes",
+    (4, 1, 2**32 - 1, 0, 1, 0.5): "truncated",
+    (*SOME_SNN, 1): "its header states 3 hyperedges, which end at byte 60 of 64",
+    (2, 1, 1, 2, 0, 0.5): "a hyperedge names neuron 2, and the header states 2, from 0",
+    (2, 1, 1, 0, 2, 0.5): "a hyperedge names neuron 2, and the header states 2, from 0",
+    (2, 1, 1, 0, 1, -0.5): "the hyperedge of neuron 0 weighs -0.5; give spikes per time step",
+    (2, 1, 1, 0, 1, float("nan")): "the hyperedge of neuron 0 weighs nan",
+    (2, 2, 1, 1, 0, 0.5, 1, 1, 1, 0.25): "two hyperedges of neuron 1 weigh 0.5 and 0.25",
+}
+
+
+@pytest.mark.parametrize("content", REFUSED)
+def test_bad_files(tmp_path, content):
+    path = tmp_path / ("a.hgr" if isinstance(content, str) else "a.snn")
+    path.write_text(content) if isinstance(content, str) else snn(path, *content)
+    with pytest.raises(InputError) as error:
+        imported(path, tmp_path)
+    assert REFUSED[content] in str(error.value)
+    assert [left.name for left in tmp_path.iterdir()] == [path.name]

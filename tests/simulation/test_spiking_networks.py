@@ -1,0 +1,231 @@
+"""Networks that were trained as spiking ones: both engines against neurons stepped in numpy, on random networks.
+
+Weights are whole eighths and inputs small integers, so that float32 adds the currents exactly in whatever order; the
+neurons are stepped in float32 in the order that `Neuron` documents.
+"""
+
+from typing import Any, Dict, List
+
+import numpy as np
+import pytest
+
+from snnb.network.input_steps import InputSteps
+from snnb.network.layers import AveragePooling2D, Conv2D, Dense, DepthwiseConv2D
+from snnb.network.network import Input, Network, Population, Projection, Reindexed
+from snnb.network.neuron import Neuron
+from snnb.network.reindexing import Flatten, ZeroPadding2D
+from snnb.simulation.engines.engine import unsupported
+from snnb.simulation.engines.event import compiled_network
+from snnb.simulation.engines.event.event_engine import EventEngine
+from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
+from snnb.simulation.simulation_settings import SimulationSettings
+
+SAMPLES, STEPS, SHAPE = 11, 37, (5, 6, 2)
+F = np.float32
+
+
+class Built:
+    """A network as the package has it and, to step it, its volumes as plain values."""
+
+    def __init__(self, random, shapes):
+        self.random, self.shapes = random, shapes
+        self.volumes: List[Any] = [Input("input", shapes["input"])]
+        self.plain: Dict[str, Any] = {}  # by name: source and function of an array, or terms, bias and neuron
+
+    def moved(self, name, source, layer, function):
+        self.volumes.append(Reindexed(name, self.shapes[name], layer, (source,)))
+        self.plain[name] = (source, function)
+
+    def population(self, name, kind, *terms):
+        """Terms are (source, layer, delay)."""
+        projections, plain, shape = [], [], self.shapes[name]
+        for source, layer, delay in terms:
+            geometry = layer.geometry(self.shapes[source])
+            assert geometry.shape == shape
+            kernel = bias = None
+            if layer.KERNEL:
+                kernel = (self.random.choice([-2, -1, 0, 1, 2, 3], layer.kernel_shape(geometry)) / 8).astype(F)
+            if delay == 1:
+                bias = (self.random.choice([-1, 0, 1, 2], shape[-1]) / 8).astype(F)
+            projections.append(Projection(source, layer, geometry, kernel, delay, bias))
+            plain.append((source, layer, kernel, delay, bias))
+        bias, numbers = (self.random.choice([0, 1, 2], shape[-1]) / 16).astype(F), self.numbers(kind, shape)
+        neuron, kind = Neuron(**numbers), type(terms[0][1]).__name__
+        self.volumes.append(Population(name, shape, kind, tuple(projections), bias, "linear", neuron=neuron))
+        self.plain[name] = (plain, bias, numbers)
+
+    @property
+    def network(self):
+        return Network(tuple(self.volumes))
+
+    def numbers(self, kind, shape):
+        """Random numbers of neurons: one for all, one for each channel, or one for each neuron."""
+
+        def some(low, high):
+            size = [(), shape[-1:], shape][self.random.integers(3)]
+            return self.random.uniform(low, high, size)
+
+        numbers = {"threshold": some(0.4, 1.5).astype(F)}
+        if kind != "IF":
+            numbers.update(leak=some(0.3, 0.999), gain=some(0.2, 1.2), offset=some(-0.05, 0.1), initial=some(-0.2, 0.3))
+        if kind == "CubaLIF":
+            numbers.update(current_leak=some(0, 0.9), current_gain=some(0.5, 2))
+        if kind == "LI":
+            numbers["spikes"] = False
+        how = self.random.integers(3)
+        if how == 1:
+            numbers["reset"] = some(-0.3, 0.3)
+        elif how == 2:
+            numbers["subtrahend"] = np.asarray(numbers["threshold"]) * F(0.75)
+        return numbers
+
+
+def convolutional(random, kinds, late):
+    """Padded convolutions of the input and of spikes, poolings, a cycle of two populations, and delays.
+
+    The last population reads the input with a delay of `late` steps.
+    """
+    shapes = {"input": SHAPE, "padded": (6, 9, 2), "a": (3, 4, 5), "b": (3, 4, 5), "c": (1, 2, 5)}
+    built = Built(random, {**shapes, "flat": (10,), "all": (60,), "pixels": (60,), "out": (4,)})
+    pads = ((1, 0), (2, 1))
+    built.moved("padded", "input", ZeroPadding2D(padding=pads), lambda x: np.pad(x, [(0, 0), *pads, (0, 0)]))
+    built.population(
+        "a", kinds[0], ("padded", Conv2D(filters=5, kernel_size=(2, 3), strides=(2, 2)), 0),
+        ("b", Conv2D(filters=5, kernel_size=(3, 3), padding="same"), 1),
+    )  # fmt: skip
+    built.population("b", kinds[1], ("a", DepthwiseConv2D(kernel_size=(3, 3), padding="same"), 0))
+    built.population("c", kinds[2], ("b", AveragePooling2D(pool_size=(2, 2), strides=(2, 2)), 0))
+    for name, source in ("flat", "c"), ("all", "a"), ("pixels", "input"):
+        built.moved(name, source, Flatten(), lambda x: x.reshape(len(x), -1))
+    readers = [("flat", Dense(units=4), 0), ("all", Dense(units=4), 3), ("pixels", Dense(units=4), late)]
+    built.population("out", kinds[3], *readers)
+    return built
+
+
+def dense(random, kinds, late):
+    """A population that reads itself and a later one, which reads the input with a delay of `late` steps."""
+    built = Built(random, {"input": (9,), "a": (70,), "b": (100,), "c": (3,), "out": (5,)})
+    built.population(
+        "a", kinds[0], *((source, Dense(units=70), int(source != "input")) for source in ("input", "a", "b"))
+    )
+    built.population("b", kinds[1], ("a", Dense(units=100), 0), ("input", Dense(units=100), late))
+    built.population("c", kinds[2], ("b", Dense(units=3), 0))
+    built.population("out", kinds[3], ("c", Dense(units=5), 0), ("a", Dense(units=5), 0))
+    return built
+
+
+def current_of(layer, kernel, x, shape):
+    """The current of a projection without bias, one output after the other."""
+    if isinstance(layer, Dense):
+        return x @ kernel
+    size, strides = (layer.pool_size if kernel is None else layer.kernel_size), layer.strides
+    if layer.padding == "same":
+        x = np.pad(x, [(0, 0), *(((k - 1) // 2, k // 2) for k in size), (0, 0)])
+    current = np.zeros((len(x), *shape), F)
+    for row in range(shape[0]):
+        for column in range(shape[1]):
+            top, left = row * strides[0], column * strides[1]
+            window = x[:, top : top + size[0], left : left + size[1]]
+            if kernel is None:
+                current[:, row, column] = window.mean(axis=(1, 2))
+            elif isinstance(layer, DepthwiseConv2D):
+                current[:, row, column] = (window * kernel[..., 0]).sum(axis=(1, 2))
+            else:
+                current[:, row, column] = np.tensordot(window, kernel, 3)
+    return current
+
+
+def stepped(built, frames):
+    """Spikes of each population in each step, (steps, samples, *shape), and the largest potential of the last one."""
+    values: Dict[str, List[Any]] = {name: [] for name in built.shapes}
+    state, largest = {}, None
+    for step, frame in enumerate(frames):
+        for name, shape in built.shapes.items():
+            if name == "input":
+                values[name].append(frame)
+                continue
+            if len(built.plain[name]) == 2:
+                source, function = built.plain[name]
+                values[name].append(function(values[source][step]))
+                continue
+            terms, bias, numbers = built.plain[name]
+            x = np.zeros((len(frame), *shape), F)
+            for source, layer, kernel, delay, late in terms:
+                if step >= delay:
+                    x = x + current_of(layer, kernel, values[source][step - delay], shape)
+                if late is not None and step > 0:
+                    x = x + late
+            v, i = state.get(name, (F(numbers.get("initial", 0)) + np.zeros_like(x), np.zeros_like(x)))
+            x = x + bias
+            if "current_leak" in numbers:
+                i = i + (F(numbers["current_gain"]) * x - F(1 - numbers["current_leak"]) * i)
+                x = i
+            decay, gain, offset = F(1 - numbers.get("leak", 1)), F(numbers.get("gain", 1)), F(numbers.get("offset", 0))
+            v = v + ((gain * x + offset) - decay * v)
+            if name == "out":
+                largest = v if step == 0 else np.maximum(largest, v)
+            spikes = (v >= numbers["threshold"]) & numbers.get("spikes", True)
+            after = v - F(numbers.get("subtrahend", numbers["threshold"]))
+            if "reset" in numbers:
+                after = F(numbers["reset"])
+            assert v.dtype == i.dtype == F
+            state[name] = np.where(spikes, after, v), i
+            values[name].append(spikes.astype(F))
+    return {name: np.stack(of_steps) for name, of_steps in values.items()}, largest
+
+
+CASES = [
+    (convolutional, ("IF", "LIF", "LIF", "CubaLIF")),
+    (convolutional, ("CubaLIF", "IF", "IF", "LI")),
+    (dense, ("CubaLIF", "LIF", "IF", "LI")),
+    (dense, ("LIF", "CubaLIF", "LIF", "IF")),
+]
+
+
+@pytest.mark.parametrize("engine", [TensorFlowEngine, EventEngine])
+@pytest.mark.parametrize("coding", ["events", "steps", "constant"])
+@pytest.mark.parametrize("number", [*range(4), *(pytest.param(n, marks=pytest.mark.slow) for n in range(4, 20))])
+def test_engines_count_as_neurons_stepped_in_numpy(number, coding, engine, monkeypatch):
+    monkeypatch.setattr(compiled_network, "TRAIN_STEPS", (2, 100)[number % 2])  # fewer than the longest delay, or all
+    make, kinds = CASES[number % len(CASES)]
+    random = np.random.default_rng(number)
+    built = make(random, kinds, late=0 if coding == "constant" else 2)
+    network, shape = built.network, built.shapes["input"]
+    frames = random.choice([0, 0, 0, 1, 1, 2, 3], (SAMPLES, STEPS, *shape)).astype(F)
+    if coding == "steps":
+        frames = frames / 4 - 0.25
+    elif coding == "constant":
+        frames = np.broadcast_to(frames[:, :1] / 4, frames.shape).copy()
+    frames[3, 20:] = frames[3, 20:] if coding == "constant" else 0
+    settings = SimulationSettings(samples=SAMPLES, duration=STEPS, input=coding, warm_up=6, bins=3, record_spikes=2)
+    expected, largest = stepped(built, frames.swapaxes(0, 1))
+    spikes, readouts = [], []
+
+    def observe(spikes_part, readout_part):
+        spikes.append(spikes_part)
+        readouts.append(readout_part)
+
+    assert engine is TensorFlowEngine or not unsupported(network, settings)
+    x = frames[:, 0] if coding == "constant" else InputSteps.dense(frames)
+    found = engine(network, settings).simulate(x, 0, observe)
+    counted = [p.name for p in network.populations if p.neuron.spikes] + ["input"] * (coding == "events")
+    for name in counted:
+        own = expected[name].astype(np.int64)
+        assert number >= len(CASES) or 0 < own.mean() < 1.5, name
+        np.testing.assert_array_equal(found.counts[name], own[6:].sum(axis=0), err_msg=name)
+        edges = settings.bin_edges
+        by_bin = [own[first:last].sum(axis=(0, 1)) for first, last in zip(edges, edges[1:])]
+        np.testing.assert_array_equal(found.by_bin[name], by_bin, err_msg=name)
+        times = np.zeros((2, STEPS, *built.shapes[name]), np.int64).reshape(2, STEPS, -1)
+        sample, neuron, step = found.spikes[name].T
+        np.add.at(times, (sample, step, neuron), 1)
+        np.testing.assert_array_equal(times, own.swapaxes(0, 1)[:2].reshape(times.shape), err_msg=name)
+    assert ("input" in found.counts) == (coding == "events")
+    out = expected["out"].swapaxes(0, 1)
+    np.testing.assert_array_equal(np.concatenate(spikes, axis=1), out.astype(np.bool_))
+    if kinds[3] == "LI":
+        np.testing.assert_array_equal(found.readout, largest)
+        np.testing.assert_array_equal(readouts[-1][:, -1], largest)
+    else:
+        assert found.readout is None
+        assert readouts[-1] is None
