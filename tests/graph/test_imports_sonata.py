@@ -1,11 +1,17 @@
 """Networks of SONATA: read after an export, from bmtk's builder, written by hand, refused."""
 
+import json
+
+import h5py
 import numpy as np
 import pytest
 
+from snnb.core.errors import InputError
 from snnb.graph.export.write_export import export
+from snnb.mapping.map_network import map_network
+from snnb.mapping.neurons import PlacedNetwork
 from tests.graph.edges import all_edges
-from tests.graph.mapped import costs_of, imported
+from tests.graph.mapped import CHIP, costs_of, imported
 
 
 @pytest.mark.parametrize("name", ["graph", "residual_graph", "pruned_graph"])
@@ -23,3 +29,202 @@ def test_an_export_that_is_read_again_maps_the_same(request, tmp_path, name):
             np.testing.assert_array_equal(one.bias, other.bias)
         assert again.recording == original.recording
     assert notes == ("delays are not read",)
+
+
+def built_by_bmtk(folder):
+    """A recurrent network of two populations and virtual inputs, edges with a weight of their own or of their type."""
+    from bmtk.builder import NetworkBuilder
+
+    rng = np.random.default_rng(3)
+    v1, lgn = NetworkBuilder("v1"), NetworkBuilder("lgn")
+    model = {"model_type": "point_process", "model_template": "nest:iaf_psc_delta", "dynamics_params": "cell.json"}
+    v1.add_nodes(N=40, pop_name="exc", **model)
+    v1.add_nodes(N=10, pop_name="inh", **model)
+    lgn.add_nodes(N=20, pop_name="on", model_type="virtual")
+    synapse = {"model_template": "static_synapse", "dynamics_params": "synapse.json"}
+    several = {"connection_rule": lambda source, target: int(rng.integers(4)), "syn_weight": 0.5, "delay": 2.0}
+    v1.add_edges(source={"pop_name": "exc"}, **several, **synapse)
+    some = {"connection_rule": lambda source, target: int(rng.random() < 0.3), "delay": 1.0}
+    own = v1.add_edges(source={"pop_name": "inh"}, target={"pop_name": "exc"}, **some, **synapse)
+    own.add_properties("syn_weight", rule=lambda source, target: -rng.random(), dtypes=float)
+    lgn.add_edges(source=lgn.nodes(), target=v1.nodes(), syn_weight=3.0, **some, **synapse)
+    for network in (v1, lgn):
+        network.build()
+        network.save(output_dir=str(folder))
+    return folder
+
+
+def read_by_bmtk(folder, first):
+    """Weights by source and target, which count from the first id of their population."""
+    from bmtk.utils.sonata import File
+
+    weights = {}
+    for name in ("v1_v1", "lgn_v1"):
+        types = [str(folder / f"{name}_edge_types.csv")]
+        (edges,) = File([str(folder / f"{name}_edges.h5")], types).edges.populations
+        for edge in edges:
+            ends = int(edge.source_node_id) + first[edges.source_population], int(edge.target_node_id) + first["v1"]
+            assert ends not in weights
+            weights[ends] = edge["syn_weight"] * (edge["nsyns"] if "nsyns" in edge else 1)  # noqa: SIM401  (no dict)
+    return weights
+
+
+def test_a_network_of_bmtk(tmp_path):
+    folder = built_by_bmtk(tmp_path / "net")
+    spikes = np.random.default_rng(4).integers(0, 9, 70)
+    with h5py.File(tmp_path / "spikes.h5", "w") as file:
+        for name, part in (("lgn", spikes[:20]), ("v1", spikes[20:])):
+            ids = np.random.default_rng(5).permutation(np.repeat(np.arange(part.size), part))
+            file[f"spikes/{name}/node_ids"], file[f"spikes/{name}/timestamps"] = ids, np.linspace(0, 9, ids.size)
+    found, notes = imported(folder, tmp_path, rates=tmp_path / "spikes.h5", steps=100)
+    expected = read_by_bmtk(folder, {"lgn": 0, "v1": 20})
+    with found:
+        source, target, weight, _ = all_edges(found)
+        assert set(zip(source, target)) == set(expected)
+        np.testing.assert_allclose(weight, [expected[ends] for ends in zip(source, target)], rtol=1e-6)
+        assert [(p.name, p.size) for p in found.populations] == [("on", 20), ("exc", 40), ("inh", 10)]
+        np.testing.assert_array_equal(np.concatenate([p.spike_count for p in found.populations]), spikes)
+        assert len(found.inputs) == 1
+        mapped, _ = costs_of(found, tmp_path / "partition")
+        core = np.concatenate([np.full(20, -1), map_network(PlacedNetwork.of(found), CHIP, method="sequential").core])
+    reached = {(s, core[t]) for s, t in expected if core[s] != core[t]}
+    assert mapped["connectivity"] == sum(spikes[s] for s, _ in reached if s >= 20) > 0
+    assert mapped["outside_spikes"] == sum(spikes[s] for s, _ in reached if s < 20) > 0
+    assert notes == ("delays are not read",)
+
+
+def small(folder, edit=None):
+    """A circuit of one file with two inputs and three cells; `edit` changes the open file, or is the table of types."""
+    folder.mkdir(exist_ok=True)
+    with h5py.File(folder / "edges.h5", "w") as file:
+        for name, size, kind in (("cells", 3, 7), ("from", 2, 8)):
+            file[f"nodes/{name}/node_type_id"] = np.full(size, kind)
+            file[f"nodes/{name}/node_id"] = np.arange(size)
+        for name, ends in (("a", ([0, 1, 1], [2, 0, 0])), ("b", ([2, 2, 0], [2, 0, 1]))):
+            group = file.create_group(f"edges/{name}")
+            for end, population, ids in zip(("source", "target"), ("from" if name == "a" else "cells", "cells"), ends):
+                group[f"{end}_node_id"] = np.array(ids, np.uint64)
+                group[f"{end}_node_id"].attrs["node_population"] = np.bytes_(population)
+            group["edge_type_id"] = [1, 2, 2] if name == "a" else [2, 2, 1]
+            group["edge_group_id"] = [0, 1, 0]
+            group["edge_group_index"] = [1, 0, 0]
+            group["0/syn_weight"] = [0.25, 0.5]
+            group.create_group("1")
+        if callable(edit):
+            edit(file)
+    types = "edge_type_id syn_weight delay\n1 NULL NULL\n2 -2 1.0\n" if edit is None or callable(edit) else edit
+    (folder / "edge_types.csv").write_text(types)
+    (folder / "node_types.csv").write_text("node_type_id model_type pop_name\n8 virtual NULL\n7 point x\n")
+    return folder
+
+
+def test_a_network_by_hand(tmp_path):
+    """Weights of edge groups, out of order, and of types; parallel edges; a folder, a file and a configuration."""
+    folder = small(tmp_path / "net")
+    (tmp_path / "circuit").mkdir()
+    content = {
+        "manifest": {"$BASE": "${configdir}/..", "$NET": "$BASE/net"},
+        "networks": {
+            "nodes": [{"nodes_file": "$NET/edges.h5", "node_types_file": "$NET/node_types.csv"}],
+            "edges": [{"edges_file": "$NET/edges.h5", "edge_types_file": "$NET/edge_types.csv"}],
+        },
+    }
+    (tmp_path / "circuit/circuit_config.json").write_text(json.dumps(content))
+    (tmp_path / "circuit/config.json").write_text(json.dumps({"network": "./circuit_config.json"}))
+    paths = (folder, folder / "edges.h5", tmp_path / "circuit", tmp_path / "circuit/config.json")
+    for path in paths:
+        found, notes = imported(path, tmp_path)
+        with found:
+            assert [(p.name, p.size) for p in found.populations] == [("from", 2), ("x", 3)]
+            columns = [column.tolist() for column in all_edges(found)[:3]]
+            assert columns == [[0, 1, 2, 4, 4], [4, 2, 3, 2, 4], [0.5, -1.75, 0.25, -2, 0.5]]
+            assert found.attributes["assumed_spikes"] == 1
+        assert notes == ("delays are not read",)
+
+
+def test_node_ids_in_another_order_and_edges_without_weights(tmp_path):
+    def edit(file):
+        file["nodes/cells/node_id"][...] = [2, 0, 1]
+        file["nodes/cells/0/spike_count"] = [5, 6, 7]
+        for name in "ab":
+            del file[f"edges/{name}/0/syn_weight"], file[f"edges/{name}/edge_group_index"]
+
+    found, notes = imported(small(tmp_path / "net", edit), tmp_path)
+    with found:
+        assert [p.spike_count.tolist() for p in found.populations] == [[0, 0], [6, 7, 5]]
+        assert all_edges(found)[2].tolist() == [1, -4, 1, -2, -2]
+    assert notes == ("delays are not read", "edges without syn_weight have the weight 1")
+
+
+def replaced(name, values, population=None):
+    """Replace a dataset, and the population that it counts in."""
+
+    def edit(file):
+        kept = dict(file[name].attrs)
+        del file[name]
+        if values is not None:
+            file[name] = values
+            file[name].attrs.update(kept if population is None else {"node_population": population})
+
+    return edit
+
+
+BAD = {
+    "no nodes": (replaced("nodes", None), "has no populations of nodes; put the file of nodes next to that of edges"),
+    "id": (replaced("edges/b/target_node_id", [2, 0, 3]), "edges b: node 3, and its population has 3, from 0"),
+    "negative": (replaced("edges/b/source_node_id", [2, 0, -1]), "edges b: node -1, and its population has 3"),
+    "input": (replaced("edges/b/target_node_id", [0, 0, 1], "from"), "inputs have no incoming edges"),
+    "other": (
+        replaced("edges/a/source_node_id", [0, 1, 1], "x"),
+        "is of the nodes 'x', and the nodes are from",
+    ),
+    "sizes": (replaced("edges/a/source_node_id", [0, 1]), "edges a: 2 sources and 3 targets"),
+    "column": (replaced("edges/a/target_node_id", None), "damaged"),
+    "index": (
+        replaced("edges/a/edge_group_index", [9, 0, 0]),
+        "edge_group_index 9 of /edges/a/0/syn_weight, which has 2",
+    ),
+    "infinite": (replaced("edges/a/0/syn_weight", [np.inf, 1]), "has the weight inf"),
+    "node ids": (replaced("nodes/cells/node_id", [0, 1, 3]), "nodes cells: node_id is not 0 to 2, each once"),
+    "virtual": (replaced("nodes/cells/node_type_id", [7, 8, 7]), "nodes cells are virtual and others"),
+    "weight": ("edge_type_id syn_weight\n1 big\n", "syn_weight in the table of edge types is not a number"),
+    "type": ("edge_type_id syn_weight\nx 1\n", "edge_types.csv: line 2: has no whole number as edge_type_id"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_networks(tmp_path, case):
+    edit, message = BAD[case]
+    folder = small(tmp_path / "net", edit)
+    with pytest.raises(InputError) as error:
+        imported(folder / "edges.h5", tmp_path / "target")
+    assert message in str(error.value)
+    assert not list((tmp_path / "target").iterdir())
+
+
+REPORTS = {
+    "sonata": ({"from/node_ids": [1, 1], "cells/node_ids": [0, 2, 2]}, [0, 2, 1, 0, 2]),
+    "older": ({"gids": [0, 2, 2], "timestamps": [1.0, 2.0, 3.0]}, [0, 0, 1, 0, 2]),
+    "part": ({"cells/node_ids": [1]}, [0, 0, 0, 1, 0]),
+    "id": ({"cells/node_ids": [3]}, "has a spike of node 3 of cells, which has 3, from 0"),
+    "name": ({"x/node_ids": [1]}, "has spikes of 'x', and the populations are from, cells"),
+    "column": ({"cells/times": [1]}, "damaged"),
+}
+
+
+@pytest.mark.parametrize("case", REPORTS)
+def test_reports_of_spikes(tmp_path, case):
+    columns, expected = REPORTS[case]
+    with h5py.File(tmp_path / "spikes.h5", "w") as file:
+        for name, values in columns.items():
+            file[f"spikes/{name}"] = values
+    if isinstance(expected, str):
+        with pytest.raises(InputError, match=r"spikes\.h5: ") as error:
+            imported(small(tmp_path / "net"), tmp_path, rates=tmp_path / "spikes.h5")
+        assert expected in str(error.value)
+        return
+    found, notes = imported(small(tmp_path / "net"), tmp_path, rates=tmp_path / "spikes.h5")
+    with found:
+        assert np.concatenate([p.spike_count for p in found.populations]).tolist() == expected
+    assert ("spikes.h5 has no spikes of from" in notes) == (case != "sonata")
+    assert any("give --rate-steps" in note for note in notes)

@@ -10,7 +10,7 @@ from typing import Iterable, Iterator, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from snnb.core.errors import InputError
+from snnb.core.errors import DamagedError
 from snnb.graph.edges import ranges
 from snnb.graph.export.snn import NUMBER
 from snnb.graph.imports.described import description_of
@@ -42,7 +42,7 @@ def read_snn(path: Path) -> ListedGraph:
 
     size = path.stat().st_size
     if size < 8:
-        raise InputError(f"{path}: truncated, it has {size} bytes, and the header alone takes 8")
+        raise DamagedError(path, f"truncated, it has {size} bytes, and the header alone takes 8")
     words = np.asarray(np.memmap(path, NUMBER, "r", shape=(size // 4,)))
     nodes, hyperedges = words[:2].tolist()
     complete, offset = 0, np.empty(0, np.int64)
@@ -50,12 +50,12 @@ def read_snn(path: Path) -> ListedGraph:
         offset = np.empty(hyperedges + 1, np.int64)
         complete = find_hyperedges(words, offset)
     if complete < hyperedges:
-        raise InputError(
-            f"{path}: truncated, the {hyperedges:,} hyperedges of its header take more than {size:,} bytes"
+        raise DamagedError(
+            path, f"truncated, the {hyperedges:,} hyperedges of its header take more than {size:,} bytes"
         )
     if size > 4 * offset[-1]:
-        raise InputError(
-            f"{path}: its header states {hyperedges:,} hyperedges, which end at byte {4 * offset[-1]:,} of {size:,}"
+        raise DamagedError(
+            path, f"its header states {hyperedges:,} hyperedges, which end at byte {4 * offset[-1]:,} of {size:,}"
         )
     source, rate = words[offset[:-1] + 1].astype(np.int64), words[offset[1:] - 1].view("<f4")
     _check_ids(path, source, nodes)
@@ -63,15 +63,15 @@ def read_snn(path: Path) -> ListedGraph:
     spikes[source] = rate
     wrong = np.flatnonzero(~((rate >= 0) & np.isfinite(rate)))
     if wrong.size:
-        raise InputError(
-            f"{path}: the hyperedge of neuron {source[wrong[0]]:,} weighs {rate[wrong[0]]}; give spikes per time step"
+        raise DamagedError(
+            path, f"the hyperedge of neuron {source[wrong[0]]:,} weighs {rate[wrong[0]]}; give spikes per time step"
         )
     other = np.flatnonzero(spikes[source] != rate)
     if other.size:
         node, weight = source[other[0]], rate[other[0]]
-        raise InputError(
-            f"{path}: two hyperedges of neuron {node:,} weigh {weight} and {spikes[node]}; give both its spikes per "
-            "time step"
+        raise DamagedError(
+            path,
+            f"two hyperedges of neuron {node:,} weigh {weight} and {spikes[node]}; give both its spikes per time step",
         )
     return _listed(path, "snn", spikes, nodes, _snn_edges(path, words, offset, nodes))
 
@@ -90,7 +90,7 @@ def _snn_edges(path: Path, words: np.ndarray, offset: np.ndarray, nodes: int) ->
 
 def _check_ids(path: Path, ids: np.ndarray, nodes: int) -> None:
     if ids.size and ids.max() >= nodes:
-        raise InputError(f"{path}: a hyperedge names neuron {ids.max():,}, and the header states {nodes:,}, from 0")
+        raise DamagedError(path, f"a hyperedge names neuron {ids.max():,}, and the header states {nodes:,}, from 0")
 
 
 def _listed(
@@ -154,9 +154,10 @@ def read_hgr(path: Path) -> ListedGraph:
         if again.size:
             k = again[0]
             lines = sorted((part.line[k], before[k] or line[part.source[k]]))
-            raise InputError(
-                f"{path}: lines {lines[0]:,} and {lines[1]:,} both begin with node {part.source[k] + 1:,}; a neuron is "
-                "the first pin of one hyperedge only"
+            raise DamagedError(
+                path,
+                f"lines {lines[0]:,} and {lines[1]:,} both begin with node {part.source[k] + 1:,}; a neuron is "
+                "the first pin of one hyperedge only",
             )
         weight[part.source] = part.weight
         node_weights |= part.node_weights
@@ -183,8 +184,8 @@ def _stated(path: Path) -> Tuple[Optional[float], Optional[Recording]]:
         whole = [int(found[name]) for name in (b"num_samples", b"num_timesteps", b"warm_up")]
         return float(own[1]), Recording(whole[0], whole[1], whole[2], float(found[b"dt_ms"]))
     except (KeyError, ValueError):
-        raise InputError(
-            f"{path}: line 1: the comment of snnb is damaged; remove it, or export the file again"
+        raise DamagedError(
+            path, "line 1: the comment of snnb is damaged; remove it, or export the file again"
         ) from None
 
 
@@ -198,9 +199,10 @@ def _read_head(path: Path) -> _Head:
     row = numbers[: end[0]].tolist()
     format = row[2] if len(row) == 3 else 0
     if len(row) not in (2, 3) or format not in (0, 1, 10, 11):
-        raise InputError(
-            f"{path}: line {lines[0]:,}: the first line has the numbers of hyperedges and nodes, and 1, 10 or 11 if "
-            "hyperedges, nodes or both have weights"
+        raise DamagedError(
+            path,
+            f"line {lines[0]:,}: the first line has the numbers of hyperedges and nodes, and 1, 10 or 11 if "
+            "hyperedges, nodes or both have weights",
         )
     return _Head(row[0], row[1], format % 10 == 1, format >= 10, int(lines[0]))
 
@@ -218,15 +220,16 @@ def _hyperedges(path: Path) -> Iterator[_Hyperedges]:
         excess = np.flatnonzero((np.arange(after.size) >= others) | (lengths != 1))
         if excess.size:
             weights = f" and {head.nodes:,} weights of nodes (one a line)" if head.node_weights else ""
-            raise InputError(
-                f"{path}: line {after[excess[0]]:,} follows the {head.hyperedges:,} hyperedges{weights} that line "
-                f"{head.line:,} states"
+            raise DamagedError(
+                path,
+                f"line {after[excess[0]]:,} follows the {head.hyperedges:,} hyperedges{weights} that line "
+                f"{head.line:,} states",
             )
         others -= after.size
         source: np.ndarray = begin + int(head.weighted)  # indices of the first pins
         empty = np.flatnonzero(source >= end)
         if empty.size:
-            raise InputError(f"{path}: line {line[empty[0]]:,}: a hyperedge has a weight and no pins")
+            raise DamagedError(path, f"line {line[empty[0]]:,}: a hyperedge has a weight and no pins")
         is_pin = np.zeros(numbers.size, bool)
         if line.size:
             is_pin[begin[0] : end[-1]] = True
@@ -235,9 +238,10 @@ def _hyperedges(path: Path) -> Iterator[_Hyperedges]:
         wrong = np.flatnonzero(is_pin & ((numbers < 1) | (numbers > head.nodes)))
         if wrong.size:
             row = np.searchsorted(ends, wrong[0], side="right")
-            raise InputError(
-                f"{path}: line {lines[row]:,}: node {numbers[wrong[0]]:,}, and line {head.line:,} states "
-                f"{head.nodes:,} nodes, from 1"
+            raise DamagedError(
+                path,
+                f"line {lines[row]:,}: node {numbers[wrong[0]]:,}, and line {head.line:,} states "
+                f"{head.nodes:,} nodes, from 1",
             )
         is_pin[source] = False
         done += line.size
@@ -246,7 +250,7 @@ def _hyperedges(path: Path) -> Iterator[_Hyperedges]:
         yield _Hyperedges(line, weight, numbers[source] - 1, end - source - 1, numbers[is_pin] - 1, node_weights)
     if done < head.hyperedges or others:
         weights = f" and {head.nodes - others:,} of {head.nodes:,} weights of nodes" if head.node_weights else ""
-        raise InputError(f"{path}: truncated, it has {done:,} of {head.hyperedges:,} hyperedges{weights}")
+        raise DamagedError(path, f"truncated, it has {done:,} of {head.hyperedges:,} hyperedges{weights}")
 
 
 def _rows(path: Path) -> Iterator[Tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -262,6 +266,6 @@ def _rows(path: Path) -> Iterator[Tuple[np.ndarray, np.ndarray, np.ndarray]]:
             numbers, end, lines = (np.empty(text.size // 2 + 1, np.int64) for _ in range(3))
             rows, line, wrong = read_numbers(text, line, numbers, end, lines)
             if wrong:
-                raise InputError(f"{path}: line {line:,} has other text than whole numbers from 0")
+                raise DamagedError(path, f"line {line:,} has other text than whole numbers from 0")
             if rows:
                 yield numbers[: end[rows - 1]], end[:rows], lines[:rows]

@@ -7,7 +7,7 @@ from typing import Callable, Dict, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from snnb.core.errors import InputError, UsageError
+from snnb.core.errors import DamagedError, InputError, UsageError
 from snnb.core.progress import Progress, silent
 from snnb.graph.imports import csv, graph_file, hypergraphs, npz, parquet, sonata
 from snnb.graph.imports.rates import read_rates
@@ -98,7 +98,12 @@ def import_graph(
         files, notes = (*files, rates), (*notes, *given.notes)
     elif read.per_step:
         read = replace(read, populations=[_counted(population, recording) for population in read.populations])
-    return Imported(write_listed(read, target, recording, _sha256(files), progress), files, notes)
+    try:
+        return Imported(write_listed(read, target, recording, _sha256(files), progress), files, notes)
+    except DamagedError:
+        raise
+    except InputError as error:
+        raise DamagedError(path, str(error)) from None
 
 
 def _import_file(

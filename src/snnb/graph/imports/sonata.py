@@ -8,7 +8,7 @@ inputs.
 import csv
 import re
 from pathlib import Path
-from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 import h5py
 import numpy as np
@@ -139,9 +139,9 @@ def _find(path: Path) -> _Files:
 
 
 def _types_next_to(file: Path, kind: str) -> Optional[Path]:
-    """Return the table of types with the name that bmtk gives it: of `a_nodes.h5` it is `a_node_types.csv`."""
-    table = file.with_name(f"{re.sub(f'{kind}s$', '', file.stem)}{kind}_types.csv")
-    return table if table.is_file() else None
+    """Return the table of types: `node_types.csv`, or as bmtk names that of `a_nodes.h5`, `a_node_types.csv`."""
+    names = f"{re.sub(f'{kind}s$', '', file.stem)}{kind}_types.csv", f"{kind}_types.csv"
+    return next((file.with_name(name) for name in names if file.with_name(name).is_file()), None)
 
 
 def _configured(config: Path) -> _Files:
@@ -271,22 +271,33 @@ def _read_edge_population(
             of_types[key] = {number: float(row[key]) for number, row in types.items() if key in row}
         except ValueError:
             raise DamagedError(path, f"edges {name}: {key} in the table of edge types is not a number") from None
-    of_groups = [set(group[number]) for number in _groups(group)]
-    tables = [set(row) for row in types.values()]
-    names = set().union(*of_groups, *tables)
+    names = set().union(*(group[number] for number in _groups(group)), *types.values())
     if "delay" in names:
         notes.add("delays are not read")
     if "weight_function" in names:
         notes.add("weight_function is not computed: weights are syn_weight")
-    if not all("syn_weight" in one for one in of_groups or [set()]) and not all(
-        "syn_weight" in one for one in tables or [set()]
-    ):
+    if _lacks_weights(group, of_types["syn_weight"]):
         notes.add("edges without syn_weight have the weight 1")
     return _EdgePopulation(path, name, (ends[0], ends[1]), of_types)
 
 
 def _groups(group: h5py.Group) -> List[str]:
     return [name for name in group if name.isdecimal()]
+
+
+def _lacks_weights(group: h5py.Group, of_type: Mapping[int, float]) -> bool:
+    """Whether some edges have no weight, neither in their edge group nor of their type."""
+    lacking = [number for number in _groups(group) if "syn_weight" not in group[number]]
+    if not lacking and _groups(group):
+        return False
+    for begin in range(0, group["source_node_id"].size, EDGES):
+        part = slice(begin, begin + EDGES)
+        without = ~np.isin(group["edge_type_id"][part], list(of_type)) if of_type else np.ones(1, bool)
+        if len(lacking) < len(_groups(group)):
+            without = without & np.isin(group["edge_group_id"][part], list(map(int, lacking)))
+        if without.any():
+            return True
+    return False
 
 
 def _edges(populations: Sequence[_EdgePopulation]) -> Iterator[Edges]:
