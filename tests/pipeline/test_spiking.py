@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from snnb.cli.main import main
+from snnb.graph import SynapseGraph
 from snnb.network.network import DROPPED
 from snnb.network.read_network import read_network
-from tests.nir_interpreter import write
+from tests.nir_interpreter import Interpreter, write
 
 PIXELS = {"type": "Input", "shape": np.array([1, 8, 8])}
 CONV = {"type": "Conv2d", "weight": np.ones((4, 1, 3, 3)), "bias": np.zeros(4), "stride": 2, "padding": "same",
@@ -50,6 +51,25 @@ def test_the_file_is_recorded_and_read(parse, tmp_path):
     assert "decay of li    potential 0.904837 to 0.99005" in out
     assert "recorded options: --time-step 0.001, --integration exponential" in err
     assert read_network(tmp_path / "run/parse/net_parsed.h5").populations[0].neuron.reset is None
+
+
+def test_it_is_simulated_and_its_graph_has_the_same_synapses(parse, tmp_path):
+    parse("--time-step 1e-3")
+    assert main(f"simulate {RUN} --samples 3 --duration 40".split()) == 0
+    assert main(f"graph {RUN}".split()) == 0
+    (simulation,) = (tmp_path / "run/simulations").iterdir()
+    counted = np.load(simulation / "spike_rate_sums.npz")
+    assert not (simulation / "config").exists()  # of the toolbox, which cannot simulate it
+    x = np.load(tmp_path / "run/dataset/x_test.npy")[:3]
+    spikes = 0
+    for picture in x:
+        interpreter = Interpreter(NODES, list(zip(NODES, list(NODES)[1:])), dt=1e-3)
+        spikes += sum(interpreter.step(picture.transpose(2, 0, 1) / 16)["cuba"] for _ in range(40))
+    np.testing.assert_array_equal(counted["cuba"], spikes.transpose(1, 2, 0))
+    assert spikes.any()
+    (graph,) = (tmp_path / "run/graphs").iterdir()
+    with SynapseGraph.open(graph / "net_graph.h5") as found:
+        assert found.number_of_edges() == 4 * 11**2 + 10
 
 
 def test_euler_decay_of_a_short_time_constant_is_reported(parse):

@@ -161,7 +161,10 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
     assert trained is not None
     assert converted is not None
     stamp = run.new_stamp(KIND.name)
-    networks = [f"train/{run.model}.h5", f"parse/{run.model}_parsed.h5", "parse/scale_factors.json"]
+    spiking = train.is_spiking(run)
+    networks = [train.trained_file(run), f"parse/{run.model}_parsed.h5"]
+    if not spiking:
+        networks.append("parse/scale_factors.json")
     data = [prepare.samples_file(run), "dataset/y_test.npy"]
     if params.output == "spikes":
         data.append("dataset/x_norm.npz")
@@ -173,7 +176,7 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
     require_disk(run.path, 2 * sum(path.stat().st_size for path in copied if path.exists()), "simulate")
     with run.stage("simulate", params, inputs=[*networks, *data], name=stamp) as output:
         for path in copied:
-            if path == parsed:
+            if path == parsed and not spiking:
                 copy_for_toolbox(path, output.directory / path.name, batch)
             else:
                 copy_file(path, output.directory / path.name)
@@ -182,8 +185,7 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
             simulated = output.directory / parsed.name
             network = read_network(simulated)
             if network.output.activation == "softmax":
-                spiking = spiking_output(network, prepare.normalisation_set(run), params.duration)
-                write_spiking(spiking, simulated)
+                write_spiking(spiking_output(network, prepare.normalisation_set(run), params.duration), simulated)
         result = simulate(
             simulated,
             output.directory,
@@ -194,17 +196,18 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
             class_names=details.class_names,
             num_classes=class_count(run.manifest.run, details.class_names),
             # The activation of the last layer that a firing rate of 1 stands for.
-            output_scale=list(converted.details.scale_factors.values())[-1],
+            output_scale=[1.0, *converted.details.scale_factors.values()][-1],
             settings=params,
             figures=figure_format(params.figures, recorded(run, KIND), "rate_histogram"),
             progress=progress,
         )
-        parameters = configuration(run.model, [converted.params, params.changed(batch_size=batch)])
-        if params.first:
-            tested = f"range({params.first}, {params.first + params.samples})"
-            parameters.set("simulation", "sample_idxs_to_test", tested)
-        write_changes(parameters, output.directory / "config")
-        write_all(parameters, output.directory / ".config")
+        if not spiking:  # which the toolbox cannot simulate
+            parameters = configuration(run.model, [converted.params, params.changed(batch_size=batch)])
+            if params.first:
+                tested = f"range({params.first}, {params.first + params.samples})"
+                parameters.set("simulation", "sample_idxs_to_test", tested)
+            write_changes(parameters, output.directory / "config")
+            write_all(parameters, output.directory / ".config")
         write_log(output.directory / "log.txt", run, params, result.log_lines())
         statistics = result.statistics
         output.metrics = dict(statistics.metrics())
