@@ -13,7 +13,7 @@ from snnb.network.input_steps import InputSteps
 from snnb.network.layers import AveragePooling2D, Conv2D, Dense, DepthwiseConv2D
 from snnb.network.network import Input, Network, Population, Projection, Reindexed
 from snnb.network.neuron import Neuron
-from snnb.network.reindexing import Flatten, ZeroPadding2D
+from snnb.network.reindexing import Cropping2D, Flatten, ZeroPadding2D
 from snnb.simulation.engines.engine import unsupported
 from snnb.simulation.engines.event import compiled_network
 from snnb.simulation.engines.event.event_engine import EventEngine
@@ -81,12 +81,12 @@ class Built:
 
 
 def convolutional(random, kinds, late):
-    """Padded convolutions of the input and of spikes, poolings, a cycle of two populations, and delays.
+    """Convolutions of the input and of spikes, padded and cropped, a pooling, a cycle of two populations, and delays.
 
     The last population reads the input with a delay of `late` steps.
     """
-    shapes = {"input": SHAPE, "padded": (6, 9, 2), "a": (3, 4, 5), "b": (3, 4, 5), "c": (1, 2, 5)}
-    built = Built(random, {**shapes, "flat": (10,), "all": (60,), "pixels": (60,), "out": (4,)})
+    shapes = {"input": SHAPE, "padded": (6, 9, 2), "a": (3, 4, 5), "b": (3, 4, 5), "inner": (2, 3, 5), "c": (1, 2, 5)}
+    built = Built(random, {**shapes, "flat": (10,), "all": (60,), "left": (5, 4, 2), "pixels": (40,), "out": (4,)})
     pads = ((1, 0), (2, 1))
     built.moved("padded", "input", ZeroPadding2D(padding=pads), lambda x: np.pad(x, [(0, 0), *pads, (0, 0)]))
     built.population(
@@ -94,8 +94,10 @@ def convolutional(random, kinds, late):
         ("b", Conv2D(filters=5, kernel_size=(3, 3), padding="same"), 1),
     )  # fmt: skip
     built.population("b", kinds[1], ("a", DepthwiseConv2D(kernel_size=(3, 3), padding="same"), 0))
-    built.population("c", kinds[2], ("b", AveragePooling2D(pool_size=(2, 2), strides=(2, 2)), 0))
-    for name, source in ("flat", "c"), ("all", "a"), ("pixels", "input"):
+    built.moved("inner", "b", Cropping2D(cropping=((1, 0), (0, 1))), lambda x: x[:, 1:, :-1])
+    built.population("c", kinds[2], ("inner", AveragePooling2D(pool_size=(2, 2), strides=(1, 1)), 0))
+    built.moved("left", "input", Cropping2D(cropping=((0, 0), (0, 2))), lambda x: x[:, :, :4])
+    for name, source in ("flat", "c"), ("all", "a"), ("pixels", "left"):
         built.moved(name, source, Flatten(), lambda x: x.reshape(len(x), -1))
     readers = [("flat", Dense(units=4), 0), ("all", Dense(units=4), 3), ("pixels", Dense(units=4), late)]
     built.population("out", kinds[3], *readers)
