@@ -57,7 +57,7 @@ class Expected:
     """The figures under the names of `Cost`."""
 
     def __init__(self, graph, edges, core, hardware, place):
-        first, spikes = graph.populations[0].size, spikes_of(graph)
+        first, spikes = graph.layers[0].first, spikes_of(graph)
         places = [tuple(map(int, where)) for where in place]
         core = {first + number: int(where) for number, where in enumerate(core)}
         self.cores, operations = len(places), 0

@@ -50,7 +50,7 @@ class Expected:
 
     def __init__(self, graph, edges, core, chip, place):
         self.graph, self.chip, self.place = graph, chip, [tuple(map(int, where)) for where in place]
-        self.first, self.steps = graph.populations[0].size, graph.recording.num_timesteps
+        self.first, self.steps = graph.layers[0].first, graph.recording.num_timesteps
         self.core = {self.first + number: int(where) for number, where in enumerate(core)}
         self.edges = edges
         self.reached, self.lists = defaultdict(set), defaultdict(list)
@@ -79,7 +79,7 @@ class Expected:
 
     def _active(self, spiking):
         active = {target for source, target, *_ in self.edges if spiking.get(source, 1)}
-        for population in self.graph.populations[1:]:
+        for population in self.graph.layers:
             active |= {population.first + int(n) for n in np.flatnonzero(population.bias.ravel())}
         return active
 

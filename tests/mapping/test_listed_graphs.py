@@ -1,0 +1,180 @@
+"""Graphs of listed edges against the edges that they were written from, in plain Python, and against networkx."""
+
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+from unittest.mock import patch
+
+import networkx
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from snnb.graph.graph_log import lines
+from snnb.graph.synapse_graph import SynapseGraph
+from snnb.mapping.cost import cost
+from snnb.mapping.limits import Limits
+from snnb.mapping.map_network import map_network
+from snnb.mapping.neurons import PlacedNetwork
+from snnb.mapping.traffic import count_traffic
+from tests.graph.edges import all_edges
+from tests.graph.listed_graphs import random_graph, with_names
+from tests.mapping.brute_force import Expected, spikes_of
+from tests.mapping.networks import hardware
+from tests.mapping.test_cost import compared, random_mapping
+from tests.mapping.test_events import ENERGY, MEMORY, full_chip
+from tests.mapping.test_events import Expected as ExpectedEvents
+
+few = settings(
+    deadline=None,
+    max_examples=8 if settings.default.derandomize else 200,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+
+
+@st.composite
+def graphs(draw):
+    """Arguments of `random_graph`."""
+    inputs = draw(st.integers(0, 2))
+    sizes = draw(st.lists(st.integers(1, 12), min_size=inputs + 1, max_size=inputs + 3))
+    return {
+        "seed": draw(st.integers(0, 2**32 - 1)),
+        "sizes": sizes,
+        "inputs": inputs,
+        "density": draw(st.sampled_from([0.0, 0.02, 0.2, 0.6])),
+        "chunks": draw(st.integers(1, 4)),
+        "fractional": draw(st.booleans()),
+        "codings": draw(st.sampled_from([("spikes",), ("current",), ("current", "spikes")])),
+    }
+
+
+@few
+@given(arguments=graphs())
+@example(arguments={"seed": 0, "sizes": [1], "density": 0.0, "inputs": 0})
+@example(arguments={"seed": 0, "sizes": [1], "density": 0.6, "inputs": 0})
+def test_the_graph_has_the_edges_that_it_was_written_from(arguments):
+    with tempfile.TemporaryDirectory() as folder:
+        graph, synapses = random_graph(Path(folder) / "graph.h5", **arguments)
+        with graph:
+            assert_same_graph(graph, synapses)
+
+
+def assert_same_graph(graph: SynapseGraph, synapses):
+    assert graph.number_of_edges() == len(synapses)
+    successors, predecessors = defaultdict(list), defaultdict(list)
+    for source, target in sorted(synapses):
+        successors[source].append(target)
+        predecessors[target].append(source)
+    rate = np.concatenate([p.edge_rate(1.0) for p in graph.populations])
+    found = all_edges(graph) if synapses else np.empty((4, 0))
+    assert dict(zip(zip(found[0].tolist(), found[1].tolist()), found[2].tolist())) == synapses
+    np.testing.assert_array_equal(found[3], rate[found[0].astype(int)] * found[2])
+    as_networkx = networkx.DiGraph()
+    as_networkx.add_nodes_from(range(len(graph.nodes)))
+    as_networkx.add_weighted_edges_from((s, t, w) for (s, t), w in synapses.items())
+    out, into = np.zeros((2, len(graph.nodes)), np.int64)
+    for p in graph.projections:
+        out[p.source.first :][: p.source.size] += p.out_degrees
+        into[p.target.first :][: p.target.size] += p.in_degrees
+    assert dict(enumerate(out.tolist())) == dict(as_networkx.out_degree())
+    assert dict(enumerate(into.tolist())) == dict(as_networkx.in_degree())
+    matrix = graph.to_scipy()
+    matrix.sum_duplicates()
+    np.testing.assert_array_equal(
+        matrix.toarray(), networkx.to_numpy_array(as_networkx, nodelist=range(len(graph.nodes)))
+    )
+    made = graph.to_networkx()
+    names = list(made)
+    assert {(names.index(s), names.index(t)): v["weight"] for s, t, v in made.edges(data=True)} == synapses
+    for node in graph.nodes:
+        assert sorted(graph.successors(node).tolist()) == successors[node]
+        assert graph.predecessors(node).tolist() == predecessors[node]
+        assert (graph.out_degree(node), graph.in_degree(node)) == (out[node], into[node])
+        leaving, onto = graph.edges_of(node), graph.edges_of(node, "in")
+        assert dict(zip(leaving.target.tolist(), leaving.weight.tolist())) == {
+            t: synapses[node, t] for t in successors[node]
+        }
+        assert dict(zip(onto.source.tolist(), onto.weight.tolist())) == {
+            s: synapses[s, node] for s in predecessors[node]
+        }
+        assert onto.edge.tolist() == (rate[onto.source] * onto.weight).tolist()
+    for p, summary in zip(graph.projections, graph.summary()):
+        weights = [
+            w
+            for (s, t), w in synapses.items()
+            if s in range(p.source.first, p.source.first + p.source.size)
+            and t in range(p.target.first, p.target.first + p.target.size)
+        ]
+        assert summary.edges == len(weights) == p.to_scipy().nnz
+        assert (summary.weight.min, summary.weight.max) == (min(weights), max(weights))
+        assert summary.weight.sum == pytest.approx(sum(weights))
+    assert f"synapses            {len(synapses):,}" in lines(graph)
+
+
+@few
+@given(arguments=graphs(), cores=st.integers(1, 9), sharing=st.sampled_from(["kernel", "none"]))
+def test_costs_are_those_of_the_edges(arguments, cores, sharing):
+    with tempfile.TemporaryDirectory() as folder:
+        graph, synapses = random_graph(Path(folder) / "graph.h5", **arguments)
+        with graph:
+            network, edges = PlacedNetwork.of(graph), with_names(graph, synapses)
+            cores = min(cores, network.neurons)
+            random = np.random.default_rng(arguments["seed"])
+            chip = hardware(mesh=(5, 4), synapse_energy=0.7)
+            core, place = random_mapping(network, random, cores, chip.mesh)
+            sums = count_traffic(network, core, cores)
+            compared(cost(sums, chip, place), Expected(graph, edges, core, chip, place))
+            chip = full_chip(synapse_memory={**MEMORY, "sharing": sharing}, energy_pj={**ENERGY, "between_chips": 50.0})
+            found, expected = cost(sums, chip, place), ExpectedEvents(graph, edges, core, chip, place)
+            assert found.axons_out.tolist() == expected.axons_out
+            assert found.memory_bits.tolist() == expected.memory_bits(sharing)
+            counts, core_ns = expected.events(spikes_of(graph), expected.steps)
+            assert found.events.events == pytest.approx({name: counts[name] for name in found.events.events})
+            np.testing.assert_allclose(found.events.core_ns, core_ns)
+            assert found.step_ns == pytest.approx(max(core_ns) + expected.barrier())
+            assert (found.chips, found.spikes_between_chips, found.hops_between_chips) == pytest.approx(
+                expected.of_chips()
+            )
+
+
+@few
+@given(
+    arguments=graphs(),
+    method=st.sampled_from(["sequential", "groups"]),
+    objective=st.sampled_from(["spikes", "hops", "energy", "step"]),
+    neurons=st.integers(2, 8),
+)
+def test_mappings_keep_every_limit(arguments, method, objective, neurons):
+    with patch("snnb.mapping.kahypar.is_installed", return_value=False):
+        assert_limits_kept(arguments, method, objective, neurons)
+
+
+@pytest.mark.parametrize(("method", "objective"), [("hypergraph", "spikes"), ("auto", "energy")])
+def test_mappings_of_mt_kahypar_keep_every_limit(method, objective):
+    assert_limits_kept({"seed": 1, "sizes": [9, 12, 5], "inputs": 2}, method, objective, neurons=4)
+
+
+def assert_limits_kept(arguments, method, objective, neurons):
+    with tempfile.TemporaryDirectory() as folder:
+        graph, synapses = random_graph(Path(folder) / "graph.h5", **arguments)
+        with graph:
+            network = PlacedNetwork.of(graph)
+            largest = int(max(network.in_degrees.max(), network.fan_in.max(), 1))
+            chip = full_chip(
+                mesh=[16, 16],
+                chip=None,
+                neurons_per_core=neurons,
+                axons_per_core=2 * largest,
+                synapses_per_core=3 * largest,
+                axons_out_per_core=40,
+                synapse_memory={**MEMORY, "bits_per_core": 19 * 2 * largest},
+            )
+            mapped = map_network(network, chip, method=method, objective=objective)
+            assert not mapped.overfull_cores.size
+            assert mapped.cost.connectivity <= mapped.sequential.connectivity or objective != "spikes"
+            for name, contents in mapped.cost.contents.items():
+                assert contents.max() <= getattr(Limits.of(chip), name)
+            edges = with_names(graph, synapses)
+            expected = Expected(graph, edges, mapped.core, hardware(mesh=(16, 16)), mapped.place)
+            assert mapped.cost.connectivity == pytest.approx(expected.connectivity)
