@@ -21,7 +21,7 @@ def random_graph(path, seed, sizes=(4, 9, 7), inputs=1, density=0.2, chunks=3, f
         spikes = random.integers(0, 30, shape) * (random.random(shape) < 0.8)
         populations.append(
             ListedPopulation(
-                name=f"p {number}",
+                name=f"p{number}",
                 shape=shape,
                 layer="LIF",
                 coding=codings[number % len(codings)] if number < inputs else "spikes",
@@ -29,10 +29,8 @@ def random_graph(path, seed, sizes=(4, 9, 7), inputs=1, density=0.2, chunks=3, f
                 bias=random.choice([0, 0.25], shape) if number % 2 else None,
             )
         )
-    ends = (
-        random.integers(0, nodes, int(density * nodes**2) + 1),
-        random.integers(first, nodes, int(density * nodes**2) + 1),
-    )
+    edges = int(density * nodes**2)
+    ends = random.integers(0, nodes, edges), random.integers(first, nodes, edges)
     weights = random.choice([-1.5, -0.25, 0.0, 0.5, 1.0, 1.0], ends[0].size)
     synapses = defaultdict(float)
     for source, target, weight in zip(*(values.tolist() for values in (*ends, weights))):

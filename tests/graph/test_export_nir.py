@@ -12,6 +12,7 @@ from snnb.core.errors import ResourceError, UsageError
 from snnb.graph.build import build_graph
 from snnb.graph.export.request import Simulated
 from snnb.graph.export.write_export import export
+from tests.graph.listed_graphs import random_graph
 from tests.graph.networks import LAYERS, branched, save, set_random_weights, varied
 from tests.graph.recorded import keras
 
@@ -143,29 +144,52 @@ def test_synapses_are_those_of_the_graph(tmp_path, network, threshold):
     set_random_weights(model, 3)
     simulated = Simulated(threshold, "subtraction", "constant", None, 255.0, None, None, 30, 2, 7)
     with build_graph(save(model, tmp_path / "net_parsed.h5"), tmp_path / "net_graph.h5") as graph:
-        export(graph, "nir", tmp_path / "net.nir", simulated=simulated)
-        written, stated = read(tmp_path / "net.nir"), json.loads((tmp_path / "net.nir.json").read_text())
-        names, mean, biases = stated["nir"]["nodes"], graph.with_pool_weight("mean"), {}
-        counted = 0
-        for projection in mean.projections:
-            source, target = projection.source, projection.target
-            node = written.nodes[names[source.name]]
-            shape = node.r.shape if isinstance(node, nir.IF) else tuple(node.input_type["input"])
-            found, bias = synapses(written, names[source.name], names[target.name], shape)
-            rows = channels_first(np.arange(source.size), source.shape)
-            columns = channels_first(np.arange(target.size), target.shape)
-            expected = projection.to_scipy().toarray().astype(float)[rows][:, columns]
-            expected /= threshold if source is mean.populations[0] else 1
-            np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-7, err_msg=f"{source} {target}")
-            counted += np.count_nonzero(np.abs(found) > 1e-7)
-            biases[target.name] = biases.get(target.name, 0) + bias
-        assert counted == sum(np.count_nonzero(p.to_scipy().data) for p in mean.projections)
-        for population in mean.populations[1:]:
-            expected = channels_first(population.bias.astype(float), population.shape) / threshold
-            np.testing.assert_allclose(biases[population.name], expected, rtol=1e-6, atol=1e-6)
-            assert (written.nodes[names[population.name]].v_threshold == 1).all()
-        outputs = [name for name, node in written.nodes.items() if isinstance(node, nir.Output)]
-        assert [a for a, b in written.edges if b in outputs] == [names[mean.populations[-1].name]]
+        assert_same_synapses(graph, tmp_path, simulated, threshold)
+
+
+@pytest.mark.parametrize("codings", [(), ("current",), ("spikes", "current")])
+def test_synapses_of_a_recurrent_graph_are_matrices(tmp_path, codings):
+    simulated = Simulated(1.0, "subtraction", "constant", None, 255.0, None, None, 30, 2, 7)
+    sizes = {"sizes": (3, 4, 5, 6), "inputs": len(codings), "codings": codings or ("spikes",)}
+    with random_graph(tmp_path / "net_graph.h5", 1, **sizes)[0] as graph:
+        assert_same_synapses(graph, tmp_path, simulated, 1.0)
+
+
+def test_biases_without_synapses_are_lost(tmp_path):
+    with random_graph(tmp_path / "net_graph.h5", 1, sizes=(3, 40), density=0.0, inputs=0)[0] as graph:
+        export(graph, "nir", tmp_path / "net.nir")
+    losses = json.loads((tmp_path / "net.nir.json").read_text())["nir"]["losses"]
+    assert [loss for loss in losses if "p1" in loss] == [
+        "bias: p1 has no synapses onto it, whose node would have its biases"
+    ]
+
+
+def assert_same_synapses(graph, tmp_path, simulated, threshold):
+    export(graph, "nir", tmp_path / "net.nir", simulated=simulated)
+    written, stated = read(tmp_path / "net.nir"), json.loads((tmp_path / "net.nir.json").read_text())
+    names, mean, biases = stated["nir"]["nodes"], graph.with_pool_weight("mean"), {}
+    counted = 0
+    for projection in mean.projections:
+        source, target = projection.source, projection.target
+        node = written.nodes[names[source.name]]
+        shape = node.r.shape if isinstance(node, nir.IF) else tuple(node.input_type["input"])
+        found, bias = synapses(written, names[source.name], names[target.name], shape)
+        rows = channels_first(np.arange(source.size), source.shape)
+        columns = channels_first(np.arange(target.size), target.shape)
+        expected = projection.to_scipy().toarray().astype(float)[rows][:, columns]
+        expected /= threshold if source in mean.inputs else 1
+        np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-7, err_msg=f"{source} {target}")
+        counted += np.count_nonzero(np.abs(found) > 1e-7)
+        biases[target.name] = biases.get(target.name, 0) + bias
+    assert counted == sum(np.count_nonzero(p.to_scipy().data) for p in mean.projections)
+    for population in (p for p in mean.layers if p.name in biases):
+        expected = channels_first(population.bias.astype(float), population.shape) / threshold
+        np.testing.assert_allclose(biases[population.name], expected, rtol=1e-6, atol=1e-6)
+        assert (written.nodes[names[population.name]].v_threshold == 1).all()
+    outputs = [name for name, node in written.nodes.items() if isinstance(node, nir.Output)]
+    assert [a for a, b in written.edges if b in outputs] == [
+        names[p.name] for p in mean.populations if all(projection.source is not p for projection in mean.projections)
+    ]
 
 
 def test_layers_stay_layers(tmp_path):

@@ -1,6 +1,7 @@
 """`hmetis`: the hypergraph for hMETIS, KaHyPar, Mt-KaHyPar: a neuron and all its targets are one hyperedge.
 
-Nodes count from 1; a hyperedge weighs max(1, round(scale × spike count)), each node 1: one neuron to place.
+Nodes count from 1; a hyperedge weighs max(1, round(scale × spike count)), each node 1: one neuron to place. The source
+is the first pin, and the target of its synapse with itself once more, which partitioners ignore.
 """
 
 from pathlib import Path

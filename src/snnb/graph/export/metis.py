@@ -1,10 +1,11 @@
 """`metis`: the undirected graph for METIS, KaHIP, NetworKit; an edge weighs the traffic of its synapse.
 
-Nodes count from 1; the weight is max(1, round(scale × traffic)), traffic the spikes per step of the source.
+Nodes count from 1; the weight is max(1, round(scale × traffic)), traffic the spikes per step of the source. Synapses in
+both directions are one edge with the sum of their weights; a synapse of a neuron with itself is left out.
 """
 
 from pathlib import Path
-from typing import Optional, Tuple
+from typing import Iterator, Optional, Tuple
 
 import numpy as np
 
@@ -20,30 +21,39 @@ LARGEST_SUM = 2**31 - 1  # of integer weights in a partitioner
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write the graph, each neuron with its neighbours; see `Format`."""
-    from snnb.graph.export.text_lines import NUMBER, weighted_neighbours
-
     part = SpikingPart.of(graph, request)
     assert graph.recording is not None
     traffic = np.concatenate([population.traffic() for population in part.populations])
     degrees = np.concatenate([out_degrees(part.projections, p) for p in part.populations])
     weights, scale = scaled(traffic, degrees, request.options.scale, float(graph.recording.steps))
-    counter = request.counter(2 * part.edges)
+    recurrent = any(p.source.first >= p.target.first for p in part.projections)
+    edges = sum(neighbours for _, neighbours in _lines(part, weights)) // 2 if recurrent else part.edges
+    counter = request.counter(2 * edges)
     with path.open("wb") as file:
         metadata = "; ".join(f"{name} {value}" for name, value in graph.describe().items())
         file.write(
             f"% edge weight max(1, round({scale!r} x spikes per time step of the source)); {metadata}\n".encode()
         )
-        file.write(f"{part.nodes} {part.edges} 001\n".encode())
-        for population in part.populations:
-            degrees = in_degrees(part.projections, population) + out_degrees(part.projections, population)
-            for start, stop in ranges(degrees, TEXT_BATCH):
-                in_indptr, source = sources(part.projections, population, start, stop)
-                out_indptr, target, _ = targets(part.projections, population, start, stop)
-                out = np.empty((2 * (source.size + target.size) + stop - start) * NUMBER, np.uint8)
-                first = population.first + start - part.first
-                neighbours = source - part.first, out_indptr, target - part.first
-                file.write(out[: weighted_neighbours(out, first, in_indptr, *neighbours, weights)].data)
-                counter.add(source.size + target.size)
+        file.write(f"{part.nodes} {edges} 001\n".encode())
+        for lines, neighbours in _lines(part, weights):
+            file.write(lines.data)
+            counter.add(neighbours)
+
+
+def _lines(part: SpikingPart, weights: np.ndarray) -> Iterator[Tuple[np.ndarray, int]]:
+    """Yield the lines of some neurons, and the number of neighbours in them."""
+    from snnb.graph.export.text_lines import NUMBER, weighted_neighbours
+
+    for population in part.populations:
+        degrees = in_degrees(part.projections, population) + out_degrees(part.projections, population)
+        for start, stop in ranges(degrees, TEXT_BATCH):
+            in_indptr, source = sources(part.projections, population, start, stop)
+            out_indptr, target, _ = targets(part.projections, population, start, stop)
+            out = np.empty((2 * (source.size + target.size) + stop - start) * NUMBER, np.uint8)
+            first = population.first + start - part.first
+            neighbours = source - part.first, out_indptr, target - part.first
+            size, number = weighted_neighbours(out, first, in_indptr, *neighbours, weights)
+            yield out[:size], number
 
 
 def scaled(values: np.ndarray, repeats: np.ndarray, scale: Optional[float], default: float) -> Tuple[np.ndarray, float]:

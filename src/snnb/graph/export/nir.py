@@ -182,6 +182,12 @@ def _losses(graph: SynapseGraph, request: Request) -> Dict[str, object]:
             f"start: neurons start at {request.initial_potential / request.threshold:g} of their threshold; "
             "NIR's have no initial potential"
         )
+    targets = [projection.target for projection in graph.projections]
+    losses += [
+        f"bias: {population.name} has no synapses onto it, whose node would have its biases"
+        for population in graph.layers
+        if population not in targets and population.bias.any()
+    ]
     losses += [
         f"random: the softmax layer {population.name} is written as IF; its spikes are drawn from softmax of its input"
         for population in graph.populations

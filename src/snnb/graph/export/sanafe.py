@@ -167,7 +167,7 @@ def check_mapped(graph: SynapseGraph, on_cores: OnCores) -> None:
     """Raise `UsageError` for a mapping that SANA-FE cannot hold on a chip."""
     if any(population.coding != "current" for population in graph.inputs):
         raise UsageError("the neurons of an input that spikes are on no core of a mapping; export without --map")
-    longest = max(delay_steps_of(graph).values()) - 1
+    longest = max(delay_steps_of(graph).values(), default=1) - 1
     if longest > MOST_DELAY:
         raise UsageError(f"a connection skips {longest} layers, SANA-FE delays {MOST_DELAY}; export without --map")
     fullest = int(np.unique(np.stack([on_cores.tile, on_cores.core]), axis=1, return_counts=True)[1].max(initial=0))

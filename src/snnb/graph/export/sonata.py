@@ -96,7 +96,7 @@ def _write_nodes(graph: SynapseGraph, path: Path, request: Request) -> None:
             f"point_neuron {MODELS[request.reset]} {NEURON}" if number >= len(graph.inputs) else "virtual virtual NULL"
         )
         coding = population.coding or "none"
-        lines.append(f"{number} {_quoted(population.name)} {population.layer} {model} {coding}")
+        lines.append(f"{number} {_quoted(population.name)} {_word(population.layer)} {model} {coding}")
     (path / "node_types.csv").write_text("\n".join(lines) + "\n")
 
 
@@ -129,8 +129,7 @@ def _write_edges(graph: SynapseGraph, path: Path, request: Request) -> List[str]
     for number, projection in numbered:
         names = " ".join(_quoted(p.name) for p in (projection.source, projection.target))
         delay = dt * delays[projection]
-        rule = _quoted(projection.rule) if " " in projection.rule else projection.rule
-        lines.append(f"{number} {names} {rule} static_synapse {SYNAPSE} {delay}")
+        lines.append(f"{number} {names} {_word(projection.rule)} static_synapse {SYNAPSE} {delay}")
     (path / "edge_types.csv").write_text("\n".join(lines) + "\n")
     return written
 
@@ -190,6 +189,11 @@ def _write_edge_population(
 def _quoted(name: str) -> str:
     """Return a name as a field of a table whose fields are separated by spaces."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def _word(text: str) -> str:
+    """Return a field, quoted only if it has spaces."""
+    return _quoted(text) if " " in text else text
 
 
 def _size(graph: SynapseGraph, request: Request) -> float:

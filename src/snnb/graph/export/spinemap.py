@@ -82,6 +82,8 @@ def _check(graph: SynapseGraph, request: Request) -> None:
             f"spinemap writes the spike times of samples of all classes, and this graph is of {graph.class_name} only; "
             "export the graph of all samples"
         )
+    if "source_sha256" in graph.attributes:
+        raise UsageError("spinemap needs the times of spikes, which a graph from outside lacks; take snn or hmetis")
     if request.spike_times is None or not request.spike_times.exists():
         raise UsageError("spinemap needs the times of spikes; simulate with --record-spikes K, and export that graph")
 

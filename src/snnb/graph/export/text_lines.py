@@ -184,6 +184,7 @@ def _put_point(out: np.ndarray, at: int, mantissa: int, digits: int, before: int
 
 Texts = Tuple[np.ndarray, np.ndarray]  # bytes (uint8) of consecutive texts, and the index of the first byte of each
 SPACE, NEWLINE = 32, 10
+LARGEST_ID = 1 << 62  # larger than any
 
 
 @compiled
@@ -262,22 +263,33 @@ def weighted_neighbours(
     out_indptr: np.ndarray,
     target: np.ndarray,
     weights: np.ndarray,
-) -> int:
-    """Write a line `neighbour weight neighbour weight …` for each node, ids from 1; return the number of bytes.
+) -> Tuple[int, int]:
+    """Write a line `neighbour weight neighbour weight …` for each node, ids from 1.
 
-    The weight of an edge is that of its source; `first`, `source` and `target` count from 0, as `weights` does.
+    The weight of an edge is that of its source, the sum of both for synapses in both directions; a synapse of a node
+    with itself is left out. `source` and `target` ascend for each node, and count from 0, as `first` and `weights` do.
+    Return the numbers of bytes and of neighbours.
     """
-    at = 0
+    at, neighbours = 0, 0
     for i in range(in_indptr.size - 1):
-        begin = at
-        for e in range(in_indptr[i], in_indptr[i + 1]):
-            at = _put_pair(out, at, source[e] + 1, weights[source[e]])
-        for e in range(out_indptr[i], out_indptr[i + 1]):
-            at = _put_pair(out, at, target[e] + 1, weights[first + i])
+        begin, e, o, node = at, in_indptr[i], out_indptr[i], first + i
+        while e < in_indptr[i + 1] or o < out_indptr[i + 1]:
+            before = source[e] if e < in_indptr[i + 1] else LARGEST_ID
+            after = target[o] if o < out_indptr[i + 1] else LARGEST_ID
+            neighbour, weight = min(before, after), 0
+            if before == neighbour:
+                weight += weights[neighbour]
+                e += 1
+            if after == neighbour:
+                weight += weights[node]
+                o += 1
+            if neighbour != node:
+                at = _put_pair(out, at, neighbour + 1, weight)
+                neighbours += 1
         at = max(begin, at - 1)
         out[at] = NEWLINE
         at += 1
-    return at
+    return at, neighbours
 
 
 @compiled

@@ -261,5 +261,5 @@ def read_description(path: Path) -> Optional[Dict[str, object]]:
         return None
     if not isinstance(description, dict) or description.get("format") not in list(FORMATS):
         return None
-    digest = description.get("parsed_sha256")
+    digest = description.get("parsed_sha256", description.get("source_sha256"))
     return description if isinstance(digest, str) and SHA256.fullmatch(digest) else None
