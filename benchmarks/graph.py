@@ -1,9 +1,9 @@
 """Time to build, generate and export the synapse graph on one core, compared with the same work done the usual ways.
 
-    python benchmarks/graph.py [generate] [networks] [exports] [parts] [large]
+    python benchmarks/graph.py [generate] [networks] [exports] [parts] [imports] [large]
 
-Without a section the first three run; `parts` is in `exports` too. `large` writes AlexNet's 921 million synapses as
-text and takes 22 GB of disk.
+Without a section the first three run, and `imports`; `parts` is in `exports` too. `large` writes AlexNet's 921 million
+synapses as text and takes 22 GB of disk.
 """
 
 import argparse
@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Tuple
 
+import h5py
 import igraph
 import networkx
 import numpy as np
@@ -29,6 +30,7 @@ from snnb.graph import SynapseGraph
 from snnb.graph.build import build_graph
 from snnb.graph.export.export_options import ExportOptions
 from snnb.graph.export.write_export import FORMATS, export
+from snnb.graph.imports.import_graph import READERS, import_graph
 from snnb.graph.projection import GraphProjection
 
 CORES = os.sched_getaffinity(0)  # of which only one is used but where it says otherwise
@@ -292,7 +294,58 @@ def large(folder: Path) -> None:
             print(f"{name:22}{done.size_bytes / 1e9:8.1f} GB {done.seconds / 60:8.1f} minutes", flush=True)
 
 
-SECTIONS = {"generate": generation, "networks": networks, "exports": exports, "parts": parts, "large": large}
+IMPORTED, NEURONS = 5_000_000, 100_000  # edges and neurons of a graph from outside
+
+
+def imports(folder: Path) -> None:
+    """Compare imports with another library that reads the same columns, and with reading without sorting."""
+    random = np.random.default_rng(0)
+    ends = [random.integers(0, NEURONS, IMPORTED) for _ in range(2)]
+    network = write_sonata(folder / "sonata", *ends, random.random(IMPORTED, np.float32))
+    ways: Dict[str, Tuple[Path, Callable[[], Any]]] = {"SONATA, h5py": (network, lambda: read_columns(network))}
+    print(f"\nGraphs from outside, {IMPORTED:,} edges: seconds of processor time; median of {ROUNDS} rounds, range")
+    for name, (path, alone) in ways.items():
+        kind = name.partition(",")[0]
+        steps: Dict[str, Callable[[], Any]] = {
+            "imported": lambda path=path: import_graph(path, folder / "imported_graph.h5").graph.close(),
+            "read": lambda path=path, kind=kind: sum(edges[0].size for edges in READERS[kind].read(path).edges),
+            name.partition(", ")[2]: alone,
+        }
+        steps["imported"]()  # compiles
+        for step, work in steps.items():
+            print(f"{kind:10} {step:10} {spread([seconds_of(work) for _ in range(ROUNDS)], 2)}", flush=True)
+
+
+def write_sonata(folder: Path, source: np.ndarray, target: np.ndarray, weight: np.ndarray) -> Path:
+    """Write a network of one population as bmtk does."""
+    folder.mkdir()
+    with h5py.File(str(folder / "nodes.h5"), "w") as file:
+        file["nodes/cells/node_type_id"] = np.zeros(NEURONS, np.uint64)
+    with h5py.File(str(folder / "edges.h5"), "w") as file:
+        group = file.create_group("edges/cells_to_cells")
+        for name, values in (("source_node_id", source), ("target_node_id", target)):
+            group[name] = values.astype(np.uint64)
+            group[name].attrs["node_population"] = "cells"
+        group["edge_type_id"], group["edge_group_id"] = np.zeros((2, weight.size), np.uint32)
+        group["edge_group_index"], group["0/syn_weight"] = np.arange(weight.size, dtype=np.uint64), weight
+    return folder
+
+
+def read_columns(network: Path) -> None:
+    """Read sources, targets and weights with h5py at once."""
+    with h5py.File(str(network / "edges.h5"), "r") as file:
+        for name in ("source_node_id", "target_node_id", "0/syn_weight"):
+            file["edges/cells_to_cells"][name][()]
+
+
+SECTIONS = {
+    "generate": generation,
+    "networks": networks,
+    "exports": exports,
+    "parts": parts,
+    "imports": imports,
+    "large": large,
+}
 
 
 def main() -> None:
@@ -307,7 +360,7 @@ def main() -> None:
     print(machine())
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     with tempfile.TemporaryDirectory(dir=None if given.folder is None else str(given.folder)) as folder:
-        for section in given.section or ("generate", "networks", "exports"):
+        for section in given.section or ("generate", "networks", "exports", "imports"):
             SECTIONS[section](Path(folder))
 
 
