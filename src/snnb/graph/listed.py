@@ -1,6 +1,7 @@
 """Write a graph whose edges are listed: one from outside, or made of arrays."""
 
 import tempfile
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
@@ -199,33 +200,34 @@ def _sorted_edges(graph: ListedGraph, scratch: Path, progress: Progress) -> _Row
     nodes, ids = graph.nodes, store.index_dtype(graph.nodes)
     first = sum(population.size for population in graph.populations[: graph.inputs])  # that an edge may lead to
     columns = {"source": ids, "target": ids, "weight": np.dtype(np.float32)}
-    files = [(scratch / name).open("wb") for name in columns]
     degrees, throttle, total = np.zeros(nodes, np.int64), Throttle(), 0
-    for source, target, weight in graph.edges:
-        _check_edges(source, target, weight, nodes, first)
-        degrees += np.bincount(source, minlength=nodes)
-        for file, values, kind in zip(files, (source, target, weight), columns.values()):
-            file.write(np.ascontiguousarray(values).astype(kind, copy=False).data)
-        total += source.size
-        if throttle.due():
-            progress(total, 0, "edges read")
-    for file in files:
-        file.close()
-    sources, ends, values = (_mapped(scratch / name, kind, total) for name, kind in columns.items())
-    targets, weights = (_mapped(scratch / f"sorted {name}", columns[name], total) for name in ("target", "weight"))
-    places = np.cumsum(degrees) - degrees
-    for begin in range(0, total, EDGES):
-        part = slice(begin, begin + EDGES)
-        scatter_targets(sources[part], ends[part], values[part], places, targets, weights)
+    with ExitStack() as stack:
+        files = [stack.enter_context((scratch / name).open("w+b")) for name in columns]
+        for edges in graph.edges:
+            _check_edges(*edges, nodes, first)
+            degrees += np.bincount(edges[0], minlength=nodes)
+            for file, values, kind in zip(files, edges, columns.values()):
+                values.astype(kind, copy=False).tofile(file)
+            total += edges[0].size
+            if throttle.due():
+                progress(total, 0, "edges read")
+        targets, weights = (_mapped(scratch / f"sorted {name}", columns[name], total) for name in ("target", "weight"))
+        places = np.cumsum(degrees) - degrees
+        for file in files:
+            file.seek(0)
+        for _ in range(0, total, EDGES):  # not mapped into memory, of which the pages would be counted
+            parts = [np.fromfile(file, kind, EDGES) for file, kind in zip(files, columns.values())]
+            scatter_targets(parts[0], parts[1], parts[2], places, targets, weights)
     start, filled = np.zeros(nodes + 1, np.int64), 0
     offsets = np.concatenate([[0], np.cumsum(degrees)])
     for low, high in ranges(degrees, EDGES):
         part = slice(offsets[low], offsets[high])
         key = np.repeat(np.arange(high - low), degrees[low:high]) * nodes + targets[part]
-        order = np.argsort(key, kind="stable")
-        key = key[order]
-        begins = np.flatnonzero(np.diff(key, prepend=-1))
-        summed = weights[part][order]
+        begins, summed = np.arange(key.size), weights[part]
+        if not (key[1:] > key[:-1]).all():
+            order = np.argsort(key, kind="stable")
+            key, summed = key[order], summed[order]
+            begins = np.flatnonzero(np.diff(key, prepend=-1))
         if begins.size < key.size:
             summed = np.add.reduceat(summed.astype(np.float64), begins).astype(np.float32)
         there = slice(filled, filled + begins.size)
@@ -236,10 +238,8 @@ def _sorted_edges(graph: ListedGraph, scratch: Path, progress: Progress) -> _Row
 
 
 def _mapped(path: Path, kind: np.dtype, size: int) -> np.ndarray:
-    """Map a file into memory, which is made if it does not exist."""
-    if not size:
-        return np.empty(0, kind)
-    return np.memmap(path, kind, "r+" if path.exists() else "w+", shape=(size,))
+    """Make a file that is mapped into memory."""
+    return np.memmap(path, kind, "w+", shape=(size,)) if size else np.empty(0, kind)
 
 
 def _check_edges(source: np.ndarray, target: np.ndarray, weight: np.ndarray, nodes: int, first: int) -> None:
