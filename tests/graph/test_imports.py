@@ -7,8 +7,11 @@ import pytest
 import scipy.sparse
 
 from snnb.core.errors import InputError
+from snnb.graph.export.export_options import ExportOptions
+from snnb.graph.export.write_export import export
 from snnb.graph.imports.import_graph import import_graph
 from tests.graph.edges import all_edges
+from tests.graph.mapped import costs_of, imported
 
 
 def rates_file(path, content):
@@ -25,9 +28,9 @@ def test_rates_replace_the_spikes_of_a_graph_file(graph, graph_path, tmp_path):
         ("r.csv", "id,rate\n" + "".join(f"{k},{spikes[k] / 8}\n" for k in reversed(range(nodes))), 30 / 8),
     ):
         rates = rates_file(tmp_path / name, content)
-        imported = import_graph(graph_path, tmp_path / "in_graph.h5", rates=rates, samples=3, steps=10)
-        with imported.graph as found:
-            assert imported.files == (graph_path, rates)
+        new = import_graph(graph_path, tmp_path / "in_graph.h5", rates=rates, samples=3, steps=10)
+        with new.graph as found:
+            assert new.files == (graph_path, rates)
             got = np.concatenate([population.spike_count.ravel() for population in found.populations])
             np.testing.assert_allclose(got, spikes * factor)
             assert (found.recording.num_samples, found.recording.num_timesteps) == (3, 10)
@@ -101,8 +104,8 @@ def test_edges_degrees_and_rates_of_a_table(kind, block, monkeypatch, tmp_path):
     source, target, weight, rate = parallel_edges()
     path = table(tmp_path, kind, {"source": source, "target": target, "weight": weight, "rate": rate[source]})
     expected = by_networkx(source, target, weight)
-    imported = import_graph(path, tmp_path / "in_graph.h5", samples=2, steps=4)
-    with imported.graph as graph:
+    found = import_graph(path, tmp_path / "in_graph.h5", samples=2, steps=4)
+    with found.graph as graph:
         assert graph.number_of_nodes() == 60
         assert graph.number_of_edges() == expected.number_of_edges()
         (projection,) = graph.projections
@@ -134,12 +137,12 @@ def test_names_are_numbered_in_order_of_first_appearance(kind, tmp_path):
     source, target = names[rng.integers(0, 3000, (2, 9000))]
     path = table(tmp_path, kind, {"source": source, "target": target})
     ids = {name: k for k, name in enumerate(dict.fromkeys(np.stack([source, target], axis=1).ravel()))}
-    imported = import_graph(path, tmp_path / "in_graph.h5")
-    with imported.graph as graph:
+    found = import_graph(path, tmp_path / "in_graph.h5")
+    with found.graph as graph:
         expected = sorted({(ids[s], ids[t]) for s, t in zip(source, target)})
         assert list(zip(*(column.tolist() for column in all_edges(graph)[:2]))) == expected
         assert len(graph.inputs) == 0
-    assert imported.notes == ("without a column weight, every weight is 1",)
+    assert found.notes == ("without a column weight, every weight is 1",)
     rates = rates_file(
         tmp_path / "r.csv", "neuron,spikes\n" + "".join(f'"{name}",{3 * k}\n' for name, k in ids.items())
     )
@@ -254,3 +257,40 @@ def test_parquet_that_is_refused(columns, expected, tmp_path):
 def test_files_of_other_bytes_are_refused(name, tmp_path):
     fault = "not text" if name == "t.csv" else "not a complete"
     refused(tmp_path, name, lambda path: path.write_bytes(b"\xff\x8b" * 100), fault)
+
+
+@pytest.mark.parametrize("name", ["graph", "residual_graph", "pruned_graph"])
+@pytest.mark.parametrize("target", ["csv", "csv.gz", "npz", "parquet", "parts"])
+def test_an_export_that_is_read_again_maps_the_same(request, tmp_path, name, target):
+    original, path = request.getfixturevalue(name), tmp_path / f"net.{target}"
+    export(original, target[:3] if "csv" in target else target, path, ExportOptions(rate_unit="hz"))
+    again, notes = imported(path, tmp_path / "again")
+    with again:
+        assert costs_of(again, tmp_path / "partition") == costs_of(original, tmp_path / "partition")
+        for one, other in zip(all_edges(again), all_edges(original)):
+            np.testing.assert_array_equal(one, other)
+        for one, other in zip(again.populations, original.populations):
+            assert (one.name, one.layer, one.shape, one.coding) == (other.name, other.layer, other.shape, other.coding)
+            np.testing.assert_array_equal(one.spike_count, other.spike_count)
+            np.testing.assert_array_equal(one.bias, other.bias)
+        assert again.recording == original.recording
+    assert notes == ()
+
+
+def test_a_csv_without_its_description_or_its_nodes(residual_graph, tmp_path):
+    """Populations, spikes and edges are the same; the recording is that of the options."""
+    export(residual_graph, "csv", tmp_path / "net.csv")
+    recording = residual_graph.recording
+    options = {"samples": recording.num_samples, "steps": recording.num_timesteps}
+    for beside in ("json", "nodes.csv"):
+        (tmp_path / f"net.csv.{beside}").unlink()
+        again, notes = imported(tmp_path / "net.csv", tmp_path / "again", **options)
+        with again:
+            for one, other in zip(all_edges(again)[:3], all_edges(residual_graph)):
+                np.testing.assert_array_equal(one, other)
+            for one, other in zip(again.populations, residual_graph.populations):
+                assert (one.name, one.shape) == (other.name, other.shape)
+                if beside == "json" or one.name != "out":  # whose neurons are no source of an edge
+                    np.testing.assert_array_equal(one.spike_count, other.spike_count)
+            assert len(again.inputs) == 1
+        assert bool(notes) == (beside == "nodes.csv")

@@ -61,10 +61,12 @@ class Nodes(NamedTuple):
     ----------
     graph : without edges
     ids : id by name, group and neuron
+    described : whether there is a description, which names the inputs
     """
 
     graph: ListedGraph
     ids: Mapping[str, int]
+    described: bool
 
 
 class _Scan(NamedTuple):
@@ -85,7 +87,7 @@ def listed_graph(table: Table, nodes: Optional[Nodes] = None) -> ListedGraph:
             order = _ids_of(table, names, nodes)
         notes = [*graph.notes, *notes]
     elif named:
-        graph, order = _named(names, found.entered, notes)
+        graph, order = _named(names, notes)
     else:
         if found.nodes > 1_000_000 + SPARSE_IDS * found.edges:
             raise DamagedError(
@@ -94,6 +96,8 @@ def listed_graph(table: Table, nodes: Optional[Nodes] = None) -> ListedGraph:
                 "neurons from 0",
             )
         graph = ListedGraph([ListedPopulation(NEURONS, (found.nodes,))] if found.nodes else [], ())
+    if named and (nodes is None or not nodes.described):
+        graph = replace(graph, inputs=_inputs(graph.populations, order[found.entered]))
     if found.rates is not None and all(population.spikes is None for population in graph.populations):
         rates = np.zeros(graph.nodes, np.float32)
         known = found.rates[: found.nodes]
@@ -161,7 +165,7 @@ def _ids_of(table: Table, names: Sequence[str], nodes: Nodes) -> np.ndarray:
     return np.array([nodes.ids[name] for name in names], np.int64)
 
 
-def _named(names: Sequence[str], entered: np.ndarray, notes: List[str]) -> Tuple[ListedGraph, np.ndarray]:
+def _named(names: Sequence[str], notes: List[str]) -> Tuple[ListedGraph, np.ndarray]:
     """Return populations of named neurons, and the id of each name.
 
     The neurons of a group are numbered as their names are if all are indices, `3` or `(1, 2, 0)`, else in the order of
@@ -170,7 +174,7 @@ def _named(names: Sequence[str], entered: np.ndarray, notes: List[str]) -> Tuple
     members: Dict[str, List[int]] = {}
     for number, name in enumerate(names):
         members.setdefault(name.rpartition(SEPARATOR)[0], []).append(number)
-    order, first, inputs = np.empty(len(names), np.int64), 0, 0
+    order, first = np.empty(len(names), np.int64), 0
     populations: List[ListedPopulation] = []
     for group, numbers in members.items():
         indices = _indices([names[k].rpartition(SEPARATOR)[2] for k in numbers] if group else [])
@@ -180,13 +184,22 @@ def _named(names: Sequence[str], entered: np.ndarray, notes: List[str]) -> Tuple
             shape = tuple((indices.max(axis=0) + 1).tolist())
             local = np.ravel_multi_index(tuple(indices.T), shape)
         order[numbers] = first + local
-        if group == "input" and not populations and not entered[numbers].any():
-            inputs = 1
         populations.append(ListedPopulation(group or NEURONS, shape))
         first += populations[-1].size
     if len(members) > 1 or populations[0].name != NEURONS:
         notes.append("there is no table of nodes: the populations have the neurons that edges name")
-    return ListedGraph(populations, (), inputs), order
+    return ListedGraph(populations, ()), order
+
+
+def _inputs(populations: Sequence[ListedPopulation], entered: np.ndarray) -> int:
+    """Count the first populations that are named `input` or have currents, and to which no edge leads."""
+    inputs = first = 0
+    for population in populations:
+        first += population.size
+        if not (population.name == "input" or population.coding == "current") or entered.min(initial=first) < first:
+            break
+        inputs += 1
+    return inputs
 
 
 def _indices(texts: Sequence[str]) -> Optional[np.ndarray]:
@@ -242,12 +255,8 @@ def _described(path: Path, description: Optional[JsonValue], columns: Mapping[st
                 columns["bias"][part] if "bias" in columns and columns["bias"][part].any() else None,
             )
         )
-    inputs = 0
-    if description is None:
-        while inputs < len(populations) and populations[inputs].coding == "current":
-            inputs += 1
-        recording = None
-    else:
+    inputs, recording = 0, None
+    if description is not None:
         given = description.get("input")
         inputs = len(given) if isinstance(given, list) else int(given is not None)
         recording = _recording_of(description)
@@ -260,7 +269,7 @@ def _described(path: Path, description: Optional[JsonValue], columns: Mapping[st
     ids: Dict[str, int] = {}
     if "index" in columns:
         ids = {f"{name}{SEPARATOR}{index}": k for k, (name, index) in enumerate(zip(owner, columns["index"].tolist()))}
-    return Nodes(ListedGraph(populations, (), inputs, recording, notes=tuple(notes)), ids)
+    return Nodes(ListedGraph(populations, (), inputs, recording, notes=tuple(notes)), ids, description is not None)
 
 
 def _recording_of(description: JsonValue) -> Optional[Recording]:
