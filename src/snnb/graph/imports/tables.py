@@ -73,13 +73,13 @@ class _Scan(NamedTuple):
     nodes: int  # largest id, and 1
     edges: int
     rates: Optional[np.ndarray]  # float32 by id, NaN where a neuron is no source
-    entered: np.ndarray  # bool by id: whether an edge leads to the neuron
+    entered: np.ndarray  # bool by id: whether an edge leads to the neuron; empty if neurons have no names
 
 
 def listed_graph(table: Table, nodes: Optional[Nodes] = None) -> ListedGraph:
     """Return the graph of a table of edges, after reading it once."""
     named = table.names is not None
-    found = _scan(table, None if nodes is None or named else nodes.graph.nodes)
+    found = _scan(table, None if nodes is None or named else nodes.graph.nodes, named)
     names, order, notes = [] if table.names is None else table.names(), None, list(table.notes)
     if nodes is not None:
         graph = nodes.graph
@@ -89,14 +89,8 @@ def listed_graph(table: Table, nodes: Optional[Nodes] = None) -> ListedGraph:
     elif named:
         graph, order = _named(names, notes)
     else:
-        if found.nodes > 1_000_000 + SPARSE_IDS * found.edges:
-            raise DamagedError(
-                table.path,
-                f"the largest of its ids is {found.nodes - 1:,}, but it has only {found.edges:,} edges; number the "
-                "neurons from 0",
-            )
         graph = ListedGraph([ListedPopulation(NEURONS, (found.nodes,))] if found.nodes else [], ())
-    if named and (nodes is None or not nodes.described):
+    if order is not None and (nodes is None or not nodes.described):
         graph = replace(graph, inputs=_inputs(graph.populations, order[found.entered]))
     if found.rates is not None and all(population.spikes is None for population in graph.populations):
         rates = np.zeros(graph.nodes, np.float32)
@@ -121,29 +115,39 @@ def listed_graph(table: Table, nodes: Optional[Nodes] = None) -> ListedGraph:
     return replace(graph, edges=edges(), files=graph.files or (table.path,), notes=tuple(notes), names=by_name)
 
 
-def _scan(table: Table, nodes: Optional[int]) -> _Scan:
+def _scan(table: Table, nodes: Optional[int], named: bool) -> _Scan:
     """Check all edges; count nodes and edges; gather the rates of the sources."""
     limit = LIMIT if nodes is None else nodes
-    size = total = 0
+    size = total = done = 0
     rates, entered = np.zeros(0, np.float32), np.zeros(0, bool)
     rated = False
 
     def refuse(bad: np.ndarray, name: str, values: np.ndarray, fault: str) -> None:
         if bad.any():
             k = int(np.flatnonzero(bad)[0])
-            raise DamagedError(table.path, f"{table.place(total + k)}: {name} {values[k]}{fault}")
+            raise DamagedError(table.path, f"{table.place(done + k)}: {name} {values[k]}{fault}")
+
+    def refuse_sparse() -> None:
+        if nodes is None and size > 1_000_000 + SPARSE_IDS * total:
+            fault = (
+                f"the largest of its ids is {size - 1:,}, but it has only {total:,} edges; number the neurons from 0"
+            )
+            raise DamagedError(table.path, fault)
 
     for source, target, weight, rate in table.chunks():
+        done, total = total, total + source.size
         for name, ids in (("source", source), ("target", target)):
             if ids.size and not (ids.min() >= 0 and ids.max() < limit):
                 refuse((ids < 0) | (ids >= limit), name, ids, f"; the neurons are 0 to {limit - 1:,}")
             size = max(size, int(ids.max(initial=-1)) + 1)
         refuse(~np.isfinite(weight), "weight", weight, "; give finite numbers")
-        if size > entered.size:
+        if named and size > entered.size:
             entered = np.concatenate([entered, np.zeros(max(size, 2 * entered.size) - entered.size, bool)])
-        entered[target] = True
+        if named:
+            entered[target] = True
         if rate is not None:
             rated = True
+            refuse_sparse()
             refuse(~((rate >= 0) & np.isfinite(rate)), "rate", rate, "; give finite numbers that are not negative")
             if size > rates.size:
                 more = max(size, 2 * rates.size) - rates.size
@@ -151,7 +155,7 @@ def _scan(table: Table, nodes: Optional[int]) -> _Scan:
             unknown = np.isnan(rates[source])
             rates[source[unknown]] = rate[unknown]
             refuse(rates[source] != rate, "rate", rate, ", but its source has another one in another row")
-        total += source.size
+    refuse_sparse()
     return _Scan(size, total, rates[:size] if rated else None, entered[:size])
 
 
