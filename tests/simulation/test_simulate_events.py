@@ -129,20 +129,6 @@ def test_equal_files_from_workers(case, tmp_path, dask_workers):
             np.testing.assert_array_equal(shared[stem][name], array)
 
 
-@pytest.mark.parametrize(
-    ("settings", "error", "message"),
-    [
-        ({"reset": "zero"}, UsageError, "--reset: a network that was trained as a spiking one defines it"),
-        ({"threshold": 2.0}, UsageError, "--threshold: a network that was trained as"),
-        ({"output": "membrane"}, UsageError, "--output: a network that was trained as"),
-        ({"samples": 11}, UsageError, "--samples 11: the test set has 12 and 10 from --first 2 on"),
-    ],
-)
-def test_options_of_converted_networks_are_refused(case, tmp_path, settings, error, message):
-    with pytest.raises(error, match=message):
-        run(case(), tmp_path / "out", SETTINGS.changed(**settings))
-
-
 def test_other_samples_and_classes_are_refused(case, tmp_path):
     with pytest.raises(InputError, match="layer out has 4 neurons, but there are 5 classes"):
         run(case(), tmp_path / "classes", num_classes=5)

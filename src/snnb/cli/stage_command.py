@@ -153,7 +153,7 @@ def _results(shown: "Sequence[Outcome]") -> List[str]:
         lines += [head, *islice(below, len(rows))]
         coding = getattr(outcome.result.record.details, "output_coding", None)
         lines += [f"  {line}" for line in _decay(outcome)]
-        if "snn_accuracy" in outcome.result.record.metrics and coding is not None:
+        if {"snn_accuracy", "readout_accuracy"} <= outcome.result.record.metrics.keys() and coding is not None:
             lines.append(f"  {QUOTED[coding]}")
     return lines
 

@@ -49,7 +49,10 @@ def _printable(label: str) -> str:
 class SimulateParams(SimulationSettings):
     """Options of `snnb simulate`."""
 
-    defaults_elsewhere: ClassVar[Mapping[str, str]] = {"samples": f"{DEFAULT_SAMPLES}, or all there are"}
+    defaults_elsewhere: ClassVar[Mapping[str, str]] = {
+        "samples": f"{DEFAULT_SAMPLES}, or all there are",
+        "duration": "100, or the steps of the longest sample",
+    }
 
     label: Annotated[Optional[Annotated[str, AfterValidator(_printable)]], Flag(metavar="TEXT")] = Field(
         default=None, exclude=True, description="Name shown by `snnb status` and `snnb compare`."
@@ -136,6 +139,9 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
     reasons = {}
     if value_in_force(run, KIND, given, "input") != "poisson":
         reasons["input_rate"] = "only with --input poisson"
+    if train.is_spiking(run):
+        defined = ("threshold", "reset", "initial_potential", "output")
+        reasons.update(dict.fromkeys(defined, "a network that was trained as a spiking one defines it; leave it out"))
     if parse.is_calibrated(run, given):
         reasons["initial_potential"] = "a calibrated network defines its initial potentials; leave it out"
     return reasons
@@ -198,6 +204,7 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
             # The activation of the last layer that a firing rate of 1 stands for.
             output_scale=[1.0, *converted.details.scale_factors.values()][-1],
             settings=params,
+            dt_ms=prepare.step_ms(run),
             figures=figure_format(params.figures, recorded(run, KIND), "rate_histogram"),
             progress=progress,
         )

@@ -84,6 +84,7 @@ def simulate_again(run: RunDirectory, stamp: str, samples: int, target: Path, pr
         target,
         name=run.model,
         x=prepare.samples_to_simulate(run),
+        dt_ms=prepare.step_ms(run),
         y=prepare.dataset_array(run, "y_test"),
         scale=details.scale,
         class_names=details.class_names,

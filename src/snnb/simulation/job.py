@@ -37,6 +37,7 @@ class Job:
     scale: float  # divisor from stored values to pixels in [0, 1]
     classifies: bool  # the output is a class, not a reconstruction of the image
     output_scale: float  # of a reconstruction: activation of the trained output that 1 in the parsed network stands for
+    dt_ms: float = 1.0  # time step
 
     def block(self, workers: int, threads: int) -> int:
         """Return the number of samples in a block, for processes with `threads` threads; the last may have fewer."""

@@ -7,7 +7,7 @@ from typing import List, Optional, Sequence, Union
 import numpy as np
 
 from snnb.core.errors import InputError, UsageError
-from snnb.core.options import FigureFormat, option_name
+from snnb.core.options import FigureFormat
 from snnb.core.progress import Progress, silent
 from snnb.network.event_samples import EventSamples
 from snnb.network.network import MEMBRANE, Network
@@ -64,6 +64,7 @@ def simulate(
     num_classes: Optional[int],
     settings: SimulationSettings,
     output_scale: float = 1.0,
+    dt_ms: float = 1.0,
     figures: FigureFormat = "png",
     progress: Progress = silent,
 ) -> SimulationResult:
@@ -87,6 +88,8 @@ def simulate(
         None for a network that reproduces its input.
     output_scale : float
         For a reconstruction: the output layer's scale factor, the activation that a rate of 1 stands for.
+    dt_ms : float
+        Time step in ms.
 
     Raises
     ------
@@ -113,12 +116,12 @@ def simulate(
         raise InputError(
             f"the integer network reads integers of 0 to {network.pixel}, not value / {scale:g}: parse again"
         )
-    job = Job(parsed, network, trained, settings, engine, scale, num_classes is not None, output_scale)
+    job = Job(parsed, network, trained, settings, engine, scale, num_classes is not None, output_scale, dt_ms)
     require_room(job, num_classes, target)
     samples = slice(settings.first, settings.first + settings.samples)
     x, y = x.part(samples) if isinstance(x, EventSamples) else x[samples], y[samples]
     totals = run_job(job, x, y, progress)
-    write_ini(network, target / f"{name}_INI.h5", settings)
+    write_ini(network, target / f"{name}_INI.h5", settings, dt_ms)
     write_sums(target / SUMS, job, totals, x)
     if settings.by == "class":
         write_by_class(target / BY_CLASS, job, totals, x, y, class_names)
@@ -141,13 +144,7 @@ def simulate(
 
 
 def _check_calibrated(network: Network, settings: SimulationSettings) -> None:
-    """Refuse options that contradict what the network defines: a calibrated, an integer, or a spiking one."""
-    if network.trained_spiking:
-        defaults = SimulationSettings()
-        for name in ("threshold", "reset", "initial_potential", "output"):
-            if getattr(settings, name) != getattr(defaults, name):
-                option = option_name(SimulationSettings, name)
-                raise UsageError(f"{option}: a network that was trained as a spiking one defines it; leave it out")
+    """Refuse options that contradict the initial potentials and firing windows of a calibrated network."""
     if network.steps is not None and settings.initial_potential:
         raise UsageError("--initial-potential: a calibrated network defines its initial potentials; leave it out")
     if network.windowed and settings.warm_up:

@@ -25,7 +25,6 @@ BY_CLASS = "spike_counts_by_class.npz"
 BY_BIN = "spike_counts_by_bin.npz"
 SPIKE_TIMES = "spike_times.npz"
 INI_FORMAT, INI_VERSION = "snnb converted network", 2
-DT_MS = 1.0
 # Scalars of `spike_times.npz`; the index of the first sample is written where it is not 0.
 _SPIKE_SCALARS, _FIRST = ("num_samples", "num_steps"), "first_sample"
 
@@ -139,7 +138,7 @@ def _scalars(job: "Job", totals: "Totals") -> Dict[str, float]:
         "num_samples": totals.samples,
         "num_timesteps": settings.counted_steps,
         "warm_up": settings.warm_up,
-        "dt_ms": DT_MS,
+        "dt_ms": job.dt_ms,
     }
 
 
@@ -198,12 +197,12 @@ def read_spikes(simulation: Union[str, Path], sample: Optional[int] = None) -> D
     return {name: spikes[spikes[:, 0] == sample] for name, spikes in populations.items()}
 
 
-def write_ini(network: Network, path: Path, settings: SimulationSettings) -> None:
-    """Write the simulated network, and the threshold, reset and initial potential of the simulation.
+def write_ini(network: Network, path: Path, settings: SimulationSettings, dt_ms: float) -> None:
+    """Write the simulated network, and the threshold, reset, initial potential and time step of the simulation.
 
     The initial potential is a fraction of the threshold, for populations without initial potentials in the network.
     """
     with h5py.File(path, "w") as file:
         file.attrs.update(format=INI_FORMAT, version=INI_VERSION, threshold=settings.threshold, reset=settings.reset)
-        file.attrs.update(dt_ms=DT_MS, initial_potential=settings.initial_potential)
+        file.attrs.update(dt_ms=dt_ms, initial_potential=settings.initial_potential)
         write_network(network, file)

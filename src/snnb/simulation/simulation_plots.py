@@ -40,7 +40,7 @@ def plot_quality(
     axes.plot(steps, by_step, label="spiking network" if readout is None else "spiking network, spikes")
     if analogue is not None:
         axes.axhline(analogue, color="black", linestyle="dashed", label="analogue network")
-    axes.set_xlabel("time (ms)")
+    axes.set_xlabel("time step")
     axes.set_ylabel(label)
     axes.grid()
     axes.legend()
@@ -60,7 +60,7 @@ def plot_rates(target: Target, rates: Dict[str, np.ndarray]) -> None:
     figure = Figure(figsize=(7, 4.5) if few else (8, min(HIGHEST, 2 + ROW * len(rates))))
     axes = figure.subplots()
     (_rate_lines if few else _rate_map)(axes, list(rates), neurons, means, bins)
-    axes.set_xlabel("firing rate (spikes per 1 ms step)")
+    axes.set_xlabel("firing rate (spikes per step)")
     save(figure, target)
 
 
@@ -107,6 +107,6 @@ def plot_raster(target: Target, network: Network, spikes: Dict[str, np.ndarray],
         bottom += height + neurons // 20 + 1
     axes.set_xlim(0, steps)
     axes.set_ylim(-1, max(1, bottom))
-    axes.set_xlabel("time (ms)")
+    axes.set_xlabel("time step")
     label_rows(axes, np.array(middles), names)
     save(figure, target)

@@ -22,7 +22,7 @@ Output = Literal["auto", "softmax", "spikes", "membrane"]
 
 
 class SimulationSettings(Options):
-    """How a converted network is simulated; time steps of dt = 1 ms.
+    """How a network is simulated; time steps of dt = 1 ms, with events those into which they are binned.
 
     With `poisson` input, a pixel spikes with amplitude 1 and probability min(1, pixel * input_rate * dt / 1000) a step.
     The threshold is also the amplitude of a spike, as in the toolbox. Half of it as initial potential makes the
@@ -35,7 +35,7 @@ class SimulationSettings(Options):
     samples: Annotated[Count, ToolboxKey("simulation", "num_to_test")] = Field(default=100, description="Test samples.")
     first: int = Field(default=0, ge=0, le=MOST, description="Index of the first test sample.")
     duration: Annotated[int, ToolboxKey("simulation", "duration")] = Field(
-        default=100, ge=1, le=LONGEST_DURATION, description="Time steps of 1 ms for each sample."
+        default=100, ge=1, le=LONGEST_DURATION, description="Time steps for each sample."
     )
     warm_up: int = Field(default=0, ge=0, le=LONGEST_DURATION, description="First steps that are not counted.")
     batch_size: Annotated[Count, ToolboxKey("simulation", "batch_size")] = Field(

@@ -8,7 +8,6 @@ from pydantic import SerializerFunctionWrapHandler, model_serializer
 from snnb.io.document import Document
 from snnb.network.network import MEMBRANE, Network
 from snnb.simulation.accuracy import TOP_FROM_CLASSES, wilson_interval
-from snnb.simulation.simulation_files import DT_MS
 
 if TYPE_CHECKING:
     from snnb.simulation.job import Job, Totals
@@ -115,7 +114,7 @@ class SimulationStatistics(Document):
             latency_steps=network.latency(settings.duration),
             interval_steps=network.interval(settings.duration),
             warm_up=settings.warm_up,
-            dt_ms=DT_MS,
+            dt_ms=job.dt_ms,
             coding=coding,
             engine=job.engine,
             engine_reason=engine_reason,

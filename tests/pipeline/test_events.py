@@ -1,0 +1,121 @@
+"""A NIR file on data sets of events: prepared, simulated, and counted as an interpreter of the file counts."""
+
+import json
+
+import numpy as np
+import pytest
+
+from snnb.cli.main import main
+from snnb.network.event_samples import EventSamples
+from tests.nir_interpreter import Interpreter, write
+
+RANDOM = np.random.default_rng(8)
+INTEGRATE = {"type": "IF", "r": np.ones(1), "v_threshold": np.ones(1), "v_reset": np.zeros(1)}
+NODES = {
+    "input": {"type": "Input", "shape": np.array([2, 12, 12])},
+    "flat": {"type": "Flatten", "start_dim": 0, "end_dim": -1},
+    "first": {"type": "Linear", "weight": RANDOM.integers(-2, 5, (16, 288)) / 8},
+    "hidden": {name: np.repeat(value, 16) if name != "type" else value for name, value in INTEGRATE.items()},
+    "second": {"type": "Linear", "weight": RANDOM.integers(-2, 4, (10, 16)) / 8},
+    "out": {name: np.repeat(value, 10) if name != "type" else value for name, value in INTEGRATE.items()},
+    "output": {"type": "Output", "shape": np.array([10])},
+}
+EDGES = list(zip(NODES, list(NODES)[1:]))
+
+
+@pytest.fixture
+def snnb(tmp_path, monkeypatch, capsys):
+    """Return a function that runs a command with the run's file and data set, and returns exit code and output."""
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "net.nir", NODES, EDGES)
+
+    def call(command, options="", dataset="digit_events"):
+        model = ["--model", "net.nir", "--dataset", dataset, "--run-dir", "run"]
+        code = main([command, *model, *options.split()])
+        return (code, *capsys.readouterr())
+
+    return call
+
+
+def sums(directory):
+    with np.load(directory / "spike_rate_sums.npz") as found:
+        return {name: found[name] for name in found.files}
+
+
+@pytest.mark.parametrize("bin_us", [1000, 2500])
+def test_counts_of_moving_digits_are_those_of_the_interpreter(snnb, tmp_path, bin_us):
+    assert snnb("prepare", f"--bin-us {bin_us} --limit 12")[0] == 0
+    code, out, _ = snnb("simulate", "--samples 9 --first 2 --json")
+    assert code == 0
+    stages = {stage["stage"]: stage for stage in json.loads(out)["stages"]}
+    samples = EventSamples(tmp_path / "run/dataset/x_test.h5")
+    longest = int(samples.lengths.max())
+    params = stages["simulate"]["params"]
+    assert (params["input"], params["duration"]) == ("events", longest)
+    assert stages["prepare"]["details"]["splits"]["test"]["shape"] == [12, longest, 12, 12, 2]
+    frames = samples[2:11].frames(0, longest)
+    totals = {"hidden": np.zeros(16), "out": np.zeros(10)}
+    guesses = []
+    for sample in frames.transpose(0, 1, 4, 2, 3):
+        interpreter, counted = Interpreter(NODES, EDGES), np.zeros(10)
+        for x in sample:
+            values = interpreter.step(x)
+            for name, total in totals.items():
+                total += values[name]
+            counted += values["out"]
+        guesses.append(counted.argmax())
+    found = sums(tmp_path / stages["simulate"]["directory"])
+    np.testing.assert_array_equal(found["hidden"], totals["hidden"])
+    np.testing.assert_array_equal(found["out"], totals["out"])
+    np.testing.assert_array_equal(found["input"], frames.sum(axis=(0, 1)))
+    assert found["dt_ms"] == bin_us / 1000
+    labels = np.load(tmp_path / "run/dataset/y_test.npy")[2:11]
+    assert stages["simulate"]["metrics"]["snn_accuracy"] == np.mean(guesses == labels)
+    assert totals["out"].sum() > 0
+
+
+def test_another_bin_changes_the_duration_and_a_shorter_one_cuts(snnb, tmp_path):
+    def simulated(options, bin_us=1000):
+        assert snnb("prepare", f"--limit 5 --bin-us {bin_us}")[0] == 0
+        code, out, _ = snnb("simulate", f"--json {options}")
+        assert code == 0
+        stage = json.loads(out)["stages"][-1]
+        return stage["params"]["duration"], sums(tmp_path / stage["directory"])["input"].sum()
+
+    steps, events = simulated("")
+    fewer, _ = simulated("", 4000)
+    assert fewer == pytest.approx(steps / 4, abs=1)
+    cut, rest = simulated("--duration 10")
+    assert cut == 10
+    assert 0 < rest < events
+    assert simulated("") == (steps, events)
+
+
+def test_currents_of_each_step_are_simulated(snnb, tmp_path):
+    x = RANDOM.choice([0, 0, 0, 0.5], (3, 8, 12, 12, 2)).astype(np.float32)
+    np.save(tmp_path / "x_test.npy", x)
+    np.save(tmp_path / "y_test.npy", np.array([0, 4, 9]))
+    code, out, _ = snnb("simulate", "--json", f"steps:{tmp_path}")
+    assert code == 0
+    stage = json.loads(out)["stages"][-1]
+    assert (stage["params"]["input"], stage["params"]["duration"]) == ("steps", 8)
+    np.testing.assert_array_equal(sums(tmp_path / stage["directory"])["input"], x.sum(axis=(0, 1)))
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        ("--reset zero", 2, "--reset: a network that was trained as a spiking one defines it; leave it out"),
+        ("--threshold 2 --output membrane", 2, "--threshold, --output: a network that was trained as a spiking one"),
+        ("--input poisson", 2, "--input poisson: the test set has events; use --input events"),
+        ("--norm-samples 5", 2, "--norm-samples: a spiking network is not normalised; leave it out"),
+        ("--engine toolbox", 3, "the toolbox cannot simulate"),
+        ("--source .", 2, "leave out --source for digit_events"),
+    ],
+)
+def test_options_that_cannot_be_meant_are_refused_in_one_line(snnb, options, code, message):
+    assert snnb("prepare", "--limit 3")[0] == 0
+    found, out, err = snnb("prepare" if "norm" in options else "simulate", options)
+    assert (found, out) == (code, "")
+    assert message in err.splitlines()[-1]
+    assert "Traceback" not in err
