@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, 
 
 from typing_extensions import Unpack
 
+from snnb.core.errors import UsageError
 from snnb.core.options import Options, default_in_words, is_kept, own_flags, validated
 from snnb.core.progress import Say, say_nothing
 from snnb.graph.export.export_options import ExportOptions
 from snnb.pipeline.all import STAGES
+from snnb.pipeline.graph import GraphParams, import_arrays
 from snnb.pipeline.open_run import open_or_create, open_run
 from snnb.pipeline.plan import bring_up_to_date, effective_options, read_options
 from snnb.pipeline.stage import StageResult, result_of
@@ -32,7 +34,12 @@ from snnb.run_keywords import (
 from snnb.rundir.directory import RunDirectory
 
 if TYPE_CHECKING:
+    import networkx
+    from numpy.typing import ArrayLike
+    from scipy.sparse import spmatrix
+
     from snnb.graph.export.write_export import Export
+    from snnb.graph.imports.arrays import Populations
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -103,6 +110,88 @@ class Run:
         self._say = say
         self._say_waiting = _warn if say is say_nothing else say
         self._prepare: Dict[str, object] = {} if shape is None else {"shape": shape}
+
+    @classmethod
+    def from_graph(
+        cls,
+        graph: "Union[str, Path, spmatrix, networkx.DiGraph, None]" = None,
+        path: Union[str, Path, None] = None,
+        *,
+        source: "Optional[ArrayLike]" = None,
+        target: "Optional[ArrayLike]" = None,
+        weight: "Optional[ArrayLike]" = None,
+        spikes: "Optional[ArrayLike]" = None,
+        rates: Union[str, Path, None] = None,
+        populations: "Optional[Populations]" = None,
+        inputs: int = 0,
+        samples: Optional[int] = None,
+        steps: Optional[int] = None,
+        say: Say = say_nothing,
+    ) -> "Run":
+        """Return a run that begins with a graph from outside in place of a model; `map` and `export` work on it.
+
+        Parameters
+        ----------
+        graph : str, Path, sparse matrix or networkx.DiGraph, optional
+            A file that `snnb graph --from` reads; or a matrix of scipy whose rows are the sources; or a graph whose
+            edges have the attribute `weight` (by default 1), and nodes `spikes` (all or none).
+        path : str or Path, optional
+            The run directory; by default `runs/NAME` for the name of a file. A graph that it has is replaced.
+        source, target : (edges,) array of int
+            In place of `graph`: ids of neurons, from 0. Parallel edges are one synapse with the sum of their weights.
+        weight : (edges,) array, optional
+            By default 1.
+        spikes : (neurons,) array, optional
+            Spikes of each neuron over all samples and steps, not negative. By default each neuron counts as one spike,
+            and results say so.
+        rates : str or Path, optional
+            File with the spikes of a graph in a file.
+        populations : mapping of str to int or tuple of int, optional
+            Names and sizes or shapes, in the order of the ids, of a graph that is not a file. By default all neurons
+            are one population.
+        inputs : int
+            Number of these populations, from the first, that are inputs: they are not placed on cores.
+        samples, steps : int, optional
+            Samples, and time steps of each, that the spikes were counted in. By default as the file states, or 1.
+        say : callable
+            As of `Run`.
+
+        Raises
+        ------
+        UsageError, InputError
+            The arrays or the file are not valid.
+
+        Examples
+        --------
+        >>> run = Run.from_graph(source=[0, 1, 2], target=[1, 2, 0], spikes=[5, 5, 4], path="runs/ring")
+        >>> run.map(hardware="loihi").record.metrics["energy_pj"]
+        """
+        if isinstance(graph, (str, Path)):
+            run = cls._begin(Path(graph), path, say)
+            run.graph(from_file=graph, rates=rates, rate_samples=samples, rate_steps=steps)
+            return run
+        from snnb.graph.imports.arrays import EdgeArrays, arrays_of, listed
+
+        if path is None:
+            raise UsageError("from_graph: give path, the run directory")
+        if graph is not None:
+            edges = arrays_of(graph)
+            edges = edges if spikes is None else edges._replace(spikes=spikes)
+        elif source is None or target is None:
+            raise UsageError("from_graph: give a graph, or source and target")
+        else:
+            edges = EdgeArrays(source, target, weight, spikes)
+        made, sha256 = listed(edges, populations, inputs)
+        params = validated(GraphParams, {"rate_samples": samples, "rate_steps": steps})
+        run = cls._begin(Path(path), path, say)
+        with run.directory.locked(say=run._say_waiting):
+            import_arrays(run.directory, made, sha256, params)
+        return run
+
+    @classmethod
+    def _begin(cls, named: Path, path: Union[str, Path, None], say: Say) -> "Run":
+        directory = open_or_create(None, None if path is None else Path(path), graph=named)
+        return cls(path=directory.path, say=say)
 
     def __repr__(self) -> str:
         kinds = {"simulation": self.simulations, "graph": self.graphs, "mapping": self.mappings}

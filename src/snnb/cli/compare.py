@@ -133,6 +133,8 @@ def _draw(path: Path, found: "List[Compared]", force: bool) -> None:
     from snnb.report.comparison_plots import Course, plot_courses
     from snnb.results.compare import names_apart
 
+    if not all(one.by_step for one in found):
+        raise UsageError("--figure: a graph from outside has no accuracy; leave out its run, or --figure")
     errors = [one.ann_error for one in found if one.ann_error is not None]
     if errors and len(errors) < len(found):
         raise UsageError("--figure: classifiers and networks that reproduce their input have no common axis")

@@ -125,6 +125,11 @@ class SynapseGraph:
         name = self.attributes.get("class_name")
         return None if name is None else str(name)
 
+    @property
+    def assumed_spikes(self) -> bool:
+        """Whether each neuron counts as one spike, since no spikes are known."""
+        return bool(self.attributes.get("assumed_spikes"))
+
     def number_of_nodes(self) -> int:
         """Return the number of nodes, including the input."""
         return len(self.nodes)

@@ -111,6 +111,7 @@ class MappingCost(Document):
     split_overfull: Optional[Dict[int, List[int]]] = None  # divided cores of a file's partition, and their parts
     split_fan_in: Optional[SplitFanIn] = None
     class_name: Optional[str] = None  # None: spikes of all samples
+    assumed_spikes: Optional[bool] = None  # True: no spikes are known, and each neuron counts as one
     by_bin: Optional[BinLoads] = None
     recorded: Optional[RecordedSteps] = None
     hardware: Hardware
@@ -185,6 +186,7 @@ class MappingCost(Document):
             split_overfull=dict(mapped.divided) or None,
             split_fan_in=split_fan_in,
             class_name=mapped.network.graph.class_name,
+            assumed_spikes=mapped.network.graph.assumed_spikes or None,
             by_bin=by_bin,
             recorded=recorded,
             hardware=mapped.hardware,

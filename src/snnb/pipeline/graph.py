@@ -32,10 +32,13 @@ from snnb.rundir.manifest import Kind, Record
 if TYPE_CHECKING:
     from snnb.graph import SynapseGraph
     from snnb.graph.counts import SampleClass
+    from snnb.graph.listed import ListedGraph
 
 PoolWeight = Literal["mean", "one"]
 WEIGHTS = "weights"  # name of the graph without spike counts
 IMPORTED = "imported"  # name of a graph from outside
+ASSUMED = "no spikes are known: each neuron counts as one spike"
+OF_SPIKES = ("rates", "rate_samples", "rate_steps")  # options that hold for one graph from outside
 
 
 class GraphParams(Options):
@@ -102,8 +105,11 @@ def _resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_noth
     """Return the parameters in force; by default the simulation is the one in force."""
     params = params_in_force(run, KIND, given, say)
     if run.manifest.run.imported:
-        if params.from_file is None:
+        before = recorded(run, KIND)
+        if params.from_file is None and before is None:
             raise UsageError(f"{run.path} begins with a graph from outside; give it with --from FILE")
+        if before is not None and params.from_file != before.params.from_file:  # spikes of another graph
+            params = params.model_copy(update={name: given.get(name) for name in OF_SPIKES})
         return params
     if params.weights_only:
         return params
@@ -156,6 +162,12 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
             choose_class([SampleClass(number, name, 1) for number, name in names], str(given["class_name"]))
 
 
+def graph_command(run: RunDirectory) -> str:
+    """Return the command that makes the graph of a run."""
+    from_file = "--from FILE " if run.manifest.run.imported else ""
+    return f"snnb graph {from_file}--run-dir {shlex.quote(str(run.path))}"
+
+
 def recorded_class(run: RunDirectory, name: str) -> Optional[str]:
     """Return the class of a graph that has the spikes of one class; None for all samples."""
     record = recorded(run, KIND, name)
@@ -175,8 +187,8 @@ def run(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> 
     from snnb.simulation.simulation_files import BY_CLASS, SUMS
     from snnb.simulation.simulation_statistics import ACCURACIES, SimulationStatistics
 
-    if params.from_file is not None:
-        return _import(run, params, params.from_file, progress)
+    if run.manifest.run.imported:
+        return _import(run, params, progress)
     name, of_class = params.simulation or WEIGHTS, _class_of(run, params)
     counts: Optional[Path] = None
     coding: Dict[str, str] = {}
@@ -206,10 +218,13 @@ def run(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> 
     return result_of(run, "graph", name)
 
 
-def _import(run: RunDirectory, params: GraphParams, path: Path, progress: Progress) -> StageResult:
+def _import(run: RunDirectory, params: GraphParams, progress: Progress) -> StageResult:
     """Read a graph from outside; mappings of the one before become stale."""
     from snnb.graph.imports.import_graph import import_graph
 
+    path = params.from_file
+    if path is None:
+        raise UsageError(f"{run.path} holds a graph that was made of arrays; make it again with Run.from_graph")
     with run.stage("graph", params, inputs=[], name=IMPORTED) as output:
         imported = import_graph(
             path,
@@ -223,6 +238,21 @@ def _import(run: RunDirectory, params: GraphParams, path: Path, progress: Progre
         output.warnings = list(imported.notes)
         _finish(run, params, output, imported.graph)
     return result_of(run, "graph", IMPORTED)
+
+
+def import_arrays(
+    run: RunDirectory, listed: "ListedGraph", sha256: str, params: GraphParams, progress: Progress = silent
+) -> StageResult:
+    """Write a graph that was made of arrays; `sha256` is theirs."""
+    from snnb.graph.imports.import_graph import DT_MS
+    from snnb.graph.listed import write_listed
+    from snnb.graph.populations import Recording
+
+    recording = Recording(params.rate_samples or 1, params.rate_steps or 1, 0, DT_MS)
+    with run.stage(KIND.name, params, inputs=[], name=IMPORTED) as output:
+        graph = write_listed(listed, output.directory / f"{run.model}_graph.h5", recording, sha256, progress)
+        _finish(run, params, output, graph)
+    return result_of(run, KIND.name, IMPORTED)
 
 
 def _finish(
@@ -244,6 +274,8 @@ def _finish(
             f"networkx file left out: {edges:,} edges are more than --networkx-limit {params.networkx_limit:,}; "
             f"open {run.model}_graph.h5 with snnb.graph.SynapseGraph, or use snnb export"
         )
+    if graph.assumed_spikes:
+        output.warnings.append(ASSUMED)
     write_log(output.directory / "log.txt", run, params, [*log_lines(graph), *output.warnings])
     output.metrics = {"neurons": neurons, "synapses": edges}
     output.details = GraphDetails(
@@ -260,7 +292,13 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
     if run.manifest.run.imported:
         reason = "of the graph of a network; leave it out with a graph from outside"
         return dict.fromkeys(("simulation", "class_name", "weights_only", "pool_weight"), reason)
-    return dict.fromkeys(("rates", "rate_samples", "rate_steps"), "only with --from")
+    return dict.fromkeys(OF_SPIKES, "only with --from")
+
+
+def _defaults(run: RunDirectory, options: Mapping[str, object]) -> Mapping[str, object]:
+    """Return the default file of a graph from outside: the recorded one, which `--defaults` keeps like the model."""
+    record = recorded(run, KIND) if run.manifest.run.imported else None
+    return {} if record is None else {"from_file": record.params.from_file}
 
 
 STAGE = Stage(
@@ -273,5 +311,6 @@ STAGE = Stage(
     source="simulation",
     imports=True,
     check=_check,
+    defaults=_defaults,
     without_effect=_without_effect,
 )

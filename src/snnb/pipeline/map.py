@@ -242,11 +242,12 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
         if cost.energy_by_event_pj is not None:
             plot_events(output.directory / f"events.{figures}", written)
         split_lines = [] if split is None else [split.line()]
-        lines = [*cost.log_lines(mapped.warnings), *split_lines, *notes]
+        assumed = [graph.ASSUMED] if cost.assumed_spikes else []
+        lines = [*cost.log_lines(mapped.warnings), *split_lines, *assumed, *notes]
         write_log(output.directory / "log.txt", run, params, lines, dated=False)
         output.external = external_records({**files, description_file(description): text})
         output.metrics = cost.metrics()
-        output.warnings = [*mapped.warnings, *split_lines]
+        output.warnings = [*mapped.warnings, *split_lines, *assumed]
         output.details = MapDetails.of(cost)
     return result_of(run, "map", stamp)
 
@@ -265,6 +266,8 @@ def _counts_over_time(
     written = {PurePosixPath(file.path).name: file.path for file in ([] if record is None else record.outputs)}
     bins, times = written.get(BY_BIN), written.get(SPIKE_TIMES)
     notes = [] if bins else ["busiest time: not known; `snnb simulate --bins N` counts spikes by time"]
+    if run.manifest.run.imported:
+        notes = ["busiest time: not known of a graph from outside"]
     if graph.recorded_class(run, name) is not None:
         if bins:
             notes = ["busiest time: not known of one class; the simulation's bins of time hold all classes together"]

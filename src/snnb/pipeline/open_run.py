@@ -68,7 +68,8 @@ def open_or_create(
     if graph is not None:
         if model is not None or dataset is not None:
             raise UsageError("--from: a graph from outside has no model and no data set; leave out --model, --dataset")
-        return _create(NOT_IN_NAMES.sub("_", graph.stem.lower())[:100], "", None, run_dir, imported=True)
+        name = NOT_IN_NAMES.sub("_", re.sub("_graph$", "", graph.stem.lower()))[:100] or "graph"
+        return _create(name, "", None, run_dir, imported=True)
     if model is None and dataset is not None:
         raise UsageError(f"--dataset {dataset}: give --model too")
     if model is None:

@@ -320,10 +320,17 @@ def check_options(run: RunDirectory, target: str, given: Given) -> List[str]:
         if needed is None:
             break
         names.insert(0, needed)
-    if run.manifest.run.imported and not STAGES[names[0]].imports:
+    first = STAGES[names[0]]
+    if run.manifest.run.imported and not first.imports and first.source not in given.get(first.name, {}):
         raise UsageError(
             f"{run.path} holds a graph from outside and no network, so {names[-1]} has nothing to work on; map, "
-            "export, report, status, compare and verify do"
+            "export, report, compare, status and verify have"
+        )
+    others = [stage for stage, options in given.items() if options and stage not in (*names, "prepare")]
+    if run.manifest.run.imported and others:
+        wrong = [option_name(STAGES[stage].kind.params, name) for stage in others for name in given[stage]]
+        raise UsageError(
+            f"{', '.join(wrong)}: of {others[0]}, and {run.path} holds a graph from outside and no network"
         )
     for name in names:
         options, kind = given.get(name, {}), STAGES[name].kind

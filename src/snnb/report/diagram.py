@@ -2,7 +2,8 @@
 
 Written as SVG: boxes and arrows have tooltips, and the height of the diagram follows from the depth of the network.
 Populations of equal depth, the length of the longest path from the input, are a row. A projection to the next row is a
-straight arrow; one that skips rows is a curve on the right of them.
+straight arrow; one that skips rows is a curve on the right of them. In a cycle, arrows that lead up or to their own
+population are curves on the left.
 """
 
 import math
@@ -17,7 +18,7 @@ from snnb.io.text import printable
 INK, SOFT = "#1f2933", "#cbd2d9"
 BOX, TALL, GAP, BETWEEN = 204.0, 34.0, 26.0, 22.0  # width and height of a box, space below and next to it
 WIDEST, NARROWEST = 12.0, 1.2  # arrows
-MARGIN, BEND = 12.0, 150.0
+MARGIN, BEND, LOOP = 12.0, 150.0, 28.0
 SIDE_BY_SIDE = 5  # number of curves next to one row up to which they have the full width
 FEW_BENDS, FEW_ROWS = 40, 8  # numbers of curves and of skipped rows from which curves are spread by their lengths
 LONGEST = 27  # characters of a name in a box
@@ -41,15 +42,17 @@ class Arrow(NamedTuple):
 
 
 def diagram(boxes: Sequence[Box], arrows: Sequence[Arrow]) -> Markup:
-    """Draw a network; each arrow leads from an earlier box to a later one."""
+    """Draw a network."""
     depth = depths(len(boxes), arrows)
+    back = [arrow for arrow in arrows if depth[arrow.target] <= depth[arrow.source]]
+    margin = MARGIN + (BEND if any(arrow.source != arrow.target for arrow in back) else LOOP if back else 0)
     rows: Dict[int, List[int]] = {}
     for number, at in enumerate(depth):
         rows.setdefault(at, []).append(number)
     widest = max((len(row) for row in rows.values()), default=1)
     inner = widest * BOX + (widest - 1) * BETWEEN
     left = {
-        number: MARGIN + (inner - len(row) * BOX - (len(row) - 1) * BETWEEN) / 2 + place * (BOX + BETWEEN)
+        number: margin + (inner - len(row) * BOX - (len(row) - 1) * BETWEEN) / 2 + place * (BOX + BETWEEN)
         for row in rows.values()
         for place, number in enumerate(row)
     }
@@ -61,7 +64,11 @@ def diagram(boxes: Sequence[Box], arrows: Sequence[Arrow]) -> Markup:
     curves = np.zeros(len(rows) + 1, int)
     np.add.at(curves, [depth[arrow.source] for arrow in bends], 1)
     np.add.at(curves, [depth[arrow.target] for arrow in bends], -1)
-    widest_arrow = WIDEST * min(1.0, SIDE_BY_SIDE / max(1, int(curves.cumsum().max())))
+    on_the_left = np.zeros(len(rows) + 1, int)
+    np.add.at(on_the_left, [depth[arrow.target] for arrow in back], 1)
+    np.add.at(on_the_left, [depth[arrow.source] + 1 for arrow in back], -1)
+    crowd = max(1, *curves.cumsum().tolist(), *on_the_left.cumsum().tolist())
+    widest_arrow = WIDEST * min(1.0, SIDE_BY_SIDE / crowd)
     parts = []
     for arrow in arrows:
         width = max(NARROWEST, widest_arrow * arrow.carries / most) if most > 0 else NARROWEST
@@ -71,7 +78,9 @@ def diagram(boxes: Sequence[Box], arrows: Sequence[Arrow]) -> Markup:
         if depth[arrow.target] - depth[arrow.source] > 1:
             crowded = len(bends) > FEW_BENDS and max(passed) > FEW_ROWS
             share = (depth[arrow.target] - depth[arrow.source]) / max(passed) if crowded else None
-            line, tip = _round(left, top, arrow, MARGIN + inner, share)
+            line, tip = _round(left, top, arrow, margin + inner, share)
+        elif depth[arrow.target] <= depth[arrow.source]:
+            line, tip = _back(left, top, arrow, margin)
         else:
             line = f"M{out[0]:.1f} {out[1]:.1f}L{into[0]:.1f} {into[1] - 6:.1f}"
             tip = f"M{into[0] - 5:.1f} {into[1] - 7:.1f}h10l-5 7z"
@@ -92,7 +101,7 @@ def diagram(boxes: Sequence[Box], arrows: Sequence[Arrow]) -> Markup:
             f'height="{TALL - 2:.0f}" rx="4" fill="{HUES[0]}" fill-opacity="{opacity:.2f}"/>'
             f"{_text(x + BOX / 2, y + 14, name, 11)}{_text(x + BOX / 2, y + 28, box.words, 9.5)}</g>"
         )
-    width, height = inner + 2 * MARGIN + (BEND if bends else 0), MARGIN * 2 + len(rows) * (TALL + GAP) - GAP
+    width, height = margin + inner + MARGIN + (BEND if bends else 0), MARGIN * 2 + len(rows) * (TALL + GAP) - GAP
     return Markup(
         f'<svg viewBox="0 0 {width:.0f} {height:.0f}" style="width:{width:.0f}px" role="img" '
         f'aria-label="the network: populations and projections">{"".join(parts)}</svg>'
@@ -107,10 +116,23 @@ def _text(x: float, y: float, words: str, size: float) -> str:
 
 
 def depths(boxes: int, arrows: Sequence[Arrow]) -> List[int]:
-    """Return the depth of each box: the number of arrows of the longest path to it."""
+    """Return the depth of each box: the number of arrows of the longest path to it.
+
+    In a cycle, arrows from a later box to an earlier one do not count.
+    """
+    import networkx
+
+    graph = networkx.DiGraph()
+    graph.add_nodes_from(range(boxes))
+    graph.add_edges_from((arrow.source, arrow.target) for arrow in arrows)
+    cycles = networkx.condensation(graph)  # each is a node of a graph without cycles
+    members = {cycle: sorted(within) for cycle, within in cycles.nodes(data="members")}
+    in_order = networkx.lexicographical_topological_sort(cycles, key=lambda cycle: members[cycle][0])
+    place = {box: number for number, box in enumerate(box for cycle in in_order for box in members[cycle])}
     depth = [0] * boxes
-    for arrow in sorted(arrows, key=lambda arrow: arrow.target):
-        depth[arrow.target] = max(depth[arrow.target], depth[arrow.source] + 1)
+    for source, target in sorted(graph.edges, key=lambda edge: place[edge[1]]):
+        if place[source] < place[target]:
+            depth[target] = max(depth[target], depth[source] + 1)
     return depth
 
 
@@ -125,3 +147,12 @@ def _round(left: Dict[int, float], top: List[float], arrow: Arrow, edge: float, 
     (x, y), (u, v) = ((left[n] + BOX, top[n] + TALL / 2) for n in (arrow.source, arrow.target))
     line = f"M{x:.1f} {y + 6:.1f}C{bulge:.1f} {y + 6:.1f} {bulge:.1f} {v - 6:.1f} {u + 6:.1f} {v - 6:.1f}"
     return [line, f"M{u + 7:.1f} {v - 11:.1f}v10l-7 -5z"]
+
+
+def _back(left: Dict[int, float], top: List[float], arrow: Arrow, edge: float) -> List[str]:
+    """Return the curve from the left of a box to the left of one that is not lower, and its tip; or a loop."""
+    (x, y), (u, v) = ((left[n], top[n] + TALL / 2) for n in (arrow.source, arrow.target))
+    share = min(1.0, math.log2((y - v) / (TALL + GAP) + 1) / 8)
+    bulge = x - LOOP if arrow.source == arrow.target else edge - 14 - (BEND - 20) * share * 4 / 3
+    line = f"M{x:.1f} {y + 6:.1f}C{bulge:.1f} {y + 6:.1f} {bulge:.1f} {v - 6:.1f} {u - 6:.1f} {v - 6:.1f}"
+    return [line, f"M{u - 7:.1f} {v - 11:.1f}v10l7 -5z"]

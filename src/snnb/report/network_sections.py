@@ -1,7 +1,7 @@
 """Sections of the page about the graph: the network, its populations and projections, degrees and traffic."""
 
 from dataclasses import dataclass
-from typing import List, Optional
+from typing import List, Optional, Sequence, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from snnb.report.page import Figure, Section, Table, drawn
 from snnb.report.report_plots import plot_distribution
 
 BINS = 40
+MOST_BOXES, MOST_ROWS = 300, 1000  # of a diagram, of a table
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,9 @@ class ProjectionFacts:
     summary: ProjectionSummary
     zero_weights: Optional[float]  # share of zeros in its kernels; None without a kernel
     traffic: float  # spikes per step over its synapses
+
+
+Row = TypeVar("Row", PopulationFacts, ProjectionFacts)
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,7 @@ def graph_facts(graph: SynapseGraph) -> GraphFacts:
     # The last population has no outgoing synapses, and a constant input does not spike.
     carrying = [p.name for p in graph.populations if degrees[p.name].any() and p.coding not in (None, "current")]
     traffic = np.concatenate([np.empty(0), *(sent[name] for name in carrying)])
-    leaving = np.concatenate([degrees[p.name] for p in graph.populations if degrees[p.name].any()])
+    leaving = np.concatenate([np.empty(0), *(degrees[p.name] for p in graph.populations if degrees[p.name].any())])
     return GraphFacts(
         populations=populations,
         projections=projections,
@@ -151,6 +155,9 @@ def _network(facts: GraphFacts) -> Section:
         "carry in a time step; a grey arrow carries none. The stronger the colour of a box, the higher its mean rate."
     )
     only = [] if facts.class_name is None else [f"Spikes of the samples of class {facts.class_name} only."]
+    if len(boxes) > MOST_BOXES or len(arrows) > MOST_ROWS:
+        words = f"{len(boxes):,} populations and {len(arrows):,} projections are too many to draw."
+        return Section("network", "The network", [*only, words])
     return Section("network", "The network", [*only, words], [Figure(diagram(boxes, arrows))])
 
 
@@ -158,12 +165,12 @@ def _populations(facts: GraphFacts) -> Section:
     rows = [
         (p.population.name, p.population.layer, "×".join(map(str, p.population.shape)), f"{p.population.size:,}",
          p.population.coding or "", _number(p.mean_rate), _share(p.silent), _number(p.traffic))
-        for p in facts.populations
+        for p in _busiest(facts.populations)
     ]  # fmt: skip
     head = ("population", "layer", "shape", "neurons", "coding", "rate", "silent", "traffic")
     words = (
         f"{facts.neurons:,} neurons without the input. Rate: spikes per neuron and step. Silent: neurons that never "
-        "spiked. Traffic: spikes per step over all outgoing synapses of the population."
+        "spiked. Traffic: spikes per step over all outgoing synapses of the population." + _left_out(facts.populations)
     )
     return Section("populations", "Populations", [words], tables=[Table(head, rows, right=(3, 5, 6, 7))])
 
@@ -175,7 +182,7 @@ def _projections(facts: GraphFacts) -> Section:
          _number(p.summary.weight.min), _number(p.summary.weight.mean), _number(p.summary.weight.max),
          _share(p.zero_weights), _share(p.summary.zero_edges / p.summary.edges if p.summary.edges else None),
          _number(p.traffic))
-        for p in facts.projections
+        for p in _busiest(facts.projections)
     ]  # fmt: skip
     head = (
         "from", "to", "layer", "synapses", "out-degree", "in-degree", "least weight", "mean weight", "greatest weight",
@@ -183,9 +190,21 @@ def _projections(facts: GraphFacts) -> Section:
     )  # fmt: skip
     words = (
         f"{facts.synapses:,} synapses. Degrees are means; weights are in thresholds. Zero weights: share of the "
-        "kernel's elements; zero edges: share of the synapses whose weight or rate is 0."
+        "kernel's elements; zero edges: share of the synapses whose weight or rate is 0." + _left_out(facts.projections)
     )
     return Section("projections", "Projections", [words], tables=[Table(head, rows, right=range(3, len(head)))])
+
+
+def _busiest(rows: Sequence[Row]) -> Sequence[Row]:
+    """Return the rows of a table: those with the most traffic, in order."""
+    if len(rows) <= MOST_ROWS:
+        return rows
+    busiest = sorted(range(len(rows)), key=lambda number: -rows[number].traffic)[:MOST_ROWS]
+    return [rows[number] for number in sorted(busiest)]
+
+
+def _left_out(rows: Sequence[Row]) -> str:
+    return f" The {MOST_ROWS:,} of {len(rows):,} with the most traffic." if len(rows) > MOST_ROWS else ""
 
 
 def _degrees(facts: GraphFacts) -> Section:

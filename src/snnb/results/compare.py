@@ -11,9 +11,11 @@ from snnb.io.npy import load_archive
 from snnb.io.text import JsonValue
 from snnb.mapping.hardware import is_file
 from snnb.pipeline import map as mapping
+from snnb.pipeline.graph import graph_command
 from snnb.pipeline.open_run import open_run
 from snnb.pipeline.simulations import SimulationRecord, default_parameters, differing, in_words, parameters_of
 from snnb.pipeline.stage import unaltered
+from snnb.results.export import graph_file
 from snnb.rundir import manifest
 from snnb.rundir.directory import STAMP, RunDirectory
 from snnb.simulation.accuracy import wilson_interval
@@ -60,7 +62,10 @@ class MappingSummary(Document):
 
 
 class Compared(Document):
-    """Figures of a simulation for comparison; accuracies are None for a network that reproduces its input."""
+    """Figures of a simulation for comparison; accuracies are None for a network that reproduces its input.
+
+    A graph from outside has no accuracies and errors, and the spikes that were given with it.
+    """
 
     run: Path
     stamp: str
@@ -113,23 +118,34 @@ def names_apart(compared: Sequence[Compared]) -> List[str]:
 
 
 def compare(places: Sequence[str]) -> List[Compared]:
-    """Read simulations, each given as `RUN:STAMP`; `RUN` alone selects all simulations of the run."""
-    found: Dict[Tuple[Path, str], Tuple[RunDirectory, SimulationRecord]] = {}
+    """Read simulations, each given as `RUN:STAMP`; `RUN` alone selects all simulations of the run.
+
+    A run that begins with a graph from outside has that graph in their place.
+    """
+    found: Dict[Tuple[Path, str], Tuple[RunDirectory, Optional[SimulationRecord]]] = {}
     for place in places:
         path, stamp = split_place(place)
         run = open_run(path)
-        records = cast("Dict[str, SimulationRecord]", run.records_of("simulate"))
+        imported = run.manifest.run.imported
+        words, command = "simulation", f"snnb simulate --run-dir {path}"
+        if imported:
+            words, command = "graph", graph_command(run)
+        records = run.records_of("graph" if imported else "simulate")
         if not records:
-            raise UsageError(f"{path} has no simulation yet; `snnb simulate --run-dir {path}` makes one")
+            raise UsageError(f"{path} has no {words} yet; `{command}` makes one")
         if stamp is not None and stamp not in records:
-            raise UsageError(f"{place}: no such simulation; there are: {', '.join(records)}")
+            raise UsageError(f"{place}: no such {words}; there are: {', '.join(records)}")
         for name in records if stamp is None else [stamp]:
-            found.setdefault((path.resolve(), name), (run, records[name]))
-    parameters = [parameters_of(run, record) for run, record in found.values()]
+            record = None if imported else cast("SimulationRecord", records[name])
+            found.setdefault((path.resolve(), name), (run, record))
+    parameters = [{} if record is None else parameters_of(run, record) for run, record in found.values()]
     if len(found) == 1:  # compared with the defaults
-        parameters.append(default_parameters(next(iter(found.values()))[0]))
+        parameters += [default_parameters(run) for run, record in found.values() if record is not None]
     differences = differing(parameters)
-    compared = [compared_one(run, name, record) for (_, name), (run, record) in found.items()]
+    compared = [
+        outside_one(run, name) if record is None else compared_one(run, name, record)
+        for (_, name), (run, record) in found.items()
+    ]
     return [one.model_copy(update={"differs": differs}) for one, differs in zip(compared, differences)]
 
 
@@ -177,6 +193,41 @@ def compared_one(run: RunDirectory, stamp: str, record: SimulationRecord) -> Com
         mappings=mappings_of(run, stamp),
         by_step=statistics.quoted_by_step,
     )
+
+
+def outside_one(run: RunDirectory, name: str) -> Compared:
+    """Return the figures of a graph from outside; `differs` is empty."""
+    from snnb.graph import SynapseGraph
+
+    with SynapseGraph.open(unaltered(run, run.record_of("graph", name), graph_file(run, name))) as opened:
+        spikes = {population.name: population.traffic() for population in opened.populations}
+        recording = opened.recording
+        assert recording is not None  # a graph from outside has spikes, given or assumed
+        carried = sum(float(spikes[p.source.name] @ p.out_degrees) for p in opened.projections)
+        return Compared(
+            run=run.path,
+            stamp=name,
+            model=run.model,
+            dataset=run.manifest.run.dataset,
+            label="graph from outside" + (", spikes assumed" if opened.assumed_spikes else ""),
+            differs={},
+            samples=recording.num_samples,
+            steps=recording.num_timesteps,
+            ann_accuracy=None,
+            snn_accuracy=None,
+            readout_accuracy=None,
+            ann_interval=None,
+            snn_interval=None,
+            ann_error=None,
+            snn_error=None,
+            mean_rate=sum(spikes[p.name].sum() for p in opened.layers) / max(1, opened.number_of_neurons()),
+            latency=recording.num_timesteps,
+            synaptic_operations=carried * recording.num_timesteps,
+            neurons=opened.number_of_neurons(),
+            synapses=opened.number_of_edges(),
+            mappings=mappings_of(run, name),
+            by_step=[],
+        )
 
 
 def simulated_files(run: RunDirectory, stamp: str) -> Tuple[SimulationStatistics, Dict[str, JsonValue]]:

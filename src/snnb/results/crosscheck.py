@@ -107,6 +107,11 @@ def crosscheck(
     VerificationError
         Spikes differ by more than rounding explains (see `snnb.crosscheck.check.check`), or costs of a mapping differ.
     """
+    if run.manifest.run.imported:
+        raise UsageError(
+            f"{run.path} holds a graph from outside: synapses and spikes, no neuron model and no input that another "
+            "simulator could simulate; crosscheck the graph of a simulation"
+        )
     if map is not None and (simulator != "sanafe" or samples is not None):
         raise UsageError("--map goes with --with sanafe, and compares all recorded samples; leave out --samples")
     mapping = None if map is None else load_mapping(run, map, graph)

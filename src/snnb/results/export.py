@@ -9,7 +9,7 @@ from snnb.graph.export.export_options import DEFAULTS, ExportOptions
 from snnb.io.atomic import remove_partial
 from snnb.io.files import sha256_of
 from snnb.pipeline import map as mapping_stage
-from snnb.pipeline.graph import recorded_class, simulation_of
+from snnb.pipeline.graph import ASSUMED, graph_command, recorded_class, simulation_of
 from snnb.pipeline.graph_in_force import graph_in_force
 from snnb.pipeline.plan import state_of_stages
 from snnb.pipeline.simulated_samples import simulated_by
@@ -73,6 +73,8 @@ def export_graph(
         digest = sha256_of(path)
         if digest != recorded_hash(run, stamp):
             raise InputError(altered(run, stamp))
+        if opened.assumed_spikes:
+            say(f"export: {ASSUMED}")
         expected = estimate(opened, format, options)
         target = output or _default_directory(run, stamp) / f"{run.model}{suffix}"
         say(f"export: about {decimal(expected.size_bytes)}, {expected.seconds:,.1f} s")
@@ -144,7 +146,7 @@ def chosen_graph(run: RunDirectory, graph: Optional[str], say: Say) -> str:
     """Return the stamp of the given graph, or of the graph in force; say which it is, and whether it is stale."""
     stamp = graph if graph is not None else graph_in_force(run, say=say)
     if stamp is None:
-        raise UpstreamError(f"{run.path} has no graph yet; `snnb graph --run-dir {run.path}` makes it")
+        raise UpstreamError(f"{run.path} has no graph yet; `{graph_command(run)}` makes it")
     records = run.records_of("graph")
     if stamp not in records:
         raise UsageError(f"--graph {graph}: not in {run.path}; there are: {', '.join(records) or 'none yet'}")

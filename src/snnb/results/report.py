@@ -21,7 +21,7 @@ from snnb.mapping.mapping import Mapping as WrittenMapping
 from snnb.network.read_network import read_network
 from snnb.pipeline import map as mapping
 from snnb.pipeline import prepare
-from snnb.pipeline.graph import recorded_class, simulation_of
+from snnb.pipeline.graph import graph_command, recorded_class, simulation_of
 from snnb.pipeline.graph_in_force import graph_in_force
 from snnb.pipeline.plan import state_of_stages
 from snnb.pipeline.prepare import dataset_array
@@ -121,12 +121,13 @@ def _page(
     found = next((one for one in there if one.stamp == stamp), None)
     mappings = cast("Dict[str, mapping.MapRecord]", run.records_of(mapping.KIND.name))
     mapped = next((name for name in run.by_precedence("map") if mappings[name].details.graph == graph), None)
-    parts = [Part([_training_part(run, found)]), _network_part(run, graph)]
-    if found is not None:
-        parts.append(_simulation_part(run, found, progress))
+    if run.manifest.run.imported:
+        parts = [_network_part(run, graph)]
+    elif found is not None:
+        parts = [Part([_training_part(run, found)]), _network_part(run, graph), _simulation_part(run, found, progress)]
     else:
-        nothing = f"None yet: `snnb simulate --run-dir {run.path}` makes it."
-        parts.append(Part([Section("accuracy", "Simulation", [nothing])]))
+        nothing = Section("accuracy", "Simulation", [f"None yet: `snnb simulate --run-dir {run.path}` makes it."])
+        parts = [Part([_training_part(run, found)]), _network_part(run, graph), Part([nothing])]
     parts += [_mapping_part(run, mapped), Part([_provenance_part(run, stamp, graph, mapped)])]
     info = run.manifest.run
     label = f" “{found.label}”" if found is not None and found.label else ""
@@ -160,12 +161,14 @@ def _overview(run: RunDirectory, there: Sequence[Simulation], found: Optional[Si
 
 def _network_part(run: RunDirectory, graph: Optional[str]) -> Part:
     if graph is None:
-        words = [f"There is no graph yet: `snnb graph --run-dir {run.path}` makes it."]
+        words = [f"There is no graph yet: `{graph_command(run)}` makes it."]
         return Part([Section("network", "The network", words)])
     with SynapseGraph.open(_as_written(run, f"{run.directory_of('graph', graph)}/{run.model}_graph.h5")) as opened:
-        facts = graph_facts(opened)
+        facts, source = graph_facts(opened), str(opened.attributes.get("source_sha256"))
     figures = [("neurons", f"{facts.neurons:,}"), ("synapses", f"{facts.synapses:,}")]
     network, *others = network_sections(facts)
+    if run.manifest.run.imported:
+        network = replace(network, words=[*_origin(run, graph, source), *network.words])
     of_classes = [
         f"{recorded_class(run, name)} (graphs/{name})"
         for name in run.records_of("graph")
@@ -174,6 +177,14 @@ def _network_part(run: RunDirectory, graph: Optional[str]) -> Part:
     if of_classes:
         network = replace(network, words=[*network.words, f"Graphs of single classes: {', '.join(of_classes)}."])
     return Part([network, *others], figures)
+
+
+def _origin(run: RunDirectory, graph: str, sha256: str) -> List[str]:
+    """Return paragraphs about the files of a graph from outside, or about its arrays, which have this SHA-256."""
+    record = run.records_of("graph")[graph]
+    files = [f"{file.path} (SHA-256 {file.sha256})" for file in record.inputs]
+    origin = f"read from {' and '.join(files)}" if files else f"made of arrays in Python (SHA-256 {sha256})"
+    return [f"A graph from outside, {origin}.", *(f"Warning: {warning}." for warning in record.warnings)]
 
 
 def _training_part(run: RunDirectory, found: Optional[Simulation]) -> Section:

@@ -110,6 +110,11 @@ def sweep(
     list of Swept
         In the order of the grid; the last axis changes fastest.
     """
+    if run.manifest.run.imported:
+        raise UsageError(
+            f"{run.path} holds a graph from outside, and a sweep simulates a network; map the graph onto each chip "
+            "with `snnb map`, and list the mappings with `snnb compare`"
+        )
     points = [replace(one, given=effective_options(run, one.given)) for one in points_of(axes, given)]
     _refuse_foreign_files(run)
     for point in points:

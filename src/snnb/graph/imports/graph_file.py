@@ -25,7 +25,12 @@ def recognises(path: Path) -> bool:
 
 
 def copy(
-    path: Path, target: Path, spikes: Optional[np.ndarray] = None, recording: Optional[Recording] = None
+    path: Path,
+    target: Path,
+    spikes: Optional[np.ndarray] = None,
+    recording: Optional[Recording] = None,
+    *,
+    assumed: bool = False,
 ) -> SynapseGraph:
     """Copy a graph's file after checking it, and open the copy.
 
@@ -36,6 +41,8 @@ def copy(
         Spikes of each neuron in place of those in the file.
     recording : Recording, optional
         Samples and steps that these were counted in.
+    assumed : bool
+        Whether the spikes are assumed.
     """
     SynapseGraph.open(path).close()
     with atomic_path(target, force=True) as temporary:
@@ -44,6 +51,8 @@ def copy(
             version = _version(path)
             with h5py.File(str(temporary), "r+") as file:
                 _replace_spikes(file, spikes, recording)
+                if assumed:
+                    file.attrs["assumed_spikes"] = 1
             store.seal(temporary, version)
     return SynapseGraph.open(target)
 

@@ -109,15 +109,18 @@ def import_graph(
 def _import_file(
     path: Path, target: Path, rates: Optional[Path], samples: Optional[int], steps: Optional[int]
 ) -> Imported:
-    """Copy a MODEL_graph.h5, with spikes from another file if there is one."""
-    if rates is None:
-        if samples is not None or steps is not None:
-            raise UsageError("--rate-samples, --rate-steps: only with --rates; a MODEL_graph.h5 states both")
-        return Imported(graph_file.copy(path, target), (path,), ())
+    """Copy a MODEL_graph.h5, with spikes from another file if there is one; assume spikes if there are none."""
     with SynapseGraph.open(path) as graph:
+        if rates is None and graph.recording is not None:
+            if samples is not None or steps is not None:
+                raise UsageError("--rate-samples, --rate-steps: only with --rates; a MODEL_graph.h5 states both")
+            return Imported(graph_file.copy(path, target), (path,), ())
         populations = [ListedPopulation(p.name, p.shape, p.layer) for p in graph.populations]
         recording = _recording(graph.recording or Recording(1, 1, 0, DT_MS), samples, steps)
-        inputs = len(graph.inputs)
+        inputs, nodes = len(graph.inputs), graph.number_of_nodes()
+    if rates is None:
+        spikes = np.ones(nodes, np.int64)
+        return Imported(graph_file.copy(path, target, spikes, recording, assumed=True), (path,), ())
     given = read_rates(rates, ListedGraph(populations, (), inputs), recording)
     recording = _recording(given.recording or recording, samples, steps)
     return Imported(graph_file.copy(path, target, given.spikes, recording), (path, rates), given.notes)

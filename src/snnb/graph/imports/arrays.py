@@ -1,0 +1,119 @@
+"""Graphs that are given in Python: arrays, a sparse matrix of scipy, or a `networkx.DiGraph`."""
+
+import hashlib
+from typing import TYPE_CHECKING, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+
+import numpy as np
+
+from snnb.core.errors import UsageError
+from snnb.graph.listed import EDGES, Edges, ListedGraph, ListedPopulation
+
+if TYPE_CHECKING:
+    import networkx
+    from numpy.typing import ArrayLike
+    from scipy.sparse import spmatrix
+
+Populations = Mapping[str, Union[int, Sequence[int]]]  # sizes or shapes by name, in the order of the ids
+
+
+class EdgeArrays(NamedTuple):
+    """Edges of a graph, and spikes of its neurons."""
+
+    source: "ArrayLike"  # (edges,) ids of neurons, from 0
+    target: "ArrayLike"
+    weight: "Optional[ArrayLike]" = None  # None: 1
+    spikes: "Optional[ArrayLike]" = None  # (neurons,) over all samples and steps; None: not known
+    neurons: Optional[int] = None  # None: as many as spikes or populations have, or the largest id and 1
+
+
+def arrays_of(graph: "Union[spmatrix, networkx.DiGraph]") -> EdgeArrays:
+    """Return the edges of a sparse matrix, whose rows are sources, or of a `networkx.DiGraph`, in its order of nodes.
+
+    An edge of networkx has the attribute `weight`, by default 1; nodes have `spikes`, all or none.
+    """
+    import networkx
+    from scipy.sparse import issparse
+
+    if issparse(graph):
+        matrix = graph.tocoo()
+        if matrix.shape[0] != matrix.shape[1]:
+            raise UsageError(f"the matrix is {matrix.shape[0]:,} × {matrix.shape[1]:,}; give a square one")
+        return EdgeArrays(matrix.row, matrix.col, matrix.data, neurons=matrix.shape[0])
+    if not isinstance(graph, networkx.DiGraph):
+        raise UsageError(
+            f"from_graph: a {type(graph).__name__} is no graph that snnb reads; give a file, a sparse matrix of scipy, "
+            "a networkx.DiGraph, or source and target"
+        )
+    ids = {node: number for number, node in enumerate(graph)}
+    edges = [(ids[source], ids[target], weight) for source, target, weight in graph.edges(data="weight", default=1.0)]
+    spikes = [count for _, count in graph.nodes(data="spikes") if count is not None]
+    if spikes and len(spikes) < len(ids):
+        raise UsageError(f"{len(ids) - len(spikes):,} of {len(ids):,} nodes have no attribute spikes; give it to all")
+    source, target, weight = (np.array(column) for column in (zip(*edges) if edges else np.empty((3, 0), int)))
+    return EdgeArrays(source, target, weight, spikes or None, len(ids))
+
+
+def listed(edges: EdgeArrays, populations: Optional[Populations] = None, inputs: int = 0) -> Tuple[ListedGraph, str]:
+    """Return the graph of some arrays, and their SHA-256.
+
+    Parameters
+    ----------
+    edges : EdgeArrays
+    populations : mapping of str to int or tuple of int, optional
+        By default all neurons are one population.
+    inputs : int
+        Number of the populations, from the first, that are inputs.
+    """
+    source, target = _ids("source", edges.source), _ids("target", edges.target)
+    weight = np.ones(source.size, np.float32) if edges.weight is None else _numbers("weight", edges.weight)
+    if not source.size == target.size == weight.size:
+        raise UsageError(
+            f"source, target and weight have {source.size:,}, {target.size:,} and {weight.size:,} values; give one "
+            "of each for an edge"
+        )
+    spikes = None if edges.spikes is None else _numbers("spikes", edges.spikes)
+    if populations is None:
+        last = max((int(ids.max()) for ids in (source, target) if ids.size), default=-1)
+        neurons = edges.neurons if edges.neurons is not None else last + 1 if spikes is None else spikes.size
+        populations = {"neurons": neurons}
+    shapes = {name: _shape(size) for name, size in populations.items()}
+    ends = np.cumsum([int(np.prod(shape, dtype=np.int64)) for shape in shapes.values()])
+    for name, size in (("the graph", edges.neurons), ("spikes", None if spikes is None else spikes.size)):
+        if size is not None and size != ends[-1]:
+            raise UsageError(f"{name} has {size:,} neurons, and the populations have {ends[-1]:,}")
+    if not 0 <= inputs < len(shapes):
+        raise UsageError(f"inputs={inputs}: of {len(shapes)} populations at least one is no input")
+    parts: Sequence[Optional[np.ndarray]] = [None] * len(shapes) if spikes is None else np.split(spikes, ends[:-1])
+    found = [ListedPopulation(name, shape, spikes=part) for (name, shape), part in zip(shapes.items(), parts)]
+    digest = hashlib.sha256(repr((shapes, inputs)).encode())
+    for array in (source, target, weight, *([] if spikes is None else [spikes])):
+        digest.update(f"{array.dtype.str} {array.size}\n".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return ListedGraph(found, _chunks(source, target, weight), inputs), digest.hexdigest()
+
+
+def _chunks(source: np.ndarray, target: np.ndarray, weight: np.ndarray) -> Iterator[Edges]:
+    for begin in range(0, source.size, EDGES):
+        part = slice(begin, begin + EDGES)
+        yield source[part], target[part], weight[part]
+
+
+def _ids(name: str, values: "ArrayLike") -> np.ndarray:
+    array = np.asarray(values)
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
+        raise UsageError(f"{name} has {array.ndim} axes and type {array.dtype}; give one axis of whole numbers")
+    return array.astype(np.int64)
+
+
+def _numbers(name: str, values: "ArrayLike") -> np.ndarray:
+    array = np.asarray(values)
+    if array.dtype.kind not in "biuf":
+        raise UsageError(f"{name} is of type {array.dtype}; give numbers")
+    return array.ravel()
+
+
+def _shape(size: Union[int, Sequence[int]]) -> Tuple[int, ...]:
+    shape: List[int] = np.atleast_1d(np.asarray(size)).tolist()
+    if not shape or not all(isinstance(length, int) and length > 0 for length in shape):
+        raise UsageError(f"populations: {size!r} is no size; give a positive number, or a tuple of them")
+    return tuple(shape)
