@@ -166,7 +166,10 @@ class Run:
         >>> run = Run.from_graph(source=[0, 1, 2], target=[1, 2, 0], spikes=[5, 5, 4], path="runs/ring")
         >>> run.map(hardware="loihi").record.metrics["energy_pj"]
         """
+        of_arrays = (source, target, weight, spikes, populations, inputs or None)
         if isinstance(graph, (str, Path)):
+            if any(given is not None for given in of_arrays):
+                raise UsageError("from_graph: a file has its own edges; give only rates, samples and steps with it")
             run = cls._begin(Path(graph), path, say)
             run.graph(from_file=graph, rates=rates, rate_samples=samples, rate_steps=steps)
             return run

@@ -8,6 +8,7 @@ import shutil
 
 import pytest
 
+from snnb import Run
 from snnb.cli.main import main
 from snnb.graph.export.write_export import FORMATS
 from tests.end_to_end.conftest import RECORDED
@@ -18,6 +19,7 @@ STAMP = next((RECORDED / "simulations").iterdir()).name
 # Command lines without the command; `run` is a copy of the recorded run.
 REFUSED = {
     "prepare": [
+        ("outside", 2, "a graph from outside", "map"),
         ("--model mini_network --run-dir a_file", 3, "a_file", "move it away"),
         ("--model mini_network --run-dir /proc/x", 3, "/proc/x", "check the path"),
         ("--model mini_network --run-dir foreign", 2, "thesis.tex", "manifest.yaml"),
@@ -29,6 +31,7 @@ REFUSED = {
         (f"{NEW} --bin-us 500", 2, "--bin-us", "only for a data set of events"),
     ],
     "train": [
+        ("outside", 2, "a graph from outside", "map"),
         ("--model lenet_minst", 2, "lenet_minst", "lenet_mnist"),
         ("--model net.png --dataset digits", 2, "--model net.png", "FILE.py:FUNCTION"),
         ("--model folder/lenet --dataset digits", 2, "--model folder/lenet", ".onnx"),
@@ -49,6 +52,7 @@ REFUSED = {
         ("run --run-dir elsewhere", 2, "elsewhere", "give one"),
     ],
     "parse": [
+        ("outside", 2, "a graph from outside", "map"),
         (f"{NEW} --percentile 101", 2, "--percentile", "100"),
         ("run --firing free", 2, "--firing", "--calibrate"),
         ("run --least-squares", 2, "--least-squares", "--calibrate"),
@@ -58,6 +62,7 @@ REFUSED = {
         ("run --time-step 1 --nir-reset subtract", 2, "--time-step, --nir-reset", "NIR file"),
     ],
     "simulate": [
+        ("outside", 2, "a graph from outside", "map"),
         ("", 2, "--model", "give"),
         (f"{NEW} --warm-up 100 --duration 100", 2, "--warm-up", "no step"),
         ("run --samples 361", 2, "--samples", "360"),
@@ -88,8 +93,26 @@ REFUSED = {
         ("run --class 3 --weights-only", 2, "--class", "leave out"),
         ("run --class 3", 2, "classes", "--by class"),
         (f"run --class 3 --simulation {STAMP}", 2, STAMP, "--by class"),
+        ("run --rates zero", 2, "--rates", "--from"),
+        ("run --rate-samples 3", 2, "--rate-samples", "--from"),
+        ("run --rate-steps 3", 2, "--rate-steps", "--from"),
+        ("--from edges.csv --run-dir run", 2, "mini_network", "another --run-dir"),
+        ("--from edges.csv --model mini_network", 2, "--from", "leave out --model"),
+        ("--from edges.csv --dataset digits --run-dir new", 2, "--from", "--dataset"),
+        ("--from nowhere.csv --run-dir new", 3, "nowhere.csv", "no such file"),
+        ("--from net.py --run-dir new", 3, "net.py", "csv"),
+        ("--from pictures --run-dir new", 3, "pictures", "SONATA"),
+        ("--from far.csv --run-dir new", 3, "line 3", "from 0"),
+        ("--from edges.csv --rates nowhere --run-dir new", 3, "nowhere", "no such file"),
+        ("--from edges.csv --rates zero --run-dir new", 3, f"{NEURONS} numbers", "3 neurons"),
+        ("--from edges.csv --rate-steps 0 --run-dir new", 2, "--rate-steps", "1"),
+        ("--from edges.csv --run-dir new --weights-only", 2, "--weights-only", "leave it out"),
+        ("--model mini_network --run-dir outside", 2, "a graph from outside", "another --run-dir"),
+        ("outside --class 3", 2, "--class", "leave it out"),
     ],
     "map": [
+        ("outside --hardware loihi --graph weights", 2, "weights", "spike counts"),
+        ("outside --hardware loihi --graph 20200101T000000Z", 2, "--graph", "imported"),
         ("run", 2, "--hardware", "loihi"),
         ("run --hardware lohi", 2, "--hardware", "loihi"),
         ("run --hardware no/such.yaml", 3, "no/such.yaml", "no such file"),
@@ -106,6 +129,8 @@ REFUSED = {
         ("run --hardware loihi --split-overfull", 2, "--split-overfull", "--partition"),
     ],
     "run": [
+        ("--from edges.csv --run-dir new --epochs 3", 2, "--epochs", "train"),
+        ("outside --engine event", 2, "--engine", "simulate"),
         (f"{NEW} --momentum 0.5", 2, "momentum", "sgd"),
         ("--model lenet_mnist --run-dir new --source nowhere", 3, "nowhere", "does not exist"),
     ],
@@ -125,6 +150,8 @@ REFUSED = {
         ("run --format csv --map 20200101T000000Z", 2, "--map", "sanafe"),
     ],
     "compare": [
+        ("outside:20200101T000000Z", 2, "20200101T000000Z", "imported"),
+        ("outside --figure new.svg", 2, "--figure", "no accuracy"),
         ("nowhere", 3, "nowhere", "run directory"),
         ("run:20200101T000000Z", 2, "20200101T000000Z", STAMP),
         ("''", 3, "run directory", ""),
@@ -138,6 +165,7 @@ REFUSED = {
         (f"run {STAMP} --yes", 2, f"graphs/{STAMP}", "--with-dependents"),
     ],
     "sweep": [
+        ("outside --grid hardware=loihi", 2, "a graph from outside", "snnb map"),
         ("run --grid percentile", 2, "percentile", "OPTION=VALUE,VALUE"),
         ("run --grid percentil=99", 2, "percentil", "percentile"),
         ("run --grid graph.pool_weight=one", 2, "graph", "train, parse, simulate"),
@@ -157,6 +185,7 @@ REFUSED = {
         ("run --run-dir elsewhere --grid samples=3", 2, "elsewhere", "give one"),
     ],
     "crosscheck": [
+        ("outside --with scipy", 2, "a graph from outside", "no neuron model"),
         ("--with scipy", 2, "run", "give the directory"),
         ("run --with neuron", 2, "neuron", "brian2, sanafe, scipy"),
         ("run --with scipy --samples 61", 2, "--samples", "60"),
@@ -180,11 +209,14 @@ def folder(tmp_path_factory):
         "narrow.yaml": CHIP.replace("300", "35"),
         "one_axon.yaml": CHIP.replace("300", "1"),
         "few.yaml": CHIP.replace("[4, 4]", "[1, 2]"),
+        "edges.csv": "source,target\n0,1\n1,2\n",
+        "far.csv": "source,target\n0,1\n-1,2\n",
         "zero": "0\n" * NEURONS,
         "twice": "3 3\n3 3\n",
     }
     for name, text in files.items():
         (folder / name).write_text(text)
+    Run.from_graph(folder / "edges.csv", folder / "outside")
     return folder
 
 

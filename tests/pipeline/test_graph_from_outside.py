@@ -1,0 +1,214 @@
+"""A run that begins with a graph from outside: its commands, when it is stale, and the same graph from Python."""
+
+import json
+from pathlib import Path
+
+import networkx
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+
+from snnb import Mapping, Run, SynapseGraph
+from snnb.cli.main import main
+from snnb.core.errors import InputError, UsageError
+from snnb.pipeline.open_run import open_run
+from snnb.pipeline.plan import state_of_stages
+from tests.pipeline.test_map import CHIP
+
+# A cycle, a synapse of a neuron onto itself, parallel edges (0, 3), a weight of 0, a neuron without targets
+EDGES = [(0, 3, 1.5), (0, 3, 0.25), (0, 4, 2), (1, 1, -1), (3, 1, 0.5), (4, 6, 1), (5, 0, 3), (6, 5, 1), (7, 2, 0)]
+SPIKES = np.array([8, 2, 4, 6, 0, 10, 12, 2])
+CORE = [0, 0, 0, 1, 1, 2, 2, 2]
+CSV = "source,target,weight\n" + "".join(f"{s},{t},{w}\n" for s, t, w in EDGES)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    files = {"net.csv": CSV, "rates.txt": "\n".join(map(str, SPIKES)), "chip.yaml": CHIP}
+    for name, text in {**files, "cores.txt": "\n".join(map(str, CORE))}.items():
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def snnb(capsys, line, code=0):
+    assert main(line.split()) == code, capsys.readouterr().err
+    return capsys.readouterr()
+
+
+def stale(path):
+    return {state.name: state.reason for state in state_of_stages(open_run(Path(path))) if state.reason}
+
+
+def spikes_between_cores(edges):
+    """Spikes per sample from a neuron to each core, other than its own, that has a target: by brute force."""
+    return sum(SPIKES[s] for s, core in {(s, CORE[t]) for s, t, *_ in edges} if core != CORE[s]) / 2
+
+
+def test_every_command_from_import_to_report(folder, capsys):
+    snnb(capsys, "graph --from net.csv --rates rates.txt --rate-samples 2 --rate-steps 5 --run-dir runs/theirs")
+    assert "up to date" in snnb(capsys, "graph runs/theirs").out
+    snnb(capsys, "map runs/theirs --hardware chip.yaml --partition cores.txt --graph imported --figures svg")
+    expected = spikes_between_cores(EDGES)
+    (stamp,) = Run(path="runs/theirs").mappings
+    cost = json.loads((folder / f"runs/theirs/maps/{stamp}/cost.json").read_text())
+    assert (cost["connectivity"], cost["samples"], cost["neurons"]) == (expected, 2, 8)
+    assert "assumed_spikes" not in cost
+    assert "8 edges" in snnb(capsys, "export runs/theirs --format csv --output out.csv").out
+    assert len((folder / "out.csv").read_text().splitlines()) == 1 + len({edge[:2] for edge in EDGES})
+    page = folder / "runs/theirs/report.html"
+    snnb(capsys, "report runs/theirs")
+    text = page.read_text()
+    assert f"read from {folder}/net.csv (SHA-256 " in text
+    assert "rates.txt (SHA-256 " in text
+    assert not [word for word in ('id="training"', 'id="accuracy"', "None yet", "one spike") if word in text]
+    shown = snnb(capsys, "compare runs/theirs --json").out
+    (one,) = json.loads(shown)["simulations"]
+    assert one["label"] == "graph from outside"
+    assert one["mean_rate"] == pytest.approx(SPIKES.mean() / 10)
+    distinct = {edge[:2] for edge in EDGES}
+    assert one["synaptic_operations"] == pytest.approx(sum(SPIKES[s] for s, _ in distinct) / 2)
+    assert one["mappings"][0]["connectivity"] == expected
+    assert "imported" in snnb(capsys, "compare runs/theirs").out
+    assert "a graph from outside" in snnb(capsys, "status runs/theirs").out
+    assert "all as recorded" in snnb(capsys, "verify runs/theirs").out
+
+
+def test_a_graph_without_spikes_says_so_in_every_result(folder, capsys):
+    words = "no spikes are known: each neuron counts as one spike"
+    assert words in snnb(capsys, "graph --from net.csv --run-dir x").err
+    assert words in snnb(capsys, "map x --hardware chip.yaml").err
+    assert words in snnb(capsys, "export x --format csv --output out.csv").err
+    snnb(capsys, "report x")
+    assert f"Warning: {words}." in (folder / "x/report.html").read_text()
+    (result,) = Run(path="x").mappings.values()
+    assert Mapping.open(result.directory).cost.assumed_spikes is True
+    assert words in (result.directory / "log.txt").read_text()
+    assert words in (folder / "x/graphs/imported/log.txt").read_text()
+    assert Run(path="x").compare()[0].label == "graph from outside, spikes assumed"
+
+
+def test_another_file_replaces_the_graph_and_a_changed_one_makes_it_stale(folder, capsys):
+    snnb(capsys, "graph --from net.csv --rates rates.txt --run-dir x")
+    snnb(capsys, "map x --hardware chip.yaml --method sequential")
+    (stamp,) = Run(path="x").mappings
+    (folder / "other.csv").write_text(CSV[:-1])
+    found = snnb(capsys, "graph --from other.csv --run-dir x --json")
+    params = json.loads(found.out)["stages"][0]["params"]
+    assert params["rates"] is None  # they were of the other file
+    assert stale("x") == {f"maps/{stamp}": "graphs/imported/net_graph.h5 has changed"}
+    (folder / "other.csv").write_text(CSV.replace("1.5", "2.5"))
+    assert stale("x")["graphs/imported"] == f"{folder}/other.csv has changed"
+    snnb(capsys, "graph x --defaults")
+    assert "graphs/imported" not in stale("x")
+    (folder / "other.csv").unlink()
+    assert "graphs/imported" not in stale("x")
+    assert "is not on this machine" in snnb(capsys, "verify x").err
+    assert "no such file" in snnb(capsys, "graph x --force", 3).err
+    snnb(capsys, "map x --hardware chip.yaml --method sequential")
+    assert stale("x") == {}
+    snnb(capsys, "remove x imported --with-dependents --yes")
+    assert "--from FILE" in snnb(capsys, "export x --format csv", 4).err
+    snnb(capsys, "report x")
+    assert "snnb graph --from FILE --run-dir x" in (folder / "x/report.html").read_text()
+
+
+def test_simulations_and_graphs_from_outside_side_by_side(folder, run, capsys):
+    snnb(capsys, f"graph --from {next(run.path.glob('graphs/*/*_graph.h5'))} --run-dir theirs")
+    assert Run(path="theirs").directory.model == "mini_network"
+    simulated, outside = Run(path=run.path).compare("theirs")
+    assert (outside.samples, outside.steps) == (simulated.samples, simulated.steps)
+    assert outside.synaptic_operations == pytest.approx(simulated.synaptic_operations)
+    assert outside.mean_rate == pytest.approx(simulated.mean_rate)
+    assert (outside.snn_accuracy, outside.differs) == (None, {})
+    assert "--figure" in snnb(capsys, f"compare {run.path} theirs --figure x.svg", 2).err
+
+
+def test_weights_without_spikes_are_a_graph_of_assumed_spikes(folder, run, capsys):
+    snnb(capsys, f"graph {run.path} --weights-only")
+    snnb(capsys, f"graph --from {run.path}/graphs/weights/mini_network_graph.h5 --run-dir x")
+    with SynapseGraph.open(folder / "x/graphs/imported/mini_network_graph.h5") as graph:
+        assert graph.assumed_spikes
+        assert all((population.spike_count == 1).all() for population in graph.populations)
+
+
+def edges_of(run):
+    (path,) = run.path.glob("graphs/imported/*_graph.h5")
+    with SynapseGraph.open(path) as graph:
+        spikes = np.concatenate([np.ravel(population.spike_count) for population in graph.populations])
+        return graph.to_scipy().toarray(), spikes
+
+
+def test_arrays_matrices_and_networkx_are_the_same_graph(folder):
+    source, target, weight = zip(*EDGES)
+    dense = np.zeros((8, 8), np.float32)
+    np.add.at(dense, (list(source), list(target)), weight)
+    own = networkx.DiGraph()
+    own.add_nodes_from((n, {"spikes": int(SPIKES[n])}) for n in range(8))
+    own.add_weighted_edges_from((s, t, dense[s, t]) for s, t in zip(*np.nonzero(dense)))
+    arrays = Run.from_graph(source=source, target=target, weight=weight, spikes=SPIKES, path="arrays")
+    matrix = Run.from_graph(csr_matrix(dense), "matrix", spikes=SPIKES)
+    for run in (arrays, matrix, Run.from_graph(own, "networkx")):
+        weights, spikes = edges_of(run)
+        np.testing.assert_array_equal(weights, dense)
+        np.testing.assert_array_equal(spikes, SPIKES)
+    same = Run.from_graph("net.csv", "file", rates="rates.txt", samples=2, steps=5)
+    first = arrays.map(hardware="chip.yaml", partition="cores.txt").record.metrics["connectivity"]
+    second = same.map(hardware="chip.yaml", partition="cores.txt").record.metrics["connectivity"]
+    assert first == 2 * second == 2 * spikes_between_cores(EDGES)
+
+
+def test_a_graph_of_arrays_has_their_hash_and_is_made_again_in_python_only(folder):
+    made = {"source": [0, 1, 2], "target": [1, 2, 3], "populations": {"in": 1, "rest": (1, 3)}, "inputs": 1}
+    run = Run.from_graph(path="x", **made)
+    mapping = run.map(hardware="chip.yaml")
+    assert Mapping.open(mapping.directory).cost.neurons == 3  # without the input
+    assert Run.from_graph(path="x", **made).map(hardware="chip.yaml").directory == mapping.directory
+    assert stale("x") == {}
+    run.report()
+    with SynapseGraph.open(run.path / "graphs/imported/x_graph.h5") as graph:
+        assert [population.shape for population in graph.populations] == [(1,), (1, 3)]
+        digest = graph.attributes["source_sha256"]
+    assert f"made of arrays in Python (SHA-256 {digest})" in (run.path / "report.html").read_text()
+    Run.from_graph(path="x", **{**made, "weight": [2, 1, 1]})
+    assert list(stale("x")) == [f"maps/{mapping.directory.name}"]
+    with pytest.raises(UsageError, match=r"Run\.from_graph"):
+        run.graph(force=True)
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"source": [0], "target": [1, 2]}, "1, 2 and 1 values"),
+        ({"source": [0.5], "target": [1]}, "source .* whole numbers"),
+        ({"source": [0], "target": [1], "weight": ["a"]}, "weight is of type"),
+        ({"source": [0], "target": [1], "spikes": [1, 2, 3], "populations": {"a": 2}}, "3 neurons, .* have 2"),
+        ({"source": [0], "target": [1], "populations": {"a": 0}}, "positive"),
+        ({"source": [0], "target": [1], "inputs": 1}, "at least one is no input"),
+        ({"source": [0]}, "source and target"),
+        ({"graph": csr_matrix((2, 3))}, "2 × 3"),
+        ({"graph": networkx.Graph()}, "Graph is no graph"),
+        ({"graph": "net.csv", "source": [0]}, "its own edges"),
+    ],
+)
+def test_bad_arrays_are_refused(folder, given, named):
+    with pytest.raises(UsageError, match=named):
+        Run.from_graph(path="x", **given)
+    assert not (folder / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"source": [0], "target": [-1]}, "neuron -1"),
+        ({"source": [0], "target": [5], "populations": {"a": 3}}, "0 to 2"),
+        ({"source": [0], "target": [1], "weight": [np.inf]}, "weight inf"),
+        ({"source": [0], "target": [1], "spikes": [1, -2]}, "-2 spikes"),
+        ({"source": [1], "target": [0], "populations": {"a": 1, "b": 1}, "inputs": 1}, "input 0"),
+    ],
+)
+def test_bad_values_of_arrays_leave_no_graph(folder, given, named):
+    with pytest.raises(InputError, match=named):
+        Run.from_graph(path="x", **given)
+    assert list(open_run(folder / "x").records()) == []
+    assert not (folder / "x/graphs/imported").exists()
