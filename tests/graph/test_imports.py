@@ -53,7 +53,7 @@ BAD_RATES = {
         "id,spikes\n0,1\n2,1\n": "has no value of 166 of 168 neurons, the first is 1",
     },
     "r.npy": {(5,): "has 5 values", (168, -1.0): "neuron 0: -1.0 spikes", (168, np.inf): "neuron 0: inf spikes"},
-    "r.mat": {"": "not a file of spikes that snnb reads; it reads SONATA reports, npy, text or CSV"},
+    "r.mat": {"": "not a file of spikes that snnb reads; it reads SONATA reports, traces of SANA-FE, npy"},
 }
 
 

@@ -79,6 +79,8 @@ class ListedGraph:
         Id of each neuron by its name, of a file in which neurons have names.
     ranges : mapping
         Ids by population of the file, where `populations` are not these.
+    beside : mapping
+        Text files to write next to the graph, by name.
     """
 
     populations: Sequence[ListedPopulation]
@@ -90,6 +92,7 @@ class ListedGraph:
     notes: Tuple[str, ...] = ()
     names: Optional[Mapping[str, int]] = None
     ranges: Mapping[str, range] = field(default_factory=dict)
+    beside: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def nodes(self) -> int:

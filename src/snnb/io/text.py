@@ -52,11 +52,15 @@ def parse_yaml(text: str, path: Path) -> JsonValue:
     try:
         return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
-        raise DamagedError(path, f"not valid YAML{line}") from None
+        raise invalid_yaml(error, path) from None
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:  # of numbers and dates
         raise DamagedError(path, f"holds a value that is not valid ({str(error).splitlines()[0]})") from None
+
+
+def invalid_yaml(error: yaml.YAMLError, path: Path) -> DamagedError:
+    """Return the error for a file that is not valid YAML, with the line."""
+    mark = getattr(error, "problem_mark", None)
+    return DamagedError(path, "not valid YAML" + (f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""))
 
 
 def printable(text: str) -> str:

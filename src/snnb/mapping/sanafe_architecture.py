@@ -45,6 +45,14 @@ def address_of(place: "np.ndarray", mesh: Tuple[int, int], sides: Tuple[int, int
     return tile[:, 0] * (mesh[1] // sides[1]) + tile[:, 1], core[:, 0] * sides[1] + core[:, 1]
 
 
+def place_of(address: "np.ndarray", mesh: Tuple[int, int], sides: Tuple[int, int]) -> "np.ndarray":
+    """Return x and y of cores, given tile and core in it; both (cores, 2). The inverse of `address_of`."""
+    import numpy as np
+
+    height = mesh[1] // sides[1]
+    return np.stack(np.divmod(address[:, 0], height), 1) * sides + np.stack(np.divmod(address[:, 1], sides[1]), 1)
+
+
 def architecture_file(description: Node) -> Dict[str, Node]:
     """Return the content of an architecture file from the keys of a description (`Hardware`); absent figures are 0."""
     mesh, sides = description["mesh"], description.get("tile") or (1, 1)

@@ -18,7 +18,7 @@ class _Population(BaseModel):
     name: str
     layer: str
     shape: Tuple[int, ...]
-    coding: Literal["spikes", "current", "random", "membrane"]
+    coding: Optional[Literal["spikes", "current", "random", "membrane"]]  # None in a graph without spike counts
 
     @property
     def size(self) -> int:
@@ -32,10 +32,10 @@ class Description(BaseModel):
     input: Union[_Input, List[_Input], None] = None
     populations: List[_Population]
     rate_unit: str = "spikes per time step"
-    num_samples: int
-    num_timesteps: int
-    warm_up: int
-    dt_ms: float
+    num_samples: int = 1
+    num_timesteps: int = 1
+    warm_up: int = 0
+    dt_ms: float = 1.0
 
     @property
     def recording(self) -> Recording:
@@ -64,7 +64,7 @@ class Description(BaseModel):
                 population.name,
                 population.shape,
                 population.layer,
-                population.coding,
+                population.coding or "spikes",
                 None if spikes is None else spikes[end - population.size : end],
             )
             for population, end in zip(self.populations, ends)

@@ -9,7 +9,7 @@ import numpy as np
 
 from snnb.core.errors import DamagedError, InputError, UsageError
 from snnb.core.progress import Progress, silent
-from snnb.graph.imports import csv, graph_file, hypergraphs, npz, parquet, sonata
+from snnb.graph.imports import csv, graph_file, hypergraphs, npz, parquet, sanafe, sonata
 from snnb.graph.imports.rates import read_rates
 from snnb.graph.listed import ListedGraph, ListedPopulation, write_listed
 from snnb.graph.populations import Recording
@@ -39,6 +39,7 @@ READERS: Dict[str, Reader] = {
     "snn": Reader(hypergraphs.is_snn, hypergraphs.read_snn),
     "hgr": Reader(hypergraphs.is_hgr, hypergraphs.read_hgr),
     "SONATA": Reader(sonata.recognises, sonata.read),
+    "SANA-FE": Reader(sanafe.recognises, sanafe.read),
 }
 
 
@@ -99,11 +100,14 @@ def import_graph(
     elif read.per_step:
         read = replace(read, populations=[_counted(population, recording) for population in read.populations])
     try:
-        return Imported(write_listed(read, target, recording, _sha256(files), progress), files, notes)
+        graph = write_listed(read, target, recording, _sha256(files), progress)
     except DamagedError:
         raise
     except InputError as error:
         raise DamagedError(path, str(error)) from None
+    for name, text in read.beside.items():
+        (target.parent / name).write_text(text)
+    return Imported(graph, files, notes)
 
 
 def _import_file(

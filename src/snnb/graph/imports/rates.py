@@ -1,6 +1,7 @@
 """Read the spikes of each neuron of a graph from outside: `snnb graph --from GRAPH --rates FILE`."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
@@ -14,6 +15,7 @@ from snnb.io.hdf5 import reading
 from snnb.io.npy import load_array
 from snnb.io.text import read_text
 
+TRACE = b"neuron,timestep"  # first line of a trace of SANA-FE
 IDS, SPIKES, RATES = ("id", "neuron", "name"), ("spikes", "spike_count"), ("rate", "rates")  # columns of a CSV
 
 
@@ -165,9 +167,41 @@ def _read_report(path: Path, graph: ListedGraph, recording: Recording) -> Rates:
     return Rates(spikes, notes=tuple(notes))
 
 
+def _is_trace(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.readline(100).strip() == TRACE
+
+
+def _read_trace(path: Path, graph: ListedGraph, recording: Recording) -> Rates:
+    """Count the spikes of a trace of SANA-FE, which has a line for each: GROUP.NEURON,STEP with steps from 1."""
+    spikes, last = np.zeros(graph.nodes, np.int64), 0
+    with path.open(encoding="utf-8", errors="replace") as file:
+        next(file)
+        for line, text in enumerate(file, 2):
+            neuron, _, step = text.strip().rpartition(",")
+            name, _, number = neuron.partition(".")
+            if not (step.isdecimal() and number.isdecimal()):
+                raise DamagedError(path, f"line {line}: {text[:40].strip()!r} is not a spike, GROUP.NEURON,STEP")
+            ids = graph.ranges.get(name, ())
+            if int(number) >= len(ids):
+                raise DamagedError(path, f"line {line}: the graph has no neuron {neuron[:40]!r}")
+            if recording.steps > 1 and int(step) > recording.steps:
+                raise DamagedError(
+                    path, f"line {line}: a spike in step {step}, and the spikes are of {recording.steps:,} steps"
+                )
+            spikes[ids[int(number)]] += 1
+            last = max(last, int(step))
+    notes = ["neurons whose spikes SANA-FE has not logged (log_spikes) count as silent"]
+    if recording.steps == 1:
+        recording = replace(recording, num_timesteps=max(last, 1))
+        notes.append(f"{last:,} time steps are assumed, up to the last spike of the trace")
+    return Rates(spikes, recording, tuple(notes))
+
+
 # By kind, the first that recognises a file reads it
 READERS: Dict[str, RateReader] = {
     "SONATA reports": RateReader(_is_report, _read_report),
+    "traces of SANA-FE": RateReader(_is_trace, _read_trace),
     "npy": RateReader(lambda path: path.suffix == ".npy", _read_npy),
     "text or CSV": RateReader(lambda path: path.suffix in (".txt", ".csv", ".dat", ""), _read_text),
 }

@@ -1,0 +1,588 @@
+"""Networks of SANA-FE: YAML with the keys `network` and `mappings`, or a netlist, as `snnb export --format sanafe`.
+
+Groups are populations, in the order of the file. SANA-FE places all neurons on cores, also those of its model `input`,
+so these are placed neurons here. A group is an input if none of its neurons is on a core, while others are; or, in a
+file without a mapping, if its neurons have attributes of the model `input`. A complete mapping becomes two files for
+`snnb map`: `partition.txt`, and `placement.txt` with the numbers of tiles and cores of SANA-FE.
+
+The file is read twice: groups and mapping, then edges, some at a time. Scalars of YAML stay text, so that neuron 1.10
+is not 1.1. (SLAM-Lab/SANA-FE 2.1.1, src/yaml_snn.cpp, src/netlist.cpp, src/network.cpp.)
+"""
+
+import math
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+
+import numpy as np
+import yaml
+from pydantic import BaseModel, ValidationError
+from yaml.events import CollectionEndEvent, CollectionStartEvent, MappingStartEvent, ScalarEvent, SequenceStartEvent
+
+from snnb.core.errors import DamagedError
+from snnb.graph.imports.described import Description
+from snnb.graph.listed import Edges, ListedGraph, ListedPopulation
+from snnb.io.text import invalid_yaml
+
+BATCH = 1 << 18  # edges
+LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+SUFFIXES = (".yaml", ".yml")
+INPUT_MODEL = ("spikes", "poisson", "rate")  # attributes of neurons of SANA-FE's model `input`
+CONV2D = ("input_height", "input_width", "input_channels", "kernel_height", "kernel_width")
+UNITS = ("synapse", "dendrite", "soma")  # of a core, to which attributes may be restricted
+NEURONS = re.compile(r"(\d{1,10})(?:\.\.(\d{1,10}))?")
+EDGE = re.compile(r"\s*([^.\s]+)(?:\.(\d{1,10}))?\s*->\s*([^.\s]+)(?:\.(\d{1,10}))?\s*")
+CORE = re.compile(r"(\d{1,9})\.(\d{1,9})")
+MOST_NEURONS = 2**31
+ADDRESSES = "tile core\n"  # first line of a placement with the numbers of SANA-FE
+RELAYS = {"soma_hw_name": "soma", "synapse_hw_name": "synapse", "log_spikes": "0"}.items()  # of `snnb export`
+UNREAD = "weights of edges and biases of neurons are read; a graph has no thresholds, leaks, resets and delays"
+Node = Any  # text, a list of nodes, or a dictionary of nodes by text
+Attributes = Dict[str, Node]
+
+
+@dataclass
+class Group:
+    """Neurons of a group, and what a graph has of their attributes."""
+
+    size: int
+    like_relays: bool = False  # whether its attributes are those of relays of `snnb export`
+    bias: np.ndarray = field(init=False)  # (size,) float32
+    core: np.ndarray = field(init=False)  # (size, 2) int32: tile, and core in it; -1 for a neuron on no core
+    input_model: bool = False  # whether neurons have attributes of the model `input`
+    relays: bool = False  # whether it is left out, since its neurons repeat the spikes of another group
+    first: int = 0  # id of its first neuron; of relays that of the first neuron that they repeat
+
+    def __post_init__(self) -> None:
+        if self.size > MOST_NEURONS:
+            raise ValueError(f"a group of {self.size:,} neurons; {MOST_NEURONS:,} are possible")
+        self.bias, self.core = np.zeros(self.size, np.float32), np.full((self.size, 2), -1, np.int32)
+
+    @property
+    def on_core(self) -> np.ndarray:
+        """Whether each neuron is on a core: bool, shape (size,)."""
+        on_core: np.ndarray = self.core[:, 0] >= 0
+        return on_core
+
+    def configure(self, neurons: slice, attributes: Attributes) -> None:
+        """Set attributes of some neurons."""
+        if "bias" in attributes:
+            self.bias[neurons] = _number(attributes["bias"])
+        self.input_model |= any(name in attributes for name in INPUT_MODEL)
+
+
+Groups = Dict[str, Group]
+
+
+class _Relays(BaseModel):
+    group: int
+    population: str
+    size: int
+
+
+class _Netlist(BaseModel):
+    relays: Sequence[_Relays] = ()
+    mapping: Optional[Dict[str, str]] = None
+
+
+class _Description(Description):
+    sanafe: _Netlist
+
+
+def recognises(path: Path) -> bool:
+    """Whether a file begins as a network of SANA-FE: YAML with one of its keys, or a netlist with a group."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        begin = file.read(1 << 16)
+    if path.suffix in SUFFIXES:
+        return re.search(rb"^(network|mappings)\s*:", begin, re.MULTILINE) is not None
+    return re.match(rb"(\s*(#[^\n]*)?\n)*\s*g\s+\d", begin) is not None
+
+
+def read(path: Path) -> ListedGraph:
+    """Read a network of SANA-FE; of an export of `snnb` with its description, relays are left out."""
+    netlist = path.suffix not in SUFFIXES
+    groups = _netlist_groups(path) if netlist else _yaml_groups(path)
+    described = _description_of(path, groups) if netlist else None
+    mapped = any(group.on_core.any() for group in groups.values())
+    if described is not None:
+        inputs = {str(number) for number in range(described.inputs)}
+    elif mapped:
+        inputs = {name for name, group in groups.items() if not group.on_core.any()}
+    else:
+        inputs = {name for name, group in groups.items() if group.input_model}
+    names = [name for name, group in groups.items() if group.size and not group.relays]
+    names.sort(key=lambda name: name not in inputs)
+    first, populations = 0, []
+    for name in names:
+        group = groups[name]
+        group.first, first = first, first + group.size
+        if described is None:
+            populations.append(ListedPopulation(name, (group.size,), bias=group.bias))
+        else:
+            own = described.populations[int(name)]
+            populations.append(
+                ListedPopulation(own.name, own.shape, own.layer, own.coding or "spikes", bias=group.bias)
+            )
+    notes, files = [], {}
+    if described is None:
+        notes.append(UNREAD)
+        relays = sum(group.like_relays for group in groups.values())
+        if relays:
+            notes.append(f"{relays} groups of relays count as neurons: {path.name}.json, which names them, is missing")
+        if inputs:
+            notes.append(f"inputs are the groups {', '.join(name for name in names if name in inputs)}")
+    else:
+        numbers = {population.name: str(number) for number, population in enumerate(described.populations)}
+        for relay in described.sanafe.relays:
+            groups[str(relay.group)].first = groups[numbers[relay.population]].first
+        if described.sanafe.mapping is not None:
+            notes.append("the file has no inputs and none of their synapses, as it has a mapping")
+    if mapped and (described is None or described.sanafe.mapping is not None):
+        core = np.concatenate([groups[name].core for name in names if name not in inputs])
+        unmapped = int(np.count_nonzero(core[:, 0] < 0))
+        if unmapped:
+            notes.append(f"the mapping is left out: {unmapped:,} neurons are on no core")
+        else:
+            files = _mapping_files(core)
+            notes.append("the mapping is in partition.txt and placement.txt next to the graph")
+    return ListedGraph(
+        populations,
+        _netlist_edges(path, groups) if netlist else _yaml_edges(path, groups),
+        sum(name in inputs for name in names),
+        None if described is None else described.recording,
+        files=() if described is None else (path, _beside(path)),
+        notes=tuple(notes),
+        ranges={name: range(groups[name].first, groups[name].first + groups[name].size) for name in names},
+        beside=files,
+    )
+
+
+def _mapping_files(core: np.ndarray) -> Dict[str, str]:
+    """Return a partition and a placement, given tile and core of each neuron; cores are numbered in their order."""
+    cores, numbers = np.unique(core, axis=0, return_inverse=True)
+    return {
+        "partition.txt": "".join(f"{number}\n" for number in numbers.ravel().tolist()),
+        "placement.txt": ADDRESSES + "".join(f"{tile} {within}\n" for tile, within in cores.tolist()),
+    }
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.json")
+
+
+def _description_of(path: Path, groups: Groups) -> Optional[_Description]:
+    """Return the description next to an export, and mark the groups of relays; None if there is none."""
+    beside = _beside(path)
+    try:
+        described = _Description.model_validate_json(beside.read_bytes())
+    except (OSError, ValidationError):
+        return None
+    sizes = {str(number): population.size for number, population in enumerate(described.populations)}
+    if described.sanafe.mapping is not None:
+        sizes.update((str(number), 0) for number in range(described.inputs))
+    names = {population.name for population in described.populations}
+    sizes.update((str(relay.group), relay.size) for relay in described.sanafe.relays)
+    if {name: group.size for name, group in groups.items()} != sizes or not names.issuperset(
+        relay.population for relay in described.sanafe.relays
+    ):
+        raise DamagedError(beside, f"describes other groups than {path.name} has; move it away")
+    for relay in described.sanafe.relays:
+        groups[str(relay.group)].relays = True
+    return described
+
+
+class _Lines:
+    """A file that is read line by line.
+
+    Attributes
+    ----------
+    line : int
+        Number of the line that is read, for messages.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.line = path, 0
+
+    @contextmanager
+    def located(self) -> Iterator[None]:
+        """Raise `ValueError` of the block as `DamagedError` with the number of the line."""
+        try:
+            yield
+        except RecursionError:
+            raise DamagedError(self.path, f"line {self.line:,}: nested too deeply") from None
+        except ValueError as error:
+            raise DamagedError(self.path, f"line {self.line:,}: {str(error).splitlines()[0]}") from None
+
+    def entries(self) -> Iterator[List[str]]:
+        """Yield the fields of each line of a netlist: its kind, an address, and all attributes if there are any."""
+        with self.path.open(encoding="utf-8", errors="replace") as file:
+            for self.line, text in enumerate(file, 1):
+                fields = text.split(None, 2)
+                if fields and fields[0][0] != "#":
+                    if len(fields) < 2 or fields[0][0] not in "gne&":
+                        raise ValueError(
+                            f"{_shown(text.strip())} is not a group (g), neuron (n), edge (e) or mapping (&)"
+                        )
+                    yield fields
+
+
+class _Nodes(_Lines):
+    """The nodes of a YAML file, one after another."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._events = self._parsed()
+        next(self._events)  # beginning of the stream
+        if not isinstance(next(self._events), yaml.DocumentStartEvent):
+            raise DamagedError(path, "is empty")
+
+    def _parsed(self) -> Iterator[yaml.Event]:
+        try:
+            with self.path.open("rb") as file:
+                yield from yaml.parse(file, Loader=LOADER)
+        except yaml.YAMLError as error:
+            raise invalid_yaml(error, self.path) from None
+
+    def keys(self, what: str, begin: Optional[yaml.Event] = None) -> Iterator[str]:
+        """Yield the keys of the mapping that begins; the caller reads the value of each."""
+        if not isinstance(begin or next(self._events), MappingStartEvent):
+            raise ValueError(f"{what} must have keys and values")
+        for event in self._until_end():
+            self.line = event.start_mark.line + 1
+            yield self._key(event)
+
+    def items(self, what: str) -> Iterator[yaml.Event]:
+        """Yield the first event of each item of the list that begins; the caller reads the rest of it."""
+        if not isinstance(next(self._events), SequenceStartEvent):
+            raise ValueError(f"{what} must be a list")
+        for event in self._until_end():
+            self.line = event.start_mark.line + 1
+            yield event
+
+    def _until_end(self) -> Iterator[yaml.Event]:
+        for event in self._events:
+            if isinstance(event, CollectionEndEvent):
+                return
+            yield event
+
+    def _key(self, event: yaml.Event) -> str:
+        if not isinstance(event, ScalarEvent):
+            raise ValueError("a key is not text")
+        key: str = event.value
+        return key
+
+    def node(self, begin: Optional[yaml.Event] = None) -> Node:
+        """Read a node."""
+        event = begin or next(self._events)
+        if isinstance(event, ScalarEvent):
+            return event.value
+        if isinstance(event, SequenceStartEvent):
+            return [self.node(item) for item in self._until_end()]
+        if isinstance(event, MappingStartEvent):
+            return {self._key(key): self.node() for key in self._until_end()}
+        raise ValueError("aliases of YAML are not read")
+
+    def skip(self) -> None:
+        """Pass over a node."""
+        depth = 0
+        for event in self._events:
+            depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+            if not depth:
+                return
+
+
+def _yaml_groups(path: Path) -> Groups:
+    """Read the groups, and where their neurons are mapped."""
+    nodes, groups = _Nodes(path), {}
+    mappings: List[Tuple[int, str, Node]] = []  # line, address, core: they may precede the groups
+    with nodes.located():
+        for section in nodes.keys("the file"):
+            if section == "mappings":
+                for begin in nodes.items("mappings"):
+                    for address, attributes in _pairs(nodes.node(begin)):
+                        mappings.append((nodes.line, address, _attributes(attributes).get("core")))
+            elif section == "network":
+                for key in nodes.keys("network"):
+                    if key != "groups":
+                        nodes.skip()
+                        continue
+                    for begin in nodes.items("groups"):
+                        name, group = _yaml_group(nodes, begin)
+                        if name in groups:
+                            raise ValueError(f"there are two groups {_shown(name)}")
+                        groups[name] = group
+            else:
+                nodes.skip()
+        if not groups:
+            raise ValueError("there are no groups; they are in network, groups")
+        for nodes.line, address, core in mappings:
+            name, _, numbers = address.partition(".")
+            _map(groups, name, numbers, core)
+    return groups
+
+
+def _yaml_group(nodes: _Nodes, begin: yaml.Event) -> Tuple[str, Group]:
+    name, defaults, size = "", {}, 0
+    own: List[Tuple[int, str, Attributes]] = []  # line, neurons, attributes: they may precede those of the group
+    for key in nodes.keys("a group", begin):
+        if key == "name":
+            name = str(nodes.node())
+        elif key == "attributes":
+            defaults = _attributes(nodes.node())
+        elif key == "neurons":
+            for item in nodes.items("neurons"):
+                entry = nodes.node(item)
+                for neurons, attributes in [(entry, "")] if isinstance(entry, str) else _pairs(entry):
+                    part = _slice(neurons)
+                    size += part.stop - part.start
+                    own.append((nodes.line, neurons, _attributes(attributes)))
+        else:
+            nodes.skip()
+    if not name:
+        raise ValueError("a group has no name")
+    group = Group(size)
+    group.configure(slice(None), defaults)
+    for nodes.line, neurons, attributes in own:
+        group.configure(_slice(neurons, name, group), attributes)
+    return name, group
+
+
+def _yaml_edges(path: Path, groups: Groups) -> Iterator[Edges]:
+    nodes = _Nodes(path)
+    with nodes.located():
+        for section in nodes.keys("the file"):
+            if section != "network":
+                nodes.skip()
+                continue
+            for key in nodes.keys("network"):
+                if key != "edges":
+                    nodes.skip()
+                    continue
+                rows: List[Tuple[int, int, float]] = []
+                for begin in nodes.items("edges"):
+                    for address, given in _pairs(nodes.node(begin)):
+                        attributes = _attributes(given)
+                        source, i, target, j = _ends(address)
+                        if i is None and j is None:
+                            yield from _hyperedge(_group(groups, source), _group(groups, target), attributes)
+                        else:
+                            ends = _id(groups, source, i), _id(groups, target, j)
+                            rows.append((*ends, _weight(attributes)))
+                    if len(rows) == BATCH:
+                        yield _columns(rows)
+                        rows = []
+                yield _columns(rows)
+
+
+def _netlist_groups(path: Path) -> Groups:
+    """Read the groups, attributes of their neurons, and where these are mapped."""
+    lines = _Lines(path)
+    groups: Groups = {}
+    with lines.located():
+        for kind, address, *rest in lines.entries():
+            if kind[0] == "g":
+                attributes = _fields(rest)
+                if not address.isdecimal():
+                    raise ValueError(f"{_shown(address)} is not a number of neurons")
+                group = Group(int(address), like_relays=attributes.items() >= RELAYS)
+                group.configure(slice(None), attributes)
+                groups[str(len(groups))] = group
+            elif kind[0] == "n":
+                name, _, number = address.partition(".")
+                group = _group(groups, name)
+                group.configure(_slice(number, name, group), _fields(rest))
+            elif kind[0] == "&":
+                neuron, _, core = address.partition("@")
+                name, _, number = neuron.partition(".")
+                _map(groups, name, number, core)
+    return groups
+
+
+def _netlist_edges(path: Path, groups: Groups) -> Iterator[Edges]:
+    lines = _Lines(path)
+    rows: List[Tuple[int, int, float]] = []
+    with lines.located():
+        for kind, address, *rest in lines.entries():
+            if kind[0] != "e":
+                continue
+            source, i, target, j = _ends(address)
+            ends = _id(groups, source, i), _id(groups, target, j)
+            if groups[target].relays:
+                continue
+            rows.append((*ends, _weight(_fields(rest))))
+            if len(rows) == BATCH:
+                yield _columns(rows)
+                rows = []
+        yield _columns(rows)
+
+
+def _columns(rows: Sequence[Tuple[int, int, float]]) -> Edges:
+    source, target, weight = zip(*rows) if rows else ((), (), ())
+    return np.array(source, np.int64), np.array(target, np.int64), np.array(weight, np.float64)
+
+
+def _fields(rest: Sequence[str]) -> Attributes:
+    """Return the attributes at the end of a line of a netlist: `name=value` for each, or YAML in brackets."""
+    text = rest[0].strip() if rest else ""
+    if text[:1] in ("[", "{"):
+        try:
+            return _attributes(yaml.load(text, Loader=LOADER))
+        except yaml.YAMLError:
+            raise ValueError(f"{_shown(text)} is not valid YAML") from None
+    found: Attributes = {}
+    for one in text.split():
+        name, equals, value = one.partition("=")
+        if not equals:
+            raise ValueError(f"{_shown(one)} is not an attribute, name=value")
+        found[name] = value
+    return found
+
+
+def _attributes(node: Node) -> Attributes:
+    """Return attributes, given as a mapping or as a list of mappings, and those of units of the hardware, in one."""
+    if not node:
+        return {}
+    if isinstance(node, str):
+        raise ValueError(f"{_shown(node)} is not a mapping of attributes")
+    found: Attributes = {}
+    for part in node if isinstance(node, list) else [node]:
+        if not isinstance(part, dict):
+            found.update(_attributes(part))
+            continue
+        for key, value in part.items():
+            found.update(_attributes(value) if key in UNITS and not isinstance(value, str) else {key: value})
+    return found
+
+
+def _pairs(node: Node) -> List[Tuple[str, Node]]:
+    if not isinstance(node, dict):
+        raise ValueError(f"{_shown(node)} is not an address with its attributes")
+    return list(node.items())
+
+
+def _group(groups: Groups, name: str) -> Group:
+    if name not in groups:
+        raise ValueError(f"there is no group {_shown(name)}")
+    return groups[name]
+
+
+def _id(groups: Groups, name: str, number: Optional[str]) -> int:
+    """Return the id of a neuron."""
+    group = _group(groups, name)
+    if number is None or int(number) >= group.size:
+        raise ValueError(f"there is no neuron {name}.{number or ''}; the group has {group.size:,}, from 0")
+    return group.first + int(number)
+
+
+def _slice(text: str, name: str = "", group: Optional[Group] = None) -> slice:
+    """Return the neurons of a number or range, `3` or `0..9`, of a group where one is given."""
+    match = NEURONS.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{_shown(text)} is not a number of a neuron, or a range as 0..9")
+    first, last = int(match.group(1)), int(match.group(2) or match.group(1))
+    if last < first:
+        raise ValueError(f"the range {text} ends before it begins")
+    if group is not None and last >= group.size:
+        raise ValueError(f"there is no neuron {name}.{last}; the group has {group.size:,}, from 0")
+    return slice(first, last + 1)
+
+
+def _map(groups: Groups, name: str, numbers: str, core: Node) -> None:
+    """Put neurons on a core: those of a number or range, or all if that is empty."""
+    group = _group(groups, name)
+    match = CORE.fullmatch(core) if isinstance(core, str) else None
+    if match is None:
+        raise ValueError(f"{_shown(core)} is not a core, as 0.3: core 3 of tile 0")
+    group.core[_slice(numbers, name, group) if numbers else slice(None)] = int(match.group(1)), int(match.group(2))
+
+
+def _ends(address: str) -> Tuple[str, Optional[str], str, Optional[str]]:
+    """Return group and neuron of the source of an edge, and of its target; neither has a neuron in a hyperedge."""
+    match = EDGE.fullmatch(address)
+    if match is None:
+        raise ValueError(f"{_shown(address)} is not an edge, as a.0 -> b.1")
+    source, i, target, j = match.groups()
+    return source, i, target, j
+
+
+def _weight(attributes: Attributes) -> float:
+    return _number(attributes.get("weight", attributes.get("w", "0")))
+
+
+def _number(node: Node) -> float:
+    try:
+        value = float(node)
+    except (TypeError, ValueError):
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"{_shown(node)} is not a finite number")
+    return value
+
+
+def _shown(node: Node) -> str:
+    text = repr(node)
+    return text if len(text) <= 60 else f"{text[:60]}…"
+
+
+def _hyperedge(source: Group, target: Group, attributes: Attributes) -> Iterator[Edges]:
+    """Yield the edges between two groups of type dense, sparse or conv2d."""
+    kind = attributes.get("type")
+    if kind == "dense":
+        weights, ends = _weights(attributes, source.size * target.size), target.first + np.arange(target.size)
+        rows = max(1, BATCH // max(target.size, 1))
+        for begin in range(0, source.size, rows):
+            numbers = np.arange(begin, min(begin + rows, source.size))
+            part = weights[numbers[0] * target.size : (numbers[-1] + 1) * target.size]
+            yield source.first + np.repeat(numbers, target.size), np.tile(ends, numbers.size), part
+    elif kind == "sparse":
+        listed = attributes.get("source_target_pairs")
+        if not isinstance(listed, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in listed):
+            raise ValueError("source_target_pairs is not a list of pairs of neurons")
+        pairs = np.array(listed).astype(np.int64).reshape(-1, 2)
+        if ((pairs < 0) | (pairs >= (source.size, target.size))).any():
+            raise ValueError(f"source_target_pairs are not of groups of {source.size:,} and {target.size:,} neurons")
+        yield source.first + pairs[:, 0], target.first + pairs[:, 1], _weights(attributes, len(pairs))
+    elif kind == "conv2d":
+        yield from _convolution(source, target, attributes)
+    else:
+        raise ValueError(f"the type of an edge between groups is {_shown(kind)}; use dense, sparse or conv2d")
+
+
+def _weights(attributes: Attributes, count: int) -> np.ndarray:
+    """Return the weights of a number of edges; 0 where none are given, as in SANA-FE."""
+    given = attributes.get("weight", attributes.get("w", ["0"] * count))
+    if not isinstance(given, list) or len(given) < count:
+        raise ValueError(f"weight has not a number for each of {count:,} edges")
+    return np.array([_number(one) for one in given[:count]])
+
+
+def _convolution(source: Group, target: Group, attributes: Attributes) -> Iterator[Edges]:
+    """Yield the edges of a `conv2d` for each channel of the target.
+
+    Neurons are ordered by channel, row and column, weights by row, column, channel of the source and of the target.
+    """
+
+    def size(name: str, default: str = "") -> int:
+        text = attributes.get(name, default)
+        if not (isinstance(text, str) and text.isdecimal() and int(text)):
+            raise ValueError(f"{name} of a conv2d is {_shown(text)}; give a whole number from 1")
+        return int(text)
+
+    height, width, channels, rows, columns = (size(name) for name in CONV2D)
+    filters, down, right = (size(name, "1") for name in ("kernel_count", "stride_height", "stride_width"))
+    out_height, out_width = (height - rows) // down + 1, (width - columns) // right + 1
+    sizes = channels * height * width, filters * max(out_height, 0) * max(out_width, 0)
+    if sizes != (source.size, target.size):
+        raise ValueError(
+            f"a conv2d from {sizes[0]:,} to {sizes[1]:,} neurons; its groups have {source.size:,} and {target.size:,}"
+        )
+    y, x, row, column, channel = np.indices((out_height, out_width, rows, columns, channels)).reshape(5, -1)
+    sources = source.first + (channel * height + y * down + row) * width + x * right + column
+    weights = _weights(attributes, rows * columns * channels * filters).reshape(rows, columns, channels, filters)
+    for one in range(filters):
+        ends = target.first + (one * out_height + y) * out_width + x
+        yield sources, ends, weights[row, column, channel, one]

@@ -1,0 +1,304 @@
+"""Networks of SANA-FE: beside its own reader and its own run, read after an export, refused."""
+
+import contextlib
+import io
+from importlib import import_module
+
+import numpy as np
+import pytest
+import yaml
+
+from snnb.core.errors import InputError
+from snnb.graph.export.write_export import export
+from snnb.mapping.hardware import Hardware, read_hardware
+from snnb.mapping.map_network import cost_partition, map_network
+from snnb.mapping.mapping import Mapping, write_mapping
+from snnb.mapping.mapping_cost import MappingCost
+from snnb.mapping.neurons import PlacedNetwork
+from snnb.results.export import on_cores
+from tests.crosscheck.test_sanafe_chip import CHIP
+from tests.graph.edges import all_edges
+from tests.graph.mapped import costs_of, imported
+from tests.mapping.test_sanafe_architecture import architecture
+
+ORIGIN = {"stamp": "s", "sha256": "0"}  # with one, a description is written
+UNITS = {"soma_hw_name": "soma", "synapse_hw_name": "synapse", "dendrite_hw_name": "dendrite"}
+NETWORK = """
+mappings:
+  - in: {core: 1.0}
+  - hidden.0..9: [core: 0.1, soma: soma]
+  - hidden.10: {core: 3.0}
+  - hidden.11..11: {core: 3.1}
+  - 1: [core: 2.0]
+network:
+  edges:
+    - in -> hidden:
+        type: conv2d
+        input_height: 4
+        input_width: 5
+        input_channels: 2
+        kernel_count: 3
+        kernel_height: 3
+        kernel_width: 2
+        stride_width: 2
+        weight: [WEIGHTS]
+    - hidden -> 1: [type: dense, dendrite: {delay: [DELAYS]}, w: [DENSE]]
+    - in -> 1:
+        type: sparse
+        source_target_pairs: [[1, 0], [0, 2], [2, 1]]
+        weight: [0.5, 0.25, -3]
+    - 1.2 -> 1.2: {weight: -1.5}
+    - hidden.10->in.1: {synapse: {weight: 2}, dendrite: {tap: 1}}
+    - hidden.1 -> in.10: []
+  groups:
+    - neurons:
+        - 0..9
+        - 10..38: {bias: 0.25}
+        - 39: [soma: {bias: 0.5}]
+      name: in
+      attributes: {threshold: 1, soma_hw_name: soma}
+    - name: hidden
+      attributes: [soma_hw_name: soma, bias: 0.125, log_spikes: true]
+      neurons: [0..11: []]
+    - name: 1
+      neurons: [0: {threshold: 2}, 1: [], 2: {}]
+  name: written by hand
+"""
+
+
+def network_file(path):
+    rng = np.random.default_rng(3)
+    text = NETWORK.replace("WEIGHTS", ", ".join(map(str, (rng.integers(-3, 6, 36) / 4).tolist())))
+    text = text.replace("DENSE", ", ".join(map(str, (rng.integers(-2, 5, 36) / 8).tolist())))
+    path.write_text(text.replace("DELAYS", ", ".join(["0"] * 36)))
+    return path
+
+
+def loaded(path, folder):
+    """Edges with weights as SANA-FE loads them, by groups and numbers; the chip and the network."""
+    sanafe = pytest.importorskip("sanafe")
+    (folder / "chip.yaml").write_text(yaml.safe_dump(architecture()))
+    with contextlib.redirect_stdout(io.StringIO()):
+        arch = sanafe.load_arch(str(folder / "chip.yaml"))
+        network = sanafe.load_net(str(path), arch)
+    edges = []
+    for name, group in network.groups.items():
+        for number, neuron in enumerate(group.neurons):
+            for edge in neuron.edges_out:
+                end, attributes = edge.post_neuron, edge.synapse_attributes
+                weight = attributes.get("weight", attributes.get("w", 0))
+                edges.append(((name, number), (end.group_name, end.neuron_offset), weight))
+    return sorted(edges), arch, network
+
+
+def edges_of(graph):
+    names = [(p.name, number) for p in graph.populations for number in range(p.size)]
+    return sorted((names[s], names[t], w) for s, t, w in zip(*(column.tolist() for column in all_edges(graph)[:3])))
+
+
+@pytest.mark.parametrize("batch", [7, 1 << 18])
+def test_a_network_is_that_of_sanafe(batch, monkeypatch, tmp_path):
+    monkeypatch.setattr("snnb.graph.imports.sanafe.BATCH", batch)
+    path = network_file(tmp_path / "net.yaml")
+    edges, _, network = loaded(path, tmp_path)
+    with contextlib.redirect_stdout(io.StringIO()):
+        network.save(str(tmp_path / "saved.yaml"))
+    assert len(edges) == 144 + 36 + 6
+    # Version 2.1.1 takes the number of the source for that of the pair in a sparse hyperedge
+    weights = {(("in", 0), ("1", 2)): 0.25, (("in", 1), ("1", 0)): 0.5}
+    corrected = [(source, target, weights.get((source, target), weight)) for source, target, weight in edges]
+    for file, expected in ((path, corrected), (tmp_path / "saved.yaml", edges)):
+        found, notes = imported(file, tmp_path / file.stem)
+        with found as graph:
+            assert edges_of(graph) == expected
+            assert not graph.inputs
+            if file == path:
+                assert [(p.name, p.size) for p in graph.populations] == [("in", 40), ("hidden", 12), ("1", 3)]
+                biases = [[0] * 10 + [0.25] * 29 + [0.5], [0.125] * 12, [0] * 3]
+                assert [p.bias.tolist() for p in graph.populations] == biases
+                cores = (tmp_path / file.stem / "partition.txt").read_text().split()
+                assert cores == [*"1" * 40, *"0" * 10, "3", "4", *"2" * 3]
+                assert (tmp_path / file.stem / "placement.txt").read_text() == "tile core\n0 1\n1 0\n2 0\n3 0\n3 1\n"
+                assert notes[1:] == ("the mapping is in partition.txt and placement.txt next to the graph",)
+
+
+def spikes_file(graph, path):
+    """Spikes of all neurons by id, for `rates`: the format has none."""
+    np.save(path, np.concatenate([p.spike_count.ravel() for p in graph.populations]))
+    return path
+
+
+@pytest.mark.parametrize("name", ["graph", "residual_graph", "pruned_graph"])
+def test_an_export_that_is_read_again_maps_the_same(request, tmp_path, name):
+    original = request.getfixturevalue(name)
+    export(original, "sanafe", tmp_path / "net.net", origin=ORIGIN)
+    rates = spikes_file(original, tmp_path / "rates.npy")
+    again, notes = imported(tmp_path / "net.net", tmp_path, rates=rates)
+    with again:
+        assert costs_of(again, tmp_path / "partition") == costs_of(original, tmp_path / "partition")
+        for one, other in zip(all_edges(again), all_edges(original.with_pool_weight("mean"))):
+            np.testing.assert_array_equal(one, other)
+        for one, other in zip(again.populations, original.populations):
+            assert (one.name, one.layer, one.shape, one.coding) == (other.name, other.layer, other.shape, other.coding)
+            np.testing.assert_array_equal(one.bias, other.bias)
+        assert again.recording == original.recording
+    assert notes == ()
+
+
+def test_without_a_description_relays_count_as_neurons(residual_graph, tmp_path):
+    export(residual_graph, "sanafe", tmp_path / "net.net")
+    found, notes = imported(tmp_path / "net.net", tmp_path)
+    with found:
+        own = [p.size for p in residual_graph.populations]
+        sizes = [p.size for p in found.populations]
+        assert sizes[: len(own)] == own
+        assert len(sizes) > len(own)
+        relays = sum(sizes[len(own) :])
+        assert found.number_of_edges() == residual_graph.number_of_edges() + relays
+        assert not found.inputs
+    assert f"{len(sizes) - len(own)} groups of relays count as neurons: net.net.json" in notes[1]
+
+
+def test_an_export_with_a_mapping_has_its_costs(graph, tmp_path):
+    """All but the input, its synapses, and the neurons that are active only since they receive it."""
+    chip = Hardware.model_validate({**CHIP, "mesh": [12, 4]})
+    mapped = map_network(PlacedNetwork.of(graph), chip, method="sequential")
+    (tmp_path / "map").mkdir()
+    write_mapping(tmp_path / "map", mapped, MappingCost.of(mapped))
+    cores = on_cores(graph, Mapping.open(tmp_path / "map"))
+    export(graph, "sanafe", tmp_path / "net.net", origin=ORIGIN, on_cores=cores)
+    counts = np.concatenate([p.spike_count.ravel() for p in graph.layers])
+    np.save(tmp_path / "rates.npy", counts)
+    again, notes = imported(tmp_path / "net.net", tmp_path / "again", rates=tmp_path / "rates.npy")
+    with again:
+        hardware, _ = read_hardware(str(tmp_path / "net.net.yaml"))
+        files = tmp_path / "again/partition.txt", tmp_path / "again/placement.txt"
+        found, _ = cost_partition(PlacedNetwork.of(again), hardware, *files)
+        costs = [MappingCost.of(one).model_dump() for one in (found, mapped)]
+        assert [p.name for p in again.populations] == [p.name for p in graph.layers]
+    same = ("connectivity", "cut", "hops_unicast", "hops_multicast", "latency_ns_mean", "link_load_max", "cores")
+    assert [costs[0][name] for name in same] == [costs[1][name] for name in same]
+    assert notes == (
+        "the file has no inputs and none of their synapses, as it has a mapping",
+        "the mapping is in partition.txt and placement.txt next to the graph",
+    )
+
+
+def test_costs_are_those_of_a_run_of_sanafe(tmp_path):
+    """All energies but that of updates, which SANA-FE leaves out in steps in which potential and input are 0."""
+    path = network_file(tmp_path / "net.yaml")
+    _, arch, network = loaded(path, tmp_path)
+    with contextlib.redirect_stdout(io.StringIO()):
+        for group in network.groups.values():
+            for neuron in group.neurons:
+                neuron.set_attributes(log_spikes=True)
+        chip = import_module("sanafe").SpikingChip(arch)
+        chip.load(network)
+        run = chip.sim(60, timing_model="simple", spike_trace=str(tmp_path / "spikes.csv"), perf_trace=True)
+    found, _ = imported(path, tmp_path / "in", rates=tmp_path / "spikes.csv", steps=60)
+    with found as graph:
+        assert sum(int(p.spike_count.sum()) for p in graph.populations) == run["neurons_fired"] > 300
+        hardware, _ = read_hardware(str(tmp_path / "chip.yaml"))
+        files = tmp_path / "in/partition.txt", tmp_path / "in/placement.txt"
+        mapped, _ = cost_partition(PlacedNetwork.of(graph), hardware, *files)
+        cost = MappingCost.of(mapped)
+    energy, events = {name: joules * 1e12 for name, joules in run["energy"].items()}, cost.events
+    assert (events["synapse"], events["axon_out"]) == (run["spikes"], run["packets_sent"])
+    assert events["link_x"] + events["link_y"] == sum(run["perf_trace"]["hops"]) > 0
+    parts = cost.energy_by_part_pj
+    assert parts["synapses"] == pytest.approx(energy["synapse"] + energy["dendrite"])
+    assert parts["axons"] + parts["network"] == pytest.approx(energy["network"])
+    updates = (events["neuron_active"] - run["neurons_updated"]) * 21.6
+    assert parts["neurons"] - updates == pytest.approx(energy["soma"])
+    assert 0 <= updates < 0.4 * parts["neurons"]
+
+
+START = "network:\n  groups:\n  - {name: a, neurons: [0..2: {}]}\n  - name: b\n    neurons: [0: {}]\n  edges:\n"
+BAD = {
+    START + "  - a.0 -> c.0: {weight: 1}\n": "line 7: there is no group 'c'",
+    START + "  - a.3 -> b.0: {weight: 1}\n": "line 7: there is no neuron a.3; the group has 3, from 0",
+    START + "  - a.0 -> b: {weight: 1}\n": "line 7: there is no neuron b.; the group has 1, from 0",
+    START + "  - a.0: {weight: 1}\n": "line 7: 'a.0' is not an edge, as a.0 -> b.1",
+    START + "  - a.0 -> b.0\n": "line 7: 'a.0 -> b.0' is not an address with its attributes",
+    START + "  - a.0 -> b.0: [weight: much]\n": "line 7: 'much' is not a finite number",
+    START + "  - a.0 -> b.0: {weight: .inf}\n": "line 7: '.inf' is not a finite number",
+    START + "  - a -> b: {weight: [1]}\n": "line 7: the type of an edge between groups is None; use dense, sparse",
+    START + "  - a -> b: {type: dense, weight: [1, 2]}\n": "line 7: weight has not a number for each of 3 edges",
+    START
+    + "  - a -> b: {type: sparse, source_target_pairs: [[2, 1]]}\n": "line 7: source_target_pairs are not of groups of",
+    START + "  - a -> b: {type: sparse, source_target_pairs: [[2, x]]}\n": "line 7: invalid literal for int()",
+    START + "  - a -> b: {type: conv2d}\n": "line 7: input_height of a conv2d is ''; give a whole number from 1",
+    START + "  - *edge\n": "line 7: aliases of YAML are not read",
+    START + "  - [a\n": "not valid YAML (line 8",
+    START + "   []\nmappings:\n- c: [core: 0.1]\n": "line 9: there is no group 'c'",
+    START + "   []\nmappings:\n- a.1..3: [core: 0.1]\n": "line 9: there is no neuron a.3; the group has 3",
+    START + "   []\nmappings:\n- a: [core: 3]\n": "line 9: '3' is not a core, as 0.3: core 3 of tile 0",
+    START + "   []\nmappings:\n- a\n": "line 9: 'a' is not an address with its attributes",
+    "network:\n  edges: []\n": "there are no groups; they are in network, groups",
+    "network: [1]\n": "line 1: network must have keys and values",
+    "network:\n  groups:\n  - name: a\n    neurons: [0..1: {bias: x}]\n": "line 4: 'x' is not a finite number",
+    "network:\n  groups:\n  - name: a\n    neurons: [1: {}]\n": "line 4: there is no neuron a.1; the group has 1",
+    "network:\n  groups:\n  - name: a\n    neurons: [3..1: {}]\n": "line 4: the range 3..1 ends before it begins",
+    "network:\n  groups:\n  - name: a\n    neurons: [0..9999999999: ]\n": "a group of 10,000,000,000",
+    "network:\n  groups:\n  - neurons: [0: {}]\n": "line 3: a group has no name",
+    "network:\n  groups:\n  - &a {name: a, neurons: []}\n  - {name: a, neurons: []}\n": "there are two groups 'a'",
+    "g 2\ng x\n": "line 2: 'x' is not a number of neurons",
+    "g 2\n\ne 0.0->1.0 weight=1\n": "line 3: there is no group '1'",
+    "g 2\ne 0.0->0.2 weight=1\n": "line 2: there is no neuron 0.2; the group has 2, from 0",
+    "g 2\ne 0.0->0.1 weight=one\n": "line 2: 'one' is not a finite number",
+    "g 2\ne 0.0->0.1 1\n": "line 2: '1' is not an attribute, name=value",
+    "g 2\ne 0.0 0.1\n": "line 2: '0.0' is not an edge",
+    "g 2\nn 0.2 bias=1\n": "line 2: there is no neuron 0.2",
+    "g 2\nn 0.0 [bias: 1\n": "line 2: '[bias: 1' is not valid YAML",
+    "g 2\n& 0.0@1\n": "line 2: '1' is not a core",
+    "g 2\nx 0.0\n": "line 2: 'x 0.0' is not a group (g), neuron (n), edge (e) or mapping (&)",
+}
+
+
+@pytest.mark.parametrize("content", list(BAD))
+def test_files_that_are_refused(content, tmp_path):
+    path = tmp_path / ("net.yaml" if content.startswith("network") else "net.net")
+    path.write_text(content)
+    with pytest.raises(InputError) as error:
+        imported(path, tmp_path)
+    assert BAD[content] in str(error.value)
+    assert str(error.value).startswith(str(path))
+    assert "\n" not in str(error.value)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+BAD_TRACES = {
+    "neuron,timestep\na.0,1\na.3,2\n": "line 3: the graph has no neuron 'a.3'",
+    "neuron,timestep\nc.0,1\n": "line 2: the graph has no neuron 'c.0'",
+    "neuron,timestep\na.0,1\na.0\n": "line 3: 'a.0' is not a spike, GROUP.NEURON,STEP",
+    "neuron,timestep\na.0,11\n": "line 2: a spike in step 11, and the spikes are of 10 steps",
+}
+
+
+@pytest.mark.parametrize("content", list(BAD_TRACES))
+def test_traces_that_are_refused(content, tmp_path):
+    (tmp_path / "net.yaml").write_text(START + "   []\n")
+    (tmp_path / "spikes.csv").write_text(content)
+    with pytest.raises(InputError) as error:
+        imported(tmp_path / "net.yaml", tmp_path, rates=tmp_path / "spikes.csv", steps=10)
+    assert BAD_TRACES[content] in str(error.value)
+
+
+def test_which_groups_are_inputs(tmp_path):
+    """Those on no core; without a mapping those of the model `input`."""
+    edges = "  - a.0 -> b.0: {weight: 1}\n"
+    for end, inputs in (
+        ("mappings: [b: {core: 0.0}]\n", ["a"]),
+        ("mappings: [a: {core: 0.0}, b: {core: 0.0}]\n", []),
+        ("", []),
+        ("# poisson", ["a"]),
+    ):
+        text = (
+            (START + edges + end).replace("0..2: {}", "0..2: {poisson: 0.1}")
+            if "poisson" in end
+            else START + edges + end
+        )
+        (tmp_path / "net.yaml").write_text(text)
+        found, _ = imported(tmp_path / "net.yaml", tmp_path / "in")
+        with found:
+            assert [p.name for p in found.inputs] == inputs
