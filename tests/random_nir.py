@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from tests.nir_interpreter import linear
+
 
 def quarters(draw, *shape, low=-3):
     return draw.integers(low, 4, shape) / 4
@@ -52,3 +54,100 @@ def strides(draw, axes):
 def input_shape(draw):
     axes = draw.integers(1, 4)
     return tuple(int(n) for n in (draw.choice([1, 2, 3, 4, 6]), *draw.integers(3, 9, 2))[:axes])
+
+
+DT = 2.0**-10
+
+
+def neurons(draw, kind, shape):
+    """Return a node of neurons whose decay factors are 0 and 1/2: potentials have few bits after some steps."""
+
+    def some(*values):
+        return draw.choice(values, [shape, ()][draw.integers(2)])
+
+    if kind == "Threshold":
+        return {"type": kind, "threshold": some(0.0, 0.5, 1.0)}
+    node = {"type": kind, "r": some(0.5, 1.0, 2.0)}
+    if kind == "IF":
+        node["r"] = draw.choice([1.0, 1 / DT, 0.5 / DT])
+    elif kind == "CubaLIF":
+        node.update(tau_syn=DT * some(1, 2), tau_mem=DT * some(1, 2, 2), w_in=some(1.0, 2.0))
+    else:
+        node.update(tau=DT * some(1, 2, 2))
+    if kind != "IF":
+        node["v_leak"] = some(0.0, 0.25, -0.25)
+    if kind != "LI":
+        node["v_threshold"] = some(0.25, 0.5, 1.0)
+        if draw.random() < 0.5:
+            node["v_reset"] = some(0.0, 0.25, -0.5)
+    return node
+
+
+def recurrent(draw, shape):
+    """Return a linear node whose output has the shape of its input."""
+    if len(shape) == 1:
+        size = shape[0]
+        return {"type": "Affine", "weight": quarters(draw, size, size, low=-2), "bias": quarters(draw, size)}
+    axes, channels = len(shape) - 1, shape[0]
+    return {
+        "type": f"Conv{axes}d",
+        "weight": quarters(draw, channels, channels, *[3] * axes),
+        "bias": quarters(draw, channels),
+        "stride": 1,
+        "dilation": 1,
+        "padding": "same",
+        "groups": 1,
+    }
+
+
+def network(draw):
+    """Return nodes and edges: two to four populations with linear nodes between, cycles, and nested graphs."""
+    shape = input_shape(draw)
+    nodes, edges, last = {"input": {"type": "Input", "shape": np.array(shape)}}, [], "input"
+    sums = []  # populations of one axis that other nodes can reach: name and size
+    populations = int(draw.integers(2, 5))
+    for k in range(populations):
+        nested = draw.random() < 0.3
+        inside, between = ({"in": {"type": "Input", "shape": np.array(shape)}}, []) if nested else (nodes, edges)
+        before = "in" if nested else last
+        for i in range(draw.integers(0 if k else 1, 3)):
+            node = linear_node(draw, shape, any_pool=False)
+            if draw.random() < 0.3 and not i:
+                node = {"type": "Delay", "delay": DT * draw.integers(0, 3, [shape, ()][draw.integers(2)])}
+            try:
+                out = linear(node, np.zeros(shape)).shape
+            except ValueError:  # a kernel larger than its input
+                continue
+            if 0 in out:
+                continue
+            name, shape = f"n{k}{i}", tuple(out)
+            inside[name] = node
+            between.append((before, name))
+            before = name
+        end = k == populations - 1
+        kind = draw.choice(["IF", "LIF", "CubaLIF", "CubaLIF", "Threshold"] + ["LI"] * 4 * end)
+        name = f"p{k}"
+        inside[name] = neurons(draw, kind, shape)
+        between.append((before, name))
+        if kind != "LI" and draw.random() < 0.5:
+            inside[f"r{k}"] = recurrent(draw, shape)
+            between += [(f"r{k}", name), (name, f"r{k}")]
+        if nested:
+            inside["out"] = {"type": "Output", "shape": np.array(shape)}
+            between.append((name, "out"))
+            nodes[f"g{k}"] = {"type": "NIRGraph", "nodes": inside, "edges": between}
+            edges.append((last, f"g{k}"))
+        last = f"g{k}" if nested else name
+        sums.append((last, shape, nested, kind))
+    nodes["output"] = {"type": "Output", "shape": np.array(shape)}
+    edges.append((last, "output"))
+    # One more edge between two populations, forwards over others or backwards.
+    first, second = sorted(draw.choice(populations, 2, replace=False).tolist())
+    source, target = (second, first) if draw.random() < 0.5 else (first, second)
+    (name, shape, _, kind), (onto, size, nested, _) = sums[source], sums[target]
+    if len(size) == 1 and not nested and kind != "LI":
+        nodes["flat"] = {"type": "Flatten", "start_dim": 0, "end_dim": -1}
+        weight = quarters(draw, size[0], int(np.prod(shape)), low=-2)
+        nodes["more"] = {"type": "Affine", "weight": weight, "bias": quarters(draw, size[0])}
+        edges += [(name, "flat"), ("flat", "more"), ("more", onto)]
+    return nodes, edges

@@ -8,7 +8,12 @@ from snnb.core.errors import InputError
 from snnb.model_files.nir_network import read_nir
 from snnb.model_files.nir_neurons import NirSettings
 from snnb.network.forward import activations
-from tests.nir_interpreter import linear, write
+from snnb.network.input_steps import InputSteps
+from snnb.simulation.engines.event.event_engine import EventEngine
+from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
+from snnb.simulation.simulation_settings import SimulationSettings
+from tests import random_nir
+from tests.nir_interpreter import Interpreter, linear, write
 from tests.random_nir import input_shape, linear_node
 
 ONE = {"type": "IF", "r": 1.0, "v_threshold": 1.0}
@@ -27,7 +32,7 @@ def chain(nodes, shape, end):
     return nodes, list(zip(names, names[1:]))
 
 
-@pytest.mark.parametrize("seed", range(300))
+@pytest.mark.parametrize("seed", range(150))
 def test_linear_nodes_between_populations_are_composed(seed, tmp_path):
     draw = np.random.default_rng(seed)
     shape, nodes = input_shape(draw), []
@@ -93,7 +98,7 @@ CONV = {"type": "Conv2d", "weight": np.ones((1, 4, 3, 3)), "bias": np.zeros(1), 
         ({"second": affine(5, 5), "last": lif(5), "lif": affine(5, 5)}, [("second", "lif")],
          r"node second \(Affine\) is in a cycle without neurons: second → lif → second"),
         ({"lif": {"type": "LI", "tau": 0.1, "r": 1.0, "v_leak": 0.0}}, [],
-         r"node second \(Affine\) reads node lif, which sends no spikes"),
+         r"node last \(LIF\) reads node lif, which sends no spikes"),
         ({"input": IMAGE, "first": {**CONV, "groups": 3}}, [], r"node first \(Conv2d\) has weights of shape 1×4×3×3"),
         ({"input": IMAGE, "first": {**CONV, "padding": "full"}}, [], "node first .* has padding 'full': there"),
         ({"input": IMAGE, "first": {**CONV, "dilation": 2}}, [], "node first .* has no output: its kernel do"),
@@ -137,3 +142,30 @@ def test_a_file_of_another_kind_is_refused(content, tmp_path):
         path.write_bytes(content)
     with pytest.raises(InputError, match=r"net\.nir: (not a complete HDF5 file|has no NIR graph)"):
         read_nir(path, NirSettings(time_step=1e-3))
+
+
+@pytest.mark.parametrize("engine", [EventEngine, TensorFlowEngine])
+@pytest.mark.parametrize("seed", [*range(8), *(pytest.param(n, marks=pytest.mark.slow) for n in range(8, 200))])
+def test_random_networks_spike_as_in_the_interpreter(seed, engine, tmp_path):
+    draw, steps, samples = np.random.default_rng(seed), 10, 3
+    nodes, edges = random_nir.network(draw)
+    reset = ["value", "subtract"][seed % 2]
+    path = write(tmp_path / "net.nir", nodes, edges)
+    net = read_nir(path, NirSettings(time_step=random_nir.DT, nir_reset=reset))
+    x = draw.choice([0, 0, 0.5, 1, 2], (samples, steps, *nodes["input"]["shape"]))
+    values = []
+    for frames in x:
+        interpreter = Interpreter(nodes, edges, random_nir.DT, reset)
+        values.append([interpreter.step(frame) for frame in frames])
+    frames = np.array([[rows_first(frame).reshape(net.input.shape) for frame in sample] for sample in x], np.float32)
+    settings = SimulationSettings(samples=samples, duration=steps, input="steps", record_spikes=samples)
+    found = engine(net, settings).simulate(InputSteps.dense(frames), 0, lambda spikes, readout: None)
+    for population in net.populations:
+        of_steps = [[rows_first(step[population.name]).reshape(-1) for step in sample] for sample in values]
+        if not population.neuron.spikes:
+            np.testing.assert_array_equal(found.readout.reshape(samples, -1), np.max(of_steps, axis=1))
+            continue
+        spikes = np.zeros((samples, steps, population.size))
+        sample, neuron, step = found.spikes[population.name].T
+        spikes[sample, step, neuron] = 1
+        np.testing.assert_array_equal(spikes, of_steps, population.name)

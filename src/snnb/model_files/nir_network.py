@@ -162,7 +162,7 @@ class _Reader:
                 if term.source == CONSTANT:
                     assert isinstance(term.linear, Matrix)
                     constants[term.delay] = constants.get(term.delay, 0) + term.linear.weights
-                elif self._graph.nodes[term.source].kind in INTEGRATORS and name != self._graph.output:
+                elif self._graph.nodes[name].kind in NEURONS and self._graph.nodes[term.source].kind in INTEGRATORS:
                     raise self._graph.nodes[name].refuse(f"reads node {term.source}, which sends no spikes")
                 else:
                     terms.append(term)

@@ -12,6 +12,7 @@ from snnb.network.neuron import Neuron
 
 Reset = Literal["value", "subtract"]
 Integration = Literal["euler", "exponential"]
+SMALLEST = np.finfo(np.float32).tiny
 INTEGRATORS = {"I", "LI", "CubaLI"}  # without spikes
 NEURONS = {"Threshold", "IF", "LIF", "CubaLIF", *INTEGRATORS}
 
@@ -89,9 +90,13 @@ def time_step(node: Node, settings: NirSettings, reason: str) -> float:
 
 
 def _above(threshold: np.ndarray) -> np.ndarray:
-    """Return the smallest float32 numbers above `threshold`: NIR's neurons spike where v > threshold."""
+    """Return the smallest float32 numbers above `threshold`: NIR's neurons spike where v > threshold.
+
+    TensorFlow takes subnormal numbers for 0, so the smallest one above 0 is a normal number.
+    """
     nearest = threshold.astype(np.float32)
-    return np.where(nearest > threshold, nearest, np.nextafter(nearest, np.float32(np.inf)))
+    above = np.where(nearest > threshold, nearest, np.nextafter(nearest, np.float32(np.inf)))
+    return np.where((above > 0) & (above < SMALLEST), SMALLEST, above)
 
 
 def _shortest(values: np.ndarray) -> np.ndarray:
