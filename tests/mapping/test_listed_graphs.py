@@ -12,11 +12,14 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from snnb.graph.graph_log import lines
+from snnb.graph.listed import ListedGraph, ListedPopulation, write_listed
+from snnb.graph.populations import Recording
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.mapping.cost import cost
 from snnb.mapping.limits import Limits
 from snnb.mapping.map_network import map_network
 from snnb.mapping.neurons import PlacedNetwork
+from snnb.mapping.partition import partition
 from snnb.mapping.traffic import count_traffic
 from tests.graph.edges import all_edges
 from tests.graph.listed_graphs import random_graph, with_names
@@ -178,3 +181,23 @@ def assert_limits_kept(arguments, method, objective, neurons):
             edges = with_names(graph, synapses)
             expected = Expected(graph, edges, mapped.core, hardware(mesh=(16, 16)), mapped.place)
             assert mapped.cost.connectivity == pytest.approx(expected.connectivity)
+
+
+@pytest.mark.parametrize("inputs", [0, 1])
+def test_groups_find_modules_whatever_the_ids(tmp_path, inputs):
+    """Nothing leads from a module to another, and a core takes one: no spike between cores is needed."""
+    random, modules, size = np.random.default_rng(4), 8, 25
+    ids = inputs * size * modules + random.permutation(modules * size)
+    sources = np.arange(modules * size) if inputs else ids
+    ends = random.integers(0, modules * size, 2000), random.integers(0, size, 2000)
+    source, target = sources[ends[0]], ids[ends[0] // size * size + ends[1]]
+    sizes = (modules * size,) * (inputs + 1)
+    populations = [ListedPopulation(f"p{k}", (n,), spikes=random.integers(0, 9, n)) for k, n in enumerate(sizes)]
+    listed = ListedGraph(populations, [(source, target, np.ones(2000))], inputs=inputs)
+    with write_listed(listed, tmp_path / "graph.h5", Recording(1, 1, 0, 1.0), "0") as graph:
+        network = PlacedNetwork.of(graph)
+        with patch("snnb.mapping.kahypar.is_installed", return_value=False):
+            found = partition(network, hardware(neurons=size, axons=2 * size + 1), method="groups")
+    grown = found.tried[-1]
+    assert (grown.method, grown.cores, grown.connectivity) == ("groups", modules, 0)
+    assert grown.outside == sum(populations[0].spikes[np.unique(source)]) * inputs

@@ -13,6 +13,7 @@ from snnb.core.machine import processors
 from snnb.core.progress import Progress, Say, silent
 from snnb.mapping import kahypar
 from snnb.mapping.groups import grouped, tiled
+from snnb.mapping.growth import grown
 from snnb.mapping.hardware import Hardware
 from snnb.mapping.limits import Limits, too_few_cores
 from snnb.mapping.memory import shared_entries, split_overfull, synapse_loads
@@ -64,9 +65,10 @@ def partition(
     """Assign each neuron to a core, so that few spikes travel between cores; the same seed gives the same partition.
 
     `sequential` fills one core after the other. `groups` partitions positions and chunks of channels, then moves single
-    neurons if there are few enough; and tiles, if sources share lists of synapses. `hypergraph` partitions single
-    neurons. `auto` tries all methods. Cores that exceed a limit of output axons or synapse memory are divided. The
-    result is the best of the method's and the sequential partition. The network is one that `check_possible` accepts.
+    neurons if there are few enough; and tiles, if sources share lists of synapses. In a graph of listed edges it lets
+    cores grow around shared sources instead (`growth`). `hypergraph` partitions single neurons. `auto` tries all
+    methods. Cores that exceed a limit of output axons or synapse memory are divided. The result is the best of the
+    method's and the sequential partition. The network is one that `check_possible` accepts.
 
     Raise `InputError` if the hardware has too few cores; or `method` is `hypergraph`, and Mt-KaHyPar is not installed
     or the network is too large.
@@ -135,15 +137,18 @@ def _by_groups(
     warn: Say,
     progress: Progress,
 ) -> Cores:
-    """Partition groups of neurons, then move single neurons if there are few enough."""
-    group, groups = grouped(network, loads, limits)
-    net = contract(network, group, groups, loads)
-    start = np.zeros(groups, np.int32)
-    start[group[::-1]] = first[::-1]  # the core of the first neuron of each group
-    core_of_group = _searched(net, limits, most, start, seed, warn, progress)
-    if core_of_group is None:
-        return None
-    core: np.ndarray = core_of_group[group]
+    """Partition groups of neurons, or let cores grow without kernels; then move single neurons if there are few."""
+    if all(projection.connections for projection in network.graph.projections):
+        group, groups = grouped(network, loads, limits)
+        net = contract(network, group, groups, loads)
+        start = np.zeros(groups, np.int32)
+        start[group[::-1]] = first[::-1]  # the core of the first neuron of each group
+        core_of_group = _searched(net, limits, most, start, seed, warn, progress)
+        if core_of_group is None:
+            return None
+        core: np.ndarray = core_of_group[group]
+    else:
+        core = grown(network, loads, limits)
     if single is not None:
         search = Search(single, core, int(core.max()) + 1, limits, seed)
         search.descend()
