@@ -146,12 +146,13 @@ def test_node_ids_in_another_order_and_edges_without_weights(tmp_path):
     def edit(file):
         file["nodes/cells/node_id"][...] = [2, 0, 1]
         file["nodes/cells/0/spike_count"] = [5, 6, 7]
+        file["nodes/alone/node_type_id"] = [9]
         for name in "ab":
             del file[f"edges/{name}/0/syn_weight"], file[f"edges/{name}/edge_group_index"]
 
     found, notes = imported(small(tmp_path / "net", edit), tmp_path)
     with found:
-        assert [p.spike_count.tolist() for p in found.populations] == [[0, 0], [6, 7, 5]]
+        assert [p.spike_count.tolist() for p in found.populations] == [[0, 0], [0], [6, 7, 5]]
         assert all_edges(found)[2].tolist() == [1, -4, 1, -2, -2]
     assert notes == ("delays are not read", "edges without syn_weight have the weight 1")
 
@@ -187,6 +188,7 @@ BAD = {
     "infinite": (replaced("edges/a/0/syn_weight", [np.inf, 1]), "has the weight inf"),
     "node ids": (replaced("nodes/cells/node_id", [0, 1, 3]), "nodes cells: node_id is not 0 to 2, each once"),
     "virtual": (replaced("nodes/cells/node_type_id", [7, 8, 7]), "nodes cells are virtual and others"),
+    "name": (lambda file: file.create_dataset(f"nodes/{'n' * 201}/node_type_id", data=[7]), "1 to 200 printable"),
     "weight": ("edge_type_id syn_weight\n1 big\n", "syn_weight in the table of edge types is not a number"),
     "type": ("edge_type_id syn_weight\nx 1\n", "edge_types.csv: line 2: has no whole number as edge_type_id"),
 }

@@ -1,6 +1,7 @@
 """Write a graph whose edges are listed: one from outside, or made of arrays."""
 
 import tempfile
+from collections import Counter
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from snnb.graph.populations import Recording
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.atomic import atomic_path
 from snnb.io.hdf5 import write_array
+from snnb.io.text import LONGEST_NAME, is_name
 from snnb.network.geometry import Shape
 
 EDGES = 1 << 22  # in memory at a time
@@ -129,6 +131,13 @@ def write_listed(
     """
     if not graph.nodes:
         raise InputError("the graph has no neurons; give a file with at least one edge or neuron")
+    names = Counter(population.name for population in graph.populations)
+    wrong = [name for name, number in names.items() if number > 1 or not is_name(name)]
+    if wrong:
+        raise InputError(
+            f"the name of a population, {wrong[0][:LONGEST_NAME]!r}, is not its own, or not 1 to {LONGEST_NAME} "
+            "printable characters"
+        )
     assumed = all(population.spikes is None for population in graph.populations)
     with atomic_path(target, force=True) as temporary, tempfile.TemporaryDirectory(dir=temporary.parent) as scratch:
         rows = _sorted_edges(graph, Path(scratch), progress)

@@ -109,7 +109,7 @@ def _listed(
         notes = (*NOT_HELD, NO_POPULATIONS, *notes)
         return ListedGraph([population], edges, recording=recording, per_step=per_step, notes=notes)
     if per_step and spikes is not None:
-        spikes = spikes / described.rate_scale
+        spikes = spikes.astype(np.float64) / described.rate_scale
     return ListedGraph(
         described.listed(spikes),
         edges,

@@ -7,6 +7,7 @@ inputs.
 
 import csv
 import re
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
@@ -206,9 +207,8 @@ def _read_nodes(path: Path, name: str, group: h5py.Group, types: Types, virtual:
     if "virtual" in kinds and len(kinds) > 1:
         raise DamagedError(path, f"nodes {name} are virtual and others; give both a population of their own")
     own = group["0"] if "0" in group and "1" not in group else {}
-    values = {
-        key: own[key][()][order] for key in own if isinstance(own[key], h5py.Dataset) and own[key].shape == (size,)
-    }
+    read = [key for key in own if key in ("spike_count", "bias") or key.startswith("index_")]
+    values = {key: own[key][()][order] for key in read if own[key].shape == (size,)}
 
     def population(title: str, part: slice, kind: Dict[str, str]) -> ListedPopulation:
         return ListedPopulation(
@@ -233,10 +233,11 @@ def _read_nodes(path: Path, name: str, group: h5py.Group, types: Types, virtual:
 def _shape(values: Dict[str, np.ndarray], part: slice, size: int) -> Tuple[int, ...]:
     """Return the shape that the columns `index_0` … state, if they are the indices of all positions in C order."""
     number = len(range(*part.indices(size)))
-    columns = [values[name][part] for name in (f"index_{axis}" for axis in range(number)) if name in values]
+    names = takewhile(values.__contains__, (f"index_{axis}" for axis in count()))
+    columns = [values[name][part] for name in names]
     axes = [column.astype(np.int64) for column in columns if number and column.min() >= 0]  # -1 after the last axis
     shape = tuple(int(axis.max()) + 1 for axis in axes)
-    if np.prod(shape, dtype=np.int64) == number and (np.indices(shape).reshape(len(shape), -1) == axes).all():
+    if axes and np.prod(shape, dtype=np.int64) == number and (np.indices(shape).reshape(len(shape), -1) == axes).all():
         return shape
     return (number,)
 
@@ -256,7 +257,7 @@ def _read_edge_population(
     ends: List[range] = []
     columns = [group[f"{end}_node_id"] for end in ("source", "target")]
     for end, column in zip(("source", "target"), columns):
-        value = column.attrs.get("node_population", column.attrs.get("network", ""))
+        (value,) = np.ravel(column.attrs.get("node_population", column.attrs.get("network", "")))
         population = value.decode() if isinstance(value, bytes) else str(value)
         if population not in ids:
             raise DamagedError(
