@@ -4,25 +4,31 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pytest
+import scipy.sparse
 
-from snnb.graph import SynapseGraph
+from snnb.core.errors import InputError
+from snnb.graph import SynapseGraph, store
+from snnb.graph.imports.import_graph import import_graph
 from tests.graph.edges import all_edges
+from tests.graph.mapped import costs_of, imported
 
 PAGE = (Path(__file__).parents[2] / "docs" / "graph-format.md").read_text(encoding="utf-8")
 
 
-def documented_reader():
-    code = PAGE.split("```python\n")[-1].split("```")[0]
+def documented(function):
+    """Return a function of the page."""
+    (code,) = [block.split("```")[0] for block in PAGE.split("```python\n") if f"def {function}(" in block]
     names = {}
     exec(code, names)
-    return names["edges"]
+    return names[function]
 
 
 def test_the_documented_reader_finds_the_same_edges(graph, graph_path, weights_graph):
     for opened, path in ((graph, graph_path), (weights_graph, weights_graph.path)):
         assert isinstance(opened, SynapseGraph)
         merged = {}
-        for source, target, weight in documented_reader()(str(path)):
+        for source, target, weight in documented("edges")(str(path)):
             merged[source, target] = merged.get((source, target), 0.0) + float(weight)
         sources, targets, weights, _ = all_edges(opened)
         assert sorted(merged) == sorted(zip(sources.tolist(), targets.tolist()))
@@ -37,3 +43,98 @@ def test_every_attribute_and_dataset_is_documented(graph_path):
     assert {
         name for name in names if not name.isdigit() and f"`{name}`" not in PAGE and f"`/{name}" not in PAGE
     } == set()
+
+
+def written_by_hand(path, **options):
+    """Two populations with self-connections and a cycle, and an input, by the writer of the page."""
+    rng = np.random.default_rng(5)
+    spikes = {"in": rng.integers(0, 9, 4), "a": rng.random((3, 2)), "b": rng.integers(0, 9, 5)}
+    pairs = [("a", "b"), ("in", "a"), ("b", "a"), ("a", "a")]
+    matrices = {
+        (k, to): scipy.sparse.random(spikes[k].size, spikes[to].size, 0.4, "coo", random_state=n)
+        for n, (k, to) in enumerate(pairs)
+    }
+    documented("write_graph")(str(path), spikes, matrices, inputs=1, samples=2, steps=10, **options)
+    return spikes, matrices
+
+
+def test_a_graph_that_the_documented_writer_writes(tmp_path):
+    path = tmp_path / "my_graph.h5"
+    spikes, matrices = written_by_hand(path)
+    graph, _ = imported(path, tmp_path / "again")
+    with graph:
+        assert [p.name for p in graph.inputs] == ["in"]
+        for population in graph.populations:
+            np.testing.assert_array_equal(population.spike_count, spikes[population.name])
+        for projection in graph.projections:
+            matrix = matrices.pop((projection.source.name, projection.target.name))
+            assert (projection.to_scipy() != matrix.astype(np.float32).tocsr()).nnz == 0
+        assert not matrices
+        edges = zip(*(column.tolist() for column in all_edges(graph)[:3]))
+        assert list(edges) == list(documented("listed_edges")(str(path)))
+        assert costs_of(graph, tmp_path / "partition")[1]["connectivity"] > 0
+
+
+def delete(name):
+    return lambda file: file.__delitem__(name)
+
+
+def put(name, values):
+    def alter(file):
+        del file[name]
+        file[name] = values
+
+    return alter
+
+
+def element(name, index, value):
+    return lambda file: file[name].__setitem__(index, value)
+
+
+def reverse(name):
+    return lambda file: file[name].__setitem__(slice(None), file[name][()][::-1])
+
+
+def attribute(group, name, value):
+    return lambda file: file[group].attrs.__setitem__(name, value)
+
+
+ALTERED = {
+    "lists/0000: target 99, but the neurons of a are 4 to 9": element("lists/0000/target", 0, 99),
+    "lists/0000: target 3, but the neurons of a are 4 to 9": element("lists/0000/target", 0, 3),
+    "lists/0001: the targets of neuron": reverse("lists/0001/target"),
+    "lists/0000: weight has numbers that are not finite": element("lists/0000/weight", 0, np.nan),
+    "lists/0000: start does not ascend from 0 to ": element("lists/0000/start", 0, 1),
+    "lists/0001: start does not ascend from 0 to ": element("lists/0001/start", 2, 10**12),
+    "lists/0000: start is int64 of shape (3,), expected is int64 of shape (5,)": put("lists/0000/start", [0, 1, 2]),
+    "weight float64 of shape (2,); expected are integers and float32": put("lists/0000/weight", [0.5, 0.5]),
+    "damaged (": delete("lists/0003"),
+    "projections: the rows are not sorted by target, then source": element("projections", 0, [2, 1]),
+    "projections: row 0 leads to input in": element("projections", 0, [1, 0]),
+    "populations/0001: the name 'in' is not valid or occurs twice": attribute("populations/0001", "name", "in"),
+    "populations/0002: shape (5,) and first_id 9; expected is first_id 10": attribute(
+        "populations/0002", "first_id", 9
+    ),
+    "populations/0001: shape (3, 0)": attribute("populations/0001", "shape", [3, 0]),
+    "populations/0000: coding 'rate' and spike_count": attribute("populations/0000", "coding", "rate"),
+    "populations/0000: coding 'spikes' and spike_count of shape (3,)": put("populations/0000/spike_count", [1, 2, 3]),
+    "populations/0002: spike_count has numbers that are negative": element("populations/0002/spike_count", 0, -1),
+    "inputs: all populations are inputs": attribute("/", "inputs", 3),
+    "num_samples, num_timesteps and dt_ms are not positive": attribute("/", "num_samples", 0),
+}
+
+
+@pytest.mark.parametrize("rates", [False, True])
+@pytest.mark.parametrize("expected", list(ALTERED))
+def test_a_graph_written_by_hand_is_checked(expected, rates, tmp_path):
+    path = tmp_path / "my_graph.h5"
+    written_by_hand(path)
+    with h5py.File(str(path), "r+") as file:
+        ALTERED[expected](file)
+    store.seal(path, 3)
+    np.save(tmp_path / "rates.npy", np.ones(15))
+    with pytest.raises(InputError) as error:
+        import_graph(path, tmp_path / "in_graph.h5", rates=tmp_path / "rates.npy" if rates else None)
+    assert expected in str(error.value)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "in_graph.h5").exists()

@@ -332,19 +332,19 @@ class ListedProjection(EnumeratedProjection):
         weights: np.ndarray,
     ) -> None:
         super().__init__(source, target, nodes, rule=rule, merged=True)
-        self._start, self._ends, self._weights = start, ends, weights
+        self.start, self.ends, self.weights = start, ends, weights
 
     @cached_property
     def out_degrees(self) -> np.ndarray:
         """See `GraphProjection`."""
-        return np.diff(self._start)
+        return np.diff(self.start)
 
     @cached_property
     def in_degrees(self) -> np.ndarray:
         """See `GraphProjection`."""
         found = np.zeros(self.target.size, np.int64)
-        for begin in range(0, self._ends.size, LIST_EDGES):  # bincount converts what it gets to int64
-            found += np.bincount(self._ends[begin : begin + LIST_EDGES] - self.target.first, minlength=found.size)
+        for begin in range(0, self.ends.size, LIST_EDGES):  # bincount converts what it gets to int64
+            found += np.bincount(self.ends[begin : begin + LIST_EDGES] - self.target.first, minlength=found.size)
         return found
 
     def edge_batches(self, max_edges: int = CACHE_EDGES, rate_scale: float = 1.0) -> Iterator[EdgeBatch]:
@@ -360,21 +360,21 @@ class ListedProjection(EnumeratedProjection):
         return self._edges_of(start, stop, self.source.edge_rate(1.0))
 
     def _edges_of(self, start: int, stop: int, rate: np.ndarray) -> EdgeBatch:
-        part, index = slice(self._start[start], self._start[stop]), np.arange(start, stop)
+        part, index = slice(self.start[start], self.start[stop]), np.arange(start, stop)
         source = np.repeat(index, self.out_degrees[start:stop])
-        weight = self._weights[part].copy()
+        weight = self.weights[part].copy()
         ids = index_dtype(self._nodes)
         return EdgeBatch(
-            (self.source.first + source).astype(ids), self._ends[part].astype(ids), weight, rate[source] * weight
+            (self.source.first + source).astype(ids), self.ends[part].astype(ids), weight, rate[source] * weight
         )
 
     def predecessors(self, node: int) -> Neighbours:
         """See `GraphProjection`."""
         index = node - self.target.first
         sources = self.sources_of_range(index, index + 1).astype(np.int64)
-        rows = [slice(*self._start[row : row + 2]) for row in (sources - self.source.first).tolist()]
-        places = [row.start + np.searchsorted(self._ends[row], node) for row in rows]
-        return sources, self._weights[np.array(places, np.int64)]
+        rows = [slice(*self.start[row : row + 2]) for row in (sources - self.source.first).tolist()]
+        places = [row.start + np.searchsorted(self.ends[row], node) for row in rows]
+        return sources, self.weights[np.array(places, np.int64)]
 
 
 def _without_zeros(batch: EdgeBatch) -> EdgeBatch:

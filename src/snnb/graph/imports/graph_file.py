@@ -8,12 +8,18 @@ from typing import Optional
 import h5py
 import numpy as np
 
+from snnb.core.errors import DamagedError
 from snnb.graph import store
-from snnb.graph.listed import EDGE_UNIT, RATE_UNIT, whole
+from snnb.graph.edges import ranges
+from snnb.graph.listed import EDGE_UNIT, EDGES, RATE_UNIT, whole
 from snnb.graph.populations import Recording
+from snnb.graph.projection import ListedProjection
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.atomic import atomic_path
-from snnb.io.hdf5 import write_array
+from snnb.io.hdf5 import RAISED_BY_HDF5, damaged, write_array
+from snnb.io.text import is_name
+
+CODINGS = ("spikes", "current", "random", "membrane")
 
 
 def recognises(path: Path) -> bool:
@@ -32,7 +38,7 @@ def copy(
     *,
     assumed: bool = False,
 ) -> SynapseGraph:
-    """Copy a graph's file after checking it, and open the copy.
+    """Copy a graph's file, which `open_checked` has opened before, and open the copy.
 
     Parameters
     ----------
@@ -44,7 +50,6 @@ def copy(
     assumed : bool
         Whether the spikes are assumed.
     """
-    SynapseGraph.open(path).close()
     with atomic_path(target, force=True) as temporary:
         shutil.copyfile(path, temporary)
         if spikes is not None and recording is not None:
@@ -55,6 +60,90 @@ def copy(
                     file.attrs["assumed_spikes"] = 1
             store.seal(temporary, version)
     return SynapseGraph.open(target)
+
+
+def open_checked(path: Path) -> SynapseGraph:
+    """Open a graph's file after checking what somebody who writes one can make wrong."""
+    graph = SynapseGraph.open(path)
+    try:
+        _check(graph)
+    except BaseException as error:
+        graph.close()
+        if isinstance(error, (*RAISED_BY_HDF5, AttributeError)):
+            raise damaged(path, error) from error
+        raise
+    return graph
+
+
+def _check(graph: SynapseGraph) -> None:
+    """Raise `DamagedError` if populations, spikes or listed edges of a file contradict each other."""
+    if not graph.layers:
+        raise DamagedError(graph.path, "inputs: all populations are inputs, and none is left to place")
+    first, names = 0, set()
+    for number, population in enumerate(graph.populations):
+        place = f"populations/{number:04d}"
+        if not is_name(population.name) or population.name in names:
+            raise DamagedError(graph.path, f"{place}: the name {population.name!r} is not valid or occurs twice")
+        names.add(population.name)
+        if not population.shape or min(population.shape) < 1 or population.first != first:
+            raise DamagedError(
+                graph.path,
+                f"{place}: shape {population.shape} and first_id {population.first:,}; expected is first_id {first:,}, "
+                "the number of neurons before, and a shape of positive numbers",
+            )
+        if graph.recording is not None:
+            counts = np.asarray(population.spike_count)
+            if population.coding not in CODINGS or counts.shape != population.shape or counts.dtype.kind not in "iuf":
+                raise DamagedError(
+                    graph.path,
+                    f"{place}: coding {population.coding!r} and spike_count of shape {counts.shape}; expected are "
+                    f"one of {', '.join(CODINGS)} and shape {population.shape}",
+                )
+            if not (np.isfinite(counts) & (counts >= 0)).all():
+                raise DamagedError(graph.path, f"{place}: spike_count has numbers that are negative or not finite")
+        first += population.size
+    if graph.recording is not None and not (graph.recording.steps > 0 and graph.recording.dt_ms > 0):
+        raise DamagedError(graph.path, "num_samples, num_timesteps and dt_ms are not positive")
+    order = [(p.target.first, p.source.first) for p in graph.projections]
+    if any(below >= above for below, above in zip(order, order[1:])):
+        raise DamagedError(graph.path, "projections: the rows are not sorted by target, then source, or occur twice")
+    for number, projection in enumerate(graph.projections):
+        if projection.target in graph.inputs:
+            raise DamagedError(graph.path, f"projections: row {number} leads to input {projection.target.name}")
+        if isinstance(projection, ListedProjection):
+            fault = _fault_of(projection)
+            if fault is not None:
+                raise DamagedError(graph.path, f"{store.list_name(number)}: {fault}")
+
+
+def _fault_of(projection: ListedProjection) -> Optional[str]:
+    """Return what is wrong with the list of a projection; None if it is valid."""
+    source, target = projection.source, projection.target
+    start, ends, weights = projection.start, projection.ends, projection.weights
+    if start.dtype != np.int64 or start.shape != (source.size + 1,):
+        return f"start is {start.dtype} of shape {start.shape}, expected is int64 of shape ({source.size + 1},)"
+    if ends.ndim != 1 or ends.dtype.kind not in "iu" or weights.shape != ends.shape or weights.dtype != np.float32:
+        return (
+            f"target is {ends.dtype} of shape {ends.shape} and weight {weights.dtype} of shape {weights.shape}; "
+            "expected are integers and float32 of the same length"
+        )
+    if start[0] != 0 or start[-1] != ends.size or (np.diff(start) < 0).any():
+        return f"start does not ascend from 0 to {ends.size:,}, the number of synapses"
+    for low, high in ranges(np.diff(start), EDGES):
+        part = slice(start[low], start[high])
+        ids = ends[part].astype(np.int64)
+        outside = np.flatnonzero((ids < target.first) | (ids >= target.first + target.size))
+        if outside.size:
+            last = target.first + target.size - 1
+            return f"target {ids[outside[0]]:,}, but the neurons of {target.name} are {target.first:,} to {last:,}"
+        row = np.repeat(np.arange(high - low), np.diff(start[low : high + 1]))
+        unsorted = np.flatnonzero((np.diff(row) == 0) & (np.diff(ids) <= 0))
+        if unsorted.size:
+            neuron = source.first + low + row[unsorted[0]]
+            return f"the targets of neuron {neuron:,} do not ascend, or one occurs twice"
+        if not np.isfinite(weights[part]).all():
+            return "weight has numbers that are not finite"
+    return None
 
 
 def _version(path: Path) -> int:

@@ -114,7 +114,7 @@ def _import_file(
     path: Path, target: Path, rates: Optional[Path], samples: Optional[int], steps: Optional[int]
 ) -> Imported:
     """Copy a MODEL_graph.h5, with spikes from another file if there is one; assume spikes if there are none."""
-    with SynapseGraph.open(path) as graph:
+    with graph_file.open_checked(path) as graph:
         if rates is None and graph.recording is not None:
             if samples is not None or steps is not None:
                 raise UsageError("--rate-samples, --rate-steps: only with --rates; a MODEL_graph.h5 states both")
