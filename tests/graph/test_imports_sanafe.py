@@ -15,6 +15,7 @@ from snnb.mapping.map_network import cost_partition, map_network
 from snnb.mapping.mapping import Mapping, write_mapping
 from snnb.mapping.mapping_cost import MappingCost
 from snnb.mapping.neurons import PlacedNetwork
+from snnb.mapping.time_costs import recorded_steps
 from snnb.results.export import on_cores
 from tests.crosscheck.test_sanafe_chip import CHIP
 from tests.graph.edges import all_edges
@@ -74,10 +75,10 @@ def network_file(path):
     return path
 
 
-def loaded(path, folder):
+def loaded(path, folder, chip=None):
     """Edges with weights as SANA-FE loads them, by groups and numbers; the chip and the network."""
     sanafe = pytest.importorskip("sanafe")
-    (folder / "chip.yaml").write_text(yaml.safe_dump(architecture()))
+    (folder / "chip.yaml").write_text(yaml.safe_dump(chip or architecture()))
     with contextlib.redirect_stdout(io.StringIO()):
         arch = sanafe.load_arch(str(folder / "chip.yaml"))
         network = sanafe.load_net(str(path), arch)
@@ -184,10 +185,14 @@ def test_an_export_with_a_mapping_has_its_costs(graph, tmp_path):
     )
 
 
-def test_costs_are_those_of_a_run_of_sanafe(tmp_path):
-    """All energies but that of updates, which SANA-FE leaves out in steps in which potential and input are 0."""
+@pytest.mark.parametrize("update", [0.0, 21.6])
+def test_costs_are_those_of_a_run_of_sanafe(update, tmp_path):
+    """All but that of updates, which SANA-FE leaves out in steps in which input, bias and potential are 0."""
     path = network_file(tmp_path / "net.yaml")
-    _, arch, network = loaded(path, tmp_path)
+    chip = architecture()
+    (soma,) = chip["architecture"]["tile"][0]["core"][0]["soma"]
+    soma["attributes"].update(energy_update_neuron=update * 1e-12, latency_update_neuron=update * 1e-10)
+    _, arch, network = loaded(path, tmp_path, chip)
     with contextlib.redirect_stdout(io.StringIO()):
         for group in network.groups.values():
             for neuron in group.neurons:
@@ -201,16 +206,24 @@ def test_costs_are_those_of_a_run_of_sanafe(tmp_path):
         hardware, _ = read_hardware(str(tmp_path / "chip.yaml"))
         files = tmp_path / "in/partition.txt", tmp_path / "in/placement.txt"
         mapped, _ = cost_partition(PlacedNetwork.of(graph), hardware, *files)
-        cost = MappingCost.of(mapped)
+        recorded = recorded_steps(mapped, tmp_path / "in/spike_times.npz", delayed=True)
+        cost = MappingCost.of(mapped, recorded=recorded)
     energy, events = {name: joules * 1e12 for name, joules in run["energy"].items()}, cost.events
     assert (events["synapse"], events["axon_out"]) == (run["spikes"], run["packets_sent"])
     assert events["link_x"] + events["link_y"] == sum(run["perf_trace"]["hops"]) > 0
+    assert recorded.events == pytest.approx(events)
     parts = cost.energy_by_part_pj
     assert parts["synapses"] == pytest.approx(energy["synapse"] + energy["dendrite"])
     assert parts["axons"] + parts["network"] == pytest.approx(energy["network"])
-    updates = (events["neuron_active"] - run["neurons_updated"]) * 21.6
+    updates = (events["neuron_active"] - run["neurons_updated"]) * update
     assert parts["neurons"] - updates == pytest.approx(energy["soma"])
     assert 0 <= updates < 0.4 * parts["neurons"]
+    steps = np.array(run["perf_trace"]["sim_time"]) * 1e9
+    if update:
+        assert (recorded.step_ns[0] >= steps - 1e-6).all()
+    else:
+        np.testing.assert_allclose(recorded.step_ns[0], steps)
+        assert cost.step_ns < steps.mean()
 
 
 START = "network:\n  groups:\n  - {name: a, neurons: [0..2: {}]}\n  - name: b\n    neurons: [0: {}]\n  edges:\n"

@@ -104,16 +104,20 @@ class RecordedSteps(Document):
         )
 
 
-def recorded_steps(mapped: MappedNetwork, path: Path, progress: Progress = silent) -> RecordedSteps:
+def recorded_steps(
+    mapped: MappedNetwork, path: Path, progress: Progress = silent, *, delayed: bool = False
+) -> RecordedSteps:
     """Compute the cost of the samples in `spike_times.npz` of a simulation, on hardware with figures of events.
 
-    Raise `InputError` if the file is damaged, or lacks a population.
+    Times of a simulator in which a synapse takes a step are `delayed`, and are not shifted (see `RecordedSteps`). Raise
+    `InputError` if the file is damaged, or lacks a population.
     """
     network, sums, hardware = mapped.network, mapped.partition.best, mapped.hardware
     sources = network.sources
     scalars, names = ("num_samples", "num_steps"), [population.name for population in sources]
     found = load_archive(path, must=[*scalars, *names])
-    start, first = int(found.get("first_sample", 0)), first_steps_of(network.graph)
+    start = int(found.get("first_sample", 0))
+    first = dict.fromkeys(names, 0) if delayed else first_steps_of(network.graph)
     samples = range(start, start + int(found["num_samples"]))
     total = int(found["num_steps"]) + max(first.values())
     updates = updated_neurons(sums)

@@ -230,7 +230,9 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
             objective=params.objective,
             seed=params.seed,
             by_bin=None if bins is None else bin_loads(mapped, run.path / bins, progress),
-            recorded=None if times is None else recorded_steps(mapped, run.path / times, progress),
+            recorded=None
+            if times is None
+            else recorded_steps(mapped, run.path / times, progress, delayed=run.manifest.run.imported),
             split_fan_in=split,
             seconds=round(time.monotonic() - began, 3),
         )
@@ -261,12 +263,14 @@ def _counts_over_time(
     """
     from snnb.simulation.simulation_files import BY_BIN, SPIKE_TIMES
 
-    simulation = graph.simulation_of(run, name)
-    record = None if simulation is None else run.record_of(simulate.KIND.name, simulation)
+    simulation, imported = graph.simulation_of(run, name), run.manifest.run.imported
+    record = run.record_of(graph.KIND.name, name) if imported else None
+    if simulation is not None:
+        record = run.record_of(simulate.KIND.name, simulation)
     written = {PurePosixPath(file.path).name: file.path for file in ([] if record is None else record.outputs)}
     bins, times = written.get(BY_BIN), written.get(SPIKE_TIMES)
     notes = [] if bins else ["busiest time: not known; `snnb simulate --bins N` counts spikes by time"]
-    if run.manifest.run.imported:
+    if imported:
         notes = ["busiest time: not known of a graph from outside"]
     if graph.recorded_class(run, name) is not None:
         if bins:

@@ -16,6 +16,7 @@ from snnb.graph.populations import Recording
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.files import sha256_of
 
+SPIKE_TIMES = "spike_times.npz"  # the name in a simulation too
 DT_MS = 1.0  # of a time step, where the file does not state it
 
 
@@ -89,14 +90,14 @@ def import_graph(
         raise InputError(f"{path}: not a graph that snnb reads; it reads MODEL_graph.h5, {', '.join(READERS)}")
     read = READERS[kind].read(path)
     recording = _recording(read.recording or Recording(1, 1, 0, DT_MS), samples, steps)
-    files, notes = read.files or (path,), read.notes
+    files, notes, times = read.files or (path,), read.notes, None
     if rates is not None:
         given = read_rates(rates, read, recording)
         recording = _recording(given.recording or recording, samples, steps)
         ends = np.cumsum([population.size for population in read.populations])
         parts = np.split(given.spikes, ends[:-1])
         read = replace(read, populations=[replace(p, spikes=part) for p, part in zip(read.populations, parts)])
-        files, notes = (*files, rates), (*notes, *given.notes)
+        files, notes, times = (*files, rates), (*notes, *given.notes), given.times
     elif read.per_step:
         read = replace(read, populations=[_counted(population, recording) for population in read.populations])
     try:
@@ -107,7 +108,18 @@ def import_graph(
         raise DamagedError(path, str(error)) from None
     for name, text in read.beside.items():
         (target.parent / name).write_text(text)
+    if times is not None:
+        _write_times(target.with_name(SPIKE_TIMES), graph, times, recording.num_timesteps)
     return Imported(graph, files, notes)
+
+
+def _write_times(path: Path, graph: SynapseGraph, times: np.ndarray, steps: int) -> None:
+    """Write the spike times of a sample as a simulation does: sample, neuron and step, by population."""
+    rows = {}
+    for population in graph.populations:
+        own = times[:, (times[0] >= population.first) & (times[0] < population.first + population.size)]
+        rows[population.name] = np.stack([np.zeros_like(own[0]), own[0] - population.first, own[1]], axis=1)
+    np.savez_compressed(path, **rows, num_samples=1, num_steps=steps)
 
 
 def _import_file(

@@ -1,6 +1,7 @@
 """Read the spikes of each neuron of a graph from outside: `snnb graph --from GRAPH --rates FILE`."""
 
 import csv
+from array import array
 from dataclasses import replace
 from pathlib import Path
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
@@ -27,11 +28,13 @@ class Rates(NamedTuple):
     spikes : (nodes,) array; spikes over all samples and steps, not negative, by id
     recording : samples and steps that they were counted in, if the file states them
     notes : what the file does not hold, and what was not read
+    times : (2, spikes) int64 array, or None; id and time step from 0 of each spike of a sample, in order of the steps
     """
 
     spikes: np.ndarray
     recording: Optional[Recording] = None
     notes: Tuple[str, ...] = ()
+    times: Optional[np.ndarray] = None
 
 
 class RateReader(NamedTuple):
@@ -174,13 +177,13 @@ def _is_trace(path: Path) -> bool:
 
 def _read_trace(path: Path, graph: ListedGraph, recording: Recording) -> Rates:
     """Count the spikes of a trace of SANA-FE, which has a line for each: GROUP.NEURON,STEP with steps from 1."""
-    spikes, last = np.zeros(graph.nodes, np.int64), 0
+    nodes, steps, last = array("q"), array("q"), 0
     with path.open(encoding="utf-8", errors="replace") as file:
         next(file)
         for line, text in enumerate(file, 2):
             neuron, _, step = text.strip().rpartition(",")
             name, _, number = neuron.partition(".")
-            if not (step.isdecimal() and number.isdecimal()):
+            if not (step.isdecimal() and number.isdecimal() and int(step)):
                 raise DamagedError(path, f"line {line}: {text[:40].strip()!r} is not a spike, GROUP.NEURON,STEP")
             ids = graph.ranges.get(name, ())
             if int(number) >= len(ids):
@@ -189,13 +192,18 @@ def _read_trace(path: Path, graph: ListedGraph, recording: Recording) -> Rates:
                 raise DamagedError(
                     path, f"line {line}: a spike in step {step}, and the spikes are of {recording.steps:,} steps"
                 )
-            spikes[ids[int(number)]] += 1
+            nodes.append(ids[int(number)])
+            steps.append(int(step) - 1)
             last = max(last, int(step))
     notes = ["neurons whose spikes SANA-FE has not logged (log_spikes) count as silent"]
     if recording.steps == 1:
         recording = replace(recording, num_timesteps=max(last, 1))
         notes.append(f"{last:,} time steps are assumed, up to the last spike of the trace")
-    return Rates(spikes, recording, tuple(notes))
+    times = np.array([nodes, steps], np.int64)
+    if (np.diff(times[1]) < 0).any():
+        times = times[:, np.argsort(times[1], kind="stable")]
+    spikes = np.bincount(times[0], minlength=graph.nodes)
+    return Rates(spikes, recording, tuple(notes), times if recording.num_samples == 1 else None)
 
 
 # By kind, the first that recognises a file reads it
