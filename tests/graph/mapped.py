@@ -1,5 +1,6 @@
 """The costs of a graph's mappings, to compare a graph with what an export and an import have made of it."""
 
+import json
 from unittest.mock import patch
 
 from snnb.graph.imports.import_graph import import_graph
@@ -21,14 +22,18 @@ CHIP = Hardware(
 
 
 def costs_of(graph, partition):
-    """`cost.json` of the sequential mapping, and of a partition, whose file is made if there is none."""
+    """`cost.json` of the sequential mapping, and of a partition, whose file is made if there is none.
+
+    Numbers have nine digits, since kernels and lists are summed in different orders.
+    """
     network = PlacedNetwork.of(graph)
     if not partition.exists():
         partition.write_text("".join(f"{core % 7}\n" for core in range(network.neurons)))
     with patch("snnb.mapping.placement.TRIALS_A_CORE", 100):
         mapped = map_network(network, CHIP, method="sequential")
         again, _ = cost_partition(network, CHIP, partition, allow_overfull=True)
-    return [MappingCost.of(one).model_dump() for one in (mapped, again)]
+    texts = [MappingCost.of(one).model_dump_json() for one in (mapped, again)]
+    return [json.loads(text, parse_float=lambda number: float(f"{float(number):.9g}")) for text in texts]
 
 
 def imported(path, folder, **options):
