@@ -5,14 +5,18 @@ import numpy as np
 import pytest
 
 from snnb.core.errors import InputError
+from snnb.graph.build import build_graph
+from snnb.graph.export.write_export import export
 from snnb.model_files.nir_network import read_nir
 from snnb.model_files.nir_neurons import NirSettings
 from snnb.network.forward import activations
 from snnb.network.input_steps import InputSteps
+from snnb.network.read_network import read_network
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.simulation_settings import SimulationSettings
 from tests import random_nir
+from tests.end_to_end.conftest import RECORDED
 from tests.nir_interpreter import Interpreter, linear, write
 from tests.random_nir import input_shape, linear_node
 
@@ -142,6 +146,23 @@ def test_a_file_of_another_kind_is_refused(content, tmp_path):
         path.write_bytes(content)
     with pytest.raises(InputError, match=r"net\.nir: (not a complete HDF5 file|has no NIR graph)"):
         read_nir(path, NirSettings(time_step=1e-3))
+
+
+def test_an_exported_network_spikes_as_the_converted_one(tmp_path):
+    pytest.importorskip("nir")
+    parsed = RECORDED / "parse/mini_network_parsed.h5"
+    with build_graph(parsed, tmp_path / "graph.h5") as graph:
+        export(graph, "nir", tmp_path / "net.nir")
+    converted, again = (
+        read_network(parsed),
+        read_nir(tmp_path / "net.nir", NirSettings(time_step=1, nir_reset="subtract")),
+    )
+    x = np.load(RECORDED / "dataset/x_test.npy")[:12] / np.float32(16)
+    settings = SimulationSettings(samples=len(x), duration=100, initial_potential=0.0)
+    counts, own = (EventEngine(net, settings).simulate(x, 0, lambda *_: None).counts for net in (converted, again))
+    *layers, _ = converted.populations  # the last one draws its spikes at random
+    for population, other in zip(layers, again.populations):
+        np.testing.assert_array_equal(own[other.name], counts[population.name])
 
 
 @pytest.mark.parametrize("engine", [EventEngine, TensorFlowEngine])

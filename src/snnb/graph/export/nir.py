@@ -2,8 +2,8 @@
 
 A population is an `IF` node, images with channels first. Each projection is a node before it, `Conv2d`, `SumPool2d`
 (the mean's factor is then the resistance `r` of the neurons) or `Affine` and `Linear`, and NIR adds what arrives at a
-node. Thresholds are 1, or integers. `Flatten` precedes a matrix. The description lists what NIR cannot express
-(`nir.losses`).
+node. Thresholds are the largest float32 number below 1, since NIR's neurons spike above it, or integers. `Flatten`
+precedes a matrix. The description lists what NIR cannot express (`nir.losses`).
 """
 
 from pathlib import Path
@@ -89,6 +89,8 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
         thresholds = population.firing_threshold.ravel()
         if population.name in layers.images:
             thresholds = thresholds[_channels_first_order(population)]
+        if not graph.integers:
+            thresholds = np.nextafter(thresholds, np.float32(0))
         threshold_of = np.ascontiguousarray(thresholds.reshape(resistance.shape))
         nodes[names[population.name]] = nir.IF(r=resistance, v_threshold=threshold_of)
     sources = [projection.source for projection in graph.projections]
@@ -172,9 +174,12 @@ def _losses(graph: SynapseGraph, request: Request) -> Dict[str, object]:
     losses = [
         f"reset: the neurons of this network reset by {request.reset}; nir up to 1.0.1 defines IF with reset by "
         "subtraction, later ones with reset to v_reset, 0, and files have no word for the former",
-        "threshold: a neuron spikes when its potential is at least the threshold, NIR's when it is above it",
         "time: NIR's dv/dt = r I; a step here adds r I once, and a spike passes all layers in the same step",
     ]
+    if graph.integers:
+        losses.append(
+            "threshold: a neuron spikes when its potential is at least the threshold, NIR's when it is above it"
+        )
     if starts_above_zero(graph):
         losses.append("start: neurons start at a potential of their own, see the description; NIR's have none")
     if request.initial_potential:
