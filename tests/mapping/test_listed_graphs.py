@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from snnb.core.errors import UsageError
 from snnb.graph.graph_log import lines
 from snnb.graph.listed import ListedGraph, ListedPopulation, write_listed
 from snnb.graph.populations import Recording
@@ -201,3 +202,12 @@ def test_groups_find_modules_whatever_the_ids(tmp_path, inputs):
     grown = found.tried[-1]
     assert (grown.method, grown.cores, grown.connectivity) == ("groups", modules, 0)
     assert grown.outside == sum(populations[0].spikes[np.unique(source)]) * inputs
+
+
+def test_populations_without_neurons(tmp_path):
+    for sizes, inputs in [((4, 5, 0), 0), ((0, 4, 5), 1)]:
+        with random_graph(tmp_path / "graph.h5", 1, sizes=sizes, inputs=inputs)[0] as graph:
+            assert map_network(PlacedNetwork.of(graph), hardware(neurons=3), method="sequential").cost.cores >= 3
+    with random_graph(tmp_path / "graph.h5", 1, sizes=(3, 0), inputs=1, density=0)[0] as graph:  # noqa: SIM117
+        with pytest.raises(UsageError, match="no neurons to map"):
+            PlacedNetwork.of(graph)

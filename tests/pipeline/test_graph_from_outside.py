@@ -88,6 +88,19 @@ def test_a_graph_without_spikes_says_so_in_every_result(folder, capsys):
     assert Run(path="x").compare()[0].label == "graph from outside, spikes assumed"
 
 
+def test_relays_need_a_network_to_simulate(folder, capsys):
+    snnb(capsys, "graph --from net.csv --rates rates.txt --run-dir x")
+    (folder / "narrow.yaml").write_text(CHIP.replace("300", "1"))
+    for option in ("", "--split-fan-in"):
+        message = snnb(capsys, f"map x --hardware narrow.yaml -q {option}", 2 if option else 3).err
+        words = "the spikes of relays come from simulating the network" if option else "2 sources of spikes"
+        assert words in message
+        assert len(message.strip().splitlines()) == 1
+    assert "known of a graph from outside" in snnb(capsys, "map x --hardware chip.yaml --split-fan-in").out + (
+        next((folder / "x/maps").glob("*/log.txt")).read_text()
+    )
+
+
 def test_another_file_replaces_the_graph_and_a_changed_one_makes_it_stale(folder, capsys):
     snnb(capsys, "graph --from net.csv --rates rates.txt --run-dir x")
     snnb(capsys, "map x --hardware chip.yaml --method sequential")

@@ -35,6 +35,8 @@ class PlacedNetwork:
             raise UsageError(
                 f"{graph.path} has weights only, and a mapping is about spikes; make the graph of a simulation"
             )
+        if not graph.number_of_neurons():
+            raise UsageError(f"{graph.path} has inputs only, and no neurons to map")
         samples = graph.recording.num_samples
         found = np.concatenate([np.asarray(population.spike_count).ravel() for population in graph.layers])
         counts = found.astype(np.int64)

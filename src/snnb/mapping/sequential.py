@@ -54,7 +54,7 @@ class SourceLists:
         self.sparse = [p for p in projections if p.enumerated]
         connections = [c for projection in projections if projection not in self.sparse for c in projection.connections]
         listed = bool(projections) and not any(p.connections for p in projections)  # neurons have their own sources
-        self.filters, self._nodes = 1 if listed else population.shape[-1], network.graph.number_of_nodes()
+        self.filters, self._nodes = 1 if listed else population.shape[-1] or 1, network.graph.number_of_nodes()
         self.positions = population.size // self.filters
         self._shared = [_Inputs(one) for one in connections if one.geometry.pairing == "dense"]
         self._apart: List[Union[_Inputs, _SparseInputs]] = list(map(_SparseInputs, self.sparse))

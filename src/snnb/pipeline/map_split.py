@@ -48,6 +48,11 @@ def fan_in_to_split(run: RunDirectory, name: str, network: "PlacedNetwork", hard
     layers = [p.name for p in network.populations if network.fan_in[network.part(p)].max() > limit]
     if not layers:
         return None
+    if run.manifest.run.imported:
+        raise UsageError(
+            "--split-fan-in: the spikes of relays come from simulating the network, and a graph from outside has none; "
+            f"choose hardware with at least {network.fan_in.max():,} axons a core"
+        )
     simulation, simulated = graph.simulation_of(run, name), simulated_by(run, name)
     if simulation is None or simulated is None:
         raise UsageError(f"--split-fan-in: the simulation of graph {name} is not in this run")
