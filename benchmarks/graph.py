@@ -22,6 +22,7 @@ import h5py
 import igraph
 import networkx
 import numpy as np
+import pandas
 import scipy.sparse
 from graph_networks import ALEXNET, VGG16, Layer, convolution, dense, pooling, write_network
 from machine import machine, spread
@@ -185,6 +186,8 @@ def run_step(step: str, paths: List[Path]) -> None:
 
         with build_graph(paths[0], paths[1], counts=paths[2]) as graph:
             result["lines"] = len(lines(graph))
+    elif step == "import":
+        import_graph(paths[0], paths[1]).graph.close()
     else:
         with SynapseGraph.open(paths[0]) as graph:
             sums = [touch(projection) for projection in graph.projections]
@@ -298,22 +301,58 @@ IMPORTED, NEURONS = 5_000_000, 100_000  # edges and neurons of a graph from outs
 
 
 def imports(folder: Path) -> None:
-    """Compare imports with another library that reads the same columns, and with reading without sorting."""
+    """Compare imports with other libraries that read the same columns, and with reading without sorting."""
     random = np.random.default_rng(0)
     ends = [random.integers(0, NEURONS, IMPORTED) for _ in range(2)]
-    network = write_sonata(folder / "sonata", *ends, random.random(IMPORTED, np.float32))
-    ways: Dict[str, Tuple[Path, Callable[[], Any]]] = {"SONATA, h5py": (network, lambda: read_columns(network))}
-    print(f"\nGraphs from outside, {IMPORTED:,} edges: seconds of processor time; median of {ROUNDS} rounds, range")
-    for name, (path, alone) in ways.items():
-        kind = name.partition(",")[0]
-        steps: Dict[str, Callable[[], Any]] = {
-            "imported": lambda path=path: import_graph(path, folder / "imported_graph.h5").graph.close(),
-            "read": lambda path=path, kind=kind: sum(edges[0].size for edges in READERS[kind].read(path).edges),
-            name.partition(", ")[2]: alone,
+    weight = random.random(IMPORTED, np.float32)
+    table, columns = folder / "edges", pandas.DataFrame({"source": ends[0], "target": ends[1], "weight": weight})
+    columns.to_csv(f"{table}.csv", index=False)
+    columns.to_parquet(f"{table}.parquet")
+    np.savez(f"{table}.npz", **columns)
+    few = IMPORTED // 10
+    ways: Dict[str, Tuple[Path, Dict[str, Tuple[int, Callable[[], Any]]]]] = {
+        "csv": (
+            Path(f"{table}.csv"),
+            {
+                "pandas": (IMPORTED, lambda: pandas.read_csv(f"{table}.csv")),
+                "loadtxt": (few, lambda: np.loadtxt(f"{table}.csv", delimiter=",", skiprows=1, max_rows=few)),
+            },
+        ),
+        "npz": (
+            Path(f"{table}.npz"),
+            {
+                "numpy": (IMPORTED, lambda: dict(np.load(f"{table}.npz"))),
+                "scipy": (IMPORTED, lambda: scipy_csr([*np.load(f"{table}.npz").values(), weight], NEURONS)),
+            },
+        ),
+        "parquet": (
+            Path(f"{table}.parquet"),
+            {"pandas": (IMPORTED, lambda: pandas.read_parquet(f"{table}.parquet"))},
+        ),
+        "SONATA": (
+            write_sonata(folder / "sonata", *ends, weight),
+            {"h5py": (IMPORTED, lambda: read_columns(folder / "sonata"))},
+        ),
+    }
+    print(
+        f"\nGraphs from outside, {IMPORTED:,} edges: million edges a second of processor time, {ROUNDS} rounds\n"
+        "imported: read, sorted, written; read: without that; then other libraries, which only read (scipy sorts);\n"
+        "memory of an import in a process of its own"
+    )
+    for kind, (path, others) in ways.items():
+        steps: Dict[str, Tuple[int, Callable[[], Any]]] = {
+            "imported": (IMPORTED, lambda path=path: import_graph(path, folder / "in_graph.h5").graph.close()),
+            "read": (IMPORTED, lambda path=path, kind=kind: sum(e[0].size for e in READERS[kind].read(path).edges)),
+            **others,
         }
-        steps["imported"]()  # compiles
-        for step, work in steps.items():
-            print(f"{kind:10} {step:10} {spread([seconds_of(work) for _ in range(ROUNDS)], 2)}", flush=True)
+        steps["imported"][1]()  # compiles
+        speeds = {
+            step: [count / seconds_of(work) / 1e6 for _ in range(ROUNDS)] for step, (count, work) in steps.items()
+        }
+        for step in steps:
+            ratio = np.median(speeds[step]) / np.median(speeds["imported"])
+            print(f"{kind:10} {step:10} {spread(speeds[step], 2)}  {ratio:.2f} × imported", flush=True)
+        print(f"{kind:10} {'MiB':10} {in_process('import', path, folder / 'in_graph.h5')['mib']:.0f}", flush=True)
 
 
 def write_sonata(folder: Path, source: np.ndarray, target: np.ndarray, weight: np.ndarray) -> Path:

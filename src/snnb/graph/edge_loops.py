@@ -228,3 +228,39 @@ def scatter_targets(
         place = ends[source[k]]
         targets[place], weights[place] = target[k], weight[k]
         ends[source[k]] = place + 1
+
+
+@compiled
+def unite_parallel(offsets: np.ndarray, targets: np.ndarray, weights: np.ndarray, start: np.ndarray) -> int:
+    """Sort the edges of each source by target in place, with one edge for several onto the same target.
+
+    Parameters
+    ----------
+    offsets : (sources + 1,) int64 array; of each source's first edge
+    targets, weights : edges, source after source; afterwards those that are left are at the beginning
+    start : (sources + 1,) int64 array; output: offsets of the edges that are left
+
+    Returns
+    -------
+    int
+        Number of the edges that are left.
+    """
+    filled = 0
+    for source in range(offsets.size - 1):
+        first, last = offsets[source], offsets[source + 1]
+        start[source] = filled
+        if first == last:
+            continue
+        target, weight = targets[first:last].copy(), weights[first:last].copy()
+        order = np.argsort(target, kind="mergesort")
+        total = np.float64(weight[order[0]])
+        for i in range(1, target.size):
+            if target[order[i]] != target[order[i - 1]]:
+                targets[filled], weights[filled] = target[order[i - 1]], total
+                filled += 1
+                total = np.float64(0)
+            total += weight[order[i]]
+        targets[filled], weights[filled] = target[order[-1]], total
+        filled += 1
+    start[offsets.size - 1] = filled
+    return filled

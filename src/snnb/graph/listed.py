@@ -207,7 +207,7 @@ class _Rows:
 
 def _sorted_edges(graph: ListedGraph, scratch: Path, progress: Progress) -> _Rows:
     """Sort the edges in files, and unite parallel ones."""
-    from snnb.graph.edge_loops import scatter_targets
+    from snnb.graph.edge_loops import scatter_targets, unite_parallel
 
     nodes, ids = graph.nodes, store.index_dtype(graph.nodes)
     first = sum(population.size for population in graph.populations[: graph.inputs])  # that an edge may lead to
@@ -230,22 +230,8 @@ def _sorted_edges(graph: ListedGraph, scratch: Path, progress: Progress) -> _Row
         for _ in range(0, total, EDGES):  # not mapped into memory, of which the pages would be counted
             parts = [np.fromfile(file, kind, EDGES) for file, kind in zip(files, columns.values())]
             scatter_targets(parts[0], parts[1], parts[2], places, targets, weights)
-    start, filled = np.zeros(nodes + 1, np.int64), 0
-    offsets = np.concatenate([[0], np.cumsum(degrees)])
-    for low, high in ranges(degrees, EDGES):
-        part = slice(offsets[low], offsets[high])
-        key = np.repeat(np.arange(high - low), degrees[low:high]) * nodes + targets[part]
-        begins, summed = np.arange(key.size), weights[part]
-        if not (key[1:] > key[:-1]).all():
-            order = np.argsort(key, kind="stable")
-            key, summed = key[order], summed[order]
-            begins = np.flatnonzero(np.diff(key, prepend=-1))
-        if begins.size < key.size:
-            summed = np.add.reduceat(summed.astype(np.float64), begins).astype(np.float32)
-        there = slice(filled, filled + begins.size)
-        targets[there], weights[there] = key[begins] % nodes, summed
-        start[low + 1 : high + 1] = filled + np.cumsum(np.bincount(key[begins] // nodes, minlength=high - low))
-        filled += begins.size
+    start = np.zeros(nodes + 1, np.int64)
+    filled = unite_parallel(np.concatenate([[0], np.cumsum(degrees)]), targets, weights, start)
     return _Rows(start, targets[:filled], weights[:filled])
 
 
