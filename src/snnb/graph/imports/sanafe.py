@@ -233,19 +233,18 @@ class _Lines:
 class _Nodes(_Lines):
     """The nodes of a YAML file, one after another."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self._events = self._parsed()
-        next(self._events)  # beginning of the stream
-        if not isinstance(next(self._events), yaml.DocumentStartEvent):
-            raise DamagedError(path, "is empty")
+    _events: Iterator[yaml.Event]
 
-    def _parsed(self) -> Iterator[yaml.Event]:
-        try:
-            with self.path.open("rb") as file:
-                yield from yaml.parse(file, Loader=LOADER)
-        except yaml.YAMLError as error:
-            raise invalid_yaml(error, self.path) from None
+    @contextmanager
+    def located(self) -> Iterator[None]:
+        """Open the file for the block, and raise what is wrong with it as `DamagedError`."""
+        with super().located(), self.path.open("rb") as file:
+            try:
+                self._events = iter(LOADER(file).get_event, None)
+                next(self._events), next(self._events)  # beginnings of the stream and of the document
+                yield
+            except yaml.YAMLError as error:
+                raise invalid_yaml(error, self.path) from None
 
     def keys(self, what: str, begin: Optional[yaml.Event] = None) -> Iterator[str]:
         """Yield the keys of the mapping that begins; the caller reads the value of each."""
