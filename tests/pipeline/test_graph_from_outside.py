@@ -6,6 +6,7 @@ from pathlib import Path
 import networkx
 import numpy as np
 import pytest
+import yaml
 from scipy.sparse import csr_matrix
 
 from snnb import Mapping, Run, SynapseGraph
@@ -13,6 +14,7 @@ from snnb.cli.main import main
 from snnb.core.errors import InputError, UsageError
 from snnb.pipeline.open_run import open_run
 from snnb.pipeline.plan import state_of_stages
+from tests.mapping.test_sanafe_architecture import architecture
 from tests.pipeline.test_map import CHIP
 
 # A cycle, a synapse of a neuron onto itself, parallel edges (0, 3), a weight of 0, a neuron without targets
@@ -225,3 +227,28 @@ def test_bad_values_of_arrays_leave_no_graph(folder, given, named):
         Run.from_graph(path="x", **given)
     assert list(open_run(folder / "x").records()) == []
     assert not (folder / "x/graphs/imported").exists()
+
+
+SANAFE = """
+network:
+  groups: [{name: a, neurons: [0..1: {bias: 1}]}, {name: b, neurons: [0: {}]}]
+  edges: [a -> b: {type: dense, weight: [1, 2]}]
+mappings: [a: {core: 2.1}, b: {core: 0.0}]
+"""
+
+
+def test_mapping_and_trace_of_sanafe(folder, capsys):
+    """Spikes act where and when the files say: no step is added for the depth of the graph."""
+    (folder / "net.yaml").write_text(SANAFE)
+    (folder / "arch.yaml").write_text(yaml.safe_dump(architecture()))
+    (folder / "spikes.csv").write_text("neuron,timestep\na.0,1\na.1,1\nb.0,2\na.1,4\n")
+    snnb(capsys, "graph --from net.yaml --rates spikes.csv --rate-steps 5 --run-dir x")
+    files = "--partition x/graphs/imported/partition.txt --placement x/graphs/imported/placement.txt"
+    snnb(capsys, f"map x --hardware arch.yaml {files}")
+    (stamp,) = Run(path="x").mappings
+    mapping = Mapping.open(folder / f"x/maps/{stamp}")
+    assert mapping.place[mapping.core].tolist() == [[3, 0], [3, 0], [0, 0]]
+    # Two neurons are updated at 9.7 ns; a spike takes 30 and a message 5.1 ns. Two tiles end a step with 600 ns.
+    assert mapping.cost.recorded.step_ns[0] == pytest.approx([689.6, 639.7, 619.4, 654.5, 619.4])
+    assert mapping.cost.recorded.events["spike"] == mapping.cost.events["spike"] == 4
+    snnb(capsys, "report x")
