@@ -38,8 +38,8 @@ def test_truncated_or_too_long(copy, keep):
 
 def test_another_version_is_not_guessed_at(copy):
     with copy.open("r+b") as file:
-        file.write(b"snnb synapse graph 4\n")
-    refused(copy, "graph format '4', this snnb reads 1 to 3")
+        file.write(b"snnb synapse graph 5\n")
+    refused(copy, "graph format '5', this snnb reads 1 to 4")
 
 
 def test_another_hdf5_file(parsed):

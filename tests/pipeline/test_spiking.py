@@ -1,5 +1,6 @@
 """A NIR file as the model of a run: it is recorded, and read with its options."""
 
+import csv
 import json
 
 import numpy as np
@@ -96,3 +97,78 @@ def test_what_does_not_apply_is_refused_before_anything_runs(options, code, name
     assert named in line
     assert remedy in line
     assert not (tmp_path / "run/dataset").exists()
+
+
+def recurrent(random):
+    """Nodes and edges of a network with a cycle of its own and one of two populations, whose spikes are not trivial."""
+
+    def matrix(kind, rows, columns, **more):
+        return {"type": kind, "weight": random.integers(-4, 8, (rows, columns)) / 8, **more}
+
+    lif = {"type": "LIF", "tau": np.linspace(2e-3, 5e-3, 8), "r": 1.5, "v_leak": 0.25, "v_threshold": 0.5}
+    nodes = {
+        "input": {"type": "Input", "shape": np.array([6])},
+        "w": matrix("Affine", 8, 6, bias=random.integers(0, 4, 8) / 8),
+        "lif": lif,
+        "own": matrix("Affine", 8, 8, bias=random.integers(-4, 4, 8) / 8),
+        "up": matrix("Linear", 4, 8),
+        "cuba": {**CUBA, "tau_mem": np.full(4, 5e-3), "v_threshold": 0.25, "v_reset": -0.125},
+        "back": matrix("Linear", 8, 4),
+        "late": {"type": "Delay", "delay": np.full(8, 3e-3)},
+        "down": matrix("Linear", 2, 8),
+        "readout": matrix("Linear", 2, 4),
+        "out": {"type": "IF", "r": 1.0, "v_threshold": 1.0},
+        "output": {"type": "Output", "shape": np.array([2])},
+    }
+    paths = ["input w lif own lif", "lif up cuba back lif", "cuba readout out output", "lif late down out"]
+    return nodes, [edge for path in paths for edge in zip(path.split(), path.split()[1:])]
+
+
+@pytest.fixture
+def recurrent_run(tmp_path, monkeypatch):
+    """Return nodes, edges and input of a recurrent network, whose graph is in the directory `run`."""
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(5)
+    nodes, edges = recurrent(random)
+    write(tmp_path / FILE, nodes, edges)
+    (tmp_path / "steps").mkdir()
+    x = random.integers(0, 5, (3, 40, 6)).astype(np.float32) / 8
+    for part in ("train", "test"):
+        np.save(tmp_path / f"steps/x_{part}.npy", x)
+        np.save(tmp_path / f"steps/y_{part}.npy", np.array([0, 1, 0]))
+    assert main(f"parse --model {FILE} --dataset steps:steps {RUN} --time-step 1e-3".split()) == 0
+    assert main(f"graph {RUN}".split()) == 0
+    return nodes, edges, x
+
+
+def test_the_graph_has_cycles_delays_and_the_numbers_of_neurons(recurrent_run, tmp_path):
+    nodes, edges, x = recurrent_run
+    (path,) = (tmp_path / "run/graphs").glob("*/net_graph.h5")
+    with SynapseGraph.open(path) as graph:
+        found = {(p.source.name, p.target.name, p.delay): p.to_scipy().toarray().T for p in graph.projections}
+        expected = {("input", "lif", 0): "w", ("lif", "lif", 1): "own", ("cuba", "lif", 1): "back",
+                    ("lif", "cuba", 0): "up", ("cuba", "out", 0): "readout", ("lif", "out", 3): "down"}  # fmt: skip
+        assert sorted(found) == sorted(expected)
+        for key, node in expected.items():
+            np.testing.assert_array_equal(found[key], nodes[node]["weight"])
+        lif, cuba, out = graph.layers
+        np.testing.assert_allclose(lif.neuron.leak, 1 - 1e-3 / nodes["lif"]["tau"])
+        np.testing.assert_array_equal(lif.later_bias, nodes["own"]["bias"])
+        assert cuba.neuron.reset == -0.125
+        assert (out.neuron.current_leak, out.later_bias) == (None, None)
+        spikes = {p.name: 0 for p in graph.layers}
+        for sample in x:
+            interpreter = Interpreter(nodes, edges, dt=1e-3)
+            for frame in sample:
+                values = interpreter.step(frame)
+                spikes = {name: total + values[name] for name, total in spikes.items()}
+        for population in graph.layers:
+            np.testing.assert_array_equal(population.spike_count, spikes[population.name])
+        assert all(total.any() for total in spikes.values())
+    assert main(f"export {RUN} --format csv --output edges.csv".split()) == 0
+    with (tmp_path / "edges.csv.nodes.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["leak"]) for row in rows[6:14]] == lif.neuron.numbers(lif.shape)["leak"].tolist()
+    assert [row["reset"] for row in rows[14:18]] == ["-0.125"] * 4
+    assert rows[0]["threshold"] == ""
+    assert main(f"map {RUN} --hardware loihi".split()) == 0

@@ -16,6 +16,7 @@ from snnb.io.atomic import atomic_path
 from snnb.io.files import sha256_of
 from snnb.io.hdf5 import write_array
 from snnb.network.network import Network, Population, Projection, Units
+from snnb.network.neuron import NUMBERS, Neuron
 from snnb.network.read_network import open_network
 from snnb.network.reindexing import PADDING
 
@@ -59,15 +60,15 @@ def build_graph(
         recorded = None if counts is None else read_counts(counts, shapes, coding or {}, of_class)
         if network.windowed and recorded is not None:
             network = network.separated(recorded.recording.num_timesteps)
-        sums = any(len(population.projections) > 1 for population in network.populations)
-        version = store.VERSION_WITH_SUMS if sums else store.VERSION
+        version = _version(network)
         with atomic_path(target, force=True) as temporary:
             with h5py.File(str(temporary), "w", userblock_size=store.USER_BLOCK) as file:
                 file.attrs["format"] = store.FORMAT
                 file.attrs["version"] = version
                 file.attrs["pool_weight"] = pool_weight
                 file.attrs["parsed_sha256"] = sha256_of(parsed)
-                file.attrs["edge_unit"] = "thresholds" if recorded is None else "thresholds per time step"
+                unit = "currents" if network.trained_spiking else "thresholds"
+                file.attrs["edge_unit"] = unit if recorded is None else f"{unit} per time step"
                 if counts is not None and recorded is not None:
                     file.attrs["counts_sha256"] = sha256_of(counts)
                     file.attrs["rate_unit"] = "spikes per time step"
@@ -84,11 +85,18 @@ def build_graph(
     return SynapseGraph.open(target)
 
 
+def _version(network: Network) -> int:
+    if any(p.neuron is not None or any(one.delay for one in p.projections) for p in network.populations):
+        return store.VERSION_WITH_NEURONS
+    sums = any(len(population.projections) > 1 for population in network.populations)
+    return store.VERSION_WITH_SUMS if sums else store.VERSION
+
+
 def _write_populations(
     file: h5py.File, network: Network, recorded: Optional[Counts], pool_weight: str, progress: Progress
 ) -> None:
     firsts = np.cumsum([0, network.input.size, *(population.size for population in network.populations)])
-    links: List[Tuple[int, int]] = []
+    links: List[Tuple[int, int, int]] = []
     total = 1 + len(network.populations)
     for number, (volume, ids) in enumerate(network.ids()):
         progress(number, total, volume.name)
@@ -109,11 +117,26 @@ def _write_populations(
             if volume.window is not None:
                 group.attrs["window"] = np.array(volume.window, np.int64)
             read = _write_connections(file, number, volume, ids, firsts, pool_weight, units)
-            links += [(source, number) for source in read]
+            links += [(source, number, delay) for source, delay in read]
             if volume.bias is not None:
                 write_array(group, "bias", volume.bias / units.bias)
-    write_array(file, "projections", np.array(links, np.int64).reshape(-1, 2))
+            if volume.later_bias is not None:
+                write_array(group, "later_bias", volume.later_bias)
+            if volume.neuron is not None:
+                _write_neuron(group.create_group("neuron"), volume.neuron)
+    table = np.array(links, np.int64).reshape(-1, 3)
+    write_array(file, "projections", np.ascontiguousarray(table[:, :2]))
+    if table[:, 2].any():
+        write_array(file, "delays", np.ascontiguousarray(table[:, 2]))
     progress(total, total)
+
+
+def _write_neuron(group: h5py.Group, neuron: Neuron) -> None:
+    group.attrs["spikes"] = neuron.spikes
+    for name in NUMBERS:
+        values = getattr(neuron, name)
+        if values is not None:
+            write_array(group, name, values)
 
 
 def _write_connections(
@@ -124,14 +147,16 @@ def _write_connections(
     firsts: np.ndarray,
     pool_weight: str,
     units: Units,
-) -> List[int]:
-    """Write the connections of a population; return the numbers of its source populations, ascending."""
-    senders: Set[int] = set()
+) -> List[Tuple[int, int]]:
+    """Write the connections of a population; return numbers of its source populations, and delays, ascending."""
+    senders: Set[Tuple[int, int]] = set()
     for i, (projection, read) in enumerate(zip(population.projections, ids)):
         group = file.create_group(store.connection_name(number, i))
         sources = np.unique(np.searchsorted(firsts, read[read != PADDING], side="right") - 1).tolist()
         if len(ids) > 1:
             group.attrs["sources"] = np.array(sources, np.int64)
+        if projection.delay:
+            group.attrs["delay"] = projection.delay
         _write_geometry(group, projection, pool_weight)
         flat = read.ravel()
         if flat[0] != PADDING and (np.diff(flat) == 1).all():
@@ -145,7 +170,7 @@ def _write_connections(
             weights, unit = projection.weights(), units.weight
             unit = unit.reshape(weights.shape[2:]) if projection.geometry.pairing == "diagonal" else unit
             write_array(group, "kernel", weights / unit)
-        senders.update(sources)
+        senders.update((source, projection.delay) for source in sources)
     return sorted(senders)
 
 

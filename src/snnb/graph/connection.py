@@ -108,6 +108,8 @@ class Connection:
     stored_kernel : h5py.Dataset or None
     unit : ndarray or None
         Factor that makes the weights integers; None for weights in thresholds.
+    delay : int
+        Time steps from a spike to its arrival: 0 is the same step.
     """
 
     source: GraphPopulation
@@ -118,6 +120,7 @@ class Connection:
     positions: Positions
     stored_kernel: Optional[h5py.Dataset]
     unit: Optional[np.ndarray] = None
+    delay: int = 0
 
     @cached_property
     def kernel(self) -> Optional[np.ndarray]:

@@ -33,14 +33,14 @@ def lines(graph: SynapseGraph) -> List[str]:
         text += [
             f"rates: spikes per time step of {recording.dt_ms:g} ms, over {recording.num_samples:,} samples of "
             f"{recording.num_timesteps:,} steps counted after a warm-up of {recording.warm_up:,}",
-            "edge = rate of the source × weight, in thresholds per time step",
+            f"edge = rate of the source × weight, in {graph.attributes['edge_unit']}",
         ]
         codings = sorted((p.coding, p.name) for p in graph.populations if p.coding is not None and p.coding != "spikes")
         text += [f"coding of {name}: {coding}" for coding, name in codings]
     text.append("")
     for summary in graph.summary():
         text += [
-            f"{summary.source} → {summary.target} ({summary.rule})",
+            f"{summary.source} → {summary.target} ({summary.rule}{late(summary.delay)})",
             f"  edges               {summary.edges:,}, of which {summary.zero_edges:,} are 0 (no weight or no spike)",
             f"  out-degree          {_spread(summary.out_degree)}",
             f"  in-degree           {_spread(summary.in_degree)}",
@@ -63,6 +63,11 @@ def lines(graph: SynapseGraph) -> List[str]:
             "border where the kernel hangs over, and 1 towards a pooling, also where windows overlap or leave it out."
         )
     return text
+
+
+def late(delay: int) -> str:
+    """Return the delay of a projection in words; empty without one."""
+    return "" if not delay else f", {delay} time step{'s' * (delay > 1)} later"
 
 
 def _spread(spread: Spread) -> str:

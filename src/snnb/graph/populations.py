@@ -7,6 +7,7 @@ from typing import Iterator, Optional, Sequence, Tuple
 import numpy as np
 
 from snnb.network.network import Array, Volume
+from snnb.network.neuron import Neuron
 
 POOL_WEIGHTS = ("one", "mean")
 RATE_UNITS = ("step", "hz", "sample")
@@ -72,6 +73,11 @@ class GraphPopulation(Volume):
     recording : Recording or None
         Samples and time steps that the spikes were counted in.
     stored_counts, stored_bias : array, or dataset that is read when it is needed, or None
+    neuron : Neuron or None
+        Threshold, leak and other numbers of the neurons of a network that was trained as a spiking one, whose weights
+        are in the unit of its currents; None in a converted network, whose neurons have no leak.
+    later_bias : ndarray of float32 or None
+        Bias of each channel that is added from the second time step on, as it closes a cycle.
     """
 
     layer: str
@@ -84,6 +90,8 @@ class GraphPopulation(Volume):
     recording: Optional[Recording] = None
     stored_counts: Optional[Array] = None
     stored_bias: Optional[Array] = None
+    neuron: Optional[Neuron] = None
+    later_bias: Optional[np.ndarray] = None
 
     def __repr__(self) -> str:
         return f"<GraphPopulation {self.name}: {self.layer}, shape {self.shape}>"
@@ -115,8 +123,8 @@ class GraphPopulation(Volume):
 
     @property
     def firing_threshold(self) -> np.ndarray:
-        """Threshold in the unit of the weights, float32 in the population's shape: 1 except in a graph of integers."""
-        return np.broadcast_to(self.unit, self.shape)
+        """Threshold in the population's shape: of the neuron model; otherwise 1, except in a graph of integers."""
+        return np.broadcast_to(self.unit if self.neuron is None else self.neuron.threshold, self.shape)
 
     @property
     def has_bias(self) -> bool:

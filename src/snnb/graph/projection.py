@@ -21,7 +21,7 @@ LIST_EDGES = 1 << 20  # of a batch where all edges are counted
 
 
 class GraphProjection:
-    """The synapses from `source` to `target`: at most one between two neurons. Base class.
+    """The synapses from `source` to `target` with the same delay: at most one between two neurons. Base class.
 
     Attributes
     ----------
@@ -56,6 +56,11 @@ class GraphProjection:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.source.name} → {self.target.name}: {self.rule}>"
+
+    @property
+    def delay(self) -> int:
+        """Time steps from a spike to its arrival: 0 is the same step. Only with a delay is the source a later one."""
+        return self.connections[0].delay if self.connections else 0
 
     @property
     def out_degrees(self) -> np.ndarray:

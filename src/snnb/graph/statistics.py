@@ -33,9 +33,12 @@ class ProjectionSummary:
     edges, zero_edges : int
         Number of synapses, and number of synapses whose weight or rate is 0.
     out_degree, in_degree, weight, edge : Spread
-        Synapses of a source, and onto a target; thresholds, and thresholds per time step.
+        Synapses of a source, and onto a target; thresholds, and thresholds per time step (currents, where populations
+        have a neuron model).
     spikes_per_second : float or None
         Spikes that the synapses carry in a second of simulated time; 0 for a constant input, None without spike counts.
+    delay : int
+        Time steps from a spike to its arrival.
     """
 
     rule: str
@@ -48,6 +51,7 @@ class ProjectionSummary:
     weight: Spread
     edge: Spread
     spikes_per_second: Optional[float]
+    delay: int = 0
 
 
 def summarize(projection: GraphProjection, seconds_per_step: Optional[float]) -> ProjectionSummary:
@@ -69,6 +73,7 @@ def summarize(projection: GraphProjection, seconds_per_step: Optional[float]) ->
         _spread([weights for weights, _, _ in groups], edges),
         _spread([products for _, products, _ in groups], edges),
         carried,
+        projection.delay,
     )
 
 

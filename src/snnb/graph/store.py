@@ -14,10 +14,12 @@ from snnb.graph.connection import Connection, Positions
 from snnb.graph.populations import GraphPopulation, Recording, to_integers
 from snnb.network.geometry import Geometry
 from snnb.network.layers import KINDS, Layer, configured
+from snnb.network.neuron import Neuron
 
 FORMAT = "snnb synapse graph"
 VERSION, VERSION_WITH_SUMS = 1, 2  # the latter where a population is the sum of several connections
 VERSION_WITH_LISTS = 3  # where edges are listed, or the inputs are not exactly the first population
+VERSION_WITH_NEURONS = 4  # where populations have a neuron model, or projections a delay
 USER_BLOCK = 512
 INT32_LIMIT = 2**31 - 1  # tests lower it so that 64-bit ids run on small graphs
 
@@ -44,9 +46,9 @@ def open_store(path: Path) -> h5py.File:
         if not head.startswith(FORMAT.encode() + b" "):
             raise DamagedError(path, f"not a {FORMAT}")
         version = head[len(FORMAT) : head.find(b"\n")].decode("ascii", "replace").strip()
-        if version not in map(str, range(VERSION, VERSION_WITH_LISTS + 1)):
+        if version not in map(str, range(VERSION, VERSION_WITH_NEURONS + 1)):
             raise DamagedError(
-                path, f"graph format {version[:20]!r}, this snnb reads {VERSION} to {VERSION_WITH_LISTS}"
+                path, f"graph format {version[:20]!r}, this snnb reads {VERSION} to {VERSION_WITH_NEURONS}"
             )
         if head != _head(int(version), *_digest(file)):
             raise DamagedError(path, "truncated or altered, its SHA-256 is not the recorded one")
@@ -103,6 +105,11 @@ def _read_population(group: h5py.Group, recording: Optional[Recording], integers
     threshold, start = (group[name][()] if name in group else None for name in ("threshold", "initial_potential"))
     if integers and threshold is not None and start is not None:
         start = to_integers(start, threshold)
+    neuron = None
+    if "neuron" in group:
+        numbers = {name: values[()] for name, values in group["neuron"].items()}
+        neuron = Neuron(**numbers, spikes=bool(group["neuron"].attrs["spikes"]))
+        neuron.check(tuple(group.attrs["shape"].tolist()))
     return GraphPopulation(
         name=group.attrs["name"],
         shape=tuple(group.attrs["shape"].tolist()),
@@ -116,13 +123,15 @@ def _read_population(group: h5py.Group, recording: Optional[Recording], integers
         recording=recording,
         stored_counts=None if recording is None else group["spike_count"],
         stored_bias=group.get("bias"),
+        neuron=neuron,
+        later_bias=group["later_bias"][()] if "later_bias" in group else None,
     )
 
 
 def read_connections(
     file: h5py.File, populations: Sequence[GraphPopulation], pool_weight: str, integers: bool
 ) -> List[List[Connection]]:
-    """Return the connections of each projection, none of one whose edges are listed; by target, then source.
+    """Return the connections of each projection, none of one whose edges are listed; by target, source, delay.
 
     Parameters
     ----------
@@ -132,15 +141,18 @@ def read_connections(
     integers : bool
         Whether weights are integers, not in thresholds.
     """
-    links = [(source, target) for source, target in file["projections"][()].tolist()]
-    between: Dict[Tuple[int, int], List[Connection]] = {link: [] for link in links}
+    table = file["projections"][()]
+    delays = file["delays"][()] if "delays" in file else np.zeros(len(table), np.int64)
+    links = [(source, target, delay) for (source, target), delay in zip(table.tolist(), delays.tolist())]
+    between: Dict[Tuple[int, int, int], List[Connection]] = {link: [] for link in links}
     for number, target in enumerate(populations):
         names = (connection_name(number, i) for i in count())
         for group in (file[name] for name in takewhile(file.__contains__, names)):
             layer, geometry = _read_geometry(group, target.name)
             weights = weighting(layer, pool_weight)
             kernel = None if layer.KERNEL is None else group["kernel"]
-            for k in map(int, group.attrs.get("sources", [source for source, of in links if of == number])):
+            delay = int(group.attrs.get("delay", 0))
+            for k in map(int, group.attrs.get("sources", [source for source, of, _ in links if of == number])):
                 first = int(group.attrs["first_id"]) if "first_id" in group.attrs else None
                 ids = group["ids"] if first is None else None
                 shape, parallel = geometry.input_volume, bool(group.attrs["parallel"])
@@ -149,8 +161,9 @@ def read_connections(
                 if integers and kernel is not None and target.threshold is not None:
                     unit = target.threshold / (1 if k else np.float32(file.attrs["pixel"]))
                     unit = unit.reshape(geometry.kernel_shape[2:]) if geometry.pairing == "diagonal" else unit
-                connection = Connection(populations[k], target, layer, geometry, weights, positions, kernel, unit)
-                between[k, number].append(connection)
+                ends = populations[k], target
+                connection = Connection(*ends, layer, geometry, weights, positions, kernel, unit, delay)
+                between[k, number, delay].append(connection)
     return list(between.values())
 
 

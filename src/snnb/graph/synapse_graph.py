@@ -37,7 +37,8 @@ class SynapseGraph:
     inputs, layers : tuple of GraphPopulation
         The populations that are inputs, one in a graph of `snnb`; and the others.
     projections : tuple of GraphProjection
-        By target, then source, in the populations' order.
+        By target, then source, in the populations' order, then delay. In a network with cycles a projection may read a
+        later population, or its target.
     nodes : Nodes
         `nodes[n]` has population, index, rate, spike count and bias of a neuron.
     recording : Recording or None
@@ -130,6 +131,11 @@ class SynapseGraph:
         """Whether each neuron counts as one spike, since no spikes are known."""
         return bool(self.attributes.get("assumed_spikes"))
 
+    @property
+    def neuron_model(self) -> bool:
+        """Whether the network was trained as a spiking one: its populations have a neuron model."""
+        return any(population.neuron is not None for population in self.layers)
+
     def number_of_nodes(self) -> int:
         """Return the number of nodes, including the input."""
         return len(self.nodes)
@@ -163,7 +169,8 @@ class SynapseGraph:
         metadata = {name: value for name, value in self.attributes.items() if name not in ("format", "version")}
         if self.recording is not None:
             per = {"step": "time step", "hz": "second", "sample": "sample"}[rate_unit]
-            metadata.update(rate_unit=f"spikes per {per}", edge_unit=f"thresholds per {per}")
+            unit = str(self.attributes["edge_unit"]).replace("time step", per)
+            metadata.update(rate_unit=f"spikes per {per}", edge_unit=unit)
         if self.integers:
             metadata["edge_unit"] = str(metadata["edge_unit"]).replace("thresholds", "integer weights")
         return metadata

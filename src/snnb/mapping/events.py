@@ -70,7 +70,8 @@ def updated_neurons(sums: TrafficSums) -> np.ndarray:
 def active_neurons(network: PlacedNetwork) -> np.ndarray:
     """Return which neurons are active in a step: bool, shape (neurons,).
 
-    Active neurons have a bias, a constant input, an initial potential, or a source that spikes in some sample. A neuron
+    Active neurons have a bias, an offset of their model, a current as input, an initial potential, or a source that
+    spikes in some sample. A neuron
     of SANA-FE is active in each step in which bias, input or potential are not 0 (src/models.cpp): these in some steps,
     all others in none.
     """
@@ -79,6 +80,11 @@ def active_neurons(network: PlacedNetwork) -> np.ndarray:
     for population in network.populations:
         part = active[network.part(population)]
         part |= population.bias.ravel() != 0
+        if population.later_bias is not None:
+            part |= np.broadcast_to(population.later_bias != 0, population.shape).ravel()
+        if population.neuron is not None:
+            numbers = population.neuron.numbers(population.shape)
+            part |= ((numbers["offset"] != 0) | (numbers["initial"] != 0)).ravel()
         if population.initial_potential is not None:
             part |= np.broadcast_to(population.initial_potential != 0, population.shape).ravel()
     for projection in network.graph.projections:

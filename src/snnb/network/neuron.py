@@ -1,7 +1,7 @@
 """The neuron model of a network that was trained as a spiking one; converted networks are its case without a leak."""
 
 from dataclasses import dataclass, fields
-from typing import Optional, Union
+from typing import Dict, Optional, Union
 
 import numpy as np
 
@@ -53,6 +53,20 @@ class Neuron:
                 raise ValueError(f"{name} of its neurons is not finite")
             if values.shape not in ((), shape[-1:], shape):
                 raise ValueError(f"{name} of its neurons has shape {values.shape}, which does not fit {shape}")
+
+    def numbers(self, shape: Shape) -> Dict[str, np.ndarray]:
+        """Return the numbers in force by name, each in the shape of the population: float64."""
+        values = {name: getattr(self, name) for name in NUMBERS}
+        if self.subtrahend is None:
+            values["subtrahend"] = self.threshold
+        without = {"subtrahend"} if self.reset is not None else set()
+        without |= set() if self.current_leak is not None else {"current_leak", "current_gain"}
+        without |= set() if self.spikes else {"threshold", "reset", "subtrahend"}
+        return {
+            name: np.broadcast_to(value, shape)
+            for name, value in values.items()
+            if value is not None and name not in without
+        }
 
 
 NUMBERS = tuple(field.name for field in fields(Neuron) if field.name != "spikes")

@@ -3,7 +3,7 @@
 import csv
 from dataclasses import asdict
 from pathlib import Path
-from typing import Dict, Mapping, Optional, Sequence
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -11,12 +11,25 @@ from snnb.graph.export.request import Format, Request, SpikingPart
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
+from snnb.network.neuron import NUMBERS, Neuron
 from snnb.version import __version__
 
 SCHEMA = 2
 WEIGHT_UNIT = {
     False: "added to the membrane potential, whose threshold the weights are normalised to, by a spike of 1",
     True: "integers, added to the membrane potential by a spike of 1; each population states its thresholds",
+}
+CURRENT_UNIT = "added to the input x of the neuron by a spike of 1"
+NEURON_MODEL = {
+    "model": "leaky integrate and fire; populations have the numbers of their neurons",
+    "input": "x: sum of weight × spikes, or × the current of the input, and the bias; later_bias from the second time "
+    "step on",
+    "current": "i = current_leak i + current_gain x; i = x without current_leak",
+    "potential": "v = leak v + gain i + offset",
+    "spikes_at": "v >= threshold, unless spikes is false",
+    "reset": "v = reset, or v = v - subtrahend",
+    "bias_unit": CURRENT_UNIT,
+    "order": "all populations in every time step, in the order of the list; delay of a projection in time steps",
 }
 BIAS_STEPS = {
     False: "every time step",
@@ -52,7 +65,7 @@ def describe(
     description.update(
         nodes=sum(population.size for population in populations),
         edges=sum(projection.number_of_edges for projection in projections),
-        weight_unit=WEIGHT_UNIT[graph.integers],
+        weight_unit=CURRENT_UNIT if graph.neuron_model else WEIGHT_UNIT[graph.integers],
         neuron={
             "model": "integrate and fire, without leak",
             "threshold": request.threshold,
@@ -68,6 +81,8 @@ def describe(
         },
         input=_inputs(graph),
     )
+    if graph.neuron_model:
+        description["neuron"] = NEURON_MODEL
     if simulated is not None:
         description["simulation"] = asdict(simulated)
     if exporter.extra_description is not None:
@@ -93,6 +108,10 @@ def describe(
             properties["initial_potential"] = request.start_of(population).tolist()
         if population.threshold is not None and graph.integers:
             properties["threshold"] = population.threshold.tolist()
+        if population.neuron is not None:
+            properties["neuron"] = _described(population, population.neuron)
+        if population.later_bias is not None:
+            properties["later_bias"] = population.later_bias.tolist()
         listed.append(properties)
     description["populations"] = listed
     description["projections"] = [
@@ -103,10 +122,20 @@ def describe(
             "weights": weighting_of(projection),
             "edges": projection.number_of_edges,
             "delay_steps": delays[projection],
+            **({"delay": projection.delay} if graph.neuron_model else {}),
         }
         for projection in projections
     ]
     return description
+
+
+def _described(population: GraphPopulation, neuron: Neuron) -> Dict[str, object]:
+    """Return the numbers of a neuron model: one for all neurons, one for each channel, or one for each neuron."""
+    described: Dict[str, object] = {"spikes": neuron.spikes}
+    for name in neuron.numbers(population.shape):
+        own = getattr(neuron, name)
+        described[name] = np.asarray(neuron.threshold if own is None else own).tolist()
+    return described
 
 
 def _inputs(graph: SynapseGraph) -> object:
@@ -129,22 +158,31 @@ def first_steps_of(graph: SynapseGraph) -> Dict[str, int]:
     There the populations of a network of depth d begin one after the other; with a delay of `first_step` of the target
     less `first_step` of the source, all spikes that meet in a simulator without delays meet there too, also if
     connections skip populations. Biases, a constant input and the counting of spikes begin at `first_step`. The
-    input begins at 0 if it spikes, at -1 if it is a current, which is there at once. In a graph with cycles all
-    populations begin at 0: its synapses have a delay of a step.
+    input begins at 0 if it spikes, at -1 if it is a current, which is there at once. The delay of a projection is part
+    of the step that its synapses take. In a graph with a cycle of more projections than delays, which no such simulator
+    can step, all populations begin at 0.
     """
-    if any(p.source.first >= p.target.first for p in graph.projections):
-        return {population.name: 0 for population in graph.populations}
-    steps: Dict[str, int] = {p.name: 0 if p.coding == "spikes" else -1 for p in graph.inputs}
-    for population in graph.layers:
-        before = [steps[p.source.name] for p in graph.projections if p.target is population]
-        steps[population.name] = 1 + max(before, default=-1)
-    return steps
+    steps = {p.name: 0 for p in graph.layers}
+    steps.update({p.name: 0 if p.coding == "spikes" else -1 for p in graph.inputs})
+    for _ in graph.populations:
+        before = dict(steps)
+        for p in graph.projections:
+            steps[p.target.name] = max(steps[p.target.name], steps[p.source.name] + 1 - p.delay)
+        if steps == before:
+            return steps
+    return {population.name: 0 for population in graph.populations}
+
+
+def has_fast_cycle(graph: SynapseGraph) -> bool:
+    """Whether a cycle has more projections than delays, so that spikes pass several populations in a time step."""
+    steps = first_steps_of(graph)
+    return any(steps[p.target.name] - steps[p.source.name] + p.delay < 1 for p in graph.projections)
 
 
 def delay_steps_of(graph: SynapseGraph) -> Dict[GraphProjection, int]:
     """Return the delay of each projection in such a simulator, in time steps (see `first_steps_of`)."""
     steps = first_steps_of(graph)
-    return {p: max(steps[p.target.name] - steps[p.source.name], 1) for p in graph.projections}
+    return {p: max(steps[p.target.name] - steps[p.source.name] + p.delay, 1) for p in graph.projections}
 
 
 NODES_FILE = "nodes.csv"
@@ -179,7 +217,8 @@ def node_table(graph: SynapseGraph, request: Request) -> Dict[str, np.ndarray]:
 def write_node_csv(path: Path, populations: Sequence[GraphPopulation], first: int = 0) -> None:
     """Write `nodes.csv`, one row per neuron; a bias has the digits that read back as the same float64.
 
-    Of an integer network written as integers, the last column is the threshold.
+    Of an integer network written as integers, the last column is the threshold. Of populations with a neuron model,
+    the last columns are its numbers, and the bias that is added from the second time step on.
 
     Parameters
     ----------
@@ -188,14 +227,29 @@ def write_node_csv(path: Path, populations: Sequence[GraphPopulation], first: in
     first : id in the graph of the node that is 0 in this export
     """
     integers = any(np.ndim(population.unit) for population in populations)
+    models = any(population.neuron is not None for population in populations)
+    names = [*NUMBERS, "later_bias"] if models else ["threshold"] if integers else []
     with path.open("w", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
-        rows.writerow([*COLUMNS, *(["threshold"] if integers else [])])
+        rows.writerow([*COLUMNS, *names])
         for population in populations:
             ids = range(population.first - first, population.first - first + population.size)
             biases = map(repr, population.bias.astype(np.float64).ravel().tolist())
             counts = population.spike_count
             texts = [""] * population.size if counts is None else map(repr, counts.ravel().tolist())
-            own = [[repr(threshold)] * integers for threshold in population.firing_threshold.ravel().tolist()]
-            for node, index, bias, count, threshold in zip(ids, np.ndindex(*population.shape), biases, texts, own):
-                rows.writerow([node, population.name, index, bias, population.coding or "", count, *threshold])
+            own = _numbers_of(population, names)
+            for node, index, bias, count, numbers in zip(ids, np.ndindex(*population.shape), biases, texts, own):
+                rows.writerow([node, population.name, index, bias, population.coding or "", count, *numbers])
+
+
+def _numbers_of(population: GraphPopulation, names: Sequence[str]) -> List[Tuple[str, ...]]:
+    """Return the numbers of each neuron by name, empty where a population has no such number."""
+    numbers = {} if population.neuron is None else population.neuron.numbers(population.shape)
+    if names == ["threshold"]:
+        numbers = {"threshold": population.firing_threshold}
+    if population.later_bias is not None:
+        numbers["later_bias"] = np.broadcast_to(population.later_bias.astype(np.float64), population.shape)
+    columns = [
+        list(map(repr, numbers[name].ravel().tolist())) if name in numbers else [""] * population.size for name in names
+    ]
+    return list(zip(*columns)) if names else [()] * population.size
