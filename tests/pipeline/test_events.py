@@ -20,6 +20,7 @@ NODES = {
     "out": {name: np.repeat(value, 10) if name != "type" else value for name, value in INTEGRATE.items()},
     "output": {"type": "Output", "shape": np.array([10])},
 }
+SECTIONS = ["training", "network", "input", "accuracy", "confusion", "rates", "provenance"]
 EDGES = list(zip(NODES, list(NODES)[1:]))
 
 
@@ -100,6 +101,28 @@ def test_currents_of_each_step_are_simulated(snnb, tmp_path):
     stage = json.loads(out)["stages"][-1]
     assert (stage["params"]["input"], stage["params"]["duration"]) == ("steps", 8)
     np.testing.assert_array_equal(sums(tmp_path / stage["directory"])["input"], x.sum(axis=(0, 1)))
+
+
+def test_the_page_and_the_comparison_have_no_analogue_accuracy(snnb, tmp_path, capsys):
+    x = RANDOM.choice([0, 0, 0, 1], (4, 8, 12, 12, 2)).astype(np.float32)
+    np.save(tmp_path / "x_test.npy", x)
+    np.save(tmp_path / "y_test.npy", np.array([0, 1, 1, 0]))  # of ten output neurons, eight have no class
+    assert snnb("simulate", "", f"steps:{tmp_path}")[0] == 0
+    assert main(["report", "run"]) == 0
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert [name for name in SECTIONS if f'id="{name}"' in page] == SECTIONS
+    for absent in ('id="activations"', "ANN", "analogue network"):
+        assert absent not in page
+    first = EventSamples(tmp_path / "run/dataset/x_test.h5")[:1]
+    assert f"{np.count_nonzero(first.frames(0, 8)):,} entries other than 0 in 8 time steps" in page
+    capsys.readouterr()
+    assert main(["compare", "run", "--figure", "figure.png"]) == 0
+    compared = capsys.readouterr().out
+    assert "ANN" not in compared
+    assert "SNN accuracy" in compared
+    assert main(["sweep", "run", "--grid", "duration=4,8", "--samples", "2"]) == 0
+    assert "ANN" not in capsys.readouterr().out
+    assert (tmp_path / "run" / "sweep.png").exists()
 
 
 @pytest.mark.parametrize(

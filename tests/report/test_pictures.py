@@ -6,12 +6,13 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
+from snnb.network.input_steps import InputSteps
 from snnb.report import report_plots
 from snnb.report.activations import mean_activations, samples_within
 from snnb.report.diagram import BEND, BOX, MARGIN, TALL, Arrow, Box, depths, diagram
 from snnb.report.network_sections import distribution, share_that_carries
 from snnb.report.page import drawn as in_page
-from snnb.report.report_plots import plot_activations, plot_confusion, plot_distribution
+from snnb.report.report_plots import plot_activations, plot_confusion, plot_distribution, plot_input
 from tests.report.deep import deep_page
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -157,6 +158,22 @@ def test_a_pixel_of_many_classes_holds_several(axes_of):
 def test_activations_are_horizontal_and_rates_vertical(axes_of):
     axes = axes_of(plot_activations, np.array([0.93, 2.0]), np.array([0.13, 0.63]), 1.0, "a")
     assert np.argwhere(axes.images[0].get_array()[..., 3]).tolist() == [[2, 18], [12, 19]]
+
+
+def test_input_has_a_pixel_for_each_position_and_step_and_off_events_are_red(axes_of):
+    x = np.zeros((1, 5, 2, 3, 2), np.float32)
+    x[0, 1, 0, 2, 0], x[0, 4, 1, 1, 1], x[0, 2, 0, 0, 1] = 1, 4, 2
+    raster = axes_of(plot_input, InputSteps.dense(x), 4).images[0].get_array()
+    assert raster.shape == (6, 4, 4)  # the last step is not simulated
+    assert np.argwhere(raster[..., 3]).tolist() == [[0, 2], [2, 1]]
+    assert raster[0, 2, 3] > raster[2, 1, 3]
+    assert raster[0, 2, 2] > raster[0, 2, 0]
+    assert raster[2, 1, 2] < raster[2, 1, 0]
+    flat = np.zeros((1, 700, 1, 1, 700), np.float32)
+    flat[0, 699, 0, 0, 699], flat[0, 0, 0, 0, 350] = 0.5, -0.5
+    raster = axes_of(plot_input, InputSteps.dense(flat), 700).images[0].get_array()
+    assert np.argwhere(raster[..., 3]).tolist() == [[125, 0], [249, 249]]
+    assert (raster[125, 0, :3] != raster[249, 249, :3]).any()
 
 
 def test_the_share_that_carries_is_the_smallest():

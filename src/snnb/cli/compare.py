@@ -139,7 +139,7 @@ def _draw(path: Path, found: "List[Compared]", force: bool) -> None:
     if errors and len(errors) < len(found):
         raise UsageError("--figure: classifiers and networks that reproduce their input have no common axis")
     courses = [
-        Course(name, one.by_step, float((one.ann_error if errors else one.ann_accuracy) or 0))
+        Course(name, one.by_step, one.ann_error if errors else one.ann_accuracy)
         for name, one in zip(names_apart(found), found)
     ]
     with atomic_path(path, force=force) as temporary:

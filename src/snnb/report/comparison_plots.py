@@ -31,7 +31,7 @@ class Course:
 
     name: str
     steps: Sequence[float]  # accuracy, from 0 to 1, or mean squared error, after each step of 1 ms
-    analogue: float  # value of the analogue network
+    analogue: Optional[float]  # value of the analogue network; None if there is none
 
 
 @styled
@@ -54,8 +54,9 @@ def plot_courses(path: Path, courses: Sequence[Course], label: str) -> None:
     axes = figure.subplots()
     for course, name, colour in zip(courses, names, _colours(len(courses))):
         axes.plot(np.arange(1, len(course.steps) + 1), course.steps, color=colour, label=name)
-        axes.axhline(course.analogue, color=colour, linestyle="dashed", linewidth=0.8)
-    axes.set_xlabel("time (ms)")
+        if course.analogue is not None:
+            axes.axhline(course.analogue, color=colour, linestyle="dashed", linewidth=0.8)
+    axes.set_xlabel("time step")
     axes.set_ylabel(f"{label} (dashed: analogue network)")
     axes.grid()
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), ncols=columns)
@@ -80,7 +81,7 @@ def plot_sweep(
     path: Path,
     axes: Sequence[GridAxis],
     measured: np.ndarray,
-    analogue: np.ndarray,
+    analogue: Optional[np.ndarray],
     label: str,
     intervals: Optional[np.ndarray] = None,
 ) -> None:
@@ -96,7 +97,7 @@ def plot_sweep(
         PNG, SVG or PDF file.
     axes : sequence of GridAxis
     measured, analogue : (*grid) float array
-        Accuracies or errors of the spiking and of the analogue network.
+        Accuracies or errors of the spiking and of the analogue network; None if there is no analogue network.
     label : str
         Label of the vertical axis.
     intervals : (*grid, 2) float array, optional
@@ -126,23 +127,24 @@ def plot_sweep(
         plot.errorbar(places, mean, bars, elinewidth=1, capsize=2.5, transform=moved, **style)
         if spread is not None:
             plot.fill_between(places, line.min(axis=0), line.max(axis=0), color=colour, alpha=0.15, linewidth=0)
-    low, high = float(analogue.min()), float(analogue.max())
-    plot.axhspan(low, high, color="black", alpha=0.6 if low == high else 0.12, linewidth=0.8, linestyle="dashed")
+    notes = [] if ends is None else ["bars: 95 % intervals"]
+    if analogue is not None:
+        low, high = float(analogue.min()), float(analogue.max())
+        plot.axhspan(low, high, color="black", alpha=0.6 if low == high else 0.12, linewidth=0.8, linestyle="dashed")
+        notes.insert(0, "grey: analogue network")
     plot.set_xlabel(plain(axes[along].title))
     plot.set_ylabel(label)
     plot.set_ylim(*y_limits(values, analogue, intervals))
-    plot.set_title(
-        "grey: analogue network"
-        + ("" if ends is None else "; bars: 95 % intervals")
-        + ("" if spread is None else "; lines and bands: mean and range over seeds")
-    )
+    plot.set_title("; ".join([*notes, *([] if spread is None else ["lines and bands: mean and range over seeds"])]))
     plot.grid()
     if others:
         plot.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), ncols=columns)
     save(figure, path)
 
 
-def y_limits(measured: np.ndarray, analogue: np.ndarray, intervals: Optional[np.ndarray]) -> Tuple[float, float]:
+def y_limits(
+    measured: np.ndarray, analogue: Optional[np.ndarray], intervals: Optional[np.ndarray]
+) -> Tuple[float, float]:
     """Return the limits of the vertical axis: from 0 for an error, around all intervals for an accuracy.
 
     The axis of an accuracy spans at least `LEAST_SPAN`, so that a difference within the intervals does not look large.

@@ -1,5 +1,6 @@
-"""Figures of the report that no stage writes: distributions in a graph, the confusion matrix, activations and rates."""
+"""Figures of the report that no stage writes: distributions in a graph, the confusion matrix, activations, input."""
 
+import math
 from typing import Sequence, Tuple
 
 import numpy as np
@@ -8,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from snnb.io.figures import HUES, Target, plain, save, styled
+from snnb.network.input_steps import InputSteps
 
 BASELINE = 0.7  # of bars on a logarithmic axis: the bar of a single neuron is visible
 MOST_NAMED, MOST_COUNTED = 30, 15  # classes whose names, and whose counts of samples, are written
@@ -108,6 +110,44 @@ def plot_activations(target: Target, activations: np.ndarray, rates: np.ndarray,
         axis.set_major_locator(MaxNLocator(2))
         axis.set_tick_params(labelsize="small")
     axes.set_title(plain(title, 24), fontsize="small")
+    save(figure, target)
+
+
+@styled
+def plot_input(target: Target, sample: InputSteps, duration: int) -> None:
+    """Plot the input of a sample: rows are positions, columns time steps; the more events or current the darker.
+
+    Of two channels, the polarities, the second is blue and the first red. Otherwise positive values are blue, negative
+    ones red. A pixel of more than `MOST_PIXELS` positions or steps holds several.
+
+    Parameters
+    ----------
+    target : Target
+    sample : InputSteps
+        One sample.
+    duration : int
+        Number of time steps that are simulated.
+    """
+    polarities = 2 if sample.shape[-1] == 2 else 1
+    positions = math.prod(sample.shape) // polarities
+    rows, columns = min(positions, MOST_PIXELS), min(duration, MOST_PIXELS)
+    shown = sample.step < duration
+    step, neuron, value = (values[shown].astype(np.float64) for values in (sample.step, sample.neuron, sample.value))
+    red = neuron % 2 == 0 if polarities == 2 else value < 0
+    place = (
+        red.astype(int),
+        (neuron // polarities * rows // positions).astype(int),
+        (step * columns // duration).astype(int),
+    )
+    counts = np.zeros((2, rows, columns))
+    np.add.at(counts, place, np.abs(value))
+    hues = np.array([to_rgb(HUES[0]), to_rgb(HUES[1])])[counts.argmax(axis=0)]
+    figure = Figure(figsize=(6, 4))
+    axes = figure.subplots()
+    extent = (0, duration, positions, 0)
+    axes.imshow(_raster(counts.max(axis=0), hues), extent=extent, aspect="auto", interpolation="none")
+    axes.set_xlabel("time step")
+    axes.set_ylabel("position")
     save(figure, target)
 
 

@@ -1,12 +1,13 @@
 """Sections of the page about the training and a simulation."""
 
-from typing import List, Mapping, Sequence, Tuple
+from typing import List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
 from snnb.io.text import JsonValue
+from snnb.network.input_steps import InputSteps
 from snnb.report.page import Figure, Section, Table, drawn, settings_table
-from snnb.report.report_plots import plot_activations, plot_confusion
+from snnb.report.report_plots import plot_activations, plot_confusion, plot_input
 from snnb.simulation.simulation_plots import plot_quality, plot_rates
 from snnb.training.history import TrainingMetrics, plot_history
 
@@ -42,15 +43,41 @@ def training_section(
     return Section("training", "Training", words, [Figure(picture)], tables=tables, folded=folded)
 
 
-def accuracy_section(by_step: Sequence[float], analogue: float, label: str, words: List[str]) -> Section:
+def spiking_section(name: str) -> Section:
+    """Return the section about the training of a network that was trained as a spiking one; `name` is of its file."""
+    return Section("training", "Training", [f"Nothing is trained here: {name} is a trained spiking network."])
+
+
+def input_section(sample: InputSteps, number: int, duration: int) -> Section:
+    """Return the section about the input of a sample, which changes from step to step.
+
+    Parameters
+    ----------
+    sample : InputSteps
+        One sample.
+    number : int
+        Its index in the test set.
+    duration : int
+        Number of time steps that are simulated.
+    """
+    sides = "on events are blue, off events red" if sample.shape[-1] == 2 else "negative values are red"
+    words = [
+        f"Sample {number}, input {'×'.join(map(str, sample.shape))}: {len(sample.step):,} entries other than 0 in "
+        f"{duration:,} time steps. Rows are positions, row by row of the sensor; {sides}."
+    ]
+    picture = drawn(f"input of sample {number} by time step", plot_input, sample, duration)
+    return Section("input", "Input", words, [Figure(picture)])
+
+
+def accuracy_section(by_step: Sequence[float], analogue: Optional[float], label: str, words: List[str]) -> Section:
     """Return the section about the accuracy, or mean squared error, after each time step.
 
     Parameters
     ----------
     by_step : sequence of float
         Values of the spiking network.
-    analogue : float
-        Value of the analogue network.
+    analogue : float or None
+        Value of the analogue network; None if there is none.
     label : {"accuracy", "mean squared error"}
     words : list of str
     """
@@ -66,8 +93,9 @@ def confusion_section(cells: Sequence[Tuple[int, int, int]], names: Sequence[str
     cells : sequence of (class, guess or -1, samples)
         As `confusion` of `sim_accuracies.json`.
     names : sequence of str
-        Names of the classes.
+        Names of the classes; an output neuron without a class has its number.
     """
+    names = [*names, *map(str, range(len(names), 1 + max(guess for _, guess, _ in cells)))]
     wrong = sorted((cell for cell in cells if cell[0] != cell[1]), key=lambda cell: (-cell[2], cell))[:LISTED]
     rows = [(names[true], names[guess] if guess >= 0 else "no spike", f"{count:,}") for true, guess, count in wrong]
     picture = drawn("confusion matrix: rows are classes, columns guesses", plot_confusion, cells, names)

@@ -18,6 +18,7 @@ from snnb.io.atomic import write_text_atomically
 from snnb.io.document import Document, read_document
 from snnb.io.text import JsonValue, read_text
 from snnb.mapping.mapping import Mapping as WrittenMapping
+from snnb.network.event_samples import EventSamples
 from snnb.network.read_network import read_network
 from snnb.pipeline import map as mapping
 from snnb.pipeline import prepare
@@ -27,7 +28,7 @@ from snnb.pipeline.plan import state_of_stages
 from snnb.pipeline.prepare import dataset_array
 from snnb.pipeline.simulations import SIMULATION_HEAD, Simulation, simulations_of
 from snnb.pipeline.stage import recorded, recorded_details, unaltered
-from snnb.pipeline.train import shown_params
+from snnb.pipeline.train import is_spiking, shown_params
 from snnb.report.activations import mean_activations, samples_within
 from snnb.report.mapping_section import mapping_section
 from snnb.report.network_sections import graph_facts, network_sections
@@ -36,7 +37,9 @@ from snnb.report.result_sections import (
     accuracy_section,
     activations_section,
     confusion_section,
+    input_section,
     rates_section,
+    spiking_section,
     training_section,
 )
 from snnb.results.compare import MAPPING_HEAD, mappings_of, simulated_files
@@ -191,6 +194,8 @@ def _training_part(run: RunDirectory, found: Optional[Simulation]) -> Section:
     record = run.record_of("train")
     if record is None:
         return Section("training", "Training", [f"Not yet: `snnb train --run-dir {run.path}` trains the network."])
+    if is_spiking(run):
+        return spiking_section(Path(run.manifest.run.model_source or "").name)
     # A simulation keeps a copy of the history of its network, which may have been trained again since.
     folder = run.directory_of("train") if found is None else run.directory_of("simulate", found.stamp)
     params = record.params if found is None or found.record.details.training is None else found.record.details.training
@@ -220,7 +225,9 @@ def _simulation_part(run: RunDirectory, found: Simulation, progress: Progress) -
     kind = "accuracy" if classifies else "mean_squared_error"
     label, words, figures = kind.replace("_", " "), [], []
     for side, name in (("ann", "analogue network"), ("snn", "spiking network")):
-        value = float(metrics.get(f"{side}_{kind}") or 0.0)
+        value = metrics.get(f"{side}_{kind}")
+        if value is None:
+            continue
         shown, interval = f"{value:.2%}" if classifies else f"{value:.4g}", ""
         if classifies:
             interval = " (95 % interval {:.2%} to {:.2%})".format(
@@ -233,18 +240,30 @@ def _simulation_part(run: RunDirectory, found: Simulation, progress: Progress) -
     took = f"{params.samples:,} samples of {latency:,} time steps"
     took += f", one every {between:,} time steps" if between != latency else ""
     summary = [f"{'; '.join(words)}; {took}, input {params.input}."]
-    activations, about = _activations(run, found, progress)
     confusion = statistics.confusion
-    drawn = [name for name, coding in statistics.coding.items() if coding == "random"]
-    if drawn and activations:
-        about.append(f"The spikes of {', '.join(drawn)}, a softmax layer, are drawn at random.")
     sections = [
-        accuracy_section(statistics.quoted_by_step, float(metrics.get(f"ann_{kind}") or 0.0), label, summary),
+        *_input(run, found),
+        accuracy_section(statistics.quoted_by_step, metrics.get(f"ann_{kind}"), label, summary),
         *([] if confusion is None else [confusion_section(confusion, list(statistics.class_counts))]),
         rates_section(rates),
-        activations_section(rates, activations, about),
     ]
+    if not is_spiking(run):
+        activations, about = _activations(run, found, progress)
+        drawn = [name for name, coding in statistics.coding.items() if coding == "random"]
+        if drawn and activations:
+            about.append(f"The spikes of {', '.join(drawn)}, a softmax layer, are drawn at random.")
+        sections.append(activations_section(rates, activations, about))
     return Part(sections, figures)
+
+
+def _input(run: RunDirectory, found: Simulation) -> List[Section]:
+    """Return the section about the input of the first sample, if it changes from step to step and is still there."""
+    read = next((file for file in found.record.inputs if file.path == "dataset/x_test.h5"), None)
+    if read is None or not run.hashes.matches(read):
+        return []
+    params = found.record.params
+    sample = EventSamples(run.path / read.path)[params.first : params.first + 1]
+    return [input_section(sample, params.first, params.duration)]
 
 
 def _activations(run: RunDirectory, found: Simulation, progress: Progress) -> Tuple[Dict[str, np.ndarray], List[str]]:

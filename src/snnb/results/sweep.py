@@ -209,10 +209,11 @@ def _draw(run: RunDirectory, axes: Sequence[Axis], swept: Sequence[Swept]) -> No
         _draw_chips(run, swept, kind)
         return
     shape = [len(axis.values) for axis in axes]
-    measured, analogue = (
+    measured, ann = (
         np.array([getattr(one, f"{network}_{kind}") for one in swept], float).reshape(shape)
         for network in ("snn", "ann")
     )
+    analogue = None if np.isnan(ann).any() else ann
     intervals = None
     if kind == "accuracy":
         ends = [[one.snn_accuracy_low, one.snn_accuracy_high] for one in swept]
