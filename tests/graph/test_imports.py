@@ -1,5 +1,9 @@
 """Graphs from outside: values beside networkx and numpy, refused files, round trips by the costs of a mapping."""
 
+import shutil
+from pathlib import Path
+
+import h5py
 import networkx
 import numpy as np
 import pandas
@@ -7,6 +11,7 @@ import pytest
 import scipy.sparse
 
 from snnb.core.errors import InputError
+from snnb.graph import SynapseGraph, store
 from snnb.graph.export.export_options import ExportOptions
 from snnb.graph.export.write_export import export
 from snnb.graph.imports.import_graph import import_graph
@@ -294,3 +299,67 @@ def test_a_csv_without_its_description_or_its_nodes(residual_graph, tmp_path):
                     np.testing.assert_array_equal(one.spike_count, other.spike_count)
             assert len(again.inputs) == 1
         assert bool(notes) == (beside == "nodes.csv")
+
+
+@pytest.mark.parametrize("format", ["csv", "npz", "parquet"])
+def test_windows_and_initial_potentials_are_read_again(graph_path, tmp_path, format):
+    shutil.copy(graph_path, tmp_path / "net_graph.h5")
+    with h5py.File(str(tmp_path / "net_graph.h5"), "r+") as file:
+        group = file["populations/0002"]
+        group.attrs["window"] = np.array([4, 20])
+        group["initial_potential"] = np.array([0.5, 0.1], np.float32)
+    store.seal(tmp_path / "net_graph.h5", 1)
+    with SynapseGraph.open(tmp_path / "net_graph.h5") as original:
+        export(original, format, tmp_path / f"net.{format}")
+        again, _ = imported(tmp_path / f"net.{format}", tmp_path / "again")
+        with again:
+            assert again.populations[2].window == (4, 20)
+            np.testing.assert_array_equal(again.populations[2].initial_potential, np.array([0.5, 0.1], np.float32))
+            assert costs_of(again, tmp_path / "partition") == costs_of(original, tmp_path / "partition")
+
+
+def replaced(old, new):
+    return lambda path: path.write_text(path.read_text().replace(old, new, 1))
+
+
+BAD_EXPORTS = [
+    ("csv", "net.csv.nodes.csv", replaced("\n7,", "\n8,"), "line 9: id 8, expected is 7"),
+    ("csv", "net.csv.nodes.csv", replaced(",spikes,", ",spikes,many"), "is not a number"),
+    (
+        "csv",
+        "net.csv.nodes.csv",
+        replaced('"(0, 0, 0)"', '"(9, 9, 9)"'),
+        "names neuron 'input (0, 0, 0)', which the table",
+    ),
+    (
+        "csv",
+        "net.csv.json",
+        replaced("7,", "8,"),
+        "population input has 84 consecutive rows, expected is the shape (8, 6, 2)",
+    ),
+    ("csv", "net.csv.json", replaced("{", "["), "not the description of an export of snnb"),
+    ("npz", "description.json", replaced(" 7,", " 8,"), "consecutive rows, expected is the shape"),
+    (
+        "npz",
+        "0001_input__02Conv2D_4x3x2.npz",
+        Path.unlink,
+        "has no matrix 0001_*.npz, the synapses from input to 02Conv2D",
+    ),
+    (
+        "npz",
+        "0001_input__02Conv2D_4x3x2.npz",
+        lambda path: np.savez(path, **csr()),
+        "a matrix of shape (2, 2), expected",
+    ),
+    ("npz", "description.json", Path.unlink, "no such file"),
+    ("parquet", "edges.parquet", Path.unlink, "has no file of edges"),
+    ("parquet", "nodes.parquet", lambda path: path.write_bytes(b"PAR1"), "not a complete Parquet file"),
+]
+
+
+@pytest.mark.parametrize(("format", "name", "alter", "expected"), BAD_EXPORTS)
+def test_exports_that_are_refused(format, name, alter, expected, graph, tmp_path):
+    export(graph, format, tmp_path / f"net.{format}")
+    (altered,) = tmp_path.rglob(name)
+    alter(altered)
+    refused(tmp_path, f"net.{format}", lambda path: None, expected)

@@ -42,6 +42,10 @@ class ListedPopulation:
         Spikes of each neuron over all samples and steps, not negative, in the shape or flat; None if not known.
     bias : ndarray or None
         Bias in thresholds per step, in the shape or flat.
+    window : tuple of int or None
+        First and last (exclusive) time step in which the neurons can fire.
+    initial_potential : (channels,) ndarray or None
+        Membrane potential before the first step, as a share of the threshold.
     """
 
     name: str
@@ -50,6 +54,8 @@ class ListedPopulation:
     coding: str = "spikes"
     spikes: Optional[np.ndarray] = None
     bias: Optional[np.ndarray] = None
+    window: Optional[Tuple[int, int]] = None
+    initial_potential: Optional[np.ndarray] = None
 
     @property
     def size(self) -> int:
@@ -178,6 +184,10 @@ def _write_population(group: h5py.Group, population: ListedPopulation, first: in
     write_array(group, "spike_count", spikes.reshape(population.shape))
     if population.bias is not None:
         write_array(group, "bias", population.bias.reshape(population.shape).astype(np.float32))
+    if population.window is not None:
+        group.attrs["window"] = np.array(population.window, np.int64)
+    if population.initial_potential is not None:
+        write_array(group, "initial_potential", population.initial_potential.astype(np.float32))
 
 
 def whole(spikes: np.ndarray) -> np.ndarray:

@@ -17,7 +17,8 @@ from typing import IO, Dict, Iterator, List, Sequence, Tuple, cast
 import numpy as np
 
 from snnb.core.errors import DamagedError
-from snnb.graph.imports.tables import Chunk, Table, columns_of, listed_graph, load_description, read_nodes
+from snnb.graph.imports.described import read_description
+from snnb.graph.imports.tables import Chunk, Table, columns_of, listed_graph, read_nodes
 from snnb.graph.listed import ListedGraph
 from snnb.io.text import decoded, read_text
 
@@ -39,7 +40,7 @@ def read_csv(path: Path) -> ListedGraph:
     if beside.exists():
         files = [path, beside, *([description] if description.exists() else [])]
         nodes = read_nodes(
-            beside, load_description(description) if description.exists() else None, _node_columns(beside)
+            beside, read_description(description) if description.exists() else None, _node_columns(beside)
         )
         nodes = nodes._replace(graph=replace(nodes.graph, files=tuple(files)))
     spool = _Spool(path)

@@ -6,6 +6,7 @@ from typing import List, Literal, Optional, Sequence, Tuple, Union
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
+from snnb.core.errors import DamagedError
 from snnb.graph.listed import ListedPopulation
 from snnb.graph.populations import Recording
 
@@ -19,10 +20,21 @@ class _Population(BaseModel):
     layer: str
     shape: Tuple[int, ...]
     coding: Optional[Literal["spikes", "current", "random", "membrane"]]  # None in a graph without spike counts
+    window: Optional[Tuple[int, int]] = None
+    initial_potential: Optional[List[float]] = None  # of each channel, times the threshold
 
     @property
     def size(self) -> int:
         return int(np.prod(self.shape, dtype=np.int64))
+
+
+class _Projection(BaseModel):
+    source: str
+    target: str
+
+
+class _Neuron(BaseModel):
+    threshold: float
 
 
 class Description(BaseModel):
@@ -31,6 +43,10 @@ class Description(BaseModel):
     format: str
     input: Union[_Input, List[_Input], None] = None
     populations: List[_Population]
+    projections: List[_Projection] = []
+    neuron: _Neuron = _Neuron(threshold=1.0)
+    weight_bits: Optional[int] = None
+    weight_unit: str = ""
     rate_unit: str = "spikes per time step"
     num_samples: int = 1
     num_timesteps: int = 1
@@ -79,3 +95,13 @@ def description_of(path: Path, format: str, nodes: int) -> Optional[Description]
         return None
     size = sum(population.size for population in description.populations)
     return description if (description.format, size) == (format, nodes) else None
+
+
+def read_description(path: Path) -> Description:
+    """Read the description of an export; raise `DamagedError` if it is none."""
+    if not path.is_file():
+        raise DamagedError(path, "no such file")
+    try:
+        return Description.model_validate_json(path.read_bytes())
+    except ValidationError:
+        raise DamagedError(path, "not the description of an export of snnb") from None

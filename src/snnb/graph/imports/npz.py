@@ -9,7 +9,8 @@ import numpy as np
 
 from snnb.core.errors import DamagedError
 from snnb.graph.edges import ranges
-from snnb.graph.imports.tables import NEURONS, Chunk, Table, columns_of, listed_graph, load_description, read_nodes
+from snnb.graph.imports.described import read_description
+from snnb.graph.imports.tables import NEURONS, Chunk, Table, columns_of, listed_graph, read_nodes
 from snnb.graph.listed import EDGES, Edges, ListedGraph, ListedPopulation
 from snnb.io.npy import RAISED_BY_NUMPY, load_archive
 
@@ -53,7 +54,7 @@ def read_npz(path: Path) -> ListedGraph:
 def _read_matrices(folder: Path) -> ListedGraph:
     """Read a directory of `snnb`."""
     described, table = folder / "description.json", folder / "nodes.npz"
-    description = load_description(described)
+    description = read_description(described)
     arrays = load_archive(table, must=("population", "population_names"))
     owner = np.array(arrays["population_names"].tolist(), object)[arrays["population"]]
     columns = {"population": owner}
@@ -63,8 +64,8 @@ def _read_matrices(folder: Path) -> ListedGraph:
     first = dict(zip([p.name for p in populations], np.cumsum([0, *(p.size for p in populations)]).tolist()))
     size = {population.name: population.size for population in populations}
     files, matrices = [described, table], []
-    for number, projection in enumerate(description.get("projections", [])):
-        ends = projection["source"], projection["target"]
+    for number, projection in enumerate(description.projections):
+        ends = projection.source, projection.target
         path = next(iter(sorted(folder.glob(f"{number:04d}_*.npz"))), None)
         if path is None or not all(name in size for name in ends):
             raise DamagedError(folder, f"has no matrix {number:04d}_*.npz, the synapses from {ends[0]} to {ends[1]}")

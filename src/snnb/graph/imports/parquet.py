@@ -9,7 +9,8 @@ import numpy as np
 
 from snnb.core.errors import DamagedError
 from snnb.graph.export.parquet import load_library
-from snnb.graph.imports.tables import SEPARATOR, Chunk, Table, columns_of, listed_graph, load_description, read_nodes
+from snnb.graph.imports.described import read_description
+from snnb.graph.imports.tables import SEPARATOR, Chunk, Table, columns_of, listed_graph, read_nodes
 from snnb.graph.listed import ListedGraph
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def read_parquet(path: Path) -> ListedGraph:
         edges = [file for file in sorted(path.glob("*.parquet")) if file != table]
         if table.is_file():
             further = [file for file in (table, described) if file.is_file()]
-            description = load_description(described) if described.is_file() else None
+            description = read_description(described) if described.is_file() else None
             nodes = read_nodes(table, description, _node_columns(table))
     if not edges:
         raise DamagedError(path, "has no file of edges")

@@ -12,9 +12,8 @@ from typing import Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional
 import numpy as np
 
 from snnb.core.errors import DamagedError
+from snnb.graph.imports.described import Description
 from snnb.graph.listed import Edges, ListedGraph, ListedPopulation
-from snnb.graph.populations import Recording
-from snnb.io.text import JsonValue, load_json
 
 LIMIT = 2**31 - 1  # ids
 SPARSE_IDS = 100  # ids for each edge, above which they are not numbers of neurons
@@ -220,84 +219,69 @@ def _indices(texts: Sequence[str]) -> Optional[np.ndarray]:
     return np.array(rows, np.int64)
 
 
-def _described(path: Path, description: Optional[JsonValue], columns: Mapping[str, np.ndarray]) -> Nodes:
+def read_nodes(path: Path, description: Optional[Description], columns: Mapping[str, np.ndarray]) -> Nodes:
     """Return the neurons of a table of nodes and, of an export of `snnb`, its description.
 
     Parameters
     ----------
     path : file of the table, for errors
-    description : content of the description; None without one
+    description : Description, or None without one
     columns : `population` and `coding` (text), `index` (text of an index in the population), `bias`, `spikes`
         (numbers); each has a value for each neuron, or is left out
     """
     size = len(next(iter(columns.values())))
     owner = columns.get("population", np.full(size, NEURONS, object))
     begins = np.flatnonzero(np.concatenate([[size > 0], owner[1:] != owner[:-1]]))
-    ends = [*begins[1:].tolist(), size]
-    listed = {p["name"]: p for p in (description or {}).get("populations", [])}
+    listed = {} if description is None else {population.name: population for population in description.populations}
     populations: List[ListedPopulation] = []
-    notes: List[str] = []
-    for begin, end in zip(begins.tolist(), ends):
-        name, known, part = str(owner[begin]), listed.get(str(owner[begin]), {}), slice(begin, end)
-        shape = tuple(known.get("shape", ()))
-        if not shape:
-            indices = _indices(columns["index"][part].tolist()) if "index" in columns else None
-            shape = (end - begin,) if indices is None else tuple((indices.max(axis=0) + 1).tolist())
-            shape = shape if np.prod(shape) == end - begin else (end - begin,)
-        if np.prod(shape, dtype=np.int64) != end - begin or any(name == p.name for p in populations):
-            raise DamagedError(
-                path, f"population {name} has {end - begin:,} consecutive rows, expected is shape {shape}"
-            )
-        coding = known.get("coding") or ("" if "coding" not in columns else columns["coding"][begin])
-        populations.append(
-            ListedPopulation(
-                name,
-                shape,
-                known.get("layer", "neurons"),
-                coding or "spikes",
-                columns["spikes"][part] if "spikes" in columns else None,
-                columns["bias"][part] if "bias" in columns and columns["bias"][part].any() else None,
-            )
+    for begin, end in zip(begins.tolist(), [*begins[1:].tolist(), size]):
+        name, part = str(owner[begin]), slice(begin, end)
+        indices = _indices(columns["index"][part].tolist()) if "index" in columns else None
+        shape = (end - begin,) if indices is None else tuple((indices.max(axis=0) + 1).tolist())
+        if np.prod(shape) != end - begin:
+            shape = (end - begin,)
+        population = ListedPopulation(
+            name,
+            shape,
+            coding=columns["coding"][begin] or "spikes" if "coding" in columns else "spikes",
+            spikes=columns["spikes"][part] if "spikes" in columns else None,
+            bias=columns["bias"][part] if "bias" in columns and columns["bias"][part].any() else None,
         )
-    inputs, recording = 0, None
-    if description is not None:
-        given = description.get("input")
-        inputs = len(given) if isinstance(given, list) else int(given is not None)
-        recording = _recording_of(description)
-        if "integer" in description.get("weight_unit", ""):
-            notes.append("weights and biases are integers, whose thresholds are not read")
-        if any("window" in p for p in listed.values()):
-            notes.append("the windows of time steps in which populations fire are not read")
-        if any(np.any(p.get("initial_potential", 0)) for p in listed.values()):
-            notes.append("initial potentials are not read")
+        if name in listed:
+            known = listed[name]
+            population = replace(
+                population,
+                shape=known.shape,
+                layer=known.layer,
+                coding=known.coding or "spikes",
+                window=known.window,
+                initial_potential=_shares(description, known.initial_potential),
+            )
+        if population.size != end - begin or any(name == other.name for other in populations):
+            raise DamagedError(
+                path,
+                f"population {name} has {end - begin:,} consecutive rows, expected is the shape {population.shape}",
+            )
+        populations.append(population)
     ids: Dict[str, int] = {}
     if "index" in columns:
         ids = {f"{name}{SEPARATOR}{index}": k for k, (name, index) in enumerate(zip(owner, columns["index"].tolist()))}
-    return Nodes(ListedGraph(populations, (), inputs, recording, notes=tuple(notes)), ids, description is not None)
+    if description is None:
+        return Nodes(ListedGraph(populations, ()), ids, described=False)
+    notes = []
+    if "integer" in description.weight_unit:
+        notes.append("weights and biases are integers, whose thresholds are not read")
+    if description.weight_bits is not None and any(np.any(known.initial_potential or 0) for known in listed.values()):
+        notes.append("initial potentials of integer networks are not read")
+    graph = ListedGraph(populations, (), description.inputs, description.recording, notes=tuple(notes))
+    return Nodes(graph, ids, described=True)
 
 
-def _recording_of(description: JsonValue) -> Optional[Recording]:
-    if "num_samples" not in description:
+def _shares(description: Optional[Description], potential: Optional[List[float]]) -> Optional[np.ndarray]:
+    """Return initial potentials as shares of the threshold; None for those of integers, which may be the default."""
+    if description is None or description.weight_bits is not None or potential is None:
         return None
-    names = ("num_samples", "num_timesteps", "warm_up", "dt_ms")
-    samples, steps, warm_up, dt_ms = (description[name] for name in names)
-    return Recording(int(samples), int(steps), int(warm_up), float(dt_ms))
-
-
-def load_description(path: Path) -> JsonValue:
-    """Read the description of an export of `snnb`."""
-    description = load_json(path)
-    if not isinstance(description, dict) or not isinstance(description.get("populations"), list):
-        raise DamagedError(path, "not the description of an export of snnb")
-    return description
-
-
-def read_nodes(path: Path, description: Optional[JsonValue], columns: Mapping[str, np.ndarray]) -> Nodes:
-    """Return the neurons of a table as `_described` does; `DamagedError` if the description is not one of `snnb`."""
-    try:
-        return _described(path, description, columns)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise DamagedError(path, f"does not fit its description ({error!r})") from None
+    return np.array(potential) / description.neuron.threshold
 
 
 class Columns(NamedTuple):
