@@ -33,6 +33,7 @@ def linear_node(draw, shape, *, any_pool=True):
         padding = draw.choice(["same", "valid", "numbers"])
         return {
             "type": kind,
+            "input_shape": shape[1] if axes == 1 else np.array(shape[1:]),  # which is not needed
             "weight": quarters(draw, filters, shape[0] // groups, *taps),
             "bias": quarters(draw, filters),
             "stride": strides(draw, axes),
@@ -59,17 +60,17 @@ def input_shape(draw):
 DT = 2.0**-10
 
 
-def neurons(draw, kind, shape):
+def neurons(draw, kind, shape, full):
     """Return a node of neurons whose decay factors are 0 and 1/2: potentials have few bits after some steps."""
 
     def some(*values):
-        return draw.choice(values, [shape, ()][draw.integers(2)])
+        return draw.choice(values, [shape, shape if full else ()][draw.integers(2)])
 
     if kind == "Threshold":
         return {"type": kind, "threshold": some(0.0, 0.5, 1.0)}
     node = {"type": kind, "r": some(0.5, 1.0, 2.0)}
     if kind == "IF":
-        node["r"] = draw.choice([1.0, 1 / DT, 0.5 / DT])
+        node["r"] = np.broadcast_to(draw.choice([1.0, 1 / DT, 0.5 / DT]), shape if full else ())
     elif kind == "CubaLIF":
         node.update(tau_syn=DT * some(1, 2), tau_mem=DT * some(1, 2, 2), w_in=some(1.0, 2.0))
     else:
@@ -91,6 +92,7 @@ def recurrent(draw, shape):
     axes, channels = len(shape) - 1, shape[0]
     return {
         "type": f"Conv{axes}d",
+        "input_shape": shape[1] if axes == 1 else np.array(shape[1:]),
         "weight": quarters(draw, channels, channels, *[3] * axes),
         "bias": quarters(draw, channels),
         "stride": 1,
@@ -100,8 +102,11 @@ def recurrent(draw, shape):
     }
 
 
-def network(draw):
-    """Return nodes and edges: two to four populations with linear nodes between, cycles, and nested graphs."""
+def network(draw, full=False):
+    """Return nodes and edges: two to four populations with linear nodes between, cycles, and nested graphs.
+
+    Parameters of neurons, delays and scales are arrays of the node's shape, or, unless `full`, also single numbers.
+    """
     shape = input_shape(draw)
     nodes, edges, last = {"input": {"type": "Input", "shape": np.array(shape)}}, [], "input"
     sums = []  # populations of one axis that other nodes can reach: name and size
@@ -113,13 +118,18 @@ def network(draw):
         for i in range(draw.integers(0 if k else 1, 3)):
             node = linear_node(draw, shape, any_pool=False)
             if draw.random() < 0.3 and not i:
-                node = {"type": "Delay", "delay": DT * draw.integers(0, 3, [shape, ()][draw.integers(2)])}
+                node = {
+                    "type": "Delay",
+                    "delay": DT * draw.integers(0, 3, [shape, shape if full else ()][draw.integers(2)]),
+                }
             try:
                 out = linear(node, np.zeros(shape)).shape
             except ValueError:  # a kernel larger than its input
                 continue
             if 0 in out:
                 continue
+            if full and node["type"] == "Scale":
+                node["scale"] = np.broadcast_to(node["scale"], shape)
             name, shape = f"n{k}{i}", tuple(out)
             inside[name] = node
             between.append((before, name))
@@ -127,7 +137,7 @@ def network(draw):
         end = k == populations - 1
         kind = draw.choice(["IF", "LIF", "CubaLIF", "CubaLIF", "Threshold"] + ["LI"] * 4 * end)
         name = f"p{k}"
-        inside[name] = neurons(draw, kind, shape)
+        inside[name] = neurons(draw, kind, shape, full)
         between.append((before, name))
         if kind != "LI" and draw.random() < 0.5:
             inside[f"r{k}"] = recurrent(draw, shape)

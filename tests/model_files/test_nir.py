@@ -7,6 +7,7 @@ import pytest
 from snnb.core.errors import InputError
 from snnb.graph.build import build_graph
 from snnb.graph.export.write_export import export
+from snnb.model_files.nir_file import PARAMETERS, read_nir_graph
 from snnb.model_files.nir_network import read_nir
 from snnb.model_files.nir_neurons import NirSettings
 from snnb.network.forward import activations
@@ -56,6 +57,41 @@ def test_linear_nodes_between_populations_are_composed(seed, tmp_path):
     ((population, current),) = activations(network, sample)
     current = current + population.neuron.offset  # has the bias that differs by position
     np.testing.assert_allclose(current.reshape(-1), rows_first(y).reshape(-1), rtol=1e-5, atol=1e-5)
+
+
+def test_nodes_and_edges_are_those_that_the_library_reads(tmp_path):
+    nir = pytest.importorskip("nir")
+    if not hasattr(nir, "CubaLI"):
+        pytest.skip("nir 1.0.1, for Python 3.8, does not read the files of today")
+
+    def flattened(nested, prefix=""):
+        for name, node in nested.nodes.items():
+            if isinstance(node, nir.NIRGraph):
+                yield from flattened(node, f"{prefix}{name}.")
+            elif not prefix or not isinstance(node, (nir.Input, nir.Output)):
+                yield prefix + name, node
+
+    compared = 0
+    for seed in range(40):
+        path = write(tmp_path / "net.nir", *random_nir.network(np.random.default_rng(seed), full=True))
+        graph = read_nir_graph(path)
+        try:
+            library = nir.read(path, type_check=False)
+        except ValueError:  # the shapes that it infers are wrong with groups, and with `same` and strides
+            continue
+        compared += 1
+        found = dict(flattened(library))
+        assert {name for name, node in graph.nodes.items() if node.kind != "identity"} == set(found)
+        for name, node in found.items():
+            assert type(node).__name__ == graph.nodes[name].kind
+            for key in PARAMETERS[type(node).__name__]:
+                if key != "shape":
+                    np.testing.assert_array_equal(
+                        getattr(node, key), graph.nodes[name].parameters[key], f"{name} {key}"
+                    )
+        edges = {(source, target) for target, read in graph.sources.items() for source in read}
+        assert {edge for edge in map(tuple, library.edges) if set(edge) <= set(found)} <= edges
+    assert compared > 5
 
 
 def affine(outputs, inputs):
