@@ -302,6 +302,26 @@ def test_a_csv_without_its_description_or_its_nodes(residual_graph, tmp_path):
 
 
 @pytest.mark.parametrize("format", ["csv", "npz", "parquet"])
+def test_what_is_not_read_of_a_graph_with_neuron_models_is_noted(graph_path, tmp_path, format):
+    shutil.copy(graph_path, tmp_path / "net_graph.h5")
+    with h5py.File(str(tmp_path / "net_graph.h5"), "r+") as file:
+        group = file.create_group("populations/0002/neuron")
+        group["threshold"], group["leak"], group.attrs["spikes"] = 1.5, 0.9, True
+        file["connections/0002"].attrs["delay"] = 1
+        file["delays"] = np.array([0, 1, 0, 0, 0])
+    store.seal(tmp_path / "net_graph.h5", 4)
+    rates = rates_file(tmp_path / "r.npy", np.arange(168))
+    original = import_graph(tmp_path / "net_graph.h5", tmp_path / "in_graph.h5", rates=rates).graph
+    with original:
+        export(original, format, tmp_path / f"net.{format}")
+        again, notes = imported(tmp_path / f"net.{format}", tmp_path / "again")
+        with again:
+            for one, other in zip(all_edges(again), all_edges(original)):
+                np.testing.assert_array_equal(one, other)
+    assert [note[:11] for note in notes] == ["the numbers", "delays are "]
+
+
+@pytest.mark.parametrize("format", ["csv", "npz", "parquet"])
 def test_windows_and_initial_potentials_are_read_again(graph_path, tmp_path, format):
     shutil.copy(graph_path, tmp_path / "net_graph.h5")
     with h5py.File(str(tmp_path / "net_graph.h5"), "r+") as file:

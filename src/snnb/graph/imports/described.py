@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from snnb.core.errors import DamagedError
 from snnb.graph.listed import ListedPopulation
 from snnb.graph.populations import Recording
+from snnb.io.text import JsonValue
 
 
 class _Input(BaseModel):
@@ -22,6 +23,7 @@ class _Population(BaseModel):
     coding: Optional[Literal["spikes", "current", "random", "membrane"]]  # None in a graph without spike counts
     window: Optional[Tuple[int, int]] = None
     initial_potential: Optional[List[float]] = None  # of each channel, times the threshold
+    neuron: JsonValue = None  # the numbers of a neuron model
 
     @property
     def size(self) -> int:
@@ -31,10 +33,11 @@ class _Population(BaseModel):
 class _Projection(BaseModel):
     source: str
     target: str
+    delay: int = 0
 
 
 class _Neuron(BaseModel):
-    threshold: float
+    threshold: float = 1.0
 
 
 class Description(BaseModel):
@@ -44,7 +47,7 @@ class Description(BaseModel):
     input: Union[_Input, List[_Input], None] = None
     populations: List[_Population]
     projections: List[_Projection] = []
-    neuron: _Neuron = _Neuron(threshold=1.0)
+    neuron: _Neuron = _Neuron()
     weight_bits: Optional[int] = None
     weight_unit: str = ""
     rate_unit: str = "spikes per time step"
@@ -57,6 +60,20 @@ class Description(BaseModel):
     def recording(self) -> Recording:
         """Samples and steps that the spikes were counted in."""
         return Recording(self.num_samples, self.num_timesteps, self.warm_up, self.dt_ms)
+
+    @property
+    def notes(self) -> List[str]:
+        """What the description states and an import does not read."""
+        notes = []
+        if "integer" in self.weight_unit:
+            notes.append("weights and biases are integers, whose thresholds are not read")
+        if self.weight_bits is not None and any(np.any(one.initial_potential or 0) for one in self.populations):
+            notes.append("initial potentials of integer networks are not read")
+        if any(population.neuron is not None for population in self.populations):
+            notes.append("the numbers of neuron models are not read: leaks, resets, offsets, biases of later steps")
+        if any(projection.delay for projection in self.projections):
+            notes.append("delays are not read, and synapses of one pair of neurons with different delays are one")
+        return notes
 
     @property
     def rate_scale(self) -> float:

@@ -104,9 +104,11 @@ def _check(graph: SynapseGraph) -> None:
         first += population.size
     if graph.recording is not None and not (graph.recording.steps > 0 and graph.recording.dt_ms > 0):
         raise DamagedError(graph.path, "num_samples, num_timesteps and dt_ms are not positive")
-    order = [(p.target.first, p.source.first) for p in graph.projections]
+    order = [(p.target.first, p.source.first, p.delay) for p in graph.projections]
     if any(below >= above for below, above in zip(order, order[1:])):
-        raise DamagedError(graph.path, "projections: the rows are not sorted by target, then source, or occur twice")
+        raise DamagedError(
+            graph.path, "projections: the rows are not sorted by target, source and delay, or occur twice"
+        )
     for number, projection in enumerate(graph.projections):
         if projection.target in graph.inputs:
             raise DamagedError(graph.path, f"projections: row {number} leads to input {projection.target.name}")
@@ -163,7 +165,8 @@ def _replace_spikes(file: h5py.File, spikes: np.ndarray, recording: Recording) -
         write_array(group, "spike_count", whole(spikes[first : first + size]).reshape(shape))
         first += size
     file.attrs.update(asdict(recording))
-    file.attrs["rate_unit"], file.attrs["edge_unit"] = RATE_UNIT, EDGE_UNIT
+    unit = str(file.attrs.get("edge_unit", EDGE_UNIT)).split()[0]  # thresholds, or currents
+    file.attrs["rate_unit"], file.attrs["edge_unit"] = RATE_UNIT, f"{unit} per time step"
     for name in ("counts_sha256", "class_number", "class_name", "assumed_spikes"):
         if name in file.attrs:
             del file.attrs[name]

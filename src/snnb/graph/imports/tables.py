@@ -268,12 +268,7 @@ def read_nodes(path: Path, description: Optional[Description], columns: Mapping[
         ids = {f"{name}{SEPARATOR}{index}": k for k, (name, index) in enumerate(zip(owner, columns["index"].tolist()))}
     if description is None:
         return Nodes(ListedGraph(populations, ()), ids, described=False)
-    notes = []
-    if "integer" in description.weight_unit:
-        notes.append("weights and biases are integers, whose thresholds are not read")
-    if description.weight_bits is not None and any(np.any(known.initial_potential or 0) for known in listed.values()):
-        notes.append("initial potentials of integer networks are not read")
-    graph = ListedGraph(populations, (), description.inputs, description.recording, notes=tuple(notes))
+    graph = ListedGraph(populations, (), description.inputs, description.recording, notes=tuple(description.notes))
     return Nodes(graph, ids, described=True)
 
 
