@@ -16,7 +16,7 @@ from typing import IO, Dict, Iterator, List, Sequence, Tuple, cast
 
 import numpy as np
 
-from snnb.core.errors import DamagedError
+from snnb.core.errors import DamagedError, ResourceError
 from snnb.graph.imports.described import read_description
 from snnb.graph.imports.tables import Chunk, Table, columns_of, listed_graph, read_nodes
 from snnb.graph.listed import ListedGraph
@@ -128,9 +128,14 @@ class _Spool:
                     table = text_edges.enlarged(table, known, 2 * len(block) + 4)
                 elif status != text_edges.DONE:
                     raise self._fault(block[at:], status, column, sum(self._rows) + row + 2, delimiter, header)
-            for used, array in zip((True, True, self._weighted, self._rated), (*ends, *values)):
-                if used:
-                    array.tofile(self._file)
+            try:
+                for used, array in zip((True, True, self._weighted, self._rated), (*ends, *values)):
+                    if used:
+                        array.tofile(self._file)
+            except OSError as error:
+                raise ResourceError(
+                    f"{tempfile.gettempdir()}: the disk is full; make space, or name another folder in TMPDIR"
+                ) from error
             self._rows.append(rows)
         self._texts = table[1][: known + 1], table[2]
 
