@@ -70,7 +70,6 @@ class Nodes(NamedTuple):
 
 class _Scan(NamedTuple):
     nodes: int  # largest id, and 1
-    edges: int
     rates: Optional[np.ndarray]  # float32 by id, NaN where a neuron is no source
     entered: np.ndarray  # bool by id: whether an edge leads to the neuron; empty if neurons have no names
 
@@ -115,7 +114,7 @@ def listed_graph(table: Table, nodes: Optional[Nodes] = None) -> ListedGraph:
 
 
 def _scan(table: Table, nodes: Optional[int], named: bool) -> _Scan:
-    """Check all edges; count nodes and edges; gather the rates of the sources."""
+    """Check all edges; count nodes; gather the rates of the sources."""
     limit = LIMIT if nodes is None else nodes
     size = total = done = 0
     rates, entered = np.zeros(0, np.float32), np.zeros(0, bool)
@@ -155,7 +154,7 @@ def _scan(table: Table, nodes: Optional[int], named: bool) -> _Scan:
             rates[source[unknown]] = rate[unknown]
             refuse(rates[source] != rate, "rate", rate, ", but its source has another one in another row")
     refuse_sparse()
-    return _Scan(size, total, rates[:size] if rated else None, entered[:size])
+    return _Scan(size, rates[:size] if rated else None, entered[:size])
 
 
 def _ids_of(table: Table, names: Sequence[str], nodes: Nodes) -> np.ndarray:
