@@ -6,15 +6,18 @@ import numpy as np
 import pytest
 
 from snnb.mapping.limits import NO_LIMIT, Limits
+from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.sequential import sequential
+from tests.graph.listed_graphs import random_graph, with_names
+from tests.mapping.brute_force import spikes_of
 
 
 def plainly(graph, edges, limits):
-    first = graph.populations[0].size
+    first, spiking = graph.layers[0].first, spikes_of(graph)
     sources, degrees = defaultdict(set), defaultdict(int)
     for source, target, *_ in edges:
         degrees[target] += 1
-        if source >= first or graph.populations[0].coding != "current":
+        if source in spiking:
             sources[target].add(source)
     cores, held, axons, synapses = [], 0, set(), 0
     for neuron in range(first, graph.number_of_nodes()):
@@ -30,7 +33,18 @@ def plainly(graph, edges, limits):
 
 @pytest.mark.parametrize("binding", ["neurons", "axons", "synapses", "all"])
 def test_a_new_core_begins_when_a_limit_would_be_exceeded(case, binding):
-    graph, edges, network = case
+    compared(*case, binding)
+
+
+@pytest.mark.parametrize("codings", [(), ("spikes",), ("current", "spikes")])
+def test_a_core_of_listed_edges_too(tmp_path, codings):
+    sizes = {"sizes": (9, 20, 31, 12), "inputs": len(codings), "codings": codings or ("spikes",)}
+    graph, synapses = random_graph(tmp_path / "graph.h5", 3, density=0.1, **sizes)
+    with graph:
+        compared(graph, with_names(graph, synapses), PlacedNetwork.of(graph), "all")
+
+
+def compared(graph, edges, network, binding):
     most = int(network.fan_in.max()), int(network.in_degrees.max())
     for slack in (0, 1, 7, 40):
         tight = Limits(slack + 1, most[0] + slack, most[1] + slack)

@@ -10,7 +10,6 @@ import numpy as np
 
 from snnb.core.compiled import compiled
 from snnb.graph.adjacency import out_degrees, targets
-from snnb.graph.edge_loops import scatter_sources
 from snnb.graph.edges import ranges
 from snnb.graph.projection import LIST_EDGES
 from snnb.mapping.limits import Limits
@@ -28,36 +27,27 @@ def grown(network: PlacedNetwork, loads: np.ndarray, limits: Limits) -> np.ndarr
     """
     nodes = network.graph.number_of_nodes()
     weight = np.ones(nodes)  # silent neurons take axons too
+    in_start, source = network.source_lists
     for population in network.sources:
         weight[population.first : population.first + population.size] += network.spikes_of(population) * network.samples
     core = np.full(network.neurons, -1, np.int32)
-    _grow(np.array(limits[:3], np.int64), *_lists(network), network.first, weight, loads, core)
+    _grow(np.array(limits[:3], np.int64), *_target_lists(network), in_start, source, network.first, weight, loads, core)
     return core
 
 
-def _lists(network: PlacedNetwork) -> Tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """List the targets (numbers of placed neurons) of each node that spikes, and the sources of each placed neuron.
-
-    Both are in CSR form, int64 and int32.
-    """
-    degrees = np.zeros(network.graph.number_of_nodes(), np.int64)
+def _target_lists(network: PlacedNetwork) -> Tuple[np.ndarray, np.ndarray]:
+    """List the targets (numbers of placed neurons) of each node that spikes, in CSR form: int64, int32."""
+    projections, degrees = network.graph.projections, np.zeros(network.graph.number_of_nodes(), np.int64)
     for population in network.sources:
-        degrees[population.first : population.first + population.size] = out_degrees(
-            network.graph.projections, population
-        )
-    out_start = np.concatenate([[0], np.cumsum(degrees)])
-    in_start = np.concatenate([[0], np.cumsum(network.fan_in)])
-    target, source = np.empty((2, out_start[-1]), np.int32)
-    ends = in_start[:-1].copy()
+        degrees[population.first : population.first + population.size] = out_degrees(projections, population)
+    start = np.concatenate([[0], np.cumsum(degrees)])
+    target = np.empty(start[-1], np.int32)
     for population in network.sources:
-        projections = network.projections_from(population)
-        for start, stop in ranges(degrees[population.first : population.first + population.size], LIST_EDGES):
-            indptr, ids, _ = targets(projections, population, start, stop)
-            first = population.first + start
-            target[out_start[first] : out_start[first] + ids.size] = ids - network.first
-            own = np.repeat(np.arange(first, population.first + stop, dtype=np.int32), np.diff(indptr))
-            scatter_sources(own, ids, network.first, ends, source)
-    return out_start, target, in_start, source
+        for begin, end in ranges(out_degrees(projections, population), LIST_EDGES):
+            _, ids, _ = targets(projections, population, begin, end)
+            first = start[population.first + begin]
+            target[first : first + ids.size] = ids - network.first
+    return start, target
 
 
 @compiled
@@ -77,7 +67,8 @@ def _grow(
     Parameters
     ----------
     limits : maximum of neurons, axons and synapses of a core
-    out_start, target, in_start, source : see `_lists`
+    out_start, target : see `_target_lists`
+    in_start, source : see `PlacedNetwork.source_lists`
     first : id of the first placed neuron
     weight : (nodes,) float64 array; weight of the spikes of each node
     loads : synapse loads

@@ -9,7 +9,8 @@ import numpy as np
 from snnb.core.errors import UsageError
 from snnb.graph import adjacency
 from snnb.graph.populations import GraphPopulation
-from snnb.graph.projection import GraphProjection
+from snnb.graph.projection import LIST_EDGES, GraphProjection
+from snnb.graph.store import index_dtype
 from snnb.graph.synapse_graph import SynapseGraph
 
 MOST_WEIGHT = 2.0**40  # sum of the weights of the search for spikes that are not whole numbers
@@ -68,6 +69,24 @@ class PlacedNetwork:
     def fan_in(self) -> np.ndarray:
         """Distinct sources of spikes of each neuron, including a spiking input: int64, shape (neurons,)."""
         return self._onto(tuple(p for p in self.graph.projections if p.source in self.sources))
+
+    @property
+    def listed(self) -> bool:
+        """Whether the edges are listed: no kernel tells which neurons share sources."""
+        return any(not projection.connections for projection in self.graph.projections)
+
+    @cached_property
+    def source_lists(self) -> Tuple[np.ndarray, np.ndarray]:
+        """Ids of the distinct sources of spikes of each neuron, including a spiking input, in CSR form: int64, int."""
+        from snnb.graph.edge_loops import scatter_sources
+
+        start = np.concatenate([[0], np.cumsum(self.fan_in)])
+        ends, source = start[:-1].copy(), np.empty(start[-1], index_dtype(self.graph.number_of_nodes()))
+        for projection in self.graph.projections:
+            if projection.source in self.sources:
+                for batch in projection.edge_batches(LIST_EDGES):
+                    scatter_sources(batch.source, batch.target, self.first, ends, source)
+        return start, source
 
     def _onto(self, projections: Tuple[GraphProjection, ...]) -> np.ndarray:
         return np.concatenate([adjacency.in_degrees(projections, target) for target in self.populations])

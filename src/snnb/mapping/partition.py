@@ -94,7 +94,7 @@ def partition(
     known = (limits, hardware.cores, baseline.core, seed, warnings.append)
     if method in ("groups", "auto"):
         steps.append(("groups", partial(_by_groups, network, loads, single, *known)))
-        shared = most < Limits.of(hardware).synapses and all(p.connections for p in network.graph.projections)
+        shared = most < Limits.of(hardware).synapses and not network.listed
         for share in TILES_A_CORE if shared else ():
             steps.append(("groups", partial(_by_tiles, network, share, limits, hardware.cores, seed, warnings.append)))
     if method in ("hypergraph", "auto") and single is not None and kahypar.is_installed():
@@ -138,7 +138,9 @@ def _by_groups(
     progress: Progress,
 ) -> Cores:
     """Partition groups of neurons, or let cores grow without kernels; then move single neurons if there are few."""
-    if all(projection.connections for projection in network.graph.projections):
+    if network.listed:
+        core = grown(network, loads, limits)
+    else:
         group, groups = grouped(network, loads, limits)
         net = contract(network, group, groups, loads)
         start = np.zeros(groups, np.int32)
@@ -146,9 +148,7 @@ def _by_groups(
         core_of_group = _searched(net, limits, most, start, seed, warn, progress)
         if core_of_group is None:
             return None
-        core: np.ndarray = core_of_group[group]
-    else:
-        core = grown(network, loads, limits)
+        core = core_of_group[group]
     if single is not None:
         search = Search(single, core, int(core.max()) + 1, limits, seed)
         search.descend()

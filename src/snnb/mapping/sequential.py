@@ -7,6 +7,7 @@ import numpy as np
 from snnb.core.compiled import compiled
 from snnb.core.progress import Progress, Throttle, silent
 from snnb.graph.connection import Connection
+from snnb.graph.edges import ranges
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import GraphProjection
 from snnb.mapping.limits import Limits
@@ -14,6 +15,7 @@ from snnb.mapping.neurons import PlacedNetwork
 from snnb.network.reindexing import PADDING
 
 MOST_SOURCES = 1 << 22  # in a list
+NOTHING = np.empty(0, np.int64)
 
 
 class Sources(NamedTuple):
@@ -36,6 +38,14 @@ def sequential(network: PlacedNetwork, limits: Limits, progress: Progress = sile
     core = np.empty(network.neurons, np.int32)
     seen = np.full(network.graph.number_of_nodes(), -1, np.int32)
     state, most, throttle = np.zeros(4, np.int64), np.array(limits, np.int64), Throttle()
+    if network.listed:
+        start, source = network.source_lists
+        for first, last in ranges(network.fan_in, MOST_SOURCES, network.neurons):
+            own = np.zeros(last - first + 1, np.int64), NOTHING, start[first : last + 1], source
+            _fill_cores(state, most, 1, *own, network.in_degrees[first:last], seen, core[first:last])
+            if throttle.due(last=last == network.neurons):
+                progress(last, network.neurons, f"{state[0] + 1} cores")
+        return core
     for population in network.populations:
         lists = SourceLists(network, population)
         for first, last in lists.parts():
@@ -53,8 +63,7 @@ class SourceLists:
         projections = [p for p in network.projections_to(population) if p.source in network.sources]
         self.sparse = [p for p in projections if p.enumerated]
         connections = [c for projection in projections if projection not in self.sparse for c in projection.connections]
-        listed = bool(projections) and not any(p.connections for p in projections)  # neurons have their own sources
-        self.filters, self._nodes = 1 if listed else population.shape[-1] or 1, network.graph.number_of_nodes()
+        self.filters, self._nodes = population.shape[-1], network.graph.number_of_nodes()
         self.positions = population.size // self.filters
         self._shared = [_Inputs(one) for one in connections if one.geometry.pairing == "dense"]
         self._apart: List[Union[_Inputs, _SparseInputs]] = list(map(_SparseInputs, self.sparse))
@@ -115,7 +124,7 @@ class _Inputs:
 
 
 class _SparseInputs:
-    """The sources of each neuron in a pruned or listed projection: those at a position are not the same."""
+    """The sources of each neuron in a pruned projection: those at a position are not the same."""
 
     def __init__(self, projection: GraphProjection) -> None:
         self._projection, self.counts = projection, projection.in_degrees
