@@ -58,3 +58,7 @@ def test_nothing_is_known_of_work_that_counts_again_from_the_start(monkeypatch):
         pace.update(10 * n, 500)
     assert pace.seconds_left is None
     assert pace.per_second == pytest.approx(9)  # 90 units in 10 seconds
+
+
+def test_the_time_left_of_work_without_a_known_total_is_not_shown(monkeypatch):
+    assert estimates(monkeypatch, [(n, 5 * n) for n in range(50)], 0) == []

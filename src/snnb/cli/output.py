@@ -144,7 +144,7 @@ def terminal_bar(label: str, time_left: bool = True) -> Iterator[Progress]:
 
         def show(done: int, total: int, note: str = "") -> None:
             pace.update(done, total)
-            bars.update(task, completed=done, total=total, pace=_pace(pace, time_left), note=note)
+            bars.update(task, completed=done, total=total or None, pace=_pace(pace, time_left), note=note)
 
         yield show
 
@@ -172,7 +172,8 @@ def progress_lines(label: str, time_left: bool = True, seconds: float = 10.0) ->
     def show(done: int, total: int, note: str = "") -> None:
         pace.update(done, total)
         if done and throttle.due():
-            print_line(sys.stderr, f"{label}: {done:,} of {total:,}, {_pace(pace, time_left)} {note}".rstrip())
+            of = f" of {total:,}" if total else ""
+            print_line(sys.stderr, f"{label}: {done:,}{of}, {_pace(pace, time_left)} {note}".rstrip())
 
     return show
 

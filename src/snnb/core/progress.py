@@ -11,7 +11,7 @@ def say_nothing(message: str) -> None:
 
 
 class Progress(Protocol):
-    """Called repeatedly with the units done, the total, and a short note such as the accuracy so far."""
+    """Called repeatedly with the units done, the total or 0 if it is not known, and a note such as the accuracy."""
 
     def __call__(self, done: int, total: int, note: str = "") -> None:
         """Report that `done` of `total` units are done."""
@@ -106,7 +106,7 @@ class Pace:
     @property
     def seconds_left(self) -> Optional[float]:
         """Estimated time left; None while the pace is not steady, or if the count was restarted."""
-        if self._restarted or self._advances < self.STEPS:
+        if self._restarted or self._advances < self.STEPS or not self._total:
             return None
         (begin, first), (end, last) = self._seen[0], self._seen[-1]
         if end - begin < self.SECONDS:
