@@ -172,3 +172,17 @@ def test_the_graph_has_cycles_delays_and_the_numbers_of_neurons(recurrent_run, t
     assert [row["reset"] for row in rows[14:18]] == ["-0.125"] * 4
     assert rows[0]["threshold"] == ""
     assert main(f"map {RUN} --hardware loihi".split()) == 0
+
+
+def test_the_exported_graph_alone_gives_the_spikes_of_the_simulation(recurrent_run, capsys):
+    capsys.readouterr()
+    assert main(f"crosscheck {RUN} --with scipy --json".split()) == 0
+    compared = json.loads(capsys.readouterr().out)["populations"]
+    assert [one["population"] for one in compared] == ["lif", "cuba", "out"]
+    assert all(one["spikes"] and not one["differing"] for one in compared)
+    assert main(f"crosscheck {RUN} --with scipy --samples 2 --json".split()) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["recorded"]
+    assert not any(one["differing"] for one in found["populations"])
+    assert main(f"export {RUN} --format sonata --output graph".split()) == 2
+    assert "lif has: later_bias" in capsys.readouterr().err

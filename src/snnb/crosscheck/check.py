@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 from dataclasses import dataclass
-from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, Iterator, List, Mapping, Optional, Protocol, Sequence, Tuple
 
 import numpy as np
 
@@ -101,6 +101,14 @@ ONLY_RECORDED = "To check each spike, simulate with --record-spikes 5 and compar
 ALTERED = "check whether a file of the run was altered; if none was, please report it"
 
 
+class Inputs(Protocol):
+    """Inputs of samples, as in `Simulate`; a slice has some of the samples."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, part: slice) -> np.ndarray: ...
+
+
 @dataclass(frozen=True)
 class Expected:
     """Inputs and spikes of a simulation.
@@ -117,7 +125,7 @@ class Expected:
 
     steps: int
     counted_from: int
-    inputs: np.ndarray
+    inputs: Inputs
     spikes: Optional[Spikes] = None
     sums: Optional[Mapping[str, np.ndarray]] = None
 
@@ -156,7 +164,7 @@ def check(
         the rounding of float32. With sums: they differ by more than one in a thousand pairs of sample and neuron, and a
         neuron's by more than its membrane potential at the end of each sample can make good.
     UsageError
-        Sums differ that much with reset to zero, where only recorded spikes can be checked.
+        Sums differ that much with reset to zero or a neuron model, where only recorded spikes can be checked.
     """
     samples, parts = len(expected.inputs), _parts(simulate, expected, at_a_time, progress)
     if expected.spikes is not None:
@@ -242,11 +250,11 @@ def _refuse_sums(
     up or down: over n samples their sum grows as √n, that of an error as n. (ResNet-20, 20 samples of 50 steps: 0.8 √n
     at most, in the layer where most counts differ.)
     """
-    if network.resets_to_zero:
+    if network.resets_to_zero or network.leaky:
         worst = max(compared, key=lambda one: one.differing / one.pairs)
         raise UsageError(
             f"{worst.population} differs in {name} by {worst.differing:,} spikes in {worst.pairs:,} pairs of sample "
-            f"and neuron, by rounding or an error: with reset to zero, sums do not tell. {ONLY_RECORDED}"
+            f"and neuron, by rounding or an error: with reset to a value, or a leak, sums do not tell. {ONLY_RECORDED}"
         )
     differences = {one.population: sums[one.population] - found[one.population] for one in compared}
     for one in compared:

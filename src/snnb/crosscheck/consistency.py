@@ -50,7 +50,9 @@ def first_inconsistent(
 
 
 def _fired(network: ExportedNetwork, inputs: np.ndarray, spikes: Spikes, name: str, step: int) -> np.ndarray:
-    """Return the neurons of a population that spike in a step: bool, shape (neurons, samples)."""
+    """Return the neurons of a population that spike in a step, none before the first: shape (neurons, samples)."""
+    if step < 0:
+        return np.zeros((network.population(name).size, len(inputs)), bool)
     if name == network.input.name:
         return inputs[:, :, step].T
     rows = spikes[name]
@@ -77,15 +79,26 @@ def _of_population(
     received = [np.zeros((projection.weights.shape[1], len(inputs))) for projection in inbound]
     terms = np.sqrt(1 + sum(np.diff(p.weights.indptr) for p in network.inbound(population.name)))
     membrane, passed = np.repeat(population.start[:, None].astype(float), len(inputs), axis=1), np.zeros_like(current)
-    threshold = population.threshold[:, None]
+    threshold, synaptic, gain = population.threshold[:, None], np.zeros_like(membrane), np.ones((population.size, 1))
+    if population.numbers is not None:
+        gain = np.abs(population.numbers["gain"] * population.numbers.get("current_gain", 1.0))
+        decay = 1 - np.asarray(population.numbers.get("current_leak", 0.0))
+        gain = gain / np.maximum(decay, 1 / steps)  # a spike arrives as a current over many steps
     for step in range(steps):
-        membrane += bias * population.bias_acts(step) + current * population.input_acts(step)
+        x = membrane if population.numbers is None else np.zeros_like(membrane)
+        x += bias * population.bias_acts(step) + current * population.input_acts(step)
+        if step and population.later_bias is not None:
+            x += population.later_bias[:, None]
         for projection, so_far in zip(inbound, received):
             source = projection.source
-            arrived = _fired(network, inputs, spikes, source, step) * network.amplitude_of(source)
-            so_far += arrived
-            membrane += projection.weights @ arrived
-        passed += np.abs(membrane) + threshold
+            arrived = _fired(network, inputs, spikes, source, step - projection.delay) * network.amplitude_of(source)
+            so_far += np.abs(arrived)
+            x += projection.weights @ arrived
+        if population.numbers is not None:
+            before = np.abs(membrane)
+            population.integrate(membrane, synaptic, x)
+            passed += before + np.abs(population.numbers["gain"] * synaptic) + np.abs(population.numbers["offset"])
+        passed += np.abs(membrane) + np.where(np.isfinite(threshold), threshold, 0)
         fired = _fired(network, inputs, spikes, population.name, step)
         beyond = np.where(fired, threshold - membrane, membrane - threshold)
         if not population.fires(step):
@@ -96,6 +109,7 @@ def _of_population(
             summed = (step + 1) * (np.abs(current[doubtful]) + np.abs(bias[doubtful]))
             for projection, so_far in zip(inbound, received):
                 summed += abs(projection.weights[doubtful]) @ so_far
+            summed *= gain[doubtful]
             unit = 0 if network.integers else UNIT
             rounding = unit * (passed[doubtful] + terms[doubtful, None] * summed)
             wrong = np.argwhere(~right[doubtful] & ~(beyond[doubtful] <= rounding))
@@ -106,8 +120,5 @@ def _of_population(
                 return Inconsistent(
                     population.name, sample, at[0], step, bool(fired[at]), potential, float(threshold[at[0], 0]), bound
                 )
-        if network.resets_to_zero:
-            membrane[fired] = 0
-        else:
-            membrane -= fired * threshold
+        population.reset(membrane, fired, network.resets_to_zero)
     return None

@@ -43,12 +43,15 @@ class ExportedPopulation:
     Attributes
     ----------
     name, size : name of the layer, and number of neurons
-    coding : {"spikes", "current", "random"}
+    coding : {"spikes", "current", "random", "steps"}
+        `steps`: an input whose current is another one in each step.
     first_step : first step of the population in a simulator that delays each synapse
     bias : (size,) float64 array, added to the membrane potential in every step, see `ExportedNetwork.bias_acts`
     start : (size,) float64 array, membrane potential before the first step
     threshold : (size,) float64 array, potential at which a neuron spikes
     window : first and last (exclusive) step in which a neuron can fire; None for every step
+    numbers : (size, 1) float64 arrays, numbers of the neuron model by name; None without one
+    later_bias : (size,) float64 array, bias that is added from the second step on
     """
 
     name: str
@@ -59,6 +62,8 @@ class ExportedPopulation:
     start: np.ndarray
     threshold: np.ndarray
     window: Optional[Tuple[int, int]] = None
+    numbers: Optional[Mapping[str, np.ndarray]] = None
+    later_bias: Optional[np.ndarray] = None
 
     @property
     def steps(self) -> int:
@@ -72,6 +77,31 @@ class ExportedPopulation:
     def bias_acts(self, step: int) -> bool:
         """Whether the bias is added in a step: with a window, in the steps before it, as many as the window has."""
         return self.window is None or self.window[0] - self.steps <= step < self.window[0]
+
+    def integrate(self, membrane: np.ndarray, current: np.ndarray, x: np.ndarray) -> None:
+        """Add the input of a step to the membrane potential of a neuron model, in place.
+
+        Parameters
+        ----------
+        membrane, current : (size, samples) float64 arrays; the synaptic current stays 0 in a model without one
+        x : (size, samples) array, sum of all that arrives in the step
+        """
+        assert self.numbers is not None
+        if "current_leak" in self.numbers:
+            current += self.numbers["current_gain"] * x - (1 - self.numbers["current_leak"]) * current
+            x = current
+        membrane += self.numbers["gain"] * x + self.numbers["offset"] - (1 - self.numbers["leak"]) * membrane
+
+    def reset(self, membrane: np.ndarray, fired: np.ndarray, to_zero: bool) -> None:
+        """Reset the membrane potential of the neurons that fired, in place; `to_zero` is for those without a model."""
+        if self.numbers is not None and "reset" in self.numbers:
+            np.copyto(membrane, self.numbers["reset"], where=fired)
+        elif self.numbers is not None:
+            membrane -= fired * self.numbers["subtrahend"]
+        elif to_zero:
+            membrane[fired] = 0
+        else:
+            membrane -= fired * self.threshold[:, None]
 
     def input_acts(self, step: int) -> bool:
         """Whether a constant input is added in a step: with windows, in the first steps, as many as a window has."""
@@ -87,12 +117,14 @@ class ExportedProjection:
     source, target : names of the populations
     weights : (targets, sources) float64 scipy.sparse.csr_matrix
     delay_steps : at least 1, for simulators that delay
+    delay : time steps from a spike to its arrival in others
     """
 
     source: str
     target: str
     weights: "csr_matrix"
     delay_steps: int
+    delay: int = 0
 
 
 @dataclass(frozen=True)
@@ -128,6 +160,11 @@ class ExportedNetwork:
         """Return the population of that name."""
         return next(population for population in self.populations if population.name == name)
 
+    @property
+    def leaky(self) -> bool:
+        """Whether populations have a neuron model."""
+        return any(population.numbers is not None for population in self.populations)
+
     def inbound(self, name: str) -> List[ExportedProjection]:
         """Return the projections to a population."""
         return [projection for projection in self.projections if projection.target == name]
@@ -158,14 +195,22 @@ class ExportedNetwork:
 
 
 def exported_network(graph: "SynapseGraph", simulated: Optional["Simulated"] = None) -> ExportedNetwork:
-    """Export a graph to temporary files, and read them; `simulated` is the simulation of its spikes."""
-    from snnb.graph.export.export_options import ExportOptions
-    from snnb.graph.export.write_export import export
+    """Write a graph to temporary files, and read them; `simulated` is the simulation of its spikes.
 
-    options = ExportOptions(integers="weight_bits" in graph.attributes)
+    The files are those of `snnb export --format sonata`, which refuses numbers of neurons that NEST does not have.
+    """
+    from snnb.graph.export import sonata
+    from snnb.graph.export.description import describe
+    from snnb.graph.export.request import Request
+
+    graph = (graph.with_integers() if "weight_bits" in graph.attributes else graph).with_pool_weight("mean")
+    request = Request(simulated=simulated)
     with tempfile.TemporaryDirectory() as scratch:
-        export(graph, "sonata", Path(scratch) / "graph", options, simulated=simulated)
-        return read_exported(Path(scratch) / "graph")
+        folder = Path(scratch) / "graph"
+        sonata.write(graph, folder, request)
+        description = describe(graph, "sonata", sonata.FORMAT, request, None)
+        (folder / "description.json").write_text(json.dumps(description))
+        return read_exported(folder)
 
 
 def read_exported(folder: Path) -> ExportedNetwork:
@@ -179,27 +224,35 @@ def read_exported(folder: Path) -> ExportedNetwork:
             )
     with h5py.File(str(folder / "nodes.h5"), "r") as file:
         biases = file["nodes/snn/0/bias"][()].astype(np.float64)
-    populations, neuron = [], description["neuron"]
+    populations, neuron = [], {"threshold": 1, "initial_potential": 0, "reset": None, **description["neuron"]}
+    steps = description.get("simulation", {}).get("input") == "steps"
     for i, population in enumerate(description["populations"]):
-        first, size = population["first_id"], population["size"]
-        threshold = np.array(population.get("threshold", neuron["threshold"]), float)
+        first, size, shape = population["first_id"], population["size"], population["shape"]
+        threshold, numbers = np.array(population.get("threshold", neuron["threshold"]), float), None
+        if "neuron" in population:
+            given = {name: np.array(value, float) for name, value in population["neuron"].items() if name != "spikes"}
+            numbers = {name: np.broadcast_to(value, shape).reshape(size, 1) for name, value in given.items()}
+            population["initial_potential"] = numbers["initial"].ravel()
+            threshold = numbers["threshold"].ravel() if population["neuron"]["spikes"] else np.full(size, np.inf)
         populations.append(
             ExportedPopulation(
                 name=population["name"],
                 size=size,
-                coding=population["coding"],
+                coding="steps" if steps and not i else population["coding"],
                 first_step=population["first_step"],
                 bias=biases[first : first + size] if i else np.zeros(size),
                 start=np.resize(population.get("initial_potential", neuron["initial_potential"]), size),
                 threshold=np.resize(threshold, size),
                 window=(population["window"][0], population["window"][1]) if "window" in population else None,
+                numbers=numbers,
+                later_bias=np.resize(population["later_bias"], size) if "later_bias" in population else None,
             )
         )
     return ExportedNetwork(
         tuple(populations),
         tuple(_projections(folder / "edges.h5", description)),
-        float(neuron["spike_amplitude"]),
-        float(neuron["input_spike_amplitude"]),
+        float(neuron.get("spike_amplitude", 1)),
+        float(neuron.get("input_spike_amplitude", 1)),
         neuron["reset"] == "zero",
         any("threshold" in population for population in description["populations"]),
     )
@@ -222,5 +275,6 @@ def _projections(path: Path, description: Mapping[str, List[Dict[str, Any]]]) ->
                 weights = edges["0/syn_weight"][part].astype(np.float64)
                 matrix = coo_matrix((weights, (rows, columns)), shape=(target["size"], source["size"])).tocsr()
                 ends = source["name"], target["name"]
-                projections[number] = ExportedProjection(*ends, matrix, projection["delay_steps"])
+                delays = projection["delay_steps"], projection.get("delay", 0)
+                projections[number] = ExportedProjection(*ends, matrix, *delays)
     return [projections[number] for number in sorted(projections)]

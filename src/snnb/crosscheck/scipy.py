@@ -1,6 +1,6 @@
 """The exported network stepped with scipy's sparse matrices, all populations in each step, in float64."""
 
-from typing import Dict, List
+from typing import Dict, List, Tuple
 
 import numpy as np
 
@@ -11,11 +11,13 @@ def build(network: ExportedNetwork) -> Simulate:
     """Return the simulation function of a network."""
     inbound = {
         population.name: [
-            (projection.source, projection.weights * network.amplitude_of(projection.source))
+            (projection.source, projection.weights * network.amplitude_of(projection.source), projection.delay)
             for projection in network.spiking_inbound(population.name)
         ]
         for population in network.simulated
     }
+
+    kept = 1 + max((projection.delay for projection in network.projections), default=0)  # steps whose spikes are read
 
     def simulate(inputs: np.ndarray, steps: int) -> Dict[str, np.ndarray]:
         samples = len(inputs)
@@ -25,25 +27,29 @@ def build(network: ExportedNetwork) -> Simulate:
         potential: Dict[str, np.ndarray] = {
             p.name: np.repeat(p.start[:, None].astype(float), samples, axis=1) for p in network.simulated
         }
+        synaptic = {name: np.zeros_like(values) for name, values in potential.items()}
         found: Dict[str, List[np.ndarray]] = {name: [np.empty((0, 3), np.int64)] for name in potential}
-        spikes: Dict[str, np.ndarray] = {}
+        spikes: Dict[Tuple[str, int], np.ndarray] = {}  # by name and step modulo `kept`
         for step in range(steps):
             if not constant:
-                spikes[network.input.name] = inputs[:, :, step].T.astype(np.float64)
+                spikes[network.input.name, step % kept] = inputs[:, :, step].T.astype(np.float64)
             for population in network.simulated:
                 name, membrane = population.name, potential[population.name]
+                x = membrane if population.numbers is None else np.zeros_like(membrane)
                 if population.bias_acts(step):
-                    membrane += population.bias[:, None]
+                    x += population.bias[:, None]
+                if step and population.later_bias is not None:
+                    x += population.later_bias[:, None]
                 if population.input_acts(step):
-                    membrane += currents[name]
-                for source, weights in inbound[name]:
-                    membrane += weights @ spikes[source]
+                    x += currents[name]
+                for source, weights, delay in inbound[name]:
+                    if step >= delay:
+                        x += weights @ spikes[source, (step - delay) % kept]
+                if population.numbers is not None:
+                    population.integrate(membrane, synaptic[name], x)
                 fired = (membrane >= population.threshold[:, None]) & population.fires(step)
-                if network.resets_to_zero:
-                    membrane[fired] = 0
-                else:
-                    membrane -= fired * population.threshold[:, None]
-                spikes[name] = fired.astype(np.float64)
+                population.reset(membrane, fired, network.resets_to_zero)
+                spikes[name, step % kept] = fired.astype(np.float64)
                 sample, neuron = np.nonzero(fired.T)
                 found[name].append(np.stack([sample, neuron, np.full_like(sample, step)], axis=1))
         return {name: np.concatenate(rows) for name, rows in found.items()}

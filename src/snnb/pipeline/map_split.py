@@ -59,6 +59,8 @@ def fan_in_to_split(run: RunDirectory, name: str, network: "PlacedNetwork", hard
     reason = None
     if graph.recorded_class(run, name) is not None:
         reason = f"graph {name} has the spikes of one class, and all samples are simulated; give another --graph"
+    elif network.graph.neuron_model:
+        reason = "relays are neurons without a leak, and the network was trained as a spiking one"
     elif simulated.reset != "subtraction":
         reason = f"relays need reset by subtraction, and the simulation has reset to {simulated.reset}"
     elif any(c.layer.WEIGHTING == "maximum" for p in network.graph.projections for c in p.connections):
@@ -108,7 +110,7 @@ def split_graph(
         there = original.recording.num_samples if constant else simulated.recorded_samples
         samples = samples_of(exported[1], last, there)
         times = run.path / run.directory_of(simulate.KIND.name, stamp) / SPIKE_TIMES
-        inputs = inputs_of(run, times, simulated, original.inputs[0], (samples, last))
+        inputs = inputs_of(run, times, simulated, original.inputs[0], (samples, last))[:]
         labels = None
         if class_count(run.manifest.run, recorded_details(run, prepare.KIND).class_names) is not None:
             labels = prepare.dataset_array(run, "y_test")[simulated.first_sample :][:samples]

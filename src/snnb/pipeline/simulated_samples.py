@@ -1,7 +1,8 @@
 """Parameters and input samples of a simulation, for simulators of its graph."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional, Tuple
+from typing import TYPE_CHECKING, Optional, Tuple, Union
 
 import numpy as np
 
@@ -95,13 +96,29 @@ def simulate_again(run: RunDirectory, stamp: str, samples: int, target: Path, pr
     return target / SPIKE_TIMES
 
 
+@dataclass(frozen=True)
+class StepInputs:
+    """Inputs of samples that change from step to step, of which a slice is read: float64 (samples, inputs, steps)."""
+
+    samples: EventSamples
+    steps: int
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, part: slice) -> np.ndarray:
+        frames = self.samples[part].frames(0, self.steps)
+        return frames.reshape(*frames.shape[:2], -1).swapaxes(1, 2).astype(np.float64)
+
+
 def inputs_of(
     run: RunDirectory, spike_times: Path, simulated: "Simulated", population: "GraphPopulation", shape: Tuple[int, int]
-) -> np.ndarray:
+) -> Union[np.ndarray, StepInputs]:
     """Return the input of the first samples of a simulation.
 
-    A constant input is float64 of float32, shape (samples, inputs). Poisson spikes are bool, numbers of events and
-    currents of each step float64, shape (samples, inputs, steps). Raise `InputError` if the samples have changed.
+    A constant input is float64 of float32, shape (samples, inputs). Poisson spikes are bool, shape (samples, inputs,
+    steps). Numbers of events and currents of each step are read when they are used. Raise `InputError` if the samples
+    have changed.
 
     Parameters
     ----------
@@ -124,8 +141,7 @@ def inputs_of(
         )
     first = simulated.first_sample
     if simulated.input in ("events", "steps"):
-        frames = EventSamples(path)[first : first + samples].frames(0, steps)
-        return frames.reshape(samples, steps, -1).swapaxes(1, 2).astype(np.float64)
+        return StepInputs(EventSamples(path).part(slice(first, first + samples)), steps)
     if simulated.input == "poisson":
         rows, _ = spikes_of(spike_times, population)
         spikes = np.zeros((samples, population.size, steps), bool)

@@ -7,6 +7,7 @@ from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
+from snnb.core.errors import UsageError
 from snnb.graph.export.request import Format, Request, SpikingPart
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import GraphProjection
@@ -173,10 +174,15 @@ def first_steps_of(graph: SynapseGraph) -> Dict[str, int]:
     return {population.name: 0 for population in graph.populations}
 
 
-def has_fast_cycle(graph: SynapseGraph) -> bool:
-    """Whether a cycle has more projections than delays, so that spikes pass several populations in a time step."""
+def refuse_fast_cycles(graph: SynapseGraph, format: str) -> None:
+    """Raise `UsageError` if spikes of a simulation pass several populations of a cycle in a time step."""
     steps = first_steps_of(graph)
-    return any(steps[p.target.name] - steps[p.source.name] + p.delay < 1 for p in graph.projections)
+    late = [p for p in graph.projections if steps[p.target.name] - steps[p.source.name] + p.delay < 1]
+    if graph.neuron_model and late:
+        raise UsageError(
+            f"{late[0].source.name} → {late[0].target.name} has a delay of {late[0].delay} time steps in a cycle of "
+            f"more projections than delays, and each synapse takes a step in format {format}; take csv or npz"
+        )
 
 
 def delay_steps_of(graph: SynapseGraph) -> Dict[GraphProjection, int]:

@@ -4,17 +4,19 @@ The input is a population of virtual neurons, `input`, the others are point neur
 (SONATA data format, version 0.1: Dai et al., PLOS Computational Biology 16(2), 2020.) bmtk's PointNet builds it as it
 is written, on NEST: `eprop_iaf` is an integrate-and-fire neuron with reset by subtraction, `iaf_psc_delta` one with
 reset to a value; neither leaks with this time constant. Average poolings weigh the mean;
-`first_steps_of` gives the delays.
+`first_steps_of` gives the delays. Neurons of a network that was trained as a spiking one have dynamics parameters of
+their own, potentials divided by the gain.
 """
 
 import json
 from pathlib import Path
-from typing import Dict, List, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 import h5py
 import numpy as np
 
-from snnb.graph.export.description import delay_steps_of, node_table
+from snnb.core.errors import UsageError
+from snnb.graph.export.description import delay_steps_of, node_table, refuse_fast_cycles
 from snnb.graph.export.request import BATCH, Counter, Format, Request
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import GraphProjection
@@ -23,6 +25,7 @@ from snnb.graph.synapse_graph import SynapseGraph
 INPUT, NODES = "input", "snn"
 NEURON, SYNAPSE = "neuron.json", "synapse.json"
 MODELS = {"subtraction": "nest:eprop_iaf", "zero": "nest:iaf_psc_delta"}
+NEVER = 1e300  # threshold of a neuron that does not spike
 NO_LEAK_MS = 1e18  # time constant with which exp(-dt / tau) is 1 in float64
 
 
@@ -45,6 +48,41 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     components = {"point_neuron_models_dir": "$BASE_DIR", "synaptic_models_dir": "$BASE_DIR"}
     circuit = {"manifest": {"$BASE_DIR": "."}, "components": components, "networks": networks}
     _write_json(path / "circuit_config.json", circuit)
+
+
+def unsaid(population: GraphPopulation) -> Optional[str]:
+    """Return a number of the neuron model of a population that NEST's neurons do not have; None if they have all."""
+    if population.neuron is None:
+        return None
+    numbers = population.neuron.numbers(population.shape)
+    leak, gain = numbers["leak"], numbers["gain"]
+    if "current_leak" in numbers:
+        return "current_leak, a synaptic current that acts in its own step"
+    if ((leak <= 0) | (leak > 1)).any():
+        return "a leak that is not above 0 and at most 1"
+    if (gain <= 0).any():
+        return "a gain that is not above 0"
+    if (numbers["offset"] != 0)[leak == 1].any():
+        return "an offset without leak"
+    if population.later_bias is not None and population.later_bias.any():
+        return "later_bias, a bias that begins in the second step"
+    if "subtrahend" not in numbers:
+        return None
+    if (leak < 1).any():
+        return "leak with reset by subtraction, which it subtracts after the leak of the next step"
+    differs = np.abs(numbers["subtrahend"] - numbers["threshold"]) > np.spacing(numbers["threshold"].astype(np.float32))
+    return "a subtrahend other than the threshold" if differs.any() else None
+
+
+def _check(graph: SynapseGraph, request: Request) -> None:
+    for population in graph.layers:
+        number = unsaid(population)
+        if number is not None:
+            raise UsageError(
+                f"format sonata is written for NEST, whose neurons cannot have what {population.name} has: {number}; "
+                "take csv or npz, whose description has all numbers"
+            )
+    refuse_fast_cycles(graph, "sonata")
 
 
 def _write_json(path: Path, values: Dict[str, object]) -> None:
@@ -86,26 +124,46 @@ def _write_nodes(graph: SynapseGraph, path: Path, request: Request) -> None:
                 **{f"0/index_{axis}": index[:, axis] for axis in range(index.shape[1])},
                 **{f"0/{name}": table[name][part] for name in ("bias", "rate", "spike_count") if name in table},
             }
-            if graph.integers and name == NODES:
+            if name == NODES and (graph.integers or (graph.neuron_model and not any(map(unsaid, graph.layers)))):
                 columns.update({f"0/dynamics_params/{key}": values for key, values in _states(graph, request).items()})
             for column, values in columns.items():
                 group.create_dataset(column, data=values, track_times=False)
     lines = ["node_type_id pop_name layer model_type model_template dynamics_params coding"]
     for number, population in enumerate(graph.populations):
-        model = (
-            f"point_neuron {MODELS[request.reset]} {NEURON}" if number >= len(graph.inputs) else "virtual virtual NULL"
-        )
+        reset = request.reset
+        if population.neuron is not None:
+            reset = "subtraction" if population.neuron.reset is None else "zero"
+        model = f"point_neuron {MODELS[reset]} {NEURON}" if number >= len(graph.inputs) else "virtual virtual NULL"
         coding = population.coding or "none"
         lines.append(f"{number} {_quoted(population.name)} {_word(population.layer)} {model} {coding}")
     (path / "node_types.csv").write_text("\n".join(lines) + "\n")
 
 
 def _states(graph: SynapseGraph, request: Request) -> Dict[str, np.ndarray]:
-    """Return the threshold and initial potential of each neuron, which replace the values in `neuron.json`: float64."""
+    """Return parameters of each neuron, which replace the values in `neuron.json`: float64."""
     populations = graph.layers
+    if graph.neuron_model:
+        states = [_nest(population, graph) for population in populations]
+        return {name: np.concatenate([state[name] for state in states]) for name in states[0]}
     return {
         "V_th": np.concatenate([p.firing_threshold.ravel().astype(np.float64) for p in populations]),
         "V_m": np.concatenate([np.resize(request.start_of(p), p.size) for p in populations]),
+    }
+
+
+def _nest(population: GraphPopulation, graph: SynapseGraph) -> Dict[str, np.ndarray]:
+    """Return the parameters of NEST's neurons; an offset is a resting potential."""
+    assert population.neuron is not None
+    numbers = {name: values.ravel() for name, values in population.neuron.numbers(population.shape).items()}
+    gain, dt = numbers["gain"], 1.0 if graph.recording is None else graph.recording.dt_ms
+    leaks = numbers["leak"] < 1
+    decay = np.where(leaks, 1 - numbers["leak"], 1)
+    return {
+        "V_th": numbers["threshold"] / gain if "threshold" in numbers else np.full(gain.size, NEVER),
+        "V_m": numbers["initial"] / gain,
+        "V_reset": numbers["reset"] / gain if "reset" in numbers else np.zeros(gain.size),
+        "E_L": numbers["offset"] / gain / decay,
+        "tau_m": np.where(leaks, -dt / np.log(np.where(leaks, numbers["leak"], 0.5)), NO_LEAK_MS),
     }
 
 
@@ -201,5 +259,5 @@ def _size(graph: SynapseGraph, request: Request) -> float:
 
 
 FORMAT = Format(
-    "_sonata", write, _size, 2e7, directory=True, simulates=True, input_apart=True, own_options=("rate_unit",)
+    "_sonata", write, _size, 2e7, _check, directory=True, simulates=True, input_apart=True, own_options=("rate_unit",)
 )
