@@ -110,7 +110,7 @@ def _relays_of(graph: SynapseGraph) -> Relays:
         name = projection.source.name
         longest[name] = max(longest.get(name, 1), steps)
     relays: Relays = {}
-    for population in (p for p in graph.populations if p.coding != "current"):
+    for population in (p for p in graph.populations if p not in graph.inputs or p.coding == "spikes"):
         for steps in range(1, longest.get(population.name, 1)):
             relays[population.name, steps] = len(graph.populations) + len(relays)
     return relays
