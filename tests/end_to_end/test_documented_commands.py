@@ -6,6 +6,7 @@ text names exists.
 """
 
 import re
+import runpy
 import shlex
 import shutil
 from pathlib import Path
@@ -14,6 +15,7 @@ import click
 import numpy as np
 import pytest
 import typer
+import yaml
 from PIL import Image
 
 from snnb.architectures import names
@@ -21,6 +23,7 @@ from snnb.cli.main import commands, main
 from snnb.mapping.hardware import hardware_names
 from snnb.pipeline.open_run import open_run
 from tests.end_to_end.conftest import RECORDED
+from tests.mapping.test_sanafe_architecture import architecture
 from tests.model_files.conftest import RECORDED as MODEL_FILES
 
 ROOT = Path(__file__).parents[2]
@@ -106,6 +109,13 @@ def _partitions():
 
 def _start_empty():
     shutil.rmtree("runs")
+    Path("network.csv").write_text("source,target,weight\n0,1,0.5\n1,0,0.25\n")
+
+
+def _graphs_are_written():
+    Path("architecture.yaml").write_text(yaml.safe_dump(architecture()))
+    for name in _written(TEXTS["graphs-from-elsewhere.md"]):
+        runpy.run_path(name)
 
 
 def _torch_has_run():
@@ -115,6 +125,7 @@ def _torch_has_run():
 BEFORE = {
     "README.md": _start_empty,
     "your-own-model.md": _pictures,
+    "graphs-from-elsewhere.md": _graphs_are_written,
     "mapping.md": _partitions,
     "models-from-elsewhere.md": _torch_has_run,
 }
@@ -194,7 +205,7 @@ def test_every_command_of_the_page_is_one(page):
         context = COMMANDS[words[0]].make_context(words[0], words[1:])
         model = context.params.get("model")
         assert model is None or model in names() or "." in model, model
-        assert context.params.get("hardware") in {None, *hardware_names()}
+        assert context.params.get("hardware") in {None, *hardware_names(), "architecture.yaml"}
 
 
 def test_every_option_that_the_text_gives_a_command_exists():
