@@ -1,18 +1,22 @@
 """Compare the partitions of each method with the sequential mapping, for the graphs of some runs.
 
-    python benchmarks/mapping.py RUN [RUN …] [--limits 1024/4096,4096/65536] [--methods groups,hypergraph]
+    python benchmarks/mapping.py [RUN …] [--limits 1024/4096,4096/65536] [--methods groups,hypergraph] [--listed N]
 
 Each line is a separate process, so that seconds and peak memory are measured per line. `hypergraph` is omitted if the
-network is too large for it.
+network is too large for it. With `--listed` the last lines are a graph of N million listed edges: modules of 1,000
+neurons, each with 100 sources, of which one in fifty is in any module.
 """
 
 import argparse
 import json
 import multiprocessing
 import resource
+import tempfile
 import time
 from pathlib import Path
-from typing import Dict, Tuple
+from typing import Dict, Iterator, Sequence, Tuple
+
+import numpy as np
 
 HEAD = "run                      neurons/axons method           cores             spikes a sample  ratio      s    MiB"
 
@@ -27,7 +31,7 @@ def measure(run: Path, limits: Tuple[int, int], method: str) -> Dict[str, float]
 
     described, _ = read_hardware("jin_84x84")
     hardware = described.model_copy(update={"neurons_per_core": limits[0], "axons_per_core": limits[1]})
-    (graph, *_) = sorted(run.glob("graphs/2*/*_graph.h5"), reverse=True)
+    (graph, *_) = sorted(run.glob("graphs/*/*_graph.h5"), key=lambda path: path.parent.name[0] == "2", reverse=True)
     network = PlacedNetwork.of(SynapseGraph.open(graph))
     began = time.perf_counter()
     try:
@@ -35,7 +39,7 @@ def measure(run: Path, limits: Tuple[int, int], method: str) -> Dict[str, float]
     except InputError:
         return {}
     seconds = time.perf_counter() - began
-    first = found.tried[0]
+    first = found.sequential
     best = next((tried for tried in found.tried if tried.method == method), first)
     return {
         "seconds": seconds,
@@ -45,6 +49,29 @@ def measure(run: Path, limits: Tuple[int, int], method: str) -> Dict[str, float]
         "cores": best.cores,
         "connectivity": best.connectivity,
     }
+
+
+def write_modules(millions: int, run: Path) -> Path:
+    """Write a graph of listed edges into a directory like that of a run."""
+    from snnb.graph.listed import ListedGraph, ListedPopulation, write_listed
+    from snnb.graph.populations import Recording
+
+    degree, module, neurons = 100, 1000, millions * 10_000
+    random = np.random.default_rng(0)
+
+    def edges() -> Iterator[Tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        for first in range(0, neurons, 10_000):
+            target = np.repeat(np.arange(first, first + 10_000), degree)
+            source = target // module * module + random.integers(0, module, target.size)
+            far = random.random(target.size) < 0.02
+            source[far] = random.integers(0, neurons, np.count_nonzero(far))
+            yield source, target, random.random(target.size, np.float32)
+
+    population = ListedPopulation("modules", (neurons,), spikes=random.integers(0, 50, neurons))
+    target = run / "graphs" / "imported" / "modules_graph.h5"
+    target.parent.mkdir(parents=True)
+    write_listed(ListedGraph([population], edges()), target, Recording(10, 30, 0, 1.0), "0" * 64).close()
+    return run
 
 
 def in_a_process(run: Path, limits: Tuple[int, int], method: str) -> Dict[str, float]:
@@ -64,12 +91,20 @@ def _send(pipe, run, limits, method):  # type: ignore[no-untyped-def]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", nargs="+", type=Path)
+    parser.add_argument("run", nargs="*", type=Path)
     parser.add_argument("--limits", default="1024/4096,4096/65536")
     parser.add_argument("--methods", default="groups,hypergraph")
+    parser.add_argument("--listed", type=int, default=0)
     given = parser.parse_args()
     print(HEAD)
-    for run in given.run:
+    with tempfile.TemporaryDirectory() as folder:
+        listed = [write_modules(given.listed, Path(folder) / f"{given.listed} million listed")] if given.listed else []
+        compare([*given.run, *listed], given)
+
+
+def compare(runs: Sequence[Path], given: argparse.Namespace) -> None:
+    """Print a line for each graph, limits and method."""
+    for run in runs:
         for limits in given.limits.split(","):
             neurons, axons = (int(limit) for limit in limits.split("/"))
             for method in given.methods.split(","):

@@ -17,6 +17,7 @@ from snnb.graph.listed import ListedGraph, ListedPopulation, write_listed
 from snnb.graph.populations import Recording
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.mapping.cost import cost
+from snnb.mapping.hardware import read_hardware
 from snnb.mapping.limits import Limits
 from snnb.mapping.map_network import map_network
 from snnb.mapping.neurons import PlacedNetwork
@@ -211,3 +212,26 @@ def test_populations_without_neurons(tmp_path):
     with random_graph(tmp_path / "graph.h5", 1, sizes=(3, 0), inputs=1, density=0)[0] as graph:  # noqa: SIM117
         with pytest.raises(UsageError, match="no neurons to map"):
             PlacedNetwork.of(graph)
+
+
+@pytest.mark.slow
+def test_a_million_neurons(tmp_path):
+    """Sources are close to their targets, so that the cores suffice; the cost by sorting pairs of source and core."""
+    neurons, random = 1_000_000, np.random.default_rng(7)
+    target = np.repeat(np.arange(neurons), 8)
+    source = (target + random.integers(-400, 400, target.size)) % neurons
+    spikes = random.integers(0, 9, neurons)
+    population = ListedPopulation("p", (neurons,), spikes=spikes)
+    edges = ((source[k::3], target[k::3], np.ones(source[k::3].size)) for k in range(3))
+    with write_listed(ListedGraph([population], edges), tmp_path / "graph.h5", Recording(1, 1, 0, 1.0), "0") as graph:
+        pairs = np.unique(source * neurons + target)
+        (projection,) = graph.projections
+        np.testing.assert_array_equal(projection.out_degrees, np.bincount(pairs // neurons, minlength=neurons))
+        np.testing.assert_array_equal(projection.in_degrees, np.bincount(pairs % neurons, minlength=neurons))
+        network = PlacedNetwork.of(graph)
+        for tried in partition(network, read_hardware("loihi_64x64")[0], method="groups").tried:
+            reached = np.unique(source * 10_000 + tried.core[target])
+            leaving = reached[tried.core[reached // 10_000] != reached % 10_000]
+            assert tried.connectivity == spikes[leaving // 10_000].sum()
+            assert tried.neurons.max() <= 1024
+            assert tried.axons.max() <= 4096

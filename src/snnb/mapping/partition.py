@@ -120,7 +120,8 @@ def _step_progress(progress: Progress, number: int, steps: int, name: str, lowes
 
 def _contracted_neurons(network: PlacedNetwork, loads: np.ndarray) -> Optional[Contracted]:
     """Return the network with a group for each neuron; None if it is too large."""
-    if network.neurons > MOST_NEURONS or network.in_degrees.sum() > 64 * MOST_PINS:
+    most = (2 if network.listed else 64) * MOST_PINS  # sources at a position share their pins
+    if network.neurons > MOST_NEURONS or network.in_degrees.sum() > most:
         return None
     net = contract(network, np.arange(network.neurons, dtype=np.int32), network.neurons, loads)
     return net if net.pins <= MOST_PINS else None
