@@ -80,6 +80,25 @@ def test_branches_stand_side_by_side_and_what_joins_them_below():
     assert a[0] == d[0] == (b[0] + c[0]) / 2
 
 
+@pytest.mark.parametrize("layers", [2, 20, 150])
+def test_arrows_of_cycles_are_on_the_left(layers):
+    """A chain that closes to a cycle, each population onto itself too; then a population that only reads it."""
+    ends = [(i, i) for i in range(layers)] + [(i, i + 1) for i in range(layers)] + [(layers - 1, 0)]
+    arrows = [Arrow(*end, 1.0, "") for end in ends]
+    assert depths(layers + 1, arrows) == list(range(layers + 1))
+    # Numbers of populations do not decide where there is no cycle
+    assert depths(3, [Arrow(2, 0, 1.0, ""), Arrow(0, 1, 1.0, "")]) == [1, 2, 0]
+    root, (width, _) = drawn(diagram([Box("", "", 0)] * (layers + 1), arrows))
+    edge = min(left for left, _ in boxes_of(root))
+    curves = [path.get("d") for path in root.iter(f"{SVG}path") if "C" in path.get("d")]
+    assert len(curves) == layers + 1
+    for line in curves:
+        x, _, near, _, far, _, u, _ = (float(number) for number in re.findall(r"-?[\d.]+", line))
+        assert (x, near) == (edge, far)
+        assert 0 <= edge - (edge - near) * 0.75 < edge > u
+    assert width >= edge + BOX + MARGIN
+
+
 def test_the_width_of_an_arrow_is_its_traffic():
     boxes = [Box(str(i), "", 0) for i in range(4)]
     root, _ = drawn(diagram(boxes, [Arrow(0, 1, 100, ""), Arrow(1, 2, 50, ""), Arrow(2, 3, 0, "")]))
