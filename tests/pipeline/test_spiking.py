@@ -184,5 +184,34 @@ def test_the_exported_graph_alone_gives_the_spikes_of_the_simulation(recurrent_r
     found = json.loads(capsys.readouterr().out)
     assert found["recorded"]
     assert not any(one["differing"] for one in found["populations"])
-    assert main(f"export {RUN} --format sonata --output graph".split()) == 2
-    assert "lif has: later_bias" in capsys.readouterr().err
+
+
+def test_a_format_refuses_the_number_that_it_cannot_state(recurrent_run, capsys):
+    for format, named in (
+        ("sonata", "lif has: later_bias"),
+        ("sanafe", "lif has: a leak"),
+        ("pynn", "several populations of a cycle"),
+    ):
+        assert main(f"export {RUN} --format {format} --output graph".split()) == 2
+        assert named in capsys.readouterr().err
+    assert main(f"crosscheck {RUN} --with brian2".split()) == 2
+
+
+def test_an_exported_nir_file_gives_the_same_spikes(recurrent_run, tmp_path, capsys):
+    nodes, edges, _ = recurrent_run
+    nodes["cuba"]["v_reset"] = np.zeros(4)  # older versions of the library nir have no other
+    write(tmp_path / "zero.nir", nodes, edges)
+    for file, run, dt in ("zero.nir", "zero", 1e-3), ("again.nir", "again", 1):
+        options = f"--model {file} --dataset steps:steps --run-dir {run} --time-step {dt} --nir-reset subtract"
+        assert main(f"parse {options}".split()) == 0
+        assert main(f"simulate --run-dir {run}".split()) == 0
+        if run == "zero":
+            assert main(f"export --run-dir {run} --format nir --output again.nir".split()) == 0
+            assert "read the file with --nir-reset subtract --time-step 1" in capsys.readouterr().err
+    counts = [
+        np.load(next((tmp_path / run / "simulations").glob("*/spike_rate_sums.npz"))) for run in ("zero", "again")
+    ]
+    for name in ("lif", "cuba", "out"):
+        (again,) = (key for key in counts[1] if key.endswith(f"_{name}"))
+        assert counts[0][name].any()
+        np.testing.assert_array_equal(counts[1][again], counts[0][name])

@@ -59,6 +59,7 @@ def export_graph(
     from rich.filesize import decimal
 
     from snnb.graph import SynapseGraph
+    from snnb.graph.export.request import Request
     from snnb.graph.export.write_export import estimate, export, find_format, refuse_foreign_options
 
     suffix = find_format(format).suffix
@@ -78,6 +79,10 @@ def export_graph(
         expected = estimate(opened, format, options)
         target = output or _default_directory(run, stamp) / f"{run.model}{suffix}"
         say(f"export: about {decimal(expected.size_bytes)}, {expected.seconds:,.1f} s")
+        exporter, simulated = find_format(format), simulated_by(run, stamp)
+        warning = None if exporter.warning is None else exporter.warning(opened, Request(options, simulated=simulated))
+        if warning is not None:
+            say(f"export: {warning}")
         times = run.path / run.directory_of("simulate", simulation_of(run, stamp) or stamp) / SPIKE_TIMES
         return export(
             opened,
@@ -86,7 +91,7 @@ def export_graph(
             options,
             spike_times=times if times.exists() else None,
             origin={"stamp": stamp, "sha256": digest},
-            simulated=simulated_by(run, stamp),
+            simulated=simulated,
             on_cores=None if mapping is None else on_cores(opened, mapping),
             force=force,
             progress=progress,

@@ -177,11 +177,11 @@ def first_steps_of(graph: SynapseGraph) -> Dict[str, int]:
 def refuse_fast_cycles(graph: SynapseGraph, format: str) -> None:
     """Raise `UsageError` if spikes of a simulation pass several populations of a cycle in a time step."""
     steps = first_steps_of(graph)
-    late = [p for p in graph.projections if steps[p.target.name] - steps[p.source.name] + p.delay < 1]
+    late = any(steps[p.target.name] - steps[p.source.name] + p.delay < 1 for p in graph.projections)
     if graph.neuron_model and late:
         raise UsageError(
-            f"{late[0].source.name} → {late[0].target.name} has a delay of {late[0].delay} time steps in a cycle of "
-            f"more projections than delays, and each synapse takes a step in format {format}; take csv or npz"
+            f"each synapse takes a time step in format {format}, and spikes of this network pass several populations "
+            "of a cycle in one; take csv or npz"
         )
 
 

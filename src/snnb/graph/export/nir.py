@@ -38,7 +38,7 @@ class _Layers:
                 self.linear[k] = _linear(graph.projections[k], self.images)
             for k in inbound:
                 # The factor is the neuron's: all that arrives would be multiplied.
-                if isinstance(self.linear[k][0], WindowSum) and len(inbound) > 1:
+                if isinstance(self.linear[k][0], WindowSum) and (len(inbound) > 1 or population.bias.any()):
                     self.linear[k] = _convolutions(graph.projections[k])
             if inbound and all(None not in self.linear[k] for k in inbound):
                 self.images.add(population.name)
@@ -65,10 +65,12 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     layers, names = _Layers(graph), _node_names(graph)
     threshold, counter = request.threshold, request.counter(graph.number_of_edges())
     nodes: Dict[str, Node] = {names[p.name]: nir.Input(np.array(_shape(p, layers))) for p in graph.inputs}
-    edges: List[Tuple[str, str]] = []
+    ways: List[Tuple[int, List[str]]] = []  # and the id of the first neuron at the end
     for population in graph.layers:
         resistance = np.ones(_shape(population, layers), np.float32)
-        bias: Optional[np.ndarray] = population.bias.astype(np.float64) / threshold
+        biases: List[Optional[np.ndarray]] = [population.bias.astype(np.float64) / threshold, None]
+        if population.later_bias is not None:  # comes with the spikes that close a cycle
+            biases[1] = np.broadcast_to(population.later_bias, population.shape)
         for number, projection in enumerate(graph.projections):
             if projection.target is not population:
                 continue
@@ -79,13 +81,23 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
                 if isinstance(linear, WindowSum):
                     mean = (linear.mean / unit).astype(np.float32)
                     resistance = np.ascontiguousarray(np.broadcast_to(mean, resistance.shape))
-                chain = _chain(nir, projection, linear, unit, bias, layers)
-                bias = None  # added once
+                closes = _closes_cycle(projection)
+                chain = _chain(nir, projection, linear, unit, biases[closes], layers)
+                biases[closes] = None  # added once
+                if projection.delay > closes:
+                    waits = np.full(_shape(projection.source, layers), float(projection.delay - closes))
+                    chain = {"delay": nir.Delay(waits), **chain}
                 labels = [f"{number:04d}_{part}_{kind}" for kind in chain]
                 nodes.update(zip(labels, chain.values()))
                 way = [names[projection.source.name], *labels, names[population.name]]
-                edges.extend(zip(way, way[1:]))
+                ways.append((population.first, way))
             counter.add(projection.number_of_edges)
+        if population.neuron is not None:
+            order = _channels_first_order(population) if population.name in layers.images else slice(None)
+            values = population.neuron.numbers(population.shape)
+            numbers = {name: value.ravel()[order].reshape(resistance.shape) for name, value in values.items()}
+            nodes[names[population.name]] = _neurons(nir, numbers, resistance)
+            continue
         thresholds = population.firing_threshold.ravel()
         if population.name in layers.images:
             thresholds = thresholds[_channels_first_order(population)]
@@ -93,7 +105,12 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
             thresholds = np.nextafter(thresholds, np.float32(0))
         threshold_of = np.ascontiguousarray(thresholds.reshape(resistance.shape))
         nodes[names[population.name]] = nir.IF(r=resistance, v_threshold=threshold_of)
-    sources = [projection.source for projection in graph.projections]
+    # A reader finds the edges that close cycles by a search from the input, as they are written.
+    ways.sort(key=lambda way: -way[0])
+    edges = [edge for _, way in ways for edge in zip(way, way[1:])]
+    if graph.neuron_model:
+        _check_cycles(edges, [names[p.name] for p in graph.inputs], _closing(graph, ways, names))
+    sources = [projection.source for projection in graph.projections if projection.source is not projection.target]
     for population in (population for population in graph.populations if population not in sources):
         name = f"{names[population.name]}_output"
         nodes[name] = nir.Output(np.array(_shape(population, layers)))
@@ -102,6 +119,63 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     if h5py.version.version_tuple[0] < 3:  # which does not take strings in lists; TensorFlow 2.2 needs it
         written.edges = np.array(edges, h5py.string_dtype())
     nir.write(str(path), written)
+
+
+def _closes_cycle(projection: GraphProjection) -> bool:
+    return projection.delay > 0 and projection.source.first >= projection.target.first
+
+
+def _closing(graph: SynapseGraph, ways: Sequence[Tuple[int, List[str]]], names: Dict[str, str]) -> Set[Tuple[str, str]]:
+    """Return the edges at which the search has to find that a cycle is closed."""
+    closing = {(names[p.source.name], names[p.target.name]) for p in graph.projections if _closes_cycle(p)}
+    return {(way[-2], way[-1]) for _, way in ways if (way[0], way[-1]) in closing}
+
+
+def _check_cycles(edges: Sequence[Tuple[str, str]], inputs: Sequence[str], closing: Set[Tuple[str, str]]) -> None:
+    """Raise `UsageError` unless a depth-first search of the edges in their order finds just these that close cycles."""
+    after: Dict[str, List[str]] = {}
+    for source, target in edges:
+        after.setdefault(source, []).append(target)
+    found, seen, on_path = set(), set(inputs), list(inputs)
+    waiting = [iter(after.get(name, [])) for name in inputs]
+    while waiting:
+        target = next(waiting[-1], "")
+        if not target:
+            waiting.pop()
+            on_path.pop()
+        elif target in on_path:
+            found.add((on_path[-1], target))
+        elif target not in seen:
+            seen.add(target)
+            on_path.append(target)
+            waiting.append(iter(after.get(target, [])))
+    if found != closing:
+        raise UsageError("readers of NIR would find other delays in the cycles of this network; take csv or npz")
+
+
+def _neurons(nir: ModuleType, numbers: Dict[str, np.ndarray], resistance: np.ndarray) -> Node:
+    """Return the node of neurons with a model, whose time step is 1; `_check` refuses what it does not have."""
+    decay, parameters = 1 - numbers["leak"], {"r": numbers["gain"] * resistance}
+    leaks = bool(decay.all())
+    if leaks:
+        name = "tau_mem" if "current_leak" in numbers else "tau"
+        parameters.update(r=parameters["r"] / decay, v_leak=numbers["offset"] / decay)
+        parameters[name] = 1 / decay
+    if "current_leak" in numbers:
+        parameters["tau_syn"] = 1 / (1 - numbers["current_leak"])
+        parameters["w_in"] = numbers["current_gain"] / (1 - numbers["current_leak"])
+    if "threshold" in numbers:
+        parameters["v_threshold"] = np.nextafter(numbers["threshold"].astype(np.float32), np.float32(-np.inf))
+        if numbers.get("reset", np.zeros(1)).any():
+            parameters["v_reset"] = numbers["reset"]
+    kind = f"{'Cuba' * ('current_leak' in numbers)}{'L' * leaks}I{'F' * ('threshold' in numbers)}"
+    arrays = {name: np.ascontiguousarray(values) for name, values in parameters.items()}
+    try:
+        return getattr(nir, kind)(**arrays)
+    except (AttributeError, TypeError) as error:
+        raise UsageError(
+            f"the installed library nir has no {kind} with {', '.join(arrays)}; install a newer one"
+        ) from error
 
 
 def _chain(
@@ -170,7 +244,26 @@ def _channels_first(shape: Sequence[int]) -> Tuple[int, ...]:
     return (shape[2], shape[0], shape[1])
 
 
+def _subtracts(graph: SynapseGraph, request: Request) -> bool:
+    if graph.neuron_model:
+        return any("subtrahend" in p.neuron.numbers(p.shape) for p in graph.layers if p.neuron is not None)
+    return request.reset == "subtraction"
+
+
+def _warning(graph: SynapseGraph, request: Request) -> Optional[str]:
+    if not _subtracts(graph, request):
+        return None
+    return (
+        "NIR cannot express the reset by subtraction of these neurons; "
+        "read the file with --nir-reset subtract --time-step 1"
+    )
+
+
 def _losses(graph: SynapseGraph, request: Request) -> Dict[str, object]:
+    if graph.neuron_model:
+        found = _warning(graph, request)
+        steps = "time: constants are in time steps; the time step is 1"
+        return {"nir": {"nodes": _node_names(graph), "losses": [steps, *([] if found is None else [found])]}}
     losses = [
         f"reset: the neurons of this network reset by {request.reset}; nir up to 1.0.1 defines IF with reset by "
         "subtraction, later ones with reset to v_reset, 0, and files have no word for the former",
@@ -202,7 +295,31 @@ def _losses(graph: SynapseGraph, request: Request) -> Dict[str, object]:
     return {"nir": {"nodes": _node_names(graph), **thresholds, "losses": losses}}
 
 
+def _unsaid(population: GraphPopulation, closing: bool) -> Optional[str]:
+    """Return a number of the neuron model of a population that NIR does not have; `closing`: it closes a cycle."""
+    if population.neuron is None:
+        return None
+    numbers = population.neuron.numbers(population.shape)
+    leaks = numbers["leak"] < 1
+    if numbers["initial"].any():
+        return "initial, a potential before the first step"
+    if leaks.any() != leaks.all() or (numbers["leak"] > 1).any():
+        return "a leak of 1 in some neurons only, or above 1"
+    if not leaks.any() and (numbers["offset"].any() or "current_leak" in numbers):
+        return "an offset or a synaptic current without leak"
+    if (numbers.get("current_leak", np.zeros(1)) >= 1).any():
+        return "a current_leak of 1"
+    if population.later_bias is not None and population.later_bias.any() and not closing:
+        return "later_bias, a bias that begins in the second step"
+    return None
+
+
 def _check(graph: SynapseGraph, request: Request) -> None:
+    for population in graph.layers:
+        closing = any(_closes_cycle(p) for p in graph.projections if p.target is population)
+        number = _unsaid(population, closing)
+        if number is not None:
+            raise UsageError(f"NIR cannot state what {population.name} has: {number}; take csv or npz")
     for projection in graph.projections:
         if weighting_of(projection) == "maximum":
             raise UsageError(
@@ -227,4 +344,6 @@ def _size(graph: SynapseGraph, request: Request) -> float:
     return total
 
 
-FORMAT = Format(".nir", write, _size, 1e8, _check, sidecar=True, simulates=True, extra_description=_losses)
+FORMAT = Format(
+    ".nir", write, _size, 1e8, _check, sidecar=True, simulates=True, extra_description=_losses, warning=_warning
+)

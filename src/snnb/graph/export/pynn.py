@@ -3,12 +3,12 @@
 Indices count inside each population. `…_excitatory.txt` holds the weights that are not negative, `…_inhibitory.txt` the
 negative ones with their sign, as PyNN wants them for current-based synapses; a list without synapses is left out. The
 delays make spikes of all paths meet (`first_steps_of`): one time step per layer, more if a connection skips layers.
-Average poolings weigh the mean. `nodes.csv` has the biases.
+Average poolings weigh the mean. `nodes.csv` has the biases, and the numbers of neurons with a model.
 """
 
 from pathlib import Path
 
-from snnb.graph.export.description import NODES_FILE, delay_steps_of, write_node_csv
+from snnb.graph.export.description import NODES_FILE, delay_steps_of, refuse_fast_cycles, write_node_csv
 from snnb.graph.export.request import TEXT_BATCH, Format, Request, file_name
 from snnb.graph.synapse_graph import SynapseGraph
 
@@ -51,4 +51,8 @@ def _size(graph: SynapseGraph, request: Request) -> float:
     return edges + 60 * graph.number_of_nodes()
 
 
-FORMAT = Format("_pynn", write, _size, 5e6, directory=True, simulates=True)
+def _check(graph: SynapseGraph, request: Request) -> None:
+    refuse_fast_cycles(graph, "pynn")
+
+
+FORMAT = Format("_pynn", write, _size, 5e6, _check, directory=True, simulates=True)

@@ -219,6 +219,7 @@ class Format:
     nodes_beside : whether a table of nodes is written to a file next to it (`nodes_path`)
     own_options : options that only some formats have, including this one
     extra_description : callable that returns additional entries of the description
+    warning : callable that returns a sentence on what the format does not represent, or None
     """
 
     suffix: str
@@ -234,3 +235,4 @@ class Format:
     nodes_beside: bool = False
     own_options: Tuple[str, ...] = ()
     extra_description: Optional[Callable[[SynapseGraph, Request], Dict[str, object]]] = None
+    warning: Optional[Callable[[SynapseGraph, Request], Optional[str]]] = None

@@ -11,12 +11,12 @@ spikes, and no neurons of the input (a constant one takes no core): its group is
 """
 
 from pathlib import Path
-from typing import BinaryIO, Dict, List, Tuple
+from typing import BinaryIO, Dict, List, Optional, Tuple
 
 import numpy as np
 
 from snnb.core.errors import ResourceError, UsageError
-from snnb.graph.export.description import delay_steps_of
+from snnb.graph.export.description import delay_steps_of, refuse_fast_cycles
 from snnb.graph.export.request import TEXT_BATCH, Counter, Format, OnCores, Request, starts_above_zero
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import GraphProjection
@@ -47,14 +47,13 @@ def write_netlist(graph: SynapseGraph, path: Path, request: Request) -> None:
         _write_mapped(graph, path, request, request.on_cores)
         return
     relays, threshold = _relays_of(graph), request.threshold
-    reset = RESETS[request.reset]
     number = {population.name: k for k, population in enumerate(graph.populations)}
     by_name = {population.name: population for population in graph.populations}
     sizes = [population.size for population in graph.populations] + [by_name[name].size for name, _ in relays]
     counter = request.counter(graph.number_of_edges())
     with path.open("wb") as file:
         for population in graph.populations:
-            mode = "hard" if population in graph.inputs else reset
+            mode = "hard" if population in graph.inputs else _reset_of(population, request)
             file.write(f"g {population.size} {UNITS} log_spikes=1 {SOMA}={mode}\n".encode())
         for name, _ in relays:
             file.write(f"g {by_name[name].size} {UNITS} log_spikes=0 {SOMA}=hard\n".encode())
@@ -84,7 +83,7 @@ def _write_mapped(graph: SynapseGraph, path: Path, request: Request, on_cores: O
         for _ in graph.inputs:
             file.write(f"g 0 {UNITS} {SOMA}=hard\n".encode())
         for population in graph.layers:
-            file.write(f"g {population.size} {UNITS} log_spikes=1 {SOMA}={RESETS[request.reset]}\n".encode())
+            file.write(f"g {population.size} {UNITS} log_spikes=1 {SOMA}={_reset_of(population, request)}\n".encode())
         for population in graph.layers:
             group = number[population.name]
             _write_biases(file, group, population, request.threshold)
@@ -153,7 +152,33 @@ def _describe(graph: SynapseGraph, request: Request) -> Dict[str, object]:
     }
 
 
+def _unsaid(population: GraphPopulation) -> Optional[str]:
+    """Return a number of the neuron model of a population that TrueNorth's neuron does not have."""
+    if population.neuron is None:
+        return None
+    numbers = population.neuron.numbers(population.shape)
+    for name, without in (("leak", 1), ("gain", 1), ("offset", 0), ("reset", 0), ("initial", 0)):
+        if name in numbers and (numbers[name] != without).any():
+            return f"a {name} other than {without}"
+    if "current_leak" in numbers or "threshold" not in numbers:
+        return "a synaptic current" if "current_leak" in numbers else "no threshold"
+    if population.later_bias is not None and population.later_bias.any():
+        return "later_bias, a bias that begins in the second step"
+    return None
+
+
+def _reset_of(population: GraphPopulation, request: Request) -> str:
+    if population.neuron is None:
+        return RESETS[request.reset]
+    return RESETS["subtraction" if population.neuron.reset is None else "zero"]
+
+
 def _check(graph: SynapseGraph, request: Request) -> None:
+    for population in graph.layers:
+        number = _unsaid(population)
+        if number is not None:
+            raise UsageError(f"SANA-FE's neurons cannot have what {population.name} has: {number}; take csv or npz")
+    refuse_fast_cycles(graph, "sanafe")
     if graph.number_of_edges() > LIMIT:
         raise ResourceError(
             f"{graph.number_of_edges():,} edges are more than SANA-FE holds in usual memory ({LIMIT:,}); "
