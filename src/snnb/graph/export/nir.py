@@ -92,15 +92,13 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
                 way = [names[projection.source.name], *labels, names[population.name]]
                 ways.append((population.first, way))
             counter.add(projection.number_of_edges)
+        order = _channels_first_order(population)
         if population.neuron is not None:
-            order = _channels_first_order(population) if population.name in layers.images else slice(None)
             values = population.neuron.numbers(population.shape)
             numbers = {name: value.ravel()[order].reshape(resistance.shape) for name, value in values.items()}
             nodes[names[population.name]] = _neurons(nir, numbers, resistance)
             continue
-        thresholds = population.firing_threshold.ravel()
-        if population.name in layers.images:
-            thresholds = thresholds[_channels_first_order(population)]
+        thresholds = population.firing_threshold.ravel()[order]
         if not graph.integers:
             thresholds = np.nextafter(thresholds, np.float32(0))
         threshold_of = np.ascontiguousarray(thresholds.reshape(resistance.shape))
@@ -110,8 +108,9 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     edges = [edge for _, way in ways for edge in zip(way, way[1:])]
     if graph.neuron_model:
         _check_cycles(edges, [names[p.name] for p in graph.inputs], _closing(graph, ways, names))
-    sources = [projection.source for projection in graph.projections if projection.source is not projection.target]
-    for population in (population for population in graph.populations if population not in sources):
+    sources = [projection.source for projection in graph.projections]
+    unread = [population for population in graph.populations if population not in sources]
+    for population in [graph.layers[-1]] if graph.neuron_model else unread:
         name = f"{names[population.name]}_output"
         nodes[name] = nir.Output(np.array(_shape(population, layers)))
         edges.append((names[population.name], name))

@@ -96,6 +96,13 @@ def _by_target(population: GraphPopulation, projections: Sequence[GraphProjectio
     """List the edges of each target one by one."""
     own = [(p, offset) for p, offset in zip(projections, offsets) if p.target is population]
     to = [projection for projection, _ in own]
+    if len({projection.source for projection in to}) < len(to):  # a source is read with several delays
+        ids = np.concatenate([offset + np.arange(projection.number_of_edges) for projection, offset in own])
+        ends = np.concatenate([batch.target - population.first for p in to for batch in p.edge_batches()])
+        ids = ids[np.argsort(ends, kind="stable")]
+        indptr = np.concatenate([[0], np.cumsum(np.bincount(ends, minlength=population.size))])
+        yield indptr, np.stack([ids, ids + 1], axis=1).astype(np.uint64)
+        return
     following = np.zeros(max((p.source.first + p.source.size for p in to), default=0), np.int64)
     for projection, offset in own:
         nodes = slice(projection.source.first, projection.source.first + projection.source.size)

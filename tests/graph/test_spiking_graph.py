@@ -1,0 +1,55 @@
+"""Graphs of random networks that were trained as spiking ones, stepped alone, beside an interpreter of NIR files."""
+
+import numpy as np
+import pytest
+
+from snnb.crosscheck import scipy
+from snnb.crosscheck.exported import exported_network
+from snnb.graph.build import build_graph
+from snnb.graph.export.request import Simulated
+from snnb.model_files.nir_network import read_nir
+from snnb.model_files.nir_neurons import NirSettings
+from snnb.network.read_network import write_spiking
+from tests import random_nir
+from tests.nir_interpreter import Interpreter, write
+
+SAMPLES, STEPS = 3, 10
+BY_STEPS = Simulated(1.0, "subtraction", "steps", None, 1.0, None, None, STEPS, 0, 0)
+
+
+def rows_first(values):
+    """Move the channels, which NIR has first, to the last axis."""
+    return np.moveaxis(values, 0, -1).ravel()
+
+
+def graph_of(network, path):
+    """Build the graph of a network without spikes."""
+    write_spiking(network, path / "net_parsed.h5")
+    counts = {volume.name: np.zeros(volume.shape) for volume in (network.input, *network.populations)}
+    np.savez(path / "counts.npz", **counts, num_samples=SAMPLES, num_timesteps=STEPS, warm_up=0, dt_ms=1.0)
+    coding = {p.name: "spikes" if p.neuron.spikes else "membrane" for p in network.populations}
+    return build_graph(path / "net_parsed.h5", path / "net_graph.h5", counts=path / "counts.npz", coding=coding)
+
+
+# In 39, a population is read with three delays.
+@pytest.mark.parametrize("seed", [0, 1, 2, 3, 39, *(pytest.param(n, marks=pytest.mark.slow) for n in range(40, 200))])
+def test_the_graph_alone_spikes_as_the_interpreter(seed, tmp_path):
+    draw, reset = np.random.default_rng(seed), ["value", "subtract"][seed % 2]
+    nodes, edges = random_nir.network(draw)
+    path = write(tmp_path / "net.nir", nodes, edges)
+    network = read_nir(path, NirSettings(time_step=random_nir.DT, nir_reset=reset))
+    x = draw.choice([0, 0, 0.5, 1, 2], (SAMPLES, STEPS, *nodes["input"]["shape"]))
+    inputs = np.array([[rows_first(frame) for frame in sample] for sample in x])
+    with graph_of(network, tmp_path) as graph:
+        exported = exported_network(graph, BY_STEPS)
+    found = scipy.build(exported)(inputs.swapaxes(1, 2), STEPS)
+    values = []
+    for sample in x:
+        interpreter = Interpreter(nodes, edges, random_nir.DT, reset)
+        values.append([interpreter.step(frame) for frame in sample])
+    for population in (p for p in network.populations if p.neuron.spikes):
+        spikes = np.zeros((SAMPLES, STEPS, population.size))
+        sample, neuron, step = found[population.name].T
+        spikes[sample, step, neuron] = 1
+        of_steps = [[rows_first(step[population.name]) for step in sample] for sample in values]
+        np.testing.assert_array_equal(spikes, of_steps, population.name)
