@@ -90,7 +90,7 @@ def main() -> None:
     options = parser.parse_args()
     measured: Dict[str, Any] = json.loads(options.results.read_text()) if options.results.exists() else {}
     wanted: Dict[str, Optional[Path]] = {open_run(path).model: path for path in options.run}
-    for name in options.models or (() if options.run else names()):
+    for name in options.models or (() if options.run else names(spiking=False)):
         wanted.setdefault(name, None)
     failed = []
     for name in sorted(wanted, key=lambda name: find(name).spec.synapses):

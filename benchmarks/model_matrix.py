@@ -53,7 +53,7 @@ def main() -> None:
     options = parser.parse_args()
     measured: Dict[str, Any] = json.loads(options.results.read_text()) if options.results.exists() else {}
     failed = []
-    for name in sorted(options.models or names(), key=lambda name: find(name).spec.synapses):
+    for name in sorted(options.models or names(spiking=False), key=lambda name: find(name).spec.synapses):
         if name in measured and not options.again:
             continue
         print(name, end=" ", flush=True)

@@ -18,6 +18,19 @@ def write(path, nodes, edges):
     return path
 
 
+def read(path):
+    """Return the graph of a file without nested graphs, as it was given to `write`."""
+
+    def text(value):
+        return value.decode() if isinstance(value, bytes) else value
+
+    with h5py.File(path, "r") as file:
+        nodes = {
+            name: {key: text(value[()]) for key, value in node.items()} for name, node in file["node/nodes"].items()
+        }
+        return nodes, [(text(source), text(target)) for source, target in file["node/edges"][()]]
+
+
 def _write(group, node):
     for key, value in node.items():
         if key == "nodes":

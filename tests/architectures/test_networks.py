@@ -147,7 +147,7 @@ def test_taps_are_those_that_keras_computes_with(size, stride, padding):
 
 
 LARGE = [pytest.param(name, marks=[pytest.mark.large, pytest.mark.slow]) for name in IMAGENET]
-SMALL = [name for name in names() if name not in IMAGENET]
+SMALL = [name for name in names(spiking=False) if name not in IMAGENET]
 
 
 @pytest.mark.parametrize("name", SMALL + LARGE)

@@ -21,7 +21,7 @@ LINES = (Path(__file__).parents[2] / "docs/models.md").read_text().splitlines()
 )
 def test_a_model_is_found_by_snake_case_and_by_its_historical_class_name(name, model):
     assert find(name).spec.name == model
-    assert len(names()) == 27
+    assert len(names()) == 28
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def _built(name):
     return architecture.build(input_shape=spec.input_shape, num_classes=spec.num_classes)
 
 
-MODELS = slow_except({"mini_network", "resnet20_cifar10"}, names())
+MODELS = slow_except({"mini_network", "resnet20_cifar10"}, names(spiking=False))
 
 
 @pytest.mark.toolbox

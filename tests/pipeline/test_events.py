@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from snnb.architectures import find
 from snnb.cli.main import main
 from snnb.network.event_samples import EventSamples
-from tests.nir_interpreter import Interpreter, write
+from tests.nir_interpreter import Interpreter, read, write
 
 RANDOM = np.random.default_rng(8)
 INTEGRATE = {"type": "IF", "r": np.ones(1), "v_threshold": np.ones(1), "v_reset": np.zeros(1)}
@@ -73,6 +74,29 @@ def test_counts_of_moving_digits_are_those_of_the_interpreter(snnb, tmp_path, bi
     labels = np.load(tmp_path / "run/dataset/y_test.npy")[2:11]
     assert stages["simulate"]["metrics"]["snn_accuracy"] == np.mean(guesses == labels)
     assert totals["out"].sum() > 0
+
+
+def test_the_network_of_the_package_runs_without_options(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "--model", "spiking_digits", "--limit", "20", "--json"]) == 0
+    stages = {stage["stage"]: stage for stage in json.loads(capsys.readouterr().out)["stages"]}
+    spec = find("spiking_digits").spec
+    interpreted = {name: np.zeros(len(node["tau"])) for name, node in read(spec.file)[0].items() if "tau" in node}
+    samples = EventSamples(tmp_path / "runs/spiking_digits/dataset/x_test.h5")
+    guesses = []
+    for sample in samples[:20].frames(0, int(samples.lengths.max())).transpose(0, 1, 4, 2, 3):
+        interpreter = Interpreter(*read(spec.file), dt=1e-3)
+        steps = [interpreter.step(x) for x in sample]
+        for name, total in interpreted.items():
+            total += sum(step[name] for step in steps)
+        guesses.append(sum(step["out"] for step in steps).argmax())
+    found = sums(tmp_path / stages["simulate"]["directory"])
+    for name, total in interpreted.items():
+        np.testing.assert_array_equal(found[name], total)
+    right = np.mean(guesses == np.load(tmp_path / "runs/spiking_digits/dataset/y_test.npy"))
+    assert stages["simulate"]["metrics"]["snn_accuracy"] == right > 0.8
+    assert (stages["graph"]["details"]["neurons"], stages["graph"]["details"]["synapses"]) == (106, spec.synapses)
+    assert main(["map", "runs/spiking_digits", "--hardware", "loihi", "--json"]) == 0
 
 
 def test_another_bin_changes_the_duration_and_a_shorter_one_cuts(snnb, tmp_path):

@@ -19,7 +19,7 @@ LEVELS, SAMPLES, CLASSES, LARGEST = 4, 6, 10, 96
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(set(names()) - {"autoencoder_mnist"}))
+@pytest.mark.parametrize("name", sorted(set(names(spiking=False)) - {"autoencoder_mnist"}))
 def test_a_quantised_model_loses_nothing_by_conversion(name, tmp_path):
     random, architecture = np.random.default_rng(0), find(name)
     *size, channels = architecture.spec.input_shape

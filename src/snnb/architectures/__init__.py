@@ -20,6 +20,7 @@ from snnb.architectures import (  # noqa: F401  importing a file registers its m
     mlp,
     mobilenet,
     resnet,
+    spiking,
     squeezenet,
     vgg,
 )

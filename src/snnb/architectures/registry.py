@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import partial
 from numbers import Integral, Real
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Callable, Dict, List, Mapping, Optional, Tuple, Union
 
@@ -51,6 +52,10 @@ class ModelSpec:
         Class name of the model in the predecessor of this package, if it differs by more than case and underscores.
     settings : mapping of str to Hyperparameter
         Hyper-parameters with their defaults: the other parameters of the build function.
+    file : Path, optional
+        NIR file of a network that was trained as a spiking one.
+    time_step : float, optional
+        Its time step, in the unit of its time constants.
     """
 
     name: str
@@ -64,6 +69,8 @@ class ModelSpec:
     fit: str = "exact"
     alias: str = ""
     settings: Mapping[str, Hyperparameter] = field(default_factory=dict)
+    file: Optional[Path] = None
+    time_step: Optional[float] = None
 
     @property
     def task(self) -> str:
@@ -150,9 +157,9 @@ def _build(
         ) from error
 
 
-def names() -> List[str]:
-    """Return the names of all models, sorted."""
-    return sorted(_ARCHITECTURES)
+def names(*, spiking: bool = True) -> List[str]:
+    """Return the names of all models, or of all but those that were trained as spiking networks, sorted."""
+    return sorted(name for name, model in _ARCHITECTURES.items() if spiking or model.spec.file is None)
 
 
 def find(name: str) -> Architecture:

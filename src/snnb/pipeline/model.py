@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Callable, Mapping, Optional, Sequence, Set, Tu
 import platformdirs
 
 from snnb import datasets
-from snnb.architectures import OwnModel, find, is_own, own_model
+from snnb.architectures import ModelSpec, OwnModel, find, is_own, own_model
 from snnb.architectures.registry import Hyperparameter
 from snnb.core.errors import InputError, UsageError
 from snnb.datasets.catalogue import find_dataset
-from snnb.model_files.kinds import READ, is_model_file
+from snnb.model_files.kinds import READ, is_model_file, is_nir
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import RunInfo
 from snnb.training.recipe import Recipe
@@ -37,7 +37,7 @@ class Model:
     build: Callable[..., "keras.Model"]  # keywords: `input_shape`, `num_classes` and the keys of `settings`
     recipe: Recipe  # default hyper-parameters of the training
     settings: Mapping[str, Hyperparameter]  # hyper-parameters of its architecture with their defaults
-    file: Optional[Path]  # the user's file; None for a model of this package
+    file: Optional[Path]  # the user's file, or a trained network of this package; None for its other models
     trained: bool  # whether `build` loads weights, so that there is nothing to train
     num_classes: Optional[int]  # if the model fixes it
 
@@ -61,7 +61,8 @@ def identify_model(model: str, dataset: Optional[str]) -> Tuple[str, str, Option
 def _dataset_for(model: str, dataset: str) -> str:
     """Return the name of a data set; raise `UsageError` for events if the model is not a spiking network."""
     described = datasets.describe(dataset)
-    if described.content != "pictures" and Path(model).suffix.lower() != ".nir":
+    spiking = is_nir(model) or (not is_own(model) and find(model).spec.file is not None)
+    if described.content != "pictures" and not spiking:
         raise UsageError(
             f"--dataset {dataset}: {model} is a Keras model, which is trained on pictures and not on "
             f"{described.content}; give a spiking network with --model FILE.nir, or a data set of pictures"
@@ -73,10 +74,23 @@ def model_of(run: RunDirectory) -> Model:
     """Return the model of a run. A user's Python file is executed."""
     info = run.manifest.run
     if info.model_source is None:
-        found = find(info.model)
-        return Model(found.build, found.spec.recipe, found.spec.settings, None, False, found.spec.num_classes)
+        build, spec = find(info.model).build, find(info.model).spec
+        return Model(build, spec.recipe, spec.settings, spec.file, spec.file is not None, spec.num_classes)
     own = _recorded_own_model(info.model_source)
     return Model(own.build, own.recipe, own.settings, own.path, own.function is None, None)
+
+
+def packaged(info: RunInfo) -> Optional[ModelSpec]:
+    """Return the specification of the run's model if it is one of this package."""
+    return None if info.imported or info.model_source is not None else find(info.model).spec
+
+
+def model_file(info: RunInfo) -> Optional[Path]:
+    """Return the file of a model that is trained already; None for a model that `train` trains."""
+    if info.model_source is not None:
+        return Path(info.model_source) if is_model_file(info.model_source) else None
+    spec = packaged(info)
+    return None if spec is None else spec.file
 
 
 def _recorded_own_model(source: str) -> OwnModel:

@@ -1,6 +1,5 @@
 """Stage `parse`: parse the trained network with the toolbox or our own parser, verify and normalise it."""
 
-from pathlib import Path
 from typing import Dict, Literal, Mapping, Tuple
 
 from pydantic import Field
@@ -69,7 +68,15 @@ KIND = Kind("parse", "parse", ParseParams, ParseDetails)
 
 def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> ParseParams:
     """Return the parameters in force."""
-    return params_in_force(run, KIND, given, say)
+    return params_in_force(run, KIND, given, say, defaults=_defaults(run, given))
+
+
+def _defaults(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, object]:
+    """Return the time step of a spiking network of this package."""
+    from snnb.pipeline.model import packaged
+
+    spec = packaged(run.manifest.run)
+    return {} if spec is None or spec.time_step is None else {"time_step": spec.time_step}
 
 
 def is_calibrated(run: RunDirectory, given: Given) -> bool:
@@ -79,7 +86,8 @@ def is_calibrated(run: RunDirectory, given: Given) -> bool:
 
 def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
     if train.is_spiking(run):
-        reason = f"{run.manifest.run.model_source} is a spiking network already, which is not converted; leave it out"
+        name = run.manifest.run.model_source or run.model
+        reason = f"{name} is a spiking network already, which is not converted; leave it out"
         return dict.fromkeys(ConversionSettings.model_fields, reason)
     reasons = {
         name: f"only with {option_name(ParseParams, needed)}"
@@ -162,7 +170,7 @@ def _read_spiking(run: RunDirectory, params: ParseParams) -> StageResult:
                     f"{population.name}: --time-step is longer than a time constant, so that its decay factor is "
                     "negative; give a shorter one, or --integration exponential"
                 )
-        if params.nir_reset == "value":
+        if params.nir_reset == "value" and run.manifest.run.model_source is not None:
             output.warnings.append(RESET)
         output.details = ParseDetails(parser="nir", decay=decay)
     return result_of(run, "parse")
@@ -180,8 +188,11 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
     params = resolve(run, planned.given.get("parse", {}))
     if train.is_spiking(run) and "parse" in planned.stages and planned.next in ("prepare", "train"):
         from snnb.model_files.nir_network import read_nir
+        from snnb.pipeline.model import model_file
 
-        read_nir(Path(run.manifest.run.model_source or ""), _nir_settings(params))
+        file = model_file(run.manifest.run)
+        assert file is not None
+        read_nir(file, _nir_settings(params))
     if planned.next != "train" or train.is_spiking(run):
         return
     from snnb.conversion.checks import check_convertible
@@ -203,4 +214,6 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
 
 
 _TEXT = "Convert and normalise the trained network: parse/."
-STAGE = Stage(KIND, _TEXT, resolve, run, needs="train", check=_check, without_effect=_without_effect)
+STAGE = Stage(
+    KIND, _TEXT, resolve, run, needs="train", check=_check, defaults=_defaults, without_effect=_without_effect
+)

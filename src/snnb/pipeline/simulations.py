@@ -7,7 +7,7 @@ from typing import Dict, List, Mapping, Optional, Sequence, Tuple, cast
 from snnb.architectures import find
 from snnb.core.options import Options
 from snnb.io.text import JsonValue
-from snnb.pipeline import simulate
+from snnb.pipeline import parse, simulate
 from snnb.pipeline.parse import ParseParams
 from snnb.pipeline.train import TrainParams, shown_params
 from snnb.rundir.directory import RunDirectory
@@ -74,7 +74,7 @@ def default_parameters(run: RunDirectory) -> ByStage:
     train = shown_params(run, TrainParams(**recipe))
     return {
         "train": train,
-        "parse": ParseParams().model_dump(mode="json"),
+        "parse": ParseParams.model_validate(parse.STAGE.defaults(run, {})).model_dump(mode="json"),
         simulate.KIND.name: simulate.SimulateParams().model_dump(mode="json"),
     }
 

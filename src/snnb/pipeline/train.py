@@ -13,7 +13,7 @@ from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.files import copy_file
 from snnb.io.text import JsonValue
 from snnb.model_files.expected_pixels import parse_pixels
-from snnb.model_files.kinds import NIR, is_model_file, is_nir
+from snnb.model_files.kinds import NIR, is_nir
 from snnb.pipeline import prepare
 from snnb.pipeline.stage import (
     AbsolutePath,
@@ -134,7 +134,9 @@ def _defaults(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, ob
 
 def is_spiking(run: RunDirectory) -> bool:
     """Whether the model is a network that was trained as a spiking one, in a NIR file."""
-    return is_nir(run.manifest.run.model_source or "")
+    from snnb.pipeline.model import model_file
+
+    return is_nir(str(model_file(run.manifest.run) or ""))
 
 
 def trained_file(run: RunDirectory) -> str:
@@ -152,7 +154,8 @@ def is_quantised(run: RunDirectory, given: Given) -> bool:
 
 def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
     if is_trained_elsewhere(run):
-        reason = f"{run.manifest.run.model_source} is trained already, so this changes nothing; leave it out"
+        name = run.manifest.run.model_source or run.model
+        reason = f"{name} is trained already, so this changes nothing; leave it out"
         used = () if is_spiking(run) else (*ELSEWHERE, "batch_size")
         return {name: reason for name in TrainParams.model_fields if name not in used}
     reasons = {}
@@ -165,8 +168,9 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
 
 def is_trained_elsewhere(run: RunDirectory) -> bool:
     """Whether the model is from a file that holds its weights, so that `train` only evaluates it."""
-    source = run.manifest.run.model_source
-    return source is not None and is_model_file(source)
+    from snnb.pipeline.model import model_file
+
+    return model_file(run.manifest.run) is not None
 
 
 def shown_params(run: RunDirectory, params: Options) -> Dict[str, JsonValue]:
@@ -195,7 +199,7 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
     if is_spiking(run):
         assert model.file is not None
         with run.stage("train", params, inputs=[]) as output:
-            output.external = [file_record(model.file)]
+            output.external = [] if run.manifest.run.model_source is None else [file_record(model.file)]
             copy_file(model.file, output.directory / f"{run.model}{NIR}")
             output.details = TrainDetails(epochs_run=0)
         return result_of(run, "train")

@@ -195,7 +195,7 @@ def _training_part(run: RunDirectory, found: Optional[Simulation]) -> Section:
     if record is None:
         return Section("training", "Training", [f"Not yet: `snnb train --run-dir {run.path}` trains the network."])
     if is_spiking(run):
-        return spiking_section(Path(run.manifest.run.model_source or "").name)
+        return spiking_section(Path(run.manifest.run.model_source or run.model).name)
     # A simulation keeps a copy of the history of its network, which may have been trained again since.
     folder = run.directory_of("train") if found is None else run.directory_of("simulate", found.stamp)
     params = record.params if found is None or found.record.details.training is None else found.record.details.training
