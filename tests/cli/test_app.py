@@ -52,7 +52,7 @@ def test_models_lists_their_sizes(capsys):
     found = {m["name"]: m for m in json.loads(capsys.readouterr().out)}
     assert found["lenet_mnist"]["synapses"] == 286_120
     assert found["lenet_mnist"]["neurons"] == 5_814
-    assert len(found) == 27
+    assert len(found) == 28
 
 
 def test_a_stage_names_the_extra_that_it_needs(tmp_path):

@@ -47,6 +47,7 @@ REFUSED = {
         ("run --seed 4294967296", 2, "--seed", "4294967296"),
         ("run --set filterz=1", 2, "filterz", "filters"),
         ("run --levels 4", 2, "--levels", "--activation qcfs"),
+        ("--model spiking_digits --run-dir new --epochs 3", 2, "spiking_digits", "trained already"),
         ("run --pixels tf", 2, "--pixels", "model in a file"),
         ("run --figures jpg", 2, "--figures", "jpg"),
         ("run --run-dir elsewhere", 2, "elsewhere", "give one"),
