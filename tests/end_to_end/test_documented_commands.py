@@ -119,6 +119,10 @@ def _graphs_are_written():
         runpy.run_path(name)
 
 
+def _network_is_trained():
+    shutil.copy(str(ROOT / "src/snnb/architectures/spiking_digits.nir"), "net.nir")
+
+
 def _torch_has_run():
     shutil.copy(str(MODEL_FILES / "digits_net.onnx"), ".")
 
@@ -129,6 +133,7 @@ BEFORE = {
     "graphs-from-elsewhere.md": _graphs_are_written,
     "mapping.md": _partitions,
     "models-from-elsewhere.md": _torch_has_run,
+    "spiking-networks.md": _network_is_trained,
 }
 
 
@@ -183,7 +188,7 @@ def test_every_command_of_the_page_runs(page, tmp_path, monkeypatch, capsys):
         if line.startswith("cp "):
             shutil.copy(*line.split()[1:])
             continue
-        if re.search(r"--model \S+\.(h5|onnx|keras)\b", line):  # trained already: epochs are refused
+        if re.search(r"--model \S+\.(h5|onnx|keras|nir)\b", line):  # trained already: epochs are refused
             monkeypatch.delenv("SNNB_RUN_EPOCHS", raising=False)
         code = main(shlex.split(line)[1:])
         printed = capsys.readouterr()
