@@ -8,7 +8,7 @@ from snnb.crosscheck.exported import exported_network
 from snnb.graph.build import build_graph
 from snnb.graph.export.request import Simulated
 from snnb.model_files.nir_network import read_nir
-from snnb.model_files.nir_neurons import NirSettings
+from snnb.model_files.nir_settings import NirSettings
 from snnb.network.read_network import write_spiking
 from tests import random_nir
 from tests.nir_interpreter import Interpreter, write

@@ -9,7 +9,7 @@ from snnb.graph.build import build_graph
 from snnb.graph.export.write_export import export
 from snnb.model_files.nir_file import PARAMETERS, read_nir_graph
 from snnb.model_files.nir_network import read_nir
-from snnb.model_files.nir_neurons import NirSettings
+from snnb.model_files.nir_settings import NirSettings
 from snnb.network.forward import activations
 from snnb.network.input_steps import InputSteps
 from snnb.network.read_network import read_network

@@ -25,7 +25,8 @@ from snnb.model_files.nir_linear import (
     then,
     volume_of,
 )
-from snnb.model_files.nir_neurons import INTEGRATORS, NEURONS, NirSettings, neuron_of, time_step
+from snnb.model_files.nir_neurons import INTEGRATORS, NEURONS, neuron_of, time_step
+from snnb.model_files.nir_settings import NirSettings
 from snnb.network.geometry import Shape
 from snnb.network.layers import Conv2D, Dense, DepthwiseConv2D, Layer, Scale, configured
 from snnb.network.network import DROPPED, INPUT, Input, Network, Population, Projection, Reindexed, Volume

@@ -1,28 +1,17 @@
 """Neuron models of NIR nodes in discrete time."""
 
-from typing import Callable, Dict, Literal, Optional
+from typing import Callable, Dict
 
 import numpy as np
-from pydantic import Field
 
-from snnb.core.options import Options
 from snnb.model_files.nir_file import Node
+from snnb.model_files.nir_settings import NirSettings
 from snnb.network.geometry import Shape
 from snnb.network.neuron import Neuron
 
-Reset = Literal["value", "subtract"]
-Integration = Literal["euler", "exponential"]
 SMALLEST = np.finfo(np.float32).tiny
 INTEGRATORS = {"I", "LI", "CubaLI"}  # without spikes
 NEURONS = {"Threshold", "IF", "LIF", "CubaLIF", *INTEGRATORS}
-
-
-class NirSettings(Options):
-    """Decisions that a NIR file leaves open."""
-
-    time_step: Optional[float] = Field(default=None, gt=0, description="Of a NIR file: time step, in its unit of time.")
-    nir_reset: Reset = Field(default="value", description="Of a NIR file: its potential after a spike, or subtraction.")
-    integration: Integration = Field(default="euler", description="Of a NIR file: decay in a time step.")
 
 
 def neuron_of(node: Node, shape: Shape, settings: NirSettings, order: Callable[[np.ndarray], np.ndarray]) -> Neuron:

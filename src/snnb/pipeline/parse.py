@@ -9,7 +9,7 @@ from snnb.core.errors import InputError
 from snnb.core.options import option_name
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.files import require_disk
-from snnb.model_files.nir_neurons import NirSettings
+from snnb.model_files.nir_settings import NirSettings
 from snnb.pipeline import prepare, train
 from snnb.pipeline.stage import (
     Given,

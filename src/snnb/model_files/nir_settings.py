@@ -1,0 +1,18 @@
+"""Options of reading NIR files. Imported at the start of the program, so without numpy."""
+
+from typing import Literal, Optional
+
+from pydantic import Field
+
+from snnb.core.options import Options
+
+Reset = Literal["value", "subtract"]
+Integration = Literal["euler", "exponential"]
+
+
+class NirSettings(Options):
+    """Decisions that a NIR file leaves open."""
+
+    time_step: Optional[float] = Field(default=None, gt=0, description="Of a NIR file: time step, in its unit of time.")
+    nir_reset: Reset = Field(default="value", description="Of a NIR file: its potential after a spike, or subtraction.")
+    integration: Integration = Field(default="euler", description="Of a NIR file: decay in a time step.")
