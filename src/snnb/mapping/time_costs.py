@@ -160,6 +160,6 @@ def _batches(
         for population in network.sources:
             part = slice(*np.searchsorted(at[population.name], (begin, end)))
             index = population.first + spikes[population.name][part, 1]
-            sent[at[population.name][part] - begin, index] = 1
+            np.add.at(sent, (at[population.name][part] - begin, index), 1)  # an input may have several events in a step
         outside = None if network.outside is None else sent[:, : network.first]
         yield begin, end, sent[:, network.first :], outside
