@@ -214,6 +214,12 @@ def test_populations_without_neurons(tmp_path):
             PlacedNetwork.of(graph)
 
 
+def test_neurons_without_synapses_fill_a_core(tmp_path):
+    with random_graph(tmp_path / "graph.h5", 1, sizes=(4, 5), inputs=0, density=0)[0] as graph:
+        mapped = map_network(PlacedNetwork.of(graph), read_hardware("loihi")[0])  # whose sources share lists
+        assert (mapped.cost.cores, mapped.cost.connectivity) == (1, 0)
+
+
 @pytest.mark.slow
 def test_a_million_neurons(tmp_path):
     """Sources are close to their targets, so that the cores suffice; the cost by sorting pairs of source and core."""

@@ -4,7 +4,7 @@ A population of a deep layer therefore begins `first_step` steps later, and a sy
 the description of the export says. (Stimberg, Brette, Goodman, eLife 8:e47314, 2019.)
 """
 
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Mapping, Tuple
 
 import numpy as np
 
@@ -18,11 +18,24 @@ def build(network: ExportedNetwork) -> Simulate:
         import brian2
     except ImportError as error:
         raise UsageError(f"--with brian2 needs Brian2: {how_to_install('crosscheck')}") from error
+    first = {population.name: population.first_step for population in network.populations}
+    for projection in network.projections:
+        later = first[projection.target] - first[projection.source]
+        if (
+            network.leaky
+            and projection.source != network.input.name
+            and projection.delay_steps != projection.delay + later
+        ):
+            raise UsageError(
+                f"--with brian2 carries a spike over each layer in a step, so {projection.source} would reach "
+                f"{projection.target} too late in their cycle; compare with --with scipy"
+            )
     brian2.prefs.codegen.target = "numpy"  # it needs no compiler
     brian2.prefs.core.default_float_dtype = np.float64
     groups, monitors, built, generator = _build(brian2, network)
     built.store()
-    ms, constant = brian2.ms, network.input.coding == "current"
+    ms, pictures = brian2.ms, network.input.coding == "current"
+    changing = not pictures and generator is None
     last_step = max(population.first_step for population in network.simulated)
     nothing = np.zeros((network.input.size, 1))
 
@@ -30,9 +43,12 @@ def build(network: ExportedNetwork) -> Simulate:
         found: Dict[str, List[np.ndarray]] = {population.name: [] for population in network.simulated}
         for sample, values in enumerate(inputs):
             built.restore()
-            pixels = values[:, None] if constant else nothing
+            pixels = values[:, None] if pictures else nothing
             for population in network.simulated:
                 groups[population.name].current = network.input_current(population, pixels)[:, 0]
+                if changing:
+                    arriving = _arriving(network, population, values)
+                    groups[population.name].namespace["arriving"] = brian2.TimedArray(arriving, dt=1 * ms)
                 groups[population.name].last = population.first_step + min(steps, _window(population, steps)[1])
             if generator is not None:
                 neurons, times = np.nonzero(values)
@@ -56,7 +72,7 @@ def _build(brian2: Any, network: ExportedNetwork) -> Tuple[Dict[str, Any], Dict[
     monitors: Dict[str, Any] = {}
     parts: List[Any] = []
     generator = None
-    if network.input.coding != "current":
+    if network.input.coding != "current" and not network.leaky:
         generator = brian2.SpikeGeneratorGroup(network.input.size, [], [] * ms)
         groups[network.input.name] = generator
         parts.append(generator)
@@ -65,9 +81,12 @@ def _build(brian2: Any, network: ExportedNetwork) -> Tuple[Dict[str, Any], Dict[
         groups[population.name] = group
         monitors[population.name] = brian2.SpikeMonitor(group)
         parts += [group, monitors[population.name]]
+        receiving = "v_post += weight" if population.numbers is None else "x_post += weight"
         for projection in network.spiking_inbound(population.name):
+            if projection.source not in groups:  # an input that changes, see `_arriving`
+                continue
             weights = projection.weights.tocoo()
-            synapses = brian2.Synapses(groups[projection.source], group, "weight : 1", on_pre="v_post += weight")
+            synapses = brian2.Synapses(groups[projection.source], group, "weight : 1", on_pre=receiving)
             synapses.connect(i=weights.col, j=weights.row)
             synapses.weight = weights.data * network.amplitude_of(projection.source)
             # A spike arrives after the thresholds of its own step, so a delay of one step needs no delay here.
@@ -78,7 +97,22 @@ def _build(brian2: Any, network: ExportedNetwork) -> Tuple[Dict[str, Any], Dict[
     return groups, monitors, built, generator
 
 
+def _arriving(network: ExportedNetwork, population: ExportedPopulation, values: np.ndarray) -> np.ndarray:
+    """Return the input of a sample that arrives in each step: float64, shape (steps and 1, size), zeros at the end.
+
+    Several events of an input neuron in a step are one spike of their number, which Brian2's generator does not have.
+    """
+    found = np.zeros((values.shape[1] + 1, population.size))
+    for projection in network.inbound(population.name):
+        if projection.source == network.input.name:
+            sent = (projection.weights @ values).T * network.amplitude_of(projection.source)
+            found[projection.delay : -1] += sent[: len(sent) - projection.delay]
+    return found
+
+
 def _group(brian2: Any, network: ExportedNetwork, population: ExportedPopulation) -> Any:
+    if population.numbers is not None:
+        return _group_of_model(brian2, network, population, population.numbers)
     first, never = population.first_step, 1 << 30
     acting = {"first": first, "input_ends": never, "bias_begins": first, "bias_ends": never}
     if population.window is not None:
@@ -101,6 +135,37 @@ def _group(brian2: Any, network: ExportedNetwork, population: ExportedPopulation
     group.run_regularly(
         "v += current * int(t_in_timesteps >= first and t_in_timesteps < input_ends) "
         "+ bias * int(t_in_timesteps >= bias_begins and t_in_timesteps < bias_ends)",
+        when="groups",
+    )
+    return group
+
+
+def _group_of_model(
+    brian2: Any, network: ExportedNetwork, population: ExportedPopulation, numbers: Mapping[str, np.ndarray]
+) -> Any:
+    """Return neurons with a model of their own, which integrate what has arrived in `x` once a step."""
+    names = ["bias", "later_bias", "theta", *numbers]
+    group = brian2.NeuronGroup(
+        population.size,
+        "\n".join(["v : 1", "i_syn : 1", "x : 1", "current : 1 (constant)", "last : integer (shared, constant)"])
+        + "".join(f"\n{name} : 1 (constant)" for name in names),
+        threshold="v >= theta and t_in_timesteps >= first and t_in_timesteps < last",
+        reset="v = reset" if "reset" in numbers else "v -= subtrahend",
+        namespace={"first": population.first_step, "ms": brian2.ms},
+    )
+    for name, values in numbers.items():
+        setattr(group, name, values[:, 0])
+    group.v, group.bias, group.theta = population.start, population.bias, population.threshold
+    group.later_bias = 0 if population.later_bias is None else population.later_bias
+    changing = " + arriving(t - first * ms, i)" if network.input.coding != "current" else ""
+    synaptic = "i_syn += current_gain * total - (1 - current_leak) * i_syn\n" if "current_leak" in numbers else ""
+    integrated = "i_syn" if "current_leak" in numbers else "total"
+    group.run_regularly(
+        f"total = (x + bias + later_bias * int(t_in_timesteps > first) + current{changing}) "
+        "* int(t_in_timesteps >= first)\n"
+        f"{synaptic}"
+        f"v += (gain * {integrated} + offset - (1 - leak) * v) * int(t_in_timesteps >= first)\n"
+        "x = 0",
         when="groups",
     )
     return group

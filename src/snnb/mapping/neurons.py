@@ -72,8 +72,9 @@ class PlacedNetwork:
 
     @property
     def listed(self) -> bool:
-        """Whether the edges are listed: no kernel tells which neurons share sources."""
-        return any(not projection.connections for projection in self.graph.projections)
+        """Whether edges are listed, or there are none: no kernel tells which neurons share sources."""
+        projections = self.graph.projections
+        return not projections or any(not projection.connections for projection in projections)
 
     @cached_property
     def source_lists(self) -> Tuple[np.ndarray, np.ndarray]:
