@@ -149,21 +149,27 @@ def test_synapses_are_those_of_the_graph(tmp_path, network, threshold):
         assert_same_synapses(graph, tmp_path, simulated, threshold)
 
 
-@pytest.mark.parametrize("codings", [(), ("current",), ("spikes", "current")])
+@pytest.mark.parametrize("codings", [("current",), ("spikes", "current")])
 def test_synapses_of_a_recurrent_graph_are_matrices(tmp_path, codings):
     simulated = Simulated(1.0, "subtraction", "constant", None, 255.0, None, None, 30, 2, 7)
-    sizes = {"sizes": (3, 4, 5, 6), "inputs": len(codings), "codings": codings or ("spikes",)}
+    sizes = {"sizes": (3, 4, 5, 6), "inputs": len(codings), "codings": codings}
     with random_graph(tmp_path / "net_graph.h5", 1, **sizes)[0] as graph:
         assert_same_synapses(graph, tmp_path, simulated, 1.0)
 
 
 def test_biases_without_synapses_are_lost(tmp_path):
-    with random_graph(tmp_path / "net_graph.h5", 1, sizes=(3, 40), density=0.0, inputs=0)[0] as graph:
+    with random_graph(tmp_path / "net_graph.h5", 1, sizes=(3, 40), density=0.0, inputs=1)[0] as graph:
         export(graph, "nir", tmp_path / "net.nir")
     losses = json.loads((tmp_path / "net.nir.json").read_text())["nir"]["losses"]
     assert [loss for loss in losses if "p1" in loss] == [
         "bias: p1 has no synapses onto it, whose node would have its biases"
     ]
+
+
+def test_a_graph_without_an_input_is_refused(tmp_path):
+    with random_graph(tmp_path / "net_graph.h5", 1, sizes=(3, 4), inputs=0)[0] as graph:  # noqa: SIM117
+        with pytest.raises(UsageError, match="has none"):
+            export(graph, "nir", tmp_path / "net.nir")
 
 
 def assert_same_synapses(graph, tmp_path, simulated, threshold):
@@ -189,9 +195,8 @@ def assert_same_synapses(graph, tmp_path, simulated, threshold):
         np.testing.assert_allclose(biases[population.name], expected, rtol=1e-6, atol=1e-6)
         assert (written.nodes[names[population.name]].v_threshold == BELOW_1).all()
     outputs = [name for name, node in written.nodes.items() if isinstance(node, nir.Output)]
-    assert [a for a, b in written.edges if b in outputs] == [
-        names[p.name] for p in mean.populations if all(projection.source is not p for projection in mean.projections)
-    ]
+    unread = [p for p in mean.populations if all(projection.source is not p for projection in mean.projections)]
+    assert [a for a, b in written.edges if b in outputs] == [names[p.name] for p in unread or mean.layers[-1:]]
 
 
 def test_layers_stay_layers(tmp_path):

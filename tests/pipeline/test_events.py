@@ -156,7 +156,7 @@ def test_the_page_and_the_comparison_have_no_analogue_accuracy(snnb, tmp_path, c
         ("--threshold 2 --output membrane", 2, "--threshold, --output: a network that was trained as a spiking one"),
         ("--input poisson", 2, "--input poisson: the test set has events; use --input events"),
         ("--norm-samples 5", 2, "--norm-samples: a spiking network is not normalised; leave it out"),
-        ("--engine toolbox", 3, "the toolbox cannot simulate"),
+        pytest.param("--engine toolbox", 3, "the toolbox cannot simulate", marks=pytest.mark.toolbox),
         ("--source .", 2, "leave out --source for digit_events"),
     ],
 )

@@ -110,7 +110,7 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
         _check_cycles(edges, [names[p.name] for p in graph.inputs], _closing(graph, ways, names))
     sources = [projection.source for projection in graph.projections]
     unread = [population for population in graph.populations if population not in sources]
-    for population in [graph.layers[-1]] if graph.neuron_model else unread:
+    for population in graph.layers[-1:] if graph.neuron_model or not unread else unread:
         name = f"{names[population.name]}_output"
         nodes[name] = nir.Output(np.array(_shape(population, layers)))
         edges.append((names[population.name], name))
@@ -314,6 +314,8 @@ def _unsaid(population: GraphPopulation, closing: bool) -> Optional[str]:
 
 
 def _check(graph: SynapseGraph, request: Request) -> None:
+    if not graph.inputs:
+        raise UsageError("a NIR file begins with an input, and the graph has none; take csv or npz")
     for population in graph.layers:
         closing = any(_closes_cycle(p) for p in graph.projections if p.target is population)
         number = _unsaid(population, closing)
