@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Dict, List, Optional
 
 from snnb.core.errors import InputError, UsageError, advising
-from snnb.datasets.definition import Dataset, DatasetSpec, ImageShape, LoadedDataset
+from snnb.datasets.definition import Dataset, DatasetSpec, ImageShape, LoadedDataset, place_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +22,7 @@ def arrays_dataset(name: str) -> Dataset:
     text = name[len(PREFIX) :]
     if not text.strip():
         raise UsageError(f"arrays: names no file: write arrays:FILE.npz with the arrays {', '.join(NAMES)}.")
-    place = Path(os.path.expanduser(text)).absolute()  # noqa: PTH111  leaves the `~name` of an unknown user as it is
+    place = place_of(text)
     spec = DatasetSpec(
         name=f"{PREFIX}{place}",
         title="arrays of yours",

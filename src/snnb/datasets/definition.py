@@ -5,6 +5,7 @@ Neither this module nor the top level of a data set's module imports numpy, so t
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Dict, List, Literal, Optional, Protocol, Tuple, Union
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 
 ImageShape = Tuple[int, int, int]
 Content = Literal["pictures", "events", "steps"]
+
+
+def place_of(text: str) -> Path:
+    """Return the absolute path that a user has written; the `~name` of an unknown user stays as it is."""
+    return Path(os.path.expanduser(text)).absolute()  # noqa: PTH111
 
 
 class DatasetSpec(Document):
@@ -50,7 +56,7 @@ class DatasetSpec(Document):
     how_to_get : str
         Instructions for users who do not have it, one sentence.
     content : {"pictures", "events", "steps"}
-        What a sample is: a picture, events with times, or the current of each time step.
+        Kind of the samples: pictures, events with times, or the current of each time step.
     """
 
     name: str

@@ -6,12 +6,11 @@ file with one such array or with four arrays of these names.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, List
 
 from snnb.core.errors import InputError, UsageError
-from snnb.datasets.definition import Dataset, DatasetSpec, LoadedEvents
+from snnb.datasets.definition import Dataset, DatasetSpec, LoadedEvents, place_of
 
 if TYPE_CHECKING:
     from snnb.datasets.events import Events, FileRecordings
@@ -26,7 +25,7 @@ def events_dataset(name: str) -> Dataset:
     folder = name[len(PREFIX) :]
     if not folder.strip():
         raise UsageError("events: names no folder: write events:DIR with the folder that holds test/<class>/.")
-    place = Path(os.path.expanduser(folder)).absolute()  # noqa: PTH111  leaves the `~name` of an unknown user as it is
+    place = place_of(folder)
     return Dataset(
         spec_of(f"{PREFIX}{place}"), locate, load, no_source="its name says where the events are", place=place
     )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from snnb.core.errors import InputError, UsageError
-from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
+from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset, place_of
 
 PREFIX = "folder:"
 
@@ -16,7 +15,7 @@ def folder_dataset(name: str) -> Dataset:
     folder = name[len(PREFIX) :]
     if not folder.strip():
         raise UsageError("folder: names no folder: write folder:DIR with the folder that holds train/ and test/.")
-    place = Path(os.path.expanduser(folder)).absolute()  # noqa: PTH111  leaves the `~name` of an unknown user as it is
+    place = place_of(folder)
     spec = spec_of(f"{PREFIX}{place}")
     return Dataset(spec, locate, load, no_source="its name says where the pictures are", place=place)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Dict, Optional, Tuple
 
 from snnb.core.errors import DamagedError, InputError, UsageError
-from snnb.datasets.definition import Dataset, DatasetSpec, ImageShape, LoadedEvents
+from snnb.datasets.definition import Dataset, DatasetSpec, ImageShape, LoadedEvents, place_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +24,7 @@ def steps_dataset(name: str) -> Dataset:
     folder = name[len(PREFIX) :]
     if not folder.strip():
         raise UsageError("steps: names no folder: write steps:DIR with the folder of x_test.npy and y_test.npy.")
-    place = Path(os.path.expanduser(folder)).absolute()  # noqa: PTH111  leaves the `~name` of an unknown user as it is
+    place = place_of(folder)
     spec = DatasetSpec(
         name=f"{PREFIX}{place}",
         title="currents of yours",

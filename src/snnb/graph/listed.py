@@ -3,7 +3,7 @@
 import tempfile
 from collections import Counter
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
@@ -101,6 +101,12 @@ class ListedGraph:
     names: Optional[Mapping[str, int]] = None
     ranges: Mapping[str, range] = field(default_factory=dict)
     beside: Mapping[str, str] = field(default_factory=dict)
+
+    def with_spikes(self, spikes: np.ndarray) -> "ListedGraph":
+        """Return the graph with other spikes of its neurons: (nodes,) array by id."""
+        ends = np.cumsum([population.size for population in self.populations])
+        parts = zip(self.populations, np.split(spikes, ends[:-1]))
+        return replace(self, populations=[replace(population, spikes=part) for population, part in parts])
 
     @property
     def nodes(self) -> int:

@@ -71,9 +71,8 @@ def active_neurons(network: PlacedNetwork) -> np.ndarray:
     """Return which neurons are active in a step: bool, shape (neurons,).
 
     Active neurons have a bias, an offset of their model, a current as input, an initial potential, or a source that
-    spikes in some sample. A neuron
-    of SANA-FE is active in each step in which bias, input or potential are not 0 (src/models.cpp): these in some steps,
-    all others in none.
+    spikes in some sample. A neuron of SANA-FE is active in each step in which bias, input or potential are not 0
+    (src/models.cpp): these in some steps, all others in none.
     """
     outside = None if network.outside is None else network.outside[None]
     active = received(network, network.spikes[None], outside)[0] > 0

@@ -63,7 +63,7 @@ class Description(BaseModel):
 
     @property
     def notes(self) -> List[str]:
-        """What the description states and an import does not read."""
+        """Content of the description that an import does not read, a sentence each."""
         notes = []
         if "integer" in self.weight_unit:
             notes.append("weights and biases are integers, whose thresholds are not read")

@@ -63,7 +63,7 @@ def copy(
 
 
 def open_checked(path: Path) -> SynapseGraph:
-    """Open a graph's file after checking what somebody who writes one can make wrong."""
+    """Open a graph's file after checking its content, which may be written by hand."""
     graph = SynapseGraph.open(path)
     try:
         _check(graph)
@@ -119,7 +119,7 @@ def _check(graph: SynapseGraph) -> None:
 
 
 def _fault_of(projection: ListedProjection) -> Optional[str]:
-    """Return what is wrong with the list of a projection; None if it is valid."""
+    """Return the fault of the list of a projection; None if it is valid."""
     source, target = projection.source, projection.target
     start, ends, weights = projection.start, projection.ends, projection.weights
     if start.dtype != np.int64 or start.shape != (source.size + 1,):

@@ -45,7 +45,7 @@ READERS: Dict[str, Reader] = {
 
 
 class Imported(NamedTuple):
-    """A graph that was imported: opened; the files outside that were read; and notes about what they do not hold."""
+    """An imported graph, opened; the files that were read; and notes about content that is missing or not read."""
 
     graph: SynapseGraph
     files: Tuple[Path, ...]
@@ -94,9 +94,7 @@ def import_graph(
     if rates is not None:
         given = read_rates(rates, read, recording)
         recording = _recording(given.recording or recording, samples, steps)
-        ends = np.cumsum([population.size for population in read.populations])
-        parts = np.split(given.spikes, ends[:-1])
-        read = replace(read, populations=[replace(p, spikes=part) for p, part in zip(read.populations, parts)])
+        read = read.with_spikes(given.spikes)
         files, notes, times = (*files, rates), (*notes, *given.notes), given.times
     elif read.per_step:
         read = replace(read, populations=[_counted(population, recording) for population in read.populations])

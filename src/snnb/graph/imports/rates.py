@@ -27,7 +27,7 @@ class Rates(NamedTuple):
     ----------
     spikes : (nodes,) array; spikes over all samples and steps, not negative, by id
     recording : samples and steps that they were counted in, if the file states them
-    notes : what the file does not hold, and what was not read
+    notes : content that is missing in the file or was not read, a sentence each
     times : (2, spikes) int64 array, or None; id and time step from 0 of each spike of a sample, in order of the steps
     """
 

@@ -45,7 +45,7 @@ Attributes = Dict[str, Node]
 
 @dataclass
 class Group:
-    """Neurons of a group, and what a graph has of their attributes."""
+    """Neurons of a group, with the attributes that a graph has."""
 
     size: int
     like_relays: bool = False  # whether its attributes are those of relays of `snnb export`

@@ -99,9 +99,7 @@ def listed_graph(table: Table, nodes: Optional[Nodes] = None) -> ListedGraph:
             notes.append(
                 f"{silent:,} neurons are no source of an edge, so the file has no rate of them: they are silent"
             )
-        parts = np.split(rates, np.cumsum([population.size for population in graph.populations])[:-1])
-        populations = [replace(population, spikes=part) for population, part in zip(graph.populations, parts)]
-        graph = replace(graph, populations=populations, per_step=True)
+        graph = replace(graph.with_spikes(rates), per_step=True)
 
     def edges() -> Iterator[Edges]:
         for source, target, weight, _ in table.chunks():
