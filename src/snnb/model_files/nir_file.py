@@ -37,6 +37,7 @@ PARAMETERS: Mapping[str, Tuple[str, ...]] = {
     "CubaLIF": ("tau_syn", "tau_mem", "r", "v_leak", "v_threshold"),
 }
 GRAPH = "NIRGraph"
+ONE_OF = {"input": "a sample is one array, so one can be read", "output": "one population has the classes"}
 IDENTITY = "identity"  # type here of the inputs and outputs of nested graphs
 
 
@@ -107,7 +108,7 @@ def read_nir_graph(path: Path) -> NirGraph:
     inputs, outputs = ([name for name, node in nodes.items() if node.kind == kind] for kind in ("Input", "Output"))
     for names, what in ((inputs, "input"), (outputs, "output")):
         if len(names) != 1:
-            raise NotReadError(f"has {len(names)} {what} nodes ({', '.join(names) or 'none'}); one can be read")
+            raise NotReadError(f"has {len(names)} {what} nodes ({', '.join(names) or 'none'}): {ONE_OF[what]}")
     order, closing = _order(inputs[0], edges)
     unreached = [node.title for name, node in nodes.items() if name not in order]
     if unreached:
@@ -132,7 +133,11 @@ def _flattened(group: h5py.Group, prefix: str) -> Tuple[Dict[str, Node], List[Tu
             for kept, ends, part in (("Input", entries, "input"), ("Output", exits, "output")):
                 found = [node.name for node in inner.values() if node.kind == kept]
                 if len(found) != 1:
-                    raise NotReadError(f"the nested graph {full} has {len(found)} {part} nodes; one can be read")
+                    names = ", ".join(found) or "none"
+                    raise NotReadError(
+                        f"the nested graph {full} has {len(found)} {part} nodes ({names}): an edge that names the "
+                        "graph leads to one"
+                    )
                 ends[name] = found[0]
                 inner[found[0]] = Node(found[0], IDENTITY, {})
         else:

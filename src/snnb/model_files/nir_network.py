@@ -164,7 +164,10 @@ class _Reader:
                     assert isinstance(term.linear, Matrix)
                     constants[term.delay] = constants.get(term.delay, 0) + term.linear.weights
                 elif self._graph.nodes[name].kind in NEURONS and self._graph.nodes[term.source].kind in INTEGRATORS:
-                    raise self._graph.nodes[name].refuse(f"reads node {term.source}, which sends no spikes")
+                    raise self._graph.nodes[name].refuse(
+                        f"reads {self._graph.nodes[term.source].title}, whose output is a potential: neurons here read "
+                        "spikes only, so such a node can lead only to the output"
+                    )
                 else:
                     terms.append(term)
         return terms + [Term(CONSTANT, (1, 1, 1), Matrix(bias), delay) for delay, bias in constants.items()]
@@ -229,7 +232,10 @@ class _Reader:
                 return first.source
         for term in arriving[output.name]:
             if term.source != CONSTANT and self._graph.nodes[term.source].kind in INTEGRATORS:
-                raise output.refuse(f"reads node {term.source}, which sends no spikes, through others or with others")
+                raise output.refuse(
+                    f"reads {self._graph.nodes[term.source].title}, whose output is a potential, through linear nodes "
+                    "or with others: it must read this node alone"
+                )
         return output.name
 
     def _is_plain(self, term: Term) -> bool:
