@@ -6,7 +6,7 @@ import zipfile
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import IO, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import IO, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -150,72 +150,47 @@ def prepare(
     wanted = shape or dataset.spec.shape
     if wanted is None:
         raise UsageError(f"the samples of {name} have no common size: name a model, or give the shape.")
-    place = _find_or_fetch(dataset, data_dir, source, progress)
-    loaded = dataset.load(place)
+    spec = dataset.spec
+    loaded = dataset.load(_find_or_fetch(dataset, data_dir, source, progress))
     parts = {"train": loaded.train, "test": loaded.test}
     there: Dict[str, Union[Samples, Recordings]] = {
         part: samples for part, samples in parts.items() if samples is not None
     }
-    _check_loaded(dataset.spec, loaded.class_names, there, wanted, fit, num_classes)
+    _check_loaded(spec, loaded.class_names, there, wanted, fit, num_classes)
     positions = {
         part: _positions(there[part].labels, loaded.official_order, limit, np.random.default_rng([seed, stream]))
         for stream, part in enumerate(parts)
         if part in there
     }
-    spec, found, warnings = dataset.spec, tuple(len(samples.labels) for samples in there.values()), loaded.warnings
+    found, warnings = tuple(len(samples.labels) for samples in there.values()), loaded.warnings
     if spec.samples is not None and len(found) == 2 and found != spec.samples:
         published = "{:,} training and {:,} test samples; {:,} and {:,} are published".format(*found, *spec.samples)
         warnings = [*warnings, published]
     if isinstance(loaded, LoadedEvents):
-        loaded = replace(loaded, warnings=warnings)
-        return _write_events(target, spec, loaded, positions, wanted, bin_us, binary, progress)
-    norm_samples = min(norm_samples, len(positions["train"]))
-    train, test = len(positions["train"]), len(positions["test"])
-    # One byte per value, and four in the copies for the toolbox.
-    require_disk(target, math.prod(wanted) * (train + test + 4 * (test + norm_samples)), "prepare")
-    done, total = 0, train + 2 * test + norm_samples
-
-    def advance(part: str, samples: int) -> None:
-        nonlocal done
-        done += samples
-        progress(done, total, part)
-
-    labels: Dict[str, np.ndarray] = {}
-    for part, samples in (("train", loaded.train), ("test", loaded.test)):
-        path = target / f"x_{part}.npy"
-        written, unreadable = _write_images(path, samples, positions[part], wanted, fit, partial(advance, part))
-        labels[part] = samples.labels[written]
-        np.save(target / f"y_{part}.npy", labels[part])
-        if unreadable:
-            more = f"; and {len(unreadable) - UNREADABLE_NAMED} more" if len(unreadable) > UNREADABLE_NAMED else ""
-            reasons = "; ".join(unreadable[:UNREADABLE_NAMED]) + more
-            of_part = f"{len(unreadable)} of {len(positions[part])} {part} pictures"
-            warnings = [*warnings, printable(f"{of_part} cannot be read and are left out: {reasons}")]
-    norm = balanced_order(labels["train"], np.random.default_rng([seed, 2]))[:norm_samples]
-    labels["norm"] = labels["train"][norm]
-    _write_scaled(target / "x_norm.npz", target / "x_train.npy", norm, spec.scale, partial(advance, "norm"))
-    all_of_test = np.arange(len(labels["test"]))
-    _write_scaled(target / "x_test.npz", target / "x_test.npy", all_of_test, spec.scale, partial(advance, "test"))
-    np.savez(target / "y_test.npz", np.eye(len(loaded.class_names), dtype=np.float32)[labels["test"]])
-    classes = loaded.class_names
-    splits = {
-        part: PreparedSplit(
-            (len(of_part), *wanted),
-            "float32" if part == "norm" else "uint8",
-            dict(zip(classes, np.bincount(of_part, minlength=len(classes)).tolist())),
-        )
-        for part, of_part in labels.items()
-    }
+        dtype = "float32" if spec.content == "steps" else "uint32"
+        written = _write_recordings(target, loaded, positions, wanted, bin_us, binary, dtype, progress)
+    else:
+        pictures = {"train": (loaded.train, positions["train"]), "test": (loaded.test, positions["test"])}
+        written = _write_pictures(target, pictures, wanted, fit, spec.scale, norm_samples, seed, progress)
+        np.savez(target / "y_test.npz", np.eye(len(loaded.class_names), dtype=np.float32)[written.labels["test"]])
+    splits: Dict[str, PreparedSplit] = {}
+    for part, labels in written.labels.items():
+        counts = np.bincount(labels, minlength=len(loaded.class_names)).tolist()
+        splits[part] = PreparedSplit(*written.arrays[part], dict(zip(loaded.class_names, counts)))
+    for part in positions:
+        np.save(target / f"y_{part}.npy", written.labels[part])
     return PreparedDataset(
         dataset=spec.name,
         version=loaded.version,
         licence=spec.licence,
         source=spec.source,
         scale=spec.scale,
-        class_names=classes,
+        class_names=loaded.class_names,
         splits=splits,
         sources=loaded.sources,
-        warnings=warnings,
+        warnings=[*warnings, *written.warnings],
+        content=spec.content,
+        outside=written.outside if spec.content == "events" else None,
     )
 
 
@@ -262,20 +237,69 @@ def _check_loaded(
         samples.check(shape, fit)
 
 
-def _write_events(
+class _Written(NamedTuple):
+    """Shape and dtype of the arrays written and the labels of their samples, by part."""
+
+    arrays: Mapping[str, Tuple[Tuple[int, ...], str]]
+    labels: Dict[str, np.ndarray]
+    warnings: List[str]
+    outside: int = 0  # events outside the sensor
+
+
+def _write_pictures(
     target: Path,
-    spec: DatasetSpec,
+    parts: Mapping[str, Tuple[Samples, np.ndarray]],
+    shape: ImageShape,
+    fit: str,
+    scale: float,
+    norm_samples: int,
+    seed: int,
+    progress: Progress,
+) -> _Written:
+    """Write the images at some positions of the training and the test set, and the copies for the toolbox."""
+    train, test = (len(positions) for _, positions in parts.values())
+    norm_samples = min(norm_samples, train)
+    # One byte per value, and four in the copies for the toolbox.
+    require_disk(target, math.prod(shape) * (train + test + 4 * (test + norm_samples)), "prepare")
+    done, total = 0, train + 2 * test + norm_samples
+
+    def advance(part: str, samples: int) -> None:
+        nonlocal done
+        done += samples
+        progress(done, total, part)
+
+    labels: Dict[str, np.ndarray] = {}
+    warnings: List[str] = []
+    for part, (samples, positions) in parts.items():
+        path = target / f"x_{part}.npy"
+        written, unreadable = _write_images(path, samples, positions, shape, fit, partial(advance, part))
+        labels[part] = samples.labels[written]
+        if unreadable:
+            more = f"; and {len(unreadable) - UNREADABLE_NAMED} more" if len(unreadable) > UNREADABLE_NAMED else ""
+            reasons = "; ".join(unreadable[:UNREADABLE_NAMED]) + more
+            of_part = f"{len(unreadable)} of {len(positions)} {part} pictures"
+            warnings.append(printable(f"{of_part} cannot be read and are left out: {reasons}"))
+    norm = balanced_order(labels["train"], np.random.default_rng([seed, 2]))[:norm_samples]
+    labels["norm"] = labels["train"][norm]
+    _write_scaled(target / "x_norm.npz", target / "x_train.npy", norm, scale, partial(advance, "norm"))
+    all_of_test = np.arange(len(labels["test"]))
+    _write_scaled(target / "x_test.npz", target / "x_test.npy", all_of_test, scale, partial(advance, "test"))
+    arrays = {part: ((len(of), *shape), "float32" if part == "norm" else "uint8") for part, of in labels.items()}
+    return _Written(arrays, labels, warnings)
+
+
+def _write_recordings(
+    target: Path,
     loaded: LoadedEvents,
     positions: Mapping[str, np.ndarray],
     sensor: ImageShape,
     bin_us: int,
     binary: bool,
+    dtype: str,
     progress: Progress,
-) -> PreparedDataset:
+) -> _Written:
     """Write the samples at some positions of each part; see `prepare`."""
     total, done, outside, events = sum(map(len, positions.values())), 0, 0, 0
-    splits: Dict[str, PreparedSplit] = {}
-    dtype = "float32" if spec.content == "steps" else "uint32"
 
     def samples_of(part: Recordings, of_part: np.ndarray, name: str) -> Iterator[Steps]:
         nonlocal done, outside, events
@@ -285,33 +309,20 @@ def _write_events(
             yield replace(sample, value=np.minimum(sample.value, 1)) if binary else sample
             progress(done, total, name)
 
+    arrays: Dict[str, Tuple[Tuple[int, ...], str]] = {}
+    labels: Dict[str, np.ndarray] = {}
     for name, part in (("train", loaded.train), ("test", loaded.test)):
-        if part is None:
-            continue
-        lengths = write_samples(target / f"x_{name}.h5", samples_of(part, positions[name], name), sensor, dtype)
-        labels = part.labels[positions[name]]
-        np.save(target / f"y_{name}.npy", labels)
-        counts = np.bincount(labels, minlength=len(loaded.class_names)).tolist()
-        shape = (len(lengths), max(lengths), *sensor)
-        splits[name] = PreparedSplit(shape, dtype, dict(zip(loaded.class_names, counts)))
-    warnings = loaded.warnings
+        if part is not None:
+            lengths = write_samples(target / f"x_{name}.h5", samples_of(part, positions[name], name), sensor, dtype)
+            arrays[name] = (len(lengths), max(lengths), *sensor), dtype
+            labels[name] = part.labels[positions[name]]
+    warnings = []
     if outside:
         place = "×".join(map(str, sensor[:2]))
-        report = f"{outside:,} of {outside + events:,} events are outside the sensor of {place} and are left out"
-        warnings = [*warnings, report]
-    return PreparedDataset(
-        dataset=spec.name,
-        version=loaded.version,
-        licence=spec.licence,
-        source=spec.source,
-        scale=spec.scale,
-        class_names=loaded.class_names,
-        splits=splits,
-        sources=loaded.sources,
-        warnings=warnings,
-        content=spec.content,
-        outside=outside if spec.content == "events" else None,
-    )
+        warnings.append(
+            f"{outside:,} of {outside + events:,} events are outside the sensor of {place} and are left out"
+        )
+    return _Written(arrays, labels, warnings, outside)
 
 
 def _positions(labels: np.ndarray, official_order: bool, limit: Optional[int], rng: np.random.Generator) -> np.ndarray:

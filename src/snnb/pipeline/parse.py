@@ -103,21 +103,26 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
 
 
 def run(run: RunDirectory, params: ParseParams, progress: Progress = silent) -> StageResult:
-    """Convert the trained network and write `parse/`; `resolve` returns `params`."""
+    """Convert the trained network, or read a spiking one, and write `parse/`; `resolve` returns `params`."""
+    progress(0, 1)
+    if train.is_spiking(run):
+        _read_spiking(run, params)
+    else:
+        _convert(run, params, progress)
+    return result_of(run, "parse")
+
+
+def _convert(run: RunDirectory, params: ParseParams, progress: Progress) -> None:
     from snnb.conversion.toolbox_config import require_toolbox
 
-    progress(0, 1)
-    trained = run.path / train.trained_file(run)
-    if train.is_spiking(run):
-        return _read_spiking(run, params)
     if params.parser == "toolbox":
         require_toolbox("--parser toolbox", "--parser own")
     from snnb.conversion.convert import convert
 
+    trained = run.path / train.trained_file(run)
     if trained.exists():
         require_disk(run.path, 2 * trained.stat().st_size, "parse")
-    read = [train.trained_file(run), "dataset/x_norm.npz"]
-    with run.stage("parse", params, inputs=read) as output:
+    with run.stage("parse", params, inputs=[train.trained_file(run), "dataset/x_norm.npz"]) as output:
         x_norm = prepare.normalisation_set(run)
         result = convert(
             trained,
@@ -142,11 +147,9 @@ def run(run: RunDirectory, params: ParseParams, progress: Progress = silent) -> 
             negative_shares=dict(result.negative_shares),
             parser=result.parser,
         )
-    return result_of(run, "parse")
 
 
-def _read_spiking(run: RunDirectory, params: ParseParams) -> StageResult:
-    """Write `parse/` of a network that was trained as a spiking one."""
+def _read_spiking(run: RunDirectory, params: ParseParams) -> None:
     import numpy as np
 
     from snnb.model_files.nir_network import read_nir
@@ -173,7 +176,6 @@ def _read_spiking(run: RunDirectory, params: ParseParams) -> StageResult:
         if params.nir_reset == "value" and run.manifest.run.model_source is not None:
             output.warnings.append(RESET)
         output.details = ParseDetails(parser="nir", decay=decay)
-    return result_of(run, "parse")
 
 
 def _nir_settings(params: ParseParams) -> NirSettings:
