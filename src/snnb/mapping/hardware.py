@@ -214,7 +214,7 @@ def descriptions() -> Dict[str, Hardware]:
 
 def is_file(named: str) -> bool:
     """Return whether the value of `--hardware` is the path of a file, not the name of a description."""
-    return named not in hardware_names() and ("/" in named or named.endswith((".yaml", ".yml")))
+    return named not in hardware_names() and ("/" in named or named.endswith((".yaml", ".yml", ".json")))
 
 
 def description_file(named: str) -> Path:

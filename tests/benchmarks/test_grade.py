@@ -1,0 +1,220 @@
+"""benchmarks/instances/grade.py against the package's cost of the same mapping, and at the edge of each limit."""
+
+import importlib.util
+import json
+import lzma
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from snnb.conversion.channel_scales import pruned
+from snnb.core.errors import InputError
+from snnb.graph.build import build_graph
+from snnb.mapping.cost import cost
+from snnb.mapping.hardware import read_hardware
+from snnb.mapping.limits import overfull_cores
+from snnb.mapping.map_network import cost_partition
+from snnb.mapping.neurons import PlacedNetwork
+from snnb.mapping.traffic import count_traffic
+from snnb.network.network import DROPPED, Population
+from snnb.network.read_network import write_spiking
+from tests.graph.listed_graphs import random_graph
+from tests.graph.networks import save_counts
+from tests.graph.test_pruned import pruned_network
+from tests.mapping.networks import NETWORKS, make_graph
+from tests.mapping.test_cost import random_mapping
+from tests.mapping.test_events import full_chip
+from tests.network.test_recurrent import recurrent
+
+FOLDER = Path(__file__).parents[2] / "benchmarks" / "instances"
+CONSTRAINTS = sorted(FOLDER.glob("constraints/*.json"))
+spec = importlib.util.spec_from_file_location("grade", str(FOLDER / "grade.py"))
+grade = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(grade)
+
+
+def built(network, folder, coding):
+    path, random = folder / "net_parsed.h5", np.random.default_rng(5)
+    h5py.File(path, "w").close()
+    write_spiking(network, path)
+    counted = [network.input, *(v for v in network.volumes if isinstance(v, Population))]
+    counts = {v.name: random.integers(0, 9, v.shape) * random.integers(0, 2, v.shape) for v in counted}
+    return build_graph(
+        path, folder / "net_graph.h5", counts=save_counts(folder / "counts.npz", counts), coding={"input": coding}
+    )
+
+
+def sparse(folder):
+    network = pruned_network()
+    volumes = tuple(pruned(v, 0.8) if isinstance(v, Population) else v for v in network.volumes)
+    return built(replace(network, volumes=volumes, zeros=DROPPED), folder, "current")
+
+
+def separated(folder):
+    """Populations that fire in windows, some of them from an initial potential."""
+    network = pruned_network()
+    volumes, begin = [], 0
+    for volume in network.volumes:
+        if isinstance(volume, Population):
+            start = np.full(volume.shape[-1], begin % 2 / 2, np.float32)
+            volume, begin = (
+                replace(volume, window=(begin, begin + 7), initial_potential=start, bias=0 * start),
+                begin + 7,
+            )
+        volumes.append(volume)
+    return built(replace(network, volumes=tuple(volumes)), folder, "spikes")
+
+
+GRAPHS = {
+    "convolutions": lambda folder: make_graph(NETWORKS["chained"](), folder),
+    "concatenated": lambda folder: make_graph(NETWORKS["branched"](), folder, "spikes"),
+    "every layer": lambda folder: make_graph(NETWORKS["varied"](), folder),
+    "residual": lambda folder: make_graph(NETWORKS["summed"](), folder, "spikes"),
+    "pruned": sparse,
+    "separated": separated,
+    "recurrent with delays": lambda folder: built(recurrent(), folder, "spikes"),
+    "listed": lambda folder: random_graph(folder / "graph.h5", 3, inputs=2, codings=("current", "spikes"))[0],
+}
+
+
+@pytest.fixture(params=GRAPHS)
+def graph(request, tmp_path):
+    with GRAPHS[request.param](tmp_path) as made:
+        yield made
+
+
+def compared(graph, hardware, core, place, chip):
+    network, opened = PlacedNetwork.of(graph), grade.Graph(graph.path)
+    expected = cost(count_traffic(network, core, len(place)), hardware, place)
+    partition, placement = core, place
+    figures, fullest, violations = grade.grade(opened, chip, partition, placement)
+    for name in ("connectivity", "cut", "hops_unicast", "hops_multicast", "energy_pj", "step_ns"):
+        assert figures.get(name) == pytest.approx(getattr(expected, name), rel=1e-12), name
+    contents = grade.measure(opened, core, chip, place)[1]
+    for name, numbers in expected.contents.items():
+        assert contents[name].tolist() == numbers.tolist(), name
+    most = {name: numbers.max() for name, numbers in expected.contents.items() if name in fullest}
+    assert {name: one["contents"] for name, one in fullest.items()} == most
+    exceeded = {name for name, cores in overfull_cores(expected.contents, hardware).items() if cores.size}
+    assert {text.split()[1] for text in violations} == exceeded & {*fullest}
+    assert bool(violations) == bool(exceeded)
+
+
+def test_figures_and_contents_are_those_of_the_package(graph, monkeypatch):
+    monkeypatch.setattr(grade, "EDGES", 100)
+    monkeypatch.setattr(grade, "LISTS", 70)
+    network, random = PlacedNetwork.of(graph), np.random.default_rng(1)
+    cores = min(9, network.neurons)
+    for path in CONSTRAINTS:
+        hardware, chip = read_hardware(str(path))[0], grade.read_constraints(path.stem)
+        core, place = random_mapping(network, random, cores, hardware.mesh)
+        compared(graph, hardware, core, place, chip)
+        compared(graph, hardware, np.sort(core), place, chip)
+
+
+def test_other_keys_of_a_description(graph):
+    """Links between chips, memory that is not shared, a limit of synapses, small tiles, a barrier of one figure."""
+    energy = {"router": 1.7, "link": 3.5, "between_chips": 50.0, "synapse": 2.0, "axon_in": 0.5}
+    time = {"router": 2.1, "link_x": 4.1, "link_y": 6.5, "barrier": 300.0, "synapse": 3.8, "spike": 30.0}
+    memory = {"bits_per_core": 900, "weight_bits": 9, "sharing": "none"}
+    hardware = full_chip(
+        tile=None, chip=[2, 4], synapse_memory=memory, energy_pj=energy, time_ns=time, synapses_per_core=100
+    )
+    network = PlacedNetwork.of(graph)
+    core, place = random_mapping(network, np.random.default_rng(2), min(20, network.neurons), hardware.mesh)
+    compared(graph, hardware, core, place, json.loads(hardware.model_dump_json(exclude_none=True)))
+
+
+class Case:
+    """A mapping whose contents are at each limit, as files, and what both programs say of it."""
+
+    def __init__(self, graph, folder):
+        self.graph, self.folder, self.network = graph, folder, PlacedNetwork.of(graph)
+        self.core = random_mapping(self.network, np.random.default_rng(4), 6, (3, 2))[0]
+        self.place = [[n // 2, n % 2] for n in range(6)]
+        contents = cost(count_traffic(self.network, self.core, 6), full_chip(), np.array(self.place)).contents
+        self.limits = {name: int(numbers.max()) for name, numbers in contents.items()}
+
+    def judged(self, **changes):
+        """Violations that grade.py prints with exit status 1, [] with exit status 0; snnb has to agree."""
+        limits = {**self.limits, **changes}
+        memory = {"bits_per_core": limits["memory_bits"], "weight_bits": 9, "index_bits": 10, "sharing": "kernel"}
+        of_core = {f"{name}_per_core": limits[name] for name in grade.LIMITS}
+        hardware = full_chip(mesh=[3, 2], tile=None, chip=None, synapse_memory=memory, **of_core)
+        (self.folder / "chip.json").write_text(hardware.model_dump_json(exclude_none=True))
+        core, place = changes.get("core", self.core), changes.get("place", self.place)
+        (self.folder / "parts.txt").write_text("".join(f"{one}\n" for one in core))
+        (self.folder / "places.txt").write_text("".join(f"{x} {y}\n" for x, y in place))
+        status, out, _ = self.run("parts.txt", "places.txt", "--json")
+        found = json.loads(out)
+        assert (status, found["valid"]) == ((1, False) if found["violations"] else (0, True))
+        chip = read_hardware(str(self.folder / "chip.json"))[0]
+        try:
+            cost_partition(self.network, chip, self.folder / "parts.txt", self.folder / "places.txt")
+            assert not found["violations"]
+        except InputError:
+            assert found["violations"]
+        return found["violations"]
+
+    def run(self, partition, placement, *options):
+        command = [self.graph.path, self.folder / partition, "--placement", self.folder / placement]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(
+                "sys.argv", ["grade", *map(str, command), "--constraints", str(self.folder / "chip.json"), *options]
+            )
+            status = grade.main()
+        return (status, *self.read())
+
+
+@pytest.fixture
+def case(tmp_path, capsys):
+    with GRAPHS["residual"](tmp_path) as graph:
+        case = Case(graph, tmp_path)
+        case.read = capsys.readouterr
+        yield case
+
+
+def test_what_exceeds_a_limit_by_one_is_reported_and_what_is_at_it_is_not(case):
+    assert case.judged() == []
+    for name, limit in case.limits.items():
+        (text,) = case.judged(**{name: limit - 1})
+        assert text.startswith(f"{limit} {name} of {limit - 1} in core ")
+
+
+def test_wrong_cores_and_places_are_reported(case):
+    beyond = np.where(np.arange(case.core.size) == np.argmax(case.core == 5), 6, case.core)
+    assert case.judged(core=beyond)[0] == "core 6 is not one of the 6, which are numbered from 0"
+    assert case.judged(core=case.core[1:])[0].startswith(f"{case.core.size - 1} lines in the partition")
+    inputs = [0] * case.network.outside.size
+    assert case.judged(core=[*inputs, *case.core]) == []
+    assert case.judged(place=case.place[:5]) == ["5 lines in the placement, and 6 cores"]
+    assert case.judged(place=[*case.place[:5], [0, 0]]) == ["two cores at one place"]
+    for outside in ([3, 0], [2, 2]):
+        assert case.judged(place=[*case.place[:5], outside]) == ["core 5 is not on the mesh of 3 x 2"]
+
+
+def test_compressed_files_and_files_that_cannot_be_read(case):
+    case.judged()
+    _, expected, _ = case.run("parts.txt", "places.txt")
+    assert expected.endswith("valid\n")
+    (case.folder / "parts.xz").write_bytes(lzma.compress((case.folder / "parts.txt").read_bytes()))
+    (case.folder / "places.xz").write_bytes(lzma.compress((case.folder / "places.txt").read_bytes()))
+    assert case.run("parts.xz", "places.xz")[:2] == (0, expected)
+    (case.folder / "words.txt").write_text("1\n-1\n")
+    assert case.run("words.txt", "places.txt")[0] == case.run("none.txt", "places.txt")[0] == 2
+    chip = json.loads((case.folder / "chip.json").read_text())
+    (case.folder / "chip.json").write_text(
+        json.dumps({**chip, "axons_per_core": None, "weights_per_core": 3, "energy_pj": {"router": 1, "x": 2}})
+    )
+    assert (
+        "unknown or missing keys: axons_per_core, energy_pj.x, weights_per_core"
+        in case.run("parts.txt", "places.txt")[2]
+    )
+    (case.folder / "chip.json").write_text(json.dumps(chip))
+    with case.graph.path.open("r+b") as file:
+        file.seek(5000)
+        file.write(b"xxxx")
+    assert "SHA-256" in case.run("parts.txt", "places.txt")[2]
