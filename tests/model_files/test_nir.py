@@ -196,8 +196,9 @@ def test_an_exported_network_spikes_as_the_converted_one(tmp_path):
         read_network(parsed),
         read_nir(tmp_path / "net.nir", NirSettings(time_step=1, nir_reset="subtract")),
     )
-    x = np.load(RECORDED / "dataset/x_test.npy")[:12] / np.float32(16)
-    settings = SimulationSettings(samples=len(x), duration=100, initial_potential=0.0)
+    x = np.load(RECORDED / "dataset/x_test.npy")[:90] / np.float32(16)
+    # A spike that subtracts the float32 number below 1 in place of 1 shows after about 1000 steps.
+    settings = SimulationSettings(samples=len(x), duration=1000, initial_potential=0.0)
     counts, own = (EventEngine(net, settings).simulate(x, 0, lambda *_: None).counts for net in (converted, again))
     *layers, _ = converted.populations  # the last one draws its spikes at random
     for population, other in zip(layers, again.populations):

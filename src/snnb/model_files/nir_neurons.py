@@ -65,7 +65,9 @@ def neuron_of(node: Node, shape: Shape, settings: NirSettings, order: Callable[[
         threshold = parameter("threshold" if node.kind == "Threshold" else "v_threshold")
         numbers["threshold"] = _above(threshold)
         if settings.nir_reset == "subtract":
-            numbers["subtrahend"] = threshold
+            # `snnb export` writes the number below 1 for neurons that spike at 1, from which 1 is subtracted.
+            above = numbers["threshold"]
+            numbers["subtrahend"] = np.where(above == np.round(above), above, threshold)
         else:
             numbers["reset"] = parameter("v_reset")
     return Neuron(spikes=spikes, **{name: _shortest(order(values)) for name, values in numbers.items()})
