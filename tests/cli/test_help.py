@@ -9,8 +9,7 @@ import typer
 from click.testing import CliRunner
 
 from snnb.architectures import names
-from snnb.cli.help import EXAMPLES
-from snnb.cli.main import commands, main
+from snnb.cli.main import EXAMPLES, commands, main
 from snnb.core.options import flag_of
 from snnb.mapping.hardware import hardware_names
 from snnb.pipeline.all import STAGES

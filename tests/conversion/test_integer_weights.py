@@ -9,7 +9,7 @@ from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import spiking_network
 from snnb.conversion.integers import in_thresholds
 from snnb.core.errors import InputError, UsageError
-from snnb.network.assemble import Entry, assemble
+from snnb.network.read_network import Entry, assemble
 from snnb.simulation.engines.choose import choose_engine
 from snnb.simulation.integer_dtype import number_type
 from snnb.simulation.simulate import _check_calibrated

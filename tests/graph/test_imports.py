@@ -227,7 +227,10 @@ BAD_NPZ = [
     ({"source": [0, 1], "target": [0]}, "its arrays have different lengths: source 2, target 1"),
     ({"source": [0.5], "target": [0]}, "source is of type float64, expected are integers"),
     ({"source": [0, -1], "target": [0, 1]}, "edge 1: source -1; the neurons are 0 to"),
-    ({"source": [0], "target": [1], "weight": [np.inf]}, "edge 0: weight inf; give finite numbers"),
+    (
+        {"source": [0], "target": [1], "weight": [np.inf]},
+        "the edge from neuron 0 to 1 has the weight inf",
+    ),
     ({"source": [[0]], "target": [1]}, "source has 2 axes, expected is 1"),
     ({"source": np.array([{}]), "target": [1]}, "source is of type object, expected are integers"),
     (csr(indptr=[0, 2, 1]), "indptr does not fit shape, indices and data"),
@@ -246,7 +249,7 @@ BAD_PARQUET = [
     ({"from": [0], "to": [1]}, "has no column source"),
     ({"source": [0, 1], "target": [1, None]}, "row 1: target is null"),
     ({"source": [0, -1], "target": [0, 1]}, "row 1: source -1; the neurons are 0 to"),
-    ({"source": [0], "target": [1], "weight": [float("nan")]}, "row 0: weight nan; give finite numbers"),
+    ({"source": [0], "target": [1], "weight": [float("nan")]}, "the edge from neuron 0 to 1 has the weight nan"),
 ]
 
 

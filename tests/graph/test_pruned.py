@@ -10,9 +10,8 @@ import pytest
 from snnb.conversion.channel_scales import pruned
 from snnb.graph.build import build_graph
 from snnb.graph.export.write_export import export
-from snnb.network.assemble import Entry, assemble
 from snnb.network.network import DROPPED, KEPT, Population
-from snnb.network.read_network import read_network, write_spiking
+from snnb.network.read_network import Entry, assemble, read_network, write_spiking
 
 SHARE = 0.6
 

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from snnb.core.errors import UsageError
-from snnb.io.atomic import atomic_path, remove_partial, write_text_atomically
-from snnb.io.files import listing_of, sizes_below
+from snnb.io.files import atomic_path, listing_of, remove_partial, sizes_below, write_text_atomically
 
 
 @pytest.fixture

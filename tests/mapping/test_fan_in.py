@@ -16,10 +16,9 @@ from snnb.mapping.groups import grouped
 from snnb.mapping.limits import NO_LIMIT, Limits
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.sequential import sequential
-from snnb.network.assemble import Entry, assemble
 from snnb.network.fan_in import split_fan_in
 from snnb.network.network import DROPPED, Population
-from snnb.network.read_network import write_spiking
+from snnb.network.read_network import Entry, assemble, write_spiking
 from tests.mapping.brute_force import csv_edges
 from tests.mapping.test_sequential import plainly
 

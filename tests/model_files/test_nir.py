@@ -10,8 +10,8 @@ from snnb.graph.export.write_export import export
 from snnb.model_files.nir_file import PARAMETERS, read_nir_graph
 from snnb.model_files.nir_network import read_nir
 from snnb.model_files.nir_settings import NirSettings
+from snnb.network.event_samples import InputSteps
 from snnb.network.forward import activations
-from snnb.network.input_steps import InputSteps
 from snnb.network.read_network import read_network
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine

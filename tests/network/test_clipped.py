@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from snnb.core.errors import InputError
-from snnb.network.assemble import Entry, assemble, described
+from snnb.network.read_network import Entry, assemble, described
 
 PATH = Path("network.h5")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from snnb.network.assemble import Entry, assemble
+from snnb.network.read_network import Entry, assemble
 
 STEPS = 8
 

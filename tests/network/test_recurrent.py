@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 
 from snnb.core.errors import InputError
-from snnb.network.input_steps import InputSteps
-from snnb.network.layers import Dense
+from snnb.network.event_samples import InputSteps
+from snnb.network.layers import Dense, Flatten
 from snnb.network.network import Input, Network, Population, Projection, Reindexed
 from snnb.network.neuron import NUMBERS, Neuron
 from snnb.network.read_network import SPIKING, open_network, write_network
-from snnb.network.reindexing import Flatten
 
 RANDOM = np.random.default_rng(0)
 

@@ -10,9 +10,8 @@ from snnb.conversion.calibrate import calibrate
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import spiking_network
 from snnb.graph.build import build_graph
-from snnb.network.assemble import Entry, assemble
 from snnb.network.layers import MaxPooling2D
-from snnb.network.read_network import read_network, write_spiking
+from snnb.network.read_network import Entry, assemble, read_network, write_spiking
 from snnb.simulation.engines.engine import INPUT, Streams
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.separated import SeparatedEngine

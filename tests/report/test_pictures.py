@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
-from snnb.network.input_steps import InputSteps
+from snnb.network.event_samples import InputSteps
 from snnb.report import report_plots
 from snnb.report.activations import mean_activations, samples_within
 from snnb.report.diagram import BEND, BOX, MARGIN, TALL, Arrow, Box, depths, diagram

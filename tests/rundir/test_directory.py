@@ -7,8 +7,8 @@ import pytest
 from snnb.core.errors import InputError, UpstreamError, UsageError
 from snnb.pipeline.all import KINDS
 from snnb.results.verify import verify_run
-from snnb.rundir import lock, manifest
-from snnb.rundir.directory import RunDirectory
+from snnb.rundir import manifest
+from snnb.rundir.directory import RunDirectory, locked
 from snnb.rundir.manifest import manifest_type
 
 
@@ -110,7 +110,7 @@ def test_two_processes_that_create_one_run_have_the_same(tmp_path, run):
     path, info = tmp_path / "new", run.manifest.run
     with ThreadPoolExecutor(1) as other:
         path.mkdir()
-        with lock.locked(path, wait=False, say=print):  # one that is about to write the manifest
+        with locked(path, wait=False, say=print):  # one that is about to write the manifest
             created = other.submit(RunDirectory.create, path, info, KINDS)
             with pytest.raises(TimeoutError):
                 created.result(timeout=0.05)

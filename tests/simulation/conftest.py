@@ -13,8 +13,7 @@ from snnb.architectures import find
 from snnb.conversion.convert import convert
 from snnb.conversion.h5 import load_keras, save_keras
 from snnb.io.keras import keras
-from snnb.network.assemble import Entry, assemble
-from snnb.network.read_network import read_network
+from snnb.network.read_network import Entry, assemble, read_network
 
 Input, Model, layers = keras.Input, keras.Model, keras.layers
 

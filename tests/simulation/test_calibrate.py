@@ -13,9 +13,8 @@ from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.currents import AnalogueNetwork, Currents
 from snnb.conversion.spiking_output import centred_output, spiking_output
 from snnb.core.errors import InputError
-from snnb.network.assemble import Entry, assemble
 from snnb.network.network import DROPPED
-from snnb.network.read_network import read_network, write_spiking
+from snnb.network.read_network import Entry, assemble, read_network, write_spiking
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.separated import SeparatedEngine
 from snnb.simulation.simulate import simulate

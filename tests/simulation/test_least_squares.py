@@ -11,7 +11,7 @@ from snnb.conversion.calibrate import calibrate
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.currents import Currents
 from snnb.conversion.least_squares import RIDGE, can_be_fitted, with_fitted_kernels
-from snnb.network.assemble import Entry, assemble
+from snnb.network.read_network import Entry, assemble
 
 SAMPLES = 60
 

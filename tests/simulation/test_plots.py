@@ -9,7 +9,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from snnb.network.assemble import Entry, assemble
+from snnb.network.read_network import Entry, assemble
 from snnb.simulation import simulation_plots as plots
 
 NAMES = [

@@ -11,15 +11,14 @@ import pytest
 
 from snnb.conversion.h5 import save_keras
 from snnb.core.errors import InputError
-from snnb.io.document import read_document
 from snnb.io.keras import keras
-from snnb.network.assemble import Entry, assemble
-from snnb.simulation.accuracy import Reconstruction
+from snnb.io.text import read_document
+from snnb.network.read_network import Entry, assemble
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.job import Job
 from snnb.simulation.simulate import simulate
 from snnb.simulation.simulation_settings import SimulationSettings
-from snnb.simulation.simulation_statistics import SimulationStatistics
+from snnb.simulation.simulation_statistics import Reconstruction, SimulationStatistics
 
 Input, Model, layers = keras.Input, keras.Model, keras.layers
 

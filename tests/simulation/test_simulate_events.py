@@ -8,11 +8,10 @@ import pytest
 
 from snnb.core.errors import InputError, UsageError
 from snnb.network.event_samples import EventSamples, Steps, write_samples
-from snnb.network.layers import Dense
+from snnb.network.layers import Dense, Flatten
 from snnb.network.network import Input, Network, Population, Projection, Reindexed
 from snnb.network.neuron import Neuron
 from snnb.network.read_network import SPIKING, write_network
-from snnb.network.reindexing import Flatten
 from snnb.simulation import job
 from snnb.simulation.simulate import simulate
 from snnb.simulation.simulation_settings import SimulationSettings, refuse_other_input

@@ -9,11 +9,10 @@ from typing import Any, Dict, List
 import numpy as np
 import pytest
 
-from snnb.network.input_steps import InputSteps
-from snnb.network.layers import AveragePooling2D, Conv2D, Dense, DepthwiseConv2D
+from snnb.network.event_samples import InputSteps
+from snnb.network.layers import AveragePooling2D, Conv2D, Cropping2D, Dense, DepthwiseConv2D, Flatten, ZeroPadding2D
 from snnb.network.network import Input, Network, Population, Projection, Reindexed
 from snnb.network.neuron import Neuron
-from snnb.network.reindexing import Cropping2D, Flatten, ZeroPadding2D
 from snnb.simulation.engines.engine import unsupported
 from snnb.simulation.engines.event import compiled_network
 from snnb.simulation.engines.event.event_engine import EventEngine

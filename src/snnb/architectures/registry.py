@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Callable, Dict, List, Mapping, Optional, Tuple, Union
 
 from snnb.core.errors import UsageError
-from snnb.io.document import Document
+from snnb.io.text import Document
 from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:

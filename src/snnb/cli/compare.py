@@ -11,7 +11,7 @@ from snnb.cli.parameters import NonEmptyPath
 from snnb.cli.status import mapping_lines
 from snnb.core.errors import UsageError
 from snnb.core.options import FIGURE_ENDINGS
-from snnb.io.atomic import atomic_path, refuse_existing
+from snnb.io.files import atomic_path, refuse_existing
 
 if TYPE_CHECKING:
     from snnb.results.compare import Compared

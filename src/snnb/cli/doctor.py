@@ -7,7 +7,7 @@ from typing import List, Optional
 
 from snnb.cli import output
 from snnb.core.machine import memory, processors
-from snnb.io.document import Document
+from snnb.io.text import Document
 
 NO_TENSORFLOW = "not installed: train, parse and simulate need it, all other commands work"
 NO_TOOLBOX = "not installed (Python 3.8 only): for --parser and --engine toolbox"

@@ -14,8 +14,7 @@ from pydantic_core import to_jsonable_python
 
 from snnb.core.errors import ResourceError
 from snnb.core.progress import Pace, Progress, Throttle, compilation, say_nothing, silent
-from snnb.io.document import Document
-from snnb.io.text import printable
+from snnb.io.text import Document, printable
 
 SHORTEST = 14  # characters to which a column is cut at most
 

@@ -38,7 +38,7 @@ from snnb.conversion.least_squares import can_be_fitted, weights_of_channel, wit
 from snnb.conversion.spiking_output import centred_output, output_scale
 from snnb.core.machine import scratch_array
 from snnb.core.progress import Progress, silent
-from snnb.io.document import Document
+from snnb.io.text import Document
 from snnb.network.network import Network, Population, Reindexed
 
 # Candidates of the scale factor, as shares of the channel's largest activation.

@@ -6,9 +6,8 @@ from typing import Any, Dict, List, Optional
 import numpy as np
 
 from snnb.core.errors import InputError
-from snnb.network.layers import AveragePooling2D, Dense, MaxPooling2D, configured
+from snnb.network.layers import AveragePooling2D, Dense, Flatten, MaxPooling2D, Reshape, configured
 from snnb.network.network import Network, Population, Projection, Reindexed, Volume
-from snnb.network.reindexing import Flatten, Reshape
 
 LARGEST_KERNEL = 1 << 24  # weights of a Dense layer, beyond which a pooling keeps its neurons
 

@@ -12,16 +12,22 @@ import tensorflow as tf
 
 from snnb.network.layers import (
     AveragePooling2D,
+    Concatenate,
     Conv2D,
     Convolution2D,
+    Cropping2D,
     Dense,
     DepthwiseConv2D,
+    Flatten,
     Layer,
     MaxPooling2D,
+    Permute,
+    Reindexing,
+    Reshape,
     Scale,
+    ZeroPadding2D,
 )
 from snnb.network.network import Network, Population, Reindexed
-from snnb.network.reindexing import Concatenate, Cropping2D, Flatten, Permute, Reindexing, Reshape, ZeroPadding2D
 
 # Number of elements in an array of a batch: a batch takes tens of megabytes, and its operations are long enough.
 BATCH_NEURONS = 2_000_000

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Dict, List, Literal, Optional, Protocol, Tuple, Union
 
 from snnb.core.progress import Progress
-from snnb.io.document import Document
+from snnb.io.text import Document
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,8 +12,7 @@ from snnb.graph.edges import EdgeBatch, Stream, edge_buffer
 from snnb.graph.populations import GraphPopulation, to_integers
 from snnb.io.hdf5 import mapped_array
 from snnb.network.geometry import Geometry
-from snnb.network.layers import Layer
-from snnb.network.reindexing import PADDING
+from snnb.network.layers import PADDING, Layer
 
 Neighbours = Tuple[np.ndarray, np.ndarray]  # ids and weights
 

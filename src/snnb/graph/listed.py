@@ -16,7 +16,7 @@ from snnb.graph import store
 from snnb.graph.edges import ranges
 from snnb.graph.populations import Recording
 from snnb.graph.synapse_graph import SynapseGraph
-from snnb.io.atomic import atomic_path
+from snnb.io.files import atomic_path
 from snnb.io.hdf5 import write_array
 from snnb.io.text import LONGEST_NAME, is_name
 from snnb.network.geometry import Shape
@@ -72,7 +72,8 @@ class ListedGraph:
     populations : sequence of ListedPopulation
         The inputs first. Ids run from 0, population after population.
     edges : iterable of Edges
-        Edges in any order, some millions at a time; parallel edges are one synapse with the sum of their weights.
+        Edges in any order, some millions at a time, with ids of these populations; parallel edges are one synapse with
+        the sum of their weights.
     inputs : int
         Number of populations that are inputs: no edge leads to them, and they are not placed on cores.
     recording : Recording or None
@@ -138,8 +139,7 @@ def write_listed(
     Raises
     ------
     InputError
-        An edge names a neuron that there is not or leads to an input, a weight or a number of spikes is not finite, or
-        a number of spikes is negative.
+        An edge leads to an input, a weight or a number of spikes is not finite, or a number of spikes is negative.
     """
     if not graph.nodes:
         raise InputError("the graph has no neurons; give a file with at least one edge or neuron")
@@ -232,11 +232,17 @@ def _sorted_edges(graph: ListedGraph, scratch: Path, progress: Progress) -> _Row
     with ExitStack() as stack:
         files = [stack.enter_context((scratch / name).open("w+b")) for name in columns]
         for edges in graph.edges:
-            _check_edges(*edges, nodes, first)
-            degrees += np.bincount(edges[0], minlength=nodes)
+            source, target, weight = edges
+            if target.size and target.min() < first:
+                raise InputError(f"an edge leads to input {int(target.min()):,}; inputs have no incoming edges")
+            if not np.isfinite(weight).all():
+                k = int(np.flatnonzero(~np.isfinite(weight))[0])
+                ends = f"from neuron {int(source[k]):,} to {int(target[k]):,}"
+                raise InputError(f"the edge {ends} has the weight {weight[k]}; give finite numbers")
+            degrees += np.bincount(source, minlength=nodes)
             for file, values, kind in zip(files, edges, columns.values()):
                 values.astype(kind, copy=False).tofile(file)
-            total += edges[0].size
+            total += source.size
             if throttle.due():
                 progress(total, 0, "edges read")
         targets, weights = (_mapped(scratch / f"sorted {name}", columns[name], total) for name in ("target", "weight"))
@@ -254,18 +260,6 @@ def _sorted_edges(graph: ListedGraph, scratch: Path, progress: Progress) -> _Row
 def _mapped(path: Path, kind: np.dtype, size: int) -> np.ndarray:
     """Make a file that is mapped into memory."""
     return np.memmap(path, kind, "w+", shape=(size,)) if size else np.empty(0, kind)
-
-
-def _check_edges(source: np.ndarray, target: np.ndarray, weight: np.ndarray, nodes: int, first: int) -> None:
-    for ids in (source, target):
-        if ids.size and not (ids.min() >= 0 and ids.max() < nodes):
-            wrong = int(ids[np.flatnonzero((ids < 0) | (ids >= nodes))[0]])
-            raise InputError(f"an edge names neuron {wrong:,}, and the neurons are 0 to {nodes - 1:,}")
-    if target.size and target.min() < first:
-        raise InputError(f"an edge leads to input {int(target.min()):,}; inputs have no incoming edges")
-    if not np.isfinite(weight).all():
-        k = int(np.flatnonzero(~np.isfinite(weight))[0])
-        raise InputError(f"the edge from neuron {int(source[k]):,} to {int(target[k]):,} has the weight {weight[k]}")
 
 
 def _write_lists(file: h5py.File, populations: Sequence[ListedPopulation], rows: _Rows) -> None:

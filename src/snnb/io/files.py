@@ -1,15 +1,25 @@
-"""Hash, copy, list and remove files, and describe errors of the file system."""
+"""Hash, copy, list and remove files, describe errors of the file system, and write files atomically.
+
+A target of `atomic_path` appears under its name only when it is complete. It is written in a hidden directory next to
+it, `.NAME.<random>.partial`, and renamed at the end. Each process has its own directory and holds flock(2) on the file
+`.owner` in it, so that several may write next to each other. A directory that is not locked was left by a killed
+process. The next process that writes the target removes it.
+"""
 
 import errno
 import fcntl
 import hashlib
 import os
+import re
 import shutil
-from contextlib import contextmanager
+import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Dict, Iterator, Tuple
+from typing import Dict, Iterator, Optional, Sequence, Tuple
 
-from snnb.core.errors import ResourceError
+from snnb.core.errors import ResourceError, UsageError
 
 BLOCK = 1 << 20
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -124,3 +134,158 @@ def describe_os_error(error: OSError) -> str:
     where = f"{error.filename}: " if error.filename else ""
     advice = "; check this path, or give another one" if where else ""
     return where + ADVICE.get(error.errno or 0, f"{error.strerror or error}{advice}")
+
+
+PARTIAL = ".partial"
+OWNER, REPLACED = ".owner", ".replaced"  # in the temporary directory: lock file, and the former content of the target
+_PARTIAL_NAME = re.compile(rf"\.(.+?)(\.[a-z0-9_]{{8}})?{re.escape(PARTIAL)}", re.DOTALL)
+
+
+@contextmanager
+def atomic_path(
+    target: Path, *, force: bool, companions: Sequence[Path] = (), outdated: Sequence[Path] = ()
+) -> Iterator[Path]:
+    """Yield a temporary path for a file or directory that is renamed to `target` on success.
+
+    Raise `UsageError` if `target` exists and `force` is false, or its directory does not exist.
+
+    Parameters
+    ----------
+    companions : further files in the directory of `target`; the block writes them next to the temporary path
+    outdated : files that describe the former target; removed on success
+    """
+    refuse_existing(target, force=True)
+    with _own_directory(target) as scratch:
+        for path in (target, *companions):
+            refuse_existing(path, force=force)
+        temporary = scratch / target.name
+        yield temporary
+        sync_tree(scratch)
+        with _locked(target.parent):
+            for path in (target, *companions):
+                refuse_existing(path, force=force)  # another process may have written it meanwhile
+            # Before the data, so that no old description is ever next to new data. The description, which lets the next
+            # export replace the others, is the last to go.
+            for path in reversed((*companions, *outdated)):
+                path.unlink(missing_ok=True)
+            if os.path.lexists(target) and (temporary.is_dir() or target.is_dir()):
+                target.replace(scratch / REPLACED)  # rename(2) replaces no directory by a file, nor one with content
+            for path in (target, *companions):
+                temporary.with_name(path.name).replace(path)
+            sync_directory(target.parent)
+
+
+def write_text_atomically(path: Path, text: str) -> None:
+    """Write a file so that at any moment it has either the old or the new content; a link at `path` is replaced."""
+    with _own_directory(path) as scratch:
+        temporary = scratch / path.name
+        with temporary.open("x", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        sync_directory(path.parent)
+
+
+def remove_partial(folder: Path) -> None:
+    """Remove temporary directories of killed processes, and restore the directories that they were replacing."""
+    if any(folder.glob(f".*{PARTIAL}")):
+        with _locked(folder):
+            _remove_partial(folder)
+
+
+def target_of(name: str) -> Optional[str]:
+    """Return the name of the target of a temporary directory; None for any other name."""
+    found = _PARTIAL_NAME.fullmatch(name)
+    return None if found is None else found.group(1)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Let one process at a time make, rename or remove temporary directories in a folder."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _own_directory(target: Path) -> Iterator[Path]:
+    """Yield a temporary directory of this process next to `target`, after removing those that killed processes left."""
+    with ExitStack() as stack:
+        with _locked(target.parent):
+            _remove_partial(target.parent, target.name)
+            scratch = Path(tempfile.mkdtemp(PARTIAL, f".{target.name}.", str(target.parent)))
+            stack.callback(_discard_locked, scratch)
+            owner = stack.enter_context((scratch / OWNER).open("x"))
+            fcntl.flock(owner, fcntl.LOCK_EX)
+        yield scratch
+
+
+def _remove_partial(folder: Path, target: Optional[str] = None) -> None:
+    for scratch in folder.glob(f".*{PARTIAL}"):
+        of = target_of(scratch.name)
+        if of is not None and target in (None, of) and not _owned(scratch):
+            _discard(scratch)
+
+
+def _owned(scratch: Path) -> bool:
+    """Whether a temporary directory is of a running process, or of another user."""
+    try:
+        descriptor = os.open(scratch / OWNER, os.O_RDWR | os.O_NOFOLLOW)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _discard_locked(scratch: Path) -> None:
+    with _locked(scratch.parent):
+        _discard(scratch)
+
+
+def _discard(scratch: Path) -> None:
+    """Remove a temporary directory, and restore the directory that was being replaced."""
+    target, replaced = scratch.with_name(target_of(scratch.name) or ""), scratch / REPLACED
+    if not scratch.is_symlink() and replaced.exists() and not os.path.lexists(target):
+        replaced.replace(target)
+    remove(scratch)
+
+
+@contextmanager
+def flushed_meanwhile(path: Path, seconds: float = 0.05) -> Iterator[None]:
+    """Flush a file or directory every `seconds` while the block writes it, so that the final flush is short.
+
+    Raise `OSError` if a flush failed, which the system reports only once.
+    """
+    stop = threading.Event()
+
+    def flush() -> None:
+        while not stop.wait(seconds):
+            with suppress(FileNotFoundError):  # not written yet, or removed by the writer
+                sync_tree(path)
+
+    with ThreadPoolExecutor(1) as pool:
+        flushed = pool.submit(flush)
+        try:
+            yield
+        finally:
+            stop.set()
+    flushed.result()
+
+
+def refuse_existing(target: Path, *, force: bool) -> None:
+    """Raise `UsageError` if `target` exists and `force` is false, or if its directory does not exist."""
+    if not target.parent.is_dir():
+        raise UsageError(f"{target.parent}: no such directory; make it first")
+    if os.path.lexists(target) and not force:
+        raise UsageError(f"{target} exists; give another path, or --force to replace it")

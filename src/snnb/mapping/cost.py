@@ -10,7 +10,7 @@ from typing import Dict, Optional, Tuple
 import numpy as np
 
 from snnb.graph import adjacency
-from snnb.io.document import Document
+from snnb.io.text import Document
 from snnb.mapping.cost_kernels import MeshPositions, multicast_hops
 from snnb.mapping.events import EventCost, Routes, axons_out, event_cost
 from snnb.mapping.hardware import Hardware

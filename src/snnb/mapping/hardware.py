@@ -18,8 +18,7 @@ from pydantic import (
 from typing_extensions import Annotated
 
 from snnb.core.errors import InputError, UsageError, advising
-from snnb.io.document import Document
-from snnb.io.text import decoded, parse_yaml
+from snnb.io.text import Document, decoded, parse_yaml
 from snnb.mapping.sanafe_architecture import KEY as ARCHITECTURE
 from snnb.mapping.sanafe_architecture import described
 

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.sparse import csr_matrix, load_npz, save_npz
 
 from snnb.core.errors import DamagedError, InputError
-from snnb.io.document import read_document
+from snnb.io.text import read_document
 from snnb.mapping.hardware import Hardware
 from snnb.mapping.map_network import MappedNetwork
 from snnb.mapping.mapping_cost import OF_CORES, MappingCost, Number

@@ -5,7 +5,7 @@ from typing import Any, Dict, List, Optional, Sequence, Union
 import numpy as np
 from pydantic import Field
 
-from snnb.io.document import Document
+from snnb.io.text import Document
 from snnb.mapping.cost import ProjectionCost
 from snnb.mapping.hardware import Hardware
 from snnb.mapping.limits import NO_LIMIT, Limits

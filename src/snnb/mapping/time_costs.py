@@ -8,8 +8,8 @@ import numpy as np
 from snnb.core.errors import InputError
 from snnb.core.progress import Progress, silent
 from snnb.graph.export.description import first_steps_of
-from snnb.io.document import Document
 from snnb.io.npy import load_archive
+from snnb.io.text import Document
 from snnb.mapping.events import Routes, barrier, core_events, core_times, energies, event_counts, updated_neurons
 from snnb.mapping.map_network import MappedNetwork
 from snnb.mapping.traffic import link_loads, traffic_of

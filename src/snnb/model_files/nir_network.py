@@ -28,10 +28,21 @@ from snnb.model_files.nir_linear import (
 from snnb.model_files.nir_neurons import INTEGRATORS, NEURONS, neuron_of, time_step
 from snnb.model_files.nir_settings import NirSettings
 from snnb.network.geometry import Shape
-from snnb.network.layers import Conv2D, Dense, DepthwiseConv2D, Layer, Scale, configured
+from snnb.network.layers import (
+    Conv2D,
+    Cropping2D,
+    Dense,
+    DepthwiseConv2D,
+    Layer,
+    Permute,
+    Reindexing,
+    Reshape,
+    Scale,
+    ZeroPadding2D,
+    configured,
+)
 from snnb.network.network import DROPPED, INPUT, Input, Network, Population, Projection, Reindexed, Volume
 from snnb.network.neuron import Neuron
-from snnb.network.reindexing import Cropping2D, Permute, Reindexing, Reshape, ZeroPadding2D
 
 WHOLE = 1e-6  # largest distance of a delay from a whole number of time steps
 CONSTANT = ""  # source of terms that are biases

@@ -5,7 +5,7 @@ from typing import List, NamedTuple, Optional, Sequence, Tuple
 import numpy as np
 
 from snnb.network.geometry import Geometry
-from snnb.network.reindexing import PADDING
+from snnb.network.layers import PADDING
 
 SOURCES = 1 << 18  # number of repeated sources in a batch, to limit the memory
 

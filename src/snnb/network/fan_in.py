@@ -18,9 +18,8 @@ import numpy as np
 from snnb.core.errors import InputError
 from snnb.network.forward import projection_current
 from snnb.network.geometry import Shape
-from snnb.network.layers import Dense, configured
+from snnb.network.layers import Concatenate, Dense, configured
 from snnb.network.network import DROPPED, Network, Population, Projection, Reindexed, Volume
-from snnb.network.reindexing import Concatenate
 
 SPREAD = 4.0
 LARGEST_THRESHOLD = 1 << 23  # of an integer network: float32 holds ratios of integers below it

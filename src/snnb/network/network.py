@@ -8,9 +8,8 @@ import numpy as np
 
 from snnb.network.degrees import Reading, count_synapses, count_weights
 from snnb.network.geometry import Geometry, Shape
-from snnb.network.layers import Layer
+from snnb.network.layers import PADDING, Layer, Reindexing
 from snnb.network.neuron import Neuron
-from snnb.network.reindexing import PADDING, Reindexing
 
 MEMBRANE = "membrane"  # activation of an output layer that does not spike: its accumulated input is read
 KEPT, DROPPED = "kept", "dropped"  # see `Network.zeros`

@@ -1,13 +1,13 @@
 """Read a parsed model (MODEL_parsed.h5) with h5py alone; write and read the network that is simulated in its place.
 
-That network is stored in the group `spiking`. It has a subgroup for each layer that `snnb.network.assemble.described`
-lists. Attributes of the group are `layers`, the names of the subgroups in network order; `steps`, the number of time
-steps that the network is calibrated for; `weight_bits` and `pixel`, the bit width of the weights of an integer network
-and the value of a pixel of 1; and `zeros`, the meaning of a weight of 0 in a pruned network. Attributes of a subgroup
-are `kind`, the Keras class of the layer, and as JSON `config`, its configuration, and `inputs`, the names of the layers
-that it reads; its datasets are the arrays (kernel, bias, initial_potential, threshold). The configuration of a delayed
-projection also has `delay`, in time steps, and `input_shape`, since it may read a later layer; its bias is the dataset
-`delayed_bias`. The configuration of a population with a neuron model has `spikes`; the numbers of the model
+That network is stored in the group `spiking`. It has a subgroup for each layer that `described` lists. Attributes of
+the group are `layers`, the names of the subgroups in network order; `steps`, the number of time steps that the network
+is calibrated for; `weight_bits` and `pixel`, the bit width of the weights of an integer network and the value of a
+pixel of 1; and `zeros`, the meaning of a weight of 0 in a pruned network. Attributes of a subgroup are `kind`, the
+Keras class of the layer, and as JSON `config`, its configuration, and `inputs`, the names of the layers that it reads;
+its datasets are the arrays (kernel, bias, initial_potential, threshold). The configuration of a delayed projection also
+has `delay`, in time steps, and `input_shape`, since it may read a later layer; its bias is the dataset `delayed_bias`.
+The configuration of a population with a neuron model has `spikes`; the numbers of the model
 (`snnb.network.neuron.Neuron`) are the datasets `neuron_threshold`, `neuron_leak` ….
 """
 
@@ -15,17 +15,259 @@ import json
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
 
 import h5py
 import numpy as np
 
 from snnb.core.errors import DamagedError, InputError
+from snnb.core.machine import require_memory
 from snnb.io.hdf5 import RAISED_BY_HDF5, damaged, json_attribute, open_hdf5, reading, write_array
 from snnb.io.keras_file import QCFS_LEVELS
-from snnb.network.assemble import Entry, assemble, described
 from snnb.network.geometry import Shape
-from snnb.network.network import INPUT, Network
+from snnb.network.layers import KINDS, REINDEXING, Layer, Weighted, configured
+from snnb.network.network import INPUT, Array, Input, Network, Population, Projection, Reindexed, Volume
+from snnb.network.neuron import NUMBERS, Neuron
+
+SUMS = {"Add"}
+ACTIVATIONS = {"Activation", "ReLU"}
+STATES = ("initial_potential", "threshold")  # arrays of the neurons in a calibrated or integer network
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Description of a layer in a model file."""
+
+    name: str  # such as `00Conv2D_28x28x6`; the input is called `input`
+    kind: str  # the Keras class
+    config: Mapping[str, Any]  # Keras's own configuration of the layer
+    inputs: Tuple[str, ...]  # names of the layers it reads, in order; a name can occur twice
+    arrays: Mapping[str, Array]  # its weights, by the last part of their names (`kernel`, `bias`)
+
+
+def assemble(path: Path, entries: Sequence[Entry]) -> Network:
+    """Make a network of layers in network order, the input first.
+
+    The layers that an `Add` reads are projections of one population. An `Activation` or `ReLU` after it, or after one
+    layer without activation, is the activation of that population.
+
+    Raise `InputError` if a layer is of an unknown class, or does not fit its inputs, `ResourceError` if the neurons of
+    a layer do not fit into memory.
+    """
+    _check_entries(path, entries)
+    volumes: Dict[str, Volume] = {}
+    readers = {entry.name: [other.kind for other in entries if entry.name in other.inputs] for entry in entries}
+    for entry in entries:
+        try:
+            volume = _timed(entry, _volume(entry, volumes))
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+        except (ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
+            raise DamagedError(path, f"layer {entry.name} ({entry.kind}): {error}") from error
+        if 0 in volume.shape:
+            read = volumes[entry.inputs[0]].shape
+            raise InputError(
+                f"{path}: layer {entry.name} has no outputs: its kernel does not fit into its input of shape {read}"
+            )
+        require_memory(volume.size, f"{path}: layer {entry.name}")
+        volumes[entry.name] = volume
+    absorbed = {name for entry in entries if entry.kind in SUMS | ACTIVATIONS for name in entry.inputs}
+    for entry in entries:
+        if "delay" in entry.config:
+            _check_delayed(path, entry, volumes)
+    shared = sorted(name for name in absorbed if len(readers[name]) > 1)
+    if shared:
+        raise DamagedError(path, f"layer {shared[0]} is added to another and read elsewhere too")
+    network = Network(tuple(volume for name, volume in volumes.items() if name not in absorbed))
+    if not network.populations:
+        raise InputError(f"{path}: no layer of the model has neurons; add a Dense or Conv2D layer")
+    return network
+
+
+def _check_entries(path: Path, entries: Sequence[Entry]) -> None:
+    """Raise `InputError` if layers are out of order or of an unknown class."""
+    if not entries or entries[0].name != INPUT or entries[0].kind != "InputLayer":
+        raise DamagedError(path, "the model does not begin with an input layer")
+    before: Set[str] = set()
+    for entry in entries:
+        if entry.kind == "InputLayer" and before:
+            raise InputError(f"{path}: the model has several inputs; only models with one input can be used")
+        if entry.name in before:
+            raise DamagedError(path, f"two layers are called {entry.name}")
+        for name in entry.inputs:
+            if name not in before and "delay" not in entry.config:
+                raise DamagedError(path, f"layer {entry.name} reads {name!r}, which is not before it in the file")
+        before.add(entry.name)
+    understood = {*KINDS, *REINDEXING, *SUMS, *ACTIVATIONS, "InputLayer"}
+    unknown = [f"{entry.name} ({entry.kind})" for entry in entries if entry.kind not in understood]
+    if unknown:
+        raise InputError(
+            f"{path}: no rule for {', '.join(unknown)}; "
+            f"there are rules for {', '.join(sorted(KINDS))} and for the re-indexing {', '.join(sorted(REINDEXING))}"
+        )
+
+
+def _check_delayed(path: Path, entry: Entry, volumes: Mapping[str, Volume]) -> None:
+    """Raise `DamagedError` if a delayed projection reads a volume that does not exist or has another shape."""
+    (name,), shape = entry.inputs, tuple(entry.config["input_shape"])
+    if name not in volumes or volumes[name].shape != shape:
+        raise DamagedError(path, f"layer {entry.name} reads {name!r} of shape {shape}, which the file does not have")
+
+
+def _timed(entry: Entry, volume: Volume) -> Volume:
+    """Return the volume with the properties of its neurons, other than those of a converted network by default."""
+    if not isinstance(volume, Population):
+        return volume
+    start, threshold = (np.asarray(entry.arrays[name]) if name in entry.arrays else None for name in STATES)
+    window = None if "window" not in entry.config else tuple(entry.config["window"])
+    neuron = None
+    if "spikes" in entry.config:
+        numbers = {
+            name: np.asarray(entry.arrays[f"neuron_{name}"]) for name in NUMBERS if f"neuron_{name}" in entry.arrays
+        }
+        neuron = Neuron(spikes=bool(entry.config["spikes"]), **numbers)
+        neuron.check(volume.shape)
+    return replace(volume, initial_potential=start, threshold=threshold, window=window, neuron=neuron)
+
+
+def _volume(entry: Entry, volumes: Mapping[str, Volume]) -> Volume:
+    if "delay" in entry.config:  # the volume may come later
+        read = [Volume(name, tuple(entry.config["input_shape"])) for name in entry.inputs]
+    else:
+        read = [volumes[name] for name in entry.inputs]
+    if entry.kind == "InputLayer":
+        shape = tuple(entry.config["batch_input_shape"][1:])
+        if not shape or not all(type(length) is int and length > 0 for length in shape):
+            raise InputError(f"layer {entry.name} has the open shape {shape}; build the model with a fixed input shape")
+        return Input(INPUT, shape)
+    if not read:
+        raise ValueError("reads nothing")
+    if entry.kind in REINDEXING:
+        reindexing = configured(REINDEXING[entry.kind], entry.config, entry.name)
+        return Reindexed(entry.name, reindexing.shape([volume.shape for volume in read]), reindexing, entry.inputs)
+    if entry.kind in SUMS:
+        return _sum(entry, read)
+    (source,) = read
+    if entry.kind in ACTIVATIONS:
+        return _activated(entry, source)
+    return _population(entry, source)
+
+
+def _population(entry: Entry, source: Volume) -> Population:
+    layer: Layer = configured(KINDS[entry.kind], entry.config, entry.name)
+    geometry = layer.geometry(source.shape)
+    kernel, bias, activation = None, None, "linear"
+    if layer.KERNEL is not None:
+        kernel = _array(entry, layer.KERNEL, layer.kernel_shape(geometry))
+    if isinstance(layer, Weighted):
+        bias, activation = np.zeros(geometry.filters, np.float32), layer.activation
+        if layer.use_bias:
+            bias = np.asarray(_array(entry, "bias", (geometry.filters,)))
+    delay, later = int(entry.config.get("delay", 0)), None
+    if "delayed_bias" in entry.arrays:
+        later = np.asarray(_array(entry, "delayed_bias", (geometry.filters,)))
+    projection = Projection(source.name, layer, geometry, kernel, delay, later)
+    return Population(entry.name, geometry.shape, entry.kind, (projection,), bias, activation)
+
+
+def _array(entry: Entry, name: str, shape: Shape) -> Array:
+    """Check the shape of an array before it is read, and return the array."""
+    if name not in entry.arrays:
+        raise InputError(f"layer {entry.name} has no {name} in this file")
+    stored = entry.arrays[name].shape
+    if stored != shape:
+        raise InputError(
+            f"{name} of layer {entry.name} has shape {stored}, its configuration and input require {shape}"
+        )
+    return entry.arrays[name]
+
+
+def _sum(entry: Entry, read: Sequence[Volume]) -> Population:
+    """Return the population whose current is the sum of its inputs."""
+    terms = [volume for volume in read if isinstance(volume, Population) and _is_linear(volume)]
+    if len(terms) < len(read):
+        other = next(volume for volume in read if volume not in terms)
+        raise InputError(
+            f"layer {entry.name} adds {other.name}, which is not a layer with a kernel and without activation"
+        )
+    if len({term.shape for term in terms}) > 1:
+        raise InputError(f"layer {entry.name} adds shapes that differ: {', '.join(str(t.shape) for t in terms)}")
+    biases = [term.bias for term in terms if term.bias is not None]
+    projections = tuple(projection for term in terms for projection in term.projections)
+    return Population(entry.name, terms[0].shape, entry.kind, projections, np.sum(biases, axis=0), "linear")
+
+
+def _is_linear(population: Population) -> bool:
+    return population.activation == "linear" and population.bias is not None
+
+
+def _activated(entry: Entry, source: Volume) -> Population:
+    if not isinstance(source, Population) or not _is_linear(source):
+        raise InputError(f"layer {entry.name} is an activation after {source.name}, which is not a layer with a kernel")
+    if entry.kind == "Activation":
+        return replace(source, name=entry.name, activation=str(entry.config["activation"]))
+    if entry.config.get("negative_slope") or entry.config.get("threshold"):
+        raise InputError(f"layer {entry.name} is a relu with a slope or a threshold, which spikes cannot have")
+    limit = entry.config.get("max_value")
+    if limit is not None and not (isinstance(limit, (int, float)) and 0 < limit < float("inf")):
+        raise InputError(f"layer {entry.name}: max_value is {str(limit)[:50]!r}, which a ReLU cannot have")
+    return replace(source, name=entry.name, activation="relu", max_value=None if limit is None else float(limit))
+
+
+def described(network: Network) -> List[Entry]:
+    """Return the layers of a network, so that `assemble` makes an equal one.
+
+    A population of several projections becomes a layer for each, named `NAME+0`, `NAME+1` …, their sum, and an
+    activation.
+    """
+    entries: List[Entry] = []
+    shapes = {volume.name: volume.shape for volume in network.volumes}
+    for volume in network.volumes:
+        if isinstance(volume, Reindexed):
+            config = volume.layer.model_dump()
+            entries.append(Entry(volume.name, volume.layer.kind, config, volume.inputs, {}))
+        elif isinstance(volume, Population):
+            *parts, end = _described(volume, shapes)
+            states = {name: getattr(volume, name) for name in STATES if getattr(volume, name) is not None}
+            config = {} if volume.window is None else {"window": volume.window}
+            if volume.neuron is not None:
+                config["spikes"] = volume.neuron.spikes
+                numbers = {f"neuron_{name}": getattr(volume.neuron, name) for name in NUMBERS}
+                states.update({name: values for name, values in numbers.items() if values is not None})
+            end = replace(end, arrays={**end.arrays, **states}, config={**end.config, **config})
+            entries += [*parts, end]
+        else:
+            entries.append(Entry(volume.name, "InputLayer", {"batch_input_shape": [None, *volume.shape]}, (), {}))
+    return entries
+
+
+def _described(population: Population, shapes: Mapping[str, Shape]) -> Iterator[Entry]:
+    several = len(population.projections) > 1 or population.max_value is not None
+    names = [f"{population.name}+{i}" for i in range(len(population.projections))] if several else [population.name]
+    bias = population.bias
+    for name, projection in zip(names, population.projections):
+        layer, arrays = projection.layer, {}
+        config = layer.model_dump(exclude_none=True)
+        if isinstance(layer, Weighted):
+            assert layer.KERNEL is not None
+            assert projection.kernel is not None
+            config.update(use_bias=bias is not None, activation="linear" if several else population.activation)
+            arrays[layer.KERNEL] = projection.kernel
+            if bias is not None:
+                arrays["bias"], bias = bias, None
+        if projection.delay:
+            config.update(delay=projection.delay, input_shape=shapes[projection.input])
+        if projection.bias is not None:
+            arrays["delayed_bias"] = projection.bias
+        yield Entry(name, layer.kind, config, (projection.input,), arrays)
+    if len(names) > 1:
+        yield Entry(f"{population.name}+", "Add", {}, tuple(names), {})
+        names = [f"{population.name}+"]
+    if population.max_value is not None:
+        yield Entry(population.name, "ReLU", {"max_value": population.max_value}, tuple(names), {})
+    elif several:
+        yield Entry(population.name, "Activation", {"activation": population.activation}, tuple(names), {})
+
 
 ATTRIBUTES = ("steps", "weight_bits", "pixel", "zeros")
 SPIKING = "spiking"  # group of the network that is simulated in place of the parsed model

@@ -26,12 +26,12 @@ from snnb.pipeline.stage import (
     write_log,
 )
 from snnb.rundir.directory import RunDirectory, StageOutput
-from snnb.rundir.external import external_records
 from snnb.rundir.manifest import Kind, Record
+from snnb.rundir.staleness import external_records
 
 if TYPE_CHECKING:
     from snnb.graph import SynapseGraph
-    from snnb.graph.counts import SampleClass
+    from snnb.graph.build import SampleClass
     from snnb.graph.listed import ListedGraph
 
 PoolWeight = Literal["mean", "one"]
@@ -127,7 +127,7 @@ def _resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_noth
 
 def _class_of(run: RunDirectory, params: GraphParams) -> "Optional[SampleClass]":
     """Return the class whose spikes are requested; None for all samples."""
-    from snnb.graph.counts import choose_class, read_classes
+    from snnb.graph.build import choose_class, read_classes
     from snnb.simulation.simulation_files import BY_CLASS
 
     if params.class_name is None:
@@ -148,7 +148,7 @@ def _refuse_without_classes(run: RunDirectory, wanted: str, by: str, which: str)
 
 def _check(run: RunDirectory, planned: PlannedRun) -> None:
     """Check before a network is trained that the class exists and that its spikes will be counted."""
-    from snnb.graph.counts import SampleClass, choose_class
+    from snnb.graph.build import SampleClass, choose_class
 
     given, simulated = planned.given.get(KIND.name, {}), simulate.KIND.name
     if planned.next is not None or KIND.name not in planned.stages or given.get("class_name") is None:
@@ -183,7 +183,7 @@ def simulation_of(run: RunDirectory, name: str) -> Optional[str]:
 def run(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> StageResult:
     """Build the graph and write a directory in `graphs/`; `_resolve` returns `params`."""
     from snnb.graph.build import build_graph
-    from snnb.io.document import read_document
+    from snnb.io.text import read_document
     from snnb.simulation.simulation_files import BY_CLASS, SUMS
     from snnb.simulation.simulation_statistics import ACCURACIES, SimulationStatistics
 

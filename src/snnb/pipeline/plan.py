@@ -37,7 +37,7 @@ from snnb.core.options import (
     typed,
 )
 from snnb.core.progress import Progress, Say, say_nothing, silent
-from snnb.io.document import Document
+from snnb.io.text import Document
 from snnb.pipeline.all import STAGES
 from snnb.pipeline.stage import (
     AnyStage,

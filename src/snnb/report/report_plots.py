@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from snnb.io.figures import HUES, Target, plain, save, styled
-from snnb.network.input_steps import InputSteps
+from snnb.network.event_samples import InputSteps
 
 BASELINE = 0.7  # of bars on a logarithmic axis: the bar of a single neuron is visible
 MOST_NAMED, MOST_COUNTED = 30, 15  # classes whose names, and whose counts of samples, are written

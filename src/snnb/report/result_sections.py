@@ -5,7 +5,7 @@ from typing import List, Mapping, Optional, Sequence, Tuple
 import numpy as np
 
 from snnb.io.text import JsonValue
-from snnb.network.input_steps import InputSteps
+from snnb.network.event_samples import InputSteps
 from snnb.report.page import Figure, Section, Table, drawn, settings_table
 from snnb.report.report_plots import plot_activations, plot_confusion, plot_input
 from snnb.simulation.simulation_plots import plot_quality, plot_rates

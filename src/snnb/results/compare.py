@@ -6,9 +6,8 @@ from typing import Dict, List, Optional, Sequence, Tuple, cast
 
 from snnb.core.errors import UsageError
 from snnb.core.formatting import energy, quantity
-from snnb.io.document import Document, read_document
 from snnb.io.npy import load_archive
-from snnb.io.text import JsonValue
+from snnb.io.text import Document, JsonValue, read_document
 from snnb.mapping.hardware import is_file
 from snnb.pipeline import map as mapping
 from snnb.pipeline.graph import graph_command
@@ -18,9 +17,8 @@ from snnb.pipeline.stage import unaltered
 from snnb.results.export import graph_file
 from snnb.rundir import manifest
 from snnb.rundir.directory import STAMP, RunDirectory
-from snnb.simulation.accuracy import wilson_interval
 from snnb.simulation.simulation_files import SUMS
-from snnb.simulation.simulation_statistics import ACCURACIES, SimulationStatistics
+from snnb.simulation.simulation_statistics import ACCURACIES, SimulationStatistics, wilson_interval
 
 Interval = Tuple[float, float]
 

@@ -17,9 +17,9 @@ from snnb.crosscheck.sanafe_chip import ChipTrace
 from snnb.graph import SynapseGraph
 from snnb.graph.export.request import Request, Simulated
 from snnb.graph.export.spinemap import spikes_of
-from snnb.io.document import Document
 from snnb.io.files import sha256_of
 from snnb.io.npy import load_archive
+from snnb.io.text import Document
 from snnb.mapping.time_costs import RecordedSteps
 from snnb.pipeline.graph import WEIGHTS, recorded_class, simulation_of
 from snnb.pipeline.plan import extra_named

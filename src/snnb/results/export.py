@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple, cast
 from snnb.core.errors import InputError, UpstreamError, UsageError
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.graph.export.export_options import DEFAULTS, ExportOptions
-from snnb.io.atomic import remove_partial
-from snnb.io.files import sha256_of
+from snnb.io.files import remove_partial, sha256_of
 from snnb.pipeline import map as mapping_stage
 from snnb.pipeline.graph import ASSUMED, graph_command, recorded_class, simulation_of
 from snnb.pipeline.graph_in_force import graph_in_force

@@ -5,7 +5,7 @@ from typing import List, Mapping, Sequence, Set
 
 from snnb.core.errors import UsageError
 from snnb.core.progress import Say, say_nothing
-from snnb.io.document import Document
+from snnb.io.text import Document
 from snnb.results.export import exports_of, remove_partials
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import AnyRecord

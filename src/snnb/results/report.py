@@ -14,9 +14,8 @@ from snnb.core.errors import DamagedError, UsageError
 from snnb.core.formatting import local_time
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.graph import SynapseGraph
-from snnb.io.atomic import write_text_atomically
-from snnb.io.document import Document, read_document
-from snnb.io.text import JsonValue, read_text
+from snnb.io.files import write_text_atomically
+from snnb.io.text import Document, JsonValue, read_document, read_text
 from snnb.mapping.mapping import Mapping as WrittenMapping
 from snnb.network.event_samples import EventSamples
 from snnb.network.read_network import read_network
@@ -47,7 +46,7 @@ from snnb.results.export import refuse_files_of_runs
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import AnyRecord
 from snnb.rundir.versions import now_utc
-from snnb.simulation.accuracy import wilson_interval
+from snnb.simulation.simulation_statistics import wilson_interval
 from snnb.training.history import METRICS_FILE, TrainingMetrics
 from snnb.version import __version__
 

@@ -5,8 +5,7 @@ from typing import Dict, List, Optional
 
 from pydantic import Field
 
-from snnb.io.document import Document
-from snnb.io.text import JsonValue
+from snnb.io.text import Document, JsonValue
 from snnb.pipeline.plan import state_of_stages
 from snnb.pipeline.simulations import simulations_of
 from snnb.results.compare import MappingSummary, mappings_of

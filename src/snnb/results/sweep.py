@@ -11,10 +11,8 @@ import numpy as np
 
 from snnb.core.errors import InputError, UsageError
 from snnb.core.progress import Progress, Say, say_nothing
-from snnb.io.atomic import atomic_path
-from snnb.io.document import Document
-from snnb.io.files import remove
-from snnb.io.text import JsonValue
+from snnb.io.files import atomic_path, remove
+from snnb.io.text import Document, JsonValue
 from snnb.pipeline import simulate
 from snnb.pipeline.plan import (
     FIGURES_UNCHANGED,

@@ -11,8 +11,8 @@ import numpy as np
 
 from snnb.core.errors import InputError
 from snnb.core.progress import Progress, Say
-from snnb.io.document import Document, read_document
 from snnb.io.files import sha256_of
+from snnb.io.text import Document, read_document
 from snnb.mapping.hardware import Hardware, read_hardware
 from snnb.pipeline.simulate import KIND
 from snnb.rundir.directory import RunDirectory

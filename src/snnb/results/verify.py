@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Dict, List, Sequence
 
 from snnb.core.progress import Progress, silent
-from snnb.io.document import Document
 from snnb.io.files import sha256_of
+from snnb.io.text import Document
 from snnb.pipeline.open_run import repair_command
 from snnb.pipeline.plan import state_of_stages
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.external import changed
 from snnb.rundir.manifest import FileRecord
+from snnb.rundir.staleness import changed
 
 
 class Verification(Document):

@@ -1,6 +1,15 @@
-"""`RunDirectory`: the files of a run, their records in the manifest, and the context in which a stage adds to them."""
+"""`RunDirectory`: the files of a run, their records in the manifest, its lock, and the context in which a stage adds.
 
+One process at a time holds the lock; others wait, or raise an error that names the process. It is flock(2) on
+`RUN/.lock`, whose content describes the holder. A link there is not followed, since a run directory may come from
+somebody else.
+"""
+
+import errno
+import fcntl
+import json
 import os
+import socket
 import sys
 import time
 from contextlib import contextmanager
@@ -10,10 +19,9 @@ from typing import Dict, Iterator, List, Optional, Sequence, Tuple, Union
 from snnb.core.errors import InputError, UpstreamError, UsageError
 from snnb.core.options import Options
 from snnb.core.progress import Say, say_nothing
-from snnb.io.atomic import target_of
-from snnb.io.files import describe_os_error, raise_on_full_disk, sync_tree
-from snnb.rundir import lock, manifest, replacing
-from snnb.rundir.hashes import HASHES, HashMemory
+from snnb.io.files import describe_os_error, raise_on_full_disk, sync_tree, target_of
+from snnb.io.text import load_json, printable
+from snnb.rundir import manifest, replacing
 from snnb.rundir.manifest import (
     AnyKind,
     AnyRecord,
@@ -25,10 +33,68 @@ from snnb.rundir.manifest import (
     manifest_type,
 )  # fmt: skip
 from snnb.rundir.replacing import Kinds
+from snnb.rundir.staleness import HASHES, HashMemory
 from snnb.rundir.versions import current_environment, now_utc, peak_memory, reset_peak_memory
 
+LOCK = ".lock"
+POLL_SECONDS = 0.2
+READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+def holder_of(directory: Path) -> str:
+    """Return a description of the process that holds the lock."""
+    try:
+        holder = load_json(directory / LOCK)
+        fields = [printable(str(holder[name]))[:200] for name in ("pid", "host", "since", "command")]
+    except (OSError, InputError, TypeError, KeyError):
+        return "another process"
+    return "process {} on {} since {} ({})".format(*fields)
+
+
+@contextmanager
+def locked(directory: Path, *, wait: bool, say: Say) -> Iterator[None]:
+    """Hold the run directory's lock.
+
+    While another process holds it, describe that process with `say` and wait, or raise `UpstreamError` without `wait`.
+    """
+    try:
+        descriptor = os.open(str(directory / LOCK), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        if error.errno not in READ_ONLY:
+            raise
+        advice = "copy the run and work on the copy, or give another --run-dir"
+        raise InputError(f"{directory} is read-only ({error.strerror}); {advice}") from None
+    try:
+        if not _acquire(descriptor):
+            holder = holder_of(directory)
+            if not wait:
+                raise UpstreamError(f"{directory} is in use by {holder}; wait for it, or leave out --no-wait")
+            say(f"waiting for {directory}, in use by {holder}")
+            while not _acquire(descriptor):
+                time.sleep(POLL_SECONDS)
+        os.ftruncate(descriptor, 0)
+        process = {
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "since": now_utc().isoformat(timespec="seconds"),
+            "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        }
+        os.write(descriptor, json.dumps(process).encode())
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _acquire(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 STAMP = r"^[0-9]{8}T[0-9]{6}Z$"  # names of results of which a run can have several
-HOUSEKEEPING = (lock.LOCK, HASHES, "lost+found")  # allowed in an empty run directory
+HOUSEKEEPING = (LOCK, HASHES, "lost+found")  # allowed in an empty run directory
 
 
 class StageOutput:
@@ -94,11 +160,11 @@ class RunDirectory:
             )
         while not os.path.lexists(path / manifest.NAME):
             try:
-                with lock.locked(path, wait=False, say=say_nothing):
+                with locked(path, wait=False, say=say_nothing):
                     if not os.path.lexists(path / manifest.NAME):
                         manifest.save_manifest(manifest_type(kinds)(run=info), path / manifest.NAME)
             except UpstreamError:  # a process that holds the lock of an empty directory is about to write the manifest
-                time.sleep(lock.POLL_SECONDS)
+                time.sleep(POLL_SECONDS)
 
     @property
     def model(self) -> str:
@@ -162,7 +228,7 @@ class RunDirectory:
     @contextmanager
     def locked(self, *, wait: bool = True, say: Say = say_nothing) -> Iterator[None]:
         """Hold the lock of the run; read the manifest again and remove leftovers of a killed stage."""
-        with lock.locked(self.path, wait=wait, say=say):
+        with locked(self.path, wait=wait, say=say):
             content = manifest.load_manifest(self.path / manifest.NAME, self.kinds)
             if content.run.difference(self.manifest.run) is not None:
                 raise UsageError(f"{self.path} was given to another model meanwhile; run the command again")
@@ -262,7 +328,7 @@ class RunDirectory:
             with self.locked(wait=False):
                 return
         except UpstreamError:
-            holder = lock.holder_of(self.path)
+            holder = holder_of(self.path)
             say(f"{self.path} is in use by {holder}; the output may describe an incomplete stage")
         except (OSError, InputError) as error:
             reason = describe_os_error(error) if isinstance(error, OSError) else error

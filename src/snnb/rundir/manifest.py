@@ -21,7 +21,7 @@ from typing_extensions import Annotated
 
 from snnb.core.errors import InputError, advising
 from snnb.core.options import Options
-from snnb.io.atomic import write_text_atomically
+from snnb.io.files import write_text_atomically
 from snnb.io.text import load_yaml
 
 NAME = "manifest.yaml"

@@ -16,8 +16,7 @@ from typing import Iterator, List, Mapping, Set, Tuple
 
 from snnb.core.errors import InputError
 from snnb.core.progress import Say, say_nothing
-from snnb.io.atomic import remove_partial
-from snnb.io.files import remove, sha256_of, sync_directory
+from snnb.io.files import remove, remove_partial, sha256_of, sync_directory
 from snnb.rundir import manifest
 from snnb.rundir.manifest import AnyKind, AnyRecord
 

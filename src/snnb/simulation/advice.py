@@ -3,9 +3,8 @@
 from typing import List
 
 from snnb.network.network import MEMBRANE, Network
-from snnb.simulation.accuracy import wilson_interval
 from snnb.simulation.simulation_settings import SimulationSettings
-from snnb.simulation.simulation_statistics import SimulationStatistics
+from snnb.simulation.simulation_statistics import SimulationStatistics, wilson_interval
 
 # Below this rate a pixel of 1 gives less than the spike a step that its current would be, but biases act in full.
 FULL_RATE = 1000.0

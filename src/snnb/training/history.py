@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from snnb.io.document import Document
 from snnb.io.figures import HUES, Target, plain, save, styled
+from snnb.io.text import Document
 
 METRICS_FILE = "training_metrics.json"
 EpochMetrics = Dict[str, float]

@@ -35,10 +35,8 @@ from snnb.graph.export.description import describe, write_node_csv
 from snnb.graph.export.export_options import DEFAULTS, ExportOptions
 from snnb.graph.export.request import Format, OnCores, Request, Simulated, SpikingPart
 from snnb.graph.synapse_graph import SynapseGraph
-from snnb.io.atomic import atomic_path, flushed_meanwhile
-from snnb.io.document import Document
-from snnb.io.files import raise_on_full_disk
-from snnb.io.text import load_json
+from snnb.io.files import atomic_path, flushed_meanwhile, raise_on_full_disk
+from snnb.io.text import Document, load_json
 
 _MODULES = (networkx, csv, npz, parquet, parts, sonata, spinemap, nir, pynn, sanafe, metis, hmetis, snn, graphml)
 FORMATS: Dict[str, Format] = {module.__name__.rpartition(".")[2]: module.FORMAT for module in _MODULES}

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Iterator, List, Mapping, NamedTuple, Optional,
 
 import numpy as np
 
-from snnb.core.errors import UsageError
+from snnb.core.errors import InputError, UsageError
 from snnb.graph.listed import EDGES, Edges, ListedGraph, ListedPopulation
 
 if TYPE_CHECKING:
@@ -81,6 +81,10 @@ def listed(edges: EdgeArrays, populations: Optional[Populations] = None, inputs:
     for name, size in (("the graph", edges.neurons), ("spikes", None if spikes is None else spikes.size)):
         if size is not None and size != ends[-1]:
             raise UsageError(f"{name} has {size:,} neurons, and the populations have {ends[-1]:,}")
+    for ids in (source, target):
+        outside = np.flatnonzero((ids < 0) | (ids >= ends[-1]))
+        if outside.size:
+            raise InputError(f"an edge names neuron {ids[outside[0]]:,}, and the neurons are 0 to {ends[-1] - 1:,}")
     if not 0 <= inputs < len(shapes):
         raise UsageError(f"inputs={inputs}: of {len(shapes)} populations at least one is no input")
     parts: Sequence[Optional[np.ndarray]] = [None] * len(shapes) if spikes is None else np.split(spikes, ends[:-1])

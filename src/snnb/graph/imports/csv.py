@@ -17,8 +17,8 @@ from typing import IO, Dict, Iterator, List, Sequence, Tuple, cast
 import numpy as np
 
 from snnb.core.errors import DamagedError, ResourceError
-from snnb.graph.imports.described import read_description
-from snnb.graph.imports.tables import Chunk, Table, columns_of, listed_graph, read_nodes
+from snnb.graph.imports import text_edges
+from snnb.graph.imports.tables import Chunk, Table, columns_of, listed_graph, read_description, read_nodes
 from snnb.graph.listed import ListedGraph
 from snnb.io.text import decoded, read_text
 
@@ -33,8 +33,6 @@ def is_csv(path: Path) -> bool:
 
 def read_csv(path: Path) -> ListedGraph:
     """Read CSV with a header."""
-    from snnb.graph.imports import text_edges
-
     beside, description = path.with_name(f"{path.name}.nodes.csv"), path.with_name(f"{path.name}.json")
     nodes = None
     if beside.exists():
@@ -108,8 +106,6 @@ class _Spool:
         delimiter : str
         header : names of the columns
         """
-        from snnb.graph.imports import text_edges
-
         self._weighted, self._rated = (use in columns for use in (text_edges.WEIGHT, text_edges.RATE))
         table, known = text_edges.name_table(0, 0), 0
         for block in _blocks(file):
@@ -140,9 +136,7 @@ class _Spool:
         self._texts = table[1][: known + 1], table[2]
 
     def _has_names(self, block: bytes, columns: np.ndarray, delimiter: str) -> bool:
-        """Whether a neuron of the first line is no integer."""
-        from snnb.graph.imports import text_edges
-
+        """Whether a neuron of the first line is not an integer."""
         line = block[: block.find(b"\n")].decode("utf-8", "replace")
         fields = next(csv.reader([line], delimiter=delimiter), [])
         ends = [field for field, use in zip(fields, columns) if use in (text_edges.SOURCE, text_edges.TARGET)]
@@ -152,8 +146,6 @@ class _Spool:
         self, rest: bytes, status: int, column: int, number: int, delimiter: str, header: Sequence[str]
     ) -> DamagedError:
         """Return the error of a line that `parse_edges` has not read."""
-        from snnb.graph.imports import text_edges
-
         line = rest[: rest.find(b"\n")].decode("utf-8", "replace").strip("\r")
         fields = next(csv.reader([line], delimiter=delimiter), [])
         if status == text_edges.OPEN_QUOTE:

@@ -15,7 +15,7 @@ from snnb.graph.listed import EDGE_UNIT, EDGES, RATE_UNIT, whole
 from snnb.graph.populations import Recording
 from snnb.graph.projection import ListedProjection
 from snnb.graph.synapse_graph import SynapseGraph
-from snnb.io.atomic import atomic_path
+from snnb.io.files import atomic_path
 from snnb.io.hdf5 import RAISED_BY_HDF5, damaged, write_array
 from snnb.io.text import is_name
 

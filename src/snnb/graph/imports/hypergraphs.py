@@ -13,7 +13,8 @@ import numpy as np
 from snnb.core.errors import DamagedError
 from snnb.graph.edges import ranges
 from snnb.graph.export.snn import NUMBER
-from snnb.graph.imports.described import description_of
+from snnb.graph.imports.hypergraph_loops import find_hyperedges, read_numbers
+from snnb.graph.imports.tables import description_of
 from snnb.graph.listed import EDGES, Edges, ListedGraph, ListedPopulation
 from snnb.graph.populations import Recording
 
@@ -38,8 +39,6 @@ def is_hgr(path: Path) -> bool:
 
 def read_snn(path: Path) -> ListedGraph:
     """Read a hypergraph of AxonCUDA, whose hyperedges weigh the spikes per time step of their source."""
-    from snnb.graph.imports.hypergraph_loops import find_hyperedges
-
     size = path.stat().st_size
     if size < 8:
         raise DamagedError(path, f"truncated, it has {size} bytes, and the header alone takes 8")
@@ -110,8 +109,8 @@ def _listed(
         return ListedGraph([population], edges, recording=recording, per_step=per_step, notes=notes)
     if per_step and spikes is not None:
         spikes = spikes.astype(np.float64) / described.rate_scale
-    return ListedGraph(
-        described.listed(spikes),
+    graph = ListedGraph(
+        described.listed,
         edges,
         inputs=described.inputs,
         recording=described.recording,
@@ -119,6 +118,7 @@ def _listed(
         files=(path, path.with_name(f"{path.name}.json")),
         notes=(*NOT_HELD, *notes),
     )
+    return graph if spikes is None else graph.with_spikes(spikes)
 
 
 class _Head(NamedTuple):
@@ -255,8 +255,6 @@ def _hyperedges(path: Path) -> Iterator[_Hyperedges]:
 
 def _rows(path: Path) -> Iterator[Tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Yield the lines of numbers in parts: numbers, the end of each row in them, and its line."""
-    from snnb.graph.imports.hypergraph_loops import read_numbers
-
     line = 0
     with path.open("rb") as file:
         while True:

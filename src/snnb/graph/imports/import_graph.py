@@ -3,14 +3,14 @@
 import hashlib
 from dataclasses import replace
 from pathlib import Path
-from typing import Callable, Dict, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Dict, NamedTuple, Optional, Sequence, Tuple, TypeVar
 
 import numpy as np
 
 from snnb.core.errors import DamagedError, InputError, UsageError
 from snnb.core.progress import Progress, silent
 from snnb.graph.imports import csv, graph_file, hypergraphs, npz, parquet, sanafe, sonata
-from snnb.graph.imports.rates import read_rates
+from snnb.graph.imports.rates import Rates, read_npy, read_text_file
 from snnb.graph.listed import ListedGraph, ListedPopulation, write_listed
 from snnb.graph.populations import Recording
 from snnb.graph.synapse_graph import SynapseGraph
@@ -20,27 +20,23 @@ SPIKE_TIMES = "spike_times.npz"  # the name in a simulation too
 DT_MS = 1.0  # of a time step, where the file does not state it
 
 
-class Reader(NamedTuple):
-    """A kind of file that graphs are read from.
-
-    Attributes
-    ----------
-    recognises : whether a file or folder is of this kind
-    read : reads it
-    """
-
-    recognises: Callable[[Path], bool]
-    read: Callable[[Path], ListedGraph]
-
-
-READERS: Dict[str, Reader] = {
-    "csv": Reader(csv.is_csv, csv.read_csv),
-    "npz": Reader(npz.is_npz, npz.read_npz),
-    "parquet": Reader(parquet.is_parquet, parquet.read_parquet),
-    "snn": Reader(hypergraphs.is_snn, hypergraphs.read_snn),
-    "hgr": Reader(hypergraphs.is_hgr, hypergraphs.read_hgr),
-    "SONATA": Reader(sonata.recognises, sonata.read),
-    "SANA-FE": Reader(sanafe.recognises, sanafe.read),
+Reader = TypeVar("Reader")
+Readers = Dict[str, Tuple[Callable[[Path], bool], Reader]]  # by kind: whether a path is of it, and its reader
+READERS: Readers[Callable[[Path], ListedGraph]] = {
+    "csv": (csv.is_csv, csv.read_csv),
+    "npz": (npz.is_npz, npz.read_npz),
+    "parquet": (parquet.is_parquet, parquet.read_parquet),
+    "snn": (hypergraphs.is_snn, hypergraphs.read_snn),
+    "hgr": (hypergraphs.is_hgr, hypergraphs.read_hgr),
+    "SONATA": (sonata.recognises, sonata.read),
+    "SANA-FE": (sanafe.recognises, sanafe.read),
+}
+# Given the graph without its spikes, and the recording that the options or the graph state
+RATE_READERS: Readers[Callable[[Path, ListedGraph, Recording], Rates]] = {
+    "SONATA reports": (sonata.is_report, sonata.read_report),
+    "traces of SANA-FE": (sanafe.is_trace, sanafe.read_trace),
+    "npy": (lambda path: path.suffix == ".npy", read_npy),
+    "text or CSV": (lambda path: path.suffix in (".txt", ".csv", ".dat", ""), read_text_file),
 }
 
 
@@ -85,14 +81,11 @@ def import_graph(
         raise InputError(f"{path}: no such file")
     if graph_file.recognises(path):
         return _import_file(path, target, rates, samples, steps)
-    kind = next((name for name, reader in READERS.items() if reader.recognises(path)), None)
-    if kind is None:
-        raise InputError(f"{path}: not a graph that snnb reads; it reads MODEL_graph.h5, {', '.join(READERS)}")
-    read = READERS[kind].read(path)
+    read = _reader_of(path, READERS, "a graph that snnb reads; it reads MODEL_graph.h5,")(path)
     recording = _recording(read.recording or Recording(1, 1, 0, DT_MS), samples, steps)
     files, notes, times = read.files or (path,), read.notes, None
     if rates is not None:
-        given = read_rates(rates, read, recording)
+        given = _read_rates(rates, read, recording)
         recording = _recording(given.recording or recording, samples, steps)
         read = read.with_spikes(given.spikes)
         files, notes, times = (*files, rates), (*notes, *given.notes), given.times
@@ -109,6 +102,20 @@ def import_graph(
     if times is not None:
         _write_times(target.with_name(SPIKE_TIMES), graph, times, recording.num_timesteps)
     return Imported(graph, files, notes)
+
+
+def _reader_of(path: Path, readers: Readers[Reader], expected: str) -> Reader:
+    for recognises, reader in readers.values():
+        if recognises(path):
+            return reader
+    raise InputError(f"{path}: not {expected} {', '.join(readers)}")
+
+
+def _read_rates(path: Path, graph: ListedGraph, recording: Recording) -> Rates:
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    read = _reader_of(path, RATE_READERS, "a file of spikes that snnb reads; it reads")
+    return read(path, graph, recording)
 
 
 def _write_times(path: Path, graph: SynapseGraph, times: np.ndarray, steps: int) -> None:
@@ -135,7 +142,7 @@ def _import_file(
     if rates is None:
         spikes = np.ones(nodes, np.int64)
         return Imported(graph_file.copy(path, target, spikes, recording, assumed=True), (path,), ())
-    given = read_rates(rates, ListedGraph(populations, (), inputs), recording)
+    given = _read_rates(rates, ListedGraph(populations, (), inputs), recording)
     recording = _recording(given.recording or recording, samples, steps)
     return Imported(graph_file.copy(path, target, given.spikes, recording), (path, rates), given.notes)
 

@@ -9,8 +9,7 @@ import numpy as np
 
 from snnb.core.errors import DamagedError
 from snnb.graph.edges import ranges
-from snnb.graph.imports.described import read_description
-from snnb.graph.imports.tables import NEURONS, Chunk, Table, columns_of, listed_graph, read_nodes
+from snnb.graph.imports.tables import NEURONS, Chunk, Table, columns_of, listed_graph, read_description, read_nodes
 from snnb.graph.listed import EDGES, Edges, ListedGraph, ListedPopulation
 from snnb.io.npy import RAISED_BY_NUMPY, load_archive
 

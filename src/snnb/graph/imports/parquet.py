@@ -9,8 +9,7 @@ import numpy as np
 
 from snnb.core.errors import DamagedError
 from snnb.graph.export.parquet import load_library
-from snnb.graph.imports.described import read_description
-from snnb.graph.imports.tables import SEPARATOR, Chunk, Table, columns_of, listed_graph, read_nodes
+from snnb.graph.imports.tables import SEPARATOR, Chunk, Table, columns_of, listed_graph, read_description, read_nodes
 from snnb.graph.listed import ListedGraph
 
 if TYPE_CHECKING:

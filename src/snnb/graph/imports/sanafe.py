@@ -11,8 +11,9 @@ is not 1.1. (SLAM-Lab/SANA-FE 2.1.1, src/yaml_snn.cpp, src/netlist.cpp, src/netw
 
 import math
 import re
+from array import array
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
@@ -22,8 +23,10 @@ from pydantic import BaseModel, ValidationError
 from yaml.events import CollectionEndEvent, CollectionStartEvent, MappingStartEvent, ScalarEvent, SequenceStartEvent
 
 from snnb.core.errors import DamagedError
-from snnb.graph.imports.described import Description
+from snnb.graph.imports.rates import Rates
+from snnb.graph.imports.tables import Description
 from snnb.graph.listed import Edges, ListedGraph, ListedPopulation
+from snnb.graph.populations import Recording
 from snnb.io.text import invalid_yaml
 
 BATCH = 1 << 18  # edges
@@ -36,6 +39,7 @@ NEURONS = re.compile(r"(\d{1,10})(?:\.\.(\d{1,10}))?")
 EDGE = re.compile(r"\s*([^.\s]+)(?:\.(\d{1,10}))?\s*->\s*([^.\s]+)(?:\.(\d{1,10}))?\s*")
 CORE = re.compile(r"(\d{1,9})\.(\d{1,9})")
 MOST_NEURONS = 2**31
+TRACE = b"neuron,timestep"  # first line of a trace
 ADDRESSES = "tile core\n"  # first line of a placement with the numbers of SANA-FE
 RELAYS = {"soma_hw_name": "soma", "synapse_hw_name": "synapse", "log_spikes": "0"}.items()  # of `snnb export`
 UNREAD = "weights of edges and biases of neurons are read; a graph has no thresholds, leaks, resets and delays"
@@ -585,3 +589,40 @@ def _convolution(source: Group, target: Group, attributes: Attributes) -> Iterat
     for one in range(filters):
         ends = target.first + (one * out_height + y) * out_width + x
         yield sources, ends, weights[row, column, channel, one]
+
+
+def is_trace(path: Path) -> bool:
+    """Whether a file begins as a trace of spikes."""
+    with path.open("rb") as file:
+        return file.readline(100).strip() == TRACE
+
+
+def read_trace(path: Path, graph: ListedGraph, recording: Recording) -> Rates:
+    """Count the spikes of a trace of SANA-FE, which has a line for each: GROUP.NEURON,STEP with steps from 1."""
+    nodes, steps, last = array("q"), array("q"), 0
+    with path.open(encoding="utf-8", errors="replace") as file:
+        next(file)
+        for line, text in enumerate(file, 2):
+            neuron, _, step = text.strip().rpartition(",")
+            name, _, number = neuron.partition(".")
+            if not (step.isdecimal() and number.isdecimal() and int(step)):
+                raise DamagedError(path, f"line {line}: {text[:40].strip()!r} is not a spike, GROUP.NEURON,STEP")
+            ids = graph.ranges.get(name, ())
+            if int(number) >= len(ids):
+                raise DamagedError(path, f"line {line}: the graph has no neuron {neuron[:40]!r}")
+            if recording.steps > 1 and int(step) > recording.steps:
+                raise DamagedError(
+                    path, f"line {line}: a spike in step {step}, and the spikes are of {recording.steps:,} steps"
+                )
+            nodes.append(ids[int(number)])
+            steps.append(int(step) - 1)
+            last = max(last, int(step))
+    notes = ["neurons whose spikes SANA-FE has not logged (log_spikes) count as silent"]
+    if recording.steps == 1:
+        recording = replace(recording, num_timesteps=max(last, 1))
+        notes.append(f"{last:,} time steps are assumed, up to the last spike of the trace")
+    times = np.array([nodes, steps], np.int64)
+    if (np.diff(times[1]) < 0).any():
+        times = times[:, np.argsort(times[1], kind="stable")]
+    spikes = np.bincount(times[0], minlength=graph.nodes)
+    return Rates(spikes, recording, tuple(notes), times if recording.num_samples == 1 else None)

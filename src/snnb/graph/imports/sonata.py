@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 
 from snnb.core.errors import DamagedError
+from snnb.graph.imports.rates import Rates
 from snnb.graph.listed import EDGES, Edges, ListedGraph, ListedPopulation
 from snnb.graph.populations import Recording
 from snnb.io.hdf5 import reading
@@ -348,3 +349,42 @@ def _values_at(column: h5py.Dataset, index: np.ndarray) -> np.ndarray:
         raise ValueError(f"edge_group_index {last} of {column.name}, which has {column.size} values")
     values = column[first : last + 1]
     return values if values.size == index.size and (np.diff(index) == 1).all() else values[index - first]
+
+
+def is_report(path: Path) -> bool:
+    """Whether a file is HDF5 with spikes as SONATA has them."""
+    if not h5py.is_hdf5(str(path)):
+        return False
+    with reading(path) as file:
+        return "spikes" in file
+
+
+def read_report(path: Path, graph: ListedGraph, recording: Recording) -> Rates:
+    """Count the spikes of a SONATA report: `/spikes/POPULATION/node_ids`, in older files `/spikes/gids`."""
+    ends = np.cumsum([population.size for population in graph.populations]).tolist()
+    own = {p.name: range(end - p.size, end) for p, end in zip(graph.populations, ends)}
+    ranges, spikes, notes = graph.ranges or own, np.zeros(graph.nodes, np.int64), []
+    with reading(path) as file:
+        columns = {name: group["node_ids"] for name, group in file["spikes"].items() if isinstance(group, h5py.Group)}
+        if "gids" in file["spikes"]:
+            first = sum(population.size for population in graph.populations[: graph.inputs])
+            neurons = [name for name, ids in ranges.items() if ids.start >= first]
+            if len(neurons) != 1:
+                raise DamagedError(path, f"names no population of its spikes, and the graph has {', '.join(neurons)}")
+            columns[neurons[0]] = file["spikes/gids"]
+        for name, column in columns.items():
+            ids = ranges.get(name)
+            if ids is None:
+                raise DamagedError(path, f"has spikes of {name!r}, and the populations are {', '.join(ranges)}")
+            for begin in range(0, column.size, EDGES):
+                nodes = column[begin : begin + EDGES].astype(np.int64)
+                if not 0 <= nodes.min() <= nodes.max() < len(ids):
+                    wrong = nodes[(nodes < 0) | (nodes >= len(ids))][0]
+                    raise DamagedError(path, f"has a spike of node {wrong:,} of {name}, which has {len(ids):,}, from 0")
+                spikes[ids.start : ids.stop] += np.bincount(nodes, minlength=len(ids))
+    missing = [name for name in ranges if name not in columns]
+    if missing:
+        notes.append(f"{path.name} has no spikes of {', '.join(missing)}")
+    if recording.steps == 1:
+        notes.append(f"{path.name} does not state the time steps that its spikes were counted in: give --rate-steps")
+    return Rates(spikes, notes=tuple(notes))

@@ -5,7 +5,7 @@ from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Protocol
 
 import numpy as np
 
-from snnb.network.input_steps import InputSteps
+from snnb.network.event_samples import InputSteps
 from snnb.network.network import INPUT as INPUT_NAME
 from snnb.network.network import MEMBRANE, Network, Population, Reindexed
 from snnb.simulation.simulation_settings import SimulationSettings

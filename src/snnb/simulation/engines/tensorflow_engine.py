@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from snnb.conversion.currents import ACCUMULATING, Currents, batch_of, padded, reindexed
-from snnb.network.input_steps import InputSteps
+from snnb.network.event_samples import InputSteps
 from snnb.network.layers import MaxPooling2D
 from snnb.network.network import MEMBRANE, Network, Population, Reindexed, Volume
 from snnb.simulation.engines.engine import (

@@ -11,9 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from snnb.conversion.currents import Currents, batch_of, padded, reindexed
-from snnb.network.layers import AveragePooling2D, Conv2D, Dense, DepthwiseConv2D, Layer, MaxPooling2D, Scale
+from snnb.network.layers import PADDING, AveragePooling2D, Conv2D, Dense, DepthwiseConv2D, Layer, MaxPooling2D, Scale
 from snnb.network.network import Network, Population, Projection, Reindexed, Volume
-from snnb.network.reindexing import PADDING
 from snnb.simulation.engines.engine import CHANGING, Dynamics, dynamics, firing_threshold, spike_amplitudes
 from snnb.simulation.engines.event import compiled_loops, pooling
 from snnb.simulation.engines.event.loop_arrays import (

@@ -14,7 +14,7 @@ from typing import Dict, Iterator, List, Optional, Tuple
 import numpy as np
 
 from snnb.core.machine import processors
-from snnb.network.input_steps import InputSteps
+from snnb.network.event_samples import InputSteps
 from snnb.network.network import Network, Population, Reindexed, Volume
 from snnb.simulation.engines.engine import (
     INPUT,
