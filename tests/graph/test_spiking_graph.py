@@ -1,5 +1,6 @@
 """Graphs of random networks that were trained as spiking ones, stepped alone, beside an interpreter of NIR files."""
 
+import networkx
 import numpy as np
 import pytest
 
@@ -8,6 +9,7 @@ from snnb.crosscheck import brian2, scipy
 from snnb.crosscheck.exported import exported_network
 from snnb.graph.build import build_graph
 from snnb.graph.export.request import Simulated
+from snnb.graph.export.write_export import export
 from snnb.model_files.nir_network import read_nir
 from snnb.model_files.nir_settings import NirSettings
 from snnb.network.read_network import write_spiking
@@ -58,3 +60,36 @@ def test_the_graph_alone_spikes_as_the_interpreter(simulator, seed, tmp_path):
         spikes[sample, step, neuron] = 1
         of_steps = [[rows_first(step[population.name]) for step in sample] for sample in values]
         np.testing.assert_array_equal(spikes, of_steps, population.name)
+
+
+def test_two_neurons_with_two_delays_are_two_edges_in_networkx_and_one_in_hypergraphs(tmp_path):
+    direct, late = np.array([[1, 2, 0], [3, 0, 4.0]]), np.array([[5, 0, 6], [0, 7, 8.0]])
+    neurons = {"type": "IF", "r": 1.0, "v_threshold": 1.0}
+    nodes = {
+        "input": {"type": "Input", "shape": np.array([3])},
+        "one": neurons,
+        "direct": {"type": "Linear", "weight": direct},
+        "wait": {"type": "Delay", "delay": np.full(3, 2.0)},
+        "late": {"type": "Linear", "weight": late},
+        "two": neurons,
+        "output": {"type": "Output", "shape": np.array([2])},
+    }
+    edges = [("input", "one"), ("one", "direct"), ("one", "wait"), ("wait", "late"), ("direct", "two"), ("late", "two")]
+    path = write(tmp_path / "net.nir", nodes, [*edges, ("two", "output")])
+    with graph_of(read_nir(path, NirSettings(time_step=1.0)), tmp_path) as graph:
+        made, matrix = graph.to_networkx(), graph.to_scipy().toarray()
+        for name in ("graphml", "hmetis", "metis", "snn"):
+            export(graph, name, tmp_path / f"net.{name}")
+    found = {(s[1][0], t[1][0], v["delay"]): v["weight"] for s, t, v in made.edges(data=True) if t[0] == "two"}
+    expected = {(s, t, 2 * i): w[t, s] for i, w in enumerate((direct, late)) for t, s in zip(*np.nonzero(w))}
+    assert found == expected
+    assert made.number_of_edges() == graph.number_of_edges()
+    np.testing.assert_array_equal(matrix[3:6, 6:], (direct + late).T)  # a matrix has their sum
+    again = networkx.read_graphml(str(tmp_path / "net.graphml"))
+    assert sorted(v["weight"] for _, _, v in again.edges(data=True)) == sorted([1, 1, 1, *expected.values()])
+    # Without the input, which is not among the neurons that are placed.
+    assert (tmp_path / "net.hmetis").read_text().splitlines()[1:5] == ["3 5 11", "1 1 4 5", "1 2 4 5", "1 3 4 5"]
+    lines = ["5 6 001", *["4 1 5 1"] * 3, *["1 1 2 1 3 1"] * 2]
+    assert (tmp_path / "net.metis").read_text().splitlines()[1:] == lines
+    words = np.fromfile(tmp_path / "net.snn", "<u4").tolist()
+    assert words == [5, 3, 2, 0, 3, 4, 0, 2, 1, 3, 4, 0, 2, 2, 3, 4, 0]

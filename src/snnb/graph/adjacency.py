@@ -35,7 +35,7 @@ def targets(
     Returns
     -------
     indptr : (stop - start + 1,) int64 array
-    target : (edges,) int32 or int64 array of node ids, ascending for each neuron
+    target : (edges,) int32 or int64 array of node ids, for each neuron ascending in each projection
     weight : (edges,) float32 array
     """
     leaving = [projection for projection in projections if projection.source is source]
@@ -64,6 +64,22 @@ def sources(
     owners = [np.repeat(np.arange(start, stop), projection.in_degrees[start:stop]) for projection in arriving]
     order = np.argsort(np.concatenate(owners), kind="stable")
     return indptr, np.concatenate(parts)[order]
+
+
+def repeats(projections: Sequence[GraphProjection]) -> bool:
+    """Whether two neurons may have several synapses, with different delays."""
+    return len({(p.source.name, p.target.name) for p in projections}) < len(projections)
+
+
+def distinct(indptr: np.ndarray, neighbours: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+    """Return a CSR form with each neighbour of a neuron once, ascending."""
+    rows = np.repeat(np.arange(indptr.size - 1), np.diff(indptr))
+    order = np.lexsort((neighbours, rows))
+    rows, neighbours = rows[order], neighbours[order]
+    first = np.ones(rows.size, bool)
+    first[1:] = (np.diff(rows) != 0) | (np.diff(neighbours) != 0)
+    degree = np.bincount(rows[first], minlength=indptr.size - 1)
+    return np.concatenate([[0], np.cumsum(degree)]), neighbours[first]
 
 
 def _indptr(degrees: Sequence[np.ndarray], neurons: int) -> np.ndarray:

@@ -260,6 +260,9 @@ class SynapseGraph:
     def to_networkx(self, limit: int = NETWORKX_LIMIT, rate_unit: str = "step") -> "networkx.DiGraph":
         """Return a `networkx.DiGraph` with nodes `(population, index)`, for small graphs.
 
+        Where synapses between two populations have different delays, it is a `networkx.MultiDiGraph`, whose edges have
+        the attribute `delay`, in time steps.
+
         Parameters
         ----------
         limit : int
@@ -274,7 +277,9 @@ class SynapseGraph:
             )
         import networkx
 
-        result = networkx.DiGraph(**self.describe(rate_unit))
+        pairs = {(projection.source.name, projection.target.name) for projection in self.projections}
+        several = len(pairs) < len(self.projections)
+        result = (networkx.MultiDiGraph if several else networkx.DiGraph)(**self.describe(rate_unit))
         scale = 1.0 if self.recording is None else self.recording.rate_scale(rate_unit)
         names: List[Tuple[str, Tuple[int, ...]]] = []
         rates: List[float] = []
@@ -288,15 +293,17 @@ class SynapseGraph:
                 result.add_node(index, **dict(zip(attributes, values)), **coding)
             names += indices
             rates += population.edge_rate(scale).tolist()
-        for batch in (batch for projection in self.projections for batch in projection.edge_batches(rate_scale=scale)):
-            rows = zip(*(values.tolist() for values in batch))
-            if self.recording is None:
-                result.add_edges_from(
-                    (names[s], names[t], {"weight": weight, "edge": edge}) for s, t, weight, edge in rows
-                )
-            else:
-                result.add_edges_from(
-                    (names[s], names[t], {"weight": weight, "rate": rates[s], "edge": edge})
-                    for s, t, weight, edge in rows
-                )
+        for projection in self.projections:
+            own = {"delay": projection.delay} if several else {}
+            for batch in projection.edge_batches(rate_scale=scale):
+                rows = zip(*(values.tolist() for values in batch))
+                if self.recording is None:
+                    result.add_edges_from(
+                        (names[s], names[t], {"weight": weight, "edge": edge, **own}) for s, t, weight, edge in rows
+                    )
+                else:
+                    result.add_edges_from(
+                        (names[s], names[t], {"weight": weight, "rate": rates[s], "edge": edge, **own})
+                        for s, t, weight, edge in rows
+                    )
         return result

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from snnb.graph.adjacency import out_degrees, targets, with_heads
+from snnb.graph.adjacency import distinct, out_degrees, repeats, targets, with_heads
 from snnb.graph.edges import ranges
 from snnb.graph.export.metis import scaled
 from snnb.graph.export.request import TEXT_BATCH, Format, Request, SpikingPart, need_counts
@@ -34,6 +34,8 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
         for population in part.populations:
             for start, stop in ranges(out_degrees(part.projections, population), TEXT_BATCH):
                 indptr, target, _ = targets(part.projections, population, start, stop)
+                if repeats(part.projections):
+                    indptr, target = distinct(indptr, target)
                 node = np.arange(population.first + start, population.first + stop) - part.first
                 heads = np.stack([weights[node], node + 1], axis=1)
                 file.write(integer_rows(*with_heads(indptr, target - (part.first - 1), heads)).data)

@@ -1,7 +1,8 @@
 """`metis`: the undirected graph for METIS, KaHIP, NetworKit; an edge weighs the traffic of its synapse.
 
 Nodes count from 1; the weight is max(1, round(scale × traffic)), traffic the spikes per step of the source. Synapses in
-both directions are one edge with the sum of their weights; a synapse of a neuron with itself is left out.
+both directions are one edge with the sum of their weights, synapses of a pair with different delays count once; a
+synapse of a neuron with itself is left out.
 """
 
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Iterator, Optional, Tuple
 import numpy as np
 
 from snnb.core.errors import UsageError
-from snnb.graph.adjacency import in_degrees, out_degrees, sources, targets
+from snnb.graph.adjacency import distinct, in_degrees, out_degrees, repeats, sources, targets
 from snnb.graph.edges import ranges
 from snnb.graph.export.request import TEXT_BATCH, Format, Request, SpikingPart, need_counts
 from snnb.graph.synapse_graph import SynapseGraph
@@ -27,7 +28,8 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     degrees = np.concatenate([out_degrees(part.projections, p) for p in part.populations])
     weights, scale = scaled(traffic, degrees, request.options.scale, float(graph.recording.steps))
     recurrent = any(p.source.first >= p.target.first for p in part.projections)
-    edges = sum(neighbours for _, neighbours in _lines(part, weights)) // 2 if recurrent else part.edges
+    merged = recurrent or repeats(part.projections)
+    edges = sum(neighbours for _, neighbours in _lines(part, weights)) // 2 if merged else part.edges
     counter = request.counter(2 * edges)
     with path.open("wb") as file:
         metadata = "; ".join(f"{name} {value}" for name, value in graph.describe().items())
@@ -49,6 +51,9 @@ def _lines(part: SpikingPart, weights: np.ndarray) -> Iterator[Tuple[np.ndarray,
         for start, stop in ranges(degrees, TEXT_BATCH):
             in_indptr, source = sources(part.projections, population, start, stop)
             out_indptr, target, _ = targets(part.projections, population, start, stop)
+            if repeats(part.projections):
+                in_indptr, source = distinct(in_indptr, source)
+                out_indptr, target = distinct(out_indptr, target)
             out = np.empty((2 * (source.size + target.size) + stop - start) * NUMBER, np.uint8)
             first = population.first + start - part.first
             neighbours = source - part.first, out_indptr, target - part.first

@@ -1,4 +1,4 @@
-"""`networkx`: a pickled `networkx.DiGraph` with nodes `(population, index)`."""
+"""`networkx`: a pickled `networkx.DiGraph` with nodes `(population, index)`, see `SynapseGraph.to_networkx`."""
 
 import pickle
 from pathlib import Path

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from snnb.graph.adjacency import out_degrees, targets
+from snnb.graph.adjacency import distinct, out_degrees, repeats, targets
 from snnb.graph.edges import ranges
 from snnb.graph.export.request import BATCH, Format, Request, SpikingPart, need_counts
 from snnb.graph.synapse_graph import SynapseGraph
@@ -28,8 +28,10 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
         for population, degree in zip(part.populations, degrees):
             rate, first = population.traffic() * scale, population.first - part.first
             for start, stop in ranges(degree, BATCH):
-                _, target, _ = targets(part.projections, population, start, stop)
-                file.write(_records(first + start, degree[start:stop], target - part.first, rate[start:stop]).data)
+                indptr, target, _ = targets(part.projections, population, start, stop)
+                if repeats(part.projections):
+                    indptr, target = distinct(indptr, target)
+                file.write(_records(first + start, np.diff(indptr), target - part.first, rate[start:stop]).data)
                 counter.add(target.size)
 
 
