@@ -11,7 +11,7 @@ from snnb.conversion.integers import in_thresholds
 from snnb.core.errors import InputError, UsageError
 from snnb.network.read_network import Entry, assemble
 from snnb.simulation.engines.choose import choose_engine
-from snnb.simulation.integer_dtype import number_type
+from snnb.simulation.engines.engine import number_type
 from snnb.simulation.simulate import _check_calibrated
 from snnb.simulation.simulation_settings import SimulationSettings
 

@@ -13,7 +13,7 @@ from snnb.graph.graph_log import lines
 from snnb.mapping.cost import cost
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.traffic import count_traffic
-from snnb.network import degrees
+from snnb.network import geometry
 from snnb.report.network_sections import graph_facts
 from snnb.simulation.job import Totals
 from snnb.simulation.simulation_statistics import Quality, rate_statistics
@@ -50,10 +50,10 @@ def unique_pairs(network):
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
 )
 @example(SHORTCUT, 50)
-@given(architectures(KINDS, adds=True), st.sampled_from([1, 50, degrees.SOURCES]))
+@given(architectures(KINDS, adds=True), st.sampled_from([1, 50, geometry.SOURCES]))
 def test_every_count_is_that_of_the_unique_pairs(architecture, together):
     with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(degrees, "SOURCES", together)
+        patch.setattr(geometry, "SOURCES", together)
         folder = Path(name)
         network, _ = _network(architecture, folder / "r_parsed.h5", rounded=True, toolbox=False)
         random = np.random.default_rng(architecture[-1])

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from snnb.network.event_samples import InputSteps
+from snnb.network.forward import mean_activations, samples_within
 from snnb.report import report_plots
-from snnb.report.activations import mean_activations, samples_within
 from snnb.report.diagram import BEND, BOX, MARGIN, TALL, Arrow, Box, depths, diagram
 from snnb.report.network_sections import distribution, share_that_carries
 from snnb.report.page import drawn as in_page

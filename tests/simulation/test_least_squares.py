@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from snnb.conversion.calibrate import calibrate
+from snnb.conversion.calibrate import RIDGE, calibrate, can_be_fitted, with_fitted_kernels
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.currents import Currents
-from snnb.conversion.least_squares import RIDGE, can_be_fitted, with_fitted_kernels
 from snnb.network.read_network import Entry, assemble
 
 SAMPLES = 60

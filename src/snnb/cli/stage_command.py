@@ -139,7 +139,7 @@ def _print(run: RunDirectory, outcomes: "Sequence[Outcome]", by_name: bool) -> N
 
 def _results(shown: "Sequence[Outcome]") -> List[str]:
     """Return a line for each stage, with its metrics below."""
-    from snnb.simulation.advice import QUOTED  # imports numpy
+    from snnb.simulation.simulation_statistics import QUOTED  # imports numpy
 
     heads = output.table_lines(
         [[o.result.stage, "ran" if o.reason else "up to date", o.result.directory] for o in shown], head=False

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Dict, List, Optional
 
 from snnb.core.errors import InputError, UsageError, advising
-from snnb.datasets.definition import Dataset, DatasetSpec, ImageShape, LoadedDataset, place_of
+from snnb.datasets.definition import Dataset, ImageShape, LoadedDataset, own_spec, place_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,19 +23,13 @@ def arrays_dataset(name: str) -> Dataset:
     if not text.strip():
         raise UsageError(f"arrays: names no file: write arrays:FILE.npz with the arrays {', '.join(NAMES)}.")
     place = place_of(text)
-    spec = DatasetSpec(
-        name=f"{PREFIX}{place}",
-        title="arrays of yours",
-        shape=_shape(place),
-        num_classes=None,
-        class_names=None,
-        scale=255.0,
-        samples=None,
-        version="as it is on disk",
-        licence="yours",
+    spec = own_spec(
+        f"{PREFIX}{place}",
+        "arrays of yours",
         source="arrays of yours",
         layout=f"{', '.join(NAMES)}",
-        download=False,
+        shape=_shape(place),
+        scale=255.0,
         how_to_get=f"Write FILE.npz with the arrays {', '.join(NAMES)}, or a folder with each as an .npy file.",
     )
     return Dataset(spec, locate, load, no_source="its name says where the arrays are", place=place)

@@ -75,6 +75,36 @@ class DatasetSpec(Document):
     content: Content = "pictures"
 
 
+def own_spec(
+    name: str,
+    title: str,
+    *,
+    layout: str,
+    how_to_get: str,
+    source: str = "a folder of yours",
+    shape: Optional[ImageShape] = None,
+    scale: float = 1.0,
+    content: Content = "pictures",
+) -> DatasetSpec:
+    """Return the description of files of the user, whose classes are read when they are loaded."""
+    return DatasetSpec(
+        name=name,
+        title=title,
+        shape=shape,
+        num_classes=None,
+        class_names=None,
+        scale=scale,
+        samples=None,
+        version="as it is on disk",
+        licence="yours",
+        source=source,
+        layout=layout,
+        download=False,
+        how_to_get=how_to_get,
+        content=content,
+    )
+
+
 class ListedDataset(DatasetSpec):
     """A data set in the list of all data sets."""
 

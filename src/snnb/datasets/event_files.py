@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, List
 
 from snnb.core.errors import InputError, UsageError
-from snnb.datasets.definition import Dataset, DatasetSpec, LoadedEvents, place_of
+from snnb.datasets.definition import Dataset, DatasetSpec, LoadedEvents, own_spec, place_of
 
 if TYPE_CHECKING:
     from snnb.datasets.events import Events, FileRecordings
@@ -33,19 +33,10 @@ def events_dataset(name: str) -> Dataset:
 
 def spec_of(name: str) -> DatasetSpec:
     """Return the description of a folder of events: the model determines the sensor, and the folders the classes."""
-    return DatasetSpec(
-        name=name,
-        title="events in a folder of yours",
-        shape=None,
-        num_classes=None,
-        class_names=None,
-        scale=1.0,
-        samples=None,
-        version="as it is on disk",
-        licence="yours",
-        source="a folder of yours",
+    return own_spec(
+        name,
+        "events in a folder of yours",
         layout="train/<class>/ and test/<class>/ with .npy or .npz files of events",
-        download=False,
         how_to_get="Make DIR/test/ with one folder of recordings per class.",
         content="events",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from snnb.core.errors import InputError, UsageError
-from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset, place_of
+from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset, own_spec, place_of
 
 PREFIX = "folder:"
 
@@ -32,19 +32,11 @@ def locate(folder: Path) -> Path:
 
 def spec_of(name: str) -> DatasetSpec:
     """Return the description of a folder of pictures: the model determines the shape, and its folders the classes."""
-    return DatasetSpec(
-        name=name,
-        title="pictures in a folder of yours",
-        shape=None,
-        num_classes=None,
-        class_names=None,
-        scale=255.0,
-        samples=None,
-        version="as it is on disk",
-        licence="yours",
-        source="a folder of yours",
+    return own_spec(
+        name,
+        "pictures in a folder of yours",
         layout="train/<class>/ and test/<class>/ with pictures",
-        download=False,
+        scale=255.0,
         how_to_get="Make DIR/train/ and DIR/test/, each with one folder of pictures per class.",
     )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Dict, Optional, Tuple
 
 from snnb.core.errors import DamagedError, InputError, UsageError
-from snnb.datasets.definition import Dataset, DatasetSpec, ImageShape, LoadedEvents, place_of
+from snnb.datasets.definition import Dataset, ImageShape, LoadedEvents, own_spec, place_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,19 +25,12 @@ def steps_dataset(name: str) -> Dataset:
     if not folder.strip():
         raise UsageError("steps: names no folder: write steps:DIR with the folder of x_test.npy and y_test.npy.")
     place = place_of(folder)
-    spec = DatasetSpec(
-        name=f"{PREFIX}{place}",
-        title="currents of yours",
-        shape=_shape(place),
-        num_classes=None,
-        class_names=None,
-        scale=1.0,
-        samples=None,
-        version="as it is on disk",
-        licence="yours",
+    spec = own_spec(
+        f"{PREFIX}{place}",
+        "currents of yours",
         source="arrays of yours",
         layout="x_test.npy and y_test.npy",
-        download=False,
+        shape=_shape(place),
         how_to_get=f"Write x_test.npy, float32 {AXES}, and y_test.npy, a class number for each sample.",
         content="steps",
     )

@@ -18,8 +18,7 @@ from snnb.io.files import atomic_path, sha256_of
 from snnb.io.hdf5 import write_array
 from snnb.io.npy import load_archive
 from snnb.io.text import LONGEST_NAME, printable
-from snnb.network.geometry import Shape
-from snnb.network.layers import PADDING
+from snnb.network.geometry import PADDING, Shape
 from snnb.network.network import INPUT, Network, Population, Projection, Units
 from snnb.network.neuron import NUMBERS, Neuron
 from snnb.network.read_network import open_network

@@ -11,8 +11,8 @@ import numpy as np
 from snnb.graph.edges import EdgeBatch, Stream, edge_buffer
 from snnb.graph.populations import GraphPopulation, to_integers
 from snnb.io.hdf5 import mapped_array
-from snnb.network.geometry import Geometry
-from snnb.network.layers import PADDING, Layer
+from snnb.network.geometry import PADDING, Geometry
+from snnb.network.layers import Layer
 
 Neighbours = Tuple[np.ndarray, np.ndarray]  # ids and weights
 

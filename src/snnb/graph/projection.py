@@ -11,7 +11,7 @@ from snnb.graph.edges import EdgeBatch, check_values, edge_buffer, ranges
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.store import index_dtype, list_name
 from snnb.io.hdf5 import mapped_array
-from snnb.network.degrees import Degrees, Reading, count_synapses
+from snnb.network.geometry import Degrees, Reading, count_synapses
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix

@@ -7,7 +7,7 @@ import numpy as np
 
 from snnb.graph.connection import Connection
 from snnb.graph.projection import GraphProjection
-from snnb.network.layers import PADDING
+from snnb.network.geometry import PADDING
 
 CHUNK = 1 << 22  # kernel elements in a block, so that large dense kernels are not copied
 

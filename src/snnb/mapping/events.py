@@ -20,7 +20,7 @@ from snnb.mapping.cost_kernels import count_messages
 from snnb.mapping.hardware import EventFigures, Hardware, TimesNs
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.traffic import TrafficSums, offsets
-from snnb.network.layers import PADDING
+from snnb.network.geometry import PADDING
 
 EDGES = 1 << 20  # of a batch
 NOTHING = np.empty(0, np.int32)

@@ -19,7 +19,7 @@ from snnb.graph.projection import LIST_EDGES, GraphProjection
 from snnb.mapping import reach_kernels
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.reach_kernels import number_distinct
-from snnb.network.layers import PADDING
+from snnb.network.geometry import PADDING
 
 Sets = Tuple[np.ndarray, np.ndarray]  # offset of each set, and the labels
 

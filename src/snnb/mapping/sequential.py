@@ -12,7 +12,7 @@ from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import GraphProjection
 from snnb.mapping.limits import Limits
 from snnb.mapping.neurons import PlacedNetwork
-from snnb.network.layers import PADDING
+from snnb.network.geometry import PADDING
 
 MOST_SOURCES = 1 << 22  # in a list
 NOTHING = np.empty(0, np.int64)

@@ -9,7 +9,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from typing_extensions import Annotated, Literal
 
 from snnb.core.errors import InputError
-from snnb.network.geometry import Axis, Geometry, Shape, identity_axis, repeated_axis, transposed_axis, window_axis
+from snnb.network.geometry import (
+    PADDING,
+    Axis,
+    Geometry,
+    Shape,
+    identity_axis,
+    repeated_axis,
+    transposed_axis,
+    window_axis,
+)
 
 Count = Annotated[int, Field(strict=True, ge=1)]
 Length = Annotated[int, Field(strict=True, ge=0)]
@@ -272,9 +281,6 @@ def _windows(shape: Shape, sizes: Pair, strides: Pair, dilations: Pair, padding:
 
 def _image(rows: Axis, columns: Axis, channels: int, filters: int, pairing: str) -> Geometry:
     return Geometry(rows, columns, channels, filters, pairing, (rows.outputs, columns.outputs, filters))
-
-
-PADDING = -1  # in arrays of neuron ids: no neuron
 
 
 class Reindexing(BaseModel):

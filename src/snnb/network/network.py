@@ -6,9 +6,8 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Protocol, Set, Tu
 
 import numpy as np
 
-from snnb.network.degrees import Reading, count_synapses, count_weights
-from snnb.network.geometry import Geometry, Shape
-from snnb.network.layers import PADDING, Layer, Reindexing
+from snnb.network.geometry import PADDING, Geometry, Reading, Shape, count_synapses, count_weights
+from snnb.network.layers import Layer, Reindexing
 from snnb.network.neuron import Neuron
 
 MEMBRANE = "membrane"  # activation of an output layer that does not spike: its accumulated input is read

@@ -12,8 +12,7 @@ from snnb.pipeline.model import identify_model
 from snnb.pipeline.train import CHECKPOINT
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.manifest import AnyKind, RunInfo
-from snnb.rundir.versions import now_utc
+from snnb.rundir.manifest import AnyKind, RunInfo, now_utc
 from snnb.version import __version__
 
 NOT_IN_NAMES = re.compile("[^a-z0-9_]")  # of models

@@ -22,9 +22,8 @@ from snnb.core.options import (
 )
 from snnb.core.progress import Progress, Say, say_nothing
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.manifest import AnyRecord, D, Kind, P, StageRecord
+from snnb.rundir.manifest import AnyRecord, D, Kind, P, StageRecord, current_environment, now_utc
 from snnb.rundir.staleness import changed_options, stale_reason
-from snnb.rundir.versions import current_environment, now_utc
 
 Given = Mapping[str, Mapping[str, object]]
 AbsolutePath = Annotated[Path, AfterValidator(lambda path: Path(os.path.abspath(path)))]  # noqa: PTH100 - links stay

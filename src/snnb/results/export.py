@@ -7,10 +7,10 @@ from snnb.core.errors import InputError, UpstreamError, UsageError
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.graph.export.export_options import DEFAULTS, ExportOptions
 from snnb.io.files import remove_partial, sha256_of
+from snnb.pipeline import graph, simulate
 from snnb.pipeline import map as mapping_stage
 from snnb.pipeline.graph import ASSUMED, graph_command, recorded_class, simulation_of
-from snnb.pipeline.graph_in_force import graph_in_force
-from snnb.pipeline.plan import state_of_stages
+from snnb.pipeline.plan import bring_up_to_date, state_of_stages
 from snnb.pipeline.simulated_samples import simulated_by
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
@@ -22,6 +22,32 @@ if TYPE_CHECKING:
     from snnb.graph.export.request import OnCores
     from snnb.graph.export.write_export import Export
     from snnb.mapping.mapping import Mapping
+
+
+def graph_in_force(run: RunDirectory, simulation: Optional[str] = None, say: Say = say_nothing) -> Optional[str]:
+    """Return the name of the graph of a simulation, which is made first if it is missing.
+
+    Parameters
+    ----------
+    run : RunDirectory
+        Not locked.
+    simulation : str, optional
+        Stamp of the simulation; by default the one in force. In a run without simulations the graph is that of the
+        weights, in one that begins with a graph from outside that graph; None if there is none either.
+    say : callable
+        Called with the message that the graph is made.
+    """
+    name, graphs = graph.KIND.name, run.records_of(graph.KIND.name)
+    if run.manifest.run.imported:
+        return run.in_force(name)
+    stamp = simulation or run.in_force(simulate.KIND.name)
+    if stamp is None:
+        return graph.WEIGHTS if graph.WEIGHTS in graphs else None
+    if stamp not in graphs:
+        with run.locked(say=say):
+            bring_up_to_date(run, name, {name: {"simulation": stamp}}, say=say)
+    return stamp
+
 
 EXPORTS = "exports"
 

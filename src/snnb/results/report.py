@@ -18,17 +18,16 @@ from snnb.io.files import write_text_atomically
 from snnb.io.text import Document, JsonValue, read_document, read_text
 from snnb.mapping.mapping import Mapping as WrittenMapping
 from snnb.network.event_samples import EventSamples
+from snnb.network.forward import mean_activations, samples_within
 from snnb.network.read_network import read_network
 from snnb.pipeline import map as mapping
 from snnb.pipeline import prepare
 from snnb.pipeline.graph import graph_command, recorded_class, simulation_of
-from snnb.pipeline.graph_in_force import graph_in_force
 from snnb.pipeline.plan import state_of_stages
 from snnb.pipeline.prepare import dataset_array
 from snnb.pipeline.simulations import SIMULATION_HEAD, Simulation, simulations_of
 from snnb.pipeline.stage import recorded, recorded_details, unaltered
 from snnb.pipeline.train import is_spiking, shown_params
-from snnb.report.activations import mean_activations, samples_within
 from snnb.report.mapping_section import mapping_section
 from snnb.report.network_sections import graph_facts, network_sections
 from snnb.report.page import GENERATOR, Page, Section, Table, render, settings_table
@@ -42,10 +41,9 @@ from snnb.report.result_sections import (
     training_section,
 )
 from snnb.results.compare import MAPPING_HEAD, mappings_of, simulated_files
-from snnb.results.export import refuse_files_of_runs
+from snnb.results.export import graph_in_force, refuse_files_of_runs
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.manifest import AnyRecord
-from snnb.rundir.versions import now_utc
+from snnb.rundir.manifest import AnyRecord, now_utc
 from snnb.simulation.simulation_statistics import wilson_interval
 from snnb.training.history import METRICS_FILE, TrainingMetrics
 from snnb.version import __version__

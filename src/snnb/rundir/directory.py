@@ -30,11 +30,14 @@ from snnb.rundir.manifest import (
     Record,
     RunInfo,
     Timing,
+    current_environment,
     manifest_type,
+    now_utc,
+    peak_memory,
+    reset_peak_memory,
 )  # fmt: skip
 from snnb.rundir.replacing import Kinds
 from snnb.rundir.staleness import HASHES, HashMemory
-from snnb.rundir.versions import current_environment, now_utc, peak_memory, reset_peak_memory
 
 LOCK = ".lock"
 POLL_SECONDS = 0.2

@@ -1,7 +1,12 @@
-"""Schema of `manifest.yaml`, and reading and writing it."""
+"""Schema of `manifest.yaml`, reading and writing it; versions, device, time and memory of this process for it."""
 
+import platform
+import resource
+import sys
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from functools import lru_cache
+from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import Any, Dict, Generic, List, Literal, Optional, Sequence, Tuple, Type, TypeVar, Union
 
@@ -23,6 +28,7 @@ from snnb.core.errors import InputError, advising
 from snnb.core.options import Options
 from snnb.io.files import write_text_atomically
 from snnb.io.text import load_yaml
+from snnb.version import __version__
 
 NAME = "manifest.yaml"
 ADVICE = "restore it from a copy, or start a new run directory"
@@ -46,7 +52,7 @@ D = TypeVar("D", bound=Record)
 class FileRecord(Record):
     """A file by its content. `path` is relative to the run directory unless the file is `external`.
 
-    An external folder has one record, see `rundir.external`.
+    An external folder has one record, see `rundir.staleness`.
     """
 
     path: str
@@ -239,3 +245,59 @@ def save_manifest(manifest: Manifest, path: Path) -> None:
     data: Dict[str, object] = manifest.model_dump(mode="json")
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     write_text_atomically(path, yaml.dump(data, Dumper=dumper, sort_keys=False, allow_unicode=True, width=120))
+
+
+STATUS = Path("/proc/self/status")
+CLEAR_REFS = Path("/proc/self/clear_refs")
+
+
+def version_of(*distributions: str) -> Optional[str]:
+    """Return the version of the first of `distributions` that is installed, or None."""
+    for name in distributions:
+        try:
+            return metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return None
+
+
+def _device() -> Literal["cpu", "gpu"]:
+    """Return `gpu` if TensorFlow has been imported by this process and sees one, else `cpu`."""
+    tensorflow = sys.modules.get("tensorflow")
+    return "gpu" if tensorflow is not None and tensorflow.config.list_physical_devices("GPU") else "cpu"
+
+
+def current_environment() -> Environment:
+    """Return the environment of this process, for the manifest."""
+    return Environment(
+        python=platform.python_version(),
+        snnb=__version__,
+        numpy=version_of("numpy") or "unknown",
+        tensorflow=version_of("tensorflow", "tensorflow-cpu"),
+        snntoolbox=version_of("snntoolbox"),
+        device=_device(),
+    )
+
+
+def now_utc() -> datetime:
+    """Return the present time in UTC."""
+    return datetime.now(timezone.utc)
+
+
+def reset_peak_memory() -> None:
+    """Reset `peak_memory` where the system allows it (proc(5): clear_refs 5)."""
+    try:
+        CLEAR_REFS.write_text("5")
+    except OSError:
+        return
+
+
+def peak_memory() -> int:
+    """Return the largest resident memory of this process in bytes since `reset_peak_memory`."""
+    try:
+        for line in STATUS.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

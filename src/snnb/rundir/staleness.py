@@ -16,8 +16,7 @@ from pydantic import TypeAdapter
 
 from snnb.core.progress import Progress, silent
 from snnb.io.files import listing_of, sha256_of, sizes_below, write_text_atomically
-from snnb.rundir.manifest import AnyRecord, FileRecord
-from snnb.rundir.versions import current_environment
+from snnb.rundir.manifest import AnyRecord, FileRecord, current_environment
 
 if TYPE_CHECKING:
     from snnb.rundir.directory import RunDirectory

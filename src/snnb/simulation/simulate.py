@@ -12,7 +12,6 @@ from snnb.core.progress import Progress, silent
 from snnb.network.event_samples import EventSamples
 from snnb.network.network import MEMBRANE, Network
 from snnb.network.read_network import read_networks
-from snnb.simulation.advice import advice
 from snnb.simulation.engines.choose import choose_engine
 from snnb.simulation.engines.engine import spike_table
 from snnb.simulation.job import Job, run_job
@@ -30,7 +29,7 @@ from snnb.simulation.simulation_files import (
 )
 from snnb.simulation.simulation_plots import plot_quality, plot_raster, plot_rates
 from snnb.simulation.simulation_settings import SimulationSettings, refuse_classes, refuse_missing_samples
-from snnb.simulation.simulation_statistics import ACCURACIES, SimulationStatistics
+from snnb.simulation.simulation_statistics import ACCURACIES, SimulationStatistics, advice
 
 __all__ = ["SimulationResult", "SimulationSettings", "simulate"]
 

@@ -21,10 +21,10 @@ from snnb.simulation.engines.engine import (
     Streams,
     firing_threshold,
     initial_potential,
+    number_type,
     recorded_of,
     spike_table,
 )
-from snnb.simulation.integer_dtype import number_type
 from snnb.simulation.simulation_settings import SimulationSettings
 
 Arrays = Dict[str, np.ndarray]

@@ -33,10 +33,10 @@ from snnb.simulation.engines.engine import (
     initial_potential,
     is_read_by_potential,
     late_quarters,
+    number_type,
     recorded_of,
     spike_table,
 )
-from snnb.simulation.integer_dtype import number_type
 from snnb.simulation.simulation_settings import SimulationSettings
 
 # Seconds that a call is to take, for progress, and most bytes of the Poisson input and recorded spikes of its steps.

@@ -11,9 +11,18 @@ import numpy as np
 import tensorflow as tf
 
 from snnb.conversion.currents import Currents, batch_of, padded, reindexed
-from snnb.network.layers import PADDING, AveragePooling2D, Conv2D, Dense, DepthwiseConv2D, Layer, MaxPooling2D, Scale
+from snnb.network.geometry import PADDING
+from snnb.network.layers import AveragePooling2D, Conv2D, Dense, DepthwiseConv2D, Layer, MaxPooling2D, Scale
 from snnb.network.network import Network, Population, Projection, Reindexed, Volume
-from snnb.simulation.engines.engine import CHANGING, Dynamics, dynamics, firing_threshold, spike_amplitudes
+from snnb.simulation.engines.engine import (
+    CHANGING,
+    Dynamics,
+    Real,
+    dynamics,
+    firing_threshold,
+    number_type,
+    spike_amplitudes,
+)
 from snnb.simulation.engines.event import compiled_loops, pooling
 from snnb.simulation.engines.event.loop_arrays import (
     Scratch,
@@ -29,7 +38,6 @@ from snnb.simulation.engines.event.loop_arrays import (
     zeros,
 )
 from snnb.simulation.engines.event.types import GROUP, SLACK, Entries, Leaky, Neurons, Weighted
-from snnb.simulation.integer_dtype import Real, number_type
 from snnb.simulation.simulation_settings import SimulationSettings
 
 # Runs of windows are faster up to this number of filters of a convolution, and of units of a Dense layer (one window).

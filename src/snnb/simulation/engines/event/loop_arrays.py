@@ -6,8 +6,8 @@ from typing import Dict, List, Tuple, Type, Union
 import numpy as np
 
 from snnb.network.geometry import Geometry
+from snnb.simulation.engines.engine import Real
 from snnb.simulation.engines.event.types import GROUP, PARTS, WIDTH, WIDTHS, Reach, Runs, Weighted, Windows
-from snnb.simulation.integer_dtype import Real
 
 LINE = 64  # bytes of a cache line
 
