@@ -1,0 +1,245 @@
+"""Map instances by several methods, and keep the best mapping of each method in results/.
+
+    python benchmarks/instances/solve.py INSTANCE … [--constraints NAME …] [--methods NAME …] [--seeds 5]
+        [--python OTHER/bin/python] [--kahypar-config FILE.ini]
+
+OTHER is an environment with numpy, and mtkahypar, kahypar or pymetis for the methods of these names. They get the
+hypergraph of `snnb export --format hmetis` (METIS: the graph of `metis`), and as many blocks as the neurons of a core
+require and 5 % more. As they know no limit but this one, cores that exceed another limit are divided, as
+`snnb map --split-overfull` does. KaHyPar takes its configuration file km1_kKaHyPar_eco_sea20.ini.
+
+`random` gives the neurons to cores in random order, `sequential` in the order of their ids. `groups` and `hypergraph`
+are those of `snnb map`. A method that needs more than --limit seconds for a seed is left after that seed.
+
+results/INSTANCE/CONSTRAINT/METHOD.parts.xz has the core of each placed neuron, METHOD.places.xz x and y of each core,
+METHOD.json the method, its seconds and the connectivity of each seed. An existing result is replaced only by a better
+one, or by one of the same method with --again.
+"""
+
+import argparse
+import itertools
+import json
+import lzma
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Dict, List, Optional, Tuple
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results"
+OWN, OTHERS, FLOOR = ("groups", "hypergraph"), ("mtkahypar", "kahypar", "metis"), ("random", "sequential")
+SLACK = 1.05  # blocks of other programs, above the least number
+PACKAGES = {"mtkahypar": "mtkahypar", "kahypar": "kahypar", "metis": "pymetis"}
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("instances", nargs="*")
+    parser.add_argument("--constraints", nargs="+")
+    parser.add_argument("--methods", nargs="+", default=[*FLOOR, *OWN], choices=[*FLOOR, *OWN, *OTHERS])
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--python", default=sys.executable, help="interpreter of the other partitioners")
+    parser.add_argument("--kahypar-config", type=Path)
+    parser.add_argument("--limit", type=float, default=300)
+    parser.add_argument("--again", action="store_true")
+    parser.add_argument("--tool", nargs=5, help=argparse.SUPPRESS)  # method, file, blocks, most neurons, seed
+    given = parser.parse_args()
+    if given.tool:
+        method, file, blocks, most, seed = given.tool
+        for core in PARTITION[method](Path(file), int(blocks), int(most), int(seed), given.kahypar_config):
+            print(core)
+        return
+    for name in given.instances:
+        solve(name, given)
+
+
+def solve(name: str, given: argparse.Namespace) -> None:
+    """Map one instance under its constraints."""
+    from snnb.instances.known_instances import find_instance
+
+    from snnb.graph import SynapseGraph
+    from snnb.mapping.neurons import PlacedNetwork
+
+    instance = find_instance(name)
+    with SynapseGraph.open(instance.path) as graph, tempfile.TemporaryDirectory() as directory:
+        network = PlacedNetwork.of(graph)
+        for constraint in given.constraints or instance.constraints:
+            target = RESULTS / instance.full_name / constraint
+            for method in given.methods:
+                if (target / f"{method}.json").exists() and not given.again:
+                    continue
+                solve_with(method, graph, network, constraint, target, Path(directory), given)
+
+
+def solve_with(method, graph, network, constraint, target, directory, given) -> None:
+    """Map by one method with each seed; write the best."""
+    from snnb.core.errors import InputError
+    from snnb.mapping.hardware import read_hardware
+
+    hardware, _ = read_hardware(str(HERE / "constraints" / f"{constraint}.json"))
+    found, best = [], None
+    for seed in range(1 if method == "sequential" else given.seeds):
+        began = time.process_time(), sum(_children())
+        try:
+            mapped = map_with(method, graph, network, hardware, seed, directory, given)
+        except InputError as error:
+            print(f"{target.parent.name} {constraint} {method} {seed}: {error}", flush=True)
+            return
+        seconds = time.process_time() - began[0] + sum(_children()) - began[1]
+        if mapped.method not in (method, "file"):  # no valid partition by this method, or none better than sequential
+            print(f"{target.parent.name} {constraint} {method} {seed}: none better than {mapped.method}", flush=True)
+            return
+        figures = {"seed": seed, "cores": int(mapped.partition.best.cores), "connectivity": mapped.cost.connectivity}
+        found.append({**figures, "hops": mapped.cost.hops_unicast, "seconds": round(seconds, 1)})
+        print(target.parent.name, constraint, method, found[-1], flush=True)
+        if best is None or mapped.cost.connectivity < best.cost.connectivity:
+            best = mapped
+        if seconds > given.limit:
+            break
+    assert best is not None
+    target.mkdir(parents=True, exist_ok=True)
+    write(target / f"{method}.parts.xz", best.core[:, None])
+    write(target / f"{method}.places.xz", best.place)
+    document = {"method": method, "program": program(method, given.python), "slack": SLACK, "seeds": found}
+    if method not in OTHERS:
+        del document["slack"]
+    (target / f"{method}.json").write_text(json.dumps(document, indent=1) + "\n")
+
+
+def map_with(method, graph, network, hardware, seed: int, directory: Path, given):
+    """Return the mapped network of one method and seed."""
+    import numpy as np
+
+    from snnb.mapping.map_network import cost_partition, map_network
+
+    if method in ("sequential", *OWN):
+        return map_network(network, hardware, method=method, seed=seed)
+    blocks = -(-int(network.neurons * SLACK) // hardware.neurons_per_core)
+    parts = directory / f"{method}.parts"
+    if method == "random":
+        order = np.random.default_rng(seed).permutation(network.neurons)
+        core = np.empty_like(order)
+        core[order] = np.arange(order.size) // hardware.neurons_per_core
+        np.savetxt(parts, core, "%d")
+    else:
+        file = exported(graph, "metis" if method == "metis" else "hmetis", directory)
+        arguments = [method, str(file), str(blocks), str(hardware.neurons_per_core), str(seed)]
+        config = ["--kahypar-config", str(given.kahypar_config)] if given.kahypar_config else []
+        with parts.open("w") as output:
+            command = [given.python, __file__, *config, "--tool", *arguments]
+            subprocess.run(command, stdout=output, check=True)
+    return cost_partition(network, hardware, parts, split_overfull=True, seed=seed)[0]
+
+
+def exported(graph, format: str, directory: Path) -> Path:
+    """Return the file of an export, which is written once."""
+    from snnb.graph.export.write_export import export
+
+    path = directory / f"graph.{format}"
+    if not path.exists():
+        export(graph, format, path)
+    return path
+
+
+def write(path: Path, rows) -> None:
+    """Write integers as text, a row a line, compressed."""
+    text = "".join(" ".join(map(str, row)) + "\n" for row in rows.tolist())
+    path.write_bytes(lzma.compress(text.encode(), preset=9 | lzma.PRESET_EXTREME))
+
+
+def program(method: str, python: str) -> str:
+    """Return the program of a method, with its version."""
+    import snnb
+
+    if method not in OTHERS:
+        return f"snnb {snnb.__version__}"
+    code = f"import importlib.metadata as m; print(m.version({PACKAGES[method]!r}))"
+    version = subprocess.run([python, "-c", code], stdout=subprocess.PIPE, check=True, text=True).stdout
+    return f"{PACKAGES[method]} {version.strip()}, divided by snnb {snnb.__version__}"
+
+
+def _children() -> Tuple[float, float]:
+    import resource
+
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime, used.ru_stime
+
+
+# What follows runs in the other environment
+
+
+def read_hypergraph(path: Path) -> Tuple[int, List[int], List[int], List[int]]:
+    """Return the number of nodes, and offsets, nodes (from 0) and weights of the hyperedges of an hMETIS file."""
+    lines = (line for line in path.open() if not line.startswith("%"))
+    hyperedges, nodes = map(int, next(lines).split()[:2])
+    offsets, pins, weights = [0], [], []
+    for line in itertools.islice(lines, hyperedges):  # the weights of the nodes follow, which are 1
+        weight, *members = map(int, line.split())
+        weights.append(weight)
+        pins.extend(dict.fromkeys(member - 1 for member in members))
+        offsets.append(len(pins))
+    return nodes, offsets, pins, weights
+
+
+def imbalance(nodes: int, blocks: int, most: int) -> float:
+    """Return the share by which a block of `most` nodes exceeds the mean."""
+    return max(most / -(-nodes // blocks) - 1, 0)
+
+
+def by_mtkahypar(path: Path, blocks: int, most: int, seed: int, config: Optional[Path]) -> List[int]:
+    """Partition with Mt-KaHyPar, preset `quality`, on one thread."""
+    import mtkahypar
+
+    nodes, offsets, pins, weights = read_hypergraph(path)
+    library = mtkahypar.initialize(1)
+    mtkahypar.set_seed(seed)
+    context = library.context_from_preset(mtkahypar.PresetType.QUALITY)
+    context.set_partitioning_parameters(blocks, imbalance(nodes, blocks, most), mtkahypar.Objective.KM1)
+    context.logging = False
+    edges = [pins[a:b] for a, b in zip(offsets, offsets[1:])]
+    graph = library.create_hypergraph(context, nodes, len(edges), edges, [1] * nodes, weights)
+    parts = graph.partition(context)
+    return [parts.block_id(node) for node in range(nodes)]
+
+
+def by_kahypar(path: Path, blocks: int, most: int, seed: int, config: Optional[Path]) -> List[int]:
+    """Partition with KaHyPar and its configuration file."""
+    import kahypar
+
+    nodes, offsets, pins, weights = read_hypergraph(path)
+    graph = kahypar.Hypergraph(nodes, len(weights), offsets, pins, blocks, weights, [1] * nodes)
+    context = kahypar.Context()
+    context.loadINIconfiguration(str(config))
+    context.setK(blocks)
+    context.setEpsilon(imbalance(nodes, blocks, most))
+    context.setSeed(seed)
+    context.suppressOutput(True)
+    kahypar.partition(graph, context)
+    return [graph.blockID(node) for node in range(nodes)]
+
+
+def by_metis(path: Path, blocks: int, most: int, seed: int, config: Optional[Path]) -> List[int]:
+    """Partition the graph with METIS, by bisection; it minimises the traffic of cut synapses."""
+    import pymetis
+
+    lines = (line for line in path.open() if not line.startswith("%"))
+    next(lines)
+    starts, neighbours, weights = [0], [], []
+    for line in lines:
+        numbers = list(map(int, line.split()))
+        neighbours.extend(number - 1 for number in numbers[::2])
+        weights.extend(numbers[1::2])
+        starts.append(len(neighbours))
+    options = pymetis.Options(seed=seed, ufactor=1)  # bisections add up their imbalance
+    graph = pymetis.CSRAdjacency(starts, neighbours)
+    _, core = pymetis.part_graph(blocks, graph, eweights=weights, recursive=True, options=options)
+    return list(core)
+
+
+PARTITION: Dict[str, object] = {"mtkahypar": by_mtkahypar, "kahypar": by_kahypar, "metis": by_metis}
+
+if __name__ == "__main__":
+    main()

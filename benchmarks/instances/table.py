@@ -1,0 +1,187 @@
+"""Grade all stored results anew and write the tables of docs/instances.md.
+
+    python benchmarks/instances/table.py [--check]
+
+needs numpy and h5py. With `--check` it needs snnb too, computes each stored result by `snnb map --partition` as well,
+and stops where a figure of grade.py is another one.
+"""
+
+import argparse
+import csv
+import json
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Dict, List, Tuple
+
+from grade import HERE, INSTANCES, Graph, grade, read_constraints, read_numbers
+
+PAGE = HERE.parents[1] / "docs" / "instances.md"
+CSV = PAGE.with_suffix(".csv")
+RESULTS = HERE / "results"
+METHODS = ("random", "sequential", "groups", "hypergraph", "mtkahypar", "kahypar", "metis")
+TITLES = {"mtkahypar": "Mt-KaHyPar", "kahypar": "KaHyPar", "metis": "METIS"}
+FIGURES = ("cores", "connectivity", "cut", "hops_unicast", "hops_multicast", "energy_pj", "step_ns")
+EXACT = ("cores", "connectivity", "cut", "hops_unicast", "hops_multicast")
+Row = Dict[str, Any]
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--check", action="store_true", help="compute each result with snnb as well")
+    check = parser.parse_args().check
+    instances = [json.loads(path.read_text()) for path in INSTANCES.glob("*.json")]
+    instances.sort(key=lambda one: (one["synapses"], one["name"]))
+    rows = []
+    for instance in instances:
+        full_name = f"{instance['name']}-{instance['version']}"
+        graph = Graph(INSTANCES / f"{full_name}.h5")
+        for constraint in instance["constraints"]:
+            for method in METHODS:
+                result = RESULTS / full_name / constraint / f"{method}.json"
+                if result.exists():
+                    rows.append(graded(graph, full_name, constraint, result))
+                    print(full_name, constraint, method, rows[-1]["connectivity"], flush=True)
+                    if check:
+                        compare(full_name, constraint, result, rows[-1])
+    write_csv(rows)
+    tables = [instance_table(instances), ratio_table(rows), best_table(rows)]
+    names = ("instances", "ratios", "best")
+    text = PAGE.read_text()
+    for name, lines in zip(names, tables):
+        begin, end = f"<!-- {name}: written by `python benchmarks/instances/table.py` -->", f"<!-- end of {name} -->"
+        before, _, rest = text.partition(begin)
+        text = "\n".join([before + begin, *lines, end + rest.partition(end)[2]])
+    PAGE.write_text(text)
+
+
+def graded(graph: Graph, full_name: str, constraint: str, result: Path) -> Row:
+    """Grade a stored result; stop if it is not valid."""
+    stored = json.loads(result.read_text())
+    partition, placement = (
+        read_numbers(result.with_suffix(f".{kind}.xz"), n) for kind, n in (("parts", 1), ("places", 2))
+    )
+    figures, fullest, violations = grade(graph, read_constraints(constraint), partition, placement)
+    if violations:
+        sys.exit(f"{result}: {'; '.join(violations)}")
+    seeds = stored["seeds"]
+    best = min(seeds, key=lambda seed: seed["connectivity"])
+    return {
+        "instance": full_name.rpartition("-")[0],
+        "constraints": constraint,
+        "method": stored["method"],
+        "program": stored["program"],
+        "seed": best["seed"],
+        **{name: figures.get(name) for name in FIGURES},
+        "fullest": {name: most / limit for name, (_, most, limit) in fullest.items()},
+        "seeds": len(seeds),
+        "largest_connectivity": max(seed["connectivity"] for seed in seeds),
+        "seconds": statistics.median(seed["seconds"] for seed in seeds),
+    }
+
+
+def compare(full_name: str, constraint: str, result: Path, row: Row) -> None:
+    """Stop if `snnb` computes another figure from the same files."""
+    import lzma
+
+    from snnb.graph import SynapseGraph
+    from snnb.mapping.hardware import read_hardware
+    from snnb.mapping.map_network import cost_partition
+    from snnb.mapping.neurons import PlacedNetwork
+
+    hardware, _ = read_hardware(str(HERE / "constraints" / f"{constraint}.json"))
+    with SynapseGraph.open(INSTANCES / f"{full_name}.h5") as graph, tempfile.TemporaryDirectory() as directory:
+        files = []
+        for kind in ("parts", "places"):
+            files.append(Path(directory) / kind)
+            files[-1].write_bytes(lzma.decompress(result.with_suffix(f".{kind}.xz").read_bytes()))
+        mapped, _ = cost_partition(PlacedNetwork.of(graph), hardware, *files)
+    for name in FIGURES:
+        theirs, tolerance = getattr(mapped.cost, name, None), 1e-12 if name in EXACT else 1e-9
+        if name == "cores":
+            theirs = mapped.partition.best.cores
+        if theirs is not None and abs(row[name] - theirs) > tolerance * abs(theirs):
+            sys.exit(f"{result}: {name} is {row[name]!r} by grade.py and {theirs!r} by snnb")
+
+
+def write_csv(rows: List[Row]) -> None:
+    """Write all rows next to the page."""
+    names = [name for name in rows[0] if name != "fullest"]
+    with CSV.open("w", newline="") as file:
+        writer = csv.DictWriter(file, names, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def instance_table(instances: List[Row]) -> List[str]:
+    """Return a row an instance."""
+    lines = ["| name | network | trained, spiking | pictures × steps | neurons | synapses | spikes a picture | KB |"]
+    lines.append("|---|---|---|---:|---:|---:|---:|---:|")
+    for one in instances:
+        kilobytes = (INSTANCES / f"{one['name']}-{one['version']}.h5").stat().st_size / 1000
+        cells = [
+            f"`{one['name']}`",
+            one["network"].rstrip("."),
+            quality(one),
+            f"{one['pictures']:,} × {one['steps']:,}",
+        ]
+        cells += [f"{number:,.0f}" for number in (one["neurons"], one["synapses"], one["spikes"], kilobytes)]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def quality(instance: Row) -> str:
+    """Return accuracies, or mean squared errors, of the trained and of the spiking network."""
+    kind = "accuracy" if instance.get("accuracy") else "mean_squared_error"
+    values = [instance[kind].get(name) for name in ("trained", "spiking")]
+    texts = ["–" if v is None else f"{v:.2%}" if kind == "accuracy" else f"error {v:.4f}" for v in values]
+    return ", ".join(texts)
+
+
+def by_case(rows: List[Row]) -> Dict[Tuple[str, str], Dict[str, Row]]:
+    """Return the rows of each instance and constraints by method."""
+    cases: Dict[Tuple[str, str], Dict[str, Row]] = {}
+    for row in rows:
+        cases.setdefault((row["instance"], row["constraints"]), {})[row["method"]] = row
+    return cases
+
+
+def ratio_table(rows: List[Row]) -> List[str]:
+    """Return connectivity by method as ratio to the sequential mapping: best and, after a dash, worst seed."""
+    methods = [method for method in METHODS if method != "sequential" and any(row["method"] == method for row in rows)]
+    lines = [f"| instance | constraints | sequential | {' | '.join(TITLES.get(m, m) for m in methods)} |"]
+    lines.append("|---|---|---:|" + "---:|" * len(methods))
+    for (instance, constraints), by_method in by_case(rows).items():
+        baseline = by_method["sequential"]["connectivity"]
+        best = min(row["connectivity"] for row in by_method.values())
+        cells = [f"{baseline:,.0f}"]
+        for method in methods:
+            row = by_method.get(method)
+            if row is None or baseline == 0:
+                cells.append("")
+                continue
+            low, high = row["connectivity"] / baseline, row["largest_connectivity"] / baseline
+            text = f"{low:.3f}" if f"{low:.3f}" == f"{high:.3f}" else f"{low:.3f}–{high:.3f}"
+            cells.append(f"**{text}**" if row["connectivity"] == best else text)
+        lines.append(f"| `{instance}` | {constraints} | {' | '.join(cells)} |")
+    return lines
+
+
+def best_table(rows: List[Row]) -> List[str]:
+    """Return the best known result of each instance and constraints."""
+    lines = ["| instance | constraints | connectivity | cores | hops | energy µJ | step µs | method, seed | s |"]
+    lines.append("|---|---|---:|---:|---:|---:|---:|---|---:|")
+    for (instance, constraints), by_method in by_case(rows).items():
+        row = min(by_method.values(), key=lambda one: one["connectivity"])
+        step = "" if row["step_ns"] is None else f"{row['step_ns'] / 1000:.4g}"
+        cells = [f"`{instance}`", constraints, f"{row['connectivity']:,.1f}", f"{row['cores']}"]
+        cells += [f"{row['hops_unicast']:,.1f}", f"{row['energy_pj'] / 1e6:.4g}", step]
+        cells += [f"{TITLES.get(row['method'], row['method'])}, {row['seed']}", f"{row['seconds']:,.0f}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+if __name__ == "__main__":
+    main()
