@@ -129,6 +129,8 @@ REFUSED = [
     ("parquet", {"workers": 2}, None, UsageError, "--workers is for --format parts, not for parquet"),
     ("hmetis", {"idx64": True}, None, UsageError, "--idx64 is for --format metis, not for hmetis"),
     ("pynn", {"rate_unit": "hz"}, None, UsageError, "--rate-unit is for --format networkx, csv, .*, not for pynn"),
+    ("hmetis", {"exact": True}, None, UsageError, "--exact is for --format csv, spinemap, pynn, not for hmetis"),
+    ("csv", {"with_input": True}, None, UsageError, "--with-input is for --format spinemap, metis, .*, not for csv"),
     ("snn", {"scale": 3.0}, None, UsageError, "--scale is for --format metis, hmetis, not for snn"),
     ("graphml", {}, ("graphml.NETWORKX_LIMIT", 10), ResourceError, "programs for graphml"),
     ("sanafe", {}, ("sanafe.LIMIT", 100), ResourceError, "SANA-FE .*smaller network"),

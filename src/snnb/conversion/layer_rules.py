@@ -11,10 +11,12 @@ from snnb.core.errors import InputError
 
 WEIGHTED = {"Dense", "Conv2D", "DepthwiseConv2D"}
 POOLING = {"AveragePooling2D", "MaxPooling2D", "GlobalAveragePooling2D"}
-REINDEXING = {"Flatten", "Reshape", "Concatenate", "ZeroPadding2D"}
+CONVERTIBLE_REINDEXING = {"Flatten", "Reshape", "Concatenate", "ZeroPadding2D"}
 ACTIVATIONS = {"Activation", "ReLU"}
 TRAINING_ONLY = {"Dropout", "ActivityRegularization", "GaussianNoise"}
-CONVERTIBLE = WEIGHTED | POOLING | REINDEXING | ACTIVATIONS | TRAINING_ONLY | {"InputLayer", "BatchNormalization"}
+CONVERTIBLE = (
+    WEIGHTED | POOLING | CONVERTIBLE_REINDEXING | ACTIVATIONS | TRAINING_ONLY | {"InputLayer", "BatchNormalization"}
+)
 
 RECURRENT = {"RNN", "SimpleRNN", "LSTM", "GRU", "ConvLSTM2D", "Bidirectional", "StackedRNNCells"}
 OTHER_ACTIVATIONS = {"LeakyReLU", "PReLU", "ELU", "ThresholdedReLU", "Softmax"}
@@ -60,7 +62,7 @@ def _model_reasons(graph: KerasGraph) -> Iterator[Reason]:
         yield last.name, "the output has several axes, but one value for each class is needed: end in Flatten or Dense"
     while last.kind in SKIPPED | {"Flatten", "Reshape"}:
         last = last.inbound[0]
-    if last.kind in REINDEXING:
+    if last.kind in CONVERTIBLE_REINDEXING:
         yield f"{last.name} ({last.kind})", "has no neurons, so it cannot be the output: end in Dense or a convolution"
 
 
@@ -179,7 +181,7 @@ def _of_activation(layer: KerasLayer, max_pool: str) -> Iterator[str]:
     """Return reasons why the parser would not make it the activation of the layers with weights before it."""
     name = _activation_name(layer)
     # The parser skips these layers, and a relu computes the same before and after them.
-    passed = TRAINING_ONLY | {"BatchNormalization"} | (REINDEXING if name == "relu" else set())
+    passed = TRAINING_ONLY | {"BatchNormalization"} | (CONVERTIBLE_REINDEXING if name == "relu" else set())
     if name == "relu" and max_pool == "spiking":
         passed |= {"MaxPooling2D"}
     pending = list(layer.inbound) if name != "linear" else []

@@ -13,7 +13,7 @@ from snnb.core.errors import DamagedError
 from snnb.graph.connection import Connection, Positions
 from snnb.graph.populations import GraphPopulation, Recording, to_integers
 from snnb.network.geometry import Geometry
-from snnb.network.layers import KINDS, Layer, configured
+from snnb.network.layers import LAYER_KINDS, Layer, configured
 from snnb.network.neuron import Neuron
 
 FORMAT = "snnb synapse graph"
@@ -172,5 +172,5 @@ def _read_geometry(group: h5py.Group, name: str) -> Tuple[Layer, Geometry]:
     rule, volume = group.attrs["rule"], tuple(group.attrs["input_volume"].tolist())
     filters, channels = int(group.attrs["output_volume"][-1]), volume[-1]
     defaults = {"filters": filters, "depth_multiplier": max(1, filters // channels)}
-    layer: Layer = configured(KINDS[rule], {**defaults, **json.loads(group.attrs["geometry"])}, name)
-    return layer, layer.geometry(volume[1:] if rule in ("Dense", "Conv1D") else volume)
+    layer: Layer = configured(LAYER_KINDS[rule], {**defaults, **json.loads(group.attrs["geometry"])}, name)
+    return layer, layer.geometry(volume[layer.LEADING_AXES :])

@@ -35,6 +35,9 @@ class Layer(BaseModel):
     WEIGHTING: ClassVar[str] = "kernel"
     KERNEL: ClassVar[Optional[str]] = "kernel"  # name of the array of weights in a Keras file
     KERNEL_AXES: ClassVar[int] = 4  # number of axes of that array: the last of `Geometry.kernel_shape`
+    LEADING_AXES: ClassVar[int] = (
+        0  # number of axes of size 1 before the layer's own in an input volume of a graph file
+    )
 
     data_format: Literal["channels_last"] = Field("channels_last", exclude=True)
 
@@ -71,6 +74,7 @@ class Dense(Weighted):
     """Connections from every input to every unit; of several axes, the last one is summed over (Keras, `Dense`)."""
 
     KERNEL_AXES: ClassVar[int] = 2
+    LEADING_AXES: ClassVar[int] = 1
 
     units: Count
 
@@ -98,6 +102,7 @@ class Conv1D(Weighted):
     """A convolution along one axis: input (steps, channels), kernel (taps, channels, filters)."""
 
     KERNEL_AXES: ClassVar[int] = 3
+    LEADING_AXES: ClassVar[int] = 1
 
     filters: Count
     kernel_size: Tuple[Count]
@@ -239,7 +244,7 @@ _KINDS = (
     MaxPooling2D,
     UpSampling2D,
 )
-KINDS: Mapping[str, Type[Layer]] = {kind.__name__: kind for kind in _KINDS}
+LAYER_KINDS: Mapping[str, Type[Layer]] = {kind.__name__: kind for kind in _KINDS}
 
 
 def configured(kind: Type[Kind], config: Mapping[str, object], name: str) -> Kind:

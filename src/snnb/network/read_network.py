@@ -25,7 +25,7 @@ from snnb.core.machine import require_memory
 from snnb.io.hdf5 import RAISED_BY_HDF5, damaged, json_attribute, open_hdf5, reading, write_array
 from snnb.io.keras_file import QCFS_LEVELS
 from snnb.network.geometry import Shape
-from snnb.network.layers import KINDS, REINDEXING, Layer, Weighted, configured
+from snnb.network.layers import LAYER_KINDS, REINDEXING, Layer, Weighted, configured
 from snnb.network.network import INPUT, Array, Input, Network, Population, Projection, Reindexed, Volume
 from snnb.network.neuron import NUMBERS, Neuron
 
@@ -98,12 +98,12 @@ def _check_entries(path: Path, entries: Sequence[Entry]) -> None:
             if name not in before and "delay" not in entry.config:
                 raise DamagedError(path, f"layer {entry.name} reads {name!r}, which is not before it in the file")
         before.add(entry.name)
-    understood = {*KINDS, *REINDEXING, *SUMS, *ACTIVATIONS, "InputLayer"}
+    understood = {*LAYER_KINDS, *REINDEXING, *SUMS, *ACTIVATIONS, "InputLayer"}
     unknown = [f"{entry.name} ({entry.kind})" for entry in entries if entry.kind not in understood]
     if unknown:
         raise InputError(
-            f"{path}: no rule for {', '.join(unknown)}; "
-            f"there are rules for {', '.join(sorted(KINDS))} and for the re-indexing {', '.join(sorted(REINDEXING))}"
+            f"{path}: no rule for {', '.join(unknown)}; there are rules for {', '.join(sorted(LAYER_KINDS))} "
+            f"and for the re-indexing {', '.join(sorted(REINDEXING))}"
         )
 
 
@@ -154,7 +154,7 @@ def _volume(entry: Entry, volumes: Mapping[str, Volume]) -> Volume:
 
 
 def _population(entry: Entry, source: Volume) -> Population:
-    layer: Layer = configured(KINDS[entry.kind], entry.config, entry.name)
+    layer: Layer = configured(LAYER_KINDS[entry.kind], entry.config, entry.name)
     geometry = layer.geometry(source.shape)
     kernel, bias, activation = None, None, "linear"
     if layer.KERNEL is not None:

@@ -12,7 +12,7 @@ RateUnit = Literal["step", "hz", "sample"]
 
 
 class ExportOptions(Options):
-    """Contents and units of an export. Each format uses the options that apply to it."""
+    """Contents and units of an export. An option that only some formats have is in their `Format.own_options`."""
 
     rate_unit: RateUnit = Field(default="step", description="Unit of rates.")
     with_input: bool = Field(

@@ -48,4 +48,4 @@ def _size(graph: SynapseGraph, request: Request) -> float:
     return (len(str(part.nodes)) + 1) * part.edges + 16 * part.nodes
 
 
-FORMAT = Format(".hgr", write, _size, 2e7, need_counts, partial=True, own_options=("scale",))
+FORMAT = Format(".hgr", write, _size, 2e7, need_counts, partial=True, own_options=("scale", "with_input"))

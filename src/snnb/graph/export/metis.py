@@ -101,4 +101,4 @@ def _size(graph: SynapseGraph, request: Request) -> float:
     return 2 * (len(str(part.nodes)) + 5) * part.edges + part.nodes
 
 
-FORMAT = Format(".graph", write, _size, 8e6, _check, partial=True, own_options=("scale", "idx64"))
+FORMAT = Format(".graph", write, _size, 8e6, _check, partial=True, own_options=("scale", "idx64", "with_input"))

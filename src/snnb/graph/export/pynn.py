@@ -55,4 +55,4 @@ def _check(graph: SynapseGraph, request: Request) -> None:
     refuse_fast_cycles(graph, "pynn")
 
 
-FORMAT = Format("_pynn", write, _size, 5e6, _check, directory=True, simulates=True)
+FORMAT = Format("_pynn", write, _size, 5e6, _check, directory=True, simulates=True, own_options=("exact",))

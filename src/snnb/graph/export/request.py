@@ -217,7 +217,7 @@ class Format:
     simulates : whether a simulator reads it: average poolings have the weight `mean` then
     input_apart : whether the neurons of the input are numbered separately from the others, both from 0
     nodes_beside : whether a table of nodes is written to a file next to it (`nodes_path`)
-    own_options : options that only some formats have, including this one
+    own_options : options that only some formats have, including this one; other formats refuse them
     extra_description : callable that returns additional entries of the description
     warning : callable that returns a sentence on what the format does not represent, or None
     """

@@ -50,4 +50,4 @@ def _size(graph: SynapseGraph, request: Request) -> float:
     return 8 + 4 * part.edges + 12 * part.nodes
 
 
-FORMAT = Format(".snn", write, _size, 5e7, need_counts, partial=True, own_options=("rate_unit",))
+FORMAT = Format(".snn", write, _size, 5e7, need_counts, partial=True, own_options=("rate_unit", "with_input"))
