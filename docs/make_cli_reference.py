@@ -18,6 +18,7 @@ from snnb.cli.doctor import Machine
 from snnb.cli.main import commands
 from snnb.datasets.definition import ListedDataset
 from snnb.graph.export.write_export import Export
+from snnb.instances.known_instances import Instance
 from snnb.mapping.hardware import ListedHardware
 from snnb.pipeline.all import STAGES
 from snnb.pipeline.plan import RunDocument, StagesDocument
@@ -37,6 +38,7 @@ DOCUMENTS: Dict[str, Any] = {  # printed by each command with `--json`
     "models": List[ListedModel],
     "datasets": List[ListedDataset],
     "hardware": List[ListedHardware],
+    "instances": List[Instance],
     "status": Status,
     "verify": Verification,
     "report": ReportFile,

@@ -58,9 +58,8 @@ def main() -> None:
 
 def solve(name: str, given: argparse.Namespace) -> None:
     """Map one instance under its constraints."""
-    from snnb.instances.known_instances import find_instance
-
     from snnb.graph import SynapseGraph
+    from snnb.instances.known_instances import find_instance
     from snnb.mapping.neurons import PlacedNetwork
 
     instance = find_instance(name)

@@ -35,6 +35,7 @@ LINES = {
     "models": [],
     "datasets": [],
     "hardware": [],
+    "instances": [],
     "doctor": [],
     "remove": ["{run}", STAMP, "--with-dependents", "--yes"],
 }

@@ -93,7 +93,7 @@ def test_simulations_that_do_not_fit_side_by_side_follow_below(mapped, narrow, c
     assert sum("chip (chip" in line for line in lines) == 4
 
 
-@pytest.mark.parametrize("command", ["hardware", "models", "datasets", "doctor"])
+@pytest.mark.parametrize("command", ["hardware", "instances", "models", "datasets", "doctor"])
 def test_lists_fit(command, narrow, capsys, monkeypatch):
     without_gpu = SimpleNamespace(config=SimpleNamespace(list_physical_devices=lambda kind: []))
     monkeypatch.setitem(sys.modules, "tensorflow", without_gpu)

@@ -21,6 +21,7 @@ from snnb.cli.datasets import datasets
 from snnb.cli.doctor import doctor
 from snnb.cli.export import export
 from snnb.cli.hardware import hardware
+from snnb.cli.instances import instances
 from snnb.cli.models import models
 from snnb.cli.parameters import RUN_DIR, output_options, run_argument, take_run
 from snnb.cli.remove import remove
@@ -189,7 +190,21 @@ for _name, _stage in STAGES.items():
 commands.command("run", cls=HelpfulCommand, help="Run all five stages in order.")(
     stage_command(CHAIN[-1], CHAIN, by_name=False)
 )
-_others = (models, datasets, hardware, status, verify, report, compare, sweep, export, crosscheck, remove, doctor)
+_others = (
+    models,
+    datasets,
+    hardware,
+    instances,
+    status,
+    verify,
+    report,
+    compare,
+    sweep,
+    export,
+    crosscheck,
+    remove,
+    doctor,
+)
 for _command in _others:
     commands.command(cls=HelpfulCommand)(_command)
 

@@ -72,12 +72,10 @@ def copy_attributes(attributes: Mapping[str, object], target: h5py.Group) -> Non
 
 
 def mapped_array(stored: h5py.Dataset) -> np.ndarray:
-    """Return a contiguous, uncompressed dataset mapped into memory, read-only; valid after its file is closed."""
-    if stored.size == 0:
-        return np.empty(stored.shape, stored.dtype)
+    """Return a dataset, read-only and valid after its file is closed; mapped into memory unless it is compressed."""
     offset, descriptor = stored.id.get_offset(), stored.file.id.get_vfd_handle()
-    if offset is None:
-        raise ValueError(f"{stored.name} is not stored contiguously")
+    if offset is None:  # in chunks, or empty
+        return stored[()]
     mapped = mmap.mmap(descriptor, offset + stored.id.get_storage_size(), access=mmap.ACCESS_READ)
     return np.frombuffer(mapped, stored.dtype, stored.size, offset).reshape(stored.shape)
 

@@ -1,16 +1,19 @@
 """Stage `graph`: write the synapse graph of the converted network and its spike counts."""
 
+import os
 import shlex
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Dict, Literal, Mapping, Optional
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from typing_extensions import Annotated
 
 from snnb.core.errors import UsageError
 from snnb.core.options import Count, Flag, Options
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.graph.export.export_options import ExportOptions, RateUnit
+from snnb.instances.known_instances import PREFIX, find_instance, named_instance
 from snnb.io.files import require_disk
 from snnb.pipeline import prepare, simulate
 from snnb.pipeline.stage import (
@@ -41,6 +44,16 @@ ASSUMED = "no spikes are known: each neuron counts as one spike"
 OF_SPIKES = ("rates", "rate_samples", "rate_steps")  # options that hold for one graph from outside
 
 
+def _with_version(path: Path) -> Path:
+    """Return the absolute path of a file, and an instance with its version; one that does not exist as it is."""
+    name = named_instance(path)
+    if name is None:
+        return Path(os.path.abspath(path))  # noqa: PTH100 - links stay
+    with suppress(UsageError):
+        return Path(PREFIX + find_instance(name).full_name)
+    return path
+
+
 class GraphParams(Options):
     """Options of `snnb graph`."""
 
@@ -57,10 +70,12 @@ class GraphParams(Options):
         default="mean",
         description="Weight of an average-pooling synapse: mean (1 / neurons in the window), as simulated, or one.",
     )
-    from_file: Annotated[Optional[AbsolutePath], Flag(name="--from", metavar="FILE")] = Field(
+    from_file: Annotated[
+        Optional[Annotated[Path, AfterValidator(_with_version)]], Flag(name="--from", metavar="FILE")
+    ] = Field(
         default=None,
-        description="Graph from outside to begin a run with, in place of a model: a MODEL_graph.h5, or a file that "
-        "docs/graphs-from-elsewhere.md lists.",
+        description="Graph from outside to begin a run with, in place of a model: a MODEL_graph.h5, instance:NAME "
+        "(`snnb instances`), or a file that docs/graphs-from-elsewhere.md lists.",
     )
     rates: Annotated[Optional[AbsolutePath], Flag(metavar="FILE")] = Field(
         default=None, description="Spikes of each neuron of the graph from outside; by default those in its file."
@@ -225,6 +240,8 @@ def _import(run: RunDirectory, params: GraphParams, progress: Progress) -> Stage
     path = params.from_file
     if path is None:
         raise UsageError(f"{run.path} holds a graph that was made of arrays; make it again with Run.from_graph")
+    name = named_instance(path)
+    path = path if name is None else find_instance(name).path
     with run.stage("graph", params, inputs=[], name=IMPORTED) as output:
         imported = import_graph(
             path,

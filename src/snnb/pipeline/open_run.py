@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Optional
 
 from snnb.core.errors import DamagedError, InputError, UsageError
+from snnb.instances.known_instances import find_instance, named_instance
 from snnb.pipeline.all import KINDS
 from snnb.pipeline.model import identify_model
 from snnb.pipeline.train import CHECKPOINT
@@ -62,12 +63,14 @@ def open_or_create(
         By default `$SNNB_RUNS/MODEL` or `runs/MODEL`.
     dataset : str, optional
     graph : Path, optional
-        File of a graph from outside, which the run begins with in place of a model.
+        File of a graph from outside, or `instance:NAME`, which the run begins with in place of a model.
     """
     if graph is not None:
         if model is not None or dataset is not None:
             raise UsageError("--from: a graph from outside has no model and no data set; leave out --model, --dataset")
-        name = NOT_IN_NAMES.sub("_", re.sub("_graph$", "", graph.stem.lower()))[:100] or "graph"
+        instance = named_instance(graph)
+        stem = graph.stem if instance is None else find_instance(instance).name
+        name = NOT_IN_NAMES.sub("_", re.sub("_graph$", "", stem.lower()))[:100] or "graph"
         return _create(name, "", None, run_dir, imported=True)
     if model is None and dataset is not None:
         raise UsageError(f"--dataset {dataset}: give --model too")

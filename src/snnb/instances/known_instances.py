@@ -1,0 +1,111 @@
+"""The instances that come with the package: list them, and find one by name."""
+
+from difflib import get_close_matches
+from pathlib import Path
+from typing import List, Optional, Tuple
+
+from snnb.core.errors import UsageError
+from snnb.io.text import Document, read_document
+
+FOLDER = Path(__file__).parent
+PREFIX = "instance:"  # of a name in place of a file
+
+
+class Quality(Document):
+    """Accuracy of a network, or the mean squared error of one that reproduces its input.
+
+    Attributes
+    ----------
+    trained : float or None
+        Of the recorded network, on all test pictures; None if it was trained as a spiking one.
+    spiking : float
+        In the simulation that counted the spikes.
+    """
+
+    trained: Optional[float] = None
+    spiking: float
+
+
+class Instance(Document):
+    """Description of an instance: the document `NAME-VERSION.json`.
+
+    Attributes
+    ----------
+    name, version : str
+        The content of a version never changes.
+    network : str
+        The network in one sentence.
+    dataset : str
+        Data set of the samples.
+    pictures, steps : int
+        Number of test samples simulated, and time steps in which spikes were counted, of each.
+    accuracy, mean_squared_error : Quality or None
+        One of the two.
+    inputs, neurons, synapses : int
+        Inputs have the first ids, and are not placed on cores.
+    spikes : float
+        Spikes per sample of all neurons and inputs that have targets: the traffic.
+    licences : tuple of str
+        Of the network and of the data set.
+    sha256 : str
+        Of the file.
+    sha256_hyperedges : str
+        Of the list of hyperedges, see `snnb.instances.hyperedges`.
+    constraints : tuple of str
+        Names of the hardware descriptions to map it on, of `benchmarks/instances/constraints/`.
+    recipe : str
+        Command that makes its graph from the recorded network.
+    """
+
+    name: str
+    version: str
+    network: str
+    dataset: str
+    pictures: int
+    steps: int
+    accuracy: Optional[Quality] = None
+    mean_squared_error: Optional[Quality] = None
+    inputs: int
+    neurons: int
+    synapses: int
+    spikes: float
+    licences: Tuple[str, ...]
+    sha256: str
+    sha256_hyperedges: str
+    constraints: Tuple[str, ...]
+    recipe: str
+
+    @property
+    def full_name(self) -> str:
+        """Name with version."""
+        return f"{self.name}-{self.version}"
+
+    @property
+    def path(self) -> Path:
+        """File of the graph."""
+        return FOLDER / f"{self.full_name}.h5"
+
+
+def instances() -> List[Instance]:
+    """Return all instances by number of synapses, versions of one name from old to new."""
+    found = [read_document(Instance, path) for path in FOLDER.glob("*.json")]
+    return sorted(found, key=lambda one: (one.synapses, one.name, _parts(one.version)))
+
+
+def find_instance(name: str) -> Instance:
+    """Return an instance by its full name, or the newest version; raise `UsageError` if there is none."""
+    known = {key: one for one in instances() for key in (one.name, one.full_name)}
+    if name not in known:
+        near = get_close_matches(name, known, n=3)
+        advice = f"did you mean {' or '.join(near)}?" if near else "`snnb instances` lists them"
+        raise UsageError(f"{PREFIX}{name}: no such instance; {advice}")
+    return known[name]
+
+
+def named_instance(path: Path) -> Optional[str]:
+    """Return the name in `instance:NAME`; None for the path of a file."""
+    return path.name[len(PREFIX) :] if str(path).startswith(PREFIX) else None
+
+
+def _parts(version: str) -> List[int]:
+    return [int(part) for part in version.split(".")]

@@ -1,0 +1,22 @@
+"""Graphs of every kind: a population that sums layers, weights that are left out, cycles with delays."""
+
+import numpy as np
+import pytest
+
+from snnb.model_files.nir_network import read_nir
+from snnb.model_files.nir_settings import NirSettings
+from tests import random_nir
+from tests.graph.conftest import counts, graph, graph_path, model, parsed, pruned_graph, residual_graph
+from tests.graph.test_spiking_graph import graph_of
+from tests.nir_interpreter import write
+
+__all__ = ["counts", "graph", "graph_path", "model", "parsed", "pruned_graph", "residual_graph"]
+
+
+@pytest.fixture(scope="session")
+def delayed_graph(tmp_path_factory):
+    """A network with cycles, in which a population is read with three delays."""
+    folder = tmp_path_factory.mktemp("delayed")
+    path = write(folder / "net.nir", *random_nir.network(np.random.default_rng(39)))
+    with graph_of(read_nir(path, NirSettings(time_step=random_nir.DT)), folder) as opened:
+        yield opened

@@ -1,0 +1,95 @@
+"""The file of an instance: hyperedges by the documented reader, no weights, and the costs of its original."""
+
+import hashlib
+import struct
+
+import h5py
+import numpy as np
+import pytest
+
+from snnb.core.errors import UsageError
+from snnb.graph import SynapseGraph
+from snnb.instances.hyperedges import hyperedges_sha256, traffic
+from snnb.instances.write_instance import write_instance
+from snnb.mapping.hardware import read_hardware
+from snnb.mapping.map_network import cost_partition
+from snnb.mapping.mapping_cost import MappingCost
+from snnb.mapping.neurons import PlacedNetwork
+from tests.graph.test_graph_format import documented
+
+GRAPHS = ("graph", "residual_graph", "pruned_graph", "delayed_graph")
+
+
+@pytest.fixture(params=GRAPHS)
+def original(request):
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def instance(original, tmp_path):
+    write_instance(original.path, tmp_path / "made.h5", "made-1.0")
+    with SynapseGraph.open(tmp_path / "made.h5") as opened:
+        yield opened
+
+
+def by_the_page(path):
+    """SHA-256 of the hyperedges and spikes per sample, from the edges that the reader of the page lists."""
+    targets, digest, spikes = {}, hashlib.sha256(), 0
+    with h5py.File(path, "r") as file:
+        dropped = file.attrs.get("zeros") == "dropped"
+        groups = [file["populations"][name] for name in sorted(file["populations"])]
+        current = [group.attrs["coding"] == "current" for group in groups]
+        counts = np.concatenate([group["spike_count"][()].ravel() * (not c) for group, c in zip(groups, current)])
+        samples = file.attrs["num_samples"]
+    for source, target, weight in documented("edges")(str(path)):
+        if weight != 0 or not dropped:
+            targets.setdefault(int(source), set()).add(int(target))
+    for source in sorted(targets):
+        row = [source, int(counts[source]), len(targets[source]), *sorted(targets[source])]
+        digest.update(struct.pack(f"<{len(row)}q", *row))
+        spikes += int(counts[source])
+    return digest.hexdigest(), spikes / samples
+
+
+def test_hyperedges_and_traffic_are_those_of_the_graph(original, instance):
+    expected = by_the_page(original.path)
+    assert (hyperedges_sha256(original), traffic(original)) == expected
+    assert (hyperedges_sha256(instance), traffic(instance)) == expected
+    assert by_the_page(instance.path) == expected
+
+
+def test_weights_and_what_belongs_to_them_are_gone(original, instance):
+    with h5py.File(instance.path, "r") as file:
+        assert file.attrs["instance"] == "made-1.0"
+        weights = [group["kernel"][()].ravel() for group in file["connections"].values() if "kernel" in group]
+    values = np.concatenate(weights)
+    there = values[values != 0]
+    assert np.unique(there).size == there.size
+    assert (there.size < values.size) == ("zeros" in instance.attributes)
+    assert not {"weight_bits", "pixel", "parsed_sha256"} & set(instance.attributes)
+    assert all(population.threshold is None for population in instance.layers)
+
+
+def costs(graph, tmp_path):
+    """Cost of a random partition for a chip with energies, times and a memory for synapses."""
+    partition = tmp_path / "parts.txt"
+    cores = np.random.default_rng(1).integers(0, 6, graph.number_of_neurons())
+    partition.write_text("".join(f"{core}\n" for core in cores))
+    mapped, _ = cost_partition(PlacedNetwork.of(graph), read_hardware("loihi")[0], partition, allow_overfull=True)
+    return MappingCost.of(mapped).model_dump(exclude={"memory_bits_per_core", "overfull", "sequential", "tried"})
+
+
+def test_a_mapping_costs_the_same(original, instance, tmp_path):
+    """Weights of the small networks repeat, and so do their lists in the memory, unlike those of placeholders."""
+    both = [costs(graph, tmp_path) for graph in (original, instance)]
+    for cost in both:
+        del cost["per_core"]["memory_bits"]
+    assert both[0] == both[1]
+    assert both[0]["energy_pj"] > 0
+
+
+def test_a_graph_without_spikes_is_refused(tmp_path):
+    path = tmp_path / "net_graph.h5"
+    documented("write_graph")(str(path), {"a": np.ones(3), "b": np.ones(2)}, {})
+    with pytest.raises(UsageError, match="an instance is made of the graph of a simulation"):
+        write_instance(path, tmp_path / "made.h5", "made-1.0")
