@@ -68,6 +68,25 @@ def separated(folder):
     return built(replace(network, volumes=tuple(volumes)), folder, "spikes")
 
 
+def numbered(folder):
+    """Weights whose bits differ by small numbers, as those of instances do."""
+    network = pruned_network()
+    volumes = list(network.volumes)
+    for number, volume in enumerate(volumes):
+        if isinstance(volume, Population):
+            kernels = [p.kernel for p in volume.projections]
+            bits = [
+                2 * np.arange(k.size, dtype=np.int32) + np.float32(1).view(np.int32) if k is not None else None
+                for k in kernels
+            ]
+            projections = tuple(
+                p if b is None else replace(p, kernel=b.view(np.float32).reshape(p.kernel.shape))
+                for p, b in zip(volume.projections, bits)
+            )
+            volumes[number] = replace(volume, projections=projections)
+    return built(replace(network, volumes=tuple(volumes)), folder, "current")
+
+
 GRAPHS = {
     "convolutions": lambda folder: make_graph(NETWORKS["chained"](), folder),
     "concatenated": lambda folder: make_graph(NETWORKS["branched"](), folder, "spikes"),
@@ -75,6 +94,7 @@ GRAPHS = {
     "residual": lambda folder: make_graph(NETWORKS["summed"](), folder, "spikes"),
     "pruned": sparse,
     "separated": separated,
+    "numbered weights": numbered,
     "recurrent with delays": lambda folder: built(recurrent(), folder, "spikes"),
     "listed": lambda folder: random_graph(folder / "graph.h5", 3, inputs=2, codings=("current", "spikes"))[0],
 }

@@ -1,7 +1,8 @@
 """Compiled loops that find distinct lists of synapses. Importing this module imports numba.
 
-A list is known by two 64-bit hashes in the manner of FNV-1a. A hash table has the hashes of each list, and its core ·
-2^32 + its length: (elements, 3) int64 array, a power of two of elements. Elements whose first hash is 0 are empty.
+A list is known by its core, its length and two 64-bit hashes in the manner of FNV-1a. A hash table has the hashes of
+each list, and its core · 2^32 + its length: (elements, 3) int64 array, a power of two of elements. Elements whose first
+hash is 0 are empty.
 """
 
 from typing import Tuple
@@ -69,11 +70,11 @@ def add_lists(
 
 @compiled
 def _insert(table: np.ndarray, one: int, other: int, content: int) -> bool:
-    """Insert a list by its hashes; return whether it is new."""
+    """Insert a list by its hashes, core and length; return whether it is new."""
     mask = len(table) - 1
     at = (one >> 20) & mask
     while table[at, 0] != 0:
-        if table[at, 0] == one and table[at, 1] == other:
+        if table[at, 0] == one and table[at, 1] == other and table[at, 2] == content:
             return False
         at = (at + 1) & mask
     table[at, 0], table[at, 1], table[at, 2] = one, other, content
