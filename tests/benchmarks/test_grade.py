@@ -71,20 +71,18 @@ def separated(folder):
 def numbered(folder):
     """Weights whose bits differ by small numbers, as those of instances do."""
     network = pruned_network()
-    volumes = list(network.volumes)
-    for number, volume in enumerate(volumes):
-        if isinstance(volume, Population):
-            kernels = [p.kernel for p in volume.projections]
-            bits = [
-                2 * np.arange(k.size, dtype=np.int32) + np.float32(1).view(np.int32) if k is not None else None
-                for k in kernels
-            ]
-            projections = tuple(
-                p if b is None else replace(p, kernel=b.view(np.float32).reshape(p.kernel.shape))
-                for p, b in zip(volume.projections, bits)
-            )
-            volumes[number] = replace(volume, projections=projections)
-    return built(replace(network, volumes=tuple(volumes)), folder, "current")
+
+    def renumbered(projection):
+        if projection.kernel is None:
+            return projection
+        bits = 2 * np.arange(projection.kernel.size, dtype=np.int32) + np.float32(1).view(np.int32)
+        return replace(projection, kernel=bits.view(np.float32).reshape(projection.kernel.shape))
+
+    volumes = tuple(
+        replace(v, projections=tuple(map(renumbered, v.projections))) if isinstance(v, Population) else v
+        for v in network.volumes
+    )
+    return built(replace(network, volumes=volumes), folder, "current")
 
 
 GRAPHS = {
@@ -109,8 +107,7 @@ def graph(request, tmp_path):
 def compared(graph, hardware, core, place, chip):
     network, opened = PlacedNetwork.of(graph), grade.Graph(graph.path)
     expected = cost(count_traffic(network, core, len(place)), hardware, place)
-    partition, placement = core, place
-    figures, fullest, violations = grade.grade(opened, chip, partition, placement)
+    figures, fullest, violations = grade.grade(opened, chip, core, place)
     for name in ("connectivity", "cut", "hops_unicast", "hops_multicast", "energy_pj", "step_ns"):
         assert figures.get(name) == pytest.approx(getattr(expected, name), rel=1e-12), name
     contents = grade.measure(opened, core, chip, place)[1]
