@@ -11,8 +11,7 @@ from snnb.graph.export.sanafe import check_mapped, write_netlist
 from snnb.graph.export.write_export import export
 from snnb.mapping.hardware import Hardware
 from snnb.mapping.map_network import map_network
-from snnb.mapping.mapping import Mapping, write_mapping
-from snnb.mapping.mapping_cost import MappingCost
+from snnb.mapping.mapping import Mapping, MappingCost, write_mapping
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.time_costs import recorded_steps
 from snnb.results.crosscheck import compare_costs

@@ -6,7 +6,7 @@ from unittest.mock import patch
 from snnb.graph.imports.import_graph import import_graph
 from snnb.mapping.hardware import EventFigures, Hardware, RouteFigures
 from snnb.mapping.map_network import cost_partition, map_network
-from snnb.mapping.mapping_cost import MappingCost
+from snnb.mapping.mapping import MappingCost
 from snnb.mapping.neurons import PlacedNetwork
 
 CHIP = Hardware(

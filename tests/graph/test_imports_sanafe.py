@@ -12,8 +12,7 @@ from snnb.core.errors import InputError
 from snnb.graph.export.write_export import export
 from snnb.mapping.hardware import Hardware, read_hardware
 from snnb.mapping.map_network import cost_partition, map_network
-from snnb.mapping.mapping import Mapping, write_mapping
-from snnb.mapping.mapping_cost import MappingCost
+from snnb.mapping.mapping import Mapping, MappingCost, write_mapping
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.time_costs import recorded_steps
 from snnb.results.export import on_cores

@@ -13,8 +13,7 @@ from snnb.core.errors import InputError
 from snnb.io.figures import layer_colours
 from snnb.mapping.hardware import read_hardware
 from snnb.mapping.map_network import map_network
-from snnb.mapping.mapping import CORE_COLUMNS, Mapping, write_mapping
-from snnb.mapping.mapping_cost import MappingCost
+from snnb.mapping.mapping import CORE_COLUMNS, Mapping, MappingCost, write_mapping
 from snnb.mapping.mapping_plots import plot_mapping, plot_traffic
 from snnb.mapping.neurons import PlacedNetwork
 from tests.mapping.brute_force import Expected, total_hops

@@ -9,8 +9,7 @@ import pytest
 from snnb.core.errors import InputError
 from snnb.network.event_samples import InputSteps
 from snnb.network.layers import Dense, Flatten
-from snnb.network.network import Input, Network, Population, Projection, Reindexed
-from snnb.network.neuron import NUMBERS, Neuron
+from snnb.network.network import NUMBERS, Input, Network, Neuron, Population, Projection, Reindexed
 from snnb.network.read_network import SPIKING, open_network, write_network
 
 RANDOM = np.random.default_rng(0)

@@ -213,8 +213,8 @@ def test_distributions_count_everything_once():
 
 
 def test_few_samples_of_a_large_network_are_computed_and_the_blocks_are_the_whole(recorded, monkeypatch):
-    from snnb.network.read_network import read_network
     from snnb.network import forward
+    from snnb.network.read_network import read_network
 
     network = read_network(recorded.path / "parse" / "mini_network_parsed.h5")
     x = np.load(recorded.path / "dataset" / "x_test.npy")[:7]

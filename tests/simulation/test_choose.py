@@ -9,8 +9,7 @@ import tensorflow as tf
 from snnb.core.errors import InputError
 from snnb.io.keras import keras
 from snnb.network.network import Input as NetworkInput
-from snnb.network.network import Network, Population
-from snnb.network.neuron import Neuron
+from snnb.network.network import Network, Neuron, Population
 from snnb.network.read_network import Entry, assemble
 from snnb.simulation.engines.choose import check_supported, choose_engine
 from snnb.simulation.simulation_settings import SimulationSettings

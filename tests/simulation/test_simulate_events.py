@@ -9,8 +9,7 @@ import pytest
 from snnb.core.errors import InputError, UsageError
 from snnb.network.event_samples import EventSamples, Steps, write_samples
 from snnb.network.layers import Dense, Flatten
-from snnb.network.network import Input, Network, Population, Projection, Reindexed
-from snnb.network.neuron import Neuron
+from snnb.network.network import Input, Network, Neuron, Population, Projection, Reindexed
 from snnb.network.read_network import SPIKING, write_network
 from snnb.simulation import job
 from snnb.simulation.simulate import simulate

@@ -19,8 +19,7 @@ from snnb.io.hdf5 import write_array
 from snnb.io.npy import load_archive
 from snnb.io.text import LONGEST_NAME, printable
 from snnb.network.geometry import PADDING, Shape
-from snnb.network.network import INPUT, Network, Population, Projection, Units
-from snnb.network.neuron import NUMBERS, Neuron
+from snnb.network.network import INPUT, NUMBERS, Network, Neuron, Population, Projection, Units
 from snnb.network.read_network import open_network
 
 SCALARS = ("num_samples", "num_timesteps", "warm_up", "dt_ms")

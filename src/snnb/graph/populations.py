@@ -6,8 +6,7 @@ from typing import Iterator, Optional, Sequence, Tuple
 
 import numpy as np
 
-from snnb.network.network import Array, Volume
-from snnb.network.neuron import Neuron
+from snnb.network.network import Array, Neuron, Volume
 
 POOL_WEIGHTS = ("one", "mean")
 RATE_UNITS = ("step", "hz", "sample")

@@ -14,7 +14,7 @@ from snnb.graph.connection import Connection, Positions
 from snnb.graph.populations import GraphPopulation, Recording, to_integers
 from snnb.network.geometry import Geometry
 from snnb.network.layers import LAYER_KINDS, Layer, configured
-from snnb.network.neuron import Neuron
+from snnb.network.network import Neuron
 
 FORMAT = "snnb synapse graph"
 VERSION, VERSION_WITH_SUMS = 1, 2  # the latter where a population is the sum of several connections

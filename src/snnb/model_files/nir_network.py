@@ -41,8 +41,7 @@ from snnb.network.layers import (
     ZeroPadding2D,
     configured,
 )
-from snnb.network.network import DROPPED, INPUT, Input, Network, Population, Projection, Reindexed, Volume
-from snnb.network.neuron import Neuron
+from snnb.network.network import DROPPED, INPUT, Input, Network, Neuron, Population, Projection, Reindexed, Volume
 
 WHOLE = 1e-6  # largest distance of a delay from a whole number of time steps
 CONSTANT = ""  # source of terms that are biases

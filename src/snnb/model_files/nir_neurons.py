@@ -7,7 +7,7 @@ import numpy as np
 from snnb.model_files.nir_file import Node
 from snnb.model_files.nir_settings import NirSettings
 from snnb.network.geometry import Shape
-from snnb.network.neuron import Neuron
+from snnb.network.network import Neuron
 
 SMALLEST = np.finfo(np.float32).tiny
 INTEGRATORS = {"I", "LI", "CubaLI"}  # without spikes

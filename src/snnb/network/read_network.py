@@ -8,7 +8,7 @@ Keras class of the layer, and as JSON `config`, its configuration, and `inputs`,
 its datasets are the arrays (kernel, bias, initial_potential, threshold). The configuration of a delayed projection also
 has `delay`, in time steps, and `input_shape`, since it may read a later layer; its bias is the dataset `delayed_bias`.
 The configuration of a population with a neuron model has `spikes`; the numbers of the model
-(`snnb.network.neuron.Neuron`) are the datasets `neuron_threshold`, `neuron_leak` ….
+(`snnb.network.network.Neuron`) are the datasets `neuron_threshold`, `neuron_leak` ….
 """
 
 import json
@@ -26,8 +26,18 @@ from snnb.io.hdf5 import RAISED_BY_HDF5, damaged, json_attribute, open_hdf5, rea
 from snnb.io.keras_file import QCFS_LEVELS
 from snnb.network.geometry import Shape
 from snnb.network.layers import LAYER_KINDS, REINDEXING, Layer, Weighted, configured
-from snnb.network.network import INPUT, Array, Input, Network, Population, Projection, Reindexed, Volume
-from snnb.network.neuron import NUMBERS, Neuron
+from snnb.network.network import (
+    INPUT,
+    NUMBERS,
+    Array,
+    Input,
+    Network,
+    Neuron,
+    Population,
+    Projection,
+    Reindexed,
+    Volume,
+)
 
 SUMS = {"Add"}
 ACTIVATIONS = {"Activation", "ReLU"}

@@ -32,7 +32,7 @@ from snnb.rundir.manifest import Kind, Record, StageRecord
 from snnb.rundir.staleness import external_records
 
 if TYPE_CHECKING:
-    from snnb.mapping.mapping_cost import MappingCost
+    from snnb.mapping.mapping import MappingCost
 
 BYTES_A_NEURON, BYTES_A_CORE = 8, 400  # of the files
 
@@ -180,8 +180,7 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
     from snnb.graph import SynapseGraph
     from snnb.mapping.map_network import cost_partition, map_network
     from snnb.mapping.mapping import Mapping as WrittenMapping
-    from snnb.mapping.mapping import write_mapping
-    from snnb.mapping.mapping_cost import MappingCost
+    from snnb.mapping.mapping import MappingCost, write_mapping
     from snnb.mapping.mapping_plots import plot_events, plot_mapping, plot_traffic
     from snnb.mapping.neurons import PlacedNetwork
     from snnb.mapping.time_costs import bin_loads, recorded_steps

@@ -20,7 +20,7 @@ from snnb.simulation.simulation_files import SPIKE_TIMES
 if TYPE_CHECKING:
     from snnb.graph import SynapseGraph
     from snnb.graph.export.request import Simulated
-    from snnb.mapping.mapping_cost import SplitFanIn
+    from snnb.mapping.mapping import SplitFanIn
     from snnb.mapping.neurons import PlacedNetwork
     from snnb.network.network import Network
 
@@ -85,7 +85,7 @@ def split_graph(
     from snnb.crosscheck.exported import exported_network
     from snnb.crosscheck.split_counts import last_step, samples_of, split_counts
     from snnb.graph.build import build_graph
-    from snnb.mapping.mapping_cost import SplitFanIn
+    from snnb.mapping.mapping import SplitFanIn
     from snnb.network.fan_in import split_fan_in
     from snnb.network.read_network import open_network
 

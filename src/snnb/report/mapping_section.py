@@ -6,8 +6,7 @@ import numpy as np
 
 from snnb.core.formatting import energy
 from snnb.mapping.limits import NO_LIMIT, Limits
-from snnb.mapping.mapping import Mapping
-from snnb.mapping.mapping_cost import UNITS
+from snnb.mapping.mapping import UNITS, Mapping
 from snnb.mapping.mapping_plots import plot_events, plot_mapping, plot_traffic
 from snnb.report.page import Figure, Section, Table, drawn
 

@@ -12,7 +12,7 @@ from snnb.graph.export.request import Format, Request, SpikingPart
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
-from snnb.network.neuron import NUMBERS, Neuron
+from snnb.network.network import NUMBERS, Neuron
 from snnb.version import __version__
 
 SCHEMA = 2

@@ -134,7 +134,7 @@ def _softmax(
 def _fire_leaky(
     neurons: Neurons, sample: int, currents: np.ndarray, stride: int, steps: int, start: int, bits: np.ndarray
 ) -> None:
-    """See `fire`: neurons with a neuron model, in the order of operations that `snnb.network.neuron` defines."""
+    """See `fire`: neurons with a neuron model, in the order of operations that `snnb.network.network` defines."""
     potential, received = neurons.potential[sample], neurons.received[sample]
     leaky, numbers = neurons.leaky, neurons.leaky.numbers
     synaptic, units = leaky.current.shape[1] > 0, received.shape[1]
