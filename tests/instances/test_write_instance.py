@@ -13,7 +13,7 @@ from snnb.instances.hyperedges import hyperedges_sha256, traffic
 from snnb.instances.write_instance import write_instance
 from snnb.mapping.hardware import read_hardware
 from snnb.mapping.map_network import cost_partition
-from snnb.mapping.mapping_cost import MappingCost
+from snnb.mapping.mapping import MappingCost
 from snnb.mapping.neurons import PlacedNetwork
 from tests.graph.test_graph_format import documented
 
