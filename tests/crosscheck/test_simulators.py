@@ -33,10 +33,6 @@ def test_spikes_of_a_residual_network(parsed, tmp_path, simulator, reset, thresh
         export(graph, "sonata", tmp_path / "net", simulated=simulated)
     with np.load(tmp_path / "spike_times.npz") as times:
         inputs = inputs_of(x, times, coding)
-        if (simulator, coding) == (sanafe, "poisson"):
-            with pytest.raises(UsageError, match="takes a constant input only"):
-                simulator.build(read_exported(tmp_path / "net"))
-            return
         found = simulator.build(read_exported(tmp_path / "net"))(inputs, STEPS)
         assert list(found) == ["one", "two", "sum", "pool", "hidden"]
         for name, spikes in found.items():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from snnb.core.errors import UsageError
-from snnb.crosscheck import brian2, scipy
+from snnb.crosscheck import brian2, sanafe, scipy
 from snnb.crosscheck.exported import exported_network
 from snnb.graph.build import build_graph
 from snnb.graph.export.request import Simulated
@@ -14,7 +14,7 @@ from snnb.model_files.nir_network import read_nir
 from snnb.model_files.nir_settings import NirSettings
 from snnb.network.read_network import write_spiking
 from tests import random_nir
-from tests.nir_interpreter import Interpreter, write
+from tests.nir_interpreter import NEURONS, Interpreter, write
 
 SAMPLES, STEPS = 3, 10
 BY_STEPS = Simulated(1.0, "subtraction", "steps", None, 1.0, None, None, STEPS, 0, 0)
@@ -34,12 +34,26 @@ def graph_of(network, path):
     return build_graph(path / "net_parsed.h5", path / "net_graph.h5", counts=path / "counts.npz", coding=coding)
 
 
+def without_leak(nodes):
+    """Replace all neurons by neurons without a leak and a gain."""
+    for node in nodes.values():
+        if node["type"] == "NIRGraph":
+            without_leak(node["nodes"])
+        elif node["type"] in NEURONS:
+            reset = {"v_reset": node["v_reset"]} if "v_reset" in node else {}
+            threshold = node.get("v_threshold", node.get("threshold", 1.0))
+            node.clear()
+            node.update(type="IF", r=1.0, v_threshold=threshold, **reset)
+
+
 # In 39, a population is read with three delays.
 @pytest.mark.parametrize("seed", [0, 1, 2, 3, 39, *(pytest.param(n, marks=pytest.mark.slow) for n in range(40, 200))])
-@pytest.mark.parametrize("simulator", [scipy, brian2], ids=["scipy", "brian2"])
+@pytest.mark.parametrize("simulator", [scipy, brian2, sanafe], ids=["scipy", "brian2", "sanafe"])
 def test_the_graph_alone_spikes_as_the_interpreter(simulator, seed, tmp_path):
     draw, reset = np.random.default_rng(seed), ["value", "subtract"][seed % 2]
     nodes, edges = random_nir.network(draw)
+    if simulator is sanafe:
+        without_leak(nodes)
     path = write(tmp_path / "net.nir", nodes, edges)
     network = read_nir(path, NirSettings(time_step=random_nir.DT, nir_reset=reset))
     x = draw.choice([0, 0, 0.5, 1, 2], (SAMPLES, STEPS, *nodes["input"]["shape"]))

@@ -18,18 +18,7 @@ def build(network: ExportedNetwork) -> Simulate:
         import brian2
     except ImportError as error:
         raise UsageError(f"--with brian2 needs Brian2: {how_to_install('crosscheck')}") from error
-    first = {population.name: population.first_step for population in network.populations}
-    for projection in network.projections:
-        later = first[projection.target] - first[projection.source]
-        if (
-            network.leaky
-            and projection.source != network.input.name
-            and projection.delay_steps != projection.delay + later
-        ):
-            raise UsageError(
-                f"--with brian2 carries a spike over each layer in a step, so {projection.source} would reach "
-                f"{projection.target} too late in their cycle; compare with --with scipy"
-            )
+    network.refuse_late("brian2")
     brian2.prefs.codegen.target = "numpy"  # it needs no compiler
     brian2.prefs.core.default_float_dtype = np.float64
     groups, monitors, built, generator = _build(brian2, network)
@@ -47,7 +36,7 @@ def build(network: ExportedNetwork) -> Simulate:
             for population in network.simulated:
                 groups[population.name].current = network.input_current(population, pixels)[:, 0]
                 if changing:
-                    arriving = _arriving(network, population, values)
+                    arriving = network.changing_current(population, values)
                     groups[population.name].namespace["arriving"] = brian2.TimedArray(arriving, dt=1 * ms)
                 groups[population.name].last = population.first_step + min(steps, _window(population, steps)[1])
             if generator is not None:
@@ -83,7 +72,9 @@ def _build(brian2: Any, network: ExportedNetwork) -> Tuple[Dict[str, Any], Dict[
         parts += [group, monitors[population.name]]
         receiving = "v_post += weight" if population.numbers is None else "x_post += weight"
         for projection in network.spiking_inbound(population.name):
-            if projection.source not in groups:  # an input that changes, see `_arriving`
+            if (
+                projection.source not in groups
+            ):  # several events in a step are one spike of their number, see `simulate`
                 continue
             weights = projection.weights.tocoo()
             synapses = brian2.Synapses(groups[projection.source], group, "weight : 1", on_pre=receiving)
@@ -95,19 +86,6 @@ def _build(brian2: Any, network: ExportedNetwork) -> Tuple[Dict[str, Any], Dict[
     built = brian2.Network(*parts)
     built.schedule = ["start", "groups", "thresholds", "resets", "synapses", "end"]
     return groups, monitors, built, generator
-
-
-def _arriving(network: ExportedNetwork, population: ExportedPopulation, values: np.ndarray) -> np.ndarray:
-    """Return the input of a sample that arrives in each step: float64, shape (steps and 1, size), zeros at the end.
-
-    Several events of an input neuron in a step are one spike of their number, which Brian2's generator does not have.
-    """
-    found = np.zeros((values.shape[1] + 1, population.size))
-    for projection in network.inbound(population.name):
-        if projection.source == network.input.name:
-            sent = (projection.weights @ values).T * network.amplitude_of(projection.source)
-            found[projection.delay : -1] += sent[: len(sent) - projection.delay]
-    return found
 
 
 def _group(brian2: Any, network: ExportedNetwork, population: ExportedPopulation) -> Any:

@@ -189,6 +189,36 @@ class ExportedNetwork:
                     current += projection.weights @ pixels
         return current
 
+    def changing_current(self, population: ExportedPopulation, values: np.ndarray) -> np.ndarray:
+        """Return the current of an input that changes or spikes, by the step in which it arrives.
+
+        Parameters
+        ----------
+        population : ExportedPopulation
+        values : (inputs, steps) array
+
+        Returns
+        -------
+        (steps + 1, size) float64 array, zeros at the end
+        """
+        found = np.zeros((values.shape[1] + 1, population.size))
+        for projection in self.inbound(population.name):
+            if projection.source == self.input.name:
+                sent = (projection.weights @ values).T * self.amplitude_of(projection.source)
+                found[projection.delay : -1] += sent[: len(sent) - projection.delay]
+        return found
+
+    def refuse_late(self, simulator: str) -> None:
+        """Raise `UsageError` if a cycle needs a synapse without delay, for a simulator whose synapses take a step."""
+        first = {population.name: population.first_step for population in self.populations}
+        for p in self.projections:
+            later = first[p.target] - first[p.source]
+            if self.leaky and p.source != self.input.name and p.delay_steps != p.delay + later:
+                raise UsageError(
+                    f"--with {simulator} carries a spike over each layer in a step, so {p.source} would reach "
+                    f"{p.target} too late in their cycle; compare with --with scipy"
+                )
+
     def spiking_inbound(self, name: str) -> List[ExportedProjection]:
         """Return the projections to a population whose sources spike."""
         return [p for p in self.inbound(name) if self.input.coding != "current" or p.source != self.input.name]

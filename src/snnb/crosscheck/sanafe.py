@@ -18,7 +18,8 @@ import yaml
 from typing_extensions import Protocol
 
 from snnb.core.errors import UsageError, how_to_install
-from snnb.crosscheck.exported import ExportedNetwork, Simulate
+from snnb.crosscheck.exported import ExportedNetwork, ExportedPopulation, Simulate
+from snnb.graph.export.sanafe import unsaid
 
 # Units and their events; SANA-FE requires an energy and a latency of each, which are 0 here.
 UNITS = {
@@ -36,7 +37,7 @@ RESETS = {False: "soft", True: "hard"}
 
 
 def build(network: ExportedNetwork) -> Simulate:
-    """Return the simulation function of a network with constant input."""
+    """Return the simulation function of a network."""
     sanafe = imported()
     refuse_unknown(network)
     with contextlib.redirect_stdout(io.StringIO()):
@@ -45,8 +46,8 @@ def build(network: ExportedNetwork) -> Simulate:
     def simulate(inputs: np.ndarray, steps: int) -> Dict[str, np.ndarray]:
         found: Dict[str, List[Tuple[int, int, int]]] = {population.name: [] for population in network.simulated}
         with contextlib.redirect_stdout(io.StringIO()):  # it prints every step
-            for sample, pixels in enumerate(inputs):
-                _simulate_one(chip, network, sample, pixels, steps, found)
+            for sample, values in enumerate(inputs):
+                _simulate_one(chip, network, sample, values, steps, found)
         return {name: np.array(rows, np.int64).reshape(-1, 3) for name, rows in found.items()}
 
     return simulate
@@ -56,35 +57,45 @@ def _simulate_one(
     chip: Any,
     network: ExportedNetwork,
     sample: int,
-    pixels: np.ndarray,
+    values: np.ndarray,
     steps: int,
     found: Dict[str, List[Tuple[int, int, int]]],
 ) -> None:
-    """Simulate one sample, and add its spikes to those found."""
+    """Simulate one sample, and add its spikes to those found. The input and biases are biases of SANA-FE."""
     chip.reset()
+    constant = network.input.coding == "current"
     firsts = {population.name: population.first_step for population in network.simulated}
-    for population in network.simulated:
-        _set_biases(chip, population.name, np.zeros(population.size))
-    last = max(firsts.values()) + 1
-    for begin in range(last + 1):
+    arriving = {p.name: _arriving(network, p, values) for p in network.simulated}
+    biases = {population.name: np.full(population.size, np.nan) for population in network.simulated}
+    for at in range(steps + max(firsts.values())):
         for population in network.simulated:
-            current = population.bias + network.input_current(population, pixels[:, None])[:, 0]
-            if population.first_step == begin:  # SANA-FE's neurons are at 0 before
-                _set_biases(chip, population.name, current + population.start)
-            elif population.first_step == begin - 1:
-                _set_biases(chip, population.name, current)
-        now = steps - 1 if begin == last else 1
-        trace = chip.sim(now, timing_model="simple", spike_trace=True)["spike_trace"] if now else []
-        for at, fired in enumerate(trace, begin):
+            name, step = population.name, at - population.first_step
+            current = np.zeros(population.size)  # SANA-FE's neurons are at 0 before their first step
+            if 0 <= step < steps:
+                current = population.bias + (arriving[name] if constant else arriving[name][step])
+                if not step:
+                    current = current + population.start
+                elif population.later_bias is not None:
+                    current = current + population.later_bias
+                if population.numbers is not None:
+                    current = current + population.numbers["offset"][:, 0]
+            changed = np.flatnonzero(current != biases[name])
+            neurons = chip.mapped_neuron_groups[name] if changed.size else []
+            for i, bias in zip(changed.tolist(), current[changed].tolist()):
+                change(neurons[i], bias=bias)
+            biases[name] = current
+        for fired in chip.sim(1, timing_model="simple", spike_trace=True)["spike_trace"]:
             for address in fired:
                 step = at - firsts[address.group_name]
                 if 0 <= step < steps:
                     found[address.group_name].append((sample, address.neuron_offset, step))
 
 
-def _set_biases(chip: Any, name: str, biases: np.ndarray) -> None:
-    for neuron, bias in zip(chip.mapped_neuron_groups[name], biases.tolist()):
-        change(neuron, bias=bias)
+def _arriving(network: ExportedNetwork, population: ExportedPopulation, values: np.ndarray) -> np.ndarray:
+    """Return the current of the input: in each step, or a constant one."""
+    if network.input.coding == "current":
+        return network.input_current(population, values[:, None])[:, 0]
+    return network.changing_current(population, values)
 
 
 class Settable(Protocol):
@@ -114,8 +125,13 @@ def refuse_unknown(network: ExportedNetwork) -> None:
     """Raise `UsageError` for a network that SANA-FE cannot simulate."""
     if any(population.window is not None for population in network.populations):
         raise UsageError("--with sanafe has no firing windows; give --with brian2 or scipy")
-    if network.input.coding != "current":
-        raise UsageError("--with sanafe takes a constant input only; give --with brian2 or scipy")
+    for population in network.simulated:
+        number = unsaid(population.numbers or {})
+        if number is not None:
+            raise UsageError(
+                f"--with sanafe cannot simulate {population.name}, which has {number}; give --with scipy or brian2"
+            )
+    network.refuse_late("sanafe")
 
 
 def _chip(sanafe: Any, network: ExportedNetwork) -> Any:
@@ -127,18 +143,22 @@ def _chip(sanafe: Any, network: ExportedNetwork) -> Any:
         architecture = sanafe.load_arch(str(path))
     cores = architecture.tiles[0].cores
     built = sanafe.Network()
-    soma = {**RELAY, "reset_mode": RESETS[network.resets_to_zero]}
     units = {f"default_{unit}_hw_name": unit for unit in ("synapse", "dendrite")}
     cells: Dict[str, Any] = {}
     for population in network.simulated:
-        own = {**soma, "threshold": float(population.threshold[0])}
+        numbers = population.numbers
+        to_value = network.resets_to_zero if numbers is None else "reset" in numbers
+        own = {**RELAY, "reset_mode": RESETS[to_value], "threshold": float(population.threshold[0])}
         group = built.create_neuron_group(
             population.name, population.size, own, log_spikes=True, soma_hw_name="soma", **units
         )
         cells[population.name] = list(group.neurons)
-        if network.integers:
-            for neuron, threshold in zip(cells[population.name], population.threshold.tolist()):
-                change(neuron, threshold=threshold)
+        if network.integers or numbers is not None:
+            resets = np.zeros(population.size) if numbers is None else numbers.get("reset", np.zeros(population.size))
+            for neuron, *parameters in zip(
+                cells[population.name], population.threshold.tolist(), resets.ravel().tolist()
+            ):
+                change(neuron, threshold=parameters[0], reset=parameters[1])
 
     def relays(source: str, steps: int) -> List[Any]:
         """Return neurons that repeat the spikes of a population a number of steps later."""
@@ -152,7 +172,9 @@ def _chip(sanafe: Any, network: ExportedNetwork) -> Any:
         return cells[name] if steps else cells[source]
 
     for population in network.simulated:
-        for projection in network.spiking_inbound(population.name):
+        for projection in network.inbound(population.name):
+            if projection.source == network.input.name:  # see `_simulate_one`
+                continue
             sources = relays(projection.source, projection.delay_steps - 1)
             targets = cells[population.name]
             weights = projection.weights.tocoo()

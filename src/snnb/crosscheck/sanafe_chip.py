@@ -13,6 +13,7 @@ from typing import Any, Dict, List, Mapping, Tuple
 
 import numpy as np
 
+from snnb.core.errors import UsageError
 from snnb.crosscheck.exported import ExportedNetwork, Simulate
 from snnb.crosscheck.sanafe import change, imported, refuse_unknown
 
@@ -41,6 +42,8 @@ def build(
     """
     sanafe = imported()
     refuse_unknown(network)
+    if network.leaky or network.input.coding != "current":
+        raise UsageError("--map takes converted networks with a constant input; leave it out")
     with contextlib.redirect_stdout(io.StringIO()):
         arch = sanafe.load_arch(str(architecture))
         chip = sanafe.SpikingChip(arch)

@@ -136,11 +136,6 @@ def crosscheck(
         require_disk_and_memory(opened, simulator, ("sonata",) if mapping is None else ("sonata", "sanafe"))
         expected, digest = _expected(run, stamp, simulated, opened, samples, say, progress), sha256_of(path)
         network = exported_network(opened, simulated)
-        if simulator == "sanafe" and (network.leaky or simulated.input in ("events", "steps")):
-            raise UsageError(
-                "--with sanafe steps converted networks with pictures; compare leaky neurons, events and currents of "
-                "each step with --with scipy or brian2"
-            )
         if mapping is None:
             build: Callable[[ExportedNetwork], Simulate] = import_module(f"snnb.crosscheck.{simulator}").build
             simulate = build(network)

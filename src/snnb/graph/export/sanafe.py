@@ -11,7 +11,7 @@ spikes, and no neurons of the input (a constant one takes no core): its group is
 """
 
 from pathlib import Path
-from typing import BinaryIO, Dict, List, Optional, Tuple
+from typing import BinaryIO, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
@@ -27,6 +27,7 @@ CORE = 1024  # neurons: the dendrite `accumulator` has no more, and SANA-FE 2.1.
 UNITS = "synapse_hw_name=synapse dendrite_hw_name=dendrite soma_hw_name=soma"
 SOMA = "threshold=1 reset=0 reverse_reset_mode=none reset_mode"
 RESETS = {"subtraction": "soft", "zero": "hard"}
+ROUNDING = 1e-6  # relative; a neuron that spikes only above a number has the next float32 number as threshold
 MOST_DELAY = 5  # steps that the dendrite `accumulator_with_delay` adds to the one of every synapse
 Relays = Dict[Tuple[str, int], int]
 
@@ -116,7 +117,10 @@ def _relays_of(graph: SynapseGraph) -> Relays:
 
 
 def _write_biases(file: BinaryIO, group: int, population: GraphPopulation, threshold: float) -> None:
-    biases = population.bias.astype(np.float64).ravel() / threshold
+    biases = population.bias.astype(np.float64) / threshold
+    if population.neuron is not None:
+        biases = biases + population.neuron.offset
+    biases = biases.ravel()
     thresholds = population.firing_threshold.astype(np.float64).ravel()
     for i in np.flatnonzero((biases != 0) | (thresholds != 1)).tolist():
         own = "" if thresholds[i] == 1 else f" threshold={float(thresholds[i])!r}"
@@ -152,19 +156,32 @@ def _describe(graph: SynapseGraph, request: Request) -> Dict[str, object]:
     }
 
 
+def unsaid(numbers: Mapping[str, np.ndarray]) -> Optional[str]:
+    """Return a number of a neuron model that TrueNorth's neuron does not have."""
+    if "current_leak" in numbers:
+        return "a synaptic current"
+    if (numbers.get("leak", np.ones(1)) != 1).any():
+        return "a leak: SANA-FE's neuron with a leak, leaky_integrate_fire, rounds potentials to 1/64 in each step"
+    if (numbers.get("gain", np.ones(1)) != 1).any():
+        return "a gain other than 1"
+    if "subtrahend" in numbers and not np.allclose(numbers["subtrahend"], numbers["threshold"], ROUNDING, ROUNDING**2):
+        return "a subtrahend other than its threshold"
+    return None
+
+
 def _unsaid(population: GraphPopulation) -> Optional[str]:
-    """Return a number of the neuron model of a population that TrueNorth's neuron does not have."""
+    """Return a number of the neuron model of a population that a file of this format does not state."""
     if population.neuron is None:
         return None
     numbers = population.neuron.numbers(population.shape)
-    for name, without in (("leak", 1), ("gain", 1), ("offset", 0), ("reset", 0), ("initial", 0)):
-        if name in numbers and (numbers[name] != without).any():
-            return f"a {name} other than {without}"
-    if "current_leak" in numbers or "threshold" not in numbers:
-        return "a synaptic current" if "current_leak" in numbers else "no threshold"
+    for name in ("reset", "initial"):
+        if name in numbers and numbers[name].any():
+            return f"a {name} other than 0"
+    if "threshold" not in numbers:
+        return "no threshold"
     if population.later_bias is not None and population.later_bias.any():
         return "later_bias, a bias that begins in the second step"
-    return None
+    return unsaid(numbers)
 
 
 def _reset_of(population: GraphPopulation, request: Request) -> str:
