@@ -225,8 +225,8 @@ def test_bad_arrays_are_refused(folder, given, named):
 def test_bad_values_of_arrays_leave_no_graph(folder, given, named):
     with pytest.raises(InputError, match=named):
         Run.from_graph(path="x", **given)
-    assert list(open_run(folder / "x").records()) == []
     assert not (folder / "x/graphs/imported").exists()
+    assert not (folder / "x/manifest.yaml").exists() or not list(open_run(folder / "x").records())
 
 
 SANAFE = """
