@@ -2,10 +2,12 @@
 
 import os
 import signal
+from contextlib import contextmanager
 from importlib.util import find_spec
 
 import pytest
 from hypothesis import settings
+from matplotlib.figure import Figure
 from platformdirs import user_cache_path
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
@@ -36,6 +38,32 @@ def _no_settings_of_the_caller(monkeypatch, tmp_path_factory):
         monkeypatch.delenv(name)
     monkeypatch.setenv("SNNB_DATA", str(tmp_path_factory.getbasetemp() / "data"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+DRAWN = {"draw": Figure.draw, "tight_layout": Figure.tight_layout}
+
+
+@contextmanager
+def figures(methods):
+    """Replace the methods of a figure that draw it."""
+    with pytest.MonkeyPatch.context() as patched:
+        for name, method in methods.items():
+            patched.setattr(Figure, name, method)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _blank_figures():
+    """Leave figures blank, in their size and format: to draw them takes more than half of the time of a command."""
+    with figures({name: lambda *_: None for name in DRAWN}):
+        yield
+
+
+@pytest.fixture
+def drawn_figures():
+    """Draw figures in a test that looks into them."""
+    with figures(DRAWN):
+        yield
 
 
 @pytest.fixture(scope="session")

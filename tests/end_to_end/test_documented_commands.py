@@ -174,7 +174,9 @@ RUN = [name for name, lines in LINES.items() if any(_reason(line) is None for li
 
 
 @pytest.mark.parametrize("page", [pytest.param(page, marks=[] if page in FAST else pytest.mark.slow) for page in RUN])
-def test_every_command_of_the_page_runs(page, tmp_path, monkeypatch, capsys):
+def test_every_command_of_the_page_runs(page, tmp_path, monkeypatch, capsys, request):
+    if page == "README.md":  # figures of a whole run
+        request.getfixturevalue("drawn_figures")
     monkeypatch.chdir(tmp_path)
     for name, value in SMALL.items():
         monkeypatch.setenv(name, value)

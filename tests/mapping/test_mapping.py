@@ -25,7 +25,10 @@ HARDWARE = chip(mesh=(6, 5), neurons=20, axons=90)
 @pytest.fixture(scope="module")
 def mapped(graphs):
     graph, _ = graphs("chained", "spikes")
-    return map_network(PlacedNetwork.of(graph), HARDWARE)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("snnb.mapping.placement.TRIALS_A_CORE", 1000)
+        patched.setattr("snnb.mapping.kahypar.is_installed", lambda: False)  # which takes seconds
+        return map_network(PlacedNetwork.of(graph), HARDWARE)
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +146,7 @@ def test_a_damaged_file_is_one_line(folder, damage, message):
     assert "\n" not in str(raised.value)
 
 
-def test_the_same_mapping_is_written_as_the_same_bytes_and_pictures_show_every_layer(mapped, tmp_path):
+def test_the_same_mapping_is_written_as_the_same_bytes_and_pictures_show_every_layer(mapped, tmp_path, drawn_figures):
     first, again = tmp_path / "first", tmp_path / "again"
     for folder in (first, again):
         folder.mkdir()
@@ -158,7 +161,7 @@ def test_the_same_mapping_is_written_as_the_same_bytes_and_pictures_show_every_l
 
 
 @pytest.mark.parametrize("name", [None, "spinemap_5x5", pytest.param("jin_1024x1024", marks=pytest.mark.slow)])
-def test_pictures_of_meshes_of_any_size(graphs, tmp_path, name):
+def test_pictures_of_meshes_of_any_size(graphs, tmp_path, drawn_figures, name):
     network = PlacedNetwork.of(graphs("chained", "current")[0])
     one = chip(mesh=(1, 1), neurons=1000)
     mapped = map_network(network, one if name is None else read_hardware(name)[0], method="sequential")
@@ -179,8 +182,9 @@ def test_the_log_says_how_full_the_cores_are_and_what_it_costs(mapped):
 
 
 @pytest.mark.slow
-def test_the_objective_hops_takes_the_fewest_hops_of_what_the_methods_give(graphs, mapped):
+def test_the_objective_hops_takes_the_fewest_hops_of_what_the_methods_give(graphs):
     network = PlacedNetwork.of(graphs("chained", "spikes")[0])
+    mapped = map_network(network, HARDWARE)
     each = [map_network(network, HARDWARE, method=method) for method in ("sequential", "groups", "hypergraph")]
     hops = map_network(network, HARDWARE, objective="hops")
     assert hops.cost.hops_unicast == min(one.cost.hops_unicast for one in each)

@@ -70,7 +70,7 @@ def test_every_figure_is_that_of_the_files(five):
     assert found[-1].synapses == next(iter(five.records_of("graph").values())).details.synapses
 
 
-def test_table_json_and_figure(five, tmp_path, snnb):
+def test_table_json_and_figure(five, tmp_path, snnb, drawn_figures):
     figure = tmp_path / "over time.svg"
     result = snnb("compare", five.path, "--figure", figure)
     assert result.returncode == 0, result.stderr

@@ -10,6 +10,7 @@ from snnb.pipeline.open_run import open_run
 from snnb.pipeline.plan import bring_up_to_date, state_of_stages
 from snnb.results.verify import verify_run
 
+pytestmark = pytest.mark.usefixtures("drawn_figures")
 QUICK = {"epochs": 1, "steps_per_epoch": 2}
 
 

@@ -15,6 +15,7 @@ import matplotlib.pyplot
 import pytest
 
 from snnb import Run
+from tests.conftest import DRAWN, figures
 from tests.end_to_end.conftest import RECORDED
 from tests.report.deep import deep_page
 
@@ -50,6 +51,12 @@ onload = () => {{
   const size = [inside.documentElement.scrollWidth, inside.documentElement.scrollHeight];
   document.getElementById("measured").textContent = JSON.stringify({{width, wide, sections, size, smallest}});
 }}</script>"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _drawn():
+    with figures(DRAWN):
+        yield
 
 
 @pytest.fixture(scope="module", params=["complete", "deep", "squeezenet"])

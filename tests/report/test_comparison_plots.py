@@ -10,6 +10,8 @@ from matplotlib.text import Text
 from snnb.report import comparison_plots
 from snnb.report.comparison_plots import GridAxis, OnChip, pareto_front, plot_chips, plot_sweep
 
+pytestmark = pytest.mark.usefixtures("drawn_figures")
+
 
 @pytest.fixture
 def drawn(monkeypatch):

@@ -135,7 +135,7 @@ NAMES = [f"class {i} $x^" for i in range(1000)]
         (plot_activations, (np.linspace(0, 1, 10**6), np.linspace(0, 1, 10**6), 0.5, "<b>&")),
     ],
 )
-def test_figures_of_nothing_and_of_much_are_small_and_well_formed(plot, arguments):
+def test_figures_of_nothing_and_of_much_are_small_and_well_formed(drawn_figures, plot, arguments):
     picture = in_page("a <figure>", plot, *arguments)
     root, (width, height) = drawn(str(picture).replace("<svg ", '<svg xmlns:xlink="http://www.w3.org/1999/xlink" ', 1))
     assert root.get("aria-label") == "a <figure>"
@@ -228,10 +228,10 @@ def test_few_samples_of_a_large_network_are_computed_and_the_blocks_are_the_whol
     assert samples_within(network, 5, 1) == 1
 
 
-def test_the_page_of_150_layers_is_below_three_megabytes(document):
-    text = deep_page()
-    assert len(text.encode()) < 3_000_000
+def test_a_page_takes_at_most_25_kilobytes_a_layer(document, drawn_figures):
+    text = deep_page(layers=12)
+    assert len(text.encode()) < 12 * 25_000
     page = document(text)
     assert page.sections["rates"]["svg"] == 1
-    assert page.sections["activations"]["svg"] == 150
-    assert len(page.sections["projections"]["rows"]) == 1 + 150 + 49
+    assert page.sections["activations"]["svg"] == 12
+    assert len(page.sections["projections"]["rows"]) == 1 + 12 + 3

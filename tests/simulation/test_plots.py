@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from snnb.network.read_network import Entry, assemble
 from snnb.simulation import simulation_plots as plots
 
+pytestmark = pytest.mark.usefixtures("drawn_figures")
 NAMES = [
     "{:02d}Conv2D_8x8x16",
     "$x^{:02d}",

@@ -80,7 +80,7 @@ def test_the_weights_are_those_of_an_independent_training_loop(training, plain_m
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
-def test_the_same_seed_gives_the_same_files_and_another_seed_others(training, tmp_path):
+def test_the_same_seed_gives_the_same_files_and_another_seed_others(training, tmp_path, drawn_figures):
     recipe = Recipe(epochs=1, batch_size=16, flip=True, shift=0.2)
     for folder, seed in [("a", 2**32 - 1), ("b", 2**32 - 1), ("c", 0)]:  # the largest seed
         training(recipe, folder=folder, seed=seed)

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from snnb.training import history as history_module
 
+pytestmark = pytest.mark.usefixtures("drawn_figures")
 NAMES = ["lenet", "$x^", "a$b$_c", "_under_score", "bell\x07\nnew line", "W" * 200, "网络", "\\frac{1}"]
 
 
