@@ -21,14 +21,22 @@ CHIP = Hardware(
 )
 
 
+KNOWN = {}  # costs by the path of the graph's file
+
+
 def costs_of(graph, partition):
-    """`cost.json` of the sequential mapping, and of a partition, whose file is made if there is none.
+    """`cost.json` of the sequential mapping and of a partition, which is written to a file.
 
     Numbers have nine digits, since kernels and lists are summed in different orders.
     """
+    if graph.path not in KNOWN:
+        KNOWN[graph.path] = _costs(graph, partition)
+    return KNOWN[graph.path]
+
+
+def _costs(graph, partition):
     network = PlacedNetwork.of(graph)
-    if not partition.exists():
-        partition.write_text("".join(f"{core % 7}\n" for core in range(network.neurons)))
+    partition.write_text("".join(f"{core % 7}\n" for core in range(network.neurons)))
     with patch("snnb.mapping.placement.TRIALS_A_CORE", 100):
         mapped = map_network(network, CHIP, method="sequential")
         again, _ = cost_partition(network, CHIP, partition, allow_overfull=True)

@@ -18,7 +18,7 @@ from snnb.mapping.time_costs import recorded_steps
 from snnb.results.export import on_cores
 from tests.crosscheck.test_sanafe_chip import CHIP
 from tests.graph.edges import all_edges
-from tests.graph.mapped import costs_of, imported
+from tests.graph.mapped import imported
 from tests.mapping.test_sanafe_architecture import architecture
 
 ORIGIN = {"stamp": "s", "sha256": "0"}  # with one, a description is written
@@ -120,29 +120,6 @@ def test_a_network_is_that_of_sanafe(batch, monkeypatch, tmp_path):
                 assert cores == [*"1" * 40, *"0" * 10, "3", "4", *"2" * 3]
                 assert (tmp_path / file.stem / "placement.txt").read_text() == "tile core\n0 1\n1 0\n2 0\n3 0\n3 1\n"
                 assert notes[1:] == ("the mapping is in partition.txt and placement.txt next to the graph",)
-
-
-def spikes_file(graph, path):
-    """Spikes of all neurons by id, for `rates`: the format has none."""
-    np.save(path, np.concatenate([p.spike_count.ravel() for p in graph.populations]))
-    return path
-
-
-@pytest.mark.parametrize("name", ["graph", "residual_graph", "pruned_graph"])
-def test_an_export_that_is_read_again_maps_the_same(request, tmp_path, name):
-    original = request.getfixturevalue(name)
-    export(original, "sanafe", tmp_path / "net.net", origin=ORIGIN)
-    rates = spikes_file(original, tmp_path / "rates.npy")
-    again, notes = imported(tmp_path / "net.net", tmp_path, rates=rates)
-    with again:
-        assert costs_of(again, tmp_path / "partition") == costs_of(original, tmp_path / "partition")
-        for one, other in zip(all_edges(again), all_edges(original.with_pool_weight("mean"))):
-            np.testing.assert_array_equal(one, other)
-        for one, other in zip(again.populations, original.populations):
-            assert (one.name, one.layer, one.shape, one.coding) == (other.name, other.layer, other.shape, other.coding)
-            np.testing.assert_array_equal(one.bias, other.bias)
-        assert again.recording == original.recording
-    assert notes == ()
 
 
 def test_without_a_description_relays_count_as_neurons(residual_graph, tmp_path):
