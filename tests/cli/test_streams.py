@@ -15,12 +15,11 @@ def shell(line, **environment):
     return subprocess.run(command, capture_output=True, env={**os.environ, **environment})
 
 
-@pytest.mark.parametrize(("encoding", "arguments"), [("utf-16", "train --help"), ("ascii", "train --model ünknown→")])
-def test_everything_can_be_printed_in_any_encoding(encoding, arguments):
-    result = shell(f'"$@" {arguments}', PYTHONIOENCODING=encoding)
-    assert result.returncode == (2 if "nknown" in arguments else 0), result.stderr
+def test_everything_can_be_printed_in_any_encoding():
+    result = shell('"$@" train --model ünknown→', PYTHONIOENCODING="ascii")
+    assert result.returncode == 2, result.stderr
     assert b"Traceback" not in result.stderr
-    assert (result.stdout or result.stderr).decode(encoding)
+    assert "nknown" in result.stderr.decode("ascii")
 
 
 @pytest.mark.parametrize("closed", ["<&- >&- 2>&-", "| head -1"])

@@ -89,14 +89,6 @@ def test_graph_is_the_recorded_one(run, recorded):
             np.testing.assert_array_equal(made[name][...], expected[name][...], err_msg=RERECORD)
 
 
-def test_a_stage_that_is_up_to_date_is_not_run_again(run):
-    before = run.path.joinpath("manifest.yaml").read_bytes()
-    with run.locked():
-        outcomes = bring_up_to_date(run, "graph", {})
-    assert [o.reason for o in outcomes] == [None] * 5
-    assert run.path.joinpath("manifest.yaml").read_bytes() == before
-
-
 def test_another_option_makes_that_stage_and_all_after_it_run(run):
     with run.locked():
         outcomes = bring_up_to_date(run, "graph", {"parse": {"percentile": 99.0}})
