@@ -1,15 +1,10 @@
 """A residual network of the user's own: trained, parsed by our own parser, simulated by both engines, counted."""
 
-import csv
 import json
 
 import pytest
 
 from snnb import Run
-from snnb.graph import SynapseGraph
-from snnb.pipeline.open_run import open_run
-from snnb.results.compare import compare
-from snnb.results.report import write_report
 
 NET = """
 from tensorflow import keras
@@ -71,28 +66,6 @@ def test_the_graph_has_the_neurons_and_synapses_of_a_closed_form(run):
     third = small * 144  # the shortcut connects what the middle tap does
     assert metrics["synapses"] == first + second + third + 16 * 12 + 12 * 10
     assert metrics["neurons"] == 3 * 384 + 3 * 192 + 12 + 10
-
-
-def test_every_place_states_the_same_synapses_and_operations(run, tmp_path):
-    directory, stages = run
-    synapses = stages["graph"].metrics["synapses"]
-    with SynapseGraph.open(next(directory.glob("graphs/*/*_graph.h5"))) as graph:
-        assert graph.number_of_edges() == graph.to_scipy().nnz == synapses
-        spikes = [(p, 0 if p.coding == "current" else p.spike_count.ravel() / SAMPLES) for p in graph.populations]
-        operations = sum((graph.to_scipy().getnnz(axis=1)[p.first : p.first + p.size] * n).sum() for p, n in spikes)
-    assert f"synapses            {synapses:,}" in next(directory.glob("graphs/*/log.txt")).read_text()
-    log = next(directory.glob("simulations/*/log.txt")).read_text()
-    assert f"synapses: {synapses:,}\n" in log
-    assert f"synaptic operations per sample: {operations:.6g}\n" in log
-    assert f"multiply-accumulates of the analogue network: {synapses}\n" in log
-    (compared,) = compare([str(directory)])
-    assert (compared.synapses, compared.synaptic_operations) == (synapses, pytest.approx(operations))
-    mapped = Run(path=directory).map(hardware="loihi", method="sequential").directory
-    with (mapped / "cores.csv").open() as cores:
-        assert sum(int(row["synapses"]) for row in csv.DictReader(cores)) == synapses
-    page = write_report(open_run(directory), output=tmp_path / "report.html").read_text()
-    assert f"{synapses:,}" in page
-    assert f"{operations:,.0f}" in page
 
 
 @pytest.mark.toolbox
