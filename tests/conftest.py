@@ -66,6 +66,12 @@ def drawn_figures():
         yield
 
 
+@pytest.fixture
+def without_kahypar(monkeypatch):
+    """Map without Mt-KaHyPar, which takes seconds."""
+    monkeypatch.setattr("snnb.mapping.kahypar.is_installed", lambda: False)
+
+
 @pytest.fixture(scope="session")
 def dask_workers():
     """Dask client of two worker processes, which commands with `--workers 2` in this process use too."""

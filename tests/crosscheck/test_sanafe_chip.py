@@ -1,4 +1,4 @@
-"""A residual network mapped by three methods, in SANA-FE from the exported files: spikes, energies, times of steps."""
+"""A residual network mapped by two methods, in SANA-FE from the exported files: spikes, energies, times of steps."""
 
 import numpy as np
 import pytest
@@ -54,14 +54,14 @@ CHIP = {
 
 
 @pytest.mark.parametrize("reset", ["zero", pytest.param("subtraction", marks=pytest.mark.slow)])
-def test_costs_of_a_residual_network_are_those_of_sanafe(parsed, tmp_path, reset):
+def test_costs_of_a_residual_network_are_those_of_sanafe(parsed, tmp_path, reset, without_kahypar):
     x, simulated, built = simulated_graph(parsed, tmp_path, SAMPLES, reset, 0.5, "constant")
     pixels = (x / np.float32(256)).reshape(SAMPLES, -1).astype(float)
     with built as graph, np.load(tmp_path / "spike_times.npz") as times:
         export(graph, "sonata", tmp_path / "net", simulated=simulated)
         network, placed = read_exported(tmp_path / "net"), PlacedNetwork.of(graph)
         drawn = {graph.populations[-1].name: times[graph.populations[-1].name].astype(np.int64)}
-        for method in ("sequential", "groups", "hypergraph"):
+        for method in ("sequential", "groups"):
             mapped = map_network(placed, Hardware.model_validate(CHIP), method=method)
             recorded = recorded_steps(mapped, tmp_path / "spike_times.npz")
             (tmp_path / method).mkdir()

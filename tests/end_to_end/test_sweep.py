@@ -214,7 +214,7 @@ def test_a_sweep_on_workers_equals_one_without(run, tmp_path, dask_workers):
     assert rows[0] == rows[1]
 
 
-def test_each_simulation_is_mapped_onto_each_chip(run, tmp_path):
+def test_each_simulation_is_mapped_onto_each_chip(run, tmp_path, without_kahypar):
     """Figures are those of `map`; what does not fit has a note, and the sweep goes on."""
     tiny = {"name": "tiny", "mesh": [2, 2], "neurons_per_core": 40, "axons_per_core": 10, "source": "test"}
     tiny.update(energy_pj={"router": 1.7, "link": 3.0}, latency_ns={"router": 2.1, "link": 4.1})
@@ -238,7 +238,7 @@ def test_each_simulation_is_mapped_onto_each_chip(run, tmp_path):
         assert picture.width > 400
 
 
-def test_equal_traffic_is_mapped_once(run, monkeypatch):
+def test_equal_traffic_is_mapped_once(run, monkeypatch, without_kahypar):
     """The spikes of the output have no synapses, but energies of neurons: costs are computed for each point."""
     mapped, said, original = [], [], map_network.map_network
 

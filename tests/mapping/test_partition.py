@@ -50,7 +50,7 @@ def connectivity(network, core):
 
 CASES = [
     pytest.param("groups", (40, 1000, None), marks=pytest.mark.slow),
-    ("hypergraph", (30, 150, None)),
+    pytest.param("hypergraph", (30, 150, None), marks=pytest.mark.slow),
     pytest.param("groups", (60, 40, None), marks=pytest.mark.slow),
     ("auto", (25, 1000, 400)),
     pytest.param("auto", (64, 64, 600), marks=pytest.mark.slow),
@@ -105,7 +105,7 @@ def _partitions(neurons, cores):
         pytest.param((4, 4, None), 1, marks=pytest.mark.slow),
     ],
 )
-def test_near_the_best_of_all_partitions(tmp_path, limits, seed):
+def test_near_the_best_of_all_partitions(tmp_path, limits, seed, without_kahypar):
     network = _placed(_tiny(), tmp_path, seed)
     assert network.neurons == 9
     bounds = Limits(limits[0], limits[1], limits[2] or NO_LIMIT)

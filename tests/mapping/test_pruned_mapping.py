@@ -58,7 +58,7 @@ def test_events_are_those_of_the_synapses_that_are_left(graph, tmp_path):
     assert found.memory_bits.tolist() == expected.memory_bits("kernel")
 
 
-def test_mappings_keep_the_limits(graph):
+def test_mappings_keep_the_limits(graph, without_kahypar):
     network = PlacedNetwork.of(graph)
     chip = hardware(neurons=40, axons=60, mesh=(8, 8))
     for sums in partition(network, chip, method="groups").tried:

@@ -95,7 +95,7 @@ def test_the_network_of_the_package_runs_without_options(tmp_path, monkeypatch, 
     right = np.mean(guesses == np.load(tmp_path / "runs/spiking_digits/dataset/y_test.npy"))
     assert stages["simulate"]["metrics"]["snn_accuracy"] == right > 0.8
     assert (stages["graph"]["details"]["neurons"], stages["graph"]["details"]["synapses"]) == (106, spec.synapses)
-    assert main(["map", "runs/spiking_digits", "--hardware", "loihi", "--json"]) == 0
+    assert main(["map", "runs/spiking_digits", "--hardware", "loihi", "--method", "sequential", "--json"]) == 0
 
 
 def test_another_bin_changes_the_duration_and_a_shorter_one_cuts(snnb, tmp_path):

@@ -79,7 +79,7 @@ def test_every_command_from_import_to_report(folder, capsys):
 def test_a_graph_without_spikes_says_so_in_every_result(folder, capsys):
     words = "no spikes are known: each neuron counts as one spike"
     assert words in snnb(capsys, "graph --from net.csv --run-dir x").err
-    assert words in snnb(capsys, "map x --hardware chip.yaml").err
+    assert words in snnb(capsys, "map x --hardware chip.yaml --method sequential").err
     assert words in snnb(capsys, "export x --format csv --output out.csv").err
     snnb(capsys, "report x")
     assert f"Warning: {words}." in (folder / "x/report.html").read_text()
@@ -94,13 +94,13 @@ def test_relays_need_a_network_to_simulate(folder, capsys):
     snnb(capsys, "graph --from net.csv --rates rates.txt --run-dir x")
     (folder / "narrow.yaml").write_text(CHIP.replace("300", "1"))
     for option in ("", "--split-fan-in"):
-        message = snnb(capsys, f"map x --hardware narrow.yaml -q {option}", 2 if option else 3).err
+        message = snnb(capsys, f"map x --hardware narrow.yaml --method sequential -q {option}", 2 if option else 3).err
         words = "the spikes of relays come from simulating the network" if option else "2 sources of spikes"
         assert words in message
         assert len(message.strip().splitlines()) == 1
-    assert "known of a graph from outside" in snnb(capsys, "map x --hardware chip.yaml --split-fan-in").out + (
-        next((folder / "x/maps").glob("*/log.txt")).read_text()
-    )
+    assert "known of a graph from outside" in snnb(
+        capsys, "map x --hardware chip.yaml --split-fan-in --method sequential"
+    ).out + (next((folder / "x/maps").glob("*/log.txt")).read_text())
 
 
 def test_another_file_replaces_the_graph_and_a_changed_one_makes_it_stale(folder, capsys):
@@ -176,9 +176,10 @@ def test_arrays_matrices_and_networkx_are_the_same_graph(folder):
 def test_a_graph_of_arrays_has_their_hash_and_is_made_again_in_python_only(folder):
     made = {"source": [0, 1, 2], "target": [1, 2, 3], "populations": {"in": 1, "rest": (1, 3)}, "inputs": 1}
     run = Run.from_graph(path="x", **made)
-    mapping = run.map(hardware="chip.yaml")
+    chip = {"hardware": "chip.yaml", "method": "sequential"}
+    mapping = run.map(**chip)
     assert Mapping.open(mapping.directory).cost.neurons == 3  # without the input
-    assert Run.from_graph(path="x", **made).map(hardware="chip.yaml").directory == mapping.directory
+    assert Run.from_graph(path="x", **made).map(**chip).directory == mapping.directory
     assert stale("x") == {}
     run.report()
     with SynapseGraph.open(run.path / "graphs/imported/x_graph.h5") as graph:

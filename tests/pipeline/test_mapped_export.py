@@ -20,7 +20,7 @@ from tests.crosscheck.test_sanafe_chip import CHIP
 def mapped(run, tmp_path):
     """A mapping of the run on several cores."""
     (tmp_path / "chip.yaml").write_text(yaml.safe_dump(CHIP))
-    assert main(["map", str(run.path), "--hardware", str(tmp_path / "chip.yaml"), "--method", "groups"]) == 0
+    assert main(["map", str(run.path), "--hardware", str(tmp_path / "chip.yaml"), "--method", "sequential"]) == 0
     (directory,) = (run.path / "maps").iterdir()
     return Mapping.open(directory)
 

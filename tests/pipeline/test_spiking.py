@@ -171,7 +171,7 @@ def test_the_graph_has_cycles_delays_and_the_numbers_of_neurons(recurrent_run, t
     assert [float(row["leak"]) for row in rows[6:14]] == lif.neuron.numbers(lif.shape)["leak"].tolist()
     assert [row["reset"] for row in rows[14:18]] == ["-0.125"] * 4
     assert rows[0]["threshold"] == ""
-    assert main(f"map {RUN} --hardware loihi".split()) == 0
+    assert main(f"map {RUN} --hardware loihi --method sequential".split()) == 0
 
 
 def test_the_exported_graph_alone_gives_the_spikes_of_the_simulation(recurrent_run, capsys):
