@@ -73,14 +73,14 @@ RECIPES = {
         options=f"{CALIBRATED} --weight-bits 6 --samples 1000",
     ),
     "zambrano_mnist": Recipe(
-        "Convolutional network of Zambrano et al. 2019 (Frontiers in Neuroscience 12:987), as parsed: 100 steps.",
+        "Convolutional network of Zambrano and Bohte 2016 (arXiv 1609.02053), as parsed: 100 steps.",
         "zambrano_mnist.h5",
         "mnist",
         options="--samples 1000",
     ),
     "autoencoder_mnist": Recipe(
         "Autoencoder 784 - 1000 - 500 - 250 - 30 - 250 - 500 - 1000 - 784 of Hinton and Salakhutdinov 2006 (Science "
-        "313:504) with ReLU, as parsed: 100 steps.",
+        "313:504) with ReLU and weights of 4 significant bits, as parsed: 100 steps.",
         "autoencoder_mnist",
         "mnist",
         options=f"--set units=1000,500,250 --set code=30 --initial-weights networks/autoencoder_mnist.h5 {UNCHANGED} "
@@ -152,15 +152,11 @@ def run_command(line: str, run_dir: Path, source: Optional[Path]) -> None:
 
 def quality(run: RunDirectory, stamp: str) -> Dict[str, Quality]:
     """Return accuracy or mean squared error of the trained network and of the simulation; the read-out's if known."""
-    metrics = run.record_of("train").metrics
     figures = read_document(SimulationStatistics, run.path / "simulations" / stamp / ACCURACIES)
-    accurate, error = figures.snn_accuracy is not None, figures.readout_mean_squared_error
-    if accurate:
-        read = figures.readout_accuracy
-        trained, spiking = metrics.get("test_accuracy"), figures.snn_accuracy if read is None else read
-    else:
-        trained, spiking = metrics["test_loss"], figures.snn_mean_squared_error if error is None else error
-    return {"accuracy" if accurate else "mean_squared_error": Quality(trained=trained, spiking=spiking)}
+    kind = "mean_squared_error" if figures.snn_accuracy is None else "accuracy"
+    read, counted = (getattr(figures, f"{of}_{kind}") for of in ("readout", "snn"))
+    trained, test = getattr(figures, f"ann_{kind}"), run.record_of("train").metrics.get(f"test_{kind}")
+    return {kind: Quality(trained=trained, spiking=counted if read is None else read, test=test)}
 
 
 def make(name: str, run_dir: Path, source: Optional[Path], target: Path) -> Instance:

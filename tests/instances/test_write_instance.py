@@ -1,6 +1,7 @@
 """The file of an instance: hyperedges by the documented reader, no weights, and the costs of its original."""
 
 import hashlib
+import shutil
 import struct
 
 import h5py
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from snnb.core.errors import UsageError
-from snnb.graph import SynapseGraph
+from snnb.graph import SynapseGraph, store
 from snnb.instances.hyperedges import hyperedges_sha256, traffic
 from snnb.instances.write_instance import write_instance
 from snnb.mapping.hardware import read_hardware
@@ -86,6 +87,19 @@ def test_a_mapping_costs_the_same(original, instance, tmp_path):
         del cost["per_core"]["memory_bits"]
     assert both[0] == both[1]
     assert both[0]["energy_pj"] > 0
+
+
+def test_a_memory_that_shares_lists_holds_as_much_as_with_different_weights(residual_graph, tmp_path):
+    path, rng = tmp_path / "net_graph.h5", np.random.default_rng(2)
+    shutil.copy(residual_graph.path, path)
+    with h5py.File(path, "r+") as file:
+        for group in file["connections"].values():
+            if "kernel" in group:
+                group["kernel"][...] = rng.normal(size=group["kernel"].shape)
+    store.seal(path, store.VERSION_WITH_SUMS)
+    write_instance(path, tmp_path / "made.h5", "made-1.0")
+    with SynapseGraph.open(path) as graph, SynapseGraph.open(tmp_path / "made.h5") as instance:
+        assert costs(graph, tmp_path) == costs(instance, tmp_path)
 
 
 def test_a_graph_without_spikes_is_refused(tmp_path):

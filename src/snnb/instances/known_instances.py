@@ -16,14 +16,16 @@ class Quality(Document):
 
     Attributes
     ----------
-    trained : float or None
-        Of the recorded network, on all test pictures; None if it was trained as a spiking one.
-    spiking : float
-        In the simulation that counted the spikes.
+    trained, spiking : float
+        Of the recorded network, and of the simulation that counted the spikes, on the same samples. `trained` is None
+        if the network was trained as a spiking one.
+    test : float or None
+        Of the recorded network, on all test samples.
     """
 
     trained: Optional[float] = None
     spiking: float
+    test: Optional[float] = None
 
 
 class Instance(Document):
