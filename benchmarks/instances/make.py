@@ -29,6 +29,7 @@ from snnb.simulation.simulation_statistics import ACCURACIES, SimulationStatisti
 VERSION = "2026.1"
 HERE = Path(__file__).resolve().parent
 SMALL = ("neurons_128", "axons_128", "loihi_eighth")
+WIDE = ("neurons_128", "axons_128_wide", "loihi_eighth_wide")  # a neuron has up to 1,024 sources
 LARGE = ("neurons_1024", "axons_1024", "loihi_mesh")
 CALIBRATED = "--calibrate 16"
 # Trained autoencoders are read only as weights of a model of the package, which `train` then trains. With a learning
@@ -71,12 +72,14 @@ RECIPES = {
         "lenet_mnist.h5",
         "mnist",
         options=f"{CALIBRATED} --weight-bits 6 --samples 1000",
+        constraints=WIDE,
     ),
     "zambrano_mnist": Recipe(
         "Convolutional network of Zambrano and Bohte 2016 (arXiv 1609.02053), as parsed: 100 steps.",
         "zambrano_mnist.h5",
         "mnist",
         options="--samples 1000",
+        constraints=WIDE,
     ),
     "autoencoder_mnist": Recipe(
         "Autoencoder 784 - 1000 - 500 - 250 - 30 - 250 - 500 - 1000 - 784 of Hinton and Salakhutdinov 2006 (Science "
