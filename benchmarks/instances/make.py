@@ -29,11 +29,13 @@ from snnb.simulation.simulation_statistics import ACCURACIES, SimulationStatisti
 VERSION = "2026.1"
 HERE = Path(__file__).resolve().parent
 SMALL = ("neurons_128", "axons_128", "loihi_eighth")
-WIDE = ("neurons_128", "axons_128_wide", "loihi_eighth_wide")  # a neuron has up to 1,024 sources
+# Where a neuron has more sources than a core has axons
+WIDE = ("neurons_128", "axons_128_wide", "loihi_eighth_wide")
+WIDE_LARGE = ("neurons_1024", "axons_1024_wide", "loihi_mesh_wide")
 LARGE = ("neurons_1024", "axons_1024", "loihi_mesh")
 CALIBRATED = "--calibrate 16"
-# Trained autoencoders are read only as weights of a model of the package, which `train` then trains. With a learning
-# rate that is 0 as float32 the weights stay.
+# A model in a file is taken as a classifier. The autoencoder is a model of the package that starts with the recorded
+# weights and is trained with a learning rate that is 0 as float32, so that they stay.
 UNCHANGED = "--optimizer sgd --learning-rate 1e-50 --epochs 1 --steps-per-epoch 1"
 
 
@@ -109,7 +111,7 @@ RECIPES = {
         "steps with separated firing.",
         "rueckauer_pruned.h5",
         "cifar10",
-        options=f"{CALIBRATED} --samples 500",
+        options=f"{CALIBRATED} --prune 0.001 --samples 500",  # so that the weights of 0 in the file are no synapses
         constraints=LARGE,
     ),
     "resnet20_cifar10": Recipe(
@@ -133,7 +135,7 @@ RECIPES = {
         "vgg11_cifar10.h5",
         "cifar10",
         options="--samples 200",
-        constraints=LARGE,
+        constraints=WIDE_LARGE,
     ),
 }
 
