@@ -10,7 +10,7 @@ import pytest
 
 from snnb.core.errors import ResourceError, UsageError
 from snnb.graph.build import build_graph
-from snnb.graph.graph_log import lines, toolbox_synapses
+from snnb.graph.statistics import log_lines, toolbox_synapses
 from tests.graph.edges import all_edges
 from tests.graph.networks import LAYERS, STEPS, counts_of, save
 from tests.graph.recorded import keras
@@ -172,12 +172,12 @@ def test_summary_is_that_of_the_edges(graph, weights_graph):
 
 
 def test_log_has_counts_coding_and_the_number_of_the_toolbox(graph, weights_graph):
-    text = "\n".join(lines(graph))
+    text = "\n".join(log_lines(graph))
     assert f"synapses            {graph.number_of_edges():,}" in text
     assert f"the toolbox counts  {toolbox_synapses(graph.projections):,}" in text
     assert "coding of input: current" in text
     assert "over 4 samples of 25 steps counted after a warm-up of 5" in text
-    assert "weights only" in "\n".join(lines(weights_graph))
+    assert "weights only" in "\n".join(log_lines(weights_graph))
 
 
 @pytest.mark.parametrize(("stride", "padding"), [((1, 1), "same"), ((2, 2), "valid"), ((3, 2), "same")])
@@ -207,6 +207,6 @@ def test_starts_without_tensorflow_and_without_what_only_exports_need():
         "import sys\n"
         "for name in ('tensorflow', 'snntoolbox', 'numba', 'scipy', 'networkx', 'pandas', 'pyarrow', 'libsonata'):\n"
         "    sys.modules[name] = None\n"
-        "import snnb.graph.build, snnb.graph.graph_log, snnb.graph.export\n"
+        "import snnb.graph.build, snnb.graph.statistics, snnb.graph.export\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

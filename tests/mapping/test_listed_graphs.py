@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from snnb.core.errors import UsageError
-from snnb.graph.graph_log import lines
 from snnb.graph.listed import ListedGraph, ListedPopulation, write_listed
 from snnb.graph.populations import Recording
+from snnb.graph.statistics import log_lines
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.mapping.cost import cost
 from snnb.mapping.hardware import read_hardware
@@ -114,7 +114,7 @@ def assert_same_graph(graph: SynapseGraph, synapses):
         assert summary.edges == len(weights) == p.to_scipy().nnz
         assert (summary.weight.min, summary.weight.max) == (min(weights), max(weights))
         assert summary.weight.sum == pytest.approx(sum(weights))
-    assert f"synapses            {len(synapses):,}" in lines(graph)
+    assert f"synapses            {len(synapses):,}" in log_lines(graph)
 
 
 @few

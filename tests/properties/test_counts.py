@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from snnb.graph.build import build_graph
-from snnb.graph.graph_log import lines
+from snnb.graph.statistics import log_lines
 from snnb.mapping.cost import cost
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.traffic import count_traffic
@@ -85,7 +85,7 @@ def _assert_all_state(pairs, network, counts, graph):
     np.testing.assert_array_equal(into, reaching)
     matrix = graph.to_scipy().tocoo()
     np.testing.assert_array_equal(np.unique(np.stack([matrix.row, matrix.col], axis=1), axis=0), pairs)
-    assert f"synapses            {synapses:,}" in lines(graph)
+    assert f"synapses            {synapses:,}" in log_lines(graph)
     facts = graph_facts(graph)
     assert (facts.synapses, sum(p.summary.edges for p in facts.projections)) == (synapses, synapses)
     assert sum(p.traffic for p in facts.projections) == pytest.approx(operations / STEPS)

@@ -281,7 +281,7 @@ def _finish(
 ) -> None:
     """Write the log, and the networkx file of a small graph; record the figures."""
     from snnb.graph.export.write_export import export
-    from snnb.graph.graph_log import lines as log_lines
+    from snnb.graph.statistics import log_lines
 
     edges, neurons = graph.number_of_edges(), graph.number_of_neurons()
     if edges <= params.networkx_limit:
