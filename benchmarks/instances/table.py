@@ -117,7 +117,7 @@ def write_csv(rows: List[Row]) -> None:
 
 def instance_table(instances: List[Row]) -> List[str]:
     """Return a row an instance."""
-    lines = ["| name | network | trained, spiking | pictures × steps | neurons | synapses | spikes a picture | KB |"]
+    lines = ["| name | network | test, trained, spiking | pictures × steps | neurons | synapses | spikes a picture | KB |"]
     lines.append("|---|---|---|---:|---:|---:|---:|---:|")
     for one in instances:
         kilobytes = (INSTANCES / f"{one['name']}-{one['version']}.h5").stat().st_size / 1000
@@ -133,9 +133,9 @@ def instance_table(instances: List[Row]) -> List[str]:
 
 
 def quality(instance: Row) -> str:
-    """Return accuracies, or mean squared errors, of the trained and of the spiking network."""
+    """Return accuracies, or mean squared errors: trained network on all test samples, on these samples, spiking."""
     kind = "accuracy" if instance.get("accuracy") else "mean_squared_error"
-    values = [instance[kind].get(name) for name in ("trained", "spiking")]
+    values = [instance[kind].get(name) for name in ("test", "trained", "spiking")]
     texts = ["–" if v is None else f"{v:.2%}" if kind == "accuracy" else f"error {v:.4f}" for v in values]
     return ", ".join(texts)
 
