@@ -122,7 +122,7 @@ RECIPES = {
         constraints=LARGE,
     ),
     "resnet8_mlperf": Recipe(
-        "ResNet-8 of the image classification benchmark of MLPerf Tiny 1.0 (pretrainedResnet.h5 of mlcommons/tiny), "
+        "ResNet-8 of the image classification benchmark of MLPerf Tiny (pretrainedResnet.h5 of mlcommons/tiny), "
         "calibrated for 16 steps with separated firing.",
         "resnet8_mlperf.h5",
         "cifar10",

@@ -117,7 +117,9 @@ def write_csv(rows: List[Row]) -> None:
 
 def instance_table(instances: List[Row]) -> List[str]:
     """Return a row an instance."""
-    lines = ["| name | network | test, trained, spiking | pictures × steps | neurons | synapses | spikes a picture | KB |"]
+    lines = [
+        "| name | network | test, trained, spiking | pictures × steps | neurons | synapses | spikes a picture | KB |"
+    ]
     lines.append("|---|---|---|---:|---:|---:|---:|---:|")
     for one in instances:
         kilobytes = (INSTANCES / f"{one['name']}-{one['version']}.h5").stat().st_size / 1000

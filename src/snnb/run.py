@@ -133,8 +133,8 @@ class Run:
         Parameters
         ----------
         graph : str, Path, sparse matrix or networkx.DiGraph, optional
-            A file that `snnb graph --from` reads; or a matrix of scipy whose rows are the sources; or a graph whose
-            edges have the attribute `weight` (by default 1), and nodes `spikes` (all or none).
+            A file that `snnb graph --from` reads, or `instance:NAME`; or a matrix of scipy whose rows are the sources;
+            or a graph whose edges have the attribute `weight` (by default 1), and nodes `spikes` (all or none).
         path : str or Path, optional
             The run directory; by default `runs/NAME` for the name of a file. A graph that it has is replaced.
         source, target : (edges,) array of int
