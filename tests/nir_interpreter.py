@@ -118,7 +118,7 @@ class Interpreter:
 
     def neurons(self, name, node, kind, x):
         """Integrate x; return spikes, or the potential."""
-        i, v = self.state.get(name, (np.zeros(x.shape), np.zeros(x.shape)))
+        i, v, late = self.state.get(name, (np.zeros(x.shape),) * 3)
         dt = self.dt
         if kind == "Threshold":
             return (x > node["threshold"]) * 1.0
@@ -130,12 +130,16 @@ class Interpreter:
         else:
             tau = node["tau_mem" if kind == "CubaLIF" else "tau"]
             v = v + dt / tau * (node["v_leak"] - v + node["r"] * x)
+        v = v - late
         if kind == "LI":
-            self.state[name] = i, v
+            self.state[name] = i, v, late
             return v
         spikes = (v > node["v_threshold"]) * 1.0
+        if self.reset == "subtract_delayed":
+            self.state[name] = i, v, spikes * node["v_threshold"]
+            return spikes
         after = v - node["v_threshold"] if self.reset == "subtract" else node.get("v_reset", 0.0)
-        self.state[name] = i, np.where(spikes > 0, after, v)
+        self.state[name] = i, np.where(spikes > 0, after, v), late
         return spikes
 
 

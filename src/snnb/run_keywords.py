@@ -68,7 +68,7 @@ class ParseKeywords(TypedDict, total=False):
     prune: float
     keep_zeros: bool
     time_step: Optional[float]
-    nir_reset: Literal["value", "subtract"]
+    nir_reset: Literal["value", "subtract", "subtract_delayed"]
     integration: Literal["euler", "exponential"]
 
 

@@ -230,3 +230,29 @@ def test_random_networks_spike_as_in_the_interpreter(seed, engine, tmp_path):
         sample, neuron, step = found.spikes[population.name].T
         spikes[sample, step, neuron] = 1
         np.testing.assert_array_equal(spikes, of_steps, population.name)
+
+
+def test_a_threshold_is_subtracted_in_the_next_step(tmp_path):
+    draw, tau = np.random.default_rng(0), 2 * random_nir.DT
+    cuba = {"type": "CubaLIF", "tau_syn": tau, "tau_mem": tau, "r": 2.0, "w_in": 2.0, "v_leak": 0.25}
+    nodes, edges = graph(
+        first={**affine(5, 12), "weight": random_nir.quarters(draw, 5, 12)},
+        lif=lif(5, tau=tau, r=2.0),
+        second={**affine(3, 5), "weight": random_nir.quarters(draw, 3, 5, low=-1)},
+        last={**cuba, "v_threshold": 0.5},
+    )
+    path = write(tmp_path / "net.nir", nodes, edges)
+    net = read_nir(path, NirSettings(time_step=random_nir.DT, nir_reset="subtract_delayed"))
+    x = draw.choice([0, 0, 0.5, 1], (1, 12, 12))
+    settings = SimulationSettings(samples=1, duration=12, input="steps")
+    counts = EventEngine(net, settings).simulate(InputSteps.dense(np.float32(x)), 0, lambda *_: None).counts
+    found = {}
+    for reset in ("subtract_delayed", "subtract"):
+        interpreter = Interpreter(nodes, edges, random_nir.DT, reset)
+        values = [interpreter.step(frame) for frame in x[0]]
+        found[reset] = [sum(step[name] for step in values) for name in ("lif", "last")]
+    for name, expected, other in zip(("lif", "last"), *found.values()):
+        np.testing.assert_array_equal(counts[name].ravel(), expected)
+        assert (expected != other).any()
+    with pytest.raises(InputError, match=r"node lif \(LIF\) keeps nothing of a potential"):
+        read_nir(path, NirSettings(time_step=tau, nir_reset="subtract_delayed"))

@@ -64,10 +64,16 @@ def neuron_of(node: Node, shape: Shape, settings: NirSettings, order: Callable[[
     if spikes:
         threshold = parameter("threshold" if node.kind == "Threshold" else "v_threshold")
         numbers["threshold"] = _above(threshold)
-        if settings.nir_reset == "subtract":
+        if settings.nir_reset != "value":
             # `snnb export` writes the number below 1 for neurons that spike at 1, from which 1 is subtracted.
             above = numbers["threshold"]
             numbers["subtrahend"] = np.where(above == np.round(above), above, threshold)
+            if settings.nir_reset == "subtract_delayed":
+                leak = np.broadcast_to(numbers.get("leak", 1.0), shape)
+                if (leak == 0).any():
+                    raise node.refuse("keeps nothing of a potential, from which a later step could subtract")
+                # λ v - θ in the next step is λ (v - θ / λ)
+                numbers["subtrahend"] = numbers["subtrahend"] / leak
         else:
             numbers["reset"] = parameter("v_reset")
     return Neuron(spikes=spikes, **{name: _shortest(order(values)) for name, values in numbers.items()})

@@ -6,7 +6,8 @@ from pydantic import Field
 
 from snnb.core.options import Options
 
-Reset = Literal["value", "subtract"]
+# subtract_delayed: in the next step, after the decay, as snnTorch does with `reset_delay=True`, its default.
+Reset = Literal["value", "subtract", "subtract_delayed"]
 Integration = Literal["euler", "exponential"]
 
 
@@ -14,5 +15,8 @@ class NirSettings(Options):
     """Decisions that a NIR file leaves open."""
 
     time_step: Optional[float] = Field(default=None, gt=0, description="Of a NIR file: time step, in its unit of time.")
-    nir_reset: Reset = Field(default="value", description="Of a NIR file: its potential after a spike, or subtraction.")
+    nir_reset: Reset = Field(
+        default="value",
+        description="Of a NIR file: its potential after a spike, or subtraction, at once or a step later.",
+    )
     integration: Integration = Field(default="euler", description="Of a NIR file: decay in a time step.")

@@ -27,7 +27,7 @@ from snnb.rundir.manifest import Kind, Record
 VERIFIED_SAMPLES = 100
 RESET = (
     "neurons are set to v_reset after a spike, as NIR states; it cannot express a reset by subtraction, for a network "
-    "that was trained with one give --nir-reset subtract"
+    "that was trained with one give --nir-reset subtract, or subtract_delayed for snnTorch's default"
 )
 Decaying = Literal["potential", "current"]
 # By option: another option without which it has no effect

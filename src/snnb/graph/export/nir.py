@@ -252,10 +252,19 @@ def _subtracts(graph: SynapseGraph, request: Request) -> bool:
 def _warning(graph: SynapseGraph, request: Request) -> Optional[str]:
     if not _subtracts(graph, request):
         return None
+    way = "subtract_delayed" if any(map(_subtracts_later, graph.layers)) else "subtract"
     return (
         "NIR cannot express the reset by subtraction of these neurons; "
-        "read the file with --nir-reset subtract --time-step 1"
+        f"read the file with --nir-reset {way} --time-step 1"
     )
+
+
+def _subtracts_later(population: GraphPopulation) -> bool:
+    """Whether a spike subtracts the threshold in the next step, after the decay: at once it is more."""
+    if population.neuron is None:
+        return False
+    numbers = population.neuron.numbers(population.shape)
+    return "subtrahend" in numbers and bool((numbers["subtrahend"] > numbers["threshold"] * (1 + 1e-6)).any())
 
 
 def _losses(graph: SynapseGraph, request: Request) -> Dict[str, object]:
