@@ -22,7 +22,6 @@ from tests.graph.mapped import imported
 from tests.mapping.test_sanafe_architecture import architecture
 
 ORIGIN = {"stamp": "s", "sha256": "0"}  # with one, a description is written
-UNITS = {"soma_hw_name": "soma", "synapse_hw_name": "synapse", "dendrite_hw_name": "dendrite"}
 NETWORK = """
 mappings:
   - in: {core: 1.0}

@@ -8,7 +8,6 @@ from tests.end_to_end.conftest import recorded, run
 
 __all__ = ["recorded", "run"]
 ALONE = ("meta", "br", "img", "link", "input", "hr")
-SELF_CLOSED = ("path", "rect", "image")
 
 
 class Document(HTMLParser):

@@ -1,4 +1,4 @@
-"""Networks to simulate: one trained on the digits and parsed as in a run, one with every kind of layer."""
+"""Networks to simulate: one trained on digits and parsed, of the recorded run, and one with every kind of layer."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -6,14 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow as tf
-from sklearn.datasets import load_digits
 
-from snnb.architectures import find
-from snnb.conversion.convert import convert
 from snnb.conversion.h5 import load_keras, save_keras
 from snnb.io.keras import keras
 from snnb.network.read_network import Entry, assemble, read_network
+from tests.end_to_end.conftest import RECORDED
 
 Input, Model, layers = keras.Input, keras.Model, keras.layers
 
@@ -36,18 +33,10 @@ class Case:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory):
-    """The mini network after a short training; its pictures are digits that it was not trained on."""
-    target = tmp_path_factory.mktemp("trained")
-    digits = load_digits()
-    x, y = (digits.images[..., np.newaxis] / 16).astype(np.float32), digits.target
-    tf.random.set_seed(0)
-    model = find("mini_network").build(input_shape=(8, 8, 1), num_classes=10)
-    model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy", ["accuracy"])
-    model.fit(x[200:], y[200:], epochs=12, verbose=0)
-    save_keras(model, target / "mini.h5", "mini")
-    convert(target / "mini.h5", target, name="mini", x_norm=x[200:700], x_check=x[200:300])
-    return Case(target / "mini_parsed.h5", x[:200], y[:200])
+def trained():
+    """The mini network of the recorded run; its pictures are digits that it was not trained on."""
+    x, y = (np.load(RECORDED / "dataset" / f"{name}_test.npy")[:200] for name in "xy")
+    return Case(RECORDED / "parse" / "mini_network_parsed.h5", (x / 16).astype(np.float32), y)
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ Weights are whole eighths and pixels whole sixteenths, so that float32 adds them
 
 from dataclasses import replace
 from functools import lru_cache, partial
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,6 +22,7 @@ from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.separated import SeparatedEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.simulation_settings import SimulationSettings
+from tests.conversion.conftest import slow_except
 
 Input, Model, layers = keras.Input, keras.Model, keras.layers
 
@@ -195,8 +197,10 @@ def _stepped_in_windows(network, connected, frames, steps, starts):
     return counts, np.stack(readout, axis=1), times
 
 
-@pytest.mark.parametrize("coding", ["constant", "poisson"])
-@pytest.mark.parametrize("case", ["_three", "_dense", *(pytest.param(c, marks=pytest.mark.slow) for c in CASES)])
+@pytest.mark.parametrize(
+    ("case", "coding"),
+    slow_except([("_three", "constant"), ("_dense", "poisson")], product(CASES, ["constant", "poisson"])),
+)
 def test_windows_are_those_of_neurons_that_fire_one_after_the_other(case, coding):
     _, network, pictures, connected = _built(case)
     steps, random = 8, np.random.default_rng(4)
