@@ -9,17 +9,11 @@ from snnb.conversion.h5 import load_keras
 from snnb.io.keras import keras
 from snnb.simulation.simulation_settings import SimulationSettings
 from tests.conversion.conftest import slow_except
+from tests.end_to_end.conftest import RECORDED
 
 L = keras.layers
-STEPS, SPIKING = 12, ["00Conv2D_8x8x4", "01AveragePooling2D_4x4x4", "02Conv2D_2x2x6", "04Dense_10"]
-
-
-@pytest.fixture
-def network(small, save, pixels, tmp_path):
-    convert(
-        save(small), tmp_path, name="net", x_norm=pixels, x_check=pixels, settings=ConversionSettings(batch_size=40)
-    )
-    return tmp_path / "net_parsed.h5"
+STEPS, SPIKING = 12, ["00Conv2D_8x8x4", "01AveragePooling2D_4x4x4", "02Conv2D_2x2x8", "04Dense_10"]
+NETWORK = RECORDED / "parse" / "mini_network_parsed.h5"
 
 
 def step_in_numpy(path, x, steps, threshold=1.0, reset="subtraction"):
@@ -46,12 +40,12 @@ def step_in_numpy(path, x, steps, threshold=1.0, reset="subtraction"):
     ("threshold", "reset"),
     slow_except([(0.75, "subtraction")], [(1.0, "subtraction"), (0.75, "subtraction"), (1.0, "zero")]),
 )
-def test_counts_are_those_of_integrate_and_fire_neurons(threshold, reset, network, pixels):
+def test_counts_are_those_of_integrate_and_fire_neurons(threshold, reset, pixels):
     from snnb.conversion.toolbox_simulator import run_toolbox
 
     x = pixels[:20]
     run = run_toolbox(
-        network,
+        NETWORK,
         x,
         np.zeros(20, int),
         duration=STEPS,
@@ -61,7 +55,7 @@ def test_counts_are_those_of_integrate_and_fire_neurons(threshold, reset, networ
         per_sample=True,
     )
     assert list(run.counts) == SPIKING
-    expected = step_in_numpy(network, x, STEPS, threshold, reset)
+    expected = step_in_numpy(NETWORK, x, STEPS, threshold, reset)
     for name in SPIKING[:-1]:  # the last is the softmax
         assert run.counts[name].dtype == np.int64
         np.testing.assert_array_equal(run.counts[name], expected[name][3:].sum(axis=0), err_msg=name)
@@ -71,13 +65,13 @@ def test_counts_are_those_of_integrate_and_fire_neurons(threshold, reset, networ
 
 
 @pytest.mark.toolbox
-def test_sums_reproducible_and_no_sample_lost_or_counted_twice(network, pixels):
+def test_sums_reproducible_and_no_sample_lost_or_counted_twice(pixels):
     from snnb.conversion.toolbox_simulator import run_toolbox
 
     x, y = pixels[:23], np.arange(23) % 10
-    apart = run_toolbox(network, x, y, duration=STEPS, batch_size=10, seed=5, per_sample=True)
-    together = run_toolbox(network, x, y[::-1], duration=STEPS, batch_size=10, seed=5)
-    other_seed = run_toolbox(network, x, y, duration=STEPS, batch_size=10, seed=6)
+    apart = run_toolbox(NETWORK, x, y, duration=STEPS, batch_size=10, seed=5, per_sample=True)
+    together = run_toolbox(NETWORK, x, y[::-1], duration=STEPS, batch_size=10, seed=5)
+    other_seed = run_toolbox(NETWORK, x, y, duration=STEPS, batch_size=10, seed=6)
     np.testing.assert_array_equal(apart.output, together.output)  # the softmax layer's random spikes too
     assert apart.output.shape == (23, 10, STEPS)
     assert (apart.output != other_seed.output).any()
@@ -89,7 +83,7 @@ def test_sums_reproducible_and_no_sample_lost_or_counted_twice(network, pixels):
 
 
 @pytest.mark.toolbox
-def test_input_of_each_step_can_be_given(network, pixels):
+def test_input_of_each_step_can_be_given(pixels):
     from snnb.conversion.toolbox_simulator import run_toolbox
 
     x, asked = pixels[:15], []
@@ -100,12 +94,12 @@ def test_input_of_each_step_can_be_given(network, pixels):
         return batch if step % 2 else np.zeros_like(batch)
 
     run = run_toolbox(
-        network, x, np.zeros(15, int), duration=6, warm_up=1, batch_size=10, frames=every_second_step, per_sample=True
+        NETWORK, x, np.zeros(15, int), duration=6, warm_up=1, batch_size=10, frames=every_second_step, per_sample=True
     )
     assert asked == [(first, step) for first in (0, 10) for step in range(6)]
     np.testing.assert_allclose(run.input_sum, x.astype(float) * 3)
     # Half of the current, and the first layer's biases alone in between.
-    kernel, bias = load_keras(network).layers[1].get_weights()
+    kernel, bias = load_keras(NETWORK).layers[1].get_weights()
     drive = keras.backend.conv2d(x, kernel, padding="same").numpy()
     potential, counts = np.zeros_like(drive), np.zeros(drive.shape, int)
     for step in range(6):

@@ -106,7 +106,7 @@ def networks(draw):
 
 
 @pytest.mark.toolbox
-@examples(6, 200)
+@examples(4, 200)
 @given(networks(), st.sampled_from([99.9, 99, 60]), st.booleans(), st.sampled_from([4, 7, 20]))
 def test_parsers_and_normalisation_are_those_of_the_toolbox(network, percentile, schedule, batch_size):
     """Outputs after parsing, our parser's layers, and scale factors and weights bit for bit.

@@ -4,6 +4,8 @@ Weights are whole eighths and inputs small integers, so that float32 adds the cu
 neurons are stepped in float32 in the order that `Neuron` documents.
 """
 
+import itertools
+from functools import partial
 from typing import Any, Dict, List
 
 import numpy as np
@@ -17,6 +19,7 @@ from snnb.simulation.engines.event import compiled_network
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.simulation_settings import SimulationSettings
+from tests.conversion.conftest import slow_except
 
 SAMPLES, STEPS, SHAPE = 11, 37, (5, 6, 2)
 F = np.float32
@@ -182,10 +185,16 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("engine", [TensorFlowEngine, EventEngine])
-@pytest.mark.parametrize("coding", ["events", "steps", "constant"])
-@pytest.mark.parametrize("number", [*range(4), *(pytest.param(n, marks=pytest.mark.slow) for n in range(4, 20))])
-def test_engines_count_as_neurons_stepped_in_numpy(number, coding, engine, monkeypatch):
+def _append(parts, *observed):
+    parts.append(observed)
+
+
+CODINGS = ["events", "steps", "constant"]
+FAST = [(0, "constant"), (1, "events"), (2, "steps"), (3, "events")]
+
+
+@pytest.mark.parametrize(("number", "coding"), slow_except(FAST, itertools.product(range(20), CODINGS)))
+def test_engines_count_as_neurons_stepped_in_numpy(number, coding, monkeypatch):
     monkeypatch.setattr(compiled_network, "TRAIN_STEPS", (2, 100)[number % 2])  # fewer than the longest delay, or all
     make, kinds = CASES[number % len(CASES)]
     random = np.random.default_rng(number)
@@ -199,33 +208,29 @@ def test_engines_count_as_neurons_stepped_in_numpy(number, coding, engine, monke
     frames[3, 20:] = frames[3, 20:] if coding == "constant" else 0
     settings = SimulationSettings(samples=SAMPLES, duration=STEPS, input=coding, warm_up=6, bins=3, record_spikes=2)
     expected, largest = stepped(built, frames.swapaxes(0, 1))
-    spikes, readouts = [], []
-
-    def observe(spikes_part, readout_part):
-        spikes.append(spikes_part)
-        readouts.append(readout_part)
-
-    assert engine is TensorFlowEngine or not unsupported(network, settings)
     x = frames[:, 0] if coding == "constant" else InputSteps.dense(frames)
-    found = engine(network, settings).simulate(x, 0, observe)
-    counted = [p.name for p in network.populations if p.neuron.spikes] + ["input"] * (coding == "events")
-    for name in counted:
-        own = expected[name].astype(np.int64)
-        assert number >= len(CASES) or 0 < own.mean() < 1.5, name
-        np.testing.assert_array_equal(found.counts[name], own[6:].sum(axis=0), err_msg=name)
-        edges = settings.bin_edges
-        by_bin = [own[first:last].sum(axis=(0, 1)) for first, last in zip(edges, edges[1:])]
-        np.testing.assert_array_equal(found.by_bin[name], by_bin, err_msg=name)
-        times = np.zeros((2, STEPS, *built.shapes[name]), np.int64).reshape(2, STEPS, -1)
-        sample, neuron, step = found.spikes[name].T
-        np.add.at(times, (sample, step, neuron), 1)
-        np.testing.assert_array_equal(times, own.swapaxes(0, 1)[:2].reshape(times.shape), err_msg=name)
-    assert ("input" in found.counts) == (coding == "events")
-    out = expected["out"].swapaxes(0, 1)
-    np.testing.assert_array_equal(np.concatenate(spikes, axis=1), out.astype(np.bool_))
-    if kinds[3] == "LI":
-        np.testing.assert_array_equal(found.readout, largest)
-        np.testing.assert_array_equal(readouts[-1][:, -1], largest)
-    else:
-        assert found.readout is None
-        assert readouts[-1] is None
+    assert not unsupported(network, settings)
+    for engine in (TensorFlowEngine, EventEngine):
+        parts = []
+        found = engine(network, settings).simulate(x, 0, partial(_append, parts))
+        spikes, readouts = zip(*parts)
+        for name in [p.name for p in network.populations if p.neuron.spikes] + ["input"] * (coding == "events"):
+            own = expected[name].astype(np.int64)
+            assert number >= len(CASES) or 0 < own.mean() < 1.5, name
+            np.testing.assert_array_equal(found.counts[name], own[6:].sum(axis=0), err_msg=name)
+            edges = settings.bin_edges
+            by_bin = [own[first:last].sum(axis=(0, 1)) for first, last in zip(edges, edges[1:])]
+            np.testing.assert_array_equal(found.by_bin[name], by_bin, err_msg=name)
+            times = np.zeros((2, STEPS, *built.shapes[name]), np.int64).reshape(2, STEPS, -1)
+            sample, neuron, step = found.spikes[name].T
+            np.add.at(times, (sample, step, neuron), 1)
+            np.testing.assert_array_equal(times, own.swapaxes(0, 1)[:2].reshape(times.shape), err_msg=name)
+        assert ("input" in found.counts) == (coding == "events")
+        out = expected["out"].swapaxes(0, 1)
+        np.testing.assert_array_equal(np.concatenate(spikes, axis=1), out.astype(np.bool_))
+        if kinds[3] == "LI":
+            np.testing.assert_array_equal(found.readout, largest)
+            np.testing.assert_array_equal(readouts[-1][:, -1], largest)
+        else:
+            assert found.readout is None
+            assert readouts[-1] is None

@@ -116,11 +116,10 @@ def test_recorded_spikes_add_up_to_the_counts(branched):
         np.testing.assert_array_equal(late, counted.counts[name][:2].reshape(2, -1), err_msg=name)
 
 
-@pytest.mark.parametrize("warm_up", [0, 30])
 @pytest.mark.parametrize("engine", [TensorFlowEngine, EventEngine])
-def test_spikes_of_the_last_quarters_are_those_recorded_there(branched, engine, warm_up):
+def test_spikes_of_the_last_quarters_are_those_recorded_there(branched, engine):
     """Of 50 steps these are 26 to 37 and 38 to 49; the warm-up ends within the first of them, and counts here."""
-    settings = SETTINGS.changed(record_spikes=70, warm_up=warm_up)
+    settings = SETTINGS.changed(record_spikes=70, warm_up=30)
     counted = engine(branched.network, settings).simulate(branched.x[:70], 0, lambda *_: None)
     steps = [counted.spikes[layer.name][:, 2] for layer in branched.network.populations]
     expected = [[((s >= 26) & (s < 38)).sum(), (s >= 38).sum()] for s in steps]
@@ -144,14 +143,13 @@ def test_what_reaches_the_threshold(threshold):
 
 
 @pytest.mark.parametrize("engine", [TensorFlowEngine, EventEngine])
-@pytest.mark.parametrize("start", [0, 0.25])
-def test_from_its_start_a_neuron_with_a_constant_current_spikes_floor_of_start_and_what_it_got(exact, engine, start):
-    settings = SETTINGS.changed(initial_potential=start)
+def test_from_its_start_a_neuron_with_a_constant_current_spikes_floor_of_start_and_what_it_got(exact, engine):
+    settings = SETTINGS.changed(initial_potential=0.25)
     counted = engine(exact.network, settings).simulate(exact.x[:70], 0, lambda *_: None)
     layer = next(layer for layer in exact.keras.layers if layer.name.startswith("00Conv2D"))
     kernel, bias = (values.astype(np.float64) for values in layer.get_weights())
     current = tf.nn.conv2d(exact.x[:70].astype(np.float64), kernel, 1, "SAME").numpy() + bias
-    expected = np.floor(start + settings.duration * np.clip(current, 0, 1))
+    expected = np.floor(0.25 + settings.duration * np.clip(current, 0, 1))
     np.testing.assert_array_equal(counted.counts[layer.name], expected)
 
 
