@@ -3,18 +3,22 @@
     .venv/bin/python benchmarks/instances/train.py describe rueckauer_cifar10 rueckauer.json
     snnb prepare --model rueckauer_cifar10 --source DIR --run-dir runs/r
     OTHER/bin/python benchmarks/instances/train.py train rueckauer.json weights.npz --dataset runs/r/dataset --epochs 30
-    .venv/bin/python benchmarks/instances/train.py record rueckauer_cifar10 weights.npz networks/rueckauer_cifar10.h5
+    .venv/bin/python benchmarks/instances/train.py save rueckauer_cifar10 weights.npz rueckauer_cifar10.h5
 
-OTHER is an environment with torch and numpy; torch is four times as fast on a processor as TensorFlow 2.2 is. DIR has
-cifar-10-batches-py. `describe` writes the network of a built-in model, `record` the Keras file that make.py begins
-with. Weights have 8 significant bits, so that the file is small.
+OTHER is an environment with torch and numpy; torch is four times as fast on a processor as TensorFlow 2.2 is.
+`describe` writes the network of a model of the package, `save` the Keras file that record.py takes.
 
 Training: SGD with Nesterov momentum 0.9, one cycle of the learning rate, pictures flipped and shifted by up to four
 pixels. There is no validation: the last weights are taken. `--keep 0.1` keeps a tenth of the weights of a trained
 network, those largest in proportion to the standard deviation of their layer, and trains these on.
 
-| network | epochs | other options | test accuracy |
-|---|---:|---|---:|
+| network | options | test accuracy |
+|---|---|---:|
+| rueckauer_cifar10 | --epochs 30 | 86.41 % |
+| rueckauer_pruned | --epochs 4 --learning-rate 0.02 --keep 0.1 --initial-weights rueckauer_cifar10.npz | 80.93 % |
+| mobilenet_cifar10 | --epochs 16 --weight-decay 2e-4 | 80.88 % |
+| resnet20_cifar10 | --epochs 7 | 81.35 % |
+| vgg11_cifar10 | --epochs 3 | 73.47 % |
 """
 
 import argparse
@@ -39,10 +43,10 @@ def main() -> None:
     describe = commands.add_parser("describe")
     describe.add_argument("model")
     describe.add_argument("description", type=Path)
-    record = commands.add_parser("record")
-    record.add_argument("model")
-    record.add_argument("weights", type=Path)
-    record.add_argument("keras_file", type=Path)
+    save = commands.add_parser("save")
+    save.add_argument("model")
+    save.add_argument("weights", type=Path)
+    save.add_argument("keras_file", type=Path)
     training = commands.add_parser("train")
     training.add_argument("description", type=Path)
     training.add_argument("weights", type=Path)
@@ -57,8 +61,8 @@ def main() -> None:
     given = parser.parse_args()
     if given.command == "describe":
         given.description.write_text(_keras_model(given.model).to_json())
-    elif given.command == "record":
-        record_network(_keras_model(given.model), np.load(given.weights), given.keras_file)
+    elif given.command == "save":
+        save_network(_keras_model(given.model), np.load(given.weights), given.keras_file)
     else:
         train(given)
 
@@ -70,28 +74,11 @@ def _keras_model(name: str) -> Any:
     return found.build(found.spec.input_shape, found.spec.num_classes)
 
 
-def record_network(model: Any, weights: Any, path: Path) -> None:
-    """Write a Keras model with these weights, its arrays compressed."""
-    import h5py
-
+def save_network(model: Any, weights: Any, path: Path) -> None:
+    """Write a Keras model with these weights."""
     for layer in model.layers:
-        count = len(layer.get_weights())
-        layer.set_weights([weights[f"{layer.name}/{number}"] for number in range(count)])
-    plain = path.with_suffix(".plain.h5")
-    model.save(str(plain), include_optimizer=False)
-    with h5py.File(plain, "r") as source, h5py.File(path, "w") as target:
-        target.attrs.update(source.attrs)
-
-        def copy(name: str, item: Any) -> None:
-            if isinstance(item, h5py.Dataset):
-                packed = {"compression": "gzip", "compression_opts": 9, "shuffle": True} if item.size > 1 else {}
-                target.create_dataset(name, data=item[()], track_times=False, **packed)
-            else:
-                target.require_group(name)
-            target[name].attrs.update(item.attrs)
-
-        source.visititems(copy)
-    plain.unlink()
+        layer.set_weights([weights[f"{layer.name}/{number}"] for number in range(len(layer.get_weights()))])
+    model.save(str(path), include_optimizer=False)
 
 
 def read_pictures(directory: Path, part: str) -> Tuple["torch.Tensor", "torch.Tensor"]:
@@ -217,8 +204,7 @@ def train(given: argparse.Namespace) -> None:
             total += loss.item()
         print(f"epoch {epoch}, loss {total / steps:.4f}, {time.time() - began:.0f} s", flush=True)
         if epoch % 5 == 0 or epoch == given.epochs:
-            np.savez(given.weights, **rounded(layers))
-    load(layers, np.load(given.weights))
+            np.savez(given.weights, **stored_arrays(layers))
     net.eval()
     test_pictures, test_classes = read_pictures(given.dataset, "test")
     with torch.no_grad():
@@ -253,12 +239,10 @@ def largest(weights: Dict[str, "torch.Tensor"], keep: float) -> Dict[str, "torch
     return {name: (size > limit).float() for name, size in sizes.items()}
 
 
-def rounded(layers: Dict[str, "torch.nn.Module"]) -> Dict[str, np.ndarray]:
-    """Return the arrays of layers with 8 significant bits, as float32."""
-    import torch
-
+def stored_arrays(layers: Dict[str, "torch.nn.Module"]) -> Dict[str, np.ndarray]:
+    """Return copies of the arrays of layers, by `layer/number`."""
     return {
-        f"{name}/{number}": array.to(torch.bfloat16).float().numpy()
+        f"{name}/{number}": array.numpy().copy()
         for name, layer in layers.items()
         for number, array in enumerate(arrays(layer))
     }
