@@ -15,7 +15,7 @@ UNLIMITED = Limits.of(hardware())._replace(synapses=NO_LIMIT)
 
 
 def groupings(network, rng):
-    """Every neuron alone; the package's own groups; random ones."""
+    """Every neuron alone; the package's own groups; random ones of a population, and of all."""
     yield np.arange(network.neurons, dtype=np.int32), network.neurons
     yield grouped(network, network.in_degrees, UNLIMITED)
     group, groups = [], 0
@@ -24,6 +24,7 @@ def groupings(network, rng):
         group += [groups + rng.permutation(np.arange(population.size) % more)]
         groups += more
     yield np.concatenate(group).astype(np.int32), groups
+    yield rng.permutation(np.arange(network.neurons) % 20).astype(np.int32), 20  # groups with synapses in them
 
 
 def agrees(network, search, group, cores):

@@ -72,7 +72,7 @@ def hypergraph(net: Contracted, limits: "Limits") -> Hypergraph:
     pairs = np.stack([middle[owner[paired]], net.source[paired]], axis=1).ravel()
     start, pin = joined_sets(
         [
-            _with_source(net, owner[~many], net.source[~many]),
+            _with_source(net, owner[~many], net.source[~many], net.source_own[~many]),
             take_sets(net.target_start, net.target, np.flatnonzero(crowded)),
             (2 * np.arange(pairs.size // 2 + 1), pairs),
         ]
@@ -89,10 +89,11 @@ def hypergraph(net: Contracted, limits: "Limits") -> Hypergraph:
     )
 
 
-def _with_source(net: Contracted, sets: np.ndarray, source: np.ndarray) -> Sets:
-    """List the targets of some sets, each followed by one of its sources."""
+def _with_source(net: Contracted, sets: np.ndarray, source: np.ndarray, own: np.ndarray) -> Sets:
+    """List the targets of some sets, each followed by one of its sources unless it is a target."""
     start, pin = take_sets(net.target_start, net.target, sets)
-    return start + np.arange(start.size), np.insert(pin, start[1:], source)
+    added = np.concatenate([[0], np.cumsum(~own)])
+    return start + added, np.insert(pin, start[1:][~own], source[~own])
 
 
 def _node_weights(net: Contracted, limits: "Limits") -> Tuple[np.ndarray, int]:

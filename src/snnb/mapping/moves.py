@@ -171,6 +171,10 @@ def move_change(net: Contracted, state: State, group: int, core: int) -> Tuple[i
             found += net.axons[this]
     for k in range(net.from_start[group], net.from_start[group + 1]):
         this, weight = net.from_set[k], net.from_weight[k]
+        if net.from_own[k]:  # its own targets move too
+            if state.hit_count[_hit(state, this, here)] == 1:
+                cost -= weight
+            continue
         if _hit(state, this, here) >= 0:
             cost += weight
         if _hit(state, this, core) >= 0:

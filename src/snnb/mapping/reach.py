@@ -53,13 +53,15 @@ class Contracted(NamedTuple):
     source_start: np.ndarray
     source: np.ndarray
     source_weight: np.ndarray
+    source_own: np.ndarray  # bool: whether the set reaches that group too
     # int64, int32: the sets that reach each group
     into_start: np.ndarray
     into: np.ndarray
-    # int64, int32, int64: the sets that the neurons of each group are sources of, and their spikes
+    # int64, int32, int64, bool: the sets that the neurons of each group are sources of, and their spikes, as above
     from_start: np.ndarray
     from_set: np.ndarray
     from_weight: np.ndarray
+    from_own: np.ndarray
 
     @property
     def groups(self) -> int:
@@ -222,21 +224,28 @@ def contract(network: PlacedNetwork, group: np.ndarray, groups: int, loads: np.n
     target_set = np.repeat(np.arange(sets, dtype=np.int32), degrees)
     into_start, into_order = _sorted_by(target, groups)
     from_start, from_order = _sorted_by(source, groups)
+    target_start, source_start = (
+        np.concatenate([[0], np.cumsum(degrees)]),
+        np.searchsorted(source_set, np.arange(sets + 1)),
+    )
+    own = reach_kernels.own_sources(source_start, source, target_start, target, np.full(groups, -1, np.int32))
     return Contracted(
         neurons=np.bincount(group, minlength=groups),
         synapses=np.bincount(group, loads, minlength=groups).astype(np.int64),
         axons=axons,
         total=np.bincount(source_set, weight, minlength=sets).astype(np.int64),
-        target_start=np.concatenate([[0], np.cumsum(degrees)]),
+        target_start=target_start,
         target=target,
-        source_start=np.searchsorted(source_set, np.arange(sets + 1)),
+        source_start=source_start,
         source=source,
         source_weight=weight,
+        source_own=own,
         into_start=into_start,
         into=target_set[into_order],
         from_start=from_start,
         from_set=source_set[from_order].astype(np.int32),
         from_weight=weight[from_order],
+        from_own=own[from_order],
     )
 
 

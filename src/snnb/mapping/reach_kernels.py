@@ -174,3 +174,17 @@ def number_distinct(start: np.ndarray, label: np.ndarray, table: np.ndarray, num
                 break
             at = (at + 1) & mask
     return count
+
+
+@compiled
+def own_sources(
+    source_start: np.ndarray, source: np.ndarray, target_start: np.ndarray, target: np.ndarray, mark: np.ndarray
+) -> np.ndarray:
+    """Return which sources of each set are targets of it, too; `mark` has −1 for each group."""
+    own = np.zeros(source.size, np.bool_)
+    for this in range(source_start.size - 1):
+        for k in range(target_start[this], target_start[this + 1]):
+            mark[target[k]] = this
+        for k in range(source_start[this], source_start[this + 1]):
+            own[k] = mark[source[k]] == this
+    return own

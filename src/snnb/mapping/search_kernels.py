@@ -71,6 +71,10 @@ def _gather(
                 gain[core] += spikes
     for k in range(net.from_start[group], net.from_start[group + 1]):
         this = net.from_set[k]
+        if net.from_own[k]:  # its own targets move too
+            if state.hit_count[index_of_core(state.hit_core, state.hit_start[this], state.hit_length[this], here)] == 1:
+                stay += net.from_weight[k]
+            continue
         for at in range(state.hit_start[this], state.hit_start[this] + state.hit_length[this]):
             core = state.hit_core[at]
             count = _meet(seen, touched, count, core)
