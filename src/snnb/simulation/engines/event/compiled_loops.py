@@ -40,6 +40,7 @@ from snnb.simulation.engines.event.vectors import (
     reached,
     reset,
     reset_to,
+    scaled,
     store,
     where,
 )
@@ -384,26 +385,34 @@ def _add_windows(bits: np.ndarray, currents: np.ndarray, stride: int, windows: W
 
 
 @compiled
-def _add_runs(bits: np.ndarray, currents: np.ndarray, at: int, runs: Runs, room: np.ndarray) -> None:
-    """Add the currents of windows that read all channels, in a step.
+def _add_runs(bits: np.ndarray, currents: np.ndarray, stride: int, runs: Runs, room: np.ndarray) -> None:
+    """Add the currents of windows that read all channels, in some steps; see `_add_windows`.
 
-    bits : ndarray of uint64, shape (words,)
-    currents : ndarray of float32, flat; the step begins at `at`; with room for a group after the last
-    room : ndarray of int32
+    `currents` has room for a group after the last.
     """
-    positions = runs.bounds.size - 1
+    positions, channels = runs.bounds.size - 1, runs.bounds[1]
     begins = np.empty(positions + 1, np.int32)
-    counted_below(bits, runs.bounds, begins, 0)
-    listed(bits, room, 0)
-    end = 0
-    for position in range(positions):
-        begin, end = end, element(begins, position + 1)
-        if begin < end:
-            for k in range(element(runs.start, position), element(runs.start, position + 1)):
-                add_run(
-                    currents, at + element(runs.target, k), runs.weights, element(runs.first, k),
-                    element(runs.stride, k), room, begin, end, element(runs.parts, k),
-                )  # fmt: skip
+    for step in range(bits.shape[0]):
+        at, number = step * stride, listed(bits[step], room, 0)
+        few = number < positions // 4  # a division for each spike is faster than a loop over all positions
+        if not few:
+            counted_below(bits[step], runs.bounds, begins, 0)
+        position, end = -1, 0
+        while end < number:
+            begin = end
+            if few:
+                position = element(room, begin) // channels
+                while end < number and element(room, end) < (position + 1) * channels:
+                    end += 1
+            else:
+                position += 1
+                end = element(begins, position + 1)
+            if begin < end:
+                for k in range(element(runs.start, position), element(runs.start, position + 1)):
+                    add_run(
+                        currents, at + element(runs.target, k), runs.weights, element(runs.first, k),
+                        element(runs.stride, k), room, begin, end, element(runs.parts, k),
+                    )  # fmt: skip
 
 
 @compiled
@@ -418,7 +427,7 @@ def _part_of(bits: np.ndarray, begin: int, end: int) -> np.uint64:
 
 @compiled
 def _add_reach(bits: np.ndarray, currents: np.ndarray, at: int, reach: Reach, room: np.ndarray) -> None:
-    """Add the currents of windows that read one channel each, in a step; see `_add_runs`."""
+    """Add the currents of windows that read one channel each, in a step whose currents begin at `at`."""
     channels = reach.channels
     if channels == 0:
         for word in range(bits.size):
@@ -445,22 +454,25 @@ def _add_reach(bits: np.ndarray, currents: np.ndarray, at: int, reach: Reach, ro
 
 
 @compiled
-def _add_entries(currents: np.ndarray, at: int, entries: Entries, first: int, stop: int) -> None:
-    """Add the currents of some entries of the input to those of a step, which begin at `at`."""
+def _add_entries(currents: np.ndarray, stride: int, entries: Entries, begins: np.ndarray) -> None:
+    """Add the currents of the input in some steps: of the entries begins[i] to before begins[i + 1] in the i-th."""
     runs, reach = entries.tables.runs, entries.tables.reach
-    for e in range(first, stop):
-        i, value = element(entries.neuron, e), entries.value[e]
-        if i < 0:  # left out
-            continue
-        if runs.bounds.size:
-            position = i // runs.bounds[1]
-            for k in range(element(runs.start, position), element(runs.start, position + 1)):
-                target, begin = at + element(runs.target, k), element(runs.first, k) + i * element(runs.stride, k)
-                for j in range(WIDTH * element(runs.parts, k)):
-                    currents[target + j] += value * runs.weights[begin + j]
-        else:
-            for k in range(element(reach.start, i), element(reach.start, i + 1)):
-                currents[at + element(reach.target, k)] += value * reach.weights[element(reach.tap, k)]
+    for step in range(begins.size - 1):
+        at = step * stride
+        for e in range(begins[step], begins[step + 1]):
+            i, value = element(entries.neuron, e), entries.value[e]
+            if i < 0:  # left out
+                continue
+            if runs.bounds.size:
+                position = i // runs.bounds[1]
+                for k in range(element(runs.start, position), element(runs.start, position + 1)):
+                    target, begin = at + element(runs.target, k), element(runs.first, k) + i * element(runs.stride, k)
+                    for j in range(0, WIDTH * element(runs.parts, k), WIDTH):
+                        added = scaled(load(runs.weights, begin + j, 1), value)
+                        store(currents, target + j, load(currents, target + j, 1) + added)
+            else:
+                for k in range(element(reach.start, i), element(reach.start, i + 1)):
+                    currents[at + element(reach.target, k)] += value * reach.weights[element(reach.tap, k)]
 
 
 @compiled
@@ -506,15 +518,13 @@ def weighted(
             for i in range(len(arrivals)):
                 if arrivals[i].start.shape[1]:
                     begins = arrivals[i].start[sample, start : start + steps + 1]
-                    for step in range(steps):
-                        _add_entries(currents, step * size, arrivals[i], begins[step], begins[step + 1])
+                    _add_entries(currents, size, arrivals[i], begins)
             for i in range(len(projections)):
                 bits, projection = sources[i][sample, start : start + steps], projections[i]
                 if projection.windows.filters:
                     _add_windows(bits, currents, size, projection.windows, room)
                 elif projection.runs.bounds.size:
-                    for step in range(steps):
-                        _add_runs(bits[step], currents, step * size, projection.runs, room)
+                    _add_runs(bits, currents, size, projection.runs, room)
                 else:
                     for step in range(steps):
                         _add_reach(bits[step], currents, step * size, projection.reach, room)

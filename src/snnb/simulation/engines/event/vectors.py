@@ -26,7 +26,7 @@ class Floats(types.Type):
     """Numba's type of `parts` vectors of `WIDTH` numbers."""
 
     def __init__(self, parts: int, real: types.Float) -> None:
-        self.parts, self.vector = parts, _VECTOR[real]
+        self.parts, self.real, self.vector = parts, real, _VECTOR[real]
         super().__init__(f"Floats({parts}, {real})")
 
 
@@ -100,6 +100,20 @@ overload(operator.add)(_elementwise("fadd"))
 overload(operator.sub)(_elementwise("fsub"))
 overload(operator.mul)(_elementwise("fmul"))
 overload(operator.truediv)(_elementwise("fdiv"))
+
+
+@intrinsic
+def scaled(typing, floats, factor):  # type: ignore[no-untyped-def]
+    """Return the numbers of `floats`, each multiplied by the number `factor`."""
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        undefined = ir.Constant(floats.vector, ir.Undefined)
+        number = context.cast(builder, args[1], factor, floats.real)
+        first = builder.insert_element(undefined, number, ir.IntType(32)(0))
+        factors = builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), None))
+        return _each_part(builder, floats, lambda part: builder.fmul(builder.extract_value(args[0], part), factors))
+
+    return floats(floats, factor), generate
 
 
 @intrinsic
