@@ -162,7 +162,7 @@ def _by_tiles(
 ) -> Cores:
     """Partition tiles, each of which takes a part of a core with its shared lists of synapses."""
     part = limits._replace(neurons=max(limits.neurons // share, 1), synapses=limits.synapses // share)
-    group, groups = tiled(network, part)
+    group, groups = tiled(network, part, mixed=share == 1)
     loads = np.zeros(network.neurons, np.int64)
     loads[np.unique(group, return_index=True)[1]] = shared_entries(count_traffic(network, group, groups))
     net = contract(network, group, groups, loads)
