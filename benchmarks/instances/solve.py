@@ -91,8 +91,12 @@ def solve_with(method, graph, network, constraint, target, directory, given) -> 
         if mapped.method not in (method, "file"):  # no valid partition by this method, or none better than sequential
             print(f"{target.parent.name} {constraint} {method} {seed}: none better than {mapped.method}", flush=True)
             return
-        figures = {"seed": seed, "cores": int(mapped.partition.best.cores), "connectivity": mapped.cost.connectivity}
-        found.append({**figures, "hops": mapped.cost.hops_unicast, "seconds": round(seconds, 1)})
+        figures = {
+            "seed": seed,
+            "cores": int(mapped.partition.best.cores),
+            "connectivity": round(mapped.cost.connectivity, 6),
+        }
+        found.append({**figures, "hops": round(mapped.cost.hops_unicast, 6), "seconds": round(seconds, 1)})
         print(target.parent.name, constraint, method, found[-1], flush=True)
         if best is None or mapped.cost.connectivity < best.cost.connectivity:
             best = mapped
