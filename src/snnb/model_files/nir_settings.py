@@ -17,6 +17,6 @@ class NirSettings(Options):
     time_step: Optional[float] = Field(default=None, gt=0, description="Of a NIR file: time step, in its unit of time.")
     nir_reset: Reset = Field(
         default="value",
-        description="Of a NIR file: its potential after a spike, or subtraction, at once or a step later.",
+        description="Reset of a NIR file, by subtraction also a step later.",
     )
     integration: Integration = Field(default="euler", description="Of a NIR file: decay in a time step.")
