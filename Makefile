@@ -146,7 +146,7 @@ conversion-table: setup ## convert the networks of keras.applications and write 
 model-matrix: setup ## run every model at full size and write the table of docs/models.md; takes an hour
 	$(BIN)/python benchmarks/model_matrix.py
 
-mapping-matrix: setup ## map every model at full size and write docs/mapping-results.md; takes hours
+mapping-matrix: setup ## map the models of no instance at full size and write docs/mapping-results.md; takes hours
 	$(BIN)/python benchmarks/mapping_matrix.py
 
 instances: setup ## make an instance anew from its recorded network: NAME=lenet_t16 [SOURCE=folder of the data set]

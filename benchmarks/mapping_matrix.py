@@ -1,4 +1,4 @@
-"""Map every model of the package onto the smallest hardware that holds it; write docs/mapping-results.md.
+"""Map the models that no instance has onto the smallest hardware that holds them; write docs/mapping-results.md.
 
 The models are trained for two batches of random pictures, as for `make model-matrix`: full-size networks, whose
 spikes differ from those in a trained network. `--run DIR` maps existing runs instead, such as trained ones. Every
@@ -27,11 +27,15 @@ from snnb.pipeline.open_run import open_run
 
 PAGE = ROOT / "docs" / "mapping-results.md"
 RESULTS = ROOT / "benchmarks" / "results" / "mapping_matrix.json"
+INSTANCES = ("mini_network", "lenet_mnist", "zambrano_mnist", "autoencoder_mnist", "mobilenet_cifar10")
+INSTANCES += ("rueckauer_cifar10", "resnet20_cifar10", "vgg11_cifar10")  # trained: docs/instances.md has them
 KEPT = ("method", "cores", "connectivity", "sequential", "hops_unicast", "energy_pj", "reuse", "neurons", "samples")
 FULL = ("neurons_per_core", "axons_per_core")
-HEAD = """# Every model on the smallest hardware that holds it
+HEAD = """# Models without training on the smallest hardware that holds them
 
-Map a network, and see the figures of this page:
+The networks of this page have not learned: they show how a mapping scales, not what a network
+costs. Networks that have learned, with the spikes of real pictures, are on the page of the
+[instances](instances.md). Map one of your own:
 
 ```
 snnb map runs/mini_network --hardware spinemap_5x5
@@ -81,7 +85,9 @@ COLUMNS = (
 def main() -> None:
     """Map the models that are not in the results file, and write the page after each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", nargs="*", metavar="MODEL", help="all, small to large, when left out")
+    parser.add_argument(
+        "models", nargs="*", metavar="MODEL", help="those of no instance, small to large, when left out"
+    )
     parser.add_argument("--run", nargs="+", type=Path, default=[], help="runs with a graph, mapped where they are")
     parser.add_argument("--again", action="store_true", help="map the models in the results file again")
     parser.add_argument("--results", type=Path, default=RESULTS)
@@ -90,7 +96,8 @@ def main() -> None:
     options = parser.parse_args()
     measured: Dict[str, Any] = json.loads(options.results.read_text()) if options.results.exists() else {}
     wanted: Dict[str, Optional[Path]] = {open_run(path).model: path for path in options.run}
-    for name in options.models or (() if options.run else names(spiking=False)):
+    others = [name for name in names(spiking=False) if name not in INSTANCES]
+    for name in options.models or (() if options.run else others):
         wanted.setdefault(name, None)
     failed = []
     for name in sorted(wanted, key=lambda name: find(name).spec.synapses):

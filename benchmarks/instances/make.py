@@ -28,6 +28,7 @@ from snnb.simulation.simulation_statistics import ACCURACIES, SimulationStatisti
 
 VERSION = "2026.1"
 HERE = Path(__file__).resolve().parent
+SMALLEST = ("neurons_32", "axons_32", "loihi_32")
 SMALL = ("neurons_128", "axons_128", "loihi_eighth")
 # Where a neuron has more sources than a core has axons
 WIDE = ("neurons_128", "axons_128_wide", "loihi_eighth_wide")
@@ -57,11 +58,13 @@ RECIPES = {
         "mini_network.h5",
         "digits",
         options="--samples 360",
+        constraints=SMALLEST,
     ),
     "spiking_digits": Recipe(
         "Recurrent network of leaky neurons, 64 - 32 - 10, trained with surrogate gradients (snnTorch).",
         "spiking_digits",
         "digit_events",
+        constraints=SMALLEST,
     ),
     "lenet_t100": Recipe(
         "LeNet-5 with ReLU and average pooling, as parsed: 100 steps.",
