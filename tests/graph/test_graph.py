@@ -10,7 +10,7 @@ import pytest
 
 from snnb.core.errors import ResourceError, UsageError
 from snnb.graph.build import build_graph
-from snnb.graph.statistics import log_lines, toolbox_synapses
+from snnb.graph.graph_log import log_lines, toolbox_synapses
 from tests.graph.edges import all_edges
 from tests.graph.networks import LAYERS, STEPS, counts_of, save
 from tests.graph.recorded import keras

@@ -9,14 +9,15 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from snnb.graph.build import build_graph
-from snnb.graph.statistics import log_lines
+from snnb.graph.graph_log import log_lines
 from snnb.mapping.cost import cost
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.traffic import count_traffic
 from snnb.network import geometry
 from snnb.report.network_sections import graph_facts
+from snnb.simulation.accuracy import Quality
 from snnb.simulation.job import Totals
-from snnb.simulation.simulation_statistics import Quality, rate_statistics
+from snnb.simulation.simulation_statistics import rate_statistics
 from tests.mapping.networks import hardware
 from tests.properties.test_simulation_engines import KINDS, _network, architectures
 

@@ -7,7 +7,7 @@ import yaml
 
 from snnb.io.files import listing_of
 from snnb.pipeline.open_run import open_run
-from snnb.rundir.staleness import changed, external_records, file_record
+from snnb.rundir.hashes import changed, external_records, file_record
 
 
 def sha256(content):
@@ -82,7 +82,7 @@ def test_a_copy_with_other_times_is_the_same_folder(folder, tmp_path):
 
 def test_a_folder_with_its_listing_is_not_read(folder, monkeypatch):
     record = record_of(folder)
-    monkeypatch.setattr("snnb.rundir.staleness.sha256_of", lambda path: pytest.fail(f"{path} was read"))
+    monkeypatch.setattr("snnb.rundir.hashes.sha256_of", lambda path: pytest.fail(f"{path} was read"))
     assert changed(record) is None
     put(folder / "new", b"1")
     assert changed(record) == "has changed"  # the sizes say so
@@ -117,7 +117,7 @@ def test_what_may_not_be_read_here_is_as_on_another_machine(folder, monkeypatch)
         raise PermissionError(13, "Permission denied", str(path))
 
     os.utime(folder / "a" / "2")
-    monkeypatch.setattr("snnb.rundir.staleness.sha256_of", refuse)
+    monkeypatch.setattr("snnb.rundir.hashes.sha256_of", refuse)
     assert changed(record) is changed(file) is None
 
 

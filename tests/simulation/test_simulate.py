@@ -14,11 +14,12 @@ from snnb.core.errors import InputError
 from snnb.io.keras import keras
 from snnb.io.text import read_document
 from snnb.network.read_network import Entry, assemble
+from snnb.simulation.accuracy import Reconstruction
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.job import Job
 from snnb.simulation.simulate import simulate
 from snnb.simulation.simulation_settings import SimulationSettings
-from snnb.simulation.simulation_statistics import Reconstruction, SimulationStatistics
+from snnb.simulation.simulation_statistics import SimulationStatistics
 
 Input, Model, layers = keras.Input, keras.Model, keras.layers
 

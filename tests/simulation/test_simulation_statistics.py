@@ -3,15 +3,10 @@
 import numpy as np
 import pytest
 
+from snnb.simulation.accuracy import Classification, Quality, Reconstruction, wilson_interval
 from snnb.simulation.engines.engine import late_quarters
 from snnb.simulation.job import Totals
-from snnb.simulation.simulation_statistics import (
-    Classification,
-    Quality,
-    Reconstruction,
-    rate_statistics,
-    wilson_interval,
-)
+from snnb.simulation.simulation_statistics import rate_statistics
 
 
 def _spikes(*samples):

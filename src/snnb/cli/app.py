@@ -10,9 +10,9 @@ import os
 import signal
 import sys
 import threading
-from typing import Optional
 
-EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+from snnb.cli.interruption import EXIT_CODES, interruption_message
+
 CLEAR_LINE_AND_SHOW_CURSOR = b"\r\x1b[2K\x1b[?25h"
 
 
@@ -72,12 +72,3 @@ def _prepare_streams() -> None:
 
 def _hide(*_: object) -> None:
     """Discard an exception in a destructor or thread of a library."""
-
-
-def interruption_message(stage: Optional[str]) -> str:
-    """Return the line that is printed when a command is interrupted; `stage` is the stage that runs, if any."""
-    if stage == "train":
-        return "interrupted; the run is as it was before `train`; the same command continues after the last epoch"
-    if stage is not None:
-        return f"interrupted; the run is as it was before `{stage}`; the same command begins `{stage}` again"
-    return "interrupted; the run is as it was"

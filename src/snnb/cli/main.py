@@ -14,7 +14,6 @@ from typer.core import TyperCommand, TyperOption
 from typing_extensions import Annotated
 
 from snnb.cli import output
-from snnb.cli.app import EXIT_CODES, interruption_message
 from snnb.cli.compare import compare
 from snnb.cli.crosscheck import crosscheck
 from snnb.cli.datasets import datasets
@@ -22,6 +21,7 @@ from snnb.cli.doctor import doctor
 from snnb.cli.export import export
 from snnb.cli.hardware import hardware
 from snnb.cli.instances import instances
+from snnb.cli.interruption import EXIT_CODES, interruption_message
 from snnb.cli.models import models
 from snnb.cli.parameters import RUN_DIR, output_options, run_argument, take_run
 from snnb.cli.remove import remove

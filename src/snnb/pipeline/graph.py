@@ -29,8 +29,8 @@ from snnb.pipeline.stage import (
     write_log,
 )
 from snnb.rundir.directory import RunDirectory, StageOutput
+from snnb.rundir.hashes import external_records
 from snnb.rundir.manifest import Kind, Record
-from snnb.rundir.staleness import external_records
 
 if TYPE_CHECKING:
     from snnb.graph import SynapseGraph
@@ -281,7 +281,7 @@ def _finish(
 ) -> None:
     """Write the log, and the networkx file of a small graph; record the figures."""
     from snnb.graph.export.write_export import export
-    from snnb.graph.statistics import log_lines
+    from snnb.graph.graph_log import log_lines
 
     edges, neurons = graph.number_of_edges(), graph.number_of_neurons()
     if edges <= params.networkx_limit:

@@ -26,8 +26,8 @@ from snnb.pipeline.stage import (
     result_of,
 )
 from snnb.rundir.directory import RunDirectory
+from snnb.rundir.hashes import external_records
 from snnb.rundir.manifest import Kind, Record
-from snnb.rundir.staleness import external_records
 
 if TYPE_CHECKING:
     import numpy as np

@@ -22,6 +22,7 @@ from snnb.core.progress import Say, say_nothing
 from snnb.io.files import describe_os_error, raise_on_full_disk, sync_tree, target_of
 from snnb.io.text import load_json, printable
 from snnb.rundir import manifest, replacing
+from snnb.rundir.hashes import HASHES, HashMemory
 from snnb.rundir.manifest import (
     AnyKind,
     AnyRecord,
@@ -37,7 +38,6 @@ from snnb.rundir.manifest import (
     reset_peak_memory,
 )  # fmt: skip
 from snnb.rundir.replacing import Kinds
-from snnb.rundir.staleness import HASHES, HashMemory
 
 LOCK = ".lock"
 POLL_SECONDS = 0.2

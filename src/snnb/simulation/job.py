@@ -13,9 +13,9 @@ from snnb.core.machine import processors
 from snnb.core.progress import Progress, Throttle, silent
 from snnb.network.event_samples import EventSamples
 from snnb.network.network import MEMBRANE, Network
+from snnb.simulation.accuracy import Classification, Quality, Reconstruction, Scorer
 from snnb.simulation.engines.engine import Engine, Samples, is_read_by_potential
 from snnb.simulation.simulation_settings import SimulationSettings
-from snnb.simulation.simulation_statistics import Classification, Quality, Reconstruction, Scorer
 
 # The threads of the engine `event` synchronise at the end of a block: a block has this many samples per thread,
 EVENT_SAMPLES = 10
