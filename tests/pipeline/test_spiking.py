@@ -55,7 +55,7 @@ def test_the_file_is_recorded_and_read(parse, tmp_path):
 
 
 def test_it_is_simulated_and_its_graph_has_the_same_synapses(parse, tmp_path):
-    parse("--time-step 1e-3")
+    parse("--time-step 2e-3")
     assert main(f"simulate {RUN} --samples 3 --duration 40".split()) == 0
     assert main(f"graph {RUN}".split()) == 0
     (simulation,) = (tmp_path / "run/simulations").iterdir()
@@ -64,13 +64,16 @@ def test_it_is_simulated_and_its_graph_has_the_same_synapses(parse, tmp_path):
     x = np.load(tmp_path / "run/dataset/x_test.npy")[:3]
     spikes = 0
     for picture in x:
-        interpreter = Interpreter(NODES, list(zip(NODES, list(NODES)[1:])), dt=1e-3)
+        interpreter = Interpreter(NODES, list(zip(NODES, list(NODES)[1:])), dt=2e-3)
         spikes += sum(interpreter.step(picture.transpose(2, 0, 1) / 16)["cuba"] for _ in range(40))
     np.testing.assert_array_equal(counted["cuba"], spikes.transpose(1, 2, 0))
     assert spikes.any()
     (graph,) = (tmp_path / "run/graphs").iterdir()
     with SynapseGraph.open(graph / "net_graph.h5") as found:
         assert found.number_of_edges() == 4 * 11**2 + 10
+        carried = spikes.ravel()[:10].sum() / (3 * 40 * 2e-3)
+        assert carried > 0
+        assert found.summary()[-1].spikes_per_second == pytest.approx(carried)
 
 
 def test_euler_decay_of_a_short_time_constant_is_reported(parse):

@@ -17,6 +17,7 @@ from snnb.pipeline.stage import (
     Stage,
     StageResult,
     params_in_force,
+    recorded,
     recorded_details,
     result_of,
     value_in_force,
@@ -77,6 +78,20 @@ def _defaults(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, ob
 
     spec = packaged(run.manifest.run)
     return {} if spec is None or spec.time_step is None else {"time_step": spec.time_step}
+
+
+def step_ms(run: RunDirectory) -> float:
+    """Return the time step in ms: of events the one that they are summed in, else that of a NIR file, otherwise 1.
+
+    A time step of 1 is that of a file whose unit of time is the time step, which has no length in seconds.
+    """
+    prepared, parsed = recorded(run, prepare.KIND), recorded(run, KIND)
+    assert prepared is not None
+    assert parsed is not None
+    if prepared.details.content == "events":
+        return prepared.params.bin_us / 1000
+    length = parsed.params.time_step
+    return 1.0 if length is None or length == 1 else length * 1000
 
 
 def is_calibrated(run: RunDirectory, given: Given) -> bool:

@@ -170,13 +170,6 @@ def samples_file(run: RunDirectory) -> str:
     return f"dataset/x_test.{'npy' if recorded_details(run, KIND).content == 'pictures' else 'h5'}"
 
 
-def step_ms(run: RunDirectory) -> float:
-    """Return the time step in ms: of events the one that they are summed in, otherwise 1."""
-    record = recorded(run, KIND)
-    assert record is not None
-    return record.params.bin_us / 1000 if record.details.content == "events" else 1.0
-
-
 def samples_to_simulate(run: RunDirectory) -> "Union[np.ndarray, EventSamples]":
     """Open the prepared test samples."""
     from snnb.network.event_samples import EventSamples

@@ -204,7 +204,7 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
             # The activation of the last layer that a firing rate of 1 stands for.
             output_scale=[1.0, *converted.details.scale_factors.values()][-1],
             settings=params,
-            dt_ms=prepare.step_ms(run),
+            dt_ms=parse.step_ms(run),
             figures=figure_format(params.figures, recorded(run, KIND), "rate_histogram"),
             progress=progress,
         )

@@ -10,7 +10,7 @@ from snnb.core.errors import InputError, UsageError
 from snnb.core.progress import Progress, silent
 from snnb.io.files import sha256_of
 from snnb.network.event_samples import EventSamples
-from snnb.pipeline import prepare, simulate
+from snnb.pipeline import parse, prepare, simulate
 from snnb.pipeline.graph import simulation_of
 from snnb.pipeline.stage import recorded, recorded_details, unaltered
 from snnb.rundir.directory import RunDirectory
@@ -85,7 +85,7 @@ def simulate_again(run: RunDirectory, stamp: str, samples: int, target: Path, pr
         target,
         name=run.model,
         x=prepare.samples_to_simulate(run),
-        dt_ms=prepare.step_ms(run),
+        dt_ms=parse.step_ms(run),
         y=prepare.dataset_array(run, "y_test"),
         scale=details.scale,
         class_names=details.class_names,
