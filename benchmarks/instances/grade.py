@@ -267,7 +267,7 @@ def grade(graph, chip, core, place=None):
             number, most, over = int(np.argmax(contents[name])), int(contents[name].max()), contents[name] > limit
             fullest[name] = {"core": number, "contents": most, "limit": limit}
             violations += [f"{most} {name} of {limit} in core {number}; {over.sum()} such cores"] * bool(over.any())
-    return figures, fullest, violations
+    return {name: np.asarray(value).item() for name, value in figures.items()}, fullest, violations
 
 
 def main():
