@@ -147,7 +147,7 @@ def by_case(rows: List[Row]) -> Dict[Tuple[str, str], Dict[str, Row]]:
     cases: Dict[Tuple[str, str], Dict[str, Row]] = {}
     for row in rows:
         cases.setdefault((row["instance"], row["constraints"]), {})[row["method"]] = row
-    return cases
+    return {case: by_method for case, by_method in cases.items() if "sequential" in by_method}
 
 
 def ratio_table(rows: List[Row]) -> List[str]:
