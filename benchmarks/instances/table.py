@@ -24,6 +24,7 @@ METHODS = ("random", "sequential", "groups", "hypergraph", "mtkahypar", "kahypar
 TITLES = {"mtkahypar": "Mt-KaHyPar", "kahypar": "KaHyPar", "metis": "METIS"}
 FIGURES = ("cores", "connectivity", "cut", "hops_unicast", "hops_multicast", "energy_pj", "step_ns")
 EXACT = ("cores", "connectivity", "cut", "hops_unicast", "hops_multicast")
+LIMITED = ("neurons", "axons", "axons_out", "memory_bits")
 Row = Dict[str, Any]
 
 
@@ -60,10 +61,11 @@ def main() -> None:
 def graded(graph: Graph, full_name: str, constraint: str, result: Path) -> Row:
     """Grade a stored result; stop if it is not valid."""
     stored = json.loads(result.read_text())
-    partition, placement = (
-        read_numbers(result.with_suffix(f".{kind}.xz"), n) for kind, n in (("parts", 1), ("places", 2))
+    core, place = (
+        read_numbers(result.with_suffix(".parts.xz"), 1)[:, 0],
+        read_numbers(result.with_suffix(".places.xz"), 2),
     )
-    figures, fullest, violations = grade(graph, read_constraints(constraint), partition, placement)
+    figures, fullest, violations = grade(graph, read_constraints(constraint), core, place)
     if violations:
         sys.exit(f"{result}: {'; '.join(violations)}")
     seeds = stored["seeds"]
@@ -75,7 +77,7 @@ def graded(graph: Graph, full_name: str, constraint: str, result: Path) -> Row:
         "program": stored["program"],
         "seed": best["seed"],
         **{name: figures.get(name) for name in FIGURES},
-        "fullest": {name: most / limit for name, (_, most, limit) in fullest.items()},
+        **{f"fullest_{name}": fullest[name]["contents"] if name in fullest else None for name in LIMITED},
         "seeds": len(seeds),
         "largest_connectivity": max(seed["connectivity"] for seed in seeds),
         "seconds": statistics.median(seed["seconds"] for seed in seeds),
@@ -108,9 +110,8 @@ def compare(full_name: str, constraint: str, result: Path, row: Row) -> None:
 
 def write_csv(rows: List[Row]) -> None:
     """Write all rows next to the page."""
-    names = [name for name in rows[0] if name != "fullest"]
     with CSV.open("w", newline="") as file:
-        writer = csv.DictWriter(file, names, extrasaction="ignore", lineterminator="\n")
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 
