@@ -93,7 +93,7 @@ def solve_with(method, graph, network, constraint, target, directory, given) -> 
             return
         figures = {
             "seed": seed,
-            "cores": int(mapped.partition.best.cores),
+            "cores": int((mapped.cost.contents["neurons"] > 0).sum()),
             "connectivity": round(mapped.cost.connectivity, 6),
         }
         found.append({**figures, "hops": round(mapped.cost.hops_unicast, 6), "seconds": round(seconds, 1)})
