@@ -12,18 +12,18 @@ require and 5 % more. As they know no limit but this one, cores that exceed anot
 are those of `snnb map`. A method that needs more than --limit seconds for a seed is left after that seed.
 
 results/INSTANCE/CONSTRAINT/METHOD.parts.xz has the core of each placed neuron, METHOD.places.xz x and y of each core,
-METHOD.json the method, its seconds and the connectivity of each seed. An existing result is replaced only by a better
-one, or by one of the same method with --again.
+METHOD.json the method, and of each seed the connectivity, hops, and seconds of the processor. A result that is there
+stays; --again replaces it.
 """
 
 import argparse
 import itertools
 import json
 import lzma
+import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
@@ -81,22 +81,18 @@ def solve_with(method, graph, network, constraint, target, directory, given) -> 
     hardware, _ = read_hardware(str(HERE / "constraints" / f"{constraint}.json"))
     found, best = [], None
     for seed in range(1 if method == "sequential" else given.seeds):
-        began = time.process_time(), sum(_children())
+        began = sum(os.times()[:4])  # with the processes that have ended
         try:
             mapped = map_with(method, graph, network, hardware, seed, directory, given)
         except InputError as error:
             print(f"{target.parent.name} {constraint} {method} {seed}: {error}", flush=True)
             return
-        seconds = time.process_time() - began[0] + sum(_children()) - began[1]
+        seconds = sum(os.times()[:4]) - began
         if mapped.method not in (method, "file"):  # no valid partition by this method, or none better than sequential
             print(f"{target.parent.name} {constraint} {method} {seed}: none better than {mapped.method}", flush=True)
             return
-        figures = {
-            "seed": seed,
-            "cores": int((mapped.cost.contents["neurons"] > 0).sum()),
-            "connectivity": round(mapped.cost.connectivity, 6),
-        }
-        found.append({**figures, "hops": round(mapped.cost.hops_unicast, 6), "seconds": round(seconds, 1)})
+        figures = {"connectivity": round(mapped.cost.connectivity, 6), "hops": round(mapped.cost.hops_unicast, 6)}
+        found.append({"seed": seed, **figures, "seconds": round(seconds, 1)})
         print(target.parent.name, constraint, method, found[-1], flush=True)
         if best is None or mapped.cost.connectivity < best.cost.connectivity:
             best = mapped
@@ -162,13 +158,6 @@ def program(method: str, python: str) -> str:
     code = f"import importlib.metadata as m; print(m.version({PACKAGES[method]!r}))"
     version = subprocess.run([python, "-c", code], stdout=subprocess.PIPE, check=True, text=True).stdout
     return f"{PACKAGES[method]} {version.strip()}, divided by snnb {snnb.__version__}"
-
-
-def _children() -> Tuple[float, float]:
-    import resource
-
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime, used.ru_stime
 
 
 # What follows runs in the other environment

@@ -61,10 +61,8 @@ def main() -> None:
 def graded(graph: Graph, full_name: str, constraint: str, result: Path) -> Row:
     """Grade a stored result; stop if it is not valid."""
     stored = json.loads(result.read_text())
-    core, place = (
-        read_numbers(result.with_suffix(".parts.xz"), 1)[:, 0],
-        read_numbers(result.with_suffix(".places.xz"), 2),
-    )
+    core = read_numbers(result.with_suffix(".parts.xz"), 1)[:, 0]
+    place = read_numbers(result.with_suffix(".places.xz"), 2)
     figures, fullest, violations = grade(graph, read_constraints(constraint), core, place)
     if violations:
         sys.exit(f"{result}: {'; '.join(violations)}")
