@@ -14,7 +14,7 @@ import pytest
 from snnb.network.event_samples import InputSteps
 from snnb.network.layers import AveragePooling2D, Conv2D, Cropping2D, Dense, DepthwiseConv2D, Flatten, ZeroPadding2D
 from snnb.network.network import Input, Network, Neuron, Population, Projection, Reindexed
-from snnb.simulation.engines.engine import unsupported
+from snnb.simulation.engines.choose import unsupported
 from snnb.simulation.engines.event import compiled_network
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine

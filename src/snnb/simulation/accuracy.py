@@ -49,7 +49,7 @@ class Scorer(Protocol):
     """Computes the quality of a block of samples from the spikes of the output layer."""
 
     def observe(self, spikes: np.ndarray, readout: Optional[np.ndarray] = None) -> None:
-        """Take spikes and accumulated input of the output layer in the next steps; see `block.Observe`."""
+        """Take spikes and accumulated input of the output layer in the next steps; see `engine.Observe`."""
 
     def quality(self, ann: Optional[np.ndarray], readout: Optional[np.ndarray]) -> Quality:
         """Return the quality after the last step, given the analogue outputs, if there are any, and the read-out."""

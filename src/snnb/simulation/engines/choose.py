@@ -1,6 +1,6 @@
 """Choice of the engine that simulates a network."""
 
-from typing import Tuple
+from typing import Optional, Tuple
 
 import numpy as np
 import tensorflow as tf
@@ -9,7 +9,7 @@ from snnb.conversion.currents import ACTIVATE, CURRENTS, REINDEXED
 from snnb.core.errors import InputError
 from snnb.network.layers import DepthwiseConv2D, MaxPooling2D
 from snnb.network.network import MEMBRANE, Network, Population, Reindexed, Volume
-from snnb.simulation.engines.engine import CHANGING, unsupported
+from snnb.simulation.engines.engine import CHANGING, input_volumes, spike_amplitudes
 from snnb.simulation.simulation_settings import SimulationSettings, refuse_missing_packages
 
 
@@ -46,6 +46,30 @@ def choose_engine(network: Network, settings: SimulationSettings) -> Tuple[str, 
     if reason is not None:
         return "tensorflow", f"the faster engine event cannot simulate it: {reason}"
     return "event", "the fastest without a GPU"
+
+
+def unsupported(network: Network, settings: SimulationSettings) -> Optional[str]:
+    """Return the reason why the event-driven engine cannot simulate the network with these settings; None if it can.
+
+    A projection adds rows of weights that are multiplied by the amplitude once, so all its spikes must have the same.
+    """
+    amplitudes = spike_amplitudes(network, settings)
+    passing = input_volumes(network)
+    for volume in network.volumes if settings.input in CHANGING else ():
+        if isinstance(volume, Reindexed) and sum(name in passing for name in volume.inputs) > 1:
+            return f"layer {volume.name} joins the input with itself"
+    for population in network.populations:
+        read = [p for p in population.projections if p.input in passing]
+        if settings.input in CHANGING and any(p.layer.WEIGHTING == "maximum" for p in read):
+            return f"layer {population.name} takes the maximum of an input that changes from step to step"
+        if settings.input == "constant" and any(p.delay for p in read):
+            return f"layer {population.name} reads the constant input with a delay"
+        if any(len(amplitudes[name]) > 1 for name in population.inputs):
+            return (
+                f"layer {population.name} reads input spikes of amplitude {network.pixel} and spikes of amplitude "
+                f"{settings.threshold:g}"
+            )
+    return None
 
 
 def _choose_for_windows(settings: SimulationSettings) -> Tuple[str, str]:

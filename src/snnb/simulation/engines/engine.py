@@ -215,30 +215,10 @@ def spike_amplitudes(network: Network, settings: SimulationSettings) -> Dict[str
     return found
 
 
-def unsupported(network: Network, settings: SimulationSettings) -> Optional[str]:
-    """Return the reason why the event-driven engine cannot simulate the network with these settings; None if it can.
-
-    A projection adds rows of weights that are multiplied by the amplitude once, so all its spikes must have the same.
-    """
-    amplitudes = spike_amplitudes(network, settings)
-    passing = {network.input.name}  # volumes that have the input's values
-    for volume in network.volumes:
-        if isinstance(volume, Reindexed) and passing.intersection(volume.inputs):
-            if sum(name in passing for name in volume.inputs) > 1 and settings.input in CHANGING:
-                return f"layer {volume.name} joins the input with itself"
-            passing.add(volume.name)
-    for population in network.populations:
-        read = [p for p in population.projections if p.input in passing]
-        if settings.input in CHANGING and any(p.layer.WEIGHTING == "maximum" for p in read):
-            return f"layer {population.name} takes the maximum of an input that changes from step to step"
-        if settings.input == "constant" and any(p.delay for p in read):
-            return f"layer {population.name} reads the constant input with a delay"
-        if any(len(amplitudes[name]) > 1 for name in population.inputs):
-            return (
-                f"layer {population.name} reads input spikes of amplitude {network.pixel} and spikes of amplitude "
-                f"{settings.threshold:g}"
-            )
-    return None
+def input_volumes(network: Network) -> Set[str]:
+    """Return the names of the input and of the volumes without neurons that pass its values on."""
+    passing = [v for v in network.volumes if isinstance(v, Reindexed) and network.input.name in network.senders(v)]
+    return {network.input.name, *(volume.name for volume in passing)}
 
 
 Real = Type["np.floating[Any]"]

@@ -20,6 +20,7 @@ from snnb.simulation.engines.engine import (
     Real,
     dynamics,
     firing_threshold,
+    input_volumes,
     number_type,
     spike_amplitudes,
 )
@@ -142,16 +143,12 @@ class Work(NamedTuple):
 class _ConstantInput:
     """Computes once the contribution of the constant input to the populations that it reaches, equal in all steps.
 
-    It uses TensorFlow, so that the currents are equal to those in the engine `tensorflow`. `passing` has the names of
-    the input and of the volumes that pass its values on.
+    It uses TensorFlow, so that the currents are equal to those in the engine `tensorflow`.
     """
 
     def __init__(self, network: Network, real: Real) -> None:
         self._network, self._real = network, real
-        self.passing: Set[str] = {network.input.name}
-        for volume in network.volumes:
-            if isinstance(volume, Reindexed) and self.passing.intersection(volume.inputs):
-                self.passing.add(volume.name)
+        self.passing = input_volumes(network)
         read = [replace(p, bias=None) for p in network.populations if self.passing.intersection(p.inputs)]
         self._currents = Currents(read, real)
 
@@ -302,7 +299,7 @@ def _work(
     for projection in population.projections:
         kind, spikes = LAYER_LOOPS[type(projection.layer)], amplitudes[projection.input]
         if projection.input in entries:
-            assert kind.tables is not None  # see `engine.unsupported`
+            assert kind.tables is not None  # see `choose.unsupported`
             arrivals.append((projection.source, kind.tables(projection, real(1), True)))
         if not (spikes or kind.remembers):
             continue
