@@ -170,7 +170,7 @@ def _make(network: str, data: Optional[Path], folder: Path) -> None:
     from snnb.architectures import find
     from snnb.conversion.convert import convert
     from snnb.conversion.h5 import save_keras
-    from snnb.datasets import prepare
+    from snnb.datasets.preparation import prepare
     from snnb.io.keras import keras
 
     architecture = find(network)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Dict, Optional, Tuple
 
 from snnb import SynapseGraph
-from snnb.datasets import describe
+from snnb.datasets.catalogue import describe
 from snnb.instances.hyperedges import hyperedges_sha256, traffic
 from snnb.instances.known_instances import FOLDER, Instance, Quality
 from snnb.instances.write_instance import write_instance

@@ -11,7 +11,7 @@ from official_files import idx_bytes, python2_batch
 from PIL import Image
 
 from snnb.core.errors import InputError
-from snnb.datasets import prepare
+from snnb.datasets.preparation import prepare
 
 
 @pytest.fixture

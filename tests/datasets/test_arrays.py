@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from snnb.cli.main import main
-from snnb.datasets import describe
+from snnb.datasets.catalogue import describe
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from snnb.core.errors import UsageError
-from snnb.datasets import available, dataset_names, describe, event_files
-from snnb.datasets.folder import spec_of
+from snnb.datasets import event_files, folder
+from snnb.datasets.catalogue import available, dataset_names, describe
 
 PAGE = Path(__file__).parents[2] / "docs" / "datasets.md"
 
@@ -38,7 +38,7 @@ def table():
         "| name | what | becomes | classes | training + test | layout on disk | licence | source |",
         "|---|---|---|---:|---:|---|---|---|",
     ]
-    for spec in [*map(describe, dataset_names()), spec_of("folder:DIR"), event_files.spec_of("events:DIR")]:
+    for spec in [*map(describe, dataset_names()), folder.SPEC, event_files.SPEC]:
         cells = [
             f"`{spec.name}`",
             spec.title,

@@ -3,7 +3,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from snnb.datasets import available
+from snnb.datasets.catalogue import available
 
 CAT, DOG = (250, 0, 0), (0, 0, 250)
 

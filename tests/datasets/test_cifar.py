@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from official_files import python2_batch
 
-from snnb.datasets import available, cifar
+from snnb.datasets import cifar
+from snnb.datasets.catalogue import available
 
 
 def check_arrays(target, entries):

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from snnb.core.errors import InputError, UsageError
-from snnb.datasets import describe, digit_events, digits
+from snnb.datasets import digit_events, digits
+from snnb.datasets.catalogue import describe
 from snnb.datasets.events import Events, binned
 from snnb.network.event_samples import EventSamples
 
@@ -279,7 +280,7 @@ def test_moving_digits_are_the_same_each_time_and_of_different_lengths(run_prepa
 
 
 def test_the_events_of_a_moving_digit_follow_the_differences_of_its_pictures():
-    moving = digit_events.load(digits.locate(Path())).test
+    moving = digit_events.MovingDigits(digits.load(Path()).test.images[..., 0], seed=1)
     for position in range(10):
         seen, events = moving.pictures(position), moving.events(position)
         digit = moving.images[position].astype(int)

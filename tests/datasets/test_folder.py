@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from snnb.core.errors import InputError, UsageError
-from snnb.datasets import available, describe
+from snnb.datasets.catalogue import available, describe
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from snnb.datasets import available
+from snnb.datasets.catalogue import available
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from snnb.core.errors import InputError, ResourceError, UsageError
-from snnb.datasets.order import proportional_order
+from snnb.datasets.array_samples import proportional_order
 
 
 def test_the_toolbox_files_hold_the_same_pixels_between_0_and_1(run_prepare):

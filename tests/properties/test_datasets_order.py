@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snnb.datasets.order import balanced_order, proportional_order
+from snnb.datasets.array_samples import balanced_order, proportional_order
 
 labels = st.lists(st.integers(0, 6), min_size=1, max_size=80).map(np.array)
 

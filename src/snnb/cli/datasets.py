@@ -16,7 +16,7 @@ def datasets(
     ] = None,
 ) -> None:
     """List the data sets and whether they are on this machine."""
-    from snnb.datasets import available, dataset_names, describe
+    from snnb.datasets.catalogue import available, dataset_names, describe
     from snnb.datasets.definition import ListedDataset
     from snnb.pipeline.prepare import data_directory
 

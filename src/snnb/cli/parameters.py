@@ -42,7 +42,7 @@ def _models() -> Sequence[str]:
 
 
 def _datasets() -> Sequence[str]:
-    from snnb.datasets import dataset_names
+    from snnb.datasets.catalogue import dataset_names
 
     return dataset_names()
 

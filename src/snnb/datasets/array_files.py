@@ -6,33 +6,23 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Dict, List, Optional
 
-from snnb.core.errors import InputError, UsageError, advising
-from snnb.datasets.definition import Dataset, ImageShape, LoadedDataset, own_spec, place_of
+from snnb.core.errors import InputError, advising
+from snnb.datasets.definition import Dataset, ImageShape, LoadedDataset, own_spec
 
 if TYPE_CHECKING:
     import numpy as np
 
-PREFIX = "arrays:"
 NAMES = ("x_train", "y_train", "x_test", "y_test")
 ADVICE = "write it again with numpy.savez or numpy.save"
 
-
-def arrays_dataset(name: str) -> Dataset:
-    """Return the data set for a name `arrays:FILE.npz` or `arrays:DIR`; its description contains the absolute path."""
-    text = name[len(PREFIX) :]
-    if not text.strip():
-        raise UsageError(f"arrays: names no file: write arrays:FILE.npz with the arrays {', '.join(NAMES)}.")
-    place = place_of(text)
-    spec = own_spec(
-        f"{PREFIX}{place}",
-        "arrays of yours",
-        source="arrays of yours",
-        layout=f"{', '.join(NAMES)}",
-        shape=_shape(place),
-        scale=255.0,
-        how_to_get=f"Write FILE.npz with the arrays {', '.join(NAMES)}, or a folder with each as an .npy file.",
-    )
-    return Dataset(spec, locate, load, no_source="its name says where the arrays are", place=place)
+SPEC = own_spec(
+    "arrays:FILE.npz",
+    "arrays of yours",
+    source="arrays of yours",
+    layout=", ".join(NAMES),
+    scale=255.0,
+    how_to_get=f"Write FILE.npz with the arrays {', '.join(NAMES)}, or a folder with each as an .npy file.",
+)
 
 
 def locate(place: Path) -> Path:
@@ -92,7 +82,7 @@ def _files(place: Path) -> List[Path]:
     return [place / f"{name}.npy" for name in NAMES] if place.is_dir() else [place]
 
 
-def _shape(place: Path) -> Optional[ImageShape]:
+def shape_of(place: Path) -> Optional[ImageShape]:
     """Return the shape of the pictures, from the header of `x_train`; None if it cannot be read."""
     import zipfile
 
@@ -109,3 +99,6 @@ def _shape(place: Path) -> Optional[ImageShape]:
         _, height, width, *channels = shape
         return (height, width, channels[0] if channels else 1)
     return None
+
+
+DATASET = Dataset(SPEC, locate, load, shape_of=shape_of)

@@ -1,8 +1,8 @@
-"""Data sets that are arrays in memory, and the conversion of their images to the shape that a model takes."""
+"""Data sets that are arrays in memory: conversion of images to the shape of a model, class numbers, and orders."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Tuple
+from typing import Dict, Optional, Tuple
 
 import numpy as np
 
@@ -45,29 +45,6 @@ class ArraySamples:
         return (_padded if fit == "pad" else _resized)(images, shape), {}
 
 
-def class_numbers(labels: np.ndarray, num_classes: int, path: Path) -> np.ndarray:
-    """Return labels as int64; raise `InputError` unless each is a class number.
-
-    Parameters
-    ----------
-    labels : (n,) array
-    num_classes : int
-        Class numbers are from 0 to `num_classes - 1`.
-    path : Path
-        File of the labels, for the message.
-    """
-    if labels.dtype.kind not in "iu":
-        raise InputError(f"{path}: the labels are {labels.dtype}, not whole numbers; download it again.")
-    wrong = np.flatnonzero((labels < 0) | (labels >= num_classes))
-    if wrong.size:
-        where = int(wrong[0])
-        raise InputError(
-            f"{path}: label {labels[where]} of sample {where} is not a class number from 0 to {num_classes - 1}; "
-            "download it again."
-        )
-    return labels.astype(np.int64)
-
-
 def _padded(images: np.ndarray, shape: ImageShape) -> np.ndarray:
     """Centre images in zeros; an odd extra row or column is at the bottom or right."""
     count, height, width, _ = images.shape
@@ -91,3 +68,77 @@ def _resized(images: np.ndarray, shape: ImageShape) -> np.ndarray:
 
 def _by(shape: ImageShape) -> str:
     return "×".join(str(side) for side in shape)
+
+
+def class_numbers(labels: np.ndarray, num_classes: int, path: Path) -> np.ndarray:
+    """Return labels as int64; raise `InputError` unless each is a class number.
+
+    Parameters
+    ----------
+    labels : (n,) array
+    num_classes : int
+        Class numbers are from 0 to `num_classes - 1`.
+    path : Path
+        File of the labels, for the message.
+    """
+    if labels.dtype.kind not in "iu":
+        raise InputError(f"{path}: the labels are {labels.dtype}, not whole numbers; download it again.")
+    wrong = np.flatnonzero((labels < 0) | (labels >= num_classes))
+    if wrong.size:
+        where = int(wrong[0])
+        raise InputError(
+            f"{path}: label {labels[where]} of sample {where} is not a class number from 0 to {num_classes - 1}; "
+            "download it again."
+        )
+    return labels.astype(np.int64)
+
+
+def proportional_order(labels: np.ndarray, rng: Optional[np.random.Generator] = None) -> np.ndarray:
+    """Return an order in which every prefix contains the classes in proportion.
+
+    The j-th of a class's n samples is placed at the fraction (j + 1/2) / n of the order. A prefix that ends at the
+    fraction t then contains n·t samples of each class, rounded.
+
+    Parameters
+    ----------
+    labels : (n,) int64 array
+    rng : np.random.Generator, optional
+        Shuffles the samples of a class and samples at the same fraction; without it they keep the given order.
+
+    Returns
+    -------
+    (n,) int64 array
+        Positions in `labels`.
+    """
+    rank, counts = _rank_in_class(labels, rng)
+    return np.lexsort((labels if rng is None else rng.random(len(labels)), (rank + 0.5) / counts))
+
+
+def balanced_order(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return an order in which every prefix contains the same number of each class (±1) until a class is exhausted.
+
+    Parameters
+    ----------
+    labels : (n,) int64 array
+    rng : np.random.Generator
+        Shuffles the samples of a class, and samples of the same rank.
+
+    Returns
+    -------
+    (n,) int64 array
+        Positions in `labels`.
+    """
+    rank, _ = _rank_in_class(labels, rng)
+    return np.lexsort((rng.random(len(labels)), rank))
+
+
+def _rank_in_class(labels: np.ndarray, rng: Optional[np.random.Generator]) -> Tuple[np.ndarray, np.ndarray]:
+    """Return for each sample its rank in its class, random if `rng` is given, and the size of its class."""
+    shuffle = rng.random(len(labels)) if rng is not None else np.arange(len(labels))
+    by_class = np.lexsort((shuffle, labels))
+    _, first, size = np.unique(labels[by_class], return_index=True, return_counts=True)
+    rank = np.empty(len(labels), dtype=np.int64)
+    rank[by_class] = np.arange(len(labels)) - np.repeat(first, size)
+    counts = np.empty(len(labels), dtype=np.int64)
+    counts[by_class] = np.repeat(size, size)
+    return rank, counts

@@ -1,6 +1,8 @@
 """The list of data sets, and look-up by name."""
 
 import difflib
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Dict, List, Optional
 
@@ -28,10 +30,8 @@ _ALL = (
     *(digit_events.DATASET, shd.DATASET, nmnist.DATASET),
 )
 _OWN = {
-    folder.PREFIX: folder.folder_dataset,
-    array_files.PREFIX: array_files.arrays_dataset,
-    event_files.PREFIX: event_files.events_dataset,
-    step_files.PREFIX: step_files.steps_dataset,
+    dataset.spec.name.partition(":")[0]: dataset
+    for dataset in (folder.DATASET, array_files.DATASET, event_files.DATASET, step_files.DATASET)
 }
 _DATASETS: Dict[str, Dataset] = {dataset.spec.name: dataset for dataset in _ALL}
 
@@ -44,23 +44,27 @@ def dataset_names() -> List[str]:
 def find_dataset(name: str) -> Dataset:
     """Return a data set by its name; of the user's files: `folder:DIR`, `arrays:FILE.npz`, `events:DIR`, `steps:DIR`.
 
+    The name of the user's files becomes one with their absolute path.
+
     Raises
     ------
     UsageError
         There is no such data set. The message suggests the nearest name.
     """
-    for prefix, own_dataset in _OWN.items():
-        if name.startswith(prefix):
-            return own_dataset(name)
+    kind, colon, text = name.partition(":")
+    if colon and kind in _OWN:
+        own = _OWN[kind]
+        if not text.strip():
+            raise UsageError(f"{name} names no folder or file: write {own.spec.name}. {own.spec.how_to_get}")
+        place = Path(os.path.expanduser(text)).absolute()  # noqa: PTH111  keeps the `~name` of an unknown user
+        shape = own.shape_of(place) if own.shape_of is not None else None
+        return replace(own, spec=own.spec.model_copy(update={"name": f"{kind}:{place}", "shape": shape}), place=place)
     if name in _DATASETS:
         return _DATASETS[name]
     near = difflib.get_close_matches(name.lower(), _DATASETS, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
-    raise UsageError(
-        f"unknown data set {name}: {hint}there are {', '.join(sorted(_DATASETS))}; "
-        "write folder:DIR for a folder of your own pictures, arrays:FILE.npz for arrays, events:DIR for events, "
-        "steps:DIR for the current of each time step."
-    )
+    yours = ", ".join(f"{own.spec.name} for {own.spec.title}" for own in _OWN.values())
+    raise UsageError(f"unknown data set {name}: {hint}there are {', '.join(sorted(_DATASETS))}; or write {yours}.")
 
 
 def describe(name: str) -> DatasetSpec:

@@ -27,7 +27,6 @@ SPEC = DatasetSpec(
     licence="unknown (Kaggle's competition rules)",
     source="https://www.kaggle.com/c/dogs-vs-cats (Elson et al. 2007)",
     layout="train/cat.0.jpg, train/dog.0.jpg …, or a folder cat/ and a folder dog/",
-    download=False,
     how_to_get="Download train.zip of Kaggle's competition dogs-vs-cats (an account is needed) and unpack it.",
 )
 

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, Dict, Tuple
 from snnb.core.errors import InputError
 from snnb.core.progress import Progress
 from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
-from snnb.io.text import printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -201,13 +200,13 @@ def _read_batch(path: Path) -> Dict[str, object]:
         return {key.decode() if isinstance(key, bytes) else str(key): value for key, value in loaded.items()}
     except _RefusedError as error:
         raise InputError(
-            f"{path} is refused: it names {printable(str(error))}, which no CIFAR batch does and which may run code; "
+            f"{path} is refused: it names {error}, which no CIFAR batch does and which may run code; "
             "download the official file."
         ) from None
     except MemoryError:
         raise
     except Exception as error:  # a damaged pickle can fail in any way
-        reason = printable(str(error)) or type(error).__name__
+        reason = str(error) or type(error).__name__
         raise InputError(f"{path} is not a readable CIFAR batch ({reason}); download it again.") from None
 
 

@@ -5,7 +5,6 @@ Neither this module nor the top level of a data set's module imports numpy, so t
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Dict, List, Literal, Optional, Protocol, Tuple, Union
@@ -20,11 +19,6 @@ if TYPE_CHECKING:
 
 ImageShape = Tuple[int, int, int]
 Content = Literal["pictures", "events", "steps"]
-
-
-def place_of(text: str) -> Path:
-    """Return the absolute path that a user has written; the `~name` of an unknown user stays as it is."""
-    return Path(os.path.expanduser(text)).absolute()  # noqa: PTH111
 
 
 class DatasetSpec(Document):
@@ -70,7 +64,7 @@ class DatasetSpec(Document):
     licence: str
     source: str
     layout: str
-    download: bool
+    download: bool = False
     how_to_get: str
     content: Content = "pictures"
 
@@ -82,15 +76,22 @@ def own_spec(
     layout: str,
     how_to_get: str,
     source: str = "a folder of yours",
-    shape: Optional[ImageShape] = None,
     scale: float = 1.0,
     content: Content = "pictures",
 ) -> DatasetSpec:
-    """Return the description of files of the user, whose classes are read when they are loaded."""
+    """Return the description of files of the user, whose classes are read when they are loaded.
+
+    Parameters
+    ----------
+    name : str
+        How a user names the files, such as `folder:DIR`; the text before the colon is fixed.
+    title, layout, how_to_get, source, scale, content
+        As in `DatasetSpec`.
+    """
     return DatasetSpec(
         name=name,
         title=title,
-        shape=shape,
+        shape=None,
         num_classes=None,
         class_names=None,
         scale=scale,
@@ -99,7 +100,6 @@ def own_spec(
         licence="yours",
         source=source,
         layout=layout,
-        download=False,
         how_to_get=how_to_get,
         content=content,
     )
@@ -165,30 +165,16 @@ class Recordings(Protocol):
 
 
 @dataclass(frozen=True)
-class LoadedEvents:
-    """A data set on disk whose samples change from step to step; for the attributes see `LoadedDataset`.
-
-    The training set may be missing, since a spiking network that was trained elsewhere does not need it.
-    """
-
-    class_names: List[str]
-    train: Optional[Recordings]
-    test: Recordings
-    official_order: bool
-    version: str
-    sources: List[Path] = field(default_factory=list)
-    warnings: List[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
 class LoadedDataset:
-    """A data set on disk. Its labels have been read; images may be read later.
+    """A data set on disk. Its labels have been read; samples may be read later.
 
     Attributes
     ----------
     class_names : list of str
         In the order of the class numbers.
-    train, test : Samples
+    train, test : Samples, or Recordings
+        `Samples` of a data set of pictures. Recordings for training may be missing, since a spiking network that was
+        trained elsewhere does not need them.
     official_order : bool
         Whether the order on disk is the published one, which is kept.
     version : str
@@ -200,8 +186,8 @@ class LoadedDataset:
     """
 
     class_names: List[str]
-    train: Samples
-    test: Samples
+    train: Union[Samples, Recordings, None]
+    test: Union[Samples, Recordings]
     official_order: bool
     version: str
     sources: List[Path] = field(default_factory=list)
@@ -221,15 +207,15 @@ class Dataset:
         `load(path)` opens the files at the path that `locate` returned.
     fetch : callable or None
         `fetch(folder, progress)` downloads the files into a folder; None if they cannot be downloaded.
-    no_source : str
-        Reason why `--source` is not accepted; empty if it is.
+    shape_of : callable or None
+        `shape_of(path)` returns the shape of the samples of a user's files, None if it cannot be read.
     place : Path or None
         Path of the files, for a data set whose name contains it.
     """
 
     spec: DatasetSpec
     locate: Callable[[Path], Path]
-    load: Callable[[Path], Union[LoadedDataset, LoadedEvents]]
+    load: Callable[[Path], LoadedDataset]
     fetch: Optional[Callable[[Path, Progress], None]] = None
-    no_source: str = ""
+    shape_of: Optional[Callable[[Path], Optional[ImageShape]]] = None
     place: Optional[Path] = None

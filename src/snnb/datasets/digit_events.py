@@ -7,19 +7,18 @@ on event for each rise of its brightness by `CONTRAST`, and an off event for eac
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Tuple, cast
 
 from snnb.datasets import digits
-from snnb.datasets.definition import Dataset, DatasetSpec, ImageShape, LoadedEvents
+from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
 
 if TYPE_CHECKING:
     import numpy as np
 
     from snnb.datasets.array_samples import ArraySamples
     from snnb.datasets.events import Events
-    from snnb.network.event_samples import Steps
 
 SENSOR = (12, 12, 2)
 CORNERS = ((0, 0), (4, 2), (0, 4), (0, 0))  # positions of the digit's upper left pixel at the ends of the saccades
@@ -40,7 +39,6 @@ SPEC = DatasetSpec(
     licence=digits.SPEC.licence,
     source=digits.SPEC.source,
     layout="",
-    download=False,
     how_to_get=digits.SPEC.how_to_get,
     content="events",
 )
@@ -48,23 +46,10 @@ SPEC = DatasetSpec(
 
 @dataclass(frozen=True)
 class MovingDigits:
-    """Digits, uint8 (n, 8, 8), which `events` moves; `labels` as in `Recordings`. `seed` is that of the movements."""
+    """Digits, uint8 (n, 8, 8), and the seed of their movements."""
 
     images: np.ndarray
-    labels: np.ndarray
     seed: int
-
-    def check(self, shape: ImageShape, fit: str) -> None:
-        """See `Recordings`."""
-        from snnb.datasets.events import check_sensor
-
-        check_sensor(SENSOR, shape)
-
-    def read(self, position: int, shape: ImageShape, bin_us: int) -> Steps:
-        """See `Recordings`."""
-        from snnb.datasets.events import binned
-
-        return binned(self.events(position), shape, bin_us, f"{SPEC.name}: sample {position}")
 
     def pictures(self, position: int) -> np.ndarray:
         """Return what the sensor sees at the end of each tick, the first before it: int64 (ticks + 1, 12, 12).
@@ -113,12 +98,17 @@ class MovingDigits:
         return np.random.default_rng([self.seed, *use])
 
 
-def load(where: Path) -> LoadedEvents:
+def load(where: Path) -> LoadedDataset:
     """Move the digits. Digits and movements are the same for every seed, so that results can be compared."""
+    from snnb.datasets.events import EventRecordings
+
+    def moved(part: ArraySamples, seed: int) -> EventRecordings:
+        names = [f"{SPEC.name}: sample {position}" for position in range(len(part.labels))]
+        return EventRecordings(part.labels, names, MovingDigits(part.images[..., 0], seed).events, SENSOR)
+
     loaded = digits.load(where)
-    parts = cast("Tuple[ArraySamples, ArraySamples]", (loaded.train, loaded.test))
-    train, test = (MovingDigits(part.images[..., 0], part.labels, seed) for seed, part in enumerate(parts))
-    return LoadedEvents(loaded.class_names, train, test, official_order=False, version=loaded.version)
+    train, test = cast("Tuple[ArraySamples, ArraySamples]", (loaded.train, loaded.test))
+    return replace(loaded, train=moved(train, 0), test=moved(test, 1))
 
 
-DATASET = Dataset(SPEC, digits.locate, load, no_source=digits.DATASET.no_source)
+DATASET = Dataset(SPEC, digits.locate, load)

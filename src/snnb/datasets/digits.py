@@ -5,7 +5,6 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from snnb.core.errors import InputError
 from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
 
 TEST_SAMPLES = 360
@@ -22,7 +21,6 @@ SPEC = DatasetSpec(
     licence="CC BY 4.0",
     source="https://archive.ics.uci.edu/dataset/80/optical+recognition+of+handwritten+digits (Alpaydin & Kaynak 1998)",
     layout="",
-    download=False,
     how_to_get="It comes with scikit-learn: install snnb's requirements.",
 )
 
@@ -30,9 +28,9 @@ SPEC = DatasetSpec(
 def locate(folder: Path) -> Path:
     """Return the folder in the installed package, which is not imported, since that takes a second."""
     package = find_spec("sklearn")
-    if package is None or package.submodule_search_locations is None:
-        raise InputError(f"scikit-learn is not installed. {SPEC.how_to_get}")
-    return Path(next(iter(package.submodule_search_locations))) / "datasets" / "data"
+    assert package is not None  # a requirement of this package
+    assert package.origin is not None
+    return Path(package.origin).parent / "datasets" / "data"
 
 
 def load(where: Path) -> LoadedDataset:
@@ -41,8 +39,7 @@ def load(where: Path) -> LoadedDataset:
     import sklearn
     from sklearn.datasets import load_digits
 
-    from snnb.datasets.array_samples import ArraySamples
-    from snnb.datasets.order import proportional_order
+    from snnb.datasets.array_samples import ArraySamples, proportional_order
 
     digits = load_digits()
     images = digits.images.astype(np.uint8)[..., np.newaxis]
@@ -58,4 +55,4 @@ def load(where: Path) -> LoadedDataset:
     )
 
 
-DATASET = Dataset(SPEC, locate, load, no_source="they are part of scikit-learn")
+DATASET = Dataset(SPEC, locate, load)

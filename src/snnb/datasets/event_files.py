@@ -9,37 +9,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, List
 
-from snnb.core.errors import InputError, UsageError
-from snnb.datasets.definition import Dataset, DatasetSpec, LoadedEvents, own_spec, place_of
+from snnb.core.errors import InputError
+from snnb.datasets.definition import Dataset, LoadedDataset, own_spec
 
 if TYPE_CHECKING:
-    from snnb.datasets.events import Events, FileRecordings
+    from snnb.datasets.events import EventRecordings, Events
 
-PREFIX = "events:"
 SUFFIXES = (".npy", ".npz")
 FIELDS = ("t", "x", "y", "p")
 
-
-def events_dataset(name: str) -> Dataset:
-    """Return the data set for a name `events:DIR`; its description contains the absolute path."""
-    folder = name[len(PREFIX) :]
-    if not folder.strip():
-        raise UsageError("events: names no folder: write events:DIR with the folder that holds test/<class>/.")
-    place = place_of(folder)
-    return Dataset(
-        spec_of(f"{PREFIX}{place}"), locate, load, no_source="its name says where the events are", place=place
-    )
-
-
-def spec_of(name: str) -> DatasetSpec:
-    """Return the description of a folder of events: the model determines the sensor, and the folders the classes."""
-    return own_spec(
-        name,
-        "events in a folder of yours",
-        layout="train/<class>/ and test/<class>/ with .npy or .npz files of events",
-        how_to_get="Make DIR/test/ with one folder of recordings per class.",
-        content="events",
-    )
+SPEC = own_spec(
+    "events:DIR",
+    "events in a folder of yours",
+    layout="train/<class>/ and test/<class>/ with .npy or .npz files of events",
+    how_to_get="Make DIR/test/ with one folder of recordings per class.",
+    content="events",
+)
 
 
 def locate(folder: Path) -> Path:
@@ -49,24 +34,21 @@ def locate(folder: Path) -> Path:
     return folder
 
 
-def load(where: Path) -> LoadedEvents:
+def load(where: Path) -> LoadedDataset:
     """List the recordings; the classes are the folders in train/ and test/, in alphabetical order."""
     folders = [where / part for part in ("train", "test") if (where / part).is_dir()]
-    classes = sorted({path.name for part in folders for path in part.iterdir() if _is_class(path)})
+    found = {path.name for part in folders for path in part.iterdir() if path.is_dir()}
+    classes = sorted(name for name in found if not name.startswith("."))
     if not classes:
         raise InputError(f"{where / 'test'} holds no class folders: put the recordings of each class into a folder.")
     *train, test = [_recordings(part, classes) for part in folders]
-    return LoadedEvents(classes, train[0] if train else None, test, False, "as it is on disk", folders)
+    return LoadedDataset(classes, train[0] if train else None, test, False, "as it is on disk", folders)
 
 
-def _is_class(path: Path) -> bool:
-    return path.is_dir() and not path.name.startswith(".")
-
-
-def _recordings(part: Path, classes: List[str]) -> FileRecordings:
+def _recordings(part: Path, classes: List[str]) -> EventRecordings:
     import numpy as np
 
-    from snnb.datasets.events import FileRecordings
+    from snnb.datasets.events import EventRecordings
 
     labels: List[int] = []
     names: List[str] = []
@@ -77,15 +59,14 @@ def _recordings(part: Path, classes: List[str]) -> FileRecordings:
             raise InputError(f"{folder} holds no .npy or .npz file: add recordings or remove the folder.")
         labels += [number] * len(files)
         names += map(str, files)
-    return FileRecordings(np.array(labels, np.int64), names, read_events)
+    return EventRecordings(np.array(labels, np.int64), names, lambda position: read_events(Path(names[position])))
 
 
-def read_events(name: str) -> Events:
+def read_events(path: Path) -> Events:
     """Read a recording; raise `InputError` if it does not have the four fields, whole numbers of one length."""
     from snnb.datasets.events import Events
     from snnb.io.npy import load_archive, load_array
 
-    path = Path(name)
     arrays = load_archive(path) if path.suffix == ".npz" else {"": load_array(path)}
     if len(arrays) == 1:
         (array,) = arrays.values()
@@ -100,3 +81,6 @@ def read_events(name: str) -> Events:
                 "each event, times in µs."
             )
     return Events(*(arrays[field].astype("int64") for field in FIELDS))
+
+
+DATASET = Dataset(SPEC, locate, load)

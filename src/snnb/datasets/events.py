@@ -1,7 +1,7 @@
 """Events of a recording, summed into the time steps of a simulation."""
 
 from dataclasses import dataclass
-from typing import Callable, List, Optional
+from typing import Callable, Optional, Sequence
 
 import numpy as np
 
@@ -27,42 +27,37 @@ class Events:
 
 
 @dataclass(frozen=True)
-class FileRecordings:
+class EventRecordings:
     """Recordings of events, each read when it is needed.
 
     Attributes
     ----------
     labels : (n,) int64 array
         Class numbers.
-    names : list of str
+    names : sequence of str
+        Names of the recordings, for messages.
     events : callable
-        Returns the events of a name.
+        Returns the events of a position.
     sensor : tuple of three int, optional
         (height, width, channels); by default any, with one channel for each polarity, or one for both.
     """
 
     labels: np.ndarray
-    names: List[str]
-    events: Callable[[str], Events]
+    names: Sequence[str]
+    events: Callable[[int], Events]
     sensor: Optional[ImageShape] = None
 
     def check(self, shape: ImageShape, fit: str) -> None:
         """See `Recordings`."""
-        if self.sensor is not None:
-            check_sensor(self.sensor, shape)
+        if self.sensor is not None and self.sensor != shape:
+            own, other = ("×".join(map(str, sides)) for sides in (self.sensor, shape))
+            raise InputError(f"the events are of a sensor of {own}, the model takes {other}: choose another model.")
         if shape[2] not in (1, 2):
             raise InputError(f"events have 2 polarities, the model takes {shape[2]} channels: choose another model.")
 
     def read(self, position: int, shape: ImageShape, bin_us: int) -> Steps:
-        """Return a sample; see `Recordings.read`."""
-        return binned(self.events(self.names[position]), shape, bin_us, self.names[position])
-
-
-def check_sensor(sensor: ImageShape, shape: ImageShape) -> None:
-    """Raise `InputError` if a model's input, of a shape (height, width, channels), is not that of the sensor."""
-    if shape != sensor:
-        own, other = ("×".join(map(str, sides)) for sides in (sensor, shape))
-        raise InputError(f"the events are of a sensor of {own}, the model takes {other}: choose another model.")
+        """See `Recordings`."""
+        return binned(self.events(position), shape, bin_us, self.names[position])
 
 
 def binned(events: Events, shape: ImageShape, bin_us: int, name: str) -> Steps:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import math
 import struct
 import zlib
 from pathlib import Path
@@ -112,7 +111,7 @@ def load(where: Path) -> LoadedDataset:
         read_from = dict.fromkeys(arrays, where)
     else:
         read_from = {name: path for name in FILES for path in [_on_disk(where, name)] if path is not None}
-        read = {name: read_idx(path, 3 if "images" in name else 1) for name, path in read_from.items()}
+        read = {name: read_idx(path) for name, path in read_from.items()}
         arrays = {name: array for name, (array, _) in read.items()}
         other = [read_from[name].name for name, (_, sha256) in read.items() if sha256 != FILES[name].sha256]
         if other:
@@ -142,15 +141,13 @@ def load(where: Path) -> LoadedDataset:
     )
 
 
-def read_idx(path: Path, dimensions: int) -> Tuple[np.ndarray, str]:
+def read_idx(path: Path) -> Tuple[np.ndarray, str]:
     """Read an IDX file of unsigned bytes, plain or gzipped.
 
     Parameters
     ----------
     path : Path
         The file. Its name does not tell whether it is gzipped: some tools decompress a file without renaming it.
-    dimensions : int
-        Number of axes that the array must have: 3 for images (n, height, width), 1 for labels (n,).
 
     Returns
     -------
@@ -169,23 +166,13 @@ def read_idx(path: Path, dimensions: int) -> Tuple[np.ndarray, str]:
     raw = path.read_bytes()
     try:
         content = gzip.decompress(raw) if raw.startswith(b"\x1f\x8b") else raw
-    except (EOFError, OSError, zlib.error) as error:
-        raise InputError(f"{path}: a damaged gzip stream ({error}); download the file again.") from None
-    magic, header_bytes = bytes((0, 0, 8, dimensions)), 4 + 4 * dimensions  # 8 stands for unsigned bytes
-    if not content.startswith(magic) or len(content) < header_bytes:
-        raise InputError(
-            f"{path} is not an IDX file of bytes in {dimensions} dimension(s): it begins with "
-            f"{content[:4].hex() or 'nothing'}, not {magic.hex()}; download the file again."
-        )
-    shape: Tuple[int, ...] = struct.unpack_from(f">{dimensions}I", content, 4)
-    expected = header_bytes + math.prod(shape)
-    if len(content) != expected:
-        state = "truncated" if len(content) < expected else "too long"
-        raise InputError(
-            f"{path}: the IDX file is {state}: {expected:,} bytes expected, {len(content):,} found (decompressed); "
-            "download it again."
-        )
-    array = np.frombuffer(content, dtype=np.uint8, offset=header_bytes).reshape(shape)
+        if content[:3] != b"\0\0\x08":  # 8 stands for unsigned bytes
+            raise ValueError("does not begin with 000008")
+        start = 4 + 4 * content[3]
+        shape = struct.unpack(f">{content[3]}I", content[4:start])
+        array = np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+    except (EOFError, OSError, ValueError, IndexError, struct.error, zlib.error) as error:
+        raise InputError(f"{path} is not a complete IDX file of bytes ({error}); download it again.") from None
     return array, hashlib.sha256(content).hexdigest()
 
 

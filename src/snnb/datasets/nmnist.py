@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Dict
 
 from snnb.core.errors import InputError
-from snnb.datasets.definition import Dataset, DatasetSpec, LoadedEvents
+from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
 
 if TYPE_CHECKING:
-    from snnb.datasets.events import Events, FileRecordings
+    from snnb.datasets.events import EventRecordings, Events
 
 SPEC = DatasetSpec(
     name="nmnist",
@@ -32,7 +32,6 @@ SPEC = DatasetSpec(
     licence="CC BY-SA 4.0",
     source="https://www.garrickorchard.com/datasets/n-mnist (Orchard et al. 2015)",
     layout="Train/0/*.bin … and Test/0/*.bin …, or Train.zip and Test.zip",
-    download=False,
     how_to_get="Download Train.zip and Test.zip from the page of the data set.",
     content="events",
 )
@@ -50,10 +49,10 @@ def _there(folder: Path, part: str) -> bool:
     return (folder / part).is_dir() or (folder / f"{part}.zip").is_file()
 
 
-def load(where: Path) -> LoadedEvents:
+def load(where: Path) -> LoadedDataset:
     """List the recordings in the order of MNIST, which their names give; those of the training set if it is there."""
     parts = {part: _recordings(where, part) for part in ("Train", "Test") if _there(where, part)}
-    return LoadedEvents(
+    return LoadedDataset(
         class_names=list(SPEC.class_names or ()),
         train=parts.get("Train"),
         test=parts["Test"],
@@ -63,10 +62,10 @@ def load(where: Path) -> LoadedEvents:
     )
 
 
-def _recordings(where: Path, part: str) -> FileRecordings:
+def _recordings(where: Path, part: str) -> EventRecordings:
     import numpy as np
 
-    from snnb.datasets.events import FileRecordings
+    from snnb.datasets.events import EventRecordings
 
     content: Dict[str, Callable[[], bytes]] = {}
     if (where / part).is_dir():
@@ -84,11 +83,8 @@ def _recordings(where: Path, part: str) -> FileRecordings:
     if missing:
         raise InputError(f"{where / part}/{missing[0]} holds no .bin file: copy the data set again.")
 
-    def events(name: str) -> Events:
-        return decoded(content[name], name)
-
     labels, names = np.array([int(digit) for _, digit, _ in order], np.int64), [name for *_, name in order]
-    return FileRecordings(labels, names, events, SPEC.shape)
+    return EventRecordings(labels, names, lambda n: decoded(content[names[n]], names[n]), SPEC.shape)
 
 
 def decoded(read: Callable[[], bytes], name: str) -> Events:

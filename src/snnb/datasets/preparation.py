@@ -1,28 +1,19 @@
 """Convert the files of a data set to the arrays that the other stages read; written in chunks to bound memory use."""
 
-import io
 import math
 import zipfile
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import IO, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import IO, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Type, Union, cast
 
 import numpy as np
 
 from snnb.core.errors import InputError, UsageError
 from snnb.core.progress import Progress, silent
+from snnb.datasets.array_samples import balanced_order, proportional_order
 from snnb.datasets.catalogue import find_dataset
-from snnb.datasets.definition import (
-    Content,
-    Dataset,
-    DatasetSpec,
-    ImageShape,
-    LoadedEvents,
-    Recordings,
-    Samples,
-)
-from snnb.datasets.order import balanced_order, proportional_order
+from snnb.datasets.definition import Content, Dataset, ImageShape, Recordings, Samples
 from snnb.io.files import require_disk
 from snnb.io.text import printable
 from snnb.network.event_samples import Steps, write_samples
@@ -147,37 +138,46 @@ def prepare(
         The disk has too little free space.
     """
     dataset = find_dataset(name)
-    wanted = shape or dataset.spec.shape
+    spec = dataset.spec
+    wanted = shape or spec.shape
     if wanted is None:
         raise UsageError(f"the samples of {name} have no common size: name a model, or give the shape.")
-    spec = dataset.spec
     loaded = dataset.load(_find_or_fetch(dataset, data_dir, source, progress))
-    parts = {"train": loaded.train, "test": loaded.test}
-    there: Dict[str, Union[Samples, Recordings]] = {
-        part: samples for part, samples in parts.items() if samples is not None
-    }
-    _check_loaded(spec, loaded.class_names, there, wanted, fit, num_classes)
-    positions = {
-        part: _positions(there[part].labels, loaded.official_order, limit, np.random.default_rng([seed, stream]))
-        for stream, part in enumerate(parts)
-        if part in there
-    }
-    found, warnings = tuple(len(samples.labels) for samples in there.values()), loaded.warnings
+    classes = loaded.class_names
+    if num_classes is not None and num_classes != len(classes):
+        raise InputError(
+            f"{spec.name} has {len(classes)} classes, the model has {num_classes}: "
+            "choose another data set, or set the model's number of classes."
+        )
+    parts: Dict[str, Tuple[Union[Samples, Recordings], np.ndarray]] = {}  # with the positions to write, in order
+    for stream, (part, samples) in enumerate((("train", loaded.train), ("test", loaded.test))):
+        if samples is not None:
+            if len(samples.labels) == 0:
+                part_name = "training" if part == "train" else part
+                raise InputError(f"{spec.name} has no {part_name} samples: {spec.layout} is expected.")
+            samples.check(wanted, fit)
+            if loaded.official_order:
+                positions = np.sort(proportional_order(samples.labels)[:limit])
+            else:
+                positions = proportional_order(samples.labels, np.random.default_rng([seed, stream]))[:limit]
+            parts[part] = samples, positions
+    found, warnings = tuple(len(samples.labels) for samples, _ in parts.values()), loaded.warnings
     if spec.samples is not None and len(found) == 2 and found != spec.samples:
         published = "{:,} training and {:,} test samples; {:,} and {:,} are published".format(*found, *spec.samples)
         warnings = [*warnings, published]
-    if isinstance(loaded, LoadedEvents):
-        dtype = "float32" if spec.content == "steps" else "uint32"
-        written = _write_recordings(target, loaded, positions, wanted, bin_us, binary, dtype, progress)
-    else:
-        pictures = {"train": (loaded.train, positions["train"]), "test": (loaded.test, positions["test"])}
+    if spec.content == "pictures":
+        pictures = cast("Dict[str, Tuple[Samples, np.ndarray]]", parts)
         written = _write_pictures(target, pictures, wanted, fit, spec.scale, norm_samples, seed, progress)
-        np.savez(target / "y_test.npz", np.eye(len(loaded.class_names), dtype=np.float32)[written.labels["test"]])
+        np.savez(target / "y_test.npz", np.eye(len(classes), dtype=np.float32)[written.labels["test"]])
+    else:
+        dtype = "float32" if spec.content == "steps" else "uint32"
+        recordings = cast("Dict[str, Tuple[Recordings, np.ndarray]]", parts)
+        written = _write_recordings(target, recordings, wanted, bin_us, binary, dtype, progress)
     splits: Dict[str, PreparedSplit] = {}
     for part, labels in written.labels.items():
-        counts = np.bincount(labels, minlength=len(loaded.class_names)).tolist()
-        splits[part] = PreparedSplit(*written.arrays[part], dict(zip(loaded.class_names, counts)))
-    for part in positions:
+        counts = np.bincount(labels, minlength=len(classes)).tolist()
+        splits[part] = PreparedSplit(*written.arrays[part], dict(zip(classes, counts)))
+    for part in parts:
         np.save(target / f"y_{part}.npy", written.labels[part])
     return PreparedDataset(
         dataset=spec.name,
@@ -185,7 +185,7 @@ def prepare(
         licence=spec.licence,
         source=spec.source,
         scale=spec.scale,
-        class_names=loaded.class_names,
+        class_names=classes,
         splits=splits,
         sources=loaded.sources,
         warnings=[*warnings, *written.warnings],
@@ -197,8 +197,9 @@ def prepare(
 def _find_or_fetch(dataset: Dataset, data_dir: Path, source: Optional[Path], progress: Progress) -> Path:
     """Return the path of the files, after a download if they are missing and can be downloaded."""
     spec = dataset.spec
-    if source is not None and dataset.no_source:
-        raise UsageError(f"leave out --source for {spec.name}: {dataset.no_source}.")
+    if source is not None and (dataset.place is not None or not spec.layout):
+        reason = "its name says where the files are" if spec.layout else "it is part of an installed package"
+        raise UsageError(f"leave out --source for {spec.name}: {reason}.")
     if source is not None and not source.exists():
         raise InputError(f"--source {source} does not exist: name the folder that holds {spec.layout}.")
     folder = source or dataset.place or data_dir / spec.name
@@ -211,30 +212,8 @@ def _find_or_fetch(dataset: Dataset, data_dir: Path, source: Optional[Path], pro
         for path in [folder] if folder.is_file() else sorted(folder.glob("*")):
             if path.name.lower().endswith((".zip", ".tar", ".tar.gz", ".tgz", ".h5.gz")):
                 raise InputError(f"{path} is still packed: unpack it there and try again.") from None
-        own_place = source is not None or dataset.no_source
-        put = "" if own_place else f" Put it into {folder}, or name its folder with --source."
+        put = "" if source or dataset.place else f" Put it into {folder}, or name its folder with --source."
         raise InputError(f"{missing} {spec.how_to_get}{put}") from None
-
-
-def _check_loaded(
-    spec: DatasetSpec,
-    names: Sequence[str],
-    parts: Mapping[str, Union[Samples, Recordings]],
-    shape: ImageShape,
-    fit: str,
-    num_classes: Optional[int],
-) -> None:
-    """Raise `InputError` if the data set is empty or does not fit the model."""
-    if num_classes is not None and num_classes != len(names):
-        raise InputError(
-            f"{spec.name} has {len(names)} classes, the model has {num_classes}: "
-            "choose another data set, or set the model's number of classes."
-        )
-    for part, samples in parts.items():
-        if len(samples.labels) == 0:
-            part_name = "training" if part == "train" else part
-            raise InputError(f"{spec.name} has no {part_name} samples: {spec.layout} is expected.")
-        samples.check(shape, fit)
 
 
 class _Written(NamedTuple):
@@ -256,7 +235,10 @@ def _write_pictures(
     seed: int,
     progress: Progress,
 ) -> _Written:
-    """Write the images at some positions of the training and the test set, and the copies for the toolbox."""
+    """Write the images at some positions of the training and the test set, and the copies for the toolbox.
+
+    More than `MOST_UNREADABLE` unreadable images of a part are an `InputError`.
+    """
     train, test = (len(positions) for _, positions in parts.values())
     norm_samples = min(norm_samples, train)
     # One byte per value, and four in the copies for the toolbox.
@@ -271,14 +253,30 @@ def _write_pictures(
     labels: Dict[str, np.ndarray] = {}
     warnings: List[str] = []
     for part, (samples, positions) in parts.items():
-        path = target / f"x_{part}.npy"
-        written, unreadable = _write_images(path, samples, positions, shape, fit, partial(advance, part))
-        labels[part] = samples.labels[written]
-        if unreadable:
-            more = f"; and {len(unreadable) - UNREADABLE_NAMED} more" if len(unreadable) > UNREADABLE_NAMED else ""
-            reasons = "; ".join(unreadable[:UNREADABLE_NAMED]) + more
-            of_part = f"{len(unreadable)} of {len(positions)} {part} pictures"
-            warnings.append(printable(f"{of_part} cannot be read and are left out: {reasons}"))
+        written: List[np.ndarray] = []
+        unreadable: List[str] = []
+        # The file is not memory-mapped, since mapped pages count as memory of the process.
+        with (target / f"x_{part}.npy").open("wb") as stream:
+            _write_header(stream, np.uint8, (len(positions), *shape))
+            for batch in _chunks(positions, math.prod(shape)):
+                images, reasons = samples.read(batch, shape, fit)
+                stream.write(np.ascontiguousarray(images).data)
+                unreadable += reasons.values()
+                if len(unreadable) > MOST_UNREADABLE * len(positions):
+                    raise InputError(
+                        f"{len(unreadable)} of {len(positions)} pictures cannot be read, more than 1 %: "
+                        f"the first is {unreadable[0]}; replace or remove these files."
+                    )
+                written.append(np.delete(batch, list(reasons)))
+                advance(part, len(batch))
+            if unreadable:
+                # The header is padded to 128 bytes for any number of images, so it can be overwritten.
+                stream.seek(0)
+                _write_header(stream, np.uint8, (len(positions) - len(unreadable), *shape))
+                more = f"; and {len(unreadable) - UNREADABLE_NAMED} more" if len(unreadable) > UNREADABLE_NAMED else ""
+                of_part = f"{len(unreadable)} of {len(positions)} {part} pictures cannot be read and are left out"
+                warnings.append(printable(f"{of_part}: {'; '.join(unreadable[:UNREADABLE_NAMED])}{more}"))
+        labels[part] = samples.labels[np.concatenate(written)]
     norm = balanced_order(labels["train"], np.random.default_rng([seed, 2]))[:norm_samples]
     labels["norm"] = labels["train"][norm]
     _write_scaled(target / "x_norm.npz", target / "x_train.npy", norm, scale, partial(advance, "norm"))
@@ -286,101 +284,6 @@ def _write_pictures(
     _write_scaled(target / "x_test.npz", target / "x_test.npy", all_of_test, scale, partial(advance, "test"))
     arrays = {part: ((len(of), *shape), "float32" if part == "norm" else "uint8") for part, of in labels.items()}
     return _Written(arrays, labels, warnings)
-
-
-def _write_recordings(
-    target: Path,
-    loaded: LoadedEvents,
-    positions: Mapping[str, np.ndarray],
-    sensor: ImageShape,
-    bin_us: int,
-    binary: bool,
-    dtype: str,
-    progress: Progress,
-) -> _Written:
-    """Write the samples at some positions of each part; see `prepare`."""
-    total, done, outside, events = sum(map(len, positions.values())), 0, 0, 0
-
-    def samples_of(part: Recordings, of_part: np.ndarray, name: str) -> Iterator[Steps]:
-        nonlocal done, outside, events
-        for position in of_part.tolist():
-            sample = part.read(position, sensor, bin_us)
-            outside, events, done = outside + sample.outside, events + int(sample.value.sum()), done + 1
-            yield replace(sample, value=np.minimum(sample.value, 1)) if binary else sample
-            progress(done, total, name)
-
-    arrays: Dict[str, Tuple[Tuple[int, ...], str]] = {}
-    labels: Dict[str, np.ndarray] = {}
-    for name, part in (("train", loaded.train), ("test", loaded.test)):
-        if part is not None:
-            lengths = write_samples(target / f"x_{name}.h5", samples_of(part, positions[name], name), sensor, dtype)
-            arrays[name] = (len(lengths), max(lengths), *sensor), dtype
-            labels[name] = part.labels[positions[name]]
-    warnings = []
-    if outside:
-        place = "×".join(map(str, sensor[:2]))
-        warnings.append(
-            f"{outside:,} of {outside + events:,} events are outside the sensor of {place} and are left out"
-        )
-    return _Written(arrays, labels, warnings, outside)
-
-
-def _positions(labels: np.ndarray, official_order: bool, limit: Optional[int], rng: np.random.Generator) -> np.ndarray:
-    """Return the positions to write, in order: at most `limit`, with the classes in proportion."""
-    if official_order:
-        return np.sort(proportional_order(labels)[:limit])
-    return proportional_order(labels, rng)[:limit]
-
-
-def _write_images(
-    path: Path, samples: Samples, positions: np.ndarray, shape: ImageShape, fit: str, advance: Callable[[int], None]
-) -> Tuple[np.ndarray, List[str]]:
-    """Write the images at some positions to a .npy file, uint8 (k, height, width, channels).
-
-    The file is not memory-mapped, since mapped pages count as memory of the process.
-
-    Parameters
-    ----------
-    path : Path
-        File to write.
-    samples, positions, shape, fit
-        As for `Samples.read`.
-    advance : callable
-        Called with the number of samples processed since the last call.
-
-    Returns
-    -------
-    written : np.ndarray
-        The positions that were written, int64 (k,).
-    unreadable : list of str
-        Reason for each image that cannot be read and is left out.
-
-    Raises
-    ------
-    InputError
-        More than 1 % of the images cannot be read.
-    """
-    total = len(positions)
-    written: List[np.ndarray] = []
-    unreadable: List[str] = []
-    with path.open("wb") as stream:
-        _write_header(stream, np.dtype(np.uint8), (total, *shape))
-        for batch in _chunks(positions, int(np.prod(shape))):
-            images, reasons = samples.read(batch, shape, fit)
-            stream.write(np.ascontiguousarray(images).data)
-            unreadable += reasons.values()
-            if len(unreadable) > MOST_UNREADABLE * total:
-                raise InputError(
-                    f"{len(unreadable)} of {total} pictures cannot be read, more than 1 %: "
-                    f"the first is {unreadable[0]}; replace or remove these files."
-                )
-            written.append(np.delete(batch, list(reasons)))
-            advance(len(batch))
-        if unreadable:
-            # The header is padded to 128 bytes for any number of images, so it can be overwritten.
-            stream.seek(0)
-            _write_header(stream, np.dtype(np.uint8), (total - len(unreadable), *shape))
-    return np.concatenate(written), unreadable
 
 
 def _write_scaled(
@@ -400,8 +303,8 @@ def _write_scaled(
     """
     shape = np.load(images, mmap_mode="r").shape[1:]
     with zipfile.ZipFile(path, "w") as archive, archive.open("arr_0.npy", "w", force_zip64=True) as stream:
-        _write_header(stream, np.dtype(np.float32), (len(positions), *shape))
-        for batch in _chunks(positions, 4 * int(np.prod(shape))):
+        _write_header(stream, np.float32, (len(positions), *shape))
+        for batch in _chunks(positions, 4 * math.prod(shape)):
             # Mapped again for each chunk, so that the pages of earlier chunks are released.
             pixels = np.load(images, mmap_mode="r")[batch].astype(np.float32) / np.float32(scale)
             stream.write(pixels.data.cast("B"))  # zipfile takes len() for the number of bytes
@@ -413,8 +316,40 @@ def _chunks(positions: np.ndarray, bytes_each: int) -> List[np.ndarray]:
     return [positions[start : start + size] for start in range(0, len(positions), size)]
 
 
-def _write_header(stream: IO[bytes], dtype: np.dtype, shape: Tuple[int, ...]) -> None:
-    header = io.BytesIO()
-    fields = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(header, fields)
-    stream.write(header.getvalue())
+def _write_header(stream: IO[bytes], dtype: Type[np.generic], shape: Tuple[int, ...]) -> None:
+    fields = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(stream, fields)
+
+
+def _write_recordings(
+    target: Path,
+    parts: Mapping[str, Tuple[Recordings, np.ndarray]],
+    sensor: ImageShape,
+    bin_us: int,
+    binary: bool,
+    dtype: str,
+    progress: Progress,
+) -> _Written:
+    """Write the samples at some positions of each part; see `prepare`."""
+    total, done, outside, events = sum(len(positions) for _, positions in parts.values()), 0, 0, 0
+
+    def samples_of(part: Recordings, positions: np.ndarray, name: str) -> Iterator[Steps]:
+        nonlocal done, outside, events
+        for position in positions.tolist():
+            sample = part.read(position, sensor, bin_us)
+            outside, events, done = outside + sample.outside, events + int(sample.value.sum()), done + 1
+            yield replace(sample, value=np.minimum(sample.value, 1)) if binary else sample
+            progress(done, total, name)
+
+    arrays: Dict[str, Tuple[Tuple[int, ...], str]] = {}
+    for name, (part, positions) in parts.items():
+        lengths = write_samples(target / f"x_{name}.h5", samples_of(part, positions, name), sensor, dtype)
+        arrays[name] = (len(lengths), max(lengths), *sensor), dtype
+    warnings = []
+    if outside:
+        place = "×".join(map(str, sensor[:2]))
+        warnings.append(
+            f"{outside:,} of {outside + events:,} events are outside the sensor of {place} and are left out"
+        )
+    labels = {name: part.labels[positions] for name, (part, positions) in parts.items()}
+    return _Written(arrays, labels, warnings, outside)

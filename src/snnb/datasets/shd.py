@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, List, Tuple
 
 from snnb.core.errors import InputError
-from snnb.datasets.definition import Dataset, DatasetSpec, ImageShape, LoadedEvents
+from snnb.datasets.definition import Dataset, DatasetSpec, ImageShape, LoadedDataset
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +32,6 @@ SPEC = DatasetSpec(
     licence="CC BY 4.0",
     source="https://zenkelab.org/resources/spiking-heidelberg-datasets-shd/ (Cramer et al. 2020)",
     layout="shd_train.h5 and shd_test.h5",
-    download=False,
     how_to_get="Download shd_train.h5.gz and shd_test.h5.gz from the page of the data set and unpack them.",
     content="events",
 )
@@ -74,11 +73,11 @@ class SpokenDigits:
         return binned(Events(time, units, zeros, zeros), (1, UNITS, 1), bin_us, f"{self.path}: sample {position}")
 
 
-def load(where: Path) -> LoadedEvents:
+def load(where: Path) -> LoadedDataset:
     """Read the labels; the training set may be missing."""
     parts = {part: where / f"shd_{part}.h5" for part in ("train", "test") if (where / f"shd_{part}.h5").is_file()}
     samples = {part: _opened(path) for part, path in parts.items()}
-    return LoadedEvents(
+    return LoadedDataset(
         class_names=samples["test"][1],
         train=samples["train"][0] if "train" in samples else None,
         test=samples["test"][0],

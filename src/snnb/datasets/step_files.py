@@ -2,39 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, Optional, Tuple
+from typing import TYPE_CHECKING, Optional
 
-from snnb.core.errors import DamagedError, InputError, UsageError
-from snnb.datasets.definition import Dataset, ImageShape, LoadedEvents, own_spec, place_of
+from snnb.core.errors import DamagedError, InputError
+from snnb.datasets.definition import Dataset, ImageShape, LoadedDataset, own_spec
 
 if TYPE_CHECKING:
     import numpy as np
 
     from snnb.network.event_samples import Steps
 
-PREFIX = "steps:"
 AXES = "(samples, steps, values), or (samples, steps, height, width, channels)"
 
-
-def steps_dataset(name: str) -> Dataset:
-    """Return the data set for a name `steps:DIR`; its description contains the absolute path."""
-    folder = name[len(PREFIX) :]
-    if not folder.strip():
-        raise UsageError("steps: names no folder: write steps:DIR with the folder of x_test.npy and y_test.npy.")
-    place = place_of(folder)
-    spec = own_spec(
-        f"{PREFIX}{place}",
-        "currents of yours",
-        source="arrays of yours",
-        layout="x_test.npy and y_test.npy",
-        shape=_shape(place),
-        how_to_get=f"Write x_test.npy, float32 {AXES}, and y_test.npy, a class number for each sample.",
-        content="steps",
-    )
-    return Dataset(spec, locate, load, no_source="its name says where the arrays are", place=place)
+SPEC = own_spec(
+    "steps:DIR",
+    "currents of yours",
+    source="arrays of yours",
+    layout="x_test.npy and y_test.npy",
+    how_to_get=f"Write x_test.npy, float32 {AXES}, and y_test.npy, a class number for each sample.",
+    content="steps",
+)
 
 
 def locate(place: Path) -> Path:
@@ -55,11 +46,8 @@ class Currents:
 
     def check(self, shape: ImageShape, fit: str) -> None:
         """See `Recordings`."""
-        import math
-
         own = self.values.shape[2:]
-        same = math.prod(shape) == own[0] if len(own) == 1 else own == shape
-        if not same:
+        if own not in (shape, (math.prod(shape),)):
             raise InputError(
                 f"{self.path} has {'×'.join(map(str, own))} values in each step, the model takes "
                 f"{'×'.join(map(str, shape))}: choose another model."
@@ -78,11 +66,11 @@ class Currents:
         return Steps(step, neuron, values[step, neuron], len(values))
 
 
-def load(where: Path) -> LoadedEvents:
+def load(where: Path) -> LoadedDataset:
     """Map the arrays into memory; the training set may be missing."""
     parts = {part: _samples(where, part) for part in ("train", "test") if (where / f"x_{part}.npy").is_file()}
     classes = 1 + max(int(samples.labels.max(initial=0)) for samples in parts.values())
-    return LoadedEvents(
+    return LoadedDataset(
         class_names=[str(number) for number in range(classes)],
         train=parts.get("train"),
         test=parts["test"],
@@ -106,13 +94,16 @@ def _samples(where: Path, part: str) -> Currents:
     return Currents(path, values, labels.astype(np.int64))
 
 
-def _shape(place: Path) -> Optional[ImageShape]:
+def shape_of(place: Path) -> Optional[ImageShape]:
     """Return the shape of a step, from the header of `x_test.npy`; None if it cannot be read."""
     from snnb.io.npy import load_array
 
     with suppress(OSError, DamagedError):
-        axes: Dict[int, Tuple[int, ...]] = {3: (1, 1), 5: ()}
         shape = load_array(place / "x_test.npy").shape
-        height, width, channels = (*axes.get(len(shape), ()), *shape[2:])
-        return height, width, channels
+        if len(shape) in (3, 5):
+            height, width, channels = (*(1, 1), *shape[2:])[-3:]
+            return height, width, channels
     return None
+
+
+DATASET = Dataset(SPEC, locate, load, shape_of=shape_of)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Callable, Mapping, Optional, Sequence, Set, Tu
 
 import platformdirs
 
-from snnb import datasets
 from snnb.architectures import ModelSpec, OwnModel, find, is_own, own_model
 from snnb.architectures.registry import Hyperparameter
 from snnb.core.errors import InputError, UsageError
@@ -60,7 +59,7 @@ def identify_model(model: str, dataset: Optional[str]) -> Tuple[str, str, Option
 
 def _dataset_for(model: str, dataset: str) -> str:
     """Return the name of a data set; raise `UsageError` for events if the model is not a spiking network."""
-    described = datasets.describe(dataset)
+    described = find_dataset(dataset).spec
     spiking = is_nir(model) or (not is_own(model) and find(model).spec.file is not None)
     if described.content != "pictures" and not spiking:
         raise UsageError(
@@ -104,7 +103,7 @@ def _recorded_own_model(source: str) -> OwnModel:
 
 
 def input_shape(info: RunInfo, given: Optional[Shape]) -> Tuple[Shape, str]:
-    """Return the shape of the prepared pictures, and how they are fitted to it (`fit` of `datasets.prepare`).
+    """Return the shape of the prepared pictures, and how they are fitted to it (`fit` of `prepare`).
 
     A user's function with a parameter `input_shape` takes pictures of any size; other models fix it.
 

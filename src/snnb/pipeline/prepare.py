@@ -126,11 +126,12 @@ def _defaults(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, ob
 
 def run(run: RunDirectory, params: PrepareParams, progress: Progress = silent) -> StageResult:
     """Read the data set and write `dataset/`; `resolve` returns `params`."""
-    from snnb import datasets
+    from snnb.datasets import preparation
+    from snnb.datasets.catalogue import describe
     from snnb.pipeline.model import model_of
 
     with run.stage("prepare", params, inputs=[]) as output:
-        prepared = datasets.prepare(
+        prepared = preparation.prepare(
             params.dataset,
             output.directory,
             data_dir=params.data_dir or data_directory(),
@@ -142,7 +143,7 @@ def run(run: RunDirectory, params: PrepareParams, progress: Progress = silent) -
             limit=params.limit,
             bin_us=params.bin_us,
             binary=params.binary,
-            num_classes=model_of(run).num_classes if datasets.describe(params.dataset).num_classes else None,
+            num_classes=model_of(run).num_classes if describe(params.dataset).num_classes else None,
             progress=progress,
         )
         output.external = external_records(prepared.sources, progress)
@@ -154,7 +155,7 @@ def run(run: RunDirectory, params: PrepareParams, progress: Progress = silent) -
 
 
 def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
-    from snnb.datasets import describe
+    from snnb.datasets.catalogue import describe
 
     if run.manifest.run.imported:
         return {}
