@@ -33,16 +33,16 @@ class TrainKeywords(TypedDict, total=False):
     flip: bool
     shift: float
     early_stopping: Optional[int]
-    settings: Mapping[str, object]
     validation_split: float
     steps_per_epoch: Optional[int]
+    seed: int
+    settings: Mapping[str, object]
     activation: Literal["relu", "qcfs"]
     levels: int
     initial_weights: Optional[Union[str, Path]]
     resume: Optional[bool]
     pixels: Optional[str]
     figures: Optional[Literal["png", "svg", "pdf"]]
-    seed: int
 
 
 class ParseKeywords(TypedDict, total=False):

@@ -14,8 +14,7 @@ from snnb.network.read_network import calibrated_steps, read_network
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.separated import SeparatedEngine
 from snnb.simulation.simulation_settings import SimulationSettings
-from snnb.training.modelfile import load_weights, write_model
-from snnb.training.objective import new_optimizer
+from snnb.training.keras_model import compile_model, load_weights, write_model
 from snnb.training.qcfs import QCFS, plain, quantised, start_from
 from snnb.training.recipe import Recipe
 
@@ -46,7 +45,7 @@ def made(tmp_path_factory):
         elif layer.weights:
             layer.set_weights([w + random.normal(0, 0.05, w.shape) for w in layer.get_weights()])
     saved = plain(model)
-    saved.compile(new_optimizer(Recipe()), "categorical_crossentropy")
+    compile_model(saved, Recipe(), 3)
     write_model(saved, folder / "net.h5", {QCFS_LEVELS: LEVELS})
     x = random.random((SAMPLES, 8, 8, 2)).astype(np.float32)
     convert(folder / "net.h5", folder, name="net", x_norm=x, x_check=x)
@@ -84,7 +83,7 @@ def test_a_trained_network_gives_weights_and_bounds(tmp_path):
     """With many levels, the network quantised at the percentiles of its activations computes nearly the same."""
     random = np.random.default_rng(2)
     trained, x = residual(), random.random((SAMPLES, 8, 8, 2)).astype(np.float32)
-    trained.compile(new_optimizer(Recipe()), "categorical_crossentropy")
+    compile_model(trained, Recipe(), 3)
     write_model(trained, tmp_path / "net.h5")
     again = residual()
     load_weights(again, tmp_path / "net.h5")
@@ -98,7 +97,7 @@ def test_a_trained_network_gives_weights_and_bounds(tmp_path):
 
 def test_weights_of_another_model_are_refused(tmp_path):
     other = tf.keras.Sequential([LAYERS.Dense(2, input_shape=(3,))])
-    other.compile(new_optimizer(Recipe()), "mse")
+    compile_model(other, Recipe(), None)
     write_model(other, tmp_path / "other.h5")
     (tmp_path / "text.h5").write_text("no weights")
     with pytest.raises(InputError, match=r"missing\.h5: no such file"):

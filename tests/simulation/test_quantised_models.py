@@ -10,8 +10,7 @@ from snnb.io.keras_file import QCFS_LEVELS
 from snnb.network.read_network import read_network
 from snnb.simulation.engines.separated import SeparatedEngine
 from snnb.simulation.simulation_settings import SimulationSettings
-from snnb.training.modelfile import write_model
-from snnb.training.objective import new_optimizer
+from snnb.training.keras_model import compile_model, write_model
 from snnb.training.qcfs import plain, quantised, start_from
 from snnb.training.recipe import Recipe
 
@@ -28,12 +27,12 @@ def test_a_quantised_model_loses_nothing_by_conversion(name, tmp_path):
     classes = np.eye(CLASSES, dtype=np.float32)[random.integers(0, CLASSES, SAMPLES)]
     relu = architecture.build(shape, CLASSES)
     model = quantised(relu, LEVELS, seed=0)
-    model.compile(new_optimizer(Recipe()), "categorical_crossentropy")
+    compile_model(model, Recipe(), 3)
     assert np.isfinite(model.train_on_batch(x, classes))
     assert all(np.isfinite(weight).all() for weight in model.get_weights())
     start_from(model, relu, x)  # afterwards: with initial weights, activations grow with depth at inference only
     saved = plain(model)
-    saved.compile(new_optimizer(Recipe()), "categorical_crossentropy")
+    compile_model(saved, Recipe(), 3)
     write_model(saved, tmp_path / "net.h5", {QCFS_LEVELS: LEVELS})
     convert(tmp_path / "net.h5", tmp_path, name="net", x_norm=x, x_check=x)
     network, trained = (read_network(tmp_path / "net_parsed.h5", trained=trained) for trained in (False, True))

@@ -53,7 +53,8 @@ def data():
 def training(data, tmp_path):
     """`train` with defaults for what a test does not name; `training(seed=6)` changes one."""
     from snnb.training.batches import LabelledPictures
-    from snnb.training.fit import TrainingSetup, train
+    from snnb.training.fit import train
+    from snnb.training.recipe import TrainingOptions
 
     def run(recipe=None, build=_small_model, folder="train", **changes):
         (tmp_path / folder).mkdir(exist_ok=True)
@@ -62,7 +63,8 @@ def training(data, tmp_path):
         classes = given.pop("num_classes")
         sets = [LabelledPictures(given.pop(f"x_{p}"), given.pop(f"y_{p}"), 255.0, classes) for p in ("train", "test")]
         recipe = recipe or Recipe(epochs=2, batch_size=16, learning_rate=0.01)
-        setup = TrainingSetup(recipe, *map(given.pop, ("validation_split", "seed", "steps_per_epoch")))
-        return train(build, *sets, setup, model_file=tmp_path / folder / "small.h5", **given)
+        others = {name: given.pop(name) for name in ("validation_split", "seed", "steps_per_epoch")}
+        options = TrainingOptions(**recipe.model_dump(), **others)
+        return train(build, *sets, options, model_file=tmp_path / folder / "small.h5", **given)
 
     return run

@@ -91,11 +91,6 @@ def test_the_same_seed_gives_the_same_files_and_another_seed_others(training, tm
         assert (tmp_path / "a" / name).read_bytes() != (tmp_path / "c" / name).read_bytes(), name
 
 
-def test_without_a_validation_split_the_training_loss_decides_when_to_stop(training, tmp_path):
-    training(Recipe(epochs=3, batch_size=16, early_stopping=3), validation_split=0)
-    assert set(history_of(tmp_path / "train")[0]) == {"epoch", "loss", "accuracy", "lr"}
-
-
 def test_a_reconstruction_reports_its_mean_squared_error(training, data, tmp_path):
     result = training(build=lambda: dense_model(3, 30), num_classes=None)
     pixels = (data.x_test / np.float32(255)).reshape(40, 30)

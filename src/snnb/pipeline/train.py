@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 from typing_extensions import Annotated
 
 from snnb.core.errors import InputError, UsageError
-from snnb.core.options import Count, Figures, Flag, Options, Seed, drop_invalid, from_pairs
+from snnb.core.options import Count, Figures, Flag, Options, drop_invalid, from_pairs
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.files import copy_file
 from snnb.io.text import JsonValue
@@ -33,7 +33,7 @@ from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.hashes import file_record
 from snnb.rundir.manifest import Kind, Record
-from snnb.training.recipe import Recipe
+from snnb.training.recipe import Recipe, TrainingOptions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,8 +61,8 @@ def _readable(pixels: str) -> str:
 CHECKPOINT = ".checkpoint"
 
 
-class TrainParams(Recipe):
-    """Options of `snnb train`: the recipe, and the other options of a training."""
+class TrainParams(TrainingOptions):
+    """Options of `snnb train`."""
 
     defaults_elsewhere: ClassVar[Mapping[str, str]] = {
         **dict.fromkeys(Recipe.model_fields, "the model's"),
@@ -73,10 +73,6 @@ class TrainParams(Recipe):
     settings: Annotated[
         Dict[str, Setting], Flag(name="--set", metavar="KEY=VALUE", parse=from_pairs, repeated=True)
     ] = Field(default_factory=dict, description="A hyper-parameter of the model; can be given several times.")
-    validation_split: float = Field(
-        default=0.1, gt=0, lt=1, description="Fraction of the training set held out for validation."
-    )
-    steps_per_epoch: Optional[Count] = Field(default=None, description="Batches per epoch.")
     activation: Activation = Field(
         default="relu",
         description="Hidden activation.",
@@ -96,7 +92,6 @@ class TrainParams(Recipe):
         description="Pixels that a model file takes: caffe, torch, tf, 0-1, 0-255, mean=0.5,std=0.25.",
     )
     figures: Figures = None
-    seed: Seed = Field(default=0, description="Seed of all random numbers.")
 
 
 class TrainDetails(Record):
@@ -193,7 +188,6 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
     from snnb.model_files.read_model import files_of
     from snnb.pipeline.model import model_of
     from snnb.training import fit
-    from snnb.training.fit import TrainingSetup, evaluate_pretrained
 
     model = model_of(run)
     if is_spiking(run):
@@ -212,7 +206,7 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
         files += [] if params.initial_weights is None else [params.initial_weights]
         output.external = [file_record(file) for file in files]
         if model.trained:
-            result = evaluate_pretrained(
+            result = fit.evaluate_pretrained(
                 build, test_set, batch_size=params.batch_size, model_file=model_file, progress=progress
             )
         else:
@@ -220,7 +214,7 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
                 build,
                 training_set,
                 test_set,
-                TrainingSetup(params, params.validation_split, params.seed, params.steps_per_epoch),
+                params,
                 model_file=model_file,
                 checkpoint=run.path / CHECKPOINT,
                 resume=params.resume,
@@ -271,7 +265,7 @@ def builder(
 
     def build() -> "keras.Model":
         from snnb.model_files.fold_pixels import fold_pixels
-        from snnb.training.modelfile import load_weights
+        from snnb.training.keras_model import load_weights
         from snnb.training.qcfs import quantised, start_from
 
         model = fold_pixels(own(), params.pixels, say)

@@ -41,7 +41,7 @@ def split_rows(count: int, share: float, seed: int) -> Tuple[np.ndarray, np.ndar
     count : int
         Number of pictures.
     share : float
-        Fraction of the pictures used for validation, in [0, 1). A fraction above 0 gives at least one picture.
+        Fraction of the pictures used for validation, in (0, 1); at least one picture.
     seed : int
         Seed of the split.
 
@@ -56,7 +56,7 @@ def split_rows(count: int, share: float, seed: int) -> Tuple[np.ndarray, np.ndar
         No picture is left to train on.
     """
     rows = np.random.default_rng([seed]).permutation(count)
-    held_out = max(1, round(share * len(rows))) if share else 0
+    held_out = max(1, round(share * len(rows)))
     if held_out >= len(rows):
         raise UsageError(
             f"with {held_out} of {len(rows)} pictures for validation, none is left to train on: "

@@ -12,7 +12,7 @@ from typing import Mapping, Sequence
 
 import numpy as np
 
-from snnb.core.errors import DamagedError, InputError
+from snnb.core.errors import DamagedError
 from snnb.training.history import EpochMetrics
 
 FILE = "state.npz"
@@ -40,12 +40,6 @@ class Checkpoint:
     weights: Sequence[np.ndarray]
     optimizer: Sequence[np.ndarray]
     best_weights: Sequence[np.ndarray]
-
-
-def refuse_link(directory: Path) -> None:
-    """Raise `InputError` if the checkpoint's directory is a symbolic link, which could lead out of the run."""
-    if directory.is_symlink():
-        raise InputError(f"{directory} is a symbolic link, and a checkpoint is not written through a link; remove it")
 
 
 def save_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:

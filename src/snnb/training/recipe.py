@@ -5,7 +5,7 @@ from typing import Literal, Optional
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from snnb.core.options import Count, Options
+from snnb.core.options import Count, Options, Seed
 
 Optimizer = Literal["adam", "rmsprop", "sgd"]
 Schedule = Literal["constant", "cosine", "cycle"]
@@ -53,3 +53,16 @@ class Recipe(Options):
         if self.schedule == "cycle" and int(epoch) // 2 % 2 == 0:
             return self.learning_rate / 10
         return self.learning_rate
+
+
+class TrainingOptions(Recipe):
+    """Options that, with model and pictures, determine the result of a training.
+
+    `seed` is that of the initial weights, split and order of the pictures, dropout and augmentation.
+    """
+
+    validation_split: float = Field(
+        default=0.1, gt=0, lt=1, description="Fraction of the training set held out for validation."
+    )
+    steps_per_epoch: Optional[Count] = Field(default=None, description="Batches per epoch.")
+    seed: Seed = Field(default=0, description="Seed of all random numbers.")

@@ -1,0 +1,162 @@
+"""The Keras model of a training: checks, loss and optimizer, metrics, and its HDF5 file."""
+
+import json
+import math
+import warnings
+from pathlib import Path
+from types import MappingProxyType
+from typing import Dict, Mapping, Optional, Tuple
+
+import h5py
+import numpy as np
+
+from snnb.core.errors import InputError, VerificationError
+from snnb.io.files import require_disk
+from snnb.io.hdf5 import copy_without_times
+from snnb.io.keras import NEWER, keras, older_description
+from snnb.training.batches import LabelledPictures, batches
+from snnb.training.recipe import Recipe
+
+_BYTES_PER_ARRAY, _BYTES_PER_FILE = 8192, 65536  # HDF5's own structures
+
+
+def check_model(
+    model: keras.Model, picture_shape: Tuple[int, ...], num_classes: Optional[int], *, to_train: bool = False
+) -> None:
+    """Raise `InputError` for a model that does not fit the pictures.
+
+    Parameters
+    ----------
+    model : keras.Model
+    picture_shape : tuple of int
+        (height, width, channels).
+    num_classes : int or None
+        None for an autoencoder.
+    to_train : bool
+        Also refuse a classifier that does not end in softmax: the cross entropy needs probabilities.
+    """
+    if tuple(model.input_shape[1:]) != tuple(picture_shape):
+        raise InputError(
+            f"layer {model.layers[0].name}: the model takes inputs of shape {model.input_shape[1:]}, "
+            f"but the pictures are {tuple(picture_shape)}: change one or the other"
+        )
+    last = model.layers[-1]
+    if num_classes is None:
+        if np.prod(model.output_shape[1:]) != np.prod(picture_shape):
+            raise InputError(
+                f"layer {last.name}: the model's output has shape {model.output_shape[1:]}, "
+                f"which cannot reproduce pictures of shape {tuple(picture_shape)}"
+            )
+        return
+    if tuple(model.output_shape[1:]) != (num_classes,):
+        raise InputError(
+            f"layer {last.name}: the model's output has shape {model.output_shape[1:]}, "
+            f"but the data set has {num_classes} classes: the output must have shape ({num_classes},)"
+        )
+    activation = getattr(getattr(last, "activation", None), "__name__", "")
+    if to_train and activation != "softmax" and not isinstance(last, keras.layers.Softmax):
+        raise InputError(
+            f"layer {last.name}: a classifier must end in softmax to be trained: give it activation='softmax'"
+        )
+
+
+def compile_model(model: keras.Model, recipe: Recipe, num_classes: Optional[int]) -> None:
+    """Compile a model with a new optimizer, and cross entropy as its loss, or mean squared error for an autoencoder.
+
+    The targets of the cross entropy are one-hot, as snntoolbox's data set loader expects.
+
+    Parameters
+    ----------
+    model : keras.Model
+    recipe : Recipe
+    num_classes : int or None
+        None for an autoencoder.
+    """
+    # The optimizers of Keras 2.11 and later have another state, and do not save it as HDF5.
+    optimizers = keras.optimizers.legacy if NEWER else keras.optimizers
+    if recipe.optimizer == "sgd":
+        optimizer = optimizers.SGD(recipe.learning_rate, momentum=recipe.momentum, nesterov=recipe.nesterov)
+    else:
+        kinds = {"adam": optimizers.Adam, "rmsprop": optimizers.RMSprop}
+        optimizer = kinds[recipe.optimizer](recipe.learning_rate)
+    if num_classes is None:
+        model.compile(optimizer, "mean_squared_error")
+    else:
+        model.compile(optimizer, "categorical_crossentropy", ["accuracy"])
+
+
+def evaluate(model: keras.Model, pictures: LabelledPictures, batch_size: int) -> Dict[str, float]:
+    """Return the `loss` of a compiled model and, for a classifier, its `accuracy` in [0, 1].
+
+    Parameters
+    ----------
+    model : keras.Model
+    pictures : LabelledPictures
+    batch_size : int
+    """
+    streamed = batches(pictures, np.arange(len(pictures.x)), batch_size, tuple(model.output_shape[1:]))
+    logs = model.evaluate(streamed, verbose=0, return_dict=True)
+    return {name: shortest(value) for name, value in logs.items()}
+
+
+def shortest(value: float) -> float:
+    """Round to the fewest digits that give the same float32: 0.9816 for 0.9815999865531921."""
+    return float(str(np.float32(value)))
+
+
+def check_finite(figures: Mapping[str, float], epoch: int) -> None:
+    """Raise `VerificationError` if a metric of an epoch, counted from 0, is infinite or NaN."""
+    for name, value in figures.items():
+        if not math.isfinite(value):
+            raise VerificationError(
+                f"the training diverged in epoch {epoch + 1} ({name} is {value}): try a lower --learning-rate"
+            )
+
+
+def write_model(model: keras.Model, path: Path, attributes: Mapping[str, int] = MappingProxyType({})) -> None:
+    """Save a compiled model as Keras does, without the time stamps that HDF5 records by default.
+
+    Parameters
+    ----------
+    model : keras.Model
+    path : Path
+        HDF5 file to write.
+    attributes : mapping of str to int
+        Additional attributes of the file.
+
+    Raises
+    ------
+    ResourceError
+        The disk has too little space. It is checked first, since HDF5 1.10 crashes the process when a write fails.
+    """
+    require_disk(path.parent, 2 * bytes_needed(model), "the model")
+    stamped = path.with_name(path.name + ".partial")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "You are saving your model as an HDF5 file")
+        model.save(str(stamped), save_format="h5")
+    with h5py.File(str(stamped), "r") as old, h5py.File(str(path), "w") as new:
+        copy_without_times(old, new)
+        new.attrs.update(attributes)
+        if NEWER:  # so that TensorFlow 2.2 loads it
+            new.attrs["model_config"] = json.dumps(older_description(json.loads(old.attrs["model_config"]))).encode()
+    stamped.unlink()
+
+
+def load_weights(model: keras.Model, path: Path) -> None:
+    """Set the weights of a model to those in its .h5 file; raise `InputError` if it is missing or of another model."""
+    if not path.is_file():
+        raise InputError(f"--initial-weights: {path}: no such file")
+    try:
+        if not h5py.is_hdf5(str(path)) or path.suffix != ".h5":
+            raise OSError("not an .h5 file")
+        model.load_weights(str(path))
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"--initial-weights: {path} does not have the weights of the model ({reason})") from error
+
+
+def bytes_needed(model: keras.Model) -> int:
+    """Return an upper bound of the size of the model's file, in bytes."""
+    arrays = [*model.weights, *model.optimizer.weights]
+    values = sum(int(array.shape.num_elements()) * array.dtype.size for array in arrays)
+    return values + 2 * len(model.to_json()) + _BYTES_PER_ARRAY * len(arrays) + _BYTES_PER_FILE
