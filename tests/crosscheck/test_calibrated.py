@@ -10,7 +10,7 @@ from snnb.conversion.calibrate import calibrate
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.core.errors import UsageError
 from snnb.crosscheck import brian2, sanafe, scipy
-from snnb.crosscheck.consistency import first_inconsistent
+from snnb.crosscheck.check import first_inconsistent
 from snnb.crosscheck.exported import read_exported
 from snnb.graph.build import build_graph
 from snnb.graph.export.request import Simulated

@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from snnb.crosscheck.exported import in_order, read_exported
-from snnb.crosscheck.sanafe_chip import build
+from snnb.crosscheck.sanafe import build_chip
 from snnb.graph.export.request import Request
 from snnb.graph.export.sanafe import check_mapped, write_netlist
 from snnb.graph.export.write_export import export
@@ -72,7 +72,7 @@ def test_costs_of_a_residual_network_are_those_of_sanafe(parsed, tmp_path, reset
             write_netlist(graph.with_pool_weight("mean"), netlist, Request(simulated=simulated, on_cores=neurons))
             architecture.write_text(neurons.architecture)
             assert any(" delay=" in line for line in netlist.read_text().splitlines())
-            simulate, trace = build(network, netlist, architecture, drawn)
+            simulate, trace = build_chip(network, netlist, architecture, drawn)
             spikes = simulate(pixels, STEPS)
             for population in network.simulated:
                 assert len(times[population.name]) > 20

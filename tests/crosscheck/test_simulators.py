@@ -5,7 +5,7 @@ import pytest
 
 from snnb.core.errors import UsageError
 from snnb.crosscheck import brian2, sanafe, scipy
-from snnb.crosscheck.consistency import first_inconsistent
+from snnb.crosscheck.check import first_inconsistent
 from snnb.crosscheck.exported import counts_of, in_order, read_exported
 from snnb.graph.build import build_graph
 from snnb.graph.export.write_export import export

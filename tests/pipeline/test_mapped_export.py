@@ -8,7 +8,7 @@ import yaml
 
 from snnb.cli.main import main
 from snnb.core.errors import VerificationError
-from snnb.crosscheck.sanafe_chip import ChipTrace
+from snnb.crosscheck.sanafe import ChipTrace
 from snnb.mapping.hardware import read_hardware
 from snnb.mapping.mapping import Mapping
 from snnb.mapping.time_costs import RecordedSteps

@@ -1,4 +1,10 @@
-"""Compare the spikes of a simulation and of another simulator, and judge the differences."""
+"""Compare the spikes of a simulation and of another simulator, and judge the differences.
+
+Two simulators of a deep network differ in many spikes: they add in different orders, or in float32 and float64. A
+neuron whose potential is close to the threshold then spikes a step earlier in one of them, which shifts later spikes.
+Total counts are therefore a weak check. But given the spikes that a neuron received and its own earlier spikes, its
+membrane potential is one sum, and a spike is correct where this sum reaches the threshold, up to its rounding error.
+"""
 
 import shutil
 import tempfile
@@ -10,8 +16,7 @@ import numpy as np
 from snnb.core.errors import ResourceError, UsageError, VerificationError
 from snnb.core.machine import memory
 from snnb.core.progress import Progress, Say, say_nothing, silent
-from snnb.crosscheck.consistency import Inconsistent, first_inconsistent
-from snnb.crosscheck.exported import ExportedNetwork, Simulate, Spikes, counts_of, in_order
+from snnb.crosscheck.exported import ExportedNetwork, ExportedPopulation, Simulate, Spikes, counts_of, in_order
 from snnb.graph.export.write_export import estimate
 from snnb.graph.synapse_graph import SynapseGraph
 
@@ -99,6 +104,26 @@ AT_A_TIME = 1 << 21  # neurons × samples in a batch
 FAR = 4.0  # largest difference of a membrane potential at the end of a sample, in thresholds; FAR √n for n samples
 ONLY_RECORDED = "To check each spike, simulate with --record-spikes 5 and compare again"
 ALTERED = "check whether a file of the run was altered; if none was, please report it"
+
+
+UNIT = 2.0**-24  # the largest relative error of a rounding to float32
+
+
+@dataclass(frozen=True)
+class Inconsistent:
+    """A spike, or a missing one, that does not follow from the weights.
+
+    `potential` is the membrane potential by the exported weights, `rounding` a bound of its rounding error in float32.
+    """
+
+    population: str
+    sample: int
+    neuron: int
+    step: int
+    spiked: bool
+    potential: float
+    threshold: float
+    rounding: float
 
 
 class Inputs(Protocol):
@@ -217,22 +242,34 @@ def _compare_spikes(
     name: str,
 ) -> List[CountDifference]:
     """Compare the counts of each sample; raise where a spike of either simulator does not follow from the weights."""
-    counts: Dict[str, Tuple[List[np.ndarray], List[np.ndarray]]] = {p.name: ([], []) for p in network.simulated}
+    sizes, first = {population.name: population.size for population in network.simulated}, expected.counted_from
+    counts: Dict[str, List[np.ndarray]] = {population: [] for population in sizes}
     for part, spikes in parts:
-        found = {population: in_order(rows) for population, rows in spikes.items()}
-        wanted = {population: _of_samples(recorded[population], part) for population in found}
-        for population, pair in counts.items():
-            size = network.population(population).size
-            for rows, one in zip(pair, (found[population], wanted[population])):
-                rows.append(counts_of(one, part.stop - part.start, size, expected.counted_from))
-        if any(not np.array_equal(found[population], wanted[population]) for population in found):
-            for who, trains in (("the simulation", wanted), (name, found)):
-                wrong = first_inconsistent(network, expected.inputs[part], trains, expected.steps)
-                if wrong is not None:
-                    there, here = (rows[-1] for rows in counts[wrong.population])
-                    raise VerificationError(_described(wrong, there != here, name, who, part.start))
-    joined = [{name: np.concatenate(pair[i]) for name, pair in counts.items()} for i in (0, 1)]
-    return count_differences(joined[0], joined[1], len(expected.inputs))
+        found, wanted, samples = {}, {}, part.stop - part.start
+        for population, size in sizes.items():
+            found[population], rows = in_order(spikes[population]), recorded[population]
+            wanted[population] = rows[(rows[:, 0] >= part.start) & (rows[:, 0] < part.stop)] - [part.start, 0, 0]
+            counts[population].append(counts_of(found[population], samples, size, first))
+        if all(np.array_equal(found[population], wanted[population]) for population in sizes):
+            continue
+        for who, trains in (("the simulation", wanted), (name, found)):
+            wrong = first_inconsistent(network, expected.inputs[part], trains, expected.steps)
+            if wrong is not None:
+                here = counts[wrong.population][-1]
+                there = counts_of(wanted[wrong.population], len(here), here.shape[1], first)
+                did = "spikes" if wrong.spiked else "does not spike"
+                raise VerificationError(
+                    f"{wrong.population} differs in {name}: {np.count_nonzero(there != here):,} of {here.size:,} pairs "
+                    f"of sample and neuron; in {who}, neuron {wrong.neuron} {did} in step {wrong.step} of sample "
+                    f"{part.start + wrong.sample}, where the exported weights give a membrane potential of "
+                    f"{wrong.potential:.9g} (threshold {wrong.threshold:g}; rounding may move it by "
+                    f"{wrong.rounding:.1g}). {ALTERED}"
+                )
+    samples = len(expected.inputs)
+    joined = {population: np.concatenate(rows) for population, rows in counts.items()}
+    return count_differences(
+        joined, {p: counts_of(recorded[p], samples, size, first) for p, size in sizes.items()}, samples
+    )
 
 
 def _refuse_sums(
@@ -274,17 +311,88 @@ def _refuse_sums(
             )
 
 
-def _of_samples(spikes: np.ndarray, part: slice) -> np.ndarray:
-    """Return the spikes of a range of samples, numbered from its first."""
-    chosen = spikes[(spikes[:, 0] >= part.start) & (spikes[:, 0] < part.stop)]
-    return chosen - [part.start, 0, 0]
+def first_inconsistent(
+    network: ExportedNetwork, inputs: np.ndarray, spikes: Spikes, steps: int
+) -> Optional[Inconsistent]:
+    """Return the first spike, or missing one, that does not follow from the weights, by population.
+
+    Parameters
+    ----------
+    network : ExportedNetwork
+    inputs : ndarray, as in `Simulate`
+    spikes : Spikes of one simulator, in order
+    steps : int
+    """
+    found = (_of_population(network, population, inputs, spikes, steps) for population in network.simulated)
+    return next((wrong for wrong in found if wrong is not None), None)
 
 
-def _described(wrong: Inconsistent, differing: np.ndarray, name: str, who: str, first: int) -> str:
-    did = "spikes" if wrong.spiked else "does not spike"
-    return (
-        f"{wrong.population} differs in {name}: {np.count_nonzero(differing):,} of {differing.size:,} pairs of sample "
-        f"and neuron; in {who}, neuron {wrong.neuron} {did} in step {wrong.step} of sample {first + wrong.sample}, "
-        f"where the exported weights give a membrane potential of {wrong.potential:.9g} (threshold "
-        f"{wrong.threshold:g}; rounding may move it by {wrong.rounding:.1g}). {ALTERED}"
-    )
+def _fired(network: ExportedNetwork, inputs: np.ndarray, spikes: Spikes, name: str, step: int) -> np.ndarray:
+    """Return the neurons of a population that spike in a step, none before the first: shape (neurons, samples)."""
+    fired = np.zeros((network.population(name).size, len(inputs)), bool)
+    if step < 0:
+        return fired
+    if name == network.input.name:
+        return inputs[:, :, step].T
+    rows = spikes[name]
+    now = rows[slice(*np.searchsorted(rows[:, 2], [step, step + 1]))]
+    fired[now[:, 1], now[:, 0]] = True
+    return fired
+
+
+def _of_population(
+    network: ExportedNetwork, population: ExportedPopulation, inputs: np.ndarray, spikes: Spikes, steps: int
+) -> Optional[Inconsistent]:
+    """Check a population, given the spikes of all.
+
+    Notes
+    -----
+    A sum of n numbers of magnitude a in all is rounded by about sqrt(n) · a units (Higham and Mary, SIAM J. Sci.
+    Comput. 41(5), 2019), one added to a potential v by at most v; these are summed up over the steps.
+    """
+    constant = inputs.T if network.input.coding == "current" else np.zeros((network.input.size, len(inputs)))
+    current = network.input_current(population, constant)
+    inbound = network.spiking_inbound(population.name)
+    received = [np.zeros((projection.weights.shape[1], len(inputs))) for projection in inbound]
+    terms = np.sqrt(1 + sum(np.diff(p.weights.indptr) for p in network.inbound(population.name)))
+    membrane, passed = np.repeat(population.start[:, None].astype(float), len(inputs), axis=1), np.zeros_like(current)
+    threshold, synaptic, gain = population.threshold[:, None], np.zeros_like(membrane), np.ones((population.size, 1))
+    if population.numbers is not None:
+        gain = np.abs(population.numbers["gain"] * population.numbers.get("current_gain", 1.0))
+        decay = 1 - np.asarray(population.numbers.get("current_leak", 0.0))
+        gain = gain / np.maximum(decay, 1 / steps)  # a spike arrives as a current over many steps
+    for step in range(steps):
+        x = population.gathered(membrane, step, current)
+        for projection, so_far in zip(inbound, received):
+            source = projection.source
+            arrived = _fired(network, inputs, spikes, source, step - projection.delay) * network.amplitude_of(source)
+            so_far += np.abs(arrived)
+            x += projection.weights @ arrived
+        if population.numbers is not None:
+            before = np.abs(membrane)
+            population.integrate(membrane, synaptic, x)
+            passed += before + np.abs(population.numbers["gain"] * synaptic) + np.abs(population.numbers["offset"])
+        passed += np.abs(membrane) + np.where(np.isfinite(threshold), threshold, 0)
+        fired = _fired(network, inputs, spikes, population.name, step)
+        beyond = np.where(fired, threshold - membrane, membrane - threshold)
+        if not population.fires(step):
+            beyond = np.where(fired, np.inf, -np.inf)
+        right = np.where(fired, beyond <= 0, beyond < 0)  # False for NaN
+        doubtful = np.flatnonzero(~right.all(axis=1))
+        if doubtful.size:
+            summed = (step + 1) * (np.abs(current[doubtful]) + np.abs(population.bias[doubtful, None]))
+            for projection, so_far in zip(inbound, received):
+                summed += abs(projection.weights[doubtful]) @ so_far
+            summed *= gain[doubtful]
+            unit = 0 if network.integers else UNIT
+            rounding = unit * (passed[doubtful] + terms[doubtful, None] * summed)
+            wrong = np.argwhere(~right[doubtful] & ~(beyond[doubtful] <= rounding))
+            if wrong.size:
+                row, sample = wrong[0].tolist()
+                at = int(doubtful[row]), sample
+                potential, bound = float(membrane[at]), float(rounding[row, sample])
+                return Inconsistent(
+                    population.name, sample, at[0], step, bool(fired[at]), potential, float(threshold[at[0], 0]), bound
+                )
+        population.reset(membrane, fired, network.resets_to_zero)
+    return None

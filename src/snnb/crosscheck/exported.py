@@ -46,7 +46,7 @@ class ExportedPopulation:
     coding : {"spikes", "current", "random", "steps"}
         `steps`: an input whose current is another one in each step.
     first_step : first step of the population in a simulator that delays each synapse
-    bias : (size,) float64 array, added to the membrane potential in every step, see `ExportedNetwork.bias_acts`
+    bias : (size,) float64 array, added in every step, see `gathered`
     start : (size,) float64 array, membrane potential before the first step
     threshold : (size,) float64 array, potential at which a neuron spikes
     window : first and last (exclusive) step in which a neuron can fire; None for every step
@@ -74,19 +74,38 @@ class ExportedPopulation:
         """Whether the neurons can fire in a step."""
         return self.window is None or self.window[0] <= step < self.window[1]
 
-    def bias_acts(self, step: int) -> bool:
-        """Whether the bias is added in a step: with a window, in the steps before it, as many as the window has."""
-        return self.window is None or self.window[0] - self.steps <= step < self.window[0]
+    def gathered(self, membrane: np.ndarray, step: int, current: np.ndarray) -> np.ndarray:
+        """Return the array that sums what arrives in a step, with the biases and the constant input added.
+
+        It is the membrane potential itself where neurons have no model, see `integrate` for others. With a window, the
+        bias acts in the steps before it, as many as it has, and a constant input in as many steps from the first.
+
+        Parameters
+        ----------
+        membrane : (size, samples) float64 array
+        step : int
+        current : (size, samples) float64 array
+            Current of a constant input.
+        """
+        x = membrane if self.numbers is None else np.zeros_like(membrane)
+        if self.window is None or self.window[0] - self.steps <= step < self.window[0]:
+            x += self.bias[:, None]
+        if step and self.later_bias is not None:
+            x += self.later_bias[:, None]
+        if self.window is None or step < self.steps:
+            x += current
+        return x
 
     def integrate(self, membrane: np.ndarray, current: np.ndarray, x: np.ndarray) -> None:
-        """Add the input of a step to the membrane potential of a neuron model, in place.
+        """Add the input of a step to the membrane potential in place; `gathered` has done it if there is no model.
 
         Parameters
         ----------
         membrane, current : (size, samples) float64 arrays; the synaptic current stays 0 in a model without one
         x : (size, samples) array, sum of all that arrives in the step
         """
-        assert self.numbers is not None
+        if self.numbers is None:
+            return
         if "current_leak" in self.numbers:
             current += self.numbers["current_gain"] * x - (1 - self.numbers["current_leak"]) * current
             x = current
@@ -102,10 +121,6 @@ class ExportedPopulation:
             membrane[fired] = 0
         else:
             membrane -= fired * self.threshold[:, None]
-
-    def input_acts(self, step: int) -> bool:
-        """Whether a constant input is added in a step: with windows, in the first steps, as many as a window has."""
-        return self.window is None or step < self.steps
 
 
 @dataclass(frozen=True)

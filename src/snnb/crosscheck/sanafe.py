@@ -1,24 +1,24 @@
-"""The exported network in SANA-FE, on as many cores as it takes, with TrueNorth's neuron, whose sums are float64.
+"""The exported network in SANA-FE: on a chip without costs, or on that of a mapping, with energies and times.
 
-A synapse takes a time step there, so populations begin at their `first_step`, and spikes that skip layers wait in
-relays, neurons that spike a step after their only source. The attributes of a neuron are float32 in it. (Boyle et al.,
-IEEE TCAD 44(8), 2025.)
+The neuron is TrueNorth's, whose sums are float64; attributes of a neuron are float32. A synapse takes a time step, so
+populations begin at their `first_step`, and spikes that skip layers wait in relays, neurons that spike a step after
+their only source. (Boyle et al., IEEE TCAD 44(8), 2025.)
 """
 
 import contextlib
 import io
 import tempfile
+from collections import defaultdict
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from types import ModuleType
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Mapping, Tuple
 
 import numpy as np
 import yaml
-from typing_extensions import Protocol
 
 from snnb.core.errors import UsageError, how_to_install
-from snnb.crosscheck.exported import ExportedNetwork, ExportedPopulation, Simulate
+from snnb.crosscheck.exported import ExportedNetwork, Simulate
 from snnb.graph.export.sanafe import unsaid
 
 # Units and their events; SANA-FE requires an energy and a latency of each, which are 0 here.
@@ -38,91 +38,61 @@ RESETS = {False: "soft", True: "hard"}
 
 def build(network: ExportedNetwork) -> Simulate:
     """Return the simulation function of a network."""
-    sanafe = imported()
-    refuse_unknown(network)
+    sanafe = _imported(network)
     with contextlib.redirect_stdout(io.StringIO()):
         chip = _chip(sanafe, network)
+    constant = network.input.coding == "current"
+    firsts = {population.name: population.first_step for population in network.simulated}
 
     def simulate(inputs: np.ndarray, steps: int) -> Dict[str, np.ndarray]:
-        found: Dict[str, List[Tuple[int, int, int]]] = {population.name: [] for population in network.simulated}
-        with contextlib.redirect_stdout(io.StringIO()):  # it prints every step
-            for sample, values in enumerate(inputs):
-                _simulate_one(chip, network, sample, values, steps, found)
+        found: Dict[str, List[Tuple[int, int, int]]] = {name: [] for name in firsts}
+        for sample, values in enumerate(inputs):
+            chip.reset()
+            arriving = {
+                p.name: network.input_current(p, values[:, None]).T if constant else network.changing_current(p, values)
+                for p in network.simulated
+            }
+            biases = {population.name: np.full(population.size, np.nan) for population in network.simulated}
+            for at in range(steps + max(firsts.values())):
+                for population in network.simulated:  # input and bias are the bias of SANA-FE
+                    name, step = population.name, at - population.first_step
+                    current = np.zeros(population.size)  # SANA-FE's neurons are at 0 before their first step
+                    if 0 <= step < steps:
+                        current = population.bias + arriving[name][0 if constant else step]
+                        if not step:
+                            current = current + population.start
+                        elif population.later_bias is not None:
+                            current = current + population.later_bias
+                        if population.numbers is not None:
+                            current = current + population.numbers["offset"][:, 0]
+                    changed = np.flatnonzero(current != biases[name])
+                    neurons = chip.mapped_neuron_groups[name] if changed.size else []
+                    for i, bias in zip(changed.tolist(), current[changed].tolist()):
+                        _change(neurons[i], bias=bias)
+                    biases[name] = current
+                with contextlib.redirect_stdout(io.StringIO()):  # it prints every step
+                    trace = chip.sim(1, timing_model="simple", spike_trace=True)["spike_trace"]
+                for address in chain.from_iterable(trace):
+                    step = at - firsts[address.group_name]
+                    if 0 <= step < steps:
+                        found[address.group_name].append((sample, address.neuron_offset, step))
         return {name: np.array(rows, np.int64).reshape(-1, 3) for name, rows in found.items()}
 
     return simulate
 
 
-def _simulate_one(
-    chip: Any,
-    network: ExportedNetwork,
-    sample: int,
-    values: np.ndarray,
-    steps: int,
-    found: Dict[str, List[Tuple[int, int, int]]],
-) -> None:
-    """Simulate one sample, and add its spikes to those found. The input and biases are biases of SANA-FE."""
-    chip.reset()
-    constant = network.input.coding == "current"
-    firsts = {population.name: population.first_step for population in network.simulated}
-    arriving = {p.name: _arriving(network, p, values) for p in network.simulated}
-    biases = {population.name: np.full(population.size, np.nan) for population in network.simulated}
-    for at in range(steps + max(firsts.values())):
-        for population in network.simulated:
-            name, step = population.name, at - population.first_step
-            current = np.zeros(population.size)  # SANA-FE's neurons are at 0 before their first step
-            if 0 <= step < steps:
-                current = population.bias + (arriving[name] if constant else arriving[name][step])
-                if not step:
-                    current = current + population.start
-                elif population.later_bias is not None:
-                    current = current + population.later_bias
-                if population.numbers is not None:
-                    current = current + population.numbers["offset"][:, 0]
-            changed = np.flatnonzero(current != biases[name])
-            neurons = chip.mapped_neuron_groups[name] if changed.size else []
-            for i, bias in zip(changed.tolist(), current[changed].tolist()):
-                change(neurons[i], bias=bias)
-            biases[name] = current
-        for fired in chip.sim(1, timing_model="simple", spike_trace=True)["spike_trace"]:
-            for address in fired:
-                step = at - firsts[address.group_name]
-                if 0 <= step < steps:
-                    found[address.group_name].append((sample, address.neuron_offset, step))
-
-
-def _arriving(network: ExportedNetwork, population: ExportedPopulation, values: np.ndarray) -> np.ndarray:
-    """Return the current of the input: in each step, or a constant one."""
-    if network.input.coding == "current":
-        return network.input_current(population, values[:, None])[:, 0]
-    return network.changing_current(population, values)
-
-
-class Settable(Protocol):
-    """A neuron of SANA-FE."""
-
-    def set_model_attributes(self, *, model_attributes: Dict[str, object]) -> None:
-        """Set attributes; later versions call it `set_attributes`."""
-
-
-def change(neuron: Settable, **attributes: object) -> None:
-    """Set attributes of a neuron."""
+def _change(neuron: Any, **attributes: object) -> None:
+    """Set attributes of a neuron; versions after 2.1.1 call the function `set_attributes`."""
     setter = neuron.set_attributes if hasattr(neuron, "set_attributes") else neuron.set_model_attributes
     setter(model_attributes=attributes)
 
 
-def imported() -> ModuleType:
-    """Return the module `sanafe`; raise `UsageError` where it is not installed."""
+def _imported(network: ExportedNetwork) -> Any:
+    """Return the module `sanafe`; raise `UsageError` if it is not installed, or cannot simulate the network."""
     try:
         import sanafe
     except ImportError as error:
         raise UsageError(f"--with sanafe needs SANA-FE: {how_to_install('crosscheck')}") from error
-    found: ModuleType = sanafe
-    return found
-
-
-def refuse_unknown(network: ExportedNetwork) -> None:
-    """Raise `UsageError` for a network that SANA-FE cannot simulate."""
     if any(population.window is not None for population in network.populations):
         raise UsageError("--with sanafe has no firing windows; give --with brian2 or scipy")
     for population in network.simulated:
@@ -132,6 +102,7 @@ def refuse_unknown(network: ExportedNetwork) -> None:
                 f"--with sanafe cannot simulate {population.name}, which has {number}; give --with scipy or brian2"
             )
     network.refuse_late("sanafe")
+    return sanafe
 
 
 def _chip(sanafe: Any, network: ExportedNetwork) -> Any:
@@ -158,7 +129,7 @@ def _chip(sanafe: Any, network: ExportedNetwork) -> Any:
             for neuron, *parameters in zip(
                 cells[population.name], population.threshold.tolist(), resets.ravel().tolist()
             ):
-                change(neuron, threshold=parameters[0], reset=parameters[1])
+                _change(neuron, threshold=parameters[0], reset=parameters[1])
 
     def relays(source: str, steps: int) -> List[Any]:
         """Return neurons that repeat the spikes of a population a number of steps later."""
@@ -201,3 +172,99 @@ def one_tile(neurons: int) -> Dict[str, object]:
     tile = {"name": "tile", "attributes": dict.fromkeys(hops, 0.0), "core": [core]}
     mesh = {"link_buffer_size": 1, "topology": "mesh", "width": 1, "height": 1}
     return {"name": "one_tile", "attributes": mesh, "tile": [tile]}
+
+
+NEVER, ALWAYS = 1e30, -1e30  # thresholds
+Changes = Dict[int, List[Tuple[Any, Dict[str, object]]]]  # by step, attributes of neurons
+
+
+@dataclass(frozen=True)
+class ChipTrace:
+    """Costs that SANA-FE has found, a row for each sample simulated."""
+
+    energy_pj: List[Dict[str, float]] = field(default_factory=list)  # by SANA-FE's components
+    step_ns: List[List[float]] = field(default_factory=list)  # in its timing model `simple`
+    detailed_ns: List[List[float]] = field(default_factory=list)  # in `detailed`, which has contention
+
+
+def build_chip(
+    network: ExportedNetwork, netlist: Path, architecture: Path, drawn: Mapping[str, np.ndarray]
+) -> Tuple[Simulate, ChipTrace]:
+    """Return the simulation function of a mapped network, and the trace that it fills.
+
+    Populations begin at their `first_step` and end after the time steps of a sample.
+
+    Parameters
+    ----------
+    network : ExportedNetwork
+    netlist, architecture : Path
+        Files of `snnb export --format sanafe --map`.
+    drawn : mapping of str to (spikes, 3) int64 array
+        Recorded spikes of the populations that are drawn at random (softmax), which follow from no weight.
+    """
+    sanafe = _imported(network)
+    if network.leaky or network.input.coding != "current":
+        raise UsageError("--map takes converted networks with a constant input; leave it out")
+    with contextlib.redirect_stdout(io.StringIO()):
+        arch = sanafe.load_arch(str(architecture))
+        chip = sanafe.SpikingChip(arch)
+        chip.load(sanafe.load_net(str(netlist), arch, use_netlist_format=True))
+    trace = ChipTrace()
+
+    def simulate(inputs: np.ndarray, steps: int) -> Dict[str, np.ndarray]:
+        found: Dict[str, List[Tuple[int, int, int]]] = {population.name: [] for population in network.simulated}
+        for sample, pixels in enumerate(inputs):
+            of_sample = {name: rows[rows[:, 0] == len(trace.step_ns)] for name, rows in drawn.items()}
+            changes = _changes(chip, network, pixels, steps, of_sample)
+            end = steps + max(population.first_step for population in network.populations)
+            with contextlib.redirect_stdout(io.StringIO()):  # it prints every step
+                simple, detailed = (_simulate(chip, changes, end, timing) for timing in ("simple", "detailed"))
+            energies = {name: sum(part["energy"][name] for part in simple) * 1e12 for name in simple[0]["energy"]}
+            trace.energy_pj.append(energies)
+            for rows, parts in ((trace.step_ns, simple), (trace.detailed_ns, detailed)):
+                rows.append([seconds * 1e9 for part in parts for seconds in part["perf_trace"]["sim_time"]])
+            for step, fired in enumerate(fired for part in simple for fired in part["spike_trace"]):
+                for address in fired:
+                    population = network.populations[int(address.group_name)]
+                    if population.name in found:
+                        row = sample, address.neuron_offset, step - population.first_step
+                        found[population.name].append(row)
+        return {name: np.array(rows, np.int64).reshape(-1, 3) for name, rows in found.items()}
+
+    return simulate, trace
+
+
+def _changes(
+    chip: Any, network: ExportedNetwork, pixels: np.ndarray, steps: int, drawn: Mapping[str, np.ndarray]
+) -> Changes:
+    """Return the changes of parameters by time step of a sample; the file has potentials in thresholds or integers."""
+    found: Changes = defaultdict(list)
+    for group, population in enumerate(network.populations[1:], 1):
+        neurons, first = chip.mapped_neuron_groups[str(group)], population.first_step
+        if population.name in drawn:
+            found[0] += [(neuron, {"threshold": NEVER, "reset_mode": "hard"}) for neuron in neurons]
+            for _, number, step in drawn[population.name].tolist():
+                found[first + step].append((neurons[number], {"threshold": ALWAYS}))
+                # In front, so that a spike in that step too comes last
+                found[first + step + 1].insert(0, (neurons[number], {"threshold": NEVER}))
+            continue
+        unit = np.ones(population.size) if network.integers else population.threshold
+        currents = (population.bias + network.input_current(population, pixels[:, None])[:, 0]) / unit
+        starts, thresholds = currents + population.start / unit, (population.threshold / unit).tolist()
+        found[0][:0] = [(neuron, {"threshold": theta, "bias": 0.0}) for neuron, theta in zip(neurons, thresholds)]
+        for step, biases in ((first, starts), (first + 1, currents)):
+            found[step] += [(neuron, {"bias": bias}) for neuron, bias in zip(neurons, biases.tolist())]
+        found[first + steps] += [(neuron, {"threshold": NEVER}) for neuron in neurons]
+    return found
+
+
+def _simulate(chip: Any, changes: Changes, end: int, timing: str) -> List[Dict[str, Any]]:
+    """Simulate a sample from its first step; return SANA-FE's results of the parts between changes."""
+    chip.reset()
+    results = []
+    begins = sorted({0, *(step for step in changes if step < end)})
+    for begin, until in zip(begins, [*begins[1:], end]):
+        for neuron, attributes in changes.get(begin, ()):
+            _change(neuron, **attributes)
+        results.append(chip.sim(until - begin, timing_model=timing, spike_trace=True, perf_trace=True))
+    return results

@@ -35,18 +35,11 @@ def build(network: ExportedNetwork) -> Simulate:
                 spikes[network.input.name, step % kept] = inputs[:, :, step].T.astype(np.float64)
             for population in network.simulated:
                 name, membrane = population.name, potential[population.name]
-                x = membrane if population.numbers is None else np.zeros_like(membrane)
-                if population.bias_acts(step):
-                    x += population.bias[:, None]
-                if step and population.later_bias is not None:
-                    x += population.later_bias[:, None]
-                if population.input_acts(step):
-                    x += currents[name]
+                x = population.gathered(membrane, step, currents[name])
                 for source, weights, delay in inbound[name]:
                     if step >= delay:
                         x += weights @ spikes[source, (step - delay) % kept]
-                if population.numbers is not None:
-                    population.integrate(membrane, synaptic[name], x)
+                population.integrate(membrane, synaptic[name], x)
                 fired = (membrane >= population.threshold[:, None]) & population.fires(step)
                 population.reset(membrane, fired, network.resets_to_zero)
                 spikes[name, step % kept] = fired.astype(np.float64)

@@ -13,7 +13,7 @@ from snnb.core.errors import UsageError, VerificationError
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.crosscheck.check import CountDifference, Expected, check, require_disk_and_memory, samples_at_a_time
 from snnb.crosscheck.exported import ExportedNetwork, Simulate, exported_network, in_order
-from snnb.crosscheck.sanafe_chip import ChipTrace
+from snnb.crosscheck.sanafe import ChipTrace
 from snnb.graph import SynapseGraph
 from snnb.graph.export.request import Request, Simulated
 from snnb.graph.export.spinemap import spikes_of
@@ -169,7 +169,7 @@ def _on_chip(
     network: ExportedNetwork, graph: SynapseGraph, mapping: "Mapping", request: Request, expected: Expected
 ) -> Tuple[Simulate, ChipTrace]:
     """Return the simulator of the chip of a mapping, made from the files of its export, and its trace."""
-    from snnb.crosscheck.sanafe_chip import build
+    from snnb.crosscheck.sanafe import build_chip
     from snnb.graph.export.sanafe import check_mapped, write_netlist
 
     neurons = on_cores(graph, mapping)
@@ -181,7 +181,7 @@ def _on_chip(
         written = graph.with_integers() if network.integers else graph
         write_netlist(written.with_pool_weight("mean"), netlist, replace(request, on_cores=neurons))
         architecture.write_text(neurons.architecture)
-        return build(network, netlist, architecture, drawn)
+        return build_chip(network, netlist, architecture, drawn)
 
 
 def _expected(
