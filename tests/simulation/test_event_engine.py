@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from snnb.io.keras import keras
-from snnb.simulation.engines.engine import unsupported
+from snnb.simulation.engines.choose import unsupported
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.simulation_settings import SimulationSettings

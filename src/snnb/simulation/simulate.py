@@ -133,8 +133,10 @@ def simulate(
         label, ann = "mean squared error", statistics.ann_mean_squared_error
     figure = target / f"{label.replace(' ', '_')}_by_timestep.{figures}"
     plot_quality(figure, statistics.by_step, ann, label, statistics.readout_accuracy_by_timestep)
-    most = totals.samples * settings.counted_steps
-    plot_rates(target / f"rate_histogram.{figures}", {name: counts / most for name, counts in totals.counts.items()})
+    possible = totals.samples * settings.counted_steps
+    plot_rates(
+        target / f"rate_histogram.{figures}", {name: counts / possible for name, counts in totals.counts.items()}
+    )
     if settings.record_spikes:
         spikes = {population: spike_table(parts) for population, parts in totals.spikes.items()}
         write_spike_times(target / SPIKE_TIMES, job, spikes)

@@ -184,7 +184,7 @@ class RateStatistics(NamedTuple):
 
 def rate_statistics(network: Network, totals: "Totals", steps: int) -> RateStatistics:
     """Compute rates and operations from the sums of a simulation with a number of counted time steps."""
-    most, fan_out, rising = totals.samples * steps, network.fan_out(), []
+    possible, fan_out, rising = totals.samples * steps, network.fan_out(), []
     if totals.late is not None:
         before, last = totals.late.T
         # Three standard deviations of a Poisson count, so that few spikes do not look like a rise.
@@ -192,9 +192,9 @@ def rate_statistics(network: Network, totals: "Totals", steps: int) -> RateStati
         rising = [population.name for population, rises in zip(network.populations, risen) if rises]
     operations = sum(int((counts * fan_out[name]).sum()) for name, counts in totals.counts.items())
     return RateStatistics(
-        mean_rates={name: float(counts.mean() / most) for name, counts in totals.counts.items()},
+        mean_rates={name: float(counts.mean() / possible) for name, counts in totals.counts.items()},
         silent_neurons={name: float((counts == 0).mean()) for name, counts in totals.counts.items()},
-        saturated_neurons={name: float((counts == most).mean()) for name, counts in totals.counts.items()},
+        saturated_neurons={name: float((counts == possible).mean()) for name, counts in totals.counts.items()},
         rising_populations=rising,
         spikes_per_sample=sum(int(counts.sum()) for counts in totals.counts.values()) / totals.samples,
         synaptic_operations_per_sample=operations / totals.samples,

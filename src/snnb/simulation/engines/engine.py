@@ -204,15 +204,15 @@ class Streams:
 
 def spike_amplitudes(network: Network, settings: SimulationSettings) -> Dict[str, Set[float]]:
     """Return the amplitudes of the spikes that each volume passes on, by its name; constant input has no spikes."""
-    found: Dict[str, Set[float]] = {}
+    amplitudes: Dict[str, Set[float]] = {}
     for volume in network.volumes:
         if isinstance(volume, Population):
-            found[volume.name] = {settings.threshold}
+            amplitudes[volume.name] = {settings.threshold}
         elif isinstance(volume, Reindexed):
-            found[volume.name] = set().union(*(found[name] for name in volume.inputs))
+            amplitudes[volume.name] = set().union(*(amplitudes[name] for name in volume.inputs))
         else:
-            found[volume.name] = {float(network.pixel)} if settings.input == "poisson" else set()
-    return found
+            amplitudes[volume.name] = {float(network.pixel)} if settings.input == "poisson" else set()
+    return amplitudes
 
 
 def input_volumes(network: Network) -> Set[str]:

@@ -54,11 +54,11 @@ class SeparatedEngine:
         spikes = np.zeros(readout.shape, np.bool_)
         spikes[:, -steps:] = np.arange(steps)[:, np.newaxis] < counts[network.output.name].reshape(len(x), 1, -1)
         observe(spikes, readout)
-        counted = {name: found.astype(np.int64) for name, found in counts.items()}
+        counted = {name: spikes.astype(np.int64) for name, spikes in counts.items()}
         edges = settings.bin_edges_until(network.latency(steps))
-        by_bin = {name: self._in_bins(name, found, edges) for name, found in counted.items() if settings.bins}
+        by_bin = {name: self._in_bins(name, spikes, edges) for name, spikes in counted.items() if settings.bins}
         recorded = recorded_of(settings, first, len(x))
-        times = {name: self._times(name, found[:recorded], first) for name, found in counted.items() if recorded}
+        times = {name: self._times(name, spikes[:recorded], first) for name, spikes in counted.items() if recorded}
         if recorded:
             times = {network.input.name: spike_table([]), **times}  # a constant input has no spikes
         if drawn is not None:
@@ -107,7 +107,7 @@ class SeparatedEngine:
         network, steps, output = self._network, self._settings.duration, self._network.output
         depths = network.depths()
         fires = depths[output.name] * steps
-        found = np.zeros((len(x), network.latency(steps), output.size), self._real)
+        readout = np.zeros((len(x), network.latency(steps), output.size), self._real)
 
         def values(name: str, done: int) -> tf.Tensor:
             volume = network.volume(name)
@@ -127,11 +127,11 @@ class SeparatedEngine:
             if (done - 1) // steps in windows:
                 tensors = {name: values(name, done) for name in output.inputs}
                 received = self._received(output, tensors, max(0, done - (fires - steps)))
-                found[:, done - 1] = received.numpy().reshape(len(x), -1)
+                readout[:, done - 1] = received.numpy().reshape(len(x), -1)
             elif done > 1:
-                found[:, done - 1] = found[:, done - 2]
-        found[:, fires:] = found[:, fires - 1 : fires]
-        return found
+                readout[:, done - 1] = readout[:, done - 2]
+        readout[:, fires:] = readout[:, fires - 1 : fires]
+        return readout
 
     def _in_bins(self, name: str, counts: np.ndarray, edges: List[int]) -> np.ndarray:
         """Count the spikes of a population in each bin: they are in the first steps of its window."""

@@ -159,10 +159,10 @@ class TensorFlowEngine:
         # A call ends where counts are taken separately.
         ends = sorted({settings.warm_up, *late_quarters(duration), *settings.bin_edges, duration})
         fed = self._batch * self._network.input.size * 5 if settings.input != "constant" else 0
-        most = max(1, CALL_BYTES // (fed + recorded * self._network.neurons + 1))
+        step_limit = max(1, CALL_BYTES // (fed + recorded * self._network.neurons + 1))
         start = 0
         while start < duration:
-            steps = min(self._pace, most, next(end for end in ends if end > start) - start)
+            steps = min(self._pace, step_limit, next(end for end in ends if end > start) - start)
             began = time.perf_counter()
             yield start, steps
             expected = int(steps * CALL_SECONDS / (time.perf_counter() - began))

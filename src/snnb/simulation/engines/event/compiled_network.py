@@ -75,8 +75,8 @@ class LayerLoops(NamedTuple):
 
 def _all_channels(projection: Projection, amplitude: "np.floating[Any]", entries: bool) -> Weighted:
     geometry, weights = projection.geometry, projection.weights().astype(type(amplitude)) * amplitude
-    most = MOST_FILTERS if geometry.rows.outputs * geometry.columns.outputs > 1 else MOST_UNITS
-    return runs_of(geometry, weights) if entries or geometry.filters <= most else windows_of(geometry, weights)
+    limit = MOST_FILTERS if geometry.rows.outputs * geometry.columns.outputs > 1 else MOST_UNITS
+    return runs_of(geometry, weights) if entries or geometry.filters <= limit else windows_of(geometry, weights)
 
 
 def _depthwise(projection: Projection, amplitude: "np.floating[Any]", entries: bool) -> Weighted:
@@ -165,17 +165,17 @@ class _ConstantInput:
 
     def _batch(self, x: np.ndarray, batch: int, unsummed: Set[str]) -> Dict[str, np.ndarray]:
         tensors = {self._network.input.name: tf.constant(padded(x, batch), self._real)}
-        found: Dict[str, np.ndarray] = {}
+        contributions: Dict[str, np.ndarray] = {}
         for volume in self._network.volumes[1:]:
             tensors[volume.name] = tf.zeros((batch, *volume.shape), self._real)  # no spikes
             if isinstance(volume, Population):
                 read = {name: tensors[name] for name in volume.inputs if name in self.passing}
                 if read:
                     values = read[volume.only.input] if volume.name in unsummed else self._currents.of(volume, read)
-                    found[volume.name] = values.numpy()[: len(x)].reshape(len(x), -1)
+                    contributions[volume.name] = values.numpy()[: len(x)].reshape(len(x), -1)
             elif isinstance(volume, Reindexed) and volume.name in self.passing:
                 tensors[volume.name] = reindexed(volume, tensors)
-        return found
+        return contributions
 
 
 class EventNetwork:
@@ -240,9 +240,9 @@ class EventNetwork:
         """
         if self._constant_input is None:
             return {}, {}
-        found = self._constant_input.contributions(x, self.unsummed)
-        values = {name: aligned(found.pop(name)) for name in self.unsummed}
-        return {name: neurons_of(current) for name, current in found.items()}, values
+        contributions = self._constant_input.contributions(x, self.unsummed)
+        values = {name: aligned(contributions.pop(name)) for name in self.unsummed}
+        return {name: neurons_of(current) for name, current in contributions.items()}, values
 
 
 def index_tables(network: Network, volume: Reindexed) -> List[Optional[np.ndarray]]:
@@ -274,16 +274,16 @@ def _entry_tables(
     network: Network, settings: SimulationSettings, tables: Mapping[str, List[Optional[np.ndarray]]]
 ) -> Dict[str, Optional[np.ndarray]]:
     """Return where the elements of the input are in each volume that has the input of each step; see `index_tables`."""
-    found: Dict[str, Optional[np.ndarray]] = {network.input.name: None} if settings.input in CHANGING else {}
+    entries: Dict[str, Optional[np.ndarray]] = {network.input.name: None} if settings.input in CHANGING else {}
     for volume in network.volumes:
         for name, table in zip(volume.inputs if isinstance(volume, Reindexed) else (), tables.get(volume.name, [])):
-            if name in found:
-                before = found[name]
+            if name in entries:
+                before = entries[name]
                 if before is None or table is None:
-                    found[volume.name] = before if table is None else table
+                    entries[volume.name] = before if table is None else table
                 else:
-                    found[volume.name] = np.where(before == PADDING, PADDING, table[before]).astype(np.int32)
-    return found
+                    entries[volume.name] = np.where(before == PADDING, PADDING, table[before]).astype(np.int32)
+    return entries
 
 
 def _work(
@@ -316,8 +316,8 @@ def _work(
     if LAYER_LOOPS[type(population.projections[0].layer)].divides:
         divisors = neurons_of(inputs_of(population.only.geometry))
         divisors[population.size :] = 1
-    most = max((network.volume(name).size for name, _ in inputs), default=1)
-    return _summed(inputs, tuple(tables), tuple(arrivals), divisors, population.size, most)
+    max_sources = max((network.volume(name).size for name, _ in inputs), default=1)
+    return _summed(inputs, tuple(tables), tuple(arrivals), divisors, population.size, max_sources)
 
 
 def _looped(source: Source, loop: Loop, room: int) -> Work:
@@ -335,9 +335,9 @@ def _summed(
     arrivals: Tuple[Tuple[Source, Weighted], ...],
     divisors: np.ndarray,
     neurons: int,
-    most: int,
+    max_sources: int,
 ) -> Work:
-    """Return the work that sums projections, none of which reads spikes of more than `most` neurons."""
+    """Return the work that sums projections, none of which reads spikes of more than `max_sources` neurons."""
     real = divisors.dtype.type
     # The compiled loop takes at least one of each.
     tables = tables or (no_tables(real),)
@@ -345,7 +345,7 @@ def _summed(
     size = filled_up(neurons)
     # Weights that do not fit into the cache are read from memory once for all these steps.
     room_for_currents = max(CURRENTS_BYTES, sum(table.windows.weights.nbytes for table in tables) // WEIGHTS_SHARE)
-    at_once = max(1, min(room_for_currents // (size * np.dtype(divisors.dtype).itemsize), MOST_LISTED // most))
+    at_once = max(1, min(room_for_currents // (size * np.dtype(divisors.dtype).itemsize), MOST_LISTED // max_sources))
 
     def run(
         read: Sequence[np.ndarray],
@@ -356,7 +356,7 @@ def _summed(
     ) -> None:
         sources = tuple(read) or (np.zeros((*spikes.shape[:2], 0), np.uint64),)
         steps = min(at_once, spikes.shape[1])
-        currents, room = scratch.currents(steps * size + GROUP), scratch.room((steps + 1) * (most + SLACK))
+        currents, room = scratch.currents(steps * size + GROUP), scratch.room((steps + 1) * (max_sources + SLACK))
         compiled_loops.weighted(sources, tables, entries or (none,), neurons, spikes, divisors, currents, room)
 
     return Work(tuple(inputs), arrivals, run)

@@ -169,35 +169,35 @@ class BlockState:
         Write the spikes of the output layer, bool (samples, steps, units), and its accumulated input after each step.
         """
         network, samples, steps = self._prepared.network, *output.shape[:2]
-        found: Dict[str, np.ndarray] = {}
+        spikes: Dict[str, np.ndarray] = {}
         for component, stepped in self._prepared.components:
             if not stepped:
                 for volume in component:
                     received = readout if volume is network.output else readout[..., :0]
-                    self._add_spikes(volume, scratch, number, found, start, slice(0, steps), received)
+                    self._add_spikes(volume, scratch, number, spikes, start, slice(0, steps), received)
                 continue
             for volume in component:
                 words = filled_up(volume.size) // GROUP
-                found[volume.name] = scratch.spikes(f"{volume.name} in a cycle", samples, steps, words)
+                spikes[volume.name] = scratch.spikes(f"{volume.name} in a cycle", samples, steps, words)
             for step in range(steps):
                 for volume in component:
                     part = slice(step, step + 1)
                     units = volume.size if volume is network.output else 0
                     received = np.zeros((samples, 1, units), readout.dtype)
-                    before = dict(found)
+                    before = dict(spikes)
                     self._add_spikes(volume, scratch, number, before, start, part, received)
-                    found[volume.name][:, part] = before[volume.name]
+                    spikes[volume.name][:, part] = before[volume.name]
                     if units:
                         readout[:, part] = received
         for name, history in self._history.items():
-            joined = np.concatenate([history[self.groups[number]], found[name]], axis=1)
+            joined = np.concatenate([history[self.groups[number]], spikes[name]], axis=1)
             history[self.groups[number]] = joined[:, -history.shape[1] :]
         bounds = np.clip([*late_quarters(self._prepared.settings.duration), start + steps], start, start + steps)
         for late, population in zip(self.late[number], self._populations):
             for quarter, (begin, end) in enumerate(zip(bounds - start, bounds[1:] - start)):
                 if begin < end:
-                    late[quarter] += number_of(found[population.name], begin, end)
-        output[:] = _booleans(found[network.output.name], output.shape[2])
+                    late[quarter] += number_of(spikes[population.name], begin, end)
+        output[:] = _booleans(spikes[network.output.name], output.shape[2])
         total = self.readout[self.groups[number]]
         if self._by_potential:
             readout[:, 0] = np.maximum(readout[:, 0], total)
@@ -208,7 +208,7 @@ class BlockState:
         total[:] = readout[:, -1]
         for sample in range(self.groups[number].start, min(self.groups[number].stop, self._recorded)):
             self._record(
-                sample, start, {name: bits[sample - self.groups[number].start] for name, bits in found.items()}
+                sample, start, {name: bits[sample - self.groups[number].start] for name, bits in spikes.items()}
             )
 
     def counts(self, stop: int) -> Dict[str, np.ndarray]:
@@ -230,12 +230,12 @@ class BlockState:
         volume: Volume,
         scratch: Scratch,
         number: int,
-        found: Dict[str, np.ndarray],
+        spikes: Dict[str, np.ndarray],
         start: int,
         part: slice,
         received: np.ndarray,
     ) -> None:
-        """Set `found` of a volume to its spikes in some of the steps that begin at `start`.
+        """Set `spikes` of a volume to its spikes in some of the steps that begin at `start`.
 
         It is not set for a volume that has no spikes. `received` is the output array of a population's currents.
         """
@@ -243,34 +243,34 @@ class BlockState:
         words = filled_up(volume.size) // GROUP
         if isinstance(volume, Population):
             bits = scratch.spikes(volume.name, samples, steps, words)
-            self._simulate(volume, scratch, number, found, start, part, bits, received)
-            found[volume.name] = bits
+            self._simulate(volume, scratch, number, spikes, start, part, bits, received)
+            spikes[volume.name] = bits
         elif isinstance(volume, Reindexed):
-            if any(name in found for name in volume.inputs):
-                found[volume.name] = self._joined(volume, scratch, number, found, part)
+            if any(name in spikes for name in volume.inputs):
+                spikes[volume.name] = self._joined(volume, scratch, number, spikes, part)
         elif self._prepared.settings.input == "poisson":
-            bits = found[volume.name] = scratch.spikes(volume.name, samples, steps, words)
+            bits = spikes[volume.name] = scratch.spikes(volume.name, samples, steps, words)
             self._draw_input(number, bits)
 
-    def _read(self, source: Source, number: int, found: Dict[str, np.ndarray], part: slice) -> np.ndarray:
+    def _read(self, source: Source, number: int, spikes: Dict[str, np.ndarray], part: slice) -> np.ndarray:
         """Return the spikes of a volume that arrive in some of the steps: uint64 (samples, steps, words)."""
         (name, delay), group = source, self.groups[number]
-        if name not in found:  # an input without spikes
+        if name not in spikes:  # an input without spikes
             words = filled_up(self._prepared.network.volume(name).size) // GROUP
             return np.zeros((group.stop - group.start, part.stop - part.start, words), np.uint64)
         if not delay:
-            return np.ascontiguousarray(found[name][:, part])
+            return np.ascontiguousarray(spikes[name][:, part])
         history, begin, end = self._history[name][group], part.start - delay, part.stop - delay
         length = history.shape[1]
         early = history[:, max(0, length + begin) : max(0, length + min(end, 0))]
-        return np.concatenate([early, found[name][:, max(begin, 0) : max(end, 0)]], axis=1)
+        return np.concatenate([early, spikes[name][:, max(begin, 0) : max(end, 0)]], axis=1)
 
     def _simulate(
         self,
         population: Population,
         scratch: Scratch,
         number: int,
-        found: Dict[str, np.ndarray],
+        spikes: Dict[str, np.ndarray],
         start: int,
         part: slice,
         bits: np.ndarray,
@@ -282,7 +282,7 @@ class BlockState:
         if work is None:
             unchanging(neurons, bits)
             return
-        read = [self._read(source, number, found, part) for source in work.inputs]
+        read = [self._read(source, number, spikes, part) for source in work.inputs]
         entries = tuple(self._arriving(source, tables, number, start, part) for source, tables in work.entries)
         work.run(read, entries, neurons, bits, scratch)
 
@@ -337,11 +337,11 @@ class BlockState:
             bits[:, start : start + at_once] = packed.view("<u8")
 
     def _joined(
-        self, volume: Reindexed, scratch: Scratch, number: int, found: Dict[str, np.ndarray], part: slice
+        self, volume: Reindexed, scratch: Scratch, number: int, spikes: Dict[str, np.ndarray], part: slice
     ) -> np.ndarray:
         """Return the spikes that a volume reads in some steps, under their new numbers."""
         inputs = zip(volume.inputs, self._prepared.tables[volume.name])
-        read = [(self._read((name, 0), number, found, part), table) for name, table in inputs if name in found]
+        read = [(self._read((name, 0), number, spikes, part), table) for name, table in inputs if name in spikes]
         if len(read) == 1 and read[0][1] is None:
             return read[0][0]
         samples, steps, _ = read[0][0].shape
@@ -354,10 +354,10 @@ class BlockState:
                 renumbered(bits, table, joined, scratch.room(len(table) + SLACK))
         return joined
 
-    def _record(self, sample: int, start: int, found: Dict[str, np.ndarray]) -> None:
+    def _record(self, sample: int, start: int, spikes: Dict[str, np.ndarray]) -> None:
         for name, table in self.tables.items():
-            if name in found:
-                step, neuron = np.nonzero(_booleans(found[name]))
+            if name in spikes:
+                step, neuron = np.nonzero(_booleans(spikes[name]))
                 column = np.full_like(step, self._first + sample)
                 table.append(np.stack([column, neuron, step + start], axis=1).astype(np.int32))
 

@@ -91,10 +91,10 @@ def no_tables(real: Real) -> Weighted:
 def windows_of(geometry: Geometry, weights: np.ndarray) -> Weighted:
     """List the inputs of windows that read all channels: by block of weights, window, and range."""
     filters, channels = _filled_up(geometry.filters), geometry.channels
-    most = max(1, BLOCK_BYTES // (WIDTHS[0] * weights.itemsize))
-    parts = -(-channels // most)  # of the channels of a position
+    block_rows = max(1, BLOCK_BYTES // (WIDTHS[0] * weights.itemsize))
+    parts = -(-channels // block_rows)  # of the channels of a position
     edges = np.linspace(0, channels, parts + 1).astype(np.int64)
-    taps_of_block = max(1, min(most // channels, geometry.columns.taps))
+    taps_of_block = max(1, min(block_rows // channels, geometry.columns.taps))
     triples = _triples(geometry)
     # A piece is a part of the channels of one position, under one tap of one window.
     position, window, tap = (np.repeat(values, parts) for values in triples)
@@ -115,18 +115,19 @@ def windows_of(geometry: Geometry, weights: np.ndarray) -> Weighted:
     )
     blocks = int(block.max()) + 1 if len(block) else 0
     rows = geometry.rows.taps * geometry.columns.taps * channels
-    found = Windows(
-        weights=_by_width(weights.reshape(rows, -1), filters),
-        bounds=bounds,
-        target=(np.arange(windows) * geometry.filters).astype(np.int32),
-        start=np.searchsorted(cell[begins], np.arange(blocks * windows + 1)).astype(np.int32),
-        first=unit[begins].astype(np.int32),
-        stop=(np.append(unit[begins[1:] - 1], unit[-1:]) + 1).astype(np.int32),
-        shift=shift[begins].astype(np.int32),
-        rows=rows,
-        filters=filters,
+    return _weighted(
+        Windows(
+            weights=_by_width(weights.reshape(rows, -1), filters),
+            bounds=bounds,
+            target=(np.arange(windows) * geometry.filters).astype(np.int32),
+            start=np.searchsorted(cell[begins], np.arange(blocks * windows + 1)).astype(np.int32),
+            first=unit[begins].astype(np.int32),
+            stop=(np.append(unit[begins[1:] - 1], unit[-1:]) + 1).astype(np.int32),
+            shift=shift[begins].astype(np.int32),
+            rows=rows,
+            filters=filters,
+        )
     )
-    return _weighted(found)
 
 
 def _by_width(rows: np.ndarray, filters: int) -> np.ndarray:
@@ -147,10 +148,10 @@ def runs_of(geometry: Geometry, weights: np.ndarray) -> Weighted:
     # Along a row of the image, a run is one position with outputs next to each other.
     begins = np.flatnonzero((np.diff(columns.input, prepend=-1) != 0) | (np.diff(columns.output, prepend=-2) != 1))
     sequences = [tuple(taps.tolist()) for taps in np.split(columns.tap, begins[1:])] if len(begins) else []
-    placed, kept = _placed(sequences, embedded=filters % WIDTH == 0)
-    sizes = [_filled_up(len(sequence) * filters) for sequence in kept]
+    placed, stored = _placed(sequences, embedded=filters % WIDTH == 0)
+    sizes = [_filled_up(len(sequence) * filters) for sequence in stored]
     blocks = [np.zeros((rows.taps, channels, size), weights.dtype) for size in (*sizes, 0)]
-    for block, sequence in zip(blocks, kept):
+    for block, sequence in zip(blocks, stored):
         of_taps = weights.reshape(rows.taps, columns.taps, channels, filters)[:, list(sequence)]
         block[..., : len(sequence) * filters] = of_taps.transpose(0, 2, 1, 3).reshape(rows.taps, channels, -1)
     origin = np.cumsum([0, *(channels * size for size in sizes)])  # of the blocks in a row of the kernel
@@ -169,39 +170,40 @@ def runs_of(geometry: Geometry, weights: np.ndarray) -> Weighted:
     target, first = target + piece * PARTS * WIDTH, first + piece * PARTS * WIDTH
     parts = np.minimum(parts - piece * PARTS, PARTS)
     order = np.lexsort((target, position))
-    found = Runs(
-        weights=aligned(np.concatenate([block.reshape(rows.taps, -1) for block in blocks], axis=1).ravel()),
-        bounds=np.arange(rows.size * columns.size + 1) * channels,
-        start=np.searchsorted(position[order], np.arange(rows.size * columns.size + 1)).astype(np.int32),
-        target=target[order].astype(np.int32),
-        first=first[order],
-        stride=stride[order].astype(np.int32),
-        parts=parts[order].astype(np.int32),
+    return _weighted(
+        Runs(
+            weights=aligned(np.concatenate([block.reshape(rows.taps, -1) for block in blocks], axis=1).ravel()),
+            bounds=np.arange(rows.size * columns.size + 1) * channels,
+            start=np.searchsorted(position[order], np.arange(rows.size * columns.size + 1)).astype(np.int32),
+            target=target[order].astype(np.int32),
+            first=first[order],
+            stride=stride[order].astype(np.int32),
+            parts=parts[order].astype(np.int32),
+        )
     )
-    return _weighted(found)
 
 
 def _placed(sequences: List[Tuple[int, ...]], embedded: bool) -> Tuple[List[Tuple[int, int]], List[Tuple[int, ...]]]:
-    """Return for each sequence of taps the index of a kept sequence and the first tap in it, and the kept sequences.
+    """Return for each sequence of taps the stored sequence's index and the first tap in it, and the stored sequences.
 
-    Where `embedded`, a part of another sequence, as at the edge of an image, is not kept.
+    Where `embedded`, a part of another sequence, as at the edge of an image, is not stored.
     """
-    kept: List[Tuple[int, ...]] = []
+    stored: List[Tuple[int, ...]] = []
     place: Dict[Tuple[int, ...], Tuple[int, int]] = {}
     for sequence in sorted(set(sequences), key=lambda sequence: (-len(sequence), sequence)):
         length = len(sequence)
         place[sequence] = next(
             (
                 (i, first)
-                for i, longer in enumerate(kept if embedded else [])
+                for i, longer in enumerate(stored if embedded else [])
                 for first in range(len(longer) - length + 1)
                 if longer[first : first + length] == sequence
             ),
-            (len(kept), 0),
+            (len(stored), 0),
         )
-        if place[sequence] == (len(kept), 0):
-            kept.append(sequence)
-    return [place[sequence] for sequence in sequences], kept
+        if place[sequence] == (len(stored), 0):
+            stored.append(sequence)
+    return [place[sequence] for sequence in sequences], stored
 
 
 def reach_of(geometry: Geometry, weights: np.ndarray, *, by_neuron: bool = False) -> Weighted:
@@ -228,14 +230,15 @@ def reach_of(geometry: Geometry, weights: np.ndarray, *, by_neuron: bool = False
         # A shortcut: one weight for each neuron saves the way over position and channel.
         weights = weights.ravel()[tap[:, np.newaxis] + np.arange(channels)]
         channels = 0
-    found = Reach(
-        weights=aligned(np.append(weights.ravel(), np.zeros(GROUP, weights.dtype))),
-        start=start.astype(np.int32),
-        target=target.astype(np.int32),
-        tap=tap.astype(np.int32),
-        channels=channels,
+    return _weighted(
+        Reach(
+            weights=aligned(np.append(weights.ravel(), np.zeros(GROUP, weights.dtype))),
+            start=start.astype(np.int32),
+            target=target.astype(np.int32),
+            tap=tap.astype(np.int32),
+            channels=channels,
+        )
     )
-    return _weighted(found)
 
 
 def _filled_up(filters: int) -> int:
