@@ -35,7 +35,7 @@ def test_digits_are_always_there_and_what_is_not_on_disk_is_not(tmp_path):
 
 def table():
     rows = [
-        "| name | what | becomes | classes | training + test | layout on disk | licence | source |",
+        "| name | contents | becomes | classes | training + test | layout on disk | licence | source |",
         "|---|---|---|---:|---:|---|---|---|",
     ]
     for spec in [*map(describe, dataset_names()), folder.SPEC, event_files.SPEC]:
