@@ -107,7 +107,7 @@ class Volume:
 
 @dataclass(frozen=True, eq=False)
 class Input(Volume):
-    """The input: a neuron for each element of a picture."""
+    """The input: a neuron for each element of a sample."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,12 +240,12 @@ class Network:
         return self.output.window is not None
 
     def latency(self, duration: int) -> int:
-        """Return the time steps until a picture has passed all populations.
+        """Return the time steps until a sample has passed all populations.
 
         Parameters
         ----------
         duration : int
-            Time steps of a picture, or of each window.
+            Time steps of a sample, or of each window.
         """
         return duration * (self.depths()[self.output.name] + 1) if self.windowed else duration
 
@@ -258,7 +258,7 @@ class Network:
         Parameters
         ----------
         duration : int
-            Time steps of a picture, or of each window.
+            Time steps of a sample, or of each window.
         """
         if not self.windowed:
             return duration
