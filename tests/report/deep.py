@@ -4,7 +4,7 @@ import numpy as np
 
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.statistics import ProjectionSummary, Spread
-from snnb.report.network_sections import GraphFacts, PopulationFacts, ProjectionFacts, distribution, network_sections
+from snnb.report.network_sections import GraphFacts, PopulationFacts, ProjectionFacts, network_sections
 from snnb.report.page import Page, render
 from snnb.report.result_sections import activations_section, confusion_section, rates_section
 
@@ -33,8 +33,8 @@ def deep_page(layers=150, neurons=2000):
         )
         for source, target in links
     ]
-    some = distribution(10 ** (6 * random.rand(10_000)))
-    facts = GraphFacts(populations, projections, 10**8, 10**10, some, some, some, 0.05, 0.3)
+    some = 10 ** (6 * random.rand(10_000))
+    facts = GraphFacts(populations, projections, 10**8, 10**10, some, some, some)
     rates = {name: random.beta(1, 8, neurons) for name in names[1:]}
     activations = {name: values * 1.1 for name, values in rates.items()}
     cells = [(i, (i * 7) % 1000, 1 + i % 3) for i in range(1000)]

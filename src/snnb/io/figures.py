@@ -52,16 +52,19 @@ def layer_colours(layers: int) -> np.ndarray:
     return np.asarray(matplotlib.colormaps["turbo"](np.linspace(0.03, 0.97, layers)))[:, :3]
 
 
+def shortened(name: str, longest: int) -> str:
+    """Return a name as one printable line of at most `longest` characters, with `…` in place of its middle."""
+    text = printable(name).replace("\n", "\\n")
+    begin = (longest - 1) // 2
+    return text if len(text) <= longest else f"{text[:begin]}…{text[begin + 1 - longest :]}"
+
+
 def plain(name: str, longest: int = 32) -> str:
     """Return a name as text that matplotlib draws literally: `$` begins no formula, and every character is in the font.
 
     `…` replaces the middle of a name of more than `longest` characters.
     """
-    text = printable(name).replace("\n", "\\n")
-    if len(text) > longest:
-        begin = (longest - 1) // 2
-        text = f"{text[:begin]}…{text[begin + 1 - longest :]}"
-    drawn = "".join(char if ord(char) in _glyphs() else "?" for char in text)
+    drawn = "".join(char if ord(char) in _glyphs() else "?" for char in shortened(name, longest))
     return drawn.replace("$", r"\$")
 
 

@@ -103,12 +103,17 @@ def plot_sweep(
     intervals : (*grid, 2) float array, optional
         Ends of the 95 % interval of each simulation, in [0, 1]; over seeds, their means are drawn.
     """
-    along, spread, others = _roles(axes)
+    # Horizontal is `along`; `spread` is the axis over which the mean is taken.
+    spread = next((i for i, axis in enumerate(axes) if axis.title.endswith(SPREAD) and len(axes) > 1), None)
+    free = [i for i in range(len(axes)) if i != spread]
+    along = max(free, key=lambda i: (axes[i].is_number, len(axes[i].values), -i))
+    others = [i for i in free if i != along]
     order = [*others, *([] if spread is None else [spread]), along]
     values = measured.transpose(order).reshape(
         -1, 1 if spread is None else len(axes[spread].values), len(axes[along].values)
     )
-    names = _names([axes[i] for i in others])
+    combinations = itertools.product(*([f"{axes[i].title} {value}" for value in axes[i].values] for i in others))
+    names = [", ".join(titles) for titles in combinations]
     columns, rows = -(-len(names) // MOST_ROWS), min(len(names), MOST_ROWS)
     ends = None if intervals is None else np.moveaxis(intervals, -1, 0).transpose([0, *(i + 1 for i in order)])
     figure = Figure(figsize=(6.5 + (legend_width(names, columns) if others else 0), max(4.0, 0.9 + 0.19 * rows)))
@@ -156,19 +161,6 @@ def y_limits(
     room = 0.06 * max(high - low, LEAST_SPAN)
     high = min(1 + room / 3, high + room)
     return max(-room / 3, min(low - room, high - LEAST_SPAN)), high
-
-
-def _roles(axes: Sequence[GridAxis]) -> Tuple[int, Optional[int], List[int]]:
-    """Return the indices of the horizontal axis, of the axis over which the mean is taken, and of the others."""
-    spread = next((i for i, axis in enumerate(axes) if axis.title.endswith(SPREAD) and len(axes) > 1), None)
-    free = [i for i in range(len(axes)) if i != spread]
-    along = max(free, key=lambda i: (axes[i].is_number, len(axes[i].values), -i))
-    return along, spread, [i for i in free if i != along]
-
-
-def _names(axes: Sequence[GridAxis]) -> List[str]:
-    titles = [[f"{axis.title} {value}" for value in axis.values] for axis in axes]
-    return [", ".join(names) for names in itertools.product(*titles)]
 
 
 def _places(plot: Axes, axis: GridAxis) -> np.ndarray:

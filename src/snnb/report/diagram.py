@@ -7,20 +7,18 @@ population are curves on the left.
 """
 
 import math
-from typing import Dict, List, NamedTuple, Optional, Sequence
+from typing import Dict, List, NamedTuple, Sequence
 
-import numpy as np
 from markupsafe import Markup, escape
 
-from snnb.io.figures import HUES
+from snnb.io.figures import HUES, shortened
 from snnb.io.text import printable
 
 INK, SOFT = "#1f2933", "#cbd2d9"
 BOX, TALL, GAP, BETWEEN = 204.0, 34.0, 26.0, 22.0  # width and height of a box, space below and next to it
 WIDEST, NARROWEST = 12.0, 1.2  # arrows
 MARGIN, BEND, LOOP = 12.0, 150.0, 28.0
-SIDE_BY_SIDE = 5  # number of curves next to one row up to which they have the full width
-FEW_BENDS, FEW_ROWS = 40, 8  # numbers of curves and of skipped rows from which curves are spread by their lengths
+SIDE_BY_SIDE = 5  # number of curves next to a row up to which they have the full width
 LONGEST = 27  # characters of a name in a box
 
 
@@ -44,8 +42,9 @@ class Arrow(NamedTuple):
 def diagram(boxes: Sequence[Box], arrows: Sequence[Arrow]) -> Markup:
     """Draw a network."""
     depth = depths(len(boxes), arrows)
-    back = [arrow for arrow in arrows if depth[arrow.target] <= depth[arrow.source]]
-    margin = MARGIN + (BEND if any(arrow.source != arrow.target for arrow in back) else LOOP if back else 0)
+    passed = [depth[arrow.target] - depth[arrow.source] for arrow in arrows]
+    closes = any(rows <= 0 and arrow.source != arrow.target for arrow, rows in zip(arrows, passed))
+    margin = MARGIN + (BEND if closes else LOOP if min(passed, default=1) <= 0 else 0)
     rows: Dict[int, List[int]] = {}
     for number, at in enumerate(depth):
         rows.setdefault(at, []).append(number)
@@ -57,61 +56,51 @@ def diagram(boxes: Sequence[Box], arrows: Sequence[Arrow]) -> Markup:
         for place, number in enumerate(row)
     }
     top = [MARGIN + at * (TALL + GAP) for at in depth]
-    most = max((arrow.carries for arrow in arrows), default=0.0)
-    passed = [depth[arrow.target] - depth[arrow.source] for arrow in arrows]
-    bends = [arrow for arrow, rows_over in zip(arrows, passed) if rows_over > 1]
-    # With many curves next to the same rows, all arrows are thinner, so that they can be distinguished.
-    curves = np.zeros(len(rows) + 1, int)
-    np.add.at(curves, [depth[arrow.source] for arrow in bends], 1)
-    np.add.at(curves, [depth[arrow.target] for arrow in bends], -1)
-    on_the_left = np.zeros(len(rows) + 1, int)
-    np.add.at(on_the_left, [depth[arrow.target] for arrow in back], 1)
-    np.add.at(on_the_left, [depth[arrow.source] + 1 for arrow in back], -1)
-    crowd = max(1, *curves.cumsum().tolist(), *on_the_left.cumsum().tolist())
-    widest_arrow = WIDEST * min(1.0, SIDE_BY_SIDE / crowd)
+    most = max((arrow.carries for arrow in arrows), default=0.0) or 1.0
+    # With many curves next to a row, all arrows are thinner, so that they can be distinguished.
+    beside = sum(abs(rows_over) for rows_over in passed if rows_over != 1) / max(1, len(rows))
+    widest_arrow = WIDEST * min(1.0, SIDE_BY_SIDE / max(1.0, beside))
     parts = []
-    for arrow in arrows:
-        width = max(NARROWEST, widest_arrow * arrow.carries / most) if most > 0 else NARROWEST
-        colour = INK if arrow.carries > 0 else SOFT
-        out = left[arrow.source] + BOX / 2, top[arrow.source] + TALL
-        into = left[arrow.target] + BOX / 2, top[arrow.target]
-        if depth[arrow.target] - depth[arrow.source] > 1:
-            crowded = len(bends) > FEW_BENDS and max(passed) > FEW_ROWS
-            share = (depth[arrow.target] - depth[arrow.source]) / max(passed) if crowded else None
-            line, tip = _round(left, top, arrow, margin + inner, share)
-        elif depth[arrow.target] <= depth[arrow.source]:
-            line, tip = _back(left, top, arrow, margin)
+    for arrow, forward in zip(arrows, passed):
+        (x, y), (u, v) = ((left[number], top[number] + TALL / 2) for number in (arrow.source, arrow.target))
+        if forward == 1:
+            line = f"M{x + BOX / 2:.1f} {y + TALL / 2:.1f}L{u + BOX / 2:.1f} {v - TALL / 2 - 6:.1f}"
+            tip = f"M{u + BOX / 2 - 5:.1f} {v - TALL / 2 - 7:.1f}h10l-5 7z"
         else:
-            line = f"M{out[0]:.1f} {out[1]:.1f}L{into[0]:.1f} {into[1] - 6:.1f}"
-            tip = f"M{into[0] - 5:.1f} {into[1] - 7:.1f}h10l-5 7z"
+            # From side to side; a curve reaches three quarters of the way to its control points.
+            side, edge = (1, margin + inner) if forward > 1 else (-1, margin)
+            x, u = (x + BOX, u + BOX) if forward > 1 else (x, u)
+            share = math.log2(abs(forward) + 1) / max(5.0, math.log2(max(map(abs, passed)) + 1))
+            bulge = x - LOOP if arrow.source == arrow.target else edge + side * (14 + (BEND - 20) * share * 4 / 3)
+            line = (
+                f"M{x:.1f} {y + 6:.1f}C{bulge:.1f} {y + 6:.1f} {bulge:.1f} {v - 6:.1f} {u + side * 6:.1f} {v - 6:.1f}"
+            )
+            tip = f"M{u + side * 7:.1f} {v - 11:.1f}v10l{-side * 7} -5z"
         title = escape(printable(f"{boxes[arrow.source].name} → {boxes[arrow.target].name}: {arrow.words}"))
+        colour, width = INK if arrow.carries > 0 else SOFT, max(NARROWEST, widest_arrow * arrow.carries / most)
         parts.append(
             f'<g><path d="{line}" fill="none" stroke="{colour}" stroke-opacity=".6" stroke-width="{width:.1f}"/>'
             f'<path d="{tip}" fill="{colour}"/><title>{title}</title></g>'
         )
-    for number, box in enumerate(boxes):
-        x, y = left[number], top[number]
+    for box, x, y in zip(boxes, (left[number] for number in range(len(boxes))), top):
         title = escape(printable(f"{box.name}: {box.words}"))
         opacity = 0.06 + 0.5 * min(1.0, max(0.0, box.share))
-        begin, name = (LONGEST - 1) // 2, printable(box.name)
-        name = name if len(name) <= LONGEST else f"{name[:begin]}…{name[begin + 1 - LONGEST :]}"
         parts.append(
             f'<g><title>{title}</title><rect x="{x:.1f}" y="{y:.1f}" width="{BOX:.0f}" height="{TALL:.0f}" rx="5" '
             f'fill="#fff" stroke="{INK}"/><rect x="{x + 1:.1f}" y="{y + 1:.1f}" width="{BOX - 2:.0f}" '
             f'height="{TALL - 2:.0f}" rx="4" fill="{HUES[0]}" fill-opacity="{opacity:.2f}"/>'
-            f"{_text(x + BOX / 2, y + 14, name, 11)}{_text(x + BOX / 2, y + 28, box.words, 9.5)}</g>"
         )
-    width, height = margin + inner + MARGIN + (BEND if bends else 0), MARGIN * 2 + len(rows) * (TALL + GAP) - GAP
+        for words, size, down in ((shortened(box.name, LONGEST), 11, 14), (printable(box.words), 9.5, 28)):
+            parts.append(
+                f'<text x="{x + BOX / 2:.1f}" y="{y + down:.1f}" text-anchor="middle" font-size="{size:g}" '
+                f'fill="{INK}">{escape(words)}</text>'
+            )
+        parts.append("</g>")
+    bend = BEND if max(passed, default=1) > 1 else 0
+    width, height = margin + inner + MARGIN + bend, MARGIN * 2 + len(rows) * (TALL + GAP) - GAP
     return Markup(
         f'<svg viewBox="0 0 {width:.0f} {height:.0f}" style="width:{width:.0f}px" role="img" '
         f'aria-label="the network: populations and projections">{"".join(parts)}</svg>'
-    )
-
-
-def _text(x: float, y: float, words: str, size: float) -> str:
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle" font-size="{size:g}" fill="{INK}">'
-        f"{escape(printable(words))}</text>"
     )
 
 
@@ -134,25 +123,3 @@ def depths(boxes: int, arrows: Sequence[Arrow]) -> List[int]:
         if place[source] < place[target]:
             depth[target] = max(depth[target], depth[source] + 1)
     return depth
-
-
-def _round(left: Dict[int, float], top: List[float], arrow: Arrow, edge: float, share: Optional[float]) -> List[str]:
-    """Return the curve from the right of a box to the right of a lower one, and its tip.
-
-    `share` is its distance from the boxes relative to that of the longest curve; None: by the logarithm of its length.
-    """
-    if share is None:
-        share = min(1.0, math.log2((top[arrow.target] - top[arrow.source]) / (TALL + GAP) + 1) / 8)
-    bulge = edge + 14 + (BEND - 20) * share * 4 / 3  # a curve reaches three quarters of the way to its control points
-    (x, y), (u, v) = ((left[n] + BOX, top[n] + TALL / 2) for n in (arrow.source, arrow.target))
-    line = f"M{x:.1f} {y + 6:.1f}C{bulge:.1f} {y + 6:.1f} {bulge:.1f} {v - 6:.1f} {u + 6:.1f} {v - 6:.1f}"
-    return [line, f"M{u + 7:.1f} {v - 11:.1f}v10l-7 -5z"]
-
-
-def _back(left: Dict[int, float], top: List[float], arrow: Arrow, edge: float) -> List[str]:
-    """Return the curve from the left of a box to the left of one that is not lower, and its tip; or a loop."""
-    (x, y), (u, v) = ((left[n], top[n] + TALL / 2) for n in (arrow.source, arrow.target))
-    share = min(1.0, math.log2((y - v) / (TALL + GAP) + 1) / 8)
-    bulge = x - LOOP if arrow.source == arrow.target else edge - 14 - (BEND - 20) * share * 4 / 3
-    line = f"M{x:.1f} {y + 6:.1f}C{bulge:.1f} {y + 6:.1f} {bulge:.1f} {v - 6:.1f} {u - 6:.1f} {v - 6:.1f}"
-    return [line, f"M{u - 7:.1f} {v - 11:.1f}v10l7 -5z"]

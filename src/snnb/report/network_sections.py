@@ -1,7 +1,7 @@
 """Sections of the page about the graph: the network, its populations and projections, degrees and traffic."""
 
 from dataclasses import dataclass
-from typing import List, Optional, Sequence, TypeVar
+from typing import List, Optional, Sequence, Tuple, TypeVar
 
 import numpy as np
 
@@ -13,7 +13,6 @@ from snnb.report.diagram import Arrow, Box, diagram
 from snnb.report.page import Figure, Section, Table, drawn
 from snnb.report.report_plots import plot_distribution
 
-BINS = 40
 MOST_BOXES, MOST_ROWS = 300, 1000  # of a diagram, of a table
 
 
@@ -42,15 +41,6 @@ Row = TypeVar("Row", PopulationFacts, ProjectionFacts)
 
 
 @dataclass(frozen=True)
-class Distribution:
-    """Histogram over the neurons."""
-
-    counts: np.ndarray  # int64, shape (bins,)
-    edges: np.ndarray  # float64, shape (bins + 1,): bins of equal width on a logarithmic axis
-    zero: int  # number of neurons whose value is 0
-
-
-@dataclass(frozen=True)
 class GraphFacts:
     """Figures of a graph."""
 
@@ -58,11 +48,9 @@ class GraphFacts:
     projections: List[ProjectionFacts]
     neurons: int
     synapses: int
-    out_degrees: Distribution  # of all nodes with outgoing synapses
-    in_degrees: Distribution  # of all neurons
-    traffic: Distribution  # spikes per step over the outgoing synapses of spiking nodes
-    half: Optional[float]  # share of the spiking nodes that carries 50 % of the traffic; None without spikes
-    most: Optional[float]  # share that carries 90 %
+    out_degrees: np.ndarray  # of all nodes of populations with outgoing synapses
+    in_degrees: np.ndarray  # of all neurons
+    traffic: np.ndarray  # spikes per step over the outgoing synapses, of each spiking node
     class_name: Optional[str] = None  # class whose samples were counted; None for all samples
 
 
@@ -104,26 +92,18 @@ def graph_facts(graph: SynapseGraph) -> GraphFacts:
         projections=projections,
         neurons=graph.number_of_neurons(),
         synapses=graph.number_of_edges(),
-        out_degrees=distribution(leaving),
-        in_degrees=distribution(np.concatenate([into[p.name] for p in graph.layers])),
-        traffic=distribution(traffic),
-        half=share_that_carries(traffic, 0.5),
-        most=share_that_carries(traffic, 0.9),
+        out_degrees=leaving,
+        in_degrees=np.concatenate([into[p.name] for p in graph.layers]),
+        traffic=traffic,
         class_name=graph.class_name,
     )
 
 
-def distribution(values: np.ndarray) -> Distribution:
-    """Return the histogram of values over bins of equal width on a logarithmic axis, between powers of ten."""
-    some = values[values > 0]
-    logarithms = np.log10(some) if some.size else np.zeros(1)
-    low, high = float(np.floor(logarithms.min())), float(np.ceil(logarithms.max()))
-    counts, edges = np.histogram(np.log10(some), np.linspace(low, max(high, low + 1), BINS + 1))
-    return Distribution(counts, 10**edges, int(values.size - some.size))
-
-
 def share_that_carries(traffic: np.ndarray, share: float) -> Optional[float]:
-    """Return the smallest share of the neurons that carries this share of the traffic; None without traffic."""
+    """Return the smallest share of the neurons that carries this share of the traffic; None without traffic.
+
+    `traffic` has the spikes per step of each neuron over its outgoing synapses.
+    """
     total = traffic.sum()
     if total <= 0:
         return None
@@ -162,27 +142,29 @@ def _network(facts: GraphFacts) -> Section:
 
 
 def _populations(facts: GraphFacts) -> Section:
+    shown, note = _busiest(facts.populations)
     rows = [
         (p.population.name, p.population.layer, "×".join(map(str, p.population.shape)), f"{p.population.size:,}",
          p.population.coding or "", _number(p.mean_rate), _share(p.silent), _number(p.traffic))
-        for p in _busiest(facts.populations)
+        for p in shown
     ]  # fmt: skip
     head = ("population", "layer", "shape", "neurons", "coding", "rate", "silent", "traffic")
     words = (
         f"{facts.neurons:,} neurons without the input. Rate: spikes per neuron and step. Silent: neurons that never "
-        "spiked. Traffic: spikes per step over all outgoing synapses of the population." + _left_out(facts.populations)
+        "spiked. Traffic: spikes per step over all outgoing synapses of the population." + note
     )
     return Section("populations", "Populations", [words], tables=[Table(head, rows, right=(3, 5, 6, 7))])
 
 
 def _projections(facts: GraphFacts) -> Section:
+    shown, note = _busiest(facts.projections)
     rows = [
         (p.summary.source, p.summary.target, p.summary.rule, f"{p.summary.edges:,}",
          f"{p.summary.out_degree.mean:,.4g}", f"{p.summary.in_degree.mean:,.4g}",
          _number(p.summary.weight.min), _number(p.summary.weight.mean), _number(p.summary.weight.max),
          _share(p.zero_weights), _share(p.summary.zero_edges / p.summary.edges if p.summary.edges else None),
          _number(p.traffic))
-        for p in _busiest(facts.projections)
+        for p in shown
     ]  # fmt: skip
     head = (
         "from", "to", "layer", "synapses", "out-degree", "in-degree", "least weight", "mean weight", "greatest weight",
@@ -190,21 +172,18 @@ def _projections(facts: GraphFacts) -> Section:
     )  # fmt: skip
     words = (
         f"{facts.synapses:,} synapses. Degrees are means; weights are in thresholds. Zero weights: share of the "
-        "kernel's elements; zero edges: share of the synapses whose weight or rate is 0." + _left_out(facts.projections)
+        "kernel's elements; zero edges: share of the synapses whose weight or rate is 0." + note
     )
     return Section("projections", "Projections", [words], tables=[Table(head, rows, right=range(3, len(head)))])
 
 
-def _busiest(rows: Sequence[Row]) -> Sequence[Row]:
-    """Return the rows of a table: those with the most traffic, in order."""
+def _busiest(rows: Sequence[Row]) -> Tuple[Sequence[Row], str]:
+    """Return the rows of a table, those with the most traffic if there are too many, and a note about it."""
     if len(rows) <= MOST_ROWS:
-        return rows
-    busiest = sorted(range(len(rows)), key=lambda number: -rows[number].traffic)[:MOST_ROWS]
-    return [rows[number] for number in sorted(busiest)]
-
-
-def _left_out(rows: Sequence[Row]) -> str:
-    return f" The {MOST_ROWS:,} of {len(rows):,} with the most traffic." if len(rows) > MOST_ROWS else ""
+        return rows, ""
+    least = sorted(row.traffic for row in rows)[-MOST_ROWS]
+    shown = [row for row in rows if row.traffic >= least][:MOST_ROWS]
+    return shown, f" The {MOST_ROWS:,} of {len(rows):,} with the most traffic."
 
 
 def _degrees(facts: GraphFacts) -> Section:
@@ -216,19 +195,21 @@ def _degrees(facts: GraphFacts) -> Section:
 
 
 def _traffic(facts: GraphFacts) -> Section:
-    if facts.half is None or facts.most is None:
+    half, most = (share_that_carries(facts.traffic, share) for share in (0.5, 0.9))
+    if half is None or most is None:
         return Section("traffic", "Traffic", ["No neuron with outgoing synapses spikes: the graph has no traffic."])
     words = (
-        f"Half of the traffic comes from {facts.half:.1%} of the neurons with outgoing synapses, and 90 % of it from "
-        f"{facts.most:.1%}. Traffic of a neuron: its spikes per step times its out-degree."
+        f"Half of the traffic comes from {half:.1%} of the neurons with outgoing synapses, and 90 % of it from "
+        f"{most:.1%}. Traffic of a neuron: its spikes per step times its out-degree."
     )
     figure = _histogram(facts.traffic, "traffic of a neuron (spikes per step)", "never spike")
     return Section("traffic", "Traffic", [words], [figure])
 
 
-def _histogram(found: Distribution, label: str, of_zero: str) -> Figure:
-    caption = f"{found.zero:,} more {of_zero}." if found.zero else ""
-    return Figure(drawn(f"neurons by {label}", plot_distribution, found.counts, found.edges, label), caption)
+def _histogram(values: np.ndarray, label: str, of_zero: str) -> Figure:
+    zero = values.size - np.count_nonzero(values)
+    caption = f"{zero:,} more {of_zero}." if zero else ""
+    return Figure(drawn(f"neurons by {label}", plot_distribution, values, label), caption)
 
 
 def _number(value: Optional[float]) -> str:

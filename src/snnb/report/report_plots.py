@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from snnb.io.figures import HUES, Target, plain, save, styled
 from snnb.network.event_samples import InputSteps
 
+BINS = 40  # of a distribution
 BASELINE = 0.7  # of bars on a logarithmic axis: the bar of a single neuron is visible
 MOST_NAMED, MOST_COUNTED = 30, 15  # classes whose names, and whose counts of samples, are written
 MOST_PIXELS = 250  # rows of a confusion matrix
@@ -19,22 +20,17 @@ LIGHTEST = 0.15  # opacity of a pixel with the smallest count
 
 
 @styled
-def plot_distribution(target: Target, counts: np.ndarray, edges: np.ndarray, label: str) -> None:
-    """Plot a histogram with two logarithmic axes.
+def plot_distribution(target: Target, values: np.ndarray, label: str) -> None:
+    """Plot a histogram of the values above 0, one for each neuron, with two logarithmic axes between powers of ten.
 
-    Parameters
-    ----------
-    target : Target
-    counts : (bins,) int64 array
-        Numbers of neurons.
-    edges : (bins + 1,) float64 array
-        Edges of the bins.
-    label : str
-        Label of the horizontal axis.
+    `label` is that of the horizontal axis.
     """
+    logarithms = np.log10(values[values > 0])
+    low, high = (np.floor(logarithms.min()), np.ceil(logarithms.max())) if logarithms.size else (0.0, 1.0)
+    counts, edges = np.histogram(logarithms, np.linspace(low, max(high, low + 1), BINS + 1))
     figure = Figure(figsize=(6, 3.2))
     axes = figure.subplots()
-    axes.stairs(np.maximum(counts, BASELINE), edges, baseline=BASELINE, fill=True)
+    axes.stairs(np.maximum(counts, BASELINE), 10**edges, baseline=BASELINE, fill=True)
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_ylim(BASELINE, max(10, 1.5 * counts.max(initial=0)))
