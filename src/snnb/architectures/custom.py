@@ -157,8 +157,6 @@ def _file(text: str) -> Path:
 @contextmanager
 def _own_code(what: str, path: Path) -> Iterator[None]:
     """Run the user's code: errors become `OwnCodeError`, and output goes to stderr."""
-    writes_bytecode = sys.dont_write_bytecode
-    sys.dont_write_bytecode = True  # no __pycache__ in the user's folder
     try:
         with redirect_stdout(sys.stderr):
             yield
@@ -168,8 +166,6 @@ def _own_code(what: str, path: Path) -> Iterator[None]:
         if out_of_memory(error):
             raise
         raise OwnCodeError(what, path, error) from error
-    finally:
-        sys.dont_write_bytecode = writes_bytecode
 
 
 def _function(path: Path, name: Optional[str]) -> Callable[..., Any]:

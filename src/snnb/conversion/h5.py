@@ -1,6 +1,7 @@
 """Read Keras h5 files, and write them so that equal models give equal bytes."""
 
 import json
+import shutil
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Dict, Optional
@@ -9,7 +10,6 @@ import h5py
 import numpy as np
 
 from snnb.core.errors import DamagedError, InputError
-from snnb.io.files import copy_file
 from snnb.io.hdf5 import copy_attributes, json_attribute, reading, write_array
 from snnb.io.keras_file import QCFS_LEVELS, load_model
 from snnb.io.text import JsonValue
@@ -99,7 +99,7 @@ def copy_for_toolbox(parsed: Path, target: Path, batch_size: int) -> None:
     the synapses of a strided convolution, and when it logs spikes.
     """
     architecture = read_architecture(parsed)
-    copy_file(parsed, target)
+    shutil.copyfile(parsed, target)
     architecture["config"]["layers"][0]["config"]["batch_input_shape"][0] = batch_size
     with h5py.File(target, "r+") as file:
         file.attrs["model_config"] = json.dumps(architecture).encode()

@@ -37,7 +37,6 @@ ADVICE = {
     errno.ENOTDIR: "a part of this path is a file where a directory is expected; move it away or give another path",
     errno.ENAMETOOLONG: "the name is too long; give a shorter one",
 }
-FICLONE = 0x40049409  # linux/fs.h: share the extents of another file (btrfs, XFS)
 
 
 def _files_below(folder: Path) -> Iterator[Tuple[str, os.stat_result]]:
@@ -93,15 +92,6 @@ def sync_tree(path: Path) -> None:
     """Flush a file, or a directory with every file and directory below it, to the disk."""
     for entry in [*path.rglob("*"), path] if path.is_dir() else [path]:
         sync_directory(entry)
-
-
-def copy_file(source: Path, target: Path) -> None:
-    """Copy the content of a file; the copies share blocks where the file system supports reflinks."""
-    with source.open("rb") as read, target.open("wb") as write:
-        try:
-            fcntl.ioctl(write.fileno(), FICLONE, read.fileno())
-        except OSError:
-            shutil.copyfileobj(read, write, BLOCK)
 
 
 def require_disk(directory: Path, size_bytes: int, subject: str) -> None:

@@ -1,5 +1,6 @@
 """Stage `simulate`: simulate the converted network on test samples and count its spikes."""
 
+import shutil
 from contextlib import suppress
 from typing import ClassVar, Dict, List, Mapping, Optional
 
@@ -9,7 +10,7 @@ from typing_extensions import Annotated
 from snnb.core.errors import InputError
 from snnb.core.options import FIGURE_ENDINGS, Figures, Flag, options_in_words
 from snnb.core.progress import Progress, Say, say_nothing, silent
-from snnb.io.files import copy_file, require_disk
+from snnb.io.files import require_disk
 from snnb.io.text import LONGEST_NAME, is_name
 from snnb.pipeline import parse, prepare, train
 from snnb.pipeline.parse import ParseParams
@@ -185,7 +186,7 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
             if path == parsed and not spiking:
                 copy_for_toolbox(path, output.directory / path.name, batch)
             else:
-                copy_file(path, output.directory / path.name)
+                shutil.copyfile(path, output.directory / path.name)
         simulated = parsed
         if params.output == "spikes":
             simulated = output.directory / parsed.name

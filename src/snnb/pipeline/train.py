@@ -10,7 +10,6 @@ from typing_extensions import Annotated
 from snnb.core.errors import InputError, UsageError
 from snnb.core.options import Count, Figures, Flag, Options, drop_invalid, from_pairs
 from snnb.core.progress import Progress, Say, say_nothing, silent
-from snnb.io.files import copy_file
 from snnb.io.text import JsonValue
 from snnb.model_files.expected_pixels import parse_pixels
 from snnb.model_files.kinds import NIR, is_nir
@@ -194,7 +193,7 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
         assert model.file is not None
         with run.stage("train", params, inputs=[]) as output:
             output.external = [] if run.manifest.run.model_source is None else [file_record(model.file)]
-            copy_file(model.file, output.directory / f"{run.model}{NIR}")
+            shutil.copyfile(model.file, output.directory / f"{run.model}{NIR}")
             output.details = TrainDetails(epochs_run=0)
         return result_of(run, "train")
     notes: Dict[str, None] = {}  # in order; a model may be built more than once

@@ -15,7 +15,7 @@ from typing import Callable, ContextManager, Dict, Optional, cast
 from snnb.core.errors import InputError
 from snnb.core.options import Options
 from snnb.core.progress import Progress, Say
-from snnb.io.files import copy_file, remove, sync_tree
+from snnb.io.files import remove, sync_tree
 from snnb.pipeline import parse, simulate, train
 from snnb.pipeline.plan import bring_up_to_date
 from snnb.pipeline.simulations import SimulationRecord
@@ -150,7 +150,7 @@ def _adopt(
         if move:
             shutil.move(str(source), str(incomplete))
         else:
-            shutil.copytree(source, incomplete, copy_function=lambda read, write: copy_file(Path(read), Path(write)))
+            shutil.copytree(source, incomplete, copy_function=shutil.copyfile)
             sync_tree(incomplete)
         replacing.replace(incomplete, place)
         run.save_record(stage, name, record)
