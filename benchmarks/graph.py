@@ -182,7 +182,7 @@ def in_process(step: str, *paths: Path) -> Dict[str, Any]:
 def run_step(step: str, paths: List[Path]) -> None:
     result: Dict[str, Any] = {}
     if step == "stage":
-        from snnb.graph.graph_log import log_lines
+        from snnb.graph.synapse_graph import log_lines
 
         with build_graph(paths[0], paths[1], counts=paths[2]) as graph:
             result["lines"] = len(log_lines(graph))

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from snnb.core.errors import InputError, UsageError
-from snnb.graph.build import build_graph
-from snnb.graph.counts import SampleClass, choose_class, read_classes
+from snnb.graph.build import SampleClass, build_graph, choose_class, read_classes
 from tests.graph.conftest import CODING
 from tests.graph.networks import counts_of, save_counts
 

@@ -1,6 +1,5 @@
 """Queries of the graph, and what it says of itself."""
 
-import configparser
 import subprocess
 import sys
 
@@ -10,7 +9,7 @@ import pytest
 
 from snnb.core.errors import ResourceError, UsageError
 from snnb.graph.build import build_graph
-from snnb.graph.graph_log import log_lines, toolbox_synapses
+from snnb.graph.synapse_graph import log_lines
 from tests.graph.edges import all_edges
 from tests.graph.networks import LAYERS, STEPS, counts_of, save
 from tests.graph.recorded import keras
@@ -171,34 +170,12 @@ def test_summary_is_that_of_the_edges(graph, weights_graph):
                 np.testing.assert_allclose(summary.spikes_per_second, carried)
 
 
-def test_log_has_counts_coding_and_the_number_of_the_toolbox(graph, weights_graph):
+def test_log_has_counts_and_coding(graph, weights_graph):
     text = "\n".join(log_lines(graph))
     assert f"synapses            {graph.number_of_edges():,}" in text
-    assert f"the toolbox counts  {toolbox_synapses(graph.projections):,}" in text
     assert "coding of input: current" in text
     assert "over 4 samples of 25 steps counted after a warm-up of 5" in text
     assert "weights only" in "\n".join(log_lines(weights_graph))
-
-
-@pytest.mark.parametrize(("stride", "padding"), [((1, 1), "same"), ((2, 2), "valid"), ((3, 2), "same")])
-def test_toolbox_count_is_the_toolbox_s(tmp_path, stride, padding):
-    """Where the toolbox takes the batch size for the number of filters, the two are made equal here."""
-    get_fanout = pytest.importorskip("snntoolbox.parsing.utils", reason="snntoolbox is not installed").get_fanout
-    source = LAYERS.Input(batch_shape=(4, 9, 8, 2), name="input")
-    tensor = LAYERS.Conv2D(4, (3, 2), strides=stride, padding=padding, name="00Conv2D_x")(source)
-    tensor = LAYERS.AveragePooling2D((2, 2), name="01AveragePooling2D_x")(tensor)
-    tensor = LAYERS.Dense(5, name="03Dense_5")(LAYERS.Flatten(name="02Flatten_x")(tensor))
-    model = keras.Model(source, tensor)
-    config = configparser.ConfigParser()
-    config.read_dict({"restrictions": {"spiking_layers": str({"Dense", "Conv2D", "AveragePooling2D"})}})
-    counted = 0
-    for layer in model.layers:
-        if "Flatten" not in layer.name:
-            shape = layer.output_shape[0] if isinstance(layer.output_shape, list) else layer.output_shape
-            fan_out = get_fanout(layer, config)
-            counted += np.sum(fan_out) if np.ndim(fan_out) else np.prod(shape[1:]) * fan_out
-    with build_graph(save(model, tmp_path / "p.h5"), tmp_path / "g.h5") as graph:
-        assert toolbox_synapses(graph.projections) == counted
 
 
 def test_starts_without_tensorflow_and_without_what_only_exports_need():

@@ -12,10 +12,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from snnb.core.errors import UsageError
-from snnb.graph.graph_log import log_lines
 from snnb.graph.listed import ListedGraph, ListedPopulation, write_listed
 from snnb.graph.populations import Recording
-from snnb.graph.synapse_graph import SynapseGraph
+from snnb.graph.synapse_graph import SynapseGraph, log_lines
 from snnb.mapping.cost import cost
 from snnb.mapping.hardware import read_hardware
 from snnb.mapping.limits import Limits

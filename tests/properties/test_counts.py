@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from snnb.graph.build import build_graph
-from snnb.graph.graph_log import log_lines
+from snnb.graph.synapse_graph import log_lines
 from snnb.mapping.cost import cost
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.traffic import count_traffic

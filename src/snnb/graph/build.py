@@ -1,22 +1,105 @@
-"""Build MODEL_graph.h5 from a parsed model and the spike counts of a simulation."""
+"""Build MODEL_graph.h5 from a parsed model and the spike counts of a simulation, of all samples or of one class."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
-from typing import List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 import h5py
 import numpy as np
 
+from snnb.core.errors import InputError, UsageError
 from snnb.core.progress import Progress, silent
 from snnb.graph import store
-from snnb.graph.counts import Counts, SampleClass, read_counts
+from snnb.graph.populations import Recording
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.files import atomic_path, sha256_of
 from snnb.io.hdf5 import write_array
-from snnb.network.geometry import PADDING
-from snnb.network.network import NUMBERS, Network, Neuron, Population, Projection, Units
+from snnb.io.npy import load_archive
+from snnb.io.text import LONGEST_NAME, printable
+from snnb.network.geometry import PADDING, Shape
+from snnb.network.network import INPUT, NUMBERS, Network, Population, Units
 from snnb.network.read_network import open_network
+
+SCALARS = ("num_samples", "num_timesteps", "warm_up", "dt_ms")
+NAMES, SAMPLES = "class_names", "samples_by_class"
+MOST_LISTED = 12  # names of classes in a message
+
+
+@dataclass(frozen=True)
+class SampleClass:
+    """A class of samples: its row in the counts, its name and the number of its simulated samples."""
+
+    number: int
+    name: str
+    samples: int
+
+    @property
+    def printable_name(self) -> str:
+        """Name in one line of printable characters."""
+        return printable(self.name).replace("\n", "\\n")[:LONGEST_NAME]
+
+
+def read_classes(path: Path) -> List[SampleClass]:
+    """Read the classes."""
+    arrays = load_archive(path, names=[NAMES, SAMPLES], must=[NAMES, SAMPLES])
+    pairs = zip(arrays[NAMES].tolist(), arrays[SAMPLES].tolist())
+    return [SampleClass(number, name, count) for number, (name, count) in enumerate(pairs)]
+
+
+def choose_class(classes: Sequence[SampleClass], wanted: str) -> SampleClass:
+    """Return a class of which samples were simulated, by name, or by number."""
+    chosen = next((one for one in classes if wanted in (one.name, one.printable_name)), None)
+    if chosen is None and wanted.isdecimal() and int(wanted) < len(classes):
+        chosen = classes[int(wanted)]
+    if chosen is None:
+        names = [one.printable_name for one in classes]
+        near = get_close_matches(wanted, names, n=1)
+        listed = ", ".join(names[:MOST_LISTED]) + (", …" if len(names) > MOST_LISTED else "")
+        raise UsageError(
+            f"--class {wanted}: there is no such class; "
+            + (f"did you mean {near[0]}? " if near else "")
+            + f"there are {len(names)}, named or numbered from 0: {listed}"
+        )
+    if chosen.samples < 1:
+        raise UsageError(
+            f"--class {chosen.printable_name}: none of the simulated samples is of this class; "
+            "simulate more --samples, or others with --first"
+        )
+    return chosen
+
+
+def read_counts(
+    path: Path, shapes: Mapping[str, Shape], of_class: Optional[SampleClass] = None
+) -> Tuple[Recording, Dict[str, np.ndarray]]:
+    """Return the counts of each population, in its shape, after checking that they are of this network.
+
+    They are summed spikes (int64), or the summed current of the input (float64).
+
+    Parameters
+    ----------
+    path : Path
+        spike_rate_sums.npz, or spike_counts_by_class.npz for a class.
+    shapes : shape of each population of the model
+    of_class : SampleClass, optional
+    """
+    scalars = load_archive(path, names=SCALARS, must=SCALARS)
+    samples, timesteps, warm_up, dt_ms = (scalars[name].item() for name in SCALARS)
+    recording = Recording(int(samples), int(timesteps), int(warm_up), float(dt_ms))
+    if of_class is not None:
+        recording = replace(recording, num_samples=of_class.samples)
+    arrays = {}
+    for name, shape in shapes.items():
+        values = load_archive(path, names=[name]).get(name)
+        if values is not None and of_class is not None:
+            values = values[of_class.number].copy() if of_class.number < len(values) else None
+        if values is None or values.shape != shape:
+            raise InputError(
+                f"{path}: no counts of {name} of shape {shape}; take the counts of a simulation of this parsed model"
+            )
+        arrays[name] = values.astype(np.float64 if name == INPUT else np.int64, copy=False)
+    return recording, arrays
 
 
 def build_graph(
@@ -55,10 +138,14 @@ def build_graph(
     with open_network(parsed) as read:
         network = read if network is None else network
         shapes = {volume.name: volume.shape for volume in (network.input, *network.populations)}
-        recorded = None if counts is None else read_counts(counts, shapes, coding or {}, of_class)
-        if network.windowed and recorded is not None:
-            network = network.separated(recorded.recording.num_timesteps)
-        version = _version(network)
+        recording, arrays = (None, None) if counts is None else read_counts(counts, shapes, of_class)
+        if network.windowed and recording is not None:
+            network = network.separated(recording.num_timesteps)
+        populations, version = network.populations, store.VERSION
+        if any(p.neuron is not None or any(one.delay for one in p.projections) for p in populations):
+            version = store.VERSION_WITH_NEURONS
+        elif any(len(population.projections) > 1 for population in populations):
+            version = store.VERSION_WITH_SUMS
         with atomic_path(target, force=True) as temporary:
             with h5py.File(str(temporary), "w", userblock_size=store.USER_BLOCK) as file:
                 file.attrs["format"] = store.FORMAT
@@ -66,32 +153,29 @@ def build_graph(
                 file.attrs["pool_weight"] = pool_weight
                 file.attrs["parsed_sha256"] = sha256_of(parsed)
                 unit = "currents" if network.trained_spiking else "thresholds"
-                file.attrs["edge_unit"] = unit if recorded is None else f"{unit} per time step"
-                if counts is not None and recorded is not None:
+                file.attrs["edge_unit"] = unit if recording is None else f"{unit} per time step"
+                if counts is not None and recording is not None:
                     file.attrs["counts_sha256"] = sha256_of(counts)
                     file.attrs["rate_unit"] = "spikes per time step"
-                    file.attrs.update(asdict(recorded.recording))
-                    if recorded.of_class is not None:
-                        file.attrs["class_number"] = recorded.of_class.number
-                        file.attrs["class_name"] = recorded.of_class.printable_name
+                    file.attrs.update(asdict(recording))
+                    if of_class is not None:
+                        file.attrs.update(class_number=of_class.number, class_name=of_class.printable_name)
                 if network.weight_bits is not None:
                     file.attrs.update(weight_bits=network.weight_bits, pixel=network.pixel)
                 if network.zeros is not None:
                     file.attrs["zeros"] = network.zeros
-                _write_populations(file, network, recorded, pool_weight, progress)
+                _write_populations(file, network, arrays, coding or {}, pool_weight, progress)
             store.seal(temporary, version)
     return SynapseGraph.open(target)
 
 
-def _version(network: Network) -> int:
-    if any(p.neuron is not None or any(one.delay for one in p.projections) for p in network.populations):
-        return store.VERSION_WITH_NEURONS
-    sums = any(len(population.projections) > 1 for population in network.populations)
-    return store.VERSION_WITH_SUMS if sums else store.VERSION
-
-
 def _write_populations(
-    file: h5py.File, network: Network, recorded: Optional[Counts], pool_weight: str, progress: Progress
+    file: h5py.File,
+    network: Network,
+    counts: Optional[Mapping[str, np.ndarray]],
+    coding: Mapping[str, str],
+    pool_weight: str,
+    progress: Progress,
 ) -> None:
     firsts = np.cumsum([0, network.input.size, *(population.size for population in network.populations)])
     links: List[Tuple[int, int, int]] = []
@@ -103,9 +187,9 @@ def _write_populations(
         group.attrs["layer"] = volume.kind if isinstance(volume, Population) else "InputLayer"
         group.attrs["shape"] = np.array(volume.shape, np.int64)
         group.attrs["first_id"] = int(firsts[number])
-        if recorded is not None:
-            group.attrs["coding"] = recorded.coding[volume.name]
-            write_array(group, "spike_count", recorded.arrays[volume.name])
+        if counts is not None:
+            group.attrs["coding"] = coding.get(volume.name, "current" if volume.name == INPUT else "spikes")
+            write_array(group, "spike_count", counts[volume.name])
         if isinstance(volume, Population):
             units = network.units(volume)
             if volume.threshold is not None:
@@ -121,20 +205,16 @@ def _write_populations(
             if volume.later_bias is not None:
                 write_array(group, "later_bias", volume.later_bias)
             if volume.neuron is not None:
-                _write_neuron(group.create_group("neuron"), volume.neuron)
+                neuron = group.create_group("neuron")
+                neuron.attrs["spikes"] = volume.neuron.spikes
+                for name in NUMBERS:
+                    if getattr(volume.neuron, name) is not None:
+                        write_array(neuron, name, getattr(volume.neuron, name))
     table = np.array(links, np.int64).reshape(-1, 3)
     write_array(file, "projections", np.ascontiguousarray(table[:, :2]))
     if table[:, 2].any():
         write_array(file, "delays", np.ascontiguousarray(table[:, 2]))
     progress(total, total)
-
-
-def _write_neuron(group: h5py.Group, neuron: Neuron) -> None:
-    group.attrs["spikes"] = neuron.spikes
-    for name in NUMBERS:
-        values = getattr(neuron, name)
-        if values is not None:
-            write_array(group, name, values)
 
 
 def _write_connections(
@@ -155,7 +235,16 @@ def _write_connections(
             group.attrs["sources"] = np.array(sources, np.int64)
         if projection.delay:
             group.attrs["delay"] = projection.delay
-        _write_geometry(group, projection, pool_weight)
+        layer, geometry = projection.layer, projection.geometry
+        group.attrs["rule"] = layer.kind
+        group.attrs["geometry"] = json.dumps(layer.described(), sort_keys=True)
+        group.attrs["pairing"] = geometry.pairing
+        group.attrs["weighting"] = store.weighting(layer, pool_weight)
+        for name in ("input_volume", "output_volume"):
+            group.attrs[name] = np.array(getattr(geometry, name), np.int64)
+        group.attrs["taps"] = np.array(geometry.kernel_shape[:2], np.int64)
+        for name, axis in (("rows", geometry.rows), ("columns", geometry.columns)):
+            write_array(group, name, np.stack([axis.input, axis.output, axis.tap], axis=1).astype("<i4"))
         flat = read.ravel()
         if flat[0] != PADDING and (np.diff(flat) == 1).all():
             group.attrs["first_id"] = int(flat[0])
@@ -166,20 +255,7 @@ def _write_connections(
             group.attrs["parallel"] = bool((np.bincount(read[read != PADDING]) > 1).any())
         if projection.kernel is not None:
             weights, unit = projection.weights(), units.weight
-            unit = unit.reshape(weights.shape[2:]) if projection.geometry.pairing == "diagonal" else unit
+            unit = unit.reshape(weights.shape[2:]) if geometry.pairing == "diagonal" else unit
             write_array(group, "kernel", weights / unit)
         senders.update((source, projection.delay) for source in sources)
     return sorted(senders)
-
-
-def _write_geometry(group: h5py.Group, projection: Projection, pool_weight: str) -> None:
-    layer, geometry = projection.layer, projection.geometry
-    group.attrs["rule"] = layer.kind
-    group.attrs["geometry"] = json.dumps(layer.described(), sort_keys=True)
-    group.attrs["pairing"] = geometry.pairing
-    group.attrs["weighting"] = store.weighting(layer, pool_weight)
-    for name in ("input_volume", "output_volume"):
-        group.attrs[name] = np.array(getattr(geometry, name), np.int64)
-    group.attrs["taps"] = np.array(geometry.kernel_shape[:2], np.int64)
-    for name, axis in (("rows", geometry.rows), ("columns", geometry.columns)):
-        write_array(group, name, np.stack([axis.input, axis.output, axis.tap], axis=1).astype("<i4"))

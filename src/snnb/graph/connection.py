@@ -27,8 +27,8 @@ class Positions:
     shape : (height, width, channels) of the input
     parallel : bool
         Whether a neuron is at several positions.
-    first : int or None
-        Id of the node at the first position if ids are consecutive. Single nodes are then computed without an array.
+    first : int
+        Id of the node at the first position if ids are consecutive.
     stored : h5py.Dataset or None
         Otherwise the node at each position, -1 for padding.
     """
@@ -36,23 +36,22 @@ class Positions:
     source: GraphPopulation
     shape: Tuple[int, int, int]
     parallel: bool
-    first: Optional[int]
+    first: int
     stored: Optional[h5py.Dataset]
 
     @cached_property
     def ids(self) -> np.ndarray:
         """Node at each position (int64, the input's shape); -1 for padding and neurons of other populations."""
-        if self.first is None:
-            assert self.stored is not None
-            return self._mask(self.stored[()].astype(np.int64))
-        return self._mask(self.first + np.arange(math.prod(self.shape))).reshape(self.shape)
+        if self.stored is None:
+            ids = (self.first + np.arange(math.prod(self.shape))).reshape(self.shape)
+        else:
+            ids = self.stored[()].astype(np.int64)
+        ids[(ids < self.source.first) | (ids >= self.source.first + self.source.size)] = PADDING
+        return ids
 
     @cached_property
     def where(self) -> np.ndarray:
         """Flat position of each source (int64, shape (sources,)), -1 for none; not for parallel connections."""
-        if self.first is not None:
-            position = self.source.first - self.first + np.arange(self.source.size)
-            return np.where((position >= 0) & (position < math.prod(self.shape)), position, PADDING)
         position = np.full(self.source.size, PADDING, np.int64)
         flat = self.ids.ravel()
         used = np.flatnonzero(flat != PADDING)
@@ -64,18 +63,6 @@ class Positions:
         begin, index, position = self._sorted
         part = slice(begin[start], begin[stop])
         return index[part], position[part]
-
-    def nodes_at(self, rows: np.ndarray, columns: np.ndarray, channels: slice) -> np.ndarray:
-        """Return the nodes (-1 for none) at all crossings of rows and columns, shape (rows, columns, channels)."""
-        if self.first is None:
-            return self.ids[rows[:, None], columns[None, :], channels]
-        _, width, depth = self.shape
-        pixel = rows[:, None] * width + columns[None, :]
-        return self._mask(self.first + pixel[:, :, None] * depth + np.arange(depth)[channels])
-
-    def _mask(self, ids: np.ndarray) -> np.ndarray:
-        ids[(ids < self.source.first) | (ids >= self.source.first + self.source.size)] = PADDING
-        return ids
 
     @cached_property
     def _sorted(self) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -179,7 +166,7 @@ class Connection:
         if geometry.pairing == "diagonal":
             channel, in_output = divmod(in_output, geometry.multiplier)
             channels = slice(channel, channel + 1)
-        sources = self.positions.nodes_at(geometry.rows.input[i], geometry.columns.input[j], channels)
+        sources = self.positions.ids[geometry.rows.input[i][:, None], geometry.columns.input[j], channels]
         if self.kernel is not None:
             taps = geometry.rows.tap[i][:, None], geometry.columns.tap[j][None, :]
             weights = self.kernel[(*taps, channels, in_output)]

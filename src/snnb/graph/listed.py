@@ -19,7 +19,7 @@ from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.files import atomic_path
 from snnb.io.hdf5 import write_array
 from snnb.io.text import LONGEST_NAME, is_name
-from snnb.network.geometry import Shape
+from snnb.network.network import Volume
 
 EDGES = 1 << 22  # in memory at a time
 EDGE_UNIT, RATE_UNIT = "thresholds per time step", "spikes per time step"
@@ -27,7 +27,7 @@ Edges = Tuple[np.ndarray, np.ndarray, np.ndarray]  # ids of sources and targets,
 
 
 @dataclass(frozen=True, eq=False)
-class ListedPopulation:
+class ListedPopulation(Volume):
     """Neurons with consecutive ids.
 
     Attributes
@@ -48,19 +48,12 @@ class ListedPopulation:
         Membrane potential before the first step, as a share of the threshold.
     """
 
-    name: str
-    shape: Shape
     layer: str = "neurons"
     coding: str = "spikes"
     spikes: Optional[np.ndarray] = None
     bias: Optional[np.ndarray] = None
     window: Optional[Tuple[int, int]] = None
     initial_potential: Optional[np.ndarray] = None
-
-    @property
-    def size(self) -> int:
-        """Number of neurons."""
-        return int(np.prod(self.shape, dtype=np.int64))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,7 @@
 """All synapses from one population to another: generated from kernels and geometry on demand, or listed in the file."""
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Iterator, Sequence, Tuple
+from typing import TYPE_CHECKING, Iterator, Sequence
 
 import h5py
 import numpy as np
@@ -87,10 +87,18 @@ class GraphProjection:
         rate_scale : float
             Factor from rates per time step to the unit of `edge`.
         """
-        raise NotImplementedError
+        rate = self.source.edge_rate(rate_scale)
+        for start, stop in ranges(self.out_degrees, max_edges):
+            batch = self._edges(start, stop, rate)
+            for begin in range(0, batch.source.size, max_edges):
+                yield batch.part(begin, begin + max_edges)
 
     def edges_of(self, start: int, stop: int) -> EdgeBatch:
         """Return the edges of the sources `start` to `stop - 1`, by index in their population, in new arrays."""
+        return self._edges(start, stop, self.source.edge_rate(1.0))
+
+    def _edges(self, start: int, stop: int, rate: np.ndarray) -> EdgeBatch:
+        """Return the edges of some sources for the rates of all sources, float32 of shape (sources,)."""
         raise NotImplementedError
 
     def sources_of_range(self, start: int, stop: int) -> np.ndarray:
@@ -100,12 +108,6 @@ class GraphProjection:
     def predecessors(self, node: int) -> Neighbours:
         """Return ids (int64, ascending) and weights (float32) of the sources of one target."""
         raise NotImplementedError
-
-    def successors(self, node: int) -> Neighbours:
-        """Return ids (int64, ascending) and weights (float32) of the targets of one source."""
-        index = node - self.source.first
-        edges = self.edges_of(index, index + 1)
-        return edges.target.astype(np.int64), edges.weight
 
     def edges_onto(self, node: int) -> EdgeBatch:
         """Return the edges onto one target, ordered by source, in new arrays."""
@@ -169,38 +171,38 @@ class KernelProjection(GraphProjection):
         return count_synapses(readings, self.source.first, self.source.size)
 
     def edge_batches(self, max_edges: int = CACHE_EDGES, rate_scale: float = 1.0) -> Iterator[EdgeBatch]:
-        """See `GraphProjection`."""
-        rate = self.source.edge_rate(rate_scale)
-        for batch, filled in self._merged(rate, max_edges) if self.merged else self._unmerged(rate, max_edges):
-            for begin in range(0, filled, max_edges):
-                yield batch.part(begin, min(begin + max_edges, filled))
-
-    def _unmerged(self, rate: np.ndarray, max_edges: int) -> Iterator[Tuple[EdgeBatch, int]]:
-        """Yield a reused buffer and the number of edges in it, all edges of a source together."""
+        """See `GraphProjection`; a buffer is filled again and again, with all edges of a source together."""
         from snnb.graph.edge_loops import fill
 
-        (connection,) = self.connections
+        if self.merged:
+            yield from super().edge_batches(max_edges, rate_scale)
+            return
+        (connection,), rate = self.connections, self.source.edge_rate(rate_scale)
         batch = edge_buffer(max(max_edges, int(self.out_degrees.max())), index_dtype(self._nodes))
         stream, start = connection.stream(connection.positions.where), 0
         while start < self.source.size:
             filled, start = fill(stream, rate, connection.geometry.pairing, start, batch)
-            yield batch, filled
+            for begin in range(0, filled, max_edges):
+                yield batch.part(begin, min(begin + max_edges, filled))
 
-    def _merged(self, rate: np.ndarray, max_edges: int) -> Iterator[Tuple[EdgeBatch, int]]:
-        for start, stop in ranges(self.out_degrees, max_edges):
-            batch = self._merged_edges(start, stop, rate)
-            yield batch, batch.source.size
+    def _edges(self, start: int, stop: int, rate: np.ndarray) -> EdgeBatch:
+        """See `GraphProjection`; connections of the same two neurons are summed."""
+        from snnb.graph.edge_loops import fill
 
-    def _merged_edges(self, start: int, stop: int, rate: np.ndarray) -> EdgeBatch:
-        """Return the edges of some sources, connections of the same two neurons summed."""
+        ids = index_dtype(self._nodes)
+        if not self.merged:
+            (connection,) = self.connections
+            batch = edge_buffer(int(self.out_degrees[start:stop].sum()), ids)
+            stream = connection.stream(connection.positions.where[:stop])
+            fill(stream, rate, connection.geometry.pairing, start, batch)
+            return batch
         first, size = self.target.first, self.target.size
         parts = [connection.edges_of(start, stop) for connection in self.connections]
         key = np.concatenate([part.source * size + (part.target - first) for part in parts])
         key, weight = self._sum_equal(key, np.concatenate([part.weight for part in parts]))
         source, target = np.divmod(key, size)
-        dtype = index_dtype(self._nodes)
         edge = rate[source - self.source.first] * weight
-        return EdgeBatch(source.astype(dtype), (first + target).astype(dtype), weight, edge)
+        return EdgeBatch(source.astype(ids), (first + target).astype(ids), weight, edge)
 
     def _sum_equal(self, key: np.ndarray, weight: np.ndarray) -> Neighbours:
         """Return the distinct keys, ascending, and the sum of the weights of each; 1 for max pooling."""
@@ -210,19 +212,6 @@ class KernelProjection(GraphProjection):
         if not distinct.all() and self.connections[0].layer.WEIGHTING == "maximum":
             return key[distinct], np.ones(np.count_nonzero(distinct), np.float32)
         return key[distinct], np.bincount(np.cumsum(distinct) - 1, weight[order]).astype(np.float32)
-
-    def edges_of(self, start: int, stop: int) -> EdgeBatch:
-        """See `GraphProjection`."""
-        from snnb.graph.edge_loops import fill
-
-        rate = self.source.edge_rate(1.0)
-        if self.merged:
-            return self._merged_edges(start, stop, rate)
-        (connection,) = self.connections
-        batch = edge_buffer(int(self.out_degrees[start:stop].sum()), index_dtype(self._nodes))
-        stream = connection.stream(connection.positions.where[:stop])
-        fill(stream, rate, connection.geometry.pairing, start, batch)
-        return batch
 
     def sources_of_range(self, start: int, stop: int) -> np.ndarray:
         """See `GraphProjection`."""
@@ -299,9 +288,9 @@ class SparseProjection(EnumeratedProjection):
         """See `GraphProjection`."""
         return map(_without_zeros, self._all.edge_batches(max_edges, rate_scale))
 
-    def edges_of(self, start: int, stop: int) -> EdgeBatch:
+    def _edges(self, start: int, stop: int, rate: np.ndarray) -> EdgeBatch:
         """See `GraphProjection`."""
-        return _without_zeros(self._all.edges_of(start, stop))
+        return _without_zeros(self._all._edges(start, stop, rate))
 
     def predecessors(self, node: int) -> Neighbours:
         """See `GraphProjection`."""
@@ -352,19 +341,8 @@ class ListedProjection(EnumeratedProjection):
             found += np.bincount(self.ends[begin : begin + LIST_EDGES] - self.target.first, minlength=found.size)
         return found
 
-    def edge_batches(self, max_edges: int = CACHE_EDGES, rate_scale: float = 1.0) -> Iterator[EdgeBatch]:
+    def _edges(self, start: int, stop: int, rate: np.ndarray) -> EdgeBatch:
         """See `GraphProjection`."""
-        rate = self.source.edge_rate(rate_scale)
-        for start, stop in ranges(self.out_degrees, max_edges):
-            batch = self._edges_of(start, stop, rate)
-            for begin in range(0, batch.source.size, max_edges):
-                yield batch.part(begin, begin + max_edges)
-
-    def edges_of(self, start: int, stop: int) -> EdgeBatch:
-        """See `GraphProjection`."""
-        return self._edges_of(start, stop, self.source.edge_rate(1.0))
-
-    def _edges_of(self, start: int, stop: int, rate: np.ndarray) -> EdgeBatch:
         part, index = slice(self.start[start], self.start[stop]), np.arange(start, stop)
         source = np.repeat(index, self.out_degrees[start:stop])
         weight = self.weights[part].copy()

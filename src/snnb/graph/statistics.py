@@ -1,19 +1,13 @@
-"""Statistics of synapses, from kernel elements and summed rates instead of edge by edge; and the log.txt of a graph.
-
-The log has the number of synapses that snntoolbox 0.5 reports, which is not the number that the graph has.
-"""
+"""Statistics of synapses, from kernel elements and summed rates instead of edge by edge."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Iterator, Optional, Sequence, Tuple
+from typing import Iterator, Optional, Sequence, Tuple
 
 import numpy as np
 
 from snnb.graph.connection import Connection
 from snnb.graph.projection import GraphProjection
 from snnb.network.geometry import PADDING
-
-if TYPE_CHECKING:
-    pass
 
 CHUNK = 1 << 22  # kernel elements in a block, so that large dense kernels are not copied
 

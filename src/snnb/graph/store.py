@@ -153,10 +153,8 @@ def read_connections(
             kernel = None if layer.KERNEL is None else group["kernel"]
             delay = int(group.attrs.get("delay", 0))
             for k in map(int, group.attrs.get("sources", [source for source, of, _ in links if of == number])):
-                first = int(group.attrs["first_id"]) if "first_id" in group.attrs else None
-                ids = group["ids"] if first is None else None
-                shape, parallel = geometry.input_volume, bool(group.attrs["parallel"])
-                positions = Positions(populations[k], shape, parallel, first, ids)
+                first, parallel = int(group.attrs.get("first_id", 0)), bool(group.attrs["parallel"])
+                positions = Positions(populations[k], geometry.input_volume, parallel, first, group.get("ids"))
                 unit = None
                 if integers and kernel is not None and target.threshold is not None:
                     unit = target.threshold / (1 if k else np.float32(file.attrs["pixel"]))

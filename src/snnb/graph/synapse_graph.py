@@ -182,15 +182,11 @@ class SynapseGraph:
 
     def successors(self, node: int) -> np.ndarray:
         """Return the ids (int64) of the targets of `node`, ordered by projection."""
-        population = self.nodes.population(node)
-        targets = [p.successors(node)[0] for p in self.projections if p.source is population]
-        return np.concatenate([np.empty(0, np.int64), *targets])
+        return self.edges_of(node).target.astype(np.int64)
 
     def predecessors(self, node: int) -> np.ndarray:
         """Return the ids (int64, ascending) of the sources of `node`."""
-        population = self.nodes.population(node)
-        sources = [p.predecessors(node)[0] for p in self.projections if p.target is population]
-        return np.concatenate([np.empty(0, np.int64), *sources])
+        return self.edges_of(node, "in").source.astype(np.int64)
 
     def edges_of(self, node: int, direction: str = "out") -> EdgeBatch:
         """Return the synapses of one neuron with their weights, in new arrays.
@@ -307,3 +303,50 @@ class SynapseGraph:
                         for s, t, weight, edge in rows
                     )
         return result
+
+
+def log_lines(graph: SynapseGraph) -> List[str]:
+    """Return the lines of the log of a graph."""
+    text = [
+        f"graph of {graph.number_of_nodes():,} nodes "
+        f"in {len(graph.populations)} populations, {len(graph.projections)} projections",
+    ]
+    if "pool_weight" in graph.attributes:
+        text.append(f"weights of average pooling: {graph.attributes['pool_weight']}")
+    for name, of in (("parsed_sha256", "parsed model"), ("source_sha256", "file that the graph was read from")):
+        if name in graph.attributes:
+            text.append(f"SHA-256 of the {of}: {graph.attributes[name]}")
+    if graph.recording is None:
+        text.append("weights only, no spike counts: edge = weight")
+    else:
+        recording = graph.recording
+        if "counts_sha256" in graph.attributes:
+            text.append(f"SHA-256 of the spike counts: {graph.attributes['counts_sha256']}")
+        if graph.class_name is not None:
+            text.append(f"spikes of the samples of one class only: {graph.class_name}")
+        text += [
+            f"rates: spikes per time step of {recording.dt_ms:g} ms, over {recording.num_samples:,} samples of "
+            f"{recording.num_timesteps:,} steps counted after a warm-up of {recording.warm_up:,}",
+            f"edge = rate of the source × weight, in {graph.attributes['edge_unit']}",
+        ]
+        codings = sorted((p.coding, p.name) for p in graph.populations if p.coding is not None and p.coding != "spikes")
+        text += [f"coding of {name}: {coding}" for coding, name in codings]
+    text.append("")
+    for summary in graph.summary():
+        late = f", {summary.delay} time step{'s' * (summary.delay > 1)} later" if summary.delay else ""
+        text += [
+            f"{summary.source} → {summary.target} ({summary.rule}{late})",
+            f"  edges               {summary.edges:,}, of which {summary.zero_edges:,} are 0 (no weight or no spike)",
+            f"  out-degree          {summary.out_degree}",
+            f"  in-degree           {summary.in_degree}",
+            f"  weight              {summary.weight}",
+            f"  edge                {summary.edge}, sum {summary.edge.sum:.9g}",
+        ]
+        if summary.spikes_per_second is not None:
+            text.append(f"  spikes carried      {summary.spikes_per_second:,.6g} a second")
+        text.append("")
+    return [
+        *text,
+        f"neurons             {graph.number_of_neurons():,} (nodes, with the input: {graph.number_of_nodes():,})",
+        f"synapses            {graph.number_of_edges():,}",
+    ]

@@ -34,7 +34,7 @@ from snnb.rundir.manifest import Kind, Record
 
 if TYPE_CHECKING:
     from snnb.graph import SynapseGraph
-    from snnb.graph.counts import SampleClass
+    from snnb.graph.build import SampleClass
     from snnb.graph.listed import ListedGraph
 
 PoolWeight = Literal["mean", "one"]
@@ -142,7 +142,7 @@ def _resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_noth
 
 def _class_of(run: RunDirectory, params: GraphParams) -> "Optional[SampleClass]":
     """Return the class whose spikes are requested; None for all samples."""
-    from snnb.graph.counts import choose_class, read_classes
+    from snnb.graph.build import choose_class, read_classes
     from snnb.simulation.simulation_files import BY_CLASS
 
     if params.class_name is None:
@@ -163,7 +163,7 @@ def _refuse_without_classes(run: RunDirectory, wanted: str, by: str, which: str)
 
 def _check(run: RunDirectory, planned: PlannedRun) -> None:
     """Check before a network is trained that the class exists and that its spikes will be counted."""
-    from snnb.graph.counts import SampleClass, choose_class
+    from snnb.graph.build import SampleClass, choose_class
 
     given, simulated = planned.given.get(KIND.name, {}), simulate.KIND.name
     if planned.next is not None or KIND.name not in planned.stages or given.get("class_name") is None:
@@ -281,7 +281,7 @@ def _finish(
 ) -> None:
     """Write the log, and the networkx file of a small graph; record the figures."""
     from snnb.graph.export.write_export import export
-    from snnb.graph.graph_log import log_lines
+    from snnb.graph.synapse_graph import log_lines
 
     edges, neurons = graph.number_of_edges(), graph.number_of_neurons()
     if edges <= params.networkx_limit:
