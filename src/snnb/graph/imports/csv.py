@@ -7,23 +7,21 @@ import csv
 import gzip
 import io
 import re
-import tempfile
 import zlib
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import count, islice
 from pathlib import Path
-from typing import IO, Dict, Iterator, List, Sequence, Tuple, cast
+from typing import IO, Dict, Iterator, List
 
 import numpy as np
 
-from snnb.core.errors import DamagedError, ResourceError
-from snnb.graph.imports import text_edges
-from snnb.graph.imports.tables import Chunk, Table, columns_of, listed_graph, read_description, read_nodes
+from snnb.core.errors import DamagedError
+from snnb.graph.imports.tables import Columns, listed_graph, read_description, read_nodes
 from snnb.graph.listed import ListedGraph
-from snnb.io.text import decoded, read_text
+from snnb.io.text import read_text
 
-BLOCK = 1 << 24  # bytes of text in memory at a time
-NAMES = 1 << 16  # capacity of the table of names at first
+ROWS = 1 << 18  # in memory at a time
 
 
 def is_csv(path: Path) -> bool:
@@ -41,143 +39,70 @@ def read_csv(path: Path) -> ListedGraph:
             beside, read_description(description) if description.exists() else None, _node_columns(beside)
         )
         nodes = nodes._replace(graph=replace(nodes.graph, files=tuple(files)))
-    spool = _Spool(path)
     with _opened(path) as file:
-        text = decoded(file.readline(BLOCK), path).lstrip("\ufeff").rstrip("\r\n")
-        delimiter = max(",;\t", key=text.count)
-        fields = [name.strip().lower() for name in next(csv.reader([text], delimiter=delimiter), [])]
-        columns, notes = columns_of(path, fields, "line 1: ")
-        uses = {
-            columns.source: text_edges.SOURCE,
-            columns.target: text_edges.TARGET,
-            columns.weight: text_edges.WEIGHT,
-            columns.rate: text_edges.RATE,
-            columns.source_group: text_edges.SOURCE_GROUP,
-            columns.target_group: text_edges.TARGET_GROUP,
-        }
-        spool.parse(file, np.array([uses.get(name, text_edges.SKIP) for name in fields]), delimiter, fields)
-    names = spool.names if spool.named else None
-    return listed_graph(Table(path, spool.chunks, lambda row: f"line {row + 2:,}", tuple(notes), names), nodes)
+        header, first = file.readline(), file.readline()
+    delimiter = max(",;\t", key=header.count)
+    fields = [name.strip().lower() for name in next(csv.reader([header], delimiter=delimiter), [])]
+    columns = Columns.of(path, fields, "line 1: ")
+    ends = dict(zip(fields, next(csv.reader([first], delimiter=delimiter), [])))
+    named = columns.source_group is not None or not all(
+        re.fullmatch("-?[0-9]*", ends.get(end, "").strip()) for end in columns[:2]
+    )
+    # Ids are read as float64: loadtxt takes 1.5 for the integer 1. Of columns that are not read it keeps a character.
+    kinds = dict.fromkeys(fields, "U1")
+    kinds.update(dict.fromkeys(columns.used, "f8"))
+    if named:
+        kinds.update(dict.fromkeys((name for name in (*columns[:2], *columns[4:]) if name is not None), "O"))
+
+    row = np.dtype([(str(k), kinds[name]) for k, name in enumerate(fields)])
+
+    def batches() -> Iterator[Dict[str, np.ndarray]]:
+        with _opened(path) as file:
+            file.readline()
+            for number in count(2, ROWS):
+                lines = list(islice(file, ROWS))
+                if not lines:
+                    return
+                table = _parsed(path, lines, number, row, delimiter)
+                batch = {name: table[str(fields.index(name))] for name in columns.used}
+                yield batch if named else {**batch, **{end: _ids(path, end, batch[end], number) for end in columns[:2]}}
+
+    return listed_graph(path, columns, batches, lambda row: f"line {row + 2:,}", named=named, nodes=nodes)
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
+def _opened(path: Path) -> Iterator[IO[str]]:
     """Open a file, compressed or not; raise `DamagedError` if the block finds it damaged."""
-    with path.open("rb") as plain:
-        try:
-            yield cast(IO[bytes], gzip.GzipFile(fileobj=plain)) if path.suffix.lower() == ".gz" else plain
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise DamagedError(path, f"not a complete gzip file ({error})") from None
+    try:
+        with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
+            yield io.TextIOWrapper(file, "utf-8-sig")
+    except UnicodeDecodeError:
+        raise DamagedError(path, "not text") from None
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DamagedError(path, f"not a complete gzip file ({error})") from None
 
 
-class _Spool:
-    """Edges of a CSV, parsed once into a file without a name: 12 or 16 bytes an edge."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115, closed with this object
-        self._rows: List[int] = []
-        self._weighted = self._rated = False
-        self._texts: Tuple[np.ndarray, np.ndarray] = np.zeros(1, np.int64), np.empty(0, np.uint8)
-        self.named = False  # whether neurons have names
-
-    def names(self) -> List[str]:
-        """Return the names of the neurons, by id."""
-        start, texts = self._texts
-        text, bounds = texts[: start[-1]].tobytes(), start.tolist()
-        names = [decoded(text[begin:end], self._path) for begin, end in zip(bounds, bounds[1:])]
-        return [name.replace('""', '"') for name in names]
-
-    def chunks(self) -> Iterator[Chunk]:
-        """Read the edges."""
-        self._file.seek(0)
-        for rows in self._rows:
-            source, target = (np.fromfile(self._file, np.int32, rows) for _ in range(2))
-            weight = np.fromfile(self._file, np.float32, rows) if self._weighted else np.ones(rows, np.float32)
-            yield Chunk(source, target, weight, np.fromfile(self._file, np.float32, rows) if self._rated else None)
-
-    def parse(self, file: IO[bytes], columns: np.ndarray, delimiter: str, header: Sequence[str]) -> None:
-        """Parse the lines after the header.
-
-        Parameters
-        ----------
-        file : binary file
-        columns : use of each column, see `text_edges`
-        delimiter : str
-        header : names of the columns
-        """
-        self._weighted, self._rated = (use in columns for use in (text_edges.WEIGHT, text_edges.RATE))
-        table, known = text_edges.name_table(0, 0), 0
-        for block in _blocks(file):
-            text = np.frombuffer(block, np.uint8)
-            if not self._rows:
-                self.named = text_edges.SOURCE_GROUP in columns or self._has_names(block, columns, delimiter)
-                table = text_edges.name_table(NAMES if self.named else 0, 2 * len(block) + 4)
-            rows = int(np.count_nonzero(text == text_edges.NEWLINE))
-            ends, values = np.empty((2, rows), np.int32), np.empty((2, rows), np.float32)
-            at = row = 0
-            while at < text.size:
-                at, row, known, status, column = text_edges.parse_edges(
-                    text, at, row, columns, ord(delimiter), table, known, (ends[0], ends[1], values[0], values[1])
-                )
-                if status == text_edges.FULL:
-                    table = text_edges.enlarged(table, known, 2 * len(block) + 4)
-                elif status != text_edges.DONE:
-                    raise self._fault(block[at:], status, column, sum(self._rows) + row + 2, delimiter, header)
-            try:
-                for used, array in zip((True, True, self._weighted, self._rated), (*ends, *values)):
-                    if used:
-                        array.tofile(self._file)
-            except OSError as error:
-                raise ResourceError(
-                    f"{tempfile.gettempdir()}: the disk is full; make space, or name another folder in TMPDIR"
-                ) from error
-            self._rows.append(rows)
-        self._texts = table[1][: known + 1], table[2]
-
-    def _has_names(self, block: bytes, columns: np.ndarray, delimiter: str) -> bool:
-        """Whether a neuron of the first line is not an integer."""
-        line = block[: block.find(b"\n")].decode("utf-8", "replace")
-        fields = next(csv.reader([line], delimiter=delimiter), [])
-        ends = [field for field, use in zip(fields, columns) if use in (text_edges.SOURCE, text_edges.TARGET)]
-        return not all(re.fullmatch("-?[0-9]*", end.strip()) for end in ends)
-
-    def _fault(
-        self, rest: bytes, status: int, column: int, number: int, delimiter: str, header: Sequence[str]
-    ) -> DamagedError:
-        """Return the error of a line that `parse_edges` has not read."""
-        line = rest[: rest.find(b"\n")].decode("utf-8", "replace").strip("\r")
-        fields = next(csv.reader([line], delimiter=delimiter), [])
-        if status == text_edges.OPEN_QUOTE:
-            fault = "a quoted field does not end in its line"
-        elif status == text_edges.FIELDS:
-            fault = f"has {len(fields)} fields, the header has {len(header)}"
-        else:
-            text = f"{header[column]} {fields[column].strip()[:40]!r}"
-            fault = {
-                text_edges.NOT_AN_ID: f"{text} is not an id from 0; give ids in all lines, or names in all",
-                text_edges.NO_NAME: f"{text} is no name",
-                text_edges.TOO_LARGE: f"{text} is more than {text_edges.LARGEST:,}; number the neurons from 0",
-                text_edges.NOT_A_NUMBER: f"{text} is not a finite number",
-            }[status]
-        return DamagedError(self._path, f"line {number:,}: {fault}")
+def _parsed(path: Path, lines: List[str], first: int, row: np.dtype, delimiter: str) -> np.ndarray:
+    """Parse lines, `first` the number of the first; raise `DamagedError` with the number of the line that is wrong."""
+    try:
+        return np.loadtxt(lines, row, delimiter=delimiter, quotechar='"', comments=None, ndmin=1)
+    except ValueError as error:
+        half = len(lines) // 2
+        if half:
+            _parsed(path, lines[:half], first, row, delimiter)
+            _parsed(path, lines[half:], first + half, row, delimiter)
+        fault = str(error).partition(" at row")[0]
+        raise DamagedError(path, f"line {first:,}: {fault}") from None
 
 
-def _blocks(file: IO[bytes]) -> Iterator[bytes]:
-    """Yield the rest of a file in parts that end in a line feed, without empty lines at the end of the file."""
-    rest = b""
-    while True:
-        read = file.read(BLOCK)
-        block = rest + read
-        last = len(block.rstrip())
-        if not read:
-            if last:
-                yield block[:last] + b"\n"
-            return
-        cut = block.rfind(b"\n", 0, last) + 1
-        if cut:
-            yield block[:cut]
-        rest = block[cut:]
+def _ids(path: Path, name: str, values: np.ndarray, line: int) -> np.ndarray:
+    wrong = np.flatnonzero(values != np.rint(values))
+    if wrong.size:
+        raise DamagedError(
+            path,
+            f"line {line + wrong[0]:,}: {name} {values[wrong[0]]} is not an id from 0; give ids, or names in all lines",
+        )
+    return values.astype(np.int64)
 
 
 def _node_columns(path: Path) -> Dict[str, np.ndarray]:

@@ -7,8 +7,22 @@ table of nodes, from which the populations are read.
 
 import re
 from dataclasses import replace
+from itertools import repeat
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Literal, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import (
+    Callable,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Literal,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+)
 
 import numpy as np
 from pydantic import BaseModel, ValidationError
@@ -126,12 +140,43 @@ SPARSE_IDS = 100  # ids for each edge, above which they are not numbers of neuro
 GROUPS = (("source_group", "source_population"), ("target_group", "target_population", "dest_group"))
 ENDS = (("source", "source_neuron"), ("target", "target_neuron", "dest_neuron"))
 WEIGHT, EDGE, RATE = "weight", "edge", "rate"
-SEPARATOR = "\x1f"  # between group and neuron in a name
 INDEX = re.compile(r"\(\s*(\d+\s*(,\s*\d+\s*)*),?\s*\)")
 NEURONS = "neurons"  # name of the population of neurons without groups
+Name = Tuple[str, str]  # group and name of a neuron; the group is empty if the file has none
 
 
-class Chunk(NamedTuple):
+class Columns(NamedTuple):
+    """Names of the columns of a table of edges that are read."""
+
+    source: str
+    target: str
+    weight: Optional[str]
+    rate: Optional[str]
+    source_group: Optional[str]
+    target_group: Optional[str]
+
+    @classmethod
+    def of(cls, path: Path, names: Sequence[str], place: str = "") -> "Columns":
+        """Return the columns to read of those that a file has; raise `DamagedError` if it has no edges."""
+        ends = [next((name for name in these if name in names), None) for these in (*ENDS, *GROUPS)]
+        source, target, source_group, target_group = ends
+        if source is None or target is None:
+            missing = "source" if source is None else "target"
+            raise DamagedError(path, f"{place}has no column {missing}; name the columns, such as source,target,weight")
+        if (source_group is None) != (target_group is None):
+            raise DamagedError(
+                path, f"{place}has a group of only one end; give source_group and target_group, or neither"
+            )
+        weight = next((name for name in (WEIGHT, EDGE) if name in names), None)
+        return cls(source, target, weight, RATE if RATE in names else None, source_group, target_group)
+
+    @property
+    def used(self) -> List[str]:
+        """Names of all columns that are read."""
+        return [name for name in self if name is not None]
+
+
+class _Chunk(NamedTuple):
     """Some edges: ids of sources and targets, weights, and rates of the sources."""
 
     source: np.ndarray
@@ -140,67 +185,87 @@ class Chunk(NamedTuple):
     rate: Optional[np.ndarray]
 
 
-class Table(NamedTuple):
-    """Edges of a file, which can be read several times.
-
-    Attributes
-    ----------
-    path : Path
-    chunks : callable that reads the edges
-    place : callable that names a row, such as `line 7`
-    notes : what the file does not hold
-    names : callable that returns the names of the neurons, by id, once the edges were read; None if they have ids
-    """
-
-    path: Path
-    chunks: Callable[[], Iterator[Chunk]]
-    place: Callable[[int], str]
-    notes: Tuple[str, ...] = ()
-    names: Optional[Callable[[], List[str]]] = None
-
-
 class Nodes(NamedTuple):
     """Neurons of a table of nodes.
 
     Attributes
     ----------
     graph : without edges
-    ids : id by name, group and neuron
+    ids : id by population and index
     described : whether there is a description, which names the inputs
     """
 
     graph: ListedGraph
-    ids: Mapping[str, int]
+    ids: Mapping[Name, int]
     described: bool
 
 
 class _Scan(NamedTuple):
     nodes: int  # largest id, and 1
     rates: Optional[np.ndarray]  # float32 by id, NaN where a neuron is no source
-    entered: np.ndarray  # bool by id: whether an edge leads to the neuron; empty if neurons have no names
+    entered: np.ndarray  # bool by id: whether an edge leads to the neuron
 
 
-def listed_graph(table: Table, nodes: Optional[Nodes] = None) -> ListedGraph:
-    """Return the graph of a table of edges, after reading it once."""
-    named = table.names is not None
-    found = _scan(table, None if nodes is None or named else nodes.graph.nodes, named)
-    names, order, notes = [] if table.names is None else table.names(), None, list(table.notes)
+def listed_graph(
+    path: Path,
+    columns: Columns,
+    batches: Callable[[], Iterator[Mapping[str, np.ndarray]]],
+    place: Callable[[int], str],
+    *,
+    named: bool = False,
+    nodes: Optional[Nodes] = None,
+) -> ListedGraph:
+    """Return the graph of a table of edges, after reading it once.
+
+    Parameters
+    ----------
+    path : Path
+    columns : Columns
+    batches : callable that reads the columns, some rows at a time; it is called twice
+    place : callable that names a row, such as `line 7`
+    named : whether neurons have names, not ids
+    nodes : neurons of a table of nodes, if there is one
+    """
+    ids: Dict[Name, int] = {}  # of names, in order of first appearance
+
+    def chunks() -> Iterator[_Chunk]:
+        for batch in batches():
+            if named:
+                source, target = _numbered(ids, batch, columns)
+            else:
+                source, target = (_typed(path, name, batch[name], "iu", "integers") for name in columns[:2])
+            weight, rate = (
+                None if name is None else _typed(path, name, batch[name], "biuf", "numbers") for name in columns[2:4]
+            )
+            weight = np.ones(source.size, np.float32) if weight is None else _float32(weight)
+            yield _Chunk(source, target, weight, None if rate is None else _float32(rate))
+
+    scan = _scan(path, chunks(), LIMIT if nodes is None or named else nodes.graph.nodes, place)
+    if any(not name for _, name in ids):
+        raise DamagedError(path, "a neuron has no name; name all neurons, or give ids from 0")
+    notes: List[str] = []
+    order = None
     if nodes is not None:
         graph = nodes.graph
         if named:
-            order = _ids_of(table, names, nodes)
-        notes = [*graph.notes, *notes]
-    elif named:
-        graph, order = _named(names, notes)
+            order = _ids_of(path, ids, nodes)
+        notes += graph.notes
+    elif ids:
+        graph, order = _populations_of(list(ids))
+        if len(graph.populations) > 1 or graph.populations[0].name != NEURONS:
+            notes.append("there is no table of nodes: the populations have the neurons that edges name")
     else:
-        graph = ListedGraph([ListedPopulation(NEURONS, (found.nodes,))] if found.nodes else [], ())
+        graph = ListedGraph([ListedPopulation(NEURONS, (scan.nodes,))] if scan.nodes else [], ())
+    if columns.weight is None:
+        notes.append("without a column weight, every weight is 1")
+    elif columns.weight == EDGE:
+        notes.append("without a column weight, the values of column edge are the weights")
     if order is not None and (nodes is None or not nodes.described):
-        graph = replace(graph, inputs=_inputs(graph.populations, order[found.entered]))
-    if found.rates is not None and all(population.spikes is None for population in graph.populations):
+        graph = replace(graph, inputs=_inputs(graph.populations, order[scan.entered]))
+    if scan.rates is not None and all(population.spikes is None for population in graph.populations):
         rates = np.zeros(graph.nodes, np.float32)
-        known = found.rates[: found.nodes]
-        rates[np.arange(found.nodes) if order is None else order] = np.nan_to_num(known)
-        silent = graph.nodes - np.count_nonzero(~np.isnan(known))
+        rates[np.arange(scan.nodes) if order is None else order] = np.nan_to_num(scan.rates)
+        silent = graph.nodes - np.count_nonzero(~np.isnan(scan.rates))
         if silent:
             notes.append(
                 f"{silent:,} neurons are no source of an edge, so the file has no rate of them: they are silent"
@@ -208,18 +273,36 @@ def listed_graph(table: Table, nodes: Optional[Nodes] = None) -> ListedGraph:
         graph = replace(graph.with_spikes(rates), per_step=True)
 
     def edges() -> Iterator[Edges]:
-        for source, target, weight, _ in table.chunks():
+        for source, target, weight, _ in chunks():
             yield (source, target, weight) if order is None else (order[source], order[target], weight)
 
-    by_name = None
+    names = None
     if order is not None:
-        by_name = dict(zip((name.replace(SEPARATOR, ",") for name in names), order.tolist()))
-    return replace(graph, edges=edges(), files=graph.files or (table.path,), notes=tuple(notes), names=by_name)
+        names = dict(zip((",".join(filter(None, name)) for name in ids), order.tolist()))
+    return replace(graph, edges=edges(), files=graph.files or (path,), notes=tuple(notes), names=names)
 
 
-def _scan(table: Table, nodes: Optional[int], named: bool) -> _Scan:
+def _numbered(ids: Dict[Name, int], batch: Mapping[str, np.ndarray], columns: Columns) -> np.ndarray:
+    """Return the ids of sources and targets, (2, edges), and add new names to `ids`."""
+    groups = [repeat("") if name is None else map(str, batch[name].tolist()) for name in columns[4:]]
+    ends = [zip(group, map(str, batch[str(name)].tolist())) for group, name in zip(groups, columns[:2])]
+    pairs = [(ids.setdefault(source, len(ids)), ids.setdefault(target, len(ids))) for source, target in zip(*ends)]
+    return np.array(pairs, np.int64).reshape(-1, 2).T
+
+
+def _typed(path: Path, name: Optional[str], values: np.ndarray, kinds: str, expected: str) -> np.ndarray:
+    if values.dtype.kind not in kinds:
+        raise DamagedError(path, f"{name} is of type {values.dtype}, expected are {expected}")
+    return values
+
+
+def _float32(values: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        return values.astype(np.float32, copy=False)
+
+
+def _scan(path: Path, chunks: Iterator[_Chunk], limit: int, place: Callable[[int], str]) -> _Scan:
     """Check the ids and rates of all edges; count nodes; gather the rates of the sources."""
-    limit = LIMIT if nodes is None else nodes
     size = total = done = 0
     rates, entered = np.zeros(0, np.float32), np.zeros(0, bool)
     rated = False
@@ -227,62 +310,53 @@ def _scan(table: Table, nodes: Optional[int], named: bool) -> _Scan:
     def refuse(bad: np.ndarray, name: str, values: np.ndarray, fault: str) -> None:
         if bad.any():
             k = int(np.flatnonzero(bad)[0])
-            raise DamagedError(table.path, f"{table.place(done + k)}: {name} {values[k]}{fault}")
+            raise DamagedError(path, f"{place(done + k)}: {name} {values[k]}{fault}")
 
-    def refuse_sparse() -> None:
-        if nodes is None and size > 1_000_000 + SPARSE_IDS * total:
-            fault = (
-                f"the largest of its ids is {size - 1:,}, but it has only {total:,} edges; number the neurons from 0"
-            )
-            raise DamagedError(table.path, fault)
-
-    for source, target, _, rate in table.chunks():
+    for source, target, _, rate in chunks:
         done, total = total, total + source.size
         for name, ids in (("source", source), ("target", target)):
-            if ids.size and not (ids.min() >= 0 and ids.max() < limit):
-                refuse((ids < 0) | (ids >= limit), name, ids, f"; the neurons are 0 to {limit - 1:,}")
+            refuse((ids < 0) | (ids >= limit), name, ids, f"; the neurons are 0 to {limit - 1:,}")
             size = max(size, int(ids.max(initial=-1)) + 1)
-        if named and size > entered.size:
-            entered = np.concatenate([entered, np.zeros(max(size, 2 * entered.size) - entered.size, bool)])
-        if named:
-            entered[target] = True
+        if limit == LIMIT and size > 1_000_000 + SPARSE_IDS * total:
+            raise DamagedError(
+                path,
+                f"the largest of its ids is {size - 1:,}, but it has only {total:,} edges; number the neurons from 0",
+            )
+        if size > entered.size:
+            more = max(size, 2 * entered.size) - entered.size
+            entered = np.concatenate([entered, np.zeros(more, bool)])
+            rates = np.concatenate([rates, np.full(more, np.nan, np.float32)])
+        entered[target] = True
         if rate is not None:
             rated = True
-            refuse_sparse()
             refuse(~((rate >= 0) & np.isfinite(rate)), "rate", rate, "; give finite numbers that are not negative")
-            if size > rates.size:
-                more = max(size, 2 * rates.size) - rates.size
-                rates = np.concatenate([rates, np.full(more, np.nan, np.float32)])
             unknown = np.isnan(rates[source])
             rates[source[unknown]] = rate[unknown]
             refuse(rates[source] != rate, "rate", rate, ", but its source has another one in another row")
-    refuse_sparse()
     return _Scan(size, rates[:size] if rated else None, entered[:size])
 
 
-def _ids_of(table: Table, names: Sequence[str], nodes: Nodes) -> np.ndarray:
+def _ids_of(path: Path, names: Iterable[Name], nodes: Nodes) -> np.ndarray:
     """Return the ids of names by a table of nodes."""
     missing = next((name for name in names if name not in nodes.ids), None)
     if missing is not None:
-        raise DamagedError(
-            table.path, f"names neuron {missing.replace(SEPARATOR, ' ')!r}, which the table of nodes does not have"
-        )
+        raise DamagedError(path, f"names neuron {' '.join(missing)!r}, which the table of nodes does not have")
     return np.array([nodes.ids[name] for name in names], np.int64)
 
 
-def _named(names: Sequence[str], notes: List[str]) -> Tuple[ListedGraph, np.ndarray]:
+def _populations_of(names: Sequence[Name]) -> Tuple[ListedGraph, np.ndarray]:
     """Return populations of named neurons, and the id of each name.
 
     The neurons of a group are numbered as their names are if all are indices, `3` or `(1, 2, 0)`, else in the order of
     the names.
     """
     members: Dict[str, List[int]] = {}
-    for number, name in enumerate(names):
-        members.setdefault(name.rpartition(SEPARATOR)[0], []).append(number)
+    for number, (group, _) in enumerate(names):
+        members.setdefault(group, []).append(number)
     order, first = np.empty(len(names), np.int64), 0
     populations: List[ListedPopulation] = []
     for group, numbers in members.items():
-        indices = _indices([names[k].rpartition(SEPARATOR)[2] for k in numbers] if group else [])
+        indices = _indices([names[k][1] for k in numbers] if group else [])
         shape: Tuple[int, ...] = (len(numbers),)
         local = np.arange(len(numbers))
         if indices is not None:
@@ -291,8 +365,6 @@ def _named(names: Sequence[str], notes: List[str]) -> Tuple[ListedGraph, np.ndar
         order[numbers] = first + local
         populations.append(ListedPopulation(group or NEURONS, shape))
         first += populations[-1].size
-    if len(members) > 1 or populations[0].name != NEURONS:
-        notes.append("there is no table of nodes: the populations have the neurons that edges name")
     return ListedGraph(populations, ()), order
 
 
@@ -365,9 +437,9 @@ def read_nodes(path: Path, description: Optional[Description], columns: Mapping[
                 f"population {name} has {end - begin:,} consecutive rows, expected is the shape {population.shape}",
             )
         populations.append(population)
-    ids: Dict[str, int] = {}
+    ids: Dict[Name, int] = {}
     if "index" in columns:
-        ids = {f"{name}{SEPARATOR}{index}": k for k, (name, index) in enumerate(zip(owner, columns["index"].tolist()))}
+        ids = {name: k for k, name in enumerate(zip(owner.tolist(), columns["index"].tolist()))}
     if description is None:
         return Nodes(ListedGraph(populations, ()), ids, described=False)
     graph = ListedGraph(populations, (), description.inputs, description.recording, notes=tuple(description.notes))
@@ -379,33 +451,3 @@ def _shares(description: Optional[Description], potential: Optional[List[float]]
     if description is None or description.weight_bits is not None or potential is None:
         return None
     return np.array(potential) / description.neuron.threshold
-
-
-class Columns(NamedTuple):
-    """Names of the columns of a table of edges."""
-
-    source: str
-    target: str
-    weight: Optional[str]
-    rate: Optional[str]
-    source_group: Optional[str]
-    target_group: Optional[str]
-
-
-def columns_of(path: Path, names: Sequence[str], place: str = "") -> Tuple[Columns, List[str]]:
-    """Return the columns of a table of edges, and what it does not hold."""
-    ends = [next((name for name in these if name in names), None) for these in (*ENDS, *GROUPS)]
-    source, target, source_group, target_group = ends
-    if source is None or target is None:
-        missing = "source" if source is None else "target"
-        raise DamagedError(path, f"{place}has no column {missing}; name the columns, such as source,target,weight")
-    if (source_group is None) != (target_group is None):
-        raise DamagedError(path, f"{place}has a group of only one end; give source_group and target_group, or neither")
-    weight = next((name for name in (WEIGHT, EDGE) if name in names), None)
-    notes = []
-    if weight is None:
-        notes.append("without a column weight, every weight is 1")
-    elif weight == EDGE:
-        notes.append("without a column weight, the values of column edge are the weights")
-    rate = RATE if RATE in names else None
-    return Columns(source, target, weight, rate, source_group, target_group), notes
