@@ -15,7 +15,7 @@ import json
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import h5py
 import numpy as np
@@ -64,7 +64,15 @@ def assemble(path: Path, entries: Sequence[Entry]) -> Network:
     Raise `InputError` if a layer is of an unknown class, or does not fit its inputs, `ResourceError` if the neurons of
     a layer do not fit into memory.
     """
-    _check_entries(path, entries)
+    if sum(entry.kind == "InputLayer" for entry in entries) > 1:
+        raise InputError(f"{path}: the model has several inputs; only models with one input can be used")
+    understood = {*LAYER_KINDS, *REINDEXING, *SUMS, *ACTIVATIONS, "InputLayer"}
+    unknown = [f"{entry.name} ({entry.kind})" for entry in entries if entry.kind not in understood]
+    if unknown:
+        raise InputError(
+            f"{path}: no rule for {', '.join(unknown)}; there are rules for {', '.join(sorted(LAYER_KINDS))} "
+            f"and for the re-indexing {', '.join(sorted(REINDEXING))}"
+        )
     volumes: Dict[str, Volume] = {}
     readers = {entry.name: [other.kind for other in entries if entry.name in other.inputs] for entry in entries}
     for entry in entries:
@@ -82,9 +90,6 @@ def assemble(path: Path, entries: Sequence[Entry]) -> Network:
         require_memory(volume.size, f"{path}: layer {entry.name}")
         volumes[entry.name] = volume
     absorbed = {name for entry in entries if entry.kind in SUMS | ACTIVATIONS for name in entry.inputs}
-    for entry in entries:
-        if "delay" in entry.config:
-            _check_delayed(path, entry, volumes)
     shared = sorted(name for name in absorbed if len(readers[name]) > 1)
     if shared:
         raise DamagedError(path, f"layer {shared[0]} is added to another and read elsewhere too")
@@ -92,36 +97,6 @@ def assemble(path: Path, entries: Sequence[Entry]) -> Network:
     if not network.populations:
         raise InputError(f"{path}: no layer of the model has neurons; add a Dense or Conv2D layer")
     return network
-
-
-def _check_entries(path: Path, entries: Sequence[Entry]) -> None:
-    """Raise `InputError` if layers are out of order or of an unknown class."""
-    if not entries or entries[0].name != INPUT or entries[0].kind != "InputLayer":
-        raise DamagedError(path, "the model does not begin with an input layer")
-    before: Set[str] = set()
-    for entry in entries:
-        if entry.kind == "InputLayer" and before:
-            raise InputError(f"{path}: the model has several inputs; only models with one input can be used")
-        if entry.name in before:
-            raise DamagedError(path, f"two layers are called {entry.name}")
-        for name in entry.inputs:
-            if name not in before and "delay" not in entry.config:
-                raise DamagedError(path, f"layer {entry.name} reads {name!r}, which is not before it in the file")
-        before.add(entry.name)
-    understood = {*LAYER_KINDS, *REINDEXING, *SUMS, *ACTIVATIONS, "InputLayer"}
-    unknown = [f"{entry.name} ({entry.kind})" for entry in entries if entry.kind not in understood]
-    if unknown:
-        raise InputError(
-            f"{path}: no rule for {', '.join(unknown)}; there are rules for {', '.join(sorted(LAYER_KINDS))} "
-            f"and for the re-indexing {', '.join(sorted(REINDEXING))}"
-        )
-
-
-def _check_delayed(path: Path, entry: Entry, volumes: Mapping[str, Volume]) -> None:
-    """Raise `DamagedError` if a delayed projection reads a volume that does not exist or has another shape."""
-    (name,), shape = entry.inputs, tuple(entry.config["input_shape"])
-    if name not in volumes or volumes[name].shape != shape:
-        raise DamagedError(path, f"layer {entry.name} reads {name!r} of shape {shape}, which the file does not have")
 
 
 def _timed(entry: Entry, volume: Volume) -> Volume:
@@ -150,8 +125,6 @@ def _volume(entry: Entry, volumes: Mapping[str, Volume]) -> Volume:
         if not shape or not all(type(length) is int and length > 0 for length in shape):
             raise InputError(f"layer {entry.name} has the open shape {shape}; build the model with a fixed input shape")
         return Input(INPUT, shape)
-    if not read:
-        raise ValueError("reads nothing")
     if entry.kind in REINDEXING:
         reindexing = configured(REINDEXING[entry.kind], entry.config, entry.name)
         return Reindexed(entry.name, reindexing.shape([volume.shape for volume in read]), reindexing, entry.inputs)
@@ -355,7 +328,7 @@ def open_network(path: Path, *, trained: bool = False) -> Iterator[Network]:
     with open_hdf5(path) as file:
         try:
             if SPIKING in file and not trained:
-                network = _read_stored(file[SPIKING])
+                network = _read_stored(path, file[SPIKING])
             else:
                 levels = file.attrs.get(QCFS_LEVELS)
                 parsed = assemble(path, _entries(path, file))
@@ -366,20 +339,16 @@ def open_network(path: Path, *, trained: bool = False) -> Iterator[Network]:
         yield network
 
 
-def _read_stored(group: h5py.Group) -> Network:
+def _read_stored(path: Path, group: h5py.Group) -> Network:
     """Read a network that `write_network` has written, its weights into memory."""
-    path = Path(group.file.filename)
-    try:
-        entries = []
-        for name in json.loads(group.attrs["layers"]):
-            layer = group[name]
-            config, inputs = json.loads(layer.attrs["config"]), json.loads(layer.attrs["inputs"])
-            arrays = {key: dataset[()] for key, dataset in layer.items()}
-            entries.append(Entry(name, layer.attrs["kind"], config, tuple(inputs), arrays))
-        written = {name: group.attrs[name] for name in ATTRIBUTES if name in group.attrs}
-        attributes: Dict[str, Any] = {k: v if isinstance(v, str) else int(v) for k, v in written.items()}
-    except RAISED_BY_HDF5 as error:
-        raise damaged(path, error) from error
+    entries = []
+    for name in json.loads(group.attrs["layers"]):
+        layer = group[name]
+        config, inputs = json.loads(layer.attrs["config"]), json.loads(layer.attrs["inputs"])
+        arrays = {key: dataset[()] for key, dataset in layer.items()}
+        entries.append(Entry(name, layer.attrs["kind"], config, tuple(inputs), arrays))
+    written = {name: group.attrs[name] for name in ATTRIBUTES if name in group.attrs}
+    attributes: Dict[str, Any] = {k: v if isinstance(v, str) else int(v) for k, v in written.items()}
     return replace(assemble(path, entries), **attributes)
 
 
@@ -417,10 +386,11 @@ def _entries(path: Path, file: h5py.File) -> List[Entry]:
     names: Dict[str, str] = {}  # Keras's names of layers -> names here: the input is always `input`
     found: List[Entry] = []
     for entry in entries:
-        name, kind = str(entry["config"]["name"]), str(entry["class_name"])
-        inbound = _inbound(path, name, entry["inbound_nodes"])
+        name, kind, uses = str(entry["config"]["name"]), str(entry["class_name"]), entry["inbound_nodes"]
+        if len(uses) > 1:
+            raise InputError(f"{path}: layer {name} is used {len(uses)} times; give each use its own layer")
         names[name] = INPUT if kind == "InputLayer" else name
-        inputs = tuple(names.get(other, other) for other in inbound)
+        inputs = tuple(names[tensor[0]] for tensor in uses[0]) if uses else ()
         found.append(Entry(names[name], kind, {**entry["config"]}, inputs, _arrays(path, file, name)))
     return found
 
@@ -438,28 +408,13 @@ def _sequential(config: Mapping[str, Any]) -> List[Dict[str, Any]]:
     ]
 
 
-def _inbound(path: Path, name: str, nodes: Sequence[Any]) -> List[str]:
-    if len(nodes) > 1:
-        raise InputError(f"{path}: layer {name} is used {len(nodes)} times; give each use its own layer")
-    if not nodes:
-        return []
-    for inbound, node, tensor, *_ in nodes[0]:
-        if node or tensor:
-            raise InputError(
-                f"{path}: layer {name} takes tensor {tensor} of use {node} of {inbound}; only the first exists"
-            )
-    return [entry[0] for entry in nodes[0]]
-
-
 def _arrays(path: Path, file: h5py.File, layer: str) -> Dict[str, StoredArray]:
     """Return the arrays of a layer by the last part of their names: `kernel`, `depthwise_kernel`, `bias`."""
-    group = file["model_weights"].get(layer)
-    if not isinstance(group, h5py.Group):
+    if layer not in file["model_weights"]:  # the input of a sequential model
         return {}
-    found: Dict[str, StoredArray] = {}
+    group, found = file["model_weights"][layer], {}
     for written in group.attrs.get("weight_names", []):
         name = written.decode("utf-8") if isinstance(written, bytes) else str(written)
-        array, last = group.get(name), name.rsplit("/", 1)[-1].split(":")[0]
-        if isinstance(array, h5py.Dataset) and array.dtype.kind == "f" and array.shape is not None:
-            found[last] = StoredArray(path, array, f"{last} of layer {layer}")
+        last = name.rsplit("/", 1)[-1].split(":")[0]
+        found[last] = StoredArray(path, group[name], f"{last} of layer {layer}")
     return found
