@@ -134,18 +134,6 @@ def densenet(blocks, growth, shape=(224, 224), classes=1000):
     return neurons + read + classes, synapses + read * positions + read * classes
 
 
-@pytest.mark.parametrize("padding", ["valid", "same"])
-@pytest.mark.parametrize("stride", [1, 2, 3, 4])
-@pytest.mark.parametrize("size", [1, 2, 3, 5])
-def test_taps_are_those_that_keras_computes_with(size, stride, padding):
-    from snnb.io.keras import keras
-
-    for length in (5, 6, 11):
-        ones = np.ones((1, length, 1, 1), np.float32)
-        layer = keras.layers.Conv2D(1, (size, 1), strides=(stride, 1), padding=padding, kernel_initializer="ones")
-        assert taps(length, size, stride, padding) == layer(ones).numpy().sum()
-
-
 LARGE = [pytest.param(name, marks=[pytest.mark.large, pytest.mark.slow]) for name in IMAGENET]
 SMALL = [name for name in names(spiking=False) if name not in IMAGENET]
 

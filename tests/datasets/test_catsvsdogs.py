@@ -23,6 +23,7 @@ def test_a_fifth_of_each_class_becomes_the_test_set(run_prepare, kaggle):
     target, prepared = run_prepare("catsvsdogs", source=kaggle, shape=(16, 16, 3))
     assert prepared.splits["train"].class_counts == {"cat": 16, "dog": 24}
     assert prepared.splits["test"].class_counts == {"cat": 4, "dog": 6}
+    assert prepared.sources == [kaggle / "train"]
     for part in ("train", "test"):
         images, labels = np.load(target / f"x_{part}.npy").astype(int), np.load(target / f"y_{part}.npy")
         assert np.array_equal(images[:, 8, 8, 2] > images[:, 8, 8, 0], labels == 1)
@@ -57,6 +58,7 @@ def test_a_folder_a_class_serves_too(run_prepare, tmp_path, picture, names):
             picture(f"pets/{folder}/{n}.jpg", colour)
     target, prepared = run_prepare("catsvsdogs", source=tmp_path / "pets", shape=(8, 8, 3))
     assert prepared.splits["test"].class_counts == {"cat": 1, "dog": 1}
+    assert prepared.sources == [tmp_path / "pets" / name for name in names]
     images, labels = np.load(target / "x_train.npy").astype(int), np.load(target / "y_train.npy")
     assert np.array_equal(images[:, 4, 4, 2] > images[:, 4, 4, 0], labels == 1)
 

@@ -32,6 +32,7 @@ def test_the_official_batches_become_images_in_their_own_order(run_prepare, cifa
     target, prepared = run_prepare("cifar10", source=cifar10_folder)
     check_arrays(target, cifar10_entries)
     assert prepared.splits["test"].class_counts["frog"] == 1
+    assert sorted(prepared.sources) == sorted((cifar10_folder / "cifar-10-batches-py").iterdir())
     assert prepared.warnings == ["30 training and 10 test samples; 50,000 and 10,000 are published"]
 
 

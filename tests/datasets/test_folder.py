@@ -30,6 +30,7 @@ def test_classes_are_the_folders_in_alphabetical_order(run_prepare, pets):
     assert prepared.splits["test"].class_counts == {"ant": 4, "bee": 2, "cow": 2}
     assert np.bincount(np.load(target / "y_test.npy")[:4]).tolist() == [2, 1, 1]
     assert prepared.version.startswith("24 pictures")
+    assert prepared.sources == [pets / "train", pets / "test"]
 
 
 def test_another_collection_has_another_version(run_prepare, pets, picture):
@@ -177,8 +178,7 @@ def test_what_does_not_fit_the_model_is_refused(run_prepare, pets, settings, err
         run_prepare(f"folder:{pets}", **settings)
 
 
-def test_a_folder_is_described_and_found_by_its_name(pets, tmp_path):
-    assert describe(f"folder:{pets}").name == f"folder:{pets}"
+def test_a_folder_is_found_by_its_name(pets, tmp_path):
     assert available(f"folder:{pets}", tmp_path) == pets
     assert available(f"folder:{pets}-not", tmp_path) is None
 

@@ -31,6 +31,7 @@ def test_class_ids_are_those_of_the_class_index(run_prepare, imagenet):
     write_index(imagenet, ["n03126707", "crane"], ["n01440764", "tench"], ["n02012849", "crane"])
     target, prepared = run_prepare("imagenet", source=imagenet, shape=(32, 32, 3))
     assert colours(target) == {0: 1, 1: 2, 2: 0}
+    assert prepared.sources == [imagenet / name for name in ("train", "val", "imagenet_class_index.json")]
     assert prepared.splits["train"].class_counts == {"n03126707 crane": 3, "n01440764 tench": 3, "n02012849 crane": 3}
 
 

@@ -21,6 +21,7 @@ def test_idx_files_plain_or_gzipped_become_the_arrays_in_their_own_order(run_pre
     target, prepared = run_prepare("mnist", source=mnist_folder)
     check_arrays(target, mnist_arrays)
     assert prepared.splits["train"].class_counts == {str(digit): 4 for digit in range(10)}
+    assert sorted(prepared.sources) == sorted(mnist_folder.iterdir())
 
 
 def test_files_under_the_names_of_other_tools_are_found(run_prepare, mnist_folder, mnist_arrays):
@@ -34,7 +35,9 @@ def test_files_under_the_names_of_other_tools_are_found(run_prepare, mnist_folde
 def test_the_npz_of_keras_is_read(run_prepare, tmp_path, mnist_arrays):
     np.savez(tmp_path / "mnist.npz", **dict(zip(KEYS, mnist_arrays.values())))
     check_arrays(run_prepare("mnist", source=tmp_path)[0], mnist_arrays)
-    check_arrays(run_prepare("mnist", source=tmp_path / "mnist.npz")[0], mnist_arrays)
+    target, prepared = run_prepare("mnist", source=tmp_path / "mnist.npz")
+    check_arrays(target, mnist_arrays)
+    assert prepared.sources == [tmp_path / "mnist.npz"]
 
 
 @pytest.mark.parametrize(

@@ -17,13 +17,8 @@ def test_the_toolbox_files_hold_the_same_pixels_between_0_and_1(run_prepare):
     assert np.array_equal(y_test.argmax(axis=1), np.load(target / "y_test.npy"))
     assert np.array_equal(y_test.sum(axis=1), np.ones(360))
     assert prepared.splits["test"].shape == (360, 8, 8, 1)
-
-
-def test_the_files_are_those_of_the_contract_and_open_as_memory_maps(run_prepare):
-    target, _ = run_prepare("digits")
     expected = "x_train.npy y_train.npy x_test.npy y_test.npy x_norm.npz x_test.npz y_test.npz"
     assert sorted(path.name for path in target.iterdir()) == sorted(expected.split())
-    assert isinstance(np.load(target / "x_train.npy", mmap_mode="r"), np.memmap)
 
 
 def test_x_norm_is_a_balanced_part_of_the_training_set(run_prepare):

@@ -72,11 +72,6 @@ class ModelSpec:
     file: Optional[Path] = None
     time_step: Optional[float] = None
 
-    @property
-    def task(self) -> str:
-        """Return "classification", or "reconstruction" for an autoencoder."""
-        return "reconstruction" if self.num_classes is None else "classification"
-
 
 class ListedModel(Document):
     """A model in the list of all models."""
@@ -93,16 +88,8 @@ class ListedModel(Document):
     @classmethod
     def of(cls, spec: ModelSpec) -> "ListedModel":
         """Return the part of a specification that is listed."""
-        return cls(
-            name=spec.name,
-            dataset=spec.dataset,
-            input_shape=spec.input_shape,
-            classes=spec.num_classes,
-            neurons=spec.neurons,
-            synapses=spec.synapses,
-            settings=dict(spec.settings),
-            source=spec.source,
-        )
+        values = {name: getattr(spec, name) for name in cls.model_fields if name != "classes"}
+        return cls(classes=spec.num_classes, **{**values, "settings": dict(spec.settings)})
 
 
 @dataclass(frozen=True)

@@ -135,7 +135,7 @@ def _times(shape: Shape) -> str:
 
 def class_count(info: RunInfo, class_names: Sequence[str]) -> Optional[int]:
     """Return the number of classes of the data set; None for a model that reconstructs its input."""
-    reconstructs = info.model_source is None and find(info.model).spec.task == "reconstruction"
+    reconstructs = info.model_source is None and find(info.model).spec.num_classes is None
     return None if reconstructs else len(class_names)
 
 

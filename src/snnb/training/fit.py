@@ -1,4 +1,8 @@
-"""Train a Keras model with `keras.Model.fit` and a checkpoint after each epoch, or evaluate a trained model."""
+"""Train a Keras model with `keras.Model.fit` and a checkpoint after each epoch, or evaluate a trained model.
+
+The checkpoint is one npz file that is replaced atomically. The members of an npz file have checksums, so damage is
+detected when they are read. Nothing in it is executed.
+"""
 
 import json
 import math
@@ -6,19 +10,18 @@ import random
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Sequence
+from typing import Callable, Dict, List, Mapping, Optional, Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from snnb.core.errors import InputError, UsageError
+from snnb.core.errors import DamagedError, InputError, UsageError
 from snnb.core.options import FigureFormat
 from snnb.core.progress import Progress, Throttle, silent
-from snnb.io.files import require_disk
+from snnb.io.files import atomic_path, require_disk
 from snnb.io.keras import description_of, keras
 from snnb.io.keras_file import QCFS_LEVELS
 from snnb.training.batches import LabelledPictures, batches, split_rows, training_batches
-from snnb.training.checkpoint import FILE, Checkpoint, load_checkpoint, save_checkpoint
 from snnb.training.history import (
     METRICS_FILE,
     EpochMetrics,
@@ -30,6 +33,9 @@ from snnb.training.history import (
 from snnb.training.keras_model import check_finite, check_model, compile_model, evaluate, shortest, write_model
 from snnb.training.qcfs import levels_of, plain
 from snnb.training.recipe import Recipe, TrainingOptions
+
+FILE = "state.npz"
+_GROUPS = ("weights", "optimizer", "best_weights")
 
 
 @dataclass(frozen=True)
@@ -208,6 +214,53 @@ def _identity_of(model: keras.Model, pictures: LabelledPictures, options: Traini
         "model": f"{zlib.crc32(json.dumps(description_of(model)).encode()):08x}",
         "data set": f"{pictures.x.shape} {pictures.x.dtype} {pictures.scale} {content:08x}",
     }
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state from which a training continues.
+
+    Attributes
+    ----------
+    identity : mapping of str to str
+        Properties that a continued training must share, by name: options, data set and model.
+    history : sequence of EpochMetrics
+        Metrics of each complete epoch.
+    weights, optimizer : sequence of np.ndarray
+        Weights of the model and variables of its optimizer, in the order of Keras's `get_weights`.
+    best_weights : sequence of np.ndarray
+        Weights after the best epoch; empty without early stopping.
+    """
+
+    identity: Mapping[str, str]
+    history: Sequence[EpochMetrics]
+    weights: Sequence[np.ndarray]
+    optimizer: Sequence[np.ndarray]
+    best_weights: Sequence[np.ndarray]
+
+
+def save_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
+    """Replace the checkpoint in a directory atomically; the directory is created if it is missing."""
+    directory.mkdir(parents=True, exist_ok=True)
+    described = json.dumps({"identity": dict(checkpoint.identity), "history": list(checkpoint.history)})
+    arrays = {f"{group}_{i:05d}": array for group in _GROUPS for i, array in enumerate(getattr(checkpoint, group))}
+    with atomic_path(directory / FILE, force=True) as temporary:
+        np.savez(temporary, described=np.array(described), **arrays)
+
+
+def load_checkpoint(directory: Path) -> Checkpoint:
+    """Read the checkpoint of an interrupted training; raise `InputError` if it is damaged."""
+    path = directory / FILE
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            described = json.loads(str(file["described"]))
+            groups = {group: sorted(n for n in file.files if n.rpartition("_")[0] == group) for group in _GROUPS}
+            arrays = {group: [file[name] for name in names] for group, names in groups.items()}
+        return Checkpoint(described["identity"], described["history"], **arrays)
+    except MemoryError:
+        raise
+    except Exception as error:  # numpy and zipfile report damage by errors of many types
+        raise DamagedError(path, f"damaged ({type(error).__name__})") from error
 
 
 def _resumed_state(
