@@ -110,7 +110,7 @@ def _concatenated(volume: Reindexed, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
 
 def _zero_padded(volume: Reindexed, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
     assert isinstance(volume.layer, ZeroPadding2D)
-    return tf.pad(inputs[0], [(0, 0), *volume.layer.pads(), (0, 0)])
+    return tf.pad(inputs[0], [(0, 0), *volume.layer.padding, (0, 0)])
 
 
 def _permuted(volume: Reindexed, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
