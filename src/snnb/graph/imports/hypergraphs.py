@@ -5,6 +5,7 @@ synapses; the description that `snnb export` writes next to its files has the po
 """
 
 import re
+from itertools import islice
 from pathlib import Path
 from typing import Iterable, Iterator, NamedTuple, Optional, Tuple
 
@@ -13,12 +14,11 @@ import numpy as np
 from snnb.core.errors import DamagedError
 from snnb.graph.edges import ranges
 from snnb.graph.export.snn import NUMBER
-from snnb.graph.imports.hypergraph_loops import find_hyperedges, read_numbers
 from snnb.graph.imports.tables import description_of
 from snnb.graph.listed import EDGES, Edges, ListedGraph, ListedPopulation
 from snnb.graph.populations import Recording
 
-CHUNK = 1 << 22  # bytes of text
+HYPEREDGES = 1 << 10  # in memory at a time
 NOT_HELD = (
     "the file has no weights of synapses: all are 1",
     "neurons without targets have no hyperedge, and so no spikes",
@@ -44,14 +44,14 @@ def read_snn(path: Path) -> ListedGraph:
         raise DamagedError(path, f"truncated, it has {size} bytes, and the header alone takes 8")
     words = np.asarray(np.memmap(path, NUMBER, "r", shape=(size // 4,)))
     nodes, hyperedges = words[:2].tolist()
-    complete, offset = 0, np.empty(0, np.int64)
-    if 8 + 12 * hyperedges <= size:
-        offset = np.empty(hyperedges + 1, np.int64)
-        complete = find_hyperedges(words, offset)
-    if complete < hyperedges:
+    ends = [2]  # the first word of each hyperedge, and the end of the last
+    while len(ends) <= hyperedges and ends[-1] + 3 <= words.size:
+        ends.append(ends[-1] + int(words[ends[-1]]) + 3)
+    if len(ends) <= hyperedges or ends[-1] > words.size:
         raise DamagedError(
             path, f"truncated, the {hyperedges:,} hyperedges of its header take more than {size:,} bytes"
         )
+    offset = np.array(ends, np.int64)
     if size > 4 * offset[-1]:
         raise DamagedError(
             path, f"its header states {hyperedges:,} hyperedges, which end at byte {4 * offset[-1]:,} of {size:,}"
@@ -121,61 +121,35 @@ def _listed(
     return graph if spikes is None else graph.with_spikes(spikes)
 
 
-class _Head(NamedTuple):
-    """First line of a .hgr file."""
-
-    hyperedges: int
-    nodes: int
-    weighted: bool  # whether hyperedges have weights
-    node_weights: bool
-    line: int
-
-
-class _Hyperedges(NamedTuple):
-    """Some hyperedges of a .hgr file, with nodes from 0; one value for each, `target` aside."""
-
-    line: np.ndarray
-    weight: np.ndarray  # 0 if the file has none
-    source: np.ndarray
-    degree: np.ndarray  # number of targets
-    target: np.ndarray
-    node_weights: bool  # whether weights of nodes other than 1 follow
-
-
 def read_hgr(path: Path) -> ListedGraph:
     """Read a hypergraph of hMETIS: the first pin of a hyperedge is the source, its weight the number of spikes."""
-    head, notes = _read_head(path), []
-    weight, line = np.zeros(head.nodes), np.zeros(head.nodes, np.int64)  # line of its hyperedge, 0 for none
-    node_weights = False
-    for part in _hyperedges(path):
-        before = line[part.source]
-        line[part.source] = part.line
-        again = np.flatnonzero((before > 0) | (line[part.source] != part.line))
-        if again.size:
-            k = again[0]
-            lines = sorted((part.line[k], before[k] or line[part.source[k]]))
+    head = _read_head(path, _rows(path))
+    weights, lines = np.zeros(head.nodes), np.zeros(head.nodes, np.int64)  # line of its hyperedge, 0 for none
+    for line, weight, pins in _hyperedges(path):
+        source = pins[0]
+        if lines[source]:
             raise DamagedError(
                 path,
-                f"lines {lines[0]:,} and {lines[1]:,} both begin with node {part.source[k] + 1:,}; a neuron is "
-                "the first pin of one hyperedge only",
+                f"lines {lines[source]:,} and {line:,} both begin with node {source + 1:,}; a neuron is the first pin "
+                "of one hyperedge only",
             )
-        weight[part.source] = part.weight
-        node_weights |= part.node_weights
-    if node_weights:
-        notes.append("weights of nodes are not read")
+        weights[source], lines[source] = weight, line
+    notes = []
     scale, recording = _stated(path)
     if scale is not None:
         notes.append("a weight of 1 may stand for 0 spikes: hyperedges weigh at least 1")
         if scale != 1:
             notes.append(f"numbers of spikes were rounded to multiples of {1 / scale:g}")
-    spikes = weight / (scale or 1.0) if head.weighted else None
+    elif head.node_weights:
+        notes.append("weights of nodes are not read")
+    spikes = weights / (scale or 1.0) if head.weighted else None
     return _listed(path, "hmetis", spikes, head.nodes, _hgr_edges(path), recording, tuple(notes))
 
 
 def _stated(path: Path) -> Tuple[Optional[float], Optional[Recording]]:
     """Return the scale of the weights, and the recording, from the comment of a file that snnb has written."""
     with path.open("rb") as file:
-        comment = file.readline(CHUNK)
+        comment = file.readline(1 << 16)
     own = OWN_HEAD.match(comment)
     if own is None:
         return None, None
@@ -190,80 +164,73 @@ def _stated(path: Path) -> Tuple[Optional[float], Optional[Recording]]:
 
 
 def _hgr_edges(path: Path) -> Iterator[Edges]:
-    for part in _hyperedges(path):
-        yield np.repeat(part.source, part.degree), part.target, np.ones(part.target.size, np.float32)
+    hyperedges = _hyperedges(path)
+    while True:
+        pins = [own for _, _, own in islice(hyperedges, HYPEREDGES)]
+        if not pins:
+            return
+        source = np.repeat([own[0] for own in pins], [own.size - 1 for own in pins])
+        yield source, np.concatenate([own[1:] for own in pins]), np.ones(source.size, np.float32)
 
 
-def _read_head(path: Path) -> _Head:
-    numbers, end, lines = next(_rows(path), (np.empty(0), np.zeros(1, int), np.ones(1, int)))
-    row = numbers[: end[0]].tolist()
-    format = row[2] if len(row) == 3 else 0
-    if len(row) not in (2, 3) or format not in (0, 1, 10, 11):
+class _Head(NamedTuple):
+    """First line of a .hgr file."""
+
+    line: int
+    hyperedges: int
+    nodes: int
+    weighted: bool  # whether hyperedges have weights
+    node_weights: bool
+
+
+def _read_head(path: Path, rows: Iterator[Tuple[int, np.ndarray]]) -> _Head:
+    line, numbers = next(rows, (1, np.empty(0, np.int64)))
+    format = numbers[2] if numbers.size == 3 else 0
+    if numbers.size not in (2, 3) or format not in (0, 1, 10, 11):
         raise DamagedError(
             path,
-            f"line {lines[0]:,}: the first line has the numbers of hyperedges and nodes, and 1, 10 or 11 if "
-            "hyperedges, nodes or both have weights",
+            f"line {line:,}: the first line has the numbers of hyperedges and nodes, and 1, 10 or 11 if hyperedges, "
+            "nodes or both have weights",
         )
-    return _Head(row[0], row[1], format % 10 == 1, format >= 10, int(lines[0]))
+    return _Head(line, int(numbers[0]), int(numbers[1]), format % 10 == 1, format >= 10)
 
 
-def _hyperedges(path: Path) -> Iterator[_Hyperedges]:
-    """Yield the hyperedges in parts, after checking numbers of lines and pins."""
-    head = _read_head(path)
-    skipped, done, others = 1, 0, head.nodes if head.node_weights else 0  # row of the head, rows of weights to come
-    for numbers, ends, lines in _rows(path):
-        begins = np.concatenate([[0], ends[:-1]])
-        own = slice(skipped, skipped + head.hyperedges - done)
-        skipped = 0
-        begin, end, line = begins[own], ends[own], lines[own]
-        after, lengths = lines[own.stop :], (ends - begins)[own.stop :]
-        excess = np.flatnonzero((np.arange(after.size) >= others) | (lengths != 1))
-        if excess.size:
-            weights = f" and {head.nodes:,} weights of nodes (one a line)" if head.node_weights else ""
-            raise DamagedError(
-                path,
-                f"line {after[excess[0]]:,} follows the {head.hyperedges:,} hyperedges{weights} that line "
-                f"{head.line:,} states",
-            )
-        others -= after.size
-        source: np.ndarray = begin + int(head.weighted)  # indices of the first pins
-        empty = np.flatnonzero(source >= end)
-        if empty.size:
-            raise DamagedError(path, f"line {line[empty[0]]:,}: a hyperedge has a weight and no pins")
-        is_pin = np.zeros(numbers.size, bool)
-        if line.size:
-            is_pin[begin[0] : end[-1]] = True
-        if head.weighted:
-            is_pin[begin] = False
-        wrong = np.flatnonzero(is_pin & ((numbers < 1) | (numbers > head.nodes)))
+def _hyperedges(path: Path) -> Iterator[Tuple[int, int, np.ndarray]]:
+    """Yield line, weight (0 if the file has none) and pins, from 0, of each hyperedge; check the number of lines."""
+    rows = _rows(path)
+    head = _read_head(path, rows)
+    done = others = 0
+    for line, numbers in islice(rows, head.hyperedges):
+        weight, pins = (int(numbers[0]), numbers[1:]) if head.weighted else (0, numbers)
+        if not pins.size:
+            raise DamagedError(path, f"line {line:,}: a hyperedge has a weight and no pins")
+        wrong = pins[(pins < 1) | (pins > head.nodes)]
         if wrong.size:
-            row = np.searchsorted(ends, wrong[0], side="right")
             raise DamagedError(
                 path,
-                f"line {lines[row]:,}: node {numbers[wrong[0]]:,}, and line {head.line:,} states "
-                f"{head.nodes:,} nodes, from 1",
+                f"line {line:,}: node {wrong[0]:,}, and line {head.line:,} states {head.nodes:,} nodes, from 1",
             )
-        is_pin[source] = False
-        done += line.size
-        weight = numbers[begin] if head.weighted else np.zeros(line.size, np.int64)
-        node_weights = bool((numbers[begins[own.stop :]] != 1).any())
-        yield _Hyperedges(line, weight, numbers[source] - 1, end - source - 1, numbers[is_pin] - 1, node_weights)
-    if done < head.hyperedges or others:
-        weights = f" and {head.nodes - others:,} of {head.nodes:,} weights of nodes" if head.node_weights else ""
+        done += 1
+        yield line, weight, pins - 1
+    expected = head.nodes if head.node_weights else 0
+    for line, numbers in rows:
+        others += 1
+        if others > expected or numbers.size != 1:
+            weights = f" and {expected:,} weights of nodes (one a line)" if expected else ""
+            raise DamagedError(
+                path,
+                f"line {line:,} follows the {head.hyperedges:,} hyperedges{weights} that line {head.line:,} states",
+            )
+    if (done, others) != (head.hyperedges, expected):
+        weights = f" and {others:,} of {expected:,} weights of nodes" if expected else ""
         raise DamagedError(path, f"truncated, it has {done:,} of {head.hyperedges:,} hyperedges{weights}")
 
 
-def _rows(path: Path) -> Iterator[Tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield the lines of numbers in parts: numbers, the end of each row in them, and its line."""
-    line = 0
+def _rows(path: Path) -> Iterator[Tuple[int, np.ndarray]]:
+    """Yield the number and the integers of each line that is not empty and not a comment."""
     with path.open("rb") as file:
-        while True:
-            text = np.frombuffer(file.read(CHUNK) + file.readline(), np.uint8)
-            if not text.size:
-                return
-            numbers, end, lines = (np.empty(text.size // 2 + 1, np.int64) for _ in range(3))
-            rows, line, wrong = read_numbers(text, line, numbers, end, lines)
-            if wrong:
-                raise DamagedError(path, f"line {line:,} has other text than whole numbers from 0")
-            if rows:
-                yield numbers[: end[rows - 1]], end[:rows], lines[:rows]
+        for line, text in enumerate(file, 1):
+            if text.strip() and not text.startswith(b"%"):
+                if text.translate(None, b"0123456789 \t\r\n"):
+                    raise DamagedError(path, f"line {line:,} has other text than whole numbers from 0")
+                yield line, np.fromstring(text, np.int64, sep=" ")
