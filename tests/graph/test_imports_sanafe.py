@@ -235,7 +235,7 @@ BAD = {
     "g 2\ne 0.0->0.2 weight=1\n": "line 2: there is no neuron 0.2; the group has 2, from 0",
     "g 2\ne 0.0->0.1 weight=one\n": "line 2: 'one' is not a finite number",
     "g 2\ne 0.0->0.1 1\n": "line 2: '1' is not an attribute, name=value",
-    "g 2\ne 0.0 0.1\n": "line 2: '0.0' is not an edge",
+    "g 2\ne 0.0 a=0.1\n": "line 2: '0.0' is not an edge",
     "g 2\nn 0.2 bias=1\n": "line 2: there is no neuron 0.2",
     "g 2\nn 0.0 [bias: 1\n": "line 2: '[bias: 1' is not valid YAML",
     "g 2\n& 0.0@1\n": "line 2: '1' is not a core",

@@ -15,7 +15,7 @@ from array import array
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 import yaml
@@ -108,9 +108,8 @@ def recognises(path: Path) -> bool:
 
 def read(path: Path) -> ListedGraph:
     """Read a network of SANA-FE; of an export of `snnb` with its description, relays are left out."""
-    netlist = path.suffix not in SUFFIXES
-    groups = _netlist_groups(path) if netlist else _yaml_groups(path)
-    described = _description_of(path, groups) if netlist else None
+    groups = _read_groups(path)
+    described = None if path.suffix in SUFFIXES else _description_of(path, groups)
     mapped = any(group.on_core.any() for group in groups.values())
     if described is not None:
         inputs = {str(number) for number in range(described.inputs)}
@@ -155,7 +154,7 @@ def read(path: Path) -> ListedGraph:
             notes.append("the mapping is in partition.txt and placement.txt next to the graph")
     return ListedGraph(
         populations,
-        _netlist_edges(path, groups) if netlist else _yaml_edges(path, groups),
+        _read_edges(path, groups),
         sum(name in inputs for name in names),
         None if described is None else described.recording,
         files=() if described is None else (path, _beside(path)),
@@ -199,8 +198,17 @@ def _description_of(path: Path, groups: Groups) -> Optional[_Description]:
     return described
 
 
-class _Lines:
-    """A file that is read line by line.
+class _Entry(NamedTuple):
+    """An entry of a file: a group (g), neurons (n), or an edge (e), or neurons on a core (&)."""
+
+    kind: str
+    address: str  # name of the group, `group.neurons`, or `group.neuron->group.neuron`
+    attributes: Attributes
+    size: int = 0  # of a group
+
+
+class _File:
+    """A file whose entries are read one after another.
 
     Attributes
     ----------
@@ -210,47 +218,98 @@ class _Lines:
 
     def __init__(self, path: Path) -> None:
         self.path, self.line = path, 0
+        self._events: Iterator[yaml.Event] = iter(())
 
     @contextmanager
     def located(self) -> Iterator[None]:
-        """Raise `ValueError` of the block as `DamagedError` with the number of the line."""
+        """Raise what the block finds wrong with the file as `DamagedError` with the number of the line."""
         try:
             yield
         except RecursionError:
             raise DamagedError(self.path, f"line {self.line:,}: nested too deeply") from None
         except ValueError as error:
             raise DamagedError(self.path, f"line {self.line:,}: {str(error).splitlines()[0]}") from None
+        except yaml.YAMLError as error:
+            raise invalid_yaml(error, self.path) from None
 
-    def entries(self) -> Iterator[List[str]]:
-        """Yield the fields of each line of a netlist: its kind, an address, and all attributes if there are any."""
+    def entries(self, edges: bool) -> Iterator[_Entry]:
+        """Yield the edges, or all other entries, each group before its neurons."""
+        return self._yaml(edges) if self.path.suffix in SUFFIXES else self._netlist(edges)
+
+    def _netlist(self, edges: bool) -> Iterator[_Entry]:
+        groups = 0
         with self.path.open(encoding="utf-8", errors="replace") as file:
             for self.line, text in enumerate(file, 1):
                 fields = text.split(None, 2)
-                if fields and fields[0][0] != "#":
-                    if len(fields) < 2 or fields[0][0] not in "gne&":
-                        raise ValueError(
-                            f"{_shown(text.strip())} is not a group (g), neuron (n), edge (e) or mapping (&)"
-                        )
-                    yield fields
+                kind = fields[0][0] if fields else "#"
+                if kind == "#":
+                    continue
+                if len(fields) < 2 or kind not in "gne&":
+                    raise ValueError(f"{_shown(text.strip())} is not a group (g), neuron (n), edge (e) or mapping (&)")
+                if edges != (kind == "e"):
+                    continue
+                address, attributes = fields[1], _fields(fields[2:])
+                if kind == "g":
+                    if not address.isdecimal():
+                        raise ValueError(f"{_shown(address)} is not a number of neurons")
+                    yield _Entry("g", str(groups), attributes, int(address))
+                    groups += 1
+                elif kind == "&":
+                    neuron, _, core = address.partition("@")
+                    yield _Entry("&", neuron, {"core": core})
+                else:
+                    yield _Entry(kind, address, attributes)
 
+    def _yaml(self, edges: bool) -> Iterator[_Entry]:
+        with self.path.open("rb") as opened:
+            self._events = iter(LOADER(opened).get_event, None)
+            next(self._events), next(self._events)  # beginnings of the stream and of the document
+            for section in self._keys("the file"):
+                if section == "mappings" and not edges:
+                    for address, attributes in self._pairs("mappings"):
+                        yield _Entry("&", address, attributes)
+                elif section == "network":
+                    for key in self._keys("network"):
+                        if key == "edges" and edges:
+                            for address, attributes in self._pairs("edges"):
+                                yield _Entry("e", address, attributes)
+                        elif key == "groups" and not edges:
+                            for begin in self._items("groups"):
+                                yield from self._group(begin)
+                        else:
+                            self._skip()
+                else:
+                    self._skip()
 
-class _Nodes(_Lines):
-    """The nodes of a YAML file, one after another."""
+    def _group(self, begin: yaml.Event) -> List[_Entry]:
+        name, defaults, size = "", {}, 0
+        own: List[Tuple[str, Attributes]] = []  # neurons, attributes: they may precede those of the group
+        for key in self._keys("a group", begin):
+            if key == "name":
+                name = str(self._node())
+            elif key == "attributes":
+                defaults = _attributes(self._node())
+            elif key == "neurons":
+                for item in self._items("neurons"):
+                    entry = self._node(item)
+                    for neurons, attributes in [(entry, "")] if isinstance(entry, str) else _pairs(entry):
+                        part = _slice(neurons)
+                        size += part.stop - part.start
+                        own.append((neurons, _attributes(attributes)))
+            else:
+                self._skip()
+        if not name:
+            raise ValueError("a group has no name")
+        neurons_of = [_Entry("n", f"{name}.{neurons}", attributes) for neurons, attributes in own]
+        return [_Entry("g", name, defaults, size), *neurons_of]
 
-    _events: Iterator[yaml.Event]
+    def _pairs(self, what: str) -> Iterator[Tuple[str, Attributes]]:
+        """Yield addresses and attributes of the list that begins."""
+        for begin in self._items(what):
+            for address, attributes in _pairs(self._node(begin)):
+                yield address, _attributes(attributes)
 
-    @contextmanager
-    def located(self) -> Iterator[None]:
-        """Open the file for the block, and raise what is wrong with it as `DamagedError`."""
-        with super().located(), self.path.open("rb") as file:
-            try:
-                self._events = iter(LOADER(file).get_event, None)
-                next(self._events), next(self._events)  # beginnings of the stream and of the document
-                yield
-            except yaml.YAMLError as error:
-                raise invalid_yaml(error, self.path) from None
-
-    def keys(self, what: str, begin: Optional[yaml.Event] = None) -> Iterator[str]:
+    def _keys(self, what: str, begin: Optional[yaml.Event] = None) -> Iterator[str]:
         """Yield the keys of the mapping that begins; the caller reads the value of each."""
         if not isinstance(begin or next(self._events), MappingStartEvent):
             raise ValueError(f"{what} must have keys and values")
@@ -258,7 +317,7 @@ class _Nodes(_Lines):
             self.line = event.start_mark.line + 1
             yield self._key(event)
 
-    def items(self, what: str) -> Iterator[yaml.Event]:
+    def _items(self, what: str) -> Iterator[yaml.Event]:
         """Yield the first event of each item of the list that begins; the caller reads the rest of it."""
         if not isinstance(next(self._events), SequenceStartEvent):
             raise ValueError(f"{what} must be a list")
@@ -278,18 +337,18 @@ class _Nodes(_Lines):
         key: str = event.value
         return key
 
-    def node(self, begin: Optional[yaml.Event] = None) -> Node:
+    def _node(self, begin: Optional[yaml.Event] = None) -> Node:
         """Read a node."""
         event = begin or next(self._events)
         if isinstance(event, ScalarEvent):
             return event.value
         if isinstance(event, SequenceStartEvent):
-            return [self.node(item) for item in self._until_end()]
+            return [self._node(item) for item in self._until_end()]
         if isinstance(event, MappingStartEvent):
-            return {self._key(key): self.node() for key in self._until_end()}
+            return {self._key(key): self._node() for key in self._until_end()}
         raise ValueError("aliases of YAML are not read")
 
-    def skip(self) -> None:
+    def _skip(self) -> None:
         """Pass over a node."""
         depth = 0
         for event in self._events:
@@ -298,125 +357,52 @@ class _Nodes(_Lines):
                 return
 
 
-def _yaml_groups(path: Path) -> Groups:
+def _read_groups(path: Path) -> Groups:
     """Read the groups, and where their neurons are mapped."""
-    nodes, groups = _Nodes(path), {}
-    mappings: List[Tuple[int, str, Node]] = []  # line, address, core: they may precede the groups
-    with nodes.located():
-        for section in nodes.keys("the file"):
-            if section == "mappings":
-                for begin in nodes.items("mappings"):
-                    for address, attributes in _pairs(nodes.node(begin)):
-                        mappings.append((nodes.line, address, _attributes(attributes).get("core")))
-            elif section == "network":
-                for key in nodes.keys("network"):
-                    if key != "groups":
-                        nodes.skip()
-                        continue
-                    for begin in nodes.items("groups"):
-                        name, group = _yaml_group(nodes, begin)
-                        if name in groups:
-                            raise ValueError(f"there are two groups {_shown(name)}")
-                        groups[name] = group
+    file, groups = _File(path), {}
+    mapped: List[Tuple[int, _Entry]] = []  # and the line: they may precede the groups
+    with file.located():
+        for entry in file.entries(edges=False):
+            kind, name, attributes, size = entry
+            if kind == "g":
+                if name in groups:
+                    raise ValueError(f"there are two groups {_shown(name)}")
+                groups[name] = Group(size, like_relays=attributes.items() >= RELAYS)
+                groups[name].configure(slice(None), attributes)
+            elif kind == "n":
+                name, _, numbers = name.partition(".")
+                group = _group(groups, name)
+                group.configure(_slice(numbers, name, group), attributes)
             else:
-                nodes.skip()
+                mapped.append((file.line, entry))
         if not groups:
             raise ValueError("there are no groups; they are in network, groups")
-        for nodes.line, address, core in mappings:
-            name, _, numbers = address.partition(".")
-            _map(groups, name, numbers, core)
+        for file.line, entry in mapped:
+            name, _, numbers = entry.address.partition(".")
+            group, core = _group(groups, name), entry.attributes.get("core")
+            match = CORE.fullmatch(core) if isinstance(core, str) else None
+            if match is None:
+                raise ValueError(f"{_shown(core)} is not a core, as 0.3: core 3 of tile 0")
+            neurons = _slice(numbers, name, group) if numbers else slice(None)
+            group.core[neurons] = int(match.group(1)), int(match.group(2))
     return groups
 
 
-def _yaml_group(nodes: _Nodes, begin: yaml.Event) -> Tuple[str, Group]:
-    name, defaults, size = "", {}, 0
-    own: List[Tuple[int, str, Attributes]] = []  # line, neurons, attributes: they may precede those of the group
-    for key in nodes.keys("a group", begin):
-        if key == "name":
-            name = str(nodes.node())
-        elif key == "attributes":
-            defaults = _attributes(nodes.node())
-        elif key == "neurons":
-            for item in nodes.items("neurons"):
-                entry = nodes.node(item)
-                for neurons, attributes in [(entry, "")] if isinstance(entry, str) else _pairs(entry):
-                    part = _slice(neurons)
-                    size += part.stop - part.start
-                    own.append((nodes.line, neurons, _attributes(attributes)))
-        else:
-            nodes.skip()
-    if not name:
-        raise ValueError("a group has no name")
-    group = Group(size)
-    group.configure(slice(None), defaults)
-    for nodes.line, neurons, attributes in own:
-        group.configure(_slice(neurons, name, group), attributes)
-    return name, group
-
-
-def _yaml_edges(path: Path, groups: Groups) -> Iterator[Edges]:
-    nodes = _Nodes(path)
-    with nodes.located():
-        for section in nodes.keys("the file"):
-            if section != "network":
-                nodes.skip()
-                continue
-            for key in nodes.keys("network"):
-                if key != "edges":
-                    nodes.skip()
-                    continue
-                rows: List[Tuple[int, int, float]] = []
-                for begin in nodes.items("edges"):
-                    for address, given in _pairs(nodes.node(begin)):
-                        attributes = _attributes(given)
-                        source, i, target, j = _ends(address)
-                        if i is None and j is None:
-                            yield from _hyperedge(_group(groups, source), _group(groups, target), attributes)
-                        else:
-                            ends = _id(groups, source, i), _id(groups, target, j)
-                            rows.append((*ends, _weight(attributes)))
-                    if len(rows) == BATCH:
-                        yield _columns(rows)
-                        rows = []
-                yield _columns(rows)
-
-
-def _netlist_groups(path: Path) -> Groups:
-    """Read the groups, attributes of their neurons, and where these are mapped."""
-    lines = _Lines(path)
-    groups: Groups = {}
-    with lines.located():
-        for kind, address, *rest in lines.entries():
-            if kind[0] == "g":
-                attributes = _fields(rest)
-                if not address.isdecimal():
-                    raise ValueError(f"{_shown(address)} is not a number of neurons")
-                group = Group(int(address), like_relays=attributes.items() >= RELAYS)
-                group.configure(slice(None), attributes)
-                groups[str(len(groups))] = group
-            elif kind[0] == "n":
-                name, _, number = address.partition(".")
-                group = _group(groups, name)
-                group.configure(_slice(number, name, group), _fields(rest))
-            elif kind[0] == "&":
-                neuron, _, core = address.partition("@")
-                name, _, number = neuron.partition(".")
-                _map(groups, name, number, core)
-    return groups
-
-
-def _netlist_edges(path: Path, groups: Groups) -> Iterator[Edges]:
-    lines = _Lines(path)
+def _read_edges(path: Path, groups: Groups) -> Iterator[Edges]:
+    file = _File(path)
     rows: List[Tuple[int, int, float]] = []
-    with lines.located():
-        for kind, address, *rest in lines.entries():
-            if kind[0] != "e":
+    with file.located():
+        for entry in file.entries(edges=True):
+            match = EDGE.fullmatch(entry.address)
+            if match is None:
+                raise ValueError(f"{_shown(entry.address)} is not an edge, as a.0 -> b.1")
+            source, i, target, j = match.groups()
+            if i is None and j is None:
+                yield from _hyperedge(_group(groups, source), _group(groups, target), entry.attributes)
                 continue
-            source, i, target, j = _ends(address)
             ends = _id(groups, source, i), _id(groups, target, j)
-            if groups[target].relays:
-                continue
-            rows.append((*ends, _weight(_fields(rest))))
+            if not groups[target].relays:
+                rows.append((*ends, _weight(entry.attributes)))
             if len(rows) == BATCH:
                 yield _columns(rows)
                 rows = []
@@ -492,24 +478,6 @@ def _slice(text: str, name: str = "", group: Optional[Group] = None) -> slice:
     if group is not None and last >= group.size:
         raise ValueError(f"there is no neuron {name}.{last}; the group has {group.size:,}, from 0")
     return slice(first, last + 1)
-
-
-def _map(groups: Groups, name: str, numbers: str, core: Node) -> None:
-    """Put neurons on a core: those of a number or range, or all if that is empty."""
-    group = _group(groups, name)
-    match = CORE.fullmatch(core) if isinstance(core, str) else None
-    if match is None:
-        raise ValueError(f"{_shown(core)} is not a core, as 0.3: core 3 of tile 0")
-    group.core[_slice(numbers, name, group) if numbers else slice(None)] = int(match.group(1)), int(match.group(2))
-
-
-def _ends(address: str) -> Tuple[str, Optional[str], str, Optional[str]]:
-    """Return group and neuron of the source of an edge, and of its target; neither has a neuron in a hyperedge."""
-    match = EDGE.fullmatch(address)
-    if match is None:
-        raise ValueError(f"{_shown(address)} is not an edge, as a.0 -> b.1")
-    source, i, target, j = match.groups()
-    return source, i, target, j
 
 
 def _weight(attributes: Attributes) -> float:
