@@ -394,4 +394,4 @@ class Run:
             effective = effective_options(self.directory, typed, from_defaults)
             return bring_up_to_date(
                 self.directory, name, effective, force=force, from_defaults=from_defaults, say=self._say
-            )[-1].result
+            )[-1]

@@ -20,7 +20,7 @@ def again(run, stage, **options):
         outcome = bring_up_to_date(run, stage, {stage: options}, force=True, upstream=False)[-1]
     assert outcome.reason is not None
     assert verify_run(run).problems == []
-    return outcome.result
+    return outcome
 
 
 def test_the_recorded_run_is_whole_and_up_to_date(recorded):
@@ -92,7 +92,7 @@ def test_graph_is_the_recorded_one(run, recorded):
 def test_another_option_makes_that_stage_and_all_after_it_run(run):
     with run.locked():
         outcomes = bring_up_to_date(run, "graph", {"parse": {"percentile": 99.0}})
-    reasons = {o.result.stage: o.reason for o in outcomes}
+    reasons = {o.stage: o.reason for o in outcomes}
     assert reasons["prepare"] is None
     assert reasons["train"] is None
     assert reasons["parse"] == "percentile: 99.9 → 99.0"
@@ -114,4 +114,4 @@ def test_a_graph_of_an_older_simulation_needs_nothing_else(run):
         path.unlink()
     with run.locked():
         (outcome,) = bring_up_to_date(run, "graph", {"graph": {"simulation": stamp}}, force=True)
-    assert outcome.result.directory.name == stamp
+    assert outcome.directory.name == stamp

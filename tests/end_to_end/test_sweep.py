@@ -92,7 +92,7 @@ def test_the_options_in_force_are_those_of_before_the_sweep(run):
     )
     with after.locked():
         options = {"simulate": {"samples": 9, "duration": 8}}
-        assert bring_up_to_date(after, "graph", options)[-1].result.directory.name == wanted
+        assert bring_up_to_date(after, "graph", options)[-1].directory.name == wanted
 
 
 @pytest.mark.slow

@@ -48,7 +48,7 @@ def test_each_class_has_a_graph_beside_that_of_all(simulated):
     directory = run.directory
     with directory.locked():
         again = bring_up_to_date(directory, "graph", {"graph": {"class_name": "3"}})[-1]
-    assert (again.reason, again.result.directory) == (None, three.directory)
+    assert (again.reason, again.directory) == (None, three.directory)
     assert {state.reason for state in state_of_stages(open_run(run.path))} == {None}
     assert "one class only: 3" in (three.directory / "log.txt").read_text()
     assert "one class only" not in (whole.directory / "log.txt").read_text()

@@ -8,9 +8,9 @@ from snnb.pipeline import prepare
 from snnb.pipeline.all import KINDS
 from snnb.pipeline.model import identify_model
 from snnb.pipeline.open_run import open_run
+from snnb.pipeline.stage import stale_reason
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import RunInfo
-from snnb.rundir.staleness import stale_reason
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ def test_an_input_altered_with_size_and_time_kept_is_made_again_and_never_record
     outcomes = Run(path=run.path).directory
     with outcomes.locked():
         ran = bring_up_to_date(outcomes, "train", {"train": QUICK}, force=True)
-    assert [o.result.stage for o in ran if o.reason] == ["prepare", "train"]
+    assert [o.stage for o in ran if o.reason] == ["prepare", "train"]
     recorded = {file.path: file.sha256 for file in open_run(run.path).record_of("train").inputs}
     assert recorded["dataset/x_train.npy"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert path.read_bytes() == whole

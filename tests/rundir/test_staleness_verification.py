@@ -3,8 +3,8 @@ from types import SimpleNamespace
 import pytest
 
 from snnb.pipeline.map import MapParams
+from snnb.pipeline.stage import changed_options, stale_reason
 from snnb.results.verify import verify_run
-from snnb.rundir.staleness import changed_options, stale_reason
 
 
 @pytest.fixture

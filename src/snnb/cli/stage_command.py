@@ -3,7 +3,7 @@
 import inspect
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from snnb.cli import output
 from snnb.cli.parameters import (
@@ -22,11 +22,8 @@ from snnb.core.errors import SnnbError
 from snnb.core.formatting import energy, quantity
 from snnb.core.options import FIGURE_ENDINGS
 from snnb.pipeline.all import STAGES
+from snnb.pipeline.stage import StageResult
 from snnb.rundir.directory import RunDirectory
-
-if TYPE_CHECKING:
-    from snnb.pipeline.plan import Outcome
-
 
 # Names of metrics in the manifest whose words or unit the name itself does not give.
 IN_WORDS = {
@@ -100,7 +97,7 @@ def stage_command(target: str, stages: Sequence[str], *, by_name: bool) -> Calla
         run = open_or_create(model, run_dir, dataset, graph if isinstance(graph, Path) else None)
         from_defaults = stages if defaults else ()
         with run.locked(wait=not no_wait, say=console.say):
-            outcomes = bring_up_to_date(
+            results = bring_up_to_date(
                 run,
                 target,
                 effective_options(run, given, from_defaults),
@@ -111,56 +108,56 @@ def stage_command(target: str, stages: Sequence[str], *, by_name: bool) -> Calla
                 say=console.say,
                 bar=console.bar,
             )
-        _print(run, outcomes, by_name)
+        _print(run, results, by_name)
 
     return command
 
 
-def _print(run: RunDirectory, outcomes: "Sequence[Outcome]", by_name: bool) -> None:
+def _print(run: RunDirectory, results: Sequence[StageResult], by_name: bool) -> None:
     """Print the results, and of the chain of stages write the report."""
     from snnb.pipeline.plan import RunDocument, StagesDocument
 
-    shown = outcomes[-1:] if by_name else outcomes
+    shown = results[-1:] if by_name else results
     drawn = {
         f.sha256: run.path / f.path
-        for o in reversed(shown)
-        for f in o.result.record.outputs
+        for one in reversed(shown)
+        for f in one.record.outputs
         if f.path.endswith(FIGURE_ENDINGS)
     }
     pictures = sorted(drawn.values())  # without the copies that a simulation holds
     lines = [*_results(shown), *(f"picture: {path}" for path in pictures)]
     if by_name:
-        output.current.result(lines, StagesDocument.of(run, outcomes))
+        output.current.result(lines, StagesDocument.of(run, results))
         return
-    page = _report(run, outdated=any(o.reason is not None for o in outcomes))
+    page = _report(run, outdated=any(one.reason is not None for one in results))
     lines += [f"report: {page}"] if page is not None else []
-    output.current.result(lines, RunDocument.of(run, outcomes, report=page))
+    output.current.result(lines, RunDocument.of(run, results, report=page))
 
 
-def _results(shown: "Sequence[Outcome]") -> List[str]:
+def _results(shown: Sequence[StageResult]) -> List[str]:
     """Return a line for each stage, with its metrics below."""
     from snnb.simulation.simulation_statistics import QUOTED  # imports numpy
 
     heads = output.table_lines(
-        [[o.result.stage, "ran" if o.reason else "up to date", o.result.directory] for o in shown], head=False
+        [[one.stage, "ran" if one.reason else "up to date", one.directory] for one in shown], head=False
     )
-    metrics = [_metric_rows(o.result.record.metrics) for o in shown]
+    metrics = [_metric_rows(one.record.metrics) for one in shown]
     table = output.table_lines(
         [(f"  {words}", *value) for rows in metrics for words, *value in rows], right=(1,), head=False
     )
     lines, below = [], iter(table)
-    for head, rows, outcome in zip(heads, metrics, shown):
+    for head, rows, one in zip(heads, metrics, shown):
         lines += [head, *islice(below, len(rows))]
-        coding = getattr(outcome.result.record.details, "output_coding", None)
-        lines += [f"  {line}" for line in _decay(outcome)]
-        if {"snn_accuracy", "readout_accuracy"} <= outcome.result.record.metrics.keys() and coding is not None:
+        coding = getattr(one.record.details, "output_coding", None)
+        lines += [f"  {line}" for line in _decay(one)]
+        if {"snn_accuracy", "readout_accuracy"} <= one.record.metrics.keys() and coding is not None:
             lines.append(f"  {QUOTED[coding]}")
     return lines
 
 
-def _decay(outcome: "Outcome") -> List[str]:
+def _decay(result: StageResult) -> List[str]:
     """Return a line for each population of a network that was trained as a spiking one: its decay factors in a step."""
-    by_population: Mapping[str, Mapping[str, Tuple[float, float]]] = getattr(outcome.result.record.details, "decay", {})
+    by_population: Mapping[str, Mapping[str, Tuple[float, float]]] = getattr(result.record.details, "decay", {})
     rows = []
     for population, factors in by_population.items():
         ranges = [

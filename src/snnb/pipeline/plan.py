@@ -2,7 +2,8 @@
 
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import (
     Any,
@@ -44,25 +45,18 @@ from snnb.pipeline.stage import (
     Given,
     PlannedRun,
     StageResult,
+    other_versions,
     recorded_params,
     result_of,
+    stale_reason,
 )
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import AnyRecord, D, P, Timing
-from snnb.rundir.staleness import other_versions, stale_reason
 
 UP_TO_DATE = "up to date"
 FIGURES_UNCHANGED = "its figures are unchanged"
 OTHER_VERSIONS = "results that are up to date were made with other versions of"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The result of a stage, and the reason why it ran; None if it was up to date."""
-
-    result: StageResult
-    reason: Optional[str]
 
 
 N = TypeVar("N", bound=str)
@@ -102,21 +96,18 @@ class StagesDocument(Document):
     stages: List[AnyStageDocument]
 
     @classmethod
-    def of(cls, run: RunDirectory, outcomes: Sequence[Outcome], **more: object) -> "StagesDocument":
+    def of(cls, run: RunDirectory, results: Sequence[StageResult], **more: object) -> "StagesDocument":
         """Return the results of stages."""
+        recorded = ("params", "metrics", "timing", "warnings", "details")
         stages = [
-            _of_stage[one.result.stage](
-                stage=one.result.stage,
-                directory=one.result.directory,
+            _of_stage[one.stage](
+                stage=one.stage,
+                directory=one.directory,
                 ran=one.reason is not None,
                 reason=one.reason,
-                params=one.result.record.params,
-                metrics=one.result.record.metrics,
-                timing=one.result.record.timing,
-                warnings=one.result.record.warnings,
-                details=one.result.record.details,
+                **{name: getattr(one.record, name) for name in recorded},
             )
-            for one in outcomes
+            for one in results
         ]
         return cls(run_dir=run.path, model=run.model, stages=stages, **more)
 
@@ -144,7 +135,7 @@ def bring_up_to_date(
     from_defaults: Collection[str] = (),
     say: Say = say_nothing,
     bar: Callable[..., ContextManager[Progress]] = no_bar,
-) -> List[Outcome]:
+) -> List[StageResult]:
     """Run `target`, and first the stages that it needs.
 
     Parameters
@@ -169,62 +160,50 @@ def bring_up_to_date(
     bar : callable
         Returns a context manager for the name of a stage, whose value is called with the progress.
     """
-    outcomes: Dict[str, Outcome] = {}
+    results: Dict[str, StageResult] = {}
     asked = given
     given = _from_defaults(run, asked, from_defaults)
     names = check_options(run, target, given)
     for name in names:
-        stage, tell = STAGES[name], _named(say, name)
+        stage, tell = STAGES[name], partial(_say_of, say, name)
         given = _from_defaults(run, asked, from_defaults)  # they can depend on the stage before
         options = given.get(name, {})
-        if stage.source is not None and stage.needs in outcomes:
-            options = {**options, stage.source: outcomes[stage.needs].result.directory.name}
+        if stage.source is not None and stage.needs in results:
+            options = {**options, stage.source: results[stage.needs].directory.name}
         selected, reason = stage.selected(run, options)
         if reason is None and force and (name == target or not asked_by_name):
             reason = "forced"
         if reason is None and name == target and stage.always_new and asked_by_name:
             reason = "a new one is made whenever it is asked for by name"
         if reason is None:
-            outcomes[name] = Outcome(result_of(run, name, selected), None)
-            _say_up_to_date(outcomes[name].result, options, tell)
+            results[name] = result_of(run, name, selected)
+            tell(UP_TO_DATE)
+            figures = options.get("figures")
+            if figures is not None and not any(f.path.endswith(f".{figures}") for f in results[name].record.outputs):
+                tell(f"{FIGURES_UNCHANGED}; --force runs it again with figures as {figures}")
             continue
         if name != target and not upstream:
             raise UpstreamError(f"{name} has to run before {target} ({reason}); leave out --no-upstream to run it")
         tell(f"running ({reason})")
-        result = _run_stage(run, stage, options, PlannedRun(names, given, name, tell), bar)
-        outcomes[name] = Outcome(result, reason)
-    unchanged = [outcome.result.record for outcome in outcomes.values() if outcome.reason is None]
+        with extra_named(name):
+            _check_plan(run, PlannedRun(names, given, name, tell))
+            params = stage.resolve(run, options, tell)
+            in_force = _options_in_force(run, stage, given, params)
+            if in_force:
+                tell(in_force)
+            with bar(name, stage.time_left) as progress:
+                results[name] = replace(stage.run(run, params, progress), reason=reason)
+        for warning in results[name].record.warnings:
+            tell(warning)
+    unchanged = [result.record for result in results.values() if result.reason is None]
     others = dict.fromkeys(package for record in unchanged for package in other_versions(record))
     if others:
         say(f"{OTHER_VERSIONS} {', '.join(others)}; see {run.path / manifest.NAME}")
-    return list(outcomes.values())
+    return list(results.values())
 
 
-def _say_up_to_date(result: StageResult, options: Mapping[str, object], tell: Say) -> None:
-    tell(UP_TO_DATE)
-    figures = options.get("figures")
-    if figures is not None and not any(file.path.endswith(f".{figures}") for file in result.record.outputs):
-        tell(f"{FIGURES_UNCHANGED}; --force runs it again with figures as {figures}")
-
-
-def _run_stage(
-    run: RunDirectory,
-    stage: AnyStage,
-    options: Mapping[str, object],
-    planned: PlannedRun,
-    bar: Callable[..., ContextManager[Progress]],
-) -> StageResult:
-    with extra_named(stage.name):
-        _check_plan(run, planned)
-        params = stage.resolve(run, options, planned.say)
-        in_force = _options_in_force(run, stage, planned.given, params)
-        if in_force:
-            planned.say(in_force)
-        with bar(stage.name, stage.time_left) as progress:
-            result = stage.run(run, params, progress)
-    for warning in result.record.warnings:
-        planned.say(warning)
-    return result
+def _say_of(say: Say, stage: str, message: str) -> None:
+    say(f"{stage}: {message}")
 
 
 def _options_in_force(run: RunDirectory, stage: AnyStage, given: Given, params: Options) -> str:
@@ -241,10 +220,6 @@ def _options_in_force(run: RunDirectory, stage: AnyStage, given: Given, params: 
     own = options_in_words(kind, {name: value for name, value in values.items() if name in options})
     kept = options_in_words(kind, {name: value for name, value in values.items() if name not in options})
     return "; ".join(filter(None, [own and f"options: {own}", kept and f"recorded options: {kept}"]))
-
-
-def _named(say: Say, stage: str) -> Say:
-    return lambda message: say(f"{stage}: {message}")
 
 
 @contextmanager

@@ -1,9 +1,9 @@
-"""Definition of a stage, and functions that stages share: parameters in force, checked inputs, `log.txt`."""
+"""Definition of a stage, why a result is stale, and functions that stages share: options in force, `log.txt`."""
 
 import os
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, Callable, Dict, Generic, Mapping, Optional, Sequence, Tuple, cast
+from typing import Any, Callable, Dict, Generic, List, Mapping, Optional, Sequence, Tuple, cast
 
 from pydantic import AfterValidator
 from typing_extensions import Annotated
@@ -22,8 +22,8 @@ from snnb.core.options import (
 )
 from snnb.core.progress import Progress, Say, say_nothing
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.manifest import AnyRecord, D, Kind, P, StageRecord, current_environment, now_utc
-from snnb.rundir.staleness import changed_options, stale_reason
+from snnb.rundir.hashes import changed
+from snnb.rundir.manifest import AnyRecord, D, FileRecord, Kind, P, StageRecord, current_environment, now_utc
 
 Given = Mapping[str, Mapping[str, object]]
 AbsolutePath = Annotated[Path, AfterValidator(lambda path: Path(os.path.abspath(path)))]  # noqa: PTH100 - links stay
@@ -31,11 +31,12 @@ AbsolutePath = Annotated[Path, AfterValidator(lambda path: Path(os.path.abspath(
 
 @dataclass(frozen=True)
 class StageResult:
-    """Directory of a complete stage and its record in the manifest."""
+    """Directory of a complete stage, its record in the manifest, and why it ran; None if it was up to date."""
 
     stage: str
     directory: Path
     record: AnyRecord
+    reason: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,66 @@ class Stage(Generic[P, D]):
 
 
 AnyStage = Stage[Any, Any]
+
+
+def changed_options(record: AnyRecord, given: Mapping[str, object]) -> List[str]:
+    """Return the given options, as `typed` returns them, that differ from the recorded parameters: `epochs: 2 → 3`."""
+    recorded = record.params.model_dump()
+    differences = []
+    for name, now in given.items():
+        then = recorded.get(name)
+        if isinstance(now, Mapping) and isinstance(then, Mapping):  # only the keys that differ
+            keys = [key for key in now if key not in then or now[key] != then[key]]
+            now, then = {key: now[key] for key in keys}, {key: then.get(key) for key in keys}
+        if name in recorded and now != then:
+            then, now = ("not given" if value is None else value for value in (then, now))
+            differences.append(f"{name}: {then} → {now}")
+    return differences
+
+
+def stale_reason(run: RunDirectory, record: Optional[AnyRecord], given: Mapping[str, object]) -> Optional[str]:
+    """Return why a stage has to run, or None if it is up to date.
+
+    Inputs and outputs are compared with their recorded hashes, inputs outside the run only if they exist here.
+
+    Parameters
+    ----------
+    run : RunDirectory
+    record : StageRecord or None
+        None if the stage is not complete.
+    given : mapping
+        The given options by name.
+    """
+    if record is None:
+        return "has not run"
+    options = changed_options(record, given)
+    if options:
+        return ", ".join(options)
+    for file in record.inputs:
+        difference = input_difference(run, file)
+        if difference is not None:
+            return f"{file.path} {difference}"
+    for file in record.outputs:
+        if not run.hashes.matches(file):
+            exists = (run.path / file.path).exists()
+            return f"{file.path} is not as it was written" if exists else f"{file.path} is missing"
+    return None
+
+
+def input_difference(run: RunDirectory, file: FileRecord) -> Optional[str]:
+    """Return how an input differs from its record; None if it does not, or is not on this machine."""
+    if file.external and not Path(file.path).is_file():
+        return changed(file)
+    if run.hashes.matches(file):
+        return None
+    return "has changed" if file.external or (run.path / file.path).exists() else "is missing"
+
+
+def other_versions(record: AnyRecord) -> List[str]:
+    """Return the packages that had other versions when the stage ran."""
+    then, now = record.environment.model_dump(), current_environment().model_dump()
+    names = ("python", "snnb", "numpy", "tensorflow", "snntoolbox")
+    return [name for name in names if None not in (now[name], then[name]) and then[name] != now[name]]
 
 
 def recorded(run: RunDirectory, kind: Kind[P, D], name: Optional[str] = None) -> Optional[StageRecord[P, D]]:

@@ -12,9 +12,9 @@ from snnb.pipeline import map as mapping_stage
 from snnb.pipeline.graph import ASSUMED, graph_command, recorded_class, simulation_of
 from snnb.pipeline.plan import bring_up_to_date, state_of_stages
 from snnb.pipeline.simulated_samples import simulated_by
+from snnb.pipeline.stage import stale_reason
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.staleness import stale_reason
 from snnb.simulation.simulation_files import SPIKE_TIMES
 
 if TYPE_CHECKING:

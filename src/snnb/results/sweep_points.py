@@ -19,12 +19,11 @@ from snnb.io.files import remove, sync_tree
 from snnb.pipeline import parse, simulate, train
 from snnb.pipeline.plan import bring_up_to_date
 from snnb.pipeline.simulations import SimulationRecord
-from snnb.pipeline.stage import Given, figure_format
+from snnb.pipeline.stage import Given, figure_format, input_difference, stale_reason
 from snnb.results.grid import Point
 from snnb.rundir import manifest, replacing
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import AnyRecord
-from snnb.rundir.staleness import input_difference, stale_reason
 
 SCRATCH = ".sweep"
 OWN = (train.KIND.name, parse.KIND.name)  # stages that a point can run with other options than the run
@@ -91,7 +90,7 @@ def _simulated(run: RunDirectory, given: Given, asked: Asked, stack: ExitStack, 
     shared = params.workers, params.scheduler
     if shared != (1, None):
         stack.enter_context(connected(*shared))
-    return bring_up_to_date(run, simulate.KIND.name, given, say=say, bar=bar)[-1].result.directory.name
+    return bring_up_to_date(run, simulate.KIND.name, given, say=say, bar=bar)[-1].directory.name
 
 
 def _same(one: Options, other: Optional[Options]) -> bool:

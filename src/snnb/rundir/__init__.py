@@ -1,1 +1,1 @@
-"""The run directory: manifest, hashes, directories that are replaced atomically, lock, staleness, verification."""
+"""The run directory: manifest, hashes, directories that are replaced atomically, lock."""

@@ -9,16 +9,13 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, Iterable, List, Mapping, Optional, Tuple
+from typing import Dict, Iterable, List, Mapping, Optional, Tuple
 
 from pydantic import TypeAdapter
 
 from snnb.core.progress import Progress, silent
 from snnb.io.files import listing_of, sha256_of, sizes_below, write_text_atomically
 from snnb.rundir.manifest import FileRecord
-
-if TYPE_CHECKING:
-    pass
 
 HASHES = ".hashes.json"
 Stamp = Tuple[int, int, int, int]

@@ -52,7 +52,7 @@ D = TypeVar("D", bound=Record)
 class FileRecord(Record):
     """A file by its content. `path` is relative to the run directory unless the file is `external`.
 
-    An external folder has one record, see `rundir.staleness`.
+    An external folder has one record, see `rundir.hashes`.
     """
 
     path: str
