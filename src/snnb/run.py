@@ -21,7 +21,7 @@ from snnb.results.export import export_graph
 from snnb.results.grid import axes_of
 from snnb.results.remove import Removal, carry_out, plan_removal
 from snnb.results.sweep import Swept, sweep
-from snnb.results.verify import Verification, verification_of
+from snnb.results.verify import Verification, verify_run
 from snnb.run_keywords import (
     ExportKeywords,
     GraphKeywords,
@@ -384,7 +384,7 @@ class Run:
 
     def verify(self) -> Verification:
         """Compare all files with their recorded hashes, and list the results that are not up to date."""
-        return verification_of(self.directory)
+        return verify_run(self.directory)
 
     def _stage(self, name: str, force: bool, defaults: bool, options: Any) -> StageResult:
         given = {"prepare": self._prepare, name: {**self._prepare, **options} if name == "prepare" else options}

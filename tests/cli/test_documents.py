@@ -25,7 +25,7 @@ LINES = {
     "graph": ["--run-dir", "{run}", "--class", "7"],
     "map": ["--run-dir", "{run}", "--hardware", "spinemap_5x5", "--method", "sequential"],
     "run": ["--run-dir", "{run}"],
-    "sweep": ["--dir", "{run}", "--grid", "duration=6,8", "--samples", "4"],
+    "sweep": ["--run-dir", "{run}", "--grid", "duration=6,8", "--samples", "4"],
     "status": ["{run}"],
     "compare": ["{run}", "--figure", "{run}/../compared.svg"],
     "verify": ["{run}"],

@@ -1,4 +1,4 @@
-"""The run as first argument, as `--run-dir`, and under the former name `--dir`."""
+"""The run as first argument and as `--run-dir`."""
 
 import json
 import shutil
@@ -19,14 +19,6 @@ def test_the_run_is_the_first_argument_or_an_option(path, command, capsys):
     for words in ([path], ["--run-dir", path], [path, "--run-dir", f"{path}/"]):
         assert main([command, *words, "--json"]) == 0
         assert json.loads(capsys.readouterr().out)["run_dir"].startswith(path)
-
-
-def test_the_former_name_of_the_option_of_sweep_is_taken_and_not_shown(path, capsys):
-    grid = ["--grid", "samples=3", "--duration", "2", "--json"]
-    assert main(["sweep", "--dir", path, *grid]) == 0
-    assert json.loads(capsys.readouterr().out)["run_dir"] == path
-    assert main(["sweep", "--help"]) == 0
-    assert "--dir " not in capsys.readouterr().out
 
 
 def test_an_argument_wins_over_the_environment(path, capsys, monkeypatch):

@@ -10,7 +10,6 @@ from PIL import Image
 from snnb import Run
 from snnb.cli.main import main
 from snnb.core.errors import InputError, UsageError
-from snnb.mapping import map_network
 from snnb.pipeline.open_run import open_run
 from snnb.pipeline.plan import bring_up_to_date, state_of_stages
 from snnb.results.compare import compare
@@ -159,7 +158,7 @@ def test_a_model_file_that_has_changed_makes_every_point_anew(tmp_path):
 
 
 def test_what_is_printed_is_the_table_and_fits_a_terminal(run, capsys):
-    arguments = ["sweep", "--dir", str(run.path), "--grid", "samples=5,7", "--grid", "duration=3", "--quiet"]
+    arguments = ["sweep", "--run-dir", str(run.path), "--grid", "samples=5,7", "--grid", "duration=3", "--quiet"]
     assert main(arguments) == 0
     head, *lines = capsys.readouterr().out.splitlines()
     heads = "samples duration simulation ANN read-out SNN (95 %) spikes operations"
@@ -236,25 +235,3 @@ def test_each_simulation_is_mapped_onto_each_chip(run, tmp_path, without_kahypar
         assert row["sample_ns"] == str(cost.get("sample_ns", ""))
     with Image.open(run.path / "sweep.png") as picture:
         assert picture.width > 400
-
-
-def test_equal_traffic_is_mapped_once(run, monkeypatch, without_kahypar):
-    """The spikes of the output have no synapses, but energies of neurons: costs are computed for each point."""
-    mapped, said, original = [], [], map_network.map_network
-
-    def counted(network, hardware, **options):
-        mapped.append(hardware.name)
-        return original(network, hardware, **options)
-
-    monkeypatch.setattr(map_network, "map_network", counted)
-    given = {"simulate": {"samples": 10, "figures": "svg"}}
-    swept = _sweep(run, "hardware=loihi,spinemap_5x5", "output=softmax,membrane", given=given, said=said)
-    assert sorted(mapped) == ["loihi", "spinemap_5x5"]
-    assert not [line for line in said if "figures are unchanged" in line]
-    face = Run(path=run.path)
-    face.graph(simulation=swept[1].simulation)
-    for one in (swept[1], swept[3]):
-        directory = face.map(hardware=one.values["hardware"], graph=one.simulation).directory
-        cost = json.loads((directory / "cost.json").read_text())
-        assert (one.energy_pj, one.cores) == (cost["energy_pj"], cost["cores"])
-    assert swept[0].energy_pj != swept[1].energy_pj

@@ -45,15 +45,14 @@ def test_simulations_of_several_percentiles_and_durations(run, snnb):
     high = face.simulate(duration=20, **QUICK).directory.name
     opened = open_run(run.path)
     found = {simulation.stamp: simulation for simulation in simulations_of(opened)}
-    assert found[low].label == "short, $low$ <b>"
-    assert found[high].label is None  # a label is that of one simulation
+    assert found[low].record.details.label == "short, $low$ <b>"
+    assert found[high].record.details.label is None  # a label is that of one simulation
     assert found[low].differs == {"percentile": 99.9, "engine": "event", "samples": 10, "duration": 20}
     assert found[high].differs == {**found[low].differs, "percentile": 90.0}
-    assert "percentile" not in found[first].differs  # recorded before these were
     assert found[first].differs["duration"] == 60
 
     assert states(run)[f"simulations/{high}"].in_words == "up to date"
-    assert states(run)[f"simulations/{first}"].in_words == "stale: parse/mini_network_parsed.h5 has changed"
+    assert states(run)[f"simulations/{first}"].in_words == "of conversion --percentile 99.9"
     assert states(run)[f"simulations/{low}"].in_words == "of conversion --percentile 99.9"
     document = {stage["stage"]: stage for stage in json.loads(snnb("status", run.path, "--json").stdout)["stages"]}
     low_row, high_row = document[f"simulations/{low}"], document[f"simulations/{high}"]

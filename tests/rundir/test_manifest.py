@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import pytest
 import yaml
 
@@ -7,8 +5,6 @@ from snnb.core.errors import InputError
 from snnb.pipeline.all import KINDS
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import load_manifest
-
-FIXTURES = Path(__file__).parents[1] / "fixtures"
 
 
 @pytest.fixture
@@ -73,18 +69,6 @@ def test_what_is_no_manifest_is_refused(tmp_path, content, message):
     path.write_bytes(content)
     with pytest.raises(InputError, match=message):
         load_manifest(path, KINDS)
-
-
-def test_a_simulation_of_the_removed_engine_torch_is_one_line(tmp_path):
-    text = (FIXTURES / "mini_network" / "manifest.yaml").read_text()
-    path = tmp_path / "manifest.yaml"
-    path.write_text(text.replace("snntoolbox: 0.5.0\n", "snntoolbox: 0.5.0\n      torch: null\n", 1))
-    assert load_manifest(path, KINDS) == load_manifest(FIXTURES / "mini_network" / "manifest.yaml", KINDS)
-    path.write_text(text.replace("engine: tensorflow", "engine: torch", 1))
-    message = r"params\.engine: the engine torch was removed, .*; restore it from a copy, or start a new run directory$"
-    with pytest.raises(InputError, match=message) as caught:
-        RunDirectory.open(tmp_path, KINDS)
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("folder", ["simulations", "graphs"])

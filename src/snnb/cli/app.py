@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 
-from snnb.cli.interruption import EXIT_CODES, interruption_message
+from snnb.core.errors import SIGNAL_EXIT_CODES, interruption_message
 
 CLEAR_LINE_AND_SHOW_CURSOR = b"\r\x1b[2K\x1b[?25h"
 
@@ -39,7 +39,9 @@ def _end_on_signals() -> None:
     Python calls signal handlers only between two bytecodes of the main thread, which may be minutes apart. The wakeup
     file descriptor is written to at once.
     """
-    handled = [number for number in EXIT_CODES if signal.getsignal(number) != signal.SIG_IGN]  # ignored by `snnb … &`
+    handled = [
+        number for number in SIGNAL_EXIT_CODES if signal.getsignal(number) != signal.SIG_IGN
+    ]  # ignored by `snnb … &`
     if not handled:
         return
     read, write = os.pipe()
@@ -54,13 +56,13 @@ def _wait_for_signal(descriptor: int) -> None:
     """End the process when the number of a handled signal arrives; other signals have their own handlers."""
     while True:
         for number in os.read(descriptor, 64):
-            if number in EXIT_CODES:
+            if number in SIGNAL_EXIT_CODES:
                 stage = getattr(sys.modules.get("snnb.cli.output"), "at_work", None)
                 terminal = CLEAR_LINE_AND_SHOW_CURSOR if os.isatty(2) else b""
                 try:
                     os.write(2, terminal + f"snnb: {interruption_message(stage)}\n".encode())
                 finally:
-                    os._exit(EXIT_CODES[signal.Signals(number)])
+                    os._exit(SIGNAL_EXIT_CODES[signal.Signals(number)])
 
 
 def _prepare_streams() -> None:

@@ -16,13 +16,9 @@ from typing_extensions import Annotated
 from snnb.cli import output
 from snnb.cli.compare import compare
 from snnb.cli.crosscheck import crosscheck
-from snnb.cli.datasets import datasets
 from snnb.cli.doctor import doctor
 from snnb.cli.export import export
-from snnb.cli.hardware import hardware
-from snnb.cli.instances import instances
-from snnb.cli.interruption import EXIT_CODES, interruption_message
-from snnb.cli.models import models
+from snnb.cli.lists import datasets, hardware, instances, models
 from snnb.cli.parameters import RUN_DIR, output_options, run_argument, take_run
 from snnb.cli.remove import remove
 from snnb.cli.report import report
@@ -30,7 +26,14 @@ from snnb.cli.stage_command import stage_command
 from snnb.cli.status import status
 from snnb.cli.sweep import sweep
 from snnb.cli.verify import verify
-from snnb.core.errors import InputError, ResourceError, SnnbError, out_of_memory
+from snnb.core.errors import (
+    SIGNAL_EXIT_CODES,
+    InputError,
+    ResourceError,
+    SnnbError,
+    interruption_message,
+    out_of_memory,
+)
 from snnb.pipeline.all import CHAIN, STAGES
 from snnb.version import __version__
 
@@ -157,7 +160,7 @@ def _refuse_unknown_variables(context: click.Context) -> None:
             )
 
 
-INTERRUPTED = EXIT_CODES[signal.SIGINT]
+INTERRUPTED = SIGNAL_EXIT_CODES[signal.SIGINT]
 failures: List[BaseException] = []  # kept until the process ends, with the frames that hold open files
 commands = typer.Typer(
     name="snnb",
@@ -190,22 +193,8 @@ for _name, _stage in STAGES.items():
 commands.command("run", cls=HelpfulCommand, help="Run all five stages in order.")(
     stage_command(CHAIN[-1], CHAIN, by_name=False)
 )
-_others = (
-    models,
-    datasets,
-    hardware,
-    instances,
-    status,
-    verify,
-    report,
-    compare,
-    sweep,
-    export,
-    crosscheck,
-    remove,
-    doctor,
-)
-for _command in _others:
+_on_results = (status, verify, report, compare, sweep, export, crosscheck, remove)
+for _command in (models, datasets, hardware, instances, *_on_results, doctor):
     commands.command(cls=HelpfulCommand)(_command)
 
 

@@ -23,7 +23,7 @@ METAVARS = {int: "N", float: "X"}
 LARGEST_SHOWN = 1_000_000  # bounds beyond it are limits of the implementation
 KEPT = ", or the run's last value"
 BRACKETS = {"ge": "[", "gt": "(", "le": "]", "lt": ")"}
-RUN_DIR, _ARGUMENT, _FORMER = "run_dir", "run", "former_run_dir"
+RUN_DIR, _ARGUMENT = "run_dir", "run"
 
 
 def beginning(names: Callable[[], Sequence[str]]) -> Callable[[str], List[str]]:
@@ -223,15 +223,12 @@ def run_argument() -> TyperArgument:
 
 
 def take_run(context: click.Context) -> None:
-    """Set `run_dir` from the argument or an option; raise `click.UsageError` if they name two runs."""
-    given = {}
-    for name in (_ARGUMENT, RUN_DIR, _FORMER):
-        if context.params.get(name) is not None:
-            given[name] = context.params[name]
-    if len(given) > 1 and context.get_parameter_source(RUN_DIR) is ParameterSource.ENVIRONMENT:
-        del given[RUN_DIR]  # the command line takes precedence
-    if len({os.path.abspath(path) for path in given.values()}) > 1:  # noqa: PTH100 - a link is not followed
-        raise click.UsageError(f"two runs are given, {' and '.join(map(str, given.values()))}; give one", context)
-    context.params.pop(_ARGUMENT, None)
-    if given:
-        context.params[RUN_DIR] = next(iter(given.values()))
+    """Set `run_dir` from the argument or the option; raise `click.UsageError` if they name two runs."""
+    argument, option = context.params.pop(_ARGUMENT, None), context.params.get(RUN_DIR)
+    if argument is None:
+        return
+    if context.get_parameter_source(RUN_DIR) is ParameterSource.ENVIRONMENT:
+        option = None  # the command line takes precedence
+    if option is not None and os.path.abspath(argument) != os.path.abspath(option):  # noqa: PTH100 - a link stays
+        raise click.UsageError(f"two runs are given, {argument} and {option}; give one", context)
+    context.params[RUN_DIR] = argument

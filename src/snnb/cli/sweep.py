@@ -1,13 +1,12 @@
 """`snnb sweep`: a simulation for each point of a grid of options."""
 
-from pathlib import Path
-from typing import Any, List, Mapping, Optional, Sequence
+from typing import Any, List, Mapping, Sequence
 
 import typer
 from typing_extensions import Annotated
 
 from snnb.cli import output
-from snnb.cli.parameters import DatasetOption, ModelOption, NonEmptyPath, NoWait, RunDir, chosen, with_options
+from snnb.cli.parameters import DatasetOption, ModelOption, NoWait, RunDir, chosen, with_options
 from snnb.cli.stage_command import options_of
 from snnb.core.formatting import accuracy, quantity
 from snnb.io.text import JsonValue
@@ -52,7 +51,6 @@ def sweep(
     model: ModelOption = None,
     dataset: DatasetOption = None,
     run_dir: RunDir = None,
-    former_run_dir: Annotated[Optional[Path], typer.Option("--dir", hidden=True, click_type=NonEmptyPath())] = None,
     no_wait: NoWait = False,
     **values: Any,
 ) -> None:

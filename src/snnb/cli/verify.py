@@ -8,11 +8,11 @@ from snnb.core.errors import VerificationError
 def verify(run_dir: ExistingRun = None) -> None:
     """Compare all files with the hashes that the manifest records."""
     console = output.current
-    from snnb.results.verify import repairs, verification_of
+    from snnb.results.verify import repairs, verify_run
 
     run = opened(run_dir)
     with console.bar("verify") as progress:
-        found = verification_of(run, progress)
+        found = verify_run(run, progress)
     for note in found.notes:
         console.say(note)
     for problem in found.problems:

@@ -4,6 +4,7 @@ Every message is one line that names the fault and its remedy. Any other excepti
 """
 
 import errno
+import signal
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator, Optional
@@ -66,6 +67,17 @@ class ResourceError(SnnbError):
     """There is not enough disk space or memory."""
 
     exit_code = 6
+
+
+SIGNAL_EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+
+
+def interruption_message(stage: Optional[str]) -> str:
+    """Return the line that is printed when a command is interrupted; `stage` is the stage that runs, if any."""
+    if stage is None:
+        return "interrupted; the run is as it was"
+    again = "continues after the last epoch" if stage == "train" else f"begins `{stage}` again"
+    return f"interrupted; the run is as it was before `{stage}`; the same command {again}"
 
 
 def how_to_install(extra: str) -> str:

@@ -2,17 +2,16 @@
 
 import json
 from dataclasses import dataclass
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple, cast
+from typing import Dict, List, Mapping, Sequence, Tuple, cast
 
 from snnb.architectures import find
-from snnb.core.options import Options
 from snnb.io.text import JsonValue
 from snnb.pipeline import parse, simulate
 from snnb.pipeline.parse import ParseParams
+from snnb.pipeline.simulate import SimulationRecord
 from snnb.pipeline.train import TrainParams, shown_params
 from snnb.rundir.directory import RunDirectory
 
-SimulationRecord = simulate.SimulationRecord
 SIMULATION_HEAD = ("simulation", "label", "samples", "SNN", "differs in")
 ByStage = Mapping[str, Mapping[str, JsonValue]]  # recorded parameters by stage
 
@@ -26,27 +25,12 @@ class Simulation:
     differs: Dict[str, JsonValue]  # parameters of it and of its network that are not equal in all simulations
 
     @property
-    def label(self) -> Optional[str]:
-        """Label that the user gave."""
-        return self.record.details.label
-
-    @property
     def row(self) -> Tuple[str, ...]:
         """The cells of a table for people, whose head is `SIMULATION_HEAD`."""
-        samples = f"{self.record.params.samples:,}"
-        return self.stamp, self.label or "", samples, self.quality, in_words(self.differs)
-
-    def metric(self, name: str) -> Optional[float]:
-        """Return a recorded metric, such as `snn_accuracy`; None if the network does not have it."""
-        return self.record.metrics.get(name)
-
-    @property
-    def quality(self) -> str:
-        """Accuracy, or the error of a network that reconstructs its input, as text."""
-        accuracy, error = self.metric("snn_accuracy"), self.metric("snn_mean_squared_error")
-        if accuracy is not None:
-            return f"{accuracy:.2%}"
-        return "" if error is None else f"error {error:.4g}"
+        accuracy, error = map(self.record.metrics.get, ("snn_accuracy", "snn_mean_squared_error"))
+        quality = f"{accuracy:.2%}" if accuracy is not None else "" if error is None else f"error {error:.4g}"
+        samples, label = f"{self.record.params.samples:,}", self.record.details.label or ""
+        return self.stamp, label, samples, quality, in_words(self.differs)
 
 
 def simulations_of(run: RunDirectory) -> List[Simulation]:
@@ -58,12 +42,8 @@ def simulations_of(run: RunDirectory) -> List[Simulation]:
 
 def parameters_of(run: RunDirectory, record: SimulationRecord) -> ByStage:
     """Return the recorded parameters of a simulation and of the stages before it, by stage."""
-    made: Dict[str, Optional[Options]] = {
-        "train": record.details.training,
-        "parse": record.details.conversion,
-        simulate.KIND.name: record.params,
-    }
-    return {stage: shown_params(run, params) for stage, params in made.items() if params is not None}
+    made = {"train": record.details.training, "parse": record.details.conversion, "simulate": record.params}
+    return {stage: shown_params(run, params) for stage, params in made.items()}
 
 
 def default_parameters(run: RunDirectory) -> ByStage:

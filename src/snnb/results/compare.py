@@ -12,7 +12,8 @@ from snnb.mapping.hardware import is_file
 from snnb.pipeline import map as mapping
 from snnb.pipeline.graph import graph_command
 from snnb.pipeline.open_run import open_run
-from snnb.pipeline.simulations import SimulationRecord, default_parameters, differing, in_words, parameters_of
+from snnb.pipeline.simulate import SimulationRecord
+from snnb.pipeline.simulations import default_parameters, differing, in_words, parameters_of
 from snnb.pipeline.stage import unaltered
 from snnb.results.export import graph_file
 from snnb.rundir import manifest
@@ -24,6 +25,10 @@ from snnb.simulation.simulation_statistics import ACCURACIES, SimulationStatisti
 Interval = Tuple[float, float]
 
 
+QUALITY = (
+    *("ann_accuracy", "snn_accuracy", "readout_accuracy"),
+    *("ann_interval", "snn_interval", "ann_error", "snn_error"),
+)
 MAPPING_HEAD = ("mapping", "graph", "chip", "method", "cores", "spikes", "ratio", "energy")
 MAPPING_UNITS = "per sample: spikes between cores, energy; ratio: spikes / those of sequential"
 
@@ -212,13 +217,7 @@ def outside_one(run: RunDirectory, name: str) -> Compared:
             differs={},
             samples=recording.num_samples,
             steps=recording.num_timesteps,
-            ann_accuracy=None,
-            snn_accuracy=None,
-            readout_accuracy=None,
-            ann_interval=None,
-            snn_interval=None,
-            ann_error=None,
-            snn_error=None,
+            **dict.fromkeys(QUALITY),
             mean_rate=sum(spikes[p.name].sum() for p in opened.layers) / max(1, opened.number_of_neurons()),
             latency=recording.num_timesteps,
             synaptic_operations=carried * recording.num_timesteps,

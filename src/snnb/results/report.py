@@ -130,7 +130,8 @@ def _page(
         parts = [Part([_training_part(run, found)]), _network_part(run, graph), Part([nothing])]
     parts += [_mapping_part(run, mapped), Part([_provenance_part(run, stamp, graph, mapped)])]
     info = run.manifest.run
-    label = f" “{found.label}”" if found is not None and found.label else ""
+    named = None if found is None else found.record.details.label
+    label = f" “{named}”" if named else ""
     return Page(
         title=info.title,
         subtitle=f"{run.path.resolve()}" + (f", simulation {stamp}{label}" if stamp else ""),
@@ -195,7 +196,7 @@ def _training_part(run: RunDirectory, found: Optional[Simulation]) -> Section:
         return spiking_section(Path(run.manifest.run.model_source or run.model).name)
     # A simulation keeps a copy of the history of its network, which may have been trained again since.
     folder = run.directory_of("train") if found is None else run.directory_of("simulate", found.stamp)
-    params = record.params if found is None or found.record.details.training is None else found.record.details.training
+    params = record.params if found is None else found.record.details.training
     metrics = read_document(TrainingMetrics, _as_written(run, f"{folder}/{METRICS_FILE}"))
     history = _history(run, f"{folder}/training_history.csv")
     return training_section(history, metrics, shown_params(run, params))

@@ -50,6 +50,7 @@ def status_of(run: RunDirectory) -> Status:
     for state in state_of_stages(run):
         record, found = state.record, simulations.get(state.name)
         details = record.details if record is not None else None
+        metrics = found.record.metrics if found is not None else {}
         stages.append(
             StageStatus(
                 stage=state.name,
@@ -58,12 +59,12 @@ def status_of(run: RunDirectory) -> Status:
                 variant=state.variant,
                 started_utc=record.timing.started_utc if record is not None else None,
                 wall_s=record.timing.wall_s if record is not None else None,
-                label=found.label if found else None,
+                label=getattr(details, "label", None),
                 class_name=getattr(details, "class_name", None),
                 overfull_cores=getattr(details, "overfull_cores", None),
                 samples=found.record.params.samples if found else None,
-                snn_accuracy=found.metric("snn_accuracy") if found else None,
-                snn_mean_squared_error=found.metric("snn_mean_squared_error") if found else None,
+                snn_accuracy=metrics.get("snn_accuracy"),
+                snn_mean_squared_error=metrics.get("snn_mean_squared_error"),
                 differs=found.differs if found else {},
                 in_words=state.in_words,
             )

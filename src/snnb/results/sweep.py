@@ -1,19 +1,28 @@
-"""`sweep`: a simulation for each point of a grid of options, in one run, where stages that points share run once."""
+"""`sweep`: a simulation for each point of a grid of options, in one run, where stages that points share run once.
+
+The training, the conversion and the options in force of the run stay as they are. A new simulation is marked as swept,
+so that its options are not kept. The network of a point that is not the run's is trained, converted and simulated in a
+scratch run inside the run, `.sweep`, whose data set, and training if it is the run's, are links; the simulation, which
+is complete in itself, is then moved into the run. An interrupted sweep keeps the scratch run: the next one continues.
+"""
 
 import csv
 import os
-from contextlib import ExitStack
+import tempfile
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, ContextManager, Dict, List, Optional, Sequence, Union, cast
+from typing import TYPE_CHECKING, Callable, ContextManager, Dict, List, Literal, Optional, Sequence, cast
 
 import numpy as np
 
 from snnb.core.errors import InputError, UsageError
+from snnb.core.options import Options
 from snnb.core.progress import Progress, Say, say_nothing
 from snnb.io.files import atomic_path, remove
-from snnb.io.text import Document, JsonValue
-from snnb.pipeline import simulate
+from snnb.io.text import Document, JsonValue, read_document
+from snnb.mapping.hardware import read_hardware
+from snnb.pipeline import parse, simulate, train
 from snnb.pipeline.plan import (
     FIGURES_UNCHANGED,
     OTHER_VERSIONS,
@@ -23,19 +32,40 @@ from snnb.pipeline.plan import (
     effective_options,
     no_bar,
 )
-from snnb.pipeline.simulations import SimulationRecord, in_words
-from snnb.pipeline.stage import Given
+from snnb.pipeline.simulate import SimulationRecord
+from snnb.pipeline.simulations import in_words
+from snnb.pipeline.stage import Given, figure_format, input_difference, stale_reason
 from snnb.results.compare import compared_one
 from snnb.results.grid import CHIPS, Axis, Point, in_order_of_stages, points_of
-from snnb.results.sweep_chips import NO_CHIP, ChipFigures, Places, TrafficOnChip, chip_figures
-from snnb.results.sweep_points import SCRATCH, simulate_point, simulation_of
+from snnb.rundir import manifest, replacing
 from snnb.rundir.directory import RunDirectory
+from snnb.simulation.simulation_files import SUMS
 from snnb.simulation.simulation_settings import refuse_missing_packages
+from snnb.simulation.simulation_statistics import ACCURACIES, SimulationStatistics
 
 if TYPE_CHECKING:
     from snnb.report.comparison_plots import Value
 
-TABLE, FIGURE = "sweep.csv", "sweep.png"
+TABLE, FIGURE, SCRATCH = "sweep.csv", "sweep.png", ".sweep"
+OWN = (train.KIND.name, parse.KIND.name)  # stages that a point can run with other options than the run
+Bar = Callable[..., ContextManager[Progress]]
+Asked = Dict[str, Options]  # the parameters of a point by stage
+
+
+class ChipFigures(Document):
+    """Cost of a simulation on a chip; where it does not fit, only a note with the reason."""
+
+    cores: Optional[int]
+    chips: Optional[int]
+    energy_pj: Optional[float]
+    # Energies can be compared if they are of the same: all `events`, or the `network`, without neurons and messages
+    energy_of: Optional[Literal["events", "network"]]
+    sample_ns: Optional[float]
+    sample_latency_ns: Optional[float]
+    note: Optional[str]
+
+
+NO_CHIP = ChipFigures(**dict.fromkeys(ChipFigures.model_fields))
 
 
 class SimulationFigures(Document):
@@ -83,7 +113,7 @@ def sweep(
     given: Given,
     *,
     say: Say = say_nothing,
-    bar: Callable[..., ContextManager[Progress]] = no_bar,
+    bar: Bar = no_bar,
 ) -> List[Swept]:
     """Make the simulations of a grid that the run does not have yet; write `sweep.csv` and `sweep.png` into the run.
 
@@ -124,22 +154,21 @@ def sweep(
         try:
             refuse_missing_packages(params)
         except InputError:
-            if simulation_of(run, point) is None:
+            if _simulation_of(run, point) is None:
                 raise
     done: Dict[int, Swept] = {}
-    mapped: Dict[TrafficOnChip, Union[Places, InputError]] = {}
     with ExitStack() as stack:
         for turn, number in enumerate(in_order_of_stages(points, axes), 1):
             point = points[number]
-            stamp = simulation_of(run, point)
+            stamp = _simulation_of(run, point)
             message = f"sweep: {turn} of {len(points)}: {in_words(cast('Dict[str, JsonValue]', point.values))}"
             say(message + (f": uses simulation {stamp}" if stamp is not None else ""))
             ran = stamp is None
             if stamp is None:
-                stamp = simulate_point(run, point, stack, say=tell, bar=bar)
+                stamp = _simulate_point(run, point, stack, say=tell, bar=bar)
             chip = NO_CHIP
             if point.hardware is not None:
-                chip = chip_figures(run, stamp, point.hardware, mapped, say, bar)
+                chip = _chip_figures(run, stamp, point.hardware, say, bar)
             done[number] = _swept(run, point, stamp, ran, chip)
             if ran or point.hardware is not None:
                 _write_table(run, axes, done)
@@ -158,6 +187,149 @@ def _news(say: Say, *left_out: str) -> Say:
             say(message)
 
     return tell
+
+
+def _simulation_of(run: RunDirectory, point: Point) -> Optional[str]:
+    """Return the stamp of the run's latest simulation with the options of a point; None without one."""
+    asked = _asked(run, point)
+    records = cast("Dict[str, SimulationRecord]", run.records_of(simulate.KIND.name))
+    for stamp in run.by_precedence(simulate.KIND.name):
+        record = records[stamp]
+        made = [record.details.training, record.details.conversion, record.params]
+        if all(_same(one, other) for one, other in zip(asked.values(), made)) and _is_usable(run, record, asked):
+            return stamp
+    return None
+
+
+def _simulate_point(run: RunDirectory, point: Point, stack: ExitStack, *, say: Say, bar: Bar) -> str:
+    """Make the simulation of a point in a locked run and return its stamp; a cluster stays open in `stack`."""
+    asked, name = _asked(run, point), simulate.KIND.name
+    if all(_is_free(run, own, asked) for own in OWN):
+        options = {**point.given.get(name, {}), "swept": run.in_force(name) is not None}
+        return _simulated(run, {**point.given, name: options}, asked, stack, say, bar)
+    # Every option is given, since the scratch run has recorded those of another point.
+    given = {stage: {**point.given.get(stage, {}), **params.model_dump()} for stage, params in asked.items()}
+    given["train"].setdefault("figures", figure_format(None, run.record_of("train"), "training_plot"))
+    given[name]["swept"] = True
+    shared = ["prepare"]
+    if run.record_of("train") is not None and _is_free(run, "train", asked):
+        bring_up_to_date(run, "train", point.given, say=say, bar=bar)
+        shared.append("train")
+    scratch = _open_scratch(run, shared)
+    with scratch.locked():
+        stamp = _simulated(scratch, given, asked, stack, say, bar)
+        relative = run.directory_of(name, stamp)
+        replacing.refuse_foreign_files(run.path, relative, run.records())
+        (run.path / relative).parent.mkdir(exist_ok=True)
+        try:
+            replacing.replace(scratch.path / relative, run.path / relative)
+            run.save_record(name, stamp, scratch.records_of(name)[stamp])
+        finally:
+            run.recover()
+    return stamp
+
+
+def _asked(run: RunDirectory, point: Point) -> Asked:
+    """Return the parameters of a point by stage, in order; an option that is not given has the value in force."""
+    stages = (train.STAGE, parse.STAGE, simulate.STAGE)
+    return {stage.name: stage.resolve(run, point.given.get(stage.name, {}), say_nothing) for stage in stages}
+
+
+def _is_free(run: RunDirectory, name: str, asked: Asked) -> bool:
+    """Whether the run has no result of a stage, or one with the parameters of the point."""
+    record = run.record_of(name)
+    return record is None or _same(record.params, asked[name])
+
+
+def _simulated(run: RunDirectory, given: Given, asked: Asked, stack: ExitStack, say: Say, bar: Bar) -> str:
+    """Simulate and return the stamp; a cluster, if there is to be one, stays open for the next point."""
+    from snnb.cluster.connect import connected
+
+    bring_up_to_date(run, parse.KIND.name, given, say=say, bar=bar)
+    params = cast("simulate.SimulateParams", asked[simulate.KIND.name])
+    shared = params.workers, params.scheduler
+    if shared != (1, None):
+        stack.enter_context(connected(*shared))
+    return bring_up_to_date(run, simulate.KIND.name, given, say=say, bar=bar)[-1].directory.name
+
+
+def _same(one: Options, other: Optional[Options]) -> bool:
+    return other is not None and one.model_dump(mode="json") == other.model_dump(mode="json")
+
+
+def _is_usable(run: RunDirectory, record: SimulationRecord, asked: Asked) -> bool:
+    """Whether a simulation is undamaged and was made of the present files of the run.
+
+    If its network was trained or converted with other options than the run's present one, only the data set and the
+    model's file are compared.
+    """
+    present = ["dataset/"]
+    for name in OWN:
+        now = run.record_of(name)
+        if now is None or not _same(now.params, asked[name]):
+            break
+        if stale_reason(run, now, {}) is not None:
+            return False
+        present.append(f"{run.directory_of(name)}/")
+    read = [file for file in record.inputs if file.path.startswith(tuple(present))]
+    if any(input_difference(run, file) for file in (*read, *(record.details.sources or ()))):
+        return False
+    return all(run.hashes.matches(file) for file in record.outputs)
+
+
+def _open_scratch(run: RunDirectory, shared: Sequence[str]) -> RunDirectory:
+    """Open or create the scratch run; the results of the shared stages are links to those of the locked run."""
+    path, known = run.path / SCRATCH, run.manifest.stages
+    kept: Dict[str, object] = {run.kind(stage).key: None for stage in OWN}
+    old: Optional[RunDirectory] = None
+    with suppress(InputError):
+        old = RunDirectory.open(path, run.kinds)
+    if path.is_symlink() or old is None or old.manifest.run.difference(run.manifest.run) is not None:
+        remove(path)
+        path.mkdir()
+    else:
+        kept = {run.kind(stage).key: old.record_of(stage) for stage in OWN}
+    for stage in ("prepare", "train"):
+        relative, key = run.directory_of(stage), run.kind(stage).key
+        if stage in shared:
+            remove(path / relative)
+            (path / relative).symlink_to(os.path.join(os.pardir, relative), target_is_directory=True)  # noqa: PTH118
+            kept[key] = run.record_of(stage)
+        elif (path / relative).is_symlink():
+            remove(path / relative)
+            kept[key] = None
+    content = run.manifest.model_copy(update={"stages": known.model_copy(update=kept)})
+    manifest.save_manifest(content, path / manifest.NAME)
+    return RunDirectory.open(path, run.kinds)
+
+
+def _chip_figures(run: RunDirectory, stamp: str, hardware: str, say: Say, bar: Bar) -> ChipFigures:
+    """Map a simulation onto hardware, a name or file of a description, and return its cost; the mapping is not kept."""
+    from snnb.graph.build import build_graph
+    from snnb.mapping.map_network import map_network
+    from snnb.mapping.neurons import PlacedNetwork
+
+    folder = run.path / run.directory_of(simulate.KIND.name, stamp)
+    parsed, coding = folder / f"{run.model}_parsed.h5", read_document(SimulationStatistics, folder / ACCURACIES).coding
+    chip, _ = read_hardware(hardware)
+    with tempfile.TemporaryDirectory() as scratch, build_graph(
+        parsed, Path(scratch) / "graph.h5", counts=folder / SUMS, coding=coding
+    ) as graph:
+        try:
+            with bar("map") as progress:
+                cost = map_network(PlacedNetwork.of(graph), chip, progress=progress).cost
+        except InputError as error:
+            say(f"sweep: {error}")
+            return NO_CHIP.model_copy(update={"note": str(error)})
+    return ChipFigures(
+        cores=int(np.count_nonzero(cost.neurons)),
+        chips=1 if cost.chips is None else cost.chips,
+        energy_pj=cost.energy_pj,
+        energy_of="events" if chip.events else "network",
+        sample_ns=cost.sample_ns,
+        sample_latency_ns=cost.sample_latency_ns,
+        note=None,
+    )
 
 
 def _swept(run: RunDirectory, point: Point, stamp: str, ran: bool, chip: ChipFigures) -> Swept:

@@ -24,20 +24,10 @@ class Verification(Document):
     notes: List[str]  # differences that are not damage, one line each
 
 
-def verification_of(run: RunDirectory, progress: Progress = silent) -> Verification:
-    """Hash every recorded file again; a result that is not up to date has a note with its state."""
-    found = verify_run(run, progress)
-    states = [
-        f"{state.name}: {state.in_words}"
-        for state in state_of_stages(run)
-        if state.record is not None and not state.up_to_date
-        if state.name not in found.damaged
-    ]
-    return found.model_copy(update={"notes": [*found.notes, *states]})
-
-
 def verify_run(run: RunDirectory, progress: Progress = silent) -> Verification:
-    """Hash all recorded files and compare; a changed or missing file outside the run is only a note.
+    """Hash all recorded files and compare.
+
+    A changed or missing file outside the run is only a note, as is the state of a result that is not up to date.
 
     Parameters
     ----------
@@ -64,6 +54,9 @@ def verify_run(run: RunDirectory, progress: Progress = silent) -> Verification:
             difference = _outside(file) if file.external else ""
             if difference:
                 notes.append(f"{stage}: {file.path} (outside the run) {difference}")
+    for state in state_of_stages(run):
+        if state.record is not None and state.reason is not None and state.name not in damaged:
+            notes.append(f"{state.name}: {state.in_words}")
     return Verification(
         run_dir=run.path, files=len(outputs), size_bytes=total, problems=problems, damaged=list(damaged), notes=notes
     )

@@ -3,7 +3,6 @@
 from typing import List, Literal, Optional, TypeVar
 
 from pydantic import Field, ValidationInfo, field_validator
-from pydantic_core import PydanticCustomError
 from typing_extensions import Annotated
 
 from snnb.cluster.connect import checked_address, require_dask
@@ -92,13 +91,6 @@ class SimulationSettings(Options):
         if not self.bins:
             return []
         return [self.warm_up + i * (latency - self.warm_up) // self.bins for i in range(self.bins + 1)]
-
-    @field_validator("engine", mode="before")
-    @classmethod
-    def _still_exists(cls, engine: object) -> object:
-        if engine == "torch":  # in the manifest of an older run
-            raise PydanticCustomError("removed", "the engine torch was removed, tensorflow takes its place")
-        return engine
 
     @field_validator("warm_up")
     @classmethod

@@ -1,0 +1,82 @@
+"""`snnb models`, `datasets`, `hardware`, `instances`: what this package offers."""
+
+from pathlib import Path
+from typing import List, Optional
+
+import typer
+from typing_extensions import Annotated
+
+from snnb.cli import output
+
+
+def models() -> None:
+    """List the models with data set, input shape, neurons and synapses."""
+    from snnb.architectures import find, names
+    from snnb.architectures.registry import ListedModel
+
+    found = [ListedModel.of(find(name).spec) for name in names()]
+    rows = [[m.name, m.dataset, "×".join(map(str, m.input_shape)), f"{m.neurons:,}", f"{m.synapses:,}"] for m in found]
+    head = ["model", "data set", "input", "neurons", "synapses"]
+    output.current.result(output.table_lines([head, *rows], right=(3, 4), drop=(2, 1)), found)
+
+
+def datasets(
+    data_dir: Annotated[
+        Optional[Path],
+        typer.Option(envvar="SNNB_DATA", help="Directory of the data sets; by default the user's cache directory."),
+    ] = None,
+) -> None:
+    """List the data sets and whether they are on this machine."""
+    from snnb.datasets.catalogue import available, dataset_names, describe
+    from snnb.datasets.definition import ListedDataset
+    from snnb.pipeline.prepare import data_directory
+
+    folder = data_dir or data_directory()
+    specs = [describe(name) for name in dataset_names()]
+    found = [ListedDataset(**dict(spec), path=available(spec.name, folder)) for spec in specs]
+    rows = []
+    for one in found:
+        where = "yes" if one.path is not None else "downloads" if one.download else "no: give --source"
+        shape = "×".join(map(str, one.shape or ("as the model",)))
+        rows.append([one.name, shape, str(one.num_classes or ""), where, one.title])
+    head = ["data set", "shape", "classes", "on this machine", "title"]
+    output.current.result(output.table_lines([head, *rows], right=(2,), drop=(2,), shorten=(4,)), found)
+
+
+def hardware() -> None:
+    """List the hardware descriptions that `snnb map --hardware` knows by name."""
+    from snnb.mapping.hardware import ListedHardware, descriptions
+    from snnb.mapping.limits import NO_LIMIT, Limits
+
+    chips = [ListedHardware(**dict(chip)) for chip in descriptions().values()]
+    rows: List[List[str]] = [["hardware", "mesh", "cores", "neurons", "axons", "out", "synapses", "energy"]]
+    for chip in chips:
+        of_core = Limits.of(chip)
+        limits = (chip.cores, of_core.neurons, of_core.axons, of_core.axons_out, of_core.synapses)
+        shown = ["any" if limit == NO_LIMIT else f"{limit:,}" for limit in limits]
+        if of_core.memory_bits != NO_LIMIT:
+            shown[-1] = f"{of_core.memory_bits / 8192:g} KiB"
+        link = chip.energy_pj
+        links = [value for value in (link.link, link.link_x, link.link_y) if value is not None]
+        energy = ", ".join(f"{value:g}" for value in (link.router, *links))
+        rows.append([chip.name, "×".join(map(str, chip.mesh)), *shown, energy])
+    lines = output.table_lines(rows, right=(2, 3, 4, 5, 6), drop=(1,))
+    notes = [
+        "limits of a core; out: pairs of one of its neurons and a core that this reaches;",
+        "KiB: memory of all synapses; energy: pJ of a spike in a router, on a link",
+    ]
+    output.current.result([*lines, *notes], chips)
+
+
+def instances() -> None:
+    """List the instances: graphs to compare mapping algorithms on, which `snnb graph --from instance:NAME` opens."""
+    from snnb.instances import known_instances
+
+    found = known_instances.instances()
+    rows = [
+        [one.full_name, f"{one.neurons:,}", f"{one.synapses:,}", f"{one.spikes:,.0f}", ", ".join(one.constraints)]
+        for one in found
+    ]
+    head = ["instance", "neurons", "synapses", "spikes", "constraints"]
+    lines = output.table_lines([head, *rows], right=(1, 2, 3), drop=(4,))
+    output.current.result([*lines, "spikes: of a sample, by all neurons and inputs that have targets"], found)
