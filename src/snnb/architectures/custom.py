@@ -17,7 +17,6 @@ from snnb.architectures.registry import Hyperparameter, InputShape, names
 from snnb.core.errors import InputError, UsageError, out_of_memory
 from snnb.core.progress import Say, say_nothing
 from snnb.model_files.kinds import is_model_file, is_nir, refuse_other_kinds
-from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from snnb.io.keras import keras
@@ -62,8 +61,6 @@ class OwnModel:
         Whether the function has a parameter `input_shape`. Otherwise the model determines the shape of the pictures.
     settings : mapping of str to Hyperparameter
         Hyper-parameters: the function's other parameters whose defaults are numbers or tuples of numbers.
-    recipe : Recipe
-        Default training recipe.
     """
 
     name: str
@@ -72,7 +69,6 @@ class OwnModel:
     build: Callable[..., Any]
     takes_shape: bool = False
     settings: Mapping[str, Hyperparameter] = field(default_factory=lambda: MappingProxyType({}))
-    recipe: Recipe = field(default_factory=Recipe)
 
     def input_shape(self, picture_shape: InputShape, num_classes: int) -> InputShape:
         """Return the shape that the pictures must have: (height, width, channels).

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Callable, Dict, List, Mapping, Optional, Tuple, Union
 
 from snnb.core.errors import UsageError
+from snnb.core.formatting import times
 from snnb.io.text import Document
 from snnb.training.recipe import Recipe
 
@@ -139,8 +140,8 @@ def _build(
         return build(spec.name, input_shape, num_classes, **settings)
     except ValueError as error:
         raise UsageError(
-            f"{spec.name} cannot be built for pictures of {_times(input_shape)}, because a layer would have no "
-            f"output; prepare larger pictures (--shape), such as the usual {_times(spec.input_shape)}"
+            f"{spec.name} cannot be built for pictures of {times(input_shape)}, because a layer would have no "
+            f"output; prepare larger pictures (--shape), such as the usual {times(spec.input_shape)}"
         ) from error
 
 
@@ -165,10 +166,6 @@ def find(name: str) -> Architecture:
     near = get_close_matches(key, by_key, n=1, cutoff=0.5)
     hint = f"did you mean {by_key[near[0]].spec.name}?" if near else f"the models are {', '.join(names())}"
     raise UsageError(f"unknown model {name!r}: {hint}")
-
-
-def _times(shape: InputShape) -> str:
-    return "×".join(map(str, shape))
 
 
 def _key(name: str) -> str:

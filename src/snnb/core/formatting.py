@@ -1,12 +1,17 @@
 """Format numbers and times for tables."""
 
 from datetime import datetime
-from typing import Optional
+from typing import Optional, Sequence
 
 
 def local_time(utc: str) -> str:
     """Return an ISO 8601 time in the local time zone, to the minute: `2026-11-26 14:16`."""
     return datetime.fromisoformat(utc).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def times(shape: Sequence[int]) -> str:
+    """Return the sides of a shape as `28×28×1`."""
+    return "×".join(map(str, shape))
 
 
 def energy(picojoules: float) -> str:

@@ -84,38 +84,24 @@ def scratch_array(shape: Tuple[int, ...], dtype: "DTypeLike") -> "np.ndarray":
 
 def _groups(controller: str) -> Iterator[Path]:
     """Yield the directories of this process's cgroups that may limit a controller, and of their parents."""
-    paths = _paths_of_groups()
-    for root, place, kind, options in _mounts():
-        if kind == "cgroup2":
-            path = paths.get("")
-        elif kind == "cgroup" and controller in options:
-            path = paths.get(controller)
-        else:
-            continue
-        try:
-            inner = PurePosixPath(path or "/").relative_to(root)
-        except ValueError:  # of another cgroup namespace; the mount's root is all that is visible
-            inner = PurePosixPath()
-        group = place if ".." in inner.parts else place / inner
-        yield group
-        yield from (parent for parent in group.parents if place == parent or place in parent.parents)
-
-
-def _paths_of_groups() -> Dict[str, str]:
-    """Return the paths of this process's cgroups by controller; that of version 2 has no controller."""
-    paths = {}
+    paths: Dict[str, str] = {}  # by controller; that of version 2 has no controller
     for line in _lines(PROCESS / "cgroup"):
         _, controllers, path = line.split(":", 2)
         paths.update(dict.fromkeys(controllers.split(","), path))
-    return paths
-
-
-def _mounts() -> Iterator[Tuple[str, Path, str, List[str]]]:
-    """Yield root, mount point, type and options of the file system of each mount (proc(5): mountinfo)."""
-    for line in _lines(PROCESS / "mountinfo"):
+    for line in _lines(PROCESS / "mountinfo"):  # proc(5)
         mount, _, system = line.partition(" - ")
         root, place = (word.replace(r"\040", " ") for word in mount.split()[3:5])
-        yield root, Path(place), system.split()[0], system.split()[-1].split(",")
+        kind, options = system.split()[0], system.split()[-1].split(",")
+        if kind != "cgroup2" and not (kind == "cgroup" and controller in options):
+            continue
+        try:
+            inner = PurePosixPath(paths.get("" if kind == "cgroup2" else controller, "/")).relative_to(root)
+        except ValueError:  # of another cgroup namespace; the mount's root is all that is visible
+            inner = PurePosixPath()
+        mounted = Path(place)
+        group = mounted if ".." in inner.parts else mounted / inner
+        yield group
+        yield from (parent for parent in group.parents if mounted == parent or mounted in parent.parents)
 
 
 def _lines(path: Path) -> List[str]:

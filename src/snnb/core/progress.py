@@ -1,7 +1,7 @@
 """Report messages and progress through callables, so that no package depends on how they are shown."""
 
 import time
-from typing import Callable, List, Optional, Protocol, Tuple
+from typing import Callable, Optional, Protocol, Tuple
 
 Say = Callable[[str], None]  # called with one line of text
 
@@ -71,59 +71,44 @@ compilation = Compilation()
 
 
 class Pace:
-    """Pace of work and, once it is steady, an estimate of the time left. Both exclude compilation."""
+    """Pace of work and, after a few advances, an estimate of the time left. Both exclude compilation.
 
-    STEPS = 4  # fewest advances for an estimate
-    SECONDS = 2.0  # least time for an estimate
-    STEADY = 1.5  # most by which the paces of the first and the second half of the time differ
-    MOST = 64  # observations that are kept
+    The estimate leaves out the first advance, in which workers may start and compile.
+    """
+
+    ADVANCES, SECONDS = 3, 2.0  # least for an estimate, after the first advance
 
     def __init__(self) -> None:
-        self._started = self._now()
-        self._seen: List[Tuple[float, int]] = []  # seconds and units done
-        self._advances, self._total, self._restarted = 0, 0, False
+        self._started = self._last = self._now()
+        self._done = self._total = self._advances = 0
+        self._first: Optional[Tuple[float, int]] = None  # time and units done at the first advance
+        self._restarted = False
 
     def update(self, done: int, total: int) -> None:
         """Record that `done` of `total` units are done."""
-        last = self._seen[-1][1] if self._seen else 0
-        if done < last or (last > 0 and total != self._total):
+        if done < self._done or (self._done > 0 and total != self._total):
             self._restarted = True
-            self._started += self._seen[-1][0]
-            self._seen, last = [], 0
-        self._total, now = total, self._now() - self._started
-        if not self._seen or done > last:
-            self._advances += bool(self._seen)
-            self._seen.append((now, done))
-        if len(self._seen) > self.MOST:
-            del self._seen[1:-1:2]
+            self._started, self._done = self._last, 0
+        if done > self._done:
+            self._last = self._now()
+            self._advances += self._first is not None
+            self._first = self._first or (self._last, done)
+        self._done, self._total = done, total
 
     @property
     def per_second(self) -> float:
         """Units done per second."""
-        seconds, done = self._seen[-1] if self._seen else (0.0, 0)
-        return done / max(seconds, 1e-3)
+        return self._done / max(self._last - self._started, 1e-3)
 
     @property
     def seconds_left(self) -> Optional[float]:
-        """Estimated time left; None while the pace is not steady, or if the count was restarted."""
-        if self._restarted or self._advances < self.STEPS or not self._total:
+        """Estimated time left; None after few advances, without a total, or if the count was restarted."""
+        if self._first is None or self._restarted or self._advances < self.ADVANCES or not self._total:
             return None
-        (begin, first), (end, last) = self._seen[0], self._seen[-1]
-        if end - begin < self.SECONDS:
-            return None
-        middle = self._done_at((begin + end) / 2)
-        before, after = middle - first, last - middle
-        if not after / self.STEADY <= before <= after * self.STEADY:
-            return None
-        return (self._total - last) * (end - begin) / 2 / after
+        began, first = self._first
+        seconds = self._last - began
+        return None if seconds < self.SECONDS else (self._total - self._done) * seconds / (self._done - first)
 
     @staticmethod
     def _now() -> float:
         return time.monotonic() - compilation.seconds
-
-    def _done_at(self, moment: float) -> float:
-        """Interpolate the units done."""
-        for (t0, n0), (t1, n1) in zip(self._seen, self._seen[1:]):
-            if t0 <= moment <= t1:
-                return n0 + (n1 - n0) * (moment - t0) / max(t1 - t0, 1e-9)
-        return self._seen[-1][1]

@@ -7,6 +7,7 @@ from typing import Dict, Optional, Tuple
 import numpy as np
 
 from snnb.core.errors import InputError
+from snnb.core.formatting import times
 from snnb.datasets.definition import ImageShape
 
 
@@ -22,7 +23,7 @@ class ArraySamples:
         own = (self.images.shape[1], self.images.shape[2], self.images.shape[3])
         if shape == own:
             return
-        have, want = _by(own), _by(shape)
+        have, want = times(own), times(shape)
         if fit == "exact":
             raise InputError(
                 f"the images are {have}, the model takes {want}: choose a data set of that shape, or another model."
@@ -64,10 +65,6 @@ def _resized(images: np.ndarray, shape: ImageShape) -> np.ndarray:
         picture = Image.fromarray(image[..., 0] if shape[2] == 1 else image)
         out[...] = np.asarray(picture.resize((shape[1], shape[0]), Image.Resampling.BILINEAR)).reshape(shape)
     return resized
-
-
-def _by(shape: ImageShape) -> str:
-    return "×".join(str(side) for side in shape)
 
 
 def class_numbers(labels: np.ndarray, num_classes: int, path: Path) -> np.ndarray:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
+from hashlib import sha256
 from pathlib import Path
-from typing import List, Optional
+from typing import Optional
 
 from snnb.core.errors import InputError
 from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
@@ -54,17 +54,15 @@ def load(where: Path) -> LoadedDataset:
     for name, pictures in zip(CLASSES, files):
         if len(pictures) < 2:
             raise InputError(f"{where} holds {len(pictures)} picture(s) of a {name}: at least 2 are needed.")
-    for_test = [_for_test(pictures) for pictures in files]
+
+    def by_hash(name: str) -> bytes:  # so that the test set stays nearly the same when pictures are added
+        return sha256(os.fsencode(name.split("/")[-1])).digest()
+
+    for_test = [sorted(pictures, key=by_hash)[: max(1, round(TEST_SHARE * len(pictures)))] for pictures in files]
     train = labelled(where, [sorted(set(pictures) - set(test)) for pictures, test in zip(files, for_test)])
     test = labelled(where, for_test)
     version = listing_version((train, test))
     return LoadedDataset(list(CLASSES), train, test, False, version, read_from)
-
-
-def _for_test(names: List[str]) -> List[str]:
-    """Return the fifth of the names with the smallest hashes; it stays nearly the same when pictures are added."""
-    by_hash = sorted(names, key=lambda name: hashlib.sha256(os.fsencode(name.split("/")[-1])).digest())
-    return by_hash[: max(1, round(TEST_SHARE * len(names)))]
 
 
 def _has_kaggle_files(folder: Path) -> bool:

@@ -6,6 +6,7 @@ from typing import Callable, Optional, Sequence
 import numpy as np
 
 from snnb.core.errors import InputError
+from snnb.core.formatting import times
 from snnb.datasets.definition import ImageShape
 from snnb.network.event_samples import Steps
 
@@ -50,8 +51,10 @@ class EventRecordings:
     def check(self, shape: ImageShape, fit: str) -> None:
         """See `Recordings`."""
         if self.sensor is not None and self.sensor != shape:
-            own, other = ("×".join(map(str, sides)) for sides in (self.sensor, shape))
-            raise InputError(f"the events are of a sensor of {own}, the model takes {other}: choose another model.")
+            raise InputError(
+                f"the events are of a sensor of {times(self.sensor)}, the model takes {times(shape)}: "
+                "choose another model."
+            )
         if shape[2] not in (1, 2):
             raise InputError(f"events have 2 polarities, the model takes {shape[2]} channels: choose another model.")
 

@@ -10,6 +10,7 @@ from typing import IO, Callable, Dict, Iterator, List, Mapping, NamedTuple, Opti
 import numpy as np
 
 from snnb.core.errors import InputError, UsageError
+from snnb.core.formatting import times
 from snnb.core.progress import Progress, silent
 from snnb.datasets.array_samples import balanced_order, proportional_order
 from snnb.datasets.catalogue import find_dataset
@@ -347,9 +348,7 @@ def _write_recordings(
         arrays[name] = (len(lengths), max(lengths), *sensor), dtype
     warnings = []
     if outside:
-        place = "×".join(map(str, sensor[:2]))
-        warnings.append(
-            f"{outside:,} of {outside + events:,} events are outside the sensor of {place} and are left out"
-        )
+        of_all = f"{outside:,} of {outside + events:,} events"
+        warnings.append(f"{of_all} are outside the sensor of {times(sensor[:2])} and are left out")
     labels = {name: part.labels[positions] for name, (part, positions) in parts.items()}
     return _Written(arrays, labels, warnings, outside)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, List, Tuple
 
 from snnb.core.errors import InputError
+from snnb.core.formatting import times
 from snnb.datasets.definition import Dataset, DatasetSpec, ImageShape, LoadedDataset
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class SpokenDigits:
     def check(self, shape: ImageShape, fit: str) -> None:
         """See `Recordings`."""
         if shape[0] * shape[1] * shape[2] != UNITS:
-            raise InputError(f"{SPEC.name} has {UNITS} units, the model takes {'×'.join(map(str, shape))}.")
+            raise InputError(f"{SPEC.name} has {UNITS} units, the model takes {times(shape)}.")
 
     def read(self, position: int, shape: ImageShape, bin_us: int) -> Steps:
         """See `Recordings`."""

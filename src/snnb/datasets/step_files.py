@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from snnb.core.errors import DamagedError, InputError
+from snnb.core.formatting import times
 from snnb.datasets.definition import Dataset, ImageShape, LoadedDataset, own_spec
 
 if TYPE_CHECKING:
@@ -49,8 +50,8 @@ class Currents:
         own = self.values.shape[2:]
         if own not in (shape, (math.prod(shape),)):
             raise InputError(
-                f"{self.path} has {'×'.join(map(str, own))} values in each step, the model takes "
-                f"{'×'.join(map(str, shape))}: choose another model."
+                f"{self.path} has {times(own)} values in each step, the model takes {times(shape)}: "
+                "choose another model."
             )
 
     def read(self, position: int, shape: ImageShape, bin_us: int) -> Steps:

@@ -1,9 +1,8 @@
 """Draw figures in one style, so that equal figures give equal bytes."""
 
 import itertools
-from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO, Dict, List, Sequence, Union
+from typing import BinaryIO, List, Sequence, Union
 
 import matplotlib
 import matplotlib.style
@@ -64,7 +63,8 @@ def plain(name: str, longest: int = 32) -> str:
 
     `…` replaces the middle of a name of more than `longest` characters.
     """
-    drawn = "".join(char if ord(char) in _glyphs() else "?" for char in shortened(name, longest))
+    glyphs = get_font(findfont(FontProperties())).get_charmap()
+    drawn = "".join(char if ord(char) in glyphs else "?" for char in shortened(name, longest))
     return drawn.replace("$", r"\$")
 
 
@@ -140,9 +140,3 @@ def label_points(axes: Axes, x: np.ndarray, y: np.ndarray, names: Sequence[str],
                 break
         else:
             label.remove()
-
-
-@lru_cache(maxsize=1)
-def _glyphs() -> Dict[int, int]:
-    glyphs: Dict[int, int] = get_font(findfont(FontProperties())).get_charmap()
-    return glyphs

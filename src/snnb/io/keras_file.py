@@ -60,17 +60,10 @@ def load_model(path: Path) -> "keras.Model":
         try:
             return keras.models.load_model(file, compile=False)
         except Exception as error:  # Keras raises exceptions of many types for a damaged file
-            raise not_loaded(error, path) from error
-
-
-def not_loaded(error: Exception, path: Path) -> Exception:
-    """Return the `DamagedError` for an exception of Keras about a file, or the exception if memory is short."""
-    from snnb.io.keras import keras
-
-    if out_of_memory(error):
-        return error
-    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return DamagedError(path, f"Keras {keras.__version__} cannot load it ({line[:200]})")
+            if out_of_memory(error):
+                raise
+            line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise DamagedError(path, f"Keras {keras.__version__} cannot load it ({line[:200]})") from error
 
 
 def check_layers(architecture: JsonValue, path: Path) -> None:

@@ -66,16 +66,14 @@ def invalid_yaml(error: yaml.YAMLError, path: Path) -> DamagedError:
 
 def printable(text: str) -> str:
     """Escape control characters, direction marks and invalid bytes in text, but for line ends."""
-    return "".join(char if char == "\n" or not _is_control(char) else _escaped(char) for char in text)
 
+    def escaped(char: str) -> str:
+        if char == "\n" or unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Zl", "Zp"):
+            return char
+        surrogate = 0xD800 <= ord(char) <= 0xDFFF  # an invalid byte
+        return f"\\x{ord(char) & 0xFF:02x}" if surrogate else char.encode("unicode_escape").decode()
 
-def _is_control(char: str) -> bool:
-    return unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp")
-
-
-def _escaped(char: str) -> str:
-    surrogate = 0xD800 <= ord(char) <= 0xDFFF  # an invalid byte
-    return f"\\x{ord(char) & 0xFF:02x}" if surrogate else char.encode("unicode_escape").decode()
+    return "".join(map(escaped, text))
 
 
 def is_name(text: str) -> bool:

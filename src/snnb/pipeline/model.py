@@ -16,6 +16,7 @@ import platformdirs
 from snnb.architectures import ModelSpec, OwnModel, find, is_own, own_model
 from snnb.architectures.registry import Hyperparameter
 from snnb.core.errors import InputError, UsageError
+from snnb.core.formatting import times
 from snnb.datasets.catalogue import find_dataset
 from snnb.model_files.kinds import READ, is_model_file, is_nir
 from snnb.rundir.directory import RunDirectory
@@ -76,7 +77,7 @@ def model_of(run: RunDirectory) -> Model:
         build, spec = find(info.model).build, find(info.model).spec
         return Model(build, spec.recipe, spec.settings, spec.file, spec.file is not None, spec.num_classes)
     own = _recorded_own_model(info.model_source)
-    return Model(own.build, own.recipe, own.settings, own.path, own.function is None, None)
+    return Model(own.build, Recipe(), own.settings, own.path, own.function is None, None)
 
 
 def packaged(info: RunInfo) -> Optional[ModelSpec]:
@@ -125,12 +126,8 @@ def input_shape(info: RunInfo, given: Optional[Shape]) -> Tuple[Shape, str]:
         raise UsageError(f"the pictures of {info.dataset} have no fixed size; give --shape, as in 64x64x3")
     shape = own.input_shape(pictures or (1, 1, 1), described.num_classes or 2)
     if given and given != shape:
-        raise InputError(f"the model takes pictures of {_times(shape)}, not {_times(given)}: leave out --shape")
+        raise InputError(f"the model takes pictures of {times(shape)}, not {times(given)}: leave out --shape")
     return shape, "resize" if given else "exact"
-
-
-def _times(shape: Shape) -> str:
-    return "×".join(map(str, shape))
 
 
 def class_count(info: RunInfo, class_names: Sequence[str]) -> Optional[int]:

@@ -5,7 +5,7 @@ from typing import List, Optional, Sequence, Tuple, TypeVar
 
 import numpy as np
 
-from snnb.core.formatting import quantity
+from snnb.core.formatting import quantity, times
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.statistics import ProjectionSummary
 from snnb.graph.synapse_graph import SynapseGraph
@@ -121,7 +121,7 @@ def _network(facts: GraphFacts) -> Section:
     boxes = [
         Box(
             p.population.name,
-            "×".join(map(str, p.population.shape)) + ("" if p.mean_rate is None else f", rate {p.mean_rate:.3g}"),
+            times(p.population.shape) + ("" if p.mean_rate is None else f", rate {p.mean_rate:.3g}"),
             (p.mean_rate or 0.0) / highest if highest else 0.0,
         )
         for p in facts.populations
@@ -144,7 +144,7 @@ def _network(facts: GraphFacts) -> Section:
 def _populations(facts: GraphFacts) -> Section:
     shown, note = _busiest(facts.populations)
     rows = [
-        (p.population.name, p.population.layer, "×".join(map(str, p.population.shape)), f"{p.population.size:,}",
+        (p.population.name, p.population.layer, times(p.population.shape), f"{p.population.size:,}",
          p.population.coding or "", _number(p.mean_rate), _share(p.silent), _number(p.traffic))
         for p in shown
     ]  # fmt: skip

@@ -4,6 +4,7 @@ from typing import List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
+from snnb.core.formatting import times
 from snnb.io.text import JsonValue
 from snnb.network.event_samples import InputSteps
 from snnb.report.page import Figure, Section, Table, drawn, settings_table
@@ -62,7 +63,7 @@ def input_section(sample: InputSteps, number: int, duration: int) -> Section:
     """
     sides = "on events are blue, off events red" if sample.shape[-1] == 2 else "negative values are red"
     words = [
-        f"Sample {number}, input {'×'.join(map(str, sample.shape))}: {len(sample.step):,} entries other than 0 in "
+        f"Sample {number}, input {times(sample.shape)}: {len(sample.step):,} entries other than 0 in "
         f"{duration:,} time steps. Rows are positions, row by row of the sensor; {sides}."
     ]
     picture = drawn(f"input of sample {number} by time step", plot_input, sample, duration)
