@@ -65,32 +65,20 @@ def test_a_pickle_that_would_run_code_is_refused_and_runs_none(refused, cifar10_
 
 
 @pytest.mark.parametrize(
-    "value",
-    [
-        np.array([Runs(os.system, "true")], dtype=object),
-        np.zeros((2, 3072), dtype="f4"),
-    ],
-    ids=["object array", "floats"],
-)
-def test_anything_but_an_array_of_bytes_is_refused(refused, cifar10_folder, value):
-    (cifar10_folder / "cifar-10-batches-py" / "test_batch").write_bytes(
-        pickle.dumps({b"data": value, b"labels": [0, 1]}, 2)
-    )
-    refused("test_batch", "cifar10", source=cifar10_folder)
-
-
-@pytest.mark.parametrize(
     ("change", "message"),
     [
         ({b"labels": [0] * 9 + [10]}, "label 10 of sample 9"),
         ({b"labels": [0] * 9}, "`labels` is not a list of 10"),
         ({b"data": np.zeros((10, 3071), np.uint8)}, "3072 columns"),
+        ({b"data": np.zeros((10, 3072), "f4")}, "is not an array of bytes"),
+        ({b"data": np.array([Runs(os.system, "true")], dtype=object)}, "is refused"),
     ],
+    ids=range(5),
 )
 def test_a_batch_of_another_kind_is_named_with_what_is_wrong(refused, cifar10_folder, cifar10_entries, change, message):
     path = cifar10_folder / "cifar-10-batches-py" / "test_batch"
-    path.write_bytes(python2_batch({**cifar10_entries["test_batch"], **change}))
-    refused(f"test_batch: .*{message}", "cifar10", source=cifar10_folder)
+    path.write_bytes(pickle.dumps({**cifar10_entries["test_batch"], **change}, 2))
+    refused(f"test_batch.* .*{message}", "cifar10", source=cifar10_folder)
 
 
 def test_a_batch_cut_anywhere_is_named(refused, cifar10_folder):

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from snnb.core.errors import InputError, UsageError
-from snnb.datasets.catalogue import available, describe
+from snnb.datasets.catalogue import available
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
@@ -181,12 +181,3 @@ def test_what_does_not_fit_the_model_is_refused(run_prepare, pets, settings, err
 def test_a_folder_is_found_by_its_name(pets, tmp_path):
     assert available(f"folder:{pets}", tmp_path) == pets
     assert available(f"folder:{pets}-not", tmp_path) is None
-
-
-def test_a_folder_has_its_absolute_path_for_a_name(pets, monkeypatch):
-    monkeypatch.chdir(pets.parent)
-    monkeypatch.setenv("HOME", str(pets.parent))
-    for given in ("folder:pets", "folder:./pets", "folder:~/pets", f"folder:{pets}"):
-        assert describe(given).name == f"folder:{pets}"
-    assert describe("folder:~").name == f"folder:{pets.parent}"
-    assert describe("folder:./~").name == f"folder:{pets.parent}/~"

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("drawn_figures")
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """The axes of the figures that are drawn, in place of their files."""
+    """The figures' axes, in place of their files."""
     found = []
     monkeypatch.setattr(comparison_plots, "save", lambda figure, path: found.append(figure.axes[0]))
     return found
@@ -67,9 +67,7 @@ def test_the_front_has_the_points_that_none_dominates(seed):
     assert (np.diff(energy[front]) > 0).all()
 
 
-def test_chips_without_energies_of_events_are_not_in_the_front(monkeypatch):
-    drawn = []
-    monkeypatch.setattr(comparison_plots, "save", lambda figure, path: drawn.append(figure.axes[0]))
+def test_chips_without_energies_of_events_are_not_in_the_front(drawn):
     points = [
         OnChip("a", "duration 8", 100.0, 0.9),
         OnChip("a", "duration 16", 200.0, 0.95),
@@ -84,9 +82,7 @@ def test_chips_without_energies_of_events_are_not_in_the_front(monkeypatch):
     assert drawn[1].lines[0].get_xydata().tolist() == [[1.0, 0.9]]
 
 
-def test_labels_of_near_points_do_not_overlap(monkeypatch):
-    drawn = []
-    monkeypatch.setattr(comparison_plots, "save", lambda figure, path: drawn.append(figure))
+def test_labels_of_near_points_do_not_overlap(drawn):
     points = [
         OnChip(chip, f"duration {duration}, output {output}", energy * duration, 0.9 + duration / 1000)
         for chip, energy in (("a", 100.0), ("b", 105.0))
@@ -94,9 +90,9 @@ def test_labels_of_near_points_do_not_overlap(monkeypatch):
         for output in ("softmax", "membrane")
     ]
     plot_chips(Path("none.png"), points, "accuracy", highest_is_best=True)
-    figure, axes = drawn[0], drawn[0].axes[0]
-    figure.canvas.draw()
-    renderer = figure.canvas.get_renderer()
+    (axes,) = drawn
+    axes.figure.canvas.draw()
+    renderer = axes.figure.canvas.get_renderer()
     boxes = [Text.get_window_extent(text, renderer) for text in axes.texts]
     assert len(boxes) >= 8  # those of all points, if there is room
     assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))

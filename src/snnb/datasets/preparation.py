@@ -2,7 +2,7 @@
 
 import math
 import zipfile
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import IO, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Type, Union, cast
@@ -14,7 +14,7 @@ from snnb.core.formatting import times
 from snnb.core.progress import Progress, silent
 from snnb.datasets.array_samples import balanced_order, proportional_order
 from snnb.datasets.catalogue import find_dataset
-from snnb.datasets.definition import Content, Dataset, ImageShape, Recordings, Samples
+from snnb.datasets.definition import Dataset, ImageShape, Recordings, Samples
 from snnb.io.files import require_disk
 from snnb.io.text import printable
 from snnb.network.event_samples import Steps, write_samples
@@ -42,10 +42,8 @@ class PreparedDataset:
 
     Attributes
     ----------
-    dataset, version, licence, source : str
-        As in `DatasetSpec`; the version is that of the files that were read.
-    scale : float
-        The stored value that means 1.0: a pixel is `value / scale`.
+    version : str
+        Release of the files that were read.
     class_names : list of str
         Names of the classes in the order of their numbers.
     splits : dict of str to PreparedSplit
@@ -54,23 +52,16 @@ class PreparedDataset:
         Files that were read, and folders of pictures.
     warnings : list of str
         Messages for the user.
-    content : {"pictures", "events", "steps"}
-        As in `DatasetSpec`.
     outside : int or None
         Number of events outside the sensor, which are left out; None for other contents.
     """
 
-    dataset: str
     version: str
-    licence: str
-    source: str
-    scale: float
     class_names: List[str]
     splits: Dict[str, PreparedSplit]
-    sources: List[Path] = field(default_factory=list)
-    warnings: List[str] = field(default_factory=list)
-    content: Content = "pictures"
-    outside: Optional[int] = None
+    sources: List[Path]
+    warnings: List[str]
+    outside: Optional[int]
 
 
 def prepare(
@@ -180,19 +171,8 @@ def prepare(
         splits[part] = PreparedSplit(*written.arrays[part], dict(zip(classes, counts)))
     for part in parts:
         np.save(target / f"y_{part}.npy", written.labels[part])
-    return PreparedDataset(
-        dataset=spec.name,
-        version=loaded.version,
-        licence=spec.licence,
-        source=spec.source,
-        scale=spec.scale,
-        class_names=classes,
-        splits=splits,
-        sources=loaded.sources,
-        warnings=[*warnings, *written.warnings],
-        content=spec.content,
-        outside=written.outside if spec.content == "events" else None,
-    )
+    outside = written.outside if spec.content == "events" else None
+    return PreparedDataset(loaded.version, classes, splits, loaded.sources, [*warnings, *written.warnings], outside)
 
 
 def _find_or_fetch(dataset: Dataset, data_dir: Path, source: Optional[Path], progress: Progress) -> Path:

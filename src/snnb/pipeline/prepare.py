@@ -130,6 +130,7 @@ def run(run: RunDirectory, params: PrepareParams, progress: Progress = silent) -
     from snnb.datasets.catalogue import describe
     from snnb.pipeline.model import model_of
 
+    spec = describe(params.dataset)
     with run.stage("prepare", params, inputs=[]) as output:
         prepared = preparation.prepare(
             params.dataset,
@@ -143,13 +144,22 @@ def run(run: RunDirectory, params: PrepareParams, progress: Progress = silent) -
             limit=params.limit,
             bin_us=params.bin_us,
             binary=params.binary,
-            num_classes=model_of(run).num_classes if describe(params.dataset).num_classes else None,
+            num_classes=model_of(run).num_classes if spec.num_classes else None,
             progress=progress,
         )
         output.external = external_records(prepared.sources, progress)
         output.warnings = prepared.warnings
-        described = asdict(prepared)
-        output.details = PrepareDetails.model_validate({name: described[name] for name in PrepareDetails.model_fields})
+        output.details = PrepareDetails(
+            dataset=spec.name,
+            version=prepared.version,
+            licence=spec.licence,
+            source=spec.source,
+            scale=spec.scale,
+            class_names=prepared.class_names,
+            splits={name: SplitRecord.model_validate(asdict(split)) for name, split in prepared.splits.items()},
+            content=spec.content,
+            outside=prepared.outside,
+        )
         output.metrics = {f"{name}_samples": split.shape[0] for name, split in prepared.splits.items()}
     return result_of(run, "prepare")
 
