@@ -12,8 +12,8 @@ require and 5 % more. As they know no limit but this one, cores that exceed anot
 are those of `snnb map`. A method that needs more than --limit seconds for a seed is left after that seed.
 
 results/INSTANCE/CONSTRAINT/METHOD.parts.xz has the core of each placed neuron, METHOD.places.xz x and y of each core,
-METHOD.json the method, and of each seed the connectivity, hops, and seconds of the processor. A result that is there
-stays; --again replaces it.
+METHOD.json the method, and of each seed the connectivity, hops, and seconds of the processor, or the reason why it gave
+no mapping. A result that is there stays; --again replaces it.
 """
 
 import argparse
@@ -79,30 +79,32 @@ def solve_with(method, graph, network, constraint, target, directory, given) -> 
     from snnb.mapping.hardware import read_hardware
 
     hardware, _ = read_hardware(str(HERE / "constraints" / f"{constraint}.json"))
-    found, best = [], None
+    seeds, best = [], None
     for seed in range(1 if method == "sequential" else given.seeds):
         began = sum(os.times()[:4])  # with the processes that have ended
         try:
             mapped = map_with(method, graph, network, hardware, seed, directory, given)
+            if mapped.method in (method, "file"):
+                figures = {
+                    "connectivity": round(mapped.cost.connectivity, 6),
+                    "hops": round(mapped.cost.hops_unicast, 6),
+                }
+                if best is None or mapped.cost.connectivity < best.cost.connectivity:
+                    best = mapped
+            else:
+                figures = {"none": f"none better than {mapped.method}"}
         except InputError as error:
-            print(f"{target.parent.name} {constraint} {method} {seed}: {error}", flush=True)
-            return
+            figures = {"none": str(error)}
         seconds = sum(os.times()[:4]) - began
-        if mapped.method not in (method, "file"):  # no valid partition by this method, or none better than sequential
-            print(f"{target.parent.name} {constraint} {method} {seed}: none better than {mapped.method}", flush=True)
-            return
-        figures = {"connectivity": round(mapped.cost.connectivity, 6), "hops": round(mapped.cost.hops_unicast, 6)}
-        found.append({"seed": seed, **figures, "seconds": round(seconds, 1)})
-        print(target.parent.name, constraint, method, found[-1], flush=True)
-        if best is None or mapped.cost.connectivity < best.cost.connectivity:
-            best = mapped
+        seeds.append({"seed": seed, **figures, "seconds": round(seconds, 1)})
+        print(target.parent.name, constraint, method, seeds[-1], flush=True)
         if seconds > given.limit:
             break
-    assert best is not None
     target.mkdir(parents=True, exist_ok=True)
-    write(target / f"{method}.parts.xz", best.core[:, None])
-    write(target / f"{method}.places.xz", best.place)
-    document = {"method": method, "program": program(method, given.python), "slack": SLACK, "seeds": found}
+    if best is not None:
+        write(target / f"{method}.parts.xz", best.core[:, None])
+        write(target / f"{method}.places.xz", best.place)
+    document = {"method": method, "program": program(method, given.python), "slack": SLACK, "seeds": seeds}
     if method not in OTHERS:
         del document["slack"]
     (target / f"{method}.json").write_text(json.dumps(document, indent=1) + "\n")

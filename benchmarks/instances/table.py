@@ -25,6 +25,7 @@ TITLES = {"mtkahypar": "Mt-KaHyPar", "kahypar": "KaHyPar", "metis": "METIS"}
 FIGURES = ("cores", "connectivity", "cut", "hops_unicast", "hops_multicast", "energy_pj", "step_ns")
 EXACT = ("cores", "connectivity", "cut", "hops_unicast", "hops_multicast")
 LIMITED = ("neurons", "axons", "axons_out", "memory_bits")
+SEEDS = 5  # of a method that has been run in full
 Row = Dict[str, Any]
 
 
@@ -42,11 +43,12 @@ def main() -> None:
         for constraint in instance["constraints"]:
             for method in METHODS:
                 result = RESULTS / full_name / constraint / f"{method}.json"
-                if result.exists():
-                    rows.append(graded(graph, full_name, constraint, result))
-                    print(full_name, constraint, method, rows[-1]["connectivity"], flush=True)
-                    if check:
-                        compare(full_name, constraint, result, rows[-1])
+                if not result.exists():
+                    continue
+                rows.append(graded(graph, full_name, constraint, result))
+                print(full_name, constraint, method, rows[-1]["connectivity"], flush=True)
+                if check and rows[-1]["connectivity"] is not None:
+                    compare(full_name, constraint, result, rows[-1])
     write_csv(rows)
     tables = [instance_table(instances), ratio_table(rows), best_table(rows)]
     names = ("instances", "ratios", "best")
@@ -59,26 +61,29 @@ def main() -> None:
 
 
 def graded(graph: Graph, full_name: str, constraint: str, result: Path) -> Row:
-    """Grade a stored result; stop if it is not valid."""
+    """Grade a stored result, and stop if it is not valid; figures are None if no seed has given one."""
     stored = json.loads(result.read_text())
-    core = read_numbers(result.with_suffix(".parts.xz"), 1)[:, 0]
-    place = read_numbers(result.with_suffix(".places.xz"), 2)
-    figures, fullest, violations = grade(graph, read_constraints(constraint), core, place)
-    if violations:
-        sys.exit(f"{result}: {'; '.join(violations)}")
-    seeds = stored["seeds"]
-    best = min(seeds, key=lambda seed: seed["connectivity"])
+    mapped = [seed for seed in stored["seeds"] if "connectivity" in seed]
+    figures, fullest, best = {}, {}, {}
+    if mapped:
+        core = read_numbers(result.with_suffix(".parts.xz"), 1)[:, 0]
+        place = read_numbers(result.with_suffix(".places.xz"), 2)
+        figures, fullest, violations = grade(graph, read_constraints(constraint), core, place)
+        if violations:
+            sys.exit(f"{result}: {'; '.join(violations)}")
+        best = min(mapped, key=lambda seed: seed["connectivity"])
     return {
         "instance": full_name.rpartition("-")[0],
         "constraints": constraint,
         "method": stored["method"],
         "program": stored["program"],
-        "seed": best["seed"],
+        "seed": best.get("seed"),
         **{name: figures.get(name) for name in FIGURES},
         **{f"fullest_{name}": fullest[name]["contents"] if name in fullest else None for name in LIMITED},
-        "seeds": len(seeds),
-        "largest_connectivity": max(seed["connectivity"] for seed in seeds),
-        "seconds": statistics.median(seed["seconds"] for seed in seeds),
+        "seeds": len(stored["seeds"]),
+        "seeds_without_result": len(stored["seeds"]) - len(mapped),
+        "largest_connectivity": max((seed["connectivity"] for seed in mapped), default=None),
+        "seconds": statistics.median(seed["seconds"] for seed in stored["seeds"]),
     }
 
 
@@ -117,7 +122,7 @@ def write_csv(rows: List[Row]) -> None:
 def instance_table(instances: List[Row]) -> List[str]:
     """Return a row an instance."""
     lines = [
-        "| name | network | test, trained, spiking | pictures × steps | neurons | synapses | spikes a picture | KB |"
+        "| name | network | test, trained, spiking | samples × steps | neurons | synapses | spikes a sample | KB |"
     ]
     lines.append("|---|---|---|---:|---:|---:|---:|---:|")
     for one in instances:
@@ -150,22 +155,27 @@ def by_case(rows: List[Row]) -> Dict[Tuple[str, str], Dict[str, Row]]:
 
 
 def ratio_table(rows: List[Row]) -> List[str]:
-    """Return connectivity by method as ratio to the sequential mapping: best and, after a dash, worst seed."""
+    """Return connectivity by method as ratio to the sequential mapping: best and, after a dash, worst seed.
+
+    A dash alone means that no seed has given a mapping; a number in brackets is that of seeds, if not five.
+    """
     methods = [method for method in METHODS if method != "sequential" and any(row["method"] == method for row in rows)]
     lines = [f"| instance | constraints | sequential | {' | '.join(TITLES.get(m, m) for m in methods)} |"]
     lines.append("|---|---|---:|" + "---:|" * len(methods))
     for (instance, constraints), by_method in by_case(rows).items():
         baseline = by_method["sequential"]["connectivity"]
-        best = min(row["connectivity"] for row in by_method.values())
+        best = min(row["connectivity"] for row in by_method.values() if row["connectivity"] is not None)
         cells = [f"{baseline:,.0f}"]
         for method in methods:
             row = by_method.get(method)
-            if row is None or baseline == 0:
-                cells.append("")
+            if row is None or row["connectivity"] is None:
+                cells.append("" if row is None else "–")
                 continue
             low, high = row["connectivity"] / baseline, row["largest_connectivity"] / baseline
             text = f"{low:.3f}" if f"{low:.3f}" == f"{high:.3f}" else f"{low:.3f}–{high:.3f}"
-            cells.append(f"**{text}**" if row["connectivity"] == best else text)
+            mapped = row["seeds"] - row["seeds_without_result"]
+            text = f"**{text}**" if row["connectivity"] == best else text
+            cells.append(text if mapped == SEEDS else f"{text} ({mapped})")
         lines.append(f"| `{instance}` | {constraints} | {' | '.join(cells)} |")
     return lines
 
@@ -175,7 +185,8 @@ def best_table(rows: List[Row]) -> List[str]:
     lines = ["| instance | constraints | connectivity | cores | hops | energy µJ | step µs | method, seed | s |"]
     lines.append("|---|---|---:|---:|---:|---:|---:|---|---:|")
     for (instance, constraints), by_method in by_case(rows).items():
-        row = min(by_method.values(), key=lambda one: one["connectivity"])
+        mapped = [one for one in by_method.values() if one["connectivity"] is not None]
+        row = min(mapped, key=lambda one: one["connectivity"])
         step = "" if row["step_ns"] is None else f"{row['step_ns'] / 1000:.4g}"
         cells = [f"`{instance}`", constraints, f"{row['connectivity']:,.1f}", f"{row['cores']}"]
         cells += [f"{row['hops_unicast']:,.1f}", f"{row['energy_pj'] / 1e6:.4g}", step]
