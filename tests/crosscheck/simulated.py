@@ -1,5 +1,7 @@
 """The residual network of conftest.py simulated, its spikes recorded, and its graph built."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -22,6 +24,14 @@ ways_to_simulate = pytest.mark.parametrize(
 )
 
 
+def graph_of_simulation(parsed, folder, x, scale, settings, **options):
+    """Simulate pictures; return the graph. The simulation's files are in `folder`."""
+    names = {"class_names": ["a", "b", "c"], "num_classes": 3}
+    simulate(parsed, folder, name="net", x=x, y=np.arange(len(x)) % 3, scale=scale, settings=settings, **names)
+    coding = json.loads((folder / "sim_accuracies.json").read_text())["coding"]
+    return build_graph(parsed, folder / "net_graph.h5", counts=folder / "spike_rate_sums.npz", coding=coding, **options)
+
+
 def simulated_graph(parsed, folder, samples, reset, threshold, coding, start=0.0):
     """Return the pictures, what another simulator must know, and the graph; the simulation's files are in `folder`."""
     settings = SimulationSettings(
@@ -36,12 +46,8 @@ def simulated_graph(parsed, folder, samples, reset, threshold, coding, start=0.0
         record_spikes=samples,
     )
     x = np.random.default_rng(2).integers(0, 256, (samples, 6, 5, 2)).astype(np.uint8)
-    names = {"class_names": ["a", "b", "c"], "num_classes": 3}
-    simulate(parsed, folder, name="net", x=x, y=np.arange(samples), scale=256.0, settings=settings, **names)
-    codings = {"input": "spikes" if coding == "poisson" else "current", "out": "random"}
-    counts = folder / "spike_rate_sums.npz"
     simulated = Simulated(threshold, reset, coding, None, 256.0, None, None, STEPS, samples, 0, initial_potential=start)
-    return x, simulated, build_graph(parsed, folder / "net_graph.h5", counts=counts, coding=codings, pool_weight="one")
+    return x, simulated, graph_of_simulation(parsed, folder, x, 256.0, settings, pool_weight="one")
 
 
 def compare_spikes(network, simulator, firing, folder, inputs, steps):

@@ -12,15 +12,14 @@ from snnb.core.errors import UsageError
 from snnb.crosscheck import brian2, sanafe, scipy
 from snnb.crosscheck.check import first_inconsistent
 from snnb.crosscheck.exported import read_exported
-from snnb.graph.build import build_graph
 from snnb.graph.export.request import Simulated
 from snnb.graph.export.write_export import export
 from snnb.mapping.hardware import read_hardware
 from snnb.mapping.map_network import map_network
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.network.read_network import read_network, write_spiking
-from snnb.simulation.simulate import SimulationSettings, simulate
-from tests.crosscheck.simulated import compare_spikes
+from snnb.simulation.simulate import SimulationSettings
+from tests.crosscheck.simulated import compare_spikes, graph_of_simulation
 
 STEPS, SAMPLES = 6, 3
 
@@ -35,12 +34,8 @@ def simulated(request, parsed, tmp_path_factory):
     pixels = (x / np.float32(256)).astype(np.float32)
     settings = ConversionSettings(calibrate=STEPS, firing=request.param)
     write_spiking(calibrate(read_network(model), pixels, settings).network, model)
-    names = {"class_names": ["a", "b", "c"], "num_classes": 3}
     dynamics = SimulationSettings(samples=SAMPLES, duration=STEPS, engine="event", record_spikes=SAMPLES)
-    simulate(model, folder, name="net", x=x, y=np.arange(SAMPLES), scale=256.0, settings=dynamics, **names)
-    codings = json.loads((folder / "sim_accuracies.json").read_text())["coding"]
-    counts = folder / "spike_rate_sums.npz"
-    with build_graph(model, folder / "net_graph.h5", counts=counts, coding=codings) as graph:
+    with graph_of_simulation(model, folder, x, 256.0, dynamics) as graph:
         yield request.param, folder, pixels.reshape(SAMPLES, -1).astype(float), graph
 
 

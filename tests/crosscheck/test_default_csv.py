@@ -9,8 +9,9 @@ import pytest
 from snnb import Run
 from snnb.graph.build import build_graph
 from snnb.graph.export.write_export import export
-from snnb.simulation.simulate import SimulationSettings, simulate
+from snnb.simulation.simulate import SimulationSettings
 from tests.crosscheck.conftest import residual
+from tests.crosscheck.simulated import graph_of_simulation
 from tests.end_to_end.conftest import RECORDED
 from tests.graph.networks import LAYERS, save
 from tests.graph.recorded import keras
@@ -34,11 +35,7 @@ def simulated(build, folder):
     model.set_weights([np.rint(rng.normal(20, 100, s) / np.sqrt(np.prod(s[:-1]) + 1)) / 256 for s in shapes])
     x = rng.integers(0, 256, (SAMPLES, 6, 5, 2)).astype(np.uint8)
     settings = SimulationSettings(engine="event", samples=SAMPLES, duration=STEPS)
-    names = {"class_names": ["a", "b", "c"], "num_classes": 3}
-    parsed = save(model, folder / "net_parsed.h5")
-    simulate(parsed, folder, name="net", x=x, y=np.zeros(SAMPLES, int), scale=256.0, settings=settings, **names)
-    coding = json.loads((folder / "sim_accuracies.json").read_text())["coding"]
-    graph = build_graph(parsed, folder / "net_graph.h5", counts=folder / "spike_rate_sums.npz", coding=coding)
+    graph = graph_of_simulation(save(model, folder / "net_parsed.h5"), folder, x, 256.0, settings)
     return x / 256, STEPS, graph, folder
 
 

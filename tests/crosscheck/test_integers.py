@@ -18,9 +18,9 @@ from snnb.graph.export.export_options import ExportOptions
 from snnb.graph.export.request import Simulated
 from snnb.graph.export.write_export import export
 from snnb.network.read_network import read_network, write_spiking
-from snnb.simulation.simulate import SimulationSettings, simulate
+from snnb.simulation.simulate import SimulationSettings
 from tests.crosscheck.conftest import residual
-from tests.crosscheck.simulated import compare_spikes
+from tests.crosscheck.simulated import compare_spikes, graph_of_simulation
 from tests.graph.networks import save
 
 STEPS, SAMPLES, INTEGERS = 8, 3, ExportOptions(integers=True)
@@ -43,11 +43,7 @@ def simulated(request, tmp_path_factory):
         settings = ConversionSettings(calibrate=STEPS, firing=request.param, starts="zero", weight_bits=6)
         write_spiking(calibrate(read_network(path), pixels, settings, pixel_scale=255).network, path)
     dynamics = SimulationSettings(samples=SAMPLES, duration=STEPS, engine="event", record_spikes=SAMPLES)
-    names = {"class_names": ["a", "b", "c"], "num_classes": 3}
-    simulate(path, folder, name="net", x=x, y=np.arange(SAMPLES), scale=255.0, settings=dynamics, **names)
-    codings = json.loads((folder / "sim_accuracies.json").read_text())["coding"]
-    counts = folder / "spike_rate_sums.npz"
-    with build_graph(path, folder / "net_graph.h5", counts=counts, coding=codings) as graph:
+    with graph_of_simulation(path, folder, x, 255.0, dynamics) as graph:
         yield request.param, folder, pixels.reshape(SAMPLES, -1).astype(float), graph
 
 

@@ -9,7 +9,7 @@ import pytest
 from snnb.core.errors import InputError
 from snnb.graph.build import build_graph
 from tests.graph.edges import all_edges
-from tests.graph.networks import LAYERS, counts_of, save, save_counts
+from tests.graph.networks import LAYERS, save
 from tests.graph.recorded import keras
 
 
@@ -84,18 +84,3 @@ def test_a_window_larger_than_its_input_is_refused(tmp_path):
         file.attrs["model_config"] = json.dumps(config).encode()
     with pytest.raises(InputError, match="layer pool has no outputs"):
         build_graph(path, tmp_path / "net_graph.h5")
-
-
-@pytest.mark.parametrize(
-    ("alter", "message"),
-    [
-        (lambda c: {name: c[name] for name in c if name != "00Conv2D_4x3x3"}, "no counts of 00Conv2D_4x3x3"),
-        (lambda c: {**c, "07Dense_4": np.zeros(5, int)}, r"no counts of 07Dense_4 of shape \(4,\)"),
-    ],
-)
-def test_counts_that_do_not_fit_are_named(model, parsed, tmp_path, alter, message):
-    counts = save_counts(tmp_path / "counts.npz", alter(counts_of(model)))
-    with pytest.raises(InputError, match=message) as error:
-        build_graph(parsed, tmp_path / "net_graph.h5", counts=counts)
-    assert "\n" not in str(error.value)
-    assert not (tmp_path / "net_graph.h5").exists()

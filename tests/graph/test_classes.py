@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from snnb.core.errors import InputError, UsageError
+from snnb.core.errors import UsageError
 from snnb.graph.build import SampleClass, build_graph, choose_class, read_classes
 from tests.graph.conftest import CODING
 from tests.graph.networks import counts_of, save_counts
@@ -61,14 +61,3 @@ def test_the_graph_of_a_class_is_that_of_its_counts_alone(model, parsed, by_clas
         assert (one.to_scipy("edge") != two.to_scipy("edge")).nnz == 0
         assert one.describe()["class_name"] == one.to_networkx().graph["class_name"] == "c"
         assert "class_name" not in two.describe()
-
-
-def test_counts_that_are_not_of_so_many_classes_or_not_of_this_network(parsed, by_class, tmp_path):
-    with pytest.raises(InputError, match="no counts of input"):
-        build_graph(parsed, tmp_path / "g.h5", counts=by_class, coding=CODING, of_class=SampleClass(3, "d", 1))
-    with np.load(by_class) as file:
-        arrays = {name: file[name] for name in file.files if name != "07Dense_4"}
-    np.savez(by_class, **arrays)
-    with pytest.raises(InputError, match="no counts of 07Dense_4"):
-        build_graph(parsed, tmp_path / "g.h5", counts=by_class, coding=CODING, of_class=SampleClass(0, "a", 1))
-    assert not (tmp_path / "g.h5").exists()

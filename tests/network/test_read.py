@@ -100,13 +100,6 @@ def test_several_inputs(tmp_path):
     refused(path, "several inputs")
 
 
-@pytest.mark.parametrize("text", [b"{", b"[]", b'{"class_name": "Model", "config": {"layers": [7]}}', b"\xff"])
-def test_a_description_that_is_none(copy, text):
-    with h5py.File(str(copy), "r+") as file:
-        file.attrs["model_config"] = text
-    refused(copy, "net_parsed.h5|not a parsed Keras model")
-
-
 def test_a_model_without_neurons(tmp_path):
     source = LAYERS.Input((3, 3, 1), name="input")
     refused(save(keras.Model(source, LAYERS.Flatten()(source)), tmp_path / "net_parsed.h5"), "has neurons")

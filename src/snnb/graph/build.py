@@ -9,7 +9,7 @@ from typing import Dict, List, Mapping, Optional, Sequence, Set, Tuple
 import h5py
 import numpy as np
 
-from snnb.core.errors import InputError, UsageError
+from snnb.core.errors import UsageError
 from snnb.core.progress import Progress, silent
 from snnb.graph import store
 from snnb.graph.populations import Recording
@@ -18,7 +18,7 @@ from snnb.io.files import atomic_path, sha256_of
 from snnb.io.hdf5 import write_array
 from snnb.io.npy import load_archive
 from snnb.io.text import LONGEST_NAME, printable
-from snnb.network.geometry import PADDING, Shape
+from snnb.network.geometry import PADDING
 from snnb.network.network import INPUT, NUMBERS, Network, Population, Units
 from snnb.network.read_network import open_network
 
@@ -71,17 +71,15 @@ def choose_class(classes: Sequence[SampleClass], wanted: str) -> SampleClass:
 
 
 def read_counts(
-    path: Path, shapes: Mapping[str, Shape], of_class: Optional[SampleClass] = None
+    path: Path, names: Sequence[str], of_class: Optional[SampleClass] = None
 ) -> Tuple[Recording, Dict[str, np.ndarray]]:
-    """Return the counts of each population, in its shape, after checking that they are of this network.
-
-    They are summed spikes (int64), or the summed current of the input (float64).
+    """Return the counts of each population: summed spikes (int64), or the summed current of the input (float64).
 
     Parameters
     ----------
     path : Path
         spike_rate_sums.npz, or spike_counts_by_class.npz for a class.
-    shapes : shape of each population of the model
+    names : names of the populations
     of_class : SampleClass, optional
     """
     scalars = load_archive(path, names=SCALARS, must=SCALARS)
@@ -90,14 +88,9 @@ def read_counts(
     if of_class is not None:
         recording = replace(recording, num_samples=of_class.samples)
     arrays = {}
-    for name, shape in shapes.items():
-        values = load_archive(path, names=[name]).get(name)
-        if values is not None and of_class is not None:
-            values = values[of_class.number].copy() if of_class.number < len(values) else None
-        if values is None or values.shape != shape:
-            raise InputError(
-                f"{path}: no counts of {name} of shape {shape}; take the counts of a simulation of this parsed model"
-            )
+    for name in names:
+        values = load_archive(path, names=[name], must=[name])[name]
+        values = values if of_class is None else values[of_class.number].copy()
         arrays[name] = values.astype(np.float64 if name == INPUT else np.int64, copy=False)
     return recording, arrays
 
@@ -137,8 +130,8 @@ def build_graph(
     """
     with open_network(parsed) as read:
         network = read if network is None else network
-        shapes = {volume.name: volume.shape for volume in (network.input, *network.populations)}
-        recording, arrays = (None, None) if counts is None else read_counts(counts, shapes, of_class)
+        names = [volume.name for volume in (network.input, *network.populations)]
+        recording, arrays = (None, None) if counts is None else read_counts(counts, names, of_class)
         if network.windowed and recording is not None:
             network = network.separated(recording.num_timesteps)
         populations, version = network.populations, store.VERSION
