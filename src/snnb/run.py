@@ -60,7 +60,7 @@ def _with_options(kind: Type[Options], keywords: type) -> Callable[[F], F]:
             hint = keywords.__annotations__[name]
             default = default_in_words(kind, name) or field.get_default(call_default_factory=True)
             parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=..., annotation=hint))
-            kept = "as recorded, or " if kind is not ExportOptions and is_kept(kind, name) else ""
+            kept = "as recorded, or " if is_kept(kind, name) else ""
             lines += [f"{name} : {inspect.formatannotation(hint)}, default: {kept}{default}"]
             lines += [f"    {field.description}"]
         method.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]

@@ -53,6 +53,7 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
     defaults_elsewhere: ClassVar[Mapping[str, str]] = {}  # by field: a description of its default
+    recorded: ClassVar[bool] = True  # whether a run records the values
 
     def changed(self: "Opts", **values: object) -> "Opts":
         """Return a copy with other values of some fields; raise `UsageError` if one is not valid."""
@@ -162,7 +163,7 @@ def default_in_words(kind: Type[Options], name: str) -> Optional[str]:
 
 def is_kept(kind: Type[Options], name: str) -> bool:
     """Whether an option that is not given keeps its recorded value."""
-    return not kind.model_fields[name].exclude and not flag_of(kind, name).once
+    return kind.recorded and not kind.model_fields[name].exclude and not flag_of(kind, name).once
 
 
 def once_options(kind: Type[Options]) -> List[str]:

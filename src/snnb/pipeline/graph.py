@@ -21,10 +21,8 @@ from snnb.pipeline.stage import (
     Given,
     PlannedRun,
     Stage,
-    StageResult,
     params_in_force,
     recorded,
-    result_of,
     unaltered,
     write_log,
 )
@@ -149,7 +147,7 @@ def _class_of(run: RunDirectory, params: GraphParams) -> "Optional[SampleClass]"
         return None
     stamp, record = params.simulation, recorded(run, simulate.KIND, params.simulation)
     _refuse_without_classes(run, params.class_name, "all" if record is None else record.params.by, f"{stamp} has")
-    path = unaltered(run, record, f"simulations/{stamp}/{BY_CLASS}")
+    path = unaltered(run, f"simulations/{stamp}/{BY_CLASS}")
     return choose_class(read_classes(path), params.class_name)
 
 
@@ -195,7 +193,7 @@ def simulation_of(run: RunDirectory, name: str) -> Optional[str]:
     return None if record is None else record.details.simulation
 
 
-def run(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> StageResult:
+def run(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> str:
     """Build the graph and write a directory in `graphs/`; `_resolve` returns `params`."""
     from snnb.graph.build import build_graph
     from snnb.io.text import read_document
@@ -212,8 +210,7 @@ def run(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> 
     else:
         names = f"{run.model}_parsed.h5", SUMS if of_class is None else BY_CLASS, ACCURACIES
         inputs = [f"{simulate.KIND.directory}/{params.simulation}/{file}" for file in names]
-        record = run.record_of(simulate.KIND.name, params.simulation)
-        _, counts, accuracies = (unaltered(run, record, path) for path in inputs)
+        _, counts, accuracies = (unaltered(run, path) for path in inputs)
         coding = read_document(SimulationStatistics, accuracies).coding
         if of_class is not None:
             name = f"{name}-class-{of_class.number}"
@@ -230,10 +227,10 @@ def run(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> 
             progress=progress,
         )
         _finish(run, params, output, graph, of_class)
-    return result_of(run, "graph", name)
+    return name
 
 
-def _import(run: RunDirectory, params: GraphParams, progress: Progress) -> StageResult:
+def _import(run: RunDirectory, params: GraphParams, progress: Progress) -> str:
     """Read a graph from outside; mappings of the one before become stale."""
     from snnb.graph.imports.import_graph import import_graph
 
@@ -254,12 +251,12 @@ def _import(run: RunDirectory, params: GraphParams, progress: Progress) -> Stage
         output.external = external_records(imported.files)
         output.warnings = list(imported.notes)
         _finish(run, params, output, imported.graph)
-    return result_of(run, "graph", IMPORTED)
+    return IMPORTED
 
 
 def import_arrays(
     run: RunDirectory, listed: "ListedGraph", sha256: str, params: GraphParams, progress: Progress = silent
-) -> StageResult:
+) -> None:
     """Write a graph that was made of arrays; `sha256` is theirs."""
     from snnb.graph.imports.import_graph import DT_MS
     from snnb.graph.listed import write_listed
@@ -269,7 +266,6 @@ def import_arrays(
     with run.stage(KIND.name, params, inputs=[], name=IMPORTED) as output:
         graph = write_listed(listed, output.directory / f"{run.model}_graph.h5", recording, sha256, progress)
         _finish(run, params, output, graph)
-    return result_of(run, KIND.name, IMPORTED)
 
 
 def _finish(

@@ -20,10 +20,8 @@ from snnb.pipeline.stage import (
     Given,
     PlannedRun,
     Stage,
-    StageResult,
     figure_format,
     params_in_force,
-    result_of,
     unaltered,
     write_log,
 )
@@ -175,7 +173,7 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
     return dict.fromkeys(("method", "objective"), "of snnb's own partitions; leave it out with --partition")
 
 
-def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> StageResult:
+def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> str:
     """Map and write a directory in `maps/`: that of the mapping with the same parameters, or a new one."""
     from snnb.graph import SynapseGraph
     from snnb.mapping.map_network import cost_partition, map_network
@@ -195,7 +193,7 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
     kind, name = graph.KIND.name, str(params.graph)
     graph_file = f"{run.directory_of(kind, name)}/{run.model}_graph.h5"
     with ExitStack() as stack:
-        opened = stack.enter_context(SynapseGraph.open(unaltered(run, run.record_of(kind, name), graph_file)))
+        opened = stack.enter_context(SynapseGraph.open(unaltered(run, graph_file)))
         network = PlacedNetwork.of(opened)
         fan_in = fan_in_to_split(run, name, network, hardware) if params.split_fan_in else None
         bins, times, notes = _counts_over_time(run, name, hardware) if fan_in is None else (None, None, [UNKNOWN])
@@ -250,7 +248,7 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> St
         output.metrics = cost.metrics()
         output.warnings = [*mapped.warnings, *split_lines, *assumed]
         output.details = MapDetails.of(cost)
-    return result_of(run, "map", stamp)
+    return stamp
 
 
 def _counts_over_time(
@@ -278,7 +276,7 @@ def _counts_over_time(
     if not hardware.events and hardware.time_ns is None:
         times = None
     for path in filter(None, (bins, times)):
-        unaltered(run, record, path)
+        unaltered(run, path)
     return bins, times, notes
 
 

@@ -13,7 +13,7 @@ from snnb.mapping.hardware import Hardware
 from snnb.pipeline import graph, prepare, simulate
 from snnb.pipeline.model import class_count
 from snnb.pipeline.simulated_samples import inputs_of, simulated_by
-from snnb.pipeline.stage import recorded, recorded_details, unaltered
+from snnb.pipeline.stage import recorded_details, unaltered
 from snnb.rundir.directory import RunDirectory
 from snnb.simulation.simulation_files import SPIKE_TIMES
 
@@ -92,8 +92,7 @@ def split_graph(
     original, simulated, stamp = fan_in.graph, fan_in.simulated, fan_in.simulation
     assert original.recording is not None  # a mapping needs spikes
     steps, warm_up, constant = simulated.duration, original.recording.warm_up, simulated.input == "constant"
-    record = recorded(run, simulate.KIND, stamp)
-    parsed = unaltered(run, record, fan_in.inputs[0])
+    parsed = unaltered(run, fan_in.inputs[0])
     rates = {p.name: np.asarray(p.rate) for p in original.populations}
     with open_network(parsed) as network, tempfile.TemporaryDirectory() as scratch:
         split = split_fan_in(network, fan_in.layers, fan_in.limit, rates, constant=constant)

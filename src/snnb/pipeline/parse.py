@@ -15,11 +15,9 @@ from snnb.pipeline.stage import (
     Given,
     PlannedRun,
     Stage,
-    StageResult,
     params_in_force,
     recorded,
     recorded_details,
-    result_of,
     value_in_force,
 )
 from snnb.rundir.directory import RunDirectory
@@ -117,14 +115,13 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
     return reasons
 
 
-def run(run: RunDirectory, params: ParseParams, progress: Progress = silent) -> StageResult:
+def run(run: RunDirectory, params: ParseParams, progress: Progress = silent) -> None:
     """Convert the trained network, or read a spiking one, and write `parse/`; `resolve` returns `params`."""
     progress(0, 1)
     if train.is_spiking(run):
         _read_spiking(run, params)
     else:
         _convert(run, params, progress)
-    return result_of(run, "parse")
 
 
 def _convert(run: RunDirectory, params: ParseParams, progress: Progress) -> None:

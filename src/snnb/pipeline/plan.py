@@ -192,7 +192,8 @@ def bring_up_to_date(
             if in_force:
                 tell(in_force)
             with bar(name, stage.time_left) as progress:
-                results[name] = replace(stage.run(run, params, progress), reason=reason)
+                made = stage.run(run, params, progress)
+            results[name] = replace(result_of(run, name, made), reason=reason)
         for warning in results[name].record.warnings:
             tell(warning)
     unchanged = [result.record for result in results.values() if result.reason is None]

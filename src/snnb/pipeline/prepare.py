@@ -19,11 +19,9 @@ from snnb.pipeline.stage import (
     AbsolutePath,
     Given,
     Stage,
-    StageResult,
     params_in_force,
     recorded,
     recorded_details,
-    result_of,
 )
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.hashes import external_records
@@ -106,11 +104,10 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
     """Return the parameters in force; the shape is the model's unless another is given."""
     from snnb.pipeline.model import input_shape
 
-    info, record = run.manifest.run, recorded(run, KIND)
-    defaults: Dict[str, object] = {"dataset": info.dataset, "norm_samples": NORM_SAMPLES}
-    if record is None or "shape" in given:
-        shape, fit = input_shape(info, cast("Optional[Tuple[int, int, int]]", given.get("shape")))
+    if recorded(run, KIND) is None or "shape" in given:
+        shape, fit = input_shape(run.manifest.run, cast("Optional[Tuple[int, int, int]]", given.get("shape")))
         given = {**given, "shape": shape, "fit": fit}
+    defaults = {"dataset": run.manifest.run.dataset, "norm_samples": NORM_SAMPLES}
     return params_in_force(run, KIND, given, say, defaults=defaults)
 
 
@@ -124,7 +121,7 @@ def _defaults(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, ob
     return defaults
 
 
-def run(run: RunDirectory, params: PrepareParams, progress: Progress = silent) -> StageResult:
+def run(run: RunDirectory, params: PrepareParams, progress: Progress = silent) -> None:
     """Read the data set and write `dataset/`; `resolve` returns `params`."""
     from snnb.datasets import preparation
     from snnb.datasets.catalogue import describe
@@ -161,7 +158,6 @@ def run(run: RunDirectory, params: PrepareParams, progress: Progress = silent) -
             outside=prepared.outside,
         )
         output.metrics = {f"{name}_samples": split.shape[0] for name, split in prepared.splits.items()}
-    return result_of(run, "prepare")
 
 
 def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:

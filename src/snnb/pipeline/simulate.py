@@ -18,12 +18,10 @@ from snnb.pipeline.stage import (
     Given,
     PlannedRun,
     Stage,
-    StageResult,
     figure_format,
     params_in_force,
     recorded,
     recorded_details,
-    result_of,
     value_in_force,
     write_log,
 )
@@ -76,7 +74,7 @@ class SimulateDetails(Record):
     swept: bool = False  # whether a sweep made it
 
 
-KIND = Kind("simulate", "simulations", SimulateParams, SimulateDetails, names=STAMP, apart="swept")
+KIND = Kind("simulate", "simulations", SimulateParams, SimulateDetails, names=STAMP)
 SimulationRecord = StageRecord[SimulateParams, SimulateDetails]
 
 
@@ -96,25 +94,18 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
 
     details = recorded_details(run, prepare.KIND)
     available = details.splits["test"].shape[0]
-    first = params_in_force(run, KIND, given).first
-    if first >= available and "first" not in given:
-        say(f"--first {first} was recorded, but the test set has {available}; 0 is used")
-        given, first = {**given, "first": 0}, 0
-    defaults = _default_samples(available - first)
     given = {**_fixed_defaults(run), **given}
-    params = params_in_force(run, KIND, given, say, defaults=defaults)
-    if params.samples > available - first and "samples" not in given and first < available:
-        there = f"{available - first}" + (f" from --first {first} on" if first else "")
-        say(f"--samples {params.samples} was recorded, but the test set has {there}; {defaults['samples']} are used")
-        params = params_in_force(run, KIND, {**given, **defaults}, say)
+    params = params_in_force(run, KIND, given, say, defaults=_defaults(run, given))
+    left = available - params.first
+    if 0 < left < params.samples and "samples" not in given:
+        used = min(DEFAULT_SAMPLES, left)
+        there = f"{left}" + (f" from --first {params.first} on" if params.first else "")
+        say(f"--samples {params.samples} was recorded, but the test set has {there}; {used} are used")
+        params = params_in_force(run, KIND, {**given, "samples": used}, say)
     refuse_other_input(params, details.content)
     refuse_missing_samples(params, available)
     refuse_classes(params, class_count(run.manifest.run, details.class_names))
     return params
-
-
-def _default_samples(available: int) -> Dict[str, object]:
-    return {"samples": max(1, min(DEFAULT_SAMPLES, available))}
 
 
 def _fixed_defaults(run: RunDirectory) -> Dict[str, object]:
@@ -132,8 +123,8 @@ def _fixed_defaults(run: RunDirectory) -> Dict[str, object]:
 
 
 def _defaults(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, object]:
-    available = recorded_details(run, prepare.KIND).splits["test"].shape[0]
-    return {**_default_samples(available - int(str(given.get("first", 0)))), **_fixed_defaults(run)}
+    left = recorded_details(run, prepare.KIND).splits["test"].shape[0] - int(str(given.get("first", 0)))
+    return {"samples": max(1, min(DEFAULT_SAMPLES, left)), **_fixed_defaults(run)}
 
 
 def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
@@ -154,7 +145,7 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
         refuse_missing_packages(resolve(run, planned.given.get(KIND.name, {})))
 
 
-def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) -> StageResult:
+def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) -> str:
     """Simulate and write a new directory in `simulations/`; `resolve` returns `params`."""
     from snnb.conversion.h5 import copy_for_toolbox
     from snnb.conversion.spiking_output import spiking_output
@@ -231,7 +222,7 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
             conversion=converted.params,
             sources=[file for file in trained.inputs if file.external],
         )
-    return result_of(run, "simulate", stamp)
+    return stamp
 
 
 STAGE = Stage(

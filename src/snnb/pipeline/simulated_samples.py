@@ -81,7 +81,7 @@ def simulate_again(run: RunDirectory, stamp: str, samples: int, target: Path, pr
     parsed = f"{run.directory_of(simulate.KIND.name, stamp)}/{run.model}_parsed.h5"
     alone = {"samples": samples, "record_spikes": samples, "by": "all", "bins": 0, "workers": 1, "scheduler": None}
     simulate_samples(
-        unaltered(run, record, parsed),
+        unaltered(run, parsed),
         target,
         name=run.model,
         x=prepare.samples_to_simulate(run),

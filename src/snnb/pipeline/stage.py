@@ -23,7 +23,7 @@ from snnb.core.options import (
 from snnb.core.progress import Progress, Say, say_nothing
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.hashes import changed
-from snnb.rundir.manifest import AnyRecord, D, FileRecord, Kind, P, StageRecord, current_environment, now_utc
+from snnb.rundir.manifest import AnyRecord, D, FileRecord, Kind, P, StageRecord, current_environment, is_swept, now_utc
 
 Given = Mapping[str, Mapping[str, object]]
 AbsolutePath = Annotated[Path, AfterValidator(lambda path: Path(os.path.abspath(path)))]  # noqa: PTH100 - links stay
@@ -57,7 +57,7 @@ class Stage(Generic[P, D]):
     text: str  # help
     # Returns the parameters in force; the last argument is called for each recorded value that is not used.
     resolve: Callable[[RunDirectory, Mapping[str, object], Say], P]
-    run: Callable[[RunDirectory, P, Progress], StageResult]
+    run: Callable[[RunDirectory, P, Progress], Optional[str]]  # returns the name of the result, None for a single one
     needs: Optional[str] = None  # name of the stage whose result it reads
     needs_with: Mapping[str, str] = field(default_factory=dict)  # by option, the stage that is needed instead with it
     imports: bool = False  # whether it reads a file from outside in a run that begins with a graph
@@ -93,7 +93,7 @@ class Stage(Generic[P, D]):
 
         Of several results it is the first one, in the order of `RunDirectory.by_precedence`, that is up to date and
         whose recorded parameters agree with the given options, and with the value in force of each option that holds
-        for one command only. A result whose options are not kept must have all parameters in force. The reason is that
+        for one command only. A result of a sweep must have all parameters in force. The reason is that
         of the result that differs in the fewest options. The name of a single result is None.
         """
         if self.kind.names is None:
@@ -104,7 +104,7 @@ class Stage(Generic[P, D]):
         names = [
             name
             for name in run.by_precedence(self.name)
-            if not changed_options(records[name], params if self.kind.is_apart(records[name]) else once)
+            if not changed_options(records[name], params if is_swept(records[name]) else once)
         ]
         names.sort(key=lambda name: len(changed_options(records[name], wanted)))
         for name in names:
@@ -227,7 +227,7 @@ def params_in_force(
 def recorded_params(run: RunDirectory, kind: Kind[P, D]) -> Dict[str, object]:
     """Return the recorded values that options keep where they are not given: those of the result in force."""
     record = run.record_of(kind.name)
-    if record is None or kind.is_apart(record):
+    if record is None or is_swept(record):
         return {}
     return {name: value for name, value in record.params.model_dump().items() if is_kept(kind.params, name)}
 
@@ -245,22 +245,12 @@ def figure_format(given: Optional[FigureFormat], record: Optional[AnyRecord], st
     return given or cast(FigureFormat, endings[0][1:] if endings else "png")
 
 
-def unaltered(run: RunDirectory, record: Optional[AnyRecord], path: str) -> Path:
-    """Return the path of an output of a stage after comparing it with its recorded hash.
+def unaltered(run: RunDirectory, path: str) -> Path:
+    """Return the absolute path of an output of a stage, given relative to the run.
 
-    Parameters
-    ----------
-    run : RunDirectory
-    record : StageRecord or None
-        Record of the result that the file belongs to.
-    path : str
-        Path relative to the run.
-
-    Raises
-    ------
-    DamagedError : the file is missing or has another hash
+    Raise `DamagedError` if the file is missing or does not have its recorded hash.
     """
-    written = next((file for file in record.outputs if file.path == path), None) if record is not None else None
+    written = next((file for record in run.records().values() for file in record.outputs if file.path == path), None)
     if written is None or not run.hashes.matches(written):
         raise DamagedError(run.path / path, "not as it was written")
     return run.path / path

@@ -19,13 +19,11 @@ from snnb.pipeline.stage import (
     Given,
     PlannedRun,
     Stage,
-    StageResult,
     figure_format,
     params_in_force,
     recorded,
     recorded_details,
     recorded_params,
-    result_of,
     value_in_force,
 )
 from snnb.rundir import manifest
@@ -179,7 +177,7 @@ def _settings(options: Mapping[str, object]) -> Mapping[str, object]:
     return cast("Mapping[str, object]", options.get("settings", {}))
 
 
-def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> StageResult:
+def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> None:
     """Train and write `train/`; of a network that was trained as a spiking one, only its file.
 
     If `resume` is None, an interrupted training continues only if its checkpoint was made with these parameters.
@@ -195,7 +193,7 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
             output.external = [] if run.manifest.run.model_source is None else [file_record(model.file)]
             shutil.copyfile(model.file, output.directory / f"{run.model}{NIR}")
             output.details = TrainDetails(epochs_run=0)
-        return result_of(run, "train")
+        return
     notes: Dict[str, None] = {}  # in order; a model may be built more than once
     build = builder(run, model, params, notes.setdefault, partial(_training_sample, run))
     with run.stage("train", params, inputs=[f"dataset/{name}.npy" for name in DATASET_ARRAYS]) as output:
@@ -226,7 +224,6 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
             output.warnings += _guessing_warnings(result.metrics, test_set)
         output.details = TrainDetails(epochs_run=result.epochs_run)
     shutil.rmtree(run.path / CHECKPOINT, ignore_errors=True)
-    return result_of(run, "train")
 
 
 def builder(

@@ -203,7 +203,7 @@ def outside_one(run: RunDirectory, name: str) -> Compared:
     """Return the figures of a graph from outside; `differs` is empty."""
     from snnb.graph import SynapseGraph
 
-    with SynapseGraph.open(unaltered(run, run.record_of("graph", name), graph_file(run, name))) as opened:
+    with SynapseGraph.open(unaltered(run, graph_file(run, name))) as opened:
         spikes = {population.name: population.traffic() for population in opened.populations}
         recording = opened.recording
         assert recording is not None  # a graph from outside has spikes, given or assumed
@@ -231,9 +231,7 @@ def outside_one(run: RunDirectory, name: str) -> Compared:
 def simulated_files(run: RunDirectory, stamp: str) -> Tuple[SimulationStatistics, Dict[str, JsonValue]]:
     """Return the statistics of a simulation, and the spike counts by population of `spike_rate_sums.npz`."""
     folder = run.directory_of("simulate", stamp)
-    accuracies, sums = (
-        unaltered(run, run.record_of("simulate", stamp), f"{folder}/{name}") for name in (ACCURACIES, SUMS)
-    )
+    accuracies, sums = (unaltered(run, f"{folder}/{name}") for name in (ACCURACIES, SUMS))
     arrays = load_archive(sums, must=["num_samples"])
     counts = {name: values for name, values in arrays.items() if values.ndim and name != "input"}
     return read_document(SimulationStatistics, accuracies), counts

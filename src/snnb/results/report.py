@@ -6,7 +6,7 @@ import os
 import shlex
 from dataclasses import replace
 from pathlib import Path
-from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, cast
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, cast
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from snnb.core.formatting import local_time
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.graph import SynapseGraph
 from snnb.io.files import write_text_atomically
-from snnb.io.text import Document, JsonValue, read_document, read_text
+from snnb.io.text import Document, read_document, read_text
 from snnb.mapping.mapping import Mapping as WrittenMapping
 from snnb.network.event_samples import EventSamples
 from snnb.network.forward import mean_activations, samples_within
@@ -41,7 +41,7 @@ from snnb.report.result_sections import (
     training_section,
 )
 from snnb.results.compare import MAPPING_HEAD, mappings_of, simulated_files
-from snnb.results.export import graph_in_force, refuse_files_of_runs
+from snnb.results.export import graph_file, graph_in_force, refuse_files_of_runs
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import AnyRecord, now_utc
 from snnb.simulation.accuracy import wilson_interval
@@ -121,14 +121,12 @@ def _page(
     found = next((one for one in there if one.stamp == stamp), None)
     mappings = cast("Dict[str, mapping.MapRecord]", run.records_of(mapping.KIND.name))
     mapped = next((name for name in run.by_precedence("map") if mappings[name].details.graph == graph), None)
-    if run.manifest.run.imported:
-        parts = [_network_part(run, graph)]
-    elif found is not None:
-        parts = [Part([_training_part(run, found)]), _network_part(run, graph), _simulation_part(run, found, progress)]
-    else:
+    parts = [_network_part(run, graph)]
+    if not run.manifest.run.imported:
         nothing = Section("accuracy", "Simulation", [f"None yet: `snnb simulate --run-dir {run.path}` makes it."])
-        parts = [Part([_training_part(run, found)]), _network_part(run, graph), Part([nothing])]
-    parts += [_mapping_part(run, mapped), Part([_provenance_part(run, stamp, graph, mapped)])]
+        simulated = Part([nothing]) if found is None else _simulation_part(run, found, progress)
+        parts = [Part([_training_section(run, found)]), *parts, simulated]
+    parts += [_mapping_part(run, mapped), Part([_provenance_section(run, stamp, graph, mapped)])]
     info = run.manifest.run
     named = None if found is None else found.record.details.label
     label = f" “{named}”" if named else ""
@@ -164,7 +162,7 @@ def _network_part(run: RunDirectory, graph: Optional[str]) -> Part:
     if graph is None:
         words = [f"There is no graph yet: `{graph_command(run)}` makes it."]
         return Part([Section("network", "The network", words)])
-    with SynapseGraph.open(_as_written(run, f"{run.directory_of('graph', graph)}/{run.model}_graph.h5")) as opened:
+    with SynapseGraph.open(unaltered(run, graph_file(run, graph))) as opened:
         facts, source = graph_facts(opened), str(opened.attributes.get("source_sha256"))
     figures = [("neurons", f"{facts.neurons:,}"), ("synapses", f"{facts.synapses:,}")]
     network, *others = network_sections(facts)
@@ -188,7 +186,7 @@ def _origin(run: RunDirectory, graph: str, sha256: str) -> List[str]:
     return [f"A graph from outside, {origin}.", *(f"Warning: {warning}." for warning in record.warnings)]
 
 
-def _training_part(run: RunDirectory, found: Optional[Simulation]) -> Section:
+def _training_section(run: RunDirectory, found: Optional[Simulation]) -> Section:
     record = run.record_of("train")
     if record is None:
         return Section("training", "Training", [f"Not yet: `snnb train --run-dir {run.path}` trains the network."])
@@ -197,7 +195,7 @@ def _training_part(run: RunDirectory, found: Optional[Simulation]) -> Section:
     # A simulation keeps a copy of the history of its network, which may have been trained again since.
     folder = run.directory_of("train") if found is None else run.directory_of("simulate", found.stamp)
     params = record.params if found is None else found.record.details.training
-    metrics = read_document(TrainingMetrics, _as_written(run, f"{folder}/{METRICS_FILE}"))
+    metrics = read_document(TrainingMetrics, unaltered(run, f"{folder}/{METRICS_FILE}"))
     history = _history(run, f"{folder}/training_history.csv")
     return training_section(history, metrics, shown_params(run, params))
 
@@ -206,7 +204,7 @@ def _history(run: RunDirectory, path: str) -> Dict[str, List[float]]:
     """Return the columns of a training history; none if no such file was written."""
     if path not in {file.path for record in run.records().values() for file in record.outputs}:
         return {}
-    rows = list(csv.DictReader(io.StringIO(read_text(_as_written(run, path)))))
+    rows = list(csv.DictReader(io.StringIO(read_text(unaltered(run, path)))))
     try:
         return {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else ())}
     except (TypeError, ValueError):
@@ -275,7 +273,7 @@ def _activations(run: RunDirectory, found: Simulation, progress: Progress) -> Tu
     pictures = read.get("dataset/x_test.npy")
     if pictures is None or not run.hashes.matches(pictures):
         return {}, ["The test set has changed since the simulation, so the activations cannot be computed."]
-    network = read_network(_as_written(run, parsed))
+    network = read_network(unaltered(run, parsed))
     samples = samples_within(network, params.samples)
     x = dataset_array(run, "x_test")[params.first : params.first + samples]
     scale = recorded_details(run, prepare.KIND).scale
@@ -298,7 +296,7 @@ def _mapping_part(run: RunDirectory, stamp: Optional[str]) -> Part:
     (last,) = (cost for cost in costs if cost.stamp == stamp)
     record = cast("Dict[str, mapping.MapRecord]", run.records_of(mapping.KIND.name))[stamp]
     for file in record.outputs:
-        _as_written(run, file.path)
+        unaltered(run, file.path)
     opened, details = WrittenMapping.open(run.path / run.directory_of("map", stamp)), record.details
     peak, only = record.metrics.get("link_load_peak"), recorded_class(run, details.graph)
     unit = "spikes per sample and time step over a link in one direction, in the busiest time bin"
@@ -316,31 +314,13 @@ def _mapping_part(run: RunDirectory, stamp: Optional[str]) -> Part:
     return Part([section], [(f"cores of {opened.hardware.name}", f"{details.cores:,}")])
 
 
-def _provenance_part(run: RunDirectory, stamp: Optional[str], graph: Optional[str], mapped: Optional[str]) -> Section:
-    named = (
-        ("prepare", None),
-        ("train", None),
-        ("parse", None),
-        ("simulate", stamp),
-        ("graph", graph),
-        ("map", mapped),
-    )
-    shown = [run.directory_of(stage, name) for stage, name in named]
-    records: Dict[str, AnyRecord] = {path: record for path, record in run.records().items() if path in shown}
-    origin: Dict[str, JsonValue] = {}
-    prepared = recorded(run, prepare.KIND)
-    if prepared is not None:
-        details = prepared.details
-        origin = {"name": details.dataset, "version": details.version, "licence": details.licence}
-        origin.update({"source": details.source, "classes": len(details.class_names)})
-        origin.update({f"{name} samples": split.shape[0] for name, split in details.splits.items()})
-    return _provenance_section(run, records, origin)
-
-
 def _provenance_section(
-    run: RunDirectory, records: Mapping[str, AnyRecord], origin: Mapping[str, JsonValue]
+    run: RunDirectory, stamp: Optional[str], graph: Optional[str], mapped: Optional[str]
 ) -> Section:
-    """Return the section about the results by directory, and about the data set: version, licence and source."""
+    """Return the section about the results shown, and about the data set: version, licence and source."""
+    names = {"prepare": None, "train": None, "parse": None, "simulate": stamp, "graph": graph, "map": mapped}
+    shown = [run.directory_of(stage, name) for stage, name in names.items()]
+    records: Dict[str, AnyRecord] = {path: record for path, record in run.records().items() if path in shown}
     folded: Dict[str, Table] = {}
     for directory, record in records.items():
         folded[f"{directory}: how it was made"] = Table(("", ""), _made(record))
@@ -351,8 +331,13 @@ def _provenance_section(
         for directory, record in records.items()
     ]
     tables = [Table(("directory", "made", "took", "command"), rows, right=(2,))]
-    if origin:
-        tables.append(Table(("data set", ""), list(origin.items())))
+    prepared = recorded(run, prepare.KIND)
+    if prepared is not None:
+        details = prepared.details
+        origin = [("name", details.dataset), ("version", details.version), ("licence", details.licence)]
+        origin += [("source", details.source), ("classes", str(len(details.class_names)))]
+        origin += [(f"{name} samples", str(split.shape[0])) for name, split in details.splits.items()]
+        tables.append(Table(("data set", ""), origin))
     return Section("provenance", "How it was made", [], tables=tables, folded=folded)
 
 
@@ -372,9 +357,3 @@ def _files(record: AnyRecord) -> Table:
     files = [*(("read", file) for file in record.inputs), *(("written", file) for file in record.outputs)]
     rows = [(role, file.path, f"{file.size_bytes:,}", file.sha256) for role, file in files]
     return Table(("", "file", "bytes", "SHA-256"), rows, right=(2,))
-
-
-def _as_written(run: RunDirectory, path: str) -> Path:
-    """Return the path of a file of the run; raise `InputError` if it has changed since it was written."""
-    record = next((one for one in run.records().values() if any(file.path == path for file in one.outputs)), None)
-    return unaltered(run, record, path)

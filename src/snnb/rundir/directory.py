@@ -32,6 +32,7 @@ from snnb.rundir.manifest import (
     RunInfo,
     Timing,
     current_environment,
+    is_swept,
     manifest_type,
     now_utc,
     peak_memory,
@@ -208,15 +209,15 @@ class RunDirectory:
         """Return the names of the results of a stage, the one in force first.
 
         It is the latest of the results that were made of files that the run has now, or if there is none of these the
-        latest. Results whose options are not kept come last.
+        latest. Results of sweeps, whose options are not kept, come last.
         """
-        kind, results = self.kind(stage), self.records_of(stage)
+        results = self.records_of(stage)
         now = {file.path: file.sha256 for record in self.records().values() for file in record.outputs}
 
         def precedence(name: str) -> Tuple[bool, bool, str, str]:
             record = results[name]
             is_present = all(file.external or now.get(file.path) == file.sha256 for file in record.inputs)
-            return not kind.is_apart(record), is_present, record.timing.started_utc, name
+            return not is_swept(record), is_present, record.timing.started_utc, name
 
         return sorted(results, key=precedence, reverse=True)
 

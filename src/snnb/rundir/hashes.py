@@ -86,18 +86,16 @@ def file_record(path: Path) -> FileRecord:
 
 def external_records(paths: Iterable[Path], progress: Progress = silent) -> List[FileRecord]:
     """Return records of files and folders outside the run; `progress` is called with the number of bytes hashed."""
-    return [_folder_record(path, progress) if path.is_dir() else file_record(path) for path in sorted(paths)]
-
-
-def _folder_record(folder: Path, progress: Progress) -> FileRecord:
-    listing, sizes = listing_of(folder), sizes_below(folder)
-    return FileRecord(
-        path=str(folder.absolute()),
-        sha256=_content(folder, sizes, progress),
-        size_bytes=sum(sizes.values()),
-        external=True,
-        listing=listing,
-    )
+    records = []
+    for path in sorted(paths):
+        if path.is_dir():
+            listing, sizes = listing_of(path), sizes_below(path)
+            content, total = _content(path, sizes, progress), sum(sizes.values())
+            folder = str(path.absolute())
+            records.append(FileRecord(path=folder, sha256=content, size_bytes=total, external=True, listing=listing))
+        else:
+            records.append(file_record(path))
+    return records
 
 
 def changed(record: FileRecord, *, read_all: bool = False) -> Optional[str]:
@@ -107,23 +105,18 @@ def changed(record: FileRecord, *, read_all: bool = False) -> Optional[str]:
     """
     path = Path(record.path)
     try:
-        if path.is_dir():
-            return _folder_changed(path, record, read_all)
         if not path.exists():
             return None
-        same = path.is_file() and path.stat().st_size == record.size_bytes and sha256_of(path) == record.sha256
+        if not path.is_dir():
+            same = path.is_file() and path.stat().st_size == record.size_bytes and sha256_of(path) == record.sha256
+        elif not read_all and record.listing is not None and listing_of(path) == record.listing:
+            same = True
+        else:  # it may be a copy with other modification times
+            sizes = sizes_below(path)
+            same = sum(sizes.values()) == record.size_bytes and _content(path, sizes, silent) == record.sha256
         return None if same else "has changed"
     except PermissionError:
         return None
-
-
-def _folder_changed(folder: Path, record: FileRecord, read_all: bool) -> Optional[str]:
-    if not read_all and record.listing is not None and listing_of(folder) == record.listing:
-        return None
-    sizes = sizes_below(folder)
-    if sum(sizes.values()) == record.size_bytes and _content(folder, sizes, silent) == record.sha256:
-        return None  # a copy with other modification times
-    return "has changed"
 
 
 def _content(folder: Path, sizes: Mapping[str, int], progress: Progress) -> str:

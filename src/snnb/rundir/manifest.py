@@ -159,7 +159,6 @@ class Kind(Generic[P, D]):
     params: Type[P]
     details: Type[D]
     names: Optional[str] = None  # pattern of the names of several results; None if there is one
-    apart: Optional[str] = None  # name of the detail that marks a result whose options are not kept
 
     @property
     def key(self) -> str:
@@ -171,12 +170,13 @@ class Kind(Generic[P, D]):
         """The type of its records."""
         return StageRecord[self.params, self.details]  # type: ignore[name-defined]
 
-    def is_apart(self, record: AnyRecord) -> bool:
-        """Whether later results do not take over the options of a result."""
-        return self.apart is not None and bool(getattr(record.details, self.apart))
-
 
 AnyKind = Kind[Any, Any]
+
+
+def is_swept(record: AnyRecord) -> bool:
+    """Whether a sweep made a result; later results do not take over its options."""
+    return bool(getattr(record.details, "swept", False))
 
 
 class Manifest(Record):
