@@ -45,8 +45,6 @@ class _Locator(_CacheLocator):
 
     @classmethod
     def from_function(cls, py_func: Callable[..., object], py_file: str) -> "Optional[_Locator]":
-        if not Path(py_file).is_file():  # such as code given to `python -c`
-            return None
         locator = cls(py_func, py_file)
         try:
             locator.ensure_cache_path()

@@ -1,1 +1,1 @@
-"""Data sets: where they come from, and how they become arrays. Only `preparation` and what it calls need numpy."""
+"""Data sets: their origin, and their conversion to arrays. Importing the catalogue does not import numpy."""

@@ -15,7 +15,7 @@ import shutil
 import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Dict, Iterator, Optional, Sequence, Tuple
 
@@ -173,7 +173,7 @@ def write_text_atomically(path: Path, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        temporary.replace(path)  # fails for a directory, which `atomic_path` would replace
         sync_directory(path.parent)
 
 
@@ -204,14 +204,16 @@ def _locked(folder: Path) -> Iterator[None]:
 @contextmanager
 def _own_directory(target: Path) -> Iterator[Path]:
     """Yield a temporary directory of this process next to `target`, after removing those that killed processes left."""
-    with ExitStack() as stack:
-        with _locked(target.parent):
-            _remove_partial(target.parent, target.name)
-            scratch = Path(tempfile.mkdtemp(PARTIAL, f".{target.name}.", str(target.parent)))
-            stack.callback(_discard_locked, scratch)
-            owner = stack.enter_context((scratch / OWNER).open("x"))
-            fcntl.flock(owner, fcntl.LOCK_EX)
+    with _locked(target.parent):
+        _remove_partial(target.parent, target.name)
+        scratch = Path(tempfile.mkdtemp(PARTIAL, f".{target.name}.", str(target.parent)))
+        owner = (scratch / OWNER).open("x")
+        fcntl.flock(owner, fcntl.LOCK_EX)
+    try:
         yield scratch
+    finally:
+        with owner, _locked(target.parent):
+            _discard(scratch)
 
 
 def _remove_partial(folder: Path, target: Optional[str] = None) -> None:
@@ -236,11 +238,6 @@ def _owned(scratch: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
-
-
-def _discard_locked(scratch: Path) -> None:
-    with _locked(scratch.parent):
-        _discard(scratch)
 
 
 def _discard(scratch: Path) -> None:
