@@ -1,6 +1,7 @@
 """Events and currents of each time step: what is read, summed into bins, written and read again."""
 
 import hashlib
+import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -204,40 +205,26 @@ def test_events_of_the_user_in_every_layout(run_prepare, gestures):
     assert warning.endswith("events are outside the sensor of 20×28 and are left out")
 
 
-def spoil_header(folder):
-    path = folder / "test" / "up" / "one.npy"
-    path.write_bytes(path.read_bytes()[:-3])
-
-
-def spoil_class(folder):
-    (folder / "test" / "left").mkdir()
-
-
-def spoil_fields(folder):
-    np.save(folder / "test" / "up" / "one.npy", structured(random_events(0), "txp"))
-
-
-def spoil_kind(folder):
-    np.savez(folder / "test" / "up" / "one.npz", t=np.zeros(3), x=[0] * 3, y=[0] * 3, p=[0] * 3)
-
-
-def spoil_sensor(folder):
-    np.save(folder / "test" / "up" / "one.npy", structured(random_events(0, shape=(480, 640, 2))))
+FLOATS = {"t": np.zeros(3), **dict.fromkeys("xyp", [0] * 3)}
 
 
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (spoil_header, r"one\.npy: not a complete npy file"),
-        (spoil_class, r"test/left holds no \.npy or \.npz file"),
-        (spoil_fields, r"one\.npy has no field y: write a structured array"),
-        (spoil_kind, r"one\.npz: t is float64 of shape \(3,\): write one whole number"),
-        (spoil_sensor, r"one\.npy: 400 of 400 events are outside the sensor of 20×30"),
-        (lambda folder: shutil.rmtree(folder / "test"), "gestures lacks test/"),
+        (lambda test: os.truncate(test / "up/one.npy", 3000), r"one\.npy: not a complete npy file"),
+        (lambda test: (test / "left").mkdir(), r"test/left holds no \.npy or \.npz file"),
+        (lambda test: np.save(test / "up/one.npy", structured(random_events(0), "txp")), r"one\.npy has no field y"),
+        (lambda test: np.savez(test / "up/one.npz", **FLOATS), r"one\.npz: t is float64 of shape \(3,\): write one"),
+        (
+            lambda test: np.save(test / "up/one.npy", structured(random_events(0, shape=(480, 640, 2)))),
+            r"one\.npy: 400 of 400 events are outside the sensor of 20×30",
+        ),
+        (shutil.rmtree, "gestures lacks test/"),
     ],
+    ids=range(6),
 )
 def test_bad_files_of_the_user_are_named(refused, gestures, spoil, message):
-    spoil(gestures[0])
+    spoil(gestures[0] / "test")
     refused(message, f"events:{gestures[0]}", shape=(20, 30, 2))
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from snnb.core.errors import UsageError
 from snnb.training.batches import LabelledPictures, batches, split_rows, training_batches
-from snnb.training.recipe import Recipe
+from snnb.training.recipe import TrainingOptions
 
 
 @pytest.fixture
@@ -37,8 +37,8 @@ def test_every_pixel_value_is_the_one_the_other_stages_divide_out():
 
 
 def test_augmented_pictures_are_the_mirrored_and_moved_ones_with_their_border_repeated(pictures):
-    def drawn(recipe):
-        dataset = training_batches(pictures, np.zeros(300, int), recipe, (3,), steps=6, seed=1)
+    def drawn(**options):
+        dataset = training_batches(pictures, np.zeros(300, int), TrainingOptions(seed=1, **options), (3,), steps=6)
         return {(x * 255).round().astype(np.uint8).tobytes() for batch, _ in dataset for x in batch.numpy()}
 
     # 0.4 of 4 and of 5 pixels: at most one and two. Every crop of the edge-padded picture, mirrored or not, may come.
@@ -47,8 +47,8 @@ def test_augmented_pictures_are_the_mirrored_and_moved_ones_with_their_border_re
         padded = np.pad(source, ((1, 1), (2, 2), (0, 0)), mode="edge")
         possible |= {padded[i : i + 4, j : j + 5].tobytes() for i in range(3) for j in range(5)}
     assert len(possible) == 30
-    assert drawn(Recipe(flip=True, shift=0.4)) == possible
-    assert drawn(Recipe()) == {pictures.x[0].tobytes()}
+    assert drawn(flip=True, shift=0.4) == possible
+    assert drawn() == {pictures.x[0].tobytes()}
 
 
 def test_rows_are_drawn_by_the_seed_and_kept_apart():

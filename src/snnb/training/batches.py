@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from snnb.core.errors import UsageError
-from snnb.training.recipe import Recipe
+from snnb.training.recipe import Recipe, TrainingOptions
 
 
 @dataclass(frozen=True)
@@ -92,11 +92,10 @@ def batches(
 def training_batches(
     pictures: LabelledPictures,
     rows: np.ndarray,
-    recipe: Recipe,
+    options: TrainingOptions,
     target_shape: Tuple[int, ...],
     *,
     steps: int,
-    seed: int,
     first_epoch: int = 0,
 ) -> tf.data.Dataset:
     """Return a dataset whose iterations are the epochs of a training: shuffled and augmented.
@@ -105,22 +104,20 @@ def training_batches(
     ----------
     pictures, rows, target_shape
         As for `batches`.
-    recipe : Recipe
-        Batch size and augmentation.
+    options : TrainingOptions
+        Batch size and augmentation; the seed, together with the index of the epoch, is that of the order.
     steps : int
         Batches per epoch.
-    seed : int
-        Together with the index of the epoch, the seed of the order and the augmentation.
     first_epoch : int
         Index, from 0, of the epoch that the first iteration yields.
     """
     epochs = itertools.count(first_epoch)
 
     def generate() -> Iterator[Tuple[np.ndarray, np.ndarray]]:
-        rng = np.random.default_rng([seed, next(epochs)])
-        order = rng.permutation(rows)[: steps * recipe.batch_size]
-        augmentation = (recipe, rng) if recipe.flip or recipe.shift else None
-        return _in_order(pictures, order, recipe.batch_size, target_shape, augmentation)
+        rng = np.random.default_rng([options.seed, next(epochs)])
+        order = rng.permutation(rows)[: steps * options.batch_size]
+        augmentation = (options, rng) if options.flip or options.shift else None
+        return _in_order(pictures, order, options.batch_size, target_shape, augmentation)
 
     return _dataset(pictures, generate, target_shape)
 

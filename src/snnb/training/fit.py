@@ -129,9 +129,7 @@ def train(
     if not _is_finished(state.history, options):
         done = len(state.history)
         model.fit(
-            training_batches(
-                training_set, training_rows, options, target, steps=steps, seed=options.seed, first_epoch=done
-            ),
+            training_batches(training_set, training_rows, options, target, steps=steps, first_epoch=done),
             validation_data=batches(training_set, validation_rows, options.batch_size, target),
             initial_epoch=done,
             epochs=options.epochs,
