@@ -183,7 +183,7 @@ def _make(network: str, data: Optional[Path], folder: Path) -> None:
         arrays = folder / "arrays"
         arrays.mkdir()
         name = NETWORKS[network]
-        prepare(name, arrays, data_dir=data, source=data / name, norm_samples=1000, seed=0, limit=10_000)
+        prepare(name, arrays, data_dir=data, source=data / name, shape=shape, norm_samples=1000, seed=0, limit=10_000)
         x, y = np.load(arrays / "x_train.npy") / np.float32(255), np.load(arrays / "y_train.npy")
         pictures = np.load(arrays / "x_test.npy")[:1000] / np.float32(255)
     tf.random.set_seed(0)

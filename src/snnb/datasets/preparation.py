@@ -69,10 +69,10 @@ def prepare(
     target: Path,
     *,
     data_dir: Path,
+    shape: ImageShape,
     norm_samples: int,
     seed: int,
     source: Optional[Path] = None,
-    shape: Optional[ImageShape] = None,
     fit: str = "exact",
     num_classes: Optional[int] = None,
     limit: Optional[int] = None,
@@ -98,14 +98,14 @@ def prepare(
         An existing, empty folder.
     data_dir : Path
         Folder of all data sets, each in a folder of its name. Downloads are stored there.
+    shape : tuple of three int
+        (height, width, channels) of the model's input.
     norm_samples : int
         Number of samples in `x_norm`; at most the size of the training set.
     seed : int
         Seed of the order of the samples and of the selection for `x_norm`.
     source : Path, optional
         Folder (or file) to read instead of `data_dir/name`.
-    shape : tuple of three int, optional
-        (height, width, channels) of the model's input; by default the data set's own.
     fit : {"exact", "pad", "resize"}
         How images of another shape are converted: refused, surrounded by zeros, or resized. Picture files are always
         resized.
@@ -123,7 +123,7 @@ def prepare(
     Raises
     ------
     UsageError
-        There is no such data set, or an option is missing or not for this data set.
+        There is no such data set, or an option is not for this data set.
     InputError
         Files are missing or damaged, or the model does not take such images or classes.
     ResourceError
@@ -131,9 +131,6 @@ def prepare(
     """
     dataset = find_dataset(name)
     spec = dataset.spec
-    wanted = shape or spec.shape
-    if wanted is None:
-        raise UsageError(f"the samples of {name} have no common size: name a model, or give the shape.")
     loaded = dataset.load(_find_or_fetch(dataset, data_dir, source, progress))
     classes = loaded.class_names
     if num_classes is not None and num_classes != len(classes):
@@ -147,7 +144,7 @@ def prepare(
             if len(samples.labels) == 0:
                 part_name = "training" if part == "train" else part
                 raise InputError(f"{spec.name} has no {part_name} samples: {spec.layout} is expected.")
-            samples.check(wanted, fit)
+            samples.check(shape, fit)
             if loaded.official_order:
                 positions = np.sort(proportional_order(samples.labels)[:limit])
             else:
@@ -159,12 +156,12 @@ def prepare(
         warnings = [*warnings, published]
     if spec.content == "pictures":
         pictures = cast("Dict[str, Tuple[Samples, np.ndarray]]", parts)
-        written = _write_pictures(target, pictures, wanted, fit, spec.scale, norm_samples, seed, progress)
+        written = _write_pictures(target, pictures, shape, fit, spec.scale, norm_samples, seed, progress)
         np.savez(target / "y_test.npz", np.eye(len(classes), dtype=np.float32)[written.labels["test"]])
     else:
         dtype = "float32" if spec.content == "steps" else "uint32"
         recordings = cast("Dict[str, Tuple[Recordings, np.ndarray]]", parts)
-        written = _write_recordings(target, recordings, wanted, bin_us, binary, dtype, progress)
+        written = _write_recordings(target, recordings, shape, bin_us, binary, dtype, progress)
     splits: Dict[str, PreparedSplit] = {}
     for part, labels in written.labels.items():
         counts = np.bincount(labels, minlength=len(classes)).tolist()
