@@ -5,7 +5,8 @@ import pytest
 from snnb.core.errors import ResourceError, UsageError
 from snnb.graph.build import build_graph
 from snnb.graph.export.export_options import DEFAULTS
-from snnb.graph.export.write_export import FORMATS, estimate, export
+from snnb.graph.export.request import Request
+from snnb.graph.export.write_export import FORMATS, export
 from tests.graph.networks import LAYERS, save
 from tests.graph.recorded import keras
 
@@ -17,7 +18,7 @@ def test_an_existing_target_is_kept_unless_forced_and_the_estimate_is_near(graph
     with pytest.raises(UsageError, match=r"out exists.*--force"):
         export(graph, format, target, spike_times=spike_times)
     assert target.read_text() == "precious"
-    expected, told = estimate(graph, format).size_bytes, []
+    expected, told = FORMATS[format].size_of(graph, Request(spike_times=spike_times)), []
     show = {"progress": lambda *how_far: told.append(how_far)}
     written = export(graph, format, target, spike_times=spike_times, force=True, **show).size_bytes
     assert told[-1][0] == told[-1][1] > 0

@@ -352,7 +352,7 @@ def replaced(old, new):
 
 BAD_EXPORTS = [
     ("csv", "net.csv.nodes.csv", replaced("\n7,", "\n8,"), "line 9: id 8, expected is 7"),
-    ("csv", "net.csv.nodes.csv", replaced(",spikes,", ",spikes,many"), "is not a number"),
+    ("csv", "net.csv.nodes.csv", replaced(",spikes,", ",spikes,many"), "spike_count: could not convert"),
     (
         "csv",
         "net.csv.nodes.csv",

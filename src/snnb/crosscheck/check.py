@@ -17,7 +17,8 @@ from snnb.core.errors import ResourceError, UsageError, VerificationError
 from snnb.core.machine import memory
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.crosscheck.exported import ExportedNetwork, ExportedPopulation, Simulate, Spikes, counts_of, in_order
-from snnb.graph.export.write_export import estimate
+from snnb.graph.export.request import Request
+from snnb.graph.export.write_export import FORMATS
 from snnb.graph.synapse_graph import SynapseGraph
 
 # Bytes of memory a synapse, rounded up from measurements on lenet_mnist: 59, 650 (mapped 780) and 41.
@@ -36,7 +37,7 @@ def require_disk_and_memory(graph: SynapseGraph, simulator: str, formats: Sequen
     """
     from rich.filesize import decimal
 
-    folder, size = tempfile.gettempdir(), sum(estimate(graph, name).size_bytes for name in formats)
+    folder, size = tempfile.gettempdir(), sum(FORMATS[name].size_of(graph, Request()) for name in formats)
     free = shutil.disk_usage(folder).free
     if size > free:
         raise ResourceError(

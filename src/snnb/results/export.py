@@ -81,11 +81,8 @@ def export_graph(
     progress : Progress
         Called with the number of edges written.
     """
-    from rich.filesize import decimal
-
     from snnb.graph import SynapseGraph
-    from snnb.graph.export.request import Request
-    from snnb.graph.export.write_export import estimate, export, find_format, refuse_foreign_options
+    from snnb.graph.export.write_export import export, find_format, refuse_foreign_options
 
     suffix = find_format(format).suffix
     refuse_foreign_options(format, options)
@@ -101,24 +98,18 @@ def export_graph(
             raise InputError(altered(run, stamp))
         if opened.assumed_spikes:
             say(f"export: {ASSUMED}")
-        expected = estimate(opened, format, options)
-        target = output or _default_directory(run, stamp) / f"{run.model}{suffix}"
-        say(f"export: about {decimal(expected.size_bytes)}, {expected.seconds:,.1f} s")
-        exporter, simulated = find_format(format), simulated_by(run, stamp)
-        warning = None if exporter.warning is None else exporter.warning(opened, Request(options, simulated=simulated))
-        if warning is not None:
-            say(f"export: {warning}")
         times = run.path / run.directory_of("simulate", simulation_of(run, stamp) or stamp) / SPIKE_TIMES
         return export(
             opened,
             format,
-            target,
+            output or _default_directory(run, stamp) / f"{run.model}{suffix}",
             options,
             spike_times=times if times.exists() else None,
             origin={"stamp": stamp, "sha256": digest},
-            simulated=simulated,
+            simulated=simulated_by(run, stamp),
             on_cores=None if mapping is None else on_cores(opened, mapping),
             force=force,
+            say=say,
             progress=progress,
         )
 
@@ -263,17 +254,17 @@ def exports_of(run: RunDirectory, directories: Sequence[str]) -> List[str]:
     return [path for path, stamp, _ in _exports(run) if run.directory_of("graph", stamp) in directories]
 
 
-def _exports(run: RunDirectory) -> List[Tuple[str, str, object]]:
+def _exports(run: RunDirectory) -> List[Tuple[str, str, str]]:
     """Return path, graph's stamp and graph's SHA-256 of each export in the run, as its description states them."""
-    from snnb.graph.export.write_export import DESCRIPTION, description_path, read_description
+    from snnb.graph.export.description import find_description
+    from snnb.graph.export.write_export import DESCRIPTION, description_path
 
     places = [run.path / EXPORTS, *(run.path / EXPORTS).glob("*")]
     if places[0].is_symlink():
         return []
     found = []
     for path in sorted(path for place in places[1:] if not place.is_symlink() for path in place.glob("*")):
-        stated = read_description(path / DESCRIPTION if path.is_dir() else description_path(path))
-        origin = None if stated is None or path.is_symlink() else stated.get("graph")
-        if isinstance(origin, dict):
-            found.append((path.relative_to(run.path).as_posix(), str(origin.get("stamp")), origin.get("sha256")))
+        stated = find_description(path / DESCRIPTION if path.is_dir() else description_path(path))
+        if stated is not None and stated.graph is not None and not path.is_symlink():
+            found.append((path.relative_to(run.path).as_posix(), stated.graph.stamp, stated.graph.sha256))
     return found

@@ -59,4 +59,4 @@ def _size(graph: SynapseGraph, request: Request) -> float:
     return plain / 4 if request.compressed else plain
 
 
-FORMAT = Format(".csv", write, _size, 3e6, sidecar=True, nodes_beside=True, own_options=("rate_unit", "exact"))
+FORMAT = Format(".csv", write, _size, sidecar=True, nodes_beside=True, own_options=("rate_unit", "exact"))

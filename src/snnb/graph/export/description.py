@@ -3,15 +3,18 @@
 import csv
 from dataclasses import asdict
 from pathlib import Path
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, List, Literal, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
+from pydantic import BaseModel, ValidationError
 
-from snnb.core.errors import UsageError
-from snnb.graph.export.request import Format, Request, SpikingPart
-from snnb.graph.populations import GraphPopulation
+from snnb.core.errors import DamagedError, UsageError
+from snnb.graph.export.request import Format, Request
+from snnb.graph.listed import ListedPopulation
+from snnb.graph.populations import GraphPopulation, Recording
 from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
+from snnb.io.text import JsonValue
 from snnb.network.network import NUMBERS, Neuron
 from snnb.version import __version__
 
@@ -41,7 +44,7 @@ BIAS_STEPS = {
 
 def describe(
     graph: SynapseGraph, format: str, exporter: Format, request: Request, origin: Optional[Mapping[str, str]]
-) -> Dict[str, object]:
+) -> Dict[str, JsonValue]:
     """Return the description of an export.
 
     Parameters
@@ -55,17 +58,16 @@ def describe(
         Stamp of the graph and SHA-256 of its file.
     """
     simulated = request.simulated
-    written = SpikingPart.of(graph, request) if exporter.partial else graph
-    populations, projections = written.populations, written.projections
+    populations, projections = written = exporter.part_of(graph, request)
     first_steps, delays = first_steps_of(graph), delay_steps_of(graph)
     windows = any(population.window is not None for population in graph.populations)
-    description: Dict[str, object] = {"format": format, "schema": SCHEMA, "snnb": __version__}
+    description: Dict[str, JsonValue] = {"format": format, "schema": SCHEMA, "snnb": __version__}
     if origin is not None:
         description["graph"] = dict(origin)
     description.update(graph.describe(request.options.rate_unit))
     description.update(
-        nodes=sum(population.size for population in populations),
-        edges=sum(projection.number_of_edges for projection in projections),
+        nodes=written.nodes,
+        edges=written.edges,
         weight_unit=CURRENT_UNIT if graph.neuron_model else WEIGHT_UNIT[graph.integers],
         neuron={
             "model": "integrate and fire, without leak",
@@ -189,6 +191,125 @@ def delay_steps_of(graph: SynapseGraph) -> Dict[GraphProjection, int]:
     """Return the delay of each projection in such a simulator, in time steps (see `first_steps_of`)."""
     steps = first_steps_of(graph)
     return {p: max(steps[p.target.name] - steps[p.source.name] + p.delay, 1) for p in graph.projections}
+
+
+class _Input(BaseModel):
+    population: str
+
+
+class _Population(BaseModel):
+    name: str
+    layer: str
+    shape: Tuple[int, ...]
+    coding: Optional[Literal["spikes", "current", "random", "membrane"]]  # None in a graph without spike counts
+    window: Optional[Tuple[int, int]] = None
+    initial_potential: Optional[List[float]] = None  # of each channel, times the threshold
+    neuron: JsonValue = None  # the numbers of a neuron model
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape, dtype=np.int64))
+
+
+class _Projection(BaseModel):
+    source: str
+    target: str
+    delay: int = 0
+
+
+class _Neuron(BaseModel):
+    threshold: float = 1.0
+
+
+class _Origin(BaseModel):
+    stamp: str
+    sha256: str
+
+
+class _Relays(BaseModel):
+    group: int
+    population: str
+    size: int
+
+
+class _Netlist(BaseModel):
+    relays: Sequence[_Relays] = ()
+    mapping: Optional[Dict[str, str]] = None
+
+
+class Description(BaseModel):
+    """The part of a description (docs/exports.md) that is read again."""
+
+    format: str
+    graph: Optional[_Origin] = None
+    files: Optional[List[str]] = None  # of a directory
+    sanafe: Optional[_Netlist] = None
+    input: Union[_Input, List[_Input], None] = None
+    populations: List[_Population]
+    projections: List[_Projection] = []
+    neuron: _Neuron = _Neuron()
+    weight_bits: Optional[int] = None
+    weight_unit: str = ""
+    rate_unit: str = "spikes per time step"
+    num_samples: int = 1
+    num_timesteps: int = 1
+    warm_up: int = 0
+    dt_ms: float = 1.0
+
+    @property
+    def recording(self) -> Recording:
+        """Samples and steps that the spikes were counted in."""
+        return Recording(self.num_samples, self.num_timesteps, self.warm_up, self.dt_ms)
+
+    @property
+    def notes(self) -> List[str]:
+        """Content of the description that an import does not read, a sentence each."""
+        notes = []
+        if "integer" in self.weight_unit:
+            notes.append("weights and biases are integers, whose thresholds are not read")
+        if self.weight_bits is not None and any(np.any(one.initial_potential or 0) for one in self.populations):
+            notes.append("initial potentials of integer networks are not read")
+        if any(population.neuron is not None for population in self.populations):
+            notes.append("the numbers of neuron models are not read: leaks, resets, offsets, biases of later steps")
+        if any(projection.delay for projection in self.projections):
+            notes.append("delays are not read, and synapses of one pair of neurons with different delays are one")
+        return notes
+
+    @property
+    def rate_scale(self) -> float:
+        """Factor from spikes per time step to the unit of rates."""
+        units = {"spikes per second": "hz", "spikes per sample": "sample"}
+        return self.recording.rate_scale(units.get(self.rate_unit, "step"))
+
+    @property
+    def inputs(self) -> int:
+        """Number of leading populations that are inputs."""
+        listed = self.input if isinstance(self.input, list) else [] if self.input is None else [self.input]
+        names = {one.population for one in listed}
+        return sum(population.name in names for population in self.populations)
+
+    @property
+    def listed(self) -> Sequence[ListedPopulation]:
+        """Populations without spikes."""
+        return [ListedPopulation(own.name, own.shape, own.layer, own.coding or "spikes") for own in self.populations]
+
+
+def read_description(path: Path) -> Description:
+    """Read the description of an export; raise `DamagedError` if the file is missing or not a description."""
+    if not path.is_file():
+        raise DamagedError(path, "no such file")
+    try:
+        return Description.model_validate_json(path.read_bytes())
+    except ValidationError:
+        raise DamagedError(path, "not the description of an export of snnb") from None
+
+
+def find_description(path: Path) -> Optional[Description]:
+    """Return the description of an export; None if the file is missing, a link, or not a description."""
+    try:
+        return None if path.is_symlink() else read_description(path)
+    except (OSError, DamagedError):
+        return None
 
 
 NODES_FILE = "nodes.csv"

@@ -31,8 +31,4 @@ def _check(graph: SynapseGraph, request: Request) -> None:
         )
 
 
-def _size(graph: SynapseGraph, request: Request) -> float:
-    return 260.0 * graph.number_of_edges() + 600.0 * graph.number_of_nodes()
-
-
-FORMAT = Format(".graphml", write, _size, 2e4, _check, own_options=("rate_unit",))
+FORMAT = Format(".graphml", write, (260, 600), _check, own_options=("rate_unit",))

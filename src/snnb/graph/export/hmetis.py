@@ -43,9 +43,4 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
         file.write(b"1\n" * part.nodes)
 
 
-def _size(graph: SynapseGraph, request: Request) -> float:
-    part = SpikingPart.of(graph, request)
-    return (len(str(part.nodes)) + 1) * part.edges + 16 * part.nodes
-
-
-FORMAT = Format(".hgr", write, _size, 2e7, need_counts, partial=True, own_options=("scale", "with_input"))
+FORMAT = Format(".hgr", write, (6, 16), need_counts, partial=True, own_options=("scale", "with_input"))

@@ -96,9 +96,4 @@ def _check(graph: SynapseGraph, request: Request) -> None:
         )
 
 
-def _size(graph: SynapseGraph, request: Request) -> float:
-    part = SpikingPart.of(graph, request)
-    return 2 * (len(str(part.nodes)) + 5) * part.edges + part.nodes
-
-
-FORMAT = Format(".graph", write, _size, 8e6, _check, partial=True, own_options=("scale", "idx64", "with_input"))
+FORMAT = Format(".graph", write, (17, 1), _check, partial=True, own_options=("scale", "idx64", "with_input"))

@@ -30,8 +30,4 @@ def _check(graph: SynapseGraph, request: Request) -> None:
         )
 
 
-def _size(graph: SynapseGraph, request: Request) -> float:
-    return 60.0 * graph.number_of_edges() + 150.0 * graph.number_of_nodes()
-
-
-FORMAT = Format(".pickle", write, _size, 2e5, _check, own_options=("rate_unit",))
+FORMAT = Format(".pickle", write, (60, 150), _check, own_options=("rate_unit",))

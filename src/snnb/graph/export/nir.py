@@ -354,6 +354,4 @@ def _size(graph: SynapseGraph, request: Request) -> float:
     return total
 
 
-FORMAT = Format(
-    ".nir", write, _size, 1e8, _check, sidecar=True, simulates=True, extra_description=_losses, warning=_warning
-)
+FORMAT = Format(".nir", write, _size, _check, sidecar=True, simulates=True, extra_description=_losses, warning=_warning)

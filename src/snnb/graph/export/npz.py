@@ -52,8 +52,4 @@ def _stream(archive: zipfile.ZipFile, name: str, dtype: np.dtype, size: int, par
             file.write(part.astype(dtype, copy=False).data.cast("B"))  # zipfile counts items, it must count bytes
 
 
-def _size(graph: SynapseGraph, request: Request) -> float:
-    return 12.0 * graph.number_of_edges() + 60.0 * graph.number_of_nodes()
-
-
-FORMAT = Format("_npz", write, _size, 6e7, directory=True, own_options=("rate_unit",))
+FORMAT = Format("_npz", write, (12, 60), directory=True, own_options=("rate_unit",))

@@ -13,6 +13,7 @@ from snnb.graph.synapse_graph import SynapseGraph
 if TYPE_CHECKING:
     import pyarrow
 
+SIZE = 16, 45  # bytes of an edge and of a node
 ROWS = 1 << 20  # in a row group
 OPTIONS = {"compression": "none", "use_dictionary": False, "write_statistics": ["source", "target"]}
 
@@ -67,9 +68,4 @@ def load_library() -> Tuple[ModuleType, ModuleType]:
     return pyarrow, parquet
 
 
-def parquet_size(graph: SynapseGraph, request: Request) -> float:
-    """Estimate the bytes of edges and nodes."""
-    return 16.0 * graph.number_of_edges() + 45.0 * graph.number_of_nodes()
-
-
-FORMAT = Format("_parquet", write, parquet_size, 4e7, directory=True, own_options=("rate_unit",))
+FORMAT = Format("_parquet", write, SIZE, directory=True, own_options=("rate_unit",))

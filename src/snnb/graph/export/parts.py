@@ -16,7 +16,7 @@ from snnb.core.errors import InputError
 from snnb.core.machine import processors
 from snnb.core.progress import silent
 from snnb.graph.edges import ranges
-from snnb.graph.export.parquet import OPTIONS, edge_schema, load_library, parquet_size, write_nodes
+from snnb.graph.export.parquet import OPTIONS, SIZE, edge_schema, load_library, write_nodes
 from snnb.graph.export.request import Format, Request, file_name
 from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
@@ -163,4 +163,4 @@ def _write(opened: _Opened, numbers: Sequence[int]) -> int:
     return sum(done)
 
 
-FORMAT = Format("_parts", write, parquet_size, 8e7, directory=True, own_options=("rate_unit", "workers", "scheduler"))
+FORMAT = Format("_parts", write, SIZE, directory=True, own_options=("rate_unit", "workers", "scheduler"))

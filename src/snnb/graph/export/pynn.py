@@ -44,15 +44,8 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
                 empty.unlink()
 
 
-def _size(graph: SynapseGraph, request: Request) -> float:
-    digits = [len(str(p.source.size)) + len(str(p.target.size)) for p in graph.projections]
-    edge = 27 if request.options.exact else 18
-    edges = sum(p.number_of_edges * (both + edge) for p, both in zip(graph.projections, digits))
-    return edges + 60 * graph.number_of_nodes()
-
-
 def _check(graph: SynapseGraph, request: Request) -> None:
     refuse_fast_cycles(graph, "pynn")
 
 
-FORMAT = Format("_pynn", write, _size, 5e6, _check, directory=True, simulates=True, own_options=("exact",))
+FORMAT = Format("_pynn", write, (29, 60), _check, directory=True, simulates=True, own_options=("exact",))

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, NamedTuple, Optional, Tuple, Union
 
 import numpy as np
 
@@ -208,8 +208,7 @@ class Format:
     ----------
     suffix : default suffix of the file or directory
     write : callable that writes a graph to a path as requested
-    size : callable that estimates the size in bytes
-    edges_per_second : speed on one core, to estimate the time (benchmarks/graph.py measures it)
+    size : bytes of a synapse and of a neuron, or a callable that estimates the size
     check : callable that raises an error for a graph or request that the format cannot represent
     directory : whether it is a directory of files
     sidecar : whether the description `NAME.json` is always written, since the format has no metadata
@@ -224,8 +223,7 @@ class Format:
 
     suffix: str
     write: Callable[[SynapseGraph, Path, Request], None]
-    size: Callable[[SynapseGraph, Request], float]
-    edges_per_second: float
+    size: Union[Tuple[float, float], Callable[[SynapseGraph, Request], float]]
     check: Optional[Callable[[SynapseGraph, Request], None]] = None
     directory: bool = False
     sidecar: bool = False
@@ -236,3 +234,16 @@ class Format:
     own_options: Tuple[str, ...] = ()
     extra_description: Optional[Callable[[SynapseGraph, Request], Dict[str, object]]] = None
     warning: Optional[Callable[[SynapseGraph, Request], Optional[str]]] = None
+
+    def part_of(self, graph: SynapseGraph, request: Request) -> SpikingPart:
+        """Return the part of a graph that is written."""
+        if self.partial:
+            return SpikingPart.of(graph, request)
+        return SpikingPart(graph.populations, graph.projections)
+
+    def size_of(self, graph: SynapseGraph, request: Request) -> int:
+        """Return the expected size in bytes."""
+        if callable(self.size):
+            return round(self.size(graph, request))
+        part = self.part_of(graph, request)
+        return round(self.size[0] * part.edges + self.size[1] * part.nodes)

@@ -44,63 +44,47 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
 
 def write_netlist(graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write the graph, whatever its initial potentials."""
-    if request.on_cores is not None:
-        _write_mapped(graph, path, request, request.on_cores)
-        return
-    relays, threshold = _relays_of(graph), request.threshold
+    on_cores, first, threshold = request.on_cores, graph.layers[0].first, request.threshold
+    relays = _relays_of(graph) if on_cores is None else {}
     number = {population.name: k for k, population in enumerate(graph.populations)}
-    by_name = {population.name: population for population in graph.populations}
-    sizes = [population.size for population in graph.populations] + [by_name[name].size for name, _ in relays]
+    sizes = {population.name: population.size for population in graph.populations}
     counter = request.counter(graph.number_of_edges())
     with path.open("wb") as file:
         for population in graph.populations:
             mode = "hard" if population in graph.inputs else _reset_of(population, request)
-            file.write(f"g {population.size} {UNITS} log_spikes=1 {SOMA}={mode}\n".encode())
+            size = f"{population.size} {UNITS} log_spikes=1"
+            if on_cores is not None and population in graph.inputs:
+                size = f"0 {UNITS}"
+            file.write(f"g {size} {SOMA}={mode}\n".encode())
         for name, _ in relays:
-            file.write(f"g {by_name[name].size} {UNITS} log_spikes=0 {SOMA}=hard\n".encode())
-        for population in graph.layers:
-            _write_biases(file, number[population.name], population, threshold)
-        for (name, steps), group in relays.items():
-            before = relays.get((name, steps - 1), number[name])
-            for i in range(by_name[name].size):
-                file.write(b"e %d.%d->%d.%d weight=1\n" % (before, i, group, i))
-        steps_of = delay_steps_of(graph)
-        for projection in graph.projections:
-            source = relays.get((projection.source.name, steps_of[projection] - 1), number[projection.source.name])
-            # A spike of the input is 1, all others are one threshold high.
-            unit = threshold if projection.source in graph.inputs else 1.0
-            _write_edges(file, projection, (source, number[projection.target.name]), unit, counter)
-        placed = 0
-        for group, size in enumerate(sizes):
-            file.writelines(b"& %d.%d@0.%d\n" % (group, i, (placed + i) // CORE) for i in range(size))
-            placed += size
-
-
-def _write_mapped(graph: SynapseGraph, path: Path, request: Request, on_cores: OnCores) -> None:
-    first, counter = graph.layers[0].first, request.counter(graph.number_of_edges())
-    number = {population.name: k for k, population in enumerate(graph.populations)}
-    steps_of = delay_steps_of(graph)
-    with path.open("wb") as file:
-        for _ in graph.inputs:
-            file.write(f"g 0 {UNITS} {SOMA}=hard\n".encode())
-        for population in graph.layers:
-            file.write(f"g {population.size} {UNITS} log_spikes=1 {SOMA}={_reset_of(population, request)}\n".encode())
+            file.write(f"g {sizes[name]} {UNITS} log_spikes=0 {SOMA}=hard\n".encode())
         for population in graph.layers:
             group = number[population.name]
-            _write_biases(file, group, population, request.threshold)
-            part = slice(population.first - first, population.first - first + population.size)
-            updated = np.flatnonzero(on_cores.updated[part]).tolist()
-            file.writelines(b"n %d.%d force_update=1\n" % (group, i) for i in updated)
-        for projection in graph.projections:
-            source, target = number[projection.source.name], number[projection.target.name]
-            if projection.source not in graph.inputs:
-                _write_edges(file, projection, (source, target), 1.0, counter, steps_of[projection] - 1)
-        for population in graph.layers:
-            group, begin = number[population.name], population.first - first
-            places = zip(
-                *(numbers[begin : begin + population.size].tolist() for numbers in (on_cores.tile, on_cores.core))
-            )
-            file.writelines(b"& %d.%d@%d.%d\n" % (group, i, *place) for i, place in enumerate(places))
+            _write_biases(file, group, population, threshold)
+            if on_cores is not None:
+                updated = on_cores.updated[population.first - first :][: population.size]
+                file.writelines(b"n %d.%d force_update=1\n" % (group, i) for i in np.flatnonzero(updated).tolist())
+        for (name, steps), group in relays.items():
+            before = relays.get((name, steps - 1), number[name])
+            for i in range(sizes[name]):
+                file.write(b"e %d.%d->%d.%d weight=1\n" % (before, i, group, i))
+        for projection, steps in delay_steps_of(graph).items():
+            name, target = projection.source.name, number[projection.target.name]
+            if on_cores is None:
+                source = relays.get((name, steps - 1), number[name])
+                # A spike of the input is 1, all others are one threshold high.
+                unit = threshold if projection.source in graph.inputs else 1.0
+                _write_edges(file, projection, (source, target), unit, counter)
+            elif projection.source not in graph.inputs:
+                _write_edges(file, projection, (number[name], target), 1.0, counter, steps - 1)
+        if on_cores is None:
+            groups = enumerate([*sizes.values(), *(sizes[name] for name, _ in relays)])
+            neurons = [(group, i) for group, size in groups for i in range(size)]
+            file.writelines(b"& %d.%d@0.%d\n" % (*neuron, k // CORE) for k, neuron in enumerate(neurons))
+            return
+        neurons = [(number[population.name], i) for population in graph.layers for i in range(population.size)]
+        places = zip(on_cores.tile.tolist(), on_cores.core.tolist())
+        file.writelines(b"& %d.%d@%d.%d\n" % (*neuron, *place) for neuron, place in zip(neurons, places))
 
 
 def _relays_of(graph: SynapseGraph) -> Relays:
@@ -217,11 +201,6 @@ def check_mapped(graph: SynapseGraph, on_cores: OnCores) -> None:
         raise UsageError(f"a core has {fullest:,} neurons, SANA-FE's have {CORE:,} at most; map onto other hardware")
 
 
-def _size(graph: SynapseGraph, request: Request) -> float:
-    edges = sum(p.number_of_edges * (40 + len(str(p.source.size)) + len(str(p.target.size))) for p in graph.projections)
-    return edges + 45.0 * graph.number_of_nodes() + 150 * len(graph.populations)
-
-
 FORMAT = Format(
-    "_sanafe.net", write, _size, 6e6, _check, simulates=True, own_options=("map",), extra_description=_describe
+    "_sanafe.net", write, (46, 45), _check, simulates=True, own_options=("map",), extra_description=_describe
 )

@@ -45,9 +45,4 @@ def _records(first: int, degree: np.ndarray, target: np.ndarray, rate: np.ndarra
     return np.insert(target.astype(NUMBER), places.ravel(), inserted.ravel())
 
 
-def _size(graph: SynapseGraph, request: Request) -> float:
-    part = SpikingPart.of(graph, request)
-    return 8 + 4 * part.edges + 12 * part.nodes
-
-
-FORMAT = Format(".snn", write, _size, 5e7, need_counts, partial=True, own_options=("rate_unit", "with_input"))
+FORMAT = Format(".snn", write, (4, 12), need_counts, partial=True, own_options=("rate_unit", "with_input"))

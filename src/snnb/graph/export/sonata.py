@@ -254,10 +254,6 @@ def _word(text: str) -> str:
     return _quoted(text) if " " in text else text
 
 
-def _size(graph: SynapseGraph, request: Request) -> float:
-    return 51.0 * graph.number_of_edges() + 100.0 * graph.number_of_nodes()
-
-
 FORMAT = Format(
-    "_sonata", write, _size, 2e7, _check, directory=True, simulates=True, input_apart=True, own_options=("rate_unit",)
+    "_sonata", write, (51, 100), _check, directory=True, simulates=True, input_apart=True, own_options=("rate_unit",)
 )

@@ -94,6 +94,4 @@ def _size(graph: SynapseGraph, request: Request) -> float:
     return (len(str(part.nodes)) + (22 if request.options.exact else 13)) * part.edges + 80 * part.nodes + times
 
 
-FORMAT = Format(
-    "_spinemap", write, _size, 8e6, _check, partial=True, directory=True, own_options=("with_input", "exact")
-)
+FORMAT = Format("_spinemap", write, _size, _check, partial=True, directory=True, own_options=("with_input", "exact"))

@@ -1,20 +1,17 @@
-"""Write a graph in the format of another program, after an estimate of size and time."""
+"""Write a graph in the format of another program."""
 
 import json
 import os
-import re
 import shutil
 import stat
-import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, Mapping, Optional, Sequence
 
-from pydantic import Field
+from rich.filesize import decimal
 
-from snnb.core.errors import InputError, ResourceError, UsageError
+from snnb.core.errors import ResourceError, UsageError
 from snnb.core.options import option_name
-from snnb.core.progress import Progress, silent
+from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.graph.export import (
     csv,
     graphml,
@@ -31,27 +28,17 @@ from snnb.graph.export import (
     sonata,
     spinemap,
 )
-from snnb.graph.export.description import describe, write_node_csv
+from snnb.graph.export.description import describe, find_description, write_node_csv
 from snnb.graph.export.export_options import DEFAULTS, ExportOptions
-from snnb.graph.export.request import Format, OnCores, Request, Simulated, SpikingPart
+from snnb.graph.export.request import Format, OnCores, Request, Simulated
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.files import atomic_path, flushed_meanwhile, raise_on_full_disk
-from snnb.io.text import Document, load_json
+from snnb.io.text import Document
 
 _MODULES = (networkx, csv, npz, parquet, parts, sonata, spinemap, nir, pynn, sanafe, metis, hmetis, snn, graphml)
 FORMATS: Dict[str, Format] = {module.__name__.rpartition(".")[2]: module.FORMAT for module in _MODULES}
 DESCRIPTION = "description.json"
 ELSEWHERE = "move it away, or give another path with --output"
-SHA256 = re.compile("[0-9a-f]{64}")
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """Estimated size and time of an export."""
-
-    edges: int
-    size_bytes: int
-    seconds: float
 
 
 class Export(Document):
@@ -62,17 +49,6 @@ class Export(Document):
     edges: int
     size_bytes: int
     format: str
-    seconds: float = Field(exclude=True)
-
-
-def estimate(graph: SynapseGraph, format: str, options: ExportOptions = DEFAULTS) -> Estimate:
-    """Estimate size and time of an export in one of `FORMATS`."""
-    return _estimate(graph, find_format(format), Request(options))
-
-
-def _estimate(graph: SynapseGraph, exporter: Format, request: Request) -> Estimate:
-    edges = SpikingPart.of(graph, request).edges if exporter.partial else graph.number_of_edges()
-    return Estimate(edges, round(exporter.size(graph, request)), edges / exporter.edges_per_second)
 
 
 def export(
@@ -86,6 +62,7 @@ def export(
     origin: Optional[Mapping[str, str]] = None,
     simulated: Optional[Simulated] = None,
     on_cores: Optional[OnCores] = None,
+    say: Say = say_nothing,
     progress: Progress = silent,
 ) -> Export:
     """Write the graph in the format of another program.
@@ -104,6 +81,8 @@ def export(
         Stamp of the graph and SHA-256 of its file. A format that is a file then has a description `NAME.json`.
     simulated : simulation of the spike counts, for the description
     on_cores : mapping, for sanafe
+    say : callable
+        Called with the expected size, and with a warning of what the format does not represent.
     progress : Progress
     """
     exporter = find_format(format)
@@ -115,7 +94,7 @@ def export(
     used = (sidecar, exporter.nodes_beside, on_cores is not None)
     written = [path for path, is_used in zip(siblings, used) if is_used]
     check_target(target, written, force=force)
-    own = target.exists() and read_description(description_path(target)) is not None
+    own = target.exists() and find_description(description_path(target)) is not None
     outdated = [path for path in siblings if own and path not in written]
     if options.integers:
         graph = graph.with_integers()
@@ -128,40 +107,33 @@ def export(
         )
     if exporter.check is not None:
         exporter.check(graph, request)
-    expected = _estimate(graph, exporter, request)
-    _refuse_full_disk(expected.size_bytes, format, target)
+    size = exporter.size_of(graph, request)
+    say(f"export: about {decimal(size)}")
+    _refuse_full_disk(size, format, target)
+    warning = None if exporter.warning is None else exporter.warning(graph, request)
+    if warning is not None:
+        say(f"export: {warning}")
     description = describe(graph, format, exporter, request, origin)
-    begin = time.monotonic()
     atomic = atomic_path(target, force=force, companions=written, outdated=outdated)
     with atomic as temporary, raise_on_full_disk(temporary.parent):
-        _write(graph, exporter, request, temporary, description)
+        with flushed_meanwhile(temporary):
+            exporter.write(graph, temporary, request)
+        if exporter.directory:
+            files = sorted(entry.name for entry in temporary.iterdir())
+            _write_description(temporary / DESCRIPTION, {**description, "files": files})
         if exporter.nodes_beside:
             write_node_csv(nodes_path(temporary), graph.populations)
         if on_cores is not None:
             architecture_path(temporary).write_text(on_cores.architecture)
         if sidecar:
             _write_description(description_path(temporary), description)
-    files_written = target.iterdir() if exporter.directory else [target]
-    size = sum(path.stat().st_size for path in files_written)
     return Export(
         path=target,
         graph=(origin or {}).get("stamp"),
-        edges=expected.edges,
-        size_bytes=size,
+        edges=description["edges"],
+        size_bytes=sum(path.stat().st_size for path in (target.iterdir() if exporter.directory else [target])),
         format=format,
-        seconds=time.monotonic() - begin,
     )
-
-
-def _write(
-    graph: SynapseGraph, exporter: Format, request: Request, path: Path, description: Mapping[str, object]
-) -> None:
-    """Write a file, or a directory with its description."""
-    with flushed_meanwhile(path):
-        exporter.write(graph, path, request)
-    if exporter.directory:
-        files = sorted(entry.name for entry in path.iterdir())
-        _write_description(path / DESCRIPTION, {**description, "files": files})
 
 
 def _write_description(path: Path, description: Mapping[str, object]) -> None:
@@ -185,8 +157,6 @@ def refuse_foreign_options(format: str, options: ExportOptions) -> None:
 
 
 def _refuse_full_disk(size: int, format: str, target: Path) -> None:
-    from rich.filesize import decimal
-
     free = shutil.disk_usage(str(target.parent)).free
     if size > free:
         raise ResourceError(
@@ -224,7 +194,7 @@ def check_target(target: Path, written: Sequence[Path], *, force: bool) -> None:
     if not target.parent.is_dir():
         raise UsageError(f"{target.parent}: no such directory; create it, or give --output in another one")
     siblings = [path for path in written if os.path.lexists(str(path))]
-    if siblings and read_description(description_path(target)) is None:
+    if siblings and find_description(description_path(target)) is None:
         raise UsageError(f"{siblings[0]} was not made by an export, so it is not replaced; {ELSEWHERE}")
     if os.path.lexists(str(target)):
         _check_replaced(target)
@@ -239,25 +209,10 @@ def _check_replaced(target: Path) -> None:
         raise UsageError(f"{target} is a symbolic link, which is not followed; {ELSEWHERE}")
     if stat.S_ISREG(mode):
         return
-    description = read_description(target / DESCRIPTION)
+    description = find_description(target / DESCRIPTION)
     if description is None:
         raise UsageError(f"{target} was not made by an export, so it is not replaced; {ELSEWHERE}")
-    written = description.get("files")
     for entry in sorted(target.iterdir()):
-        known = not isinstance(written, list) or entry.name in [*written, DESCRIPTION]
+        known = description.files is None or entry.name in (*description.files, DESCRIPTION)
         if not known or not stat.S_ISREG(entry.lstat().st_mode):
             raise UsageError(f"{target} holds {entry.name}, which no export has written; {ELSEWHERE}")
-
-
-def read_description(path: Path) -> Optional[Dict[str, object]]:
-    """Return the description of an export; None if the file is not a description."""
-    try:
-        if not stat.S_ISREG(path.lstat().st_mode):
-            return None
-        description = load_json(path)
-    except (OSError, InputError):
-        return None
-    if not isinstance(description, dict) or description.get("format") not in list(FORMATS):
-        return None
-    digest = description.get("parsed_sha256", description.get("source_sha256"))
-    return description if isinstance(digest, str) and SHA256.fullmatch(digest) else None

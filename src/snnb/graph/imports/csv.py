@@ -17,7 +17,8 @@ from typing import IO, Dict, Iterator, List
 import numpy as np
 
 from snnb.core.errors import DamagedError
-from snnb.graph.imports.tables import Columns, listed_graph, read_description, read_nodes
+from snnb.graph.export.description import read_description
+from snnb.graph.imports.tables import Columns, listed_graph, read_nodes
 from snnb.graph.listed import ListedGraph
 from snnb.io.text import read_text
 
@@ -121,15 +122,8 @@ def _node_columns(path: Path) -> Dict[str, np.ndarray]:
     columns = {name: texts[name] for name in ("population", "index", "coding") if name in texts}
     for name, of in (("bias", "bias"), ("spikes", "spike_count")):
         if of in texts and (texts[of] != "").any():
-            columns[name] = _numbers(path, of, texts[of])
+            try:
+                columns[name] = texts[of].astype(float)
+            except ValueError as error:
+                raise DamagedError(path, f"{of}: {error}") from None
     return columns or {"id": texts["id"]}
-
-
-def _numbers(path: Path, name: str, texts: np.ndarray) -> np.ndarray:
-    values = np.empty(texts.size)
-    for k, text in enumerate(texts.tolist()):
-        try:
-            values[k] = float(text)
-        except ValueError:
-            raise DamagedError(path, f"line {k + 2:,}: {name} {text[:40]!r} is not a number") from None
-    return values

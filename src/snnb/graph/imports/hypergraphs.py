@@ -13,8 +13,8 @@ import numpy as np
 
 from snnb.core.errors import DamagedError
 from snnb.graph.edges import ranges
+from snnb.graph.export.description import find_description
 from snnb.graph.export.snn import NUMBER
-from snnb.graph.imports.tables import description_of
 from snnb.graph.listed import EDGES, Edges, ListedGraph, ListedPopulation
 from snnb.graph.populations import Recording
 
@@ -102,8 +102,9 @@ def _listed(
     notes: Tuple[str, ...] = (),
 ) -> ListedGraph:
     """Return the graph with the populations of its description, if there is one."""
-    described, per_step = description_of(path, format, nodes), format == "snn"
-    if described is None:
+    beside, per_step = path.with_name(f"{path.name}.json"), format == "snn"
+    described = find_description(beside)
+    if described is None or (described.format, sum(one.size for one in described.populations)) != (format, nodes):
         population = ListedPopulation("neurons", (nodes,), spikes=spikes)
         notes = (*NOT_HELD, NO_POPULATIONS, *notes)
         return ListedGraph([population], edges, recording=recording, per_step=per_step, notes=notes)
@@ -115,7 +116,7 @@ def _listed(
         inputs=described.inputs,
         recording=described.recording,
         per_step=per_step,
-        files=(path, path.with_name(f"{path.name}.json")),
+        files=(path, beside),
         notes=(*NOT_HELD, *notes),
     )
     return graph if spikes is None else graph.with_spikes(spikes)

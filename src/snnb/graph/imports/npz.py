@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Dict, Iterator
 import numpy as np
 
 from snnb.core.errors import DamagedError
-from snnb.graph.imports.tables import NEURONS, Columns, listed_graph, read_description, read_nodes
+from snnb.graph.export.description import read_description
+from snnb.graph.imports.tables import NEURONS, Columns, listed_graph, read_nodes
 from snnb.graph.listed import EDGES, Edges, ListedGraph, ListedPopulation
 from snnb.io.npy import RAISED_BY_NUMPY, load_archive
 

@@ -8,8 +8,9 @@ from typing import Dict, Iterator
 import numpy as np
 
 from snnb.core.errors import DamagedError
+from snnb.graph.export.description import read_description
 from snnb.graph.export.parquet import load_library
-from snnb.graph.imports.tables import Columns, listed_graph, read_description, read_nodes
+from snnb.graph.imports.tables import Columns, listed_graph, read_nodes
 from snnb.graph.listed import ListedGraph
 
 ROWS = 1 << 20  # in memory at a time

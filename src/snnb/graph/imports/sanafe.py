@@ -19,12 +19,11 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tu
 
 import numpy as np
 import yaml
-from pydantic import BaseModel, ValidationError
 from yaml.events import CollectionEndEvent, CollectionStartEvent, MappingStartEvent, ScalarEvent, SequenceStartEvent
 
 from snnb.core.errors import DamagedError
+from snnb.graph.export.description import Description, find_description
 from snnb.graph.imports.rates import Rates
-from snnb.graph.imports.tables import Description
 from snnb.graph.listed import Edges, ListedGraph, ListedPopulation
 from snnb.graph.populations import Recording
 from snnb.io.text import invalid_yaml
@@ -80,21 +79,6 @@ class Group:
 Groups = Dict[str, Group]
 
 
-class _Relays(BaseModel):
-    group: int
-    population: str
-    size: int
-
-
-class _Netlist(BaseModel):
-    relays: Sequence[_Relays] = ()
-    mapping: Optional[Dict[str, str]] = None
-
-
-class _Description(Description):
-    sanafe: _Netlist
-
-
 def recognises(path: Path) -> bool:
     """Whether a file begins as a network of SANA-FE: YAML with one of its keys, or a netlist with a group."""
     if not path.is_file():
@@ -110,6 +94,7 @@ def read(path: Path) -> ListedGraph:
     """Read a network of SANA-FE; of an export of `snnb` with its description, relays are left out."""
     groups = _read_groups(path)
     described = None if path.suffix in SUFFIXES else _description_of(path, groups)
+    netlist = None if described is None else described.sanafe
     mapped = any(group.on_core.any() for group in groups.values())
     if described is not None:
         inputs = {str(number) for number in range(described.inputs)}
@@ -131,7 +116,7 @@ def read(path: Path) -> ListedGraph:
                 ListedPopulation(own.name, own.shape, own.layer, own.coding or "spikes", bias=group.bias)
             )
     notes, files = [], {}
-    if described is None:
+    if described is None or netlist is None:
         notes.append(UNREAD)
         relays = sum(group.like_relays for group in groups.values())
         if relays:
@@ -140,11 +125,11 @@ def read(path: Path) -> ListedGraph:
             notes.append(f"inputs are the groups {', '.join(name for name in names if name in inputs)}")
     else:
         numbers = {population.name: str(number) for number, population in enumerate(described.populations)}
-        for relay in described.sanafe.relays:
+        for relay in netlist.relays:
             groups[str(relay.group)].first = groups[numbers[relay.population]].first
-        if described.sanafe.mapping is not None:
+        if netlist.mapping is not None:
             notes.append("the file has no inputs and none of their synapses, as it has a mapping")
-    if mapped and (described is None or described.sanafe.mapping is not None):
+    if mapped and (netlist is None or netlist.mapping is not None):
         core = np.concatenate([groups[name].core for name in names if name not in inputs])
         unmapped = int(np.count_nonzero(core[:, 0] < 0))
         if unmapped:
@@ -177,22 +162,17 @@ def _beside(path: Path) -> Path:
     return path.with_name(f"{path.name}.json")
 
 
-def _description_of(path: Path, groups: Groups) -> Optional[_Description]:
+def _description_of(path: Path, groups: Groups) -> Optional[Description]:
     """Return the description next to an export, and mark the groups of relays; None if there is none."""
-    beside = _beside(path)
-    try:
-        described = _Description.model_validate_json(beside.read_bytes())
-    except (OSError, ValidationError):
+    described = find_description(_beside(path))
+    if described is None or described.sanafe is None:
         return None
     sizes = {str(number): population.size for number, population in enumerate(described.populations)}
     if described.sanafe.mapping is not None:
         sizes.update((str(number), 0) for number in range(described.inputs))
-    names = {population.name for population in described.populations}
     sizes.update((str(relay.group), relay.size) for relay in described.sanafe.relays)
-    if {name: group.size for name, group in groups.items()} != sizes or not names.issuperset(
-        relay.population for relay in described.sanafe.relays
-    ):
-        raise DamagedError(beside, f"describes other groups than {path.name} has; move it away")
+    if {name: group.size for name, group in groups.items()} != sizes:
+        raise DamagedError(_beside(path), f"describes other groups than {path.name} has; move it away")
     for relay in described.sanafe.relays:
         groups[str(relay.group)].relays = True
     return described
