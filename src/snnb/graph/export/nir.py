@@ -322,7 +322,7 @@ def _unsaid(population: GraphPopulation, closing: bool) -> Optional[str]:
     return None
 
 
-def _check(graph: SynapseGraph, request: Request) -> None:
+def _check(graph: SynapseGraph, request: Request) -> Optional[str]:
     if not graph.inputs:
         raise UsageError("a NIR file begins with an input, and the graph has none; take csv or npz")
     for population in graph.layers:
@@ -343,6 +343,7 @@ def _check(graph: SynapseGraph, request: Request) -> None:
                 f"as matrix it has {projection.source.size * projection.target.size:,} weights, more than "
                 f"{LARGEST_MATRIX:,}; take sonata or npz"
             )
+    return _warning(graph, request)
 
 
 def _size(graph: SynapseGraph, request: Request) -> float:
@@ -354,4 +355,4 @@ def _size(graph: SynapseGraph, request: Request) -> float:
     return total
 
 
-FORMAT = Format(".nir", write, _size, _check, sidecar=True, simulates=True, extra_description=_losses, warning=_warning)
+FORMAT = Format(".nir", write, _size, _check, sidecar=True, simulates=True, extra_description=_losses)

@@ -209,7 +209,8 @@ class Format:
     suffix : default suffix of the file or directory
     write : callable that writes a graph to a path as requested
     size : bytes of a synapse and of a neuron, or a callable that estimates the size
-    check : callable that raises an error for a graph or request that the format cannot represent
+    check : callable that raises an error for a graph or request that the format cannot represent, and returns a warning
+        of what the format does not represent, or None
     directory : whether it is a directory of files
     sidecar : whether the description `NAME.json` is always written, since the format has no metadata
     partial : whether it omits a constant input (`SpikingPart`)
@@ -218,13 +219,12 @@ class Format:
     nodes_beside : whether a table of nodes is written to a file next to it (`nodes_path`)
     own_options : options that only some formats have, including this one; other formats refuse them
     extra_description : callable that returns additional entries of the description
-    warning : callable that returns a sentence on what the format does not represent, or None
     """
 
     suffix: str
     write: Callable[[SynapseGraph, Path, Request], None]
     size: Union[Tuple[float, float], Callable[[SynapseGraph, Request], float]]
-    check: Optional[Callable[[SynapseGraph, Request], None]] = None
+    check: Optional[Callable[[SynapseGraph, Request], Optional[str]]] = None
     directory: bool = False
     sidecar: bool = False
     partial: bool = False
@@ -233,7 +233,6 @@ class Format:
     nodes_beside: bool = False
     own_options: Tuple[str, ...] = ()
     extra_description: Optional[Callable[[SynapseGraph, Request], Dict[str, object]]] = None
-    warning: Optional[Callable[[SynapseGraph, Request], Optional[str]]] = None
 
     def part_of(self, graph: SynapseGraph, request: Request) -> SpikingPart:
         """Return the part of a graph that is written."""

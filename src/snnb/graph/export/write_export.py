@@ -2,14 +2,12 @@
 
 import json
 import os
-import shutil
-import stat
 from pathlib import Path
 from typing import Dict, Mapping, Optional, Sequence
 
 from rich.filesize import decimal
 
-from snnb.core.errors import ResourceError, UsageError
+from snnb.core.errors import UsageError
 from snnb.core.options import option_name
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.graph.export import (
@@ -32,7 +30,7 @@ from snnb.graph.export.description import describe, find_description, write_node
 from snnb.graph.export.export_options import DEFAULTS, ExportOptions
 from snnb.graph.export.request import Format, OnCores, Request, Simulated
 from snnb.graph.synapse_graph import SynapseGraph
-from snnb.io.files import atomic_path, flushed_meanwhile, raise_on_full_disk
+from snnb.io.files import atomic_path, flushed_meanwhile, raise_on_full_disk, require_disk
 from snnb.io.text import Document
 
 _MODULES = (networkx, csv, npz, parquet, parts, sonata, spinemap, nir, pynn, sanafe, metis, hmetis, snn, graphml)
@@ -85,6 +83,8 @@ def export(
         Called with the expected size, and with a warning of what the format does not represent.
     progress : Progress
     """
+    if target.name in ("", ".."):
+        raise UsageError(f"--output {str(target)!r} names no file; give the path of a file or directory to write")
     exporter = find_format(format)
     request = Request(options, spike_times, target.suffix == ".gz", progress, simulated, on_cores)
     refuse_foreign_options(format, options)
@@ -93,7 +93,7 @@ def export(
     siblings = [description_path(target), nodes_path(target), architecture_path(target)]
     used = (sidecar, exporter.nodes_beside, on_cores is not None)
     written = [path for path, is_used in zip(siblings, used) if is_used]
-    check_target(target, written, force=force)
+    _refuse_foreign_files(target, written)
     own = target.exists() and find_description(description_path(target)) is not None
     outdated = [path for path in siblings if own and path not in written]
     if options.integers:
@@ -105,17 +105,15 @@ def export(
             f"format {format} cannot state that populations fire in windows of time steps: take sonata, whose "
             "description has them, or a network converted with --firing free"
         )
-    if exporter.check is not None:
-        exporter.check(graph, request)
-    size = exporter.size_of(graph, request)
-    say(f"export: about {decimal(size)}")
-    _refuse_full_disk(size, format, target)
-    warning = None if exporter.warning is None else exporter.warning(graph, request)
+    warning = None if exporter.check is None else exporter.check(graph, request)
     if warning is not None:
         say(f"export: {warning}")
+    size = exporter.size_of(graph, request)
+    say(f"export: about {decimal(size)}")
     description = describe(graph, format, exporter, request, origin)
     atomic = atomic_path(target, force=force, companions=written, outdated=outdated)
     with atomic as temporary, raise_on_full_disk(temporary.parent):
+        require_disk(target.parent, size, str(target))
         with flushed_meanwhile(temporary):
             exporter.write(graph, temporary, request)
         if exporter.directory:
@@ -156,15 +154,6 @@ def refuse_foreign_options(format: str, options: ExportOptions) -> None:
             raise UsageError(f"{option} is for --format {', '.join(having)}, not for {format}; leave it out")
 
 
-def _refuse_full_disk(size: int, format: str, target: Path) -> None:
-    free = shutil.disk_usage(str(target.parent)).free
-    if size > free:
-        raise ResourceError(
-            f"{target}: {format} will take about {decimal(size)}, the disk has {decimal(free)} free; "
-            "give --output on another disk, or another format"
-        )
-
-
 def description_path(target: Path) -> Path:
     """Return the path of the description of an export that is a file."""
     return target.with_name(target.name + ".json")
@@ -180,39 +169,25 @@ def architecture_path(target: Path) -> Path:
     return target.with_name(f"{target.name}.yaml")
 
 
-def check_target(target: Path, written: Sequence[Path], *, force: bool) -> None:
-    """Refuse a target that exists, or with `force` one that no export has written.
+def _refuse_foreign_files(target: Path, written: Sequence[Path]) -> None:
+    """Raise `UsageError` for a target that `--force` may not replace: a link, or what no export has written.
 
     Parameters
     ----------
     target : Path
     written : files that are written next to it
-    force : whether a plain file, or an export, is replaced
     """
-    if target.name in ("", ".."):
-        raise UsageError(f"--output {str(target)!r} names no file; give the path of a file or directory to write")
-    if not target.parent.is_dir():
-        raise UsageError(f"{target.parent}: no such directory; create it, or give --output in another one")
-    siblings = [path for path in written if os.path.lexists(str(path))]
-    if siblings and find_description(description_path(target)) is None:
-        raise UsageError(f"{siblings[0]} was not made by an export, so it is not replaced; {ELSEWHERE}")
-    if os.path.lexists(str(target)):
-        _check_replaced(target)
-        siblings.insert(0, target)
-    if siblings and not force:
-        raise UsageError(f"{siblings[0]} exists; give another path, or --force to replace it")
-
-
-def _check_replaced(target: Path) -> None:
-    mode = target.lstat().st_mode
-    if stat.S_ISLNK(mode):
+    if target.is_symlink():
         raise UsageError(f"{target} is a symbolic link, which is not followed; {ELSEWHERE}")
-    if stat.S_ISREG(mode):
-        return
-    description = find_description(target / DESCRIPTION)
-    if description is None:
-        raise UsageError(f"{target} was not made by an export, so it is not replaced; {ELSEWHERE}")
-    for entry in sorted(target.iterdir()):
-        known = description.files is None or entry.name in (*description.files, DESCRIPTION)
-        if not known or not stat.S_ISREG(entry.lstat().st_mode):
-            raise UsageError(f"{target} holds {entry.name}, which no export has written; {ELSEWHERE}")
+    described = find_description(description_path(target))
+    foreign = [path for path in written if described is None and os.path.lexists(path)]
+    content = find_description(target / DESCRIPTION)
+    if target.exists() and not target.is_file() and content is None:
+        foreign.append(target)
+    if content is not None:
+        for entry in sorted(target.iterdir()):
+            known = content.files is None or entry.name in (*content.files, DESCRIPTION)
+            if not known or entry.is_symlink() or not entry.is_file():
+                raise UsageError(f"{target} holds {entry.name}, which no export has written; {ELSEWHERE}")
+    if foreign:
+        raise UsageError(f"{foreign[0]} was not made by an export, so it is not replaced; {ELSEWHERE}")

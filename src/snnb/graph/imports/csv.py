@@ -8,7 +8,6 @@ import gzip
 import io
 import re
 import zlib
-from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count, islice
 from pathlib import Path
@@ -23,6 +22,7 @@ from snnb.graph.listed import ListedGraph
 from snnb.io.text import read_text
 
 ROWS = 1 << 18  # in memory at a time
+ENCODING = "utf-8-sig"  # with or without a byte order mark
 
 
 def is_csv(path: Path) -> bool:
@@ -35,13 +35,12 @@ def read_csv(path: Path) -> ListedGraph:
     beside, description = path.with_name(f"{path.name}.nodes.csv"), path.with_name(f"{path.name}.json")
     nodes = None
     if beside.exists():
-        files = [path, beside, *([description] if description.exists() else [])]
-        nodes = read_nodes(
-            beside, read_description(description) if description.exists() else None, _node_columns(beside)
-        )
-        nodes = nodes._replace(graph=replace(nodes.graph, files=tuple(files)))
-    with _opened(path) as file:
-        header, first = file.readline(), file.readline()
+        described = read_description(description) if description.exists() else None
+        nodes = read_nodes(beside, described, _node_columns(beside))
+        files = (path, beside) if described is None else (path, beside, description)
+        nodes = nodes._replace(graph=replace(nodes.graph, files=files))
+    with _open(path) as file:
+        header, first, *_ = *_next_lines(path, file, 2), "", ""
     delimiter = max(",;\t", key=header.count)
     fields = [name.strip().lower() for name in next(csv.reader([header], delimiter=delimiter), [])]
     columns = Columns.of(path, fields, "line 1: ")
@@ -54,14 +53,13 @@ def read_csv(path: Path) -> ListedGraph:
     kinds.update(dict.fromkeys(columns.used, "f8"))
     if named:
         kinds.update(dict.fromkeys((name for name in (*columns[:2], *columns[4:]) if name is not None), "O"))
-
     row = np.dtype([(str(k), kinds[name]) for k, name in enumerate(fields)])
 
     def batches() -> Iterator[Dict[str, np.ndarray]]:
-        with _opened(path) as file:
-            file.readline()
+        with _open(path) as file:
+            _next_lines(path, file, 1)
             for number in count(2, ROWS):
-                lines = list(islice(file, ROWS))
+                lines = _next_lines(path, file, ROWS)
                 if not lines:
                     return
                 table = _parsed(path, lines, number, row, delimiter)
@@ -71,12 +69,13 @@ def read_csv(path: Path) -> ListedGraph:
     return listed_graph(path, columns, batches, lambda row: f"line {row + 2:,}", named=named, nodes=nodes)
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[IO[str]]:
-    """Open a file, compressed or not; raise `DamagedError` if the block finds it damaged."""
+def _open(path: Path) -> IO[str]:
+    return gzip.open(path, "rt", encoding=ENCODING) if path.suffix.lower() == ".gz" else path.open(encoding=ENCODING)
+
+
+def _next_lines(path: Path, file: IO[str], number: int) -> List[str]:
     try:
-        with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
-            yield io.TextIOWrapper(file, "utf-8-sig")
+        return list(islice(file, number))
     except UnicodeDecodeError:
         raise DamagedError(path, "not text") from None
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
