@@ -145,7 +145,7 @@ REFUSED = {
         ("run --format gexf", 2, "gexf", ", ".join(FORMATS)),
         ("run --format metis --scale nan", 2, "--scale", "finite"),
         ("run --format csv --rate-unit kHz", 2, "kHz", "hz"),
-        ("run --format csv --output missing/x.csv", 2, "missing", "create it"),
+        ("run --format csv --output missing/x.csv", 2, "missing", "make it first"),
         (f"run --format csv --output {'n' * 250}", 3, "nnn", "too long"),
         ("run --format csv --graph ../../victim", 2, "../../victim", STAMP),
         ("run --format csv --map 20200101T000000Z", 2, "--map", "sanafe"),
