@@ -1,5 +1,7 @@
 """Properties of every format: options, estimates; no incomplete file is left."""
 
+from pathlib import Path
+
 import pytest
 
 from snnb.core.errors import ResourceError, UsageError
@@ -66,6 +68,8 @@ def test_unknown_format_unit_and_scale(graph, tmp_path):
         export(graph, "metis", tmp_path / "out", DEFAULTS.changed(scale=-1))
     with pytest.raises(UsageError, match="no such directory"):
         export(graph, "csv", tmp_path / "none" / "out")
+    with pytest.raises(UsageError, match="names no file"):
+        export(graph, "csv", Path())
 
 
 def test_the_format_that_needs_memory_refuses_when_there_is_too_little(graph, tmp_path, monkeypatch):

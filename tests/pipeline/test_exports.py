@@ -68,12 +68,6 @@ def test_force_replaces_only_a_file_or_what_an_export_made(run, tmp_path, make, 
     assert os.path.lexists(target)
 
 
-def test_a_directory_without_a_name_is_refused(run, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(UsageError, match=r"'\.' names no file"):
-        export_graph(run, "csv", output=Path(), force=True)
-
-
 def test_a_file_beside_that_is_no_description_is_kept(run, tmp_path):
     (tmp_path / "graph.csv.json").write_text('{"mine": 1}')
     with pytest.raises(UsageError, match=r"graph\.csv\.json was not made by an export"):
