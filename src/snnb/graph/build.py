@@ -12,7 +12,7 @@ import numpy as np
 from snnb.core.errors import UsageError
 from snnb.core.progress import Progress, silent
 from snnb.graph import store
-from snnb.graph.populations import Recording
+from snnb.graph.populations import RECORDING, Recording
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.files import atomic_path, sha256_of
 from snnb.io.hdf5 import write_array
@@ -22,7 +22,6 @@ from snnb.network.geometry import PADDING
 from snnb.network.network import INPUT, NUMBERS, Network, Population, Units
 from snnb.network.read_network import open_network
 
-SCALARS = ("num_samples", "num_timesteps", "warm_up", "dt_ms")
 NAMES, SAMPLES = "class_names", "samples_by_class"
 MOST_LISTED = 12  # names of classes in a message
 
@@ -82,8 +81,8 @@ def read_counts(
     names : names of the populations
     of_class : SampleClass, optional
     """
-    scalars = load_archive(path, names=SCALARS, must=SCALARS)
-    samples, timesteps, warm_up, dt_ms = (scalars[name].item() for name in SCALARS)
+    scalars = load_archive(path, names=RECORDING, must=RECORDING)
+    samples, timesteps, warm_up, dt_ms = (scalars[name].item() for name in RECORDING)
     recording = Recording(int(samples), int(timesteps), int(warm_up), float(dt_ms))
     if of_class is not None:
         recording = replace(recording, num_samples=of_class.samples)

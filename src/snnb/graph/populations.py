@@ -1,6 +1,6 @@
 """Populations of neurons, and the attributes of each neuron."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Iterator, Optional, Sequence, Tuple
 
@@ -41,6 +41,9 @@ class Recording:
     def rate_scale(self, unit: str) -> float:
         """Return the factor from spikes per time step to a unit, `step`, `hz` or `sample`."""
         return {"step": 1.0, "hz": 1000.0 / self.dt_ms, "sample": float(self.num_timesteps)}[unit]
+
+
+RECORDING = tuple(field.name for field in fields(Recording))  # names in files
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ import numpy as np
 from snnb.graph.connection import Connection, Neighbours
 from snnb.graph.edges import EdgeBatch, check_values, edge_buffer, ranges
 from snnb.graph.populations import GraphPopulation
-from snnb.graph.store import index_dtype, list_name
+from snnb.graph.store import index_dtype
 from snnb.io.hdf5 import mapped_array
 from snnb.network.geometry import Degrees, Reading, count_synapses
 
@@ -301,12 +301,8 @@ class SparseProjection(EnumeratedProjection):
 class ListedProjection(EnumeratedProjection):
     """A projection whose synapses are listed in the file, in CSR form.
 
-    Parameters
+    Attributes
     ----------
-    source, target : GraphPopulation
-    nodes : int
-        Number of nodes of the graph.
-    rule : str
     start : (sources + 1,) int64 array
         Offset of each source's first synapse.
     ends : (synapses,) int32 or int64 array
@@ -314,19 +310,10 @@ class ListedProjection(EnumeratedProjection):
     weights : (synapses,) float32 array
     """
 
-    def __init__(
-        self,
-        source: GraphPopulation,
-        target: GraphPopulation,
-        nodes: int,
-        *,
-        rule: str,
-        start: np.ndarray,
-        ends: np.ndarray,
-        weights: np.ndarray,
-    ) -> None:
-        super().__init__(source, target, nodes, rule=rule, merged=True)
-        self.start, self.ends, self.weights = start, ends, weights
+    def __init__(self, group: h5py.Group, source: GraphPopulation, target: GraphPopulation, nodes: int) -> None:
+        super().__init__(source, target, nodes, rule=str(group.attrs["rule"]), merged=True)
+        self.start, self.ends = group["start"][()], mapped_array(group["target"])
+        self.weights = mapped_array(group["weight"])
 
     @cached_property
     def out_degrees(self) -> np.ndarray:
@@ -363,17 +350,3 @@ class ListedProjection(EnumeratedProjection):
 def _without_zeros(batch: EdgeBatch) -> EdgeBatch:
     there = batch.weight != 0
     return batch if there.all() else EdgeBatch(*(values[there] for values in batch))
-
-
-def read_list(file: h5py.File, number: int, populations: Sequence[GraphPopulation]) -> ListedProjection:
-    """Return the projection in a row of `projections` whose edges are listed."""
-    group, (source, target) = file[list_name(number)], file["projections"][number].tolist()
-    return ListedProjection(
-        populations[source],
-        populations[target],
-        populations[-1].first + populations[-1].size,
-        rule=str(group.attrs["rule"]),
-        start=group["start"][()],
-        ends=mapped_array(group["target"]),
-        weights=mapped_array(group["weight"]),
-    )

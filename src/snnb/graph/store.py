@@ -11,7 +11,7 @@ import numpy as np
 
 from snnb.core.errors import DamagedError
 from snnb.graph.connection import Connection, Positions
-from snnb.graph.populations import GraphPopulation, Recording, to_integers
+from snnb.graph.populations import RECORDING, GraphPopulation, Recording, to_integers
 from snnb.network.geometry import Geometry
 from snnb.network.layers import LAYER_KINDS, Layer, configured
 from snnb.network.network import Neuron
@@ -90,8 +90,7 @@ def read_head(file: h5py.File) -> Tuple[Dict[str, object], Optional[Recording]]:
     }
     if "num_samples" not in attributes:
         return attributes, None
-    names = ("num_samples", "num_timesteps", "warm_up", "dt_ms")
-    return attributes, Recording(*(attributes[name] for name in names))
+    return attributes, Recording(*(attributes[name] for name in RECORDING))
 
 
 def read_populations(file: h5py.File, recording: Optional[Recording], integers: bool) -> Tuple[GraphPopulation, ...]:
@@ -130,8 +129,8 @@ def _read_population(group: h5py.Group, recording: Optional[Recording], integers
 
 def read_connections(
     file: h5py.File, populations: Sequence[GraphPopulation], pool_weight: str, integers: bool
-) -> List[List[Connection]]:
-    """Return the connections of each projection, none of one whose edges are listed; by target, source, delay.
+) -> Dict[Tuple[int, int, int], List[Connection]]:
+    """Return the connections of each projection, by numbers of source and target and the delay; none of listed edges.
 
     Parameters
     ----------
@@ -162,7 +161,7 @@ def read_connections(
                 ends = populations[k], target
                 connection = Connection(*ends, layer, geometry, weights, positions, kernel, unit, delay)
                 between[k, number, delay].append(connection)
-    return list(between.values())
+    return between
 
 
 def _read_geometry(group: h5py.Group, name: str) -> Tuple[Layer, Geometry]:

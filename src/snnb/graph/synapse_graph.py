@@ -1,18 +1,18 @@
 """The graph of a spiking network's synapses, read lazily from MODEL_graph.h5."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Dict, Iterator, List, Optional, Tuple
 
 import h5py
 import numpy as np
 
 from snnb.core.errors import ResourceError, SnnbError, UsageError
-from snnb.graph.connection import Connection
+from snnb.graph.adjacency import repeats
 from snnb.graph.edges import EdgeBatch, check_values
 from snnb.graph.populations import POOL_WEIGHTS, RATE_UNITS, Nodes
-from snnb.graph.projection import CACHE_EDGES, GraphProjection, KernelProjection, SparseProjection, read_list
+from snnb.graph.projection import CACHE_EDGES, GraphProjection, KernelProjection, ListedProjection, SparseProjection
 from snnb.graph.statistics import ProjectionSummary, summarize
-from snnb.graph.store import index_dtype, open_store, read_connections, read_head, read_populations
+from snnb.graph.store import index_dtype, list_name, open_store, read_connections, read_head, read_populations
 from snnb.io.hdf5 import RAISED_BY_HDF5, damaged
 from snnb.network.network import DROPPED
 
@@ -62,17 +62,16 @@ class SynapseGraph:
         self.inputs = self.populations[: int(str(self.attributes.pop("inputs", 1)))]
         self.layers = self.populations[len(self.inputs) :]
         connections = read_connections(file, self.populations, str(self.attributes.get("pool_weight")), integers)
-        self.projections: Tuple[GraphProjection, ...] = tuple(
-            self._projection(number, between) for number, between in enumerate(connections)
-        )
-
-    def _projection(self, number: int, connections: Sequence[Connection]) -> GraphProjection:
-        nodes = len(self.nodes)
-        if not connections:
-            return read_list(self._file, number, self.populations)
-        if self.attributes.get("zeros") == DROPPED and any(connection.has_zeros for connection in connections):
-            return SparseProjection(connections, nodes)
-        return KernelProjection(connections, nodes)  # no weight is 0, or such weights are synapses
+        projections: List[GraphProjection] = []
+        for number, ((source, target, _), between) in enumerate(connections.items()):
+            if not between:
+                ends = self.populations[source], self.populations[target]
+                projections.append(ListedProjection(file[list_name(number)], *ends, len(self.nodes)))
+            elif self.attributes.get("zeros") == DROPPED and any(connection.has_zeros for connection in between):
+                projections.append(SparseProjection(between, len(self.nodes)))
+            else:  # no weight is 0, or such weights are synapses
+                projections.append(KernelProjection(between, len(self.nodes)))
+        self.projections = tuple(projections)
 
     @classmethod
     def open(cls, path: Path) -> "SynapseGraph":
@@ -273,12 +272,11 @@ class SynapseGraph:
             )
         import networkx
 
-        pairs = {(projection.source.name, projection.target.name) for projection in self.projections}
-        several = len(pairs) < len(self.projections)
+        several = repeats(self.projections)
         result = (networkx.MultiDiGraph if several else networkx.DiGraph)(**self.describe(rate_unit))
         scale = 1.0 if self.recording is None else self.recording.rate_scale(rate_unit)
         names: List[Tuple[str, Tuple[int, ...]]] = []
-        rates: List[float] = []
+        rates: List[Dict[str, float]] = []
         for population in self.populations:
             indices = [(population.name, index) for index in np.ndindex(*population.shape)]
             attributes = {"bias": population.bias}
@@ -288,20 +286,14 @@ class SynapseGraph:
             for index, values in zip(indices, zip(*(column.ravel().tolist() for column in attributes.values()))):
                 result.add_node(index, **dict(zip(attributes, values)), **coding)
             names += indices
-            rates += population.edge_rate(scale).tolist()
+            rates += [{} if self.recording is None else {"rate": rate} for rate in population.edge_rate(scale).tolist()]
         for projection in self.projections:
             own = {"delay": projection.delay} if several else {}
             for batch in projection.edge_batches(rate_scale=scale):
-                rows = zip(*(values.tolist() for values in batch))
-                if self.recording is None:
-                    result.add_edges_from(
-                        (names[s], names[t], {"weight": weight, "edge": edge, **own}) for s, t, weight, edge in rows
-                    )
-                else:
-                    result.add_edges_from(
-                        (names[s], names[t], {"weight": weight, "rate": rates[s], "edge": edge, **own})
-                        for s, t, weight, edge in rows
-                    )
+                result.add_edges_from(
+                    (names[s], names[t], {"weight": weight, **rates[s], "edge": edge, **own})
+                    for s, t, weight, edge in zip(*(values.tolist() for values in batch))
+                )
         return result
 
 
