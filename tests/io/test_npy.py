@@ -63,13 +63,8 @@ def test_objects_are_refused(tmp_path):
             load(tmp_path / name)
 
 
-def test_a_truncated_array_and_another_shape_are_refused(tmp_path):
+def test_a_truncated_array_is_refused(tmp_path):
     np.save(tmp_path / "x.npy", np.zeros((3, 4)))
-    assert load_array(tmp_path / "x.npy", shape=(None, 4)).shape == (3, 4)
-    with pytest.raises(InputError, match="has the shape 3×4, expected is any×5"):
-        load_array(tmp_path / "x.npy", shape=(None, 5))
-    with pytest.raises(InputError, match="has the shape 3×4, expected is 3"):
-        load_array(tmp_path / "x.npy", shape=(3,))
     (tmp_path / "x.npy").write_bytes((tmp_path / "x.npy").read_bytes()[:-1])
     with pytest.raises(InputError, match="not a complete npy file"):
         load_array(tmp_path / "x.npy")

@@ -249,15 +249,15 @@ def _discard(scratch: Path) -> None:
 
 
 @contextmanager
-def flushed_meanwhile(path: Path, seconds: float = 0.05) -> Iterator[None]:
-    """Flush a file or directory every `seconds` while the block writes it, so that the final flush is short.
+def flushed_meanwhile(path: Path) -> Iterator[None]:
+    """Flush a file or directory every 50 ms while the block writes it, so that the final flush is short.
 
     Raise `OSError` if a flush failed, which the system reports only once.
     """
     stop = threading.Event()
 
     def flush() -> None:
-        while not stop.wait(seconds):
+        while not stop.wait(0.05):
             with suppress(FileNotFoundError):  # not written yet, or removed by the writer
                 sync_tree(path)
 

@@ -4,7 +4,7 @@ import errno
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Dict, Optional, Sequence, Tuple
+from typing import Dict, Optional, Sequence
 
 import numpy as np
 
@@ -22,10 +22,10 @@ RAISED_BY_NUMPY = (
 )
 
 
-def load_array(path: Path, *, shape: Optional[Tuple[Optional[int], ...]] = None) -> np.ndarray:
-    """Map an npy file into memory, read-only. `shape` is required; None stands for any length.
+def load_array(path: Path) -> np.ndarray:
+    """Map an npy file into memory, read-only.
 
-    Raise `DamagedError` if the file is not an npy file, is truncated, holds objects, or has another shape.
+    Raise `DamagedError` if the file is not an npy file, is truncated, or holds objects.
     """
     try:
         array = np.load(str(path), mmap_mode="r", allow_pickle=False)
@@ -33,11 +33,6 @@ def load_array(path: Path, *, shape: Optional[Tuple[Optional[int], ...]] = None)
         raise DamagedError(path, f"not a complete npy file ({_first_line(error)})") from None
     if not isinstance(array, np.ndarray):
         raise DamagedError(path, "not an npy file")
-    if shape is not None and (
-        len(array.shape) != len(shape) or any(w is not None and n != w for n, w in zip(array.shape, shape))
-    ):
-        expected = "×".join("any" if length is None else str(length) for length in shape)
-        raise DamagedError(path, f"has the shape {'×'.join(map(str, array.shape))}, expected is {expected}")
     return array
 
 
