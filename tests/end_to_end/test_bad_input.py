@@ -24,18 +24,6 @@ def test_a_file_cut_in_half_is_seen_and_made_again(run, snnb):
     assert status_of(run)["parse"] is None
 
 
-def test_a_manifest_that_is_wrong_stops_every_command_and_changes_nothing(run, snnb):
-    path = run.path / "manifest.yaml"
-    path.write_text(path.read_text().replace("epochs: 8", "epochs: eight", 1))
-    before = sorted((p, p.stat().st_mtime_ns) for p in run.path.rglob("*") if not p.name.startswith(".lock"))
-    for command in (["status"], ["verify"], ["train", "--force"], ["graph", "--force"]):
-        result = snnb(*command, run.path)
-        assert result.returncode == 3
-        assert "stages.train.params.epochs" in result.stderr
-        assert len(result.stderr.strip().splitlines()) == 1
-    assert sorted((p, p.stat().st_mtime_ns) for p in run.path.rglob("*") if not p.name.startswith(".lock")) == before
-
-
 def test_more_samples_than_there_are_are_refused_before_training(tmp_path, snnb):
     result = snnb("run", "--model", "mini_network", "--samples", "361", "--run-dir", tmp_path / "run", "--quiet")
     assert result.returncode == 2

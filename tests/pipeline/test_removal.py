@@ -9,7 +9,7 @@ import yaml
 
 import snnb.rundir.manifest
 from snnb import Run
-from snnb.core.errors import UpstreamError, UsageError
+from snnb.core.errors import UsageError
 from snnb.pipeline.open_run import open_run
 from snnb.results.remove import carry_out, plan_removal
 from snnb.results.verify import verify_run
@@ -164,11 +164,3 @@ def test_what_was_made_while_the_question_was_open_is_not_left_without_its_origi
         carry_out(run, planned)
     assert whole(run)
     assert (run.path / "maps" / mapping).is_dir()
-
-
-def test_while_a_stage_works_it_waits_or_says_who_works(copied):
-    run, other = copied
-    planned = plan_removal(run, [other])
-    with open_run(run.path).locked(), pytest.raises(UpstreamError, match="is in use by process"):
-        carry_out(run, planned, wait=False)
-    assert whole(run)

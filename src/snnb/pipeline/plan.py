@@ -11,7 +11,6 @@ from typing import (
     Collection,
     ContextManager,
     Dict,
-    Generic,
     Iterator,
     List,
     Literal,
@@ -19,11 +18,11 @@ from typing import (
     Optional,
     Sequence,
     Tuple,
-    TypeVar,
+    Type,
     Union,
 )
 
-from typing_extensions import get_args
+from pydantic import create_model
 
 from snnb.core.errors import InputError, UpstreamError, UsageError, how_to_install
 from snnb.core.options import (
@@ -52,40 +51,36 @@ from snnb.pipeline.stage import (
 )
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.manifest import AnyRecord, D, P, Timing
+from snnb.rundir.manifest import AnyRecord, Record, Timing
 
 UP_TO_DATE = "up to date"
 FIGURES_UNCHANGED = "its figures are unchanged"
 OTHER_VERSIONS = "results that are up to date were made with other versions of"
 
 
-N = TypeVar("N", bound=str)
-
-
-class StageDocument(Document, Generic[N, P, D]):
+class StageDocument(Document):
     """The result of a stage in the output of a command."""
 
-    stage: N
+    stage: str
     directory: Path
     ran: bool
     reason: Optional[str]
-    params: P
+    params: Options
     metrics: Dict[str, Union[int, float, None]]
     timing: Timing
     warnings: List[str]
-    details: D
-
-    @classmethod
-    def model_parametrized_name(cls, params: Tuple[type, ...]) -> str:
-        """Return the name of a stage's type in schemas, such as `TrainResult`."""
-        return f"{get_args(params[0])[0].title()}Result"
+    details: Record
 
 
-_generic: Any = StageDocument
-_of_stage = {
-    name: _generic[Literal.__getitem__(name), stage.kind.params, stage.kind.details] for name, stage in STAGES.items()
-}
-AnyStageDocument: Any = Union[tuple(_of_stage.values())]
+def _document_of(name: str) -> Type[StageDocument]:
+    """Return the type of the results of a stage, such as `TrainResult`, with its parameters and details."""
+    kind, of_name = STAGES[name].kind, Literal.__getitem__(name)
+    fields: Any = {"stage": (of_name, ...), "params": (kind.params, ...), "details": (kind.details, ...)}
+    return create_model(f"{name.title()}Result", __base__=StageDocument, **fields)
+
+
+_OF_STAGE = {name: _document_of(name) for name in STAGES}
+AnyStageDocument: Any = Union[tuple(_OF_STAGE.values())]
 
 
 class StagesDocument(Document):
@@ -100,7 +95,7 @@ class StagesDocument(Document):
         """Return the results of stages."""
         recorded = ("params", "metrics", "timing", "warnings", "details")
         stages = [
-            _of_stage[one.stage](
+            _OF_STAGE[one.stage](
                 stage=one.stage,
                 directory=one.directory,
                 ran=one.reason is not None,

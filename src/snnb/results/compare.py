@@ -1,6 +1,5 @@
 """Simulations of one or several runs side by side."""
 
-import re
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple, cast
 
@@ -17,7 +16,7 @@ from snnb.pipeline.simulations import default_parameters, differing, in_words, p
 from snnb.pipeline.stage import unaltered
 from snnb.results.export import graph_file
 from snnb.rundir import manifest
-from snnb.rundir.directory import STAMP, RunDirectory
+from snnb.rundir.directory import RunDirectory
 from snnb.simulation.accuracy import wilson_interval
 from snnb.simulation.simulation_files import SUMS
 from snnb.simulation.simulation_statistics import ACCURACIES, SimulationStatistics
@@ -154,13 +153,9 @@ def compare(places: Sequence[str]) -> List[Compared]:
 
 
 def split_place(text: str) -> Tuple[Path, Optional[str]]:
-    """Return run and stamp of `RUN:STAMP`; no stamp for the path of a run, which may contain a colon.
-
-    Text after the path of a run and a colon is a stamp even if it does not have the form of a stamp.
-    """
+    """Return run and stamp of `RUN:STAMP`; no stamp for the path of a run, which may contain a colon."""
     path, _, stamp = text.rpartition(":")
-    named = re.fullmatch(STAMP, stamp) or (Path(path) / manifest.NAME).exists()
-    if path and named and not (Path(text) / manifest.NAME).exists():
+    if path and (Path(path) / manifest.NAME).exists() and not (Path(text) / manifest.NAME).exists():
         return Path(path), stamp
     return Path(text), None
 

@@ -37,7 +37,7 @@ from snnb.pipeline.simulations import in_words
 from snnb.pipeline.stage import Given, figure_format, input_difference, stale_reason
 from snnb.results.compare import compared_one
 from snnb.results.grid import CHIPS, Axis, Point, in_order_of_stages, points_of
-from snnb.rundir import manifest, replacing
+from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.simulation.simulation_files import SUMS
 from snnb.simulation.simulation_settings import refuse_missing_packages
@@ -218,14 +218,7 @@ def _simulate_point(run: RunDirectory, point: Point, stack: ExitStack, *, say: S
     scratch = _open_scratch(run, shared)
     with scratch.locked():
         stamp = _simulated(scratch, given, asked, stack, say, bar)
-        relative = run.directory_of(name, stamp)
-        replacing.refuse_foreign_files(run.path, relative, run.records())
-        (run.path / relative).parent.mkdir(exist_ok=True)
-        try:
-            replacing.replace(scratch.path / relative, run.path / relative)
-            run.save_record(name, stamp, scratch.records_of(name)[stamp])
-        finally:
-            run.recover()
+        run.adopt(name, stamp, scratch.records_of(name)[stamp], scratch.path / scratch.directory_of(name, stamp))
     return stamp
 
 

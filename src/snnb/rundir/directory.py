@@ -1,27 +1,42 @@
-"""`RunDirectory`: the files of a run, their records in the manifest, its lock, and the context in which a stage adds.
+"""`RunDirectory`: the files of a run, their records in the manifest, its lock, and how results are replaced.
 
 One process at a time holds the lock; others wait, or raise an error that names the process. It is flock(2) on
 `RUN/.lock`, whose content describes the holder. A link there is not followed, since a run directory may come from
 somebody else.
+
+A stage writes into a hidden sibling of its directory (`.incomplete-train`). When it is complete, the directory that it
+replaces is renamed aside (`.replaced-train`), the sibling is renamed to its place, and the manifest is written last. A
+result that is removed is renamed aside in the same way before the manifest is written without it. After a kill at any
+moment, `recover` restores the directories that the manifest names. Links in the place of a directory are not followed.
 """
 
 import errno
 import fcntl
 import json
 import os
+import re
 import socket
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 from snnb.core.errors import InputError, UpstreamError, UsageError
 from snnb.core.options import Options
 from snnb.core.progress import Say, say_nothing
-from snnb.io.files import describe_os_error, raise_on_full_disk, sync_tree, target_of
+from snnb.io.files import (
+    describe_os_error,
+    raise_on_full_disk,
+    remove,
+    remove_partial,
+    sha256_of,
+    sync_directory,
+    sync_tree,
+    target_of,
+)
 from snnb.io.text import load_json, printable
-from snnb.rundir import manifest, replacing
+from snnb.rundir import manifest
 from snnb.rundir.hashes import HASHES, HashMemory
 from snnb.rundir.manifest import (
     AnyKind,
@@ -38,9 +53,10 @@ from snnb.rundir.manifest import (
     peak_memory,
     reset_peak_memory,
 )  # fmt: skip
-from snnb.rundir.replacing import Kinds
 
 LOCK = ".lock"
+INCOMPLETE, REPLACED = ".incomplete-", ".replaced-"
+Kinds = Tuple[AnyKind, ...]
 POLL_SECONDS = 0.2
 READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 
@@ -258,9 +274,9 @@ class RunDirectory:
         """
         relative = self.directory_of(stage, name)
         place = self.path / relative
-        replacing.refuse_foreign_files(self.path, relative, self.records())
+        self._refuse_foreign_files(relative)
         input_records = [self.hashes.read(path) for path in inputs]
-        target = place.with_name(replacing.INCOMPLETE + place.name)
+        target = place.with_name(INCOMPLETE + place.name)
         started, clock = now_utc(), time.monotonic()
         reset_peak_memory()
         output = StageOutput(target)
@@ -275,7 +291,7 @@ class RunDirectory:
                 wall_s=round(time.monotonic() - clock, 3),
                 peak_rss_bytes=peak_memory(),
             )
-            replacing.replace(target, place)
+            _replace(target, place)
             record = self.kind(stage).record_type(
                 command=[argument.encode("utf-8", "backslashreplace").decode() for argument in self.command],
                 params=params,
@@ -287,13 +303,23 @@ class RunDirectory:
                 warnings=output.warnings,
                 details=output.details,
             )
-            self.save_record(stage, name, record)
+            self._save_record(stage, name, record)
         finally:
             self.recover()
         self.hashes.save()
 
-    def save_record(self, stage: str, name: Optional[str], record: AnyRecord) -> None:
-        """Record a result whose directory is in place under `name`."""
+    def adopt(self, stage: str, name: str, record: AnyRecord, directory: Path) -> None:
+        """Move a complete result on this disk into the locked run; after an error nothing has changed."""
+        relative = self.directory_of(stage, name)
+        self._refuse_foreign_files(relative)
+        try:
+            _replace(directory, self.path / relative)
+            self._save_record(stage, name, record)
+        finally:
+            self.recover()
+        self.hashes.save()
+
+    def _save_record(self, stage: str, name: Optional[str], record: AnyRecord) -> None:
         stages, kind = self.manifest.stages, self.kind(stage)
         changed = record if kind.names is None else dict(sorted({**self.records_of(stage), str(name): record}.items()))
         content = self.manifest.model_copy(update={"stages": stages.model_copy(update={kind.key: changed})})
@@ -303,7 +329,7 @@ class RunDirectory:
     def remove(self, directories: Sequence[str], say: Say = say_nothing) -> None:
         """Remove results by their directories from the locked run; after an error nothing has changed."""
         for relative in directories:
-            replacing.refuse_foreign_files(self.path, relative, self.records())
+            self._refuse_foreign_files(relative)
         stages = self.manifest.stages
         kept = {
             kind.key: {
@@ -317,7 +343,10 @@ class RunDirectory:
         content = self.manifest.model_copy(update={"stages": stages.model_copy(update=kept)})
         try:
             for relative in directories:
-                replacing.set_aside(self.path / relative)
+                place = self.path / relative
+                if place.exists():
+                    place.rename(place.with_name(REPLACED + place.name))
+                    sync_directory(place.parent)
             manifest.save_manifest(content, self.path / manifest.NAME)
             self.manifest = content
         finally:
@@ -326,7 +355,7 @@ class RunDirectory:
 
     def settle(self, say: Say) -> None:
         """Recover the run, before a command that only reads it, if it is not locked and can be written."""
-        if not any(replacing.left_behind(self.path, self.records(), self.kinds)):
+        if not self._leftovers():
             return
         try:
             with self.locked(wait=False):
@@ -340,4 +369,91 @@ class RunDirectory:
 
     def recover(self, say: Say = say_nothing) -> None:
         """Remove leftovers of a killed stage, and restore the directories that the manifest names."""
-        replacing.recover(self.path, self.records(), self.kinds, say)
+        records = self.records()
+        for relative in self._leftovers():
+            place = self.path / relative
+            aside, incomplete = (place.with_name(prefix + place.name) for prefix in (REPLACED, INCOMPLETE))
+            if os.path.lexists(aside):
+                _restore(place, aside, relative, records.get(relative), say)
+            if os.path.lexists(incomplete):
+                say(f"{incomplete.name}: removed, left by an interrupted stage")
+                remove(incomplete)
+        remove_partial(self.path)
+        for kind in self.kinds:
+            parent = self.path / kind.directory
+            if kind.names is not None and parent.is_dir() and not parent.is_symlink() and not any(parent.iterdir()):
+                parent.rmdir()
+
+    def _leftovers(self) -> List[str]:
+        """Return the directories, relative to the run, of the results that have a hidden sibling of a stage."""
+        found: List[str] = []
+        for kind in self.kinds:
+            folder = self.path / kind.directory
+            if kind.names is None:
+                siblings = [folder.with_name(prefix + folder.name) for prefix in (REPLACED, INCOMPLETE)]
+                found += [kind.directory] if any(map(os.path.lexists, siblings)) else []
+            elif not folder.is_symlink():
+                aside = {f.name[len(prefix) :] for prefix in (REPLACED, INCOMPLETE) for f in folder.glob(f"{prefix}*")}
+                found += [f"{kind.directory}/{name}" for name in sorted(aside) if re.fullmatch(kind.names, name)]
+        return found
+
+    def _refuse_foreign_files(self, relative: str) -> None:
+        """Refuse to replace or remove a link, or a directory that has no record or files that are not in its record."""
+        directory, record = self.path / relative, self.records().get(relative)
+        for path in (directory.parent, directory):
+            if path != self.path and path.is_symlink():
+                advice = "remove it, or move the entire run to that disk"
+                raise InputError(f"{path} is a link, which is not followed; {advice}")
+        if not directory.exists():
+            return
+        if record is None:
+            raise InputError(
+                f"{directory} is there but not in {manifest.NAME}; move it away, then run the command again"
+            )
+        outputs = {file.path for file in record.outputs}
+        for entry in sorted(directory.rglob("*")) if directory.is_dir() else [directory]:
+            path = entry.relative_to(self.path)
+            if path.as_posix() not in outputs and (entry.is_symlink() or not entry.is_dir()):
+                raise InputError(f"{entry} was not written by `snnb` and would be lost; move it away first")
+
+
+def _replace(incomplete: Path, directory: Path) -> None:
+    """Rename a complete directory to its place, and an earlier one aside; `RunDirectory.recover` removes that."""
+    aside = directory.with_name(REPLACED + directory.name)
+    if directory.exists():
+        directory.rename(aside)
+    else:
+        aside.mkdir(parents=True)  # marks that the manifest does not name the directory in place yet
+    incomplete.rename(directory)
+    sync_directory(directory.parent)
+
+
+def _restore(place: Path, aside: Path, relative: str, record: Optional[AnyRecord], say: Say) -> None:
+    """Keep the recorded one of the directories in place and aside.
+
+    Without a record, an empty directory aside marks that a new result was not recorded yet, and any other is of a
+    result that was removed.
+    """
+    old = aside.is_dir() and not aside.is_symlink() and any(aside.iterdir())
+    if record is None and not old:
+        remove(place)
+        say(f"{relative}: removed, left by an interrupted stage")
+    elif (
+        record is not None
+        and old
+        and (not place.exists() or _undamaged(aside, relative, record) > _undamaged(place, relative, record))
+    ):
+        remove(place)
+        aside.rename(place)
+        say(f"{relative}: restored as it was before an interrupted command")
+    remove(aside)
+
+
+def _undamaged(directory: Path, relative: str, record: AnyRecord) -> int:
+    """Return the number of outputs of a record that lie in a directory as they were written."""
+    count = 0
+    for file in record.outputs:
+        path = directory / file.path[len(relative) + 1 :]
+        with suppress(OSError):
+            count += path.stat().st_size == file.size_bytes and sha256_of(path) == file.sha256
+    return count
