@@ -112,7 +112,7 @@ def converted(name: str, scratch: Path) -> Dict[str, Any]:
     keras.backend.clear_session()
     try:
         settings = ConversionSettings(max_pool="spiking", batch_size=10)
-        result = convert(scratch / "net.h5", scratch, name="net", x_norm=x[:20], x_check=x, settings=settings)
+        result = convert(scratch / "net.h5", scratch, name="net", x_norm=x[:20], settings=settings)
     except (InputError, VerificationError) as error:
         return {**row, "refused": str(error).replace("cannot convert this model: ", ""), **_cost()}
     parsed = load_keras(scratch / "net_parsed.h5")

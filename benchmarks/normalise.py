@@ -65,8 +65,8 @@ def _measure(network: str, who: str, samples: int) -> Dict[str, Any]:
     from snnb.architectures import find
     from snnb.conversion.conversion_settings import ConversionSettings
     from snnb.conversion.normalise import measure
+    from snnb.conversion.toolbox import to_parsed
     from snnb.conversion.toolbox_config import configuration, quiet
-    from snnb.conversion.toolbox_parser import to_parsed
 
     architecture = find(network)
     shape = architecture.spec.input_shape

@@ -150,10 +150,9 @@ def _counts(run: Callable[[], Iterator[Any]]) -> Dict[str, np.ndarray]:
 
 
 def _toolbox_counts(folder: Path, x: np.ndarray, duration: int) -> Dict[str, np.ndarray]:
-    from snnb.conversion.toolbox_simulator import run_toolbox
+    from snnb.conversion.toolbox import run_toolbox
 
-    y = np.zeros(len(x), int)
-    return run_toolbox(folder / PARSED, x, y, duration=duration, batch_size=TOOLBOX_BATCH, per_sample=True).counts
+    return run_toolbox(folder / PARSED, x, duration=duration, batch_size=TOOLBOX_BATCH, per_sample=True).counts
 
 
 def _memory(name: str, folder: Path, options: argparse.Namespace) -> str:
@@ -191,7 +190,7 @@ def _make(network: str, data: Optional[Path], folder: Path) -> None:
     model.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy")
     model.fit(x, y, epochs=EPOCHS, batch_size=50, verbose=0)
     save_keras(model, folder / "model.h5", "model")
-    convert(folder / "model.h5", folder, name="model", x_norm=x[:1000], x_check=x[:100])
+    convert(folder / "model.h5", folder, name="model", x_norm=x[:1000])
     np.save(folder / "pictures.npy", pictures.astype(np.float32))
 
 

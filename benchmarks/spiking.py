@@ -99,8 +99,7 @@ def nir_node(name, weights):
 
 def measure_snnb(folder):
     """Return the spikes of all populations, and ms a sample."""
-    from snnb.model_files.nir_network import read_nir
-    from snnb.model_files.nir_neurons import NirSettings
+    from snnb.model_files.nir_network import NirSettings, read_nir
     from snnb.network.event_samples import InputSteps
     from snnb.simulation.engines.event.event_engine import EventEngine
     from snnb.simulation.simulation_settings import SimulationSettings

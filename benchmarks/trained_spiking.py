@@ -102,8 +102,8 @@ def write_samples(folder):
 
 def counts_here(path, options, x):
     """Return the spikes of each layer in the tool's order: int (samples, neurons)."""
+    from snnb.model_files.kinds import NirSettings
     from snnb.model_files.nir_network import read_nir
-    from snnb.model_files.nir_settings import NirSettings
     from snnb.network.event_samples import InputSteps
     from snnb.simulation.engines.event.event_engine import EventEngine
     from snnb.simulation.simulation_settings import SimulationSettings

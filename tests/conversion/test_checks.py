@@ -6,12 +6,14 @@ import sys
 import numpy as np
 import pytest
 
-from snnb.conversion.checks import check_architecture, check_convertible
+from snnb.conversion.convert import check_outputs, convert, reference_outputs
 from snnb.conversion.h5 import read_architecture
-from snnb.conversion.numeric_check import check_outputs, reference_outputs
+from snnb.conversion.layer_rules import check_architecture, check_convertible
 from snnb.conversion.toolbox_config import configuration
 from snnb.core.errors import InputError, SnnbError
 from snnb.io.keras import keras
+from snnb.network.read_network import read_network
+from snnb.simulation.engines.choose import check_supported
 from tests.conversion.conftest import slow_except
 
 L = keras.layers
@@ -224,13 +226,13 @@ def test_refused_in_one_line_by_layer_and_reason(case):
 @pytest.mark.toolbox
 @pytest.mark.parametrize("case", slow_except({"softmax moved", "relu lost in branches"}, WRONGLY_PARSED))
 def test_what_is_refused_the_toolbox_gets_wrong(case, randomise):
-    from snnb.conversion.toolbox_parser import to_parsed
+    from snnb.conversion.toolbox import to_parsed
 
     model = randomise(WRONGLY_PARSED[case][0](), seed=3)
     x = np.random.default_rng(1).random((20, *model.input_shape[1:])).astype(np.float32)
     reference = reference_outputs(model, x, max_pool="error")
     with pytest.raises(SnnbError):
-        check_outputs(to_parsed(model, configuration("net")), x, reference)
+        check_outputs(to_parsed(model, configuration("net")), x, reference, lambda: reference, "toolbox")
 
 
 def test_lambda_is_refused_without_running_it(tmp_path, save):
@@ -294,13 +296,13 @@ ACCEPTED = {
 @pytest.mark.toolbox
 @pytest.mark.parametrize("case", slow_except({"everything that is dropped", "no bias"}, ACCEPTED))
 def test_what_is_accepted_the_toolbox_gets_right(case, randomise, save):
-    from snnb.conversion.toolbox_parser import to_parsed
+    from snnb.conversion.toolbox import to_parsed
 
     model = randomise(ACCEPTED[case]())
     check_architecture(read_architecture(save(model)))
     x = np.random.default_rng(1).random((20, *model.input_shape[1:])).astype(np.float32)
     reference = reference_outputs(model, x, max_pool="error")
-    assert check_outputs(to_parsed(model, configuration("net")), x, reference) < 1e-5
+    assert check_outputs(to_parsed(model, configuration("net")), x, reference, lambda: reference, "toolbox") < 1e-5
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 9), reason="newer Keras writes the shape that the model was built with")
@@ -326,3 +328,58 @@ def test_description_of_something_else():
     for description in (alone, {"class_name": "Own", "config": {}}):
         with pytest.raises(InputError, match="neither functional nor Sequential"):
             check_architecture(description)
+
+
+def branched(axis, behind):
+    """Two branches of 8×8 maps that meet, and what reads them."""
+    x = L.Input((8, 8, 1))
+    branches = (L.Conv2D(2, 3, padding="same", activation="relu"), L.Conv2D(2, 1, activation="relu"))
+    both = L.Concatenate(axis=axis)([branch(x) for branch in branches])
+    return keras.Model(x, L.Dense(3, activation="softmax")(L.Flatten()(behind(both))))
+
+
+SIDE_BY_SIDE = {
+    "columns, then a pooling": lambda: branched(2, L.AveragePooling2D(3)),
+    "channels in the wrong shape": lambda: branched(
+        3, lambda x: L.Conv2D(1, 3, activation="relu")(L.Reshape((8, 16, 2))(x))
+    ),
+    "rows, after padding": lambda: branched(
+        1, lambda x: L.Conv2D(1, 3, activation="relu")(L.Dropout(0.1)(L.ZeroPadding2D(2)(x)))
+    ),
+}
+
+
+@pytest.mark.parametrize("case", slow_except({"rows, after padding"}, SIDE_BY_SIDE))
+def test_branches_in_one_channel(case, randomise, save, pixels, tmp_path):
+    path = save(randomise(SIDE_BY_SIDE[case]()))
+    with pytest.raises(InputError, match="takes branches side by side in one channel, .*: concatenate"):
+        convert(path, tmp_path, name="net", x_norm=pixels)
+
+
+def ends_in(behind):
+    x = L.Input((6,))
+    return keras.Model(x, behind(x))
+
+
+NO_NEURONS = {
+    "concatenation": lambda x: L.Concatenate(name="last")([L.Dense(2, activation="relu")(x), L.Dense(3)(x)]),
+    "concatenation that is flattened": lambda x: L.Dropout(0.1)(
+        L.Flatten()(L.Concatenate(name="last")([L.Dense(2, activation="relu")(x), L.Dense(3)(x)]))
+    ),
+    "padding": lambda x: L.Flatten()(L.ZeroPadding2D(1, name="last")(L.Reshape((2, 2, 1))(L.Dense(4)(x)))),
+}
+
+
+@pytest.mark.toolbox
+@pytest.mark.parametrize("case", slow_except({"padding"}, NO_NEURONS))
+def test_an_output_without_neurons(case, randomise, tmp_path):
+    """The parser takes it, the simulation does not."""
+    from snnb.conversion.toolbox import to_parsed
+
+    model = randomise(ends_in(NO_NEURONS[case]))
+    with pytest.raises(InputError, match=r"last \(\w+\): has no neurons, so it cannot be the output"):
+        check_convertible(model)
+    parsed = to_parsed(model, configuration("net"))
+    parsed.save(str(tmp_path / "net_parsed.h5"))
+    with pytest.raises(InputError, match="has no neurons"):
+        check_supported(read_network(tmp_path / "net_parsed.h5"))

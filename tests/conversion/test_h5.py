@@ -32,14 +32,6 @@ def test_names_with_a_slash_as_those_of_keras_densenet(names, randomise, tmp_pat
         np.testing.assert_array_equal(again.predict(x), model.predict(x))
 
 
-def test_two_names_that_are_one_place_in_hdf5_are_refused_in_one_line(tmp_path):
-    names = ["only_here", "only_here/only_here"]  # a name of another test would get a number
-    model = keras.Sequential([keras.layers.Dense(3, name=name, input_shape=(3,)) for name in names])
-    with pytest.raises(InputError, match=r"^Keras cannot save net as h5, .*: give layers names without /$"):
-        save_keras(model, tmp_path / "net.h5", "net")
-    assert not (tmp_path / "net.h5").exists()
-
-
 @pytest.mark.parametrize("trainable", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_a_model_inside_the_model(trainable, randomise, tmp_path):
     inside = [keras.layers.Conv2D(2, 3, input_shape=(6, 6, 1)), keras.layers.BatchNormalization(trainable=trainable)]

@@ -28,7 +28,7 @@ def the_toolboxs(parsed, config, x, scratch):
 
 @pytest.mark.toolbox
 def test_layer_without_activity(small, pixels, tmp_path):
-    from snnb.conversion.toolbox_parser import to_parsed
+    from snnb.conversion.toolbox import to_parsed
 
     kernel, bias = small.layers[5].get_weights()
     small.layers[5].set_weights([-np.abs(kernel), np.full_like(bias, -1)])
@@ -43,7 +43,7 @@ def test_layer_without_activity(small, pixels, tmp_path):
 
 @pytest.mark.toolbox
 def test_percentile_below_zero_is_refused(with_linear_layer, pixels):
-    from snnb.conversion.toolbox_parser import to_parsed
+    from snnb.conversion.toolbox import to_parsed
 
     parsed = to_parsed(with_linear_layer, configuration("net"))
     percentiles = measure(parsed, pixels, percentile=1, batch_size=40).percentiles

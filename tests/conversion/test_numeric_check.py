@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.convert import convert
+from snnb.conversion.convert import check_outputs, convert, permitted, reference_outputs
 from snnb.conversion.h5 import save_keras
-from snnb.conversion.numeric_check import check_outputs, permitted, reference_outputs
 from snnb.conversion.own_parser import parse_own
 from snnb.core.errors import VerificationError
 from snnb.io.keras import keras
@@ -25,10 +24,10 @@ def test_the_border_of_what_is_permitted(output):
     assert exact.dtype == np.float64
     limit = 1e-3 * max(1, output)
     model.set_weights([kernel, np.array([output, 0.99 * limit], np.float32)])
-    assert check_outputs(model, x, reference, exact=lambda: exact) == pytest.approx(0.99 * limit)
+    assert check_outputs(model, x, reference, lambda: exact, "toolbox") == pytest.approx(0.99 * limit)
     model.set_weights([kernel, np.array([output, 1.01 * limit], np.float32)])
     with pytest.raises(VerificationError, match="where both compute in float64, so not by rounding: snntoolbox"):
-        check_outputs(model, x, reference, exact=lambda: exact)
+        check_outputs(model, x, reference, lambda: exact, "toolbox")
 
 
 def _cancelling():
@@ -53,15 +52,13 @@ def test_what_float32_rounds_is_no_mistake_of_the_parser_but_a_changed_kernel_is
     own = np.abs(reference - exact).max()
     assert own > 1e-3 * max(1, np.abs(reference).max())
     parsed = parse_own(model)
-    with pytest.raises(VerificationError, match="snnb parses this architecture wrongly"):
-        check_outputs(parsed, x, reference, parser="own")
-    largest = check_outputs(parsed, x, reference, parser="own", exact=lambda: exact)
+    largest = check_outputs(parsed, x, reference, lambda: exact, "own")
     assert permitted(reference) < largest < 2 * own
     kernel, bias = parsed.layers[1].get_weights()
     kernel[1, 1, 0, 2] *= 1.5
     parsed.layers[1].set_weights([kernel, bias])
     with pytest.raises(VerificationError, match="so not by rounding: snnb parses this architecture wrongly"):
-        check_outputs(parsed, x, reference, parser="own", exact=lambda: exact)
+        check_outputs(parsed, x, reference, lambda: exact, "own")
 
 
 @pytest.mark.parametrize("max_pool", ["spiking", "average"])
@@ -88,7 +85,7 @@ def test_a_network_that_float32_cannot_compute_is_parsed_with_a_warning(tmp_path
     model, x = _cancelling()
     save_keras(model, tmp_path / "net.h5", "net")
     settings = ConversionSettings(parser="own")
-    result = convert(tmp_path / "net.h5", tmp_path, name="net", x_norm=x, x_check=x, settings=settings)
+    result = convert(tmp_path / "net.h5", tmp_path, name="net", x_norm=x, settings=settings)
     [warning] = [line for line in result.warnings if "float32" in line]
     assert warning.endswith("by rounding only: in float64 they agree")
 
@@ -96,13 +93,13 @@ def test_a_network_that_float32_cannot_compute_is_parsed_with_a_warning(tmp_path
 def test_not_a_number_does_not_pass(small, pixels):
     reference = reference_outputs(small, pixels, max_pool="error")
     with pytest.raises(VerificationError):
-        check_outputs(small, np.full_like(pixels, np.nan), reference)
+        check_outputs(small, np.full_like(pixels, np.nan), reference, lambda: reference, "own")
 
 
 def test_another_shape_does_not_pass(small, pixels):
     reference = reference_outputs(small, pixels, max_pool="error")
     with pytest.raises(VerificationError, match="shape"):
-        check_outputs(small, pixels, reference[:, :9])
+        check_outputs(small, pixels, reference[:, :9], lambda: reference, "own")
 
 
 def test_reference_with_average_pooling_is_the_networks_own_with_that_layer_replaced(randomise, pixels):

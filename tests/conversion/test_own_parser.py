@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from snnb.architectures import find, names
-from snnb.conversion.checks import check_convertible
 from snnb.conversion.conversion_settings import ConversionSettings
+from snnb.conversion.convert import check_outputs, reference_outputs
 from snnb.conversion.currents import AnalogueNetwork
 from snnb.conversion.h5 import save_keras
+from snnb.conversion.layer_rules import check_convertible
 from snnb.conversion.normalise import apply_factors, measure, scale_factors
-from snnb.conversion.numeric_check import check_outputs, reference_outputs
 from snnb.conversion.own_parser import parse_own
 from snnb.conversion.toolbox_config import configuration
 from snnb.core.errors import InputError
@@ -46,7 +46,7 @@ MODELS = slow_except({"mini_network", "resnet20_cifar10"}, names(spiking=False))
 @pytest.mark.toolbox
 @pytest.mark.parametrize("name", MODELS)
 def test_equals_the_toolboxs_on_the_models_of_the_package(name, randomise):
-    from snnb.conversion.toolbox_parser import to_parsed
+    from snnb.conversion.toolbox import to_parsed
 
     model = _built(name)
     if model.count_params() > MOST_WEIGHTS:
@@ -240,7 +240,7 @@ def test_batch_normalisation_before_flatten_scales_the_dense_layer(randomise):
     reference = reference_outputs(model, x, max_pool="error")
     assert check_convertible(model, parser="auto") == "own"
     parsed = parse_own(model)
-    assert check_outputs(parsed, x, reference, parser="own") < 1e-4
+    assert check_outputs(parsed, x, reference, lambda: reference, "own") < 1e-4
     assert sum(type(layer).__name__ == "DepthwiseConv2D" for layer in parsed.layers) == 0
 
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from snnb.conversion.checks import check_convertible
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import convert
 from snnb.conversion.currents import AnalogueNetwork
 from snnb.conversion.h5 import save_keras
+from snnb.conversion.layer_rules import check_convertible
 from snnb.core.errors import InputError
 from snnb.graph.build import build_graph
 from snnb.io.keras import keras
@@ -45,9 +45,7 @@ def test_the_softmax_of_means_is_exact_and_simulated(end, randomise, tmp_path):
     model = _model(ENDS[end], randomise)
     x = np.random.default_rng(0).random((20, 6, 7, 2)).astype(np.float32)
     save_keras(model, tmp_path / "net.h5", "net")
-    result = convert(
-        tmp_path / "net.h5", tmp_path, name="net", x_norm=x, x_check=x, settings=ConversionSettings(parser="auto")
-    )
+    result = convert(tmp_path / "net.h5", tmp_path, name="net", x_norm=x, settings=ConversionSettings(parser="auto"))
     assert (result.parser, result.largest_difference < 1e-6) == ("own", True)
     network = read_network(tmp_path / "net_parsed.h5")
     # Normalised: the softmax must still see the trained network's own means, not what they are divided by.

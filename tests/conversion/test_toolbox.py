@@ -41,13 +41,12 @@ def step_in_numpy(path, x, steps, threshold=1.0, reset="subtraction"):
     slow_except([(0.75, "subtraction")], [(1.0, "subtraction"), (0.75, "subtraction"), (1.0, "zero")]),
 )
 def test_counts_are_those_of_integrate_and_fire_neurons(threshold, reset, pixels):
-    from snnb.conversion.toolbox_simulator import run_toolbox
+    from snnb.conversion.toolbox import run_toolbox
 
     x = pixels[:20]
     run = run_toolbox(
         NETWORK,
         x,
-        np.zeros(20, int),
         duration=STEPS,
         warm_up=3,
         batch_size=10,
@@ -66,12 +65,12 @@ def test_counts_are_those_of_integrate_and_fire_neurons(threshold, reset, pixels
 
 @pytest.mark.toolbox
 def test_sums_reproducible_and_no_sample_lost_or_counted_twice(pixels):
-    from snnb.conversion.toolbox_simulator import run_toolbox
+    from snnb.conversion.toolbox import run_toolbox
 
-    x, y = pixels[:23], np.arange(23) % 10
-    apart = run_toolbox(NETWORK, x, y, duration=STEPS, batch_size=10, seed=5, per_sample=True)
-    together = run_toolbox(NETWORK, x, y[::-1], duration=STEPS, batch_size=10, seed=5)
-    other_seed = run_toolbox(NETWORK, x, y, duration=STEPS, batch_size=10, seed=6)
+    x = pixels[:23]
+    apart = run_toolbox(NETWORK, x, duration=STEPS, batch_size=10, seed=5, per_sample=True)
+    together = run_toolbox(NETWORK, x, duration=STEPS, batch_size=10, seed=5)
+    other_seed = run_toolbox(NETWORK, x, duration=STEPS, batch_size=10, seed=6)
     np.testing.assert_array_equal(apart.output, together.output)  # the softmax layer's random spikes too
     assert apart.output.shape == (23, 10, STEPS)
     assert (apart.output != other_seed.output).any()
@@ -84,7 +83,7 @@ def test_sums_reproducible_and_no_sample_lost_or_counted_twice(pixels):
 
 @pytest.mark.toolbox
 def test_input_of_each_step_can_be_given(pixels):
-    from snnb.conversion.toolbox_simulator import run_toolbox
+    from snnb.conversion.toolbox import run_toolbox
 
     x, asked = pixels[:15], []
 
@@ -93,9 +92,7 @@ def test_input_of_each_step_can_be_given(pixels):
         batch = x[np.minimum(np.arange(first, first + 10), 14)]
         return batch if step % 2 else np.zeros_like(batch)
 
-    run = run_toolbox(
-        NETWORK, x, np.zeros(15, int), duration=6, warm_up=1, batch_size=10, frames=every_second_step, per_sample=True
-    )
+    run = run_toolbox(NETWORK, x, duration=6, warm_up=1, batch_size=10, frames=every_second_step, per_sample=True)
     assert asked == [(first, step) for first in (0, 10) for step in range(6)]
     np.testing.assert_allclose(run.input_sum, x.astype(float) * 3)
     # Half of the current, and the first layer's biases alone in between.
@@ -123,14 +120,14 @@ def test_input_of_each_step_can_be_given(pixels):
     ],
 )
 def test_layers_the_toolbox_has(build, randomise, save, pixels, tmp_path):
-    from snnb.conversion.toolbox_simulator import run_toolbox
+    from snnb.conversion.toolbox import run_toolbox
 
     first = L.Conv2D(2, 1, activation="relu", input_shape=(8, 8, 1))
     model = randomise(keras.Sequential([first, build(), L.Flatten(), L.Dense(3)]))
     settings = ConversionSettings(batch_size=40)
-    convert(save(model), tmp_path, name="net", x_norm=pixels, x_check=pixels, settings=settings)
+    convert(save(model), tmp_path, name="net", x_norm=pixels, settings=settings)
     x, parsed = pixels[:10], tmp_path / "net_parsed.h5"
-    run = run_toolbox(parsed, x, np.zeros(10, int), duration=8, batch_size=10, per_sample=True)
+    run = run_toolbox(parsed, x, duration=8, batch_size=10, per_sample=True)
     expected = step_in_numpy(parsed, x, 8)
     assert list(run.counts) == list(expected)
     for name, spikes in expected.items():

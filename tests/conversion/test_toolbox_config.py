@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from snnb.conversion.checks import check_architecture
 from snnb.conversion.conversion_settings import ConversionSettings
+from snnb.conversion.layer_rules import check_architecture
 from snnb.conversion.toolbox_config import configuration, defaults, write_all, write_changes
 from snnb.core.errors import InputError, UsageError
 from snnb.simulation.simulation_settings import SimulationSettings, refuse_missing_packages

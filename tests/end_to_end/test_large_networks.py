@@ -57,7 +57,7 @@ def converted(request, tmp_path_factory):
     save_keras(model, folder / "model.h5", "model")
     x = np.random.default_rng(1).random((12, *shape, 3)).astype(np.float32)
     options = ConversionSettings(parser="own", batch_size=6)
-    result = convert(folder / "model.h5", folder, name="model", x_norm=x, x_check=x, settings=options)
+    result = convert(folder / "model.h5", folder, name="model", x_norm=x, settings=options)
     assert result.largest_difference < 1e-4
     return model, counted or count(model), folder / "model_parsed.h5", x
 

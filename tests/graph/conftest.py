@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from snnb.conversion.channel_scales import pruned
+from snnb.conversion.rewriting import pruned
 from snnb.graph.build import build_graph
 from snnb.network.network import DROPPED, Population
 from snnb.network.read_network import write_spiking

@@ -10,8 +10,8 @@ from snnb.crosscheck.exported import exported_network
 from snnb.graph.build import build_graph
 from snnb.graph.export.request import Simulated
 from snnb.graph.export.write_export import export
+from snnb.model_files.kinds import NirSettings
 from snnb.model_files.nir_network import read_nir
-from snnb.model_files.nir_settings import NirSettings
 from snnb.network.read_network import write_spiking
 from tests import random_nir
 from tests.nir_interpreter import NEURONS, Interpreter, write

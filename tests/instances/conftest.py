@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from snnb.model_files.kinds import NirSettings
 from snnb.model_files.nir_network import read_nir
-from snnb.model_files.nir_settings import NirSettings
 from tests import random_nir
 from tests.graph.conftest import counts, graph, graph_path, model, parsed, pruned_graph, residual_graph
 from tests.graph.test_spiking_graph import graph_of

@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from snnb.conversion.channel_scales import pruned
+from snnb.conversion.rewriting import pruned
 from snnb.graph.build import build_graph
 from snnb.mapping.cost import cost
 from snnb.mapping.neurons import PlacedNetwork

@@ -7,9 +7,9 @@ import pytest
 from snnb.core.errors import InputError
 from snnb.graph.build import build_graph
 from snnb.graph.export.write_export import export
+from snnb.model_files.kinds import NirSettings
 from snnb.model_files.nir_file import PARAMETERS, read_nir_graph
 from snnb.model_files.nir_network import read_nir
-from snnb.model_files.nir_settings import NirSettings
 from snnb.network.event_samples import InputSteps
 from snnb.network.forward import activations
 from snnb.network.read_network import read_network

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from snnb.architectures import own_model
-from snnb.model_files.onnx_graph import external_files
+from snnb.model_files.onnx_model import external_files
 from snnb.model_files.read_model import read_model
 from tests.model_files.conftest import RECORDED, refused
 

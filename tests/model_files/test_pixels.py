@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from snnb.core.errors import InputError
-from snnb.model_files.expected_pixels import parse_pixels
-from snnb.model_files.fold_pixels import fold_pixels
+from snnb.model_files.fold_pixels import fold_pixels, parse_pixels
 
 
 @pytest.fixture(autouse=True)

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from snnb.conversion.checks import check_convertible
 from snnb.conversion.conversion_settings import ConversionSettings
+from snnb.conversion.convert import check_outputs, reference_outputs
+from snnb.conversion.layer_rules import check_convertible
 from snnb.conversion.normalise import Tail, apply_factors, measure, scale_factors
-from snnb.conversion.numeric_check import check_outputs, reference_outputs
 from snnb.conversion.own_parser import parse_own
 from snnb.conversion.toolbox_config import configuration, quiet
 from snnb.io.keras import keras
@@ -115,7 +115,7 @@ def test_parsers_and_normalisation_are_those_of_the_toolbox(network, percentile,
     """
     from snntoolbox.conversion.utils import normalize_parameters
 
-    from snnb.conversion.toolbox_parser import to_parsed
+    from snnb.conversion.toolbox import to_parsed
 
     model, x = network
     check_convertible(model)
@@ -123,7 +123,7 @@ def test_parsers_and_normalisation_are_those_of_the_toolbox(network, percentile,
     config = configuration("net", [settings])
     ours, reference = parse_own(model), reference_outputs(model, x, max_pool="error")
     parsed = to_parsed(model, config)  # which takes activations out of the model
-    assert check_outputs(parsed, x, reference) < 1e-4
+    assert check_outputs(parsed, x, reference, lambda: reference, "toolbox") < 1e-4
     assert_equal(ours, parsed)
     activity = measure(parsed, x, percentile=percentile, schedule=schedule, batch_size=batch_size)
     copy = keras.models.clone_model(parsed)

@@ -7,11 +7,9 @@ import numpy as np
 import pytest
 
 from snnb.conversion.calibrate import calibrate
-from snnb.conversion.channel_scales import Channels, with_scales
-from snnb.conversion.compose_pooling import compose_pooling
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.currents import AnalogueNetwork, Currents
-from snnb.conversion.spiking_output import centred_output, spiking_output
+from snnb.conversion.rewriting import Channels, centred_output, compose_pooling, spiking_output, with_scales
 from snnb.core.errors import InputError
 from snnb.network.network import DROPPED
 from snnb.network.read_network import Entry, assemble, read_network, write_spiking

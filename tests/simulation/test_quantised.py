@@ -48,7 +48,7 @@ def made(tmp_path_factory):
     compile_model(saved, Recipe(), 3)
     write_model(saved, folder / "net.h5", {QCFS_LEVELS: LEVELS})
     x = random.random((SAMPLES, 8, 8, 2)).astype(np.float32)
-    convert(folder / "net.h5", folder, name="net", x_norm=x, x_check=x)
+    convert(folder / "net.h5", folder, name="net", x_norm=x)
     return model, folder, x
 
 
@@ -119,7 +119,7 @@ def test_the_reference_is_the_quantised_network(made):
 def test_at_as_many_steps_as_levels_nothing_is_lost(made, tmp_path, engine, firing):
     _, folder, x = made
     settings = ConversionSettings(firing=firing)
-    convert(folder / "net.h5", tmp_path, name="net", x_norm=x, x_check=x, settings=settings)
+    convert(folder / "net.h5", tmp_path, name="net", x_norm=x, settings=settings)
     network = read_network(tmp_path / "net_parsed.h5")
     assert (calibrated_steps(tmp_path / "net_parsed.h5"), network.windowed) == (LEVELS, firing == "separated")
     counted = engine(network, SimulationSettings(duration=LEVELS, samples=SAMPLES)).simulate(x, 0, lambda *_: None)
@@ -133,6 +133,6 @@ def test_the_toolboxs_parser_and_models_without_relu_are_refused(made, tmp_path)
     _, folder, x = made
     settings = ConversionSettings(parser="toolbox")
     with pytest.raises(InputError, match="max_value"):
-        convert(folder / "net.h5", tmp_path, name="net", x_norm=x, x_check=x, settings=settings)
+        convert(folder / "net.h5", tmp_path, name="net", x_norm=x, settings=settings)
     with pytest.raises(UsageError, match="no ReLU"):
         quantised(keras.Sequential([LAYERS.Dense(2, activation="softmax", input_shape=(3,))]), LEVELS, seed=0)

@@ -34,7 +34,7 @@ def test_a_quantised_model_loses_nothing_by_conversion(name, tmp_path):
     saved = plain(model)
     compile_model(saved, Recipe(), 3)
     write_model(saved, tmp_path / "net.h5", {QCFS_LEVELS: LEVELS})
-    convert(tmp_path / "net.h5", tmp_path, name="net", x_norm=x, x_check=x)
+    convert(tmp_path / "net.h5", tmp_path, name="net", x_norm=x)
     network, trained = (read_network(tmp_path / "net_parsed.h5", trained=trained) for trained in (False, True))
     settings = SimulationSettings(duration=LEVELS, samples=SAMPLES)
     readout = SeparatedEngine(network, settings).simulate(x, 0, lambda *_: None).readout

@@ -21,7 +21,7 @@ def _simulate(case, settings=SETTINGS, samples=slice(0, 70)):
 
 
 def _toolbox(case, settings=SETTINGS, **options):
-    from snnb.conversion.toolbox_simulator import run_toolbox
+    from snnb.conversion.toolbox import run_toolbox
 
     return run_toolbox(
         case.parsed,

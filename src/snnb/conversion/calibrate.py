@@ -22,8 +22,6 @@ import numpy as np
 import tensorflow as tf
 
 from snnb.conversion.calibration_loops import fire, firing_errors, rounded_errors
-from snnb.conversion.channel_scales import Channels, is_separable, pruned, source_scales, with_scales
-from snnb.conversion.compose_pooling import compose_pooling, refuse_max_pooling
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.currents import Currents, reindexed
 from snnb.conversion.integers import (
@@ -34,7 +32,18 @@ from snnb.conversion.integers import (
     rounded,
     sources_of,
 )
-from snnb.conversion.spiking_output import centred_output, output_scale
+from snnb.conversion.rewriting import (
+    Channels,
+    centred_output,
+    compose_pooling,
+    is_separable,
+    output_scale,
+    pruned,
+    refuse_max_pooling,
+    source_scales,
+    with_populations,
+    with_scales,
+)
 from snnb.core.machine import scratch_array
 from snnb.core.progress import Progress, silent
 from snnb.io.text import Document
@@ -253,8 +262,7 @@ class _Calibration:
             sources = sources_of(self.network, self.channels, population)
             factors = self.factors[population.name] = factors_of(self.network, population, sources, self._settings)
             population = rounded(population, sources, factors, bits)
-        volumes = (population if volume.name == population.name else volume for volume in self.network.volumes)
-        self.network = replace(self.network, volumes=tuple(volumes))
+        self.network = with_populations(self.network, [population])
         return population
 
     def _allowed(self, population: Population, scales: np.ndarray) -> np.ndarray:
@@ -273,8 +281,7 @@ class _Calibration:
             for block in self._blocks(population, windows)
         )
         fitted = with_fitted_kernels(population, blocks)
-        volumes = tuple(fitted if volume is population else volume for volume in self.network.volumes)
-        self.network = replace(self.network, volumes=volumes)
+        self.network = with_populations(self.network, [fitted])
         return fitted
 
     def _chosen(

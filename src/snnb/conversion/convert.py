@@ -4,30 +4,31 @@ import json
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional
+from typing import Callable, Dict, Iterator, List, Optional
 
 import numpy as np
 
 from snnb.conversion.calibrate import Calibration, calibrate
-from snnb.conversion.channel_scales import pruned
-from snnb.conversion.checks import check_architecture
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.currents import AnalogueNetwork
 from snnb.conversion.h5 import load_keras, read_architecture, read_levels, save_keras
 from snnb.conversion.integers import in_thresholds, integer_network, prepared_for_integers
+from snnb.conversion.keras_graph import unrolled_model
+from snnb.conversion.layer_rules import check_architecture
 from snnb.conversion.normalise import Activity, apply_factors, clipped, linear_ends, measure, scale_factors
-from snnb.conversion.numeric_check import check_outputs, permitted, reference_outputs
 from snnb.conversion.own_parser import parse_own
-from snnb.conversion.spiking_output import quantised_network, spiking_output
+from snnb.conversion.rewriting import pruned, quantised_network, spiking_output, with_populations
 from snnb.conversion.toolbox_config import configuration, write_changes
-from snnb.core.errors import InputError
+from snnb.core.errors import VerificationError
 from snnb.core.progress import Progress, silent
-from snnb.io.keras import keras
-from snnb.network.network import DROPPED, KEPT, Network, Population
+from snnb.io.keras import description_of, keras
+from snnb.network.network import DROPPED, KEPT, Network
 from snnb.network.read_network import open_network, read_network, write_spiking
 
 log = logging.getLogger(__name__)
 
+VERIFIED_SAMPLES = 100
+TOLERANCE = 1e-3
 MORE_WEIGHTS = 1.5  # warn if the parsed model has this many times the weights of the trained model
 ROUNDING = "the parsed and the trained model differ by up to {:.3g} in float32, by rounding only: in float64 they agree"
 OUTPUT_STEPS = 100  # time steps for the choice of the scale factor of spikes in place of a softmax
@@ -41,7 +42,6 @@ class ConversionResult:
     # Largest absolute difference between the outputs of the trained and the parsed, not yet normalised model.
     largest_difference: float
     samples_verified: int
-    samples_normalised: int
     # Scale factors of the input and each layer with weights; a population of several layers is named by the last one.
     scale_factors: Dict[str, float]
     # Share of activations below zero, which spikes cannot represent, of the layers without an activation.
@@ -59,7 +59,6 @@ def convert(
     *,
     name: str,
     x_norm: np.ndarray,
-    x_check: np.ndarray,
     settings: ConversionSettings = DEFAULT_SETTINGS,
     progress: Progress = silent,
     pixel_scale: float = 1.0,
@@ -74,8 +73,9 @@ def convert(
         An existing directory.
     name : str
         Name of the model.
-    x_norm, x_check : np.ndarray
-        Samples for the normalisation and the verification (the first 100), float32 `(samples, ...)` in [0, 1].
+    x_norm : np.ndarray
+        Samples for the normalisation and, the first 100 of them, for the verification: float32 `(samples, ...)` in
+        [0, 1], of the shape that the model takes.
     settings : ConversionSettings
     progress : Progress
         Called with the number of samples that the activations were measured on.
@@ -85,7 +85,7 @@ def convert(
     Raises
     ------
     InputError
-        The file does not hold a model, or the model cannot be converted, or the samples do not fit it.
+        The file does not hold a model, or the model cannot be converted.
     VerificationError
         The outputs of the parsed and the trained model differ.
     """
@@ -96,19 +96,18 @@ def convert(
     trained = load_keras(model_path)
     if parser == "own":
         parsed = parse_own(trained, max_pool=max_pool, rectify_linear=rectify_linear)
-    _check_samples(trained, x_norm, x_check)
     settings = settings.changed(batch_size=min(settings.batch_size, len(x_norm)))
     parameters = configuration(name, [settings], dataset_path="../dataset")
-    reference = reference_outputs(trained, x_check, max_pool=max_pool)
+    reference = reference_outputs(trained, x_norm, max_pool=max_pool)
     if parser == "toolbox":
-        from snnb.conversion.toolbox_parser import to_parsed
+        from snnb.conversion.toolbox import to_parsed
 
         parsed = to_parsed(trained, parameters)
 
     def exact() -> np.ndarray:  # loads the model again, since the toolbox's parser has edited its graph
-        return reference_outputs(load_keras(model_path), x_check, max_pool=max_pool, in_float64=True)
+        return reference_outputs(load_keras(model_path), x_norm, max_pool=max_pool, in_float64=True)
 
-    largest_difference = check_outputs(parsed, x_check, reference, parser=parser, exact=exact)
+    largest_difference = check_outputs(parsed, x_norm, reference, exact, parser)
     activity = measure(
         parsed,
         x_norm,
@@ -138,7 +137,7 @@ def convert(
     with open_network(parsed_path, trained=True) as network:
         classifies = network.output.activation == "softmax"
     if weights is not None and (settings.weight_bits is not None or settings.prune) and levels is None and classifies:
-        classes = AnalogueNetwork(weights).outputs(x_check[: len(reference)]).argmax(axis=-1)  # without spikes
+        classes = AnalogueNetwork(weights).outputs(x_norm[: len(reference)]).argmax(axis=-1)  # without spikes
         changed = float((classes != reference.reshape(len(reference), -1).argmax(axis=-1)).mean())
     timing: Dict[str, int] = {}
     with open_network(parsed_path) as network:
@@ -148,7 +147,6 @@ def convert(
     return ConversionResult(
         largest_difference=largest_difference,
         samples_verified=len(reference),
-        samples_normalised=len(x_norm) - len(x_norm) % settings.batch_size,
         scale_factors=factors,
         negative_shares={layer: activity.negative_shares[layer] for layer in linear_ends(parsed)},
         warnings=warnings,
@@ -156,6 +154,92 @@ def convert(
         changed_classes=changed,
         timing=timing,
     )
+
+
+def reference_outputs(trained: keras.Model, x: np.ndarray, *, max_pool: str, in_float64: bool = False) -> np.ndarray:
+    """Return the outputs of the trained model on the first 100 samples, computed in float32 or float64.
+
+    Call it before parsing, since the toolbox's parser edits the graph of the model that it reads. If max pooling is
+    replaced by average pooling, the reference is a copy of the trained model with the same replacement.
+    """
+    if max_pool == "average":
+        flat = unrolled_model(trained)
+        if any(isinstance(layer, keras.layers.MaxPooling2D) for layer in flat.layers):
+            trained = keras.models.clone_model(flat, clone_function=_average_for_max)
+            trained.set_weights(flat.get_weights())
+    return (_wide(trained) if in_float64 else trained).predict(x[:VERIFIED_SAMPLES], verbose=0)
+
+
+def permitted(reference: np.ndarray) -> float:
+    """Return the difference up to which outputs count as equal: 1e-3, or 1e-3 of the largest where that exceeds 1."""
+    return TOLERANCE * max(1.0, float(np.abs(reference).max()))
+
+
+def check_outputs(
+    parsed: keras.Model, x: np.ndarray, reference: np.ndarray, exact: Callable[[], np.ndarray], parser: str
+) -> float:
+    """Compare the parsed model, before its normalisation, with the trained one; return the largest absolute difference.
+
+    In float32, rounding alone can exceed the permitted difference in a deep network. Then both models are compared in
+    float64, where they may differ by the permitted difference, or by the rounding error of the trained model, the
+    difference of its outputs in float32 and float64. Raise `VerificationError` if they differ by more, or an output is
+    not finite.
+
+    Parameters
+    ----------
+    parsed : keras.Model
+    x : np.ndarray
+        The argument of `reference_outputs`.
+    reference : np.ndarray
+        Return value of `reference_outputs`.
+    exact : callable
+        Return `reference_outputs` in float64; called if the outputs in float32 differ by more than is permitted.
+    parser : {"toolbox", "own"}
+        For the message.
+    """
+    outputs = parsed.predict(x[:VERIFIED_SAMPLES], verbose=0)
+    if outputs.shape != reference.shape:
+        shapes = f"{outputs.shape[1:]} instead of {reference.shape[1:]}"
+        raise VerificationError(f"the parsed model's output has the shape {shapes}: {_ADVICE[parser]}")
+    differences = np.abs(outputs - reference)
+    largest = float(differences.max())
+    if largest <= permitted(reference):
+        return largest
+    sample = int(differences.reshape(len(differences), -1).max(axis=1).argmax())
+    found = f"the parsed model's outputs differ from the trained model's by up to {largest:.3g} (sample {sample})"
+    if np.isfinite(largest):
+        wide, precise = exact(), _wide(parsed).predict(x[:VERIFIED_SAMPLES], verbose=0)
+        remaining, own = float(np.abs(precise - wide).max()), float(np.abs(reference - wide).max())
+        if remaining <= max(permitted(wide), own):
+            return largest
+        found += f", and by up to {remaining:.3g} where both compute in float64, so not by rounding"
+    raise VerificationError(f"{found}: {_ADVICE[parser]}")
+
+
+_ADVICE = {
+    "toolbox": "snntoolbox 0.5 parses this architecture wrongly; try --parser own, or simplify it and train again",
+    "own": "snnb parses this architecture wrongly; simplify it and train again",
+}
+
+
+def _wide(model: keras.Model) -> keras.Model:
+    """Return a copy of a model that computes in float64."""
+    model = unrolled_model(model)
+    description = description_of(model)
+    for entry in description["config"]["layers"]:
+        entry["config"]["dtype"] = "float64"
+        if entry["class_name"].startswith("BatchNormalization"):
+            entry["config"]["fused"] = False  # which TensorFlow has in float32 only
+    wide = keras.models.model_from_json(json.dumps(description))
+    wide.set_weights(model.get_weights())
+    return wide
+
+
+def _average_for_max(layer: keras.layers.Layer) -> keras.layers.Layer:
+    config = layer.get_config()
+    if isinstance(layer, keras.layers.MaxPooling2D):
+        return keras.layers.AveragePooling2D.from_config(config)
+    return layer.__class__.from_config(config)
 
 
 def spiking_network(network: Network, x_norm: np.ndarray, settings: ConversionSettings, pixel_scale: float) -> Network:
@@ -166,8 +250,7 @@ def spiking_network(network: Network, x_norm: np.ndarray, settings: ConversionSe
     if settings.weight_bits is not None and network.output.activation == "softmax":
         network = spiking_output(network, x_norm, OUTPUT_STEPS)
     if settings.prune:
-        volumes = (pruned(v, settings.prune) if isinstance(v, Population) else v for v in network.volumes)
-        network = replace(network, volumes=tuple(volumes))
+        network = with_populations(network, [pruned(p, settings.prune) for p in network.populations])
     if settings.weight_bits is None:
         return network
     return integer_network(prepared_for_integers(network, settings, pixel_scale, x_norm), settings)
@@ -222,14 +305,3 @@ def _warnings(
         )
     if settings.exact_clip and not clipped(parsed):
         yield "--exact-clip: no layer clips its activations"
-
-
-def _check_samples(model: keras.Model, x_norm: np.ndarray, x_check: np.ndarray) -> None:
-    for purpose, x in (("normalisation", x_norm), ("verification", x_check)):
-        if len(x) == 0:
-            raise InputError(f"there are no samples for the {purpose}: prepare more")
-        if x.shape[1:] != model.input_shape[1:]:
-            raise InputError(
-                f"samples for the {purpose} have the shape {x.shape[1:]}, the model takes {model.input_shape[1:]}: "
-                "prepare the data set that the model was trained on"
-            )

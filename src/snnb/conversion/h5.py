@@ -4,18 +4,16 @@ import json
 import shutil
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, Optional
+from typing import Dict, Optional
 
 import h5py
 import numpy as np
 
 from snnb.core.errors import DamagedError, InputError
 from snnb.io.hdf5 import copy_attributes, json_attribute, reading, write_array
+from snnb.io.keras import keras, older_description
 from snnb.io.keras_file import QCFS_LEVELS, load_model
 from snnb.io.text import JsonValue
-
-if TYPE_CHECKING:
-    from snnb.io.keras import keras
 
 
 def read_architecture(path: Path) -> Dict[str, JsonValue]:
@@ -39,7 +37,7 @@ def read_levels(path: Path) -> Optional[int]:
     return None if levels is None else int(levels)
 
 
-def load_keras(path: Path) -> "keras.Model":
+def load_keras(path: Path) -> keras.Model:
     """Load a model of Keras's own layers for inference, see `snnb.io.keras_file`.
 
     Raise `InputError` if the file is not a complete Keras model, or has weights that are not finite.
@@ -51,11 +49,10 @@ def load_keras(path: Path) -> "keras.Model":
     return model
 
 
-def save_keras(model: "keras.Model", path: Path, name: str, levels: Optional[int] = None) -> None:
+def save_keras(model: keras.Model, path: Path, name: str, levels: Optional[int] = None) -> None:
     """Save a model as h5, without anything that depends on the time or on other models of the process.
 
     Keras numbers models and weights in the order in which a process makes them, and HDF5 adds a time to each array.
-    Raise `InputError` if names of layers collide in HDF5, where `/` separates groups: `a` and `a/a`.
 
     Parameters
     ----------
@@ -66,19 +63,10 @@ def save_keras(model: "keras.Model", path: Path, name: str, levels: Optional[int
     levels : int, optional
         See `read_levels`.
     """
-    from snnb.io.keras import older_description
-
     with h5py.File(f"{name}.h5", "w", driver="core", backing_store=False) as keras_file:
-        try:
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "You are saving your model as an HDF5 file")
-                model.save(keras_file, save_format="h5")
-        except (RuntimeError, ValueError) as error:
-            if "name already exists" not in str(error):
-                raise
-            raise InputError(
-                f"Keras cannot save {name} as h5, two layers would have one place in it: give layers names without /"
-            ) from error
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "You are saving your model as an HDF5 file")
+            model.save(keras_file, save_format="h5")
         with h5py.File(path, "w") as file:
             architecture = older_description(json.loads(keras_file.attrs["model_config"]))
             architecture["config"]["name"] = name
@@ -105,7 +93,7 @@ def copy_for_toolbox(parsed: Path, target: Path, batch_size: int) -> None:
         file.attrs["model_config"] = json.dumps(architecture).encode()
 
 
-def _write_weights(layer: "keras.layers.Layer", target: h5py.Group) -> None:
+def _write_weights(layer: keras.layers.Layer, target: h5py.Group) -> None:
     """Write a layer's arrays as `<layer>/<array>`, without the number Keras adds to a name that was used before.
 
     A nested model has several arrays of one name: their index in Keras's order is inserted.

@@ -11,11 +11,11 @@ from typing import Dict, List, Mapping, Sequence
 
 import numpy as np
 
-from snnb.conversion.channel_scales import Channels, is_separable, of_channels, source_scales
 from snnb.conversion.conversion_settings import ConversionSettings
+from snnb.conversion.rewriting import Channels, is_separable, of_channels, source_scales, with_populations
 from snnb.core.errors import InputError
 from snnb.network.layers import AveragePooling2D, DepthwiseConv2D, configured
-from snnb.network.network import Network, Population, Projection, Volume
+from snnb.network.network import Network, Population, Projection
 
 # A channel whose largest weight is a smaller share of the population's does not use all bits.
 SMALLEST_SHARE = 1e-3
@@ -50,21 +50,23 @@ def prepared_for_integers(network: Network, settings: ConversionSettings, scale:
     pixels = x[:CHECKED] * scale
     if scale < 1 or scale != int(scale) or np.abs(pixels - np.rint(pixels)).max(initial=0) > 1e-3:
         raise InputError(f"--weight-bits: a pixel (value / {scale:g}) is not an integer: prepare the data set as bytes")
-    volumes: List[Volume] = []
-    for volume in network.volumes:
-        pooling = volume.projections[0].layer if isinstance(volume, Population) else None
-        if isinstance(volume, Population) and isinstance(pooling, AveragePooling2D):
-            if not is_separable(volume):
+    convolutions = []
+    for population in network.populations:
+        pooling = population.projections[0].layer
+        if isinstance(pooling, AveragePooling2D):
+            if not is_separable(population):
                 raise InputError(
-                    f"layer {volume.name}: the edge cuts windows of this average pooling, which then have no integer "
-                    "weights: use padding valid, or leave out --weight-bits"
+                    f"layer {population.name}: the edge cuts windows of this average pooling, which then have no "
+                    "integer weights: use padding valid, or leave out --weight-bits"
                 )
-            kernel = np.full((*pooling.pool_size, volume.shape[-1], 1), 1 / np.prod(pooling.pool_size), np.float32)
+            share = 1 / np.prod(pooling.pool_size)
+            kernel = np.full((*pooling.pool_size, population.shape[-1], 1), share, np.float32)
             config = {**pooling.model_dump(), "kernel_size": pooling.pool_size}
-            convolution = configured(DepthwiseConv2D, config, volume.name)
-            volume = replace(volume, projections=(replace(volume.only, layer=convolution, kernel=kernel),))
-        volumes.append(volume)
-    return replace(network, volumes=tuple(volumes), weight_bits=settings.weight_bits, pixel=int(scale))
+            layer = configured(DepthwiseConv2D, config, population.name)
+            convolution = replace(population.only, layer=layer, kernel=kernel)
+            convolutions.append(replace(population, projections=(convolution,)))
+    network = with_populations(network, convolutions)
+    return replace(network, weight_bits=settings.weight_bits, pixel=int(scale))
 
 
 def sources_of(network: Network, channels: Mapping[str, Channels], population: Population) -> List[np.ndarray]:
@@ -154,7 +156,7 @@ def integer_network(network: Network, settings: ConversionSettings) -> Network:
     assert settings.weight_bits is not None
     limit = largest_integer(settings.weight_bits)
     thresholds: Dict[str, np.ndarray] = {}
-    volumes: Dict[str, Volume] = {}
+    populations = []
     for population in network.populations:
         sources = sources_of(network, {}, population)
         factors = factors_of(network, population, sources, settings)
@@ -167,9 +169,8 @@ def integer_network(network: Network, settings: ConversionSettings) -> Network:
             )
         # Integer factors, so that the threshold is not rounded separately from the weights.
         threshold = thresholds[population.name] = np.floor(factors * (1 + 1e-6))
-        volumes[population.name] = rounded(population, sources, threshold, settings.weight_bits)
-    network = replace(network, volumes=tuple(volumes.get(volume.name, volume) for volume in network.volumes))
-    return as_integers(network, thresholds, settings)
+        populations.append(rounded(population, sources, threshold, settings.weight_bits))
+    return as_integers(with_populations(network, populations), thresholds, settings)
 
 
 def as_integers(network: Network, thresholds: Mapping[str, np.ndarray], settings: ConversionSettings) -> Network:
@@ -188,53 +189,52 @@ def as_integers(network: Network, thresholds: Mapping[str, np.ndarray], settings
         Bit widths.
     """
     assert settings.weight_bits is not None
-    volumes: List[Volume] = []
+    populations = []
     steps = 0 if settings.firing == "free" and settings.starts == "zero" else network.steps or 0
     limit, bias_limit = (largest_integer(bits) for bits in (settings.threshold_bits, settings.bias_bits))
-    for volume in network.volumes:
-        if isinstance(volume, Population):
-            threshold, projections = thresholds[volume.name], []
-            if volume.projections[0].kernel is None and threshold.max() > limit:
-                raise InputError(
-                    f"layer {volume.name}: a threshold of {threshold.max():g} has more than "
-                    f"{settings.threshold_bits} bits: give more --threshold-bits"
-                )
-            for p, source in zip(volume.projections, sources_of(network, {}, volume)):
-                if p.kernel is not None:
-                    weights = np.rint(np.asarray(p.kernel, np.float64) * _factor(p, source, threshold))
-                    p = replace(p, kernel=weights.astype(np.float32))
-                projections.append(p)
-            bias = np.zeros(1) if volume.bias is None else volume.bias * threshold
-            start = volume.initial_potential
-            if start is not None:
-                start = np.rint(start * threshold + steps * (bias - np.rint(bias))).astype(np.float32)
-            integers = None
-            if volume.bias is not None:
-                integers = np.clip(np.rint(bias), -bias_limit, bias_limit).astype(np.float32)
-            volume = replace(
-                volume,
+    for population in network.populations:
+        threshold, projections = thresholds[population.name], []
+        if population.projections[0].kernel is None and threshold.max() > limit:
+            raise InputError(
+                f"layer {population.name}: a threshold of {threshold.max():g} has more than {settings.threshold_bits} "
+                "bits: give more --threshold-bits"
+            )
+        for p, source in zip(population.projections, sources_of(network, {}, population)):
+            if p.kernel is not None:
+                weights = np.rint(np.asarray(p.kernel, np.float64) * _factor(p, source, threshold))
+                p = replace(p, kernel=weights.astype(np.float32))
+            projections.append(p)
+        bias = np.zeros(1) if population.bias is None else population.bias * threshold
+        start = population.initial_potential
+        if start is not None:
+            start = np.rint(start * threshold + steps * (bias - np.rint(bias))).astype(np.float32)
+        integers = None
+        if population.bias is not None:
+            integers = np.clip(np.rint(bias), -bias_limit, bias_limit).astype(np.float32)
+        populations.append(
+            replace(
+                population,
                 projections=tuple(projections),
                 bias=integers,
                 initial_potential=start,
                 threshold=threshold.astype(np.float32),
             )
-        volumes.append(volume)
-    return replace(network, volumes=tuple(volumes))
+        )
+    return with_populations(network, populations)
 
 
 def in_thresholds(network: Network) -> Network:
     """Return an integer network with weights and biases in units of the threshold, to compute it without spikes."""
-    volumes: List[Volume] = []
-    for volume in network.volumes:
-        if isinstance(volume, Population) and volume.threshold is not None:
-            threshold, sources = volume.threshold.astype(np.float64), sources_of(network, {}, volume)
-            projections = []
-            for p, source in zip(volume.projections, sources):
+    populations = []
+    for population in network.populations:
+        if population.threshold is not None:
+            threshold, projections = population.threshold.astype(np.float64), []
+            for p, source in zip(population.projections, sources_of(network, {}, population)):
                 if p.kernel is not None:
                     weights = np.asarray(p.kernel) / _factor(p, source, threshold)
                     p = replace(p, kernel=weights.astype(np.float32))
                 projections.append(p)
-            bias = None if volume.bias is None else (volume.bias / threshold).astype(np.float32)
-            volume = replace(volume, projections=tuple(projections), bias=bias, threshold=None)
-        volumes.append(volume)
-    return replace(network, volumes=tuple(volumes))
+            bias = None if population.bias is None else (population.bias / threshold).astype(np.float32)
+            population = replace(population, projections=tuple(projections), bias=bias, threshold=None)
+        populations.append(population)
+    return with_populations(network, populations)

@@ -3,26 +3,15 @@
 import json
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 from snnb.core.errors import InputError
+from snnb.io.keras import description_of, keras
 from snnb.io.keras_file import MODELS
 from snnb.io.text import JsonValue
 
-if TYPE_CHECKING:
-    from snnb.io.keras import keras
-
-
 Origin = Tuple[str, ...]  # names of the models around a layer, the outermost first, and of the layer
 Entry = Dict[str, JsonValue]
-
-
-def is_flat(description: Entry) -> bool:
-    """Return whether each layer of a model's description is used once, and none is a model."""
-    return not any(
-        entry["class_name"] in MODELS or len(entry.get("inbound_nodes", [])) > 1
-        for entry in description["config"]["layers"]
-    )
 
 
 def unrolled(description: Entry) -> Tuple[Entry, Dict[str, Origin]]:
@@ -43,12 +32,11 @@ def unrolled(description: Entry) -> Tuple[Entry, Dict[str, Origin]]:
     return {"class_name": "Model", "config": config}, unroll.origins
 
 
-def unrolled_model(model: "keras.Model") -> "keras.Model":
-    """Build the same network with a layer for each use of a layer; return the model itself if it is flat."""
-    from snnb.io.keras import description_of, keras
-
+def unrolled_model(model: keras.Model) -> keras.Model:
+    """Build the same network with a layer for each use of a layer; return the model itself if each is used once."""
     description = description_of(model)
-    if is_flat(description):
+    layers = description["config"]["layers"]
+    if not any(entry["class_name"] in MODELS or len(entry.get("inbound_nodes", [])) > 1 for entry in layers):
         return model
     description, origins = unrolled(description)
     flat = keras.models.model_from_json(json.dumps(description))
@@ -156,8 +144,7 @@ class KerasLayer:
     name: str
     kind: str
     config: Dict[str, JsonValue]
-    nodes: int = 1  # number of uses
-    inbound: List["KerasLayer"] = field(default_factory=list)  # at its first use
+    inbound: List["KerasLayer"]
     outbound: List["KerasLayer"] = field(default_factory=list)
     rank: Optional[int] = None  # axes of its output without the batch axis, if known
 
@@ -172,60 +159,35 @@ class KerasGraph:
     input_shape: Optional[Tuple[Optional[int], ...]]
 
 
-def read_keras_graph(description: Dict[str, JsonValue], *, unroll: bool = False) -> KerasGraph:
-    """Read the graph of the layers of a model that Keras has described in JSON.
+def read_keras_graph(description: Entry) -> KerasGraph:
+    """Read the graph of a model that Keras has described in JSON, with a layer for each use of a layer.
 
-    With `unroll`, it has a layer for each use of a layer, and the layers of nested models. Raise `InputError` if the
-    model is neither functional nor Sequential.
+    Raise `InputError` if the model is neither functional nor Sequential.
     """
+    layers: Dict[str, KerasLayer] = {}
     try:
-        if unroll and not is_flat(description):
-            description, _ = unrolled(description)
-        read = _sequential if description["class_name"] == "Sequential" else _functional
-        layers, inputs, outputs = read(description["config"])
+        config = unrolled(description)[0]["config"]
+        for entry in config["layers"]:
+            inbound = [layers[source] for node in entry["inbound_nodes"] for source, *_ in node]
+            layer = layers[entry["name"]] = KerasLayer(entry["name"], entry["class_name"], entry["config"], inbound)
+            for before in inbound:
+                before.outbound.append(layer)
+            if layer.kind == "InputLayer":
+                shape = layer.config.get("batch_input_shape")
+                layer.rank = None if shape is None else len(shape) - 1
+            elif layer.kind == "Reshape":
+                layer.rank = len(layer.config["target_shape"])
+            else:
+                layer.rank = 1 if layer.kind == "Flatten" or layer.kind.startswith("Global") else inbound[0].rank
+        inputs, outputs = ([layers[name] for name, *_ in config[key]] for key in ("input_layers", "output_layers"))
         shape = inputs[0].config.get("batch_input_shape")
-        return KerasGraph(layers, inputs, outputs, None if shape is None else tuple(shape[1:]))
     except (AttributeError, KeyError, TypeError, IndexError, ValueError):
         name = description.get("class_name")
         raise InputError(f"the model ({name}) is neither functional nor Sequential: build it from layers") from None
+    return KerasGraph(list(layers.values()), inputs, outputs, None if shape is None else tuple(shape[1:]))
 
 
-def _sequential(config: Dict[str, JsonValue]) -> Tuple[List[KerasLayer], List[KerasLayer], List[KerasLayer]]:
-    """Return the layers, the inputs and the outputs."""
-    entries = list(config["layers"])
-    if entries[0]["class_name"] != "InputLayer":
-        first = entries[0]["config"]
-        first = {"name": f"{first['name']}_input", "batch_input_shape": first.get("batch_input_shape")}
-        entries.insert(0, {"class_name": "InputLayer", "config": first})
-    layers: List[KerasLayer] = []
-    for entry in entries:
-        layers.append(_layer(entry, layers[-1:]))
-    return layers, layers[:1], layers[-1:]
-
-
-def _functional(config: Dict[str, JsonValue]) -> Tuple[List[KerasLayer], List[KerasLayer], List[KerasLayer]]:
-    """Return the layers, the inputs and the outputs."""
-    layers: Dict[str, KerasLayer] = {}
-    for entry in config["layers"]:
-        sources = [layers[source[0]] for node in entry["inbound_nodes"][:1] for source in node]
-        layer = layers[entry["config"]["name"]] = _layer(entry, sources)
-        layer.nodes = len(entry["inbound_nodes"])
-    inputs, outputs = ([layers[end[0]] for end in _as_list(config[key])] for key in ("input_layers", "output_layers"))
-    return list(layers.values()), inputs, outputs
-
-
-def _layer(entry: Dict[str, JsonValue], inbound: List[KerasLayer]) -> KerasLayer:
-    config = entry["config"]
-    layer = KerasLayer(str(config["name"]), str(entry["class_name"]), config, inbound=inbound)
-    for before in inbound:
-        before.outbound.append(layer)
-    if layer.kind == "InputLayer":
-        shape = config.get("batch_input_shape")
-        layer.rank = None if shape is None else len(shape) - 1
-    elif not inbound:
-        raise ValueError("a layer has no input")
-    elif layer.kind == "Reshape":
-        layer.rank = len(config["target_shape"])
-    else:
-        layer.rank = 1 if layer.kind == "Flatten" or layer.kind.startswith("Global") else inbound[0].rank
-    return layer
+def inbound(layer: keras.layers.Layer) -> List[keras.layers.Layer]:
+    """Return the layers that a layer of a Keras model reads at its first use."""
+    layers = layer.inbound_nodes[0].inbound_layers
+    return layers if isinstance(layers, list) else [layers]

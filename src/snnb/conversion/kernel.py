@@ -4,17 +4,13 @@ Two kernels are composed if the result is exact at every position, borders inclu
 """
 
 from dataclasses import dataclass, field, replace
-from functools import reduce
-from math import gcd
-from typing import TYPE_CHECKING, Dict, List, Sequence, Tuple
+from typing import Dict, List, Sequence, Tuple
 
 import numpy as np
 
+from snnb.io.keras import keras
 from snnb.io.text import JsonValue
 from snnb.network.geometry import Shape, window_padding
-
-if TYPE_CHECKING:
-    from snnb.io.keras import keras
 
 IDENTITY = "identity"
 Pair = Tuple[int, int]
@@ -90,7 +86,8 @@ def composed(first: Kernel, second: Kernel, read: Shape, between: Shape, written
         # The axis before the last one is the axis of the input's channels, for all three kinds.
         return replace(second, weights=(second.weights * first.weights[:, np.newaxis]).astype(np.float32))
     if second.kind == "Dense" and first.kind == "Dense":
-        return replace(second, weights=_product(first.weights, second.weights))
+        weights = first.weights.astype(np.float64) @ second.weights.astype(np.float64)
+        return replace(second, weights=weights.astype(np.float32))
     if "Dense" in (first.kind, second.kind):
         raise NotComposableError("reads a convolution without activation as a Dense layer: put a relu between")
     for axis in (0, 1):
@@ -117,16 +114,10 @@ def composed(first: Kernel, second: Kernel, read: Shape, between: Shape, written
 
 def _weights(first: Kernel, second: Kernel) -> Tuple[np.ndarray, Pair]:
     """Return the weights of two convolutions in sequence, and the dilation."""
-    if second.size == (1, 1):
-        return _before_pointwise(first, second).astype(np.float32), first.dilation
-    places = [_places(first, second, axis) for axis in (0, 1)]
-    (rows, row_step), (columns, column_step) = places
-    if first.size == (1, 1):
-        return _after_pointwise(first, second).astype(np.float32), (row_step, column_step)
+    (rows, row_step), (columns, column_step) = (_places(first, second, axis) for axis in (0, 1))
     weights = np.zeros(0)
     for row, column in np.ndindex(*second.size):
-        tap = replace(second, weights=second.weights[row : row + 1, column : column + 1])
-        part = _before_pointwise(first, tap)
+        part = _before_pointwise(first, second.kind, second.weights[row, column])
         if not weights.size:
             weights = np.zeros((rows.max() + 1, columns.max() + 1, *part.shape[2:]))
         weights[np.ix_(rows[:, row], columns[:, column])] += part
@@ -138,23 +129,18 @@ def _places(first: Kernel, second: Kernel, axis: int) -> Tuple[np.ndarray, int]:
     ours = np.arange(first.size[axis]) * first.dilation[axis]
     theirs = np.arange(second.size[axis]) * (second.dilation[axis] * first.strides[axis])
     places = ours[:, np.newaxis] + theirs
-    step = reduce(gcd, places.ravel().tolist()) or 1
+    step = int(np.gcd.reduce(places.ravel())) or 1
     places = places // step
     if len(np.unique(places)) <= places.max():
         raise NotComposableError("leaves gaps in the kernel of a layer without activation: put a relu between")
     return places, step
 
 
-def _product(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Multiply matrices, in float64, the last axis of the first with the last but one of the second."""
-    return np.asarray((first.astype(np.float64) @ second.astype(np.float64)).astype(np.float32))
-
-
-def _before_pointwise(first: Kernel, second: Kernel) -> np.ndarray:
-    """Compose any convolution with a 1×1 one after it: float64, in the first one's height and width."""
+def _before_pointwise(first: Kernel, kind: str, tap: np.ndarray) -> np.ndarray:
+    """Compose a convolution with one tap `(channels, filters or multiplier)` of a `kind` after it: float64."""
     rows, columns, channels, filters = first.weights.shape
-    before, after = first.weights.astype(np.float64), second.weights[0, 0].astype(np.float64)
-    if second.kind == "Conv2D":
+    before, after = first.weights.astype(np.float64), tap.astype(np.float64)
+    if kind == "Conv2D":
         if first.kind == "Conv2D":
             return np.asarray(before @ after)
         return np.einsum("hwcm,cmg->hwcg", before, after.reshape(channels, filters, -1))
@@ -164,23 +150,7 @@ def _before_pointwise(first: Kernel, second: Kernel) -> np.ndarray:
     return (before[..., np.newaxis] * after).reshape(rows, columns, channels, -1)
 
 
-def _after_pointwise(first: Kernel, second: Kernel) -> np.ndarray:
-    """Compose a 1×1 convolution with any one after it: float64, in the second one's height and width."""
-    rows, columns, channels, filters = second.weights.shape
-    before, after = first.weights[0, 0].astype(np.float64), second.weights.astype(np.float64)
-    if first.kind == second.kind == "DepthwiseConv2D":
-        multiplier = before.shape[1]
-        after = after.reshape(rows, columns, -1, multiplier, filters)
-        return (before[..., np.newaxis] * after).reshape(rows, columns, len(before), -1)
-    if first.kind == "DepthwiseConv2D":
-        after = after.reshape(rows, columns, *before.shape, filters)
-        return np.einsum("cm,hwcmf->hwcf", before, after)
-    if second.kind == "Conv2D":
-        return np.asarray(before @ after)
-    return np.einsum("cf,hwfm->hwcfm", before, after).reshape(rows, columns, len(before), channels * filters)
-
-
-def kernels_of(layer: "keras.layers.Layer", position: int) -> List[Kernel]:
+def kernels_of(layer: keras.layers.Layer, position: int) -> List[Kernel]:
     """Return the kernels of the layer of that index in the trained model: two for a separable convolution, else one."""
     kind, config = type(layer).__name__, layer.get_config()
     if kind == "Dense":
@@ -206,14 +176,14 @@ def _pair(values: Sequence[int]) -> Tuple[int, int]:
     return int(first), int(second)
 
 
-def bias_of(layer: "keras.layers.Layer") -> np.ndarray:
+def bias_of(layer: keras.layers.Layer) -> np.ndarray:
     """Return the bias of a layer with weights, zeros if it has none: float64 `(channels,)`."""
     if layer.use_bias:
         return np.asarray(layer.get_weights()[-1].astype(np.float64))
     return np.zeros(layer.output_shape[-1])
 
 
-def normalisation(layer: "keras.layers.Layer") -> Tuple[np.ndarray, np.ndarray]:
+def normalisation(layer: keras.layers.Layer) -> Tuple[np.ndarray, np.ndarray]:
     """Return scale and shift of batch normalisation: float64 `(channels,)` each."""
     mean, variance = (variable.numpy().astype(np.float64) for variable in (layer.moving_mean, layer.moving_variance))
     scale = 1 / np.sqrt(variance + layer.epsilon)

@@ -1,4 +1,4 @@
-"""Rules for the layers of a model that the own parser, or the parser of snntoolbox 0.5, can convert.
+"""Check that a model can be converted, and choose the parser: the own one, or the one of snntoolbox 0.5.
 
 The rules for the toolbox also find models that it silently converts to another network; they look at the layers around
 a layer, as that parser does.
@@ -6,8 +6,13 @@ a layer, as that parser does.
 
 from typing import Dict, Iterator, List, Optional, Tuple
 
-from snnb.conversion.keras_graph import KerasGraph, KerasLayer
+from snnb.conversion.conversion_settings import Parser
+from snnb.conversion.keras_graph import KerasGraph, KerasLayer, read_keras_graph
+from snnb.conversion.toolbox_config import has_toolbox
 from snnb.core.errors import InputError
+from snnb.io.keras import description_of, keras
+from snnb.io.keras_file import LAYERS, MODELS
+from snnb.io.text import JsonValue
 
 WEIGHTED = {"Dense", "Conv2D", "DepthwiseConv2D"}
 POOLING = {"AveragePooling2D", "MaxPooling2D", "GlobalAveragePooling2D"}
@@ -32,6 +37,67 @@ SKIPPED = ACTIVATIONS | TRAINING_ONLY | {"BatchNormalization"}
 NAMES_AT_MOST = 5  # names of layers in a message, for the same reason
 
 Reason = Tuple[str, str]  # layer and reason
+
+
+def check_convertible(
+    model: keras.Model, *, max_pool: str = "error", rectify_linear: bool = False, parser: Parser = "toolbox"
+) -> Parser:
+    """Check that a model in memory can be converted, with any weights.
+
+    Parameters
+    ----------
+    model : keras.Model
+    max_pool : {"error", "average", "spiking"}
+        `error` refuses max pooling, `average` replaces it, `spiking` keeps it.
+    rectify_linear : bool
+        Accept hidden layers without an activation, though spikes rectify them.
+    parser : {"auto", "toolbox", "own"}
+        `auto` is the toolbox's if it is installed and can convert the model, else the own parser.
+
+    Returns
+    -------
+    {"toolbox", "own"}
+        The parser to use.
+
+    Raises
+    ------
+    InputError
+        The model cannot be converted; the message names layers and reasons in one line.
+    """
+    try:
+        description = description_of(model)
+    except NotImplementedError:
+        raise InputError("the model or one of its layers is a custom class: build it from Keras's own layers") from None
+    chosen = check_architecture(description, max_pool=max_pool, rectify_linear=rectify_linear, parser=parser)
+    if chosen == "own":
+        from snnb.conversion.own_parser import parse_own
+
+        parse_own(model, max_pool=max_pool, rectify_linear=rectify_linear)
+    return chosen
+
+
+def check_architecture(
+    description: Dict[str, JsonValue],
+    *,
+    max_pool: str = "error",
+    rectify_linear: bool = False,
+    parser: Parser = "toolbox",
+) -> Parser:
+    """Check that a model can be converted, without building it, since a Lambda layer would run code.
+
+    `description` is the JSON of Keras, as `h5.read_architecture` returns it. For the own parser only the layer classes
+    are checked here; `parse_own` checks the rest. Options, result and errors: see `check_convertible`.
+    """
+    graph = read_keras_graph(description)
+    if parser == "toolbox" or (parser == "auto" and has_toolbox()):
+        reasons = toolbox_reasons(graph, description, max_pool, rectify_linear)
+        if not reasons:
+            return "toolbox"
+        if parser == "toolbox":
+            raise refused(reasons)
+    if not all(layer.kind in LAYERS for layer in graph.layers):
+        raise refused(own_reasons(graph, max_pool))
+    return "own"
 
 
 def refused(reasons: List[Reason]) -> InputError:
@@ -72,8 +138,6 @@ def _layer_reasons(layer: KerasLayer, max_pool: str, *, own: bool = False) -> It
     if layer.kind not in (OWN_CONVERTIBLE if own else CONVERTIBLE):
         yield _why_not_convertible(layer.kind, own)
         return
-    if layer.nodes > 1:
-        yield "is used more than once, but the parser sees its first use only: build a layer for each use"
     if config.get("data_format", "channels_last") != "channels_last":
         yield "channels_first: use channels_last"
     if config.get("dtype", "float32") != "float32":
@@ -104,8 +168,6 @@ def _why_not_convertible(kind: str, own: bool) -> str:
         return "a spike rate can follow relu, softmax and linear only, as Activation, ReLU or in the layer itself"
     if kind in MERGING:
         return f"merges branches, which only {'Add and Concatenate' if own else 'Concatenate'} can do"
-    if kind in ("Model", "Functional", "Sequential"):
-        return "a model inside the model: use its layers one by one"
     return f"{'snnb' if own else 'snntoolbox 0.5'} has no conversion for this type of layer"
 
 
@@ -133,9 +195,17 @@ MOST_SKIPPED = 6
 ACTIVATION_WITHIN = 3
 
 
-def toolbox_reasons(graph: KerasGraph, max_pool: str, rectify_linear: bool) -> List[Reason]:
-    """Return the reasons why the toolbox's parser cannot convert a model."""
+def toolbox_reasons(
+    graph: KerasGraph, description: Dict[str, JsonValue], max_pool: str, rectify_linear: bool
+) -> List[Reason]:
+    """Return the reasons why the toolbox's parser cannot convert a model; `description` is its JSON."""
     reasons = list(_model_reasons(graph))
+    for entry in description["config"]["layers"]:
+        name = label(entry["config"]["name"], entry["class_name"])
+        if entry["class_name"] in MODELS:
+            reasons.append((name, "a model inside the model: use its layers one by one"))
+        elif len(entry.get("inbound_nodes", [])) > 1:
+            reasons.append((name, "is used more than once, but the parser sees its first use only"))
     for layer in graph.layers:
         reasons += [(label(layer.name, layer.kind), reason) for reason in _layer_reasons(layer, max_pool)]
     # Rules for neighbouring layers need layers of known classes.

@@ -12,7 +12,7 @@ from typing import Dict, List, Optional
 import numpy as np
 import tensorflow as tf
 
-from snnb.conversion.branches import inbound, origin_of_channels, reindexed
+from snnb.conversion.keras_graph import inbound
 from snnb.core.errors import InputError
 from snnb.core.progress import Progress, silent
 from snnb.io.keras import keras
@@ -225,3 +225,24 @@ def _scale(layer: keras.layers.Layer, origin: np.ndarray, factors: np.ndarray, o
         ratio = (factors[numbers.astype(int)] / own).astype(np.float32)
         weights = weights * ratio[:, np.newaxis]
     layer.set_weights([weights, *(bias / np.float32(own) for bias in biases)])
+
+
+def reindexed(layer: keras.layers.Layer, origins: List[np.ndarray]) -> np.ndarray:
+    """Apply a layer without weights to arrays that label the elements of its inputs; padding is 0."""
+    batches = [origin[np.newaxis] for origin in origins]
+    numbers: np.ndarray = layer(batches if len(batches) > 1 else batches[0]).numpy()[0]
+    return numbers
+
+
+def origin_of_channels(name: str, origin: np.ndarray) -> np.ndarray:
+    """Return the label of each channel, given the labels of the elements, `(height, width, channels)`; 0 is padding.
+
+    Raise `InputError`, with the `name` of the layer that reads them, if a channel has several labels.
+    """
+    highest: np.ndarray = origin.max(axis=(0, 1))
+    if not ((origin == highest) | (origin == 0)).all():
+        raise InputError(
+            f"{name} takes branches side by side in one channel, whose scale factors differ: "
+            "concatenate them along the channels"
+        )
+    return highest

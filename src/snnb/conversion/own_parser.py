@@ -2,31 +2,114 @@
 
 Each relu, each pooling and the end of the network is a population. A sum of several terms becomes layers without
 activation, an `Add` and an activation; a single term becomes the layer that snntoolbox 0.5's parser would make of it.
+
+Between two populations, a value is a sum of terms, each one kernel on one layer, and a bias per channel. Layers without
+neurons that read such a sum are deferred: they are converted when the next activation is known.
 """
 
-from dataclasses import replace
+import heapq
+from dataclasses import dataclass, field, replace
 from math import prod
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from snnb.conversion.branches import inbound
-from snnb.conversion.keras_graph import read_keras_graph, unrolled_model
-from snnb.conversion.kernel import Kernel, NotComposableError, bias_of, kernels_of, normalisation, padding_before
-from snnb.conversion.layer_rules import OWN_TRAINING_ONLY, Reason, label, own_reasons, refused
-from snnb.conversion.linear import (
-    DeferredLayer,
-    Linear,
-    Node,
-    Value,
-    build_parsed,
-    identity,
-    node_of,
-    padded,
-    population,
-    scaled_units,
+from snnb.conversion.keras_graph import inbound, read_keras_graph, unrolled_model
+from snnb.conversion.kernel import (
+    IDENTITY,
+    Kernel,
+    NotComposableError,
+    bias_of,
+    composed,
+    kernels_of,
+    normalisation,
+    padding_before,
 )
+from snnb.conversion.layer_rules import OWN_TRAINING_ONLY, Reason, label, own_reasons, refused
 from snnb.io.keras import description_of, keras
+from snnb.io.text import JsonValue
+from snnb.network.geometry import Shape, window_padding
+
+# Keys of a trained layer's configuration that the parsed layer does not have.
+DROPPED = {"name", "activation", "use_bias"}
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """A layer of the parsed model."""
+
+    kind: str
+    shape: Tuple[int, ...]  # of its output, without the batch axis
+    position: int  # index of the trained layer that it comes from
+    inputs: Tuple["Node", ...] = ()
+    config: Dict[str, JsonValue] = field(default_factory=dict)  # without the name
+    weights: Sequence[np.ndarray] = ()
+    title: str = ""  # kind and shape in the layer's name, if the toolbox writes others than `kind` and `shape`
+    rectified: bool = False  # no value can be negative
+    activation: str = "linear"  # `softmax` if it ends in one, which is allowed for the output only
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """A kernel that reads a layer of the parsed model."""
+
+    source: Node
+    kernel: Kernel
+
+
+@dataclass(frozen=True, eq=False)
+class Linear:
+    """A sum of terms and a bias."""
+
+    terms: Tuple[Term, ...]
+    bias: np.ndarray  # float64 `(channels,)`
+    biased: bool  # training can make the bias differ from 0
+    shape: Tuple[int, ...]
+
+    def scaled(self, scale: np.ndarray, shift: np.ndarray) -> "Linear":
+        """Scale and shift the channels, as batch normalisation does: float64 `(channels,)`."""
+        terms = tuple(replace(term, kernel=term.kernel.scaled(scale)) for term in self.terms)
+        return replace(self, terms=terms, bias=self.bias * scale + shift, biased=True)
+
+    def followed_by(self, kernel: Kernel, bias: np.ndarray, biased: bool, shape: Tuple[int, ...]) -> "Linear":
+        """Compose each term with a kernel and its bias, whose output has that shape.
+
+        Raise `NotComposableError` if the composition would not be exact.
+        """
+        if self.biased and kernel.pads(self.shape, shape):
+            raise NotComposableError(
+                "pads a layer with a bias and without activation with zeros, which one kernel cannot do: "
+                "put a relu between, or use padding valid"
+            )
+        terms = tuple(
+            replace(term, kernel=composed(term.kernel, kernel, term.source.shape, self.shape, shape))
+            for term in self.terms
+        )
+        return Linear(terms, bias + kernel.of_constant(self.bias), self.biased or biased, shape)
+
+
+def identity(node: Node, position: int) -> Linear:
+    """Return the output of a layer as a linear value, read by the trained layer of index `position`."""
+    channels = node.shape[-1]
+    kernel = Kernel(IDENTITY, np.ones(channels, np.float32), position)
+    return Linear((Term(node, kernel),), np.zeros(channels), False, node.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class DeferredLayer:
+    """A layer without neurons that reads a linear value: a relu after it, with which it commutes, moves before it."""
+
+    kind: str
+    config: Dict[str, JsonValue]
+    title: str
+    position: int
+    inputs: Tuple["Value", ...]
+    shape: Tuple[int, ...]
+    # Values, by channel, that replace the zeros of a padding before which a batch normalisation was moved.
+    outside: Optional[np.ndarray] = None
+
+
+Value = Union[Node, Linear, DeferredLayer]
 
 
 def parse_own(model: keras.Model, *, max_pool: str = "error", rectify_linear: bool = False) -> keras.Model:
@@ -44,9 +127,6 @@ def parse_own(model: keras.Model, *, max_pool: str = "error", rectify_linear: bo
         if not reasons:
             raise
         raise refused(reasons) from None  # raised after a layer of an unknown class
-
-
-IMAGE = ("height", "width", "channels")
 
 
 class _Parser:
@@ -173,7 +253,7 @@ class _Parser:
                 return value
             if activation == "softmax" and prod(value.shape) != value.shape[-1]:
                 raise NotComposableError("softmax over positions: put Flatten and a Dense layer before it")
-            if activation == "softmax" and len(value.shape) != len(IMAGE):
+            if activation == "softmax" and len(value.shape) != 3:
                 return self._softmax_before(value)
             value = identity(value, self._position)
         return population(value, activation, limit, self._position)
@@ -259,3 +339,169 @@ def _check_softmax(output: Node) -> None:
         met.add((id(node), last))
         at_end = last and node.kind in ("Flatten", "Reshape", "Activation")
         pending += [(source, at_end) for source in node.inputs]
+
+
+def node_of(value: DeferredLayer, inputs: Tuple[Node, ...], activation: str = "linear") -> Node:
+    """Return the layer of the parsed model that reads `inputs`, which end in `activation`."""
+    rectified = all(node.rectified for node in inputs)
+    return Node(value.kind, value.shape, value.position, inputs, value.config, (), value.title, rectified, activation)
+
+
+def padded(value: Value) -> Optional[Linear]:
+    """Return zero padding of a sum without bias as a sum; None for any other value.
+
+    Raise `NotComposableError` if its kernels would see a part of their input in the padding.
+    """
+    if not isinstance(value, DeferredLayer) or value.kind != "ZeroPadding2D" or value.outside is not None:
+        return None
+    [inside] = value.inputs
+    inside = padded(inside) or inside
+    if not isinstance(inside, Linear) or inside.biased:
+        return None
+    ((top, _), (left, _)), channels = value.config["padding"], value.shape[-1]
+    ones = np.ones((1, 1, channels, 1), np.float32)
+    kernel = Kernel("DepthwiseConv2D", ones, value.position, before=(int(top), int(left)))
+    return inside.followed_by(kernel, np.zeros(channels), False, value.shape)
+
+
+def scaled_units(value: Value) -> Optional[Linear]:
+    """Return flattened layers whose elements are scaled and shifted, as a linear value; None for any other value."""
+    if not isinstance(value, DeferredLayer) or value.kind not in ("Flatten", "Reshape", "Concatenate"):
+        return None
+    if len(value.shape) > 1:
+        return None
+    parts = [_spread(part) for part in value.inputs]
+    scaled = [part for part in parts if part is not None]
+    if len(scaled) < len(parts):
+        return None
+    # In C order, as these layers rearrange; of several parts, each is one axis long.
+    scale, shift = (np.concatenate([numbers[i].ravel() for _, *numbers in scaled]) for i in (0, 1))
+    node = node_of(value, tuple(source for source, *_ in scaled))
+    kernel = Kernel(IDENTITY, scale.astype(np.float32), value.position)
+    return Linear((Term(node, kernel),), shift, True, value.shape)
+
+
+def _spread(value: Value) -> Optional[Tuple[Node, np.ndarray, np.ndarray]]:
+    """Return a layer, and scale and shift of each of its elements; None for any other value."""
+    if isinstance(value, DeferredLayer):
+        value = scaled_units(value) or value
+    if isinstance(value, Node):
+        return value, np.ones(value.shape), np.zeros(value.shape)
+    if not isinstance(value, Linear) or len(value.terms) > 1 or value.terms[0].kernel.kind != IDENTITY:
+        return None
+    [term] = value.terms
+    scale, shift = (np.broadcast_to(numbers, value.shape) for numbers in (term.kernel.weights, value.bias))
+    return term.source, scale, shift
+
+
+def population(value: Linear, activation: str, limit: Optional[float], position: int) -> Node:
+    """Make the layers of a population of that input current, activation, and value at which activations are clipped.
+
+    `position` is the index of the activation among the trained layers. Raise `NotComposableError` if Keras has no layer
+    for a term.
+    """
+    alone = len(value.terms) == 1 and limit is None
+    own, first = activation if alone else "linear", value.bias.astype(np.float32)
+    ends = [_layer(term, value.shape, own, None if index else first) for index, term in enumerate(value.terms)]
+    if alone:
+        return ends[0]
+    end = ends[0] if len(ends) == 1 else Node("Add", value.shape, position, tuple(ends))
+    if limit is not None:
+        return Node("ReLU", value.shape, position, (end,), {"max_value": limit}, rectified=True)
+    if activation == "linear":
+        return end
+    config = {"activation": activation}
+    return Node(
+        "Activation", value.shape, position, (end,), config, rectified=activation == "relu", activation=activation
+    )
+
+
+def _layer(term: Term, written: Shape, activation: str, bias: Optional[np.ndarray]) -> Node:
+    """Return the layer of a term, whose output has the shape `written`."""
+    kernel, source, read = term.kernel, term.source, term.source.shape
+    config = {key: value for key, value in kernel.config.items() if key not in DROPPED}
+    config.update(activation=activation, use_bias=bias is not None)
+    if kernel.kind == IDENTITY:
+        if len(written) != 3:
+            raise NotComposableError(
+                "connects units of a Dense layer one to one, which only feature maps can: put a Dense layer there"
+            )
+        kernel = Kernel("DepthwiseConv2D", kernel.weights.reshape(1, 1, -1, 1), kernel.position)
+    if kernel.kind == "Dense":
+        config["units"] = kernel.outputs
+    else:
+        if kernel.kind == "DepthwiseConv2D" and kernel.strides[0] != kernel.strides[1]:
+            raise NotComposableError(
+                f"has strides of {kernel.strides[0]} × {kernel.strides[1]} for each channel, which TensorFlow "
+                "computes only where they are equal: use equal strides, or put a relu before"
+            )
+        places = [(kernel.before[axis], written[axis]) for axis in (0, 1)]
+        axes = list(zip(read, kernel.size, kernel.strides, kernel.dilation))
+        fitting = (
+            padding
+            for padding in (kernel.padding, "valid", "same")
+            if [window_padding(*axis, padding) for axis in axes] == places
+        )
+        padding = next(fitting, None)
+        if padding is None:
+            after = [max(kernel.reach(axis, written[axis])[1] + 1 - read[axis], 0) for axis in (0, 1)]
+            pads = tuple(zip(kernel.before, after))
+            shape = (*(length + sum(pad) for length, pad in zip(read, pads)), read[-1])
+            source = Node(
+                "ZeroPadding2D", shape, kernel.position, (source,), {"padding": pads}, rectified=source.rectified
+            )
+        config.update(
+            kernel_size=kernel.size, strides=kernel.strides, padding=padding or "valid", dilation_rate=kernel.dilation
+        )
+        config["filters" if kernel.kind == "Conv2D" else "depth_multiplier"] = kernel.weights.shape[-1]
+    weights = [kernel.weights] if bias is None else [kernel.weights, bias]
+    rectified = activation == "relu"
+    return Node(kernel.kind, written, kernel.position, (source,), config, weights, "", rectified, activation)
+
+
+def _in_order(output: Node) -> List[Node]:
+    """Return the nodes that an output depends on: topological order, ties as in the trained model."""
+    readers: Dict[int, List[Node]] = {}
+    missing: Dict[int, int] = {}
+    numbers: Dict[int, int] = {}
+    pending, ready = [output], []
+    while pending:
+        node = pending.pop()
+        if id(node) in missing:
+            continue
+        missing[id(node)] = len(node.inputs)
+        for source in node.inputs:
+            readers.setdefault(id(source), []).append(node)
+            pending.append(source)
+        if not node.inputs:
+            ready.append((node.position, 0, id(node), node))
+    ordered: List[Node] = []
+    while ready:
+        *_, node = heapq.heappop(ready)
+        ordered.append(node)
+        for reader in readers.get(id(node), []):
+            missing[id(reader)] -= 1
+            if missing[id(reader)] == 0:
+                numbers[id(reader)] = len(numbers) + 1
+                heapq.heappush(ready, (reader.position, numbers[id(reader)], id(reader), reader))
+    return ordered
+
+
+def build_parsed(output: Node) -> keras.Model:
+    """Build the Keras model that ends in a node; its layers have the toolbox's names, `NNKind_shape`."""
+    tensors = {}
+    for number, node in enumerate(_in_order(output), -1):
+        if not node.inputs:
+            first = tensors[id(node)] = keras.layers.Input(node.shape, name="input")
+            continue
+        read = [tensors[id(source)] for source in node.inputs]
+        title = node.title or f"{node.kind}_{'x'.join(map(str, node.shape))}"
+        config = {**node.config, "name": f"{number:02d}{title}"}
+        if node.weights:
+            config["weights"] = list(node.weights)
+        layer = getattr(keras.layers, node.kind)(**config)
+        tensors[id(node)] = layer(read if len(read) > 1 or node.kind in ("Add", "Concatenate") else read[0])
+    model = keras.Model(first, tensors[id(output)])
+    # Compiled as by the toolbox, so that the same network gives the same file.
+    model.compile("sgd", "categorical_crossentropy", ["accuracy", keras.metrics.top_k_categorical_accuracy])
+    return model

@@ -2,8 +2,15 @@
 
 A pixel x of channel c in [0, 1] becomes a_c x + b_c. A layer of weighted sums w · (a x + b) computes the same from x
 with the weights a w and the additional bias Σ w b.
+
+The presets of `--pixels` are those of `keras.applications.imagenet_utils.preprocess_input`, whose pixels are 0 to 255:
+
+- `caffe`: blue, green, red; less the mean of ImageNet (103.939, 116.779, 123.68); not divided.
+- `torch`: to [0, 1], less the mean (0.485, 0.456, 0.406), divided by (0.229, 0.224, 0.225), as torchvision's networks.
+- `tf`: to [-1, 1].
 """
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Callable, Dict, List, Optional, Sequence, Tuple
 
@@ -11,7 +18,6 @@ import numpy as np
 
 from snnb.core.errors import InputError
 from snnb.core.progress import Say
-from snnb.model_files.expected_pixels import AS_THEY_ARE, Pixels, parse_pixels
 
 if TYPE_CHECKING:
     from snnb.io.keras import keras
@@ -22,35 +28,73 @@ Sample = Callable[[], Tuple[np.ndarray, np.ndarray]]  # see `fold_pixels`
 PASSING = ("AveragePooling2D", "Flatten", "GlobalAveragePooling2D", "MaxPooling2D", "GlobalMaxPooling2D", "Dropout")
 
 
-@dataclass(frozen=True)
-class Preprocessing:
-    """Affine change of the input x by the preprocessing layers of a model: `factor * x + shift`.
+AS_THEY_ARE = "0-1"
+_GIVEN = re.compile(r"mean=(?P<mean>[-+.\deE,]+),std=(?P<std>[-+.\deE,]+)")
+
+
+@dataclass(frozen=True, eq=False)
+class Pixels:
+    """Affine change from pixels to the input of a network: `factor * x + shift`.
 
     Attributes
     ----------
     factor, shift : ndarray of float64, shape (1,) or (channels,)
+    reversed : bool
+        Whether the network's channels are blue, green, red.
     layers : str
-        The layers, for messages.
+        Preprocessing layers of the model that make the change, for messages.
     """
 
     factor: np.ndarray
     shift: np.ndarray
-    layers: str
+    reversed: bool = False
+    layers: str = ""
 
-    @property
-    def takes(self) -> str:
-        """`0-255` or `0-1`: the pixels that it is for.
+    @classmethod
+    def standardised(cls, mean: Sequence[float], std: Sequence[float]) -> "Pixels":
+        """Return pixels less a mean, divided by a standard deviation."""
+        return cls(1 / np.array(std), -np.array(mean) / np.array(std))
 
-        Of pixels in [0, 1], a factor below 0.2 would leave nearly nothing, and the pixel that becomes 0 is at most 1.
-        """
-        return "0-255" if self.factor.max() < 0.2 or (-self.shift / self.factor).max() > 1.5 else AS_THEY_ARE
+
+_PRESETS = {
+    AS_THEY_ARE: Pixels(np.ones(1), np.zeros(1)),
+    "0-255": Pixels(np.array([255.0]), np.zeros(1)),
+    "tf": Pixels(np.array([2.0]), np.array([-1.0])),
+    "torch": Pixels.standardised((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "caffe": Pixels(np.array([255.0]), np.array([-103.939, -116.779, -123.68]), reversed=True),
+}
+
+
+def parse_pixels(text: str) -> Pixels:
+    """Read `caffe`, `torch`, `tf`, `0-1`, `0-255`, or `mean=0.5,std=0.5` with one number or one for each channel.
+
+    Mean and standard deviation refer to pixels in [0, 1], as in torchvision's `Normalize`.
+
+    Raises
+    ------
+    ValueError
+        The text has none of these forms.
+    """
+    if text in _PRESETS:
+        return _PRESETS[text]
+    match = _GIVEN.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is none of {', '.join(_PRESETS)}, and not like mean=0.5,std=0.25")
+    mean, std = ([float(number) for number in match[name].split(",")] for name in ("mean", "std"))
+    if not 0 < min(std) <= max(std) < np.inf:
+        raise ValueError(f"{text!r}: a standard deviation is above 0")
+    if 1 not in (len(mean), len(std)) and len(mean) != len(std):
+        raise ValueError(f"{text!r} has {len(mean)} means and {len(std)} standard deviations")
+    if max(map(abs, mean)) > 1:
+        raise ValueError(f"{text!r}: mean and std refer to pixels in [0, 1]; divide both by 255")
+    return Pixels.standardised(mean, std)
 
 
 def fold_pixels(
     model: "keras.Model",
     text: Optional[str],
     warn: Say,
-    preprocessing: Optional[Preprocessing] = None,
+    preprocessing: Optional[Pixels] = None,
     sample: Optional[Sample] = None,
 ) -> "keras.Model":
     """Return a model with pixels in [0, 1] that has the outputs of the given model with its pixels.
@@ -63,7 +107,7 @@ def fold_pixels(
         Pixels of the model, see `parse_pixels`. None: those that the preprocessing takes, else [0, 1].
     warn : callable
         Called with a message if layers pad with zeros, where the result is not exact at the border.
-    preprocessing : Preprocessing, optional
+    preprocessing : Pixels, optional
         Change by the layers that were removed from the model.
     sample : callable, optional
         Returns some pictures, float32 (n, height, width, channels) in [0, 1], and their class numbers: the message
@@ -76,7 +120,7 @@ def fold_pixels(
         the preprocessing takes; the message names it.
     """
     origin, pixels = _combined(text, warn, preprocessing)
-    factor, shift = (np.array(numbers, np.float64) for numbers in (pixels.factor, pixels.shift))
+    factor, shift = pixels.factor, pixels.shift
     if not pixels.reversed and np.allclose(factor, 1, atol=1e-6) and np.allclose(shift, 0, atol=1e-6):
         return model
     channels = int(model.input_shape[-1])
@@ -111,20 +155,18 @@ def fold_pixels(
     return model
 
 
-def _combined(text: Optional[str], warn: Say, preprocessing: Optional[Preprocessing]) -> Tuple[str, Pixels]:
+def _combined(text: Optional[str], warn: Say, preprocessing: Optional[Pixels]) -> Tuple[str, Pixels]:
     """Return the change of pixels in [0, 1] by `--pixels` and by the model's own layers, and its name for messages."""
     if preprocessing is None:
         return f"--pixels {text}", parse_pixels(text or AS_THEY_ARE)
-    takes = preprocessing.takes
+    layers, factor, shift = preprocessing.layers, preprocessing.factor, preprocessing.shift
+    # Of pixels in [0, 1], a factor below 0.2 would leave nearly nothing, and the pixel that becomes 0 is at most 1.
+    takes = "0-255" if factor.max() < 0.2 or (-shift / factor).max() > 1.5 else AS_THEY_ARE
     if text is None:
-        warn(f"{preprocessing.layers}: folded into the first weights; the model takes pixels of {takes}")
+        warn(f"{layers}: folded into the first weights; the model takes pixels of {takes}")
     elif text not in (AS_THEY_ARE, "0-255") or (text == AS_THEY_ARE and takes != text):
-        raise InputError(
-            f"--pixels {text}: the model has {preprocessing.layers}, which takes pixels of {takes}; leave out --pixels"
-        )
-    scale = parse_pixels(text or takes).factor[0]
-    factor, shift = (np.atleast_1d(n).tolist() for n in (preprocessing.factor * scale, preprocessing.shift))
-    return preprocessing.layers, Pixels(tuple(factor), tuple(shift))
+        raise InputError(f"--pixels {text}: the model has {layers}, which takes pixels of {takes}; leave out --pixels")
+    return layers, Pixels(factor * parse_pixels(text or takes).factor, shift)
 
 
 def _readers(model: "keras.Model", origin: str) -> Tuple[List["keras.layers.Layer"], List["keras.layers.Layer"]]:

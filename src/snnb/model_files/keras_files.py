@@ -5,34 +5,62 @@ A `.keras` file, which Keras 2 writes from 2.12, is a zip archive of `config.jso
 
 The layout of the weights is that of `keras/src/saving/saving_lib.py`: the arrays of a layer are
 `layers/NAME/vars/0`, `1`, …, where NAME is its class in snake case, with `_1`, `_2`, … from the second of a class on.
+
+The description of a model, by any Keras from 2.3 to 3, is translated to that of TensorFlow 2.2. Newer versions add keys
+to the configuration of their layers. A key whose value means the behaviour of TensorFlow 2.2 is ignored, a few others
+are expressed by an additional layer, all others are refused by name. Initializers, regularizers and constraints matter
+only in training, and are left out.
 """
 
+import copy
+import inspect
 import io
 import json
 import re
 import zipfile
 import zlib
-from functools import partial
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Optional, Sequence, Set, Tuple
 
 import h5py
 import numpy as np
 
+from snnb.core.errors import out_of_memory
 from snnb.core.progress import Say
 from snnb.io.hdf5 import json_attribute, reading
-from snnb.io.keras import keras
-from snnb.io.keras_file import check_layers
+from snnb.io.keras import NEWER, keras
+from snnb.io.keras_file import LAYERS, MODELS, check_layers
 from snnb.io.text import JsonValue
-from snnb.model_files.fold_pixels import Preprocessing
+from snnb.model_files.fold_pixels import Pixels
 from snnb.model_files.kinds import NotReadError
-from snnb.model_files.newer_keras import as_tensorflow_22, from_description
-from snnb.model_files.preprocessing import affine, without_preprocessing
+from snnb.model_files.preprocessing import Entry, affine, label, without_preprocessing
 
+ANY = "any"
+# What newer versions added, with the values that change nothing when a trained model computes.
+ADDED: Dict[str, Tuple[JsonValue, ...]] = {
+    "autocast": (True, False),
+    "groups": (1,),
+    "keepdims": (False,),
+    "lora_alpha": (None,),
+    "lora_rank": (None,),
+    "optional": (False,),
+    "quantization_config": (None,),
+    "ragged": (False,),
+    "renorm": (False,),
+    "renorm_clipping": (ANY,),
+    "renorm_momentum": (ANY,),
+    "seed": (ANY,),
+    "sparse": (False, None),
+    "synchronized": (False, True),  # over devices, while training
+}
+FOR_TRAINING = ("_initializer", "_regularizer", "_constraint")
+OF_KERAS = ("keras", "tf_keras", "tensorflow.keras")
+MIXED = ("mixed_float16", "mixed_bfloat16")
+RENAMED = {"batch_shape": "batch_input_shape"}  # from Keras 3
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 UNTIL_2_13 = "_layer_checkpoint_dependencies"  # group of the layers, where each layer with weights counts twice
 RAISED_BY_ZIPFILE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, KeyError)
-Result = Tuple[keras.Model, Optional[Preprocessing]]
+Result = Tuple[keras.Model, Optional[Pixels]]
 
 
 def read_keras_h5(path: Path, warn: Say) -> Result:
@@ -64,7 +92,9 @@ def read_keras_h5(path: Path, warn: Say) -> Result:
             names = _weight_names(group) if isinstance(group, h5py.Group) else []
             return [group[name] for name in names if name in group]
 
-        return _build(as_tensorflow_22(description, path, warn), arrays_of, path), affine(steps, arrays_of)
+        model = from_description(as_tensorflow_22(description, path, warn), path)
+        _set_weights(model, arrays_of)
+        return model, affine(steps, arrays_of)
 
 
 def read_keras_zip(path: Path, warn: Say) -> Result:
@@ -75,12 +105,26 @@ def read_keras_zip(path: Path, warn: Say) -> Result:
     except RAISED_BY_ZIPFILE as error:
         raise NotReadError(f"not a complete .keras file ({_line(error)})") from error
     description, steps = without_preprocessing(original)
-    description = as_tensorflow_22(description, path, warn)
-    check_layers(description, path)
+    model = from_description(as_tensorflow_22(description, path, warn), path)
     try:
         with h5py.File(io.BytesIO(weights), "r") as file:
-            groups = _groups(original, file)
-            return _build(description, partial(_arrays, groups), path), affine(steps, partial(_arrays, groups))
+            root, step = (UNTIL_2_13, 2) if UNTIL_2_13 in file else ("layers", 1)
+            count: Dict[str, int] = {}
+            groups = {}
+            for layer in original["config"]["layers"]:
+                kind = _snake_case(layer["class_name"])
+                number = count[kind] = count.get(kind, -step) + step
+                suffix = f"_{number}" if number else ""
+                groups[layer["config"]["name"]] = file.get(f"{root}/{kind}{suffix}/vars")
+
+            def arrays_of(name: str) -> List[h5py.Dataset]:
+                group = groups.get(name)
+                if not isinstance(group, h5py.Group):
+                    return []
+                return [group[str(number)] for number in range(len(group)) if str(number) in group]
+
+            _set_weights(model, arrays_of)
+            return model, affine(steps, arrays_of)
     except OSError as error:
         raise NotReadError(f"{WEIGHTS} is not a complete HDF5 file ({_line(error)})") from error
 
@@ -96,18 +140,6 @@ def _line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
-def _groups(description: JsonValue, file: h5py.File) -> Dict[str, object]:
-    """Return the group of each layer's arrays in the file, by the name of the layer."""
-    count: Dict[str, int] = {}
-    groups = {}
-    root, step = (UNTIL_2_13, 2) if UNTIL_2_13 in file else ("layers", 1)
-    for layer in description["config"]["layers"]:
-        kind = _snake_case(layer["class_name"])
-        number = count[kind] = count.get(kind, -step) + step
-        groups[layer["config"]["name"]] = file.get(f"{root}/{kind}_{number}/vars" if number else f"{root}/{kind}/vars")
-    return groups
-
-
 def _snake_case(name: str) -> str:
     """Write the name of a class as Keras does: Conv2D as conv2d, DepthwiseConv2D as depthwise_conv2d, ReLU as re_lu."""
     name = re.sub(r"\W+", "", name)
@@ -115,16 +147,8 @@ def _snake_case(name: str) -> str:
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
-def _arrays(groups: Dict[str, object], layer: str) -> List[h5py.Dataset]:
-    group = groups.get(layer)
-    if not isinstance(group, h5py.Group):
-        return []
-    return [group[str(number)] for number in range(len(group)) if str(number) in group]
-
-
-def _build(description: JsonValue, arrays_of: Callable[[str], Sequence[h5py.Dataset]], path: Path) -> keras.Model:
-    """Build a model of Keras's own layers, with the weights that `arrays_of` returns by the name of a layer."""
-    model = from_description(description, path)
+def _set_weights(model: keras.Model, arrays_of: Callable[[str], Sequence[h5py.Dataset]]) -> None:
+    """Set the weights that `arrays_of` returns by the name of a layer."""
     for layer in model.layers:
         if not layer.weights:
             continue
@@ -140,8 +164,188 @@ def _build(description: JsonValue, arrays_of: Callable[[str], Sequence[h5py.Data
         if any(array.dtype.kind not in "fiu" for array in arrays):
             raise NotReadError(f"the weights of layer {layer.name} are not numbers")
         keras.backend.batch_set_value(list(zip(variables, (np.asarray(array[()], np.float32) for array in arrays))))
-    return model
 
 
 def _shapes(shapes: Sequence[Sequence[int]]) -> str:
     return ", ".join("×".join(map(str, shape)) or "1" for shape in shapes[:10]) or "nothing"
+
+
+def as_tensorflow_22(description: JsonValue, path: Path, warn: Say) -> JsonValue:
+    """Return the description of a model as TensorFlow 2.2 would have written it.
+
+    It is returned unchanged if it does not describe a model, for `snnb.io.keras_file.check_layers` to refuse.
+
+    Parameters
+    ----------
+    description : object
+        The model as a newer Keras describes it, parsed from JSON: `model_config` of an h5 file, or `config.json`.
+    path : Path
+        The file, for messages.
+    warn : callable
+        Called with a message for each difference between the model returned and the file.
+
+    Raises
+    ------
+    NotReadError
+        A layer is not one of Keras's own, or has a setting that TensorFlow 2.2 does not know.
+    """
+    try:
+        translated, unfinished = _model(description, warn)
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError):
+        return description
+    for name in unfinished:
+        _fill_in_channels(translated, name, path)
+    return translated
+
+
+def _model(description: Entry, warn: Say) -> Tuple[Entry, List[str]]:
+    """Return the model, and the names of the reshaping layers that were added and have no channels yet."""
+    config = description["config"]
+    sequential = description["class_name"] == "Sequential"
+    layers: List[Entry] = []
+    unfinished: List[str] = []
+    last: Dict[str, str] = {}  # by layer, the one that gives its output now
+    mixed: Set[str] = set()
+    for entry in config["layers"]:
+        own, *added = [_inside(entry, warn)] if entry["class_name"] in MODELS else _layer(entry, mixed)
+        if not sequential:
+            own["inbound_nodes"] = _connections(entry, last)
+            for before, after in zip([own, *added], added):
+                after["inbound_nodes"] = [[[before["name"], 0, 0, {}]]]
+        layers += [own, *added]
+        unfinished += [layer["name"] for layer in added if layer["class_name"] == "Reshape"]
+        last[own["name"]] = layers[-1]["name"]
+    if mixed:
+        warn(f"the model computes in {', '.join(sorted(mixed))}; here in float32, as its weights are stored")
+    if sequential:
+        first = layers[0]["config"]
+        if "build_input_shape" in config:
+            first.setdefault("batch_input_shape", config["build_input_shape"])
+        return {"class_name": "Sequential", "config": {"name": config["name"], "layers": layers}}, unfinished
+    ends = {}
+    for key in ("input_layers", "output_layers"):
+        tensors = [config[key]] if isinstance(config[key][0], str) else config[key]  # Keras 3 lists no single one
+        ends[key] = [[last[name], node, tensor] for name, node, tensor in tensors]
+    return {"class_name": "Model", "config": {"name": config["name"], "layers": layers, **ends}}, unfinished
+
+
+def from_description(description: JsonValue, path: Path) -> keras.Model:
+    """Build a model with initial weights from its description by TensorFlow 2.2.
+
+    Parameters
+    ----------
+    description : object
+        Parsed from JSON.
+    path : Path
+        The file, for messages.
+
+    Raises
+    ------
+    InputError
+        A layer is not one of Keras's own.
+    NotReadError
+        Keras cannot build the model.
+    """
+    check_layers(description, path)
+    try:
+        return keras.models.model_from_config(description)
+    except Exception as error:  # Keras raises errors of any type for an invalid description
+        if out_of_memory(error):
+            raise
+        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise NotReadError(f"Keras {keras.__version__} cannot load it ({line[:200]})") from error
+
+
+def _fill_in_channels(model: Entry, name: str, path: Path) -> None:
+    """Set the number of channels of a reshaping layer that was added: build the layers before it to find it."""
+    layers = model["config"]["layers"]
+    place = [layer["name"] for layer in layers].index(name)
+    before = {**model["config"], "layers": copy.deepcopy(layers[:place])}
+    if model["class_name"] != "Sequential":
+        before["output_layers"] = [[layers[place - 1]["name"], 0, 0]]
+    channels = from_description({**model, "config": before}, path).output_shape[-1]
+    layers[place]["config"]["target_shape"][-1] = channels
+
+
+def _inside(entry: Entry, warn: Say) -> Entry:
+    """Return a model that is a layer of another one."""
+    if any("module" in layer for layer in entry["config"]["layers"]):
+        raise NotReadError(
+            f"{label(entry)} is a model inside the model, which is not read from files of Keras 3",
+            "build the model of its layers one by one, or export it as .onnx",
+        )
+    model, unfinished = _model(entry, warn)
+    if unfinished:
+        raise NotReadError(f"{label(entry)} is a model inside the model with keepdims=True, which is not read")
+    return {**model, "name": entry["config"]["name"]}
+
+
+def _layer(entry: Entry, mixed: Set[str]) -> List[Entry]:
+    """Return a layer, followed by those that stand for settings that TensorFlow 2.2 does not have."""
+    kind, module, name = entry["class_name"], entry.get("module"), entry["config"]["name"]
+    if module is not None and not str(module).startswith(OF_KERAS):
+        raise NotReadError(f"{label(entry)} of {module} is not loaded from a file, since it may run code")
+    if "keras.src.ops" in str(module) and kind != "Add":
+        raise NotReadError(f"{label(entry)} is an operation, which is not loaded from a file")
+    if kind not in LAYERS:
+        return [{"class_name": kind, "config": entry["config"], "name": name}]
+    config = {RENAMED.get(key, key): v for key, v in entry["config"].items() if not key.endswith(FOR_TRAINING)}
+    if "dtype" in config:
+        config["dtype"] = _dtype(config["dtype"], label(entry), mixed)
+    added = []
+    if config.get("keepdims") is True and kind.startswith("Global"):
+        del config["keepdims"]
+        added.append(_added(name, "Reshape", {"target_shape": [1, 1, -1]}))
+    if kind == "Softmax" and config.pop("axis", -1) in (-1, [-1]):
+        kind, config["activation"] = "Activation", "softmax"  # the same, as the parsers know it
+    if config.get("activation") == "relu6":
+        config["activation"] = "linear"
+        added.append(_added(name, "ReLU", {"max_value": 6.0}))
+    for key in sorted(set(config) - _known(kind)):
+        value = config.pop(key)
+        if ANY not in ADDED.get(key, ()) and value not in ADDED.get(key, ()):
+            raise NotReadError(f"{label(entry)} has {key}={value}, which TensorFlow 2.2 cannot do")
+    return [{"class_name": kind, "config": config, "name": name}, *added]
+
+
+def _added(name: str, kind: str, config: Entry) -> Entry:
+    name = f"{name}_{kind.lower()}"
+    return {"class_name": kind, "config": {"name": name, **config}, "name": name}
+
+
+def _dtype(value: JsonValue, where: str, mixed: Set[str]) -> JsonValue:
+    """Return the type of the numbers of a layer, which may be written as a policy."""
+    name = value["config"]["name"] if isinstance(value, dict) else value
+    if name in MIXED:
+        mixed.add(name)
+    elif name not in ("float32", None):
+        raise NotReadError(f"{where} computes in {name}, not in float32")
+    return "float32"
+
+
+def _known(kind: str) -> Set[str]:
+    """Return the settings that TensorFlow 2.2 knows for a kind of layer."""
+    known = {"batch_input_shape", "input_shape"}
+    for base in getattr(keras.layers, kind.replace("NormalizationV1", "Normalization").replace("V2", "")).__mro__:
+        known.update(inspect.signature(base.__init__).parameters)
+    return known - set(ADDED) if NEWER else known  # so that the result does not depend on the installed Keras
+
+
+def _connections(entry: Entry, last: Dict[str, str]) -> List[JsonValue]:
+    """Return the inputs of a layer as Keras 2 writes them: for each time it is used, a list of [name, 0, 0, {}]."""
+    nodes: List[JsonValue] = []
+    for node in entry["inbound_nodes"]:
+        if isinstance(node, dict):
+            sources, arguments = [], [node.get("kwargs", {})]
+            for part in node["args"]:
+                tensors = part if isinstance(part, list) else [part]
+                if not all(isinstance(t, dict) and t["class_name"] == "__keras_tensor__" for t in tensors):
+                    raise NotReadError(f"{label(entry)} takes a number or an object besides outputs of layers")
+                sources += [tensor["config"]["keras_history"] for tensor in tensors]
+        else:
+            sources, arguments = [source[:3] for source in node], [source[3] for source in node if len(source) > 3]
+        for key, value in [pair for given in arguments for pair in given.items()]:
+            if value not in (None, False):
+                raise NotReadError(f"{label(entry)} is called with {key}={value}")
+        nodes.append([[last.get(name, name), number, tensor, {}] for name, number, tensor in sources])
+    return nodes

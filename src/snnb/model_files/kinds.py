@@ -1,9 +1,15 @@
-"""Formats of trained models that are read, and how to convert models in other formats."""
+"""Formats of trained models that are read, and how to convert models in other formats; options of reading NIR files.
+
+Imported at the start of the program, so without numpy.
+"""
 
 from pathlib import Path
-from typing import Dict
+from typing import Dict, Literal, Optional
+
+from pydantic import Field
 
 from snnb.core.errors import InputError
+from snnb.core.options import Options
 
 NIR = ".nir"  # of a network that was trained as a spiking one
 READ = (".h5", ".hdf5", ".keras", ".onnx", NIR)
@@ -60,3 +66,19 @@ def refuse_other_kinds(path: Path) -> None:
     advice = SAVED_MODEL if (path / "saved_model.pb").is_file() else REFUSED.get(path.suffix.lower())
     if advice is not None:
         raise InputError(f"{path} {advice.format(name=path.name, stem=path.stem or 'model')}")
+
+
+# subtract_delayed: in the next step, after the decay, as snnTorch does with `reset_delay=True`, its default.
+Reset = Literal["value", "subtract", "subtract_delayed"]
+Integration = Literal["euler", "exponential"]
+
+
+class NirSettings(Options):
+    """Decisions that a NIR file leaves open."""
+
+    time_step: Optional[float] = Field(default=None, gt=0, description="Of a NIR file: time step, in its unit of time.")
+    nir_reset: Reset = Field(
+        default="value",
+        description="Reset of a NIR file, by subtraction also a step later.",
+    )
+    integration: Integration = Field(default="euler", description="Of a NIR file: decay in a time step.")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Dict, Iterator, List, Mapping, Set, Tuple
 
 import h5py
+import networkx
 import numpy as np
 
 from snnb.io.hdf5 import reading
@@ -109,10 +110,14 @@ def read_nir_graph(path: Path) -> NirGraph:
     for names, what in ((inputs, "input"), (outputs, "output")):
         if len(names) != 1:
             raise NotReadError(f"has {len(names)} {what} nodes ({', '.join(names) or 'none'}): {ONE_OF[what]}")
-    order, closing = _order(inputs[0], edges)
+    graph = networkx.DiGraph(edges)
+    graph.add_node(inputs[0])
+    order = list(networkx.dfs_postorder_nodes(graph, inputs[0]))[::-1]
     unreached = [node.title for name, node in nodes.items() if name not in order]
     if unreached:
         raise NotReadError(f"{unreached[0]} is not reached from the input {inputs[0]}")
+    place = {name: index for index, name in enumerate(order)}
+    closing = {(source, target) for source, target in edges if place[target] <= place[source]}
     sources: Dict[str, List[str]] = {name: [] for name in order}
     for source, target in edges:
         sources[target].append(source)
@@ -189,32 +194,6 @@ def _text(group: h5py.Group, name: str) -> str:
 
 def _decoded(text: object) -> str:
     return text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
-
-
-def _order(first: str, edges: List[Tuple[str, str]]) -> Tuple[List[str], Set[Tuple[str, str]]]:
-    """Return the nodes that a depth-first search from `first` reaches, and the edges that close a cycle."""
-    after: Dict[str, List[str]] = {}
-    for source, target in edges:
-        after.setdefault(source, []).append(target)
-    closing: Set[Tuple[str, str]] = set()
-    done: List[str] = []
-    path, seen = [(first, iter(after.get(first, [])))], {first}
-    on_path = {first}
-    while path:
-        name, targets = path[-1]
-        for target in targets:
-            if target in on_path:
-                closing.add((name, target))
-            elif target not in seen:
-                seen.add(target)
-                on_path.add(target)
-                path.append((target, iter(after.get(target, []))))
-                break
-        else:
-            path.pop()
-            on_path.remove(name)
-            done.append(name)
-    return done[::-1], closing
 
 
 def times(shape: Shape) -> str:

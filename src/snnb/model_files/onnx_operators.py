@@ -5,11 +5,11 @@ from typing import List, Mapping, Sequence, Tuple
 import numpy as np
 
 from snnb.model_files.kinds import NotReadError
-from snnb.model_files.onnx_graph import Node
 from snnb.model_files.onnx_values import (
     BATCH,
     Given,
     Layers,
+    Node,
     Operator,
     Value,
     in_keras_order,

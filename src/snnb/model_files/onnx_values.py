@@ -1,22 +1,50 @@
-"""Values between ONNX's operators: the tensor in Keras, and the meaning of ONNX's axes.
+"""Operators of ONNX files, and values between them: the tensor in Keras, and the meaning of ONNX's axes.
 
 ONNX's pictures are (batch, channels, height, width), Keras's are (batch, height, width, channels). A value records what
 each of ONNX's axes means, so that no tensor is transposed: only the weights after a Flatten are reordered, once.
 """
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Callable, Dict, List, Optional, Sequence, Set, Tuple, Union
+from typing import TYPE_CHECKING, Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple, TypeVar, Union, cast
 
 import numpy as np
 
 from snnb.model_files.kinds import NotReadError
 
 if TYPE_CHECKING:
+    import onnx
     import tensorflow as tf
 
-    from snnb.model_files.onnx_graph import Node
-
+Attribute = Union[int, float, str, Tuple[float, ...], np.ndarray]
+_T = TypeVar("_T", int, float, str, Tuple[int, ...])
 BATCH = -(1 << 40)  # stands for the number of pictures in a shape that the model computes
+
+
+@dataclass(frozen=True)
+class Node:
+    """An operator, with the version of its operator set.
+
+    Attributes
+    ----------
+    inputs, outputs : tuple of str
+        Names of the values it reads ("" for one that is left out) and computes.
+    attributes : mapping
+        Tensors are arrays.
+    proto : onnx.NodeProto
+        The operator as the file has it.
+    """
+
+    kind: str
+    name: str
+    inputs: Tuple[str, ...]
+    outputs: Tuple[str, ...]
+    attributes: Mapping[str, Attribute]
+    proto: "onnx.NodeProto"
+    opset: int
+
+    def get(self, name: str, default: _T) -> _T:
+        """Return an attribute, or `default` if the file has none with that name."""
+        return cast(_T, self.attributes.get(name, default))
 
 
 Given = Union["Value", np.ndarray, None]  # input of an operator: a value, a constant, or none
@@ -110,7 +138,7 @@ class Layers:
         return free
 
 
-Operator = Callable[[Layers, "Node", List[Given]], Given]  # adds the layers of an operator that reads these inputs
+Operator = Callable[[Layers, Node, List[Given]], Given]  # adds the layers of an operator that reads these inputs
 
 
 def picture(layers: Layers, name: str, value: Given) -> Value:

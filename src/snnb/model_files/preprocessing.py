@@ -13,7 +13,7 @@ import numpy as np
 
 from snnb.io.keras_file import MODELS
 from snnb.io.text import JsonValue
-from snnb.model_files.fold_pixels import Preprocessing
+from snnb.model_files.fold_pixels import Pixels
 from snnb.model_files.kinds import NotReadError
 
 Entry = Dict[str, JsonValue]
@@ -64,14 +64,13 @@ def without_preprocessing(description: JsonValue) -> Tuple[JsonValue, List[Step]
 
 def _removed(description: Entry) -> Tuple[Entry, List[Step]]:
     config = description["config"]
-    entries = config if isinstance(config, list) else config["layers"]
     sequential = description["class_name"] == "Sequential"
     remaining: List[Entry] = []
     steps_to: Dict[str, List[Step]] = {"": []}  # by layer, the steps between the picture and its output
     replaced: Dict[str, List[JsonValue]] = {}  # by removed layer, its source [layer, node, tensor]
     read: List[List[Step]] = []
     first_shape, before = None, ""
-    for entry in entries:
+    for entry in config["layers"]:
         name, kind = entry["config"]["name"], entry["class_name"]
         sources: List[List[JsonValue]] = [[before, 0, 0]] if sequential else _sources(entry["inbound_nodes"])
         members = _members(entry)
@@ -104,8 +103,6 @@ def _removed(description: Entry) -> Tuple[Entry, List[Step]]:
         raise NotReadError(f"{max(read, key=len)[0].label} is skipped by another layer", ADVICE)
     if sequential and first_shape and remaining and remaining[0]["class_name"] != "InputLayer":
         remaining[0] = {**remaining[0], "config": {"batch_input_shape": first_shape, **remaining[0]["config"]}}
-    if isinstance(config, list):
-        return {**description, "config": remaining}, steps
     ends = {} if sequential else {"output_layers": _redirect(config["output_layers"], replaced)}
     return {**description, "config": {**config, "layers": remaining, **ends}}, steps
 
@@ -165,7 +162,7 @@ def _redirect(nodes: JsonValue, replaced: Dict[str, List[JsonValue]]) -> JsonVal
     return [_redirect(value, replaced) for value in nodes] if isinstance(nodes, list) else nodes
 
 
-def affine(steps: Sequence[Step], arrays_of: Callable[[str], Sequence[h5py.Dataset]]) -> Optional[Preprocessing]:
+def affine(steps: Sequence[Step], arrays_of: Callable[[str], Sequence[h5py.Dataset]]) -> Optional[Pixels]:
     """Return the change of a pixel by the steps; None without any.
 
     Parameters
@@ -189,8 +186,7 @@ def affine(steps: Sequence[Step], arrays_of: Callable[[str], Sequence[h5py.Datas
         # A pooling before the first weights keeps the order of pixels only if the factor is positive.
         if not (np.isfinite(factor).all() and np.isfinite(shift).all() and factor.min() > 0):
             raise NotReadError(f"{step.label} does not multiply by positive numbers", ADVICE)
-    factor, shift = np.broadcast_arrays(factor, shift)
-    return Preprocessing(factor, shift, ", ".join(step.label for step in steps))
+    return Pixels(factor, shift, layers=", ".join(step.label for step in steps))
 
 
 def _normalization(step: Step, arrays_of: Callable[[str], Sequence[h5py.Dataset]]) -> Tuple[np.ndarray, np.ndarray]:

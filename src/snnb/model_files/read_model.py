@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, List, Optional, Tuple
 from snnb.core.errors import InputError, advising
 from snnb.core.progress import Say
 from snnb.model_files.kinds import RESAVE, NotReadError, refuse_other_kinds
-from snnb.model_files.onnx_graph import EXPORT, external_files
-from snnb.model_files.onnx_model import read_onnx
+from snnb.model_files.onnx_model import EXPORT, external_files, read_onnx
 
 if TYPE_CHECKING:
     from snnb.io.keras import keras
-    from snnb.model_files.fold_pixels import Preprocessing, Sample
+    from snnb.model_files.fold_pixels import Pixels, Sample
 
 
 def read_model(path: Path, warn: Say, pixels: Optional[str] = None, sample: "Optional[Sample]" = None) -> "keras.Model":
@@ -25,7 +24,7 @@ def read_model(path: Path, warn: Say, pixels: Optional[str] = None, sample: "Opt
     warn : callable
         Called with a message for each difference between the model returned and the file, such as an added softmax.
     pixels : str, optional
-        Pixel range of the model in the file, see `snnb.model_files.expected_pixels.parse_pixels`. Default: the range
+        Pixel range of the model in the file, see `snnb.model_files.fold_pixels.parse_pixels`. Default: the range
         that its preprocessing layers take; without such layers [0, 1].
     sample : callable, optional
         Pictures to measure an inexact change of pixels on, see `snnb.model_files.fold_pixels.fold_pixels`.
@@ -48,7 +47,7 @@ def read_model(path: Path, warn: Say, pixels: Optional[str] = None, sample: "Opt
     return fold_pixels(_with_softmax(model, warn), pixels, warn, preprocessing, sample)
 
 
-def _read_keras(path: Path, warn: Say) -> Tuple["keras.Model", Optional["Preprocessing"]]:
+def _read_keras(path: Path, warn: Say) -> Tuple["keras.Model", Optional["Pixels"]]:
     from snnb.model_files.keras_files import read_keras_h5, read_keras_zip
 
     is_archive = path.is_file() and zipfile.is_zipfile(str(path))

@@ -9,7 +9,7 @@ from snnb.core.errors import InputError
 from snnb.core.options import option_name
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.files import require_disk
-from snnb.model_files.nir_settings import NirSettings
+from snnb.model_files.kinds import NirSettings
 from snnb.pipeline import prepare, train
 from snnb.pipeline.stage import (
     Given,
@@ -23,7 +23,6 @@ from snnb.pipeline.stage import (
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import Kind, Record
 
-VERIFIED_SAMPLES = 100
 RESET = (
     "neurons are set to v_reset after a spike, as NIR states; it cannot express a reset by subtraction, for a network "
     "that was trained with one give --nir-reset subtract, or subtract_delayed for snnTorch's default"
@@ -135,13 +134,11 @@ def _convert(run: RunDirectory, params: ParseParams, progress: Progress) -> None
     if trained.exists():
         require_disk(run.path, 2 * trained.stat().st_size, "parse")
     with run.stage("parse", params, inputs=[train.trained_file(run), "dataset/x_norm.npz"]) as output:
-        x_norm = prepare.normalisation_set(run)
         result = convert(
             trained,
             output.directory,
             name=run.model,
-            x_norm=x_norm,
-            x_check=x_norm[:VERIFIED_SAMPLES],
+            x_norm=prepare.normalisation_set(run),
             settings=params,
             progress=progress,
             pixel_scale=recorded_details(run, prepare.KIND).scale,
@@ -209,7 +206,7 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
         read_nir(file, _nir_settings(params))
     if planned.next != "train" or train.is_spiking(run):
         return
-    from snnb.conversion.checks import check_convertible
+    from snnb.conversion.layer_rules import check_convertible
     from snnb.conversion.toolbox_config import require_toolbox
     from snnb.pipeline.model import model_of
     from snnb.training.qcfs import plain

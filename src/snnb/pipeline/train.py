@@ -11,7 +11,6 @@ from snnb.core.errors import InputError, UsageError
 from snnb.core.options import Count, Figures, Flag, Options, drop_invalid, from_pairs
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.text import JsonValue
-from snnb.model_files.expected_pixels import parse_pixels
 from snnb.model_files.kinds import NIR, is_nir
 from snnb.pipeline import prepare
 from snnb.pipeline.stage import (
@@ -51,6 +50,8 @@ Setting = Union[bool, int, float, str, Tuple[Union[int, float], ...]]
 
 
 def _readable(pixels: str) -> str:
+    from snnb.model_files.fold_pixels import parse_pixels
+
     parse_pixels(pixels)
     return pixels
 

@@ -22,7 +22,7 @@ class ToolboxEngine:
 
     def simulate(self, x: Samples, first: int, observe: Observe) -> BlockCounts:
         """See `Engine`; there is no read-out, and the counts are of all samples together unless by class."""
-        from snnb.conversion.toolbox_simulator import run_toolbox
+        from snnb.conversion.toolbox import run_toolbox
 
         assert isinstance(x, np.ndarray)
         settings = self._settings
@@ -30,7 +30,6 @@ class ToolboxEngine:
         run = run_toolbox(
             self._parsed,
             x,
-            np.zeros(len(x), np.int64),  # no result depends on the classes it is given
             duration=settings.duration,
             warm_up=settings.warm_up,
             batch_size=settings.batch_size,

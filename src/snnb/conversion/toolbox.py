@@ -1,4 +1,4 @@
-"""The toolbox's INI simulator, `SNN.run`, as the reference for all engines.
+"""snntoolbox 0.5: its parser, and its INI simulator, `SNN.run`, as the reference for all engines.
 
 The simulation is not changed. The spikes that the toolbox copies out of each layer at each step are counted; the
 toolbox would keep all of them in memory and on disk.
@@ -12,14 +12,42 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
 
 import numpy as np
 import tensorflow as tf
+from snntoolbox.parsing.model_libs.keras_input_lib import ModelParser
 from snntoolbox.simulation.target_simulators.INI_temporal_mean_rate_target_sim import SNN
 from snntoolbox.simulation.utils import is_spiking
 
 from snnb.conversion.h5 import load_keras
 from snnb.conversion.toolbox_config import configuration, quiet
+from snnb.core.errors import InputError
 from snnb.core.options import Options
 from snnb.core.progress import Progress, silent
 from snnb.io.keras import keras
+
+
+def to_parsed(trained: keras.Model, parameters: ConfigParser) -> keras.Model:
+    """Parse with the toolbox: batch normalisation absorbed, training-only layers dropped, layers named.
+
+    The toolbox edits the graph of the trained model: do not save or clone it afterwards. Raise `InputError` if the
+    parser fails.
+    """
+    parser = _FreeBatchParser(trained, parameters)
+    try:
+        with quiet():
+            parser.parse()
+            return parser.build_parsed_model()
+    except (AssertionError, AttributeError, ImportError, IndexError, KeyError, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else "no reason given"
+        raise InputError(
+            f"snntoolbox 0.5's parser fails on this model ({type(error).__name__}: {reason}): simplify it"
+        ) from error
+
+
+class _FreeBatchParser(ModelParser):
+    """The toolbox's parser, but the parsed model takes batches of any size."""
+
+    def get_batch_input_shape(self) -> Tuple:
+        return (None, *self.get_input_shape())
+
 
 # (first sample of the batch, step) -> the input of that step, float32 in a batch's shape
 Frames = Callable[[int, int], np.ndarray]
@@ -38,7 +66,6 @@ class ToolboxRun:
 def run_toolbox(
     parsed: Path,
     x: np.ndarray,
-    y: np.ndarray,
     *,
     duration: int,
     warm_up: int = 0,
@@ -61,8 +88,6 @@ def run_toolbox(
         Keras file of the parsed (normalised) model.
     x : np.ndarray
         float32 `(samples, ...)`, in [0, 1].
-    y : np.ndarray
-        int64 class ids `(samples,)`, for the accuracy that the toolbox prints; no result depends on them.
     duration, warm_up, batch_size : int
     seed : int
         Seed of TensorFlow's generator, from which the softmax layer draws.
@@ -88,7 +113,7 @@ def run_toolbox(
         parameters = _parameters(options, len(filled), duration, batch_size, frames is not None, scratch)
         snn = _RecordingSNN(parameters, recording, frames)
         snn.build(model)
-        snn.run(x_test=x[filled], y_test=np.eye(snn.num_classes, dtype=np.float32)[y[filled]])
+        snn.run(x_test=x[filled], y_test=np.eye(1, snn.num_classes, dtype=np.float32).repeat(len(filled), axis=0))
     return recording.result()
 
 

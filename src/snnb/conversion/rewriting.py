@@ -1,0 +1,267 @@
+"""Functions from a network to a network that computes the same, or nearly so, in a form that can fire.
+
+Average pooling is composed into the Dense layer that reads it; weights are scaled by one factor for each channel, so
+that all thresholds are 1; a softmax is replaced by integrate-and-fire neurons on logits minus their mean over the
+classes; a network trained with quantised activations becomes a spiking one.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import Dict, Iterable, List, Mapping
+
+import numpy as np
+
+from snnb.conversion.currents import AnalogueNetwork
+from snnb.core.errors import InputError
+from snnb.network.layers import (
+    AveragePooling2D,
+    Dense,
+    DepthwiseConv2D,
+    Flatten,
+    MaxPooling2D,
+    Reshape,
+    configured,
+)
+from snnb.network.network import Network, Population, Projection, Reindexed, Volume
+
+LARGEST_KERNEL = 1 << 24  # weights of a Dense layer, beyond which a pooling keeps its neurons
+
+
+def with_populations(network: Network, populations: Iterable[Population]) -> Network:
+    """Return the network with other populations of the same names."""
+    changed: Dict[str, Volume] = {population.name: population for population in populations}
+    return replace(network, volumes=tuple(changed.get(volume.name, volume) for volume in network.volumes))
+
+
+def compose_pooling(network: Network) -> Network:
+    """Return the network without the average poolings that only a Dense layer reads.
+
+    Averages are linear: the Dense kernel takes the mean over each window. Without neurons, they are not rounded to
+    spikes, and the longest path of the network has a population less.
+    """
+    for population in network.populations:
+        if len(population.projections) == 1 and isinstance(population.only.layer, Dense) and len(population.shape) == 1:
+            network = _composed(network, population)
+    return network
+
+
+def _composed(network: Network, population: Population) -> Network:
+    """Compose a Dense layer with the average pooling before it, if only layers that keep the order are between."""
+    readers = Counter(read for volume in network.volumes for read in getattr(volume, "inputs", ()))
+    name, dense = population.only.input, population.only.layer
+    chain: List[Volume] = []
+    while True:
+        volume = network.volume(name)
+        chain.append(volume)
+        if readers[name] > 1:
+            return network
+        if isinstance(volume, Population) and isinstance(volume.projections[0].layer, AveragePooling2D):
+            break
+        if not (isinstance(volume, Reindexed) and isinstance(volume.layer, (Flatten, Reshape))):
+            return network
+        (name,) = volume.inputs
+    source, pooling = network.volume(volume.only.input), volume
+    if source.size * population.size > LARGEST_KERNEL:
+        return network
+    geometry, units = pooling.only.geometry, population.size
+    rows, columns, channels = geometry.output_volume
+    shares = population.only.weights().reshape(rows, columns, channels, units)
+    shares = shares / geometry.taps()[:, :, np.newaxis, np.newaxis]
+    kernel = np.zeros((*geometry.input_volume, units), np.float32)
+    for row_in, row_out in zip(geometry.rows.input, geometry.rows.output):
+        for column_in, column_out in zip(geometry.columns.input, geometry.columns.output):
+            kernel[row_in, column_in] += shares[row_out, column_out]
+    flat = Reindexed(chain[0].name, (source.size,), configured(Flatten, {}, population.name), (source.name,))
+    projection = Projection(flat.name, dense, dense.geometry((source.size,)), kernel.reshape(-1, units))
+    volumes: List[Volume] = []
+    for volume in network.volumes:
+        if volume is population:
+            volumes += [flat, replace(population, projections=(projection,))]
+        elif volume not in chain:
+            volumes.append(volume)
+    return replace(network, volumes=tuple(volumes))
+
+
+def refuse_max_pooling(network: Network) -> None:
+    """Raise `InputError` if the network has a spiking max pooling, whose output depends on the order of arrival."""
+    for population in network.populations:
+        if isinstance(population.projections[0].layer, MaxPooling2D):
+            raise InputError(
+                f"layer {population.name}: spiking max pooling passes on the input that has fired most so far, which "
+                "a calibration cannot predict: use --max-pool average with --calibrate"
+            )
+
+
+@dataclass(frozen=True)
+class Channels:
+    """Parameters of the neurons of a population: float32 arrays of shape (channels,)."""
+
+    scale: np.ndarray  # the activation that a rate of 1 stands for
+    bias: np.ndarray  # in the unit of the activations
+    start: np.ndarray  # initial potential as a share of the threshold
+
+
+def with_scales(network: Network, channels: Mapping[str, Channels]) -> Network:
+    """Return the network whose populations have these scale factors, biases and initial potentials.
+
+    Each weight is multiplied by the scale factor of its presynaptic channel and divided by the scale factor of its
+    postsynaptic one. An average pooling with another factor than the population that it reads becomes a depthwise
+    convolution. Raise `InputError` if a layer reads values of different scale factors in one channel.
+    """
+    populations = []
+    for population in network.populations:
+        own, projections = channels[population.name], []
+        for projection in population.projections:
+            source = of_channels(population.name, projection, source_scales(network, channels, projection.input))
+            projections.append(_rescaled(projection, source, own.scale))
+        bias = None if projections[0].kernel is None else (own.bias / own.scale).astype(np.float32)
+        populations.append(
+            replace(
+                population,
+                projections=tuple(projections),
+                bias=bias,
+                max_value=None,
+                initial_potential=own.start,
+            )
+        )
+    return with_populations(network, populations)
+
+
+def source_scales(network: Network, channels: Mapping[str, Channels], name: str) -> np.ndarray:
+    """Return the scale factor of each element of a volume: float32, in its shape; padding is negative."""
+    volume = network.volume(name)
+    if isinstance(volume, Reindexed):
+        return volume.layer.apply([source_scales(network, channels, read) for read in volume.inputs])
+    scale = channels[name].scale if name in channels else np.float32(1)
+    return np.broadcast_to(np.asarray(scale, np.float32), volume.shape)
+
+
+def pruned(population: Population, share: float) -> Population:
+    """Return the population with zeros in place of a share of the weights of each projection, the smallest."""
+    if population.kind == "AveragePooling2D":
+        return population
+    projections = []
+    for projection in population.projections:
+        if projection.kernel is not None:
+            kernel = np.array(projection.kernel)
+            smallest = np.argsort(np.abs(kernel), axis=None, kind="stable")[: int(share * kernel.size)]
+            kernel.ravel()[smallest] = 0
+            projection = replace(projection, kernel=kernel)
+        projections.append(projection)
+    return replace(population, projections=tuple(projections))
+
+
+def is_separable(population: Population) -> bool:
+    """Whether a population can have any scale factors: it has a kernel, or is a pooling of full windows."""
+    layer = population.projections[0].layer
+    if not isinstance(layer, AveragePooling2D):
+        return True
+    return bool((population.only.geometry.taps() == layer.pool_size[0] * layer.pool_size[1]).all())
+
+
+def of_channels(name: str, projection: Projection, scales: np.ndarray) -> np.ndarray:
+    """Return the scale factor of each presynaptic channel, shape (channels,), given the scale factors of the volume."""
+    by_position = scales.reshape(-1, projection.geometry.channels)
+    highest: np.ndarray = by_position.max(axis=0)
+    if not ((by_position == highest) | (by_position < 0)).all():
+        raise InputError(
+            f"layer {name} reads values of different scale factors in one channel: concatenate along the channels"
+        )
+    return highest
+
+
+def _rescaled(projection: Projection, source: np.ndarray, own: np.ndarray) -> Projection:
+    layer, geometry = projection.layer, projection.geometry
+    if isinstance(layer, AveragePooling2D):
+        if np.array_equal(source, own):
+            return projection
+        kernel = np.full((*layer.pool_size, len(own), 1), 1 / np.prod(layer.pool_size))
+        layer = configured(DepthwiseConv2D, {**layer.model_dump(), "kernel_size": layer.pool_size}, layer.kind)
+    else:
+        assert projection.kernel is not None
+        kernel = np.asarray(projection.kernel, np.float64)
+    kernel = kernel * source[:, np.newaxis]
+    kernel = kernel / (own.reshape(kernel.shape[-2:]) if geometry.pairing == "diagonal" else own)
+    return replace(projection, layer=layer, kernel=kernel.astype(np.float32))
+
+
+SHARES = np.linspace(0.2, 1.2, 21).astype(np.float32)  # candidates of the scale factor, as shares of the largest logit
+
+
+def quantised_network(network: Network, x: np.ndarray, firing: str) -> Network:
+    """Return the spiking network of one trained with quantised activations, for as many time steps as levels.
+
+    Its neurons start at half their threshold, and its scale factors are the values at which activations clip. With
+    separated firing its rates are the quantised activations. `x` has training images, on which the scale factor of
+    a softmax output is chosen. Source: Bu et al. 2022, ICLR (arXiv 2303.04347).
+    """
+    assert network.levels is not None
+    refuse_max_pooling(network)
+    steps = network.levels
+    network = compose_pooling(network)
+    if network.output.activation == "softmax":
+        network = spiking_output(network, x, steps)
+    network = with_populations(
+        network,
+        (
+            replace(population, max_value=None, initial_potential=np.full(population.shape[-1], 0.5, np.float32))
+            for population in network.populations
+        ),
+    )
+    network = replace(network, steps=steps, levels=None)
+    return network.separated(steps) if firing == "separated" else network
+
+
+def spiking_output(network: Network, x: np.ndarray, steps: int) -> Network:
+    """Return the network whose softmax output fires instead; its neurons start at half their threshold.
+
+    Parameters
+    ----------
+    network : Network
+        All kernels in memory.
+    x : ndarray of float32, shape (samples, ...)
+        Training images, on which the scale factor of the logits is chosen.
+    steps : int
+        Number of time steps that will be simulated.
+    """
+    network = centred_output(network)
+    logits = AnalogueNetwork(network).outputs(x)
+    scale = output_scale(logits, logits.argmax(axis=-1), steps)
+    output = network.output
+    projections = tuple(replace(p, kernel=np.asarray(p.kernel) / scale) for p in output.projections)
+    assert output.bias is not None
+    start = np.full(output.shape[-1], 0.5, np.float32)
+    fires = replace(output, projections=projections, bias=output.bias / scale, initial_potential=start)
+    return with_populations(network, [fires])
+
+
+def centred_output(network: Network) -> Network:
+    """Return the network with a linear output of logits minus their mean over the classes, in place of a softmax.
+
+    Raise `InputError` if the softmax reads a layer that has no kernel for each class.
+    """
+    output = network.output
+    projections = []
+    for projection in output.projections:
+        if projection.kernel is None or projection.geometry.pairing != "dense":
+            raise InputError(f"layer {output.name}: spikes in place of a softmax need a Dense or Conv2D layer")
+        kernel = np.asarray(projection.kernel, np.float64)
+        centred = (kernel - kernel.mean(axis=-1, keepdims=True)).astype(np.float32)
+        projections.append(replace(projection, kernel=centred))
+    assert output.bias is not None  # it has a kernel
+    bias = output.bias - output.bias.mean()
+    linear = replace(output, projections=tuple(projections), bias=bias, activation="linear")
+    return with_populations(network, [linear])
+
+
+def output_scale(logits: np.ndarray, classes: np.ndarray, steps: int) -> np.float32:
+    """Return the scale factor with which the largest rounded logit is most often that of the trained network's class.
+
+    `logits`, float32 (..., classes), have a mean of 0; they are rounded to `steps` levels.
+    """
+    top = np.float32(logits.max())
+    scales = SHARES * (top if top > 0 else np.float32(1))
+    levels = (np.clip(np.floor(logits / scale * np.float32(steps) + np.float32(0.5)), 0, steps) for scale in scales)
+    agreeing = [np.count_nonzero(level.argmax(axis=-1) == classes) for level in levels]
+    best: np.float32 = scales[int(np.argmax(agreeing))]
+    return best
