@@ -23,7 +23,7 @@ from snnb.core.errors import VerificationError
 from snnb.core.progress import Progress, silent
 from snnb.io.keras import description_of, keras
 from snnb.network.network import DROPPED, KEPT, Network
-from snnb.network.read_network import open_network, read_network, write_spiking
+from snnb.network.read_network import read_network, write_spiking
 
 log = logging.getLogger(__name__)
 
@@ -124,26 +124,27 @@ def convert(
     warnings = list(_warnings(activity, trained, parsed, len(x_norm), settings))
     if largest_difference > permitted(reference):
         warnings.append(ROUNDING.format(largest_difference))
-    weights: Optional[Network] = None
-    if settings.calibrate is not None:
-        calibration = _calibrate(parsed_path, x_norm, settings, factors, progress, pixel_scale)
-        warnings += calibration.warnings
-        weights = calibration.weights
-    elif levels is not None or settings.weight_bits is not None or settings.prune:
-        spiking = spiking_network(read_network(parsed_path), x_norm, settings, pixel_scale)
-        write_spiking(spiking, parsed_path)
-        weights = in_thresholds(spiking)
-    changed = None
-    with open_network(parsed_path, trained=True) as network:
-        classifies = network.output.activation == "softmax"
-    if weights is not None and (settings.weight_bits is not None or settings.prune) and levels is None and classifies:
-        classes = AnalogueNetwork(weights).outputs(x_norm[: len(reference)]).argmax(axis=-1)  # without spikes
-        changed = float((classes != reference.reshape(len(reference), -1).argmax(axis=-1)).mean())
     timing: Dict[str, int] = {}
-    with open_network(parsed_path) as network:
-        if network.steps is not None:
-            latency, interval = network.latency(network.steps), network.interval(network.steps)
-            timing = {"calibrated_steps": network.steps, "latency_steps": latency, "interval_steps": interval}
+    changed = None
+    rounded = settings.weight_bits is not None or settings.prune > 0
+    if settings.calibrate is not None or levels is not None or rounded:
+        network = read_network(parsed_path)
+        if settings.calibrate is not None:
+            samples = x_norm[: settings.calibration_samples]
+            calibration = calibrate(network, samples, settings, progress, pixel_scale)
+            warnings += calibration.warnings
+            _write_calibration(calibration, factors, target / "calibration.json")
+            spiking, weights = replace(calibration.network, zeros=zeros_of(settings)), calibration.weights
+        else:
+            spiking = spiking_network(network, x_norm, settings, pixel_scale)
+            weights = in_thresholds(spiking)
+        write_spiking(spiking, parsed_path)
+        if spiking.steps is not None:
+            latency, interval = spiking.latency(spiking.steps), spiking.interval(spiking.steps)
+            timing = {"calibrated_steps": spiking.steps, "latency_steps": latency, "interval_steps": interval}
+        if rounded and levels is None and network.output.activation == "softmax":
+            classes = AnalogueNetwork(weights).outputs(x_norm[: len(reference)]).argmax(axis=-1)  # without spikes
+            changed = float((classes != reference.reshape(len(reference), -1).argmax(axis=-1)).mean())
     return ConversionResult(
         largest_difference=largest_difference,
         samples_verified=len(reference),
@@ -263,26 +264,14 @@ def zeros_of(settings: ConversionSettings) -> Optional[str]:
     return KEPT if settings.keep_zeros else DROPPED
 
 
-def _calibrate(
-    parsed: Path,
-    x_norm: np.ndarray,
-    settings: ConversionSettings,
-    factors: Dict[str, float],
-    progress: Progress,
-    pixel_scale: float,
-) -> Calibration:
-    """Calibrate the parsed network, write it into its file, and `calibration.json` next to it."""
-    network = read_network(parsed)
-    calibration = calibrate(network, x_norm[: settings.calibration_samples], settings, progress, pixel_scale)
-    write_spiking(replace(calibration.network, zeros=zeros_of(settings)), parsed)
+def _write_calibration(calibration: Calibration, factors: Dict[str, float], path: Path) -> None:
     document = {}
     for name, layer in calibration.layers.items():
         scales = [scale * factors.get(name, 1.0) for scale in layer.scale_factors]
         document[name] = layer.model_copy(update={"scale_factors": scales}).model_dump()
         if layer.before is not None:
             log.info("%s: mean squared error %.4f → %.4f", name, layer.before, layer.after)
-    (parsed.parent / "calibration.json").write_text(json.dumps(document, indent=2) + "\n")
-    return calibration
+    path.write_text(json.dumps(document, indent=2) + "\n")
 
 
 def _warnings(

@@ -3,9 +3,8 @@
 import json
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Dict, List, Sequence, Tuple
 
-from snnb.core.errors import InputError
 from snnb.io.keras import description_of, keras
 from snnb.io.keras_file import MODELS
 from snnb.io.text import JsonValue
@@ -17,8 +16,7 @@ Entry = Dict[str, JsonValue]
 def unrolled(description: Entry) -> Tuple[Entry, Dict[str, Origin]]:
     """Describe the same network with a layer for each use of a layer, in network order, as a functional model.
 
-    Return also, by the name of each of its layers, the path to the layer in the model whose weights it uses. Raise
-    `KeyError`, `TypeError`, `IndexError` or `ValueError` if `description` is not a model's.
+    Return also, by the name of each of its layers, the path to the layer in the model whose weights it uses.
     """
     unroll = _Unroll()
     inputs = [unroll.layer(entry, (), []) for entry in _inputs(description)]
@@ -116,9 +114,11 @@ def _inputs(description: Entry) -> List[Entry]:
     first = config["layers"][0]
     if first["class_name"] == "InputLayer":
         return [first]
-    shape = first["config"].get("batch_input_shape") or config.get("build_input_shape")
+    shape = first["config"].get("batch_input_shape")
     if shape is None and first["class_name"] in MODELS:
-        return _inputs(first)
+        shape = config.get("build_input_shape")
+        if shape is None:
+            return _inputs(first)
     name = f"{first['config']['name']}_input"
     return [{"class_name": "InputLayer", "config": {"name": name, "batch_input_shape": shape, "dtype": "float32"}}]
 
@@ -146,45 +146,29 @@ class KerasLayer:
     config: Dict[str, JsonValue]
     inbound: List["KerasLayer"]
     outbound: List["KerasLayer"] = field(default_factory=list)
-    rank: Optional[int] = None  # axes of its output without the batch axis, if known
+    rank: int = 0  # axes of its output without the batch axis
+
+    @property
+    def label(self) -> str:
+        """Name and class, for messages."""
+        return f"{self.name} ({self.kind})"
 
 
-@dataclass(frozen=True)
-class KerasGraph:
-    """A model's layers in network order, its input and output layers, and the input shape without the batch axis."""
-
-    layers: List[KerasLayer]
-    inputs: List[KerasLayer]
-    outputs: List[KerasLayer]
-    input_shape: Optional[Tuple[Optional[int], ...]]
-
-
-def read_keras_graph(description: Entry) -> KerasGraph:
-    """Read the graph of a model that Keras has described in JSON, with a layer for each use of a layer.
-
-    Raise `InputError` if the model is neither functional nor Sequential.
-    """
+def read_keras_graph(description: Entry) -> List[KerasLayer]:
+    """Return the layers of a model that Keras has described in JSON, in network order; a layer for each use of one."""
     layers: Dict[str, KerasLayer] = {}
-    try:
-        config = unrolled(description)[0]["config"]
-        for entry in config["layers"]:
-            inbound = [layers[source] for node in entry["inbound_nodes"] for source, *_ in node]
-            layer = layers[entry["name"]] = KerasLayer(entry["name"], entry["class_name"], entry["config"], inbound)
-            for before in inbound:
-                before.outbound.append(layer)
-            if layer.kind == "InputLayer":
-                shape = layer.config.get("batch_input_shape")
-                layer.rank = None if shape is None else len(shape) - 1
-            elif layer.kind == "Reshape":
-                layer.rank = len(layer.config["target_shape"])
-            else:
-                layer.rank = 1 if layer.kind == "Flatten" or layer.kind.startswith("Global") else inbound[0].rank
-        inputs, outputs = ([layers[name] for name, *_ in config[key]] for key in ("input_layers", "output_layers"))
-        shape = inputs[0].config.get("batch_input_shape")
-    except (AttributeError, KeyError, TypeError, IndexError, ValueError):
-        name = description.get("class_name")
-        raise InputError(f"the model ({name}) is neither functional nor Sequential: build it from layers") from None
-    return KerasGraph(list(layers.values()), inputs, outputs, None if shape is None else tuple(shape[1:]))
+    for entry in unrolled(description)[0]["config"]["layers"]:
+        inbound = [layers[source] for node in entry["inbound_nodes"] for source, *_ in node]
+        layer = layers[entry["name"]] = KerasLayer(entry["name"], entry["class_name"], entry["config"], inbound)
+        for before in inbound:
+            before.outbound.append(layer)
+        if layer.kind == "InputLayer":
+            layer.rank = len(layer.config["batch_input_shape"]) - 1
+        elif layer.kind == "Reshape":
+            layer.rank = len(layer.config["target_shape"])
+        else:
+            layer.rank = 1 if layer.kind == "Flatten" or layer.kind.startswith("Global") else inbound[0].rank
+    return list(layers.values())
 
 
 def inbound(layer: keras.layers.Layer) -> List[keras.layers.Layer]:

@@ -7,7 +7,7 @@ a layer, as that parser does.
 from typing import Dict, Iterator, List, Optional, Tuple
 
 from snnb.conversion.conversion_settings import Parser
-from snnb.conversion.keras_graph import KerasGraph, KerasLayer, read_keras_graph
+from snnb.conversion.keras_graph import KerasLayer, read_keras_graph
 from snnb.conversion.toolbox_config import has_toolbox
 from snnb.core.errors import InputError
 from snnb.io.keras import description_of, keras
@@ -88,15 +88,15 @@ def check_architecture(
     `description` is the JSON of Keras, as `h5.read_architecture` returns it. For the own parser only the layer classes
     are checked here; `parse_own` checks the rest. Options, result and errors: see `check_convertible`.
     """
-    graph = read_keras_graph(description)
+    layers = read_keras_graph(description)
     if parser == "toolbox" or (parser == "auto" and has_toolbox()):
-        reasons = toolbox_reasons(graph, description, max_pool, rectify_linear)
+        reasons = toolbox_reasons(layers, description, max_pool, rectify_linear)
         if not reasons:
             return "toolbox"
         if parser == "toolbox":
             raise refused(reasons)
-    if not all(layer.kind in LAYERS for layer in graph.layers):
-        raise refused(own_reasons(graph, max_pool))
+    if not all(layer.kind in LAYERS for layer in layers):
+        raise refused(own_reasons(layers, max_pool))
     return "own"
 
 
@@ -112,28 +112,21 @@ def refused(reasons: List[Reason]) -> InputError:
     return InputError("cannot convert this model: " + "; ".join(phrases))
 
 
-def _model_reasons(graph: KerasGraph) -> Iterator[Reason]:
-    """Yield reasons that concern the inputs and outputs of the model."""
-    if len(graph.inputs) != 1:
-        yield "model", f"has {len(graph.inputs)} inputs, one is needed"
-    if len(graph.outputs) != 1:
-        yield "model", f"has {len(graph.outputs)} outputs, one is needed"
-    shape = graph.input_shape
-    if shape is None or None in shape:
-        yield "model", "has no fixed input shape: give its first layer an input_shape"
-    if not any(layer.kind in OWN_WEIGHTED for layer in graph.layers):
+def _model_reasons(layers: List[KerasLayer]) -> Iterator[Reason]:
+    """Yield reasons that concern the output of the model."""
+    if not any(layer.kind in OWN_WEIGHTED for layer in layers):
         yield "model", "has no Dense layer and no convolution"
-    last = graph.outputs[0]
-    if last.kind in CONVERTIBLE and last.rank not in (1, None):
+    last = layers[-1]
+    if last.kind in CONVERTIBLE and last.rank != 1:
         yield last.name, "the output has several axes, but one value for each class is needed: end in Flatten or Dense"
     while last.kind in SKIPPED | {"Flatten", "Reshape"}:
         last = last.inbound[0]
     if last.kind in CONVERTIBLE_REINDEXING:
-        yield f"{last.name} ({last.kind})", "has no neurons, so it cannot be the output: end in Dense or a convolution"
+        yield last.label, "has no neurons, so it cannot be the output: end in Dense or a convolution"
 
 
 def _layer_reasons(layer: KerasLayer, max_pool: str, *, own: bool = False) -> Iterator[str]:
-    """Yield reasons that concern the layer alone, for the own parser or else the toolbox's."""
+    """Yield reasons that concern the layer and the shape of its input, for the own parser or else the toolbox's."""
     config = layer.config
     if layer.kind not in (OWN_CONVERTIBLE if own else CONVERTIBLE):
         yield _why_not_convertible(layer.kind, own)
@@ -155,6 +148,10 @@ def _layer_reasons(layer: KerasLayer, max_pool: str, *, own: bool = False) -> It
             yield f"threshold {config['threshold']}: the parser leaves it out"
     if layer.kind == "Reshape" and -1 in list(config["target_shape"]):
         yield "has -1 in its shape: write the number instead"
+    if layer.kind == "Dense" and layer.inbound[0].rank != 1:
+        yield "its input has several axes: put Flatten before it"
+    if layer.kind == "BatchNormalization" and config.get("axis", -1) not in (-1, [-1], layer.rank, [layer.rank]):
+        yield f"normalises axis {config['axis']}, not the channels"
     if layer.kind == "MaxPooling2D" and max_pool == "error":
         yield "max pooling: choose --max-pool average or --max-pool spiking"
 
@@ -171,22 +168,10 @@ def _why_not_convertible(kind: str, own: bool) -> str:
     return f"{'snnb' if own else 'snntoolbox 0.5'} has no conversion for this type of layer"
 
 
-def own_reasons(graph: KerasGraph, max_pool: str) -> List[Reason]:
-    """Return the layers that the own parser cannot convert, by class and configuration; each is used once."""
-    reasons = list(_model_reasons(graph))
-    for layer in graph.layers:
-        reasons += [(label(layer.name, layer.kind), reason) for reason in _layer_reasons(layer, max_pool, own=True)]
-        if layer.kind == "Dense" and layer.inbound[0].rank not in (1, None):
-            reasons.append((label(layer.name, layer.kind), "its input has several axes: put Flatten before it"))
-        axes = layer.config.get("axis", -1) if layer.kind == "BatchNormalization" else -1
-        if layer.rank is not None and axes not in (-1, [-1], layer.rank, [layer.rank]):
-            reasons.append((label(layer.name, layer.kind), f"normalises axis {axes}, not the channels"))
-    return reasons
-
-
-def label(name: str, kind: str) -> str:
-    """Return the name of a layer in messages."""
-    return f"{name} ({kind})"
+def own_reasons(layers: List[KerasLayer], max_pool: str) -> List[Reason]:
+    """Return the layers that the own parser cannot convert, by class and configuration."""
+    alone = [(layer.label, reason) for layer in layers for reason in _layer_reasons(layer, max_pool, own=True)]
+    return [*_model_reasons(layers), *alone]
 
 
 # Largest number of consecutive layers that the toolbox's parser skips between a layer and its predecessor.
@@ -196,27 +181,27 @@ ACTIVATION_WITHIN = 3
 
 
 def toolbox_reasons(
-    graph: KerasGraph, description: Dict[str, JsonValue], max_pool: str, rectify_linear: bool
+    layers: List[KerasLayer], description: Dict[str, JsonValue], max_pool: str, rectify_linear: bool
 ) -> List[Reason]:
     """Return the reasons why the toolbox's parser cannot convert a model; `description` is its JSON."""
-    reasons = list(_model_reasons(graph))
+    reasons = list(_model_reasons(layers))
     for entry in description["config"]["layers"]:
-        name = label(entry["config"]["name"], entry["class_name"])
+        name = f"{entry['config']['name']} ({entry['class_name']})"
         if entry["class_name"] in MODELS:
             reasons.append((name, "a model inside the model: use its layers one by one"))
         elif len(entry.get("inbound_nodes", [])) > 1:
             reasons.append((name, "is used more than once, but the parser sees its first use only"))
-    for layer in graph.layers:
-        reasons += [(label(layer.name, layer.kind), reason) for reason in _layer_reasons(layer, max_pool)]
+    reasons += [(layer.label, reason) for layer in layers for reason in _layer_reasons(layer, max_pool)]
     # Rules for neighbouring layers need layers of known classes.
-    if all(layer.kind in CONVERTIBLE for layer in graph.layers):
-        for layer in graph.layers:
-            found = _neighbour_reasons(layer, graph, max_pool, rectify_linear)
-            reasons += [(label(layer.name, layer.kind), reason) for reason in found]
+    if all(layer.kind in CONVERTIBLE for layer in layers):
+        for layer in layers:
+            reasons += [(layer.label, r) for r in _neighbour_reasons(layer, layers, max_pool, rectify_linear)]
     return reasons
 
 
-def _neighbour_reasons(layer: KerasLayer, graph: KerasGraph, max_pool: str, rectify_linear: bool) -> Iterator[str]:
+def _neighbour_reasons(
+    layer: KerasLayer, layers: List[KerasLayer], max_pool: str, rectify_linear: bool
+) -> Iterator[str]:
     """Yield reasons that concern the layers before and after this one."""
     if layer.kind not in SKIPPED and any(_skipped_before(before) > MOST_SKIPPED for before in layer.inbound):
         yield f"more than {MOST_SKIPPED} Dropout, activation and similar layers before it: leave some out"
@@ -227,14 +212,12 @@ def _neighbour_reasons(layer: KerasLayer, graph: KerasGraph, max_pool: str, rect
     elif layer.kind == "BatchNormalization":
         yield from _of_batch_normalization(layer)
     elif layer.kind == "GlobalAveragePooling2D":
-        yield from _of_global_pooling(layer, graph)
+        yield from _of_global_pooling(layer, layers)
     elif layer.kind == "Concatenate" and any(_skip_training_only(b).kind == "InputLayer" for b in layer.inbound):
         yield "takes the input of the model: the parser would drop the other branches"
 
 
 def _of_weights(layer: KerasLayer, rectify_linear: bool) -> Iterator[str]:
-    if layer.kind == "Dense" and layer.inbound[0].rank not in (1, None):
-        yield "its input has several axes: put Flatten before it"
     absorbed = _absorbed_activation(layer)
     activation = _activation_name(absorbed or layer)
     hidden = _has_neurons_after(layer)
@@ -272,8 +255,6 @@ def _of_activation(layer: KerasLayer, max_pool: str) -> Iterator[str]:
 
 def _of_batch_normalization(layer: KerasLayer) -> Iterator[str]:
     before = _skip_training_only(layer.inbound[0])
-    axis = layer.config.get("axis", -1)
-    axes = axis if isinstance(axis, list) else [axis]
     if before.kind in ACTIVATIONS or (before.kind in WEIGHTED and before.config.get("activation") != "linear"):
         yield f"stands after the activation of {before.name}: put it between the weights and the activation"
     elif before.kind not in WEIGHTED:
@@ -282,14 +263,12 @@ def _of_batch_normalization(layer: KerasLayer) -> Iterator[str]:
         yield f"{before.name} also feeds other layers, which absorbing this one into it would change"
     elif before.kind == "DepthwiseConv2D" and before.config.get("depth_multiplier", 1) != 1:
         yield "the parser cannot absorb it into a depthwise convolution with a depth_multiplier"
-    if layer.rank is not None and axes not in ([-1], [layer.rank]):
-        yield f"normalises axis {axis}, not the channels"
 
 
-def _of_global_pooling(layer: KerasLayer, graph: KerasGraph) -> Iterator[str]:
+def _of_global_pooling(layer: KerasLayer, layers: List[KerasLayer]) -> Iterator[str]:
     # The parser joins the layer that stands next in the list to it, whichever that is.
-    position = graph.layers.index(layer)
-    following = [after for after in graph.layers[position + 1 :] if after.kind not in SKIPPED]
+    position = layers.index(layer)
+    following = [after for after in layers[position + 1 :] if after.kind not in SKIPPED]
     if _following(layer) != following[:1]:
         yield "the parser would join it to another branch: use AveragePooling2D over the entire map and Flatten"
 

@@ -25,7 +25,7 @@ from snnb.conversion.kernel import (
     normalisation,
     padding_before,
 )
-from snnb.conversion.layer_rules import OWN_TRAINING_ONLY, Reason, label, own_reasons, refused
+from snnb.conversion.layer_rules import OWN_TRAINING_ONLY, Reason, own_reasons, refused
 from snnb.io.keras import description_of, keras
 from snnb.io.text import JsonValue
 from snnb.network.geometry import Shape, window_padding
@@ -143,7 +143,7 @@ class _Parser:
         for self._position, layer in enumerate(model.layers):
             if layer.name in values:
                 continue
-            name = label(layer.name, type(layer).__name__)
+            name = f"{layer.name} ({type(layer).__name__})"
             read = [values[before.name] for before in inbound(layer)]
             try:
                 if name in refused_already:
