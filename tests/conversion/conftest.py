@@ -23,6 +23,19 @@ def slow_except(fast, cases):
     ]
 
 
+def set_random_weights(model, random):
+    """Give every weight of a model a random value of the size that its fan-in allows; variances are positive."""
+    for layer in model.layers:
+        layer.set_weights(
+            [
+                random.uniform(0.5, 2, w.shape)
+                if "variance" in w.name
+                else random.normal(0.1, 1, w.shape) / np.sqrt(max(1, np.prod(w.shape[:-1])))
+                for w in layer.weights
+            ]
+        )
+
+
 @pytest.fixture
 def randomise():
     """Give every weight of a model a random value: biases and batch statistics are not left at zero and one."""

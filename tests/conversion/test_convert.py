@@ -1,7 +1,6 @@
 import json
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 
@@ -112,16 +111,6 @@ def test_a_parser_gone_wrong_is_caught(small, save, pixels, tmp_path, monkeypatc
     with pytest.raises(VerificationError, match="differ from the trained model's"):
         parsed(small, save, pixels, tmp_path / "parse")
     assert list((tmp_path / "parse").iterdir()) == []
-
-
-def test_trained_file_is_left_as_it_is(small, save, pixels, tmp_path):
-    path = save(small)
-    before = path.read_bytes()
-    (tmp_path / "parse").mkdir()
-    convert(path, tmp_path / "parse", name="net", x_norm=pixels)
-    assert path.read_bytes() == before
-    with h5py.File(path, "r") as file:
-        assert "model_config" in file.attrs
 
 
 def _clipped():

@@ -9,7 +9,7 @@ from scipy.signal import convolve2d
 from snnb.conversion.own_parser import parse_own
 from snnb.core.errors import InputError
 from snnb.io.keras import keras
-from tests.conversion.conftest import examples
+from tests.conversion.conftest import examples, set_random_weights
 
 L = keras.layers
 sizes = st.integers(1, 3)
@@ -57,15 +57,8 @@ def sequences_of_layers(draw):
         x = draw(linear_layers(x))
     model = keras.Model(first, L.Dense(2)(L.Flatten()(L.ReLU()(x))))
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    for layer in model.layers:
-        layer.set_weights([_values(weight, random) for weight in layer.weights])
+    set_random_weights(model, random)
     return model, random.random((4, *first.shape[1:])).astype(np.float32)
-
-
-def _values(weight, random):
-    if "variance" in weight.name:
-        return random.uniform(0.5, 2, weight.shape)
-    return random.normal(0.1, 1, weight.shape) / np.sqrt(max(1, np.prod(weight.shape[:-1])))
 
 
 @examples(8, 300)
@@ -80,17 +73,12 @@ def test_linear_layers_in_sequence_are_exact_or_refused(network):
     np.testing.assert_allclose(parsed.predict(x), expected, rtol=1e-4, atol=1e-4 * max(1, np.abs(expected).max()))
 
 
-def _set(model, random):
-    for layer in model.layers:
-        layer.set_weights([_values(weight, random) for weight in layer.weights])
-
-
 def test_two_kernels_in_a_row_are_their_convolution():
     """Checked with scipy's full convolution, and the number of synapses with the sizes."""
     x = L.Input((9, 8, 1))
     y = L.Conv2D(1, (3, 2), use_bias=False)(L.Conv2D(1, (2, 3), use_bias=False)(x))
     model = keras.Model(x, L.Dense(2)(L.Flatten()(L.ReLU()(y))))
-    _set(model, np.random.default_rng(0))
+    set_random_weights(model, np.random.default_rng(0))
     first, second = (model.layers[i].get_weights()[0][:, :, 0, 0] for i in (1, 2))
     convolution = parse_own(model).layers[1]
     np.testing.assert_allclose(convolution.get_weights()[0][:, :, 0, 0], convolve2d(first, second), rtol=1e-5)
@@ -103,7 +91,7 @@ def test_a_stride_behind_a_kernel_keeps_its_place(padding):
     x = L.Input((8, 8, 1))
     y = L.Conv2D(2, 1, strides=2, use_bias=False)(L.Conv2D(2, 3, padding=padding)(x))
     model = keras.Model(x, L.Dense(2)(L.Flatten()(L.ReLU()(y))))
-    _set(model, np.random.default_rng(0))
+    set_random_weights(model, np.random.default_rng(0))
     parsed = parse_own(model)
     kinds = [type(layer).__name__ for layer in parsed.layers]
     assert kinds == ["InputLayer", *["ZeroPadding2D"] * (padding == "same"), "Conv2D", "Flatten", "Dense"]
@@ -118,7 +106,7 @@ def _preactivated(scale, shift, padding=1):
     y = L.MaxPooling2D(3, strides=2)(L.ZeroPadding2D(padding)(y) if padding else y)
     y = L.ReLU(name="relu")(L.BatchNormalization(name="norm", epsilon=0)(y))
     model = keras.Model(x, L.Dense(2)(L.Flatten()(y)))
-    _set(model, np.random.default_rng(0))
+    set_random_weights(model, np.random.default_rng(0))
     model.get_layer("norm").set_weights([np.array(v, np.float32) for v in (scale, shift, [0, 0], [1, 1])])
     return model
 

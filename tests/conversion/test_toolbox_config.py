@@ -10,7 +10,7 @@ import pytest
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.layer_rules import check_architecture
 from snnb.conversion.toolbox_config import configuration, defaults, write_all, write_changes
-from snnb.core.errors import InputError, UsageError
+from snnb.core.errors import InputError
 from snnb.simulation.simulation_settings import SimulationSettings, refuse_missing_packages
 
 
@@ -66,11 +66,6 @@ def test_config_holds_only_what_differs_and_full_config_everything(tmp_path):
     for text in (few, full):
         assert str(tmp_path) not in text
         assert "path_wd = /" not in text
-
-
-def test_a_name_is_no_path():
-    with pytest.raises(UsageError, match=r"'\.\./net'"):
-        configuration("../net")
 
 
 @pytest.mark.toolbox

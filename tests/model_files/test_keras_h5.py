@@ -9,12 +9,11 @@ from snnb.model_files.read_model import read_model
 from tests.model_files.conftest import refused
 
 OTHERS = ["plain_keras24.h5", "residual_keras28.h5", "residual_keras215.h5", "plain_keras305.h5"]
+OTHERS += ["plain_keras215.keras", "plain_keras305.keras"]
+FILES = ["residual_keras231.h5", "plain_keras3.h5", "plain_keras213.keras", "residual_keras3.keras"]
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["residual_keras231.h5", "plain_keras3.h5", *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)],
-)
+@pytest.mark.parametrize("name", [*FILES, *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)])
 def test_a_file_of_another_keras_computes_what_that_keras_does(recorded, name):
     path, x, y = recorded(name)
     warnings = []

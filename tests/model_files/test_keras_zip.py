@@ -12,24 +12,6 @@ from tests.model_files.conftest import changed_archive, refused
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "plain_keras213.keras",
-        "residual_keras3.keras",
-        pytest.param("plain_keras215.keras", marks=pytest.mark.slow),
-        pytest.param("plain_keras305.keras", marks=pytest.mark.slow),
-    ],
-)
-def test_a_keras_file_computes_what_the_program_does_that_wrote_it(recorded, name):
-    path, x, y = recorded(name)
-    told = []
-    model = read_model(path, told.append)
-    assert y.std() > 0.05
-    np.testing.assert_allclose(model.predict(x), y, atol=1e-5)
-    assert told == []
-
-
 def test_hdf5_under_this_name_is_read_as_keras_wrote_it_until_2_11(recorded, tmp_path):
     path, x, y = recorded("residual_keras28.h5")
     (tmp_path / "net.keras").write_bytes(path.read_bytes())
@@ -47,11 +29,6 @@ def archive(recorded, tmp_path):
 def config(recorded):
     with zipfile.ZipFile(str(recorded("residual_keras3.keras")[0])) as whole:
         return json.loads(whole.read(CONFIG))
-
-
-def test_a_compressed_archive_is_read_too(recorded, archive):
-    _, x, y = recorded("residual_keras3.keras")
-    np.testing.assert_allclose(read_model(archive(packed=zipfile.ZIP_DEFLATED), len).predict(x), y, atol=1e-5)
 
 
 def test_a_damaged_archive(archive):

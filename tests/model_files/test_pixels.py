@@ -96,15 +96,6 @@ def test_it_equals_the_preprocessing_of_keras(keras, name, mode):
     assert [layer.name for layer in folded.layers] == [layer.name for layer in model.layers]
 
 
-def test_a_sequential_model_stays_one(keras):
-    model = keras.Sequential([keras.layers.Conv2D(4, 3, use_bias=False, input_shape=(9, 8, 3)), keras.layers.Flatten()])
-    raw = np.random.default_rng(4).integers(0, 256, (6, 9, 8, 3))
-    expected = model.predict(preprocessed(keras, raw, "caffe"))
-    folded = fold_pixels(model, "caffe", len)
-    equal(folded, (raw / 255).astype(np.float32), expected)
-    assert isinstance(folded, keras.Sequential)
-
-
 @pytest.mark.parametrize(
     ("text", "mean", "std"),
     [

@@ -17,7 +17,7 @@ from snnb.conversion.normalise import Tail, apply_factors, measure, scale_factor
 from snnb.conversion.own_parser import parse_own
 from snnb.conversion.toolbox_config import configuration, quiet
 from snnb.io.keras import keras
-from tests.conversion.conftest import examples
+from tests.conversion.conftest import examples, set_random_weights
 from tests.conversion.test_own_parser import assert_equal
 
 L = keras.layers
@@ -92,15 +92,7 @@ def networks(draw):
     x = L.Dense(draw(st.integers(2, 5)), activation=draw(st.sampled_from(["linear", "softmax"])))(x)
     model = keras.Model(first, x)
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    for layer in model.layers:
-        layer.set_weights(
-            [
-                random.uniform(0.5, 2, w.shape)
-                if "variance" in w.name
-                else random.normal(0.1, 1, w.shape) / np.sqrt(max(1, np.prod(w.shape[:-1])))
-                for w in layer.weights
-            ]
-        )
+    set_random_weights(model, random)
     samples = random.random((20, *first.shape[1:])) * (random.random((20, *first.shape[1:])) < 0.8)
     return model, samples.astype(np.float32)
 

@@ -9,7 +9,7 @@ from snnb.conversion.layer_rules import check_convertible
 from snnb.conversion.normalise import apply_factors, measure, scale_factors
 from snnb.conversion.own_parser import parse_own
 from snnb.io.keras import keras
-from tests.conversion.conftest import examples
+from tests.conversion.conftest import examples, set_random_weights
 
 L = keras.layers
 
@@ -91,8 +91,7 @@ def linear_networks(draw):
     model = keras.Model(first, x)
     assume(any(isinstance(layer, (L.Dense, L.Conv2D, L.SeparableConv2D)) for layer in _layers(model)))
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    for layer in model.layers:
-        layer.set_weights([_values(weight, random) for weight in layer.weights])
+    set_random_weights(model, random)
     samples = random.random((10, *first.shape[1:])) * (random.random((10, *first.shape[1:])) < 0.8)
     return model, samples.astype(np.float32)
 
@@ -106,12 +105,6 @@ def _waits(x):
     """Whether a global pooling of something linear stands there, which a Dense layer may not read."""
     before = x._keras_history.layer.inbound_nodes[0].inbound_layers
     return isinstance(before, L.BatchNormalization)
-
-
-def _values(weight, random):
-    if "variance" in weight.name:
-        return random.uniform(0.5, 2, weight.shape)
-    return random.normal(0.1, 1, weight.shape) / np.sqrt(max(1, np.prod(weight.shape[:-1])))
 
 
 @examples(4, 250)

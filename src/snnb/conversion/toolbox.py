@@ -110,23 +110,16 @@ def run_toolbox(
     with quiet(), tempfile.TemporaryDirectory() as scratch:
         # As the toolbox compiles it: `run` evaluates the parsed model too.
         model.compile("sgd", "categorical_crossentropy", ["accuracy", keras.metrics.top_k_categorical_accuracy])
-        parameters = _parameters(options, len(filled), duration, batch_size, frames is not None, scratch)
+        parameters = configuration("network", options)
+        for key, number in (("num_to_test", len(filled)), ("duration", duration), ("batch_size", batch_size)):
+            parameters.set("simulation", key, str(number))
+        parameters.set("input", "poisson_input", str(frames is not None))
+        parameters.set("paths", "log_dir_of_current_run", scratch)
+        parameters.set("output", "log_vars", "{'spiketrains_n_b_l_t'}")  # makes each layer keep its last spikes
         snn = _RecordingSNN(parameters, recording, frames)
         snn.build(model)
         snn.run(x_test=x[filled], y_test=np.eye(1, snn.num_classes, dtype=np.float32).repeat(len(filled), axis=0))
     return recording.result()
-
-
-def _parameters(
-    options: Sequence[Options], samples: int, duration: int, batch_size: int, poisson: bool, scratch: str
-) -> ConfigParser:
-    parameters = configuration("network", options)
-    for key, number in (("num_to_test", samples), ("duration", duration), ("batch_size", batch_size)):
-        parameters.set("simulation", key, str(number))
-    parameters.set("input", "poisson_input", str(poisson))
-    parameters.set("paths", "log_dir_of_current_run", scratch)
-    parameters.set("output", "log_vars", "{'spiketrains_n_b_l_t'}")  # makes each layer keep its last spikes
-    return parameters
 
 
 class _Recording:

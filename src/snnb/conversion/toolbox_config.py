@@ -7,13 +7,12 @@ import contextlib
 import importlib.util
 import io
 import logging
-import re
 import warnings
 from configparser import ConfigParser
 from pathlib import Path
 from typing import Iterator, Sequence
 
-from snnb.core.errors import InputError, UsageError
+from snnb.core.errors import InputError
 from snnb.core.options import Options, toolbox_keys
 
 log = logging.getLogger(__name__)
@@ -55,8 +54,6 @@ def configuration(name: str, options: Sequence[Options] = (), *, dataset_path: s
         Directory of the data set, relative to the working directory of the toolbox. The default fits
         RUN/simulations/STAMP and a copy of it in RUN/simulations.
     """
-    if not re.fullmatch(r"\w[\w.-]*", name):
-        raise UsageError(f"model name {name!r}: use letters, digits, '_', '-' and '.' only")
     parser = defaults()
     parser.set("paths", "dataset_path", dataset_path)
     parser.set("paths", "filename_ann", name)
