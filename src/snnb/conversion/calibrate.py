@@ -70,14 +70,9 @@ def with_fitted_kernels(
 ) -> Population:
     """Return the population with the kernels whose sums are closest to the sums in the trained network.
 
-    Kernels of depthwise convolutions stay. The mean of each channel is left to the bias.
-
-    Parameters
-    ----------
-    population : Population
-    blocks : iterable of (dict of tf.Tensor, ndarray)
-        For blocks of images: the values of each volume that the population reads, float32 (samples, ...), and the
-        trained sums minus its own, float32 (samples, *population.shape).
+    Kernels of depthwise convolutions stay. The mean of each channel is left to the bias. `blocks` has for blocks of
+    images the values of each volume that the population reads, float32 (samples, ...), and the trained sums minus its
+    own, float32 (samples, *population.shape).
     """
     weights, channels, rows = weights_of_channel(population), population.shape[-1], 0
     gram, cross = np.zeros((weights, weights)), np.zeros((weights, channels))

@@ -186,17 +186,8 @@ def check_outputs(
     difference of its outputs in float32 and float64. Raise `VerificationError` if they differ by more, or an output is
     not finite.
 
-    Parameters
-    ----------
-    parsed : keras.Model
-    x : np.ndarray
-        The argument of `reference_outputs`.
-    reference : np.ndarray
-        Return value of `reference_outputs`.
-    exact : callable
-        Return `reference_outputs` in float64; called if the outputs in float32 differ by more than is permitted.
-    parser : {"toolbox", "own"}
-        For the message.
+    `x` is the argument of `reference_outputs` and `reference` its return value; `exact` returns it in float64, and is
+    called if the outputs in float32 differ by more than is permitted. `parser` is for the message.
     """
     outputs = parsed.predict(x[:VERIFIED_SAMPLES], verbose=0)
     if outputs.shape != reference.shape:

@@ -53,15 +53,7 @@ def save_keras(model: keras.Model, path: Path, name: str, levels: Optional[int] 
     """Save a model as h5, without anything that depends on the time or on other models of the process.
 
     Keras numbers models and weights in the order in which a process makes them, and HDF5 adds a time to each array.
-
-    Parameters
-    ----------
-    model : keras.Model
-    path : Path
-    name : str
-        Name of the model in the file.
-    levels : int, optional
-        See `read_levels`.
+    `name` is the name of the model in the file, for `levels` see `read_levels`.
     """
     with h5py.File(f"{name}.h5", "w", driver="core", backing_store=False) as keras_file:
         with warnings.catch_warnings():

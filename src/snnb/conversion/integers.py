@@ -33,19 +33,8 @@ def largest_integer(bits: int) -> int:
 def prepared_for_integers(network: Network, settings: ConversionSettings, scale: float, x: np.ndarray) -> Network:
     """Return the network with depthwise convolutions of equal weights in place of average poolings.
 
-    Parameters
-    ----------
-    network : Network
-    settings : ConversionSettings
-    scale : float
-        Value of a pixel of 1.
-    x : ndarray of float32, shape (samples, ...)
-        Images in [0, 1].
-
-    Raises
-    ------
-    InputError
-        The pixels are not integers, or a pooling has windows of different sizes.
+    `scale` is the value of a pixel of 1 in the images `x`, float32 (samples, ...) in [0, 1]. Raise `InputError` if the
+    pixels are not integers, or a pooling has windows of different sizes.
     """
     pixels = x[:CHECKED] * scale
     if scale < 1 or scale != int(scale) or np.abs(pixels - np.rint(pixels)).max(initial=0) > 1e-3:
@@ -176,17 +165,9 @@ def integer_network(network: Network, settings: ConversionSettings) -> Network:
 def as_integers(network: Network, thresholds: Mapping[str, np.ndarray], settings: ConversionSettings) -> Network:
     """Return the network with these thresholds; its weights, biases and initial potentials are integers.
 
-    The rounding errors of the biases, summed over the time steps of the calibration, are added to the initial
-    potentials, unless these start at zero.
-
-    Parameters
-    ----------
-    network : Network
-        Normalised to thresholds of 1, its weights rounded so that a multiplication makes them integers.
-    thresholds : mapping of str to ndarray, shape (channels,)
-        Integers of up to `threshold_bits`.
-    settings : ConversionSettings
-        Bit widths.
+    The network is normalised to thresholds of 1, its weights are rounded so that a multiplication makes them integers;
+    `thresholds` are integers of up to `threshold_bits`, shape (channels,). The rounding errors of the biases, summed
+    over the time steps of the calibration, are added to the initial potentials, unless these start at zero.
     """
     assert settings.weight_bits is not None
     populations = []

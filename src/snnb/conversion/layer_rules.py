@@ -42,27 +42,12 @@ Reason = Tuple[str, str]  # layer and reason
 def check_convertible(
     model: keras.Model, *, max_pool: str = "error", rectify_linear: bool = False, parser: Parser = "toolbox"
 ) -> Parser:
-    """Check that a model in memory can be converted, with any weights.
+    """Check that a model in memory can be converted, with any weights, and return the parser to use.
 
-    Parameters
-    ----------
-    model : keras.Model
-    max_pool : {"error", "average", "spiking"}
-        `error` refuses max pooling, `average` replaces it, `spiking` keeps it.
-    rectify_linear : bool
-        Accept hidden layers without an activation, though spikes rectify them.
-    parser : {"auto", "toolbox", "own"}
-        `auto` is the toolbox's if it is installed and can convert the model, else the own parser.
-
-    Returns
-    -------
-    {"toolbox", "own"}
-        The parser to use.
-
-    Raises
-    ------
-    InputError
-        The model cannot be converted; the message names layers and reasons in one line.
+    `max_pool` refuses max pooling ("error"), replaces it ("average") or keeps it ("spiking"); `rectify_linear` accepts
+    hidden layers without an activation, though spikes rectify them; the parser `auto` is the toolbox's if it is
+    installed and can convert the model, else the own parser. Raise `InputError` if the model cannot be converted; the
+    message names layers and reasons in one line.
     """
     try:
         description = description_of(model)

@@ -92,8 +92,8 @@ def measure(
 ) -> Activity:
     """Measure percentiles of the activations of all layers with weights, in one pass over the samples.
 
-    As in the toolbox, samples that do not fill a last batch are left out, and `schedule` takes the percentile
-    `scheduled(percentile, i)` for the i-th layer. The last bits of activations depend on the batch size. `progress`
+    As in the toolbox, samples that do not fill a last batch are left out, and `schedule` lowers the percentile of the
+    i-th layer by 0.02 i, to an integer. The last bits of activations depend on the batch size. `progress`
     is called with the number of samples done.
     """
     layers = list(population_ends(model).values())
@@ -101,7 +101,7 @@ def measure(
     samples = len(x) - len(x) % batch_size
     tails = []
     for index, layer in enumerate(layers):
-        p = scheduled(percentile, index) if schedule else percentile
+        p = int(percentile - 0.02 * index) if schedule else percentile
         tails.append(Tail(samples * int(np.prod(layer.output_shape[1:])), p))
     for start in range(0, samples, batch_size):
         outputs = activations(tf.constant(x[start : start + batch_size]))
@@ -114,11 +114,6 @@ def measure(
         negative_shares={name: tail.negative / tail.seen for name, tail in zip(names, tails)},
         silent=[name for name, tail in zip(names, tails) if tail.nonzero == 0],
     )
-
-
-def scheduled(percentile: float, index: int) -> int:
-    """Return the lower percentile of the layer `index`, as the toolbox schedules it: an integer."""
-    return int(percentile - 0.02 * index)
 
 
 def population_ends(model: keras.Model) -> Dict[str, keras.layers.Layer]:

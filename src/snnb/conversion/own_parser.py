@@ -153,7 +153,7 @@ class _Parser:
                 if name not in refused_already:
                     self._reasons.append((name, str(error)))
                 values[layer.name] = Node("refused", tuple(layer.output_shape[1:]), self._position, rectified=True)
-        last = model.layers[-1] if not model._output_layers else model._output_layers[0]
+        last = model.layers[-1]
         try:
             output = self._activated(values[last.name], "linear", None)
             if not self._reasons:

@@ -215,14 +215,8 @@ def quantised_network(network: Network, x: np.ndarray, firing: str) -> Network:
 def spiking_output(network: Network, x: np.ndarray, steps: int) -> Network:
     """Return the network whose softmax output fires instead; its neurons start at half their threshold.
 
-    Parameters
-    ----------
-    network : Network
-        All kernels in memory.
-    x : ndarray of float32, shape (samples, ...)
-        Training images, on which the scale factor of the logits is chosen.
-    steps : int
-        Number of time steps that will be simulated.
+    The kernels of the network are in memory. The scale factor of the logits is chosen on the training images `x`,
+    float32 (samples, ...), for `steps` time steps.
     """
     network = centred_output(network)
     logits = AnalogueNetwork(network).outputs(x)

@@ -43,16 +43,9 @@ def defaults() -> ConfigParser:
 def configuration(name: str, options: Sequence[Options] = (), *, dataset_path: str = "../../dataset") -> ConfigParser:
     """Return every parameter of the toolbox in force; all paths are relative.
 
-    Parameters
-    ----------
-    name : str
-        Name of the model: `name.h5` is the trained model, `name_parsed.h5` the parsed one.
-    options : sequence of Options
-        Fields with a `ToolboxKey` set its parameter; later options override earlier ones. All other parameters have the
-        toolbox's defaults.
-    dataset_path : str
-        Directory of the data set, relative to the working directory of the toolbox. The default fits
-        RUN/simulations/STAMP and a copy of it in RUN/simulations.
+    Fields of `options` with a `ToolboxKey` set its parameter; later options override earlier ones. All other parameters
+    have the toolbox's defaults. The trained model is `name.h5`, the parsed one `name_parsed.h5`. The default of the
+    data set's directory fits RUN/simulations/STAMP and a copy of it in RUN/simulations.
     """
     parser = defaults()
     parser.set("paths", "dataset_path", dataset_path)

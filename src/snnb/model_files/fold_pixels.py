@@ -68,12 +68,8 @@ _PRESETS = {
 def parse_pixels(text: str) -> Pixels:
     """Read `caffe`, `torch`, `tf`, `0-1`, `0-255`, or `mean=0.5,std=0.5` with one number or one for each channel.
 
-    Mean and standard deviation refer to pixels in [0, 1], as in torchvision's `Normalize`.
-
-    Raises
-    ------
-    ValueError
-        The text has none of these forms.
+    Mean and standard deviation refer to pixels in [0, 1], as in torchvision's `Normalize`. Raise `ValueError` for a
+    text of another form.
     """
     if text in _PRESETS:
         return _PRESETS[text]

@@ -66,19 +66,9 @@ Result = Tuple[keras.Model, Optional[Pixels]]
 def read_keras_h5(path: Path, warn: Say) -> Result:
     """Return the uncompiled model of an HDF5 file, and the change of pixels by its preprocessing layers.
 
-    Parameters
-    ----------
-    path : Path
-    warn : callable
-        Called with a message for each difference between the model returned and the file.
-
-    Raises
-    ------
-    InputError
-        The file is missing or damaged, or a layer is not one of Keras's own.
-    NotReadError
-        The file holds no complete model, a layer has a setting that TensorFlow 2.2 does not know, or the weights do not
-        fit.
+    `warn` is called with a message for each difference between the model returned and the file. Raise `InputError` if
+    the file is missing or damaged, or a layer is not one of Keras's own, `NotReadError` if the file holds no complete
+    model, a layer has a setting that TensorFlow 2.2 does not know, or the weights do not fit.
     """
     with reading(path) as file:
         description = json_attribute(file, "model_config", path)
@@ -171,23 +161,10 @@ def _shapes(shapes: Sequence[Sequence[int]]) -> str:
 
 
 def as_tensorflow_22(description: JsonValue, path: Path, warn: Say) -> JsonValue:
-    """Return the description of a model as TensorFlow 2.2 would have written it.
+    """Return the description of a model, by a newer Keras, as TensorFlow 2.2 would have written it.
 
-    It is returned unchanged if it does not describe a model, for `snnb.io.keras_file.check_layers` to refuse.
-
-    Parameters
-    ----------
-    description : object
-        The model as a newer Keras describes it, parsed from JSON: `model_config` of an h5 file, or `config.json`.
-    path : Path
-        The file, for messages.
-    warn : callable
-        Called with a message for each difference between the model returned and the file.
-
-    Raises
-    ------
-    NotReadError
-        A layer is not one of Keras's own, or has a setting that TensorFlow 2.2 does not know.
+    It is returned unchanged if it does not describe a model, for `snnb.io.keras_file.check_layers` to refuse. Raise
+    `NotReadError` if a layer is not one of Keras's own, or has a setting that TensorFlow 2.2 does not know.
     """
     try:
         translated, unfinished = _model(description, warn)
@@ -232,19 +209,7 @@ def _model(description: Entry, warn: Say) -> Tuple[Entry, List[str]]:
 def from_description(description: JsonValue, path: Path) -> keras.Model:
     """Build a model with initial weights from its description by TensorFlow 2.2.
 
-    Parameters
-    ----------
-    description : object
-        Parsed from JSON.
-    path : Path
-        The file, for messages.
-
-    Raises
-    ------
-    InputError
-        A layer is not one of Keras's own.
-    NotReadError
-        Keras cannot build the model.
+    Raise `InputError` if a layer is not one of Keras's own, `NotReadError` if Keras cannot build the model.
     """
     check_layers(description, path)
     try:

@@ -94,12 +94,8 @@ class NirGraph:
 def read_nir_graph(path: Path) -> NirGraph:
     """Read a NIR file.
 
-    Raises
-    ------
-    DamagedError
-        The file is not complete.
-    NotReadError
-        It is not a NIR file, a node has an unknown type or bad parameters, or an edge names a missing node.
+    Raise `DamagedError` if the file is not complete, `NotReadError` if it is not a NIR file, a node has an unknown type
+    or bad parameters, or an edge names a missing node.
     """
     with reading(path) as file:
         group = file.get("node")

@@ -79,11 +79,7 @@ def volume_of(shape: Shape) -> Channels:
 def linear_of(node: Node, shape: Shape) -> Tuple[Linear, Shape, Optional[np.ndarray]]:
     """Return a linear node as a map, the NIR shape of its output, and its bias (float64, of that shape).
 
-    Parameters
-    ----------
-    node : Node
-    shape : tuple of int
-        NIR shape of its input.
+    `shape` is the NIR shape of its input.
     """
     if node.kind in (IDENTITY, "Delay", "Output"):
         return Elementwise(), shape, None

@@ -47,22 +47,10 @@ NEURONS = {"Threshold", "IF", "LIF", "CubaLIF", *INTEGRATORS}
 
 
 def neuron_of(node: Node, shape: Shape, settings: NirSettings, order: Callable[[np.ndarray], np.ndarray]) -> Neuron:
-    """Return the neuron model of a node.
+    """Return the neuron model of a node whose type is one of `NEURONS`, and whose input has the NIR shape `shape`.
 
-    Parameters
-    ----------
-    node : Node
-        Its type is one of `NEURONS`.
-    shape : tuple of int
-        NIR shape of its input.
-    settings : NirSettings
-    order : callable
-        Reorders numbers of that shape to the shape of the population.
-
-    Raises
-    ------
-    NotReadError
-        Parameters do not fit the input, a time constant is not positive, or there is no time step for it.
+    `order` reorders numbers of that shape to the shape of the population. Raise `NotReadError` if parameters do not fit
+    the input, a time constant is not positive, or there is no time step for it.
     """
     numbers: Dict[str, np.ndarray] = {}
 
@@ -151,19 +139,9 @@ class Term:
 
 
 def read_nir(path: Path, settings: NirSettings, samples: Optional[Shape] = None) -> Network:
-    """Read a NIR file as a network.
+    """Read a NIR file as a network; `samples` is the shape (height, width, channels) of samples, see `input_shape`.
 
-    Parameters
-    ----------
-    path : Path
-    settings : NirSettings
-    samples : (height, width, channels), optional
-        Shape of the samples, see `input_shape`.
-
-    Raises
-    ------
-    InputError
-        The file cannot be read; the message names the node.
+    Raise `InputError` if the file cannot be read; the message names the node.
     """
     try:
         return _Reader(read_nir_graph(path), settings, samples).network()

@@ -53,13 +53,9 @@ def external_files(path: Path) -> List[Path]:
 def read_graph(path: Path) -> Graph:
     """Read the graph of an ONNX file.
 
-    Raises
-    ------
-    InputError
-        The package onnx is not installed.
-    NotReadError
-        The file is damaged or not ONNX, its operator set is too old or too new, it has several inputs or outputs,
-        pictures of no fixed size, or weights that are incomplete or outside its directory.
+    Raise `InputError` if the package onnx is not installed, `NotReadError` if the file is damaged or not ONNX, its
+    operator set is too old or too new, it has several inputs or outputs, pictures of no fixed size, or weights that are
+    incomplete or outside its directory.
     """
     model = _parsed(path)
     graph = model.graph
@@ -163,19 +159,8 @@ ELEMENTWISE = ("Add", "Cast", "Div", "Identity", "Mul", "Sub")
 def read_onnx(path: Path, warn: Say) -> "keras.Model":
     """Read a model with its weights as an uncompiled Keras model that takes pictures (batch, height, width, channels).
 
-    Parameters
-    ----------
-    path : Path
-        The ONNX file.
-    warn : callable
-        Called with a message for each difference between the model returned and the file.
-
-    Raises
-    ------
-    InputError
-        The package onnx is not installed.
-    NotReadError
-        The file is damaged, its weights are incomplete or outside its directory, or an operator is not read.
+    `warn` is called with a message for each difference between the model returned and the file. Raise the errors of
+    `read_graph`, and `NotReadError` if an operator is not read.
     """
     from snnb.io.keras import keras
 

@@ -107,17 +107,9 @@ class Layers:
         weights: Sequence[np.ndarray] = (),
         **settings: object,
     ) -> "tf.Tensor":
-        """Add a layer and return its output.
+        """Add a layer of a class of `keras.layers`, and return its output.
 
-        Parameters
-        ----------
-        kind, name : str
-            Class of the layer in `keras.layers`, and name of the ONNX operator.
-        inputs : sequence of tf.Tensor
-        weights : sequence of ndarray
-            In Keras's order.
-        **settings
-            Configuration of the layer.
+        `name` is that of the ONNX operator, `weights` are in Keras's order, `settings` are the layer's configuration.
         """
         from snnb.io.keras import keras
 

@@ -49,12 +49,8 @@ def label(layer: Entry) -> str:
 def without_preprocessing(description: JsonValue) -> Tuple[JsonValue, List[Step]]:
     """Return the description of a model without its preprocessing layers, and those that change the pixels, in order.
 
-    A description of something else is returned unchanged, so that `snnb.io.keras_file.check_layers` reports it.
-
-    Raises
-    ------
-    NotReadError
-        Such a layer is not at the start of the model, or changes the size of the pictures.
+    A description of something else is returned unchanged, so that `snnb.io.keras_file.check_layers` reports it. Raise
+    `NotReadError` if such a layer is not at the start of the model, or changes the size of the pictures.
     """
     try:
         return _removed(description)
@@ -165,11 +161,8 @@ def _redirect(nodes: JsonValue, replaced: Dict[str, List[JsonValue]]) -> JsonVal
 def affine(steps: Sequence[Step], arrays_of: Callable[[str], Sequence[h5py.Dataset]]) -> Optional[Pixels]:
     """Return the change of a pixel by the steps; None without any.
 
-    Parameters
-    ----------
-    steps : sequence of Step
-    arrays_of : callable
-        From the name of a layer to its arrays in the file; the first two of a `Normalization` are mean and variance.
+    `arrays_of` returns the arrays in the file by the name of a layer; the first two of a `Normalization` are mean and
+    variance.
     """
     if not steps:
         return None
