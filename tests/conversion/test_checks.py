@@ -167,11 +167,6 @@ NOT_SPIKING = {
         "only the output layer",
     ),
     "tanh": (lambda: chain(L.Dense(3, activation="tanh", name="t"), shape=(4,)), "t", "activation tanh"),
-    "recurrent": (
-        lambda: keras.Sequential([L.LSTM(3, name="lstm", input_shape=(4, 2)), L.Dense(2)]),
-        "lstm",
-        "recurrent",
-    ),
     "one-dimensional": (lambda: chain(L.Conv1D(3, 2, name="c1"), *end(), shape=(4, 2)), "c1", "no conversion"),
     "addition": (lambda: merged(L.Add(name="sum")), "sum", "merges branches"),
     "model in model": (

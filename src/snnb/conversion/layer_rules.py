@@ -23,7 +23,6 @@ CONVERTIBLE = (
     WEIGHTED | POOLING | CONVERTIBLE_REINDEXING | ACTIVATIONS | TRAINING_ONLY | {"InputLayer", "BatchNormalization"}
 )
 
-RECURRENT = {"RNN", "SimpleRNN", "LSTM", "GRU", "ConvLSTM2D", "Bidirectional", "StackedRNNCells"}
 OTHER_ACTIVATIONS = {"LeakyReLU", "PReLU", "ELU", "ThresholdedReLU", "Softmax"}
 MERGING = {"Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Dot"}
 
@@ -144,8 +143,6 @@ def _layer_reasons(layer: KerasLayer, max_pool: str, *, own: bool = False) -> It
 def _why_not_convertible(kind: str, own: bool) -> str:
     if kind == "Lambda":
         return "runs code of its own, which cannot be converted and is not loaded"
-    if kind in RECURRENT or kind.endswith("Cell"):
-        return "recurrent layers cannot be converted"
     if kind in OTHER_ACTIVATIONS:
         return "a spike rate can follow relu, softmax and linear only, as Activation, ReLU or in the layer itself"
     if kind in MERGING:

@@ -166,7 +166,7 @@ def _read_spiking(run: RunDirectory, params: ParseParams) -> None:
 
     samples = tuple(recorded_details(run, prepare.KIND).splits["test"].shape[-3:])
     with run.stage("parse", params, inputs=[train.trained_file(run)]) as output:
-        network = read_nir(run.path / train.trained_file(run), _nir_settings(params), samples)
+        network = read_nir(run.path / train.trained_file(run), params, samples)
         write_spiking(network, output.directory / f"{run.model}_parsed.h5")
         synapses = sum(int(counts.sum()) for counts in network.fan_out().values())
         output.metrics = {"neurons": network.neurons, "synapses": synapses}
@@ -187,10 +187,6 @@ def _read_spiking(run: RunDirectory, params: ParseParams) -> None:
         output.details = ParseDetails(parser="nir", decay=decay)
 
 
-def _nir_settings(params: ParseParams) -> NirSettings:
-    return NirSettings(**{name: getattr(params, name) for name in NirSettings.model_fields})
-
-
 def _check(run: RunDirectory, planned: PlannedRun) -> None:
     """Refuse a network that cannot be converted before it is trained.
 
@@ -203,7 +199,7 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
 
         file = model_file(run.manifest.run)
         assert file is not None
-        read_nir(file, _nir_settings(params))
+        read_nir(file, params)
     if planned.next != "train" or train.is_spiking(run):
         return
     from snnb.conversion.layer_rules import check_convertible
