@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from snnb.conversion.convert import check_outputs, convert, reference_outputs
+from snnb.conversion.convert import check_convertible, check_outputs, convert, reference_outputs
 from snnb.conversion.h5 import read_architecture
-from snnb.conversion.layer_rules import check_architecture, check_convertible
+from snnb.conversion.layer_rules import check_architecture
 from snnb.conversion.toolbox_config import configuration
 from snnb.core.errors import InputError, SnnbError
 from snnb.io.keras import keras

@@ -6,10 +6,10 @@ import json
 import numpy as np
 import pytest
 
-from snnb.conversion.convert import reference_outputs
+from snnb.conversion.convert import check_convertible, reference_outputs
 from snnb.conversion.h5 import load_keras, read_architecture
 from snnb.conversion.keras_graph import unrolled, unrolled_model
-from snnb.conversion.layer_rules import check_architecture, check_convertible
+from snnb.conversion.layer_rules import check_architecture
 from snnb.conversion.own_parser import parse_own
 from snnb.core.errors import InputError
 from snnb.io.keras import keras

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.convert import check_outputs, reference_outputs
-from snnb.conversion.layer_rules import check_convertible
+from snnb.conversion.convert import check_convertible, check_outputs, reference_outputs
 from snnb.conversion.normalise import Tail, apply_factors, measure, scale_factors
 from snnb.conversion.own_parser import parse_own
 from snnb.conversion.toolbox_config import configuration, quiet

@@ -4,8 +4,7 @@ import numpy as np
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from snnb.conversion.convert import check_outputs, reference_outputs
-from snnb.conversion.layer_rules import check_convertible
+from snnb.conversion.convert import check_convertible, check_outputs, reference_outputs
 from snnb.conversion.normalise import apply_factors, measure, scale_factors
 from snnb.conversion.own_parser import parse_own
 from snnb.io.keras import keras

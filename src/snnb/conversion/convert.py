@@ -9,7 +9,7 @@ from typing import Callable, Dict, Iterator, List, Optional
 import numpy as np
 
 from snnb.conversion.calibrate import Calibration, calibrate
-from snnb.conversion.conversion_settings import ConversionSettings
+from snnb.conversion.conversion_settings import ConversionSettings, Parser
 from snnb.conversion.currents import AnalogueNetwork
 from snnb.conversion.h5 import load_keras, read_architecture, read_levels, save_keras
 from snnb.conversion.integers import in_thresholds, integer_network, prepared_for_integers
@@ -19,7 +19,7 @@ from snnb.conversion.normalise import Activity, apply_factors, clipped, linear_e
 from snnb.conversion.own_parser import parse_own
 from snnb.conversion.rewriting import pruned, quantised_network, spiking_output, with_populations
 from snnb.conversion.toolbox_config import configuration, write_changes
-from snnb.core.errors import VerificationError
+from snnb.core.errors import InputError, VerificationError
 from snnb.core.progress import Progress, silent
 from snnb.io.keras import description_of, keras
 from snnb.network.network import DROPPED, KEPT, Network
@@ -155,6 +155,26 @@ def convert(
         changed_classes=changed,
         timing=timing,
     )
+
+
+def check_convertible(
+    model: keras.Model, *, max_pool: str = "error", rectify_linear: bool = False, parser: Parser = "toolbox"
+) -> Parser:
+    """Check that a model in memory can be converted, with any weights, and return the parser to use.
+
+    `max_pool` refuses max pooling ("error"), replaces it ("average") or keeps it ("spiking"); `rectify_linear` accepts
+    hidden layers without an activation, though spikes rectify them; the parser `auto` is the toolbox's if it is
+    installed and can convert the model, else the own parser. Raise `InputError` if the model cannot be converted; the
+    message names layers and reasons in one line.
+    """
+    try:
+        description = description_of(model)
+    except NotImplementedError:
+        raise InputError("the model or one of its layers is a custom class: build it from Keras's own layers") from None
+    chosen = check_architecture(description, max_pool=max_pool, rectify_linear=rectify_linear, parser=parser)
+    if chosen == "own":
+        parse_own(model, max_pool=max_pool, rectify_linear=rectify_linear)
+    return chosen
 
 
 def reference_outputs(trained: keras.Model, x: np.ndarray, *, max_pool: str, in_float64: bool = False) -> np.ndarray:

@@ -10,7 +10,6 @@ from snnb.conversion.conversion_settings import Parser
 from snnb.conversion.keras_graph import KerasLayer, read_keras_graph
 from snnb.conversion.toolbox_config import has_toolbox
 from snnb.core.errors import InputError
-from snnb.io.keras import description_of, keras
 from snnb.io.keras_file import LAYERS, MODELS
 from snnb.io.text import JsonValue
 
@@ -38,28 +37,6 @@ NAMES_AT_MOST = 5  # names of layers in a message, for the same reason
 Reason = Tuple[str, str]  # layer and reason
 
 
-def check_convertible(
-    model: keras.Model, *, max_pool: str = "error", rectify_linear: bool = False, parser: Parser = "toolbox"
-) -> Parser:
-    """Check that a model in memory can be converted, with any weights, and return the parser to use.
-
-    `max_pool` refuses max pooling ("error"), replaces it ("average") or keeps it ("spiking"); `rectify_linear` accepts
-    hidden layers without an activation, though spikes rectify them; the parser `auto` is the toolbox's if it is
-    installed and can convert the model, else the own parser. Raise `InputError` if the model cannot be converted; the
-    message names layers and reasons in one line.
-    """
-    try:
-        description = description_of(model)
-    except NotImplementedError:
-        raise InputError("the model or one of its layers is a custom class: build it from Keras's own layers") from None
-    chosen = check_architecture(description, max_pool=max_pool, rectify_linear=rectify_linear, parser=parser)
-    if chosen == "own":
-        from snnb.conversion.own_parser import parse_own
-
-        parse_own(model, max_pool=max_pool, rectify_linear=rectify_linear)
-    return chosen
-
-
 def check_architecture(
     description: Dict[str, JsonValue],
     *,
@@ -70,7 +47,7 @@ def check_architecture(
     """Check that a model can be converted, without building it, since a Lambda layer would run code.
 
     `description` is the JSON of Keras, as `h5.read_architecture` returns it. For the own parser only the layer classes
-    are checked here; `parse_own` checks the rest. Options, result and errors: see `check_convertible`.
+    are checked here; `parse_own` checks the rest. Options, result and errors: see `convert.check_convertible`.
     """
     layers = read_keras_graph(description)
     if parser == "toolbox" or (parser == "auto" and has_toolbox()):

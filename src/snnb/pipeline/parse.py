@@ -202,7 +202,7 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
         read_nir(file, params)
     if planned.next != "train" or train.is_spiking(run):
         return
-    from snnb.conversion.layer_rules import check_convertible
+    from snnb.conversion.convert import check_convertible
     from snnb.conversion.toolbox_config import require_toolbox
     from snnb.pipeline.model import model_of
     from snnb.training.qcfs import plain
