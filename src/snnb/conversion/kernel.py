@@ -4,7 +4,7 @@ Two kernels are composed if the result is exact at every position, borders inclu
 """
 
 from dataclasses import dataclass, field, replace
-from typing import Dict, List, Sequence, Tuple
+from typing import Dict, List, Tuple
 
 import numpy as np
 
@@ -100,7 +100,13 @@ def composed(first: Kernel, second: Kernel, read: Shape, between: Shape, written
                 "pads a layer without activation with zeros, where its kernel would see a part of its input: "
                 "put a relu between, or use padding valid"
             )
-    weights, dilation = _weights(first, second)
+    (rows, row_step), (columns, column_step) = (_places(first, second, axis) for axis in (0, 1))
+    dilation, weights = (row_step, column_step), np.zeros(0)
+    for row, column in np.ndindex(*second.size):
+        part = _before_pointwise(first, second.kind, second.weights[row, column])
+        if not weights.size:
+            weights = np.zeros((rows.max() + 1, columns.max() + 1, *part.shape[2:]))
+        weights[np.ix_(rows[:, row], columns[:, column])] += part
     kind = "DepthwiseConv2D" if first.kind == second.kind == "DepthwiseConv2D" else "Conv2D"
     strides = (first.strides[0] * second.strides[0], first.strides[1] * second.strides[1])
     if max(strides) > 1 and max(dilation) > 1:
@@ -109,19 +115,7 @@ def composed(first: Kernel, second: Kernel, read: Shape, between: Shape, written
         first.before[0] + second.before[0] * first.strides[0],
         first.before[1] + second.before[1] * first.strides[1],
     )
-    return Kernel(kind, weights, second.position, strides, dilation, before)
-
-
-def _weights(first: Kernel, second: Kernel) -> Tuple[np.ndarray, Pair]:
-    """Return the weights of two convolutions in sequence, and the dilation."""
-    (rows, row_step), (columns, column_step) = (_places(first, second, axis) for axis in (0, 1))
-    weights = np.zeros(0)
-    for row, column in np.ndindex(*second.size):
-        part = _before_pointwise(first, second.kind, second.weights[row, column])
-        if not weights.size:
-            weights = np.zeros((rows.max() + 1, columns.max() + 1, *part.shape[2:]))
-        weights[np.ix_(rows[:, row], columns[:, column])] += part
-    return weights.astype(np.float32), (row_step, column_step)
+    return Kernel(kind, weights.astype(np.float32), second.position, strides, dilation, before)
 
 
 def _places(first: Kernel, second: Kernel, axis: int) -> Tuple[np.ndarray, int]:
@@ -155,7 +149,8 @@ def kernels_of(layer: keras.layers.Layer, position: int) -> List[Kernel]:
     kind, config = type(layer).__name__, layer.get_config()
     if kind == "Dense":
         return [Kernel("Dense", layer.get_weights()[0], position, config=config)]
-    strides, dilation = (_pair(config[key]) for key in ("strides", "dilation_rate"))
+    (rows, columns), (row_step, column_step) = config["strides"], config["dilation_rate"]
+    strides, dilation = (int(rows), int(columns)), (int(row_step), int(column_step))
     padding = str(config["padding"])
     first, *others = layer.get_weights()
     before = padding_before(layer.input_shape[1:], first.shape[:2], strides, dilation, padding)
@@ -169,11 +164,6 @@ def padding_before(shape: Shape, size: Pair, strides: Pair, dilation: Pair, padd
     """Return the rows of zeros that TensorFlow pads above an image of that shape, and the columns left of it."""
     rows, columns = (window_padding(shape[i], size[i], strides[i], dilation[i], padding)[0] for i in (0, 1))
     return rows, columns
-
-
-def _pair(values: Sequence[int]) -> Tuple[int, int]:
-    first, second = values
-    return int(first), int(second)
 
 
 def bias_of(layer: keras.layers.Layer) -> np.ndarray:

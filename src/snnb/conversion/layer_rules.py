@@ -171,7 +171,10 @@ def _neighbour_reasons(
     elif layer.kind == "BatchNormalization":
         yield from _of_batch_normalization(layer)
     elif layer.kind == "GlobalAveragePooling2D":
-        yield from _of_global_pooling(layer, layers)
+        # The parser joins the next layer in the list to it, whichever that is.
+        position = layers.index(layer)
+        if _following(layer) != [after for after in layers[position + 1 :] if after.kind not in SKIPPED][:1]:
+            yield "the parser would join it to another branch: use AveragePooling2D over the entire map and Flatten"
     elif layer.kind == "Concatenate" and any(_skip_training_only(b).kind == "InputLayer" for b in layer.inbound):
         yield "takes the input of the model: the parser would drop the other branches"
 
@@ -222,14 +225,6 @@ def _of_batch_normalization(layer: KerasLayer) -> Iterator[str]:
         yield f"{before.name} also feeds other layers, which absorbing this one into it would change"
     elif before.kind == "DepthwiseConv2D" and before.config.get("depth_multiplier", 1) != 1:
         yield "the parser cannot absorb it into a depthwise convolution with a depth_multiplier"
-
-
-def _of_global_pooling(layer: KerasLayer, layers: List[KerasLayer]) -> Iterator[str]:
-    # The parser joins the layer that stands next in the list to it, whichever that is.
-    position = layers.index(layer)
-    following = [after for after in layers[position + 1 :] if after.kind not in SKIPPED]
-    if _following(layer) != following[:1]:
-        yield "the parser would join it to another branch: use AveragePooling2D over the entire map and Flatten"
 
 
 def _absorbed_activation(layer: KerasLayer) -> Optional[KerasLayer]:

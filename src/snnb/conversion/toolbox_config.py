@@ -56,7 +56,9 @@ def configuration(name: str, options: Sequence[Options] = (), *, dataset_path: s
     for kind in options:
         for field, place in toolbox_keys(type(kind)).items():
             value = getattr(kind, field)
-            parser.set(place.section, place.key, place.words[value] if place.words else _text(value))
+            # So that it is read back exactly; an integer is written as in the toolbox.
+            text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+            parser.set(place.section, place.key, place.words[value] if place.words else text)
     return parser
 
 
@@ -80,11 +82,6 @@ def _parser() -> ConfigParser:
     parser = ConfigParser()
     parser.optionxform = str  # type: ignore[assignment,method-assign]  # the toolbox's keys keep their case
     return parser
-
-
-def _text(value: object) -> str:
-    """Write a value so that it is read back exactly; an integer is written as in the toolbox."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 @contextlib.contextmanager

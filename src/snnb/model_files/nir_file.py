@@ -6,7 +6,7 @@ its `type` and parameters, and a list of edges. Nested graphs are flattened: a n
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Iterator, List, Mapping, Set, Tuple
+from typing import Dict, List, Mapping, Set, Tuple
 
 import h5py
 import networkx
@@ -63,7 +63,8 @@ class Node:
         """Return a parameter of one whole number, or one for each of `length` axes, such as a stride."""
         values = self.parameters[name].ravel()
         if values.size not in (1, length) or values.dtype.kind not in "iuf" or (values != np.floor(values)).any():
-            raise self.refuse(f"has {name} {_short(values)}: it must be {length} whole numbers")
+            given = ", ".join(map(str, values[:4].tolist())) or "of no number"
+            raise self.refuse(f"has {name} {given}: it must be {length} whole numbers")
         return tuple(np.resize(values, length).astype(int).tolist())
 
     def of_shape(self, name: str, shape: Shape, default: float = 0.0) -> np.ndarray:
@@ -148,8 +149,9 @@ def _flattened(group: h5py.Group, prefix: str) -> Tuple[Dict[str, Node], List[Tu
         if repeated is not None:
             raise NotReadError(f"two nodes are called {repeated}")
         nodes.update(inner)
-    for source, target in _edges(group):
-        known = {name[len(prefix) :]: name for name in nodes}
+    known = {name[len(prefix) :]: name for name in nodes}
+    for pair in group["edges"][()] if "edges" in group else []:
+        source, target = map(_decoded, pair)
         start, end = exits.get(source, known.get(source)), entries.get(target, known.get(target))
         if start is None or end is None:
             missing = source if start is None else target
@@ -178,12 +180,6 @@ def _node(name: str, kind: str, group: h5py.Group) -> Node:
     return node
 
 
-def _edges(group: h5py.Group) -> Iterator[Tuple[str, str]]:
-    pairs = group["edges"][()] if "edges" in group else []
-    for source, target in pairs:
-        yield _decoded(source), _decoded(target)
-
-
 def _text(group: h5py.Group, name: str) -> str:
     return _decoded(group[name][()]) if name in group else ""
 
@@ -195,7 +191,3 @@ def _decoded(text: object) -> str:
 def times(shape: Shape) -> str:
     """Return a shape as text: 2×34×34."""
     return "×".join(map(str, shape)) or "one number"
-
-
-def _short(values: np.ndarray) -> str:
-    return ", ".join(map(str, values[:4].tolist())) or "of no number"
