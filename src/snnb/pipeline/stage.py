@@ -36,7 +36,7 @@ class StageResult:
     stage: str
     directory: Path
     record: AnyRecord
-    reason: Optional[str] = None
+    reason: Optional[str] = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
