@@ -27,12 +27,12 @@ import scipy.sparse
 from graph_networks import ALEXNET, VGG16, Layer, convolution, dense, pooling, write_network
 from machine import machine, spread
 
-from snnb.graph import SynapseGraph
 from snnb.graph.build import build_graph
 from snnb.graph.export.export_options import ExportOptions
 from snnb.graph.export.write_export import FORMATS, export
 from snnb.graph.imports.import_graph import READERS, import_graph
 from snnb.graph.projection import GraphProjection
+from snnb.graph.synapse_graph import SynapseGraph
 
 CORES = os.sched_getaffinity(0)  # of which only one is used but where it says otherwise
 SAMPLE = 2_000_000  # edges that the slow ways are measured on

@@ -24,7 +24,7 @@ HEAD = "run                      neurons/axons method           cores           
 def measure(run: Path, limits: Tuple[int, int], method: str) -> Dict[str, float]:
     """Map the latest graph of a run onto cores of these limits."""
     from snnb.core.errors import InputError
-    from snnb.graph import SynapseGraph
+    from snnb.graph.synapse_graph import SynapseGraph
     from snnb.mapping.hardware import read_hardware
     from snnb.mapping.neurons import PlacedNetwork
     from snnb.mapping.partition import partition

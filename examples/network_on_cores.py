@@ -6,8 +6,7 @@ python examples/network_on_cores.py runs/example [HARDWARE]
 import sys
 from pathlib import Path
 
-from snnb import Run
-from snnb.graph import SynapseGraph
+from snnb import Run, SynapseGraph
 from snnb.mapping.mapping import Mapping
 
 

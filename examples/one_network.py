@@ -6,8 +6,7 @@ python examples/one_network.py runs/example
 import sys
 from pathlib import Path
 
-from snnb import Run
-from snnb.graph import SynapseGraph
+from snnb import Run, SynapseGraph
 
 
 def main(path: Path) -> None:

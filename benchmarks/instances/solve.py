@@ -58,7 +58,7 @@ def main() -> None:
 
 def solve(name: str, given: argparse.Namespace) -> None:
     """Map one instance under its constraints."""
-    from snnb.graph import SynapseGraph
+    from snnb.graph.synapse_graph import SynapseGraph
     from snnb.instances.known_instances import find_instance
     from snnb.mapping.neurons import PlacedNetwork
 

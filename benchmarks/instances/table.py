@@ -91,7 +91,7 @@ def compare(full_name: str, constraint: str, result: Path, row: Row) -> None:
     """Stop if `snnb` computes another figure from the same files."""
     import lzma
 
-    from snnb.graph import SynapseGraph
+    from snnb.graph.synapse_graph import SynapseGraph
     from snnb.mapping.hardware import read_hardware
     from snnb.mapping.map_network import cost_partition
     from snnb.mapping.neurons import PlacedNetwork

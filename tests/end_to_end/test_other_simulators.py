@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from snnb.graph import SynapseGraph
 from snnb.graph.export.export_options import ExportOptions
+from snnb.graph.synapse_graph import SynapseGraph
 from snnb.pipeline.open_run import open_run
 from snnb.results.export import export_graph
 from tests.datasets.official_files import MNIST_NAMES, idx_bytes

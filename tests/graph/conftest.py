@@ -50,7 +50,7 @@ def graph_path(parsed, counts, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def graph(graph_path):
-    from snnb.graph import SynapseGraph
+    from snnb.graph.synapse_graph import SynapseGraph
 
     with SynapseGraph.open(graph_path) as opened:
         yield opened

@@ -4,7 +4,7 @@ from typing import List, Tuple
 
 import numpy as np
 
-from snnb.graph import SynapseGraph
+from snnb.graph.synapse_graph import SynapseGraph
 
 
 def all_edges(graph: SynapseGraph, rate_scale: float = 1.0) -> List[np.ndarray]:

@@ -5,9 +5,9 @@ from typing import Dict, Tuple
 
 import numpy as np
 
-from snnb.graph import SynapseGraph
 from snnb.graph.listed import ListedGraph, ListedPopulation, write_listed
 from snnb.graph.populations import Recording
+from snnb.graph.synapse_graph import SynapseGraph
 
 SYNAPSES = Dict[Tuple[int, int], float]
 

@@ -5,7 +5,7 @@ from typing import Any, Dict, Mapping
 
 import numpy as np
 
-from snnb.graph import SynapseGraph
+from snnb.graph.synapse_graph import SynapseGraph
 from tests.graph.recorded import LAYERS, keras, recorded, shape_of
 
 SPIKING = ("InputLayer", "Dense", "Conv1D", "Conv2D", "DepthwiseConv2D", "Conv2DTranspose", "AveragePooling2D")

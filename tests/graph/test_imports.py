@@ -11,10 +11,11 @@ import pytest
 import scipy.sparse
 
 from snnb.core.errors import InputError
-from snnb.graph import SynapseGraph, store
+from snnb.graph import store
 from snnb.graph.export.export_options import ExportOptions
 from snnb.graph.export.write_export import FORMATS, export
 from snnb.graph.imports.import_graph import import_graph
+from snnb.graph.synapse_graph import SynapseGraph
 from tests.graph.edges import all_edges
 from tests.graph.mapped import costs_of, imported
 

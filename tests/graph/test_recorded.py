@@ -29,7 +29,7 @@ def test_a_recorded_network_is_the_one_that_is_built(name, tmp_path):
 
 def size_of_everything(path):
     """Sums of weights and edges of all projections: the files differ by the hash of the parsed one only."""
-    from snnb.graph import SynapseGraph
+    from snnb.graph.synapse_graph import SynapseGraph
 
     with SynapseGraph.open(path) as graph:
         return [(p.number_of_edges, float(p.to_scipy().sum()), float(p.source.bias.sum())) for p in graph.projections]

@@ -7,7 +7,7 @@ import h5py
 import pytest
 
 from snnb.core.errors import InputError
-from snnb.graph import SynapseGraph
+from snnb.graph.synapse_graph import SynapseGraph
 
 
 @pytest.fixture

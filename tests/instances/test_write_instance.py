@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from snnb.core.errors import UsageError
-from snnb.graph import SynapseGraph, store
+from snnb.graph import store
+from snnb.graph.synapse_graph import SynapseGraph
 from snnb.instances.hyperedges import hyperedges_sha256, traffic
 from snnb.instances.write_instance import write_instance
 from snnb.mapping.hardware import read_hardware

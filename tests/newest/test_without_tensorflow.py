@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from snnb.graph import SynapseGraph
+from snnb.graph.synapse_graph import SynapseGraph
 
 RECORDED = Path(__file__).parents[1] / "fixtures" / "mini_network"
 

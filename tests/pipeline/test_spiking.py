@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from snnb.cli.main import main
-from snnb.graph import SynapseGraph
+from snnb.graph.synapse_graph import SynapseGraph
 from snnb.network.network import DROPPED
 from snnb.network.read_network import read_network
 from tests.nir_interpreter import Interpreter, write

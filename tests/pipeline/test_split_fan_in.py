@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from snnb import Run
-from snnb.graph import SynapseGraph
+from snnb.graph.synapse_graph import SynapseGraph
 from snnb.mapping.mapping import Mapping
 from snnb.pipeline.map_split import UNKNOWN
 from snnb.pipeline.open_run import open_run

@@ -11,7 +11,7 @@ import yaml
 
 from snnb import Run
 from snnb.core.errors import InputError, UsageError
-from snnb.graph import SynapseGraph
+from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.text import printable
 from snnb.pipeline.open_run import open_run
 from snnb.results.report import write_report

@@ -5,9 +5,10 @@ from typing import Iterator
 
 import numpy as np
 
-from snnb.graph import SynapseGraph, adjacency
+from snnb.graph import adjacency
 from snnb.graph.edges import ranges
 from snnb.graph.populations import GraphPopulation
+from snnb.graph.synapse_graph import SynapseGraph
 
 EDGES = 1 << 20  # synapses in memory at a time
 

@@ -31,9 +31,9 @@ from snnb.rundir.hashes import external_records
 from snnb.rundir.manifest import Kind, Record
 
 if TYPE_CHECKING:
-    from snnb.graph import SynapseGraph
     from snnb.graph.build import SampleClass
     from snnb.graph.listed import ListedGraph
+    from snnb.graph.synapse_graph import SynapseGraph
 
 PoolWeight = Literal["mean", "one"]
 WEIGHTS = "weights"  # name of the graph without spike counts
@@ -285,7 +285,7 @@ def _finish(
     else:
         output.warnings.append(
             f"networkx file left out: {edges:,} edges are more than --networkx-limit {params.networkx_limit:,}; "
-            f"open {run.model}_graph.h5 with snnb.graph.SynapseGraph, or use snnb export"
+            f"open {run.model}_graph.h5 with snnb.SynapseGraph, or use snnb export"
         )
     if graph.assumed_spikes:
         output.warnings.append(ASSUMED)

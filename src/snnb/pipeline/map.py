@@ -175,7 +175,7 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
 
 def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> str:
     """Map and write a directory in `maps/`: that of the mapping with the same parameters, or a new one."""
-    from snnb.graph import SynapseGraph
+    from snnb.graph.synapse_graph import SynapseGraph
     from snnb.mapping.map_network import cost_partition, map_network
     from snnb.mapping.mapping import Mapping as WrittenMapping
     from snnb.mapping.mapping import MappingCost, write_mapping

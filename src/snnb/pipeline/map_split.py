@@ -18,8 +18,8 @@ from snnb.rundir.directory import RunDirectory
 from snnb.simulation.simulation_files import SPIKE_TIMES
 
 if TYPE_CHECKING:
-    from snnb.graph import SynapseGraph
     from snnb.graph.export.request import Simulated
+    from snnb.graph.synapse_graph import SynapseGraph
     from snnb.mapping.mapping import SplitFanIn
     from snnb.mapping.neurons import PlacedNetwork
     from snnb.network.network import Network

@@ -196,7 +196,7 @@ def compared_one(run: RunDirectory, stamp: str, record: SimulationRecord) -> Com
 
 def outside_one(run: RunDirectory, name: str) -> Compared:
     """Return the figures of a graph from outside; `differs` is empty."""
-    from snnb.graph import SynapseGraph
+    from snnb.graph.synapse_graph import SynapseGraph
 
     with SynapseGraph.open(unaltered(run, graph_file(run, name))) as opened:
         spikes = {population.name: population.traffic() for population in opened.populations}

@@ -14,9 +14,9 @@ from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.crosscheck.check import CountDifference, Expected, check, require_disk_and_memory, samples_at_a_time
 from snnb.crosscheck.exported import ExportedNetwork, Simulate, exported_network, in_order
 from snnb.crosscheck.sanafe import ChipTrace
-from snnb.graph import SynapseGraph
 from snnb.graph.export.request import Request, Simulated
 from snnb.graph.export.spinemap import spikes_of
+from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.files import sha256_of
 from snnb.io.npy import load_archive
 from snnb.io.text import Document

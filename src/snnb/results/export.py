@@ -18,9 +18,9 @@ from snnb.rundir.directory import RunDirectory
 from snnb.simulation.simulation_files import SPIKE_TIMES
 
 if TYPE_CHECKING:
-    from snnb.graph import SynapseGraph
     from snnb.graph.export.request import OnCores
     from snnb.graph.export.write_export import Export
+    from snnb.graph.synapse_graph import SynapseGraph
     from snnb.mapping.mapping import Mapping
 
 
@@ -81,8 +81,8 @@ def export_graph(
     progress : Progress
         Called with the number of edges written.
     """
-    from snnb.graph import SynapseGraph
     from snnb.graph.export.write_export import export, find_format, refuse_foreign_options
+    from snnb.graph.synapse_graph import SynapseGraph
 
     suffix = find_format(format).suffix
     refuse_foreign_options(format, options)

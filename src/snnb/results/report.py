@@ -13,7 +13,7 @@ import numpy as np
 from snnb.core.errors import DamagedError, UsageError
 from snnb.core.formatting import local_time
 from snnb.core.progress import Progress, Say, say_nothing, silent
-from snnb.graph import SynapseGraph
+from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.files import write_text_atomically
 from snnb.io.text import Document, read_document, read_text
 from snnb.mapping.mapping import Mapping as WrittenMapping
