@@ -29,7 +29,7 @@ from snnb.pipeline.simulations import SIMULATION_HEAD, Simulation, simulations_o
 from snnb.pipeline.stage import recorded, recorded_details, unaltered
 from snnb.pipeline.train import is_spiking, shown_params
 from snnb.report.mapping_section import mapping_section
-from snnb.report.network_sections import graph_facts, network_sections
+from snnb.report.network_sections import network_sections
 from snnb.report.page import GENERATOR, Page, Section, Table, render, settings_table
 from snnb.report.result_sections import (
     accuracy_section,
@@ -163,9 +163,10 @@ def _network_part(run: RunDirectory, graph: Optional[str]) -> Part:
         words = [f"There is no graph yet: `{graph_command(run)}` makes it."]
         return Part([Section("network", "The network", words)])
     with SynapseGraph.open(unaltered(run, graph_file(run, graph))) as opened:
-        facts, source = graph_facts(opened), str(opened.attributes.get("source_sha256"))
-    figures = [("neurons", f"{facts.neurons:,}"), ("synapses", f"{facts.synapses:,}")]
-    network, *others = network_sections(facts)
+        network, *others = network_sections(opened)
+        source = str(opened.attributes.get("source_sha256"))
+        neurons, synapses = opened.number_of_neurons(), opened.number_of_edges()
+    figures = [("neurons", f"{neurons:,}"), ("synapses", f"{synapses:,}")]
     if run.manifest.run.imported:
         network = replace(network, words=[*_origin(run, graph, source), *network.words])
     of_classes = [
