@@ -39,7 +39,6 @@ from snnb.conversion.rewriting import (
     is_separable,
     output_scale,
     pruned,
-    refuse_max_pooling,
     source_scales,
     with_populations,
     with_scales,
@@ -173,7 +172,6 @@ def calibrate(
         The network cannot be calibrated.
     """
     assert settings.calibrate is not None
-    refuse_max_pooling(network)
     network = compose_pooling(network)
     if settings.weight_bits is not None:
         network = prepared_for_integers(network, settings, pixel_scale, x)

@@ -12,7 +12,7 @@ from typing import Dict, List, Mapping, Sequence
 import numpy as np
 
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.rewriting import Channels, is_separable, of_channels, source_scales, with_populations
+from snnb.conversion.rewriting import Channels, is_separable, presynaptic_scales, with_populations
 from snnb.core.errors import InputError
 from snnb.network.layers import AveragePooling2D, DepthwiseConv2D, configured
 from snnb.network.network import Network, Population, Projection
@@ -71,7 +71,7 @@ def sources_of(network: Network, channels: Mapping[str, Channels], population: P
         )
     none = np.zeros(1, np.float32)
     scales = {**channels, name: Channels(np.float32(1 / network.pixel) + none, none, none)}
-    return [of_channels(population.name, p, source_scales(network, scales, p.input)) for p in population.projections]
+    return presynaptic_scales(network, scales, population)
 
 
 def factors_of(

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from snnb.conversion.keras_graph import inbound
+from snnb.conversion.rewriting import of_channels
 from snnb.core.errors import InputError
 from snnb.core.progress import Progress, silent
 from snnb.io.keras import keras
@@ -200,9 +201,10 @@ def apply_factors(model: keras.Model, factors: Dict[str, float]) -> None:
         if layer.weights:
             _scale(layer, inputs[0], numbered, factors[ends[layer.name].name])
         elif "Pooling2D" in type(layer).__name__:
-            origins[layer.name] = np.broadcast_to(origin_of_channels(layer.name, inputs[0]), shape[1:])
+            origins[layer.name] = np.broadcast_to(of_channels(layer.name, inputs[0], shape[-1]), shape[1:])
         elif layer.name not in origins:
-            origins[layer.name] = reindexed(layer, inputs)
+            batches = [origin[np.newaxis] for origin in inputs]
+            origins[layer.name] = layer(batches if len(batches) > 1 else batches[0]).numpy()[0]
         if _limit(layer) is not None:
             layer.max_value /= np.float32(factors[layer.name])
             model.predict_function = None  # it may hold the old value
@@ -210,7 +212,7 @@ def apply_factors(model: keras.Model, factors: Dict[str, float]) -> None:
 
 def _scale(layer: keras.layers.Layer, origin: np.ndarray, factors: np.ndarray, own: float) -> None:
     weights, *biases = layer.get_weights()
-    numbers = origin if isinstance(layer, keras.layers.Dense) else origin_of_channels(layer.name, origin)
+    numbers = origin if isinstance(layer, keras.layers.Dense) else of_channels(layer.name, origin, origin.shape[-1])
     present = np.unique(numbers[numbers > 0].astype(int))
     if len(present) == 1:
         weights = weights * np.float32(factors[present[0]]) / np.float32(own)
@@ -220,24 +222,3 @@ def _scale(layer: keras.layers.Layer, origin: np.ndarray, factors: np.ndarray, o
         ratio = (factors[numbers.astype(int)] / own).astype(np.float32)
         weights = weights * ratio[:, np.newaxis]
     layer.set_weights([weights, *(bias / np.float32(own) for bias in biases)])
-
-
-def reindexed(layer: keras.layers.Layer, origins: List[np.ndarray]) -> np.ndarray:
-    """Apply a layer without weights to arrays that label the elements of its inputs; padding is 0."""
-    batches = [origin[np.newaxis] for origin in origins]
-    numbers: np.ndarray = layer(batches if len(batches) > 1 else batches[0]).numpy()[0]
-    return numbers
-
-
-def origin_of_channels(name: str, origin: np.ndarray) -> np.ndarray:
-    """Return the label of each channel, given the labels of the elements, `(height, width, channels)`; 0 is padding.
-
-    Raise `InputError`, with the `name` of the layer that reads them, if a channel has several labels.
-    """
-    highest: np.ndarray = origin.max(axis=(0, 1))
-    if not ((origin == highest) | (origin == 0)).all():
-        raise InputError(
-            f"{name} takes branches side by side in one channel, whose scale factors differ: "
-            "concatenate them along the channels"
-        )
-    return highest

@@ -37,9 +37,15 @@ def compose_pooling(network: Network) -> Network:
     """Return the network without the average poolings that only a Dense layer reads.
 
     Averages are linear: the Dense kernel takes the mean over each window. Without neurons, they are not rounded to
-    spikes, and the longest path of the network has a population less.
+    spikes, and the longest path of the network has a population less. Raise `InputError` if the network has a spiking
+    max pooling, whose output depends on the order of arrival.
     """
     for population in network.populations:
+        if isinstance(population.projections[0].layer, MaxPooling2D):
+            raise InputError(
+                f"layer {population.name}: spiking max pooling passes on the input that has fired most so far, which "
+                "a calibration cannot predict: use --max-pool average with --calibrate"
+            )
         if len(population.projections) == 1 and isinstance(population.only.layer, Dense) and len(population.shape) == 1:
             network = _composed(network, population)
     return network
@@ -82,16 +88,6 @@ def _composed(network: Network, population: Population) -> Network:
     return replace(network, volumes=tuple(volumes))
 
 
-def refuse_max_pooling(network: Network) -> None:
-    """Raise `InputError` if the network has a spiking max pooling, whose output depends on the order of arrival."""
-    for population in network.populations:
-        if isinstance(population.projections[0].layer, MaxPooling2D):
-            raise InputError(
-                f"layer {population.name}: spiking max pooling passes on the input that has fired most so far, which "
-                "a calibration cannot predict: use --max-pool average with --calibrate"
-            )
-
-
 @dataclass(frozen=True)
 class Channels:
     """Parameters of the neurons of a population: float32 arrays of shape (channels,)."""
@@ -110,10 +106,8 @@ def with_scales(network: Network, channels: Mapping[str, Channels]) -> Network:
     """
     populations = []
     for population in network.populations:
-        own, projections = channels[population.name], []
-        for projection in population.projections:
-            source = of_channels(population.name, projection, source_scales(network, channels, projection.input))
-            projections.append(_rescaled(projection, source, own.scale))
+        own, sources = channels[population.name], presynaptic_scales(network, channels, population)
+        projections = [_rescaled(p, source, own.scale) for p, source in zip(population.projections, sources)]
         bias = None if projections[0].kernel is None else (own.bias / own.scale).astype(np.float32)
         populations.append(
             replace(
@@ -159,15 +153,26 @@ def is_separable(population: Population) -> bool:
     return bool((population.only.geometry.taps() == layer.pool_size[0] * layer.pool_size[1]).all())
 
 
-def of_channels(name: str, projection: Projection, scales: np.ndarray) -> np.ndarray:
-    """Return the scale factor of each presynaptic channel, shape (channels,), given the scale factors of the volume."""
-    by_position = scales.reshape(-1, projection.geometry.channels)
+def of_channels(name: str, values: np.ndarray, channels: int) -> np.ndarray:
+    """Return the value of each channel, shape (channels,), given positive values of elements, or others in padding.
+
+    Raise `InputError`, with the `name` of the layer that reads them, if a channel has several values.
+    """
+    by_position = values.reshape(-1, channels)
     highest: np.ndarray = by_position.max(axis=0)
-    if not ((by_position == highest) | (by_position < 0)).all():
+    if not ((by_position == highest) | (by_position <= 0)).all():
         raise InputError(
             f"layer {name} reads values of different scale factors in one channel: concatenate along the channels"
         )
     return highest
+
+
+def presynaptic_scales(network: Network, channels: Mapping[str, Channels], population: Population) -> List[np.ndarray]:
+    """Return for each projection of a population the scale factor of each presynaptic channel."""
+    return [
+        of_channels(population.name, source_scales(network, channels, p.input), p.geometry.channels)
+        for p in population.projections
+    ]
 
 
 def _rescaled(projection: Projection, source: np.ndarray, own: np.ndarray) -> Projection:
@@ -196,7 +201,6 @@ def quantised_network(network: Network, x: np.ndarray, firing: str) -> Network:
     a softmax output is chosen. Source: Bu et al. 2022, ICLR (arXiv 2303.04347).
     """
     assert network.levels is not None
-    refuse_max_pooling(network)
     steps = network.levels
     network = compose_pooling(network)
     if network.output.activation == "softmax":
