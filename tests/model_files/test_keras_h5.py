@@ -1,4 +1,4 @@
-"""h5 files of other versions of Keras: as that version computes, or refused by layer and setting."""
+"""Files of other versions of Keras: as that version computes, or refused by layer and setting."""
 
 import json
 

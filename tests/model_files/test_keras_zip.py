@@ -1,4 +1,4 @@
-""".keras files: as Keras 3 computes, without Keras 3; damaged archives; layers that could run code."""
+""".keras files: damaged archives, and layers that could run code."""
 
 import json
 import zipfile

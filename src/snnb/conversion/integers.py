@@ -12,9 +12,9 @@ from typing import Dict, List, Mapping, Sequence
 import numpy as np
 
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.rewriting import Channels, is_separable, presynaptic_scales, with_populations
+from snnb.conversion.rewriting import Channels, averaging, is_separable, presynaptic_scales, with_populations
 from snnb.core.errors import InputError
-from snnb.network.layers import AveragePooling2D, DepthwiseConv2D, configured
+from snnb.network.layers import AveragePooling2D
 from snnb.network.network import Network, Population, Projection
 
 # A channel whose largest weight is a smaller share of the population's does not use all bits.
@@ -41,18 +41,14 @@ def prepared_for_integers(network: Network, settings: ConversionSettings, scale:
         raise InputError(f"--weight-bits: a pixel (value / {scale:g}) is not an integer: prepare the data set as bytes")
     convolutions = []
     for population in network.populations:
-        pooling = population.projections[0].layer
-        if isinstance(pooling, AveragePooling2D):
+        if isinstance(population.projections[0].layer, AveragePooling2D):
             if not is_separable(population):
                 raise InputError(
                     f"layer {population.name}: the edge cuts windows of this average pooling, which then have no "
                     "integer weights: use padding valid, or leave out --weight-bits"
                 )
-            share = 1 / np.prod(pooling.pool_size)
-            kernel = np.full((*pooling.pool_size, population.shape[-1], 1), share, np.float32)
-            config = {**pooling.model_dump(), "kernel_size": pooling.pool_size}
-            layer = configured(DepthwiseConv2D, config, population.name)
-            convolution = replace(population.only, layer=layer, kernel=kernel)
+            convolution = averaging(population.only)
+            convolution = replace(convolution, kernel=np.asarray(convolution.kernel, np.float32))
             convolutions.append(replace(population, projections=(convolution,)))
     network = with_populations(network, convolutions)
     return replace(network, weight_bits=settings.weight_bits, pixel=int(scale))

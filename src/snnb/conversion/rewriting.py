@@ -175,19 +175,23 @@ def presynaptic_scales(network: Network, channels: Mapping[str, Channels], popul
     ]
 
 
+def averaging(projection: Projection) -> Projection:
+    """Return a depthwise convolution of equal weights, float64, in place of an average pooling of full windows."""
+    layer = projection.layer
+    assert isinstance(layer, AveragePooling2D)
+    kernel = np.full((*layer.pool_size, projection.geometry.channels, 1), 1 / np.prod(layer.pool_size))
+    config = {**layer.model_dump(), "kernel_size": layer.pool_size}
+    return replace(projection, layer=configured(DepthwiseConv2D, config, layer.kind), kernel=kernel)
+
+
 def _rescaled(projection: Projection, source: np.ndarray, own: np.ndarray) -> Projection:
-    layer, geometry = projection.layer, projection.geometry
-    if isinstance(layer, AveragePooling2D):
+    if isinstance(projection.layer, AveragePooling2D):
         if np.array_equal(source, own):
             return projection
-        kernel = np.full((*layer.pool_size, len(own), 1), 1 / np.prod(layer.pool_size))
-        layer = configured(DepthwiseConv2D, {**layer.model_dump(), "kernel_size": layer.pool_size}, layer.kind)
-    else:
-        assert projection.kernel is not None
-        kernel = np.asarray(projection.kernel, np.float64)
-    kernel = kernel * source[:, np.newaxis]
-    kernel = kernel / (own.reshape(kernel.shape[-2:]) if geometry.pairing == "diagonal" else own)
-    return replace(projection, layer=layer, kernel=kernel.astype(np.float32))
+        projection = averaging(projection)
+    kernel = np.asarray(projection.kernel, np.float64) * source[:, np.newaxis]
+    kernel = kernel / (own.reshape(kernel.shape[-2:]) if projection.geometry.pairing == "diagonal" else own)
+    return replace(projection, kernel=kernel.astype(np.float32))
 
 
 SHARES = np.linspace(0.2, 1.2, 21).astype(np.float32)  # candidates of the scale factor, as shares of the largest logit

@@ -31,14 +31,8 @@ SMALLEST_DEVIATION = 1e-7  # epsilon of Keras
 class Step:
     """A `Rescaling` or `Normalization` at the start of a model; `nested` in a Sequential inside it."""
 
-    kind: str
-    config: Entry
+    layer: Entry
     nested: bool
-
-    @property
-    def label(self) -> str:
-        """Name and class, for messages."""
-        return label({"class_name": self.kind, "config": self.config})
 
 
 def label(layer: Entry) -> str:
@@ -81,13 +75,12 @@ def _removed(description: Entry) -> Tuple[Entry, List[Step]]:
             )
         else:
             _require_simple(entry, sources)
-            own = [Step(layer["class_name"], layer["config"], layer is not entry) for layer in members]
-            own = [step for step in own if step.kind in AFFINE]
+            own = [Step(layer, layer is not entry) for layer in members if layer["class_name"] in AFFINE]
             source = sources[0]
             if source[0] in steps_to:
                 steps_to[name] = [*steps_to[source[0]], *own]
             elif own:
-                raise NotReadError(f"{own[0].label} is not at the start of the model", ADVICE)
+                raise NotReadError(f"{label(own[0].layer)} is not at the start of the model", ADVICE)
             replaced[name] = replaced.get(source[0], source)
             first = entry["config"]["layers"][0] if kind == "Sequential" else entry
             first_shape = first_shape or first["config"].get("batch_input_shape")
@@ -96,7 +89,7 @@ def _removed(description: Entry) -> Tuple[Entry, List[Step]]:
         return description, []
     steps = read[0] if read else []
     if any(other != steps for other in read):
-        raise NotReadError(f"{max(read, key=len)[0].label} is skipped by another layer", ADVICE)
+        raise NotReadError(f"{label(max(read, key=len)[0].layer)} is skipped by another layer", ADVICE)
     if sequential and first_shape and remaining and remaining[0]["class_name"] != "InputLayer":
         remaining[0] = {**remaining[0], "config": {"batch_input_shape": first_shape, **remaining[0]["config"]}}
     ends = {} if sequential else {"output_layers": _redirect(config["output_layers"], replaced)}
@@ -168,22 +161,23 @@ def affine(steps: Sequence[Step], arrays_of: Callable[[str], Sequence[h5py.Datas
         return None
     factor, shift = np.ones(1), np.zeros(1)
     for step in steps:
+        config = step.layer["config"]
         try:
-            if step.kind == "Rescaling":
-                scale, offset = _numbers(step.config["scale"]), _numbers(step.config.get("offset", 0.0))
+            if step.layer["class_name"] == "Rescaling":
+                scale, offset = _numbers(config["scale"]), _numbers(config.get("offset", 0.0))
             else:
                 scale, offset = _normalization(step, arrays_of)
             factor, shift = factor * scale, shift * scale + offset
         except (KeyError, TypeError, ValueError, OverflowError):
-            raise NotReadError(f"{step.label} cannot be folded into the first weights", ADVICE) from None
+            raise NotReadError(f"{label(step.layer)} cannot be folded into the first weights", ADVICE) from None
         # A pooling before the first weights keeps the order of pixels only if the factor is positive.
         if not (np.isfinite(factor).all() and np.isfinite(shift).all() and factor.min() > 0):
-            raise NotReadError(f"{step.label} does not multiply by positive numbers", ADVICE)
-    return Pixels(factor, shift, layers=", ".join(step.label for step in steps))
+            raise NotReadError(f"{label(step.layer)} does not multiply by positive numbers", ADVICE)
+    return Pixels(factor, shift, layers=", ".join(label(step.layer) for step in steps))
 
 
 def _normalization(step: Step, arrays_of: Callable[[str], Sequence[h5py.Dataset]]) -> Tuple[np.ndarray, np.ndarray]:
-    config = step.config
+    config = step.layer["config"]
     axis = config.get("axis", -1)
     if config.get("invert") or axis not in (-1, 3, [-1], [3], None, []):
         raise ValueError
