@@ -17,7 +17,7 @@ import numpy as np
 
 from snnb.core.errors import DamagedError
 from snnb.graph.export.description import read_description
-from snnb.graph.imports.tables import Columns, listed_graph, read_nodes
+from snnb.graph.imports.tables import Columns, described_graph, listed_graph
 from snnb.graph.listed import ListedGraph
 from snnb.io.text import read_text
 
@@ -32,13 +32,11 @@ def is_csv(path: Path) -> bool:
 
 def read_csv(path: Path) -> ListedGraph:
     """Read CSV with a header."""
-    beside, description = path.with_name(f"{path.name}.nodes.csv"), path.with_name(f"{path.name}.json")
+    table, described = path.with_name(f"{path.name}.nodes.csv"), path.with_name(f"{path.name}.json")
     nodes = None
-    if beside.exists():
-        described = read_description(description) if description.exists() else None
-        nodes = read_nodes(beside, described, _node_columns(beside))
-        files = (path, beside) if described is None else (path, beside, description)
-        nodes = nodes._replace(graph=replace(nodes.graph, files=files))
+    if table.exists() and described.exists():
+        nodes = described_graph(table, read_description(described), _node_columns(table))
+        nodes = replace(nodes, files=(path, table, described))
     with _open(path) as file:
         header, first, *_ = *_next_lines(path, file, 2), "", ""
     delimiter = max(",;\t", key=header.count)
@@ -107,22 +105,14 @@ def _ids(path: Path, name: str, values: np.ndarray, line: int) -> np.ndarray:
 
 def _node_columns(path: Path) -> Dict[str, np.ndarray]:
     """Read NAME.csv.nodes.csv."""
-    rows = list(csv.reader(io.StringIO(read_text(path))))
-    header, rows = [name.strip() for name in rows[0]] if rows else [], rows[1:]
-    for number, row in enumerate(rows, 2):
-        if len(row) != len(header):
-            raise DamagedError(path, f"line {number:,}: has {len(row)} fields, the header has {len(header)}")
-    if "id" not in header or not rows:
-        raise DamagedError(path, "line 1: has no column id, or no rows follow")
-    texts = {name: np.array([row[k] for row in rows], object) for k, name in enumerate(header)}
-    wrong = np.flatnonzero(texts["id"] != np.arange(len(rows)).astype(str).astype(object))
-    if wrong.size:
-        raise DamagedError(path, f"line {wrong[0] + 2:,}: id {texts['id'][wrong[0]]}, expected is {wrong[0]}")
-    columns = {name: texts[name] for name in ("population", "index", "coding") if name in texts}
-    for name, of in (("bias", "bias"), ("spikes", "spike_count")):
-        if of in texts and (texts[of] != "").any():
-            try:
-                columns[name] = texts[of].astype(float)
-            except ValueError as error:
-                raise DamagedError(path, f"{of}: {error}") from None
-    return columns or {"id": texts["id"]}
+    rows = list(csv.DictReader(io.StringIO(read_text(path))))
+    try:
+        ids, biases = [int(row["id"]) for row in rows], [float(row["bias"]) for row in rows]
+        columns = {"population": np.array([row["population"] for row in rows], object), "bias": np.array(biases)}
+        if any(row["spike_count"] for row in rows):
+            columns["spike_count"] = np.array([float(row["spike_count"]) for row in rows])
+    except (KeyError, TypeError, ValueError) as error:
+        raise DamagedError(path, f"not the table of nodes of an export ({error})") from None
+    if ids != list(range(len(rows))):
+        raise DamagedError(path, "its ids are not 0, 1, 2 …")
+    return columns

@@ -8,7 +8,7 @@ import numpy as np
 
 from snnb.core.errors import DamagedError
 from snnb.graph.export.description import read_description
-from snnb.graph.imports.tables import NEURONS, Columns, listed_graph, read_nodes
+from snnb.graph.imports.tables import NEURONS, Columns, described_graph, listed_graph
 from snnb.graph.listed import EDGES, Edges, ListedGraph, ListedPopulation
 from snnb.io.npy import RAISED_BY_NUMPY, load_archive
 
@@ -49,12 +49,9 @@ def _read_matrices(folder: Path) -> ListedGraph:
     description = read_description(described)
     arrays = load_archive(table, must=("population", "population_names"))
     owner = np.array(arrays["population_names"].tolist(), object)[arrays["population"]]
-    columns = {"population": owner}
-    columns.update({name: arrays[of] for name, of in (("bias", "bias"), ("spikes", "spike_count")) if of in arrays})
-    nodes = read_nodes(table, description, columns)
-    populations = nodes.graph.populations
-    first = dict(zip([p.name for p in populations], np.cumsum([0, *(p.size for p in populations)]).tolist()))
-    size = {population.name: population.size for population in populations}
+    graph = described_graph(table, description, {**arrays, "population": owner})
+    size = {population.name: population.size for population in graph.populations}
+    first = dict(zip(size, np.cumsum([0, *size.values()]).tolist()))
     files, matrices = [described, table], []
     for number, projection in enumerate(description.projections):
         ends = projection.source, projection.target
@@ -71,7 +68,7 @@ def _read_matrices(folder: Path) -> ListedGraph:
                 raise DamagedError(path, f"a matrix of shape {matrix.shape}, expected is {shape}")
             yield from _edges_of(matrix, first[source], first[target])
 
-    return replace(nodes.graph, edges=edges(), files=tuple(files))
+    return replace(graph, edges=edges(), files=tuple(files))
 
 
 def _read_matrix(path: Path) -> ListedGraph:

@@ -10,7 +10,7 @@ import numpy as np
 from snnb.core.errors import DamagedError
 from snnb.graph.export.description import read_description
 from snnb.graph.export.parquet import load_library
-from snnb.graph.imports.tables import Columns, listed_graph, read_nodes
+from snnb.graph.imports.tables import Columns, described_graph, listed_graph
 from snnb.graph.listed import ListedGraph
 
 ROWS = 1 << 20  # in memory at a time
@@ -31,10 +31,9 @@ def read_parquet(path: Path) -> ListedGraph:
     if path.is_dir():
         table, described = path / "nodes.parquet", path / "description.json"
         edges = [file for file in sorted(path.glob("*.parquet")) if file != table]
-        if table.is_file():
-            further = [file for file in (table, described) if file.is_file()]
-            description = read_description(described) if described.is_file() else None
-            nodes = read_nodes(table, description, _node_columns(table))
+        if table.is_file() and described.is_file():
+            further = [table, described]
+            nodes = described_graph(table, read_description(described), _node_columns(table))
     if not edges:
         raise DamagedError(path, "has no file of edges")
     arrow, parquet = load_library()
@@ -75,20 +74,8 @@ def _node_columns(path: Path) -> Dict[str, np.ndarray]:
     """Read nodes.parquet."""
     _, parquet = load_library()
     with _reading(path):
-        table = parquet.read_table(str(path))
-    if "id" not in table.column_names or table.num_rows == 0:
-        raise DamagedError(path, "has no column id, or no rows")
-    wrong = np.flatnonzero(table.column("id").to_numpy() != np.arange(table.num_rows))
-    if wrong.size:
-        raise DamagedError(path, f"row {wrong[0]:,}: the ids are not 0, 1, 2 …")
-    columns = {"id": np.arange(table.num_rows)}
-    for name in ("population", "coding"):
-        if name in table.column_names:
-            columns[name] = np.array(table.column(name).cast("string").to_pylist(), object)
-    for name, of in (("bias", "bias"), ("spikes", "spike_count")):
-        if of in table.column_names:
-            columns[name] = table.column(of).to_numpy()
-    axes = [table.column(name).to_pylist() for name in table.column_names if name.startswith("index_")]
-    if axes:
-        columns["index"] = np.array([str(tuple(index for index in row if index >= 0)) for row in zip(*axes)], object)
-    return columns
+        table = parquet.read_table(str(path)).to_pydict()
+    if table.get("id") != list(range(len(table.get("population", ())))):
+        raise DamagedError(path, "not the table of nodes of an export: its ids are not 0, 1, 2 …")
+    kinds = {"population": object, "bias": np.float64, "spike_count": np.float64}
+    return {name: np.array(table[name], kind) for name, kind in kinds.items() if name in table}

@@ -1,8 +1,8 @@
 """Graphs that files describe: by the description of an export, a table of nodes and a table of edges.
 
 A table of edges has the columns source and target, whatever its format. Neurons are ids from 0, or names: neurons in
-order of first appearance, in populations if there are columns of groups. An export of `snnb` has a description and a
-table of nodes, from which the populations are read.
+order of first appearance, in populations if there are columns of groups. The populations of an export of `snnb` are
+read from its description, their biases and spikes from its table of nodes.
 """
 
 import re
@@ -78,21 +78,6 @@ class _Chunk(NamedTuple):
     rate: Optional[np.ndarray]
 
 
-class Nodes(NamedTuple):
-    """Neurons of a table of nodes.
-
-    Attributes
-    ----------
-    graph : without edges
-    ids : id by population and index
-    described : whether there is a description, which names the inputs
-    """
-
-    graph: ListedGraph
-    ids: Mapping[Name, int]
-    described: bool
-
-
 class _Scan(NamedTuple):
     nodes: int  # largest id, and 1
     rates: Optional[np.ndarray]  # float32 by id, NaN where a neuron is no source
@@ -106,7 +91,7 @@ def listed_graph(
     place: Callable[[int], str],
     *,
     named: bool = False,
-    nodes: Optional[Nodes] = None,
+    nodes: Optional[ListedGraph] = None,
 ) -> ListedGraph:
     """Return the graph of a table of edges, after reading it once.
 
@@ -117,7 +102,7 @@ def listed_graph(
     batches : callable that reads the columns, some rows at a time; it is called twice
     place : callable that names a row, such as `line 7`
     named : whether neurons have names, not ids
-    nodes : neurons of a table of nodes, if there is one
+    nodes : graph without edges, of an export (`described_graph`)
     """
     ids: Dict[Name, int] = {}  # of names, in order of first appearance
 
@@ -133,27 +118,27 @@ def listed_graph(
             weight = np.ones(source.size, np.float32) if weight is None else _float32(weight)
             yield _Chunk(source, target, weight, None if rate is None else _float32(rate))
 
-    scan = _scan(path, chunks(), LIMIT if nodes is None or named else nodes.graph.nodes, place)
+    scan = _scan(path, chunks(), LIMIT if nodes is None or named else nodes.nodes, place)
     if any(not name for _, name in ids):
         raise DamagedError(path, "a neuron has no name; name all neurons, or give ids from 0")
     notes: List[str] = []
     order = None
     if nodes is not None:
-        graph = nodes.graph
+        graph = nodes
         if named:
             order = _ids_of(path, ids, nodes)
         notes += graph.notes
     elif ids:
         graph, order = _populations_of(list(ids))
         if len(graph.populations) > 1 or graph.populations[0].name != NEURONS:
-            notes.append("there is no table of nodes: the populations have the neurons that edges name")
+            notes.append("without the description of an export, the populations have the neurons that edges name")
     else:
         graph = ListedGraph([ListedPopulation(NEURONS, (scan.nodes,))] if scan.nodes else [], ())
     if columns.weight is None:
         notes.append("without a column weight, every weight is 1")
     elif columns.weight == EDGE:
         notes.append("without a column weight, the values of column edge are the weights")
-    if order is not None and (nodes is None or not nodes.described):
+    if order is not None and nodes is None:
         graph = replace(graph, inputs=_inputs(graph.populations, order[scan.entered]))
     if scan.rates is not None and all(population.spikes is None for population in graph.populations):
         rates = np.zeros(graph.nodes, np.float32)
@@ -229,12 +214,14 @@ def _scan(path: Path, chunks: Iterator[_Chunk], limit: int, place: Callable[[int
     return _Scan(size, rates[:size] if rated else None, entered[:size])
 
 
-def _ids_of(path: Path, names: Iterable[Name], nodes: Nodes) -> np.ndarray:
-    """Return the ids of names by a table of nodes."""
-    missing = next((name for name in names if name not in nodes.ids), None)
+def _ids_of(path: Path, names: Iterable[Name], graph: ListedGraph) -> np.ndarray:
+    """Return the ids of names, population and index, in a graph."""
+    indices = ((own.name, str(index)) for own in graph.populations for index in np.ndindex(*own.shape))
+    ids = {name: number for number, name in enumerate(indices)}
+    missing = next((name for name in names if name not in ids), None)
     if missing is not None:
-        raise DamagedError(path, f"names neuron {' '.join(missing)!r}, which the table of nodes does not have")
-    return np.array([nodes.ids[name] for name in names], np.int64)
+        raise DamagedError(path, f"names neuron {' '.join(missing)!r}, which its description does not have")
+    return np.array([ids[name] for name in names], np.int64)
 
 
 def _populations_of(names: Sequence[Name]) -> Tuple[ListedGraph, np.ndarray]:
@@ -286,61 +273,27 @@ def _indices(texts: Sequence[str]) -> Optional[np.ndarray]:
     return np.array(rows, np.int64)
 
 
-def read_nodes(path: Path, description: Optional[Description], columns: Mapping[str, np.ndarray]) -> Nodes:
-    """Return the neurons of a table of nodes and, of an export of `snnb`, its description.
+def described_graph(path: Path, description: Description, columns: Mapping[str, np.ndarray]) -> ListedGraph:
+    """Return the graph of an export without its edges.
 
     Parameters
     ----------
-    path : file of the table, for errors
-    description : Description, or None without one
-    columns : `population` and `coding` (text), `index` (text of an index in the population), `bias`, `spikes`
-        (numbers); each has a value for each neuron, or is left out
+    path : file of the table of nodes, for errors
+    description : Description
+    columns : `population` (text), and `bias` and `spike_count` if the table has them; a value for each neuron
     """
-    size = len(next(iter(columns.values())))
-    owner = columns.get("population", np.full(size, NEURONS, object))
-    begins = np.flatnonzero(np.concatenate([[size > 0], owner[1:] != owner[:-1]]))
-    listed = {} if description is None else {population.name: population for population in description.populations}
     populations: List[ListedPopulation] = []
-    for begin, end in zip(begins.tolist(), [*begins[1:].tolist(), size]):
-        name, part = str(owner[begin]), slice(begin, end)
-        indices = _indices(columns["index"][part].tolist()) if "index" in columns else None
-        shape = (end - begin,) if indices is None else tuple((indices.max(axis=0) + 1).tolist())
-        if np.prod(shape) != end - begin:
-            shape = (end - begin,)
-        population = ListedPopulation(
-            name,
-            shape,
-            coding=columns["coding"][begin] or "spikes" if "coding" in columns else "spikes",
-            spikes=columns["spikes"][part] if "spikes" in columns else None,
-            bias=columns["bias"][part] if "bias" in columns and columns["bias"][part].any() else None,
-        )
-        if name in listed:
-            known = listed[name]
-            population = replace(
-                population,
-                shape=known.shape,
-                layer=known.layer,
-                coding=known.coding or "spikes",
-                window=known.window,
-                initial_potential=_shares(description, known.initial_potential),
-            )
-        if population.size != end - begin or any(name == other.name for other in populations):
-            raise DamagedError(
-                path,
-                f"population {name} has {end - begin:,} consecutive rows, expected is the shape {population.shape}",
-            )
-        populations.append(population)
-    ids: Dict[Name, int] = {}
-    if "index" in columns:
-        ids = {name: k for k, name in enumerate(zip(owner.tolist(), columns["index"].tolist()))}
-    if description is None:
-        return Nodes(ListedGraph(populations, ()), ids, described=False)
-    graph = ListedGraph(populations, (), description.inputs, description.recording, notes=tuple(description.notes))
-    return Nodes(graph, ids, described=True)
-
-
-def _shares(description: Optional[Description], potential: Optional[List[float]]) -> Optional[np.ndarray]:
-    """Return initial potentials as shares of the threshold; None for those of integers, which may be the default."""
-    if description is None or description.weight_bits is not None or potential is None:
-        return None
-    return np.array(potential) / description.neuron.threshold
+    names: List[str] = []
+    for own in description.populations:
+        part = slice(len(names), len(names) + own.size)
+        names += [own.name] * own.size
+        shares = None  # those of integer networks may be the default
+        if own.initial_potential is not None and description.weight_bits is None:
+            shares = np.array(own.initial_potential) / description.neuron.threshold
+        bias = columns["bias"][part] if "bias" in columns and columns["bias"][part].any() else None
+        spikes = columns["spike_count"][part] if "spike_count" in columns else None
+        coding = own.coding or "spikes"
+        populations.append(ListedPopulation(own.name, own.shape, own.layer, coding, spikes, bias, own.window, shares))
+    if columns["population"].tolist() != names:
+        raise DamagedError(path, "its neurons are not those of the description; export the graph again")
+    return ListedGraph(populations, (), description.inputs, description.recording, notes=tuple(description.notes))
