@@ -3,16 +3,16 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple, cast
 
-from snnb.core.errors import InputError, UpstreamError, UsageError
+from snnb.core.errors import UpstreamError, UsageError
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.graph.export.export_options import DEFAULTS, ExportOptions
-from snnb.io.files import remove_partial, sha256_of
+from snnb.io.files import remove_partial
 from snnb.pipeline import graph, simulate
 from snnb.pipeline import map as mapping_stage
 from snnb.pipeline.graph import ASSUMED, graph_command, recorded_class, simulation_of
 from snnb.pipeline.plan import bring_up_to_date, state_of_stages
 from snnb.pipeline.simulated_samples import simulated_by
-from snnb.pipeline.stage import stale_reason
+from snnb.pipeline.stage import stale_reason, unaltered
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.simulation.simulation_files import SPIKE_TIMES
@@ -91,11 +91,7 @@ def export_graph(
     stamp = chosen_graph(run, graph if mapping is None else mapping.cost.graph, say)
     if output is not None:
         refuse_files_of_runs(output, run)
-    path = run.path / graph_file(run, stamp)
-    with SynapseGraph.open(path) as opened:
-        digest = sha256_of(path)
-        if digest != recorded_hash(run, stamp):
-            raise InputError(altered(run, stamp))
+    with SynapseGraph.open(unaltered(run, graph_file(run, stamp))) as opened:
         if opened.assumed_spikes:
             say(f"export: {ASSUMED}")
         times = run.path / run.directory_of("simulate", simulation_of(run, stamp) or stamp) / SPIKE_TIMES
@@ -105,7 +101,7 @@ def export_graph(
             output or _default_directory(run, stamp) / f"{run.model}{suffix}",
             options,
             spike_times=times if times.exists() else None,
-            origin={"stamp": stamp, "sha256": digest},
+            origin={"stamp": stamp, "sha256": str(recorded_hash(run, stamp))},
             simulated=simulated_by(run, stamp),
             on_cores=None if mapping is None else on_cores(opened, mapping),
             force=force,
