@@ -4,8 +4,9 @@ Biases, coding and spike counts of the neurons are in `NAME.csv.nodes.csv` next 
 """
 
 import gzip
+from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, List, cast
+from typing import BinaryIO, List, cast
 
 import numpy as np
 
@@ -18,31 +19,25 @@ HEADER = b"source_group,source_neuron,dest_group,dest_neuron,weight,rate,edge\n"
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write the graph, one line per synapse; see `Format`."""
-    with path.open("wb") as plain:
-        if request.compressed:
-            with gzip.GzipFile("", "wb", compresslevel=1, fileobj=plain, mtime=0) as compressed:
-                _write(graph, cast(IO[bytes], compressed), request)
-        else:
-            _write(graph, plain, request)
-
-
-def _write(graph: SynapseGraph, file: IO[bytes], request: Request) -> None:
     from snnb.graph.export.text_lines import EdgeWriter, number_texts
 
-    file.write(HEADER)
-    counter = request.counter(graph.number_of_edges())
-    scale = request.rate_scale(graph)
-    for projection in graph.projections:
-        source, target = projection.source, projection.target
-        rates = [""] * source.size
-        if graph.recording is not None:
-            rates = number_texts(source.edge_rate(scale), request.options.exact)
-        after = [f",{rate}," for rate in rates]
-        writer = EdgeWriter(_names(source), _names(target), after, request.options.exact)
-        for batch in projection.edge_batches(TEXT_BATCH, scale):
-            ends = batch.source - source.first, batch.target - target.first
-            file.write(writer.lines(*ends, batch.weight, batch.edge).data)
-            counter.add(batch.source.size)
+    counter, scale = request.counter(graph.number_of_edges()), request.rate_scale(graph)
+    with ExitStack() as stack:
+        file: BinaryIO = stack.enter_context(path.open("wb"))
+        if request.compressed:
+            file = cast(BinaryIO, stack.enter_context(gzip.GzipFile("", "wb", 1, file, 0)))
+        file.write(HEADER)
+        for projection in graph.projections:
+            source, target = projection.source, projection.target
+            rates = [""] * source.size
+            if graph.recording is not None:
+                rates = number_texts(source.edge_rate(scale), request.options.exact)
+            after = [f",{rate}," for rate in rates]
+            writer = EdgeWriter(_names(source), _names(target), after, request.options.exact)
+            for batch in projection.edge_batches(TEXT_BATCH, scale):
+                ends = batch.source - source.first, batch.target - target.first
+                file.write(writer.lines(*ends, batch.weight, batch.edge).data)
+                counter.add(batch.source.size)
 
 
 def _names(population: GraphPopulation) -> List[str]:
