@@ -40,30 +40,19 @@ def test_a_users_function_takes_any_whole_number(pair, value):
 
 
 @pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"filterz": (6, 16)}, r"^--set filterz=6,16: there is no setting filterz, did you mean filters\?; .* are fil"),
-        ({"filters": 6}, "^--set filters=6: give 2 values, as in 6,16"),
-        ({"filters": [6, "x"]}, "'x' is not a whole number from 1 to 1,000,000"),
-        ({"filters": [6, 0]}, "'0' is not a whole number from 1"),
-        ({"filters": [6, 2.0]}, "'2.0' is not a whole number"),
-        ({"filters": [6, True]}, "'True' is not a whole number"),
-        ({"units": None}, "give 2 values"),
-    ],
-)
-def test_values_of_a_program_get_the_answer_of_the_command_line(values, message):
-    with pytest.raises(UsageError, match=message):
-        checked_hyperparameters(values, LENET)
-
-
-@pytest.mark.parametrize(
-    ("pair", "settings", "message"),
+    ("given", "settings", "message"),
     [
         (
-            "dropot=0.2",
-            ALEXNET,
-            r"did you mean dropout\?; the settings are filters=96,256,384,384,256, units=4096,4096",
+            {"filterz": (6, 16)},
+            LENET,
+            r"^--set filterz=6,16: there is no setting filterz, did you mean filters\?; .* fil",
         ),
+        ({"filters": 6}, LENET, "^--set filters=6: give 2 values, as in 6,16"),
+        ({"filters": [6, "x"]}, LENET, "'x' is not a whole number from 1 to 1,000,000"),
+        ({"filters": [6, 0]}, LENET, "'0' is not a whole number from 1"),
+        ({"filters": [6, 2.0]}, LENET, "'2.0' is not a whole number"),
+        ({"filters": [6, True]}, LENET, "'True' is not a whole number"),
+        ({"units": None}, LENET, "give 2 values"),
         ("dropout", ALEXNET, "write it as key=value"),
         ("dropout=nan", ALEXNET, "not a number from 0 up to but not including 1"),
         ("units=1.5,5", ALEXNET, "'1.5' is not a whole number"),
@@ -75,9 +64,13 @@ def test_values_of_a_program_get_the_answer_of_the_command_line(values, message)
         ("units=1,2", OWN, "'1,2' is not a whole number$"),
     ],
 )
-def test_invalid_options_are_refused(pair, settings, message):
+def test_invalid_values_of_a_program_or_an_option_are_refused(given, settings, message):
+    def check():
+        values = from_pairs([given]) if isinstance(given, str) else given
+        checked_hyperparameters(values, settings, own=settings is OWN)
+
     with pytest.raises(UsageError, match=message):
-        read([pair], settings, own=settings is OWN)
+        check()
 
 
 def test_settings_change_the_network():
