@@ -1,6 +1,5 @@
 """Graphs that are built, and models that are refused before anything is written."""
 
-import json
 
 import h5py
 import numpy as np
@@ -74,13 +73,3 @@ def test_what_has_no_rule_is_named_before_any_work(tmp_path, model, message):
     with pytest.raises(InputError, match=message):
         build_graph(save(model(), tmp_path / "net_parsed.h5"), tmp_path / "net_graph.h5")
     assert [path.name for path in tmp_path.iterdir()] == ["net_parsed.h5"]
-
-
-def test_a_window_larger_than_its_input_is_refused(tmp_path):
-    path = save(chain((4, 4, 2), LAYERS.AveragePooling2D(2, name="pool")), tmp_path / "net_parsed.h5")
-    with h5py.File(str(path), "r+") as file:
-        config = json.loads(file.attrs["model_config"])
-        config["config"]["layers"][1]["config"]["pool_size"] = [5, 5]
-        file.attrs["model_config"] = json.dumps(config).encode()
-    with pytest.raises(InputError, match="layer pool has no outputs"):
-        build_graph(path, tmp_path / "net_graph.h5")

@@ -9,7 +9,10 @@ import pytest
 from snnb.conversion.calibrate import calibrate
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import spiking_network
+from snnb.crosscheck import scipy
+from snnb.crosscheck.exported import counts_of, exported_network
 from snnb.graph.build import build_graph
+from snnb.graph.export.request import Simulated
 from snnb.network.layers import MaxPooling2D
 from snnb.network.read_network import Entry, assemble, read_network, write_spiking
 from snnb.simulation.engines.engine import INPUT, Streams
@@ -120,45 +123,23 @@ def _integers(random, folder):
     return path, dynamics
 
 
-def _step_by_graph(parsed, frames, settings):
-    """Counts (samples, neurons) by population, of int64 neurons that have nothing but the graph.
-
-    `frames` (steps, samples, neurons) has what the input passes on: integers in every step, or spikes.
-    """
-
-    def integers(shares, units):
-        products = shares.astype(np.float64) * units
-        assert np.abs(products - np.rint(products)).max(initial=0) < 0.5
-        return np.rint(products).astype(np.int64)
-
-    with build_graph(parsed, parsed.with_name("graph.h5")) as graph:
-        source, *populations = graph.populations
-        unit = {source.name: int(graph.attributes["pixel"])}
-        theta = {p.name: np.resize(p.threshold, p.size).astype(np.int64) for p in populations}
-        bias = {p.name: integers(p.bias.ravel(), theta[p.name]) for p in populations}
-        weights = {p.name: [] for p in populations}
-        for q in graph.projections:
-            matrix = q.to_scipy().toarray()
-            weights[q.target.name].append(
-                (q.source.name, integers(matrix, theta[q.target.name] / unit.get(q.source.name, 1)))
-            )
-    start = {p.name: np.floor(theta[p.name] * settings.initial_potential) for p in populations}
-    for p in populations:
-        if p.initial_potential is not None:
-            start[p.name] = integers(np.resize(p.initial_potential, p.size), theta[p.name])
-    potential = {name: np.tile(values, (SAMPLES, 1)).astype(np.int64) for name, values in start.items()}
-    counts = {name: np.zeros_like(values) for name, values in potential.items()}
-    for step in range(max((p.window[1] for p in populations if p.window), default=STEPS)):
-        active = {source.name: frames[step] if step < STEPS else np.zeros_like(frames[0])}
-        for p in populations:
-            v, window = potential[p.name], p.window
-            v += sum(active[s] @ w for s, w in weights[p.name])
-            v += bias[p.name] * (window is None or window[0] - STEPS <= step < window[0])
-            fires = (v >= theta[p.name]) & (window is None or window[0] <= step < window[1])
-            v -= fires * (v if settings.reset == "zero" else theta[p.name])
-            active[p.name] = fires.astype(np.int64)
-            counts[p.name] += fires
-    return counts
+def _step_by_graph(parsed, network, inputs, settings):
+    """Counts (samples, neurons) by population, of neurons in scipy that have nothing but the exported graph."""
+    path, constant = parsed.with_name("counts.npz"), settings.input == "constant"
+    counts = {volume.name: np.zeros(volume.shape) for volume in (network.input, *network.populations)}
+    np.savez(path, **counts, num_samples=SAMPLES, num_timesteps=STEPS, warm_up=0, dt_ms=1.0)
+    simulated = Simulated(
+        *(1.0, settings.reset, settings.input, None, 255.0, None, None, STEPS, SAMPLES, 0),
+        initial_potential=settings.initial_potential,
+    )
+    coding = {"input": "current" if constant else "spikes"}
+    with build_graph(parsed, parsed.with_name("graph.h5"), counts=path, coding=coding) as graph:
+        exported, steps = exported_network(graph, simulated), graph.latency
+    if not constant:
+        inputs = np.pad(inputs, [(0, 0), (0, 0), (0, steps - STEPS)])
+    spikes = scipy.build(exported)(inputs, steps)
+    assert exported.integers
+    return {p.name: counts_of(spikes[p.name], SAMPLES, p.size, 0) for p in exported.simulated}
 
 
 @pytest.mark.parametrize("seed", slow_except(FAST, range(200)))
@@ -171,13 +152,13 @@ def test_all_engines_and_the_graph_alone_count_the_same(seed, tmp_path):
             assert numbers is None or np.array_equal(numbers, np.rint(numbers))
     constant = settings.input == "constant"
     x = pixels.astype(np.float32) if constant else (pixels / np.float32(255)).astype(np.float32)
-    frames = np.tile(pixels.reshape(1, SAMPLES, -1), (STEPS, 1, 1))
+    inputs = pixels.reshape(SAMPLES, -1) / 255
     if not constant:
         drawn = Streams(settings.seed, range(SAMPLES), INPUT).poisson(x, settings.input_rate, STEPS)
-        frames = drawn.reshape(SAMPLES, STEPS, -1).swapaxes(0, 1).astype(np.int64) * 255
+        inputs = drawn.reshape(SAMPLES, STEPS, -1).swapaxes(1, 2)
     expected = None
     if not any(isinstance(p.layer, MaxPooling2D) for q in network.populations for p in q.projections):
-        expected = _step_by_graph(parsed, frames, settings)
+        expected = _step_by_graph(parsed, network, inputs, settings)
     engines = [TensorFlowEngine, SeparatedEngine if network.windowed else EventEngine]
     for engine in engines:
         counted = engine(network, settings).simulate(x, 0, lambda spikes, readout: None).counts

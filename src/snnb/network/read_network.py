@@ -82,11 +82,6 @@ def assemble(path: Path, entries: Sequence[Entry]) -> Network:
             raise InputError(f"{path}: {error}") from error
         except (ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
             raise DamagedError(path, f"layer {entry.name} ({entry.kind}): {error}") from error
-        if 0 in volume.shape:
-            read = volumes[entry.inputs[0]].shape
-            raise InputError(
-                f"{path}: layer {entry.name} has no outputs: its kernel does not fit into its input of shape {read}"
-            )
         require_memory(volume.size, f"{path}: layer {entry.name}")
         volumes[entry.name] = volume
     absorbed = {name for entry in entries if entry.kind in SUMS | ACTIVATIONS for name in entry.inputs}
