@@ -1,6 +1,5 @@
 """Graphs that are built, and models that are refused before anything is written."""
 
-
 import h5py
 import numpy as np
 import pytest

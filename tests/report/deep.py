@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from snnb.graph.populations import GraphPopulation, Recording
-from snnb.graph.statistics import ProjectionSummary, Spread
+from snnb.graph.projection import ProjectionSummary, Spread
 from snnb.report.network_sections import network_sections
 from snnb.report.page import Page, render
 from snnb.report.result_sections import activations_section, confusion_section, rates_section

@@ -128,11 +128,6 @@ class GraphPopulation(Volume):
         """Threshold in the population's shape: of the neuron model; otherwise 1, except in a graph of integers."""
         return np.broadcast_to(self.unit if self.neuron is None else self.neuron.threshold, self.shape)
 
-    @property
-    def has_bias(self) -> bool:
-        """Whether the layer has a bias."""
-        return self.stored_bias is not None
-
     @cached_property
     def _rate32(self) -> np.ndarray:
         return np.ones(self.size, np.float32) if self.rate is None else self.rate.ravel().astype(np.float32)

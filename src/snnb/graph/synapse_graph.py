@@ -10,8 +10,15 @@ from snnb.core.errors import ResourceError, SnnbError, UsageError
 from snnb.graph.adjacency import repeats
 from snnb.graph.edges import EdgeBatch, check_values
 from snnb.graph.populations import POOL_WEIGHTS, RATE_UNITS, Nodes
-from snnb.graph.projection import CACHE_EDGES, GraphProjection, KernelProjection, ListedProjection, SparseProjection
-from snnb.graph.statistics import ProjectionSummary, summarize
+from snnb.graph.projection import (
+    CACHE_EDGES,
+    GraphProjection,
+    KernelProjection,
+    ListedProjection,
+    ProjectionSummary,
+    SparseProjection,
+    summarize,
+)
 from snnb.graph.store import index_dtype, list_name, open_store, read_connections, read_head, read_populations
 from snnb.io.hdf5 import RAISED_BY_HDF5, damaged
 from snnb.network.network import DROPPED

@@ -102,7 +102,7 @@ def describe(
             "first_id": first_id - inputs if first_id >= inputs else first_id,
             "size": population.size,
             "coding": population.coding,
-            "has_bias": population.has_bias,
+            "has_bias": population.stored_bias is not None,
             "first_step": first_steps[population.name],
         }
         if population.window is not None:
