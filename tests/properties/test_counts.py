@@ -14,7 +14,7 @@ from snnb.mapping.cost import cost
 from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.traffic import count_traffic
 from snnb.network import geometry
-from snnb.report.network_sections import graph_facts
+from snnb.report.network_sections import network_sections
 from snnb.simulation.accuracy import Quality
 from snnb.simulation.job import Totals
 from snnb.simulation.simulation_statistics import rate_statistics
@@ -87,9 +87,10 @@ def _assert_all_state(pairs, network, counts, graph):
     matrix = graph.to_scipy().tocoo()
     np.testing.assert_array_equal(np.unique(np.stack([matrix.row, matrix.col], axis=1), axis=0), pairs)
     assert f"synapses            {synapses:,}" in log_lines(graph)
-    facts = graph_facts(graph)
-    assert (facts.synapses, sum(p.summary.edges for p in facts.projections)) == (synapses, synapses)
-    assert sum(p.traffic for p in facts.projections) == pytest.approx(operations / STEPS)
+    (projections,) = [section for section in network_sections(graph) if section.key == "projections"]
+    assert projections.words[0].startswith(f"{synapses:,} synapses.")
+    assert sum(int(row[3].replace(",", "")) for row in projections.tables[0].rows) == synapses
+    assert sum(p.source.traffic() @ p.out_degrees for p in graph.projections) == pytest.approx(operations / STEPS)
     core = (np.arange(network.neurons) % CORES).astype(np.int32)
     place = np.stack([np.arange(CORES), np.zeros(CORES)], axis=1).astype(np.int32)
     sums = count_traffic(PlacedNetwork.of(graph), core, CORES)
