@@ -18,7 +18,7 @@ from snntoolbox.simulation.utils import is_spiking
 
 from snnb.conversion.h5 import load_keras
 from snnb.conversion.toolbox_config import configuration, quiet
-from snnb.core.errors import InputError
+from snnb.core.errors import InputError, first_line
 from snnb.core.options import Options
 from snnb.core.progress import Progress, silent
 from snnb.io.keras import keras
@@ -36,9 +36,8 @@ def to_parsed(trained: keras.Model, parameters: ConfigParser) -> keras.Model:
             parser.parse()
             return parser.build_parsed_model()
     except (AssertionError, AttributeError, ImportError, IndexError, KeyError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else "no reason given"
         raise InputError(
-            f"snntoolbox 0.5's parser fails on this model ({type(error).__name__}: {reason}): simplify it"
+            f"snntoolbox 0.5's parser fails on this model ({type(error).__name__}: {first_line(error)}): simplify it"
         ) from error
 
 

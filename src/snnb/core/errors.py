@@ -80,6 +80,11 @@ def interruption_message(stage: Optional[str]) -> str:
     return f"interrupted; the run is as it was before `{stage}`; the same command {again}"
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of the message of a library's error, at most 200 characters; its type without one."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
 def how_to_install(extra: str) -> str:
     """Return the command that installs an extra of this package, which is not on a package index."""
     return f"pip install '.[{extra}]' in a checkout of snnb"

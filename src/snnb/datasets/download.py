@@ -6,7 +6,7 @@ from typing import Sequence
 import pooch
 import requests
 
-from snnb.core.errors import InputError
+from snnb.core.errors import InputError, first_line
 from snnb.core.progress import Progress, Throttle
 from snnb.io.files import require_disk
 
@@ -50,7 +50,7 @@ def download(urls: Sequence[str], path: Path, *, sha256: str, size: int, progres
         try:
             pooch.retrieve(url, sha256, path.name, path.parent, downloader=downloader)
         except (requests.RequestException, ValueError) as error:  # ValueError: another SHA-256
-            reason = str(error).splitlines()[0]
+            reason = first_line(error)
         else:
             if not exists:
                 path.chmod(0o644)  # pooch leaves the mode of its temporary file, which only the owner can read

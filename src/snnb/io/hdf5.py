@@ -8,7 +8,7 @@ from typing import Iterator, Mapping
 import h5py
 import numpy as np
 
-from snnb.core.errors import DamagedError
+from snnb.core.errors import DamagedError, first_line
 from snnb.io.text import JsonValue, parse_json
 
 RAISED_BY_HDF5 = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError)
@@ -36,8 +36,7 @@ def open_hdf5(path: Path) -> h5py.File:
 
 def damaged(path: Path, error: BaseException) -> DamagedError:
     """Return a `DamagedError` with the first line of an error of HDF5 or h5py."""
-    line = (str(error).splitlines() or [type(error).__name__])[0]
-    return DamagedError(path, f"damaged ({line})")
+    return DamagedError(path, f"damaged ({first_line(error)})")
 
 
 def json_attribute(file: h5py.File, name: str, path: Path) -> JsonValue:

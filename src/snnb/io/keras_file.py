@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Dict, Iterator, Tuple
 
-from snnb.core.errors import DamagedError, out_of_memory
+from snnb.core.errors import DamagedError, first_line, out_of_memory
 from snnb.io.hdf5 import json_attribute, reading
 from snnb.io.text import JsonValue
 
@@ -62,8 +62,7 @@ def load_model(path: Path) -> "keras.Model":
         except Exception as error:  # Keras raises exceptions of many types for a damaged file
             if out_of_memory(error):
                 raise
-            line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise DamagedError(path, f"Keras {keras.__version__} cannot load it ({line[:200]})") from error
+            raise DamagedError(path, f"Keras {keras.__version__} cannot load it ({first_line(error)})") from error
 
 
 def check_layers(architecture: JsonValue, path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Dict, Optional, Sequence
 
 import numpy as np
 
-from snnb.core.errors import DamagedError
+from snnb.core.errors import DamagedError, first_line
 
 RAISED_BY_NUMPY = (
     ValueError,
@@ -30,7 +30,7 @@ def load_array(path: Path) -> np.ndarray:
     try:
         array = np.load(str(path), mmap_mode="r", allow_pickle=False)
     except RAISED_BY_NUMPY as error:
-        raise DamagedError(path, f"not a complete npy file ({_first_line(error)})") from None
+        raise DamagedError(path, f"not a complete npy file ({first_line(error)})") from None
     if not isinstance(array, np.ndarray):
         raise DamagedError(path, "not an npy file")
     return array
@@ -53,7 +53,7 @@ def load_archive(
                         arrays[name] = np.lib.format.read_array(file, allow_pickle=False)
                         file.read(1)  # at its end, zipfile compares the checksum
     except RAISED_BY_NUMPY as error:
-        raise DamagedError(path, f"not a complete npz file ({_first_line(error)})") from None
+        raise DamagedError(path, f"not a complete npz file ({first_line(error)})") from None
     except OSError as error:
         if error.errno != errno.EINVAL:  # zipfile seeks to a position that a damaged file names
             raise
@@ -68,7 +68,3 @@ def write_member(archive: zipfile.ZipFile, name: str, values: np.ndarray) -> Non
     """Add an array to an npz file as `numpy.savez` does, so that one array at a time is in memory."""
     with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
         np.lib.format.write_array(file, values, allow_pickle=False)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -8,7 +8,7 @@ from typing import Any, Dict, Type, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
-from snnb.core.errors import DamagedError
+from snnb.core.errors import DamagedError, first_line
 
 LONGEST_NAME = 200  # characters
 JsonValue = Any  # numbers, text, lists and mappings, whose structure is checked where they are used
@@ -40,7 +40,7 @@ def parse_json(text: str, path: Path, which: str = "") -> JsonValue:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise DamagedError(path, f"{which}not valid JSON ({str(error).splitlines()[0]})") from None
+        raise DamagedError(path, f"{which}not valid JSON ({first_line(error)})") from None
 
 
 def load_yaml(path: Path) -> JsonValue:
@@ -55,7 +55,7 @@ def parse_yaml(text: str, path: Path) -> JsonValue:
     except yaml.YAMLError as error:
         raise invalid_yaml(error, path) from None
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:  # of numbers and dates
-        raise DamagedError(path, f"holds a value that is not valid ({str(error).splitlines()[0]})") from None
+        raise DamagedError(path, f"holds a value that is not valid ({first_line(error)})") from None
 
 
 def invalid_yaml(error: yaml.YAMLError, path: Path) -> DamagedError:

@@ -25,7 +25,7 @@ from typing import Callable, Dict, List, Optional, Sequence, Set, Tuple
 import h5py
 import numpy as np
 
-from snnb.core.errors import out_of_memory
+from snnb.core.errors import first_line, out_of_memory
 from snnb.core.progress import Say
 from snnb.io.hdf5 import json_attribute, reading
 from snnb.io.keras import NEWER, keras
@@ -93,7 +93,7 @@ def read_keras_zip(path: Path, warn: Say) -> Result:
         with zipfile.ZipFile(str(path)) as archive:
             original, weights = json.loads(archive.read(CONFIG)), archive.read(WEIGHTS)
     except RAISED_BY_ZIPFILE as error:
-        raise NotReadError(f"not a complete .keras file ({_line(error)})") from error
+        raise NotReadError(f"not a complete .keras file ({first_line(error)})") from error
     description, steps = without_preprocessing(original)
     model = from_description(as_tensorflow_22(description, path, warn), path)
     try:
@@ -116,7 +116,7 @@ def read_keras_zip(path: Path, warn: Say) -> Result:
             _set_weights(model, arrays_of)
             return model, affine(steps, arrays_of)
     except OSError as error:
-        raise NotReadError(f"{WEIGHTS} is not a complete HDF5 file ({_line(error)})") from error
+        raise NotReadError(f"{WEIGHTS} is not a complete HDF5 file ({first_line(error)})") from error
 
 
 def _weight_names(group: h5py.Group) -> List[str]:
@@ -124,10 +124,6 @@ def _weight_names(group: h5py.Group) -> List[str]:
     parts = sorted((key for key in group.attrs if key.startswith("weight_names")), key=lambda key: (len(key), key))
     names = [name for part in parts for name in group.attrs[part]]
     return [name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name) for name in names]
-
-
-def _line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def _snake_case(name: str) -> str:
@@ -217,8 +213,7 @@ def from_description(description: JsonValue, path: Path) -> keras.Model:
     except Exception as error:  # Keras raises errors of any type for an invalid description
         if out_of_memory(error):
             raise
-        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise NotReadError(f"Keras {keras.__version__} cannot load it ({line[:200]})") from error
+        raise NotReadError(f"Keras {keras.__version__} cannot load it ({first_line(error)})") from error
 
 
 def _fill_in_channels(model: Entry, name: str, path: Path) -> None:

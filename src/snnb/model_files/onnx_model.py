@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
 
 import numpy as np
 
-from snnb.core.errors import InputError, how_to_install, out_of_memory
+from snnb.core.errors import InputError, first_line, how_to_install, out_of_memory
 from snnb.core.progress import Say
 from snnb.model_files.kinds import NotReadError
 from snnb.model_files.onnx_operators import OPERATORS
@@ -103,8 +103,7 @@ def _parsed(path: Path, *, external: bool = True) -> "onnx.ModelProto":
             if external:
                 onnx.load_external_data_for_model(model, str(path.parent))
     except (DecodeError, RuntimeWarning, onnx.checker.ValidationError, RuntimeError, ValueError, OSError) as error:
-        line = (str(error).splitlines() or [""])[0]
-        raise NotReadError(f"it is not a complete .onnx file ({line})") from error
+        raise NotReadError(f"it is not a complete .onnx file ({first_line(error)})") from error
     if not model.graph.node or not model.opset_import:
         raise NotReadError("it is not a complete .onnx file: it has no operators")
     return model
@@ -187,7 +186,7 @@ def read_onnx(path: Path, warn: Say) -> "keras.Model":
         except Exception as error:  # Keras and numpy raise errors of any type for an invalid operator
             if out_of_memory(error):
                 raise
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+            reason = first_line(error)
         else:
             continue
         raise NotReadError(f"operator {node.kind} ({node.name}, opset {node.opset}): {reason}")

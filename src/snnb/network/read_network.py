@@ -20,7 +20,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 import h5py
 import numpy as np
 
-from snnb.core.errors import DamagedError, InputError
+from snnb.core.errors import DamagedError, InputError, first_line
 from snnb.core.machine import require_memory
 from snnb.io.hdf5 import RAISED_BY_HDF5, damaged, json_attribute, open_hdf5, reading, write_array
 from snnb.io.keras_file import QCFS_LEVELS
@@ -329,8 +329,9 @@ def open_network(path: Path, *, trained: bool = False) -> Iterator[Network]:
                 parsed = assemble(path, _entries(path, file))
                 network = replace(parsed, levels=None if levels is None else int(levels))
         except BROKEN as error:
-            line = (str(error).splitlines() or [type(error).__name__])[0]
-            raise DamagedError(path, f"not a parsed Keras model ({type(error).__name__}: {line})") from error
+            raise DamagedError(
+                path, f"not a parsed Keras model ({type(error).__name__}: {first_line(error)})"
+            ) from error
         yield network
 
 

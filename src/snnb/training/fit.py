@@ -15,7 +15,7 @@ from typing import Callable, Dict, List, Mapping, Optional, Sequence
 import numpy as np
 import tensorflow as tf
 
-from snnb.core.errors import DamagedError, InputError, UsageError
+from snnb.core.errors import DamagedError, InputError, UsageError, first_line
 from snnb.core.options import FigureFormat
 from snnb.core.progress import Progress, Throttle, silent
 from snnb.io.files import atomic_path, require_disk
@@ -179,9 +179,9 @@ def _initial_model(
     try:
         model = keras.models.model_from_json(description)
     except ValueError as error:
-        reason = str(error).splitlines()[0]
         raise InputError(
-            f"Keras cannot load the model from its description ({reason}): use only Keras's own layers and functions"
+            f"Keras cannot load the model from its description ({first_line(error)}): "
+            "use only Keras's own layers and functions"
         ) from error
     model.set_weights(weights)
     compile_model(model, options, training_set.num_classes)

@@ -10,7 +10,7 @@ from typing import Dict, Mapping, Optional, Tuple
 import h5py
 import numpy as np
 
-from snnb.core.errors import InputError, VerificationError
+from snnb.core.errors import InputError, VerificationError, first_line
 from snnb.io.files import require_disk
 from snnb.io.hdf5 import copy_without_times
 from snnb.io.keras import NEWER, keras, older_description
@@ -151,8 +151,9 @@ def load_weights(model: keras.Model, path: Path) -> None:
             raise OSError("not an .h5 file")
         model.load_weights(str(path))
     except (OSError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"--initial-weights: {path} does not have the weights of the model ({reason})") from error
+        raise InputError(
+            f"--initial-weights: {path} does not have the weights of the model ({first_line(error)})"
+        ) from error
 
 
 def bytes_needed(model: keras.Model) -> int:

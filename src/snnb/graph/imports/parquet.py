@@ -7,7 +7,7 @@ from typing import Dict, Iterator
 
 import numpy as np
 
-from snnb.core.errors import DamagedError
+from snnb.core.errors import DamagedError, first_line
 from snnb.graph.export.description import read_description
 from snnb.graph.export.parquet import load_library
 from snnb.graph.imports.tables import Columns, described_graph, listed_graph
@@ -67,7 +67,7 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except (arrow.ArrowException, OSError) as error:
-        raise DamagedError(path, f"not a complete Parquet file ({str(error).splitlines()[0]})") from None
+        raise DamagedError(path, f"not a complete Parquet file ({first_line(error)})") from None
 
 
 def _node_columns(path: Path) -> Dict[str, np.ndarray]:

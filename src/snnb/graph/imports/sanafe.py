@@ -21,7 +21,7 @@ import numpy as np
 import yaml
 from yaml.events import CollectionEndEvent, CollectionStartEvent, MappingStartEvent, ScalarEvent, SequenceStartEvent
 
-from snnb.core.errors import DamagedError
+from snnb.core.errors import DamagedError, first_line
 from snnb.graph.export.description import Description, find_description
 from snnb.graph.imports.rates import Rates
 from snnb.graph.listed import Edges, ListedGraph, ListedPopulation
@@ -208,7 +208,7 @@ class _File:
         except RecursionError:
             raise DamagedError(self.path, f"line {self.line:,}: nested too deeply") from None
         except ValueError as error:
-            raise DamagedError(self.path, f"line {self.line:,}: {str(error).splitlines()[0]}") from None
+            raise DamagedError(self.path, f"line {self.line:,}: {first_line(error)}") from None
         except yaml.YAMLError as error:
             raise invalid_yaml(error, self.path) from None
 
