@@ -161,8 +161,6 @@ def _refuse_without_classes(run: RunDirectory, wanted: str, by: str, which: str)
 
 def _check(run: RunDirectory, planned: PlannedRun) -> None:
     """Check before a network is trained that the class exists and that its spikes will be counted."""
-    from snnb.graph.build import SampleClass, choose_class
-
     given, simulated = planned.given.get(KIND.name, {}), simulate.KIND.name
     if planned.next is not None or KIND.name not in planned.stages or given.get("class_name") is None:
         return
@@ -171,6 +169,8 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
         _refuse_without_classes(run, str(given["class_name"]), params.by, "has, or would have,")
         prepared = None if planned.given.get(prepare.KIND.name) else recorded(run, prepare.KIND)
         if prepared is not None:
+            from snnb.graph.build import SampleClass, choose_class
+
             names = enumerate(prepared.details.class_names)
             choose_class([SampleClass(number, name, 1) for number, name in names], str(given["class_name"]))
 

@@ -140,13 +140,6 @@ def _list_file() -> Path:
     return Path(platformdirs.user_cache_dir("snnb")) / "models-of-ones-own"
 
 
-def _listed() -> Set[str]:
-    try:
-        return set(_list_file().read_text(encoding="utf-8", errors="surrogateescape").splitlines())
-    except OSError:
-        return set()
-
-
 def trust(file: Path) -> None:
     """Add a file that the user gave with --model; only for this process if the list cannot be written."""
     name = str(file.absolute())
@@ -164,4 +157,7 @@ def trust(file: Path) -> None:
 
 def trusted(file: Path) -> bool:
     """Whether the user has given exactly this path with --model."""
-    return str(file.absolute()) in _this_process | _listed()
+    listed: Set[str] = set()
+    with suppress(OSError):
+        listed = set(_list_file().read_text(encoding="utf-8", errors="surrogateescape").splitlines())
+    return str(file.absolute()) in _this_process | listed

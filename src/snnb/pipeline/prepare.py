@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
     from snnb.network.event_samples import EventSamples
 
-NORM_SAMPLES = 1000
-
 
 def parse_shape(text: str) -> Tuple[int, int, int]:
     """Read `64x64x3`: height, width, channels."""
@@ -46,7 +44,7 @@ def parse_shape(text: str) -> Tuple[int, int, int]:
 class PrepareParams(Options):
     """Options of `snnb prepare`."""
 
-    defaults_elsewhere: ClassVar[Mapping[str, str]] = {"shape": "the model's", "norm_samples": str(NORM_SAMPLES)}
+    defaults_elsewhere: ClassVar[Mapping[str, str]] = {"shape": "the model's"}
 
     dataset: Annotated[str, Flag(hidden=True)] = Field(description="Name of the data set, which is the run's.")
     source: Optional[AbsolutePath] = Field(
@@ -61,7 +59,7 @@ class PrepareParams(Options):
     fit: Annotated[Literal["exact", "pad", "resize"], Flag(hidden=True)] = Field(
         default="exact", description="Method that fits pictures to that size; set by the model."
     )
-    norm_samples: Count = Field(description="Training samples for the normalisation, balanced by class.")
+    norm_samples: Count = Field(default=1000, description="Training samples for the normalisation, balanced by class.")
     limit: Optional[Count] = Field(
         default=None, description="Keep at most this many training and as many test samples."
     )
@@ -107,15 +105,14 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
     if recorded(run, KIND) is None or "shape" in given:
         shape, fit = input_shape(run.manifest.run, cast("Optional[Tuple[int, int, int]]", given.get("shape")))
         given = {**given, "shape": shape, "fit": fit}
-    defaults = {"dataset": run.manifest.run.dataset, "norm_samples": NORM_SAMPLES}
-    return params_in_force(run, KIND, given, say, defaults=defaults)
+    return params_in_force(run, KIND, given, say, defaults={"dataset": run.manifest.run.dataset})
 
 
 def _defaults(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, object]:
     """Return the defaults of this run, without the shape where neither model nor data set fixes it."""
     from snnb.pipeline.model import input_shape
 
-    defaults: Dict[str, object] = {"dataset": run.manifest.run.dataset, "norm_samples": NORM_SAMPLES}
+    defaults: Dict[str, object] = {"dataset": run.manifest.run.dataset}
     with suppress(UsageError):
         defaults["shape"], defaults["fit"] = input_shape(run.manifest.run, None)
     return defaults

@@ -3,7 +3,7 @@
 import itertools
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 
 from snnb.core.errors import UsageError
 from snnb.core.options import flag_of, option_name, own_flags, value_of
@@ -30,9 +30,7 @@ class Point:
     """A value of each axis."""
 
     values: Dict[str, object]  # by title of the axis
-    given: Mapping[
-        str, Mapping[str, object]
-    ]  # all options by stage: of the grid, and those that are equal for all points
+    given: Given  # all options by stage: of the grid, and those that are equal for all points
     hardware: Optional[str] = None  # name or file of the chip
 
 
@@ -84,7 +82,11 @@ def axes_of(grid: Iterable[Tuple[str, Iterable[object]]], given: Given) -> List[
 
 def _axis(text: str, title: str, values: Sequence[object]) -> Axis:
     if title == CHIPS:
-        return _chips(text, values)
+        names = [str(value) for value in values]
+        _check_values(text, names)
+        for name in names:
+            read_hardware(name)
+        return Axis(CHIPS, "map", CHIPS, tuple(names))
     before, dot, name = title.replace("-", "_").rpartition(".")
     if dot and before not in SWEPT:
         raise UsageError(
@@ -99,15 +101,6 @@ def _axis(text: str, title: str, values: Sequence[object]) -> Axis:
     read = [value_of(kind, name, value) for value in values]
     _check_values(text, read)
     return Axis(title.replace("-", "_"), stage, name, tuple(read))
-
-
-def _chips(text: str, values: Sequence[object]) -> Axis:
-    """Return the axis of hardware descriptions, after reading them."""
-    names = [str(value) for value in values]
-    _check_values(text, names)
-    for name in names:
-        read_hardware(name)
-    return Axis(CHIPS, "map", CHIPS, tuple(names))
 
 
 def _check_values(text: str, values: Sequence[object]) -> None:
@@ -150,11 +143,10 @@ def points_of(axes: Sequence[Axis], given: Given) -> List[Point]:
 
 def in_order_of_stages(points: Sequence[Point], axes: Sequence[Axis]) -> List[int]:
     """Return the indices of the points in an order in which each stage runs once for each set of its options."""
+    stages = (*SWEPT, "map")
+    slowest_first = sorted(axes, key=lambda axis: stages.index(axis.stage))
 
-    def place(number: int) -> Tuple[int, ...]:
-        by_stage: Mapping[str, List[int]] = {stage: [] for stage in (*SWEPT, "map")}
-        for axis in axes:
-            by_stage[axis.stage].append(axis.values.index(points[number].values[axis.title]))
-        return tuple(index for of_stage in by_stage.values() for index in of_stage)
+    def place(number: int) -> List[int]:
+        return [axis.values.index(points[number].values[axis.title]) for axis in slowest_first]
 
     return sorted(range(len(points)), key=place)
