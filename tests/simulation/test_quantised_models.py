@@ -27,12 +27,12 @@ def test_a_quantised_model_loses_nothing_by_conversion(name, tmp_path):
     classes = np.eye(CLASSES, dtype=np.float32)[random.integers(0, CLASSES, SAMPLES)]
     relu = architecture.build(shape, CLASSES)
     model = quantised(relu, LEVELS, seed=0)
-    compile_model(model, Recipe(), 3)
-    assert np.isfinite(model.train_on_batch(x, classes))
+    compile_model(model, Recipe(), CLASSES)
+    assert np.isfinite(model.train_on_batch(x, classes)).all()
     assert all(np.isfinite(weight).all() for weight in model.get_weights())
     start_from(model, relu, x)  # afterwards: with initial weights, activations grow with depth at inference only
     saved = plain(model)
-    compile_model(saved, Recipe(), 3)
+    compile_model(saved, Recipe(), CLASSES)
     write_model(saved, tmp_path / "net.h5", {QCFS_LEVELS: LEVELS})
     convert(tmp_path / "net.h5", tmp_path, name="net", x_norm=x)
     network, trained = (read_network(tmp_path / "net_parsed.h5", trained=trained) for trained in (False, True))
