@@ -26,8 +26,8 @@ def measure(run: Path, limits: Tuple[int, int], method: str) -> Dict[str, float]
     from snnb.core.errors import InputError
     from snnb.graph.synapse_graph import SynapseGraph
     from snnb.mapping.hardware import read_hardware
-    from snnb.mapping.neurons import PlacedNetwork
-    from snnb.mapping.partition import partition
+    from snnb.mapping.map_network import partition
+    from snnb.mapping.traffic import PlacedNetwork
 
     described, _ = read_hardware("jin_84x84")
     hardware = described.model_copy(update={"neurons_per_core": limits[0], "axons_per_core": limits[1]})

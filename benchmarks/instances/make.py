@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, Optional, Tuple
 
+from write_instance import hyperedges_sha256, traffic, write_instance
+
 from snnb import SynapseGraph
 from snnb.datasets.catalogue import describe
-from snnb.instances.hyperedges import hyperedges_sha256, traffic
 from snnb.instances.known_instances import FOLDER, Instance, Quality
-from snnb.instances.write_instance import write_instance
 from snnb.io.files import sha256_of
 from snnb.io.text import read_document
 from snnb.pipeline.open_run import open_run

@@ -60,7 +60,7 @@ def solve(name: str, given: argparse.Namespace) -> None:
     """Map one instance under its constraints."""
     from snnb.graph.synapse_graph import SynapseGraph
     from snnb.instances.known_instances import find_instance
-    from snnb.mapping.neurons import PlacedNetwork
+    from snnb.mapping.traffic import PlacedNetwork
 
     instance = find_instance(name)
     with SynapseGraph.open(instance.path) as graph, tempfile.TemporaryDirectory() as directory:

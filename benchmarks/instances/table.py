@@ -94,7 +94,7 @@ def compare(full_name: str, constraint: str, result: Path, row: Row) -> None:
     from snnb.graph.synapse_graph import SynapseGraph
     from snnb.mapping.hardware import read_hardware
     from snnb.mapping.map_network import cost_partition
-    from snnb.mapping.neurons import PlacedNetwork
+    from snnb.mapping.traffic import PlacedNetwork
 
     hardware, _ = read_hardware(str(HERE / "constraints" / f"{constraint}.json"))
     with SynapseGraph.open(INSTANCES / f"{full_name}.h5") as graph, tempfile.TemporaryDirectory() as directory:

@@ -17,8 +17,7 @@ from snnb.mapping.cost import cost
 from snnb.mapping.hardware import read_hardware
 from snnb.mapping.limits import overfull_cores
 from snnb.mapping.map_network import cost_partition
-from snnb.mapping.neurons import PlacedNetwork
-from snnb.mapping.traffic import count_traffic
+from snnb.mapping.traffic import PlacedNetwork, count_traffic
 from snnb.network.network import DROPPED, Population
 from snnb.network.read_network import write_spiking
 from tests.graph.listed_graphs import random_graph

@@ -16,7 +16,7 @@ from snnb.graph.export.request import Simulated
 from snnb.graph.export.write_export import export
 from snnb.mapping.hardware import read_hardware
 from snnb.mapping.map_network import map_network
-from snnb.mapping.neurons import PlacedNetwork
+from snnb.mapping.traffic import PlacedNetwork
 from snnb.network.read_network import read_network, write_spiking
 from snnb.simulation.simulate import SimulationSettings
 from tests.crosscheck.simulated import compare_spikes, graph_of_simulation

@@ -12,8 +12,8 @@ from snnb.graph.export.write_export import export
 from snnb.mapping.hardware import Hardware
 from snnb.mapping.map_network import map_network
 from snnb.mapping.mapping import Mapping, MappingCost, write_mapping
-from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.time_costs import recorded_steps
+from snnb.mapping.traffic import PlacedNetwork
 from snnb.results.crosscheck import compare_costs
 from snnb.results.export import on_cores
 from tests.crosscheck.simulated import STEPS, simulated_graph

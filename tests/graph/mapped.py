@@ -7,7 +7,7 @@ from snnb.graph.imports.import_graph import import_graph
 from snnb.mapping.hardware import EventFigures, Hardware, RouteFigures
 from snnb.mapping.map_network import cost_partition, map_network
 from snnb.mapping.mapping import MappingCost
-from snnb.mapping.neurons import PlacedNetwork
+from snnb.mapping.traffic import PlacedNetwork
 
 CHIP = Hardware(
     name="chip",

@@ -13,8 +13,8 @@ from snnb.graph.export.write_export import export
 from snnb.mapping.hardware import Hardware, read_hardware
 from snnb.mapping.map_network import cost_partition, map_network
 from snnb.mapping.mapping import Mapping, MappingCost, write_mapping
-from snnb.mapping.neurons import PlacedNetwork
 from snnb.mapping.time_costs import recorded_steps
+from snnb.mapping.traffic import PlacedNetwork
 from snnb.results.export import on_cores
 from tests.crosscheck.test_sanafe_chip import CHIP
 from tests.graph.edges import all_edges

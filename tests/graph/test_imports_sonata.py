@@ -8,7 +8,7 @@ import pytest
 
 from snnb.core.errors import InputError
 from snnb.mapping.map_network import map_network
-from snnb.mapping.neurons import PlacedNetwork
+from snnb.mapping.traffic import PlacedNetwork
 from tests.graph.edges import all_edges
 from tests.graph.mapped import CHIP, costs_of, imported
 

@@ -1,5 +1,8 @@
 """Graphs of every kind: a population that sums layers, weights that are left out, cycles with delays."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -10,6 +13,7 @@ from tests.graph.conftest import counts, graph, graph_path, model, parsed, prune
 from tests.graph.test_spiking_graph import graph_of
 from tests.nir_interpreter import write
 
+sys.path.append(str(Path(__file__).parents[2] / "benchmarks" / "instances"))
 __all__ = ["counts", "graph", "graph_path", "model", "parsed", "pruned_graph", "residual_graph"]
 
 

@@ -7,16 +7,15 @@ import struct
 import h5py
 import numpy as np
 import pytest
+from write_instance import hyperedges_sha256, traffic, write_instance
 
 from snnb.core.errors import UsageError
 from snnb.graph import store
 from snnb.graph.synapse_graph import SynapseGraph
-from snnb.instances.hyperedges import hyperedges_sha256, traffic
-from snnb.instances.write_instance import write_instance
 from snnb.mapping.hardware import read_hardware
 from snnb.mapping.map_network import cost_partition
 from snnb.mapping.mapping import MappingCost
-from snnb.mapping.neurons import PlacedNetwork
+from snnb.mapping.traffic import PlacedNetwork
 from tests.graph.test_graph_format import documented
 
 GRAPHS = ("graph", "residual_graph", "pruned_graph", "delayed_graph")

@@ -5,6 +5,7 @@ from ast import literal_eval
 from collections import defaultdict
 
 import numpy as np
+import pytest
 
 from snnb.graph.export.write_export import export
 
@@ -54,72 +55,178 @@ def route(begin, end):
 
 
 class Expected:
-    """The figures under the names of `Cost`."""
+    """The figures of a mapping under the names of `Cost`, each by its definition."""
 
     def __init__(self, graph, edges, core, hardware, place):
-        first, spikes = graph.layers[0].first, spikes_of(graph)
-        places = [tuple(map(int, where)) for where in place]
-        core = {first + number: int(where) for number, where in enumerate(core)}
-        self.cores, operations = len(places), 0
-        reached, by_projection = defaultdict(set), defaultdict(lambda: defaultdict(set))
+        self.graph, self.edges, self.hardware = graph, edges, hardware
+        self.first, self.steps = graph.layers[0].first, graph.recording.num_timesteps
+        self.place, self.tile = [tuple(map(int, where)) for where in place], hardware.tile or (1, 1)
+        self.core = {self.first + number: int(where) for number, where in enumerate(core)}
+        self.spikes, self.cores = spikes_of(graph), len(self.place)
+        self.reached, by_projection = defaultdict(set), defaultdict(lambda: defaultdict(set))
         for source, target, names, _ in edges:
-            if source in spikes:
-                reached[source].add(core[target])
-                by_projection[names][source].add(core[target])
-                operations += spikes[source]
-        self.neurons = self._per_core(core.values())
-        self.synapses = self._per_core(core[target] for _, target, *_ in edges)
-        self.axons = self._per_core(where for cores in reached.values() for where in cores)
-        self.outside_spikes = sum(spikes[s] * len(cores) for s, cores in reached.items() if s < first)
-        away, self.connectivity, self.cut = self._spread(reached, core, spikes, first)
+            if source in self.spikes:
+                self.reached[source].add(self.core[target])
+                by_projection[names][source].add(self.core[target])
+        self.neurons = self._per_core(self.core.values())
+        self.synapses = self._per_core(self.core[target] for _, target, *_ in edges)
+        self.axons = self._per_core(where for cores in self.reached.values() for where in cores)
+        placed = {source: cores for source, cores in self.reached.items() if source >= self.first}
+        self.axons_out = self._per_core(self.core[source] for source, cores in placed.items() for _ in cores)
+        self.outside_spikes = sum(self.spikes[s] * len(c) for s, c in self.reached.items() if s < self.first)
+        self.away, self.connectivity, self.cut = self._spread(self.reached)
         self.projections = [
-            (*names, *self._spread(by_projection[names], core, spikes, first)[1:])
+            (*names, *self._spread(by_projection[names])[1:])
             for names in ((projection.source.name, projection.target.name) for projection in graph.projections)
         ]
-        self._routes(away, core, spikes, hardware, places)
-        if hardware.energy_pj.synapse is not None:
-            self.energy_pj += operations * hardware.energy_pj.synapse
         shares = [s / a for s, a in zip(self.synapses, self.axons) if a]
         self.reuse = sum(shares) / len(shares) if shares else 0
+        self.active = {target for source, target, *_ in edges if self.spikes.get(source, 1)}
+        for population in graph.layers:
+            self.active |= {population.first + int(n) for n in np.flatnonzero(population.bias.ravel())}
+        self._routes()
+        figures = dict(hardware.energy_pj)
+        figures.update({name: figures["link"] for name in ("link_x", "link_y") if figures["link"] is not None})
+        self.event_counts, self.core_ns = self.events(self.spikes, self.steps)
+        self.energy_pj = sum(n * figures[name] for name, n in self.event_counts.items() if figures[name] is not None)
+        self.step_ns = None if hardware.time_ns is None else max(self.core_ns) + self.barrier()
+        self.chips, self.spikes_between_chips, self.hops_between_chips = self._of_chips()
 
-    @staticmethod
-    def _spread(reached, core, spikes, first):
-        away = {s: cores - {core[s]} for s, cores in reached.items() if s >= first}
-        connectivity = sum(spikes[s] * len(cores) for s, cores in away.items())
-        return away, connectivity, sum(spikes[s] for s in away if away[s])
+    def _spread(self, reached):
+        away = {s: cores - {self.core[s]} for s, cores in reached.items() if s >= self.first}
+        connectivity = sum(self.spikes[s] * len(cores) for s, cores in away.items())
+        return away, connectivity, sum(self.spikes[s] for s in away if away[s])
 
     def _per_core(self, cores):
-        return np.bincount(list(cores), minlength=self.cores).tolist()
+        return np.bincount([*cores], minlength=self.cores).tolist()
 
-    def _routes(self, away, core, spikes, hardware, places):
-        router, link = hardware.energy_pj.router, hardware.energy_pj.link
-        self.hops_unicast = self.hops_multicast = self.energy_pj = 0
+    def _router(self, core):
+        return tuple(at // side for at, side in zip(self.place[core], self.tile))
+
+    def _routes(self):
+        self.hops_unicast = self.hops_multicast = 0
         self.spikes_in, self.spikes_out = [0] * self.cores, [0] * self.cores
-        self.traffic = np.zeros((self.cores, self.cores))
+        self.traffic, latency = np.zeros((self.cores, self.cores)), self.hardware.latency_ns
         loads, delays = defaultdict(float), []
-        for source, cores in away.items():
-            here, union = core[source], set()
+        for source, cores in self.away.items():
+            here, spikes, union = self.core[source], self.spikes[source], set()
             for there in cores:
-                links = route(places[here], places[there])
+                links = route(self._router(here), self._router(there))
                 union |= links
-                hops = len(links)
-                self.hops_unicast += spikes[source] * hops
-                self.energy_pj += spikes[source] * ((hops + 1) * router + hops * link)
-                self.traffic[here, there] += spikes[source]
-                self.spikes_out[here] += spikes[source]
-                self.spikes_in[there] += spikes[source]
-                delay = (hops + 1) * hardware.latency_ns.router + hops * hardware.latency_ns.link
-                delays.append((delay, spikes[source]))
+                self.hops_unicast += spikes * len(links)
+                self.traffic[here, there] += spikes
+                self.spikes_out[here] += spikes
+                self.spikes_in[there] += spikes
+                if latency is not None:
+                    delays.append(((len(links) + 1) * latency.router + len(links) * latency.link, spikes))
                 for crossed in links:
-                    loads[crossed] += spikes[source]
-            self.hops_multicast += spikes[source] * len(union)
+                    loads[crossed] += spikes
+            self.hops_multicast += spikes * len(union)
         weight = sum(spikes for _, spikes in delays)
         self.latency_ns_mean = sum(delay * spikes for delay, spikes in delays) / weight if weight else 0
         self.latency_ns_max = max((delay for delay, spikes in delays if spikes), default=0)
-        width, height = hardware.mesh
+        width, height = (side // tile for side, tile in zip(self.hardware.mesh, self.tile))
         links = 2 * ((width - 1) * height + width * (height - 1))
         self.link_load_mean = sum(loads.values()) / links if links else 0
         self.link_load_max = max(loads.values(), default=0)
+
+    def events(self, spikes, steps):
+        """Events of all cores, and the time of each core, for a number of steps."""
+        counts, neurons, messages = defaultdict(float), defaultdict(float), defaultdict(float)
+        names = ("neuron_active", "neuron_inactive", "spike", "axon_in", "axon_out", "synapse")
+        ns = {name: getattr(self.hardware.time_ns, name, None) or 0 for name in names}
+        for neuron, core in self.core.items():
+            kind = "neuron_active" if neuron in self.active else "neuron_inactive"
+            counts[kind] += steps
+            counts["spike"] += spikes.get(neuron, 0)
+            neurons[core] += steps * ns[kind] + spikes.get(neuron, 0) * ns["spike"]
+        for source, cores in self.reached.items():
+            for there in cores:
+                number = spikes.get(source, 0)
+                counts["axon_in"] += number
+                messages[there] += number * ns["axon_in"]
+                if source < self.first:
+                    continue
+                here = self.core[source]
+                counts["axon_out"] += number
+                neurons[here] += number * ns["axon_out"]
+                if here != there:
+                    links = route(self._router(here), self._router(there))
+                    counts["router"] += number * (1 + len(links))
+                    for link in links:
+                        counts[self._kind_of(*link)] += number
+        for source, target, *_ in self.edges:
+            number = spikes.get(source, 0)
+            counts["synapse"] += number
+            messages[self.core[target]] += number * ns["synapse"]
+        return counts, [max(neurons[core], messages[core]) / steps for core in range(self.cores)]
+
+    def _kind_of(self, begin, end):
+        """The event of a spike on a link between two routers."""
+        sides = self.hardware.chip or self.hardware.mesh
+        chips = [tuple(at * tile // side for at, tile, side in zip(ends, self.tile, sides)) for ends in (begin, end)]
+        if self.hardware.energy_pj.between_chips is not None and chips[0] != chips[1]:
+            return "between_chips"
+        return "link_x" if begin[0] != end[0] else "link_y"
+
+    def _of_chips(self):
+        """Chips in use, spikes between them, and the borders of chips that these cross."""
+        chip = self.hardware.chip
+        if chip is None:
+            return None, None, None
+        where = [(x // chip[0], y // chip[1]) for x, y in self.place]
+        pairs = [(s, where[self.core[s]], where[c]) for s, cores in self.away.items() for c in cores]
+        away = [(self.spikes[s], len(route(here, there))) for s, here, there in pairs]
+        leaving, crossed = sum(n for n, borders in away if borders), sum(n * borders for n, borders in away)
+        return len({where[core] for core in self.core.values()}), leaving, crossed
+
+    def barrier(self):
+        used, table = len({self._router(core) for core in self.core.values()}), self.hardware.time_ns.barrier
+        return table[max([key for key in table if key <= used] or [min(table)])]
+
+    def memory_bits(self, sharing, bits=19):
+        """Bits of the memory of each core: of the lists of all sources, or of the different ones."""
+        lists, distinct, local, seen = defaultdict(list), defaultdict(set), {}, defaultdict(int)
+        for neuron in sorted(self.core):
+            local[neuron] = seen[self.core[neuron]]
+            seen[self.core[neuron]] += 1
+        for source, target, _, weight in self.edges:
+            lists[self.core[target], source].append((local[target], weight))
+        for (core, source), entries in lists.items():
+            entries.sort()
+            shifted = tuple((index - entries[0][0], weight) for index, weight in entries)
+            distinct[core].add((shifted, source if sharing == "none" else None))
+        return [bits * sum(len(one) for one, _ in distinct[core]) for core in range(self.cores)]
+
+
+SCALARS = ["connectivity", "cut", "hops_unicast", "hops_multicast", "energy_pj", "link_load_mean", "link_load_max"]
+SCALARS += ["reuse", "outside_spikes", "latency_ns_mean", "latency_ns_max"]
+OF_EVENTS = ["step_ns", "chips", "spikes_between_chips", "hops_between_chips"]
+
+
+def compared(found, expected):
+    """Compare every figure of a cost."""
+    hardware = expected.hardware
+    for name in SCALARS[: -2 if hardware.latency_ns is None else None] + OF_EVENTS:
+        assert getattr(found, name) == pytest.approx(getattr(expected, name), rel=1e-12, abs=1e-9), name
+    for name in ("neurons", "axons", "synapses"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+    for name in ("spikes_in", "spikes_out"):
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), atol=1e-9)
+    assert found.cores == expected.cores
+    for own, other in zip(found.projections, expected.projections):
+        assert (own.source, own.target) == other[:2]
+        assert (own.connectivity, own.cut) == pytest.approx(other[2:])
+    assert len(found.projections) == len(expected.projections)
+    if hardware.axons_out_per_core is not None:
+        assert found.axons_out.tolist() == expected.axons_out
+    if hardware.synapse_memory is not None:
+        assert found.memory_bits.tolist() == expected.memory_bits(hardware.synapse_memory.sharing)
+    if hardware.events:
+        counts = expected.event_counts
+        assert found.events.events == pytest.approx({name: counts[name] for name in found.events.events})
+        assert sum(found.events.energy_by_part.values()) == pytest.approx(found.energy_pj)
+        np.testing.assert_allclose(found.events.core_ns, expected.core_ns)
 
 
 def total_hops(traffic, places):

@@ -2,10 +2,12 @@
 
 import pytest
 
-from snnb.mapping.neurons import PlacedNetwork
+from snnb.mapping.traffic import PlacedNetwork
+from tests.graph.conftest import pruned_graph
 from tests.mapping.brute_force import csv_edges
 from tests.mapping.networks import NETWORKS, make_graph
 
+__all__ = ["pruned_graph"]
 FAST = [("summed", "spikes"), ("chained", "current")]
 CASES = [
     pytest.param((name, coding), id=f"{name}-{coding}", marks=() if (name, coding) in FAST else pytest.mark.slow)

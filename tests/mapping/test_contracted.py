@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 
-from snnb.mapping import moves
+from snnb.mapping import search_kernels as moves
 from snnb.mapping.groups import grouped
-from snnb.mapping.limits import NO_LIMIT, Limits
-from snnb.mapping.reach import contract
-from snnb.mapping.search import Search
+from snnb.mapping.hardware import NO_LIMIT, Limits
+from snnb.mapping.search import Search, contract
 from snnb.mapping.traffic import count_traffic
 from tests.mapping.networks import hardware
 

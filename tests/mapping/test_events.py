@@ -8,13 +8,12 @@ from scipy.sparse import csr_matrix
 
 from snnb.mapping.cost import cost
 from snnb.mapping.hardware import Hardware
-from snnb.mapping.limits import exceeded_limits
-from snnb.mapping.map_network import MappedNetwork
-from snnb.mapping.partition import Partition
+from snnb.mapping.limits import exceeded_limits, overfull_cores
+from snnb.mapping.map_network import MappedNetwork, Partition
 from snnb.mapping.placement import place
 from snnb.mapping.time_costs import bin_loads, recorded_steps
 from snnb.mapping.traffic import count_traffic
-from tests.mapping.brute_force import route, spikes_of
+from tests.mapping.brute_force import Expected, compared
 from tests.mapping.test_cost import random_mapping
 
 ENERGY = dict(zip(("router", "link_x", "link_y", "synapse"), (1.7, 3.0, 4.2, 35.5)))
@@ -45,100 +44,6 @@ def full_chip(**changes):
     return Hardware.model_validate({**keys, "sources": {name: "made up" for name in SOURCED if name in keys}})
 
 
-class Expected:
-    """The figures of one mapping, by their definitions; `place` are tuples."""
-
-    def __init__(self, graph, edges, core, chip, place):
-        self.graph, self.chip, self.place = graph, chip, [tuple(map(int, where)) for where in place]
-        self.first, self.steps = graph.layers[0].first, graph.recording.num_timesteps
-        self.core = {self.first + number: int(where) for number, where in enumerate(core)}
-        self.edges = edges
-        self.reached, self.lists = defaultdict(set), defaultdict(list)
-        local, seen = {}, defaultdict(int)
-        for neuron in sorted(self.core):
-            local[neuron] = seen[self.core[neuron]]
-            seen[self.core[neuron]] += 1
-        spiking = spikes_of(graph)
-        for source, target, _, weight in edges:
-            self.lists[self.core[target], source].append((local[target], weight))
-            if source in spiking:
-                self.reached[source].add(self.core[target])
-        self.axons_out = [0] * len(place)
-        for source, cores in self.reached.items():
-            if source >= self.first:
-                self.axons_out[self.core[source]] += len(cores)
-        self.active = self._active(spiking)
-
-    def memory_bits(self, sharing, bits=19):
-        distinct = defaultdict(set)
-        for (core, source), entries in self.lists.items():
-            entries.sort()
-            shifted = tuple((index - entries[0][0], weight) for index, weight in entries)
-            distinct[core].add((shifted, source if sharing == "none" else None))
-        return [bits * sum(len(one) for one, _ in distinct[core]) for core in range(len(self.place))]
-
-    def _active(self, spiking):
-        active = {target for source, target, *_ in self.edges if spiking.get(source, 1)}
-        for population in self.graph.layers:
-            active |= {population.first + int(n) for n in np.flatnonzero(population.bias.ravel())}
-        return active
-
-    def events(self, spikes, steps):
-        """Events of all cores, and the time of each core, for so many steps."""
-        chip, tile = self.chip, self.chip.tile or (1, 1)
-        sides = chip.chip or chip.mesh
-        counts, neurons, messages = defaultdict(float), defaultdict(float), defaultdict(float)
-        time = chip.time_ns
-        for neuron, core in self.core.items():
-            kind = "neuron_active" if neuron in self.active else "neuron_inactive"
-            counts[kind] += steps
-            counts["spike"] += spikes.get(neuron, 0)
-            neurons[core] += steps * getattr(time, kind) + spikes.get(neuron, 0) * time.spike
-        for source, cores in self.reached.items():
-            for there in cores:
-                number = spikes.get(source, 0)
-                counts["axon_in"] += number
-                messages[there] += number * time.axon_in
-                if source < self.first:
-                    continue
-                here = self.core[source]
-                counts["axon_out"] += number
-                neurons[here] += number * time.axon_out
-                if here == there:
-                    continue
-                routers = [tuple(a // b for a, b in zip(self.place[c], tile)) for c in (here, there)]
-                counts["router"] += number * (1 + len(route(*routers)))
-                for (x, y), (to_x, to_y) in route(*routers):
-                    if chip.energy_pj.between_chips is not None and (
-                        x * tile[0] // sides[0] != to_x * tile[0] // sides[0]
-                        or y * tile[1] // sides[1] != to_y * tile[1] // sides[1]
-                    ):
-                        counts["between_chips"] += number
-                    else:
-                        counts["link_x" if x != to_x else "link_y"] += number
-        for source, target, *_ in self.edges:
-            number = spikes.get(source, 0)
-            counts["synapse"] += number
-            messages[self.core[target]] += number * time.synapse
-        cores = range(len(self.place))
-        return counts, [max(neurons[core], messages[core]) / steps for core in cores]
-
-    def of_chips(self):
-        """Chips in use, spikes between them, and the borders of chips that these cross."""
-        spikes, chip = spikes_of(self.graph), self.chip.chip
-        where = [(x // chip[0], y // chip[1]) for x, y in self.place]
-        pairs = [(s, self.core[s], c) for s, cores in self.reached.items() if s >= self.first for c in cores]
-        away = [(spikes[s], len(route(where[here], where[there]))) for s, here, there in pairs]
-        leaving, crossed = sum(n for n, borders in away if borders), sum(n * borders for n, borders in away)
-        return len({where[core] for core in self.core.values()}), leaving, crossed
-
-    def barrier(self):
-        tile = self.chip.tile or (1, 1)
-        used = len({tuple(a // b for a, b in zip(self.place[core], tile)) for core in set(self.core.values())})
-        table = self.chip.time_ns.barrier
-        return table[max([key for key in table if key <= used] or [min(table)])]
-
-
 CHIPS = {
     "full": {},
     "several chips": {"energy_pj": {**ENERGY, "between_chips": 50.0}},
@@ -152,19 +57,7 @@ def test_every_figure_is_that_of_its_definition(case, changes):
     graph, edges, network = case
     chip = full_chip(**changes)
     core, place = random_mapping(network, np.random.default_rng(1), 12, chip.mesh)
-    found = cost(count_traffic(network, core, 12), chip, place)
-    expected = Expected(graph, edges, core, chip, place)
-    assert found.axons_out.tolist() == expected.axons_out
-    assert found.memory_bits.tolist() == expected.memory_bits("kernel")
-    counts, core_ns = expected.events(spikes_of(graph), expected.steps)
-    of_chips = found.chips, found.spikes_between_chips, found.hops_between_chips
-    assert of_chips == (pytest.approx(expected.of_chips()) if chip.chip else (None, None, None))
-    assert found.events.events == pytest.approx({name: counts[name] for name in found.events.events})
-    figures = {**dict(chip.energy_pj), "between_chips": chip.energy_pj.between_chips or 0.0}
-    assert found.energy_pj == pytest.approx(sum(counts[name] * figures[name] for name in counts))
-    assert sum(found.events.energy_by_part.values()) == pytest.approx(found.energy_pj)
-    np.testing.assert_allclose(found.events.core_ns, core_ns)
-    assert found.step_ns == pytest.approx(max(core_ns) + expected.barrier())
+    compared(cost(count_traffic(network, core, 12), chip, place), Expected(graph, edges, core, chip, place))
 
 
 def mapped_at_random(network, chip, cores=9):
@@ -239,8 +132,9 @@ def test_limits_that_a_partition_exceeds_are_named(case):
     network = case[2]
     small = full_chip(axons_out_per_core=3, synapse_memory={**MEMORY, "bits_per_core": 20})
     mapped = mapped_at_random(network, small)
-    assert mapped.overfull["axons_out"].tolist() == np.flatnonzero(mapped.cost.axons_out > 3).tolist() != []
-    assert mapped.overfull["memory_bits"].size == 9
+    overfull = overfull_cores(mapped.cost.contents, small)
+    assert overfull["axons_out"].tolist() == np.flatnonzero(mapped.cost.axons_out > 3).tolist() != []
+    assert overfull["memory_bits"].size == 9
     message = exceeded_limits(mapped.cost.contents, small)
     assert f"{mapped.cost.axons_out.max():,} axons_out of 3" in message
     assert f"{mapped.cost.memory_bits.max():,} memory_bits of 20" in message

@@ -13,9 +13,9 @@ from snnb.crosscheck.split_counts import split_counts
 from snnb.graph.build import build_graph
 from snnb.graph.export.request import Simulated
 from snnb.mapping.groups import grouped
-from snnb.mapping.limits import NO_LIMIT, Limits
-from snnb.mapping.neurons import PlacedNetwork
+from snnb.mapping.hardware import NO_LIMIT, Limits
 from snnb.mapping.sequential import sequential
+from snnb.mapping.traffic import PlacedNetwork
 from snnb.network.fan_in import split_fan_in
 from snnb.network.network import DROPPED, Population
 from snnb.network.read_network import Entry, assemble, write_spiking

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 
 from snnb.core.errors import InputError
-from snnb.mapping.map_network import cost_partition
-from snnb.mapping.neurons import PlacedNetwork
-from snnb.mapping.partition_files import read_number_lines, read_partition, read_placement
-from snnb.mapping.traffic import count_traffic
+from snnb.mapping.map_network import cost_partition, read_number_lines, read_partition, read_placement
+from snnb.mapping.mapping import MappingCost
+from snnb.mapping.traffic import PlacedNetwork, count_traffic
 from tests.mapping.networks import hardware
 
 
@@ -122,7 +121,7 @@ def test_all_exceeded_limits_are_named_with_the_fullest_core(write, network):
     assert fullest in str(raised.value)
     assert f"core {synapses.argmax()} has {synapses.max():,} synapses of {synapses.max() - 1:,};" in str(raised.value)
     invalid, _ = cost_partition(network, tight, path, allow_overfull=True)
-    assert invalid.overfull_cores.tolist() == [0, 1, 2, 3]
+    assert MappingCost.of(invalid).overfull_cores == [0, 1, 2, 3]
 
 
 def test_overfull_cores_are_divided_and_the_others_keep_their_numbers(write, network):
@@ -138,7 +137,6 @@ def test_overfull_cores_are_divided_and_the_others_keep_their_numbers(write, net
     assert (mapped.core[moved] == 10).all()
     assert moved[0] > np.flatnonzero(mapped.core == 1)[-1]  # in the order of the ids
     assert mapped.cost.neurons.max() <= most[0]
-    assert mapped.overfull_cores.size == 0
     few = chip(neurons=most[0], axons=most[1], mesh=(5, 2))
     with pytest.raises(InputError, match="has 10 cores, and 11 would do"):
         cost_partition(network, few, path, split_overfull=True)

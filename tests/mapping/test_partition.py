@@ -7,11 +7,10 @@ import pytest
 
 from snnb.core.errors import InputError
 from snnb.mapping import kahypar
-from snnb.mapping.limits import NO_LIMIT, Limits
-from snnb.mapping.neurons import PlacedNetwork
-from snnb.mapping.partition import partition
-from snnb.mapping.reach import contract
-from snnb.mapping.traffic import count_traffic
+from snnb.mapping.hardware import NO_LIMIT, Limits
+from snnb.mapping.map_network import partition
+from snnb.mapping.search import contract
+from snnb.mapping.traffic import PlacedNetwork, count_traffic
 from tests.graph.networks import LAYERS
 from tests.graph.recorded import keras
 from tests.mapping.networks import hardware, make_graph
@@ -75,6 +74,12 @@ def test_the_same_seed_gives_the_same_partition(tmp_path):
     network = _placed(_convolutional(), tmp_path)
     one, two = (partition(network, hardware(30, 150), seed=3).best.core for _ in range(2))
     np.testing.assert_array_equal(one, two)
+
+
+def test_a_pruned_network_keeps_the_limits(pruned_graph, without_kahypar):
+    for sums in partition(PlacedNetwork.of(pruned_graph), hardware(40, 60, mesh=(8, 8)), method="groups").tried:
+        assert (sums.neurons <= 40).all()
+        assert (sums.axons <= 60).all()
 
 
 def test_without_mt_kahypar_the_search_alone_keeps_the_promises(tmp_path, monkeypatch):
@@ -141,6 +146,6 @@ def test_too_few_cores_and_too_many_neurons_for_the_hypergraph(tmp_path, monkeyp
     network = _placed(_convolutional(), tmp_path)
     with pytest.raises(InputError, match=r"has 2 cores, and \d+ would do"):
         partition(network, hardware(30, 150, None, mesh=(2, 1)))
-    monkeypatch.setattr("snnb.mapping.partition.MOST_NEURONS", 10)
+    monkeypatch.setattr("snnb.mapping.map_network.MOST_NEURONS", 10)
     with pytest.raises(InputError, match="--method groups"):
         partition(network, hardware(30, 150, None, mesh=(8, 8)), method="hypergraph")

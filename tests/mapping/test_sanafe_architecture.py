@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from snnb.core.errors import InputError
-from snnb.mapping.events import PARTS, Routes, barrier, core_events, core_times, energies, event_counts
+from snnb.mapping.cost import PARTS, Routes, barrier, core_events, core_times, energies, event_counts
 from snnb.mapping.hardware import hardware_names, read_hardware
 from snnb.mapping.sanafe_architecture import architecture_file
 from snnb.mapping.traffic import count_traffic, traffic_of
@@ -143,7 +143,7 @@ def simulated(path, graph, edges, core, places):
 
 
 def test_energies_and_times_are_those_of_a_simulation_in_sanafe(file, graphs, tmp_path):
-    from snnb.mapping.neurons import PlacedNetwork
+    from snnb.mapping.traffic import PlacedNetwork
 
     graph, _ = graphs("chained", "current")
     network, rng = PlacedNetwork.of(graph), np.random.default_rng(0)

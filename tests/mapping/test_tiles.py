@@ -3,8 +3,8 @@
 import pytest
 
 from snnb.mapping.groups import _chunks, _cut, _Form, tiled
-from snnb.mapping.limits import Limits
-from snnb.mapping.memory import shared_entries
+from snnb.mapping.hardware import Limits
+from snnb.mapping.limits import shared_entries
 from snnb.mapping.traffic import count_traffic
 from snnb.network.geometry import window_axis
 

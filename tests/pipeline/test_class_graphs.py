@@ -173,8 +173,8 @@ def test_a_mapping_of_a_class_says_so_and_has_no_busiest_time(simulated, tmp_pat
 def test_counts_by_bin_that_are_not_those_of_the_graph(simulated):
     from snnb.mapping.hardware import read_hardware
     from snnb.mapping.map_network import map_network
-    from snnb.mapping.neurons import PlacedNetwork
     from snnb.mapping.time_costs import bin_loads
+    from snnb.mapping.traffic import PlacedNetwork
 
     run, made = simulated
     path = run.path / "graphs" / run.graph(class_name="3").directory.name / "mini_network_graph.h5"

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from snnb.graph.build import build_graph
 from snnb.graph.synapse_graph import log_lines
 from snnb.mapping.cost import cost
-from snnb.mapping.neurons import PlacedNetwork
-from snnb.mapping.traffic import count_traffic
+from snnb.mapping.traffic import PlacedNetwork, count_traffic
 from snnb.network import geometry
 from snnb.report.network_sections import network_sections
 from snnb.simulation.accuracy import Quality

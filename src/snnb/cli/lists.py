@@ -45,8 +45,7 @@ def datasets(
 
 def hardware() -> None:
     """List the hardware descriptions that `snnb map --hardware` knows by name."""
-    from snnb.mapping.hardware import ListedHardware, descriptions
-    from snnb.mapping.limits import NO_LIMIT, Limits
+    from snnb.mapping.hardware import NO_LIMIT, Limits, ListedHardware, descriptions
 
     chips = [ListedHardware(**dict(chip)) for chip in descriptions().values()]
     rows: List[List[str]] = [["hardware", "mesh", "cores", "neurons", "axons", "out", "synapses", "energy"]]

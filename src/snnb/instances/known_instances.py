@@ -1,6 +1,5 @@
 """The instances that come with the package: list them, and find one by name."""
 
-from difflib import get_close_matches
 from pathlib import Path
 from typing import List, Optional, Tuple
 
@@ -52,7 +51,7 @@ class Instance(Document):
     sha256 : str
         Of the file.
     sha256_hyperedges : str
-        Of the list of hyperedges, see `snnb.instances.hyperedges`.
+        Of the list of hyperedges, see docs/instances.md.
     constraints : tuple of str
         Names of the hardware descriptions to map it on, of `benchmarks/instances/constraints/`.
     recipe : str
@@ -91,23 +90,18 @@ class Instance(Document):
 def instances() -> List[Instance]:
     """Return all instances by number of synapses, versions of one name from old to new."""
     found = [read_document(Instance, path) for path in FOLDER.glob("*.json")]
-    return sorted(found, key=lambda one: (one.synapses, one.name, _parts(one.version)))
+    return sorted(found, key=lambda one: (one.synapses, one.name, [int(part) for part in one.version.split(".")]))
 
 
 def find_instance(name: str) -> Instance:
     """Return an instance by its full name, or the newest version; raise `UsageError` if there is none."""
     known = {key: one for one in instances() for key in (one.name, one.full_name)}
     if name not in known:
-        near = get_close_matches(name, known, n=3)
-        advice = f"did you mean {' or '.join(near)}?" if near else "`snnb instances` lists them"
-        raise UsageError(f"{PREFIX}{name}: no such instance; {advice}")
+        names = ", ".join(dict.fromkeys(one.name for one in known.values()))
+        raise UsageError(f"{PREFIX}{name}: no such instance; there are {names}")
     return known[name]
 
 
 def named_instance(path: Path) -> Optional[str]:
     """Return the name in `instance:NAME`; None for the path of a file."""
     return path.name[len(PREFIX) :] if str(path).startswith(PREFIX) else None
-
-
-def _parts(version: str) -> List[int]:
-    return [int(part) for part in version.split(".")]

@@ -14,9 +14,9 @@ import numpy as np
 
 from snnb.graph.connection import Connection
 from snnb.graph.populations import GraphPopulation
-from snnb.mapping.limits import Limits
-from snnb.mapping.neurons import PlacedNetwork
+from snnb.mapping.hardware import Limits
 from snnb.mapping.sequential import SourceLists
+from snnb.mapping.traffic import PlacedNetwork
 from snnb.network.geometry import PADDING, Axis
 
 MOST_CHANNELS = 64

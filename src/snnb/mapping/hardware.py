@@ -3,9 +3,8 @@
 A description is a YAML file. Those in `descriptions/` are part of the package and have names.
 """
 
-from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, Literal, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Dict, Literal, NamedTuple, Optional, Tuple, Union
 
 from pydantic import (
     Field,
@@ -29,6 +28,7 @@ DESCRIPTIONS = Path(__file__).parent / "descriptions"
 ADVICE = "docs/mapping.md shows a description with all its keys"
 LARGEST_SIDE = 32_768  # of a mesh; core numbers fit in 32 bits
 LARGEST_LIMIT = 2**53
+NO_LIMIT = 1 << 62
 ALWAYS_STATED = ("synapses_per_core", "synapse")  # in cost.json, also if they are absent
 # Keys that need an entry in `sources`: `energy_pj` if it has more than router, link and synapse
 SOURCED = ("tile", "chip", "axons_out_per_core", "synapse_memory", "energy_pj", "time_ns")
@@ -200,6 +200,26 @@ class ListedHardware(Hardware):
         return super().cores
 
 
+class Limits(NamedTuple):
+    """Maximum contents of a core."""
+
+    neurons: int
+    axons: int
+    synapses: int
+    axons_out: int = NO_LIMIT
+    memory_bits: int = NO_LIMIT
+
+    @classmethod
+    def of(cls, hardware: Hardware) -> "Limits":
+        """Return the limits of a hardware description."""
+        synapses, memory = hardware.synapses_per_core or NO_LIMIT, hardware.synapse_memory
+        if memory is not None and memory.sharing == "none":  # an entry for each synapse
+            synapses = min(synapses, memory.entries)
+        out = hardware.axons_out_per_core or NO_LIMIT
+        bits = NO_LIMIT if memory is None else memory.bits_per_core
+        return cls(hardware.neurons_per_core, hardware.axons_per_core, synapses, out, bits)
+
+
 def hardware_names() -> Tuple[str, ...]:
     """Return the names of the descriptions in the package, sorted."""
     return tuple(sorted(path.stem for path in DESCRIPTIONS.glob("*.yaml")))
@@ -231,10 +251,8 @@ def read_hardware(named: str) -> Tuple[Hardware, bytes]:
     if is_file(named) and not path.exists():
         raise InputError(f"{path}: no such file; give a YAML file, or one of {', '.join(names)}")
     if not is_file(named) and named not in names:
-        near = get_close_matches(named, names, n=1)
-        hint = f", did you mean {near[0]}? There are " if near else "; there are "
         raise UsageError(
-            f"--hardware {named}: there is no such description{hint}{', '.join(names)}; or give the path of a YAML file"
+            f"--hardware {named}: no such description; there are {', '.join(names)}; or give the path of a YAML file"
         )
     content = path.read_bytes()
     with advising(ADVICE):

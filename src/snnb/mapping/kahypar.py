@@ -18,10 +18,11 @@ import numpy as np
 
 from snnb.core.errors import InputError, how_to_install
 from snnb.core.progress import Say
-from snnb.mapping.reach import Contracted, Sets, joined_sets, take_sets
+from snnb.mapping.search_kernels import Contracted
+from snnb.mapping.traffic import joined_sets, take_sets
 
 if TYPE_CHECKING:  # the processes start faster without this module
-    from snnb.mapping.limits import Limits
+    from snnb.mapping.hardware import Limits
 
 LARGEST_SUM = 1 << 30  # of all weights: Mt-KaHyPar computes with 32 bits
 MANY_BLOCKS = 1024
@@ -70,16 +71,23 @@ def hypergraph(net: Contracted, limits: "Limits") -> Hypergraph:
     middle = net.target[net.target_start[:-1] + degrees // 2]
     paired = np.flatnonzero(many & (middle[owner] != net.source))
     pairs = np.stack([middle[owner[paired]], net.source[paired]], axis=1).ravel()
+    # The targets of sets with few source groups, each followed by one of these groups unless it is a target
+    start, pin = take_sets(net.target_start, net.target, owner[~many])
+    own, source = net.source_own[~many], net.source[~many]
+    added = np.concatenate([[0], np.cumsum(~own)])
     start, pin = joined_sets(
         [
-            _with_source(net, owner[~many], net.source[~many], net.source_own[~many]),
+            (start + added, np.insert(pin, start[1:][~own], source[~own])),
             take_sets(net.target_start, net.target, np.flatnonzero(crowded)),
             (2 * np.arange(pairs.size // 2 + 1), pairs),
         ]
     )
     weight = np.concatenate([net.source_weight[~many], net.total[crowded], net.source_weight[paired]])
     scale = min(1.0, LARGEST_SUM / max(float(weight.sum()), 1.0))
-    node_weight, capacity = _node_weights(net, limits)
+    node_weight, capacity = net.neurons, limits.neurons
+    if net.synapses.sum() / limits.synapses * 4 >= net.neurons.sum() / limits.neurons:  # weigh by the scarcer
+        shares = np.maximum(net.neurons / limits.neurons, net.synapses / limits.synapses)
+        node_weight, capacity = np.ceil(shares * FINENESS).astype(np.int64), FINENESS
     return Hypergraph(
         node_weight=node_weight,
         start=start,
@@ -87,21 +95,6 @@ def hypergraph(net: Contracted, limits: "Limits") -> Hypergraph:
         weight=np.maximum(1, np.rint(weight * scale)).astype(np.int64),
         capacity=capacity,
     )
-
-
-def _with_source(net: Contracted, sets: np.ndarray, source: np.ndarray, own: np.ndarray) -> Sets:
-    """List the targets of some sets, each followed by one of its sources unless it is a target."""
-    start, pin = take_sets(net.target_start, net.target, sets)
-    added = np.concatenate([[0], np.cumsum(~own)])
-    return start + added, np.insert(pin, start[1:][~own], source[~own])
-
-
-def _node_weights(net: Contracted, limits: "Limits") -> Tuple[np.ndarray, int]:
-    """Weigh groups by their neurons, or by the scarcer of neurons and synapses."""
-    if net.synapses.sum() / limits.synapses * 4 < net.neurons.sum() / limits.neurons:
-        return net.neurons, limits.neurons
-    shares = np.maximum(net.neurons / limits.neurons, net.synapses / limits.synapses)
-    return np.ceil(shares * FINENESS).astype(np.int64), FINENESS
 
 
 def partitions(

@@ -1,34 +1,29 @@
-"""Limits of the cores, and whether a network can fit on the hardware."""
+"""Limits of the cores: count synapse memory, divide overfull cores, and tell whether a network can fit on the hardware.
 
-from typing import Dict, Mapping, NamedTuple, Optional
+Synapse memory and output axons of the cores are known of a finished mapping only.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
 from snnb.core.errors import InputError
-from snnb.mapping.hardware import Hardware, descriptions
-from snnb.mapping.neurons import PlacedNetwork
+from snnb.core.machine import processors
+from snnb.graph import adjacency
+from snnb.graph.edges import ranges
+from snnb.graph.populations import GraphPopulation
+from snnb.graph.projection import GraphProjection
+from snnb.mapping.hardware import NO_LIMIT, Hardware, Limits, SynapseMemory, descriptions
+from snnb.mapping.traffic import PlacedNetwork, TrafficSums, count_traffic
+from snnb.mapping.traffic_kernels import add_lists, insert_all
 
-NO_LIMIT = 1 << 62
-
-
-class Limits(NamedTuple):
-    """Maximum contents of a core."""
-
-    neurons: int
-    axons: int
-    synapses: int
-    axons_out: int = NO_LIMIT
-    memory_bits: int = NO_LIMIT
-
-    @classmethod
-    def of(cls, hardware: Hardware) -> "Limits":
-        """Return the limits of a hardware description."""
-        synapses, memory = hardware.synapses_per_core or NO_LIMIT, hardware.synapse_memory
-        if memory is not None and memory.sharing == "none":  # an entry for each synapse
-            synapses = min(synapses, memory.entries)
-        out = hardware.axons_out_per_core or NO_LIMIT
-        bits = NO_LIMIT if memory is None else memory.bits_per_core
-        return cls(hardware.neurons_per_core, hardware.axons_per_core, synapses, out, bits)
+# Projections from a population, the population, and a range of its neurons
+Block = Tuple[Sequence[GraphProjection], GraphPopulation, int, int]
+EDGES = 1 << 18  # synapses of a thread in memory at a time
+TABLE = 1 << 16  # elements of the table at first, a power of two
+UNKNOWN = -1  # entries of a core that are not counted
 
 
 def overfull_cores(contents: Mapping[str, np.ndarray], hardware: Hardware) -> Dict[str, np.ndarray]:
@@ -83,3 +78,157 @@ def _obstacle(network: PlacedNetwork, hardware: Hardware) -> Optional[str]:
     if least > hardware.cores:
         return f"has {hardware.cores:,} cores, and the network needs at least {least:,}"
     return None
+
+
+def memory_bits(sums: TrafficSums, memory: Optional[SynapseMemory]) -> Optional[np.ndarray]:
+    """Return the bits of the synapses of each core: int64, shape (cores,); None without a description.
+
+    An entry of a list has weight and index. The list of a source has an entry for each of its synapses onto neurons of
+    the core. With `sharing: kernel`, sources have one list if theirs are equal up to a shift: the same weights in the
+    order of the targets' ids, for the same differences of the targets' local indices (ranks by id in the core).
+    """
+    if memory is None:
+        return None
+    if memory.sharing == "none":
+        entries = sums.synapses
+    else:
+        entries = shared_entries(sums) if sums.entries is None else sums.entries
+    return entries * (memory.weight_bits + memory.index_bits)
+
+
+def shared_entries(sums: TrafficSums, counted: Optional[np.ndarray] = None) -> np.ndarray:
+    """Count the entries of the distinct lists of each core: int64, shape (cores,).
+
+    `counted` (bool, shape (cores,)) are the cores whose lists are counted, by default all; others have 0. Lists are
+    compared by 128-bit hashes: n lists make a wrong count with a probability of about n² / 2^128.
+    """
+    network, chosen = sums.network, np.ones(sums.cores, bool) if counted is None else counted
+    blocks: List[Block] = []
+    for population in network.graph.populations:
+        every = network.projections_from(population)
+        projections = [p for p in every if chosen[sums.core[network.part(p.target)]].any()]
+        degrees = adjacency.out_degrees(projections, population)
+        blocks += [(projections, population, start, stop) for start, stop in ranges(degrees, EDGES)]
+    neurons, threads = np.stack([sums.core, sums.rank.astype(np.int32)], axis=1), processors()
+    with ThreadPoolExecutor(threads) as pool:
+        parts = [blocks[first::threads] for first in range(threads)]
+        tables = list(pool.map(lambda part: _distinct(part, network.first, neurons, chosen), parts))
+    lists = _merged(tables)
+    contents = lists[lists[:, 0] != 0, 2]
+    return np.bincount(contents >> 32, contents & 0xFFFFFFFF, sums.cores).astype(np.int64)
+
+
+def _distinct(blocks: Sequence[Block], first: int, neurons: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Return the table of the distinct lists of some sources, see `add_lists`."""
+    table, filled, buffers = np.zeros((TABLE, 3), np.int64), 0, np.zeros((len(chosen), 4), np.int64)
+    for projections, source, start, stop in blocks:
+        indptr, target, weight = adjacency.targets(projections, source, start, stop)
+        bits = (weight + np.float32(0)).view(np.int32)  # -0 is 0
+        placed, done = target - first, 0
+        while done < stop - start:
+            done, filled = add_lists(done, indptr, placed, bits, neurons, chosen, buffers, table, filled)
+            if 2 * filled > len(table):
+                table = _merged([table])
+    return table
+
+
+def _merged(tables: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the lists of several tables in one, of whose elements at most half are full."""
+    filled = sum(int(np.count_nonzero(table[:, 0])) for table in tables)
+    merged = np.zeros((1 << (2 * filled).bit_length(), 3), np.int64)
+    for table in tables:
+        insert_all(table, merged)
+    return merged
+
+
+def synapse_loads(network: PlacedNetwork, hardware: Hardware) -> Tuple[np.ndarray, int]:
+    """Return the synapse load of each neuron, int64, shape (neurons,), and the capacity of a core.
+
+    They are its synapses, or if only shared lists are limited, entries of the memory. Of these a neuron takes its part
+    of the entries of a core that has neurons of its population only: an estimate.
+    """
+    memory, limits = hardware.synapse_memory, Limits.of(hardware)
+    if memory is None or limits.synapses < NO_LIMIT:
+        return network.in_degrees, limits.synapses
+    core, cores = np.empty(network.neurons, np.int32), 0
+    for population in network.populations:
+        needed = -(-population.size // limits.neurons)
+        core[network.part(population)] = cores + np.arange(population.size) * needed // population.size
+        cores += needed
+    sums = count_traffic(network, core, cores)
+    return np.ceil(shared_entries(sums) / sums.neurons).astype(np.int64)[core], memory.entries
+
+
+def split_overfull(network: PlacedNetwork, core: np.ndarray, hardware: Hardware) -> TrafficSums:
+    """Divide cores that exceed a limit until none does; the result may need more cores than there are.
+
+    A core is divided into as many as its fullest limit needs, in the order of the neurons' ids: neighbours with all
+    their channels stay together, so that they go on to share sources and, with `sharing: kernel`, lists of synapses.
+    Each division can add output axons elsewhere, hence the repetition.
+
+    Raise `InputError` if a neuron exceeds a limit on a core of its own.
+
+    Parameters
+    ----------
+    core : (neurons,) int32 array; core of each placed neuron
+    """
+    entries = np.full(int(core.max(initial=-1)) + 1, UNKNOWN)
+    while True:
+        sums = replace(count_traffic(network, core, entries.size), entries=entries)
+        used = _used(sums, hardware)
+        share = np.max(list(used.values()), axis=0)
+        pieces = np.clip(np.ceil(share), 1, sums.neurons).astype(np.int64)
+        if (pieces == 1).all() and (share <= 1).all():
+            return sums if (entries != UNKNOWN).all() else replace(sums, entries=None)
+        alone = np.flatnonzero((share > 1) & (sums.neurons == 1))
+        if alone.size:
+            shares = {name: shares[alone[0]] for name, shares in used.items()}
+            name = max(shares, key=shares.__getitem__)
+            neuron, limit = int(np.flatnonzero(core == alone[0])[0]), getattr(Limits.of(hardware), name)
+            layer = network.graph.nodes.population(neuron + network.first).name
+            raise InputError(
+                f"{hardware.name}: layer {layer} has a neuron with {round(shares[name] * limit):,} {name}, and a core "
+                f"takes {limit:,}"
+            )
+        first, known = np.cumsum(pieces) - pieces, entries
+        entries = np.full(int(pieces.sum()), UNKNOWN)
+        entries[first[pieces == 1]] = known[pieces == 1]  # the same neurons
+        core = (first[core] + sums.rank * pieces[core] // sums.neurons[core]).astype(np.int32)
+
+
+def divide_overfull(
+    network: PlacedNetwork, core: np.ndarray, hardware: Hardware
+) -> Tuple[np.ndarray, Dict[int, List[int]]]:
+    """Divide cores as `split_overfull` does, but keep the numbers of the others, and of empty cores.
+
+    Return the core of each placed neuron, int32, and by divided core the numbers of its parts: its own number, then
+    numbers that no core had.
+    """
+    part = split_overfull(network, core, hardware).core
+    (old, new), cores = np.unique(np.stack([core, part]), axis=1), int(core.max(initial=-1)) + 1
+    added = np.diff(old, prepend=-1) == 0
+    number = np.empty(new.size, np.int32)  # of each part
+    number[new] = np.where(added, cores + np.cumsum(added) - 1, old)
+    return number[part], {of: number[new[old == of]].tolist() for of in np.unique(old[added]).tolist()}
+
+
+def _used(sums: TrafficSums, hardware: Hardware) -> Dict[str, np.ndarray]:
+    """Return the share of each limit that the contents of each core take, by the names of `Limits`.
+
+    Shared lists are counted once all other limits hold, since that takes longest, and only of cores that are
+    `UNKNOWN` in `sums.entries`, which receives them. Without sharing, the limit of synapses is that of the memory.
+    """
+    contents = dict(zip(Limits._fields, sums.contents))
+    if hardware.axons_out_per_core is not None:
+        contents["axons_out"] = sums.axons_out
+    limits = Limits.of(hardware)
+    shares = {name: numbers / getattr(limits, name) for name, numbers in contents.items()}
+    memory = hardware.synapse_memory
+    if memory is None or memory.sharing == "none" or np.max(list(shares.values())) > 1:
+        return shares
+    assert sums.entries is not None
+    unknown = sums.entries == UNKNOWN
+    sums.entries[unknown] = shared_entries(sums, unknown)[unknown]
+    bits = memory_bits(sums, memory)
+    assert bits is not None
+    return {**shares, "memory_bits": bits / limits.memory_bits}

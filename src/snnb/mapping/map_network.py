@@ -1,28 +1,60 @@
-"""Mapping of a network to hardware: cores, their positions, and the cost."""
+"""Mapping of a network to hardware: neurons to cores by one of the methods or from a file, cores to places, the cost.
 
+A file with a partition has a core number per line, as METIS, KaHyPar, Mt-KaHyPar and AxonCUDA write it. Core numbers
+are kept, and a number without neurons is an empty core. A placement has `x y` per line, one line for each core; or,
+after the line `tile core`, these numbers of SANA-FE.
+"""
+
+import re
+import warnings
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import partial
+from io import BytesIO
 from pathlib import Path
-from typing import Dict, List, Optional, Tuple
-from typing import Mapping as Items
+from typing import Callable, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
-from scipy.sparse import csr_matrix
 
-from snnb.core.errors import InputError
+from snnb.core.errors import InputError, how_to_install
 from snnb.core.progress import Progress, silent
+from snnb.mapping import kahypar
 from snnb.mapping.cost import Cost, cost
-from snnb.mapping.hardware import Hardware
-from snnb.mapping.limits import check_possible, exceeded_limits, overfull_cores, too_few_cores
-from snnb.mapping.memory import divide_overfull
-from snnb.mapping.neurons import PlacedNetwork
-from snnb.mapping.partition import Partition, partition, sequential_baseline
-from snnb.mapping.partition_files import read_partition, read_placement
+from snnb.mapping.groups import grouped, tiled
+from snnb.mapping.hardware import Hardware, Limits
+from snnb.mapping.limits import (
+    check_possible,
+    divide_overfull,
+    exceeded_limits,
+    shared_entries,
+    split_overfull,
+    synapse_loads,
+    too_few_cores,
+)
 from snnb.mapping.placement import place
-from snnb.mapping.traffic import TrafficSums, count_traffic
+from snnb.mapping.sanafe_architecture import place_of
+from snnb.mapping.search import Cores, Search, contract, search_groups
+from snnb.mapping.search_kernels import Contracted
+from snnb.mapping.sequential import grown, sequential
+from snnb.mapping.traffic import PlacedNetwork, TrafficSums, count_traffic
 
-FROM_A_FILE = "file"
+MOST_NEURONS = 100_000  # for a hypergraph of single neurons
+MOST_PINS = 4_000_000  # of a hypergraph of single neurons
+SearchGroups = Callable[[Contracted, np.ndarray, Progress], Cores]  # of groups, from the core of each
+TILES_A_CORE = (1, 2)  # numbers of tiles that fill a core, which are tried
+WITHOUT = f"Mt-KaHyPar is not installed: only snnb's own moves were tried; better with {how_to_install('mapping')}"
+ADDRESSES = b"tile core\n"
+SHOWN = 40  # characters of a wrong line
 NAMED = 10  # divided cores in a warning, at most
+
+
+@dataclass(frozen=True, eq=False)
+class Partition:
+    """A core for each neuron, within the limits of the hardware."""
+
+    best: TrafficSums
+    tried: Tuple[TrafficSums, ...]  # valid partitions of all methods that were tried, `sequential` first
+    sequential: TrafficSums  # the baseline; it may need more cores than there are
+    warnings: Tuple[str, ...] = ()  # methods without a result, and why
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +66,7 @@ class MappedNetwork:
     place: np.ndarray  # (cores, 2) int32: x and y of each core
     cost: Cost
     warnings: Tuple[str, ...]  # limits that are exceeded; methods without a result, and why
-    divided: Items[int, List[int]] = field(default_factory=dict)  # cores of a file's partition, and their parts
+    divided: Mapping[int, List[int]] = field(default_factory=dict)  # cores of a file's partition, and their parts
 
     @property
     def network(self) -> PlacedNetwork:
@@ -50,26 +82,6 @@ class MappedNetwork:
     def core(self) -> np.ndarray:
         """Core of each placed neuron: int32, shape (neurons,)."""
         return self.partition.best.core
-
-    @property
-    def traffic(self) -> csr_matrix:
-        """Spikes per sample from core to core: float64, shape (cores, cores)."""
-        return self.partition.best.matrix
-
-    @property
-    def sequential(self) -> TrafficSums:
-        """The baseline that fills cores in the order of the ids."""
-        return self.partition.sequential
-
-    @cached_property
-    def overfull(self) -> Dict[str, np.ndarray]:
-        """Cores that exceed each limit, by the names of `Limits`; all empty if the mapping is valid."""
-        return overfull_cores(self.cost.contents, self.hardware)
-
-    @property
-    def overfull_cores(self) -> np.ndarray:
-        """Cores that exceed at least one limit, ascending."""
-        return np.unique(np.concatenate(list(self.overfull.values())))
 
 
 def map_network(
@@ -100,17 +112,125 @@ def map_network(
     mapped = []
     for sums in (found.best,) if objective == "spikes" else found.tried:
         positions = place(sums.matrix, hardware, seed, progress, hops=objective == "hops")
-        chosen = Partition(sums, found.tried, found.sequential, found.warnings)
-        mapped.append(_mapped(chosen, hardware, positions, cost(sums, hardware, positions)))
-    return min(mapped, key=lambda one: _figure(one.cost, objective))
+        chosen = replace(found, best=sums)
+        mapped.append(MappedNetwork(hardware, chosen, positions, cost(sums, hardware, positions), found.warnings))
+    figure = {"spikes": "connectivity", "hops": "hops_unicast", "energy": "energy_pj", "step": "step_ns"}[objective]
+    return min(mapped, key=lambda one: getattr(one.cost, figure))
 
 
-def _figure(of: Cost, objective: str) -> float:
-    """Return the figure of a cost that an objective compares."""
-    figures = {"spikes": of.connectivity, "hops": of.hops_unicast, "energy": of.energy_pj, "step": of.step_ns}
-    figure = figures[objective]
-    assert figure is not None  # the description has times
-    return figure
+def _within(method: str, network: PlacedNetwork, core: np.ndarray, hardware: Hardware) -> TrafficSums:
+    return replace(split_overfull(network, core, hardware), method=method)
+
+
+def sequential_baseline(network: PlacedNetwork, hardware: Hardware, progress: Progress = silent) -> TrafficSums:
+    """Return the partition that fills cores in the order of the ids; it may need more cores than there are."""
+    return _within("sequential", network, sequential(network, Limits.of(hardware), progress), hardware)
+
+
+def partition(
+    network: PlacedNetwork, hardware: Hardware, *, method: str = "auto", seed: int = 0, progress: Progress = silent
+) -> Partition:
+    """Assign each neuron to a core, so that few spikes travel between cores; the same seed gives the same partition.
+
+    `sequential` fills one core after the other. `groups` partitions positions and chunks of channels, then moves single
+    neurons if there are few enough; and tiles, if sources share lists of synapses. In a graph of listed edges it lets
+    cores grow around shared sources instead. `hypergraph` partitions single neurons. `auto` tries all methods. Cores
+    that exceed a limit of output axons or synapse memory are divided. The result is the best of the method's and the
+    sequential partition. The network is one that `check_possible` accepts.
+
+    Raise `InputError` if the hardware has too few cores; or `method` is `hypergraph`, and Mt-KaHyPar is not installed
+    or the network is too large.
+    """
+    if method == "hypergraph":
+        kahypar.require()
+    baseline = sequential_baseline(network, hardware, progress)
+    tried = [baseline] if baseline.cores <= hardware.cores else []
+    if method == "sequential":
+        if not tried:
+            raise too_few_cores(network, hardware, baseline.cores)
+        return Partition(baseline, (baseline,), baseline)
+    loads, most = synapse_loads(network, hardware)
+    limits = Limits.of(hardware)._replace(synapses=most)
+    single: Optional[Contracted] = None  # the network with a group for each neuron, unless it is too large
+    synapses = (2 if network.listed else 64) * MOST_PINS  # sources at a position share their pins
+    if network.neurons <= MOST_NEURONS and network.in_degrees.sum() <= synapses:
+        single = contract(network, np.arange(network.neurons, dtype=np.int32), network.neurons, loads)
+        single = single if single.pins <= MOST_PINS else None
+    if method == "hypergraph" and single is None:
+        raise InputError(
+            f"the network has more than {MOST_NEURONS:,} neurons or {MOST_PINS:,} pins, too many to place one by one: "
+            "use --method groups"
+        )
+    warnings = [] if kahypar.is_installed() else [WITHOUT]
+    steps: List[Tuple[str, Callable[[Progress], Cores]]] = []
+    search = partial(search_groups, limits=limits, most=hardware.cores, seed=seed, warn=warnings.append)
+    if method in ("groups", "auto"):
+        steps.append(("groups", partial(_by_groups, network, loads, single, limits, seed, baseline.core, search)))
+        shared = most < Limits.of(hardware).synapses and not network.listed
+        for share in TILES_A_CORE if shared else ():
+            steps.append(("groups", partial(_by_tiles, network, share, limits, search)))
+    if method in ("hypergraph", "auto") and single is not None and kahypar.is_installed():
+        steps.append(("hypergraph", partial(search, single, baseline.core)))
+    for number, (name, step) in enumerate(steps):
+        lowest = min((one.connectivity for one in tried), default=np.inf)
+        core = step(_step_progress(progress, number, len(steps), name, lowest))
+        if core is not None:  # number cores without gaps, in the order of their first neurons
+            _, first, inverse = np.unique(core, return_index=True, return_inverse=True)
+            rank = np.empty(first.size, np.int32)
+            rank[np.argsort(first)] = np.arange(first.size, dtype=np.int32)
+            found = _within(name, network, rank[inverse], hardware)
+            tried += [found] if found.cores <= hardware.cores else []
+    missing = sorted({name for name, _ in steps} - {one.method for one in tried})
+    warnings += [f"{name} found no mapping that keeps the limits" for name in missing]
+    if not tried:
+        raise too_few_cores(network, hardware, baseline.cores)
+    return Partition(min(tried, key=lambda one: one.connectivity), tuple(tried), baseline, tuple(warnings))
+
+
+def _step_progress(progress: Progress, number: int, steps: int, name: str, lowest: float) -> Progress:
+    """Return the progress of one method as a part of the progress of all methods."""
+    note = name if lowest == np.inf else f"{name}, connectivity so far {lowest:,.0f}"
+    return lambda done, total, _="": progress(number * total + done, steps * total, note)
+
+
+def _by_groups(
+    network: PlacedNetwork,
+    loads: np.ndarray,
+    single: Optional[Contracted],
+    limits: Limits,
+    seed: int,
+    first: np.ndarray,
+    search: SearchGroups,
+    progress: Progress,
+) -> Cores:
+    """Partition groups of neurons, or let cores grow without kernels; then move single neurons if there are few."""
+    if network.listed:
+        core = grown(network, loads, limits)
+    else:
+        group, groups = grouped(network, loads, limits)
+        net = contract(network, group, groups, loads)
+        start = np.zeros(groups, np.int32)
+        start[group[::-1]] = first[::-1]  # the core of the first neuron of each group
+        core_of_group = search(net, start, progress)
+        if core_of_group is None:
+            return None
+        core = core_of_group[group]
+    if single is not None:
+        moves = Search(single, core, int(core.max()) + 1, limits, seed)
+        moves.descend()
+        core = moves.core.copy()
+    return core
+
+
+def _by_tiles(network: PlacedNetwork, share: int, limits: Limits, search: SearchGroups, progress: Progress) -> Cores:
+    """Partition tiles, each of which takes a part of a core with its shared lists of synapses."""
+    part = limits._replace(neurons=max(limits.neurons // share, 1), synapses=limits.synapses // share)
+    group, groups = tiled(network, part, mixed=share == 1)
+    loads = np.zeros(network.neurons, np.int64)
+    loads[np.unique(group, return_index=True)[1]] = shared_entries(count_traffic(network, group, groups))
+    net = contract(network, group, groups, loads)
+    core = search(net, np.arange(groups, dtype=np.int32), progress)
+    return None if core is None else core[group]
 
 
 def cost_partition(
@@ -150,18 +270,111 @@ def cost_partition(
             f"{partition_file} breaks limits of {hardware.name}: {exceeded}; choose larger hardware or more parts, or "
             "give --split-overfull to divide these cores, or --allow-overfull to cost it as an invalid mapping"
         )
-    warnings = (_divided_in_words(partition_file, divided, hardware),) if divided else ()
-    found = Partition(replace(sums, method=FROM_A_FILE), (), sequential_baseline(network, hardware, progress), warnings)
-    return replace(_mapped(found, hardware, positions, costs), divided=divided), contents
+    notes = [f"invalid mapping, it breaks limits of {hardware.name}: {exceeded}"] if exceeded else []
+    if divided:
+        parts = [f"core {core} into {', '.join(map(str, parts))}" for core, parts in divided.items()]
+        more = f" and {len(parts) - NAMED:,} more, see cost.json" if len(parts) > NAMED else ""
+        names = "; ".join(parts[:NAMED]) + more
+        notes.append(f"cores of {partition_file} that break limits of {hardware.name} are divided: {names}")
+    found = Partition(replace(sums, method="file"), (), sequential_baseline(network, hardware, progress))
+    return MappedNetwork(hardware, found, positions, costs, tuple(notes), divided), contents
 
 
-def _divided_in_words(path: Path, divided: Items[int, List[int]], hardware: Hardware) -> str:
-    cores = [f"core {core} into {', '.join(map(str, parts))}" for core, parts in divided.items()]
-    more = f" and {len(cores) - NAMED:,} more, see cost.json" if len(cores) > NAMED else ""
-    return f"cores of {path} that break limits of {hardware.name} are divided: {'; '.join(cores[:NAMED])}{more}"
+def read_partition(path: Path, network: PlacedNetwork, hardware: Hardware) -> Tuple[np.ndarray, bytes]:
+    """Read the core of each placed neuron, int32, and the content of the file.
+
+    If the input spikes, the file may start with a line for each of its neurons, as the exports of `snnb export` have
+    them. These lines are skipped. Raise `InputError` if a line is not a core of the hardware, or their number is wrong.
+    """
+    inputs = 0 if network.outside is None else network.outside.size
+    expected = "a partition is a core number a line, for the placed neurons in the order of their ids"
+    numbers, content = read_number_lines(path, 1, expected)
+    skipped = len(numbers) - network.neurons
+    if skipped not in (0, inputs):
+        raise InputError(
+            f"{path} has {len(numbers):,} lines, and the network has {network.neurons:,} placed neurons; {expected}"
+        )
+    core = numbers[skipped:, 0]
+    beyond = np.flatnonzero(core >= hardware.cores)
+    if beyond.size:
+        raise InputError(
+            f"{path}: line {beyond[0] + skipped + 1:,}: core {core[beyond[0]]:,} is not one of the {hardware.cores:,} "
+            f"of {hardware.name}, which are numbered from 0; choose larger hardware or fewer parts"
+        )
+    return core.astype(np.int32), content
 
 
-def _mapped(found: Partition, hardware: Hardware, positions: np.ndarray, costs: Cost) -> MappedNetwork:
-    exceeded = exceeded_limits(costs.contents, hardware)
-    invalid = [f"invalid mapping, it breaks limits of {hardware.name}: {exceeded}"] if exceeded else []
-    return MappedNetwork(hardware, found, positions, costs, (*invalid, *found.warnings))
+def read_placement(path: Path, cores: int, hardware: Hardware) -> Tuple[np.ndarray, bytes]:
+    """Read x and y of each core, int32, shape (lines, 2), and the content of the file.
+
+    There are `cores` lines or more, for empty cores. Raise `InputError` if a line is not a position on the mesh, two
+    cores have the same, or the number of lines is wrong.
+    """
+    expected = "a placement is x y a line, for core 0, 1 and so on"
+    place, content = read_number_lines(path, 2, expected, ADDRESSES)
+    if content.startswith(ADDRESSES):
+        place = _at_addresses(path, place, hardware)
+    if not cores <= len(place) <= hardware.cores:
+        raise InputError(
+            f"{path} has {len(place):,} lines, and the partition has {cores:,} cores, {hardware.name} "
+            f"{hardware.cores:,}; {expected}"
+        )
+    width, height = hardware.mesh
+    outside = np.flatnonzero((place >= hardware.mesh).any(axis=1))
+    if outside.size:
+        x, y = place[outside[0]]
+        raise InputError(
+            f"{path}: line {outside[0] + 1:,}: {x} {y} is not on the mesh of {hardware.name}, where x is below {width} "
+            f"and y below {height}; {expected}"
+        )
+    number = place[:, 0] * height + place[:, 1]
+    order = np.argsort(number, kind="stable")
+    twice = np.flatnonzero(np.diff(number[order]) == 0)
+    if twice.size:
+        first, second = order[twice[0]], order[twice[0] + 1]
+        x, y = place[first]
+        raise InputError(f"{path}: cores {first:,} and {second:,} are both at {x} {y}; give each core its own place")
+    return place.astype(np.int32), content
+
+
+def _at_addresses(path: Path, address: np.ndarray, hardware: Hardware) -> np.ndarray:
+    """Return x and y of cores that are given by tile, and core in it, as SANA-FE numbers them."""
+    sides = hardware.tile or (1, 1)
+    tiles, within = hardware.cores // (sides[0] * sides[1]), sides[0] * sides[1]
+    outside = np.flatnonzero((address >= (tiles, within)).any(axis=1))
+    if outside.size:
+        tile, core = address[outside[0]]
+        raise InputError(
+            f"{path}: line {outside[0] + 2:,}: core {core} of tile {tile} is not on {hardware.name}, which has "
+            f"{tiles:,} tiles of {within:,}; give the architecture file of the network with --hardware"
+        )
+    return place_of(address, hardware.mesh, sides)
+
+
+def read_number_lines(path: Path, columns: int, expected: str, header: bytes = b"") -> Tuple[np.ndarray, bytes]:
+    """Read a file of integers from 0, separated by spaces, tabs or commas; empty lines and a `header` are ignored.
+
+    Return int64, shape (lines, columns), and the content. Raise `InputError` with the first invalid line.
+    """
+    content = path.read_bytes()
+    begin = len(header) if header and content.startswith(header) else 0
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # numpy only warns of a fraction in a column of integers, and of no data
+            numbers = np.loadtxt(BytesIO(content[begin:].replace(b",", b" ")), np.int64, comments=None, ndmin=2)
+    except (ValueError, Warning):
+        numbers = np.empty((0, 0), np.int64)
+    if numbers.shape[1] != columns or (numbers < 0).any():
+        raise InputError(f"{path}: {_first_error(content, columns, begin)}; {expected}")
+    return numbers, content
+
+
+def _first_error(content: bytes, columns: int, begin: int) -> str:
+    good = re.compile(r"\s*|\s*" + r"[\s,]\s*".join([r"\d{1,18}"] * columns) + r"\s*")
+    expected = "a whole number from 0" if columns == 1 else f"{columns} whole numbers from 0"
+    first = 1 + content[:begin].count(b"\n")
+    for number, line in enumerate(content[begin:].decode("utf-8", "replace").split("\n"), first):
+        if good.fullmatch(line) is None:
+            shown = line.strip() if len(line.strip()) <= SHOWN else f"{line.strip()[:SHOWN]}…"
+            return f"line {number:,}, {shown!r}, is not {expected}"
+    return "the file has no numbers"

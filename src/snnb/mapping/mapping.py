@@ -14,8 +14,8 @@ from scipy.sparse import csr_matrix, load_npz, save_npz
 from snnb.core.errors import DamagedError, InputError
 from snnb.io.text import Document, read_document
 from snnb.mapping.cost import ProjectionCost
-from snnb.mapping.hardware import Hardware
-from snnb.mapping.limits import NO_LIMIT, Limits
+from snnb.mapping.hardware import NO_LIMIT, Hardware, Limits
+from snnb.mapping.limits import overfull_cores
 from snnb.mapping.map_network import MappedNetwork
 from snnb.mapping.time_costs import BinLoads, RecordedSteps
 from snnb.mapping.traffic import TrafficSums
@@ -182,6 +182,7 @@ class MappingCost(Document):
         figures: Dict[str, Any] = {name: getattr(cost, name) for name in UNITS if name not in ("cores", "seconds")}
         contents = {name: _contents(mapped, name) for name in cost.contents}
         per_core = {**{name: getattr(cost, name) for name in OF_CORES}, **cost.contents}
+        overfull = {name: cores.tolist() for name, cores in overfull_cores(cost.contents, mapped.hardware).items()}
         if events is not None and events.step_ns is not None:
             per_core["step_ns"] = events.core_ns
         return cls(
@@ -198,8 +199,8 @@ class MappingCost(Document):
             recorded=recorded,
             hardware=mapped.hardware,
             limits={name: one.limit for name, one in contents.items()},
-            valid=not mapped.overfull_cores.size,
-            overfull={name: cores.tolist() for name, cores in mapped.overfull.items()},
+            valid=not any(overfull.values()),
+            overfull=overfull,
             method=mapped.method,
             neurons=mapped.network.neurons,
             first_id=mapped.network.first,
@@ -212,7 +213,7 @@ class MappingCost(Document):
             synapses_per_core=contents["synapses"],
             axons_out_per_core=contents.get("axons_out"),
             memory_bits_per_core=contents.get("memory_bits"),
-            sequential=Candidate.of(mapped.sequential),
+            sequential=Candidate.of(mapped.partition.sequential),
             tried=[Candidate.of(sums) for sums in mapped.partition.tried],
             per_projection=list(cost.projections),
             events=None if events is None else events.events,
@@ -405,7 +406,7 @@ def write_mapping(directory: Path, mapped: MappedNetwork, cost: MappingCost) -> 
     columns: List[Sequence[Number]] = [range(len(mapped.place)), *mapped.place.T.tolist(), *cost.per_core.values()]
     rows = [",".join([*CORE_COLUMNS[:3], *cost.per_core]), *(",".join(map(repr, row)) for row in zip(*columns))]
     (directory / CORES).write_text("\n".join(rows) + "\n")
-    save_npz(directory / TRAFFIC, mapped.traffic)  # numpy sets a fixed time: the same bytes each time
+    save_npz(directory / TRAFFIC, mapped.partition.best.matrix)  # numpy sets a fixed time: the same bytes each time
     cost.model_copy(update={"sha256": checksum(directory, cost)}).write(directory / COST)
 
 

@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from scipy.sparse import csr_matrix
 
 from snnb.io.figures import Target, label_rows, layer_colours, save, styled
-from snnb.mapping.limits import NO_LIMIT, Limits
+from snnb.mapping.hardware import NO_LIMIT, Limits
 from snnb.mapping.mapping import Mapping
 from snnb.mapping.traffic import link_loads
 
@@ -202,7 +202,7 @@ def _lattice(
 ) -> Tuple[np.ndarray, float]:
     """Return the pixels of cores and links, and half the side of a core; many cores are reduced by their maximum."""
     few = -(-max(cores.shape) * 4 // (2 * MOST_PIXELS))
-    cores, across, along = (_coarse(load, few) for load in (cores, _padded(across, cores), _padded(along, cores)))
+    across, along, cores = (_coarse(load, cores.shape, few) for load in (across, along, cores))
     pixels = max(3, min(LARGEST_CORE, MOST_PIXELS // max(cores.shape)))
     link = max(1, pixels // 3)
     body = pixels - link
@@ -219,14 +219,10 @@ def _lattice(
     return pixels_of_all[:-link, :-link], body / pixels / 2 if few == 1 else 0.5
 
 
-def _padded(load: np.ndarray, cores: np.ndarray) -> np.ndarray:
-    """Pad the loads of links by a row or column to the shape of the cores."""
-    return np.pad(load, [(0, more - less) for more, less in zip(cores.shape, load.shape)])
-
-
-def _coarse(load: np.ndarray, few: int) -> np.ndarray:
-    """Return the maximum of each block of `few` × `few`."""
-    padded = np.pad(load, [(0, -length % few) for length in load.shape], constant_values=-1.0)
+def _coarse(load: np.ndarray, shape: Tuple[int, ...], few: int) -> np.ndarray:
+    """Pad loads to a shape, and return the maximum of each block of `few` × `few`."""
+    ends = [(0, more - less + -more % few) for more, less in zip(shape, load.shape)]
+    padded = np.pad(load, ends, constant_values=-1.0)
     height, width = (length // few for length in padded.shape)
     blocks: np.ndarray = padded.reshape(height, few, width, few).max(axis=(1, 3))
     return blocks

@@ -46,8 +46,19 @@ def place(
     links, board = _links(traffic), _board(cores, hardware, hops)
     if cores < 2 or not links.other.size:
         return _positions(board)
-    lowest, best = _best_start(links, board)
-    trials, rounds = _effort(links)
+    curve = _positions(board)
+    lowest, best = board_cost(links, board), curve
+    for places in _starts(links, curve):
+        _put(board, places)
+        cost = board_cost(links, board)
+        if cost < lowest:
+            lowest, best = cost, places
+    degree = max(1.0, links.other.size / cores)
+    rounds = int(np.clip(1000 // cores, 1, MOST_ROUNDS))
+    trials = int(min(TRIALS_A_CORE * cores, MOST_TRIALS / rounds, MOST_WORK / (2 * degree * rounds)))
+    trials = max(STEPS, trials // STEPS * STEPS)  # of a round
+    reach = max(board.who.shape) if board.who.size <= SMALL else 2  # of a descent
+    passes = max(1, int(MOST_WORK / (2 * links.other.size * 2 * (2 * reach + 1) ** 2)))
     state = np.array([2 * seed + 1], np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     throttle, steps = Throttle(), rounds * STEPS
     for number in range(rounds):
@@ -56,7 +67,9 @@ def place(
             done = number * STEPS + step + 1
             if throttle.due(last=done == steps):
                 progress(done, steps, f"spikes × distance {lowest:,.6g}")
-        _descend(links, board)
+        for _ in range(passes):  # or until no position within reach is better
+            if descend_swaps(links, board, reach) >= 0:
+                break
         cost = board_cost(links, board)
         if cost < lowest:
             lowest, best = cost, _positions(board)
@@ -125,18 +138,6 @@ def _put(board: Board, places: np.ndarray) -> None:
     board.who[board.x, board.y] = np.arange(board.x.size)
 
 
-def _best_start(links: Links, board: Board) -> Tuple[float, np.ndarray]:
-    """Return the cost and positions of the best initial placement."""
-    curve = _positions(board)
-    lowest, best = board_cost(links, board), curve
-    for places in _starts(links, curve):
-        _put(board, places)
-        cost = board_cost(links, board)
-        if cost < lowest:
-            lowest, best = cost, places
-    return lowest, best
-
-
 def _starts(links: Links, curve: np.ndarray) -> Iterator[np.ndarray]:
     """Yield placements on the positions of the curve: by barycentres along it, and by two eigenvectors."""
     cores = links.indptr.size - 1
@@ -190,15 +191,6 @@ def _plane(matrix: csr_matrix) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
     yield second, first
 
 
-def _effort(links: Links) -> Tuple[int, int]:
-    """Return trials per round, and rounds, within the bounds of trials and work."""
-    cores = links.indptr.size - 1
-    degree = max(1.0, links.other.size / cores)
-    rounds = int(np.clip(1000 // cores, 1, MOST_ROUNDS))
-    trials = int(min(TRIALS_A_CORE * cores, MOST_TRIALS / rounds, MOST_WORK / (2 * degree * rounds)))
-    return max(STEPS, trials // STEPS * STEPS), rounds
-
-
 def _anneal(links: Links, board: Board, state: np.ndarray, trials: int) -> Iterator[int]:
     """Anneal with swaps of decreasing distance; yield each step that is done."""
     widest = max(board.who.shape)
@@ -211,12 +203,3 @@ def _anneal(links: Links, board: Board, state: np.ndarray, trials: int) -> Itera
         anneal_swaps(links, board, state, temperature, reach, trials // STEPS)
         yield step
         temperature *= cooling
-
-
-def _descend(links: Links, board: Board) -> None:
-    """Descend until no position within reach is better, or the bound of work is reached."""
-    reach = max(board.who.shape) if board.who.size <= SMALL else 2
-    looked_at = 2 * (2 * reach + 1) ** 2  # positions per core
-    for _ in range(max(1, int(MOST_WORK / (2 * links.other.size * looked_at)))):
-        if descend_swaps(links, board, reach) >= 0:
-            return

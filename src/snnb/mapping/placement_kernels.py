@@ -5,7 +5,7 @@ from typing import NamedTuple, Tuple
 import numpy as np
 
 from snnb.core.compiled import compiled
-from snnb.mapping.random_numbers import draw_below
+from snnb.mapping.search_kernels import draw_below
 
 NOBODY = -1
 

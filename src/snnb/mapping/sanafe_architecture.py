@@ -102,7 +102,6 @@ def _scaled(figure: float, unit: float) -> float:
 
 
 NO_LIMIT = 2**53  # SANA-FE does not limit axons
-SECTIONS = ("axon_in", "synapse", "dendrite", "soma", "axon_out")
 
 
 def described(data: Node, where: str) -> Dict[str, object]:
@@ -120,7 +119,7 @@ def described(data: Node, where: str) -> Dict[str, object]:
             return dict(written)
         tile, tiles = _only(architecture["tile"])
         core, cores = _only(tile["core"])
-        noc, units = architecture["attributes"], {name: _first(core[name])["attributes"] for name in SECTIONS}
+        noc, units = architecture["attributes"], {name: _first(core[name])["attributes"] for name in UNITS}
         across = isqrt(cores)
         while cores % across:
             across -= 1
@@ -168,7 +167,7 @@ def _figures(tile: Node, units: Mapping[str, Node], position: str, cost: Tuple[s
     prefix, unit = cost
 
     def figure(node: Node, name: str) -> float:
-        return float(f"{float(node[f'{prefix}_{name}']) * unit:.12g}")
+        return _scaled(float(node[f"{prefix}_{name}"]), unit)
 
     for one, other in (("east", "west"), ("north", "south")):
         if figure(tile, f"{one}_hop") != figure(tile, f"{other}_hop"):
@@ -185,7 +184,7 @@ def _figures(tile: Node, units: Mapping[str, Node], position: str, cost: Tuple[s
         "link_y": figure(tile, "north_hop"),
         "synapse": synapse,
         "neuron_inactive": access,
-        "neuron_active": float(f"{access + figure(units['soma'], 'update_neuron'):.12g}"),
+        "neuron_active": _scaled(access + figure(units["soma"], "update_neuron"), 1),
         "spike": figure(units["soma"], "spike_out"),
         "axon_out": figure(units["axon_out"], "message_out"),
         "axon_in": figure(units["axon_in"], "message_in"),
@@ -197,5 +196,5 @@ def _barrier(sync: Any) -> object:
     if isinstance(sync, list):
         sync = dict(enumerate(sync))
     if isinstance(sync, dict):
-        return {int(tiles): float(f"{float(time) * 1e9:.12g}") for tiles, time in sync.items()}
-    return float(f"{float(sync) * 1e9:.12g}")
+        return {int(tiles): _scaled(float(time), 1e9) for tiles, time in sync.items()}
+    return _scaled(float(sync), 1e9)

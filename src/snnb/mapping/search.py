@@ -1,14 +1,120 @@
-"""Improvement of a mapping of groups, by moves and exchanges with exact changes of the cost."""
+"""Search for a mapping of groups of neurons to cores, from several starts."""
+
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import Callable, Deque, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from snnb.mapping.limits import Limits
-from snnb.mapping.moves import State, cost_of, put_all
-from snnb.mapping.reach import Contracted
-from snnb.mapping.search_kernels import anneal_moves, descend_moves
+from snnb.core.machine import processors
+from snnb.core.progress import Progress, Say
+from snnb.mapping import kahypar
+from snnb.mapping.hardware import Limits
+from snnb.mapping.search_kernels import (
+    Contracted,
+    State,
+    anneal_moves,
+    cost_of,
+    descend_moves,
+    number_distinct,
+    own_sources,
+    put_all,
+)
+from snnb.mapping.traffic import PlacedNetwork, reached, take_sets
+from snnb.mapping.traffic_kernels import Reached
 
+FEWEST_GROUPS = 3_000  # up to here the search starts with several numbers of cores, and from the sequential mapping
+FEW_GROUPS = 20_000  # up to here it also anneals, and Mt-KaHyPar gets several seeds
+TRIALS_A_GROUP = 400
+MOST_TRIALS = 6_000_000
+EPOCHS = 4
+COOLING = 0.4  # factor of the temperature from one epoch to the next
+HEAT = 0.3  # temperature of the first epoch, in mean costs of a group
+PENALTY = 10.0  # of exceeded limits in the first epoch, in mean costs of a core; ten times as much in each next epoch
+MORE_CORES = 0.05
+MORE_CORES_FOR_AXONS = 0.10
 EPOCH = 1 << 20  # trials between which the temperature is computed anew
 MOST_PASSES = 30
+Cores = Optional[np.ndarray]  # core of each neuron or group; None if no valid mapping was found
+
+
+class _Part(NamedTuple):
+    """The sets of one source population."""
+
+    axons: np.ndarray
+    degrees: np.ndarray
+    target: np.ndarray
+    source_set: np.ndarray
+    source: np.ndarray
+    weight: np.ndarray
+
+
+def contract(network: PlacedNetwork, group: np.ndarray, groups: int, loads: np.ndarray) -> Contracted:
+    """Contract neurons into groups; `group` (int32, shape (neurons,)) is the group of each placed neuron.
+
+    `loads` (int64, shape (neurons,)) are the synapse loads, see `limits.synapse_loads`.
+    """
+    ids, numbers = np.empty(0, np.int32), np.empty(0, np.int64)
+    parts, sets = [_Part(numbers, numbers, ids, numbers, ids, numbers)], 0
+    for population in network.sources:
+        projections = network.projections_from(population)
+        if not projections:
+            continue
+        members = network.part(population) if population.first >= network.first else slice(0)
+        found = reached(projections, group, groups, network.first)
+        part = _merge_sets(found, group[members], network.counts[members], groups)
+        parts.append(part._replace(source_set=part.source_set + sets))
+        sets += part.axons.size
+    axons, degrees, target, source_set, source, weight = (np.concatenate(values) for values in zip(*parts))
+    target_set = np.repeat(np.arange(sets, dtype=np.int32), degrees)
+    into_start, into_order = _sorted_by(target, groups)
+    from_start, from_order = _sorted_by(source, groups)
+    target_start, source_start = (
+        np.concatenate([[0], np.cumsum(degrees)]),
+        np.searchsorted(source_set, np.arange(sets + 1)),
+    )
+    own = own_sources(source_start, source, target_start, target, np.full(groups, -1, np.int32))
+    return Contracted(
+        neurons=np.bincount(group, minlength=groups),
+        synapses=np.bincount(group, loads, minlength=groups).astype(np.int64),
+        axons=axons,
+        total=np.bincount(source_set, weight, minlength=sets).astype(np.int64),
+        target_start=target_start,
+        target=target,
+        source_start=source_start,
+        source=source,
+        source_weight=weight,
+        source_own=own,
+        into_start=into_start,
+        into=target_set[into_order],
+        from_start=from_start,
+        from_set=source_set[from_order].astype(np.int32),
+        from_weight=weight[from_order],
+        from_own=own[from_order],
+    )
+
+
+def _merge_sets(found: Reached, own: np.ndarray, counts: np.ndarray, groups: int) -> _Part:
+    """Merge equal sets, leave out empty ones, and sum up the spikes of each group in each set."""
+    number = np.empty(found.start.size - 1, np.int64)
+    table = np.full(1 << int(2 * number.size).bit_length(), -1, np.int64)
+    sets = number_distinct(found.start, found.label, table, number)
+    first = np.flatnonzero(np.diff(np.maximum.accumulate(number), prepend=-1))
+    start, target = take_sets(found.start, found.label, first)
+    set_of = number[found.set_of]
+    axons = np.bincount(set_of[set_of >= 0], minlength=sets)
+    spiking = np.flatnonzero((set_of[: own.size] >= 0) & (counts > 0))
+    key = set_of[spiking] * groups + own[spiking]
+    order = np.argsort(key, kind="stable")
+    key, begins = np.unique(key[order], return_index=True)
+    weight = np.add.reduceat(counts[spiking][order], begins) if key.size else np.empty(0, np.int64)
+    return _Part(axons, np.diff(start), target, key // groups, (key % groups).astype(np.int32), weight)
+
+
+def _sorted_by(group: np.ndarray, groups: int) -> Tuple[np.ndarray, np.ndarray]:
+    order = np.argsort(group, kind="stable")
+    return np.concatenate([[0], np.cumsum(np.bincount(group, minlength=groups))]), order
 
 
 class Search:
@@ -94,3 +200,78 @@ class Search:
             now = min(EPOCH, trials - done)
             begin, end = (hot * (cold / hot) ** (at / trials) for at in (done, done + now))
             self.cost += anneal_moves(self._net, self._state, self._limits, self._random, now, begin, end, penalty)
+
+
+def search_groups(
+    net: Contracted, first: np.ndarray, progress: Progress, *, limits: Limits, most: int, seed: int, warn: Say
+) -> Cores:
+    """Return the best valid mapping of groups that the search finds from several starts.
+
+    It tries as few cores as neurons and synapses need, and a few more than `first` has, but at most `most`.
+    """
+    least = max(-(-int(net.neurons.sum()) // limits.neurons), -(-int(net.synapses.sum()) // limits.synapses))
+    used = int(first.max()) + 1
+    more = max(1, int(used * (MORE_CORES if used <= least * (1 + MORE_CORES) else MORE_CORES_FOR_AXONS)))
+    wanted = (least, used, used + more) if net.groups <= FEWEST_GROUPS else (used + more,)
+    numbers = sorted({min(cores, most) for cores in wanted if cores >= least})
+    best: Cores = None
+    lowest, total = np.inf, 3 * len(numbers)  # at most
+    starts = _starts(net, limits, numbers, first, seed, warn)
+    searches = (partial(_improved, net, start, cores, limits, seed) for cores, start in starts)
+    for number, found in enumerate(_in_parallel(searches)):
+        progress(min(number + 1, total), total)
+        for core, connectivity in found:
+            if connectivity < lowest:
+                best, lowest = core, connectivity
+    progress(total, total)
+    return best
+
+
+Found = List[Tuple[np.ndarray, int]]  # mappings and their connectivity over all samples
+
+
+def _in_parallel(calls: Iterable[Callable[[], Found]]) -> Iterator[Found]:
+    """Yield results in the order of the calls; as many calls run at a time as there are processors."""
+    running: Deque[Future[Found]] = deque()
+    with ThreadPoolExecutor(processors()) as pool:
+        for call in calls:
+            running.append(pool.submit(call))
+            if len(running) >= processors():
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()
+
+
+def _starts(
+    net: Contracted, limits: Limits, numbers: Sequence[int], first: np.ndarray, seed: int, warn: Say
+) -> Iterator[Tuple[int, np.ndarray]]:
+    """Yield numbers of cores and initial mappings: Mt-KaHyPar's and the sequential one. They may exceed limits."""
+    seeds = range(seed, seed + (2 if net.groups <= FEW_GROUPS else 1))
+    if kahypar.is_installed() and net.groups > 1:
+        graph = kahypar.hypergraph(net, limits)
+        possible = [n for n in numbers if 1 < n < net.groups and n * graph.capacity >= graph.node_weight.sum()]
+        jobs = [(cores, number % (1 << 31)) for cores in possible for number in seeds]
+        yield from kahypar.partitions(graph, jobs, warn)
+        if net.groups > FEWEST_GROUPS:
+            return
+    for cores in numbers:
+        yield cores, np.minimum(first, cores - 1).astype(np.int32)
+
+
+def _improved(net: Contracted, start: np.ndarray, cores: int, limits: Limits, seed: int) -> Found:
+    """Descend; anneal if groups are few or limits are exceeded, and descend again. Return the valid mappings."""
+    search = Search(net, start, cores, limits, seed)
+    search.descend()
+    found = [(search.core.copy(), search.cost)] if search.legal else []
+    if cores == 1 or (search.legal and net.groups > FEW_GROUPS):
+        return found
+    trials = min(TRIALS_A_GROUP * net.groups, MOST_TRIALS)
+    hot, penalty = max(HEAT * search.cost / net.groups, 1e-9), PENALTY * max(search.cost, 1) / cores
+    for epoch in range(EPOCHS):
+        ends = [hot * COOLING**at for at in (epoch, epoch + 1)]
+        search.anneal(trials // EPOCHS, ends[0], ends[1], penalty * 10**epoch)
+    search.descend()
+    if not search.legal:
+        search.mend()
+        search.descend()
+    return [*found, (search.core.copy(), search.cost)] if search.legal else found

@@ -1,13 +1,289 @@
-"""Compiled loops that improve a mapping of groups: descent and annealing. Importing this module imports numba."""
+"""Compiled loops of the search for a mapping of groups: moves between cores with exact changes of the cost.
 
-from typing import Tuple
+A move changes two terms of the cost. The spikes of a set that reaches the group count for each core that holds a target
+of the set, except spikes of sources on that core. The spikes of the group count for each core that holds a target of
+its sets, except the core of the group. Importing this module imports numba.
+"""
+
+from typing import NamedTuple, Tuple
 
 import numpy as np
 
 from snnb.core.compiled import compiled
-from snnb.mapping.moves import State, index_of_core, move, move_change
-from snnb.mapping.random_numbers import draw_below
-from snnb.mapping.reach import Contracted
+
+
+class Contracted(NamedTuple):
+    """A network of groups of neurons. Its cost equals that of the neurons if a mapping does not divide a group.
+
+    Sources that reach the same groups form a *set*: with target groups, a number of sources (the axons that it needs on
+    each core that it reaches), and for each group the spikes of those sources that are its members.
+    """
+
+    neurons: np.ndarray  # (groups,) int64: neurons of each group
+    synapses: np.ndarray  # (groups,) int64: synapses onto them, or their entries of a limited memory
+    axons: np.ndarray  # (sets,) int64: number of sources of each set
+    total: np.ndarray  # (sets,) int64: spikes of the placed sources of a set, over all samples
+    # int64, int32: the groups that each set reaches
+    target_start: np.ndarray
+    target: np.ndarray
+    # int64, int32, int64: the groups of the sources of each set, and their spikes; without groups that do not spike
+    source_start: np.ndarray
+    source: np.ndarray
+    source_weight: np.ndarray
+    source_own: np.ndarray  # bool: whether the set reaches that group too
+    # int64, int32: the sets that reach each group
+    into_start: np.ndarray
+    into: np.ndarray
+    # int64, int32, int64, bool: the sets that the neurons of each group are sources of, and their spikes, as above
+    from_start: np.ndarray
+    from_set: np.ndarray
+    from_weight: np.ndarray
+    from_own: np.ndarray
+
+    @property
+    def groups(self) -> int:
+        """Number of groups."""
+        return self.neurons.size
+
+    @property
+    def pins(self) -> int:
+        """Number of pairs of a set and a group that it reaches."""
+        return self.target.size
+
+
+class State(NamedTuple):
+    """A mapping of groups, and the counts from which changes of its cost are computed."""
+
+    core: np.ndarray  # (groups,) int32
+    load: np.ndarray  # (cores, 3) int64: neurons, axons and synapses of each core
+    # For each set, the cores that hold targets of it, and their number of targets
+    hit_start: np.ndarray
+    hit_length: np.ndarray
+    hit_core: np.ndarray
+    hit_count: np.ndarray
+    # For each set, the cores of its sources, with their number of groups and their spikes
+    fed_start: np.ndarray
+    fed_length: np.ndarray
+    fed_core: np.ndarray
+    fed_count: np.ndarray
+    fed_weight: np.ndarray
+    # The groups on each core, and the position of each group in that list
+    member_start: np.ndarray
+    member: np.ndarray
+    slot: np.ndarray
+    size: np.ndarray  # (cores,) int64: number of groups on each core
+
+
+@compiled
+def draw_below(state: np.ndarray, limit: int) -> int:
+    """Draw an integer from 0 to limit − 1 and update the state: uint64, shape (1,), not 0.
+
+    The generator is xorshift64* (Vigna, ACM TOMS 42, 2016).
+    """
+    value = state[0]
+    value ^= value >> np.uint64(12)
+    value ^= value << np.uint64(25)
+    value ^= value >> np.uint64(27)
+    state[0] = value
+    drawn = (value * np.uint64(2685821657736338717)) >> np.uint64(33)
+    return np.int64(drawn % np.uint64(limit))  # type: ignore[return-value]
+
+
+@compiled
+def number_distinct(start: np.ndarray, label: np.ndarray, table: np.ndarray, number: np.ndarray) -> int:
+    """Assign numbers to distinct sets in the order of their first occurrence, empty sets −1; return how many there are.
+
+    Sets are compared with their order: neighbouring positions reach the same labels in the same order. `table` is a
+    hash table filled with −1; its length is a power of two, larger than the number of sets. `number` is the output.
+    """
+    count, mask = 0, table.size - 1
+    for this in range(number.size):
+        begin, length = start[this], start[this + 1] - start[this]
+        if length == 0:
+            number[this] = -1
+            continue
+        value = length
+        for k in range(begin, begin + length):
+            value = (value ^ label[k]) * 1099511628211  # FNV-1a, of numbers instead of bytes
+        at = (value ^ (value >> 29)) & mask
+        while True:
+            other = table[at]
+            if other < 0:
+                table[at] = this
+                number[this] = count
+                count += 1
+                break
+            same = start[other + 1] - start[other] == length
+            if same:
+                for k in range(length):
+                    if label[begin + k] != label[start[other] + k]:
+                        same = False
+                        break
+            if same:
+                number[this] = number[other]
+                break
+            at = (at + 1) & mask
+    return count
+
+
+@compiled
+def own_sources(
+    source_start: np.ndarray, source: np.ndarray, target_start: np.ndarray, target: np.ndarray, mark: np.ndarray
+) -> np.ndarray:
+    """Return which sources of each set are targets of it, too; `mark` has −1 for each group."""
+    own = np.zeros(source.size, np.bool_)
+    for this in range(source_start.size - 1):
+        for k in range(target_start[this], target_start[this + 1]):
+            mark[target[k]] = this
+        for k in range(source_start[this], source_start[this + 1]):
+            own[k] = mark[source[k]] == this
+    return own
+
+
+@compiled
+def index_of_core(cores: np.ndarray, start: int, length: int, core: int) -> int:
+    """Return the index of a core in `cores[start:start + length]`, counted from 0 of `cores`; −1 if it is not there."""
+    for k in range(start, start + length):
+        if cores[k] == core:
+            return k
+    return -1
+
+
+@compiled
+def _hit(state: State, this: int, core: int) -> int:
+    """Return the index of a core in the list of those that hold targets of a set, or −1."""
+    return index_of_core(state.hit_core, state.hit_start[this], state.hit_length[this], core)
+
+
+@compiled
+def _fed(state: State, this: int, core: int) -> int:
+    """Return the spikes of the sources of a set that are on a core."""
+    at = index_of_core(state.fed_core, state.fed_start[this], state.fed_length[this], core)
+    return 0 if at < 0 else state.fed_weight[at]
+
+
+@compiled
+def _hit_more(net: Contracted, state: State, this: int, core: int) -> None:
+    at = _hit(state, this, core)
+    if at < 0:
+        at = state.hit_start[this] + state.hit_length[this]
+        state.hit_length[this] += 1
+        state.hit_core[at], state.hit_count[at] = core, 0
+        state.load[core, 1] += net.axons[this]
+    state.hit_count[at] += 1
+
+
+@compiled
+def _hit_less(net: Contracted, state: State, this: int, core: int) -> None:
+    at = _hit(state, this, core)
+    state.hit_count[at] -= 1
+    if state.hit_count[at] == 0:
+        state.hit_length[this] -= 1
+        last = state.hit_start[this] + state.hit_length[this]
+        state.hit_core[at], state.hit_count[at] = state.hit_core[last], state.hit_count[last]
+        state.load[core, 1] -= net.axons[this]
+
+
+@compiled
+def _feed_more(state: State, this: int, core: int, weight: int) -> None:
+    at = index_of_core(state.fed_core, state.fed_start[this], state.fed_length[this], core)
+    if at < 0:
+        at = state.fed_start[this] + state.fed_length[this]
+        state.fed_length[this] += 1
+        state.fed_core[at], state.fed_count[at], state.fed_weight[at] = core, 0, 0
+    state.fed_count[at] += 1
+    state.fed_weight[at] += weight
+
+
+@compiled
+def _feed_less(state: State, this: int, core: int, weight: int) -> None:
+    at = index_of_core(state.fed_core, state.fed_start[this], state.fed_length[this], core)
+    state.fed_count[at] -= 1
+    state.fed_weight[at] -= weight
+    if state.fed_count[at] == 0:
+        state.fed_length[this] -= 1
+        last = state.fed_start[this] + state.fed_length[this]
+        state.fed_core[at], state.fed_count[at] = state.fed_core[last], state.fed_count[last]
+        state.fed_weight[at] = state.fed_weight[last]
+
+
+@compiled
+def _put(net: Contracted, state: State, group: int, core: int) -> None:
+    state.core[group] = core
+    state.load[core, 0] += net.neurons[group]
+    state.load[core, 2] += net.synapses[group]
+    state.slot[group] = state.size[core]
+    state.member[state.member_start[core] + state.size[core]] = group
+    state.size[core] += 1
+    for k in range(net.into_start[group], net.into_start[group + 1]):
+        _hit_more(net, state, net.into[k], core)
+    for k in range(net.from_start[group], net.from_start[group + 1]):
+        _feed_more(state, net.from_set[k], core, net.from_weight[k])
+
+
+@compiled
+def _take(net: Contracted, state: State, group: int) -> None:
+    core = state.core[group]
+    state.load[core, 0] -= net.neurons[group]
+    state.load[core, 2] -= net.synapses[group]
+    state.size[core] -= 1
+    last = state.member[state.member_start[core] + state.size[core]]
+    state.member[state.member_start[core] + state.slot[group]] = last
+    state.slot[last] = state.slot[group]
+    for k in range(net.into_start[group], net.into_start[group + 1]):
+        _hit_less(net, state, net.into[k], core)
+    for k in range(net.from_start[group], net.from_start[group + 1]):
+        _feed_less(state, net.from_set[k], core, net.from_weight[k])
+
+
+@compiled
+def put_all(net: Contracted, state: State, core: np.ndarray) -> None:
+    """Put every group on its core; `state` is empty."""
+    for group in range(core.size):
+        _put(net, state, group, core[group])
+
+
+@compiled
+def move(net: Contracted, state: State, group: int, core: int) -> None:
+    """Move a group to a core."""
+    _take(net, state, group)
+    _put(net, state, group, core)
+
+
+@compiled
+def cost_of(net: Contracted, state: State) -> int:
+    """Return the spikes between cores, over all samples."""
+    cost = 0
+    for this in range(net.total.size):
+        cost += net.total[this] * state.hit_length[this]
+        for k in range(state.hit_start[this], state.hit_start[this] + state.hit_length[this]):
+            cost -= _fed(state, this, state.hit_core[k])
+    return cost
+
+
+@compiled
+def move_change(net: Contracted, state: State, group: int, core: int) -> Tuple[int, int, int]:
+    """Return the change of the cost, of the axons of the old core, and of the axons of the new core, by a move."""
+    here, cost, left, found = state.core[group], 0, 0, 0
+    for k in range(net.into_start[group], net.into_start[group + 1]):
+        this = net.into[k]
+        if state.hit_count[_hit(state, this, here)] == 1:
+            cost -= net.total[this] - _fed(state, this, here)
+            left -= net.axons[this]
+        if _hit(state, this, core) < 0:
+            cost += net.total[this] - _fed(state, this, core)
+            found += net.axons[this]
+    for k in range(net.from_start[group], net.from_start[group + 1]):
+        this, weight = net.from_set[k], net.from_weight[k]
+        if net.from_own[k]:  # its own targets move too
+            if state.hit_count[_hit(state, this, here)] == 1:
+                cost -= weight
+            continue
+        if _hit(state, this, here) >= 0:
+            cost += weight
+        if _hit(state, this, core) >= 0:
+            cost -= weight
+    return cost, left, found
 
 
 @compiled

@@ -1,4 +1,9 @@
-"""The baseline mapping, which fills cores with neurons in the order of their ids."""
+"""Cores filled neuron by neuron: in the order of the ids, which is the baseline, or grown around shared sources.
+
+Growth is for graphs without kernels, whose ids may have any order. The next neuron is the one of whose spikes, received
+and sent, the core has the largest part already: greedy growth of parts of a hypergraph, whose hyperedges are a neuron
+and its targets (Çatalyürek and Aykanat, IEEE TPDS 10(7), 1999).
+"""
 
 from typing import List, NamedTuple, Sequence, Tuple, Union
 
@@ -6,16 +11,19 @@ import numpy as np
 
 from snnb.core.compiled import compiled
 from snnb.core.progress import Progress, Throttle, silent
+from snnb.graph.adjacency import out_degrees, targets
 from snnb.graph.connection import Connection
 from snnb.graph.edges import ranges
 from snnb.graph.populations import GraphPopulation
-from snnb.graph.projection import GraphProjection
-from snnb.mapping.limits import Limits
-from snnb.mapping.neurons import PlacedNetwork
+from snnb.graph.projection import LIST_EDGES, GraphProjection
+from snnb.mapping.hardware import Limits
+from snnb.mapping.traffic import PlacedNetwork
 from snnb.network.geometry import PADDING
 
 MOST_SOURCES = 1 << 22  # in a list
 NOTHING = np.empty(0, np.int64)
+MOST_TARGETS = 1 << 14  # of a source that attracts its targets; more of them are on many cores anyway
+MOST_REFUSALS = 64  # neurons in a row that exceed a limit, after which a core is full
 
 
 class Sources(NamedTuple):
@@ -145,6 +153,37 @@ def _joined_lists(lists: Sequence[Tuple[np.ndarray, np.ndarray]], number: int) -
     return np.searchsorted(owners[order], np.arange(number + 1)), np.concatenate([s for _, s in lists])[order]
 
 
+def grown(network: PlacedNetwork, loads: np.ndarray, limits: Limits) -> np.ndarray:
+    """Return the core of each neuron, int32, within the limits of neurons, axons and synapses, without gaps.
+
+    `loads` (int64, shape (neurons,)) are the synapse loads, see `memory.synapse_loads`. The network is one that
+    `check_possible` accepts.
+    """
+    nodes = network.graph.number_of_nodes()
+    weight = np.ones(nodes)  # silent neurons take axons too
+    in_start, source = network.source_lists
+    for population in network.sources:
+        weight[population.first : population.first + population.size] += network.spikes_of(population) * network.samples
+    core = np.full(network.neurons, -1, np.int32)
+    _grow(np.array(limits[:3], np.int64), *_target_lists(network), in_start, source, network.first, weight, loads, core)
+    return core
+
+
+def _target_lists(network: PlacedNetwork) -> Tuple[np.ndarray, np.ndarray]:
+    """List the targets (numbers of placed neurons) of each node that spikes, in CSR form: int64, int32."""
+    projections, degrees = network.graph.projections, np.zeros(network.graph.number_of_nodes(), np.int64)
+    for population in network.sources:
+        degrees[population.first : population.first + population.size] = out_degrees(projections, population)
+    start = np.concatenate([[0], np.cumsum(degrees)])
+    target = np.empty(start[-1], np.int32)
+    for population in network.sources:
+        for begin, end in ranges(out_degrees(projections, population), LIST_EDGES):
+            _, ids, _ = targets(projections, population, begin, end)
+            first = start[population.first + begin]
+            target[first : first + ids.size] = ids - network.first
+    return start, target
+
+
 @compiled
 def _newly_seen(source: np.ndarray, seen: np.ndarray, core: int) -> int:
     """Count the sources without a mark of the core, and mark them."""
@@ -197,3 +236,125 @@ def _fill_cores(
         state[1] += 1
         state[2] += new
         state[3] += synapses[neuron]
+
+
+@compiled
+def _grow(
+    limits: np.ndarray,
+    out_start: np.ndarray,
+    target: np.ndarray,
+    in_start: np.ndarray,
+    source: np.ndarray,
+    first: int,
+    weight: np.ndarray,
+    loads: np.ndarray,
+    core: np.ndarray,
+) -> None:
+    """Grow core after core.
+
+    Parameters
+    ----------
+    limits : maximum of neurons, axons and synapses of a core
+    out_start, target : see `_target_lists`
+    in_start, source : see `PlacedNetwork.source_lists`
+    first : id of the first placed neuron
+    weight : (nodes,) float64 array; weight of the spikes of each node
+    loads : synapse loads
+    core : (neurons,) int32 array, −1; output
+    """
+    neurons, nodes = core.size, weight.size
+    total = np.empty(neurons)  # weight of the hyperedges of a neuron
+    for v in range(neurons):
+        total[v] = weight[first + v]
+        for k in range(in_start[v], in_start[v + 1]):
+            total[v] += weight[source[k]]
+    part = np.zeros(neurons)  # of the weight of a neuron's hyperedges, those that the core has
+    met = np.full(neurons, -1, np.int32)  # the core that `part` is about
+    has_axon, attracts = np.full(nodes, -1, np.int32), np.full(nodes, -1, np.int32)  # cores
+    heap, place = np.empty(neurons, np.int32), np.full(neurons, -1, np.int32)
+    size, following, current = 0, 0, 0
+    used = np.zeros(3, np.int64)
+    refused, spare, placed = 0, -1, 0
+    while placed < neurons:
+        if size:
+            v = heap[0]
+            size = _pop(heap, place, part, size)
+        elif spare >= 0 and used[0] == 0:
+            v = spare
+        else:
+            while core[following] >= 0:
+                following += 1
+            v = following
+        axons = 0
+        for k in range(in_start[v], in_start[v + 1]):
+            axons += has_axon[source[k]] != current
+        full = used[0] == limits[0]
+        if used[0] and (full or used[1] + axons > limits[1] or used[2] + loads[v] > limits[2]):
+            if refused == 0:
+                spare = v
+            refused += 1
+            if full or refused >= MOST_REFUSALS or size == 0:
+                for k in range(size):
+                    place[heap[k]] = -1
+                current, size, refused = current + 1, 0, 0
+                used[:] = 0
+            continue
+        core[v] = current
+        placed += 1
+        refused, spare = 0, -1
+        used[0], used[1], used[2] = used[0] + 1, used[1] + axons, used[2] + loads[v]
+        for k in range(in_start[v] - 1, in_start[v + 1]):
+            s = first + v if k < in_start[v] else source[k]
+            if k >= in_start[v]:
+                has_axon[s] = current
+            if attracts[s] == current:
+                continue
+            attracts[s] = current
+            begin, end = out_start[s], out_start[s + 1]
+            if end - begin > MOST_TARGETS:
+                continue
+            for t in range(begin - 1, end):
+                u = s - first if t < begin else target[t]
+                if u < 0 or core[u] >= 0:
+                    continue
+                if met[u] != current:
+                    met[u], part[u] = current, 0.0
+                part[u] += weight[s] / total[u]
+                if place[u] < 0:
+                    place[u], heap[size] = size, u
+                    size += 1
+                _rise(heap, place, part, place[u])
+
+
+@compiled
+def _rise(heap: np.ndarray, place: np.ndarray, part: np.ndarray, at: int) -> None:
+    """Move an element of a heap up to its place."""
+    v = heap[at]
+    while at > 0:
+        above = (at - 1) // 2
+        if part[heap[above]] >= part[v]:
+            break
+        heap[at] = heap[above]
+        place[heap[at]] = at
+        at = above
+    heap[at], place[v] = v, at
+
+
+@compiled
+def _pop(heap: np.ndarray, place: np.ndarray, part: np.ndarray, size: int) -> int:
+    """Remove the largest element of a heap; return the new size."""
+    place[heap[0]] = -1
+    size -= 1
+    if size:
+        v, at = heap[size], 0
+        while 2 * at + 1 < size:
+            below = 2 * at + 1
+            if below + 1 < size and part[heap[below + 1]] > part[heap[below]]:
+                below += 1
+            if part[heap[below]] <= part[v]:
+                break
+            heap[at] = heap[below]
+            place[heap[at]] = at
+            at = below
+        heap[at], place[v] = v, at
+    return size

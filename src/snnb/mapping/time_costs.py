@@ -10,7 +10,7 @@ from snnb.core.progress import Progress, silent
 from snnb.graph.export.description import first_steps_of
 from snnb.io.npy import load_archive
 from snnb.io.text import Document
-from snnb.mapping.events import Routes, barrier, core_events, core_times, energies, event_counts, updated_neurons
+from snnb.mapping.cost import Routes, barrier, core_events, core_times, energies, event_counts, updated_neurons
 from snnb.mapping.map_network import MappedNetwork
 from snnb.mapping.traffic import link_loads, traffic_of
 
@@ -131,7 +131,7 @@ def recorded_steps(
             times[begin:end] = of_cores.max(axis=1, initial=0.0) + barrier(sums, hardware, mapped.place)
         summed += events.sum(axis=1, keepdims=True)
         progress(end, times.size)
-    of_all = np.concatenate([_counts(spikes[population.name], population.size) for population in network.populations])
+    of_all = np.concatenate([np.bincount(spikes[p.name][:, 1], minlength=p.size) for p in network.populations])
     traffic = traffic_of(sums, of_all / len(samples))
     routes = Routes.of(traffic, hardware, mapped.place)
     counts = event_counts(summed / len(samples), updates * total, hardware, traffic, routes)
@@ -141,10 +141,6 @@ def recorded_steps(
         energy_by_event_pj=energies(counts, hardware.energy_pj),
         step_ns=times.reshape(len(samples), total).tolist() if hardware.time_ns is not None else None,
     )
-
-
-def _counts(rows: np.ndarray, size: int) -> np.ndarray:
-    return np.bincount(rows[:, 1], minlength=size)
 
 
 def _batches(

@@ -1,19 +1,246 @@
-"""Spikes between cores, contents of cores, and load of links: the sums over all synapses that a cost consists of."""
+"""The neurons of a graph that are placed on cores, the cores that their spikes reach, and the traffic between cores.
+
+The cores (or other labels of neurons) that each source of spikes reaches are found from the geometry, without a list of
+edges. With `dense` pairing, each channel is connected to each filter: all sources at one input position reach the same
+targets, all filters at the output positions of its windows. Their labels are found once per position, from the distinct
+labels at each output position. With `diagonal` pairing (pooling, depthwise convolution), a source has few targets, and
+their labels are looked up.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix
 
+from snnb.core.errors import UsageError
+from snnb.graph import adjacency
+from snnb.graph.connection import Connection
+from snnb.graph.edges import ranges
 from snnb.graph.populations import GraphPopulation
-from snnb.mapping.cost_kernels import TrafficBuffers, add_spikes, count_axons
-from snnb.mapping.neurons import PlacedNetwork
-from snnb.mapping.reach import Marks, Reached, reached
+from snnb.graph.projection import LIST_EDGES, GraphProjection
+from snnb.graph.store import index_dtype
+from snnb.graph.synapse_graph import SynapseGraph
+from snnb.mapping import traffic_kernels
+from snnb.mapping.traffic_kernels import Reached, TrafficBuffers
+from snnb.network.geometry import PADDING
+
+MOST_WEIGHT = 2.0**40  # sum of the weights of the search for spikes that are not whole numbers
+
+
+@dataclass(frozen=True, eq=False)
+class PlacedNetwork:
+    """A graph to map: all neurons except the inputs are placed, and numbered from 0."""
+
+    graph: SynapseGraph  # a graph with spike counts
+    first: int  # id in the graph of the first placed neuron: the size of the inputs
+    spikes: np.ndarray  # (neurons,) float64: spikes of each neuron per sample
+    # (neurons,) int64: weights of the neurons in the search, in proportion to `spikes`: the spikes over all samples, if
+    # these are whole numbers
+    counts: np.ndarray
+    # (inputs,) float64: spikes per sample of the inputs; None if all are constant currents, which need no axons
+    outside: Optional[np.ndarray]
+
+    @classmethod
+    def of(cls, graph: SynapseGraph) -> "PlacedNetwork":
+        """Return the network of a graph; raise `UsageError` if the graph has no spike counts."""
+        if graph.recording is None:
+            raise UsageError(
+                f"{graph.path} has weights only, and a mapping is about spikes; make the graph of a simulation"
+            )
+        if not graph.number_of_neurons():
+            raise UsageError(f"{graph.path} has inputs only, and no neurons to map")
+        samples = graph.recording.num_samples
+        found = np.concatenate([np.asarray(population.spike_count).ravel() for population in graph.layers])
+        counts = found.astype(np.int64)
+        if (counts != found).any():
+            counts = np.rint(found * (MOST_WEIGHT / found.sum())).astype(np.int64)
+        outside = None
+        if any(population.coding != "current" for population in graph.inputs):
+            sent = [np.asarray(p.spike_count).ravel() * (p.coding != "current") for p in graph.inputs]
+            outside = np.concatenate(sent) / samples
+        return cls(graph, graph.layers[0].first, found / samples, counts, outside)
+
+    @property
+    def neurons(self) -> int:
+        """Number of placed neurons."""
+        return self.counts.size
+
+    @property
+    def samples(self) -> int:
+        """Number of samples over which the spikes were counted."""
+        assert self.graph.recording is not None  # `of` refuses such a graph
+        return self.graph.recording.num_samples
+
+    @cached_property
+    def in_degrees(self) -> np.ndarray:
+        """Synapses onto each neuron: int64, shape (neurons,); a constant input's too, as they take synapse memory."""
+        return self._onto(self.graph.projections)
+
+    @cached_property
+    def fan_in(self) -> np.ndarray:
+        """Distinct sources of spikes of each neuron, including a spiking input: int64, shape (neurons,)."""
+        return self._onto(tuple(p for p in self.graph.projections if p.source in self.sources))
+
+    @property
+    def listed(self) -> bool:
+        """Whether edges are listed, or there are none: no kernel tells which neurons share sources."""
+        projections = self.graph.projections
+        return not projections or any(not projection.connections for projection in projections)
+
+    @cached_property
+    def source_lists(self) -> Tuple[np.ndarray, np.ndarray]:
+        """Ids of the distinct sources of spikes of each neuron, including a spiking input, in CSR form: int64, int."""
+        from snnb.graph.edge_loops import scatter_sources
+
+        start = np.concatenate([[0], np.cumsum(self.fan_in)])
+        ends, source = start[:-1].copy(), np.empty(start[-1], index_dtype(self.graph.number_of_nodes()))
+        for projection in self.graph.projections:
+            if projection.source in self.sources:
+                for batch in projection.edge_batches(LIST_EDGES):
+                    scatter_sources(batch.source, batch.target, self.first, ends, source)
+        return start, source
+
+    def _onto(self, projections: Tuple[GraphProjection, ...]) -> np.ndarray:
+        return np.concatenate([adjacency.in_degrees(projections, target) for target in self.populations])
+
+    @property
+    def populations(self) -> Tuple[GraphPopulation, ...]:
+        """The placed populations, in the order of their neurons' numbers."""
+        return self.graph.layers
+
+    @property
+    def sources(self) -> Tuple[GraphPopulation, ...]:
+        """The populations whose neurons send spikes."""
+        return tuple(p for p in self.graph.populations if p.first >= self.first or p.coding != "current")
+
+    def part(self, population: GraphPopulation) -> slice:
+        """Return the slice of a placed population among all placed neurons."""
+        start = population.first - self.first
+        return slice(start, start + population.size)
+
+    def spikes_of(self, population: GraphPopulation) -> np.ndarray:
+        """Return the spikes per sample of each neuron of one of `sources`: float64, flat."""
+        return self.sent_by(population, self.spikes[None], None if self.outside is None else self.outside[None])[0]
+
+    def sent_by(self, population: GraphPopulation, spikes: np.ndarray, outside: Optional[np.ndarray]) -> np.ndarray:
+        """Return the columns of one of `sources` of `spikes` (rows, neurons), or of `outside` (rows, inputs)."""
+        if population.first >= self.first:
+            return spikes[:, self.part(population)]
+        assert outside is not None  # otherwise it is not a source
+        return outside[:, population.first : population.first + population.size]
+
+    def projections_from(self, population: GraphPopulation) -> Tuple[GraphProjection, ...]:
+        """Return the projections from a population, in the order of the graph."""
+        return tuple(p for p in self.graph.projections if p.source is population)
+
+    def projections_to(self, population: GraphPopulation) -> Tuple[GraphProjection, ...]:
+        """Return the projections to a population, in the order of the graph."""
+        return tuple(p for p in self.graph.projections if p.target is population)
+
+
+Sets = Tuple[np.ndarray, np.ndarray]  # offset of each set, and the labels
+NOTHING = np.empty(0, np.int32)
+
+
+def take_sets(start: np.ndarray, label: np.ndarray, which: np.ndarray) -> Sets:
+    """Return some of the sets."""
+    sizes = np.diff(start)[which]
+    offsets = np.concatenate([[0], np.cumsum(sizes)])
+    return offsets, label[np.repeat(start[which] - offsets[:-1], sizes) + np.arange(offsets[-1])]
+
+
+def joined_sets(found: Sequence[Sets]) -> Sets:
+    """Concatenate lists of sets."""
+    offsets = np.concatenate([[0], np.cumsum([label.size for _, label in found])])
+    starts = [start[:-1] + offset for (start, _), offset in zip(found, offsets)]
+    return np.concatenate([*starts, offsets[-1:]]), np.concatenate([label for _, label in found])
+
+
+def reached(projections: Sequence[GraphProjection], label: np.ndarray, labels: int, first: int) -> Reached:
+    """Find the labels that each neuron of a population reaches over some of its projections, at least one.
+
+    `label` (int32, shape (neurons,)) is the label of each placed neuron, less than `labels`, and `first` the id of the
+    first of them.
+    """
+    if any(projection.enumerated for projection in projections):
+        return _over_synapses(projections, label, labels, first)
+    connections = [connection for projection in projections for connection in projection.connections]
+    found = [_by_unit(connection, label, labels, first) for connection in connections]
+    if len(connections) == 1 and not connections[0].positions.parallel:  # each source has one input position, or none
+        where, (start, label) = connections[0].positions.where, found[0]
+        unit = where // _depth(connections[0])
+        if where.min() == PADDING:
+            unit = np.where(where == PADDING, start.size - 1, unit)
+            start = np.append(start, start[-1])
+        return Reached(unit, start, label)
+    unit_start, unit = _units(connections)
+    run = np.empty(unit_start.size - 1, np.int64)
+    runs = traffic_kernels.runs_of_units(unit_start, unit, run)
+    units_of_runs = take_sets(unit_start, unit, np.searchsorted(run, np.arange(runs)))
+    return Reached(run, *_collect(labels, runs, traffic_kernels.united, *units_of_runs, *joined_sets(found)))
+
+
+def _over_synapses(projections: Sequence[GraphProjection], label: np.ndarray, labels: int, first: int) -> Reached:
+    """Find the labels by listing the synapses: a pruned network lacks some of those that the geometry has."""
+    source, every = projections[0].source, np.arange(label.size + 1)
+    found = [(np.zeros(1, np.int64), NOTHING)]
+    for start, stop in ranges(adjacency.out_degrees(projections, source), LIST_EDGES):
+        indptr, target, _ = adjacency.targets(projections, source, start, stop)
+        found.append(_collect(labels, stop - start, traffic_kernels.united, indptr, target - first, every, label))
+    return Reached(np.arange(source.size), *joined_sets(found))
+
+
+def _by_unit(connection: Connection, label: np.ndarray, labels: int, first: int) -> Sets:
+    """Find the labels of each unit: an input position, or with diagonal pairing a channel of an input position."""
+    geometry, target = connection.geometry, connection.target
+    label = label[target.first - first : target.first - first + target.size]
+    rows, columns = geometry.rows, geometry.columns
+    windows = rows.starts(), rows.output, columns.starts(), columns.output, columns.outputs
+    pixels = rows.size * columns.size
+    if geometry.pairing == "diagonal":
+        channels, loop = geometry.channels, traffic_kernels.by_channel
+        return _collect(labels, pixels * channels, loop, *windows, channels, geometry.multiplier, label)
+    filters = geometry.filters
+    at = _collect(labels, label.size // filters, traffic_kernels.at_positions, label, filters)
+    return _collect(labels, pixels, traffic_kernels.in_windows, *windows, *at)
+
+
+def _collect(labels: int, sets: int, loop: Callable[..., int], *arguments: object) -> Sets:
+    """Run a loop of `traffic_kernels` twice, to count the labels and to write them."""
+    start = np.zeros(sets + 1, np.int64)
+    label = np.empty(loop(*arguments, np.full(labels, -1, np.int64), start, NOTHING), np.int32)
+    if label.size:
+        loop(*arguments, np.full(labels, -1, np.int64), start, label)
+    return start, label
+
+
+def _depth(connection: Connection) -> int:
+    """Return the number of consecutive input elements of one unit."""
+    return connection.geometry.channels if connection.geometry.pairing == "dense" else 1
+
+
+def _units(connections: Sequence[Connection]) -> Sets:
+    """List the units of each source over all connections; numbers continue from connection to connection."""
+    sources, units, offset = [], [], 0
+    for connection in connections:
+        positions, depth = connection.positions, _depth(connection)
+        if positions.parallel:
+            ids = positions.ids.ravel()
+            position = np.flatnonzero(ids != PADDING)
+            sources.append(ids[position] - connection.source.first)
+        else:
+            sources.append(np.flatnonzero(positions.where != PADDING))
+            position = positions.where[sources[-1]]
+        units.append(offset + position // depth)
+        offset += int(np.prod(connection.geometry.input_volume)) // depth
+    source, unit = np.concatenate(sources), np.concatenate(units)
+    order = np.argsort(source, kind="stable")
+    return np.searchsorted(source[order], np.arange(connections[0].source.size + 1)), unit[order]
+
 
 BUFFER = 1 << 20  # elements of the traffic matrix that are collected before they are merged
-SourceSets = List[Tuple[GraphPopulation, Reached]]  # the cores that the neurons of each source population reach
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +249,7 @@ class TrafficSums:
 
     network: PlacedNetwork
     core: np.ndarray  # (neurons,) int32: core of each placed neuron, from 0
-    sets: SourceSets  # the cores that the neurons of each source population reach
+    sets: List[Tuple[GraphPopulation, Reached]]  # the cores that the neurons of each source population reach
     # (cores, cores) float64: spikes per sample from core (row) to other core (column), once for each core reached
     matrix: csr_matrix
     # See `Cost`; `outside` is `Cost.outside_spikes`.
@@ -49,6 +276,21 @@ class TrafficSums:
         rank[order] = np.arange(order.size) - (np.cumsum(self.neurons) - self.neurons)[self.core[order]]
         return rank
 
+    def placed_sets(self) -> Iterator[Tuple[slice, np.ndarray, Reached]]:
+        """Yield `PlacedNetwork.part`, cores of the neurons and reached cores of each placed source population."""
+        for population, sets in self.sets:
+            if population.first >= self.network.first:
+                part = self.network.part(population)
+                yield part, self.core[part], sets
+
+    @cached_property
+    def axons_out(self) -> np.ndarray:
+        """Output axons of each core: pairs of a neuron of it and a core that holds a target; int64, shape (cores,)."""
+        out = np.zeros(self.cores)
+        for _, own, sets in self.placed_sets():
+            traffic_kernels.count_messages(own, np.ones(own.size), sets, out, np.zeros(self.cores))
+        return out.astype(np.int64)
+
     @property
     def contents(self) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Neurons, axons and synapses of each core."""
@@ -57,20 +299,22 @@ class TrafficSums:
 
 def count_traffic(network: PlacedNetwork, core: np.ndarray, cores: int) -> TrafficSums:
     """Sum up the traffic between cores, and the contents of the cores, for the core of each placed neuron (int32)."""
-    marks, sets = Marks(cores), []
+    sets: List[Tuple[GraphPopulation, Reached]] = []
     totals, outside, axons, by_source = np.zeros(2), 0.0, np.zeros(cores, np.int64), {}
     matrix = csr_matrix((cores, cores), dtype=np.float64)
     for population in network.sources:
         projections = network.projections_from(population)
         if not projections:
             continue
-        found = reached(projections, core, network.first, marks)
+        found = reached(projections, core, cores, network.first)
         sets.append((population, found))
-        count_axons(np.bincount(found.set_of, minlength=found.start.size - 1), found, axons)
+        sizes = np.bincount(found.set_of, minlength=found.start.size - 1)
+        traffic_kernels.count_axons(sizes, found, axons)
         if population.first < network.first:
             outside += float(network.spikes_of(population) @ np.diff(found.start)[found.set_of])
             continue
-        by_source[population.name], between = spikes_between(network, core, cores, population, found)
+        own, spikes = core[network.part(population)], network.spikes_of(population)
+        by_source[population.name], between = spikes_between(own, spikes, cores, found)
         matrix = matrix + between
         totals += by_source[population.name]
     synapses = np.bincount(core, network.in_degrees, minlength=cores)  # float64: exact up to 2 ** 53
@@ -92,32 +336,23 @@ def count_traffic(network: PlacedNetwork, core: np.ndarray, cores: int) -> Traff
 
 def traffic_of(sums: TrafficSums, spikes: np.ndarray) -> csr_matrix:
     """Return `TrafficSums.matrix` for other spikes of each placed neuron, float64."""
-    network = sums.network
     matrix = csr_matrix((sums.cores, sums.cores), dtype=np.float64)
-    for population, sets in sums.sets:
-        if population.first >= network.first:
-            own, sent = sums.core[network.part(population)], spikes[network.part(population)]
-            matrix = matrix + _between(own, sent, sums.cores, sets)[1]
+    for part, own, sets in sums.placed_sets():
+        matrix = matrix + spikes_between(own, spikes[part], sums.cores, sets)[1]
     return matrix
 
 
-def spikes_between(
-    network: PlacedNetwork, core: np.ndarray, cores: int, population: GraphPopulation, sets: Reached
-) -> Tuple[np.ndarray, csr_matrix]:
-    """Sum up the spikes of one placed population; `core` is that of all placed neurons.
+def spikes_between(own: np.ndarray, spikes: np.ndarray, cores: int, sets: Reached) -> Tuple[np.ndarray, csr_matrix]:
+    """Sum up the spikes of one placed population, given core and spikes of its neurons.
 
-    Return connectivity and cut, and the spikes per sample from core to core: float64, shape (cores, cores).
+    Return connectivity and cut, and the spikes from core to core: float64, shape (cores, cores).
     """
-    return _between(core[network.part(population)], network.spikes_of(population), cores, sets)
-
-
-def _between(own: np.ndarray, spikes: np.ndarray, cores: int, sets: Reached) -> Tuple[np.ndarray, csr_matrix]:
     totals, row, size = np.zeros(2), np.zeros(cores), max(BUFFER, cores)
     buffers = TrafficBuffers(np.empty(size, np.int32), np.empty(size, np.int32), np.empty(size))
     order = np.argsort(own, kind="stable")
     begin, parts = 0, [tuple(buffer[:0] for buffer in buffers)]
     while begin < order.size:
-        begin, filled = add_spikes(order, begin, own, spikes, sets, totals, row, buffers)
+        begin, filled = traffic_kernels.add_spikes(order, begin, own, spikes, sets, totals, row, buffers)
         parts.append(tuple(buffer[:filled].copy() for buffer in buffers))
     source, target, carried = (np.concatenate(values) for values in zip(*parts))
     return totals, coo_matrix((carried, (source, target)), shape=(cores, cores)).tocsr()

@@ -180,8 +180,8 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> st
     from snnb.mapping.mapping import Mapping as WrittenMapping
     from snnb.mapping.mapping import MappingCost, write_mapping
     from snnb.mapping.mapping_plots import plot_events, plot_mapping, plot_traffic
-    from snnb.mapping.neurons import PlacedNetwork
     from snnb.mapping.time_costs import bin_loads, recorded_steps
+    from snnb.mapping.traffic import PlacedNetwork
     from snnb.pipeline.map_split import UNKNOWN, fan_in_to_split, split_graph
 
     began = time.monotonic()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from snnb.graph.export.request import Simulated
     from snnb.graph.synapse_graph import SynapseGraph
     from snnb.mapping.mapping import SplitFanIn
-    from snnb.mapping.neurons import PlacedNetwork
+    from snnb.mapping.traffic import PlacedNetwork
     from snnb.network.network import Network
 
 UNKNOWN = "busiest time and steps of recorded samples: not known with --split-fan-in, as relays change the spikes"

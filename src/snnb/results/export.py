@@ -139,9 +139,9 @@ def on_cores(graph: "SynapseGraph", mapping: "Mapping") -> "OnCores":
     import yaml
 
     from snnb.graph.export.request import OnCores
-    from snnb.mapping.events import active_neurons
-    from snnb.mapping.neurons import PlacedNetwork
+    from snnb.mapping.cost import active_neurons
     from snnb.mapping.sanafe_architecture import address_of, architecture_file
+    from snnb.mapping.traffic import PlacedNetwork
 
     hardware, fullest = mapping.hardware, int(mapping.per_core["neurons"].max(initial=0))
     if fullest > hardware.neurons_per_core:

@@ -300,7 +300,7 @@ def _chip_figures(run: RunDirectory, stamp: str, hardware: str, say: Say, bar: B
     """Map a simulation onto hardware, a name or file of a description, and return its cost; the mapping is not kept."""
     from snnb.graph.build import build_graph
     from snnb.mapping.map_network import map_network
-    from snnb.mapping.neurons import PlacedNetwork
+    from snnb.mapping.traffic import PlacedNetwork
 
     folder = run.path / run.directory_of(simulate.KIND.name, stamp)
     parsed, coding = folder / f"{run.model}_parsed.h5", read_document(SimulationStatistics, folder / ACCURACIES).coding

@@ -1,0 +1,371 @@
+"""Compiled loops over the synapses of a mapping. Importing this module imports numba.
+
+The loops that find the labels that sources reach write sets one after another into `label`, and their offsets into
+`start`, and return the number of labels. With an empty `label` they only count. `seen` has −1 for each label.
+
+A distinct list of synapses is known by its core, its length and two 64-bit hashes in the manner of FNV-1a. A hash table
+has the hashes of each list, and its core · 2^32 + its length: (elements, 3) int64 array, a power of two of elements.
+Elements whose first hash is 0 are empty.
+"""
+
+from typing import NamedTuple, Tuple
+
+import numpy as np
+
+from snnb.core.compiled import compiled
+
+ONE, OTHER = -7046029254386353131, -4417276706812531889  # odd numbers of 64 bits
+
+
+class Reached(NamedTuple):
+    """The labels (cores or groups) that the neurons of a population reach, as sets.
+
+    Neurons that reach the same labels mostly share a set.
+    """
+
+    set_of: np.ndarray  # (sources,) int64: index of the set of each neuron
+    start: np.ndarray  # (sets + 1,) int64: offset of each set in `label`
+    label: np.ndarray  # int32: the distinct labels of each set, in no particular order
+
+
+class TrafficBuffers(NamedTuple):
+    """Elements of a traffic matrix."""
+
+    source: np.ndarray  # int32: core
+    target: np.ndarray  # int32: core
+    spikes: np.ndarray  # float64: spikes per sample
+
+
+@compiled
+def _note(this: int, mark: int, seen: np.ndarray, label: np.ndarray, filled: int) -> int:
+    """Append a label to the first `filled` ones unless it has the mark; return the new number of labels."""
+    if seen[this] != mark:
+        seen[this] = mark
+        if label.size:
+            label[filled] = this
+        filled += 1
+    return filled
+
+
+@compiled
+def at_positions(of: np.ndarray, filters: int, seen: np.ndarray, start: np.ndarray, label: np.ndarray) -> int:
+    """Find the distinct labels of the `filters` neurons at each position; `of` is the label of each neuron."""
+    filled = 0
+    for position in range(of.size // filters):
+        start[position] = filled
+        for neuron in range(position * filters, (position + 1) * filters):
+            filled = _note(of[neuron], position, seen, label, filled)
+    start[of.size // filters] = filled
+    return filled
+
+
+@compiled
+def in_windows(
+    row_start: np.ndarray,
+    row_output: np.ndarray,
+    column_start: np.ndarray,
+    column_output: np.ndarray,
+    columns: int,
+    at_start: np.ndarray,
+    at: np.ndarray,
+    seen: np.ndarray,
+    start: np.ndarray,
+    label: np.ndarray,
+) -> int:
+    """Unite the labels of the output positions whose windows contain each input position.
+
+    `at[at_start[n]:at_start[n + 1]]` are the labels of the output position n.
+    """
+    filled, pixel = 0, 0
+    for row in range(row_start.size - 1):
+        for column in range(column_start.size - 1):
+            start[pixel] = filled
+            for i in range(row_start[row], row_start[row + 1]):
+                for j in range(column_start[column], column_start[column + 1]):
+                    output = row_output[i] * columns + column_output[j]
+                    for k in range(at_start[output], at_start[output + 1]):
+                        filled = _note(at[k], pixel, seen, label, filled)
+            pixel += 1
+    start[pixel] = filled
+    return filled
+
+
+@compiled
+def by_channel(
+    row_start: np.ndarray,
+    row_output: np.ndarray,
+    column_start: np.ndarray,
+    column_output: np.ndarray,
+    columns: int,
+    channels: int,
+    multiplier: int,
+    of: np.ndarray,
+    seen: np.ndarray,
+    start: np.ndarray,
+    label: np.ndarray,
+) -> int:
+    """Find the distinct labels that each channel of each input position reaches, with diagonal pairing."""
+    filled, place = 0, 0
+    for row in range(row_start.size - 1):
+        for column in range(column_start.size - 1):
+            for channel in range(channels):
+                start[place] = filled
+                for i in range(row_start[row], row_start[row + 1]):
+                    for j in range(column_start[column], column_start[column + 1]):
+                        output = row_output[i] * columns + column_output[j]
+                        first = (output * channels + channel) * multiplier
+                        for neuron in range(first, first + multiplier):
+                            filled = _note(of[neuron], place, seen, label, filled)
+                place += 1
+    start[place] = filled
+    return filled
+
+
+@compiled
+def united(
+    unit_start: np.ndarray,
+    unit: np.ndarray,
+    set_start: np.ndarray,
+    set_label: np.ndarray,
+    seen: np.ndarray,
+    start: np.ndarray,
+    label: np.ndarray,
+) -> int:
+    """Unite sets: set n of the result is the union of the sets unit[unit_start[n]:unit_start[n + 1]]."""
+    filled = 0
+    for n in range(unit_start.size - 1):
+        start[n] = filled
+        for u in range(unit_start[n], unit_start[n + 1]):
+            for k in range(set_start[unit[u]], set_start[unit[u] + 1]):
+                filled = _note(set_label[k], n, seen, label, filled)
+    start[unit_start.size - 1] = filled
+    return filled
+
+
+@compiled
+def runs_of_units(unit_start: np.ndarray, unit: np.ndarray, run: np.ndarray) -> int:
+    """Write the index of the run of sources with equal units that each source is in; return the number of runs."""
+    number = -1
+    for source in range(unit_start.size - 1):
+        begin, end = unit_start[source], unit_start[source + 1]
+        same = source > 0 and end - begin == begin - unit_start[source - 1]
+        if same:
+            for u in range(begin, end):
+                if unit[u] != unit[u - (end - begin)]:
+                    same = False
+                    break
+        if not same:
+            number += 1
+        run[source] = number
+    return number + 1
+
+
+@compiled
+def count_axons(sources: np.ndarray, sets: Reached, axons: np.ndarray) -> None:
+    """Add the number of sources of each set to the axons of the cores that it reaches."""
+    for this in range(sources.size):
+        for k in range(sets.start[this], sets.start[this + 1]):
+            axons[sets.label[k]] += sources[this]
+
+
+@compiled
+def count_messages(core: np.ndarray, spikes: np.ndarray, sets: Reached, out: np.ndarray, into: np.ndarray) -> None:
+    """Add the spikes of sources to the messages that cores send and receive: one for each core reached, also their own.
+
+    Parameters
+    ----------
+    core : (sources,) int32 array, or empty: cores of the sources
+    spikes : (sources,) float64 array
+    out, into : (cores,) float64 array
+    """
+    for source in range(spikes.size):
+        weight = spikes[source]
+        if weight == 0:
+            continue
+        begin, end = sets.start[sets.set_of[source]], sets.start[sets.set_of[source] + 1]
+        if core.size:
+            out[core[source]] += weight * (end - begin)
+        for k in range(begin, end):
+            into[sets.label[k]] += weight
+
+
+@compiled
+def add_spikes(
+    order: np.ndarray,
+    begin: int,
+    core: np.ndarray,
+    spikes: np.ndarray,
+    sets: Reached,
+    totals: np.ndarray,
+    row: np.ndarray,
+    buffers: TrafficBuffers,
+) -> Tuple[int, int]:
+    """Sum up the spikes that leave the cores of some sources, core by core, until the buffers are full.
+
+    Return the position in `order` to continue at, and the number of elements in the buffers.
+
+    Parameters
+    ----------
+    order : (sources,) int64 array; the sources, sorted by core
+    totals : (2,) float64 array; increased by Σ spikes × other cores reached, and by the spikes that reach another core
+    row : (cores,) float64 array; zeros
+    buffers : output; at least as long as there are cores
+    """
+    filled = 0
+    touched = np.empty(row.size, np.int64)
+    while begin < order.size and filled + row.size <= buffers.spikes.size:
+        own, count, at = core[order[begin]], 0, begin
+        while at < order.size and core[order[at]] == own:
+            this, weight = sets.set_of[order[at]], spikes[order[at]]
+            at += 1
+            while at < order.size and core[order[at]] == own and sets.set_of[order[at]] == this:
+                weight += spikes[order[at]]
+                at += 1
+            if weight == 0:
+                continue
+            others = 0
+            for k in range(sets.start[this], sets.start[this + 1]):
+                other = sets.label[k]
+                if other != own:
+                    others += 1
+                    if row[other] == 0:
+                        touched[count] = other
+                        count += 1
+                    row[other] += weight
+            totals[0] += weight * others
+            if others:
+                totals[1] += weight
+        for other in touched[:count]:
+            buffers.source[filled], buffers.target[filled], buffers.spikes[filled] = own, other, row[other]
+            row[other] = 0
+            filled += 1
+        begin = at
+    return begin, filled
+
+
+@compiled
+def multicast_hops(
+    order: np.ndarray, core: np.ndarray, spikes: np.ndarray, sets: Reached, x: np.ndarray, y: np.ndarray
+) -> float:
+    """Sum spikes × links in the union of the routes to the cores reached.
+
+    Parameters
+    ----------
+    order : (sources,) int64 array; the sources, sorted by core
+    x, y : (cores,) int32 array; routers of the cores
+    """
+    total, at, columns = 0.0, 0, x.max() + 1
+    low, high, used = np.full(columns, -1, np.int64), np.empty(columns, np.int64), np.empty(columns, np.int64)
+    while at < order.size:
+        own, this, weight = core[order[at]], sets.set_of[order[at]], spikes[order[at]]
+        at += 1
+        while at < order.size and core[order[at]] == own and sets.set_of[order[at]] == this:
+            weight += spikes[order[at]]
+            at += 1
+        if weight != 0:
+            cores = sets.label[sets.start[this] : sets.start[this + 1]]
+            total += weight * _tree(own, x, y, cores, low, high, used)
+    return total
+
+
+@compiled
+def _tree(
+    core: int, x: np.ndarray, y: np.ndarray, cores: np.ndarray, low: np.ndarray, high: np.ndarray, used: np.ndarray
+) -> int:
+    """Count the links in the union of the routes from a core to others: along x first, then along y.
+
+    All routes share the row of the core and leave it in the columns of the others. The union is the row from the
+    leftmost to the rightmost column, and each column from its lowest to its highest core.
+    """
+    left = right = x[core]
+    columns = 0
+    for c in cores:
+        if c == core:
+            continue
+        column, row = x[c], y[c]
+        left, right = min(left, column), max(right, column)
+        if low[column] < 0:
+            low[column] = high[column] = y[core]
+            used[columns] = column
+            columns += 1
+        low[column], high[column] = min(low[column], row), max(high[column], row)
+    links = right - left
+    for i in range(columns):
+        links += high[used[i]] - low[used[i]]
+        low[used[i]] = -1
+    return links
+
+
+@compiled
+def add_lists(
+    source: int,
+    indptr: np.ndarray,
+    target: np.ndarray,
+    weight: np.ndarray,
+    neurons: np.ndarray,
+    counted: np.ndarray,
+    buffers: np.ndarray,
+    table: np.ndarray,
+    filled: int,
+) -> Tuple[int, int]:
+    """Add the lists of sources that are not in the table, until half of it is full.
+
+    Return the next source, and the number of lists in the table.
+
+    Parameters
+    ----------
+    source : the first source
+    indptr, target, weight : targets of each source, ascending, and the bits of the weights, in CSR form
+    neurons : (neurons, 2) int32 array; core of each, and its rank by id among the neurons of the core
+    counted : (cores,) bool array; lists of other cores are left out
+    buffers : (cores, 4) int64 array: hashes, local index of the first target and length of a list, which is 0
+    """
+    touched = np.empty(len(buffers), np.int64)
+    while source < indptr.size - 1 and 2 * filled <= len(table):
+        cores, last = 0, np.int64(-1)
+        one, other, first, length = np.int64(0), np.int64(0), np.int64(0), np.int64(0)  # of the core `last`
+        for edge in range(indptr[source], indptr[source + 1]):
+            this, index = np.int64(neurons[target[edge], 0]), np.int64(neurons[target[edge], 1])
+            if not counted[this]:
+                continue
+            if this != last:
+                if last >= 0:
+                    buffers[last, 0], buffers[last, 1], buffers[last, 2], buffers[last, 3] = one, other, first, length
+                last = this
+                one, other, first, length = buffers[this, 0], buffers[this, 1], buffers[this, 2], buffers[this, 3]
+                if length == 0:
+                    touched[cores] = this
+                    cores += 1
+                    one, other, first = this, ~this, index
+            value = ((index - first) << 32) ^ weight[edge]
+            one, other = (one ^ value) * ONE, (other ^ value) * OTHER
+            one, other = one ^ (one >> 32), other ^ (other >> 29)
+            length += 1
+        if last >= 0:
+            buffers[last, 0], buffers[last, 1], buffers[last, 2], buffers[last, 3] = one, other, first, length
+        for this in touched[:cores]:
+            filled += _insert(table, buffers[this, 0] | 1, buffers[this, 1], (this << 32) | buffers[this, 3])
+            buffers[this, 3] = 0
+        source += 1
+    return source, filled
+
+
+@compiled
+def _insert(table: np.ndarray, one: int, other: int, content: int) -> bool:
+    """Insert a list by its hashes, core and length; return whether it is new."""
+    mask = len(table) - 1
+    at = (one >> 20) & mask
+    while table[at, 0] != 0:
+        if table[at, 0] == one and table[at, 1] == other and table[at, 2] == content:
+            return False
+        at = (at + 1) & mask
+    table[at, 0], table[at, 1], table[at, 2] = one, other, content
+    return True
+
+
+@compiled
+def insert_all(table: np.ndarray, into: np.ndarray) -> None:
+    """Insert the lists of a table into another one."""
+    for one, other, content in table:
+        if one != 0:
+            _insert(into, one, other, content)
