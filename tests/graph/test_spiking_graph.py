@@ -1,4 +1,4 @@
-"""Graphs of random networks that were trained as spiking ones, stepped alone, beside an interpreter of NIR files."""
+"""Graphs of random networks that were trained as spiking ones, stepped alone, and an interpreter of NIR files."""
 
 import networkx
 import numpy as np

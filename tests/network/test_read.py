@@ -32,7 +32,7 @@ def refused(path, message):
     assert "\n" not in str(error.value)
 
 
-def test_a_sequential_model_is_a_chain_behind_an_input(tmp_path):
+def test_a_sequential_model_is_a_chain_after_an_input(tmp_path):
     model = keras.Sequential([LAYERS.Conv2D(2, 3, input_shape=(5, 5, 1), name="c"), LAYERS.Flatten(name="f")])
     volumes = read_network(save(model, tmp_path / "net.h5")).volumes
     assert [volume.name for volume in volumes] == ["input", "c", "f"]

@@ -31,7 +31,7 @@ OPTIONS = {
 
 @st.composite
 def image_layers(draw, kinds):
-    """What makes a Keras layer of an image, as (kind, window, strides, padding, dilation)."""
+    """Parameters of a Keras layer of an image: (kind, window, strides, padding, dilation)."""
     kind = draw(st.sampled_from(kinds))
     window = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
     strides = draw(st.tuples(st.integers(1, 2), st.integers(1, 2)))
@@ -51,9 +51,9 @@ def joins(draw, kinds):
 
 @st.composite
 def sums(draw):
-    """A population that adds layers, as ("Add", what makes each, stride, filters a channel, whether it has a ReLU).
+    """A population that adds layers, as ("Add", parameters of each, stride, filters a channel, whether it has a ReLU).
 
-    What makes a layer: its kind, window, dilation, and whether it reads the image, the stem or the input.
+    Parameters of a layer: its kind, window, dilation, and whether it reads the image, the stem or the input.
     """
     term = st.tuples(
         st.sampled_from(TERMS),
@@ -109,7 +109,7 @@ class _Builder:
         return getattr(keras.layers, kind)(*arguments, **options, name=f"{self._number:02d}{kind}_{self._number}")
 
     def joined(self, image, source, axis, padding, order):
-        """The input, padded, beside an image, the smaller of both padded to the size of the larger."""
+        """The input, padded, joined to an image, the smaller of both padded to the size of the larger."""
         if any(sum(sides) for sides in padding):
             source = self.add("ZeroPadding2D", padding)(source)
         if image.shape[3] != source.shape[3]:
@@ -141,7 +141,7 @@ class _Builder:
         return self.add("Activation", "relu")(end) if activated else end
 
     def layer(self, image, kind, window, strides, padding, dilation):
-        """A layer behind an image; what TensorFlow or the toolbox cannot compute is replaced by what it can."""
+        """A layer after an image, replaced where TensorFlow or the toolbox cannot compute it."""
         span = [(taps - 1) * dilation + 1 for taps in window]
         if padding == "valid" and any(size < taps for size, taps in zip(image.shape[1:3], span)):
             padding = "same"
@@ -207,7 +207,7 @@ def _step_by_graph(parsed, frames, options):
 
 
 def _frames(network, pictures, options, counted):
-    """What the input population passes on: float32 `(steps, neurons, samples)`."""
+    """Output of the input population: float32 `(steps, neurons, samples)`."""
     if options.input == "constant":
         return np.broadcast_to(pictures.reshape(SAMPLES, -1).T, (options.duration, network.input.size, SAMPLES))
     frames = np.zeros((options.duration, network.input.size, SAMPLES), np.float32)

@@ -73,7 +73,7 @@ LINEAR = ["Dense", "Conv1D", "Conv2D", "DepthwiseConv2D", "Conv2DTranspose", "Av
 
 @st.composite
 def reindexings(draw):
-    """A function that puts a few layers behind a tensor of three axes which only re-index it."""
+    """A function that puts a few re-indexing layers after a tensor of three axes."""
     kinds = draw(st.lists(st.sampled_from(["pad", "turn", "lengthen", "itself"]), max_size=3))
     pads = draw(st.tuples(*[st.tuples(st.integers(0, 2), st.integers(0, 2))] * 2))
     axis = draw(st.sampled_from([1, 2, 3, -1]))

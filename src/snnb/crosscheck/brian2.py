@@ -121,7 +121,7 @@ def _group(brian2: Any, network: ExportedNetwork, population: ExportedPopulation
 def _group_of_model(
     brian2: Any, network: ExportedNetwork, population: ExportedPopulation, numbers: Mapping[str, np.ndarray]
 ) -> Any:
-    """Return neurons with a model of their own, which integrate what has arrived in `x` once a step."""
+    """Return neurons with a neuron model, which integrate their input `x` once a step."""
     names = ["bias", "later_bias", "theta", *numbers]
     group = brian2.NeuronGroup(
         population.size,

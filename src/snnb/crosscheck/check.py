@@ -180,7 +180,7 @@ def check(
     expected : Expected
     name : name of the other simulator in messages
     at_a_time : number of samples in a batch
-    say : callable that is called with a message on differences that are no error
+    say : callable that is called with a message on differences that are not errors
     progress : Progress
 
     Raises

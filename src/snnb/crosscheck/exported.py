@@ -75,7 +75,7 @@ class ExportedPopulation:
         return self.window is None or self.window[0] <= step < self.window[1]
 
     def gathered(self, membrane: np.ndarray, step: int, current: np.ndarray) -> np.ndarray:
-        """Return the array that sums what arrives in a step, with the biases and the constant input added.
+        """Return the array that collects the input of a step, with the biases and the constant input added.
 
         It is the membrane potential itself where neurons have no model, see `integrate` for others. With a window, the
         bias acts in the steps before it, as many as it has, and a constant input in as many steps from the first.

@@ -76,12 +76,12 @@ class ListedGraph:
     files : tuple of Path
         The files that were read; empty if that is only the given one.
     notes : tuple of str
-        What the format does not hold, and what was not read.
+        Information that the format does not hold, or that was not read.
     names : mapping, or None
         Id of each neuron by its name, of a file in which neurons have names.
     ranges : mapping
         Ids by population of the file, where `populations` are not these.
-    beside : mapping
+    text_files : mapping
         Text files to write next to the graph, by name.
     """
 
@@ -94,7 +94,7 @@ class ListedGraph:
     notes: Tuple[str, ...] = ()
     names: Optional[Mapping[str, int]] = None
     ranges: Mapping[str, range] = field(default_factory=dict)
-    beside: Mapping[str, str] = field(default_factory=dict)
+    text_files: Mapping[str, str] = field(default_factory=dict)
 
     def with_spikes(self, spikes: np.ndarray) -> "ListedGraph":
         """Return the graph with other spikes of its neurons: (nodes,) array by id."""
@@ -179,7 +179,7 @@ def _write_population(group: h5py.Group, population: ListedPopulation, first: in
         raise InputError(
             f"neuron {first + bad[0]:,} has {spikes.ravel()[bad[0]]} spikes; give finite numbers that are not negative"
         )
-    spikes = spikes if population.coding == "current" else whole(spikes)
+    spikes = spikes if population.coding == "current" else as_integers(spikes)
     write_array(group, "spike_count", spikes.reshape(population.shape))
     if population.bias is not None:
         write_array(group, "bias", population.bias.reshape(population.shape).astype(np.float32))
@@ -189,7 +189,7 @@ def _write_population(group: h5py.Group, population: ListedPopulation, first: in
         write_array(group, "initial_potential", population.initial_potential.astype(np.float32))
 
 
-def whole(spikes: np.ndarray) -> np.ndarray:
+def as_integers(spikes: np.ndarray) -> np.ndarray:
     """Return numbers of spikes as int64 if all are whole numbers, else unchanged."""
     return spikes.astype(np.int64) if (spikes == np.rint(spikes)).all() else spikes
 

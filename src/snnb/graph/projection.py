@@ -329,7 +329,7 @@ class ListedProjection(EnumeratedProjection):
     def in_degrees(self) -> np.ndarray:
         """See `GraphProjection`."""
         found = np.zeros(self.target.size, np.int64)
-        for begin in range(0, self.ends.size, LIST_EDGES):  # bincount converts what it gets to int64
+        for begin in range(0, self.ends.size, LIST_EDGES):  # bincount converts its input to int64
             found += np.bincount(self.ends[begin : begin + LIST_EDGES] - self.target.first, minlength=found.size)
         return found
 

@@ -346,7 +346,7 @@ class Concatenate(Reindexing):
     axis: Annotated[int, Field(strict=True)]
 
     def along(self, rank: int) -> int:
-        """Return the axis of an output of that many axes, counted without the batch axis."""
+        """Return the axis of an output with `rank` axes, counted without the batch axis."""
         axis = self.axis + rank if self.axis < 0 else self.axis - 1
         if not 0 <= axis < rank:
             raise ValueError(f"axis {self.axis} is not one of the {rank} axes after the sample axis")

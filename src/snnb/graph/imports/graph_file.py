@@ -11,7 +11,7 @@ import numpy as np
 from snnb.core.errors import DamagedError
 from snnb.graph import store
 from snnb.graph.edges import ranges
-from snnb.graph.listed import EDGE_UNIT, EDGES, RATE_UNIT, whole
+from snnb.graph.listed import EDGE_UNIT, EDGES, RATE_UNIT, as_integers
 from snnb.graph.populations import Recording
 from snnb.graph.projection import ListedProjection
 from snnb.graph.synapse_graph import SynapseGraph
@@ -162,7 +162,7 @@ def _replace_spikes(file: h5py.File, spikes: np.ndarray, recording: Recording) -
         group.attrs.setdefault("coding", "spikes")
         if "spike_count" in group:
             del group["spike_count"]
-        write_array(group, "spike_count", whole(spikes[first : first + size]).reshape(shape))
+        write_array(group, "spike_count", as_integers(spikes[first : first + size]).reshape(shape))
         first += size
     file.attrs.update(asdict(recording))
     unit = str(file.attrs.get("edge_unit", EDGE_UNIT)).split()[0]  # thresholds, or currents

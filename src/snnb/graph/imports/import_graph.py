@@ -97,7 +97,7 @@ def import_graph(
         raise
     except InputError as error:
         raise DamagedError(path, str(error)) from None
-    for name, text in read.beside.items():
+    for name, text in read.text_files.items():
         (target.parent / name).write_text(text)
     if times is not None:
         _write_times(target.with_name(SPIKE_TIMES), graph, times, recording.num_timesteps)

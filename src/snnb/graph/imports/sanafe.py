@@ -145,7 +145,7 @@ def read(path: Path) -> ListedGraph:
         files=() if described is None else (path, _beside(path)),
         notes=tuple(notes),
         ranges={name: range(groups[name].first, groups[name].first + groups[name].size) for name in names},
-        beside=files,
+        text_files=files,
     )
 
 
