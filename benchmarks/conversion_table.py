@@ -95,9 +95,9 @@ def converted(name: str, scratch: Path) -> Dict[str, Any]:
 
     from snnb.conversion.conversion_settings import ConversionSettings
     from snnb.conversion.convert import convert
-    from snnb.conversion.h5 import load_keras
     from snnb.core.errors import InputError, VerificationError
     from snnb.io.keras import keras
+    from snnb.io.keras_file import load_model
     from snnb.network.read_network import open_network
 
     tf.random.set_seed(0)
@@ -115,7 +115,7 @@ def converted(name: str, scratch: Path) -> Dict[str, Any]:
         result = convert(scratch / "net.h5", scratch, name="net", x_norm=x[:20], settings=settings)
     except (InputError, VerificationError) as error:
         return {**row, "refused": str(error).replace("cannot convert this model: ", ""), **_cost()}
-    parsed = load_keras(scratch / "net_parsed.h5")
+    parsed = load_model(scratch / "net_parsed.h5")
     neurons, synapses = counted(parsed)
     with open_network(scratch / "net_parsed.h5") as network:
         found = network.neurons, sum(int(counts.sum()) for counts in network.fan_out().values())

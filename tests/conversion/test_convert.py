@@ -6,9 +6,9 @@ import pytest
 
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import convert
-from snnb.conversion.h5 import load_keras
 from snnb.core.errors import VerificationError
 from snnb.io.keras import keras
+from snnb.io.keras_file import load_model
 
 L = keras.layers
 
@@ -26,7 +26,7 @@ def test_layers_files_and_result(small, save, pixels, tmp_path):
         "net_parsed.h5",
         "scale_factors.json",
     ]
-    model = load_keras(tmp_path / "parse" / "net_parsed.h5")
+    model = load_model(tmp_path / "parse" / "net_parsed.h5")
     relu, softmax = keras.activations.relu, keras.activations.softmax
     assert [
         (
@@ -75,7 +75,7 @@ def with_max_pooling():
 @pytest.mark.parametrize(("max_pool", "kind"), [("average", "AveragePooling2D"), ("spiking", "MaxPooling2D")])
 def test_max_pooling_by_choice(max_pool, kind, randomise, save, pixels, tmp_path):
     result = parsed(randomise(with_max_pooling()), save, pixels, tmp_path, max_pool=max_pool)
-    assert type(load_keras(tmp_path / "net_parsed.h5").layers[2]).__name__ == kind
+    assert type(load_model(tmp_path / "net_parsed.h5").layers[2]).__name__ == kind
     assert result.largest_difference < 1e-5
 
 
@@ -129,7 +129,7 @@ def test_exact_clip_scales_a_clipped_relu_by_where_it_clips(randomise, save, pix
     different = {name for name, factor in usual.scale_factors.items() if exact.scale_factors[name] != factor}
     assert different == {"01ReLU_6x6x4"}
     assert usual.scale_factors["01ReLU_6x6x4"] < 6 == exact.scale_factors["01ReLU_6x6x4"]
-    models = [load_keras(tmp_path / folder / "net_parsed.h5") for folder in ("usual", "exact")]
+    models = [load_model(tmp_path / folder / "net_parsed.h5") for folder in ("usual", "exact")]
     assert models[1].get_layer("01ReLU_6x6x4").max_value == 1
     # The last layer is a softmax, which is not scaled.
     np.testing.assert_allclose(models[1].predict(pixels), models[0].predict(pixels), atol=1e-5)

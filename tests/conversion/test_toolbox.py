@@ -5,8 +5,8 @@ import pytest
 
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import convert
-from snnb.conversion.h5 import load_keras
 from snnb.io.keras import keras
+from snnb.io.keras_file import load_model
 from snnb.simulation.simulation_settings import SimulationSettings
 from tests.conversion.conftest import slow_except
 from tests.end_to_end.conftest import RECORDED
@@ -18,7 +18,7 @@ NETWORK = RECORDED / "parse" / "mini_network_parsed.h5"
 
 def step_in_numpy(path, x, steps, threshold=1.0, reset="subtraction"):
     """Spikes `(steps, samples, ...)` by layer, all integrate-and-fire: Keras's own layers, one step at a time."""
-    layers = load_keras(path).layers[1:]
+    layers = load_model(path).layers[1:]
     for layer in layers:
         layer.activation = keras.activations.linear if layer.weights else None
     potentials, spikes = {}, {layer.name: [] for layer in layers if not isinstance(layer, L.Flatten)}
@@ -96,7 +96,7 @@ def test_input_of_each_step_can_be_given(pixels):
     assert asked == [(first, step) for first in (0, 10) for step in range(6)]
     np.testing.assert_allclose(run.input_sum, x.astype(float) * 3)
     # Half of the current, and the first layer's biases alone in between.
-    kernel, bias = load_keras(NETWORK).layers[1].get_weights()
+    kernel, bias = load_model(NETWORK).layers[1].get_weights()
     drive = keras.backend.conv2d(x, kernel, padding="same").numpy()
     potential, counts = np.zeros_like(drive), np.zeros(drive.shape, int)
     for step in range(6):

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from snnb.conversion.h5 import load_keras, save_keras
+from snnb.conversion.h5 import save_keras
 from snnb.io.keras import keras
+from snnb.io.keras_file import load_model
 from snnb.network.read_network import Entry, assemble, read_network
 from tests.end_to_end.conftest import RECORDED
 
@@ -29,7 +30,7 @@ class Case:
 
     @property
     def keras(self):
-        return load_keras(self.parsed)
+        return load_model(self.parsed)
 
 
 @pytest.fixture(scope="session")

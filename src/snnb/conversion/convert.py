@@ -11,7 +11,7 @@ import numpy as np
 from snnb.conversion.calibrate import Calibration, calibrate
 from snnb.conversion.conversion_settings import ConversionSettings, Parser
 from snnb.conversion.currents import AnalogueNetwork
-from snnb.conversion.h5 import load_keras, read_architecture, read_levels, save_keras
+from snnb.conversion.h5 import read_architecture, read_levels, save_keras
 from snnb.conversion.integers import in_thresholds, integer_network, prepared_for_integers
 from snnb.conversion.keras_graph import unrolled_model
 from snnb.conversion.layer_rules import check_architecture
@@ -22,6 +22,7 @@ from snnb.conversion.toolbox_config import configuration, write_changes
 from snnb.core.errors import InputError, VerificationError
 from snnb.core.progress import Progress, silent
 from snnb.io.keras import description_of, keras
+from snnb.io.keras_file import load_model
 from snnb.network.network import DROPPED, KEPT, Network
 from snnb.network.read_network import read_network, write_spiking
 
@@ -93,7 +94,7 @@ def convert(
     max_pool, rectify_linear = settings.max_pool, settings.rectify_linear
     parser = check_architecture(description, max_pool=max_pool, rectify_linear=rectify_linear, parser=settings.parser)
     log.info("parsed by %s", "snntoolbox's parser" if parser == "toolbox" else "snnb's own parser")
-    trained = load_keras(model_path)
+    trained = load_model(model_path)
     if parser == "own":
         parsed = parse_own(trained, max_pool=max_pool, rectify_linear=rectify_linear)
     settings = settings.changed(batch_size=min(settings.batch_size, len(x_norm)))
@@ -105,7 +106,7 @@ def convert(
         parsed = to_parsed(trained, parameters)
 
     def exact() -> np.ndarray:  # loads the model again, since the toolbox's parser has edited its graph
-        return reference_outputs(load_keras(model_path), x_norm, max_pool=max_pool, in_float64=True)
+        return reference_outputs(load_model(model_path), x_norm, max_pool=max_pool, in_float64=True)
 
     largest_difference = check_outputs(parsed, x_norm, reference, exact, parser)
     activity = measure(

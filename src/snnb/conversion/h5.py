@@ -4,30 +4,24 @@ import json
 import shutil
 import warnings
 from pathlib import Path
-from typing import Dict, Optional
+from typing import Dict, Optional, cast
 
 import h5py
 import numpy as np
 
-from snnb.core.errors import DamagedError, InputError
 from snnb.io.hdf5 import copy_attributes, json_attribute, reading, write_array
 from snnb.io.keras import keras, older_description
-from snnb.io.keras_file import QCFS_LEVELS, load_model
+from snnb.io.keras_file import QCFS_LEVELS
 from snnb.io.text import JsonValue
 
 
 def read_architecture(path: Path) -> Dict[str, JsonValue]:
     """Read a model's architecture as Keras wrote it (`class_name`, `config`), without building the model.
 
-    Raise `DamagedError` if the file is missing or damaged, or holds no model.
+    Raise `DamagedError` if the file is missing or damaged.
     """
     with reading(path) as file:
-        architecture = json_attribute(file, "model_config", path)
-    if architecture is None:
-        raise DamagedError(path, "holds no model architecture, perhaps only weights")
-    if not isinstance(architecture, dict):
-        raise DamagedError(path, "the attribute model_config is not a Keras model's")
-    return architecture
+        return cast(Dict[str, JsonValue], json_attribute(file, "model_config", path))
 
 
 def read_levels(path: Path) -> Optional[int]:
@@ -35,18 +29,6 @@ def read_levels(path: Path) -> Optional[int]:
     with reading(path) as file:
         levels = file.attrs.get(QCFS_LEVELS)
     return None if levels is None else int(levels)
-
-
-def load_keras(path: Path) -> keras.Model:
-    """Load a model of Keras's own layers for inference, see `snnb.io.keras_file`.
-
-    Raise `InputError` if the file is not a complete Keras model, or has weights that are not finite.
-    """
-    model = load_model(path)
-    for layer in model.layers:
-        if not all(np.isfinite(weight).all() for weight in layer.get_weights()):
-            raise InputError(f"{path}: layer {layer.name} has weights that are not finite: train with a lower rate")
-    return model
 
 
 def save_keras(model: keras.Model, path: Path, name: str, levels: Optional[int] = None) -> None:

@@ -16,12 +16,12 @@ from snntoolbox.parsing.model_libs.keras_input_lib import ModelParser
 from snntoolbox.simulation.target_simulators.INI_temporal_mean_rate_target_sim import SNN
 from snntoolbox.simulation.utils import is_spiking
 
-from snnb.conversion.h5 import load_keras
 from snnb.conversion.toolbox_config import configuration, quiet
 from snnb.core.errors import InputError, first_line
 from snnb.core.options import Options
 from snnb.core.progress import Progress, silent
 from snnb.io.keras import keras
+from snnb.io.keras_file import load_model
 
 
 def to_parsed(trained: keras.Model, parameters: ConfigParser) -> keras.Model:
@@ -104,7 +104,7 @@ def run_toolbox(
     # The softmax layer's random numbers depend on the seed at the creation of Keras's graph: create a new one.
     tf.random.set_seed(seed)
     keras.backend.clear_session()
-    model = load_keras(parsed)
+    model = load_model(parsed)
     recording = _Recording(len(x), warm_up, per_sample, progress)
     with quiet(), tempfile.TemporaryDirectory() as scratch:
         # As the toolbox compiles it: `run` evaluates the parsed model too.
