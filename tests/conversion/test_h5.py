@@ -3,8 +3,7 @@ import time
 import numpy as np
 import pytest
 
-from snnb.conversion.h5 import read_architecture, save_keras
-from snnb.core.errors import InputError
+from snnb.conversion.h5 import save_keras
 from snnb.io.keras import keras
 from snnb.io.keras_file import load_model
 
@@ -42,8 +41,3 @@ def test_a_model_inside_the_model(trainable, randomise, tmp_path):
     save_keras(model, tmp_path / "net.h5", "net")
     x = np.random.default_rng(1).random((4, 6, 6, 1)).astype(np.float32)
     np.testing.assert_array_equal(load_model(tmp_path / "net.h5").predict(x), model.predict(x))
-
-
-def test_missing_file(tmp_path):
-    with pytest.raises(InputError, match=r"net\.h5: no such file"):
-        read_architecture(tmp_path / "net.h5")

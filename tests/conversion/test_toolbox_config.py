@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.layer_rules import check_architecture
+from snnb.conversion.layer_rules import choose_parser
 from snnb.conversion.toolbox_config import configuration, defaults, write_all, write_changes
 from snnb.core.errors import InputError
+from snnb.io.keras import keras
 from snnb.simulation.simulation_settings import SimulationSettings, refuse_missing_packages
 
 
@@ -84,6 +85,5 @@ def test_without_the_toolbox_the_options_are_refused_and_auto_takes_the_own_pars
     monkeypatch.setitem(sys.modules, "snntoolbox", None)
     with pytest.raises(InputError, match=r"--engine toolbox needs snntoolbox 0\.5.* image snnb or Python 3\.8"):
         refuse_missing_packages(SimulationSettings(engine="toolbox", samples=1))
-    dense = {"name": "out", "units": 3, "activation": "softmax", "batch_input_shape": [None, 4]}
-    model = {"class_name": "Sequential", "config": {"name": "m", "layers": [{"class_name": "Dense", "config": dense}]}}
-    assert check_architecture(model, parser="auto") == "own"
+    model = keras.Sequential([keras.layers.Dense(3, activation="softmax", input_shape=(4,))])
+    assert choose_parser(model, max_pool="error", rectify_linear=False, parser="auto") == "own"

@@ -7,9 +7,7 @@ import numpy as np
 import pytest
 
 from snnb.conversion.convert import check_convertible, reference_outputs
-from snnb.conversion.h5 import read_architecture
 from snnb.conversion.keras_graph import unrolled, unrolled_model
-from snnb.conversion.layer_rules import check_architecture
 from snnb.conversion.own_parser import parse_own
 from snnb.core.errors import InputError
 from snnb.io.keras import keras
@@ -98,7 +96,6 @@ def test_the_parsed_model_computes_what_the_model_does(build, max_pool, randomis
     path = tmp_path / "model.h5"
     model.save(str(path))
     assert check_convertible(model, max_pool=max_pool, parser="auto") == "own"
-    assert check_architecture(read_architecture(path), max_pool=max_pool, parser="auto") == "own"
     loaded = load_model(path)
     np.testing.assert_array_equal(loaded.predict(x), model.predict(x))
     before = [array.copy() for array in loaded.get_weights()]

@@ -11,10 +11,10 @@ import numpy as np
 from snnb.conversion.calibrate import Calibration, calibrate
 from snnb.conversion.conversion_settings import ConversionSettings, Parser
 from snnb.conversion.currents import AnalogueNetwork
-from snnb.conversion.h5 import read_architecture, read_levels, save_keras
+from snnb.conversion.h5 import read_levels, save_keras
 from snnb.conversion.integers import in_thresholds, integer_network, prepared_for_integers
 from snnb.conversion.keras_graph import unrolled_model
-from snnb.conversion.layer_rules import check_architecture
+from snnb.conversion.layer_rules import choose_parser
 from snnb.conversion.normalise import Activity, apply_factors, clipped, linear_ends, measure, scale_factors
 from snnb.conversion.own_parser import parse_own
 from snnb.conversion.rewriting import pruned, quantised_network, spiking_output, with_populations
@@ -90,11 +90,10 @@ def convert(
     VerificationError
         The outputs of the parsed and the trained model differ.
     """
-    description, levels = read_architecture(model_path), read_levels(model_path)
+    trained, levels = load_model(model_path), read_levels(model_path)
     max_pool, rectify_linear = settings.max_pool, settings.rectify_linear
-    parser = check_architecture(description, max_pool=max_pool, rectify_linear=rectify_linear, parser=settings.parser)
+    parser = choose_parser(trained, max_pool=max_pool, rectify_linear=rectify_linear, parser=settings.parser)
     log.info("parsed by %s", "snntoolbox's parser" if parser == "toolbox" else "snnb's own parser")
-    trained = load_model(model_path)
     if parser == "own":
         parsed = parse_own(trained, max_pool=max_pool, rectify_linear=rectify_linear)
     settings = settings.changed(batch_size=min(settings.batch_size, len(x_norm)))
@@ -169,12 +168,11 @@ def check_convertible(
     message names layers and reasons in one line.
     """
     try:
-        description = description_of(model)
+        chosen = choose_parser(model, max_pool=max_pool, rectify_linear=rectify_linear, parser=parser)
+        if chosen == "own":
+            parse_own(model, max_pool=max_pool, rectify_linear=rectify_linear)
     except NotImplementedError:
         raise InputError("the model or one of its layers is a custom class: build it from Keras's own layers") from None
-    chosen = check_architecture(description, max_pool=max_pool, rectify_linear=rectify_linear, parser=parser)
-    if chosen == "own":
-        parse_own(model, max_pool=max_pool, rectify_linear=rectify_linear)
     return chosen
 
 

@@ -15,15 +15,6 @@ from snnb.io.keras_file import QCFS_LEVELS
 from snnb.io.text import JsonValue
 
 
-def read_architecture(path: Path) -> Dict[str, JsonValue]:
-    """Read a model's architecture as Keras wrote it (`class_name`, `config`), without building the model.
-
-    Raise `DamagedError` if the file is missing or damaged.
-    """
-    with reading(path) as file:
-        return cast(Dict[str, JsonValue], json_attribute(file, "model_config", path))
-
-
 def read_levels(path: Path) -> Optional[int]:
     """Return the levels of the quantised activations that a model was trained with; None without such activations."""
     with reading(path) as file:
@@ -60,7 +51,8 @@ def copy_for_toolbox(parsed: Path, target: Path, batch_size: int) -> None:
     The copy has a fixed batch size, as a model of the toolbox's parser: without it, the toolbox fails when it counts
     the synapses of a strided convolution, and when it logs spikes.
     """
-    architecture = read_architecture(parsed)
+    with reading(parsed) as file:
+        architecture = cast(Dict[str, JsonValue], json_attribute(file, "model_config", parsed))
     shutil.copyfile(parsed, target)
     architecture["config"]["layers"][0]["config"]["batch_input_shape"][0] = batch_size
     with h5py.File(target, "r+") as file:

@@ -10,7 +10,8 @@ from snnb.conversion.conversion_settings import Parser
 from snnb.conversion.keras_graph import KerasLayer, read_keras_graph
 from snnb.conversion.toolbox_config import has_toolbox
 from snnb.core.errors import InputError
-from snnb.io.keras_file import LAYERS, MODELS
+from snnb.io.keras import description_of, keras
+from snnb.io.keras_file import MODELS
 from snnb.io.text import JsonValue
 
 WEIGHTED = {"Dense", "Conv2D", "DepthwiseConv2D"}
@@ -37,28 +38,18 @@ NAMES_AT_MOST = 5  # names of layers in a message, for the same reason
 Reason = Tuple[str, str]  # layer and reason
 
 
-def check_architecture(
-    description: Dict[str, JsonValue],
-    *,
-    max_pool: str = "error",
-    rectify_linear: bool = False,
-    parser: Parser = "toolbox",
-) -> Parser:
-    """Check that a model can be converted, without building it, since a Lambda layer would run code.
+def choose_parser(model: keras.Model, *, max_pool: str, rectify_linear: bool, parser: Parser) -> Parser:
+    """Return the parser of a model; the own one checks the model itself.
 
-    `description` is the JSON of Keras, as `h5.read_architecture` returns it. For the own parser only the layer classes
-    are checked here; `parse_own` checks the rest. Options, result and errors: see `convert.check_convertible`.
+    Options: see `convert.check_convertible`. Raise `InputError` if the toolbox's parser is asked for and cannot convert
+    the model.
     """
-    layers = read_keras_graph(description)
-    if parser == "toolbox" or (parser == "auto" and has_toolbox()):
-        reasons = toolbox_reasons(layers, description, max_pool, rectify_linear)
-        if not reasons:
-            return "toolbox"
-        if parser == "toolbox":
-            raise refused(reasons)
-    if not all(layer.kind in LAYERS for layer in layers):
-        raise refused(own_reasons(layers, max_pool))
-    return "own"
+    if parser == "own" or (parser == "auto" and not has_toolbox()):
+        return "own"
+    reasons = toolbox_reasons(description_of(model), max_pool, rectify_linear)
+    if reasons and parser == "toolbox":
+        raise refused(reasons)
+    return "own" if reasons else "toolbox"
 
 
 def refused(reasons: List[Reason]) -> InputError:
@@ -139,10 +130,9 @@ MOST_SKIPPED = 6
 ACTIVATION_WITHIN = 3
 
 
-def toolbox_reasons(
-    layers: List[KerasLayer], description: Dict[str, JsonValue], max_pool: str, rectify_linear: bool
-) -> List[Reason]:
-    """Return the reasons why the toolbox's parser cannot convert a model; `description` is its JSON."""
+def toolbox_reasons(description: Dict[str, JsonValue], max_pool: str, rectify_linear: bool) -> List[Reason]:
+    """Return the reasons why the toolbox's parser cannot convert a model that Keras has described in JSON."""
+    layers = read_keras_graph(description)
     reasons = list(_model_reasons(layers))
     for entry in description["config"]["layers"]:
         name = f"{entry['config']['name']} ({entry['class_name']})"

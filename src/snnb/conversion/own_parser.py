@@ -27,6 +27,7 @@ from snnb.conversion.kernel import (
 )
 from snnb.conversion.layer_rules import OWN_TRAINING_ONLY, Reason, own_reasons, refused
 from snnb.io.keras import description_of, keras
+from snnb.io.keras_file import LAYERS
 from snnb.io.text import JsonValue
 from snnb.network.geometry import Shape, window_padding
 
@@ -119,14 +120,16 @@ def parse_own(model: keras.Model, *, max_pool: str = "error", rectify_linear: bo
     populations without an activation. Raise `InputError` if the model cannot be converted; the message has all layers
     and reasons in one line.
     """
-    flat = unrolled_model(model)
-    reasons = own_reasons(read_keras_graph(description_of(flat)), max_pool)
+    layers = read_keras_graph(description_of(model))
+    reasons = own_reasons(layers, max_pool)
+    if not all(layer.kind in LAYERS for layer in layers):
+        raise refused(reasons)
     try:
-        return _Parser(max_pool, rectify_linear, reasons).parse(flat)
+        return _Parser(max_pool, rectify_linear, reasons).parse(unrolled_model(model))
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):
         if not reasons:
             raise
-        raise refused(reasons) from None  # raised after a layer of an unknown class
+        raise refused(reasons) from None  # raised after a layer that cannot be converted
 
 
 class _Parser:
