@@ -7,7 +7,7 @@ inputs.
 
 import csv
 import re
-from itertools import count, takewhile
+from dataclasses import replace
 from pathlib import Path
 from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 
 from snnb.core.errors import DamagedError
+from snnb.graph.export.description import find_description
 from snnb.graph.imports.rates import Rates
 from snnb.graph.listed import EDGES, Edges, ListedGraph, ListedPopulation
 from snnb.graph.populations import Recording
@@ -22,7 +23,6 @@ from snnb.io.hdf5 import reading
 from snnb.io.text import JsonValue, load_json, read_text
 
 CONFIGS = ("circuit_config.json", "config.json")
-CODINGS = ("spikes", "current", "random", "membrane")
 WEIGHTS = ("syn_weight", "nsyns")  # the weight of an edge is their product
 Types = Dict[int, Dict[str, str]]  # columns of a table of types by id, without empty fields
 
@@ -47,7 +47,7 @@ class _Nodes(NamedTuple):
 
     size: int
     virtual: bool
-    whole: ListedPopulation
+    together: ListedPopulation
     typed: Sequence[ListedPopulation]  # one for each type; empty if the types are no populations
 
 
@@ -69,7 +69,9 @@ def recognises(path: Path) -> bool:
 
 def read(path: Path) -> ListedGraph:
     """Read nodes and types; edges are read in parts when they are used."""
-    files, recording = _find(path), None
+    files, beside = _find(path), (path if path.is_dir() else path.parent) / "description.json"
+    described = find_description(beside)  # of an export of snnb
+    shapes = {} if described is None else {own.name: own for own in described.listed}
     nodes: Dict[str, _Nodes] = {}
     for file, table in files.nodes:
         types = _read_types(table, "node_type_id")
@@ -77,13 +79,13 @@ def read(path: Path) -> ListedGraph:
             for name, group in opened["nodes"].items():
                 if name in nodes:
                     raise DamagedError(file, f"nodes {name} are in another file too; give each population its own name")
-                nodes[name] = _read_nodes(file, name, group, types, name in files.virtual)
+                nodes[name] = _read_nodes(file, name, group, types, name in files.virtual, shapes)
     if not nodes:
         raise DamagedError(path, "has no populations of nodes; put the file of nodes next to that of edges")
     names = sorted(nodes, key=lambda name: not nodes[name].virtual)  # stable
-    populations = [population for name in names for population in nodes[name].typed or [nodes[name].whole]]
+    populations = [population for name in names for population in nodes[name].typed or [nodes[name].together]]
     if len({population.name for population in populations}) < len(populations):
-        populations = [nodes[name].whole for name in names]
+        populations = [nodes[name].together for name in names]
     ends = np.cumsum([nodes[name].size for name in names]).tolist()
     ids = {name: range(end - nodes[name].size, end) for name, end in zip(names, ends)}
     virtual = sum(nodes[name].size for name in names if nodes[name].virtual)
@@ -93,15 +95,14 @@ def read(path: Path) -> ListedGraph:
     for file, table in files.edges:
         types = _read_types(table, "edge_type_id")
         with reading(file) as opened:
-            recording = recording or _recording(opened)
             for name, group in opened["edges"].items():
                 edges.append(_read_edge_population(file, name, group, ids, types, notes))
     return ListedGraph(
         populations,
         _edges(edges),
         inputs=int(np.count_nonzero(firsts[1:] <= virtual)),
-        recording=recording,
-        files=files.all,
+        recording=None if described is None else described.recording,
+        files=files.all if described is None else (*files.all, beside),
         ranges=ids,
         notes=tuple(sorted(notes)),
     )
@@ -193,7 +194,9 @@ def _read_types(table: Optional[Path], key: str) -> Types:
     return types
 
 
-def _read_nodes(path: Path, name: str, group: h5py.Group, types: Types, virtual: bool) -> _Nodes:
+def _read_nodes(
+    path: Path, name: str, group: h5py.Group, types: Types, virtual: bool, described: Mapping[str, ListedPopulation]
+) -> _Nodes:
     type_ids = group["node_type_id"][()].astype(np.int64)
     size = type_ids.size
     if "node_id" in group:
@@ -208,47 +211,22 @@ def _read_nodes(path: Path, name: str, group: h5py.Group, types: Types, virtual:
     if "virtual" in kinds and len(kinds) > 1:
         raise DamagedError(path, f"nodes {name} are virtual and others; give both a population of their own")
     own = group["0"] if "0" in group and "1" not in group else {}
-    read = [key for key in own if key in ("spike_count", "bias") or key.startswith("index_")]
-    values = {key: own[key][()][order] for key in read if own[key].shape == (size,)}
+    values = {key: own[key][()][order] for key in ("spike_count", "bias") if key in own and own[key].shape == (size,)}
 
-    def population(title: str, part: slice, kind: Dict[str, str]) -> ListedPopulation:
-        return ListedPopulation(
-            title,
-            _shape(values, part, size),
-            kind.get("layer", "neurons"),
-            kind["coding"] if kind.get("coding") in CODINGS else "spikes",
-            values["spike_count"][part] if "spike_count" in values else None,
-            values["bias"][part] if "bias" in values else None,
-        )
+    def population(title: str, part: slice) -> ListedPopulation:
+        own = ListedPopulation(title, (part.stop - part.start,))
+        if title in described and described[title].size == own.size:
+            own = described[title]
+        spikes, bias = (values[key][part] if key in values else None for key in ("spike_count", "bias"))
+        return replace(own, spikes=spikes, bias=bias)
 
     starts = np.flatnonzero(np.diff(type_ids, prepend=-1)).tolist()
     titles = [types.get(int(type_ids[start]), {}).get("pop_name", "") for start in starts]
     typed = []
     if len(starts) == len(used) and all(titles):
         parts = [slice(start, stop) for start, stop in zip(starts, [*starts[1:], size])]
-        typed = [population(title, part, types[int(type_ids[part.start])]) for title, part in zip(titles, parts)]
-    whole = population(name, slice(0, size), {})
-    return _Nodes(size, virtual or kinds == {"virtual"}, whole, typed)
-
-
-def _shape(values: Dict[str, np.ndarray], part: slice, size: int) -> Tuple[int, ...]:
-    """Return the shape that the columns `index_0` … state, if they are the indices of all positions in C order."""
-    number = len(range(*part.indices(size)))
-    names = takewhile(values.__contains__, (f"index_{axis}" for axis in count()))
-    columns = [values[name][part] for name in names]
-    axes = [column.astype(np.int64) for column in columns if number and column.min() >= 0]  # -1 after the last axis
-    shape = tuple(int(axis.max()) + 1 for axis in axes)
-    if axes and np.prod(shape, dtype=np.int64) == number and (np.indices(shape).reshape(len(shape), -1) == axes).all():
-        return shape
-    return (number,)
-
-
-def _recording(file: h5py.File) -> Optional[Recording]:
-    """Return the recording that snnb states in a file of edges."""
-    names = ("num_samples", "num_timesteps", "warm_up", "dt_ms")
-    return (
-        Recording(*(file.attrs[name].item() for name in names)) if all(name in file.attrs for name in names) else None
-    )
+        typed = [population(title, part) for title, part in zip(titles, parts)]
+    return _Nodes(size, virtual or kinds == {"virtual"}, population(name, slice(0, size)), typed)
 
 
 def _read_edge_population(
