@@ -200,10 +200,10 @@ def test_a_graph_of_arrays_has_their_hash_and_is_made_again_in_python_only(folde
         ({"source": [0], "target": [1], "weight": ["a"]}, "weight is of type"),
         ({"source": [0], "target": [1], "spikes": [1, 2, 3], "populations": {"a": 2}}, "3 neurons, .* have 2"),
         ({"source": [0], "target": [1], "populations": {"a": 0}}, "positive"),
-        ({"source": [0], "target": [1], "inputs": 1}, "at least one is no input"),
+        ({"source": [0], "target": [1], "inputs": 1}, "at least one is not an input"),
         ({"source": [0]}, "source and target"),
         ({"graph": csr_matrix((2, 3))}, "2 × 3"),
-        ({"graph": networkx.Graph()}, "Graph is no graph"),
+        ({"graph": networkx.Graph()}, "Graph is not a graph"),
         ({"graph": "net.csv", "source": [0]}, "its own edges"),
     ],
 )

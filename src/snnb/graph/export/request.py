@@ -210,7 +210,7 @@ class Format:
     write : callable that writes a graph to a path as requested
     size : bytes of a synapse and of a neuron, or a callable that estimates the size
     check : callable that raises an error for a graph or request that the format cannot represent, and returns a warning
-        of what the format does not represent, or None
+        of content that the format does not represent, or None
     directory : whether it is a directory of files
     sidecar : whether the description `NAME.json` is always written, since the format has no metadata
     partial : whether it omits a constant input (`SpikingPart`)

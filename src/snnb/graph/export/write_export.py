@@ -80,7 +80,7 @@ def export(
     simulated : simulation of the spike counts, for the description
     on_cores : mapping, for sanafe
     say : callable
-        Called with the expected size, and with a warning of what the format does not represent.
+        Called with the expected size, and with a warning of content that the format does not represent.
     progress : Progress
     """
     if target.name in ("", ".."):
@@ -170,7 +170,7 @@ def architecture_path(target: Path) -> Path:
 
 
 def _refuse_foreign_files(target: Path, written: Sequence[Path]) -> None:
-    """Raise `UsageError` for a target that `--force` may not replace: a link, or what no export has written.
+    """Raise `UsageError` for a target that `--force` may not replace: a link, or files that no export has written.
 
     Parameters
     ----------

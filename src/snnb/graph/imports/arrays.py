@@ -41,8 +41,8 @@ def arrays_of(graph: "Union[spmatrix, networkx.DiGraph]") -> EdgeArrays:
         return EdgeArrays(matrix.row, matrix.col, matrix.data, neurons=matrix.shape[0])
     if not isinstance(graph, networkx.DiGraph):
         raise UsageError(
-            f"from_graph: a {type(graph).__name__} is no graph that snnb reads; give a file, a sparse matrix of scipy, "
-            "a networkx.DiGraph, or source and target"
+            f"from_graph: a {type(graph).__name__} is not a graph that snnb reads; give a file, a sparse matrix of "
+            "scipy, a networkx.DiGraph, or source and target"
         )
     ids = {node: number for number, node in enumerate(graph)}
     edges = [(ids[source], ids[target], weight) for source, target, weight in graph.edges(data="weight", default=1.0)]
@@ -86,7 +86,7 @@ def listed(edges: EdgeArrays, populations: Optional[Populations] = None, inputs:
         if outside.size:
             raise InputError(f"an edge names neuron {ids[outside[0]]:,}, and the neurons are 0 to {ends[-1] - 1:,}")
     if not 0 <= inputs < len(shapes):
-        raise UsageError(f"inputs={inputs}: of {len(shapes)} populations at least one is no input")
+        raise UsageError(f"inputs={inputs}: of {len(shapes)} populations at least one is not an input")
     parts: Sequence[Optional[np.ndarray]] = [None] * len(shapes) if spikes is None else np.split(spikes, ends[:-1])
     found = [ListedPopulation(name, shape, spikes=part) for (name, shape), part in zip(shapes.items(), parts)]
     digest = hashlib.sha256(repr((shapes, inputs)).encode())
@@ -119,5 +119,5 @@ def _numbers(name: str, values: "ArrayLike") -> np.ndarray:
 def _shape(size: Union[int, Sequence[int]]) -> Tuple[int, ...]:
     shape: List[int] = np.atleast_1d(np.asarray(size)).tolist()
     if not shape or not all(isinstance(length, int) and length > 0 for length in shape):
-        raise UsageError(f"populations: {size!r} is no size; give a positive number, or a tuple of them")
+        raise UsageError(f"populations: {size!r} is not a size; give a positive number, or a tuple of them")
     return tuple(shape)

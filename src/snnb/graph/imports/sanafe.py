@@ -142,7 +142,7 @@ def read(path: Path) -> ListedGraph:
         _read_edges(path, groups),
         sum(name in inputs for name in names),
         None if described is None else described.recording,
-        files=() if described is None else (path, _beside(path)),
+        files=() if described is None else (path, _description_path(path)),
         notes=tuple(notes),
         ranges={name: range(groups[name].first, groups[name].first + groups[name].size) for name in names},
         text_files=files,
@@ -158,13 +158,13 @@ def _mapping_files(core: np.ndarray) -> Dict[str, str]:
     }
 
 
-def _beside(path: Path) -> Path:
+def _description_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.json")
 
 
 def _description_of(path: Path, groups: Groups) -> Optional[Description]:
     """Return the description next to an export, and mark the groups of relays; None if there is none."""
-    described = find_description(_beside(path))
+    described = find_description(_description_path(path))
     if described is None or described.sanafe is None:
         return None
     sizes = {str(number): population.size for number, population in enumerate(described.populations)}
@@ -172,7 +172,7 @@ def _description_of(path: Path, groups: Groups) -> Optional[Description]:
         sizes.update((str(number), 0) for number in range(described.inputs))
     sizes.update((str(relay.group), relay.size) for relay in described.sanafe.relays)
     if {name: group.size for name, group in groups.items()} != sizes:
-        raise DamagedError(_beside(path), f"describes other groups than {path.name} has; move it away")
+        raise DamagedError(_description_path(path), f"describes other groups than {path.name} has; move it away")
     for relay in described.sanafe.relays:
         groups[str(relay.group)].relays = True
     return described
@@ -202,7 +202,7 @@ class _File:
 
     @contextmanager
     def located(self) -> Iterator[None]:
-        """Raise what the block finds wrong with the file as `DamagedError` with the number of the line."""
+        """Raise errors of the block as `DamagedError` with the number of the line."""
         try:
             yield
         except RecursionError:

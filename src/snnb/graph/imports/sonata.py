@@ -1,8 +1,7 @@
 """Networks of SONATA: nodes and edges as bmtk's builder, libsonata and `snnb export` write them.
 
 (SONATA data format, version 0.1: Dai et al., PLOS Computational Biology 16(2), 2020.) A population of nodes is one of
-the graph, or one for each node type if all types have a `pop_name` of their own and consecutive ids. Virtual nodes are
-inputs.
+the graph, or one for each node type if each type has a `pop_name` and consecutive ids. Virtual nodes are inputs.
 """
 
 import csv
@@ -127,7 +126,7 @@ def _config_in(folder: Path) -> Optional[Path]:
 
 
 def _find(path: Path) -> _Files:
-    """Return the files of a folder, of a configuration, or of a file of edges with those of nodes next to it."""
+    """Return the files of a folder, of a configuration, or of a file of edges and the files of nodes next to it."""
     config = _config_in(path) if path.is_dir() else path if path.name in CONFIGS else None
     if config is not None:
         return _configured(config)
@@ -209,7 +208,7 @@ def _read_nodes(
     used = np.unique(type_ids).tolist()
     kinds = {types.get(number, {}).get("model_type") for number in used}
     if "virtual" in kinds and len(kinds) > 1:
-        raise DamagedError(path, f"nodes {name} are virtual and others; give both a population of their own")
+        raise DamagedError(path, f"nodes {name} are virtual and others; give each its own population")
     own = group["0"] if "0" in group and "1" not in group else {}
     values = {key: own[key][()][order] for key in ("spike_count", "bias") if key in own and own[key].shape == (size,)}
 
@@ -232,7 +231,7 @@ def _read_nodes(
 def _read_edge_population(
     path: Path, name: str, group: h5py.Group, ids: Dict[str, range], types: Types, notes: Set[str]
 ) -> _EdgePopulation:
-    """Check the names and sizes of an edge population, and note what is not read of it."""
+    """Check the names and sizes of an edge population, and note content that is not read."""
     ends: List[range] = []
     columns = [group[f"{end}_node_id"] for end in ("source", "target")]
     for end, column in zip(("source", "target"), columns):
