@@ -23,18 +23,15 @@ def build(network: ExportedNetwork) -> Simulate:
     brian2.prefs.core.default_float_dtype = np.float64
     groups, monitors, built, generator = _build(brian2, network)
     built.store()
-    ms, pictures = brian2.ms, network.input.coding == "current"
-    changing = not pictures and generator is None
+    ms, changing = brian2.ms, network.input.coding != "current" and generator is None
     last_step = max(population.first_step for population in network.simulated)
-    nothing = np.zeros((network.input.size, 1))
 
     def simulate(inputs: np.ndarray, steps: int) -> Dict[str, np.ndarray]:
         found: Dict[str, List[np.ndarray]] = {population.name: [] for population in network.simulated}
         for sample, values in enumerate(inputs):
             built.restore()
-            pixels = values[:, None] if pictures else nothing
             for population in network.simulated:
-                groups[population.name].current = network.input_current(population, pixels)[:, 0]
+                groups[population.name].current = network.input_current(population, values[np.newaxis])[:, 0]
                 if changing:
                     arriving = network.changing_current(population, values)
                     groups[population.name].namespace["arriving"] = brian2.TimedArray(arriving, dt=1 * ms)

@@ -351,8 +351,7 @@ def _of_population(
     A sum of n numbers of magnitude a in all is rounded by about sqrt(n) · a units (Higham and Mary, SIAM J. Sci.
     Comput. 41(5), 2019), one added to a potential v by at most v; these are summed up over the steps.
     """
-    constant = inputs.T if network.input.coding == "current" else np.zeros((network.input.size, len(inputs)))
-    current = network.input_current(population, constant)
+    current = network.input_current(population, inputs)
     inbound = network.spiking_inbound(population.name)
     received = [np.zeros((projection.weights.shape[1], len(inputs))) for projection in inbound]
     terms = np.sqrt(1 + sum(np.diff(p.weights.indptr) for p in network.inbound(population.name)))

@@ -188,17 +188,17 @@ class ExportedNetwork:
         """Return the factor of the spikes of a population."""
         return self.input_amplitude if source == self.input.name else self.amplitude
 
-    def input_current(self, population: ExportedPopulation, pixels: np.ndarray) -> np.ndarray:
-        """Return the current of a constant input: float64, shape (size, samples).
+    def input_current(self, population: ExportedPopulation, inputs: np.ndarray) -> np.ndarray:
+        """Return the current of a constant input, 0 for another one: float64, shape (size, samples).
 
         Parameters
         ----------
         population : ExportedPopulation
-        pixels : (inputs, samples) float64 array
+        inputs : ndarray, as in `Simulate`
         """
-        current = np.zeros((population.size, pixels.shape[1]))
-        pixels = np.rint(pixels * self.input_amplitude) if self.integers else pixels
+        current = np.zeros((population.size, len(inputs)))
         if self.input.coding == "current":
+            pixels = np.rint(inputs.T * self.input_amplitude) if self.integers else inputs.T
             for projection in self.inbound(population.name):
                 if projection.source == self.input.name:
                     current += projection.weights @ pixels

@@ -49,7 +49,9 @@ def build(network: ExportedNetwork) -> Simulate:
         for sample, values in enumerate(inputs):
             chip.reset()
             arriving = {
-                p.name: network.input_current(p, values[:, None]).T if constant else network.changing_current(p, values)
+                p.name: network.input_current(p, values[np.newaxis]).T
+                if constant
+                else network.changing_current(p, values)
                 for p in network.simulated
             }
             biases = {population.name: np.full(population.size, np.nan) for population in network.simulated}
@@ -249,7 +251,7 @@ def _changes(
                 found[first + step + 1].insert(0, (neurons[number], {"threshold": NEVER}))
             continue
         unit = np.ones(population.size) if network.integers else population.threshold
-        currents = (population.bias + network.input_current(population, pixels[:, None])[:, 0]) / unit
+        currents = (population.bias + network.input_current(population, pixels[np.newaxis])[:, 0]) / unit
         starts, thresholds = currents + population.start / unit, (population.threshold / unit).tolist()
         found[0][:0] = [(neuron, {"threshold": theta, "bias": 0.0}) for neuron, theta in zip(neurons, thresholds)]
         for step, biases in ((first, starts), (first + 1, currents)):

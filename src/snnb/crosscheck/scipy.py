@@ -22,8 +22,7 @@ def build(network: ExportedNetwork) -> Simulate:
     def simulate(inputs: np.ndarray, steps: int) -> Dict[str, np.ndarray]:
         samples = len(inputs)
         constant = network.input.coding == "current"
-        pixels = inputs.T if constant else np.zeros((network.input.size, samples))
-        currents: Dict[str, np.ndarray] = {p.name: network.input_current(p, pixels) for p in network.simulated}
+        currents: Dict[str, np.ndarray] = {p.name: network.input_current(p, inputs) for p in network.simulated}
         potential: Dict[str, np.ndarray] = {
             p.name: np.repeat(p.start[:, None].astype(float), samples, axis=1) for p in network.simulated
         }

@@ -102,7 +102,7 @@ def _readout(
     """Return the accumulated input of the output in the counted steps: float64, shape (outputs, samples)."""
     output, constant = network.populations[-1], network.input.coding == "current"
     acting = output.steps if output.window is not None else steps - counted_from
-    current = network.input_current(output, inputs.T if constant else np.zeros((network.input.size, len(inputs))))
+    current = network.input_current(output, inputs)
     total: np.ndarray = (current + output.bias[:, np.newaxis]) * acting
     sent = counts if constant else {**counts, network.input.name: inputs[:, :, counted_from:].sum(axis=2)}
     for projection in network.spiking_inbound(output.name):
