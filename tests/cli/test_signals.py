@@ -68,17 +68,19 @@ app()
 """
 
 
-def started(program):
+def started(program, folder):
     """A process that has printed "ready"."""
+    path = folder / "program.py"  # of compiled functions the source is read
+    path.write_text(program)
     process = subprocess.Popen(
-        [sys.executable, "-c", program, "models"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, str(path), "models"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stdout.readline() == "ready\n", process.communicate()
     return process
 
 
-def test_a_signal_while_modules_are_imported_ends_the_process():
-    process = started(IMPORTS)
+def test_a_signal_while_modules_are_imported_ends_the_process(tmp_path):
+    process = started(IMPORTS, tmp_path)
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (143, "snnb: interrupted; the run is as it was\n")
@@ -92,9 +94,9 @@ def test_a_signal_while_modules_are_imported_ends_the_process():
     ],
     ids=["numba", "mt-kahypar"],
 )
-def test_a_signal_ends_the_process_and_its_children(work, package, sent):
+def test_a_signal_ends_the_process_and_its_children(work, package, sent, tmp_path):
     pytest.importorskip(package)
-    process = started(PROGRAM.format(work=work))
+    process = started(PROGRAM.format(work=work), tmp_path)
     children = psutil.Process(process.pid).children(recursive=True)
     assert bool(children) == (package == "mtkahypar")
     process.send_signal(sent)
