@@ -168,6 +168,13 @@ def test_groups_are_populations(kind, tmp_path):
         assert edges == {(1, 6), (7, 6), (4, 9 + 5), (8, 9 + 1)}
 
 
+def test_spaces_around_names_are_not_part_of_them(tmp_path):
+    path = tmp_path / "edges.csv"
+    path.write_text('source, target, weight\na, b, 1\nb, c, 2\n"a" , c, 4\n')
+    with import_graph(path, tmp_path / "in_graph.h5").graph as graph:
+        assert list(zip(*(column.tolist() for column in all_edges(graph)[:3]))) == [(0, 1, 1), (0, 2, 4), (1, 2, 2)]
+
+
 def test_numbers_of_a_csv_are_those_of_python(tmp_path):
     texts = "0 -0.0 1 +3 1e3 1E-3 .5 5. 0.1 3.4028235e38 1.1754944e-38 1e-45 -7e-46 123456789012345678901234567890"
     texts += " 0.000000000000000000000000000000000012345678901234567890 0.30000001192092896 9.999999999999999999e22"

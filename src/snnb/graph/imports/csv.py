@@ -49,8 +49,8 @@ def read_csv(path: Path) -> ListedGraph:
     # Ids are read as float64: loadtxt takes 1.5 for the integer 1. Of columns that are not read it keeps a character.
     kinds = dict.fromkeys(fields, "U1")
     kinds.update(dict.fromkeys(columns.used, "f8"))
-    if named:
-        kinds.update(dict.fromkeys((name for name in (*columns[:2], *columns[4:]) if name is not None), "O"))
+    texts = [name for name in (*columns[:2], *columns[4:]) if name is not None] if named else []
+    kinds.update(dict.fromkeys(texts, "O"))
     row = np.dtype([(str(k), kinds[name]) for k, name in enumerate(fields)])
 
     def batches() -> Iterator[Dict[str, np.ndarray]]:
@@ -62,6 +62,7 @@ def read_csv(path: Path) -> ListedGraph:
                     return
                 table = _parsed(path, lines, number, row, delimiter)
                 batch = {name: table[str(fields.index(name))] for name in columns.used}
+                batch.update({name: np.array([text.strip() for text in batch[name]], object) for name in texts})
                 yield batch if named else {**batch, **{end: _ids(path, end, batch[end], number) for end in columns[:2]}}
 
     return listed_graph(path, columns, batches, lambda row: f"line {row + 2:,}", named=named, nodes=nodes)
