@@ -43,7 +43,9 @@ class Recipe(Options):
     def _is_for_sgd(cls, value: float, others: ValidationInfo) -> float:
         optimizer = others.data.get("optimizer", "sgd")
         if value and optimizer != "sgd":
-            raise ValueError(f"momentum is for sgd, not for {optimizer}; omit it or choose --optimizer sgd")
+            raise ValueError(f"is for sgd, not for {optimizer}; omit it or choose --optimizer sgd")
+        if value and others.field_name == "nesterov" and not others.data.get("momentum", 1):
+            raise ValueError("has no effect without momentum; omit it or give --momentum, such as 0.9")
         return value
 
     def learning_rate_at(self, epoch: float) -> float:
