@@ -53,8 +53,8 @@ class InputSteps:
     def starts(self, steps: int) -> np.ndarray:
         """Return the index of the first entry of each step, and the end of the last: int64 (samples, steps + 1)."""
         bounds, numbers = self.bounds, np.arange(steps + 1)
-        found = [a + np.searchsorted(self.step[a:b], numbers) for a, b in zip(bounds[:-1], bounds[1:])]
-        return np.array(found, np.int64).reshape(len(self), steps + 1)
+        indices = [a + np.searchsorted(self.step[a:b], numbers) for a, b in zip(bounds[:-1], bounds[1:])]
+        return np.array(indices, np.int64).reshape(len(self), steps + 1)
 
     def between(self, first: int, stop: Optional[int]) -> np.ndarray:
         """Return the indices of the entries in the steps from `first` to before `stop`, or to the end."""
@@ -145,7 +145,7 @@ class EventSamples:
 def write_samples(path: Path, samples: Iterable[Steps], shape: Tuple[int, ...], dtype: str) -> List[int]:
     """Write samples to an HDF5 file, compressed; return the number of time steps of each.
 
-    The datasets `step`, `neuron` (int32), `value` and `bounds` (int64) are those of `InputSteps`; `length` (int32) has
+    The datasets `step`, `neuron` (int32), `value` and `bounds` (int64) are fields of `InputSteps`; `length` (int32) has
     the number of time steps of each sample. The attribute `shape` is (height, width, channels).
 
     Parameters

@@ -1,7 +1,7 @@
 """Division of a fan-in: relay neurons that each take some sources of a neuron, in a tree.
 
 An integrate-and-fire neuron sends no negative spikes, so the sources of a relay have weights of one sign: its input
-never decreases, and only what remains below its threshold is lost. A relay adds |w| of each source, subtracts its
+never decreases, and only the remainder below its threshold is lost. A relay adds |w| of each source, subtracts its
 threshold at a spike, starts at half of it, and has no bias; its spike is worth that threshold to the neuron, with the
 sign of its sources.
 
@@ -100,7 +100,7 @@ def _split(population: Population, terms: List[_Term], limit: int) -> List[Volum
         largest = max(terms, key=lambda term: term.sources * term.divisible)
         if largest.divisible:
             number = sum(isinstance(volume, Population) for volume in relays)
-            found, left = _relayed(population, largest, limit, number)
+            added, left = _relayed(population, largest, limit, number)
         if not largest.divisible or (largest.relayed and left.sources == largest.sources):
             fixed = sum(term.sources for term in terms if not term.divisible)
             raise InputError(
@@ -108,7 +108,7 @@ def _split(population: Population, terms: List[_Term], limit: int) -> List[Volum
                 f"up to {fixed:,} sources by layers that relays cannot take (poolings, depthwise convolutions), and "
                 "need two or more relays"
             )
-        relays += found
+        relays += added
         terms = [left if term is largest else term for term in terms]
     return [*relays, replace(population, projections=tuple(term.projection for term in terms))]
 
@@ -126,8 +126,8 @@ def _relayed(population: Population, term: _Term, limit: int, number: int) -> Tu
         keys, relay = np.unique(key[mine], return_inverse=True)
         sums = np.zeros((len(weights), keys.size), np.float32)
         sums[entry[mine], relay] = np.abs(weights[entry[mine], channel[mine]])
-        found, mean, threshold = _relays(population, term, sums, f"{population.name}_relay{number + group}")
-        volumes.append(found)
+        relays, mean, threshold = _relays(population, term, sums, f"{population.name}_relay{number + group}")
+        volumes.append(relays)
         rates.append(np.minimum(mean / threshold, 1))
         onto.append(keys % filters)
         signs.append(np.where(keys // filters % 2, -threshold, threshold))
@@ -168,7 +168,7 @@ def _relays(
     variance = projection_current(onto_relays(sums**2), (term.rates * (term.worth - term.rates))[np.newaxis])[0]
     threshold = _thresholds(population, mean, variance, sums)
     integer = population.threshold is not None
-    found = Population(
+    relay_population = Population(
         name,
         geometry.shape,
         layer.kind,
@@ -178,7 +178,7 @@ def _relays(
         initial_potential=np.floor(threshold / 2) if integer else np.full(relays, 0.5, np.float32),
         threshold=threshold if integer else None,
     )
-    return found, mean, threshold
+    return relay_population, mean, threshold
 
 
 def _groups(weights: np.ndarray, limit: int, relayed: bool) -> np.ndarray:

@@ -1,6 +1,6 @@
 """The forward pass of the trained network without TensorFlow: currents and activations of populations, with numpy.
 
-Rounding errors differ from those of `snnb.conversion.currents`, which computes the same with TensorFlow.
+The results differ by rounding errors from `snnb.conversion.currents`, which computes the same with TensorFlow.
 """
 
 from typing import Dict, Iterator, Tuple

@@ -199,11 +199,11 @@ def count_synapses(readings: Sequence[Reading], first: int, sources: int) -> Deg
         Id of the first source, and number of sources; all ids are in this range.
     """
     real = [ids != PADDING for ids, _ in readings]
-    found = [ids[there] - first for (ids, _), there in zip(readings, real)]
-    several = np.bincount(np.concatenate(found), minlength=sources) > 1
+    indices = [ids[there] - first for (ids, _), there in zip(readings, real)]
+    several = np.bincount(np.concatenate(indices), minlength=sources) > 1
     out, into = np.zeros(sources, np.int64), np.zeros(int(np.prod(readings[0].geometry.shape)), np.int64)
     repeated: List[_Repeated] = []
-    for (_, geometry), once, source in zip(readings, real, found):
+    for (_, geometry), once, source in zip(readings, real, indices):
         if several.any():
             again = several[source]
             repeated.append(_Repeated(source[again], np.flatnonzero(once)[again], geometry))

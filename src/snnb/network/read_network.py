@@ -95,7 +95,7 @@ def assemble(path: Path, entries: Sequence[Entry]) -> Network:
 
 
 def _timed(entry: Entry, volume: Volume) -> Volume:
-    """Return the volume with the properties of its neurons, other than those of a converted network by default."""
+    """Return the volume with the properties of its neurons that differ from the defaults of a converted network."""
     if not isinstance(volume, Population):
         return volume
     start, threshold = (np.asarray(entry.arrays[name]) if name in entry.arrays else None for name in STATES)
@@ -380,15 +380,15 @@ def _entries(path: Path, file: h5py.File) -> List[Entry]:
     config = model["config"]
     entries = _sequential(config) if model["class_name"] == "Sequential" else config["layers"]
     names: Dict[str, str] = {}  # Keras's names of layers -> names here: the input is always `input`
-    found: List[Entry] = []
+    layers: List[Entry] = []
     for entry in entries:
         name, kind, uses = str(entry["config"]["name"]), str(entry["class_name"]), entry["inbound_nodes"]
         if len(uses) > 1:
             raise InputError(f"{path}: layer {name} is used {len(uses)} times; give each use its own layer")
         names[name] = INPUT if kind == "InputLayer" else name
         inputs = tuple(names[tensor[0]] for tensor in uses[0]) if uses else ()
-        found.append(Entry(names[name], kind, {**entry["config"]}, inputs, _arrays(path, file, name)))
-    return found
+        layers.append(Entry(names[name], kind, {**entry["config"]}, inputs, _arrays(path, file, name)))
+    return layers
 
 
 def _sequential(config: Mapping[str, Any]) -> List[Dict[str, Any]]:
@@ -408,9 +408,9 @@ def _arrays(path: Path, file: h5py.File, layer: str) -> Dict[str, StoredArray]:
     """Return the arrays of a layer by the last part of their names: `kernel`, `depthwise_kernel`, `bias`."""
     if layer not in file["model_weights"]:  # the input of a sequential model
         return {}
-    group, found = file["model_weights"][layer], {}
+    group, arrays = file["model_weights"][layer], {}
     for written in group.attrs.get("weight_names", []):
         name = written.decode("utf-8") if isinstance(written, bytes) else str(written)
         last = name.rsplit("/", 1)[-1].split(":")[0]
-        found[last] = StoredArray(path, group[name], f"{last} of layer {layer}")
-    return found
+        arrays[last] = StoredArray(path, group[name], f"{last} of layer {layer}")
+    return arrays
