@@ -267,23 +267,23 @@ def active_neurons(network: PlacedNetwork) -> np.ndarray:
 
 def received(network: PlacedNetwork, spikes: np.ndarray, outside: Optional[np.ndarray] = None) -> np.ndarray:
     """Count the spikes at the synapses of each placed neuron: float64, shape (rows, neurons); see `core_events`."""
-    found = np.zeros(spikes.shape)
+    counts = np.zeros(spikes.shape)
     for projection in network.graph.projections:
         if projection.source in network.sources:
             sent = network.sent_by(projection.source, spikes, outside)
             over = _over_edges if projection.merged else _over_windows
-            found[:, network.part(projection.target)] += over(projection, sent)
-    return found
+            counts[:, network.part(projection.target)] += over(projection, sent)
+    return counts
 
 
 def _over_edges(projection: GraphProjection, spikes: np.ndarray) -> np.ndarray:
     """Count the spikes at the targets of a projection by listing its synapses, a batch at a time."""
     source, target = projection.source, projection.target
-    found = np.zeros((len(spikes), target.size))
+    counts = np.zeros((len(spikes), target.size))
     for batch in projection.edge_batches(EDGES):
         ends = batch.source - source.first, batch.target - target.first
-        found += (csr_matrix((np.ones(ends[0].size), ends), (source.size, target.size)).T @ spikes.T).T
-    return found
+        counts += (csr_matrix((np.ones(ends[0].size), ends), (source.size, target.size)).T @ spikes.T).T
+    return counts
 
 
 def _over_windows(projection: GraphProjection, spikes: np.ndarray) -> np.ndarray:

@@ -41,16 +41,16 @@ def grouped(network: PlacedNetwork, loads: np.ndarray, limits: Limits) -> Tuple[
         part = network.part(population)
         lists = SourceLists(network, population)
         synapses = max(int(loads[part].max()), 1)
-        most = min(MOST_CHANNELS, limits.neurons, limits.synapses // synapses)
+        channels = min(MOST_CHANNELS, limits.neurons, limits.synapses // synapses)
         if lists.most_own and not lists.sparse:
-            most = min(most, (limits.axons - lists.most_shared) // lists.most_own)
+            channels = min(channels, (limits.axons - lists.most_shared) // lists.most_own)
         tiles = _thin_tiles(network, population, thin)
-        if tiles is not None and most >= THIN * TILE * TILE and lists.filters > THIN:
+        if tiles is not None and channels >= THIN * TILE * TILE and lists.filters > THIN:
             thin[population.name] = tiles
-            most = THIN
+            channels = THIN
         else:
             tiles = None
-        chunks = -(-lists.filters // most)
+        chunks = -(-lists.filters // channels)
         while lists.sparse and chunks < lists.filters and lists.most_of(chunks) > limits.axons:
             chunks = min(2 * chunks, lists.filters)
         chunk = np.arange(lists.filters) * chunks // lists.filters
@@ -110,7 +110,7 @@ def tiled(network: PlacedNetwork, limits: Limits, *, mixed: bool = True) -> Tupl
     Of the tiles that do, a population takes those that receive the fewest spikes. The limit of synapses is that of the
     entries of lists. With `mixed`, chunks of channels may have tiles of different forms, and a pooling joins the tiles
     of the population that it reads if that saves spikes. Otherwise tiles are to be merged: a population has equal ones,
-    for the mean number of spikes, so that those of populations of one shape have the same borders.
+    for the mean number of spikes, so that tiles of populations of one shape have the same borders.
     """
     group, groups = np.empty(network.neurons, np.int32), 0
     poolings = _poolings(network) if mixed else {}
@@ -145,20 +145,20 @@ def tiled(network: PlacedNetwork, limits: Limits, *, mixed: bool = True) -> Tupl
 def _poolings(network: PlacedNetwork) -> Dict[str, Connection]:
     """Return connections of each source neuron to one target at most, at most one to and from a population.
 
-    The names are those of the source populations.
+    The keys are the names of the source populations.
     """
-    found: Dict[str, Connection] = {}
+    poolings: Dict[str, Connection] = {}
     for population in network.populations:
         (connection, *others) = [c for p in network.projections_to(population) for c in p.connections]
         geometry, source = connection.geometry, connection.source
-        taken = source.name in found or source in [pooling.target for pooling in found.values()]
+        taken = source.name in poolings or source in [pooling.target for pooling in poolings.values()]
         if others or taken or source not in network.populations or geometry.pairing == "dense":
             continue
         apart = all(np.unique(axis.input).size == axis.input.size for axis in (geometry.rows, geometry.columns))
         ordered = np.array_equal(connection.positions.ids.ravel(), source.first + np.arange(source.size))
         if apart and ordered and geometry.multiplier == 1:
-            found[source.name] = connection
-    return found
+            poolings[source.name] = connection
+    return poolings
 
 
 def _forms(
@@ -186,9 +186,9 @@ def _forms(
                 shared, to_each = (shared + axons * channels, to_each + received) if dense else (shared, to_each)
         neurons = row_cuts[0].outputs * column_cuts[0].outputs
         neurons += 0 if pooling is None else row_cuts[-1].outputs * column_cuts[-1].outputs
-        most = min(limits.neurons // neurons, limits.synapses // entries, (limits.axons - shared) // max(own, 1))
-        if most > 0 or (down, across) == (rows, columns):
-            forms.append(_Form((down, across), max(most, 1), to_each, to_all / filters))
+        capacity = min(limits.neurons // neurons, limits.synapses // entries, (limits.axons - shared) // max(own, 1))
+        if capacity > 0 or (down, across) == (rows, columns):
+            forms.append(_Form((down, across), max(capacity, 1), to_each, to_all / filters))
     return forms
 
 
@@ -206,10 +206,10 @@ def _chunks(forms: List[_Form], filters: int, mixed: bool = True) -> Tuple[List[
     """Return tiles and number of channels of each of the chunks that receive the fewest spikes, and these spikes."""
     if not mixed:
         forms = [min(forms, key=lambda one: one.to_chunk * -(-filters // one.channels) + one.to_channel * filters)]
-    most, to_chunk, to_channel = (np.array([form[n] for form in forms]) for n in (1, 2, 3))
+    capacity, to_chunk, to_channel = (np.array([form[n] for form in forms]) for n in (1, 2, 3))
     least, chosen = np.zeros(filters + 1), np.zeros(filters + 1, np.int64)  # by number of channels
     for channels in range(1, filters + 1):
-        taken = np.minimum(most, channels)
+        taken = np.minimum(capacity, channels)
         spikes = least[channels - taken] + to_chunk + to_channel * taken
         chosen[channels] = np.argmin(spikes)
         least[channels] = spikes[chosen[channels]]
@@ -217,7 +217,7 @@ def _chunks(forms: List[_Form], filters: int, mixed: bool = True) -> Tuple[List[
     received = float(least[filters])
     while filters > 0:
         form = int(chosen[filters])
-        numbers.setdefault(form, []).append(min(int(most[form]), filters))
+        numbers.setdefault(form, []).append(min(int(capacity[form]), filters))
         filters -= numbers[form][-1]
     chunks = [
         (forms[form].tiles, sum(taken) * (n + 1) // len(taken) - sum(taken) * n // len(taken))
@@ -246,8 +246,8 @@ def _cut(axis: Axis, parts: int, pooling: bool = False) -> _Cut:
     for source, output, tap in zip(axis.input.tolist(), axis.output.tolist(), axis.tap.tolist()):
         lists.setdefault((int(part[output]), source), []).append((output, tap))
     distinct: List[Set[Tuple[Tuple[int, int], ...]]] = [set() for _ in range(parts)]
-    for (this, _), found in lists.items():
-        distinct[this].add(tuple((output - found[0][0], tap) for output, tap in found))
+    for (this, _), pairs in lists.items():
+        distinct[this].add(tuple((output - pairs[0][0], tap) for output, tap in pairs))
     sources = np.bincount([this for this, _ in lists]).max()
     entries = max(sum(map(len, one)) for one in distinct)
     reached = np.bincount([source for _, source in lists], minlength=axis.size)

@@ -227,8 +227,8 @@ def hardware_names() -> Tuple[str, ...]:
 
 def descriptions() -> Dict[str, Hardware]:
     """Return the descriptions in the package by name, the fewest cores first."""
-    found = [read_hardware(name)[0] for name in hardware_names()]
-    return {chip.name: chip for chip in sorted(found, key=lambda chip: (chip.cores, chip.neurons_per_core, chip.name))}
+    chips = [read_hardware(name)[0] for name in hardware_names()]
+    return {chip.name: chip for chip in sorted(chips, key=lambda chip: (chip.cores, chip.neurons_per_core, chip.name))}
 
 
 def is_file(named: str) -> bool:

@@ -69,10 +69,12 @@ def _obstacle(network: PlacedNetwork, hardware: Hardware) -> Optional[str]:
         ("sources of spikes", network.fan_in, limits.axons, "axons", " (--split-fan-in adds relay neurons)"),
         ("synapses", network.in_degrees, limits.synapses, "synapses", ""),
     ):
-        most = int(np.argmax(numbers))
-        if numbers[most] > limit:
-            layer = network.graph.nodes.population(most + network.first).name
-            return f"layer {layer} has a neuron with {numbers[most]:,} {what}, and a core takes {limit:,} {name}{hint}"
+        neuron = int(np.argmax(numbers))
+        if numbers[neuron] > limit:
+            layer = network.graph.nodes.population(neuron + network.first).name
+            return (
+                f"layer {layer} has a neuron with {numbers[neuron]:,} {what}, and a core takes {limit:,} {name}{hint}"
+            )
     least = -(-network.neurons // limits.neurons)
     least = max(least, -(-int(network.in_degrees.sum()) // limits.synapses))
     if least > hardware.cores:
@@ -166,7 +168,7 @@ def split_overfull(network: PlacedNetwork, core: np.ndarray, hardware: Hardware)
     their channels stay together, so that they go on to share sources and, with `sharing: kernel`, lists of synapses.
     Each division can add output axons elsewhere, hence the repetition.
 
-    Raise `InputError` if a neuron exceeds a limit on a core of its own.
+    Raise `InputError` if a neuron alone exceeds a limit of a core.
 
     Parameters
     ----------

@@ -108,12 +108,12 @@ def map_network(
     if objective == "step" and hardware.time_ns is None:
         raise InputError(f"{hardware.name}: the description has no time_ns, so --objective step has nothing to compare")
     check_possible(network, hardware)
-    found = partition(network, hardware, method=method, seed=seed, progress=progress)
+    partitions = partition(network, hardware, method=method, seed=seed, progress=progress)
     mapped = []
-    for sums in (found.best,) if objective == "spikes" else found.tried:
+    for sums in (partitions.best,) if objective == "spikes" else partitions.tried:
         positions = place(sums.matrix, hardware, seed, progress, hops=objective == "hops")
-        chosen = replace(found, best=sums)
-        mapped.append(MappedNetwork(hardware, chosen, positions, cost(sums, hardware, positions), found.warnings))
+        chosen = replace(partitions, best=sums)
+        mapped.append(MappedNetwork(hardware, chosen, positions, cost(sums, hardware, positions), partitions.warnings))
     figure = {"spikes": "connectivity", "hops": "hops_unicast", "energy": "energy_pj", "step": "step_ns"}[objective]
     return min(mapped, key=lambda one: getattr(one.cost, figure))
 
@@ -149,8 +149,8 @@ def partition(
         if not tried:
             raise too_few_cores(network, hardware, baseline.cores)
         return Partition(baseline, (baseline,), baseline)
-    loads, most = synapse_loads(network, hardware)
-    limits = Limits.of(hardware)._replace(synapses=most)
+    loads, capacity = synapse_loads(network, hardware)
+    limits = Limits.of(hardware)._replace(synapses=capacity)
     single: Optional[Contracted] = None  # the network with a group for each neuron, unless it is too large
     synapses = (2 if network.listed else 64) * MOST_PINS  # sources at a position share their pins
     if network.neurons <= MOST_NEURONS and network.in_degrees.sum() <= synapses:
@@ -166,7 +166,7 @@ def partition(
     search = partial(search_groups, limits=limits, most=hardware.cores, seed=seed, warn=warnings.append)
     if method in ("groups", "auto"):
         steps.append(("groups", partial(_by_groups, network, loads, single, limits, seed, baseline.core, search)))
-        shared = most < Limits.of(hardware).synapses and not network.listed
+        shared = capacity < Limits.of(hardware).synapses and not network.listed
         for share in TILES_A_CORE if shared else ():
             steps.append(("groups", partial(_by_tiles, network, share, limits, search)))
     if method in ("hypergraph", "auto") and single is not None and kahypar.is_installed():
@@ -178,8 +178,8 @@ def partition(
             _, first, inverse = np.unique(core, return_index=True, return_inverse=True)
             rank = np.empty(first.size, np.int32)
             rank[np.argsort(first)] = np.arange(first.size, dtype=np.int32)
-            found = _within(name, network, rank[inverse], hardware)
-            tried += [found] if found.cores <= hardware.cores else []
+            sums = _within(name, network, rank[inverse], hardware)
+            tried += [sums] if sums.cores <= hardware.cores else []
     missing = sorted({name for name, _ in steps} - {one.method for one in tried})
     warnings += [f"{name} found no mapping that keeps the limits" for name in missing]
     if not tried:
@@ -276,8 +276,8 @@ def cost_partition(
         more = f" and {len(parts) - NAMED:,} more, see cost.json" if len(parts) > NAMED else ""
         names = "; ".join(parts[:NAMED]) + more
         notes.append(f"cores of {partition_file} that break limits of {hardware.name} are divided: {names}")
-    found = Partition(replace(sums, method="file"), (), sequential_baseline(network, hardware, progress))
-    return MappedNetwork(hardware, found, positions, costs, tuple(notes), divided), contents
+    imported = Partition(replace(sums, method="file"), (), sequential_baseline(network, hardware, progress))
+    return MappedNetwork(hardware, imported, positions, costs, tuple(notes), divided), contents
 
 
 def read_partition(path: Path, network: PlacedNetwork, hardware: Hardware) -> Tuple[np.ndarray, bytes]:

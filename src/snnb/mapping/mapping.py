@@ -24,7 +24,7 @@ Number = Union[int, float]
 UNITS = {
     "connectivity": "spikes between cores a sample",
     "cut": "spikes that leave their core a sample",
-    "hops_unicast": "links crossed a sample, each core being sent a spike of its own",
+    "hops_unicast": "links crossed a sample, each core being sent a separate spike",
     "hops_multicast": "links crossed a sample, a spike being copied where its routes part",
     "energy_pj": "pJ a sample",
     "latency_ns_mean": "ns, mean over the spikes between cores",
@@ -38,7 +38,7 @@ UNITS = {
     # Only of some descriptions
     "chips": "chips with neurons",
     "spikes_between_chips": "spikes a sample between cores of different chips",
-    "hops_between_chips": "links between chips crossed a sample, each core being sent a spike of its own",
+    "hops_between_chips": "links between chips crossed a sample, each core being sent a separate spike",
     "step_ns": "ns of a time step with the mean number of events",
     "sample_ns": "ns between the beginnings of two samples",
     "sample_latency_ns": "ns until a sample has passed all layers",
@@ -290,13 +290,13 @@ class MappingCost(Document):
 def _contents(mapped: MappedNetwork, name: str) -> Contents:
     numbers: np.ndarray = getattr(mapped.cost, name)
     limit: int = getattr(Limits.of(mapped.hardware), name)
-    most, used = int(numbers.max(initial=0)), mapped.cost.neurons > 0
+    largest, used = int(numbers.max(initial=0)), mapped.cost.neurons > 0
     return Contents(
         mean=float(numbers[used].mean()) if used.any() else 0.0,
-        max=most,
+        max=largest,
         core=int(np.argmax(numbers)),
         limit=None if limit == NO_LIMIT else limit,
-        share=None if limit == NO_LIMIT else most / limit,
+        share=None if limit == NO_LIMIT else largest / limit,
     )
 
 

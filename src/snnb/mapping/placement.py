@@ -181,9 +181,9 @@ def _plane(matrix: csr_matrix) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
     root = np.sqrt(np.where(weight > 0, weight, 1.0))
     scaled = diags(1 / root) @ matrix @ diags(1 / root) + identity(cores)
     start = root + 0.01 * root.mean() * np.cos(np.arange(cores))
-    most = int(np.clip(MOST_PRODUCTS / (EACH_ROUND * matrix.nnz), 2, 2000))
+    iterations = int(np.clip(MOST_PRODUCTS / (EACH_ROUND * matrix.nnz), 2, 2000))
     try:
-        _, vectors = eigsh(scaled, k=3, which="LA", v0=start, tol=1e-4, maxiter=most)
+        _, vectors = eigsh(scaled, k=3, which="LA", v0=start, tol=1e-4, maxiter=iterations)
     except ArpackError:  # no convergence: the other starts remain
         return
     first, second = vectors[:, 1] / root, vectors[:, 0] / root

@@ -80,12 +80,12 @@ def architecture_file(description: Node) -> Dict[str, Node]:
     return {KEY: architecture, DESCRIPTION: dict(description)}
 
 
-def _figures_of_events(stated: Node) -> Dict[str, float]:
+def _figures_of_events(node: Node) -> Dict[str, float]:
     """Return the energies or times of all events; `update` is the additional figure of an active neuron."""
-    found = {key: value or 0.0 for key, value in stated.items() if key != "barrier"}
-    link = found.get("link", 0.0)
-    update = found.get("neuron_active", 0.0) - found.get("neuron_inactive", 0.0)
-    return {"link_x": link, "link_y": link, **found, "update": update}
+    figures = {key: value or 0.0 for key, value in node.items() if key != "barrier"}
+    link = figures.get("link", 0.0)
+    update = figures.get("neuron_active", 0.0) - figures.get("neuron_inactive", 0.0)
+    return {"link_x": link, "link_y": link, **figures, "update": update}
 
 
 def _costs(events: Mapping[str, str], figures: Mapping[str, Tuple[Dict[str, float], float]]) -> Dict[str, float]:

@@ -62,8 +62,8 @@ def contract(network: PlacedNetwork, group: np.ndarray, groups: int, loads: np.n
         if not projections:
             continue
         members = network.part(population) if population.first >= network.first else slice(0)
-        found = reached(projections, group, groups, network.first)
-        part = _merge_sets(found, group[members], network.counts[members], groups)
+        reached_groups = reached(projections, group, groups, network.first)
+        part = _merge_sets(reached_groups, group[members], network.counts[members], groups)
         parts.append(part._replace(source_set=part.source_set + sets))
         sets += part.axons.size
     axons, degrees, target, source_set, source, weight = (np.concatenate(values) for values in zip(*parts))
@@ -95,14 +95,14 @@ def contract(network: PlacedNetwork, group: np.ndarray, groups: int, loads: np.n
     )
 
 
-def _merge_sets(found: Reached, own: np.ndarray, counts: np.ndarray, groups: int) -> _Part:
+def _merge_sets(reached_groups: Reached, own: np.ndarray, counts: np.ndarray, groups: int) -> _Part:
     """Merge equal sets, leave out empty ones, and sum up the spikes of each group in each set."""
-    number = np.empty(found.start.size - 1, np.int64)
+    number = np.empty(reached_groups.start.size - 1, np.int64)
     table = np.full(1 << int(2 * number.size).bit_length(), -1, np.int64)
-    sets = number_distinct(found.start, found.label, table, number)
+    sets = number_distinct(reached_groups.start, reached_groups.label, table, number)
     first = np.flatnonzero(np.diff(np.maximum.accumulate(number), prepend=-1))
-    start, target = take_sets(found.start, found.label, first)
-    set_of = number[found.set_of]
+    start, target = take_sets(reached_groups.start, reached_groups.label, first)
+    set_of = number[reached_groups.set_of]
     axons = np.bincount(set_of[set_of >= 0], minlength=sets)
     spiking = np.flatnonzero((set_of[: own.size] >= 0) & (counts > 0))
     key = set_of[spiking] * groups + own[spiking]
@@ -127,8 +127,8 @@ class Search:
         self._net, self._cores, self._limits = net, cores, np.array(limits[:3], np.int64)
         hit = np.minimum(np.diff(net.target_start), cores)
         fed = np.minimum(np.diff(net.source_start), cores)
-        most = int(max(limits.neurons, np.bincount(core, minlength=cores).max())) + 1
-        sizes = (hit, fed, np.full(cores, min(net.groups, most)))
+        capacity = int(max(limits.neurons, np.bincount(core, minlength=cores).max())) + 1
+        sizes = (hit, fed, np.full(cores, min(net.groups, capacity)))
         starts = [np.concatenate([[0], np.cumsum(size)]) for size in sizes]
         sets = net.axons.size
         self._state = State(
@@ -218,9 +218,9 @@ def search_groups(
     lowest, total = np.inf, 3 * len(numbers)  # at most
     starts = _starts(net, limits, numbers, first, seed, warn)
     searches = (partial(_improved, net, start, cores, limits, seed) for cores, start in starts)
-    for number, found in enumerate(_in_parallel(searches)):
+    for number, mappings in enumerate(_in_parallel(searches)):
         progress(min(number + 1, total), total)
-        for core, connectivity in found:
+        for core, connectivity in mappings:
             if connectivity < lowest:
                 best, lowest = core, connectivity
     progress(total, total)
@@ -262,9 +262,9 @@ def _improved(net: Contracted, start: np.ndarray, cores: int, limits: Limits, se
     """Descend; anneal if groups are few or limits are exceeded, and descend again. Return the valid mappings."""
     search = Search(net, start, cores, limits, seed)
     search.descend()
-    found = [(search.core.copy(), search.cost)] if search.legal else []
+    mappings = [(search.core.copy(), search.cost)] if search.legal else []
     if cores == 1 or (search.legal and net.groups > FEW_GROUPS):
-        return found
+        return mappings
     trials = min(TRIALS_A_GROUP * net.groups, MOST_TRIALS)
     hot, penalty = max(HEAT * search.cost / net.groups, 1e-9), PENALTY * max(search.cost, 1) / cores
     for epoch in range(EPOCHS):
@@ -274,4 +274,4 @@ def _improved(net: Contracted, start: np.ndarray, cores: int, limits: Limits, se
     if not search.legal:
         search.mend()
         search.descend()
-    return [*found, (search.core.copy(), search.cost)] if search.legal else found
+    return [*mappings, (search.core.copy(), search.cost)] if search.legal else mappings

@@ -47,16 +47,16 @@ def bin_loads(mapped: MappedNetwork, path: Path, progress: Progress = silent) ->
     """
     network, sums = mapped.network, mapped.partition.best
     names, inputs = ([population.name for population in part] for part in (network.graph.layers, network.graph.inputs))
-    found = load_archive(path, names=[EDGES, *inputs, *names], must=[EDGES, *inputs, *names])
-    edges = found[EDGES].tolist()
-    counts = np.concatenate([found[name].reshape(len(edges) - 1, -1) for name in names], axis=1)
+    arrays = load_archive(path, names=[EDGES, *inputs, *names], must=[EDGES, *inputs, *names])
+    edges = arrays[EDGES].tolist()
+    counts = np.concatenate([arrays[name].reshape(len(edges) - 1, -1) for name in names], axis=1)
     if counts.shape[1] != network.neurons or (counts.sum(axis=0) / network.samples != network.spikes).any():
         raise InputError(
             f"{path}: its counts do not sum to those of the graph; make the graph again from this simulation"
         )
     outside = None
     if network.outside is not None:
-        outside = np.concatenate([found[name].reshape(len(counts), -1) for name in inputs], axis=1) / network.samples
+        outside = np.concatenate([arrays[name].reshape(len(counts), -1) for name in inputs], axis=1) / network.samples
     hardware, loads, step_ns = mapped.hardware, [], []
     updates = updated_neurons(sums) if hardware.time_ns is not None else None
     for number, spikes in enumerate(counts / network.samples):
@@ -115,13 +115,13 @@ def recorded_steps(
     network, sums, hardware = mapped.network, mapped.partition.best, mapped.hardware
     sources = network.sources
     scalars, names = ("num_samples", "num_steps"), [population.name for population in sources]
-    found = load_archive(path, must=[*scalars, *names])
-    start = int(found.get("first_sample", 0))
+    arrays = load_archive(path, must=[*scalars, *names])
+    start = int(arrays.get("first_sample", 0))
     first = dict.fromkeys(names, 0) if delayed else first_steps_of(network.graph)
-    samples = range(start, start + int(found["num_samples"]))
-    total = int(found["num_steps"]) + max(first.values())
+    samples = range(start, start + int(arrays["num_samples"]))
+    total = int(arrays["num_steps"]) + max(first.values())
     updates = updated_neurons(sums)
-    spikes = {name: found[name] for name in names}
+    spikes = {name: arrays[name] for name in names}
     shifted = {name: rows + np.array((0, 0, first[name])) for name, rows in spikes.items()}
     summed, times = np.zeros((4, 1, sums.cores)), np.empty(len(samples) * total)
     for begin, end, sent, outside in _batches(mapped, shifted, samples, total):

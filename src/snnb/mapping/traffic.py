@@ -52,15 +52,15 @@ class PlacedNetwork:
         if not graph.number_of_neurons():
             raise UsageError(f"{graph.path} has inputs only, and no neurons to map")
         samples = graph.recording.num_samples
-        found = np.concatenate([np.asarray(population.spike_count).ravel() for population in graph.layers])
-        counts = found.astype(np.int64)
-        if (counts != found).any():
-            counts = np.rint(found * (MOST_WEIGHT / found.sum())).astype(np.int64)
+        spikes = np.concatenate([np.asarray(population.spike_count).ravel() for population in graph.layers])
+        counts = spikes.astype(np.int64)
+        if (counts != spikes).any():
+            counts = np.rint(spikes * (MOST_WEIGHT / spikes.sum())).astype(np.int64)
         outside = None
         if any(population.coding != "current" for population in graph.inputs):
             sent = [np.asarray(p.spike_count).ravel() * (p.coding != "current") for p in graph.inputs]
             outside = np.concatenate(sent) / samples
-        return cls(graph, graph.layers[0].first, found / samples, counts, outside)
+        return cls(graph, graph.layers[0].first, spikes / samples, counts, outside)
 
     @property
     def neurons(self) -> int:
@@ -167,9 +167,9 @@ def reached(projections: Sequence[GraphProjection], label: np.ndarray, labels: i
     if any(projection.enumerated for projection in projections):
         return _over_synapses(projections, label, labels, first)
     connections = [connection for projection in projections for connection in projection.connections]
-    found = [_by_unit(connection, label, labels, first) for connection in connections]
+    sets = [_by_unit(connection, label, labels, first) for connection in connections]
     if len(connections) == 1 and not connections[0].positions.parallel:  # each source has one input position, or none
-        where, (start, label) = connections[0].positions.where, found[0]
+        where, (start, label) = connections[0].positions.where, sets[0]
         unit = where // _depth(connections[0])
         if where.min() == PADDING:
             unit = np.where(where == PADDING, start.size - 1, unit)
@@ -179,17 +179,17 @@ def reached(projections: Sequence[GraphProjection], label: np.ndarray, labels: i
     run = np.empty(unit_start.size - 1, np.int64)
     runs = traffic_kernels.runs_of_units(unit_start, unit, run)
     units_of_runs = take_sets(unit_start, unit, np.searchsorted(run, np.arange(runs)))
-    return Reached(run, *_collect(labels, runs, traffic_kernels.united, *units_of_runs, *joined_sets(found)))
+    return Reached(run, *_collect(labels, runs, traffic_kernels.united, *units_of_runs, *joined_sets(sets)))
 
 
 def _over_synapses(projections: Sequence[GraphProjection], label: np.ndarray, labels: int, first: int) -> Reached:
     """Find the labels by listing the synapses: a pruned network lacks some of those that the geometry has."""
     source, every = projections[0].source, np.arange(label.size + 1)
-    found = [(np.zeros(1, np.int64), NOTHING)]
+    sets = [(np.zeros(1, np.int64), NOTHING)]
     for start, stop in ranges(adjacency.out_degrees(projections, source), LIST_EDGES):
         indptr, target, _ = adjacency.targets(projections, source, start, stop)
-        found.append(_collect(labels, stop - start, traffic_kernels.united, indptr, target - first, every, label))
-    return Reached(np.arange(source.size), *joined_sets(found))
+        sets.append(_collect(labels, stop - start, traffic_kernels.united, indptr, target - first, every, label))
+    return Reached(np.arange(source.size), *joined_sets(sets))
 
 
 def _by_unit(connection: Connection, label: np.ndarray, labels: int, first: int) -> Sets:
@@ -306,15 +306,15 @@ def count_traffic(network: PlacedNetwork, core: np.ndarray, cores: int) -> Traff
         projections = network.projections_from(population)
         if not projections:
             continue
-        found = reached(projections, core, cores, network.first)
-        sets.append((population, found))
-        sizes = np.bincount(found.set_of, minlength=found.start.size - 1)
-        traffic_kernels.count_axons(sizes, found, axons)
+        reached_cores = reached(projections, core, cores, network.first)
+        sets.append((population, reached_cores))
+        sizes = np.bincount(reached_cores.set_of, minlength=reached_cores.start.size - 1)
+        traffic_kernels.count_axons(sizes, reached_cores, axons)
         if population.first < network.first:
-            outside += float(network.spikes_of(population) @ np.diff(found.start)[found.set_of])
+            outside += float(network.spikes_of(population) @ np.diff(reached_cores.start)[reached_cores.set_of])
             continue
         own, spikes = core[network.part(population)], network.spikes_of(population)
-        by_source[population.name], between = spikes_between(own, spikes, cores, found)
+        by_source[population.name], between = spikes_between(own, spikes, cores, reached_cores)
         matrix = matrix + between
         totals += by_source[population.name]
     synapses = np.bincount(core, network.in_degrees, minlength=cores)  # float64: exact up to 2 ** 53
