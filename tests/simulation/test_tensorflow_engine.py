@@ -26,7 +26,6 @@ def _toolbox(case, settings=SETTINGS, **options):
     return run_toolbox(
         case.parsed,
         case.x[:70],
-        case.y[:70],
         duration=settings.duration,
         warm_up=settings.warm_up,
         options=[settings],
