@@ -49,7 +49,7 @@ class ExportOptions(Options):
     @classmethod
     def _is_an_address(cls, scheduler: Optional[str], others: ValidationInfo) -> Optional[str]:
         if scheduler is not None and others.data.get("workers") is not None:
-            raise ValueError("not with --workers: the workers are those of the cluster")
+            raise ValueError("not with --workers: the cluster has its own workers")
         return scheduler if scheduler is None else checked_address(scheduler)
 
 

@@ -1,7 +1,7 @@
 """`nir`: a NIR graph of layers, written by its own library (Pedersen et al., Nature Communications 15:8122, 2024).
 
 A population is an `IF` node, images with channels first. Each projection is a node before it, `Conv2d`, `SumPool2d`
-(the mean's factor is then the resistance `r` of the neurons) or `Affine` and `Linear`, and NIR adds what arrives at a
+(the mean's factor is then the resistance `r` of the neurons) or `Affine` and `Linear`, and NIR adds the inputs of a
 node. Thresholds are the largest float32 number below 1, since NIR's neurons spike above it, or integers. `Flatten`
 precedes a matrix. The description lists what NIR cannot express (`nir.losses`).
 """
@@ -135,7 +135,7 @@ def _check_cycles(edges: Sequence[Tuple[str, str]], inputs: Sequence[str], closi
     after: Dict[str, List[str]] = {}
     for source, target in edges:
         after.setdefault(source, []).append(target)
-    found, seen, on_path = set(), set(inputs), list(inputs)
+    back_edges, seen, on_path = set(), set(inputs), list(inputs)
     waiting = [iter(after.get(name, [])) for name in inputs]
     while waiting:
         target = next(waiting[-1], "")
@@ -143,17 +143,17 @@ def _check_cycles(edges: Sequence[Tuple[str, str]], inputs: Sequence[str], closi
             waiting.pop()
             on_path.pop()
         elif target in on_path:
-            found.add((on_path[-1], target))
+            back_edges.add((on_path[-1], target))
         elif target not in seen:
             seen.add(target)
             on_path.append(target)
             waiting.append(iter(after.get(target, [])))
-    if found != closing:
+    if back_edges != closing:
         raise UsageError("readers of NIR would find other delays in the cycles of this network; take csv or npz")
 
 
 def _neurons(nir: ModuleType, numbers: Dict[str, np.ndarray], resistance: np.ndarray) -> Node:
-    """Return the node of neurons with a model, whose time step is 1; `_check` refuses what it does not have."""
+    """Return the node of neurons with a model, whose time step is 1; `_check` refuses other properties."""
     decay, parameters = 1 - numbers["leak"], {"r": numbers["gain"] * resistance}
     leaks = bool(decay.all())
     if leaks:
@@ -269,9 +269,9 @@ def _subtracts_later(population: GraphPopulation) -> bool:
 
 def _losses(graph: SynapseGraph, request: Request) -> Dict[str, object]:
     if graph.neuron_model:
-        found = _warning(graph, request)
+        warning = _warning(graph, request)
         steps = "time: constants are in time steps; the time step is 1"
-        return {"nir": {"nodes": _node_names(graph), "losses": [steps, *([] if found is None else [found])]}}
+        return {"nir": {"nodes": _node_names(graph), "losses": [steps, *([] if warning is None else [warning])]}}
     losses = [
         f"reset: the neurons of this network reset by {request.reset}; nir up to 1.0.1 defines IF with reset by "
         "subtraction, later ones with reset to v_reset, 0, and files have no word for the former",
@@ -329,7 +329,7 @@ def _check(graph: SynapseGraph, request: Request) -> Optional[str]:
         closing = any(_closes_cycle(p) for p in graph.projections if p.target is population)
         number = _unsaid(population, closing)
         if number is not None:
-            raise UsageError(f"NIR cannot state what {population.name} has: {number}; take csv or npz")
+            raise UsageError(f"NIR cannot state this property of {population.name}: {number}; take csv or npz")
     for projection in graph.projections:
         if weighting_of(projection) == "maximum":
             raise UsageError(

@@ -178,7 +178,9 @@ def _check(graph: SynapseGraph, request: Request) -> None:
     for population in graph.layers:
         number = _unsaid(population)
         if number is not None:
-            raise UsageError(f"SANA-FE's neurons cannot have what {population.name} has: {number}; take csv or npz")
+            raise UsageError(
+                f"SANA-FE's neurons cannot have this property of {population.name}: {number}; take csv or npz"
+            )
     refuse_fast_cycles(graph, "sanafe")
     if graph.number_of_edges() > LIMIT:
         raise ResourceError(

@@ -79,8 +79,8 @@ def _check(graph: SynapseGraph, request: Request) -> None:
         number = unsaid(population)
         if number is not None:
             raise UsageError(
-                f"format sonata is written for NEST, whose neurons cannot have what {population.name} has: {number}; "
-                "take csv or npz, whose description has all numbers"
+                "format sonata is written for NEST, whose neurons cannot have this property of "
+                f"{population.name}: {number}; take csv or npz, whose description has all numbers"
             )
     refuse_fast_cycles(graph, "sonata")
 

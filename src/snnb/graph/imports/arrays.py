@@ -88,12 +88,14 @@ def listed(edges: EdgeArrays, populations: Optional[Populations] = None, inputs:
     if not 0 <= inputs < len(shapes):
         raise UsageError(f"inputs={inputs}: of {len(shapes)} populations at least one is not an input")
     parts: Sequence[Optional[np.ndarray]] = [None] * len(shapes) if spikes is None else np.split(spikes, ends[:-1])
-    found = [ListedPopulation(name, shape, spikes=part) for (name, shape), part in zip(shapes.items(), parts)]
+    listed_populations = [
+        ListedPopulation(name, shape, spikes=part) for (name, shape), part in zip(shapes.items(), parts)
+    ]
     digest = hashlib.sha256(repr((shapes, inputs)).encode())
     for array in (source, target, weight, *([] if spikes is None else [spikes])):
         digest.update(f"{array.dtype.str} {array.size}\n".encode())
         digest.update(np.ascontiguousarray(array).data)
-    return ListedGraph(found, _chunks(source, target, weight), inputs), digest.hexdigest()
+    return ListedGraph(listed_populations, _chunks(source, target, weight), inputs), digest.hexdigest()
 
 
 def _chunks(source: np.ndarray, target: np.ndarray, weight: np.ndarray) -> Iterator[Edges]:

@@ -102,8 +102,8 @@ def _listed(
     notes: Tuple[str, ...] = (),
 ) -> ListedGraph:
     """Return the graph with the populations of its description, if there is one."""
-    beside, per_step = path.with_name(f"{path.name}.json"), format == "snn"
-    described = find_description(beside)
+    description_path, per_step = path.with_name(f"{path.name}.json"), format == "snn"
+    described = find_description(description_path)
     if described is None or (described.format, sum(one.size for one in described.populations)) != (format, nodes):
         population = ListedPopulation("neurons", (nodes,), spikes=spikes)
         notes = (*NOT_HELD, NO_POPULATIONS, *notes)
@@ -116,7 +116,7 @@ def _listed(
         inputs=described.inputs,
         recording=described.recording,
         per_step=per_step,
-        files=(path, beside),
+        files=(path, description_path),
         notes=(*NOT_HELD, *notes),
     )
     return graph if spikes is None else graph.with_spikes(spikes)
@@ -154,10 +154,10 @@ def _stated(path: Path) -> Tuple[Optional[float], Optional[Recording]]:
     own = OWN_HEAD.match(comment)
     if own is None:
         return None, None
-    found = dict(re.findall(rb"; (num_samples|num_timesteps|warm_up|dt_ms) ([0-9.e+-]+)", comment))
+    numbers = dict(re.findall(rb"; (num_samples|num_timesteps|warm_up|dt_ms) ([0-9.e+-]+)", comment))
     try:
-        whole = [int(found[name]) for name in (b"num_samples", b"num_timesteps", b"warm_up")]
-        return float(own[1]), Recording(whole[0], whole[1], whole[2], float(found[b"dt_ms"]))
+        counts = [int(numbers[name]) for name in (b"num_samples", b"num_timesteps", b"warm_up")]
+        return float(own[1]), Recording(counts[0], counts[1], counts[2], float(numbers[b"dt_ms"]))
     except (KeyError, ValueError):
         raise DamagedError(
             path, "line 1: the comment of snnb is damaged; remove it, or export the file again"

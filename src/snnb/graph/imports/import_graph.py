@@ -66,7 +66,7 @@ def import_graph(
     target : Path
         The MODEL_graph.h5 to write; it appears when it is complete.
     rates : Path, optional
-        File with the spikes of each neuron; by default those of the graph.
+        File with the spikes of each neuron; by default the spikes of the graph.
     samples, steps : int, optional
         Numbers of samples, and of time steps of each, that the spikes were counted in; by default as the file states,
         or 1.
@@ -147,9 +147,11 @@ def _import_file(
     return Imported(graph_file.copy(path, target, given.spikes, recording), (path, rates), given.notes)
 
 
-def _recording(stated: Recording, samples: Optional[int], steps: Optional[int]) -> Recording:
-    """Return a recording with the numbers of the options in place of those that a file states."""
-    return replace(stated, num_samples=samples or stated.num_samples, num_timesteps=steps or stated.num_timesteps)
+def _recording(recording: Recording, samples: Optional[int], steps: Optional[int]) -> Recording:
+    """Return a recording in which the options that are given replace the numbers of a file."""
+    return replace(
+        recording, num_samples=samples or recording.num_samples, num_timesteps=steps or recording.num_timesteps
+    )
 
 
 def _counted(population: ListedPopulation, recording: Recording) -> ListedPopulation:
@@ -157,8 +159,8 @@ def _counted(population: ListedPopulation, recording: Recording) -> ListedPopula
     if population.spikes is None:
         return population
     spikes = population.spikes.astype(np.float64) * recording.steps
-    whole = np.rint(spikes)
-    return replace(population, spikes=np.where(np.abs(spikes - whole) <= 2.0**-23 * whole, whole, spikes))
+    rounded = np.rint(spikes)
+    return replace(population, spikes=np.where(np.abs(spikes - rounded) <= 2.0**-23 * rounded, rounded, spikes))
 
 
 def _sha256(files: Sequence[Path]) -> str:

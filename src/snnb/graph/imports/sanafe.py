@@ -1,6 +1,6 @@
 """Networks of SANA-FE: YAML with the keys `network` and `mappings`, or a netlist, as `snnb export --format sanafe`.
 
-Groups are populations, in the order of the file. SANA-FE places all neurons on cores, also those of its model `input`,
+Groups are populations, in the order of the file. SANA-FE places all neurons on cores, also its model `input`'s,
 so these are placed neurons here. A group is an input if none of its neurons is on a core, while others are; or, in a
 file without a mapping, if its neurons have attributes of the model `input`. A complete mapping becomes two files for
 `snnb map`: `partition.txt`, and `placement.txt` with the numbers of tiles and cores of SANA-FE.
@@ -51,7 +51,7 @@ class Group:
     """Neurons of a group, with the attributes that a graph has."""
 
     size: int
-    like_relays: bool = False  # whether its attributes are those of relays of `snnb export`
+    like_relays: bool = False  # whether it has the attributes of relays of `snnb export`
     bias: np.ndarray = field(init=False)  # (size,) float32
     core: np.ndarray = field(init=False)  # (size, 2) int32: tile, and core in it; -1 for a neuron on no core
     input_model: bool = False  # whether neurons have attributes of the model `input`
@@ -263,7 +263,7 @@ class _File:
 
     def _group(self, begin: yaml.Event) -> List[_Entry]:
         name, defaults, size = "", {}, 0
-        own: List[Tuple[str, Attributes]] = []  # neurons, attributes: they may precede those of the group
+        own: List[Tuple[str, Attributes]] = []  # neurons, attributes: they may precede the group's
         for key in self._keys("a group", begin):
             if key == "name":
                 name = str(self._node())
@@ -283,24 +283,24 @@ class _File:
         neurons_of = [_Entry("n", f"{name}.{neurons}", attributes) for neurons, attributes in own]
         return [_Entry("g", name, defaults, size), *neurons_of]
 
-    def _pairs(self, what: str) -> Iterator[Tuple[str, Attributes]]:
+    def _pairs(self, title: str) -> Iterator[Tuple[str, Attributes]]:
         """Yield addresses and attributes of the list that begins."""
-        for begin in self._items(what):
+        for begin in self._items(title):
             for address, attributes in _pairs(self._node(begin)):
                 yield address, _attributes(attributes)
 
-    def _keys(self, what: str, begin: Optional[yaml.Event] = None) -> Iterator[str]:
+    def _keys(self, title: str, begin: Optional[yaml.Event] = None) -> Iterator[str]:
         """Yield the keys of the mapping that begins; the caller reads the value of each."""
         if not isinstance(begin or next(self._events), MappingStartEvent):
-            raise ValueError(f"{what} must have keys and values")
+            raise ValueError(f"{title} must have keys and values")
         for event in self._until_end():
             self.line = event.start_mark.line + 1
             yield self._key(event)
 
-    def _items(self, what: str) -> Iterator[yaml.Event]:
+    def _items(self, title: str) -> Iterator[yaml.Event]:
         """Yield the first event of each item of the list that begins; the caller reads the rest of it."""
         if not isinstance(next(self._events), SequenceStartEvent):
-            raise ValueError(f"{what} must be a list")
+            raise ValueError(f"{title} must be a list")
         for event in self._until_end():
             self.line = event.start_mark.line + 1
             yield event
@@ -402,29 +402,29 @@ def _fields(rest: Sequence[str]) -> Attributes:
             return _attributes(yaml.load(text, Loader=LOADER))
         except yaml.YAMLError:
             raise ValueError(f"{_shown(text)} is not valid YAML") from None
-    found: Attributes = {}
+    attributes: Attributes = {}
     for one in text.split():
         name, equals, value = one.partition("=")
         if not equals:
             raise ValueError(f"{_shown(one)} is not an attribute, name=value")
-        found[name] = value
-    return found
+        attributes[name] = value
+    return attributes
 
 
 def _attributes(node: Node) -> Attributes:
-    """Return attributes, given as a mapping or as a list of mappings, and those of units of the hardware, in one."""
+    """Merge attributes, a mapping or a list of mappings, with the attributes of units of the hardware."""
     if not node:
         return {}
     if isinstance(node, str):
         raise ValueError(f"{_shown(node)} is not a mapping of attributes")
-    found: Attributes = {}
+    attributes: Attributes = {}
     for part in node if isinstance(node, list) else [node]:
         if not isinstance(part, dict):
-            found.update(_attributes(part))
+            attributes.update(_attributes(part))
             continue
         for key, value in part.items():
-            found.update(_attributes(value) if key in UNITS and not isinstance(value, str) else {key: value})
-    return found
+            attributes.update(_attributes(value) if key in UNITS and not isinstance(value, str) else {key: value})
+    return attributes
 
 
 def _pairs(node: Node) -> List[Tuple[str, Node]]:

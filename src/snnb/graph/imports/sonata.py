@@ -68,8 +68,8 @@ def recognises(path: Path) -> bool:
 
 def read(path: Path) -> ListedGraph:
     """Read nodes and types; edges are read in parts when they are used."""
-    files, beside = _find(path), (path if path.is_dir() else path.parent) / "description.json"
-    described = find_description(beside)  # of an export of snnb
+    files, description_path = _find(path), (path if path.is_dir() else path.parent) / "description.json"
+    described = find_description(description_path)  # of an export of snnb
     shapes = {} if described is None else {own.name: own for own in described.listed}
     nodes: Dict[str, _Nodes] = {}
     for file, table in files.nodes:
@@ -101,7 +101,7 @@ def read(path: Path) -> ListedGraph:
         _edges(edges),
         inputs=int(np.count_nonzero(firsts[1:] <= virtual)),
         recording=None if described is None else described.recording,
-        files=files.all if described is None else (*files.all, beside),
+        files=files.all if described is None else (*files.all, description_path),
         ranges=ids,
         notes=tuple(sorted(notes)),
     )
@@ -154,8 +154,8 @@ def _configured(config: Path) -> _Files:
         content = load_json(config)
     try:
         networks = content["networks"]
-        found: Dict[str, List[Tuple[Path, Optional[Path]]]] = {"nodes": [], "edges": []}
-        for kind, pairs in found.items():
+        files: Dict[str, List[Tuple[Path, Optional[Path]]]] = {"nodes": [], "edges": []}
+        for kind, pairs in files.items():
             for entry in networks[kind]:
                 table = entry.get(f"{kind[:-1]}_types_file")
                 file = _resolved(entry[f"{kind}_file"], content, config)
@@ -164,7 +164,7 @@ def _configured(config: Path) -> _Files:
         virtual = [name for entry in declared for name, values in entry if values.get("type") == "virtual"]
     except (KeyError, TypeError, AttributeError) as error:
         raise DamagedError(config, f"names no files of nodes and edges below networks ({error})") from None
-    return _Files(found["nodes"], found["edges"], virtual, config)
+    return _Files(files["nodes"], files["edges"], virtual, config)
 
 
 def _resolved(name: str, content: JsonValue, config: Path) -> Path:

@@ -80,7 +80,7 @@ class _Chunk(NamedTuple):
 
 class _Scan(NamedTuple):
     nodes: int  # largest id, and 1
-    rates: Optional[np.ndarray]  # float32 by id, NaN where a neuron is no source
+    rates: Optional[np.ndarray]  # float32 by id, NaN where a neuron is not a source
     entered: np.ndarray  # bool by id: whether an edge leads to the neuron
 
 
@@ -287,7 +287,7 @@ def described_graph(path: Path, description: Description, columns: Mapping[str, 
     for own in description.populations:
         part = slice(len(names), len(names) + own.size)
         names += [own.name] * own.size
-        shares = None  # those of integer networks may be the default
+        shares = None  # an integer network's may be the default
         if own.initial_potential is not None and description.weight_bits is None:
             shares = np.array(own.initial_potential) / description.neuron.threshold
         bias = columns["bias"][part] if "bias" in columns and columns["bias"][part].any() else None
