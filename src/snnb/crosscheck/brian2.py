@@ -27,7 +27,7 @@ def build(network: ExportedNetwork) -> Simulate:
     last_step = max(population.first_step for population in network.simulated)
 
     def simulate(inputs: np.ndarray, steps: int) -> Dict[str, np.ndarray]:
-        found: Dict[str, List[np.ndarray]] = {population.name: [] for population in network.simulated}
+        spikes: Dict[str, List[np.ndarray]] = {population.name: [] for population in network.simulated}
         for sample, values in enumerate(inputs):
             built.restore()
             for population in network.simulated:
@@ -44,8 +44,8 @@ def build(network: ExportedNetwork) -> Simulate:
                 monitor = monitors[population.name]
                 step = np.rint(np.asarray(monitor.t / ms)).astype(np.int64) - population.first_step
                 rows = np.stack([np.full_like(step, sample), np.asarray(monitor.i, np.int64), step], axis=1)
-                found[population.name].append(rows)
-        return {name: np.concatenate(rows) for name, rows in found.items()}
+                spikes[population.name].append(rows)
+        return {name: np.concatenate(rows) for name, rows in spikes.items()}
 
     return simulate
 
@@ -77,7 +77,7 @@ def _build(brian2: Any, network: ExportedNetwork) -> Tuple[Dict[str, Any], Dict[
             synapses = brian2.Synapses(groups[projection.source], group, "weight : 1", on_pre=receiving)
             synapses.connect(i=weights.col, j=weights.row)
             synapses.weight = weights.data * network.amplitude_of(projection.source)
-            # A spike arrives after the thresholds of its own step, so a delay of one step needs no delay here.
+            # A spike arrives after the thresholds of the same step, so a delay of one step needs no delay here.
             synapses.delay = (projection.delay_steps - 1) * ms
             parts.append(synapses)
     built = brian2.Network(*parts)

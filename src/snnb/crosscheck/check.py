@@ -198,16 +198,16 @@ def check(
         why = "each follows from the exported weights and the spikes before it"
     else:
         assert expected.sums is not None
-        found = {p.name: np.zeros(p.size, np.int64) for p in network.simulated}
+        simulator_sums = {p.name: np.zeros(p.size, np.int64) for p in network.simulated}
         for part, spikes in parts:
-            for population, total in found.items():
+            for population, total in simulator_sums.items():
                 size, counted_from = part.stop - part.start, expected.counted_from
                 total += counts_of(spikes[population], size, total.size, counted_from).sum(axis=0)
-        compared = count_differences(found, expected.sums, samples)
+        compared = count_differences(simulator_sums, expected.sums, samples)
         exact = not any(one.differing for one in compared)
         if exact or (not network.integers and all(within_rounding(one, samples) for one in compared)):
             return tuple(compared)
-        _refuse_sums(network, compared, found, expected.sums, samples, name)
+        _refuse_sums(network, compared, simulator_sums, expected.sums, samples, name)
         why = (
             f"by the exported weights these spikes move no membrane potential by more than {FAR * samples**0.5:.3g} "
             f"thresholds in {samples} samples, but a small error would not either. {ONLY_RECORDED}"
@@ -215,10 +215,10 @@ def check(
     differing = sum(one.differing for one in compared)
     if differing:
         largest = max(one.largest for one in compared)
-        most = max(compared, key=lambda one: one.differing / one.pairs)
+        worst = max(compared, key=lambda one: one.differing / one.pairs)
         say(
             f"crosscheck: {differing / sum(one.pairs for one in compared):.3%} of pairs of sample and neuron differ "
-            f"({most.differing / most.pairs:.3%} in {most.population}), by up to {largest} spikes: rounding "
+            f"({worst.differing / worst.pairs:.3%} in {worst.population}), by up to {largest} spikes: rounding "
             f"differs where a membrane potential is close to the threshold, and one spike shifts others; {why}"
         )
     return tuple(compared)
@@ -246,14 +246,14 @@ def _compare_spikes(
     sizes, first = {population.name: population.size for population in network.simulated}, expected.counted_from
     counts: Dict[str, List[np.ndarray]] = {population: [] for population in sizes}
     for part, spikes in parts:
-        found, wanted, samples = {}, {}, part.stop - part.start
+        simulator_spikes, wanted, samples = {}, {}, part.stop - part.start
         for population, size in sizes.items():
-            found[population], rows = in_order(spikes[population]), recorded[population]
+            simulator_spikes[population], rows = in_order(spikes[population]), recorded[population]
             wanted[population] = rows[(rows[:, 0] >= part.start) & (rows[:, 0] < part.stop)] - [part.start, 0, 0]
-            counts[population].append(counts_of(found[population], samples, size, first))
-        if all(np.array_equal(found[population], wanted[population]) for population in sizes):
+            counts[population].append(counts_of(simulator_spikes[population], samples, size, first))
+        if all(np.array_equal(simulator_spikes[population], wanted[population]) for population in sizes):
             continue
-        for who, trains in (("the simulation", wanted), (name, found)):
+        for who, trains in (("the simulation", wanted), (name, simulator_spikes)):
             wrong = first_inconsistent(network, expected.inputs[part], trains, expected.steps)
             if wrong is not None:
                 here = counts[wrong.population][-1]
@@ -276,7 +276,7 @@ def _compare_spikes(
 def _refuse_sums(
     network: ExportedNetwork,
     compared: List[CountDifference],
-    found: Mapping[str, np.ndarray],
+    simulator_sums: Mapping[str, np.ndarray],
     sums: Mapping[str, np.ndarray],
     samples: int,
     name: str,
@@ -294,7 +294,7 @@ def _refuse_sums(
             f"{worst.population} differs in {name} by {worst.differing:,} spikes in {worst.pairs:,} pairs of sample "
             f"and neuron, by rounding or an error: with reset to a value, or a leak, sums do not tell. {ONLY_RECORDED}"
         )
-    differences = {one.population: sums[one.population] - found[one.population] for one in compared}
+    differences = {one.population: sums[one.population] - simulator_sums[one.population] for one in compared}
     for one in compared:
         threshold = network.population(one.population).threshold
         moved = -threshold * differences[one.population]
@@ -324,8 +324,8 @@ def first_inconsistent(
     spikes : Spikes of one simulator, in order
     steps : int
     """
-    found = (_of_population(network, population, inputs, spikes, steps) for population in network.simulated)
-    return next((wrong for wrong in found if wrong is not None), None)
+    inconsistent = (_of_population(network, population, inputs, spikes, steps) for population in network.simulated)
+    return next((wrong for wrong in inconsistent if wrong is not None), None)
 
 
 def _fired(network: ExportedNetwork, inputs: np.ndarray, spikes: Spikes, name: str, step: int) -> np.ndarray:

@@ -216,12 +216,12 @@ class ExportedNetwork:
         -------
         (steps + 1, size) float64 array, zeros at the end
         """
-        found = np.zeros((values.shape[1] + 1, population.size))
+        current = np.zeros((values.shape[1] + 1, population.size))
         for projection in self.inbound(population.name):
             if projection.source == self.input.name:
                 sent = (projection.weights @ values).T * self.amplitude_of(projection.source)
-                found[projection.delay : -1] += sent[: len(sent) - projection.delay]
-        return found
+                current[projection.delay : -1] += sent[: len(sent) - projection.delay]
+        return current
 
     def refuse_late(self, simulator: str) -> None:
         """Raise `UsageError` if a cycle needs a synapse without delay, for a simulator whose synapses take a step."""
@@ -242,7 +242,7 @@ class ExportedNetwork:
 def exported_network(graph: "SynapseGraph", simulated: Optional["Simulated"] = None) -> ExportedNetwork:
     """Write a graph to temporary files, and read them; `simulated` is the simulation of its spikes.
 
-    The files are those of `snnb export --format sonata`, which refuses numbers of neurons that NEST does not have.
+    The files have the format of `snnb export --format sonata`, which refuses numbers that NEST's neurons do not have.
     """
     from snnb.graph.export import sonata
     from snnb.graph.export.description import describe

@@ -45,7 +45,7 @@ def build(network: ExportedNetwork) -> Simulate:
     firsts = {population.name: population.first_step for population in network.simulated}
 
     def simulate(inputs: np.ndarray, steps: int) -> Dict[str, np.ndarray]:
-        found: Dict[str, List[Tuple[int, int, int]]] = {name: [] for name in firsts}
+        spikes: Dict[str, List[Tuple[int, int, int]]] = {name: [] for name in firsts}
         for sample, values in enumerate(inputs):
             chip.reset()
             arriving = {
@@ -77,8 +77,8 @@ def build(network: ExportedNetwork) -> Simulate:
                 for address in chain.from_iterable(trace):
                     step = at - firsts[address.group_name]
                     if 0 <= step < steps:
-                        found[address.group_name].append((sample, address.neuron_offset, step))
-        return {name: np.array(rows, np.int64).reshape(-1, 3) for name, rows in found.items()}
+                        spikes[address.group_name].append((sample, address.neuron_offset, step))
+        return {name: np.array(rows, np.int64).reshape(-1, 3) for name, rows in spikes.items()}
 
     return simulate
 
@@ -182,7 +182,7 @@ Changes = Dict[int, List[Tuple[Any, Dict[str, object]]]]  # by step, attributes 
 
 @dataclass(frozen=True)
 class ChipTrace:
-    """Costs that SANA-FE has found, a row for each sample simulated."""
+    """Costs according to SANA-FE, a row for each simulated sample."""
 
     energy_pj: List[Dict[str, float]] = field(default_factory=list)  # by SANA-FE's components
     step_ns: List[List[float]] = field(default_factory=list)  # in its timing model `simple`
@@ -214,7 +214,7 @@ def build_chip(
     trace = ChipTrace()
 
     def simulate(inputs: np.ndarray, steps: int) -> Dict[str, np.ndarray]:
-        found: Dict[str, List[Tuple[int, int, int]]] = {population.name: [] for population in network.simulated}
+        spikes: Dict[str, List[Tuple[int, int, int]]] = {population.name: [] for population in network.simulated}
         for sample, pixels in enumerate(inputs):
             of_sample = {name: rows[rows[:, 0] == len(trace.step_ns)] for name, rows in drawn.items()}
             changes = _changes(chip, network, pixels, steps, of_sample)
@@ -228,10 +228,10 @@ def build_chip(
             for step, fired in enumerate(fired for part in simple for fired in part["spike_trace"]):
                 for address in fired:
                     population = network.populations[int(address.group_name)]
-                    if population.name in found:
+                    if population.name in spikes:
                         row = sample, address.neuron_offset, step - population.first_step
-                        found[population.name].append(row)
-        return {name: np.array(rows, np.int64).reshape(-1, 3) for name, rows in found.items()}
+                        spikes[population.name].append(row)
+        return {name: np.array(rows, np.int64).reshape(-1, 3) for name, rows in spikes.items()}
 
     return simulate, trace
 
@@ -240,24 +240,24 @@ def _changes(
     chip: Any, network: ExportedNetwork, pixels: np.ndarray, steps: int, drawn: Mapping[str, np.ndarray]
 ) -> Changes:
     """Return the changes of parameters by time step of a sample; the file has potentials in thresholds or integers."""
-    found: Changes = defaultdict(list)
+    changes: Changes = defaultdict(list)
     for group, population in enumerate(network.populations[1:], 1):
         neurons, first = chip.mapped_neuron_groups[str(group)], population.first_step
         if population.name in drawn:
-            found[0] += [(neuron, {"threshold": NEVER, "reset_mode": "hard"}) for neuron in neurons]
+            changes[0] += [(neuron, {"threshold": NEVER, "reset_mode": "hard"}) for neuron in neurons]
             for _, number, step in drawn[population.name].tolist():
-                found[first + step].append((neurons[number], {"threshold": ALWAYS}))
+                changes[first + step].append((neurons[number], {"threshold": ALWAYS}))
                 # In front, so that a spike in that step too comes last
-                found[first + step + 1].insert(0, (neurons[number], {"threshold": NEVER}))
+                changes[first + step + 1].insert(0, (neurons[number], {"threshold": NEVER}))
             continue
         unit = np.ones(population.size) if network.integers else population.threshold
         currents = (population.bias + network.input_current(population, pixels[np.newaxis])[:, 0]) / unit
         starts, thresholds = currents + population.start / unit, (population.threshold / unit).tolist()
-        found[0][:0] = [(neuron, {"threshold": theta, "bias": 0.0}) for neuron, theta in zip(neurons, thresholds)]
+        changes[0][:0] = [(neuron, {"threshold": theta, "bias": 0.0}) for neuron, theta in zip(neurons, thresholds)]
         for step, biases in ((first, starts), (first + 1, currents)):
-            found[step] += [(neuron, {"bias": bias}) for neuron, bias in zip(neurons, biases.tolist())]
-        found[first + steps] += [(neuron, {"threshold": NEVER}) for neuron in neurons]
-    return found
+            changes[step] += [(neuron, {"bias": bias}) for neuron, bias in zip(neurons, biases.tolist())]
+        changes[first + steps] += [(neuron, {"threshold": NEVER}) for neuron in neurons]
+    return changes
 
 
 def _simulate(chip: Any, changes: Changes, end: int, timing: str) -> List[Dict[str, Any]]:

@@ -17,7 +17,7 @@ def build(network: ExportedNetwork) -> Simulate:
         for population in network.simulated
     }
 
-    kept = 1 + max((projection.delay for projection in network.projections), default=0)  # steps whose spikes are read
+    buffer_length = 1 + max((projection.delay for projection in network.projections), default=0)  # in steps
 
     def simulate(inputs: np.ndarray, steps: int) -> Dict[str, np.ndarray]:
         samples = len(inputs)
@@ -27,23 +27,23 @@ def build(network: ExportedNetwork) -> Simulate:
             p.name: np.repeat(p.start[:, None].astype(float), samples, axis=1) for p in network.simulated
         }
         synaptic = {name: np.zeros_like(values) for name, values in potential.items()}
-        found: Dict[str, List[np.ndarray]] = {name: [np.empty((0, 3), np.int64)] for name in potential}
-        spikes: Dict[Tuple[str, int], np.ndarray] = {}  # by name and step modulo `kept`
+        recorded: Dict[str, List[np.ndarray]] = {name: [np.empty((0, 3), np.int64)] for name in potential}
+        spikes: Dict[Tuple[str, int], np.ndarray] = {}  # by name and step modulo `buffer_length`
         for step in range(steps):
             if not constant:
-                spikes[network.input.name, step % kept] = inputs[:, :, step].T.astype(np.float64)
+                spikes[network.input.name, step % buffer_length] = inputs[:, :, step].T.astype(np.float64)
             for population in network.simulated:
                 name, membrane = population.name, potential[population.name]
                 x = population.gathered(membrane, step, currents[name])
                 for source, weights, delay in inbound[name]:
                     if step >= delay:
-                        x += weights @ spikes[source, (step - delay) % kept]
+                        x += weights @ spikes[source, (step - delay) % buffer_length]
                 population.integrate(membrane, synaptic[name], x)
                 fired = (membrane >= population.threshold[:, None]) & population.fires(step)
                 population.reset(membrane, fired, network.resets_to_zero)
-                spikes[name, step % kept] = fired.astype(np.float64)
+                spikes[name, step % buffer_length] = fired.astype(np.float64)
                 sample, neuron = np.nonzero(fired.T)
-                found[name].append(np.stack([sample, neuron, np.full_like(sample, step)], axis=1))
-        return {name: np.concatenate(rows) for name, rows in found.items()}
+                recorded[name].append(np.stack([sample, neuron, np.full_like(sample, step)], axis=1))
+        return {name: np.concatenate(rows) for name, rows in recorded.items()}
 
     return simulate

@@ -76,18 +76,20 @@ def split_counts(
     differing, difference, spikes, right = 0, 0, 0, np.zeros(2)
     samples, at_a_time = len(inputs), samples_at_a_time(split)
     for begin in range(0, samples, at_a_time):
-        values, found = inputs[begin : begin + at_a_time], []
+        values, spike_counts = inputs[begin : begin + at_a_time], []
         for number, (network, simulate, steps) in enumerate(networks):
             rows = simulate(values, steps)
             sizes = {p.name: p.size for p in network.simulated}
-            found.append({name: counts_of(rows[name], len(values), size, counted_from) for name, size in sizes.items()})
+            spike_counts.append(
+                {name: counts_of(rows[name], len(values), size, counted_from) for name, size in sizes.items()}
+            )
             if labels is not None:
-                guess = _readout(network, found[-1], values, steps, counted_from).argmax(axis=0)
+                guess = _readout(network, spike_counts[-1], values, steps, counted_from).argmax(axis=0)
                 right[number] += np.count_nonzero(guess == labels[begin : begin + at_a_time])
-        for name, counts in found[1].items():
+        for name, counts in spike_counts[1].items():
             totals[name] += counts.sum(axis=0)
-        for name, counts in found[0].items():
-            apart = np.abs(counts - found[1][name])
+        for name, counts in spike_counts[0].items():
+            apart = np.abs(counts - spike_counts[1][name])
             differing, difference = differing + np.count_nonzero(apart), difference + apart.sum()
             spikes += counts.sum()
         progress(begin + len(values), samples)
