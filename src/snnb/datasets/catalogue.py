@@ -37,7 +37,7 @@ _DATASETS: Dict[str, Dataset] = {dataset.spec.name: dataset for dataset in _ALL}
 
 
 def dataset_names() -> List[str]:
-    """Return the names of all data sets, without those of the user's files, such as `folder:DIR`."""
+    """Return the names of all data sets except the user's files, such as `folder:DIR`."""
     return list(_DATASETS)
 
 

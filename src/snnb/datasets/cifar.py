@@ -1,7 +1,7 @@
 """CIFAR-10 and CIFAR-100: 60,000 colour images of 32×32, in pickled batches with one image per row.
 
-Format: https://www.cs.toronto.edu/~kriz/cifar.html, section "Dataset layout". The pickles are read without running what
-they may contain.
+Format: https://www.cs.toronto.edu/~kriz/cifar.html, section "Dataset layout". The pickles are read without running
+code in them.
 """
 
 from __future__ import annotations

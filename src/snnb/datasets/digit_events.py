@@ -52,7 +52,7 @@ class MovingDigits:
     seed: int
 
     def pictures(self, position: int) -> np.ndarray:
-        """Return what the sensor sees at the end of each tick, the first before it: int64 (ticks + 1, 12, 12).
+        """Return the sensor's picture at the end of each tick, the first before it: int64 (ticks + 1, 12, 12).
 
         The brightness is that of the digit, 0 to 16, times UNIT². Saccades last 8 to 12 ticks, drawn for each digit.
         """

@@ -55,9 +55,9 @@ def download(urls: Sequence[str], path: Path, *, sha256: str, size: int, progres
             if not exists:
                 path.chmod(0o644)  # pooch leaves the mode of its temporary file, which only the owner can read
             return
-    found = "is not the published file, by its SHA-256, and " if exists else ""
+    mismatch = "is not the published file, by its SHA-256, and " if exists else ""
     raise InputError(
-        f"{path.name} {found}could not be downloaded: {reason}; try again, or put the file into {path.parent}."
+        f"{path.name} {mismatch}could not be downloaded: {reason}; try again, or put the file into {path.parent}."
     )
 
 

@@ -37,8 +37,8 @@ def locate(folder: Path) -> Path:
 def load(where: Path) -> LoadedDataset:
     """List the recordings; the classes are the folders in train/ and test/, in alphabetical order."""
     folders = [where / part for part in ("train", "test") if (where / part).is_dir()]
-    found = {path.name for part in folders for path in part.iterdir() if path.is_dir()}
-    classes = sorted(name for name in found if not name.startswith("."))
+    names = {path.name for part in folders for path in part.iterdir() if path.is_dir()}
+    classes = sorted(name for name in names if not name.startswith("."))
     if not classes:
         raise InputError(f"{where / 'test'} holds no class folders: put the recordings of each class into a folder.")
     *train, test = [_recordings(part, classes) for part in folders]

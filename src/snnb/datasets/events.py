@@ -106,9 +106,9 @@ def binned(events: Events, shape: ImageShape, bin_us: int, name: str) -> Steps:
             f"row {y[~inside][0]}, column {x[~inside][0]}): it is of another sensor."
         )
     step = time // bin_us
-    kept = inside & (step < length)
-    channel = (events.polarity[kept] > 0).astype(np.int64) if channels == 2 else 0
-    neuron = (y[kept] * width + x[kept]) * channels + channel
+    counted = inside & (step < length)
+    channel = (events.polarity[counted] > 0).astype(np.int64) if channels == 2 else 0
+    neuron = (y[counted] * width + x[counted]) * channels + channel
     size = height * width * channels
-    keys, counts = np.unique(step[kept] * size + neuron, return_counts=True)
+    keys, counts = np.unique(step[counted] * size + neuron, return_counts=True)
     return Steps(keys // size, keys % size, counts, length, outside)

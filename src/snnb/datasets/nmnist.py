@@ -50,7 +50,7 @@ def _there(folder: Path, part: str) -> bool:
 
 
 def load(where: Path) -> LoadedDataset:
-    """List the recordings in the order of MNIST, which their names give; those of the training set if it is there."""
+    """List the recordings in the order of MNIST, which their names give; the training set may be missing."""
     parts = {part: _recordings(where, part) for part in ("Train", "Test") if _there(where, part)}
     return LoadedDataset(
         class_names=list(SPEC.class_names or ()),
@@ -77,8 +77,8 @@ def _recordings(where: Path, part: str) -> EventRecordings:
         except zipfile.BadZipFile:
             raise InputError(f"{packed} is not a complete zip file: download it again.") from None
         content = {f"{packed}/{name}": partial(archive.read, name) for name in archive.namelist()}
-    found = {name: re.search(r"/([0-9])/([^/]+)\.bin$", name) for name in content}
-    order = sorted((match[2], match[1], name) for name, match in found.items() if match)
+    matches = {name: re.search(r"/([0-9])/([^/]+)\.bin$", name) for name in content}
+    order = sorted((match[2], match[1], name) for name, match in matches.items() if match)
     missing = sorted(set("0123456789") - {digit for _, digit, _ in order})
     if missing:
         raise InputError(f"{where / part}/{missing[0]} holds no .bin file: copy the data set again.")

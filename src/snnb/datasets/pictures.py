@@ -86,8 +86,8 @@ def _decoded(path: Path, shape: ImageShape) -> np.ndarray:
 def picture_names(folder: Path) -> List[str]:
     """Return the sorted names of the picture files in a folder, without hidden files."""
     with os.scandir(folder) as entries:
-        found = [e.name for e in entries if e.name.lower().endswith(SUFFIXES) and not e.name.startswith(".")]
-    return sorted(found)
+        names = [e.name for e in entries if e.name.lower().endswith(SUFFIXES) and not e.name.startswith(".")]
+    return sorted(names)
 
 
 def class_folders(folder: Path) -> List[str]:
@@ -131,8 +131,8 @@ def samples_by_class(folder: Path, classes: Sequence[str]) -> PictureSamples:
     InputError
         A class folder is missing, there is one that is not in `classes`, or one holds no pictures.
     """
-    found, expected = set(class_folders(folder)), set(classes)
-    for held, names in (("lacks", expected - found), ("also holds", found - expected)):
+    folders, expected = set(class_folders(folder)), set(classes)
+    for held, names in (("lacks", expected - folders), ("also holds", folders - expected)):
         if names:
             first = ", ".join(sorted(names)[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
             raise InputError(

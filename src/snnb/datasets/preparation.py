@@ -150,9 +150,9 @@ def prepare(
             else:
                 positions = proportional_order(samples.labels, np.random.default_rng([seed, stream]))[:limit]
             parts[part] = samples, positions
-    found, warnings = tuple(len(samples.labels) for samples, _ in parts.values()), loaded.warnings
-    if spec.samples is not None and len(found) == 2 and found != spec.samples:
-        published = "{:,} training and {:,} test samples; {:,} and {:,} are published".format(*found, *spec.samples)
+    sizes, warnings = tuple(len(samples.labels) for samples, _ in parts.values()), loaded.warnings
+    if spec.samples is not None and len(sizes) == 2 and sizes != spec.samples:
+        published = "{:,} training and {:,} test samples; {:,} and {:,} are published".format(*sizes, *spec.samples)
         warnings = [*warnings, published]
     if spec.content == "pictures":
         pictures = cast("Dict[str, Tuple[Samples, np.ndarray]]", parts)
