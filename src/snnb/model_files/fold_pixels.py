@@ -3,7 +3,7 @@
 A pixel x of channel c in [0, 1] becomes a_c x + b_c. A layer of weighted sums w · (a x + b) computes the same from x
 with the weights a w and the additional bias Σ w b.
 
-The presets of `--pixels` are those of `keras.applications.imagenet_utils.preprocess_input`, whose pixels are 0 to 255:
+The presets of `--pixels` are the modes of `keras.applications.imagenet_utils.preprocess_input`. Pixels are 0 to 255:
 
 - `caffe`: blue, green, red; less the mean of ImageNet (103.939, 116.779, 123.68); not divided.
 - `torch`: to [0, 1], less the mean (0.485, 0.456, 0.406), divided by (0.229, 0.224, 0.225), as torchvision's networks.
@@ -137,10 +137,10 @@ def fold_pixels(
         new = model.get_layer(layer.name)
         new.set_weights(_folded(new, new.get_weights(), factor, shift, order, origin))
     if measured:
-        found = model.predict(x, verbose=0)
-        effect = f": on {len(x)} training pictures outputs differ by up to {np.abs(found - exact).max():.2g}"
-        if found.ndim == 2 and classes.ndim == 1:
-            before, after = (np.mean(outputs.argmax(axis=1) == classes) for outputs in (exact, found))
+        folded = model.predict(x, verbose=0)
+        effect = f": on {len(x)} training pictures outputs differ by up to {np.abs(folded - exact).max():.2g}"
+        if folded.ndim == 2 and classes.ndim == 1:
+            before, after = (np.mean(outputs.argmax(axis=1) == classes) for outputs in (exact, folded))
             effect += f", and {after:.1%} are classified correctly, in place of {before:.1%}"
     if inexact:
         names = ", ".join(layer.name for layer in padded)

@@ -36,7 +36,7 @@ from snnb.model_files.kinds import NotReadError
 from snnb.model_files.preprocessing import Entry, affine, label, without_preprocessing
 
 ANY = "any"
-# What newer versions added, with the values that change nothing when a trained model computes.
+# Settings that newer versions added, with the values that change nothing when a trained model computes.
 ADDED: Dict[str, Tuple[JsonValue, ...]] = {
     "autocast": (True, False),
     "groups": (1,),
@@ -141,11 +141,11 @@ def _set_weights(model: keras.Model, arrays_of: Callable[[str], Sequence[h5py.Da
         arrays = arrays_of(layer.name)
         # Keras writes the weights of a nested model in this order, not in the order of its layers.
         variables = [*layer.trainable_weights, *layer.non_trainable_weights]
-        expected, found = [tuple(variable.shape) for variable in variables], [array.shape for array in arrays]
-        if found != expected:
+        expected, stored = [tuple(variable.shape) for variable in variables], [array.shape for array in arrays]
+        if stored != expected:
             raise NotReadError(
                 f"layer {layer.name} needs weights of the shapes {_shapes(expected)}, "
-                f"but the file holds {_shapes(found)}"
+                f"but the file holds {_shapes(stored)}"
             )
         if any(array.dtype.kind not in "fiu" for array in arrays):
             raise NotReadError(f"the weights of layer {layer.name} are not numbers")

@@ -104,9 +104,9 @@ def read_nir_graph(path: Path) -> NirGraph:
             raise NotReadError("has no NIR graph")
         nodes, edges = _flattened(group, "")
     inputs, outputs = ([name for name, node in nodes.items() if node.kind == kind] for kind in ("Input", "Output"))
-    for names, what in ((inputs, "input"), (outputs, "output")):
+    for names, part in ((inputs, "input"), (outputs, "output")):
         if len(names) != 1:
-            raise NotReadError(f"has {len(names)} {what} nodes ({', '.join(names) or 'none'}): {ONE_OF[what]}")
+            raise NotReadError(f"has {len(names)} {part} nodes ({', '.join(names) or 'none'}): {ONE_OF[part]}")
     graph = networkx.DiGraph(edges)
     graph.add_node(inputs[0])
     order = list(networkx.dfs_postorder_nodes(graph, inputs[0]))[::-1]
@@ -132,16 +132,16 @@ def _flattened(group: h5py.Group, prefix: str) -> Tuple[Dict[str, Node], List[Tu
         if kind == GRAPH:
             inner, within = _flattened(item, f"{full}.")
             edges += within
-            for kept, ends, part in (("Input", entries, "input"), ("Output", exits, "output")):
-                found = [node.name for node in inner.values() if node.kind == kept]
-                if len(found) != 1:
-                    names = ", ".join(found) or "none"
+            for end_kind, ends, part in (("Input", entries, "input"), ("Output", exits, "output")):
+                end_nodes = [node.name for node in inner.values() if node.kind == end_kind]
+                if len(end_nodes) != 1:
+                    names = ", ".join(end_nodes) or "none"
                     raise NotReadError(
-                        f"the nested graph {full} has {len(found)} {part} nodes ({names}): an edge that names the "
+                        f"the nested graph {full} has {len(end_nodes)} {part} nodes ({names}): an edge that names the "
                         "graph leads to one"
                     )
-                ends[name] = found[0]
-                inner[found[0]] = Node(found[0], IDENTITY, {})
+                ends[name] = end_nodes[0]
+                inner[end_nodes[0]] = Node(end_nodes[0], IDENTITY, {})
         else:
             inner = {full: _node(full, kind, item)}
             entries[name] = exits[name] = full

@@ -31,7 +31,7 @@ class Window:
     """A convolution with zeros around its input, or a pooling."""
 
     # float64 (row taps, column taps, channels, filters), or, if `diagonal`, (row taps, column taps, channels, filters a
-    # channel): each channel then has filters of its own
+    # channel): each channel then has its own filters
     kernel: np.ndarray
     diagonal: bool
     strides: Pair
@@ -199,19 +199,19 @@ def then(first: Linear, second: Linear, source: Channels, middle: Channels, targ
         if first.factor is None:
             return second
         return Elementwise(first.factor.reshape(target) * (1 if second.factor is None else second.factor))
-    found: Optional[Linear] = None
+    composed: Optional[Linear] = None
     if isinstance(first, Window) and isinstance(second, Window):
-        found = _window_of_windows(first, second)
+        composed = _window_of_windows(first, second)
     elif isinstance(first, Elementwise) and isinstance(second, Window) and source == middle:
         factor = channel_values(first.factor)
-        found = None if factor is None else replace(second, kernel=second.kernel * factor.reshape(-1, 1))
+        composed = None if factor is None else replace(second, kernel=second.kernel * factor.reshape(-1, 1))
     elif isinstance(first, Window) and isinstance(second, Elementwise) and middle == target:
         factor = channel_values(second.factor)
         if factor is not None:
             per_filter = factor.reshape(first.kernel.shape[2:] if first.diagonal else (-1,))
-            found = replace(first, kernel=first.kernel * per_filter)
-    if found is not None:
-        return found
+            composed = replace(first, kernel=first.kernel * per_filter)
+    if composed is not None:
+        return composed
     _require_matrix(source, target, node)
     if isinstance(first, Elementwise) and isinstance(second, Matrix):
         factor = np.ones(1) if first.factor is None else first.factor.reshape(-1, 1)

@@ -22,11 +22,11 @@ from snnb.model_files.onnx_values import (
 Pads = Tuple[Tuple[int, int], Tuple[int, int]]  # before and after, of height and width
 
 
-def _constant(inputs: Sequence[Given], number: int, what: str) -> np.ndarray:
-    """Return an input of an operator that must be a constant; `what` describes it in the message."""
+def _constant(inputs: Sequence[Given], number: int, role: str) -> np.ndarray:
+    """Return an input of an operator that must be a constant; `role` describes it in the message."""
     given = inputs[number] if number < len(inputs) else None
     if not isinstance(given, np.ndarray):
-        raise NotReadError(f"its {what} is not a constant")
+        raise NotReadError(f"its {role} is not a constant")
     return given
 
 

@@ -1,7 +1,7 @@
 """Operators of ONNX files, and values between them: the tensor in Keras, and the meaning of ONNX's axes.
 
-ONNX's pictures are (batch, channels, height, width), Keras's are (batch, height, width, channels). A value records what
-each of ONNX's axes means, so that no tensor is transposed: only the weights after a Flatten are reordered, once.
+ONNX's pictures are (batch, channels, height, width), Keras's are (batch, height, width, channels). A value records the
+meaning of each of ONNX's axes, so that no tensor is transposed: only the weights after a Flatten are reordered, once.
 """
 
 from dataclasses import dataclass, replace
