@@ -212,7 +212,7 @@ class _Calibration:
     def add(self, population: Population) -> None:
         """Calibrate the next population."""
         sums, bias, softmax = _without_bias(population), _bias(population), population.activation == "softmax"
-        wanted, got = (scratch_array((self._samples, *population.shape), np.float32) for _ in range(2))
+        wanted, spiking_sums = (scratch_array((self._samples, *population.shape), np.float32) for _ in range(2))
         for block in self._blocks(population, 1):
             wanted[block] = self._sums(sums, population, block, self._trained)
         if self._settings.least_squares and can_be_fitted(population, self._samples):
@@ -223,23 +223,23 @@ class _Calibration:
             sums = _without_bias(population)
         missing = np.zeros(len(bias))
         for block in self._blocks(population, 1):
-            got[block] = self._sums(sums, population, block, self._spiking)
-            missing += (wanted[block] - got[block]).reshape(-1, len(bias)).sum(axis=0, dtype=np.float64)
+            spiking_sums[block] = self._sums(sums, population, block, self._spiking)
+            missing += (wanted[block] - spiking_sums[block]).reshape(-1, len(bias)).sum(axis=0, dtype=np.float64)
             wanted[block] += bias
         shifted = (bias + missing / (wanted.size // len(bias))).astype(np.float32)
         if softmax and population.name == self.network.output.name:
-            self._add_output(population, sums, wanted, got, shifted)
+            self._add_output(population, sums, wanted, spiking_sums, shifted)
             return
         np.clip(wanted, 0, population.max_value, out=wanted)
         self._trained[population.name] = wanted
         if is_separable(population):
-            channels = self._chosen(population, sums, bias, shifted, got)
+            channels = self._chosen(population, sums, bias, shifted, spiking_sums)
         else:
             scale = source_scales(self.network, self.channels, population.only.input)[0, 0].copy()
             channels = Channels(scale, bias, np.full_like(bias, 0.5))
             self.layers[population.name] = CalibratedLayer(scale_factors=scale.tolist())
         self.channels[population.name] = channels
-        self._fire(population, sums, got, channels)
+        self._fire(population, sums, spiking_sums, channels)
         for name in [name for name, reader in self._last_reader.items() if reader == population.name]:
             for values in (self._trained, self._spiking, self._trains):
                 values.pop(name, None)
@@ -278,7 +278,7 @@ class _Calibration:
         return fitted
 
     def _chosen(
-        self, population: Population, sums: Currents, bias: np.ndarray, shifted: np.ndarray, got: np.ndarray
+        self, population: Population, sums: Currents, bias: np.ndarray, shifted: np.ndarray, spiking_sums: np.ndarray
     ) -> Channels:
         """Choose the scale factor and initial potential of each channel, and keep the errors."""
         target, every = self._trained[population.name].reshape(-1, len(bias)), np.arange(len(bias))
@@ -287,7 +287,7 @@ class _Calibration:
         parsed = self._allowed(population, np.ones((1, len(bias))))
         if self._settings.firing == "separated":
             scales, delays = self._allowed(population, np.outer(SEPARATED_SHARES, top)), np.zeros(1, np.float32)
-            flat = got.reshape(target.shape)
+            flat = spiking_sums.reshape(target.shape)
             errors, spikes = rounded_errors(flat, target, shifted, scales, self._steps)
             least_spikes = spikes[errors.argmin(axis=0), every].sum() or 1.0
             cost = errors / (errors.min(axis=0).sum() or 1.0) + spikes / least_spikes
@@ -312,32 +312,32 @@ class _Calibration:
         bias = (shifted + delay * scale / self._steps).astype(np.float32)
         return Channels(scale, bias, (0.5 - delay).astype(np.float32))
 
-    def _fire(self, population: Population, sums: Currents, got: np.ndarray, channels: Channels) -> None:
-        """Replace the sums without bias `got` by the activations that the spikes of the population represent."""
+    def _fire(self, population: Population, sums: Currents, values: np.ndarray, channels: Channels) -> None:
+        """Replace the sums without bias `values` by the activations that the spikes of the population represent."""
         scale, steps = channels.scale, self._steps
-        self._spiking[population.name] = got
+        self._spiking[population.name] = values
         if self._settings.firing == "separated":
             unit = scale / np.float32(steps)
             for block in self._blocks(population, 1):
-                level = np.floor((got[block] + channels.bias) / unit + np.float32(0.5))
-                got[block] = np.clip(level, 0, steps) * unit
+                level = np.floor((values[block] + channels.bias) / unit + np.float32(0.5))
+                values[block] = np.clip(level, 0, steps) * unit
             return
-        train = self._trains[population.name] = scratch_array((steps, len(got), -(-population.size // 8)), np.uint8)
+        train = self._trains[population.name] = scratch_array((steps, len(values), -(-population.size // 8)), np.uint8)
         for block in self._blocks(population, STEP_ARRAYS * steps):
             currents = self._currents(sums, population, block) / scale
             spikes = np.empty(currents.shape, np.bool_)
             flat = (steps, -1, len(scale))
             fire(currents.reshape(flat), channels.bias / scale, channels.start, spikes.reshape(flat))
             train[:, block] = np.packbits(spikes.reshape(*spikes.shape[:2], -1), axis=-1)
-            got[block] = spikes.mean(axis=0, dtype=np.float32) * scale
+            values[block] = spikes.mean(axis=0, dtype=np.float32) * scale
 
     def _add_output(
-        self, population: Population, sums: Currents, wanted: np.ndarray, got: np.ndarray, bias: np.ndarray
+        self, population: Population, sums: Currents, wanted: np.ndarray, spiking_sums: np.ndarray, bias: np.ndarray
     ) -> None:
         """Calibrate a softmax output: logits minus their mean, and one scale factor for all classes."""
         bias = (bias - bias.mean()).astype(np.float32)
-        centre = got.mean(axis=-1, keepdims=True) if population.activation == "softmax" else np.float32(0)
-        logits = got - centre + bias
+        centre = spiking_sums.mean(axis=-1, keepdims=True) if population.activation == "softmax" else np.float32(0)
+        logits = spiking_sums - centre + bias
         classes, units, delay = wanted.argmax(axis=-1), np.ones(population.shape[-1], np.float32), 0.0
         scale = output_scale(logits, classes, self._steps)
         if self._settings.firing == "free":

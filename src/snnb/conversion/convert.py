@@ -217,14 +217,14 @@ def check_outputs(
     if largest <= permitted(reference):
         return largest
     sample = int(differences.reshape(len(differences), -1).max(axis=1).argmax())
-    found = f"the parsed model's outputs differ from the trained model's by up to {largest:.3g} (sample {sample})"
+    message = f"the parsed model's outputs differ from the trained model's by up to {largest:.3g} (sample {sample})"
     if np.isfinite(largest):
         wide, precise = exact(), _wide(parsed).predict(x[:VERIFIED_SAMPLES], verbose=0)
         remaining, own = float(np.abs(precise - wide).max()), float(np.abs(reference - wide).max())
         if remaining <= max(permitted(wide), own):
             return largest
-        found += f", and by up to {remaining:.3g} where both compute in float64, so not by rounding"
-    raise VerificationError(f"{found}: {_ADVICE[parser]}")
+        message += f", and by up to {remaining:.3g} where both compute in float64, so not by rounding"
+    raise VerificationError(f"{message}: {_ADVICE[parser]}")
 
 
 _ADVICE = {

@@ -271,7 +271,7 @@ class _Parser:
 
     def _activated_before(self, value: DeferredLayer, activation: str, limit: Optional[float]) -> Node:
         if activation == "softmax" and not all(part.shape[-1] == np.prod(value.shape) for part in value.inputs):
-            raise NotComposableError(f"softmax over what {value.kind} rearranges: put a Dense layer before it")
+            raise NotComposableError(f"softmax over values that {value.kind} rearranges: put a Dense layer before it")
         if activation == "linear" and value.kind == "MaxPooling2D" and not self._rectify_linear:
             raise NotComposableError("a maximum of values that may be negative: put a relu before it")
         if value.outside is not None and (value.outside > 0).any():
