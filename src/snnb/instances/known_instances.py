@@ -89,8 +89,8 @@ class Instance(Document):
 
 def instances() -> List[Instance]:
     """Return all instances by number of synapses, versions of one name from old to new."""
-    found = [read_document(Instance, path) for path in FOLDER.glob("*.json")]
-    return sorted(found, key=lambda one: (one.synapses, one.name, [int(part) for part in one.version.split(".")]))
+    records = [read_document(Instance, path) for path in FOLDER.glob("*.json")]
+    return sorted(records, key=lambda one: (one.synapses, one.name, [int(part) for part in one.version.split(".")]))
 
 
 def find_instance(name: str) -> Instance:

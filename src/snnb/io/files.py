@@ -186,8 +186,8 @@ def remove_partial(folder: Path) -> None:
 
 def target_of(name: str) -> Optional[str]:
     """Return the name of the target of a temporary directory; None for any other name."""
-    found = _PARTIAL_NAME.fullmatch(name)
-    return None if found is None else found.group(1)
+    match = _PARTIAL_NAME.fullmatch(name)
+    return None if match is None else match.group(1)
 
 
 @contextmanager
