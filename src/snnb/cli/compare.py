@@ -68,19 +68,19 @@ def compare(
         if figure.is_dir():
             raise UsageError(f"--figure {figure} is a directory; give the name of a file")
         refuse_existing(figure, force=force)
-    found = compared_simulations(simulations)
-    rows = [row for row in _rows(found) if any(row[1:])]
+    compared = compared_simulations(simulations)
+    rows = [row for row in _rows(compared) if any(row[1:])]
     if figure is not None:
-        _draw(figure, found, force)
-    several = len({one.run for one in found}) > 1
+        _draw(figure, compared, force)
+    several = len({one.run for one in compared}) > 1
     costs = [
         cost.model_copy(update={"graph": f"{one.run.name}:{cost.graph}"}) if several else cost
-        for one in found
+        for one in compared
         for cost in one.mappings
     ]
     picture = [f"picture: {figure}"] if figure is not None else []
-    two = TWO_ACCURACIES if any(one.readout_accuracy is not None for one in found) else ()
-    document = Comparison(figure=figure, simulations=found)
+    two = TWO_ACCURACIES if any(one.readout_accuracy is not None for one in compared) else ()
+    document = Comparison(figure=figure, simulations=compared)
     console.result([*_blocks(rows), *two, *mapping_lines(costs, by_graph=True), *picture], document)
 
 
@@ -108,39 +108,43 @@ def _blocks(rows: List[List[str]]) -> List[str]:
     return lines
 
 
-def _rows(found: "List[Compared]") -> List[List[str]]:
+def _rows(compared: "List[Compared]") -> List[List[str]]:
     from snnb.pipeline.simulations import in_words
 
-    several = len({one.run for one in found}) > 1
-    names = list(dict.fromkeys(name for one in found for name in one.differs if name != "samples"))
+    several = len({one.run for one in compared}) > 1
+    names = list(dict.fromkeys(name for one in compared for name in one.differs if name != "samples"))
     parameters = [
-        [in_words({"": one.differs[name]}).strip() if name in one.differs else "" for one in found] for name in names
+        [in_words({"": one.differs[name]}).strip() if name in one.differs else "" for one in compared] for name in names
     ]
     figures = []
     for title, form, name in ROWS:
-        values = [getattr(one, name) for one in found]
+        values = [getattr(one, name) for one in compared]
         figures.append([title, *("" if value is None else form.format(value) for value in values)])
     return [
-        ["", *(f"{one.run.name}:{one.stamp}" if several else one.stamp for one in found)],
-        ["label", *(one.label or "" for one in found)],
-        *([["model", *(one.model for one in found)], ["data set", *(one.dataset for one in found)]] if several else []),
+        ["", *(f"{one.run.name}:{one.stamp}" if several else one.stamp for one in compared)],
+        ["label", *(one.label or "" for one in compared)],
+        *(
+            [["model", *(one.model for one in compared)], ["data set", *(one.dataset for one in compared)]]
+            if several
+            else []
+        ),
         *([name, *values] for name, values in zip(names, parameters)),
         *figures,
     ]
 
 
-def _draw(path: Path, found: "List[Compared]", force: bool) -> None:
+def _draw(path: Path, compared: "List[Compared]", force: bool) -> None:
     from snnb.report.comparison_plots import Course, plot_courses
     from snnb.results.compare import names_apart
 
-    if not all(one.by_step for one in found):
+    if not all(one.by_step for one in compared):
         raise UsageError("--figure: a graph from outside has no accuracy; leave out its run, or --figure")
-    errors = [one.ann_error for one in found if one.ann_error is not None]
-    if errors and len(errors) < len(found):
+    errors = [one.ann_error for one in compared if one.ann_error is not None]
+    if errors and len(errors) < len(compared):
         raise UsageError("--figure: classifiers and networks that reproduce their input have no common axis")
     courses = [
         Course(name, one.by_step, one.ann_error if errors else one.ann_accuracy)
-        for name, one in zip(names_apart(found), found)
+        for name, one in zip(names_apart(compared), compared)
     ]
     with atomic_path(path, force=force) as temporary:
         plot_courses(temporary, courses, "mean squared error" if errors else "accuracy")

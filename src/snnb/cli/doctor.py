@@ -55,20 +55,20 @@ class Machine(Document):
 
 def doctor() -> None:
     """Show Python, TensorFlow, GPU, memory and disk of this machine."""
-    found = machine()
-    keras = "" if found.tf_keras is None else f" with tf-keras {found.tf_keras}"
+    info = machine()
+    keras = "" if info.tf_keras is None else f" with tf-keras {info.tf_keras}"
     gib = 2**30
     rows = [
-        ("snnb", f"{found.snnb}, Python {found.python}, numpy {found.numpy}"),
-        ("tensorflow", f"{found.tensorflow}{keras}, {found.tensorflow_imports}" if found.tensorflow else NO_TENSORFLOW),
-        ("snntoolbox", found.snntoolbox or NO_TOOLBOX),
-        ("gpu", ", ".join(found.gpus) or "none that TensorFlow can use"),
-        ("cores", str(found.cores)),
-        ("memory", f"{found.memory_available_bytes / gib:.1f} of {found.memory_bytes / gib:.1f} GiB free"),
-        ("runs", str(found.runs)),
-        ("data sets", str(found.data)),
+        ("snnb", f"{info.snnb}, Python {info.python}, numpy {info.numpy}"),
+        ("tensorflow", f"{info.tensorflow}{keras}, {info.tensorflow_imports}" if info.tensorflow else NO_TENSORFLOW),
+        ("snntoolbox", info.snntoolbox or NO_TOOLBOX),
+        ("gpu", ", ".join(info.gpus) or "none that TensorFlow can use"),
+        ("cores", str(info.cores)),
+        ("memory", f"{info.memory_available_bytes / gib:.1f} of {info.memory_bytes / gib:.1f} GiB free"),
+        ("runs", str(info.runs)),
+        ("data sets", str(info.data)),
     ]
-    output.current.result(output.table_lines(rows, head=False), found)
+    output.current.result(output.table_lines(rows, head=False), info)
 
 
 def machine() -> Machine:

@@ -1,4 +1,4 @@
-"""`snnb models`, `datasets`, `hardware`, `instances`: what this package offers."""
+"""Commands `snnb models`, `datasets`, `hardware` and `instances`."""
 
 from pathlib import Path
 from typing import List, Optional
@@ -14,10 +14,12 @@ def models() -> None:
     from snnb.architectures import find, names
     from snnb.architectures.registry import ListedModel
 
-    found = [ListedModel.of(find(name).spec) for name in names()]
-    rows = [[m.name, m.dataset, "×".join(map(str, m.input_shape)), f"{m.neurons:,}", f"{m.synapses:,}"] for m in found]
+    entries = [ListedModel.of(find(name).spec) for name in names()]
+    rows = [
+        [m.name, m.dataset, "×".join(map(str, m.input_shape)), f"{m.neurons:,}", f"{m.synapses:,}"] for m in entries
+    ]
     head = ["model", "data set", "input", "neurons", "synapses"]
-    output.current.result(output.table_lines([head, *rows], right=(3, 4), drop=(2, 1)), found)
+    output.current.result(output.table_lines([head, *rows], right=(3, 4), drop=(2, 1)), entries)
 
 
 def datasets(
@@ -33,14 +35,14 @@ def datasets(
 
     folder = data_dir or data_directory()
     specs = [describe(name) for name in dataset_names()]
-    found = [ListedDataset(**dict(spec), path=available(spec.name, folder)) for spec in specs]
+    entries = [ListedDataset(**dict(spec), path=available(spec.name, folder)) for spec in specs]
     rows = []
-    for one in found:
+    for one in entries:
         where = "yes" if one.path is not None else "downloads" if one.download else "no: give --source"
         shape = "×".join(map(str, one.shape or ("as the model",)))
         rows.append([one.name, shape, str(one.num_classes or ""), where, one.title])
     head = ["data set", "shape", "classes", "on this machine", "title"]
-    output.current.result(output.table_lines([head, *rows], right=(2,), drop=(2,), shorten=(4,)), found)
+    output.current.result(output.table_lines([head, *rows], right=(2,), drop=(2,), shorten=(4,)), entries)
 
 
 def hardware() -> None:
@@ -71,11 +73,11 @@ def instances() -> None:
     """List the instances: graphs to compare mapping algorithms on, which `snnb graph --from instance:NAME` opens."""
     from snnb.instances import known_instances
 
-    found = known_instances.instances()
+    entries = known_instances.instances()
     rows = [
         [one.full_name, f"{one.neurons:,}", f"{one.synapses:,}", f"{one.spikes:,.0f}", ", ".join(one.constraints)]
-        for one in found
+        for one in entries
     ]
     head = ["instance", "neurons", "synapses", "spikes", "constraints"]
     lines = output.table_lines([head, *rows], right=(1, 2, 3), drop=(4,))
-    output.current.result([*lines, "spikes: of a sample, by all neurons and inputs that have targets"], found)
+    output.current.result([*lines, "spikes: of a sample, by all neurons and inputs that have targets"], entries)

@@ -222,7 +222,7 @@ def _described(error: BaseException) -> Tuple[int, str]:
         reason = str(error).strip().splitlines()[0]
         advice = "change the model, or its settings (--set)"
         return InputError.exit_code, f"TensorFlow cannot compute this model ({reason}); {advice}"
-    return 1, f"a bug: {type(error).__name__}: {error}; please report it with what --verbose prints"
+    return 1, f"a bug: {type(error).__name__}: {error}; please report it with the output of --verbose"
 
 
 def main(arguments: Optional[List[str]] = None) -> int:

@@ -214,12 +214,12 @@ def table_lines(
     widths = [max(map(cell_len, column)) for column in zip(*cells)]
     least = [min(width, SHORTEST) if i in shorten else width for i, width in enumerate(widths)]
     filled = [i for i in range(len(widths)) if any(row[i] for row in cells[head:])] or list(range(len(widths)))
-    kept, room, dropped = list(filled), terminal_width(), [i for i in drop if i in filled]
-    while room is not None and dropped and _line_width(kept, least) > room:
-        kept.remove(dropped.pop(0))
+    columns, room, dropped = list(filled), terminal_width(), [i for i in drop if i in filled]
+    while room is not None and dropped and _line_width(columns, least) > room:
+        columns.remove(dropped.pop(0))
     for column in shorten if room is not None else ():
-        excess = max(0, _line_width(kept, widths) - (room or 0))
-        if column in kept and excess:
+        excess = max(0, _line_width(columns, widths) - (room or 0))
+        if column in columns and excess:
             widths[column] = max(least[column], widths[column] - excess)
             for row in cells:
                 if cell_len(row[column]) > widths[column]:
@@ -228,10 +228,10 @@ def table_lines(
     for row in cells:
         padded = (
             " " * (widths[i] - cell_len(row[i])) + row[i] if i in right else set_cell_size(row[i], widths[i])
-            for i in kept
+            for i in columns
         )
         lines.append("  ".join(padded).rstrip())
-    left_out = [cells[0][i] for i in filled if i not in kept]
+    left_out = [cells[0][i] for i in filled if i not in columns]
     return [*lines, *([f"too narrow for: {', '.join(left_out)}"] if left_out else [])]
 
 

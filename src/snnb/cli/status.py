@@ -16,21 +16,21 @@ def status(run_dir: ExistingRun = None) -> None:
     from snnb.results.status import status_of
 
     run = opened(run_dir)
-    found = status_of(run)
+    summary = status_of(run)
     rows = [["stage", "state", "when", "took", "class"]]
-    for one in found.stages:
+    for one in summary.stages:
         invalid = f", invalid: {one.overfull_cores:,} overfull cores" if one.overfull_cores else ""
         when = "" if one.started_utc is None else local_time(one.started_utc)
         took = "" if one.wall_s is None else f"{one.wall_s:,.1f} s"
         rows.append([one.stage, one.in_words + invalid, when, took, one.class_name or ""])
-    rows += [[path, "stale: made from a graph that has changed", "", "", ""] for path in found.stale_exports]
+    rows += [[path, "stale: made from a graph that has changed", "", "", ""] for path in summary.stale_exports]
     lines = [f"{run.path}: {run.manifest.run.title}"]
     lines += output.table_lines(rows, right=(3,), drop=(3, 2), shorten=(1,))
     simulations = [one.row for one in simulations_of(run)]
     if simulations:
         table = [SIMULATION_HEAD, *simulations]
         lines += ["", *output.table_lines(table, right=(2, 3), drop=(2,), shorten=(4, 1))]
-    output.current.result([*lines, *mapping_lines(found.mappings)], found)
+    output.current.result([*lines, *mapping_lines(summary.mappings)], summary)
 
 
 def mapping_lines(costs: "Sequence[MappingSummary]", *, by_graph: bool = False) -> List[str]:

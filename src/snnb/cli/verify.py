@@ -12,15 +12,15 @@ def verify(run_dir: ExistingRun = None) -> None:
 
     run = opened(run_dir)
     with console.bar("verify") as progress:
-        found = verify_run(run, progress)
-    for note in found.notes:
+        check = verify_run(run, progress)
+    for note in check.notes:
         console.say(note)
-    for problem in found.problems:
+    for problem in check.problems:
         console.say(problem)
-    if found.problems:
+    if check.problems:
         raise VerificationError(
-            f"{run.path}: {len(found.problems)} of {found.files} files are not as recorded, first {found.problems[0]}; "
-            f"restore them from a copy, or make them again: {'; '.join(repairs(run, found.damaged))}"
+            f"{run.path}: {len(check.problems)} of {check.files} files are not as recorded, first {check.problems[0]}; "
+            f"restore them from a copy, or make them again: {'; '.join(repairs(run, check.damaged))}"
         )
-    line = f"{run.path}: {found.files} files, {found.size_bytes / 1e6:,.1f} MB, all as recorded"
-    console.result([line], found)
+    line = f"{run.path}: {check.files} files, {check.size_bytes / 1e6:,.1f} MB, all as recorded"
+    console.result([line], check)
