@@ -125,7 +125,7 @@ def compare(places: Sequence[str]) -> List[Compared]:
 
     A run that begins with a graph from outside has that graph in their place.
     """
-    found: Dict[Tuple[Path, str], Tuple[RunDirectory, Optional[SimulationRecord]]] = {}
+    selected: Dict[Tuple[Path, str], Tuple[RunDirectory, Optional[SimulationRecord]]] = {}
     for place in places:
         path, stamp = split_place(place)
         run = open_run(path)
@@ -140,14 +140,14 @@ def compare(places: Sequence[str]) -> List[Compared]:
             raise UsageError(f"{place}: no such {words}; there are: {', '.join(records)}")
         for name in records if stamp is None else [stamp]:
             record = None if imported else cast("SimulationRecord", records[name])
-            found.setdefault((path.resolve(), name), (run, record))
-    parameters = [{} if record is None else parameters_of(run, record) for run, record in found.values()]
-    if len(found) == 1:  # compared with the defaults
-        parameters += [default_parameters(run) for run, record in found.values() if record is not None]
+            selected.setdefault((path.resolve(), name), (run, record))
+    parameters = [{} if record is None else parameters_of(run, record) for run, record in selected.values()]
+    if len(selected) == 1:  # compared with the defaults
+        parameters += [default_parameters(run) for run, record in selected.values() if record is not None]
     differences = differing(parameters)
     compared = [
         outside_one(run, name) if record is None else compared_one(run, name, record)
-        for (_, name), (run, record) in found.items()
+        for (_, name), (run, record) in selected.items()
     ]
     return [one.model_copy(update={"differs": differs}) for one, differs in zip(compared, differences)]
 

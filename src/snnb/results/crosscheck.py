@@ -232,9 +232,9 @@ def compare_costs(stamp: str, hardware: str, recorded: RecordedSteps, trace: Chi
     figures: List[ChipFigure] = []
     for name, (events, components) in PARTS.items():
         cost = sum(recorded.energy_by_event_pj.get(event, 0.0) for event in events)
-        found = float(np.mean([sum(of[component] for component in components) for of in trace.energy_pj]))
-        differs = bool(components) and not np.isclose(cost, found, rtol=ROUNDING, atol=0)
-        sanafe = found if components else None
+        mean_pj = float(np.mean([sum(of[component] for component in components) for of in trace.energy_pj]))
+        differs = bool(components) and not np.isclose(cost, mean_pj, rtol=ROUNDING, atol=0)
+        sanafe = mean_pj if components else None
         figures.append(ChipFigure(name=name, unit="pJ", cost=cost, sanafe=sanafe, differing=bool(differs)))
     here, there, differing = np.array(recorded.step_ns or [], float), np.array(trace.step_ns), 0
     if here.size:

@@ -258,9 +258,9 @@ def _exports(run: RunDirectory) -> List[Tuple[str, str, str]]:
     places = [run.path / EXPORTS, *(run.path / EXPORTS).glob("*")]
     if places[0].is_symlink():
         return []
-    found = []
+    exports = []
     for path in sorted(path for place in places[1:] if not place.is_symlink() for path in place.glob("*")):
-        stated = find_description(path / DESCRIPTION if path.is_dir() else description_path(path))
-        if stated is not None and stated.graph is not None and not path.is_symlink():
-            found.append((path.relative_to(run.path).as_posix(), stated.graph.stamp, stated.graph.sha256))
-    return found
+        description = find_description(path / DESCRIPTION if path.is_dir() else description_path(path))
+        if description is not None and description.graph is not None and not path.is_symlink():
+            exports.append((path.relative_to(run.path).as_posix(), description.graph.stamp, description.graph.sha256))
+    return exports

@@ -63,19 +63,19 @@ def _directory_named(run: RunDirectory, name: str) -> str:
     records, wanted = run.records(), name.rstrip("/")
     many = [kind.directory for kind in run.kinds if kind.names is not None]
     results = [path for path in records if path.split("/")[0] in many]
-    found = [path for path in results if wanted in (path, path.split("/")[1])]
-    if not found:
+    matches = [path for path in results if wanted in (path, path.split("/")[1])]
+    if not matches:
         if wanted in [word for kind in run.kinds if kind.names is None for word in (kind.name, kind.directory)]:
             raise UsageError(f"{wanted} is not a result that can be removed from a run; `--force` makes it again")
         raise UsageError(f"{wanted}: not in the run; there are: {', '.join(results) or 'none yet'}")
-    if set(found[1:]) - set(_dependents(records, found[:1])):
-        raise UsageError(f"{wanted} names several; say which: {' or '.join(found)}")
-    return found[0]
+    if set(matches[1:]) - set(_dependents(records, matches[:1])):
+        raise UsageError(f"{wanted} names several; say which: {' or '.join(matches)}")
+    return matches[0]
 
 
 def _dependents(records: Mapping[str, AnyRecord], directories: Sequence[str]) -> List[str]:
     """Return the directories of all results made from the given ones, directly or not, in recorded order."""
-    found: Set[str] = set()
+    dependents: Set[str] = set()
     below = [*directories]
     while below:
         made_of = f"{below.pop()}/"
@@ -84,6 +84,6 @@ def _dependents(records: Mapping[str, AnyRecord], directories: Sequence[str]) ->
             for directory, record in records.items()
             if any(not file.external and file.path.startswith(made_of) for file in record.inputs)
         }
-        below += more - found
-        found |= more
-    return [directory for directory in records if directory in found and directory not in directories]
+        below += more - dependents
+        dependents |= more
+    return [directory for directory in records if directory in dependents and directory not in directories]

@@ -91,7 +91,7 @@ def write_report(
     """
     target = run.path / REPORT if output is None else output
     _refuse_other_files(run, target, force)
-    there = {found.stamp: found for found in simulations_of(run)}
+    there = {item.stamp: item for item in simulations_of(run)}
     if simulation is not None and simulation not in there:
         raise UsageError(f"--simulation {simulation}: not in {run.path}; there are: {', '.join(there) or 'none yet'}")
     stamp, graph = simulation or run.in_force("simulate"), graph_in_force(run, simulation, say)
@@ -118,32 +118,32 @@ def _page(
 ) -> Page:
     """Return the page about the shown simulation and graph."""
     stamp, graph = shown
-    found = next((one for one in there if one.stamp == stamp), None)
+    simulation = next((one for one in there if one.stamp == stamp), None)
     mappings = cast("Dict[str, mapping.MapRecord]", run.records_of(mapping.KIND.name))
     mapped = next((name for name in run.by_precedence("map") if mappings[name].details.graph == graph), None)
     parts = [_network_part(run, graph)]
     if not run.manifest.run.imported:
         nothing = Section("accuracy", "Simulation", [f"None yet: `snnb simulate --run-dir {run.path}` makes it."])
-        simulated = Part([nothing]) if found is None else _simulation_part(run, found, progress)
-        parts = [Part([_training_section(run, found)]), *parts, simulated]
+        simulated = Part([nothing]) if simulation is None else _simulation_part(run, simulation, progress)
+        parts = [Part([_training_section(run, simulation)]), *parts, simulated]
     parts += [_mapping_part(run, mapped), Part([_provenance_section(run, stamp, graph, mapped)])]
     info = run.manifest.run
-    named = None if found is None else found.record.details.label
+    named = None if simulation is None else simulation.record.details.label
     label = f" “{named}”" if named else ""
     return Page(
         title=info.title,
         subtitle=f"{run.path.resolve()}" + (f", simulation {stamp}{label}" if stamp else ""),
         figures=[figure for part in parts for figure in part.figures],
-        sections=[_overview(run, there, found), *(section for part in parts for section in part.sections)],
+        sections=[_overview(run, there, simulation), *(section for part in parts for section in part.sections)],
         made=f"Written by snnb {__version__} on {local_time(now_utc().isoformat())}.",
     )
 
 
-def _overview(run: RunDirectory, there: Sequence[Simulation], found: Optional[Simulation]) -> Section:
+def _overview(run: RunDirectory, there: Sequence[Simulation], simulation: Optional[Simulation]) -> Section:
     states = {state.name: state.in_words for state in state_of_stages(run)}
     rows = [
         (
-            one.stamp + (" (this page)" if one is found else ""),
+            one.stamp + (" (this page)" if one is simulation else ""),
             *one.row[1:],
             states[run.directory_of("simulate", one.stamp)],
         )
@@ -154,7 +154,7 @@ def _overview(run: RunDirectory, there: Sequence[Simulation], found: Optional[Si
     right = [shown.index(i) for i in (2, 3) if i in shown]
     tables = [Table([head[i] for i in shown], [[row[i] for i in shown] for row in rows], right)] if rows else []
     words = [f"Created {local_time(run.manifest.run.created_utc)} with snnb {run.manifest.run.snnb_version}."]
-    warnings = [] if found is None else [f"Warning: {warning}." for warning in found.record.warnings]
+    warnings = [] if simulation is None else [f"Warning: {warning}." for warning in simulation.record.warnings]
     return Section("overview", "The run", [*words, *warnings], tables=tables)
 
 
@@ -187,15 +187,15 @@ def _origin(run: RunDirectory, graph: str, sha256: str) -> List[str]:
     return [f"A graph from outside, {origin}.", *(f"Warning: {warning}." for warning in record.warnings)]
 
 
-def _training_section(run: RunDirectory, found: Optional[Simulation]) -> Section:
+def _training_section(run: RunDirectory, simulation: Optional[Simulation]) -> Section:
     record = run.record_of("train")
     if record is None:
         return Section("training", "Training", [f"Not yet: `snnb train --run-dir {run.path}` trains the network."])
     if is_spiking(run):
         return spiking_section(Path(run.manifest.run.model_source or run.model).name)
     # A simulation keeps a copy of the history of its network, which may have been trained again since.
-    folder = run.directory_of("train") if found is None else run.directory_of("simulate", found.stamp)
-    params = record.params if found is None else found.record.details.training
+    folder = run.directory_of("train") if simulation is None else run.directory_of("simulate", simulation.stamp)
+    params = record.params if simulation is None else simulation.record.details.training
     metrics = read_document(TrainingMetrics, unaltered(run, f"{folder}/{METRICS_FILE}"))
     history = _history(run, f"{folder}/training_history.csv")
     return training_section(history, metrics, shown_params(run, params))
@@ -212,10 +212,10 @@ def _history(run: RunDirectory, path: str) -> Dict[str, List[float]]:
         raise DamagedError(run.path / path, "holds a value that is not a number") from None
 
 
-def _simulation_part(run: RunDirectory, found: Simulation, progress: Progress) -> Part:
+def _simulation_part(run: RunDirectory, simulation: Simulation, progress: Progress) -> Part:
     """Return the sections about a simulation: accuracy, confusions, rates, activations."""
-    statistics, counts = simulated_files(run, found.stamp)
-    params, metrics = found.record.params, found.record.metrics
+    statistics, counts = simulated_files(run, simulation.stamp)
+    params, metrics = simulation.record.params, simulation.record.metrics
     steps = params.duration - params.warm_up
     rates = {name: values / (params.samples * steps) for name, values in counts.items()}
     classifies = metrics.get("snn_accuracy") is not None
@@ -239,13 +239,13 @@ def _simulation_part(run: RunDirectory, found: Simulation, progress: Progress) -
     summary = [f"{'; '.join(words)}; {took}, input {params.input}."]
     confusion = statistics.confusion
     sections = [
-        *_input(run, found),
+        *_input(run, simulation),
         accuracy_section(statistics.quoted_by_step, metrics.get(f"ann_{kind}"), label, summary),
         *([] if confusion is None else [confusion_section(confusion, list(statistics.class_counts))]),
         rates_section(rates),
     ]
     if not is_spiking(run):
-        activations, about = _activations(run, found, progress)
+        activations, about = _activations(run, simulation, progress)
         drawn = [name for name, coding in statistics.coding.items() if coding == "random"]
         if drawn and activations:
             about.append(f"The spikes of {', '.join(drawn)}, a softmax layer, are drawn at random.")
@@ -253,24 +253,26 @@ def _simulation_part(run: RunDirectory, found: Simulation, progress: Progress) -
     return Part(sections, figures)
 
 
-def _input(run: RunDirectory, found: Simulation) -> List[Section]:
+def _input(run: RunDirectory, simulation: Simulation) -> List[Section]:
     """Return the section about the input of the first sample, if it changes from step to step and is still there."""
-    read = next((file for file in found.record.inputs if file.path == "dataset/x_test.h5"), None)
+    read = next((file for file in simulation.record.inputs if file.path == "dataset/x_test.h5"), None)
     if read is None or not run.hashes.matches(read):
         return []
-    params = found.record.params
+    params = simulation.record.params
     sample = EventSamples(run.path / read.path)[params.first : params.first + 1]
     return [input_section(sample, params.first, params.duration)]
 
 
-def _activations(run: RunDirectory, found: Simulation, progress: Progress) -> Tuple[Dict[str, np.ndarray], List[str]]:
+def _activations(
+    run: RunDirectory, simulation: Simulation, progress: Progress
+) -> Tuple[Dict[str, np.ndarray], List[str]]:
     """Return the mean activations of the analogue network over the simulated samples, and paragraphs about them.
 
     No activations if the test set has changed since the simulation.
     """
-    params = found.record.params
-    read = {file.path: file for file in found.record.inputs}
-    parsed = f"{run.directory_of('simulate', found.stamp)}/{run.model}_parsed.h5"
+    params = simulation.record.params
+    read = {file.path: file for file in simulation.record.inputs}
+    parsed = f"{run.directory_of('simulate', simulation.stamp)}/{run.model}_parsed.h5"
     pictures = read.get("dataset/x_test.npy")
     if pictures is None or not run.hashes.matches(pictures):
         return {}, ["The test set has changed since the simulation, so the activations cannot be computed."]

@@ -45,12 +45,12 @@ class Status(Document):
 
 def status_of(run: RunDirectory) -> Status:
     """Return the state of every result of a run."""
-    simulations = {run.directory_of("simulate", found.stamp): found for found in simulations_of(run)}
+    simulations = {run.directory_of("simulate", simulation.stamp): simulation for simulation in simulations_of(run)}
     stages = []
     for state in state_of_stages(run):
-        record, found = state.record, simulations.get(state.name)
+        record, simulation = state.record, simulations.get(state.name)
         details = record.details if record is not None else None
-        metrics = found.record.metrics if found is not None else {}
+        metrics = simulation.record.metrics if simulation is not None else {}
         stages.append(
             StageStatus(
                 stage=state.name,
@@ -62,10 +62,10 @@ def status_of(run: RunDirectory) -> Status:
                 label=getattr(details, "label", None),
                 class_name=getattr(details, "class_name", None),
                 overfull_cores=getattr(details, "overfull_cores", None),
-                samples=found.record.params.samples if found else None,
+                samples=simulation.record.params.samples if simulation else None,
                 snn_accuracy=metrics.get("snn_accuracy"),
                 snn_mean_squared_error=metrics.get("snn_mean_squared_error"),
-                differs=found.differs if found else {},
+                differs=simulation.differs if simulation else {},
                 in_words=state.in_words,
             )
         )

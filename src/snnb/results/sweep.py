@@ -207,7 +207,7 @@ def _simulate_point(run: RunDirectory, point: Point, stack: ExitStack, *, say: S
     if all(_is_free(run, own, asked) for own in OWN):
         options = {**point.given.get(name, {}), "swept": run.in_force(name) is not None}
         return _simulated(run, {**point.given, name: options}, asked, stack, say, bar)
-    # Every option is given, since the scratch run has recorded those of another point.
+    # Every option is given, since the scratch run has recorded the options of another point.
     given = {stage: {**point.given.get(stage, {}), **params.model_dump()} for stage, params in asked.items()}
     given["train"].setdefault("figures", figure_format(None, run.record_of("train"), "training_plot"))
     given[name]["swept"] = True
@@ -271,9 +271,9 @@ def _is_usable(run: RunDirectory, record: SimulationRecord, asked: Asked) -> boo
 
 
 def _open_scratch(run: RunDirectory, shared: Sequence[str]) -> RunDirectory:
-    """Open or create the scratch run; the results of the shared stages are links to those of the locked run."""
+    """Open or create the scratch run; the results of the shared stages are links into the locked run."""
     path, known = run.path / SCRATCH, run.manifest.stages
-    kept: Dict[str, object] = {run.kind(stage).key: None for stage in OWN}
+    records: Dict[str, object] = {run.kind(stage).key: None for stage in OWN}
     old: Optional[RunDirectory] = None
     with suppress(InputError):
         old = RunDirectory.open(path, run.kinds)
@@ -281,17 +281,17 @@ def _open_scratch(run: RunDirectory, shared: Sequence[str]) -> RunDirectory:
         remove(path)
         path.mkdir()
     else:
-        kept = {run.kind(stage).key: old.record_of(stage) for stage in OWN}
+        records = {run.kind(stage).key: old.record_of(stage) for stage in OWN}
     for stage in ("prepare", "train"):
         relative, key = run.directory_of(stage), run.kind(stage).key
         if stage in shared:
             remove(path / relative)
             (path / relative).symlink_to(os.path.join(os.pardir, relative), target_is_directory=True)  # noqa: PTH118
-            kept[key] = run.record_of(stage)
+            records[key] = run.record_of(stage)
         elif (path / relative).is_symlink():
             remove(path / relative)
-            kept[key] = None
-    content = run.manifest.model_copy(update={"stages": known.model_copy(update=kept)})
+            records[key] = None
+    content = run.manifest.model_copy(update={"stages": known.model_copy(update=records)})
     manifest.save_manifest(content, path / manifest.NAME)
     return RunDirectory.open(path, run.kinds)
 
@@ -326,22 +326,22 @@ def _chip_figures(run: RunDirectory, stamp: str, hardware: str, say: Say, bar: B
 
 
 def _swept(run: RunDirectory, point: Point, stamp: str, ran: bool, chip: ChipFigures) -> Swept:
-    found = compared_one(run, stamp, cast("Dict[str, SimulationRecord]", run.records_of("simulate"))[stamp])
-    low, high = found.snn_interval or (None, None)
+    compared = compared_one(run, stamp, cast("Dict[str, SimulationRecord]", run.records_of("simulate"))[stamp])
+    low, high = compared.snn_interval or (None, None)
     return Swept(
         values=point.values,
         ran=ran,
         simulation=stamp,
-        samples=found.samples,
-        ann_accuracy=found.ann_accuracy,
-        readout_accuracy=found.readout_accuracy,
-        snn_accuracy=found.snn_accuracy,
+        samples=compared.samples,
+        ann_accuracy=compared.ann_accuracy,
+        readout_accuracy=compared.readout_accuracy,
+        snn_accuracy=compared.snn_accuracy,
         snn_accuracy_low=low,
         snn_accuracy_high=high,
-        ann_mean_squared_error=found.ann_error,
-        snn_mean_squared_error=found.snn_error,
-        spikes_per_step_and_neuron=found.mean_rate,
-        synaptic_operations_per_sample=found.synaptic_operations,
+        ann_mean_squared_error=compared.ann_error,
+        snn_mean_squared_error=compared.snn_error,
+        spikes_per_step_and_neuron=compared.mean_rate,
+        synaptic_operations_per_sample=compared.synaptic_operations,
         **dict(chip),
     )
 
