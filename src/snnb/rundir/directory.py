@@ -331,7 +331,7 @@ class RunDirectory:
         for relative in directories:
             self._refuse_foreign_files(relative)
         stages = self.manifest.stages
-        kept = {
+        remaining = {
             kind.key: {
                 name: record
                 for name, record in self.records_of(kind.name).items()
@@ -340,7 +340,7 @@ class RunDirectory:
             for kind in self.kinds
             if kind.names is not None
         }
-        content = self.manifest.model_copy(update={"stages": stages.model_copy(update=kept)})
+        content = self.manifest.model_copy(update={"stages": stages.model_copy(update=remaining)})
         try:
             for relative in directories:
                 place = self.path / relative
@@ -386,16 +386,16 @@ class RunDirectory:
 
     def _leftovers(self) -> List[str]:
         """Return the directories, relative to the run, of the results that have a hidden sibling of a stage."""
-        found: List[str] = []
+        leftovers: List[str] = []
         for kind in self.kinds:
             folder = self.path / kind.directory
             if kind.names is None:
                 siblings = [folder.with_name(prefix + folder.name) for prefix in (REPLACED, INCOMPLETE)]
-                found += [kind.directory] if any(map(os.path.lexists, siblings)) else []
+                leftovers += [kind.directory] if any(map(os.path.lexists, siblings)) else []
             elif not folder.is_symlink():
                 aside = {f.name[len(prefix) :] for prefix in (REPLACED, INCOMPLETE) for f in folder.glob(f"{prefix}*")}
-                found += [f"{kind.directory}/{name}" for name in sorted(aside) if re.fullmatch(kind.names, name)]
-        return found
+                leftovers += [f"{kind.directory}/{name}" for name in sorted(aside) if re.fullmatch(kind.names, name)]
+        return leftovers
 
     def _refuse_foreign_files(self, relative: str) -> None:
         """Refuse to replace or remove a link, or a directory that has no record or files that are not in its record."""

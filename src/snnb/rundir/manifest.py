@@ -229,14 +229,14 @@ def load_manifest(path: Path, kinds: Tuple[AnyKind, ...]) -> Manifest:
 
 def records(content: Manifest, kinds: Sequence[AnyKind]) -> Dict[str, AnyRecord]:
     """Return the records in a manifest by directory, in the order of `kinds`."""
-    found: Dict[str, AnyRecord] = {}
+    by_directory: Dict[str, AnyRecord] = {}
     for kind in kinds:
         recorded = getattr(content.stages, kind.key)
         if kind.names is not None:
-            found.update({f"{kind.directory}/{name}": record for name, record in recorded.items()})
+            by_directory.update({f"{kind.directory}/{name}": record for name, record in recorded.items()})
         elif recorded is not None:
-            found[kind.directory] = recorded
-    return found
+            by_directory[kind.directory] = recorded
+    return by_directory
 
 
 def save_manifest(manifest: Manifest, path: Path) -> None:
