@@ -10,4 +10,4 @@ STAGES: Dict[str, AnyStage] = {
     stage.name: stage for stage in (prepare.STAGE, train.STAGE, parse.STAGE, simulate.STAGE, graph.STAGE, mapping.STAGE)
 }
 KINDS = tuple(stage.kind for stage in STAGES.values())
-CHAIN = [name for name, stage in STAGES.items() if not stage.optional]  # what `snnb run` runs
+CHAIN = [name for name, stage in STAGES.items() if not stage.optional]  # stages of `snnb run`

@@ -134,8 +134,8 @@ def _resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_noth
         existing = ", ".join(records) or "none yet"
         raise UsageError(f"--simulation {params.simulation}: not in {run.path}; there are: {existing}")
     params = params.model_copy(update={"simulation": stamp})
-    found = _class_of(run, params)
-    return params if found is None else params.model_copy(update={"class_name": found.name})
+    selected = _class_of(run, params)
+    return params if selected is None else params.model_copy(update={"class_name": selected.name})
 
 
 def _class_of(run: RunDirectory, params: GraphParams) -> "Optional[SampleClass]":

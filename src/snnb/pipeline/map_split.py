@@ -114,10 +114,10 @@ def split_graph(
         if class_count(run.manifest.run, recorded_details(run, prepare.KIND).class_names) is not None:
             labels = prepare.dataset_array(run, "y_test")[simulated.first_sample :][:samples]
         of_steps = {"duration": steps, "counted_from": warm_up}
-        found = split_counts(exported[0], exported[1], inputs, labels, **of_steps, progress=progress)
+        comparison = split_counts(exported[0], exported[1], inputs, labels, **of_steps, progress=progress)
         current = inputs.sum(axis=0) * original.recording.num_timesteps if constant else None
         sent = inputs[:, :, warm_up:].sum(axis=(0, 2)) if current is None else current
-        _save_counts(counts, original, split, {**found.counts, network.input.name: sent}, samples)
+        _save_counts(counts, original, split, {**comparison.counts, network.input.name: sent}, samples)
         written = build_graph(parsed, target, **options)
     return written, SplitFanIn(
         layers=fan_in.layers,
@@ -127,11 +127,11 @@ def split_graph(
         unsplit_neurons=original.number_of_neurons(),
         unsplit_synapses=original.number_of_edges(),
         samples=samples,
-        differing_counts=found.differing_counts,
-        mean_count_difference=found.mean_count_difference,
-        mean_count=found.mean_count,
-        readout_accuracy=found.readout_accuracy,
-        unsplit_readout_accuracy=found.unsplit_readout_accuracy,
+        differing_counts=comparison.differing_counts,
+        mean_count_difference=comparison.mean_count_difference,
+        mean_count=comparison.mean_count,
+        readout_accuracy=comparison.readout_accuracy,
+        unsplit_readout_accuracy=comparison.unsplit_readout_accuracy,
     )
 
 

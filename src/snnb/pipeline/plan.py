@@ -214,8 +214,8 @@ def _options_in_force(run: RunDirectory, stage: AnyStage, given: Given, params: 
         if value != default and name not in idle and (name in options or is_kept(kind, name)):
             values[name] = value
     own = options_in_words(kind, {name: value for name, value in values.items() if name in options})
-    kept = options_in_words(kind, {name: value for name, value in values.items() if name not in options})
-    return "; ".join(filter(None, [own and f"options: {own}", kept and f"recorded options: {kept}"]))
+    recorded = options_in_words(kind, {name: value for name, value in values.items() if name not in options})
+    return "; ".join(filter(None, [own and f"options: {own}", recorded and f"recorded options: {recorded}"]))
 
 
 @contextmanager

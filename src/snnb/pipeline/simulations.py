@@ -98,9 +98,9 @@ def _value(value: JsonValue) -> str:
 
 
 def _flat(result: ByStage) -> Dict[tuple, JsonValue]:
-    found = {}
+    flat = {}
     for stage, parameters in result.items():
         for name, value in parameters.items():
             inner = {f"{name} {key}": item for key, item in value.items()} if isinstance(value, dict) else {name: value}
-            found.update({(stage, key): item for key, item in inner.items()})
-    return found
+            flat.update({(stage, key): item for key, item in inner.items()})
+    return flat

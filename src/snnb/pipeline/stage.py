@@ -67,7 +67,7 @@ class Stage(Generic[P, D]):
     # Of a stage whose results stay valid where a stage that it needs ran with other options: returns the options of a
     # result's own, as text; None if they are the present ones.
     variant: Callable[[RunDirectory, AnyRecord], Optional[str]] = lambda run, record: None
-    # Returns the defaults that depend on the run and on the given options; they precede those of the fields.
+    # Returns the defaults that depend on the run and on the given options; they precede the defaults of the fields.
     defaults: Callable[[RunDirectory, Mapping[str, object]], Mapping[str, object]] = lambda run, options: {}
     # Returns why options of this stage have no effect with the given ones of all stages, by name.
     without_effect: Callable[[RunDirectory, Given], Mapping[str, str]] = lambda run, given: {}
@@ -214,7 +214,7 @@ def params_in_force(
         Called with a message for each recorded value that is not valid together with the given options; its default is
         used then.
     defaults : mapping
-        Defaults that depend on the run; they precede those of the fields.
+        Defaults that depend on the run; they precede the defaults of the fields.
     """
     valid, dropped = drop_invalid(kind.params, recorded_params(run, kind), given)
     params = validated(kind.params, merge_options({**(defaults or {}), **valid}, given))
@@ -225,7 +225,7 @@ def params_in_force(
 
 
 def recorded_params(run: RunDirectory, kind: Kind[P, D]) -> Dict[str, object]:
-    """Return the recorded values that options keep where they are not given: those of the result in force."""
+    """Return the recorded values that options keep where they are not given: the values of the result in force."""
     record = run.record_of(kind.name)
     if record is None or is_swept(record):
         return {}
