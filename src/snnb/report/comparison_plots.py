@@ -154,8 +154,8 @@ def y_limits(
 
     The axis of an accuracy spans at least `LEAST_SPAN`, so that a difference within the intervals does not look large.
     """
-    found = np.concatenate([np.ravel(of) for of in (measured, analogue, intervals) if of is not None])
-    low, high = float(found.min()), float(found.max())
+    values = np.concatenate([np.ravel(of) for of in (measured, analogue, intervals) if of is not None])
+    low, high = float(values.min()), float(values.max())
     if intervals is None:
         return 0.0, 1.08 * high or 1.0
     room = 0.06 * max(high - low, LEAST_SPAN)

@@ -56,10 +56,10 @@ def diagram(boxes: Sequence[Box], arrows: Sequence[Arrow]) -> Markup:
         for place, number in enumerate(row)
     }
     top = [MARGIN + at * (TALL + GAP) for at in depth]
-    most = max((arrow.carries for arrow in arrows), default=0.0) or 1.0
+    largest = max((arrow.carries for arrow in arrows), default=0.0) or 1.0
     # With many curves next to a row, all arrows are thinner, so that they can be distinguished.
-    beside = sum(abs(rows_over) for rows_over in passed if rows_over != 1) / max(1, len(rows))
-    widest_arrow = WIDEST * min(1.0, SIDE_BY_SIDE / max(1.0, beside))
+    curves_per_row = sum(abs(rows_over) for rows_over in passed if rows_over != 1) / max(1, len(rows))
+    widest_arrow = WIDEST * min(1.0, SIDE_BY_SIDE / max(1.0, curves_per_row))
     parts = []
     for arrow, forward in zip(arrows, passed):
         (x, y), (u, v) = ((left[number], top[number] + TALL / 2) for number in (arrow.source, arrow.target))
@@ -77,7 +77,7 @@ def diagram(boxes: Sequence[Box], arrows: Sequence[Arrow]) -> Markup:
             )
             tip = f"M{u + side * 7:.1f} {v - 11:.1f}v10l{-side * 7} -5z"
         title = escape(printable(f"{boxes[arrow.source].name} → {boxes[arrow.target].name}: {arrow.words}"))
-        colour, width = INK if arrow.carries > 0 else SOFT, max(NARROWEST, widest_arrow * arrow.carries / most)
+        colour, width = INK if arrow.carries > 0 else SOFT, max(NARROWEST, widest_arrow * arrow.carries / largest)
         parts.append(
             f'<g><path d="{line}" fill="none" stroke="{colour}" stroke-opacity=".6" stroke-width="{width:.1f}"/>'
             f'<path d="{tip}" fill="{colour}"/><title>{title}</title></g>'

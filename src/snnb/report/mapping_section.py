@@ -55,9 +55,9 @@ def _limits_table(mapping: Mapping) -> Table:
     for name, limit in Limits.of(mapping.hardware)._asdict().items():
         if name in mapping.per_core:
             contents = mapping.per_core[name][used]
-            most, mean = int(contents.max(initial=0)), float(contents.mean()) if contents.size else 0.0
-            full = ("unlimited", "") if limit == NO_LIMIT else (f"{limit:,}", f"{most / limit:.0%}")
-            rows.append((name.replace("_", " "), f"{mean:,.1f}", f"{most:,}", *full))
+            maximum, mean = int(contents.max(initial=0)), float(contents.mean()) if contents.size else 0.0
+            full = ("unlimited", "") if limit == NO_LIMIT else (f"{limit:,}", f"{maximum / limit:.0%}")
+            rows.append((name.replace("_", " "), f"{mean:,.1f}", f"{maximum:,}", *full))
     return Table(("per core", "mean", "maximum", "limit", "fullest core"), rows, right=(1, 2, 3, 4))
 
 

@@ -117,12 +117,12 @@ def _table(key: str, head: Sequence[str], rows: Rows, right: Sequence[int], word
 
 def _traffic(traffic: np.ndarray) -> Section:
     """Return the section about the spikes per step over the outgoing synapses of each spiking node."""
-    half, most = (share_that_carries(traffic, share) for share in (0.5, 0.9))
-    if half is None or most is None:
+    half, ninety_percent = (share_that_carries(traffic, share) for share in (0.5, 0.9))
+    if half is None or ninety_percent is None:
         return Section("traffic", "Traffic", ["No neuron with outgoing synapses spikes: the graph has no traffic."])
     words = (
         f"Half of the traffic comes from {half:.1%} of the neurons with outgoing synapses, and 90 % of it from "
-        f"{most:.1%}. Traffic of a neuron: its spikes per step times its out-degree."
+        f"{ninety_percent:.1%}. Traffic of a neuron: its spikes per step times its out-degree."
     )
     figure = _histogram(traffic, "traffic of a neuron (spikes per step)", "never spike")
     return Section("traffic", "Traffic", [words], [figure])

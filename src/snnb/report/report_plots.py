@@ -59,11 +59,11 @@ def plot_confusion(target: Target, cells: Sequence[Tuple[int, int, int]], names:
     counts = np.zeros((2, size, size + 1))  # correct and wrong; the last column is of guesses of -1
     for true, guess, samples in cells:
         counts[int(true != guess), true // step, guess // step if guess >= 0 else size] += samples
-    most, hues = counts.max(axis=0), np.array([to_rgb(HUES[0]), to_rgb(HUES[1])])[counts.argmax(axis=0)]
+    largest, hues = counts.max(axis=0), np.array([to_rgb(HUES[0]), to_rgb(HUES[1])])[counts.argmax(axis=0)]
     figure = Figure(figsize=(5.2, 4.8))
     axes = figure.subplots()
     extent = (-0.5, (size + 1) * step - 0.5, size * step - 0.5, -0.5)
-    axes.imshow(_raster(most, hues), extent=extent, interpolation="none")
+    axes.imshow(_raster(largest, hues), extent=extent, interpolation="none")
     axes.axvline(size * step - 0.5, color="grey", linewidth=0.8)
     if 0 < classes <= MOST_NAMED:
         shown = [plain(name, 16) for name in names]
@@ -71,7 +71,7 @@ def plot_confusion(target: Target, cells: Sequence[Tuple[int, int, int]], names:
         axes.set_xticks(range(classes + 1), [*shown, "none"], rotation=90 if max(map(len, shown)) > 2 else 0)
     if classes <= MOST_COUNTED:
         for true, guess, samples in cells:
-            dark = samples > 0.5 * most.max()
+            dark = samples > 0.5 * largest.max()
             place = (guess if guess >= 0 else size, true)
             axes.annotate(
                 f"{samples}", place, ha="center", va="center", fontsize="small", color="white" if dark else "black"
