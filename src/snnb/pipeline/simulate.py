@@ -66,11 +66,11 @@ class SimulateDetails(Record):
     engine: str
     engine_reason: str  # why it was chosen
     mean_rates: Dict[str, float]  # by population, in spikes per neuron and step
-    output_coding: str  # spikes, random (softmax) or membrane
+    output_coding: Optional[str] = None  # spikes, random (softmax) or membrane; older runs lack it
     label: Optional[str] = Field(default=None, max_length=LONGEST_NAME)
-    training: TrainParams
-    conversion: ParseParams
-    sources: List[FileRecord]  # files outside the run that the training read
+    training: Optional[TrainParams] = None
+    conversion: Optional[ParseParams] = None
+    sources: Optional[List[FileRecord]] = None  # files outside the run that the training read
     swept: bool = False  # whether a sweep made it
 
 
@@ -80,11 +80,11 @@ SimulationRecord = StageRecord[SimulateParams, SimulateDetails]
 
 def _variant(run: RunDirectory, record: SimulationRecord) -> Optional[str]:
     """Return the options in which the simulated network's conversion differs from the present one, as text."""
-    now = recorded(run, parse.KIND)
-    if now is None:
+    own, now = record.details.conversion, recorded(run, parse.KIND)
+    if own is None or now is None:
         return None
-    own, present = record.details.conversion.model_dump(), now.params.model_dump()
-    different = {name: value for name, value in own.items() if value != present[name]}
+    present = now.params.model_dump()
+    different = {name: value for name, value in own.model_dump().items() if value != present[name]}
     return f"conversion {options_in_words(ParseParams, different)}" if different else None
 
 

@@ -43,7 +43,7 @@ def simulations_of(run: RunDirectory) -> List[Simulation]:
 def parameters_of(run: RunDirectory, record: SimulationRecord) -> ByStage:
     """Return the recorded parameters of a simulation and of the stages before it, by stage."""
     made = {"train": record.details.training, "parse": record.details.conversion, "simulate": record.params}
-    return {stage: shown_params(run, params) for stage, params in made.items()}
+    return {stage: shown_params(run, params) for stage, params in made.items() if params is not None}
 
 
 def default_parameters(run: RunDirectory) -> ByStage:

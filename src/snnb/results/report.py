@@ -195,7 +195,7 @@ def _training_section(run: RunDirectory, simulation: Optional[Simulation]) -> Se
         return spiking_section(Path(run.manifest.run.model_source or run.model).name)
     # A simulation keeps a copy of the history of its network, which may have been trained again since.
     folder = run.directory_of("train") if simulation is None else run.directory_of("simulate", simulation.stamp)
-    params = record.params if simulation is None else simulation.record.details.training
+    params = record.params if simulation is None else simulation.record.details.training or record.params
     metrics = read_document(TrainingMetrics, unaltered(run, f"{folder}/{METRICS_FILE}"))
     history = _history(run, f"{folder}/training_history.csv")
     return training_section(history, metrics, shown_params(run, params))

@@ -86,6 +86,7 @@ class Environment(Record):
     numpy: str
     tensorflow: Optional[str] = None
     snntoolbox: Optional[str] = None
+    torch: Optional[str] = Field(default=None, exclude=True)  # of a removed engine, in manifests of older runs
     device: Literal["cpu", "gpu"]
 
 
