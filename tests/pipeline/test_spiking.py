@@ -191,8 +191,8 @@ def test_the_exported_graph_alone_gives_the_spikes_of_the_simulation(recurrent_r
 
 def test_a_format_refuses_the_number_that_it_cannot_state(recurrent_run, capsys):
     for format, named in (
-        ("sonata", "lif has: later_bias"),
-        ("sanafe", "lif has: later_bias"),
+        ("sonata", "lif: later_bias"),
+        ("sanafe", "lif: later_bias"),
         ("pynn", "several populations of a cycle"),
     ):
         assert main(f"export {RUN} --format {format} --output graph".split()) == 2
