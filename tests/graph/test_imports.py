@@ -191,8 +191,8 @@ BAD_CSV = {
     "": "line 1: has no column source",
     "source,weight\n0,1\n": "line 1: has no column target",
     "source,target,source_group\n0,1,a\n": "line 1: has a group of only one end",
-    "source,target\n0,1\n2\n": "line 3: the number of columns changed",
-    "source,target\n0,1\n2,3,4\n": "line 3: the number of columns changed",
+    "source,target\n0,1\n2\n": "line 3: has 1 fields, the header has 2",
+    "source,target\n0,1\n2,3,4\n": "line 3: has 3 fields, the header has 2",
     "source,target\n0,1\n2,-3\n": "line 3: target -3; the neurons are 0 to 2,147,483,646",
     "source,target\n0,1\n2,1.5\n": "line 3: target 1.5 is not an id from 0",
     "source,target\n0,1\n2,b\n": "line 3: could not convert string 'b'",
@@ -204,7 +204,7 @@ BAD_CSV = {
     "source,target,weight\n0,1,\n": "line 2: could not convert string ''",
     "source,target,rate\n0,1,1\n0,2,2\n": ", but its source has another one in another row",
     "source,target,rate\n0,1,-1\n": "line 2: rate -1.0; give finite numbers that are not negative",
-    'source,target\na,b\n"c,d\n': "line 3: the number of columns changed",
+    'source,target\na,b\n"c,d\n': "line 3: has 1 fields, the header has 2",
     "source,target\n": "the graph has no neurons",
 }
 
@@ -240,8 +240,8 @@ BAD_NPZ = [
     ),
     ({"source": [[0]], "target": [1]}, "or several axes"),
     ({"source": np.array([{}]), "target": [1]}, "not a complete npz file"),
-    (csr(indptr=[0, 2, 1]), "not a sparse matrix of scipy (index pointer values"),
-    (csr(indices=[1, 2]), "not a sparse matrix of scipy (column index values"),
+    (csr(indptr=[0, 2, 1]), "not a sparse matrix of scipy"),
+    (csr(indices=[1, 2]), "not a sparse matrix of scipy"),
     (csr(shape=[2]), "not a sparse matrix of scipy"),
 ]
 
