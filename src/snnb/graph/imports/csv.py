@@ -90,10 +90,10 @@ def _parsed(path: Path, lines: List[str], first: int, row: np.dtype, delimiter: 
         if half:
             _parsed(path, lines[:half], first, row, delimiter)
             _parsed(path, lines[half:], first + half, row, delimiter)
-        fields = next(csv.reader(lines, delimiter=delimiter), [])
+        fields, header = next(csv.reader(lines, delimiter=delimiter), []), row.names or ()
         fault = str(error).partition(" at row")[0]
-        if len(fields) != len(row):
-            fault = f"has {len(fields)} fields, the header has {len(row)}"
+        if len(fields) != len(header):
+            fault = f"has {len(fields)} fields, the header has {len(header)}"
         raise DamagedError(path, f"line {first:,}: {fault}") from None
 
 
