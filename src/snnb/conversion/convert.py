@@ -168,7 +168,7 @@ def check_convertible(
     message names layers and reasons in one line.
     """
     custom = InputError("the model or one of its layers is a custom class: build it from Keras's own layers")
-    # Newer versions of Keras describe a custom layer, without its name.
+    # Newer versions of Keras describe a custom layer instead of raising NotImplementedError, but without its name.
     if not all(type(layer).__module__.startswith(("keras.", "tf_keras.", "tensorflow.")) for layer in model.layers):
         raise custom
     try:
