@@ -1,4 +1,10 @@
-"""Determine which stages must run and why, from the stage that each one needs, and run them."""
+"""Determine which stages must run and why, from the stage that each one needs, and run them.
+
+With `snnb map RUN`, for example, `check_options` follows `Stage.needed` back from `map` to `prepare`. Then each of
+these stages, in order, selects its result for the options in force (`Stage.selected`), or runs if it has none that is
+up to date. `simulate` selects the simulation in force. `graph` gets its stamp as option `simulation`, its
+`Stage.source`, and selects the graph of that simulation; `map` gets the name of that graph as option `graph`.
+"""
 
 import sys
 from contextlib import contextmanager
