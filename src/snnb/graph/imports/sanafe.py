@@ -5,8 +5,9 @@ so these are placed neurons here. A group is an input if none of its neurons is 
 file without a mapping, if its neurons have attributes of the model `input`. A complete mapping becomes two files for
 `snnb map`: `partition.txt`, and `placement.txt` with the numbers of tiles and cores of SANA-FE.
 
-The file is read twice: groups and mapping, then edges, some at a time. Scalars of YAML stay text, so that neuron 1.10
-is not 1.1. (SLAM-Lab/SANA-FE 2.1.1, src/yaml_snn.cpp, src/netlist.cpp, src/network.cpp.)
+A netlist is read twice: groups and mapping, then edges, some at a time. YAML is in memory, as it is in SANA-FE; its
+scalars stay text, so that neuron 1.10 is not 1.1.
+(SLAM-Lab/SANA-FE 2.1.1, src/yaml_snn.cpp, src/netlist.cpp, src/network.cpp.)
 """
 
 import math
@@ -14,12 +15,13 @@ import re
 from array import array
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Type
 
 import numpy as np
 import yaml
-from yaml.events import CollectionEndEvent, CollectionStartEvent, MappingStartEvent, ScalarEvent, SequenceStartEvent
+from yaml.events import CollectionEndEvent, MappingStartEvent, ScalarEvent, SequenceStartEvent
 
 from snnb.core.errors import DamagedError, first_line
 from snnb.graph.export.description import Description, find_description
@@ -92,7 +94,8 @@ def recognises(path: Path) -> bool:
 
 def read(path: Path) -> ListedGraph:
     """Read a network of SANA-FE; of an export of `snnb` with its description, relays are left out."""
-    groups = _read_groups(path)
+    file = _File(path)
+    groups = _read_groups(file)
     described = None if path.suffix in SUFFIXES else _description_of(path, groups)
     netlist = None if described is None else described.sanafe
     mapped = any(group.on_core.any() for group in groups.values())
@@ -139,7 +142,7 @@ def read(path: Path) -> ListedGraph:
             notes.append("the mapping is in partition.txt and placement.txt next to the graph")
     return ListedGraph(
         populations,
-        _read_edges(path, groups),
+        _read_edges(file, groups),
         sum(name in inputs for name in names),
         None if described is None else described.recording,
         files=() if described is None else (path, _description_path(path)),
@@ -192,34 +195,38 @@ class _File:
 
     Attributes
     ----------
-    line : int
-        Number of the line that is read, for messages.
+    place : str
+        Line of a netlist, or part of a YAML file, that is read, for messages.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path, self.line = path, 0
-        self._events: Iterator[yaml.Event] = iter(())
+        self.path, self.place = path, ""
+        self._document: Node = None
+        if path.suffix in SUFFIXES:
+            with self.located(), path.open("rb") as opened:
+                events = iter(LOADER(opened).get_event, None)
+                next(events), next(events)  # beginnings of the stream and of the document
+                self._document = _node(next(events), events)
 
     @contextmanager
     def located(self) -> Iterator[None]:
-        """Raise errors of the block as `DamagedError` with the number of the line."""
+        """Raise errors of the block as `DamagedError` with the place in the file."""
         try:
             yield
-        except RecursionError:
-            raise DamagedError(self.path, f"line {self.line:,}: nested too deeply") from None
         except ValueError as error:
-            raise DamagedError(self.path, f"line {self.line:,}: {first_line(error)}") from None
+            raise DamagedError(self.path, f"{self.place}{first_line(error)}") from None
         except yaml.YAMLError as error:
             raise invalid_yaml(error, self.path) from None
 
     def entries(self, edges: bool) -> Iterator[_Entry]:
         """Yield the edges, or all other entries, each group before its neurons."""
-        return self._yaml(edges) if self.path.suffix in SUFFIXES else self._netlist(edges)
+        return self._netlist(edges) if self._document is None else self._yaml(edges)
 
     def _netlist(self, edges: bool) -> Iterator[_Entry]:
         groups = 0
         with self.path.open(encoding="utf-8", errors="replace") as file:
-            for self.line, text in enumerate(file, 1):
+            for line, text in enumerate(file, 1):
+                self.place = f"line {line:,}: "
                 fields = text.split(None, 2)
                 kind = fields[0][0] if fields else "#"
                 if kind == "#":
@@ -241,135 +248,84 @@ class _File:
                     yield _Entry(kind, address, attributes)
 
     def _yaml(self, edges: bool) -> Iterator[_Entry]:
-        with self.path.open("rb") as opened:
-            self._events = iter(LOADER(opened).get_event, None)
-            next(self._events), next(self._events)  # beginnings of the stream and of the document
-            for section in self._keys("the file"):
-                if section == "mappings" and not edges:
-                    for address, attributes in self._pairs("mappings"):
-                        yield _Entry("&", address, attributes)
-                elif section == "network":
-                    for key in self._keys("network"):
-                        if key == "edges" and edges:
-                            for address, attributes in self._pairs("edges"):
-                                yield _Entry("e", address, attributes)
-                        elif key == "groups" and not edges:
-                            for begin in self._items("groups"):
-                                yield from self._group(begin)
-                        else:
-                            self._skip()
-                else:
-                    self._skip()
+        network = _part(self._document, "network", dict)
+        if not edges:
+            for group in _part(network, "groups", list):
+                self.place = "groups: "
+                yield from self._group(group)
+        owner, title, kind = (network, "edges", "e") if edges else (self._document, "mappings", "&")
+        for item in _part(owner, title, list):
+            self.place = f"{title}: "
+            for address, attributes in _pairs(item):
+                self.place = f"{address}: "
+                yield _Entry(kind, address, _attributes(attributes))
 
-    def _group(self, begin: yaml.Event) -> List[_Entry]:
-        name, defaults, size = "", {}, 0
-        own: List[Tuple[str, Attributes]] = []  # neurons, attributes: they may precede the group's
-        for key in self._keys("a group", begin):
-            if key == "name":
-                name = str(self._node())
-            elif key == "attributes":
-                defaults = _attributes(self._node())
-            elif key == "neurons":
-                for item in self._items("neurons"):
-                    entry = self._node(item)
-                    for neurons, attributes in [(entry, "")] if isinstance(entry, str) else _pairs(entry):
-                        part = _slice(neurons)
-                        size += part.stop - part.start
-                        own.append((neurons, _attributes(attributes)))
-            else:
-                self._skip()
+    def _group(self, group: Node) -> Iterator[_Entry]:
+        name = _part(group, "name", str)
         if not name:
-            raise ValueError("a group has no name")
-        neurons_of = [_Entry("n", f"{name}.{neurons}", attributes) for neurons, attributes in own]
-        return [_Entry("g", name, defaults, size), *neurons_of]
-
-    def _pairs(self, title: str) -> Iterator[Tuple[str, Attributes]]:
-        """Yield addresses and attributes of the list that begins."""
-        for begin in self._items(title):
-            for address, attributes in _pairs(self._node(begin)):
-                yield address, _attributes(attributes)
-
-    def _keys(self, title: str, begin: Optional[yaml.Event] = None) -> Iterator[str]:
-        """Yield the keys of the mapping that begins; the caller reads the value of each."""
-        if not isinstance(begin or next(self._events), MappingStartEvent):
-            raise ValueError(f"{title} must have keys and values")
-        for event in self._until_end():
-            self.line = event.start_mark.line + 1
-            yield self._key(event)
-
-    def _items(self, title: str) -> Iterator[yaml.Event]:
-        """Yield the first event of each item of the list that begins; the caller reads the rest of it."""
-        if not isinstance(next(self._events), SequenceStartEvent):
-            raise ValueError(f"{title} must be a list")
-        for event in self._until_end():
-            self.line = event.start_mark.line + 1
-            yield event
-
-    def _until_end(self) -> Iterator[yaml.Event]:
-        for event in self._events:
-            if isinstance(event, CollectionEndEvent):
-                return
-            yield event
-
-    def _key(self, event: yaml.Event) -> str:
-        if not isinstance(event, ScalarEvent):
-            raise ValueError("a key is not text")
-        key: str = event.value
-        return key
-
-    def _node(self, begin: Optional[yaml.Event] = None) -> Node:
-        """Read a node."""
-        event = begin or next(self._events)
-        if isinstance(event, ScalarEvent):
-            return event.value
-        if isinstance(event, SequenceStartEvent):
-            return [self._node(item) for item in self._until_end()]
-        if isinstance(event, MappingStartEvent):
-            return {self._key(key): self._node() for key in self._until_end()}
-        raise ValueError("aliases of YAML are not read")
-
-    def _skip(self) -> None:
-        """Pass over a node."""
-        depth = 0
-        for event in self._events:
-            depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
-            if not depth:
-                return
+            raise ValueError(f"a group has no name: {_shown(group)}")
+        self.place = f"group {name}: "
+        neurons: List[_Entry] = []
+        size = 0
+        for item in _part(group, "neurons", list):
+            for numbers, attributes in [(item, "")] if isinstance(item, str) else _pairs(item):
+                part = _slice(numbers)
+                size += part.stop - part.start
+                neurons.append(_Entry("n", f"{name}.{numbers}", _attributes(attributes)))
+        yield _Entry("g", name, _attributes(group.get("attributes")), size)
+        yield from neurons
 
 
-def _read_groups(path: Path) -> Groups:
+def _node(event: yaml.Event, events: Iterator[yaml.Event]) -> Node:
+    """Return the node that begins with an event; PyYAML's own nodes take several times the memory."""
+    inner = takewhile(lambda event: not isinstance(event, CollectionEndEvent), events)
+    if isinstance(event, ScalarEvent):
+        return event.value
+    if isinstance(event, SequenceStartEvent):
+        return [_node(item, events) for item in inner]
+    if isinstance(event, MappingStartEvent):
+        return {str(_node(key, events)): _node(next(events), events) for key in inner}
+    raise ValueError("aliases of YAML are not read")
+
+
+def _part(node: Node, name: str, kind: Type[Node]) -> Node:
+    """Return a part of a mapping; an empty one if it is missing or empty."""
+    if not isinstance(node, dict):
+        raise ValueError(f"{_shown(node)} is not a mapping with the key {name}")
+    part = node.get(name) or kind()
+    if not isinstance(part, kind):
+        raise ValueError(f"{name} is {_shown(part)}, and must be a {kind.__name__}")
+    return part
+
+
+def _read_groups(file: _File) -> Groups:
     """Read the groups, and where their neurons are mapped."""
-    file, groups = _File(path), {}
-    mapped: List[Tuple[int, _Entry]] = []  # and the line: they may precede the groups
+    groups: Groups = {}
     with file.located():
-        for entry in file.entries(edges=False):
-            kind, name, attributes, size = entry
+        for kind, address, attributes, size in file.entries(edges=False):
+            name, _, numbers = address.partition(".")
             if kind == "g":
-                if name in groups:
-                    raise ValueError(f"there are two groups {_shown(name)}")
-                groups[name] = Group(size, like_relays=attributes.items() >= RELAYS)
-                groups[name].configure(slice(None), attributes)
-            elif kind == "n":
-                name, _, numbers = name.partition(".")
-                group = _group(groups, name)
-                group.configure(_slice(numbers, name, group), attributes)
-            else:
-                mapped.append((file.line, entry))
-        if not groups:
-            raise ValueError("there are no groups; they are in network, groups")
-        for file.line, entry in mapped:
-            name, _, numbers = entry.address.partition(".")
-            group, core = _group(groups, name), entry.attributes.get("core")
+                if address in groups:
+                    raise ValueError(f"there are two groups {_shown(address)}")
+                groups[address] = Group(size, like_relays=attributes.items() >= RELAYS)
+                groups[address].configure(slice(None), attributes)
+                continue
+            group = _group(groups, name)
+            neurons = _slice(numbers, name, group) if numbers or kind == "n" else slice(None)
+            if kind == "n":
+                group.configure(neurons, attributes)
+                continue
+            core = attributes.get("core")
             match = CORE.fullmatch(core) if isinstance(core, str) else None
             if match is None:
                 raise ValueError(f"{_shown(core)} is not a core, as 0.3: core 3 of tile 0")
-            neurons = _slice(numbers, name, group) if numbers else slice(None)
             group.core[neurons] = int(match.group(1)), int(match.group(2))
+        if not groups:
+            raise ValueError("there are no groups; they are in network, groups")
     return groups
 
 
-def _read_edges(path: Path, groups: Groups) -> Iterator[Edges]:
-    file = _File(path)
+def _read_edges(file: _File, groups: Groups) -> Iterator[Edges]:
     rows: List[Tuple[int, int, float]] = []
     with file.located():
         for entry in file.entries(edges=True):
