@@ -71,7 +71,7 @@ def numpy_fresh(projection: GraphProjection) -> None:
         weight = kernel[geometry.rows.tap[i][:, None], geometry.columns.tap[j]]
         target = np.broadcast_to((output[:, :, None] * geometry.filters + filters)[:, :, None], weight.shape)
         target = (target + projection.target.first).astype(np.int32)
-        source = np.broadcast_to(connection.positions.ids[row, column][:, None], weight.shape).astype(np.int32)
+        source = np.broadcast_to(connection.ids[row, column][:, None], weight.shape).astype(np.int32)
         edge = rate[row, column][:, None] * weight
         del source, target, edge
 

@@ -65,7 +65,7 @@ class _Maximum:
     """The output of the neuron in each window that has spiked most so far; of the first of several in the image."""
 
     def __init__(self, population, inbound):
-        self._where = {q.source.name: q.connections[0].positions.where for q in inbound}
+        self._where = {q.source.name: q.connections[0].where for q in inbound}
         # After all inputs, where there is always 0
         self._nowhere = int(np.prod(inbound[0].connections[0].geometry.input_volume))
         edges = [(q.source.name, q.to_scipy().tocoo()) for q in inbound]

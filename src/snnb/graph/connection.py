@@ -18,69 +18,11 @@ Neighbours = Tuple[np.ndarray, np.ndarray]  # ids and weights
 
 
 @dataclass(frozen=True, eq=False)
-class Positions:
-    """The positions of one source population in a layer's input.
-
-    Attributes
-    ----------
-    source : GraphPopulation
-    shape : (height, width, channels) of the input
-    parallel : bool
-        Whether a neuron is at several positions.
-    first : int
-        Id of the node at the first position if ids are consecutive.
-    stored : h5py.Dataset or None
-        Otherwise the node at each position, -1 for padding.
-    """
-
-    source: GraphPopulation
-    shape: Tuple[int, int, int]
-    parallel: bool
-    first: int
-    stored: Optional[h5py.Dataset]
-
-    @cached_property
-    def ids(self) -> np.ndarray:
-        """Node at each position (int64, the input's shape); -1 for padding and neurons of other populations."""
-        if self.stored is None:
-            ids = (self.first + np.arange(math.prod(self.shape))).reshape(self.shape)
-        else:
-            ids = self.stored[()].astype(np.int64)
-        ids[(ids < self.source.first) | (ids >= self.source.first + self.source.size)] = PADDING
-        return ids
-
-    @cached_property
-    def where(self) -> np.ndarray:
-        """Flat position of each source (int64, shape (sources,)), -1 for none; not for parallel connections."""
-        position = np.full(self.source.size, PADDING, np.int64)
-        flat = self.ids.ravel()
-        used = np.flatnonzero(flat != PADDING)
-        position[flat[used] - self.source.first] = used
-        return position
-
-    def of_sources(self, start: int, stop: int) -> Tuple[np.ndarray, np.ndarray]:
-        """Return index and flat position (int64) of each occurrence of the sources `start` to `stop - 1`, ascending."""
-        begin, index, position = self._sorted
-        part = slice(begin[start], begin[stop])
-        return index[part], position[part]
-
-    @cached_property
-    def _sorted(self) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Index of each source's first entry, and the entries: sources, ascending, and their positions."""
-        flat = self.ids.ravel()
-        position = np.flatnonzero(flat != PADDING)
-        index = flat[position] - self.source.first
-        order = np.argsort(index, kind="stable")
-        begin = np.searchsorted(index[order], np.arange(self.source.size + 1))
-        return begin, index[order], position[order]
-
-
-@dataclass(frozen=True, eq=False)
 class Connection:
     """All synapses from neurons of `source` onto `target` by one layer.
 
-    A source at several positions of the layer's input (`positions.parallel`) may have several synapses onto the same
-    target here; `GraphProjection` merges them.
+    A source at several positions of the layer's input (`parallel`) may have several synapses onto the same target here;
+    `GraphProjection` merges them.
 
     Attributes
     ----------
@@ -89,8 +31,12 @@ class Connection:
     geometry : Geometry
     weighting : {"kernel", "one", "mean"}
         The weight is kernel[i, j, k, f] (diagonal: kernel[i, j, k, f mod m]); or 1; or 1 / (taps in the window).
-    positions : Positions
-        Positions of the sources in the layer's input.
+    parallel : bool
+        Whether a neuron is at several positions of the layer's input.
+    first_id : int
+        Id of the node at the first position if ids are consecutive.
+    stored_ids : h5py.Dataset or None
+        Otherwise the node at each position, -1 for padding.
     stored_kernel : h5py.Dataset or None
     unit : ndarray or None
         Factor that makes the weights integers; None for weights in thresholds.
@@ -103,10 +49,42 @@ class Connection:
     layer: Layer
     geometry: Geometry
     weighting: str
-    positions: Positions
+    parallel: bool
+    first_id: int
+    stored_ids: Optional[h5py.Dataset]
     stored_kernel: Optional[h5py.Dataset]
     unit: Optional[np.ndarray] = None
     delay: int = 0
+
+    @cached_property
+    def ids(self) -> np.ndarray:
+        """Node at each position of the layer's input (int64, its shape); -1 for padding and other populations."""
+        if self.stored_ids is None:
+            shape = self.geometry.input_volume
+            ids = (self.first_id + np.arange(math.prod(shape))).reshape(shape)
+        else:
+            ids = self.stored_ids[()].astype(np.int64)
+        ids[(ids < self.source.first) | (ids >= self.source.first + self.source.size)] = PADDING
+        return ids
+
+    @cached_property
+    def where(self) -> np.ndarray:
+        """Flat position of each source (int64, shape (sources,)), -1 for none; not for parallel connections."""
+        position = np.full(self.source.size, PADDING, np.int64)
+        flat = self.ids.ravel()
+        used = np.flatnonzero(flat != PADDING)
+        position[flat[used] - self.source.first] = used
+        return position
+
+    @cached_property
+    def _sorted(self) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Index of each source's first entry, and the entries: sources, ascending, and their flat positions."""
+        flat = self.ids.ravel()
+        position = np.flatnonzero(flat != PADDING)
+        index = flat[position] - self.source.first
+        order = np.argsort(index, kind="stable")
+        begin = np.searchsorted(index[order], np.arange(self.source.size + 1))
+        return begin, index[order], position[order]
 
     @cached_property
     def kernel(self) -> Optional[np.ndarray]:
@@ -133,13 +111,12 @@ class Connection:
     @cached_property
     def out_degrees(self) -> np.ndarray:
         """Connections of each source, which is at one position at most: int64, shape (sources,)."""
-        where = self.positions.where
-        return np.where(where == PADDING, 0, self._fan_out[where // self.geometry.channels])
+        return np.where(self.where == PADDING, 0, self._fan_out[self.where // self.geometry.channels])
 
     @cached_property
     def in_degrees(self) -> np.ndarray:
         """Connections onto each target: int64, shape (targets,)."""
-        return self.geometry.fan_in(self.positions.ids != PADDING).ravel()
+        return self.geometry.fan_in(self.ids != PADDING).ravel()
 
     @cached_property
     def _fan_out(self) -> np.ndarray:
@@ -149,7 +126,9 @@ class Connection:
         """Return the edges of the sources `start` to `stop - 1` for a rate of 1, by source, position, target."""
         from snnb.graph.edge_loops import fill
 
-        index, position = self.positions.of_sources(start, stop)
+        begin, index, position = self._sorted
+        part = slice(begin[start], begin[stop])
+        index, position = index[part], position[part]
         batch = edge_buffer(int(self._fan_out[position // self.geometry.channels].sum()), np.dtype(np.int64))
         stream = self.stream(position)._replace(first_source=0)
         fill(stream, np.ones(position.size, np.float32), self.geometry.pairing, 0, batch)
@@ -166,7 +145,7 @@ class Connection:
         if geometry.pairing == "diagonal":
             channel, in_output = divmod(in_output, geometry.multiplier)
             channels = slice(channel, channel + 1)
-        sources = self.positions.ids[geometry.rows.input[i][:, None], geometry.columns.input[j], channels]
+        sources = self.ids[geometry.rows.input[i][:, None], geometry.columns.input[j], channels]
         if self.kernel is not None:
             taps = geometry.rows.tap[i][:, None], geometry.columns.tap[j][None, :]
             weights = self.kernel[(*taps, channels, in_output)]
@@ -191,7 +170,7 @@ class Connection:
         row_order, row_start = geometry.rows.by_output()
         column_order, column_start = geometry.columns.by_output()
         list_sources(
-            self.positions.ids,
+            self.ids,
             row_start,
             geometry.rows.input[row_order],
             column_start,

@@ -107,8 +107,25 @@ class GraphProjection:
         raise NotImplementedError
 
     def sources_of_range(self, start: int, stop: int) -> np.ndarray:
-        """Return the source ids of the targets `start` to `stop - 1`, target after target: int32 or int64, flat."""
-        raise NotImplementedError
+        """Return the source ids of the targets `start` to `stop - 1`, target after target: int32 or int64, flat.
+
+        Where connections do not determine them, the sources of all targets are held in memory.
+        """
+        return self._sources[self._in_start[start] : self._in_start[stop]]
+
+    @cached_property
+    def _sources(self) -> np.ndarray:
+        """Ids of the sources, target after target, ascending."""
+        from snnb.graph.edge_loops import scatter_sources
+
+        ends, sources = self._in_start[:-1].copy(), np.empty(self.number_of_edges, index_dtype(self._nodes))
+        for batch in self.edge_batches(LIST_EDGES):
+            scatter_sources(batch.source, batch.target, self.target.first, ends, sources)
+        return sources
+
+    @cached_property
+    def _in_start(self) -> np.ndarray:
+        return np.concatenate([[0], np.cumsum(self.in_degrees)])
 
     def predecessors(self, node: int) -> Neighbours:
         """Return ids (int64, ascending) and weights (float32) of the sources of one target."""
@@ -156,7 +173,7 @@ class KernelProjection(GraphProjection):
             first.target,
             nodes,
             rule=" + ".join(connection.layer.kind for connection in connections),
-            merged=len(connections) > 1 or first.positions.parallel,
+            merged=len(connections) > 1 or first.parallel,
             connections=connections,
         )
 
@@ -172,7 +189,7 @@ class KernelProjection(GraphProjection):
 
     @cached_property
     def _counted(self) -> Degrees:
-        readings = [Reading(connection.positions.ids, connection.geometry) for connection in self.connections]
+        readings = [Reading(connection.ids, connection.geometry) for connection in self.connections]
         return count_synapses(readings, self.source.first, self.source.size)
 
     def edge_batches(self, max_edges: int = CACHE_EDGES, rate_scale: float = 1.0) -> Iterator[EdgeBatch]:
@@ -184,7 +201,7 @@ class KernelProjection(GraphProjection):
             return
         (connection,), rate = self.connections, self.source.edge_rate(rate_scale)
         batch = edge_buffer(max(max_edges, int(self.out_degrees.max())), index_dtype(self._nodes))
-        stream, start = connection.stream(connection.positions.where), 0
+        stream, start = connection.stream(connection.where), 0
         while start < self.source.size:
             filled, start = fill(stream, rate, connection.geometry.pairing, start, batch)
             for begin in range(0, filled, max_edges):
@@ -198,7 +215,7 @@ class KernelProjection(GraphProjection):
         if not self.merged:
             (connection,) = self.connections
             batch = edge_buffer(int(self.out_degrees[start:stop].sum()), ids)
-            stream = connection.stream(connection.positions.where[:stop])
+            stream = connection.stream(connection.where[:stop])
             fill(stream, rate, connection.geometry.pairing, start, batch)
             return batch
         first, size = self.target.first, self.target.size
@@ -235,35 +252,13 @@ class KernelProjection(GraphProjection):
         return self._sum_equal(np.concatenate(nodes), np.concatenate(weights))
 
 
-class EnumeratedProjection(GraphProjection):
-    """A projection whose synapses have to be listed; `sources_of_range` holds the sources of all targets in memory."""
-
-    enumerated = True
-
-    @cached_property
-    def _sources(self) -> np.ndarray:
-        """Ids of the sources, target after target, ascending."""
-        from snnb.graph.edge_loops import scatter_sources
-
-        ends, sources = self._in_start[:-1].copy(), np.empty(self.number_of_edges, index_dtype(self._nodes))
-        for batch in self.edge_batches(LIST_EDGES):
-            scatter_sources(batch.source, batch.target, self.target.first, ends, sources)
-        return sources
-
-    def sources_of_range(self, start: int, stop: int) -> np.ndarray:
-        """See `GraphProjection`."""
-        return self._sources[self._in_start[start] : self._in_start[stop]]
-
-    @cached_property
-    def _in_start(self) -> np.ndarray:
-        return np.concatenate([[0], np.cumsum(self.in_degrees)])
-
-
-class SparseProjection(EnumeratedProjection):
+class SparseProjection(GraphProjection):
     """A projection without the synapses of weight 0; they are generated, and left out.
 
     The degrees are counted over all edges, once.
     """
+
+    enumerated = True
 
     def __init__(self, connections: Sequence[Connection], nodes: int) -> None:
         self._all = KernelProjection(connections, nodes)
@@ -303,7 +298,7 @@ class SparseProjection(EnumeratedProjection):
         return nodes[weights != 0], weights[weights != 0]
 
 
-class ListedProjection(EnumeratedProjection):
+class ListedProjection(GraphProjection):
     """A projection whose synapses are listed in the file, in CSR form.
 
     Attributes
@@ -314,6 +309,8 @@ class ListedProjection(EnumeratedProjection):
         Node ids of the targets, ascending for each source; may be mapped into memory.
     weights : (synapses,) float32 array
     """
+
+    enumerated = True
 
     def __init__(self, group: h5py.Group, source: GraphPopulation, target: GraphPopulation, nodes: int) -> None:
         super().__init__(source, target, nodes, rule=str(group.attrs["rule"]), merged=True)
@@ -456,8 +453,8 @@ def _by_tap(connection: Connection) -> Iterator[Group]:
     """
     rows, columns = connection.geometry.rows, connection.geometry.columns
     rate = np.append(connection.source.edge_rate(1.0), np.float32(0))
-    real = connection.positions.ids != PADDING
-    rates = rate[np.where(real, connection.positions.ids - connection.source.first, -1)]
+    real = connection.ids != PADDING
+    rates = rate[np.where(real, connection.ids - connection.source.first, -1)]
     for i in range(rows.taps):
         in_tap = rows.tap == i
         row_input, row_output = rows.input[in_tap], rows.output[in_tap]

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 
 from snnb.core.errors import DamagedError
-from snnb.graph.connection import Connection, Positions
+from snnb.graph.connection import Connection
 from snnb.graph.populations import RECORDING, GraphPopulation, Recording, to_integers
 from snnb.network.geometry import Geometry
 from snnb.network.layers import LAYER_KINDS, Layer, configured
@@ -152,14 +152,23 @@ def read_connections(
             kernel = None if layer.KERNEL is None else group["kernel"]
             delay = int(group.attrs.get("delay", 0))
             for k in map(int, group.attrs.get("sources", [source for source, of, _ in links if of == number])):
-                first, parallel = int(group.attrs.get("first_id", 0)), bool(group.attrs["parallel"])
-                positions = Positions(populations[k], geometry.input_volume, parallel, first, group.get("ids"))
                 unit = None
                 if integers and kernel is not None and target.threshold is not None:
                     unit = target.threshold / (1 if k else np.float32(file.attrs["pixel"]))
                     unit = unit.reshape(geometry.kernel_shape[2:]) if geometry.pairing == "diagonal" else unit
-                ends = populations[k], target
-                connection = Connection(*ends, layer, geometry, weights, positions, kernel, unit, delay)
+                connection = Connection(
+                    source=populations[k],
+                    target=target,
+                    layer=layer,
+                    geometry=geometry,
+                    weighting=weights,
+                    parallel=bool(group.attrs["parallel"]),
+                    first_id=int(group.attrs.get("first_id", 0)),
+                    stored_ids=group.get("ids"),
+                    stored_kernel=kernel,
+                    unit=unit,
+                    delay=delay,
+                )
                 between[k, number, delay].append(connection)
     return between
 

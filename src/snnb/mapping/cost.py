@@ -289,7 +289,7 @@ def _over_edges(projection: GraphProjection, spikes: np.ndarray) -> np.ndarray:
 def _over_windows(projection: GraphProjection, spikes: np.ndarray) -> np.ndarray:
     """Count the spikes at the targets of a projection in the windows of its only connection."""
     (connection,) = projection.connections
-    ids = connection.positions.ids
+    ids = connection.ids
     index = np.where(ids == PADDING, spikes.shape[1], ids - connection.source.first)
     padded: np.ndarray = np.concatenate([spikes, np.zeros((len(spikes), 1))], axis=1)
     return connection.geometry.sums(padded[:, index]).reshape(len(spikes), -1)

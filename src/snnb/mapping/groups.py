@@ -155,7 +155,7 @@ def _poolings(network: PlacedNetwork) -> Dict[str, Connection]:
         if others or taken or source not in network.populations or geometry.pairing == "dense":
             continue
         apart = all(np.unique(axis.input).size == axis.input.size for axis in (geometry.rows, geometry.columns))
-        ordered = np.array_equal(connection.positions.ids.ravel(), source.first + np.arange(source.size))
+        ordered = np.array_equal(connection.ids.ravel(), source.first + np.arange(source.size))
         if apart and ordered and geometry.multiplier == 1:
             poolings[source.name] = connection
     return poolings
@@ -197,7 +197,7 @@ def _spikes_at(network: PlacedNetwork, connection: Connection, exact: bool) -> n
     if not exact:
         rows, columns, channels = connection.geometry.input_volume
         return np.full((rows, columns), channels * network.spikes_of(connection.source).mean())
-    ids, spikes = connection.positions.ids, np.append(network.spikes_of(connection.source), 0.0)
+    ids, spikes = connection.ids, np.append(network.spikes_of(connection.source), 0.0)
     sent: np.ndarray = spikes[np.where(ids == PADDING, -1, ids - connection.source.first)].sum(axis=2)
     return sent
 

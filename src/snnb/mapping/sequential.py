@@ -121,7 +121,7 @@ class _Inputs:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._by_position = connection.geometry.pairing == "dense"
-        fan_in = connection.geometry.fan_in(connection.positions.ids != PADDING)
+        fan_in = connection.geometry.fan_in(connection.ids != PADDING)
         self.counts = (fan_in[:, :, 0] if self._by_position else fan_in).ravel()
 
     def listed(self, first: int, last: int) -> Tuple[np.ndarray, np.ndarray]:

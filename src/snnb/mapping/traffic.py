@@ -168,8 +168,8 @@ def reached(projections: Sequence[GraphProjection], label: np.ndarray, labels: i
         return _over_synapses(projections, label, labels, first)
     connections = [connection for projection in projections for connection in projection.connections]
     sets = [_by_unit(connection, label, labels, first) for connection in connections]
-    if len(connections) == 1 and not connections[0].positions.parallel:  # each source has one input position, or none
-        where, (start, label) = connections[0].positions.where, sets[0]
+    if len(connections) == 1 and not connections[0].parallel:  # each source has one input position, or none
+        where, (start, label) = connections[0].where, sets[0]
         unit = where // _depth(connections[0])
         if where.min() == PADDING:
             unit = np.where(where == PADDING, start.size - 1, unit)
@@ -225,14 +225,14 @@ def _units(connections: Sequence[Connection]) -> Sets:
     """List the units of each source over all connections; numbers continue from connection to connection."""
     sources, units, offset = [], [], 0
     for connection in connections:
-        positions, depth = connection.positions, _depth(connection)
-        if positions.parallel:
-            ids = positions.ids.ravel()
+        depth = _depth(connection)
+        if connection.parallel:
+            ids = connection.ids.ravel()
             position = np.flatnonzero(ids != PADDING)
             sources.append(ids[position] - connection.source.first)
         else:
-            sources.append(np.flatnonzero(positions.where != PADDING))
-            position = positions.where[sources[-1]]
+            sources.append(np.flatnonzero(connection.where != PADDING))
+            position = connection.where[sources[-1]]
         units.append(offset + position // depth)
         offset += int(np.prod(connection.geometry.input_volume)) // depth
     source, unit = np.concatenate(sources), np.concatenate(units)

@@ -111,8 +111,8 @@ def _kernel(connection: Connection, first: int, channels: int) -> np.ndarray:
 
 def _box(connection: Connection) -> Optional[Tuple[int, int, int]]:
     """Return first row, column and channel of the source in the layer's input; None if it is not a block."""
-    source, ids = connection.source, connection.positions.ids
-    if len(source.shape) != 3 or len(connection.target.shape) != 3 or connection.positions.parallel:
+    source, ids = connection.source, connection.ids
+    if len(source.shape) != 3 or len(connection.target.shape) != 3 or connection.parallel:
         return None
     where = np.argwhere(ids == source.first)
     if len(where) != 1:
