@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from snnb.graph.export.text_lines import NUMBER, integer_rows, put_exact, put_float32
+from snnb.graph.export.text_lines import NUMBER, integer_rows, put_float32
 
 compiled_first = settings(deadline=None)  # the first call compiles
 
@@ -29,38 +29,6 @@ def test_a_float32_reads_back_as_itself(value):
     text = written(put_float32, np.float32(value))
     assert np.float32(text) == np.float32(value)
     assert len(text.strip("-0.").split("e")[0].replace(".", "")) <= 9
-
-
-@compiled_first
-@given(st.floats(width=32, allow_nan=False, allow_infinity=False))
-@example(9.999999e-5)
-@example(-1.2345678e-5)
-@example(2.0**-149)
-@example(2.0**-126)
-@example(3.4028234663852886e38)
-@example(float(np.float32(0.1)))
-def test_an_exact_float32_reads_back_as_the_same_float64(value):
-    text = written(put_exact, np.float32(value))
-    assert float(text) == float(np.float32(value))
-    assert len(text.strip("-0.").split("e")[0].replace(".", "")) <= 17
-
-
-def test_every_power_of_ten_is_scaled_to_the_last_of_17_digits():
-    """Beside Python's own digits, for numbers over all exponents, where a rounding of the scale would show."""
-    rng = np.random.default_rng(0)
-    bits = rng.integers(1, 0x7F800000, 4_000).astype(np.uint32)
-    for value in bits.view(np.float32):
-        assert written(put_exact, value) == written_by_python(float(value))
-
-
-def written_by_python(value):
-    mantissa, exponent = f"{value:.16e}".split("e")
-    digits, ten = mantissa.replace(".", "").rstrip("0"), int(exponent)
-    if -4 <= ten < 0:
-        return "0." + "0" * (-ten - 1) + digits
-    if 0 <= ten < 9:
-        return (digits[: ten + 1].ljust(ten + 1, "0") + "." + digits[ten + 1 :]).rstrip(".")
-    return f"{digits[0]}.{digits[1:]}".rstrip(".") + f"e{ten:+03d}"
 
 
 @compiled_first

@@ -36,7 +36,7 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
             writer = EdgeWriter(_names(source), _names(target), after, request.options.exact)
             for batch in projection.edge_batches(TEXT_BATCH, scale):
                 ends = batch.source - source.first, batch.target - target.first
-                file.write(writer.lines(*ends, batch.weight, batch.edge).data)
+                file.write(writer.lines(*ends, batch.weight, batch.edge))
                 counter.add(batch.source.size)
 
 

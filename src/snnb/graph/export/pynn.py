@@ -37,7 +37,7 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
                 negative = batch.weight < 0
                 for file, which in ((excitatory, ~negative), (inhibitory, negative)):
                     ends = batch.source[which] - source.first, batch.target[which] - target.first
-                    file.write(writer.lines(*ends, batch.weight[which]).data)
+                    file.write(writer.lines(*ends, batch.weight[which]))
                 counter.add(batch.source.size)
         for empty in lists:
             if empty.stat().st_size == len(HEADER):  # PyNN cannot read a list without lines

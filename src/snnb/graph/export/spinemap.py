@@ -40,7 +40,7 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
                 rows = with_heads(indptr, target - part.first, node[:, None])
                 connections.write(integer_rows(*rows).data)
                 some = np.flatnonzero(np.diff(indptr))
-                weights.write(weight_rows(node[some], np.append(indptr[some], indptr[-1]), weight, exact).data)
+                weights.write(weight_rows(node[some], np.append(indptr[some], indptr[-1]), weight, exact))
                 counter.add(target.size)
     with (path / "spike_info.txt").open("wb") as spikes:
         for population in part.populations:

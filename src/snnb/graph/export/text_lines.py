@@ -1,7 +1,7 @@
 """Compiled writers of numbers and lines for the text formats. Importing this module imports numba."""
 
 import math
-from typing import Iterable, List, Optional, Tuple
+from typing import Iterable, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -13,24 +13,6 @@ _TEN = 60  # index of 10⁰ in _POWERS
 _HALF_ULPS = np.concatenate([np.full(1, 2.0**-150), 2.0 ** np.arange(-150, 105)])  # by float32's biased exponent
 _NAN, _INF = (np.frombuffer(word, np.uint8).copy() for word in (b"nan", b"inf"))
 _PAIRS = np.frombuffer("".join(f"{n:02d}" for n in range(100)).encode(), np.uint8).copy()
-_EXACT_DIGITS = 17  # enough to distinguish any two float64
-_LEAST_POWER = -23
-
-
-def _split_power(exponent: int) -> Tuple[float, float, float]:
-    """Return a power of ten as a sum: 29 bits, the next 24 bits, and the rest.
-
-    The products of a float32, which has 24 bits, with the first two are exact in float64.
-    """
-    numerator, denominator = (10**exponent, 1) if exponent >= 0 else (1, 10**-exponent)
-    shift = 160 + denominator.bit_length() - numerator.bit_length()
-    scaled = (numerator << max(shift, 0)) // (denominator << max(-shift, 0))
-    first = scaled >> (scaled.bit_length() - 29) << (scaled.bit_length() - 29)
-    second = (scaled - first) >> (scaled.bit_length() - 53) << (scaled.bit_length() - 53)
-    return first / 2**shift, second / 2**shift, (scaled - first - second) / 2**shift
-
-
-_SPLIT_POWERS = np.array([_split_power(exponent) for exponent in range(_LEAST_POWER, 63)])
 
 
 @compiled
@@ -109,50 +91,13 @@ def put_float32(out: np.ndarray, at: int, value: np.float32) -> int:
     if mantissa == 10 and digits == 1:  # rounded up to the next power of ten
         mantissa = 1
         ten += 1
-    return _put_decimal(out, at, mantissa, digits, ten, -5)
+    return _put_decimal(out, at, mantissa, digits, ten)
 
 
 @compiled
-def put_exact(out: np.ndarray, at: int, value: np.float32) -> int:
-    """Write a float32 with the 17 digits that read back as the same float64, without trailing zeros."""
-    if value == 0 or np.isnan(value) or np.isinf(value):
-        return put_float32(out, at, value)
-    if value < 0:
-        out[at] = 45
-        at += 1
-    x = abs(np.float64(value))
-    ten = math.floor(math.log10(x))
-    while x >= _POWERS[_TEN + ten + 1]:
-        ten += 1
-    while x < _POWERS[_TEN + ten]:
-        ten -= 1
-    power = _SPLIT_POWERS[_EXACT_DIGITS - 1 - ten - _LEAST_POWER]
-    high, low = x * power[0], x * power[1]
-    rest = low - math.floor(low) + x * power[2]
-    mantissa = int(high) + math.floor(low) + math.floor(rest)
-    rest -= math.floor(rest)
-    if rest > 0.5 or (rest == 0.5 and mantissa % 2):  # half to even, as Python does
-        mantissa += 1
-    digits = _EXACT_DIGITS
-    while digits > 1 and mantissa % 10 == 0:
-        mantissa //= 10
-        digits -= 1
-    if digits == 1 and mantissa == 10:
-        mantissa = 1
-        ten += 1
-    return _put_decimal(out, at, mantissa, digits, ten, -4)
-
-
-@compiled
-def put_number(out: np.ndarray, at: int, value: np.float32, exact: bool) -> int:
-    """Write a float32 with the digits that identify it in float64 (`exact`) or in float32."""
-    return put_exact(out, at, value) if exact else put_float32(out, at, value)
-
-
-@compiled
-def _put_decimal(out: np.ndarray, at: int, mantissa: int, digits: int, ten: int, least: int) -> int:
-    """Write a decimal whose first digit has the value 10 ** ten; without exponent from 10 ** least to 10 ** 8."""
-    if least <= ten < 0:
+def _put_decimal(out: np.ndarray, at: int, mantissa: int, digits: int, ten: int) -> int:
+    """Write a decimal whose first digit has the value 10 ** ten; without exponent from 10 ** -5 to 10 ** 8."""
+    if -5 <= ten < 0:
         out[at], out[at + 1] = 48, 46
         at += 2
         for _ in range(-ten - 1):
@@ -197,7 +142,6 @@ def edge_lines(
     before: Texts,
     between: Texts,
     after: Texts,
-    exact: bool,
 ) -> int:
     """Write a line for each edge: before[source], between[target], weight, after[source], and `edge` if there is any.
 
@@ -208,17 +152,16 @@ def edge_lines(
     weight : (edges,) float32 array
     edge : (edges,) or (0,) float32 array
     before, between, after : Texts
-    exact : bool
     """
     at = 0
     for i in range(source.size):
         s, t = source[i], target[i]
         at = put_bytes(out, at, before[0][before[1][s] : before[1][s + 1]])
         at = put_bytes(out, at, between[0][between[1][t] : between[1][t + 1]])
-        at = put_number(out, at, weight[i], exact)
+        at = put_float32(out, at, weight[i])
         at = put_bytes(out, at, after[0][after[1][s] : after[1][s + 1]])
         if edge.size:
-            at = put_number(out, at, edge[i], exact)
+            at = put_float32(out, at, edge[i])
         out[at] = NEWLINE
         at += 1
     return at
@@ -241,14 +184,14 @@ def integer_lines(out: np.ndarray, indptr: np.ndarray, numbers: np.ndarray) -> i
 
 
 @compiled
-def weight_lines(out: np.ndarray, node: np.ndarray, indptr: np.ndarray, weight: np.ndarray, exact: bool) -> int:
+def weight_lines(out: np.ndarray, node: np.ndarray, indptr: np.ndarray, weight: np.ndarray) -> int:
     """Write `node weight weight …` for each row of float32; return the number of bytes."""
     at = 0
     for i in range(node.size):
         at = put_integer(out, at, node[i])
         for e in range(indptr[i], indptr[i + 1]):
             out[at] = SPACE
-            at = put_number(out, at + 1, weight[e], exact)
+            at = put_float32(out, at + 1, weight[e])
         out[at] = NEWLINE
         at += 1
     return at
@@ -302,8 +245,10 @@ def _put_pair(out: np.ndarray, at: int, first: int, second: int) -> int:
 
 
 def number_texts(values: np.ndarray, exact: bool) -> List[str]:
-    """Return float32 values as texts."""
-    rows = weight_rows(np.zeros(values.size, np.int64), np.arange(values.size + 1), values, exact)
+    """Return float32 values as texts, with `exact` of up to 17 digits, which read back as the same float64."""
+    if exact:
+        return [f"{value:.17g}" for value in (values + 0.0).tolist()]  # not -0
+    rows = weight_rows(np.zeros(values.size, np.int64), np.arange(values.size + 1), values, False)
     return [line[2:] for line in bytes(rows).decode().splitlines()]
 
 
@@ -313,31 +258,41 @@ def integer_rows(indptr: np.ndarray, numbers: np.ndarray) -> np.ndarray:
     return out[: integer_lines(out, indptr, numbers)]
 
 
-def weight_rows(node: np.ndarray, indptr: np.ndarray, weight: np.ndarray, exact: bool) -> np.ndarray:
-    """Return the lines of `weight_lines` as uint8."""
+def weight_rows(node: np.ndarray, indptr: np.ndarray, weight: np.ndarray, exact: bool) -> memoryview:
+    """Return the lines of `weight_lines`."""
+    if exact:
+        texts, ends = number_texts(weight, exact), indptr.tolist()
+        rows = zip(node.tolist(), ends, ends[1:])
+        return memoryview("".join(" ".join([str(n), *texts[i:j]]) + "\n" for n, i, j in rows).encode())
     out = np.empty((weight.size + indptr.size) * NUMBER, np.uint8)
-    return out[: weight_lines(out, node, indptr, weight, exact)]
+    return out[: weight_lines(out, node, indptr, weight)].data
 
 
 class EdgeWriter:
-    """Format edges of a projection as lines; see `edge_lines` for the parameters."""
+    """Format edges of a projection as lines; see `edge_lines` and `number_texts` for the parameters."""
 
     def __init__(self, before: Iterable[str], between: Iterable[str], after: Iterable[str], exact: bool) -> None:
-        self._texts = _encoded(before), _encoded(between), _encoded(after)
-        self._longest = sum(int(np.diff(start).max()) for _, start in self._texts) + 2 * NUMBER
         self._exact = exact
+        self._texts = [list(texts) for texts in (before, between, after)]
+        self._encoded = [_encoded(texts) for texts in self._texts]
+        self._longest = sum(int(np.diff(start).max()) for _, start in self._encoded) + 2 * NUMBER
         self._out = np.empty(0, np.uint8)
 
     def lines(
         self, source: np.ndarray, target: np.ndarray, weight: np.ndarray, edge: Optional[np.ndarray] = None
-    ) -> np.ndarray:
-        """Return the lines as uint8, in a buffer that the next call overwrites."""
+    ) -> memoryview:
+        """Return the lines, in a buffer that the next call overwrites."""
+        if self._exact:
+            before, between, after = self._texts
+            numbers = number_texts(weight, True), [""] * weight.size if edge is None else number_texts(edge, True)
+            rows = zip(source.tolist(), target.tolist(), *numbers)
+            return memoryview("".join(f"{before[s]}{between[t]}{w}{after[s]}{e}\n" for s, t, w, e in rows).encode())
         if self._out.size < source.size * self._longest:
             self._out = np.empty(source.size * self._longest, np.uint8)
         values = weight, np.empty(0, np.float32) if edge is None else edge
-        return self._out[: edge_lines(self._out, source, target, *values, *self._texts, self._exact)]
+        return self._out[: edge_lines(self._out, source, target, *values, *self._encoded)].data
 
 
-def _encoded(lines: Iterable[str]) -> Texts:
+def _encoded(lines: Sequence[str]) -> Texts:
     encoded = [line.encode() for line in lines]
     return np.frombuffer(b"".join(encoded) or b" ", np.uint8), np.cumsum([0, *map(len, encoded)])
