@@ -121,7 +121,7 @@ def test_a_worker_that_does_not_see_the_files(graph, tmp_path):
     for other in (replace(seen, graph=tmp_path / "elsewhere"), replace(seen, digest="0" * 64)):
         with pytest.raises(InputError, match=f"does not see {other.graph}; put the run into a directory that all"):
             _open(other, 1)
-    assert _open(seen, 1).graph.number_of_edges() == graph.number_of_edges()
+    assert _open(seen, 1)[1].number_of_edges() == graph.number_of_edges()
 
 
 REFUSED = [

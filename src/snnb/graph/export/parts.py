@@ -9,7 +9,7 @@ import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Iterator, List, Sequence
+from typing import Iterator, Sequence, Tuple
 
 from snnb.cluster.connect import connected, results
 from snnb.core.errors import InputError
@@ -48,13 +48,15 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     path.mkdir()
     write_nodes(graph, path, request)
     parts = list(parts_of(graph))
-    add = request.counter(graph.number_of_edges()).add
+    counter = request.counter(graph.number_of_edges())
     numbers = sorted(range(len(parts)), key=lambda number: -parts[number].edges)  # the largest first
     if request.options.scheduler is None:
-        threads = request.options.workers or processors()
-        _write_with_threads(graph, path, [parts[number] for number in numbers], request, threads, add)
+        largest_first = [parts[number] for number in numbers]
+        written = _write_with_threads(graph, path, largest_first, request, request.options.workers or processors())
     else:
-        _write_on_cluster(graph, path, numbers, request, add)
+        written = _write_on_cluster(graph, path, numbers, request)
+    for edges in written:
+        counter.add(edges)
     with (path / INDEX).open("w", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(COLUMNS)
@@ -73,21 +75,16 @@ def parts_of(graph: SynapseGraph) -> Iterator[Part]:
 
 
 def _write_with_threads(
-    graph: SynapseGraph,
-    folder: Path,
-    parts: Sequence[Part],
-    request: Request,
-    threads: int,
-    add: Callable[[int], None],
-) -> None:
-    """Write parts with several threads, and call `add` with the number of edges of each."""
+    graph: SynapseGraph, folder: Path, parts: Sequence[Part], request: Request, threads: int
+) -> Iterator[int]:
+    """Write parts with several threads; yield the number of edges of each."""
     for projection in graph.projections:  # cached properties are not computed by several threads at once
         projection.source.edge_rate(request.rate_scale(graph))
         projection.edges_of(0, 1)
     with ThreadPoolExecutor(threads) as pool:
         written = pool.map(lambda part: _write_part(graph, folder, part, request), parts)
         for part, _ in zip(parts, written):
-            add(part.edges)
+            yield part.edges
 
 
 def _write_part(graph: SynapseGraph, folder: Path, part: Part, request: Request) -> None:
@@ -113,20 +110,8 @@ class _Shared:
     request: Request
 
 
-@dataclass(frozen=True)
-class _Opened:
-    """State of a worker."""
-
-    shared: _Shared
-    graph: SynapseGraph
-    parts: List[Part]
-    threads: int
-
-
-def _write_on_cluster(
-    graph: SynapseGraph, folder: Path, numbers: Sequence[int], request: Request, add: Callable[[int], None]
-) -> None:
-    """Write parts, given by their numbers, with the workers of a cluster on a shared file system."""
+def _write_on_cluster(graph: SynapseGraph, folder: Path, numbers: Sequence[int], request: Request) -> Iterator[int]:
+    """Write parts, given by their numbers, with the workers of a cluster on a shared file system; yield their edges."""
     shared = _Shared(
         graph.path.resolve(), sha256_of(graph.path), folder.resolve(), dataclasses.replace(request, progress=silent)
     )
@@ -134,11 +119,10 @@ def _write_on_cluster(
         threads = client.ncores().values()
         each = max(1, min(max(threads), -(-len(numbers) // len(threads))))
         calls = (numbers[i : i + each] for i in range(0, len(numbers), each))
-        for edges in results(client, _open, _write, shared, calls):
-            add(edges)
+        yield from results(client, _open, _write, shared, calls)
 
 
-def _open(shared: _Shared, threads: int) -> _Opened:
+def _open(shared: _Shared, threads: int) -> Tuple[_Shared, SynapseGraph, int]:
     """Open the graph in a worker; raise `InputError` if the worker has other files."""
     if not shared.folder.is_dir():
         raise InputError(
@@ -150,17 +134,15 @@ def _open(shared: _Shared, threads: int) -> _Opened:
             f"a worker of the cluster does not see {shared.graph}; put the run into a directory that all workers share "
             "under the same path"
         )
-    graph = SynapseGraph.open(shared.graph)
-    return _Opened(shared, graph, list(parts_of(graph)), threads)
+    return shared, SynapseGraph.open(shared.graph), threads
 
 
-def _write(opened: _Opened, numbers: Sequence[int]) -> int:
+def _write(opened: Tuple[_Shared, SynapseGraph, int], numbers: Sequence[int]) -> int:
     """Write parts in a worker; return the number of their edges."""
-    parts = [opened.parts[number] for number in numbers]
-    shared = opened.shared
-    done: List[int] = []
-    _write_with_threads(opened.graph, shared.folder, parts, shared.request, opened.threads, done.append)
-    return sum(done)
+    shared, graph, threads = opened
+    parts = list(parts_of(graph))
+    chosen = [parts[number] for number in numbers]
+    return sum(_write_with_threads(graph, shared.folder, chosen, shared.request, threads))
 
 
 FORMAT = Format("_parts", write, SIZE, directory=True, own_options=("rate_unit", "workers", "scheduler"))
