@@ -139,7 +139,8 @@ def listed_graph(
     elif columns.weight == EDGE:
         notes.append("without a column weight, the values of column edge are the weights")
     if order is not None and nodes is None:
-        graph = replace(graph, inputs=_inputs(graph.populations, order[scan.entered]))
+        name, size = graph.populations[0].name, graph.populations[0].size
+        graph = replace(graph, inputs=int(name == "input" and order[scan.entered].min(initial=size) >= size))
     if scan.rates is not None and all(population.spikes is None for population in graph.populations):
         rates = np.zeros(graph.nodes, np.float32)
         rates[np.arange(scan.nodes) if order is None else order] = np.nan_to_num(scan.rates)
@@ -246,17 +247,6 @@ def _populations_of(names: Sequence[Name]) -> Tuple[ListedGraph, np.ndarray]:
         populations.append(ListedPopulation(group or NEURONS, shape))
         first += populations[-1].size
     return ListedGraph(populations, ()), order
-
-
-def _inputs(populations: Sequence[ListedPopulation], entered: np.ndarray) -> int:
-    """Count the first populations that are named `input` or have currents, and to which no edge leads."""
-    inputs = first = 0
-    for population in populations:
-        first += population.size
-        if not (population.name == "input" or population.coding == "current") or entered.min(initial=first) < first:
-            break
-        inputs += 1
-    return inputs
 
 
 def _indices(texts: Sequence[str]) -> Optional[np.ndarray]:
