@@ -19,7 +19,7 @@ import yaml
 
 from snnb.core.errors import UsageError, how_to_install
 from snnb.crosscheck.exported import ExportedNetwork, Simulate
-from snnb.graph.export.sanafe import unsaid
+from snnb.graph.export.sanafe import CORE, unsaid
 
 # Units and their events; SANA-FE requires an energy and a latency of each, which are 0 here.
 UNITS = {
@@ -31,7 +31,6 @@ UNITS = {
 }
 COSTS = ("energy", "latency")
 MODELS = {"synapse": "current_based", "dendrite": "accumulator", "soma": "truenorth"}
-CORE = 1024  # neurons: the dendrite `accumulator` has no more, and SANA-FE 2.1.1 writes over its end without a check
 RELAY = {"threshold": 1.0, "reset_mode": "hard", "reset": 0.0, "reverse_reset_mode": "none"}
 RESETS = {False: "soft", True: "hard"}
 
@@ -146,7 +145,7 @@ def _chip(sanafe: Any, network: ExportedNetwork) -> Any:
 
     for population in network.simulated:
         for projection in network.inbound(population.name):
-            if projection.source == network.input.name:  # see `_simulate_one`
+            if projection.source == network.input.name:  # its current is part of the bias
                 continue
             sources = relays(projection.source, projection.delay_steps - 1)
             targets = cells[population.name]
