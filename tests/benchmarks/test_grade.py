@@ -206,7 +206,7 @@ def test_wrong_cores_and_places_are_reported(case):
     beyond = np.where(np.arange(case.core.size) == np.argmax(case.core == 5), 6, case.core)
     assert case.judged(core=beyond)[0] == "core 6 is not one of the 6, which are numbered from 0"
     assert case.judged(core=case.core[1:])[0].startswith(f"{case.core.size - 1} lines in the partition")
-    inputs = [0] * case.network.outside.size
+    inputs = [0] * case.network.first
     assert case.judged(core=[*inputs, *case.core]) == []
     assert case.judged(place=case.place[:5]) == ["5 lines in the placement, and 6 cores"]
     assert case.judged(place=[*case.place[:5], [0, 0]]) == ["two cores at one place"]

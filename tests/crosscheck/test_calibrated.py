@@ -84,7 +84,7 @@ def test_a_mapping_counts_the_steps_between_two_samples(simulated):
     assert (graph.interval, graph.latency) == (stated["interval_steps"], stated["latency_steps"])
     chip, _ = read_hardware("loihi")
     cost = map_network(PlacedNetwork.of(graph), chip, method="sequential").cost
-    updates = cost.events.events
+    updates = cost.events
     assert updates["neuron_active"] + updates["neuron_inactive"] == graph.number_of_neurons() * graph.interval
     assert cost.sample_ns / cost.step_ns == pytest.approx(stated["interval_steps"])
     assert cost.sample_latency_ns / cost.step_ns == pytest.approx(stated["latency_steps"])

@@ -211,23 +211,23 @@ def compared(found, expected):
         value = getattr(expected, name)
         assert getattr(found, name) == (None if value is None else pytest.approx(value, rel=1e-12, abs=1e-9)), name
     for name in ("neurons", "axons", "synapses"):
-        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+        np.testing.assert_array_equal(found.per_core[name], getattr(expected, name))
     for name in ("spikes_in", "spikes_out"):
-        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), atol=1e-9)
-    assert found.cores == expected.cores
-    for own, other in zip(found.projections, expected.projections):
+        np.testing.assert_allclose(found.per_core[name], getattr(expected, name), atol=1e-9)
+    assert found.cores == np.count_nonzero(expected.neurons)
+    for own, other in zip(found.per_projection, expected.projections):
         assert (own.source, own.target) == other[:2]
         assert (own.connectivity, own.cut) == pytest.approx(other[2:])
-    assert len(found.projections) == len(expected.projections)
+    assert len(found.per_projection) == len(expected.projections)
     if hardware.axons_out_per_core is not None:
-        assert found.axons_out.tolist() == expected.axons_out
+        assert found.per_core["axons_out"].tolist() == expected.axons_out
     if hardware.synapse_memory is not None:
-        assert found.memory_bits.tolist() == expected.memory_bits(hardware.synapse_memory.sharing)
+        assert found.per_core["memory_bits"].tolist() == expected.memory_bits(hardware.synapse_memory.sharing)
     if hardware.events:
         counts = expected.event_counts
-        assert found.events.events == pytest.approx({name: counts[name] for name in found.events.events})
-        assert sum(found.events.energy_by_part.values()) == pytest.approx(found.energy_pj)
-        np.testing.assert_allclose(found.events.core_ns, expected.core_ns)
+        assert found.events == pytest.approx({name: counts[name] for name in found.events})
+        assert sum(found.energy_by_part_pj.values()) == pytest.approx(found.energy_pj)
+        np.testing.assert_allclose(found.per_core["step_ns"], expected.core_ns)
 
 
 def total_hops(traffic, places):

@@ -133,11 +133,11 @@ def test_limits_that_a_partition_exceeds_are_named(case):
     small = full_chip(axons_out_per_core=3, synapse_memory={**MEMORY, "bits_per_core": 20})
     mapped = mapped_at_random(network, small)
     overfull = overfull_cores(mapped.cost.contents, small)
-    assert overfull["axons_out"].tolist() == np.flatnonzero(mapped.cost.axons_out > 3).tolist() != []
+    assert overfull["axons_out"].tolist() == np.flatnonzero(mapped.cost.per_core["axons_out"] > 3).tolist() != []
     assert overfull["memory_bits"].size == 9
     message = exceeded_limits(mapped.cost.contents, small)
-    assert f"{mapped.cost.axons_out.max():,} axons_out of 3" in message
-    assert f"{mapped.cost.memory_bits.max():,} memory_bits of 20" in message
+    assert f"{mapped.cost.per_core['axons_out'].max():,} axons_out of 3" in message
+    assert f"{mapped.cost.per_core['memory_bits'].max():,} memory_bits of 20" in message
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_memory_of_mappings_that_keep_neighbours_together(case, sharing, cores):
     chip = full_chip(synapse_memory={**MEMORY, "sharing": sharing})
     core = (np.arange(network.neurons) * cores // network.neurons).astype(np.int32)
     place = np.array([[number, 0] for number in range(cores)], np.int32)
-    found = cost(count_traffic(network, core, cores), chip, place).memory_bits
+    found = cost(count_traffic(network, core, cores), chip, place).per_core["memory_bits"]
     shared = Expected(graph, edges, core, chip, place)
     assert found.tolist() == shared.memory_bits(sharing)
     if sharing == "kernel":

@@ -80,11 +80,11 @@ def test_a_wrong_number_of_lines_or_a_core_that_the_hardware_has_not(write, netw
 def test_lines_of_a_spiking_input_are_skipped(write, graphs):
     network = PlacedNetwork.of(graphs("chained", "spikes")[0])
     core = np.random.default_rng(1).integers(0, 12, network.neurons)
-    with_input = read_partition(write(lines([7] * network.outside.size) + lines(core)), network, chip())[0]
+    with_input = read_partition(write(lines([7] * network.first) + lines(core)), network, chip())[0]
     assert (with_input == core).all()
     assert (read_partition(write(lines(core)), network, chip())[0] == core).all()
-    with pytest.raises(InputError, match=rf"line {network.outside.size + 1}: core 99"):
-        read_partition(write(lines([7] * network.outside.size + [99, *core[1:]])), network, chip())
+    with pytest.raises(InputError, match=rf"line {network.first + 1}: core 99"):
+        read_partition(write(lines([7] * network.first + [99, *core[1:]])), network, chip())
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def test_cores_csv_has_a_row_a_core(mapped, written):
     assert [int(row["core"]) for row in rows] == list(range(len(mapped.place)))
     assert [(int(row["x"]), int(row["y"])) for row in rows] == [tuple(at) for at in mapped.place.tolist()]
     for name in CORE_COLUMNS[3:]:
-        assert [float(row[name]) for row in rows] == getattr(mapped.cost, name).tolist()
+        assert [float(row[name]) for row in rows] == mapped.cost.per_core[name].tolist()
 
 
 def test_reading_returns_what_was_written(mapped, written):
@@ -166,10 +166,10 @@ def test_pictures_of_meshes_of_any_size(graphs, tmp_path, drawn_figures, name):
 
 def test_the_log_says_how_full_the_cores_are_and_what_it_costs(mapped):
     text = "\n".join(MappingCost.of(mapped).log_lines(mapped.warnings))
-    cost = mapped.cost
+    cost, (neurons, axons, _) = mapped.cost, mapped.cost.contents.values()
     assert f"{mapped.core.size} neurons on {len(mapped.place)} of the 30 cores of chip, 6×5" in text
-    assert f"20: {cost.neurons.max() / 20:.0%} full (core {cost.neurons.argmax()} has most)" in text
-    assert f"90: {cost.axons.max() / 90:.0%} full (core {cost.axons.argmax()} has most)" in text
+    assert f"20: {neurons.max() / 20:.0%} full (core {neurons.argmax()} has most)" in text
+    assert f"90: {axons.max() / 90:.0%} full (core {axons.argmax()} has most)" in text
     assert f"{cost.connectivity:,.6g}" in text
     assert (
         f"{cost.connectivity / mapped.partition.sequential.connectivity:.2f} × the connectivity of the sequential"

@@ -16,7 +16,7 @@ def _largest(network, core, chip):
     """The largest output axons and memory of a core."""
     sums = split_overfull(network, core, chip)
     found = cost(sums, chip, np.stack(np.divmod(np.arange(sums.cores), 64), axis=1).astype(np.int32))
-    return int(found.axons_out.max()), int(found.memory_bits.max())
+    return int(found.per_core["axons_out"].max()), int(found.per_core["memory_bits"].max())
 
 
 @pytest.mark.parametrize("method", ["sequential", "groups"])

@@ -94,5 +94,5 @@ def _assert_all_state(pairs, network, counts, graph):
     place = np.stack([np.arange(CORES), np.zeros(CORES)], axis=1).astype(np.int32)
     sums = count_traffic(PlacedNetwork.of(graph), core, CORES)
     costs = [cost(sums, hardware(synapse_energy=pj), place) for pj in (None, 1.0)]
-    assert costs[0].synapses.sum() == synapses
+    assert costs[0].per_core["synapses"].sum() == synapses
     assert costs[1].energy_pj - costs[0].energy_pj == pytest.approx(operations)

@@ -12,17 +12,27 @@ processes received messages at the same time; the core with the largest of both 
 """
 
 from dataclasses import dataclass
-from typing import Dict, Optional, Tuple
+from typing import Any, Dict, List, Optional
 
 import numpy as np
+from pydantic import ConfigDict, Field
 from scipy.sparse import csr_matrix
 
 from snnb.graph import adjacency
 from snnb.graph.projection import GraphProjection
 from snnb.io.text import Document
-from snnb.mapping.hardware import EventFigures, Hardware, TimesNs
+from snnb.mapping.hardware import EventFigures, Hardware, Limits, TimesNs
 from snnb.mapping.limits import memory_bits
-from snnb.mapping.traffic import NOTHING, PlacedNetwork, TrafficSums, link_loads, offsets, reached, spikes_between
+from snnb.mapping.traffic import (
+    NOTHING,
+    PlacedNetwork,
+    TrafficSums,
+    link_loads,
+    nodes_of,
+    offsets,
+    reached,
+    spikes_between,
+)
 from snnb.mapping.traffic_kernels import count_messages, multicast_hops
 from snnb.network.geometry import PADDING
 
@@ -49,23 +59,6 @@ class Routes:
         return cls(offsets(traffic, hardware.router_of(place)), offsets(traffic, hardware.chip_of(place)))
 
 
-@dataclass(frozen=True, eq=False)
-class EventCost:
-    """Events of a sample, their energies, and the time of a step with the mean number of events."""
-
-    events: Dict[str, float]  # per sample, by their keys in a description
-    energy_pj: Dict[str, float]  # of each kind of event that has a figure
-    core_ns: np.ndarray  # (cores,) float64: time of each core in a step; 0 without figures
-    step_ns: Optional[float]  # None without figures
-    interval: int  # time steps between the beginnings of two samples
-    latency: int  # time steps until a sample has passed all populations
-
-    @property
-    def energy_by_part(self) -> Dict[str, float]:
-        """Energy in pJ of each of `PARTS`."""
-        return {part: sum(self.energy_pj.get(name, 0.0) for name in names) for part, names in PARTS.items()}
-
-
 class ProjectionCost(Document):
     """Cost of the spikes over one projection, as if there were no other."""
 
@@ -76,122 +69,139 @@ class ProjectionCost(Document):
     cut: float
 
 
-@dataclass(frozen=True, eq=False)
-class Cost:
-    """Cost of a mapping; all figures per sample.
+class CostFigures(Document):
+    """Figures of a mapping per sample; the description of a field is its unit.
 
-    D(s) are the cores that hold a target of the neuron s, except its own core; d is the Manhattan distance.
+    D(s) are the cores that hold a target of the neuron s, except its own core; d is the Manhattan distance. Events have
+    the names of their keys in a hardware description. None is a figure that this description has no numbers for.
     """
 
-    connectivity: float  # spikes between cores: Σ n(s)·|D(s)|
-    cut: float  # spikes that leave their core: Σ n(s) over the neurons with D(s) not empty
-    hops_unicast: float  # links crossed if each core reached is sent a separate spike: Σ n(s)·Σ d
-    # Links crossed if a spike is copied where its routes part: Σ n(s)·(links in the union of the routes to D(s)). A
-    # route runs along x first, then along y
-    hops_multicast: float
-    # Picojoules: Σ n(s)·Σ ((d + 1)·router + d·link). If the hardware states the energy of a synaptic operation, that of
-    # every spike (also of the input) at each of its synapses is added
-    energy_pj: float
-    # (d + 1)·router + d·link: mean over the spikes between cores, and maximum
-    latency_ns_mean: float
-    latency_ns_max: float
-    # Spikes over a link in one direction with unicast routing: over all links of the mesh
-    link_load_mean: float
-    link_load_max: float
-    cores: int
-    reuse: float  # synaptic reuse: synapses / axons of a core, mean over the cores that have axons
-    outside_spikes: float  # spikes that cores receive from a spiking input: Σ n(s)·|D(s)| over its neurons
-    projections: Tuple[ProjectionCost, ...]  # in the order of the graph
-    # (cores,) int64: contents of each core; see `TrafficSums`
-    neurons: np.ndarray
-    axons: np.ndarray
-    synapses: np.ndarray
-    # (cores,) float64: spikes received from other cores, and sent to them (once for each core reached)
-    spikes_in: np.ndarray
-    spikes_out: np.ndarray
-    # None where the description has no such figures. Both (cores,) int64: pairs of a neuron of a core and
-    # a core that holds a target of it; bits of the synapse memory
-    axons_out: Optional[np.ndarray]
-    memory_bits: Optional[np.ndarray]
-    events: Optional[EventCost]
-    chips: Optional[int]  # with neurons
-    spikes_between_chips: Optional[float]  # spikes between cores of different chips
-    hops_between_chips: Optional[float]  # links that lead to another chip, as `hops_unicast`
+    connectivity: float = Field(description="spikes between cores a sample")  # Σ n(s)·|D(s)|
+    # Σ n(s) over the neurons with D(s) not empty
+    cut: float = Field(description="spikes that leave their core a sample")
+    # Σ n(s)·Σ d
+    hops_unicast: float = Field(description="links crossed a sample, each core being sent a separate spike")
+    # Σ n(s)·(links in the union of the routes to D(s)). A route runs along x first, then along y
+    hops_multicast: float = Field(description="links crossed a sample, a spike being copied where its routes part")
+    # Sum over all events if the description has energies of them; otherwise Σ n(s)·Σ ((d + 1)·router + d·link), and if
+    # it has the energy of a synaptic operation, that of every spike (also of the input) at each of its synapses
+    energy_pj: float = Field(description="pJ a sample")
+    latency_ns_mean: float = Field(description="ns, mean over the spikes between cores")  # (d + 1)·router + d·link
+    latency_ns_max: float = Field(description="ns")
+    # With unicast routing
+    link_load_mean: float = Field(
+        description="spikes a sample over a link in one direction, mean over all links of the mesh"
+    )
+    link_load_max: float = Field(description="spikes a sample over a link in one direction")
+    cores: int = Field(description="cores with neurons")
+    reuse: float = Field(description="synapses / axons of a core, mean over the cores that have axons")
+    # Σ n(s)·|D(s)| over the neurons of the input
+    outside_spikes: float = Field(description="spikes a sample that cores receive from a spiking input")
+    chips: Optional[int] = Field(default=None, description="chips with neurons")
+    spikes_between_chips: Optional[float] = Field(
+        default=None, description="spikes a sample between cores of different chips"
+    )
+    hops_between_chips: Optional[float] = Field(
+        default=None, description="links between chips crossed a sample, each core being sent a separate spike"
+    )
+    step_ns: Optional[float] = Field(default=None, description="ns of a time step with the mean number of events")
+    sample_ns: Optional[float] = Field(default=None, description="ns between the beginnings of two samples")
+    sample_latency_ns: Optional[float] = Field(default=None, description="ns until a sample has passed all layers")
+    per_projection: List[ProjectionCost]  # in the order of the graph
+    events: Optional[Dict[str, float]] = None
+    energy_by_event_pj: Optional[Dict[str, float]] = None  # of the events that have an energy
+    energy_by_part_pj: Optional[Dict[str, float]] = None  # of each of `PARTS`
+
+
+UNITS = {name: field.description for name, field in CostFigures.model_fields.items() if field.description is not None}
+
+
+class Cost(CostFigures):
+    """Cost of a mapping, and the figures of each core.
+
+    `per_core` has arrays of shape (cores,): `neurons`, `axons`, `synapses` (int64; see `TrafficSums`); `spikes_in` and
+    `spikes_out` (float64), the spikes received from other cores, and sent to them, once for each core reached; and
+    where the description has such figures `axons_out` and `memory_bits` (int64), and the time `step_ns` in a step
+    (float64).
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+    per_core: Dict[str, np.ndarray]
 
     @property
-    def step_ns(self) -> Optional[float]:
-        """Time in ns of a time step with the mean number of events."""
-        return None if self.events is None else self.events.step_ns
-
-    @property
-    def sample_ns(self) -> Optional[float]:
-        """Time in ns between the beginnings of two samples."""
-        return None if self.events is None or self.step_ns is None else self.events.interval * self.step_ns
-
-    @property
-    def sample_latency_ns(self) -> Optional[float]:
-        """Time in ns until a sample has passed all populations."""
-        return None if self.events is None or self.step_ns is None else self.events.latency * self.step_ns
+    def neurons(self) -> np.ndarray:
+        """Neurons of each core."""
+        return self.per_core["neurons"]
 
     @property
     def contents(self) -> Dict[str, np.ndarray]:
         """Contents of each core, by the names of `Limits`."""
-        names = ("neurons", "axons", "synapses", "axons_out", "memory_bits")
-        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return {name: self.per_core[name] for name in Limits._fields if name in self.per_core}
 
 
 def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
     """Compute the cost of a mapping with the cores at `place` (int32, shape (cores, 2)); limits are not checked."""
+    network, matrix, graph = sums.network, sums.matrix, sums.network.graph
     neurons, axons, synapses = sums.contents
-    matrix, energy, latency = sums.matrix, hardware.energy_pj, hardware.latency
     routes = Routes.of(matrix, hardware, place)
     spikes, distance = matrix.data, routes.hops.sum(axis=0)
+    latency, energy = hardware.latency, hardware.energy_pj
     delay = (distance + 1) * latency.router + latency.of_links(routes.hops, routes.borders)
-    events = event_cost(sums, hardware, place, routes)
-    if events is not None and hardware.events:
-        work = sum(events.energy_pj.values())
-    else:
-        work = float(spikes @ ((distance + 1) * energy.router + energy.of_links(routes.hops, routes.borders)))
-        if energy.synapse is not None:
-            network = sums.network
-            degrees = ((p, adjacency.out_degrees(network.graph.projections, p)) for p in network.sources)
-            work += energy.synapse * sum(float(degree @ network.spikes_of(p)) for p, degree in degrees)
     load = link_loads(matrix, hardware.router_of(place), hardware.routers).all
-    leaving = routes.borders.any(axis=0)
-    several = hardware.chip is not None
     (x, y), multicast = np.ascontiguousarray(hardware.router_of(place).T, np.int32), 0.0
-    for part, own, sets in sums.placed_sets():
-        order = np.argsort(own, kind="stable")
-        multicast += multicast_hops(order, own, sums.network.spikes[part], sets, x, y)
+    for population, own, sets in sums.placed_sets():
+        multicast += multicast_hops(np.argsort(own, kind="stable"), own, network.spikes_of(population), sets, x, y)
+    per_core = {
+        **dict(zip(Limits._fields, sums.contents)),
+        "spikes_in": np.asarray(matrix.sum(axis=0)).ravel(),
+        "spikes_out": np.asarray(matrix.sum(axis=1)).ravel(),
+    }
+    if hardware.axons_out_per_core is not None:
+        per_core["axons_out"] = sums.axons_out
+    bits = memory_bits(sums, hardware.synapse_memory)
+    if bits is not None:
+        per_core["memory_bits"] = bits
+    some: Dict[str, Any] = {}  # figures that not every description has
+    if hardware.chip is not None:
+        some["chips"] = len(np.unique(hardware.chip_of(place)[neurons > 0], axis=0))
+        some["spikes_between_chips"] = float(spikes @ routes.borders.any(axis=0))
+        some["hops_between_chips"] = float(spikes @ routes.borders.sum(axis=0))
+    if hardware.events or hardware.time_ns is not None:
+        events, updates = core_events(sums, network.spikes[None]), updated_neurons(sums)
+        some["events"] = event_counts(events, updates * graph.interval, hardware, matrix, routes)
+        some["energy_by_event_pj"] = by_event = energies(some["events"], energy)
+        some["energy_by_part_pj"] = {part: sum(by_event.get(n, 0.0) for n in names) for part, names in PARTS.items()}
+        if hardware.time_ns is not None:
+            per_core["step_ns"] = core_times(events / graph.interval, updates, hardware.time_ns)[0]
+            step_ns = float(per_core["step_ns"].max(initial=0.0)) + barrier(sums, hardware, place)
+            some.update(step_ns=step_ns, sample_ns=graph.interval * step_ns, sample_latency_ns=graph.latency * step_ns)
+    if hardware.events:
+        picojoules = sum(some["energy_by_event_pj"].values())
+    else:
+        picojoules = float(spikes @ ((distance + 1) * energy.router + energy.of_links(routes.hops, routes.borders)))
+        if energy.synapse is not None:
+            degrees = ((p, adjacency.out_degrees(graph.projections, p)) for p in network.sources)
+            picojoules += energy.synapse * sum(float(degree @ network.spikes_of(p)) for p, degree in degrees)
     return Cost(
         connectivity=sums.connectivity,
         cut=sums.cut,
         hops_unicast=float(spikes @ distance),
         hops_multicast=multicast,
-        energy_pj=work,
+        energy_pj=picojoules,
         latency_ns_mean=float(spikes @ delay / spikes.sum()) if spikes.size else 0.0,
         latency_ns_max=float(delay.max(initial=0.0)),
         link_load_mean=float(load.mean()) if load.size else 0.0,
         link_load_max=float(load.max(initial=0.0)),
-        cores=len(place),
+        cores=int(np.count_nonzero(neurons)),
         reuse=float((synapses[axons > 0] / axons[axons > 0]).mean()) if axons.any() else 0.0,
         outside_spikes=sums.outside,
-        projections=_projections(sums),
-        neurons=neurons,
-        axons=axons,
-        synapses=synapses,
-        spikes_in=np.asarray(matrix.sum(axis=0)).ravel(),
-        spikes_out=np.asarray(matrix.sum(axis=1)).ravel(),
-        axons_out=None if hardware.axons_out_per_core is None else sums.axons_out,
-        memory_bits=memory_bits(sums, hardware.synapse_memory),
-        events=events,
-        chips=len(np.unique(hardware.chip_of(place)[neurons > 0], axis=0)) if several else None,
-        spikes_between_chips=float(spikes @ leaving) if several else None,
-        hops_between_chips=float(spikes @ routes.borders.sum(axis=0)) if several else None,
+        per_projection=_projections(sums),
+        per_core=per_core,
+        **some,
     )
 
 
-def _projections(sums: TrafficSums) -> Tuple[ProjectionCost, ...]:
+def _projections(sums: TrafficSums) -> List[ProjectionCost]:
     """Return the cost of each projection; where a population has several, find the cores that each of them reaches."""
     network, costs = sums.network, []
     for projection in network.graph.projections:
@@ -206,31 +216,28 @@ def _projections(sums: TrafficSums) -> Tuple[ProjectionCost, ...]:
         costs.append(
             ProjectionCost(source=source.name, target=projection.target.name, connectivity=connectivity, cut=cut)
         )
-    return tuple(costs)
+    return costs
 
 
-def core_events(sums: TrafficSums, spikes: np.ndarray, outside: Optional[np.ndarray] = None) -> np.ndarray:
+def core_events(sums: TrafficSums, spikes: np.ndarray) -> np.ndarray:
     """Count the events of each core: float64, shape (4, rows, cores).
 
     They are spikes of the neurons of the core, messages that these send, messages that the core receives (including
-    those from a spiking input), and synaptic operations: spikes at the synapses onto its neurons.
-
-    Parameters
-    ----------
-    spikes : (rows, neurons) float64 array; spikes of each placed neuron in a time step, or in several
-    outside : (rows, input) float64 array; spikes of the input; None for a constant current
+    those from a spiking input), and synaptic operations: spikes at the synapses onto its neurons. `spikes` (float64,
+    shape (rows, nodes)) are those of each node of the graph in a time step, or in several.
     """
     network, rows = sums.network, len(spikes)
     events = np.zeros((4, rows, sums.cores))
     for population, sets in sums.sets:
         placed = population.first >= network.first
         own = sums.core[network.part(population)] if placed else NOTHING
-        sent = network.sent_by(population, spikes, outside)
+        sent = spikes[:, nodes_of(population)]
         for row in range(rows):
             count_messages(own, np.ascontiguousarray(sent[row]), sets, events[1, row], events[2, row])
     number = np.arange(network.neurons)
     members = csr_matrix((np.ones(number.size), (sums.core, number)), (sums.cores, number.size))
-    events[0], events[3] = (members @ spikes.T).T, (members @ received(network, spikes, outside).T).T
+    events[0] = (members @ spikes[:, network.first :].T).T
+    events[3] = (members @ received(network, spikes).T).T
     return events
 
 
@@ -247,8 +254,7 @@ def active_neurons(network: PlacedNetwork) -> np.ndarray:
     spikes in some sample. A neuron of SANA-FE is active in each step in which bias, input or potential are not 0
     (src/models.cpp): these in some steps, all others in none.
     """
-    outside = None if network.outside is None else network.outside[None]
-    active = received(network, network.spikes[None], outside)[0] > 0
+    active = received(network, network.spikes[None])[0] > 0
     for population in network.populations:
         part = active[network.part(population)]
         part |= population.bias.ravel() != 0
@@ -265,14 +271,13 @@ def active_neurons(network: PlacedNetwork) -> np.ndarray:
     return active
 
 
-def received(network: PlacedNetwork, spikes: np.ndarray, outside: Optional[np.ndarray] = None) -> np.ndarray:
+def received(network: PlacedNetwork, spikes: np.ndarray) -> np.ndarray:
     """Count the spikes at the synapses of each placed neuron: float64, shape (rows, neurons); see `core_events`."""
-    counts = np.zeros(spikes.shape)
+    counts = np.zeros((len(spikes), network.neurons))
     for projection in network.graph.projections:
         if projection.source in network.sources:
-            sent = network.sent_by(projection.source, spikes, outside)
             over = _over_edges if projection.merged else _over_windows
-            counts[:, network.part(projection.target)] += over(projection, sent)
+            counts[:, network.part(projection.target)] += over(projection, spikes[:, nodes_of(projection.source)])
     return counts
 
 
@@ -293,22 +298,6 @@ def _over_windows(projection: GraphProjection, spikes: np.ndarray) -> np.ndarray
     index = np.where(ids == PADDING, spikes.shape[1], ids - connection.source.first)
     padded: np.ndarray = np.concatenate([spikes, np.zeros((len(spikes), 1))], axis=1)
     return connection.geometry.sums(padded[:, index]).reshape(len(spikes), -1)
-
-
-def event_cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray, routes: Routes) -> Optional[EventCost]:
-    """Return the cost of the events of a mapping; None if the description has no figures of events."""
-    if not hardware.events and hardware.time_ns is None:
-        return None
-    network, graph = sums.network, sums.network.graph
-    outside = None if network.outside is None else network.outside[None]
-    events = core_events(sums, network.spikes[None], outside)
-    updates = updated_neurons(sums)
-    counts = event_counts(events, updates * graph.interval, hardware, sums.matrix, routes)
-    core_ns, step_ns = np.zeros(sums.cores), None
-    if hardware.time_ns is not None:
-        core_ns = core_times(events / graph.interval, updates, hardware.time_ns)[0]
-        step_ns = float(core_ns.max(initial=0.0)) + barrier(sums, hardware, place)
-    return EventCost(counts, energies(counts, hardware.energy_pj), core_ns, step_ns, graph.interval, graph.latency)
 
 
 def event_counts(

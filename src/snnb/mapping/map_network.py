@@ -286,7 +286,7 @@ def read_partition(path: Path, network: PlacedNetwork, hardware: Hardware) -> Tu
     If the input spikes, the file may start with a line for each of its neurons, as the exports of `snnb export` have
     them. These lines are skipped. Raise `InputError` if a line is not a core of the hardware, or their number is wrong.
     """
-    inputs = 0 if network.outside is None else network.outside.size
+    inputs = network.first if network.sources[0].first < network.first else 0
     expected = "a partition is a core number a line, for the placed neurons in the order of their ids"
     numbers, content = read_number_lines(path, 1, expected)
     skipped = len(numbers) - network.neurons

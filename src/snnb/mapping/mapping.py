@@ -13,7 +13,7 @@ from scipy.sparse import csr_matrix, load_npz, save_npz
 
 from snnb.core.errors import DamagedError, InputError
 from snnb.io.text import Document, read_document
-from snnb.mapping.cost import ProjectionCost
+from snnb.mapping.cost import UNITS, CostFigures
 from snnb.mapping.hardware import NO_LIMIT, Hardware, Limits
 from snnb.mapping.limits import overfull_cores
 from snnb.mapping.map_network import MappedNetwork
@@ -21,28 +21,7 @@ from snnb.mapping.time_costs import BinLoads, RecordedSteps
 from snnb.mapping.traffic import TrafficSums
 
 Number = Union[int, float]
-UNITS = {
-    "connectivity": "spikes between cores a sample",
-    "cut": "spikes that leave their core a sample",
-    "hops_unicast": "links crossed a sample, each core being sent a separate spike",
-    "hops_multicast": "links crossed a sample, a spike being copied where its routes part",
-    "energy_pj": "pJ a sample",
-    "latency_ns_mean": "ns, mean over the spikes between cores",
-    "latency_ns_max": "ns",
-    "link_load_mean": "spikes a sample over a link in one direction, mean over all links of the mesh",
-    "link_load_max": "spikes a sample over a link in one direction",
-    "cores": "cores with neurons",
-    "reuse": "synapses / axons of a core, mean over the cores that have axons",
-    "outside_spikes": "spikes a sample that cores receive from a spiking input",
-    "seconds": "s that the mapping took",
-    # Only of some descriptions
-    "chips": "chips with neurons",
-    "spikes_between_chips": "spikes a sample between cores of different chips",
-    "hops_between_chips": "links between chips crossed a sample, each core being sent a separate spike",
-    "step_ns": "ns of a time step with the mean number of events",
-    "sample_ns": "ns between the beginnings of two samples",
-    "sample_latency_ns": "ns until a sample has passed all layers",
-}
+SECONDS = "s that the mapping took"
 RECORDED = ("cores", "chips", "connectivity", "hops_unicast", "energy_pj", "step_ns")  # in the manifest
 OF_CORES = ("neurons", "axons", "synapses", "spikes_in", "spikes_out")  # figures of each core that every mapping has
 
@@ -107,8 +86,8 @@ class SplitFanIn(Document):
         )
 
 
-class MappingCost(Document):
-    """Cost of a mapping; figures are per sample and defined in docs/mapping.md, `UNITS` has their units."""
+class MappingCost(CostFigures):
+    """Content of `cost.json`: the cost of a mapping, and how it was made; docs/mapping.md defines the figures."""
 
     model: str
     graph: str  # stamp
@@ -130,24 +109,6 @@ class MappingCost(Document):
     first_id: int  # id in the graph of the first of them
     samples: int
     layers: Dict[str, int]  # neurons of each placed population, in the order of the ids
-    connectivity: float
-    cut: float
-    hops_unicast: float
-    hops_multicast: float
-    energy_pj: float
-    latency_ns_mean: float
-    latency_ns_max: float
-    link_load_mean: float
-    link_load_max: float
-    cores: int
-    reuse: float
-    outside_spikes: float
-    chips: Optional[int] = None
-    spikes_between_chips: Optional[float] = None
-    hops_between_chips: Optional[float] = None
-    step_ns: Optional[float] = None
-    sample_ns: Optional[float] = None
-    sample_latency_ns: Optional[float] = None
     neurons_per_core: Contents
     axons_per_core: Contents
     synapses_per_core: Contents
@@ -155,11 +116,7 @@ class MappingCost(Document):
     memory_bits_per_core: Optional[Contents] = None
     sequential: Candidate
     tried: List[Candidate]
-    per_projection: List[ProjectionCost]
-    events: Optional[Dict[str, float]] = None
-    energy_by_event_pj: Optional[Dict[str, float]] = None
-    energy_by_part_pj: Optional[Dict[str, float]] = None
-    per_core: Dict[str, List[Number]]
+    per_core: Dict[str, List[Number]]  # see `Cost`
     units: Dict[str, str]
     sha256: Optional[str] = Field(default=None, pattern=r"^[0-9a-f]{64}$")  # see `mapping.checksum`
 
@@ -178,14 +135,12 @@ class MappingCost(Document):
         split_fan_in: Optional[SplitFanIn] = None,
     ) -> "MappingCost":
         """Return the cost of a mapped network."""
-        cost, events = mapped.cost, mapped.cost.events
-        figures: Dict[str, Any] = {name: getattr(cost, name) for name in UNITS if name not in ("cores", "seconds")}
+        cost, network = mapped.cost, mapped.network
+        figures: Dict[str, Any] = {name: getattr(cost, name) for name in CostFigures.model_fields}
         contents = {name: _contents(mapped, name) for name in cost.contents}
-        per_core = {**{name: getattr(cost, name) for name in OF_CORES}, **cost.contents}
         overfull = {name: cores.tolist() for name, cores in overfull_cores(cost.contents, mapped.hardware).items()}
-        if events is not None and events.step_ns is not None:
-            per_core["step_ns"] = events.core_ns
         return cls(
+            **figures,
             model=model,
             graph=graph,
             objective=objective,
@@ -193,8 +148,8 @@ class MappingCost(Document):
             seconds=seconds,
             split_overfull=dict(mapped.divided) or None,
             split_fan_in=split_fan_in,
-            class_name=mapped.network.graph.class_name,
-            assumed_spikes=mapped.network.graph.assumed_spikes or None,
+            class_name=network.graph.class_name,
+            assumed_spikes=network.graph.assumed_spikes or None,
             by_bin=by_bin,
             recorded=recorded,
             hardware=mapped.hardware,
@@ -202,12 +157,10 @@ class MappingCost(Document):
             valid=not any(overfull.values()),
             overfull=overfull,
             method=mapped.method,
-            neurons=mapped.network.neurons,
-            first_id=mapped.network.first,
-            samples=mapped.network.samples,
-            layers={population.name: population.size for population in mapped.network.populations},
-            cores=int(np.count_nonzero(cost.neurons)),
-            **figures,
+            neurons=network.neurons,
+            first_id=network.first,
+            samples=network.samples,
+            layers={population.name: population.size for population in network.populations},
             neurons_per_core=contents["neurons"],
             axons_per_core=contents["axons"],
             synapses_per_core=contents["synapses"],
@@ -215,18 +168,14 @@ class MappingCost(Document):
             memory_bits_per_core=contents.get("memory_bits"),
             sequential=Candidate.of(mapped.partition.sequential),
             tried=[Candidate.of(sums) for sums in mapped.partition.tried],
-            per_projection=list(cost.projections),
-            events=None if events is None else events.events,
-            energy_by_event_pj=None if events is None else events.energy_pj,
-            energy_by_part_pj=None if events is None else events.energy_by_part,
-            per_core={name: numbers.tolist() for name, numbers in per_core.items()},
-            units={name: unit for name, unit in UNITS.items() if figures.get(name, 0) is not None},
+            per_core={name: numbers.tolist() for name, numbers in cost.per_core.items()},
+            units={**{n: unit for n, unit in UNITS.items() if figures[n] is not None}, "seconds": SECONDS},
         )
 
     @property
     def figures(self) -> Dict[str, Number]:
-        """The scalar figures by name, except `seconds`."""
-        values = {name: getattr(self, name) for name in UNITS if name != "seconds"}
+        """The scalar figures by name."""
+        values = {name: getattr(self, name) for name in UNITS}
         return {name: value for name, value in values.items() if value is not None}
 
     @property
@@ -288,7 +237,7 @@ class MappingCost(Document):
 
 
 def _contents(mapped: MappedNetwork, name: str) -> Contents:
-    numbers: np.ndarray = getattr(mapped.cost, name)
+    numbers = mapped.cost.per_core[name]
     limit: int = getattr(Limits.of(mapped.hardware), name)
     largest, used = int(numbers.max(initial=0)), mapped.cost.neurons > 0
     return Contents(

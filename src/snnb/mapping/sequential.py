@@ -17,7 +17,7 @@ from snnb.graph.edges import ranges
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import LIST_EDGES, GraphProjection
 from snnb.mapping.hardware import Limits
-from snnb.mapping.traffic import PlacedNetwork
+from snnb.mapping.traffic import PlacedNetwork, nodes_of
 from snnb.network.geometry import PADDING
 
 MOST_SOURCES = 1 << 22  # in a list
@@ -163,7 +163,7 @@ def grown(network: PlacedNetwork, loads: np.ndarray, limits: Limits) -> np.ndarr
     weight = np.ones(nodes)  # silent neurons take axons too
     in_start, source = network.source_lists
     for population in network.sources:
-        weight[population.first : population.first + population.size] += network.spikes_of(population) * network.samples
+        weight[nodes_of(population)] += network.spikes_of(population) * network.samples
     core = np.full(network.neurons, -1, np.int32)
     _grow(np.array(limits[:3], np.int64), *_target_lists(network), in_start, source, network.first, weight, loads, core)
     return core
@@ -173,7 +173,7 @@ def _target_lists(network: PlacedNetwork) -> Tuple[np.ndarray, np.ndarray]:
     """List the targets (numbers of placed neurons) of each node that spikes, in CSR form: int64, int32."""
     projections, degrees = network.graph.projections, np.zeros(network.graph.number_of_nodes(), np.int64)
     for population in network.sources:
-        degrees[population.first : population.first + population.size] = out_degrees(projections, population)
+        degrees[nodes_of(population)] = out_degrees(projections, population)
     start = np.concatenate([[0], np.cumsum(degrees)])
     target = np.empty(start[-1], np.int32)
     for population in network.sources:

@@ -46,17 +46,15 @@ def bin_loads(mapped: MappedNetwork, path: Path, progress: Progress = silent) ->
     Raise `InputError` if the file is damaged, or its counts do not sum to those of the graph.
     """
     network, sums = mapped.network, mapped.partition.best
-    names, inputs = ([population.name for population in part] for part in (network.graph.layers, network.graph.inputs))
-    arrays = load_archive(path, names=[EDGES, *inputs, *names], must=[EDGES, *inputs, *names])
+    names = [population.name for population in network.graph.populations]
+    arrays = load_archive(path, names=[EDGES, *names], must=[EDGES, *names])
     edges = arrays[EDGES].tolist()
     counts = np.concatenate([arrays[name].reshape(len(edges) - 1, -1) for name in names], axis=1)
-    if counts.shape[1] != network.neurons or (counts.sum(axis=0) / network.samples != network.spikes).any():
+    layers, expected = counts[:, network.first :].sum(axis=0), network.spikes[network.first :]
+    if layers.size != expected.size or (layers / network.samples != expected).any():
         raise InputError(
             f"{path}: its counts do not sum to those of the graph; make the graph again from this simulation"
         )
-    outside = None
-    if network.outside is not None:
-        outside = np.concatenate([arrays[name].reshape(len(counts), -1) for name in inputs], axis=1) / network.samples
     hardware, loads, step_ns = mapped.hardware, [], []
     updates = updated_neurons(sums) if hardware.time_ns is not None else None
     for number, spikes in enumerate(counts / network.samples):
@@ -64,7 +62,7 @@ def bin_loads(mapped: MappedNetwork, path: Path, progress: Progress = silent) ->
         load = link_loads(traffic_of(sums, spikes), hardware.router_of(mapped.place), hardware.routers).all
         loads.append(float(load.max(initial=0.0)) / steps)
         if updates is not None and hardware.time_ns is not None:
-            events = core_events(sums, spikes[None], None if outside is None else outside[number, None])
+            events = core_events(sums, spikes[None])
             of_cores = core_times(events / steps, updates, hardware.time_ns)
             step_ns.append(float(of_cores.max(initial=0.0)) + barrier(sums, hardware, mapped.place))
         progress(number + 1, len(counts))
@@ -121,18 +119,17 @@ def recorded_steps(
     samples = range(start, start + int(arrays["num_samples"]))
     total = int(arrays["num_steps"]) + max(first.values())
     updates = updated_neurons(sums)
-    spikes = {name: arrays[name] for name in names}
-    shifted = {name: rows + np.array((0, 0, first[name])) for name, rows in spikes.items()}
-    summed, times = np.zeros((4, 1, sums.cores)), np.empty(len(samples) * total)
-    for begin, end, sent, outside in _batches(mapped, shifted, samples, total):
-        events = core_events(sums, sent, outside)
+    shifted = {name: arrays[name] + np.array((0, 0, first[name])) for name in names}
+    summed, times, fired = np.zeros((4, 1, sums.cores)), np.empty(len(samples) * total), np.zeros(network.spikes.size)
+    for begin, end, sent in _batches(mapped, shifted, samples, total):
+        events = core_events(sums, sent)
         if hardware.time_ns is not None:
             of_cores = core_times(events, updates, hardware.time_ns)
             times[begin:end] = of_cores.max(axis=1, initial=0.0) + barrier(sums, hardware, mapped.place)
         summed += events.sum(axis=1, keepdims=True)
+        fired += sent.sum(axis=0)
         progress(end, times.size)
-    of_all = np.concatenate([np.bincount(spikes[p.name][:, 1], minlength=p.size) for p in network.populations])
-    traffic = traffic_of(sums, of_all / len(samples))
+    traffic = traffic_of(sums, fired / len(samples))
     routes = Routes.of(traffic, hardware, mapped.place)
     counts = event_counts(summed / len(samples), updates * total, hardware, traffic, routes)
     return RecordedSteps(
@@ -145,17 +142,16 @@ def recorded_steps(
 
 def _batches(
     mapped: MappedNetwork, spikes: Mapping[str, np.ndarray], samples: range, steps: int
-) -> Iterator[Tuple[int, int, np.ndarray, Optional[np.ndarray]]]:
-    """Yield begin and end of ranges of steps of all samples, and the spikes of all neurons and of the input in each."""
+) -> Iterator[Tuple[int, int, np.ndarray]]:
+    """Yield begin and end of ranges of steps of all samples, and the spikes of all nodes of the graph in each."""
     network = mapped.network
-    size = max(1, VALUES // (network.neurons + network.first))
+    size = max(1, VALUES // network.spikes.size)
     at = {name: (rows[:, 0] - samples.start) * steps + rows[:, 2] for name, rows in spikes.items()}
     for begin in range(0, len(samples) * steps, size):
         end = min(begin + size, len(samples) * steps)
-        sent = np.zeros((end - begin, network.first + network.neurons))
+        sent = np.zeros((end - begin, network.spikes.size))
         for population in network.sources:
             part = slice(*np.searchsorted(at[population.name], (begin, end)))
             index = population.first + spikes[population.name][part, 1]
             np.add.at(sent, (at[population.name][part] - begin, index), 1)  # an input may have several events in a step
-        outside = None if network.outside is None else sent[:, : network.first]
-        yield begin, end, sent[:, network.first :], outside
+        yield begin, end, sent

@@ -35,12 +35,10 @@ class PlacedNetwork:
 
     graph: SynapseGraph  # a graph with spike counts
     first: int  # id in the graph of the first placed neuron: the size of the inputs
-    spikes: np.ndarray  # (neurons,) float64: spikes of each neuron per sample
+    spikes: np.ndarray  # (nodes,) float64: spikes of each node of the graph per sample; of a constant input its current
     # (neurons,) int64: weights of the neurons in the search, in proportion to `spikes`: the spikes over all samples, if
     # these are whole numbers
     counts: np.ndarray
-    # (inputs,) float64: spikes per sample of the inputs; None if all are constant currents, which need no axons
-    outside: Optional[np.ndarray]
 
     @classmethod
     def of(cls, graph: SynapseGraph) -> "PlacedNetwork":
@@ -52,15 +50,12 @@ class PlacedNetwork:
         if not graph.number_of_neurons():
             raise UsageError(f"{graph.path} has inputs only, and no neurons to map")
         samples = graph.recording.num_samples
-        spikes = np.concatenate([np.asarray(population.spike_count).ravel() for population in graph.layers])
-        counts = spikes.astype(np.int64)
-        if (counts != spikes).any():
-            counts = np.rint(spikes * (MOST_WEIGHT / spikes.sum())).astype(np.int64)
-        outside = None
-        if any(population.coding != "current" for population in graph.inputs):
-            sent = [np.asarray(p.spike_count).ravel() * (p.coding != "current") for p in graph.inputs]
-            outside = np.concatenate(sent) / samples
-        return cls(graph, graph.layers[0].first, spikes / samples, counts, outside)
+        spikes = np.concatenate([np.asarray(population.spike_count).ravel() for population in graph.populations])
+        placed = spikes[graph.layers[0].first :]
+        counts = placed.astype(np.int64)
+        if (counts != placed).any():
+            counts = np.rint(placed * (MOST_WEIGHT / placed.sum())).astype(np.int64)
+        return cls(graph, graph.layers[0].first, spikes / samples, counts)
 
     @property
     def neurons(self) -> int:
@@ -122,14 +117,7 @@ class PlacedNetwork:
 
     def spikes_of(self, population: GraphPopulation) -> np.ndarray:
         """Return the spikes per sample of each neuron of one of `sources`: float64, flat."""
-        return self.sent_by(population, self.spikes[None], None if self.outside is None else self.outside[None])[0]
-
-    def sent_by(self, population: GraphPopulation, spikes: np.ndarray, outside: Optional[np.ndarray]) -> np.ndarray:
-        """Return the columns of one of `sources` of `spikes` (rows, neurons), or of `outside` (rows, inputs)."""
-        if population.first >= self.first:
-            return spikes[:, self.part(population)]
-        assert outside is not None  # otherwise it is not a source
-        return outside[:, population.first : population.first + population.size]
+        return self.spikes[nodes_of(population)]
 
     def projections_from(self, population: GraphPopulation) -> Tuple[GraphProjection, ...]:
         """Return the projections from a population, in the order of the graph."""
@@ -138,6 +126,11 @@ class PlacedNetwork:
     def projections_to(self, population: GraphPopulation) -> Tuple[GraphProjection, ...]:
         """Return the projections to a population, in the order of the graph."""
         return tuple(p for p in self.graph.projections if p.target is population)
+
+
+def nodes_of(population: GraphPopulation) -> slice:
+    """Return the slice of a population among all nodes of its graph."""
+    return slice(population.first, population.first + population.size)
 
 
 Sets = Tuple[np.ndarray, np.ndarray]  # offset of each set, and the labels
@@ -276,12 +269,11 @@ class TrafficSums:
         rank[order] = np.arange(order.size) - (np.cumsum(self.neurons) - self.neurons)[self.core[order]]
         return rank
 
-    def placed_sets(self) -> Iterator[Tuple[slice, np.ndarray, Reached]]:
-        """Yield `PlacedNetwork.part`, cores of the neurons and reached cores of each placed source population."""
+    def placed_sets(self) -> Iterator[Tuple[GraphPopulation, np.ndarray, Reached]]:
+        """Yield each placed source population, the cores of its neurons, and the cores that they reach."""
         for population, sets in self.sets:
             if population.first >= self.network.first:
-                part = self.network.part(population)
-                yield part, self.core[part], sets
+                yield population, self.core[self.network.part(population)], sets
 
     @cached_property
     def axons_out(self) -> np.ndarray:
@@ -335,10 +327,10 @@ def count_traffic(network: PlacedNetwork, core: np.ndarray, cores: int) -> Traff
 
 
 def traffic_of(sums: TrafficSums, spikes: np.ndarray) -> csr_matrix:
-    """Return `TrafficSums.matrix` for other spikes of each placed neuron, float64."""
+    """Return `TrafficSums.matrix` for other spikes of each node of the graph, float64."""
     matrix = csr_matrix((sums.cores, sums.cores), dtype=np.float64)
-    for part, own, sets in sums.placed_sets():
-        matrix = matrix + spikes_between(own, spikes[part], sums.cores, sets)[1]
+    for population, own, sets in sums.placed_sets():
+        matrix = matrix + spikes_between(own, spikes[nodes_of(population)], sums.cores, sets)[1]
     return matrix
 
 

@@ -5,8 +5,9 @@ from typing import Dict, List, Sequence, Tuple
 import numpy as np
 
 from snnb.core.formatting import energy
+from snnb.mapping.cost import UNITS
 from snnb.mapping.hardware import NO_LIMIT, Limits
-from snnb.mapping.mapping import UNITS, Mapping
+from snnb.mapping.mapping import Mapping
 from snnb.mapping.mapping_plots import plot_events, plot_mapping, plot_traffic
 from snnb.report.page import Figure, Section, Table, drawn
 
