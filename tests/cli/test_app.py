@@ -29,8 +29,9 @@ def test_commands_that_need_no_tensorflow_run_without_it(tmp_path):
     run = str(shutil.copytree(RECORDED, tmp_path / "run"))
     lines = [
         ["models"], ["datasets"], ["status", run], ["verify", run], ["report", run, "--output", str(tmp_path / "page")],
-        ["graph", run, "--weights-only"], ["map", run, "--hardware", "loihi", "--method", "sequential"],
-        ["export", run, "--format", "csv"], ["compare", run],
+        ["graph", run, "--force"], ["graph", run, "--weights-only"], ["crosscheck", run, "--with", "scipy"],
+        ["map", run, "--hardware", "loihi", "--method", "sequential"], ["doctor"], ["compare", run],
+        ["export", run, "--format", "csv"], ["export", run, "--format", "sonata"],
     ]  # fmt: skip
     each = FORBID.replace("sys.exit(main(sys.argv[1:]))", f"sys.exit(max(main(line) for line in {lines}))")
     result = snnb(code=each)

@@ -22,6 +22,9 @@ from snnb.simulation.simulation_files import read_spikes
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
+SECTIONS = re.split(r"^##? ", PAGE, flags=re.MULTILINE)[1:]
+# Sections that simulate, or read what the first simulation of the page has recorded.
+SIMULATED = ("snnb from Python", "Rates of each class", "Rates over time", "Accuracy over dur", "Comparing percentiles")
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +81,19 @@ def test_recorded_spikes_are_those_that_were_counted(said):
         read_spikes(directory, sample=3)
     with pytest.raises(InputError, match="record-spikes"):
         read_spikes(directory.parent)
+
+
+def test_the_recipes_run_on_the_recorded_run(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    face = snnb.Run(path=run.path)
+    (simulation,) = face.simulations.values()
+    names = {"run": face, "simulation": simulation, "built": face.graph()}
+    recipes = [section for section in SECTIONS if not section.startswith(SIMULATED)]
+    assert len(recipes) == len(SECTIONS) - len(SIMULATED)
+    for block in re.findall(r"```python\n(.*?)```", "".join(recipes), re.DOTALL):
+        exec(compile(block, "docs/python.md", "exec"), names)
+    assert names["frame"]["edge"].sum() == pytest.approx(names["traffic"].sum(dtype=np.float64), rel=1e-5)
+    assert names["network"].ecount() == names["built"].record.details.synapses
 
 
 def test_the_keywords_are_those_of_the_options():
