@@ -12,9 +12,15 @@ from snnb import Run
 from snnb.cli.main import main
 from snnb.graph.export.write_export import FORMATS
 from tests.end_to_end.conftest import RECORDED
+from tests.model_files.conftest import RECORDED as MODELS
+from tests.nir_interpreter import write
 from tests.pipeline.test_map import CHIP, NEURONS
+from tests.pipeline.test_spiking import EDGES, NODES
 
 NEW = "--model mini_network --run-dir new"
+EVENTS = "--model spiking_digits --run-dir new"
+ONNX = "--model digits_net.onnx --dataset digits --run-dir new"
+NIR = "--model net.nir --dataset digits --run-dir new"
 STAMP = next((RECORDED / "simulations").iterdir()).name
 # Command lines without the command; `run` is a copy of the recorded run.
 REFUSED = {
@@ -29,6 +35,10 @@ REFUSED = {
         ("--model mini_network --run-dir new --dataset digit_events", 2, "digit_events", "FILE.nir"),
         ("--model net.py:net --run-dir new --dataset steps:pictures", 2, "not on steps", "FILE.nir"),
         (f"{NEW} --bin-us 500", 2, "--bin-us", "only for a data set of events"),
+        ("--model lenet_mnist --run-dir new --dataset folder:", 2, "folder:", "names no folder"),
+        ("--model lenet_mnist --run-dir new --dataset mnist:pets", 2, "unknown data set mnist:pets", ""),
+        (f"{EVENTS} --norm-samples 5", 2, "--norm-samples", "leave it out"),
+        (f"{EVENTS} --source .", 2, "--source", "leave out"),
     ],
     "train": [
         ("outside", 2, "a graph from outside", "map"),
@@ -47,7 +57,8 @@ REFUSED = {
         ("run --seed 4294967296", 2, "--seed", "4294967296"),
         ("run --set filterz=1", 2, "filterz", "filters"),
         ("run --levels 4", 2, "--levels", "--activation qcfs"),
-        ("--model spiking_digits --run-dir new --epochs 3", 2, "spiking_digits", "trained already"),
+        (f"{EVENTS} --epochs 3", 2, "spiking_digits", "trained already"),
+        (f"{ONNX} --epochs 3 --activation qcfs --levels 4", 2, "--epochs, --activation, --levels", "trained already"),
         ("run --pixels tf", 2, "--pixels", "model in a file"),
         ("run --figures jpg", 2, "--figures", "jpg"),
         ("run --run-dir elsewhere", 2, "elsewhere", "give one"),
@@ -61,6 +72,11 @@ REFUSED = {
         ("run --calibrate 8 --rounding mse", 2, "--rounding", "--weight-bits"),
         ("run --keep-zeros", 2, "--keep-zeros", "--prune"),
         ("run --time-step 1 --nir-reset subtract", 2, "--time-step, --nir-reset", "NIR file"),
+        (NIR, 3, "node cuba (CubaLIF)", "--time-step"),
+        (f"{NIR} --time-step 0", 2, "--time-step", "greater than 0"),
+        (f"{NIR} --time-step 1 --calibrate 8", 2, "--calibrate", "leave it out"),
+        (f"{NIR} --time-step 1 --weight-bits 4", 2, "--weight-bits", "leave it out"),
+        (f"{NIR} --time-step 1 --percentile 99 --parser own", 2, "--percentile, --parser", "leave it out"),
     ],
     "simulate": [
         ("outside", 2, "a graph from outside", "map"),
@@ -72,6 +88,8 @@ REFUSED = {
         ("run --threshold 0", 2, "--threshold", "greater"),
         ("run --engine brian", 2, "--engine", "brian"),
         ("run --input-rate 500", 2, "--input-rate", "--input poisson"),
+        (f"{EVENTS} --reset zero", 2, "--reset", "leave it out"),
+        (f"{EVENTS} --threshold 2 --output membrane", 2, "--threshold, --output", "leave it out"),
         ("run --input events", 2, "the test set has pictures", "--input constant or poisson"),
         ("run --samples 60 --record-spikes 61", 2, "--record-spikes", "60"),
         ("run --duration 40 --warm-up 10 --bins 31", 2, "--bins", "30"),
@@ -119,6 +137,8 @@ REFUSED = {
         ("run --hardware no/such.yaml", 3, "no/such.yaml", "no such file"),
         ("run --hardware narrow.yaml", 3, "02Conv2D_2x2x8", "--split-fan-in"),
         ("run --hardware one_axon.yaml --split-fan-in", 3, "01AveragePooling2D_4x4x4", "too few"),
+        ("outside --hardware one_axon.yaml", 3, "2 sources", "1"),
+        ("outside --hardware one_axon.yaml --split-fan-in", 2, "--split-fan-in", "simulating the network"),
         ("run --hardware few.yaml", 3, "2 cores", "at least 6"),
         ("run --hardware loihi --graph 20200101T000000Z", 2, "--graph", STAMP),
         ("run --hardware loihi --partition missing", 3, "missing", "no such file"),
@@ -181,6 +201,7 @@ REFUSED = {
         ("run --grid duration=3,9 --grid warm_up=4", 2, "--warm-up 4", "--duration 3"),
         ("run --grid workers=1,2", 2, "workers", "results"),
         ("run --grid settings=dropout", 2, "--set", "grid"),
+        (f"{ONNX} --grid epochs=1,2", 2, "--epochs", "trained already"),
         ("run --grid hardware=loihy", 2, "loihy", "loihi"),
         ("run --grid hardware=loihi,loihi", 2, "loihi", "twice"),
         ("run --run-dir elsewhere --grid samples=3", 2, "elsewhere", "give one"),
@@ -210,13 +231,15 @@ def folder(tmp_path_factory):
         "narrow.yaml": CHIP.replace("300", "35"),
         "one_axon.yaml": CHIP.replace("300", "1"),
         "few.yaml": CHIP.replace("[4, 4]", "[1, 2]"),
-        "edges.csv": "source,target\n0,1\n1,2\n",
+        "edges.csv": "source,target\n0,1\n1,2\n0,2\n",
         "far.csv": "source,target\n0,1\n-1,2\n",
         "zero": "0\n" * NEURONS,
         "twice": "3 3\n3 3\n",
     }
     for name, text in files.items():
         (folder / name).write_text(text)
+    write(folder / "net.nir", NODES, EDGES)
+    shutil.copy(str(MODELS / "digits_net.onnx"), str(folder))
     Run.from_graph(folder / "edges.csv", folder / "outside")
     return folder
 
@@ -242,6 +265,47 @@ def test_it_is_refused_in_one_line_before_anything_is_written(
     assert named in line
     assert keyword in line
     assert files_of(folder) == before
+
+
+SIMULATION, GRAPH = f"simulations/{STAMP}", f"graphs/{STAMP}"
+# Commands, a damaged file, and what makes it again.
+DAMAGED = [
+    ("verify run", "train/training_history.csv", 5, "`snnb train run` makes it again"),
+    ("verify run", f"{SIMULATION}/log.txt", 5, f"`snnb remove run {SIMULATION}`, then run `snnb simulate` again"),
+    ("verify run", "maps/*/cores.csv", 5, "then run `snnb map` again"),
+    (f"graph run --simulation {STAMP}", f"{SIMULATION}/spike_rate_sums.npz", 3, f"`snnb remove run {SIMULATION}`"),
+    (f"map run --hardware loihi --graph {STAMP}", f"{GRAPH}/mini_network_graph.h5", 3, f"`snnb remove run {GRAPH}`"),
+    ("export run --format csv", f"{GRAPH}/mini_network_graph.h5", 3, f"`snnb remove run {GRAPH}`"),
+    ("crosscheck run --with scipy", "dataset/x_test.npy", 3, "prepare the data set"),
+    ("compare run", f"{SIMULATION}/sim_accuracies.json", 3, f"`snnb remove run {SIMULATION}`"),
+    ("report run", f"{SIMULATION}/training_history.csv", 3, f"`snnb remove run {SIMULATION}`"),
+    ("report run", f"{GRAPH}/mini_network_graph.h5", 3, f"`snnb remove run {GRAPH}`"),
+    ("report run", "maps/*/cost.json", 3, "then run `snnb map` again"),
+]
+
+
+@pytest.fixture(scope="module")
+def mapped(tmp_path_factory):
+    run = Run(path=shutil.copytree(RECORDED, tmp_path_factory.mktemp("mapped") / "run"))
+    run.map(hardware="spinemap_5x5", method="sequential")
+    return run.path
+
+
+@pytest.mark.parametrize(("line", "file", "code", "repair"), DAMAGED)
+def test_a_damaged_file_is_named_with_what_makes_it_again(
+    mapped, tmp_path, monkeypatch, capsys, line, file, code, repair
+):
+    monkeypatch.chdir(shutil.copytree(mapped, tmp_path / "run").parent)
+    (path,) = tmp_path.glob(f"run/{file}")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    manifest = (tmp_path / "run/manifest.yaml").read_bytes()
+    assert main([*line.split(), "--quiet"]) == code
+    errors = capsys.readouterr().err.replace(f"{tmp_path}/", "")
+    assert path.name in errors
+    assert repair in errors
+    assert (tmp_path / "run/manifest.yaml").read_bytes() == manifest
 
 
 def test_a_wrong_command_is_refused(capsys):

@@ -9,8 +9,8 @@ import pytest
 from scipy.optimize import brentq
 
 from snnb import Run
-from snnb.core.errors import DamagedError, UsageError
-from snnb.pipeline.open_run import described_with_repair, open_run
+from snnb.core.errors import UsageError
+from snnb.pipeline.open_run import open_run
 from snnb.pipeline.simulations import in_words
 from snnb.results.compare import compare, names_apart, split_place
 
@@ -114,15 +114,6 @@ def test_two_runs_are_told_apart_and_one_simulation_is_shown_once(five, tmp_path
     ]
     assert len(found) == 6
     assert split_place(str(other)) == (other, None)  # its name looks like a stamp, and it is a run
-
-
-def test_a_damaged_simulation_is_named_with_its_remedy(run):
-    (stamp,) = run.records_of("simulate")
-    path = run.path / "simulations" / stamp / "sim_accuracies.json"
-    path.write_text(path.read_text().replace("0.9", "1.0", 1))
-    with pytest.raises(DamagedError, match=r"sim_accuracies\.json: not as it was written") as raised:
-        compare([str(run.path)])
-    assert f"`snnb remove {run.path} simulations/{stamp}`, then" in described_with_repair(raised.value)
 
 
 def test_a_run_without_a_simulation_says_how_to_make_one(run):

@@ -73,6 +73,8 @@ def test_counts_of_moving_digits_are_those_of_the_interpreter(snnb, tmp_path):
     labels = np.load(tmp_path / "run/dataset/y_test.npy")[2:11]
     assert stages["simulate"]["metrics"]["snn_accuracy"] == np.mean(guesses == labels)
     assert totals["out"].sum() > 0
+    code, _, err = snnb("simulate", "--input poisson")
+    assert (code, "--input poisson: the test set has events; use --input events" in err) == (2, True)
 
 
 def test_the_network_of_the_package_runs_without_options(tmp_path, monkeypatch, capsys):
@@ -146,22 +148,3 @@ def test_the_page_and_the_comparison_have_no_analogue_accuracy(snnb, tmp_path, c
     assert main(["sweep", "run", "--grid", "duration=4,8", "--samples", "2"]) == 0
     assert "ANN" not in capsys.readouterr().out
     assert (tmp_path / "run" / "sweep.png").exists()
-
-
-@pytest.mark.parametrize(
-    ("options", "code", "message"),
-    [
-        ("--reset zero", 2, "--reset: a network that was trained as a spiking one defines it; leave it out"),
-        ("--threshold 2 --output membrane", 2, "--threshold, --output: a network that was trained as a spiking one"),
-        ("--input poisson", 2, "--input poisson: the test set has events; use --input events"),
-        ("--norm-samples 5", 2, "--norm-samples: a spiking network is not normalised; leave it out"),
-        pytest.param("--engine toolbox", 3, "the toolbox cannot simulate", marks=pytest.mark.toolbox),
-        ("--source .", 2, "leave out --source for digit_events"),
-    ],
-)
-def test_options_that_cannot_be_meant_are_refused_in_one_line(snnb, options, code, message):
-    assert snnb("prepare", "--limit 3")[0] == 0
-    found, out, err = snnb("prepare" if "norm" in options else "simulate", options)
-    assert (found, out) == (code, "")
-    assert message in err.splitlines()[-1]
-    assert "Traceback" not in err

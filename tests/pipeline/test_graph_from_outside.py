@@ -90,19 +90,6 @@ def test_a_graph_without_spikes_says_so_in_every_result(folder, capsys):
     assert Run(path="x").compare()[0].label == "graph from outside, spikes assumed"
 
 
-def test_relays_need_a_network_to_simulate(folder, capsys):
-    snnb(capsys, "graph --from net.csv --rates rates.txt --run-dir x")
-    (folder / "narrow.yaml").write_text(CHIP.replace("300", "1"))
-    for option in ("", "--split-fan-in"):
-        message = snnb(capsys, f"map x --hardware narrow.yaml --method sequential -q {option}", 2 if option else 3).err
-        words = "the spikes of relays come from simulating the network" if option else "2 sources of spikes"
-        assert words in message
-        assert len(message.strip().splitlines()) == 1
-    assert "known of a graph from outside" in snnb(
-        capsys, "map x --hardware chip.yaml --split-fan-in --method sequential"
-    ).out + (next((folder / "x/maps").glob("*/log.txt")).read_text())
-
-
 def test_another_file_replaces_the_graph_and_a_changed_one_makes_it_stale(folder, capsys):
     snnb(capsys, "graph --from net.csv --rates rates.txt --run-dir x")
     snnb(capsys, "map x --hardware chip.yaml --method sequential")
@@ -193,38 +180,31 @@ def test_a_graph_of_arrays_has_their_hash_and_is_made_again_in_python_only(folde
 
 
 @pytest.mark.parametrize(
-    ("given", "named"),
+    ("given", "error", "named"),
     [
-        ({"source": [0], "target": [1, 2]}, "1, 2 and 1 values"),
-        ({"source": [0.5], "target": [1]}, "source .* whole numbers"),
-        ({"source": [0], "target": [1], "weight": ["a"]}, "weight is of type"),
-        ({"source": [0], "target": [1], "spikes": [1, 2, 3], "populations": {"a": 2}}, "3 neurons, .* have 2"),
-        ({"source": [0], "target": [1], "populations": {"a": 0}}, "positive"),
-        ({"source": [0], "target": [1], "inputs": 1}, "at least one is not an input"),
-        ({"source": [0]}, "source and target"),
-        ({"graph": csr_matrix((2, 3))}, "2 × 3"),
-        ({"graph": networkx.Graph()}, "Graph is not a graph"),
-        ({"graph": "net.csv", "source": [0]}, "its own edges"),
+        ({"source": [0], "target": [1, 2]}, UsageError, "1, 2 and 1 values"),
+        ({"source": [0.5], "target": [1]}, UsageError, "source .* whole numbers"),
+        ({"source": [0], "target": [1], "weight": ["a"]}, UsageError, "weight is of type"),
+        (
+            {"source": [0], "target": [1], "spikes": [1, 2, 3], "populations": {"a": 2}},
+            UsageError,
+            "3 neurons, .* have 2",
+        ),
+        ({"source": [0], "target": [1], "populations": {"a": 0}}, UsageError, "positive"),
+        ({"source": [0], "target": [1], "inputs": 1}, UsageError, "at least one is not an input"),
+        ({"source": [0]}, UsageError, "source and target"),
+        ({"graph": csr_matrix((2, 3))}, UsageError, "2 × 3"),
+        ({"graph": networkx.Graph()}, UsageError, "Graph is not a graph"),
+        ({"graph": "net.csv", "source": [0]}, UsageError, "its own edges"),
+        ({"source": [0], "target": [-1]}, InputError, "neuron -1"),
+        ({"source": [0], "target": [5], "populations": {"a": 3}}, InputError, "0 to 2"),
+        ({"source": [0], "target": [1], "weight": [np.inf]}, InputError, "weight inf"),
+        ({"source": [0], "target": [1], "spikes": [1, -2]}, InputError, "-2 spikes"),
+        ({"source": [1], "target": [0], "populations": {"a": 1, "b": 1}, "inputs": 1}, InputError, "input 0"),
     ],
 )
-def test_bad_arrays_are_refused(folder, given, named):
-    with pytest.raises(UsageError, match=named):
-        Run.from_graph(path="x", **given)
-    assert not (folder / "x").exists()
-
-
-@pytest.mark.parametrize(
-    ("given", "named"),
-    [
-        ({"source": [0], "target": [-1]}, "neuron -1"),
-        ({"source": [0], "target": [5], "populations": {"a": 3}}, "0 to 2"),
-        ({"source": [0], "target": [1], "weight": [np.inf]}, "weight inf"),
-        ({"source": [0], "target": [1], "spikes": [1, -2]}, "-2 spikes"),
-        ({"source": [1], "target": [0], "populations": {"a": 1, "b": 1}, "inputs": 1}, "input 0"),
-    ],
-)
-def test_bad_values_of_arrays_leave_no_graph(folder, given, named):
-    with pytest.raises(InputError, match=named):
+def test_bad_arrays_leave_no_graph(folder, given, error, named):
+    with pytest.raises(error, match=named):
         Run.from_graph(path="x", **given)
     assert not (folder / "x/graphs/imported").exists()
     assert not (folder / "x/manifest.yaml").exists() or not list(open_run(folder / "x").records())

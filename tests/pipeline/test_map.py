@@ -170,16 +170,6 @@ def test_a_partition_with_overfull_cores_is_costed_and_marked_invalid(run, tmp_p
     assert "core 9 into 9, 22 and 2 more, see cost.json" in split.record.warnings[0]
 
 
-def test_a_damaged_mapping_is_removed_and_made_again_as_verify_says(run, snnb):
-    face = Run(path=run.path)
-    stamp = face.map(hardware="spinemap_5x5", method="sequential", seed=2).directory.name
-    (run.path / "maps" / stamp / "cores.csv").write_text("")
-    assert f"`snnb remove {run.path} maps/{stamp}`, then run `snnb map` again" in snnb("verify", run.path).stderr
-    assert snnb("remove", run.path, f"maps/{stamp}", "--yes").returncode == 0
-    assert snnb("map", run.path, "--hardware", "spinemap_5x5", "--method", "sequential").returncode == 0
-    assert verify_run(open_run(run.path)).problems == []
-
-
 def test_the_graph_is_that_of_the_latest_simulation_or_the_one_named(run):
     face = Run(path=run.path)
     face.graph(weights_only=True)
@@ -223,11 +213,3 @@ def test_the_command_prints_costs_and_pictures_and_its_partition_can_be_read_aga
     again = snnb("map", run.path, "--hardware", "spinemap_5x5", "--partition", partition, "--json").stdout
     costs = json.loads(again)["stages"][-1]["metrics"]
     assert [costs[name] - stage["metrics"][name] for name in ("connectivity", "cores")] == [0, 0]
-
-
-def test_a_graph_that_was_altered_is_refused_with_what_mends_it(run, snnb):
-    path = run.path / "graphs" / stamp_of(run) / "mini_network_graph.h5"
-    path.write_bytes(path.read_bytes()[:-100])
-    result = snnb("map", "--run-dir", run.path, "--hardware", "loihi", "--graph", stamp_of(run), "--quiet")
-    assert result.returncode == 3
-    assert f"`snnb remove {run.path} graphs/{stamp_of(run)}`, then run `snnb graph` again" in result.stderr

@@ -3,7 +3,6 @@
 import pytest
 from PIL import Image
 
-from snnb.core.errors import UsageError
 from snnb.pipeline import prepare
 from snnb.pipeline.all import KINDS
 from snnb.pipeline.model import identify_model
@@ -61,13 +60,8 @@ def test_pictures_that_were_changed_make_it_run_again(prepared, pets, change, li
     assert reason(run) == f"{pets}/train has changed"
 
 
-def test_a_folder_without_a_path_is_no_data_set_and_one_at_home_is_there_at_once(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)  # which is not what `folder:` means
-    for name in ("folder:", "folder: "):
-        with pytest.raises(UsageError, match="names no folder"):
-            identify_model("lenet_mnist", name)
+def test_a_folder_is_recorded_by_its_full_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", "/home/me")
     assert identify_model("lenet_mnist", "folder:~/pets")[1] == "folder:/home/me/pets"
     assert identify_model("lenet_mnist", "folder:pets")[1] == f"folder:{tmp_path}/pets"
-    with pytest.raises(UsageError, match="unknown data set mnist:pets"):
-        identify_model("lenet_mnist", "mnist:pets")

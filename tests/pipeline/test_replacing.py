@@ -4,13 +4,12 @@ import os
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from snnb import Run
-from snnb.core.errors import DamagedError, InputError
-from snnb.pipeline.open_run import described_with_repair, open_run
-from snnb.results.verify import repairs, verify_run
+from snnb.core.errors import InputError
+from snnb.pipeline.open_run import open_run
+from snnb.results.verify import verify_run
 
 
 @pytest.mark.parametrize("directory", ["train", "simulations"])
@@ -49,19 +48,6 @@ def test_a_hidden_directory_of_another_name_is_left_alone(run):
     assert (run.path / ".replaced-foo" / "mine").read_text() == "mine"
 
 
-def test_damaged_results_are_named_with_what_makes_them_again(run):
-    stamp = next(iter(run.records_of("simulate")))
-    sums = run.path / "simulations" / stamp / "spike_rate_sums.npz"
-    sums.write_bytes(sums.read_bytes()[:-1])
-    (run.path / "train" / "training_history.csv").unlink()
-    found = verify_run(open_run(run.path))
-    assert len(found.problems) == 2
-    assert repairs(run, found.damaged) == [
-        f"`snnb train {run.path}` makes it again",
-        f"`snnb remove {run.path} simulations/{stamp}`, then run `snnb simulate` again",
-    ]
-
-
 @pytest.mark.parametrize(("kind", "damaged"), [("empty", True), ("empty", False), ("link", True)])
 def test_a_leftover_beside_a_recorded_stage_takes_nothing_with_it(run, kind, damaged):
     """A kill between the manifest's write and the clean-up leaves the empty one; later a picture may be edited."""
@@ -74,16 +60,3 @@ def test_a_leftover_beside_a_recorded_stage_takes_nothing_with_it(run, kind, dam
     assert (run.path / "train" / "mini_network.h5").read_bytes() == model
     assert not os.path.lexists(aside)
     assert len(verify_run(open_run(run.path)).problems) == damaged
-
-
-def test_a_graph_is_not_made_of_a_simulation_that_was_altered(run):
-    stamp = next(iter(run.records_of("simulate")))
-    sums = run.path / "simulations" / stamp / "spike_rate_sums.npz"
-    with np.load(sums) as stored:
-        arrays = {name: 2 * stored[name] for name in stored.files}
-    np.savez(sums, **arrays)
-    before = (run.path / "manifest.yaml").read_bytes()
-    with pytest.raises(DamagedError) as raised:
-        Run(path=run.path).graph(simulation=stamp)
-    assert f"`snnb remove {run.path} simulations/{stamp}`" in described_with_repair(raised.value)
-    assert (run.path / "manifest.yaml").read_bytes() == before

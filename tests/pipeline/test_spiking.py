@@ -20,6 +20,7 @@ MATRIX = {"type": "Linear", "weight": np.eye(10, 64)}
 LI = {"type": "LI", "tau": np.linspace(0.01, 0.1, 10), "r": 1.0, "v_leak": 0.0}
 NODES = {"input": PIXELS, "conv": CONV, "cuba": CUBA, "flat": {"type": "Flatten", "start_dim": 0, "end_dim": -1},
          "matrix": MATRIX, "li": LI, "output": {"type": "Output", "shape": np.array([10])}}  # fmt: skip
+EDGES = list(zip(NODES, list(NODES)[1:]))
 FILE, RUN = "net.nir", "--run-dir run"
 
 
@@ -27,7 +28,7 @@ FILE, RUN = "net.nir", "--run-dir run"
 def parse(tmp_path, monkeypatch, capsys):
     """Return a function that calls `snnb parse` in a folder with the file, and returns exit code and output."""
     monkeypatch.chdir(tmp_path)
-    write(tmp_path / FILE, NODES, list(zip(NODES, list(NODES)[1:])))
+    write(tmp_path / FILE, NODES, EDGES)
 
     def call(options):
         code = main(f"parse --model {FILE} --dataset digits {RUN} {options}".split())
@@ -64,7 +65,7 @@ def test_it_is_simulated_and_its_graph_has_the_same_synapses(parse, tmp_path):
     x = np.load(tmp_path / "run/dataset/x_test.npy")[:3]
     spikes = 0
     for picture in x:
-        interpreter = Interpreter(NODES, list(zip(NODES, list(NODES)[1:])), dt=2e-3)
+        interpreter = Interpreter(NODES, EDGES, dt=2e-3)
         spikes += sum(interpreter.step(picture.transpose(2, 0, 1) / 16)["cuba"] for _ in range(40))
     np.testing.assert_array_equal(counted["cuba"], spikes.transpose(1, 2, 0))
     assert spikes.any()
@@ -81,25 +82,6 @@ def test_euler_decay_of_a_short_time_constant_is_reported(parse):
     assert code == 0
     assert "cuba: --time-step is longer than a time constant" in err
     assert "--nir-reset subtract" in err  # NIR cannot express it
-
-
-@pytest.mark.parametrize(
-    ("options", "code", "named", "remedy"),
-    [
-        ("", 3, "node cuba (CubaLIF)", "--time-step"),
-        ("--time-step 0", 2, "--time-step", "greater than 0"),
-        ("--time-step 1 --calibrate 8", 2, "--calibrate", "leave it out"),
-        ("--time-step 1 --weight-bits 4", 2, "--weight-bits", "leave it out"),
-        ("--time-step 1 --percentile 99 --parser own", 2, "--percentile, --parser", "leave it out"),
-    ],
-)
-def test_what_does_not_apply_is_refused_before_anything_runs(options, code, named, remedy, parse, tmp_path):
-    found, _, err = parse(options)
-    assert found == code
-    line = err.strip().splitlines()[-1]
-    assert named in line
-    assert remedy in line
-    assert not (tmp_path / "run/dataset").exists()
 
 
 def recurrent(random):

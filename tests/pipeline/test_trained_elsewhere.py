@@ -6,7 +6,6 @@ import pytest
 
 from snnb import Run
 from snnb.cli.main import main
-from snnb.core.errors import UsageError
 from snnb.pipeline.open_run import open_run
 from snnb.pipeline.plan import effective_options
 from snnb.results.compare import compare
@@ -61,16 +60,6 @@ def test_the_report_of_a_trained_network_has_it(run, tmp_path):
     assert [name for name in RECIPE if name not in page] == []
 
 
-def test_a_sweep_over_it_is_refused(elsewhere):
-    with pytest.raises(UsageError, match=r"--epochs: .*digits_net\.onnx is trained already"):
-        Run(path=elsewhere.path).sweep({"epochs": [1, 2]})
-    assert not (elsewhere.path / "sweep.csv").exists()
-
-
-def test_options_of_a_training_are_refused_and_the_seed_goes_to_the_stages_that_use_it(elsewhere, capsys):
-    options = ["--activation", "qcfs", "--levels", "4", "--epochs", "3"]
-    assert main(["train", str(elsewhere.path), *options]) == 2
-    message = r"--epochs, --activation, --levels: .*digits_net\.onnx is trained already"
-    assert re.search(message, capsys.readouterr().err)
+def test_the_seed_goes_to_the_stages_that_use_it(elsewhere):
     given = {name: {"seed": 3} for name in ("prepare", "train", "simulate")}
     assert effective_options(elsewhere, given) == {**given, "train": {}}

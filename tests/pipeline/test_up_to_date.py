@@ -18,6 +18,7 @@ from snnb.pipeline.plan import bring_up_to_date, check_options, effective_option
 from snnb.pipeline.simulate import SimulateParams
 from snnb.pipeline.simulate import resolve as resolve_simulation
 from snnb.results.compare import compare
+from snnb.results.verify import verify_run
 
 QUICK = {"epochs": 1, "steps_per_epoch": 2}
 
@@ -101,6 +102,9 @@ def test_a_recorded_value_that_no_longer_fits_gives_way_and_is_named(run):
     assert said == ["--record-spikes 50 was recorded, but is not valid with these options; 0 is used"]
     with pytest.raises(UsageError, match="only --samples 20"):
         resolve_simulation(opened, {"samples": 20, "record_spikes": 50})
+    said.clear()
+    assert resolve_simulation(run, {"engine": "toolbox"}, said.append).record_spikes == 0
+    assert said == ["--record-spikes 2 was recorded, but is not valid with these options; 0 is used"]
 
 
 def test_more_recorded_samples_than_there_are_now_give_way_and_are_named(run):
@@ -174,6 +178,23 @@ def test_what_parse_will_refuse_is_not_trained(tmp_path):
     assert not (run.path / "train").exists()
 
 
+def test_more_samples_than_there_are_are_refused_before_training(tmp_path):
+    run = open_or_create("mini_network", tmp_path / "run")
+    with run.locked(), pytest.raises(UsageError, match="the test set has 360"):
+        bring_up_to_date(run, "simulate", {"simulate": {"samples": 361}})
+    assert not (run.path / "train").exists()
+
+
+def test_a_file_cut_in_half_is_seen_and_made_again(run):
+    path = run.path / "parse" / "mini_network_parsed.h5"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert stale(run)["parse"] == "parse/mini_network_parsed.h5 is not as it was written"
+    with run.locked():
+        bring_up_to_date(run, "graph", {})
+    assert verify_run(open_run(run.path)).problems == []
+    assert "parse" not in stale(run)
+
+
 def test_a_conversion_states_latency_and_what_rounding_changes(run):
     python = Run(path=run.path)
     parsed = python.parse(calibrate=8, weight_bits=2).record.metrics
@@ -189,8 +210,6 @@ def test_an_option_of_one_stage_without_effect_is_refused_only_where_no_other_st
     given = {"parse": {"calibrate": 8}, "simulate": {"initial_potential": 0.5}}
     with pytest.raises(UsageError, match="--initial-potential: a calibrated network"):
         effective_options(run, given)
-    with pytest.raises(UsageError, match="--input-rate: only with --input poisson"):
-        effective_options(run, {"simulate": {"input_rate": 500}})
     poisson = {"simulate": {"input_rate": 500, "input": "poisson"}}
     assert effective_options(run, poisson) == poisson
     quantised = {"train": {"activation": "qcfs", "levels": 4}, "parse": {"firing": "free"}}
@@ -209,14 +228,6 @@ def test_a_model_of_ones_own_from_python(tmp_path):
     (tmp_path / "net.py").write_text(POOLED)
     run = Run(f"{tmp_path / 'net.py'}:net", tmp_path / "run", dataset="digits", shape=(12, 12, 1))
     assert run.prepare(limit=20).record.details.splits["train"].shape == [20, 12, 12, 1]
-
-
-def test_what_the_toolbox_does_not_have_is_refused_first_and_a_recorded_one_gives_way(run):
-    with pytest.raises(UsageError, match="--record-spikes 2: not with --engine toolbox"):
-        Run(path=run.path).simulate(engine="toolbox", record_spikes=2)
-    said = []
-    assert resolve_simulation(run, {"engine": "toolbox"}, said.append).record_spikes == 0
-    assert said == ["--record-spikes 2 was recorded, but is not valid with these options; 0 is used"]
 
 
 def test_other_versions_are_one_line_for_all_stages(run):
