@@ -17,7 +17,6 @@ from snnb.results.export import export_graph
 from tests.datasets.official_files import MNIST_NAMES, idx_bytes
 from tests.end_to_end.conftest import RECORDED, SNNB
 from tests.end_to_end.test_own_model import NETS
-from tests.end_to_end.test_residual_network import NET
 
 PAGE = (Path(__file__).parents[2] / "docs" / "other-simulators.md").read_text()
 PROGRAMS = dict(re.findall(r"^`(\w+\.py)`[^\n]*\n\n```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
@@ -74,7 +73,7 @@ def simulated(python, folder, simulator):
 
 
 DIGITS = ("--dataset", "digits")
-NETWORKS = {"lenet": "lenet_mnist", "branched": "branched.py:branched", "residual": "residual.py:residual"}
+NETWORKS = {"lenet": "lenet_mnist", "branched": "net.py:branched", "residual": "net.py:residual"}
 INTEGERS = {
     "subtraction": ("--weight-bits", "6", "--calibrate", "16", "--firing", "free", "--starts", "zero"),
     "zero": ("--weight-bits", "6"),  # starts at ½, which a file for SANA-FE cannot say
@@ -96,8 +95,7 @@ def trained(request, tmp_path_factory):
     """A folder with a trained network's run in it, its exports, the programs; and the pairs that crosscheck finds."""
     name, reset = request.param
     folder = tmp_path_factory.mktemp(f"{name}_{reset}")
-    (folder / "branched.py").write_text(NETS)
-    (folder / "residual.py").write_text(NET)
+    (folder / "net.py").write_text(NETS)
     for file, program in PROGRAMS.items():
         (folder / file).write_text(program)
     data = enlarged_digits(folder) if name == "lenet" else DIGITS

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from snnb import Run
+
 NETS = """
 from tensorflow import keras
 from tensorflow.keras import layers
@@ -15,6 +17,21 @@ def branched(input_shape, num_classes, filters=3):
     both = layers.Concatenate()([tall, wide])
     pooled = layers.AveragePooling2D(2)(both)
     return keras.Model(image, layers.Dense(num_classes, activation="softmax")(layers.Flatten()(pooled)))
+
+def residual(input_shape, num_classes, filters=6):
+    x = image = keras.Input(input_shape)
+    x = layers.ReLU()(layers.BatchNormalization()(layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)))
+    for stride in (1, 2):
+        wide = filters * stride
+        y = layers.Conv2D(wide, 3, strides=stride, padding="same", use_bias=False)(x)
+        y = layers.ReLU(6)(layers.BatchNormalization()(y))
+        y = layers.BatchNormalization()(layers.Conv2D(wide, 3, padding="same", use_bias=False)(y))
+        if stride > 1:
+            x = layers.BatchNormalization()(layers.Conv2D(wide, 1, strides=stride, use_bias=False)(x))
+        x = layers.ReLU()(layers.Add()([y, x]))
+    y = layers.BatchNormalization()(layers.Conv2D(wide, 3, padding="same", use_bias=False)(x))
+    x = layers.ReLU()(layers.Add()([y, x]))
+    return keras.Model(image, layers.Dense(num_classes, activation="softmax")(layers.GlobalAveragePooling2D()(x)))
 
 def sigmoid(input_shape, num_classes):
     return keras.Sequential([
@@ -38,7 +55,7 @@ def nets(tmp_path):
     return path
 
 
-def closed_form(filters):
+def synapses_of_branched(filters):
     """Synapses of `branched` on 8×8 digits: the kernel's taps that fall on the picture, pooling, and the classifier."""
     taps = 8 * (3 * 8 - 2)
     neurons = 16 * (filters + 2)
@@ -51,17 +68,32 @@ def test_a_branched_network_of_ones_own_goes_through_all_stages(nets, tmp_path, 
     result = snnb("run", "--model", f"{nets}:branched", "--dataset", "digits", "--run-dir", run, "--json", *options)
     assert result.returncode == 0, result.stderr
     stages = {s["stage"]: s for s in json.loads(result.stdout)["stages"]}
-    assert stages["graph"]["metrics"]["synapses"] == closed_form(filters=3)
+    assert stages["graph"]["metrics"]["synapses"] == synapses_of_branched(filters=3)
     assert stages["train"]["params"]["settings"] == {"filters": 3}
     again = snnb("run", "--run-dir", run, "--set", "filters=2", "--json")
     stages = {s["stage"]: s for s in json.loads(again.stdout)["stages"]}
-    assert stages["graph"]["metrics"]["synapses"] == closed_form(filters=2)
+    assert stages["graph"]["metrics"]["synapses"] == synapses_of_branched(filters=2)
     nets.write_text(NETS.replace("filters=3", "filters=4"))
     assert "net.py has changed" in snnb("status", run).stdout
     nets.unlink()  # as on another machine: what is up to date does without it
     result = snnb("run", "--run-dir", run, "--epochs", 3, "--json")
     assert result.returncode == 0, result.stderr
     assert not any(s["ran"] for s in json.loads(result.stdout)["stages"])
+
+
+def test_a_residual_network_of_ones_own_goes_through_all_stages(nets, tmp_path):
+    run = Run(f"{nets}:residual", tmp_path / "run", dataset="digits")
+    run.prepare(limit=300, norm_samples=50)
+    run.train(epochs=1)
+    assert run.parse().record.metrics["largest_difference"] < 1e-4
+    run.simulate(samples=20, duration=30, engine="event")
+    # Taps of a 3×3 kernel on 8×8, 8×8 with stride 2, and 4×4, and what else connects.
+    full, halved, small = 22**2, 11**2, 10**2
+    first = full * 6 + full * 36 + full * 36 + 64 * 6
+    second = halved * 72 + small * 144 + 16 * 72
+    third = small * 144  # the shortcut connects what the middle tap does
+    synapses = first + second + third + 16 * 12 + 12 * 10
+    assert run.graph().record.metrics == {"neurons": 3 * 384 + 3 * 192 + 12 + 10, "synapses": synapses}
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from snnb.core.errors import UsageError
-from snnb.io.files import atomic_path, listing_of, remove_partial, sizes_below, write_text_atomically
+from snnb.io.files import atomic_path, remove_partial, sizes_below, write_text_atomically
 
 
 @pytest.fixture
@@ -24,24 +24,6 @@ def test_files_and_folders_behind_links_count_and_hidden_ones_do_not(tree, tmp_p
     (tree / "f").symlink_to(tree / "c")
     (tree / "g").symlink_to(tmp_path / "nowhere")
     assert sizes_below(tree) == {"a/2": 3, "a/b/1": 5, "a-b/3": 5, "c": 1, "d.txt": 5, "e/5": 6, "f": 1}
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda tree: (tree / "a" / "2").write_text("longer"),
-        lambda tree: os.utime(tree / "a" / "2", ns=(1, 1)),
-        lambda tree: (tree / "a" / "2").rename(tree / "a" / "3"),
-        lambda tree: (tree / "a" / "2").unlink(),
-        lambda tree: (tree / "new").write_text(""),
-    ],
-)
-def test_a_listing_changes_with_a_name_a_size_or_a_time(tree, change):
-    before = listing_of(tree)
-    (tree / ".git" / "5").write_text("")
-    assert listing_of(tree) == before
-    change(tree)
-    assert listing_of(tree) != before
 
 
 def test_a_file_appears_when_it_is_complete_and_what_a_killed_process_left_is_removed(tmp_path):

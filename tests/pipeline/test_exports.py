@@ -85,14 +85,6 @@ def test_what_somebody_put_into_an_export_is_kept(run, tmp_path):
     export_graph(run, "npz", force=True)
 
 
-def test_it_states_the_hash_of_the_graph(run):
-    stamp = next(iter(run.records_of("graph")))
-    digest = hashlib.sha256((run.path / "graphs" / stamp / "mini_network_graph.h5").read_bytes()).hexdigest()
-    written = export_graph(run, "csv").path
-    stated = json.loads(written.with_name(written.name + ".json").read_text())
-    assert stated["graph"] == {"stamp": stamp, "sha256": digest}
-
-
 def test_a_graph_that_was_altered_and_sealed_again_is_refused(run):
     stamp = next(iter(run.records_of("graph")))
     path = run.path / "graphs" / stamp / "mini_network_graph.h5"
@@ -114,17 +106,6 @@ def test_what_killed_exports_have_left_in_the_run_is_removed(run):
         (left / "half").write_bytes(b"x")
         again()
         assert not left.exists()
-
-
-def test_an_interrupted_export_leaves_what_was_to_be_replaced(run, tmp_path):
-    def interrupt(*_):
-        raise KeyboardInterrupt
-
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "net").write_text("old")
-    with pytest.raises(KeyboardInterrupt):
-        export_graph(run, "csv", output=tmp_path / "out" / "net", force=True, progress=interrupt)
-    assert content(tmp_path / "out") == {tmp_path / "out" / "net": b"old"}
 
 
 def test_killed_at_any_file_operation_an_export_has_happened_or_has_not(run, tmp_path):
@@ -281,6 +262,9 @@ def test_the_description_tells_of_the_simulation(run):
         written = export_graph(run, format).path
         path = written / "description.json" if written.is_dir() else written.with_name(written.name + ".json")
         stated = json.loads(path.read_text())
+        graph = run.path / "graphs" / simulation.name / "mini_network_graph.h5"
+        digest = hashlib.sha256(graph.read_bytes()).hexdigest()
+        assert stated["graph"] == {"stamp": simulation.name, "sha256": digest}
         with h5py.File(simulation / "mini_network_INI.h5", "r") as file:
             assert stated["neuron"]["threshold"] == file.attrs["threshold"]
             assert stated["neuron"]["reset"] == file.attrs["reset"]

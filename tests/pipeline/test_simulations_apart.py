@@ -65,9 +65,3 @@ def test_simulations_of_several_percentiles_and_durations(run, snnb):
     assert "short, $low$ <b>" in line
     assert "percentile 99.9" in line
     assert "duration 20" in line
-
-
-def test_a_label_alone_makes_nothing_stale(run):
-    face = Run(path=run.path)
-    face.simulate(duration=5, label="a", **QUICK)
-    assert states(run)["simulations/" + max(open_run(run.path).records_of("simulate"))].in_words == "up to date"

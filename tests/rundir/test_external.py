@@ -88,14 +88,6 @@ def test_a_folder_with_its_listing_is_not_read(folder, monkeypatch):
     assert changed(record) == "has changed"  # the sizes say so
 
 
-def test_hidden_files_broken_links_and_empty_folders_do_not_count(folder):
-    record = record_of(folder)
-    put(folder / ".cache" / "5", b"")
-    (folder / "a" / "nowhere").symlink_to("nowhere")
-    (folder / "empty").mkdir()
-    assert changed(record) is None
-
-
 def test_a_file_is_compared_by_content_whatever_its_time(tmp_path):
     path = tmp_path / "model.h5"
     put(path, b"weights")
