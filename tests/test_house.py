@@ -52,7 +52,7 @@ def _public(body):
 
 def test_public_functions_say_what_they_take_and_return():
     vague = []
-    for path, function in ((path, node) for path in FILES for node in _public(ast.parse(path.read_text()).body)):
+    for path, function in ((file, node) for file in FILES for node in _public(ast.parse(file.read_text()).body)):
         arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
         annotations = [argument.annotation for argument in arguments] + [function.returns]
         named = [node for annotation in annotations if annotation is not None for node in ast.walk(annotation)]
