@@ -1,5 +1,6 @@
 """The graph of a spiking network's synapses, read lazily from MODEL_graph.h5."""
 
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Dict, Iterator, List, Optional, Tuple
 
@@ -167,6 +168,33 @@ class SynapseGraph:
         assert self.recording is not None
         spans = [p.target.window[1] - (p.source.window or (0,))[0] for p in self.projections if p.target.window]
         return max(spans, default=self.recording.num_timesteps)
+
+    @cached_property
+    def first_steps(self) -> Dict[str, int]:
+        """First step of each population in a simulator where every synapse has a delay of at least a step.
+
+        There the populations of a network of depth d begin one after the other; with a delay of the first step of the
+        target less that of the source, all spikes that meet in a simulator without delays meet there too, also if
+        connections skip populations. Biases, a constant input and the counting of spikes begin at the first step. The
+        input begins at 0 if it spikes, at -1 if it is a current, which is there at once. The delay of a projection is
+        part of the step that its synapses take. In a graph with a cycle of more projections than delays, which no such
+        simulator can step, all populations begin at 0.
+        """
+        steps = {p.name: 0 for p in self.layers}
+        steps.update({p.name: 0 if p.coding == "spikes" else -1 for p in self.inputs})
+        for _ in self.populations:
+            before = dict(steps)
+            for p in self.projections:
+                steps[p.target.name] = max(steps[p.target.name], steps[p.source.name] + 1 - p.delay)
+            if steps == before:
+                return steps
+        return {population.name: 0 for population in self.populations}
+
+    @cached_property
+    def delay_steps(self) -> Dict[GraphProjection, int]:
+        """Delay of each projection in such a simulator, in time steps."""
+        steps = self.first_steps
+        return {p: max(steps[p.target.name] - steps[p.source.name] + p.delay, 1) for p in self.projections}
 
     def describe(self, rate_unit: str = "step") -> Dict[str, object]:
         """Return the metadata of an export: units, recording, hashes of the inputs."""

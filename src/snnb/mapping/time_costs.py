@@ -7,7 +7,6 @@ import numpy as np
 
 from snnb.core.errors import InputError
 from snnb.core.progress import Progress, silent
-from snnb.graph.export.description import first_steps_of
 from snnb.io.npy import load_archive
 from snnb.io.text import Document
 from snnb.mapping.cost import Routes, barrier, core_events, core_times, energies, event_counts, updated_neurons
@@ -82,7 +81,8 @@ VALUES = 1 << 23  # spikes of neurons in steps, in memory at a time
 class RecordedSteps(Document):
     """Cost of recorded samples on a chip, where a spike reaches its targets in the next step.
 
-    Populations there begin one after the other (`first_steps_of`), so a sample takes more steps than in the simulation.
+    Populations there begin one after the other (`SynapseGraph.first_steps`), so a sample takes more steps than in the
+    simulation.
     """
 
     samples: List[int]  # indices of the test samples
@@ -115,7 +115,7 @@ def recorded_steps(
     scalars, names = ("num_samples", "num_steps"), [population.name for population in sources]
     arrays = load_archive(path, must=[*scalars, *names])
     start = int(arrays.get("first_sample", 0))
-    first = dict.fromkeys(names, 0) if delayed else first_steps_of(network.graph)
+    first = dict.fromkeys(names, 0) if delayed else network.graph.first_steps
     samples = range(start, start + int(arrays["num_samples"]))
     total = int(arrays["num_steps"]) + max(first.values())
     updates = updated_neurons(sums)

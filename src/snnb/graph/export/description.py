@@ -59,7 +59,6 @@ def describe(
     """
     simulated = request.simulated
     populations, projections = written = exporter.part_of(graph, request)
-    first_steps, delays = first_steps_of(graph), delay_steps_of(graph)
     windows = any(population.window is not None for population in graph.populations)
     description: Dict[str, JsonValue] = {"format": format, "schema": SCHEMA, "snnb": __version__}
     if origin is not None:
@@ -103,7 +102,7 @@ def describe(
             "size": population.size,
             "coding": population.coding,
             "has_bias": population.stored_bias is not None,
-            "first_step": first_steps[population.name],
+            "first_step": graph.first_steps[population.name],
         }
         if population.window is not None:
             properties["window"] = list(population.window)
@@ -124,7 +123,7 @@ def describe(
             "rule": projection.rule,
             "weights": weighting_of(projection),
             "edges": projection.number_of_edges,
-            "delay_steps": delays[projection],
+            "delay_steps": graph.delay_steps[projection],
             **({"delay": projection.delay} if graph.neuron_model else {}),
         }
         for projection in projections
@@ -155,42 +154,15 @@ def weighting_of(projection: GraphProjection) -> str:
     return "maximum" if connection.layer.WEIGHTING == "maximum" and not others else connection.weighting
 
 
-def first_steps_of(graph: SynapseGraph) -> Dict[str, int]:
-    """Return the first step of each population in a simulator where every synapse has a delay of at least a step.
-
-    There the populations of a network of depth d begin one after the other; with a delay of `first_step` of the target
-    less `first_step` of the source, all spikes that meet in a simulator without delays meet there too, also if
-    connections skip populations. Biases, a constant input and the counting of spikes begin at `first_step`. The
-    input begins at 0 if it spikes, at -1 if it is a current, which is there at once. The delay of a projection is part
-    of the step that its synapses take. In a graph with a cycle of more projections than delays, which no such simulator
-    can step, all populations begin at 0.
-    """
-    steps = {p.name: 0 for p in graph.layers}
-    steps.update({p.name: 0 if p.coding == "spikes" else -1 for p in graph.inputs})
-    for _ in graph.populations:
-        before = dict(steps)
-        for p in graph.projections:
-            steps[p.target.name] = max(steps[p.target.name], steps[p.source.name] + 1 - p.delay)
-        if steps == before:
-            return steps
-    return {population.name: 0 for population in graph.populations}
-
-
 def refuse_fast_cycles(graph: SynapseGraph, format: str) -> None:
     """Raise `UsageError` if spikes of a simulation pass several populations of a cycle in a time step."""
-    steps = first_steps_of(graph)
+    steps = graph.first_steps
     late = any(steps[p.target.name] - steps[p.source.name] + p.delay < 1 for p in graph.projections)
     if graph.neuron_model and late:
         raise UsageError(
             f"each synapse takes a time step in format {format}, and spikes of this network pass several populations "
             "of a cycle in one; take csv or npz"
         )
-
-
-def delay_steps_of(graph: SynapseGraph) -> Dict[GraphProjection, int]:
-    """Return the delay of each projection in such a simulator, in time steps (see `first_steps_of`)."""
-    steps = first_steps_of(graph)
-    return {p: max(steps[p.target.name] - steps[p.source.name] + p.delay, 1) for p in graph.projections}
 
 
 class _Input(BaseModel):

@@ -2,13 +2,13 @@
 
 Indices count inside each population. `…_excitatory.txt` holds the weights that are not negative, `…_inhibitory.txt` the
 negative ones with their sign, as PyNN wants them for current-based synapses; a list without synapses is left out. The
-delays make spikes of all paths meet (`first_steps_of`): one time step per layer, more if a connection skips layers.
-Average poolings weigh the mean. `nodes.csv` has the biases, and the numbers of neurons with a model.
+delays make spikes of all paths meet (`SynapseGraph.delay_steps`): one time step per layer, more if a connection skips
+layers. Average poolings weigh the mean. `nodes.csv` has the biases, and the numbers of neurons with a model.
 """
 
 from pathlib import Path
 
-from snnb.graph.export.description import NODES_FILE, delay_steps_of, refuse_fast_cycles, write_node_csv
+from snnb.graph.export.description import NODES_FILE, refuse_fast_cycles, write_node_csv
 from snnb.graph.export.request import TEXT_BATCH, Format, Request, file_name
 from snnb.graph.synapse_graph import SynapseGraph
 
@@ -23,7 +23,7 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     counter = request.counter(graph.number_of_edges())
     write_node_csv(path / NODES_FILE, graph.populations)
     step = max(1.0, 1.0 if graph.recording is None else graph.recording.dt_ms)
-    delays = delay_steps_of(graph)
+    delays = graph.delay_steps
     for number, projection in enumerate(graph.projections):
         source, target = projection.source, projection.target
         before, between = ([f"{i} " for i in range(population.size)] for population in (source, target))

@@ -16,7 +16,7 @@ from typing import BinaryIO, Dict, List, Mapping, Optional, Tuple
 import numpy as np
 
 from snnb.core.errors import ResourceError, UsageError
-from snnb.graph.export.description import delay_steps_of, refuse_fast_cycles
+from snnb.graph.export.description import refuse_fast_cycles
 from snnb.graph.export.request import TEXT_BATCH, Counter, Format, OnCores, Request, starts_above_zero
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import GraphProjection
@@ -68,7 +68,7 @@ def write_netlist(graph: SynapseGraph, path: Path, request: Request) -> None:
             before = relays.get((name, steps - 1), number[name])
             for i in range(sizes[name]):
                 file.write(b"e %d.%d->%d.%d weight=1\n" % (before, i, group, i))
-        for projection, steps in delay_steps_of(graph).items():
+        for projection, steps in graph.delay_steps.items():
             name, target = projection.source.name, number[projection.target.name]
             if on_cores is None:
                 source = relays.get((name, steps - 1), number[name])
@@ -90,7 +90,7 @@ def write_netlist(graph: SynapseGraph, path: Path, request: Request) -> None:
 def _relays_of(graph: SynapseGraph) -> Relays:
     """Return the number of each group of relays by population and delay in steps; a constant input needs none."""
     longest: Dict[str, int] = {}
-    for projection, steps in delay_steps_of(graph).items():
+    for projection, steps in graph.delay_steps.items():
         name = projection.source.name
         longest[name] = max(longest.get(name, 1), steps)
     relays: Relays = {}
@@ -195,7 +195,7 @@ def check_mapped(graph: SynapseGraph, on_cores: OnCores) -> None:
     """Raise `UsageError` for a mapping that SANA-FE cannot hold on a chip."""
     if any(population.coding != "current" for population in graph.inputs):
         raise UsageError("the neurons of an input that spikes are on no core of a mapping; export without --map")
-    longest = max(delay_steps_of(graph).values(), default=1) - 1
+    longest = max(graph.delay_steps.values(), default=1) - 1
     if longest > MOST_DELAY:
         raise UsageError(f"a connection skips {longest} layers, SANA-FE delays {MOST_DELAY}; export without --map")
     fullest = int(np.unique(np.stack([on_cores.tile, on_cores.core]), axis=1, return_counts=True)[1].max(initial=0))

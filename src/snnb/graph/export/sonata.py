@@ -4,8 +4,8 @@ The input is a population of virtual neurons, `input`, the others are point neur
 (SONATA data format, version 0.1: Dai et al., PLOS Computational Biology 16(2), 2020.) bmtk's PointNet builds it as it
 is written, on NEST: `eprop_iaf` is an integrate-and-fire neuron with reset by subtraction, `iaf_psc_delta` one with
 reset to a value; neither leaks with this time constant. Average poolings weigh the mean;
-`first_steps_of` gives the delays. Neurons of a network that was trained as a spiking one have dynamics parameters of
-their own, potentials divided by the gain.
+`SynapseGraph.delay_steps` gives the delays. Neurons of a network that was trained as a spiking one have dynamics
+parameters of their own, potentials divided by the gain.
 """
 
 import json
@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 
 from snnb.core.errors import UsageError
-from snnb.graph.export.description import delay_steps_of, node_table, refuse_fast_cycles
+from snnb.graph.export.description import node_table, refuse_fast_cycles
 from snnb.graph.export.request import BATCH, Counter, Format, Request
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import GraphProjection
@@ -182,7 +182,7 @@ def _write_edges(graph: SynapseGraph, path: Path, request: Request) -> List[str]
                 group = file.create_group(f"edges/{written[-1]}")
                 nodes = ((source, sources), (NODES, own[1]))
                 _write_edge_population(group, nodes, projections, graph, request, counter)
-    delays, dt = delay_steps_of(graph), 1.0 if graph.recording is None else graph.recording.dt_ms
+    delays, dt = graph.delay_steps, 1.0 if graph.recording is None else graph.recording.dt_ms
     lines = ["edge_type_id source target rule model_template dynamics_params delay"]
     for number, projection in numbered:
         names = " ".join(_quoted(p.name) for p in (projection.source, projection.target))
