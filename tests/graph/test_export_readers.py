@@ -267,7 +267,7 @@ GRAPHS = ("graph", "residual_graph", "weights_graph")
 CASES = [(name, format, {}) for name in GRAPHS for format in sorted(READERS)]
 CASES += [("graph", name, {"rate_unit": "hz"}) for name, format in FORMATS.items() if "rate_unit" in format.own_options]
 CASES += [("graph", name, {"with_input": True}) for name, format in FORMATS.items() if format.partial]
-CASES += [("graph", name, {"exact": True}) for name in ("csv", "pynn", "spinemap")]
+CASES += [("graph", name, {"exact": True}) for name, format in FORMATS.items() if "exact" in format.own_options]
 CASES += [("graph", "parts", {"workers": 3})]
 CASES += [(name, format, {}) for name in LISTED for format in sorted(READERS)]
 
