@@ -277,8 +277,9 @@ def test_custom_layer():
         def __init__(self, factor):
             super().__init__()
 
-    with pytest.raises(InputError, match="a custom class"):
-        check_convertible(chain(Own(2), *end()))
+    for model in (chain(Own(2), *end()), chain(chain(Own(2)), *end())):
+        with pytest.raises(InputError, match="a custom class"):
+            check_convertible(model)
 
 
 def branched(axis, behind):

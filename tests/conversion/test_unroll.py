@@ -1,13 +1,12 @@
 """Layers used twice and models inside models: the unrolled network is the same, in memory and from a file."""
 
 import itertools
-import json
 
 import numpy as np
 import pytest
 
 from snnb.conversion.convert import check_convertible, reference_outputs
-from snnb.conversion.keras_graph import unrolled, unrolled_model
+from snnb.conversion.keras_graph import unrolled_model
 from snnb.conversion.own_parser import parse_own
 from snnb.core.errors import InputError
 from snnb.io.keras import keras
@@ -109,14 +108,14 @@ def test_the_parsed_model_computes_what_the_model_does(build, max_pool, randomis
 
 
 def test_each_use_becomes_a_layer():
-    description, origins = unrolled(json.loads(_nested().to_json()))
-    kinds = [entry["class_name"] for entry in description["config"]["layers"]]
+    flat = unrolled_model(_nested())
     inner = ["Conv2D", "Add", "BatchNormalization", "ReLU"]
+    kinds = [type(layer).__name__ for layer in flat.layers]
     assert kinds == ["InputLayer", *inner, *inner, "GlobalAveragePooling2D", "Dropout", "Dense"]
-    convolutions = [origin for origin in origins.values() if origin[-1].startswith("conv2d")]
-    assert len(convolutions) == 2
-    assert convolutions[0] == convolutions[1]
-    assert convolutions[0][:2] == ("base", "inner")
+    first, second = (layer for layer in flat.layers if isinstance(layer, L.Conv2D))
+    assert first.name.startswith("base/inner/conv2d")
+    assert second.name == f"{first.name}_use2"
+    np.testing.assert_array_equal(first.get_weights()[0], second.get_weights()[0])
 
 
 def test_a_flat_model_stays_as_it_is(small):

@@ -167,16 +167,12 @@ def check_convertible(
     installed and can convert the model, else the own parser. Raise `InputError` if the model cannot be converted; the
     message names layers and reasons in one line.
     """
-    custom = InputError("the model or one of its layers is a custom class: build it from Keras's own layers")
-    # Newer versions of Keras describe a custom layer instead of raising NotImplementedError, but without its name.
-    if not all(type(layer).__module__.startswith(("keras.", "tf_keras.", "tensorflow.")) for layer in model.layers):
-        raise custom
-    try:
-        chosen = choose_parser(model, max_pool=max_pool, rectify_linear=rectify_linear, parser=parser)
-        if chosen == "own":
-            parse_own(model, max_pool=max_pool, rectify_linear=rectify_linear)
-    except NotImplementedError:
-        raise custom from None
+    layers = [inside for inside in model.submodules if isinstance(inside, keras.layers.Layer)]
+    if not all(type(layer).__module__.startswith(("keras.", "tf_keras.", "tensorflow.")) for layer in layers):
+        raise InputError("the model or one of its layers is a custom class: build it from Keras's own layers")
+    chosen = choose_parser(model, max_pool=max_pool, rectify_linear=rectify_linear, parser=parser)
+    if chosen == "own":
+        parse_own(model, max_pool=max_pool, rectify_linear=rectify_linear)
     return chosen
 
 

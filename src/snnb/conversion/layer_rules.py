@@ -4,15 +4,14 @@ The rules for the toolbox also find models that it silently converts to another 
 a layer, as that parser does.
 """
 
+from collections import Counter
 from typing import Dict, Iterator, List, Optional, Tuple
 
 from snnb.conversion.conversion_settings import Parser
-from snnb.conversion.keras_graph import KerasLayer, read_keras_graph
+from snnb.conversion.keras_graph import KerasLayer, models_inside, nodes_of, read_keras_graph, unrolled_model
 from snnb.conversion.toolbox_config import has_toolbox
 from snnb.core.errors import InputError
-from snnb.io.keras import description_of, keras
-from snnb.io.keras_file import MODELS
-from snnb.io.text import JsonValue
+from snnb.io.keras import keras
 
 WEIGHTED = {"Dense", "Conv2D", "DepthwiseConv2D"}
 POOLING = {"AveragePooling2D", "MaxPooling2D", "GlobalAveragePooling2D"}
@@ -46,7 +45,7 @@ def choose_parser(model: keras.Model, *, max_pool: str, rectify_linear: bool, pa
     """
     if parser == "own" or (parser == "auto" and not has_toolbox()):
         return "own"
-    reasons = toolbox_reasons(description_of(model), max_pool, rectify_linear)
+    reasons = toolbox_reasons(model, max_pool, rectify_linear)
     if reasons and parser == "toolbox":
         raise refused(reasons)
     return "own" if reasons else "toolbox"
@@ -102,8 +101,8 @@ def _layer_reasons(layer: KerasLayer, max_pool: str, *, own: bool = False) -> It
         yield "has -1 in its shape: write the number instead"
     if layer.kind == "Dense" and layer.inbound[0].rank != 1:
         yield "its input has several axes: put Flatten before it"
-    if layer.kind == "BatchNormalization" and config.get("axis", -1) not in (-1, [-1], layer.rank, [layer.rank]):
-        yield f"normalises axis {config['axis']}, not the channels"
+    if layer.kind == "BatchNormalization" and list(config["axis"]) != [layer.rank]:
+        yield f"normalises axis {', '.join(map(str, config['axis']))}, not the channels"
     if layer.kind == "MaxPooling2D" and max_pool == "error":
         yield "max pooling: choose --max-pool average or --max-pool spiking"
 
@@ -130,16 +129,18 @@ MOST_SKIPPED = 6
 ACTIVATION_WITHIN = 3
 
 
-def toolbox_reasons(description: Dict[str, JsonValue], max_pool: str, rectify_linear: bool) -> List[Reason]:
-    """Return the reasons why the toolbox's parser cannot convert a model that Keras has described in JSON."""
-    layers = read_keras_graph(description)
+def toolbox_reasons(model: keras.Model, max_pool: str, rectify_linear: bool) -> List[Reason]:
+    """Return the reasons why the toolbox's parser cannot convert a model."""
+    layers = read_keras_graph(unrolled_model(model))
     reasons = list(_model_reasons(layers))
-    for entry in description["config"]["layers"]:
-        name = f"{entry['config']['name']} ({entry['class_name']})"
-        if entry["class_name"] in MODELS:
-            reasons.append((name, "a model inside the model: use its layers one by one"))
-        elif len(entry.get("inbound_nodes", [])) > 1:
-            reasons.append((name, "is used more than once, but the parser sees its first use only"))
+    for inside in models_inside(model):
+        reasons.append(
+            (f"{inside.name} ({type(inside).__name__})", "a model inside the model: use its layers one by one")
+        )
+    for layer, uses in Counter(node.outbound_layer for node in nodes_of(model)).items():
+        if uses > 1 and not isinstance(layer, keras.Model):
+            label = f"{layer.name} ({type(layer).__name__})"
+            reasons.append((label, "is used more than once, but the parser sees its first use only"))
     reasons += [(layer.label, reason) for layer in layers for reason in _layer_reasons(layer, max_pool)]
     # Rules for neighbouring layers need layers of known classes.
     if all(layer.kind in CONVERTIBLE for layer in layers):

@@ -26,8 +26,7 @@ from snnb.conversion.kernel import (
     padding_before,
 )
 from snnb.conversion.layer_rules import OWN_TRAINING_ONLY, Reason, own_reasons, refused
-from snnb.io.keras import description_of, keras
-from snnb.io.keras_file import LAYERS
+from snnb.io.keras import keras
 from snnb.io.text import JsonValue
 from snnb.network.geometry import Shape, window_padding
 
@@ -120,12 +119,10 @@ def parse_own(model: keras.Model, *, max_pool: str = "error", rectify_linear: bo
     populations without an activation. Raise `InputError` if the model cannot be converted; the message has all layers
     and reasons in one line.
     """
-    layers = read_keras_graph(description_of(model))
-    reasons = own_reasons(layers, max_pool)
-    if not all(layer.kind in LAYERS for layer in layers):
-        raise refused(reasons)
+    model = unrolled_model(model)
+    reasons = own_reasons(read_keras_graph(model), max_pool)
     try:
-        return _Parser(max_pool, rectify_linear, reasons).parse(unrolled_model(model))
+        return _Parser(max_pool, rectify_linear, reasons).parse(model)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):
         if not reasons:
             raise
