@@ -100,7 +100,7 @@ def main() -> None:
     for name in options.models or (() if options.run else others):
         wanted.setdefault(name, None)
     failed = []
-    for name in sorted(wanted, key=lambda name: find(name).spec.synapses):
+    for name in sorted(wanted, key=lambda name: find(name).synapses):
         if name in measured and not options.again:
             continue
         print(name, end=" ", flush=True)
@@ -156,7 +156,7 @@ def measure(model: str, scratch: Path, there: Optional[Path] = None) -> Dict[str
 def write_page(page: Path, measured: Dict[str, Any]) -> None:
     """Write the page of the table."""
     rows = [f"| {' | '.join(COLUMNS)} |", "|---|---|" + "---:|" * (len(COLUMNS) - 2)]
-    for name, result in sorted(measured.items(), key=lambda item: find(item[0]).spec.synapses):
+    for name, result in sorted(measured.items(), key=lambda item: find(item[0]).synapses):
         mark = " †" if result["trained"] else ""
         rows.append(f"| {' | '.join([f'`{name}`{mark}', *_cells(result)])} |")
     cores = " or ".join(str(number) for number in sorted({result["machine_cores"] for result in measured.values()}))

@@ -53,7 +53,7 @@ def main() -> None:
     options = parser.parse_args()
     measured: Dict[str, Any] = json.loads(options.results.read_text()) if options.results.exists() else {}
     failed = []
-    for name in sorted(options.models or names(spiking=False), key=lambda name: find(name).spec.synapses):
+    for name in sorted(options.models or names(spiking=False), key=lambda name: find(name).synapses):
         if name in measured and not options.again:
             continue
         print(name, end=" ", flush=True)
@@ -108,7 +108,7 @@ def map_on_the_first(scratch: Path) -> Tuple[str, float]:
 
 def make_run(model: str, scratch: Path) -> Path:
     """Take a model through all stages in a run below `scratch`, and return the run's directory."""
-    dataset = find(model).spec.dataset
+    dataset = find(model).dataset
     DATA[dataset](scratch / "data" / dataset)
     for stage, options in STAGES.items():
         run_stage(scratch, stage, ["--model", model, *options])
@@ -146,7 +146,7 @@ def write_section(page: Path, measured: Dict[str, Any]) -> None:
         cells += [_cell(cost) for cost in result["stages"].values()]
         rows[name] = f"| {' | '.join([*cells, result['hardware']])} |"
     head = ["model", "neurons", "synapses", *STAGES, "map", "on"]
-    ordered = sorted(rows, key=lambda name: find(name).spec.synapses)
+    ordered = sorted(rows, key=lambda name: find(name).synapses)
     lines = [f"| {' | '.join(head)} |", "|---|" + "---:|" * (len(head) - 2) + "---|", *(rows[name] for name in ordered)]
     cores = " or ".join(str(number) for number in sorted({result["cores"] for result in measured.values()}))
     memory = psutil.virtual_memory().total / 2**30

@@ -69,7 +69,7 @@ def _measure(network: str, who: str, samples: int) -> Dict[str, Any]:
     from snnb.conversion.toolbox_config import configuration, quiet
 
     architecture = find(network)
-    shape = architecture.spec.input_shape
+    shape = architecture.input_shape
     random = np.random.default_rng(0)
     x = random.random((samples, *shape), dtype=np.float32)
     model = architecture.build(input_shape=shape, num_classes=10)

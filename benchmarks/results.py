@@ -51,7 +51,7 @@ def main() -> None:
     for model in options.models or MODELS:
         command = arguments(model)
         print(f"snnb {' '.join(command)}", flush=True)
-        places = ["--source", str(options.data / find(model).spec.dataset), "--run-dir", str(options.runs / model)]
+        places = ["--source", str(options.data / find(model).dataset), "--run-dir", str(options.runs / model)]
         start = [sys.executable, "-c", "from snnb.cli.app import app; app()"]
         subprocess.run([*start, *command, *places], check=True)
         done = [name for name in MODELS if (options.runs / name / "manifest.yaml").is_file()]
@@ -60,7 +60,7 @@ def main() -> None:
 
 def arguments(model: str) -> List[str]:
     """The command that a row of the table comes from, without where data and run are."""
-    samples = SAMPLES[find(model).spec.dataset]
+    samples = SAMPLES[find(model).dataset]
     start = ["--initial-potential", STARTS[model]] if model in STARTS else []
     duration = DURATIONS.get(model, DURATION)
     return ["run", "--model", model, "--samples", str(samples), "--duration", str(duration), *start]

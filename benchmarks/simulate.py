@@ -173,7 +173,7 @@ def _make(network: str, data: Optional[Path], folder: Path) -> None:
     from snnb.io.keras import keras
 
     architecture = find(network)
-    shape = architecture.spec.input_shape
+    shape = architecture.input_shape
     if data is None:
         x, y = _enlarged_digits(shape)
         pictures = x[1000:]

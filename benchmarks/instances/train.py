@@ -71,7 +71,7 @@ def _keras_model(name: str) -> Any:
     from snnb.architectures.registry import find
 
     found = find(name)
-    return found.build(found.spec.input_shape, found.spec.num_classes)
+    return found.build(found.input_shape, found.num_classes)
 
 
 def save_network(model: Any, weights: Any, path: Path) -> None:

@@ -6,8 +6,8 @@ from snnb.architectures.registry import checked_hyperparameters
 from snnb.core.errors import UsageError
 from snnb.core.options import from_pairs
 
-ALEXNET = find("alexnet_catsvsdogs").spec.settings
-LENET = find("lenet_mnist").spec.settings
+ALEXNET = find("alexnet_catsvsdogs").settings
+LENET = find("lenet_mnist").settings
 OWN = {"dropout_layers": 1, "units": 30, "dropout": 0.5, "dropout_scale": 1.5, "widths": (3, 3)}
 
 

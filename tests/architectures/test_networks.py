@@ -6,14 +6,14 @@ import pytest
 from snnb.architectures import find, names
 from snnb.core.errors import UsageError
 
-IMAGENET = [name for name in names() if find(name).spec.dataset == "imagenet"]
+IMAGENET = [name for name in names() if find(name).dataset == "imagenet"]
 REARRANGING = ("InputLayer", "Flatten", "Concatenate", "Dropout", "BatchNormalization", "Activation", "ZeroPadding2D")
 # Of which single layers are not neurons: counted from their publications' tables instead.
 COMPOSED = ("densenet121_imagenet", "mobilenet_v2_imagenet")
 
 
 def build(name):
-    spec = find(name).spec
+    spec = find(name)
     return find(name).build(input_shape=spec.input_shape, num_classes=spec.num_classes)
 
 
@@ -140,7 +140,7 @@ SMALL = [name for name in names(spiking=False) if name not in IMAGENET]
 
 @pytest.mark.parametrize("name", SMALL + LARGE)
 def test_spec_states_the_neurons_and_synapses_of_the_network(name):
-    spec = find(name).spec
+    spec = find(name)
     model = build(name)
     if name not in COMPOSED:
         assert (spec.neurons, spec.synapses) == count(model)
@@ -151,13 +151,13 @@ def test_spec_states_the_neurons_and_synapses_of_the_network(name):
 
 @pytest.mark.parametrize("name", sorted({*SMALL} - {"autoencoder_mnist", "mlp_mnist", "resnet20_cifar10"}))
 def test_pictures_that_are_too_small_are_refused_in_one_line(name):
-    spec = find(name).spec
+    spec = find(name)
     with pytest.raises(UsageError, match=f"{name} cannot be built for pictures of 2×2×"):
         find(name).build(input_shape=(2, 2, spec.input_shape[2]), num_classes=spec.num_classes)
 
 
 def test_specs_of_composed_networks_state_what_their_papers_tables_give():
-    specs = [find(name).spec for name in COMPOSED]
+    specs = [find(name) for name in COMPOSED]
     assert [(s.neurons, s.synapses) for s in specs] == [densenet((6, 12, 24, 16), 32), mobilenet_v2()]
 
 

@@ -20,7 +20,7 @@ LINES = (Path(__file__).parents[2] / "docs/models.md").read_text().splitlines()
     ],
 )
 def test_a_model_is_found_by_snake_case_and_by_its_historical_class_name(name, model):
-    assert find(name).spec.name == model
+    assert find(name).name == model
     assert len(names()) == 28
 
 
@@ -39,14 +39,14 @@ def test_an_unknown_name_is_refused_with_the_nearest(name, message):
 
 
 def test_settings_are_the_hyper_parameters_of_the_build_function():
-    assert dict(find("lenet_mnist").spec.settings) == {"filters": (6, 16), "units": (120, 84)}
-    assert list(find("vgg16_imagenet").spec.settings) == ["filters", "units", "dropout"]
-    assert find("autoencoder_mnist").spec.settings["code"] == 10
+    assert dict(find("lenet_mnist").settings) == {"filters": (6, 16), "units": (120, 84)}
+    assert list(find("vgg16_imagenet").settings) == ["filters", "units", "dropout"]
+    assert find("autoencoder_mnist").settings["code"] == 10
 
 
 @pytest.mark.parametrize("name", names())
 def test_the_page_of_the_models_says_what_the_spec_says(name):
-    spec = find(name).spec
+    spec = find(name)
     [line] = [line for line in LINES if line.startswith(f"| `{name}` | {spec.dataset} ")]
     cells = [cell.strip() for cell in line.strip("|").split("|")]
     assert cells[-2:] == [f"{spec.neurons:,}", f"{spec.synapses:,}"]

@@ -39,7 +39,7 @@ def test_each_stage_in_a_container_of_its_own(confined, runs):
         done = json.loads(confined(*command, options=("--volume", f"{runs}:/runs")))["stages"][-1]
         assert (done["stage"], done["ran"]) == (stage, True)
         metrics[stage] = done["metrics"]
-    assert metrics["graph"]["synapses"] == find("mini_network").spec.synapses
+    assert metrics["graph"]["synapses"] == find("mini_network").synapses
     assert metrics["map"]["connectivity"] <= metrics["map"]["sequential_connectivity"]
 
     run = runs / "mini_network"

@@ -23,4 +23,4 @@ def test_runs_all_stages(docker, image):
     stages = {done["stage"]: done for done in json.loads(ran)["stages"]}
     assert list(stages) == ["prepare", "train", "parse", "simulate", "graph"]
     assert stages["train"]["metrics"]["test_accuracy"] > 0.94
-    assert stages["graph"]["metrics"]["synapses"] == find("mini_network").spec.synapses
+    assert stages["graph"]["metrics"]["synapses"] == find("mini_network").synapses

@@ -34,9 +34,8 @@ def assert_equal(ours, theirs):
 
 
 def _built(name):
-    architecture = find(name)
-    spec = architecture.spec
-    return architecture.build(input_shape=spec.input_shape, num_classes=spec.num_classes)
+    spec = find(name)
+    return spec.build(input_shape=spec.input_shape, num_classes=spec.num_classes)
 
 
 MODELS = slow_except({"mini_network", "resnet20_cifar10"}, names(spiking=False))

@@ -165,7 +165,7 @@ def test_the_units_of_spoken_digits_are_counted_in_each_bin(run_prepare, refused
         assert np.load(target / f"y_{part}.npy").tolist() == [19, 0]
     assert prepared.class_names[19] == "class 19"
     assert "2 training and 2 test samples; 8,156 and 2,264 are published" in prepared.warnings
-    refused("shd has 700 units, the model takes 1×1×70", "shd", source=tmp_path, shape=(1, 1, 70))
+    refused("sensor of 1×700×1, the model takes 1×1×70", "shd", source=tmp_path, shape=(1, 1, 70))
 
 
 @pytest.fixture

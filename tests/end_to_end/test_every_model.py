@@ -14,8 +14,8 @@ measure = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "model_m
 
 @pytest.mark.large
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(names(spiking=False), key=lambda name: find(name).spec.synapses))
+@pytest.mark.parametrize("name", sorted(names(spiking=False), key=lambda name: find(name).synapses))
 def test_every_model_goes_through_all_stages_at_full_size(name, tmp_path):
-    spec, measured = find(name).spec, measure(name, tmp_path)
+    spec, measured = find(name), measure(name, tmp_path)
     assert (measured["neurons"], measured["synapses"]) == (spec.neurons, spec.synapses)
     assert max(cost["peak_rss_bytes"] for cost in measured["stages"].values()) < MEMORY

@@ -81,7 +81,7 @@ def test_the_network_of_the_package_runs_without_options(tmp_path, monkeypatch, 
     monkeypatch.chdir(tmp_path)
     assert main(["run", "--model", "spiking_digits", "--limit", "20", "--json"]) == 0
     stages = {stage["stage"]: stage for stage in json.loads(capsys.readouterr().out)["stages"]}
-    spec = find("spiking_digits").spec
+    spec = find("spiking_digits")
     interpreted = {name: np.zeros(len(node["tau"])) for name, node in read(spec.file)[0].items() if "tau" in node}
     samples = EventSamples(tmp_path / "runs/spiking_digits/dataset/x_test.h5")
     guesses = []

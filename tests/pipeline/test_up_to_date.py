@@ -227,7 +227,7 @@ def test_numbers_as_text_are_taken_as_on_the_command_line():
 def test_a_model_of_ones_own_from_python(tmp_path):
     (tmp_path / "net.py").write_text(POOLED)
     run = Run(f"{tmp_path / 'net.py'}:net", tmp_path / "run", dataset="digits", shape=(12, 12, 1))
-    assert run.prepare(limit=20).record.details.splits["train"].shape == [20, 12, 12, 1]
+    assert run.prepare(limit=20).record.details.splits["train"].shape == (20, 12, 12, 1)
 
 
 def test_other_versions_are_one_line_for_all_stages(run):

@@ -2,8 +2,9 @@
 
 import pytest
 
+from snnb.datasets.definition import PreparedSplit
 from snnb.pipeline.all import KINDS
-from snnb.pipeline.prepare import PrepareDetails, PrepareParams, SplitRecord
+from snnb.pipeline.prepare import PrepareDetails, PrepareParams
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import RunInfo
 
@@ -21,7 +22,7 @@ def params():
 
 @pytest.fixture
 def details():
-    split = SplitRecord(shape=[1], dtype="uint8", class_counts={"0": 1})
+    split = PreparedSplit(shape=(1,), dtype="uint8", class_counts={"0": 1})
     return PrepareDetails(
         dataset="digits",
         version="1",

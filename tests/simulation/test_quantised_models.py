@@ -21,7 +21,7 @@ LEVELS, SAMPLES, CLASSES, LARGEST = 4, 6, 10, 96
 @pytest.mark.parametrize("name", sorted(set(names(spiking=False)) - {"autoencoder_mnist"}))
 def test_a_quantised_model_loses_nothing_by_conversion(name, tmp_path):
     random, architecture = np.random.default_rng(0), find(name)
-    *size, channels = architecture.spec.input_shape
+    *size, channels = architecture.input_shape
     shape = (*(min(length, LARGEST) for length in size), channels)
     x = random.random((SAMPLES, *shape)).astype(np.float32)
     classes = np.eye(CLASSES, dtype=np.float32)[random.integers(0, CLASSES, SAMPLES)]

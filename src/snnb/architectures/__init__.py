@@ -25,10 +25,9 @@ from snnb.architectures import (  # noqa: F401  importing a file registers its m
     vgg,
 )
 from snnb.architectures.custom import OwnCodeError, OwnModel, is_own, own_model
-from snnb.architectures.registry import Architecture, ModelSpec, checked_hyperparameters, find, names
+from snnb.architectures.registry import ModelSpec, checked_hyperparameters, find, names
 
 __all__ = [
-    "Architecture",
     "ModelSpec",
     "OwnCodeError",
     "OwnModel",

@@ -57,6 +57,9 @@ class ModelSpec:
         NIR file of a network that was trained as a spiking one.
     time_step : float, optional
         Its time step, in the unit of its time constants.
+    build : callable
+        `build(input_shape=, num_classes=, **settings)` imports TensorFlow and returns an untrained, uncompiled
+        `keras.Model`. `num_classes` is None for an autoencoder. It raises `UsageError` for pictures that are too small.
     """
 
     name: str
@@ -72,6 +75,7 @@ class ModelSpec:
     settings: Mapping[str, Hyperparameter] = field(default_factory=dict)
     file: Optional[Path] = None
     time_step: Optional[float] = None
+    build: Build = None  # type: ignore[assignment]  # set by `architecture`
 
 
 class ListedModel(Document):
@@ -93,24 +97,7 @@ class ListedModel(Document):
         return cls(classes=spec.num_classes, **{**values, "settings": dict(spec.settings)})
 
 
-@dataclass(frozen=True)
-class Architecture:
-    """A model that can be built.
-
-    Attributes
-    ----------
-    spec : ModelSpec
-        Its description.
-    build : callable
-        `build(input_shape=, num_classes=, **settings)` imports TensorFlow and returns an untrained, uncompiled
-        `keras.Model`. `num_classes` is None for an autoencoder. It raises `UsageError` for pictures that are too small.
-    """
-
-    spec: ModelSpec
-    build: Build
-
-
-_ARCHITECTURES: Dict[str, Architecture] = {}
+_MODELS: Dict[str, ModelSpec] = {}
 
 
 def architecture(*specs: ModelSpec) -> Callable[[Build], Build]:
@@ -119,15 +106,15 @@ def architecture(*specs: ModelSpec) -> Callable[[Build], Build]:
     Parameters
     ----------
     *specs : ModelSpec
-        Descriptions of the models, without `settings`: they are taken from the signature of the build function, whose
-        first parameters are `name`, `input_shape` and `num_classes`.
+        Descriptions of the models, without `settings` and `build`: the settings are taken from the signature of the
+        build function, whose first parameters are `name`, `input_shape` and `num_classes`.
     """
 
     def register(build: Build) -> Build:
         parameters = list(inspect.signature(build).parameters.values())[3:]
         settings = MappingProxyType({parameter.name: parameter.default for parameter in parameters})
         for spec in specs:
-            _ARCHITECTURES[spec.name] = Architecture(replace(spec, settings=settings), partial(_build, spec, build))
+            _MODELS[spec.name] = replace(spec, settings=settings, build=partial(_build, spec, build))
         return build
 
     return register
@@ -147,10 +134,10 @@ def _build(
 
 def names(*, spiking: bool = True) -> List[str]:
     """Return the names of all models, or of all but those that were trained as spiking networks, sorted."""
-    return sorted(name for name, model in _ARCHITECTURES.items() if spiking or model.spec.file is None)
+    return sorted(name for name, spec in _MODELS.items() if spiking or spec.file is None)
 
 
-def find(name: str) -> Architecture:
+def find(name: str) -> ModelSpec:
     """Return a model by its name or historical class name; case and underscores do not matter.
 
     Raises
@@ -158,13 +145,12 @@ def find(name: str) -> Architecture:
     UsageError
         There is no such model. The message suggests the nearest name.
     """
-    models = _ARCHITECTURES.values()
-    by_key = {_key(known): model for model in models for known in (model.spec.name, model.spec.alias) if known}
+    by_key = {_key(known): spec for spec in _MODELS.values() for known in (spec.name, spec.alias) if known}
     key = _key(name)
     if key in by_key:
         return by_key[key]
     near = get_close_matches(key, by_key, n=1, cutoff=0.5)
-    hint = f"did you mean {by_key[near[0]].spec.name}?" if near else f"the models are {', '.join(names())}"
+    hint = f"did you mean {by_key[near[0]].name}?" if near else f"the models are {', '.join(names())}"
     raise UsageError(f"unknown model {name!r}: {hint}")
 
 

@@ -14,7 +14,7 @@ def models() -> None:
     from snnb.architectures import find, names
     from snnb.architectures.registry import ListedModel
 
-    entries = [ListedModel.of(find(name).spec) for name in names()]
+    entries = [ListedModel.of(find(name)) for name in names()]
     rows = [
         [m.name, m.dataset, "×".join(map(str, m.input_shape)), f"{m.neurons:,}", f"{m.synapses:,}"] for m in entries
     ]

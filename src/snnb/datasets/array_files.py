@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Dict, List, Optional
 
 from snnb.core.errors import InputError, advising
-from snnb.datasets.definition import Dataset, ImageShape, LoadedDataset, own_spec
+from snnb.datasets.definition import Dataset, ImageShape, LoadedDataset, OwnSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 NAMES = ("x_train", "y_train", "x_test", "y_test")
 ADVICE = "write it again with numpy.savez or numpy.save"
 
-SPEC = own_spec(
-    "arrays:FILE.npz",
-    "arrays of yours",
+SPEC = OwnSpec(
+    name="arrays:FILE.npz",
+    title="arrays of yours",
     source="arrays of yours",
     layout=", ".join(NAMES),
     scale=255.0,

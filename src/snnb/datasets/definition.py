@@ -69,46 +69,37 @@ class DatasetSpec(Document):
     content: Content = "pictures"
 
 
-def own_spec(
-    name: str,
-    title: str,
-    *,
-    layout: str,
-    how_to_get: str,
-    source: str = "a folder of yours",
-    scale: float = 1.0,
-    content: Content = "pictures",
-) -> DatasetSpec:
-    """Return the description of files of the user, whose classes are read when they are loaded.
+class OwnSpec(DatasetSpec):
+    """Description of files of the user, whose classes are read when they are loaded.
 
-    Parameters
-    ----------
-    name : str
-        How a user names the files, such as `folder:DIR`; the text before the colon is fixed.
-    title, layout, how_to_get, source, scale, content
-        As in `DatasetSpec`.
+    `name` is how a user names them, such as `folder:DIR`; the text before the colon is fixed.
     """
-    return DatasetSpec(
-        name=name,
-        title=title,
-        shape=None,
-        num_classes=None,
-        class_names=None,
-        scale=scale,
-        samples=None,
-        version="as it is on disk",
-        licence="yours",
-        source=source,
-        layout=layout,
-        how_to_get=how_to_get,
-        content=content,
-    )
+
+    shape: Optional[ImageShape] = None
+    num_classes: Optional[int] = None
+    class_names: Optional[Tuple[str, ...]] = None
+    scale: float = 1.0
+    samples: Optional[Tuple[int, int]] = None
+    version: str = "as it is on disk"
+    licence: str = "yours"
+    source: str = "a folder of yours"
 
 
 class ListedDataset(DatasetSpec):
     """A data set in the list of all data sets."""
 
     path: Optional[Path]  # None if it is not on this machine
+
+
+class PreparedSplit(Document):
+    """Shape and dtype of the prepared samples, and the number of samples of each class by name.
+
+    The shape is (samples, height, width, channels), or (samples, steps of the longest, height, width, channels).
+    """
+
+    shape: Tuple[int, ...]
+    dtype: str
+    class_counts: Dict[str, int]
 
 
 class Samples(Protocol):

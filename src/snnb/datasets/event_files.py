@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, List
 
 from snnb.core.errors import InputError
-from snnb.datasets.definition import Dataset, LoadedDataset, own_spec
+from snnb.datasets.definition import Dataset, LoadedDataset, OwnSpec
 
 if TYPE_CHECKING:
     from snnb.datasets.events import EventRecordings, Events
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 SUFFIXES = (".npy", ".npz")
 FIELDS = ("t", "x", "y", "p")
 
-SPEC = own_spec(
-    "events:DIR",
-    "events in a folder of yours",
+SPEC = OwnSpec(
+    name="events:DIR",
+    title="events in a folder of yours",
     layout="train/<class>/ and test/<class>/ with .npy or .npz files of events",
     how_to_get="Make DIR/test/ with one folder of recordings per class.",
     content="events",

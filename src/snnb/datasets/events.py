@@ -40,7 +40,8 @@ class EventRecordings:
     events : callable
         Returns the events of a position.
     sensor : tuple of three int, optional
-        (height, width, channels); by default any, with one channel for each polarity, or one for both.
+        (height, width, channels), which the model's input has too, but for the place of axes of length 1. By default
+        any sensor, with one channel for each polarity, or one for both.
     """
 
     labels: np.ndarray
@@ -50,17 +51,17 @@ class EventRecordings:
 
     def check(self, shape: ImageShape, fit: str) -> None:
         """See `Recordings`."""
-        if self.sensor is not None and self.sensor != shape:
+        if self.sensor is None and shape[2] not in (1, 2):
+            raise InputError(f"events have 2 polarities, the model takes {shape[2]} channels: choose another model.")
+        if self.sensor is not None and [n for n in self.sensor if n > 1] != [n for n in shape if n > 1]:
             raise InputError(
                 f"the events are of a sensor of {times(self.sensor)}, the model takes {times(shape)}: "
                 "choose another model."
             )
-        if shape[2] not in (1, 2):
-            raise InputError(f"events have 2 polarities, the model takes {shape[2]} channels: choose another model.")
 
     def read(self, position: int, shape: ImageShape, bin_us: int) -> Steps:
         """See `Recordings`."""
-        return binned(self.events(position), shape, bin_us, self.names[position])
+        return binned(self.events(position), self.sensor or shape, bin_us, self.names[position])
 
 
 def binned(events: Events, shape: ImageShape, bin_us: int, name: str) -> Steps:

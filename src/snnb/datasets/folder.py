@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from snnb.core.errors import InputError
-from snnb.datasets.definition import Dataset, LoadedDataset, own_spec
+from snnb.datasets.definition import Dataset, LoadedDataset, OwnSpec
 
-SPEC = own_spec(
-    "folder:DIR",
-    "pictures in a folder of yours",
+SPEC = OwnSpec(
+    name="folder:DIR",
+    title="pictures in a folder of yours",
     layout="train/<class>/ and test/<class>/ with pictures",
     scale=255.0,
     how_to_get="Make DIR/train/ and DIR/test/, each with one folder of pictures per class.",

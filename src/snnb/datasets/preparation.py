@@ -5,7 +5,7 @@ import zipfile
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import IO, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Type, Union, cast
+from typing import IO, Callable, Dict, Iterator, List, Mapping, Optional, Tuple, Type, Union, cast
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from snnb.core.formatting import times
 from snnb.core.progress import Progress, silent
 from snnb.datasets.array_samples import balanced_order, proportional_order
 from snnb.datasets.catalogue import find_dataset
-from snnb.datasets.definition import Dataset, ImageShape, Recordings, Samples
+from snnb.datasets.definition import Dataset, ImageShape, PreparedSplit, Recordings, Samples
 from snnb.io.files import require_disk
 from snnb.io.text import printable
 from snnb.network.event_samples import Steps, write_samples
@@ -22,18 +22,6 @@ from snnb.network.event_samples import Steps, write_samples
 CHUNK_BYTES = 16 * 2**20
 MOST_UNREADABLE = 0.01  # largest fraction of the images that are left out
 UNREADABLE_NAMED = 20  # largest number of unreadable pictures that a warning names
-
-
-@dataclass(frozen=True)
-class PreparedSplit:
-    """Shape and dtype of the prepared samples, and the number of samples of each class by name.
-
-    The shape is (samples, height, width, channels), or (samples, steps of the longest, height, width, channels).
-    """
-
-    shape: Tuple[int, ...]
-    dtype: str
-    class_counts: Dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -154,22 +142,32 @@ def prepare(
     if spec.samples is not None and len(sizes) == 2 and sizes != spec.samples:
         published = "{:,} training and {:,} test samples; {:,} and {:,} are published".format(*sizes, *spec.samples)
         warnings = [*warnings, published]
+    arrays: Dict[str, Tuple[Tuple[int, ...], str]]  # shape and dtype
+    outside = None
     if spec.content == "pictures":
         pictures = cast("Dict[str, Tuple[Samples, np.ndarray]]", parts)
-        written = _write_pictures(target, pictures, shape, fit, spec.scale, norm_samples, seed, progress)
-        np.savez(target / "y_test.npz", np.eye(len(classes), dtype=np.float32)[written.labels["test"]])
+        labels, unreadable = _write_pictures(target, pictures, shape, fit, spec.scale, norm_samples, seed, progress)
+        warnings = [*warnings, *unreadable]
+        np.savez(target / "y_test.npz", np.eye(len(classes), dtype=np.float32)[labels["test"]])
+        arrays = {part: ((len(of), *shape), "float32" if part == "norm" else "uint8") for part, of in labels.items()}
     else:
         dtype = "float32" if spec.content == "steps" else "uint32"
         recordings = cast("Dict[str, Tuple[Recordings, np.ndarray]]", parts)
-        written = _write_recordings(target, recordings, shape, bin_us, binary, dtype, progress)
+        longest, events, left_out = _write_recordings(target, recordings, shape, bin_us, binary, dtype, progress)
+        labels = {part: samples.labels[positions] for part, (samples, positions) in parts.items()}
+        arrays = {part: ((len(of), longest[part], *shape), dtype) for part, of in labels.items()}
+        if spec.content == "events":
+            outside = left_out
+        if left_out:
+            share = f"{left_out:,} of {events:,} events"
+            warnings = [*warnings, f"{share} are outside the sensor of {times(shape[:2])} and are left out"]
     splits: Dict[str, PreparedSplit] = {}
-    for part, labels in written.labels.items():
-        counts = np.bincount(labels, minlength=len(classes)).tolist()
-        splits[part] = PreparedSplit(*written.arrays[part], dict(zip(classes, counts)))
+    for part, (size, kind) in arrays.items():
+        counts = np.bincount(labels[part], minlength=len(classes)).tolist()
+        splits[part] = PreparedSplit(shape=size, dtype=kind, class_counts=dict(zip(classes, counts)))
     for part in parts:
-        np.save(target / f"y_{part}.npy", written.labels[part])
-    outside = written.outside if spec.content == "events" else None
-    return PreparedDataset(loaded.version, classes, splits, loaded.sources, [*warnings, *written.warnings], outside)
+        np.save(target / f"y_{part}.npy", labels[part])
+    return PreparedDataset(loaded.version, classes, splits, loaded.sources, warnings, outside)
 
 
 def _find_or_fetch(dataset: Dataset, data_dir: Path, source: Optional[Path], progress: Progress) -> Path:
@@ -194,15 +192,6 @@ def _find_or_fetch(dataset: Dataset, data_dir: Path, source: Optional[Path], pro
         raise InputError(f"{missing} {spec.how_to_get}{put}") from None
 
 
-class _Written(NamedTuple):
-    """Shape and dtype of the arrays written and the labels of their samples, by part."""
-
-    arrays: Mapping[str, Tuple[Tuple[int, ...], str]]
-    labels: Dict[str, np.ndarray]
-    warnings: List[str]
-    outside: int = 0  # events outside the sensor
-
-
 def _write_pictures(
     target: Path,
     parts: Mapping[str, Tuple[Samples, np.ndarray]],
@@ -212,10 +201,11 @@ def _write_pictures(
     norm_samples: int,
     seed: int,
     progress: Progress,
-) -> _Written:
+) -> Tuple[Dict[str, np.ndarray], List[str]]:
     """Write the images at some positions of the training and the test set, and the copies for the toolbox.
 
-    More than `MOST_UNREADABLE` unreadable images of a part are an `InputError`.
+    Return the labels of the images in each array, and warnings of unreadable images. More than `MOST_UNREADABLE`
+    unreadable images of a part are an `InputError`.
     """
     train, test = (len(positions) for _, positions in parts.values())
     norm_samples = min(norm_samples, train)
@@ -260,8 +250,7 @@ def _write_pictures(
     _write_scaled(target / "x_norm.npz", target / "x_train.npy", norm, scale, partial(advance, "norm"))
     all_of_test = np.arange(len(labels["test"]))
     _write_scaled(target / "x_test.npz", target / "x_test.npy", all_of_test, scale, partial(advance, "test"))
-    arrays = {part: ((len(of), *shape), "float32" if part == "norm" else "uint8") for part, of in labels.items()}
-    return _Written(arrays, labels, warnings)
+    return labels, warnings
 
 
 def _write_scaled(
@@ -307,25 +296,23 @@ def _write_recordings(
     binary: bool,
     dtype: str,
     progress: Progress,
-) -> _Written:
-    """Write the samples at some positions of each part; see `prepare`."""
-    total, done, outside, events = sum(len(positions) for _, positions in parts.values()), 0, 0, 0
+) -> Tuple[Dict[str, int], int, int]:
+    """Write the samples at some positions of each part.
+
+    Return the number of time steps of the longest sample of each part, and the numbers of all events and of those that
+    are outside the sensor.
+    """
+    total, done, outside, inside = sum(len(positions) for _, positions in parts.values()), 0, 0, 0
 
     def samples_of(part: Recordings, positions: np.ndarray, name: str) -> Iterator[Steps]:
-        nonlocal done, outside, events
+        nonlocal done, outside, inside
         for position in positions.tolist():
             sample = part.read(position, sensor, bin_us)
-            outside, events, done = outside + sample.outside, events + int(sample.value.sum()), done + 1
+            outside, inside, done = outside + sample.outside, inside + int(sample.value.sum()), done + 1
             yield replace(sample, value=np.minimum(sample.value, 1)) if binary else sample
             progress(done, total, name)
 
-    arrays: Dict[str, Tuple[Tuple[int, ...], str]] = {}
+    longest = {}
     for name, (part, positions) in parts.items():
-        lengths = write_samples(target / f"x_{name}.h5", samples_of(part, positions, name), sensor, dtype)
-        arrays[name] = (len(lengths), max(lengths), *sensor), dtype
-    warnings = []
-    if outside:
-        of_all = f"{outside:,} of {outside + events:,} events"
-        warnings.append(f"{of_all} are outside the sensor of {times(sensor[:2])} and are left out")
-    labels = {name: part.labels[positions] for name, (part, positions) in parts.items()}
-    return _Written(arrays, labels, warnings, outside)
+        longest[name] = max(write_samples(target / f"x_{name}.h5", samples_of(part, positions, name), sensor, dtype))
+    return longest, inside + outside, outside

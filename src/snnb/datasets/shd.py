@@ -7,18 +7,14 @@ neural networks, IEEE TNNLS).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, List, Tuple
 
 from snnb.core.errors import InputError
-from snnb.core.formatting import times
-from snnb.datasets.definition import Dataset, DatasetSpec, ImageShape, LoadedDataset
+from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from snnb.network.event_samples import Steps
+    from snnb.datasets.events import EventRecordings, Events
 
 UNITS = 700
 SPEC = DatasetSpec(
@@ -45,35 +41,6 @@ def locate(folder: Path) -> Path:
     return folder
 
 
-@dataclass(frozen=True)
-class SpokenDigits:
-    """Samples of a file; `labels` as in `Recordings`."""
-
-    path: Path
-    labels: np.ndarray
-
-    def check(self, shape: ImageShape, fit: str) -> None:
-        """See `Recordings`."""
-        if shape[0] * shape[1] * shape[2] != UNITS:
-            raise InputError(f"{SPEC.name} has {UNITS} units, the model takes {times(shape)}.")
-
-    def read(self, position: int, shape: ImageShape, bin_us: int) -> Steps:
-        """See `Recordings`."""
-        import numpy as np
-
-        from snnb.datasets.events import Events, binned
-        from snnb.io.hdf5 import reading
-
-        with reading(self.path) as file:
-            seconds = file["spikes/times"][position].astype(np.float64)
-            units = file["spikes/units"][position].astype(np.int64)
-        if seconds.size != units.size or not np.isfinite(seconds).all():
-            raise InputError(f"{self.path}: sample {position} has {units.size} units and {seconds.size} finite times.")
-        zeros = np.zeros_like(units)
-        time = np.floor(seconds * 1e6).astype(np.int64)
-        return binned(Events(time, units, zeros, zeros), (1, UNITS, 1), bin_us, f"{self.path}: sample {position}")
-
-
 def load(where: Path) -> LoadedDataset:
     """Read the labels; the training set may be missing."""
     parts = {part: where / f"shd_{part}.h5" for part in ("train", "test") if (where / f"shd_{part}.h5").is_file()}
@@ -88,18 +55,31 @@ def load(where: Path) -> LoadedDataset:
     )
 
 
-def _opened(path: Path) -> Tuple[SpokenDigits, List[str]]:
+def _opened(path: Path) -> Tuple[EventRecordings, List[str]]:
+    """Return the samples of a file, and the names of the classes."""
     import numpy as np
 
     from snnb.datasets.array_samples import class_numbers
+    from snnb.datasets.events import EventRecordings, Events
     from snnb.io.hdf5 import reading
 
     with reading(path) as file:
-        names = [name.decode() if isinstance(name, bytes) else str(name) for name in file["extra/keys"][:]]
+        classes = [name.decode() if isinstance(name, bytes) else str(name) for name in file["extra/keys"][:]]
         labels = np.asarray(file["labels"][:])
         if len({len(labels), len(file["spikes/times"]), len(file["spikes/units"])}) > 1:
             raise InputError(f"{path} has other numbers of labels, times and units: download it again.")
-    return SpokenDigits(path, class_numbers(labels, len(names), path)), names
+    names = [f"{path}: sample {position}" for position in range(len(labels))]
+
+    def events(position: int) -> Events:
+        with reading(path) as file:
+            seconds = file["spikes/times"][position].astype(np.float64)
+            units = file["spikes/units"][position].astype(np.int64)
+        if seconds.size != units.size or not np.isfinite(seconds).all():
+            raise InputError(f"{names[position]} has {units.size} units and {seconds.size} finite times.")
+        zeros = np.zeros_like(units)
+        return Events(np.floor(seconds * 1e6).astype(np.int64), units, zeros, zeros)
+
+    return EventRecordings(class_numbers(labels, len(classes), path), names, events, sensor=(1, UNITS, 1)), classes
 
 
 DATASET = Dataset(SPEC, locate, load)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Optional
 
 from snnb.core.errors import DamagedError, InputError
 from snnb.core.formatting import times
-from snnb.datasets.definition import Dataset, ImageShape, LoadedDataset, own_spec
+from snnb.datasets.definition import Dataset, ImageShape, LoadedDataset, OwnSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 AXES = "(samples, steps, values), or (samples, steps, height, width, channels)"
 
-SPEC = own_spec(
-    "steps:DIR",
-    "currents of yours",
+SPEC = OwnSpec(
+    name="steps:DIR",
+    title="currents of yours",
     source="arrays of yours",
     layout="x_test.npy and y_test.npy",
     how_to_get=f"Write x_test.npy, float32 {AXES}, and y_test.npy, a class number for each sample.",

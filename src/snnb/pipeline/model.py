@@ -47,7 +47,7 @@ def identify_model(model: str, dataset: Optional[str]) -> Tuple[str, str, Option
     if not is_own(model):
         if "/" in model or Path(model).suffix:  # no name of a model of this package has either
             raise UsageError(f"--model {model} is not a model file; give FILE.py:FUNCTION, or a {', '.join(READ)} file")
-        spec = find(model).spec
+        spec = find(model)
         return spec.name, _dataset_for(model, dataset or spec.dataset), None
     if dataset is None:
         raise UsageError(f"--model {model}: give --dataset NAME too (`snnb datasets` lists them)")
@@ -61,7 +61,7 @@ def identify_model(model: str, dataset: Optional[str]) -> Tuple[str, str, Option
 def _dataset_for(model: str, dataset: str) -> str:
     """Return the name of a data set; raise `UsageError` for events if the model is not a spiking network."""
     described = find_dataset(dataset).spec
-    spiking = is_nir(model) or (not is_own(model) and find(model).spec.file is not None)
+    spiking = is_nir(model) or (not is_own(model) and find(model).file is not None)
     if described.content != "pictures" and not spiking:
         raise UsageError(
             f"--dataset {dataset}: {model} is a Keras model, which is trained on pictures and not on "
@@ -74,15 +74,15 @@ def model_of(run: RunDirectory) -> Model:
     """Return the model of a run. A user's Python file is executed."""
     info = run.manifest.run
     if info.model_source is None:
-        build, spec = find(info.model).build, find(info.model).spec
-        return Model(build, spec.recipe, spec.settings, spec.file, spec.file is not None, spec.num_classes)
+        spec = find(info.model)
+        return Model(spec.build, spec.recipe, spec.settings, spec.file, spec.file is not None, spec.num_classes)
     own = _recorded_own_model(info.model_source)
     return Model(own.build, Recipe(), own.settings, own.path, own.function is None, None)
 
 
 def packaged(info: RunInfo) -> Optional[ModelSpec]:
     """Return the specification of the run's model if it is one of this package."""
-    return None if info.imported or info.model_source is not None else find(info.model).spec
+    return None if info.imported or info.model_source is not None else find(info.model)
 
 
 def model_file(info: RunInfo) -> Optional[Path]:
@@ -114,7 +114,7 @@ def input_shape(info: RunInfo, given: Optional[Shape]) -> Tuple[Shape, str]:
     given : (height, width, channels), optional
     """
     if info.model_source is None:
-        spec = find(info.model).spec
+        spec = find(info.model)
         return given or spec.input_shape, "resize" if given else spec.fit
     dataset = find_dataset(info.dataset)
     described = dataset.spec
@@ -132,7 +132,7 @@ def input_shape(info: RunInfo, given: Optional[Shape]) -> Tuple[Shape, str]:
 
 def class_count(info: RunInfo, class_names: Sequence[str]) -> Optional[int]:
     """Return the number of classes of the data set; None for a model that reconstructs its input."""
-    reconstructs = info.model_source is None and find(info.model).spec.num_classes is None
+    reconstructs = info.model_source is None and find(info.model).num_classes is None
     return None if reconstructs else len(class_names)
 
 

@@ -3,7 +3,6 @@
 import os
 import re
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Dict, List, Literal, Mapping, Optional, Tuple, Union, cast
 
@@ -14,7 +13,7 @@ from typing_extensions import Annotated
 from snnb.core.errors import UsageError
 from snnb.core.options import Count, Flag, Options, Seed
 from snnb.core.progress import Progress, Say, say_nothing, silent
-from snnb.datasets.definition import Content
+from snnb.datasets.definition import Content, PreparedSplit
 from snnb.pipeline.stage import (
     AbsolutePath,
     Given,
@@ -68,14 +67,6 @@ class PrepareParams(Options):
     binary: bool = Field(default=False, description="Count at most one event of a pixel in a time step.")
 
 
-class SplitRecord(Record):
-    """One part of a data set: array shape, dtype and the number of samples of each class; see `PreparedSplit`."""
-
-    shape: List[int]
-    dtype: str
-    class_counts: Dict[str, int]
-
-
 class PrepareDetails(Record):
     """Origin and content of the arrays; a pixel in [0, 1] is stored value / `scale`."""
 
@@ -85,7 +76,7 @@ class PrepareDetails(Record):
     source: str
     scale: float = Field(gt=0)
     class_names: List[str]
-    splits: Dict[str, SplitRecord]
+    splits: Dict[str, PreparedSplit]
     content: Content = "pictures"
     outside: Optional[int] = None  # events outside the sensor, which are left out
 
@@ -150,7 +141,7 @@ def run(run: RunDirectory, params: PrepareParams, progress: Progress = silent) -
             source=spec.source,
             scale=spec.scale,
             class_names=prepared.class_names,
-            splits={name: SplitRecord.model_validate(asdict(split)) for name, split in prepared.splits.items()},
+            splits=prepared.splits,
             content=spec.content,
             outside=prepared.outside,
         )

@@ -49,7 +49,7 @@ def parameters_of(run: RunDirectory, record: SimulationRecord) -> ByStage:
 def default_parameters(run: RunDirectory) -> ByStage:
     """Return the defaults of the parameters, by stage, without the recipe of a model in a file."""
     info = run.manifest.run
-    own = find(info.model).spec if info.model_source is None else None
+    own = find(info.model) if info.model_source is None else None
     recipe = {} if own is None else {**own.recipe.model_dump(), "settings": dict(own.settings)}
     train = shown_params(run, TrainParams(**recipe))
     return {
