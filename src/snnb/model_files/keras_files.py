@@ -33,7 +33,7 @@ from snnb.io.keras_file import LAYERS, MODELS, check_layers
 from snnb.io.text import JsonValue
 from snnb.model_files.fold_pixels import Pixels
 from snnb.model_files.kinds import NotReadError
-from snnb.model_files.preprocessing import Entry, affine, label, without_preprocessing
+from snnb.model_files.preprocessing import Entry, Step, affine, label, members_of, without_preprocessing
 
 ANY = "any"
 # Settings that newer versions added, with the values that change nothing when a trained model computes.
@@ -75,14 +75,14 @@ def read_keras_h5(path: Path, warn: Say) -> Result:
         weights = file.get("model_weights")
         if description is None or not isinstance(weights, h5py.Group):
             raise NotReadError("holds weights without a model, or a model without weights")
-        description, steps = without_preprocessing(description)
+        description, steps = as_tensorflow_22(description, path, warn)
 
         def arrays_of(layer: str) -> List[h5py.Dataset]:
             group = weights.get(layer)
             names = _weight_names(group) if isinstance(group, h5py.Group) else []
             return [group[name] for name in names if name in group]
 
-        model = from_description(as_tensorflow_22(description, path, warn), path)
+        model = from_description(description, path)
         _set_weights(model, arrays_of)
         return model, affine(steps, arrays_of)
 
@@ -94,8 +94,8 @@ def read_keras_zip(path: Path, warn: Say) -> Result:
             original, weights = json.loads(archive.read(CONFIG)), archive.read(WEIGHTS)
     except RAISED_BY_ZIPFILE as error:
         raise NotReadError(f"not a complete .keras file ({first_line(error)})") from error
-    description, steps = without_preprocessing(original)
-    model = from_description(as_tensorflow_22(description, path, warn), path)
+    description, steps = as_tensorflow_22(original, path, warn)
+    model = from_description(description, path)
     try:
         with h5py.File(io.BytesIO(weights), "r") as file:
             root, step = (UNTIL_2_13, 2) if UNTIL_2_13 in file else ("layers", 1)
@@ -156,19 +156,22 @@ def _shapes(shapes: Sequence[Sequence[int]]) -> str:
     return ", ".join("×".join(map(str, shape)) or "1" for shape in shapes[:10]) or "nothing"
 
 
-def as_tensorflow_22(description: JsonValue, path: Path, warn: Say) -> JsonValue:
+def as_tensorflow_22(description: JsonValue, path: Path, warn: Say) -> Tuple[JsonValue, List[Step]]:
     """Return the description of a model, by a newer Keras, as TensorFlow 2.2 would have written it.
 
-    It is returned unchanged if it does not describe a model, for `snnb.io.keras_file.check_layers` to refuse. Raise
-    `NotReadError` if a layer is not one of Keras's own, or has a setting that TensorFlow 2.2 does not know.
+    Preprocessing layers are removed; those that change the pixels are returned too. The description is returned
+    unchanged if it does not describe a model, for `snnb.io.keras_file.check_layers` to refuse. Raise `NotReadError` if
+    a layer is not one of Keras's own, or has a setting that TensorFlow 2.2 does not know, and the errors of
+    `without_preprocessing`.
     """
     try:
         translated, unfinished = _model(description, warn)
+        translated, steps = without_preprocessing(translated)
     except (KeyError, TypeError, IndexError, AttributeError, ValueError):
-        return description
+        return description, []
     for name in unfinished:
         _fill_in_channels(translated, name, path)
-    return translated
+    return translated, steps
 
 
 def _model(description: Entry, warn: Say) -> Tuple[Entry, List[str]]:
@@ -180,7 +183,11 @@ def _model(description: Entry, warn: Say) -> Tuple[Entry, List[str]]:
     last: Dict[str, str] = {}  # by layer, the one that gives its output now
     mixed: Set[str] = set()
     for entry in config["layers"]:
-        own, *added = [_inside(entry, warn)] if entry["class_name"] in MODELS else _layer(entry, mixed)
+        if members_of(entry) is not None:
+            own, added = {key: entry[key] for key in ("class_name", "config")}, []
+            own["name"] = entry["config"]["name"]
+        else:
+            own, *added = [_inside(entry, warn)] if entry["class_name"] in MODELS else _layer(entry, mixed)
         if not sequential:
             own["inbound_nodes"] = _connections(entry, last)
             for before, after in zip([own, *added], added):
@@ -294,9 +301,11 @@ def _known(kind: str) -> Set[str]:
 def _connections(entry: Entry, last: Dict[str, str]) -> List[JsonValue]:
     """Return the inputs of a layer as Keras 2 writes them: for each time it is used, a list of [name, 0, 0, {}]."""
     nodes: List[JsonValue] = []
+    preprocesses = members_of(entry) is not None
     for node in entry["inbound_nodes"]:
         if isinstance(node, dict):
-            sources, arguments = [], [node.get("kwargs", {})]
+            # Keras 3 writes `training=True` of layers that augment pictures, and does not apply it in predictions.
+            sources, arguments = [], [] if preprocesses else [node.get("kwargs", {})]
             for part in node["args"]:
                 tensors = part if isinstance(part, list) else [part]
                 if not all(isinstance(t, dict) and t["class_name"] == "__keras_tensor__" for t in tensors):
@@ -306,6 +315,7 @@ def _connections(entry: Entry, last: Dict[str, str]) -> List[JsonValue]:
             sources, arguments = [source[:3] for source in node], [source[3] for source in node if len(source) > 3]
         for key, value in [pair for given in arguments for pair in given.items()]:
             if value not in (None, False):
-                raise NotReadError(f"{label(entry)} is called with {key}={value}")
+                advice = "remove it, and save the model again" if preprocesses else ""
+                raise NotReadError(f"{label(entry)} is called with {key}={value}", advice)
         nodes.append([[last.get(name, name), number, tensor, {}] for name, number, tensor in sources])
     return nodes

@@ -40,19 +40,11 @@ def label(layer: Entry) -> str:
     return f"layer {layer['config']['name']} ({layer['class_name']})"
 
 
-def without_preprocessing(description: JsonValue) -> Tuple[JsonValue, List[Step]]:
-    """Return the description of a model without its preprocessing layers, and those that change the pixels, in order.
+def without_preprocessing(description: Entry) -> Tuple[Entry, List[Step]]:
+    """Return a model's description without its preprocessing layers, and those that change the pixels, in order.
 
-    A description of something else is returned unchanged, so that `snnb.io.keras_file.check_layers` reports it. Raise
-    `NotReadError` if such a layer is not at the start of the model, or changes the size of the pictures.
+    Raise `NotReadError` if such a layer is not at the start of the model, or changes the size of the pictures.
     """
-    try:
-        return _removed(description)
-    except (KeyError, TypeError, IndexError, AttributeError, ValueError):
-        return description, []
-
-
-def _removed(description: Entry) -> Tuple[Entry, List[Step]]:
     config = description["config"]
     sequential = description["class_name"] == "Sequential"
     remaining: List[Entry] = []
@@ -62,28 +54,29 @@ def _removed(description: Entry) -> Tuple[Entry, List[Step]]:
     first_shape, before = None, ""
     for entry in config["layers"]:
         name, kind = entry["config"]["name"], entry["class_name"]
-        sources: List[List[JsonValue]] = [[before, 0, 0]] if sequential else _sources(entry["inbound_nodes"])
-        members = _members(entry)
+        nodes: List[JsonValue] = [[[before, 0, 0]]] if sequential else entry["inbound_nodes"]
+        sources = [source for node in nodes for source in node]
+        members = members_of(entry)
         if members is None:
             _refuse_inside(entry)
             if kind == "InputLayer":
                 steps_to[name] = steps_to[before] if sequential else []
             else:
                 read += [steps_to[source[0]] for source in sources if source[0] in steps_to]
-            remaining.append(
-                entry if sequential else {**entry, "inbound_nodes": _redirect(entry["inbound_nodes"], replaced)}
-            )
+            redirected = [[[*replaced.get(source[0], source[:3]), *source[3:]] for source in node] for node in nodes]
+            remaining.append(entry if sequential else {**entry, "inbound_nodes": redirected})
         else:
-            _require_simple(entry, sources)
+            if len(nodes) != 1 or len(sources) != 1:
+                raise NotReadError(f"{label(entry)} is used several times", ADVICE)
             own = [Step(layer, layer is not entry) for layer in members if layer["class_name"] in AFFINE]
-            source = sources[0]
+            source = sources[0][:3]
             if source[0] in steps_to:
                 steps_to[name] = [*steps_to[source[0]], *own]
             elif own:
                 raise NotReadError(f"{label(own[0].layer)} is not at the start of the model", ADVICE)
             replaced[name] = replaced.get(source[0], source)
-            first = entry["config"]["layers"][0] if kind == "Sequential" else entry
-            first_shape = first_shape or first["config"].get("batch_input_shape")
+            for first in (entry, *entry["config"].get("layers", [])[:1]):
+                first_shape = first_shape or first["config"].get("batch_input_shape")
         before = name
     if not replaced:
         return description, []
@@ -92,11 +85,11 @@ def _removed(description: Entry) -> Tuple[Entry, List[Step]]:
         raise NotReadError(f"{label(max(read, key=len)[0].layer)} is skipped by another layer", ADVICE)
     if sequential and first_shape and remaining and remaining[0]["class_name"] != "InputLayer":
         remaining[0] = {**remaining[0], "config": {"batch_input_shape": first_shape, **remaining[0]["config"]}}
-    ends = {} if sequential else {"output_layers": _redirect(config["output_layers"], replaced)}
+    ends = {} if sequential else {"output_layers": [replaced.get(end[0], end) for end in config["output_layers"]]}
     return {**description, "config": {**config, "layers": remaining, **ends}}, steps
 
 
-def _members(entry: Entry) -> Optional[List[Entry]]:
+def members_of(entry: Entry) -> Optional[List[Entry]]:
     """Return the preprocessing layers that an entry stands for; None for a layer that stays."""
     kind = entry["class_name"]
     if kind in RESIZING:
@@ -118,37 +111,6 @@ def _refuse_inside(entry: Entry) -> None:
         if layer["class_name"] in AUGMENTATION | AFFINE | RESIZING:
             raise NotReadError(f"{label(layer)} is in a model inside the model", ADVICE)
         _refuse_inside(layer)
-
-
-def _require_simple(entry: Entry, sources: Sequence[Sequence[JsonValue]]) -> None:
-    nodes = entry.get("inbound_nodes", [None])
-    if len(nodes) != 1 or len(sources) != 1:
-        raise NotReadError(f"{label(entry)} is used several times", ADVICE)
-    # Keras 2 applies `training=True` of a call in predictions too; Keras 3 writes it always, and does not.
-    if isinstance(nodes[0], list) and any(source[3:] and source[3].get("training") for source in nodes[0]):
-        raise NotReadError(f"{label(entry)} is called with training=True", "remove it, and save the model again")
-
-
-def _is_tensor(value: JsonValue) -> bool:
-    """Return whether a value is `[layer, node, tensor, …]`."""
-    return isinstance(value, list) and len(value) >= 3 and isinstance(value[0], str) and isinstance(value[1], int)
-
-
-def _sources(nodes: JsonValue) -> List[List[JsonValue]]:
-    """Return the [layer, node, tensor] that are anywhere in the connections of a layer."""
-    if _is_tensor(nodes):
-        return [nodes[:3]]
-    values = nodes.values() if isinstance(nodes, dict) else nodes if isinstance(nodes, list) else []
-    return [source for value in values for source in _sources(value)]
-
-
-def _redirect(nodes: JsonValue, replaced: Dict[str, List[JsonValue]]) -> JsonValue:
-    """Return connections in which each removed layer is replaced by its source."""
-    if _is_tensor(nodes):
-        return [*replaced.get(nodes[0], nodes[:3]), *nodes[3:]]
-    if isinstance(nodes, dict):
-        return {key: _redirect(value, replaced) for key, value in nodes.items()}
-    return [_redirect(value, replaced) for value in nodes] if isinstance(nodes, list) else nodes
 
 
 def affine(steps: Sequence[Step], arrays_of: Callable[[str], Sequence[h5py.Dataset]]) -> Optional[Pixels]:
