@@ -50,16 +50,8 @@ def rectified(x: "Tensor", name: str) -> "Tensor":
 def application(kind: str, name: str, input_shape: InputShape, num_classes: int, **options: float) -> "keras.Model":
     """Build a network of Keras's collection with random weights; weight files made for it fit.
 
-    Max pooling is replaced by average pooling, as in the other models. Layers with weights keep their names.
-
-    Parameters
-    ----------
-    kind : str
-        Name of the function in `tensorflow.keras.applications`.
-    name, input_shape, num_classes
-        As for all models, see `snnb.architectures`.
-    **options : float
-        Further arguments of the function.
+    `kind` is the name of the function in `tensorflow.keras.applications`, `options` are its further arguments. Max
+    pooling is replaced by average pooling, as in the other models. Layers with weights keep their names.
     """
     from snnb.io.keras import keras
 

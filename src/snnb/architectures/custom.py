@@ -43,45 +43,25 @@ class OwnCodeError(InputError):
 
 @dataclass(frozen=True)
 class OwnModel:
-    """A model in a file of the user's.
+    """A model in a file of the user's."""
 
-    Attributes
-    ----------
-    name : str
-        Name in snake case, made from the names of file and function; never the name of a model of this package.
-    path : Path
-        Absolute path of the file.
-    function : str or None
-        Name of the function that returns the model; None for a trained model.
-    build : callable
-        `build(input_shape=, num_classes=, **settings)` as for a model of this package. The first two are passed to the
-        user's function only if it has these parameters. A trained model is loaded with its weights; its additional
-        keywords are `tell`, called with each difference from the file, and `pixels` and `sample` of `read_model`.
-    takes_shape : bool
-        Whether the function has a parameter `input_shape`. Otherwise the model determines the shape of the pictures.
-    settings : mapping of str to Hyperparameter
-        Hyper-parameters: the function's other parameters whose defaults are numbers or tuples of numbers.
-    """
-
-    name: str
-    path: Path
-    function: Optional[str]
+    name: str  # in snake case, of the names of file and function; never the name of a model of this package
+    path: Path  # of the file, absolute
+    function: Optional[str]  # name of the function that returns the model; None for a trained model
+    # `build(input_shape=, num_classes=, **settings)` as for a model of this package. The first two are passed to the
+    # user's function only if it has these parameters. A trained model is loaded with its weights; its additional
+    # keywords are `tell`, called with each difference from the file, and `pixels` and `sample` of `read_model`.
     build: Callable[..., Any]
-    takes_shape: bool = False
+    takes_shape: bool = False  # whether the function has a parameter `input_shape`; else the model fixes the pictures
+    # The function's other parameters whose defaults are numbers or tuples of numbers
     settings: Mapping[str, Hyperparameter] = field(default_factory=lambda: MappingProxyType({}))
 
     def input_shape(self, picture_shape: InputShape, num_classes: int) -> InputShape:
         """Return the shape that the pictures must have: (height, width, channels).
 
         Unless the function has a parameter `input_shape`, or the file is a NIR file, the model is built to find out,
-        which imports TensorFlow.
-
-        Parameters
-        ----------
-        picture_shape : tuple of three int
-            Shape of the data set's pictures; returned if the function has the parameter.
-        num_classes : int
-            Number of classes of the data set.
+        which imports TensorFlow. `picture_shape` is the shape of the data set's pictures, which is returned if the
+        function has the parameter.
         """
         if self.takes_shape:
             return picture_shape
@@ -101,16 +81,9 @@ def is_own(model: str) -> bool:
 def own_model(model: str) -> OwnModel:
     """Load the definition of `path/file.py:function` or of a trained model in a file; the model is not built yet.
 
-    A Python file is executed, as by an import, once its function is named.
-
-    Raises
-    ------
-    UsageError
-        The function is not named, or it is not in the file.
-    InputError
-        The file is missing, or the function has a parameter without a default other than those from the data set.
-    OwnCodeError
-        The file raised an error.
+    A Python file is executed, as by an import, once its function is named. Raise `UsageError` if the function is not
+    named or not in the file, `InputError` if the file is missing or the function has a parameter without a default
+    other than those from the data set, `OwnCodeError` if the file raised an error.
     """
     match = _PYTHON.fullmatch(model)
     path = _file(match["path"] if match else model)

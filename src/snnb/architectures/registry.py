@@ -26,55 +26,25 @@ InputShape = Tuple[int, int, int]
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """Description of a model, available without building it.
+    """A model: a description, available without building it, and a function that builds it."""
 
-    Attributes
-    ----------
-    name : str
-        Name in snake case.
-    dataset : str
-        Name of the data set it is trained on by default.
-    input_shape : tuple of three int
-        (height, width, channels).
-    num_classes : int or None
-        Units of the softmax layer; None for an autoencoder.
-    neurons : int
-        Number of units of all layers except the input, Flatten and other layers that only rearrange values.
-    synapses : int
-        Number of connected pairs of neurons, as docs/graph-format.md defines them.
-    source : str
-        Publication of the architecture.
-    recipe : Recipe
-        Default training recipe.
-    fit : str
-        How the pictures of the data set are converted to the input shape: "exact" (they already have it), "pad"
-        (surrounded by zeros) or "resize".
-    alias : str
-        Class name of the model in the predecessor of this package, if it differs by more than case and underscores.
-    settings : mapping of str to Hyperparameter
-        Hyper-parameters with their defaults: the other parameters of the build function.
-    file : Path, optional
-        NIR file of a network that was trained as a spiking one.
-    time_step : float, optional
-        Its time step, in the unit of its time constants.
-    build : callable
-        `build(input_shape=, num_classes=, **settings)` imports TensorFlow and returns an untrained, uncompiled
-        `keras.Model`. `num_classes` is None for an autoencoder. It raises `UsageError` for pictures that are too small.
-    """
-
-    name: str
-    dataset: str
-    input_shape: InputShape
-    num_classes: Optional[int]
-    neurons: int
-    synapses: int
-    source: str
-    recipe: Recipe
+    name: str  # in snake case
+    dataset: str  # name of the data set that it is trained on by default
+    input_shape: InputShape  # (height, width, channels)
+    num_classes: Optional[int]  # units of the softmax layer; None for an autoencoder
+    neurons: int  # number of units of all layers but the input, Flatten and others that only rearrange values
+    synapses: int  # number of connected pairs of neurons, as docs/graph-format.md defines them
+    source: str  # publication of the architecture
+    recipe: Recipe  # default training recipe
+    # How the pictures of the data set are brought to the input shape: "exact" (they have it), "pad" or "resize"
     fit: str = "exact"
-    alias: str = ""
+    alias: str = ""  # class name in the predecessor of this package, if it differs by more than case and underscores
+    # Hyper-parameters with their defaults: the other parameters of the build function
     settings: Mapping[str, Hyperparameter] = field(default_factory=dict)
-    file: Optional[Path] = None
-    time_step: Optional[float] = None
+    file: Optional[Path] = None  # NIR file of a network that was trained as a spiking one
+    time_step: Optional[float] = None  # of that network, in the unit of its time constants
+    # `build(input_shape=, num_classes=, **settings)` imports TensorFlow and returns an untrained, uncompiled
+    # `keras.Model`. `num_classes` is None for an autoencoder. It raises `UsageError` for pictures that are too small.
     build: Build = None  # type: ignore[assignment]  # set by `architecture`
 
 
@@ -103,11 +73,8 @@ _MODELS: Dict[str, ModelSpec] = {}
 def architecture(*specs: ModelSpec) -> Callable[[Build], Build]:
     """Return a decorator that registers a build function for one or more models.
 
-    Parameters
-    ----------
-    *specs : ModelSpec
-        Descriptions of the models, without `settings` and `build`: the settings are taken from the signature of the
-        build function, whose first parameters are `name`, `input_shape` and `num_classes`.
+    The specifications have no `settings` and no `build`: settings are taken from the signature of the build function,
+    whose first parameters are `name`, `input_shape` and `num_classes`.
     """
 
     def register(build: Build) -> Build:
@@ -140,10 +107,7 @@ def names(*, spiking: bool = True) -> List[str]:
 def find(name: str) -> ModelSpec:
     """Return a model by its name or historical class name; case and underscores do not matter.
 
-    Raises
-    ------
-    UsageError
-        There is no such model. The message suggests the nearest name.
+    Raise `UsageError`, which suggests the nearest name, if there is no such model.
     """
     by_key = {_key(known): spec for spec in _MODELS.values() for known in (spec.name, spec.alias) if known}
     key = _key(name)
@@ -165,21 +129,11 @@ _SHARES = ("dropout", "dropout_rate")
 def checked_hyperparameters(
     values: Mapping[str, object], settings: Mapping[str, Hyperparameter], *, own: bool = False
 ) -> Dict[str, Hyperparameter]:
-    """Check hyper-parameters against the type, length and range of their defaults.
+    """Check hyper-parameters against the type, length and range of their defaults, which `settings` has by name.
 
-    Parameters
-    ----------
-    values, settings : mapping
-        Hyper-parameters to check, and defaults of all hyper-parameters of the model, by name.
-    own : bool
-        Whether the model is a function of the user, which may take any integer. The integers of this package's models
-        are counts, from 1 to `LARGEST_COUNT`.
-
-    Raises
-    ------
-    UsageError
-        There is no such hyper-parameter, or a value does not have the type, length or range of its default. A dropout
-        lies in [0, 1).
+    `own` is for a function of the user, which may take any integer. The integers of this package's models are counts,
+    from 1 to `LARGEST_COUNT`. Raise `UsageError` if there is no such hyper-parameter, or a value does not have the
+    type, length or range of its default. A dropout lies in [0, 1).
     """
     checked: Dict[str, Hyperparameter] = {}
     for key, value in values.items():

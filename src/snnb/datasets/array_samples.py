@@ -68,16 +68,7 @@ def _resized(images: np.ndarray, shape: ImageShape) -> np.ndarray:
 
 
 def class_numbers(labels: np.ndarray, num_classes: int, path: Path) -> np.ndarray:
-    """Return labels as int64; raise `InputError` unless each is a class number.
-
-    Parameters
-    ----------
-    labels : (n,) array
-    num_classes : int
-        Class numbers are from 0 to `num_classes - 1`.
-    path : Path
-        File of the labels, for the message.
-    """
+    """Return labels (n,) as int64; raise `InputError`, with the path of their file, unless each is a class number."""
     if labels.dtype.kind not in "iu":
         raise InputError(f"{path}: the labels are {labels.dtype}, not whole numbers; download it again.")
     wrong = np.flatnonzero((labels < 0) | (labels >= num_classes))
@@ -91,21 +82,11 @@ def class_numbers(labels: np.ndarray, num_classes: int, path: Path) -> np.ndarra
 
 
 def proportional_order(labels: np.ndarray, rng: Optional[np.random.Generator] = None) -> np.ndarray:
-    """Return an order in which every prefix contains the classes in proportion.
+    """Return an order of samples, by their class numbers, in which every prefix contains the classes in proportion.
 
     The j-th of a class's n samples is placed at the fraction (j + 1/2) / n of the order. A prefix that ends at the
-    fraction t then contains n·t samples of each class, rounded.
-
-    Parameters
-    ----------
-    labels : (n,) int64 array
-    rng : np.random.Generator, optional
-        Shuffles the samples of a class and samples at the same fraction; without it they keep the given order.
-
-    Returns
-    -------
-    (n,) int64 array
-        Positions in `labels`.
+    fraction t then contains n·t samples of each class, rounded. `rng` shuffles the samples of a class and samples at
+    the same fraction; without it they keep the given order.
     """
     rank, counts = _rank_in_class(labels, rng)
     return np.lexsort((labels if rng is None else rng.random(len(labels)), (rank + 0.5) / counts))
@@ -114,16 +95,7 @@ def proportional_order(labels: np.ndarray, rng: Optional[np.random.Generator] = 
 def balanced_order(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return an order in which every prefix contains the same number of each class (±1) until a class is exhausted.
 
-    Parameters
-    ----------
-    labels : (n,) int64 array
-    rng : np.random.Generator
-        Shuffles the samples of a class, and samples of the same rank.
-
-    Returns
-    -------
-    (n,) int64 array
-        Positions in `labels`.
+    `rng` shuffles the samples of a class, and samples of the same rank.
     """
     rank, _ = _rank_in_class(labels, rng)
     return np.lexsort((rng.random(len(labels)), rank))

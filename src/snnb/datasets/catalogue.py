@@ -44,12 +44,8 @@ def dataset_names() -> List[str]:
 def find_dataset(name: str) -> Dataset:
     """Return a data set by its name; of the user's files: `folder:DIR`, `arrays:FILE.npz`, `events:DIR`, `steps:DIR`.
 
-    The name of the user's files becomes one with their absolute path.
-
-    Raises
-    ------
-    UsageError
-        There is no such data set. The message suggests the nearest name.
+    The name of the user's files becomes one with their absolute path. Raise `UsageError`, which suggests the nearest
+    name, if there is no such data set.
     """
     kind, colon, text = name.partition(":")
     if colon and kind in _OWN:
@@ -75,12 +71,7 @@ def describe(name: str) -> DatasetSpec:
 def available(name: str, data_dir: Path) -> Optional[Path]:
     """Return the path of a data set's files, or None if they are not on this machine.
 
-    Parameters
-    ----------
-    name : str
-        As for `find_dataset`.
-    data_dir : Path
-        Folder of all data sets; the files are in `data_dir/name`.
+    `data_dir` is the folder of all data sets: the files are in `data_dir/name`.
     """
     dataset = find_dataset(name)
     try:

@@ -22,51 +22,23 @@ Content = Literal["pictures", "events", "steps"]
 
 
 class DatasetSpec(Document):
-    """Description of a data set, available without opening its files.
+    """Description of a data set, available without opening its files."""
 
-    Attributes
-    ----------
-    name : str
-        Name for `--dataset`.
-    title : str
-        Name in prose.
-    shape : tuple of three int, or None
-        (height, width, channels) of the prepared images unless another shape is requested; None if the images have
-        no common size.
-    num_classes : int or None
-        None if the files on disk determine the classes.
-    class_names : tuple of str, or None
-        Names of the classes in the order of their numbers; None if they are read from the files on disk.
-    scale : float
-        The stored value that means 1.0: a pixel is `value / scale`.
-    samples : tuple of two int, or None
-        Numbers of training and test samples in the official release; None if there is no official release.
-    version, licence, source : str
-        Release, licence, and origin (URL and publication).
-    layout : str
-        Files that its folder must contain; empty if it is part of an installed package.
-    download : bool
-        Whether it can be downloaded.
-    how_to_get : str
-        Instructions for users who do not have it, one sentence.
-    content : {"pictures", "events", "steps"}
-        Kind of the samples: pictures, events with times, or the current of each time step.
-    """
-
-    name: str
-    title: str
+    name: str  # for `--dataset`
+    title: str  # name in prose
+    # (height, width, channels) of the prepared images unless another shape is requested; None without a common size
     shape: Optional[ImageShape]
-    num_classes: Optional[int]
-    class_names: Optional[Tuple[str, ...]]
-    scale: float
-    samples: Optional[Tuple[int, int]]
+    num_classes: Optional[int]  # None if the files on disk determine the classes
+    class_names: Optional[Tuple[str, ...]]  # in the order of the class numbers; None if they are read from the files
+    scale: float  # the stored value that means 1.0: a pixel is `value / scale`
+    samples: Optional[Tuple[int, int]]  # numbers of training and test samples in the official release, if there is one
     version: str
     licence: str
-    source: str
-    layout: str
-    download: bool = False
-    how_to_get: str
-    content: Content = "pictures"
+    source: str  # URL and publication
+    layout: str  # files that its folder must contain; empty if it is part of an installed package
+    download: bool = False  # whether it can be downloaded
+    how_to_get: str  # instructions for users who do not have it, one sentence
+    content: Content = "pictures"  # pictures, events with times, or the current of each time step
 
 
 class OwnSpec(DatasetSpec):
@@ -113,22 +85,10 @@ class Samples(Protocol):
         """Raise `InputError` if the images cannot be brought to `shape` by `fit`: "exact", "pad" or "resize"."""
 
     def read(self, positions: np.ndarray, shape: ImageShape, fit: str) -> Tuple[np.ndarray, Dict[int, str]]:
-        """Read images, in the given order.
+        """Read images at k positions, in the given order; bring them to `shape` by `fit`.
 
-        Parameters
-        ----------
-        positions : (k,) int64 array
-        shape : tuple of three int
-            (height, width, channels) of the images returned.
-        fit : {"exact", "pad", "resize"}
-            How images of another shape are brought to it.
-
-        Returns
-        -------
-        images : np.ndarray
-            The images that can be read, uint8 (at most k, height, width, channels).
-        unreadable : dict of int to str
-            For each other image, its index in `positions` and the reason.
+        Return the images that can be read, uint8 (at most k, height, width, channels), and for each other image its
+        index in `positions` and the reason.
         """
 
 
@@ -143,70 +103,32 @@ class Recordings(Protocol):
         """Raise `InputError` if the model's input, of that shape, does not take the samples."""
 
     def read(self, position: int, shape: ImageShape, bin_us: int) -> Steps:
-        """Return a sample; raise `InputError` if it cannot be read.
-
-        Parameters
-        ----------
-        position : int
-        shape : tuple of three int
-            (height, width, channels) of the sensor.
-        bin_us : int
-            Duration of a time step in µs.
-        """
+        """Return a sample of a sensor of that shape, with time steps of `bin_us` µs; raise `InputError` if damaged."""
 
 
 @dataclass(frozen=True)
 class LoadedDataset:
     """A data set on disk. Its labels have been read; samples may be read later.
 
-    Attributes
-    ----------
-    class_names : list of str
-        In the order of the class numbers.
-    train, test : Samples, or Recordings
-        `Samples` of a data set of pictures. Recordings for training may be missing, since a spiking network that was
-        trained elsewhere does not need them.
-    official_order : bool
-        Whether the order on disk is the published one, which is kept.
-    version : str
-        Release of the files.
-    sources : list of Path
-        Files that were read, and folders of pictures.
-    warnings : list of str
-        Messages for the user.
+    Recordings for training may be missing, since a spiking network that was trained elsewhere does not need them.
     """
 
-    class_names: List[str]
-    train: Union[Samples, Recordings, None]
+    class_names: List[str]  # in the order of the class numbers
+    train: Union[Samples, Recordings, None]  # samples if it is a data set of pictures
     test: Union[Samples, Recordings]
-    official_order: bool
-    version: str
-    sources: List[Path] = field(default_factory=list)
-    warnings: List[str] = field(default_factory=list)
+    official_order: bool  # whether the order on disk is the published one, which is kept
+    version: str  # release of the files
+    sources: List[Path] = field(default_factory=list)  # files that were read, and folders of pictures
+    warnings: List[str] = field(default_factory=list)  # messages for the user
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set that can be prepared.
-
-    Attributes
-    ----------
-    spec : DatasetSpec
-    locate : callable
-        `locate(folder)` returns the path of the files in a folder, or raises `InputError` that names missing files.
-    load : callable
-        `load(path)` opens the files at the path that `locate` returned.
-    fetch : callable or None
-        `fetch(folder, progress)` downloads the files into a folder; None if they cannot be downloaded.
-    shape_of : callable or None
-        `shape_of(path)` returns the shape of the samples of a user's files, None if it cannot be read.
-    place : Path or None
-        Path of the files, for a data set whose name contains it.
-    """
+    """A data set that can be prepared."""
 
     spec: DatasetSpec
-    locate: Callable[[Path], Path]
-    load: Callable[[Path], LoadedDataset]
-    fetch: Optional[Callable[[Path, Progress], None]] = None
-    shape_of: Optional[Callable[[Path], Optional[ImageShape]]] = None
-    place: Optional[Path] = None
+    locate: Callable[[Path], Path]  # return the path of the files in a folder; `InputError` names missing files
+    load: Callable[[Path], LoadedDataset]  # open the files at the path that `locate` returned
+    fetch: Optional[Callable[[Path, Progress], None]] = None  # download the files into a folder
+    shape_of: Optional[Callable[[Path], Optional[ImageShape]]] = None  # shape of a user's samples, if it can be read
+    place: Optional[Path] = None  # path of the files, for a data set whose name contains it

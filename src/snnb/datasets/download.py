@@ -16,28 +16,10 @@ BLOCK_BYTES = 2**16
 def download(urls: Sequence[str], path: Path, *, sha256: str, size: int, progress: Progress) -> None:
     """Download a file from the first of several URLs that has it.
 
-    The file `path` appears only when it is complete and has the right SHA-256. An existing file with another SHA-256
-    is replaced.
-
-    Parameters
-    ----------
-    urls : sequence of str
-        URLs, tried in this order.
-    path : Path
-        File to write.
-    sha256 : str
-        Published SHA-256.
-    size : int
-        Number of bytes that must be free on the disk.
-    progress : Progress
-        Called with numbers of bytes.
-
-    Raises
-    ------
-    InputError
-        No URL has the file, or its SHA-256 is not the published one.
-    ResourceError
-        The disk has too little free space.
+    The file `path` appears only when it is complete and has the published SHA-256; an existing file with another one is
+    replaced. `size` is the number of bytes that must be free on the disk. `progress` is called with numbers of bytes.
+    Raise `InputError` if no URL has the file, or its SHA-256 is not the published one, `ResourceError` if the disk is
+    too full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     require_disk(path.parent, size, f"the download of {path.name}")

@@ -31,20 +31,12 @@ class Events:
 class EventRecordings:
     """Recordings of events, each read when it is needed.
 
-    Attributes
-    ----------
-    labels : (n,) int64 array
-        Class numbers.
-    names : sequence of str
-        Names of the recordings, for messages.
-    events : callable
-        Returns the events of a position.
-    sensor : tuple of three int, optional
-        (height, width, channels), which the model's input has too, but for the place of axes of length 1. By default
-        any sensor, with one channel for each polarity, or one for both.
+    `names` are for messages, `events` returns the events of a position. The sensor's shape (height, width, channels) is
+    that of the model's input, axes of length 1 apart; without it, any sensor fits, with one channel for each polarity,
+    or one for both.
     """
 
-    labels: np.ndarray
+    labels: np.ndarray  # int64 (n,)
     names: Sequence[str]
     events: Callable[[int], Events]
     sensor: Optional[ImageShape] = None
@@ -65,26 +57,14 @@ class EventRecordings:
 
 
 def binned(events: Events, shape: ImageShape, bin_us: int, name: str) -> Steps:
-    """Sum events into bins.
+    """Sum the events of the recording `name` into bins of `bin_us` µs.
 
     The first bin begins with the first event. Events after the last complete bin are left out, as in `ToFrame` of
     tonic (Lenz et al. 2021), so that every time step has seen `bin_us` of the recording. A recording shorter than a bin
-    is one time step.
+    is one time step. The sensor's shape is (height, width, channels): off and on events, or with one channel both.
 
-    Parameters
-    ----------
-    events : Events
-    shape : tuple of three int
-        (height, width, channels) of the sensor: off and on events, or with one channel both.
-    bin_us : int
-        Duration of a bin in µs.
-    name : str
-        Name of the recording, for messages.
-
-    Raises
-    ------
-    InputError
-        There are no events, times are negative or span too many bins, or most events are outside the sensor.
+    Raise `InputError` if there are no events, times are negative or span too many bins, or most events are outside the
+    sensor.
     """
     height, width, channels = shape
     if not events.time.size:

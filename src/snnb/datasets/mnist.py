@@ -142,24 +142,10 @@ def load(where: Path) -> LoadedDataset:
 
 
 def read_idx(path: Path) -> Tuple[np.ndarray, str]:
-    """Read an IDX file of unsigned bytes, plain or gzipped.
+    """Read an IDX file of unsigned bytes; return the array, and the SHA-256 of its decompressed content.
 
-    Parameters
-    ----------
-    path : Path
-        The file. Its name does not tell whether it is gzipped: some tools decompress a file without renaming it.
-
-    Returns
-    -------
-    array : np.ndarray
-        uint8, one axis for each dimension of the file.
-    sha256 : str
-        SHA-256 of its decompressed content.
-
-    Raises
-    ------
-    InputError
-        It is not such a file, or it is damaged, or shorter or longer than its header declares.
+    Whether it is gzipped is not taken from its name: some tools decompress a file without renaming it. Raise
+    `InputError` if it is not such a file, or it is damaged, or shorter or longer than its header declares.
     """
     import numpy as np
 

@@ -23,20 +23,11 @@ _MODES = {1: "L", 3: "RGB"}
 
 @dataclass(frozen=True)
 class PictureSamples:
-    """Picture files and their classes.
+    """Picture files, by their names relative to `folder`, and their classes."""
 
-    Attributes
-    ----------
-    labels : (n,) int64 array
-    folder : Path
-        Folder that holds all files, possibly in subfolders.
-    files : list of str
-        Names relative to `folder`.
-    """
-
-    labels: np.ndarray
+    labels: np.ndarray  # int64 (n,)
     folder: Path
-    files: List[str]
+    files: List[str]  # possibly in subfolders
 
     def check(self, shape: ImageShape, fit: str) -> None:
         """Raise `InputError` unless `shape` has 1 or 3 channels; pictures are resized to any height and width."""
@@ -103,33 +94,15 @@ def class_folders(folder: Path) -> List[str]:
 
 
 def labelled(folder: Path, files: Sequence[List[str]]) -> PictureSamples:
-    """Return samples with class numbers.
-
-    Parameters
-    ----------
-    folder : Path
-        Folder that holds all files.
-    files : sequence of list of str
-        For each class number, the names of its files relative to `folder`.
-    """
+    """Return samples with class numbers, given the names of the files of each class relative to `folder`."""
     labels = np.repeat(np.arange(len(files), dtype=np.int64), [len(names) for names in files])
     return PictureSamples(labels, folder, [name for names in files for name in names])
 
 
 def samples_by_class(folder: Path, classes: Sequence[str]) -> PictureSamples:
-    """List the pictures of all class folders in a folder.
+    """List the pictures of all class folders in a folder; `classes` has their names in the order of the class numbers.
 
-    Parameters
-    ----------
-    folder : Path
-        Holds the class folders.
-    classes : sequence of str
-        Names of the class folders, in the order of the class numbers.
-
-    Raises
-    ------
-    InputError
-        A class folder is missing, there is one that is not in `classes`, or one holds no pictures.
+    Raise `InputError` if a class folder is missing, there is one that is not in `classes`, or one holds no pictures.
     """
     folders, expected = set(class_folders(folder)), set(classes)
     for held, names in (("lacks", expected - folders), ("also holds", folders - expected)):
@@ -149,13 +122,7 @@ def samples_by_class(folder: Path, classes: Sequence[str]) -> PictureSamples:
 
 
 def loaded_by_class(train_folder: Path, test_folder: Path) -> LoadedDataset:
-    """List a data set whose classes are the folders in `train_folder`, in alphabetical order.
-
-    Parameters
-    ----------
-    train_folder, test_folder : Path
-        Folders that hold the same class folders.
-    """
+    """List a data set whose classes are the folders in both folders, in alphabetical order."""
     classes = class_folders(train_folder)
     train, test = samples_by_class(train_folder, classes), samples_by_class(test_folder, classes)
     return LoadedDataset(classes, train, test, False, listing_version((train, test)), [train_folder, test_folder])

@@ -26,30 +26,14 @@ UNREADABLE_NAMED = 20  # largest number of unreadable pictures that a warning na
 
 @dataclass(frozen=True)
 class PreparedDataset:
-    """Description of the arrays that `prepare` wrote and of the files that it read, for the manifest.
+    """Description of the arrays that `prepare` wrote and of the files that it read, for the manifest."""
 
-    Attributes
-    ----------
-    version : str
-        Release of the files that were read.
-    class_names : list of str
-        Names of the classes in the order of their numbers.
-    splits : dict of str to PreparedSplit
-        By "train", "test" and "norm".
-    sources : list of Path
-        Files that were read, and folders of pictures.
-    warnings : list of str
-        Messages for the user.
-    outside : int or None
-        Number of events outside the sensor, which are left out; None for other contents.
-    """
-
-    version: str
-    class_names: List[str]
-    splits: Dict[str, PreparedSplit]
-    sources: List[Path]
-    warnings: List[str]
-    outside: Optional[int]
+    version: str  # release of the files that were read
+    class_names: List[str]  # in the order of the class numbers
+    splits: Dict[str, PreparedSplit]  # by "train", "test" and "norm"
+    sources: List[Path]  # files that were read, and folders of pictures
+    warnings: List[str]  # messages for the user
+    outside: Optional[int]  # number of events outside the sensor, which are left out; None for other contents
 
 
 def prepare(
@@ -258,15 +242,8 @@ def _write_scaled(
 ) -> None:
     """Write `images[positions] / scale` as an npz file for snntoolbox: one float32 array `arr_0`, in [0, 1].
 
-    Parameters
-    ----------
-    path, images : Path
-        File to write, and a .npy file of uint8 (n, height, width, channels).
-    positions : (k,) int64 array
-    scale : float
-        The stored value that means 1.0.
-    advance : callable
-        Called with the number of samples processed since the last call.
+    `images` is a .npy file of uint8 (n, height, width, channels). `advance` is called with the number of samples
+    processed since the last call.
     """
     shape = np.load(images, mmap_mode="r").shape[1:]
     with zipfile.ZipFile(path, "w") as archive, archive.open("arr_0.npy", "w", force_zip64=True) as stream:

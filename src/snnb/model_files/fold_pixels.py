@@ -34,21 +34,12 @@ _GIVEN = re.compile(r"mean=(?P<mean>[-+.\deE,]+),std=(?P<std>[-+.\deE,]+)")
 
 @dataclass(frozen=True, eq=False)
 class Pixels:
-    """Affine change from pixels to the input of a network: `factor * x + shift`.
+    """Affine change from pixels to the input of a network: `factor * x + shift`."""
 
-    Attributes
-    ----------
-    factor, shift : ndarray of float64, shape (1,) or (channels,)
-    reversed : bool
-        Whether the network's channels are blue, green, red.
-    layers : str
-        Preprocessing layers of the model that make the change, for messages.
-    """
-
-    factor: np.ndarray
+    factor: np.ndarray  # float64, shape (1,) or (channels,), as `shift`
     shift: np.ndarray
-    reversed: bool = False
-    layers: str = ""
+    reversed: bool = False  # whether the network's channels are blue, green, red
+    layers: str = ""  # preprocessing layers of the model that make the change, for messages
 
     @classmethod
     def standardised(cls, mean: Sequence[float], std: Sequence[float]) -> "Pixels":

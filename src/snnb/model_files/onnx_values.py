@@ -22,24 +22,14 @@ BATCH = -(1 << 40)  # stands for the number of pictures in a shape that the mode
 
 @dataclass(frozen=True)
 class Node:
-    """An operator, with the version of its operator set.
-
-    Attributes
-    ----------
-    inputs, outputs : tuple of str
-        Names of the values it reads ("" for one that is left out) and computes.
-    attributes : mapping
-        Tensors are arrays.
-    proto : onnx.NodeProto
-        The operator as the file has it.
-    """
+    """An operator, with the version of its operator set."""
 
     kind: str
     name: str
-    inputs: Tuple[str, ...]
-    outputs: Tuple[str, ...]
-    attributes: Mapping[str, Attribute]
-    proto: "onnx.NodeProto"
+    inputs: Tuple[str, ...]  # names of the values that it reads, "" for one that is left out
+    outputs: Tuple[str, ...]  # names of the values that it computes
+    attributes: Mapping[str, Attribute]  # tensors are arrays
+    proto: "onnx.NodeProto"  # the operator as the file has it
     opset: int
 
     def get(self, name: str, default: _T) -> _T:
@@ -52,24 +42,12 @@ Given = Union["Value", np.ndarray, None]  # input of an operator: a value, a con
 
 @dataclass(frozen=True)
 class Value:
-    """Output of an operator.
+    """Output of an operator."""
 
-    Attributes
-    ----------
-    tensor : tf.Tensor
-        Keras's tensor: (batch, height, width, channels), or (batch, units) of a vector and of a picture of 1×1.
-    axes : str
-        Meaning of ONNX's axes: N batch, C channels, H height, W width, F units of a vector.
-    order : ndarray of int or None
-        Index in the tensor of each unit in ONNX's order; None if both orders are the same.
-    nonnegative : bool
-        Whether all its numbers are known to be at least 0.
-    """
-
-    tensor: "tf.Tensor"
-    axes: str
-    order: Optional[np.ndarray] = None
-    nonnegative: bool = False
+    tensor: "tf.Tensor"  # (batch, height, width, channels), or (batch, units) of a vector and of a picture of 1×1
+    axes: str  # meaning of ONNX's axes: N batch, C channels, H height, W width, F units of a vector
+    order: Optional[np.ndarray] = None  # index in the tensor of each unit in ONNX's order; None if it is the same
+    nonnegative: bool = False  # whether all its numbers are known to be at least 0
 
     @property
     def lengths(self) -> Dict[str, int]:

@@ -13,47 +13,19 @@ from snnb.training.recipe import Recipe, TrainingOptions
 
 @dataclass(frozen=True)
 class LabelledPictures:
-    """Pictures and their class numbers.
+    """Pictures and their class numbers; the pixels are `x / scale`, computed in float32."""
 
-    Attributes
-    ----------
-    x : (n, height, width, channels) array of any number type
-        The pixels are `x / scale`, computed in float32.
-    y : (n,) array
-        Class numbers from 0; not used by an autoencoder.
-    scale : float
-        The stored value that means 1.0: 255 for uint8 pictures.
-    num_classes : int or None
-        Number of classes; None for an autoencoder.
-    """
-
-    x: np.ndarray
-    y: np.ndarray
-    scale: float
-    num_classes: Optional[int]
+    x: np.ndarray  # (n, height, width, channels), of any number type
+    y: np.ndarray  # (n,) class numbers from 0; not used by an autoencoder
+    scale: float  # the stored value that means 1.0: 255 for uint8 pictures
+    num_classes: Optional[int]  # None for an autoencoder
 
 
 def split_rows(count: int, share: float, seed: int) -> Tuple[np.ndarray, np.ndarray]:
-    """Split pictures at random into a training set and a validation set.
+    """Split `count` pictures at random; return the sorted indices of the training and of the validation set.
 
-    Parameters
-    ----------
-    count : int
-        Number of pictures.
-    share : float
-        Fraction of the pictures used for validation, in (0, 1); at least one picture.
-    seed : int
-        Seed of the split.
-
-    Returns
-    -------
-    training, validation : int64 arrays
-        Sorted indices; no index is in both.
-
-    Raises
-    ------
-    UsageError
-        No picture is left to train on.
+    `share` is the fraction of the pictures for validation, in (0, 1); at least one picture is. Raise `UsageError` if
+    none is left to train on.
     """
     rows = np.random.default_rng([seed]).permutation(count)
     held_out = max(1, round(share * len(rows)))
@@ -68,23 +40,10 @@ def split_rows(count: int, share: float, seed: int) -> Tuple[np.ndarray, np.ndar
 def batches(
     pictures: LabelledPictures, rows: np.ndarray, batch_size: int, target_shape: Tuple[int, ...]
 ) -> tf.data.Dataset:
-    """Return a dataset of (pixels, target) batches, float32, in the given order.
+    """Return a dataset of (pixels, target) batches, float32, of the pictures `rows` in this order.
 
-    Parameters
-    ----------
-    pictures : LabelledPictures
-    rows : (m,) array
-        Indices of the pictures.
-    batch_size : int
-        Pictures per batch; the last batch may hold fewer.
-    target_shape : tuple of int
-        Output shape of the model for one picture: (num_classes,), or that of the reconstructed picture.
-
-    Returns
-    -------
-    tf.data.Dataset
-        Pixels of shape (batch, height, width, channels) in [0, 1]; targets one-hot, (batch, num_classes), or the
-        pixels in the shape of the output.
+    Pixels are in [0, 1] and have the shape (batch, height, width, channels). Targets are one-hot, (batch, classes), or
+    the pixels in the shape of the output; `target_shape` is the output shape of the model for one picture.
     """
     return _dataset(pictures, lambda: _in_order(pictures, rows, batch_size, target_shape, None), target_shape)
 
@@ -100,16 +59,8 @@ def training_batches(
 ) -> tf.data.Dataset:
     """Return a dataset whose iterations are the epochs of a training: shuffled and augmented.
 
-    Parameters
-    ----------
-    pictures, rows, target_shape
-        As for `batches`.
-    options : TrainingOptions
-        Batch size and augmentation; the seed, together with the index of the epoch, is that of the order.
-    steps : int
-        Batches per epoch.
-    first_epoch : int
-        Index, from 0, of the epoch that the first iteration yields.
+    The other arguments are those of `batches`. The seed and the index of an epoch determine its order. `steps` is the
+    number of batches per epoch, `first_epoch` the index, from 0, of the epoch that the first iteration yields.
     """
     epochs = itertools.count(first_epoch)
 

@@ -40,21 +40,11 @@ _GROUPS = ("weights", "optimizer", "best_weights")
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """Test metrics and length of a training.
+    """Test metrics and length of a training."""
 
-    Attributes
-    ----------
-    metrics : dict of str to float
-        `test_loss` and `test_accuracy` of the saved weights; for an autoencoder `test_mean_squared_error`.
-    epochs_run : int
-        Complete epochs, including those before an interruption.
-    warnings : list of str
-        Messages for the user.
-    """
-
-    metrics: Dict[str, float]
-    epochs_run: int
-    warnings: List[str]
+    metrics: Dict[str, float]  # `test_loss` and `test_accuracy` of the saved weights, or `test_mean_squared_error`
+    epochs_run: int  # complete epochs, including those before an interruption
+    warnings: List[str]  # messages for the user
 
 
 def train(
@@ -216,25 +206,13 @@ def _identity_of(model: keras.Model, pictures: LabelledPictures, options: Traini
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The state from which a training continues.
+    """The state from which a training continues."""
 
-    Attributes
-    ----------
-    identity : mapping of str to str
-        Properties that a continued training must share, by name: options, data set and model.
-    history : sequence of EpochMetrics
-        Metrics of each complete epoch.
-    weights, optimizer : sequence of np.ndarray
-        Weights of the model and variables of its optimizer, in the order of Keras's `get_weights`.
-    best_weights : sequence of np.ndarray
-        Weights after the best epoch; empty without early stopping.
-    """
-
-    identity: Mapping[str, str]
-    history: Sequence[EpochMetrics]
-    weights: Sequence[np.ndarray]
+    identity: Mapping[str, str]  # properties that a continued training must share, by name
+    history: Sequence[EpochMetrics]  # of each complete epoch
+    weights: Sequence[np.ndarray]  # in the order of Keras's `get_weights`, as the variables of the optimizer
     optimizer: Sequence[np.ndarray]
-    best_weights: Sequence[np.ndarray]
+    best_weights: Sequence[np.ndarray]  # after the best epoch; empty without early stopping
 
 
 def save_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
@@ -300,17 +278,7 @@ def _is_finished(history: Sequence[EpochMetrics], options: Recipe) -> bool:
 class _FitCallback(keras.callbacks.Callback):
     """Set the learning rate, report progress, and after each epoch save a checkpoint and stop early.
 
-    Parameters
-    ----------
-    options : TrainingOptions
-    steps : int
-        Batches per epoch.
-    state : Checkpoint
-        State after the earlier epochs; the attribute `state` has that after the last complete epoch.
-    checkpoint : Path
-        Directory of the checkpoint.
-    progress : Progress
-        Called with the number of batches done and the batches of all epochs.
+    `steps` is the number of batches per epoch; the attribute `state` has the state after the last complete epoch.
     """
 
     def __init__(
@@ -362,23 +330,8 @@ def evaluate_pretrained(
 ) -> TrainingResult:
     """Evaluate a trained model on the test set; write `model_file`, and training_metrics.json to its directory.
 
-    Parameters
-    ----------
-    load : callable
-        Returns the model with its weights.
-    test_set : LabelledPictures
-    batch_size : int
-    model_file : Path
-        HDF5 file to write, in an existing directory.
-    progress : Progress
-        Called before and after the evaluation.
-
-    Raises
-    ------
-    InputError
-        The model does not fit the pictures, or its loss is not finite.
-    ResourceError
-        The disk has too little free space.
+    `load` returns the model with its weights. Raise `InputError` if the model does not fit the pictures, or its loss is
+    not finite.
     """
     keras.backend.clear_session()
     model = load()

@@ -45,14 +45,9 @@ class TrainingMetrics(Document):
 
 
 def named_metrics(test: Dict[str, float], num_classes: Optional[int]) -> Dict[str, float]:
-    """Return Keras's test metrics under their names in result files.
+    """Return Keras's test metrics, `loss` and for a classifier `accuracy`, under their names in result files.
 
-    Parameters
-    ----------
-    test : dict of str to float
-        `loss` and, for a classifier, `accuracy`.
-    num_classes : int or None
-        None for an autoencoder, whose loss is the mean squared error.
+    `num_classes` is None for an autoencoder, whose loss is the mean squared error.
     """
     if num_classes is None:
         return {"test_mean_squared_error": test["loss"]}
@@ -74,15 +69,8 @@ def plot_history(
 ) -> None:
     """Plot the loss and, for a classifier, the accuracy against the epoch.
 
-    Parameters
-    ----------
-    target : Target
-    history : sequence of EpochMetrics
-    saved_epoch : int
-        Index, from 0, of the epoch whose weights were saved.
-    test : mapping of str to float
-        `loss` and `accuracy` of these weights on the test set.
-    title : str
+    `saved_epoch` is the index, from 0, of the epoch whose weights were saved; `test` has the `loss` and `accuracy` of
+    these weights on the test set.
     """
     measures = [name for name in _MEASURES if name in history[0]]
     figure = Figure(figsize=(6, 3.2 * len(measures)))

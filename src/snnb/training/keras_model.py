@@ -23,17 +23,10 @@ _BYTES_PER_ARRAY, _BYTES_PER_FILE = 8192, 65536  # HDF5's own structures
 def check_model(
     model: keras.Model, picture_shape: Tuple[int, ...], num_classes: Optional[int], *, to_train: bool = False
 ) -> None:
-    """Raise `InputError` for a model that does not fit the pictures.
+    """Raise `InputError` for a model that does not fit the pictures, of shape (height, width, channels).
 
-    Parameters
-    ----------
-    model : keras.Model
-    picture_shape : tuple of int
-        (height, width, channels).
-    num_classes : int or None
-        None for an autoencoder.
-    to_train : bool
-        Also refuse a classifier that does not end in softmax: the cross entropy needs probabilities.
+    `num_classes` is None for an autoencoder. `to_train` also refuses a classifier that does not end in softmax: the
+    cross entropy needs probabilities.
     """
     if tuple(model.input_shape[1:]) != tuple(picture_shape):
         raise InputError(
@@ -63,14 +56,8 @@ def check_model(
 def compile_model(model: keras.Model, recipe: Recipe, num_classes: Optional[int]) -> None:
     """Compile a model with a new optimizer, and cross entropy as its loss, or mean squared error for an autoencoder.
 
-    The targets of the cross entropy are one-hot, as snntoolbox's data set loader expects.
-
-    Parameters
-    ----------
-    model : keras.Model
-    recipe : Recipe
-    num_classes : int or None
-        None for an autoencoder.
+    The targets of the cross entropy are one-hot, as snntoolbox's data set loader expects. `num_classes` is None for an
+    autoencoder.
     """
     # The optimizers of Keras 2.11 and later have another state, and do not save it as HDF5.
     optimizers = keras.optimizers.legacy if NEWER else keras.optimizers
@@ -86,14 +73,7 @@ def compile_model(model: keras.Model, recipe: Recipe, num_classes: Optional[int]
 
 
 def evaluate(model: keras.Model, pictures: LabelledPictures, batch_size: int) -> Dict[str, float]:
-    """Return the `loss` of a compiled model and, for a classifier, its `accuracy` in [0, 1].
-
-    Parameters
-    ----------
-    model : keras.Model
-    pictures : LabelledPictures
-    batch_size : int
-    """
+    """Return the `loss` of a compiled model and, for a classifier, its `accuracy` in [0, 1]."""
     streamed = batches(pictures, np.arange(len(pictures.x)), batch_size, tuple(model.output_shape[1:]))
     logs = model.evaluate(streamed, verbose=0, return_dict=True)
     return {name: shortest(value) for name, value in logs.items()}
@@ -116,18 +96,8 @@ def check_finite(figures: Mapping[str, float], epoch: int) -> None:
 def write_model(model: keras.Model, path: Path, attributes: Mapping[str, int] = MappingProxyType({})) -> None:
     """Save a compiled model as Keras does, without the time stamps that HDF5 records by default.
 
-    Parameters
-    ----------
-    model : keras.Model
-    path : Path
-        HDF5 file to write.
-    attributes : mapping of str to int
-        Additional attributes of the file.
-
-    Raises
-    ------
-    ResourceError
-        The disk has too little space. It is checked first, since HDF5 1.10 crashes the process when a write fails.
+    `attributes` are additional attributes of the file. Raise `ResourceError` if the disk has too little space, which is
+    checked first, since HDF5 1.10 crashes the process when a write fails.
     """
     require_disk(path.parent, 2 * bytes_needed(model), "the model")
     stamped = path.with_name(path.name + ".partial")

@@ -20,13 +20,7 @@ ADDED = "_qcfs"
 
 @keras.utils.register_keras_serializable("snnb")
 class QCFS(keras.layers.Layer):
-    """λ · clip(⌊x L / λ + ½⌋ / L, 0, 1) with a trained λ; the gradient of the rounding is 1.
-
-    Parameters
-    ----------
-    levels : int
-        L.
-    """
+    """λ · clip(⌊x L / λ + ½⌋ / L, 0, 1) with a trained λ and L `levels`; the gradient of the rounding is 1."""
 
     def __init__(self, levels: int, **kwargs: object) -> None:
         super().__init__(**kwargs)
@@ -50,18 +44,7 @@ class QCFS(keras.layers.Layer):
 def quantised(model: keras.Model, levels: int, seed: int) -> keras.Model:
     """Return an untrained model with QCFS in place of each ReLU, and after each average pooling of full windows.
 
-    Parameters
-    ----------
-    model : keras.Model
-        Its initial weights are drawn again.
-    levels : int
-    seed : int
-        Seed of the initial weights.
-
-    Raises
-    ------
-    UsageError
-        The model has no ReLU.
+    Its initial weights are drawn again, with a seed. Raise `UsageError` if the model has no ReLU.
     """
     description = description_of(model)
     sequential = description["class_name"] == "Sequential"
@@ -90,15 +73,10 @@ def quantised(model: keras.Model, levels: int, seed: int) -> keras.Model:
 
 
 def start_from(model: keras.Model, trained: keras.Model, x: np.ndarray) -> None:
-    """Copy the weights of the trained ReLU network to a quantised model, and set each λ to a percentile.
+    """Copy the weights of the trained ReLU network to a quantised model of it, and set each λ to a percentile.
 
-    Parameters
-    ----------
-    model : keras.Model
-        Made by `quantised` of `trained`.
-    trained : keras.Model
-    x : ndarray of float32, shape (samples, ...)
-        Images, whose activations in the trained network are measured, one layer at a time.
+    The percentiles are those of the activations of the trained network on the images `x`, float32 (samples, ...),
+    measured one layer at a time.
     """
     names = {layer.name for layer in trained.layers}
     for layer in model.layers:
@@ -116,10 +94,6 @@ def plain(model: keras.Model) -> keras.Model:
     """Return a trained model with `ReLU(max_value=λ)` in place of QCFS; the model itself if it has none.
 
     An average pooling before QCFS becomes a depthwise convolution.
-
-    Parameters
-    ----------
-    model : keras.Model
     """
     if levels_of(model) is None:
         return model
