@@ -132,11 +132,17 @@ def test_node_ids_in_another_order_and_edges_without_weights(tmp_path):
         for name in "ab":
             del file[f"edges/{name}/0/syn_weight"], file[f"edges/{name}/edge_group_index"]
 
-    found, notes = imported(small(tmp_path / "net", edit), tmp_path)
+    folder = small(tmp_path / "net", edit)
+    found, notes = imported(folder, tmp_path)
     with found:
         assert [p.spike_count.tolist() for p in found.populations] == [[0, 0], [0], [6, 7, 5]]
         assert all_edges(found)[2].tolist() == [1, -4, 1, -2, -2]
-    assert notes == ("delays are not read", "edges without syn_weight have the weight 1")
+    assert notes == ("delays are not read",)
+    (folder / "edge_types.csv").unlink()
+    found, notes = imported(folder, tmp_path)
+    with found:
+        assert all_edges(found)[2].tolist() == [1, 2, 1, 1, 1]
+    assert notes == tuple(f"the edges {name} have no syn_weight, so each has the weight 1" for name in "ab")
 
 
 def replaced(name, values, population=None):

@@ -255,28 +255,13 @@ def _read_edge_population(
         notes.add("delays are not read")
     if "weight_function" in names:
         notes.add("weight_function is not computed: weights are syn_weight")
-    if _lacks_weights(group, of_types["syn_weight"]):
-        notes.add("edges without syn_weight have the weight 1")
+    if "syn_weight" not in names:
+        notes.add(f"the edges {name} have no syn_weight, so each has the weight 1")
     return _EdgePopulation(path, name, (ends[0], ends[1]), of_types)
 
 
 def _groups(group: h5py.Group) -> List[str]:
     return [name for name in group if name.isdecimal()]
-
-
-def _lacks_weights(group: h5py.Group, of_type: Mapping[int, float]) -> bool:
-    """Whether some edges have no weight, neither in their edge group nor of their type."""
-    lacking = [number for number in _groups(group) if "syn_weight" not in group[number]]
-    if not lacking and _groups(group):
-        return False
-    for begin in range(0, group["source_node_id"].size, EDGES):
-        part = slice(begin, begin + EDGES)
-        without = ~np.isin(group["edge_type_id"][part], list(of_type)) if of_type else np.ones(1, bool)
-        if len(lacking) < len(_groups(group)):
-            without = without & np.isin(group["edge_group_id"][part], list(map(int, lacking)))
-        if without.any():
-            return True
-    return False
 
 
 def _edges(populations: Sequence[_EdgePopulation]) -> Iterator[Edges]:
