@@ -198,36 +198,12 @@ def list_sources(
 
 
 @compiled
-def scatter_sources(source: np.ndarray, target: np.ndarray, first: int, ends: np.ndarray, sources: np.ndarray) -> None:
-    """Write the source of each edge to the place of its target.
-
-    Parameters
-    ----------
-    source, target : ids of a batch of edges
-    first : id of the first target
-    ends : (targets,) int64 array; where the next source of each target is written; updated
-    sources : output
-    """
-    for k in range(source.size):
-        place = ends[target[k] - first]
-        sources[place] = source[k]
-        ends[target[k] - first] = place + 1
-
-
-@compiled
-def scatter_targets(
-    source: np.ndarray,
-    target: np.ndarray,
-    weight: np.ndarray,
-    ends: np.ndarray,
-    targets: np.ndarray,
-    weights: np.ndarray,
-) -> None:
-    """Write target and weight of each edge to the next place of its source, `ends`, which is updated."""
-    for k in range(source.size):
-        place = ends[source[k]]
-        targets[place], weights[place] = target[k], weight[k]
-        ends[source[k]] = place + 1
+def scatter(keys: np.ndarray, values: np.ndarray, ends: np.ndarray, out: np.ndarray) -> None:
+    """Write each value to the next place of its key, `ends[key]`, which is updated."""
+    for k in range(keys.size):
+        place = ends[keys[k]]
+        out[place] = values[k]
+        ends[keys[k]] = place + 1
 
 
 @compiled

@@ -216,7 +216,7 @@ class _Rows:
 
 def _sorted_edges(graph: ListedGraph, scratch: Path, progress: Progress) -> _Rows:
     """Sort the edges in files, and unite parallel ones."""
-    from snnb.graph.edge_loops import scatter_targets, unite_parallel
+    from snnb.graph.edge_loops import scatter, unite_parallel
 
     nodes, ids = graph.nodes, store.index_dtype(graph.nodes)
     first = sum(population.size for population in graph.populations[: graph.inputs])  # that an edge may lead to
@@ -243,8 +243,9 @@ def _sorted_edges(graph: ListedGraph, scratch: Path, progress: Progress) -> _Row
         for file in files:
             file.seek(0)
         for _ in range(0, total, EDGES):  # not mapped into memory, of which the pages would be counted
-            parts = [np.fromfile(file, kind, EDGES) for file, kind in zip(files, columns.values())]
-            scatter_targets(parts[0], parts[1], parts[2], places, targets, weights)
+            source, target, weight = (np.fromfile(file, kind, EDGES) for file, kind in zip(files, columns.values()))
+            scatter(source, target, places.copy(), targets)
+            scatter(source, weight, places, weights)
     start = np.zeros(nodes + 1, np.int64)
     filled = unite_parallel(np.concatenate([[0], np.cumsum(degrees)]), targets, weights, start)
     return _Rows(start, targets[:filled], weights[:filled])

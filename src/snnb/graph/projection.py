@@ -116,11 +116,11 @@ class GraphProjection:
     @cached_property
     def _sources(self) -> np.ndarray:
         """Ids of the sources, target after target, ascending."""
-        from snnb.graph.edge_loops import scatter_sources
+        from snnb.graph.edge_loops import scatter
 
         ends, sources = self._in_start[:-1].copy(), np.empty(self.number_of_edges, index_dtype(self._nodes))
         for batch in self.edge_batches(LIST_EDGES):
-            scatter_sources(batch.source, batch.target, self.target.first, ends, sources)
+            scatter(batch.target - self.target.first, batch.source, ends, sources)
         return sources
 
     @cached_property

@@ -87,14 +87,14 @@ class PlacedNetwork:
     @cached_property
     def source_lists(self) -> Tuple[np.ndarray, np.ndarray]:
         """Ids of the distinct sources of spikes of each neuron, including a spiking input, in CSR form: int64, int."""
-        from snnb.graph.edge_loops import scatter_sources
+        from snnb.graph.edge_loops import scatter
 
         start = np.concatenate([[0], np.cumsum(self.fan_in)])
         ends, source = start[:-1].copy(), np.empty(start[-1], index_dtype(self.graph.number_of_nodes()))
         for projection in self.graph.projections:
             if projection.source in self.sources:
                 for batch in projection.edge_batches(LIST_EDGES):
-                    scatter_sources(batch.source, batch.target, self.first, ends, source)
+                    scatter(batch.target - self.first, batch.source, ends, source)
         return start, source
 
     def _onto(self, projections: Tuple[GraphProjection, ...]) -> np.ndarray:
