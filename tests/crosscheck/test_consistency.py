@@ -145,9 +145,7 @@ def one_neuron(bias, weight=0.0):
         ExportedPopulation("pixel", 1, "current", -1, np.zeros(1), np.zeros(1), np.ones(1)),
         ExportedPopulation("neuron", 1, "spikes", 0, np.array([bias]), np.zeros(1), np.ones(1)),
     )
-    return ExportedNetwork(
-        populations, (ExportedProjection("pixel", "neuron", csr_matrix([[weight]]), 1),), 1.0, 1.0, False
-    )
+    return ExportedNetwork(populations, (ExportedProjection("pixel", "neuron", csr_matrix([[weight]]), 1),), False)
 
 
 def steps_to_spikes(*steps):

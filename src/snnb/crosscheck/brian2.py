@@ -61,7 +61,7 @@ def _build(brian2: Any, network: ExportedNetwork) -> Tuple[Dict[str, Any], Dict[
         ends = groups[projection.source], groups[projection.target]
         synapses = brian2.Synapses(*ends, "weight : 1", on_pre="x_post += weight")
         synapses.connect(i=weights.col, j=weights.row)
-        synapses.weight = weights.data * network.amplitude
+        synapses.weight = weights.data
         # A spike arrives after the thresholds of the same step, so a delay of one step needs no delay here.
         synapses.delay = (projection.delay_steps - 1) * brian2.ms
         parts.append(synapses)

@@ -300,8 +300,7 @@ def _refuse_sums(
         moved = -threshold * differences[one.population]
         for projection in network.spiking_inbound(one.population):
             if projection.source in differences:
-                amplitude = network.amplitude_of(projection.source)
-                moved = moved + projection.weights @ (differences[projection.source] * amplitude)
+                moved = moved + projection.weights @ differences[projection.source]
         far = ~(np.abs(moved) <= FAR * threshold * samples**0.5)
         if far.any():
             neuron = int(np.flatnonzero(far)[0])
@@ -364,8 +363,7 @@ def _of_population(
     for step in range(steps):
         x = population.gathered(membrane, step, current)
         for projection, so_far in zip(inbound, received):
-            source = projection.source
-            arrived = _fired(network, inputs, spikes, source, step - projection.delay) * network.amplitude_of(source)
+            arrived = _fired(network, inputs, spikes, projection.source, step - projection.delay)
             so_far += np.abs(arrived)
             x += projection.weights @ arrived
         if population.numbers is not None:

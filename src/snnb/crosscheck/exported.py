@@ -131,6 +131,7 @@ class ExportedProjection:
     ----------
     source, target : names of the populations
     weights : (targets, sources) float64 scipy.sparse.csr_matrix
+        What a spike adds, or a current of 1.
     delay_steps : at least 1, for simulators that delay
     delay : time steps from a spike to its arrival in others
     """
@@ -149,17 +150,16 @@ class ExportedNetwork:
     Attributes
     ----------
     populations, projections : tuple
-    amplitude, input_amplitude : factors of a neuron's spike, and of a spike of the input or a pixel of 1
     resets_to_zero : whether a spike resets the potential to 0; otherwise the threshold is subtracted
     integers : whether all numbers are integers, so that no sum is rounded
+    pixel : the integer of a pixel of 1 in a network of integers
     """
 
     populations: Tuple[ExportedPopulation, ...]
     projections: Tuple[ExportedProjection, ...]
-    amplitude: float
-    input_amplitude: float
     resets_to_zero: bool
     integers: bool = False
+    pixel: float = 1.0
 
     @property
     def input(self) -> ExportedPopulation:
@@ -184,10 +184,6 @@ class ExportedNetwork:
         """Return the projections to a population."""
         return [projection for projection in self.projections if projection.target == name]
 
-    def amplitude_of(self, source: str) -> float:
-        """Return the factor of the spikes of a population."""
-        return self.input_amplitude if source == self.input.name else self.amplitude
-
     def input_current(self, population: ExportedPopulation, inputs: np.ndarray) -> np.ndarray:
         """Return the current of a constant input, 0 for another one: float64, shape (size, samples).
 
@@ -198,7 +194,7 @@ class ExportedNetwork:
         """
         current = np.zeros((population.size, len(inputs)))
         if self.input.coding == "current":
-            pixels = np.rint(inputs.T * self.input_amplitude) if self.integers else inputs.T
+            pixels = np.rint(inputs.T * self.pixel) if self.integers else inputs.T
             for projection in self.inbound(population.name):
                 if projection.source == self.input.name:
                     current += projection.weights @ pixels
@@ -219,7 +215,7 @@ class ExportedNetwork:
         current = np.zeros((values.shape[1] + 1, population.size))
         for projection in self.inbound(population.name):
             if projection.source == self.input.name:
-                sent = (projection.weights @ values).T * self.amplitude_of(projection.source)
+                sent = (projection.weights @ values).T
                 current[projection.delay : -1] += sent[: len(sent) - projection.delay]
         return current
 
@@ -293,17 +289,21 @@ def read_exported(folder: Path) -> ExportedNetwork:
                 later_bias=np.resize(population["later_bias"], size) if "later_bias" in population else None,
             )
         )
+    pixel = float(neuron.get("input_spike_amplitude", 1))
+    amplitudes = dict.fromkeys((population.name for population in populations), float(neuron.get("spike_amplitude", 1)))
+    amplitudes[populations[0].name] = 1.0 if populations[0].coding == "current" else pixel
     return ExportedNetwork(
         tuple(populations),
-        tuple(_projections(folder / "edges.h5", description)),
-        float(neuron.get("spike_amplitude", 1)),
-        float(neuron.get("input_spike_amplitude", 1)),
+        tuple(_projections(folder / "edges.h5", description, amplitudes)),
         neuron["reset"] == "zero",
         any("threshold" in population for population in description["populations"]),
+        pixel,
     )
 
 
-def _projections(path: Path, description: Mapping[str, List[Dict[str, Any]]]) -> List[ExportedProjection]:
+def _projections(
+    path: Path, description: Mapping[str, List[Dict[str, Any]]], amplitudes: Mapping[str, float]
+) -> List[ExportedProjection]:
     from scipy.sparse import coo_matrix
 
     populations = {population["name"]: population for population in description["populations"]}
@@ -317,7 +317,7 @@ def _projections(path: Path, description: Mapping[str, List[Dict[str, Any]]]) ->
                 source, target = populations[projection["source"]], populations[projection["target"]]
                 rows = edges["target_node_id"][part].astype(np.int64) - target["first_id"]
                 columns = edges["source_node_id"][part].astype(np.int64) - source["first_id"]
-                weights = edges["0/syn_weight"][part].astype(np.float64)
+                weights = edges["0/syn_weight"][part].astype(np.float64) * amplitudes[source["name"]]
                 matrix = coo_matrix((weights, (rows, columns)), shape=(target["size"], source["size"])).tocsr()
                 ends = source["name"], target["name"]
                 delays = projection["delay_steps"], projection.get("delay", 0)

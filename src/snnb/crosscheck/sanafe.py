@@ -150,9 +150,8 @@ def _chip(sanafe: Any, network: ExportedNetwork) -> Any:
             sources = relays(projection.source, projection.delay_steps - 1)
             targets = cells[population.name]
             weights = projection.weights.tocoo()
-            values = (weights.data * network.amplitude_of(projection.source)).tolist()
             # One by one: connect_neurons_sparse of version 2.1.1 gives synapses the weights of others.
-            for i, j, weight in zip(weights.col.tolist(), weights.row.tolist(), values):
+            for i, j, weight in zip(weights.col.tolist(), weights.row.tolist(), weights.data.tolist()):
                 sources[i].connect_to_neuron(targets[j], {"weight": weight})
     for number, neuron in enumerate(chain.from_iterable(cells.values())):
         neuron.map_to_core(cores[number // CORE])

@@ -9,14 +9,7 @@ from snnb.crosscheck.exported import ExportedNetwork, Simulate
 
 def build(network: ExportedNetwork) -> Simulate:
     """Return the simulation function of a network."""
-    inbound = {
-        population.name: [
-            (projection.source, projection.weights * network.amplitude_of(projection.source), projection.delay)
-            for projection in network.spiking_inbound(population.name)
-        ]
-        for population in network.simulated
-    }
-
+    inbound = {population.name: network.spiking_inbound(population.name) for population in network.simulated}
     buffer_length = 1 + max((projection.delay for projection in network.projections), default=0)  # in steps
 
     def simulate(inputs: np.ndarray, steps: int) -> Dict[str, np.ndarray]:
@@ -35,9 +28,9 @@ def build(network: ExportedNetwork) -> Simulate:
             for population in network.simulated:
                 name, membrane = population.name, potential[population.name]
                 x = population.gathered(membrane, step, currents[name])
-                for source, weights, delay in inbound[name]:
-                    if step >= delay:
-                        x += weights @ spikes[source, (step - delay) % buffer_length]
+                for projection in inbound[name]:
+                    if step >= projection.delay:
+                        x += projection.weights @ spikes[projection.source, (step - projection.delay) % buffer_length]
                 population.integrate(membrane, synaptic[name], x)
                 fired = (membrane >= population.threshold[:, None]) & population.fires(step)
                 population.reset(membrane, fired, network.resets_to_zero)

@@ -108,5 +108,5 @@ def _readout(
     total: np.ndarray = (current + output.bias[:, np.newaxis]) * acting
     sent = counts if constant else {**counts, network.input.name: inputs[:, :, counted_from:].sum(axis=2)}
     for projection in network.spiking_inbound(output.name):
-        total += projection.weights @ sent[projection.source].T * network.amplitude_of(projection.source)
+        total += projection.weights @ sent[projection.source].T
     return total
