@@ -35,7 +35,7 @@ PROGRAMS = ("snnb", "cp", "dask", "docker", "make", "python", "snntoolbox")
 BLOCK = r"^```(\w*)\n(.*?)^```\n(?:\n```text\n(.*?)^```$)?"
 # Of commands that do not name them. Options on the command line win.
 SMALL = {"SNNB_RUN_EPOCHS": "1", "SNNB_RUN_SAMPLES": "12", "SNNB_SWEEP_SAMPLES": "10"}
-FAST = ("README.md", "mapping.md")  # pages that `make test` runs; the gate runs all
+FAST = {"README.md": "drawn_figures", "mapping.md": "without_kahypar"}  # pages of `make test`; the gate runs all
 # A program, or a command line, that is not run: why.
 NOT_RUN = {
     "make": "tests/cli/test_readme.py finds its targets",
@@ -175,8 +175,8 @@ RUN = [name for name, lines in LINES.items() if any(_reason(line) is None for li
 
 @pytest.mark.parametrize("page", [pytest.param(page, marks=[] if page in FAST else pytest.mark.slow) for page in RUN])
 def test_every_command_of_the_page_runs(page, tmp_path, monkeypatch, capsys, request):
-    if page == "README.md":  # figures of a whole run
-        request.getfixturevalue("drawn_figures")
+    if page in FAST:  # one with the figures of a whole run, one without the partitioner that takes half a minute
+        request.getfixturevalue(FAST[page])
     monkeypatch.chdir(tmp_path)
     for name, value in SMALL.items():
         monkeypatch.setenv(name, value)

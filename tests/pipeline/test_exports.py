@@ -1,5 +1,6 @@
 """Where exports go, what they may replace, and which graph they are of."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -15,6 +16,7 @@ from snnb import Run
 from snnb.core.errors import InputError, UpstreamError, UsageError
 from snnb.graph import store
 from snnb.graph.export.export_options import ExportOptions
+from snnb.graph.export.write_export import FORMATS
 from snnb.pipeline import simulate
 from snnb.pipeline.open_run import open_run
 from snnb.pipeline.stage import recorded_params
@@ -96,6 +98,18 @@ def test_a_graph_that_was_altered_and_sealed_again_is_refused(run):
     assert list(run.path.glob("exports/*/*")) == []
     Run(path=run.path).graph()
     assert export_graph(open_run(run.path), "csv").edges > 0
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_an_option_changes_the_files_of_a_format_or_is_refused(run, tmp_path, format):
+    def written(**given):
+        path = export_graph(run, format, ExportOptions(**given), output=tmp_path / "net", force=True).path
+        return [file.read_bytes() for file in ([path] if path.is_file() else sorted(path.rglob("*.*")))]
+
+    before = written()
+    for name, value in (("rate_unit", "hz"), ("with_input", True), ("exact", True), ("scale", 3.0)):
+        with contextlib.suppress(UsageError):
+            assert written(**{name: value}) != before, name
 
 
 def test_what_killed_exports_have_left_in_the_run_is_removed(run):
