@@ -3,8 +3,6 @@
 import os
 import subprocess
 
-import pytest
-
 from snnb.cli.main import main
 from snnb.io.text import printable
 from tests.end_to_end.conftest import RECORDED, SNNB
@@ -22,9 +20,8 @@ def test_everything_can_be_printed_in_any_encoding():
     assert "nknown" in result.stderr.decode("ascii")
 
 
-@pytest.mark.parametrize("closed", ["<&- >&- 2>&-", "| head -1"])
-def test_closed_streams_do_no_harm(closed):
-    result = shell(f'"$@" status {RECORDED} {closed}')
+def test_a_pipe_that_is_closed_does_no_harm():
+    result = shell(f'"$@" status {RECORDED} | head -1')
     assert result.returncode == 0
     assert b"Exception ignored" not in result.stderr
     assert b"Traceback" not in result.stderr

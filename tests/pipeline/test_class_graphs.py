@@ -142,9 +142,6 @@ def test_a_mapping_onto_loihi_says_what_each_step_takes(simulated):
     spikes = sum(len(rows[name]) for name in placed if name != placed[-1])  # the last layer sends none
     assert recorded["events"]["axon_out"] == spikes / 2  # all on one core
     assert len(said["by_bin"]["step_ns"]) == 4
-    assert said["step_ns"] == mapped.record.metrics["step_ns"] == max(said["per_core"]["step_ns"]) + 600
-    assert said["sample_ns"] == 23 * said["step_ns"]
-    assert sum(said["energy_by_event_pj"].values()) == pytest.approx(said["energy_pj"])
     assert [file.path.split("/")[-1] for file in mapped.record.inputs][1:] == [
         "spike_counts_by_bin.npz",
         "spike_times.npz",
@@ -153,9 +150,6 @@ def test_a_mapping_onto_loihi_says_what_each_step_takes(simulated):
     log = (mapped.directory / "log.txt").read_text()
     assert "2 recorded samples: " in log
     assert "; the longest mean step of a bin takes " in log
-    opened = Mapping.open(mapped.directory)
-    assert opened.per_core["memory_bits"].tolist() == said["per_core"]["memory_bits"]
-    assert opened.cost.energy_by_event_pj == said["energy_by_event_pj"]
     assert (mapped.directory / "events.png").exists()
 
 

@@ -5,10 +5,9 @@ import shutil
 
 import numpy as np
 import pytest
-import yaml
 
 from snnb import Run
-from snnb.core.errors import InputError, UsageError
+from snnb.core.errors import InputError
 from snnb.mapping import hardware
 from snnb.mapping.hardware import DESCRIPTIONS
 from snnb.mapping.mapping import Mapping
@@ -168,32 +167,6 @@ def test_a_partition_with_overfull_cores_is_costed_and_marked_invalid(run, tmp_p
     assert (stated["valid"], split.record.details.cores) == (True, 25)
     assert stated["split_overfull"] == {str(core): [core, 13 + core] for core in range(12)}
     assert "core 9 into 9, 22 and 2 more, see cost.json" in split.record.warnings[0]
-
-
-def test_the_graph_is_that_of_the_latest_simulation_or_the_one_named(run):
-    face = Run(path=run.path)
-    face.graph(weights_only=True)
-    assert face.map(hardware="spinemap_5x5", method="sequential").record.details.graph == stamp_of(run)
-    assert face.map(graph=stamp_of(run)).record.details.graph == stamp_of(run)
-    with pytest.raises(UsageError, match="--graph weights has no spike counts"):
-        face.map(graph="weights")
-    with pytest.raises(UsageError, match=f"--graph 2020: not in .*; there are: {stamp_of(run)}"):
-        face.map(graph="2020")
-
-
-def test_what_has_to_run_first_runs_first(run, snnb):
-    manifest = yaml.safe_load((run.path / "manifest.yaml").read_text())
-    del manifest["stages"]["graphs"]
-    (run.path / "manifest.yaml").write_text(yaml.safe_dump(manifest))
-    shutil.rmtree(run.path / "graphs")
-    command = ["map", run.path, "--hardware", "spinemap_5x5", "--method", "sequential"]
-    result = snnb(*command, "--no-upstream")
-    assert result.returncode == 4
-    assert "graph has to run before map" in result.stderr
-    result = snnb(*command)
-    assert result.returncode == 0, result.stderr
-    assert "graph: running" in result.stderr
-    assert "map: running" in result.stderr
 
 
 def test_the_command_prints_costs_and_pictures_and_its_partition_can_be_read_again(run, snnb, tmp_path):

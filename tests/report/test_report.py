@@ -171,12 +171,8 @@ def test_what_a_person_gave_is_shown_and_is_no_html(complete, document):
     assert "a &lt;i&gt; run" in text
     assert "<i>" not in text
     assert "b" not in page.tags
+    assert verify_run(open_run(run.path)).problems == []  # the page is no part of the run
     assert re.search(r">[^<]*…e&lt;/text&gt;<", text)  # the class, shortened, in the figure of the confusion matrix
-
-
-def test_the_page_is_no_part_of_what_is_verified(complete):
-    run, _ = complete
-    assert verify_run(open_run(run.path)).problems == []
 
 
 @pytest.mark.parametrize("stages", [0, 1, 3])

@@ -3,10 +3,8 @@ import os
 import shutil
 
 import pytest
-import yaml
 
 from snnb.io.files import listing_of
-from snnb.pipeline.open_run import open_run
 from snnb.rundir.hashes import changed, external_records, file_record
 
 
@@ -100,29 +98,6 @@ def test_a_file_is_compared_by_content_whatever_its_time(tmp_path):
         assert changed(record) == "has changed"
     path.unlink()
     assert changed(record) is None
-
-
-def test_what_may_not_be_read_here_is_as_on_another_machine(folder, monkeypatch):
-    record, file = record_of(folder), file_record(folder / "a" / "2")
-
-    def refuse(path):
-        raise PermissionError(13, "Permission denied", str(path))
-
-    os.utime(folder / "a" / "2")
-    monkeypatch.setattr("snnb.rundir.hashes.sha256_of", refuse)
-    assert changed(record) is changed(file) is None
-
-
-def test_a_record_is_written_with_its_listing_where_it_has_one_and_read_with_and_without(run, params, details, folder):
-    with run.locked(), run.stage("prepare", params, inputs=[]) as output:
-        output.details = details
-        output.external = [record_of(folder), file_record(folder / "a" / "2")]
-    stored = yaml.safe_load((run.path / "manifest.yaml").read_text())["stages"]["prepare"]["inputs"]
-    assert [list(record) for record in stored] == [
-        ["path", "sha256", "size_bytes", "external", "listing"],
-        ["path", "sha256", "size_bytes", "external"],
-    ]
-    assert open_run(run.path).manifest == run.manifest
 
 
 def test_a_picture_replaced_with_size_and_time_kept_is_found_by_reading_all(folder):
