@@ -134,16 +134,19 @@ def test_of_sums_as_much_may_differ_as_the_potential_at_the_end_makes_good(deep)
         other = altered(network, population, synapse_of(network, population, pixels, spikes), 0.5)
         with pytest.raises(VerificationError, match=rf"{population} differs in scipy: by [\d,]+ spikes"):
             check(other, scipy.build(other), expected, name="scipy", at_a_time=4)
-    zero = replace(network, resets_to_zero=True)
+    reset = {p.name: {**p.numbers, "reset": np.zeros((p.size, 1))} for p in network.populations}
+    zero = replace(network, populations=tuple(replace(p, numbers=reset[p.name]) for p in network.populations))
     with pytest.raises(UsageError, match="sums do not tell"):
         check(zero, scipy.build(zero), expected, name="scipy", at_a_time=4)
 
 
 def one_neuron(bias, weight=0.0):
     """A neuron with a bias, and a pixel of that weight."""
+    one = np.ones((1, 1))
+    numbers = {"leak": one, "gain": one, "offset": 0 * one, "subtrahend": one}
     populations = (
-        ExportedPopulation("pixel", 1, "current", -1, np.zeros(1), np.zeros(1), np.ones(1)),
-        ExportedPopulation("neuron", 1, "spikes", 0, np.array([bias]), np.zeros(1), np.ones(1)),
+        ExportedPopulation("pixel", 1, "current", -1, np.zeros(1), np.zeros(1), np.ones(1), numbers),
+        ExportedPopulation("neuron", 1, "spikes", 0, np.array([bias]), np.zeros(1), np.ones(1), numbers),
     )
     return ExportedNetwork(populations, (ExportedProjection("pixel", "neuron", csr_matrix([[weight]]), 1),), False)
 

@@ -71,13 +71,8 @@ def _build(brian2: Any, network: ExportedNetwork) -> Tuple[Dict[str, Any], Dict[
 
 
 def _group(brian2: Any, network: ExportedNetwork, population: ExportedPopulation) -> Any:
-    """Return neurons that integrate their input `x` once a step; those without a neuron model have no leak."""
-    numbers = population.numbers
-    if numbers is None:
-        one = np.ones((population.size, 1))
-        reset = {"reset": 0 * one} if network.resets_to_zero else {"subtrahend": population.threshold[:, None]}
-        numbers = {"leak": one, "gain": one, "offset": 0 * one, **reset}
-    first, never = population.first_step, 1 << 30
+    """Return neurons that integrate their input `x` once a step."""
+    numbers, first, never = population.numbers, population.first_step, 1 << 30
     acting = {"input_ends": never, "bias_begins": first, "bias_ends": never}
     if population.window is not None:
         begins, length = first + population.window[0], population.steps

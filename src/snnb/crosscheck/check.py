@@ -288,7 +288,7 @@ def _refuse_sums(
     up or down: over n samples their sum grows as √n, that of an error as n. (ResNet-20, 20 samples of 50 steps: 0.8 √n
     at most, in the layer where most counts differ.)
     """
-    if network.resets_to_zero or network.leaky:
+    if network.leaky or any("reset" in population.numbers for population in network.simulated):
         worst = max(compared, key=lambda one: one.differing / one.pairs)
         raise UsageError(
             f"{worst.population} differs in {name} by {worst.differing:,} spikes in {worst.pairs:,} pairs of sample "
@@ -355,21 +355,20 @@ def _of_population(
     received = [np.zeros((projection.weights.shape[1], len(inputs))) for projection in inbound]
     terms = np.sqrt(1 + sum(np.diff(p.weights.indptr) for p in network.inbound(population.name)))
     membrane, passed = np.repeat(population.start[:, None].astype(float), len(inputs), axis=1), np.zeros_like(current)
-    threshold, synaptic, gain = population.threshold[:, None], np.zeros_like(membrane), np.ones((population.size, 1))
-    if population.numbers is not None:
-        gain = np.abs(population.numbers["gain"] * population.numbers.get("current_gain", 1.0))
-        decay = 1 - np.asarray(population.numbers.get("current_leak", 0.0))
-        gain = gain / np.maximum(decay, 1 / steps)  # a spike arrives as a current over many steps
+    threshold, synaptic, numbers = population.threshold[:, None], np.zeros_like(membrane), population.numbers
+    decay = 1 - np.asarray(numbers.get("current_leak", 0.0))
+    # A spike arrives as a current over many steps.
+    gain = np.abs(numbers["gain"] * numbers.get("current_gain", 1.0)) / np.maximum(decay, 1 / steps)
     for step in range(steps):
-        x = population.gathered(membrane, step, current)
+        x = population.gathered(step, current)
         for projection, so_far in zip(inbound, received):
             arrived = _fired(network, inputs, spikes, projection.source, step - projection.delay)
             so_far += np.abs(arrived)
             x += projection.weights @ arrived
-        if population.numbers is not None:
-            before = np.abs(membrane)
-            population.integrate(membrane, synaptic, x)
-            passed += before + np.abs(population.numbers["gain"] * synaptic) + np.abs(population.numbers["offset"])
+        if network.leaky:
+            passed += np.abs(membrane)
+        population.integrate(membrane, synaptic, x)
+        passed += np.abs(numbers["gain"] * synaptic) + np.abs(numbers["offset"])
         passed += np.abs(membrane) + np.where(np.isfinite(threshold), threshold, 0)
         fired = _fired(network, inputs, spikes, population.name, step)
         beyond = np.where(fired, threshold - membrane, membrane - threshold)
@@ -392,5 +391,5 @@ def _of_population(
                 return Inconsistent(
                     population.name, sample, at[0], step, bool(fired[at]), potential, float(threshold[at[0], 0]), bound
                 )
-        population.reset(membrane, fired, network.resets_to_zero)
+        population.reset(membrane, fired)
     return None

@@ -49,8 +49,8 @@ class ExportedPopulation:
     bias : (size,) float64 array, added in every step, see `gathered`
     start : (size,) float64 array, membrane potential before the first step
     threshold : (size,) float64 array, potential at which a neuron spikes
+    numbers : (size, 1) float64 arrays, numbers of the neuron model by name; those without one have no leak
     window : first and last (exclusive) step in which a neuron can fire; None for every step
-    numbers : (size, 1) float64 arrays, numbers of the neuron model by name; None without one
     later_bias : (size,) float64 array, bias that is added from the second step on
     """
 
@@ -61,8 +61,8 @@ class ExportedPopulation:
     bias: np.ndarray
     start: np.ndarray
     threshold: np.ndarray
+    numbers: Mapping[str, np.ndarray]
     window: Optional[Tuple[int, int]] = None
-    numbers: Optional[Mapping[str, np.ndarray]] = None
     later_bias: Optional[np.ndarray] = None
 
     @property
@@ -74,20 +74,19 @@ class ExportedPopulation:
         """Whether the neurons can fire in a step."""
         return self.window is None or self.window[0] <= step < self.window[1]
 
-    def gathered(self, membrane: np.ndarray, step: int, current: np.ndarray) -> np.ndarray:
-        """Return the array that collects the input of a step, with the biases and the constant input added.
+    def gathered(self, step: int, current: np.ndarray) -> np.ndarray:
+        """Return the sum of the biases and the constant input of a step.
 
-        It is the membrane potential itself where neurons have no model, see `integrate` for others. With a window, the
-        bias acts in the steps before it, as many as it has, and a constant input in as many steps from the first.
+        With a window, the bias acts in the steps before it, as many as it has, and a constant input in as many steps
+        from the first.
 
         Parameters
         ----------
-        membrane : (size, samples) float64 array
         step : int
         current : (size, samples) float64 array
             Current of a constant input.
         """
-        x = membrane if self.numbers is None else np.zeros_like(membrane)
+        x = np.zeros_like(current)
         if self.window is None or self.window[0] - self.steps <= step < self.window[0]:
             x += self.bias[:, None]
         if step and self.later_bias is not None:
@@ -97,30 +96,24 @@ class ExportedPopulation:
         return x
 
     def integrate(self, membrane: np.ndarray, current: np.ndarray, x: np.ndarray) -> None:
-        """Add the input of a step to the membrane potential in place; `gathered` has done it if there is no model.
+        """Add the input of a step to the membrane potential in place.
 
         Parameters
         ----------
         membrane, current : (size, samples) float64 arrays; the synaptic current stays 0 in a model without one
         x : (size, samples) array, sum of all that arrives in the step
         """
-        if self.numbers is None:
-            return
         if "current_leak" in self.numbers:
             current += self.numbers["current_gain"] * x - (1 - self.numbers["current_leak"]) * current
             x = current
         membrane += self.numbers["gain"] * x + self.numbers["offset"] - (1 - self.numbers["leak"]) * membrane
 
-    def reset(self, membrane: np.ndarray, fired: np.ndarray, to_zero: bool) -> None:
-        """Reset the membrane potential of the neurons that fired, in place; `to_zero` is for those without a model."""
-        if self.numbers is not None and "reset" in self.numbers:
+    def reset(self, membrane: np.ndarray, fired: np.ndarray) -> None:
+        """Reset the membrane potential of the neurons that fired, in place."""
+        if "reset" in self.numbers:
             np.copyto(membrane, self.numbers["reset"], where=fired)
-        elif self.numbers is not None:
-            membrane -= fired * self.numbers["subtrahend"]
-        elif to_zero:
-            membrane[fired] = 0
         else:
-            membrane -= fired * self.threshold[:, None]
+            membrane -= fired * self.numbers["subtrahend"]
 
 
 @dataclass(frozen=True)
@@ -150,14 +143,14 @@ class ExportedNetwork:
     Attributes
     ----------
     populations, projections : tuple
-    resets_to_zero : whether a spike resets the potential to 0; otherwise the threshold is subtracted
+    leaky : whether populations have a neuron model
     integers : whether all numbers are integers, so that no sum is rounded
     pixel : the integer of a pixel of 1 in a network of integers
     """
 
     populations: Tuple[ExportedPopulation, ...]
     projections: Tuple[ExportedProjection, ...]
-    resets_to_zero: bool
+    leaky: bool
     integers: bool = False
     pixel: float = 1.0
 
@@ -174,11 +167,6 @@ class ExportedNetwork:
     def population(self, name: str) -> ExportedPopulation:
         """Return the population of that name."""
         return next(population for population in self.populations if population.name == name)
-
-    @property
-    def leaky(self) -> bool:
-        """Whether populations have a neuron model."""
-        return any(population.numbers is not None for population in self.populations)
 
     def inbound(self, name: str) -> List[ExportedProjection]:
         """Return the projections to a population."""
@@ -269,12 +257,16 @@ def read_exported(folder: Path) -> ExportedNetwork:
     steps = description.get("simulation", {}).get("input") == "steps"
     for i, population in enumerate(description["populations"]):
         first, size, shape = population["first_id"], population["size"], population["shape"]
-        threshold, numbers = np.array(population.get("threshold", neuron["threshold"]), float), None
+        threshold = np.resize(np.array(population.get("threshold", neuron["threshold"]), float), size)
         if "neuron" in population:
             given = {name: np.array(value, float) for name, value in population["neuron"].items() if name != "spikes"}
             numbers = {name: np.broadcast_to(value, shape).reshape(size, 1) for name, value in given.items()}
             population["initial_potential"] = numbers["initial"].ravel()
             threshold = numbers["threshold"].ravel() if population["neuron"]["spikes"] else np.full(size, np.inf)
+        else:
+            one = np.ones((size, 1))
+            numbers = {"threshold": threshold[:, None], "leak": one, "gain": one, "offset": 0 * one}
+            numbers.update({"reset": 0 * one} if neuron["reset"] == "zero" else {"subtrahend": threshold[:, None]})
         populations.append(
             ExportedPopulation(
                 name=population["name"],
@@ -283,9 +275,9 @@ def read_exported(folder: Path) -> ExportedNetwork:
                 first_step=population["first_step"],
                 bias=biases[first : first + size] if i else np.zeros(size),
                 start=np.resize(population.get("initial_potential", neuron["initial_potential"]), size),
-                threshold=np.resize(threshold, size),
-                window=(population["window"][0], population["window"][1]) if "window" in population else None,
+                threshold=threshold,
                 numbers=numbers,
+                window=(population["window"][0], population["window"][1]) if "window" in population else None,
                 later_bias=np.resize(population["later_bias"], size) if "later_bias" in population else None,
             )
         )
@@ -295,7 +287,7 @@ def read_exported(folder: Path) -> ExportedNetwork:
     return ExportedNetwork(
         tuple(populations),
         tuple(_projections(folder / "edges.h5", description, amplitudes)),
-        neuron["reset"] == "zero",
+        any("neuron" in population for population in description["populations"]),
         any("threshold" in population for population in description["populations"]),
         pixel,
     )

@@ -32,7 +32,6 @@ UNITS = {
 COSTS = ("energy", "latency")
 MODELS = {"synapse": "current_based", "dendrite": "accumulator", "soma": "truenorth"}
 RELAY = {"threshold": 1.0, "reset_mode": "hard", "reset": 0.0, "reverse_reset_mode": "none"}
-RESETS = {False: "soft", True: "hard"}
 
 
 def build(network: ExportedNetwork) -> Simulate:
@@ -64,8 +63,7 @@ def build(network: ExportedNetwork) -> Simulate:
                             current = current + population.start
                         elif population.later_bias is not None:
                             current = current + population.later_bias
-                        if population.numbers is not None:
-                            current = current + population.numbers["offset"][:, 0]
+                        current = current + population.numbers["offset"][:, 0]
                     changed = np.flatnonzero(current != biases[name])
                     neurons = chip.mapped_neuron_groups[name] if changed.size else []
                     for i, bias in zip(changed.tolist(), current[changed].tolist()):
@@ -97,7 +95,7 @@ def _imported(network: ExportedNetwork) -> Any:
     if any(population.window is not None for population in network.populations):
         raise UsageError("--with sanafe has no firing windows; give --with brian2 or scipy")
     for population in network.simulated:
-        number = unsaid(population.numbers or {})
+        number = unsaid(population.numbers)
         if number is not None:
             raise UsageError(
                 f"--with sanafe cannot simulate {population.name}, which has {number}; give --with scipy or brian2"
@@ -118,19 +116,14 @@ def _chip(sanafe: Any, network: ExportedNetwork) -> Any:
     units = {f"default_{unit}_hw_name": unit for unit in ("synapse", "dendrite")}
     cells: Dict[str, Any] = {}
     for population in network.simulated:
-        numbers = population.numbers
-        to_value = network.resets_to_zero if numbers is None else "reset" in numbers
-        own = {**RELAY, "reset_mode": RESETS[to_value], "threshold": float(population.threshold[0])}
+        own = {**RELAY, "reset_mode": "hard" if "reset" in population.numbers else "soft"}
         group = built.create_neuron_group(
             population.name, population.size, own, log_spikes=True, soma_hw_name="soma", **units
         )
         cells[population.name] = list(group.neurons)
-        if network.integers or numbers is not None:
-            resets = np.zeros(population.size) if numbers is None else numbers.get("reset", np.zeros(population.size))
-            for neuron, *parameters in zip(
-                cells[population.name], population.threshold.tolist(), resets.ravel().tolist()
-            ):
-                _change(neuron, threshold=parameters[0], reset=parameters[1])
+        resets = population.numbers.get("reset", np.zeros(population.size)).ravel().tolist()
+        for neuron, threshold, reset in zip(cells[population.name], population.threshold.tolist(), resets):
+            _change(neuron, threshold=threshold, reset=reset)
 
     def relays(source: str, steps: int) -> List[Any]:
         """Return neurons that repeat the spikes of a population a number of steps later."""

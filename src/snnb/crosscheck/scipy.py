@@ -27,13 +27,13 @@ def build(network: ExportedNetwork) -> Simulate:
                 spikes[network.input.name, step % buffer_length] = inputs[:, :, step].T.astype(np.float64)
             for population in network.simulated:
                 name, membrane = population.name, potential[population.name]
-                x = population.gathered(membrane, step, currents[name])
+                x = population.gathered(step, currents[name])
                 for projection in inbound[name]:
                     if step >= projection.delay:
                         x += projection.weights @ spikes[projection.source, (step - projection.delay) % buffer_length]
                 population.integrate(membrane, synaptic[name], x)
                 fired = (membrane >= population.threshold[:, None]) & population.fires(step)
-                population.reset(membrane, fired, network.resets_to_zero)
+                population.reset(membrane, fired)
                 spikes[name, step % buffer_length] = fired.astype(np.float64)
                 sample, neuron = np.nonzero(fired.T)
                 recorded[name].append(np.stack([sample, neuron, np.full_like(sample, step)], axis=1))
