@@ -242,10 +242,12 @@ def test_all_engines_and_the_graph_count_as_the_toolbox(architecture, rounded):
         network, pictures = _network(architecture, parsed, rounded, toolbox=True)
         toolbox = run_toolbox(parsed, pictures, duration=STEPS, batch_size=SAMPLES, per_sample=True).counts
         by_graph = _step_by_graph(parsed, _frames(network, pictures, options, None), options)
-    exact, event = (e(network, options).simulate(pictures, 0, lambda *_: None) for e in (TensorFlowEngine, EventEngine))
     toolbox.pop(network.output.name)  # its spikes are random
+    exact = TensorFlowEngine(network, options).simulate(pictures, 0, lambda *_: None)
     _assert_alike(exact.counts, toolbox, exact=True)
-    _assert_alike(event.counts, toolbox, exact=rounded)
+    if unsupported(network, options) is None:
+        event = EventEngine(network, options).simulate(pictures, 0, lambda *_: None)
+        _assert_alike(event.counts, toolbox, exact=rounded)
     _assert_alike(by_graph, _flat(toolbox), exact=rounded)
 
 

@@ -1,9 +1,12 @@
 """The event-driven engine against the engine `tensorflow` (which is held against the toolbox) and plain Python."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from snnb.io.keras import keras
+from snnb.network.layers import AveragePooling2D
 from snnb.simulation.engines.choose import unsupported
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
@@ -112,5 +115,8 @@ def test_says_what_it_cannot_do(branched, pooled):
     poisson = halves.changed(input="poisson")
     assert unsupported(pooled, poisson) == "layer pool reads input spikes of amplitude 1 and spikes of amplitude 0.5"
     assert unsupported(pooled, poisson.changed(threshold=1.0)) is None
-    assert unsupported(pooled, halves) is None
+    assert unsupported(pooled, halves) == "layer pool takes the maximum of an input that is not spikes"
+    average = replace(pooled.output.only, layer=AveragePooling2D(pool_size=(2, 2), strides=(2, 2)))
+    averaged = replace(pooled, volumes=(*pooled.volumes[:-1], replace(pooled.output, projections=(average,))))
+    assert unsupported(averaged, SETTINGS) == "layer pool averages spikes together with the constant input"
     assert unsupported(branched.network, SETTINGS) is None

@@ -60,8 +60,10 @@ def unsupported(network: Network, settings: SimulationSettings) -> Optional[str]
             return f"layer {volume.name} joins the input with itself"
     for population in network.populations:
         read = [p for p in population.projections if p.input in passing]
-        if settings.input in CHANGING and any(p.layer.WEIGHTING == "maximum" for p in read):
-            return f"layer {population.name} takes the maximum of an input that changes from step to step"
+        if settings.input != "poisson" and any(p.layer.WEIGHTING == "maximum" for p in read):
+            return f"layer {population.name} takes the maximum of an input that is not spikes"
+        if settings.input == "constant" and any(p.layer.WEIGHTING == "average" and amplitudes[p.input] for p in read):
+            return f"layer {population.name} averages spikes together with the constant input"
         if settings.input == "constant" and any(p.delay for p in read):
             return f"layer {population.name} reads the constant input with a delay"
         if any(len(amplitudes[name]) > 1 for name in population.inputs):

@@ -19,7 +19,7 @@ import numba
 import numpy as np
 
 from snnb.core.compiled import compiled
-from snnb.simulation.engines.event.types import (
+from snnb.simulation.engines.event.loop_arrays import (
     GROUP,
     SLACK,
     WIDTH,
@@ -534,4 +534,44 @@ def weighted(
                         sums = load(currents, step * size + at, 4)
                         store(currents, step * size + at, sums / load(divisors, at, 4))
             fire(neurons, sample, currents, size, steps, start, spikes[sample])
+        count(neurons, sample, spikes[sample])
+
+
+@compiled
+def maximum(
+    source: np.ndarray,
+    neurons: Neurons,
+    spikes: np.ndarray,
+    room: np.ndarray,
+    windows: np.ndarray,
+    amplitude: np.float32,
+) -> None:
+    """Simulate a max pooling: a window's leader is the input that accumulated most so far; its present spike passes.
+
+    The leader is the first of several. `windows` is int32 (number, inputs): the neurons whose windows an input is in,
+    -1 where there are fewer; `amplitude` is the contribution of a spike; `room` is a buffer for a list of all inputs;
+    `source`, `neurons` and `spikes` are as in `weighted`.
+    """
+    current = np.empty_like(neurons.potential[0])
+    for sample in range(spikes.shape[0]):
+        accumulated, leader = neurons.accumulated[sample], neurons.leader[sample]
+        for step in range(spikes.shape[1]):
+            spiking = room[: listed(source[sample, step], room, 0)]
+            current[:] = base_of(neurons, sample)
+            for i in spiking:
+                accumulated[i] += amplitude
+            for i in spiking:
+                for k in range(windows.shape[0]):
+                    o = windows[k, i]
+                    if o >= 0:
+                        best = leader[o]
+                        lead = np.float32(-1) if best < 0 else accumulated[best]
+                        if accumulated[i] > lead or (accumulated[i] == lead and i < best):
+                            leader[o] = i
+            for i in spiking:
+                for k in range(windows.shape[0]):
+                    o = windows[k, i]
+                    if o >= 0 and leader[o] == i:
+                        current[o] = amplitude
+            fire(neurons, sample, current, 0, 1, step, spikes[sample])
         count(neurons, sample, spikes[sample])

@@ -1,15 +1,116 @@
-"""Arrays of the compiled loops, aligned to cache lines: buffers, and tables of a projection's geometry and weights."""
+"""Arrays of the compiled loops: spikes, neurons, and tables of a projection's geometry and weights.
+
+Spikes are bits: uint64 of shape (samples, steps, words), where bit i of word w belongs to neuron 64 w + i. They take at
+most 1/32 of the memory of a list, and are made and counted 64 at a time. What the loops take is in named tuples, which
+numba supports; arrays are aligned to cache lines.
+"""
 
 import math
-from typing import Dict, List, Tuple, Type, Union
+from typing import Dict, List, NamedTuple, Tuple, Type, Union
 
 import numpy as np
 
 from snnb.network.geometry import Geometry
-from snnb.simulation.engines.engine import Real
-from snnb.simulation.engines.event.types import GROUP, PARTS, WIDTH, WIDTHS, Reach, Runs, Weighted, Windows
+from snnb.simulation.engines.engine import Dynamics, Real
 
 LINE = 64  # bytes of a cache line
+GROUP = 64  # neurons in a word of spikes; the arrays of a population are filled up to a multiple
+SLACK = 8  # spare numbers after each list of spikes
+WIDTHS = (64, 32, 16)  # filters that are added at a time: their sums stay in registers
+WIDTH, PARTS = 16, 6  # a run of weights has a multiple of `WIDTH` numbers, at most `PARTS` times as many
+
+
+class Leaky(NamedTuple):
+    """Neurons with a neuron model; all arrays have a length of 0 for the neurons of converted networks."""
+
+    numbers: Dynamics  # float32 (neurons,)
+    current: np.ndarray  # optional, the synaptic current: float32 (samples, neurons)
+    to_value: bool  # whether a spike sets the potential to `after`, or subtracts it
+
+
+class Neurons(NamedTuple):
+    """State of a population in some samples, filled up to a multiple of `GROUP` neurons.
+
+    Numbers are float32, or all float64 for an integer network whose sums float32 does not hold exactly.
+
+    Optional arrays have a length of 0 on their last axis if there is nothing to hold.
+    """
+
+    potential: np.ndarray  # float32 (samples, neurons)
+    base: np.ndarray  # the current of the constant input: float32 (samples, neurons), or zeros (1, neurons)
+    bias: np.ndarray  # added to the current last, as in TensorFlow: float32 (neurons,)
+    counts: np.ndarray  # int32 (samples, neurons)
+    # Optional output, the current of each step, or the potential of leaky neurons: float32 (samples, steps, neurons)
+    received: np.ndarray
+    uniforms: np.ndarray  # optional, random numbers of a softmax layer: float32 (samples, steps, neurons)
+    classes: int  # neurons that a softmax is taken over
+    accumulated: np.ndarray  # optional, of max pooling, the sum so far of each input: float32 (samples, inputs)
+    leader: np.ndarray  # optional, of max pooling, the input that each window follows, -1 before any spike: int32
+    threshold: np.ndarray  # (neurons,), infinite where neurons do not spike
+    to_zero: bool  # see `SimulationSettings.reset`
+    leaky: Leaky
+
+
+class Windows(NamedTuple):
+    """Inputs of the windows of a convolution, in ranges of neurons next to each other.
+
+    A row of weights belongs to a tap and a channel: it holds the weights of all filters. The rows are taken a block at
+    a time, so that these stay in the cache while all windows pass. A range is the part of one block that one window
+    reads: units next to each other, whose rows are next to each other. A unit is a position of the image, or a part of
+    its channels.
+    """
+
+    weights: np.ndarray  # float32, flat: by groups of filters (`_by_width`), row, and filter
+    bounds: np.ndarray  # int64 (units + 1,): unit u holds the neurons `bounds[u]` to before `bounds[u + 1]`
+    target: np.ndarray  # int32 (windows,): the first neuron of each window
+    # int32 (blocks × windows + 1,): window w has in block b the ranges `start[b × windows + w]` to before the next.
+    start: np.ndarray
+    first: np.ndarray  # int32 (ranges,): the first unit
+    stop: np.ndarray  # int32 (ranges,): the unit after the last
+    shift: np.ndarray  # int32 (ranges,): added to the number of a neuron, it gives its row
+    rows: int
+    filters: int  # filled up to a multiple of the smallest width; 0 without windows
+
+
+class Runs(NamedTuple):
+    """Where the spikes of each position of an image arrive, in runs of windows next to each other."""
+
+    # float32, flat: by row of the kernel, taps that windows of a run have at a position, channel, window, and filter;
+    # filled up to a multiple of `WIDTH`.
+    weights: np.ndarray
+    bounds: np.ndarray  # int64 (positions + 1,): the first neuron of each position
+    start: np.ndarray  # int32 (positions + 1,): position p has the runs `start[p]` to before the next
+    target: np.ndarray  # int32 (runs,): the first neuron of the first window
+    first: np.ndarray  # int64 (runs,): the weights of neuron i begin at first + i × stride
+    stride: np.ndarray  # int32 (runs,)
+    parts: np.ndarray  # int32 (runs,): multiples of `WIDTH` weights, `PARTS` at most: longer runs are listed as several
+
+
+class Reach(NamedTuple):
+    """In which windows each position of an image is: position p in windows `start[p]` to before `start[p + 1]`."""
+
+    weights: np.ndarray  # float32, flat, with `GROUP` numbers after them
+    start: np.ndarray  # int32 (positions + 1,), or (0,) where each neuron is a position, of one window
+    target: np.ndarray  # int32: the first neuron of the window
+    tap: np.ndarray  # int32: where the weights of the window's tap that is at the position begin
+    channels: int  # of the image; 1 where each neuron is a position; 0 where each has but one window, in its own place
+
+
+class Weighted(NamedTuple):
+    """The tables of a projection: one of the three has content, the others are empty."""
+
+    windows: Windows  # of windows that read all channels, and have many filters
+    runs: Runs  # of windows that read all channels, and have few filters
+    reach: Reach  # of windows that read one channel each
+
+
+class Entries(NamedTuple):
+    """Input that changes from step to step, as a projection reads it; see `InputSteps`."""
+
+    start: np.ndarray  # int64 (samples, steps + 1): entries start[i, t] to before start[i, t + 1]; (1, 0) without any
+    neuron: np.ndarray  # int32 (entries,)
+    value: np.ndarray  # float32 (entries,)
+    tables: Weighted  # `runs`, or `reach` in which each neuron is a position
 
 
 def zeros(shape: Tuple[int, ...], dtype: Type[np.generic]) -> np.ndarray:
@@ -254,11 +355,8 @@ def _triples(geometry: Geometry) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
     return position, window, tap
 
 
-def pooling_windows(geometry: Geometry) -> Tuple[np.ndarray, np.ndarray]:
-    """List the windows of each input of a pooling layer, and count the inputs of each window.
-
-    The windows are int32 (number, inputs), -1 where an input is in fewer windows; the counts float32 (neurons,).
-    """
+def pooling_windows(geometry: Geometry) -> np.ndarray:
+    """List the windows of each input of a pooling layer: int32 (number, inputs), -1 where an input is in fewer."""
     channels, (position, window, _) = geometry.channels, _triples(geometry)
     order = np.lexsort((window, position))
     start = np.searchsorted(position[order], np.arange(geometry.rows.size * geometry.columns.size + 1))
@@ -266,8 +364,7 @@ def pooling_windows(geometry: Geometry) -> Tuple[np.ndarray, np.ndarray]:
     windows = np.full((number.max(), len(number)), -1, np.int32)
     windows[np.arange(len(position)) - start[position[order]], position[order]] = window[order] * geometry.filters
     each = windows[..., np.newaxis] + np.arange(channels, dtype=np.int32)
-    table = np.where(windows[..., np.newaxis] < 0, np.int32(-1), each).reshape(len(windows), -1)
-    return table, inputs_of(geometry)
+    return np.where(windows[..., np.newaxis] < 0, np.int32(-1), each).reshape(len(windows), -1)
 
 
 def inputs_of(geometry: Geometry) -> np.ndarray:

@@ -16,7 +16,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic, models, overload, register_model
 
-from snnb.simulation.engines.event.types import WIDTH
+from snnb.simulation.engines.event.loop_arrays import WIDTH
 
 _VECTOR = {types.float32: ir.VectorType(ir.FloatType(), WIDTH), types.float64: ir.VectorType(ir.DoubleType(), WIDTH)}
 _BITS, _PART = ir.VectorType(ir.IntType(1), WIDTH), ir.IntType(WIDTH)
