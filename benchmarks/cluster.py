@@ -23,7 +23,7 @@ from recorded_samples import recorded_samples
 
 from snnb.cluster.connect import connected
 from snnb.network.read_network import read_network
-from snnb.simulation.job import Job, run_job
+from snnb.simulation.simulate import Job, run_job
 from snnb.simulation.simulation_settings import SimulationSettings
 
 

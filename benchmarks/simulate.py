@@ -207,7 +207,7 @@ def _engine(name: str, folder: Path, x: np.ndarray, duration: int) -> Callable[[
     """A prepared engine: simulates all samples and yields the counts of a block, `(samples,)` + shape by layer."""
     from snnb.core.machine import processors
     from snnb.network.read_network import read_network
-    from snnb.simulation.job import Job
+    from snnb.simulation.simulate import Job
     from snnb.simulation.simulation_settings import SimulationSettings
 
     network, settings = read_network(folder / PARSED), SimulationSettings(samples=len(x), duration=duration)

@@ -8,7 +8,7 @@ from snnb.conversion.toolbox_config import configuration
 from snnb.core.errors import InputError, SnnbError
 from snnb.io.keras import keras
 from snnb.network.read_network import read_network
-from snnb.simulation.engines.choose import check_supported
+from snnb.simulation.engines.engine import check_supported
 from tests.conversion.conftest import slow_except
 
 L = keras.layers

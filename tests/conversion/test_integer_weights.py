@@ -10,8 +10,7 @@ from snnb.conversion.convert import spiking_network
 from snnb.conversion.integers import in_thresholds
 from snnb.core.errors import InputError, UsageError
 from snnb.network.read_network import Entry, assemble
-from snnb.simulation.engines.choose import choose_engine
-from snnb.simulation.engines.engine import number_type
+from snnb.simulation.engines.engine import choose_engine, number_type
 from snnb.simulation.simulate import _check_calibrated
 from snnb.simulation.simulation_settings import SimulationSettings
 

@@ -14,9 +14,8 @@ from snnb.mapping.cost import cost
 from snnb.mapping.traffic import PlacedNetwork, count_traffic
 from snnb.network import geometry
 from snnb.report.network_sections import network_sections
-from snnb.simulation.accuracy import Quality
-from snnb.simulation.job import Totals
-from snnb.simulation.simulation_statistics import rate_statistics
+from snnb.simulation.simulate import Totals
+from snnb.simulation.simulation_statistics import Quality, rate_statistics
 from tests.mapping.networks import hardware
 from tests.properties.test_simulation_engines import KINDS, _network, architectures
 

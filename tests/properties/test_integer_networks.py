@@ -15,8 +15,7 @@ from snnb.graph.build import build_graph
 from snnb.graph.export.request import Simulated
 from snnb.network.layers import MaxPooling2D
 from snnb.network.read_network import Entry, assemble, read_network, write_spiking
-from snnb.simulation.engines.choose import unsupported
-from snnb.simulation.engines.engine import INPUT, Streams
+from snnb.simulation.engines.engine import INPUT, Streams, unsupported
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.separated import SeparatedEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine

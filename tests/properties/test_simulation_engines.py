@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from snnb.graph.build import build_graph
 from snnb.network.read_network import read_network
-from snnb.simulation.engines.choose import unsupported
+from snnb.simulation.engines.engine import unsupported
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.simulation_settings import SimulationSettings

@@ -38,7 +38,8 @@ def exact(branched):
 @pytest.mark.parametrize(("engine", "source"), [("event", "constant"), ("tensorflow", "poisson")])
 def test_classes_and_bins_sum_to_the_sums_which_do_not_change(exact, tmp_path, engine, source, monkeypatch):
     settings = SETTINGS.changed(engine=engine, input=source, first=8)
-    monkeypatch.setattr("snnb.simulation.job.batch_of", lambda network: 16)  # several blocks, in none of which are all
+    # Several blocks, in none of which are all classes.
+    monkeypatch.setattr("snnb.simulation.simulate.batch_of", lambda network: 16)
     sums, by_class, by_bin = _simulate(exact, tmp_path / "apart", settings)
     _simulate(exact, tmp_path / "sums", settings.changed(by="all", bins=0))
     assert (tmp_path / "apart" / "spike_rate_sums.npz").read_bytes() == (

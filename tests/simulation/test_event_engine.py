@@ -7,7 +7,7 @@ import pytest
 
 from snnb.io.keras import keras
 from snnb.network.layers import AveragePooling2D
-from snnb.simulation.engines.choose import unsupported
+from snnb.simulation.engines.engine import unsupported
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.simulation_settings import SimulationSettings

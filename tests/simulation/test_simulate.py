@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import json
-import operator
 
 import h5py
 import numpy as np
@@ -14,12 +13,10 @@ from snnb.core.errors import InputError
 from snnb.io.keras import keras
 from snnb.io.text import read_document
 from snnb.network.read_network import Entry, assemble
-from snnb.simulation.accuracy import Reconstruction
 from snnb.simulation.engines.event.event_engine import EventEngine
-from snnb.simulation.job import Job
-from snnb.simulation.simulate import simulate
+from snnb.simulation.simulate import Job, simulate
 from snnb.simulation.simulation_settings import SimulationSettings
-from snnb.simulation.simulation_statistics import SimulationStatistics
+from snnb.simulation.simulation_statistics import Reconstruction, SimulationStatistics, added
 
 Input, Model, layers = keras.Input, keras.Model, keras.layers
 
@@ -122,7 +119,7 @@ def test_equal_files_for_any_batch_size_and_number_of_processes(branched, tmp_pa
     settings = SETTINGS.changed(engine=engine, input=source, record_spikes=17)
     _simulate(branched, tmp_path / "whole", settings)
     _simulate(branched, tmp_path / "again", settings.changed(batch_size=7))
-    monkeypatch.setattr("snnb.simulation.job.batch_of", lambda network: 16)
+    monkeypatch.setattr("snnb.simulation.simulate.batch_of", lambda network: 16)
     _simulate(branched, tmp_path / "blocks", settings)
     for other in ("again", "blocks"):
         for name in (*FILES, *RECORDED):
@@ -214,7 +211,7 @@ def test_sums_of_errors_do_not_depend_on_what_is_a_block():
             scorer = Reconstruction(x[part], 1.0, 1.0)
             scorer.observe(spikes[part])
             found.append(scorer.quality(ann[part], readout[part]))
-        return functools.reduce(operator.add, found)
+        return functools.reduce(added, found)
 
     whole = quality(slice(0, 37))
     expected = ((ann - x.reshape(37, 25).astype(np.float64)) ** 2).mean(axis=1).sum()

@@ -11,7 +11,6 @@ from snnb.network.event_samples import EventSamples, Steps, write_samples
 from snnb.network.layers import Dense, Flatten
 from snnb.network.network import Input, Network, Neuron, Population, Projection, Reindexed
 from snnb.network.read_network import SPIKING, write_network
-from snnb.simulation import job
 from snnb.simulation.simulate import simulate
 from snnb.simulation.simulation_settings import SimulationSettings, refuse_other_input
 
@@ -91,8 +90,8 @@ def stepped(frames, spikes):
     [("event", "events", True), ("event", "steps", False), ("tensorflow", "events", False)],
 )
 def test_counts_and_classes_are_those_of_the_stepped_neurons(case, tmp_path, monkeypatch, engine, kind, spikes):
-    monkeypatch.setattr(job, "batch_of", lambda network: 2)
-    monkeypatch.setattr(job, "EVENT_SAMPLES", 1)
+    monkeypatch.setattr("snnb.simulation.simulate.batch_of", lambda network: 2)
+    monkeypatch.setattr("snnb.simulation.simulate.EVENT_SAMPLES", 1)
     settings = SETTINGS.changed(engine=engine, input=kind, record_spikes=2)
     result, files = run(case(kind, spikes), tmp_path / "out", settings)
     padded = [np.pad(one, [(0, settings.duration - len(one)), (0, 0)]) for one in values(kind)]
@@ -109,6 +108,10 @@ def test_counts_and_classes_are_those_of_the_stepped_neurons(case, tmp_path, mon
         np.testing.assert_array_equal(flat["spike_counts_by_class"].reshape(3, -1), by_class)
         by_bin = [counted[:, first:stop].sum(axis=(0, 1)) for first, stop in zip(edges, edges[1:])]
         np.testing.assert_array_equal(flat["spike_counts_by_bin"].reshape(4, -1), by_bin)
+        sample, neuron, step = files["spike_times"][name].T
+        recorded = np.zeros((2, settings.duration, counted.shape[2]))
+        np.add.at(recorded, (sample - FIRST, step, neuron), 1)
+        np.testing.assert_array_equal(recorded, counted[:2] if (name, kind) != ("input", "steps") else 0)
     scores = [one[-1] for one in largest] if not spikes else [one.sum(axis=0) for one in layers["out"]]
     guesses = [score.argmax() if score.any() else -1 for score in scores]
     statistics = json.loads((tmp_path / "out" / "sim_accuracies.json").read_text())

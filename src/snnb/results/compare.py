@@ -17,9 +17,8 @@ from snnb.pipeline.stage import unaltered
 from snnb.results.export import graph_file
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
-from snnb.simulation.accuracy import wilson_interval
 from snnb.simulation.simulation_files import SUMS
-from snnb.simulation.simulation_statistics import ACCURACIES, SimulationStatistics
+from snnb.simulation.simulation_statistics import ACCURACIES, SimulationStatistics, wilson_interval
 
 Interval = Tuple[float, float]
 

@@ -44,7 +44,7 @@ from snnb.results.compare import MAPPING_HEAD, mappings_of, simulated_files
 from snnb.results.export import graph_file, graph_in_force, refuse_files_of_runs
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import AnyRecord, now_utc
-from snnb.simulation.accuracy import wilson_interval
+from snnb.simulation.simulation_statistics import wilson_interval
 from snnb.training.history import METRICS_FILE, TrainingMetrics
 from snnb.version import __version__
 

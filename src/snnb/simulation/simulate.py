@@ -1,20 +1,28 @@
-"""Simulate a converted network on test samples, and write the results."""
+"""Simulate a converted network on test samples, in blocks that are independent of each other, and write the results."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import List, Optional, Sequence, Union
+from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
+from snnb.cluster.connect import connected, results
+from snnb.conversion.currents import AnalogueNetwork, batch_of
 from snnb.core.errors import InputError, UsageError
+from snnb.core.machine import processors
 from snnb.core.options import FigureFormat
-from snnb.core.progress import Progress, silent
-from snnb.network.event_samples import EventSamples
+from snnb.core.progress import Progress, Throttle, silent
+from snnb.network.event_samples import EventSamples, InputSteps
 from snnb.network.network import MEMBRANE, Network
 from snnb.network.read_network import read_networks
-from snnb.simulation.engines.choose import choose_engine
-from snnb.simulation.engines.engine import spike_table
-from snnb.simulation.job import Job, run_job
+from snnb.simulation.engines.engine import (
+    Engine,
+    Samples,
+    choose_engine,
+    is_read_by_potential,
+    recorded_of,
+    spike_table,
+)
 from snnb.simulation.simulation_files import (
     BY_BIN,
     BY_CLASS,
@@ -29,9 +37,20 @@ from snnb.simulation.simulation_files import (
 )
 from snnb.simulation.simulation_plots import plot_quality, plot_raster, plot_rates
 from snnb.simulation.simulation_settings import SimulationSettings, refuse_classes, refuse_missing_samples
-from snnb.simulation.simulation_statistics import ACCURACIES, SimulationStatistics, advice
+from snnb.simulation.simulation_statistics import (
+    ACCURACIES,
+    Classification,
+    Reconstruction,
+    SimulationStatistics,
+    Totals,
+    added,
+    advice,
+)
 
-__all__ = ["SimulationResult", "SimulationSettings", "simulate"]
+# The threads of the engine `event` synchronise at the end of a block: a block has this many samples per thread,
+EVENT_SAMPLES = 10
+# but at most this many neurons.
+EVENT_NEURONS = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -100,7 +119,7 @@ def simulate(
         Memory or disk cannot hold the counts of the classes or bins.
     """
     network, trained = read_networks(parsed)
-    _check_calibrated(network, settings)
+    _check(network, x, settings, num_classes, scale)
     if network.windowed:
         network = network.separated(settings.duration)
     if settings.output == "membrane":
@@ -108,13 +127,6 @@ def simulate(
         reading = replace(output, activation=MEMBRANE, initial_potential=None)
         network = replace(network, volumes=tuple(reading if volume is output else volume for volume in network.volumes))
     engine, reason = choose_engine(network, settings)
-    _check(network, x, settings, num_classes)
-    if network.weight_bits is not None and (
-        isinstance(x, EventSamples) or scale != network.pixel or x.dtype.kind not in "ui"
-    ):
-        raise InputError(
-            f"the integer network reads integers of 0 to {network.pixel}, not value / {scale:g}: parse again"
-        )
     job = Job(parsed, network, trained, settings, engine, scale, num_classes is not None, output_scale, dt_ms)
     require_room(job, num_classes, target)
     samples = slice(settings.first, settings.first + settings.samples)
@@ -144,8 +156,14 @@ def simulate(
     return SimulationResult(network, statistics, advice(statistics, settings, network))
 
 
-def _check_calibrated(network: Network, settings: SimulationSettings) -> None:
-    """Refuse options that contradict the initial potentials and firing windows of a calibrated network."""
+def _check(
+    network: Network,
+    x: Union[np.ndarray, EventSamples],
+    settings: SimulationSettings,
+    num_classes: Optional[int],
+    scale: float,
+) -> None:
+    """Refuse options that contradict the network, and samples and classes that do not fit it."""
     if network.steps is not None and settings.initial_potential:
         raise UsageError("--initial-potential: a calibrated network defines its initial potentials; leave it out")
     if network.windowed and settings.warm_up:
@@ -156,15 +174,16 @@ def _check_calibrated(network: Network, settings: SimulationSettings) -> None:
         raise UsageError("--threshold: an integer network defines its thresholds; leave it out")
     if settings.output == "softmax" and network.output.activation != "softmax":
         raise UsageError(f"--output softmax: layer {network.output.name} is not a softmax; use spikes or membrane")
-
-
-def _check(
-    network: Network, x: Union[np.ndarray, EventSamples], settings: SimulationSettings, num_classes: Optional[int]
-) -> None:
     refuse_missing_samples(settings, len(x))
     refuse_classes(settings, num_classes)
     if num_classes is None and settings.output == "membrane":
         raise UsageError("--output membrane: a network that reproduces its input has no class to read; leave it out")
+    if network.weight_bits is not None and (
+        isinstance(x, EventSamples) or scale != network.pixel or x.dtype.kind not in "ui"
+    ):
+        raise InputError(
+            f"the integer network reads integers of 0 to {network.pixel}, not value / {scale:g}: parse again"
+        )
     shape = x.shape if isinstance(x, EventSamples) else x.shape[1:]
     if shape != network.input.shape:
         raise InputError(f"the model reads samples of {network.input.shape}, the test set has {shape}: parse again")
@@ -178,3 +197,194 @@ def _check(
     outputs = network.input.size if num_classes is None else num_classes
     if network.output.size != outputs:
         raise InputError(f"layer {network.output.name} has {network.output.size} neurons, not {outputs}: train again")
+
+
+@dataclass(frozen=True)
+class Job:
+    """Network and settings of a simulation, without the samples."""
+
+    parsed: Path
+    network: Network  # the network that is simulated
+    # The analogue network of the file `parsed`, whose outputs are the reference; None if the network was trained as a
+    # spiking one
+    trained: Optional[Network]
+    settings: SimulationSettings
+    engine: str
+    scale: float  # divisor from stored values to pixels in [0, 1]
+    classifies: bool  # the output is a class, not a reconstruction of the image
+    output_scale: float  # of a reconstruction: activation of the trained output that 1 in the parsed network stands for
+    dt_ms: float = 1.0  # time step
+
+    def block(self, workers: int, threads: int) -> int:
+        """Return the number of samples in a block, for processes with `threads` threads; the last may have fewer."""
+        if self.engine == "toolbox":
+            return self.settings.samples
+        block = batch_of(self.network)
+        if self.engine == "event":
+            block = max(block, min(EVENT_SAMPLES * threads, EVENT_NEURONS // self.network.neurons))
+        return min(block, -(-self.settings.samples // workers))
+
+    def blocks(self, workers: int, threads: int) -> List[slice]:
+        """Return the sample ranges of the blocks."""
+        block, samples = self.block(workers, threads), self.settings.samples
+        return [slice(first, min(first + block, samples)) for first in range(0, samples, block)]
+
+    def pixels(self, values: np.ndarray, first: int) -> np.ndarray:
+        """Return images, the first of index `first`, as float32 in [0, 1]; raise `InputError` for another pixel."""
+        pixels: np.ndarray = values.astype(np.float32) / np.float32(self.scale)
+        bad = ~((pixels >= 0) & (pixels <= 1))
+        if bad.any():
+            index = np.argwhere(bad)[0]
+            raise InputError(
+                f"sample {first + index[0]} of the test set has a pixel of {pixels[tuple(index)]:g}, outside [0, 1]: "
+                "prepare the data set again, with the scale its values have"
+            )
+        return pixels
+
+
+def run_job(job: Job, x: Union[np.ndarray, EventSamples], y: np.ndarray, progress: Progress = silent) -> Totals:
+    """Simulate the samples of a job, in this process or on the workers that its settings name.
+
+    The sums of the blocks are added in order. They do not depend on how the samples are divided into blocks, since all
+    are sums of integers, or of numbers rounded to multiples of one unit (`simulation_statistics.UNIT`).
+
+    Parameters
+    ----------
+    job : Job
+    x : ndarray, shape (samples, height, width, channels), or EventSamples
+        Images, before scaling, or samples that change from step to step.
+    y : ndarray of int64, shape (samples,)
+        Class ids.
+    progress : Progress
+        Called with the number of samples done, and the accuracy so far.
+    """
+    settings, throttle, note = job.settings, Throttle(), ""
+
+    def report(done: int) -> None:
+        if throttle.due(last=done == settings.samples):
+            progress(done, settings.samples, note)
+
+    totals: Optional[Totals] = None
+    shared = settings.scheduler is not None or min(settings.workers, settings.samples) > 1
+    for block in _on_workers(job, x, y) if shared else _in_this_process(job, x, y, report, progress):
+        totals = block if totals is None else added(totals, block)
+        kind = "accuracy" if job.classifies else "mean squared error"
+        note = f"{kind} so far {totals.quality.by_step[-1] / totals.samples:.4f}"
+        report(totals.samples)
+    assert totals is not None  # there is at least one sample
+    return totals
+
+
+def _in_this_process(
+    job: Job, x: Union[np.ndarray, EventSamples], y: np.ndarray, report: Callable[[int], None], progress: Progress
+) -> Iterator[Totals]:
+    threads = processors()
+    runner = Runner(job, threads, progress)
+    for block in job.blocks(1, threads):
+        first, last, done = block.start, block.stop, 0
+
+        def tick(steps: int, first: int = first, last: int = last) -> None:
+            nonlocal done
+            done += steps
+            report(first + (last - first) * done // job.network.latency(job.settings.duration))
+
+        yield runner.run((first, x[block], y[block]), tick)
+
+
+def _on_workers(job: Job, x: Union[np.ndarray, EventSamples], y: np.ndarray) -> Iterator[Totals]:
+    with connected(job.settings.workers, job.settings.scheduler) as client:
+        threads = client.ncores().values()
+        blocks = job.blocks(len(threads), max(threads))
+        parts = ((block, x[block]) for block in blocks)  # of images without a copy, mapped into memory
+        samples = (
+            (block.start, np.array(part) if isinstance(part, np.ndarray) else part, np.array(y[block]))
+            for block, part in parts
+        )
+        yield from results(client, Runner, Runner.run, job, samples)
+
+
+class Runner:
+    """Simulates blocks of a job in this process, with an engine that may use a number of threads.
+
+    `progress` is called by an engine that reports samples (the toolbox).
+    """
+
+    def __init__(self, job: Job, threads: int, progress: Progress = silent) -> None:
+        self._job = job
+        self._analogue = None if job.trained is None else AnalogueNetwork(job.trained)
+        self._engine = _engine(job, threads, progress)
+
+    def run(self, samples: Tuple[int, Samples, np.ndarray], tick: Callable[[int], None] = lambda steps: None) -> Totals:
+        """Simulate a block: index of its first sample in the job, images before scaling or other samples, class ids.
+
+        `tick` is called with the number of time steps simulated since the last call.
+        """
+        (first, values, y), job = samples, self._job
+        network, settings, number = job.network, job.settings, job.settings.first + first
+        x = sent = job.pixels(values, number) if isinstance(values, np.ndarray) else values
+        if isinstance(x, np.ndarray) and network.weight_bits is not None and settings.input == "constant":
+            sent = np.rint(x * np.float32(network.pixel))
+        output, scorer = network.output, self._scorer(x, y)
+
+        def observe(spikes: np.ndarray, readout: Optional[np.ndarray]) -> None:
+            scorer.observe(spikes, readout)
+            tick(spikes.shape[1])
+
+        counted = self._engine.simulate(sent, number, observe)
+        counts, spikes = counted.counts, {name: [table] for name, table in counted.spikes.items()}
+        if isinstance(x, InputSteps) and settings.input == "events":
+            counts = {network.input.name: x.sums(settings.warm_up, settings.duration).astype(np.int64), **counts}
+            if spikes:
+                spikes[network.input.name] = [_event_table(x, number, settings)]
+        readout = counted.readout
+        if readout is not None and output.threshold is not None:  # of an integer network: in units of the threshold
+            readout = readout / np.broadcast_to(output.threshold.astype(np.float64), output.shape).ravel()
+        ann = self._analogue.outputs(x) if self._analogue is not None and isinstance(x, np.ndarray) else None
+
+        def summed(samples: Union[slice, np.ndarray]) -> Dict[str, np.ndarray]:
+            return {name: spikes[samples].sum(axis=0, dtype=np.int64) for name, spikes in counts.items()}
+
+        return Totals(
+            samples=len(x),
+            counts=summed(slice(None)),
+            quality=scorer.quality(ann, readout),
+            late=counted.late,
+            spikes=spikes,
+            by_class={int(of): summed(y == of) for of in np.unique(y)} if settings.by == "class" else {},
+            by_bin=counted.by_bin,
+        )
+
+    def _scorer(self, x: Samples, y: np.ndarray) -> Union[Classification, Reconstruction]:
+        """Return the scorer of the output for images in [0, 1], or input that changes, and their class ids."""
+        job, output = self._job, self._job.network.output
+        if job.classifies:
+            membrane = output.activation == MEMBRANE or is_read_by_potential(job.network)
+            return Classification(y, output.size, membrane)
+        assert isinstance(x, np.ndarray)
+        return Reconstruction(x, job.settings.threshold * job.output_scale, job.output_scale)
+
+
+def _event_table(x: InputSteps, first: int, settings: SimulationSettings) -> np.ndarray:
+    """Return the events of the recorded samples of a block as a table of spikes; `first` is its first index."""
+    part = x[: recorded_of(settings, first, len(x))]
+    chosen = part.between(0, settings.duration)
+    rows = np.stack([part.sample[chosen] + first, part.neuron[chosen], part.step[chosen]], axis=1).astype(np.int32)
+    return np.repeat(rows, part.value[chosen].astype(np.int64), axis=0)
+
+
+def _engine(job: Job, threads: int, progress: Progress) -> Engine:
+    if job.engine == "toolbox":
+        from snnb.simulation.engines.toolbox import ToolboxEngine
+
+        return ToolboxEngine(job.parsed, job.settings, progress)
+    if job.network.windowed and job.engine == "event":
+        from snnb.simulation.engines.separated import SeparatedEngine
+
+        return SeparatedEngine(job.network, job.settings)
+    if job.engine == "event":
+        from snnb.simulation.engines.event.event_engine import EventEngine  # numba takes a second to import
+
+        return EventEngine(job.network, job.settings, threads)
+    from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
+
+    return TensorFlowEngine(job.network, job.settings)

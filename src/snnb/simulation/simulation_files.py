@@ -3,7 +3,7 @@
 import shutil
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, Iterator, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Dict, Iterable, Iterator, Optional, Sequence, Tuple, Union
 
 import h5py
 import numpy as np
@@ -15,10 +15,10 @@ from snnb.network.event_samples import EventSamples
 from snnb.network.network import Network
 from snnb.network.read_network import write_network
 from snnb.simulation.simulation_settings import SimulationSettings
+from snnb.simulation.simulation_statistics import Totals
 
 if TYPE_CHECKING:
-    from snnb.simulation.engines.engine import Samples
-    from snnb.simulation.job import Job, Totals
+    from snnb.simulation.simulate import Job
 
 SUMS = "spike_rate_sums.npz"
 BY_CLASS = "spike_counts_by_class.npz"
@@ -44,36 +44,39 @@ def require_room(job: "Job", classes: Optional[int], target: Path) -> None:
                 )
 
 
-SPIKING_INPUT = ("poisson", "events")  # codings of an input whose spikes engines count
-
-
-def write_sums(path: Path, job: "Job", totals: "Totals", x: "Union[np.ndarray, EventSamples]") -> None:
+def write_sums(path: Path, job: "Job", totals: Totals, x: Union[np.ndarray, EventSamples]) -> None:
     """Write `spike_rate_sums.npz`: spikes of each population, int64; `input`, float64: its spikes, or its current.
 
     `x` has the samples, images before scaling.
     """
-    if job.settings.input in SPIKING_INPUT:
+    settings = job.settings
+    if job.network.input.name in totals.counts:
         inputs = totals.counts[job.network.input.name].astype(np.float64)
     else:
-        inputs = np.zeros(job.network.input.shape)
-        for number in range(len(x)):
-            inputs += _current(job, x[number : number + 1], job.settings.warm_up, job.settings.duration)
+        (inputs,) = _currents(job, x, range(len(x)), [settings.warm_up, settings.duration])
     populations = {p.name: totals.counts[p.name] for p in job.network.populations}
     np.savez(path, input=inputs, **populations, **_scalars(job, totals))
 
 
-def _current(job: "Job", sample: "Samples", first: int, stop: int) -> np.ndarray:
-    """Return the current of the input neurons in the steps from `first` to before `stop`: float64, in its shape."""
-    if isinstance(sample, np.ndarray):
-        return job.pixels(sample[0], 0).astype(np.float64) * (stop - first)
-    return sample.sums(first, stop)[0]
+def _currents(
+    job: "Job", x: Union[np.ndarray, EventSamples], samples: Iterable[int], edges: Sequence[int]
+) -> np.ndarray:
+    """Sum the currents of the input neurons over samples, between time steps: float64 (len(edges) - 1, *shape)."""
+    currents = np.zeros((len(edges) - 1, *job.network.input.shape))
+    for number in samples:
+        sample = x[number : number + 1]
+        if isinstance(sample, np.ndarray):
+            currents += np.multiply.outer(np.diff(edges), job.pixels(sample[0], 0).astype(np.float64))
+        else:
+            currents += [sample.sums(first, stop)[0] for first, stop in zip(edges, edges[1:])]
+    return currents
 
 
 def write_by_class(
     path: Path,
     job: "Job",
-    totals: "Totals",
-    x: "Union[np.ndarray, EventSamples]",
+    totals: Totals,
+    x: Union[np.ndarray, EventSamples],
     y: np.ndarray,
     class_names: Sequence[str],
 ) -> None:
@@ -82,56 +85,47 @@ def write_by_class(
     The file also has `class_names` and `samples_by_class`, int64, shape (classes,). The counts of a class without
     samples are zero. `x` has the samples, images before scaling, `y` their class ids.
     """
-    classes = len(class_names)
+    classes, settings = len(class_names), job.settings
 
     def arrays() -> Iterator[Tuple[str, np.ndarray]]:
         for volume in (job.network.input, *job.network.populations):
             by_class = np.zeros((classes, *volume.shape), np.float64 if volume is job.network.input else np.int64)
-            if volume is job.network.input and job.settings.input not in SPIKING_INPUT:
-                for number, of in enumerate(y):
-                    sample = x[number : number + 1]
-                    by_class[of] += _current(job, sample, job.settings.warm_up, job.settings.duration)
-            else:
-                for of, counts in totals.by_class.items():
+            for of, counts in totals.by_class.items():
+                if volume.name in counts:
                     by_class[of] = counts[volume.name]
+                else:
+                    (by_class[of],) = _currents(job, x, np.flatnonzero(y == of), [settings.warm_up, settings.duration])
             yield volume.name, by_class
 
     metadata = {"class_names": np.array(class_names, np.str_), "samples_by_class": np.bincount(y, minlength=classes)}
     _write(path, arrays(), {**_scalars(job, totals), **metadata})
 
 
-def write_by_bin(path: Path, job: "Job", totals: "Totals", x: "Union[np.ndarray, EventSamples]") -> None:
+def write_by_bin(path: Path, job: "Job", totals: Totals, x: Union[np.ndarray, EventSamples]) -> None:
     """Write `spike_counts_by_bin.npz`: the arrays of `write_sums` with the time bin as first axis.
 
     The file also has `bin_edges`, int64, shape (bins + 1,): bin i begins at time step bin_edges[i], and ends before
     bin_edges[i + 1]. `x` has the samples, images before scaling.
     """
-    settings = job.settings
+    settings, source = job.settings, job.network.input
     edges = np.array(settings.bin_edges_until(job.network.latency(settings.duration)))
 
     def arrays() -> Iterator[Tuple[str, np.ndarray]]:
-        source = job.network.input
-        if settings.input in SPIKING_INPUT:
+        if source.name in totals.by_bin:
             yield source.name, totals.by_bin[source.name].astype(np.float64)
-        elif isinstance(x, np.ndarray):
-            current = np.zeros(source.shape)
-            for values in x:
-                current += job.pixels(values, 0)
+        elif settings.input == "constant":
+            (current,) = _currents(job, x, range(len(x)), [0, 1])
             steps = np.diff(np.minimum(edges, settings.duration))  # with firing windows, the input has one too
             yield source.name, np.multiply.outer(steps.astype(np.float64), current)
         else:
-            by_bin = np.zeros((settings.bins, *source.shape))
-            for number in range(len(x)):
-                sample = x[number : number + 1]
-                by_bin += [_current(job, sample, first, stop) for first, stop in zip(edges, edges[1:])]
-            yield source.name, by_bin
+            yield source.name, _currents(job, x, range(len(x)), edges.tolist())
         for population in job.network.populations:
             yield population.name, totals.by_bin[population.name]
 
     _write(path, arrays(), {**_scalars(job, totals), "bin_edges": edges})
 
 
-def _scalars(job: "Job", totals: "Totals") -> Dict[str, float]:
+def _scalars(job: "Job", totals: Totals) -> Dict[str, float]:
     """Return the scalars of every file of counts: samples, counted steps, steps of warm-up before them, time step."""
     settings = job.settings
     return {

@@ -1,15 +1,17 @@
-"""Interface of the engines, and values that they share: thresholds, initial potentials, amplitudes, random numbers."""
+"""Interface of the engines, the choice of one, and values that they share: thresholds, amplitudes, random numbers."""
 
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Protocol, Set, Tuple, Type, Union
 
 import numpy as np
+import tensorflow as tf
 
+from snnb.conversion.currents import ACTIVATE, CURRENTS, REINDEXED
 from snnb.core.errors import InputError
 from snnb.network.event_samples import InputSteps
-from snnb.network.network import INPUT as INPUT_NAME
+from snnb.network.layers import DepthwiseConv2D, MaxPooling2D
 from snnb.network.network import MEMBRANE, Network, Population, Reindexed
-from snnb.simulation.simulation_settings import SimulationSettings
+from snnb.simulation.simulation_settings import SimulationSettings, refuse_missing_packages
 
 # Called with the output layer's activity in the next steps: its spikes, bool (samples, steps, units); and its read-out
 # after each step, float32 of the same shape, or None if the engine does not provide it. That is its accumulated input,
@@ -23,7 +25,7 @@ CHANGING = ("events", "steps")  # codings of an input that changes from step to 
 
 @dataclass(frozen=True)
 class BlockCounts:
-    """Spike counts of a block of n samples; the input is among the populations when it spikes (Poisson, events)."""
+    """Spike counts of a block of n samples; the input is among the populations if it is Poisson input."""
 
     # Spikes of each population's neurons after the warm-up: int (n, *shape), or (1, *shape) from an engine that only
     # knows the sum over the samples.
@@ -125,24 +127,6 @@ def is_read_by_potential(network: Network) -> bool:
 def has_readout(network: Network) -> bool:
     """Whether engines provide a read-out: not of spiking neurons with a leak, whose summed input has no meaning."""
     return network.output.neuron is None or not network.output.neuron.spikes
-
-
-def event_counts(x: Samples, settings: SimulationSettings, stop: int) -> Dict[str, np.ndarray]:
-    """Return the events of each neuron of the input after the warm-up, in the steps before `stop`, by its name.
-
-    int64 (samples, *shape); no array unless the input has events.
-    """
-    if not isinstance(x, InputSteps) or settings.input != "events":
-        return {}
-    return {INPUT_NAME: x.sums(settings.warm_up, max(stop, settings.warm_up)).astype(np.int64)}
-
-
-def event_table(x: InputSteps, first: int, recorded: int, duration: int) -> np.ndarray:
-    """Return the events of the first samples as a table of spikes; see `spike_table`. `first` is their first index."""
-    part = x[:recorded]
-    chosen = part.between(0, duration)
-    rows = np.stack([part.sample[chosen] + first, part.neuron[chosen], part.step[chosen]], axis=1).astype(np.int32)
-    return np.repeat(rows, part.value[chosen].astype(np.int64), axis=0)
 
 
 class BinCounts:
@@ -267,3 +251,119 @@ def _largest(network: Network, population: Population, settings: SimulationSetti
     resets = population.window is None and population is not network.output and settings.reset == "subtraction"
     rise = np.maximum(up - population.threshold, 0) if resets else up
     return float((once + settings.duration * np.maximum(rise, down)).max())
+
+
+def choose_engine(network: Network, settings: SimulationSettings) -> Tuple[str, str]:
+    """Return the name of the engine that will simulate the network, and the reason for it.
+
+    Raise `InputError` if no engine, or not the requested one, can simulate the network.
+    """
+    check_supported(network)
+    if settings.engine == "toolbox":
+        kinds = {"an integer": network.weight_bits, "a calibrated": network.steps, "a pruned": network.zeros}
+        refused = next((kind for kind, value in kinds.items() if value is not None), None)
+        if refused is not None:
+            raise InputError(f"the toolbox cannot simulate {refused} network: use --engine tensorflow or event")
+        if settings.input in CHANGING:
+            raise InputError("the toolbox cannot simulate an input that changes: use --engine tensorflow or event")
+        for population in network.populations:
+            _check_toolbox(population)
+    if settings.input in CHANGING and (network.windowed or network.weight_bits is not None):
+        kind = "a network with firing windows" if network.windowed else "an integer network"
+        raise InputError(f"{kind} reads pictures, not --input {settings.input}")
+    refuse_missing_packages(settings)
+    if network.windowed and settings.engine == "tensorflow" and settings.bins:
+        raise InputError("--bins: the engine tensorflow has no bins of firing windows: use --engine event")
+    if network.windowed and settings.engine == "auto":
+        return "event", "one pass over the layers gives all spikes"
+    if settings.engine in ("toolbox", "tensorflow"):
+        return settings.engine, "asked for"
+    reason = None if network.windowed else unsupported(network, settings)
+    if settings.engine == "event":
+        if reason is not None:
+            raise InputError(f"{reason}: --engine event cannot simulate that; use --engine tensorflow")
+        return "event", "asked for"
+    if tf.config.list_physical_devices("GPU"):
+        return "tensorflow", "there is a GPU"
+    if reason is not None:
+        return "tensorflow", f"the faster engine event cannot simulate it: {reason}"
+    return "event", "the fastest without a GPU"
+
+
+def unsupported(network: Network, settings: SimulationSettings) -> Optional[str]:
+    """Return the reason why the event-driven engine cannot simulate the network with these settings; None if it can.
+
+    A projection adds rows of weights that are multiplied by the amplitude once, so all its spikes must have the same.
+    """
+    amplitudes = spike_amplitudes(network, settings)
+    passing = input_volumes(network)
+    for volume in network.volumes if settings.input in CHANGING else ():
+        if isinstance(volume, Reindexed) and sum(name in passing for name in volume.inputs) > 1:
+            return f"layer {volume.name} joins the input with itself"
+    for population in network.populations:
+        read = [p for p in population.projections if p.input in passing]
+        if settings.input != "poisson" and any(p.layer.WEIGHTING == "maximum" for p in read):
+            return f"layer {population.name} takes the maximum of an input that is not spikes"
+        if settings.input == "constant" and any(p.layer.WEIGHTING == "average" and amplitudes[p.input] for p in read):
+            return f"layer {population.name} averages spikes together with the constant input"
+        if settings.input == "constant" and any(p.delay for p in read):
+            return f"layer {population.name} reads the constant input with a delay"
+        if any(len(amplitudes[name]) > 1 for name in population.inputs):
+            return (
+                f"layer {population.name} reads input spikes of amplitude {network.pixel} and spikes of amplitude "
+                f"{settings.threshold:g}"
+            )
+    return None
+
+
+def _check_toolbox(population: Population) -> None:
+    name, use = population.name, "use --engine tensorflow or event"
+    neuron = population.neuron
+    if neuron is not None:
+        numbers = {
+            "a synaptic current": neuron.current_leak is not None,
+            "a leak": (np.asarray(neuron.leak) != 1).any(),
+        }
+        beyond = next((what for what, there in numbers.items() if there), "thresholds and resets of its own neurons")
+        raise InputError(f"layer {name}: the toolbox cannot simulate {beyond}: {use}")
+    if len(population.projections) > 1 or population.kind == "Add":
+        raise InputError(f"layer {name}: the toolbox cannot add: {use}")
+    if population.max_value is not None:
+        raise InputError(f"layer {name}: the toolbox has no relu that is clipped at {population.max_value:g}: {use}")
+    layer = population.only.layer
+    if isinstance(layer, MaxPooling2D):
+        raise InputError(f"layer {name}: the toolbox puts average pooling in place of spiking max pooling: {use}")
+    if isinstance(layer, DepthwiseConv2D) and layer.dilation_rate != (1, 1) and layer.padding == "valid":
+        raise InputError(
+            f"layer {name}: the toolbox gets the shape of a dilated depthwise convolution without padding wrong: {use}"
+        )
+
+
+def check_supported(network: Network) -> None:
+    """Raise `InputError`, with the name of the layer, for a network that no engine simulates.
+
+    A layer's kind or activation cannot be simulated, or the network ends in several layers, or in one without neurons.
+    """
+    read: Set[str] = set()
+    for volume in network.volumes:
+        kinds = []
+        if isinstance(volume, Population):
+            kinds = [p.layer.kind for p in volume.projections if type(p.layer) not in CURRENTS]
+            if volume.activation not in (*ACTIVATE, MEMBRANE):
+                raise InputError(
+                    f"layer {volume.name}: activation {volume.activation} cannot be simulated: "
+                    f"use {', '.join(ACTIVATE)}"
+                )
+        elif isinstance(volume, Reindexed):
+            kinds = [volume.layer.kind] if type(volume.layer) not in REINDEXED else []
+        if kinds:
+            raise InputError(f"layer {volume.name}: a {kinds[0]} cannot be simulated: replace it and parse again")
+        read.update(name for name in getattr(volume, "inputs", ()) if name != volume.name)
+    ends = [volume for volume in network.volumes if volume.name not in read]
+    if len(ends) > 1:
+        raise InputError(f"the network ends in {', '.join(volume.name for volume in ends)}: keep one output")
+    end = ends[0] if ends else network.output  # an output in a cycle is read too
+    while isinstance(end, Reindexed) and network.volume(end.inputs[0]).size == end.size:
+        end = network.volume(end.inputs[0])  # another shape of the same neurons
+    if end is not network.output:
+        raise InputError(f"the network ends in {end.name}, which has no neurons: end in a Dense or Conv2D layer")

@@ -26,8 +26,6 @@ from snnb.simulation.engines.engine import (
     Samples,
     Streams,
     dynamics,
-    event_counts,
-    event_table,
     firing_threshold,
     has_readout,
     initial_potential,
@@ -88,14 +86,14 @@ class TensorFlowEngine:
         recorded, bins, draws = recorded_of(settings, first, n), BinCounts(settings), self._draws(x, first)
         constants, state = self._begin(x)
         names = [population.name for population in self._network.populations]
-        poisson, done = settings.input == "poisson", 0
+        poisson = settings.input == "poisson"
         input_spikes = np.zeros((n, *self._network.input.shape), np.int64)
         late, quarters = np.zeros((len(names), 2), np.int64), late_quarters(self._duration)
         tables: Dict[str, List[np.ndarray]] = {name: [] for name in [source, *names]}
 
         def counts() -> Arrays:
             counted = {name: spikes.numpy()[:n].astype(np.int64) for name, spikes in state["counts"].items()}
-            return {**({source: input_spikes} if poisson else event_counts(x, settings, done)), **counted}
+            return {**({source: input_spikes} if poisson else {}), **counted}
 
         def spikes_of_populations() -> np.ndarray:
             return np.array([spikes.numpy()[:n].sum(dtype=np.int64) for spikes in state["counts"].values()])
@@ -123,10 +121,7 @@ class TensorFlowEngine:
                 tables[name].append(np.stack([sample + first, neuron, step + start], axis=1).astype(np.int32))
             if poisson and start >= settings.warm_up:
                 input_spikes += drawn[source].sum(axis=1)
-            done = start + steps
-            bins.add(done, counts)
-        if isinstance(x, InputSteps) and settings.input == "events" and recorded:
-            tables[source].append(event_table(x, first, recorded, settings.duration))
+            bins.add(start + steps, counts)
         return BlockCounts(
             counts=counts(),
             readout=None if readout is None else readout[:, -1],

@@ -8,7 +8,6 @@ by up to two. Where sums are exact, none does.
 
 import queue
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Dict, Iterator, List, Mapping, Optional, Tuple
 
 import numpy as np
@@ -24,8 +23,6 @@ from snnb.simulation.engines.engine import (
     Observe,
     Samples,
     Streams,
-    event_counts,
-    event_table,
     has_readout,
     is_read_by_potential,
     late_quarters,
@@ -77,8 +74,8 @@ class EventEngine:
             for part in parts
         ]
 
-        def counts(stop: int) -> Dict[str, np.ndarray]:
-            of_groups = [group.counts(stop) for group in groups]
+        def counts() -> Dict[str, np.ndarray]:
+            of_groups = [group.counts() for group in groups]
             return {name: np.concatenate([counted[name] for counted in of_groups]) for name in of_groups[0]}
 
         def work(group: Group, start: int, output: np.ndarray, readout: np.ndarray) -> None:
@@ -100,14 +97,11 @@ class EventEngine:
                 outputs, readouts = ([array[part] for part in parts] for array in (output, readout))
                 list(pool.map(work, groups, [start] * len(groups), outputs, readouts))
                 observe(output, readout if reads else None)
-                bins.add(start + steps, partial(counts, start + steps))
-        recorded = recorded_of(settings, first, len(x))
-        names = [network.input.name, *prepared.neurons] if recorded else []
+                bins.add(start + steps, counts)
+        names = [network.input.name, *prepared.neurons] if recorded_of(settings, first, len(x)) else []
         spikes = {name: spike_table([part for group in groups for part in group.tables[name]]) for name in names}
-        if isinstance(x, InputSteps) and settings.input == "events" and recorded:
-            spikes[network.input.name] = spike_table([event_table(x, first, recorded, settings.duration)])
         return BlockCounts(
-            counts=counts(settings.duration),
+            counts=counts(),
             readout=np.concatenate([group.readout for group in groups]) if reads else None,
             late=np.sum([group.late for group in groups], axis=0),
             spikes=spikes,
@@ -219,16 +213,13 @@ class Group:
             table = np.stack([sample + self._first, neuron, spiked + start], axis=1)
             self.tables[name].append(table.astype(np.int32))
 
-    def counts(self, stop: int) -> Dict[str, np.ndarray]:
-        """Return the spikes of each population in the steps before `stop`, the last that has been simulated.
-
-        Poisson input, and events, are among them. Arrays have the shape (samples, *shape).
-        """
+    def counts(self) -> Dict[str, np.ndarray]:
+        """Return the spikes so far of each population, and of Poisson input: (samples, *shape)."""
         network, n = self._prepared.network, len(self._x)
         counts = {p.name: self._neurons[p.name].counts[:, : p.size].reshape(n, *p.shape) for p in network.populations}
         if self._prepared.settings.input == "poisson":
             counts = {network.input.name: self._input_counts.reshape(n, *network.input.shape), **counts}
-        return {**event_counts(self._x, self._prepared.settings, stop), **counts}
+        return counts
 
     def _add_spikes(
         self,
