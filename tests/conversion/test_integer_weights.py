@@ -11,7 +11,7 @@ from snnb.conversion.integers import in_thresholds
 from snnb.core.errors import InputError, UsageError
 from snnb.network.read_network import Entry, assemble
 from snnb.simulation.engines.engine import choose_engine, number_type
-from snnb.simulation.simulate import _check_calibrated
+from snnb.simulation.simulate import _check
 from snnb.simulation.simulation_settings import SimulationSettings
 
 BYTES = np.array([[0, 51, 255]], np.float32) / 255
@@ -102,7 +102,7 @@ def test_options_of_float_networks_are_refused():
     with pytest.raises(InputError, match="the toolbox cannot simulate an integer network"):
         choose_engine(network, SimulationSettings(engine="toolbox"))
     with pytest.raises(UsageError, match="--threshold"):
-        _check_calibrated(network, SimulationSettings(threshold=2.0))
+        _check(network, BYTES, SimulationSettings(threshold=2.0), None, 255)
 
 
 def test_weights_in_thresholds_are_the_trained_ones_rounded():

@@ -125,17 +125,11 @@ class SimulationSettings(Options):
             raise ValueError(f"only {duration - warm_up} steps are counted; give at most that many")
         return bins
 
-    @field_validator("output")
-    @classmethod
-    def _is_a_softmax_in_the_toolbox(cls, output: str, others: ValidationInfo) -> str:
-        if others.data.get("engine") == "toolbox" and output in ("spikes", "membrane"):
-            raise ValueError("not with --engine toolbox; use --engine tensorflow or event")
-        return output
-
-    @field_validator("initial_potential", "record_spikes", "workers", "scheduler", "bins")
+    @field_validator("initial_potential", "record_spikes", "workers", "scheduler", "bins", "output")
     @classmethod
     def _not_in_the_toolbox(cls, value: T, others: ValidationInfo) -> T:
-        if others.data.get("engine") == "toolbox" and value != cls.model_fields[str(others.field_name)].default:
+        simulated = (cls.model_fields[str(others.field_name)].default, "softmax")
+        if others.data.get("engine") == "toolbox" and value not in simulated:
             raise ValueError("not with --engine toolbox; use --engine tensorflow or event")
         return value
 
