@@ -23,21 +23,13 @@ from snnb.network.geometry import (
 Count = Annotated[int, Field(strict=True, ge=1)]
 Length = Annotated[int, Field(strict=True, ge=0)]
 Pair = Tuple[Count, Count]
-Kind = TypeVar("Kind", bound=BaseModel)
+Kind = TypeVar("Kind", bound="KerasLayer")
 
 
-class Layer(BaseModel):
-    """A layer that computes neurons from the volume it reads."""
+class KerasLayer(BaseModel):
+    """The configuration of a layer of Keras; a subclass has the name of the Keras class, and its fields those there."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
-    # "kernel": weights of the kernel. Otherwise a synapse weighs 1, and the window is summed ("one"), averaged
-    # ("average") or its maximum taken ("maximum")
-    WEIGHTING: ClassVar[str] = "kernel"
-    KERNEL: ClassVar[Optional[str]] = "kernel"  # name of the array of weights in a Keras file
-    KERNEL_AXES: ClassVar[int] = 4  # number of axes of that array: the last of `Geometry.kernel_shape`
-    LEADING_AXES: ClassVar[int] = (
-        0  # number of axes of size 1 before the layer's own in an input volume of a graph file
-    )
 
     data_format: Literal["channels_last"] = Field("channels_last", exclude=True)
 
@@ -45,6 +37,18 @@ class Layer(BaseModel):
     def kind(self) -> str:
         """The Keras class."""
         return type(self).__name__
+
+
+class Layer(KerasLayer):
+    """A layer that computes neurons from the volume it reads."""
+
+    # "kernel": weights of the kernel. Otherwise a synapse weighs 1, and the window is summed ("one"), averaged
+    # ("average") or its maximum taken ("maximum")
+    WEIGHTING: ClassVar[str] = "kernel"
+    KERNEL: ClassVar[Optional[str]] = "kernel"  # name of the array of weights in a Keras file
+    KERNEL_AXES: ClassVar[int] = 4  # number of axes of that array: the last of `Geometry.kernel_shape`
+    # Number of axes of size 1 before the layer's own in an input volume of a graph file
+    LEADING_AXES: ClassVar[int] = 0
 
     def geometry(self, shape: Shape) -> Geometry:
         """Connect an input of this shape; raise `ValueError` if the layer does not take such an input."""
@@ -288,20 +292,8 @@ def _image(rows: Axis, columns: Axis, channels: int, filters: int, pairing: str)
     return Geometry(rows, columns, channels, filters, pairing, (rows.outputs, columns.outputs, filters))
 
 
-class Reindexing(BaseModel):
-    """A layer whose output has the values of its inputs at other places.
-
-    A subclass has the name of its Keras layer, and its fields have the names in the layer's configuration.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    data_format: Literal["channels_last"] = Field("channels_last", exclude=True)
-
-    @property
-    def kind(self) -> str:
-        """The Keras class."""
-        return type(self).__name__
+class Reindexing(KerasLayer):
+    """A layer whose output has the values of its inputs at other places."""
 
     def shape(self, shapes: Sequence[Shape]) -> Shape:
         """Return the output's shape, given the inputs' shapes; raise `ValueError` if they do not fit."""

@@ -21,6 +21,7 @@ from snnb.simulation.engines.engine import (
     Streams,
     firing_threshold,
     initial_potential,
+    listed_spikes,
     number_type,
     recorded_of,
     spike_table,
@@ -67,8 +68,7 @@ class SeparatedEngine:
             if settings.bins:
                 by_bin[source] = np.stack([drawn[:, a:b].sum(axis=(0, 1)) for a, b in zip(edges, edges[1:])])
             if recorded:
-                sample, step, neuron = np.nonzero(drawn[:recorded].reshape(recorded, steps, -1))
-                times[source] = spike_table([np.stack([sample + first, neuron, step], axis=1).astype(np.int32)])
+                times[source] = spike_table([listed_spikes(drawn[:recorded].reshape(recorded, steps, -1), first, 0)])
         return BlockCounts(counts=counted, readout=readout[:, -1], late=None, spikes=times, by_bin=by_bin)
 
     def _counts(self, sent: np.ndarray) -> Arrays:
@@ -142,6 +142,5 @@ class SeparatedEngine:
     def _times(self, name: str, counts: np.ndarray, first: int) -> np.ndarray:
         """Return the spike times of samples; see `spike_table`."""
         window = self._network.volume(name).window  # type: ignore[attr-defined]
-        flat = counts.reshape(len(counts), -1)
-        sample, step, neuron = np.nonzero(np.arange(self._settings.duration)[:, np.newaxis] < flat[:, np.newaxis])
-        return spike_table([np.stack([sample + first, neuron, step + window[0]], axis=1).astype(np.int32)])
+        flat = counts.reshape(len(counts), 1, -1)
+        return spike_table([listed_spikes(np.arange(self._settings.duration)[:, np.newaxis] < flat, first, window[0])])

@@ -31,6 +31,7 @@ from snnb.simulation.engines.engine import (
     initial_potential,
     is_read_by_potential,
     late_quarters,
+    listed_spikes,
     number_type,
     recorded_of,
     spike_table,
@@ -111,14 +112,11 @@ class TensorFlowEngine:
             observe(record["output"].swapaxes(0, 1)[:n], readout)
             if start >= quarters[0]:
                 late[:, int(start >= quarters[1])] += spikes_of_populations()
-            spikes = dict(record["spikes"])
+            spikes = {name: of_steps.swapaxes(0, 1) for name, of_steps in record["spikes"].items()}
             if poisson:
-                spikes[source] = (
-                    drawn[source].swapaxes(0, 1)[:, :recorded].reshape(steps, recorded, self._network.input.size)
-                )
+                spikes[source] = drawn[source][:recorded].reshape(recorded, steps, self._network.input.size)
             for name, of_samples in spikes.items():
-                step, sample, neuron = np.nonzero(of_samples)
-                tables[name].append(np.stack([sample + first, neuron, step + start], axis=1).astype(np.int32))
+                tables[name].append(listed_spikes(of_samples, first, start))
             if poisson and start >= settings.warm_up:
                 input_spikes += drawn[source].sum(axis=1)
             bins.add(start + steps, counts)
@@ -272,11 +270,12 @@ class TensorFlowEngine:
                     current = constants[name] if name in constants else self._currents.of(volume, tensors, delayed)
                     spikes[name] = tensors[name] = self._fired(volume, current, new)
                     continue
-                spikes[name] = self._spikes(volume, constants, tensors, feed, new)
-                threshold = self._settings.threshold
-                tensors[name] = spikes[name] if threshold == 1 else spikes[name] * threshold
-                taken = tensors[name] if volume.threshold is None else spikes[name] * self._thresholds[name]
-                self._reset(volume, spikes[name], taken, new)
+                spikes[name] = fired = self._spikes(volume, constants, tensors, feed, new)
+                tensors[name] = fired if self._settings.threshold == 1 else fired * self._settings.threshold
+                taken = tensors[name] if volume.threshold is None else fired * self._thresholds[name]
+                to_zero = volume.activation == "softmax" or self._settings.reset == "zero"
+                new["potentials"][name] -= fired * new["potentials"][name] if to_zero else taken
+                new["counts"][name] += fired
             elif isinstance(volume, Reindexed):
                 if name not in constants:
                     tensors[name] = reindexed(volume, tensors)
@@ -346,13 +345,6 @@ class TensorFlowEngine:
         """Return 1 in the window of `duration` steps that begins with the step `first`, else 0: float32."""
         step = state["clock"]["step"] - 1
         return tf.cast((step >= first) & (step < first + self._settings.duration), self._real)
-
-    def _reset(self, population: Population, spikes: tf.Tensor, taken: tf.Tensor, state: State) -> None:
-        """Count spikes, and take from the potential of each neuron that spiked all of it, or the threshold."""
-        name, potentials = population.name, state["potentials"]
-        to_zero = population.activation == "softmax" or self._settings.reset == "zero"
-        potentials[name] -= spikes * potentials[name] if to_zero else taken
-        state["counts"][name] += spikes
 
 
 def _uniform(streams: Streams, shape: Tuple[int, ...], start: int, steps: int) -> np.ndarray:

@@ -12,7 +12,6 @@ from snnb.network.network import Network, Population, Projection, Reindexed, Vol
 from snnb.simulation.engines.engine import (
     CHANGING,
     Dynamics,
-    Real,
     dynamics,
     firing_threshold,
     initial_potential,
@@ -66,9 +65,8 @@ class Work(NamedTuple):
 
     inputs: Tuple[Source, ...]
     entries: Tuple[Tuple[Source, Weighted], ...]
-    # Takes the spikes of the inputs, the input of each step, the neurons, the output array of new spikes, and a
-    # thread's scratch.
-    run: Callable[[Sequence[np.ndarray], Tuple[Entries, ...], Neurons, np.ndarray, Scratch], None]
+    # Takes the spikes of the inputs, the input of each step, the neurons, and the output array of new spikes.
+    run: Callable[[Sequence[np.ndarray], Tuple[Entries, ...], Neurons, np.ndarray], None]
 
 
 class EventNetwork:
@@ -76,6 +74,7 @@ class EventNetwork:
 
     def __init__(self, network: Network, settings: SimulationSettings) -> None:
         self.network, self.settings, self.real = network, settings, number_type(network, settings)
+        self.scratch = Scratch(self.real)
         # Steps that one population does before the next.
         self.train_steps = max(1, min(TRAIN_STEPS, TRAIN_NEURONS // max(volume.size for volume in network.volumes)))
         # Volumes that pass the constant input on, and the currents of the populations that read it.
@@ -98,7 +97,7 @@ class EventNetwork:
         self.work: Dict[str, Work] = {}
         self.later_biases: Dict[str, np.ndarray] = {}  # by population whose bias changes after the first step
         for population in network.populations:
-            work = _work(network, population, amplitudes, set(self.entries), self.real)
+            work = self._work(population, amplitudes)
             if work is not None:
                 self.work[population.name] = work
             if population.later_bias is not None:
@@ -135,6 +134,46 @@ class EventNetwork:
             to_zero=self.settings.reset == "zero",
             leaky=leaky,
         )
+
+    def _work(self, population: Population, amplitudes: Dict[str, Set[float]]) -> Optional[Work]:
+        """Return the work that reads a population's inputs; None if its current is the same in every step."""
+        real, scratch = self.real, self.scratch
+        # All spikes that a projection reads have one amplitude, see `engine.unsupported`.
+        inputs = [(p, real(max(amplitudes[p.input]))) for p in population.projections if amplitudes[p.input]]
+        sources = tuple(p.source for p, _ in inputs)
+        most = max((self.network.volume(name).size for name, _ in sources), default=1)
+        if population.projections[0].layer.WEIGHTING == "maximum":
+            ((projection, amplitude),) = inputs
+            windows = pooling_windows(projection.geometry)
+
+            def pool(read: Sequence[np.ndarray], _: Tuple[Entries, ...], neurons: Neurons, spikes: np.ndarray) -> None:
+                compiled_loops.maximum(read[0], neurons, spikes, scratch.room(most + SLACK), windows, amplitude)
+
+            return Work(sources, (), pool)
+        arrivals = [
+            (p.source, tables_of(p, real(1), entries=True)) for p in population.projections if p.input in self.entries
+        ]
+        if not inputs and not arrivals:
+            return None
+        divisors = np.zeros(0, real)
+        if population.projections[0].layer.WEIGHTING == "average":
+            divisors = neurons_of(inputs_of(population.only.geometry))
+            divisors[population.size :] = 1
+        # The compiled loop takes at least one of each.
+        tables = tuple(tables_of(p, amplitude) for p, amplitude in inputs) or (no_tables(real),)
+        none = Entries(np.zeros((1, 0), np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32), no_tables(real))
+        size = filled_up(population.size)
+        # Weights that do not fit into the cache are read from memory once for all these steps.
+        room_for_currents = max(CURRENTS_BYTES, sum(table.windows.weights.nbytes for table in tables) // WEIGHTS_SHARE)
+        at_once = max(1, min(room_for_currents // (size * np.dtype(real).itemsize), MOST_LISTED // most))
+
+        def add(read: Sequence[np.ndarray], entries: Tuple[Entries, ...], neurons: Neurons, spikes: np.ndarray) -> None:
+            trains = tuple(read) or (np.zeros((*spikes.shape[:2], 0), np.uint64),)
+            steps = min(at_once, spikes.shape[1])
+            currents, room = scratch.currents(steps * size + GROUP), scratch.room((steps + 1) * (most + SLACK))
+            compiled_loops.weighted(trains, tables, entries or (none,), neurons, spikes, divisors, currents, room)
+
+        return Work(sources, tuple(arrivals), add)
 
     def without_spikes(self, x: np.ndarray) -> Dict[str, np.ndarray]:
         """Compute the contribution of the constant input x to the populations that it reaches, equal in all steps.
@@ -197,50 +236,6 @@ def _entry_tables(
                 else:
                     entries[volume.name] = np.where(before == PADDING, PADDING, table[before]).astype(np.int32)
     return entries
-
-
-def _work(
-    network: Network, population: Population, amplitudes: Dict[str, Set[float]], entries: Set[str], real: Real
-) -> Optional[Work]:
-    """Return the work that reads the spikes of a population's inputs; None if its current is the same in every step."""
-    # All spikes that a projection reads have one amplitude, see `engine.unsupported`.
-    inputs = [(p, real(max(amplitudes[p.input]))) for p in population.projections if amplitudes[p.input]]
-    sources = tuple(p.source for p, _ in inputs)
-    most = max((network.volume(name).size for name, _ in sources), default=1)
-    if population.projections[0].layer.WEIGHTING == "maximum":
-        ((projection, amplitude),) = inputs
-        windows = pooling_windows(projection.geometry)
-
-        def pool(
-            read: Sequence[np.ndarray], _: Tuple[Entries, ...], neurons: Neurons, spikes: np.ndarray, scratch: Scratch
-        ) -> None:
-            compiled_loops.maximum(read[0], neurons, spikes, scratch.room(most + SLACK), windows, amplitude)
-
-        return Work(sources, (), pool)
-    arrivals = [(p.source, tables_of(p, real(1), entries=True)) for p in population.projections if p.input in entries]
-    if not inputs and not arrivals:
-        return None
-    divisors = np.zeros(0, real)
-    if population.projections[0].layer.WEIGHTING == "average":
-        divisors = neurons_of(inputs_of(population.only.geometry))
-        divisors[population.size :] = 1
-    # The compiled loop takes at least one of each.
-    tables = tuple(tables_of(p, amplitude) for p, amplitude in inputs) or (no_tables(real),)
-    none = Entries(np.zeros((1, 0), np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32), no_tables(real))
-    size = filled_up(population.size)
-    # Weights that do not fit into the cache are read from memory once for all these steps.
-    room_for_currents = max(CURRENTS_BYTES, sum(table.windows.weights.nbytes for table in tables) // WEIGHTS_SHARE)
-    at_once = max(1, min(room_for_currents // (size * np.dtype(real).itemsize), MOST_LISTED // most))
-
-    def add(
-        read: Sequence[np.ndarray], entries: Tuple[Entries, ...], neurons: Neurons, spikes: np.ndarray, scratch: Scratch
-    ) -> None:
-        trains = tuple(read) or (np.zeros((*spikes.shape[:2], 0), np.uint64),)
-        steps = min(at_once, spikes.shape[1])
-        currents, room = scratch.currents(steps * size + GROUP), scratch.room((steps + 1) * (most + SLACK))
-        compiled_loops.weighted(trains, tables, entries or (none,), neurons, spikes, divisors, currents, room)
-
-    return Work(sources, tuple(arrivals), add)
 
 
 def tables_of(projection: Projection, amplitude: "np.floating[Any]", *, entries: bool = False) -> Weighted:

@@ -6,7 +6,6 @@ reason, by one spike. A spike that comes a step earlier shifts others: in ResNet
 by up to two. Where sums are exact, none does.
 """
 
-import queue
 from concurrent.futures import ThreadPoolExecutor
 from typing import Dict, Iterator, List, Mapping, Optional, Tuple
 
@@ -26,6 +25,7 @@ from snnb.simulation.engines.engine import (
     has_readout,
     is_read_by_potential,
     late_quarters,
+    listed_spikes,
     recorded_of,
     spike_table,
 )
@@ -36,7 +36,6 @@ from snnb.simulation.engines.event.loop_arrays import (
     SLACK,
     Entries,
     Neurons,
-    Scratch,
     Weighted,
     aligned,
     filled_up,
@@ -59,9 +58,6 @@ class EventEngine:
         self._settings = settings
         self._prepared = EventNetwork(network, settings)
         self._threads = threads or processors()
-        self._scratch: queue.SimpleQueue[Scratch] = queue.SimpleQueue()
-        for _ in range(self._threads):
-            self._scratch.put(Scratch(self._prepared.real))
 
     def simulate(self, x: Samples, first: int, observe: Observe) -> BlockCounts:
         """See `Engine`."""
@@ -79,13 +75,9 @@ class EventEngine:
             return {name: np.concatenate([counted[name] for counted in of_groups]) for name in of_groups[0]}
 
         def work(group: Group, start: int, output: np.ndarray, readout: np.ndarray) -> None:
-            scratch = self._scratch.get()
-            try:
-                for step in range(0, output.shape[1], prepared.train_steps):
-                    part = slice(step, step + prepared.train_steps)
-                    group.advance(scratch, start + step, output[:, part], readout[:, part])
-            finally:
-                self._scratch.put(scratch)
+            for step in range(0, output.shape[1], prepared.train_steps):
+                part = slice(step, step + prepared.train_steps)
+                group.advance(start + step, output[:, part], readout[:, part])
 
         with ThreadPoolExecutor(self._threads) as pool:
             for start, steps in self._chunks():
@@ -167,7 +159,7 @@ class Group:
         for counts in (self._input_counts, *(neurons.counts for neurons in self._neurons.values())):
             counts[:] = 0
 
-    def advance(self, scratch: Scratch, start: int, output: np.ndarray, readout: np.ndarray) -> None:
+    def advance(self, start: int, output: np.ndarray, readout: np.ndarray) -> None:
         """Simulate steps from `start`.
 
         Write the spikes of the output layer, bool (samples, steps, units), and its accumulated input after each step.
@@ -178,18 +170,18 @@ class Group:
             if not stepped:
                 for volume in component:
                     received = readout if volume is network.output else readout[..., :0]
-                    self._add_spikes(volume, scratch, spikes, start, slice(0, steps), received)
+                    self._add_spikes(volume, spikes, start, slice(0, steps), received)
                 continue
             for volume in component:
                 words = filled_up(volume.size) // GROUP
-                spikes[volume.name] = scratch.spikes(f"{volume.name} in a cycle", samples, steps, words)
+                spikes[volume.name] = self._prepared.scratch.spikes(f"{volume.name} in a cycle", samples, steps, words)
             for step in range(steps):
                 for volume in component:
                     part = slice(step, step + 1)
                     units = volume.size if volume is network.output else 0
                     received = np.zeros((samples, 1, units), readout.dtype)
                     before = dict(spikes)
-                    self._add_spikes(volume, scratch, before, start, part, received)
+                    self._add_spikes(volume, before, start, part, received)
                     spikes[volume.name][:, part] = before[volume.name]
                     if units:
                         readout[:, part] = received
@@ -209,9 +201,7 @@ class Group:
             np.cumsum(readout, axis=1, out=readout)
         self.readout[:] = readout[:, -1]
         for name in spikes.keys() & self.tables.keys() if self._recorded else ():
-            sample, spiked, neuron = np.nonzero(_booleans(spikes[name][: self._recorded]))
-            table = np.stack([sample + self._first, neuron, spiked + start], axis=1)
-            self.tables[name].append(table.astype(np.int32))
+            self.tables[name].append(listed_spikes(_booleans(spikes[name][: self._recorded]), self._first, start))
 
     def counts(self) -> Dict[str, np.ndarray]:
         """Return the spikes so far of each population, and of Poisson input: (samples, *shape)."""
@@ -224,7 +214,6 @@ class Group:
     def _add_spikes(
         self,
         volume: Volume,
-        scratch: Scratch,
         spikes: Dict[str, np.ndarray],
         start: int,
         part: slice,
@@ -236,12 +225,12 @@ class Group:
         """
         if isinstance(volume, Reindexed):
             if any(name in spikes for name in volume.inputs):
-                spikes[volume.name] = self._joined(volume, scratch, spikes, part)
+                spikes[volume.name] = self._joined(volume, spikes, part)
         elif isinstance(volume, Population) or self._prepared.settings.input == "poisson":
             samples, steps, _ = received.shape
-            bits = scratch.spikes(volume.name, samples, steps, filled_up(volume.size) // GROUP)
+            bits = self._prepared.scratch.spikes(volume.name, samples, steps, filled_up(volume.size) // GROUP)
             if isinstance(volume, Population):
-                self._simulate(volume, scratch, spikes, start, part, bits, received)
+                self._simulate(volume, spikes, start, part, bits, received)
             else:
                 self._draw_input(bits)
             spikes[volume.name] = bits
@@ -262,7 +251,6 @@ class Group:
     def _simulate(
         self,
         population: Population,
-        scratch: Scratch,
         spikes: Dict[str, np.ndarray],
         start: int,
         part: slice,
@@ -280,7 +268,7 @@ class Group:
         else:
             read = [self._read(source, spikes, part) for source in work.inputs]
             entries = tuple(self._arriving(source, tables, start, part) for source, tables in work.entries)
-            work.run(read, entries, neurons, bits, scratch)
+            work.run(read, entries, neurons, bits)
         if name in prepared.later_biases:
             self._neurons[name] = self._neurons[name]._replace(bias=prepared.later_biases[name])
 
@@ -305,20 +293,20 @@ class Group:
             packed = np.packbits(part, axis=-1, bitorder="little")
             bits[:, start : start + at_once] = packed.view("<u8")
 
-    def _joined(self, volume: Reindexed, scratch: Scratch, spikes: Dict[str, np.ndarray], part: slice) -> np.ndarray:
+    def _joined(self, volume: Reindexed, spikes: Dict[str, np.ndarray], part: slice) -> np.ndarray:
         """Return the spikes that a volume reads in some steps, under their new numbers."""
         inputs = zip(volume.inputs, self._prepared.tables[volume.name])
         read = [(self._read((name, 0), spikes, part), table) for name, table in inputs if name in spikes]
         if len(read) == 1 and read[0][1] is None:
             return read[0][0]
         samples, steps, _ = read[0][0].shape
-        joined = scratch.spikes(volume.name, samples, steps, filled_up(volume.size) // GROUP)
+        joined = self._prepared.scratch.spikes(volume.name, samples, steps, filled_up(volume.size) // GROUP)
         joined[:] = 0
         for bits, table in read:
             if table is None:
                 joined[..., : bits.shape[2]] |= bits
             else:
-                renumbered(bits, table, joined, scratch.room(len(table) + SLACK))
+                renumbered(bits, table, joined, self._prepared.scratch.room(len(table) + SLACK))
         return joined
 
 

@@ -6,6 +6,7 @@ numba supports; arrays are aligned to cache lines.
 """
 
 import math
+import threading
 from typing import Dict, List, NamedTuple, Tuple, Type, Union
 
 import numpy as np
@@ -140,8 +141,8 @@ def neurons_of(values: np.ndarray) -> np.ndarray:
     return filled
 
 
-class Scratch:
-    """Buffers that a thread uses again for other samples; they are made, or made larger, on demand."""
+class Scratch(threading.local):
+    """Buffers that each thread has for itself, and uses again for other samples; they are made, or grow, on demand."""
 
     def __init__(self, real: Real) -> None:
         self._spikes: Dict[str, np.ndarray] = {}
