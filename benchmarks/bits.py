@@ -18,9 +18,9 @@ from snnb.network.read_network import read_network
 from snnb.pipeline import prepare
 from snnb.pipeline.open_run import open_run
 from snnb.pipeline.stage import recorded_details
-from snnb.simulation.simulate import Job, run_job
+from snnb.simulation.simulate import run_job
 from snnb.simulation.simulation_settings import SimulationSettings
-from snnb.simulation.simulation_statistics import rate_statistics
+from snnb.simulation.simulation_statistics import Job, rate_statistics
 
 BEGIN, END = "<!-- bits: written by `python benchmarks/bits.py` -->", "<!-- end of bits -->"
 

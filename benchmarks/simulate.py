@@ -207,8 +207,9 @@ def _engine(name: str, folder: Path, x: np.ndarray, duration: int) -> Callable[[
     """A prepared engine: simulates all samples and yields the counts of a block, `(samples,)` + shape by layer."""
     from snnb.core.machine import processors
     from snnb.network.read_network import read_network
-    from snnb.simulation.simulate import Job
+    from snnb.simulation.simulate import block_size
     from snnb.simulation.simulation_settings import SimulationSettings
+    from snnb.simulation.simulation_statistics import Job
 
     network, settings = read_network(folder / PARSED), SimulationSettings(samples=len(x), duration=duration)
     if name == "event":
@@ -216,7 +217,7 @@ def _engine(name: str, folder: Path, x: np.ndarray, duration: int) -> Callable[[
     else:
         from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine as Engine
     engine = Engine(network, settings)
-    block = Job(folder / PARSED, network, network, settings, name, 1.0, True, 1.0).block(1, processors())
+    block = block_size(Job(folder / PARSED, network, network, settings, name, 1.0, True, 1.0), 1, processors())
 
     def run() -> Iterator[Dict[str, np.ndarray]]:
         for first in range(0, len(x), block):

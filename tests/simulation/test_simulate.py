@@ -14,7 +14,7 @@ from snnb.io.keras import keras
 from snnb.io.text import read_document
 from snnb.network.read_network import Entry, assemble
 from snnb.simulation.engines.event.event_engine import EventEngine
-from snnb.simulation.simulate import Job, simulate
+from snnb.simulation.simulate import simulate
 from snnb.simulation.simulation_settings import SimulationSettings
 from snnb.simulation.simulation_statistics import Reconstruction, SimulationStatistics, added
 
@@ -226,7 +226,7 @@ def test_sums_of_errors_do_not_depend_on_what_is_a_block():
 def test_equal_files_from_workers(trained, tmp_path, monkeypatch, dask_workers, engine, blocks):
     settings = SETTINGS.changed(engine=engine, input="poisson", record_spikes=40, by="class", bins=3)
     _simulate(trained, tmp_path / "alone", settings)
-    monkeypatch.setattr(Job, "block", lambda self, workers, threads: 60 // blocks)
+    monkeypatch.setattr("snnb.simulation.simulate.block_size", lambda *_: 60 // blocks)
     _simulate(trained, tmp_path / "shared", settings.changed(workers=2))
     for name in (*FILES, *RECORDED, "spike_counts_by_class.npz", "spike_counts_by_bin.npz"):
         assert (tmp_path / "shared" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes(), name

@@ -40,6 +40,7 @@ from snnb.simulation.simulation_settings import SimulationSettings, refuse_class
 from snnb.simulation.simulation_statistics import (
     ACCURACIES,
     Classification,
+    Job,
     Reconstruction,
     SimulationStatistics,
     Totals,
@@ -199,47 +200,20 @@ def _check(
         raise InputError(f"layer {network.output.name} has {network.output.size} neurons, not {outputs}: train again")
 
 
-@dataclass(frozen=True)
-class Job:
-    """Network and settings of a simulation, without the samples."""
+def block_size(job: Job, workers: int, threads: int) -> int:
+    """Return the number of samples in a block, for processes with `threads` threads; the last may have fewer."""
+    if job.engine == "toolbox":
+        return job.settings.samples
+    size = batch_of(job.network)
+    if job.engine == "event":
+        size = max(size, min(EVENT_SAMPLES * threads, EVENT_NEURONS // job.network.neurons))
+    return min(size, -(-job.settings.samples // workers))
 
-    parsed: Path
-    network: Network  # the network that is simulated
-    # The analogue network of the file `parsed`, whose outputs are the reference; None if the network was trained as a
-    # spiking one
-    trained: Optional[Network]
-    settings: SimulationSettings
-    engine: str
-    scale: float  # divisor from stored values to pixels in [0, 1]
-    classifies: bool  # the output is a class, not a reconstruction of the image
-    output_scale: float  # of a reconstruction: activation of the trained output that 1 in the parsed network stands for
-    dt_ms: float = 1.0  # time step
 
-    def block(self, workers: int, threads: int) -> int:
-        """Return the number of samples in a block, for processes with `threads` threads; the last may have fewer."""
-        if self.engine == "toolbox":
-            return self.settings.samples
-        block = batch_of(self.network)
-        if self.engine == "event":
-            block = max(block, min(EVENT_SAMPLES * threads, EVENT_NEURONS // self.network.neurons))
-        return min(block, -(-self.settings.samples // workers))
-
-    def blocks(self, workers: int, threads: int) -> List[slice]:
-        """Return the sample ranges of the blocks."""
-        block, samples = self.block(workers, threads), self.settings.samples
-        return [slice(first, min(first + block, samples)) for first in range(0, samples, block)]
-
-    def pixels(self, values: np.ndarray, first: int) -> np.ndarray:
-        """Return images, the first of index `first`, as float32 in [0, 1]; raise `InputError` for another pixel."""
-        pixels: np.ndarray = values.astype(np.float32) / np.float32(self.scale)
-        bad = ~((pixels >= 0) & (pixels <= 1))
-        if bad.any():
-            index = np.argwhere(bad)[0]
-            raise InputError(
-                f"sample {first + index[0]} of the test set has a pixel of {pixels[tuple(index)]:g}, outside [0, 1]: "
-                "prepare the data set again, with the scale its values have"
-            )
-        return pixels
+def _blocks(job: Job, workers: int, threads: int) -> List[slice]:
+    """Return the sample ranges of the blocks."""
+    size, samples = block_size(job, workers, threads), job.settings.samples
+    return [slice(first, min(first + size, samples)) for first in range(0, samples, size)]
 
 
 def run_job(job: Job, x: Union[np.ndarray, EventSamples], y: np.ndarray, progress: Progress = silent) -> Totals:
@@ -280,7 +254,7 @@ def _in_this_process(
 ) -> Iterator[Totals]:
     threads = processors()
     runner = Runner(job, threads, progress)
-    for block in job.blocks(1, threads):
+    for block in _blocks(job, 1, threads):
         first, last, done = block.start, block.stop, 0
 
         def tick(steps: int, first: int = first, last: int = last) -> None:
@@ -294,7 +268,7 @@ def _in_this_process(
 def _on_workers(job: Job, x: Union[np.ndarray, EventSamples], y: np.ndarray) -> Iterator[Totals]:
     with connected(job.settings.workers, job.settings.scheduler) as client:
         threads = client.ncores().values()
-        blocks = job.blocks(len(threads), max(threads))
+        blocks = _blocks(job, len(threads), max(threads))
         parts = ((block, x[block]) for block in blocks)  # of images without a copy, mapped into memory
         samples = (
             (block.start, np.array(part) if isinstance(part, np.ndarray) else part, np.array(y[block]))

@@ -3,7 +3,7 @@
 import shutil
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, Iterable, Iterator, Optional, Sequence, Tuple, Union
+from typing import Dict, Iterable, Iterator, Optional, Sequence, Tuple, Union
 
 import h5py
 import numpy as np
@@ -15,10 +15,7 @@ from snnb.network.event_samples import EventSamples
 from snnb.network.network import Network
 from snnb.network.read_network import write_network
 from snnb.simulation.simulation_settings import SimulationSettings
-from snnb.simulation.simulation_statistics import Totals
-
-if TYPE_CHECKING:
-    from snnb.simulation.simulate import Job
+from snnb.simulation.simulation_statistics import Job, Totals
 
 SUMS = "spike_rate_sums.npz"
 BY_CLASS = "spike_counts_by_class.npz"
@@ -29,7 +26,7 @@ INI_FORMAT, INI_VERSION = "snnb converted network", 2
 _SPIKE_SCALARS, _FIRST = ("num_samples", "num_steps"), "first_sample"
 
 
-def require_room(job: "Job", classes: Optional[int], target: Path) -> None:
+def require_room(job: Job, classes: Optional[int], target: Path) -> None:
     """Raise `ResourceError` if memory or disk cannot hold the counts of the classes or bins."""
     settings, nodes = job.settings, job.network.neurons + job.network.input.size
     rows = {"--by class": classes or 0 if settings.by == "class" else 0, f"--bins {settings.bins}": settings.bins}
@@ -44,7 +41,7 @@ def require_room(job: "Job", classes: Optional[int], target: Path) -> None:
                 )
 
 
-def write_sums(path: Path, job: "Job", totals: Totals, x: Union[np.ndarray, EventSamples]) -> None:
+def write_sums(path: Path, job: Job, totals: Totals, x: Union[np.ndarray, EventSamples]) -> None:
     """Write `spike_rate_sums.npz`: spikes of each population, int64; `input`, float64: its spikes, or its current.
 
     `x` has the samples, images before scaling.
@@ -58,9 +55,7 @@ def write_sums(path: Path, job: "Job", totals: Totals, x: Union[np.ndarray, Even
     np.savez(path, input=inputs, **populations, **_scalars(job, totals))
 
 
-def _currents(
-    job: "Job", x: Union[np.ndarray, EventSamples], samples: Iterable[int], edges: Sequence[int]
-) -> np.ndarray:
+def _currents(job: Job, x: Union[np.ndarray, EventSamples], samples: Iterable[int], edges: Sequence[int]) -> np.ndarray:
     """Sum the currents of the input neurons over samples, between time steps: float64 (len(edges) - 1, *shape)."""
     currents = np.zeros((len(edges) - 1, *job.network.input.shape))
     for number in samples:
@@ -74,7 +69,7 @@ def _currents(
 
 def write_by_class(
     path: Path,
-    job: "Job",
+    job: Job,
     totals: Totals,
     x: Union[np.ndarray, EventSamples],
     y: np.ndarray,
@@ -101,7 +96,7 @@ def write_by_class(
     _write(path, arrays(), {**_scalars(job, totals), **metadata})
 
 
-def write_by_bin(path: Path, job: "Job", totals: Totals, x: Union[np.ndarray, EventSamples]) -> None:
+def write_by_bin(path: Path, job: Job, totals: Totals, x: Union[np.ndarray, EventSamples]) -> None:
     """Write `spike_counts_by_bin.npz`: the arrays of `write_sums` with the time bin as first axis.
 
     The file also has `bin_edges`, int64, shape (bins + 1,): bin i begins at time step bin_edges[i], and ends before
@@ -125,7 +120,7 @@ def write_by_bin(path: Path, job: "Job", totals: Totals, x: Union[np.ndarray, Ev
     _write(path, arrays(), {**_scalars(job, totals), "bin_edges": edges})
 
 
-def _scalars(job: "Job", totals: Totals) -> Dict[str, float]:
+def _scalars(job: Job, totals: Totals) -> Dict[str, float]:
     """Return the scalars of every file of counts: samples, counted steps, steps of warm-up before them, time step."""
     settings = job.settings
     return {
@@ -145,7 +140,7 @@ def _write(path: Path, arrays: Iterator[Tuple[str, np.ndarray]], metadata: Dict[
             write_member(archive, name, np.asarray(value))
 
 
-def write_spike_times(path: Path, job: "Job", spikes: Dict[str, np.ndarray]) -> None:
+def write_spike_times(path: Path, job: Job, spikes: Dict[str, np.ndarray]) -> None:
     """Write `spike_times.npz`: by population int32 (spikes, 3) with the columns sample, neuron, step."""
     settings = job.settings
     np.savez(

@@ -4,17 +4,19 @@ The document `sim_accuracies.json` has the accuracy, or the error of a reconstru
 """
 
 import math
-from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, TypeVar, cast
 
 import numpy as np
 from pydantic import SerializerFunctionWrapHandler, model_serializer
 
+from snnb.core.errors import InputError
 from snnb.io.text import Document
 from snnb.network.network import MEMBRANE, Network
 from snnb.simulation.simulation_settings import SimulationSettings
 
-if TYPE_CHECKING:
-    from snnb.simulation.simulate import Job
+S = TypeVar("S")
 
 ACCURACIES = "sim_accuracies.json"
 METRICS = (
@@ -31,6 +33,35 @@ TOP = 5
 TOP_FROM_CLASSES = 100
 # Errors are rounded to multiples of it, so that their sums are exact up to 130,000, in any order and any blocks.
 UNIT = 2.0**-36
+
+
+@dataclass(frozen=True)
+class Job:
+    """Network and settings of a simulation, without the samples."""
+
+    parsed: Path
+    network: Network  # the network that is simulated
+    # The analogue network of the file `parsed`, whose outputs are the reference; None if the network was trained as a
+    # spiking one
+    trained: Optional[Network]
+    settings: SimulationSettings
+    engine: str
+    scale: float  # divisor from stored values to pixels in [0, 1]
+    classifies: bool  # the output is a class, not a reconstruction of the image
+    output_scale: float  # of a reconstruction: activation of the trained output that 1 in the parsed network stands for
+    dt_ms: float = 1.0  # time step
+
+    def pixels(self, values: np.ndarray, first: int) -> np.ndarray:
+        """Return images, the first of index `first`, as float32 in [0, 1]; raise `InputError` for another pixel."""
+        pixels: np.ndarray = values.astype(np.float32) / np.float32(self.scale)
+        bad = ~((pixels >= 0) & (pixels <= 1))
+        if bad.any():
+            index = np.argwhere(bad)[0]
+            raise InputError(
+                f"sample {first + index[0]} of the test set has a pixel of {pixels[tuple(index)]:g}, outside [0, 1]: "
+                "prepare the data set again, with the scale its values have"
+            )
+        return pixels
 
 
 class Quality(NamedTuple):
@@ -60,15 +91,16 @@ class Totals(NamedTuple):
     by_bin: Dict[str, np.ndarray]
 
 
-def added(one: Any, two: Any) -> Any:
+def added(one: S, two: S) -> S:
     """Add sums: numbers, arrays, lists, and dictionaries and named tuples of them; None where one of them is None."""
-    if one is None or two is None:
-        return None
-    if isinstance(one, dict):
-        return {**one, **two, **{name: added(one[name], two[name]) for name in one.keys() & two.keys()}}
-    if isinstance(one, tuple):
-        return type(one)(*map(added, one, two))
-    return one + two
+    sums: Any = None
+    if isinstance(one, dict) and isinstance(two, dict):
+        sums = {**one, **two, **{name: added(one[name], two[name]) for name in one.keys() & two.keys()}}
+    elif isinstance(one, tuple) and isinstance(two, tuple):
+        sums = type(one)(*map(added, one, two))
+    elif one is not None and two is not None:
+        sums = one + two  # type: ignore[operator]
+    return cast(S, sums)
 
 
 class Classification:
@@ -206,7 +238,7 @@ class SimulationStatistics(Document):
 
     @classmethod
     def of(
-        cls, job: "Job", totals: Totals, y: np.ndarray, class_names: Sequence[str], engine_reason: str
+        cls, job: Job, totals: Totals, y: np.ndarray, class_names: Sequence[str], engine_reason: str
     ) -> "SimulationStatistics":
         """Return the statistics of a simulation of samples with the class ids `y`."""
         settings, network, quality, samples = job.settings, job.network, totals.quality, totals.samples
