@@ -14,8 +14,7 @@ from snnb.mapping.cost import cost
 from snnb.mapping.traffic import PlacedNetwork, count_traffic
 from snnb.network import geometry
 from snnb.report.network_sections import network_sections
-from snnb.simulation.simulate import Totals
-from snnb.simulation.simulation_statistics import Quality, rate_statistics
+from snnb.simulation.simulation_statistics import Quality, Totals, rate_statistics
 from tests.mapping.networks import hardware
 from tests.properties.test_simulation_engines import KINDS, _network, architectures
 
@@ -70,7 +69,9 @@ def _assert_all_state(pairs, network, counts, graph):
     leaving, reaching = (np.bincount(pairs[:, i], minlength=nodes) for i in (0, 1))
     operations = leaving @ np.concatenate([values.ravel() for values in counts.values()]) / SAMPLES
     np.testing.assert_array_equal(np.concatenate([out.ravel() for out in network.fan_out().values()]), leaving)
-    found = rate_statistics(network, Totals(SAMPLES, counts, Quality(np.zeros(STEPS), 0, None), None, {}), STEPS)
+    found = rate_statistics(
+        network, Totals(SAMPLES, counts, Quality(np.zeros(STEPS), 0, None), None, {}, {}, {}), STEPS
+    )
     assert (found.ann_multiply_accumulates_per_sample, found.synaptic_operations_per_sample) == (
         synapses,
         pytest.approx(operations),
