@@ -105,7 +105,6 @@ def run_toolbox(
     tf.random.set_seed(seed)
     keras.backend.clear_session()
     model = load_model(parsed)
-    recording = _Recording(len(x), warm_up, per_sample, progress)
     with quiet(), tempfile.TemporaryDirectory() as scratch:
         # As the toolbox compiles it: `run` evaluates the parsed model too.
         model.compile("sgd", "categorical_crossentropy", ["accuracy", keras.metrics.top_k_categorical_accuracy])
@@ -115,38 +114,11 @@ def run_toolbox(
         parameters.set("input", "poisson_input", str(frames is not None))
         parameters.set("paths", "log_dir_of_current_run", scratch)
         parameters.set("output", "log_vars", "{'spiketrains_n_b_l_t'}")  # makes each layer keep its last spikes
-        snn = _RecordingSNN(parameters, recording, frames)
+        snn = _RecordingSNN(parameters, len(x), warm_up, per_sample, frames, progress)
         snn.build(model)
         snn.run(x_test=x[filled], y_test=np.eye(1, snn.num_classes, dtype=np.float32).repeat(len(filled), axis=0))
-    return recording.result()
-
-
-class _Recording:
-    """Sums over the batches, without the samples that fill the last batch."""
-
-    def __init__(self, samples: int, warm_up: int, per_sample: bool, progress: Progress) -> None:
-        self.samples, self.warm_up, self.per_sample, self.progress = samples, warm_up, per_sample, progress
-        self.done = 0
-        self.sums: Dict[str, List[np.ndarray]] = {}
-        self.output: List[np.ndarray] = []
-
-    def add(self, batch: Dict[str, np.ndarray], cumulative: np.ndarray) -> None:
-        """Add a batch's counts `(batch, ...)` by layer and its output spikes `(batch, units, steps)`."""
-        keep = min(len(cumulative), self.samples - self.done)
-        for name, counts in batch.items():
-            parts = self.sums.setdefault(name, [])
-            if self.per_sample or not parts:
-                parts.append(counts[:keep] if self.per_sample else counts[:keep].sum(axis=0))
-            else:
-                parts[0] += counts[:keep].sum(axis=0)
-        self.output.append(cumulative[:keep].astype(np.int32))
-        self.done += keep
-        self.progress(self.done, self.samples)
-
-    def result(self) -> ToolboxRun:
-        sums = {name: np.concatenate(parts) if self.per_sample else parts[0] for name, parts in self.sums.items()}
-        input_sum = sums.pop("input")
-        return ToolboxRun(sums, input_sum, np.concatenate(self.output))
+    sums = {name: np.concatenate(parts) if per_sample else parts[0] for name, parts in snn.sums.items()}
+    return ToolboxRun(sums, sums.pop("input"), np.concatenate(snn.spikes))
 
 
 class _Counter:
@@ -164,29 +136,48 @@ class _Counter:
 class _RecordingSNN(SNN):
     """The toolbox's simulator with counters in place of spike trains, and the Poisson input of this package."""
 
-    def __init__(self, parameters: ConfigParser, recording: _Recording, frames: Optional[Frames]) -> None:
+    def __init__(
+        self,
+        parameters: ConfigParser,
+        samples: int,
+        warm_up: int,
+        per_sample: bool,
+        frames: Optional[Frames],
+        progress: Progress,
+    ) -> None:
         super().__init__(parameters)
         self._log_keys: Set[str] = set()  # quantities that `run` would keep and write
-        self._recording, self._frames = recording, frames
+        self._samples, self._warm_up, self._per_sample = samples, warm_up, per_sample
+        self._frames, self._progress, self._done = frames, progress, 0
+        self.sums: Dict[str, List[np.ndarray]] = {}  # of the counts of each batch by layer, or the counts
+        self.spikes: List[np.ndarray] = []  # of the last layer, of each batch
 
     def simulate(self, **batch: np.ndarray) -> np.ndarray:
         x = batch["x_b_l"]
         spiking = [layer for layer in self.snn.layers if getattr(layer, "spiketrain", None) is not None]
-        counters = {layer.name: _Counter(layer.output_shape, self._recording.warm_up) for layer in spiking}
+        counters = {layer.name: _Counter(layer.output_shape, self._warm_up) for layer in spiking}
         self.spiketrains_n_b_l_t: Optional[List[Tuple[_Counter, str]]] = [(c, name) for name, c in counters.items()]
         self._step, self._input = 0, np.zeros(x.shape)
         cumulative = super().simulate(**batch)
         self.spiketrains_n_b_l_t = None
         if self._frames is None:
-            self._input += x.astype(np.float64) * (self._num_timesteps - self._recording.warm_up)
-        counts = {name: counter.counts for name, counter in counters.items()}
-        self._recording.add({"input": self._input, **counts}, cumulative)
+            self._input += x.astype(np.float64) * (self._num_timesteps - self._warm_up)
+        keep = min(len(x), self._samples - self._done)  # the last batch is filled with copies
+        for name, counts in {"input": self._input, **{n: c.counts for n, c in counters.items()}}.items():
+            parts = self.sums.setdefault(name, [])
+            if self._per_sample or not parts:
+                parts.append(counts[:keep] if self._per_sample else counts[:keep].sum(axis=0))
+            else:
+                parts[0] += counts[:keep].sum(axis=0)
+        self.spikes.append(cumulative[:keep].astype(np.int32))
+        self._done += keep
+        self._progress(self._done, self._samples)
         return cumulative
 
     def get_poisson_frame_batch(self, x_b_l: np.ndarray) -> np.ndarray:
         assert self._frames is not None
-        frame = self._frames(self._recording.done, self._step)
-        if self._step >= self._recording.warm_up:
+        frame = self._frames(self._done, self._step)
+        if self._step >= self._warm_up:
             self._input += frame
         self._step += 1
         return frame
