@@ -167,8 +167,7 @@ def _make(network: str, data: Optional[Path], folder: Path) -> None:
     import tensorflow as tf
 
     from snnb.architectures import find
-    from snnb.conversion.convert import convert
-    from snnb.conversion.h5 import save_keras
+    from snnb.conversion.convert import convert, save_keras
     from snnb.datasets.preparation import prepare
     from snnb.io.keras import keras
 

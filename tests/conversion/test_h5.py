@@ -3,7 +3,7 @@ import time
 import numpy as np
 import pytest
 
-from snnb.conversion.h5 import save_keras
+from snnb.conversion.convert import save_keras
 from snnb.io.keras import keras
 from snnb.io.keras_file import load_model
 
@@ -30,14 +30,3 @@ def test_names_with_a_slash_as_those_of_keras_densenet(names, randomise, tmp_pat
         again = load(tmp_path / "net.h5")
         assert [layer.name for layer in again.layers] == names
         np.testing.assert_array_equal(again.predict(x), model.predict(x))
-
-
-@pytest.mark.parametrize("trainable", [pytest.param(True, marks=pytest.mark.slow), False])
-def test_a_model_inside_the_model(trainable, randomise, tmp_path):
-    inside = [keras.layers.Conv2D(2, 3, input_shape=(6, 6, 1)), keras.layers.BatchNormalization(trainable=trainable)]
-    inside += [keras.layers.Conv2D(2, 1), keras.layers.BatchNormalization()]
-    model = keras.Sequential([keras.Sequential(inside, name="base"), keras.layers.Flatten(), keras.layers.Dense(2)])
-    randomise(model)
-    save_keras(model, tmp_path / "net.h5", "net")
-    x = np.random.default_rng(1).random((4, 6, 6, 1)).astype(np.float32)
-    np.testing.assert_array_equal(load_model(tmp_path / "net.h5").predict(x), model.predict(x))

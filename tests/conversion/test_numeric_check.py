@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.convert import check_outputs, convert, permitted, reference_outputs
-from snnb.conversion.h5 import save_keras
+from snnb.conversion.convert import check_outputs, convert, permitted, reference_outputs, save_keras
 from snnb.conversion.own_parser import parse_own
 from snnb.core.errors import VerificationError
 from snnb.io.keras import keras

@@ -5,9 +5,8 @@ import pytest
 
 from snnb.architectures import find, names
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.convert import check_convertible, check_outputs, reference_outputs
+from snnb.conversion.convert import check_convertible, check_outputs, reference_outputs, save_keras
 from snnb.conversion.currents import AnalogueNetwork
-from snnb.conversion.h5 import save_keras
 from snnb.conversion.normalise import apply_factors, measure, scale_factors
 from snnb.conversion.own_parser import parse_own
 from snnb.conversion.toolbox_config import configuration

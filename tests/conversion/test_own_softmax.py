@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.convert import check_convertible, convert
+from snnb.conversion.convert import check_convertible, convert, save_keras
 from snnb.conversion.currents import AnalogueNetwork
-from snnb.conversion.h5 import save_keras
 from snnb.core.errors import InputError
 from snnb.graph.build import build_graph
 from snnb.io.keras import keras

@@ -5,9 +5,8 @@ import pytest
 
 from snnb.architectures import find
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.convert import convert
+from snnb.conversion.convert import convert, save_keras
 from snnb.conversion.currents import AnalogueNetwork
-from snnb.conversion.h5 import save_keras
 from snnb.graph.build import build_graph
 from snnb.io.keras import keras
 from snnb.network.read_network import read_network

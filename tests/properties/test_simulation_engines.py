@@ -167,7 +167,7 @@ def _network(architecture, path, rounded, toolbox):
 
     `rounded`: so that no float32 sum of it has to be rounded.
     """
-    from snnb.conversion.h5 import save_keras
+    from snnb.conversion.convert import save_keras
     from snnb.io.keras import keras
 
     keras.backend.clear_session()

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from snnb.conversion.h5 import save_keras
+from snnb.conversion.convert import save_keras
 from snnb.network.read_network import read_network
 from snnb.simulation.simulation_settings import SimulationSettings
 

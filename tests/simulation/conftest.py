@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from snnb.conversion.h5 import save_keras
+from snnb.conversion.convert import save_keras
 from snnb.io.keras import keras
 from snnb.io.keras_file import load_model
 from snnb.network.read_network import Entry, assemble, read_network

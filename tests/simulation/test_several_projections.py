@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pytest
 
+from snnb.conversion.convert import save_keras
 from snnb.conversion.currents import AnalogueNetwork
-from snnb.conversion.h5 import save_keras
 from snnb.io.keras import keras
 from snnb.network.read_network import read_network
 from snnb.simulation.engines.engine import INPUT, Streams

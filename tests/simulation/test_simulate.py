@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from snnb.conversion.h5 import save_keras
+from snnb.conversion.convert import save_keras
 from snnb.core.errors import InputError
 from snnb.io.keras import keras
 from snnb.io.text import read_document

@@ -2,16 +2,17 @@
 
 import json
 import logging
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Optional
 
+import h5py
 import numpy as np
 
 from snnb.conversion.calibrate import Calibration, calibrate
 from snnb.conversion.conversion_settings import ConversionSettings, Parser
 from snnb.conversion.currents import AnalogueNetwork
-from snnb.conversion.h5 import read_levels, save_keras
 from snnb.conversion.integers import in_thresholds, integer_network, prepared_for_integers
 from snnb.conversion.keras_graph import unrolled_model
 from snnb.conversion.layer_rules import choose_parser
@@ -21,8 +22,9 @@ from snnb.conversion.rewriting import pruned, quantised_network, spiking_output,
 from snnb.conversion.toolbox_config import configuration, write_changes
 from snnb.core.errors import InputError, VerificationError
 from snnb.core.progress import Progress, silent
-from snnb.io.keras import description_of, keras
-from snnb.io.keras_file import load_model
+from snnb.io.hdf5 import copy_attributes, reading, write_array
+from snnb.io.keras import description_of, keras, older_description
+from snnb.io.keras_file import QCFS_LEVELS, load_model
 from snnb.network.network import DROPPED, KEPT, Network
 from snnb.network.read_network import read_network, write_spiking
 
@@ -304,3 +306,38 @@ def _warnings(
         )
     if settings.exact_clip and not clipped(parsed):
         yield "--exact-clip: no layer clips its activations"
+
+
+def read_levels(path: Path) -> Optional[int]:
+    """Return the levels of the quantised activations that a model was trained with; None without such activations."""
+    with reading(path) as file:
+        levels = file.attrs.get(QCFS_LEVELS)
+    return None if levels is None else int(levels)
+
+
+def save_keras(model: keras.Model, path: Path, name: str, levels: Optional[int] = None) -> None:
+    """Save a model as h5, without anything that depends on the time or on other models of the process.
+
+    Keras numbers models and weights in the order in which a process makes them, and HDF5 adds a time to each array.
+    The model has no models inside. `name` is its name in the file, for `levels` see `read_levels`.
+    """
+    with h5py.File(f"{name}.h5", "w", driver="core", backing_store=False) as keras_file:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "You are saving your model as an HDF5 file")
+            model.save(keras_file, save_format="h5")
+        with h5py.File(path, "w") as file:
+            architecture = older_description(json.loads(keras_file.attrs["model_config"]))
+            architecture["config"]["name"] = name
+            # An attribute that is written twice would leave unused bytes of the first one's size.
+            copy_attributes({**keras_file.attrs, "model_config": json.dumps(architecture).encode()}, file)
+            if levels is not None:
+                file.attrs[QCFS_LEVELS] = levels
+            weights = file.create_group("model_weights")
+            copy_attributes(keras_file["model_weights"].attrs, weights)
+            for layer in sorted(model.layers, key=lambda layer: str(layer.name)):
+                # Without the number that Keras adds to the name of an array that was used before
+                arrays = {f"{layer.name}/{array.name.rsplit('/', 1)[-1]}": array.numpy() for array in layer.weights}
+                group = weights.require_group(layer.name)
+                group.attrs["weight_names"] = np.array([name.encode() for name in arrays])
+                for key, values in arrays.items():
+                    write_array(group, key, values)

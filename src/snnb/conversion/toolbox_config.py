@@ -1,4 +1,4 @@
-"""The toolbox's configuration: options as the toolbox's ini format; and its output as log messages.
+"""Files for the toolbox: options in its ini format, and a copy of the parsed model; and its output as log messages.
 
 The annotation `snnb.core.options.ToolboxKey` of an option names the toolbox's parameter.
 """
@@ -6,14 +6,17 @@ The annotation `snnb.core.options.ToolboxKey` of an option names the toolbox's p
 import contextlib
 import importlib.util
 import io
+import json
 import logging
+import shutil
 import warnings
 from configparser import ConfigParser
 from pathlib import Path
-from typing import Iterator, Sequence
+from typing import Dict, Iterator, Sequence, cast
 
 from snnb.core.errors import InputError
 from snnb.core.options import Options, toolbox_keys
+from snnb.io.text import JsonValue
 
 log = logging.getLogger(__name__)
 DEFAULTS = Path(__file__).with_name("toolbox_defaults.ini")  # the toolbox's own `config_defaults`
@@ -76,6 +79,24 @@ def write_all(parameters: ConfigParser, path: Path) -> None:
     """Write every parameter; the toolbox's `update_setup` loads them too."""
     with path.open("w") as file:
         parameters.write(file)
+
+
+def copy_for_toolbox(parsed: Path, target: Path, batch_size: int) -> None:
+    """Copy a parsed model so that the toolbox's command line can simulate it.
+
+    The copy has a fixed batch size, as a model of the toolbox's parser: without it, the toolbox fails when it counts
+    the synapses of a strided convolution, and when it logs spikes.
+    """
+    import h5py
+
+    from snnb.io.hdf5 import json_attribute, reading
+
+    with reading(parsed) as file:
+        architecture = cast(Dict[str, JsonValue], json_attribute(file, "model_config", parsed))
+    shutil.copyfile(parsed, target)
+    architecture["config"]["layers"][0]["config"]["batch_input_shape"][0] = batch_size
+    with h5py.File(target, "r+") as file:
+        file.attrs["model_config"] = json.dumps(architecture).encode()
 
 
 def _parser() -> ConfigParser:

@@ -147,9 +147,8 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
 
 def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) -> str:
     """Simulate and write a new directory in `simulations/`; `resolve` returns `params`."""
-    from snnb.conversion.h5 import copy_for_toolbox
     from snnb.conversion.rewriting import spiking_output
-    from snnb.conversion.toolbox_config import configuration, write_all, write_changes
+    from snnb.conversion.toolbox_config import configuration, copy_for_toolbox, write_all, write_changes
     from snnb.network.read_network import read_network, write_spiking
     from snnb.pipeline.model import class_count
     from snnb.simulation.simulate import simulate
