@@ -23,7 +23,7 @@ from snnb.conversion.toolbox_config import configuration, write_changes
 from snnb.core.errors import InputError, VerificationError
 from snnb.core.progress import Progress, silent
 from snnb.io.hdf5 import copy_attributes, reading, write_array
-from snnb.io.keras import description_of, keras, older_description
+from snnb.io.keras import keras, older_description
 from snnb.io.keras_file import QCFS_LEVELS, load_model
 from snnb.network.network import DROPPED, KEPT, Network
 from snnb.network.read_network import read_network, write_spiking
@@ -184,12 +184,9 @@ def reference_outputs(trained: keras.Model, x: np.ndarray, *, max_pool: str, in_
     Call it before parsing, since the toolbox's parser edits the graph of the model that it reads. If max pooling is
     replaced by average pooling, the reference is a copy of the trained model with the same replacement.
     """
-    if max_pool == "average":
-        flat = unrolled_model(trained)
-        if any(isinstance(layer, keras.layers.MaxPooling2D) for layer in flat.layers):
-            trained = keras.models.clone_model(flat, clone_function=_average_for_max)
-            trained.set_weights(flat.get_weights())
-    return (_wide(trained) if in_float64 else trained).predict(x[:VERIFIED_SAMPLES], verbose=0)
+    if max_pool == "average" or in_float64:
+        trained = _copied(trained, averages=max_pool == "average", in_float64=in_float64)
+    return trained.predict(x[:VERIFIED_SAMPLES], verbose=0)
 
 
 def permitted(reference: np.ndarray) -> float:
@@ -221,7 +218,7 @@ def check_outputs(
     sample = int(differences.reshape(len(differences), -1).max(axis=1).argmax())
     message = f"the parsed model's outputs differ from the trained model's by up to {largest:.3g} (sample {sample})"
     if np.isfinite(largest):
-        wide, precise = exact(), _wide(parsed).predict(x[:VERIFIED_SAMPLES], verbose=0)
+        wide, precise = exact(), _copied(parsed, in_float64=True).predict(x[:VERIFIED_SAMPLES], verbose=0)
         remaining, own = float(np.abs(precise - wide).max()), float(np.abs(reference - wide).max())
         if remaining <= max(permitted(wide), own):
             return largest
@@ -235,24 +232,23 @@ _ADVICE = {
 }
 
 
-def _wide(model: keras.Model) -> keras.Model:
-    """Return a copy of a model that computes in float64."""
-    model = unrolled_model(model)
-    description = description_of(model)
-    for entry in description["config"]["layers"]:
-        entry["config"]["dtype"] = "float64"
-        if entry["class_name"].startswith("BatchNormalization"):
-            entry["config"]["fused"] = False  # which TensorFlow has in float32 only
-    wide = keras.models.model_from_json(json.dumps(description))
-    wide.set_weights(model.get_weights())
-    return wide
+def _copied(model: keras.Model, *, averages: bool = False, in_float64: bool = False) -> keras.Model:
+    """Return a copy of a model, with average pooling in place of max pooling, or that computes in float64."""
+    flat = unrolled_model(model)
 
+    def copied(layer: keras.layers.Layer) -> keras.layers.Layer:
+        kind, config = type(layer), layer.get_config()
+        if averages and kind is keras.layers.MaxPooling2D:
+            kind = keras.layers.AveragePooling2D
+        if in_float64:
+            config["dtype"] = "float64"
+            if isinstance(layer, keras.layers.BatchNormalization):
+                config["fused"] = False  # which TensorFlow has in float32 only
+        return kind.from_config(config)
 
-def _average_for_max(layer: keras.layers.Layer) -> keras.layers.Layer:
-    config = layer.get_config()
-    if isinstance(layer, keras.layers.MaxPooling2D):
-        return keras.layers.AveragePooling2D.from_config(config)
-    return layer.__class__.from_config(config)
+    copy = keras.models.clone_model(flat, clone_function=copied)
+    copy.set_weights(flat.get_weights())
+    return copy
 
 
 def spiking_network(network: Network, x_norm: np.ndarray, settings: ConversionSettings, pixel_scale: float) -> Network:

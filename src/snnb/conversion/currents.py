@@ -10,6 +10,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 import numpy as np
 import tensorflow as tf
 
+from snnb.network.geometry import Shape
 from snnb.network.layers import (
     AveragePooling2D,
     Concatenate,
@@ -99,34 +100,30 @@ def _leading(layer: MaxPooling2D, accumulated: tf.Tensor, spikes: tf.Tensor) -> 
 ACCUMULATING: Mapping[Type[Layer], Callable[..., tf.Tensor]] = {MaxPooling2D: _leading}
 
 
-def _reshaped(volume: Reindexed, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
-    return tf.reshape(inputs[0], (-1, *volume.shape))
+def _reshaped(layer: Reindexing, shape: Shape, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
+    return tf.reshape(inputs[0], (-1, *shape))
 
 
-def _concatenated(volume: Reindexed, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
-    assert isinstance(volume.layer, Concatenate)
-    return tf.concat(inputs, volume.layer.along(len(volume.shape)) + 1)
+def _concatenated(layer: Concatenate, shape: Shape, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
+    return tf.concat(inputs, layer.along(len(shape)) + 1)
 
 
-def _zero_padded(volume: Reindexed, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
-    assert isinstance(volume.layer, ZeroPadding2D)
-    return tf.pad(inputs[0], [(0, 0), *volume.layer.padding, (0, 0)])
+def _zero_padded(layer: ZeroPadding2D, shape: Shape, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
+    return tf.pad(inputs[0], [(0, 0), *layer.padding, (0, 0)])
 
 
-def _permuted(volume: Reindexed, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
-    assert isinstance(volume.layer, Permute)
-    return tf.transpose(inputs[0], (0, *volume.layer.dims))
+def _permuted(layer: Permute, shape: Shape, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
+    return tf.transpose(inputs[0], (0, *layer.dims))
 
 
-def _cropped(volume: Reindexed, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
-    assert isinstance(volume.layer, Cropping2D)
-    (top, _), (left, _) = volume.layer.cropping
-    height, width, _ = volume.shape
+def _cropped(layer: Cropping2D, shape: Shape, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
+    (top, _), (left, _) = layer.cropping
+    height, width, _ = shape
     return inputs[0][:, top : top + height, left : left + width]
 
 
-# By re-indexing layer kind: function of the volume and its inputs, `(samples, ...)` each, that returns its values.
-REINDEXED: Mapping[Type[Reindexing], Callable[[Reindexed, Sequence[tf.Tensor]], tf.Tensor]] = {
+# By re-indexing layer kind: function of the layer, the shape of its output and its inputs `(samples, ...)`.
+REINDEXED: Mapping[Type[Reindexing], Callable[..., tf.Tensor]] = {
     Flatten: _reshaped,
     Reshape: _reshaped,
     Permute: _permuted,
@@ -138,7 +135,7 @@ REINDEXED: Mapping[Type[Reindexing], Callable[[Reindexed, Sequence[tf.Tensor]], 
 
 def reindexed(volume: Reindexed, tensors: Mapping[str, tf.Tensor]) -> tf.Tensor:
     """Return the values of a volume without neurons, given the values of the volumes that it reads, by name."""
-    return REINDEXED[type(volume.layer)](volume, [tensors[name] for name in volume.inputs])
+    return REINDEXED[type(volume.layer)](volume.layer, volume.shape, [tensors[name] for name in volume.inputs])
 
 
 class Currents:

@@ -110,26 +110,17 @@ def _parsed(path: Path, *, external: bool = True) -> "onnx.ModelProto":
 
 
 def _node(node: "onnx.NodeProto", number: int, opset: int) -> Node:
+    from onnx import helper
+
+    attributes: Dict[str, Attribute] = {}
+    for attribute in node.attribute:
+        value = helper.get_attribute_value(attribute)
+        if isinstance(value, bytes):
+            value = value.decode("utf-8", "replace")
+        attributes[attribute.name] = tuple(value) if isinstance(value, list) else value
     kind = node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
-    attributes = {attribute.name: _attribute(attribute) for attribute in node.attribute}
     name = node.name or f"{node.op_type}_{number}"
-    known = {key: value for key, value in attributes.items() if value is not None}
-    return Node(kind, name, tuple(node.input), tuple(node.output), known, node, opset)
-
-
-def _attribute(attribute: "onnx.AttributeProto") -> Optional[Attribute]:
-    """Return a value; None for a graph or another object, which no operator that is read has."""
-    from onnx import TensorProto, helper
-
-    value = helper.get_attribute_value(attribute)
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    if isinstance(value, TensorProto):
-        return _array(value)
-    numbers = tuple(value) if isinstance(value, list) else (value,)
-    if not all(isinstance(number, (int, float)) for number in numbers):
-        return None
-    return numbers if isinstance(value, list) else value
+    return Node(kind, name, tuple(node.input), tuple(node.output), attributes, node, opset)
 
 
 def _array(tensor: "onnx.TensorProto") -> np.ndarray:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import onnx
     import tensorflow as tf
 
-Attribute = Union[int, float, str, Tuple[float, ...], np.ndarray]
+Attribute = Union[int, float, str, Tuple[float, ...]]
 _T = TypeVar("_T", int, float, str, Tuple[int, ...])
 BATCH = -(1 << 40)  # stands for the number of pictures in a shape that the model computes
 
@@ -28,7 +28,7 @@ class Node:
     name: str
     inputs: Tuple[str, ...]  # names of the values that it reads, "" for one that is left out
     outputs: Tuple[str, ...]  # names of the values that it computes
-    attributes: Mapping[str, Attribute]  # tensors are arrays
+    attributes: Mapping[str, Attribute]
     proto: "onnx.NodeProto"  # the operator as the file has it
     opset: int
 
