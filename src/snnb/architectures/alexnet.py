@@ -1,12 +1,10 @@
 """AlexNet (Krizhevsky et al. 2012) in one tower, with average pooling and without local response normalisation."""
 
-from typing import TYPE_CHECKING, Tuple
+from typing import Tuple
 
 from snnb.architectures.registry import InputShape, ModelSpec, architecture
+from snnb.io import lazy_keras as keras
 from snnb.training.recipe import Recipe
-
-if TYPE_CHECKING:
-    from snnb.io.keras import keras
 
 _SOURCE = "Krizhevsky et al. 2012, ImageNet classification with deep convolutional neural networks; one tower"
 _COLOUR, _GREY = (224, 224, 3), (224, 224, 1)
@@ -37,8 +35,6 @@ def _alexnet(
     units: Tuple[int, ...] = (4096, 4096),
     dropout: float = 0.5,
 ) -> "keras.Model":
-    from snnb.io.keras import keras
-
     layers = [
         keras.Input(input_shape, name="input"),
         keras.layers.Conv2D(filters[0], 11, strides=4, activation="relu", name="conv_1"),

@@ -4,19 +4,16 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Dict, List, Sequence
 
 from snnb.architectures.registry import InputShape
+from snnb.io import lazy_keras as keras
 
 if TYPE_CHECKING:
     from tensorflow import Tensor
-
-    from snnb.io.keras import keras
 
 
 def convolutions(
     filters: Sequence[int], padding: str = "valid", dropout: Sequence[float] = ()
 ) -> List["keras.layers.Layer"]:
     """Return convolutions of 5×5, each followed by an average pooling of 2×2 and, where its rate is not 0, dropout."""
-    from snnb.io.keras import keras
-
     layers = []
     for i, (features, rate) in enumerate(zip_longest(filters, dropout), 1):
         layers.append(keras.layers.Conv2D(features, 5, padding=padding, activation="relu", name=f"conv_{i}"))
@@ -30,8 +27,6 @@ def classifier(
     name: str, input_shape: InputShape, layers: Sequence["keras.layers.Layer"], units: Sequence[int], num_classes: int
 ) -> "keras.Model":
     """Build a sequential model of `layers`, hidden dense layers and a dense classifier."""
-    from snnb.io.keras import keras
-
     hidden = [keras.layers.Dense(count, activation="relu", name=f"dense_{i}") for i, count in enumerate(units, 1)]
     output = keras.layers.Dense(num_classes, activation="softmax", name="output")
     return keras.Sequential(
@@ -42,8 +37,6 @@ def classifier(
 
 def rectified(x: "Tensor", name: str) -> "Tensor":
     """Add a batch normalisation `name`_bn and a ReLU `name`_relu."""
-    from snnb.io.keras import keras
-
     return keras.layers.Activation("relu", name=f"{name}_relu")(keras.layers.BatchNormalization(name=f"{name}_bn")(x))
 
 
@@ -53,8 +46,6 @@ def application(kind: str, name: str, input_shape: InputShape, num_classes: int,
     `kind` is the name of the function in `tensorflow.keras.applications`, `options` are its further arguments. Max
     pooling is replaced by average pooling, as in the other models. Layers with weights keep their names.
     """
-    from snnb.io.keras import keras
-
     build = getattr(keras.applications, kind)
     image = keras.Input(input_shape, name="input")
     original = build(weights=None, input_shape=input_shape, input_tensor=image, classes=num_classes, **options)
@@ -63,8 +54,6 @@ def application(kind: str, name: str, input_shape: InputShape, num_classes: int,
 
 
 def _averaging(layer: "keras.layers.Layer") -> "keras.layers.Layer":
-    from snnb.io.keras import keras
-
     config: Dict[str, object] = layer.get_config()
     if isinstance(layer, keras.layers.MaxPooling2D):
         return keras.layers.AveragePooling2D.from_config(config)

@@ -1,13 +1,11 @@
 """Plain convolutional networks: convolutions and poolings in turn, then dense layers."""
 
-from typing import TYPE_CHECKING, List, Tuple
+from typing import List, Tuple
 
 from snnb.architectures.blocks import classifier, convolutions
 from snnb.architectures.registry import InputShape, ModelSpec, architecture
+from snnb.io import lazy_keras as keras
 from snnb.training.recipe import Recipe
-
-if TYPE_CHECKING:
-    from snnb.io.keras import keras
 
 _MINI = Recipe(learning_rate=1e-2, schedule="cosine", epochs=15, batch_size=16)
 _MNIST = Recipe(learning_rate=2e-3, schedule="cosine", epochs=4, batch_size=50)
@@ -24,8 +22,6 @@ _RUECKAUER_SOURCE = "Rueckauer et al. 2017, Frontiers in Neuroscience 11:682"
 @architecture(ModelSpec("mini_network", "digits", (8, 8, 1), 10, 362, 3_664, "this package", _MINI))
 def _mini(name: str, input_shape: InputShape, num_classes: int, filters: Tuple[int, ...] = (4, 8)) -> "keras.Model":
     """Build a small network that runs through all five stages within seconds."""
-    from snnb.io.keras import keras
-
     layers = [
         keras.layers.Conv2D(filters[0], 3, padding="same", activation="relu", name="conv_1"),
         keras.layers.AveragePooling2D(2, name="pool_1"),
@@ -95,8 +91,6 @@ def _rueckauer(
     The paper uses maximum pooling; here it is average pooling. The paper does not state the padding of the
     convolutions; here the first two keep the size of the picture and the others are valid.
     """
-    from snnb.io.keras import keras
-
     layers = [
         keras.Input(input_shape, name="input"),
         *_normalised(keras.layers.Conv2D(filters[0], 3, padding="same", name="conv_1")),
@@ -114,8 +108,6 @@ def _rueckauer(
 
 def _normalised(layer: "keras.layers.Layer") -> List["keras.layers.Layer"]:
     # The toolbox fuses a batch normalisation into the weights before it only when the activation comes after both.
-    from snnb.io.keras import keras
-
     return [
         layer,
         keras.layers.BatchNormalization(name=f"{layer.name}_bn"),

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Mapping, Option
 from snnb.architectures.registry import Hyperparameter, InputShape, names
 from snnb.core.errors import InputError, UsageError, out_of_memory
 from snnb.core.progress import Say, say_nothing
+from snnb.io import lazy_keras as keras
 from snnb.model_files.kinds import is_model_file, is_nir, refuse_other_kinds
 
 if TYPE_CHECKING:
-    from snnb.io.keras import keras
     from snnb.model_files.fold_pixels import Sample
 
 _PYTHON = re.compile(r"(?P<path>.+\.py)(:(?P<function>.*))?")
@@ -201,8 +201,6 @@ def _own_name(text: str) -> str:
 
 def _usable(model: object, origin: str) -> "keras.Model":
     """Return the model if it is sequential or functional, with one output and one input for pictures of fixed size."""
-    from snnb.io.keras import keras
-
     if not isinstance(model, keras.Model):
         raise InputError(f"{origin} returns {type(model).__name__}, not a tensorflow.keras.Model: return the model")
     if not (isinstance(model, keras.Sequential) or model._is_graph_network):

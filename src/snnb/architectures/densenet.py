@@ -3,12 +3,11 @@
 from typing import TYPE_CHECKING, Tuple
 
 from snnb.architectures.registry import InputShape, ModelSpec, architecture
+from snnb.io import lazy_keras as keras
 from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from tensorflow import Tensor
-
-    from snnb.io.keras import keras
 
 _EPSILON = 1.001e-5  # as in Keras, for its weight files
 _SOURCE = "Huang et al. 2017, CVPR, 2261; arXiv 1608.06993, table 1; as tensorflow.keras.applications builds it"
@@ -35,8 +34,6 @@ def _densenet(
 
     A layer's last convolution has no activation: its output becomes neurons once for each layer that reads it.
     """
-    from snnb.io.keras import keras
-
     image = keras.Input(input_shape, name="input")
     padded = keras.layers.ZeroPadding2D(3, name="conv1_pad")(image)
     x = _rectified(_convolution(padded, 2 * growth, 7, "conv1_conv", 2), "conv1_bn", "conv1_relu")
@@ -57,16 +54,12 @@ def _densenet(
 
 
 def _convolution(x: "Tensor", filters: int, size: int, name: str, stride: int = 1) -> "Tensor":
-    from snnb.io.keras import keras
-
     # With stride 2 the input is padded beforehand, as in Keras: 3 on each side, where `same` pads 2 and 3.
     padding = "same" if stride == 1 and size > 1 else "valid"
     return keras.layers.Conv2D(filters, size, strides=stride, padding=padding, use_bias=False, name=name)(x)
 
 
 def _rectified(x: "Tensor", name: str, activation: str) -> "Tensor":
-    from snnb.io.keras import keras
-
     return keras.layers.Activation("relu", name=activation)(
         keras.layers.BatchNormalization(epsilon=_EPSILON, name=name)(x)
     )

@@ -1,13 +1,11 @@
 """LeNet-5 (LeCun et al. 1998) with ReLU, average pooling and full connections between its convolutions."""
 
-from typing import TYPE_CHECKING, Tuple
+from typing import Tuple
 
 from snnb.architectures.blocks import classifier, convolutions
 from snnb.architectures.registry import InputShape, ModelSpec, architecture
+from snnb.io import lazy_keras as keras
 from snnb.training.recipe import Recipe
-
-if TYPE_CHECKING:
-    from snnb.io.keras import keras
 
 _SOURCE = "LeCun et al. 1998, Gradient-based learning applied to document recognition"
 _MNIST = Recipe(learning_rate=3e-3, schedule="cosine", epochs=6, batch_size=50)
@@ -35,7 +33,5 @@ def _lenet_padded(
     name: str, input_shape: InputShape, num_classes: int, filters: Tuple[int, ...] = (6, 16, 120), units: int = 84
 ) -> "keras.Model":
     """Build LeNet-5 as published, for digits padded to 32×32; the third convolution covers all of its input."""
-    from snnb.io.keras import keras
-
     layers = [*convolutions(filters[:2]), keras.layers.Conv2D(filters[2], 5, activation="relu", name="conv_3")]
     return classifier(name, input_shape, layers, [units], num_classes)

@@ -1,13 +1,11 @@
 """Networks of dense layers: a perceptron with one hidden layer, and a deep autoencoder."""
 
-from typing import TYPE_CHECKING, Tuple
+from typing import Tuple
 
 from snnb.architectures.blocks import classifier
 from snnb.architectures.registry import InputShape, ModelSpec, architecture
+from snnb.io import lazy_keras as keras
 from snnb.training.recipe import Recipe
-
-if TYPE_CHECKING:
-    from snnb.io.keras import keras
 
 _MLP_SOURCE = "the usual multilayer perceptron"
 _MLP = Recipe(learning_rate=2e-3, schedule="cosine", epochs=10, batch_size=100)
@@ -32,8 +30,6 @@ def _autoencoder(
 
     The decoder has the `units` of the encoder in reverse order.
     """
-    from snnb.io.keras import keras
-
     pixels = input_shape[0] * input_shape[1] * input_shape[2]
     encoder = [keras.layers.Dense(n, activation="relu", name=f"encoder_{i}") for i, n in enumerate(units, 1)]
     decoder = [keras.layers.Dense(n, activation="relu", name=f"decoder_{i}") for i, n in enumerate(reversed(units), 1)]

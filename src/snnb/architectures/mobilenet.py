@@ -1,14 +1,11 @@
 """Networks of depthwise convolutions: the small one of Intel's tutorial for Loihi, and MobileNetV2."""
 
-from typing import TYPE_CHECKING, Tuple
+from typing import Tuple
 
 from snnb.architectures.blocks import application, rectified
 from snnb.architectures.registry import InputShape, ModelSpec, architecture
+from snnb.io import lazy_keras as keras
 from snnb.training.recipe import Recipe
-
-if TYPE_CHECKING:
-    from snnb.io.keras import keras
-
 
 _LOIHI_SOURCE = "Intel's pseudo-MobileNet for Loihi (NxSDK, SNN toolbox tutorial); Howard et al. 2017, arXiv 1704.04861"
 _CIFAR10 = Recipe(learning_rate=2e-3, schedule="cosine", epochs=40, batch_size=64, flip=True, shift=0.1)
@@ -37,8 +34,6 @@ def _mobilenet(
     `dw3` is a depthwise 3×3 convolution with `same` padding. No layer has a bias; each convolution has batch
     normalisation and ReLU.
     """
-    from snnb.io.keras import keras
-
     image = keras.Input(input_shape, name="input")
     first, *others = filters
     x = rectified(

@@ -8,16 +8,13 @@ from functools import partial
 from numbers import Integral, Real
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Callable, Dict, List, Mapping, Optional, Tuple, Union
+from typing import Callable, Dict, List, Mapping, Optional, Tuple, Union
 
 from snnb.core.errors import UsageError
 from snnb.core.formatting import times
+from snnb.io import lazy_keras as keras
 from snnb.io.text import Document
 from snnb.training.recipe import Recipe
-
-if TYPE_CHECKING:
-    from snnb.io.keras import keras
-
 
 Build = Callable[..., "keras.Model"]
 Hyperparameter = Union[int, float, Tuple[int, ...], Tuple[float, ...]]

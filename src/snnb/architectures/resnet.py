@@ -4,12 +4,11 @@ from typing import TYPE_CHECKING, Tuple
 
 from snnb.architectures.blocks import application
 from snnb.architectures.registry import InputShape, ModelSpec, architecture
+from snnb.io import lazy_keras as keras
 from snnb.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from tensorflow import Tensor
-
-    from snnb.io.keras import keras
 
 
 _SOURCE = "He et al. 2016, CVPR, 770; arXiv 1512.03385, section 4.2"
@@ -33,8 +32,6 @@ def _resnet20(
     the picture. The shortcut there is a 1×1 convolution with stride 2 (the paper's option B; for CIFAR-10 it uses
     option A, zeros for the new channels).
     """
-    from snnb.io.keras import keras
-
     image = keras.Input(input_shape, name="input")
     x = keras.layers.Activation("relu", name="relu_0")(_normalised(image, filters[0], 3, 1, "conv_0"))
     for group, width in enumerate(filters, 1):
@@ -51,8 +48,6 @@ def _resnet20(
 
 
 def _normalised(x: "Tensor", filters: int, size: int, stride: int, name: str) -> "Tensor":
-    from snnb.io.keras import keras
-
     convolution = keras.layers.Conv2D(
         filters, size, strides=stride, padding="same", use_bias=False, kernel_initializer="he_normal", name=name
     )

@@ -1,14 +1,11 @@
 """Networks that were trained as spiking ones, in NIR files."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from snnb.architectures.registry import InputShape, ModelSpec, architecture
 from snnb.core.errors import UsageError
+from snnb.io import lazy_keras as keras
 from snnb.training.recipe import Recipe
-
-if TYPE_CHECKING:
-    from snnb.io.keras import keras
 
 _SOURCE = "this package, benchmarks/train_spiking_digits.py"
 _FILE = Path(__file__).with_name("spiking_digits.nir")

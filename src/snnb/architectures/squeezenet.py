@@ -1,12 +1,10 @@
 """SqueezeNet 1.1 (Iandola et al. 2016) with average pooling and a dense classifier after the global average."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from snnb.architectures.registry import InputShape, ModelSpec, architecture
+from snnb.io import lazy_keras as keras
 from snnb.training.recipe import Recipe
-
-if TYPE_CHECKING:
-    from snnb.io.keras import keras
 
 _SOURCE = "Iandola et al. 2016, arXiv 1602.07360, version 1.1"
 _COLOUR, _GREY = (224, 224, 3), (224, 224, 1)
@@ -29,8 +27,6 @@ def _squeezenet(name: str, input_shape: InputShape, num_classes: int, dropout: f
     Global averaging is a pooling over the entire feature map and a Flatten, as the conversion would replace it. The
     paper ends in the softmax of the averages; this package adds a dense classifier.
     """
-    from snnb.io.keras import keras
-
     inputs = keras.Input(input_shape, name="input")
     x = keras.layers.Conv2D(
         64, 3, strides=2, padding="same", activation="relu", kernel_initializer="he_normal", name="conv_1"
@@ -52,7 +48,6 @@ def _squeezenet(name: str, input_shape: InputShape, num_classes: int, dropout: f
 
 def _fire(x: Any, squeeze: int, name: str) -> Any:
     """Add a fire module: 1×1 kernels to few channels, then parallel 1×1 and 3×3 kernels, concatenated."""
-    from snnb.io.keras import keras
 
     def convolution(filters: int, size: int, part: str) -> keras.layers.Conv2D:
         return keras.layers.Conv2D(

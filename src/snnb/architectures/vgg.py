@@ -1,14 +1,12 @@
 """The networks of Simonyan & Zisserman 2014 with average pooling: VGG-16 and VGG-19, and VGG-11 for small pictures."""
 
 from functools import partial
-from typing import TYPE_CHECKING, Tuple
+from typing import Tuple
 
 from snnb.architectures.blocks import rectified
 from snnb.architectures.registry import InputShape, ModelSpec, architecture
+from snnb.io import lazy_keras as keras
 from snnb.training.recipe import Recipe
-
-if TYPE_CHECKING:
-    from snnb.io.keras import keras
 
 _FILTERS = (64, 128, 256, 512, 512)
 _SOURCE = "Simonyan & Zisserman 2014, arXiv 1409.1556"
@@ -29,8 +27,6 @@ def _vgg(
     units: Tuple[int, ...] = (4096, 4096),
     dropout: float = 0.5,
 ) -> "keras.Model":
-    from snnb.io.keras import keras
-
     model = keras.Sequential([keras.Input(input_shape, name="input")], name=name)
     for block, (depth, features) in enumerate(zip(depths, filters), 1):
         for i in range(1, depth + 1):
@@ -67,8 +63,6 @@ def _vgg11(
     Follows the variant of configuration D for CIFAR-10 of Liu & Deng: batch normalisation, and a classifier with 512
     units instead of two layers of 4096.
     """
-    from snnb.io.keras import keras
-
     x = image = keras.Input(input_shape, name="input")
     for block, (depth, features) in enumerate(zip((1, 1, 2, 2, 2), filters), 1):
         for i in range(1, depth + 1):

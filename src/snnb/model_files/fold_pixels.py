@@ -12,15 +12,13 @@ The presets of `--pixels` are the modes of `keras.applications.imagenet_utils.pr
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
 from snnb.core.errors import InputError
 from snnb.core.progress import Say
-
-if TYPE_CHECKING:
-    from snnb.io.keras import keras
+from snnb.io import lazy_keras as keras
 
 WEIGHTED = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Dense")
 Sample = Callable[[], Tuple[np.ndarray, np.ndarray]]  # see `fold_pixels`
@@ -196,8 +194,6 @@ def _pads(layer: "keras.layers.Layer") -> bool:
 
 def _with_biases(model: "keras.Model", names: Sequence[str]) -> "keras.Model":
     """Return the model, with biases of 0 in layers that have none."""
-    from snnb.io.keras import keras
-
     if not names:
         return model
 

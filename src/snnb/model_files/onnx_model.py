@@ -14,14 +14,13 @@ import numpy as np
 
 from snnb.core.errors import InputError, first_line, how_to_install, out_of_memory
 from snnb.core.progress import Say
+from snnb.io import lazy_keras as keras
 from snnb.model_files.kinds import NotReadError
 from snnb.model_files.onnx_operators import OPERATORS
 from snnb.model_files.onnx_values import Attribute, Given, Layers, Node, Value, vector
 
 if TYPE_CHECKING:
     import onnx
-
-    from snnb.io.keras import keras
 
 
 OLDEST, NEWEST = 9, 22  # operator set versions that the tests compare with onnxruntime
@@ -152,8 +151,6 @@ def read_onnx(path: Path, warn: Say) -> "keras.Model":
     `warn` is called with a message for each difference between the model returned and the file. Raise the errors of
     `read_graph`, and `NotReadError` if an operator is not read.
     """
-    from snnb.io.keras import keras
-
     graph = read_graph(path)
     _refuse_unknown(graph)
     layers, nodes = Layers(graph.input_shape[0]), _with_bias(graph)

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, List, Optional, Tuple
 
 from snnb.core.errors import InputError, advising
 from snnb.core.progress import Say
+from snnb.io import lazy_keras as keras
 from snnb.model_files.kinds import RESAVE, NotReadError, refuse_other_kinds
 from snnb.model_files.onnx_model import EXPORT, external_files, read_onnx
 
 if TYPE_CHECKING:
-    from snnb.io.keras import keras
     from snnb.model_files.fold_pixels import Pixels, Sample
 
 
@@ -65,8 +65,6 @@ def files_of(path: Path) -> List[Path]:
 
 def _with_softmax(model: "keras.Model", warn: Say) -> "keras.Model":
     """Append a softmax to a classifier that ends in logits: in a vector without an activation."""
-    from snnb.io.keras import keras
-
     if len(model.outputs) != 1 or not model.layers or len(model.output_shape) != 2:
         return model
     last = model.layers[-1]

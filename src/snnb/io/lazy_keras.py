@@ -1,0 +1,14 @@
+"""Keras, imported at its first use: that takes seconds, and what only names models or lists them does not need it.
+
+Import this module as `keras`.
+"""
+
+from typing import Any
+
+
+def __getattr__(name: str) -> Any:
+    if name.startswith("__"):  # asked of all modules, as by `inspect`
+        raise AttributeError(name)
+    from snnb.io.keras import keras
+
+    return getattr(keras, name)
