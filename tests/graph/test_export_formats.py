@@ -282,20 +282,6 @@ def kept_edges(graph, first):
     return [(s - first, t - first, counts[s]) for s, t in zip(sources.tolist(), targets.tolist()) if s >= first]
 
 
-def test_metis_lists_both_directions_and_leaves_isolated_nodes_empty(graph, tmp_path):
-    export(graph, "metis", tmp_path / "net.graph", options=ExportOptions(scale=50.0))
-    (nodes, edges, form), *lines = numbers(tmp_path / "net.graph")
-    assert (nodes, edges, form) == (84, len(kept_edges(graph, 84)), 1)
-    assert len(lines) == nodes
-    listed = {(n, pairs[i] - 1): pairs[i + 1] for n, pairs in enumerate(lines) for i in range(0, len(pairs), 2)}
-    expected = {}
-    for source, target, count in kept_edges(graph, 84):
-        expected[source, target] = expected[target, source] = max(1, round(50 * count / 100))
-    assert listed == expected
-    touched = {node for edge in expected for node in edge}
-    assert {n for n, line in enumerate(lines) if not line} == set(range(84)) - touched
-
-
 def test_weights_are_scaled_until_their_sum_fits(graph, tmp_path, monkeypatch):
     monkeypatch.setattr("snnb.graph.export.metis.LARGEST_SUM", 700)
     export(graph, "hmetis", tmp_path / "net.hgr")

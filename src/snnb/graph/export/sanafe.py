@@ -32,18 +32,8 @@ MOST_DELAY = 5  # steps that the dendrite `accumulator_with_delay` adds to the o
 Relays = Dict[Tuple[str, int], int]
 
 
-def write(graph: SynapseGraph, path: Path, request: Request) -> None:
-    """Write groups, biases, synapses and mapping; see `Format`."""
-    if request.initial_potential or starts_above_zero(graph):
-        raise UsageError(
-            "format sanafe cannot state initial potentials other than 0: simulate without --initial-potential, "
-            "calibrate with --starts zero; crosscheck sets them after the file is read"
-        )
-    write_netlist(graph, path, request)
-
-
 def write_netlist(graph: SynapseGraph, path: Path, request: Request) -> None:
-    """Write the graph, whatever its initial potentials."""
+    """Write groups, biases, synapses and mapping; see `Format`."""
     on_cores, first, threshold = request.on_cores, graph.layers[0].first, request.threshold
     relays = _relays_of(graph) if on_cores is None else {}
     number = {population.name: k for k, population in enumerate(graph.populations)}
@@ -175,6 +165,11 @@ def _reset_of(population: GraphPopulation, request: Request) -> str:
 
 
 def _check(graph: SynapseGraph, request: Request) -> None:
+    if request.initial_potential or starts_above_zero(graph):
+        raise UsageError(
+            "format sanafe cannot state initial potentials other than 0: simulate without --initial-potential, "
+            "calibrate with --starts zero; crosscheck sets them after the file is read"
+        )
     for population in graph.layers:
         number = _unsaid(population)
         if number is not None:
@@ -204,5 +199,5 @@ def check_mapped(graph: SynapseGraph, on_cores: OnCores) -> None:
 
 
 FORMAT = Format(
-    "_sanafe.net", write, (46, 45), _check, simulates=True, own_options=("map",), extra_description=_describe
+    "_sanafe.net", write_netlist, (46, 45), _check, simulates=True, own_options=("map",), extra_description=_describe
 )

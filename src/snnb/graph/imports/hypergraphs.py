@@ -27,16 +27,6 @@ NO_POPULATIONS = "the file has no populations: all neurons are one, and none is 
 OWN_HEAD = re.compile(rb"% hyperedge weight max\(1, round\((\S+) x spike count of the source\)\)")
 
 
-def is_snn(path: Path) -> bool:
-    """Whether a file has the ending `.snn`."""
-    return path.suffix == ".snn" and path.is_file()
-
-
-def is_hgr(path: Path) -> bool:
-    """Whether a file has the ending `.hgr`."""
-    return path.suffix == ".hgr" and path.is_file()
-
-
 def read_snn(path: Path) -> ListedGraph:
     """Read a hypergraph of AxonCUDA, whose hyperedges weigh the spikes per time step of their source."""
     size = path.stat().st_size

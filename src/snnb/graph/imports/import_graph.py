@@ -26,8 +26,8 @@ READERS: Readers[Callable[[Path], ListedGraph]] = {
     "csv": (csv.is_csv, csv.read_csv),
     "npz": (npz.is_npz, npz.read_npz),
     "parquet": (parquet.is_parquet, parquet.read_parquet),
-    "snn": (hypergraphs.is_snn, hypergraphs.read_snn),
-    "hgr": (hypergraphs.is_hgr, hypergraphs.read_hgr),
+    "snn": (lambda path: path.suffix == ".snn" and path.is_file(), hypergraphs.read_snn),
+    "hgr": (lambda path: path.suffix == ".hgr" and path.is_file(), hypergraphs.read_hgr),
     "SONATA": (sonata.recognises, sonata.read),
     "SANA-FE": (sanafe.recognises, sanafe.read),
 }
