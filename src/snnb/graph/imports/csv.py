@@ -17,7 +17,7 @@ import numpy as np
 
 from snnb.core.errors import DamagedError
 from snnb.graph.export.description import read_description
-from snnb.graph.imports.tables import Columns, described_graph, listed_graph
+from snnb.graph.imports.tables import columns_of, described_graph, listed_graph
 from snnb.graph.listed import ListedGraph
 from snnb.io.text import read_text
 
@@ -41,16 +41,15 @@ def read_csv(path: Path) -> ListedGraph:
         header, first, *_ = *_next_lines(path, file, 2), "", ""
     delimiter = max(",;\t", key=header.count)
     fields = [name.strip().lower() for name in next(csv.reader([header], delimiter=delimiter), [])]
-    columns = Columns.of(path, fields, "line 1: ")
+    columns = columns_of(path, fields, "line 1: ")
     ends = dict(zip(fields, next(csv.reader([first], delimiter=delimiter), [])))
-    named = columns.source_group is not None or not all(
-        re.fullmatch("-?[0-9]*", ends.get(end, "").strip()) for end in columns[:2]
+    named = "source_group" in columns or not all(
+        re.fullmatch("-?[0-9]*", ends.get(columns[end], "").strip()) for end in ("source", "target")
     )
+    texts = [key for key in columns if key not in ("weight", "rate")] if named else []
     # Ids are read as float64: loadtxt takes 1.5 for the integer 1. Of columns that are not read it keeps a character.
     kinds = dict.fromkeys(fields, "U1")
-    kinds.update(dict.fromkeys(columns.used, "f8"))
-    texts = [name for name in (*columns[:2], *columns[4:]) if name is not None] if named else []
-    kinds.update(dict.fromkeys(texts, "O"))
+    kinds.update({name: "O" if key in texts else "f8" for key, name in columns.items()})
     row = np.dtype([(str(k), kinds[name]) for k, name in enumerate(fields)])
 
     def batches() -> Iterator[Dict[str, np.ndarray]]:
@@ -61,9 +60,11 @@ def read_csv(path: Path) -> ListedGraph:
                 if not lines:
                     return
                 table = _parsed(path, lines, number, row, delimiter)
-                batch = {name: table[str(fields.index(name))] for name in columns.used}
-                batch.update({name: np.array([text.strip() for text in batch[name]], object) for name in texts})
-                yield batch if named else {**batch, **{end: _ids(path, end, batch[end], number) for end in columns[:2]}}
+                batch = {key: table[str(fields.index(name))] for key, name in columns.items()}
+                batch.update({key: np.array([text.strip() for text in batch[key]], object) for key in texts})
+                if not named:
+                    batch.update({end: _ids(path, columns[end], batch[end], number) for end in ("source", "target")})
+                yield batch
 
     return listed_graph(path, columns, batches, lambda row: f"line {row + 2:,}", named=named, nodes=nodes)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from snnb.core.errors import DamagedError
 from snnb.graph.export.description import read_description
-from snnb.graph.imports.tables import NEURONS, Columns, described_graph, listed_graph
+from snnb.graph.imports.tables import NEURONS, columns_of, described_graph, listed_graph
 from snnb.graph.listed import EDGES, Edges, ListedGraph, ListedPopulation
 from snnb.io.npy import RAISED_BY_NUMPY, load_archive
 
@@ -28,19 +28,17 @@ def read_npz(path: Path) -> ListedGraph:
     arrays = load_archive(path)
     if "format" in arrays and "shape" in arrays:
         return _read_matrix(path)
-    columns = Columns.of(path, list(arrays))
-    used = {name: arrays[name] for name in columns.used}
-    sizes = {name: array.shape for name, array in used.items()}
-    if len(set(sizes.values())) > 1 or len(sizes[columns.source]) != 1:
-        raise DamagedError(path, f"its arrays have different lengths, or several axes: {sizes}")
+    columns = columns_of(path, list(arrays))
+    used = {key: arrays[name] for key, name in columns.items()}
+    shapes = {columns[key]: array.shape for key, array in used.items()}
+    if len(set(shapes.values())) > 1 or used["source"].ndim != 1:
+        raise DamagedError(path, f"its arrays have different lengths, or several axes: {shapes}")
 
     def batches() -> Iterator[Dict[str, np.ndarray]]:
-        for begin in range(0, used[columns.source].size, EDGES):
-            yield {name: array[begin : begin + EDGES] for name, array in used.items()}
+        for begin in range(0, used["source"].size, EDGES):
+            yield {key: array[begin : begin + EDGES] for key, array in used.items()}
 
-    return listed_graph(
-        path, columns, batches, lambda row: f"edge {row:,}", named=used[columns.source].dtype.kind == "U"
-    )
+    return listed_graph(path, columns, batches, lambda row: f"edge {row:,}", named=used["source"].dtype.kind == "U")
 
 
 def _read_matrices(folder: Path) -> ListedGraph:

@@ -10,7 +10,7 @@ import numpy as np
 from snnb.core.errors import DamagedError, first_line
 from snnb.graph.export.description import read_description
 from snnb.graph.export.parquet import load_library
-from snnb.graph.imports.tables import Columns, described_graph, listed_graph
+from snnb.graph.imports.tables import columns_of, described_graph, listed_graph
 from snnb.graph.listed import ListedGraph
 
 ROWS = 1 << 20  # in memory at a time
@@ -39,21 +39,21 @@ def read_parquet(path: Path) -> ListedGraph:
     arrow, parquet = load_library()
     with _reading(edges[0]):
         schema = parquet.read_schema(str(edges[0]))
-    columns = Columns.of(edges[0], schema.names)
-    named = columns.source_group is not None or not all(
-        arrow.types.is_integer(schema.field(end).type) for end in columns[:2]
+    columns = columns_of(edges[0], schema.names)
+    named = "source_group" in columns or not all(
+        arrow.types.is_integer(schema.field(columns[end]).type) for end in ("source", "target")
     )
 
     def batches() -> Iterator[Dict[str, np.ndarray]]:
         row = 0
         for file in edges:
             with _reading(file):
-                for batch in parquet.ParquetFile(str(file)).iter_batches(ROWS, columns=columns.used):
+                for batch in parquet.ParquetFile(str(file)).iter_batches(ROWS, columns=list(columns.values())):
                     for name, values in zip(batch.schema.names, batch.columns):
                         if values.null_count:
                             k = int(np.flatnonzero(values.is_null().to_numpy(zero_copy_only=False))[0])
                             raise DamagedError(file, f"row {row + k:,}: {name} is null")
-                    yield {name: batch.column(name).to_numpy(zero_copy_only=False) for name in columns.used}
+                    yield {key: batch.column(name).to_numpy(zero_copy_only=False) for key, name in columns.items()}
                     row += batch.num_rows
 
     graph = listed_graph(path, columns, batches, lambda row: f"row {row:,}", named=named, nodes=nodes)

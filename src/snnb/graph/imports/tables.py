@@ -9,18 +9,7 @@ import re
 from dataclasses import replace
 from itertools import repeat
 from pathlib import Path
-from typing import (
-    Callable,
-    Dict,
-    Iterable,
-    Iterator,
-    List,
-    Mapping,
-    NamedTuple,
-    Optional,
-    Sequence,
-    Tuple,
-)
+from typing import Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -30,63 +19,40 @@ from snnb.graph.listed import Edges, ListedGraph, ListedPopulation
 
 LIMIT = 2**31 - 1  # ids
 SPARSE_IDS = 100  # ids for each edge, above which they are not numbers of neurons
-GROUPS = (("source_group", "source_population"), ("target_group", "target_population", "dest_group"))
-ENDS = (("source", "source_neuron"), ("target", "target_neuron", "dest_neuron"))
-WEIGHT, EDGE, RATE = "weight", "edge", "rate"
+COLUMNS = {  # names in files by what a column has, in the order in which they are looked for
+    "source": ("source", "source_neuron"),
+    "target": ("target", "target_neuron", "dest_neuron"),
+    "weight": ("weight", "edge"),
+    "rate": ("rate",),
+    "source_group": ("source_group", "source_population"),
+    "target_group": ("target_group", "target_population", "dest_group"),
+}
 INDEX = re.compile(r"\(\s*(\d+\s*(,\s*\d+\s*)*),?\s*\)")
 NEURONS = "neurons"  # name of the population of neurons without groups
 Name = Tuple[str, str]  # group and name of a neuron; the group is empty if the file has none
 
 
-class Columns(NamedTuple):
-    """Names of the columns of a table of edges that are read."""
+def columns_of(path: Path, names: Sequence[str], place: str = "") -> Dict[str, str]:
+    """Return the names of the columns to read of those that a file has, by keys of `COLUMNS`.
 
-    source: str
-    target: str
-    weight: Optional[str]
-    rate: Optional[str]
-    source_group: Optional[str]
-    target_group: Optional[str]
-
-    @classmethod
-    def of(cls, path: Path, names: Sequence[str], place: str = "") -> "Columns":
-        """Return the columns to read of those that a file has; raise `DamagedError` if it has no edges."""
-        ends = [next((name for name in these if name in names), None) for these in (*ENDS, *GROUPS)]
-        source, target, source_group, target_group = ends
-        if source is None or target is None:
-            missing = "source" if source is None else "target"
-            raise DamagedError(path, f"{place}has no column {missing}; name the columns, such as source,target,weight")
-        if (source_group is None) != (target_group is None):
-            raise DamagedError(
-                path, f"{place}has a group of only one end; give source_group and target_group, or neither"
-            )
-        weight = next((name for name in (WEIGHT, EDGE) if name in names), None)
-        return cls(source, target, weight, RATE if RATE in names else None, source_group, target_group)
-
-    @property
-    def used(self) -> List[str]:
-        """Names of all columns that are read."""
-        return [name for name in self if name is not None]
+    Raise `DamagedError` if it has no edges.
+    """
+    present = {key: [name for name in known if name in names] for key, known in COLUMNS.items()}
+    columns = {key: found[0] for key, found in present.items() if found}
+    missing = [end for end in ("source", "target") if end not in columns]
+    if missing:
+        raise DamagedError(path, f"{place}has no column {missing[0]}; name the columns, such as source,target,weight")
+    if ("source_group" in columns) != ("target_group" in columns):
+        raise DamagedError(path, f"{place}has a group of only one end; give source_group and target_group, or neither")
+    return columns
 
 
-class _Chunk(NamedTuple):
-    """Some edges: ids of sources and targets, weights, and rates of the sources."""
-
-    source: np.ndarray
-    target: np.ndarray
-    weight: np.ndarray
-    rate: Optional[np.ndarray]
-
-
-class _Scan(NamedTuple):
-    nodes: int  # largest id, and 1
-    rates: Optional[np.ndarray]  # float32 by id, NaN where a neuron is not a source
-    entered: np.ndarray  # bool by id: whether an edge leads to the neuron
+_Chunk = Tuple[np.ndarray, np.ndarray, np.ndarray, Optional[np.ndarray]]  # sources, targets, weights, rates of sources
 
 
 def listed_graph(
     path: Path,
-    columns: Columns,
+    columns: Mapping[str, str],
     batches: Callable[[], Iterator[Mapping[str, np.ndarray]]],
     place: Callable[[int], str],
     *,
@@ -98,27 +64,33 @@ def listed_graph(
     Parameters
     ----------
     path : Path
-    columns : Columns
-    batches : callable that reads the columns, some rows at a time; it is called twice
+    columns : see `columns_of`
+    batches : callable that reads the columns by these keys, some rows at a time; it is called twice
     place : callable that names a row, such as `line 7`
     named : whether neurons have names, not ids
     nodes : graph without edges, of an export (`described_graph`)
     """
     ids: Dict[Name, int] = {}  # of names, in order of first appearance
 
+    def typed(batch: Mapping[str, np.ndarray], key: str, kinds: str, expected: str) -> np.ndarray:
+        if batch[key].dtype.kind not in kinds:
+            raise DamagedError(path, f"{columns[key]} is of type {batch[key].dtype}, expected are {expected}")
+        return batch[key]
+
     def chunks() -> Iterator[_Chunk]:
         for batch in batches():
             if named:
-                source, target = _numbered(ids, batch, columns)
+                source, target = _numbered(ids, batch)
             else:
-                source, target = (_typed(path, name, batch[name], "iu", "integers") for name in columns[:2])
-            weight, rate = (
-                None if name is None else _typed(path, name, batch[name], "biuf", "numbers") for name in columns[2:4]
-            )
-            weight = np.ones(source.size, np.float32) if weight is None else _float32(weight)
-            yield _Chunk(source, target, weight, None if rate is None else _float32(rate))
+                source, target = (typed(batch, end, "iu", "integers") for end in ("source", "target"))
+            with np.errstate(over="ignore"):
+                weight, rate = (
+                    typed(batch, key, "biuf", "numbers").astype(np.float32, copy=False) if key in batch else None
+                    for key in ("weight", "rate")
+                )
+            yield source, target, np.ones(source.size, np.float32) if weight is None else weight, rate
 
-    scan = _scan(path, chunks(), LIMIT if nodes is None or named else nodes.nodes, place)
+    size, known_rates, entered = _scan(path, chunks(), LIMIT if nodes is None or named else nodes.nodes, place)
     if any(not name for _, name in ids):
         raise DamagedError(path, "a neuron has no name; name all neurons, or give ids from 0")
     notes: List[str] = []
@@ -130,21 +102,21 @@ def listed_graph(
         notes += graph.notes
     elif ids:
         graph, order = _populations_of(list(ids))
+        first = graph.populations[0]
+        is_input = first.name == "input" and order[entered].min(initial=first.size) >= first.size
+        graph = replace(graph, inputs=int(is_input))
         if len(graph.populations) > 1 or graph.populations[0].name != NEURONS:
             notes.append("without the description of an export, the populations have the neurons that edges name")
     else:
-        graph = ListedGraph([ListedPopulation(NEURONS, (scan.nodes,))] if scan.nodes else [], ())
-    if columns.weight is None:
+        graph = ListedGraph([ListedPopulation(NEURONS, (size,))] if size else [], ())
+    if "weight" not in columns:
         notes.append("without a column weight, every weight is 1")
-    elif columns.weight == EDGE:
+    elif columns["weight"] == "edge":
         notes.append("without a column weight, the values of column edge are the weights")
-    if order is not None and nodes is None:
-        name, size = graph.populations[0].name, graph.populations[0].size
-        graph = replace(graph, inputs=int(name == "input" and order[scan.entered].min(initial=size) >= size))
-    if scan.rates is not None and all(population.spikes is None for population in graph.populations):
+    if known_rates is not None and all(population.spikes is None for population in graph.populations):
         rates = np.zeros(graph.nodes, np.float32)
-        rates[np.arange(scan.nodes) if order is None else order] = np.nan_to_num(scan.rates)
-        silent = graph.nodes - np.count_nonzero(~np.isnan(scan.rates))
+        rates[np.arange(size) if order is None else order] = np.nan_to_num(known_rates)
+        silent = graph.nodes - np.count_nonzero(~np.isnan(known_rates))
         if silent:
             notes.append(
                 f"{silent:,} neurons are no source of an edge, so the file has no rate of them: they are silent"
@@ -161,27 +133,27 @@ def listed_graph(
     return replace(graph, edges=edges(), files=graph.files or (path,), notes=tuple(notes), names=names)
 
 
-def _numbered(ids: Dict[Name, int], batch: Mapping[str, np.ndarray], columns: Columns) -> np.ndarray:
+def _numbered(ids: Dict[Name, int], batch: Mapping[str, np.ndarray]) -> np.ndarray:
     """Return the ids of sources and targets, (2, edges), and add new names to `ids`."""
-    groups = [repeat("") if name is None else map(str, batch[name].tolist()) for name in columns[4:]]
-    ends = [zip(group, map(str, batch[str(name)].tolist())) for group, name in zip(groups, columns[:2])]
+    ends = []
+    for end in ("source", "target"):
+        groups = map(str, batch[f"{end}_group"].tolist()) if f"{end}_group" in batch else repeat("")
+        ends.append(zip(groups, map(str, batch[end].tolist())))
     pairs = [(ids.setdefault(source, len(ids)), ids.setdefault(target, len(ids))) for source, target in zip(*ends)]
     return np.array(pairs, np.int64).reshape(-1, 2).T
 
 
-def _typed(path: Path, name: Optional[str], values: np.ndarray, kinds: str, expected: str) -> np.ndarray:
-    if values.dtype.kind not in kinds:
-        raise DamagedError(path, f"{name} is of type {values.dtype}, expected are {expected}")
-    return values
+def _scan(
+    path: Path, chunks: Iterator[_Chunk], limit: int, place: Callable[[int], str]
+) -> Tuple[int, Optional[np.ndarray], np.ndarray]:
+    """Check the ids and rates of all edges.
 
-
-def _float32(values: np.ndarray) -> np.ndarray:
-    with np.errstate(over="ignore"):
-        return values.astype(np.float32, copy=False)
-
-
-def _scan(path: Path, chunks: Iterator[_Chunk], limit: int, place: Callable[[int], str]) -> _Scan:
-    """Check the ids and rates of all edges; count nodes; gather the rates of the sources."""
+    Returns
+    -------
+    size : largest id, and 1
+    rates : float32 by id, NaN where a neuron is not a source; None without rates
+    entered : bool by id, whether an edge leads to the neuron
+    """
     size = total = done = 0
     rates, entered = np.zeros(0, np.float32), np.zeros(0, bool)
     rated = False
@@ -212,7 +184,7 @@ def _scan(path: Path, chunks: Iterator[_Chunk], limit: int, place: Callable[[int
             unknown = np.isnan(rates[source])
             rates[source[unknown]] = rate[unknown]
             refuse(rates[source] != rate, "rate", rate, ", but its source has another one in another row")
-    return _Scan(size, rates[:size] if rated else None, entered[:size])
+    return size, rates[:size] if rated else None, entered[:size]
 
 
 def _ids_of(path: Path, names: Iterable[Name], graph: ListedGraph) -> np.ndarray:
