@@ -10,12 +10,13 @@ import h5py
 import numpy as np
 
 from snnb.core.errors import UsageError
+from snnb.graph.export import sonata
+from snnb.graph.export.description import describe
+from snnb.graph.export.request import Request, Simulated
+from snnb.graph.synapse_graph import SynapseGraph
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
-
-    from snnb.graph.export.request import Simulated
-    from snnb.graph.synapse_graph import SynapseGraph
 
 
 # Spikes by population, int64 of shape (spikes, 3): sample, neuron, and step counted from the population's first.
@@ -223,15 +224,11 @@ class ExportedNetwork:
         return [p for p in self.inbound(name) if self.input.coding != "current" or p.source != self.input.name]
 
 
-def exported_network(graph: "SynapseGraph", simulated: Optional["Simulated"] = None) -> ExportedNetwork:
+def exported_network(graph: SynapseGraph, simulated: Optional[Simulated] = None) -> ExportedNetwork:
     """Write a graph to temporary files, and read them; `simulated` is the simulation of its spikes.
 
     The files have the format of `snnb export --format sonata`, which refuses numbers that NEST's neurons do not have.
     """
-    from snnb.graph.export import sonata
-    from snnb.graph.export.description import describe
-    from snnb.graph.export.request import Request
-
     graph = (graph.with_integers() if "weight_bits" in graph.attributes else graph).with_pool_weight("mean")
     request = Request(simulated=simulated)
     with tempfile.TemporaryDirectory() as scratch:

@@ -140,7 +140,7 @@ def write_listed(
     wrong = [name for name, number in names.items() if number > 1 or not is_name(name)]
     if wrong:
         raise InputError(
-            f"the name of a population, {wrong[0][:LONGEST_NAME]!r}, is not its own, or not 1 to {LONGEST_NAME} "
+            f"the name of a population, {wrong[0][:LONGEST_NAME]!r}, occurs twice, or is not 1 to {LONGEST_NAME} "
             "printable characters"
         )
     assumed = all(population.spikes is None for population in graph.populations)

@@ -1,12 +1,12 @@
 """Graphs that are given in Python: arrays, a sparse matrix of scipy, or a `networkx.DiGraph`."""
 
 import hashlib
-from typing import TYPE_CHECKING, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
 from snnb.core.errors import InputError, UsageError
-from snnb.graph.listed import EDGES, Edges, ListedGraph, ListedPopulation
+from snnb.graph.listed import ListedGraph, ListedPopulation
 
 if TYPE_CHECKING:
     import networkx
@@ -95,13 +95,7 @@ def listed(edges: EdgeArrays, populations: Optional[Populations] = None, inputs:
     for array in (source, target, weight, *([] if spikes is None else [spikes])):
         digest.update(f"{array.dtype.str} {array.size}\n".encode())
         digest.update(np.ascontiguousarray(array).data)
-    return ListedGraph(listed_populations, _chunks(source, target, weight), inputs), digest.hexdigest()
-
-
-def _chunks(source: np.ndarray, target: np.ndarray, weight: np.ndarray) -> Iterator[Edges]:
-    for begin in range(0, source.size, EDGES):
-        part = slice(begin, begin + EDGES)
-        yield source[part], target[part], weight[part]
+    return ListedGraph(listed_populations, [(source, target, weight)], inputs), digest.hexdigest()
 
 
 def _ids(name: str, values: "ArrayLike") -> np.ndarray:
