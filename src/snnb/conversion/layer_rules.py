@@ -32,7 +32,7 @@ OWN_WEIGHTED = WEIGHTED | {"SeparableConv2D"}
 OWN_CONVERTIBLE = CONVERTIBLE | OWN_TRAINING_ONLY | OWN_WEIGHTED | {"Add"}
 
 SKIPPED = ACTIVATIONS | TRAINING_ONLY | {"BatchNormalization"}
-NAMES_AT_MOST = 5  # names of layers in a message, for the same reason
+NAMES_AT_MOST = 5  # names of layers in a message
 
 Reason = Tuple[str, str]  # layer and reason
 

@@ -2,19 +2,17 @@
 
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, List, Optional, Tuple
+from typing import List, Optional, Tuple
 
 from snnb.core.errors import InputError, advising
 from snnb.core.progress import Say
 from snnb.io import lazy_keras as keras
+from snnb.model_files.fold_pixels import Pixels, Sample, fold_pixels
 from snnb.model_files.kinds import RESAVE, NotReadError, refuse_other_kinds
 from snnb.model_files.onnx_model import EXPORT, external_files, read_onnx
 
-if TYPE_CHECKING:
-    from snnb.model_files.fold_pixels import Pixels, Sample
 
-
-def read_model(path: Path, warn: Say, pixels: Optional[str] = None, sample: "Optional[Sample]" = None) -> "keras.Model":
+def read_model(path: Path, warn: Say, pixels: Optional[str] = None, sample: Optional[Sample] = None) -> "keras.Model":
     """Read a trained model with its weights as an uncompiled Keras model that takes pixels in [0, 1].
 
     Parameters
@@ -34,8 +32,6 @@ def read_model(path: Path, warn: Say, pixels: Optional[str] = None, sample: "Opt
     InputError
         The file is damaged, in another format, or the model has something that cannot be read.
     """
-    from snnb.model_files.fold_pixels import fold_pixels
-
     refuse_other_kinds(path)
     is_onnx = path.suffix.lower() == ".onnx"
     advice = EXPORT if is_onnx else RESAVE
@@ -47,7 +43,7 @@ def read_model(path: Path, warn: Say, pixels: Optional[str] = None, sample: "Opt
     return fold_pixels(_with_softmax(model, warn), pixels, warn, preprocessing, sample)
 
 
-def _read_keras(path: Path, warn: Say) -> Tuple["keras.Model", Optional["Pixels"]]:
+def _read_keras(path: Path, warn: Say) -> Tuple["keras.Model", Optional[Pixels]]:
     from snnb.model_files.keras_files import read_keras_h5, read_keras_zip
 
     is_archive = path.is_file() and zipfile.is_zipfile(str(path))
