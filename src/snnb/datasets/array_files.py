@@ -1,16 +1,16 @@
 """Arrays of the user: `x_train`, `y_train`, `x_test`, `y_test` in an .npz file, or as .npy files in a folder."""
 
-from __future__ import annotations
-
+import zipfile
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, List, Optional
+from typing import Dict, List, Optional
+
+import numpy as np
 
 from snnb.core.errors import InputError, advising
+from snnb.datasets.array_samples import ArraySamples
 from snnb.datasets.definition import Dataset, ImageShape, LoadedDataset, OwnSpec
-
-if TYPE_CHECKING:
-    import numpy as np
+from snnb.io.npy import load_archive, load_array
 
 NAMES = ("x_train", "y_train", "x_test", "y_test")
 ADVICE = "write it again with numpy.savez or numpy.save"
@@ -37,11 +37,6 @@ def locate(place: Path) -> Path:
 
 def load(place: Path) -> LoadedDataset:
     """Read the arrays of a folder, mapped into memory, or of an .npz file."""
-    import numpy as np
-
-    from snnb.datasets.array_samples import ArraySamples
-    from snnb.io.npy import load_archive, load_array
-
     with advising(ADVICE):
         arrays: Dict[str, np.ndarray] = (
             {name: load_array(place / f"{name}.npy") for name in NAMES}
@@ -84,10 +79,6 @@ def _files(place: Path) -> List[Path]:
 
 def shape_of(place: Path) -> Optional[ImageShape]:
     """Return the shape of the pictures, from the header of `x_train`; None if it cannot be read."""
-    import zipfile
-
-    import numpy as np
-
     with suppress(OSError, ValueError, KeyError, zipfile.BadZipFile):
         if place.is_dir():
             shape = np.load(str(place / "x_train.npy"), mmap_mode="r", allow_pickle=False).shape

@@ -3,42 +3,39 @@
 import difflib
 import os
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
-from typing import Dict, List, Optional
+from typing import List, Optional
 
 from snnb.core.errors import InputError, UsageError
-from snnb.datasets import (
-    array_files,
-    catsvsdogs,
-    cifar,
-    digit_events,
-    digits,
-    event_files,
-    folder,
-    fruits360,
-    imagenet,
-    mnist,
-    nmnist,
-    shd,
-    step_files,
-)
 from snnb.datasets.definition import Dataset, DatasetSpec
 
-# In the order in which they are listed: pictures, then events; smallest first.
-_ALL = (
-    *(digits.DATASET, mnist.DATASET, *cifar.DATASETS, fruits360.DATASET, catsvsdogs.DATASET, imagenet.DATASET),
-    *(digit_events.DATASET, shd.DATASET, nmnist.DATASET),
-)
-_OWN = {
-    dataset.spec.name.partition(":")[0]: dataset
-    for dataset in (folder.DATASET, array_files.DATASET, event_files.DATASET, step_files.DATASET)
+# Module of this package by name, in the order in which data sets are listed: pictures, then events; smallest first. A
+# module has one `DATASET`, or others after a colon.
+_LISTED = {
+    "digits": "digits",
+    "mnist": "mnist",
+    "cifar10": "cifar:CIFAR10",
+    "cifar100": "cifar:CIFAR100",
+    "fruits360": "fruits360",
+    "catsvsdogs": "catsvsdogs",
+    "imagenet": "imagenet",
+    "digit_events": "digit_events",
+    "shd": "shd",
+    "nmnist": "nmnist",
 }
-_DATASETS: Dict[str, Dataset] = {dataset.spec.name: dataset for dataset in _ALL}
+_OWN = {"folder": "folder", "arrays": "array_files", "events": "event_files", "steps": "step_files"}
+
+
+def _imported(place: str) -> Dataset:
+    module, _, name = place.partition(":")
+    dataset: Dataset = getattr(import_module(f"snnb.datasets.{module}"), name or "DATASET")
+    return dataset
 
 
 def dataset_names() -> List[str]:
     """Return the names of all data sets except the user's files, such as `folder:DIR`."""
-    return list(_DATASETS)
+    return list(_LISTED)
 
 
 def find_dataset(name: str) -> Dataset:
@@ -49,18 +46,18 @@ def find_dataset(name: str) -> Dataset:
     """
     kind, colon, text = name.partition(":")
     if colon and kind in _OWN:
-        own = _OWN[kind]
+        own = _imported(_OWN[kind])
         if not text.strip():
             raise UsageError(f"{name} names no folder or file: write {own.spec.name}. {own.spec.how_to_get}")
         place = Path(os.path.expanduser(text)).absolute()  # noqa: PTH111  keeps the `~name` of an unknown user
         shape = own.shape_of(place) if own.shape_of is not None else None
         return replace(own, spec=own.spec.model_copy(update={"name": f"{kind}:{place}", "shape": shape}), place=place)
-    if name in _DATASETS:
-        return _DATASETS[name]
-    near = difflib.get_close_matches(name.lower(), _DATASETS, n=1)
+    if name in _LISTED:
+        return _imported(_LISTED[name])
+    near = difflib.get_close_matches(name.lower(), _LISTED, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
-    yours = ", ".join(f"{own.spec.name} for {own.spec.title}" for own in _OWN.values())
-    raise UsageError(f"unknown data set {name}: {hint}there are {', '.join(sorted(_DATASETS))}; or write {yours}.")
+    yours = ", ".join(f"{own.spec.name} for {own.spec.title}" for own in map(_imported, _OWN.values()))
+    raise UsageError(f"unknown data set {name}: {hint}there are {', '.join(sorted(_LISTED))}; or write {yours}.")
 
 
 def describe(name: str) -> DatasetSpec:

@@ -1,7 +1,5 @@
 """Cats and dogs: Kaggle's pictures from Microsoft's Asirra, all in one folder or in one folder for each class."""
 
-from __future__ import annotations
-
 import os
 import re
 from hashlib import sha256
@@ -10,6 +8,7 @@ from typing import Optional
 
 from snnb.core.errors import InputError
 from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
+from snnb.datasets.pictures import labelled, listing_version, picture_names
 
 CLASSES = ("cat", "dog")
 TEST_SHARE = 0.2
@@ -41,8 +40,6 @@ def locate(folder: Path) -> Path:
 
 def load(where: Path) -> LoadedDataset:
     """List the pictures. The test set is a fifth of each class, chosen by file name: all copies have the same."""
-    from snnb.datasets.pictures import labelled, listing_version, picture_names
-
     if _has_kaggle_files(where):
         matches = [_KAGGLE_NAME.fullmatch(picture) for picture in picture_names(where)]
         files = [[match.string for match in matches if match and match[1] == name] for name in CLASSES]

@@ -4,8 +4,6 @@ Format: https://www.cs.toronto.edu/~kriz/cifar.html, section "Dataset layout". T
 code in them.
 """
 
-from __future__ import annotations
-
 import io
 import os
 import pickle
@@ -14,14 +12,14 @@ import tarfile
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Tuple
+from typing import Any, Dict, Tuple
+
+import numpy as np
 
 from snnb.core.errors import InputError
 from snnb.core.progress import Progress
+from snnb.datasets.array_samples import ArraySamples, class_numbers
 from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
-
-if TYPE_CHECKING:
-    import numpy as np
 
 SITE = "https://www.cs.toronto.edu/~kriz/"
 # Global names in the pickle of an array of numbers, by Python 2 and 3 with numpy 1 and 2.
@@ -114,7 +112,7 @@ def _locate(name: str, folder: Path) -> Path:
 
 def _fetch(name: str, folder: Path, progress: Progress) -> None:
     """Download the official archive and unpack its batch files; each appears only when it is complete."""
-    from snnb.datasets.download import download
+    from snnb.datasets.download import download  # which imports much
 
     release = RELEASES[name]
     path = folder / release.archive
@@ -139,10 +137,6 @@ def _fetch(name: str, folder: Path, progress: Progress) -> None:
 
 def _load(spec: DatasetSpec, where: Path) -> LoadedDataset:
     """Read all images into memory (180 MB)."""
-    import numpy as np
-
-    from snnb.datasets.array_samples import ArraySamples
-
     release = RELEASES[spec.name]
     batches = [_read_images(where / file, release.labels, spec) for file in (*release.train, release.test)]
     names = list(spec.class_names or ())
@@ -168,10 +162,6 @@ def _load(spec: DatasetSpec, where: Path) -> LoadedDataset:
 
 def _read_images(path: Path, label_key: str, spec: DatasetSpec) -> Tuple[np.ndarray, np.ndarray]:
     """Return the images of a batch file, uint8 (n, 32, 32, 3), and their class numbers, int64 (n,)."""
-    import numpy as np
-
-    from snnb.datasets.array_samples import class_numbers
-
     batch = _read_batch(path)
     data, labels = batch.get("data"), batch.get(label_key)
     if not isinstance(data, np.ndarray) or data.ndim != 2 or data.shape[1] != 3072 or data.dtype != np.uint8:
@@ -210,7 +200,7 @@ def _read_batch(path: Path) -> Dict[str, object]:
         raise InputError(f"{path} is not a readable CIFAR batch ({reason}); download it again.") from None
 
 
-DATASETS = [
+CIFAR10, CIFAR100 = (
     Dataset(spec, partial(_locate, spec.name), partial(_load, spec), partial(_fetch, spec.name))
     for spec in (SPEC_10, SPEC_100)
-]
+)

@@ -1,6 +1,6 @@
 """Definition of a data set: description, location of its files, and how they are read.
 
-Neither this module nor the top level of a data set's module imports numpy, so that listing all data sets is fast.
+This module does not import numpy, which the start of the program does without.
 """
 
 from __future__ import annotations

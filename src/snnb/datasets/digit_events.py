@@ -5,20 +5,16 @@ on event for each rise of its brightness by `CONTRAST`, and an off event for eac
 (Lichtsteiner et al. 2008, A 128×128 120 dB 15 µs latency asynchronous temporal contrast vision sensor, IEEE JSSC).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Tuple, cast
+from typing import Tuple, cast
+
+import numpy as np
 
 from snnb.datasets import digits
+from snnb.datasets.array_samples import ArraySamples
 from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from snnb.datasets.array_samples import ArraySamples
-    from snnb.datasets.events import Events
+from snnb.datasets.events import EventRecordings, Events
 
 SENSOR = (12, 12, 2)
 CORNERS = ((0, 0), (4, 2), (0, 4), (0, 0))  # positions of the digit's upper left pixel at the ends of the saccades
@@ -56,8 +52,6 @@ class MovingDigits:
 
         The brightness is that of the digit, 0 to 16, times UNIT². Saccades last 8 to 12 ticks, drawn for each digit.
         """
-        import numpy as np
-
         ticks = int(self._random(position).integers(TICKS[0], TICKS[1] + 1))
         path = [np.array(CORNERS[0])[np.newaxis] * UNIT]
         for start, end in zip(np.array(CORNERS), np.array(CORNERS[1:])):
@@ -76,10 +70,6 @@ class MovingDigits:
 
     def events(self, position: int) -> Events:
         """Return the events of a digit, each at a random time of the tick in which it arises."""
-        import numpy as np
-
-        from snnb.datasets.events import Events
-
         seen, contrast = self.pictures(position), CONTRAST * UNIT**2
         level = seen[0].copy()
         changes = np.zeros((len(seen) - 1, *SENSOR[:2]), np.int64)
@@ -93,14 +83,11 @@ class MovingDigits:
         return Events(tick * TICK_US + within, x, y, sign)
 
     def _random(self, *use: int) -> np.random.Generator:
-        import numpy as np
-
         return np.random.default_rng([self.seed, *use])
 
 
 def load(where: Path) -> LoadedDataset:
     """Move the digits. Digits and movements are the same for every seed, so that results can be compared."""
-    from snnb.datasets.events import EventRecordings
 
     def moved(part: ArraySamples, seed: int) -> EventRecordings:
         names = [f"{SPEC.name}: sample {position}" for position in range(len(part.labels))]

@@ -1,10 +1,11 @@
 """The UCI digits that scikit-learn ships: 1,797 images of 8×8, values 0 to 16. Nothing is downloaded."""
 
-from __future__ import annotations
-
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
+
+from snnb.datasets.array_samples import ArraySamples, proportional_order
 from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
 
 TEST_SAMPLES = 360
@@ -35,11 +36,8 @@ def locate(folder: Path) -> Path:
 
 def load(where: Path) -> LoadedDataset:
     """Read 1,437 training and 360 test digits. They are the same for every seed, so that results can be compared."""
-    import numpy as np
     import sklearn
     from sklearn.datasets import load_digits
-
-    from snnb.datasets.array_samples import ArraySamples, proportional_order
 
     digits = load_digits()
     images = digits.images.astype(np.uint8)[..., np.newaxis]

@@ -4,16 +4,15 @@ A file is a structured array with the fields t (µs), x, y and p, as tonic and P
 file with one such array or with four arrays of these names.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import TYPE_CHECKING, List
+from typing import List
+
+import numpy as np
 
 from snnb.core.errors import InputError
 from snnb.datasets.definition import Dataset, LoadedDataset, OwnSpec
-
-if TYPE_CHECKING:
-    from snnb.datasets.events import EventRecordings, Events
+from snnb.datasets.events import EventRecordings, Events
+from snnb.io.npy import load_archive, load_array
 
 SUFFIXES = (".npy", ".npz")
 FIELDS = ("t", "x", "y", "p")
@@ -46,10 +45,6 @@ def load(where: Path) -> LoadedDataset:
 
 
 def _recordings(part: Path, classes: List[str]) -> EventRecordings:
-    import numpy as np
-
-    from snnb.datasets.events import EventRecordings
-
     labels: List[int] = []
     names: List[str] = []
     for number, name in enumerate(classes):
@@ -64,9 +59,6 @@ def _recordings(part: Path, classes: List[str]) -> EventRecordings:
 
 def read_events(path: Path) -> Events:
     """Read a recording; raise `InputError` if it does not have the four fields, whole numbers of one length."""
-    from snnb.datasets.events import Events
-    from snnb.io.npy import load_archive, load_array
-
     arrays = load_archive(path) if path.suffix == ".npz" else {"": load_array(path)}
     if len(arrays) == 1:
         (array,) = arrays.values()

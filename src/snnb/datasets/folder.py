@@ -1,11 +1,10 @@
 """A folder of the user's pictures, of any size: `DIR/train/<class>/` and `DIR/test/<class>/`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from snnb.core.errors import InputError
 from snnb.datasets.definition import Dataset, LoadedDataset, OwnSpec
+from snnb.datasets.pictures import loaded_by_class
 
 SPEC = OwnSpec(
     name="folder:DIR",
@@ -28,8 +27,6 @@ def locate(folder: Path) -> Path:
 
 def load(where: Path) -> LoadedDataset:
     """List the pictures; the classes are the folders in train/, in alphabetical order."""
-    from snnb.datasets.pictures import loaded_by_class
-
     return loaded_by_class(where / "train", where / "test")
 
 

@@ -1,11 +1,10 @@
 """Fruits-360: pictures of fruit, 100×100 pixels; each version has more classes than the one before."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from snnb.core.errors import InputError
 from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
+from snnb.datasets.pictures import loaded_by_class
 
 SPEC = DatasetSpec(
     name="fruits360",
@@ -33,8 +32,6 @@ def locate(folder: Path) -> Path:
 
 def load(where: Path) -> LoadedDataset:
     """List the pictures; the classes are the folders in Training/, in alphabetical order."""
-    from snnb.datasets.pictures import loaded_by_class
-
     test_folder = next((where / name for name in ("Test", "Validation") if (where / name).is_dir()), None)
     if test_folder is None:
         raise InputError(f"{where} holds neither Test/ nor Validation/ next to Training/.")

@@ -1,13 +1,12 @@
 """ImageNet (ILSVRC 2012): 1,000 classes, each in a folder that is named by its WordNet id (wnid)."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import List, Tuple
 
 from snnb.core.errors import InputError
 from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
+from snnb.datasets.pictures import class_folders, listing_version, samples_by_class
 
 CLASS_INDEX = "imagenet_class_index.json"
 ADVICE = "put the file of Keras there."
@@ -42,8 +41,6 @@ def locate(folder: Path) -> Path:
 
 def load(where: Path) -> LoadedDataset:
     """List the pictures; the class index gives the numbers of the classes, or without it the order of the wnids."""
-    from snnb.datasets.pictures import class_folders, listing_version, samples_by_class
-
     index = where / CLASS_INDEX
     sources = [where / "train", where / "val"]
     warnings: List[str] = []

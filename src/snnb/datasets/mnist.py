@@ -4,21 +4,20 @@ An IDX file is a big-endian header with the lengths of the axes, then the bytes 
 format", http://yann.lecun.com/exdb/mnist/).
 """
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 import struct
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, List, NamedTuple, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional, Tuple
+
+import numpy as np
 
 from snnb.core.errors import InputError, advising
 from snnb.core.progress import Progress
+from snnb.datasets.array_samples import ArraySamples, class_numbers
 from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
-
-if TYPE_CHECKING:
-    import numpy as np
+from snnb.io.npy import load_archive
 
 SPEC = DatasetSpec(
     name="mnist",
@@ -88,7 +87,7 @@ def locate(folder: Path) -> Path:
 
 def fetch(folder: Path, progress: Progress) -> None:
     """Download the gzipped files that are missing."""
-    from snnb.datasets.download import download
+    from snnb.datasets.download import download  # which imports much
 
     for name, file in FILES.items():
         if _on_disk(folder, name) is None:
@@ -99,9 +98,6 @@ def fetch(folder: Path, progress: Progress) -> None:
 
 def load(where: Path) -> LoadedDataset:
     """Read all images into memory (55 MB)."""
-    from snnb.datasets.array_samples import ArraySamples, class_numbers
-    from snnb.io.npy import load_archive
-
     warnings: List[str] = []
     if where.is_file():
         keys = ("x_train", "y_train", "x_test", "y_test")
@@ -147,8 +143,6 @@ def read_idx(path: Path) -> Tuple[np.ndarray, str]:
     Whether it is gzipped is not taken from its name: some tools decompress a file without renaming it. Raise
     `InputError` if it is not such a file, or it is damaged, or shorter or longer than its header declares.
     """
-    import numpy as np
-
     raw = path.read_bytes()
     try:
         content = gzip.decompress(raw) if raw.startswith(b"\x1f\x8b") else raw

@@ -5,20 +5,18 @@ first is the polarity and the others are the time in µs (Orchard et al. 2015, C
 spiking neuromorphic datasets using saccades, Frontiers in Neuroscience).
 """
 
-from __future__ import annotations
-
 import re
 import zipfile
 import zlib
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Dict
+from typing import Callable, Dict
+
+import numpy as np
 
 from snnb.core.errors import InputError
 from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
-
-if TYPE_CHECKING:
-    from snnb.datasets.events import EventRecordings, Events
+from snnb.datasets.events import EventRecordings, Events
 
 SPEC = DatasetSpec(
     name="nmnist",
@@ -63,10 +61,6 @@ def load(where: Path) -> LoadedDataset:
 
 
 def _recordings(where: Path, part: str) -> EventRecordings:
-    import numpy as np
-
-    from snnb.datasets.events import EventRecordings
-
     content: Dict[str, Callable[[], bytes]] = {}
     if (where / part).is_dir():
         content = {str(path): path.read_bytes for path in (where / part).glob("*/*.bin")}
@@ -89,10 +83,6 @@ def _recordings(where: Path, part: str) -> EventRecordings:
 
 def decoded(read: Callable[[], bytes], name: str) -> Events:
     """Return the events of a recording; raise `InputError` if it is truncated."""
-    import numpy as np
-
-    from snnb.datasets.events import Events
-
     try:
         data = read()
     except (zipfile.BadZipFile, zlib.error, EOFError):

@@ -5,16 +5,16 @@ classes in `extra/keys` (Cramer et al. 2020, The Heidelberg spiking data sets fo
 neural networks, IEEE TNNLS).
 """
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import TYPE_CHECKING, List, Tuple
+from typing import List, Tuple
+
+import numpy as np
 
 from snnb.core.errors import InputError
+from snnb.datasets.array_samples import class_numbers
 from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
-
-if TYPE_CHECKING:
-    from snnb.datasets.events import EventRecordings, Events
+from snnb.datasets.events import EventRecordings, Events
+from snnb.io.hdf5 import reading
 
 UNITS = 700
 SPEC = DatasetSpec(
@@ -57,12 +57,6 @@ def load(where: Path) -> LoadedDataset:
 
 def _opened(path: Path) -> Tuple[EventRecordings, List[str]]:
     """Return the samples of a file, and the names of the classes."""
-    import numpy as np
-
-    from snnb.datasets.array_samples import class_numbers
-    from snnb.datasets.events import EventRecordings, Events
-    from snnb.io.hdf5 import reading
-
     with reading(path) as file:
         classes = [name.decode() if isinstance(name, bytes) else str(name) for name in file["extra/keys"][:]]
         labels = np.asarray(file["labels"][:])

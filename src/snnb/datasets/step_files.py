@@ -1,21 +1,18 @@
 """Input of the user for each time step: `x_test.npy` (samples, steps, …) and `y_test.npy`, and `x_train`, `y_train`."""
 
-from __future__ import annotations
-
 import math
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional
+from typing import Optional
+
+import numpy as np
 
 from snnb.core.errors import DamagedError, InputError
 from snnb.core.formatting import times
 from snnb.datasets.definition import Dataset, ImageShape, LoadedDataset, OwnSpec
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from snnb.network.event_samples import Steps
+from snnb.io.npy import load_array
+from snnb.network.event_samples import Steps
 
 AXES = "(samples, steps, values), or (samples, steps, height, width, channels)"
 
@@ -56,10 +53,6 @@ class Currents:
 
     def read(self, position: int, shape: ImageShape, bin_us: int) -> Steps:
         """See `Recordings`."""
-        import numpy as np
-
-        from snnb.network.event_samples import Steps
-
         values = self.values[position].reshape(self.values.shape[1], -1)
         if not np.isfinite(values).all():
             raise InputError(f"{self.path}: sample {position} has a value that is not finite.")
@@ -82,10 +75,6 @@ def load(where: Path) -> LoadedDataset:
 
 
 def _samples(where: Path, part: str) -> Currents:
-    import numpy as np
-
-    from snnb.io.npy import load_array
-
     path = where / f"x_{part}.npy"
     values, labels = load_array(path), load_array(where / f"y_{part}.npy")
     if values.dtype != np.float32 or values.ndim not in (3, 5) or not values.shape[1]:
@@ -97,8 +86,6 @@ def _samples(where: Path, part: str) -> Currents:
 
 def shape_of(place: Path) -> Optional[ImageShape]:
     """Return the shape of a step, from the header of `x_test.npy`; None if it cannot be read."""
-    from snnb.io.npy import load_array
-
     with suppress(OSError, DamagedError):
         shape = load_array(place / "x_test.npy").shape
         if len(shape) in (3, 5):
