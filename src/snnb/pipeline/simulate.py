@@ -147,7 +147,6 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
 
 def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) -> str:
     """Simulate and write a new directory in `simulations/`; `resolve` returns `params`."""
-    from snnb.conversion.rewriting import spiking_output
     from snnb.conversion.toolbox_config import configuration, copy_for_toolbox, write_all, write_changes
     from snnb.network.read_network import read_network, write_spiking
     from snnb.pipeline.model import class_count
@@ -179,6 +178,8 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
                 shutil.copyfile(path, output.directory / path.name)
         simulated = parsed
         if params.output == "spikes":
+            from snnb.conversion.rewriting import spiking_output
+
             simulated = output.directory / parsed.name
             network = read_network(simulated)
             if network.output.activation == "softmax":
