@@ -23,7 +23,7 @@ from snnb.graph.projection import LIST_EDGES, GraphProjection
 from snnb.graph.store import index_dtype
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.mapping import traffic_kernels
-from snnb.mapping.traffic_kernels import Reached, TrafficBuffers
+from snnb.mapping.traffic_kernels import Reached
 from snnb.network.geometry import PADDING
 
 MOST_WEIGHT = 2.0**40  # sum of the weights of the search for spikes that are not whole numbers
@@ -187,17 +187,13 @@ def _over_synapses(projections: Sequence[GraphProjection], label: np.ndarray, la
 
 def _by_unit(connection: Connection, label: np.ndarray, labels: int, first: int) -> Sets:
     """Find the labels of each unit: an input position, or with diagonal pairing a channel of an input position."""
-    geometry, target = connection.geometry, connection.target
+    geometry, target, diagonal = connection.geometry, connection.target, connection.geometry.pairing == "diagonal"
     label = label[target.first - first : target.first - first + target.size]
     rows, columns = geometry.rows, geometry.columns
+    channels, filters = (geometry.channels, geometry.multiplier) if diagonal else (1, geometry.filters)
+    at = _collect(labels, label.size // filters, traffic_kernels.of_runs, label, filters)
     windows = rows.starts(), rows.output, columns.starts(), columns.output, columns.outputs
-    pixels = rows.size * columns.size
-    if geometry.pairing == "diagonal":
-        channels, loop = geometry.channels, traffic_kernels.by_channel
-        return _collect(labels, pixels * channels, loop, *windows, channels, geometry.multiplier, label)
-    filters = geometry.filters
-    at = _collect(labels, label.size // filters, traffic_kernels.at_positions, label, filters)
-    return _collect(labels, pixels, traffic_kernels.in_windows, *windows, *at)
+    return _collect(labels, rows.size * columns.size * channels, traffic_kernels.in_windows, *windows, channels, *at)
 
 
 def _collect(labels: int, sets: int, loop: Callable[..., int], *arguments: object) -> Sets:
@@ -231,9 +227,6 @@ def _units(connections: Sequence[Connection]) -> Sets:
     source, unit = np.concatenate(sources), np.concatenate(units)
     order = np.argsort(source, kind="stable")
     return np.searchsorted(source[order], np.arange(connections[0].source.size + 1)), unit[order]
-
-
-BUFFER = 1 << 20  # elements of the traffic matrix that are collected before they are merged
 
 
 @dataclass(frozen=True, eq=False)
@@ -300,8 +293,8 @@ def count_traffic(network: PlacedNetwork, core: np.ndarray, cores: int) -> Traff
             continue
         reached_cores = reached(projections, core, cores, network.first)
         sets.append((population, reached_cores))
-        sizes = np.bincount(reached_cores.set_of, minlength=reached_cores.start.size - 1)
-        traffic_kernels.count_axons(sizes, reached_cores, axons)
+        sources = np.bincount(reached_cores.set_of, minlength=reached_cores.start.size - 1)
+        axons += np.bincount(reached_cores.label, np.repeat(sources, np.diff(reached_cores.start)), cores).astype(int)
         if population.first < network.first:
             outside += float(network.spikes_of(population) @ np.diff(reached_cores.start)[reached_cores.set_of])
             continue
@@ -339,15 +332,21 @@ def spikes_between(own: np.ndarray, spikes: np.ndarray, cores: int, sets: Reache
 
     Return connectivity and cut, and the spikes from core to core: float64, shape (cores, cores).
     """
-    totals, row, size = np.zeros(2), np.zeros(cores), max(BUFFER, cores)
-    buffers = TrafficBuffers(np.empty(size, np.int32), np.empty(size, np.int32), np.empty(size))
     order = np.argsort(own, kind="stable")
-    begin, parts = 0, [tuple(buffer[:0] for buffer in buffers)]
-    while begin < order.size:
-        begin, filled = traffic_kernels.add_spikes(order, begin, own, spikes, sets, totals, row, buffers)
-        parts.append(tuple(buffer[:filled].copy() for buffer in buffers))
-    source, target, carried = (np.concatenate(values) for values in zip(*parts))
-    return totals, coo_matrix((carried, (source, target)), shape=(cores, cores)).tocsr()
+    core, set_of = own[order], sets.set_of[order]
+    # Consecutive neurons of a core with the same set are one; `bincount` adds in this order, so sums are reproducible.
+    first = np.flatnonzero((np.diff(core, prepend=-1) != 0) | (np.diff(set_of, prepend=-1) != 0))
+    sent = np.bincount(np.repeat(np.arange(first.size), np.diff(first, append=order.size)), spikes[order])
+    first, sent = first[sent != 0], sent[sent != 0]
+    core, set_of, sizes = core[first], set_of[first], np.diff(sets.start)
+    cores_of_sets = csr_matrix((np.ones(sets.label.size), sets.label, sets.start), shape=(sizes.size, cores))
+    others = sizes[set_of] - np.asarray(cores_of_sets[set_of, core]).ravel()
+    totals = np.bincount(np.repeat((0, 1), sent.size), np.concatenate([sent * others, sent * (others > 0)]), 2)
+    begins = np.searchsorted(core, np.arange(cores + 1))
+    between = (csr_matrix((sent, set_of, begins), shape=(cores, sizes.size)) @ cores_of_sets).tocoo()
+    away = between.row != between.col
+    elements = between.data[away], (between.row[away], between.col[away])
+    return totals, coo_matrix(elements, shape=(cores, cores)).tocsr()
 
 
 class LinkLoads(NamedTuple):

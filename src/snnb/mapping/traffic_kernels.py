@@ -28,14 +28,6 @@ class Reached(NamedTuple):
     label: np.ndarray  # int32: the distinct labels of each set, in no particular order
 
 
-class TrafficBuffers(NamedTuple):
-    """Elements of a traffic matrix."""
-
-    source: np.ndarray  # int32: core
-    target: np.ndarray  # int32: core
-    spikes: np.ndarray  # float64: spikes per sample
-
-
 @compiled
 def _note(this: int, mark: int, seen: np.ndarray, label: np.ndarray, filled: int) -> int:
     """Append a label to the first `filled` ones unless it has the mark; return the new number of labels."""
@@ -48,14 +40,14 @@ def _note(this: int, mark: int, seen: np.ndarray, label: np.ndarray, filled: int
 
 
 @compiled
-def at_positions(of: np.ndarray, filters: int, seen: np.ndarray, start: np.ndarray, label: np.ndarray) -> int:
-    """Find the distinct labels of the `filters` neurons at each position; `of` is the label of each neuron."""
+def of_runs(of: np.ndarray, length: int, seen: np.ndarray, start: np.ndarray, label: np.ndarray) -> int:
+    """Find the distinct labels of each run of `length` neurons; `of` is the label of each neuron."""
     filled = 0
-    for position in range(of.size // filters):
-        start[position] = filled
-        for neuron in range(position * filters, (position + 1) * filters):
-            filled = _note(of[neuron], position, seen, label, filled)
-    start[of.size // filters] = filled
+    for run in range(of.size // length):
+        start[run] = filled
+        for neuron in range(run * length, (run + 1) * length):
+            filled = _note(of[neuron], run, seen, label, filled)
+    start[of.size // length] = filled
     return filled
 
 
@@ -66,58 +58,29 @@ def in_windows(
     column_start: np.ndarray,
     column_output: np.ndarray,
     columns: int,
+    channels: int,
     at_start: np.ndarray,
     at: np.ndarray,
     seen: np.ndarray,
     start: np.ndarray,
     label: np.ndarray,
 ) -> int:
-    """Unite the labels of the output positions whose windows contain each input position.
+    """Unite, for each channel, the labels of the output positions whose windows contain each input position.
 
-    `at[at_start[n]:at_start[n + 1]]` are the labels of the output position n.
+    `at[at_start[n]:at_start[n + 1]]` are the labels of channel n % `channels` of the output position n // `channels`.
     """
-    filled, pixel = 0, 0
-    for row in range(row_start.size - 1):
-        for column in range(column_start.size - 1):
-            start[pixel] = filled
-            for i in range(row_start[row], row_start[row + 1]):
-                for j in range(column_start[column], column_start[column + 1]):
-                    output = row_output[i] * columns + column_output[j]
-                    for k in range(at_start[output], at_start[output + 1]):
-                        filled = _note(at[k], pixel, seen, label, filled)
-            pixel += 1
-    start[pixel] = filled
-    return filled
-
-
-@compiled
-def by_channel(
-    row_start: np.ndarray,
-    row_output: np.ndarray,
-    column_start: np.ndarray,
-    column_output: np.ndarray,
-    columns: int,
-    channels: int,
-    multiplier: int,
-    of: np.ndarray,
-    seen: np.ndarray,
-    start: np.ndarray,
-    label: np.ndarray,
-) -> int:
-    """Find the distinct labels that each channel of each input position reaches, with diagonal pairing."""
-    filled, place = 0, 0
+    filled, unit = 0, 0
     for row in range(row_start.size - 1):
         for column in range(column_start.size - 1):
             for channel in range(channels):
-                start[place] = filled
+                start[unit] = filled
                 for i in range(row_start[row], row_start[row + 1]):
                     for j in range(column_start[column], column_start[column + 1]):
-                        output = row_output[i] * columns + column_output[j]
-                        first = (output * channels + channel) * multiplier
-                        for neuron in range(first, first + multiplier):
-                            filled = _note(of[neuron], place, seen, label, filled)
-                place += 1
-    start[place] = filled
+                        n = (row_output[i] * columns + column_output[j]) * channels + channel
+                        for k in range(at_start[n], at_start[n + 1]):
+                            filled = _note(at[k], unit, seen, label, filled)
+                unit += 1
+    start[unit] = filled
     return filled
 
 
@@ -161,14 +124,6 @@ def runs_of_units(unit_start: np.ndarray, unit: np.ndarray, run: np.ndarray) -> 
 
 
 @compiled
-def count_axons(sources: np.ndarray, sets: Reached, axons: np.ndarray) -> None:
-    """Add the number of sources of each set to the axons of the cores that it reaches."""
-    for this in range(sources.size):
-        for k in range(sets.start[this], sets.start[this + 1]):
-            axons[sets.label[k]] += sources[this]
-
-
-@compiled
 def count_messages(core: np.ndarray, spikes: np.ndarray, sets: Reached, out: np.ndarray, into: np.ndarray) -> None:
     """Add the spikes of sources to the messages that cores send and receive: one for each core reached, also their own.
 
@@ -187,60 +142,6 @@ def count_messages(core: np.ndarray, spikes: np.ndarray, sets: Reached, out: np.
             out[core[source]] += weight * (end - begin)
         for k in range(begin, end):
             into[sets.label[k]] += weight
-
-
-@compiled
-def add_spikes(
-    order: np.ndarray,
-    begin: int,
-    core: np.ndarray,
-    spikes: np.ndarray,
-    sets: Reached,
-    totals: np.ndarray,
-    row: np.ndarray,
-    buffers: TrafficBuffers,
-) -> Tuple[int, int]:
-    """Sum up the spikes that leave the cores of some sources, core by core, until the buffers are full.
-
-    Return the position in `order` to continue at, and the number of elements in the buffers.
-
-    Parameters
-    ----------
-    order : (sources,) int64 array; the sources, sorted by core
-    totals : (2,) float64 array; increased by Σ spikes × other cores reached, and by the spikes that reach another core
-    row : (cores,) float64 array; zeros
-    buffers : output; at least as long as there are cores
-    """
-    filled = 0
-    touched = np.empty(row.size, np.int64)
-    while begin < order.size and filled + row.size <= buffers.spikes.size:
-        own, count, at = core[order[begin]], 0, begin
-        while at < order.size and core[order[at]] == own:
-            this, weight = sets.set_of[order[at]], spikes[order[at]]
-            at += 1
-            while at < order.size and core[order[at]] == own and sets.set_of[order[at]] == this:
-                weight += spikes[order[at]]
-                at += 1
-            if weight == 0:
-                continue
-            others = 0
-            for k in range(sets.start[this], sets.start[this + 1]):
-                other = sets.label[k]
-                if other != own:
-                    others += 1
-                    if row[other] == 0:
-                        touched[count] = other
-                        count += 1
-                    row[other] += weight
-            totals[0] += weight * others
-            if others:
-                totals[1] += weight
-        for other in touched[:count]:
-            buffers.source[filled], buffers.target[filled], buffers.spikes[filled] = own, other, row[other]
-            row[other] = 0
-            filled += 1
-        begin = at
-    return begin, filled
 
 
 @compiled
