@@ -179,6 +179,11 @@ class MappingCost(CostFigures):
         return {name: value for name, value in values.items() if value is not None}
 
     @property
+    def contents(self) -> Dict[str, Contents]:
+        """Contents of the cores, by the names of `Limits`."""
+        return {name: getattr(self, f"{name}_per_core") for name in self.limits}
+
+    @property
     def overfull_cores(self) -> List[int]:
         """Cores that exceed at least one limit, ascending."""
         return sorted({core for cores in self.overfull.values() for core in cores})
@@ -204,8 +209,7 @@ class MappingCost(CostFigures):
                 f"{empty:,} core numbers of the partition have no neurons: empty cores, which keep their numbers"
             )
         text += ["", "a core                      mean         max   limit"]
-        for name in self.limits:
-            core: Contents = getattr(self, f"{name}_per_core")
+        for name, core in self.contents.items():
             limit = "any number" if core.limit is None else f"{core.limit:,}: {core.share:.0%} full"
             text.append(f"  {name:<18}{core.mean:>12,.1f}{core.max:>12,}   {limit} (core {core.core:,} has most)")
         text += ["", "cost"]

@@ -16,7 +16,6 @@ from matplotlib.ticker import MaxNLocator
 from scipy.sparse import csr_matrix
 
 from snnb.io.figures import Target, label_rows, layer_colours, save, styled
-from snnb.mapping.hardware import NO_LIMIT, Limits
 from snnb.mapping.mapping import Mapping
 from snnb.mapping.traffic import link_loads
 
@@ -98,8 +97,8 @@ def plot_events(target: Target, mapping: Mapping) -> None:
     contents, energy, time = figure.subplots(3, 1)
     cores = np.flatnonzero(mapping.per_core["neurons"])
     line = {"drawstyle": "steps-mid", "marker": "." if cores.size == 1 else ""}
-    for name, limit in Limits.of(mapping.hardware)._asdict().items():
-        if limit != NO_LIMIT and name in mapping.per_core:
+    for name, limit in mapping.cost.limits.items():
+        if limit is not None:
             contents.plot(cores, 100 * mapping.per_core[name][cores] / limit, label=name.replace("_", " "), **line)
     contents.set(title=f"contents of the cores of {mapping.hardware.name}", ylabel="% of the limit")
     contents.axhline(100, color="grey", linewidth=0.8)

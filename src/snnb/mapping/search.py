@@ -3,7 +3,7 @@
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import Callable, Deque, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Deque, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -17,7 +17,6 @@ from snnb.mapping.search_kernels import (
     anneal_moves,
     cost_of,
     descend_moves,
-    number_distinct,
     own_sources,
     put_all,
 )
@@ -97,11 +96,15 @@ def contract(network: PlacedNetwork, group: np.ndarray, groups: int, loads: np.n
 
 def _merge_sets(reached_groups: Reached, own: np.ndarray, counts: np.ndarray, groups: int) -> _Part:
     """Merge equal sets, leave out empty ones, and sum up the spikes of each group in each set."""
-    number = np.empty(reached_groups.start.size - 1, np.int64)
-    table = np.full(1 << int(2 * number.size).bit_length(), -1, np.int64)
-    sets = number_distinct(reached_groups.start, reached_groups.label, table, number)
-    first = np.flatnonzero(np.diff(np.maximum.accumulate(number), prepend=-1))
-    start, target = take_sets(reached_groups.start, reached_groups.label, first)
+    # Sets are compared with their order: neighbouring positions reach the same groups in the same order.
+    label, start = reached_groups.label, reached_groups.start
+    content, bounds = label.tobytes(), (label.itemsize * start).tolist()
+    numbers: Dict[bytes, int] = {}
+    number = np.array(
+        [numbers.setdefault(content[i:j], len(numbers)) if i < j else -1 for i, j in zip(bounds, bounds[1:])], np.int64
+    )
+    sets, first = len(numbers), np.flatnonzero(np.diff(np.maximum.accumulate(number), prepend=-1))
+    start, target = take_sets(start, label, first)
     set_of = number[reached_groups.set_of]
     axons = np.bincount(set_of[set_of >= 0], minlength=sets)
     spiking = np.flatnonzero((set_of[: own.size] >= 0) & (counts > 0))

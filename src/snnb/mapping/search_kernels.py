@@ -90,43 +90,6 @@ def draw_below(state: np.ndarray, limit: int) -> int:
 
 
 @compiled
-def number_distinct(start: np.ndarray, label: np.ndarray, table: np.ndarray, number: np.ndarray) -> int:
-    """Assign numbers to distinct sets in the order of their first occurrence, empty sets −1; return how many there are.
-
-    Sets are compared with their order: neighbouring positions reach the same labels in the same order. `table` is a
-    hash table filled with −1; its length is a power of two, larger than the number of sets. `number` is the output.
-    """
-    count, mask = 0, table.size - 1
-    for this in range(number.size):
-        begin, length = start[this], start[this + 1] - start[this]
-        if length == 0:
-            number[this] = -1
-            continue
-        value = length
-        for k in range(begin, begin + length):
-            value = (value ^ label[k]) * 1099511628211  # FNV-1a, of numbers instead of bytes
-        at = (value ^ (value >> 29)) & mask
-        while True:
-            other = table[at]
-            if other < 0:
-                table[at] = this
-                number[this] = count
-                count += 1
-                break
-            same = start[other + 1] - start[other] == length
-            if same:
-                for k in range(length):
-                    if label[begin + k] != label[start[other] + k]:
-                        same = False
-                        break
-            if same:
-                number[this] = number[other]
-                break
-            at = (at + 1) & mask
-    return count
-
-
-@compiled
 def own_sources(
     source_start: np.ndarray, source: np.ndarray, target_start: np.ndarray, target: np.ndarray, mark: np.ndarray
 ) -> np.ndarray:

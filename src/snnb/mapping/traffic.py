@@ -169,10 +169,14 @@ def reached(projections: Sequence[GraphProjection], label: np.ndarray, labels: i
             start = np.append(start, start[-1])
         return Reached(unit, start, label)
     unit_start, unit = _units(connections)
-    run = np.empty(unit_start.size - 1, np.int64)
-    runs = traffic_kernels.runs_of_units(unit_start, unit, run)
-    units_of_runs = take_sets(unit_start, unit, np.searchsorted(run, np.arange(runs)))
-    return Reached(run, *_collect(labels, runs, traffic_kernels.united, *units_of_runs, *joined_sets(sets)))
+    sizes = np.diff(unit_start)
+    owner = np.repeat(np.arange(sizes.size), sizes)
+    # Runs of sources with equal units share a set: each has as many as the source before, none of which differs.
+    differs = unit != unit[np.arange(unit.size) - sizes[owner]]
+    begins = (np.diff(sizes, prepend=-1) != 0) | (np.bincount(owner, differs, sizes.size) > 0)
+    units = take_sets(unit_start, unit, np.flatnonzero(begins))
+    reached_labels = _collect(labels, units[0].size - 1, traffic_kernels.united, *units, *joined_sets(sets))
+    return Reached(np.cumsum(begins) - 1, *reached_labels)
 
 
 def _over_synapses(projections: Sequence[GraphProjection], label: np.ndarray, labels: int, first: int) -> Reached:

@@ -106,24 +106,6 @@ def united(
 
 
 @compiled
-def runs_of_units(unit_start: np.ndarray, unit: np.ndarray, run: np.ndarray) -> int:
-    """Write the index of the run of sources with equal units that each source is in; return the number of runs."""
-    number = -1
-    for source in range(unit_start.size - 1):
-        begin, end = unit_start[source], unit_start[source + 1]
-        same = source > 0 and end - begin == begin - unit_start[source - 1]
-        if same:
-            for u in range(begin, end):
-                if unit[u] != unit[u - (end - begin)]:
-                    same = False
-                    break
-        if not same:
-            number += 1
-        run[source] = number
-    return number + 1
-
-
-@compiled
 def count_messages(core: np.ndarray, spikes: np.ndarray, sets: Reached, out: np.ndarray, into: np.ndarray) -> None:
     """Add the spikes of sources to the messages that cores send and receive: one for each core reached, also their own.
 

@@ -114,12 +114,7 @@ def depths(boxes: int, arrows: Sequence[Arrow]) -> List[int]:
     graph = networkx.DiGraph()
     graph.add_nodes_from(range(boxes))
     graph.add_edges_from((arrow.source, arrow.target) for arrow in arrows)
-    cycles = networkx.condensation(graph)  # each is a node of a graph without cycles
-    members = {cycle: sorted(within) for cycle, within in cycles.nodes(data="members")}
-    in_order = networkx.lexicographical_topological_sort(cycles, key=lambda cycle: members[cycle][0])
-    place = {box: number for number, box in enumerate(box for cycle in in_order for box in members[cycle])}
-    depth = [0] * boxes
-    for source, target in sorted(graph.edges, key=lambda edge: place[edge[1]]):
-        if place[source] < place[target]:
-            depth[target] = max(depth[target], depth[source] + 1)
-    return depth
+    cycle = networkx.condensation(graph).graph["mapping"]  # the strongly connected component of each box
+    graph.remove_edges_from([(s, t) for s, t in graph.edges if s >= t and cycle[s] == cycle[t]])
+    depth = {box: at for at, row in enumerate(networkx.topological_generations(graph)) for box in row}
+    return [depth[box] for box in range(boxes)]

@@ -6,7 +6,6 @@ import numpy as np
 
 from snnb.core.formatting import energy
 from snnb.mapping.cost import UNITS
-from snnb.mapping.hardware import NO_LIMIT, Limits
 from snnb.mapping.mapping import Mapping
 from snnb.mapping.mapping_plots import plot_events, plot_mapping, plot_traffic
 from snnb.report.page import Figure, Section, Table, drawn
@@ -52,13 +51,10 @@ def mapping_section(
 
 def _limits_table(mapping: Mapping) -> Table:
     """Return mean and maximum of the contents of the cores with neurons, and their limits."""
-    rows, used = [], mapping.per_core["neurons"] > 0
-    for name, limit in Limits.of(mapping.hardware)._asdict().items():
-        if name in mapping.per_core:
-            contents = mapping.per_core[name][used]
-            maximum, mean = int(contents.max(initial=0)), float(contents.mean()) if contents.size else 0.0
-            full = ("unlimited", "") if limit == NO_LIMIT else (f"{limit:,}", f"{maximum / limit:.0%}")
-            rows.append((name.replace("_", " "), f"{mean:,.1f}", f"{maximum:,}", *full))
+    rows = []
+    for name, core in mapping.cost.contents.items():
+        full = ("unlimited", "") if core.limit is None else (f"{core.limit:,}", f"{core.share:.0%}")
+        rows.append((name.replace("_", " "), f"{core.mean:,.1f}", f"{core.max:,}", *full))
     return Table(("per core", "mean", "maximum", "limit", "fullest core"), rows, right=(1, 2, 3, 4))
 
 
