@@ -17,12 +17,11 @@ from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import GraphProjection
 from snnb.mapping.hardware import NO_LIMIT, Hardware, Limits, SynapseMemory, descriptions
 from snnb.mapping.traffic import PlacedNetwork, TrafficSums, count_traffic
-from snnb.mapping.traffic_kernels import add_lists, insert_all
+from snnb.mapping.traffic_kernels import hash_lists
 
 # Projections from a population, the population, and a range of its neurons
 Block = Tuple[Sequence[GraphProjection], GraphPopulation, int, int]
 EDGES = 1 << 18  # synapses of a thread in memory at a time
-TABLE = 1 << 16  # elements of the table at first, a power of two
 UNKNOWN = -1  # entries of a core that are not counted
 
 
@@ -102,45 +101,30 @@ def shared_entries(sums: TrafficSums, counted: Optional[np.ndarray] = None) -> n
     """Count the entries of the distinct lists of each core: int64, shape (cores,).
 
     `counted` (bool, shape (cores,)) are the cores whose lists are counted, by default all; others have 0. Lists are
-    compared by 128-bit hashes: n lists make a wrong count with a probability of about n² / 2^128.
+    compared by 64-bit hashes: n lists make a wrong count with a probability of about n² / 2^65.
     """
     network, chosen = sums.network, np.ones(sums.cores, bool) if counted is None else counted
+    neurons = np.stack([sums.core, sums.rank.astype(np.int32)], axis=1)
     blocks: List[Block] = []
     for population in network.graph.populations:
         every = network.projections_from(population)
         projections = [p for p in every if chosen[sums.core[network.part(p.target)]].any()]
         degrees = adjacency.out_degrees(projections, population)
         blocks += [(projections, population, start, stop) for start, stop in ranges(degrees, EDGES)]
-    neurons, threads = np.stack([sums.core, sums.rank.astype(np.int32)], axis=1), processors()
-    with ThreadPoolExecutor(threads) as pool:
-        parts = [blocks[first::threads] for first in range(threads)]
-        tables = list(pool.map(lambda part: _distinct(part, network.first, neurons, chosen), parts))
-    lists = _merged(tables)
-    contents = lists[lists[:, 0] != 0, 2]
-    return np.bincount(contents >> 32, contents & 0xFFFFFFFF, sums.cores).astype(np.int64)
 
-
-def _distinct(blocks: Sequence[Block], first: int, neurons: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Return the table of the distinct lists of some sources, see `add_lists`."""
-    table, filled, buffers = np.zeros((TABLE, 3), np.int64), 0, np.zeros((len(chosen), 4), np.int64)
-    for projections, source, start, stop in blocks:
-        indptr, target, weight = adjacency.targets(projections, source, start, stop)
+    def distinct(block: Block) -> Tuple[np.ndarray, np.ndarray]:
+        indptr, target, weight = adjacency.targets(*block)
+        lists, buffers = np.empty((target.size, 2), np.int64), np.zeros((sums.cores, 3), np.int64)
         bits = (weight + np.float32(0)).view(np.int32)  # -0 is 0
-        placed, done = target - first, 0
-        while done < stop - start:
-            done, filled = add_lists(done, indptr, placed, bits, neurons, chosen, buffers, table, filled)
-            if 2 * filled > len(table):
-                table = _merged([table])
-    return table
+        number = hash_lists(indptr, target - network.first, bits, neurons, chosen, buffers, lists)
+        hashes, first = np.unique(lists[:number, 0], return_index=True)
+        return hashes, lists[first, 1]
 
-
-def _merged(tables: Sequence[np.ndarray]) -> np.ndarray:
-    """Return the lists of several tables in one, of whose elements at most half are full."""
-    filled = sum(int(np.count_nonzero(table[:, 0])) for table in tables)
-    merged = np.zeros((1 << (2 * filled).bit_length(), 3), np.int64)
-    for table in tables:
-        insert_all(table, merged)
-    return merged
+    with ThreadPoolExecutor(processors()) as pool:
+        parts = [(np.empty(0, np.int64),) * 2, *pool.map(distinct, blocks)]
+    hashes, contents = (np.concatenate(values) for values in zip(*parts))
+    contents = contents[np.unique(hashes, return_index=True)[1]]
+    return np.bincount(contents >> 32, contents & 0xFFFFFFFF, sums.cores).astype(np.int64)
 
 
 def synapse_loads(network: PlacedNetwork, hardware: Hardware) -> Tuple[np.ndarray, int]:

@@ -199,9 +199,7 @@ def _loads(mapping: Mapping, view: View) -> Tuple[np.ndarray, np.ndarray, np.nda
 def _lattice(
     cores: np.ndarray, across: np.ndarray, along: np.ndarray, scales: Sequence[Normalize]
 ) -> Tuple[np.ndarray, float]:
-    """Return the pixels of cores and links, and half the side of a core; many cores are reduced by their maximum."""
-    few = -(-max(cores.shape) * 4 // (2 * MOST_PIXELS))
-    across, along, cores = (_coarse(load, cores.shape, few) for load in (across, along, cores))
+    """Return the pixels of cores and links, and half the side of a core."""
     pixels = max(3, min(LARGEST_CORE, MOST_PIXELS // max(cores.shape)))
     link = max(1, pixels // 3)
     body = pixels - link
@@ -212,16 +210,7 @@ def _lattice(
     raster[:, :body, :, :body] = colour[:, None, :, None]
     thick = max(1, body // 2)
     middle = slice((body - thick) // 2, (body - thick) // 2 + thick)
-    raster[:, middle, :-1, body:] = reds(scales[1](across))[:, None, :-1, None, :3]
-    raster[:-1, body:, :, middle] = reds(scales[1](along))[:-1, None, :, None, :3]
+    raster[:, middle, :-1, body:] = reds(scales[1](across))[:, None, :, None, :3]
+    raster[:-1, body:, :, middle] = reds(scales[1](along))[:, None, :, None, :3]
     pixels_of_all = raster.reshape(height * pixels, width * pixels, 3)
-    return pixels_of_all[:-link, :-link], body / pixels / 2 if few == 1 else 0.5
-
-
-def _coarse(load: np.ndarray, shape: Tuple[int, ...], few: int) -> np.ndarray:
-    """Pad loads to a shape, and return the maximum of each block of `few` × `few`."""
-    ends = [(0, more - less + -more % few) for more, less in zip(shape, load.shape)]
-    padded = np.pad(load, ends, constant_values=-1.0)
-    height, width = (length // few for length in padded.shape)
-    blocks: np.ndarray = padded.reshape(height, few, width, few).max(axis=(1, 3))
-    return blocks
+    return pixels_of_all[:-link, :-link], body / pixels / 2

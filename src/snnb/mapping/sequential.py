@@ -8,20 +8,19 @@ and its targets (Çatalyürek and Aykanat, IEEE TPDS 10(7), 1999).
 from typing import List, NamedTuple, Sequence, Tuple, Union
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from snnb.core.compiled import compiled
 from snnb.core.progress import Progress, Throttle, silent
-from snnb.graph.adjacency import out_degrees, targets
+from snnb.graph.adjacency import sources
 from snnb.graph.connection import Connection
-from snnb.graph.edges import ranges
 from snnb.graph.populations import GraphPopulation
-from snnb.graph.projection import LIST_EDGES, GraphProjection
+from snnb.graph.projection import GraphProjection
 from snnb.mapping.hardware import Limits
 from snnb.mapping.traffic import PlacedNetwork, nodes_of
 from snnb.network.geometry import PADDING
 
 MOST_SOURCES = 1 << 22  # in a list
-NOTHING = np.empty(0, np.int64)
 MOST_TARGETS = 1 << 14  # of a source that attracts its targets; more of them are on many cores anyway
 MOST_REFUSALS = 64  # neurons in a row that exceed a limit, after which a core is full
 
@@ -46,14 +45,6 @@ def sequential(network: PlacedNetwork, limits: Limits, progress: Progress = sile
     core = np.empty(network.neurons, np.int32)
     seen = np.full(network.graph.number_of_nodes(), -1, np.int32)
     state, most, throttle = np.zeros(4, np.int64), np.array(limits, np.int64), Throttle()
-    if network.listed:
-        start, source = network.source_lists
-        for first, last in ranges(network.fan_in, MOST_SOURCES, network.neurons):
-            own = np.zeros(last - first + 1, np.int64), NOTHING, start[first : last + 1], source
-            _fill_cores(state, most, 1, *own, network.in_degrees[first:last], seen, core[first:last])
-            if throttle.due(last=last == network.neurons):
-                progress(last, network.neurons, f"{state[0] + 1} cores")
-        return core
     for population in network.populations:
         lists = SourceLists(network, population)
         for first, last in lists.parts():
@@ -71,7 +62,7 @@ class SourceLists:
         projections = [p for p in network.projections_to(population) if p.source in network.sources]
         self.sparse = [p for p in projections if p.enumerated]
         connections = [c for projection in projections if projection not in self.sparse for c in projection.connections]
-        self.filters, self._nodes = population.shape[-1], network.graph.number_of_nodes()
+        self.filters, self._nodes = max(1, population.shape[-1]), network.graph.number_of_nodes()
         self.positions = population.size // self.filters
         self._shared = [_Inputs(one) for one in connections if one.geometry.pairing == "dense"]
         self._apart: List[Union[_Inputs, _SparseInputs]] = list(map(_SparseInputs, self.sparse))
@@ -159,29 +150,18 @@ def grown(network: PlacedNetwork, loads: np.ndarray, limits: Limits) -> np.ndarr
     `loads` (int64, shape (neurons,)) are the synapse loads, see `memory.synapse_loads`. The network is one that
     `check_possible` accepts.
     """
-    nodes = network.graph.number_of_nodes()
-    weight = np.ones(nodes)  # silent neurons take axons too
-    in_start, source = network.source_lists
+    weight = np.ones(network.graph.number_of_nodes())  # silent neurons take axons too
     for population in network.sources:
         weight[nodes_of(population)] += network.spikes_of(population) * network.samples
+    spiking = [projection for projection in network.graph.projections if projection.source in network.sources]
+    source = np.concatenate([sources(spiking, target, 0, target.size)[1] for target in network.populations])
+    start = np.concatenate([[0], np.cumsum(network.fan_in)])
+    shape = network.neurons, weight.size
+    onto = csr_matrix((np.ones(source.size, bool), source, start), shape).tocsc()
+    lists = onto.indptr.astype(np.int64), onto.indices, start, source
     core = np.full(network.neurons, -1, np.int32)
-    _grow(np.array(limits[:3], np.int64), *_target_lists(network), in_start, source, network.first, weight, loads, core)
+    _grow(np.array(limits[:3], np.int64), *lists, network.first, weight, loads, core)
     return core
-
-
-def _target_lists(network: PlacedNetwork) -> Tuple[np.ndarray, np.ndarray]:
-    """List the targets (numbers of placed neurons) of each node that spikes, in CSR form: int64, int32."""
-    projections, degrees = network.graph.projections, np.zeros(network.graph.number_of_nodes(), np.int64)
-    for population in network.sources:
-        degrees[nodes_of(population)] = out_degrees(projections, population)
-    start = np.concatenate([[0], np.cumsum(degrees)])
-    target = np.empty(start[-1], np.int32)
-    for population in network.sources:
-        for begin, end in ranges(out_degrees(projections, population), LIST_EDGES):
-            _, ids, _ = targets(projections, population, begin, end)
-            first = start[population.first + begin]
-            target[first : first + ids.size] = ids - network.first
-    return start, target
 
 
 @compiled
@@ -255,8 +235,8 @@ def _grow(
     Parameters
     ----------
     limits : maximum of neurons, axons and synapses of a core
-    out_start, target : see `_target_lists`
-    in_start, source : see `PlacedNetwork.source_lists`
+    out_start, target : targets (numbers of placed neurons) of each node that spikes, ascending, in CSR form
+    in_start, source : sources of spikes (ids) of each placed neuron, in CSR form
     first : id of the first placed neuron
     weight : (nodes,) float64 array; weight of the spikes of each node
     loads : synapse loads

@@ -20,7 +20,6 @@ from snnb.graph.connection import Connection
 from snnb.graph.edges import ranges
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import LIST_EDGES, GraphProjection
-from snnb.graph.store import index_dtype
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.mapping import traffic_kernels
 from snnb.mapping.traffic_kernels import Reached
@@ -83,19 +82,6 @@ class PlacedNetwork:
         """Whether edges are listed, or there are none: no kernel tells which neurons share sources."""
         projections = self.graph.projections
         return not projections or any(not projection.connections for projection in projections)
-
-    @cached_property
-    def source_lists(self) -> Tuple[np.ndarray, np.ndarray]:
-        """Ids of the distinct sources of spikes of each neuron, including a spiking input, in CSR form: int64, int."""
-        from snnb.graph.edge_loops import scatter
-
-        start = np.concatenate([[0], np.cumsum(self.fan_in)])
-        ends, source = start[:-1].copy(), np.empty(start[-1], index_dtype(self.graph.number_of_nodes()))
-        for projection in self.graph.projections:
-            if projection.source in self.sources:
-                for batch in projection.edge_batches(LIST_EDGES):
-                    scatter(batch.target - self.first, batch.source, ends, source)
-        return start, source
 
     def _onto(self, projections: Tuple[GraphProjection, ...]) -> np.ndarray:
         return np.concatenate([adjacency.in_degrees(projections, target) for target in self.populations])
