@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # the processes start faster without this module
 
 LARGEST_SUM = 1 << 30  # of all weights: Mt-KaHyPar computes with 32 bits
 MANY_BLOCKS = 1024
+PROCESSES = 2
 MANY_SOURCES = 8
 FINENESS = 10_000  # of weights that combine neurons and synapses
 GRAPH = "graph.npz"
@@ -97,10 +98,8 @@ def hypergraph(net: Contracted, limits: "Limits") -> Hypergraph:
     )
 
 
-def partitions(
-    graph: Hypergraph, jobs: Sequence[Job], warn: Say, processes: int = 2
-) -> Iterator[Tuple[int, np.ndarray]]:
-    """Partition a hypergraph for each job, `processes` at a time; yield blocks, and the block of each node (int32).
+def partitions(graph: Hypergraph, jobs: Sequence[Job], warn: Say) -> Iterator[Tuple[int, np.ndarray]]:
+    """Partition a hypergraph for each job, `PROCESSES` at a time; yield blocks, and the block of each node (int32).
 
     `warn` is called with a message for each job that fails, possibly for lack of memory.
     """
@@ -109,7 +108,7 @@ def partitions(
         np.savez(folder / GRAPH, **graph._asdict())
         started: List[subprocess.Popen[bytes]] = []
         for number, (blocks, _) in enumerate(jobs):
-            for following in range(len(started), min(number + processes, len(jobs))):
+            for following in range(len(started), min(number + PROCESSES, len(jobs))):
                 started.append(_start(folder, following, jobs[following]))
                 stack.callback(started[-1].wait)
                 stack.callback(started[-1].kill)

@@ -3,9 +3,10 @@
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import Callable, Deque, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Deque, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from snnb.core.machine import processors
 from snnb.core.progress import Progress, Say
@@ -20,8 +21,7 @@ from snnb.mapping.search_kernels import (
     own_sources,
     put_all,
 )
-from snnb.mapping.traffic import PlacedNetwork, reached, take_sets
-from snnb.mapping.traffic_kernels import Reached
+from snnb.mapping.traffic import PlacedNetwork, joined_sets, reached, take_sets
 
 FEWEST_GROUPS = 3_000  # up to here the search starts with several numbers of cores, and from the sequential mapping
 FEW_GROUPS = 20_000  # up to here it also anneals, and Mt-KaHyPar gets several seeds
@@ -38,86 +38,57 @@ MOST_PASSES = 30
 Cores = Optional[np.ndarray]  # core of each neuron or group; None if no valid mapping was found
 
 
-class _Part(NamedTuple):
-    """The sets of one source population."""
-
-    axons: np.ndarray
-    degrees: np.ndarray
-    target: np.ndarray
-    source_set: np.ndarray
-    source: np.ndarray
-    weight: np.ndarray
-
-
 def contract(network: PlacedNetwork, group: np.ndarray, groups: int, loads: np.ndarray) -> Contracted:
     """Contract neurons into groups; `group` (int32, shape (neurons,)) is the group of each placed neuron.
 
     `loads` (int64, shape (neurons,)) are the synapse loads, see `limits.synapse_loads`.
     """
-    ids, numbers = np.empty(0, np.int32), np.empty(0, np.int64)
-    parts, sets = [_Part(numbers, numbers, ids, numbers, ids, numbers)], 0
+    sets, axons, members = 0, [np.empty(0, np.int64)], [np.empty((3, 0), np.int64)]
+    targets = [(np.zeros(1, np.int64), np.empty(0, np.int32))]
     for population in network.sources:
         projections = network.projections_from(population)
         if not projections:
             continue
-        members = network.part(population) if population.first >= network.first else slice(0)
-        reached_groups = reached(projections, group, groups, network.first)
-        part = _merge_sets(reached_groups, group[members], network.counts[members], groups)
-        parts.append(part._replace(source_set=part.source_set + sets))
-        sets += part.axons.size
-    axons, degrees, target, source_set, source, weight = (np.concatenate(values) for values in zip(*parts))
-    target_set = np.repeat(np.arange(sets, dtype=np.int32), degrees)
-    into_start, into_order = _sorted_by(target, groups)
-    from_start, from_order = _sorted_by(source, groups)
-    target_start, source_start = (
-        np.concatenate([[0], np.cumsum(degrees)]),
-        np.searchsorted(source_set, np.arange(sets + 1)),
-    )
-    own = own_sources(source_start, source, target_start, target, np.full(groups, -1, np.int32))
+        # Equal sets are one, and empty ones are left out. Sets are compared with their order: neighbouring positions
+        # reach the same groups in the same order.
+        by_source = reached(projections, group, groups, network.first)
+        numbers: Dict[bytes, int] = {}
+        content, bounds = by_source.label.tobytes(), (by_source.label.itemsize * by_source.start).tolist()
+        number = [numbers.setdefault(content[i:j], len(numbers)) if i < j else -1 for i, j in zip(bounds, bounds[1:])]
+        first = np.flatnonzero(np.diff(np.maximum.accumulate(number), prepend=-1))
+        targets.append(take_sets(by_source.start, by_source.label, first))
+        set_of = np.array(number, np.int64)[by_source.set_of]
+        axons.append(np.bincount(set_of[set_of >= 0], minlength=len(numbers)))
+        if population.first >= network.first:
+            part = network.part(population)
+            spiking = (set_of >= 0) & (network.counts[part] > 0)
+            members.append(np.stack([sets + set_of, group[part], network.counts[part]])[:, spiking])
+        sets += len(numbers)
+    target_start, target = joined_sets(targets)
+    set_of, source, spikes = np.concatenate(members, axis=1)
+    sources = csr_matrix((spikes, (set_of, source)), shape=(sets, groups))
+    start = sources.indptr.astype(np.int64)
+    own = own_sources(start, sources.indices, target_start, target, np.full(groups, -1, np.int32))
+    into = csr_matrix((np.ones(target.size, bool), target, target_start), shape=(sets, groups)).tocsc()
+    by_group = sources.tocsc()
     return Contracted(
         neurons=np.bincount(group, minlength=groups),
         synapses=np.bincount(group, loads, minlength=groups).astype(np.int64),
-        axons=axons,
-        total=np.bincount(source_set, weight, minlength=sets).astype(np.int64),
+        axons=np.concatenate(axons),
+        total=np.asarray(sources.sum(axis=1)).ravel(),
         target_start=target_start,
         target=target,
-        source_start=source_start,
-        source=source,
-        source_weight=weight,
+        source_start=start,
+        source=sources.indices,
+        source_weight=sources.data,
         source_own=own,
-        into_start=into_start,
-        into=target_set[into_order],
-        from_start=from_start,
-        from_set=source_set[from_order].astype(np.int32),
-        from_weight=weight[from_order],
-        from_own=own[from_order],
+        into_start=into.indptr.astype(np.int64),
+        into=into.indices,
+        from_start=by_group.indptr.astype(np.int64),
+        from_set=by_group.indices,
+        from_weight=by_group.data,
+        from_own=csr_matrix((own, sources.indices, sources.indptr), shape=sources.shape).tocsc().data,
     )
-
-
-def _merge_sets(reached_groups: Reached, own: np.ndarray, counts: np.ndarray, groups: int) -> _Part:
-    """Merge equal sets, leave out empty ones, and sum up the spikes of each group in each set."""
-    # Sets are compared with their order: neighbouring positions reach the same groups in the same order.
-    label, start = reached_groups.label, reached_groups.start
-    content, bounds = label.tobytes(), (label.itemsize * start).tolist()
-    numbers: Dict[bytes, int] = {}
-    number = np.array(
-        [numbers.setdefault(content[i:j], len(numbers)) if i < j else -1 for i, j in zip(bounds, bounds[1:])], np.int64
-    )
-    sets, first = len(numbers), np.flatnonzero(np.diff(np.maximum.accumulate(number), prepend=-1))
-    start, target = take_sets(start, label, first)
-    set_of = number[reached_groups.set_of]
-    axons = np.bincount(set_of[set_of >= 0], minlength=sets)
-    spiking = np.flatnonzero((set_of[: own.size] >= 0) & (counts > 0))
-    key = set_of[spiking] * groups + own[spiking]
-    order = np.argsort(key, kind="stable")
-    key, begins = np.unique(key[order], return_index=True)
-    weight = np.add.reduceat(counts[spiking][order], begins) if key.size else np.empty(0, np.int64)
-    return _Part(axons, np.diff(start), target, key // groups, (key % groups).astype(np.int32), weight)
-
-
-def _sorted_by(group: np.ndarray, groups: int) -> Tuple[np.ndarray, np.ndarray]:
-    order = np.argsort(group, kind="stable")
-    return np.concatenate([[0], np.cumsum(np.bincount(group, minlength=groups))]), order
 
 
 class Search:

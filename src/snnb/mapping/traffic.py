@@ -328,6 +328,8 @@ def spikes_between(own: np.ndarray, spikes: np.ndarray, cores: int, sets: Reache
     first = np.flatnonzero((np.diff(core, prepend=-1) != 0) | (np.diff(set_of, prepend=-1) != 0))
     sent = np.bincount(np.repeat(np.arange(first.size), np.diff(first, append=order.size)), spikes[order])
     first, sent = first[sent != 0], sent[sent != 0]
+    if not sent.size:
+        return np.zeros(2), csr_matrix((cores, cores))
     core, set_of, sizes = core[first], set_of[first], np.diff(sets.start)
     cores_of_sets = csr_matrix((np.ones(sets.label.size), sets.label, sets.start), shape=(sizes.size, cores))
     others = sizes[set_of] - np.asarray(cores_of_sets[set_of, core]).ravel()
