@@ -120,7 +120,9 @@ def test_results_are_a_table_with_units(mapped, narrow, capsys):
 
 
 def test_columns_are_dropped_by_importance_and_texts_cut(monkeypatch):
+    """Not in a file, which takes control characters as text."""
     rows = [["name", "state", "when", "n"], ["x" * 20, "because of 日本語 and so on", "today", 5]]
+    assert output.table_lines([["n"], ["a [red]b\x1b[2J" + "x" * 500]])[1] == "a [red]b\\x1b[2J" + "x" * 500
     assert output.table_lines(rows, right=(3,), drop=(2,), shorten=(1,))[1].endswith("日本語 and so on  today  5")
     monkeypatch.setattr(output, "terminal_width", lambda: 45)
     lines = output.table_lines(rows, right=(3,), drop=(2,), shorten=(1,))

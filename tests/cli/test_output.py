@@ -48,16 +48,6 @@ def test_compilation_is_said_once_and_is_no_part_of_the_pace(monkeypatch, capsys
     assert len([line for line in lines if "compiling" in line]) == 1
 
 
-def test_a_table_is_never_wrapped_and_takes_text_as_it_is():
-    long = "x" * 500
-    rows = [["name", "n"], ["a [red]b\x1b[2J", "1,234"], [long, "5"]]
-    assert output.table_lines(rows, right=(1,)) == [
-        "name" + " " * 496 + "      n",
-        "a [red]b\\x1b[2J" + " " * 485 + "  1,234",
-        long + "      5",
-    ]
-
-
 @pytest.mark.parametrize(("verbose", "shown"), [(False, ["library.part: trouble"]), (True, ["library.part: hello"])])
 def test_a_library_that_sets_its_own_level_says_no_more_for_that(capsys, verbose, shown):
     output.configure(False, verbose, False)

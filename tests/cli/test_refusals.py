@@ -170,6 +170,11 @@ REFUSED = {
         ("run --format csv --graph ../../victim", 2, "../../victim", STAMP),
         ("run --format csv --map 20200101T000000Z", 2, "--map", "sanafe"),
     ],
+    "report": [
+        ("nowhere", 3, "nowhere", "run directory"),
+        ("run --output run/train/page.html", 2, "run/train", ""),
+        ("run --output missing/page.html", 2, "missing", "make it first"),
+    ],
     "compare": [
         ("outside:20200101T000000Z", 2, "20200101T000000Z", "imported"),
         ("outside --figure new.svg", 2, "--figure", "no accuracy"),

@@ -154,11 +154,13 @@ def test_a_mapping_onto_loihi_says_what_each_step_takes(simulated):
 
 
 def test_a_mapping_of_a_class_says_so_and_has_no_busiest_time(simulated, tmp_path):
-    run, _ = simulated
+    run, made = simulated
     name = run.graph(class_name="4").directory.name
     mapped = run.map(hardware="spinemap_5x5", method="sequential", graph=name)
     said = json.loads((mapped.directory / "cost.json").read_text())
     assert (said["class_name"], "by_bin" in said, mapped.record.details.graph) == ("4", False, name)
+    with np.load(made.directory / "spike_counts_by_class.npz") as file:
+        assert said["samples"] == file["samples_by_class"][4]
     log = (mapped.directory / "log.txt").read_text()
     assert "one class only: 4" in log
     assert "busiest time: not known of one class" in log

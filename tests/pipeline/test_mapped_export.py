@@ -14,6 +14,7 @@ from snnb.mapping.mapping import Mapping
 from snnb.mapping.time_costs import RecordedSteps
 from snnb.results.crosscheck import compare_costs, refuse_differences
 from tests.crosscheck.test_sanafe_chip import CHIP
+from tests.pipeline.test_map import NEURONS
 
 
 @pytest.fixture
@@ -97,15 +98,10 @@ def test_differences_are_errors_unless_they_are_explained():
 
 def test_a_mapping_with_more_neurons_than_a_core_takes_is_refused(run, tmp_path, capfd):
     (tmp_path / "chip.yaml").write_text(yaml.safe_dump(CHIP))
-    (tmp_path / "one").write_text("0\n" * mapped_neurons(run))
+    (tmp_path / "one").write_text("0\n" * NEURONS)
     line = ["map", str(run.path), "--hardware", str(tmp_path / "chip.yaml"), "--partition", str(tmp_path / "one")]
     assert main([*line, "--allow-overfull"]) == 0
     (directory,) = (run.path / "maps").iterdir()
     capfd.readouterr()
     assert main(["export", str(run.path), "--format", "sanafe", "--map", directory.name]) == 2
     assert "neurons, and small takes 40; give a valid mapping" in capfd.readouterr().err
-
-
-def mapped_neurons(run):
-    (graph,) = run.records_of("graph").values()
-    return graph.details.neurons

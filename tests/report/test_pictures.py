@@ -13,7 +13,6 @@ from snnb.report.diagram import BEND, BOX, MARGIN, TALL, Arrow, Box, depths, dia
 from snnb.report.network_sections import share_that_carries
 from snnb.report.page import drawn as in_page
 from snnb.report.report_plots import plot_activations, plot_confusion, plot_distribution, plot_input
-from tests.report.deep import deep_page
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -223,12 +222,3 @@ def test_few_samples_of_a_large_network_are_computed_and_the_blocks_are_the_whol
     assert samples_within(network, 100, synapses * 7 + 1) == 7
     assert samples_within(network, 5, synapses * 7) == 5
     assert samples_within(network, 5, 1) == 1
-
-
-def test_a_page_takes_at_most_25_kilobytes_a_layer(document, drawn_figures):
-    text = deep_page(layers=12)
-    assert len(text.encode()) < 12 * 25_000
-    page = document(text)
-    assert page.sections["rates"]["svg"] == 1
-    assert page.sections["activations"]["svg"] == 12
-    assert len(page.sections["projections"]["rows"]) == 1 + 12 + 3
