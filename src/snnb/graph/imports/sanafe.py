@@ -111,13 +111,8 @@ def read(path: Path) -> ListedGraph:
     for name in names:
         group = groups[name]
         group.first, first = first, first + group.size
-        if described is None:
-            populations.append(ListedPopulation(name, (group.size,), bias=group.bias))
-        else:
-            own = described.populations[int(name)]
-            populations.append(
-                ListedPopulation(own.name, own.shape, own.layer, own.coding or "spikes", bias=group.bias)
-            )
+        own = ListedPopulation(name, (group.size,)) if described is None else described.listed[int(name)]
+        populations.append(replace(own, bias=group.bias))
     notes, files = [], {}
     if described is None or netlist is None:
         notes.append(UNREAD)
