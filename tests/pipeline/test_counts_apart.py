@@ -3,16 +3,17 @@
 import json
 
 import numpy as np
+import pytest
 
 from snnb import Run, read_spikes
 from snnb.cli.main import main
+from snnb.core.errors import InputError
 from snnb.pipeline.open_run import open_run
-from snnb.pipeline.plan import state_of_stages
 from snnb.pipeline.simulate import resolve
 from snnb.results.crosscheck import crosscheck
 
 
-def test_the_chain_takes_the_options_reuses_their_files_and_names_what_is_altered(run, capsys):
+def test_the_chain_takes_the_options_and_reuses_their_files(run, capsys):
     words = ["run", "--run-dir", str(run.path), "--by", "class", "--bins", "7", "--first", "30", "--samples", "9"]
     assert main([*words, "--duration", "20", "--json"]) == 0
     simulated = next(s for s in json.loads(capsys.readouterr().out)["stages"] if s["stage"] == "simulate")
@@ -34,12 +35,10 @@ def test_the_chain_takes_the_options_reuses_their_files_and_names_what_is_altere
 
 def test_the_first_sample_stays_in_force_and_bounds_the_samples(run):
     face = Run(path=run.path)
-    made = face.simulate(samples=5, first=350, duration=10)
+    face.simulate(samples=5, first=350, duration=10)
     opened = open_run(run.path)
     assert resolve(opened, {"samples": 10}).first == 350  # it stays in force, as every option does
     assert resolve(opened, {"first": 357}).samples == 3  # of the 5 that were recorded
-    states = {state.name: state for state in state_of_stages(opened)}
-    assert states[f"simulations/{made.directory.name}"].reason is None
 
 
 def test_recorded_spikes_are_those_of_the_pictures_from_there_on(run):
@@ -47,6 +46,10 @@ def test_recorded_spikes_are_those_of_the_pictures_from_there_on(run):
     face = Run(path=run.path)
     made = face.simulate(samples=3, first=100, record_spikes=2, duration=20, engine="tensorflow")
     assert set(np.concatenate([rows[:, 0] for rows in read_spikes(made.directory).values()])) == {100, 101}
+    with pytest.raises(InputError, match="holds the samples 100 to 101"):
+        read_spikes(made.directory, sample=102)
+    with pytest.raises(InputError, match="record-spikes"):
+        read_spikes(made.directory.parent)
     face.graph()
     checked = crosscheck(open_run(run.path), "scipy")
     assert (checked.samples, [p.differing for p in checked.populations]) == (2, [0, 0, 0])

@@ -14,10 +14,9 @@ import numpy as np
 import pytest
 
 import snnb
-from snnb.core.errors import InputError, UsageError
+from snnb.core.errors import UsageError
 from snnb.core.options import own_flags
 from snnb.pipeline.all import STAGES
-from snnb.simulation.simulation_files import read_spikes
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
@@ -68,19 +67,6 @@ def test_rates_of_classes_and_of_times_are_those_of_the_recorded_sums(said):
     )
     with np.load(early.directory / "spike_rate_sums.npz") as sums:
         assert said["short"].mean() == pytest.approx(sums[said["first"]].mean() / 60 / 20)
-
-
-@pytest.mark.slow
-def test_recorded_spikes_are_those_that_were_counted(said):
-    directory = said["directory"]
-    together = read_spikes(directory)
-    apart = [read_spikes(directory, sample=sample) for sample in range(3)]
-    for name, rows in together.items():
-        np.testing.assert_array_equal(np.concatenate([one[name] for one in apart]), rows)
-    with pytest.raises(InputError, match=r"holds the samples 0 to 2"):
-        read_spikes(directory, sample=3)
-    with pytest.raises(InputError, match="record-spikes"):
-        read_spikes(directory.parent)
 
 
 def test_the_recipes_run_on_the_recorded_run(run, tmp_path, monkeypatch):
