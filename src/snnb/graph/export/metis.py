@@ -44,7 +44,7 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
 
 def _lines(part: SpikingPart, weights: np.ndarray) -> Iterator[Tuple[np.ndarray, int]]:
     """Yield the lines of some neurons, and the number of neighbours in them."""
-    from snnb.graph.export.text_lines import NUMBER, weighted_neighbours
+    from snnb.graph.export.text_lines import weighted_neighbours
 
     for population in part.populations:
         degrees = in_degrees(part.projections, population) + out_degrees(part.projections, population)
@@ -54,11 +54,9 @@ def _lines(part: SpikingPart, weights: np.ndarray) -> Iterator[Tuple[np.ndarray,
             if repeats(part.projections):
                 in_indptr, source = distinct(in_indptr, source)
                 out_indptr, target = distinct(out_indptr, target)
-            out = np.empty((2 * (source.size + target.size) + stop - start) * NUMBER, np.uint8)
             first = population.first + start - part.first
             neighbours = source - part.first, out_indptr, target - part.first
-            size, number = weighted_neighbours(out, first, in_indptr, *neighbours, weights)
-            yield out[:size], number
+            yield weighted_neighbours(first, in_indptr, *neighbours, weights)
 
 
 def scaled(values: np.ndarray, repeats: np.ndarray, scale: Optional[float], default: float) -> Tuple[np.ndarray, float]:

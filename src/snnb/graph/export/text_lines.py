@@ -168,9 +168,9 @@ def edge_lines(
 
 
 @compiled
-def integer_lines(out: np.ndarray, indptr: np.ndarray, numbers: np.ndarray) -> int:
-    """Write a line for each row of integers, `numbers[indptr[i]:indptr[i + 1]]`; return the number of bytes."""
-    at = 0
+def integer_rows(indptr: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """Return a line for each row of integers, `numbers[indptr[i]:indptr[i + 1]]`, as uint8."""
+    out, at = np.empty((numbers.size + indptr.size) * NUMBER, np.uint8), 0
     for i in range(indptr.size - 1):
         for e in range(indptr[i], indptr[i + 1]):
             at = put_integer(out, at, numbers[e])
@@ -180,13 +180,13 @@ def integer_lines(out: np.ndarray, indptr: np.ndarray, numbers: np.ndarray) -> i
             at -= 1
         out[at] = NEWLINE
         at += 1
-    return at
+    return out[:at]
 
 
 @compiled
-def weight_lines(out: np.ndarray, node: np.ndarray, indptr: np.ndarray, weight: np.ndarray) -> int:
-    """Write `node weight weight …` for each row of float32; return the number of bytes."""
-    at = 0
+def weight_lines(node: np.ndarray, indptr: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Return `node weight weight …` for each row of float32, as uint8."""
+    out, at = np.empty((weight.size + indptr.size) * NUMBER, np.uint8), 0
     for i in range(node.size):
         at = put_integer(out, at, node[i])
         for e in range(indptr[i], indptr[i + 1]):
@@ -194,26 +194,25 @@ def weight_lines(out: np.ndarray, node: np.ndarray, indptr: np.ndarray, weight: 
             at = put_float32(out, at + 1, weight[e])
         out[at] = NEWLINE
         at += 1
-    return at
+    return out[:at]
 
 
 @compiled
 def weighted_neighbours(
-    out: np.ndarray,
     first: int,
     in_indptr: np.ndarray,
     source: np.ndarray,
     out_indptr: np.ndarray,
     target: np.ndarray,
     weights: np.ndarray,
-) -> Tuple[int, int]:
-    """Write a line `neighbour weight neighbour weight …` for each node, ids from 1.
+) -> Tuple[np.ndarray, int]:
+    """Return a line `neighbour weight neighbour weight …` for each node, ids from 1.
 
     The weight of an edge is that of its source, the sum of both for synapses in both directions; a synapse of a node
     with itself is left out. `source` and `target` ascend for each node, and count from 0, as `first` and `weights` do.
-    Return the numbers of bytes and of neighbours.
+    The lines are uint8; the number of neighbours follows them.
     """
-    at, neighbours = 0, 0
+    out, at, neighbours = np.empty((2 * (source.size + target.size) + in_indptr.size) * NUMBER, np.uint8), 0, 0
     for i in range(in_indptr.size - 1):
         begin, e, o, node = at, in_indptr[i], out_indptr[i], first + i
         while e < in_indptr[i + 1] or o < out_indptr[i + 1]:
@@ -232,7 +231,7 @@ def weighted_neighbours(
         at = max(begin, at - 1)
         out[at] = NEWLINE
         at += 1
-    return at, neighbours
+    return out[:at], neighbours
 
 
 @compiled
@@ -252,20 +251,13 @@ def number_texts(values: np.ndarray, exact: bool) -> List[str]:
     return [line[2:] for line in bytes(rows).decode().splitlines()]
 
 
-def integer_rows(indptr: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-    """Return the lines of `integer_lines` as uint8."""
-    out = np.empty((numbers.size + indptr.size) * NUMBER, np.uint8)
-    return out[: integer_lines(out, indptr, numbers)]
-
-
 def weight_rows(node: np.ndarray, indptr: np.ndarray, weight: np.ndarray, exact: bool) -> memoryview:
     """Return the lines of `weight_lines`."""
     if exact:
         texts, ends = number_texts(weight, exact), indptr.tolist()
         rows = zip(node.tolist(), ends, ends[1:])
         return memoryview("".join(" ".join([str(n), *texts[i:j]]) + "\n" for n, i, j in rows).encode())
-    out = np.empty((weight.size + indptr.size) * NUMBER, np.uint8)
-    return out[: weight_lines(out, node, indptr, weight)].data
+    return weight_lines(node, indptr, weight).data
 
 
 class EdgeWriter:
