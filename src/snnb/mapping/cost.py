@@ -64,7 +64,7 @@ class ProjectionCost(Document):
 
     source: str
     target: str
-    # See `Cost`; 0 for a projection from the input, whose spikes come from outside the chip.
+    # See `CostFigures`; 0 for a projection from the input, whose spikes come from outside the chip.
     connectivity: float
     cut: float
 

@@ -33,7 +33,7 @@ def grouped(network: PlacedNetwork, loads: np.ndarray, limits: Limits) -> Tuple[
     input, and a pooling that reads it, are different: their neurons share no sources with others at their position.
     Their groups are tiles of a few channels, which have a shorter border than few positions of many channels.
 
-    `loads` (int64, shape (neurons,)) are the synapse loads, see `memory.synapse_loads`.
+    `loads` (int64, shape (neurons,)) are the synapse loads, see `limits.synapse_loads`.
     """
     group, groups = np.empty(network.neurons, np.int32), 0
     thin: Dict[str, Tiles] = {}

@@ -147,7 +147,7 @@ def _joined_lists(lists: Sequence[Tuple[np.ndarray, np.ndarray]], number: int) -
 def grown(network: PlacedNetwork, loads: np.ndarray, limits: Limits) -> np.ndarray:
     """Return the core of each neuron, int32, within the limits of neurons, axons and synapses, without gaps.
 
-    `loads` (int64, shape (neurons,)) are the synapse loads, see `memory.synapse_loads`. The network is one that
+    `loads` (int64, shape (neurons,)) are the synapse loads, see `limits.synapse_loads`. The network is one that
     `check_possible` accepts.
     """
     weight = np.ones(network.graph.number_of_nodes())  # silent neurons take axons too

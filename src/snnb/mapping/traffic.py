@@ -205,13 +205,9 @@ def _units(connections: Sequence[Connection]) -> Sets:
     sources, units, offset = [], [], 0
     for connection in connections:
         depth = _depth(connection)
-        if connection.parallel:
-            ids = connection.ids.ravel()
-            position = np.flatnonzero(ids != PADDING)
-            sources.append(ids[position] - connection.source.first)
-        else:
-            sources.append(np.flatnonzero(connection.where != PADDING))
-            position = connection.where[sources[-1]]
+        ids = connection.ids.ravel()
+        position = np.flatnonzero(ids != PADDING)
+        sources.append(ids[position] - connection.source.first)
         units.append(offset + position // depth)
         offset += int(np.prod(connection.geometry.input_volume)) // depth
     source, unit = np.concatenate(sources), np.concatenate(units)
@@ -228,7 +224,7 @@ class TrafficSums:
     sets: List[Tuple[GraphPopulation, Reached]]  # the cores that the neurons of each source population reach
     # (cores, cores) float64: spikes per sample from core (row) to other core (column), once for each core reached
     matrix: csr_matrix
-    # See `Cost`; `outside` is `Cost.outside_spikes`.
+    # See `CostFigures`; `outside` is its `outside_spikes`.
     connectivity: float
     cut: float
     outside: float
