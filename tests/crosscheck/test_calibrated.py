@@ -11,7 +11,7 @@ from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.core.errors import UsageError
 from snnb.crosscheck import brian2, sanafe, scipy
 from snnb.crosscheck.check import first_inconsistent
-from snnb.crosscheck.exported import read_exported
+from snnb.crosscheck.exported import exported_network
 from snnb.graph.export.request import Simulated
 from snnb.graph.export.write_export import export
 from snnb.mapping.hardware import read_hardware
@@ -43,10 +43,9 @@ SIMULATED = Simulated(1.0, "subtraction", "constant", None, 256.0, None, None, S
 
 
 @pytest.mark.parametrize("simulator", [scipy, brian2, sanafe], ids=["scipy", "brian2", "sanafe"])
-def test_other_simulators_give_the_same_spikes(simulated, tmp_path, simulator):
+def test_other_simulators_give_the_same_spikes(simulated, simulator):
     firing, folder, inputs, graph = simulated
-    export(graph, "sonata", tmp_path / "net", simulated=SIMULATED)
-    network = read_exported(tmp_path / "net")
+    network = exported_network(graph, SIMULATED)
     recorded = compare_spikes(network, simulator, firing, folder, inputs, STEPS)
     if recorded is not None:
         assert all(rows.size for rows in recorded.values())

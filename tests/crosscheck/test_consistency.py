@@ -14,11 +14,10 @@ from snnb.crosscheck.exported import (
     ExportedPopulation,
     ExportedProjection,
     counts_of,
+    exported_network,
     in_order,
-    read_exported,
 )
 from snnb.graph.export.request import Simulated
-from snnb.graph.export.write_export import export
 from snnb.simulation.simulate import SimulationSettings
 from tests.crosscheck.simulated import graph_of_simulation
 from tests.graph.networks import LAYERS, save
@@ -40,9 +39,10 @@ def network():
     return keras.Model(source, out)
 
 
-def simulated(folder):
-    """Simulate it, and export its graph to `folder`/net: return pictures, and spikes by population."""
-    model, rng = network(), np.random.default_rng(4)
+@pytest.fixture(scope="module")
+def deep(tmp_path_factory):
+    """The exported network, its inputs, and its spikes in the simulation."""
+    folder, model, rng = tmp_path_factory.mktemp("deep"), network(), np.random.default_rng(4)
     for layer in model.layers:
         shapes = [values.shape for values in layer.get_weights()]
         if shapes:
@@ -53,18 +53,10 @@ def simulated(folder):
     settings = SimulationSettings(engine="event", samples=SAMPLES, duration=STEPS, record_spikes=SAMPLES)
     stated = Simulated(1.0, "subtraction", "constant", None, 255.0, None, None, STEPS, SAMPLES, 0)
     with graph_of_simulation(parsed, folder, x, 255.0, settings) as graph:
-        export(graph, "sonata", folder / "net", simulated=stated)
+        exported = exported_network(graph, stated)
     with np.load(folder / "spike_times.npz") as times:
-        spikes = {name: times[name].astype(np.int64) for name in times.files if times[name].ndim == 2}
-    return (x.astype(np.float32) / np.float32(255)).reshape(SAMPLES, -1).astype(float), spikes
-
-
-@pytest.fixture(scope="module")
-def deep(tmp_path_factory):
-    """The exported network, its inputs, and its spikes in the simulation."""
-    folder = tmp_path_factory.mktemp("deep")
-    pixels, spikes = simulated(folder)
-    return read_exported(folder / "net"), pixels, {name: in_order(rows) for name, rows in spikes.items()}
+        spikes = {name: in_order(times[name].astype(np.int64)) for name in times.files if times[name].ndim == 2}
+    return exported, (x.astype(np.float32) / np.float32(255)).reshape(SAMPLES, -1).astype(float), spikes
 
 
 def altered(network, target, synapse, by):

@@ -12,7 +12,7 @@ from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import spiking_network
 from snnb.core.errors import UsageError
 from snnb.crosscheck import brian2, sanafe, scipy
-from snnb.crosscheck.exported import read_exported
+from snnb.crosscheck.exported import exported_network
 from snnb.graph.build import build_graph
 from snnb.graph.export.export_options import ExportOptions
 from snnb.graph.export.request import Simulated
@@ -48,10 +48,9 @@ def simulated(request, tmp_path_factory):
 
 
 @pytest.mark.parametrize("simulator", [scipy, brian2, sanafe], ids=["scipy", "brian2", "sanafe"])
-def test_other_simulators_give_the_same_spikes(simulated, tmp_path, simulator):
+def test_other_simulators_give_the_same_spikes(simulated, simulator):
     firing, folder, inputs, graph = simulated
-    export(graph, "sonata", tmp_path / "net", INTEGERS, simulated=SIMULATED)
-    network = read_exported(tmp_path / "net")
+    network = exported_network(graph, SIMULATED)
     assert network.integers
     compare_spikes(network, simulator, firing, folder, inputs, STEPS)
 

@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 import yaml
 
-from snnb.crosscheck.exported import in_order, read_exported
+from snnb.crosscheck.exported import exported_network, in_order
 from snnb.crosscheck.sanafe import build_chip
 from snnb.graph.export.request import Request
 from snnb.graph.export.sanafe import check_mapped, write_netlist
-from snnb.graph.export.write_export import export
 from snnb.mapping.hardware import Hardware
 from snnb.mapping.map_network import map_network
 from snnb.mapping.mapping import Mapping, MappingCost, write_mapping
@@ -58,8 +57,7 @@ def test_costs_of_a_residual_network_are_those_of_sanafe(parsed, tmp_path, reset
     x, simulated, built = simulated_graph(parsed, tmp_path, SAMPLES, reset, 0.5, "constant")
     pixels = (x / np.float32(256)).reshape(SAMPLES, -1).astype(float)
     with built as graph, np.load(tmp_path / "spike_times.npz") as times:
-        export(graph, "sonata", tmp_path / "net", simulated=simulated)
-        network, placed = read_exported(tmp_path / "net"), PlacedNetwork.of(graph)
+        network, placed = exported_network(graph, simulated), PlacedNetwork.of(graph)
         drawn = {graph.populations[-1].name: times[graph.populations[-1].name].astype(np.int64)}
         for method in ("sequential", "groups"):
             mapped = map_network(placed, Hardware.model_validate(CHIP), method=method)

@@ -6,9 +6,8 @@ import pytest
 from snnb.core.errors import UsageError
 from snnb.crosscheck import brian2, sanafe, scipy
 from snnb.crosscheck.check import first_inconsistent
-from snnb.crosscheck.exported import counts_of, in_order, read_exported
+from snnb.crosscheck.exported import counts_of, exported_network, in_order
 from snnb.graph.build import build_graph
-from snnb.graph.export.write_export import export
 from tests.crosscheck.simulated import STEPS, simulated_graph, ways_to_simulate
 from tests.graph.networks import LAYERS, save
 from tests.graph.recorded import keras
@@ -30,10 +29,10 @@ def inputs_of(x, times, coding):
 def test_spikes_of_a_residual_network(parsed, tmp_path, simulator, reset, threshold, coding):
     x, simulated, built = simulated_graph(parsed, tmp_path, SAMPLES, reset, threshold, coding, START[reset])
     with built as graph:
-        export(graph, "sonata", tmp_path / "net", simulated=simulated)
+        network = exported_network(graph, simulated)
     with np.load(tmp_path / "spike_times.npz") as times:
         inputs = inputs_of(x, times, coding)
-        found = simulator.build(read_exported(tmp_path / "net"))(inputs, STEPS)
+        found = simulator.build(network)(inputs, STEPS)
         assert list(found) == ["one", "two", "sum", "pool", "hidden"]
         for name, spikes in found.items():
             assert spikes.size > 0, name
@@ -45,8 +44,7 @@ def test_spikes_of_a_residual_network(parsed, tmp_path, simulator, reset, thresh
 def test_each_spike_follows_and_without_one_the_others_do_not(parsed, tmp_path, reset, threshold, coding):
     x, simulated, built = simulated_graph(parsed, tmp_path, SAMPLES, reset, threshold, coding, START[reset])
     with built as graph:
-        export(graph, "sonata", tmp_path / "net", simulated=simulated)
-    network = read_exported(tmp_path / "net")
+        network = exported_network(graph, simulated)
     with np.load(tmp_path / "spike_times.npz") as times:
         spikes = {name: in_order(times[name].astype(int)) for name in ("one", "two", "sum", "pool", "hidden")}
         inputs = inputs_of(x, times, coding)
@@ -67,7 +65,6 @@ def test_max_pooling_is_refused(tmp_path):
     source = LAYERS.Input((4, 4, 1), name="input")
     pooled = LAYERS.MaxPooling2D(2, name="highest")(source)
     model = keras.Model(source, LAYERS.Dense(2, name="out")(LAYERS.Flatten(name="flat")(pooled)))
-    with build_graph(save(model, tmp_path / "net_parsed.h5"), tmp_path / "net_graph.h5") as graph:
-        export(graph, "sonata", tmp_path / "net")
-    with pytest.raises(UsageError, match="highest takes the maximum of each window"):
-        read_exported(tmp_path / "net")
+    built = build_graph(save(model, tmp_path / "net_parsed.h5"), tmp_path / "net_graph.h5")
+    with built as graph, pytest.raises(UsageError, match="highest takes the maximum of each window"):
+        exported_network(graph)

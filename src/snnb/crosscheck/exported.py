@@ -1,10 +1,9 @@
 """A network read from an export of format `sonata` and its description only."""
 
-import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, List, Mapping, Optional, Tuple
 
 import h5py
 import numpy as np
@@ -14,6 +13,7 @@ from snnb.graph.export import sonata
 from snnb.graph.export.description import describe
 from snnb.graph.export.request import Request, Simulated
 from snnb.graph.synapse_graph import SynapseGraph
+from snnb.io.text import JsonValue
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -225,29 +225,28 @@ class ExportedNetwork:
 
 
 def exported_network(graph: SynapseGraph, simulated: Optional[Simulated] = None) -> ExportedNetwork:
-    """Write a graph to temporary files, and read them; `simulated` is the simulation of its spikes.
+    """Export a graph to temporary files, and read these; `simulated` is the simulation of its spikes.
 
     The files have the format of `snnb export --format sonata`, which refuses numbers that NEST's neurons do not have.
+    Max pooling, which no sum of weights gives, is refused here.
     """
     graph = (graph.with_integers() if "weight_bits" in graph.attributes else graph).with_pool_weight("mean")
     request = Request(simulated=simulated)
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "graph"
-        sonata.write(graph, folder, request)
-        description = describe(graph, "sonata", sonata.FORMAT, request, None)
-        (folder / "description.json").write_text(json.dumps(description))
-        return read_exported(folder)
-
-
-def read_exported(folder: Path) -> ExportedNetwork:
-    """Read an export of format `sonata`; refuse max pooling, which no sum of weights gives."""
-    description = json.loads((folder / "description.json").read_text())
+    description = describe(graph, "sonata", sonata.FORMAT, request, None)
     for projection in description["projections"]:
         if projection["weights"] == "maximum":
             raise UsageError(
                 f"{projection['target']} takes the maximum of each window, which weights alone do not express; "
                 "cross-check a network without max pooling (--max-pool average replaces it in the conversion)"
             )
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "graph"
+        sonata.write(graph, folder, request)
+        return _read(folder, description)
+
+
+def _read(folder: Path, description: Mapping[str, JsonValue]) -> ExportedNetwork:
+    """Read an export of format `sonata`."""
     with h5py.File(str(folder / "nodes.h5"), "r") as file:
         biases = file["nodes/snn/0/bias"][()].astype(np.float64)
     populations, neuron = [], {"threshold": 1, "initial_potential": 0, "reset": None, **description["neuron"]}
@@ -291,7 +290,7 @@ def read_exported(folder: Path) -> ExportedNetwork:
 
 
 def _projections(
-    path: Path, description: Mapping[str, List[Dict[str, Any]]], amplitudes: Mapping[str, float]
+    path: Path, description: Mapping[str, JsonValue], amplitudes: Mapping[str, float]
 ) -> List[ExportedProjection]:
     from scipy.sparse import coo_matrix
 
