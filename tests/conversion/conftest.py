@@ -41,16 +41,8 @@ def randomise():
     """Give every weight of a model a random value: biases and batch statistics are not left at zero and one."""
 
     def apply(model, seed=0):
-        random = np.random.default_rng(seed)
-        for layer in model.layers:
-            layer.set_weights([_values(weight, random) for weight in layer.weights])
+        set_random_weights(model, np.random.default_rng(seed))
         return model
-
-    def _values(weight, random):
-        if "variance" in weight.name:
-            return random.uniform(0.5, 2, weight.shape)
-        fan_in = max(1, np.prod(weight.shape[:-1]))
-        return random.normal(0.1 if "gamma" not in weight.name else 1, 1 / np.sqrt(fan_in), weight.shape)
 
     return apply
 

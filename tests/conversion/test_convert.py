@@ -145,7 +145,7 @@ def test_a_warning_says_how_many_weights_composing_makes(randomise, save, pixels
     x = L.Input((8, 8, 1))
     shared = L.Conv2D(8, 3, use_bias=False)(L.Conv2D(8, 1, activation="relu")(x))
     ends = [L.ReLU()(L.BatchNormalization()(shared)) for _ in range(3)]
-    model = keras.Model(x, L.Dense(2)(L.GlobalAveragePooling2D()(L.Concatenate()(ends))))
+    model = keras.Model(x, L.Dense(2, activation="softmax")(L.GlobalAveragePooling2D()(L.Concatenate()(ends))))
     [warning] = parsed(randomise(model), save, pixels, tmp_path / "parse").warnings
     # By hand: 16; 3 × (3 · 3 · 8 · 8 + 8); 24 · 2 + 2. The trained one has one convolution and 3 × 32 for its norms.
     assert warning.startswith(f"{16 + 3 * 584 + 50:,} weights instead of {16 + 576 + 96 + 50:,}, 2.5 times as many")
