@@ -267,15 +267,10 @@ def _write_lists(file: h5py.File, populations: Sequence[ListedPopulation], rows:
         counts.update({(to, k): between[to] for to in np.flatnonzero(between).tolist()})
     links: List[Tuple[int, int]] = [(k, to) for to, k in sorted(counts)]
     write_array(file, "projections", np.array(links, np.int64).reshape(-1, 2))
-    leaving: List[List[Tuple[int, int]]] = [[] for _ in populations]
-    for number, (k, to) in enumerate(links):
-        leaving[k].append((number, to))
-    columns, kind_of_number = (
-        {"target": rows.target.dtype, "weight": rows.weight.dtype},
-        np.min_scalar_type(len(firsts)),
-    )
+    columns = {"target": rows.target.dtype, "weight": rows.weight.dtype}
     for k, population in enumerate(populations):
-        groups = {to: file.create_group(store.list_name(number)) for number, to in leaving[k]}
+        leaving = [(number, to) for number, (source, to) in enumerate(links) if source == k]
+        groups = {to: file.create_group(store.list_name(number)) for number, to in leaving}
         degrees = {to: np.zeros(population.size, np.int64) for to in groups}
         filled = dict.fromkeys(groups, 0)
         for to, group in groups.items():
@@ -284,12 +279,10 @@ def _write_lists(file: h5py.File, populations: Sequence[ListedPopulation], rows:
                 group.create_dataset(name, (counts[to, k],), kind, track_times=False)
         for ids, ends, weights in rows.parts(firsts[k], population.size):
             numbers = np.searchsorted(firsts, ends, side="right") - 1
-            order = np.argsort(numbers.astype(kind_of_number), kind="stable")  # a radix sort
-            limits = np.searchsorted(numbers[order], np.arange(len(populations) + 1))
-            for to in np.flatnonzero(np.diff(limits)).tolist():
-                chosen = order[limits[to] : limits[to + 1]]
+            for to, group in groups.items():
+                chosen = np.flatnonzero(numbers == to)
                 part = slice(filled[to], filled[to] + chosen.size)
-                groups[to]["target"][part], groups[to]["weight"][part] = ends[chosen], weights[chosen]
+                group["target"][part], group["weight"][part] = ends[chosen], weights[chosen]
                 degrees[to] += np.bincount(ids[chosen] - firsts[k], minlength=population.size)
                 filled[to] = part.stop
         for to, group in groups.items():
