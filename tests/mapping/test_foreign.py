@@ -91,7 +91,7 @@ def test_lines_of_a_spiking_input_are_skipped(write, graphs):
     ("text", "cores", "message"),
     [
         ("tile core\n0 0\n1 0\n12 0\n", 3, "line 4: core 0 of tile 12 is not on chip, which has 12 tiles of 1"),
-        ("tile core\n0 0\n0 1\n1 0\n", 3, "line 3: core 1 of tile 0 is not on chip"),
+        ("tile core\r\n0 0\r\n0 1\r\n1 0\r\n", 3, "line 3: core 1 of tile 0 is not on chip"),
         ("tile core\n0 0\n1 x\n", 2, "line 3, '1 x', is not 2 whole numbers"),
         ("0 0\n1 0\n", 3, "has 2 lines, and the partition has 3 cores, chip 12; a placement is x y a line"),
         ("0 0\n" * 13, 3, "has 13 lines"),

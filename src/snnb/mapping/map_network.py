@@ -42,7 +42,7 @@ MOST_PINS = 4_000_000  # of a hypergraph of single neurons
 SearchGroups = Callable[[Contracted, np.ndarray, Progress], Cores]  # of groups, from the core of each
 TILES_A_CORE = (1, 2)  # numbers of tiles that fill a core, which are tried
 WITHOUT = f"Mt-KaHyPar is not installed: only snnb's own moves were tried; better with {how_to_install('mapping')}"
-ADDRESSES = b"tile core\n"
+ADDRESSES = b"tile core"
 SHOWN = 40  # characters of a wrong line
 NAMED = 10  # divided cores in a warning, at most
 
@@ -357,23 +357,22 @@ def read_number_lines(path: Path, columns: int, expected: str, header: bytes = b
     Return int64, shape (lines, columns), and the content. Raise `InputError` with the first invalid line.
     """
     content = path.read_bytes()
-    begin = len(header) if header and content.startswith(header) else 0
+    lines = content[len(header) :] if content.startswith(header) else content
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # numpy only warns of a fraction in a column of integers, and of no data
-            numbers = np.loadtxt(BytesIO(content[begin:].replace(b",", b" ")), np.int64, comments=None, ndmin=2)
+            numbers = np.loadtxt(BytesIO(lines.replace(b",", b" ")), np.int64, comments=None, ndmin=2)
     except (ValueError, Warning):
         numbers = np.empty((0, 0), np.int64)
     if numbers.shape[1] != columns or (numbers < 0).any():
-        raise InputError(f"{path}: {_first_error(content, columns, begin)}; {expected}")
+        raise InputError(f"{path}: {_first_error(lines, columns)}; {expected}")
     return numbers, content
 
 
-def _first_error(content: bytes, columns: int, begin: int) -> str:
+def _first_error(lines: bytes, columns: int) -> str:
     good = re.compile(r"\s*|\s*" + r"[\s,]\s*".join([r"\d{1,18}"] * columns) + r"\s*")
     expected = "a whole number from 0" if columns == 1 else f"{columns} whole numbers from 0"
-    first = 1 + content[:begin].count(b"\n")
-    for number, line in enumerate(content[begin:].decode("utf-8", "replace").split("\n"), first):
+    for number, line in enumerate(lines.decode("utf-8", "replace").split("\n"), 1):
         if good.fullmatch(line) is None:
             shown = line.strip() if len(line.strip()) <= SHOWN else f"{line.strip()[:SHOWN]}…"
             return f"line {number:,}, {shown!r}, is not {expected}"
