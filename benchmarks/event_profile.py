@@ -67,7 +67,7 @@ def _timed(name: str, work: Work, seconds: Dict[str, float], spikes: Dict[str, i
         began = time.thread_time()
         work.run(read, *others)  # type: ignore[arg-type]
         seconds[name] += time.thread_time() - began
-        for source, bits in zip(work.inputs, read):
+        for (source, _), bits in zip(work.inputs, read):
             spikes[f"{name} {source}"] += number_of(bits, 0, bits.shape[1])
 
     return work._replace(run=run)

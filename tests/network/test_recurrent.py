@@ -94,4 +94,3 @@ def test_input_steps_are_their_entries_other_than_zero():
     np.testing.assert_array_equal(steps.frames(1, 7), np.pad(x, [(0, 0), (0, 2), (0, 0), (0, 0)])[:, 1:])
     np.testing.assert_array_equal(steps[1:3].frames(0, 5), x[1:3])
     np.testing.assert_array_equal(steps.sums(1, 3), x[:, 1:3].sum(axis=1))
-    np.testing.assert_array_equal(steps.sums(0, None), x.sum(axis=1))

@@ -4,7 +4,7 @@ import copy
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterable, List, Optional, Tuple
+from typing import Iterable, List, Tuple
 
 import h5py
 import numpy as np
@@ -56,10 +56,9 @@ class InputSteps:
         indices = [a + np.searchsorted(self.step[a:b], numbers) for a, b in zip(bounds[:-1], bounds[1:])]
         return np.array(indices, np.int64).reshape(len(self), steps + 1)
 
-    def between(self, first: int, stop: Optional[int]) -> np.ndarray:
-        """Return the indices of the entries in the steps from `first` to before `stop`, or to the end."""
-        after = self.step >= first
-        return np.flatnonzero(after if stop is None else after & (self.step < stop))
+    def between(self, first: int, stop: int) -> np.ndarray:
+        """Return the indices of the entries in the steps from `first` to before `stop`."""
+        return np.flatnonzero((self.step >= first) & (self.step < stop))
 
     def frames(self, first: int, stop: int) -> np.ndarray:
         """Return the input in the steps from `first` to before `stop`: float32 (samples, steps, *shape)."""
@@ -68,8 +67,8 @@ class InputSteps:
         frames[self.sample[chosen], self.step[chosen] - first, self.neuron[chosen]] = self.value[chosen]
         return frames.reshape(len(self), stop - first, *self.shape)
 
-    def sums(self, first: int, stop: Optional[int]) -> np.ndarray:
-        """Sum the steps from `first` to before `stop`, or to the end: float64 (samples, *shape)."""
+    def sums(self, first: int, stop: int) -> np.ndarray:
+        """Sum the steps from `first` to before `stop`: float64 (samples, *shape)."""
         chosen, size = self.between(first, stop), math.prod(self.shape)
         place = self.sample[chosen] * size + self.neuron[chosen]
         return np.bincount(place, self.value[chosen], minlength=len(self) * size).reshape(len(self), *self.shape)

@@ -23,18 +23,7 @@ from snnb.simulation.engines.engine import (
     recorded_of,
     spike_table,
 )
-from snnb.simulation.simulation_files import (
-    BY_BIN,
-    BY_CLASS,
-    SPIKE_TIMES,
-    SUMS,
-    require_room,
-    write_by_bin,
-    write_by_class,
-    write_ini,
-    write_spike_times,
-    write_sums,
-)
+from snnb.simulation.simulation_files import SPIKE_TIMES, require_room, write_counts, write_ini, write_spike_times
 from snnb.simulation.simulation_plots import plot_quality, plot_raster, plot_rates
 from snnb.simulation.simulation_settings import SimulationSettings, refuse_classes, refuse_missing_samples
 from snnb.simulation.simulation_statistics import (
@@ -134,11 +123,7 @@ def simulate(
     x, y = x.part(samples) if isinstance(x, EventSamples) else x[samples], y[samples]
     totals = run_job(job, x, y, progress)
     write_ini(network, target / f"{name}_INI.h5", settings, dt_ms)
-    write_sums(target / SUMS, job, totals, x)
-    if settings.by == "class":
-        write_by_class(target / BY_CLASS, job, totals, x, y, class_names)
-    if settings.bins:
-        write_by_bin(target / BY_BIN, job, totals, x)
+    write_counts(target, job, totals, x, y, class_names)
     statistics = SimulationStatistics.of(job, totals, y, class_names, reason)
     statistics.write(target / ACCURACIES)
     label, ann = "accuracy", statistics.ann_accuracy

@@ -41,18 +41,75 @@ def require_room(job: Job, classes: Optional[int], target: Path) -> None:
                 )
 
 
-def write_sums(path: Path, job: Job, totals: Totals, x: Union[np.ndarray, EventSamples]) -> None:
-    """Write `spike_rate_sums.npz`: spikes of each population, int64; `input`, float64: its spikes, or its current.
+def write_counts(
+    target: Path,
+    job: Job,
+    totals: Totals,
+    x: Union[np.ndarray, EventSamples],
+    y: np.ndarray,
+    class_names: Sequence[str],
+) -> None:
+    """Write `spike_rate_sums.npz` and, if the settings ask for them, the counts of each class and of each time bin.
 
-    `x` has the samples, images before scaling.
+    The arrays are the spikes of each population, int64, and `input`, float64: its spikes, or its current. The class is
+    their first axis in `spike_counts_by_class.npz`, which also has `class_names` and `samples_by_class`, int64, shape
+    (classes,); the counts of a class without samples are zero. The time bin is their first axis in
+    `spike_counts_by_bin.npz`, which also has `bin_edges`, int64, shape (bins + 1,): bin i begins at time step
+    bin_edges[i], and ends before bin_edges[i + 1].
+
+    `x` has the samples, images before scaling, `y` their class ids.
     """
-    settings = job.settings
-    if job.network.input.name in totals.counts:
-        inputs = totals.counts[job.network.input.name].astype(np.float64)
+    settings, source = job.settings, job.network.input
+    scalars = {
+        "num_samples": totals.samples,
+        "num_timesteps": settings.counted_steps,
+        "warm_up": settings.warm_up,
+        "dt_ms": job.dt_ms,
+    }
+    if source.name in totals.counts:
+        inputs = totals.counts[source.name].astype(np.float64)
     else:
         (inputs,) = _currents(job, x, range(len(x)), [settings.warm_up, settings.duration])
     populations = {p.name: totals.counts[p.name] for p in job.network.populations}
-    np.savez(path, input=inputs, **populations, **_scalars(job, totals))
+    np.savez(target / SUMS, input=inputs, **populations, **scalars)
+    if settings.by == "class":
+        classes = len(class_names)
+        names, samples = np.array(class_names, np.str_), np.bincount(y, minlength=classes)
+        metadata = {**scalars, "class_names": names, "samples_by_class": samples}
+        _write(target / BY_CLASS, _by_class(job, totals, x, y, classes), metadata)
+    if settings.bins:
+        edges = np.array(settings.bin_edges_until(job.network.latency(settings.duration)))
+        _write(target / BY_BIN, _by_bin(job, totals, x, edges), {**scalars, "bin_edges": edges})
+
+
+def _by_class(
+    job: Job, totals: Totals, x: Union[np.ndarray, EventSamples], y: np.ndarray, classes: int
+) -> Iterator[Tuple[str, np.ndarray]]:
+    for volume in (job.network.input, *job.network.populations):
+        by_class = np.zeros((classes, *volume.shape), np.float64 if volume is job.network.input else np.int64)
+        for of, counts in totals.by_class.items():
+            if volume.name in counts:
+                by_class[of] = counts[volume.name]
+            else:
+                counted = [job.settings.warm_up, job.settings.duration]
+                (by_class[of],) = _currents(job, x, np.flatnonzero(y == of), counted)
+        yield volume.name, by_class
+
+
+def _by_bin(
+    job: Job, totals: Totals, x: Union[np.ndarray, EventSamples], edges: np.ndarray
+) -> Iterator[Tuple[str, np.ndarray]]:
+    settings, source = job.settings, job.network.input
+    if source.name in totals.by_bin:
+        yield source.name, totals.by_bin[source.name].astype(np.float64)
+    elif settings.input == "constant":
+        (current,) = _currents(job, x, range(len(x)), [0, 1])
+        steps = np.diff(np.minimum(edges, settings.duration))  # with firing windows, the input has one too
+        yield source.name, np.multiply.outer(steps.astype(np.float64), current)
+    else:
+        yield source.name, _currents(job, x, range(len(x)), edges.tolist())
+    for population in job.network.populations:
+        yield population.name, totals.by_bin[population.name]
 
 
 def _currents(job: Job, x: Union[np.ndarray, EventSamples], samples: Iterable[int], edges: Sequence[int]) -> np.ndarray:
@@ -65,70 +122,6 @@ def _currents(job: Job, x: Union[np.ndarray, EventSamples], samples: Iterable[in
         else:
             currents += [sample.sums(first, stop)[0] for first, stop in zip(edges, edges[1:])]
     return currents
-
-
-def write_by_class(
-    path: Path,
-    job: Job,
-    totals: Totals,
-    x: Union[np.ndarray, EventSamples],
-    y: np.ndarray,
-    class_names: Sequence[str],
-) -> None:
-    """Write `spike_counts_by_class.npz`: the arrays of `write_sums` with the class as first axis.
-
-    The file also has `class_names` and `samples_by_class`, int64, shape (classes,). The counts of a class without
-    samples are zero. `x` has the samples, images before scaling, `y` their class ids.
-    """
-    classes, settings = len(class_names), job.settings
-
-    def arrays() -> Iterator[Tuple[str, np.ndarray]]:
-        for volume in (job.network.input, *job.network.populations):
-            by_class = np.zeros((classes, *volume.shape), np.float64 if volume is job.network.input else np.int64)
-            for of, counts in totals.by_class.items():
-                if volume.name in counts:
-                    by_class[of] = counts[volume.name]
-                else:
-                    (by_class[of],) = _currents(job, x, np.flatnonzero(y == of), [settings.warm_up, settings.duration])
-            yield volume.name, by_class
-
-    metadata = {"class_names": np.array(class_names, np.str_), "samples_by_class": np.bincount(y, minlength=classes)}
-    _write(path, arrays(), {**_scalars(job, totals), **metadata})
-
-
-def write_by_bin(path: Path, job: Job, totals: Totals, x: Union[np.ndarray, EventSamples]) -> None:
-    """Write `spike_counts_by_bin.npz`: the arrays of `write_sums` with the time bin as first axis.
-
-    The file also has `bin_edges`, int64, shape (bins + 1,): bin i begins at time step bin_edges[i], and ends before
-    bin_edges[i + 1]. `x` has the samples, images before scaling.
-    """
-    settings, source = job.settings, job.network.input
-    edges = np.array(settings.bin_edges_until(job.network.latency(settings.duration)))
-
-    def arrays() -> Iterator[Tuple[str, np.ndarray]]:
-        if source.name in totals.by_bin:
-            yield source.name, totals.by_bin[source.name].astype(np.float64)
-        elif settings.input == "constant":
-            (current,) = _currents(job, x, range(len(x)), [0, 1])
-            steps = np.diff(np.minimum(edges, settings.duration))  # with firing windows, the input has one too
-            yield source.name, np.multiply.outer(steps.astype(np.float64), current)
-        else:
-            yield source.name, _currents(job, x, range(len(x)), edges.tolist())
-        for population in job.network.populations:
-            yield population.name, totals.by_bin[population.name]
-
-    _write(path, arrays(), {**_scalars(job, totals), "bin_edges": edges})
-
-
-def _scalars(job: Job, totals: Totals) -> Dict[str, float]:
-    """Return the scalars of every file of counts: samples, counted steps, steps of warm-up before them, time step."""
-    settings = job.settings
-    return {
-        "num_samples": totals.samples,
-        "num_timesteps": settings.counted_steps,
-        "warm_up": settings.warm_up,
-        "dt_ms": job.dt_ms,
-    }
 
 
 def _write(path: Path, arrays: Iterator[Tuple[str, np.ndarray]], metadata: Dict[str, object]) -> None:

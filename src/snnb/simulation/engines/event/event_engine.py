@@ -212,28 +212,36 @@ class Group:
         return counts
 
     def _add_spikes(
-        self,
-        volume: Volume,
-        spikes: Dict[str, np.ndarray],
-        start: int,
-        part: slice,
-        received: np.ndarray,
+        self, volume: Volume, spikes: Dict[str, np.ndarray], start: int, part: slice, received: np.ndarray
     ) -> None:
         """Set `spikes` of a volume to its spikes in some of the steps that begin at `start`.
 
         It is not set for a volume that has no spikes. `received` is the output array of a population's currents.
         """
+        name, prepared = volume.name, self._prepared
         if isinstance(volume, Reindexed):
-            if any(name in spikes for name in volume.inputs):
-                spikes[volume.name] = self._joined(volume, spikes, part)
-        elif isinstance(volume, Population) or self._prepared.settings.input == "poisson":
-            samples, steps, _ = received.shape
-            bits = self._prepared.scratch.spikes(volume.name, samples, steps, filled_up(volume.size) // GROUP)
-            if isinstance(volume, Population):
-                self._simulate(volume, spikes, start, part, bits, received)
+            if any(read in spikes for read in volume.inputs):
+                spikes[name] = self._joined(volume, spikes, part)
+            return
+        samples, steps, _ = received.shape
+        bits = prepared.scratch.spikes(name, samples, steps, filled_up(volume.size) // GROUP)
+        if isinstance(volume, Population):
+            neurons, work = self._neurons[name]._replace(received=received), prepared.work.get(name)
+            if name in self._uniforms:
+                neurons = neurons._replace(uniforms=self._uniforms[name].uniform(steps, (volume.size,)))
+            if work is None:
+                unchanging(neurons, bits)
             else:
-                self._draw_input(bits)
-            spikes[volume.name] = bits
+                read = [self._read(source, spikes, part) for source in work.inputs]
+                entries = tuple(self._arriving(source, tables, start, part) for source, tables in work.entries)
+                work.run(read, entries, neurons, bits)
+            if name in prepared.later_biases:
+                self._neurons[name] = self._neurons[name]._replace(bias=prepared.later_biases[name])
+        elif prepared.settings.input == "poisson":
+            self._draw_input(bits)
+        else:
+            return
+        spikes[name] = bits
 
     def _read(self, source: Source, spikes: Dict[str, np.ndarray], part: slice) -> np.ndarray:
         """Return the spikes of a volume that arrive in some of the steps: uint64 (samples, steps, words)."""
@@ -247,30 +255,6 @@ class Group:
         length = history.shape[1]
         early = history[:, max(0, length + begin) : max(0, length + min(end, 0))]
         return np.concatenate([early, spikes[name][:, max(begin, 0) : max(end, 0)]], axis=1)
-
-    def _simulate(
-        self,
-        population: Population,
-        spikes: Dict[str, np.ndarray],
-        start: int,
-        part: slice,
-        bits: np.ndarray,
-        received: np.ndarray,
-    ) -> None:
-        """Simulate a population, given the spikes of the volumes before it."""
-        name, prepared = population.name, self._prepared
-        neurons = self._neurons[name]._replace(received=received)
-        if name in self._uniforms:
-            neurons = neurons._replace(uniforms=self._uniforms[name].uniform(received.shape[1], (population.size,)))
-        work = prepared.work.get(name)
-        if work is None:
-            unchanging(neurons, bits)
-        else:
-            read = [self._read(source, spikes, part) for source in work.inputs]
-            entries = tuple(self._arriving(source, tables, start, part) for source, tables in work.entries)
-            work.run(read, entries, neurons, bits)
-        if name in prepared.later_biases:
-            self._neurons[name] = self._neurons[name]._replace(bias=prepared.later_biases[name])
 
     def _arriving(self, source: Source, tables: Weighted, start: int, part: slice) -> Entries:
         """Return the input of some of the steps that begin at `start`, as a projection reads it."""
