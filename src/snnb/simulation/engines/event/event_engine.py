@@ -7,7 +7,7 @@ by up to two. Where sums are exact, none does.
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
 
@@ -58,38 +58,45 @@ class EventEngine:
         self._settings = settings
         self._prepared = EventNetwork(network, settings)
         self._threads = threads or processors()
+        self._pool = ThreadPoolExecutor(self._threads)
 
     def simulate(self, x: Samples, first: int, observe: Observe) -> BlockCounts:
         """See `Engine`."""
         network, settings, prepared = self._prepared.network, self._settings, self._prepared
         reads, bins, at_once = has_readout(network), BinCounts(settings), self._at_once(len(x))
-        base = prepared.without_spikes(x) if isinstance(x, np.ndarray) else {}
+        block = {name: _of_samples(neurons, len(x)) for name, neurons in prepared.neurons.items()}
+        for name, current in (prepared.without_spikes(x) if isinstance(x, np.ndarray) else {}).items():
+            block[name] = block[name]._replace(base=current)
         parts = [slice(start, start + at_once) for start in range(0, len(x), at_once)]
         groups = [
-            Group(prepared, x[part], first + part.start, {name: current[part] for name, current in base.items()})
+            Group(
+                prepared, x[part], first + part.start, {name: _part(neurons, part) for name, neurons in block.items()}
+            )
             for part in parts
         ]
 
         def counts() -> Dict[str, np.ndarray]:
-            of_groups = [group.counts() for group in groups]
-            return {name: np.concatenate([counted[name] for counted in of_groups]) for name in of_groups[0]}
+            counted = {p.name: block[p.name].counts[:, : p.size].reshape(len(x), *p.shape) for p in network.populations}
+            if settings.input == "poisson":
+                drawn = np.concatenate([group.input_counts for group in groups])
+                counted = {network.input.name: drawn.reshape(len(x), *network.input.shape), **counted}
+            return counted
 
         def work(group: Group, start: int, output: np.ndarray, readout: np.ndarray) -> None:
             for step in range(0, output.shape[1], prepared.train_steps):
                 part = slice(step, step + prepared.train_steps)
                 group.advance(start + step, output[:, part], readout[:, part])
 
-        with ThreadPoolExecutor(self._threads) as pool:
-            for start, steps in self._chunks():
-                if start == settings.warm_up > 0:
-                    for group in groups:
-                        group.reset_counts()
-                output = np.zeros((len(x), steps, network.output.size), np.bool_)
-                readout = np.zeros(output.shape, prepared.real)
-                outputs, readouts = ([array[part] for part in parts] for array in (output, readout))
-                list(pool.map(work, groups, [start] * len(groups), outputs, readouts))
-                observe(output, readout if reads else None)
-                bins.add(start + steps, counts)
+        for start, steps in self._chunks():
+            if start == settings.warm_up > 0:
+                for counted in (*(n.counts for n in block.values()), *(group.input_counts for group in groups)):
+                    counted[:] = 0
+            output = np.zeros((len(x), steps, network.output.size), np.bool_)
+            readout = np.zeros(output.shape, prepared.real)
+            outputs, readouts = ([array[part] for part in parts] for array in (output, readout))
+            list(self._pool.map(work, groups, [start] * len(groups), outputs, readouts))
+            observe(output, readout if reads else None)
+            bins.add(start + steps, counts)
         names = [network.input.name, *prepared.neurons] if recorded_of(settings, first, len(x)) else []
         spikes = {name: spike_table([part for group in groups for part in group.tables[name]]) for name in names}
         return BlockCounts(
@@ -115,7 +122,7 @@ class EventEngine:
 
 
 class Group:
-    """Membrane potentials, counts and random numbers of some samples, which a thread simulates at a time.
+    """Some samples, which a thread simulates at a time: state of their neurons, random numbers, recorded spikes.
 
     Attributes
     ----------
@@ -123,17 +130,16 @@ class Group:
         Accumulated input of the output layer, or its largest potential.
     late : ndarray of int64, shape (populations, 2)
         See `BlockCounts`.
+    input_counts : ndarray of int64, shape (samples, neurons)
+        Spikes of Poisson input.
     tables : dict of str to list of ndarray
         Recorded spikes of the input and each population; see `spike_table`.
     """
 
-    def __init__(self, prepared: EventNetwork, x: Samples, first: int, base: Mapping[str, np.ndarray]) -> None:
-        """Prepare samples, the first of which has the index `first`; `base` has the currents of constant input."""
-        self._prepared, self._x, self._first = prepared, x, first
+    def __init__(self, prepared: EventNetwork, x: Samples, first: int, neurons: Dict[str, Neurons]) -> None:
+        """Prepare samples, the first of which has the index `first`, with the state of each population in them."""
+        self._prepared, self._x, self._first, self._neurons = prepared, x, first, neurons
         network, settings, n = prepared.network, prepared.settings, len(x)
-        self._neurons = {name: _of_samples(neurons, n) for name, neurons in prepared.neurons.items()}
-        for name, current in base.items():
-            self._neurons[name] = self._neurons[name]._replace(base=current)
         # Spikes in the last steps of volumes that are read with a delay: uint64 (n, steps, words).
         self._history = {
             name: np.zeros((n, delay, filled_up(network.volume(name).size) // GROUP), np.uint64)
@@ -146,18 +152,13 @@ class Group:
         self.late = np.zeros((len(network.populations), 2), np.int64)
         self._by_potential = is_read_by_potential(network)
         self.readout = np.full((n, network.output.size), -np.inf if self._by_potential else 0, prepared.real)
-        self._input_counts = np.zeros((n, network.input.size), np.int64)
+        self.input_counts = np.zeros((n, network.input.size), np.int64)
         samples = range(first, first + n)
         softmax = [population.name for population in network.populations if population.activation == "softmax"]
         self._input = Streams(settings.seed, samples if settings.input == "poisson" else range(0), INPUT)
         self._uniforms = {name: Streams(settings.seed, samples, SOFTMAX + i) for i, name in enumerate(softmax)}
         self._recorded = recorded_of(settings, first, n)
         self.tables: Dict[str, List[np.ndarray]] = {name: [] for name in (network.input.name, *self._neurons)}
-
-    def reset_counts(self) -> None:
-        """Set the counts to zero."""
-        for counts in (self._input_counts, *(neurons.counts for neurons in self._neurons.values())):
-            counts[:] = 0
 
     def advance(self, start: int, output: np.ndarray, readout: np.ndarray) -> None:
         """Simulate steps from `start`.
@@ -202,14 +203,6 @@ class Group:
         self.readout[:] = readout[:, -1]
         for name in spikes.keys() & self.tables.keys() if self._recorded else ():
             self.tables[name].append(listed_spikes(_booleans(spikes[name][: self._recorded]), self._first, start))
-
-    def counts(self) -> Dict[str, np.ndarray]:
-        """Return the spikes so far of each population, and of Poisson input: (samples, *shape)."""
-        network, n = self._prepared.network, len(self._x)
-        counts = {p.name: self._neurons[p.name].counts[:, : p.size].reshape(n, *p.shape) for p in network.populations}
-        if self._prepared.settings.input == "poisson":
-            counts = {network.input.name: self._input_counts.reshape(n, *network.input.shape), **counts}
-        return counts
 
     def _add_spikes(
         self, volume: Volume, spikes: Dict[str, np.ndarray], start: int, part: slice, received: np.ndarray
@@ -267,13 +260,13 @@ class Group:
         """Draw the Poisson input of the next steps."""
         assert isinstance(self._x, np.ndarray)
         samples, steps, words = bits.shape
-        at_once, size = max(1, DRAWN // self._x.size), self._input_counts.shape[1]
+        at_once, size = max(1, DRAWN // self._x.size), self.input_counts.shape[1]
         filled = np.zeros((samples, min(at_once, steps), words * GROUP), np.bool_)
         for start in range(0, steps, at_once):
             part = filled[:, : steps - start]
             drawn = self._input.poisson(self._x, self._prepared.settings.input_rate, part.shape[1])
             part[..., :size] = drawn.reshape(*part.shape[:2], size)
-            self._input_counts += part[..., :size].sum(axis=1)
+            self.input_counts += part[..., :size].sum(axis=1)
             packed = np.packbits(part, axis=-1, bitorder="little")
             bits[:, start : start + at_once] = packed.view("<u8")
 
@@ -298,7 +291,7 @@ def _of_samples(neurons: Neurons, samples: int) -> Neurons:
     """Return the state of a population in some samples before the first step, given that in one."""
 
     def each(values: np.ndarray) -> np.ndarray:
-        return aligned(np.broadcast_to(values, (samples, values.shape[1])))
+        return aligned(np.broadcast_to(values, (samples, values.shape[1]))) if values.size else values
 
     return neurons._replace(
         potential=each(neurons.potential),
@@ -306,6 +299,22 @@ def _of_samples(neurons: Neurons, samples: int) -> Neurons:
         accumulated=each(neurons.accumulated),
         leader=each(neurons.leader),
         leaky=neurons.leaky._replace(current=each(neurons.leaky.current)),
+    )
+
+
+def _part(neurons: Neurons, part: slice) -> Neurons:
+    """Return the state of a population in some of the samples; an array of one row holds for all of them."""
+
+    def of(values: np.ndarray) -> np.ndarray:
+        return values[part] if len(values) > 1 else values
+
+    return neurons._replace(
+        potential=of(neurons.potential),
+        base=of(neurons.base),
+        counts=of(neurons.counts),
+        accumulated=of(neurons.accumulated),
+        leader=of(neurons.leader),
+        leaky=neurons.leaky._replace(current=of(neurons.leaky.current)),
     )
 
 
