@@ -117,13 +117,21 @@ def shared_entries(sums: TrafficSums, counted: Optional[np.ndarray] = None) -> n
         lists, buffers = np.empty((target.size, 2), np.int64), np.zeros((sums.cores, 3), np.int64)
         bits = (weight + np.float32(0)).view(np.int32)  # -0 is 0
         number = hash_lists(indptr, target - network.first, bits, neurons, chosen, buffers, lists)
-        hashes, first = np.unique(lists[:number, 0], return_index=True)
-        return hashes, lists[first, 1]
+        return unique(lists[:number, 0], lists[:number, 1])
 
+    def unique(hashes: np.ndarray, contents: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+        first = np.unique(hashes, return_index=True)[1]
+        return hashes[first], contents[first]
+
+    hashes = contents = np.empty(0, np.int64)
+    added: List[Tuple[np.ndarray, np.ndarray]] = []
     with ThreadPoolExecutor(processors()) as pool:
-        parts = [(np.empty(0, np.int64),) * 2, *pool.map(distinct, blocks)]
-    hashes, contents = (np.concatenate(values) for values in zip(*parts))
-    contents = contents[np.unique(hashes, return_index=True)[1]]
+        for part in pool.map(distinct, blocks):
+            added.append(part)
+            if sum(one.size for one, _ in added) > max(hashes.size, EDGES):  # most are duplicates
+                hashes, contents = unique(*map(np.concatenate, zip((hashes, contents), *added)))
+                added = []
+    hashes, contents = unique(*map(np.concatenate, zip((hashes, contents), *added)))
     return np.bincount(contents >> 32, contents & 0xFFFFFFFF, sums.cores).astype(np.int64)
 
 
