@@ -69,7 +69,7 @@ def test_rates_of_classes_and_of_times_are_those_of_the_recorded_sums(said):
         assert said["short"].mean() == pytest.approx(sums[said["first"]].mean() / 60 / 20)
 
 
-def test_the_recipes_run_on_the_recorded_run(run, tmp_path, monkeypatch):
+def test_the_recipes_run_on_the_recorded_run(run, tmp_path, monkeypatch, without_kahypar):
     monkeypatch.chdir(tmp_path)
     face = snnb.Run(path=run.path)
     (simulation,) = face.simulations.values()
