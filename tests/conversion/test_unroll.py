@@ -78,10 +78,26 @@ def _named_alike():
     return keras.Model(x, L.Dense(3)(L.Flatten()(L.Conv2D(2, 1, name="a_use2", activation="relu")(y))))
 
 
-MODELS = [_shared, _shared_with_other_sizes, _nested, _frozen, _without_shape, _two_in_two_out, _named_alike]
+def _in_two_models():
+    """The first use of a layer is in another model, as of an encoder that was built before the classifier."""
+    convolution, other, x = L.Conv2D(2, 3), L.Input((6, 6, 2)), L.Input((6, 6, 2))
+    keras.Model(other, convolution(other))
+    return keras.Model(x, L.Dense(3)(L.Flatten()(L.ReLU(6.0)(convolution(x)))))
 
 
-FAST = [(_shared, "spiking"), (_nested, "spiking"), (_frozen, "average")]
+MODELS = [
+    _in_two_models,
+    _shared,
+    _shared_with_other_sizes,
+    _nested,
+    _frozen,
+    _without_shape,
+    _two_in_two_out,
+    _named_alike,
+]
+
+
+FAST = [(_in_two_models, "spiking"), (_shared, "spiking"), (_nested, "spiking"), (_frozen, "average")]
 
 
 @pytest.mark.parametrize(("build", "max_pool"), slow_except(FAST, itertools.product(MODELS, ["spiking", "average"])))

@@ -15,9 +15,11 @@ def nodes_of(model: keras.Model) -> List["keras.layers.Node"]:
 
 
 def unrolled_model(model: keras.Model) -> keras.Model:
-    """Build the same network with a layer for each use of a layer; return the model itself if each is used once."""
-    nodes = nodes_of(model)
-    if len({node.outbound_layer.name for node in nodes}) == len(nodes) and not models_inside(model):
+    """Build the same network with a layer for each use of a layer.
+
+    Return the model itself if each is used once, and in no other model.
+    """
+    if all(len(node.outbound_layer.inbound_nodes) == 1 for node in nodes_of(model)) and not models_inside(model):
         return model
     copies: Dict[str, Tuple[keras.layers.Layer, keras.layers.Layer]] = {}  # by name: copy and original
 
