@@ -181,7 +181,7 @@ def test_counts_by_bin_that_are_not_those_of_the_graph(simulated):
 
 
 def test_a_class_that_does_not_exist_is_refused_before_the_simulation(run):
-    given = {"simulate": {"by": "class"}, "graph": {"class_name": "cat"}}
+    given = {"prepare": {"data_dir": run.path}, "simulate": {"by": "class"}, "graph": {"class_name": "cat"}}
     words = "--class cat: there is no such class; there are 10, named or numbered from 0"
     with pytest.raises(UsageError, match=words), run.locked():
         bring_up_to_date(run, "graph", given)

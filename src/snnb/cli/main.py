@@ -50,7 +50,7 @@ EXAMPLES: Dict[str, Sequence[str]] = {
     "parse": ("snnb parse --model lenet_mnist", "snnb parse runs/lenet_mnist --percentile 99"),
     "simulate": (
         "snnb simulate --model lenet_mnist --samples 100 --duration 50",
-        "snnb simulate runs/lenet_mnist --input poisson --input-rate 200",
+        "snnb simulate runs/lenet_mnist --input poisson --record-spikes 2",
     ),
     "graph": ("snnb graph --model lenet_mnist", "snnb graph runs/lenet_mnist --pool-weight one"),
     "map": (

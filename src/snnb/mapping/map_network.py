@@ -106,7 +106,9 @@ def map_network(
     seed : seed of all random numbers; the same seed gives the same mapping
     """
     if objective == "step" and hardware.time_ns is None:
-        raise InputError(f"{hardware.name}: the description has no time_ns, so --objective step has nothing to compare")
+        raise InputError(
+            f"{hardware.name}: the description has no time_ns, so --objective step has nothing to compare; give another"
+        )
     check_possible(network, hardware)
     partitions = partition(network, hardware, method=method, seed=seed, progress=progress)
     mapped = []

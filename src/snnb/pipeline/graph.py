@@ -167,8 +167,8 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
     if simulated in planned.stages:
         params = params_in_force(run, simulate.KIND, planned.given.get(simulated, {}))
         _refuse_without_classes(run, str(given["class_name"]), params.by, "has, or would have,")
-        prepared = None if planned.given.get(prepare.KIND.name) else recorded(run, prepare.KIND)
-        if prepared is not None:
+        prepared = recorded(run, prepare.KIND)
+        if prepared is not None and prepare.STAGE.selected(run, planned.given.get(prepare.KIND.name, {}))[1] is None:
             from snnb.graph.build import SampleClass, choose_class
 
             names = enumerate(prepared.details.class_names)
@@ -305,7 +305,10 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
     if run.manifest.run.imported:
         reason = "of the graph of a network; leave it out with a graph from outside"
         return dict.fromkeys(("simulation", "class_name", "weights_only", "pool_weight"), reason)
-    return dict.fromkeys(OF_SPIKES, "only with --from")
+    reasons = dict.fromkeys(OF_SPIKES, "only with --from")
+    if given.get(KIND.name, {}).get("weights_only"):
+        reasons["rate_unit"] = "a graph of weights has no rates; leave it out"
+    return reasons
 
 
 def _defaults(run: RunDirectory, options: Mapping[str, object]) -> Mapping[str, object]:

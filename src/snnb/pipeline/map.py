@@ -23,6 +23,7 @@ from snnb.pipeline.stage import (
     figure_format,
     params_in_force,
     unaltered,
+    value_in_force,
     write_log,
 )
 from snnb.rundir.directory import STAMP, RunDirectory
@@ -168,8 +169,13 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
 
 
 def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
-    if given.get(KIND.name, {}).get("partition") is None:
-        return dict.fromkeys(("placement", "allow_overfull", "split_overfull"), "only with --partition")
+    options = given.get(KIND.name, {})
+    if options.get("partition") is None:
+        reasons = dict.fromkeys(("placement", "allow_overfull", "split_overfull"), "only with --partition")
+        method = value_in_force(run, KIND, given, "method")
+        if options.get("objective") in ("energy", "step") and method == "sequential":
+            reasons["objective"] = "there is one mapping of --method sequential; give --method auto, or leave it out"
+        return reasons
     return dict.fromkeys(("method", "objective"), "of snnb's own partitions; leave it out with --partition")
 
 

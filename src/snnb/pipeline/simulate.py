@@ -50,7 +50,7 @@ class SimulateParams(SimulationSettings):
 
     defaults_elsewhere: ClassVar[Mapping[str, str]] = {
         "samples": f"{DEFAULT_SAMPLES}, or all there are",
-        "duration": "100, or the steps of the longest sample",
+        "duration": "100, or the steps of a calibrated network or of the longest recording",
     }
 
     label: Annotated[Optional[Annotated[str, AfterValidator(_printable)]], Flag(metavar="TEXT")] = Field(

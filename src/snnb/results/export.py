@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple, cast
 from snnb.core.errors import UpstreamError, UsageError
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.graph.export.export_options import DEFAULTS, ExportOptions
-from snnb.io.files import remove_partial
+from snnb.io.files import refuse_existing, remove_partial
 from snnb.pipeline import graph, simulate
 from snnb.pipeline import map as mapping_stage
 from snnb.pipeline.graph import ASSUMED, graph_command, recorded_class, simulation_of
@@ -86,11 +86,12 @@ def export_graph(
 
     suffix = find_format(format).suffix
     refuse_foreign_options(format, options)
+    if output is not None:
+        refuse_existing(output, force=True)
+        refuse_files_of_runs(output, run)
     remove_partials(run)
     mapping = None if options.map is None else load_mapping(run, options.map, graph)
     stamp = chosen_graph(run, graph if mapping is None else mapping.cost.graph, say)
-    if output is not None:
-        refuse_files_of_runs(output, run)
     with SynapseGraph.open(unaltered(run, graph_file(run, stamp))) as opened:
         if opened.assumed_spikes:
             say(f"export: {ASSUMED}")
