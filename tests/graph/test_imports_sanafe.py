@@ -223,6 +223,7 @@ BAD = {
     START + "   []\nmappings:\n- a: [core: 3]\n": "a: '3' is not a core, as 0.3: core 3 of tile 0",
     START + "   []\nmappings:\n- a\n": "mappings: 'a' is not an address with its attributes",
     "network:\n  edges: []\n": "there are no groups; they are in network, groups",
+    "network: " + 999 * "[": "nested too deeply",
     "network: [1]\n": "network is ['1'], and must be a dict",
     "network:\n  groups:\n  - name: a\n    neurons: [0..1: {bias: x}]\n": "group a: 'x' is not a finite number",
     "network:\n  groups:\n  - name: a\n    neurons: [1: {}]\n": "group a: there is no neuron a.1; the group has 1",

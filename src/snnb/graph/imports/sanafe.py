@@ -212,6 +212,8 @@ class _File:
             raise DamagedError(self.path, f"{self.place}{first_line(error)}") from None
         except yaml.YAMLError as error:
             raise invalid_yaml(error, self.path) from None
+        except RecursionError:
+            raise DamagedError(self.path, "nested too deeply for a network of SANA-FE") from None
 
     def entries(self, edges: bool) -> Iterator[_Entry]:
         """Yield the edges, or all other entries, each group before its neurons."""
