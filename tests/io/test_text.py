@@ -26,6 +26,8 @@ def test_text_json_and_yaml_are_read(file):
         read_text(file(b"caf\xe9"))
     with pytest.raises(InputError, match="notes: not text"):
         decoded(b"\xff", Path("notes"))
+    with pytest.raises(InputError, match="notes: not text"):
+        decoded(b"a\0", Path("notes"))
 
 
 @pytest.mark.parametrize(

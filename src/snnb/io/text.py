@@ -20,11 +20,14 @@ def read_text(path: Path) -> str:
 
 
 def decoded(content: bytes, path: Path) -> str:
-    """Decode UTF-8; raise `DamagedError` if the content of `path` is not UTF-8."""
+    """Decode UTF-8; raise `DamagedError` if the content of `path` is not UTF-8, or has a NUL, as no text has."""
     try:
-        return content.decode("utf-8")
+        text = content.decode("utf-8")
     except UnicodeDecodeError:
-        raise DamagedError(path, "not text") from None
+        text = "\0"
+    if "\0" in text:
+        raise DamagedError(path, "not text")
+    return text
 
 
 def load_json(path: Path) -> JsonValue:

@@ -75,11 +75,14 @@ def _open(path: Path) -> IO[str]:
 
 def _next_lines(path: Path, file: IO[str], number: int) -> List[str]:
     try:
-        return list(islice(file, number))
+        lines = list(islice(file, number))
     except UnicodeDecodeError:
-        raise DamagedError(path, "not text") from None
+        lines = ["\0"]
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DamagedError(path, f"not a complete gzip file ({error})") from None
+    if any("\0" in line for line in lines):
+        raise DamagedError(path, "not text")
+    return lines
 
 
 def _parsed(path: Path, lines: List[str], first: int, row: np.dtype, delimiter: str) -> np.ndarray:
