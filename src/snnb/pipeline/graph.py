@@ -322,7 +322,6 @@ STAGE = Stage(
     "Write the synapse graph: a directory in graphs/.",
     _resolve,
     run,
-    needs="simulate",
     needs_with={"weights_only": "parse"},
     source="simulation",
     imports=True,

@@ -291,7 +291,6 @@ STAGE = Stage(
     "Map the neurons of a graph onto the cores of a chip; write a directory in maps/.",
     _resolve,
     run,
-    needs="graph",
     source="graph",
     check=_check,
     without_effect=_without_effect,

@@ -221,6 +221,4 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
 
 
 _TEXT = "Convert and normalise the trained network: parse/."
-STAGE = Stage(
-    KIND, _TEXT, resolve, run, needs="train", check=_check, defaults=_defaults, without_effect=_without_effect
-)
+STAGE = Stage(KIND, _TEXT, resolve, run, check=_check, defaults=_defaults, without_effect=_without_effect)

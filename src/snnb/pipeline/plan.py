@@ -1,6 +1,6 @@
-"""Determine which stages must run and why, from the stage that each one needs, and run them.
+"""Determine which stages must run and why, and run them.
 
-With `snnb map RUN`, for example, `check_options` follows `Stage.needed` back from `map` to `prepare`. Then each of
+With `snnb map RUN`, for example, `check_options` goes back from `map` to `prepare`, stage by stage. Then each of
 these stages, in order, selects its result for the options in force (`Stage.selected`), or runs if it has none that is
 up to date. `simulate` selects the simulation in force. `graph` gets its stamp as option `simulation`, its
 `Stage.source`, and selects the graph of that simulation; `map` gets the name of that graph as option `graph`.
@@ -44,7 +44,7 @@ from snnb.core.options import (
 )
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.text import Document
-from snnb.pipeline.all import STAGES
+from snnb.pipeline.all import BEFORE, STAGES
 from snnb.pipeline.stage import (
     AnyStage,
     Given,
@@ -169,8 +169,8 @@ def bring_up_to_date(
         stage, tell = STAGES[name], partial(_say_of, say, name)
         given = _from_defaults(run, asked, from_defaults)  # they can depend on the stage before
         options = given.get(name, {})
-        if stage.source is not None and stage.needs in results:
-            options = {**options, stage.source: results[stage.needs].directory.name}
+        if stage.source is not None and BEFORE[name] in results:
+            options = {**options, stage.source: results[BEFORE[name]].directory.name}
         selected, reason = stage.selected(run, options)
         if reason is None and force and (name == target or not asked_by_name):
             reason = "forced"
@@ -291,13 +291,14 @@ def read_options(given: Given) -> Dict[str, Dict[str, object]]:
 
 def check_options(run: RunDirectory, target: str, given: Given) -> List[str]:
     """Return the stages that are needed, after checking their options: the last stage may run hours later."""
-    names = [target]
-    while True:
-        needed = STAGES[names[0]].needed(run, given.get(names[0], {}))
-        if needed is None:
+    names: List[str] = []
+    name: Optional[str] = target
+    while name is not None:
+        names.insert(0, name)
+        first, options = STAGES[name], given.get(name, {})
+        if (first.imports and run.manifest.run.imported) or options.get(first.source or "") is not None:
             break
-        names.insert(0, needed)
-    first = STAGES[names[0]]
+        name = next((other for option, other in first.needs_with.items() if options.get(option)), BEFORE.get(name))
     if run.manifest.run.imported and not first.imports and first.source not in given.get(first.name, {}):
         raise UsageError(
             f"{run.path} holds a graph from outside and no network, so {names[-1]} has nothing to work on; map, "
@@ -380,7 +381,7 @@ def _reason(
     if record is None:
         return stale_reason(run, None, {}), None
     variant = stage.variant(run, record)
-    unread = () if variant is None or stage.needs is None else (f"{run.directory_of(stage.needs)}/",)
+    unread = () if variant is None else (f"{run.directory_of(BEFORE[stage.name])}/",)
     inputs = [file for file in record.inputs if not file.path.startswith(unread)]
     reason = stale_reason(run, record.model_copy(update={"inputs": inputs}), {})
     made_of = (cause for place, cause in causes.items() if any(file.path.startswith(f"{place}/") for file in inputs))

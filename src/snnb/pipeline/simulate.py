@@ -230,7 +230,6 @@ STAGE = Stage(
     "Simulate the converted network and count its spikes: a new directory in simulations/.",
     resolve,
     run,
-    needs="parse",
     check=_check,
     variant=_variant,
     defaults=_defaults,

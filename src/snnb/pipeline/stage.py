@@ -58,8 +58,7 @@ class Stage(Generic[P, D]):
     # Returns the parameters in force; the last argument is called for each recorded value that is not used.
     resolve: Callable[[RunDirectory, Mapping[str, object], Say], P]
     run: Callable[[RunDirectory, P, Progress], Optional[str]]  # returns the name of the result, None for a single one
-    needs: Optional[str] = None  # name of the stage whose result it reads
-    needs_with: Mapping[str, str] = field(default_factory=dict)  # by option, the stage that is needed instead with it
+    needs_with: Mapping[str, str] = field(default_factory=dict)  # by option, an earlier stage that is needed instead
     imports: bool = False  # whether it reads a file from outside in a run that begins with a graph
     source: Optional[str] = None  # option that names the result to read; where it is given, no other stage has to run
     # Called before any stage runs and before each one; raises for options that cannot succeed.
@@ -79,14 +78,6 @@ class Stage(Generic[P, D]):
     def name(self) -> str:
         """Name of the stage, as on the command line."""
         return self.kind.name
-
-    def needed(self, run: RunDirectory, options: Mapping[str, object]) -> Optional[str]:
-        """Return the name of the stage that has to run before with these options; None if there is none."""
-        if self.imports and run.manifest.run.imported:
-            return None
-        if self.source is not None and options.get(self.source) is not None:
-            return None
-        return next((stage for option, stage in self.needs_with.items() if options.get(option)), self.needs)
 
     def selected(self, run: RunDirectory, options: Mapping[str, object]) -> Tuple[Optional[str], Optional[str]]:
         """Return the name of the result for these options, and None; if none is up to date, None and the reason.

@@ -326,7 +326,6 @@ STAGE = Stage(
     "Train the Keras network: train/.",
     resolve,
     run,
-    needs="prepare",
     check=_check,
     defaults=_defaults,
     without_effect=_without_effect,
