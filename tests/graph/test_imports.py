@@ -396,6 +396,12 @@ BAD_EXPORTS = [
     ("npz", "description.json", Path.unlink, "no such file"),
     ("parquet", "edges.parquet", Path.unlink, "has no file of edges"),
     ("parquet", "nodes.parquet", lambda path: path.write_bytes(b"PAR1"), "not a complete Parquet file"),
+    (
+        "parquet",
+        "nodes.parquet",
+        lambda path: path.write_bytes(path.read_bytes().replace(b"02Conv", b"02\xc9onv")),
+        "utf-8",
+    ),
 ]
 
 

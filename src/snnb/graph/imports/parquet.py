@@ -66,7 +66,7 @@ def _reading(path: Path) -> Iterator[None]:
     arrow, _ = load_library()
     try:
         yield
-    except (arrow.ArrowException, OSError) as error:
+    except (arrow.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DamagedError(path, f"not a complete Parquet file ({first_line(error)})") from None
 
 
