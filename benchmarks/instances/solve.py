@@ -77,13 +77,19 @@ def solve_with(method, graph, network, constraint, target, directory, given) -> 
     """Map by one method with each seed; write the best."""
     from snnb.core.errors import InputError
     from snnb.mapping.hardware import read_hardware
+    from snnb.mapping.map_network import cost_partition, map_network
 
     hardware, _ = read_hardware(str(HERE / "constraints" / f"{constraint}.json"))
     seeds, best = [], None
     for seed in range(1 if method == "sequential" else given.seeds):
-        began = sum(os.times()[:4])  # with the processes that have ended
+        began = processor_seconds()
+        earlier = 0.0
         try:
-            mapped = map_with(method, graph, network, hardware, seed, directory, given)
+            if method in ("sequential", *OWN):
+                mapped = map_network(network, hardware, method=method, seed=seed)
+            else:
+                parts, earlier = partition(method, graph, network, hardware, seed, directory, given)
+                mapped = cost_partition(network, hardware, parts, split_overfull=True, seed=seed)[0]
             if mapped.method in (method, "file"):
                 figures = {
                     "connectivity": round(mapped.cost.connectivity, 6),
@@ -95,7 +101,7 @@ def solve_with(method, graph, network, constraint, target, directory, given) -> 
                 figures = {"none": f"none better than {mapped.method}"}
         except InputError as error:
             figures = {"none": str(error)}
-        seconds = sum(os.times()[:4]) - began
+        seconds = processor_seconds() - began + earlier
         seeds.append({"seed": seed, **figures, "seconds": round(seconds, 1)})
         print(target.parent.name, constraint, method, seeds[-1], flush=True)
         if seconds > given.limit:
@@ -110,29 +116,36 @@ def solve_with(method, graph, network, constraint, target, directory, given) -> 
     (target / f"{method}.json").write_text(json.dumps(document, indent=1) + "\n")
 
 
-def map_with(method, graph, network, hardware, seed: int, directory: Path, given):
-    """Return the mapped network of one method and seed."""
+def processor_seconds() -> float:
+    """Return the processor time of this process and of its children that have ended."""
+    return sum(os.times()[:4])
+
+
+def partition(method, graph, network, hardware, seed: int, directory: Path, given) -> Tuple[Path, float]:
+    """Return the file of a partition, and its processor time if it was computed for earlier constraints, else 0."""
     import numpy as np
 
-    from snnb.mapping.map_network import cost_partition, map_network
-
-    if method in ("sequential", *OWN):
-        return map_network(network, hardware, method=method, seed=seed)
-    blocks = -(-int(network.neurons * SLACK) // hardware.neurons_per_core)
-    parts = directory / f"{method}.parts"
+    limit = hardware.neurons_per_core
+    parts = directory / f"{method}-{limit}-{seed}.parts"
+    seconds = parts.with_suffix(".seconds")
+    if seconds.exists():
+        return parts, float(seconds.read_text())
+    began = processor_seconds()
     if method == "random":
         order = np.random.default_rng(seed).permutation(network.neurons)
         core = np.empty_like(order)
-        core[order] = np.arange(order.size) // hardware.neurons_per_core
+        core[order] = np.arange(order.size) // limit
         np.savetxt(parts, core, "%d")
     else:
+        blocks = -(-int(network.neurons * SLACK) // limit)
         file = exported(graph, "metis" if method == "metis" else "hmetis", directory)
-        arguments = [method, str(file), str(blocks), str(hardware.neurons_per_core), str(seed)]
+        arguments = [method, str(file), str(blocks), str(limit), str(seed)]
         config = ["--kahypar-config", str(given.kahypar_config)] if given.kahypar_config else []
         with parts.open("w") as output:
             command = [given.python, __file__, *config, "--tool", *arguments]
             subprocess.run(command, stdout=output, check=True)
-    return cost_partition(network, hardware, parts, split_overfull=True, seed=seed)[0]
+    seconds.write_text(str(processor_seconds() - began))
+    return parts, 0.0
 
 
 def exported(graph, format: str, directory: Path) -> Path:
