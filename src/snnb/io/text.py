@@ -20,11 +20,11 @@ def read_text(path: Path) -> str:
 
 
 def decoded(content: bytes, path: Path) -> str:
-    """Decode UTF-8; raise `DamagedError` if the content of `path` is not UTF-8, or has a NUL, as no text has."""
+    """Decode UTF-8; raise `DamagedError` if the content of `path` is not UTF-8 or contains NUL."""
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
-        text = "\0"
+        raise DamagedError(path, "not text") from None
     if "\0" in text:
         raise DamagedError(path, "not text")
     return text

@@ -296,7 +296,8 @@ def check_options(run: RunDirectory, target: str, given: Given) -> List[str]:
     while name is not None:
         names.insert(0, name)
         first, options = STAGES[name], given.get(name, {})
-        if (first.imports and run.manifest.run.imported) or options.get(first.source or "") is not None:
+        source_given = first.source is not None and options.get(first.source) is not None
+        if source_given or (first.imports and run.manifest.run.imported):
             break
         name = next((other for option, other in first.needs_with.items() if options.get(option)), BEFORE.get(name))
     if run.manifest.run.imported and not first.imports and first.source not in given.get(first.name, {}):

@@ -14,7 +14,7 @@ from snnb.core.errors import DamagedError, UsageError
 from snnb.core.formatting import local_time
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.graph.synapse_graph import SynapseGraph
-from snnb.io.files import write_text_atomically
+from snnb.io.files import refuse_existing, write_text_atomically
 from snnb.io.text import Document, read_document, read_text
 from snnb.mapping.mapping import Mapping as WrittenMapping
 from snnb.network.event_samples import EventSamples
@@ -102,8 +102,7 @@ def write_report(
 def _refuse_other_files(run: RunDirectory, target: Path, force: bool) -> None:
     if target.absolute() != (run.path / REPORT).absolute():
         refuse_files_of_runs(target, run)
-    if not target.parent.is_dir():
-        raise UsageError(f"{target.parent}: no such directory; make it first")
+    refuse_existing(target, force=True)
     if not os.path.lexists(target) or force:
         return
     if not target.is_symlink():

@@ -77,7 +77,7 @@ def _next_lines(path: Path, file: IO[str], number: int) -> List[str]:
     try:
         lines = list(islice(file, number))
     except UnicodeDecodeError:
-        lines = ["\0"]
+        raise DamagedError(path, "not text") from None
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DamagedError(path, f"not a complete gzip file ({error})") from None
     if any("\0" in line for line in lines):
