@@ -276,7 +276,7 @@ def test_it_is_refused_in_one_line_before_anything_is_written(
 
 
 SIMULATION, GRAPH = f"simulations/{STAMP}", f"graphs/{STAMP}"
-# Commands, a damaged file, and what makes it again.
+# Commands, a damaged file, and the command that makes it again.
 DAMAGED = [
     ("verify run", "train/training_history.csv", 5, "`snnb train run` makes it again"),
     ("verify run", f"{SIMULATION}/log.txt", 5, f"`snnb remove run {SIMULATION}`, then run `snnb simulate` again"),

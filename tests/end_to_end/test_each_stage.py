@@ -1,4 +1,4 @@
-"""Each stage alone, from the run recorded with TensorFlow 2.2 on Python 3.8: what comes out is what was recorded."""
+"""Each stage alone, from the run recorded with TensorFlow 2.2 on Python 3.8: results are equal to the recorded ones."""
 
 import csv
 import json

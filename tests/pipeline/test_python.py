@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
 SECTIONS = re.split(r"^##? ", PAGE, flags=re.MULTILINE)[1:]
-# Sections that simulate, or read what the first simulation of the page has recorded.
+# Sections that simulate, or read records of the first simulation of the page.
 SIMULATED = ("snnb from Python", "Rates of each class", "Rates over time", "Accuracy over dur", "Comparing percentiles")
 
 

@@ -125,7 +125,7 @@ class ExportedProjection:
     ----------
     source, target : names of the populations
     weights : (targets, sources) float64 scipy.sparse.csr_matrix
-        What a spike adds, or a current of 1.
+        Contribution of a spike, or of a current of 1.
     delay_steps : at least 1, for simulators that delay
     delay : time steps from a spike to its arrival in others
     """

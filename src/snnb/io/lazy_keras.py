@@ -1,4 +1,4 @@
-"""Keras, imported at its first use: that takes seconds, and what only names models or lists them does not need it.
+"""Keras, imported at its first use: the import takes seconds, and a list of the models does not need it.
 
 Import this module as `keras`.
 """

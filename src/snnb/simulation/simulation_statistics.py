@@ -1,4 +1,4 @@
-"""Sums over the samples of a simulation, and what follows from them: accuracy, firing rates, operations, warnings.
+"""Sums over the samples of a simulation, and figures computed from them: accuracy, firing rates, operations, warnings.
 
 The document `sim_accuracies.json` has the accuracy, or the error of a reconstruction, rates and operations.
 """

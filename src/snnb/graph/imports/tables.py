@@ -19,7 +19,7 @@ from snnb.graph.listed import Edges, ListedGraph, ListedPopulation
 
 LIMIT = 2**31 - 1  # ids
 SPARSE_IDS = 100  # ids for each edge, above which they are not numbers of neurons
-COLUMNS = {  # names in files by what a column has, in the order in which they are looked for
+COLUMNS = {  # names in files by the content of a column, in the order of precedence
     "source": ("source", "source_neuron"),
     "target": ("target", "target_neuron", "dest_neuron"),
     "weight": ("weight", "edge"),

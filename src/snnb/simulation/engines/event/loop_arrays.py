@@ -1,8 +1,8 @@
 """Arrays of the compiled loops: spikes, neurons, and tables of a projection's geometry and weights.
 
 Spikes are bits: uint64 of shape (samples, steps, words), where bit i of word w belongs to neuron 64 w + i. They take at
-most 1/32 of the memory of a list, and are made and counted 64 at a time. What the loops take is in named tuples, which
-numba supports; arrays are aligned to cache lines.
+most 1/32 of the memory of a list, and are made and counted 64 at a time. The arguments of the loops are named tuples,
+which numba supports; arrays are aligned to cache lines.
 """
 
 import math
