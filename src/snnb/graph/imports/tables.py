@@ -38,7 +38,7 @@ def columns_of(path: Path, names: Sequence[str], place: str = "") -> Dict[str, s
     Raise `DamagedError` if it has no edges.
     """
     present = {key: [name for name in known if name in names] for key, known in COLUMNS.items()}
-    columns = {key: found[0] for key, found in present.items() if found}
+    columns = {key: matches[0] for key, matches in present.items() if matches}
     missing = [end for end in ("source", "target") if end not in columns]
     if missing:
         raise DamagedError(path, f"{place}has no column {missing[0]}; name the columns, such as source,target,weight")
@@ -150,7 +150,7 @@ def _scan(
 
     Returns
     -------
-    size : largest id, and 1
+    size : largest id + 1
     rates : float32 by id, NaN where a neuron is not a source; None without rates
     entered : bool by id, whether an edge leads to the neuron
     """
