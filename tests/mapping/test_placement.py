@@ -7,8 +7,7 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from snnb.mapping.hardware import read_hardware
-from snnb.mapping.placement import place
-from snnb.mapping.placement_kernels import (
+from snnb.mapping.placement import (
     NOBODY,
     Board,
     Links,
@@ -16,6 +15,7 @@ from snnb.mapping.placement_kernels import (
     board_cost,
     descend_swaps,
     hilbert_curve,
+    place,
     swap,
     swap_change,
 )

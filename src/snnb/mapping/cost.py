@@ -18,6 +18,7 @@ import numpy as np
 from pydantic import ConfigDict, Field
 from scipy.sparse import csr_matrix
 
+from snnb.core.compiled import compiled
 from snnb.graph import adjacency
 from snnb.graph.projection import GraphProjection
 from snnb.io.text import Document
@@ -26,14 +27,15 @@ from snnb.mapping.limits import memory_bits
 from snnb.mapping.traffic import (
     NOTHING,
     PlacedNetwork,
+    Reached,
     TrafficSums,
+    count_messages,
     link_loads,
     nodes_of,
     offsets,
     reached,
     spikes_between,
 )
-from snnb.mapping.traffic_kernels import count_messages, multicast_hops
 from snnb.network.geometry import PADDING
 
 EDGES = 1 << 20  # of a batch
@@ -150,7 +152,7 @@ def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
     load = link_loads(matrix, hardware.router_of(place), hardware.routers).all
     (x, y), multicast = np.ascontiguousarray(hardware.router_of(place).T, np.int32), 0.0
     for population, own, sets in sums.placed_sets():
-        multicast += multicast_hops(np.argsort(own, kind="stable"), own, network.spikes_of(population), sets, x, y)
+        multicast += _multicast_hops(np.argsort(own, kind="stable"), own, network.spikes_of(population), sets, x, y)
     per_core = {
         **dict(zip(Limits._fields, sums.contents)),
         "spikes_in": np.asarray(matrix.sum(axis=0)).ravel(),
@@ -199,6 +201,59 @@ def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
         per_core=per_core,
         **some,
     )
+
+
+@compiled
+def _multicast_hops(
+    order: np.ndarray, core: np.ndarray, spikes: np.ndarray, sets: Reached, x: np.ndarray, y: np.ndarray
+) -> float:
+    """Sum spikes × links in the union of the routes to the cores reached.
+
+    Parameters
+    ----------
+    order : (sources,) int64 array; the sources, sorted by core
+    x, y : (cores,) int32 array; routers of the cores
+    """
+    total, at, columns = 0.0, 0, x.max() + 1
+    low, high, used = np.full(columns, -1, np.int64), np.empty(columns, np.int64), np.empty(columns, np.int64)
+    while at < order.size:
+        own, this, weight = core[order[at]], sets.set_of[order[at]], spikes[order[at]]
+        at += 1
+        while at < order.size and core[order[at]] == own and sets.set_of[order[at]] == this:
+            weight += spikes[order[at]]
+            at += 1
+        if weight != 0:
+            cores = sets.label[sets.start[this] : sets.start[this + 1]]
+            total += weight * _tree(own, x, y, cores, low, high, used)
+    return total
+
+
+@compiled
+def _tree(
+    core: int, x: np.ndarray, y: np.ndarray, cores: np.ndarray, low: np.ndarray, high: np.ndarray, used: np.ndarray
+) -> int:
+    """Count the links in the union of the routes from a core to others: along x first, then along y.
+
+    All routes share the row of the core and leave it in the columns of the others. The union is the row from the
+    leftmost to the rightmost column, and each column from its lowest to its highest core.
+    """
+    left = right = x[core]
+    columns = 0
+    for c in cores:
+        if c == core:
+            continue
+        column, row = x[c], y[c]
+        left, right = min(left, column), max(right, column)
+        if low[column] < 0:
+            low[column] = high[column] = y[core]
+            used[columns] = column
+            columns += 1
+        low[column], high[column] = min(low[column], row), max(high[column], row)
+    links = right - left
+    for i in range(columns):
+        links += high[used[i]] - low[used[i]]
+        low[used[i]] = -1
+    return links
 
 
 def _projections(sums: TrafficSums) -> List[ProjectionCost]:

@@ -9,6 +9,7 @@ from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
+from snnb.core.compiled import compiled
 from snnb.core.errors import InputError
 from snnb.core.machine import processors
 from snnb.graph import adjacency
@@ -17,11 +18,11 @@ from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import GraphProjection
 from snnb.mapping.hardware import NO_LIMIT, Hardware, Limits, SynapseMemory, descriptions
 from snnb.mapping.traffic import PlacedNetwork, TrafficSums, count_traffic
-from snnb.mapping.traffic_kernels import hash_lists
 
 # Projections from a population, the population, and a range of its neurons
 Block = Tuple[Sequence[GraphProjection], GraphPopulation, int, int]
 EDGES = 1 << 18  # synapses of a thread in memory at a time
+FACTOR = -7046029254386353131  # odd number of 64 bits; hashes of lists are in the manner of FNV-1a
 UNKNOWN = -1  # entries of a core that are not counted
 
 
@@ -116,7 +117,7 @@ def shared_entries(sums: TrafficSums, counted: Optional[np.ndarray] = None) -> n
         indptr, target, weight = adjacency.targets(*block)
         lists, buffers = np.empty((target.size, 2), np.int64), np.zeros((sums.cores, 3), np.int64)
         bits = (weight + np.float32(0)).view(np.int32)  # -0 is 0
-        number = hash_lists(indptr, target - network.first, bits, neurons, chosen, buffers, lists)
+        number = _hash_lists(indptr, target - network.first, bits, neurons, chosen, buffers, lists)
         return unique(lists[:number, 0], lists[:number, 1])
 
     def unique(hashes: np.ndarray, contents: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
@@ -133,6 +134,48 @@ def shared_entries(sums: TrafficSums, counted: Optional[np.ndarray] = None) -> n
                 added = []
     hashes, contents = unique(*map(np.concatenate, zip((hashes, contents), *added)))
     return np.bincount(contents >> 32, contents & 0xFFFFFFFF, sums.cores).astype(np.int64)
+
+
+@compiled
+def _hash_lists(
+    indptr: np.ndarray,
+    target: np.ndarray,
+    weight: np.ndarray,
+    neurons: np.ndarray,
+    counted: np.ndarray,
+    buffers: np.ndarray,
+    lists: np.ndarray,
+) -> int:
+    """Write the hash of each source's list of synapses onto each core, and the list's content; return their number.
+
+    Parameters
+    ----------
+    indptr, target, weight : targets of each source, ascending, and the bits of the weights, in CSR form
+    neurons : (neurons, 2) int32 array; core of each, and its rank by id among the neurons of the core
+    counted : (cores,) bool array; lists of other cores are left out
+    buffers : (cores, 3) int64 array; hash, local index of the first target and length of a list, which is 0
+    lists : (lists, 2) int64 array; output: hash, and core · 2^32 + length
+    """
+    number = 0
+    touched = np.empty(len(buffers), np.int64)
+    for source in range(indptr.size - 1):
+        cores = 0
+        for edge in range(indptr[source], indptr[source + 1]):
+            core, index = np.int64(neurons[target[edge], 0]), np.int64(neurons[target[edge], 1])
+            if not counted[core]:
+                continue
+            if buffers[core, 2] == 0:
+                touched[cores] = core
+                cores += 1
+                buffers[core, 0], buffers[core, 1] = (core + 1) * FACTOR, index
+            value = (buffers[core, 0] ^ ((index - buffers[core, 1]) << 32) ^ weight[edge]) * FACTOR
+            buffers[core, 0] = value ^ ((value >> 32) & 0xFFFFFFFF)
+            buffers[core, 2] += 1
+        for core in touched[:cores]:
+            lists[number, 0], lists[number, 1] = buffers[core, 0], (core << 32) | buffers[core, 2]
+            buffers[core, 2] = 0
+            number += 1
+    return number
 
 
 def synapse_loads(network: PlacedNetwork, hardware: Hardware) -> Tuple[np.ndarray, int]:

@@ -14,6 +14,7 @@ from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequenc
 import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix
 
+from snnb.core.compiled import compiled
 from snnb.core.errors import UsageError
 from snnb.graph import adjacency
 from snnb.graph.connection import Connection
@@ -21,8 +22,6 @@ from snnb.graph.edges import ranges
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import LIST_EDGES, GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
-from snnb.mapping import traffic_kernels
-from snnb.mapping.traffic_kernels import Reached
 from snnb.network.geometry import PADDING
 
 MOST_WEIGHT = 2.0**40  # sum of the weights of the search for spikes that are not whole numbers
@@ -119,6 +118,17 @@ def nodes_of(population: GraphPopulation) -> slice:
     return slice(population.first, population.first + population.size)
 
 
+class Reached(NamedTuple):
+    """The labels (cores or groups) that the neurons of a population reach, as sets.
+
+    Neurons that reach the same labels mostly share a set.
+    """
+
+    set_of: np.ndarray  # (sources,) int64: index of the set of each neuron
+    start: np.ndarray  # (sets + 1,) int64: offset of each set in `label`
+    label: np.ndarray  # int32: the distinct labels of each set, in no particular order
+
+
 Sets = Tuple[np.ndarray, np.ndarray]  # offset of each set, and the labels
 NOTHING = np.empty(0, np.int32)
 
@@ -161,7 +171,7 @@ def reached(projections: Sequence[GraphProjection], label: np.ndarray, labels: i
     differs = unit != unit[np.arange(unit.size) - sizes[owner]]
     begins = (np.diff(sizes, prepend=-1) != 0) | (np.bincount(owner, differs, sizes.size) > 0)
     units = take_sets(unit_start, unit, np.flatnonzero(begins))
-    reached_labels = _collect(labels, units[0].size - 1, traffic_kernels.united, *units, *joined_sets(sets))
+    reached_labels = _collect(labels, units[0].size - 1, _united, *units, *joined_sets(sets))
     return Reached(np.cumsum(begins) - 1, *reached_labels)
 
 
@@ -171,7 +181,7 @@ def _over_synapses(projections: Sequence[GraphProjection], label: np.ndarray, la
     sets = [(np.zeros(1, np.int64), NOTHING)]
     for start, stop in ranges(adjacency.out_degrees(projections, source), LIST_EDGES):
         indptr, target, _ = adjacency.targets(projections, source, start, stop)
-        sets.append(_collect(labels, stop - start, traffic_kernels.united, indptr, target - first, every, label))
+        sets.append(_collect(labels, stop - start, _united, indptr, target - first, every, label))
     return Reached(np.arange(source.size), *joined_sets(sets))
 
 
@@ -181,13 +191,17 @@ def _by_unit(connection: Connection, label: np.ndarray, labels: int, first: int)
     label = label[target.first - first : target.first - first + target.size]
     rows, columns = geometry.rows, geometry.columns
     channels, filters = (geometry.channels, geometry.multiplier) if diagonal else (1, geometry.filters)
-    at = _collect(labels, label.size // filters, traffic_kernels.of_runs, label, filters)
+    at = _collect(labels, label.size // filters, _of_runs, label, filters)
     windows = rows.starts(), rows.output, columns.starts(), columns.output, columns.outputs
-    return _collect(labels, rows.size * columns.size * channels, traffic_kernels.in_windows, *windows, channels, *at)
+    return _collect(labels, rows.size * columns.size * channels, _in_windows, *windows, channels, *at)
 
 
 def _collect(labels: int, sets: int, loop: Callable[..., int], *arguments: object) -> Sets:
-    """Run a loop of `traffic_kernels` twice, to count the labels and to write them."""
+    """Run one of the loops below twice, to count the labels and to write them.
+
+    A loop writes sets one after another into `label`, and their offsets into `start`, and returns the number of labels.
+    With an empty `label` it only counts. `seen` has −1 for each label.
+    """
     start = np.zeros(sets + 1, np.int64)
     label = np.empty(loop(*arguments, np.full(labels, -1, np.int64), start, NOTHING), np.int32)
     if label.size:
@@ -213,6 +227,83 @@ def _units(connections: Sequence[Connection]) -> Sets:
     source, unit = np.concatenate(sources), np.concatenate(units)
     order = np.argsort(source, kind="stable")
     return np.searchsorted(source[order], np.arange(connections[0].source.size + 1)), unit[order]
+
+
+@compiled
+def _note(this: int, mark: int, seen: np.ndarray, label: np.ndarray, filled: int) -> int:
+    """Append a label to the first `filled` ones unless it has the mark; return the new number of labels."""
+    if seen[this] != mark:
+        seen[this] = mark
+        if label.size:
+            label[filled] = this
+        filled += 1
+    return filled
+
+
+@compiled
+def _of_runs(of: np.ndarray, length: int, seen: np.ndarray, start: np.ndarray, label: np.ndarray) -> int:
+    """Find the distinct labels of each run of `length` neurons; `of` is the label of each neuron."""
+    filled = 0
+    for run in range(of.size // length):
+        start[run] = filled
+        for neuron in range(run * length, (run + 1) * length):
+            filled = _note(of[neuron], run, seen, label, filled)
+    start[of.size // length] = filled
+    return filled
+
+
+@compiled
+def _in_windows(
+    row_start: np.ndarray,
+    row_output: np.ndarray,
+    column_start: np.ndarray,
+    column_output: np.ndarray,
+    columns: int,
+    channels: int,
+    at_start: np.ndarray,
+    at: np.ndarray,
+    seen: np.ndarray,
+    start: np.ndarray,
+    label: np.ndarray,
+) -> int:
+    """Unite, for each channel, the labels of the output positions whose windows contain each input position.
+
+    `at[at_start[n]:at_start[n + 1]]` are the labels of channel n % `channels` of the output position n // `channels`.
+    """
+    filled, unit = 0, 0
+    for row in range(row_start.size - 1):
+        for column in range(column_start.size - 1):
+            for channel in range(channels):
+                start[unit] = filled
+                for i in range(row_start[row], row_start[row + 1]):
+                    for j in range(column_start[column], column_start[column + 1]):
+                        n = (row_output[i] * columns + column_output[j]) * channels + channel
+                        for k in range(at_start[n], at_start[n + 1]):
+                            filled = _note(at[k], unit, seen, label, filled)
+                unit += 1
+    start[unit] = filled
+    return filled
+
+
+@compiled
+def _united(
+    unit_start: np.ndarray,
+    unit: np.ndarray,
+    set_start: np.ndarray,
+    set_label: np.ndarray,
+    seen: np.ndarray,
+    start: np.ndarray,
+    label: np.ndarray,
+) -> int:
+    """Unite sets: set n of the result is the union of the sets unit[unit_start[n]:unit_start[n + 1]]."""
+    filled = 0
+    for n in range(unit_start.size - 1):
+        start[n] = filled
+        for u in range(unit_start[n], unit_start[n + 1]):
+            for k in range(set_start[unit[u]], set_start[unit[u] + 1]):
+                filled = _note(set_label[k], n, seen, label, filled)
+    start[unit_start.size - 1] = filled
+    return filled
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,13 +350,34 @@ class TrafficSums:
         """Output axons of each core: pairs of a neuron of it and a core that holds a target; int64, shape (cores,)."""
         out = np.zeros(self.cores)
         for _, own, sets in self.placed_sets():
-            traffic_kernels.count_messages(own, np.ones(own.size), sets, out, np.zeros(self.cores))
+            count_messages(own, np.ones(own.size), sets, out, np.zeros(self.cores))
         return out.astype(np.int64)
 
     @property
     def contents(self) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Neurons, axons and synapses of each core."""
         return self.neurons, self.axons, self.synapses
+
+
+@compiled
+def count_messages(core: np.ndarray, spikes: np.ndarray, sets: Reached, out: np.ndarray, into: np.ndarray) -> None:
+    """Add the spikes of sources to the messages that cores send and receive: one for each core reached, also their own.
+
+    Parameters
+    ----------
+    core : (sources,) int32 array, or empty: cores of the sources
+    spikes : (sources,) float64 array
+    out, into : (cores,) float64 array
+    """
+    for source in range(spikes.size):
+        weight = spikes[source]
+        if weight == 0:
+            continue
+        begin, end = sets.start[sets.set_of[source]], sets.start[sets.set_of[source] + 1]
+        if core.size:
+            out[core[source]] += weight * (end - begin)
+        for k in range(begin, end):
+            into[sets.label[k]] += weight
 
 
 def count_traffic(network: PlacedNetwork, core: np.ndarray, cores: int) -> TrafficSums:
