@@ -52,19 +52,18 @@ def data():
 @pytest.fixture
 def training(data, tmp_path):
     """`train` with defaults for what a test does not name; `training(seed=6)` changes one."""
+    from snnb.pipeline.train import TrainParams
     from snnb.training.batches import LabelledPictures
     from snnb.training.fit import train
-    from snnb.training.recipe import TrainingOptions
 
     def run(recipe=None, build=_small_model, folder="train", **changes):
         (tmp_path / folder).mkdir(exist_ok=True)
-        defaults = {"num_classes": 3, "validation_split": 0.25, "seed": 5, "steps_per_epoch": None}
-        given = {**vars(data), **defaults, "checkpoint": tmp_path / "checkpoint", **changes}
+        given = {**vars(data), "num_classes": 3, "checkpoint": tmp_path / "checkpoint", **changes}
         classes = given.pop("num_classes")
         sets = [LabelledPictures(given.pop(f"x_{p}"), given.pop(f"y_{p}"), 255.0, classes) for p in ("train", "test")]
         recipe = recipe or Recipe(epochs=2, batch_size=16, learning_rate=0.01)
-        others = {name: given.pop(name) for name in ("validation_split", "seed", "steps_per_epoch")}
-        options = TrainingOptions(**recipe.model_dump(), **others)
+        others = {name: given.pop(name) for name in TrainParams.model_fields if name in given and name != "resume"}
+        options = TrainParams(**{**recipe.model_dump(), "validation_split": 0.25, "seed": 5, **others})
         return train(build, *sets, options, model_file=tmp_path / folder / "small.h5", **given)
 
     return run

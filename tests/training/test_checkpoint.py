@@ -82,16 +82,18 @@ def test_a_kill_while_a_checkpoint_is_written_leaves_the_previous_one(training, 
     assert [path.name for path in (tmp_path / "checkpoint").iterdir()] == [FILE]
 
 
-def test_a_checkpoint_of_another_training_is_refused_or_by_default_not_used(training, plain_model, data):
+def test_a_checkpoint_of_another_training_is_refused_or_by_default_not_used(training, plain_model, data, tmp_path):
     recipe = Recipe(epochs=1, batch_size=16)
+    (tmp_path / "initial.h5").touch()
     training(recipe.changed(epochs=2), build=plain_model)
     for changes, message in [
-        ({"seed": 6}, "another seed: .*without --resume"),
-        ({"recipe": Recipe(epochs=1, batch_size=8, learning_rate=0.5)}, "another batch size and learning rate"),
-        ({"validation_split": 0.5}, "another validation split"),
-        ({"build": lambda: plain_model(8)}, "another model"),
-        ({"y_train": 2 - data.y_train}, "another data set"),
-        ({"x_train": 255 - data.x_train}, "another data set"),
+        ({"seed": 6}, "differs in seed: .*without --resume"),
+        ({"recipe": Recipe(epochs=1, batch_size=8, learning_rate=0.5)}, "differs in batch size and learning rate"),
+        ({"validation_split": 0.5}, "differs in validation split"),
+        ({"build": lambda: plain_model(8)}, "differs in model"),
+        ({"y_train": 2 - data.y_train}, "differs in data set"),
+        ({"x_train": 255 - data.x_train}, "differs in data set"),
+        ({"initial_weights": tmp_path / "initial.h5"}, "differs in initial weights"),
         ({}, "holds 2 epochs, more than the 1 requested"),
     ]:
         with pytest.raises(UsageError, match=message):
@@ -141,7 +143,7 @@ DAMAGE = {
 def test_a_damaged_checkpoint_is_refused_in_one_line_and_runs_no_code(recorded, tmp_path, monkeypatch, damage):
     monkeypatch.chdir(tmp_path)
     damage(tmp_path / "checkpoint" / FILE)
-    with pytest.raises(InputError, match=f"{FILE}: damaged") as caught:
+    with pytest.raises(InputError, match=f"{FILE}: (not a complete npz file|has no array)") as caught:
         load_checkpoint(tmp_path / "checkpoint")
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code == 3

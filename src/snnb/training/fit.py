@@ -15,12 +15,14 @@ from typing import Callable, Dict, List, Mapping, Optional, Sequence
 import numpy as np
 import tensorflow as tf
 
-from snnb.core.errors import DamagedError, InputError, UsageError, first_line
+from snnb.core.errors import InputError, UsageError, first_line
 from snnb.core.options import FigureFormat
 from snnb.core.progress import Progress, Throttle, silent
-from snnb.io.files import atomic_path, require_disk
+from snnb.io.files import atomic_path, require_disk, sha256_of
 from snnb.io.keras import description_of, keras
 from snnb.io.keras_file import QCFS_LEVELS
+from snnb.io.npy import load_archive
+from snnb.io.text import parse_json
 from snnb.training.batches import LabelledPictures, batches, split_rows, training_batches
 from snnb.training.history import (
     METRICS_FILE,
@@ -189,16 +191,17 @@ def _reset(seed: int) -> None:
 def _identity_of(model: keras.Model, pictures: LabelledPictures, options: TrainingOptions) -> Dict[str, str]:
     """Return the properties in which a resumed training must equal the interrupted one, by a name for messages.
 
-    The number of epochs may differ, unless the learning rate depends on it. Of the pictures, 200 and all labels are
-    compared.
+    These are all recorded options, and of a file its content. The number of epochs may differ, unless the learning rate
+    depends on it. Of the pictures, 200 and all labels are compared.
     """
     some = np.linspace(0, len(pictures.x) - 1, 200).astype(int)
     content = zlib.crc32(pictures.y.tobytes(), zlib.crc32(pictures.x[some].tobytes()))
-    fields = {name: getattr(options, name) for name in TrainingOptions.model_fields}
-    if options.schedule != "cosine":
-        del fields["epochs"]
+    compared = options.model_dump(exclude=set() if options.schedule == "cosine" else {"epochs"})
     return {
-        **{name.replace("_", " "): repr(value) for name, value in fields.items()},
+        **{
+            name.replace("_", " "): sha256_of(value) if isinstance(value, Path) else repr(value)
+            for name, value in compared.items()
+        },
         "model": f"{zlib.crc32(json.dumps(description_of(model)).encode()):08x}",
         "data set": f"{pictures.x.shape} {pictures.x.dtype} {pictures.scale} {content:08x}",
     }
@@ -227,16 +230,10 @@ def save_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
 def load_checkpoint(directory: Path) -> Checkpoint:
     """Read the checkpoint of an interrupted training; raise `InputError` if it is damaged."""
     path = directory / FILE
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            described = json.loads(str(file["described"]))
-            groups = {group: sorted(n for n in file.files if n.rpartition("_")[0] == group) for group in _GROUPS}
-            arrays = {group: [file[name] for name in names] for group, names in groups.items()}
-        return Checkpoint(described["identity"], described["history"], **arrays)
-    except MemoryError:
-        raise
-    except Exception as error:  # numpy and zipfile report damage by errors of many types
-        raise DamagedError(path, f"damaged ({type(error).__name__})") from error
+    arrays = load_archive(path, must=["described"])
+    described = parse_json(str(arrays["described"]), path)
+    groups = {group: [arrays[n] for n in sorted(arrays) if n.rpartition("_")[0] == group] for group in _GROUPS}
+    return Checkpoint(described["identity"], described["history"], **groups)
 
 
 def _resumed_state(
@@ -252,7 +249,7 @@ def _resumed_state(
         return None
     if different:
         raise UsageError(
-            f"the checkpoint was made with another {' and '.join(different)}: "
+            f"the checkpoint differs in {' and '.join(different)}: "
             "give the same options as before, or train without --resume"
         )
     if done > asked:
