@@ -4,9 +4,10 @@ import pytest
 from PIL import Image
 
 from snnb import Run
-from snnb.pipeline.model import identify_model
+from snnb.pipeline.model import identify_model, input_shape
 from snnb.pipeline.open_run import open_run
 from snnb.pipeline.plan import state_of_stages
+from snnb.rundir.manifest import RunInfo
 
 
 @pytest.fixture
@@ -42,3 +43,17 @@ def test_a_folder_is_recorded_by_its_full_path(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", "/home/me")
     assert identify_model("lenet_mnist", "folder:~/pets")[1] == "folder:/home/me/pets"
     assert identify_model("lenet_mnist", "folder:pets")[1] == f"folder:{tmp_path}/pets"
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "expected"),
+    [
+        ("lenet_padded_mnist", None, ((32, 32, 1), "pad")),
+        ("lenet_padded_mnist", (32, 32, 1), ((32, 32, 1), "pad")),
+        ("lenet_padded_mnist", (40, 40, 1), ((40, 40, 1), "resize")),
+        ("lenet_mnist", None, ((28, 28, 1), "exact")),
+        ("lenet_mnist", (28, 28, 1), ((28, 28, 1), "resize")),  # as for a data set of smaller pictures
+    ],
+)
+def test_the_shape_of_the_model_is_fitted_alike_whether_given_or_not(model, given, expected):
+    assert input_shape(RunInfo(model=model, dataset="mnist", created_utc="", snnb_version=""), given) == expected

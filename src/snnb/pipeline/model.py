@@ -115,7 +115,9 @@ def input_shape(info: RunInfo, given: Optional[Shape]) -> Tuple[Shape, str]:
     """
     if info.model_source is None:
         spec = find(info.model)
-        return given or spec.input_shape, "resize" if given else spec.fit
+        if given is None or (given == spec.input_shape and spec.fit != "exact"):
+            return spec.input_shape, spec.fit
+        return given, "resize"
     dataset = find_dataset(info.dataset)
     described = dataset.spec
     own = _recorded_own_model(info.model_source)
