@@ -43,28 +43,18 @@ class ArraySamples:
         images = self.images[positions]
         if shape == images.shape[1:]:
             return images, {}
-        return (_padded if fit == "pad" else _resized)(images, shape), {}
+        if fit == "pad":  # an odd extra row or column is at the bottom or right
+            rows, columns = shape[0] - images.shape[1], shape[1] - images.shape[2]
+            around = [(rows // 2, rows - rows // 2), (columns // 2, columns - columns // 2)]
+            return np.pad(images, [(0, 0), *around, (0, 0)]), {}
+        from PIL import Image
 
-
-def _padded(images: np.ndarray, shape: ImageShape) -> np.ndarray:
-    """Centre images in zeros; an odd extra row or column is at the bottom or right."""
-    count, height, width, _ = images.shape
-    top, left = (shape[0] - height) // 2, (shape[1] - width) // 2
-    framed = np.zeros((count, *shape), dtype=images.dtype)
-    framed[:, top : top + height, left : left + width] = images
-    return framed
-
-
-def _resized(images: np.ndarray, shape: ImageShape) -> np.ndarray:
-    """Resize images with Pillow's bilinear filter, which also averages when it makes an image smaller."""
-    from PIL import Image
-
-    resized = np.empty((len(images), *shape), dtype=np.uint8)
-    for image, out in zip(images, resized):
-        # Pillow accepts a grey image only without a channel axis.
-        picture = Image.fromarray(image[..., 0] if shape[2] == 1 else image)
-        out[...] = np.asarray(picture.resize((shape[1], shape[0]), Image.Resampling.BILINEAR)).reshape(shape)
-    return resized
+        resized = np.empty((len(images), *shape), dtype=np.uint8)
+        for image, out in zip(images, resized):
+            # Pillow accepts a grey image only without a channel axis. Its filter also averages if it makes one smaller.
+            picture = Image.fromarray(image[..., 0] if shape[2] == 1 else image)
+            out[...] = np.asarray(picture.resize((shape[1], shape[0]), Image.Resampling.BILINEAR)).reshape(shape)
+        return resized, {}
 
 
 def class_numbers(labels: np.ndarray, num_classes: int, path: Path) -> np.ndarray:

@@ -61,36 +61,35 @@ def load(where: Path) -> LoadedDataset:
 
 
 def _recordings(where: Path, part: str) -> EventRecordings:
-    content: Dict[str, Callable[[], bytes]] = {}
+    packed = where / f"{part}.zip"
+    found: Dict[str, Callable[[], bytes]]
     if (where / part).is_dir():
-        content = {str(path): path.read_bytes for path in (where / part).glob("*/*.bin")}
+        found = {str(path): path.read_bytes for path in (where / part).glob("*/*.bin")}
     else:
-        packed = where / f"{part}.zip"
         try:
             archive = zipfile.ZipFile(packed)
         except zipfile.BadZipFile:
             raise InputError(f"{packed} is not a complete zip file: download it again.") from None
-        content = {f"{packed}/{name}": partial(archive.read, name) for name in archive.namelist()}
-    matches = {name: re.search(r"/([0-9])/([^/]+)\.bin$", name) for name in content}
+        found = {f"{packed}/{name}": partial(archive.read, name) for name in archive.namelist()}
+    matches = {name: re.search(r"/([0-9])/([^/]+)\.bin$", name) for name in found}
     order = sorted((match[2], match[1], name) for name, match in matches.items() if match)
     missing = sorted(set("0123456789") - {digit for _, digit, _ in order})
     if missing:
         raise InputError(f"{where / part}/{missing[0]} holds no .bin file: copy the data set again.")
+    names = [name for *_, name in order]
 
-    labels, names = np.array([int(digit) for _, digit, _ in order], np.int64), [name for *_, name in order]
-    return EventRecordings(labels, names, lambda n: decoded(content[names[n]], names[n]), SPEC.shape)
+    def events(position: int) -> Events:
+        name = names[position]
+        try:
+            data = found[name]()
+        except (zipfile.BadZipFile, zlib.error, EOFError):
+            raise InputError(f"{name} is damaged: download the archive again.") from None
+        if len(data) % EVENT_BYTES:
+            raise InputError(f"{name} has {len(data):,} bytes, not a multiple of {EVENT_BYTES}: it is truncated.")
+        x, y, high, middle, low = np.frombuffer(data, np.uint8).reshape(-1, EVENT_BYTES).T.astype(np.int64)
+        return Events((high & 127) << 16 | middle << 8 | low, x, y, high >> 7)
 
-
-def decoded(read: Callable[[], bytes], name: str) -> Events:
-    """Return the events of a recording; raise `InputError` if it is truncated."""
-    try:
-        data = read()
-    except (zipfile.BadZipFile, zlib.error, EOFError):
-        raise InputError(f"{name} is damaged: download the archive again.") from None
-    if len(data) % EVENT_BYTES:
-        raise InputError(f"{name} has {len(data):,} bytes, not a multiple of {EVENT_BYTES}: it is truncated.")
-    x, y, high, middle, low = np.frombuffer(data, np.uint8).reshape(-1, EVENT_BYTES).T.astype(np.int64)
-    return Events((high & 127) << 16 | middle << 8 | low, x, y, high >> 7)
+    return EventRecordings(np.array([int(digit) for _, digit, _ in order], np.int64), names, events, SPEC.shape)
 
 
 DATASET = Dataset(SPEC, locate, load)

@@ -4,7 +4,7 @@ import math
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
+from typing import Dict, Optional
 
 import numpy as np
 
@@ -62,7 +62,19 @@ class Currents:
 
 def load(where: Path) -> LoadedDataset:
     """Map the arrays into memory; the training set may be missing."""
-    parts = {part: _samples(where, part) for part in ("train", "test") if (where / f"x_{part}.npy").is_file()}
+    parts: Dict[str, Currents] = {}
+    for part in ("train", "test"):
+        path = where / f"x_{part}.npy"
+        if not path.is_file():
+            continue
+        values, labels = load_array(path), load_array(where / f"y_{part}.npy")
+        if values.dtype != np.float32 or values.ndim not in (3, 5) or not values.shape[1]:
+            raise InputError(f"{path} is {values.dtype} of shape {values.shape}: write float32 {AXES}.")
+        if labels.dtype.kind not in "iu" or labels.shape != (len(values),) or labels.min(initial=0) < 0:
+            raise InputError(
+                f"{where}: y_{part} must have a class number from 0 on for each of the {len(values)} samples."
+            )
+        parts[part] = Currents(path, values, labels.astype(np.int64))
     classes = 1 + max(int(samples.labels.max(initial=0)) for samples in parts.values())
     return LoadedDataset(
         class_names=[str(number) for number in range(classes)],
@@ -72,16 +84,6 @@ def load(where: Path) -> LoadedDataset:
         version="as it is on disk",
         sources=[where / f"{kind}_{part}.npy" for part in parts for kind in "xy"],
     )
-
-
-def _samples(where: Path, part: str) -> Currents:
-    path = where / f"x_{part}.npy"
-    values, labels = load_array(path), load_array(where / f"y_{part}.npy")
-    if values.dtype != np.float32 or values.ndim not in (3, 5) or not values.shape[1]:
-        raise InputError(f"{path} is {values.dtype} of shape {values.shape}: write float32 {AXES}.")
-    if labels.dtype.kind not in "iu" or labels.shape != (len(values),) or labels.min(initial=0) < 0:
-        raise InputError(f"{where}: y_{part} must have a class number from 0 on for each of the {len(values)} samples.")
-    return Currents(path, values, labels.astype(np.int64))
 
 
 def shape_of(place: Path) -> Optional[ImageShape]:
