@@ -106,7 +106,7 @@ class Run:
         shape: Optional[Tuple[int, int, int]] = None,
         say: Say = say_nothing,
     ) -> None:
-        self.directory: RunDirectory = open_or_create(model, Path(path) if path is not None else None, dataset)
+        self.path: Path = open_or_create(model, Path(path) if path is not None else None, dataset).path
         self._say = say
         self._say_waiting = _warn if say is say_nothing else say
         self._prepare: Dict[str, object] = {} if shape is None else {"shape": shape}
@@ -187,8 +187,9 @@ class Run:
         made, sha256 = listed(edges, populations, inputs)
         params = validated(GraphParams, {"rate_samples": samples, "rate_steps": steps})
         run = cls._begin(Path(path), path, say)
-        with run.directory.locked(say=run._say_waiting):
-            import_arrays(run.directory, made, sha256, params)
+        directory = run.directory
+        with directory.locked(say=run._say_waiting):
+            import_arrays(directory, made, sha256, params)
         return run
 
     @classmethod
@@ -202,9 +203,9 @@ class Run:
         return f"<Run {self.directory.model}: {self.path}, {', '.join(counts)}>"
 
     @property
-    def path(self) -> Path:
-        """The run directory."""
-        return self.directory.path
+    def directory(self) -> RunDirectory:
+        """The run directory with its present manifest, as other processes and objects may have added results."""
+        return open_run(self.path)
 
     @property
     def simulations(self) -> Dict[str, StageResult]:
@@ -222,7 +223,7 @@ class Run:
         return self._results("map")
 
     def _results(self, stage: str) -> Dict[str, StageResult]:
-        run = open_run(self.path)  # other processes may have added some
+        run = self.directory
         return {name: result_of(run, stage, name) for name in run.records_of(stage)}
 
     @_with_options(STAGES["prepare"].kind.params, PrepareKeywords)
@@ -330,8 +331,9 @@ class Run:
         given = {"prepare": self._prepare, "train": train or {}, "parse": parse or {}, "simulate": simulate or {}}
         fixed = read_options(given)
         axes = axes_of(grid.items(), fixed)
-        with self.directory.locked(say=self._say_waiting):
-            return sweep(self.directory, axes, fixed, say=self._say)
+        directory = self.directory
+        with directory.locked(say=self._say_waiting):
+            return sweep(directory, axes, fixed, say=self._say)
 
     def remove(self, *names: str, with_dependents: bool = False) -> Removal:
         """Remove simulations, graphs or mappings from the run.
@@ -343,8 +345,9 @@ class Run:
         with_dependents : bool
             Whether results made from them are removed too.
         """
-        planned = plan_removal(self.directory, names, with_dependents=with_dependents)
-        carry_out(self.directory, planned, say=self._say_waiting)
+        directory = self.directory
+        planned = plan_removal(directory, names, with_dependents=with_dependents)
+        carry_out(directory, planned, say=self._say_waiting)
         return planned
 
     def compare(self, *others: "Union[Run, str, Path]") -> List[Compared]:
@@ -389,9 +392,9 @@ class Run:
     def _stage(self, name: str, force: bool, defaults: bool, options: Any) -> StageResult:
         given = {"prepare": self._prepare, name: {**self._prepare, **options} if name == "prepare" else options}
         typed = read_options(given)
-        from_defaults = [name] if defaults else []
-        with self.directory.locked(say=self._say_waiting):
-            effective = effective_options(self.directory, typed, from_defaults)
+        from_defaults, directory = [name] if defaults else [], self.directory
+        with directory.locked(say=self._say_waiting):
+            effective = effective_options(directory, typed, from_defaults)
             return bring_up_to_date(
-                self.directory, name, effective, force=force, from_defaults=from_defaults, say=self._say
+                directory, name, effective, force=force, from_defaults=from_defaults, say=self._say
             )[-1]

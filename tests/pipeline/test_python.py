@@ -138,6 +138,17 @@ def test_a_run_tells_its_results(run):
     assert len(face.compare(face, f"{run.path}:{stamp}")) == 1
 
 
+def test_methods_see_results_of_other_objects(run, tmp_path):
+    """As a notebook has them: two objects of one run, or a command next to it."""
+    first, second = snnb.Run(path=run.path), snnb.Run(path=run.path)
+    new = second.simulate(samples=4, duration=5, engine="event").directory.name
+    files = second.verify().files
+    assert first.export("npz", tmp_path / "graph.npz").graph == new
+    assert first.verify().files > files  # of the graph too
+    assert f"simulation {new}" in first.report().read_text()
+    assert first.remove(new, with_dependents=True).removed == [f"simulations/{new}", f"graphs/{new}"]
+
+
 def test_a_locked_run_says_so(run):
     face, held, release, warned = snnb.Run(path=run.path), threading.Event(), threading.Event(), []
 
