@@ -41,6 +41,7 @@ def test_each_stage_draws_in_the_format_asked_for_and_keeps_to_it(run):
     mapped = face.map(hardware="spinemap_5x5", method="sequential", figures="svg")
     assert drawn(mapped) == {"mapping.svg", "traffic.svg"}
     assert "x" in words(mapped.directory / "traffic.svg")
+    assert drawn(face.map(hardware="truenorth", method="sequential")) == drawn(mapped)  # a new mapping, as before
     said = []
     with run.locked():
         again = [

@@ -22,6 +22,7 @@ from snnb.pipeline.stage import (
     Stage,
     figure_format,
     params_in_force,
+    recorded,
     unaltered,
     value_in_force,
     write_log,
@@ -240,7 +241,7 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> st
             seconds=round(time.monotonic() - began, 3),
         )
         write_mapping(output.directory, mapped, cost)
-        figures = figure_format(params.figures, mappings.get(stamp), "traffic")
+        figures = figure_format(params.figures, recorded(run, KIND, same), "traffic")
         written = WrittenMapping.open(output.directory)
         plot_mapping(output.directory / f"mapping.{figures}", written)
         plot_traffic(output.directory / f"traffic.{figures}", written)
