@@ -195,6 +195,16 @@ def test_a_simulation_that_is_damaged_or_of_other_data_is_made_again(run):
     assert again.ran
 
 
+def test_points_that_would_differ_outside_the_grid_are_refused(run):
+    Run(path=run.path).simulate(**FIXED["simulate"], warm_up=5)
+    given = {"simulate": {"samples": 12}}
+    with pytest.raises(UsageError, match=r"outside the grid .--warm-up 5 was recorded.*give it for all points"):
+        _sweep(open_run(run.path), "duration=4,6", given=given)
+    swept = _sweep(open_run(run.path), "duration=3,4", given=given)  # valid with no point
+    made = open_run(run.path).records_of("simulate")
+    assert {made[one.simulation].params.warm_up for one in swept} == {0}
+
+
 @pytest.mark.parametrize("name", ["sweep.csv", "sweep.png"])
 def test_a_file_that_no_sweep_has_written_is_not_replaced(run, name):
     (run.path / name).write_text("mine")

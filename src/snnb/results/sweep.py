@@ -149,13 +149,18 @@ def sweep(
         check_options(run, simulate.KIND.name, point.given)
     tell = _news(say, UP_TO_DATE, OTHER_VERSIONS, FIGURES_UNCHANGED)
     bring_up_to_date(run, "prepare", {"prepare": given.get("prepare", {})}, say=_news(say, UP_TO_DATE), bar=bar)
+    notes: List[List[str]] = []  # by point, about recorded values that are not valid with its options
     for point in points:
-        params = simulate.resolve(run, point.given.get(simulate.KIND.name, {}))
+        notes.append([])
+        params = _asked(run, point, notes[-1].append)[simulate.KIND.name]
         try:
-            refuse_missing_packages(params)
+            refuse_missing_packages(cast("simulate.SimulateParams", params))
         except InputError:
             if _simulation_of(run, point) is None:
                 raise
+    unequal = next((note for of_point in notes for note in of_point if any(note not in other for other in notes)), None)
+    if unequal is not None:
+        raise UsageError(f"the points would differ in an option outside the grid ({unequal}); give it for all points")
     done: Dict[int, Swept] = {}
     with ExitStack() as stack:
         for turn, number in enumerate(in_order_of_stages(points, axes), 1):
@@ -222,10 +227,10 @@ def _simulate_point(run: RunDirectory, point: Point, stack: ExitStack, *, say: S
     return stamp
 
 
-def _asked(run: RunDirectory, point: Point) -> Asked:
+def _asked(run: RunDirectory, point: Point, say: Say = say_nothing) -> Asked:
     """Return the parameters of a point by stage, in order; an option that is not given has the value in force."""
     stages = (train.STAGE, parse.STAGE, simulate.STAGE)
-    return {stage.name: stage.resolve(run, point.given.get(stage.name, {}), say_nothing) for stage in stages}
+    return {stage.name: stage.resolve(run, point.given.get(stage.name, {}), say) for stage in stages}
 
 
 def _is_free(run: RunDirectory, name: str, asked: Asked) -> bool:
