@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from snnb import Run
+from snnb.cli.main import main
 from snnb.core.errors import UsageError
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.text import printable
@@ -115,6 +116,9 @@ def test_figures_are_those_of_the_simulation(complete, document):
         "accuracy"
     )
     assert f"analogue network: {stated['ann_accuracy']:.2%}" in page.text("accuracy")
+    assert f"read-out: {stated['readout_accuracy']:.2%}" in page.text("accuracy")
+    assert "this softmax draws its spikes at random" in page.text("accuracy")
+    assert {"spiking network, spikes", "spiking network, read-out"} <= {*page.sections["accuracy"]["text"]}
     names = list(map(printable, stated["class_counts"]))
     wrong = {(names[true], names[guess], str(count)) for true, guess, count in stated["confusion"] if true != guess}
     shown = [tuple(row) for row in page.sections["confusion"]["rows"][1:]]
@@ -185,6 +189,17 @@ def test_an_unfinished_run_has_a_page_that_says_what_comes_next(run, document, s
     assert "snnb simulate --run-dir" in page.text("accuracy")
     assert ("snnb train --run-dir" in page.text("training")) == (stages < 2)
     assert "snnb graph" in page.text("network")
+
+
+def test_run_writes_the_page_again_only_after_new_results(run):
+    page, command = run.path / "report.html", ["run", "--run-dir", str(run.path), "--quiet"]
+    assert main(command) == 0
+    mapping = Run(path=run.path).map(hardware="spinemap_5x5", method="sequential").directory.name
+    assert main(command) == 0
+    assert f"maps/{mapping}" in page.read_text()
+    written = page.stat()
+    assert main(command) == 0
+    assert page.stat() == written
 
 
 @pytest.mark.parametrize("kind", ["file", "link"])

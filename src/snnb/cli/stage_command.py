@@ -23,6 +23,7 @@ from snnb.core.formatting import energy, quantity
 from snnb.core.options import FIGURE_ENDINGS
 from snnb.pipeline.all import STAGES
 from snnb.pipeline.stage import StageResult
+from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 
 # Names of metrics in the manifest whose words or unit the name itself does not give.
@@ -129,7 +130,7 @@ def _print(run: RunDirectory, results: Sequence[StageResult], by_name: bool) -> 
     if by_name:
         output.current.result(lines, StagesDocument.of(run, results))
         return
-    page = _report(run, outdated=any(one.reason is not None for one in results))
+    page = _report(run)
     lines += [f"report: {page}"] if page is not None else []
     output.current.result(lines, RunDocument.of(run, results, report=page))
 
@@ -187,13 +188,13 @@ def _metric_rows(metrics: Mapping[str, object]) -> List[Tuple[str, str, str]]:
     return rows
 
 
-def _report(run: RunDirectory, *, outdated: bool) -> Optional[Path]:
-    """Write the HTML page about the run unless it is up to date; an error does not fail the command."""
+def _report(run: RunDirectory) -> Optional[Path]:
+    """Write the HTML page about the run unless it is newer than all results; an error does not fail the command."""
     from snnb.pipeline.open_run import described_with_repair
     from snnb.results.report import REPORT, write_report
 
     page = run.path / REPORT
-    if not outdated and page.is_file():
+    if page.is_file() and page.stat().st_mtime_ns >= (run.path / manifest.NAME).stat().st_mtime_ns:
         return page
     try:
         with output.current.bar("report") as progress:

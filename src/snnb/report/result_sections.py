@@ -10,6 +10,7 @@ from snnb.network.event_samples import InputSteps
 from snnb.report.page import Figure, Section, Table, drawn, settings_table
 from snnb.report.report_plots import plot_activations, plot_confusion, plot_input
 from snnb.simulation.simulation_plots import plot_quality, plot_rates
+from snnb.simulation.simulation_statistics import SimulationStatistics
 from snnb.training.history import TrainingMetrics, plot_history
 
 LISTED = 10  # confusions in the table
@@ -70,19 +71,15 @@ def input_section(sample: InputSteps, number: int, duration: int) -> Section:
     return Section("input", "Input", words, [Figure(picture)])
 
 
-def accuracy_section(by_step: Sequence[float], analogue: Optional[float], label: str, words: List[str]) -> Section:
-    """Return the section about the accuracy, or mean squared error, after each time step.
+def accuracy_section(
+    statistics: SimulationStatistics, analogue: Optional[float], label: str, words: List[str]
+) -> Section:
+    """Return the section about the accuracy, or mean squared error, after each time step; `label` is one of the two.
 
-    Parameters
-    ----------
-    by_step : sequence of float
-        Values of the spiking network.
-    analogue : float or None
-        Value of the analogue network; None if there is none.
-    label : {"accuracy", "mean squared error"}
-    words : list of str
+    `analogue` is the value of the analogue network; None if there is none.
     """
-    picture = drawn(f"{label} by time step", plot_quality, by_step, analogue, label)
+    by_step, readout = statistics.by_step, statistics.readout_accuracy_by_timestep
+    picture = drawn(f"{label} by time step", plot_quality, by_step, analogue, label, readout)
     return Section("accuracy", f"{label.capitalize()} over time", words, [Figure(picture)])
 
 

@@ -44,7 +44,7 @@ from snnb.results.compare import MAPPING_HEAD, mappings_of, simulated_files
 from snnb.results.export import graph_file, graph_in_force, refuse_files_of_runs
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import AnyRecord, now_utc
-from snnb.simulation.simulation_statistics import wilson_interval
+from snnb.simulation.simulation_statistics import QUOTED, wilson_interval
 from snnb.training.history import METRICS_FILE, TrainingMetrics
 from snnb.version import __version__
 
@@ -220,7 +220,7 @@ def _simulation_part(run: RunDirectory, simulation: Simulation, progress: Progre
     classifies = metrics.get("snn_accuracy") is not None
     kind = "accuracy" if classifies else "mean_squared_error"
     label, words, figures = kind.replace("_", " "), [], []
-    for side, name in (("ann", "analogue network"), ("snn", "spiking network")):
+    for side, name in (("ann", "analogue network"), ("snn", "spiking network"), ("readout", "read-out")):
         value = metrics.get(f"{side}_{kind}")
         if value is None:
             continue
@@ -230,16 +230,19 @@ def _simulation_part(run: RunDirectory, simulation: Simulation, progress: Progre
                 *wilson_interval(value * params.samples, params.samples)
             )
         words.append(f"{name}: {shown}{interval}")
-        figures.append((f"{side.upper()} {label}", shown))
+        figures.append((f"{name if side == 'readout' else side.upper()} {label}", shown))
     figures.append(("synaptic operations per sample", f"{statistics.synaptic_operations_per_sample:,.0f}"))
     latency, between = (n or params.duration for n in (statistics.latency_steps, statistics.interval_steps))
     took = f"{params.samples:,} samples of {latency:,} time steps"
     took += f", one every {between:,} time steps" if between != latency else ""
     summary = [f"{'; '.join(words)}; {took}, input {params.input}."]
+    coding = simulation.record.details.output_coding
+    if classifies and metrics.get("readout_accuracy") is not None and coding is not None:
+        summary.append(f"{QUOTED[coding].capitalize()}.")
     confusion = statistics.confusion
     sections = [
         *_input(run, simulation),
-        accuracy_section(statistics.quoted_by_step, metrics.get(f"ann_{kind}"), label, summary),
+        accuracy_section(statistics, metrics.get(f"ann_{kind}"), label, summary),
         *([] if confusion is None else [confusion_section(confusion, list(statistics.class_counts))]),
         rates_section(rates),
     ]
