@@ -11,7 +11,7 @@ from scipy.optimize import brentq
 from snnb import Run
 from snnb.core.errors import UsageError
 from snnb.pipeline.open_run import open_run
-from snnb.pipeline.simulations import in_words
+from snnb.pipeline.simulations import default_parameters, in_words
 from snnb.results.compare import compare, names_apart, split_place
 
 
@@ -68,6 +68,14 @@ def test_every_figure_is_that_of_the_files(five):
     cost = json.loads(next(five.path.glob("maps/*/cost.json")).read_text())
     assert found[-1].mappings[0].connectivity == cost["connectivity"]
     assert found[-1].synapses == next(iter(five.records_of("graph").values())).details.synapses
+
+
+def test_defaults_that_depend_on_the_run_are_not_shown_as_differences(five):
+    available = len(np.load(five.path / "dataset" / "y_test.npy"))
+    assert default_parameters(five)["simulate"]["samples"] == min(1000, available)
+    (one,) = compare([f"{five.path}:{max(five.records_of('simulate'))}"])
+    assert one.differs["input"] == "poisson"
+    assert "duration" not in one.differs
 
 
 def test_table_json_and_figure(five, tmp_path, snnb, drawn_figures):

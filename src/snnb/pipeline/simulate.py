@@ -2,13 +2,14 @@
 
 import shutil
 from contextlib import suppress
-from typing import ClassVar, Dict, List, Mapping, Optional
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Dict, List, Mapping, Optional
 
 from pydantic import AfterValidator, Field
 from typing_extensions import Annotated
 
 from snnb.core.errors import InputError
-from snnb.core.options import FIGURE_ENDINGS, Figures, Flag, options_in_words
+from snnb.core.options import FIGURE_ENDINGS, FigureFormat, Figures, Flag, options_in_words
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.files import require_disk
 from snnb.io.text import LONGEST_NAME, is_name
@@ -36,6 +37,9 @@ from snnb.simulation.simulation_settings import (
     refuse_other_input,
 )
 
+if TYPE_CHECKING:
+    from snnb.simulation.simulate import SimulationResult
+
 DEFAULT_SAMPLES = 1000
 
 
@@ -50,6 +54,7 @@ class SimulateParams(SimulationSettings):
 
     defaults_elsewhere: ClassVar[Mapping[str, str]] = {
         "samples": f"{DEFAULT_SAMPLES}, or all there are",
+        "input": "constant, or the events or currents of the test set",
         "duration": "100, or the steps of a calibrated network or of the longest recording",
     }
 
@@ -149,11 +154,9 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
     """Simulate and write a new directory in `simulations/`; `resolve` returns `params`."""
     from snnb.conversion.toolbox_config import configuration, copy_for_toolbox, write_all, write_changes
     from snnb.network.read_network import read_network, write_spiking
-    from snnb.pipeline.model import class_count
-    from snnb.simulation.simulate import simulate
 
     progress(0, params.samples)
-    details, trained, converted = recorded_details(run, prepare.KIND), run.record_of("train"), run.record_of("parse")
+    trained, converted = run.record_of("train"), run.record_of("parse")
     assert trained is not None
     assert converted is not None
     stamp = run.new_stamp(KIND.name)
@@ -184,22 +187,8 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
             network = read_network(simulated)
             if network.output.activation == "softmax":
                 write_spiking(spiking_output(network, prepare.normalisation_set(run), params.duration), simulated)
-        result = simulate(
-            simulated,
-            output.directory,
-            name=run.model,
-            x=prepare.samples_to_simulate(run),
-            y=prepare.dataset_array(run, "y_test"),
-            scale=details.scale,
-            class_names=details.class_names,
-            num_classes=class_count(run.manifest.run, details.class_names),
-            # The activation of the last layer that a firing rate of 1 stands for.
-            output_scale=[1.0, *converted.details.scale_factors.values()][-1],
-            settings=params,
-            dt_ms=parse.step_ms(run),
-            figures=figure_format(params.figures, recorded(run, KIND), "rate_histogram"),
-            progress=progress,
-        )
+        figures = figure_format(params.figures, recorded(run, KIND), "rate_histogram")
+        result = simulate_samples(run, simulated, output.directory, params, figures, progress)
         if not spiking:  # which the toolbox cannot simulate
             parameters = configuration(run.model, [converted.params, params.changed(batch_size=batch)])
             if params.first:
@@ -223,6 +212,37 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
             sources=[file for file in trained.inputs if file.external],
         )
     return stamp
+
+
+def simulate_samples(
+    run: RunDirectory,
+    parsed: Path,
+    target: Path,
+    settings: SimulationSettings,
+    figures: FigureFormat = "png",
+    progress: Progress = silent,
+) -> "SimulationResult":
+    """Simulate the network in the file `parsed` on the test samples of a run, and write the results into `target`."""
+    from snnb.pipeline.model import class_count
+    from snnb.simulation.simulate import simulate
+
+    details = recorded_details(run, prepare.KIND)
+    return simulate(
+        parsed,
+        target,
+        name=run.model,
+        x=prepare.samples_to_simulate(run),
+        y=prepare.dataset_array(run, "y_test"),
+        scale=details.scale,
+        class_names=details.class_names,
+        num_classes=class_count(run.manifest.run, details.class_names),
+        # The activation of the last layer that a firing rate of 1 stands for.
+        output_scale=[1.0, *recorded_details(run, parse.KIND).scale_factors.values()][-1],
+        settings=settings,
+        dt_ms=parse.step_ms(run),
+        figures=figures,
+        progress=progress,
+    )
 
 
 STAGE = Stage(

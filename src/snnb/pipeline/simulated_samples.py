@@ -10,9 +10,9 @@ from snnb.core.errors import InputError, UsageError
 from snnb.core.progress import Progress, silent
 from snnb.io.files import sha256_of
 from snnb.network.event_samples import EventSamples
-from snnb.pipeline import parse, prepare, simulate
+from snnb.pipeline import prepare, simulate
 from snnb.pipeline.graph import simulation_of
-from snnb.pipeline.stage import recorded, recorded_details, unaltered
+from snnb.pipeline.stage import recorded, unaltered
 from snnb.rundir.directory import RunDirectory
 from snnb.simulation.simulation_files import SPIKE_TIMES
 
@@ -50,28 +50,8 @@ def simulated_by(run: RunDirectory, stamp: str) -> Optional["Simulated"]:
 
 
 def simulate_again(run: RunDirectory, stamp: str, samples: int, target: Path, progress: Progress = silent) -> Path:
-    """Simulate the first samples of a simulation again with its options, and record their spikes.
-
-    Parameters
-    ----------
-    run : RunDirectory
-    stamp : str
-        Stamp of the simulation.
-    samples : int
-        Number of samples.
-    target : Path
-        An empty directory.
-    progress : Progress
-
-    Returns
-    -------
-    Path
-        `spike_times.npz` in `target`.
-    """
-    from snnb.pipeline.model import class_count
-    from snnb.simulation.simulate import simulate as simulate_samples
-
-    record, details = recorded(run, simulate.KIND, stamp), recorded_details(run, prepare.KIND)
+    """Simulate the first samples of a simulation again with its options; return `spike_times.npz` in `target`."""
+    record = recorded(run, simulate.KIND, stamp)
     assert record is not None
     if record.details.engine == "toolbox":
         raise UsageError(
@@ -80,19 +60,8 @@ def simulate_again(run: RunDirectory, stamp: str, samples: int, target: Path, pr
         )
     parsed = f"{run.directory_of(simulate.KIND.name, stamp)}/{run.model}_parsed.h5"
     alone = {"samples": samples, "record_spikes": samples, "by": "all", "bins": 0, "workers": 1, "scheduler": None}
-    simulate_samples(
-        unaltered(run, parsed),
-        target,
-        name=run.model,
-        x=prepare.samples_to_simulate(run),
-        dt_ms=parse.step_ms(run),
-        y=prepare.dataset_array(run, "y_test"),
-        scale=details.scale,
-        class_names=details.class_names,
-        num_classes=class_count(run.manifest.run, details.class_names),
-        settings=record.params.changed(**alone),
-        progress=progress,
-    )
+    settings = record.params.changed(**alone)
+    simulate.simulate_samples(run, unaltered(run, parsed), target, settings, progress=progress)
     return target / SPIKE_TIMES
 
 
@@ -114,22 +83,11 @@ class StepInputs:
 def inputs_of(
     run: RunDirectory, spike_times: Path, simulated: "Simulated", population: "GraphPopulation", shape: Tuple[int, int]
 ) -> Union[np.ndarray, StepInputs]:
-    """Return the input of the first samples of a simulation.
+    """Return the input of the first samples of a simulation, given the numbers of samples and time steps as `shape`.
 
-    A constant input is float64 of float32, shape (samples, inputs). Poisson spikes are bool, shape (samples, inputs,
-    steps). Numbers of events and currents of each step are read when they are used. Raise `InputError` if the samples
-    have changed.
-
-    Parameters
-    ----------
-    run : RunDirectory
-    spike_times : Path
-        Recorded spikes, which are read for Poisson input.
-    simulated : Simulated
-    population : GraphPopulation
-        The input.
-    shape : (samples, steps)
-        At most as many samples as there are, or as are recorded of a Poisson input.
+    A constant input is float64 of float32, shape (samples, inputs). Poisson spikes, which are read from `spike_times`,
+    are bool, shape (samples, inputs, steps). Numbers of events and currents of each step are read when they are used.
+    Raise `InputError` if the samples have changed.
     """
     from snnb.graph.export.spinemap import spikes_of
 

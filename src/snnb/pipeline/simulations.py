@@ -8,7 +8,7 @@ from snnb.architectures import find
 from snnb.io.text import JsonValue
 from snnb.pipeline import parse, simulate
 from snnb.pipeline.parse import ParseParams
-from snnb.pipeline.simulate import SimulationRecord
+from snnb.pipeline.simulate import SimulateParams, SimulationRecord
 from snnb.pipeline.train import TrainParams, shown_params
 from snnb.rundir.directory import RunDirectory
 
@@ -55,7 +55,7 @@ def default_parameters(run: RunDirectory) -> ByStage:
     return {
         "train": train,
         "parse": ParseParams.model_validate(parse.STAGE.defaults(run, {})).model_dump(mode="json"),
-        simulate.KIND.name: simulate.SimulateParams().model_dump(mode="json"),
+        "simulate": SimulateParams.model_validate(simulate.STAGE.defaults(run, {})).model_dump(mode="json"),
     }
 
 
