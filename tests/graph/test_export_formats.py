@@ -124,6 +124,12 @@ def test_a_worker_that_does_not_see_the_files(graph, tmp_path):
     assert _open(seen, 1)[1].number_of_edges() == graph.number_of_edges()
 
 
+def test_a_worker_writes_integers_where_they_are_asked_for(pruned_graph, tmp_path):
+    request = Request(ExportOptions(integers=True))
+    _, there, _ = _open(_Shared(pruned_graph.path, sha256_of(pruned_graph.path), tmp_path, request), 1)
+    np.testing.assert_array_equal(all_edges(there)[2], all_edges(pruned_graph.with_integers())[2])
+
+
 REFUSED = [
     ("csv", {"scheduler": "tcp://127.0.0.1:1"}, None, UsageError, "--scheduler is for --format parts, not for csv"),
     ("parquet", {"workers": 2}, None, UsageError, "--workers is for --format parts, not for parquet"),

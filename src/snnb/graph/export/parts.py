@@ -134,7 +134,8 @@ def _open(shared: _Shared, threads: int) -> Tuple[_Shared, SynapseGraph, int]:
             f"a worker of the cluster does not see {shared.graph}; put the run into a directory that all workers share "
             "under the same path"
         )
-    return shared, SynapseGraph.open(shared.graph), threads
+    graph = SynapseGraph.open(shared.graph)
+    return shared, graph.with_integers() if shared.request.options.integers else graph, threads
 
 
 def _write(opened: Tuple[_Shared, SynapseGraph, int], numbers: Sequence[int]) -> int:
