@@ -380,6 +380,9 @@ BAD_EXPORTS = [
         "its neurons are not those of the description",
     ),
     ("csv", "net.csv.json", replaced("{", "["), "not the description of an export of snnb"),
+    ("sonata", "description.json", replaced("{", "["), "not the description of an export of snnb"),
+    ("sanafe", "net.net.json", replaced("{", "["), "not the description of an export of snnb"),
+    ("hmetis", "net.hgr.json", replaced("{", "["), "not the description of an export of snnb"),
     ("npz", "description.json", replaced(" 7,", " 8,"), "its neurons are not those of the description"),
     (
         "npz",
@@ -407,7 +410,8 @@ BAD_EXPORTS = [
 
 @pytest.mark.parametrize(("format", "name", "alter", "expected"), BAD_EXPORTS)
 def test_exports_that_are_refused(format, name, alter, expected, graph, tmp_path):
-    export(graph, format, tmp_path / f"net.{format}")
+    target = {"sanafe": "net.net", "hmetis": "net.hgr"}.get(format, f"net.{format}")
+    export(graph, format, tmp_path / target, origin={"stamp": "s", "sha256": "0"})
     (altered,) = tmp_path.rglob(name)
     alter(altered)
-    refused(tmp_path, f"net.{format}", lambda path: None, expected)
+    refused(tmp_path, target, lambda path: None, expected)

@@ -253,8 +253,7 @@ def exports_of(run: RunDirectory, directories: Sequence[str]) -> List[str]:
 
 def _exports(run: RunDirectory) -> List[Tuple[str, str, str]]:
     """Return path, graph's stamp and graph's SHA-256 of each export in the run, as its description states them."""
-    from snnb.graph.export.description import find_description
-    from snnb.graph.export.write_export import DESCRIPTION, description_path
+    from snnb.graph.export.description import DESCRIPTION, description_path, find_description
 
     places = [run.path / EXPORTS, *(run.path / EXPORTS).glob("*")]
     if places[0].is_symlink():

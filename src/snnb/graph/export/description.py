@@ -19,6 +19,7 @@ from snnb.network.network import NUMBERS, Neuron
 from snnb.version import __version__
 
 SCHEMA = 2
+DESCRIPTION = "description.json"  # in an export that is a directory
 WEIGHT_UNIT = {
     False: "added to the membrane potential, whose threshold the weights are normalised to, by a spike of 1",
     True: "integers, added to the membrane potential by a spike of 1; each population states its thresholds",
@@ -266,6 +267,11 @@ class Description(BaseModel):
         return [ListedPopulation(own.name, own.shape, own.layer, own.coding or "spikes") for own in self.populations]
 
 
+def description_path(target: Path) -> Path:
+    """Return the path of the description of an export that is a file."""
+    return target.with_name(target.name + ".json")
+
+
 def read_description(path: Path) -> Description:
     """Read the description of an export; raise `DamagedError` if the file is missing or not a description."""
     if not path.is_file():
@@ -273,7 +279,9 @@ def read_description(path: Path) -> Description:
     try:
         return Description.model_validate_json(path.read_bytes())
     except ValidationError:
-        raise DamagedError(path, "not the description of an export of snnb") from None
+        raise DamagedError(
+            path, "not the description of an export of snnb; export the graph again, or move this file away"
+        ) from None
 
 
 def find_description(path: Path) -> Optional[Description]:

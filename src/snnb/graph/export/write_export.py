@@ -26,7 +26,7 @@ from snnb.graph.export import (
     sonata,
     spinemap,
 )
-from snnb.graph.export.description import describe, find_description, write_node_csv
+from snnb.graph.export.description import DESCRIPTION, describe, description_path, find_description, write_node_csv
 from snnb.graph.export.export_options import DEFAULTS, ExportOptions
 from snnb.graph.export.request import Format, OnCores, Request, Simulated
 from snnb.graph.synapse_graph import SynapseGraph
@@ -35,7 +35,6 @@ from snnb.io.text import Document
 
 _MODULES = (networkx, csv, npz, parquet, parts, sonata, spinemap, nir, pynn, sanafe, metis, hmetis, snn, graphml)
 FORMATS: Dict[str, Format] = {module.__name__.rpartition(".")[2]: module.FORMAT for module in _MODULES}
-DESCRIPTION = "description.json"
 ELSEWHERE = "move it away, or give another path with --output"
 
 
@@ -152,11 +151,6 @@ def refuse_foreign_options(format: str, options: ExportOptions) -> None:
         if having and format not in having and getattr(options, name) != getattr(DEFAULTS, name):
             option = option_name(ExportOptions, name)
             raise UsageError(f"{option} is for --format {', '.join(having)}, not for {format}; leave it out")
-
-
-def description_path(target: Path) -> Path:
-    """Return the path of the description of an export that is a file."""
-    return target.with_name(target.name + ".json")
 
 
 def nodes_path(target: Path) -> Path:

@@ -16,7 +16,7 @@ from typing import IO, Dict, Iterator, List
 import numpy as np
 
 from snnb.core.errors import DamagedError
-from snnb.graph.export.description import read_description
+from snnb.graph.export.description import description_path, read_description
 from snnb.graph.imports.tables import columns_of, described_graph, listed_graph
 from snnb.graph.listed import ListedGraph
 from snnb.io.text import read_text
@@ -32,7 +32,7 @@ def is_csv(path: Path) -> bool:
 
 def read_csv(path: Path) -> ListedGraph:
     """Read CSV with a header."""
-    table, described = path.with_name(f"{path.name}.nodes.csv"), path.with_name(f"{path.name}.json")
+    table, described = path.with_name(f"{path.name}.nodes.csv"), description_path(path)
     nodes = None
     if table.exists() and described.exists():
         nodes = described_graph(table, read_description(described), _node_columns(table))

@@ -13,7 +13,7 @@ import numpy as np
 
 from snnb.core.errors import DamagedError
 from snnb.graph.edges import ranges
-from snnb.graph.export.description import find_description
+from snnb.graph.export.description import description_path, read_description
 from snnb.graph.export.snn import NUMBER
 from snnb.graph.listed import EDGES, Edges, ListedGraph, ListedPopulation
 from snnb.graph.populations import Recording
@@ -92,8 +92,8 @@ def _listed(
     notes: Tuple[str, ...] = (),
 ) -> ListedGraph:
     """Return the graph with the populations of its description, if there is one."""
-    description_path, per_step = path.with_name(f"{path.name}.json"), format == "snn"
-    described = find_description(description_path)
+    description, per_step = description_path(path), format == "snn"
+    described = read_description(description) if description.is_file() else None
     if described is None or (described.format, sum(one.size for one in described.populations)) != (format, nodes):
         population = ListedPopulation("neurons", (nodes,), spikes=spikes)
         notes = (*NOT_HELD, NO_POPULATIONS, *notes)
@@ -106,7 +106,7 @@ def _listed(
         inputs=described.inputs,
         recording=described.recording,
         per_step=per_step,
-        files=(path, description_path),
+        files=(path, description),
         notes=(*NOT_HELD, *notes),
     )
     return graph if spikes is None else graph.with_spikes(spikes)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Dict, Iterator
 import numpy as np
 
 from snnb.core.errors import DamagedError
-from snnb.graph.export.description import read_description
+from snnb.graph.export.description import DESCRIPTION, read_description
 from snnb.graph.imports.tables import NEURONS, columns_of, described_graph, listed_graph
 from snnb.graph.listed import EDGES, Edges, ListedGraph, ListedPopulation
 from snnb.io.npy import RAISED_BY_NUMPY, load_archive
@@ -43,7 +43,7 @@ def read_npz(path: Path) -> ListedGraph:
 
 def _read_matrices(folder: Path) -> ListedGraph:
     """Read a directory of `snnb`."""
-    described, table = folder / "description.json", folder / "nodes.npz"
+    described, table = folder / DESCRIPTION, folder / "nodes.npz"
     description = read_description(described)
     arrays = load_archive(table, must=("population", "population_names"))
     owner = np.array(arrays["population_names"].tolist(), object)[arrays["population"]]

@@ -8,7 +8,7 @@ from typing import Dict, Iterator
 import numpy as np
 
 from snnb.core.errors import DamagedError, first_line
-from snnb.graph.export.description import read_description
+from snnb.graph.export.description import DESCRIPTION, read_description
 from snnb.graph.export.parquet import load_library
 from snnb.graph.imports.tables import columns_of, described_graph, listed_graph
 from snnb.graph.listed import ListedGraph
@@ -29,7 +29,7 @@ def read_parquet(path: Path) -> ListedGraph:
         path = path.parent
     edges, further, nodes = [path], [], None
     if path.is_dir():
-        table, described = path / "nodes.parquet", path / "description.json"
+        table, described = path / "nodes.parquet", path / DESCRIPTION
         edges = [file for file in sorted(path.glob("*.parquet")) if file != table]
         if table.is_file() and described.is_file():
             further = [table, described]

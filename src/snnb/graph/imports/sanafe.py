@@ -24,7 +24,7 @@ import yaml
 from yaml.events import CollectionEndEvent, MappingStartEvent, ScalarEvent, SequenceStartEvent
 
 from snnb.core.errors import DamagedError, first_line
-from snnb.graph.export.description import Description, find_description
+from snnb.graph.export.description import Description, description_path, read_description
 from snnb.graph.imports.rates import Rates
 from snnb.graph.listed import Edges, ListedGraph, ListedPopulation
 from snnb.graph.populations import Recording
@@ -140,7 +140,7 @@ def read(path: Path) -> ListedGraph:
         _read_edges(file, groups),
         sum(name in inputs for name in names),
         None if described is None else described.recording,
-        files=() if described is None else (path, _description_path(path)),
+        files=() if described is None else (path, description_path(path)),
         notes=tuple(notes),
         ranges={name: range(groups[name].first, groups[name].first + groups[name].size) for name in names},
         text_files=files,
@@ -156,13 +156,10 @@ def _mapping_files(core: np.ndarray) -> Dict[str, str]:
     }
 
 
-def _description_path(path: Path) -> Path:
-    return path.with_name(f"{path.name}.json")
-
-
 def _description_of(path: Path, groups: Groups) -> Optional[Description]:
     """Return the description next to an export, and mark the groups of relays; None if there is none."""
-    described = find_description(_description_path(path))
+    file = description_path(path)
+    described = read_description(file) if file.is_file() else None
     if described is None or described.sanafe is None:
         return None
     sizes = {str(number): population.size for number, population in enumerate(described.populations)}
@@ -170,7 +167,7 @@ def _description_of(path: Path, groups: Groups) -> Optional[Description]:
         sizes.update((str(number), 0) for number in range(described.inputs))
     sizes.update((str(relay.group), relay.size) for relay in described.sanafe.relays)
     if {name: group.size for name, group in groups.items()} != sizes:
-        raise DamagedError(_description_path(path), f"describes other groups than {path.name} has; move it away")
+        raise DamagedError(file, f"describes other groups than {path.name} has; move it away")
     for relay in described.sanafe.relays:
         groups[str(relay.group)].relays = True
     return described

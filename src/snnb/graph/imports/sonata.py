@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 
 from snnb.core.errors import DamagedError
-from snnb.graph.export.description import find_description
+from snnb.graph.export.description import DESCRIPTION, read_description
 from snnb.graph.imports.rates import Rates
 from snnb.graph.listed import EDGES, Edges, ListedGraph, ListedPopulation
 from snnb.graph.populations import Recording
@@ -68,8 +68,8 @@ def recognises(path: Path) -> bool:
 
 def read(path: Path) -> ListedGraph:
     """Read nodes and types; edges are read in parts when they are used."""
-    files, description_path = _find(path), (path if path.is_dir() else path.parent) / "description.json"
-    described = find_description(description_path)  # of an export of snnb
+    files, description = _find(path), (path if path.is_dir() else path.parent) / DESCRIPTION
+    described = read_description(description) if description.is_file() else None  # of an export of snnb
     shapes = {} if described is None else {own.name: own for own in described.listed}
     nodes: Dict[str, _Nodes] = {}
     for file, table in files.nodes:
@@ -101,7 +101,7 @@ def read(path: Path) -> ListedGraph:
         _edges(edges),
         inputs=int(np.count_nonzero(firsts[1:] <= virtual)),
         recording=None if described is None else described.recording,
-        files=files.all if described is None else (*files.all, description_path),
+        files=files.all if described is None else (*files.all, description),
         ranges=ids,
         notes=tuple(sorted(notes)),
     )
