@@ -338,6 +338,14 @@ def test_what_is_not_read_of_a_graph_with_neuron_models_is_noted(graph_path, tmp
     assert [note[:11] for note in notes] == ["the numbers", "delays are "]
 
 
+@pytest.mark.parametrize("name", ["net.csv", "sonata", "net.net"])
+def test_integers_whose_thresholds_are_not_read_are_noted(pruned_graph, tmp_path, name):
+    format, path = {"net.net": "sanafe", "net.csv": "csv"}.get(name, name), tmp_path / name
+    export(pruned_graph, format, path, ExportOptions(integers=True), origin={"stamp": "s", "sha256": "0"})
+    _, notes = imported(path, tmp_path / "again")
+    assert "weights and biases are integers, whose thresholds are not read" in notes
+
+
 @pytest.mark.parametrize("format", ["csv", "npz", "parquet"])
 def test_windows_and_initial_potentials_are_read_again(graph_path, tmp_path, format):
     shutil.copy(graph_path, tmp_path / "net_graph.h5")

@@ -122,6 +122,7 @@ def read(path: Path) -> ListedGraph:
         if inputs:
             notes.append(f"inputs are the groups {', '.join(name for name in names if name in inputs)}")
     else:
+        notes += described.notes
         numbers = {population.name: str(number) for number, population in enumerate(described.populations)}
         for relay in netlist.relays:
             groups[str(relay.group)].first = groups[numbers[relay.population]].first

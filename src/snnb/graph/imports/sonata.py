@@ -90,7 +90,7 @@ def read(path: Path) -> ListedGraph:
     virtual = sum(nodes[name].size for name in names if nodes[name].virtual)
     firsts = np.cumsum([0, *(population.size for population in populations)])
     edges: List[_EdgePopulation] = []
-    notes: Set[str] = set()
+    notes = set() if described is None else set(described.notes)
     for file, table in files.edges:
         types = _read_types(table, "edge_type_id")
         with reading(file) as opened:
