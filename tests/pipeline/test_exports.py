@@ -246,6 +246,8 @@ def test_a_run_without_simulations_has_the_graph_of_its_weights(run):
         export_graph(open_run(run.path), "csv")
     face.graph(weights_only=True)
     assert export_graph(open_run(run.path), "csv").graph == "weights"
+    with pytest.raises(UsageError, match="--rate-unit: a graph of weights has no rates; leave it out"):
+        export_graph(open_run(run.path), "npz", ExportOptions(rate_unit="hz"))
 
 
 @pytest.mark.parametrize("level", ["exports", "exports/{stamp}"])

@@ -93,6 +93,8 @@ def export_graph(
     mapping = None if options.map is None else load_mapping(run, options.map, graph)
     stamp = chosen_graph(run, graph if mapping is None else mapping.cost.graph, say)
     with SynapseGraph.open(unaltered(run, graph_file(run, stamp))) as opened:
+        if opened.recording is None and options.rate_unit != DEFAULTS.rate_unit:
+            raise UsageError("--rate-unit: a graph of weights has no rates; leave it out")
         if opened.assumed_spikes:
             say(f"export: {ASSUMED}")
         times = run.path / run.directory_of("simulate", simulation_of(run, stamp) or stamp) / SPIKE_TIMES
