@@ -114,9 +114,8 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
         for number, projection in enumerate(graph.projections):
             if projection.target is not population:
                 continue
-            unit = (
-                threshold if projection.source in graph.inputs else 1.0
-            )  # amplitude of a spike is 1, or the threshold
+            # The amplitude of a spike of the input is 1, of others the threshold
+            unit = threshold if projection.source in graph.inputs else 1.0
             for part, linear in enumerate(layers.linear[number]):
                 if isinstance(linear, WindowSum):
                     mean = (linear.mean / unit).astype(np.float32)
@@ -147,7 +146,9 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     ways.sort(key=lambda way: -way[0])
     edges = [edge for _, way in ways for edge in zip(way, way[1:])]
     if graph.neuron_model:
-        _check_cycles(edges, [names[p.name] for p in graph.inputs], _closing(graph, ways, names))
+        cycles = {(names[p.source.name], names[p.target.name]) for p in graph.projections if _closes_cycle(p)}
+        closing = {(way[-2], way[-1]) for _, way in ways if (way[0], way[-1]) in cycles}
+        _check_cycles(edges, [names[p.name] for p in graph.inputs], closing)
     sources = [projection.source for projection in graph.projections]
     unread = [population for population in graph.populations if population not in sources]
     for population in graph.layers[-1:] if graph.neuron_model or not unread else unread:
@@ -164,30 +165,16 @@ def _closes_cycle(projection: GraphProjection) -> bool:
     return projection.delay > 0 and projection.source.first >= projection.target.first
 
 
-def _closing(graph: SynapseGraph, ways: Sequence[Tuple[int, List[str]]], names: Dict[str, str]) -> Set[Tuple[str, str]]:
-    """Return the edges at which the search has to find that a cycle is closed."""
-    closing = {(names[p.source.name], names[p.target.name]) for p in graph.projections if _closes_cycle(p)}
-    return {(way[-2], way[-1]) for _, way in ways if (way[0], way[-1]) in closing}
-
-
 def _check_cycles(edges: Sequence[Tuple[str, str]], inputs: Sequence[str], closing: Set[Tuple[str, str]]) -> None:
     """Raise `UsageError` unless a depth-first search of the edges in their order finds just these that close cycles."""
-    after: Dict[str, List[str]] = {}
-    for source, target in edges:
-        after.setdefault(source, []).append(target)
-    back_edges, seen, on_path = set(), set(inputs), list(inputs)
-    waiting = [iter(after.get(name, [])) for name in inputs]
-    while waiting:
-        target = next(waiting[-1], "")
-        if not target:
-            waiting.pop()
-            on_path.pop()
-        elif target in on_path:
-            back_edges.add((on_path[-1], target))
-        elif target not in seen:
-            seen.add(target)
-            on_path.append(target)
-            waiting.append(iter(after.get(target, [])))
+    import networkx
+
+    root = ""
+    searched = networkx.DiGraph([*((root, name) for name in reversed(inputs)), *edges])
+    before = {name: number for number, name in enumerate(networkx.dfs_preorder_nodes(searched, root))}
+    after = {name: number for number, name in enumerate(networkx.dfs_postorder_nodes(searched, root))}
+    # An edge closes a cycle if the search enters its target before its source, and leaves it after it.
+    back_edges = {(a, b) for a, b in edges if a in before and before[b] <= before[a] and after[b] >= after[a]}
     if back_edges != closing:
         raise UsageError("readers of NIR would find other delays in the cycles of this network; take csv or npz")
 
@@ -233,8 +220,22 @@ def _chain(
     if linear is None:
         flat = nir.Flatten({"input": np.array(_shape(source, layers))}, 0, -1)
         before = {"flatten": flat} if source.name in layers.images else {}
-        return {**before, "matrix": _matrix(nir, projection, unit, bias)}
-    convolution = _conv2d(nir, projection, linear, unit, bias)
+        columns, rows = _channels_first_order(source), _channels_first_order(target)
+        weight = (projection.to_scipy().T.toarray()[rows][:, columns] / unit).astype(np.float32)
+        if bias is None or not bias.any():
+            return {**before, "matrix": nir.Linear(weight=weight)}
+        return {**before, "matrix": nir.Affine(weight=weight, bias=bias.ravel()[rows].astype(np.float32))}
+    filters = target.shape[-1]
+    added = np.zeros(filters) if bias is None else bias.reshape(-1, filters)[0]  # the same at all positions
+    convolution = nir.Conv2d(
+        input_shape=np.array(source.shape[:2]),
+        weight=(linear.weight / unit).astype(np.float32),
+        stride=np.array(linear.stride),
+        padding=np.array(linear.padding),
+        dilation=np.array(linear.dilation),
+        groups=1,
+        bias=added.astype(np.float32),
+    )
     if target.name in layers.images:
         return {"convolution": convolution}
     flat = nir.Flatten({"input": np.array(_channels_first(target.shape))}, 0, -1)
@@ -244,30 +245,6 @@ def _chain(
 def _node_names(graph: SynapseGraph) -> Dict[str, str]:
     """Return the name of each population's node, without characters that names in HDF5 may not have."""
     return {p.name: f"{number:04d}_{UNSAFE.sub('_', p.name)}" for number, p in enumerate(graph.populations)}
-
-
-def _conv2d(
-    nir: ModuleType, projection: GraphProjection, linear: Convolution, unit: float, bias: Optional[np.ndarray]
-) -> Node:
-    filters = projection.target.shape[-1]
-    added = np.zeros(filters) if bias is None else bias.reshape(-1, filters)[0]  # the same at all positions
-    return nir.Conv2d(
-        input_shape=np.array(projection.source.shape[:2]),
-        weight=(linear.weight / unit).astype(np.float32),
-        stride=np.array(linear.stride),
-        padding=np.array(linear.padding),
-        dilation=np.array(linear.dilation),
-        groups=1,
-        bias=added.astype(np.float32),
-    )
-
-
-def _matrix(nir: ModuleType, projection: GraphProjection, unit: float, bias: Optional[np.ndarray]) -> Node:
-    columns, rows = _channels_first_order(projection.source), _channels_first_order(projection.target)
-    matrix = (projection.to_scipy().T.toarray()[rows][:, columns] / unit).astype(np.float32)
-    if bias is None or not bias.any():
-        return nir.Linear(weight=matrix)
-    return nir.Affine(weight=matrix, bias=bias.ravel()[rows].astype(np.float32))
 
 
 def _channels_first_order(population: GraphPopulation) -> np.ndarray:
@@ -283,28 +260,18 @@ def _channels_first(shape: Sequence[int]) -> Tuple[int, ...]:
     return (shape[2], shape[0], shape[1])
 
 
-def _subtracts(graph: SynapseGraph, request: Request) -> bool:
-    if graph.neuron_model:
-        return any("subtrahend" in p.neuron.numbers(p.shape) for p in graph.layers if p.neuron is not None)
-    return request.reset == "subtraction"
-
-
 def _warning(graph: SynapseGraph, request: Request) -> Optional[str]:
-    if not _subtracts(graph, request):
+    """Return the warning of a reset by subtraction, which NIR cannot express; None for a reset to a value."""
+    models = [p.neuron.numbers(p.shape) for p in graph.layers if p.neuron is not None]
+    subtracting = [numbers for numbers in models if "subtrahend" in numbers]
+    if not (subtracting if graph.neuron_model else request.reset == "subtraction"):
         return None
-    way = "subtract_delayed" if any(map(_subtracts_later, graph.layers)) else "subtract"
+    # A subtrahend above the threshold states that the threshold is subtracted in the next step, after the decay.
+    later = any((numbers["subtrahend"] > numbers["threshold"] * (1 + 1e-6)).any() for numbers in subtracting)
     return (
         "NIR cannot express the reset by subtraction of these neurons; "
-        f"read the file with --nir-reset {way} --time-step 1"
+        f"read the file with --nir-reset {'subtract_delayed' if later else 'subtract'} --time-step 1"
     )
-
-
-def _subtracts_later(population: GraphPopulation) -> bool:
-    """Whether a spike subtracts the threshold in the next step, after the decay: at once it is more."""
-    if population.neuron is None:
-        return False
-    numbers = population.neuron.numbers(population.shape)
-    return "subtrahend" in numbers and bool((numbers["subtrahend"] > numbers["threshold"] * (1 + 1e-6)).any())
 
 
 def _losses(graph: SynapseGraph, request: Request) -> Dict[str, object]:

@@ -2,12 +2,11 @@
 
 import zipfile
 from pathlib import Path
-from typing import Callable, Iterable, Tuple
 
 import numpy as np
 
 from snnb.graph.export.description import node_table
-from snnb.graph.export.request import BATCH, Format, Request, file_name
+from snnb.graph.export.request import BATCH, Counter, Format, Request, file_name
 from snnb.graph.projection import GraphProjection
 from snnb.graph.store import index_dtype
 from snnb.graph.synapse_graph import SynapseGraph
@@ -20,8 +19,7 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     counter = request.counter(3 * graph.number_of_edges())
     scale = request.rate_scale(graph)
     for number, projection in enumerate(graph.projections):
-        edges = projection.number_of_edges
-        dtype = index_dtype(max(edges, projection.target.size))
+        dtype = index_dtype(max(projection.number_of_edges, projection.target.size))
         indptr = np.concatenate([[0], np.cumsum(projection.out_degrees)]).astype(dtype)
         shape = np.array([projection.source.size, projection.target.size])
         with zipfile.ZipFile(str(path / f"{file_name(number, projection)}.npz"), "w") as archive:
@@ -29,27 +27,22 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
             write_member(archive, "shape", shape)
             write_member(archive, "indptr", indptr)
             for name, kind in (("indices", dtype), ("data", np.dtype(np.float32)), ("edge", np.dtype(np.float32))):
-                _stream(archive, name, kind, edges, _values(projection, name, scale, counter.add))
+                _write_array(archive, name, kind, projection, scale, counter)
     with (path / "nodes.npz").open("wb") as file:
         np.savez(file, **node_table(graph, request))
 
 
-def _values(projection: GraphProjection, name: str, scale: float, done: Callable[[int], None]) -> Iterable[np.ndarray]:
-    for batch in projection.edge_batches(BATCH, scale):
-        done(batch.source.size)
-        if name == "indices":
-            yield batch.target - projection.target.first
-        else:
-            yield batch.weight if name == "data" else batch.edge
-
-
-def _stream(archive: zipfile.ZipFile, name: str, dtype: np.dtype, size: int, parts: Iterable[np.ndarray]) -> None:
-    """Write an array whose parts come one by one: npz is a zip of npy files, and npy a short head and the values."""
+def _write_array(
+    archive: zipfile.ZipFile, name: str, dtype: np.dtype, projection: GraphProjection, scale: float, counter: Counter
+) -> None:
+    """Write an array of the edges, some at a time: npz is a zip of npy files, and npy a short head and the values."""
     with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as file:
-        head: Tuple[str, bool, Tuple[int, ...]] = (np.lib.format.dtype_to_descr(dtype), False, (size,))
-        np.lib.format.write_array_header_1_0(file, dict(zip(("descr", "fortran_order", "shape"), head)))
-        for part in parts:
-            file.write(part.astype(dtype, copy=False).data.cast("B"))  # zipfile counts items, it must count bytes
+        head = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False}
+        np.lib.format.write_array_header_1_0(file, {**head, "shape": (projection.number_of_edges,)})
+        for batch in projection.edge_batches(BATCH, scale):
+            counter.add(batch.source.size)
+            arrays = {"indices": batch.target - projection.target.first, "data": batch.weight, "edge": batch.edge}
+            file.write(arrays[name].astype(dtype, copy=False).data.cast("B"))  # zipfile counts items, not bytes
 
 
 FORMAT = Format("_npz", write, (12, 60), directory=True, own_options=("rate_unit",))

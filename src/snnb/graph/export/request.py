@@ -104,6 +104,12 @@ class Request:
         """Reset after a spike, `subtraction` or `zero`; the former without a simulation."""
         return "subtraction" if self.simulated is None else self.simulated.reset
 
+    def reset_of(self, population: GraphPopulation) -> str:
+        """Return the reset of the neurons of a population, which their model states if they have one."""
+        if population.neuron is None:
+            return self.reset
+        return "subtraction" if population.neuron.reset is None else "zero"
+
     @property
     def initial_potential(self) -> float:
         """Membrane potential before the first step."""

@@ -41,7 +41,7 @@ def write_netlist(graph: SynapseGraph, path: Path, request: Request) -> None:
     counter = request.counter(graph.number_of_edges())
     with path.open("wb") as file:
         for population in graph.populations:
-            mode = "hard" if population in graph.inputs else _reset_of(population, request)
+            mode = "hard" if population in graph.inputs else RESETS[request.reset_of(population)]
             size = f"{population.size} {UNITS} log_spikes=1"
             if on_cores is not None and population in graph.inputs:
                 size = f"0 {UNITS}"
@@ -156,12 +156,6 @@ def _unsaid(population: GraphPopulation) -> Optional[str]:
     if population.later_bias is not None and population.later_bias.any():
         return "later_bias, a bias that begins in the second step"
     return unsaid(numbers)
-
-
-def _reset_of(population: GraphPopulation, request: Request) -> str:
-    if population.neuron is None:
-        return RESETS[request.reset]
-    return RESETS["subtraction" if population.neuron.reset is None else "zero"]
 
 
 def _check(graph: SynapseGraph, request: Request) -> None:

@@ -34,7 +34,14 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     path.mkdir()
     _write_nodes(graph, path, request)
     edge_populations = _write_edges(graph, path, request)
-    _write_json(path / NEURON, _neuron_parameters(request))
+    # With these parameters NEST's neuron adds up the weights of arriving spikes. A current (`I_e`) does nothing to a
+    # neuron without leak: biases arrive as spikes (docs/other-simulators.md).
+    start = request.initial_potential / request.threshold
+    neuron: Dict[str, object] = {"C_m": 1.0, "E_L": 0.0, "V_m": start, "V_th": 1.0}
+    neuron.update(tau_m=NO_LEAK_MS, I_e=0.0, t_ref=0.0)
+    if request.reset == "zero":
+        neuron["V_reset"] = 0.0
+    _write_json(path / NEURON, neuron)
     _write_json(path / SYNAPSE, {})
     populations: Dict[str, object] = {
         "nodes": {**({INPUT: {"type": "virtual"}} if graph.inputs else {}), NODES: {"type": "point_neuron"}},
@@ -89,16 +96,6 @@ def _write_json(path: Path, values: Dict[str, object]) -> None:
     path.write_text(json.dumps(values, indent=2) + "\n")
 
 
-def _neuron_parameters(request: Request) -> Dict[str, object]:
-    """Return parameters with which NEST's neuron adds up the weights of arriving spikes.
-
-    A current (`I_e`) does nothing to a neuron without leak: biases arrive as spikes (docs/other-simulators.md).
-    """
-    start = request.initial_potential / request.threshold
-    shared = {"C_m": 1.0, "E_L": 0.0, "V_m": start, "V_th": 1.0, "tau_m": NO_LEAK_MS, "I_e": 0.0, "t_ref": 0.0}
-    return {**shared} if request.reset == "subtraction" else {**shared, "V_reset": 0.0}
-
-
 def _create(path: Path) -> h5py.File:
     file = h5py.File(str(path), "w")
     file.attrs["magic"] = np.uint32(0x0A7A)
@@ -130,10 +127,9 @@ def _write_nodes(graph: SynapseGraph, path: Path, request: Request) -> None:
                 group.create_dataset(column, data=values, track_times=False)
     lines = ["node_type_id pop_name layer model_type model_template dynamics_params coding"]
     for number, population in enumerate(graph.populations):
-        reset = request.reset
-        if population.neuron is not None:
-            reset = "subtraction" if population.neuron.reset is None else "zero"
-        model = f"point_neuron {MODELS[reset]} {NEURON}" if number >= len(graph.inputs) else "virtual virtual NULL"
+        model = "virtual virtual NULL"
+        if number >= len(graph.inputs):
+            model = f"point_neuron {MODELS[request.reset_of(population)]} {NEURON}"
         coding = population.coding or "none"
         lines.append(f"{number} {_quoted(population.name)} {_word(population.layer)} {model} {coding}")
     (path / "node_types.csv").write_text("\n".join(lines) + "\n")
@@ -205,7 +201,7 @@ def _write_edge_population(
     `nodes` are name and populations of the sources and of the targets, `projections` have the numbers of edge types;
     `counter` counts each edge twice.
     """
-    from snnb.graph.export.sonata_index import RunCounter, write_indices
+    from snnb.graph.export.sonata_index import write_indices
 
     edges, scale = sum(p.number_of_edges for _, p in projections), request.rate_scale(graph)
     kinds = {"source_node_id": "u8", "target_node_id": "u8", "edge_type_id": "u2"}
@@ -218,7 +214,6 @@ def _write_edge_population(
     for end, (name, _) in zip(("source_node_id", "target_node_id"), nodes):
         columns[end].attrs["node_population"] = name
     first_source, first_target = (populations[0].first for _, populations in nodes)
-    runs = RunCounter(), RunCounter()
     done = 0
     for number, projection in projections:
         rate = projection.source.edge_rate(scale)
@@ -236,12 +231,9 @@ def _write_edge_population(
                 values["0/rate"] = rate[batch.source - projection.source.first]
             for name, column in columns.items():  # converted here: HDF5 does it slowly
                 column[part] = values[name].astype(kinds[name], copy=False)
-            runs[0].add(batch.source)
-            runs[1].add(batch.target)
             done = part.stop
             counter.add(batch.source.size)
-    counts = runs[0].runs, runs[1].runs
-    write_indices(group, nodes[0][1], nodes[1][1], [p for _, p in projections], counts, counter.add)
+    write_indices(group, nodes[0][1], nodes[1][1], [p for _, p in projections], counter.add)
 
 
 def _quoted(name: str) -> str:

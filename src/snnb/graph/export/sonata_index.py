@@ -24,26 +24,11 @@ CHUNK = 1 << 16  # edges indexed at a time
 Lists = Iterator[Tuple[np.ndarray, np.ndarray]]  # for neuron after neuron: indptr, and ranges [from, to) of edge ids
 
 
-class RunCounter:
-    """Count the runs of equal values in an array that comes in parts."""
-
-    def __init__(self) -> None:
-        self.runs = 0
-        self._last = -1
-
-    def add(self, values: np.ndarray) -> None:
-        """Count on; `values` are not negative."""
-        if values.size:
-            self.runs += int(np.count_nonzero(values[1:] != values[:-1])) + int(values[0] != self._last)
-            self._last = int(values[-1])
-
-
 def write_indices(
     group: h5py.Group,
     sources: Sequence[GraphPopulation],
     targets: Sequence[GraphPopulation],
     projections: Sequence[GraphProjection],
-    runs: Tuple[int, int],
     done: Callable[[int], None],
 ) -> None:
     """Write `indices/source_to_target` and `indices/target_to_source`, under libsonata's and bmtk's names.
@@ -53,16 +38,15 @@ def write_indices(
     group : group of the edge population
     sources, targets : sequence of GraphPopulation
     projections : sequence of GraphProjection, in the order of their edges
-    runs : numbers of ranges: how often the source, and the target, changes from edge to edge, the first included
     done : callable that is called with the number of edges whose target is indexed
     """
     offsets = np.cumsum([0] + [projection.number_of_edges for projection in projections]).tolist()
-    kinds = ("source_to_target", sources, runs[0], _by_source), ("target_to_source", targets, runs[1], _by_target)
-    for name, populations, number, lists in kinds:
+    kinds = ("source_to_target", sources, _by_source), ("target_to_source", targets, _by_target)
+    for name, populations, lists in kinds:
         index, nodes = group.create_group(f"indices/{name}"), sum(population.size for population in populations)
         of_node = index.create_dataset("node_id_to_ranges", (nodes, 2), np.uint64, track_times=False)
         index["node_id_to_range"] = of_node  # bmtk's name for it, a hard link
-        of_range = index.create_dataset("range_to_edge_id", (number, 2), np.uint64, track_times=False)
+        of_range = index.create_dataset("range_to_edge_id", (0, 2), np.uint64, maxshape=(None, 2), track_times=False)
         node = written = 0
         for population in populations:
             for indptr, edges in lists(population, projections, offsets):
@@ -71,7 +55,8 @@ def write_indices(
                 merged = merge_adjacent(indptr, edges, first)
                 first += written
                 of_node[node : node + neurons] = np.stack([first[:-1], first[1:]], axis=1).astype(np.uint64)
-                of_range[written : written + merged] = edges[:merged]
+                of_range.resize(written + merged, axis=0)
+                of_range[written:] = edges[:merged]
                 node, written = node + neurons, written + merged
                 if lists is _by_target:
                     done(int(indptr[-1]))
