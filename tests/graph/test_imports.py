@@ -346,7 +346,7 @@ def test_integers_whose_thresholds_are_not_read_are_noted(pruned_graph, tmp_path
     assert "weights and biases are integers, whose thresholds are not read" in notes
 
 
-@pytest.mark.parametrize("format", ["csv", "npz", "parquet"])
+@pytest.mark.parametrize("format", ["csv", "npz", "parquet", "sonata"])
 def test_windows_and_initial_potentials_are_read_again(graph_path, tmp_path, format):
     shutil.copy(graph_path, tmp_path / "net_graph.h5")
     with h5py.File(str(tmp_path / "net_graph.h5"), "r+") as file:

@@ -179,10 +179,6 @@ class _Population(BaseModel):
     initial_potential: Optional[List[float]] = None  # of each channel, times the threshold
     neuron: JsonValue = None  # the numbers of a neuron model
 
-    @property
-    def size(self) -> int:
-        return int(np.prod(self.shape, dtype=np.int64))
-
 
 class _Projection(BaseModel):
     source: str
@@ -263,8 +259,18 @@ class Description(BaseModel):
 
     @property
     def listed(self) -> Sequence[ListedPopulation]:
-        """Populations without spikes."""
-        return [ListedPopulation(own.name, own.shape, own.layer, own.coding or "spikes") for own in self.populations]
+        """Populations without spikes and biases."""
+        populations = []
+        for own in self.populations:
+            shares = None  # an integer network's may be the default
+            if own.initial_potential is not None and self.weight_bits is None:
+                shares = np.array(own.initial_potential) / self.neuron.threshold
+            coding = own.coding or "spikes"
+            population = ListedPopulation(
+                own.name, own.shape, own.layer, coding, window=own.window, initial_potential=shares
+            )
+            populations.append(population)
+        return populations
 
 
 def description_path(target: Path) -> Path:

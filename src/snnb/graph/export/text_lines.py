@@ -226,7 +226,10 @@ def weighted_neighbours(
                 weight += weights[node]
                 o += 1
             if neighbour != node:
-                at = _put_pair(out, at, neighbour + 1, weight)
+                for number in (neighbour + 1, weight):
+                    at = put_integer(out, at, number)
+                    out[at] = SPACE
+                    at += 1
                 neighbours += 1
         at = max(begin, at - 1)
         out[at] = NEWLINE
@@ -234,21 +237,12 @@ def weighted_neighbours(
     return out[:at], neighbours
 
 
-@compiled
-def _put_pair(out: np.ndarray, at: int, first: int, second: int) -> int:
-    at = put_integer(out, at, first)
-    out[at] = SPACE
-    at = put_integer(out, at + 1, second)
-    out[at] = SPACE
-    return at + 1
-
-
 def number_texts(values: np.ndarray, exact: bool) -> List[str]:
     """Return float32 values as texts, with `exact` of up to 17 digits, which read back as the same float64."""
     if exact:
         return [f"{value:.17g}" for value in (values + 0.0).tolist()]  # not -0
-    rows = weight_rows(np.zeros(values.size, np.int64), np.arange(values.size + 1), values, False)
-    return [line[2:] for line in bytes(rows).decode().splitlines()]
+    out = np.empty(NUMBER, np.uint8)
+    return [bytes(out[: put_float32(out, 0, value)]).decode() for value in values]
 
 
 def weight_rows(node: np.ndarray, indptr: np.ndarray, weight: np.ndarray, exact: bool) -> memoryview:

@@ -94,7 +94,7 @@ def _listed(
     """Return the graph with the populations of its description, if there is one."""
     description, per_step = description_path(path), format == "snn"
     described = read_description(description) if description.is_file() else None
-    if described is None or (described.format, sum(one.size for one in described.populations)) != (format, nodes):
+    if described is None or (described.format, sum(one.size for one in described.listed)) != (format, nodes):
         population = ListedPopulation("neurons", (nodes,), spikes=spikes)
         notes = (*NOT_HELD, NO_POPULATIONS, *notes)
         return ListedGraph([population], edges, recording=recording, per_step=per_step, notes=notes)

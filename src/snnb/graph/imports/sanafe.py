@@ -163,7 +163,7 @@ def _description_of(path: Path, groups: Groups) -> Optional[Description]:
     described = read_description(file) if file.is_file() else None
     if described is None or described.sanafe is None:
         return None
-    sizes = {str(number): population.size for number, population in enumerate(described.populations)}
+    sizes = {str(number): population.size for number, population in enumerate(described.listed)}
     if described.sanafe.mapping is not None:
         sizes.update((str(number), 0) for number in range(described.inputs))
     sizes.update((str(relay.group), relay.size) for relay in described.sanafe.relays)

@@ -246,16 +246,11 @@ def described_graph(path: Path, description: Description, columns: Mapping[str, 
     """
     populations: List[ListedPopulation] = []
     names: List[str] = []
-    for own in description.populations:
+    for own in description.listed:
         part = slice(len(names), len(names) + own.size)
         names += [own.name] * own.size
-        shares = None  # an integer network's may be the default
-        if own.initial_potential is not None and description.weight_bits is None:
-            shares = np.array(own.initial_potential) / description.neuron.threshold
-        bias = columns["bias"][part] if "bias" in columns and columns["bias"][part].any() else None
-        spikes = columns["spike_count"][part] if "spike_count" in columns else None
-        coding = own.coding or "spikes"
-        populations.append(ListedPopulation(own.name, own.shape, own.layer, coding, spikes, bias, own.window, shares))
+        bias, spikes = (columns[key][part] if key in columns else None for key in ("bias", "spike_count"))
+        populations.append(replace(own, bias=bias if bias is not None and bias.any() else None, spikes=spikes))
     if columns["population"].tolist() != names:
         raise DamagedError(path, "its neurons are not those of the description; export the graph again")
     return ListedGraph(populations, (), description.inputs, description.recording, notes=tuple(description.notes))
