@@ -5,25 +5,7 @@ from pathlib import Path
 import pytest
 
 from snnb.core.errors import UsageError
-from snnb.io.files import atomic_path, remove_partial, sizes_below, write_text_atomically
-
-
-@pytest.fixture
-def tree(tmp_path):
-    for name in ("a/b/1", "a/2", "a-b/3", "c", "a/.hidden", ".git/4", "d.txt"):
-        path = tmp_path / "tree" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(name)
-    return tmp_path / "tree"
-
-
-def test_files_and_folders_behind_links_count_and_hidden_ones_do_not(tree, tmp_path):
-    (tmp_path / "outside").mkdir()
-    (tmp_path / "outside" / "5").write_text("longer")
-    (tree / "e").symlink_to(tmp_path / "outside")
-    (tree / "f").symlink_to(tree / "c")
-    (tree / "g").symlink_to(tmp_path / "nowhere")
-    assert sizes_below(tree) == {"a/2": 3, "a/b/1": 5, "a-b/3": 5, "c": 1, "d.txt": 5, "e/5": 6, "f": 1}
+from snnb.io.files import atomic_path, remove_partial, write_text_atomically
 
 
 def test_a_file_appears_when_it_is_complete_and_what_a_killed_process_left_is_removed(tmp_path):

@@ -4,8 +4,7 @@ import shutil
 
 import pytest
 
-from snnb.io.files import listing_of
-from snnb.rundir.hashes import changed, external_records, file_record
+from snnb.rundir.hashes import changed, external_records, file_record, listed
 
 
 def sha256(content):
@@ -43,7 +42,7 @@ def test_a_folder_is_one_record_of_the_content_of_its_files(folder):
     assert record.sha256 == sha256(LINES.encode())
     assert record.size_bytes == 11
     assert record.external
-    assert record.listing == listing_of(folder)
+    assert record.listing == listed(folder)[0]
     assert changed(record) is None
 
 
@@ -72,7 +71,7 @@ def test_a_copy_with_other_times_is_the_same_folder(folder, tmp_path):
     for path in (tmp_path / "copy").rglob("*"):
         os.utime(path, (1, 1))
     copied = record.model_copy(update={"path": str(tmp_path / "copy")})
-    assert listing_of(tmp_path / "copy") != record.listing
+    assert listed(tmp_path / "copy")[0] != record.listing
     assert changed(copied) is None
     put(tmp_path / "copy" / "a" / "2", b"TWO")
     assert changed(copied) == "has changed"
@@ -108,3 +107,10 @@ def test_a_picture_replaced_with_size_and_time_kept_is_found_by_reading_all(fold
     os.utime(picture, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert changed(record) is None
     assert changed(record, read_all=True) == "has changed"
+
+
+def test_files_behind_links_count_and_broken_links_do_not(folder, tmp_path):
+    put(tmp_path / "outside" / "5", b"longer")
+    for name, target in (("e", tmp_path / "outside"), ("f", folder / "a" / "2"), ("g", tmp_path / "nowhere")):
+        (folder / name).symlink_to(target)
+    assert listed(folder)[1] == {"a/2": 3, "a/b/1": 3, "a-b/3": 5, "e/5": 6, "f": 3, "notes.txt": 0}

@@ -1,4 +1,4 @@
-"""Hash, copy, list and remove files, describe errors of the file system, and write files atomically.
+"""Hash and remove files, describe errors of the file system, and write files atomically.
 
 A target of `atomic_path` appears under its name only when it is complete. It is written in a hidden directory next to
 it, `.NAME.<random>.partial`, and renamed at the end. Each process has its own directory and holds flock(2) on the file
@@ -17,7 +17,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Dict, Iterator, Optional, Sequence, Tuple
+from typing import Iterator, Optional, Sequence
 
 from snnb.core.errors import ResourceError, UsageError
 
@@ -37,29 +37,6 @@ ADVICE = {
     errno.ENOTDIR: "a part of this path is a file where a directory is expected; move it away or give another path",
     errno.ENAMETOOLONG: "the name is too long; give a shorter one",
 }
-
-
-def _files_below(folder: Path) -> Iterator[Tuple[str, os.stat_result]]:
-    """Yield path (with `/`) and status of the files below a folder, without hidden ones and broken links."""
-    for parent, folders, names in os.walk(str(folder), followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            path = Path(parent, name)
-            if not name.startswith(".") and path.is_file():
-                yield path.relative_to(folder).as_posix(), path.stat()
-
-
-def sizes_below(folder: Path) -> Dict[str, int]:
-    """Return the sizes in bytes of the files below a folder by path, without hidden ones; links are followed."""
-    return {name: status.st_size for name, status in _files_below(folder)}
-
-
-def listing_of(folder: Path) -> str:
-    """Return the SHA-256 of the names, sizes and modification times of all files below a folder."""
-    digest = hashlib.sha256()
-    for name, status in _files_below(folder):
-        digest.update(f"{status.st_size} {status.st_mtime_ns} ".encode() + os.fsencode(name) + b"\0")
-    return digest.hexdigest()
 
 
 def sha256_of(path: Path) -> str:

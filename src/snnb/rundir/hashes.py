@@ -2,7 +2,7 @@
 
 A folder has one record. Its `sha256` is that of lines `sha256  relative/path` for all files that are not hidden, in the
 order of the paths' parts; its `size_bytes` is their sum; its `listing` is the hash of their names, sizes and
-modification times (`files.listing_of`). While the listing is the same, no file is read again.
+modification times. While the listing is the same, no file is read again.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from typing import Dict, Iterable, List, Mapping, Optional, Tuple
 from pydantic import TypeAdapter
 
 from snnb.core.progress import Progress, silent
-from snnb.io.files import listing_of, sha256_of, sizes_below, write_text_atomically
+from snnb.io.files import sha256_of, write_text_atomically
 from snnb.rundir.manifest import FileRecord
 
 HASHES = ".hashes.json"
@@ -89,7 +89,7 @@ def external_records(paths: Iterable[Path], progress: Progress = silent) -> List
     records = []
     for path in sorted(paths):
         if path.is_dir():
-            listing, sizes = listing_of(path), sizes_below(path)
+            listing, sizes = listed(path)
             content, total = _content(path, sizes, progress), sum(sizes.values())
             folder = str(path.absolute())
             records.append(FileRecord(path=folder, sha256=content, size_bytes=total, external=True, listing=listing))
@@ -109,14 +109,30 @@ def changed(record: FileRecord, *, read_all: bool = False) -> Optional[str]:
             return None
         if not path.is_dir():
             same = path.is_file() and path.stat().st_size == record.size_bytes and sha256_of(path) == record.sha256
-        elif not read_all and record.listing is not None and listing_of(path) == record.listing:
-            same = True
-        else:  # it may be a copy with other modification times
-            sizes = sizes_below(path)
-            same = sum(sizes.values()) == record.size_bytes and _content(path, sizes, silent) == record.sha256
+        else:
+            listing, sizes = listed(path)
+            same = listing == record.listing and not read_all
+            if not same and sum(sizes.values()) == record.size_bytes:  # it may be a copy with other modification times
+                same = _content(path, sizes, silent) == record.sha256
         return None if same else "has changed"
     except PermissionError:
         return None
+
+
+def listed(folder: Path) -> Tuple[str, Dict[str, int]]:
+    """Return the hash of the names, sizes and modification times of the files below a folder, and their sizes by path.
+
+    Hidden files and broken links are left out, other links are followed. The paths have `/`.
+    """
+    digest, sizes = hashlib.sha256(), {}
+    for parent, folders, names in os.walk(str(folder), followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for file in (Path(parent, name) for name in sorted(names) if not name.startswith(".")):
+            if file.is_file():
+                path, status = file.relative_to(folder).as_posix(), file.stat()
+                digest.update(f"{status.st_size} {status.st_mtime_ns} ".encode() + os.fsencode(path) + b"\0")
+                sizes[path] = status.st_size
+    return digest.hexdigest(), sizes
 
 
 def _content(folder: Path, sizes: Mapping[str, int], progress: Progress) -> str:
