@@ -154,6 +154,10 @@ def test_memory_stays_flat_however_many_pictures_there_are(run_prepare, tmp_path
         ),
         (lambda pets: shutil.rmtree(pets / "test/cow"), r"test lacks the class folder\(s\) cow: 3 classes are expec"),
         (lambda pets: (pets / "test" / "elk").mkdir(), r"test also holds the class folder\(s\) elk"),
+        (
+            lambda pets: [(pets / part / "cow").rename(pets / part / "caf\udce9") for part in ("train", "test")],
+            r"the class name caf\\xe9 is not UTF-8: rename its folder",
+        ),
         (lambda pets: (pets / "test").rename(pets / "validation"), r"pets lacks test/\. Make DIR/train/"),
         (lambda pets: pets.rename(pets.with_name("gone")), "pets is not a folder, or does not exist.*Make DIR/train/"),
     ],

@@ -105,10 +105,12 @@ def prepare(
     spec = dataset.spec
     loaded = dataset.load(_find_or_fetch(dataset, data_dir, source, progress))
     classes = loaded.class_names
+    not_utf8 = [name for name in classes if name.encode(errors="replace").decode() != name]
+    if not_utf8:
+        raise InputError(f"the class name {printable(not_utf8[0])} is not UTF-8: rename its folder.")
     if num_classes is not None and num_classes != len(classes):
         raise InputError(
-            f"{spec.name} has {len(classes)} classes, the model has {num_classes}: "
-            "choose another data set, or set the model's number of classes."
+            f"{spec.name} has {len(classes)} classes, the model has {num_classes}: choose another data set or model."
         )
     parts: Dict[str, Tuple[Union[Samples, Recordings], np.ndarray]] = {}  # with the positions to write, in order
     for stream, (part, samples) in enumerate((("train", loaded.train), ("test", loaded.test))):
