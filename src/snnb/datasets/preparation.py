@@ -139,14 +139,15 @@ def prepare(
     else:
         dtype = "float32" if spec.content == "steps" else "uint32"
         recordings = cast("Dict[str, Tuple[Recordings, np.ndarray]]", parts)
-        longest, events, left_out = _write_recordings(target, recordings, shape, bin_us, binary, dtype, progress)
+        longest, inside, left_out = _write_recordings(target, recordings, shape, bin_us, binary, dtype, progress)
         labels = {part: samples.labels[positions] for part, (samples, positions) in parts.items()}
         arrays = {part: ((len(of), longest[part], *shape), dtype) for part, of in labels.items()}
         if spec.content == "events":
             outside = left_out
         if left_out:
-            share = f"{left_out:,} of {events:,} events"
-            warnings = [*warnings, f"{share} are outside the sensor of {times(shape[:2])} and are left out"]
+            sensor = times(shape[:2])
+            message = f"{left_out:,} events are outside the sensor of {sensor} and left out; {inside:,} are counted"
+            warnings = [*warnings, message]
     splits: Dict[str, PreparedSplit] = {}
     for part, (size, kind) in arrays.items():
         counts = np.bincount(labels[part], minlength=len(classes)).tolist()
@@ -278,8 +279,8 @@ def _write_recordings(
 ) -> Tuple[Dict[str, int], int, int]:
     """Write the samples at some positions of each part.
 
-    Return the number of time steps of the longest sample of each part, and the numbers of all events and of those that
-    are outside the sensor.
+    Return the number of time steps of the longest sample of each part, and the numbers of events that are counted and of
+    those that are outside the sensor.
     """
     total, done, outside, inside = sum(len(positions) for _, positions in parts.values()), 0, 0, 0
 
@@ -287,11 +288,13 @@ def _write_recordings(
         nonlocal done, outside, inside
         for position in positions.tolist():
             sample = part.read(position, sensor, bin_us)
+            if binary:
+                sample = replace(sample, value=np.minimum(sample.value, 1))
             outside, inside, done = outside + sample.outside, inside + int(sample.value.sum()), done + 1
-            yield replace(sample, value=np.minimum(sample.value, 1)) if binary else sample
+            yield sample
             progress(done, total, name)
 
     longest = {}
     for name, (part, positions) in parts.items():
         longest[name] = max(write_samples(target / f"x_{name}.h5", samples_of(part, positions, name), sensor, dtype))
-    return longest, inside + outside, outside
+    return longest, inside, outside
