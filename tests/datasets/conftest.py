@@ -11,7 +11,7 @@ from official_files import idx_bytes, python2_batch
 from PIL import Image
 
 from snnb.core.errors import InputError
-from snnb.datasets.catalogue import describe
+from snnb.datasets.catalogue import find_dataset
 from snnb.datasets.preparation import prepare
 
 
@@ -49,7 +49,8 @@ def run_prepare(tmp_path):
         target = tmp_path / f"dataset{len(made)}"
         target.mkdir()
         made.append(target)
-        defaults = {"data_dir": tmp_path / "data", "norm_samples": 10, "seed": 0, "shape": describe(name).shape}
+        shape = find_dataset(name).spec.shape
+        defaults = {"data_dir": tmp_path / "data", "norm_samples": 10, "seed": 0, "shape": shape}
         return target, prepare(name, target, **{**defaults, **settings})
 
     return run

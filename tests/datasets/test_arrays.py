@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from snnb.cli.main import main
-from snnb.datasets.catalogue import describe
+from snnb.datasets.catalogue import find_dataset
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_every_sample_keeps_its_pixels_and_class(run_prepare, tmp_path, mine, la
         mine.update({name: mine[name][..., 0] for name in ("x_train", "x_test")})
     name = written(tmp_path, mine, layout)
     shape = (5, 4, 1 if grey else 3)
-    assert describe(name).shape == shape
+    assert find_dataset(name).spec.shape == shape
     target, prepared = run_prepare(name)
     assert prepared.class_names == ["0", "1", "2"]
     for part in ("train", "test"):

@@ -4,14 +4,14 @@ import pytest
 
 from snnb.core.errors import UsageError
 from snnb.datasets import event_files, folder
-from snnb.datasets.catalogue import available, dataset_names, describe
+from snnb.datasets.catalogue import available, dataset_names, find_dataset
 
 PAGE = Path(__file__).parents[2] / "docs" / "datasets.md"
 
 
 def test_every_data_set_is_described():
     for name in dataset_names():
-        spec = describe(name)
+        spec = find_dataset(name).spec
         assert spec.name == name
         assert spec.licence
         assert spec.source
@@ -22,9 +22,9 @@ def test_every_data_set_is_described():
 
 def test_an_unknown_name_is_answered_with_the_nearest():
     with pytest.raises(UsageError, match=r"unknown data set cifar_10: did you mean cifar10\?"):
-        describe("cifar_10")
+        find_dataset("cifar_10")
     with pytest.raises(UsageError, match=r"there are .*digits.*mnist"):
-        describe("zzz")
+        find_dataset("zzz")
 
 
 def test_digits_are_always_there_and_what_is_not_on_disk_is_not(tmp_path):
@@ -38,7 +38,7 @@ def table():
         "| name | contents | becomes | classes | training + test | layout on disk | licence | source |",
         "|---|---|---|---:|---:|---|---|---|",
     ]
-    for spec in [*map(describe, dataset_names()), folder.SPEC, event_files.SPEC]:
+    for spec in [*(find_dataset(name).spec for name in dataset_names()), folder.SPEC, event_files.SPEC]:
         cells = [
             f"`{spec.name}`",
             spec.title,

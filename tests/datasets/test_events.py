@@ -12,7 +12,7 @@ import pytest
 
 from snnb.core.errors import InputError, UsageError
 from snnb.datasets import digit_events, digits
-from snnb.datasets.catalogue import describe
+from snnb.datasets.catalogue import find_dataset
 from snnb.datasets.events import Events, binned
 from snnb.network.event_samples import EventSamples
 
@@ -235,7 +235,7 @@ def test_currents_of_each_step_keep_their_values(run_prepare, refused, tmp_path)
     np.save(tmp_path / "x_test.npy", x)
     np.save(tmp_path / "y_test.npy", np.array([2, 0, 1, 1, 0]))
     name = f"steps:{tmp_path}"
-    assert describe(name).shape == (1, 1, 12)
+    assert find_dataset(name).spec.shape == (1, 1, 12)
     target, prepared = run_prepare(name)
     assert prepared.class_names == ["0", "1", "2"]
     found = sorted((one.tobytes(), label) for one, label in zip(frames(target), np.load(target / "y_test.npy")))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType, ModuleType
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Mapping, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence
 
 from snnb.architectures.registry import Hyperparameter, InputShape, names
 from snnb.core.errors import InputError, UsageError, out_of_memory
@@ -86,7 +86,10 @@ def own_model(model: str) -> OwnModel:
     other than those from the data set, `OwnCodeError` if the file raised an error.
     """
     match = _PYTHON.fullmatch(model)
-    path = _file(match["path"] if match else model)
+    path = Path(os.path.expanduser(match["path"] if match else model)).absolute()  # noqa: PTH111  keeps `~unknown`
+    if not path.exists():
+        raise InputError(f"{path} does not exist: check the path given with --model")
+    refuse_other_kinds(path)
     if match is None:
 
         def load(
@@ -100,8 +103,23 @@ def own_model(model: str) -> OwnModel:
 
     function = _function(path, match["function"])
     label = f"{path.name}:{function.__name__}"
-    parameters = _parameters(function, label)
-    settings = {name: value for name, value in parameters.items() if name not in _FROM_DATA_SET and _is_setting(value)}
+    parameters: List[str] = []
+    settings: Dict[str, Hyperparameter] = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            continue
+        parameters.append(name)
+        if name in _FROM_DATA_SET:
+            continue
+        default = parameter.default
+        if default is parameter.empty:
+            raise InputError(
+                f"{label} has a parameter {name} without a default: give it one; "
+                f"only {' and '.join(_FROM_DATA_SET)} get their values from the data set"
+            )
+        parts = default if isinstance(default, tuple) and default else (default,)
+        if all(isinstance(part, (int, float)) and not isinstance(part, bool) for part in parts):
+            settings[name] = default
 
     def build(input_shape: InputShape, num_classes: Optional[int], **chosen: Hyperparameter) -> "keras.Model":
         given = {"input_shape": input_shape, "num_classes": num_classes}
@@ -109,17 +127,9 @@ def own_model(model: str) -> OwnModel:
             built = function(**{name: value for name, value in given.items() if name in parameters}, **chosen)
         return _usable(built, label)
 
-    name = _own_name(path.stem if function.__name__ == path.stem else f"{path.stem}_{function.__name__}")
+    own_name = _own_name(path.stem if function.__name__ == path.stem else f"{path.stem}_{function.__name__}")
     takes_shape = "input_shape" in parameters
-    return OwnModel(name, path, function.__name__, build, takes_shape, settings=MappingProxyType(settings))
-
-
-def _file(text: str) -> Path:
-    path = Path(os.path.expanduser(text)).absolute()  # noqa: PTH111  leaves the `~name` of an unknown user as it is
-    if not path.exists():
-        raise InputError(f"{path} does not exist: check the path given with --model")
-    refuse_other_kinds(path)
-    return path
+    return OwnModel(own_name, path, function.__name__, build, takes_shape, settings=MappingProxyType(settings))
 
 
 @contextmanager
@@ -172,25 +182,6 @@ def _run(path: Path) -> ModuleType:
         if folder in sys.path:
             sys.path.remove(folder)
     return module
-
-
-def _parameters(function: Callable[..., Any], label: str) -> Dict[str, Any]:
-    parameters = {}
-    for parameter in inspect.signature(function).parameters.values():
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            continue
-        if parameter.name not in _FROM_DATA_SET and parameter.default is parameter.empty:
-            raise InputError(
-                f"{label} has a parameter {parameter.name} without a default: give it one; "
-                f"only {' and '.join(_FROM_DATA_SET)} get their values from the data set"
-            )
-        parameters[parameter.name] = parameter.default
-    return parameters
-
-
-def _is_setting(value: Any) -> bool:
-    parts = value if isinstance(value, tuple) and value else (value,)
-    return all(isinstance(part, (int, float)) and not isinstance(part, bool) for part in parts)
 
 
 def _own_name(text: str) -> str:

@@ -29,12 +29,12 @@ def datasets(
     ] = None,
 ) -> None:
     """List the data sets and whether they are on this machine."""
-    from snnb.datasets.catalogue import available, dataset_names, describe
+    from snnb.datasets.catalogue import available, dataset_names, find_dataset
     from snnb.datasets.definition import ListedDataset
     from snnb.pipeline.prepare import data_directory
 
     folder = data_dir or data_directory()
-    specs = [describe(name) for name in dataset_names()]
+    specs = [find_dataset(name).spec for name in dataset_names()]
     entries = [ListedDataset(**dict(spec), path=available(spec.name, folder)) for spec in specs]
     rows = []
     for one in entries:

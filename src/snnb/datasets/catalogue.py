@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import List, Optional
 
 from snnb.core.errors import InputError, UsageError
-from snnb.datasets.definition import Dataset, DatasetSpec
+from snnb.datasets.definition import Dataset
 
 # Module of this package by name, in the order in which data sets are listed: pictures, then events; smallest first. A
 # module has one `DATASET`, or others after a colon.
@@ -58,11 +58,6 @@ def find_dataset(name: str) -> Dataset:
     hint = f"did you mean {near[0]}? " if near else ""
     yours = ", ".join(f"{own.spec.name} for {own.spec.title}" for own in map(_imported, _OWN.values()))
     raise UsageError(f"unknown data set {name}: {hint}there are {', '.join(sorted(_LISTED))}; or write {yours}.")
-
-
-def describe(name: str) -> DatasetSpec:
-    """Return the description of a data set without opening its files; raise `UsageError` if it does not exist."""
-    return find_dataset(name).spec
 
 
 def available(name: str, data_dir: Path) -> Optional[Path]:

@@ -279,8 +279,8 @@ def _write_recordings(
 ) -> Tuple[Dict[str, int], int, int]:
     """Write the samples at some positions of each part.
 
-    Return the number of time steps of the longest sample of each part, and the numbers of events that are counted and of
-    those that are outside the sensor.
+    Return the number of time steps of the longest sample of each part, and the numbers of events that are counted and
+    that are outside the sensor.
     """
     total, done, outside, inside = sum(len(positions) for _, positions in parts.values()), 0, 0, 0
 

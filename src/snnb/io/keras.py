@@ -5,7 +5,6 @@
 
 import json
 import os
-from typing import Dict
 
 import tensorflow
 
@@ -57,22 +56,16 @@ def older_description(value: JsonValue) -> JsonValue:
         return [older_description(item) for item in value]
     if not isinstance(value, dict):
         return value
-    if "class_name" in value:
-        value = _older_object(value)
+    if "class_name" in value:  # a model, a layer, an initializer or a regularizer
+        value = {key: item for key, item in value.items() if key not in ("module", "registered_name", "build_config")}
+        kind, config = value["class_name"], value.get("config")
+        if isinstance(config, dict) and "layers" in config:
+            value["config"] = {key: item for key, item in config.items() if key != "trainable"}
+        if kind == "Functional":
+            value["class_name"] = "Model"
+        elif kind in _OLDER and isinstance(config, dict):
+            name, settings = _OLDER[kind]
+            value = {"class_name": name, "config": {**settings, "seed": config.get("seed")}}
+        elif kind in ("L1", "L2") and isinstance(config, dict):
+            value = {"class_name": "L1L2", "config": {"l1": 0.0, "l2": 0.0, **config}}
     return {key: older_description(item) for key, item in value.items() if not (key in _ADDED and item == _ADDED[key])}
-
-
-def _older_object(value: Dict[str, JsonValue]) -> Dict[str, JsonValue]:
-    """Return an entry with `class_name` and `config`: a model, a layer, an initializer or a regularizer."""
-    value = {key: item for key, item in value.items() if key not in ("module", "registered_name", "build_config")}
-    kind, config = value["class_name"], value.get("config")
-    if isinstance(config, dict) and "layers" in config:
-        value["config"] = {key: item for key, item in config.items() if key != "trainable"}
-    if kind == "Functional":
-        return {**value, "class_name": "Model"}
-    if kind in _OLDER and isinstance(config, dict):
-        name, settings = _OLDER[kind]
-        return {"class_name": name, "config": {**settings, "seed": config.get("seed")}}
-    if kind in ("L1", "L2") and isinstance(config, dict):
-        return {"class_name": "L1L2", "config": {"l1": 0.0, "l2": 0.0, **config}}
-    return value

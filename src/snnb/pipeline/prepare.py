@@ -112,10 +112,10 @@ def _defaults(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, ob
 def run(run: RunDirectory, params: PrepareParams, progress: Progress = silent) -> None:
     """Read the data set and write `dataset/`; `resolve` returns `params`."""
     from snnb.datasets import preparation
-    from snnb.datasets.catalogue import describe
+    from snnb.datasets.catalogue import find_dataset
     from snnb.pipeline.model import model_of
 
-    spec = describe(params.dataset)
+    spec = find_dataset(params.dataset).spec
     with run.stage("prepare", params, inputs=[]) as output:
         prepared = preparation.prepare(
             params.dataset,
@@ -149,11 +149,11 @@ def run(run: RunDirectory, params: PrepareParams, progress: Progress = silent) -
 
 
 def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
-    from snnb.datasets.catalogue import describe
+    from snnb.datasets.catalogue import find_dataset
 
     if run.manifest.run.imported:
         return {}
-    content = describe(run.manifest.run.dataset).content
+    content = find_dataset(run.manifest.run.dataset).spec.content
     reasons = {} if content == "pictures" else {"norm_samples": "a spiking network is not normalised; leave it out"}
     if content != "events":
         reasons.update(dict.fromkeys(("bin_us", "binary"), "only for a data set of events"))
