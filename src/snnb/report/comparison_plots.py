@@ -4,11 +4,10 @@ import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import wrap
-from typing import List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
 
@@ -36,16 +35,7 @@ class Course:
 
 @styled
 def plot_courses(path: Path, courses: Sequence[Course], label: str) -> None:
-    """Plot the accuracy or error of simulations over time, and that of the analogue network as a dashed line.
-
-    Parameters
-    ----------
-    path : Path
-        PNG, SVG or PDF file.
-    courses : sequence of Course
-    label : str
-        Label of the vertical axis.
-    """
+    """Plot the accuracy or error of simulations over time, and that of the analogue network as a dashed line."""
     names = ["\n".join(wrap(plain(course.name, NAME_LENGTH), NAME_LINE)) for course in courses]
     lines = [line for name in names for line in name.split("\n")]
     columns = -(-len(lines) // MOST_ROWS)
@@ -63,66 +53,55 @@ def plot_courses(path: Path, courses: Sequence[Course], label: str) -> None:
     save(figure, path)
 
 
-@dataclass(frozen=True)
-class GridAxis:
-    """An option and its values."""
-
-    title: str
-    values: Sequence[Value]
-
-    @property
-    def is_number(self) -> bool:
-        """Whether all values are numbers."""
-        return all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in self.values)
-
-
 @styled
 def plot_sweep(
     path: Path,
-    axes: Sequence[GridAxis],
+    axes: Mapping[str, Sequence[Value]],
     measured: np.ndarray,
     analogue: Optional[np.ndarray],
     label: str,
     intervals: Optional[np.ndarray] = None,
 ) -> None:
-    """Plot the accuracy or error of a grid of simulations.
+    """Plot the accuracy or error of a grid of simulations; `axes` are the values of each option.
 
     The horizontal axis is the option with most numbers. There is a line for each combination of the other options: the
     mean over the seeds, with a band from the minimum to the maximum. Lines are shifted by a few points, so that their
     bars do not overlap.
 
-    Parameters
-    ----------
-    path : Path
-        PNG, SVG or PDF file.
-    axes : sequence of GridAxis
-    measured, analogue : (*grid) float array
-        Accuracies or errors of the spiking and of the analogue network; None if there is no analogue network.
-    label : str
-        Label of the vertical axis.
-    intervals : (*grid, 2) float array, optional
-        Ends of the 95 % interval of each simulation, in [0, 1]; over seeds, their means are drawn.
+    `measured` and `analogue`, of shape (*grid), are of the spiking and of the analogue network, if there is one.
+    `intervals`, of shape (*grid, 2), are the ends of the 95 % interval of each simulation, in [0, 1]; over seeds, their
+    means are drawn.
     """
+    titles, grid = list(axes), list(axes.values())
     # Horizontal is `along`; `spread` is the axis over which the mean is taken.
-    spread = next((i for i, axis in enumerate(axes) if axis.title.endswith(SPREAD) and len(axes) > 1), None)
+    spread = next((i for i, title in enumerate(titles) if title.endswith(SPREAD) and len(axes) > 1), None)
     free = [i for i in range(len(axes)) if i != spread]
-    along = max(free, key=lambda i: (axes[i].is_number, len(axes[i].values), -i))
+    along = max(free, key=lambda i: (_are_numbers(grid[i]), len(grid[i]), -i))
     others = [i for i in free if i != along]
     order = [*others, *([] if spread is None else [spread]), along]
-    values = measured.transpose(order).reshape(
-        -1, 1 if spread is None else len(axes[spread].values), len(axes[along].values)
-    )
-    combinations = itertools.product(*([f"{axes[i].title} {value}" for value in axes[i].values] for i in others))
-    names = [", ".join(titles) for titles in combinations]
+    values = measured.transpose(order).reshape(-1, 1 if spread is None else len(grid[spread]), len(grid[along]))
+    combinations = itertools.product(*([f"{titles[i]} {value}" for value in grid[i]] for i in others))
+    names = [", ".join(values_of_line) for values_of_line in combinations]
     columns, rows = -(-len(names) // MOST_ROWS), min(len(names), MOST_ROWS)
     ends = None if intervals is None else np.moveaxis(intervals, -1, 0).transpose([0, *(i + 1 for i in order)])
     figure = Figure(figsize=(6.5 + (legend_width(names, columns) if others else 0), max(4.0, 0.9 + 0.19 * rows)))
     plot = figure.subplots()
-    places = _places(plot, axes[along])
-    joined = "-" if axes[along].is_number else ""  # points of words are not joined
+    numbers = _are_numbers(grid[along])
+    places = np.array(grid[along] if numbers else range(len(grid[along])), float)  # words are at equal distances
+    if not numbers:
+        plot.set_xticks(places)
+        plot.set_xticklabels([plain(f"{v:g}" if isinstance(v, float) else str(v)) for v in grid[along]])
+    elif places.min() > 0 and places.max() / places.min() >= WIDE:
+        plot.set_xscale("log")
     colours = _colours(len(names))
     for i, (name, line, colour) in enumerate(zip(names, values, colours)):
-        style = {"color": colour, "marker": "o", "markersize": 4, "label": plain(name, 60), "linestyle": joined}
+        style = {
+            "color": colour,
+            "marker": "o",
+            "markersize": 4,
+            "label": plain(name, 60),
+            "linestyle": "-" if numbers else "",
+        }
         aside = APART * (i - (len(names) - 1) / 2) / 72
         moved = plot.transData + ScaledTranslation(aside, 0, figure.dpi_scale_trans)
         mean, bars = line.mean(axis=0), None
@@ -137,7 +116,7 @@ def plot_sweep(
         low, high = float(analogue.min()), float(analogue.max())
         plot.axhspan(low, high, color="black", alpha=0.6 if low == high else 0.12, linewidth=0.8, linestyle="dashed")
         notes.insert(0, "grey: analogue network")
-    plot.set_xlabel(plain(axes[along].title))
+    plot.set_xlabel(plain(titles[along]))
     plot.set_ylabel(label)
     plot.set_ylim(*y_limits(values, analogue, intervals))
     plot.set_title("; ".join([*notes, *([] if spread is None else ["lines and bands: mean and range over seeds"])]))
@@ -163,17 +142,8 @@ def y_limits(
     return max(-room / 3, min(low - room, high - LEAST_SPAN)), high
 
 
-def _places(plot: Axes, axis: GridAxis) -> np.ndarray:
-    """Return the positions of the values on the horizontal axis: the numbers, or equal distances for words."""
-    if not axis.is_number:
-        places = np.arange(len(axis.values))
-        plot.set_xticks(places)
-        plot.set_xticklabels([plain(f"{v:g}" if isinstance(v, float) else str(v)) for v in axis.values])
-        return places
-    places = np.array(axis.values, float)
-    if places.min() > 0 and places.max() / places.min() >= WIDE:
-        plot.set_xscale("log")
-    return places
+def _are_numbers(values: Sequence[Value]) -> bool:
+    return all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
 
 
 class OnChip(NamedTuple):
@@ -187,13 +157,7 @@ class OnChip(NamedTuple):
 
 
 def pareto_front(energy: np.ndarray, loss: np.ndarray) -> List[int]:
-    """Return the indices of the Pareto-optimal points, by energy.
-
-    Parameters
-    ----------
-    energy, loss : (points,) float64 array
-        Both are better if smaller.
-    """
+    """Return the indices of the Pareto-optimal points, by energy; `energy` and `loss`, (points,), are to be small."""
     front: List[int] = []
     for point in np.lexsort((loss, energy)).tolist():
         if not front or loss[point] < loss[front[-1]]:
@@ -206,17 +170,7 @@ def plot_chips(path: Path, points: Sequence[OnChip], label: str, *, highest_is_b
     """Plot a point for each simulation and chip, in a colour for each chip, and the Pareto front.
 
     Chips without energies of neurons and synapses are hollow points, which the front leaves out if there are others.
-
-    Parameters
-    ----------
-    path : Path
-        PNG, SVG or PDF file.
-    points : sequence of OnChip
-        Empty if the network fits on no chip.
-    label : str
-        Label of the vertical axis.
-    highest_is_best : bool
-        Whether a higher value is better, as for an accuracy.
+    There are no points if the network fits on no chip.
     """
     chips = sorted({point.chip for point in points})
     figure = Figure(figsize=(6.5 + legend_width([f"{chip} (network only)" for chip in chips], 1), 4.0))

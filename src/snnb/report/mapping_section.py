@@ -18,20 +18,10 @@ Row = Tuple[str, ...]
 def mapping_section(
     mapping: Mapping, every: Table, words: List[str], further: Sequence[Row], sequential: float
 ) -> Section:
-    """Return the section about mappings.
+    """Return the section about mappings: the table `every` of all of them, and the latest one.
 
-    Parameters
-    ----------
-    mapping : Mapping
-        The latest mapping.
-    every : Table
-        All mappings of the run.
-    words : list of str
-        Paragraphs about the latest mapping.
-    further : sequence of (cost, value, unit)
-        Further rows of the table of costs.
-    sequential : float
-        Spikes between cores per sample of the sequential mapping.
+    `further` are rows (cost, value, unit) of its table of costs, `sequential` the spikes between cores per sample of
+    the sequential mapping.
     """
     cores = _cores_table(mapping)
     few = len(cores.rows) <= FEW_CORES

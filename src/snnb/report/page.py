@@ -75,16 +75,9 @@ def render(page: Page) -> str:
 
 
 def drawn(description: str, plot: Callable[Concatenate[Target, P], None], *args: P.args, **kwargs: P.kwargs) -> Markup:
-    """Return the SVG element of a figure.
+    """Return the SVG element of a figure that `plot` draws with matplotlib and writes to its first argument.
 
-    Parameters
-    ----------
-    description : str
-        Text for readers who do not see the figure.
-    plot : callable
-        Function that draws the figure with matplotlib and writes it to its first argument.
-    *args, **kwargs
-        Further arguments of `plot`.
+    `description` is for readers who do not see the figure.
     """
     buffer = BytesIO()
     plot(buffer, *args, **kwargs)

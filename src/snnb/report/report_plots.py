@@ -43,15 +43,8 @@ def plot_distribution(target: Target, values: np.ndarray, label: str) -> None:
 def plot_confusion(target: Target, cells: Sequence[Tuple[int, int, int]], names: Sequence[str]) -> None:
     """Plot a confusion matrix: correct guesses in blue, wrong ones in red, the more samples the darker.
 
-    Of more than `MOST_PIXELS` classes, a pixel holds several.
-
-    Parameters
-    ----------
-    target : Target
-    cells : sequence of (class, guess or -1, samples)
-        A guess of -1 is an output without any spike.
-    names : sequence of str
-        Names of the classes.
+    `cells` are (class, guess, samples); a guess of -1 is an output without any spike. Of more than `MOST_PIXELS`
+    classes, a pixel holds several.
     """
     classes = len(names)
     step = max(1, -(-classes // MOST_PIXELS))
@@ -85,13 +78,7 @@ def plot_confusion(target: Target, cells: Sequence[Tuple[int, int, int]], names:
 def plot_activations(target: Target, activations: np.ndarray, rates: np.ndarray, limit: float, title: str) -> None:
     """Plot the number of neurons by activation and firing rate, with a line where both are equal.
 
-    Parameters
-    ----------
-    target : Target
-    activations, rates : (neurons,) float64 array
-    limit : float
-        End of both axes.
-    title : str
+    `activations` and `rates` are float64 (neurons,); both axes end at `limit`.
     """
     figure = Figure(figsize=(2.3, 2.4))
     axes = figure.subplots()
@@ -111,18 +98,11 @@ def plot_activations(target: Target, activations: np.ndarray, rates: np.ndarray,
 
 @styled
 def plot_input(target: Target, sample: InputSteps, duration: int) -> None:
-    """Plot the input of a sample: rows are positions, columns time steps; the more events or current the darker.
+    """Plot the input of one sample: rows are positions, columns time steps; the more events or current the darker.
 
     Of two channels, the polarities, the second is blue and the first red. Otherwise positive values are blue, negative
-    ones red. A pixel of more than `MOST_PIXELS` positions or steps holds several.
-
-    Parameters
-    ----------
-    target : Target
-    sample : InputSteps
-        One sample.
-    duration : int
-        Number of time steps that are simulated.
+    ones red. A pixel of more than `MOST_PIXELS` positions or steps holds several. Steps from `duration` on are left
+    out.
     """
     polarities = 2 if sample.shape[-1] == 2 else 1
     positions = math.prod(sample.shape) // polarities

@@ -1,97 +1,21 @@
-"""Sections of the page about the training and a simulation."""
+"""Sections of the page about the spikes of a simulation: confusion matrix, firing rates, activations."""
 
-from typing import List, Mapping, Optional, Sequence, Tuple
+from typing import List, Mapping, Sequence, Tuple
 
 import numpy as np
 
-from snnb.core.formatting import times
-from snnb.io.text import JsonValue
-from snnb.network.event_samples import InputSteps
-from snnb.report.page import Figure, Section, Table, drawn, settings_table
-from snnb.report.report_plots import plot_activations, plot_confusion, plot_input
-from snnb.simulation.simulation_plots import plot_quality, plot_rates
-from snnb.simulation.simulation_statistics import SimulationStatistics
-from snnb.training.history import TrainingMetrics, plot_history
+from snnb.report.page import Figure, Section, Table, drawn
+from snnb.report.report_plots import plot_activations, plot_confusion
+from snnb.simulation.simulation_plots import plot_rates
 
 LISTED = 10  # confusions in the table
-
-
-def training_section(
-    history: Mapping[str, Sequence[float]], metrics: TrainingMetrics, parameters: Mapping[str, JsonValue]
-) -> Section:
-    """Return the section about the training.
-
-    Parameters
-    ----------
-    history : mapping of str to sequence of float
-        The columns of `training_history.csv`; empty for a network that was trained elsewhere.
-    metrics : TrainingMetrics
-    parameters : mapping
-        Parameters of the training.
-    """
-    names = ("accuracy", "loss", "mean_squared_error")
-    values = {name: getattr(metrics, f"test_{name}") for name in names}
-    test = {name: value for name, value in values.items() if value is not None}
-    words = ["; ".join(f"test {name.replace('_', ' ')}: {value:.4g}" for name, value in test.items()) + "."]
-    if metrics.kept_epoch is None or not history.get("epoch"):
-        words = [*words, "There is no history: the network was trained elsewhere."]
-        return Section("training", "Training", words)
-    epochs = [dict(zip(history, values)) for values in zip(*history.values())]
-    test.setdefault("loss", test.get("mean_squared_error", np.nan))
-    picture = drawn("loss and accuracy by epoch", plot_history, epochs, metrics.kept_epoch - 1, test)
-    last = [(name, f"{values[-1]:.4g}") for name, values in history.items()]
-    tables = [Table(("after the last epoch", "value"), last)]
-    folded = {"Parameters of the training": settings_table(parameters)}
-    return Section("training", "Training", words, [Figure(picture)], tables=tables, folded=folded)
-
-
-def spiking_section(name: str) -> Section:
-    """Return the section about the training of a network that was trained as a spiking one; `name` is of its file."""
-    return Section("training", "Training", [f"Nothing is trained here: {name} is a trained spiking network."])
-
-
-def input_section(sample: InputSteps, number: int, duration: int) -> Section:
-    """Return the section about the input of a sample, which changes from step to step.
-
-    Parameters
-    ----------
-    sample : InputSteps
-        One sample.
-    number : int
-        Its index in the test set.
-    duration : int
-        Number of time steps that are simulated.
-    """
-    sides = "on events are blue, off events red" if sample.shape[-1] == 2 else "negative values are red"
-    words = [
-        f"Sample {number}, input {times(sample.shape)}: {len(sample.step):,} entries other than 0 in "
-        f"{duration:,} time steps. Rows are positions, row by row of the sensor; {sides}."
-    ]
-    picture = drawn(f"input of sample {number} by time step", plot_input, sample, duration)
-    return Section("input", "Input", words, [Figure(picture)])
-
-
-def accuracy_section(
-    statistics: SimulationStatistics, analogue: Optional[float], label: str, words: List[str]
-) -> Section:
-    """Return the section about the accuracy, or mean squared error, after each time step; `label` is one of the two.
-
-    `analogue` is the value of the analogue network; None if there is none.
-    """
-    by_step, readout = statistics.by_step, statistics.readout_accuracy_by_timestep
-    picture = drawn(f"{label} by time step", plot_quality, by_step, analogue, label, readout)
-    return Section("accuracy", f"{label.capitalize()} over time", words, [Figure(picture)])
 
 
 def confusion_section(cells: Sequence[Tuple[int, int, int]], names: Sequence[str]) -> Section:
     """Return the section about the confusion matrix and the most frequent confusions.
 
-    Parameters
-    ----------
-    cells : sequence of (class, guess or -1, samples)
-        As `confusion` of `sim_accuracies.json`.
-    names : sequence of str
-        Names of the classes; an output neuron without a class has its number.
+    `cells` are (class, guess or -1, samples), as `confusion` of `sim_accuracies.json`. An output neuron without a class
+    name has its number.
     """
     names = [*names, *map(str, range(len(names), 1 + max(guess for _, guess, _ in cells)))]
     wrong = sorted((cell for cell in cells if cell[0] != cell[1]), key=lambda cell: (-cell[2], cell))[:LISTED]
@@ -123,11 +47,7 @@ def activations_section(
 ) -> Section:
     """Return the section of activation against firing rate, with a small figure for each population.
 
-    Parameters
-    ----------
-    rates, activations : mapping of str to ndarray
-        By population, of equal shapes. No activations if they cannot be computed.
-    words : list of str
+    `rates` and `activations` have equal shapes; the latter are empty if they cannot be computed.
     """
     small = []
     for name, values in activations.items():

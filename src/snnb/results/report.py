@@ -11,7 +11,7 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, cast
 import numpy as np
 
 from snnb.core.errors import DamagedError, UsageError
-from snnb.core.formatting import local_time
+from snnb.core.formatting import local_time, times
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.files import refuse_existing, write_text_atomically
@@ -30,22 +30,16 @@ from snnb.pipeline.stage import recorded, recorded_details, unaltered
 from snnb.pipeline.train import is_spiking, shown_params
 from snnb.report.mapping_section import mapping_section
 from snnb.report.network_sections import network_sections
-from snnb.report.page import GENERATOR, Page, Section, Table, render, settings_table
-from snnb.report.result_sections import (
-    accuracy_section,
-    activations_section,
-    confusion_section,
-    input_section,
-    rates_section,
-    spiking_section,
-    training_section,
-)
+from snnb.report.page import GENERATOR, Figure, Page, Section, Table, drawn, render, settings_table
+from snnb.report.report_plots import plot_input
+from snnb.report.result_sections import activations_section, confusion_section, rates_section
 from snnb.results.compare import MAPPING_HEAD, mappings_of, simulated_files
 from snnb.results.export import graph_file, graph_in_force, refuse_files_of_runs
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import AnyRecord, now_utc
+from snnb.simulation.simulation_plots import plot_quality
 from snnb.simulation.simulation_statistics import QUOTED, wilson_interval
-from snnb.training.history import METRICS_FILE, TrainingMetrics
+from snnb.training.history import METRICS_FILE, TrainingMetrics, plot_history
 from snnb.version import __version__
 
 REPORT = "report.html"
@@ -76,18 +70,8 @@ def write_report(
 ) -> Path:
     """Write one HTML page about a run: its training, a simulation, the graph of it and the latest mapping of that.
 
-    Parameters
-    ----------
-    run : RunDirectory
-    simulation : str, optional
-        Stamp of the simulation; by default the one in force. Its graph is made if it is missing.
-    output : Path, optional
-        Where to write; by default `report.html` of the run.
-    force : bool
-        Replace a file that is not a report.
-    say : callable
-    progress : Progress
-        Called while activations are computed.
+    By default the page is `report.html` of the run, about the simulation in force, whose graph is made if it is
+    missing. `force` replaces a file that is not a report. `progress` is called while activations are computed.
     """
     target = run.path / REPORT if output is None else output
     _refuse_other_files(run, target, force)
@@ -191,13 +175,25 @@ def _training_section(run: RunDirectory, simulation: Optional[Simulation]) -> Se
     if record is None:
         return Section("training", "Training", [f"Not yet: `snnb train --run-dir {run.path}` trains the network."])
     if is_spiking(run):
-        return spiking_section(Path(run.manifest.run.model_source or run.model).name)
+        name = Path(run.manifest.run.model_source or run.model).name
+        return Section("training", "Training", [f"Nothing is trained here: {name} is a trained spiking network."])
     # A simulation keeps a copy of the history of its network, which may have been trained again since.
     folder = run.directory_of("train") if simulation is None else run.directory_of("simulate", simulation.stamp)
     params = record.params if simulation is None else simulation.record.details.training or record.params
     metrics = read_document(TrainingMetrics, unaltered(run, f"{folder}/{METRICS_FILE}"))
+    values = {name: getattr(metrics, f"test_{name}") for name in ("accuracy", "loss", "mean_squared_error")}
+    test = {name: value for name, value in values.items() if value is not None}
+    words = ["; ".join(f"test {name.replace('_', ' ')}: {value:.4g}" for name, value in test.items()) + "."]
     history = _history(run, f"{folder}/training_history.csv")
-    return training_section(history, metrics, shown_params(run, params))
+    if metrics.kept_epoch is None or not history.get("epoch"):
+        words.append("There is no history: the network was trained elsewhere.")
+        return Section("training", "Training", words)
+    epochs = [dict(zip(history, values)) for values in zip(*history.values())]
+    test.setdefault("loss", test.get("mean_squared_error", np.nan))
+    picture = drawn("loss and accuracy by epoch", plot_history, epochs, metrics.kept_epoch - 1, test)
+    last = Table(("after the last epoch", "value"), [(name, f"{column[-1]:.4g}") for name, column in history.items()])
+    folded = {"Parameters of the training": settings_table(shown_params(run, params))}
+    return Section("training", "Training", words, [Figure(picture)], tables=[last], folded=folded)
 
 
 def _history(run: RunDirectory, path: str) -> Dict[str, List[float]]:
@@ -238,19 +234,21 @@ def _simulation_part(run: RunDirectory, simulation: Simulation, progress: Progre
     summary = [f"{'; '.join(words)}; {took}, input {params.input}."]
     coding = simulation.record.details.output_coding
     if classifies and metrics.get("readout_accuracy") is not None and coding is not None:
-        summary.append(f"{QUOTED[coding].capitalize()}.")
+        summary.append(f"Of the two accuracies, {QUOTED[coding]}.")
+    curves = statistics.by_step, metrics.get(f"ann_{kind}"), label, statistics.readout_accuracy_by_timestep
+    picture = drawn(f"{label} by time step", plot_quality, *curves)
     confusion = statistics.confusion
     sections = [
         *_input(run, simulation),
-        accuracy_section(statistics, metrics.get(f"ann_{kind}"), label, summary),
+        Section("accuracy", f"{label.capitalize()} over time", summary, [Figure(picture)]),
         *([] if confusion is None else [confusion_section(confusion, list(statistics.class_counts))]),
         rates_section(rates),
     ]
     if not is_spiking(run):
         activations, about = _activations(run, simulation, progress)
-        drawn = [name for name, coding in statistics.coding.items() if coding == "random"]
-        if drawn and activations:
-            about.append(f"The spikes of {', '.join(drawn)}, a softmax layer, are drawn at random.")
+        random = [name for name, coding in statistics.coding.items() if coding == "random"]
+        if random and activations:
+            about.append(f"The spikes of {', '.join(random)}, a softmax layer, are drawn at random.")
         sections.append(activations_section(rates, activations, about))
     return Part(sections, figures)
 
@@ -260,9 +258,15 @@ def _input(run: RunDirectory, simulation: Simulation) -> List[Section]:
     read = next((file for file in simulation.record.inputs if file.path == "dataset/x_test.h5"), None)
     if read is None or not run.hashes.matches(read):
         return []
-    params = simulation.record.params
-    sample = EventSamples(run.path / read.path)[params.first : params.first + 1]
-    return [input_section(sample, params.first, params.duration)]
+    first, duration = simulation.record.params.first, simulation.record.params.duration
+    sample = EventSamples(run.path / read.path)[first : first + 1]
+    colours = "on events are blue, off events red" if sample.shape[-1] == 2 else "negative values are red"
+    words = (
+        f"Sample {first}, input {times(sample.shape)}: {len(sample.step):,} entries other than 0 in {duration:,} time "
+        f"steps. Rows are positions, row by row of the sensor; {colours}."
+    )
+    picture = drawn(f"input of sample {first} by time step", plot_input, sample, duration)
+    return [Section("input", "Input", [words], [Figure(picture)])]
 
 
 def _activations(

@@ -370,7 +370,7 @@ def _write_table(run: RunDirectory, axes: Sequence[Axis], done: Dict[int, Swept]
 
 
 def _draw(run: RunDirectory, axes: Sequence[Axis], swept: Sequence[Swept]) -> None:
-    from snnb.report.comparison_plots import GridAxis, plot_sweep
+    from snnb.report.comparison_plots import plot_sweep
 
     kind = "accuracy" if swept[0].snn_accuracy is not None else "mean_squared_error"
     if CHIPS in swept[0].values:
@@ -386,9 +386,9 @@ def _draw(run: RunDirectory, axes: Sequence[Axis], swept: Sequence[Swept]) -> No
     if kind == "accuracy":
         ends = [[one.snn_accuracy_low, one.snn_accuracy_high] for one in swept]
         intervals = np.array(ends, float).reshape(*shape, 2)
-    shown = [GridAxis(axis.title, cast("Sequence[Value]", axis.values)) for axis in axes]
+    grid = {axis.title: cast("Sequence[Value]", axis.values) for axis in axes}
     with atomic_path(run.path / FIGURE, force=True) as temporary:
-        plot_sweep(temporary, shown, measured, analogue, kind.replace("_", " "), intervals)
+        plot_sweep(temporary, grid, measured, analogue, kind.replace("_", " "), intervals)
 
 
 def _draw_chips(run: RunDirectory, swept: Sequence[Swept], kind: str) -> None:
