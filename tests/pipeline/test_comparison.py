@@ -11,8 +11,7 @@ from scipy.optimize import brentq
 from snnb import Run
 from snnb.core.errors import UsageError
 from snnb.pipeline.open_run import open_run
-from snnb.pipeline.simulations import default_parameters, in_words
-from snnb.results.compare import compare, names_apart, split_place
+from snnb.results.compare import compare, default_parameters, in_words, names_apart, split_place
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import json
 from snnb import Run
 from snnb.pipeline.open_run import open_run
 from snnb.pipeline.plan import state_of_stages
-from snnb.pipeline.simulations import differing, in_words, simulations_of
+from snnb.results.compare import differing, in_words, simulations_of
 
 QUICK = {"engine": "event", "samples": 10}
 

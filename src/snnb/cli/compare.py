@@ -109,7 +109,7 @@ def _blocks(rows: List[List[str]]) -> List[str]:
 
 
 def _rows(compared: "List[Compared]") -> List[List[str]]:
-    from snnb.pipeline.simulations import in_words
+    from snnb.results.compare import in_words
 
     several = len({one.run for one in compared}) > 1
     names = list(dict.fromkeys(name for one in compared for name in one.differs if name != "samples"))

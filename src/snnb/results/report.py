@@ -25,7 +25,6 @@ from snnb.pipeline import prepare
 from snnb.pipeline.graph import graph_command, recorded_class, simulation_of
 from snnb.pipeline.plan import state_of_stages
 from snnb.pipeline.prepare import dataset_array
-from snnb.pipeline.simulations import SIMULATION_HEAD, Simulation, simulations_of
 from snnb.pipeline.stage import recorded, recorded_details, unaltered
 from snnb.pipeline.train import is_spiking, shown_params
 from snnb.report.mapping_section import mapping_section
@@ -33,7 +32,7 @@ from snnb.report.network_sections import network_sections
 from snnb.report.page import GENERATOR, Figure, Page, Section, Table, drawn, render, settings_table
 from snnb.report.report_plots import plot_input
 from snnb.report.result_sections import activations_section, confusion_section, rates_section
-from snnb.results.compare import MAPPING_HEAD, mappings_of, simulated_files
+from snnb.results.compare import MAPPING_HEAD, SIMULATION_HEAD, Simulation, mappings_of, simulated_files, simulations_of
 from snnb.results.export import graph_file, graph_in_force, refuse_files_of_runs
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import AnyRecord, now_utc

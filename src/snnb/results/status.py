@@ -7,8 +7,7 @@ from pydantic import Field
 
 from snnb.io.text import Document, JsonValue
 from snnb.pipeline.plan import state_of_stages
-from snnb.pipeline.simulations import simulations_of
-from snnb.results.compare import MappingSummary, mappings_of
+from snnb.results.compare import MappingSummary, mappings_of, simulations_of
 from snnb.results.export import stale_exports
 from snnb.rundir.directory import RunDirectory
 

@@ -33,9 +33,8 @@ from snnb.pipeline.plan import (
     no_bar,
 )
 from snnb.pipeline.simulate import SimulationRecord
-from snnb.pipeline.simulations import in_words
 from snnb.pipeline.stage import Given, figure_format, input_difference, stale_reason
-from snnb.results.compare import compared_one
+from snnb.results.compare import compared_one, in_words
 from snnb.results.grid import CHIPS, Axis, Point, in_order_of_stages, points_of
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
