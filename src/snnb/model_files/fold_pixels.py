@@ -19,6 +19,7 @@ import numpy as np
 from snnb.core.errors import InputError
 from snnb.core.progress import Say
 from snnb.io import lazy_keras as keras
+from snnb.network.geometry import window_padding
 
 WEIGHTED = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Dense")
 Sample = Callable[[], Tuple[np.ndarray, np.ndarray]]  # see `fold_pixels`
@@ -112,7 +113,6 @@ def fold_pixels(
     if len({1, channels, len(factor), len(shift)}) > (1 if channels == 1 else 2):
         raise InputError(f"{origin} is for other pictures: the model takes {channels} channels")
     factor, shift = (np.broadcast_to(numbers, (channels,)) for numbers in (factor, shift))
-    order = np.arange(channels)[::-1] if pixels.reversed else np.arange(channels)
     readers, padded = _readers(model, origin)
     inexact, effect = bool(padded) and bool(np.any(shift != 0)), ""
     x, classes = sample() if inexact and sample is not None else (np.zeros(0), np.zeros(0))
@@ -124,7 +124,7 @@ def fold_pixels(
     model = _with_biases(model, [layer.name for layer in readers if not getattr(layer, "use_bias", True)])
     for layer in readers:
         new = model.get_layer(layer.name)
-        new.set_weights(_folded(new, new.get_weights(), factor, shift, order, origin))
+        new.set_weights(_folded(new, Pixels(factor, shift, pixels.reversed), origin))
     if measured:
         folded = model.predict(x, verbose=0)
         effect = f": on {len(x)} training pictures outputs differ by up to {np.abs(folded - exact).max():.2g}"
@@ -177,19 +177,16 @@ def _readers(model: "keras.Model", origin: str) -> Tuple[List["keras.layers.Laye
                 kind == "BatchNormalization" and list(np.ravel(layer.axis)) in ([-1], [len(layer.input_shape) - 1])
             ):
                 readers[layer.name] = layer
-                padded += [layer] if getattr(layer, "padding", "valid") == "same" and _pads(layer) else []
+                if getattr(layer, "padding", "valid") == "same":
+                    axes = zip(layer.input_shape[1:3], layer.kernel_size, layer.strides, layer.dilation_rate)
+                    pads = any(window_padding(*axis, "same") != window_padding(*axis, "valid") for axis in axes)
+                    padded += [layer] if pads else []
             else:
                 raise InputError(
                     f"{origin}: layer {layer.name} ({kind}) reads the input, and cannot take the change of the "
                     "pixels into weights: begin with a convolution, a dense layer or a batch normalisation"
                 )
     return list(readers.values()), padded
-
-
-def _pads(layer: "keras.layers.Layer") -> bool:
-    """Return whether `same` pads anything."""
-    sizes = zip(layer.input_shape[1:3], layer.kernel_size, layer.strides, layer.dilation_rate)
-    return any((-(-n // stride) - 1) * stride + (taps - 1) * dilation + 1 > n for n, taps, stride, dilation in sizes)
 
 
 def _with_biases(model: "keras.Model", names: Sequence[str]) -> "keras.Model":
@@ -212,55 +209,40 @@ def _with_biases(model: "keras.Model", names: Sequence[str]) -> "keras.Model":
     return changed
 
 
-def _folded(
-    layer: "keras.layers.Layer",
-    weights: Sequence[np.ndarray],
-    factor: np.ndarray,
-    shift: np.ndarray,
-    order: np.ndarray,
-    origin: str,
-) -> List[np.ndarray]:
-    """Return the weights of a layer for pixels in [0, 1]; `order` has the picture's channel for each of the layer's."""
-    kind = type(layer).__name__
-    moved = not np.array_equal(order, np.arange(len(order)))
-    if moved and kind in ("DepthwiseConv2D", "BatchNormalization"):
+def _folded(layer: "keras.layers.Layer", pixels: Pixels, origin: str) -> List[np.ndarray]:
+    """Return the weights of a layer for pixels in [0, 1], whose change has a number for each channel."""
+    kind, factor, shift = type(layer).__name__, pixels.factor, pixels.shift
+    if pixels.reversed and kind in ("DepthwiseConv2D", "BatchNormalization"):
         raise InputError(
             f"{origin}: layer {layer.name} ({kind}) keeps the channels apart, and they cannot change their "
             "order in it: begin with a convolution over all channels"
         )
-    exact = [np.asarray(array, np.float64) for array in weights]
-    if kind == "BatchNormalization":
-        return _normalising(layer, exact, factor, shift, origin)
+
+    def reordered(kernel: np.ndarray, axis: int) -> np.ndarray:
+        return np.flip(kernel, axis) if pixels.reversed else kernel
+
+    weights = [np.asarray(array, np.float64) for array in layer.get_weights()]
+    if kind == "BatchNormalization":  # with (a x + b - μ) / √(σ² + ε), x has the mean (μ - b) / a
+        *learnt, mean, variance = weights
+        if layer.scale:
+            return [learnt[0] * factor, *learnt[1:], (mean - shift) / factor, variance]
+        wide = (variance + layer.epsilon) / factor**2 - layer.epsilon
+        if np.any(wide < 0):
+            raise InputError(f"{origin}: layer {layer.name} (BatchNormalization) has too small a variance to be scaled")
+        return [*learnt, (mean - shift) / factor, wide]
+    kernel = weights[0]
     if kind == "Dense":  # of a flattened picture, or of the means of its channels
-        kernel = exact[0].reshape(-1, len(order), exact[0].shape[-1])
-        bias = exact[1] + np.einsum("pcu,c->u", kernel, shift)
-        return [_moved(kernel * factor[:, None], 1, order).reshape(exact[0].shape), bias]
-    kernel = exact[0]  # (height, width, channels, filters or multiplier)
+        by_channel = kernel.reshape(-1, len(factor), kernel.shape[-1])
+        bias = weights[1] + np.einsum("pcu,c->u", by_channel, shift)
+        return [reordered(by_channel * factor[:, None], 1).reshape(kernel.shape), bias]
+    # (height, width, channels, filters or multiplier)
     sums = kernel.sum((0, 1)) * shift[:, None]
-    scaled = _moved(kernel * factor[:, None], 2, order)
+    scaled = reordered(kernel * factor[:, None], 2)
     if kind == "Conv2D":
-        return [scaled, exact[1] + sums.sum(0)]
+        return [scaled, weights[1] + sums.sum(0)]
     if kind == "DepthwiseConv2D":
-        return [scaled, exact[1] + sums.ravel()]
-    pointwise = exact[1]  # (1, 1, channels × multiplier, filters)
-    parts = pointwise.reshape(len(order), -1, pointwise.shape[-1])
-    bias = exact[2] + np.einsum("cm,cmf->f", sums, parts)
-    return [scaled, _moved(parts, 0, order).reshape(pointwise.shape), bias]
-
-
-def _normalising(
-    layer: "keras.layers.Layer", weights: List[np.ndarray], factor: np.ndarray, shift: np.ndarray, origin: str
-) -> List[np.ndarray]:
-    """Return gamma, beta, mean and variance: with (a x + b − μ) / √(σ² + ε), x has the mean (μ − b) / a."""
-    *learnt, mean, variance = weights
-    if layer.scale:
-        return [learnt[0] * factor, *learnt[1:], (mean - shift) / factor, variance]
-    wide = (variance + layer.epsilon) / factor**2 - layer.epsilon
-    if np.any(wide < 0):
-        raise InputError(f"{origin}: layer {layer.name} (BatchNormalization) has too small a variance to be scaled")
-    return [*learnt, (mean - shift) / factor, wide]
-
-
-def _moved(kernel: np.ndarray, axis: int, order: np.ndarray) -> np.ndarray:
-    """Reorder an axis from the network's channels to the picture's."""
-    return np.take(kernel, np.argsort(order), axis)
+        return [scaled, weights[1] + sums.ravel()]
+    pointwise = weights[1]  # (1, 1, channels × multiplier, filters)
+    parts = pointwise.reshape(len(factor), -1, pointwise.shape[-1])
+    bias = weights[2] + np.einsum("cm,cmf->f", sums, parts)
+    return [scaled, reordered(parts, 0).reshape(pointwise.shape), bias]

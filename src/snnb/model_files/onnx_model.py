@@ -6,7 +6,7 @@ The package onnx reads them; it refuses files outside the directory of the model
 """
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
 
@@ -153,12 +153,12 @@ def read_onnx(path: Path, warn: Say) -> "keras.Model":
     """
     graph = read_graph(path)
     _refuse_unknown(graph)
-    layers, nodes = Layers(graph.input_shape[0]), _with_bias(graph)
+    layers = Layers(graph.input_shape[0])
     axes = "NHWC" if _channels_last(graph) else "NCHW"
     lengths = dict(zip(axes[1:], graph.input_shape[1:]))
     picture = keras.Input([lengths[axis] for axis in "HWC"], name=layers.free(graph.input))
     values: Dict[str, Given] = {**graph.constants, graph.input: Value(picture, axes), "": None}
-    for node in nodes:
+    for node in graph.nodes:
         if node.kind == "LogSoftmax":
             if node.outputs[0] != graph.output:
                 raise NotReadError(
@@ -232,36 +232,3 @@ def _channels_last(graph: Graph) -> bool:
             else:
                 others = True
     return moved and not others
-
-
-def _with_bias(graph: Graph) -> List[Node]:
-    """Return the operators; a MatMul or Conv followed by the Add of a constant becomes one with a bias."""
-    uses: Dict[str, int] = {graph.output: 1}
-    for node in graph.nodes:
-        for name in node.inputs:
-            uses[name] = uses.get(name, 0) + 1
-    nodes: List[Node] = []
-    made: Dict[str, int] = {}
-    for node in graph.nodes:
-        source = next((name for name in node.inputs if name in made and uses[name] == 1), None)
-        bias = next((name for name in node.inputs if name in graph.constants), None)
-        if node.kind == "Add" and source is not None and bias is not None and len(node.inputs) == 2:
-            before = nodes[made[source]]
-            numbers = _bias_of(before, graph.constants[bias])
-            if numbers is not None:
-                graph.constants[f"{bias} of {before.name}"] = numbers
-                inputs = (*before.inputs[:2], f"{bias} of {before.name}")
-                nodes[made[source]] = replace(before, inputs=inputs, outputs=node.outputs)
-                continue
-        if node.kind in ("MatMul", "Conv") and len(node.inputs) == 2 and node.inputs[1] in graph.constants:
-            made[node.outputs[0]] = len(nodes)
-        nodes.append(node)
-    return nodes
-
-
-def _bias_of(node: Node, constant: np.ndarray) -> Optional[np.ndarray]:
-    """Return the numbers that an Add after an operator adds to each channel or unit; None if it is not a bias."""
-    if node.kind == "MatMul":
-        return np.ravel(constant) if constant.ndim == 1 or constant.shape[:-1] == (1,) else None
-    plain = constant.ndim in (3, 4) and constant.shape[-2:] == (1, 1) and constant.size == constant.shape[-3]
-    return np.ravel(constant) if plain else None
