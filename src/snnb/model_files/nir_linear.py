@@ -7,7 +7,7 @@ in NIR, channels first.
 
 import math
 from dataclasses import dataclass, replace
-from typing import List, Optional, Tuple, Union
+from typing import List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -116,44 +116,37 @@ def _window(node: Node, shape: Shape) -> Tuple[Linear, Shape, Optional[np.ndarra
     if len(shape) != axes + 1:
         raise node.refuse(f"needs an input of {axes + 1} axes, but its input is {times(shape)}")
     channels, *sizes = shape
-    strides, bias = node.whole("stride", axes), None
+    row = (1,) * (2 - axes)
+    dilations, bias = (1, 1), None
     if node.kind.startswith("Conv"):
         weight, (groups,) = node.parameters["weight"].astype(np.float64), node.whole("groups", 1)
         if weight.ndim != axes + 2 or weight.shape[1] * groups != channels or weight.shape[0] % max(groups, 1):
             raise node.refuse(
                 f"has weights of shape {times(weight.shape)} in {groups} groups, but its input is {times(shape)}"
             )
-        dilations = node.whole("dilation", axes)
-        kernel, diagonal = _of_groups(weight.reshape(*weight.shape[:2], *([1] * (2 - axes)), *weight.shape[2:]), groups)
+        dilations = _pair((*row, *node.whole("dilation", axes)))
+        kernel, diagonal = _of_groups(weight.reshape(*weight.shape[:2], *row, *weight.shape[2:]), groups)
         bias = node.of_shape("bias", weight.shape[:1]) if "bias" in node.parameters else None
     else:
-        taps, dilations, diagonal = node.whole("kernel_size", axes), (1,) * axes, True
+        taps, diagonal = node.whole("kernel_size", axes), True
         if min(taps) < 1:
             raise node.refuse(f"has a kernel of {times(taps)}")
         kernel = np.full((*taps, channels, 1), 1 / math.prod(taps) if node.kind == "AvgPool2d" else 1.0)
+    strides, used = _pair((*row, *node.whole("stride", axes))), _pair((*row, *sizes))
     if min((*strides, *dilations)) < 1:
         raise node.refuse(f"has strides {strides} and dilations {dilations}: they must be at least 1")
-    pads = _pads(node, [d * (taps - 1) for d, taps in zip(dilations, kernel.shape[2 - axes :])])
-    outputs = [
-        (size + sum(pad) - d * (taps - 1) - 1) // stride + 1
-        for size, pad, d, taps, stride in zip(sizes, pads, dilations, kernel.shape[2 - axes :], strides)
-    ]
+    overlaps = [d * (taps - 1) for d, taps in zip(dilations, kernel.shape)]  # of windows, at a stride of 1
+    pads = _pads(node, overlaps, axes)
+    outputs = _pair(
+        [
+            (size + sum(pad) - overlap - 1) // stride + 1
+            for size, pad, overlap, stride in zip(used, pads, overlaps, strides)
+        ]
+    )
     if min(outputs) < 1:
         raise node.refuse(f"has no output: its kernel does not fit into its input of {times(shape)}")
-
-    def pair(values: Tuple[int, ...], row: int) -> Pair:
-        return values if len(values) == 2 else (row, *values)  # type: ignore[return-value]
-
-    window = Window(
-        kernel,
-        diagonal,
-        pair(strides, 1),
-        pair(dilations, 1),
-        pair(tuple(first for first, _ in pads), 0),
-        pair(tuple(sizes), 1),
-        pair(tuple(outputs), 1),
-    )
-    result = (window.filters, *outputs)
+    window = Window(kernel, diagonal, strides, dilations, _pair([first for first, _ in pads]), used, outputs)
+    result = (window.filters, *outputs[-axes:])
     if bias is not None:
         bias = np.broadcast_to(bias.reshape(-1, *([1] * axes)), result)
     return window, result, bias
@@ -175,17 +168,17 @@ def _of_groups(weight: np.ndarray, groups: int) -> Tuple[np.ndarray, bool]:
     return kernel.reshape(rows, columns, groups * channels, filters), False
 
 
-def _pads(node: Node, overlaps: List[int]) -> List[Pair]:
-    """Return the zeros before and after each axis, along which windows overlap by so much at a stride of 1.
+def _pads(node: Node, overlaps: List[int], axes: int) -> List[Pair]:
+    """Return the zeros before and after rows and columns; the node has padding for the last `axes` of them.
 
     `same` adds as many zeros as the windows overlap, an odd one at the end, as PyTorch does.
     """
     padding = node.parameters["padding"]
     if padding.dtype.kind != "U":
-        values = node.whole("padding", len(overlaps))
+        values = node.whole("padding", axes)
         if min(values) < 0:
             raise node.refuse(f"has padding {values}: it must not be negative")
-        return [(value, value) for value in values]
+        return [(0, 0)] * (2 - axes) + [(value, value) for value in values]
     if str(padding) not in ("same", "valid"):
         raise node.refuse(f"has padding {str(padding)!r}: there are numbers, 'same' and 'valid'")
     return [(n // 2, n - n // 2) if str(padding) == "same" else (0, 0) for n in overlaps]
@@ -318,6 +311,6 @@ def _window_of_windows(first: Window, second: Window) -> Optional[Window]:
     )
 
 
-def _pair(values: List[int]) -> Pair:
+def _pair(values: Sequence[int]) -> Pair:
     first, second = values
     return first, second

@@ -1,6 +1,6 @@
 """ONNX's operators (https://onnx.ai/onnx/operators) as layers of Keras, by name in `OPERATORS`."""
 
-from typing import List, Mapping, Sequence, Tuple
+from typing import List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -30,11 +30,16 @@ def _constant(inputs: Sequence[Given], number: int, role: str) -> np.ndarray:
     return given
 
 
+def _optional(inputs: Sequence[Given], number: int, role: str) -> Optional[np.ndarray]:
+    """Return an input that must be a constant, None if the operator does not have it."""
+    return _constant(inputs, number, role) if number < len(inputs) and inputs[number] is not None else None
+
+
 def _convolution(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     """Conv with one group, or with one for each channel."""
     value = picture(layers, node.name, inputs[0])
     weights = _constant(inputs, 1, "kernel").astype(np.float32)
-    bias = _constant(inputs, 2, "bias") if len(inputs) > 2 and inputs[2] is not None else None
+    bias = _optional(inputs, 2, "bias")
     if weights.ndim != 4:
         raise NotReadError(f"it has a kernel of shape {weights.shape}")
     filters, channels, *size = weights.shape
@@ -44,9 +49,8 @@ def _convolution(layers: Layers, node: Node, inputs: List[Given]) -> Value:
         raise NotReadError(f"its kernel {weights.shape} does not fit {value.lengths['C']} channels in {groups} groups")
     if max(strides) > 1 and max(dilations) > 1:
         raise NotReadError("it has strides and dilations, which TensorFlow does not do together")
-    value, padding = _padded(
-        layers, node, value, _pads(node, value, size, strides, dilations), size, strides, dilations
-    )
+    same = _same(value, size, strides, dilations)
+    value, padding = _padded(layers, node, value, _pads(node, same), same)
     settings = {"strides": strides, "dilation_rate": dilations, "padding": padding, "use_bias": bias is not None}
     biases = [] if bias is None else [bias]
     if groups == 1:
@@ -79,25 +83,24 @@ def _pooling(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     size, strides, dilations = node.get("kernel_shape", ()), _pair(node, "strides"), _pair(node, "dilations")
     if len(size) != 2 or max(dilations) > 1 or len([output for output in node.outputs if output]) > 1:
         raise NotReadError("it is not a plain pooling of pictures: it has dilations, or gives places too")
-    pads = _pads(node, value, size, strides, dilations)
+    same = _same(value, size, strides, dilations)
+    pads = _pads(node, same)
     if node.get("ceil_mode", 0):
         pads = _last_windows(value, pads, size, strides)
     counted = node.get("count_include_pad", 0) == 1
-    same = pads == _same(value, size, strides, dilations)
     if size == (1, 1) and strides == (1, 1) and pads == ((0, 0), (0, 0)):
         return value
-    if np.any(pads) and not (same and not counted):
+    if np.any(pads) and (counted or pads != same):
         if kind == "MaxPooling2D" and not value.nonnegative:
             raise NotReadError("it pads numbers that may be negative: put a ReLU before the max pooling")
         if kind == "AveragePooling2D" and (not counted or node.get("ceil_mode", 0)):
             raise NotReadError(f"it leaves its padding {pads} out of the average, which Keras does for `same` only")
-    before = value.nonnegative
     if counted and np.any(pads):
         value, padding = _zeros(layers, node, value, pads), "valid"
     else:
-        value, padding = _padded(layers, node, value, pads, size, strides, dilations)
+        value, padding = _padded(layers, node, value, pads, same)
     tensor = layers.add(kind, node.name, [value.tensor], pool_size=size, strides=strides, padding=padding)
-    return value.like(tensor, before)
+    return value.like(tensor, value.nonnegative)
 
 
 def _global_average_pooling(layers: Layers, node: Node, inputs: List[Given]) -> Value:
@@ -108,19 +111,15 @@ def _global_average_pooling(layers: Layers, node: Node, inputs: List[Given]) -> 
 
 def _padding(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     """Pad a picture with zeros."""
-    value = inputs[0]
-    if not isinstance(value, Value):
-        raise NotReadError("it pads a constant")
+    value = _value(inputs[0])
     if node.get("mode", "constant") != "constant":
         raise NotReadError(f"its mode is {node.get('mode', '')}; padding with zeros is read")
-    given = len(inputs) > 2 and inputs[2] is not None
-    fill = float(np.ravel(_constant(inputs, 2, "value"))[0]) if given else node.get("value", 0.0)
+    given = _optional(inputs, 2, "value")
+    fill = node.get("value", 0.0) if given is None else float(np.ravel(given)[0])
     ends = node.get("pads", ()) or tuple(int(n) for n in np.ravel(_constant(inputs, 1, "padding")))
     rank = len(value.axes)
-    if len(inputs) > 3 and inputs[3] is not None:
-        axes = [int(axis) % rank for axis in np.ravel(_constant(inputs, 3, "axes"))]
-    else:
-        axes = list(range(rank))
+    given = _optional(inputs, 3, "axes")
+    axes = list(range(rank)) if given is None else [int(axis) % rank for axis in np.ravel(given)]
     if len(ends) != 2 * len(axes):
         raise NotReadError(f"its padding {ends} does not fit {len(axes)} axes")
     pads = {value.axes[axis]: (ends[i], ends[i + len(axes)]) for i, axis in enumerate(axes)}
@@ -133,8 +132,8 @@ def _padding(layers: Layers, node: Node, inputs: List[Given]) -> Value:
 
 def _normalisation(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     """BatchNormalization with its recorded mean and variance."""
-    value = inputs[0]
-    if not isinstance(value, Value) or node.get("training_mode", 0):
+    value = _value(inputs[0])
+    if node.get("training_mode", 0):
         raise NotReadError("it normalises as while training: export after model.eval()")
     scale, shift, mean, variance = (_constant(inputs, number, "numbers").astype(np.float64) for number in range(1, 5))
     if any(
@@ -164,10 +163,10 @@ def _pair(node: Node, name: str) -> Tuple[int, int]:
     return numbers[0], numbers[1]
 
 
-def _pads(node: Node, value: Value, size: Sequence[int], strides: Sequence[int], dilations: Sequence[int]) -> Pads:
+def _pads(node: Node, same: Pads) -> Pads:
     automatic = node.get("auto_pad", "NOTSET")
     if automatic in ("SAME_UPPER", "SAME_LOWER"):
-        (top, bottom), (left, right) = _same(value, size, strides, dilations)
+        (top, bottom), (left, right) = same
         return ((top, bottom), (left, right)) if automatic == "SAME_UPPER" else ((bottom, top), (right, left))
     numbers = node.get("pads", (0, 0, 0, 0)) if automatic == "NOTSET" else (0, 0, 0, 0)
     if len(numbers) != 4 or min(numbers) < 0:
@@ -198,19 +197,11 @@ def _last_windows(value: Value, pads: Pads, size: Sequence[int], strides: Sequen
     return ends[0], ends[1]
 
 
-def _padded(
-    layers: Layers,
-    node: Node,
-    value: Value,
-    pads: Pads,
-    size: Sequence[int],
-    strides: Sequence[int],
-    dilations: Sequence[int],
-) -> Tuple[Value, str]:
+def _padded(layers: Layers, node: Node, value: Value, pads: Pads, same: Pads) -> Tuple[Value, str]:
     """Return the value, padded where Keras's `same` differs from ONNX's padding, and the padding of the layer."""
     if not np.any(pads):
         return value, "valid"
-    if pads == _same(value, size, strides, dilations):
+    if pads == same:
         return value, "same"
     return _zeros(layers, node, value, pads), "valid"
 
@@ -230,8 +221,9 @@ def _clip(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     value = _value(inputs[0])
     bounds = [node.get("min", -np.inf), node.get("max", np.inf)]
     for number in (1, 2):
-        if len(inputs) > number and inputs[number] is not None:
-            bounds[number - 1] = float(np.ravel(_constant(inputs, number, "bound"))[0])
+        given = _optional(inputs, number, "bound")
+        if given is not None:
+            bounds[number - 1] = float(np.ravel(given)[0])
     low, high = bounds
     if low != 0 or not high > 0:
         raise NotReadError(f"it clips to [{low:g}, {high:g}]; from 0 to a number above it is read")
@@ -321,14 +313,14 @@ def _dense(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     if weights.shape[0] != value.shape[0]:
         raise NotReadError(f"it multiplies a vector of {value.shape[0]:,} by a matrix {weights.shape}")
     kernel = in_keras_order(weights, value.order) * np.float32(node.get("alpha", 1.0))
-    biased = len(inputs) > 2 and inputs[2] is not None
+    bias = _optional(inputs, 2, "bias")
     arrays = [kernel]
-    if biased:
-        bias = _constant(inputs, 2, "bias") * np.float32(node.get("beta", 1.0))
+    if bias is not None:
+        bias = bias * np.float32(node.get("beta", 1.0))
         if bias.size not in (1, kernel.shape[1]) or bias.shape[-1:] not in ((), (1,), (kernel.shape[1],)):
             raise NotReadError(f"its bias {bias.shape} does not fit {kernel.shape[1]} units")
         arrays.append(np.broadcast_to(np.ravel(bias), kernel.shape[1:]))
-    units = kernel.shape[1]
+    units, biased = kernel.shape[1], bias is not None
     return Value(layers.add("Dense", node.name, [value.tensor], arrays, units=units, use_bias=biased), "NF")
 
 
@@ -439,9 +431,8 @@ def _shape_of(layers: Layers, node: Node, inputs: List[Given]) -> np.ndarray:
 
 
 def _axes(node: Node, inputs: Sequence[Given]) -> List[int]:
-    if len(inputs) > 1 and inputs[1] is not None:
-        return [int(axis) for axis in np.ravel(_constant(inputs, 1, "axes"))]
-    return list(node.get("axes", ()))
+    given = _optional(inputs, 1, "axes")
+    return [int(axis) for axis in (node.get("axes", ()) if given is None else np.ravel(given))]
 
 
 def _value(given: Given) -> Value:
