@@ -7,8 +7,9 @@ import pytest
 
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import spiking_network
-from snnb.conversion.integers import in_thresholds
+from snnb.conversion.currents import AnalogueNetwork
 from snnb.core.errors import InputError, UsageError
+from snnb.network.forward import activations
 from snnb.network.read_network import Entry, assemble
 from snnb.simulation.engines.engine import choose_engine, number_type
 from snnb.simulation.simulate import _check
@@ -105,12 +106,14 @@ def test_options_of_float_networks_are_refused():
         _check(network, BYTES, SimulationSettings(threshold=2.0), None, 255)
 
 
-def test_weights_in_thresholds_are_the_trained_ones_rounded():
+def test_activations_are_in_thresholds_and_those_of_the_trained_weights_rounded():
     network = _network(ONE, TWO)
     integers = spiking_network(network, BYTES, ConversionSettings(weight_bits=4), 255)
-    first, whole, back = (of.populations[0] for of in (network, integers, in_thresholds(integers)))
-    exact, found = (np.asarray(p.only.kernel, np.float64) for p in (first, back))
-    assert back.threshold is None
-    step = 255 / whole.threshold  # of a pixel of 1, which is 255
-    assert np.all(np.abs(found - exact) <= (0.5 + 1e-6) * step)
-    assert np.abs(found - exact).max() > 0
+    trained, found = (dict(zip("ab", (a for _, a in activations(net, BYTES)))) for net in (network, integers))
+    # By hand: a weight is rounded by at most half a threshold, and the two inputs of `two` by half of 1 / 7 each.
+    one, two = integers.populations
+    assert np.all(np.abs(found["a"] - trained["a"]) <= (0.5 * 255 * BYTES.sum() + 0.5) / one.threshold + 1e-6)
+    own = found["a"] @ np.asarray(two.only.kernel) / 7
+    np.testing.assert_allclose(found["b"], np.maximum(own, 0), rtol=1e-6)
+    np.testing.assert_allclose(AnalogueNetwork(integers).outputs(BYTES), found["b"], rtol=1e-5)
+    assert np.abs(found["a"] - trained["a"]).max() > 0

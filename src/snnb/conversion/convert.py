@@ -13,7 +13,7 @@ import numpy as np
 from snnb.conversion.calibrate import Calibration, calibrate
 from snnb.conversion.conversion_settings import ConversionSettings, Parser
 from snnb.conversion.currents import AnalogueNetwork
-from snnb.conversion.integers import in_thresholds, integer_network, prepared_for_integers
+from snnb.conversion.integers import integer_network, prepared_for_integers
 from snnb.conversion.keras_graph import unrolled_model
 from snnb.conversion.layer_rules import choose_parser
 from snnb.conversion.normalise import Activity, apply_factors, clipped, linear_ends, measure, scale_factors
@@ -138,8 +138,7 @@ def convert(
             _write_calibration(calibration, factors, target / "calibration.json")
             spiking, weights = replace(calibration.network, zeros=zeros_of(settings)), calibration.weights
         else:
-            spiking = spiking_network(network, x_norm, settings, pixel_scale)
-            weights = in_thresholds(spiking)
+            spiking = weights = spiking_network(network, x_norm, settings, pixel_scale)
         write_spiking(spiking, parsed_path)
         if spiking.steps is not None:
             latency, interval = spiking.latency(spiking.steps), spiking.interval(spiking.steps)

@@ -184,7 +184,10 @@ ACTIVATE = {"relu": tf.nn.relu, "softmax": tf.nn.softmax, "linear": tf.identity}
 
 
 class AnalogueNetwork:
-    """The forward pass of the parsed model, with clipped and quantised activations as in training."""
+    """The forward pass of the parsed model, with clipped and quantised activations as in training.
+
+    Activations of an integer network are in units of the threshold.
+    """
 
     def __init__(self, network: Network) -> None:
         self._network, self._currents = network, Currents(network.populations)
@@ -197,12 +200,15 @@ class AnalogueNetwork:
         return np.concatenate([outputs[: len(part)] for outputs, part in zip(batches, parts)])
 
     def _batch(self, x: np.ndarray) -> np.ndarray:
-        tensors = {self._network.input.name: tf.constant(x)}
+        tensors = {self._network.input.name: tf.constant(x * np.float32(self._network.pixel))}
         for volume in self._network.volumes:
             if isinstance(volume, Reindexed):
                 tensors[volume.name] = reindexed(volume, tensors)
             elif isinstance(volume, Population):
-                activations = ACTIVATE[volume.activation](self._currents.of(volume, tensors))
+                current = self._currents.of(volume, tensors)
+                if volume.threshold is not None:
+                    current /= volume.threshold
+                activations = ACTIVATE[volume.activation](current)
                 limit, levels = volume.max_value, self._network.levels
                 if limit is not None:
                     activations = tf.minimum(activations, limit)

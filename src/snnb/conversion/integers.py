@@ -198,20 +198,3 @@ def as_integers(network: Network, thresholds: Mapping[str, np.ndarray], settings
             )
         )
     return with_populations(network, populations)
-
-
-def in_thresholds(network: Network) -> Network:
-    """Return an integer network with weights and biases in units of the threshold, to compute it without spikes."""
-    populations = []
-    for population in network.populations:
-        if population.threshold is not None:
-            threshold, projections = population.threshold.astype(np.float64), []
-            for p, source in zip(population.projections, sources_of(network, {}, population)):
-                if p.kernel is not None:
-                    weights = np.asarray(p.kernel) / _factor(p, source, threshold)
-                    p = replace(p, kernel=weights.astype(np.float32))
-                projections.append(p)
-            bias = None if population.bias is None else (population.bias / threshold).astype(np.float32)
-            population = replace(population, projections=tuple(projections), bias=bias, threshold=None)
-        populations.append(population)
-    return with_populations(network, populations)

@@ -14,6 +14,8 @@ from snnb.network.network import Network, Population, Projection
 def activations(network: Network, pixels: np.ndarray) -> Iterator[Tuple[Population, np.ndarray]]:
     """Yield each population with its activations: float32, shape (samples, *population.shape).
 
+    Activations of an integer network are in units of the threshold.
+
     Parameters
     ----------
     network : Network
@@ -22,7 +24,7 @@ def activations(network: Network, pixels: np.ndarray) -> Iterator[Tuple[Populati
     """
     neurons = network.input.size + network.neurons
     held = np.zeros((len(pixels), neurons + 1), np.float32)  # the last column is the zero that padding reads
-    held[:, : pixels.shape[1]] = pixels
+    held[:, : pixels.shape[1]] = pixels * np.float32(network.pixel)
     first = 0
     for volume, ids in network.ids():
         if isinstance(volume, Population):
@@ -30,6 +32,8 @@ def activations(network: Network, pixels: np.ndarray) -> Iterator[Tuple[Populati
             current: np.ndarray = np.asarray(currents).reshape(len(pixels), *volume.shape)
             if volume.bias is not None:
                 current = current + volume.bias
+            if volume.threshold is not None:
+                current = current / volume.threshold
             if volume.activation == "softmax":
                 powers = np.exp(current - current.max(axis=-1, keepdims=True))
                 current = powers / powers.sum(axis=-1, keepdims=True)
