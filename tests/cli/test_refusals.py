@@ -156,6 +156,7 @@ REFUSED = {
         ("--from edges.csv --run-dir new --epochs 3", 2, "--epochs", "train"),
         ("outside --engine event", 2, "--engine", "simulate"),
         (f"{NEW} --momentum 0.5", 2, "momentum", "sgd"),
+        (f"{NEW} --activation qcfs --levels 4 --exact-clip", 2, "--exact-clip", "always"),
         ("--model lenet_mnist --run-dir new --source nowhere", 3, "nowhere", "does not exist"),
     ],
     "status": [

@@ -77,3 +77,12 @@ def test_fitted_kernels_lessen_the_error(network, firing):
 
 def test_kernels_with_few_equations_stay(network):
     assert [can_be_fitted(network.output, samples) for samples in (24, 25)] == [False, True]  # 40 weights, 16 rows each
+
+
+def test_options_that_few_samples_leave_without_effect_are_reported(network):
+    settings = ConversionSettings(calibrate=4, least_squares=True, calibration_samples=2)
+    x = np.zeros((2, 8, 8, 2), np.float32)
+    [line] = calibrate(network, x, settings).warnings
+    assert line.startswith("--least-squares: no kernel is fitted")
+    few, _ = calibrate(network, x[:1], settings).warnings
+    assert few == "--calibration-samples 2: there are 1 normalisation samples only"

@@ -177,6 +177,15 @@ def calibrate(
         network = prepared_for_integers(network, settings, pixel_scale, x)
     run = _Calibration(network, x, settings)
     populations = network.populations
+    if len(x) < settings.calibration_samples:
+        run.warnings.append(
+            f"--calibration-samples {settings.calibration_samples}: there are {len(x)} normalisation samples only"
+        )
+    if settings.least_squares and not any(can_be_fitted(population, len(x)) for population in populations):
+        run.warnings.append(
+            f"--least-squares: no kernel is fitted, since no layer has {ROWS_PER_WEIGHT} positions of calibration "
+            f"pictures for each weight of a channel: give more than --calibration-samples {len(x)}"
+        )
     for number, population in enumerate(populations):
         progress(number, len(populations), population.name)
         run.add(population)

@@ -109,6 +109,8 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
     reasons.update(dict.fromkeys(NirSettings.model_fields, "only for a network in a NIR file"))
     if train.is_quantised(run, given):
         reasons.pop("firing", None)
+        if not train.is_trained_elsewhere(run):
+            reasons["exact_clip"] = "a network trained with --activation qcfs always fires at every step where it clips"
     if value_in_force(run, KIND, given, "firing") != "free":
         reasons.setdefault("starts", "only with --firing free")
     return reasons
