@@ -228,7 +228,6 @@ BAD = {
     "network:\n  groups:\n  - name: a\n    neurons: [0..1: {bias: x}]\n": "group a: 'x' is not a finite number",
     "network:\n  groups:\n  - name: a\n    neurons: [1: {}]\n": "group a: there is no neuron a.1; the group has 1",
     "network:\n  groups:\n  - name: a\n    neurons: [3..1: {}]\n": "group a: the range 3..1 ends before it begins",
-    "network:\n  groups:\n  - name: a\n    neurons: [0..9999999999: ]\n": "a group of 10,000,000,000",
     "network:\n  groups:\n  - neurons: [0: {}]\n": "groups: a group has no name",
     "network:\n  groups:\n  - &a {name: a, neurons: []}\n  - {name: a, neurons: []}\n": "there are two groups 'a'",
     "g 2\ng x\n": "line 2: 'x' is not a number of neurons",

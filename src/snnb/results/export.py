@@ -25,17 +25,10 @@ if TYPE_CHECKING:
 
 
 def graph_in_force(run: RunDirectory, simulation: Optional[str] = None, say: Say = say_nothing) -> Optional[str]:
-    """Return the name of the graph of a simulation, which is made first if it is missing.
+    """Return the name of the graph of a simulation, by default the one in force; it is made first if it is missing.
 
-    Parameters
-    ----------
-    run : RunDirectory
-        Not locked.
-    simulation : str, optional
-        Stamp of the simulation; by default the one in force. In a run without simulations the graph is that of the
-        weights, in one that begins with a graph from outside that graph; None if there is none either.
-    say : callable
-        Called with the message that the graph is made.
+    In a run without simulations the graph is that of the weights, in one that begins with a graph from outside that
+    graph; None if there is none either. The run is not locked.
     """
     name, graphs = graph.KIND.name, run.records_of(graph.KIND.name)
     if run.manifest.run.imported:
@@ -65,21 +58,9 @@ def export_graph(
 ) -> "Export":
     """Write a graph of the run in another format.
 
-    Parameters
-    ----------
-    run : RunDirectory
-    format : str
-        Name of the format, a key of `snnb.graph.export.write_export.FORMATS`.
-    options : ExportOptions
-    output : Path, optional
-        Where to write, outside of runs; by default `exports/STAMP/MODEL.<ending>` of the run, for the graph's stamp.
-    graph : str, optional
-        Stamp of the graph, or `weights`; by default the graph of the simulation in force, made if it is missing.
-    force : bool
-        Replace a file, or a directory that an export has made.
-    say : callable
-    progress : Progress
-        Called with the number of edges written.
+    `graph` is its stamp, or `weights`; by default the graph of the simulation in force, made if it is missing. `output`
+    is outside of runs; by default `exports/STAMP/MODEL.<ending>` of the run, for the graph's stamp. `force` replaces a
+    file, or a directory that an export has made.
     """
     from snnb.graph.export.write_export import export, find_format, refuse_foreign_options
     from snnb.graph.synapse_graph import SynapseGraph

@@ -15,7 +15,7 @@ from snnb.graph.populations import GraphPopulation, Recording
 from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.text import JsonValue
-from snnb.network.network import NUMBERS, Neuron
+from snnb.network.network import NUMBERS
 from snnb.version import __version__
 
 SCHEMA = 2
@@ -46,21 +46,11 @@ BIAS_STEPS = {
 def describe(
     graph: SynapseGraph, format: str, exporter: Format, request: Request, origin: Optional[Mapping[str, str]]
 ) -> Dict[str, JsonValue]:
-    """Return the description of an export.
-
-    Parameters
-    ----------
-    graph : SynapseGraph
-        As written, with the pool weight of the format.
-    format : str
-    exporter : Format
-    request : Request
-    origin : mapping, optional
-        Stamp of the graph and SHA-256 of its file.
-    """
+    """Return the description of an export of a graph, which has the pool weight of the format."""
     simulated = request.simulated
     populations, projections = written = exporter.part_of(graph, request)
     windows = any(population.window is not None for population in graph.populations)
+    inputs = [{"population": population.name, "coding": population.coding} for population in graph.inputs]
     description: Dict[str, JsonValue] = {"format": format, "schema": SCHEMA, "snnb": __version__}
     if origin is not None:
         description["graph"] = dict(origin)
@@ -82,7 +72,7 @@ def describe(
             "delay_steps": 0,
             "order": "all populations in every time step, in the order of the list",
         },
-        input=_inputs(graph),
+        input=inputs if len(inputs) > 1 else inputs[0] if inputs else None,
     )
     if graph.neuron_model:
         description["neuron"] = NEURON_MODEL
@@ -91,15 +81,15 @@ def describe(
     if exporter.extra_description is not None:
         description.update(exporter.extra_description(graph, request))
     offset = populations[0].first
-    inputs = sum(population.size for population in graph.inputs) if exporter.input_apart else 0
+    apart = sum(population.size for population in graph.inputs) if exporter.input_apart else 0
     listed = []
     for population in populations:
         first_id = population.first - offset
-        properties: Dict[str, object] = {
+        properties: Dict[str, JsonValue] = {
             "name": population.name,
             "layer": population.layer,
             "shape": list(population.shape),
-            "first_id": first_id - inputs if first_id >= inputs else first_id,
+            "first_id": first_id - apart if first_id >= apart else first_id,
             "size": population.size,
             "coding": population.coding,
             "has_bias": population.stored_bias is not None,
@@ -112,7 +102,11 @@ def describe(
         if population.threshold is not None and graph.integers:
             properties["threshold"] = population.threshold.tolist()
         if population.neuron is not None:
-            properties["neuron"] = _described(population, population.neuron)
+            neuron = population.neuron
+            properties["neuron"] = {"spikes": neuron.spikes}
+            for name in neuron.numbers(population.shape):  # each is one number, one for each channel or each neuron
+                own = getattr(neuron, name)
+                properties["neuron"][name] = np.asarray(neuron.threshold if own is None else own).tolist()
         if population.later_bias is not None:
             properties["later_bias"] = population.later_bias.tolist()
         listed.append(properties)
@@ -130,21 +124,6 @@ def describe(
         for projection in projections
     ]
     return description
-
-
-def _described(population: GraphPopulation, neuron: Neuron) -> Dict[str, object]:
-    """Return the numbers of a neuron model: one for all neurons, one for each channel, or one for each neuron."""
-    described: Dict[str, object] = {"spikes": neuron.spikes}
-    for name in neuron.numbers(population.shape):
-        own = getattr(neuron, name)
-        described[name] = np.asarray(neuron.threshold if own is None else own).tolist()
-    return described
-
-
-def _inputs(graph: SynapseGraph) -> object:
-    """Return name and coding of the input; None without one, a list of several."""
-    inputs = [{"population": population.name, "coding": population.coding} for population in graph.inputs]
-    return inputs if len(inputs) > 1 else inputs[0] if inputs else None
 
 
 def weighting_of(projection: GraphProjection) -> str:
@@ -331,13 +310,8 @@ def write_node_csv(path: Path, populations: Sequence[GraphPopulation], first: in
     """Write `nodes.csv`, one row per neuron; a bias has the digits that read back as the same float64.
 
     Of an integer network written as integers, the last column is the threshold. Of populations with a neuron model,
-    the last columns are its numbers, and the bias that is added from the second time step on.
-
-    Parameters
-    ----------
-    path : Path
-    populations : sequence of GraphPopulation
-    first : id in the graph of the node that is 0 in this export
+    the last columns are its numbers, and the bias that is added from the second time step on. `first` is the id in the
+    graph of the node that is 0 in this export.
     """
     integers = any(np.ndim(population.unit) for population in populations)
     models = any(population.neuron is not None for population in populations)

@@ -62,25 +62,11 @@ def export(
     say: Say = say_nothing,
     progress: Progress = silent,
 ) -> Export:
-    """Write the graph in the format of another program.
+    """Write the graph in the format of another program; the file or directory `target` appears when it is complete.
 
-    Parameters
-    ----------
-    graph : SynapseGraph
-    format : str, one of `FORMATS`
-    target : Path
-        File or directory to write; it appears when it is complete.
-    options : ExportOptions
-    force : bool
-        Replace a file, or a directory that an export has made.
-    spike_times : path of spike_times.npz of the simulation, which spinemap needs
-    origin : mapping, optional
-        Stamp of the graph and SHA-256 of its file. A format that is a file then has a description `NAME.json`.
-    simulated : simulation of the spike counts, for the description
-    on_cores : mapping, for sanafe
-    say : callable
-        Called with the expected size, and with a warning of content that the format does not represent.
-    progress : Progress
+    `force` replaces a file, or a directory that an export has made. With an `origin`, stamp of the graph and SHA-256 of
+    its file, a format that is a file has a description `NAME.json`. `spike_times` is the file of spinemap, and
+    `simulated` the simulation of the spike counts.
     """
     if target.name in ("", ".."):
         raise UsageError(f"--output {str(target)!r} names no file; give the path of a file or directory to write")
@@ -164,13 +150,7 @@ def architecture_path(target: Path) -> Path:
 
 
 def _refuse_foreign_files(target: Path, written: Sequence[Path]) -> None:
-    """Raise `UsageError` for a target that `--force` may not replace: a link, or files that no export has written.
-
-    Parameters
-    ----------
-    target : Path
-    written : files that are written next to it
-    """
+    """Raise `UsageError` for a target, or a file `written` next to it, that is a link or that no export has written."""
     if target.is_symlink():
         raise UsageError(f"{target} is a symbolic link, which is not followed; {ELSEWHERE}")
     described = find_description(description_path(target))

@@ -40,20 +40,14 @@ def copy(
 ) -> SynapseGraph:
     """Copy a graph's file, which `open_checked` has opened before, and open the copy.
 
-    Parameters
-    ----------
-    path, target : Path
-    spikes : (nodes,) array, optional
-        Spikes of each neuron in place of those in the file.
-    recording : Recording, optional
-        Samples and steps that these were counted in.
-    assumed : bool
-        Whether the spikes are assumed.
+    `spikes`, a (nodes,) array, replaces the spikes of each neuron; `recording` states the samples and steps that they
+    were counted in, and `assumed` that they are assumed.
     """
     with atomic_path(target, force=True) as temporary:
         shutil.copyfile(path, temporary)
         if spikes is not None and recording is not None:
-            version = _version(path)
+            with path.open("rb") as file:
+                version = int(file.readline()[len(store.FORMAT) :])
             with h5py.File(str(temporary), "r+") as file:
                 _replace_spikes(file, spikes, recording)
                 if assumed:
@@ -146,11 +140,6 @@ def _fault_of(projection: ListedProjection) -> Optional[str]:
         if not np.isfinite(weights[part]).all():
             return "weight has numbers that are not finite"
     return None
-
-
-def _version(path: Path) -> int:
-    with path.open("rb") as file:
-        return int(file.readline()[len(store.FORMAT) :])
 
 
 def _replace_spikes(file: h5py.File, spikes: np.ndarray, recording: Recording) -> None:

@@ -57,25 +57,12 @@ def import_graph(
     steps: Optional[int] = None,
     progress: Progress = silent,
 ) -> Imported:
-    """Read a graph from outside, write it as MODEL_graph.h5, and open it.
+    """Read a graph from outside, write it as MODEL_graph.h5, which appears when it is complete, and open it.
 
-    Parameters
-    ----------
-    path : Path
-        File or folder of one of `READERS`, or a MODEL_graph.h5, which is copied.
-    target : Path
-        The MODEL_graph.h5 to write; it appears when it is complete.
-    rates : Path, optional
-        File with the spikes of each neuron; by default the spikes of the graph.
-    samples, steps : int, optional
-        Numbers of samples, and of time steps of each, that the spikes were counted in; by default as the file states,
-        or 1.
-    progress : Progress
-
-    Raises
-    ------
-    InputError
-        The file is of no known kind, or not valid.
+    `path` is a file or folder of one of `READERS`, or a MODEL_graph.h5, which is copied; `rates` a file with the spikes
+    of each neuron, by default those of the graph. `samples` and `steps` are the numbers of samples, and of time steps
+    of each, that the spikes were counted in; by default as the file states, or 1. Raise `InputError` for a file that is
+    of no known kind, or not valid.
     """
     if not path.exists():
         raise InputError(f"{path}: no such file")

@@ -39,7 +39,6 @@ UNITS = ("synapse", "dendrite", "soma")  # of a core, to which attributes may be
 NEURONS = re.compile(r"(\d{1,10})(?:\.\.(\d{1,10}))?")
 EDGE = re.compile(r"\s*([^.\s]+)(?:\.(\d{1,10}))?\s*->\s*([^.\s]+)(?:\.(\d{1,10}))?\s*")
 CORE = re.compile(r"(\d{1,9})\.(\d{1,9})")
-MOST_NEURONS = 2**31
 TRACE = b"neuron,timestep"  # first line of a trace
 ADDRESSES = "tile core\n"  # first line of a placement with the numbers of SANA-FE
 RELAYS = {"soma_hw_name": "soma", "synapse_hw_name": "synapse", "log_spikes": "0"}.items()  # of `snnb export`
@@ -61,15 +60,12 @@ class Group:
     first: int = 0  # id of its first neuron; of relays that of the first neuron that they repeat
 
     def __post_init__(self) -> None:
-        if self.size > MOST_NEURONS:
-            raise ValueError(f"a group of {self.size:,} neurons; {MOST_NEURONS:,} are possible")
         self.bias, self.core = np.zeros(self.size, np.float32), np.full((self.size, 2), -1, np.int32)
 
     @property
-    def on_core(self) -> np.ndarray:
-        """Whether each neuron is on a core: bool, shape (size,)."""
-        on_core: np.ndarray = self.core[:, 0] >= 0
-        return on_core
+    def mapped(self) -> bool:
+        """Whether any neuron is on a core."""
+        return bool((self.core >= 0).any())
 
     def configure(self, neurons: slice, attributes: Attributes) -> None:
         """Set attributes of some neurons."""
@@ -98,11 +94,11 @@ def read(path: Path) -> ListedGraph:
     groups = _read_groups(file)
     described = None if path.suffix in SUFFIXES else _description_of(path, groups)
     netlist = None if described is None else described.sanafe
-    mapped = any(group.on_core.any() for group in groups.values())
+    mapped = any(group.mapped for group in groups.values())
     if described is not None:
         inputs = {str(number) for number in range(described.inputs)}
     elif mapped:
-        inputs = {name for name, group in groups.items() if not group.on_core.any()}
+        inputs = {name for name, group in groups.items() if not group.mapped}
     else:
         inputs = {name for name, group in groups.items() if group.input_model}
     names = [name for name, group in groups.items() if group.size and not group.relays]
@@ -113,7 +109,8 @@ def read(path: Path) -> ListedGraph:
         group.first, first = first, first + group.size
         own = ListedPopulation(name, (group.size,)) if described is None else described.listed[int(name)]
         populations.append(replace(own, bias=group.bias))
-    notes, files = [], {}
+    notes: List[str] = []
+    files: Dict[str, str] = {}
     if described is None or netlist is None:
         notes.append(UNREAD)
         relays = sum(group.like_relays for group in groups.values())
@@ -123,9 +120,9 @@ def read(path: Path) -> ListedGraph:
             notes.append(f"inputs are the groups {', '.join(name for name in names if name in inputs)}")
     else:
         notes += described.notes
-        numbers = {population.name: str(number) for number, population in enumerate(described.populations)}
+        group_of = {population.name: str(number) for number, population in enumerate(described.populations)}
         for relay in netlist.relays:
-            groups[str(relay.group)].first = groups[numbers[relay.population]].first
+            groups[str(relay.group)].first = groups[group_of[relay.population]].first
         if netlist.mapping is not None:
             notes.append("the file has no inputs and none of their synapses, as it has a mapping")
     if mapped and (netlist is None or netlist.mapping is not None):
@@ -134,7 +131,9 @@ def read(path: Path) -> ListedGraph:
         if unmapped:
             notes.append(f"the mapping is left out: {unmapped:,} neurons are on no core")
         else:
-            files = _mapping_files(core)
+            cores, numbers = np.unique(core, axis=0, return_inverse=True)
+            files["partition.txt"] = "".join(f"{number}\n" for number in numbers.ravel().tolist())
+            files["placement.txt"] = ADDRESSES + "".join(f"{tile} {within}\n" for tile, within in cores.tolist())
             notes.append("the mapping is in partition.txt and placement.txt next to the graph")
     return ListedGraph(
         populations,
@@ -146,15 +145,6 @@ def read(path: Path) -> ListedGraph:
         ranges={name: range(groups[name].first, groups[name].first + groups[name].size) for name in names},
         text_files=files,
     )
-
-
-def _mapping_files(core: np.ndarray) -> Dict[str, str]:
-    """Return a partition and a placement, given tile and core of each neuron; cores are numbered in their order."""
-    cores, numbers = np.unique(core, axis=0, return_inverse=True)
-    return {
-        "partition.txt": "".join(f"{number}\n" for number in numbers.ravel().tolist()),
-        "placement.txt": ADDRESSES + "".join(f"{tile} {within}\n" for tile, within in cores.tolist()),
-    }
 
 
 def _description_of(path: Path, groups: Groups) -> Optional[Description]:
@@ -333,7 +323,7 @@ def _read_edges(file: _File, groups: Groups) -> Iterator[Edges]:
                 continue
             ends = _id(groups, source, i), _id(groups, target, j)
             if not groups[target].relays:
-                rows.append((*ends, _weight(entry.attributes)))
+                rows.append((*ends, _number(entry.attributes.get("weight", entry.attributes.get("w", "0")))))
             if len(rows) == BATCH:
                 yield _columns(rows)
                 rows = []
@@ -409,10 +399,6 @@ def _slice(text: str, name: str = "", group: Optional[Group] = None) -> slice:
     if group is not None and last >= group.size:
         raise ValueError(f"there is no neuron {name}.{last}; the group has {group.size:,}, from 0")
     return slice(first, last + 1)
-
-
-def _weight(attributes: Attributes) -> float:
-    return _number(attributes.get("weight", attributes.get("w", "0")))
 
 
 def _number(node: Node) -> float:
