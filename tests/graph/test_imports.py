@@ -168,6 +168,13 @@ def test_groups_are_populations(kind, tmp_path):
         assert edges == {(1, 6), (7, 6), (4, 9 + 5), (8, 9 + 1)}
 
 
+def test_ids_that_numpy_writes_as_floats_are_ids(tmp_path):
+    head = {"delimiter": ",", "header": "source,target,weight", "comments": ""}
+    np.savetxt(tmp_path / "edges.csv", [[2, 0, 0.5], [1, 2, 0.25], [0, 1, 1]], **head)
+    with import_graph(tmp_path / "edges.csv", tmp_path / "in_graph.h5").graph as graph:
+        assert [column.tolist() for column in all_edges(graph)[:3]] == [[0, 1, 2], [1, 2, 0], [1, 0.25, 0.5]]
+
+
 def test_spaces_around_names_are_not_part_of_them(tmp_path):
     path = tmp_path / "edges.csv"
     path.write_text('source, target, weight\na, b, 1\nb, c, 2\n"a" , c, 4\n')
@@ -256,6 +263,7 @@ BAD_PARQUET = [
     ({"from": [0], "to": [1]}, "has no column source"),
     ({"source": [0, 1], "target": [1, None]}, "row 1: target is null"),
     ({"source": [0, -1], "target": [0, 1]}, "row 1: source -1; the neurons are 0 to"),
+    ({"source": [0.0, 1.0], "target": [1, 0]}, "source is of type float64, expected are integers"),
     ({"source": [0], "target": [1], "weight": [float("nan")]}, "the edge from neuron 0 to 1 has the weight nan"),
 ]
 

@@ -40,9 +40,8 @@ def read_parquet(path: Path) -> ListedGraph:
     with _reading(edges[0]):
         schema = parquet.read_schema(str(edges[0]))
     columns = columns_of(edges[0], schema.names)
-    named = "source_group" in columns or not all(
-        arrow.types.is_integer(schema.field(columns[end]).type) for end in ("source", "target")
-    )
+    kinds, types = [schema.field(columns[end]).type for end in ("source", "target")], arrow.types
+    named = "source_group" in columns or not all(types.is_integer(kind) or types.is_floating(kind) for kind in kinds)
 
     def batches() -> Iterator[Dict[str, np.ndarray]]:
         row = 0
