@@ -218,7 +218,7 @@ def test_engines_count_as_neurons_stepped_in_numpy(number, coding, monkeypatch):
             own = expected[name].astype(np.int64)
             assert number >= len(CASES) or 0 < own.mean() < 1.5, name
             np.testing.assert_array_equal(found.counts[name], own[6:].sum(axis=0), err_msg=name)
-            edges = settings.bin_edges
+            edges = settings.bin_edges(settings.duration)
             by_bin = [own[first:last].sum(axis=(0, 1)) for first, last in zip(edges, edges[1:])]
             np.testing.assert_array_equal(found.by_bin[name], by_bin, err_msg=name)
             times = np.zeros((2, STEPS, *built.shapes[name]), np.int64).reshape(2, STEPS, -1)

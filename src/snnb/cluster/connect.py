@@ -57,13 +57,10 @@ def require_dask(option: str) -> None:
 def connected(workers: int, scheduler: Optional[str]) -> "Iterator[Client]":
     """Yield a Dask client; nested calls with equal arguments share it.
 
-    Raise `InputError` if Dask is not installed, or a worker runs other package versions than this process,
-    `UpstreamError` if no scheduler answers at the address, `ResourceError` if the workers have not started.
-
-    Parameters
-    ----------
-    workers : number of local worker processes, with one thread each. Ignored if `scheduler` is given
-    scheduler : address of the scheduler of a running cluster. TLS certificates are taken from Dask's configuration
+    It connects to the scheduler of a running cluster at an address, with the TLS certificates of Dask's configuration,
+    or without one starts local worker processes, with one thread each. Raise `InputError` if Dask is not installed, or
+    a worker runs other package versions than this process, `UpstreamError` if no scheduler answers at the address,
+    `ResourceError` if the workers have not started.
     """
     key = workers, scheduler
     if key in _clients:
@@ -83,17 +80,13 @@ def results(
 ) -> Iterator[R]:
     """Compute calls on the workers and yield their results in the order of the arguments.
 
-    Dask repeats the calls of a worker that terminates. `prepare` and `call` must be importable by the workers.
+    `prepare` is called once per worker, with `shared`, which is sent once to each, and the worker's number of threads;
+    it returns the state that `call` gets with each argument. Both must be importable by the workers. Calls on one
+    worker do not overlap. Arguments are consumed a few ahead of the results. Dask repeats the calls of a worker that
+    terminates.
 
     Raise `ResourceError` if several workers terminated during the same call, no worker is left, or the scheduler has
-    terminated, `InputError` if a worker lacks a package, and what `prepare` and `call` raise.
-
-    Parameters
-    ----------
-    prepare : called once per worker with `shared` and the worker's number of threads; returns the state for its calls
-    call : called with that state and an argument. Calls on one worker do not overlap
-    shared : data that all calls need; sent once to each worker
-    arguments : consumed lazily, a few arguments ahead of the results
+    terminated, `InputError` if a worker lacks a package, and the errors of `prepare` and `call`.
     """
     from snnb.cluster.dask_classes import SharedCalls, compute
 

@@ -3,9 +3,11 @@
 import pickle
 import threading
 from contextlib import suppress
-from typing import Any, Callable, Generic, Optional, TypeVar, cast
+from typing import Any, Callable, Generic, Optional, cast
 
 from distributed import Client, Worker, WorkerPlugin, get_worker
+
+from snnb.cluster.connect import A, R, S, T
 
 
 class ContextClient(Client):
@@ -22,12 +24,6 @@ class ContextClient(Client):
         """Close the connection; an event loop that has ended has closed it already."""
         with suppress(RuntimeError):  # the loop is closed
             super().close(*args, **kwargs)
-
-
-S = TypeVar("S")
-T = TypeVar("T")
-A = TypeVar("A")
-R = TypeVar("R")
 
 
 class SharedCalls(WorkerPlugin, Generic[S, T, A, R]):

@@ -26,15 +26,7 @@ SYNAPSE_BYTES = {"brian2": 70, "sanafe": 850, "scipy": 45}
 
 
 def require_disk_and_memory(graph: SynapseGraph, simulator: str, formats: Sequence[str]) -> None:
-    """Raise `ResourceError` if the exports of a graph do not fit on the disk, or its simulation not into memory.
-
-    Parameters
-    ----------
-    graph : SynapseGraph
-    simulator : {"brian2", "sanafe", "scipy"}
-    formats : sequence of str
-        Formats of the exports.
-    """
+    """Raise `ResourceError` if the exports of a graph do not fit on the disk, or its simulation not into memory."""
     from rich.filesize import decimal
 
     folder, size = tempfile.gettempdir(), sum(FORMATS[name].size_of(graph, Request()) for name in formats)
@@ -59,22 +51,13 @@ ONE_IN = 1000  # of sums over samples, spikes of pairs of sample and neuron that
 
 @dataclass(frozen=True)
 class CountDifference:
-    """A population in both simulators.
-
-    Attributes
-    ----------
-    population : str
-    pairs : pairs of sample and neuron
-    differing : pairs whose spike counts differ; if only sums over the samples are known, spikes by which these differ
-    largest : the largest difference
-    spikes : spikes in the simulation
-    """
+    """A population in both simulators."""
 
     population: str
-    pairs: int
-    differing: int
-    largest: int
-    spikes: int
+    pairs: int  # of sample and neuron
+    differing: int  # pairs whose counts differ; if only sums over the samples are known, spikes by which these differ
+    largest: int  # the largest difference
+    spikes: int  # in the simulation
 
 
 def count_differences(
@@ -82,10 +65,7 @@ def count_differences(
 ) -> List[CountDifference]:
     """Compare spike counts, population by population in the order of `found`.
 
-    Parameters
-    ----------
-    found, expected : mapping of str to (samples, neurons) int64 array, or (neurons,) if summed over samples
-    samples : int
+    Counts are int64 (samples, neurons), or (neurons,) if they are summed over the samples.
     """
     compared = []
     for name, counts in found.items():
@@ -137,23 +117,15 @@ class Inputs(Protocol):
 
 @dataclass(frozen=True)
 class Expected:
-    """Inputs and spikes of a simulation.
+    """Inputs and spikes of a simulation."""
 
-    Attributes
-    ----------
-    steps : time steps of a sample
-    counted_from : first step whose spikes are counted
-    inputs : ndarray, as in `Simulate`
-    spikes : recorded spikes, sorted
-    sums : mapping of str to (neurons,) int64 array
-        Spike counts over all samples if no spikes were recorded.
-    """
-
-    steps: int
-    counted_from: int
+    steps: int  # time steps of a sample
+    counted_from: int  # first step whose spikes are counted
     inputs: Inputs
-    spikes: Optional[Spikes] = None
-    sums: Optional[Mapping[str, np.ndarray]] = None
+    spikes: Optional[Spikes] = None  # recorded spikes, in order
+    sums: Optional[Mapping[str, np.ndarray]] = (
+        None  # without recorded spikes, counts over all samples: int64 (neurons,)
+    )
 
 
 def samples_at_a_time(network: ExportedNetwork) -> int:
@@ -171,26 +143,13 @@ def check(
     say: Say = say_nothing,
     progress: Progress = silent,
 ) -> Tuple[CountDifference, ...]:
-    """Simulate, and compare all spike counts.
+    """Simulate `at_a_time` samples at a time in the simulator `name`, and compare all spike counts.
 
-    Parameters
-    ----------
-    network : ExportedNetwork
-    simulate : the other simulator
-    expected : Expected
-    name : name of the other simulator in messages
-    at_a_time : number of samples in a batch
-    say : callable that is called with a message on differences that are not errors
-    progress : Progress
-
-    Raises
-    ------
-    VerificationError
-        With recorded spikes: some differ, and one of either simulator does not follow from the exported weights within
-        the rounding of float32. With sums: they differ by more than one in a thousand pairs of sample and neuron, and a
-        neuron's by more than its membrane potential at the end of each sample can make good.
-    UsageError
-        Sums differ that much with reset to zero or a neuron model, where only recorded spikes can be checked.
+    `say` is called with a message on differences that are not errors. Raise `VerificationError` with recorded spikes
+    if some differ, and one of either simulator does not follow from the exported weights within the rounding of
+    float32; with sums if they differ by more than one in a thousand pairs of sample and neuron, and a neuron's by more
+    than its membrane potential at the end of each sample can make good. Raise `UsageError` if sums differ that much
+    with reset to zero or a neuron model, where only recorded spikes can be checked.
     """
     samples, parts = len(expected.inputs), _parts(simulate, expected, at_a_time, progress)
     if expected.spikes is not None:
@@ -314,14 +273,9 @@ def _refuse_sums(
 def first_inconsistent(
     network: ExportedNetwork, inputs: np.ndarray, spikes: Spikes, steps: int
 ) -> Optional[Inconsistent]:
-    """Return the first spike, or missing one, that does not follow from the weights, by population.
+    """Return the first spike of a simulator, or missing one, that does not follow from the weights, by population.
 
-    Parameters
-    ----------
-    network : ExportedNetwork
-    inputs : ndarray, as in `Simulate`
-    spikes : Spikes of one simulator, in order
-    steps : int
+    `inputs` are as in `Simulate`, `spikes` in order.
     """
     inconsistent = (_of_population(network, population, inputs, spikes, steps) for population in network.simulated)
     return next((wrong for wrong in inconsistent if wrong is not None), None)
@@ -345,8 +299,6 @@ def _of_population(
 ) -> Optional[Inconsistent]:
     """Check a population, given the spikes of all.
 
-    Notes
-    -----
     A sum of n numbers of magnitude a in all is rounded by about sqrt(n) · a units (Higham and Mary, SIAM J. Sci.
     Comput. 41(5), 2019), one added to a potential v by at most v; these are summed up over the steps.
     """

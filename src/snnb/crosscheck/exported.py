@@ -39,32 +39,18 @@ def counts_of(spikes: np.ndarray, samples: int, size: int, counted_from: int) ->
 
 @dataclass(frozen=True)
 class ExportedPopulation:
-    """A population as a simulator needs it: parameters of each neuron, all numbers from the files of an export.
-
-    Attributes
-    ----------
-    name, size : name of the layer, and number of neurons
-    coding : {"spikes", "current", "random", "steps"}
-        `steps`: an input whose current is another one in each step.
-    first_step : first step of the population in a simulator that delays each synapse
-    bias : (size,) float64 array, added in every step, see `gathered`
-    start : (size,) float64 array, membrane potential before the first step
-    threshold : (size,) float64 array, potential at which a neuron spikes
-    numbers : (size, 1) float64 arrays, numbers of the neuron model by name; those without one have no leak
-    window : first and last (exclusive) step in which a neuron can fire; None for every step
-    later_bias : (size,) float64 array, bias that is added from the second step on
-    """
+    """A population as a simulator needs it: parameters of each neuron, all numbers from the files of an export."""
 
     name: str
     size: int
-    coding: str
-    first_step: int
-    bias: np.ndarray
-    start: np.ndarray
-    threshold: np.ndarray
-    numbers: Mapping[str, np.ndarray]
-    window: Optional[Tuple[int, int]] = None
-    later_bias: Optional[np.ndarray] = None
+    coding: str  # spikes, current, random, or steps (an input whose current is another one in each step)
+    first_step: int  # of the population in a simulator that delays each synapse
+    bias: np.ndarray  # added in every step, see `gathered`: float64 (size,)
+    start: np.ndarray  # membrane potential before the first step: float64 (size,)
+    threshold: np.ndarray  # potential at which a neuron spikes: float64 (size,)
+    numbers: Mapping[str, np.ndarray]  # of the neuron model, by name: float64 (size, 1); without a model, no leak
+    window: Optional[Tuple[int, int]] = None  # steps in which a neuron can fire, the end excluded; None for every step
+    later_bias: Optional[np.ndarray] = None  # added from the second step on: float64 (size,)
 
     @property
     def steps(self) -> int:
@@ -76,16 +62,10 @@ class ExportedPopulation:
         return self.window is None or self.window[0] <= step < self.window[1]
 
     def gathered(self, step: int, current: np.ndarray) -> np.ndarray:
-        """Return the sum of the biases and the constant input of a step.
+        """Return the sum of the biases and the current of a constant input in a step: float64 (size, samples).
 
         With a window, the bias acts in the steps before it, as many as it has, and a constant input in as many steps
         from the first.
-
-        Parameters
-        ----------
-        step : int
-        current : (size, samples) float64 array
-            Current of a constant input.
         """
         x = np.zeros_like(current)
         if self.window is None or self.window[0] - self.steps <= step < self.window[0]:
@@ -97,12 +77,9 @@ class ExportedPopulation:
         return x
 
     def integrate(self, membrane: np.ndarray, current: np.ndarray, x: np.ndarray) -> None:
-        """Add the input of a step to the membrane potential in place.
+        """Add the input `x` of a step to the membrane potential and the synaptic current, in place: (size, samples).
 
-        Parameters
-        ----------
-        membrane, current : (size, samples) float64 arrays; the synaptic current stays 0 in a model without one
-        x : (size, samples) array, sum of all that arrives in the step
+        The synaptic current stays 0 in a model without one.
         """
         if "current_leak" in self.numbers:
             current += self.numbers["current_gain"] * x - (1 - self.numbers["current_leak"]) * current
@@ -119,41 +96,24 @@ class ExportedPopulation:
 
 @dataclass(frozen=True)
 class ExportedProjection:
-    """Synapses from one population to another.
-
-    Attributes
-    ----------
-    source, target : names of the populations
-    weights : (targets, sources) float64 scipy.sparse.csr_matrix
-        Contribution of a spike, or of a current of 1.
-    delay_steps : at least 1, for simulators that delay
-    delay : time steps from a spike to its arrival in others
-    """
+    """Synapses from one population to another."""
 
     source: str
     target: str
-    weights: "csr_matrix"
-    delay_steps: int
-    delay: int = 0
+    weights: "csr_matrix"  # contribution of a spike, or of a current of 1: float64 (targets, sources)
+    delay_steps: int  # at least 1, for simulators that delay each synapse
+    delay: int = 0  # time steps from a spike to its arrival in others
 
 
 @dataclass(frozen=True)
 class ExportedNetwork:
-    """Populations, the input first; projections; and the parameters that all neurons share.
+    """Populations, projections, and the parameters that all neurons share."""
 
-    Attributes
-    ----------
-    populations, projections : tuple
-    leaky : whether populations have a neuron model
-    integers : whether all numbers are integers, so that no sum is rounded
-    pixel : the integer of a pixel of 1 in a network of integers
-    """
-
-    populations: Tuple[ExportedPopulation, ...]
+    populations: Tuple[ExportedPopulation, ...]  # the input first
     projections: Tuple[ExportedProjection, ...]
-    leaky: bool
-    integers: bool = False
-    pixel: float = 1.0
+    leaky: bool  # whether populations have a neuron model
+    integers: bool = False  # whether all numbers are integers, so that no sum is rounded
+    pixel: float = 1.0  # the integer of a pixel of 1 in a network of integers
 
     @property
     def input(self) -> ExportedPopulation:
@@ -174,13 +134,7 @@ class ExportedNetwork:
         return [projection for projection in self.projections if projection.target == name]
 
     def input_current(self, population: ExportedPopulation, inputs: np.ndarray) -> np.ndarray:
-        """Return the current of a constant input, 0 for another one: float64, shape (size, samples).
-
-        Parameters
-        ----------
-        population : ExportedPopulation
-        inputs : ndarray, as in `Simulate`
-        """
+        """Return the current of a constant input, 0 for another one: float64 (size, samples)."""
         current = np.zeros((population.size, len(inputs)))
         if self.input.coding == "current":
             pixels = np.rint(inputs.T * self.pixel) if self.integers else inputs.T
@@ -190,16 +144,9 @@ class ExportedNetwork:
         return current
 
     def changing_current(self, population: ExportedPopulation, values: np.ndarray) -> np.ndarray:
-        """Return the current of an input that changes or spikes, by the step in which it arrives.
+        """Return the current of an input that changes or spikes, (inputs, steps), by the step in which it arrives.
 
-        Parameters
-        ----------
-        population : ExportedPopulation
-        values : (inputs, steps) array
-
-        Returns
-        -------
-        (steps + 1, size) float64 array, zeros at the end
+        It is float64 (steps + 1, size), with zeros at the end.
         """
         current = np.zeros((values.shape[1] + 1, population.size))
         for projection in self.inbound(population.name):

@@ -185,15 +185,9 @@ def build_chip(
 ) -> Tuple[Simulate, ChipTrace]:
     """Return the simulation function of a mapped network, and the trace that it fills.
 
-    Populations begin at their `first_step` and end after the time steps of a sample.
-
-    Parameters
-    ----------
-    network : ExportedNetwork
-    netlist, architecture : Path
-        Files of `snnb export --format sanafe --map`.
-    drawn : mapping of str to (spikes, 3) int64 array
-        Recorded spikes of the populations that are drawn at random (softmax), which follow from no weight.
+    `netlist` and `architecture` are files of `snnb export --format sanafe --map`, `drawn` the recorded spikes of the
+    populations that are drawn at random (softmax), which follow from no weight: int64 (spikes, 3). Populations begin at
+    their `first_step` and end after the time steps of a sample.
     """
     sanafe = _imported(network)
     if network.leaky or network.input.coding != "current":

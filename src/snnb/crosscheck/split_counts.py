@@ -13,24 +13,14 @@ OPERATIONS = 1 << 36  # synapses × time steps × samples that are stepped: some
 
 
 class SplitCounts(NamedTuple):
-    """Spikes of both networks.
+    """Spikes of both networks."""
 
-    Attributes
-    ----------
-    counts : mapping of str to (neurons,) int64 array
-        Spikes of each population with relays, summed over the samples; without those drawn at random.
-    differing_counts : float
-        Share of the counts of a neuron and a sample that differ from those without relays.
-    mean_count, mean_count_difference : float
-        Mean count without relays, and mean absolute difference.
-    unsplit_readout_accuracy, readout_accuracy : float or None
-        Share of samples whose class has the largest accumulated input; None without classes.
-    """
-
+    # Spikes of each population with relays, summed over the samples, without those drawn at random: int64 (neurons,).
     counts: Dict[str, np.ndarray]
-    differing_counts: float
-    mean_count: float
-    mean_count_difference: float
+    differing_counts: float  # share of the counts of a neuron and a sample that differ from those without relays
+    mean_count: float  # without relays
+    mean_count_difference: float  # mean absolute difference
+    # Shares of samples whose class has the largest accumulated input, None without classes: without relays, and with.
     unsplit_readout_accuracy: Optional[float]
     readout_accuracy: Optional[float]
 
@@ -56,20 +46,10 @@ def split_counts(
     counted_from: int = 0,
     progress: Progress = silent,
 ) -> SplitCounts:
-    """Step both networks in scipy.
+    """Step both networks in scipy, `duration` time steps of each sample, or the steps of the windows.
 
-    Parameters
-    ----------
-    original, split : ExportedNetwork
-    inputs : ndarray, as in `Simulate`; of one that spikes for all steps of the network with relays
-    labels : (samples,) int64 array
-        Classes of the samples; None for a network without classes.
-    duration : int
-        Time steps of a sample in a network without windows.
-    counted_from : int
-        First step whose spikes are counted.
-    progress : Progress
-        Called with the number of samples done.
+    `inputs` are as in `Simulate`, of an input that spikes for all steps of the network with relays. `labels` are the
+    classes of the samples, int64 (samples,), or None. Spikes are counted from the step `counted_from`.
     """
     networks = [(network, build(network), last_step(network, duration)) for network in (original, split)]
     totals = {p.name: np.zeros(p.size, np.int64) for p in split.simulated}

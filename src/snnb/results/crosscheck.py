@@ -85,27 +85,13 @@ def crosscheck(
     say: Say = say_nothing,
     progress: Progress = silent,
 ) -> Crosscheck:
-    """Simulate the exported graph in another simulator, and compare all spike counts.
+    """Simulate the exported graph in another simulator, and compare all spike counts of the first samples.
 
-    Parameters
-    ----------
-    run : RunDirectory
-    simulator : {"brian2", "sanafe", "scipy"}
-    samples : int, optional
-        Number of samples, from the first. More than have recorded spike times, but not all, are simulated again to
-        record them. By default the recorded ones, or all.
-    graph : str, optional
-        Stamp of the graph; by default the graph of the simulation in force, made if it is missing.
-    map : str, optional
-        Stamp of a mapping: SANA-FE simulates its chip, and energies and times of the recorded samples are compared.
-    say : callable
-    progress : Progress
-        Called with the number of samples done.
-
-    Raises
-    ------
-    VerificationError
-        Spikes differ by more than rounding explains (see `snnb.crosscheck.check.check`), or costs of a mapping differ.
+    Of more samples than have recorded spike times, but not all, these are recorded by simulating again; the default is
+    the recorded ones, or all. The graph with the stamp `graph` is by default that of the simulation in force, made if
+    it is missing. With the stamp `map` of a mapping SANA-FE simulates its chip, and energies and times of the recorded
+    samples are compared. Raise `VerificationError` if spikes differ by more than rounding explains (see
+    `snnb.crosscheck.check.check`), or costs of a mapping differ.
     """
     if run.manifest.run.imported:
         raise UsageError(

@@ -80,33 +80,12 @@ def simulate(
 
     With `record_spikes` also `spike_times.npz` and `raster.*`, with `by="class"` and `bins` their separate counts.
 
-    Parameters
-    ----------
-    parsed : Path
-        The parsed, normalised model's file.
-    target : Path
-        An empty directory.
-    name : str
-        Name of the network.
-    x : ndarray of uint8 or float32, shape (samples, height, width, channels), or EventSamples
-        Images; a pixel is value / `scale`. Or samples that change from step to step, for the input `events` or `steps`.
-    y : ndarray of int64, shape (samples,)
-        Class ids.
-    num_classes : int or None
-        None for a network that reproduces its input.
-    output_scale : float
-        For a reconstruction: the output layer's scale factor, the activation that a rate of 1 stands for.
-    dt_ms : float
-        Time step in ms.
-
-    Raises
-    ------
-    UsageError
-        More samples than there are; options that the engine does not have; classes of a reconstruction.
-    InputError
-        The model cannot be simulated or does not fit the images; a pixel is outside [0, 1].
-    ResourceError
-        Memory or disk cannot hold the counts of the classes or bins.
+    `x` are images, uint8 or float32 (samples, height, width, channels), whose pixels are value / `scale`, or samples
+    that change from step to step, for the input `events` or `steps`; `y` are their class ids, int64 (samples,).
+    `num_classes` is None for a network that reproduces its input; `output_scale` is the activation of its output that a
+    rate of 1 stands for. Raise `UsageError` for options that do not suit the network or the engine, `InputError` if the
+    network cannot be simulated or does not fit the samples, or a pixel is outside [0, 1], `ResourceError` if memory or
+    disk cannot hold the counts of the classes or bins.
     """
     network, trained = read_networks(parsed)
     _check(network, x, settings, num_classes, scale)
@@ -205,17 +184,8 @@ def run_job(job: Job, x: Union[np.ndarray, EventSamples], y: np.ndarray, progres
     """Simulate the samples of a job, in this process or on the workers that its settings name.
 
     The sums of the blocks are added in order. They do not depend on how the samples are divided into blocks, since all
-    are sums of integers, or of numbers rounded to multiples of one unit (`simulation_statistics.UNIT`).
-
-    Parameters
-    ----------
-    job : Job
-    x : ndarray, shape (samples, height, width, channels), or EventSamples
-        Images, before scaling, or samples that change from step to step.
-    y : ndarray of int64, shape (samples,)
-        Class ids.
-    progress : Progress
-        Called with the number of samples done, and the accuracy so far.
+    are sums of integers, or of numbers rounded to multiples of one unit (`simulation_statistics.UNIT`). `x` and `y` are
+    as in `simulate`; `progress` is called with the number of samples done, and the accuracy so far.
     """
     settings, throttle, note = job.settings, Throttle(), ""
 

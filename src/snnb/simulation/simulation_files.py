@@ -78,7 +78,7 @@ def write_counts(
         metadata = {**scalars, "class_names": names, "samples_by_class": samples}
         _write(target / BY_CLASS, _by_class(job, totals, x, y, classes), metadata)
     if settings.bins:
-        edges = np.array(settings.bin_edges_until(job.network.latency(settings.duration)))
+        edges = np.array(settings.bin_edges(job.network.latency(settings.duration)))
         _write(target / BY_BIN, _by_bin(job, totals, x, edges), {**scalars, "bin_edges": edges})
 
 

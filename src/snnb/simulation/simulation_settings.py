@@ -77,12 +77,7 @@ class SimulationSettings(Options):
         """Number of steps after the warm-up."""
         return self.duration - self.warm_up
 
-    @property
-    def bin_edges(self) -> List[int]:
-        """The first step of each bin, and the end of the last, of a network without firing windows."""
-        return self.bin_edges_until(self.duration)
-
-    def bin_edges_until(self, latency: int) -> List[int]:
+    def bin_edges(self, latency: int) -> List[int]:
         """Return the first step of each bin, and the end of the last: steps divided as evenly as they can be.
 
         Bin i begins at warm_up + floor(i · (latency - warm_up) / bins): bins differ by at most a step. Empty without

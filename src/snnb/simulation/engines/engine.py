@@ -136,17 +136,11 @@ def has_readout(network: Network) -> bool:
 
 
 class BinCounts:
-    """Spikes in each time bin: the differences of the counts at the ends of the bins.
-
-    Attributes
-    ----------
-    counts : dict of str to ndarray of int64, shape (bins, *shape)
-        By population, summed over the samples.
-    """
+    """Spikes in each time bin of a network without firing windows: differences of the counts at the ends of bins."""
 
     def __init__(self, settings: SimulationSettings) -> None:
-        self._number = {end: i for i, end in enumerate(settings.bin_edges[1:])}
-        self.counts: Dict[str, np.ndarray] = {}
+        self._number = {end: i for i, end in enumerate(settings.bin_edges(settings.duration)[1:])}
+        self.counts: Dict[str, np.ndarray] = {}  # by population, summed over the samples: int64 (bins, *shape)
         self._before: Dict[str, np.ndarray] = {}
 
     def add(self, step: int, counts: Callable[[], Mapping[str, np.ndarray]]) -> None:

@@ -56,12 +56,18 @@ class SeparatedEngine:
         spikes[:, -steps:] = np.arange(steps)[:, np.newaxis] < counts[network.output.name].reshape(len(x), 1, -1)
         observe(spikes, readout)
         counted = {name: spikes.astype(np.int64) for name, spikes in counts.items()}
-        edges = settings.bin_edges_until(network.latency(steps))
-        by_bin = {name: self._in_bins(name, spikes, edges) for name, spikes in counted.items() if settings.bins}
-        recorded = recorded_of(settings, first, len(x))
-        times = {name: self._times(name, spikes[:recorded], first) for name, spikes in counted.items() if recorded}
-        if recorded:
-            times = {network.input.name: spike_table([]), **times}  # a constant input has no spikes
+        edges, recorded = settings.bin_edges(network.latency(steps)), recorded_of(settings, first, len(x))
+        by_bin: Arrays = {}
+        times: Arrays = {network.input.name: spike_table([])} if recorded else {}  # a constant input has no spikes
+        for population in network.populations:
+            assert population.window is not None
+            name, begin, fired = population.name, population.window[0], counted[population.name]
+            if settings.bins:  # spikes are in the first steps of the window
+                before = [np.clip(edge - begin, 0, fired).sum(axis=0) for edge in edges]
+                by_bin[name] = np.diff(before, axis=0)
+            if recorded:
+                spikes = np.arange(steps)[:, np.newaxis] < fired[:recorded].reshape(recorded, 1, -1)
+                times[name] = spike_table([listed_spikes(spikes, first, begin)])
         if drawn is not None:
             source = network.input.name
             counted[source] = drawn.sum(axis=1, dtype=np.int64)
@@ -73,6 +79,7 @@ class SeparatedEngine:
 
     def _counts(self, sent: np.ndarray) -> Arrays:
         """Return the spikes of each population: (samples, *shape), given the input summed over all steps."""
+        settings = self._settings
         counts: Dict[str, List[np.ndarray]] = {population.name: [] for population in self._network.populations}
         for start in range(0, len(sent), self._batch):
             part = sent[start : start + self._batch]
@@ -83,9 +90,15 @@ class SeparatedEngine:
                 if isinstance(volume, Reindexed):
                     values[volume.name] = reindexed(volume, values)
                 elif isinstance(volume, Population):
-                    spikes = self._fired(volume, self._received(volume, values, self._settings.duration))
+                    received = self._received(volume, values, settings.duration)
+                    if volume.activation == MEMBRANE:
+                        spikes = tf.zeros_like(received)
+                    else:
+                        potential = received + initial_potential(volume, settings).astype(self._real)
+                        reached = tf.floor(potential / firing_threshold(volume, settings).astype(self._real))
+                        spikes = tf.clip_by_value(reached, 0.0, float(settings.duration))
                     counts[volume.name].append(spikes.numpy()[: len(part)])
-                    values[volume.name] = spikes * self._settings.threshold
+                    values[volume.name] = spikes * settings.threshold
         return {name: np.concatenate(parts) for name, parts in counts.items()}
 
     def _received(self, population: Population, values: Mapping[str, tf.Tensor], steps: int) -> tf.Tensor:
@@ -94,13 +107,6 @@ class SeparatedEngine:
         return (
             received if population.bias is None else received + population.bias.astype(self._real) * self._real(steps)
         )
-
-    def _fired(self, population: Population, received: tf.Tensor) -> tf.Tensor:
-        if population.activation == MEMBRANE:
-            return tf.zeros_like(received)
-        potential = received + initial_potential(population, self._settings).astype(self._real)
-        spikes = tf.floor(potential / firing_threshold(population, self._settings).astype(self._real))
-        return tf.clip_by_value(spikes, 0.0, float(self._settings.duration))
 
     def _readout(self, counts: Arrays, x: np.ndarray, drawn: Optional[np.ndarray]) -> np.ndarray:
         """Return the accumulated input of the output layer after each step: (samples, latency, units)."""
@@ -132,15 +138,3 @@ class SeparatedEngine:
                 readout[:, done - 1] = readout[:, done - 2]
         readout[:, fires:] = readout[:, fires - 1 : fires]
         return readout
-
-    def _in_bins(self, name: str, counts: np.ndarray, edges: List[int]) -> np.ndarray:
-        """Count the spikes of a population in each bin: they are in the first steps of its window."""
-        first = self._network.volume(name).window[0]  # type: ignore[attr-defined]
-        before = np.stack([np.clip(edge - first, 0, counts).sum(axis=0) for edge in edges])
-        return np.diff(before, axis=0)
-
-    def _times(self, name: str, counts: np.ndarray, first: int) -> np.ndarray:
-        """Return the spike times of samples; see `spike_table`."""
-        window = self._network.volume(name).window  # type: ignore[attr-defined]
-        flat = counts.reshape(len(counts), 1, -1)
-        return spike_table([listed_spikes(np.arange(self._settings.duration)[:, np.newaxis] < flat, first, window[0])])

@@ -150,7 +150,7 @@ class TensorFlowEngine:
         """Yield the first step and the number of steps of each call, which is to take half a second."""
         duration, settings = self._duration, self._settings
         # A call ends where counts are taken separately.
-        ends = sorted({settings.warm_up, *late_quarters(duration), *settings.bin_edges, duration})
+        ends = sorted({settings.warm_up, *late_quarters(duration), *settings.bin_edges(settings.duration), duration})
         fed = self._batch * self._network.input.size * 5 if settings.input != "constant" else 0
         step_limit = max(1, CALL_BYTES // (fed + recorded * self._network.neurons + 1))
         start = 0

@@ -264,21 +264,8 @@ def add_windows(
 ) -> None:
     """Add to the currents of a step the contributions of a block of weights to all windows.
 
-    Parameters
-    ----------
-    currents : ndarray of float32, flat
-    at : int
-        Index of the current of the population's first neuron in this step.
-    windows : Windows
-    done : int
-        First of the filters that are added.
-    block : int
-    lists : ndarray of int32
-        Neurons that spike.
-    begins : ndarray of int32, shape (units + 1,)
-        The spikes of unit u are lists[begins[u] : begins[u + 1]].
-    width : {16, 32, 64}
-        Number of filters that are added.
+    The currents of the step begin at `at`; 16, 32 or 64 filters (`width`) are added, the first of which is `done`.
+    `lists` has the neurons that spike, int32: those of unit u are lists[begins[u] : begins[u + 1]].
     """
     if width == 64:
         _WINDOWS_64(currents, at, windows, done, block, lists, begins)
@@ -361,11 +348,9 @@ ALL, SHIFT = np.uint64(0xFFFFFFFFFFFFFFFF), 6
 
 @compiled
 def _add_windows(bits: np.ndarray, currents: np.ndarray, stride: int, windows: Windows, room: np.ndarray) -> None:
-    """Add the currents of windows that read all channels, in some steps.
+    """Add the currents of windows that read all channels in some steps, uint64 (steps, words).
 
-    bits : ndarray of uint64, shape (steps, words)
-    currents : ndarray of float32, flat; step i begins at i * stride
-    room : ndarray of int32
+    `currents` is flat; those of step i begin at i × stride. `room` is a buffer for lists of spikes.
     """
     steps, number, bounds = bits.shape[0], windows.target.size, windows.bounds.size
     begins = np.empty(steps * bounds, np.int32)
@@ -486,25 +471,12 @@ def weighted(
     currents: np.ndarray,
     room: np.ndarray,
 ) -> None:
-    """Simulate a population that sums projections with weights.
+    """Simulate a population that sums projections with weights; write its spikes, uint64 (samples, steps, words).
 
-    Parameters
-    ----------
-    sources : tuple of ndarray of uint64, shape (samples, steps, words)
-        Spikes that the projections read.
-    projections : tuple of Weighted
-        As many.
-    arrivals : tuple of Entries
-        By projection that reads them; at least one, which may be empty.
-    neurons : Neurons
-    spikes : ndarray of uint64, shape (samples, steps, words)
-        Output.
-    divisors : ndarray of float32, shape (neurons,), filled up
-        Divisors of the sums; of shape (0,) where there are none.
-    currents : ndarray of float32, flat
-        Buffer for the currents of the steps that are done at a time, and `GROUP` numbers.
-    room : ndarray of int32
-        Buffer for two lists of all neurons of a source: for each step that is done at a time, and for one more.
+    `sources` are the spikes that each of the projections reads, `arrivals` the input of projections that read the input
+    of each step, at least one, which may be empty. `divisors` of the sums are float32 (neurons,), or of length 0.
+    `currents` is a flat buffer for the steps that are done at a time, and `GROUP` numbers; `room` is one for the lists
+    of all neurons of a source, int32: one for each of these steps, and one more.
     """
     size = neurons.potential.shape[1]
     at_once = (currents.size - GROUP) // size

@@ -29,7 +29,6 @@ from snnb.simulation.engines.event.loop_arrays import (
     Scratch,
     Weighted,
     filled_up,
-    inputs_of,
     neurons_of,
     no_tables,
     pooling_windows,
@@ -157,7 +156,8 @@ class EventNetwork:
             return None
         divisors = np.zeros(0, real)
         if population.projections[0].layer.WEIGHTING == "average":
-            divisors = neurons_of(inputs_of(population.only.geometry))
+            geometry = population.only.geometry
+            divisors = neurons_of(np.repeat(geometry.taps().ravel(), geometry.filters).astype(np.float32))
             divisors[population.size :] = 1
         # The compiled loop takes at least one of each.
         tables = tuple(tables_of(p, amplitude) for p, amplitude in inputs) or (no_tables(real),)

@@ -7,7 +7,7 @@ by up to two. Where sums are exact, none does.
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Dict, Iterator, List, Optional, Tuple
+from typing import Callable, Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
 
@@ -39,7 +39,6 @@ from snnb.simulation.engines.event.loop_arrays import (
     Weighted,
     aligned,
     filled_up,
-    zeros,
 )
 from snnb.simulation.simulation_settings import SimulationSettings
 
@@ -115,26 +114,14 @@ class EventEngine:
     def _chunks(self) -> Iterator[Tuple[int, int]]:
         """Yield the first step and the number of steps of each chunk; counting, and each bin, starts with one."""
         settings = self._settings
-        cuts = sorted({0, settings.warm_up, *settings.bin_edges, settings.duration})
+        cuts = sorted({0, settings.warm_up, *settings.bin_edges(settings.duration), settings.duration})
         for begin, end in zip(cuts, cuts[1:]):
             for start in range(begin, end, CHUNK_STEPS):
                 yield start, min(CHUNK_STEPS, end - start)
 
 
 class Group:
-    """Some samples, which a thread simulates at a time: state of their neurons, random numbers, recorded spikes.
-
-    Attributes
-    ----------
-    readout : ndarray, shape (samples, units)
-        Accumulated input of the output layer, or its largest potential.
-    late : ndarray of int64, shape (populations, 2)
-        See `BlockCounts`.
-    input_counts : ndarray of int64, shape (samples, neurons)
-        Spikes of Poisson input.
-    tables : dict of str to list of ndarray
-        Recorded spikes of the input and each population; see `spike_table`.
-    """
+    """Some samples, which a thread simulates at a time: state of their neurons, random numbers, recorded spikes."""
 
     def __init__(self, prepared: EventNetwork, x: Samples, first: int, neurons: Dict[str, Neurons]) -> None:
         """Prepare samples, the first of which has the index `first`, with the state of each population in them."""
@@ -149,15 +136,17 @@ class Group:
             self._start = x.starts(settings.duration)
             tables = prepared.entries.items()
             self._entries = {name: x.neuron if table is None else table[x.neuron] for name, table in tables}
-        self.late = np.zeros((len(network.populations), 2), np.int64)
+        self.late = np.zeros((len(network.populations), 2), np.int64)  # see `BlockCounts`
         self._by_potential = is_read_by_potential(network)
+        # Accumulated input of the output layer, or its largest potential.
         self.readout = np.full((n, network.output.size), -np.inf if self._by_potential else 0, prepared.real)
-        self.input_counts = np.zeros((n, network.input.size), np.int64)
+        self.input_counts = np.zeros((n, network.input.size), np.int64)  # spikes of Poisson input
         samples = range(first, first + n)
         softmax = [population.name for population in network.populations if population.activation == "softmax"]
         self._input = Streams(settings.seed, samples if settings.input == "poisson" else range(0), INPUT)
         self._uniforms = {name: Streams(settings.seed, samples, SOFTMAX + i) for i, name in enumerate(softmax)}
         self._recorded = recorded_of(settings, first, n)
+        # Recorded spikes of the input and each population; see `spike_table`.
         self.tables: Dict[str, List[np.ndarray]] = {name: [] for name in (network.input.name, *self._neurons)}
 
     def advance(self, start: int, output: np.ndarray, readout: np.ndarray) -> None:
@@ -287,19 +276,20 @@ class Group:
         return joined
 
 
+def _with_state(neurons: Neurons, change: Callable[[np.ndarray], np.ndarray]) -> Neurons:
+    """Return neurons whose arrays that differ from sample to sample are replaced by `change` of them."""
+    return neurons._replace(
+        potential=change(neurons.potential),
+        counts=change(neurons.counts),
+        accumulated=change(neurons.accumulated),
+        leader=change(neurons.leader),
+        leaky=neurons.leaky._replace(current=change(neurons.leaky.current)),
+    )
+
+
 def _of_samples(neurons: Neurons, samples: int) -> Neurons:
     """Return the state of a population in some samples before the first step, given that in one."""
-
-    def each(values: np.ndarray) -> np.ndarray:
-        return aligned(np.broadcast_to(values, (samples, values.shape[1]))) if values.size else values
-
-    return neurons._replace(
-        potential=each(neurons.potential),
-        counts=zeros((samples, neurons.counts.shape[1]), np.int32),
-        accumulated=each(neurons.accumulated),
-        leader=each(neurons.leader),
-        leaky=neurons.leaky._replace(current=each(neurons.leaky.current)),
-    )
+    return _with_state(neurons, lambda one: aligned(np.broadcast_to(one, (samples, one.shape[1]))) if one.size else one)
 
 
 def _part(neurons: Neurons, part: slice) -> Neurons:
@@ -308,14 +298,7 @@ def _part(neurons: Neurons, part: slice) -> Neurons:
     def of(values: np.ndarray) -> np.ndarray:
         return values[part] if len(values) > 1 else values
 
-    return neurons._replace(
-        potential=of(neurons.potential),
-        base=of(neurons.base),
-        counts=of(neurons.counts),
-        accumulated=of(neurons.accumulated),
-        leader=of(neurons.leader),
-        leaky=neurons.leaky._replace(current=of(neurons.leaky.current)),
-    )
+    return _with_state(neurons, of)._replace(base=of(neurons.base))
 
 
 def _booleans(bits: np.ndarray, neurons: Optional[int] = None) -> np.ndarray:

@@ -129,9 +129,9 @@ def aligned(values: np.ndarray) -> np.ndarray:
     return copy
 
 
-def filled_up(neurons: int) -> int:
-    """Return the next multiple of `GROUP`."""
-    return -(-neurons // GROUP) * GROUP
+def filled_up(number: int, multiple: int = GROUP) -> int:
+    """Return the next multiple."""
+    return -(-number // multiple) * multiple
 
 
 def neurons_of(values: np.ndarray) -> np.ndarray:
@@ -192,7 +192,7 @@ def no_tables(real: Real) -> Weighted:
 
 def windows_of(geometry: Geometry, weights: np.ndarray) -> Weighted:
     """List the inputs of windows that read all channels: by block of weights, window, and range."""
-    filters, channels = _filled_up(geometry.filters), geometry.channels
+    filters, channels = filled_up(geometry.filters, WIDTH), geometry.channels
     block_rows = max(1, BLOCK_BYTES // (WIDTHS[0] * weights.itemsize))
     parts = -(-channels // block_rows)  # of the channels of a position
     edges = np.linspace(0, channels, parts + 1).astype(np.int64)
@@ -251,7 +251,7 @@ def runs_of(geometry: Geometry, weights: np.ndarray) -> Weighted:
     begins = np.flatnonzero((np.diff(columns.input, prepend=-1) != 0) | (np.diff(columns.output, prepend=-2) != 1))
     sequences = [tuple(taps.tolist()) for taps in np.split(columns.tap, begins[1:])] if len(begins) else []
     placed, stored = _placed(sequences, embedded=filters % WIDTH == 0)
-    sizes = [_filled_up(len(sequence) * filters) for sequence in stored]
+    sizes = [filled_up(len(sequence) * filters, WIDTH) for sequence in stored]
     blocks = [np.zeros((rows.taps, channels, size), weights.dtype) for size in (*sizes, 0)]
     for block, sequence in zip(blocks, stored):
         of_taps = weights.reshape(rows.taps, columns.taps, channels, filters)[:, list(sequence)]
@@ -343,10 +343,6 @@ def reach_of(geometry: Geometry, weights: np.ndarray, *, by_neuron: bool = False
     )
 
 
-def _filled_up(filters: int) -> int:
-    return -(-filters // WIDTH) * WIDTH
-
-
 def _triples(geometry: Geometry) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return position in the image, window and tap wherever they meet: each pair of a row's and a column's triples."""
     rows, columns = geometry.rows, geometry.columns
@@ -366,8 +362,3 @@ def pooling_windows(geometry: Geometry) -> np.ndarray:
     windows[np.arange(len(position)) - start[position[order]], position[order]] = window[order] * geometry.filters
     each = windows[..., np.newaxis] + np.arange(channels, dtype=np.int32)
     return np.where(windows[..., np.newaxis] < 0, np.int32(-1), each).reshape(len(windows), -1)
-
-
-def inputs_of(geometry: Geometry) -> np.ndarray:
-    """Count the inputs of each neuron of a pooling layer: float32, shape (neurons,)."""
-    return np.repeat(geometry.taps().ravel(), geometry.filters).astype(np.float32)
