@@ -194,17 +194,8 @@ def table_lines(
 ) -> List[str]:
     """Return rows as aligned columns that fit the terminal. Columns without values are left out.
 
-    Parameters
-    ----------
-    rows : sequence of sequence
-    right : sequence of int
-        Numbers of the columns that are aligned to the right.
-    drop : sequence of int
-        Columns that are left out where the terminal is too narrow, the least important first. A last line names them.
-    shorten : sequence of int
-        Columns whose text is cut where the terminal is too narrow, the least important first.
-    head : bool
-        Whether the first row names the columns.
+    `right`, `drop` and `shorten` are indices of columns: aligned to the right; where the terminal is too narrow, left
+    out and named in a last line; and cut. The least important come first. `head`: the first row names the columns.
     """
     from rich.cells import cell_len, set_cell_size
 

@@ -173,16 +173,9 @@ def with_options(options: Iterable[inspect.Parameter], *, after: int) -> Callabl
 
 
 def chosen(values: Mapping[str, object], kind: Type[Options], names: Iterable[str]) -> Dict[str, object]:
-    """Return the given options with the types of their fields.
+    """Return those of the options `names` that are given, with the types of their fields in `kind`.
 
-    Parameters
-    ----------
-    values : mapping
-        Values of all parameters of the command; None or an empty list where an option is not given.
-    kind : type of Options
-        Its fields are the options.
-    names : iterable of str
-        Names of the options to return.
+    `values` has all parameters of the command: None or an empty list where an option is not given.
     """
     given: Dict[str, object] = {}
     for name in names:

@@ -65,16 +65,10 @@ def options_of(stages: Sequence[str]) -> Tuple[Dict[str, inspect.Parameter], Dic
 
 
 def stage_command(target: str, stages: Sequence[str], *, by_name: bool) -> Callable[..., None]:
-    """Return the command that brings `target` up to date.
+    """Return the command that brings the stage `target` up to date.
 
-    Parameters
-    ----------
-    target : str
-        The stage.
-    stages : sequence of str
-        Stages whose options the command has. An option of several stages is passed to each.
-    by_name : bool
-        Whether one stage is requested by name, rather than the chain of stages.
+    It has the options of `stages`; one of several stages is passed to each. `by_name`: the stage is requested by name,
+    not as the last of the chain of stages.
     """
     options, names = options_of(stages)
 

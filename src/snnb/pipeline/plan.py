@@ -137,29 +137,13 @@ def bring_up_to_date(
     say: Say = say_nothing,
     bar: Callable[..., ContextManager[Progress]] = no_bar,
 ) -> List[StageResult]:
-    """Run `target`, and first the stages that it needs.
+    """Run the stage `target` of a locked run, and first the stages that it needs.
 
-    Parameters
-    ----------
-    run : RunDirectory
-        The run, locked.
-    target : str
-        Name of the last stage to bring up to date.
-    given : mapping of str to mapping
-        Given options by stage, as `read_options` returns them. An option that is not given keeps its recorded value.
-    force : bool
-        Run stages that are up to date too: the target, or every stage if `asked_by_name` is false.
-    upstream : bool
-        Whether earlier stages may run; if not, one that would have to raises `UpstreamError`.
-    asked_by_name : bool
-        Whether the target was requested by name, not as the last stage of `snnb run`. Only then does a stage that
-        always makes a new result make one.
-    from_defaults : collection of str
-        Stages whose options start from the defaults instead of the recorded values.
-    say : callable
-        Called with the stages that run, and the reasons.
-    bar : callable
-        Returns a context manager for the name of a stage, whose value is called with the progress.
+    `given` are options by stage, as `read_options` returns them. One that is not given keeps its recorded value, or in
+    the stages `from_defaults` has its default. `asked_by_name`: the target was requested by name, not as the last stage
+    of `snnb run`; only then does a stage that always makes a new result make one. `force` also runs what is up to date:
+    the target, or every stage if it was not requested by name. Without `upstream`, an earlier stage that would have to
+    run raises `UpstreamError`. `bar` returns, for the name of a stage, a context manager with its progress.
     """
     results: Dict[str, StageResult] = {}
     asked = given

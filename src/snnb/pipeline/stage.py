@@ -123,17 +123,9 @@ def changed_options(record: AnyRecord, given: Mapping[str, object]) -> List[str]
 
 
 def stale_reason(run: RunDirectory, record: Optional[AnyRecord], given: Mapping[str, object]) -> Optional[str]:
-    """Return why a stage has to run, or None if it is up to date.
+    """Return why a stage with this record has to run with the given options, or None if it is up to date.
 
     Inputs and outputs are compared with their recorded hashes, inputs outside the run only if they exist here.
-
-    Parameters
-    ----------
-    run : RunDirectory
-    record : StageRecord or None
-        None if the stage is not complete.
-    given : mapping
-        The given options by name.
     """
     if record is None:
         return "has not run"
@@ -196,16 +188,8 @@ def params_in_force(
 ) -> P:
     """Return the parameters in force: the given value of an option, else its recorded value, else its default.
 
-    Parameters
-    ----------
-    run : RunDirectory
-    kind : Kind
-    given : mapping
-    say : callable
-        Called with a message for each recorded value that is not valid together with the given options; its default is
-        used then.
-    defaults : mapping
-        Defaults that depend on the run; they precede the defaults of the fields.
+    `defaults`, which depend on the run, precede the defaults of the fields. A recorded value that is not valid together
+    with the given options is replaced by the default, after a message.
     """
     valid, dropped = drop_invalid(kind.params, recorded_params(run, kind), given)
     params = validated(kind.params, merge_options({**(defaults or {}), **valid}, given))

@@ -48,19 +48,9 @@ def read_grid(texts: Sequence[str], given: Given) -> List[Axis]:
 def axes_of(grid: Iterable[Tuple[str, Iterable[object]]], given: Given) -> List[Axis]:
     """Return an axis for each option and its values.
 
-    An option that several stages have is the option of the last one, unless the stage precedes it: `train.seed`.
-
-    Parameters
-    ----------
-    grid : iterable of (str, iterable)
-        Names of options, with values as they are or as text.
-    given : mapping of str to mapping
-        The options outside the grid, by stage.
-
-    Raises
-    ------
-    UsageError
-        An option or a value is not valid or given twice.
+    An option that several stages have is the option of the last one, unless the stage precedes it: `train.seed`. Values
+    may be text. Raise `UsageError` if an option or value is not valid or given twice, or also in `given`, outside the
+    grid.
     """
     axes: List[Axis] = []
     for title, values in grid:

@@ -21,15 +21,9 @@ class Removal(Document):
 
 
 def plan_removal(run: RunDirectory, names: Sequence[str], *, with_dependents: bool = False) -> Removal:
-    """Return the results to remove.
+    """Return the results to remove, named by stamp or by directory, such as `graphs/<stamp>`.
 
-    Parameters
-    ----------
-    run : RunDirectory
-    names : sequence of str
-        Stamps, or directories such as `graphs/<stamp>`.
-    with_dependents : bool
-        Whether results made from them are removed too; otherwise `UsageError` is raised if there are any.
+    Results made from them are removed too `with_dependents`; otherwise raise `UsageError` if there are any.
     """
     records = run.records()
     asked = list(dict.fromkeys(_directory_named(run, name) for name in names))

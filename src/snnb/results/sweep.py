@@ -122,20 +122,8 @@ def sweep(
     After an interruption it continues: a simulation of the run with the options of a point, made of the present data
     set and training, is that point's. The table has the rows of the points that are done.
 
-    Parameters
-    ----------
-    run : RunDirectory
-        The run, locked.
-    axes : sequence of Axis
-    given : mapping of str to mapping
-        Options that are the same for all points, by stage. One that is not given keeps its recorded value.
-    say, bar : callable
-        As in `bring_up_to_date`.
-
-    Returns
-    -------
-    list of Swept
-        In the order of the grid; the last axis changes fastest.
+    The run is locked. `given` are options that are the same for all points, by stage; one that is not given keeps its
+    recorded value. The points are returned in the order of the grid; the last axis changes fastest.
     """
     if run.manifest.run.imported:
         raise UsageError(

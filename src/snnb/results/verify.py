@@ -28,12 +28,7 @@ def verify_run(run: RunDirectory, progress: Progress = silent) -> Verification:
     """Hash all recorded files and compare.
 
     A changed or missing file outside the run is only a note, as is the state of a result that is not up to date.
-
-    Parameters
-    ----------
-    run : RunDirectory
-    progress : Progress
-        Called with the number of bytes compared.
+    `progress` counts bytes.
     """
     problems: List[str] = []
     notes: List[str] = []

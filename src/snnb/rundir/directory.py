@@ -262,15 +262,7 @@ class RunDirectory:
     ) -> Iterator[StageOutput]:
         """Run the block as a stage, whose results replace the earlier ones on success; after an error nothing changes.
 
-        Parameters
-        ----------
-        stage : str
-        params : Options
-            Parameters for the manifest.
-        inputs : sequence of str
-            Paths of the input files, relative to the run directory.
-        name : str, optional
-            Name of the result, for a stage that can have several.
+        `inputs` are paths relative to the run directory; `name` is that of one of several results.
         """
         relative = self.directory_of(stage, name)
         place = self.path / relative

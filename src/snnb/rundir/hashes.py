@@ -8,6 +8,7 @@ modification times. While the listing is the same, no file is read again.
 import hashlib
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Dict, Iterable, List, Mapping, Optional, Tuple
 
@@ -32,7 +33,9 @@ class HashMemory:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.remembered: Dict[str, Entry] = _load(directory / HASHES)
+        self.remembered: Dict[str, Entry] = {}
+        with suppress(OSError, ValueError):  # it is made again
+            self.remembered = _ENTRIES.validate_json((directory / HASHES).read_bytes())
 
     def sha256(self, path: str) -> Optional[str]:
         """Return the hash of a file, given relative to the run directory; None if the file does not exist."""
@@ -61,22 +64,13 @@ class HashMemory:
     def save(self) -> None:
         """Write the cache for the next process, if the directory can be written."""
         existing = {path: value for path, value in self.remembered.items() if (self.directory / path).is_file()}
-        try:
+        with suppress(OSError):
             write_text_atomically(self.directory / HASHES, json.dumps(existing, sort_keys=True))
-        except OSError:
-            return
 
 
 def _stamp(file: Path) -> Stamp:
     status = file.stat()
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
-
-
-def _load(path: Path) -> Dict[str, Entry]:
-    try:
-        return _ENTRIES.validate_json(path.read_bytes())
-    except (OSError, ValueError):
-        return {}  # it is made again
 
 
 def file_record(path: Path) -> FileRecord:

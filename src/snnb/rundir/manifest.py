@@ -261,21 +261,16 @@ def version_of(*distributions: str) -> Optional[str]:
     return None
 
 
-def _device() -> Literal["cpu", "gpu"]:
-    """Return `gpu` if TensorFlow has been imported by this process and sees one, else `cpu`."""
-    tensorflow = sys.modules.get("tensorflow")
-    return "gpu" if tensorflow is not None and tensorflow.config.list_physical_devices("GPU") else "cpu"
-
-
 def current_environment() -> Environment:
     """Return the environment of this process, for the manifest."""
+    tensorflow = sys.modules.get("tensorflow")  # None if this process has not imported it
     return Environment(
         python=platform.python_version(),
         snnb=__version__,
         numpy=version_of("numpy") or "unknown",
         tensorflow=version_of("tensorflow", "tensorflow-cpu"),
         snntoolbox=version_of("snntoolbox"),
-        device=_device(),
+        device="gpu" if tensorflow is not None and tensorflow.config.list_physical_devices("GPU") else "cpu",
     )
 
 
