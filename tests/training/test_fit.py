@@ -99,6 +99,15 @@ def test_a_reconstruction_reports_its_mean_squared_error(training, data, tmp_pat
     assert result.metrics["test_mean_squared_error"] == pytest.approx(np.mean((drawn - pixels) ** 2), rel=1e-5)
 
 
+def test_options_without_effect_on_these_pictures_are_named(training, plain_model):
+    recipe = Recipe(epochs=1, batch_size=16, shift=0.1)
+    assert training(recipe, build=plain_model, steps_per_epoch=7).warnings == [
+        "--steps-per-epoch 7 has no effect: an epoch has 6 batches",
+        "--shift 0.1 has no effect: it is less than a pixel of pictures of 6×5",
+    ]
+    assert training(recipe.changed(shift=0.2), build=plain_model, steps_per_epoch=6).warnings == []
+
+
 def test_progress_counts_the_batches_of_all_epochs(training):
     told = []
     training(Recipe(epochs=2, batch_size=8), steps_per_epoch=3, progress=lambda *seen: told.append(seen))

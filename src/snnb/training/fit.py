@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from snnb.core.errors import InputError, UsageError, first_line
+from snnb.core.formatting import times
 from snnb.core.options import FigureFormat
 from snnb.core.progress import Progress, Throttle, silent
 from snnb.io.files import atomic_path, require_disk, sha256_of
@@ -115,7 +116,14 @@ def train(
     require_disk(checkpoint.parent, 2 * sum(v.shape.num_elements() * v.dtype.size for v in variables), "the checkpoint")
     training_rows, validation_rows = split_rows(len(training_set.x), options.validation_split, options.seed)
     steps = math.ceil(len(training_rows) / options.batch_size)
+    if options.steps_per_epoch is not None and options.steps_per_epoch > steps:
+        warnings.append(f"--steps-per-epoch {options.steps_per_epoch} has no effect: an epoch has {steps} batches")
     steps = min(steps, options.steps_per_epoch or steps)
+    sides = training_set.x.shape[1:3]
+    if 0 < options.shift * max(sides) < 1:
+        warnings.append(
+            f"--shift {options.shift:g} has no effect: it is less than a pixel of pictures of {times(sides)}"
+        )
     target = tuple(model.output_shape[1:])
     callback = _FitCallback(options, steps, state, checkpoint, progress)
     if not _is_finished(state.history, options):

@@ -1,7 +1,6 @@
 """Result files of a training: history as CSV, metrics as JSON, and a plot."""
 
 import csv
-import json
 from pathlib import Path
 from typing import Dict, Mapping, Optional, Sequence
 
@@ -38,10 +37,6 @@ class TrainingMetrics(Document):
     best: Optional[EpochMetrics] = None
     training_pictures: Optional[int] = None
     validation_pictures: Optional[int] = None
-
-    def write(self, path: Path) -> None:
-        """Write the document with one line for each number."""
-        path.write_text(json.dumps(self.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8")
 
 
 def named_metrics(test: Dict[str, float], num_classes: Optional[int]) -> Dict[str, float]:
