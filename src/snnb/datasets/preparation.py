@@ -52,54 +52,26 @@ def prepare(
     binary: bool = False,
     progress: Progress = silent,
 ) -> PreparedDataset:
-    """Write a data set as arrays to an empty folder.
+    """Write a data set as arrays to `target`, an existing, empty folder.
 
     The files are x_train.npy and x_test.npy (uint8, (n, height, width, channels)), y_train.npy and y_test.npy (int64,
     (n,)), and those that snntoolbox reads: x_norm.npz and x_test.npz (float32 in [0, 1]) and y_test.npz (one-hot,
     float32). A published order of samples is kept. Otherwise every prefix of the training and the test set contains
-    the classes in proportion. `x_norm` is a class-balanced subset of the training set.
+    the classes in proportion. `x_norm` is a class-balanced subset of the training set, of at most `norm_samples`.
 
     Of events, and of currents of each time step, the files are x_test.h5, y_test.npy and, if the data set has a
-    training set, x_train.h5 and y_train.npy; see `snnb.network.event_samples`.
+    training set, x_train.h5 and y_train.npy; see `snnb.network.event_samples`. Events are summed into bins of `bin_us`
+    µs, the time steps; if `binary`, a bin counts at most one event of a pixel and polarity.
 
-    Parameters
-    ----------
-    name : str
-        As for `find_dataset`.
-    target : Path
-        An existing, empty folder.
-    data_dir : Path
-        Folder of all data sets, each in a folder of its name. Downloads are stored there.
-    shape : tuple of three int
-        (height, width, channels) of the model's input.
-    norm_samples : int
-        Number of samples in `x_norm`; at most the size of the training set.
-    seed : int
-        Seed of the order of the samples and of the selection for `x_norm`.
-    source : Path, optional
-        Folder (or file) to read instead of `data_dir/name`.
-    fit : {"exact", "pad", "resize"}
-        How images of another shape are converted: refused, surrounded by zeros, or resized. Picture files are always
-        resized.
-    num_classes : int, optional
-        Classes of the model; a data set with another number of classes is refused.
-    limit : int, optional
-        Largest number of training samples and of test samples; the classes stay in proportion.
-    bin_us : int
-        Duration in µs of the bins into which events are summed: the time steps.
-    binary : bool
-        Whether a bin counts at most one event of a pixel and polarity.
-    progress : Progress
-        Called with the numbers of processed and of all samples; during a download, with numbers of bytes.
+    The data set is read from `source`, by default from `data_dir/name`, where downloads are stored. `shape` is the
+    (height, width, channels) of the model's input. `fit` is how images of another shape are converted: refused
+    ("exact"), surrounded by zeros ("pad") or resized ("resize"); picture files are always resized. A data set with
+    another number of classes than `num_classes` is refused. `limit` is the largest number of training samples and of
+    test samples; the classes stay in proportion. `progress` is called with numbers of samples; during a download, with
+    numbers of bytes.
 
-    Raises
-    ------
-    UsageError
-        There is no such data set, or an option is not for this data set.
-    InputError
-        Files are missing or damaged, or the model does not take such images or classes.
-    ResourceError
-        The disk has too little free space.
+    Raise `UsageError` if there is no such data set or an option is not for it, `InputError` if files are missing or
+    damaged or the model does not take such images or classes, `ResourceError` if the disk has too little free space.
     """
     dataset = find_dataset(name)
     spec = dataset.spec

@@ -106,12 +106,8 @@ def _recorded_own_model(source: str) -> OwnModel:
 def input_shape(info: RunInfo, given: Optional[Shape]) -> Tuple[Shape, str]:
     """Return the shape of the prepared pictures, and how they are fitted to it (`fit` of `prepare`).
 
-    A user's function with a parameter `input_shape` takes pictures of any size; other models fix it.
-
-    Parameters
-    ----------
-    info : RunInfo
-    given : (height, width, channels), optional
+    A user's function with a parameter `input_shape` takes pictures of any size; other models fix it. Shapes are
+    (height, width, channels).
     """
     if info.model_source is None:
         spec = find(info.model)

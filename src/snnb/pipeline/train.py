@@ -44,8 +44,6 @@ BOUND_SAMPLES = 64  # samples whose activations give the initial λ of qcfs
 BORDER_SAMPLES = 100  # samples on which an inexact change of pixels is measured
 # Share of the way from the accuracy of guessing the most frequent class to 1; a smaller one suggests wrong pixels.
 GUESSING_SHARE = 0.1
-ELSEWHERE = {"pixels"}  # parameters that apply to a network that is already trained
-Activation = Literal["relu", "qcfs"]
 Setting = Union[bool, int, float, str, Tuple[Union[int, float], ...]]
 
 
@@ -71,14 +69,10 @@ class TrainParams(TrainingOptions):
     settings: Annotated[
         Dict[str, Setting], Flag(name="--set", metavar="KEY=VALUE", parse=from_pairs, repeated=True)
     ] = Field(default_factory=dict, description="A hyper-parameter of the model; can be given several times.")
-    activation: Activation = Field(
-        default="relu",
-        description="Hidden activation.",
-    )
+    activation: Literal["relu", "qcfs"] = Field(default="relu", description="Hidden activation.")
     levels: Count = Field(default=8, description="Levels of qcfs, and thus time steps.")
     initial_weights: Optional[AbsolutePath] = Field(
-        default=None,
-        description="Begin with the weights in this .h5 file of the same model.",
+        default=None, description="Begin with the weights in this .h5 file of the same model."
     )
     resume: Optional[bool] = Field(
         default=None,
@@ -149,7 +143,7 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
     if is_trained_elsewhere(run):
         name = run.manifest.run.model_source or run.model
         reason = f"{name} is trained already, so this changes nothing; leave it out"
-        used = () if is_spiking(run) else (*ELSEWHERE, "batch_size")
+        used = () if is_spiking(run) else ("pixels", "batch_size")
         return {name: reason for name in TrainParams.model_fields if name not in used}
     reasons = {}
     if not is_quantised(run, given):
@@ -167,11 +161,10 @@ def is_trained_elsewhere(run: RunDirectory) -> bool:
 
 
 def shown_params(run: RunDirectory, params: Options) -> Dict[str, JsonValue]:
-    """Return the parameters of a stage to display; of `train` of a model that is trained already only `ELSEWHERE`."""
-    only = ELSEWHERE if isinstance(params, TrainParams) and is_trained_elsewhere(run) else None
-    if only is not None and is_spiking(run):
-        return {}
-    return params.model_dump(mode="json", include=only)
+    """Return the parameters of a stage to display: of `train`, those that apply to the model."""
+    if not isinstance(params, TrainParams) or not is_trained_elsewhere(run):
+        return params.model_dump(mode="json")
+    return {} if is_spiking(run) else params.model_dump(mode="json", include={"pixels"})
 
 
 def _settings(options: Mapping[str, object]) -> Mapping[str, object]:
@@ -234,18 +227,10 @@ def builder(
     say: Say = say_nothing,
     sample: "Optional[Sample]" = None,
 ) -> Callable[[], "keras.Model"]:
-    """Return a function without arguments that builds the run's model for its data set.
+    """Return a function without arguments that builds the run's model for its prepared data set.
 
-    Parameters
-    ----------
-    run : RunDirectory
-        Run with a prepared data set.
-    model : Model
-    params : TrainParams
-    say : callable
-        Called with each change that is made to a trained model.
-    sample : callable, optional
-        Pictures to measure an inexact change of pixels on, see `snnb.model_files.fold_pixels.fold_pixels`.
+    `say` is called with each change that is made to a trained model. `sample` returns the pictures on which an inexact
+    change of pixels is measured, see `snnb.model_files.fold_pixels.fold_pixels`.
     """
     from snnb.pipeline.model import class_count
 
@@ -321,12 +306,5 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
         resolve(run, given)
 
 
-STAGE = Stage(
-    KIND,
-    "Train the Keras network: train/.",
-    resolve,
-    run,
-    check=_check,
-    defaults=_defaults,
-    without_effect=_without_effect,
-)
+_TEXT = "Train the Keras network: train/."
+STAGE = Stage(KIND, _TEXT, resolve, run, check=_check, defaults=_defaults, without_effect=_without_effect)

@@ -62,41 +62,20 @@ def train(
     figures: FigureFormat = "png",
     progress: Progress = silent,
 ) -> TrainingResult:
-    """Train a model and write `model_file`, training_history.csv, training_metrics.json and training_plot.*.
+    """Train a model and write `model_file` (HDF5), and training_history.csv, training_metrics.json and training_plot.*.
+
+    `build` returns the untrained model; it is called after the seed is set. `test_set` is for the final test only. The
+    arrays of both sets may be memory-mapped. The directory `checkpoint` is replaced after each epoch; the caller
+    removes it when the results are safe. If `resume` is true, the training continues from it; if it is None, only if
+    options, data set and model are the same. `progress` is called with the number of batches done, the batches of all
+    epochs, and loss and accuracy.
 
     The same seed gives the same files on the same machine with the same number of threads. A resumed training draws
     the same batches as an uninterrupted one, but other dropout masks.
 
-    Parameters
-    ----------
-    build : callable
-        Returns the untrained model; called after the seed is set.
-    training_set, test_set : LabelledPictures
-        Pictures to train on, and pictures for the final test. Their arrays may be memory-mapped.
-    options : TrainingOptions
-    model_file : Path
-        HDF5 file to write, in an existing directory; the other three files are written to the same directory.
-    checkpoint : Path
-        Directory of the checkpoint, which is replaced after each epoch. The caller removes it when the results are
-        safe.
-    resume : bool or None
-        Whether to continue from the checkpoint. None continues only from a checkpoint of a training with the same
-        options, data set and model.
-    figures : {"png", "svg", "pdf"}
-        Format of the plot.
-    progress : Progress
-        Called with the number of batches done, the batches of all epochs, and loss and accuracy.
-
-    Raises
-    ------
-    InputError
-        The model does not fit the pictures, or the checkpoint is damaged or a symbolic link.
-    UsageError
-        The checkpoint belongs to another training, or no picture is left to train on.
-    VerificationError
-        The loss is no longer finite.
-    ResourceError
-        The disk has too little free space.
+    Raise `InputError` if the model does not fit the pictures, or the checkpoint is damaged or a symbolic link,
+    `UsageError` if the checkpoint belongs to another training or no picture is left to train on, `VerificationError` if
+    the loss is no longer finite, `ResourceError` if the disk has too little free space.
     """
     if checkpoint.is_symlink():  # it could lead out of the run
         raise InputError(f"{checkpoint} is a symbolic link, and a checkpoint is not written through a link; remove it")
