@@ -48,7 +48,7 @@ def load_archive(
         with zipfile.ZipFile(str(path)) as archive:
             for member in archive.namelist():
                 name = member[: -len(".npy")]
-                if member.endswith(".npy") and (names is None or name in names):
+                if names is None or name in names:
                     with archive.open(member) as file:
                         arrays[name] = np.lib.format.read_array(file, allow_pickle=False)
                         file.read(1)  # at its end, zipfile compares the checksum
