@@ -33,18 +33,12 @@ def _autoencoder(
     pixels = input_shape[0] * input_shape[1] * input_shape[2]
     encoder = [keras.layers.Dense(n, activation="relu", name=f"encoder_{i}") for i, n in enumerate(units, 1)]
     decoder = [keras.layers.Dense(n, activation="relu", name=f"decoder_{i}") for i, n in enumerate(reversed(units), 1)]
-    middle, output = (
+    layers = [
+        keras.Input(input_shape, name="input"),
+        keras.layers.Flatten(name="flatten"),
+        *encoder,
         keras.layers.Dense(code, activation="relu", name="code"),
+        *decoder,
         keras.layers.Dense(pixels, activation="relu", name="output"),
-    )
-    return keras.Sequential(
-        [
-            keras.Input(input_shape, name="input"),
-            keras.layers.Flatten(name="flatten"),
-            *encoder,
-            middle,
-            *decoder,
-            output,
-        ],
-        name=name,
-    )
+    ]
+    return keras.Sequential(layers, name=name)

@@ -1,8 +1,9 @@
 """ImageNet (ILSVRC 2012): 1,000 classes, each in a folder that is named by its WordNet id (wnid)."""
 
-import json
 from pathlib import Path
-from typing import List, Tuple
+from typing import Dict, List, Tuple
+
+from pydantic import TypeAdapter, ValidationError
 
 from snnb.core.errors import InputError
 from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
@@ -69,15 +70,13 @@ def _read_index(path: Path) -> Tuple[List[str], List[str]]:
     name two classes.
     """
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-        pairs = [tuple(entries[str(number)]) for number in range(len(entries))]
-        if not all(isinstance(text, str) for pair in pairs for text in pair):
-            raise TypeError
-        names = {wnid: f"{wnid} {word}" for wnid, word in pairs}
-    except (ValueError, LookupError, TypeError):
+        entries = TypeAdapter(Dict[str, Tuple[str, str]]).validate_json(path.read_bytes())
+        pairs = [entries[str(number)] for number in range(len(entries))]
+    except (ValidationError, KeyError):
         raise InputError(
             f'{path} is not a class index of the form {{"0": ["n01440764", "tench"], "1": …}}; {ADVICE}'
         ) from None
+    names = {wnid: f"{wnid} {word}" for wnid, word in pairs}
     if len(names) < len(pairs):
         raise InputError(f"{path} has a class twice; {ADVICE}")
     return list(names), list(names.values())
