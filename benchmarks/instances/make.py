@@ -18,7 +18,7 @@ from typing import Dict, Optional, Tuple
 from write_instance import hyperedges_sha256, traffic, write_instance
 
 from snnb import SynapseGraph
-from snnb.datasets.catalogue import describe
+from snnb.datasets.catalogue import find_dataset
 from snnb.instances.known_instances import FOLDER, Instance, Quality
 from snnb.io.files import sha256_of
 from snnb.io.text import read_document
@@ -174,7 +174,7 @@ def make(name: str, run_dir: Path, source: Optional[Path], target: Path) -> Inst
     run = open_run(run_dir)
     stamp = run.in_force("graph")
     write_instance(run_dir / "graphs" / stamp / f"{run.model}_graph.h5", target, f"{name}-{VERSION}")
-    dataset = describe(recipe.dataset)
+    dataset = find_dataset(recipe.dataset).spec
     with SynapseGraph.open(target) as graph:
         return Instance(
             name=name,
