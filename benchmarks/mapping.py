@@ -29,7 +29,7 @@ def measure(run: Path, limits: Tuple[int, int], method: str) -> Dict[str, float]
     from snnb.mapping.map_network import partition
     from snnb.mapping.traffic import PlacedNetwork
 
-    described, _ = read_hardware("jin_84x84")
+    described = read_hardware("jin_84x84")
     hardware = described.model_copy(update={"neurons_per_core": limits[0], "axons_per_core": limits[1]})
     (graph, *_) = sorted(run.glob("graphs/*/*_graph.h5"), key=lambda path: path.parent.name[0] == "2", reverse=True)
     network = PlacedNetwork.of(SynapseGraph.open(graph))

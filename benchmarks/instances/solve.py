@@ -79,7 +79,7 @@ def solve_with(method, graph, network, constraint, target, directory, given) -> 
     from snnb.mapping.hardware import read_hardware
     from snnb.mapping.map_network import cost_partition, map_network
 
-    hardware, _ = read_hardware(str(HERE / "constraints" / f"{constraint}.json"))
+    hardware = read_hardware(str(HERE / "constraints" / f"{constraint}.json"))
     seeds, best = [], None
     for seed in range(1 if method == "sequential" else given.seeds):
         began = processor_seconds()
@@ -89,7 +89,7 @@ def solve_with(method, graph, network, constraint, target, directory, given) -> 
                 mapped = map_network(network, hardware, method=method, seed=seed)
             else:
                 parts, earlier = partition(method, graph, network, hardware, seed, directory, given)
-                mapped = cost_partition(network, hardware, parts, split_overfull=True, seed=seed)[0]
+                mapped = cost_partition(network, hardware, parts, split_overfull=True, seed=seed)
             if mapped.method in (method, "file"):
                 figures = {
                     "connectivity": round(mapped.cost.connectivity, 6),

@@ -96,13 +96,13 @@ def compare(full_name: str, constraint: str, result: Path, row: Row) -> None:
     from snnb.mapping.map_network import cost_partition
     from snnb.mapping.traffic import PlacedNetwork
 
-    hardware, _ = read_hardware(str(HERE / "constraints" / f"{constraint}.json"))
+    hardware = read_hardware(str(HERE / "constraints" / f"{constraint}.json"))
     with SynapseGraph.open(INSTANCES / f"{full_name}.h5") as graph, tempfile.TemporaryDirectory() as directory:
         files = []
         for kind in ("parts", "places"):
             files.append(Path(directory) / kind)
             files[-1].write_bytes(lzma.decompress(result.with_suffix(f".{kind}.xz").read_bytes()))
-        mapped, _ = cost_partition(PlacedNetwork.of(graph), hardware, *files)
+        mapped = cost_partition(PlacedNetwork.of(graph), hardware, *files)
     for name in FIGURES:
         theirs, tolerance = getattr(mapped.cost, name, None), 1e-12 if name in EXACT else 1e-9
         if name == "cores":

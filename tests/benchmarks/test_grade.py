@@ -127,7 +127,7 @@ def test_figures_and_contents_are_those_of_the_package(graph, monkeypatch):
     network, random = PlacedNetwork.of(graph), np.random.default_rng(1)
     cores = min(9, network.neurons)
     for path in CONSTRAINTS:
-        hardware, chip = read_hardware(str(path))[0], grade.read_constraints(path.stem)
+        hardware, chip = read_hardware(str(path)), grade.read_constraints(path.stem)
         core, place = random_mapping(network, random, cores, hardware.mesh)
         compared(graph, hardware, core, place, chip)
         compared(graph, hardware, np.sort(core), place, chip)
@@ -169,7 +169,7 @@ class Case:
         status, out, _ = self.run("parts.txt", "places.txt", "--json")
         found = json.loads(out)
         assert (status, found["valid"]) == ((1, False) if found["violations"] else (0, True))
-        chip = read_hardware(str(self.folder / "chip.json"))[0]
+        chip = read_hardware(str(self.folder / "chip.json"))
         try:
             cost_partition(self.network, chip, self.folder / "parts.txt", self.folder / "places.txt")
             assert not found["violations"]

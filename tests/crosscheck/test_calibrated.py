@@ -81,7 +81,7 @@ def test_a_mapping_counts_the_steps_between_two_samples(simulated):
     _, folder, _, graph = simulated
     stated = json.loads((folder / "sim_accuracies.json").read_text())
     assert (graph.interval, graph.latency) == (stated["interval_steps"], stated["latency_steps"])
-    chip, _ = read_hardware("loihi")
+    chip = read_hardware("loihi")
     cost = map_network(PlacedNetwork.of(graph), chip, method="sequential").cost
     updates = cost.events
     assert updates["neuron_active"] + updates["neuron_inactive"] == graph.number_of_neurons() * graph.interval

@@ -39,7 +39,7 @@ def _costs(graph, partition):
     partition.write_text("".join(f"{core % 7}\n" for core in range(network.neurons)))
     with patch("snnb.mapping.placement.TRIALS_A_CORE", 100):
         mapped = map_network(network, CHIP, method="sequential")
-        again, _ = cost_partition(network, CHIP, partition, allow_overfull=True)
+        again = cost_partition(network, CHIP, partition, allow_overfull=True)
     texts = [MappingCost.of(one).model_dump_json() for one in (mapped, again)]
     return [json.loads(text, parse_float=lambda number: float(f"{float(number):.9g}")) for text in texts]
 

@@ -147,9 +147,9 @@ def test_an_export_with_a_mapping_has_its_costs(graph, tmp_path):
     np.save(tmp_path / "rates.npy", counts)
     again, notes = imported(tmp_path / "net.net", tmp_path / "again", rates=tmp_path / "rates.npy")
     with again:
-        hardware, _ = read_hardware(str(tmp_path / "net.net.yaml"))
+        hardware = read_hardware(str(tmp_path / "net.net.yaml"))
         files = tmp_path / "again/partition.txt", tmp_path / "again/placement.txt"
-        found, _ = cost_partition(PlacedNetwork.of(again), hardware, *files)
+        found = cost_partition(PlacedNetwork.of(again), hardware, *files)
         costs = [MappingCost.of(one).model_dump() for one in (found, mapped)]
         assert [p.name for p in again.populations] == [p.name for p in graph.layers]
     same = ("connectivity", "cut", "hops_unicast", "hops_multicast", "latency_ns_mean", "link_load_max", "cores")
@@ -178,9 +178,9 @@ def test_costs_are_those_of_a_run_of_sanafe(update, tmp_path):
     found, _ = imported(path, tmp_path / "in", rates=tmp_path / "spikes.csv", steps=60)
     with found as graph:
         assert sum(int(p.spike_count.sum()) for p in graph.populations) == run["neurons_fired"] > 300
-        hardware, _ = read_hardware(str(tmp_path / "chip.yaml"))
+        hardware = read_hardware(str(tmp_path / "chip.yaml"))
         files = tmp_path / "in/partition.txt", tmp_path / "in/placement.txt"
-        mapped, _ = cost_partition(PlacedNetwork.of(graph), hardware, *files)
+        mapped = cost_partition(PlacedNetwork.of(graph), hardware, *files)
         recorded = recorded_steps(mapped, tmp_path / "in/spike_times.npz", delayed=True)
         cost = MappingCost.of(mapped, recorded=recorded)
     energy, events = {name: joules * 1e12 for name, joules in run["energy"].items()}, cost.events

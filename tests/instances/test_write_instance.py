@@ -76,7 +76,7 @@ def costs(graph, tmp_path):
     partition = tmp_path / "parts.txt"
     cores = np.random.default_rng(1).integers(0, 6, graph.number_of_neurons())
     partition.write_text("".join(f"{core}\n" for core in cores))
-    mapped, _ = cost_partition(PlacedNetwork.of(graph), read_hardware("loihi")[0], partition, allow_overfull=True)
+    mapped = cost_partition(PlacedNetwork.of(graph), read_hardware("loihi"), partition, allow_overfull=True)
     return MappingCost.of(mapped).model_dump(exclude={"memory_bits_per_core", "overfull", "sequential", "tried"})
 
 

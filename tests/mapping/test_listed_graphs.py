@@ -195,7 +195,7 @@ def test_populations_without_neurons(tmp_path):
 
 def test_neurons_without_synapses_fill_a_core(tmp_path):
     with random_graph(tmp_path / "graph.h5", 1, sizes=(4, 5), inputs=0, density=0)[0] as graph:
-        mapped = map_network(PlacedNetwork.of(graph), read_hardware("loihi")[0])  # whose sources share lists
+        mapped = map_network(PlacedNetwork.of(graph), read_hardware("loihi"))  # whose sources share lists
         assert (mapped.cost.cores, mapped.cost.connectivity) == (1, 0)
 
 
@@ -214,7 +214,7 @@ def test_a_million_neurons(tmp_path):
         np.testing.assert_array_equal(projection.out_degrees, np.bincount(pairs // neurons, minlength=neurons))
         np.testing.assert_array_equal(projection.in_degrees, np.bincount(pairs % neurons, minlength=neurons))
         network = PlacedNetwork.of(graph)
-        for tried in partition(network, read_hardware("loihi_64x64")[0], method="groups").tried:
+        for tried in partition(network, read_hardware("loihi_64x64"), method="groups").tried:
             reached = np.unique(source * 10_000 + tried.core[target])
             leaving = reached[tried.core[reached // 10_000] != reached % 10_000]
             assert tried.connectivity == spikes[leaving // 10_000].sum()

@@ -157,7 +157,7 @@ def test_the_same_mapping_is_written_as_the_same_bytes_and_pictures_show_every_l
 def test_pictures_of_meshes_of_any_size(graphs, tmp_path, drawn_figures, name):
     network = PlacedNetwork.of(graphs("chained", "current")[0])
     one = chip(mesh=(1, 1), neurons=1000)
-    mapped = map_network(network, one if name is None else read_hardware(name)[0], method="sequential")
+    mapped = map_network(network, one if name is None else read_hardware(name), method="sequential")
     write_mapping(tmp_path, mapped, MappingCost.of(mapped))
     plot_mapping(tmp_path / "mapping.png", Mapping.open(tmp_path))
     plot_traffic(tmp_path / "traffic.png", Mapping.open(tmp_path))

@@ -124,7 +124,7 @@ def test_the_same_seed_gives_the_same_places_and_another_may_not():
 def test_thousands_of_cores_on_a_large_mesh():
     """Better than three times the hops of neighbours, where the order of the numbers has more than twenty times."""
     traffic = grid(50, 40, seed=1)
-    places = place(traffic, read_hardware("jin_1024x1024")[0])
+    places = place(traffic, read_hardware("jin_1024x1024"))
     assert len(np.unique(places, axis=0)) == 2000
     assert total_hops(traffic, places) < 3 * traffic.sum()
 

@@ -58,7 +58,7 @@ def file(tmp_path):
 
 
 def test_figures_of_an_architecture(file):
-    chip, content = read_hardware(str(file))
+    chip = read_hardware(str(file))
     assert (chip.name, chip.mesh, chip.tile, chip.routers) == ("four_tiles", (4, 2), (2, 1), (2, 2))
     assert (chip.neurons_per_core, chip.axons_out_per_core, chip.synapse_memory) == (1024, None, None)
     energy = {name: value for name, value in chip.energy_pj if value is not None}
@@ -74,7 +74,6 @@ def test_figures_of_an_architecture(file):
         "axon_in": 0.7,
     }
     assert (chip.time_ns.neuron_active, chip.time_ns.synapse, chip.time_ns.barrier[3]) == (9.7, 4.0, 1000)
-    assert content == file.read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -147,7 +146,7 @@ def test_energies_and_times_are_those_of_a_simulation_in_sanafe(file, graphs, tm
 
     graph, _ = graphs("chained", "current")
     network, rng = PlacedNetwork.of(graph), np.random.default_rng(0)
-    chip, _ = read_hardware(str(file))
+    chip = read_hardware(str(file))
     core = rng.integers(0, CORES - 1, network.neurons).astype(np.int32)
     places = rng.permutation([(x, y) for x in range(4) for y in range(2)]).astype(np.int32)[: CORES - 1]
     spikes, joules, trace = simulated(file, graph, csv_edges(graph, tmp_path), core, places)
@@ -170,20 +169,20 @@ def test_energies_and_times_are_those_of_a_simulation_in_sanafe(file, graphs, tm
 
 @pytest.mark.parametrize("name", hardware_names())
 def test_a_written_description_is_read_as_it_was(tmp_path, name):
-    hardware, _ = read_hardware(name)
+    hardware = read_hardware(name)
     path = tmp_path / "written.yaml"
     path.write_text(yaml.safe_dump(architecture_file(hardware.model_dump()), sort_keys=False))
-    assert read_hardware(str(path))[0] == hardware
+    assert read_hardware(str(path)) == hardware
 
 
 def test_a_written_architecture_has_the_figures_until_it_is_changed(tmp_path):
     """Read without the description that the file has too: all that SANA-FE has figures of."""
-    hardware, _ = read_hardware("loihi")
+    hardware = read_hardware("loihi")
     content = architecture_file(hardware.model_dump())
     content["architecture"]["tile"][0]["core"][0]["soma"][0]["attributes"]["energy_spike_out"] = 70e-12
     path = tmp_path / "changed.yaml"
     path.write_text(yaml.safe_dump(content))
-    found, _ = read_hardware(str(path))
+    found = read_hardware(str(path))
     assert (found.mesh, found.tile, found.neurons_per_core) == (hardware.mesh, hardware.tile, 1024)
     assert found.energy_pj == hardware.energy_pj.model_copy(update={"spike": 70.0, "router": 0.0})
     assert found.time_ns == hardware.time_ns.model_copy(update={"router": 0.0})

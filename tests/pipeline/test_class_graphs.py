@@ -175,7 +175,7 @@ def test_counts_by_bin_that_are_not_those_of_the_graph(simulated):
     run, made = simulated
     path = run.path / "graphs" / run.graph(class_name="3").directory.name / "mini_network_graph.h5"
     with SynapseGraph.open(path) as graph:
-        mapped = map_network(PlacedNetwork.of(graph), read_hardware("spinemap_5x5")[0], method="sequential")
+        mapped = map_network(PlacedNetwork.of(graph), read_hardware("spinemap_5x5"), method="sequential")
         with pytest.raises(InputError, match="its counts do not sum to those of the graph"):
             bin_loads(mapped, made.directory / "spike_counts_by_bin.npz")
 

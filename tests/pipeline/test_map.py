@@ -10,6 +10,7 @@ from snnb import Run
 from snnb.core.errors import InputError
 from snnb.mapping import hardware
 from snnb.mapping.hardware import DESCRIPTIONS
+from snnb.mapping.map_network import map_network
 from snnb.mapping.mapping import Mapping
 from snnb.pipeline.all import STAGES
 from snnb.pipeline.open_run import open_run
@@ -127,6 +128,21 @@ def test_a_changed_description_of_the_package_makes_the_mapping_stale(run, tmp_p
     file.write_text(file.read_text().replace("axons_per_core: 4096", "axons_per_core: 2048", 1))
     assert stale(run) == {f"maps/{first.directory.name}": f"{file} has changed"}
     assert Mapping.open(face.map(**options).directory).hardware.axons_per_core == 2048
+
+
+def test_a_description_that_is_edited_during_the_mapping_makes_it_stale(run, tmp_path, monkeypatch):
+    chip, face = tmp_path / "chip.yaml", Run(path=run.path)
+    chip.write_text(CHIP)
+
+    def slow_map(*arguments, **options):
+        chip.write_text(CHIP.replace("router: 1", "router: 9"))
+        return map_network(*arguments, **options)
+
+    monkeypatch.setattr("snnb.mapping.map_network.map_network", slow_map)
+    before = face.map(hardware=str(chip), method="sequential")
+    after = face.map(hardware=str(chip), method="sequential")
+    assert after.reason == f"{chip} has changed"
+    assert after.record.metrics["energy_pj"] > before.record.metrics["energy_pj"]
 
 
 def test_a_partition_holds_for_one_time(run, partition):

@@ -32,7 +32,7 @@ def test_the_exported_files_have_the_cores_and_the_chip(run, mapped, tmp_path, c
     line = ["export", str(run.path), "--format", "sanafe", "--map", mapped.path.name, "--output", str(net)]
     assert main(line) == 0
     assert main([*line, "--force"]) == 0
-    assert read_hardware(str(tmp_path / "net.net.yaml"))[0] == mapped.hardware
+    assert read_hardware(str(tmp_path / "net.net.yaml")) == mapped.hardware
     stated = json.loads((tmp_path / "net.net.json").read_text())
     assert stated["sanafe"]["mapping"] == {"stamp": mapped.path.name, "hardware": "small"}
     placed = [row[2:].split("@") for row in net.read_text().splitlines() if row.startswith("&")]

@@ -17,7 +17,7 @@ from pydantic import (
 from typing_extensions import Annotated
 
 from snnb.core.errors import InputError, UsageError, advising
-from snnb.io.text import Document, decoded, parse_yaml
+from snnb.io.text import Document, load_yaml
 from snnb.mapping.sanafe_architecture import KEY as ARCHITECTURE
 from snnb.mapping.sanafe_architecture import described
 
@@ -227,7 +227,7 @@ def hardware_names() -> Tuple[str, ...]:
 
 def descriptions() -> Dict[str, Hardware]:
     """Return the descriptions in the package by name, the fewest cores first."""
-    chips = [read_hardware(name)[0] for name in hardware_names()]
+    chips = [read_hardware(name) for name in hardware_names()]
     return {chip.name: chip for chip in sorted(chips, key=lambda chip: (chip.cores, chip.neurons_per_core, chip.name))}
 
 
@@ -241,8 +241,8 @@ def description_file(named: str) -> Path:
     return Path(named) if is_file(named) else DESCRIPTIONS / f"{named}.yaml"
 
 
-def read_hardware(named: str) -> Tuple[Hardware, bytes]:
-    """Read a description by its name, or from a file (see `is_file`); return it and the content of the file.
+def read_hardware(named: str) -> Hardware:
+    """Read a description by its name, or from a file (see `is_file`).
 
     Raise `UsageError` if there is no description of that name, `InputError` if the file is missing or invalid.
     """
@@ -254,15 +254,14 @@ def read_hardware(named: str) -> Tuple[Hardware, bytes]:
         raise UsageError(
             f"--hardware {named}: no such description; there are {', '.join(names)}; or give the path of a YAML file"
         )
-    content = path.read_bytes()
     with advising(ADVICE):
-        data = parse_yaml(decoded(content, path), path)
+        data = load_yaml(path)
     if not isinstance(data, dict):
         raise InputError(f"{path} describes no hardware: it holds no keys; {ADVICE}")
     if ARCHITECTURE in data:
         data = described(data, path.name)
     try:
-        return Hardware.model_validate(data), content
+        return Hardware.model_validate(data)
     except ValidationError as error:
         faults = ", ".join(
             ": ".join(filter(None, [".".join(map(str, wrong["loc"])), wrong["msg"].replace("Value error, ", "")]))

@@ -245,22 +245,22 @@ def cost_partition(
     split_overfull: bool = False,
     seed: int = 0,
     progress: Progress = silent,
-) -> Tuple[MappedNetwork, Dict[Path, bytes]]:
-    """Compute the cost of a partition, and a placement, of another program; return the contents of the files too.
+) -> MappedNetwork:
+    """Compute the cost of a partition, and a placement, of another program.
 
     By default snnb places the cores. With `allow_overfull`, cores may exceed limits; the mapping is then invalid. With
     `split_overfull` they are divided. Raise `InputError` if they exceed limits without either, the divided cores are
     more than there are, or a file is not valid.
     """
-    core, content = read_partition(partition_file, network, hardware)
+    core = read_partition(partition_file, network, hardware)
     divided: Dict[int, List[int]] = {}
     if split_overfull:
         core, divided = divide_overfull(network, core, hardware)
-    cores, contents = int(core.max(initial=-1)) + 1, {partition_file: content}
+    cores = int(core.max(initial=-1)) + 1
     if cores > hardware.cores:
         raise too_few_cores(network, hardware, cores)
     if placement_file is not None:
-        positions, contents[placement_file] = read_placement(placement_file, cores, hardware)
+        positions = read_placement(placement_file, cores, hardware)
         cores = len(positions)
     sums = count_traffic(network, core, cores)
     if placement_file is None:
@@ -279,18 +279,18 @@ def cost_partition(
         names = "; ".join(parts[:NAMED]) + more
         notes.append(f"cores of {partition_file} that break limits of {hardware.name} are divided: {names}")
     imported = Partition(replace(sums, method="file"), (), sequential_baseline(network, hardware, progress))
-    return MappedNetwork(hardware, imported, positions, costs, tuple(notes), divided), contents
+    return MappedNetwork(hardware, imported, positions, costs, tuple(notes), divided)
 
 
-def read_partition(path: Path, network: PlacedNetwork, hardware: Hardware) -> Tuple[np.ndarray, bytes]:
-    """Read the core of each placed neuron, int32, and the content of the file.
+def read_partition(path: Path, network: PlacedNetwork, hardware: Hardware) -> np.ndarray:
+    """Read the core of each placed neuron, int32.
 
     If the input spikes, the file may start with a line for each of its neurons, as the exports of `snnb export` have
     them. These lines are skipped. Raise `InputError` if a line is not a core of the hardware, or their number is wrong.
     """
     inputs = network.first if network.sources[0].first < network.first else 0
     expected = "a partition is a core number a line, for the placed neurons in the order of their ids"
-    numbers, content = read_number_lines(path, 1, expected)
+    numbers, _ = read_number_lines(path, 1, expected)
     skipped = len(numbers) - network.neurons
     if skipped not in (0, inputs):
         raise InputError(
@@ -303,18 +303,18 @@ def read_partition(path: Path, network: PlacedNetwork, hardware: Hardware) -> Tu
             f"{path}: line {beyond[0] + skipped + 1:,}: core {core[beyond[0]]:,} is not one of the {hardware.cores:,} "
             f"of {hardware.name}, which are numbered from 0; choose larger hardware or fewer parts"
         )
-    return core.astype(np.int32), content
+    return core.astype(np.int32)
 
 
-def read_placement(path: Path, cores: int, hardware: Hardware) -> Tuple[np.ndarray, bytes]:
-    """Read x and y of each core, int32, shape (lines, 2), and the content of the file.
+def read_placement(path: Path, cores: int, hardware: Hardware) -> np.ndarray:
+    """Read x and y of each core, int32, shape (lines, 2).
 
     There are `cores` lines or more, for empty cores. Raise `InputError` if a line is not a position on the mesh, two
     cores have the same, or the number of lines is wrong.
     """
     expected = "a placement is x y a line, for core 0, 1 and so on"
-    place, content = read_number_lines(path, 2, expected, ADDRESSES)
-    if content.startswith(ADDRESSES):
+    place, by_address = read_number_lines(path, 2, expected, ADDRESSES)
+    if by_address:
         place = _at_addresses(path, place, hardware)
     if not cores <= len(place) <= hardware.cores:
         raise InputError(
@@ -336,7 +336,7 @@ def read_placement(path: Path, cores: int, hardware: Hardware) -> Tuple[np.ndarr
         first, second = order[twice[0]], order[twice[0] + 1]
         x, y = place[first]
         raise InputError(f"{path}: cores {first:,} and {second:,} are both at {x} {y}; give each core its own place")
-    return place.astype(np.int32), content
+    return place.astype(np.int32)
 
 
 def _at_addresses(path: Path, address: np.ndarray, hardware: Hardware) -> np.ndarray:
@@ -353,13 +353,15 @@ def _at_addresses(path: Path, address: np.ndarray, hardware: Hardware) -> np.nda
     return place_of(address, hardware.mesh, sides)
 
 
-def read_number_lines(path: Path, columns: int, expected: str, header: bytes = b"") -> Tuple[np.ndarray, bytes]:
-    """Read a file of integers from 0, separated by spaces, tabs or commas; empty lines and a `header` are ignored.
+def read_number_lines(path: Path, columns: int, expected: str, header: bytes = b"") -> Tuple[np.ndarray, bool]:
+    """Read a file of integers from 0, separated by spaces, tabs or commas; empty lines are ignored.
 
-    Return int64, shape (lines, columns), and the content. Raise `InputError` with the first invalid line.
+    Return int64, shape (lines, columns), and whether the file starts with `header`. Raise `InputError` with the first
+    invalid line.
     """
-    content = path.read_bytes()
-    lines = content[len(header) :] if content.startswith(header) else content
+    lines = path.read_bytes()
+    has_header = lines.startswith(header)
+    lines = lines[len(header) :] if has_header else lines
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # numpy only warns of a fraction in a column of integers, and of no data
@@ -368,7 +370,7 @@ def read_number_lines(path: Path, columns: int, expected: str, header: bytes = b
         numbers = np.empty((0, 0), np.int64)
     if numbers.shape[1] != columns or (numbers < 0).any():
         raise InputError(f"{path}: {_first_error(lines, columns)}; {expected}")
-    return numbers, content
+    return numbers, has_header
 
 
 def _first_error(lines: bytes, columns: int) -> str:

@@ -3,8 +3,8 @@
 import os
 import time
 from contextlib import ExitStack
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Dict, List, Literal, Mapping, Optional, Tuple
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, List, Literal, Mapping, Optional, Tuple
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from typing_extensions import Annotated
@@ -196,7 +196,9 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> st
     same = next((name for name in run.by_precedence(KIND.name) if mappings[name].params.model_dump() == values), None)
     stamp = same or run.new_stamp(KIND.name)
     description = _hardware_of(params)
-    hardware, text = read_hardware(description)
+    # Hashed before they are read: the mapping of a file that is changed meanwhile is stale.
+    external = external_records(filter(None, (description_file(description), params.partition, params.placement)))
+    hardware = read_hardware(description)
     kind, name = graph.KIND.name, str(params.graph)
     graph_file = f"{run.directory_of(kind, name)}/{run.model}_graph.h5"
     with ExitStack() as stack:
@@ -211,13 +213,12 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> st
             opened, split = split_graph(run, fan_in, output.directory / f"{run.model}_graph.h5", progress)
             network = PlacedNetwork.of(stack.enter_context(opened))
         require_disk(run.path, BYTES_A_NEURON * network.neurons + BYTES_A_CORE * network.neurons // 100, "map")
-        files: Dict[Path, bytes] = {}  # content of the files that other programs wrote
         if params.partition is None:
             mapped = map_network(
                 network, hardware, method=params.method, objective=params.objective, seed=params.seed, progress=progress
             )
         else:
-            mapped, files = cost_partition(
+            mapped = cost_partition(
                 network,
                 hardware,
                 params.partition,
@@ -251,7 +252,7 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> st
         assumed = [graph.ASSUMED] if cost.assumed_spikes else []
         lines = [*cost.log_lines(mapped.warnings), *split_lines, *assumed, *notes]
         write_log(output.directory / "log.txt", run, params, lines, dated=False)
-        output.external = external_records({**files, description_file(description): text})
+        output.external = external
         output.metrics = cost.metrics()
         output.warnings = [*mapped.warnings, *split_lines, *assumed]
         output.details = MapDetails.of(cost)

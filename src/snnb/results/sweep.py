@@ -296,7 +296,7 @@ def _chip_figures(run: RunDirectory, stamp: str, hardware: str, say: Say, bar: B
 
     folder = run.path / run.directory_of(simulate.KIND.name, stamp)
     parsed, coding = folder / f"{run.model}_parsed.h5", read_document(SimulationStatistics, folder / ACCURACIES).coding
-    chip, _ = read_hardware(hardware)
+    chip = read_hardware(hardware)
     with tempfile.TemporaryDirectory() as scratch, build_graph(
         parsed, Path(scratch) / "graph.h5", counts=folder / SUMS, coding=coding
     ) as graph:
