@@ -140,6 +140,10 @@ def test_the_page_and_the_comparison_have_no_analogue_accuracy(snnb, tmp_path, c
         assert absent not in page
     first = EventSamples(tmp_path / "run/dataset/x_test.h5")[:1]
     assert f"{np.count_nonzero(first.frames(0, 8)):,} entries other than 0 in 8 time steps" in page
+    assert snnb("simulate", "--duration 4", f"steps:{tmp_path}")[0] == 0
+    assert main(["report", "run"]) == 0
+    entries = np.count_nonzero(first.frames(0, 4))
+    assert f"{entries:,} entries other than 0 in 4 time steps" in (tmp_path / "run" / "report.html").read_text()
     capsys.readouterr()
     assert main(["compare", "run", "--figure", "figure.png"]) == 0
     compared = capsys.readouterr().out

@@ -234,8 +234,8 @@ def _simulation_part(run: RunDirectory, simulation: Simulation, progress: Progre
     coding = simulation.record.details.output_coding
     if classifies and metrics.get("readout_accuracy") is not None and coding is not None:
         summary.append(f"Of the two accuracies, {QUOTED[coding]}.")
-    curves = statistics.by_step, metrics.get(f"ann_{kind}"), label, statistics.readout_accuracy_by_timestep
-    picture = drawn(f"{label} by time step", plot_quality, *curves)
+    ann, readout = metrics.get(f"ann_{kind}"), statistics.readout_accuracy_by_timestep
+    picture = drawn(f"{label} by time step", plot_quality, statistics.by_step, ann, label, readout)
     confusion = statistics.confusion
     sections = [
         *_input(run, simulation),
@@ -259,9 +259,10 @@ def _input(run: RunDirectory, simulation: Simulation) -> List[Section]:
         return []
     first, duration = simulation.record.params.first, simulation.record.params.duration
     sample = EventSamples(run.path / read.path)[first : first + 1]
+    entries = np.count_nonzero(sample.step < duration)
     colours = "on events are blue, off events red" if sample.shape[-1] == 2 else "negative values are red"
     words = (
-        f"Sample {first}, input {times(sample.shape)}: {len(sample.step):,} entries other than 0 in {duration:,} time "
+        f"Sample {first}, input {times(sample.shape)}: {entries:,} entries other than 0 in {duration:,} time "
         f"steps. Rows are positions, row by row of the sensor; {colours}."
     )
     picture = drawn(f"input of sample {first} by time step", plot_input, sample, duration)
