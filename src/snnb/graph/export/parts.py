@@ -9,7 +9,7 @@ import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator, Sequence, Tuple
+from typing import Iterator, NamedTuple, Sequence, Tuple
 
 from snnb.cluster.connect import connected, results
 from snnb.core.errors import InputError
@@ -18,7 +18,6 @@ from snnb.core.progress import silent
 from snnb.graph.edges import ranges
 from snnb.graph.export.parquet import OPTIONS, SIZE, edge_schema, load_library, write_nodes
 from snnb.graph.export.request import Format, Request, file_name
-from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.files import sha256_of
 
@@ -28,19 +27,14 @@ PART = 1 << 24  # edges in a part, about 270 MB
 ROWS = 1 << 18  # in a row group, which a thread holds in memory
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """The edges of the sources `start` to `stop - 1` of a projection, by index in the population."""
 
     name: str
-    projection: GraphProjection
+    projection: int  # number in the graph
     start: int
     stop: int
-
-    @property
-    def edges(self) -> int:
-        """Number of edges."""
-        return int(self.projection.out_degrees[self.start : self.stop].sum())
+    edges: int
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
@@ -49,21 +43,20 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     write_nodes(graph, path, request)
     parts = list(parts_of(graph))
     counter = request.counter(graph.number_of_edges())
-    numbers = sorted(range(len(parts)), key=lambda number: -parts[number].edges)  # the largest first
+    largest_first = sorted(parts, key=lambda part: -part.edges)
     if request.options.scheduler is None:
-        largest_first = [parts[number] for number in numbers]
         written = _write_with_threads(graph, path, largest_first, request, request.options.workers or processors())
     else:
-        written = _write_on_cluster(graph, path, numbers, request)
+        written = _write_on_cluster(graph, path, largest_first, request)
     for edges in written:
         counter.add(edges)
     with (path / INDEX).open("w", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(COLUMNS)
         for part in parts:
-            first, source = part.projection.source.first, part.projection.source.name
-            ids = first + part.start, first + part.stop - 1
-            rows.writerow([part.name, source, part.projection.target.name, part.edges, *ids])
+            source, target = graph.projections[part.projection].source, graph.projections[part.projection].target
+            ids = source.first + part.start, source.first + part.stop - 1
+            rows.writerow([part.name, source.name, target.name, part.edges, *ids])
 
 
 def parts_of(graph: SynapseGraph) -> Iterator[Part]:
@@ -71,7 +64,8 @@ def parts_of(graph: SynapseGraph) -> Iterator[Part]:
     for number, projection in enumerate(graph.projections):
         name = file_name(number, projection)
         for k, (start, stop) in enumerate(ranges(projection.out_degrees, PART, projection.source.size)):
-            yield Part(f"{name}_{k:04d}.parquet", projection, start, stop)
+            edges = int(projection.out_degrees[start:stop].sum())
+            yield Part(f"{name}_{k:04d}.parquet", number, start, stop, edges)
 
 
 def _write_with_threads(
@@ -89,7 +83,7 @@ def _write_with_threads(
 
 def _write_part(graph: SynapseGraph, folder: Path, part: Part, request: Request) -> None:
     arrow, parquet = load_library()
-    scale, projection = request.rate_scale(graph), part.projection
+    scale, projection = request.rate_scale(graph), graph.projections[part.projection]
     rate = projection.source.edge_rate(scale)
     schema = edge_schema(arrow, graph, request)
     with parquet.ParquetWriter(str(folder / part.name), schema, **OPTIONS) as writer:
@@ -110,15 +104,15 @@ class _Shared:
     request: Request
 
 
-def _write_on_cluster(graph: SynapseGraph, folder: Path, numbers: Sequence[int], request: Request) -> Iterator[int]:
-    """Write parts, given by their numbers, with the workers of a cluster on a shared file system; yield their edges."""
+def _write_on_cluster(graph: SynapseGraph, folder: Path, parts: Sequence[Part], request: Request) -> Iterator[int]:
+    """Write parts with the workers of a cluster on a shared file system; yield their edges."""
     shared = _Shared(
         graph.path.resolve(), sha256_of(graph.path), folder.resolve(), dataclasses.replace(request, progress=silent)
     )
     with connected(1, request.options.scheduler) as client:
         threads = client.ncores().values()
-        each = max(1, min(max(threads), -(-len(numbers) // len(threads))))
-        calls = (numbers[i : i + each] for i in range(0, len(numbers), each))
+        each = max(1, min(max(threads), -(-len(parts) // len(threads))))
+        calls = (parts[i : i + each] for i in range(0, len(parts), each))
         yield from results(client, _open, _write, shared, calls)
 
 
@@ -138,12 +132,10 @@ def _open(shared: _Shared, threads: int) -> Tuple[_Shared, SynapseGraph, int]:
     return shared, graph.with_integers() if shared.request.options.integers else graph, threads
 
 
-def _write(opened: Tuple[_Shared, SynapseGraph, int], numbers: Sequence[int]) -> int:
+def _write(opened: Tuple[_Shared, SynapseGraph, int], parts: Sequence[Part]) -> int:
     """Write parts in a worker; return the number of their edges."""
     shared, graph, threads = opened
-    parts = list(parts_of(graph))
-    chosen = [parts[number] for number in numbers]
-    return sum(_write_with_threads(graph, shared.folder, chosen, shared.request, threads))
+    return sum(_write_with_threads(graph, shared.folder, parts, shared.request, threads))
 
 
 FORMAT = Format("_parts", write, SIZE, directory=True, own_options=("rate_unit", "workers", "scheduler"))
