@@ -70,30 +70,24 @@ class WindowSum:
 Linear = Union[Convolution, WindowSum, None]  # None: a matrix
 
 
-class _Layers:
-    """How each projection is written: layers of its connections, or a matrix; and names of populations of images."""
-
-    def __init__(self, graph: SynapseGraph) -> None:
-        self.images = {population.name for population in graph.inputs if len(population.shape) == 3}
-        self.linear: List[List[Linear]] = [[None] for _ in graph.projections]
-        for population in graph.layers:
-            inbound = [k for k, p in enumerate(graph.projections) if p.target is population]
-            # The factor of a pooling is the neuron's: all that arrives is multiplied.
-            alone = len(inbound) == 1 and not population.bias.any()
-            for k in inbound:
-                self.linear[k] = _linear(graph.projections[k], self.images, alone)
-            if inbound and all(None not in self.linear[k] for k in inbound):
-                self.images.add(population.name)
-
-
-def _linear(projection: GraphProjection, images: Set[str], alone: bool) -> List[Linear]:
-    if projection.source.name not in images or not projection.connections:
-        return [None]
-    pooling = window_sum_of(projection) if alone else None
-    if pooling is not None:
-        return [pooling]
-    layers: List[Linear] = [convolution_of(connection) for connection in projection.connections]
-    return [None] if None in layers else layers
+def _layers(graph: SynapseGraph) -> Tuple[Set[str], List[List[Linear]]]:
+    """Return the names of populations of images, and the layers of each projection, one for each connection."""
+    images = {population.name for population in graph.inputs if len(population.shape) == 3}
+    layers: List[List[Linear]] = [[None] for _ in graph.projections]
+    for population in graph.layers:
+        inbound = [(number, p) for number, p in enumerate(graph.projections) if p.target is population]
+        # The factor of a pooling is the neuron's: all that arrives is multiplied.
+        alone = len(inbound) == 1 and not population.bias.any()
+        for number, projection in inbound:
+            if projection.source.name not in images or not projection.connections:
+                continue
+            pooling = window_sum_of(projection) if alone else None
+            found = [pooling] if pooling is not None else [convolution_of(c) for c in projection.connections]
+            if None not in found:
+                layers[number] = found
+        if inbound and all(None not in layers[number] for number, _ in inbound):
+            images.add(population.name)
+    return images, layers
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
@@ -102,12 +96,12 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
         import nir
     except ImportError as error:
         raise UsageError(f"format nir needs the library nir: {how_to_install('nir')}") from error
-    layers, names = _Layers(graph), _node_names(graph)
+    (images, layers), names = _layers(graph), _node_names(graph)
     threshold, counter = request.threshold, request.counter(graph.number_of_edges())
-    nodes: Dict[str, Node] = {names[p.name]: nir.Input(np.array(_shape(p, layers))) for p in graph.inputs}
+    nodes: Dict[str, Node] = {names[p.name]: nir.Input(np.array(_shape(p, images))) for p in graph.inputs}
     ways: List[Tuple[int, List[str]]] = []  # and the id of the first neuron at the end
     for population in graph.layers:
-        resistance = np.ones(_shape(population, layers), np.float32)
+        resistance = np.ones(_shape(population, images), np.float32)
         biases: List[Optional[np.ndarray]] = [population.bias.astype(np.float64) / threshold, None]
         if population.later_bias is not None:  # comes with the spikes that close a cycle
             biases[1] = np.broadcast_to(population.later_bias, population.shape)
@@ -116,15 +110,15 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
                 continue
             # The amplitude of a spike of the input is 1, of others the threshold
             unit = threshold if projection.source in graph.inputs else 1.0
-            for part, linear in enumerate(layers.linear[number]):
+            for part, linear in enumerate(layers[number]):
                 if isinstance(linear, WindowSum):
                     mean = (linear.mean / unit).astype(np.float32)
                     resistance = np.ascontiguousarray(np.broadcast_to(mean, resistance.shape))
                 closes = _closes_cycle(projection)
-                chain = _chain(nir, projection, linear, unit, biases[closes], layers)
+                chain = _chain(nir, projection, linear, unit, biases[closes], images)
                 biases[closes] = None  # added once
                 if projection.delay > closes:
-                    waits = np.full(_shape(projection.source, layers), float(projection.delay - closes))
+                    waits = np.full(_shape(projection.source, images), float(projection.delay - closes))
                     chain = {"delay": nir.Delay(waits), **chain}
                 labels = [f"{number:04d}_{part}_{kind}" for kind in chain]
                 nodes.update(zip(labels, chain.values()))
@@ -153,7 +147,7 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     unread = [population for population in graph.populations if population not in sources]
     for population in graph.layers[-1:] if graph.neuron_model or not unread else unread:
         name = f"{names[population.name]}_output"
-        nodes[name] = nir.Output(np.array(_shape(population, layers)))
+        nodes[name] = nir.Output(np.array(_shape(population, images)))
         edges.append((names[population.name], name))
     written = nir.NIRGraph(nodes, edges)
     if h5py.version.version_tuple[0] < 3:  # which does not take strings in lists; TensorFlow 2.2 needs it
@@ -210,7 +204,7 @@ def _chain(
     linear: Linear,
     unit: float,
     bias: Optional[np.ndarray],
-    layers: _Layers,
+    images: Set[str],
 ) -> Dict[str, Node]:
     """Return the nodes from a source to its target, one after the other; weights and bias are divided by `unit`."""
     source, target = projection.source, projection.target
@@ -218,8 +212,8 @@ def _chain(
         size, stride, padding = (np.array(value) for value in (linear.size, linear.stride, linear.padding))
         return {"sum": nir.SumPool2d(size, stride, padding)}
     if linear is None:
-        flat = nir.Flatten({"input": np.array(_shape(source, layers))}, 0, -1)
-        before = {"flatten": flat} if source.name in layers.images else {}
+        flat = nir.Flatten({"input": np.array(_shape(source, images))}, 0, -1)
+        before = {"flatten": flat} if source.name in images else {}
         columns, rows = _channels_first_order(source), _channels_first_order(target)
         weight = (projection.to_scipy().T.toarray()[rows][:, columns] / unit).astype(np.float32)
         if bias is None or not bias.any():
@@ -236,7 +230,7 @@ def _chain(
         groups=1,
         bias=added.astype(np.float32),
     )
-    if target.name in layers.images:
+    if target.name in images:
         return {"convolution": convolution}
     flat = nir.Flatten({"input": np.array(_channels_first(target.shape))}, 0, -1)
     return {"convolution": convolution, "flatten": flat}
@@ -252,8 +246,8 @@ def _channels_first_order(population: GraphPopulation) -> np.ndarray:
     return numbers.transpose(2, 0, 1).ravel() if len(population.shape) == 3 else numbers.ravel()
 
 
-def _shape(population: GraphPopulation, layers: _Layers) -> Tuple[int, ...]:
-    return _channels_first(population.shape) if population.name in layers.images else (population.size,)
+def _shape(population: GraphPopulation, images: Set[str]) -> Tuple[int, ...]:
+    return _channels_first(population.shape) if population.name in images else (population.size,)
 
 
 def _channels_first(shape: Sequence[int]) -> Tuple[int, ...]:
@@ -343,7 +337,7 @@ def _check(graph: SynapseGraph, request: Request) -> Optional[str]:
                 f"{projection.target.name} takes the maximum of each window, for which NIR has no node; "
                 "--max-pool average replaces it in the conversion"
             )
-    for projection, linear in zip(graph.projections, _Layers(graph).linear):
+    for projection, linear in zip(graph.projections, _layers(graph)[1]):
         if None in linear and projection.source.size * projection.target.size > LARGEST_MATRIX:
             raise ResourceError(
                 f"{projection.source.name} → {projection.target.name} ({projection.rule}) is not a layer of NIR, and "
@@ -355,7 +349,7 @@ def _check(graph: SynapseGraph, request: Request) -> Optional[str]:
 
 def _size(graph: SynapseGraph, request: Request) -> float:
     total = 8.0 * graph.number_of_nodes() + 4000 * (len(graph.populations) + len(graph.projections))
-    for projection, linear in zip(graph.projections, _Layers(graph).linear):
+    for projection, linear in zip(graph.projections, _layers(graph)[1]):
         if None in linear:
             total += 4.0 * projection.source.size * projection.target.size
         total += sum(layer.weight.nbytes for layer in linear if isinstance(layer, Convolution))
