@@ -134,14 +134,14 @@ def weighting_of(projection: GraphProjection) -> str:
     return "maximum" if connection.layer.WEIGHTING == "maximum" and not others else connection.weighting
 
 
-def refuse_fast_cycles(graph: SynapseGraph, format: str) -> None:
+def refuse_fast_cycles(graph: SynapseGraph, request: Request) -> None:
     """Raise `UsageError` if spikes of a simulation pass several populations of a cycle in a time step."""
     steps = graph.first_steps
     late = any(steps[p.target.name] - steps[p.source.name] + p.delay < 1 for p in graph.projections)
     if graph.neuron_model and late:
         raise UsageError(
-            f"each synapse takes a time step in format {format}, and spikes of this network pass several populations "
-            "of a cycle in one; take csv or npz"
+            "each synapse takes a time step in this format, and spikes of this network pass several populations of a "
+            "cycle in one; take csv or npz"
         )
 
 

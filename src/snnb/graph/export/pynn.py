@@ -44,8 +44,4 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
                 empty.unlink()
 
 
-def _check(graph: SynapseGraph, request: Request) -> None:
-    refuse_fast_cycles(graph, "pynn")
-
-
-FORMAT = Format("_pynn", write, (29, 60), _check, directory=True, simulates=True, own_options=("exact",))
+FORMAT = Format("_pynn", write, (29, 60), refuse_fast_cycles, directory=True, simulates=True, own_options=("exact",))

@@ -170,7 +170,7 @@ def _check(graph: SynapseGraph, request: Request) -> None:
             raise UsageError(
                 f"SANA-FE's neurons cannot have this property of {population.name}: {number}; take csv or npz"
             )
-    refuse_fast_cycles(graph, "sanafe")
+    refuse_fast_cycles(graph, request)
     if graph.number_of_edges() > LIMIT:
         raise ResourceError(
             f"{graph.number_of_edges():,} edges are more than SANA-FE holds in usual memory ({LIMIT:,}); "

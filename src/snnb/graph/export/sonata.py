@@ -89,7 +89,7 @@ def _check(graph: SynapseGraph, request: Request) -> None:
                 "format sonata is written for NEST, whose neurons cannot have this property of "
                 f"{population.name}: {number}; take csv or npz, whose description has all numbers"
             )
-    refuse_fast_cycles(graph, "sonata")
+    refuse_fast_cycles(graph, request)
 
 
 def _write_json(path: Path, values: Dict[str, object]) -> None:

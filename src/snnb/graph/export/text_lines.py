@@ -12,7 +12,6 @@ _POWERS = 10.0 ** np.arange(-60, 61)
 _TEN = 60  # index of 10⁰ in _POWERS
 _HALF_ULPS = np.concatenate([np.full(1, 2.0**-150), 2.0 ** np.arange(-150, 105)])  # by float32's biased exponent
 _NAN, _INF = (np.frombuffer(word, np.uint8).copy() for word in (b"nan", b"inf"))
-_PAIRS = np.frombuffer("".join(f"{n:02d}" for n in range(100)).encode(), np.uint8).copy()
 
 
 @compiled
@@ -28,16 +27,10 @@ def put_bytes(out: np.ndarray, at: int, text: np.ndarray) -> int:
 def put_digits(out: np.ndarray, at: int, value: int, digits: int) -> int:
     """Write an integer with a number of digits, padded with zeros; return the index after it."""
     rest = np.uint64(value)
-    end = at + digits
-    while digits >= 2:
-        pair = rest % np.uint64(100)
-        rest //= np.uint64(100)
-        digits -= 2
-        out[at + digits] = _PAIRS[2 * pair]
-        out[at + digits + 1] = _PAIRS[2 * pair + np.uint64(1)]
-    if digits:
-        out[at] = 48 + rest % np.uint64(10)
-    return end
+    for i in range(at + digits - 1, at - 1, -1):
+        out[i] = 48 + rest % np.uint64(10)
+        rest //= np.uint64(10)
+    return at + digits
 
 
 @compiled
