@@ -177,6 +177,10 @@ class Run:
 
         if path is None:
             raise UsageError("from_graph: give path, the run directory")
+        if rates is not None:
+            raise UsageError("from_graph: rates is for a graph in a file; give spikes")
+        if graph is not None and any(given is not None for given in (source, target, weight)):
+            raise UsageError("from_graph: a graph has its own edges; leave out source, target and weight")
         if graph is not None:
             edges = arrays_of(graph)
             edges = edges if spikes is None else edges._replace(spikes=spikes)

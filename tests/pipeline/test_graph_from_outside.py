@@ -196,6 +196,8 @@ def test_a_graph_of_arrays_has_their_hash_and_is_made_again_in_python_only(folde
         ({"graph": csr_matrix((2, 3))}, UsageError, "2 × 3"),
         ({"graph": networkx.Graph()}, UsageError, "Graph is not a graph"),
         ({"graph": "net.csv", "source": [0]}, UsageError, "its own edges"),
+        ({"graph": csr_matrix((2, 2)), "weight": [1]}, UsageError, "its own edges"),
+        ({"source": [0], "target": [1], "rates": "rates.txt"}, UsageError, "rates is for a graph in a file"),
         ({"source": [0], "target": [-1]}, InputError, "neuron -1"),
         ({"source": [0], "target": [5], "populations": {"a": 3}}, InputError, "0 to 2"),
         ({"source": [0], "target": [1], "weight": [np.inf]}, InputError, "weight inf"),
