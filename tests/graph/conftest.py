@@ -10,15 +10,7 @@ from snnb.conversion.rewriting import pruned
 from snnb.graph.build import build_graph
 from snnb.network.network import DROPPED, Population
 from snnb.network.read_network import write_spiking
-from tests.graph.networks import (
-    branched,
-    counts_of,
-    residual,
-    save,
-    save_counts,
-    save_spike_times,
-    set_random_weights,
-)
+from tests.graph.networks import branched, counts_of, residual, save, save_counts, save_spike_times, set_random_weights
 from tests.graph.test_pruned import SHARE, pruned_network
 
 CODING = {"input": "current", "07Dense_4": "random"}

@@ -272,21 +272,20 @@ def test_traces_that_are_refused(content, tmp_path):
     assert BAD_TRACES[content] in str(error.value)
 
 
-def test_which_groups_are_inputs(tmp_path):
+EDGES = START + "  - a.0 -> b.0: {weight: 1}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "inputs"),
+    [
+        (EDGES + "mappings: [b: {core: 0.0}]\n", ["a"]),
+        (EDGES + "mappings: [a: {core: 0.0}, b: {core: 0.0}]\n", []),
+        (EDGES, []),
+        (EDGES.replace("0..2: {}", "0..2: {poisson: 0.1}"), ["a"]),
+    ],
+)
+def test_which_groups_are_inputs(tmp_path, text, inputs):
     """Those on no core; without a mapping those of the model `input`."""
-    edges = "  - a.0 -> b.0: {weight: 1}\n"
-    for end, inputs in (
-        ("mappings: [b: {core: 0.0}]\n", ["a"]),
-        ("mappings: [a: {core: 0.0}, b: {core: 0.0}]\n", []),
-        ("", []),
-        ("# poisson", ["a"]),
-    ):
-        text = (
-            (START + edges + end).replace("0..2: {}", "0..2: {poisson: 0.1}")
-            if "poisson" in end
-            else START + edges + end
-        )
-        (tmp_path / "net.yaml").write_text(text)
-        found, _ = imported(tmp_path / "net.yaml", tmp_path / "in")
-        with found:
-            assert [p.name for p in found.inputs] == inputs
+    (tmp_path / "net.yaml").write_text(text)
+    with imported(tmp_path / "net.yaml", tmp_path / "in")[0] as found:
+        assert [p.name for p in found.inputs] == inputs

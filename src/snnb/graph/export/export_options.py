@@ -20,10 +20,7 @@ class ExportOptions(Options):
     with_input: bool = Field(
         default=False, description="Keep an input that is a current in partition and spike formats."
     )
-    exact: bool = Field(
-        default=False,
-        description="Write numbers with the digits of float64 instead of float32.",
-    )
+    exact: bool = Field(default=False, description="Write numbers with the digits of float64 instead of float32.")
     integers: bool = Field(
         default=False, description="Write the integer weights, biases and thresholds of an integer network."
     )

@@ -198,8 +198,7 @@ def _hyperedges(path: Path) -> Iterator[Tuple[int, int, np.ndarray]]:
         wrong = pins[(pins < 1) | (pins > head.nodes)]
         if wrong.size:
             raise DamagedError(
-                path,
-                f"line {line:,}: node {wrong[0]:,}, and line {head.line:,} states {head.nodes:,} nodes, from 1",
+                path, f"line {line:,}: node {wrong[0]:,}, and line {head.line:,} states {head.nodes:,} nodes, from 1"
             )
         done += 1
         yield line, weight, pins - 1
