@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 
 from snnb.core.compiled import compiled
-from snnb.graph.adjacency import in_degrees, out_degrees
+from snnb.graph.adjacency import in_degrees
 from snnb.graph.adjacency import sources as sources_of
 from snnb.graph.edges import ranges
 from snnb.graph.populations import GraphPopulation
@@ -64,17 +64,11 @@ def write_indices(
 
 def _by_source(population: GraphPopulation, projections: Sequence[GraphProjection], offsets: Sequence[int]) -> Lists:
     """List the edges of each source, a range for each of its projections."""
-    own = [(p, offset) for p, offset in zip(projections, offsets) if p.source is population]
-    ends = [offset + np.cumsum(projection.out_degrees) for projection, offset in own]
-    for start, stop in ranges(out_degrees(projections, population), CHUNK):
-        edges = np.zeros((stop - start, len(own), 2), np.uint64)
-        for k, (end, (projection, _)) in enumerate(zip(ends, own)):
-            edges[:, k, 1] = end[start:stop]
-            edges[:, k, 0] = end[start:stop] - projection.out_degrees[start:stop]
-        flat = edges.reshape(-1, 2)
-        some = flat[:, 0] < flat[:, 1]
-        indptr = np.concatenate([[0], np.cumsum(some.reshape(stop - start, -1).sum(axis=1))])
-        yield indptr, flat[some]
+    own = [(p.out_degrees, offset) for p, offset in zip(projections, offsets) if p.source is population]
+    degrees = np.array([degrees for degrees, _ in own], np.int64).reshape(len(own), population.size).T
+    ends = np.cumsum(degrees, axis=0) + np.array([offset for _, offset in own], np.int64)
+    ranges_of = np.stack([ends - degrees, ends], axis=-1)[degrees > 0].astype(np.uint64)
+    yield np.concatenate([[0], np.cumsum(np.count_nonzero(degrees, axis=1))]), ranges_of
 
 
 def _by_target(population: GraphPopulation, projections: Sequence[GraphProjection], offsets: Sequence[int]) -> Lists:
