@@ -33,12 +33,8 @@ def write_indices(
 ) -> None:
     """Write `indices/source_to_target` and `indices/target_to_source`, under libsonata's and bmtk's names.
 
-    Parameters
-    ----------
-    group : group of the edge population
-    sources, targets : sequence of GraphPopulation
-    projections : sequence of GraphProjection, in the order of their edges
-    done : callable that is called with the number of edges whose target is indexed
+    `projections` are in the order of their edges in the edge population `group`. `done` is called with the number of
+    edges whose target is indexed.
     """
     offsets = np.cumsum([0] + [projection.number_of_edges for projection in projections]).tolist()
     kinds = ("source_to_target", sources, _by_source), ("target_to_source", targets, _by_target)
