@@ -23,7 +23,8 @@ from snnb.io.text import read_text
 
 ROWS = 1 << 18  # in memory at a time
 ENCODING = "utf-8-sig"  # with or without a byte order mark
-NUMBER = re.compile(r"([+-]?[0-9]+\.?[0-9]*(e[+-]?[0-9]+)?)?", re.IGNORECASE)  # an id, which numpy writes as 1.0e+00
+# An id, which pandas may write as 12.0 and numpy as 1.2e+01; 0.3 is a name
+ID = re.compile(r"([+-]?[0-9]+(\.0*|(\.[0-9]*)?e[+-]?[0-9]+)?)?", re.IGNORECASE)
 
 
 def is_csv(path: Path) -> bool:
@@ -45,7 +46,7 @@ def read_csv(path: Path) -> ListedGraph:
     columns = columns_of(path, fields, "line 1: ")
     ends = dict(zip(fields, next(csv.reader([first], delimiter=delimiter), [])))
     named = "source_group" in columns or not all(
-        NUMBER.fullmatch(ends.get(columns[end], "").strip()) for end in ("source", "target")
+        ID.fullmatch(ends.get(columns[end], "").strip()) for end in ("source", "target")
     )
     texts = [key for key in columns if key not in ("weight", "rate")] if named else []
     # Ids are read as float64: loadtxt takes 1.5 for the integer 1. Of columns that are not read it keeps a character.
