@@ -32,7 +32,7 @@ def graph_of_simulation(parsed, folder, x, scale, settings, **options):
     return build_graph(parsed, folder / "net_graph.h5", counts=folder / "spike_rate_sums.npz", coding=coding, **options)
 
 
-def simulated_graph(parsed, folder, samples, reset, threshold, coding, start=0.0):
+def simulated_graph(parsed, folder, samples, reset, threshold, coding, start=0.0, output="auto"):
     """Return the pictures, what another simulator must know, and the graph; the simulation's files are in `folder`."""
     settings = SimulationSettings(
         engine="tensorflow",
@@ -44,6 +44,7 @@ def simulated_graph(parsed, folder, samples, reset, threshold, coding, start=0.0
         threshold=threshold,
         input=coding,
         record_spikes=samples,
+        output=output,
     )
     x = np.random.default_rng(2).integers(0, 256, (samples, 6, 5, 2)).astype(np.uint8)
     simulated = Simulated(threshold, reset, coding, None, 256.0, None, None, STEPS, samples, 0, initial_potential=start)

@@ -52,13 +52,16 @@ CHIP = {
 }
 
 
-@pytest.mark.parametrize("reset", ["zero", pytest.param("subtraction", marks=pytest.mark.slow)])
-def test_costs_of_a_residual_network_are_those_of_sanafe(parsed, tmp_path, reset, without_kahypar):
-    x, simulated, built = simulated_graph(parsed, tmp_path, SAMPLES, reset, 0.5, "constant")
+@pytest.mark.parametrize(
+    ("reset", "output"),
+    [("zero", "auto"), ("zero", "membrane"), pytest.param("subtraction", "auto", marks=pytest.mark.slow)],
+)
+def test_costs_of_a_residual_network_are_those_of_sanafe(parsed, tmp_path, reset, output, without_kahypar):
+    x, simulated, built = simulated_graph(parsed, tmp_path, SAMPLES, reset, 0.5, "constant", output=output)
     pixels = (x / np.float32(256)).reshape(SAMPLES, -1).astype(float)
     with built as graph, np.load(tmp_path / "spike_times.npz") as times:
         network, placed = exported_network(graph, simulated), PlacedNetwork.of(graph)
-        drawn = {graph.populations[-1].name: times[graph.populations[-1].name].astype(np.int64)}
+        drawn = {p.name: times[p.name].astype(np.int64) for p in network.populations if p.coding == "random"}
         for method in ("sequential", "groups"):
             mapped = map_network(placed, Hardware.model_validate(CHIP), method=method)
             recorded = recorded_steps(mapped, tmp_path / "spike_times.npz")

@@ -237,8 +237,10 @@ def _changes(
             continue
         unit = np.ones(population.size) if network.integers else population.threshold
         currents = (population.bias + network.input_current(population, pixels[np.newaxis])[:, 0]) / unit
-        starts, thresholds = currents + population.start / unit, (population.threshold / unit).tolist()
-        changes[0][:0] = [(neuron, {"threshold": theta, "bias": 0.0}) for neuron, theta in zip(neurons, thresholds)]
+        starts = currents + population.start / unit
+        thresholds = np.full(population.size, NEVER) if population.coding == "membrane" else population.threshold / unit
+        first_changes = zip(neurons, thresholds.tolist())
+        changes[0][:0] = [(neuron, {"threshold": theta, "bias": 0.0}) for neuron, theta in first_changes]
         for step, biases in ((first, starts), (first + 1, currents)):
             changes[step] += [(neuron, {"bias": bias}) for neuron, bias in zip(neurons, biases.tolist())]
         changes[first + steps] += [(neuron, {"threshold": NEVER}) for neuron in neurons]
