@@ -352,16 +352,11 @@ def _uniform(streams: Streams, shape: Tuple[int, ...], start: int, steps: int) -
 
 
 def constant_volumes(network: Network) -> Set[str]:
-    """Names of the volumes whose input does not change from step to step when the network's does not."""
-    constant, passing = {network.input.name}, {network.input.name}
-    for volume in network.volumes:
-        if isinstance(volume, (Population, Reindexed)) and passing.issuperset(volume.inputs):
-            if isinstance(volume, Reindexed):
-                passing.add(volume.name)
-            elif accumulates(volume) or any(projection.delay for projection in volume.projections):
-                continue
-            constant.add(volume.name)
-    return constant
+    """Return the names of the volumes whose input does not change from step to step when the network's does not."""
+    reading = [v for v in network.volumes if isinstance(v, (Population, Reindexed))]
+    only_input = [volume for volume in reading if network.senders(volume) == {network.input.name}]
+    changing = {p.name for p in network.populations if accumulates(p) or any(q.delay for q in p.projections)}
+    return {network.input.name, *(volume.name for volume in only_input)} - changing
 
 
 def accumulates(population: Population) -> bool:
