@@ -14,14 +14,6 @@ from snnb.graph.export.request import Simulated
 from snnb.simulation.simulate import SimulationSettings, simulate
 
 STEPS, WARM_UP = 25, 4
-ways_to_simulate = pytest.mark.parametrize(
-    ("reset", "threshold", "coding"),
-    [
-        pytest.param("subtraction", 1.0, "constant", marks=pytest.mark.slow),
-        ("zero", 0.5, "constant"),
-        pytest.param("subtraction", 0.5, "poisson", marks=pytest.mark.slow),
-    ],
-)
 
 
 def graph_of_simulation(parsed, folder, x, scale, settings, **options):
@@ -65,6 +57,8 @@ def compare_spikes(network, simulator, firing, folder, inputs, steps):
         recorded = {p.name: in_order(times[p.name].astype(int)) for p in network.simulated}
     assert sum(rows.size for rows in recorded.values())
     assert first_inconsistent(network, inputs, recorded, steps) is None
-    for name, rows in simulator.build(network)(inputs, steps).items():
+    found = simulator.build(network)(inputs, steps)
+    assert list(found) == list(recorded)
+    for name, rows in found.items():
         np.testing.assert_array_equal(in_order(rows), recorded[name], err_msg=name)
     return recorded

@@ -8,47 +8,45 @@ from snnb.crosscheck import brian2, sanafe, scipy
 from snnb.crosscheck.check import first_inconsistent
 from snnb.crosscheck.exported import counts_of, exported_network, in_order
 from snnb.graph.build import build_graph
-from tests.crosscheck.simulated import STEPS, simulated_graph, ways_to_simulate
+from tests.crosscheck.simulated import STEPS, compare_spikes, simulated_graph
 from tests.graph.networks import LAYERS, save
 from tests.graph.recorded import keras
 
-SAMPLES = 3
-START = {"subtraction": 0.0, "zero": 0.5}  # not a way of its own, since each takes seconds
+SAMPLES, NAMES = 3, ["one", "two", "sum", "pool", "hidden"]
+WAYS = [  # reset, threshold, input, initial potential
+    pytest.param(("subtraction", 1.0, "constant", 0.0), marks=pytest.mark.slow),
+    ("zero", 0.5, "constant", 0.5),
+    pytest.param(("subtraction", 0.5, "poisson", 0.0), marks=pytest.mark.slow),
+]
 
 
-def inputs_of(x, times, coding):
-    if coding == "constant":
-        return (x / np.float32(256)).reshape(SAMPLES, -1).astype(float)
-    inputs = np.zeros((SAMPLES, 60, STEPS), bool)
-    inputs[tuple(times["input"].T)] = True
-    return inputs
+@pytest.fixture(scope="module", params=WAYS, ids=str)
+def simulated(request, parsed, tmp_path_factory):
+    """The exported network, its inputs, the folder of the simulation, and the threshold."""
+    folder, (_, threshold, coding, _) = tmp_path_factory.mktemp("simulated"), request.param
+    x, stated, built = simulated_graph(parsed, folder, SAMPLES, *request.param)
+    with built as graph:
+        network = exported_network(graph, stated)
+    inputs = (x / np.float32(256)).reshape(SAMPLES, -1).astype(float)
+    if coding == "poisson":
+        inputs = np.zeros((SAMPLES, 60, STEPS), bool)
+        with np.load(folder / "spike_times.npz") as times:
+            inputs[tuple(times["input"].T)] = True
+    return network, inputs, folder, threshold
 
 
 @pytest.mark.parametrize("simulator", [scipy, brian2, sanafe], ids=["scipy", "brian2", "sanafe"])
-@ways_to_simulate
-def test_spikes_of_a_residual_network(parsed, tmp_path, simulator, reset, threshold, coding):
-    x, simulated, built = simulated_graph(parsed, tmp_path, SAMPLES, reset, threshold, coding, START[reset])
-    with built as graph:
-        network = exported_network(graph, simulated)
-    with np.load(tmp_path / "spike_times.npz") as times:
-        inputs = inputs_of(x, times, coding)
-        found = simulator.build(network)(inputs, STEPS)
-        assert list(found) == ["one", "two", "sum", "pool", "hidden"]
-        for name, spikes in found.items():
-            assert spikes.size > 0, name
-            rows = [np.array(sorted(map(tuple, each.tolist()))) for each in (spikes, times[name])]
-            np.testing.assert_array_equal(rows[0], rows[1], err_msg=name)
+def test_spikes_of_a_residual_network(simulated, simulator):
+    network, inputs, folder, _ = simulated
+    recorded = compare_spikes(network, simulator, "free", folder, inputs, STEPS)
+    assert list(recorded) == NAMES
+    assert all(rows.size for rows in recorded.values())
 
 
-@ways_to_simulate
-def test_each_spike_follows_and_without_one_the_others_do_not(parsed, tmp_path, reset, threshold, coding):
-    x, simulated, built = simulated_graph(parsed, tmp_path, SAMPLES, reset, threshold, coding, START[reset])
-    with built as graph:
-        network = exported_network(graph, simulated)
-    with np.load(tmp_path / "spike_times.npz") as times:
-        spikes = {name: in_order(times[name].astype(int)) for name in ("one", "two", "sum", "pool", "hidden")}
-        inputs = inputs_of(x, times, coding)
-    assert first_inconsistent(network, inputs, spikes, STEPS) is None
+def test_without_a_spike_the_others_do_not_follow(simulated):
+    network, inputs, folder, threshold = simulated
+    with np.load(folder / "spike_times.npz") as times:
+        spikes = {name: in_order(times[name].astype(int)) for name in NAMES}
     missing = spikes["two"][40]
     found = first_inconsistent(network, inputs, {**spikes, "two": np.delete(spikes["two"], 40, axis=0)}, STEPS)
     assert (found.population, found.sample, found.neuron, found.step) == ("two", *missing)
