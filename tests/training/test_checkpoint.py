@@ -136,14 +136,15 @@ class Harmful:
         lambda path: path.write_bytes(pickle.dumps(Harmful())),
         lambda path: np.savez(path, described=np.array([Harmful()], dtype=object)),
         lambda path: np.savez(path, x=np.ones(3)),
+        lambda path: np.savez(path, described=np.load(path)["described"], weights_00000=np.ones(3)),
     ],
-    ids=["truncated", "a pickle", "objects", "other arrays"],
+    ids=["truncated", "a pickle", "objects", "other arrays", "fewer arrays"],
 )
 @pytest.mark.usefixtures("recorded")
 def test_a_damaged_checkpoint_is_refused_and_runs_no_code(tmp_path, monkeypatch, damage):
     monkeypatch.chdir(tmp_path)
     damage(tmp_path / "checkpoint" / FILE)
-    with pytest.raises(InputError, match=f"{FILE}: (not a complete npz file|has no array)"):
+    with pytest.raises(InputError, match=f"{FILE}: (not a complete npz file|has no array|lacks arrays)"):
         load_checkpoint(tmp_path / "checkpoint")
     assert not (tmp_path / "harm").exists()
 

@@ -15,7 +15,7 @@ from typing import Callable, Dict, List, Mapping, Optional, Sequence
 import numpy as np
 import tensorflow as tf
 
-from snnb.core.errors import InputError, UsageError, first_line
+from snnb.core.errors import DamagedError, InputError, UsageError, first_line
 from snnb.core.formatting import times
 from snnb.core.options import FigureFormat
 from snnb.core.progress import Progress, Throttle, silent
@@ -208,17 +208,19 @@ class Checkpoint:
 def save_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
     """Replace the checkpoint in a directory atomically; the directory is created if it is missing."""
     directory.mkdir(parents=True, exist_ok=True)
-    described = json.dumps({"identity": dict(checkpoint.identity), "history": list(checkpoint.history)})
     arrays = {f"{group}_{i:05d}": array for group in _GROUPS for i, array in enumerate(getattr(checkpoint, group))}
+    described = {"identity": checkpoint.identity, "history": checkpoint.history, "arrays": len(arrays)}
     with atomic_path(directory / FILE, force=True) as temporary:
-        np.savez(temporary, described=np.array(described), **arrays)
+        np.savez(temporary, described=np.array(json.dumps(described)), **arrays)
 
 
 def load_checkpoint(directory: Path) -> Checkpoint:
     """Read the checkpoint of an interrupted training; raise `InputError` if it is damaged."""
     path = directory / FILE
     arrays = load_archive(path, must=["described"])
-    described = parse_json(str(arrays["described"]), path)
+    described = parse_json(str(arrays.pop("described")), path)
+    if described.get("arrays", len(arrays)) != len(arrays):  # damage to the list of the members can hide some
+        raise DamagedError(path, "lacks arrays")
     groups = {group: [arrays[n] for n in sorted(arrays) if n.rpartition("_")[0] == group] for group in _GROUPS}
     return Checkpoint(described["identity"], described["history"], **groups)
 
