@@ -100,30 +100,30 @@ def prepare(
     if spec.samples is not None and len(sizes) == 2 and sizes != spec.samples:
         published = "{:,} training and {:,} test samples; {:,} and {:,} are published".format(*sizes, *spec.samples)
         warnings = [*warnings, published]
-    arrays: Dict[str, Tuple[Tuple[int, ...], str]]  # shape and dtype
+
+    def split(labels: np.ndarray, shape: Tuple[int, ...], dtype: str) -> PreparedSplit:
+        counts = np.bincount(labels, minlength=len(classes)).tolist()
+        return PreparedSplit(shape=(len(labels), *shape), dtype=dtype, class_counts=dict(zip(classes, counts)))
+
     outside = None
     if spec.content == "pictures":
         pictures = cast("Dict[str, Tuple[Samples, np.ndarray]]", parts)
         labels, unreadable = _write_pictures(target, pictures, shape, fit, spec.scale, norm_samples, seed, progress)
         warnings = [*warnings, *unreadable]
         np.savez(target / "y_test.npz", np.eye(len(classes), dtype=np.float32)[labels["test"]])
-        arrays = {part: ((len(of), *shape), "float32" if part == "norm" else "uint8") for part, of in labels.items()}
+        splits = {part: split(of, shape, "float32" if part == "norm" else "uint8") for part, of in labels.items()}
     else:
         dtype = "float32" if spec.content == "steps" else "uint32"
         recordings = cast("Dict[str, Tuple[Recordings, np.ndarray]]", parts)
         longest, inside, left_out = _write_recordings(target, recordings, shape, bin_us, binary, dtype, progress)
         labels = {part: samples.labels[positions] for part, (samples, positions) in parts.items()}
-        arrays = {part: ((len(of), longest[part], *shape), dtype) for part, of in labels.items()}
+        splits = {part: split(of, (longest[part], *shape), dtype) for part, of in labels.items()}
         if spec.content == "events":
             outside = left_out
         if left_out:
             sensor = times(shape[:2])
             message = f"{left_out:,} events are outside the sensor of {sensor} and left out; {inside:,} are counted"
             warnings = [*warnings, message]
-    splits: Dict[str, PreparedSplit] = {}
-    for part, (size, kind) in arrays.items():
-        counts = np.bincount(labels[part], minlength=len(classes)).tolist()
-        splits[part] = PreparedSplit(shape=size, dtype=kind, class_counts=dict(zip(classes, counts)))
     for part in parts:
         np.save(target / f"y_{part}.npy", labels[part])
     return PreparedDataset(loaded.version, classes, splits, loaded.sources, warnings, outside)

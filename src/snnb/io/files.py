@@ -32,7 +32,7 @@ ADVICE = {
     errno.EPERM: "not permitted; `ls -l` on it and on its folder shows the owner",
     errno.ELOOP: "is a symbolic link, which is not followed here; put the file itself in its place",
     errno.EISDIR: "is a directory where a file is expected; move it away",
-    errno.ENOENT: "no such file or directory, nor can it be made; check the path, or give another one",
+    errno.ENOENT: "no such file or directory; check the path, or give another one",
     errno.EEXIST: "exists already; move it away, or give another path",
     errno.ENOTDIR: "a part of this path is a file where a directory is expected; move it away or give another path",
     errno.ENAMETOOLONG: "the name is too long; give a shorter one",
