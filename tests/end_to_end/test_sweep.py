@@ -10,6 +10,7 @@ from PIL import Image
 from snnb import Run
 from snnb.cli.main import main
 from snnb.core.errors import InputError, UsageError
+from snnb.mapping.hardware import DESCRIPTIONS
 from snnb.pipeline.open_run import open_run
 from snnb.pipeline.plan import bring_up_to_date, state_of_stages
 from snnb.results.compare import compare
@@ -245,3 +246,17 @@ def test_each_simulation_is_mapped_onto_each_chip(run, tmp_path, without_kahypar
         assert row["sample_ns"] == str(cost.get("sample_ns", ""))
     with Image.open(run.path / "sweep.png") as picture:
         assert picture.width > 400
+
+
+def test_descriptions_of_one_name_are_chips_of_their_own(run, tmp_path, monkeypatch, without_kahypar):
+    """As of a copy of a description of the package with other energies."""
+    drawn, own = [], tmp_path / "loihi.yaml"
+    own.write_bytes((DESCRIPTIONS / "loihi.yaml").read_bytes())
+
+    def plot(path, points, *_, **__):
+        drawn.extend(points)
+        path.touch()
+
+    monkeypatch.setattr("snnb.report.comparison_plots.plot_chips", plot)
+    _sweep(run, f"hardware=loihi,{own}", "threshold=1")
+    assert [point.chip for point in drawn] == ["loihi", str(own)]

@@ -381,11 +381,14 @@ def _draw(run: RunDirectory, axes: Sequence[Axis], swept: Sequence[Swept]) -> No
 def _draw_chips(run: RunDirectory, swept: Sequence[Swept], kind: str) -> None:
     from snnb.report.comparison_plots import OnChip, plot_chips
 
+    chips = list(dict.fromkeys(one.values[CHIPS] for one in swept))
+    stems = [Path(chip).stem for chip in chips]
+    names = dict(zip(chips, stems if len({*stems}) == len(stems) else chips))
     points = []
     for one in swept:
         if one.energy_pj is not None:
             others = {name: value for name, value in one.values.items() if name != CHIPS}
-            name, measured = Path(one.values[CHIPS]).stem, getattr(one, f"snn_{kind}")
+            name, measured = names[one.values[CHIPS]], getattr(one, f"snn_{kind}")
             network_only = one.energy_of == "network"
             points.append(OnChip(name, in_words(others), one.energy_pj, measured, network_only=network_only))
     with atomic_path(run.path / FIGURE, force=True) as temporary:
