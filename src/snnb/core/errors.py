@@ -31,10 +31,7 @@ class InputError(SnnbError):
 class DamagedError(InputError):
     """A file is missing, incomplete, altered, or not of the expected format.
 
-    Attributes
-    ----------
-    path : Path
-        The file, so that a caller who knows how to make it again can say so: see `advising`.
+    `path` is the file, so that a caller who knows how to make it again can say so: see `advising`.
     """
 
     def __init__(self, path: Path, fault: str) -> None:

@@ -91,11 +91,7 @@ def save(figure: Figure, target: Target) -> None:
 def label_rows(axes: Axes, middles: np.ndarray, names: Sequence[str]) -> None:
     """Label rows at the left, as many as fit; always the last one.
 
-    Parameters
-    ----------
-    axes : axes with their final height and limits
-    middles : (rows,) float array; middle of each row, ascending
-    names : name of each row
+    The axes have their final height and limits; `middles` are the middles of the rows, float (rows,), ascending.
     """
     height = axes.figure.get_figheight() * axes.get_position().height
     low, high = sorted(axes.get_ylim())

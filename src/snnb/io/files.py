@@ -114,12 +114,9 @@ def atomic_path(
 ) -> Iterator[Path]:
     """Yield a temporary path for a file or directory that is renamed to `target` on success.
 
-    Raise `UsageError` if `target` exists and `force` is false, or its directory does not exist.
-
-    Parameters
-    ----------
-    companions : further files in the directory of `target`; the block writes them next to the temporary path
-    outdated : files that describe the former target; removed on success
+    `companions` are further files in the directory of `target`, which the block writes next to the temporary path.
+    `outdated` are files that describe the former target; they are removed on success. Raise `UsageError` if `target`
+    exists and `force` is false, or its directory does not exist.
     """
     refuse_existing(target, force=True)
     with _own_directory(target) as scratch:
