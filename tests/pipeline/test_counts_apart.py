@@ -7,7 +7,7 @@ import pytest
 
 from snnb import Run, read_spikes
 from snnb.cli.main import main
-from snnb.core.errors import InputError
+from snnb.core.errors import InputError, UsageError
 from snnb.pipeline.open_run import open_run
 from snnb.pipeline.simulate import resolve
 from snnb.results.crosscheck import crosscheck
@@ -31,6 +31,12 @@ def test_the_chain_takes_the_options_and_reuses_their_files(run, capsys):
     assert said["first_sample"] == 30
     with np.load(folder / "spike_counts_by_class.npz") as file:
         assert file["samples_by_class"].tolist() == list(said["class_counts"].values())
+
+
+def test_a_network_without_classes_has_no_counts_of_them(run, monkeypatch):
+    monkeypatch.setattr("snnb.pipeline.model.class_count", lambda *_: None)
+    with pytest.raises(UsageError, match="--by class: a network that reproduces its input has no classes"):
+        resolve(run, {"by": "class"})
 
 
 def test_the_first_sample_stays_in_force_and_bounds_the_samples(run):

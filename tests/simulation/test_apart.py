@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from snnb.core.errors import ResourceError, UsageError
+from snnb.core.errors import ResourceError
 from snnb.core.machine import Memory
 from snnb.simulation.simulate import simulate
 from snnb.simulation.simulation_files import read_spikes
@@ -106,9 +106,7 @@ def test_a_bin_for_every_step_and_one_for_all(trained, tmp_path):
     np.testing.assert_array_equal(one[first.name][0], sums[first.name])
 
 
-def test_classes_of_a_reconstruction_and_counts_that_have_no_room(trained, tmp_path, monkeypatch):
-    with pytest.raises(UsageError, match="--by class: a network that reproduces its input has no classes"):
-        _simulate(trained, tmp_path, num_classes=None, class_names=[])
+def test_counts_that_have_no_room(trained, tmp_path, monkeypatch):
     monkeypatch.setattr("snnb.simulation.simulation_files.memory", lambda: Memory(20_000, 20_000))
     with pytest.raises(ResourceError, match=r"--by class: 10 counts of each of 426 neurons take .* GB of memory"):
         _simulate(trained, tmp_path)

@@ -6,13 +6,13 @@ import h5py
 import numpy as np
 import pytest
 
-from snnb.core.errors import InputError, UsageError
+from snnb.core.errors import InputError
 from snnb.network.event_samples import EventSamples, Steps, write_samples
 from snnb.network.layers import Dense, Flatten
 from snnb.network.network import Input, Network, Neuron, Population, Projection, Reindexed
 from snnb.network.read_network import SPIKING, write_network
 from snnb.simulation.simulate import simulate
-from snnb.simulation.simulation_settings import SimulationSettings, refuse_other_input
+from snnb.simulation.simulation_settings import SimulationSettings
 
 SENSOR, SAMPLES, FIRST = (3, 4, 2), 12, 2
 RANDOM = np.random.default_rng(4)
@@ -138,7 +138,3 @@ def test_other_samples_and_classes_are_refused(case, tmp_path):
     x.shape = (3, 4, 1)
     with pytest.raises(InputError, match=r"the model reads samples of \(3, 4, 2\), the test set has \(3, 4, 1\)"):
         run((parsed, x), tmp_path / "shape")
-    with pytest.raises(UsageError, match="--input events: the test set has pictures; use --input constant or poisson"):
-        refuse_other_input(SETTINGS, "pictures")
-    with pytest.raises(UsageError, match="--input events: the test set has steps; use --input steps"):
-        refuse_other_input(SETTINGS, "steps")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Dict, List, Mapping, Optional
 from pydantic import AfterValidator, Field
 from typing_extensions import Annotated
 
-from snnb.core.errors import InputError
+from snnb.core.errors import InputError, UsageError
 from snnb.core.options import FIGURE_ENDINGS, FigureFormat, Figures, Flag, options_in_words
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.files import require_disk
@@ -29,13 +29,7 @@ from snnb.pipeline.stage import (
 from snnb.pipeline.train import TrainParams
 from snnb.rundir.directory import STAMP, RunDirectory
 from snnb.rundir.manifest import FileRecord, Kind, Record, StageRecord
-from snnb.simulation.simulation_settings import (
-    SimulationSettings,
-    refuse_classes,
-    refuse_missing_packages,
-    refuse_missing_samples,
-    refuse_other_input,
-)
+from snnb.simulation.simulation_settings import SimulationSettings, refuse_missing_packages
 
 if TYPE_CHECKING:
     from snnb.simulation.simulate import SimulationResult
@@ -107,9 +101,18 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
         there = f"{left}" + (f" from --first {params.first} on" if params.first else "")
         say(f"--samples {params.samples} was recorded, but the test set has {there}; {used} are used")
         params = params_in_force(run, KIND, {**given, "samples": used}, say)
-    refuse_other_input(params, details.content)
-    refuse_missing_samples(params, available)
-    refuse_classes(params, class_count(run.manifest.run, details.class_names))
+    codings = ("constant", "poisson") if details.content == "pictures" else (details.content,)
+    if params.input not in codings:
+        use = " or ".join(codings)
+        raise UsageError(f"--input {params.input}: the test set has {details.content}; use --input {use}")
+    if left < 1:
+        last = available - 1
+        raise UsageError(f"--first {params.first}: the test set has {available}, numbered from 0: give at most {last}")
+    if params.samples > left:
+        after = f" and {left} from --first {params.first} on" if params.first else ""
+        raise UsageError(f"--samples {params.samples}: the test set has {available}{after}; give at most that many")
+    if params.by == "class" and class_count(run.manifest.run, details.class_names) is None:
+        raise UsageError("--by class: a network that reproduces its input has no classes; leave it out")
     return params
 
 

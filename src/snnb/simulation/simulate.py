@@ -25,7 +25,7 @@ from snnb.simulation.engines.engine import (
 )
 from snnb.simulation.simulation_files import SPIKE_TIMES, require_room, write_counts, write_ini, write_spike_times
 from snnb.simulation.simulation_plots import plot_quality, plot_raster, plot_rates
-from snnb.simulation.simulation_settings import SimulationSettings, refuse_classes, refuse_missing_samples
+from snnb.simulation.simulation_settings import SimulationSettings
 from snnb.simulation.simulation_statistics import (
     ACCURACIES,
     Classification,
@@ -139,8 +139,6 @@ def _check(
         raise UsageError("--threshold: an integer network defines its thresholds; leave it out")
     if settings.output == "softmax" and network.output.activation != "softmax":
         raise UsageError(f"--output softmax: layer {network.output.name} is not a softmax; use spikes or membrane")
-    refuse_missing_samples(settings, len(x))
-    refuse_classes(settings, num_classes)
     if num_classes is None and settings.output == "membrane":
         raise UsageError("--output membrane: a network that reproduces its input has no class to read; leave it out")
     if network.weight_bits is not None and (

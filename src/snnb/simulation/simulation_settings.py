@@ -7,7 +7,6 @@ from typing_extensions import Annotated
 
 from snnb.cluster.connect import checked_address, require_dask
 from snnb.conversion.toolbox_config import require_toolbox
-from snnb.core.errors import UsageError
 from snnb.core.options import MOST, Count, Flag, Options, Seed, ToolboxKey
 
 LONGEST_DURATION = 10_000_000
@@ -129,32 +128,9 @@ class SimulationSettings(Options):
         return value
 
 
-def refuse_missing_samples(settings: SimulationSettings, there: int) -> None:
-    """Raise `UsageError` when the test set, of `there` samples, has fewer than the settings need."""
-    first, left = settings.first, there - settings.first
-    if left < 1:
-        raise UsageError(f"--first {first}: the test set has {there}, numbered from 0: give at most {there - 1}")
-    if settings.samples > left:
-        after = f" and {left} from --first {first} on" if first else ""
-        raise UsageError(f"--samples {settings.samples}: the test set has {there}{after}; give at most that many")
-
-
-def refuse_other_input(settings: SimulationSettings, content: str) -> None:
-    """Raise `UsageError` unless the input suits the content of the test set: pictures, events or steps."""
-    codings = ("constant", "poisson") if content == "pictures" else (content,)
-    if settings.input not in codings:
-        raise UsageError(f"--input {settings.input}: the test set has {content}; use --input {' or '.join(codings)}")
-
-
 def refuse_missing_packages(settings: SimulationSettings) -> None:
     """Raise `InputError` when a package that the settings need is not installed."""
     if settings.engine == "toolbox":
         require_toolbox("--engine toolbox", "--engine tensorflow or event")
     if settings.scheduler is not None or settings.workers > 1:
         require_dask("--workers" if settings.scheduler is None else "--scheduler")
-
-
-def refuse_classes(settings: SimulationSettings, classes: Optional[int]) -> None:
-    """Raise `UsageError` for counts of each class when `classes`, the number of classes, is None."""
-    if settings.by == "class" and classes is None:
-        raise UsageError("--by class: a network that reproduces its input has no classes; leave it out")
