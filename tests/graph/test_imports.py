@@ -158,7 +158,7 @@ def test_names_are_numbered_in_order_of_first_appearance(kind, tmp_path):
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_groups_are_populations(kind, tmp_path):
-    """Indices keep their places; other names are numbered as they appear."""
+    """Indices keep their places; other names are numbered as they appear; files of spikes name groups and neurons."""
     rows = [("input", "(0, 1)", "b", "x"), ("b", "y", "b", "x"), ("input", "(2, 0)", "c", "5"), ("b", "z", "c", "1")]
     path = table(tmp_path, kind, dict(zip(("source_group", "source", "target_group", "target"), map(list, zip(*rows)))))
     with import_graph(path, tmp_path / "in_graph.h5").graph as graph:
@@ -166,6 +166,9 @@ def test_groups_are_populations(kind, tmp_path):
         assert [p.name for p in graph.inputs] == ["input"]
         edges = set(zip(*(column.tolist() for column in all_edges(graph)[:2])))
         assert edges == {(1, 6), (7, 6), (4, 9 + 5), (8, 9 + 1)}
+    rates = rates_file(tmp_path / "r.csv", "id,spikes\n0,1\n")
+    with pytest.raises(InputError, match=r"has no neuron '0'; its neurons have names such as 'input,\(0, 1\)'"):
+        import_graph(path, tmp_path / "in_graph.h5", rates=rates)
 
 
 def test_ids_that_numpy_writes_as_floats_are_ids(tmp_path):

@@ -74,7 +74,8 @@ def _read_csv(path: Path, lines: List[str], graph: ListedGraph, recording: Recor
         known = graph.names if graph.names is not None else {text: int(text)} if text.isdecimal() else {}
         node = known.get(text, -1)
         if not 0 <= node < graph.nodes:
-            raise DamagedError(path, f"line {number}: the graph has no neuron {text[:40]!r}")
+            named = "" if graph.names is None else f"; its neurons have names such as {next(iter(graph.names))!r}"
+            raise DamagedError(path, f"line {number}: the graph has no neuron {text[:40]!r}{named}")
         if not np.isnan(spikes[node]):
             raise DamagedError(path, f"line {number}: neuron {text[:40]} has a value before")
         spikes[node] = scale * _number(path, number, row[header.index(value)])
