@@ -214,6 +214,7 @@ BAD_CSV = {
     "source,target,weight\n0,1,1e39\n": "the edge from neuron 0 to 1 has the weight inf",
     "source,target,weight\n0,1,\n": "line 2: could not convert string ''",
     "source,target,rate\n0,1,1\n0,2,2\n": ", but its source has another one in another row",
+    "source,target,rate\n0,1,\n0,2,2\n": "some rates are empty; give all of them, or none",
     "source,target,rate\n0,1,-1\n": "line 2: rate -1.0; give finite numbers that are not negative",
     'source,target\na,b\n"c,d\n': "line 3: has 1 fields, the header has 2",
     "source,target\n": "the graph has no neurons",
@@ -305,6 +306,19 @@ def test_an_export_that_is_read_again_maps_the_same(request, tmp_path, name, tar
             np.testing.assert_array_equal(one.bias, other.bias)
         assert again.recording == original.recording
     assert notes == (("delays are not read",) if format == "sonata" else ())
+
+
+@pytest.mark.parametrize("name", ["net.csv", "net.npz", "net.parquet", "net.parts", "net.sonata", "net.net"])
+@pytest.mark.parametrize("original", ["weights_graph", "graph"])
+def test_each_neuron_counts_as_one_spike_of_one_step_where_none_are_known(request, tmp_path, name, original):
+    format, original = {"net.net": "sanafe"}.get(name, name[4:]), request.getfixturevalue(original)
+    export(original, format, tmp_path / name, origin={"stamp": "s", "sha256": "0"})
+    again, _ = imported(tmp_path / name, tmp_path / "again")
+    with again:
+        expected = all_edges(original.with_pool_weight("mean") if FORMATS[format].simulates else original)
+        np.testing.assert_array_equal(all_edges(again)[2], expected[2])
+        assumed = original.recording is None or format == "sanafe"
+        assert (again.assumed_spikes, again.recording.steps == 1) == (assumed, assumed)
 
 
 @pytest.mark.parametrize("missing", ["json", "nodes.csv"])

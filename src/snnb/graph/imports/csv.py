@@ -44,10 +44,13 @@ def read_csv(path: Path) -> ListedGraph:
     delimiter = max(",;\t", key=header.count)
     fields = [name.strip().lower() for name in next(csv.reader([header], delimiter=delimiter), [])]
     columns = columns_of(path, fields, "line 1: ")
-    ends = dict(zip(fields, next(csv.reader([first], delimiter=delimiter), [])))
+    values = dict(zip(fields, next(csv.reader([first], delimiter=delimiter), [])))
     named = "source_group" in columns or not all(
-        ID.fullmatch(ends.get(columns[end], "").strip()) for end in ("source", "target")
+        ID.fullmatch(values.get(columns[end], "").strip()) for end in ("source", "target")
     )
+    unrated = "rate" in columns and not values.get(columns["rate"], "-").strip()  # an export of a graph of weights
+    if unrated:
+        del columns["rate"]
     texts = [key for key in columns if key not in ("weight", "rate")] if named else []
     # Ids are read as float64: loadtxt takes 1.5 for the integer 1. Of columns that are not read it keeps a character.
     kinds = dict.fromkeys(fields, "U1")
@@ -62,6 +65,8 @@ def read_csv(path: Path) -> ListedGraph:
                 if not lines:
                     return
                 table = _parsed(path, lines, number, row, delimiter)
+                if unrated and (table[str(fields.index("rate"))] != "").any():
+                    raise DamagedError(path, "some rates are empty; give all of them, or none")
                 batch = {key: table[str(fields.index(name))] for key, name in columns.items()}
                 batch.update({key: np.array([text.strip() for text in batch[key]], object) for key in texts})
                 if not named:

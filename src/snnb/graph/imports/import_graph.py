@@ -69,7 +69,10 @@ def import_graph(
     if graph_file.recognises(path):
         return _import_file(path, target, rates, samples, steps)
     read = _reader_of(path, READERS, "a graph that snnb reads; it reads MODEL_graph.h5,")(path)
-    recording = _recording(read.recording or Recording(1, 1, 0, DT_MS), samples, steps)
+    stated = read.recording or Recording(1, 1, 0, DT_MS)
+    if rates is None and all(population.spikes is None for population in read.populations):
+        stated = Recording(1, 1, 0, stated.dt_ms)  # each neuron counts as one spike
+    recording = _recording(stated, samples, steps)
     files, notes, times = read.files or (path,), read.notes, None
     if rates is not None:
         given = _read_rates(rates, read, recording)
