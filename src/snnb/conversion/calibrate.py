@@ -151,25 +151,11 @@ def calibrate(
     progress: Progress = silent,
     pixel_scale: float = 1.0,
 ) -> Calibration:
-    """Calibrate a parsed network; the same input gives the same bytes.
+    """Calibrate a parsed, normalised network with all kernels in memory; the same input gives the same bytes.
 
-    Parameters
-    ----------
-    network : Network
-        A parsed, normalised network, all kernels in memory.
-    x : ndarray of float32, shape (samples, ...)
-        Training images, in [0, 1].
-    settings : ConversionSettings
-        Time steps `calibrate`, `firing` and `starts`, and bit widths of an integer network.
-    progress : Progress
-        Called with the number of populations done.
-    pixel_scale : float
-        Value of a pixel of 1 in an integer network.
-
-    Raises
-    ------
-    InputError
-        The network cannot be calibrated.
+    `x` has training images, float32 (samples, ...) in [0, 1]; `pixel_scale` is the value of a pixel of 1 in an integer
+    network. `progress` is called with the number of populations done. Raise `InputError` if the network cannot be
+    calibrated.
     """
     assert settings.calibrate is not None
     network = compose_pooling(network)

@@ -66,31 +66,14 @@ def convert(
     progress: Progress = silent,
     pixel_scale: float = 1.0,
 ) -> ConversionResult:
-    """Write `name_parsed.h5`, `config` and `scale_factors.json` into `target`.
+    """Convert the model of a Keras h5 file; write `name_parsed.h5`, `config` and `scale_factors.json` into `target`.
 
-    Parameters
-    ----------
-    model_path : Path
-        The trained model, a Keras h5 file.
-    target : Path
-        An existing directory.
-    name : str
-        Name of the model.
-    x_norm : np.ndarray
-        Samples for the normalisation and, the first 100 of them, for the verification: float32 `(samples, ...)` in
-        [0, 1], of the shape that the model takes.
-    settings : ConversionSettings
-    progress : Progress
-        Called with the number of samples that the activations were measured on.
-    pixel_scale : float
-        Divisor of the values of the data set: a pixel is value / `pixel_scale`, in an integer network the value.
+    `x_norm` has the samples for the normalisation and, the first 100 of them, for the verification: float32
+    (samples, ...) in [0, 1]. A pixel is the data set's value / `pixel_scale`, in an integer network the value.
+    `progress` is called with the number of samples that the activations were measured on.
 
-    Raises
-    ------
-    InputError
-        The file does not hold a model, or the model cannot be converted.
-    VerificationError
-        The outputs of the parsed and the trained model differ.
+    Raise `InputError` if the file does not hold a model, or the model cannot be converted, `VerificationError` if the
+    outputs of the parsed and the trained model differ.
     """
     trained, levels = load_model(model_path), read_levels(model_path)
     max_pool, rectify_linear = settings.max_pool, settings.rectify_linear

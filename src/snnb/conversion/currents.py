@@ -15,7 +15,6 @@ from snnb.network.layers import (
     AveragePooling2D,
     Concatenate,
     Conv2D,
-    Convolution2D,
     Cropping2D,
     Dense,
     DepthwiseConv2D,
@@ -36,84 +35,38 @@ BATCH_NEURONS = 2_000_000
 SMALLEST_BATCH, LARGEST_BATCH = 10, 100
 
 
-def _dense(layer: Dense, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    return tf.matmul(x, kernel) if x.shape.rank == 2 else tf.tensordot(x, kernel, 1)
-
-
-def _scale(layer: Scale, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    return x * tf.reshape(kernel, (*(x.shape[1:-1] if layer.by_position else ()), -1))
-
-
+# TensorFlow does not have all strides with dilations; without them, there are more windows, from which some are taken.
 def _convolution(layer: Conv2D, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    def convolved(strides: Tuple[int, int]) -> tf.Tensor:
-        return tf.nn.convolution(x, kernel, strides, layer.padding.upper(), dilations=layer.dilation_rate)
-
-    return _strided(layer, convolved, max(layer.strides) > 1 and max(layer.dilation_rate) > 1)
+    (rows, columns), padding, dilations = layer.strides, layer.padding.upper(), layer.dilation_rate
+    if max(rows, columns) > 1 and max(dilations) > 1:
+        return tf.nn.convolution(x, kernel, (1, 1), padding, dilations=dilations)[:, ::rows, ::columns]
+    return tf.nn.convolution(x, kernel, (rows, columns), padding, dilations=dilations)
 
 
 def _depthwise(layer: DepthwiseConv2D, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    def convolved(strides: Tuple[int, int]) -> tf.Tensor:
-        padding = layer.padding.upper()
-        return tf.nn.depthwise_conv2d(x, kernel, (1, *strides, 1), padding, dilations=layer.dilation_rate)
-
-    rows, columns = layer.strides
-    return _strided(layer, convolved, rows != columns or (rows > 1 and max(layer.dilation_rate) > 1))
-
-
-def _strided(layer: Convolution2D, convolved: Callable[[Tuple[int, int]], tf.Tensor], every: bool) -> tf.Tensor:
-    """Return a convolution; where TensorFlow does not have its strides (`every`), as a part of all windows."""
-    if not every:
-        return convolved(layer.strides)
-    rows, columns = layer.strides
-    return convolved((1, 1))[:, ::rows, ::columns]
-
-
-def _average(layer: AveragePooling2D, x: tf.Tensor, kernel: None) -> tf.Tensor:
-    return tf.nn.avg_pool2d(x, layer.pool_size, layer.strides, layer.padding.upper())
-
-
-def _maximum(layer: MaxPooling2D, x: tf.Tensor, kernel: None) -> tf.Tensor:
-    return tf.nn.max_pool2d(x, layer.pool_size, layer.strides, layer.padding.upper())
+    (rows, columns), padding, dilations = layer.strides, layer.padding.upper(), layer.dilation_rate
+    if rows != columns or (rows > 1 and max(dilations) > 1):
+        return tf.nn.depthwise_conv2d(x, kernel, (1, 1, 1, 1), padding, dilations=dilations)[:, ::rows, ::columns]
+    return tf.nn.depthwise_conv2d(x, kernel, (1, rows, columns, 1), padding, dilations=dilations)
 
 
 # By layer kind: function of the layer, its input `(samples, ...)` and its kernel that returns the current without bias.
 CURRENTS: Mapping[Type[Layer], Callable[..., tf.Tensor]] = {
-    Dense: _dense,
-    Scale: _scale,
+    Dense: lambda layer, x, kernel: tf.matmul(x, kernel) if x.shape.rank == 2 else tf.tensordot(x, kernel, 1),
+    Scale: lambda layer, x, kernel: x * tf.reshape(kernel, (*(x.shape[1:-1] if layer.by_position else ()), -1)),
     Conv2D: _convolution,
     DepthwiseConv2D: _depthwise,
-    AveragePooling2D: _average,
-    MaxPooling2D: _maximum,
+    AveragePooling2D: lambda layer, x, _: tf.nn.avg_pool2d(x, layer.pool_size, layer.strides, layer.padding.upper()),
+    MaxPooling2D: lambda layer, x, _: tf.nn.max_pool2d(x, layer.pool_size, layer.strides, layer.padding.upper()),
 }
 
 
-def _leading(layer: MaxPooling2D, accumulated: tf.Tensor, spikes: tf.Tensor) -> tf.Tensor:
+def leading_spikes(layer: MaxPooling2D, accumulated: tf.Tensor, spikes: tf.Tensor) -> tf.Tensor:
     """Return the present spike of each window's input that has accumulated most so far; the first of several."""
     _, leader = tf.nn.max_pool_with_argmax(accumulated, layer.pool_size, layer.strides, layer.padding.upper())
     batch = tf.shape(spikes)[0]
     passed = tf.gather(tf.reshape(spikes, (batch, -1)), tf.reshape(leader, (batch, -1)), batch_dims=1)
     return tf.reshape(passed, leader.shape)
-
-
-# Layer kinds whose current in a spiking network depends on the accumulated input: function of the layer, of that input,
-# and of the input in this step.
-ACCUMULATING: Mapping[Type[Layer], Callable[..., tf.Tensor]] = {MaxPooling2D: _leading}
-
-
-def _reshaped(layer: Reindexing, shape: Shape, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
-    return tf.reshape(inputs[0], (-1, *shape))
-
-
-def _concatenated(layer: Concatenate, shape: Shape, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
-    return tf.concat(inputs, layer.along(len(shape)) + 1)
-
-
-def _zero_padded(layer: ZeroPadding2D, shape: Shape, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
-    return tf.pad(inputs[0], [(0, 0), *layer.padding, (0, 0)])
-
-
-def _permuted(layer: Permute, shape: Shape, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
-    return tf.transpose(inputs[0], (0, *layer.dims))
 
 
 def _cropped(layer: Cropping2D, shape: Shape, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
@@ -124,11 +77,11 @@ def _cropped(layer: Cropping2D, shape: Shape, inputs: Sequence[tf.Tensor]) -> tf
 
 # By re-indexing layer kind: function of the layer, the shape of its output and its inputs `(samples, ...)`.
 REINDEXED: Mapping[Type[Reindexing], Callable[..., tf.Tensor]] = {
-    Flatten: _reshaped,
-    Reshape: _reshaped,
-    Permute: _permuted,
-    Concatenate: _concatenated,
-    ZeroPadding2D: _zero_padded,
+    Flatten: lambda layer, shape, inputs: tf.reshape(inputs[0], (-1, *shape)),
+    Reshape: lambda layer, shape, inputs: tf.reshape(inputs[0], (-1, *shape)),
+    Permute: lambda layer, shape, inputs: tf.transpose(inputs[0], (0, *layer.dims)),
+    Concatenate: lambda layer, shape, inputs: tf.concat(inputs, layer.along(len(shape)) + 1),
+    ZeroPadding2D: lambda layer, shape, inputs: tf.pad(inputs[0], [(0, 0), *layer.padding, (0, 0)]),
     Cropping2D: _cropped,
 }
 

@@ -80,7 +80,14 @@ def _layer_reasons(layer: KerasLayer, max_pool: str, *, own: bool = False) -> It
     """Yield reasons that concern the layer and the shape of its input, for the own parser or else the toolbox's."""
     config = layer.config
     if layer.kind not in (OWN_CONVERTIBLE if own else CONVERTIBLE):
-        yield _why_not_convertible(layer.kind, own)
+        if layer.kind == "Lambda":
+            yield "runs code of its own, which cannot be converted and is not loaded"
+        elif layer.kind in OTHER_ACTIVATIONS:
+            yield "a spike rate can follow relu, softmax and linear only, as Activation, ReLU or in the layer itself"
+        elif layer.kind in MERGING:
+            yield f"merges branches, which only {'Add and Concatenate' if own else 'Concatenate'} can do"
+        else:
+            yield f"{'snnb' if own else 'snntoolbox 0.5'} has no conversion for this type of layer"
         return
     if config.get("data_format", "channels_last") != "channels_last":
         yield "channels_first: use channels_last"
@@ -105,16 +112,6 @@ def _layer_reasons(layer: KerasLayer, max_pool: str, *, own: bool = False) -> It
         yield f"normalises axis {', '.join(map(str, config['axis']))}, not the channels"
     if layer.kind == "MaxPooling2D" and max_pool == "error":
         yield "max pooling: choose --max-pool average or --max-pool spiking"
-
-
-def _why_not_convertible(kind: str, own: bool) -> str:
-    if kind == "Lambda":
-        return "runs code of its own, which cannot be converted and is not loaded"
-    if kind in OTHER_ACTIVATIONS:
-        return "a spike rate can follow relu, softmax and linear only, as Activation, ReLU or in the layer itself"
-    if kind in MERGING:
-        return f"merges branches, which only {'Add and Concatenate' if own else 'Concatenate'} can do"
-    return f"{'snnb' if own else 'snntoolbox 0.5'} has no conversion for this type of layer"
 
 
 def own_reasons(layers: List[KerasLayer], max_pool: str) -> List[Reason]:

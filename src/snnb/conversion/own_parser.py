@@ -116,52 +116,44 @@ def parse_own(model: keras.Model, *, max_pool: str = "error", rectify_linear: bo
     """Parse a trained or untrained model, which is not changed; the parsed model is not normalised.
 
     `max_pool="average"` replaces max pooling; `rectify_linear` converts linear operations that cannot be composed to
-    populations without an activation. Raise `InputError` if the model cannot be converted; the message has all layers
-    and reasons in one line.
+    populations without an activation. Raise `InputError` if the model cannot be converted; the message has layers and
+    reasons in one line.
     """
     model = unrolled_model(model)
     reasons = own_reasons(read_keras_graph(model), max_pool)
-    try:
-        return _Parser(max_pool, rectify_linear, reasons).parse(model)
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
-        if not reasons:
-            raise
-        raise refused(reasons) from None  # raised after a layer that cannot be converted
+    if reasons:
+        raise refused(reasons)
+    return _Parser(max_pool, rectify_linear).parse(model)
 
 
 class _Parser:
-    def __init__(self, max_pool: str, rectify_linear: bool, reasons: List[Reason]) -> None:
+    def __init__(self, max_pool: str, rectify_linear: bool) -> None:
         self._max_pool, self._rectify_linear = max_pool, rectify_linear
-        self._reasons = list(reasons)
         self._position = 0
 
     def parse(self, model: keras.Model) -> keras.Model:
-        refused_already = {name for name, _ in self._reasons}
+        reasons: List[Reason] = []
         values: Dict[str, Value] = {}
         for layer in model._input_layers:
             values[layer.name] = Node("InputLayer", tuple(layer.output_shape[0][1:]), -1)
         for self._position, layer in enumerate(model.layers):
             if layer.name in values:
                 continue
-            name = f"{layer.name} ({type(layer).__name__})"
             read = [values[before.name] for before in inbound(layer)]
             try:
-                if name in refused_already:
-                    raise NotComposableError
                 values[layer.name] = self._value(layer, read)
             except NotComposableError as error:
-                if name not in refused_already:
-                    self._reasons.append((name, str(error)))
+                reasons.append((f"{layer.name} ({type(layer).__name__})", str(error)))
                 values[layer.name] = Node("refused", tuple(layer.output_shape[1:]), self._position, rectified=True)
         last = model.layers[-1]
         try:
             output = self._activated(values[last.name], "linear", None)
-            if not self._reasons:
+            if not reasons:
                 _check_softmax(output)
         except NotComposableError as error:
-            self._reasons.append((last.name, str(error)))
-        if self._reasons:
-            raise refused(self._reasons)
+            reasons.append((last.name, str(error)))
+        if reasons:
+            raise refused(reasons)
         return build_parsed(output)
 
     def _value(self, layer: keras.layers.Layer, read: List[Value]) -> Value:

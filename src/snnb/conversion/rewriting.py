@@ -44,7 +44,7 @@ def compose_pooling(network: Network) -> Network:
         if isinstance(population.projections[0].layer, MaxPooling2D):
             raise InputError(
                 f"layer {population.name}: spiking max pooling passes on the input that has fired most so far, which "
-                "a calibration cannot predict: use --max-pool average with --calibrate"
+                "neither --calibrate nor a network trained with qcfs predicts: use --max-pool average"
             )
         if len(population.projections) == 1 and isinstance(population.only.layer, Dense) and len(population.shape) == 1:
             network = _composed(network, population)

@@ -75,29 +75,16 @@ def run_toolbox(
     per_sample: bool = False,
     progress: Progress = silent,
 ) -> ToolboxRun:
-    """Simulate a parsed network with the toolbox's own `SNN.run`, in a scratch directory.
+    """Simulate a parsed network, a Keras file, with the toolbox's own `SNN.run`, in a scratch directory.
 
     The toolbox drops the last batch if it is not full. Here it is filled with copies of the last sample, whose spikes
     are not counted. The toolbox's Poisson input is not used: it is scaled by the maximum of the batch, so that the
     spikes of an image depend on the other images.
 
-    Parameters
-    ----------
-    parsed : Path
-        Keras file of the parsed (normalised) model.
-    x : np.ndarray
-        float32 `(samples, ...)`, in [0, 1].
-    duration, warm_up, batch_size : int
-    seed : int
-        Seed of TensorFlow's generator, from which the softmax layer draws.
-    options : sequence of Options
-        Further options of the toolbox, such as the threshold, see `toolbox_config.configuration`.
-    frames : callable, optional
-        Return the input of each step (Poisson spikes); default: a constant current.
-    per_sample : bool
-        Return separate counts for each sample.
-    progress : Progress
-        Called with the number of samples done.
+    `x` has the samples, float32 (samples, ...) in [0, 1]. From `seed` the softmax layer draws. `options` are further
+    options of the toolbox, such as the threshold, see `toolbox_config.configuration`. `frames` returns the input of
+    each step (Poisson spikes); without it, the input is a constant current. `per_sample` returns separate counts for
+    each sample. `progress` is called with the number of samples done.
     """
     batch_size = min(batch_size, len(x))
     filled = np.minimum(np.arange(-(-len(x) // batch_size) * batch_size), len(x) - 1)

@@ -85,25 +85,13 @@ def fold_pixels(
 ) -> "keras.Model":
     """Return a model with pixels in [0, 1] that has the outputs of the given model with its pixels.
 
-    Parameters
-    ----------
-    model : keras.Model
-        May be changed.
-    text : str or None
-        Pixels of the model, see `parse_pixels`. None: those that the preprocessing takes, else [0, 1].
-    warn : callable
-        Called with a message if layers pad with zeros, where the result is not exact at the border.
-    preprocessing : Pixels, optional
-        Change by the layers that were removed from the model.
-    sample : callable, optional
-        Returns some pictures, float32 (n, height, width, channels) in [0, 1], and their class numbers: the message
-        states how inexact the result is on them.
+    The given model may be changed. Its pixels are `text`, see `parse_pixels`; None: those that the preprocessing takes,
+    else [0, 1]. `preprocessing` is the change by the layers that were removed from the model. `warn` is called with a
+    message if layers pad with zeros, where the result is not exact at the border. The message states how inexact it is
+    on the pictures that `sample` returns, float32 (n, height, width, channels) in [0, 1], with their class numbers.
 
-    Raises
-    ------
-    InputError
-        The channels do not fit, a layer that reads the input cannot take the change, or the pixels are not those that
-        the preprocessing takes; the message names it.
+    Raise `InputError` if the channels do not fit, a layer that reads the input cannot take the change, or the pixels
+    are not those that the preprocessing takes; the message names it.
     """
     origin, pixels = _combined(text, warn, preprocessing)
     factor, shift = pixels.factor, pixels.shift

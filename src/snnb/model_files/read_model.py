@@ -15,22 +15,10 @@ from snnb.model_files.onnx_model import EXPORT, external_files, read_onnx
 def read_model(path: Path, warn: Say, pixels: Optional[str] = None, sample: Optional[Sample] = None) -> "keras.Model":
     """Read a trained model with its weights as an uncompiled Keras model that takes pixels in [0, 1].
 
-    Parameters
-    ----------
-    path : Path
-        File of Keras (.h5, .hdf5, .keras) or ONNX (.onnx).
-    warn : callable
-        Called with a message for each difference between the model returned and the file, such as an added softmax.
-    pixels : str, optional
-        Pixel range of the model in the file, see `snnb.model_files.fold_pixels.parse_pixels`. Default: the range
-        that its preprocessing layers take; without such layers [0, 1].
-    sample : callable, optional
-        Pictures to measure an inexact change of pixels on, see `snnb.model_files.fold_pixels.fold_pixels`.
-
-    Raises
-    ------
-    InputError
-        The file is damaged, in another format, or the model has something that cannot be read.
+    `warn` is called with a message for each difference between the model returned and the file, such as an added
+    softmax. `pixels` is the pixel range of the model in the file, see `parse_pixels`; None: the range that its
+    preprocessing layers take, without such layers [0, 1]. For `sample` see `fold_pixels`. Raise `InputError` if the
+    file is damaged, in another format, or the model has something that cannot be read.
     """
     refuse_other_kinds(path)
     is_onnx = path.suffix.lower() == ".onnx"

@@ -82,36 +82,20 @@ _BUFFER = 1 << 20  # elements in memory before they are written
 
 @dataclass(frozen=True)
 class Steps:
-    """Input of a sample in each time step: the elements other than 0, sorted by step and neuron.
+    """Input of a sample in each time step: the elements other than 0, sorted by step and neuron."""
 
-    Attributes
-    ----------
-    step, neuron : int64 arrays of one length
-        Time step, and index into the flattened input, (height, width, channels).
-    value : array of the same length
-        Number of events, or current.
-    length : int
-        Number of time steps.
-    outside : int
-        Number of events outside the sensor, which are left out.
-    """
-
-    step: np.ndarray
-    neuron: np.ndarray
-    value: np.ndarray
-    length: int
-    outside: int = 0
+    step: np.ndarray  # int64, as `neuron`, and of its length, as `value`
+    neuron: np.ndarray  # index into the flattened input, (height, width, channels)
+    value: np.ndarray  # number of events, or current
+    length: int  # number of time steps
+    outside: int = 0  # number of events outside the sensor, which are left out
 
 
 class EventSamples:
     """Samples in a file, or consecutive ones of them; a slice reads some of them.
 
-    Attributes
-    ----------
-    shape : tuple of int
-        Shape of the input: (height, width, channels).
-    lengths : (samples,) int32 array
-        Number of time steps of each sample, after which it is silent.
+    `shape` is that of the input; `lengths`, int32 (samples,), has the number of time steps after which each sample is
+    silent.
     """
 
     def __init__(self, path: Path) -> None:
@@ -142,20 +126,10 @@ class EventSamples:
 
 
 def write_samples(path: Path, samples: Iterable[Steps], shape: Tuple[int, ...], dtype: str) -> List[int]:
-    """Write samples to an HDF5 file, compressed; return the number of time steps of each.
+    """Write samples, read one at a time, to a compressed HDF5 file; return the number of time steps of each.
 
-    The datasets `step`, `neuron` (int32), `value` and `bounds` (int64) are fields of `InputSteps`; `length` (int32) has
-    the number of time steps of each sample. The attribute `shape` is (height, width, channels).
-
-    Parameters
-    ----------
-    path : Path
-    samples : iterable of Steps
-        Read one at a time.
-    shape : tuple of int
-        (height, width, channels).
-    dtype : str
-        Type of the values.
+    The datasets `step`, `neuron` (int32), `value` (`dtype`) and `bounds` (int64) are fields of `InputSteps`; `length`
+    (int32) has the number of time steps of each sample. The attribute `shape` is (height, width, channels).
     """
     bounds, length = [0], []
     waiting: List[Steps] = []

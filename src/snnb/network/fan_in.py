@@ -44,25 +44,11 @@ def split_fan_in(
     """Return the network in which no neuron of some populations has more than `limit` sources of spikes.
 
     Its relays are populations `NAME_relay0`, `NAME_relay1` … before the population `NAME`. A weight of 0 is not a
-    synapse.
+    synapse. `rates` has the spikes (or current) of each neuron in a time step, by name of the input or population;
+    `constant` says whether the input is a constant current, which sends no spikes.
 
-    Parameters
-    ----------
-    network : Network
-    names : sequence of str
-        Populations that are split.
-    limit : int
-        Largest number of sources of spikes.
-    rates : mapping of str to ndarray
-        Spikes (or current) per time step of each neuron, by name of the input or population.
-    constant : bool
-        Whether the input is a constant current, which sends no spikes.
-
-    Raises
-    ------
-    InputError
-        Projections without a kernel that all channels share, such as poolings, have too many sources; the limit is 1;
-        or thresholds of an integer network would be too large.
+    Raise `InputError` if projections without a kernel that all channels share, such as poolings, have too many sources,
+    the limit is 1, or thresholds of an integer network would be too large.
     """
     counted = [network.input, *network.populations]
     flat = np.concatenate([np.asarray(rates[volume.name], np.float64).ravel() for volume in counted])
@@ -166,8 +152,16 @@ def _relays(
 
     mean = projection_current(onto_relays(sums), term.rates[np.newaxis])[0]
     variance = projection_current(onto_relays(sums**2), (term.rates * (term.worth - term.rates))[np.newaxis])[0]
-    threshold = _thresholds(population, mean, variance, sums)
+    largest = (mean + SPREAD * np.sqrt(variance)).max(axis=(0, 1))  # see above
+    threshold = np.maximum(largest, sums.max(axis=(0, 1, 2))).astype(np.float32)
     integer = population.threshold is not None
+    if integer:
+        if threshold.max() >= LARGEST_THRESHOLD:
+            raise InputError(
+                f"layer {population.name}: relays of this integer network need a threshold of {threshold.max():,.0f}, "
+                f"and at most {LARGEST_THRESHOLD:,} is exact: parse with fewer --weight-bits"
+            )
+        threshold = np.ceil(threshold)
     relay_population = Population(
         name,
         geometry.shape,
@@ -198,17 +192,3 @@ def _ranges(members: np.ndarray, limit: int) -> np.ndarray:
     """Divide the members (bool, shape (sources, filters)) of each column into ranges of at most `limit`, balanced."""
     number = members.sum(axis=0)
     return (members.cumsum(axis=0) - 1) * -(-number // limit) // np.maximum(number, 1)
-
-
-def _thresholds(population: Population, mean: np.ndarray, variance: np.ndarray, sums: np.ndarray) -> np.ndarray:
-    """Return the threshold of each relay channel, see above: float32; integers in an integer network."""
-    largest = (mean + SPREAD * np.sqrt(variance)).max(axis=(0, 1))
-    threshold = np.maximum(largest, sums.max(axis=(0, 1, 2))).astype(np.float32)
-    if population.threshold is None:
-        return threshold
-    if threshold.max() >= LARGEST_THRESHOLD:
-        raise InputError(
-            f"layer {population.name}: relays of this integer network need a threshold of {threshold.max():,.0f}, and "
-            f"at most {LARGEST_THRESHOLD:,} is exact: parse with fewer --weight-bits"
-        )
-    return np.ceil(threshold)

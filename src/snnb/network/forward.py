@@ -14,13 +14,8 @@ from snnb.network.network import Network, Population, Projection
 def activations(network: Network, pixels: np.ndarray) -> Iterator[Tuple[Population, np.ndarray]]:
     """Yield each population with its activations: float32, shape (samples, *population.shape).
 
-    Activations of an integer network are in units of the threshold.
-
-    Parameters
-    ----------
-    network : Network
-        All kernels in memory.
-    pixels : ndarray of float32, shape (samples, size of the input)
+    `pixels` are float32, shape (samples, size of the input); kernels are in memory. Activations of an integer network
+    are in units of the threshold.
     """
     neurons = network.input.size + network.neurons
     held = np.zeros((len(pixels), neurons + 1), np.float32)  # the last column is the zero that padding reads
@@ -47,11 +42,7 @@ def activations(network: Network, pixels: np.ndarray) -> Iterator[Tuple[Populati
 def projection_current(projection: Projection, values: np.ndarray) -> np.ndarray:
     """Return the current of a projection without the bias: shape (samples, *geometry.output_volume).
 
-    Parameters
-    ----------
-    projection : Projection
-    values : ndarray, shape (samples, *geometry.input_volume)
-        Activations that the projection reads; the current has their dtype.
+    `values` are the activations that it reads, shape (samples, *geometry.input_volume); the current has their dtype.
     """
     geometry, weighting = projection.geometry, projection.layer.WEIGHTING
     rows, columns = geometry.rows, geometry.columns
@@ -93,14 +84,8 @@ def mean_activations(
 ) -> Dict[str, np.ndarray]:
     """Return the mean activation of each neuron over samples: by population, float64 in its shape.
 
-    Parameters
-    ----------
-    network : Network
-        Network with kernels in memory. Its weights are normalised: an activation of 1 is a spike in every time step.
-    x : (samples, height, width, channels) array
-    scale : float
-        A pixel is value / scale.
-    progress : Progress
+    Kernels are in memory, weights are normalised: an activation of 1 is a spike in every time step. `x` has the shape
+    (samples, height, width, channels); a pixel is value / `scale`.
     """
     nodes = network.input.size + network.neurons
     batch = max(1, BLOCK // nodes)

@@ -189,14 +189,8 @@ class _Repeated(NamedTuple):
 def count_synapses(readings: Sequence[Reading], first: int, sources: int) -> Degrees:
     """Count the synapses onto a population; all connections of the same two neurons are one synapse.
 
-    The outputs that a source reaches are listed only if it occurs several times, in one input or in several.
-
-    Parameters
-    ----------
-    readings : sequence of Reading
-        Projections onto the same population, at least one.
-    first, sources : int
-        Id of the first source, and number of sources; all ids are in this range.
+    The outputs that a source reaches are listed only if it occurs several times, in one input or in several. `readings`
+    are at least one; all of their ids are from `first` to before `first + sources`.
     """
     real = [ids != PADDING for ids, _ in readings]
     indices = [ids[there] - first for (ids, _), there in zip(readings, real)]
@@ -224,11 +218,7 @@ def count_synapses(readings: Sequence[Reading], first: int, sources: int) -> Deg
 def count_weights(geometry: Geometry, kernel: Optional[np.ndarray]) -> np.ndarray:
     """Count the weights other than 0 by which each input meets outputs: int64, shape `geometry.input_volume`.
 
-    Parameters
-    ----------
-    geometry : Geometry
-    kernel : ndarray, shape `geometry.kernel_shape`, or None
-        Weights; none of them is 0 if None.
+    `kernel` has the shape `geometry.kernel_shape`; None: no weight is 0.
     """
     if kernel is None:
         return np.broadcast_to(geometry.fan_out()[:, :, np.newaxis], geometry.input_volume)

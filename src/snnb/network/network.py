@@ -240,25 +240,14 @@ class Network:
         return self.output.window is not None
 
     def latency(self, duration: int) -> int:
-        """Return the time steps until a sample has passed all populations.
-
-        Parameters
-        ----------
-        duration : int
-            Time steps of a sample, or of each window.
-        """
+        """Return the time steps until a sample has passed all populations; see `interval` for `duration`."""
         return duration * (self.depths()[self.output.name] + 1) if self.windowed else duration
 
     def interval(self, duration: int) -> int:
         """Return the time steps between the beginnings of two pictures, of which several are in the network at a time.
 
         A neuron can take the next picture when its window has ended: its membrane potential holds one picture, from the
-        first window of its sources on.
-
-        Parameters
-        ----------
-        duration : int
-            Time steps of a sample, or of each window.
+        first window of its sources on. `duration` is the number of time steps of a sample, or of each window.
         """
         if not self.windowed:
             return duration

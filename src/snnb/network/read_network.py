@@ -296,14 +296,9 @@ def write_network(network: Network, group: h5py.Group) -> None:
 
 
 def write_spiking(network: Network, path: Path) -> None:
-    """Add a spiking network to the file of a parsed model, or replace the one it has; make a file that does not exist.
+    """Add a network to the file of a parsed model, in place of which it is simulated; make a file that does not exist.
 
-    Parameters
-    ----------
-    network : Network
-        The network that is simulated in place of the parsed one: calibrated, or with another output.
-    path : Path
-        MODEL_parsed.h5.
+    A spiking network that the file has is replaced.
     """
     with h5py.File(path, "a") as file:
         if SPIKING in file:

@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, Iterator, List, Set, Tuple
 import numpy as np
 import tensorflow as tf
 
-from snnb.conversion.currents import ACCUMULATING, Currents, batch_of, padded, reindexed
+from snnb.conversion.currents import Currents, batch_of, leading_spikes, padded, reindexed
 from snnb.network.event_samples import InputSteps
 from snnb.network.layers import MaxPooling2D
 from snnb.network.network import MEMBRANE, Network, Population, Reindexed, Volume
@@ -319,8 +319,7 @@ class TensorFlowEngine:
         if accumulates(population):
             projection = population.only
             state["accumulated"][name] += tensors[projection.input]
-            leading = ACCUMULATING[type(projection.layer)]
-            current = leading(projection.layer, state["accumulated"][name], tensors[projection.input])
+            current = leading_spikes(projection.layer, state["accumulated"][name], tensors[projection.input])
         else:
             current = constants[name] if name in constants else self._currents.of(population, tensors)
         if population.window is not None and name in self._biases:
