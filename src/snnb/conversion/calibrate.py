@@ -40,7 +40,6 @@ from snnb.conversion.rewriting import (
     output_scale,
     pruned,
     source_scales,
-    with_populations,
     with_scales,
 )
 from snnb.core.machine import scratch_array
@@ -250,7 +249,7 @@ class _Calibration:
             sources = sources_of(self.network, self.channels, population)
             factors = self.factors[population.name] = factors_of(self.network, population, sources, self._settings)
             population = rounded(population, sources, factors, bits)
-        self.network = with_populations(self.network, [population])
+        self.network = self.network.with_populations([population])
         return population
 
     def _allowed(self, population: Population, scales: np.ndarray) -> np.ndarray:
@@ -269,7 +268,7 @@ class _Calibration:
             for block in self._blocks(population, windows)
         )
         fitted = with_fitted_kernels(population, blocks)
-        self.network = with_populations(self.network, [fitted])
+        self.network = self.network.with_populations([fitted])
         return fitted
 
     def _chosen(

@@ -8,11 +8,6 @@ from typing_extensions import Annotated
 from snnb.core.options import Count, Options, ToolboxKey
 
 Parser = Literal["auto", "toolbox", "own"]
-MaxPool = Literal["error", "average", "spiking"]
-Firing = Literal["separated", "free"]
-Starts = Literal["half", "zero"]
-ScalePer = Literal["channel", "layer"]
-Rounding = Literal["max", "mse"]
 
 
 class ConversionSettings(Options):
@@ -25,7 +20,8 @@ class ConversionSettings(Options):
         default=False, description="Lower the percentile with depth, as in the toolbox."
     )
     max_pool: Annotated[
-        MaxPool, ToolboxKey("conversion", "max2avg_pool", {"error": "False", "average": "True", "spiking": "False"})
+        Literal["error", "average", "spiking"],
+        ToolboxKey("conversion", "max2avg_pool", {"error": "False", "average": "True", "spiking": "False"}),
     ] = Field(
         default="error",
         description="Max pooling: refuse, replace by average pooling, or convert to spiking max pooling.",
@@ -41,31 +37,23 @@ class ConversionSettings(Options):
     batch_size: Annotated[Count, ToolboxKey("simulation", "batch_size")] = Field(
         default=50, description="Samples per batch."
     )
-    calibrate: Optional[int] = Field(
-        default=None,
-        ge=1,
-        le=1000,
-        description="Number of time steps to calibrate for.",
-    )
+    calibrate: Optional[int] = Field(default=None, ge=1, le=1000, description="Number of time steps to calibrate for.")
     calibration_samples: Count = Field(default=256, description="Training samples of the calibration.")
-    firing: Firing = Field(
-        default="separated",
-        description="Calibrated populations fire in turn, or all at once.",
+    firing: Literal["separated", "free"] = Field(
+        default="separated", description="Calibrated populations fire in turn, or all at once."
     )
-    starts: Starts = Field(
-        default="half",
-        description="With --firing free: start around ½, or all at 0.",
+    starts: Literal["half", "zero"] = Field(
+        default="half", description="With --firing free: start around ½, or all at 0."
     )
     least_squares: bool = Field(default=False, description="With --calibrate: fit kernels to calibrated rates.")
-    weight_bits: Optional[int] = Field(
-        default=None,
-        ge=2,
-        le=16,
-        description="Bit width of integer weights.",
-    )
+    weight_bits: Optional[int] = Field(default=None, ge=2, le=16, description="Bit width of integer weights.")
     threshold_bits: int = Field(default=24, ge=8, le=24, description="Bit width of integer thresholds.")
     bias_bits: int = Field(default=24, ge=8, le=24, description="Bit width of integer biases.")
-    scale_per: ScalePer = Field(default="channel", description="Factor to integers: for each channel or each layer.")
-    rounding: Rounding = Field(default="max", description="Factor that uses all bits, or of least squared error.")
+    scale_per: Literal["channel", "layer"] = Field(
+        default="channel", description="Factor to integers: for each channel or each layer."
+    )
+    rounding: Literal["max", "mse"] = Field(
+        default="max", description="Factor that uses all bits, or of least squared error."
+    )
     prune: float = Field(default=0.0, ge=0, lt=1, description="Share of each layer's weights made 0.")
     keep_zeros: bool = Field(default=False, description="With --prune: count weights of 0 as synapses.")

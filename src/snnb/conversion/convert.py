@@ -18,7 +18,7 @@ from snnb.conversion.keras_graph import unrolled_model
 from snnb.conversion.layer_rules import choose_parser
 from snnb.conversion.normalise import Activity, apply_factors, clipped, linear_ends, measure, scale_factors
 from snnb.conversion.own_parser import parse_own
-from snnb.conversion.rewriting import pruned, quantised_network, spiking_output, with_populations
+from snnb.conversion.rewriting import pruned, quantised_network, spiking_output
 from snnb.conversion.toolbox_config import configuration, write_changes
 from snnb.core.errors import InputError, VerificationError
 from snnb.core.progress import Progress, silent
@@ -241,7 +241,7 @@ def spiking_network(network: Network, x_norm: np.ndarray, settings: ConversionSe
     if settings.weight_bits is not None and network.output.activation == "softmax":
         network = spiking_output(network, x_norm, OUTPUT_STEPS)
     if settings.prune:
-        network = with_populations(network, [pruned(p, settings.prune) for p in network.populations])
+        network = network.with_populations([pruned(p, settings.prune) for p in network.populations])
     if settings.weight_bits is None:
         return network
     return integer_network(prepared_for_integers(network, settings, pixel_scale, x_norm), settings)

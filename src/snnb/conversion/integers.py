@@ -12,7 +12,7 @@ from typing import Dict, List, Mapping, Sequence
 import numpy as np
 
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.rewriting import Channels, averaging, is_separable, presynaptic_scales, with_populations
+from snnb.conversion.rewriting import Channels, averaging, is_separable, presynaptic_scales
 from snnb.core.errors import InputError
 from snnb.network.layers import AveragePooling2D
 from snnb.network.network import Network, Population, Projection
@@ -50,7 +50,7 @@ def prepared_for_integers(network: Network, settings: ConversionSettings, scale:
             convolution = averaging(population.only)
             convolution = replace(convolution, kernel=np.asarray(convolution.kernel, np.float32))
             convolutions.append(replace(population, projections=(convolution,)))
-    network = with_populations(network, convolutions)
+    network = network.with_populations(convolutions)
     return replace(network, weight_bits=settings.weight_bits, pixel=int(scale))
 
 
@@ -155,7 +155,7 @@ def integer_network(network: Network, settings: ConversionSettings) -> Network:
         # Integer factors, so that the threshold is not rounded separately from the weights.
         threshold = thresholds[population.name] = np.floor(factors * (1 + 1e-6))
         populations.append(rounded(population, sources, threshold, settings.weight_bits))
-    return as_integers(with_populations(network, populations), thresholds, settings)
+    return as_integers(network.with_populations(populations), thresholds, settings)
 
 
 def as_integers(network: Network, thresholds: Mapping[str, np.ndarray], settings: ConversionSettings) -> Network:
@@ -197,4 +197,4 @@ def as_integers(network: Network, thresholds: Mapping[str, np.ndarray], settings
                 threshold=threshold.astype(np.float32),
             )
         )
-    return with_populations(network, populations)
+    return network.with_populations(populations)

@@ -9,7 +9,7 @@ from typing import Dict, Iterator, List, Optional, Tuple
 
 from snnb.conversion.conversion_settings import Parser
 from snnb.conversion.keras_graph import KerasLayer, models_inside, nodes_of, read_keras_graph, unrolled_model
-from snnb.conversion.toolbox_config import has_toolbox
+from snnb.conversion.toolbox_config import has_toolbox, require_toolbox
 from snnb.core.errors import InputError
 from snnb.io.keras import keras
 
@@ -40,9 +40,11 @@ Reason = Tuple[str, str]  # layer and reason
 def choose_parser(model: keras.Model, *, max_pool: str, rectify_linear: bool, parser: Parser) -> Parser:
     """Return the parser of a model; the own one checks the model itself.
 
-    Options: see `convert.check_convertible`. Raise `InputError` if the toolbox's parser is asked for and cannot convert
-    the model.
+    Options: see `convert.check_convertible`. Raise `InputError` if the toolbox's parser is asked for and is not
+    installed or cannot convert the model.
     """
+    if parser == "toolbox":
+        require_toolbox("--parser toolbox", "--parser own")
     if parser == "own" or (parser == "auto" and not has_toolbox()):
         return "own"
     reasons = toolbox_reasons(model, max_pool, rectify_linear)

@@ -7,7 +7,7 @@ classes; a network trained with quantised activations becomes a spiking one.
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import Dict, Iterable, List, Mapping
+from typing import List, Mapping
 
 import numpy as np
 
@@ -25,12 +25,6 @@ from snnb.network.layers import (
 from snnb.network.network import Network, Population, Projection, Reindexed, Volume
 
 LARGEST_KERNEL = 1 << 24  # weights of a Dense layer, beyond which a pooling keeps its neurons
-
-
-def with_populations(network: Network, populations: Iterable[Population]) -> Network:
-    """Return the network with other populations of the same names."""
-    changed: Dict[str, Volume] = {population.name: population for population in populations}
-    return replace(network, volumes=tuple(changed.get(volume.name, volume) for volume in network.volumes))
 
 
 def compose_pooling(network: Network) -> Network:
@@ -118,7 +112,7 @@ def with_scales(network: Network, channels: Mapping[str, Channels]) -> Network:
                 initial_potential=own.start,
             )
         )
-    return with_populations(network, populations)
+    return network.with_populations(populations)
 
 
 def source_scales(network: Network, channels: Mapping[str, Channels], name: str) -> np.ndarray:
@@ -209,12 +203,9 @@ def quantised_network(network: Network, x: np.ndarray, firing: str) -> Network:
     network = compose_pooling(network)
     if network.output.activation == "softmax":
         network = spiking_output(network, x, steps)
-    network = with_populations(
-        network,
-        (
-            replace(population, max_value=None, initial_potential=np.full(population.shape[-1], 0.5, np.float32))
-            for population in network.populations
-        ),
+    network = network.with_populations(
+        replace(population, max_value=None, initial_potential=np.full(population.shape[-1], 0.5, np.float32))
+        for population in network.populations
     )
     network = replace(network, steps=steps, levels=None)
     return network.separated(steps) if firing == "separated" else network
@@ -234,7 +225,7 @@ def spiking_output(network: Network, x: np.ndarray, steps: int) -> Network:
     assert output.bias is not None
     start = np.full(output.shape[-1], 0.5, np.float32)
     fires = replace(output, projections=projections, bias=output.bias / scale, initial_potential=start)
-    return with_populations(network, [fires])
+    return network.with_populations([fires])
 
 
 def centred_output(network: Network) -> Network:
@@ -253,7 +244,7 @@ def centred_output(network: Network) -> Network:
     assert output.bias is not None  # it has a kernel
     bias = output.bias - output.bias.mean()
     linear = replace(output, projections=tuple(projections), bias=bias, activation="linear")
-    return with_populations(network, [linear])
+    return network.with_populations([linear])
 
 
 def output_scale(logits: np.ndarray, classes: np.ndarray, steps: int) -> np.float32:

@@ -77,8 +77,5 @@ class NirSettings(Options):
     """Decisions that a NIR file leaves open."""
 
     time_step: Optional[float] = Field(default=None, gt=0, description="Of a NIR file: time step, in its unit of time.")
-    nir_reset: Reset = Field(
-        default="value",
-        description="Reset of a NIR file, by subtraction also a step later.",
-    )
+    nir_reset: Reset = Field(default="value", description="Reset of a NIR file, by subtraction also a step later.")
     integration: Integration = Field(default="euler", description="Of a NIR file: decay in a time step.")

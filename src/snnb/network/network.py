@@ -5,7 +5,7 @@ Converted networks are the case of the neuron model without a leak.
 
 import math
 from dataclasses import dataclass, fields, replace
-from typing import Dict, Iterator, List, NamedTuple, Optional, Protocol, Set, Tuple, Union
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Protocol, Set, Tuple, Union
 
 import numpy as np
 
@@ -294,9 +294,9 @@ class Network:
         in the first `steps` steps (temporal separation: Liu et al. 2022, SpikeConverter, AAAI).
         """
         depths = self.depths()
-        windows = {name: (depth * steps, (depth + 1) * steps) for name, depth in depths.items()}
-        volumes = [replace(v, window=windows[v.name]) if isinstance(v, Population) else v for v in self.volumes]
-        return replace(self, volumes=tuple(volumes))
+        return self.with_populations(
+            replace(p, window=(depths[p.name] * steps, (depths[p.name] + 1) * steps)) for p in self.populations
+        )
 
     def senders(self, volume: Union[Population, Reindexed]) -> Set[str]:
         """Return the names of the populations, or the input, that a volume reads, also through re-indexing layers."""
@@ -317,7 +317,16 @@ class Network:
 
     def in_memory(self) -> "Network":
         """Return the network with all kernels in memory: float32, finite."""
-        return replace(self, volumes=tuple(_in_memory(volume) for volume in self.volumes))
+        populations = []
+        for population in self.populations:
+            read = [p if p.kernel is None else replace(p, kernel=np.asarray(p.kernel)) for p in population.projections]
+            populations.append(replace(population, projections=tuple(read)))
+        return self.with_populations(populations)
+
+    def with_populations(self, populations: Iterable[Population]) -> "Network":
+        """Return the network with other populations of the same names."""
+        changed: Dict[str, Volume] = {population.name: population for population in populations}
+        return replace(self, volumes=tuple(changed.get(volume.name, volume) for volume in self.volumes))
 
     def ids(self) -> Iterator[Tuple[Volume, Tuple[np.ndarray, ...]]]:
         """Yield each volume with neurons, and for each projection the ids of the neurons that it reads.
@@ -358,10 +367,3 @@ class Network:
         neurons = [self.input, *self.populations]
         ends = np.cumsum([volume.size for volume in neurons]).tolist()
         return {v.name: leaving[end - v.size : end].reshape(v.shape) for v, end in zip(neurons, ends)}
-
-
-def _in_memory(volume: Volume) -> Volume:
-    if not isinstance(volume, Population):
-        return volume
-    projections = [p if p.kernel is None else replace(p, kernel=np.asarray(p.kernel)) for p in volume.projections]
-    return replace(volume, projections=tuple(projections))

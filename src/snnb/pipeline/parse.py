@@ -126,10 +126,6 @@ def run(run: RunDirectory, params: ParseParams, progress: Progress = silent) -> 
 
 
 def _convert(run: RunDirectory, params: ParseParams, progress: Progress) -> None:
-    from snnb.conversion.toolbox_config import require_toolbox
-
-    if params.parser == "toolbox":
-        require_toolbox("--parser toolbox", "--parser own")
     from snnb.conversion.convert import convert
 
     trained = run.path / train.trained_file(run)
@@ -205,20 +201,17 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
     if planned.next != "train" or train.is_spiking(run):
         return
     from snnb.conversion.convert import check_convertible
-    from snnb.conversion.toolbox_config import require_toolbox
     from snnb.pipeline.model import model_of
     from snnb.training.qcfs import plain
 
     training = train.resolve(run, planned.given.get("train", {}))
     model = plain(train.builder(run, model_of(run), training)())
-    if params.parser == "toolbox":
-        require_toolbox("--parser toolbox", "--parser own")
-    check_convertible(model, max_pool="spiking", rectify_linear=True, parser=params.parser)
     try:
         check_convertible(model, max_pool=params.max_pool, rectify_linear=params.rectify_linear, parser=params.parser)
     except InputError as error:
         if "parse" in planned.stages:
             raise
+        check_convertible(model, max_pool="spiking", rectify_linear=True, parser=params.parser)
         planned.say(f"parse will need an option: {error}")
 
 

@@ -319,6 +319,7 @@ class TensorFlowEngine:
         if accumulates(population):
             projection = population.only
             state["accumulated"][name] += tensors[projection.input]
+            assert isinstance(projection.layer, MaxPooling2D)
             current = leading_spikes(projection.layer, state["accumulated"][name], tensors[projection.input])
         else:
             current = constants[name] if name in constants else self._currents.of(population, tensors)
