@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from snnb.conversion.calibrate import calibrate
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import spiking_network
 from snnb.conversion.currents import AnalogueNetwork
@@ -117,3 +118,11 @@ def test_activations_are_in_thresholds_and_those_of_the_trained_weights_rounded(
     np.testing.assert_allclose(found["b"], np.maximum(own, 0), rtol=1e-6)
     np.testing.assert_allclose(AnalogueNetwork(integers).outputs(BYTES), found["b"], rtol=1e-5)
     assert np.abs(found["a"] - trained["a"]).max() > 0
+
+
+def test_weights_that_a_calibration_rounds_compute_the_trained_outputs():
+    network = _network(ONE, TWO)
+    rounded = calibrate(network, BYTES, ConversionSettings(calibrate=4, weight_bits=16), pixel_scale=255).weights
+    expected = AnalogueNetwork(network).outputs(BYTES)
+    assert expected.max() > 0.05
+    np.testing.assert_allclose(AnalogueNetwork(rounded).outputs(BYTES), expected, rtol=1e-3)

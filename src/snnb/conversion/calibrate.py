@@ -181,7 +181,8 @@ def calibrate(
     if settings.weight_bits is not None:
         thresholds = {name: np.rint(run.factors[name] * c.scale) for name, c in run.channels.items()}
         calibrated = as_integers(calibrated, thresholds, settings)
-    return Calibration(calibrated, run.network, run.layers, run.warnings)
+    # Without thresholds, weights are not integers: a pixel is in [0, 1].
+    return Calibration(calibrated, replace(run.network, pixel=1), run.layers, run.warnings)
 
 
 class _Calibration:
