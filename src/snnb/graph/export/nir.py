@@ -82,7 +82,7 @@ def _layers(graph: SynapseGraph) -> Tuple[Set[str], List[List[Linear]]]:
             if projection.source.name not in images or not projection.connections:
                 continue
             pooling = window_sum_of(projection) if alone else None
-            found = [pooling] if pooling is not None else [convolution_of(c) for c in projection.connections]
+            found: List[Linear] = [convolution_of(c) for c in projection.connections] if pooling is None else [pooling]
             if None not in found:
                 layers[number] = found
         if inbound and all(None not in layers[number] for number, _ in inbound):
