@@ -22,9 +22,9 @@ from snnb.conversion.rewriting import pruned, quantised_network, spiking_output
 from snnb.conversion.toolbox_config import configuration, write_changes
 from snnb.core.errors import InputError, VerificationError
 from snnb.core.progress import Progress, silent
-from snnb.io.hdf5 import copy_attributes, reading, write_array
+from snnb.io.hdf5 import copy_attributes, write_array
 from snnb.io.keras import keras, older_description
-from snnb.io.keras_file import QCFS_LEVELS, load_model
+from snnb.io.keras_file import QCFS_LEVELS, load_model, read_levels
 from snnb.network.network import DROPPED, KEPT, Network
 from snnb.network.read_network import read_network, write_spiking
 
@@ -284,13 +284,6 @@ def _warnings(
         )
     if settings.exact_clip and not clipped(parsed):
         yield "--exact-clip: no layer clips its activations"
-
-
-def read_levels(path: Path) -> Optional[int]:
-    """Return the levels of the quantised activations that a model was trained with; None without such activations."""
-    with reading(path) as file:
-        levels = file.attrs.get(QCFS_LEVELS)
-    return None if levels is None else int(levels)
 
 
 def save_keras(model: keras.Model, path: Path, name: str, levels: Optional[int] = None) -> None:

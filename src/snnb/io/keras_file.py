@@ -7,7 +7,7 @@ are listed here.
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, Iterator, Tuple
+from typing import TYPE_CHECKING, Dict, Iterator, Optional, Tuple
 
 from snnb.core.errors import DamagedError, first_line, out_of_memory
 from snnb.io.hdf5 import json_attribute, reading
@@ -63,6 +63,13 @@ def load_model(path: Path) -> "keras.Model":
             if out_of_memory(error):
                 raise
             raise DamagedError(path, f"Keras {keras.__version__} cannot load it ({first_line(error)})") from error
+
+
+def read_levels(path: Path) -> Optional[int]:
+    """Return the levels of the quantised activations that a model was trained with; None without such activations."""
+    with reading(path) as file:
+        levels = file.attrs.get(QCFS_LEVELS)
+    return None if levels is None else int(levels)
 
 
 def check_layers(architecture: JsonValue, path: Path) -> None:

@@ -176,6 +176,7 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
 
     If `resume` is None, an interrupted training continues only if its checkpoint was made with these parameters.
     """
+    from snnb.io.keras_file import read_levels
     from snnb.model_files.read_model import files_of
     from snnb.pipeline.model import model_of
     from snnb.training import fit
@@ -197,8 +198,16 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
         files += [] if params.initial_weights is None else [params.initial_weights]
         output.external = [file_record(file) for file in files]
         if model.trained:
+            levels = None
+            if model.file is not None and model.file.suffix.lower() in (".h5", ".hdf5"):
+                levels = read_levels(model.file)
             result = fit.evaluate_pretrained(
-                build, test_set, batch_size=params.batch_size, model_file=model_file, progress=progress
+                build,
+                test_set,
+                batch_size=params.batch_size,
+                model_file=model_file,
+                levels=levels,
+                progress=progress,
             )
         else:
             result = fit.train(

@@ -34,7 +34,7 @@ from snnb.training.history import (
     write_history,
 )
 from snnb.training.keras_model import check_finite, check_model, compile_model, evaluate, shortest, write_model
-from snnb.training.qcfs import levels_of, plain
+from snnb.training.qcfs import levels_of, plain, quantised_again
 from snnb.training.recipe import Recipe, TrainingOptions
 
 FILE = "state.npz"
@@ -312,19 +312,23 @@ def evaluate_pretrained(
     *,
     batch_size: int,
     model_file: Path,
+    levels: Optional[int] = None,
     progress: Progress = silent,
 ) -> TrainingResult:
     """Evaluate a trained model on the test set; write `model_file`, and training_metrics.json to its directory.
 
-    `load` returns the model with its weights. Raise `InputError` if the model does not fit the pictures, or its loss is
+    `load` returns the model with its weights. With `levels`, the metrics are those of the quantised activations that it
+    was trained with. Raise `InputError` if the model does not fit the pictures, or its loss is
     not finite.
     """
     keras.backend.clear_session()
     model = load()
     check_model(model, test_set.x.shape[1:], test_set.num_classes)
-    compile_model(model, Recipe(), test_set.num_classes)
+    evaluated = model if levels is None else quantised_again(model, levels)
+    for each in (model, evaluated):
+        compile_model(each, Recipe(), test_set.num_classes)
     progress(0, 1, "evaluating")
-    test = evaluate(model, test_set, batch_size)
+    test = evaluate(evaluated, test_set, batch_size)
     if not math.isfinite(test["loss"]):
         raise InputError(
             f"the loss of the trained model is {test['loss']} on the test set: its weights are not all finite; "
@@ -332,6 +336,7 @@ def evaluate_pretrained(
         )
     metrics = named_metrics(test, test_set.num_classes)
     progress(1, 1)
-    write_model(model, model_file)
-    TrainingMetrics.model_validate({**metrics, "epochs_run": 0}).write(model_file.parent / METRICS_FILE)
+    write_model(model, model_file, {} if levels is None else {QCFS_LEVELS: levels})
+    document = TrainingMetrics.model_validate({**metrics, "levels": levels, "epochs_run": 0})
+    document.write(model_file.parent / METRICS_FILE)
     return TrainingResult(metrics, 0, [])

@@ -115,6 +115,26 @@ def plain(model: keras.Model) -> keras.Model:
     return made
 
 
+def quantised_again(model: keras.Model, levels: int) -> keras.Model:
+    """Return a model with QCFS in place of `ReLU(max_value=λ)`, the inverse of `plain`; its poolings stay convolutions.
+
+    Clipped ReLUs of a model that was trained with quantised activations are always those of `plain`.
+    """
+    description, bounds = description_of(model), {}
+    for entry in description["config"]["layers"]:
+        name, config = entry["config"]["name"], entry["config"]
+        if entry["class_name"] == "ReLU" and config.get("max_value") is not None:
+            bounds[name] = config["max_value"]
+            entry.update(class_name="snnb>QCFS", config={"name": name, "levels": levels})
+    made = keras.models.model_from_json(json.dumps(description))
+    for layer in model.layers:
+        if layer.name in bounds:
+            made.get_layer(layer.name).bound.assign(bounds[layer.name])
+        elif layer.weights:
+            made.get_layer(layer.name).set_weights(layer.get_weights())
+    return made
+
+
 def levels_of(model: keras.Model) -> Optional[int]:
     """Return the levels of a model's QCFS layers; None if it has none."""
     return next((layer.levels for layer in model.layers if isinstance(layer, QCFS)), None)
