@@ -137,12 +137,13 @@ def test_node_ids_in_another_order_and_edges_without_weights(tmp_path):
     with found:
         assert [p.spike_count.tolist() for p in found.populations] == [[0, 0], [0], [6, 7, 5]]
         assert all_edges(found)[2].tolist() == [1, -4, 1, -2, -2]
-    assert notes == ("delays are not read",)
+    unknown = "spike_count is of an unknown number of samples and steps: give --rate-samples and --rate-steps"
+    assert notes == ("delays are not read", unknown)
     (folder / "edge_types.csv").unlink()
     found, notes = imported(folder, tmp_path)
     with found:
         assert all_edges(found)[2].tolist() == [1, 2, 1, 1, 1]
-    assert notes == tuple(f"the edges {name} have no syn_weight, so each has the weight 1" for name in "ab")
+    assert notes == (unknown, *(f"the edges {name} have no syn_weight, so each has the weight 1" for name in "ab"))
 
 
 def replaced(name, values, population=None):

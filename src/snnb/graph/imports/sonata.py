@@ -91,6 +91,8 @@ def read(path: Path) -> ListedGraph:
     firsts = np.cumsum([0, *(population.size for population in populations)])
     edges: List[_EdgePopulation] = []
     notes = set() if described is None else set(described.notes)
+    if described is None and any(population.spikes is not None for population in populations):
+        notes.add("spike_count is of an unknown number of samples and steps: give --rate-samples and --rate-steps")
     for file, table in files.edges:
         types = _read_types(table, "edge_type_id")
         with reading(file) as opened:
