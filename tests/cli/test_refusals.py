@@ -3,6 +3,7 @@
 Each ends in one line on stderr and nothing on stdout, before anything is written.
 """
 
+import re
 import shlex
 import shutil
 
@@ -277,18 +278,30 @@ def test_it_is_refused_in_one_line_before_anything_is_written(
 
 
 SIMULATION, GRAPH = f"simulations/{STAMP}", f"graphs/{STAMP}"
+REMOVE = f"`snnb remove run {SIMULATION} --with-dependents`, then run `snnb simulate` again"
+REPAIR = f"`snnb graph run --simulation {STAMP}` makes it again"
 # Commands, a damaged file, and the command that makes it again.
 DAMAGED = [
     ("verify run", "train/training_history.csv", 5, "`snnb train run` makes it again"),
-    ("verify run", f"{SIMULATION}/log.txt", 5, f"`snnb remove run {SIMULATION}`, then run `snnb simulate` again"),
+    ("verify run", f"{SIMULATION}/log.txt", 5, REMOVE),
     ("verify run", "maps/*/cores.csv", 5, "then run `snnb map` again"),
-    (f"graph run --simulation {STAMP}", f"{SIMULATION}/spike_rate_sums.npz", 3, f"`snnb remove run {SIMULATION}`"),
-    (f"map run --hardware loihi --graph {STAMP}", f"{GRAPH}/mini_network_graph.h5", 3, f"`snnb remove run {GRAPH}`"),
-    ("export run --format csv", f"{GRAPH}/mini_network_graph.h5", 3, f"`snnb remove run {GRAPH}`"),
+    (
+        f"graph run --simulation {STAMP}",
+        f"{SIMULATION}/spike_rate_sums.npz",
+        3,
+        f"`snnb remove run {SIMULATION} --with",
+    ),
+    (
+        f"map run --hardware loihi --graph {STAMP}",
+        f"{GRAPH}/mini_network_graph.h5",
+        3,
+        f"`snnb graph run --simulation {STAMP}`",
+    ),
+    ("export run --format csv", f"{GRAPH}/mini_network_graph.h5", 3, REPAIR),
     ("crosscheck run --with scipy", "dataset/x_test.npy", 3, "prepare the data set"),
-    ("compare run", f"{SIMULATION}/sim_accuracies.json", 3, f"`snnb remove run {SIMULATION}`"),
-    ("report run", f"{SIMULATION}/training_history.csv", 3, f"`snnb remove run {SIMULATION}`"),
-    ("report run", f"{GRAPH}/mini_network_graph.h5", 3, f"`snnb remove run {GRAPH}`"),
+    ("compare run", f"{SIMULATION}/sim_accuracies.json", 3, REMOVE),
+    ("report run", f"{SIMULATION}/training_history.csv", 3, REMOVE),
+    ("report run", f"{GRAPH}/mini_network_graph.h5", 3, REPAIR),
     ("report run", "maps/*/cost.json", 3, "then run `snnb map` again"),
 ]
 
@@ -315,6 +328,20 @@ def test_a_damaged_file_is_named_with_what_makes_it_again(
     assert path.name in errors
     assert repair in errors
     assert (tmp_path / "run/manifest.yaml").read_bytes() == manifest
+
+
+@pytest.mark.parametrize("file", [f"{GRAPH}/mini_network_graph.h5", f"{SIMULATION}/log.txt"])
+def test_commands_that_repair_a_damaged_result_work_as_they_stand(mapped, tmp_path, monkeypatch, capsys, file):
+    monkeypatch.chdir(shutil.copytree(mapped, tmp_path / "run").parent)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("typer.confirm", lambda *_, **__: True)
+    (tmp_path / "run" / file).write_text("damaged")
+    assert main(["verify", "run"]) == 5
+    for command in re.findall("`snnb (.*?)`", capsys.readouterr().err):
+        words = command.split()
+        assert main(words if "run" in words else [*words, "run", "--quiet"]) == 0, command
+    assert main(["verify", "run"]) == 0
+    assert bool(list(tmp_path.glob("run/maps/*"))) == file.startswith(GRAPH)  # its mappings stay
 
 
 def test_a_wrong_command_is_refused(capsys):

@@ -4,7 +4,7 @@ import os
 import shlex
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, Literal, Mapping, Optional
+from typing import TYPE_CHECKING, Dict, List, Literal, Mapping, Optional
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from typing_extensions import Annotated
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 PoolWeight = Literal["mean", "one"]
 WEIGHTS = "weights"  # name of the graph without spike counts
 IMPORTED = "imported"  # name of a graph from outside
+CLASS = "-class-"  # between the stamp and the number of the class in the name of a graph of one class
 ASSUMED = "no spikes are known: each neuron counts as one spike"
 OF_SPIKES = ("rates", "rate_samples", "rate_steps")  # options that hold for one graph from outside
 
@@ -110,7 +111,7 @@ class GraphDetails(Record):
     networkx: bool
 
 
-NAMES = rf"^([0-9]{{8}}T[0-9]{{6}}Z(-class-[0-9]{{1,9}})?|{WEIGHTS}|{IMPORTED})$"
+NAMES = rf"^([0-9]{{8}}T[0-9]{{6}}Z({CLASS}[0-9]{{1,9}})?|{WEIGHTS}|{IMPORTED})$"
 KIND = Kind("graph", "graphs", GraphParams, GraphDetails, names=NAMES)
 
 
@@ -181,6 +182,14 @@ def graph_command(run: RunDirectory) -> str:
     return f"snnb graph {from_file}--run-dir {shlex.quote(str(run.path))}"
 
 
+def options_of(name: str) -> List[str]:
+    """Return the options of `snnb graph` that make the graph of this name."""
+    if name in (WEIGHTS, IMPORTED):
+        return ["--weights-only"] if name == WEIGHTS else []
+    simulation, of_class, number = name.partition(CLASS)
+    return ["--simulation", simulation, *(["--class", number] if of_class else [])]
+
+
 def recorded_class(run: RunDirectory, name: str) -> Optional[str]:
     """Return the class of a graph that has the spikes of one class; None for all samples."""
     record = recorded(run, KIND, name)
@@ -213,7 +222,7 @@ def run(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> 
         _, counts, accuracies = (unaltered(run, path) for path in inputs)
         coding = read_document(SimulationStatistics, accuracies).coding
         if of_class is not None:
-            name = f"{name}-class-{of_class.number}"
+            name = f"{name}{CLASS}{of_class.number}"
     parsed = run.path / inputs[0]
     require_disk(run.path, sum(path.stat().st_size for path in (parsed, counts) if path and path.exists()), "graph")
     with run.stage("graph", params, inputs=inputs, name=name) as output:

@@ -8,6 +8,7 @@ from typing import Optional
 
 from snnb.core.errors import DamagedError, InputError, UsageError
 from snnb.instances.known_instances import find_instance, named_instance
+from snnb.pipeline import graph as graph_stage
 from snnb.pipeline.all import KINDS
 from snnb.pipeline.model import identify_model
 from snnb.pipeline.train import CHECKPOINT
@@ -43,7 +44,9 @@ def repair_command(run: Path, kind: AnyKind, name: str) -> str:
     """Return the command that makes a result of a stage again; `name` is empty for a stage with one result."""
     if not name:
         return f"`snnb {kind.name} {_quoted(run)}` makes it again"
-    return f"`snnb remove {_quoted(run)} {kind.directory}/{name}`, then run `snnb {kind.name}` again"
+    if kind is graph_stage.KIND:  # in its place, so that its mappings stay
+        return f"`{' '.join(['snnb graph', _quoted(run), *graph_stage.options_of(name)])}` makes it again"
+    return f"`snnb remove {_quoted(run)} {kind.directory}/{name} --with-dependents`, then run `snnb {kind.name}` again"
 
 
 def _quoted(path: Path) -> str:
