@@ -81,7 +81,7 @@ class Run:
     model : str, optional
         Name of a model; can be omitted if `path` is a run.
     path : str or Path, optional
-        The run directory; by default `$SNNB_RUNS/model` or `runs/model`.
+        The run directory, and the attribute of this name; by default `$SNNB_RUNS/model` or `runs/model`.
     dataset : str, optional
         Name of a data set; required for a model in your own file.
     shape : tuple of int, optional

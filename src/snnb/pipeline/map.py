@@ -37,11 +37,8 @@ if TYPE_CHECKING:
 BYTES_A_NEURON, BYTES_A_CORE = 8, 400  # of the files
 
 
-def _absolute(hardware: str) -> str:
-    return os.path.abspath(hardware) if is_file(hardware) else hardware  # noqa: PTH100 - links stay
-
-
-NameOrFile = Annotated[str, AfterValidator(_absolute)]
+# Links stay
+NameOrFile = Annotated[str, AfterValidator(lambda name: os.path.abspath(name) if is_file(name) else name)]  # noqa: PTH100
 
 
 class MapParams(Options):

@@ -9,7 +9,6 @@ up to date. `simulate` selects the simulation in force. `graph` gets its stamp a
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import (
     Any,
@@ -150,7 +149,11 @@ def bring_up_to_date(
     given = _from_defaults(run, asked, from_defaults)
     names = check_options(run, target, given)
     for name in names:
-        stage, tell = STAGES[name], partial(_say_of, say, name)
+        stage = STAGES[name]
+
+        def tell(message: str, name: str = name) -> None:
+            say(f"{name}: {message}")
+
         given = _from_defaults(run, asked, from_defaults)  # they can depend on the stage before
         options = given.get(name, {})
         if stage.source is not None and BEFORE[name] in results:
@@ -186,10 +189,6 @@ def bring_up_to_date(
     if others:
         say(f"{OTHER_VERSIONS} {', '.join(others)}; see {run.path / manifest.NAME}")
     return list(results.values())
-
-
-def _say_of(say: Say, stage: str, message: str) -> None:
-    say(f"{stage}: {message}")
 
 
 def _options_in_force(run: RunDirectory, stage: AnyStage, given: Given, params: Options) -> str:
