@@ -1,9 +1,11 @@
 """`prepare` on folders of pictures and files of one's own: what is recorded, and when it has to run again."""
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from snnb import Run
+from snnb.cli.main import main
 from snnb.pipeline.model import identify_model, input_shape
 from snnb.pipeline.open_run import open_run
 from snnb.pipeline.plan import state_of_stages
@@ -36,6 +38,19 @@ def test_pictures_that_were_changed_make_it_run_again(pets, tmp_path, change, li
     assert reason() is None
     change(pets)
     assert reason() == f"{pets}/train has changed"
+
+
+@pytest.mark.parametrize(("options", "side", "fit"), [("", 32, "pad"), ("--shape 40x40x1", 40, "resize")])
+def test_defaults_keep_how_pictures_are_fitted(tmp_path, capsys, options, side, fit):
+    pictures = {f"x_{part}": np.full((count, 28, 28), 9, np.uint8) for part, count in (("train", 20), ("test", 10))}
+    labels = {name.replace("x", "y"): np.arange(len(x)) % 10 for name, x in pictures.items()}
+    np.savez(tmp_path / "mnist.npz", **pictures, **labels)
+    run = f"prepare --model lenet_padded_mnist --run-dir {tmp_path / 'run'} --source {tmp_path} {options}".split()
+    for more in ([], ["--defaults", "--force"], ["--defaults"]):
+        assert main([*run, *more]) == 0
+        assert np.load(tmp_path / "run" / "dataset" / "x_test.npy").shape == (10, side, side, 1)
+        assert open_run(tmp_path / "run").record_of("prepare").params.fit == fit
+    assert "prepare: up to date" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_a_folder_is_recorded_by_its_full_path(tmp_path, monkeypatch):

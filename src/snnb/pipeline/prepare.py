@@ -93,19 +93,24 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
     """Return the parameters in force; the shape is the model's unless another is given."""
     from snnb.pipeline.model import input_shape
 
-    if recorded(run, KIND) is None or "shape" in given:
+    if "fit" not in given and (recorded(run, KIND) is None or "shape" in given):  # `_defaults` gives both
         shape, fit = input_shape(run.manifest.run, cast("Optional[Tuple[int, int, int]]", given.get("shape")))
         given = {**given, "shape": shape, "fit": fit}
     return params_in_force(run, KIND, given, say, defaults={"dataset": run.manifest.run.dataset})
 
 
 def _defaults(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, object]:
-    """Return the defaults of this run, without the shape where neither model nor data set fixes it."""
+    """Return the defaults of this run, without the shape where neither model nor data set fixes it.
+
+    `fit` is that of the shape in force.
+    """
     from snnb.pipeline.model import input_shape
 
     defaults: Dict[str, object] = {"dataset": run.manifest.run.dataset}
     with suppress(UsageError):
         defaults["shape"], defaults["fit"] = input_shape(run.manifest.run, None)
+    if "shape" in given:
+        defaults["fit"] = input_shape(run.manifest.run, cast("Tuple[int, int, int]", given["shape"]))[1]
     return defaults
 
 
