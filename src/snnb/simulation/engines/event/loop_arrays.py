@@ -7,7 +7,7 @@ which numba supports; arrays are aligned to cache lines.
 
 import math
 import threading
-from typing import Dict, List, NamedTuple, Tuple, Type, Union
+from typing import Dict, NamedTuple, Tuple, Type, Union
 
 import numpy as np
 
@@ -250,20 +250,19 @@ def runs_of(geometry: Geometry, weights: np.ndarray) -> Weighted:
     # Along a row of the image, a run is one position with outputs next to each other.
     begins = np.flatnonzero((np.diff(columns.input, prepend=-1) != 0) | (np.diff(columns.output, prepend=-2) != 1))
     sequences = [tuple(taps.tolist()) for taps in np.split(columns.tap, begins[1:])] if len(begins) else []
-    placed, stored = _placed(sequences, embedded=filters % WIDTH == 0)
+    stored = sorted(set(sequences))
     sizes = [filled_up(len(sequence) * filters, WIDTH) for sequence in stored]
     blocks = [np.zeros((rows.taps, channels, size), weights.dtype) for size in (*sizes, 0)]
     for block, sequence in zip(blocks, stored):
         of_taps = weights.reshape(rows.taps, columns.taps, channels, filters)[:, list(sequence)]
         block[..., : len(sequence) * filters] = of_taps.transpose(0, 2, 1, 3).reshape(rows.taps, channels, -1)
     origin = np.cumsum([0, *(channels * size for size in sizes)])  # of the blocks in a row of the kernel
-    of_block = np.array([block for block, _ in placed], np.int64)
-    offset = np.array([taps * filters for _, taps in placed], np.int64)
+    of_block = np.array([stored.index(sequence) for sequence in sequences], np.int64)
     length = np.array([len(sequence) for sequence in sequences], np.int64)
     position = (rows.input[:, np.newaxis] * columns.size + columns.input[begins]).ravel()
     target = (rows.output[:, np.newaxis] * columns.outputs + columns.output[begins]).ravel() * filters
     stride = np.tile(np.array(sizes, np.int64)[of_block], len(rows.input))
-    first = (rows.tap[:, np.newaxis] * origin[-1] + origin[of_block] + offset).ravel() - position * channels * stride
+    first = (rows.tap[:, np.newaxis] * origin[-1] + origin[of_block]).ravel() - position * channels * stride
     parts = np.tile(-(-length * filters // WIDTH), len(rows.input))
     # Those that are too long are cut.
     pieces = -(-parts // PARTS)
@@ -283,29 +282,6 @@ def runs_of(geometry: Geometry, weights: np.ndarray) -> Weighted:
             parts=parts[order].astype(np.int32),
         )
     )
-
-
-def _placed(sequences: List[Tuple[int, ...]], embedded: bool) -> Tuple[List[Tuple[int, int]], List[Tuple[int, ...]]]:
-    """Return for each sequence of taps the stored sequence's index and the first tap in it, and the stored sequences.
-
-    Where `embedded`, a part of another sequence, as at the edge of an image, is not stored.
-    """
-    stored: List[Tuple[int, ...]] = []
-    place: Dict[Tuple[int, ...], Tuple[int, int]] = {}
-    for sequence in sorted(set(sequences), key=lambda sequence: (-len(sequence), sequence)):
-        length = len(sequence)
-        place[sequence] = next(
-            (
-                (i, first)
-                for i, longer in enumerate(stored if embedded else [])
-                for first in range(len(longer) - length + 1)
-                if longer[first : first + length] == sequence
-            ),
-            (len(stored), 0),
-        )
-        if place[sequence] == (len(stored), 0):
-            stored.append(sequence)
-    return [place[sequence] for sequence in sequences], stored
 
 
 def reach_of(geometry: Geometry, weights: np.ndarray, *, by_neuron: bool = False) -> Weighted:
