@@ -136,7 +136,6 @@ class RunDirectory:
         self.manifest = content  # as last read or written
         self.kinds = kinds
         self.hashes = HashMemory(path)
-        self.command: List[str] = [Path(sys.argv[0]).name, *sys.argv[1:]]
 
     @classmethod
     def open(cls, path: Path, kinds: Kinds) -> "RunDirectory":
@@ -284,8 +283,9 @@ class RunDirectory:
                 peak_rss_bytes=peak_memory(),
             )
             _replace(target, place)
+            command = [Path(sys.argv[0]).name, *sys.argv[1:]]
             record = self.kind(stage).record_type(
-                command=[argument.encode("utf-8", "backslashreplace").decode() for argument in self.command],
+                command=[argument.encode("utf-8", "backslashreplace").decode() for argument in command],
                 params=params,
                 inputs=[*input_records, *output.external],
                 outputs=[self.hashes.read(f"{relative}/{file}") for file in files],
