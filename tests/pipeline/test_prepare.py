@@ -72,3 +72,13 @@ def test_a_folder_is_recorded_by_its_full_path(tmp_path, monkeypatch):
 )
 def test_the_shape_of_the_model_is_fitted_alike_whether_given_or_not(model, given, expected):
     assert input_shape(RunInfo(model=model, dataset="mnist", created_utc="", snnb_version=""), given) == expected
+
+
+def test_defaults_keep_a_shape_that_has_to_be_given(tmp_path, pets, capsys):
+    (tmp_path / "net.py").write_text("def net(input_shape, num_classes): return None")
+    model = ["--model", f"{tmp_path / 'net.py'}:net", "--dataset", f"folder:{pets}", "--run-dir", str(tmp_path / "run")]
+    assert main(["prepare", *model]) == 2
+    assert "have no fixed size; prepare them with --shape, as in 64x64x3" in capsys.readouterr().err
+    assert main(["prepare", *model, "--shape", "4x4x1"]) == 0
+    assert main(["prepare", *model, "--defaults"]) == 0
+    assert "prepare: up to date" in capsys.readouterr().err

@@ -27,12 +27,12 @@ class ArraySamples:
         if shape[2] != own[2]:
             raise InputError(
                 f"the images have {own[2]} channels, the model takes {shape[2]}: "
-                f"choose a model for {own[2]} channels, or give another --shape."
+                f"choose a model for {own[2]} channels, or prepare with another --shape."
             )
         if fit == "exact":
             raise InputError(
-                f"the images are {have}, the model takes {want}: give --shape {want.replace('×', 'x')} to resize them, "
-                "or choose another data set or model."
+                f"the images are {have}, the model takes {want}: prepare them with --shape {want.replace('×', 'x')}, "
+                "which resizes them, or choose another data set or model."
             )
         if fit == "resize" and own[2] not in (1, 3):
             raise InputError(f"images of {own[2]} channels cannot be resized to {want}: give images of that size.")

@@ -121,7 +121,7 @@ def input_shape(info: RunInfo, given: Optional[Shape]) -> Tuple[Shape, str]:
     if pictures is None and own.takes_shape:
         if dataset.place is not None:
             dataset.locate(dataset.place)  # raises for a folder that does not exist
-        raise UsageError(f"the pictures of {info.dataset} have no fixed size; give --shape, as in 64x64x3")
+        raise UsageError(f"the pictures of {info.dataset} have no fixed size; prepare them with --shape, as in 64x64x3")
     shape = own.input_shape(pictures or (1, 1, 1), described.num_classes or 2)
     if given and given != shape:
         raise InputError(f"the model takes pictures of {times(shape)}, not {times(given)}: leave out --shape")

@@ -2,7 +2,6 @@
 
 import os
 import re
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Dict, List, Literal, Mapping, Optional, Tuple, Union, cast
 
@@ -107,8 +106,10 @@ def _defaults(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, ob
     from snnb.pipeline.model import input_shape
 
     defaults: Dict[str, object] = {"dataset": run.manifest.run.dataset}
-    with suppress(UsageError):
+    try:
         defaults["shape"], defaults["fit"] = input_shape(run.manifest.run, None)
+    except UsageError:
+        defaults["fit"] = "resize"  # as for any shape that is given
     if "shape" in given:
         defaults["fit"] = input_shape(run.manifest.run, cast("Tuple[int, int, int]", given["shape"]))[1]
     return defaults
