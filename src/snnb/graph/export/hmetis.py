@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from snnb.graph.adjacency import distinct, out_degrees, repeats, targets, with_heads
-from snnb.graph.edges import ranges
+from snnb.graph.adjacency import distinct, out_degrees, repeats, with_heads
 from snnb.graph.export.metis import scaled
 from snnb.graph.export.request import TEXT_BATCH, Format, Request, SpikingPart, need_counts
 from snnb.graph.synapse_graph import SynapseGraph
@@ -31,15 +30,12 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
         metadata = "; ".join(f"{name} {value}" for name, value in graph.describe().items())
         file.write(f"% hyperedge weight max(1, round({scale!r} x spike count of the source)); {metadata}\n".encode())
         file.write(f"{np.count_nonzero(degrees)} {part.nodes} 11\n".encode())
-        for population in part.populations:
-            for start, stop in ranges(out_degrees(part.projections, population), TEXT_BATCH):
-                indptr, target, _ = targets(part.projections, population, start, stop)
-                if repeats(part.projections):
-                    indptr, target = distinct(indptr, target)
-                node = np.arange(population.first + start, population.first + stop) - part.first
-                heads = np.stack([weights[node], node + 1], axis=1)
-                file.write(integer_rows(*with_heads(indptr, target - (part.first - 1), heads)).data)
-                counter.add(target.size)
+        for node, indptr, target, _ in part.rows(TEXT_BATCH):
+            if repeats(part.projections):
+                indptr, target = distinct(indptr, target)
+            heads = np.stack([weights[node], node + 1], axis=1)
+            file.write(integer_rows(*with_heads(indptr, target + 1, heads)).data)
+            counter.add(target.size)
         file.write(b"1\n" * part.nodes)
 
 

@@ -3,12 +3,14 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, NamedTuple, Optional, Tuple, Union
+from typing import Callable, Dict, Iterator, NamedTuple, Optional, Tuple, Union
 
 import numpy as np
 
 from snnb.core.errors import UsageError
 from snnb.core.progress import Progress, Throttle, silent
+from snnb.graph.adjacency import out_degrees, targets
+from snnb.graph.edges import ranges
 from snnb.graph.export.export_options import DEFAULTS, ExportOptions
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import GraphProjection
@@ -185,6 +187,13 @@ class SpikingPart(NamedTuple):
     def edges(self) -> int:
         """Number of synapses."""
         return sum(projection.number_of_edges for projection in self.projections)
+
+    def rows(self, edges: int) -> Iterator[Tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+        """Yield neurons, and start, targets and weights of their synapses, for about a number of edges at a time."""
+        for population in self.populations:
+            for start, stop in ranges(out_degrees(self.projections, population), edges):
+                indptr, target, weight = targets(self.projections, population, start, stop)
+                yield np.arange(start, stop) + population.first - self.first, indptr, target - self.first, weight
 
 
 def file_name(number: int, projection: GraphProjection) -> str:

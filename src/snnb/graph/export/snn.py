@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from snnb.graph.adjacency import distinct, out_degrees, repeats, targets
-from snnb.graph.edges import ranges
+from snnb.graph.adjacency import distinct, out_degrees, repeats
 from snnb.graph.export.request import BATCH, Format, Request, SpikingPart, need_counts
 from snnb.graph.synapse_graph import SynapseGraph
 
@@ -19,29 +18,27 @@ NUMBER = np.dtype("<u4")
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write the graph, one hyperedge per neuron with targets; see `Format`."""
-    part, scale = SpikingPart.of(graph, request), request.rate_scale(graph)
-    degrees = [out_degrees(part.projections, population) for population in part.populations]
+    part = SpikingPart.of(graph, request)
+    rate = np.concatenate([population.traffic() for population in part.populations]) * request.rate_scale(graph)
+    degrees = (out_degrees(part.projections, population) for population in part.populations)
     counter = request.counter(part.edges)
     with path.open("wb") as file:
         hyperedges = sum(int(np.count_nonzero(degree)) for degree in degrees)
         file.write(np.array([part.nodes, hyperedges], NUMBER).data)
-        for population, degree in zip(part.populations, degrees):
-            rate, first = population.traffic() * scale, population.first - part.first
-            for start, stop in ranges(degree, BATCH):
-                indptr, target, _ = targets(part.projections, population, start, stop)
-                if repeats(part.projections):
-                    indptr, target = distinct(indptr, target)
-                file.write(_records(first + start, np.diff(indptr), target - part.first, rate[start:stop]).data)
-                counter.add(target.size)
+        for node, indptr, target, _ in part.rows(BATCH):
+            if repeats(part.projections):
+                indptr, target = distinct(indptr, target)
+            file.write(_records(node, np.diff(indptr), target, rate[node]).data)
+            counter.add(target.size)
 
 
-def _records(first: int, degree: np.ndarray, target: np.ndarray, rate: np.ndarray) -> np.ndarray:
-    """Return the hyperedges (uint32) of the neurons from `first` on, given all their targets, neuron after neuron."""
+def _records(node: np.ndarray, degree: np.ndarray, target: np.ndarray, rate: np.ndarray) -> np.ndarray:
+    """Return the hyperedges (uint32) of some neurons, given all their targets, neuron after neuron."""
     sources = np.flatnonzero(degree)
     number = degree[sources]
     end = np.cumsum(number)
     places = np.stack([end - number, end - number, end], axis=1)
-    inserted = np.stack([number, sources + first, rate[sources].astype("<f4").view(NUMBER)], axis=1)
+    inserted = np.stack([number, node[sources], rate[sources].astype("<f4").view(NUMBER)], axis=1)
     return np.insert(target.astype(NUMBER), places.ravel(), inserted.ravel())
 
 

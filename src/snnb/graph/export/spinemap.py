@@ -11,8 +11,7 @@ from typing import Tuple
 import numpy as np
 
 from snnb.core.errors import DamagedError, UsageError
-from snnb.graph.adjacency import out_degrees, targets, with_heads
-from snnb.graph.edges import ranges
+from snnb.graph.adjacency import with_heads
 from snnb.graph.export.description import NODES_FILE, write_node_csv
 from snnb.graph.export.request import TEXT_BATCH, Format, Request, SpikingPart, need_counts
 from snnb.graph.populations import GraphPopulation
@@ -33,15 +32,11 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     counter = request.counter(part.edges)
     write_node_csv(path / NODES_FILE, part.populations, part.first)
     with (path / "connection_info.txt").open("wb") as connections, (path / "weight_info.txt").open("wb") as weights:
-        for population in part.populations:
-            for start, stop in ranges(out_degrees(part.projections, population), TEXT_BATCH):
-                indptr, target, weight = targets(part.projections, population, start, stop)
-                node = np.arange(population.first + start, population.first + stop) - part.first
-                rows = with_heads(indptr, target - part.first, node[:, None])
-                connections.write(integer_rows(*rows).data)
-                some = np.flatnonzero(np.diff(indptr))
-                weights.write(weight_rows(node[some], np.append(indptr[some], indptr[-1]), weight, exact))
-                counter.add(target.size)
+        for node, indptr, target, weight in part.rows(TEXT_BATCH):
+            connections.write(integer_rows(*with_heads(indptr, target, node[:, None])).data)
+            some = np.flatnonzero(np.diff(indptr))
+            weights.write(weight_rows(node[some], np.append(indptr[some], indptr[-1]), weight, exact))
+            counter.add(target.size)
     with (path / "spike_info.txt").open("wb") as spikes:
         for population in part.populations:
             spikes.write(_spike_lines(request.spike_times, population, population.first - part.first).data)
