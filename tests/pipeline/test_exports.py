@@ -100,6 +100,17 @@ def test_a_graph_that_was_altered_and_sealed_again_is_refused(run):
     assert export_graph(open_run(run.path), "csv").edges > 0
 
 
+def test_spike_times_that_were_altered_are_refused(run):
+    (path,) = run.path.glob("simulations/*/spike_times.npz")
+    with np.load(path) as file:
+        arrays = {name: values[:-1] if values.ndim == 2 else values for name, values in file.items()}
+    path.unlink()
+    np.savez(path, **arrays)
+    with pytest.raises(InputError, match=f"{path}: not as it was written"):
+        export_graph(run, "spinemap")
+    assert export_graph(run, "csv").edges > 0
+
+
 @pytest.mark.parametrize("format", FORMATS)
 def test_an_option_changes_the_files_of_a_format_or_is_refused(run, tmp_path, format):
     def written(**given):

@@ -78,13 +78,14 @@ def export_graph(
             raise UsageError("--rate-unit: a graph of weights has no rates; leave it out")
         if opened.assumed_spikes:
             say(f"export: {ASSUMED}")
-        times = run.path / run.directory_of("simulate", simulation_of(run, stamp) or stamp) / SPIKE_TIMES
+        times = f"{run.directory_of('simulate', simulation_of(run, stamp) or stamp)}/{SPIKE_TIMES}"
+        needed = format == "spinemap" and (run.path / times).exists()
         return export(
             opened,
             format,
             output or _default_directory(run, stamp) / f"{run.model}{suffix}",
             options,
-            spike_times=times if times.exists() else None,
+            spike_times=unaltered(run, times) if needed else None,
             origin={"stamp": stamp, "sha256": str(recorded_hash(run, stamp))},
             simulated=simulated_by(run, stamp),
             on_cores=None if mapping is None else on_cores(opened, mapping),
