@@ -15,10 +15,11 @@ def network_of(model, folder):
     return read_network(folder / "n_parsed.h5")
 
 
-def simulated(engine, case, settings):
-    """What an engine counts of the case's samples, and the spikes of the output."""
+def simulated(engine, case, settings, samples=slice(0, 70)):
+    """What an engine counts of some of the case's samples, and the spikes of the output."""
     spikes = []
-    counted = engine(case.network, settings).simulate(case.x[:70], 0, lambda part, _: spikes.append(part))
+    engine = engine(case.network, settings)
+    counted = engine.simulate(case.x[samples], samples.start, lambda part, _: spikes.append(part))
     return counted, np.concatenate(spikes, axis=1)
 
 

@@ -8,16 +8,14 @@ from snnb.simulation.engines.engine import INPUT, Streams
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine, _reached
 from snnb.simulation.simulation_settings import SimulationSettings
-from tests.simulation import alike
+from tests.simulation.alike import SETTINGS as ALIKE
+from tests.simulation.alike import (
+    assert_every_spike_is_the_same,
+    assert_of_a_thousand_counts_at_most_one_differs_by_one,
+    simulated,
+)
 
 SETTINGS = SimulationSettings(samples=70, duration=50, seed=5)
-
-
-def _simulate(case, settings=SETTINGS, samples=slice(0, 70)):
-    spikes = []
-    engine = TensorFlowEngine(case.network, settings)
-    counted = engine.simulate(case.x[samples], samples.start, lambda part, _: spikes.append(part))
-    return counted, np.concatenate(spikes, axis=1)
 
 
 def _toolbox(case, settings=SETTINGS, **options):
@@ -54,7 +52,7 @@ def _assert_identical(counted, reference):
 )
 def test_counts_are_the_toolboxs(request, name, change):
     case, settings = request.getfixturevalue(name), SETTINGS.changed(**change)
-    counted, _ = _simulate(case, settings)
+    counted, _ = simulated(TensorFlowEngine, case, settings)
     _assert_identical(counted, _toolbox(case, settings))
 
 
@@ -62,14 +60,14 @@ def test_counts_are_the_toolboxs(request, name, change):
 def test_counts_of_poisson_input_are_the_toolboxs(branched):
     settings = SETTINGS.changed(input="poisson", input_rate=600.0)
     frames = Streams(settings.seed, range(70), INPUT).poisson(branched.x, 600.0, settings.duration)
-    counted, _ = _simulate(branched, settings)
+    counted, _ = simulated(TensorFlowEngine, branched, settings)
     reference = _toolbox(branched, frames=lambda first, step: frames[first : first + 35, step].astype(np.float32))
     _assert_identical(counted, reference)
     np.testing.assert_array_equal(counted.counts["input"], frames.sum(axis=1))
 
 
 def test_softmax_spikes_follow_the_softmax_of_the_membrane(trained):
-    counted, spikes = _simulate(trained)
+    counted, spikes = simulated(TensorFlowEngine, trained, SETTINGS)
     last = trained.network.output
     kernel = last.only.kernel
     uniform = Streams(SETTINGS.seed, range(70), 1).uniform(SETTINGS.duration, (10,))
@@ -77,7 +75,7 @@ def test_softmax_spikes_follow_the_softmax_of_the_membrane(trained):
     # With a current that is the mean over time, the membrane is not the engine's: so replay the real one, from the
     # recorded spikes of the layer before.
     settings = SETTINGS.changed(record_spikes=70)
-    recorded, _ = _simulate(trained, settings)
+    recorded, _ = simulated(TensorFlowEngine, trained, settings)
     before = np.zeros((70, SETTINGS.duration, len(kernel)), bool)
     sample, neuron, step = recorded.spikes[trained.network.populations[-2].name].T
     before[sample, step, neuron] = True
@@ -93,8 +91,8 @@ def test_softmax_spikes_follow_the_softmax_of_the_membrane(trained):
 
 
 def test_a_sample_spikes_the_same_alone_and_anywhere_in_a_batch(branched):
-    whole, spikes = _simulate(branched)
-    alone, alone_spikes = _simulate(branched, samples=slice(41, 42))
+    whole, spikes = simulated(TensorFlowEngine, branched, SETTINGS)
+    alone, alone_spikes = simulated(TensorFlowEngine, branched, SETTINGS, slice(41, 42))
     for name, counts in whole.counts.items():
         np.testing.assert_array_equal(alone.counts[name], counts[41:42], err_msg=name)
     np.testing.assert_array_equal(alone_spikes, spikes[41:42])
@@ -103,7 +101,7 @@ def test_a_sample_spikes_the_same_alone_and_anywhere_in_a_batch(branched):
 
 def test_recorded_spikes_add_up_to_the_counts(branched):
     settings = SETTINGS.changed(record_spikes=3, warm_up=10, input="poisson")
-    counted, _ = _simulate(branched, settings, slice(1, 70))
+    counted, _ = simulated(TensorFlowEngine, branched, settings, slice(1, 70))
     assert list(counted.spikes) == ["input", *(layer.name for layer in branched.network.populations)]
     for name, table in counted.spikes.items():
         assert table.dtype == np.int32
@@ -119,7 +117,7 @@ def test_recorded_spikes_add_up_to_the_counts(branched):
 def test_spikes_of_the_last_quarters_are_those_recorded_there(branched, engine):
     """Of 50 steps these are 26 to 37 and 38 to 49; the warm-up ends within the first of them, and counts here."""
     settings = SETTINGS.changed(record_spikes=70, warm_up=30)
-    counted = engine(branched.network, settings).simulate(branched.x[:70], 0, lambda *_: None)
+    counted, _ = simulated(engine, branched, settings)
     steps = [counted.spikes[layer.name][:, 2] for layer in branched.network.populations]
     expected = [[((s >= 26) & (s < 38)).sum(), (s >= 38).sum()] for s in steps]
     np.testing.assert_array_equal(counted.late, expected)
@@ -144,7 +142,7 @@ def test_what_reaches_the_threshold(threshold):
 @pytest.mark.parametrize("engine", [TensorFlowEngine, EventEngine])
 def test_from_its_start_a_neuron_with_a_constant_current_spikes_floor_of_start_and_what_it_got(exact, engine):
     settings = SETTINGS.changed(initial_potential=0.25)
-    counted = engine(exact.network, settings).simulate(exact.x[:70], 0, lambda *_: None)
+    counted, _ = simulated(engine, exact, settings)
     layer = next(layer for layer in exact.keras.layers if layer.name.startswith("00Conv2D"))
     kernel, bias = (values.astype(np.float64) for values in layer.get_weights())
     current = tf.nn.conv2d(exact.x[:70].astype(np.float64), kernel, 1, "SAME").numpy() + bias
@@ -157,6 +155,6 @@ def test_counts_on_a_gpu_are_those_of_a_cpu(exact, trained, branched):
     """The event engine computes on the CPU only."""
     assert tf.config.list_physical_devices("GPU"), "TensorFlow finds no GPU"
     engines = (TensorFlowEngine, EventEngine)
-    alike.assert_every_spike_is_the_same(engines, exact, alike.SETTINGS)
+    assert_every_spike_is_the_same(engines, exact, ALIKE)
     for case in (trained, branched):
-        alike.assert_of_a_thousand_counts_at_most_one_differs_by_one(engines, case)
+        assert_of_a_thousand_counts_at_most_one_differs_by_one(engines, case)

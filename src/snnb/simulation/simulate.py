@@ -251,7 +251,13 @@ class Runner:
         x = sent = job.pixels(values, number) if isinstance(values, np.ndarray) else values
         if isinstance(x, np.ndarray) and network.weight_bits is not None and settings.input == "constant":
             sent = np.rint(x * np.float32(network.pixel))
-        output, scorer = network.output, self._scorer(x, y)
+        output = network.output
+        scorer: Union[Classification, Reconstruction]
+        if job.classifies:
+            scorer = Classification(y, output.size, output.activation == MEMBRANE or is_read_by_potential(network))
+        else:
+            assert isinstance(x, np.ndarray)
+            scorer = Reconstruction(x, settings.threshold * job.output_scale, job.output_scale)
 
         def observe(spikes: np.ndarray, readout: Optional[np.ndarray]) -> None:
             scorer.observe(spikes, readout)
@@ -280,15 +286,6 @@ class Runner:
             by_class={int(of): summed(y == of) for of in np.unique(y)} if settings.by == "class" else {},
             by_bin=counted.by_bin,
         )
-
-    def _scorer(self, x: Samples, y: np.ndarray) -> Union[Classification, Reconstruction]:
-        """Return the scorer of the output for images in [0, 1], or input that changes, and their class ids."""
-        job, output = self._job, self._job.network.output
-        if job.classifies:
-            membrane = output.activation == MEMBRANE or is_read_by_potential(job.network)
-            return Classification(y, output.size, membrane)
-        assert isinstance(x, np.ndarray)
-        return Reconstruction(x, job.settings.threshold * job.output_scale, job.output_scale)
 
 
 def _event_table(x: InputSteps, first: int, settings: SimulationSettings) -> np.ndarray:
