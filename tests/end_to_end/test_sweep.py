@@ -206,6 +206,21 @@ def test_points_that_would_differ_outside_the_grid_are_refused(run):
     assert {made[one.simulation].params.warm_up for one in swept} == {0}
 
 
+def test_a_calibrated_network_is_simulated_for_its_own_steps(run):
+    """Not for those that the run has recorded of another network."""
+    given, said = {"simulate": {"samples": 12, "engine": "event"}}, []
+    swept = _sweep(run, "calibrate=2,4", "calibration_samples=20", given=given)
+    made = open_run(run.path).records_of("simulate")
+    assert [made[one.simulation].params.duration for one in swept] == [2, 4]
+    again = _sweep(open_run(run.path), "calibrate=2,4", "calibration_samples=20", given=given, said=said)
+    assert [one.simulation for one in again] == [one.simulation for one in swept]
+    assert not any("running" in line for line in said)
+    face = Run(path=run.path)
+    face.parse(calibrate=4, calibration_samples=20)
+    alone = face.simulate(samples=12, engine="event").record.metrics
+    assert swept[1].snn_accuracy == alone["snn_accuracy"]
+
+
 @pytest.mark.parametrize("name", ["sweep.csv", "sweep.png"])
 def test_a_file_that_no_sweep_has_written_is_not_replaced(run, name):
     (run.path / name).write_text("mine")

@@ -87,14 +87,17 @@ def _variant(run: RunDirectory, record: SimulationRecord) -> Optional[str]:
     return f"conversion {options_in_words(ParseParams, different)}" if different else None
 
 
-def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> SimulateParams:
-    """Return the parameters in force."""
+def resolve(
+    run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing, *, parsed: Optional[Path] = None
+) -> SimulateParams:
+    """Return the parameters in force; `parsed` is the file of the network, by default the run's converted one."""
     from snnb.pipeline.model import class_count
 
     details = recorded_details(run, prepare.KIND)
     available = details.splits["test"].shape[0]
-    given = {**_fixed_defaults(run), **given}
-    params = params_in_force(run, KIND, given, say, defaults=_defaults(run, given))
+    fixed = _fixed_defaults(run, parsed)
+    given = {**fixed, **given}
+    params = params_in_force(run, KIND, given, say, defaults={**_samples(run, given), **fixed})
     left = available - params.first
     if 0 < left < params.samples and "samples" not in given:
         used = min(DEFAULT_SAMPLES, left)
@@ -116,7 +119,7 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
     return params
 
 
-def _fixed_defaults(run: RunDirectory) -> Dict[str, object]:
+def _fixed_defaults(run: RunDirectory, parsed: Optional[Path] = None) -> Dict[str, object]:
     """Return the defaults for a calibrated network and for events, which also precede recorded values."""
     from snnb.network.read_network import calibrated_steps
 
@@ -124,15 +127,19 @@ def _fixed_defaults(run: RunDirectory) -> Dict[str, object]:
     if details.content != "pictures":
         return {"input": details.content, "duration": details.splits["test"].shape[1]}
     with suppress(InputError):  # missing or damaged: it is made again before the simulation
-        steps = calibrated_steps(run.path / "parse" / f"{run.model}_parsed.h5")
+        steps = calibrated_steps(parsed or run.path / "parse" / f"{run.model}_parsed.h5")
         if steps is not None:
             return {"duration": steps, "initial_potential": 0.0}
     return {}
 
 
-def _defaults(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, object]:
+def _samples(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, object]:
     left = recorded_details(run, prepare.KIND).splits["test"].shape[0] - int(str(given.get("first", 0)))
-    return {"samples": max(1, min(DEFAULT_SAMPLES, left)), **_fixed_defaults(run)}
+    return {"samples": max(1, min(DEFAULT_SAMPLES, left))}
+
+
+def _defaults(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, object]:
+    return {**_samples(run, given), **_fixed_defaults(run)}
 
 
 def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:

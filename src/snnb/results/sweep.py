@@ -183,10 +183,10 @@ def _news(say: Say, *left_out: str) -> Say:
 
 def _simulation_of(run: RunDirectory, point: Point) -> Optional[str]:
     """Return the stamp of the run's latest simulation with the options of a point; None without one."""
-    asked = _asked(run, point)
     records = cast("Dict[str, SimulationRecord]", run.records_of(simulate.KIND.name))
     for stamp in run.by_precedence(simulate.KIND.name):
         record = records[stamp]
+        asked = _asked(run, point, parsed=run.path / run.directory_of("simulate", stamp) / f"{run.model}_parsed.h5")
         made = [record.details.training, record.details.conversion, record.params]
         if all(_same(one, other) for one, other in zip(asked.values(), made)) and _is_usable(run, record, asked):
             return stamp
@@ -200,24 +200,32 @@ def _simulate_point(run: RunDirectory, point: Point, stack: ExitStack, *, say: S
         options = {**point.given.get(name, {}), "swept": run.in_force(name) is not None}
         return _simulated(run, {**point.given, name: options}, asked, stack, say, bar)
     # Every option is given, since the scratch run has recorded the options of another point.
-    given = {stage: {**point.given.get(stage, {}), **params.model_dump()} for stage, params in asked.items()}
+    given = {stage: {**point.given.get(stage, {}), **asked[stage].model_dump()} for stage in OWN}
     given["train"].setdefault("figures", figure_format(None, run.record_of("train"), "training_plot"))
-    given[name]["swept"] = True
     shared = ["prepare"]
     if run.record_of("train") is not None and _is_free(run, "train", asked):
         bring_up_to_date(run, "train", point.given, say=say, bar=bar)
         shared.append("train")
     scratch = _open_scratch(run, shared)
     with scratch.locked():
+        bring_up_to_date(scratch, parse.KIND.name, given, say=say, bar=bar)
+        params = _asked(run, point, parsed=scratch.path / "parse" / f"{run.model}_parsed.h5")[name]
+        given[name] = {**point.given.get(name, {}), **params.model_dump(), "swept": True}
         stamp = _simulated(scratch, given, asked, stack, say, bar)
         run.adopt(name, stamp, scratch.records_of(name)[stamp], scratch.path / scratch.directory_of(name, stamp))
     return stamp
 
 
-def _asked(run: RunDirectory, point: Point, say: Say = say_nothing) -> Asked:
-    """Return the parameters of a point by stage, in order; an option that is not given has the value in force."""
-    stages = (train.STAGE, parse.STAGE, simulate.STAGE)
-    return {stage.name: stage.resolve(run, point.given.get(stage.name, {}), say) for stage in stages}
+def _asked(run: RunDirectory, point: Point, say: Say = say_nothing, *, parsed: Optional[Path] = None) -> Asked:
+    """Return the parameters of a point by stage, in order; an option that is not given has the value in force.
+
+    `parsed` is the file of its network, which sets the duration if it is calibrated; by default the run's network.
+    """
+    asked: Asked = {
+        stage.name: stage.resolve(run, point.given.get(stage.name, {}), say) for stage in (train.STAGE, parse.STAGE)
+    }
+    given = point.given.get(simulate.KIND.name, {})
+    return {**asked, simulate.KIND.name: simulate.resolve(run, given, say, parsed=parsed)}
 
 
 def _is_free(run: RunDirectory, name: str, asked: Asked) -> bool:
