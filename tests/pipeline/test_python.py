@@ -121,6 +121,8 @@ def test_a_type_checker_sees_the_keywords(tmp_path):
 def test_a_wrong_keyword_is_answered_with_the_right_one(tmp_path):
     with pytest.raises(UsageError, match="did you mean --epochs"):
         snnb.Run("mini_network", path=tmp_path / "run").train(epoch=3)
+    with pytest.raises(UsageError, match=r"no such option: --dataset; there are --bin-us, .*--source$"):
+        snnb.Run("mini_network", path=tmp_path / "run").prepare(dataset="mnist")  # the data set is the run's
     assert {"Run", "SynapseGraph", "Mapping", "read_spikes"} <= set(dir(snnb))
 
 

@@ -120,8 +120,10 @@ def test_more_recorded_samples_than_there_are_now_give_way_and_are_named(run):
 
 
 def test_options_of_a_swept_simulation_do_not_count_and_it_serves_only_with_all_options_in_force(run):
-    stamp = Run(path=run.path).simulate(duration=5, engine="event", swept=True).directory.name
     opened, first = open_run(run.path), next(iter(run.records_of("simulate")))
+    with opened.locked():
+        swept = {"simulate": {"duration": 5, "engine": "event", "swept": True}}
+        stamp = bring_up_to_date(opened, "simulate", swept)[-1].directory.name
     check_options(opened, "simulate", {"simulate": {"warm_up": 10}})  # fits --duration 60, not 5
     simulation = STAGES["simulate"]
     assert simulation.selected(opened, {}) == (first, None)

@@ -77,6 +77,9 @@ def typed(kind: Type[Options], given: Mapping[str, object]) -> Dict[str, object]
     Raise `UsageError` if an option does not exist, or a value is not valid.
     """
     refuse_bad_values(kind, given)
+    for name in given:
+        if flag_of(kind, name).hidden:
+            raise _no_such_option(kind, name)
     return {name: value_of(kind, name, value) for name, value in given.items()}
 
 
@@ -218,16 +221,18 @@ def _typed(value: object, between: str) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def _no_such_option(kind: Type[Options], name: str) -> UsageError:
+    near = get_close_matches(name, own_flags(kind), n=1)
+    options = ", ".join(sorted(option_name(kind, field) for field in own_flags(kind)))
+    hint = f"did you mean {option_name(kind, near[0])}?" if near else f"there are {options}"
+    return UsageError(f"no such option: {option_name(kind, name)}; {hint}")
+
+
 def _usage_error(kind: Type[Options], wrong: Mapping[str, Any]) -> UsageError:
     name, reason = str(wrong["loc"][0]), wrong["msg"]
     option = option_name(kind, name)
     if wrong["type"] == "extra_forbidden":
-        near = get_close_matches(name, kind.model_fields, n=1)
-        options = ", ".join(sorted(option_name(kind, field) for field in kind.model_fields))
-        return UsageError(
-            f"no such option: {option}; "
-            + (f"did you mean {option_name(kind, near[0])}?" if near else f"there are {options}")
-        )
+        return _no_such_option(kind, name)
     if wrong["type"] == "value_error":  # raised by a validator; pydantic prefixes its message
         reason = wrong["ctx"]["error"]
     value = "" if wrong.get("input") is True else f" {wrong.get('input')!r}"  # a switch is given without a value
