@@ -3,11 +3,14 @@
 import pickle
 import threading
 from contextlib import suppress
-from typing import Any, Callable, Generic, Optional, cast
+from typing import Any, Callable, Generic, Optional, TypeVar, cast
 
 from distributed import Client, Worker, WorkerPlugin, get_worker
 
-from snnb.cluster.connect import A, R, S, T
+S = TypeVar("S")
+T = TypeVar("T")
+A = TypeVar("A")
+R = TypeVar("R")
 
 
 class ContextClient(Client):
