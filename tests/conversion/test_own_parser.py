@@ -236,6 +236,14 @@ def test_rates_of_a_residual_block_approach_its_activations(clip, tmp_path):
         assert np.abs(counts / steps - activations).max() <= (1 + gain) / steps + 1e-5
 
 
+def test_rectify_linear_leaves_a_pooling_that_can_be_composed_exact(randomise):
+    """As between the blocks of a DenseNet: the convolution without activation has no neurons."""
+    model = randomise(_model(lambda x: _end(L.ReLU()(L.AveragePooling2D()(L.Conv2D(3, 3)(x))))))
+    exact, accepted = (parse_own(model, rectify_linear=rectify) for rectify in (False, True))
+    assert_equal(accepted, exact)
+    assert [layer.name for layer in exact.layers] == ["input", "00Conv2D_3x3x3", "01Flatten_27", "02Dense_3"]
+
+
 def test_batch_normalisation_before_flatten_scales_the_dense_layer(randomise):
     def build(x):
         one = L.BatchNormalization()(L.Conv2D(3, 3, activation="relu")(x))

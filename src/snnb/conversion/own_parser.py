@@ -296,20 +296,26 @@ class _Parser:
 
     def _averaged(self, pooling: DeferredLayer, value: Value, kind: str) -> Value:
         """Return the mean of a linear value: a depthwise convolution of equal weights."""
-        if self._rectify_linear:
-            return node_of(pooling, (self._activated(value, "linear", None),))
         rows, columns = pooling.config["pool_size"]
-        if kind == "MaxPooling2D" and rows * columns > 1:
-            raise NotComposableError("max pooling of a layer without activation: put the relu before the pooling")
         strides = (int(pooling.config["strides"][0]), int(pooling.config["strides"][1]))
         weights = np.full((rows, columns, value.shape[-1], 1), 1 / (rows * columns), np.float32)
-        before = padding_before(
-            value.shape, (rows, columns), strides, (1, 1), str(pooling.config.get("padding", "valid"))
-        )
+        padding = str(pooling.config.get("padding", "valid"))
+        before = padding_before(value.shape, (rows, columns), strides, (1, 1), padding)
         kernel = Kernel("DepthwiseConv2D", weights, self._position, strides, before=before)
-        if kernel.pads(value.shape, pooling.shape):
-            raise NotComposableError("average pooling with padding of a layer without activation: put a relu between")
-        return self._linear(value).followed_by(kernel, np.zeros(kernel.outputs), False, pooling.shape)
+        try:
+            if kind == "MaxPooling2D" and rows * columns > 1:
+                raise NotComposableError("max pooling of a layer without activation: put the relu before the pooling")
+            if kernel.pads(value.shape, pooling.shape):
+                raise NotComposableError(
+                    "average pooling with padding of a layer without activation: put a relu between"
+                )
+            if kind == "GlobalAveragePooling2D" and self._rectify_linear:
+                raise NotComposableError("has a kernel of the size of the map")
+            return self._linear(value).followed_by(kernel, np.zeros(kernel.outputs), False, pooling.shape)
+        except NotComposableError:
+            if not self._rectify_linear:
+                raise
+        return node_of(pooling, (self._activated(value, "linear", None),))
 
     def _rearranged(self, layer: keras.layers.Layer, read: List[Value]) -> Value:
         config = {key: content for key, content in layer.get_config().items() if key != "name"}
