@@ -88,14 +88,10 @@ def test_a_network_that_float32_cannot_compute_is_parsed_with_a_warning(tmp_path
     assert warning.endswith("by rounding only: in float64 they agree")
 
 
-def test_not_a_number_does_not_pass(small, pixels):
+def test_what_is_not_a_number_or_has_another_shape_does_not_pass(small, pixels):
     reference = reference_outputs(small, pixels, max_pool="error")
     with pytest.raises(VerificationError):
         check_outputs(small, np.full_like(pixels, np.nan), reference, lambda: reference, "own")
-
-
-def test_another_shape_does_not_pass(small, pixels):
-    reference = reference_outputs(small, pixels, max_pool="error")
     with pytest.raises(VerificationError, match="shape"):
         check_outputs(small, pixels, reference[:, :9], lambda: reference, "own")
 

@@ -41,15 +41,7 @@ def test_a_damaged_archive(archive):
     refused(path, r"not a complete .keras file \(Bad CRC-32")
     refused(archive({WEIGHTS: None}), "not a complete .keras file .*model.weights.h5")
     refused(archive({CONFIG: None}), "not a complete .keras file .*config.json")
-
-
-def test_weights_that_do_not_fit_or_are_none(archive, config):
     refused(archive({WEIGHTS: b"not at all" * 100}), "model.weights.h5 is not a complete HDF5 file")
-    layers = {layer["config"]["name"]: layer["config"] for layer in config["config"]["layers"]}
-    layers["hidden"]["units"] = 7
-    refused(
-        archive({CONFIG: json.dumps(config)}), "layer hidden needs weights of the shapes 11×7, 7, but the file holds 11"
-    )
 
 
 LAMBDA = {
@@ -75,8 +67,6 @@ def test_what_could_run_code_is_refused_by_name(archive, config):
     layers.append(LAMBDA)
     check(r"layer evil \(Lambda\) is not loaded from a file, since it may run")
     layers.pop()
-    stem.update(module="mypackage.layers", registered_name="mine>Conv2D")
-    check(r"layer stem \(Conv2D\) of mypackage.layers is not loaded from a file")
     stem.update(module="keras.src.ops.numpy", class_name="Exp", registered_name="Exp")
     check(r"layer stem \(Exp\) is an operation")
     stem.update(module="keras.layers", class_name="Conv2D", registered_name=None)

@@ -206,7 +206,8 @@ class _Calibration:
 
     def add(self, population: Population) -> None:
         """Calibrate the next population."""
-        sums, bias, softmax = _without_bias(population), _bias(population), population.activation == "softmax"
+        sums, softmax = _without_bias(population), population.activation == "softmax"
+        bias = np.zeros(population.shape[-1], np.float32) if population.bias is None else np.asarray(population.bias)
         wanted, spiking_sums = (scratch_array((self._samples, *population.shape), np.float32) for _ in range(2))
         for block in self._blocks(population, 1):
             wanted[block] = self._sums(sums, population, block, self._trained)
@@ -416,7 +417,3 @@ class _Calibration:
 
 def _without_bias(population: Population) -> Currents:
     return Currents([replace(population, bias=None)])
-
-
-def _bias(population: Population) -> np.ndarray:
-    return np.zeros(population.shape[-1], np.float32) if population.bias is None else np.asarray(population.bias)

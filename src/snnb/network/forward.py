@@ -1,6 +1,7 @@
 """The forward pass of the trained network without TensorFlow: currents and activations of populations, with numpy.
 
-The results differ by rounding errors from `snnb.conversion.currents`, which computes the same with TensorFlow.
+The results differ by rounding errors from `snnb.conversion.currents`, which computes the same with TensorFlow, and
+quantised activations too.
 """
 
 from typing import Dict, Iterator, Tuple
