@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from snnb.core.errors import UsageError
 from snnb.io.keras import description_of, keras
+from snnb.io.text import JsonValue
 
 INITIAL_BOUND, SMALLEST_BOUND = 2.0, 1e-2
 BOUND_PERCENTILE = 99  # of the positive activations of a trained network
@@ -108,11 +109,7 @@ def plain(model: keras.Model) -> keras.Model:
             kept = {key: config[key] for key in ("name", "strides", "padding")}
             new = {"kernel_size": config["pool_size"], "use_bias": False, "depthwise_initializer": mean}
             entry.update(class_name="DepthwiseConv2D", config={**kept, **new})
-    made = keras.models.model_from_json(json.dumps(description))
-    for layer in model.layers:
-        if layer.weights and not isinstance(layer, QCFS):
-            made.get_layer(layer.name).set_weights(layer.get_weights())
-    return made
+    return _with_weights(description, model)
 
 
 def quantised_again(model: keras.Model, levels: int) -> keras.Model:
@@ -126,11 +123,17 @@ def quantised_again(model: keras.Model, levels: int) -> keras.Model:
         if entry["class_name"] == "ReLU" and config.get("max_value") is not None:
             bounds[name] = config["max_value"]
             entry.update(class_name="snnb>QCFS", config={"name": name, "levels": levels})
+    made = _with_weights(description, model)
+    for name, bound in bounds.items():
+        made.get_layer(name).bound.assign(bound)
+    return made
+
+
+def _with_weights(description: JsonValue, model: keras.Model) -> keras.Model:
+    """Return a model of a description, with the weights of a model whose layers have the same names."""
     made = keras.models.model_from_json(json.dumps(description))
     for layer in model.layers:
-        if layer.name in bounds:
-            made.get_layer(layer.name).bound.assign(bounds[layer.name])
-        elif layer.weights:
+        if layer.weights and not isinstance(layer, QCFS):
             made.get_layer(layer.name).set_weights(layer.get_weights())
     return made
 
