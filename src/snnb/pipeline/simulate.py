@@ -29,7 +29,7 @@ from snnb.pipeline.stage import (
 from snnb.pipeline.train import TrainParams
 from snnb.rundir.directory import STAMP, RunDirectory
 from snnb.rundir.manifest import FileRecord, Kind, Record, StageRecord
-from snnb.simulation.simulation_settings import SimulationSettings, refuse_missing_packages
+from snnb.simulation.simulation_settings import SimulationSettings, refuse_missing_packages, refuse_with_windows
 
 if TYPE_CHECKING:
     from snnb.simulation.simulate import SimulationResult
@@ -155,9 +155,12 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
 
 
 def _check(run: RunDirectory, planned: PlannedRun) -> None:
-    """Check samples, classes and installed packages before a network is trained or converted."""
+    """Check samples, classes, installed packages and firing windows before a network is trained or converted."""
     if planned.next in (train.KIND.name, parse.KIND.name) and KIND.name in planned.stages:
-        refuse_missing_packages(resolve(run, planned.given.get(KIND.name, {})))
+        params, given = resolve(run, planned.given.get(KIND.name, {})), planned.given
+        refuse_missing_packages(params)
+        if parse.is_calibrated(run, given) and value_in_force(run, parse.KIND, given, "firing") == "separated":
+            refuse_with_windows(params)
 
 
 def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) -> str:

@@ -25,7 +25,7 @@ from snnb.simulation.engines.engine import (
 )
 from snnb.simulation.simulation_files import SPIKE_TIMES, require_room, write_counts, write_ini, write_spike_times
 from snnb.simulation.simulation_plots import plot_quality, plot_raster, plot_rates
-from snnb.simulation.simulation_settings import SimulationSettings
+from snnb.simulation.simulation_settings import SimulationSettings, refuse_with_windows
 from snnb.simulation.simulation_statistics import (
     ACCURACIES,
     Classification,
@@ -131,10 +131,8 @@ def _check(
     """Refuse options that contradict the network, and samples and classes that do not fit it."""
     if network.steps is not None and settings.initial_potential:
         raise UsageError("--initial-potential: a calibrated network defines its initial potentials; leave it out")
-    if network.windowed and settings.warm_up:
-        raise UsageError("--warm-up: a population with a firing window has no start to leave out; leave it out")
-    if network.windowed and settings.reset != "subtraction":
-        raise UsageError("--reset zero: a network with firing windows needs --reset subtraction")
+    if network.windowed:
+        refuse_with_windows(settings)
     if network.weight_bits is not None and settings.threshold != 1:
         raise UsageError("--threshold: an integer network defines its thresholds; leave it out")
     if settings.output == "softmax" and network.output.activation != "softmax":

@@ -7,6 +7,7 @@ from typing_extensions import Annotated
 
 from snnb.cluster.connect import checked_address, require_dask
 from snnb.conversion.toolbox_config import require_toolbox
+from snnb.core.errors import UsageError
 from snnb.core.options import MOST, Count, Flag, Options, Seed, ToolboxKey
 
 LONGEST_DURATION = 10_000_000
@@ -134,3 +135,11 @@ def refuse_missing_packages(settings: SimulationSettings) -> None:
         require_toolbox("--engine toolbox", "--engine tensorflow or event")
     if settings.scheduler is not None or settings.workers > 1:
         require_dask("--workers" if settings.scheduler is None else "--scheduler")
+
+
+def refuse_with_windows(settings: SimulationSettings) -> None:
+    """Raise `UsageError` for options that a network with firing windows does not have."""
+    if settings.warm_up:
+        raise UsageError("--warm-up: a population with a firing window has no start to leave out; leave it out")
+    if settings.reset != "subtraction":
+        raise UsageError("--reset zero: a network with firing windows needs --reset subtraction")
