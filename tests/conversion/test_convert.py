@@ -141,6 +141,17 @@ def test_exact_clip_without_a_clipped_layer_is_said(small, save, pixels, tmp_pat
     assert warnings == ["--exact-clip: no layer clips its activations"]
 
 
+def test_a_percentile_that_scales_no_layer_is_said(randomise, save, pixels, tmp_path):
+    model = randomise(keras.Sequential([L.Flatten(input_shape=(8, 8, 1)), L.Dense(4), L.ReLU(6), L.Dense(3, "softmax")]))
+    usual = parsed(model, save, pixels, tmp_path / "usual", exact_clip=True)
+    other = parsed(model, save, pixels, tmp_path / "other", exact_clip=True, percentile=50)
+    assert other.scale_factors == usual.scale_factors
+    assert [warning for warning in other.warnings if warning not in usual.warnings] == [
+        "--percentile: not used, since each layer is scaled by the bound of its activations"
+    ]
+    assert not parsed(model, save, pixels, tmp_path / "clipped", percentile=50).warnings
+
+
 def test_a_warning_says_how_many_weights_composing_makes(randomise, save, pixels, tmp_path):
     x = L.Input((8, 8, 1))
     shared = L.Conv2D(8, 3, use_bias=False)(L.Conv2D(8, 1, activation="relu")(x))

@@ -16,7 +16,15 @@ from snnb.conversion.currents import AnalogueNetwork
 from snnb.conversion.integers import integer_network, prepared_for_integers
 from snnb.conversion.keras_graph import unrolled_model
 from snnb.conversion.layer_rules import choose_parser
-from snnb.conversion.normalise import Activity, apply_factors, clipped, linear_ends, measure, scale_factors
+from snnb.conversion.normalise import (
+    Activity,
+    apply_factors,
+    clipped,
+    linear_ends,
+    measure,
+    scale_factors,
+    uses_percentiles,
+)
 from snnb.conversion.own_parser import parse_own
 from snnb.conversion.rewriting import pruned, quantised_network, spiking_output
 from snnb.conversion.toolbox_config import configuration, write_changes
@@ -101,12 +109,15 @@ def convert(
         batch_size=settings.batch_size,
         progress=progress,
     )
-    factors = scale_factors(parsed, activity.percentiles, exact_clip=settings.exact_clip or levels is not None)
+    exact_clip = settings.exact_clip or levels is not None
+    factors = scale_factors(parsed, activity.percentiles, exact_clip=exact_clip)
     apply_factors(parsed, factors)
     save_keras(parsed, parsed_path := target / f"{name}_parsed.h5", f"{name}_parsed", levels)
     write_changes(parameters, target / "config")
     (target / "scale_factors.json").write_text(json.dumps(factors, indent=2) + "\n")
     warnings = list(_warnings(activity, trained, parsed, len(x_norm), settings))
+    if settings.percentile != ConversionSettings().percentile and not uses_percentiles(parsed, exact_clip=exact_clip):
+        warnings.append("--percentile: not used, since each layer is scaled by the bound of its activations")
     if largest_difference > permitted(reference):
         warnings.append(ROUNDING.format(largest_difference))
     timing: Dict[str, int] = {}

@@ -179,6 +179,12 @@ def scale_factors(model: keras.Model, percentiles: Dict[str, float], *, exact_cl
     return factors
 
 
+def uses_percentiles(model: keras.Model, *, exact_clip: bool) -> bool:
+    """Return whether `scale_factors` depends on the percentile of any layer."""
+    ends = population_ends(model).values()
+    return any(_activation(layer) != "softmax" and not (exact_clip and _limit(layer) is not None) for layer in ends)
+
+
 def apply_factors(model: keras.Model, factors: Dict[str, float]) -> None:
     """Scale the weights and biases of the parsed model in place by the factors of `scale_factors`.
 
