@@ -32,7 +32,7 @@ REFUSED = {
         ("--model mini_network --run-dir foreign", 2, "thesis.tex", "manifest.yaml"),
         ("--model lenet_mnist --run-dir new --source nowhere", 3, "nowhere", "does not exist"),
         ("--model net.py:net --run-dir new --dataset folder:none", 3, "none", "does not exist"),
-        ("--model net.py:net --run-dir new --dataset folder:pictures", 2, "--shape", "give"),
+        ("--model net.py:net --run-dir new --dataset folder:pictures", 2, "--shape", "prepare them"),
         ("--model mini_network --run-dir new --dataset digit_events", 2, "digit_events", "FILE.nir"),
         ("--model net.py:net --run-dir new --dataset steps:pictures", 2, "not on steps", "FILE.nir"),
         (f"{NEW} --bin-us 500", 2, "--bin-us", "only for a data set of events"),
