@@ -10,7 +10,7 @@ import scipy.sparse
 from snnb.core.errors import InputError
 from snnb.graph import store
 from snnb.graph.imports.import_graph import import_graph
-from snnb.graph.synapse_graph import SynapseGraph
+from snnb.graph.synapse_graph import SynapseGraph, log_lines
 from tests.graph.edges import all_edges
 from tests.graph.mapped import costs_of, imported
 
@@ -73,6 +73,8 @@ def test_a_graph_that_the_documented_writer_writes(tmp_path):
         assert not matrices
         edges = zip(*(column.tolist() for column in all_edges(graph)[:3]))
         assert list(edges) == list(documented("listed_edges")(str(path)))
+        assert "edge = rate of the source × weight, in thresholds per time step" in log_lines(graph)
+        assert graph.to_networkx(rate_unit="hz").graph["edge_unit"] == "thresholds per second"
         assert costs_of(graph, tmp_path / "partition")[1]["connectivity"] > 0
 
 

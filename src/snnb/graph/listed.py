@@ -22,7 +22,7 @@ from snnb.io.text import LONGEST_NAME, is_name
 from snnb.network.network import Volume
 
 EDGES = 1 << 22  # in memory at a time
-EDGE_UNIT, RATE_UNIT = "thresholds per time step", "spikes per time step"
+RATE_UNIT = "spikes per time step"
 Edges = Tuple[np.ndarray, np.ndarray, np.ndarray]  # ids of sources and targets, weights
 
 
@@ -151,7 +151,7 @@ def write_listed(
             file.attrs["version"] = store.VERSION_WITH_LISTS
             file.attrs["inputs"] = graph.inputs
             file.attrs["source_sha256"] = source_sha256
-            file.attrs["edge_unit"] = EDGE_UNIT
+            file.attrs["edge_unit"] = store.EDGE_UNIT
             file.attrs["rate_unit"] = RATE_UNIT
             file.attrs.update(asdict(recording))
             if assumed:

@@ -21,6 +21,7 @@ VERSION, VERSION_WITH_SUMS = 1, 2  # the latter where a population is the sum of
 VERSION_WITH_LISTS = 3  # where edges are listed, or the inputs are not exactly the first population
 VERSION_WITH_NEURONS = 4  # where populations have a neuron model, or projections a delay
 USER_BLOCK = 512
+EDGE_UNIT = "thresholds per time step"  # where a file with spike counts does not state it
 INT32_LIMIT = 2**31 - 1  # tests lower it so that 64-bit ids run on small graphs
 
 
@@ -90,6 +91,7 @@ def read_head(file: h5py.File) -> Tuple[Dict[str, object], Optional[Recording]]:
     }
     if "num_samples" not in attributes:
         return attributes, None
+    attributes.setdefault("edge_unit", EDGE_UNIT)  # of a file that another program wrote
     return attributes, Recording(*(attributes[name] for name in RECORDING))
 
 

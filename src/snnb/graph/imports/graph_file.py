@@ -11,7 +11,7 @@ import numpy as np
 from snnb.core.errors import DamagedError
 from snnb.graph import store
 from snnb.graph.edges import ranges
-from snnb.graph.listed import EDGE_UNIT, EDGES, RATE_UNIT, as_integers
+from snnb.graph.listed import EDGES, RATE_UNIT, as_integers
 from snnb.graph.populations import Recording
 from snnb.graph.projection import ListedProjection
 from snnb.graph.synapse_graph import SynapseGraph
@@ -154,7 +154,7 @@ def _replace_spikes(file: h5py.File, spikes: np.ndarray, recording: Recording) -
         write_array(group, "spike_count", as_integers(spikes[first : first + size]).reshape(shape))
         first += size
     file.attrs.update(asdict(recording))
-    unit = str(file.attrs.get("edge_unit", EDGE_UNIT)).split()[0]  # thresholds, or currents
+    unit = str(file.attrs.get("edge_unit", store.EDGE_UNIT)).split()[0]  # thresholds, or currents
     file.attrs["rate_unit"], file.attrs["edge_unit"] = RATE_UNIT, f"{unit} per time step"
     for name in ("counts_sha256", "class_number", "class_name", "assumed_spikes"):
         if name in file.attrs:
