@@ -5,7 +5,8 @@ import pytest
 
 from snnb.core.errors import InputError
 from snnb.mapping.map_network import cost_partition, read_number_lines, read_partition, read_placement
-from snnb.mapping.mapping import MappingCost
+from snnb.mapping.mapping import Mapping, MappingCost, write_mapping
+from snnb.mapping.mapping_plots import EMPTY, View, _layers_raster
 from snnb.mapping.traffic import PlacedNetwork, count_traffic
 from tests.mapping.networks import hardware
 
@@ -155,3 +156,32 @@ def test_a_partition_with_gaps_is_costed_unchanged(write, network):
     assert placed.cost.connectivity == mapped.cost.connectivity
     assert placed.cost.hops_unicast <= mapped.cost.hops_unicast
     assert len(placed.place) == 10
+
+
+def test_an_invalid_mapping_of_a_network_that_fits_no_core_is_costed(write, network):
+    """A neuron alone has more sources than a core has axons, so the baseline exceeds the limit as well."""
+    path, few = write(lines(np.arange(network.neurons) % 2)), chip(mesh=(30, 30), neurons=10_000, axons=5)
+    assert network.fan_in.max() > 5
+    mapped = cost_partition(network, few, path, allow_overfull=True)
+    assert mapped.cost.connectivity == cost_partition(network, chip(neurons=10_000), path).cost.connectivity
+    baseline = mapped.partition.sequential
+    assert (baseline.neurons[baseline.axons > 5] == 1).all()
+    with pytest.raises(InputError, match="has a neuron with"):
+        cost_partition(network, few, path, split_overfull=True)
+
+
+def test_the_log_does_not_call_a_partition_silent_where_only_the_baseline_is(write, network):
+    path = write(lines(np.arange(network.neurons) % 2))
+    mapped = cost_partition(network, chip(neurons=10_000), path)
+    text = "\n".join(MappingCost.of(mapped).log_lines(()))
+    assert mapped.partition.sequential.connectivity == 0 < mapped.cost.connectivity
+    assert f"no spikes travel between cores but {mapped.cost.connectivity:,.6g} in this mapping" in text
+
+
+def test_an_overfull_core_is_drawn_within_its_square(write, network):
+    path = write(lines(np.zeros(network.neurons, int)))
+    mapped = cost_partition(network, chip((2, 2), neurons=50), path, write("0 0\n", "places"), allow_overfull=True)
+    folder = path.parent
+    write_mapping(folder, mapped, MappingCost.of(mapped))
+    raster = _layers_raster(Mapping.open(folder), View(0, 0, 2, 2))
+    assert (raster[len(raster) // 2 :] == EMPTY).all()

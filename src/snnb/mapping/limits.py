@@ -196,14 +196,16 @@ def synapse_loads(network: PlacedNetwork, hardware: Hardware) -> Tuple[np.ndarra
     return np.ceil(shared_entries(sums) / sums.neurons).astype(np.int64)[core], memory.entries
 
 
-def split_overfull(network: PlacedNetwork, core: np.ndarray, hardware: Hardware) -> TrafficSums:
+def split_overfull(
+    network: PlacedNetwork, core: np.ndarray, hardware: Hardware, *, allow_alone: bool = False
+) -> TrafficSums:
     """Divide cores that exceed a limit until none does; the result may need more cores than there are.
 
     A core is divided into as many as its fullest limit needs, in the order of the neurons' ids: neighbours with all
     their channels stay together, so that they go on to share sources and, with `sharing: kernel`, lists of synapses.
     Each division can add output axons elsewhere, hence the repetition.
 
-    Raise `InputError` if a neuron alone exceeds a limit of a core.
+    Raise `InputError` if a neuron alone exceeds a limit of a core, unless `allow_alone`: such cores stay.
 
     Parameters
     ----------
@@ -215,10 +217,10 @@ def split_overfull(network: PlacedNetwork, core: np.ndarray, hardware: Hardware)
         used = _used(sums, hardware)
         share = np.max(list(used.values()), axis=0)
         pieces = np.clip(np.ceil(share), 1, sums.neurons).astype(np.int64)
-        if (pieces == 1).all() and (share <= 1).all():
-            return sums if (entries != UNKNOWN).all() else replace(sums, entries=None)
         alone = np.flatnonzero((share > 1) & (sums.neurons == 1))
-        if alone.size:
+        if (pieces == 1).all() and (allow_alone or not alone.size):
+            return sums if (entries != UNKNOWN).all() else replace(sums, entries=None)
+        if alone.size and not allow_alone:
             shares = {name: shares[alone[0]] for name, shares in used.items()}
             name = max(shares, key=shares.__getitem__)
             neuron, limit = int(np.flatnonzero(core == alone[0])[0]), getattr(Limits.of(hardware), name)

@@ -120,13 +120,15 @@ def map_network(
     return min(mapped, key=lambda one: getattr(one.cost, figure))
 
 
-def _within(method: str, network: PlacedNetwork, core: np.ndarray, hardware: Hardware) -> TrafficSums:
-    return replace(split_overfull(network, core, hardware), method=method)
+def sequential_baseline(
+    network: PlacedNetwork, hardware: Hardware, progress: Progress = silent, *, allow_alone: bool = False
+) -> TrafficSums:
+    """Return the partition that fills cores in the order of the ids; it may need more cores than there are.
 
-
-def sequential_baseline(network: PlacedNetwork, hardware: Hardware, progress: Progress = silent) -> TrafficSums:
-    """Return the partition that fills cores in the order of the ids; it may need more cores than there are."""
-    return _within("sequential", network, sequential(network, Limits.of(hardware), progress), hardware)
+    With `allow_alone`, a neuron that exceeds a limit by itself has a core of its own, else it is an `InputError`.
+    """
+    core = sequential(network, Limits.of(hardware), progress)
+    return replace(split_overfull(network, core, hardware, allow_alone=allow_alone), method="sequential")
 
 
 def partition(
@@ -180,7 +182,7 @@ def partition(
             _, first, inverse = np.unique(core, return_index=True, return_inverse=True)
             rank = np.empty(first.size, np.int32)
             rank[np.argsort(first)] = np.arange(first.size, dtype=np.int32)
-            sums = _within(name, network, rank[inverse], hardware)
+            sums = replace(split_overfull(network, rank[inverse], hardware), method=name)
             tried += [sums] if sums.cores <= hardware.cores else []
     missing = sorted({name for name, _ in steps} - {one.method for one in tried})
     warnings += [f"{name} found no mapping that keeps the limits" for name in missing]
@@ -278,7 +280,8 @@ def cost_partition(
         more = f" and {len(parts) - NAMED:,} more, see cost.json" if len(parts) > NAMED else ""
         names = "; ".join(parts[:NAMED]) + more
         notes.append(f"cores of {partition_file} that break limits of {hardware.name} are divided: {names}")
-    imported = Partition(replace(sums, method="file"), (), sequential_baseline(network, hardware, progress))
+    baseline = sequential_baseline(network, hardware, progress, allow_alone=allow_overfull)
+    imported = Partition(replace(sums, method="file"), (), baseline)
     return MappedNetwork(hardware, imported, positions, costs, tuple(notes), divided)
 
 

@@ -224,7 +224,8 @@ class MappingCost(CostFigures):
         for one in self.tried if self.sequential in self.tried else [*self.tried, self.sequential]:
             note = "" if one in self.tried else "  for comparison"
             text.append(f"  {one.method:<20}{one.cores:>10,}{one.connectivity:>14,.6g}{note}")
-        ratio = "and in the order of ids no spikes travel between cores either"
+        also = "either" if self.connectivity == 0 else f"but {self.connectivity:,.6g} in this mapping"
+        ratio = f"and in the order of ids no spikes travel between cores {also}"
         if self.sequential.connectivity:
             share = self.connectivity / self.sequential.connectivity
             ratio = f"{share:.2f} × the connectivity of the sequential mapping"

@@ -92,9 +92,10 @@ def plot_traffic(target: Target, mapping: Mapping) -> None:
 
 @styled
 def plot_events(target: Target, mapping: Mapping) -> None:
-    """Draw the contents of each core, the energy of each kind of event, and the time of each core in a step."""
-    figure = Figure(figsize=(WIDTH, 8))
-    contents, energy, time = figure.subplots(3, 1)
+    """Draw the contents of each core, the energy of each kind of event, and the time of a core in a step if known."""
+    timed = "step_ns" in mapping.per_core
+    figure = Figure(figsize=(WIDTH, 8 if timed else 5.4))
+    contents, energy, *time = figure.subplots(3 if timed else 2, 1)
     cores = np.flatnonzero(mapping.per_core["neurons"])
     line = {"drawstyle": "steps-mid", "marker": "." if cores.size == 1 else ""}
     for name, limit in mapping.cost.limits.items():
@@ -111,10 +112,11 @@ def plot_events(target: Target, mapping: Mapping) -> None:
     energy.margins(x=0.12)
     energy.invert_yaxis()
     energy.set(title="energy of a sample by kind of event", xlabel=unit)
-    time.plot(cores, mapping.per_core.get("step_ns", np.zeros(mapping.cores))[cores] / 1000, **line)
-    time.set(title="time of a core in a step, mean number of events", ylabel="µs")
+    for axes in time:
+        axes.plot(cores, mapping.per_core["step_ns"][cores] / 1000, **line)
+        axes.set(title="time of a core in a step, mean number of events", ylabel="µs")
     contents.set_ylim(top=1.35 * contents.get_ylim()[1])  # space for the legend
-    for axes in (contents, time):
+    for axes in (contents, *time):
         axes.set_xlabel("core")
         axes.set_ylim(bottom=0)
         axes.xaxis.set_major_locator(MaxNLocator(MOST_TICKS, integer=True, min_n_ticks=1))
@@ -173,7 +175,8 @@ def _layers_raster(mapping: Mapping, view: View) -> np.ndarray:
         if pixels < DETAILED:
             raster[y : y + pixels, x : x + pixels] = colours[layers[np.argmax(neurons)]]
             continue
-        filled = max(1, int(np.ceil(pixels * neurons.sum() / limit))) if pixels >= FILLED else pixels
+        share = min(neurons.sum() / limit, 1)  # a core of an invalid mapping may hold more
+        filled = max(1, int(np.ceil(pixels * share))) if pixels >= FILLED else pixels
         order = np.argsort(layers)
         ends = np.cumsum(neurons[order]) / neurons.sum()
         column = np.searchsorted(ends, (np.arange(pixels) + 0.5) / pixels)
