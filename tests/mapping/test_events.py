@@ -1,6 +1,8 @@
 """Output axons, synapse memory, energies, times and chips against their definitions, synapse by synapse."""
 
 from collections import defaultdict
+from copy import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,9 +12,11 @@ from snnb.mapping.cost import cost
 from snnb.mapping.hardware import Hardware
 from snnb.mapping.limits import exceeded_limits, overfull_cores
 from snnb.mapping.map_network import MappedNetwork, Partition
+from snnb.mapping.mapping import Mapping, MappingCost, write_mapping
+from snnb.mapping.mapping_plots import plot_events
 from snnb.mapping.placement import place
 from snnb.mapping.time_costs import bin_loads, recorded_steps
-from snnb.mapping.traffic import count_traffic
+from snnb.mapping.traffic import PlacedNetwork, count_traffic
 from tests.mapping.brute_force import Expected, compared
 from tests.mapping.test_cost import random_mapping
 
@@ -126,6 +130,24 @@ def test_steps_of_time_bins(case, tmp_path):
         }
         core_ns = expected.events(spikes, int(np.diff(bin_edges)[number]))[1]
         assert ns == pytest.approx(max(core_ns) + expected.barrier())
+
+
+def test_the_time_between_samples_includes_the_warm_up(graphs):
+    network = PlacedNetwork.of(graphs("chained", "current")[0])
+    graph = copy(network.graph)
+    graph.recording = replace(graph.recording, warm_up=7)
+    found = mapped_at_random(replace(network, graph=graph), full_chip()).cost
+    assert found.sample_ns == found.sample_latency_ns == (7 + graph.recording.num_timesteps) * found.step_ns
+
+
+def test_no_time_is_drawn_of_a_chip_without_times(graphs, tmp_path, monkeypatch):
+    network, drawn = PlacedNetwork.of(graphs("chained", "current")[0]), []
+    monkeypatch.setattr("snnb.mapping.mapping_plots.save", lambda figure, target: drawn.append(len(figure.axes)))
+    for times in ({}, {"time_ns": None, "latency_ns": {"router": 1.0, "link": 2.0}}):
+        mapped = mapped_at_random(network, full_chip(**times))
+        write_mapping(tmp_path, mapped, MappingCost.of(mapped))
+        plot_events(tmp_path / "events.png", Mapping.open(tmp_path))
+    assert drawn == [3, 2]
 
 
 def test_limits_that_a_partition_exceeds_are_named(case):

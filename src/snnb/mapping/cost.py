@@ -176,7 +176,9 @@ def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
         if hardware.time_ns is not None:
             per_core["step_ns"] = core_times(events / graph.interval, updates, hardware.time_ns)[0]
             step_ns = float(per_core["step_ns"].max(initial=0.0)) + barrier(sums, hardware, place)
-            some.update(step_ns=step_ns, sample_ns=graph.interval * step_ns, sample_latency_ns=graph.latency * step_ns)
+            some.update(step_ns=step_ns, sample_latency_ns=graph.latency * step_ns)
+            assert graph.recording is not None  # a mapping needs spikes
+            some["sample_ns"] = (graph.recording.warm_up + graph.interval) * step_ns
     if hardware.events:
         picojoules = sum(some["energy_by_event_pj"].values())
     else:
