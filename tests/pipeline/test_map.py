@@ -98,6 +98,7 @@ def test_files_from_outside_are_recorded_by_their_hash(run, tmp_path, partition)
     placement.write_text("".join(f"{core % 4} {core // 4}\n" for core in range(13)))
     face = Run(path=run.path)
     options = {"hardware": str(tmp_path / "chip.yaml"), "partition": partition, "placement": placement}
+    face.map(hardware="loihi", method="sequential", objective="hops")
     result = face.map(**options)
     assert [file.path for file in result.record.inputs if file.external] == sorted(
         str(tmp_path / name) for name in ("chip.yaml", "partition.txt", "placement.txt")
@@ -108,6 +109,7 @@ def test_files_from_outside_are_recorded_by_their_hash(run, tmp_path, partition)
     assert found.place.tolist() == [[core % 4, core // 4] for core in range(13)]
     assert found.hardware.name == result.record.details.hardware == "chip"
     assert result.record.details.method == "file"
+    assert (result.record.params.objective, found.cost.objective) == ("hops", "spikes")  # in force, and used
     assert face.map(**options).record.timing == result.record.timing
     placement.write_text(placement.read_text() + "3 3\n")
     assert stale(run) == {f"maps/{result.directory.name}": f"{placement} has changed"}

@@ -229,7 +229,7 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> st
             mapped,
             model=run.model,
             graph=name,
-            objective=params.objective,
+            objective=params.objective if params.partition is None else "spikes",
             seed=params.seed,
             by_bin=None if bins is None else bin_loads(mapped, run.path / bins, progress),
             recorded=None
