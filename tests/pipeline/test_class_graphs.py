@@ -1,6 +1,7 @@
 """Graphs of one class in a run, mappings with the busiest time, and everything that says which class it is."""
 
 import json
+import shutil
 from collections import defaultdict
 
 import numpy as np
@@ -8,8 +9,8 @@ import pytest
 
 from snnb import Mapping, Run, SynapseGraph
 from snnb.cli.main import main
-from snnb.core.errors import InputError, UsageError
-from snnb.pipeline.open_run import open_run
+from snnb.core.errors import DamagedError, InputError, UsageError
+from snnb.pipeline.open_run import described_with_repair, open_run
 from snnb.pipeline.plan import bring_up_to_date, state_of_stages
 from snnb.results.crosscheck import crosscheck
 from tests.mapping.brute_force import csv_edges, route
@@ -19,8 +20,6 @@ from tests.pipeline.test_map import CHIP
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory):
     """A run with a simulation that counts classes, and bins of unequal length."""
-    import shutil
-
     from tests.end_to_end.conftest import RECORDED
 
     run = Run(path=shutil.copytree(RECORDED, tmp_path_factory.mktemp("classes") / "a run"))
@@ -178,6 +177,19 @@ def test_counts_by_bin_that_are_not_those_of_the_graph(simulated):
         mapped = map_network(PlacedNetwork.of(graph), read_hardware("spinemap_5x5"), method="sequential")
         with pytest.raises(InputError, match="its counts do not sum to those of the graph"):
             bin_loads(mapped, made.directory / "spike_counts_by_bin.npz")
+
+
+def test_a_damaged_graph_of_a_class_is_made_again_by_the_name_of_the_class(simulated, tmp_path):
+    """Where classes are named 1, 2, 3 …, the number of one is the name of another."""
+    run, made = simulated
+    damaged = run.graph(class_name="3").directory.relative_to(run.path)
+    copy = shutil.copytree(run.path, tmp_path / "run")
+    manifest = copy / "manifest.yaml"
+    text = manifest.read_text()
+    assert "class_name: '3'" in text
+    manifest.write_text(text.replace("class_name: '3'", "class_name: '4'"))
+    error = DamagedError(copy / damaged / "mini_network_graph.h5", "not as it was written")
+    assert f"--simulation {made.directory.name} --class 4` makes it again" in described_with_repair(error)
 
 
 def test_a_class_that_does_not_exist_is_refused_before_the_simulation(run):

@@ -182,12 +182,13 @@ def graph_command(run: RunDirectory) -> str:
     return f"snnb graph {from_file}--run-dir {shlex.quote(str(run.path))}"
 
 
-def options_of(name: str) -> List[str]:
+def options_of(run: RunDirectory, name: str) -> List[str]:
     """Return the options of `snnb graph` that make the graph of this name."""
     if name in (WEIGHTS, IMPORTED):
         return ["--weights-only"] if name == WEIGHTS else []
     simulation, of_class, number = name.partition(CLASS)
-    return ["--simulation", simulation, *(["--class", number] if of_class else [])]
+    # By name, as the number of one class can be the name of another.
+    return ["--simulation", simulation, *(["--class", recorded_class(run, name) or number] if of_class else [])]
 
 
 def recorded_class(run: RunDirectory, name: str) -> Optional[str]:

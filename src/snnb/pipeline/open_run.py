@@ -3,10 +3,11 @@
 import os
 import re
 import shlex
+from contextlib import suppress
 from pathlib import Path
 from typing import Optional
 
-from snnb.core.errors import DamagedError, InputError, UsageError
+from snnb.core.errors import DamagedError, InputError, SnnbError, UsageError
 from snnb.instances.known_instances import find_instance, named_instance
 from snnb.pipeline import graph as graph_stage
 from snnb.pipeline.all import KINDS
@@ -36,17 +37,20 @@ def described_with_repair(error: BaseException) -> str:
                 if directory == CHECKPOINT:
                     return f"{error}; `snnb train --no-resume {_quoted(folder)}` starts the training from the beginning"
                 if kind is not None and (kind.names is None or below):
-                    return f"{error}; {repair_command(folder, kind, below[0] if kind.names else '')}"
+                    with suppress(SnnbError):  # the manifest is not valid
+                        return f"{error}; {repair_command(open_run(folder), kind, below[0] if kind.names else '')}"
     return str(error)
 
 
-def repair_command(run: Path, kind: AnyKind, name: str) -> str:
+def repair_command(run: RunDirectory, kind: AnyKind, name: str) -> str:
     """Return the command that makes a result of a stage again; `name` is empty for a stage with one result."""
+    path = _quoted(run.path)
     if not name:
-        return f"`snnb {kind.name} {_quoted(run)}` makes it again"
+        return f"`snnb {kind.name} {path}` makes it again"
     if kind is graph_stage.KIND:  # in its place, so that its mappings stay
-        return f"`{' '.join(['snnb graph', _quoted(run), *graph_stage.options_of(name)])}` makes it again"
-    return f"`snnb remove {_quoted(run)} {kind.directory}/{name} --with-dependents`, then run `snnb {kind.name}` again"
+        options = map(shlex.quote, graph_stage.options_of(run, name))
+        return f"`{' '.join(['snnb graph', path, *options])}` makes it again"
+    return f"`snnb remove {path} {kind.directory}/{name} --with-dependents`, then run `snnb {kind.name}` again"
 
 
 def _quoted(path: Path) -> str:

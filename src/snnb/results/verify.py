@@ -61,7 +61,7 @@ def repairs(run: RunDirectory, damaged: Sequence[str]) -> List[str]:
     """Return the commands that make damaged results again, as `Verification.damaged` names them."""
     by_key = {kind.key: kind for kind in run.kinds}
     parts = (damage.partition("/") for damage in damaged)
-    return [repair_command(run.path, by_key[key], name) for key, _, name in parts]
+    return [repair_command(run, by_key[key], name) for key, _, name in parts]
 
 
 def _compare(path: Path, record: FileRecord) -> str:
