@@ -154,8 +154,9 @@ def grown(network: PlacedNetwork, loads: np.ndarray, limits: Limits) -> np.ndarr
     for population in network.sources:
         weight[nodes_of(population)] += network.spikes_of(population) * network.samples
     spiking = [projection for projection in network.graph.projections if projection.source in network.sources]
-    source = np.concatenate([sources(spiking, target, 0, target.size)[1] for target in network.populations])
-    start = np.concatenate([[0], np.cumsum(network.fan_in)])
+    onto_each = [sources(spiking, target, 0, target.size) for target in network.populations]
+    source = np.concatenate([listed for _, listed in onto_each])
+    start = np.concatenate([[0], np.cumsum(np.concatenate([np.diff(indptr) for indptr, _ in onto_each]))])
     shape = network.neurons, weight.size
     onto = csr_matrix((np.ones(source.size, bool), source, start), shape).tocsc()
     lists = onto.indptr.astype(np.int64), onto.indices, start, source

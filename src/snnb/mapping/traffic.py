@@ -74,7 +74,16 @@ class PlacedNetwork:
     @cached_property
     def fan_in(self) -> np.ndarray:
         """Distinct sources of spikes of each neuron, including a spiking input: int64, shape (neurons,)."""
-        return self._onto(tuple(p for p in self.graph.projections if p.source in self.sources))
+        projections = tuple(p for p in self.graph.projections if p.source in self.sources)
+        degrees = self._onto(projections)
+        if not adjacency.repeats(projections):
+            return degrees
+        for target in self.populations:  # a source with several delays is one
+            part = degrees[self.part(target)]
+            for start, stop in ranges(part, LIST_EDGES):
+                listed = adjacency.sources(projections, target, start, stop)
+                part[start:stop] = np.diff(adjacency.distinct(*listed)[0])
+        return degrees
 
     @property
     def listed(self) -> bool:
