@@ -1,17 +1,20 @@
 """Queries of the graph, and what it says of itself."""
 
+import shutil
 import subprocess
 import sys
 
+import h5py
 import networkx
 import numpy as np
 import pytest
 
 from snnb.core.errors import ResourceError, UsageError
+from snnb.graph import store
 from snnb.graph.build import build_graph
-from snnb.graph.synapse_graph import log_lines
+from snnb.graph.synapse_graph import SynapseGraph, log_lines
 from tests.graph.edges import all_edges
-from tests.graph.networks import LAYERS, STEPS, counts_of, save
+from tests.graph.networks import LAYERS, SAMPLES, STEPS, counts_of, save
 from tests.graph.recorded import keras
 
 
@@ -168,6 +171,22 @@ def test_summary_is_that_of_the_edges(graph, weights_graph):
             else:
                 carried = 1000 * rates[sources - projection.source.first].sum()
                 np.testing.assert_allclose(summary.spikes_per_second, carried)
+
+
+def test_spikes_per_second_are_those_of_a_sample_each_interval(graph_path, tmp_path):
+    """With separated firing each population counts in a window, 25 steps here, and a sample begins every 50 steps."""
+    shutil.copy(graph_path, tmp_path / "net_graph.h5")
+    with h5py.File(str(tmp_path / "net_graph.h5"), "r+") as file:
+        for number, depth in ((1, 1), (2, 1), (3, 2), (4, 3)):
+            window = np.array([depth * STEPS, (depth + 1) * STEPS])
+            file[f"populations/{number:04d}"].attrs["window"] = window
+    store.seal(tmp_path / "net_graph.h5", 1)
+    with SynapseGraph.open(tmp_path / "net_graph.h5") as windowed:
+        assert windowed.interval == 50
+        for projection, summary in zip(windowed.projections, windowed.summary()):
+            if projection.source.coding == "spikes":
+                spikes = projection.source.spike_count.ravel() @ projection.out_degrees
+                assert summary.spikes_per_second == pytest.approx(spikes / (SAMPLES * 50 * 0.001))
 
 
 def test_log_has_counts_and_coding(graph, weights_graph):

@@ -384,7 +384,8 @@ class ProjectionSummary:
         Synapses of a source, and onto a target; thresholds, and thresholds per time step (currents, where populations
         have a neuron model).
     spikes_per_second : float or None
-        Spikes that the synapses carry in a second of simulated time; 0 for a constant input, None without spike counts.
+        Spikes that the synapses carry in a second of simulated time, where a sample begins every `interval` steps of the
+        graph; 0 for a constant input, None without spike counts.
     delay : int
         Time steps from a spike to its arrival.
     """
@@ -403,7 +404,7 @@ class ProjectionSummary:
 
 
 def summarize(projection: GraphProjection, seconds_per_step: Optional[float]) -> ProjectionSummary:
-    """Summarize a projection; `seconds_per_step` is None for a graph without spike counts."""
+    """Summarize a projection; `seconds_per_step`, of a counted step, is None for a graph without spike counts."""
     batches = (_group(batch.weight, batch.edge) for batch in projection.edge_batches())
     groups = list(batches if projection.merged else _by_tap(projection.connections[0]))
     edges = projection.number_of_edges

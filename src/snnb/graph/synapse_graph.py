@@ -270,7 +270,9 @@ class SynapseGraph:
 
     def summary(self) -> Tuple[ProjectionSummary, ...]:
         """Summarize every projection: degrees, weights, edges, spikes carried."""
-        seconds = None if self.recording is None else self.recording.dt_ms / 1000
+        seconds = None
+        if self.recording is not None:  # a sample takes the interval, of which a population with a window counts a part
+            seconds = self.recording.dt_ms / 1000 * self.interval / self.recording.num_timesteps
         return tuple(summarize(projection, seconds) for projection in self.projections)
 
     def to_scipy(self, values: str = "weight") -> "csr_matrix":
