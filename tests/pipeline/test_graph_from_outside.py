@@ -173,6 +173,7 @@ def test_a_graph_of_arrays_has_their_hash_and_is_made_again_in_python_only(folde
         assert [population.shape for population in graph.populations] == [(1,), (1, 3)]
         digest = graph.attributes["source_sha256"]
     assert f"made of arrays in Python (SHA-256 {digest})" in (run.path / "report.html").read_text()
+    assert f"arrays that the graph was made of: {digest}" in (run.path / "graphs/imported/log.txt").read_text()
     Run.from_graph(path="x", **{**made, "weight": [2, 1, 1]})
     assert list(stale("x")) == [f"maps/{mapping.directory.name}"]
     with pytest.raises(UsageError, match=r"Run\.from_graph"):

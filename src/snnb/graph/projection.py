@@ -384,8 +384,8 @@ class ProjectionSummary:
         Synapses of a source, and onto a target; thresholds, and thresholds per time step (currents, where populations
         have a neuron model).
     spikes_per_second : float or None
-        Spikes that the synapses carry in a second of simulated time, where a sample begins every `interval` steps of the
-        graph; 0 for a constant input, None without spike counts.
+        Spikes that the synapses carry in a second of simulated time, where a sample begins every `interval` steps (of
+        the graph); 0 for a constant input, None without spike counts.
     delay : int
         Time steps from a spike to its arrival.
     """

@@ -342,7 +342,7 @@ def log_lines(graph: SynapseGraph) -> List[str]:
     ]
     if "pool_weight" in graph.attributes:
         text.append(f"weights of average pooling: {graph.attributes['pool_weight']}")
-    for name, of in (("parsed_sha256", "parsed model"), ("source_sha256", "file that the graph was read from")):
+    for name, of in (("parsed_sha256", "parsed model"), ("source_sha256", "file or arrays that the graph was made of")):
         if name in graph.attributes:
             text.append(f"SHA-256 of the {of}: {graph.attributes[name]}")
     if graph.recording is None:
