@@ -11,6 +11,7 @@ from snnb.graph.synapse_graph import SynapseGraph
 from snnb.mapping.mapping import Mapping
 from snnb.pipeline.map_split import UNKNOWN
 from snnb.pipeline.open_run import open_run
+from snnb.results.compare import mappings_of
 from snnb.results.verify import verify_run
 from tests.pipeline.test_map import CHIP, NEURONS, stamp_of
 
@@ -50,6 +51,7 @@ def test_a_network_that_does_not_fit_is_mapped_with_relays(run, chip, snnb):
         assert max(axons) <= 20
     opened = open_run(run.path)
     assert opened.records_of("map")[directory.name].details.relays == found["relays"]
+    assert mappings_of(opened)[0].row[4] == f"{stated['cores']} (with {found['relays']} relays)"
     assert verify_run(opened).problems == []
     before = {path.name: path.read_bytes() for path in directory.iterdir() if path.name != "cost.json"}
     Run(path=run.path).map(force=True)  # with the recorded options
