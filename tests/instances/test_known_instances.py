@@ -9,6 +9,7 @@ from write_instance import hyperedges_sha256, traffic
 
 from snnb import Run, SynapseGraph
 from snnb.cli.main import main
+from snnb.instances import known_instances
 from snnb.instances.known_instances import find_instance, instances
 from snnb.io.files import sha256_of
 
@@ -58,6 +59,16 @@ def test_an_unknown_name_is_one_line_with_all_names(tmp_path, monkeypatch, capsy
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("snnb: instance:mini_netwrk: no such instance; there are mini_network, spiking_digits, ")
     assert not Path("runs").exists()
+
+
+def test_a_name_without_a_version_is_the_newest_also_if_it_has_fewer_synapses(tmp_path, monkeypatch):
+    one = find_instance("mini_network")
+    for version, synapses in (("2026.9", 9), ("2026.10", 5), ("2025.1", 7)):
+        text = one.model_copy(update={"version": version, "synapses": synapses}).model_dump_json()
+        (tmp_path / f"mini_network-{version}.json").write_text(text)
+    monkeypatch.setattr(known_instances, "FOLDER", tmp_path)
+    assert find_instance("mini_network").version == "2026.10"
+    assert find_instance("mini_network-2026.9").synapses == 9
 
 
 @pytest.mark.slow

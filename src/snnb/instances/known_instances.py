@@ -82,24 +82,30 @@ class Instance(Document):
         return f"{self.name}-{self.version}"
 
     @property
+    def version_numbers(self) -> List[int]:
+        """Numbers of the version, to compare versions by."""
+        return [int(part) for part in self.version.split(".")]
+
+    @property
     def path(self) -> Path:
         """File of the graph."""
         return FOLDER / f"{self.full_name}.h5"
 
 
 def instances() -> List[Instance]:
-    """Return all instances by number of synapses, versions of one name from old to new."""
+    """Return all instances by number of synapses, name and version."""
     records = [read_document(Instance, path) for path in FOLDER.glob("*.json")]
-    return sorted(records, key=lambda one: (one.synapses, one.name, [int(part) for part in one.version.split(".")]))
+    return sorted(records, key=lambda one: (one.synapses, one.name, one.version_numbers))
 
 
 def find_instance(name: str) -> Instance:
     """Return an instance by its full name, or the newest version; raise `UsageError` if there is none."""
-    known = {key: one for one in instances() for key in (one.name, one.full_name)}
-    if name not in known:
-        names = ", ".join(dict.fromkeys(one.name for one in known.values()))
+    known = instances()
+    named = [one for one in known if name in (one.name, one.full_name)]
+    if not named:
+        names = ", ".join(dict.fromkeys(one.name for one in known))
         raise UsageError(f"{PREFIX}{name}: no such instance; there are {names}")
-    return known[name]
+    return max(named, key=lambda one: one.version_numbers)
 
 
 def named_instance(path: Path) -> Optional[str]:
