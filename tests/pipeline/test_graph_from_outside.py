@@ -11,8 +11,8 @@ from scipy.sparse import csr_matrix
 
 from snnb import Mapping, Run, SynapseGraph
 from snnb.cli.main import main
-from snnb.core.errors import InputError, UsageError
-from snnb.pipeline.open_run import open_run
+from snnb.core.errors import DamagedError, InputError, UsageError
+from snnb.pipeline.open_run import described_with_repair, open_run
 from snnb.pipeline.plan import state_of_stages
 from tests.mapping.test_sanafe_architecture import architecture
 from tests.pipeline.test_map import CHIP
@@ -178,6 +178,8 @@ def test_a_graph_of_arrays_has_their_hash_and_is_made_again_in_python_only(folde
     assert list(stale("x")) == [f"maps/{mapping.directory.name}"]
     with pytest.raises(UsageError, match=r"Run\.from_graph"):
         run.graph(force=True)
+    damaged = DamagedError(run.path / "graphs/imported/x_graph.h5", "not as it was written")
+    assert "`Run.from_graph` with path=" in described_with_repair(damaged)
 
 
 @pytest.mark.parametrize(

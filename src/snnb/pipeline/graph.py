@@ -191,6 +191,12 @@ def options_of(run: RunDirectory, name: str) -> List[str]:
     return ["--simulation", simulation, *(["--class", recorded_class(run, name) or number] if of_class else [])]
 
 
+def made_of_arrays(run: RunDirectory) -> bool:
+    """Whether the run begins with a graph that `Run.from_graph` has made of arrays."""
+    record = recorded(run, KIND, IMPORTED) if run.manifest.run.imported else None
+    return record is not None and record.params.from_file is None
+
+
 def recorded_class(run: RunDirectory, name: str) -> Optional[str]:
     """Return the class of a graph that has the spikes of one class; None for all samples."""
     record = recorded(run, KIND, name)

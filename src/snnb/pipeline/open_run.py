@@ -47,6 +47,8 @@ def repair_command(run: RunDirectory, kind: AnyKind, name: str) -> str:
     path = _quoted(run.path)
     if not name:
         return f"`snnb {kind.name} {path}` makes it again"
+    if kind is graph_stage.KIND and graph_stage.made_of_arrays(run):
+        return f"`Run.from_graph` with path={str(run.path)!r} makes it again in Python"
     if kind is graph_stage.KIND:  # in its place, so that its mappings stay
         options = map(shlex.quote, graph_stage.options_of(run, name))
         return f"`{' '.join(['snnb graph', path, *options])}` makes it again"
