@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from snnb.core.errors import InputError
+from snnb.mapping import sanafe_architecture
 from snnb.mapping.map_network import cost_partition, read_number_lines, read_partition, read_placement
 from snnb.mapping.mapping import Mapping, MappingCost, write_mapping
 from snnb.mapping.mapping_plots import EMPTY, View, _layers_raster
@@ -185,3 +186,11 @@ def test_an_overfull_core_is_drawn_within_its_square(write, network):
     write_mapping(folder, mapped, MappingCost.of(mapped))
     raster = _layers_raster(Mapping.open(folder), View(0, 0, 2, 2))
     assert (raster[len(raster) // 2 :] == EMPTY).all()
+
+
+def test_no_limit_of_axons_is_stated_that_sanafe_does_not_have(write, network):
+    path = write(lines(np.zeros(network.neurons, int)))
+    mapped = cost_partition(network, chip(neurons=10_000, axons=sanafe_architecture.NO_LIMIT), path)
+    stated = MappingCost.of(mapped)
+    assert (stated.limits["axons"], stated.axons_per_core.share) == (None, None)
+    assert stated.limits["neurons"] == 10_000
