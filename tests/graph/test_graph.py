@@ -193,6 +193,7 @@ def test_log_has_counts_and_coding(graph, weights_graph):
     text = "\n".join(log_lines(graph))
     assert f"synapses            {graph.number_of_edges():,}" in text
     assert "coding of input: current" in text
+    assert "weights of average pooling: one" in text
     assert "over 4 samples of 25 steps counted after a warm-up of 5" in text
     assert "weights only" in "\n".join(log_lines(weights_graph))
 

@@ -208,6 +208,15 @@ def test_a_conversion_states_latency_and_what_rounding_changes(run):
     assert simulated.details.output_coding == "spikes"
 
 
+def test_a_graph_without_average_pooling_warns_of_its_weight(run):
+    """A calibrated pooling is a convolution."""
+    python = Run(path=run.path)
+    python.parse(calibrate=8)
+    built = python.graph(weights_only=True, pool_weight="one")
+    assert built.record.warnings == ["--pool-weight one changes nothing: the network has no average pooling"]
+    assert "weights of average pooling" not in (built.directory / "log.txt").read_text()
+
+
 def test_an_option_of_one_stage_without_effect_is_refused_only_where_no_other_stage_uses_it(run):
     given = {"parse": {"calibrate": 8}, "simulate": {"initial_potential": 0.5}}
     with pytest.raises(UsageError, match="--initial-potential: a calibrated network"):

@@ -134,6 +134,11 @@ class SynapseGraph:
         return None if name is None else str(name)
 
     @property
+    def has_average_pooling(self) -> bool:
+        """Whether the attribute `pool_weight` is the weight of some synapses; not if poolings became convolutions."""
+        return any(one.layer.WEIGHTING == "average" for p in self.projections for one in p.connections)
+
+    @property
     def assumed_spikes(self) -> bool:
         """Whether each neuron counts as one spike, since no spikes are known."""
         return bool(self.attributes.get("assumed_spikes"))
@@ -340,7 +345,7 @@ def log_lines(graph: SynapseGraph) -> List[str]:
         f"graph of {graph.number_of_nodes():,} nodes "
         f"in {len(graph.populations)} populations, {len(graph.projections)} projections",
     ]
-    if "pool_weight" in graph.attributes:
+    if graph.has_average_pooling:
         text.append(f"weights of average pooling: {graph.attributes['pool_weight']}")
     for name, of in (("parsed_sha256", "parsed model"), ("source_sha256", "file or arrays that the graph was made of")):
         if name in graph.attributes:

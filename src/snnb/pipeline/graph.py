@@ -303,6 +303,8 @@ def _finish(
             f"networkx file left out: {edges:,} edges are more than --networkx-limit {params.networkx_limit:,}; "
             f"open {run.model}_graph.h5 with snnb.SynapseGraph, or use snnb export"
         )
+    if params.pool_weight == "one" and not graph.has_average_pooling:
+        output.warnings.append("--pool-weight one changes nothing: the network has no average pooling")
     if graph.assumed_spikes:
         output.warnings.append(ASSUMED)
     write_log(output.directory / "log.txt", run, params, [*log_lines(graph), *output.warnings])
