@@ -173,6 +173,12 @@ def test_cores_are_placed_on_the_fewest_chips(cores, sides):
     assert len(np.unique(chip.chip_of(places), axis=0)) == -(-cores // 8)
 
 
+def test_routes_avoid_links_along_y_where_only_these_take_energy():
+    chip = full_chip(chip=None, tile=None, energy_pj={**ENERGY, "router": 0.0, "link_x": 0.0})
+    traffic = csr_matrix(np.triu(np.random.default_rng(0).integers(0, 9, (20, 20)), 1).astype(float))
+    assert len(np.unique(place(traffic, chip)[:, 1])) == 3  # of rows of 7 cores, as few as hold all
+
+
 @pytest.mark.parametrize("sharing", ["none", "kernel"])
 @pytest.mark.parametrize("cores", [1, 4])
 def test_memory_of_mappings_that_keep_neighbours_together(case, sharing, cores):

@@ -124,10 +124,12 @@ def _board(cores: int, hardware: Hardware, hops: bool) -> Board:
 def _coordinates(sides: Sequence[int], hardware: Hardware, hops: bool) -> Iterator[np.ndarray]:
     """Yield coordinates of positions along x, and along y: the energy, or with `hops` the links, of the route from 0.
 
-    The unit of energy is that of a link along x and its router, so coordinates count links if all take the same.
+    The unit of energy is that of a link along x (along y, if that is 0) and its router, so coordinates count links if
+    all take the same.
     """
     energy = hardware.energy_pj
-    unit = energy.router + float(energy.of_links(np.array([[1], [0]]), np.zeros((2, 1)))[0])
+    units = energy.router + energy.of_links(np.eye(2, dtype=np.int64), np.zeros((2, 2)))
+    unit = float(units[0] or units[1])
     for axis, side in enumerate(sides):
         at = np.zeros((side, 2), np.int32)
         at[:, axis] = np.arange(side)
