@@ -43,13 +43,13 @@ def choose_parser(model: keras.Model, *, max_pool: str, rectify_linear: bool, pa
     Options: see `convert.check_convertible`. Raise `InputError` if the toolbox's parser is asked for and is not
     installed or cannot convert the model.
     """
-    if parser == "toolbox":
-        require_toolbox("--parser toolbox", "--parser own")
     if parser == "own" or (parser == "auto" and not has_toolbox()):
         return "own"
     reasons = toolbox_reasons(model, max_pool, rectify_linear)
-    if reasons and parser == "toolbox":
-        raise refused(reasons)
+    if parser == "toolbox":
+        if reasons:
+            raise refused(reasons)
+        require_toolbox("--parser toolbox", "--parser own")
     return "own" if reasons else "toolbox"
 
 
