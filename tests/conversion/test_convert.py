@@ -142,7 +142,9 @@ def test_exact_clip_without_a_clipped_layer_is_said(small, save, pixels, tmp_pat
 
 
 def test_a_percentile_that_scales_no_layer_is_said(randomise, save, pixels, tmp_path):
-    model = randomise(keras.Sequential([L.Flatten(input_shape=(8, 8, 1)), L.Dense(4), L.ReLU(6), L.Dense(3, "softmax")]))
+    model = randomise(
+        keras.Sequential([L.Flatten(input_shape=(8, 8, 1)), L.Dense(4), L.ReLU(6), L.Dense(3, "softmax")])
+    )
     usual = parsed(model, save, pixels, tmp_path / "usual", exact_clip=True)
     other = parsed(model, save, pixels, tmp_path / "other", exact_clip=True, percentile=50)
     assert other.scale_factors == usual.scale_factors
