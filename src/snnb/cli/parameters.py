@@ -173,7 +173,7 @@ def with_options(options: Iterable[inspect.Parameter], *, after: int) -> Callabl
 
 
 def chosen(values: Mapping[str, object], kind: Type[Options], names: Iterable[str]) -> Dict[str, object]:
-    """Return those of the options `names` that are given, with the types of their fields in `kind`.
+    """Return the given options among `names`, with the types of their fields in `kind`.
 
     `values` has all parameters of the command: None or an empty list where an option is not given.
     """

@@ -125,7 +125,7 @@ def sequential_baseline(
 ) -> TrafficSums:
     """Return the partition that fills cores in the order of the ids; it may need more cores than there are.
 
-    With `allow_alone`, a neuron that exceeds a limit by itself has a core of its own, else it is an `InputError`.
+    With `allow_alone`, a neuron that alone exceeds a limit is the only one of its core; otherwise raise `InputError`.
     """
     core = sequential(network, Limits.of(hardware), progress)
     return replace(split_overfull(network, core, hardware, allow_alone=allow_alone), method="sequential")

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 BYTES_A_NEURON, BYTES_A_CORE = 8, 400  # of the files
 
 
-# Links stay
+# Not resolved: the recorded path may be a symbolic link
 NameOrFile = Annotated[str, AfterValidator(lambda name: os.path.abspath(name) if is_file(name) else name)]  # noqa: PTH100
 
 

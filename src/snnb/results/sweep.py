@@ -297,7 +297,7 @@ def _open_scratch(run: RunDirectory, shared: Sequence[str]) -> RunDirectory:
 
 
 def energy_of(chip: Hardware) -> Literal["events", "network"]:
-    """Return of what the energy on a chip is; see `ChipFigures`."""
+    """Return the scope of the energy figures of a chip; see `ChipFigures`."""
     from snnb.mapping.cost import PARTS
 
     counted = [dict(chip.energy_pj)[event] for part in ("neurons", "axons") for event in PARTS[part]]

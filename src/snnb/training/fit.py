@@ -317,9 +317,8 @@ def evaluate_pretrained(
 ) -> TrainingResult:
     """Evaluate a trained model on the test set; write `model_file`, and training_metrics.json to its directory.
 
-    `load` returns the model with its weights. With `levels`, the metrics are those of the quantised activations that it
-    was trained with. Raise `InputError` if the model does not fit the pictures, or its loss is
-    not finite.
+    `load` returns the model with its weights. With `levels`, the metrics are computed with quantised activations, as
+    in its training. Raise `InputError` if the model does not fit the pictures, or its loss is not finite.
     """
     keras.backend.clear_session()
     model = load()

@@ -115,7 +115,7 @@ def plain(model: keras.Model) -> keras.Model:
 def quantised_again(model: keras.Model, levels: int) -> keras.Model:
     """Return a model with QCFS in place of `ReLU(max_value=λ)`, the inverse of `plain`; its poolings stay convolutions.
 
-    Clipped ReLUs of a model that was trained with quantised activations are always those of `plain`.
+    Each clipped ReLU of a model that was trained with quantised activations was made by `plain`.
     """
     description, bounds = description_of(model), {}
     for entry in description["config"]["layers"]:
