@@ -84,10 +84,10 @@ def differing(results: Sequence[ByStage]) -> List[Dict[str, JsonValue]]:
         flat.append({})
         for stage, parameters in result.items():
             for name, value in parameters.items():
-                inner = (
-                    {f"{name} {key}": one for key, one in value.items()} if isinstance(value, dict) else {name: value}
-                )
-                flat[-1].update({(stage, key): item for key, item in inner.items()})
+                if isinstance(value, dict):
+                    flat[-1].update({(stage, f"{name} {key}"): one for key, one in value.items()})
+                else:
+                    flat[-1][stage, name] = value
     keys = list(dict.fromkeys(key for parameters in flat for key in parameters))
     names = [name for _, name in keys]
     different = []
