@@ -215,9 +215,11 @@ class Limits(NamedTuple):
         synapses, memory = hardware.synapses_per_core or NO_LIMIT, hardware.synapse_memory
         if memory is not None and memory.sharing == "none":  # an entry for each synapse
             synapses = min(synapses, memory.entries)
+        axons = hardware.axons_per_core
+        axons = axons if axons < LARGEST_LIMIT else NO_LIMIT  # an architecture of SANA-FE does not limit them
         out = hardware.axons_out_per_core or NO_LIMIT
         bits = NO_LIMIT if memory is None else memory.bits_per_core
-        return cls(hardware.neurons_per_core, hardware.axons_per_core, synapses, out, bits)
+        return cls(hardware.neurons_per_core, axons, synapses, out, bits)
 
 
 def hardware_names() -> Tuple[str, ...]:

@@ -14,7 +14,7 @@ from scipy.sparse import csr_matrix, load_npz, save_npz
 from snnb.core.errors import DamagedError, InputError
 from snnb.io.text import Document, read_document
 from snnb.mapping.cost import UNITS, CostFigures
-from snnb.mapping.hardware import LARGEST_LIMIT, Hardware, Limits
+from snnb.mapping.hardware import NO_LIMIT, Hardware, Limits
 from snnb.mapping.limits import overfull_cores
 from snnb.mapping.map_network import MappedNetwork
 from snnb.mapping.time_costs import BinLoads, RecordedSteps
@@ -244,14 +244,13 @@ class MappingCost(CostFigures):
 def _contents(mapped: MappedNetwork, name: str) -> Contents:
     numbers = mapped.cost.per_core[name]
     limit: int = getattr(Limits.of(mapped.hardware), name)
-    limited = limit < LARGEST_LIMIT  # which a description of SANA-FE states for axons, that it does not limit
     largest, used = int(numbers.max(initial=0)), mapped.cost.neurons > 0
     return Contents(
         mean=float(numbers[used].mean()) if used.any() else 0.0,
         max=largest,
         core=int(np.argmax(numbers)),
-        limit=limit if limited else None,
-        share=largest / limit if limited else None,
+        limit=None if limit == NO_LIMIT else limit,
+        share=None if limit == NO_LIMIT else largest / limit,
     )
 
 
