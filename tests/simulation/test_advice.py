@@ -69,3 +69,16 @@ def test_a_few_silent_layers_are_named_and_many_are_counted(branched):
         assert len(lines) == (FEW if len(silent) == FEW else 1)
         assert silent[0] in lines[0]
         assert silent[-1] in lines[-1]
+
+
+@pytest.mark.parametrize("fixed", ["steps", "weight_bits"])
+def test_no_option_is_advised_that_the_network_refuses(branched, fixed):
+    network, (silent, full, *others) = replace(branched.network, **{fixed: 8}), branched.network.populations
+    rates = {silent.name: 0.0, full.name: 1.0, **{population.name: 0.5 for population in others}}
+    statistics = SimulationStatistics.model_construct(
+        num_samples=10, ann_accuracy=1.0, snn_accuracy=1.0, mean_rates=rates, coding={}
+    )
+    lines = advice(statistics, SimulationSettings(samples=10, duration=8), network)
+    assert [name in line for name, line in zip((silent.name, full.name), lines)] == [True, True]
+    assert "--threshold" not in lines[1]
+    assert ("--duration" in lines[0]) == (fixed == "weight_bits")

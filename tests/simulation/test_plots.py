@@ -87,6 +87,13 @@ def test_rates(tmp_path, figures, depth):
     _assert_readable(figures[0], tmp_path / "rates.png")
 
 
+def test_rates_of_several_events_in_a_step_are_drawn(tmp_path, figures):
+    plots.plot_rates(tmp_path / "rates.png", {"input": np.array([0.0, 0.5, 2.5]), "layer": np.array([1.0, 0.2])})
+    drawn = [stairs.get_data() for stairs in figures[0].axes[0].patches]
+    assert [data.values.sum() for data in drawn] == [3, 2]
+    assert drawn[0].edges[-1] == 2.5
+
+
 @pytest.mark.parametrize("depth", [3, pytest.param(120, marks=pytest.mark.slow)])
 def test_raster(tmp_path, figures, depth):
     random, network = np.random.default_rng(2), _network(depth)

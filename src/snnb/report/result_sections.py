@@ -34,8 +34,8 @@ def rates_section(rates: Mapping[str, np.ndarray]) -> Section:
         for name, values in rates.items()
     ]
     words = (
-        "Neurons (logarithmic) by firing rate, from 0 to 1 spike per time step, in the mean over all samples. Silent "
-        "neurons never spiked, saturated neurons spiked in every time step."
+        "Neurons (logarithmic) by firing rate in spikes per time step, in the mean over all samples. Silent neurons "
+        "never spiked, saturated neurons have a rate of at least 1: a spike in every time step."
     )
     table = Table(("population", "mean rate", "silent", "saturated"), rows, right=(1, 2, 3))
     picture = drawn("histogram of firing rates by population", plot_rates, rates)

@@ -51,9 +51,10 @@ def plot_quality(
 def plot_rates(target: Target, rates: Dict[str, np.ndarray]) -> None:
     """Plot how many neurons of each population have which firing rate (spikes per step), in the mean over samples.
 
-    Up to `MOST_LINES` populations are lines; more are rows of a map, the first on top, with each one's mean.
+    Up to `MOST_LINES` populations are lines; more are rows of a map, the first on top, with each one's mean. Only an
+    input of events has rates above 1.
     """
-    bins = np.linspace(0, 1, RATE_BINS + 1)
+    bins = np.linspace(0, max(1.0, *(values.max() for values in rates.values())), RATE_BINS + 1)
     neurons = np.array([np.histogram(values, bins)[0] for values in rates.values()])
     means = [float(values.mean()) for values in rates.values()]
     few = len(rates) <= MOST_LINES

@@ -408,13 +408,15 @@ def advice(statistics: SimulationStatistics, settings: SimulationSettings, netwo
         never = [f"{len(silent)} layers, first {silent[0]} and last {silent[-1]}, never spike"]
     if network.trained_spiking:
         return [*lines, *(f"{which}: check --time-step and --nir-reset, and --bin-us of events" for which in never)]
-    lines += [f"{which}: simulate longer (--duration), or parse with a lower --percentile" for which in never]
+    longer, raised = "simulate longer (--duration)", "raise --threshold, or "
+    if network.steps is not None:  # its thresholds and initial potentials are for this number of steps
+        longer = "calibrate for more time steps (parse --calibrate, or train --levels)"
+    if network.steps is not None or network.weight_bits is not None:
+        raised = ""
+    lines += [f"{which}: {longer}, or parse with a lower --percentile" for which in never]
     for population in network.populations:
         if rates[population.name] > SATURATED and population is not network.output:
-            lines.append(
-                f"layer {population.name} spikes nearly every step: raise --threshold, or parse with a higher "
-                "--percentile"
-            )
+            lines.append(f"layer {population.name} spikes nearly every step: {raised}parse with a higher --percentile")
     return lines + loss_advice(statistics, settings, network)
 
 
