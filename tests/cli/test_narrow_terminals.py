@@ -65,6 +65,8 @@ def test_status_fits_and_tells_mappings_apart(mapped, narrow, capsys):
         assert f" {stated['cores']} " in line
         assert f" {stated['connectivity']:,.0f} " in line
         assert f" {ratio:.3f} " in line
+    assert (one["energy_of"], other["energy_of"]) == ("network", "network")
+    assert lines[-1].startswith("energy*: without neurons")
     assert other["hardware_file"].endswith("/chip_of_a_long_file_name.yaml")
     assert any("chip (chip_of" in line for line in lines)
 
@@ -114,7 +116,7 @@ def test_results_are_a_table_with_units(mapped, narrow, capsys):
     stated = json.loads(Path(lines[0].split()[-1], "cost.json").read_text())
     rows = [line.split() for line in lines if line.startswith("  ")]
     assert ["connectivity", f"{stated['connectivity']:,.0f}", "spikes/sample"] in rows
-    (shown,) = [row[1:] for row in rows if row[0] == "energy"]
+    (shown,) = [row[2:] for row in rows if row[:2] == ["network", "energy"]]  # of a chip without figures of neurons
     assert shown[1] == "nJ/sample"
     assert float(shown[0]) * 1000 == pytest.approx(stated["energy_pj"], rel=1e-3)
 

@@ -7,7 +7,6 @@ import pytest
 from snnb.core.errors import UsageError
 from snnb.mapping.hardware import EventFigures, descriptions
 from snnb.results.grid import axes_of, in_order_of_stages, points_of, read_grid
-from snnb.results.sweep import energy_of
 
 
 def test_values_have_the_types_of_their_options():
@@ -92,4 +91,4 @@ def test_energies_of_the_network_alone_are_not_compared_with_those_of_neurons():
         update={"energy_pj": EventFigures(router=1, link_x=2, link_y=3, between_chips=9, synapse=4)}
     )
     assert links.events
-    assert [energy_of(chip) for chip in (chips["loihi"], chips["truenorth"], links)] == ["events", "network", "network"]
+    assert [chip.energy_of for chip in (chips["loihi"], chips["truenorth"], links)] == ["events", "network", "network"]

@@ -136,7 +136,7 @@ def _results(shown: Sequence[StageResult]) -> List[str]:
     heads = output.table_lines(
         [[one.stage, "ran" if one.reason else "up to date", one.directory] for one in shown], head=False
     )
-    metrics = [_metric_rows(one.record.metrics) for one in shown]
+    metrics = [_metric_rows(one.record.metrics, getattr(one.record.details, "energy_of", None)) for one in shown]
     table = output.table_lines(
         [(f"  {words}", *value) for rows in metrics for words, *value in rows], right=(1,), head=False
     )
@@ -162,8 +162,8 @@ def _decay(result: StageResult) -> List[str]:
     return output.table_lines(rows, head=False)
 
 
-def _metric_rows(metrics: Mapping[str, object]) -> List[Tuple[str, str, str]]:
-    """Return the words, value and unit of each metric that has a value."""
+def _metric_rows(metrics: Mapping[str, object], energy_of: Optional[str]) -> List[Tuple[str, str, str]]:
+    """Return the words, value and unit of each metric that has a value; for `energy_of` see `Hardware`."""
     rows = []
     for name, value in metrics.items():
         words = " ".join(word.upper() if word in ("ann", "snn") else word for word in name.split("_"))
@@ -172,7 +172,7 @@ def _metric_rows(metrics: Mapping[str, object]) -> List[Tuple[str, str, str]]:
             continue
         if name == "energy_pj":
             number, unit = energy(value).split(" ")
-            rows.append(("energy", number, f"{unit}/sample"))
+            rows.append(("network energy" if energy_of == "network" else "energy", number, f"{unit}/sample"))
         elif name.startswith("classes_changed"):
             rows.append((f"{words} (training pictures)", f"{100 * value:.2f}", "%"))
         elif "accuracy" in name:

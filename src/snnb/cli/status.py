@@ -38,10 +38,11 @@ def mapping_lines(costs: "Sequence[MappingSummary]", *, by_graph: bool = False) 
 
     `by_graph`: the graph comes first and is kept on a narrow terminal, rather than the mapping's stamp.
     """
-    from snnb.results.compare import MAPPING_HEAD, MAPPING_UNITS
+    from snnb.results.compare import MAPPING_HEAD, MAPPING_UNITS, NETWORK_ENERGY
 
     if not costs:
         return []
     table = [MAPPING_HEAD, *(cost.row for cost in costs)]
     rows = [(row[1], row[0], *row[2:]) if by_graph else row for row in table]
-    return ["", *output.table_lines(rows, right=(4, 5, 6, 7), drop=(1,), shorten=(2,)), MAPPING_UNITS]
+    units = [MAPPING_UNITS, *([NETWORK_ENERGY] if any(cost.energy_of == "network" for cost in costs) else [])]
+    return ["", *output.table_lines(rows, right=(4, 5, 6, 7, 8), drop=(1, 6), shorten=(2,)), *units]

@@ -172,6 +172,15 @@ class Hardware(Description):
         return any(key not in old and value is not None for key, value in self.energy_pj)
 
     @property
+    def energy_of(self) -> Literal["events", "network"]:
+        """Scope of the energy of a sample: only energies of the same scope can be compared.
+
+        `network` is that of routes, and of synapses if there is a figure: there is none of neurons and messages.
+        """
+        counted = ("neuron_inactive", "neuron_active", "spike", "axon_out", "axon_in")
+        return "events" if any(getattr(self.energy_pj, name) is not None for name in counted) else "network"
+
+    @property
     def latency(self) -> RouteFigures:
         """Times on the route of a spike."""
         return self.time_ns or self.latency_ns  # type: ignore[return-value]  # there is one

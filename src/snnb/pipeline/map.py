@@ -109,6 +109,7 @@ class MapDetails(Record):
     cores: int
     overfull_cores: int = 0
     relays: int = 0  # neurons added by `split_fan_in`
+    energy_of: Optional[Literal["events", "network"]] = None  # see `Hardware.energy_of`; None in an older mapping
 
     @classmethod
     def of(cls, cost: "MappingCost") -> "MapDetails":
@@ -122,6 +123,7 @@ class MapDetails(Record):
             cores=cost.cores,
             overfull_cores=len(cost.overfull_cores),
             relays=0 if cost.split_fan_in is None else cost.split_fan_in.relays,
+            energy_of=cost.hardware.energy_of,
         )
 
 

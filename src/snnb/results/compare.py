@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple, cast
+from typing import Dict, List, Literal, Mapping, Optional, Sequence, Tuple, cast
 
 from snnb.architectures import find
 from snnb.core.errors import UsageError
@@ -123,8 +123,9 @@ QUALITY = (
     *("ann_accuracy", "snn_accuracy", "readout_accuracy"),
     *("ann_interval", "snn_interval", "ann_error", "snn_error"),
 )
-MAPPING_HEAD = ("mapping", "graph", "chip", "method", "cores", "spikes", "ratio", "energy")
+MAPPING_HEAD = ("mapping", "graph", "chip", "method", "cores", "spikes", "ratio", "energy", "energy*")
 MAPPING_UNITS = "per sample: spikes between cores, energy; ratio: spikes / those of sequential"
+NETWORK_ENERGY = "energy*: without neurons and messages, not comparable with energy"
 
 
 class MappingSummary(Document):
@@ -137,6 +138,7 @@ class MappingSummary(Document):
     connectivity: float  # spikes between cores
     hops_unicast: float  # links crossed by them
     energy_pj: float
+    energy_of: Optional[Literal["events", "network"]]  # see `Hardware.energy_of`; None: not recorded
     graph: str  # its stamp
     hardware_file: Optional[str]  # path of the description; None for a description of the package
     sequential_connectivity: float  # spikes between cores of the sequential mapping
@@ -158,7 +160,7 @@ class MappingSummary(Document):
             + (f" (with {self.relays:,} relays)" if self.relays else ""),
             quantity(self.connectivity),
             ratio,
-            energy(self.energy_pj),
+            *(energy(self.energy_pj) if self.energy_of == of else "" for of in ("events", "network")),
         )
 
 
@@ -344,6 +346,7 @@ def mappings_of(run: RunDirectory, graph: Optional[str] = None) -> List[MappingS
             hardware_file=str(record.params.hardware) if is_file(str(record.params.hardware)) else None,
             overfull_cores=record.details.overfull_cores,
             relays=record.details.relays,
+            energy_of=record.details.energy_of,
             **{name: float(record.metrics.get(name) or 0) for name in costs},
         )
         for stamp, record in records.items()

@@ -32,7 +32,15 @@ from snnb.report.network_sections import network_sections
 from snnb.report.page import GENERATOR, Figure, Page, Section, Table, drawn, render, settings_table
 from snnb.report.report_plots import plot_input
 from snnb.report.result_sections import activations_section, confusion_section, rates_section
-from snnb.results.compare import MAPPING_HEAD, SIMULATION_HEAD, Simulation, mappings_of, simulated_files, simulations_of
+from snnb.results.compare import (
+    MAPPING_HEAD,
+    NETWORK_ENERGY,
+    SIMULATION_HEAD,
+    Simulation,
+    mappings_of,
+    simulated_files,
+    simulations_of,
+)
 from snnb.results.export import graph_file, graph_in_force, refuse_files_of_runs
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import AnyRecord, now_utc
@@ -298,7 +306,7 @@ def _activations(
 def _mapping_part(run: RunDirectory, stamp: Optional[str]) -> Part:
     costs = mappings_of(run)
     rows = [(cost.stamp + (" (below)" if cost.stamp == stamp else ""), *cost.row[1:]) for cost in costs]
-    every = Table(MAPPING_HEAD, rows, right=(4, 5, 6, 7))
+    every = Table(MAPPING_HEAD, rows, right=(4, 5, 6, 7, 8))
     if stamp is None:
         words = [f"None of this graph yet: `snnb map --run-dir {run.path} --hardware NAME` makes one."]
         return Part([Section("mapping", "Mapping", words, tables=[every] if rows else [])])
@@ -312,7 +320,7 @@ def _mapping_part(run: RunDirectory, stamp: Optional[str]) -> Part:
     further = [] if peak is None else [("link load peak", f"{peak:,.6g}", unit)]
     words = [
         "The first table has all mappings of the run: spikes between cores and energy are per sample, the ratio is "
-        "that of the spikes to those of the sequential mapping.",
+        f"that of the spikes to those of the sequential mapping; {NETWORK_ENERGY}.",
         f"Below, maps/{stamp}: {details.neurons:,} neurons on {details.cores:,} cores of {last.row[2]} "
         f"({details.mesh[0]}×{details.mesh[1]}), method {details.method}. The filled height of a core is its share of "
         "the limit of neurons, its colours are those of its layers."

@@ -21,7 +21,7 @@ from snnb.core.options import Options
 from snnb.core.progress import Progress, Say, say_nothing
 from snnb.io.files import atomic_path, remove
 from snnb.io.text import Document, JsonValue, read_document
-from snnb.mapping.hardware import Hardware, read_hardware
+from snnb.mapping.hardware import read_hardware
 from snnb.pipeline import parse, simulate, train
 from snnb.pipeline.plan import (
     FIGURES_UNCHANGED,
@@ -57,8 +57,7 @@ class ChipFigures(Document):
     cores: Optional[int]
     chips: Optional[int]
     energy_pj: Optional[float]
-    # Energies can be compared if they are of the same: all `events`, or the `network`, without neurons and messages
-    energy_of: Optional[Literal["events", "network"]]
+    energy_of: Optional[Literal["events", "network"]]  # see `Hardware.energy_of`
     sample_ns: Optional[float]
     sample_latency_ns: Optional[float]
     note: Optional[str]
@@ -296,14 +295,6 @@ def _open_scratch(run: RunDirectory, shared: Sequence[str]) -> RunDirectory:
     return RunDirectory.open(path, run.kinds)
 
 
-def energy_of(chip: Hardware) -> Literal["events", "network"]:
-    """Return the scope of the energy figures of a chip; see `ChipFigures`."""
-    from snnb.mapping.cost import PARTS
-
-    counted = [dict(chip.energy_pj)[event] for part in ("neurons", "axons") for event in PARTS[part]]
-    return "events" if any(figure is not None for figure in counted) else "network"
-
-
 def _chip_figures(run: RunDirectory, stamp: str, hardware: str, say: Say, bar: Bar) -> ChipFigures:
     """Map a simulation onto hardware, a name or file of a description, and return its cost; the mapping is not kept."""
     from snnb.graph.build import build_graph
@@ -326,7 +317,7 @@ def _chip_figures(run: RunDirectory, stamp: str, hardware: str, say: Say, bar: B
         cores=int(np.count_nonzero(cost.neurons)),
         chips=1 if cost.chips is None else cost.chips,
         energy_pj=cost.energy_pj,
-        energy_of=energy_of(chip),
+        energy_of=chip.energy_of,
         sample_ns=cost.sample_ns,
         sample_latency_ns=cost.sample_latency_ns,
         note=None,
