@@ -6,22 +6,19 @@ import lzma
 from dataclasses import replace
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 
 from snnb.conversion.rewriting import pruned
 from snnb.core.errors import InputError
-from snnb.graph.build import build_graph
 from snnb.mapping.cost import cost
 from snnb.mapping.hardware import read_hardware
 from snnb.mapping.limits import overfull_cores
 from snnb.mapping.map_network import cost_partition
 from snnb.mapping.traffic import PlacedNetwork, count_traffic
 from snnb.network.network import DROPPED, Population
-from snnb.network.read_network import write_spiking
 from tests.graph.listed_graphs import random_graph
-from tests.graph.networks import save_counts
+from tests.graph.networks import graph_of
 from tests.graph.test_pruned import pruned_network
 from tests.mapping.networks import NETWORKS, make_graph
 from tests.mapping.test_cost import random_mapping
@@ -36,14 +33,9 @@ spec.loader.exec_module(grade)
 
 
 def built(network, folder, coding):
-    path, random = folder / "net_parsed.h5", np.random.default_rng(5)
-    h5py.File(path, "w").close()
-    write_spiking(network, path)
-    counted = [network.input, *(v for v in network.volumes if isinstance(v, Population))]
+    random, counted = np.random.default_rng(5), (network.input, *network.populations)
     counts = {v.name: random.integers(0, 9, v.shape) * random.integers(0, 2, v.shape) for v in counted}
-    return build_graph(
-        path, folder / "net_graph.h5", counts=save_counts(folder / "counts.npz", counts), coding={"input": coding}
-    )
+    return graph_of(network, folder, counts, {"input": coding})
 
 
 def sparse(folder):

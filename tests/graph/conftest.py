@@ -2,15 +2,22 @@
 
 from dataclasses import replace
 
-import h5py
 import numpy as np
 import pytest
 
 from snnb.conversion.rewriting import pruned
 from snnb.graph.build import build_graph
 from snnb.network.network import DROPPED, Population
-from snnb.network.read_network import write_spiking
-from tests.graph.networks import branched, counts_of, residual, save, save_counts, save_spike_times, set_random_weights
+from tests.graph.networks import (
+    branched,
+    counts_of,
+    graph_of,
+    residual,
+    save,
+    save_counts,
+    save_spike_times,
+    set_random_weights,
+)
 from tests.graph.test_pruned import SHARE, pruned_network
 
 CODING = {"input": "current", "07Dense_4": "random"}
@@ -83,11 +90,7 @@ def pruned_graph(tmp_path_factory):
         replace(v, threshold=rng.integers(20, 90, v.shape[-1]).astype(np.float32)) if isinstance(v, Population) else v
         for v in volumes
     ]
-    h5py.File(str(folder / "net_parsed.h5"), "w").close()
     integer = replace(network, volumes=tuple(integers), zeros=DROPPED, weight_bits=8, pixel=255)
-    write_spiking(integer, folder / "net_parsed.h5")
     counts = {v.name: np.maximum(rng.integers(-9, 60, v.shape), 0) for v in network.volumes}
-    saved = save_counts(folder / "counts.npz", counts)
-    built = build_graph(folder / "net_parsed.h5", folder / "net_graph.h5", counts=saved, coding={"input": "spikes"})
-    with built as opened:
+    with graph_of(integer, folder, counts, {"input": "spikes"}) as opened:
         yield opened

@@ -5,7 +5,10 @@ from typing import Any, Dict, Mapping
 
 import numpy as np
 
+from snnb.graph.build import build_graph
 from snnb.graph.synapse_graph import SynapseGraph
+from snnb.network.network import Network
+from snnb.network.read_network import write_spiking
 from tests.graph.recorded import LAYERS, keras, recorded, shape_of
 
 SPIKING = ("InputLayer", "Dense", "Conv1D", "Conv2D", "DepthwiseConv2D", "Conv2DTranspose", "AveragePooling2D")
@@ -83,6 +86,17 @@ def save_counts(path: Path, counts: Mapping[str, np.ndarray], **scalars: Any) ->
     with path.open("wb") as file:
         np.savez(file, **{**SCALARS, **counts, **scalars})
     return path
+
+
+def graph_of(network: Network, folder: Path, counts=None, coding=None, **scalars: Any) -> SynapseGraph:
+    """Build the graph of a spiking network in a folder; spike counts that are not given are 0."""
+    folder.mkdir(exist_ok=True)
+    parsed = folder / "net_parsed.h5"
+    write_spiking(network, parsed)
+    if counts is None:
+        counts = {volume.name: np.zeros(volume.shape) for volume in (network.input, *network.populations)}
+    saved = save_counts(folder / "counts.npz", counts, **scalars)
+    return build_graph(parsed, folder / "net_graph.h5", counts=saved, coding=coding)
 
 
 def save_spike_times(graph: SynapseGraph, path: Path) -> Path:

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 
@@ -44,7 +43,6 @@ def pruned_network():
 def graph(request, tmp_path_factory):
     network, path = pruned_network(), tmp_path_factory.mktemp("pruned") / "net_parsed.h5"
     volumes = tuple(pruned(v, SHARE) if isinstance(v, Population) else v for v in network.volumes)
-    h5py.File(path, "w").close()
     write_spiking(replace(network, volumes=volumes, zeros=request.param), path)
     with build_graph(path, path.with_name("net_graph.h5")) as opened:
         yield opened

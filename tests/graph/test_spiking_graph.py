@@ -7,13 +7,12 @@ import pytest
 from snnb.core.errors import UsageError
 from snnb.crosscheck import brian2, sanafe, scipy
 from snnb.crosscheck.exported import exported_network
-from snnb.graph.build import build_graph
 from snnb.graph.export.request import Simulated
 from snnb.graph.export.write_export import export
 from snnb.model_files.kinds import NirSettings
 from snnb.model_files.nir_network import read_nir
-from snnb.network.read_network import write_spiking
 from tests import random_nir
+from tests.graph.networks import graph_of
 from tests.nir_interpreter import NEURONS, Interpreter, write
 
 SAMPLES, STEPS = 3, 10
@@ -25,13 +24,9 @@ def rows_first(values):
     return np.moveaxis(values, 0, -1).ravel()
 
 
-def graph_of(network, path):
-    """Build the graph of a network without spikes."""
-    write_spiking(network, path / "net_parsed.h5")
-    counts = {volume.name: np.zeros(volume.shape) for volume in (network.input, *network.populations)}
-    np.savez(path / "counts.npz", **counts, num_samples=SAMPLES, num_timesteps=STEPS, warm_up=0, dt_ms=1.0)
+def spiking_graph(network, folder):
     coding = {p.name: "spikes" if p.neuron.spikes else "membrane" for p in network.populations}
-    return build_graph(path / "net_parsed.h5", path / "net_graph.h5", counts=path / "counts.npz", coding=coding)
+    return graph_of(network, folder, coding=coding, num_samples=SAMPLES, num_timesteps=STEPS, warm_up=0)
 
 
 def without_leak(nodes):
@@ -58,7 +53,7 @@ def test_the_graph_alone_spikes_as_the_interpreter(simulator, seed, tmp_path):
     network = read_nir(path, NirSettings(time_step=random_nir.DT, nir_reset=reset))
     x = draw.choice([0, 0, 0.5, 1, 2], (SAMPLES, STEPS, *nodes["input"]["shape"]))
     inputs = np.array([[rows_first(frame) for frame in sample] for sample in x])
-    with graph_of(network, tmp_path) as graph:
+    with spiking_graph(network, tmp_path) as graph:
         exported = exported_network(graph, BY_STEPS)
     try:
         found = simulator.build(exported)(inputs.swapaxes(1, 2), STEPS)
@@ -90,7 +85,7 @@ def test_two_neurons_with_two_delays_are_two_edges_in_networkx_and_one_in_hyperg
     }
     edges = [("input", "one"), ("one", "direct"), ("one", "wait"), ("wait", "late"), ("direct", "two"), ("late", "two")]
     path = write(tmp_path / "net.nir", nodes, [*edges, ("two", "output")])
-    with graph_of(read_nir(path, NirSettings(time_step=1.0)), tmp_path) as graph:
+    with spiking_graph(read_nir(path, NirSettings(time_step=1.0)), tmp_path) as graph:
         made, matrix = graph.to_networkx(), graph.to_scipy().toarray()
         for name in ("graphml", "hmetis", "metis", "snn"):
             export(graph, name, tmp_path / f"net.{name}")

@@ -2,15 +2,13 @@
 
 from dataclasses import replace
 
-import h5py
 import numpy as np
 import pytest
 
-from snnb.graph.build import build_graph
 from snnb.mapping.cost import cost
 from snnb.mapping.map_network import map_network
 from snnb.mapping.traffic import PlacedNetwork, count_traffic
-from snnb.network.read_network import SPIKING, write_network
+from tests.graph.networks import graph_of
 from tests.mapping.brute_force import SCALARS, Expected, compared
 from tests.mapping.networks import hardware
 from tests.network.test_recurrent import dense, recurrent
@@ -60,12 +58,7 @@ def test_a_source_with_several_delays_needs_one_axon(tmp_path, method):
     one, two = (volume for volume in recurrent().volumes if volume.name in ("one", "two"))
     two = replace(two, projections=tuple(dense("one", 3, 2, delay=delay) for delay in range(4)))
     network = replace(recurrent(), volumes=(recurrent().input, replace(one, projections=one.projections[:2]), two))
-    with h5py.File(tmp_path / "net.h5", "w") as file:
-        write_network(network, file.create_group(SPIKING))
-    counts = {volume.name: np.ones(volume.shape) for volume in (network.input, *network.populations)}
-    np.savez(tmp_path / "counts.npz", **counts, num_samples=1, num_timesteps=4, warm_up=0, dt_ms=1.0)
-    options = {"counts": tmp_path / "counts.npz", "coding": {"input": "spikes"}}
-    with build_graph(tmp_path / "net.h5", tmp_path / "graph.h5", **options) as graph:
+    with graph_of(network, tmp_path, coding={"input": "spikes"}) as graph:
         placed = PlacedNetwork.of(graph)
         assert placed.in_degrees.tolist() == [7] * 3 + [12] * 2
         assert placed.fan_in.tolist() == [7] * 3 + [3] * 2

@@ -3,14 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 
 from snnb.core.errors import InputError
 from snnb.crosscheck.exported import exported_network
 from snnb.crosscheck.split_counts import split_counts
-from snnb.graph.build import build_graph
 from snnb.graph.export.request import Simulated
 from snnb.mapping.groups import grouped
 from snnb.mapping.hardware import NO_LIMIT, Limits
@@ -18,7 +16,8 @@ from snnb.mapping.sequential import sequential
 from snnb.mapping.traffic import PlacedNetwork
 from snnb.network.fan_in import split_fan_in
 from snnb.network.network import DROPPED, Population
-from snnb.network.read_network import Entry, assemble, write_spiking
+from snnb.network.read_network import Entry, assemble
+from tests.graph import networks
 from tests.mapping.brute_force import csv_edges
 from tests.mapping.test_sequential import plainly
 
@@ -66,15 +65,8 @@ def rates_of(network, seed=1):
 
 def graph_of(network, folder, constant=True):
     """The graph with counts of zero."""
-    folder.mkdir(exist_ok=True)
-    h5py.File(folder / "parsed.h5", "w").close()
-    write_spiking(network_of(), folder / "parsed.h5")
-    arrays = {v.name: np.zeros(v.shape) for v in (network.input, *network.populations)}
-    scalars = {"num_samples": SAMPLES, "num_timesteps": STEPS, "warm_up": 0, "dt_ms": 1.0}
-    np.savez(folder / "counts.npz", **arrays, **scalars)
     coding = {"input": "current" if constant else "spikes"}
-    given = {"counts": folder / "counts.npz", "coding": coding, "network": network}
-    return build_graph(folder / "parsed.h5", folder / "graph.h5", **given)
+    return networks.graph_of(network, folder, None, coding, num_samples=SAMPLES, num_timesteps=STEPS, warm_up=0)
 
 
 def split(network, limit, constant=True):

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 
@@ -11,7 +10,6 @@ from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import spiking_network
 from snnb.crosscheck import scipy
 from snnb.crosscheck.exported import counts_of, exported_network
-from snnb.graph.build import build_graph
 from snnb.graph.export.request import Simulated
 from snnb.network.layers import MaxPooling2D
 from snnb.network.read_network import Entry, assemble, read_network, write_spiking
@@ -21,6 +19,7 @@ from snnb.simulation.engines.separated import SeparatedEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.simulation_settings import SimulationSettings
 from tests.conversion.conftest import slow_except
+from tests.graph.networks import graph_of
 
 SAMPLES, STEPS = 6, 12
 FAST = (0, 1, 2, 6, 9, 11, 14)  # each way of conversion at least twice
@@ -111,7 +110,6 @@ def _integers(random, folder):
     else:
         network = calibrate(network, x, settings, pixel_scale=255).network
     path = folder / "net_parsed.h5"
-    h5py.File(path, "w").close()
     write_spiking(network, path)
     dynamics = SimulationSettings(
         samples=SAMPLES,
@@ -125,15 +123,13 @@ def _integers(random, folder):
 
 def _step_by_graph(parsed, network, inputs, settings):
     """Counts (samples, neurons) by population, of neurons in scipy that have nothing but the exported graph."""
-    path, constant = parsed.with_name("counts.npz"), settings.input == "constant"
-    counts = {volume.name: np.zeros(volume.shape) for volume in (network.input, *network.populations)}
-    np.savez(path, **counts, num_samples=SAMPLES, num_timesteps=STEPS, warm_up=0, dt_ms=1.0)
+    constant = settings.input == "constant"
     simulated = Simulated(
         *(1.0, settings.reset, settings.input, None, 255.0, None, None, STEPS, SAMPLES, 0),
         initial_potential=settings.initial_potential,
     )
     coding = {"input": "current" if constant else "spikes"}
-    with build_graph(parsed, parsed.with_name("graph.h5"), counts=path, coding=coding) as graph:
+    with graph_of(network, parsed.parent, None, coding, num_samples=SAMPLES, num_timesteps=STEPS, warm_up=0) as graph:
         exported, steps = exported_network(graph, simulated), graph.latency
     if not constant:
         inputs = np.pad(inputs, [(0, 0), (0, 0), (0, steps - STEPS)])
