@@ -1,9 +1,11 @@
 """Each stage on a full disk and on a read-only one, with real file systems mounted for the purpose."""
 
+import os
 import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from snnb.pipeline.open_run import open_run
@@ -89,3 +91,20 @@ def test_a_disk_that_becomes_full_during_an_export(disk, format):
     assert "the disk is full" in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
     assert [path.name for path in disk.iterdir()] == ["run"]
+
+
+def test_a_disk_that_cannot_hold_the_sorted_edges_of_a_graph(disk, tmp_path):
+    """Their files are mapped into memory: SIGBUS would end a process that writes to blocks that the disk lacks."""
+    edges = np.arange(100_000)
+    listed = np.stack([edges // 100, edges % 1000], axis=1)
+    np.savetxt(tmp_path / "edges.csv", listed, "%d", ",", header="source,target", comments="")
+    room = shutil.disk_usage(disk).used + 12 * len(edges) + 8 * len(edges) // 2  # of the read edges, half of the sorted
+    remount(disk, f"size={room // 1024}k")
+    command = [*SNNB, "graph", "--from", str(tmp_path / "edges.csv"), "--run-dir", str(disk / "new"), "--quiet"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 6, result.stderr
+    assert "the disk is full" in result.stderr
+    code = "from snnb.core.machine import scratch_array; scratch_array((1 << 27,), bool)[:] = 1"
+    environment = {**os.environ, "TMPDIR": str(disk)}
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert f"ResourceError: {disk} has no room for" in result.stderr

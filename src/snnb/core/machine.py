@@ -5,11 +5,12 @@ the entire machine. Both versions of cgroups, also at once: https://docs.kernel.
 https://docs.kernel.org/admin-guide/cgroup-v1/memory.html, https://docs.kernel.org/scheduler/sched-bwc.html.
 """
 
+import errno
 import math
 import os
 import tempfile
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Tuple
+from typing import TYPE_CHECKING, BinaryIO, Dict, Iterator, List, NamedTuple, Tuple
 
 from snnb.core.errors import ResourceError
 
@@ -73,13 +74,34 @@ def require_memory(neurons: int, described: str) -> None:
 
 
 def scratch_array(shape: Tuple[int, ...], dtype: "DTypeLike") -> "np.ndarray":
-    """Return an array of zeros, mapped from a temporary file if it has more than `SCRATCH_BYTES`."""
+    """Return an array of zeros, mapped from a temporary file if it has more than `SCRATCH_BYTES`.
+
+    Raise `ResourceError` if the disk of temporary files cannot hold it.
+    """
     import numpy as np
 
-    if math.prod(shape) * np.dtype(dtype).itemsize <= SCRATCH_BYTES:
+    size, folder = math.prod(shape) * np.dtype(dtype).itemsize, tempfile.gettempdir()
+    if size <= SCRATCH_BYTES:
         return np.zeros(shape, dtype)
-    with tempfile.TemporaryFile() as file:
-        return np.memmap(file, dtype, "w+", shape=shape)
+    try:
+        with tempfile.TemporaryFile() as file:
+            return mapped_zeros(file, shape, dtype)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise ResourceError(
+            f"{folder} has no room for {size / 1e6:,.0f} MB of temporary data; make space, or set TMPDIR to a directory "
+            "on another disk"
+        ) from error
+
+
+def mapped_zeros(file: BinaryIO, shape: Tuple[int, ...], dtype: "DTypeLike") -> "np.ndarray":
+    """Map an empty file into memory as an array of zeros; raise `OSError` if the disk is full."""
+    import numpy as np
+
+    # Without allocated blocks, SIGBUS ends the process that writes to the array when the disk is full.
+    os.posix_fallocate(file.fileno(), 0, math.prod(shape) * np.dtype(dtype).itemsize)
+    return np.memmap(file, dtype, "w+", shape=shape)
 
 
 def _groups(controller: str) -> Iterator[Path]:

@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 
 from snnb.core.errors import InputError
+from snnb.core.machine import mapped_zeros
 from snnb.core.progress import Progress, Throttle, silent
 from snnb.graph import store
 from snnb.graph.edges import ranges
@@ -253,7 +254,8 @@ def _sorted_edges(graph: ListedGraph, scratch: Path, progress: Progress) -> _Row
 
 def _mapped(path: Path, kind: np.dtype, size: int) -> np.ndarray:
     """Make a file that is mapped into memory."""
-    return np.memmap(path, kind, "w+", shape=(size,)) if size else np.empty(0, kind)
+    with path.open("w+b") as file:
+        return mapped_zeros(file, (size,), kind) if size else np.empty(0, kind)
 
 
 def _write_lists(file: h5py.File, populations: Sequence[ListedPopulation], rows: _Rows) -> None:
