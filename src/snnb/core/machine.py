@@ -90,7 +90,7 @@ def scratch_array(shape: Tuple[int, ...], dtype: "DTypeLike") -> "np.ndarray":
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise ResourceError(
-            f"{folder} has no room for {size / 1e6:,.0f} MB of temporary data; make space, or set TMPDIR to a directory "
+            f"{folder} has no room for {size / 1e6:,.0f} MB of temporary data; make space, or set TMPDIR to a folder "
             "on another disk"
         ) from error
 
