@@ -47,7 +47,10 @@ def test_the_recorded_run_agrees_until_one_weight_is_altered(run, simulator, cap
 
 
 def test_all_samples_are_compared_by_their_sums(run):
-    checked = crosscheck(run, "scipy", samples=60)
+    said = []
+    checked = crosscheck(run, "scipy", samples=60, say=said.append)
+    assert said[0] == f"crosscheck: graph {STAMP}"
+    assert all(message.startswith("crosscheck: ") for message in said)
     assert checked.samples == 60
     assert [p.pairs for p in checked.populations] == [60 * 256, 60 * 64, 60 * 32]
     with np.load(run.path / "simulations" / STAMP / "spike_rate_sums.npz") as sums:

@@ -107,7 +107,7 @@ def crosscheck(
             f"mapping {map} has no costs of recorded samples: give hardware with energies or times of events, and "
             "simulate with --record-spikes"
         )
-    stamp = chosen_graph(run, graph if mapping is None else mapping.cost.graph, say)
+    stamp = chosen_graph(run, graph if mapping is None else mapping.cost.graph, say, "crosscheck")
     simulated = simulated_by(run, stamp)
     if stamp == WEIGHTS or simulated is None:
         raise UsageError(f"graph {stamp} has no simulation in this run to compare with; make the graph of one")

@@ -72,7 +72,7 @@ def export_graph(
         refuse_files_of_runs(output, run)
     remove_partials(run)
     mapping = None if options.map is None else load_mapping(run, options.map, graph)
-    stamp = chosen_graph(run, graph if mapping is None else mapping.cost.graph, say)
+    stamp = chosen_graph(run, graph if mapping is None else mapping.cost.graph, say, "export")
     with SynapseGraph.open(unaltered(run, graph_file(run, stamp))) as opened:
         if opened.recording is None and options.rate_unit != DEFAULTS.rate_unit:
             raise UsageError("--rate-unit: a graph of weights has no rates; leave it out")
@@ -144,8 +144,11 @@ def on_cores(graph: "SynapseGraph", mapping: "Mapping") -> "OnCores":
     )
 
 
-def chosen_graph(run: RunDirectory, graph: Optional[str], say: Say) -> str:
-    """Return the stamp of the given graph, or of the graph in force; say which it is, and whether it is stale."""
+def chosen_graph(run: RunDirectory, graph: Optional[str], say: Say, command: str) -> str:
+    """Return the stamp of the given graph, or of the graph in force; say which it is, and whether it is stale.
+
+    Messages begin with the name of the command.
+    """
     stamp = graph if graph is not None else graph_in_force(run, say=say)
     if stamp is None:
         raise UpstreamError(f"{run.path} has no graph yet; `{graph_command(run)}` makes it")
@@ -154,7 +157,7 @@ def chosen_graph(run: RunDirectory, graph: Optional[str], say: Say) -> str:
         raise UsageError(f"--graph {graph}: not in {run.path}; there are: {', '.join(records) or 'none yet'}")
     others, of_class = [name for name in records if name != stamp], recorded_class(run, stamp)
     say(
-        f"export: graph {stamp}"
+        f"{command}: graph {stamp}"
         + (", made of the weights only" if stamp == "weights" else "")
         + (f", of the samples of class {of_class} only" if of_class is not None else "")
         + (f"; there are also {', '.join(others)}: choose with --graph" if others and graph is None else "")
@@ -163,9 +166,9 @@ def chosen_graph(run: RunDirectory, graph: Optional[str], say: Say) -> str:
     only = {stamp, simulation_of(run, stamp) or stamp}
     for state in state_of_stages(run, only):
         if state.name == directory and state.reason is not None:
-            say(f"export: this graph is stale: {state.reason}")
+            say(f"{command}: this graph is stale: {state.reason}")
         if state.variant is not None:
-            say(f"export: {state.name} is of {state.variant}")
+            say(f"{command}: {state.name} is of {state.variant}")
     return stamp
 
 
