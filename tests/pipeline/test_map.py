@@ -120,6 +120,16 @@ def test_files_from_outside_are_recorded_by_their_hash(run, tmp_path, partition)
     assert stale(run) == {}  # it may be on another machine
 
 
+def test_a_recorded_objective_that_other_hardware_has_no_figures_of_gives_way(run):
+    said = []
+    face = Run(path=run.path, say=said.append)
+    face.map(hardware="loihi", method="groups", objective="step")
+    assert face.map(hardware="spinemap_5x5").record.params.objective == "spikes"
+    assert "map: --objective step was recorded, but spinemap_5x5 has no time_ns; spikes is used" in said
+    with pytest.raises(InputError, match="no time_ns"):
+        face.map(hardware="spinemap_5x5", objective="step")
+
+
 def test_a_changed_description_of_the_package_makes_the_mapping_stale(run, tmp_path, monkeypatch):
     copy = shutil.copytree(DESCRIPTIONS, tmp_path / "descriptions")
     monkeypatch.setattr(hardware, "DESCRIPTIONS", copy)

@@ -134,7 +134,11 @@ MapRecord = StageRecord[MapParams, MapDetails]
 def _resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> MapParams:
     """Return the parameters in force; by default the graph is that of the simulation in force."""
     params = params_in_force(run, KIND, given, say)
-    _hardware_of(params)
+    hardware = read_hardware(_hardware_of(params))
+    unknown = params.objective == "step" and hardware.time_ns is None
+    if unknown and "objective" not in given and params.partition is None:
+        params = params.changed(objective="spikes")
+        say(f"--objective step was recorded, but {hardware.name} has no time_ns; spikes is used")
     known = [stamp for stamp in run.records_of(graph.KIND.name) if stamp != graph.WEIGHTS]
     stamp = params.graph or run.in_force((graph if run.manifest.run.imported else simulate).KIND.name)
     if stamp == graph.WEIGHTS:
