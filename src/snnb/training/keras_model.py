@@ -14,6 +14,7 @@ from snnb.core.errors import InputError, VerificationError, first_line
 from snnb.io.files import require_disk
 from snnb.io.hdf5 import copy_without_times
 from snnb.io.keras import NEWER, keras, older_description
+from snnb.io.keras_file import read_levels
 from snnb.training.batches import LabelledPictures, batches
 from snnb.training.recipe import Recipe
 
@@ -121,9 +122,10 @@ def load_weights(model: keras.Model, path: Path) -> None:
             raise OSError("not an .h5 file")
         model.load_weights(str(path))
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(
-            f"--initial-weights: {path} does not have the weights of the model ({first_line(error)})"
-        ) from error
+        reason = first_line(error)
+        if h5py.is_hdf5(str(path)) and read_levels(path) is not None:
+            reason = "trained with --activation qcfs, it has convolutions for average poolings; give one of relu"
+        raise InputError(f"--initial-weights: {path} does not have the weights of the model ({reason})") from error
 
 
 def bytes_needed(model: keras.Model) -> int:
