@@ -295,6 +295,8 @@ def _warnings(
         )
     if settings.exact_clip and not clipped(parsed):
         yield "--exact-clip: no layer clips its activations"
+    if settings.max_pool != "error" and not any(isinstance(m, keras.layers.MaxPooling2D) for m in trained.submodules):
+        yield f"--max-pool {settings.max_pool} changes nothing: the network has no max pooling"
 
 
 def save_keras(model: keras.Model, path: Path, name: str, levels: Optional[int] = None) -> None:
