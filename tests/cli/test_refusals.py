@@ -159,8 +159,11 @@ REFUSED = {
         (f"{NEW} --momentum 0.5", 2, "momentum", "sgd"),
         (f"{NEW} --activation qcfs --levels 4 --exact-clip", 2, "--exact-clip", "always"),
         ("--model lenet_mnist --run-dir new --source nowhere", 3, "nowhere", "does not exist"),
+        (f"{NEW} --weight-bits 4 --threshold 2", 2, "--threshold", "leave it out"),
+        (f"{NEW} --activation qcfs --initial-potential 0.5", 2, "--initial-potential", "leave it out"),
         ("--run-dir run --calibrate 4 --reset zero", 2, "--reset zero", "--reset subtraction"),
         ("--run-dir run --calibrate 4 --warm-up 3", 2, "--warm-up", "leave it out"),
+        ("--run-dir run --activation qcfs --warm-up 3", 2, "--warm-up", "leave it out"),
     ],
     "status": [
         ("nowhere", 3, "nowhere", "run directory"),

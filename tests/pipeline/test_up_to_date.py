@@ -208,10 +208,18 @@ def test_a_conversion_states_latency_and_what_rounding_changes(run):
     assert simulated.details.output_coding == "spikes"
 
 
-def test_a_graph_without_average_pooling_warns_of_its_weight(run):
+def test_an_integer_network_ignores_a_recorded_threshold(run):
+    python = Run(path=run.path)
+    python.simulate(samples=5, record_spikes=0, threshold=2)
+    python.parse(weight_bits=4)
+    assert python.simulate().record.params.threshold == 1
+
+
+def test_options_of_poolings_that_the_network_does_not_have_are_warned_of(run):
     """A calibrated pooling is a convolution."""
     python = Run(path=run.path)
-    python.parse(calibrate=8)
+    parsed = python.parse(calibrate=8, max_pool="average")
+    assert "--max-pool average changes nothing: the network has no max pooling" in parsed.record.warnings
     built = python.graph(weights_only=True, pool_weight="one")
     assert built.record.warnings == ["--pool-weight one changes nothing: the network has no average pooling"]
     assert "weights of average pooling" not in (built.directory / "log.txt").read_text()

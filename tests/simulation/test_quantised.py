@@ -10,7 +10,7 @@ from snnb.conversion.currents import AnalogueNetwork
 from snnb.core.errors import InputError, UsageError
 from snnb.io.keras import keras
 from snnb.io.keras_file import QCFS_LEVELS
-from snnb.network.read_network import calibrated_steps, read_network
+from snnb.network.read_network import read_network, spiking_attributes
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.separated import SeparatedEngine
 from snnb.simulation.simulation_settings import SimulationSettings
@@ -105,6 +105,11 @@ def test_weights_of_another_model_are_refused(tmp_path):
     for name in ("other.h5", "text.h5"):
         with pytest.raises(InputError, match=f"{name} does not have the weights of the model"):
             load_weights(residual(), tmp_path / name)
+    quantised_weights = plain(quantised(residual(), LEVELS, seed=0))
+    compile_model(quantised_weights, Recipe(), 3)
+    write_model(quantised_weights, tmp_path / "qcfs.h5", {QCFS_LEVELS: LEVELS})
+    with pytest.raises(InputError, match="--activation qcfs, it has convolutions for average poolings"):
+        load_weights(residual(), tmp_path / "qcfs.h5")
 
 
 def test_the_reference_is_the_quantised_network(made):
@@ -121,7 +126,8 @@ def test_at_as_many_steps_as_levels_nothing_is_lost(made, tmp_path, engine, firi
     settings = ConversionSettings(firing=firing)
     convert(folder / "net.h5", tmp_path, name="net", x_norm=x, settings=settings)
     network = read_network(tmp_path / "net_parsed.h5")
-    assert (calibrated_steps(tmp_path / "net_parsed.h5"), network.windowed) == (LEVELS, firing == "separated")
+    assert spiking_attributes(tmp_path / "net_parsed.h5") == {"steps": LEVELS}
+    assert network.windowed == (firing == "separated")
     counted = engine(network, SimulationSettings(duration=LEVELS, samples=SAMPLES)).simulate(x, 0, lambda *_: None)
     classes = AnalogueNetwork(read_network(tmp_path / "net_parsed.h5", trained=True)).outputs(x).argmax(axis=1)
     agreeing = (counted.readout.argmax(axis=1) == classes).mean()

@@ -272,11 +272,11 @@ def read_networks(path: Path) -> Tuple[Network, Optional[Network]]:
     return network, read_network(path, trained=True) if has_spiking else network
 
 
-def calibrated_steps(path: Path) -> Optional[int]:
-    """Return the number of time steps that the spiking network in a parsed model's file is calibrated for."""
+def spiking_attributes(path: Path) -> Dict[str, int]:
+    """Return `steps` and `weight_bits` of the spiking network in a parsed model's file, those that it has."""
     with reading(path) as file:
-        steps = file[SPIKING].attrs.get("steps") if SPIKING in file else None
-    return None if steps is None else int(steps)
+        attributes = file[SPIKING].attrs if SPIKING in file else {}
+        return {name: int(attributes[name]) for name in ("steps", "weight_bits") if name in attributes}
 
 
 def write_network(network: Network, group: h5py.Group) -> None:

@@ -92,8 +92,9 @@ def step_ms(run: RunDirectory) -> float:
 
 
 def is_calibrated(run: RunDirectory, given: Given) -> bool:
-    """Whether the network is calibrated, with the given options of all stages."""
-    return bool(value_in_force(run, KIND, given, "calibrate"))
+    """Whether the network is for a number of time steps: calibrated, or trained with quantised activations."""
+    quantised = value_in_force(run, train.KIND, given, "activation") == "qcfs"
+    return quantised or bool(value_in_force(run, KIND, given, "calibrate"))
 
 
 def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:

@@ -120,17 +120,20 @@ def resolve(
 
 
 def _fixed_defaults(run: RunDirectory, parsed: Optional[Path] = None) -> Dict[str, object]:
-    """Return the defaults for a calibrated network and for events, which also precede recorded values."""
-    from snnb.network.read_network import calibrated_steps
+    """Return the defaults for a calibrated or integer network and for events, which also precede recorded values."""
+    from snnb.network.read_network import spiking_attributes
 
     details = recorded_details(run, prepare.KIND)
     if details.content != "pictures":
         return {"input": details.content, "duration": details.splits["test"].shape[1]}
+    fixed: Dict[str, object] = {}
     with suppress(InputError):  # missing or damaged: it is made again before the simulation
-        steps = calibrated_steps(parsed or run.path / "parse" / f"{run.model}_parsed.h5")
-        if steps is not None:
-            return {"duration": steps, "initial_potential": 0.0}
-    return {}
+        attributes = spiking_attributes(parsed or run.path / "parse" / f"{run.model}_parsed.h5")
+        if "steps" in attributes:
+            fixed.update(duration=attributes["steps"], initial_potential=0.0)
+        if "weight_bits" in attributes:
+            fixed["threshold"] = 1.0
+    return fixed
 
 
 def _samples(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, object]:
@@ -151,6 +154,8 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
         reasons.update(dict.fromkeys(defined, "a network that was trained as a spiking one defines it; leave it out"))
     if parse.is_calibrated(run, given):
         reasons["initial_potential"] = "a calibrated network defines its initial potentials; leave it out"
+    if value_in_force(run, parse.KIND, given, "weight_bits") is not None:
+        reasons["threshold"] = "an integer network defines its thresholds; leave it out"
     return reasons
 
 
