@@ -57,5 +57,5 @@ def deep_page(layers=150, neurons=2000):
     ]
     figures = [("synapses", f"{10**10:,}"), ("neurons", f"{10**8:,}")]
     return render(
-        Page("a_very_deep_network_whose_name_is_long_too on imagenet", "/made/up" * 20, figures, sections, "")
+        Page("a_very_deep_network_whose_name_is_long_too on imagenet", "", "/made/up" * 20, figures, sections, "")
     )

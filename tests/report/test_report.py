@@ -200,6 +200,11 @@ def test_run_writes_the_page_again_only_after_new_results(run):
     written = page.stat()
     assert main(command) == 0
     assert page.stat() == written
+    latest = Run(path=run.path).simulate(engine="event", samples=5).directory.name
+    assert main(command) == 0
+    assert main(["report", str(run.path), "--simulation", min(run.records_of("simulate"))]) == 0
+    assert main(command) == 0
+    assert f"simulation {latest}" in page.read_text()
 
 
 @pytest.mark.parametrize("kind", ["file", "link"])
@@ -238,6 +243,16 @@ def test_latency_and_interval_of_separated_firing_are_stated(run, document):
     text = document(face.report().read_text()).text("accuracy")
     # Windows of 4 steps: those of 4 layers and the input, and of a layer and its source
     assert "20 samples of 20 time steps, one every 8 time steps" in text
+
+
+def test_rates_of_quantised_activations_are_compared_with_these(run, document):
+    """With separated firing and as many steps as levels they are equal, but not in the output."""
+    face = Run(path=run.path)
+    face.train(activation="qcfs", levels=4, epochs=1)
+    face.simulate(samples=20)
+    said = document(face.report().read_text()).text("activations")
+    assert "mean quantised activation" in said
+    assert re.findall("correlation [0-9.]+", said)[:-1] == ["correlation 1.0000"] * 3
 
 
 def test_a_chip_with_figures_of_events_shows_what_they_cost(run, tmp_path, document):

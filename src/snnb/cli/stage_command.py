@@ -23,7 +23,6 @@ from snnb.core.formatting import energy, quantity
 from snnb.core.options import FIGURE_ENDINGS
 from snnb.pipeline.all import STAGES
 from snnb.pipeline.stage import StageResult
-from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 
 # Names of metrics in the manifest whose words or unit the name itself does not give.
@@ -183,14 +182,13 @@ def _metric_rows(metrics: Mapping[str, object], energy_of: Optional[str]) -> Lis
 
 
 def _report(run: RunDirectory) -> Optional[Path]:
-    """Write the HTML page about the run unless it is newer than all results; an error does not fail the command."""
+    """Write the HTML page about the run unless it is current; an error does not fail the command."""
     from snnb.pipeline.open_run import described_with_repair
-    from snnb.results.report import REPORT, write_report
+    from snnb.results.report import REPORT, is_current, write_report
 
-    page = run.path / REPORT
-    if page.is_file() and page.stat().st_mtime_ns >= (run.path / manifest.NAME).stat().st_mtime_ns:
-        return page
     try:
+        if is_current(run):
+            return run.path / REPORT
         with output.current.bar("report") as progress:
             return write_report(run, say=output.current.say, progress=progress)
     except (SnnbError, OSError, MemoryError) as error:

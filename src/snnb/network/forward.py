@@ -1,7 +1,6 @@
 """The forward pass of the trained network without TensorFlow: currents and activations of populations, with numpy.
 
-The results differ by rounding errors from `snnb.conversion.currents`, which computes the same with TensorFlow, and
-quantised activations too.
+The results differ by rounding errors from `snnb.conversion.currents`, which computes the same with TensorFlow.
 """
 
 from typing import Dict, Iterator, Tuple
@@ -35,6 +34,10 @@ def activations(network: Network, pixels: np.ndarray) -> Iterator[Tuple[Populati
                 current = powers / powers.sum(axis=-1, keepdims=True)
             elif volume.activation == "relu":
                 current = np.clip(current, 0, volume.max_value)
+                if network.levels is not None:
+                    limit = np.float32(volume.max_value or 1)  # of a spiking network: a spike in every time step
+                    unit = limit / np.float32(network.levels)
+                    current = np.minimum(np.floor(current / unit + np.float32(0.5)) * unit, limit)
             held[:, first : first + volume.size] = current.reshape(len(pixels), -1)
             yield volume, current
         first += volume.size

@@ -55,6 +55,7 @@ class Page:
     """Content of the page."""
 
     title: str
+    simulation: str  # stamp, in the head of the page; empty without a simulation
     subtitle: str
     figures: List[Tuple[str, str]]  # key figures: name and value
     sections: List[Section]

@@ -19,7 +19,7 @@ from snnb.io.text import Document, read_document, read_text
 from snnb.mapping.mapping import Mapping as WrittenMapping
 from snnb.network.event_samples import EventSamples
 from snnb.network.forward import mean_activations, samples_within
-from snnb.network.read_network import read_network
+from snnb.network.read_network import open_network, read_network
 from snnb.pipeline import map as mapping
 from snnb.pipeline import prepare
 from snnb.pipeline.graph import graph_command, recorded_class, simulation_of
@@ -42,6 +42,7 @@ from snnb.results.compare import (
     simulations_of,
 )
 from snnb.results.export import graph_file, graph_in_force, refuse_files_of_runs
+from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import AnyRecord, now_utc
 from snnb.simulation.simulation_plots import plot_quality
@@ -90,6 +91,15 @@ def write_report(
     return target
 
 
+def is_current(run: RunDirectory) -> bool:
+    """Whether the run's `report.html` is about the simulation in force, and newer than all results."""
+    page, about = run.path / REPORT, f'content="{run.in_force("simulate") or ""}"'
+    if not page.is_file() or page.stat().st_mtime_ns < (run.path / manifest.NAME).stat().st_mtime_ns:
+        return False
+    with page.open("rb") as file:
+        return f'<meta name="simulation" {about}>'.encode() in file.read(2048)
+
+
 def _refuse_other_files(run: RunDirectory, target: Path, force: bool) -> None:
     if target.absolute() != (run.path / REPORT).absolute():
         refuse_files_of_runs(target, run)
@@ -122,6 +132,7 @@ def _page(
     label = f" “{named}”" if named else ""
     return Page(
         title=info.title,
+        simulation=stamp or "",
         subtitle=f"{run.path.resolve()}" + (f", simulation {stamp}{label}" if stamp else ""),
         figures=[figure for part in parts for figure in part.figures],
         sections=[_overview(run, there, simulation), *(section for part in parts for section in part.sections)],
@@ -291,15 +302,17 @@ def _activations(
     if pictures is None or not run.hashes.matches(pictures):
         return {}, ["The test set has changed since the simulation, so the activations cannot be computed."]
     network = read_network(unaltered(run, parsed))
+    with open_network(run.path / parsed, trained=True) as trained:
+        network = replace(network, levels=trained.levels)  # activations are quantised and clipped as in training
     samples = samples_within(network, params.samples)
     x = dataset_array(run, "x_test")[params.first : params.first + samples]
     scale = recorded_details(run, prepare.KIND).scale
     activations = mean_activations(network, x, scale, progress)
     of = "all" if samples == params.samples else f"the first {samples:,} of {params.samples:,}"
     return activations, [
-        f"Horizontal: mean activation of a neuron of the analogue network over {of} simulated samples. Vertical: its "
-        "firing rate in spikes per step. On the grey line both are equal. The stronger the colour, the more neurons. "
-        "The correlation is Pearson's over the layer's neurons."
+        f"Horizontal: mean {'quantised ' if network.levels else ''}activation of a neuron of the analogue network "
+        f"over {of} simulated samples. Vertical: its firing rate in spikes per step. On the grey line both are equal. "
+        "The stronger the colour, the more neurons. The correlation is Pearson's over the layer's neurons."
     ]
 
 
