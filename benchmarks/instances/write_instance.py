@@ -8,9 +8,11 @@ import h5py
 import numpy as np
 
 from snnb.core.errors import UsageError
-from snnb.graph import adjacency, store
+from snnb.graph import store
 from snnb.graph.edges import ranges
+from snnb.graph.export.request import with_heads
 from snnb.graph.populations import GraphPopulation
+from snnb.graph.projection import out_degrees, targets
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.files import atomic_path
 from snnb.io.hdf5 import write_array
@@ -88,8 +90,8 @@ def hyperedges(graph: SynapseGraph) -> Iterator[np.ndarray]:
     for source in graph.populations:
         projections = [projection for projection in graph.projections if projection.source is source]
         counts = spike_counts(source)
-        for start, stop in ranges(adjacency.out_degrees(projections, source), EDGES):
-            indptr, target, _ = adjacency.targets(projections, source, start, stop)
+        for start, stop in ranges(out_degrees(projections, source), EDGES):
+            indptr, target, _ = targets(projections, source, start, stop)
             owner = np.repeat(np.arange(stop - start), np.diff(indptr))
             # Two projections with different delays can have synapses between the same neurons.
             pairs = np.unique(owner * len(graph.nodes) + target)
@@ -97,7 +99,7 @@ def hyperedges(graph: SynapseGraph) -> Iterator[np.ndarray]:
             degree = np.bincount(owner, minlength=stop - start)
             index = np.arange(start, stop)
             heads = np.stack([source.first + index, counts[index], degree], axis=1)
-            yield adjacency.with_heads(np.concatenate([[0], np.cumsum(degree)]), target, heads)[1]
+            yield with_heads(np.concatenate([[0], np.cumsum(degree)]), target, heads)[1]
 
 
 def hyperedges_sha256(graph: SynapseGraph) -> str:
@@ -120,6 +122,6 @@ def traffic(graph: SynapseGraph) -> float:
     assert graph.recording is not None
     total = 0
     for source in graph.populations:
-        leaving = adjacency.out_degrees(graph.projections, source) > 0
+        leaving = out_degrees(graph.projections, source) > 0
         total += int(spike_counts(source)[leaving].sum())
     return total / graph.recording.num_samples

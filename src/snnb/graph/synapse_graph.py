@@ -8,7 +8,6 @@ import h5py
 import numpy as np
 
 from snnb.core.errors import ResourceError, SnnbError, UsageError
-from snnb.graph.adjacency import repeats
 from snnb.graph.edges import EdgeBatch, check_values
 from snnb.graph.populations import POOL_WEIGHTS, RATE_UNITS, Nodes
 from snnb.graph.projection import (
@@ -18,6 +17,7 @@ from snnb.graph.projection import (
     ListedProjection,
     ProjectionSummary,
     SparseProjection,
+    repeats,
     summarize,
 )
 from snnb.graph.store import index_dtype, list_name, open_store, read_connections, read_head, read_populations

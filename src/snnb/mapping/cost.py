@@ -19,8 +19,7 @@ from pydantic import ConfigDict, Field
 from scipy.sparse import csr_matrix
 
 from snnb.core.compiled import compiled
-from snnb.graph import adjacency
-from snnb.graph.projection import GraphProjection
+from snnb.graph.projection import GraphProjection, out_degrees
 from snnb.io.text import Document
 from snnb.mapping.hardware import EventFigures, Hardware, Limits, TimesNs
 from snnb.mapping.limits import memory_bits
@@ -184,7 +183,7 @@ def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
     else:
         picojoules = float(spikes @ ((distance + 1) * energy.router + energy.of_links(routes.hops, routes.borders)))
         if energy.synapse is not None:
-            degrees = ((p, adjacency.out_degrees(graph.projections, p)) for p in network.sources)
+            degrees = ((p, out_degrees(graph.projections, p)) for p in network.sources)
             picojoules += energy.synapse * sum(float(degree @ network.spikes_of(p)) for p, degree in degrees)
     return Cost(
         connectivity=sums.connectivity,

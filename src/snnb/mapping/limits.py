@@ -12,10 +12,9 @@ import numpy as np
 from snnb.core.compiled import compiled
 from snnb.core.errors import InputError
 from snnb.core.machine import processors
-from snnb.graph import adjacency
 from snnb.graph.edges import ranges
 from snnb.graph.populations import GraphPopulation
-from snnb.graph.projection import GraphProjection
+from snnb.graph.projection import GraphProjection, out_degrees, targets
 from snnb.mapping.hardware import NO_LIMIT, Hardware, Limits, SynapseMemory, descriptions
 from snnb.mapping.traffic import PlacedNetwork, TrafficSums, count_traffic
 
@@ -110,11 +109,11 @@ def shared_entries(sums: TrafficSums, counted: Optional[np.ndarray] = None) -> n
     for population in network.graph.populations:
         every = network.projections_from(population)
         projections = [p for p in every if chosen[sums.core[network.part(p.target)]].any()]
-        degrees = adjacency.out_degrees(projections, population)
+        degrees = out_degrees(projections, population)
         blocks += [(projections, population, start, stop) for start, stop in ranges(degrees, EDGES)]
 
     def distinct(block: Block) -> Tuple[np.ndarray, np.ndarray]:
-        indptr, target, weight = adjacency.targets(*block)
+        indptr, target, weight = targets(*block)
         lists, buffers = np.empty((target.size, 2), np.int64), np.zeros((sums.cores, 3), np.int64)
         bits = (weight + np.float32(0)).view(np.int32)  # -0 is 0
         number = _hash_lists(indptr, target - network.first, bits, neurons, chosen, buffers, lists)

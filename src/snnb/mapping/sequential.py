@@ -12,10 +12,9 @@ from scipy.sparse import csr_matrix
 
 from snnb.core.compiled import compiled
 from snnb.core.progress import Progress, Throttle, silent
-from snnb.graph.adjacency import sources
 from snnb.graph.connection import Connection
 from snnb.graph.populations import GraphPopulation
-from snnb.graph.projection import GraphProjection
+from snnb.graph.projection import GraphProjection, sources
 from snnb.mapping.hardware import Limits
 from snnb.mapping.traffic import PlacedNetwork, nodes_of
 from snnb.network.geometry import PADDING

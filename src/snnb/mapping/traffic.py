@@ -16,11 +16,19 @@ from scipy.sparse import coo_matrix, csr_matrix
 
 from snnb.core.compiled import compiled
 from snnb.core.errors import UsageError
-from snnb.graph import adjacency
 from snnb.graph.connection import Connection
 from snnb.graph.edges import ranges
 from snnb.graph.populations import GraphPopulation
-from snnb.graph.projection import LIST_EDGES, GraphProjection
+from snnb.graph.projection import (
+    LIST_EDGES,
+    GraphProjection,
+    distinct,
+    in_degrees,
+    out_degrees,
+    repeats,
+    targets,
+)
+from snnb.graph.projection import sources as sources_of
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.network.geometry import PADDING
 
@@ -76,13 +84,13 @@ class PlacedNetwork:
         """Distinct sources of spikes of each neuron, including a spiking input: int64, shape (neurons,)."""
         projections = tuple(p for p in self.graph.projections if p.source in self.sources)
         degrees = self._onto(projections)
-        if not adjacency.repeats(projections):
+        if not repeats(projections):
             return degrees
         for target in self.populations:  # a source with several delays is one
             part = degrees[self.part(target)]
             for start, stop in ranges(part, LIST_EDGES):
-                listed = adjacency.sources(projections, target, start, stop)
-                part[start:stop] = np.diff(adjacency.distinct(*listed)[0])
+                listed = sources_of(projections, target, start, stop)
+                part[start:stop] = np.diff(distinct(*listed)[0])
         return degrees
 
     @property
@@ -92,7 +100,7 @@ class PlacedNetwork:
         return not projections or any(not projection.connections for projection in projections)
 
     def _onto(self, projections: Tuple[GraphProjection, ...]) -> np.ndarray:
-        return np.concatenate([adjacency.in_degrees(projections, target) for target in self.populations])
+        return np.concatenate([in_degrees(projections, target) for target in self.populations])
 
     @property
     def populations(self) -> Tuple[GraphPopulation, ...]:
@@ -188,8 +196,8 @@ def _over_synapses(projections: Sequence[GraphProjection], label: np.ndarray, la
     """Find the labels by listing the synapses: a pruned network lacks some of those that the geometry has."""
     source, every = projections[0].source, np.arange(label.size + 1)
     sets = [(np.zeros(1, np.int64), NOTHING)]
-    for start, stop in ranges(adjacency.out_degrees(projections, source), LIST_EDGES):
-        indptr, target, _ = adjacency.targets(projections, source, start, stop)
+    for start, stop in ranges(out_degrees(projections, source), LIST_EDGES):
+        indptr, target, _ = targets(projections, source, start, stop)
         sets.append(_collect(labels, stop - start, _united, indptr, target - first, every, label))
     return Reached(np.arange(source.size), *joined_sets(sets))
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from snnb.graph.adjacency import distinct, out_degrees, repeats, with_heads
 from snnb.graph.export.metis import scaled
-from snnb.graph.export.request import TEXT_BATCH, Format, Request, SpikingPart, need_counts
+from snnb.graph.export.request import TEXT_BATCH, Format, Request, SpikingPart, need_counts, with_heads
+from snnb.graph.projection import distinct, out_degrees, repeats
 from snnb.graph.synapse_graph import SynapseGraph
 
 

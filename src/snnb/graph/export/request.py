@@ -9,11 +9,10 @@ import numpy as np
 
 from snnb.core.errors import UsageError
 from snnb.core.progress import Progress, Throttle, silent
-from snnb.graph.adjacency import out_degrees, targets
 from snnb.graph.edges import ranges
 from snnb.graph.export.export_options import DEFAULTS, ExportOptions
 from snnb.graph.populations import GraphPopulation
-from snnb.graph.projection import GraphProjection
+from snnb.graph.projection import GraphProjection, out_degrees, targets
 from snnb.graph.synapse_graph import SynapseGraph
 
 UNSAFE = re.compile(r"[^\w.-]", re.ASCII)
@@ -194,6 +193,21 @@ class SpikingPart(NamedTuple):
             for start, stop in ranges(out_degrees(self.projections, population), edges):
                 indptr, target, weight = targets(self.projections, population, start, stop)
                 yield np.arange(start, stop) + population.first - self.first, indptr, target - self.first, weight
+
+
+def with_heads(indptr: np.ndarray, values: np.ndarray, heads: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+    """Insert numbers at the beginning of each row of a CSR form, and remove the empty rows.
+
+    Parameters
+    ----------
+    indptr : (rows + 1,) int64 array
+    values : (values,) int array
+    heads : (rows, heads) int64 array
+    """
+    degree = np.diff(indptr)
+    rows, count = np.flatnonzero(degree), heads.shape[1]
+    inserted = np.insert(values, indptr[rows].repeat(count), heads[rows].ravel())
+    return np.concatenate([[0], np.cumsum(degree[rows] + count)]), inserted
 
 
 def file_name(number: int, projection: GraphProjection) -> str:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from snnb.graph.adjacency import distinct, out_degrees, repeats
 from snnb.graph.export.request import BATCH, Format, Request, SpikingPart, need_counts
+from snnb.graph.projection import distinct, out_degrees, repeats
 from snnb.graph.synapse_graph import SynapseGraph
 
 NUMBER = np.dtype("<u4")

@@ -13,11 +13,10 @@ import h5py
 import numpy as np
 
 from snnb.core.compiled import compiled
-from snnb.graph.adjacency import in_degrees
-from snnb.graph.adjacency import sources as sources_of
 from snnb.graph.edges import ranges
 from snnb.graph.populations import GraphPopulation
-from snnb.graph.projection import GraphProjection
+from snnb.graph.projection import GraphProjection, in_degrees
+from snnb.graph.projection import sources as sources_of
 
 CHUNK = 1 << 16  # edges indexed at a time
 

@@ -11,9 +11,8 @@ from typing import Tuple
 import numpy as np
 
 from snnb.core.errors import DamagedError, UsageError
-from snnb.graph.adjacency import with_heads
 from snnb.graph.export.description import NODES_FILE, write_node_csv
-from snnb.graph.export.request import TEXT_BATCH, Format, Request, SpikingPart, need_counts
+from snnb.graph.export.request import TEXT_BATCH, Format, Request, SpikingPart, need_counts, with_heads
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.npy import load_archive
