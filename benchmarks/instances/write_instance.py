@@ -8,12 +8,11 @@ import h5py
 import numpy as np
 
 from snnb.core.errors import UsageError
-from snnb.graph import store
-from snnb.graph.edges import ranges
+from snnb.graph.connection import ranges
 from snnb.graph.export.request import with_heads
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import out_degrees, targets
-from snnb.graph.synapse_graph import SynapseGraph
+from snnb.graph.synapse_graph import USER_BLOCK, SynapseGraph, open_store, seal
 from snnb.io.files import atomic_path
 from snnb.io.hdf5 import write_array
 from snnb.network.network import DROPPED
@@ -40,17 +39,17 @@ def write_instance(graph: Path, target: Path, full_name: str) -> None:
     full_name : str
         Recorded in the file.
     """
-    with store.open_store(graph) as file, atomic_path(target, force=True) as temporary:
+    with open_store(graph) as file, atomic_path(target, force=True) as temporary:
         if "connections" not in file or "num_samples" not in file.attrs:
             raise UsageError(f"{graph}: an instance is made of the graph of a simulation")
         version, zeros = int(file.attrs["version"]), file.attrs.get("zeros")
-        with h5py.File(str(temporary), "w", userblock_size=store.USER_BLOCK) as instance:
+        with h5py.File(str(temporary), "w", userblock_size=USER_BLOCK) as instance:
             root = {name: value for name, value in file.attrs.items() if name not in LEFT_OUT}
             if zeros != DROPPED:
                 root.pop("zeros", None)  # no placeholder is 0
             instance.attrs.update({**root, "instance": full_name})
             _copy(file, instance, _placeholders(file, dropped=zeros == DROPPED))
-        store.seal(temporary, version)
+        seal(temporary, version)
 
 
 def _placeholders(file: h5py.File, *, dropped: bool) -> Dict[str, np.ndarray]:

@@ -44,7 +44,7 @@ def test_two_builds_are_equal_to_the_byte(parsed, counts, graph_path, tmp_path):
 
 def test_ids_of_64_bits_from_a_limit_on(parsed, graph, counts, tmp_path, monkeypatch):
     """The limit lowered to 0, so that a small graph takes the way of one with more than 2³¹ nodes."""
-    monkeypatch.setattr("snnb.graph.store.INT32_LIMIT", 0)
+    monkeypatch.setattr("snnb.graph.connection.INT32_LIMIT", 0)
     with build_graph(parsed, tmp_path / "net_graph.h5", counts=counts, pool_weight="one") as wide:
         with h5py.File(str(wide.path), "r") as file:
             assert file["connections/0003/ids"].dtype == np.int64

@@ -45,7 +45,7 @@ def test_csv_compressed_is_the_same_table(graph, tmp_path):
 def test_64_bit_ids_give_the_same(graph, tmp_path, monkeypatch, format):
     """With a limit of 0 every id is too large for 32 bits."""
     export(graph, format, tmp_path / "narrow")
-    monkeypatch.setattr("snnb.graph.store.INT32_LIMIT", 0)
+    monkeypatch.setattr("snnb.graph.connection.INT32_LIMIT", 0)
     export(graph, format, tmp_path / "wide")
     if format == "npz":
         paths = [str(next((tmp_path / name).glob("0003*"))) for name in ("narrow", "wide")]

@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 
 from snnb.core.errors import ResourceError, UsageError
-from snnb.graph import store
 from snnb.graph.build import build_graph
-from snnb.graph.synapse_graph import SynapseGraph, log_lines
+from snnb.graph.synapse_graph import SynapseGraph, log_lines, seal
 from tests.graph.edges import all_edges
 from tests.graph.networks import LAYERS, SAMPLES, STEPS, counts_of, save
 from tests.graph.recorded import keras
@@ -180,7 +179,7 @@ def test_spikes_per_second_are_those_of_a_sample_each_interval(graph_path, tmp_p
         for number, depth in ((1, 1), (2, 1), (3, 2), (4, 3)):
             window = np.array([depth * STEPS, (depth + 1) * STEPS])
             file[f"populations/{number:04d}"].attrs["window"] = window
-    store.seal(tmp_path / "net_graph.h5", 1)
+    seal(tmp_path / "net_graph.h5", 1)
     with SynapseGraph.open(tmp_path / "net_graph.h5") as windowed:
         assert windowed.interval == 50
         for projection, summary in zip(windowed.projections, windowed.summary()):

@@ -8,9 +8,8 @@ import pytest
 import scipy.sparse
 
 from snnb.core.errors import InputError
-from snnb.graph import store
 from snnb.graph.imports.import_graph import import_graph
-from snnb.graph.synapse_graph import SynapseGraph, log_lines
+from snnb.graph.synapse_graph import SynapseGraph, log_lines, seal
 from tests.graph.edges import all_edges
 from tests.graph.mapped import costs_of, imported
 
@@ -134,7 +133,7 @@ def test_a_graph_written_by_hand_is_checked(expected, rates, tmp_path):
     written_by_hand(path)
     with h5py.File(str(path), "r+") as file:
         ALTERED[expected](file)
-    store.seal(path, 3)
+    seal(path, 3)
     np.save(tmp_path / "rates.npy", np.ones(15))
     with pytest.raises(InputError) as error:
         import_graph(path, tmp_path / "in_graph.h5", rates=tmp_path / "rates.npy" if rates else None)

@@ -10,8 +10,7 @@ import pytest
 from write_instance import hyperedges_sha256, traffic, write_instance
 
 from snnb.core.errors import UsageError
-from snnb.graph import store
-from snnb.graph.synapse_graph import SynapseGraph
+from snnb.graph.synapse_graph import VERSION_WITH_SUMS, SynapseGraph, seal
 from snnb.mapping.hardware import read_hardware
 from snnb.mapping.map_network import cost_partition
 from snnb.mapping.mapping import MappingCost
@@ -96,7 +95,7 @@ def test_a_memory_that_shares_lists_holds_as_much_as_with_different_weights(resi
         for group in file["connections"].values():
             if "kernel" in group:
                 group["kernel"][...] = rng.normal(size=group["kernel"].shape)
-    store.seal(path, store.VERSION_WITH_SUMS)
+    seal(path, VERSION_WITH_SUMS)
     write_instance(path, tmp_path / "made.h5", "made-1.0")
     with SynapseGraph.open(path) as graph, SynapseGraph.open(tmp_path / "made.h5") as instance:
         assert costs(graph, tmp_path) == costs(instance, tmp_path)

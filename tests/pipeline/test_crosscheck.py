@@ -11,7 +11,7 @@ import pytest
 from snnb import Run
 from snnb.cli.main import main
 from snnb.core.errors import ResourceError, UsageError, VerificationError
-from snnb.graph import store
+from snnb.graph.synapse_graph import VERSION, seal
 from snnb.pipeline.simulated_samples import simulate_again
 from snnb.results.crosscheck import crosscheck
 from tests.end_to_end.conftest import RECORDED
@@ -25,7 +25,7 @@ def alter_one_weight(run):
     with h5py.File(path, "r+") as file:
         kernel = file["connections/0003/kernel"]
         kernel[0, 0, 0, 0] = kernel[0, 0, 0, 0] + 0.5
-    store.seal(path, store.VERSION)
+    seal(path, VERSION)
 
 
 @pytest.mark.parametrize("simulator", ["scipy", "sanafe", pytest.param("brian2", marks=pytest.mark.slow)])
@@ -82,7 +82,7 @@ def test_a_small_error_adds_up_over_the_samples(run):
         name = next(name for name in file["populations"] if file["populations"][name].attrs["name"] == "02Conv2D_2x2x8")
         bias = file["populations"][name]["bias"]
         bias[...] = bias[...] + 1.0 / steps
-    store.seal(path, store.VERSION)
+    seal(path, VERSION)
     with pytest.raises(VerificationError, match="02Conv2D_2x2x8 differs in scipy"):
         crosscheck(run, "scipy", samples=60)
 
@@ -91,7 +91,7 @@ def test_a_file_that_is_not_the_recorded_one_is_said_though_its_spikes_agree(run
     path = run.path / "graphs" / STAMP / "mini_network_graph.h5"
     with h5py.File(path, "r+") as file:
         file.attrs["note"] = "x"
-    store.seal(path, store.VERSION)
+    seal(path, VERSION)
     with pytest.raises(VerificationError, match=r"spikes agree, as far as they tell, but .* is not as it was written"):
         crosscheck(run, "scipy")
 

@@ -14,9 +14,9 @@ import yaml
 
 from snnb import Run
 from snnb.core.errors import InputError, UpstreamError, UsageError
-from snnb.graph import store
 from snnb.graph.export.export_options import ExportOptions
 from snnb.graph.export.write_export import FORMATS
+from snnb.graph.synapse_graph import VERSION, seal
 from snnb.pipeline import simulate
 from snnb.pipeline.open_run import open_run
 from snnb.pipeline.stage import recorded_params
@@ -92,7 +92,7 @@ def test_a_graph_that_was_altered_and_sealed_again_is_refused(run):
     path = run.path / "graphs" / stamp / "mini_network_graph.h5"
     with h5py.File(path, "r+") as file:
         file["connections/0001/kernel"][0, 0, 0, 0] = 5
-    store.seal(path, store.VERSION)
+    seal(path, VERSION)
     with pytest.raises(InputError, match=f"{path}: not as it was written"):
         export_graph(open_run(run.path), "csv")
     assert list(run.path.glob("exports/*/*")) == []

@@ -9,7 +9,6 @@ import tensorflow as tf
 from hypothesis import HealthCheck, Phase, assume, given, reject, settings
 from hypothesis import strategies as st
 
-from snnb.graph import store
 from snnb.graph.build import build_graph
 from snnb.graph.export.write_export import export
 from snnb.io.keras import keras
@@ -187,7 +186,7 @@ def assert_lookups_agree_with_edges(graph, max_edges):
     """Compare lookups of single neurons and degrees with the generated edges, in 32 and in 64 bits."""
     found = list_edges(graph, 7)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store, "INT32_LIMIT", 0)
+        patch.setattr("snnb.graph.connection.INT32_LIMIT", 0)
         wide = list_edges(graph, max_edges)
     assert (found[0].dtype, wide[0].dtype) == (np.int32, np.int64)
     for narrow, other in zip(found, wide):

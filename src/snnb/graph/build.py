@@ -11,9 +11,19 @@ import numpy as np
 
 from snnb.core.errors import UsageError
 from snnb.core.progress import Progress, silent
-from snnb.graph import store
+from snnb.graph.connection import index_dtype
 from snnb.graph.populations import RECORDING, Recording
-from snnb.graph.synapse_graph import SynapseGraph
+from snnb.graph.synapse_graph import (
+    FORMAT,
+    USER_BLOCK,
+    VERSION,
+    VERSION_WITH_NEURONS,
+    VERSION_WITH_SUMS,
+    SynapseGraph,
+    connection_name,
+    seal,
+    weighting,
+)
 from snnb.io.files import atomic_path, sha256_of
 from snnb.io.hdf5 import write_array
 from snnb.io.npy import load_archive
@@ -133,14 +143,14 @@ def build_graph(
         recording, arrays = (None, None) if counts is None else read_counts(counts, names, of_class)
         if network.windowed and recording is not None:
             network = network.separated(recording.num_timesteps)
-        populations, version = network.populations, store.VERSION
+        populations, version = network.populations, VERSION
         if any(p.neuron is not None or any(one.delay for one in p.projections) for p in populations):
-            version = store.VERSION_WITH_NEURONS
+            version = VERSION_WITH_NEURONS
         elif any(len(population.projections) > 1 for population in populations):
-            version = store.VERSION_WITH_SUMS
+            version = VERSION_WITH_SUMS
         with atomic_path(target, force=True) as temporary:
-            with h5py.File(str(temporary), "w", userblock_size=store.USER_BLOCK) as file:
-                file.attrs["format"] = store.FORMAT
+            with h5py.File(str(temporary), "w", userblock_size=USER_BLOCK) as file:
+                file.attrs["format"] = FORMAT
                 file.attrs["version"] = version
                 file.attrs["pool_weight"] = pool_weight
                 file.attrs["parsed_sha256"] = sha256_of(parsed)
@@ -157,7 +167,7 @@ def build_graph(
                 if network.zeros is not None:
                     file.attrs["zeros"] = network.zeros
                 _write_populations(file, network, arrays, coding or {}, pool_weight, progress)
-            store.seal(temporary, version)
+            seal(temporary, version)
     return SynapseGraph.open(target)
 
 
@@ -221,7 +231,7 @@ def _write_connections(
     """Write the connections of a population; return numbers of its source populations, and delays, ascending."""
     senders: Set[Tuple[int, int]] = set()
     for i, (projection, read) in enumerate(zip(population.projections, ids)):
-        group = file.create_group(store.connection_name(number, i))
+        group = file.create_group(connection_name(number, i))
         sources = np.unique(np.searchsorted(firsts, read[read != PADDING], side="right") - 1).tolist()
         if len(ids) > 1:
             group.attrs["sources"] = np.array(sources, np.int64)
@@ -231,7 +241,7 @@ def _write_connections(
         group.attrs["rule"] = layer.kind
         group.attrs["geometry"] = json.dumps(layer.described(), sort_keys=True)
         group.attrs["pairing"] = geometry.pairing
-        group.attrs["weighting"] = store.weighting(layer, pool_weight)
+        group.attrs["weighting"] = weighting(layer, pool_weight)
         for name in ("input_volume", "output_volume"):
             group.attrs[name] = np.array(getattr(geometry, name), np.int64)
         group.attrs["taps"] = np.array(geometry.kernel_shape[:2], np.int64)
@@ -243,7 +253,7 @@ def _write_connections(
             group.attrs["parallel"] = False
         else:
             packed = {"track_times": False, "chunks": True, "compression": "gzip", "shuffle": True}
-            group.create_dataset("ids", data=read.astype(store.index_dtype(int(firsts[-1]))), **packed)
+            group.create_dataset("ids", data=read.astype(index_dtype(int(firsts[-1]))), **packed)
             group.attrs["parallel"] = bool((np.bincount(read[read != PADDING]) > 1).any())
         if projection.kernel is not None:
             weights, unit = projection.weights(), units.weight

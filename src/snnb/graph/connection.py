@@ -1,18 +1,83 @@
-"""The synapses that one layer makes between two populations, computed from its kernel and geometry."""
+"""Edges in arrays, and the synapses that one layer makes between two populations, from its kernel and geometry."""
 
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Optional, Tuple
+from typing import TYPE_CHECKING, Iterator, NamedTuple, Optional, Tuple
 
 import h5py
 import numpy as np
 
-from snnb.graph.edges import EdgeBatch, Stream, edge_buffer
+from snnb.core.errors import UsageError
 from snnb.graph.populations import GraphPopulation, to_integers
 from snnb.io.hdf5 import mapped_array
 from snnb.network.geometry import PADDING, Geometry
 from snnb.network.layers import Layer
+
+if TYPE_CHECKING:
+    from snnb.graph.edge_loops import Stream
+
+INT32_LIMIT = 2**31 - 1  # tests lower it so that 64-bit ids run on small graphs
+
+
+def index_dtype(count: int) -> np.dtype:
+    """Return the integer type of ids that stay below `count`: 32 bits while they fit."""
+    return np.dtype(np.int32 if count <= INT32_LIMIT else np.int64)
+
+
+EDGE_VALUES = ("weight", "edge")
+
+
+class EdgeBatch(NamedTuple):
+    """Some edges, in arrays that the next batch of an iteration overwrites.
+
+    Attributes
+    ----------
+    source, target : (edges,) int32 or int64 array of node ids
+    weight, edge : (edges,) float32 array; weight of the synapse, and float32(rate of the source) × weight
+    """
+
+    source: np.ndarray
+    target: np.ndarray
+    weight: np.ndarray
+    edge: np.ndarray
+
+    def part(self, start: int, stop: int) -> "EdgeBatch":
+        """Return views of the edges `start` to `stop`."""
+        return EdgeBatch(*(values[start:stop] for values in self))
+
+
+def check_values(values: str) -> None:
+    """Raise `UsageError` unless `values` names the values of edges: `weight` or `edge`."""
+    if values not in EDGE_VALUES:
+        raise UsageError(f"values {values!r} is unknown; use one of {', '.join(EDGE_VALUES)}")
+
+
+def edge_buffer(edges: int, kind: np.dtype) -> EdgeBatch:
+    """Return uninitialised arrays for a number of edges, with ids of type `kind`."""
+    return EdgeBatch(*(np.empty(edges, dtype) for dtype in (kind, kind, np.float32, np.float32)))
+
+
+MAX_NEURONS = 1 << 16  # in a range, since neurons without edges need memory too
+
+
+def ranges(degrees: np.ndarray, max_edges: int, max_neurons: int = MAX_NEURONS) -> Iterator[Tuple[int, int]]:
+    """Divide neurons into consecutive ranges; a neuron with more than `max_edges` edges is a range.
+
+    Parameters
+    ----------
+    degrees : (neurons,) int64 array
+    max_edges, max_neurons : int
+        Largest numbers of edges and neurons in a range.
+    """
+    ends = np.concatenate([[0], np.cumsum(degrees)])
+    start = 0
+    while start < degrees.size:
+        stop = int(np.searchsorted(ends, ends[start] + max_edges, side="right")) - 1
+        stop = min(max(stop, start + 1), start + max_neurons, degrees.size)
+        yield start, stop
+        start = stop
+
 
 Neighbours = Tuple[np.ndarray, np.ndarray]  # ids and weights
 
@@ -182,12 +247,14 @@ class Connection:
             ids,
         )
 
-    def stream(self, position: np.ndarray) -> Stream:
+    def stream(self, position: np.ndarray) -> "Stream":
         """Return the arguments of the loops that generate the edges of sources at these flat positions (int64)."""
         return self._stream._replace(position=position)
 
     @cached_property
-    def _stream(self) -> Stream:
+    def _stream(self) -> "Stream":
+        from snnb.graph.edge_loops import Stream
+
         geometry = self.geometry
         return Stream(
             first_source=self.source.first,

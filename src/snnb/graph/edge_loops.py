@@ -1,17 +1,55 @@
 """Compiled loops that generate edges in order of source, then target. Importing this module imports numba."""
 
-from typing import Tuple
+from typing import NamedTuple, Tuple
 
 import numpy as np
 
 from snnb.core.compiled import compiled
-from snnb.graph.edges import EdgeBatch, Stream
+
+Arrays = Tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # of an `EdgeBatch`, whose module changes more often
+
+
+class Stream(NamedTuple):
+    """Arguments of the compiled loops that generate edges.
+
+    Attributes
+    ----------
+    first_source, first_target : int
+    width, channels, columns, filters, multiplier, column_taps : int
+        Lengths of the last two axes of input and output volume, filters that a channel meets, kernel columns.
+    position : (sources,) int64 array
+        Flat position of each source in the layer's input, -1 for none.
+    row_start, row_output, row_tap, column_start, column_output, column_tap : int64 array
+        The triples of both axes in the order of the input (`Axis`).
+    kernel : (row taps, column taps, channels, multiplier) float32 array, or empty
+    scale : (rows, columns) float32 array, or empty
+        Without a kernel, the weight of every edge into an output position.
+    """
+
+    first_source: int
+    first_target: int
+    width: int
+    channels: int
+    columns: int
+    filters: int
+    multiplier: int
+    column_taps: int
+    position: np.ndarray
+    row_start: np.ndarray
+    row_output: np.ndarray
+    row_tap: np.ndarray
+    column_start: np.ndarray
+    column_output: np.ndarray
+    column_tap: np.ndarray
+    kernel: np.ndarray
+    scale: np.ndarray
+
 
 # Only loops over slices are vectorised: numba cannot exclude that an index which is a sum is negative.
 # A batch is passed as four arrays: with one named tuple numba 0.58 fails in some runs ("can't unbox array").
 
 
-def fill(stream: Stream, rate: np.ndarray, pairing: str, start: int, batch: EdgeBatch) -> Tuple[int, int]:
+def fill(stream: Stream, rate: np.ndarray, pairing: str, start: int, batch: Arrays) -> Tuple[int, int]:
     """Write all edges of the sources from index `start` on, of as many sources as fit into the batch.
 
     Parameters
@@ -20,7 +58,7 @@ def fill(stream: Stream, rate: np.ndarray, pairing: str, start: int, batch: Edge
     rate : (sources,) float32 array
     pairing : {"dense", "diagonal"}
     start : int
-    batch : EdgeBatch that receives the edges
+    batch : arrays of an `EdgeBatch`, which receive the edges
 
     Returns
     -------

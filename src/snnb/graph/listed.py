@@ -13,10 +13,9 @@ import numpy as np
 from snnb.core.errors import InputError
 from snnb.core.machine import mapped_zeros
 from snnb.core.progress import Progress, Throttle, silent
-from snnb.graph import store
-from snnb.graph.edges import ranges
+from snnb.graph.connection import index_dtype, ranges
 from snnb.graph.populations import Recording
-from snnb.graph.synapse_graph import SynapseGraph
+from snnb.graph.synapse_graph import EDGE_UNIT, FORMAT, USER_BLOCK, VERSION_WITH_LISTS, SynapseGraph, list_name, seal
 from snnb.io.files import atomic_path
 from snnb.io.hdf5 import write_array
 from snnb.io.text import LONGEST_NAME, is_name
@@ -147,12 +146,12 @@ def write_listed(
     assumed = all(population.spikes is None for population in graph.populations)
     with atomic_path(target, force=True) as temporary, tempfile.TemporaryDirectory(dir=temporary.parent) as scratch:
         rows = _sorted_edges(graph, Path(scratch), progress)
-        with h5py.File(str(temporary), "w", userblock_size=store.USER_BLOCK) as file:
-            file.attrs["format"] = store.FORMAT
-            file.attrs["version"] = store.VERSION_WITH_LISTS
+        with h5py.File(str(temporary), "w", userblock_size=USER_BLOCK) as file:
+            file.attrs["format"] = FORMAT
+            file.attrs["version"] = VERSION_WITH_LISTS
             file.attrs["inputs"] = graph.inputs
             file.attrs["source_sha256"] = source_sha256
-            file.attrs["edge_unit"] = store.EDGE_UNIT
+            file.attrs["edge_unit"] = EDGE_UNIT
             file.attrs["rate_unit"] = RATE_UNIT
             file.attrs.update(asdict(recording))
             if assumed:
@@ -162,7 +161,7 @@ def write_listed(
                 _write_population(file.create_group(f"populations/{number:04d}"), population, first, assumed)
                 first += population.size
             _write_lists(file, graph.populations, rows)
-        store.seal(temporary, store.VERSION_WITH_LISTS)
+        seal(temporary, VERSION_WITH_LISTS)
     return SynapseGraph.open(target)
 
 
@@ -219,7 +218,7 @@ def _sorted_edges(graph: ListedGraph, scratch: Path, progress: Progress) -> _Row
     """Sort the edges in files, and unite parallel ones."""
     from snnb.graph.edge_loops import scatter, unite_parallel
 
-    nodes, ids = graph.nodes, store.index_dtype(graph.nodes)
+    nodes, ids = graph.nodes, index_dtype(graph.nodes)
     first = sum(population.size for population in graph.populations[: graph.inputs])  # that an edge may lead to
     columns = {"source": ids, "target": ids, "weight": np.dtype(np.float32)}
     degrees, throttle, total = np.zeros(nodes, np.int64), Throttle(), 0
@@ -272,7 +271,7 @@ def _write_lists(file: h5py.File, populations: Sequence[ListedPopulation], rows:
     columns = {"target": rows.target.dtype, "weight": rows.weight.dtype}
     for k, population in enumerate(populations):
         leaving = [(number, to) for number, (source, to) in enumerate(links) if source == k]
-        groups = {to: file.create_group(store.list_name(number)) for number, to in leaving}
+        groups = {to: file.create_group(list_name(number)) for number, to in leaving}
         degrees = {to: np.zeros(population.size, np.int64) for to in groups}
         filled = dict.fromkeys(groups, 0)
         for to, group in groups.items():

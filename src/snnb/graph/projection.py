@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING, Iterator, Optional, Sequence, Tuple
 import h5py
 import numpy as np
 
-from snnb.graph.connection import Connection, Neighbours
-from snnb.graph.edges import EdgeBatch, check_values, edge_buffer, ranges
+from snnb.graph.connection import Connection, EdgeBatch, Neighbours, check_values, edge_buffer, index_dtype, ranges
 from snnb.graph.populations import GraphPopulation
-from snnb.graph.store import index_dtype
 from snnb.io.hdf5 import mapped_array
 from snnb.network.geometry import PADDING, Degrees, Reading, count_synapses
 

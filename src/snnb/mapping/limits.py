@@ -12,7 +12,7 @@ import numpy as np
 from snnb.core.compiled import compiled
 from snnb.core.errors import InputError
 from snnb.core.machine import processors
-from snnb.graph.edges import ranges
+from snnb.graph.connection import ranges
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import GraphProjection, out_degrees, targets
 from snnb.mapping.hardware import NO_LIMIT, Hardware, Limits, SynapseMemory, descriptions

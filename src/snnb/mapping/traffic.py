@@ -16,8 +16,7 @@ from scipy.sparse import coo_matrix, csr_matrix
 
 from snnb.core.compiled import compiled
 from snnb.core.errors import UsageError
-from snnb.graph.connection import Connection
-from snnb.graph.edges import ranges
+from snnb.graph.connection import Connection, ranges
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import (
     LIST_EDGES,

@@ -11,7 +11,7 @@ from typing import Iterator, Optional, Tuple
 import numpy as np
 
 from snnb.core.errors import UsageError
-from snnb.graph.edges import ranges
+from snnb.graph.connection import ranges
 from snnb.graph.export.request import TEXT_BATCH, Format, Request, SpikingPart, need_counts
 from snnb.graph.projection import distinct, in_degrees, out_degrees, repeats, sources, targets
 from snnb.graph.synapse_graph import SynapseGraph

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+from snnb.graph.connection import index_dtype
 from snnb.graph.export.description import node_table
 from snnb.graph.export.request import BATCH, Counter, Format, Request, file_name
 from snnb.graph.projection import GraphProjection
-from snnb.graph.store import index_dtype
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.npy import write_member
 

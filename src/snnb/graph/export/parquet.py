@@ -5,9 +5,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Tuple
 
 from snnb.core.errors import UsageError, how_to_install
+from snnb.graph.connection import index_dtype
 from snnb.graph.export.description import node_table
 from snnb.graph.export.request import Format, Request
-from snnb.graph.store import index_dtype
 from snnb.graph.synapse_graph import SynapseGraph
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from snnb.cluster.connect import connected, results
 from snnb.core.errors import InputError
 from snnb.core.machine import processors
 from snnb.core.progress import silent
-from snnb.graph.edges import ranges
+from snnb.graph.connection import ranges
 from snnb.graph.export.parquet import OPTIONS, SIZE, edge_schema, load_library, write_nodes
 from snnb.graph.export.request import Format, Request, file_name
 from snnb.graph.synapse_graph import SynapseGraph

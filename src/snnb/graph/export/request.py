@@ -9,7 +9,7 @@ import numpy as np
 
 from snnb.core.errors import UsageError
 from snnb.core.progress import Progress, Throttle, silent
-from snnb.graph.edges import ranges
+from snnb.graph.connection import ranges
 from snnb.graph.export.export_options import DEFAULTS, ExportOptions
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import GraphProjection, out_degrees, targets

@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 
 from snnb.core.compiled import compiled
-from snnb.graph.edges import ranges
+from snnb.graph.connection import ranges
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import GraphProjection, in_degrees
 from snnb.graph.projection import sources as sources_of

@@ -9,12 +9,11 @@ import h5py
 import numpy as np
 
 from snnb.core.errors import DamagedError
-from snnb.graph import store
-from snnb.graph.edges import ranges
+from snnb.graph.connection import ranges
 from snnb.graph.listed import EDGES, RATE_UNIT, as_integers
 from snnb.graph.populations import Recording
 from snnb.graph.projection import ListedProjection
-from snnb.graph.synapse_graph import SynapseGraph
+from snnb.graph.synapse_graph import EDGE_UNIT, FORMAT, SynapseGraph, list_name, seal
 from snnb.io.files import atomic_path
 from snnb.io.hdf5 import RAISED_BY_HDF5, damaged, write_array
 from snnb.io.text import is_name
@@ -27,7 +26,7 @@ def recognises(path: Path) -> bool:
     if not path.is_file():
         return False
     with path.open("rb") as file:
-        return file.read(len(store.FORMAT)) == store.FORMAT.encode()
+        return file.read(len(FORMAT)) == FORMAT.encode()
 
 
 def copy(
@@ -47,12 +46,12 @@ def copy(
         shutil.copyfile(path, temporary)
         if spikes is not None and recording is not None:
             with path.open("rb") as file:
-                version = int(file.readline()[len(store.FORMAT) :])
+                version = int(file.readline()[len(FORMAT) :])
             with h5py.File(str(temporary), "r+") as file:
                 _replace_spikes(file, spikes, recording)
                 if assumed:
                     file.attrs["assumed_spikes"] = 1
-            store.seal(temporary, version)
+            seal(temporary, version)
     return SynapseGraph.open(target)
 
 
@@ -109,7 +108,7 @@ def _check(graph: SynapseGraph) -> None:
         if isinstance(projection, ListedProjection):
             fault = _fault_of(projection)
             if fault is not None:
-                raise DamagedError(graph.path, f"{store.list_name(number)}: {fault}")
+                raise DamagedError(graph.path, f"{list_name(number)}: {fault}")
 
 
 def _fault_of(projection: ListedProjection) -> Optional[str]:
@@ -154,7 +153,7 @@ def _replace_spikes(file: h5py.File, spikes: np.ndarray, recording: Recording) -
         write_array(group, "spike_count", as_integers(spikes[first : first + size]).reshape(shape))
         first += size
     file.attrs.update(asdict(recording))
-    unit = str(file.attrs.get("edge_unit", store.EDGE_UNIT)).split()[0]  # thresholds, or currents
+    unit = str(file.attrs.get("edge_unit", EDGE_UNIT)).split()[0]  # thresholds, or currents
     file.attrs["rate_unit"], file.attrs["edge_unit"] = RATE_UNIT, f"{unit} per time step"
     for name in ("counts_sha256", "class_number", "class_name", "assumed_spikes"):
         if name in file.attrs:

@@ -12,7 +12,7 @@ from typing import Iterable, Iterator, NamedTuple, Optional, Tuple
 import numpy as np
 
 from snnb.core.errors import DamagedError
-from snnb.graph.edges import ranges
+from snnb.graph.connection import ranges
 from snnb.graph.export.description import description_path, read_description
 from snnb.graph.export.snn import NUMBER
 from snnb.graph.listed import EDGES, Edges, ListedGraph, ListedPopulation
