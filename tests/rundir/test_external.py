@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from snnb.rundir.hashes import changed, external_records, file_record, listed
+from snnb.rundir.manifest import changed, external_records, file_record, listed
 
 
 def sha256(content):
@@ -79,7 +79,7 @@ def test_a_copy_with_other_times_is_the_same_folder(folder, tmp_path):
 
 def test_a_folder_with_its_listing_is_not_read(folder, monkeypatch):
     record = record_of(folder)
-    monkeypatch.setattr("snnb.rundir.hashes.sha256_of", lambda path: pytest.fail(f"{path} was read"))
+    monkeypatch.setattr("snnb.rundir.manifest.sha256_of", lambda path: pytest.fail(f"{path} was read"))
     assert changed(record) is None
     put(folder / "new", b"1")
     assert changed(record) == "has changed"  # the sizes say so

@@ -27,8 +27,7 @@ from snnb.pipeline.stage import (
     write_log,
 )
 from snnb.rundir.directory import RunDirectory, StageOutput
-from snnb.rundir.hashes import external_records
-from snnb.rundir.manifest import Kind, Record
+from snnb.rundir.manifest import Kind, Record, external_records
 
 if TYPE_CHECKING:
     from snnb.graph.build import SampleClass

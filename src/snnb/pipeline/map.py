@@ -28,8 +28,7 @@ from snnb.pipeline.stage import (
     write_log,
 )
 from snnb.rundir.directory import STAMP, RunDirectory
-from snnb.rundir.hashes import external_records
-from snnb.rundir.manifest import Kind, Record, StageRecord
+from snnb.rundir.manifest import Kind, Record, StageRecord, external_records
 
 if TYPE_CHECKING:
     from snnb.mapping.mapping import MappingCost

@@ -22,8 +22,7 @@ from snnb.pipeline.stage import (
     recorded_details,
 )
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.hashes import external_records
-from snnb.rundir.manifest import Kind, Record
+from snnb.rundir.manifest import Kind, Record, external_records
 
 if TYPE_CHECKING:
     import numpy as np

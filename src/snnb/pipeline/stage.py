@@ -22,8 +22,18 @@ from snnb.core.options import (
 )
 from snnb.core.progress import Progress, Say, say_nothing
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.hashes import changed
-from snnb.rundir.manifest import AnyRecord, D, FileRecord, Kind, P, StageRecord, current_environment, is_swept, now_utc
+from snnb.rundir.manifest import (
+    AnyRecord,
+    D,
+    FileRecord,
+    Kind,
+    P,
+    StageRecord,
+    changed,
+    current_environment,
+    is_swept,
+    now_utc,
+)
 
 Given = Mapping[str, Mapping[str, object]]
 AbsolutePath = Annotated[Path, AfterValidator(lambda path: Path(os.path.abspath(path)))]  # noqa: PTH100 - links stay

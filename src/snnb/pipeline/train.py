@@ -27,8 +27,7 @@ from snnb.pipeline.stage import (
 )
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.hashes import file_record
-from snnb.rundir.manifest import Kind, Record
+from snnb.rundir.manifest import Kind, Record, file_record
 from snnb.training.recipe import Recipe, TrainingOptions
 
 if TYPE_CHECKING:

@@ -9,8 +9,7 @@ from snnb.io.text import Document
 from snnb.pipeline.open_run import repair_command
 from snnb.pipeline.plan import state_of_stages
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.hashes import changed
-from snnb.rundir.manifest import FileRecord
+from snnb.rundir.manifest import FileRecord, changed
 
 
 class Verification(Document):

@@ -1,1 +1,1 @@
-"""The run directory: manifest, hashes, directories that are replaced atomically, lock."""
+"""The run directory: manifest with hashes, directories that are replaced atomically, lock."""

@@ -37,11 +37,12 @@ from snnb.io.files import (
 )
 from snnb.io.text import load_json, printable
 from snnb.rundir import manifest
-from snnb.rundir.hashes import HASHES, HashMemory
 from snnb.rundir.manifest import (
+    HASHES,
     AnyKind,
     AnyRecord,
     FileRecord,
+    HashMemory,
     Manifest,
     Record,
     RunInfo,
