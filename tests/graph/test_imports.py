@@ -124,6 +124,13 @@ def test_edges_degrees_and_rates_of_a_table(kind, block, monkeypatch, tmp_path):
         np.testing.assert_array_equal(graph.populations[0].spike_count, counts)
 
 
+@pytest.mark.parametrize("kind", ["npz", "parquet"])
+def test_ids_without_sign(kind, tmp_path):
+    path = table(tmp_path, kind, {"source": np.array([2, 0], np.uint64), "target": np.array([0, 1], np.uint64)})
+    with import_graph(path, tmp_path / "in_graph.h5").graph as graph:
+        assert [column.tolist() for column in all_edges(graph)[:2]] == [[0, 2], [1, 0]]
+
+
 @pytest.mark.parametrize("form", ["csr", "csc", "coo"])
 @pytest.mark.parametrize("shape", [(40, 40), (30, 50)])
 def test_a_matrix_of_scipy(form, shape, tmp_path):
@@ -155,7 +162,7 @@ def test_names_are_numbered_in_order_of_first_appearance(kind, tmp_path):
         np.testing.assert_array_equal(graph.populations[0].spike_count, 3 * np.arange(len(ids)))
 
 
-@pytest.mark.parametrize("kind", ["csv", "parquet"])
+@pytest.mark.parametrize("kind", ["csv", "npz", "parquet"])
 def test_groups_are_populations(kind, tmp_path):
     """Indices keep their places; other names are numbered as they appear; files of spikes name groups and neurons."""
     rows = [("input", "(0, 1)", "b", "x"), ("b", "y", "b", "x"), ("input", "(2, 0)", "c", "5"), ("b", "z", "c", "1")]

@@ -112,8 +112,8 @@ def test_a_network_by_hand(tmp_path):
         },
     }
     (tmp_path / "circuit/circuit_config.json").write_text(json.dumps(content))
-    (tmp_path / "circuit/config.json").write_text(json.dumps({"network": "./circuit_config.json"}))
-    paths = (folder, folder / "edges.h5", tmp_path / "circuit", tmp_path / "circuit/config.json")
+    (tmp_path / "circuit/simulation_config.json").write_text(json.dumps({"network": "./circuit_config.json"}))
+    paths = (folder, folder / "edges.h5", tmp_path / "circuit", tmp_path / "circuit/simulation_config.json")
     for path in paths:
         found, notes = imported(path, tmp_path)
         with found:
@@ -122,6 +122,26 @@ def test_a_network_by_hand(tmp_path):
             assert columns == [[0, 1, 2, 4, 4], [4, 2, 3, 2, 4], [0.5, -1.75, 0.25, -2, 0.5]]
             assert found.attributes["assumed_spikes"] == 1
         assert notes == ("delays are not read",)
+
+
+@pytest.mark.parametrize("library", [False, True])
+def test_nodes_with_models_of_their_own_rows_of_a_group_in_any_order_and_no_nodes(library, tmp_path):
+    def edit(file):
+        file["nodes/from/node_type_id"][...] = 9  # of which the table of types has no model
+        texts = np.array([b"biophysical", b"virtual"])
+        file["nodes/from/0/model_type"] = np.ones(2, int) if library else texts[[1, 1]]
+        if library:
+            file["nodes/from/0/@library/model_type"] = texts
+        file["nodes/cells/node_group_index"] = [2, 0, 1]
+        file["nodes/cells/0/spike_count"], file["nodes/cells/0/bias"] = [5, 6, 7], [0.5, 0.25, 0]
+        file["nodes/nobody/node_type_id"] = np.empty(0, int)
+
+    found, _ = imported(small(tmp_path / "net", edit), tmp_path)
+    with found:
+        assert [(p.name, p.size) for p in found.populations] == [("from", 2), ("x", 3)]
+        assert [p.name for p in found.inputs] == ["from"]
+        assert found.layers[0].spike_count.tolist() == [7, 5, 6]
+        assert found.layers[0].bias.tolist() == [0, 0.5, 0.25]
 
 
 def test_node_ids_in_another_order_and_edges_without_weights(tmp_path):

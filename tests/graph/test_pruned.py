@@ -87,6 +87,24 @@ def test_degrees_and_neighbours_are_those_of_the_other_weights(graph, tmp_path):
         np.testing.assert_array_equal(part, np.nonzero(matrix.T[1:3])[1] + projection.source.first)
 
 
+def test_many_neurons_in_a_row_without_synapses(tmp_path):
+    """More synapses than a batch holds are left out one after the other."""
+    kernel = np.full((200, 400), 0.5, np.float32)
+    kernel[:100] = 0
+    arrays = {"kernel": kernel, "bias": np.zeros(400, np.float32)}
+    entries = [
+        Entry("input", "InputLayer", {"batch_input_shape": [None, 200]}, (), {}),
+        Entry("out", "Dense", {"units": 400}, ("input",), arrays),
+    ]
+    h5py.File(tmp_path / "net_parsed.h5", "w").close()
+    network = replace(assemble(Path("net"), entries).in_memory(), zeros=DROPPED)
+    write_spiking(network, tmp_path / "net_parsed.h5")
+    with build_graph(tmp_path / "net_parsed.h5", tmp_path / "net_graph.h5") as built:
+        (summary,) = built.summary()
+        assert (summary.edges, summary.zero_edges, summary.weight.sum) == (40_000, 0, 20_000)
+        assert (summary.out_degree.min, summary.weight.min, summary.weight.max) == (0, 0.5, 0.5)
+
+
 def test_exports_and_counts_have_as_many_synapses(graph, tmp_path):
     export(graph, "csv", tmp_path / "net.csv")
     assert len((tmp_path / "net.csv").read_text().splitlines()) == 1 + graph.number_of_edges()

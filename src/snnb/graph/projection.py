@@ -482,7 +482,7 @@ class ProjectionSummary:
 
 def summarize(projection: GraphProjection, seconds_per_step: Optional[float]) -> ProjectionSummary:
     """Summarize a projection; `seconds_per_step`, of a counted step, is None for a graph without spike counts."""
-    batches = (_group(batch.weight, batch.edge) for batch in projection.edge_batches())
+    batches = (_group(batch.weight, batch.edge) for batch in projection.edge_batches() if batch.source.size)
     groups = list(batches if projection.merged else _by_tap(projection.connections[0]))
     edges = projection.number_of_edges
     carried = None

@@ -38,7 +38,8 @@ def read_npz(path: Path) -> ListedGraph:
         for begin in range(0, used["source"].size, EDGES):
             yield {key: array[begin : begin + EDGES] for key, array in used.items()}
 
-    return listed_graph(path, columns, batches, lambda row: f"edge {row:,}", named=used["source"].dtype.kind == "U")
+    named = "source_group" in columns or used["source"].dtype.kind == "U"
+    return listed_graph(path, columns, batches, lambda row: f"edge {row:,}", named=named)
 
 
 def _read_matrices(folder: Path) -> ListedGraph:

@@ -21,7 +21,7 @@ from snnb.graph.populations import Recording
 from snnb.io.hdf5 import reading
 from snnb.io.text import JsonValue, load_json, read_text
 
-CONFIGS = ("circuit_config.json", "config.json")
+CONFIGS = ("circuit_config.json", "config.json")  # of a folder
 WEIGHTS = ("syn_weight", "nsyns")  # the weight of an edge is their product
 Types = Dict[int, Dict[str, str]]  # columns of a table of types by id, without empty fields
 
@@ -63,7 +63,7 @@ def recognises(path: Path) -> bool:
     """Whether a path is a folder with a circuit or files of SONATA, a configuration, or a file of edges."""
     if path.is_dir():
         return _config_in(path) is not None or any(_holds(file, "edges") for file in _hdf5_files(path))
-    return path.name in CONFIGS or _holds(path, "edges")
+    return path.suffix == ".json" or _holds(path, "edges")
 
 
 def read(path: Path) -> ListedGraph:
@@ -82,9 +82,10 @@ def read(path: Path) -> ListedGraph:
     if not nodes:
         raise DamagedError(path, "has no populations of nodes; put the file of nodes next to that of edges")
     names = sorted(nodes, key=lambda name: not nodes[name].virtual)  # stable
-    populations = [population for name in names for population in nodes[name].typed or [nodes[name].together]]
+    filled = [nodes[name] for name in names if nodes[name].size]
+    populations = [population for own in filled for population in own.typed or [own.together]]
     if len({population.name for population in populations}) < len(populations):
-        populations = [nodes[name].together for name in names]
+        populations = [own.together for own in filled]
     ends = np.cumsum([nodes[name].size for name in names]).tolist()
     ids = {name: range(end - nodes[name].size, end) for name, end in zip(names, ends)}
     virtual = sum(nodes[name].size for name in names if nodes[name].virtual)
@@ -129,7 +130,7 @@ def _config_in(folder: Path) -> Optional[Path]:
 
 def _find(path: Path) -> _Files:
     """Return the files of a folder, of a configuration, or of a file of edges and the files of nodes next to it."""
-    config = _config_in(path) if path.is_dir() else path if path.name in CONFIGS else None
+    config = _config_in(path) if path.is_dir() else path if path.suffix == ".json" else None
     if config is not None:
         return _configured(config)
     folder = path if path.is_dir() else path.parent
@@ -209,10 +210,16 @@ def _read_nodes(
     type_ids = type_ids[order]
     used = np.unique(type_ids).tolist()
     kinds = {types.get(number, {}).get("model_type") for number in used}
+    own = group["0"] if "0" in group and "1" not in group else {}
+    if "model_type" in own:  # of each node, as text or as the number of one
+        texts = own["model_type"][()]
+        if "@library/model_type" in own:
+            texts = own["@library/model_type"][()][texts]
+        kinds = {text.decode() if isinstance(text, bytes) else text for text in texts.tolist()}
     if "virtual" in kinds and len(kinds) > 1:
         raise DamagedError(path, f"nodes {name} are virtual and others; give each its own population")
-    own = group["0"] if "0" in group and "1" not in group else {}
-    values = {key: own[key][()][order] for key in ("spike_count", "bias") if key in own and own[key].shape == (size,)}
+    rows = order if "node_group_index" not in group else group["node_group_index"][()][order]
+    values = {key: own[key][()][rows] for key in ("spike_count", "bias") if key in own and own[key].shape == (size,)}
 
     def population(title: str, part: slice) -> ListedPopulation:
         own = ListedPopulation(title, (part.stop - part.start,))

@@ -82,7 +82,8 @@ def listed_graph(
             if named:
                 source, target = _numbered(ids, batch)
             else:
-                source, target = (typed(batch, end, "iu", "integers") for end in ("source", "target"))
+                ends = (typed(batch, end, "iu", "integers") for end in ("source", "target"))
+                source, target = (ids.astype(np.int64, copy=False) for ids in ends)  # uint64 has no negative numbers
             with np.errstate(over="ignore"):
                 weight, rate = (
                     typed(batch, key, "biuf", "numbers").astype(np.float32, copy=False) if key in batch else None
