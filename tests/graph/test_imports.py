@@ -18,6 +18,8 @@ from snnb.graph.synapse_graph import SynapseGraph, seal
 from tests.graph.edges import all_edges
 from tests.graph.mapped import costs_of, imported
 
+ORIGIN = {"stamp": "s", "sha256": "0"}
+
 
 def rates_file(path, content):
     path.write_text(content) if isinstance(content, str) else np.save(path, content)
@@ -299,7 +301,7 @@ def test_an_export_that_is_read_again_maps_the_same(request, tmp_path, name, tar
         given["rates"] = tmp_path / "rates.npy"
         np.save(given["rates"], np.concatenate([p.spike_count.ravel() for p in original.populations]))
     options = ExportOptions(rate_unit="hz" if "rate_unit" in FORMATS[format].own_options else "step")
-    export(original, format, path, options, origin={"stamp": "s", "sha256": "0"})
+    export(original, format, path, options, origin=ORIGIN)
     again, notes = imported(path, tmp_path / "again", **given)
     edges = all_edges(original.with_pool_weight("mean") if FORMATS[format].simulates else original)
     with again:
@@ -318,13 +320,27 @@ def test_an_export_that_is_read_again_maps_the_same(request, tmp_path, name, tar
 @pytest.mark.parametrize("original", ["weights_graph", "graph"])
 def test_each_neuron_counts_as_one_spike_of_one_step_where_none_are_known(request, tmp_path, name, original):
     format, original = {"net.net": "sanafe"}.get(name, name[4:]), request.getfixturevalue(original)
-    export(original, format, tmp_path / name, origin={"stamp": "s", "sha256": "0"})
+    export(original, format, tmp_path / name, origin=ORIGIN)
     again, _ = imported(tmp_path / name, tmp_path / "again")
     with again:
         expected = all_edges(original.with_pool_weight("mean") if FORMATS[format].simulates else original)
         np.testing.assert_array_equal(all_edges(again)[2], expected[2])
         assumed = original.recording is None or format == "sanafe"
         assert (again.assumed_spikes, again.recording.steps == 1) == (assumed, assumed)
+
+
+@pytest.mark.parametrize("name", ["net.csv", "net.npz", "net.parquet", "net.sonata", "net.snn", "net.hgr"])
+def test_spikes_that_are_assumed_are_assumed_after_an_export_too(weights_graph, tmp_path, name):
+    format = {"net.hgr": "hmetis"}.get(name, name[4:])
+    export(weights_graph, "csv", tmp_path / "weights.csv")
+    assumed, _ = imported(tmp_path / "weights.csv", tmp_path / "first")
+    with assumed:
+        export(assumed, format, tmp_path / name, ExportOptions(with_input=format in ("snn", "hmetis")), origin=ORIGIN)
+        again, _ = imported(tmp_path / name, tmp_path / "again")
+        with again:
+            assert again.assumed_spikes
+            for one, other in zip(again.populations, assumed.populations):
+                np.testing.assert_array_equal(one.spike_count, other.spike_count)
 
 
 @pytest.mark.parametrize("missing", ["json", "nodes.csv"])
@@ -369,7 +385,7 @@ def test_what_is_not_read_of_a_graph_with_neuron_models_is_noted(graph_path, tmp
 @pytest.mark.parametrize("name", ["net.csv", "sonata", "net.net"])
 def test_integers_whose_thresholds_are_not_read_are_noted(pruned_graph, tmp_path, name):
     format, path = {"net.net": "sanafe", "net.csv": "csv"}.get(name, name), tmp_path / name
-    export(pruned_graph, format, path, ExportOptions(integers=True), origin={"stamp": "s", "sha256": "0"})
+    export(pruned_graph, format, path, ExportOptions(integers=True), origin=ORIGIN)
     _, notes = imported(path, tmp_path / "again")
     assert "weights and biases are integers, whose thresholds are not read" in notes
 
@@ -388,6 +404,11 @@ def test_windows_and_initial_potentials_are_read_again(graph_path, tmp_path, for
         with again:
             assert again.populations[2].window == (4, 20)
             np.testing.assert_array_equal(again.populations[2].initial_potential, np.array([0.5, 0.1], np.float32))
+            if format == "sonata":  # NEST starts neurons as the file of nodes states
+                with h5py.File(str(tmp_path / "net.sonata/nodes.h5"), "r") as file:
+                    starts = file["nodes/snn/0/dynamics_params/V_m"][()]
+                expected = [np.resize(p.initial_potential if p.window else 0, p.size) for p in again.layers]
+                np.testing.assert_array_equal(starts, np.concatenate(expected))
             assert costs_of(again, tmp_path / "partition") == costs_of(original, tmp_path / "partition")
 
 
@@ -437,7 +458,7 @@ BAD_EXPORTS = [
 @pytest.mark.parametrize(("format", "name", "alter", "expected"), BAD_EXPORTS)
 def test_exports_that_are_refused(format, name, alter, expected, graph, tmp_path):
     target = {"sanafe": "net.net", "hmetis": "net.hgr"}.get(format, f"net.{format}")
-    export(graph, format, tmp_path / target, origin={"stamp": "s", "sha256": "0"})
+    export(graph, format, tmp_path / target, origin=ORIGIN)
     (altered,) = tmp_path.rglob(name)
     alter(altered)
     refused(tmp_path, target, lambda path: None, expected)

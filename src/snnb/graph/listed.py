@@ -73,6 +73,8 @@ class ListedGraph:
         Samples and steps that the spikes were counted in, if the file states them.
     per_step : bool
         Whether `spikes` of the populations are spikes per time step, with the precision of float32.
+    assumed : bool
+        Whether `spikes` are those of a graph whose spikes are assumed: they are not known.
     files : tuple of Path
         The files that were read; empty if that is only the given one.
     notes : tuple of str
@@ -90,6 +92,7 @@ class ListedGraph:
     inputs: int = 0
     recording: Optional[Recording] = None
     per_step: bool = False
+    assumed: bool = False
     files: Tuple[Path, ...] = ()
     notes: Tuple[str, ...] = ()
     names: Optional[Mapping[str, int]] = None

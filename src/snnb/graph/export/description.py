@@ -196,6 +196,7 @@ class Description(BaseModel):
     populations: List[_Population]
     projections: List[_Projection] = []
     neuron: _Neuron = _Neuron()
+    assumed_spikes: bool = False
     weight_bits: Optional[int] = None
     weight_unit: str = ""
     rate_unit: str = "spikes per time step"

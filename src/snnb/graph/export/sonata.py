@@ -17,7 +17,7 @@ import numpy as np
 
 from snnb.core.errors import UsageError
 from snnb.graph.export.description import node_table, refuse_fast_cycles
-from snnb.graph.export.request import BATCH, Counter, Format, Request
+from snnb.graph.export.request import BATCH, Counter, Format, Request, starts_above_zero
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
@@ -121,7 +121,7 @@ def _write_nodes(graph: SynapseGraph, path: Path, request: Request) -> None:
                 **{f"0/index_{axis}": index[:, axis] for axis in range(index.shape[1])},
                 **{f"0/{name}": table[name][part] for name in ("bias", "rate", "spike_count") if name in table},
             }
-            if name == NODES and (graph.integers or (graph.neuron_model and not any(map(unsaid, graph.layers)))):
+            if name == NODES and (graph.integers or graph.neuron_model or starts_above_zero(graph)):
                 columns.update({f"0/dynamics_params/{key}": values for key, values in _states(graph, request).items()})
             for column, values in columns.items():
                 group.create_dataset(column, data=values, track_times=False)
@@ -143,7 +143,7 @@ def _states(graph: SynapseGraph, request: Request) -> Dict[str, np.ndarray]:
         return {name: np.concatenate([state[name] for state in states]) for name in states[0]}
     return {
         "V_th": np.concatenate([p.firing_threshold.ravel().astype(np.float64) for p in populations]),
-        "V_m": np.concatenate([np.resize(request.start_of(p), p.size) for p in populations]),
+        "V_m": np.concatenate([np.resize(request.start_of(p) / request.threshold, p.size) for p in populations]),
     }
 
 

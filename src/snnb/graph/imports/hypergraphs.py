@@ -106,6 +106,7 @@ def _listed(
         inputs=described.inputs,
         recording=described.recording,
         per_step=per_step,
+        assumed=described.assumed_spikes,
         files=(path, description),
         notes=(*NOT_HELD, *notes),
     )

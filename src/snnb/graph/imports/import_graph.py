@@ -69,6 +69,8 @@ def import_graph(
     if graph_file.recognises(path):
         return _import_file(path, target, rates, samples, steps)
     read = _reader_of(path, READERS, "a graph that snnb reads; it reads MODEL_graph.h5,")(path)
+    if read.assumed:
+        read = replace(read, populations=[replace(population, spikes=None) for population in read.populations])
     stated = read.recording or Recording(1, 1, 0, DT_MS)
     if rates is None and all(population.spikes is None for population in read.populations):
         stated = Recording(1, 1, 0, stated.dt_ms)  # each neuron counts as one spike

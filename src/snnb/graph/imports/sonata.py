@@ -104,6 +104,7 @@ def read(path: Path) -> ListedGraph:
         _edges(edges),
         inputs=int(np.count_nonzero(firsts[1:] <= virtual)),
         recording=None if described is None else described.recording,
+        assumed=described is not None and described.assumed_spikes,
         files=files.all if described is None else (*files.all, description),
         ranges=ids,
         notes=tuple(sorted(notes)),

@@ -254,4 +254,11 @@ def described_graph(path: Path, description: Description, columns: Mapping[str, 
         populations.append(replace(own, bias=bias if bias is not None and bias.any() else None, spikes=spikes))
     if columns["population"].tolist() != names:
         raise DamagedError(path, "its neurons are not those of the description; export the graph again")
-    return ListedGraph(populations, (), description.inputs, description.recording, notes=tuple(description.notes))
+    return ListedGraph(
+        populations,
+        (),
+        description.inputs,
+        description.recording,
+        assumed=description.assumed_spikes,
+        notes=tuple(description.notes),
+    )
