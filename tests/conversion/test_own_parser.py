@@ -11,7 +11,7 @@ from snnb.conversion.normalise import apply_factors, measure, scale_factors
 from snnb.conversion.own_parser import parse_own
 from snnb.conversion.toolbox_config import configuration
 from snnb.core.errors import InputError
-from snnb.io.keras import keras
+from snnb.io.keras import NEWER, keras
 from snnb.network.read_network import read_network
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.simulation_settings import SimulationSettings
@@ -234,6 +234,15 @@ def test_rates_of_a_residual_block_approach_its_activations(clip, tmp_path):
         settings_ = SimulationSettings(samples=2, duration=steps)
         counts = EventEngine(network, settings_).simulate(x, 0, lambda *_: None).counts[block.name]
         assert np.abs(counts / steps - activations).max() <= (1 + gain) / steps + 1e-5
+
+
+@pytest.mark.skipif(not NEWER, reason="TensorFlow 2.2 has no keepdims")
+def test_global_pooling_that_keeps_its_axes(randomise):
+    x = L.Input((8, 8, 2))
+    y = L.GlobalAveragePooling2D(keepdims=True)(L.Conv2D(4, 3, activation="relu")(x))
+    model = randomise(keras.Model(x, _end(L.Conv2D(5, 1, activation="relu")(y))))
+    pictures = np.random.default_rng(0).random((5, 8, 8, 2)).astype(np.float32)
+    np.testing.assert_allclose(parse_own(model).predict(pictures), model.predict(pictures), atol=1e-6)
 
 
 def test_rectify_linear_leaves_a_pooling_that_can_be_composed_exact(randomise):

@@ -289,7 +289,7 @@ class _Parser:
             pooled = self._averaged(deferred, value, kind)
         else:
             pooled = deferred
-        if kind != "GlobalAveragePooling2D":
+        if len(layer.output_shape) == 4:  # also of global pooling with `keepdims`
             return pooled
         flat = DeferredLayer("Flatten", {}, "", self._position, (pooled,), tuple(layer.output_shape[1:]))
         return node_of(flat, (pooled,)) if isinstance(pooled, Node) else flat
