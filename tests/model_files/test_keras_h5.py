@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from snnb.io.keras import keras
 from snnb.model_files.read_model import read_model
 from tests.model_files.conftest import refused
 
@@ -21,6 +22,14 @@ def test_a_file_of_another_keras_computes_what_that_keras_does(recorded, name):
     assert y.std() > 0.05
     np.testing.assert_allclose(model.predict(x), y, atol=1e-5)
     assert warnings == []
+
+
+def test_a_softmax_over_another_axis_keeps_it(tmp_path):
+    layers = keras.layers
+    model = keras.Sequential([layers.Softmax(axis=1, input_shape=(4, 5, 2)), layers.Flatten(), layers.Softmax()])
+    model.save(str(tmp_path / "net.h5"))
+    x = np.random.default_rng(0).random((3, 4, 5, 2)).astype(np.float32)
+    np.testing.assert_allclose(read_model(tmp_path / "net.h5", len).predict(x), model.predict(x), atol=1e-7)
 
 
 def setting(layer, **values):

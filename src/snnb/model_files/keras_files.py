@@ -285,7 +285,8 @@ def _layer(entry: Entry, mixed: Set[str]) -> List[Entry]:
     if config.get("keepdims") is True and kind.startswith("Global"):
         del config["keepdims"]
         added.append(_added(name, "Reshape", {"target_shape": [1, 1, -1]}))
-    if kind == "Softmax" and config.pop("axis", -1) in (-1, [-1]):
+    if kind == "Softmax" and config.get("axis", -1) in (-1, [-1]):
+        config.pop("axis", None)
         kind, config["activation"] = "Activation", "softmax"  # the same, as the parsers know it
     if config.get("activation") == "relu6":
         config["activation"] = "linear"
