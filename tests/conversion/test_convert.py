@@ -141,15 +141,34 @@ def test_exact_clip_without_a_clipped_layer_is_said(small, save, pixels, tmp_pat
     assert warnings == ["--exact-clip: no layer clips its activations"]
 
 
+def test_scale_factors_of_a_calibration_are_in_the_units_of_the_trained_network(small, save, pixels, tmp_path):
+    small.layers[1].set_weights([20 * small.layers[1].get_weights()[0], *small.layers[1].get_weights()[1:]])
+    result = parsed(small, save, pixels, tmp_path / "parse", calibrate=8)
+    assert result.scale_factors["00Conv2D_8x8x4"] > 10
+    calibrated = json.loads((tmp_path / "parse" / "calibration.json").read_text())
+    for name, layer in [("00Conv2D_8x8x4", 2), ("01AveragePooling2D_4x4x4", 3), ("02Conv2D_2x2x6", 5)]:
+        largest = keras.Model(small.input, small.layers[layer].output).predict(pixels).max(axis=(0, 1, 2))
+        shares = np.array(calibrated[name]["scale_factors"])[largest > 0] / largest[largest > 0]
+        assert shares.min() > 0.149, name  # the candidates are 0.15 to 1.1 times the largest activation
+        assert shares.max() < 1.101, name
+
+
+def test_free_firing_without_a_calibration_is_said(small, save, pixels, tmp_path):
+    [warning] = parsed(small, save, pixels, tmp_path / "parse", firing="free").warnings
+    assert warning.startswith("--firing free: not used without --calibrate")
+
+
 def test_a_percentile_that_scales_no_layer_is_said(randomise, save, pixels, tmp_path):
     model = randomise(
         keras.Sequential([L.Flatten(input_shape=(8, 8, 1)), L.Dense(4), L.ReLU(6), L.Dense(3, "softmax")])
     )
     usual = parsed(model, save, pixels, tmp_path / "usual", exact_clip=True)
-    other = parsed(model, save, pixels, tmp_path / "other", exact_clip=True, percentile=50)
+    chosen = {"percentile": 50, "normalization_schedule": True}
+    other = parsed(model, save, pixels, tmp_path / "other", exact_clip=True, **chosen)
     assert other.scale_factors == usual.scale_factors
     assert [warning for warning in other.warnings if warning not in usual.warnings] == [
-        "--percentile: not used, since each layer is scaled by the bound of its activations"
+        f"{option}: not used, since each layer is scaled by the bound of its activations"
+        for option in ("--percentile", "--normalization-schedule")
     ]
     assert not parsed(model, save, pixels, tmp_path / "clipped", percentile=50).warnings
 

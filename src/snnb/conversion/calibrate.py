@@ -130,7 +130,7 @@ class CalibratedLayer(Document):
     before: Optional[float] = None
     after: Optional[float] = None
     bias_shift: Optional[float] = None  # mean absolute shift of the bias, in units of the scale factor
-    scale_factors: List[float]  # of each channel, relative to the parsed network
+    scale_factors: List[float]  # of each channel; relative to the parsed network, in the file to the trained one
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from snnb.conversion.normalise import (
     uses_percentiles,
 )
 from snnb.conversion.own_parser import parse_own
-from snnb.conversion.rewriting import pruned, quantised_network, spiking_output
+from snnb.conversion.rewriting import Channels, presynaptic_scales, pruned, quantised_network, spiking_output
 from snnb.conversion.toolbox_config import configuration, write_changes
 from snnb.core.errors import InputError, VerificationError
 from snnb.core.progress import Progress, silent
@@ -42,6 +42,7 @@ VERIFIED_SAMPLES = 100
 TOLERANCE = 1e-3
 MORE_WEIGHTS = 1.5  # warn if the parsed model has this many times the weights of the trained model
 ROUNDING = "the parsed and the trained model differ by up to {:.3g} in float32, by rounding only: in float64 they agree"
+UNUSED = "{}: not used, since each layer is scaled by the bound of its activations"
 OUTPUT_STEPS = 100  # time steps for the choice of the scale factor of spikes in place of a softmax
 DEFAULT_SETTINGS = ConversionSettings()
 
@@ -116,8 +117,12 @@ def convert(
     write_changes(parameters, target / "config")
     (target / "scale_factors.json").write_text(json.dumps(factors, indent=2) + "\n")
     warnings = list(_warnings(activity, trained, parsed, len(x_norm), settings))
-    if settings.percentile != ConversionSettings().percentile and not uses_percentiles(parsed, exact_clip=exact_clip):
-        warnings.append("--percentile: not used, since each layer is scaled by the bound of its activations")
+    if not uses_percentiles(parsed, exact_clip=exact_clip):
+        given = [("--percentile", settings.percentile != DEFAULT_SETTINGS.percentile)]
+        given.append(("--normalization-schedule", settings.normalization_schedule))
+        warnings += [UNUSED.format(option) for option, chosen in given if chosen]
+    if settings.firing == "free" and settings.calibrate is None and levels is None:
+        warnings.append("--firing free: not used without --calibrate, since the network was not trained with qcfs")
     if largest_difference > permitted(reference):
         warnings.append(ROUNDING.format(largest_difference))
     timing: Dict[str, int] = {}
@@ -266,9 +271,14 @@ def zeros_of(settings: ConversionSettings) -> Optional[str]:
 
 
 def _write_calibration(calibration: Calibration, factors: Dict[str, float], path: Path) -> None:
-    document = {}
+    document, none = {}, np.zeros(1)
+    units = {name: Channels(np.array([factor]), none, none) for name, factor in factors.items()}
     for name, layer in calibration.layers.items():
-        scales = [scale * factors.get(name, 1.0) for scale in layer.scale_factors]
+        if name not in units:  # a pooling, in the unit of what it reads
+            population = next(p for p in calibration.network.populations if p.name == name)
+            [read] = presynaptic_scales(calibration.network, units, population)
+            units[name] = Channels(read, none, none)
+        scales = (np.array(layer.scale_factors) * units[name].scale).tolist()
         document[name] = layer.model_copy(update={"scale_factors": scales}).model_dump()
         if layer.before is not None:
             log.info("%s: mean squared error %.4f → %.4f", name, layer.before, layer.after)
