@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from snnb.core.errors import InputError
-from snnb.io.hdf5 import copy_without_times, json_attribute, open_hdf5, reading
+from snnb.io.hdf5 import copy_without_times, json_attribute, reading
 
 
 @pytest.fixture
@@ -17,24 +17,6 @@ def path(tmp_path):
         file.create_dataset("a/b/packed", data=np.arange(4000), compression="gzip", shuffle=True)
         file["a"].attrs["names"] = np.array([b"one", b"two"])
     return made
-
-
-def test_a_file_is_read_and_closed(path):
-    with reading(path) as file:
-        assert file["a/b/packed"][3999] == 3999
-        assert json_attribute(file, "json", path) == {"a": 1}
-        assert json_attribute(file, "none", path) is None
-    assert not file
-
-
-@pytest.mark.parametrize("content", [None, b"", b"not at all", b"\x89HDF\r\n\x1a\n"])
-@pytest.mark.parametrize("open_file", [open_hdf5, lambda *arguments: reading(*arguments).__enter__()])
-def test_other_files_are_refused_in_one_line(tmp_path, content, open_file):
-    if content is not None:
-        (tmp_path / "some.h5").write_bytes(content)
-    with pytest.raises(InputError, match=r"some\.h5: (no such file|not a complete HDF5 file)") as raised:
-        open_file(tmp_path / "some.h5")
-    assert "\n" not in str(raised.value)
 
 
 def test_what_hdf5_raises_while_reading_becomes_one_line(path):

@@ -1,22 +1,19 @@
-"""The cost of groups equals that of their neurons, and moves change it by the computed difference."""
+"""The cost of groups equals that of their neurons, however they are moved, and limits that hold stay."""
 
 import numpy as np
 import pytest
 
-from snnb.mapping import search_kernels as moves
 from snnb.mapping.groups import grouped
 from snnb.mapping.hardware import NO_LIMIT, Limits
 from snnb.mapping.search import Search, contract
 from snnb.mapping.traffic import count_traffic
 from tests.mapping.networks import hardware
 
-UNLIMITED = Limits.of(hardware())._replace(synapses=NO_LIMIT)
-
 
 def groupings(network, rng):
     """Every neuron alone; the package's own groups; random ones of a population, and of all."""
     yield np.arange(network.neurons, dtype=np.int32), network.neurons
-    yield grouped(network, network.in_degrees, UNLIMITED)
+    yield grouped(network, network.in_degrees, Limits.of(hardware())._replace(synapses=NO_LIMIT))
     group, groups = [], 0
     for population in network.populations:  # of one population each
         more = -(-population.size // 3)
@@ -31,36 +28,6 @@ def agrees(network, search, group, cores):
     sums = count_traffic(network, search.core[group], cores)
     assert search.cost == pytest.approx(sums.connectivity * network.samples, abs=1e-6)
     np.testing.assert_array_equal(search.load.T, sums.contents)
-
-
-def test_cost_and_loads_are_those_of_the_neurons(case):
-    network, rng = case[2], np.random.default_rng(3)
-    for group, groups in groupings(network, rng):
-        net = contract(network, group, groups, network.in_degrees)
-        for cores in (1, 2, 7):
-            search = Search(net, rng.integers(0, cores, groups).astype(np.int32), cores, UNLIMITED)
-            agrees(network, search, group, cores)
-
-
-def test_move_change_is_the_difference_of_cost_and_axons(case):
-    network, rng = case[2], np.random.default_rng(4)
-    for group, groups in groupings(network, rng):
-        net = contract(network, group, groups, network.in_degrees)
-        search = Search(net, rng.integers(0, 5, groups).astype(np.int32), 5, UNLIMITED)
-        state = search._state
-        for _ in range(60):
-            moved, to = int(rng.integers(groups)), int(rng.integers(5))
-            here, before, load = int(state.core[moved]), moves.cost_of(net, state), state.load.copy()
-            if here == to:
-                continue
-            cost, left, found = moves.move_change(net, state, moved, to)
-            moves.move(net, state, moved, to)
-            assert moves.cost_of(net, state) == before + cost
-            assert (state.load - load)[:, 1].tolist() == [
-                left if core == here else found if core == to else 0 for core in range(5)
-            ]
-        search.cost = int(moves.cost_of(net, state))
-        agrees(network, search, group, 5)
 
 
 @pytest.mark.parametrize("limits", [pytest.param((10**6, 10**6), marks=pytest.mark.slow), (25, 10**6), (25, 60)])

@@ -40,6 +40,7 @@ def test_the_same_settings_given_again_are_up_to_date_and_one_of_several_keeps_t
     assert train.STAGE.selected(run, {"settings": {"filters": (4, 8)}}) == (None, None)
     reason = "settings: {'filters': (4, 8)} → {'filters': (3, 4)}"
     assert train.STAGE.selected(run, {"settings": {"filters": (3, 4)}}) == (None, reason)
+    assert STAGES["prepare"].selected(run, {"seed": 0, "data_dir": run.path}) == (None, None)  # nothing it is made of
 
 
 def test_an_input_altered_with_size_and_time_kept_is_made_again_and_never_recorded_under_its_old_hash(run):

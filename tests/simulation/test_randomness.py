@@ -6,12 +6,6 @@ import pytest
 from snnb.simulation.engines.engine import INPUT, SOFTMAX, Streams
 
 
-def test_numbers_do_not_depend_on_who_asks_for_how_many():
-    whole = Streams(7, range(10), SOFTMAX).uniform(12, (3, 5))
-    some = Streams(7, range(4, 6), SOFTMAX)
-    np.testing.assert_array_equal(np.concatenate([some.uniform(5, (3, 5)), some.uniform(7, (3, 5))], 1), whole[4:6])
-
-
 def test_seeds_samples_and_uses_have_numbers_of_their_own():
     streams = [(seed, sample, use) for seed in (0, 1) for sample in (0, 1) for use in (INPUT, SOFTMAX, SOFTMAX + 1)]
     numbers = [Streams(seed, range(s, s + 1), use).uniform(1, (1000,)).ravel() for seed, s, use in streams]
@@ -28,11 +22,3 @@ def test_poisson_rates_are_within_statistical_bounds(rate):
     assert (error <= 5 * np.sqrt(expected * (1 - expected) / trials)).all()  # one in 30,000 such tests by chance
     assert share[0, 0] == 0
     assert (share[expected == 1] == 1).all()
-
-
-def test_spikes_of_a_sample_do_not_depend_on_its_neighbours():
-    x = np.random.default_rng(0).random((6, 4, 4, 1), dtype=np.float32)
-    brighter = x.copy()
-    brighter[0] = 1
-    spikes = [Streams(0, range(6), INPUT).poisson(pictures, 1000.0, 20) for pictures in (x, brighter)]
-    np.testing.assert_array_equal(spikes[0][1:], spikes[1][1:])
