@@ -10,9 +10,8 @@ from snnb.core.errors import InputError
 from snnb.crosscheck.exported import exported_network
 from snnb.crosscheck.split_counts import split_counts
 from snnb.graph.export.request import Simulated
-from snnb.mapping.groups import grouped
+from snnb.mapping.groups import grouped, sequential
 from snnb.mapping.hardware import NO_LIMIT, Limits
-from snnb.mapping.sequential import sequential
 from snnb.mapping.traffic import PlacedNetwork
 from snnb.network.fan_in import split_fan_in
 from snnb.network.network import DROPPED, Population

@@ -19,7 +19,7 @@ from snnb.core.errors import InputError, how_to_install
 from snnb.core.progress import Progress, silent
 from snnb.mapping import kahypar
 from snnb.mapping.cost import Cost, cost
-from snnb.mapping.groups import grouped, tiled
+from snnb.mapping.groups import grouped, grown, sequential
 from snnb.mapping.hardware import Hardware, Limits
 from snnb.mapping.limits import (
     check_possible,
@@ -34,7 +34,7 @@ from snnb.mapping.placement import place
 from snnb.mapping.sanafe_architecture import place_of
 from snnb.mapping.search import Cores, Search, contract, search_groups
 from snnb.mapping.search_kernels import Contracted
-from snnb.mapping.sequential import grown, sequential
+from snnb.mapping.tiles import tiled
 from snnb.mapping.traffic import PlacedNetwork, TrafficSums, count_traffic
 
 MOST_NEURONS = 100_000  # for a hypergraph of single neurons
