@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from contextlib import contextmanager
 from importlib.util import find_spec
 
@@ -69,7 +70,7 @@ def drawn_figures():
 @pytest.fixture
 def without_kahypar(monkeypatch):
     """Map without Mt-KaHyPar, which takes seconds."""
-    monkeypatch.setattr("snnb.mapping.kahypar.is_installed", lambda: False)
+    monkeypatch.setitem(sys.modules, "mtkahypar", None)
 
 
 @pytest.fixture(scope="session")

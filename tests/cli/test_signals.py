@@ -41,7 +41,7 @@ MT_KAHYPAR = """
 import tempfile
 from pathlib import Path
 import numpy as np
-from snnb.mapping import kahypar
+from snnb.mapping import kahypar, search
 
 def work():
     random, folder = np.random.default_rng(0), Path(tempfile.mkdtemp())
@@ -49,7 +49,7 @@ def work():
         np.ones(50_000, np.int64), np.arange(0, 800_001, 4), random.integers(0, 50_000, 800_000).astype(np.int32),
         np.ones(200_000, np.int64), 100)
     np.savez(folder / kahypar.GRAPH, **graph._asdict())
-    child = kahypar._start(folder, 0, (1000, 0))
+    child = search._start_kahypar(folder, 0, (1000, 0))
     print("ready", flush=True)
     child.wait()
 """

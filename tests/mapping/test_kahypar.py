@@ -5,7 +5,8 @@ import sys
 
 import numpy as np
 
-from snnb.mapping.kahypar import Hypergraph, partitions
+from snnb.mapping.kahypar import Hypergraph
+from snnb.mapping.search import partitions
 
 # Two triangles joined by an edge: the best bisection cuts only that edge.
 TRIANGLES = Hypergraph(

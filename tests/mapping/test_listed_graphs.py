@@ -1,9 +1,9 @@
 """Graphs of listed edges against the edges that they were written from, in plain Python."""
 
+import sys
 import tempfile
 from collections import defaultdict
 from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -131,7 +131,8 @@ def test_costs_are_those_of_the_edges(arguments, cores, sharing):
     neurons=st.integers(2, 8),
 )
 def test_mappings_keep_every_limit(arguments, method, objective, neurons):
-    with patch("snnb.mapping.kahypar.is_installed", return_value=False):
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(sys.modules, "mtkahypar", None)
         assert_limits_kept(arguments, method, objective, neurons)
 
 
@@ -177,7 +178,8 @@ def test_groups_find_modules_whatever_the_ids(tmp_path, inputs):
     listed = ListedGraph(populations, [(source, target, np.ones(2000))], inputs=inputs)
     with write_listed(listed, tmp_path / "graph.h5", Recording(1, 1, 0, 1.0), "0") as graph:
         network = PlacedNetwork.of(graph)
-        with patch("snnb.mapping.kahypar.is_installed", return_value=False):
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setitem(sys.modules, "mtkahypar", None)
             found = partition(network, hardware(neurons=size, axons=2 * size + 1), method="groups")
     grown = found.tried[-1]
     assert (grown.method, grown.cores, grown.connectivity) == ("groups", modules, 0)

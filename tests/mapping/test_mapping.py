@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ def mapped(graphs):
     graph, _ = graphs("chained", "spikes")
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("snnb.mapping.placement.TRIALS_A_CORE", 1000)
-        patched.setattr("snnb.mapping.kahypar.is_installed", lambda: False)  # which takes seconds
+        patched.setitem(sys.modules, "mtkahypar", None)  # which takes seconds
         return map_network(PlacedNetwork.of(graph), HARDWARE)
 
 

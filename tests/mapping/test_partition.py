@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from snnb.core.errors import InputError
-from snnb.mapping import kahypar
 from snnb.mapping.hardware import NO_LIMIT, Limits
 from snnb.mapping.map_network import partition
 from snnb.mapping.search import contract
@@ -82,8 +81,7 @@ def test_a_pruned_network_keeps_the_limits(pruned_graph, without_kahypar):
         assert (sums.axons <= 60).all()
 
 
-def test_without_mt_kahypar_the_search_alone_keeps_the_promises(tmp_path, monkeypatch):
-    monkeypatch.setattr(kahypar, "is_installed", lambda: False)
+def test_without_mt_kahypar_the_search_alone_keeps_the_promises(tmp_path, without_kahypar):
     network = _placed(_convolutional(), tmp_path)
     found = partition(network, hardware(30, 150, None, mesh=(8, 8)), method="groups")
     assert _within(network, found.best.core, Limits(30, 150, NO_LIMIT))

@@ -17,7 +17,6 @@ import numpy as np
 
 from snnb.core.errors import InputError, how_to_install
 from snnb.core.progress import Progress, silent
-from snnb.mapping import kahypar
 from snnb.mapping.cost import Cost, cost
 from snnb.mapping.groups import grouped, grown, sequential
 from snnb.mapping.hardware import Hardware, Limits
@@ -32,7 +31,7 @@ from snnb.mapping.limits import (
 )
 from snnb.mapping.placement import place
 from snnb.mapping.sanafe_architecture import place_of
-from snnb.mapping.search import Cores, Search, contract, search_groups
+from snnb.mapping.search import Cores, Search, contract, kahypar_is_installed, require_kahypar, search_groups
 from snnb.mapping.search_kernels import Contracted
 from snnb.mapping.tiles import tiled
 from snnb.mapping.traffic import PlacedNetwork, TrafficSums, count_traffic
@@ -146,7 +145,7 @@ def partition(
     or the network is too large.
     """
     if method == "hypergraph":
-        kahypar.require()
+        require_kahypar()
     baseline = sequential_baseline(network, hardware, progress)
     tried = [baseline] if baseline.cores <= hardware.cores else []
     if method == "sequential":
@@ -165,7 +164,7 @@ def partition(
             f"the network has more than {MOST_NEURONS:,} neurons or {MOST_PINS:,} pins, too many to place one by one: "
             "use --method groups"
         )
-    warnings = [] if kahypar.is_installed() else [WITHOUT]
+    warnings = [] if kahypar_is_installed() else [WITHOUT]
     steps: List[Tuple[str, Callable[[Progress], Cores]]] = []
     search = partial(search_groups, limits=limits, most=hardware.cores, seed=seed, warn=warnings.append)
     if method in ("groups", "auto"):
@@ -173,7 +172,7 @@ def partition(
         shared = capacity < Limits.of(hardware).synapses and not network.listed
         for share in TILES_A_CORE if shared else ():
             steps.append(("groups", partial(_by_tiles, network, share, limits, search)))
-    if method in ("hypergraph", "auto") and single is not None and kahypar.is_installed():
+    if method in ("hypergraph", "auto") and single is not None and kahypar_is_installed():
         steps.append(("hypergraph", partial(search, single, baseline.core)))
     for number, (name, step) in enumerate(steps):
         lowest = min((one.connectivity for one in tried), default=np.inf)

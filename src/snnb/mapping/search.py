@@ -1,13 +1,21 @@
-"""Search for a mapping of groups of neurons to cores, from several starts."""
+"""Search for a mapping of groups of neurons to cores, from several starts: the sequential one and Mt-KaHyPar's."""
 
+import importlib.util
+import os
+import subprocess
+import sys
+import tempfile
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 from typing import Callable, Deque, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from snnb.core.errors import InputError, how_to_install
 from snnb.core.machine import processors
 from snnb.core.progress import Progress, Say
 from snnb.mapping import kahypar
@@ -35,6 +43,11 @@ MORE_CORES = 0.05
 MORE_CORES_FOR_AXONS = 0.10
 EPOCH = 1 << 20  # trials between which the temperature is computed anew
 MOST_PASSES = 30
+LARGEST_SUM = 1 << 30  # of all weights: Mt-KaHyPar computes with 32 bits
+PROCESSES = 2  # of Mt-KaHyPar at a time
+MANY_SOURCES = 8  # of a set, each of which would be a hyperedge
+FINENESS = 10_000  # of weights that combine neurons and synapses
+Job = Tuple[int, int]  # of Mt-KaHyPar: blocks, seed
 Cores = Optional[np.ndarray]  # core of each neuron or group; None if no valid mapping was found
 
 
@@ -221,11 +234,11 @@ def _starts(
 ) -> Iterator[Tuple[int, np.ndarray]]:
     """Yield numbers of cores and initial mappings: Mt-KaHyPar's and the sequential one. They may exceed limits."""
     seeds = range(seed, seed + (2 if net.groups <= FEW_GROUPS else 1))
-    if kahypar.is_installed() and net.groups > 1:
-        graph = kahypar.hypergraph(net, limits)
+    if kahypar_is_installed() and net.groups > 1:
+        graph = hypergraph(net, limits)
         possible = [n for n in numbers if 1 < n < net.groups and n * graph.capacity >= graph.node_weight.sum()]
         jobs = [(cores, number % (1 << 31)) for cores in possible for number in seeds]
-        yield from kahypar.partitions(graph, jobs, warn)
+        yield from partitions(graph, jobs, warn)
         if net.groups > FEWEST_GROUPS:
             return
     for cores in numbers:
@@ -249,3 +262,92 @@ def _improved(net: Contracted, start: np.ndarray, cores: int, limits: Limits, se
         search.mend()
         search.descend()
     return [*mappings, (search.core.copy(), search.cost)] if search.legal else mappings
+
+
+def kahypar_is_installed() -> bool:
+    """Return whether the package mtkahypar is installed."""
+    return importlib.util.find_spec("mtkahypar") is not None
+
+
+def require_kahypar() -> None:
+    """Raise `InputError` if the package mtkahypar is not installed."""
+    if not kahypar_is_installed():
+        raise InputError(
+            f"--method hypergraph needs Mt-KaHyPar, which is not installed: {how_to_install('mapping')}; "
+            "--method groups does without it"
+        )
+
+
+def hypergraph(net: Contracted, limits: Limits) -> kahypar.Hypergraph:
+    """Convert contracted groups to hyperedges: a source group and the groups that its spikes reach.
+
+    The λ − 1 metric of these hyperedges is the cost. A set with many source groups would need a copy of its targets for
+    each of them. It becomes one hyperedge of the targets, and for each source one of two nodes: the source and the
+    middle target. This overestimates the cost of a source on the core of another target.
+    """
+    degrees, sources = np.diff(net.target_start), np.diff(net.source_start)
+    owner = np.repeat(np.arange(sources.size), sources)
+    crowded = (sources > MANY_SOURCES) & (degrees > 2)
+    many = crowded[owner]
+    middle = net.target[net.target_start[:-1] + degrees // 2]
+    paired = np.flatnonzero(many & (middle[owner] != net.source))
+    pairs = np.stack([middle[owner[paired]], net.source[paired]], axis=1).ravel()
+    # The targets of sets with few source groups, each followed by one of these groups unless it is a target
+    start, pin = take_sets(net.target_start, net.target, owner[~many])
+    own, source = net.source_own[~many], net.source[~many]
+    added = np.concatenate([[0], np.cumsum(~own)])
+    start, pin = joined_sets(
+        [
+            (start + added, np.insert(pin, start[1:][~own], source[~own])),
+            take_sets(net.target_start, net.target, np.flatnonzero(crowded)),
+            (2 * np.arange(pairs.size // 2 + 1), pairs),
+        ]
+    )
+    weight = np.concatenate([net.source_weight[~many], net.total[crowded], net.source_weight[paired]])
+    scale = min(1.0, LARGEST_SUM / max(float(weight.sum()), 1.0))
+    node_weight, capacity = net.neurons, limits.neurons
+    if net.synapses.sum() / limits.synapses * 4 >= net.neurons.sum() / limits.neurons:  # weigh by the scarcer
+        shares = np.maximum(net.neurons / limits.neurons, net.synapses / limits.synapses)
+        node_weight, capacity = np.ceil(shares * FINENESS).astype(np.int64), FINENESS
+    return kahypar.Hypergraph(
+        node_weight=node_weight,
+        start=start,
+        pin=pin,
+        weight=np.maximum(1, np.rint(weight * scale)).astype(np.int64),
+        capacity=capacity,
+    )
+
+
+def partitions(graph: kahypar.Hypergraph, jobs: Sequence[Job], warn: Say) -> Iterator[Tuple[int, np.ndarray]]:
+    """Partition a hypergraph for each job, `PROCESSES` at a time; yield blocks, and the block of each node (int32).
+
+    `warn` is called with a message for each job that fails, possibly for lack of memory.
+    """
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="snnb-")))
+        np.savez(folder / kahypar.GRAPH, **graph._asdict())
+        started: List[subprocess.Popen[bytes]] = []
+        for number, (blocks, _) in enumerate(jobs):
+            for following in range(len(started), min(number + PROCESSES, len(jobs))):
+                started.append(_start_kahypar(folder, following, jobs[following]))
+                stack.callback(started[-1].wait)
+                stack.callback(started[-1].kill)
+            code = started[number].wait()
+            if code == 0:
+                yield blocks, np.load(folder / f"{number}.npy", allow_pickle=False)
+            else:
+                messages = (folder / f"{number}.txt").read_text(encoding="utf-8", errors="replace").splitlines()
+                reason = f"exit code {code}" + "".join(f", {message}" for message in messages[-1:])
+                warn(f"Mt-KaHyPar ended without a partition into {blocks:,} cores ({reason}); memory may lack")
+
+
+def _start_kahypar(folder: Path, number: int, job: Job) -> "subprocess.Popen[bytes]":
+    """Start a process; `multiprocessing` would execute a script without a `__main__` guard again."""
+    with (folder / f"{number}.txt").open("wb") as messages:
+        return subprocess.Popen(
+            [sys.executable, "-m", kahypar.__name__, *map(str, (os.getpid(), folder, number, *job))],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=messages,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        )

@@ -161,9 +161,9 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
     params = params_in_force(run, KIND, given)
     read_hardware(_hardware_of(params))
     if params.method == "hypergraph" and params.partition is None:
-        from snnb.mapping import kahypar
+        from snnb.mapping.search import require_kahypar
 
-        kahypar.require()
+        require_kahypar()
     for path in (params.partition, params.placement):
         if path is not None and not path.exists():
             raise InputError(f"{path}: no such file; give the file that the other program has written")
