@@ -77,6 +77,17 @@ def test_it_is_simulated_and_its_graph_has_the_same_synapses(parse, tmp_path):
         assert found.summary()[-1].spikes_per_second == pytest.approx(carried)
 
 
+def test_the_description_states_the_poisson_rate_in_hz_at_the_time_step_of_the_file(parse, tmp_path):
+    parse("--time-step 1e-4")
+    assert main(f"simulate {RUN} --samples 3 --duration 200 --input poisson --input-rate 500".split()) == 0
+    assert main(f"export {RUN} --format csv --output edges.csv --rate-unit hz".split()) == 0
+    simulation = json.loads((tmp_path / "edges.csv.json").read_text())["simulation"]
+    (counts,) = (tmp_path / "run/simulations").glob("*/spike_rate_sums.npz")
+    pixels = np.load(tmp_path / "run/dataset/x_test.npy")[:3] / 16
+    spikes_per_second = np.load(counts)["input"].sum() / (200 * 1e-4)
+    assert simulation["input_rate_hz"] == pytest.approx(spikes_per_second / pixels.sum(), rel=0.05)
+
+
 def test_euler_decay_of_a_short_time_constant_is_reported(parse):
     code, _, err = parse("--time-step 5e-3")
     assert code == 0

@@ -9,6 +9,7 @@ import numpy as np
 from snnb.core.errors import InputError, UsageError
 from snnb.core.progress import Progress, silent
 from snnb.io.files import sha256_of
+from snnb.io.text import read_document
 from snnb.network.event_samples import EventSamples
 from snnb.pipeline import prepare, simulate
 from snnb.pipeline.graph import simulation_of
@@ -26,18 +27,23 @@ SAMPLES = ("dataset/x_test.npy", "dataset/x_test.h5")
 def simulated_by(run: RunDirectory, stamp: str) -> Optional["Simulated"]:
     """Return the facts that another simulator needs of the simulation of a graph; None if the run has none."""
     from snnb.graph.export.request import Simulated
+    from snnb.simulation.simulation_statistics import ACCURACIES, SimulationStatistics
 
     simulation = simulation_of(run, stamp)
     record = None if simulation is None else recorded(run, simulate.KIND, simulation)
     if record is None:
         return None
     prepared, params = recorded(run, prepare.KIND), record.params
+    rate = None
+    if params.input == "poisson":
+        statistics = run.path / run.directory_of(simulate.KIND.name, simulation) / ACCURACIES
+        rate = params.input_rate / read_document(SimulationStatistics, statistics).dt_ms
     prepared_samples = next((file for file in record.inputs if file.path in SAMPLES), None)
     return Simulated(
         threshold=params.threshold,
         reset=params.reset,
         input=params.input,
-        input_rate_hz=float(params.input_rate) if params.input == "poisson" else None,
+        input_rate_hz=rate,
         pixel_scale=None if prepared is None else prepared.details.scale,
         samples_file=None if prepared_samples is None else prepared_samples.path,
         samples_sha256=None if prepared_samples is None else prepared_samples.sha256,

@@ -21,9 +21,9 @@ Output = Literal["auto", "softmax", "spikes", "membrane"]
 
 
 class SimulationSettings(Options):
-    """How a network is simulated; time steps of dt = 1 ms, with events those into which they are binned.
+    """How a network is simulated; time steps of 1 ms, of a NIR file or of the bins of events.
 
-    With `poisson` input, a pixel spikes with amplitude 1 and probability pixel * input_rate * dt / 1000 a step.
+    With `poisson` input, a pixel spikes with amplitude 1 and probability pixel * input_rate / 1000 in each time step.
     The threshold is also the amplitude of a spike, as in the toolbox. Half of it as initial potential makes the
     expected error of a rate smallest (Bu, Ding, Yu, Huang 2022, Optimized potential initialization for low-latency
     spiking neural networks, AAAI); a softmax layer, which has no threshold, starts at 0. The results do not depend on
@@ -47,7 +47,10 @@ class SimulationSettings(Options):
         )
     )
     input_rate: Annotated[int, ToolboxKey("input", "input_rate")] = Field(
-        default=1000, ge=1, le=1000, description="Rate in Hz of a pixel of 1; at 1000 it spikes in each step."
+        default=1000,
+        ge=1,
+        le=1000,
+        description="Spikes of a pixel of 1 in 1000 time steps; its rate in Hz if a step takes 1 ms.",
     )
     threshold: Annotated[float, ToolboxKey("cell", "v_thresh")] = Field(
         default=1.0, gt=0, description="Firing threshold."

@@ -179,7 +179,7 @@ class Streams:
     def poisson(self, x: np.ndarray, rate: float, steps: int) -> np.ndarray:
         """Draw the spikes of Poisson input for images in [0, 1]: bool (samples, steps, ...).
 
-        Each is a spike with probability x * rate * dt / 1000, at a `rate` in Hz and dt = 1 ms.
+        Each is a spike with probability x * rate / 1000.
         """
         probability = x[:, np.newaxis] * np.float32(rate / 1000)
         spikes: np.ndarray = self.uniform(steps, x.shape[1:]) < probability
