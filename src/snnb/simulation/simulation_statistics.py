@@ -397,8 +397,8 @@ def advice(statistics: SimulationStatistics, settings: SimulationSettings, netwo
     lines = []
     if settings.input == "poisson" and settings.input_rate < FULL_RATE:
         lines.append(
-            f"--input-rate {settings.input_rate:g}: below {FULL_RATE:g} the biases, which act at every step, outweigh the "
-            f"input: use {FULL_RATE:g} unless this is meant"
+            f"--input-rate {settings.input_rate:g}: below {FULL_RATE:g} the biases, which act at every step, outweigh "
+            f"the input: use {FULL_RATE:g} unless this is meant"
         )
     rates = statistics.mean_rates
     fire = [p for p in network.populations if p.activation != MEMBRANE and (p.neuron is None or p.neuron.spikes)]
