@@ -15,8 +15,9 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from snnb import Run
-from snnb.cli import output
+from snnb.cli import output, sweep
 from snnb.cli.main import main
+from snnb.results.sweep import ChipFigures, SimulationFigures
 from tests.end_to_end.conftest import RECORDED
 from tests.pipeline.test_map import CHIP
 
@@ -119,6 +120,17 @@ def test_results_are_a_table_with_units(mapped, narrow, capsys):
     (shown,) = [row[2:] for row in rows if row[:2] == ["network", "energy"]]  # of a chip without figures of neurons
     assert shown[1] == "nJ/sample"
     assert float(shown[0]) * 1000 == pytest.approx(stated["energy_pj"], rel=1e-3)
+
+
+def test_energies_of_a_sweep_are_shown_with_their_scope(narrow):
+    figures = dict.fromkeys([*SimulationFigures.model_fields, *ChipFigures.model_fields], 0.5)
+    figures.update(values={}, ran=True, simulation="20261128T153754Z", energy_of="network", note=None)
+    figures.update(ann_mean_squared_error=None, snn_mean_squared_error=None)
+    chip = {"hardware": "loihi_32_chips", **figures}
+    head, _, dropped = sweep._table([{name: value for name, value in chip.items() if name not in ("values", "ran")}])
+    assert cell_len(head) <= 80
+    assert "energy, pJ  energy_of" in head
+    assert dropped.startswith("too narrow for:")
 
 
 def test_columns_are_dropped_by_importance_and_texts_cut(monkeypatch):

@@ -10,8 +10,9 @@ import pytest
 from snnb.conversion.calibrate import calibrate
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import spiking_network
-from snnb.core.errors import UsageError
+from snnb.core.errors import UsageError, VerificationError
 from snnb.crosscheck import brian2, sanafe, scipy
+from snnb.crosscheck.check import Expected, check
 from snnb.crosscheck.exported import exported_network
 from snnb.graph.build import build_graph
 from snnb.graph.export.export_options import ExportOptions
@@ -53,6 +54,20 @@ def test_other_simulators_give_the_same_spikes(simulated, simulator):
     network = exported_network(graph, SIMULATED)
     assert network.integers
     compare_spikes(network, simulator, firing, folder, inputs, STEPS)
+
+
+def test_sums_of_integers_may_not_differ(simulated):
+    _, folder, inputs, graph = simulated
+    network = exported_network(graph, SIMULATED)
+    steps = max((p.window[1] for p in network.populations if p.window), default=STEPS)
+    with np.load(folder / "spike_rate_sums.npz") as arrays:
+        sums = {p.name: arrays[p.name].ravel() for p in network.simulated}
+    simulate = scipy.build(network)
+    assert not any(one.differing for one in check(network, simulate, Expected(steps, 0, inputs, sums=sums), name="x"))
+    last = network.simulated[-1].name
+    sums[last] = sums[last] + np.eye(1, sums[last].size, dtype=np.int64)[0]
+    with pytest.raises(VerificationError, match=f"{last} differs in x by 1 spikes, and sums of integers are exact"):
+        check(network, simulate, Expected(steps, 0, inputs, sums=sums), name="x")
 
 
 def test_formats_write_the_integers_of_the_parsed_network(simulated, tmp_path):

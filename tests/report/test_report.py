@@ -155,6 +155,7 @@ def test_training_mapping_and_provenance_are_those_of_the_files(complete, docume
     assert float(page.rows("mapping", "connectivity")[0].replace(",", "")) == pytest.approx(
         cost["connectivity"], rel=1e-5
     )
+    assert page.rows("mapping", "network energy")[1] == "per sample"  # of a chip without figures of neurons
     text = page.text("provenance")
     (mapped,) = run.records_of("map").values()
     records = [run.record_of(name) for name in ("prepare", "train", "parse")] + [run.records_of("simulate")[stamp]]

@@ -28,7 +28,7 @@ HEADS = {
 # In the order in which they are left out of a table that is too wide
 LESS_IMPORTANT = (
     *("samples", "sample_ns", "ann_accuracy", "ann_mean_squared_error", "synaptic_operations_per_sample"),
-    *("spikes_per_step_and_neuron", "chips", "simulation", "energy_of"),
+    *("spikes_per_step_and_neuron", "chips", "simulation", "sample_latency_ns"),
 )
 NOT_SHOWN = ("snn_accuracy_low", "snn_accuracy_high", "note")
 

@@ -147,9 +147,9 @@ def check(
 
     `say` is called with a message on differences that are not errors. Raise `VerificationError` with recorded spikes
     if some differ, and one of either simulator does not follow from the exported weights within the rounding of
-    float32; with sums if they differ by more than one in a thousand pairs of sample and neuron, and a neuron's by more
-    than its membrane potential at the end of each sample can make good. Raise `UsageError` if sums differ that much
-    with reset to zero or a neuron model, where only recorded spikes can be checked.
+    float32; with sums if those of integers differ, or others by more than one in a thousand pairs of sample and neuron,
+    and a neuron's by more than its membrane potential at the end of each sample can make good. Raise `UsageError` if
+    sums differ that much with reset to zero or a neuron model, where only recorded spikes can be checked.
     """
     samples, parts = len(expected.inputs), _parts(simulate, expected, at_a_time, progress)
     if expected.spikes is not None:
@@ -163,8 +163,14 @@ def check(
                 size, counted_from = part.stop - part.start, expected.counted_from
                 total += counts_of(spikes[population], size, total.size, counted_from).sum(axis=0)
         compared = count_differences(simulator_sums, expected.sums, samples)
-        exact = not any(one.differing for one in compared)
-        if exact or (not network.integers and all(within_rounding(one, samples) for one in compared)):
+        if network.integers:
+            for one in compared:
+                if one.differing:
+                    raise VerificationError(
+                        f"{one.population} differs in {name} by {one.differing:,} spikes, and sums of integers are "
+                        f"exact: no rounding explains it. {ALTERED}"
+                    )
+        if all(within_rounding(one, samples) for one in compared):
             return tuple(compared)
         _refuse_sums(network, compared, simulator_sums, expected.sums, samples, name)
         why = (

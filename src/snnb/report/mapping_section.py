@@ -71,9 +71,10 @@ def _cores_table(mapping: Mapping) -> Table:
 def _cost_table(mapping: Mapping, further: Sequence[Row], sequential: float) -> Table:
     """Return the costs, with the spikes between cores of the sequential mapping as the baseline."""
     rows: List[Row] = []
+    of_events = mapping.hardware.energy_of == "events"
     for name, value in mapping.cost.figures.items():
         if name == "energy_pj":
-            rows.append(("energy", energy(value), "per sample"))
+            rows.append(("energy" if of_events else "network energy", energy(value), "per sample"))
             continue
         rows.append((name.replace("_", " "), f"{value:,.6g}", UNITS[name]))
         if name == "connectivity":

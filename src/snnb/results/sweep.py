@@ -161,9 +161,7 @@ def sweep(
             if point.hardware is not None:
                 chip = _chip_figures(run, stamp, point.hardware, say, bar)
             done[number] = _swept(run, point, stamp, ran, chip)
-            if ran or point.hardware is not None:
-                _write_table(run, axes, done)
-    _write_table(run, axes, done)
+            _write_table(run, axes, done)
     swept = [done[number] for number in range(len(points))]
     _draw(run, axes, swept)
     remove(run.path / SCRATCH)
