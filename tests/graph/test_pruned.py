@@ -96,7 +96,6 @@ def test_many_neurons_in_a_row_without_synapses(tmp_path):
         Entry("input", "InputLayer", {"batch_input_shape": [None, 200]}, (), {}),
         Entry("out", "Dense", {"units": 400}, ("input",), arrays),
     ]
-    h5py.File(tmp_path / "net_parsed.h5", "w").close()
     network = replace(assemble(Path("net"), entries).in_memory(), zeros=DROPPED)
     write_spiking(network, tmp_path / "net_parsed.h5")
     with build_graph(tmp_path / "net_parsed.h5", tmp_path / "net_graph.h5") as built:
