@@ -1,21 +1,11 @@
-"""Architectures of SANA-FE: read as descriptions, and the same events, energies and times as in its simulation."""
+"""Architectures of SANA-FE, read as descriptions and written; tests/graph/test_imports_sanafe.py compares costs."""
 
-import contextlib
-import io
-from collections import defaultdict
-
-import numpy as np
 import pytest
 import yaml
 
 from snnb.core.errors import InputError
-from snnb.mapping.cost import PARTS, Routes, barrier, core_events, core_times, energies, event_counts
 from snnb.mapping.hardware import hardware_names, read_hardware
 from snnb.mapping.sanafe_architecture import architecture_file
-from snnb.mapping.traffic import count_traffic, traffic_of
-from tests.mapping.brute_force import csv_edges
-
-STEPS, CORES = 12, 8
 
 
 def architecture():
@@ -96,75 +86,6 @@ def test_what_a_description_cannot_state_is_one_line(tmp_path, change, message):
         read_hardware(str(path))
     assert message in str(raised.value)
     assert "\n" not in str(raised.value)
-
-
-def simulated(path, graph, edges, core, places):
-    """Spikes (steps, neurons) of the placed neurons in SANA-FE, its energies in pJ and the times of its steps in ns."""
-    sanafe = pytest.importorskip("sanafe")
-    with contextlib.redirect_stdout(io.StringIO()):
-        arch, network = sanafe.load_arch(str(path)), sanafe.Network()
-        first, cells = graph.populations[0].size, {}
-        soma = {
-            "threshold": 1.0,
-            "reset_mode": "soft",
-            "reset": 0.0,
-            "reverse_reset_mode": "none",
-            "force_update": True,
-        }
-        for population in graph.populations[1:]:
-            group = network.create_neuron_group(
-                population.name,
-                population.size,
-                soma,
-                log_spikes=True,
-                soma_hw_name="soma",
-                default_synapse_hw_name="synapse",
-                default_dendrite_hw_name="dendrite",
-            )
-            for number, neuron in enumerate(group.neurons):
-                cells[population.first + number] = neuron
-                neuron.set_attributes(model_attributes={"bias": 0.05 * (number % 9)})
-        for source, target, _, weight in edges:
-            if source >= first:
-                cells[source].connect_to_neuron(cells[target], {"weight": weight})
-        for neuron, where in zip(cells.values(), core):
-            x, y = places[where]
-            neuron.map_to_core(arch.tiles[int(x) // 2 * 2 + int(y)].cores[int(x) % 2])
-        chip = sanafe.SpikingChip(arch)
-        chip.load(network)
-        found = chip.sim(STEPS, timing_model="simple", spike_trace=True, perf_trace=True)
-    spikes = np.zeros((STEPS, first + len(core)))
-    firsts = {population.name: population.first for population in graph.populations[1:]}
-    for step, fired in enumerate(found["spike_trace"]):
-        for address in fired:
-            spikes[step, firsts[address.group_name] + address.neuron_offset] = 1
-    return spikes, {name: joules * 1e12 for name, joules in found["energy"].items()}, found["perf_trace"]
-
-
-def test_energies_and_times_are_those_of_a_simulation_in_sanafe(file, graphs, tmp_path):
-    from snnb.mapping.traffic import PlacedNetwork
-
-    graph, _ = graphs("chained", "current")
-    network, rng = PlacedNetwork.of(graph), np.random.default_rng(0)
-    chip = read_hardware(str(file))
-    core = rng.integers(0, CORES - 1, network.neurons).astype(np.int32)
-    places = rng.permutation([(x, y) for x in range(4) for y in range(2)]).astype(np.int32)[: CORES - 1]
-    spikes, joules, trace = simulated(file, graph, csv_edges(graph, tmp_path), core, places)
-    assert spikes[1:, network.first :].any(axis=0).mean() > 0.2
-    sums = count_traffic(network, core, CORES - 1)
-    events = core_events(sums, spikes)
-    updates = np.stack([np.bincount(core, minlength=CORES - 1), np.zeros(CORES - 1, int)])  # each is updated by force
-    ns = core_times(events, updates, chip.time_ns).max(axis=1) + barrier(sums, chip, places)
-    np.testing.assert_allclose(np.array(trace["sim_time"]) * 1e9, ns)
-    traffic = traffic_of(sums, spikes.sum(axis=0))
-    counts = event_counts(events, updates * STEPS, chip, traffic, Routes.of(traffic, chip, places))
-    parts = defaultdict(float)
-    for name, picojoules in energies(counts, chip.energy_pj).items():
-        parts[next((part for part, names in PARTS.items() if name in names))] += picojoules
-    assert joules["synapse"] + joules["dendrite"] == pytest.approx(parts["synapses"])
-    assert joules["soma"] == pytest.approx(parts["neurons"])
-    assert joules["network"] == pytest.approx(parts["network"] + parts["axons"])
-    assert sum(trace["hops"]) == counts["link_x"] + counts["link_y"]
 
 
 @pytest.mark.parametrize("name", hardware_names())

@@ -10,7 +10,6 @@ from snnb.network.event_samples import InputSteps
 from snnb.network.forward import mean_activations, samples_within
 from snnb.report import report_plots
 from snnb.report.diagram import BEND, BOX, MARGIN, TALL, Arrow, Box, depths, diagram
-from snnb.report.network_sections import share_that_carries
 from snnb.report.page import drawn as in_page
 from snnb.report.report_plots import plot_activations, plot_confusion, plot_distribution, plot_input
 
@@ -190,15 +189,6 @@ def test_input_has_a_pixel_for_each_position_and_step_and_off_events_are_red(axe
     raster = axes_of(plot_input, InputSteps.dense(flat), 700).images[0].get_array()
     assert np.argwhere(raster[..., 3]).tolist() == [[125, 0], [249, 249]]
     assert (raster[125, 0, :3] != raster[249, 249, :3]).any()
-
-
-def test_the_share_that_carries_is_the_smallest():
-    assert share_that_carries(np.array([4.0, 3.0, 2.0, 1.0]), 0.5) == 0.5  # 4 are not 5, 4 + 3 are
-    assert share_that_carries(np.array([1.0, 2.0, 3.0, 4.0]), 0.4) == 0.25
-    assert share_that_carries(np.array([1.0] * 10), 0.9) == 0.9
-    assert share_that_carries(np.array([0.0, 0.0, 5.0, 0.0]), 0.9) == 0.25
-    assert share_that_carries(np.zeros(3), 0.5) is None
-    assert share_that_carries(np.empty(0), 0.5) is None
 
 
 def test_distributions_count_everything_once(axes_of):

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -12,22 +10,6 @@ from snnb.training.recipe import TrainingOptions
 def pictures():
     rng = np.random.default_rng(0)
     return LabelledPictures(rng.integers(0, 256, size=(7, 4, 5, 2), dtype=np.uint8), np.arange(7) % 3, 255.0, 3)
-
-
-def test_batches_come_in_the_order_of_the_rows_and_the_last_one_is_smaller(pictures):
-    rows = np.array([6, 0, 3, 3, 1])
-    got = [(x.numpy(), y.numpy()) for x, y in batches(pictures, rows, 2, (3,))]
-    assert [len(x) for x, _ in got] == [2, 2, 1]
-    np.testing.assert_array_equal(np.concatenate([x for x, _ in got]), pictures.x[rows] / np.float32(255))
-    np.testing.assert_array_equal(
-        np.concatenate([y for _, y in got]), [[1, 0, 0], [1, 0, 0], [1, 0, 0], [1, 0, 0], [0, 1, 0]]
-    )
-
-
-def test_a_reconstruction_targets_its_own_pixels_in_the_shape_of_the_output(pictures):
-    unlabelled = replace(pictures, num_classes=None)
-    [(x, y)] = list(batches(unlabelled, np.arange(3), 8, (40,)))
-    np.testing.assert_array_equal(x.numpy().reshape(3, 40), y.numpy())
 
 
 def test_every_pixel_value_is_the_one_the_other_stages_divide_out():
