@@ -40,9 +40,10 @@ def current(draw, x, filters):
 @st.composite
 def block(draw, x):
     filters = x.shape[-1]
-    kinds = ["sum", "sum", "chain", "joined", "normalised", "bottleneck", "pooled", "again", "inside"]
-    large = ["kernels", "maximum"] if min(x.shape[1:3]) > 5 else []
-    kind = draw(st.sampled_from(kinds + large))
+    kinds = ["sum", "sum", "chain", "joined", "normalised", "bottleneck", "again", "inside"]
+    kinds += ["pooled"] if min(x.shape[1:3]) > 2 else []
+    kinds += ["kernels", "maximum"] if min(x.shape[1:3]) > 5 else []
+    kind = draw(st.sampled_from(kinds))
     if kind == "sum":
         x = L.Add()([*(draw(current(x, filters)) for _ in range(draw(st.integers(1, 2)))), x])
         x = L.BatchNormalization()(x) if draw(st.booleans()) else x
