@@ -37,7 +37,7 @@ def test_rates_replace_the_spikes_of_a_graph_file(graph, graph_path, tmp_path):
         rates = rates_file(tmp_path / name, content)
         new = import_graph(graph_path, tmp_path / "in_graph.h5", rates=rates, samples=3, steps=10)
         with new.graph as found:
-            assert new.files == (graph_path, rates)
+            assert [*new.hashes] == [graph_path, rates]
             got = np.concatenate([population.spike_count.ravel() for population in found.populations])
             np.testing.assert_allclose(got, spikes * factor)
             assert (found.recording.num_samples, found.recording.num_timesteps) == (3, 10)

@@ -12,6 +12,7 @@ from scipy.sparse import csr_matrix
 from snnb import Mapping, Run, SynapseGraph
 from snnb.cli.main import main
 from snnb.core.errors import DamagedError, InputError, UsageError
+from snnb.graph.imports import import_graph
 from snnb.pipeline.open_run import described_with_repair, open_run
 from snnb.pipeline.plan import state_of_stages
 from tests.mapping.test_sanafe_architecture import architecture
@@ -45,6 +46,21 @@ def stale(path):
 def spikes_between_cores(edges):
     """Spikes per sample from a neuron to each core, other than its own, that has a target: by brute force."""
     return sum(SPIKES[s] for s, core in {(s, CORE[t]) for s, t, *_ in edges} if core != CORE[s]) / 2
+
+
+def test_a_file_that_is_changed_while_it_is_read_makes_the_graph_stale(folder, monkeypatch):
+    written = import_graph.write_listed
+
+    def write(*given):
+        (folder / "net.csv").write_text(CSV.replace("1.5", "2.5"))
+        (folder / "rates.txt").write_text("\n".join(map(str, SPIKES + 1)))
+        return written(*given)
+
+    monkeypatch.setattr(import_graph, "write_listed", write)
+    Run.from_graph(folder / "net.csv", "run", rates=folder / "rates.txt")
+    assert stale("run") == {"graphs/imported": f"{folder}/net.csv has changed"}
+    (folder / "net.csv").write_text(CSV)
+    assert stale("run") == {"graphs/imported": f"{folder}/rates.txt has changed"}
 
 
 def test_every_command_from_import_to_report(folder, capsys):

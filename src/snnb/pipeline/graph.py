@@ -27,7 +27,7 @@ from snnb.pipeline.stage import (
     write_log,
 )
 from snnb.rundir.directory import RunDirectory, StageOutput
-from snnb.rundir.manifest import Kind, Record, external_records
+from snnb.rundir.manifest import Kind, Record, file_record
 
 if TYPE_CHECKING:
     from snnb.graph.build import SampleClass
@@ -263,7 +263,7 @@ def _import(run: RunDirectory, params: GraphParams, progress: Progress) -> str:
             steps=params.rate_steps,
             progress=progress,
         )
-        output.external = external_records(imported.files)
+        output.external = [file_record(path, sha256) for path, sha256 in sorted(imported.hashes.items())]
         output.warnings = list(imported.notes)
         _finish(run, params, output, imported.graph)
     return IMPORTED

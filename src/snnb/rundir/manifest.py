@@ -313,9 +313,10 @@ def _stamp(file: Path) -> Stamp:
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
-def file_record(path: Path) -> FileRecord:
-    """Return the record of a file outside the run."""
-    return FileRecord(path=str(path.absolute()), sha256=sha256_of(path), size_bytes=path.stat().st_size, external=True)
+def file_record(path: Path, sha256: Optional[str] = None) -> FileRecord:
+    """Return the record of a file outside the run; its hash is computed if it is not given."""
+    size = path.stat().st_size
+    return FileRecord(path=str(path.absolute()), sha256=sha256 or sha256_of(path), size_bytes=size, external=True)
 
 
 def external_records(paths: Iterable[Path], progress: Progress = silent) -> List[FileRecord]:

@@ -41,10 +41,10 @@ RATE_READERS: Readers[Callable[[Path, ListedGraph, Recording], Rates]] = {
 
 
 class Imported(NamedTuple):
-    """An imported graph, opened; the files that were read; and notes about content that is missing or not read."""
+    """An imported graph, opened; the SHA-256 of each file; and notes about content that is missing or not read."""
 
     graph: SynapseGraph
-    files: Tuple[Path, ...]
+    hashes: Dict[Path, str]
     notes: Tuple[str, ...]
 
 
@@ -66,8 +66,10 @@ def import_graph(
     """
     if not path.exists():
         raise InputError(f"{path}: no such file")
+    # Before the files are read: a graph of a file that is changed meanwhile is stale. Files next to it follow below.
+    first = {file: sha256_of(file) for file in (path, rates) if file is not None and file.is_file()}
     if graph_file.recognises(path):
-        return _import_file(path, target, rates, samples, steps)
+        return _import_file(path, target, rates, samples, steps, first)
     read = _reader_of(path, READERS, "a graph that snnb reads; it reads MODEL_graph.h5,")(path)
     if read.assumed:
         read = replace(read, populations=[replace(population, spikes=None) for population in read.populations])
@@ -83,8 +85,9 @@ def import_graph(
         files, notes, times = (*files, rates), (*notes, *given.notes), given.times
     elif read.per_step:
         read = replace(read, populations=[_counted(population, recording) for population in read.populations])
+    hashes = {file: first.get(file) or sha256_of(file) for file in files}
     try:
-        graph = write_listed(read, target, recording, _sha256(files), progress)
+        graph = write_listed(read, target, recording, _combined([*hashes.values()]), progress)
     except DamagedError:
         raise
     except InputError as error:
@@ -93,7 +96,7 @@ def import_graph(
         (target.parent / name).write_text(text)
     if times is not None:
         _write_times(target.with_name(SPIKE_TIMES), graph, times, recording.num_timesteps)
-    return Imported(graph, files, notes)
+    return Imported(graph, hashes, notes)
 
 
 def _reader_of(path: Path, readers: Readers[Reader], expected: str) -> Reader:
@@ -120,23 +123,28 @@ def _write_times(path: Path, graph: SynapseGraph, times: np.ndarray, steps: int)
 
 
 def _import_file(
-    path: Path, target: Path, rates: Optional[Path], samples: Optional[int], steps: Optional[int]
+    path: Path,
+    target: Path,
+    rates: Optional[Path],
+    samples: Optional[int],
+    steps: Optional[int],
+    hashes: Dict[Path, str],
 ) -> Imported:
     """Copy a MODEL_graph.h5, with spikes from another file if there is one; assume spikes if there are none."""
     with graph_file.open_checked(path) as graph:
         if rates is None and graph.recording is not None:
             if samples is not None or steps is not None:
                 raise UsageError("--rate-samples, --rate-steps: only with --rates; a MODEL_graph.h5 states both")
-            return Imported(graph_file.copy(path, target), (path,), ())
+            return Imported(graph_file.copy(path, target), hashes, ())
         populations = [ListedPopulation(p.name, p.shape, p.layer) for p in graph.populations]
         recording = _recording(graph.recording or Recording(1, 1, 0, DT_MS), samples, steps)
         inputs, nodes = len(graph.inputs), graph.number_of_nodes()
     if rates is None:
         spikes = np.ones(nodes, np.int64)
-        return Imported(graph_file.copy(path, target, spikes, recording, assumed=True), (path,), ())
+        return Imported(graph_file.copy(path, target, spikes, recording, assumed=True), hashes, ())
     given = _read_rates(rates, ListedGraph(populations, (), inputs), recording)
     recording = _recording(given.recording or recording, samples, steps)
-    return Imported(graph_file.copy(path, target, given.spikes, recording), (path, rates), given.notes)
+    return Imported(graph_file.copy(path, target, given.spikes, recording), hashes, given.notes)
 
 
 def _recording(recording: Recording, samples: Optional[int], steps: Optional[int]) -> Recording:
@@ -155,7 +163,6 @@ def _counted(population: ListedPopulation, recording: Recording) -> ListedPopula
     return replace(population, spikes=np.where(np.abs(spikes - rounded) <= 2.0**-23 * rounded, rounded, spikes))
 
 
-def _sha256(files: Sequence[Path]) -> str:
-    """Return the SHA-256 of a file, or of the SHA-256 of several."""
-    digests = [sha256_of(file) for file in files]
+def _combined(digests: Sequence[str]) -> str:
+    """Return the SHA-256 of a file, or that of the SHA-256 of several."""
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
