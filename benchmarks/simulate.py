@@ -168,7 +168,8 @@ def _make(network: str, data: Optional[Path], folder: Path) -> None:
 
     from snnb.architectures import find
     from snnb.conversion.convert import convert, save_keras
-    from snnb.datasets.preparation import prepare
+    from snnb.datasets.preparation import open_dataset, write_arrays
+    from snnb.datasets.preparation_settings import PreparationSettings
     from snnb.io.keras import keras
 
     architecture = find(network)
@@ -181,7 +182,8 @@ def _make(network: str, data: Optional[Path], folder: Path) -> None:
         arrays = folder / "arrays"
         arrays.mkdir()
         name = NETWORKS[network]
-        prepare(name, arrays, data_dir=data, source=data / name, shape=shape, norm_samples=1000, seed=0, limit=10_000)
+        settings = PreparationSettings(dataset=name, source=data / name, shape=shape, limit=10_000)
+        write_arrays(open_dataset(settings, arrays), settings, arrays)
         x, y = np.load(arrays / "x_train.npy") / np.float32(255), np.load(arrays / "y_train.npy")
         pictures = np.load(arrays / "x_test.npy")[:1000] / np.float32(255)
     tf.random.set_seed(0)

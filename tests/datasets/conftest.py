@@ -3,6 +3,7 @@
 import gzip
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 from typing import Dict, List, Optional
 
 import numpy as np
@@ -11,8 +12,10 @@ from official_files import idx_bytes, python2_batch
 from PIL import Image
 
 from snnb.core.errors import InputError
+from snnb.core.progress import silent
 from snnb.datasets.catalogue import find_dataset
-from snnb.datasets.preparation import prepare
+from snnb.datasets.preparation import open_dataset, write_arrays
+from snnb.datasets.preparation_settings import PreparationSettings
 
 
 @pytest.fixture
@@ -42,16 +45,20 @@ def mnist_folder(tmp_path, mnist_arrays):
 
 @pytest.fixture
 def run_prepare(tmp_path):
-    """Prepare into a new folder; returns that folder and what `prepare` says of it."""
+    """Prepare into a new folder; returns that folder, and the opened data set with what was written."""
     made = []
 
-    def run(name, **settings):
+    def run(name, **options):
         target = tmp_path / f"dataset{len(made)}"
         target.mkdir()
         made.append(target)
-        shape = find_dataset(name).spec.shape
-        defaults = {"data_dir": tmp_path / "data", "norm_samples": 10, "seed": 0, "shape": shape}
-        return target, prepare(name, target, **{**defaults, **settings})
+        shape, num_classes = find_dataset(name).spec.shape, options.pop("num_classes", None)
+        progress = options.pop("progress", silent)
+        defaults = {"data_dir": tmp_path / "data", "norm_samples": 10, "shape": shape}
+        settings = PreparationSettings(dataset=name, **{**defaults, **options})
+        loaded = open_dataset(settings, target, num_classes=num_classes, progress=progress)
+        written = write_arrays(loaded, settings, target, progress)
+        return target, SimpleNamespace(**{**vars(loaded), **vars(written)})
 
     return run
 

@@ -6,6 +6,7 @@ from PIL import Image
 
 from snnb import Run
 from snnb.cli.main import main
+from snnb.datasets import preparation
 from snnb.pipeline.model import identify_model, input_shape
 from snnb.pipeline.open_run import open_run
 from snnb.pipeline.plan import state_of_stages
@@ -38,6 +39,18 @@ def test_pictures_that_were_changed_make_it_run_again(pets, tmp_path, change, li
     assert reason() is None
     change(pets)
     assert reason() == f"{pets}/train has changed"
+
+
+def test_pictures_that_are_changed_while_they_are_read_make_it_run_again(pets, tmp_path, monkeypatch):
+    written = preparation.write_arrays
+
+    def write(*given):
+        Image.new("RGB", (6, 4), (99, 0, 0)).save(pets / "train" / "ant" / "0.png")
+        return written(*given)
+
+    monkeypatch.setattr(preparation, "write_arrays", write)
+    Run("lenet_mnist", tmp_path / "run", dataset=f"folder:{pets}").prepare(shape=(4, 4, 1))
+    assert state_of_stages(open_run(tmp_path / "run"))[0].reason == f"{pets}/train has changed"
 
 
 @pytest.mark.parametrize(("options", "side", "fit"), [("", 32, "pad"), ("--shape 40x40x1", 40, "resize")])

@@ -73,7 +73,7 @@ def doctor() -> None:
 
 def machine() -> Machine:
     """Return the versions and resources that this process has."""
-    from snnb.pipeline.prepare import data_directory
+    from snnb.datasets.catalogue import data_directory
     from snnb.rundir.manifest import current_environment, version_of
 
     gpus: List[str] = []

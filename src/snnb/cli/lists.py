@@ -29,9 +29,8 @@ def datasets(
     ] = None,
 ) -> None:
     """List the data sets and whether they are on this machine."""
-    from snnb.datasets.catalogue import available, dataset_names, find_dataset
+    from snnb.datasets.catalogue import available, data_directory, dataset_names, find_dataset
     from snnb.datasets.definition import ListedDataset
-    from snnb.pipeline.prepare import data_directory
 
     folder = data_dir or data_directory()
     specs = [find_dataset(name).spec for name in dataset_names()]

@@ -70,7 +70,7 @@ def load(place: Path) -> LoadedDataset:
         shaped = images if images.ndim == 4 else images[..., np.newaxis]
         parts.append(ArraySamples(labels.ravel().astype(np.int64), shaped))
     names = [str(number) for number in range(classes)]
-    return LoadedDataset(names, parts[0], parts[1], False, "as it is on disk", _files(place))
+    return LoadedDataset(names, parts[0], parts[1], "as it is on disk", _files(place))
 
 
 def _files(place: Path) -> List[Path]:

@@ -7,6 +7,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import List, Optional
 
+import platformdirs
+
 from snnb.core.errors import InputError, UsageError
 from snnb.datasets.definition import Dataset
 
@@ -58,6 +60,11 @@ def find_dataset(name: str) -> Dataset:
     hint = f"did you mean {near[0]}? " if near else ""
     yours = ", ".join(f"{own.spec.name} for {own.spec.title}" for own in map(_imported, _OWN.values()))
     raise UsageError(f"unknown data set {name}: {hint}there are {', '.join(sorted(_LISTED))}; or write {yours}.")
+
+
+def data_directory() -> Path:
+    """Return the directory of the data sets: $SNNB_DATA, else the user's cache directory."""
+    return Path(os.environ.get("SNNB_DATA") or platformdirs.user_cache_dir("snnb"))
 
 
 def available(name: str, data_dir: Path) -> Optional[Path]:

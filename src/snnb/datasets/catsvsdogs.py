@@ -59,7 +59,7 @@ def load(where: Path) -> LoadedDataset:
     train = labelled(where, [sorted(set(pictures) - set(test)) for pictures, test in zip(files, for_test)])
     test = labelled(where, for_test)
     version = listing_version((train, test))
-    return LoadedDataset(list(CLASSES), train, test, False, version, read_from)
+    return LoadedDataset(list(CLASSES), train, test, version, read_from)
 
 
 def _has_kaggle_files(folder: Path) -> bool:

@@ -154,7 +154,6 @@ def _load(spec: DatasetSpec, where: Path) -> LoadedDataset:
         class_names=names,
         train=ArraySamples(np.concatenate(labels), np.concatenate(images)),
         test=ArraySamples(batches[-1][1], batches[-1][0]),
-        official_order=True,
         version=spec.version,
         sources=[where / file for file in release.files],
     )
@@ -201,6 +200,6 @@ def _read_batch(path: Path) -> Dict[str, object]:
 
 
 CIFAR10, CIFAR100 = (
-    Dataset(spec, partial(_locate, spec.name), partial(_load, spec), partial(_fetch, spec.name))
+    Dataset(spec, partial(_locate, spec.name), partial(_load, spec), partial(_fetch, spec.name), official_order=True)
     for spec in (SPEC_10, SPEC_100)
 )

@@ -116,7 +116,6 @@ class LoadedDataset:
     class_names: List[str]  # in the order of the class numbers
     train: Union[Samples, Recordings, None]  # samples if it is a data set of pictures
     test: Union[Samples, Recordings]
-    official_order: bool  # whether the order on disk is the published one, which is kept
     version: str  # release of the files
     sources: List[Path] = field(default_factory=list)  # files that were read, and folders of pictures
     warnings: List[str] = field(default_factory=list)  # messages for the user
@@ -130,5 +129,6 @@ class Dataset:
     locate: Callable[[Path], Path]  # return the path of the files in a folder; `InputError` names missing files
     load: Callable[[Path], LoadedDataset]  # open the files at the path that `locate` returned
     fetch: Optional[Callable[[Path, Progress], None]] = None  # download the files into a folder
+    official_order: bool = False  # whether the order on disk is the published one, which is kept
     shape_of: Optional[Callable[[Path], Optional[ImageShape]]] = None  # shape of a user's samples, if it can be read
     place: Optional[Path] = None  # path of the files, for a data set whose name contains it

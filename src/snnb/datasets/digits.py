@@ -48,7 +48,6 @@ def load(where: Path) -> LoadedDataset:
         class_names=list(SPEC.class_names or ()),
         train=ArraySamples(labels[train], images[train]),
         test=ArraySamples(labels[test], images[test]),
-        official_order=False,
         version=f"scikit-learn {sklearn.__version__}",
     )
 

@@ -56,7 +56,6 @@ def load(where: Path) -> LoadedDataset:
         names,
         train,
         test,
-        official_order=False,
         version=f"{SPEC.version}: {listing_version((train, test))}",
         sources=sources,
         warnings=warnings,

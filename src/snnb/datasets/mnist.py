@@ -130,7 +130,6 @@ def load(where: Path) -> LoadedDataset:
         class_names=list(SPEC.class_names or ()),
         train=samples[0],
         test=samples[1],
-        official_order=True,
         version="unofficial files" if warnings else (f"keras' {NPZ}" if where.is_file() else SPEC.version),
         sources=[*dict.fromkeys(read_from.values())],
         warnings=warnings,
@@ -163,4 +162,4 @@ def _on_disk(folder: Path, name: str) -> Optional[Path]:
     return next((path for path in candidates if path.is_file()), None)
 
 
-DATASET = Dataset(SPEC, locate, load, fetch)
+DATASET = Dataset(SPEC, locate, load, fetch, official_order=True)

@@ -54,7 +54,6 @@ def load(where: Path) -> LoadedDataset:
         class_names=list(SPEC.class_names or ()),
         train=parts.get("Train"),
         test=parts["Test"],
-        official_order=True,
         version=SPEC.version,
         sources=[where / part if (where / part).is_dir() else where / f"{part}.zip" for part in parts],
     )
@@ -92,4 +91,4 @@ def _recordings(where: Path, part: str) -> EventRecordings:
     return EventRecordings(np.array([int(digit) for _, digit, _ in order], np.int64), names, events, SPEC.shape)
 
 
-DATASET = Dataset(SPEC, locate, load)
+DATASET = Dataset(SPEC, locate, load, official_order=True)

@@ -125,7 +125,7 @@ def loaded_by_class(train_folder: Path, test_folder: Path) -> LoadedDataset:
     """List a data set whose classes are the folders in both folders, in alphabetical order."""
     classes = class_folders(train_folder)
     train, test = samples_by_class(train_folder, classes), samples_by_class(test_folder, classes)
-    return LoadedDataset(classes, train, test, False, listing_version((train, test)), [train_folder, test_folder])
+    return LoadedDataset(classes, train, test, listing_version((train, test)), [train_folder, test_folder])
 
 
 def listing_version(samples: Iterable[PictureSamples]) -> str:

@@ -13,8 +13,9 @@ from snnb.core.errors import InputError, UsageError
 from snnb.core.formatting import times
 from snnb.core.progress import Progress, silent
 from snnb.datasets.array_samples import balanced_order, proportional_order
-from snnb.datasets.catalogue import find_dataset
-from snnb.datasets.definition import Dataset, ImageShape, PreparedSplit, Recordings, Samples
+from snnb.datasets.catalogue import data_directory, find_dataset
+from snnb.datasets.definition import Dataset, LoadedDataset, PreparedSplit, Recordings, Samples
+from snnb.datasets.preparation_settings import PreparationSettings
 from snnb.io.files import require_disk
 from snnb.io.text import printable
 from snnb.network.event_samples import Steps, write_samples
@@ -25,57 +26,28 @@ UNREADABLE_NAMED = 20  # largest number of unreadable pictures that a warning na
 
 
 @dataclass(frozen=True)
-class PreparedDataset:
-    """Description of the arrays that `prepare` wrote and of the files that it read, for the manifest."""
+class PreparedArrays:
+    """Description of the arrays that were written, for the manifest."""
 
-    version: str  # release of the files that were read
-    class_names: List[str]  # in the order of the class numbers
     splits: Dict[str, PreparedSplit]  # by "train", "test" and "norm"
-    sources: List[Path]  # files that were read, and folders of pictures
     warnings: List[str]  # messages for the user
     outside: Optional[int]  # number of events outside the sensor, which are left out; None for other contents
 
 
-def prepare(
-    name: str,
-    target: Path,
-    *,
-    data_dir: Path,
-    shape: ImageShape,
-    norm_samples: int,
-    seed: int,
-    source: Optional[Path] = None,
-    fit: str = "exact",
-    num_classes: Optional[int] = None,
-    limit: Optional[int] = None,
-    bin_us: int = 1000,
-    binary: bool = False,
-    progress: Progress = silent,
-) -> PreparedDataset:
-    """Write a data set as arrays to `target`, an existing, empty folder.
+def open_dataset(
+    settings: PreparationSettings, target: Path, *, num_classes: Optional[int] = None, progress: Progress = silent
+) -> LoadedDataset:
+    """Open the files of a data set, after a download if need be, and check that its arrays can be written to `target`.
 
-    The files are x_train.npy and x_test.npy (uint8, (n, height, width, channels)), y_train.npy and y_test.npy (int64,
-    (n,)), and those that snntoolbox reads: x_norm.npz and x_test.npz (float32 in [0, 1]) and y_test.npz (one-hot,
-    float32). A published order of samples is kept. Otherwise every prefix of the training and the test set contains
-    the classes in proportion. `x_norm` is a class-balanced subset of the training set, of at most `norm_samples`.
-
-    Of events, and of currents of each time step, the files are x_test.h5, y_test.npy and, if the data set has a
-    training set, x_train.h5 and y_train.npy; see `snnb.network.event_samples`. Events are summed into bins of `bin_us`
-    µs, the time steps; if `binary`, a bin counts at most one event of a pixel and polarity.
-
-    The data set is read from `source`, by default from `data_dir/name`, where downloads are stored. `shape` is the
-    (height, width, channels) of the model's input. `fit` is how images of another shape are converted: refused
-    ("exact"), surrounded by zeros ("pad") or resized ("resize"); picture files are always resized. A data set with
-    another number of classes than `num_classes` is refused. `limit` is the largest number of training samples and of
-    test samples; the classes stay in proportion. `progress` is called with numbers of samples; during a download, with
-    numbers of bytes.
+    A data set with another number of classes than `num_classes` is refused. During a download, `progress` is called
+    with numbers of bytes.
 
     Raise `UsageError` if there is no such data set or an option is not for it, `InputError` if files are missing or
     damaged or the model does not take such images or classes, `ResourceError` if the disk has too little free space.
     """
-    dataset = find_dataset(name)
+    dataset = find_dataset(settings.dataset)
     spec = dataset.spec
-    loaded = dataset.load(_find_or_fetch(dataset, data_dir, source, progress))
+    loaded = dataset.load(_find_or_fetch(dataset, settings.data_dir or data_directory(), settings.source, progress))
     classes = loaded.class_names
     not_utf8 = [name for name in classes if name.encode(errors="replace").decode() != name]
     if not_utf8:
@@ -84,17 +56,45 @@ def prepare(
         raise InputError(
             f"{spec.name} has {len(classes)} classes, the model has {num_classes}: choose another data set or model."
         )
+    counts = []
+    for part, samples in (("training", loaded.train), ("test", loaded.test)):
+        if samples is not None:
+            if len(samples.labels) == 0:
+                raise InputError(f"{spec.name} has no {part} samples: {spec.layout} is expected.")
+            samples.check(settings.shape, settings.fit)
+            counts.append(len(samples.labels[: settings.limit]))
+    if spec.content == "pictures":
+        train, test = counts
+        # One byte per value, and four in the copies for the toolbox.
+        values = train + test + 4 * (test + min(settings.norm_samples, train))
+        require_disk(target, math.prod(settings.shape) * values, "prepare")
+    return loaded
+
+
+def write_arrays(
+    loaded: LoadedDataset, settings: PreparationSettings, target: Path, progress: Progress = silent
+) -> PreparedArrays:
+    """Write a data set that `open_dataset` has opened as arrays to `target`, an existing, empty folder.
+
+    The files are x_train.npy and x_test.npy (uint8, (n, height, width, channels)), y_train.npy and y_test.npy (int64,
+    (n,)), and those that snntoolbox reads: x_norm.npz and x_test.npz (float32 in [0, 1]) and y_test.npz (one-hot,
+    float32). A published order of samples is kept. Otherwise every prefix of the training and the test set contains
+    the classes in proportion. `x_norm` is a class-balanced subset of the training set.
+
+    Of events, and of currents of each time step, the files are x_test.h5, y_test.npy and, if the data set has a
+    training set, x_train.h5 and y_train.npy; see `snnb.network.event_samples`. `progress` is called with numbers of
+    samples. Raise `InputError` if a sample is damaged.
+    """
+    dataset = find_dataset(settings.dataset)
+    spec, classes, shape = dataset.spec, loaded.class_names, settings.shape
     parts: Dict[str, Tuple[Union[Samples, Recordings], np.ndarray]] = {}  # with the positions to write, in order
     for stream, (part, samples) in enumerate((("train", loaded.train), ("test", loaded.test))):
         if samples is not None:
-            if len(samples.labels) == 0:
-                part_name = "training" if part == "train" else part
-                raise InputError(f"{spec.name} has no {part_name} samples: {spec.layout} is expected.")
-            samples.check(shape, fit)
-            if loaded.official_order:
-                positions = np.sort(proportional_order(samples.labels)[:limit])
+            if dataset.official_order:
+                positions = np.sort(proportional_order(samples.labels)[: settings.limit])
             else:
-                positions = proportional_order(samples.labels, np.random.default_rng([seed, stream]))[:limit]
+                random = np.random.default_rng([settings.seed, stream])
+                positions = proportional_order(samples.labels, random)[: settings.limit]
             parts[part] = samples, positions
     sizes, warnings = tuple(len(samples.labels) for samples, _ in parts.values()), loaded.warnings
     if spec.samples is not None and len(sizes) == 2 and sizes != spec.samples:
@@ -108,14 +108,14 @@ def prepare(
     outside = None
     if spec.content == "pictures":
         pictures = cast("Dict[str, Tuple[Samples, np.ndarray]]", parts)
-        labels, unreadable = _write_pictures(target, pictures, shape, fit, spec.scale, norm_samples, seed, progress)
+        labels, unreadable = _write_pictures(target, pictures, settings, spec.scale, progress)
         warnings = [*warnings, *unreadable]
         np.savez(target / "y_test.npz", np.eye(len(classes), dtype=np.float32)[labels["test"]])
         splits = {part: split(of, shape, "float32" if part == "norm" else "uint8") for part, of in labels.items()}
     else:
         dtype = "float32" if spec.content == "steps" else "uint32"
         recordings = cast("Dict[str, Tuple[Recordings, np.ndarray]]", parts)
-        longest, inside, left_out = _write_recordings(target, recordings, shape, bin_us, binary, dtype, progress)
+        longest, inside, left_out = _write_recordings(target, recordings, settings, dtype, progress)
         labels = {part: samples.labels[positions] for part, (samples, positions) in parts.items()}
         splits = {part: split(of, (longest[part], *shape), dtype) for part, of in labels.items()}
         if spec.content == "events":
@@ -126,7 +126,7 @@ def prepare(
             warnings = [*warnings, message]
     for part in parts:
         np.save(target / f"y_{part}.npy", labels[part])
-    return PreparedDataset(loaded.version, classes, splits, loaded.sources, warnings, outside)
+    return PreparedArrays(splits, warnings, outside)
 
 
 def _find_or_fetch(dataset: Dataset, data_dir: Path, source: Optional[Path], progress: Progress) -> Path:
@@ -154,11 +154,8 @@ def _find_or_fetch(dataset: Dataset, data_dir: Path, source: Optional[Path], pro
 def _write_pictures(
     target: Path,
     parts: Mapping[str, Tuple[Samples, np.ndarray]],
-    shape: ImageShape,
-    fit: str,
+    settings: PreparationSettings,
     scale: float,
-    norm_samples: int,
-    seed: int,
     progress: Progress,
 ) -> Tuple[Dict[str, np.ndarray], List[str]]:
     """Write the images at some positions of the training and the test set, and the copies for the toolbox.
@@ -167,9 +164,7 @@ def _write_pictures(
     unreadable images of a part are an `InputError`.
     """
     train, test = (len(positions) for _, positions in parts.values())
-    norm_samples = min(norm_samples, train)
-    # One byte per value, and four in the copies for the toolbox.
-    require_disk(target, math.prod(shape) * (train + test + 4 * (test + norm_samples)), "prepare")
+    norm_samples, shape = min(settings.norm_samples, train), settings.shape
     done, total = 0, train + 2 * test + norm_samples
 
     def advance(part: str, samples: int) -> None:
@@ -186,7 +181,7 @@ def _write_pictures(
         with (target / f"x_{part}.npy").open("wb") as stream:
             _write_header(stream, np.uint8, (len(positions), *shape))
             for batch in _chunks(positions, math.prod(shape)):
-                images, reasons = samples.read(batch, shape, fit)
+                images, reasons = samples.read(batch, shape, settings.fit)
                 stream.write(np.ascontiguousarray(images).data)
                 unreadable += reasons.values()
                 if len(unreadable) > MOST_UNREADABLE * len(positions):
@@ -204,7 +199,7 @@ def _write_pictures(
                 of_part = f"{len(unreadable)} of {len(positions)} {part} pictures cannot be read and are left out"
                 warnings.append(printable(f"{of_part}: {'; '.join(unreadable[:UNREADABLE_NAMED])}{more}"))
         labels[part] = samples.labels[np.concatenate(written)]
-    norm = balanced_order(labels["train"], np.random.default_rng([seed, 2]))[:norm_samples]
+    norm = balanced_order(labels["train"], np.random.default_rng([settings.seed, 2]))[:norm_samples]
     labels["norm"] = labels["train"][norm]
     _write_scaled(target / "x_norm.npz", target / "x_train.npy", norm, scale, partial(advance, "norm"))
     all_of_test = np.arange(len(labels["test"]))
@@ -243,9 +238,7 @@ def _write_header(stream: IO[bytes], dtype: Type[np.generic], shape: Tuple[int, 
 def _write_recordings(
     target: Path,
     parts: Mapping[str, Tuple[Recordings, np.ndarray]],
-    sensor: ImageShape,
-    bin_us: int,
-    binary: bool,
+    settings: PreparationSettings,
     dtype: str,
     progress: Progress,
 ) -> Tuple[Dict[str, int], int, int]:
@@ -259,8 +252,8 @@ def _write_recordings(
     def samples_of(part: Recordings, positions: np.ndarray, name: str) -> Iterator[Steps]:
         nonlocal done, outside, inside
         for position in positions.tolist():
-            sample = part.read(position, sensor, bin_us)
-            if binary:
+            sample = part.read(position, settings.shape, settings.bin_us)
+            if settings.binary:
                 sample = replace(sample, value=np.minimum(sample.value, 1))
             outside, inside, done = outside + sample.outside, inside + int(sample.value.sum()), done + 1
             yield sample
@@ -268,5 +261,6 @@ def _write_recordings(
 
     longest = {}
     for name, (part, positions) in parts.items():
-        longest[name] = max(write_samples(target / f"x_{name}.h5", samples_of(part, positions, name), sensor, dtype))
+        samples = samples_of(part, positions, name)
+        longest[name] = max(write_samples(target / f"x_{name}.h5", samples, settings.shape, dtype))
     return longest, inside, outside

@@ -49,7 +49,6 @@ def load(where: Path) -> LoadedDataset:
         class_names=samples["test"][1],
         train=samples["train"][0] if "train" in samples else None,
         test=samples["test"][0],
-        official_order=True,
         version=SPEC.version,
         sources=list(parts.values()),
     )
@@ -76,4 +75,4 @@ def _opened(path: Path) -> Tuple[EventRecordings, List[str]]:
     return EventRecordings(class_numbers(labels, len(classes), path), names, events, sensor=(1, UNITS, 1)), classes
 
 
-DATASET = Dataset(SPEC, locate, load)
+DATASET = Dataset(SPEC, locate, load, official_order=True)

@@ -80,7 +80,6 @@ def load(where: Path) -> LoadedDataset:
         class_names=[str(number) for number in range(classes)],
         train=parts.get("train"),
         test=parts["test"],
-        official_order=False,
         version="as it is on disk",
         sources=[where / f"{kind}_{part}.npy" for part in parts for kind in "xy"],
     )

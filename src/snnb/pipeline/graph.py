@@ -10,14 +10,13 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from typing_extensions import Annotated
 
 from snnb.core.errors import UsageError
-from snnb.core.options import Count, Flag, Options
+from snnb.core.options import AbsolutePath, Count, Flag, Options
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.graph.export.export_options import ExportOptions, RateUnit
 from snnb.instances.known_instances import PREFIX, find_instance, named_instance
 from snnb.io.files import require_disk
 from snnb.pipeline import prepare, simulate
 from snnb.pipeline.stage import (
-    AbsolutePath,
     Given,
     PlannedRun,
     Stage,

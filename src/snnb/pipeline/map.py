@@ -10,13 +10,12 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from typing_extensions import Annotated
 
 from snnb.core.errors import InputError, UsageError
-from snnb.core.options import Figures, Flag, Options, Seed
+from snnb.core.options import AbsolutePath, Figures, Flag, Options, Seed
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.files import require_disk
 from snnb.mapping.hardware import Hardware, description_file, hardware_names, is_file, read_hardware
 from snnb.pipeline import graph, simulate
 from snnb.pipeline.stage import (
-    AbsolutePath,
     Given,
     PlannedRun,
     Stage,

@@ -1,26 +1,14 @@
 """Stage `prepare`: convert a data set to memory-mapped arrays and to the three npz files of snntoolbox."""
 
-import os
-import re
-from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Dict, List, Literal, Mapping, Optional, Tuple, Union, cast
+from typing import TYPE_CHECKING, Dict, List, Mapping, Optional, Tuple, Union, cast
 
-import platformdirs
 from pydantic import Field
-from typing_extensions import Annotated
 
 from snnb.core.errors import UsageError
-from snnb.core.options import Count, Flag, Options, Seed
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.datasets.definition import Content, PreparedSplit
-from snnb.pipeline.stage import (
-    AbsolutePath,
-    Given,
-    Stage,
-    params_in_force,
-    recorded,
-    recorded_details,
-)
+from snnb.datasets.preparation_settings import PreparationSettings
+from snnb.pipeline.stage import Given, Stage, params_in_force, recorded, recorded_details
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import Kind, Record, external_records
 
@@ -30,39 +18,8 @@ if TYPE_CHECKING:
     from snnb.network.event_samples import EventSamples
 
 
-def parse_shape(text: str) -> Tuple[int, int, int]:
-    """Read `64x64x3`: height, width, channels."""
-    if not re.fullmatch(r"[1-9]\d*x[1-9]\d*x[1-9]\d*", text):
-        raise ValueError(f"{text!r} is not like 64x64x3 (height, width, channels)")
-    height, width, channels = map(int, text.split("x"))
-    return height, width, channels
-
-
-class PrepareParams(Options):
+class PrepareParams(PreparationSettings):
     """Options of `snnb prepare`."""
-
-    defaults_elsewhere: ClassVar[Mapping[str, str]] = {"shape": "the model's"}
-
-    dataset: Annotated[str, Flag(hidden=True)] = Field(description="Name of the data set, which is the run's.")
-    source: Optional[AbsolutePath] = Field(
-        default=None, description="Folder with the data set's own files, instead of a download."
-    )
-    data_dir: Annotated[Optional[Path], Flag(environment="SNNB_DATA")] = Field(
-        default=None, exclude=True, description="Directory of the data sets; by default the user's cache directory."
-    )
-    shape: Annotated[Tuple[int, int, int], Flag(metavar="HxWxC", parse=parse_shape)] = Field(
-        description="Size of the pictures, as 64x64x3."
-    )
-    fit: Annotated[Literal["exact", "pad", "resize"], Flag(hidden=True)] = Field(
-        default="exact", description="Method that fits pictures to that size; set by the model."
-    )
-    norm_samples: Count = Field(default=1000, description="Training samples for the normalisation, balanced by class.")
-    limit: Optional[Count] = Field(
-        default=None, description="Keep at most this many training and as many test samples."
-    )
-    seed: Seed = Field(default=0, description="Seed of all random numbers.")
-    bin_us: Count = Field(default=1000, description="Time step in µs, into which events are summed.")
-    binary: bool = Field(default=False, description="Count at most one event of a pixel in a time step.")
 
 
 class PrepareDetails(Record):
@@ -80,11 +37,6 @@ class PrepareDetails(Record):
 
 
 KIND = Kind("prepare", "dataset", PrepareParams, PrepareDetails)
-
-
-def data_directory() -> Path:
-    """Return the directory of the data sets: $SNNB_DATA, else the user's cache directory."""
-    return Path(os.environ.get("SNNB_DATA") or platformdirs.user_cache_dir("snnb"))
 
 
 def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> PrepareParams:
@@ -116,36 +68,25 @@ def _defaults(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, ob
 
 def run(run: RunDirectory, params: PrepareParams, progress: Progress = silent) -> None:
     """Read the data set and write `dataset/`; `resolve` returns `params`."""
-    from snnb.datasets import preparation
     from snnb.datasets.catalogue import find_dataset
+    from snnb.datasets.preparation import open_dataset, write_arrays
     from snnb.pipeline.model import model_of
 
     spec = find_dataset(params.dataset).spec
     with run.stage("prepare", params, inputs=[]) as output:
-        prepared = preparation.prepare(
-            params.dataset,
-            output.directory,
-            data_dir=params.data_dir or data_directory(),
-            source=params.source,
-            shape=params.shape,
-            fit=params.fit,
-            seed=params.seed,
-            norm_samples=params.norm_samples,
-            limit=params.limit,
-            bin_us=params.bin_us,
-            binary=params.binary,
-            num_classes=model_of(run).num_classes if spec.num_classes else None,
-            progress=progress,
-        )
-        output.external = external_records(prepared.sources, progress)
+        num_classes = model_of(run).num_classes if spec.num_classes else None
+        loaded = open_dataset(params, output.directory, num_classes=num_classes, progress=progress)
+        # Hashed before samples are read from them: the arrays of a file that is changed meanwhile are stale.
+        output.external = external_records(loaded.sources, progress)
+        prepared = write_arrays(loaded, params, output.directory, progress)
         output.warnings = prepared.warnings
         output.details = PrepareDetails(
             dataset=spec.name,
-            version=prepared.version,
+            version=loaded.version,
             licence=spec.licence,
             source=spec.source,
             scale=spec.scale,
-            class_names=prepared.class_names,
+            class_names=loaded.class_names,
             splits=prepared.splits,
             content=spec.content,
             outside=prepared.outside,
@@ -158,9 +99,13 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
 
     if run.manifest.run.imported:
         return {}
-    content = find_dataset(run.manifest.run.dataset).spec.content
-    reasons = {} if content == "pictures" else {"norm_samples": "a spiking network is not normalised; leave it out"}
-    if content != "events":
+    dataset = find_dataset(run.manifest.run.dataset)
+    reasons = {}
+    if dataset.spec.content != "pictures":
+        reasons["norm_samples"] = "a spiking network is not normalised; leave it out"
+        if dataset.official_order:
+            reasons["seed"] = f"nothing of {dataset.spec.name} is drawn at random; leave it out"
+    if dataset.spec.content != "events":
         reasons.update(dict.fromkeys(("bin_us", "binary"), "only for a data set of events"))
     return reasons
 

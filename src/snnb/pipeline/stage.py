@@ -1,12 +1,8 @@
 """Definition of a stage, why a result is stale, and functions that stages share: options in force, `log.txt`."""
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Callable, Dict, Generic, List, Mapping, Optional, Sequence, Tuple, cast
-
-from pydantic import AfterValidator
-from typing_extensions import Annotated
 
 from snnb.core.errors import DamagedError
 from snnb.core.options import (
@@ -36,7 +32,6 @@ from snnb.rundir.manifest import (
 )
 
 Given = Mapping[str, Mapping[str, object]]
-AbsolutePath = Annotated[Path, AfterValidator(lambda path: Path(os.path.abspath(path)))]  # noqa: PTH100 - links stay
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,12 @@ from pydantic import AfterValidator, Field
 from typing_extensions import Annotated
 
 from snnb.core.errors import InputError, UsageError
-from snnb.core.options import Count, Figures, Flag, Options, drop_invalid, from_pairs
+from snnb.core.options import AbsolutePath, Count, Figures, Flag, Options, drop_invalid, from_pairs
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.text import JsonValue
 from snnb.model_files.kinds import NIR, is_nir
 from snnb.pipeline import prepare
 from snnb.pipeline.stage import (
-    AbsolutePath,
     Given,
     PlannedRun,
     Stage,
