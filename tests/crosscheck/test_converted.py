@@ -1,0 +1,161 @@
+"""Calibrated and integer networks elsewhere: the same windows, starts and integers, and every spike the same."""
+
+import csv
+import json
+import shutil
+
+import h5py
+import numpy as np
+import pytest
+
+from snnb.conversion.calibrate import calibrate
+from snnb.conversion.conversion_settings import ConversionSettings
+from snnb.conversion.convert import spiking_network
+from snnb.core.errors import UsageError
+from snnb.crosscheck import brian2, sanafe, scipy
+from snnb.crosscheck.check import first_inconsistent
+from snnb.crosscheck.exported import exported_network
+from snnb.graph.build import build_graph
+from snnb.graph.export.export_options import ExportOptions
+from snnb.graph.export.request import Simulated
+from snnb.graph.export.write_export import export
+from snnb.mapping.hardware import read_hardware
+from snnb.mapping.map_network import map_network
+from snnb.mapping.traffic import PlacedNetwork
+from snnb.network.read_network import read_network, write_spiking
+from snnb.simulation.simulate import SimulationSettings
+from tests.crosscheck.conftest import residual
+from tests.crosscheck.simulated import compare_spikes, graph_of_simulation
+from tests.graph.networks import save
+
+STEPS, SAMPLES = 8, 3
+FLOATS = [("floats", "separated"), ("floats", "free")]
+INTEGERS = [("integers", firing) for firing in ("usual", "separated", "free")]
+
+
+def dynamics_of(scale):
+    return Simulated(1.0, "subtraction", "constant", None, scale, None, None, STEPS, SAMPLES, 0)
+
+
+@pytest.fixture(scope="module")
+def simulated(request, parsed, tmp_path_factory):
+    """Firing, folder of the simulation, pictures in [0, 1], and the graph; weights are floats or 6-bit integers."""
+    numbers, firing = request.param
+    folder, random, bits = tmp_path_factory.mktemp(f"{numbers}_{firing}"), np.random.default_rng(6), {}
+    path, scale = folder / "net_parsed.h5", 256.0
+    if numbers == "floats":
+        shutil.copyfile(str(parsed), str(path))
+    else:
+        model, scale, bits = residual(from_input=False), 255.0, {"weight_bits": 6}
+        shapes = [w.shape for w in model.get_weights()]
+        model.set_weights([random.normal(0.2, 1, s) / np.sqrt(np.prod(s[:-1]) if len(s) > 1 else 8) for s in shapes])
+        save(model, path)
+    x = random.integers(0, 256, (SAMPLES, 6, 5, 2)).astype(np.uint8)
+    pixels = x.astype(np.float32) / np.float32(scale)
+    if firing == "usual":
+        network = spiking_network(read_network(path), pixels, ConversionSettings(**bits), scale)
+    else:
+        settings = ConversionSettings(calibrate=STEPS, firing=firing, starts="zero" if bits else "half", **bits)
+        network = calibrate(read_network(path), pixels, settings, pixel_scale=scale).network
+    write_spiking(network, path)
+    dynamics = SimulationSettings(samples=SAMPLES, duration=STEPS, engine="event", record_spikes=SAMPLES)
+    with graph_of_simulation(path, folder, x, scale, dynamics) as graph:
+        yield firing, folder, pixels.reshape(SAMPLES, -1).astype(float), graph
+
+
+@pytest.mark.parametrize("simulated", FLOATS + INTEGERS, indirect=True, ids=" ".join)
+@pytest.mark.parametrize("simulator", [scipy, brian2, sanafe], ids=["scipy", "brian2", "sanafe"])
+def test_other_simulators_give_the_same_spikes(simulated, simulator, request):
+    firing, folder, inputs, graph = simulated
+    floats = request.node.callspec.params["simulated"][0] == "floats"
+    network = exported_network(graph, dynamics_of(256.0 if floats else 255.0))
+    assert network.integers != floats
+    recorded = compare_spikes(network, simulator, firing, folder, inputs, STEPS)
+    if floats and recorded is not None:
+        assert all(rows.size for rows in recorded.values())
+    if floats and firing == "separated" and recorded is not None:
+        spikes = {**recorded, "sum": recorded["sum"] + [0, 0, STEPS]}  # a window too late
+        steps = max(p.window[1] for p in network.populations if p.window)
+        assert first_inconsistent(network, inputs, spikes, steps).population == "sum"
+
+
+@pytest.mark.parametrize("simulated", FLOATS, indirect=True, ids=" ".join)
+def test_rates_are_shares_of_the_window(simulated):
+    firing, folder, _, graph = simulated
+    with np.load(folder / "spike_rate_sums.npz") as sums:
+        for population in graph.populations[1:]:
+            np.testing.assert_allclose(population.rate, sums[population.name] / (STEPS * SAMPLES))
+            assert population.rate.max() <= 1
+            depth = {"one": 1, "two": 2, "sum": 3}.get(population.name)
+            if firing == "separated" and depth is not None:
+                assert population.window == (depth * STEPS, (depth + 1) * STEPS)
+
+
+@pytest.mark.parametrize("simulated", FLOATS, indirect=True, ids=" ".join)
+@pytest.mark.parametrize("format", ["sanafe", "pynn", "nir"])
+def test_formats_without_windows_refuse_them(simulated, tmp_path, format):
+    firing, _, _, graph = simulated
+    if firing == "separated":
+        with pytest.raises(UsageError, match="cannot state that populations fire in windows"):
+            export(graph, format, tmp_path / "net", simulated=dynamics_of(256.0))
+    elif format == "sanafe":
+        with pytest.raises(UsageError, match="initial potentials other than 0"):
+            export(graph, format, tmp_path / "net", simulated=dynamics_of(256.0))
+
+
+@pytest.mark.parametrize("simulated", FLOATS, indirect=True, ids=" ".join)
+def test_a_mapping_counts_the_steps_between_two_samples(simulated):
+    _, folder, _, graph = simulated
+    stated = json.loads((folder / "sim_accuracies.json").read_text())
+    assert (graph.interval, graph.latency) == (stated["interval_steps"], stated["latency_steps"])
+    chip = read_hardware("loihi")
+    cost = map_network(PlacedNetwork.of(graph), chip, method="sequential").cost
+    updates = cost.events
+    assert updates["neuron_active"] + updates["neuron_inactive"] == graph.number_of_neurons() * graph.interval
+    assert cost.sample_ns / cost.step_ns == pytest.approx(stated["interval_steps"])
+    assert cost.sample_latency_ns / cost.step_ns == pytest.approx(stated["latency_steps"])
+
+
+@pytest.mark.parametrize("simulated", INTEGERS, indirect=True, ids=" ".join)
+def test_formats_write_the_integers_of_the_parsed_network(simulated, tmp_path):
+    firing, folder, _, graph = simulated
+    given = {"options": ExportOptions(integers=True), "simulated": dynamics_of(255.0)}
+    network = read_network(folder / "net_parsed.h5")
+    stored = {
+        p.name: np.unique(np.concatenate([np.ravel(q.kernel) for q in p.projections])) for p in network.populations
+    }
+    export(graph, "csv", tmp_path / "net.csv", **given)
+    with (tmp_path / "net.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert all(float(row["weight"]) in stored[row["dest_group"]] for row in rows)
+    thresholds = {p.name: set(p.threshold.tolist()) for p in network.populations}
+    with (tmp_path / "net.csv.nodes.csv").open() as file:
+        for row in csv.DictReader(file):
+            assert row["population"] == "input" or float(row["threshold"]) in thresholds[row["population"]]
+    stated = json.loads((tmp_path / "net.csv.json").read_text())
+    assert (stated["weight_bits"], stated["neuron"]["input_spike_amplitude"]) == (6, 255)
+    if firing == "separated":
+        return
+    export(graph, "nir", tmp_path / "net.nir", **given)
+    arrays = {"weight": [], "bias": [], "v_threshold": []}
+    with h5py.File(tmp_path / "net.nir", "r") as file:
+        file.visititems(lambda name, item: arrays.get(name.split("/")[-1], []).append(item))
+        assert all(np.array_equal(item[()], np.rint(item[()])) for items in arrays.values() for item in items)
+        assert {frozenset(np.unique(item[()])) for item in arrays["v_threshold"]} == set(
+            map(frozenset, thresholds.values())
+        )
+    if firing == "free":  # all neurons start at 0
+        export(graph, "sanafe", tmp_path / "net.net", **given)
+        lines = (tmp_path / "net.net").read_text().splitlines()
+        numbers = [
+            float(word.split("=")[1]) for line in lines if line[0] in "ne" for word in line.split() if "=" in word
+        ]
+        assert np.array_equal(numbers, np.rint(numbers))
+    export(graph, "pynn", tmp_path / "pynn", **given)
+    lists = [np.loadtxt(path, ndmin=2) for path in (tmp_path / "pynn").glob("*.txt")]
+    assert all(np.array_equal(rows, np.rint(rows)) for rows in lists)
+
+
+def test_a_float_network_has_no_integers(parsed, tmp_path):
+    with build_graph(parsed, tmp_path / "graph.h5") as graph, pytest.raises(UsageError, match="--weight-bits"):
+        graph.with_integers()
