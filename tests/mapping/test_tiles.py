@@ -2,9 +2,9 @@
 
 import pytest
 
+from snnb.mapping.groups import _chunks, _cut, _Form, tiled
 from snnb.mapping.hardware import Limits
 from snnb.mapping.limits import shared_entries
-from snnb.mapping.tiles import _chunks, _cut, _Form, tiled
 from snnb.mapping.traffic import count_traffic
 from snnb.network.geometry import window_axis
 

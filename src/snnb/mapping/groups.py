@@ -1,33 +1,27 @@
-"""Neurons to cores, or to groups for the search, without a search.
+"""Neurons to cores in the order of their ids, which is the baseline, and to groups for the search.
 
-Cores are filled in the order of the ids, which is the baseline, or grown around shared sources. Growth is for graphs
-without kernels, whose ids may have any order. The next neuron is the one of whose spikes, received and sent, the core
-has the largest part already: greedy growth of parts of a hypergraph, whose hyperedges are a neuron and its targets
-(Çatalyürek and Aykanat, IEEE TPDS 10(7), 1999).
-
-With kernels, groups are a position and a chunk of channels, or a tile and a few channels.
+A group is a position and a chunk of channels, or a tile of positions and a few channels.
 """
 
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
+from itertools import product
+from typing import Dict, List, NamedTuple, Optional, Sequence, Set, Tuple, Union
 
 import numpy as np
-from scipy.sparse import csr_matrix
 
 from snnb.core.compiled import compiled
 from snnb.core.progress import Progress, Throttle, silent
 from snnb.graph.connection import Connection
 from snnb.graph.populations import GraphPopulation
-from snnb.graph.projection import GraphProjection, sources
+from snnb.graph.projection import GraphProjection
 from snnb.mapping.hardware import Limits
-from snnb.mapping.traffic import PlacedNetwork, nodes_of
-from snnb.network.geometry import PADDING
+from snnb.mapping.traffic import PlacedNetwork
+from snnb.network.geometry import PADDING, Axis
 
 MOST_SOURCES = 1 << 22  # in a list
-MOST_TARGETS = 1 << 14  # of a source that attracts its targets; more of them are on many cores anyway
-MOST_REFUSALS = 64  # neurons in a row that exceed a limit, after which a core is full
 MOST_CHANNELS = 64  # of a group
 THIN = 4  # channels of a group where channels are apart
 TILE = 4  # rows and columns of a group in the first of such populations
+Tiles = Tuple[int, int]  # number of tiles along rows and columns
 
 
 class Sources(NamedTuple):
@@ -58,6 +52,60 @@ def sequential(network: PlacedNetwork, limits: Limits, progress: Progress = sile
             if throttle.due(last=part.stop == network.neurons):
                 progress(part.stop, network.neurons, f"{state[0] + 1} cores")
     return core
+
+
+@compiled
+def _newly_seen(source: np.ndarray, seen: np.ndarray, core: int) -> int:
+    """Count the sources without a mark of the core, and mark them."""
+    new = 0
+    for s in source:
+        if seen[s] != core:
+            seen[s] = core
+            new += 1
+    return new
+
+
+@compiled
+def _fill_cores(
+    state: np.ndarray,
+    limits: np.ndarray,
+    filters: int,
+    position_start: np.ndarray,
+    position_source: np.ndarray,
+    neuron_start: np.ndarray,
+    neuron_source: np.ndarray,
+    synapses: np.ndarray,
+    seen: np.ndarray,
+    core: np.ndarray,
+) -> None:
+    """Place neurons one by one; start a new core when a limit would be exceeded.
+
+    Parameters
+    ----------
+    state : current core, and its neurons, axons and synapses; updated
+    limits : maximum of neurons, axons and synapses of a core
+    filters : number of neurons at a position; the first neuron is the first of its position
+    seen : (nodes,) int32 array; the last core with an axon for each source; updated
+    core : (neurons,) int32 array; output
+    """
+    shared = -1  # the position whose sources are all seen
+    for neuron in range(core.size):
+        position = neuron // filters
+        at_position = position_source[position_start[position] : position_start[position + 1]]
+        own = neuron_source[neuron_start[neuron] : neuron_start[neuron + 1]]
+        new = _newly_seen(own, seen, state[0])
+        if position != shared:
+            new += _newly_seen(at_position, seen, state[0])
+        full = state[1] == limits[0] or state[2] + new > limits[1] or state[3] + synapses[neuron] > limits[2]
+        if full and state[1]:
+            state[0] += 1
+            state[1:] = 0
+            new = _newly_seen(own, seen, state[0]) + _newly_seen(at_position, seen, state[0])
+        shared = position
+        core[neuron] = state[0]
+        state[1] += 1
+        state[2] += new
+        state[3] += synapses[neuron]
 
 
 class SourceLists:
@@ -160,7 +208,7 @@ def grouped(network: PlacedNetwork, loads: np.ndarray, limits: Limits) -> Tuple[
     `loads` (int64, shape (neurons,)) are the synapse loads, see `limits.synapse_loads`.
     """
     group, groups = np.empty(network.neurons, np.int32), 0
-    thin: Dict[str, Tuple[int, int]] = {}  # number of tiles along rows and columns
+    thin: Dict[str, Tiles] = {}
     for population in network.populations:
         part = network.part(population)
         lists = SourceLists(network, population)
@@ -184,9 +232,7 @@ def grouped(network: PlacedNetwork, loads: np.ndarray, limits: Limits) -> Tuple[
     return group, groups
 
 
-def _thin_tiles(
-    network: PlacedNetwork, population: GraphPopulation, thin: Dict[str, Tuple[int, int]]
-) -> Optional[Tuple[int, int]]:
+def _thin_tiles(network: PlacedNetwork, population: GraphPopulation, thin: Dict[str, Tiles]) -> Optional[Tiles]:
     """Return the number of tiles of a population; None if its neurons share sources or no pooling follows."""
     into = [c for p in network.projections_to(population) if p.source in network.sources for c in p.connections]
     out = [c for p in network.projections_from(population) for c in p.connections]
@@ -200,7 +246,7 @@ def _thin_tiles(
     return None
 
 
-def tile_of(shape: Tuple[int, ...], tiles: Optional[Tuple[int, int]]) -> Tuple[np.ndarray, int]:
+def tile_of(shape: Tuple[int, ...], tiles: Optional[Tiles]) -> Tuple[np.ndarray, int]:
     """Return the index of the tile of each position, and the number of tiles; by default a tile is a position."""
     rows, columns = (shape[0], shape[1]) if len(shape) == 3 else (1, int(np.prod(shape[:-1], dtype=np.int64)))
     down, across = (rows, columns) if tiles is None else (min(tiles[0], rows), min(tiles[1], columns))
@@ -208,198 +254,180 @@ def tile_of(shape: Tuple[int, ...], tiles: Optional[Tuple[int, int]]) -> Tuple[n
     return (row[:, None] * across + column).ravel(), down * across
 
 
-def grown(network: PlacedNetwork, loads: np.ndarray, limits: Limits) -> np.ndarray:
-    """Return the core of each neuron, int32, within the limits of neurons, axons and synapses, without gaps.
+# Chips whose sources share lists of synapses take tiles of positions with a number of channels. A source has a list in
+# the memory of a tile by which rows of the tile it meets over which taps, and by which columns, so the memory is a
+# product of sums along both axes, and of channels. With n rows the sum grows until n is the kernel's size, and a tile
+# of all rows has fewer lists, since no source lies beyond its border. Hence layers of many channels take single rows,
+# or all positions and few channels.
+HEIGHTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)  # of tiles, in positions, and all
 
-    `loads` (int64, shape (neurons,)) are the synapse loads, see `limits.synapse_loads`. The network is one that
-    `check_possible` accepts.
+
+class _Cut(NamedTuple):
+    """An axis of a connection that is cut into parts: the most of a part, and the parts that each input reaches."""
+
+    outputs: int
+    entries: int  # of the distinct lists
+    sources: int
+    parts: np.ndarray  # (inputs,) int64: number of parts
+    own: np.ndarray  # (inputs,) int64: 1 if the input is in one of them
+
+
+class _Form(NamedTuple):
+    """A form of the tiles of a population."""
+
+    tiles: Tiles
+    channels: int  # at most
+    to_chunk: float  # spikes that the tiles of a chunk of channels receive
+    to_channel: float  # and further ones for each channel
+
+
+def tiled(network: PlacedNetwork, limits: Limits, *, mixed: bool = True) -> Tuple[np.ndarray, int]:
+    """Return the group of each neuron, int32, and the number of groups; each keeps the limits by an estimate.
+
+    Of the tiles that do, a population takes those that receive the fewest spikes. The limit of synapses is that of the
+    entries of lists. With `mixed`, chunks of channels may have tiles of different forms, and a pooling joins the tiles
+    of the population that it reads if that saves spikes. Otherwise tiles are to be merged: a population has equal ones,
+    for the mean number of spikes, so that tiles of populations of one shape have the same borders.
     """
-    weight = np.ones(network.graph.number_of_nodes())  # silent neurons take axons too
-    for population in network.sources:
-        weight[nodes_of(population)] += network.spikes_of(population) * network.samples
-    spiking = [projection for projection in network.graph.projections if projection.source in network.sources]
-    onto_each = [sources(spiking, target, 0, target.size) for target in network.populations]
-    source = np.concatenate([listed for _, listed in onto_each])
-    start = np.concatenate([[0], np.cumsum(np.concatenate([np.diff(indptr) for indptr, _ in onto_each]))])
-    shape = network.neurons, weight.size
-    onto = csr_matrix((np.ones(source.size, bool), source, start), shape).tocsc()
-    lists = onto.indptr.astype(np.int64), onto.indices, start, source
-    core = np.full(network.neurons, -1, np.int32)
-    _grow(np.array(limits[:3], np.int64), *lists, network.first, weight, loads, core)
-    return core
-
-
-@compiled
-def _newly_seen(source: np.ndarray, seen: np.ndarray, core: int) -> int:
-    """Count the sources without a mark of the core, and mark them."""
-    new = 0
-    for s in source:
-        if seen[s] != core:
-            seen[s] = core
-            new += 1
-    return new
-
-
-@compiled
-def _fill_cores(
-    state: np.ndarray,
-    limits: np.ndarray,
-    filters: int,
-    position_start: np.ndarray,
-    position_source: np.ndarray,
-    neuron_start: np.ndarray,
-    neuron_source: np.ndarray,
-    synapses: np.ndarray,
-    seen: np.ndarray,
-    core: np.ndarray,
-) -> None:
-    """Place neurons one by one; start a new core when a limit would be exceeded.
-
-    Parameters
-    ----------
-    state : current core, and its neurons, axons and synapses; updated
-    limits : maximum of neurons, axons and synapses of a core
-    filters : number of neurons at a position; the first neuron is the first of its position
-    seen : (nodes,) int32 array; the last core with an axon for each source; updated
-    core : (neurons,) int32 array; output
-    """
-    shared = -1  # the position whose sources are all seen
-    for neuron in range(core.size):
-        position = neuron // filters
-        at_position = position_source[position_start[position] : position_start[position + 1]]
-        own = neuron_source[neuron_start[neuron] : neuron_start[neuron + 1]]
-        new = _newly_seen(own, seen, state[0])
-        if position != shared:
-            new += _newly_seen(at_position, seen, state[0])
-        full = state[1] == limits[0] or state[2] + new > limits[1] or state[3] + synapses[neuron] > limits[2]
-        if full and state[1]:
-            state[0] += 1
-            state[1:] = 0
-            new = _newly_seen(own, seen, state[0]) + _newly_seen(at_position, seen, state[0])
-        shared = position
-        core[neuron] = state[0]
-        state[1] += 1
-        state[2] += new
-        state[3] += synapses[neuron]
-
-
-@compiled
-def _grow(
-    limits: np.ndarray,
-    out_start: np.ndarray,
-    target: np.ndarray,
-    in_start: np.ndarray,
-    source: np.ndarray,
-    first: int,
-    weight: np.ndarray,
-    loads: np.ndarray,
-    core: np.ndarray,
-) -> None:
-    """Grow core after core.
-
-    Parameters
-    ----------
-    limits : maximum of neurons, axons and synapses of a core
-    out_start, target : targets (numbers of placed neurons) of each node that spikes, ascending, in CSR form
-    in_start, source : sources of spikes (ids) of each placed neuron, in CSR form
-    first : id of the first placed neuron
-    weight : (nodes,) float64 array; weight of the spikes of each node
-    loads : synapse loads
-    core : (neurons,) int32 array, −1; output
-    """
-    neurons, nodes = core.size, weight.size
-    total = np.empty(neurons)  # weight of the hyperedges of a neuron
-    for v in range(neurons):
-        total[v] = weight[first + v]
-        for k in range(in_start[v], in_start[v + 1]):
-            total[v] += weight[source[k]]
-    part = np.zeros(neurons)  # of the weight of a neuron's hyperedges, those that the core has
-    met = np.full(neurons, -1, np.int32)  # the core that `part` is about
-    has_axon, attracts = np.full(nodes, -1, np.int32), np.full(nodes, -1, np.int32)  # cores
-    heap, place = np.empty(neurons, np.int32), np.full(neurons, -1, np.int32)
-    size, following, current = 0, 0, 0
-    used = np.zeros(3, np.int64)
-    refused, spare, placed = 0, -1, 0
-    while placed < neurons:
-        if size:
-            v = heap[0]
-            size = _pop(heap, place, part, size)
-        elif spare >= 0 and used[0] == 0:
-            v = spare
-        else:
-            while core[following] >= 0:
-                following += 1
-            v = following
-        axons = 0
-        for k in range(in_start[v], in_start[v + 1]):
-            axons += has_axon[source[k]] != current
-        full = used[0] == limits[0]
-        if used[0] and (full or used[1] + axons > limits[1] or used[2] + loads[v] > limits[2]):
-            if refused == 0:
-                spare = v
-            refused += 1
-            if full or refused >= MOST_REFUSALS or size == 0:
-                for k in range(size):
-                    place[heap[k]] = -1
-                current, size, refused = current + 1, 0, 0
-                used[:] = 0
+    group, groups = np.empty(network.neurons, np.int32), 0
+    poolings = _poolings(network) if mixed else {}
+    joined: List[GraphPopulation] = []
+    for population in network.populations:
+        if population in joined:
             continue
-        core[v] = current
-        placed += 1
-        refused, spare = 0, -1
-        used[0], used[1], used[2] = used[0] + 1, used[1] + axons, used[2] + loads[v]
-        for k in range(in_start[v] - 1, in_start[v + 1]):
-            s = first + v if k < in_start[v] else source[k]
-            if k >= in_start[v]:
-                has_axon[s] = current
-            if attracts[s] == current:
-                continue
-            attracts[s] = current
-            begin, end = out_start[s], out_start[s + 1]
-            if end - begin > MOST_TARGETS:
-                continue
-            for t in range(begin - 1, end):
-                u = s - first if t < begin else target[t]
-                if u < 0 or core[u] >= 0:
-                    continue
-                if met[u] != current:
-                    met[u], part[u] = current, 0.0
-                part[u] += weight[s] / total[u]
-                if place[u] < 0:
-                    place[u], heap[size] = size, u
-                    size += 1
-                _rise(heap, place, part, place[u])
+        pooling, first = poolings.get(population.name), 0
+        rows, columns, filters = network.projections_to(population)[0].connections[0].geometry.output_volume
+        chunks, spikes = _chunks(_forms(network, population, None, limits, mixed), filters, mixed)
+        if pooling is not None:
+            chunks_too, spikes_too = _chunks(_forms(network, population, pooling, limits, mixed), filters, mixed)
+            if spikes_too < spikes + _spikes_at(network, pooling, mixed).sum():
+                chunks = chunks_too
+                joined.append(pooling.target)
+            else:
+                pooling = None
+        alike = len({tiles for tiles, _ in chunks}) == 1  # then the chunks of a tile have consecutive numbers
+        for n, ((down, across), channels) in enumerate(chunks):
+            tile = (np.arange(rows) * down // rows)[:, None] * across + np.arange(columns) * across // columns
+            tile = groups + (tile * len(chunks) + n if alike else tile)
+            chunk = slice(first, first + channels)
+            group[network.part(population)].reshape(-1, filters)[:, chunk] = tile.reshape(-1, 1)
+            if pooling is not None:
+                tile = tile[_first_inputs(pooling.geometry.rows)][:, _first_inputs(pooling.geometry.columns)]
+                group[network.part(pooling.target)].reshape(-1, filters)[:, chunk] = tile.reshape(-1, 1)
+            groups, first = groups + (0 if alike else down * across), first + channels
+        groups += down * across * len(chunks) if alike else 0
+    return group, groups
 
 
-@compiled
-def _rise(heap: np.ndarray, place: np.ndarray, part: np.ndarray, at: int) -> None:
-    """Move an element of a heap up to its place."""
-    v = heap[at]
-    while at > 0:
-        above = (at - 1) // 2
-        if part[heap[above]] >= part[v]:
-            break
-        heap[at] = heap[above]
-        place[heap[at]] = at
-        at = above
-    heap[at], place[v] = v, at
+def _poolings(network: PlacedNetwork) -> Dict[str, Connection]:
+    """Return connections of each source neuron to one target at most, at most one to and from a population.
+
+    The keys are the names of the source populations.
+    """
+    poolings: Dict[str, Connection] = {}
+    for population in network.populations:
+        (connection, *others) = [c for p in network.projections_to(population) for c in p.connections]
+        geometry, source = connection.geometry, connection.source
+        taken = source.name in poolings or source in [pooling.target for pooling in poolings.values()]
+        if others or taken or source not in network.populations or geometry.pairing == "dense":
+            continue
+        apart = all(np.unique(axis.input).size == axis.input.size for axis in (geometry.rows, geometry.columns))
+        ordered = np.array_equal(connection.ids.ravel(), source.first + np.arange(source.size))
+        if apart and ordered and geometry.multiplier == 1:
+            poolings[source.name] = connection
+    return poolings
 
 
-@compiled
-def _pop(heap: np.ndarray, place: np.ndarray, part: np.ndarray, size: int) -> int:
-    """Remove the largest element of a heap; return the new size."""
-    place[heap[0]] = -1
-    size -= 1
-    if size:
-        v, at = heap[size], 0
-        while 2 * at + 1 < size:
-            below = 2 * at + 1
-            if below + 1 < size and part[heap[below + 1]] > part[heap[below]]:
-                below += 1
-            if part[heap[below]] <= part[v]:
-                break
-            heap[at] = heap[below]
-            place[heap[at]] = at
-            at = below
-        heap[at], place[v] = v, at
-    return size
+def _forms(
+    network: PlacedNetwork, population: GraphPopulation, pooling: Optional[Connection], limits: Limits, mixed: bool
+) -> List[_Form]:
+    """Return the forms of tiles that keep the limits; the smallest is always one of them."""
+    connections = [connection for p in network.projections_to(population) for connection in p.connections]
+    rows, columns, filters = connections[0].geometry.output_volume
+    connections += [] if pooling is None else [pooling]
+    spikes = [_spikes_at(network, c, mixed) if c.source in network.sources else None for c in connections]
+    forms: List[_Form] = []
+    for (down, row_cuts), (across, column_cuts) in product(
+        [(parts, [_cut(c.geometry.rows, parts, c is pooling) for c in connections]) for parts in _numbers(rows)],
+        [(parts, [_cut(c.geometry.columns, parts, c is pooling) for c in connections]) for parts in _numbers(columns)],
+    ):
+        # Entries and axons of a channel, axons that all channels share; spikes to each chunk, and to all chunks
+        entries, own, shared, to_each, to_all = 0, 0, 0, 0.0, 0.0
+        for connection, row, column, sent in zip(connections, row_cuts, column_cuts, spikes):
+            dense, channels = connection.geometry.pairing == "dense", connection.geometry.channels
+            entries += row.entries * column.entries * (channels if dense else 1)
+            if sent is not None:
+                axons = row.sources * column.sources
+                received = float(row.parts @ sent @ column.parts - row.own @ sent @ column.own)
+                own, to_all = (own, to_all) if dense else (own + axons, to_all + received)
+                shared, to_each = (shared + axons * channels, to_each + received) if dense else (shared, to_each)
+        neurons = row_cuts[0].outputs * column_cuts[0].outputs
+        neurons += 0 if pooling is None else row_cuts[-1].outputs * column_cuts[-1].outputs
+        capacity = min(limits.neurons // neurons, limits.synapses // entries, (limits.axons - shared) // max(own, 1))
+        if capacity > 0 or (down, across) == (rows, columns):
+            forms.append(_Form((down, across), max(capacity, 1), to_each, to_all / filters))
+    return forms
+
+
+def _spikes_at(network: PlacedNetwork, connection: Connection, exact: bool) -> np.ndarray:
+    """Return the spikes of all channels at each input position, or their mean: float64, shape (rows, columns)."""
+    if not exact:
+        rows, columns, channels = connection.geometry.input_volume
+        return np.full((rows, columns), channels * network.spikes_of(connection.source).mean())
+    ids, spikes = connection.ids, np.append(network.spikes_of(connection.source), 0.0)
+    sent: np.ndarray = spikes[np.where(ids == PADDING, -1, ids - connection.source.first)].sum(axis=2)
+    return sent
+
+
+def _chunks(forms: List[_Form], filters: int, mixed: bool = True) -> Tuple[List[Tuple[Tiles, int]], float]:
+    """Return tiles and number of channels of each of the chunks that receive the fewest spikes, and these spikes."""
+    if not mixed:
+        forms = [min(forms, key=lambda one: one.to_chunk * -(-filters // one.channels) + one.to_channel * filters)]
+    capacity, to_chunk, to_channel = (np.array([form[n] for form in forms]) for n in (1, 2, 3))
+    least, chosen = np.zeros(filters + 1), np.zeros(filters + 1, np.int64)  # by number of channels
+    for channels in range(1, filters + 1):
+        taken = np.minimum(capacity, channels)
+        spikes = least[channels - taken] + to_chunk + to_channel * taken
+        chosen[channels] = np.argmin(spikes)
+        least[channels] = spikes[chosen[channels]]
+    numbers: Dict[int, List[int]] = {}  # of channels of the chunks, by form
+    received = float(least[filters])
+    while filters > 0:
+        form = int(chosen[filters])
+        numbers.setdefault(form, []).append(min(int(capacity[form]), filters))
+        filters -= numbers[form][-1]
+    chunks = [
+        (forms[form].tiles, sum(taken) * (n + 1) // len(taken) - sum(taken) * n // len(taken))
+        for form, taken in numbers.items()
+        for n in range(len(taken))
+    ]
+    return chunks, received
+
+
+def _numbers(length: int) -> List[int]:
+    """Return the numbers of tiles along an axis."""
+    return sorted({-(-length // height) for height in (*HEIGHTS, length)})
+
+
+def _first_inputs(axis: Axis) -> np.ndarray:
+    order, starts = axis.by_output()
+    return axis.input[order][starts[:-1]]
+
+
+def _cut(axis: Axis, parts: int, pooling: bool = False) -> _Cut:
+    """Cut an axis of outputs into equal parts; with `pooling`, the inputs, and an output is in its first input's."""
+    length = axis.size if pooling else axis.outputs
+    equal = np.arange(length) * parts // length
+    part = equal[_first_inputs(axis)] if pooling else equal
+    lists: Dict[Tuple[int, int], List[Tuple[int, int]]] = {}  # by part and source
+    for source, output, tap in zip(axis.input.tolist(), axis.output.tolist(), axis.tap.tolist()):
+        lists.setdefault((int(part[output]), source), []).append((output, tap))
+    distinct: List[Set[Tuple[Tuple[int, int], ...]]] = [set() for _ in range(parts)]
+    for (this, _), pairs in lists.items():
+        distinct[this].add(tuple((output - pairs[0][0], tap) for output, tap in pairs))
+    sources = np.bincount([this for this, _ in lists]).max()
+    entries = max(sum(map(len, one)) for one in distinct)
+    reached = np.bincount([source for _, source in lists], minlength=axis.size)
+    own = [source for this, source in lists if pooling and equal[source] == this]
+    inside = np.bincount(np.array(own, np.int64), minlength=axis.size)
+    return _Cut(int(np.bincount(part).max()), entries, int(sources), reached, inside)

@@ -18,7 +18,8 @@ import numpy as np
 from snnb.core.errors import InputError, how_to_install
 from snnb.core.progress import Progress, silent
 from snnb.mapping.cost import Cost, cost
-from snnb.mapping.groups import grouped, grown, sequential
+from snnb.mapping.groups import grouped, sequential, tiled
+from snnb.mapping.growth import grown
 from snnb.mapping.hardware import Hardware, Limits
 from snnb.mapping.limits import (
     check_possible,
@@ -33,7 +34,6 @@ from snnb.mapping.placement import place
 from snnb.mapping.sanafe_architecture import place_of
 from snnb.mapping.search import Cores, Search, contract, kahypar_is_installed, require_kahypar, search_groups
 from snnb.mapping.search_kernels import Contracted
-from snnb.mapping.tiles import tiled
 from snnb.mapping.traffic import PlacedNetwork, TrafficSums, count_traffic
 
 MOST_NEURONS = 100_000  # for a hypergraph of single neurons

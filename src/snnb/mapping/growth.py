@@ -1,0 +1,159 @@
+"""Cores that grow around shared sources, for graphs without kernels, whose ids may have any order.
+
+The next neuron is the one of whose spikes, received and sent, the core has the largest part already: greedy growth of
+parts of a hypergraph, whose hyperedges are a neuron and its targets (Çatalyürek and Aykanat, IEEE TPDS 10(7), 1999).
+"""
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from snnb.core.compiled import compiled
+from snnb.graph.projection import sources
+from snnb.mapping.hardware import Limits
+from snnb.mapping.traffic import PlacedNetwork, nodes_of
+
+MOST_TARGETS = 1 << 14  # of a source that attracts its targets; more of them are on many cores anyway
+MOST_REFUSALS = 64  # neurons in a row that exceed a limit, after which a core is full
+
+
+def grown(network: PlacedNetwork, loads: np.ndarray, limits: Limits) -> np.ndarray:
+    """Return the core of each neuron, int32, within the limits of neurons, axons and synapses, without gaps.
+
+    `loads` (int64, shape (neurons,)) are the synapse loads, see `limits.synapse_loads`. The network is one that
+    `check_possible` accepts.
+    """
+    weight = np.ones(network.graph.number_of_nodes())  # silent neurons take axons too
+    for population in network.sources:
+        weight[nodes_of(population)] += network.spikes_of(population) * network.samples
+    spiking = [projection for projection in network.graph.projections if projection.source in network.sources]
+    onto_each = [sources(spiking, target, 0, target.size) for target in network.populations]
+    source = np.concatenate([listed for _, listed in onto_each])
+    start = np.concatenate([[0], np.cumsum(np.concatenate([np.diff(indptr) for indptr, _ in onto_each]))])
+    shape = network.neurons, weight.size
+    onto = csr_matrix((np.ones(source.size, bool), source, start), shape).tocsc()
+    lists = onto.indptr.astype(np.int64), onto.indices, start, source
+    core = np.full(network.neurons, -1, np.int32)
+    _grow(np.array(limits[:3], np.int64), *lists, network.first, weight, loads, core)
+    return core
+
+
+@compiled
+def _grow(
+    limits: np.ndarray,
+    out_start: np.ndarray,
+    target: np.ndarray,
+    in_start: np.ndarray,
+    source: np.ndarray,
+    first: int,
+    weight: np.ndarray,
+    loads: np.ndarray,
+    core: np.ndarray,
+) -> None:
+    """Grow core after core.
+
+    Parameters
+    ----------
+    limits : maximum of neurons, axons and synapses of a core
+    out_start, target : targets (numbers of placed neurons) of each node that spikes, ascending, in CSR form
+    in_start, source : sources of spikes (ids) of each placed neuron, in CSR form
+    first : id of the first placed neuron
+    weight : (nodes,) float64 array; weight of the spikes of each node
+    loads : synapse loads
+    core : (neurons,) int32 array, −1; output
+    """
+    neurons, nodes = core.size, weight.size
+    total = np.empty(neurons)  # weight of the hyperedges of a neuron
+    for v in range(neurons):
+        total[v] = weight[first + v]
+        for k in range(in_start[v], in_start[v + 1]):
+            total[v] += weight[source[k]]
+    part = np.zeros(neurons)  # of the weight of a neuron's hyperedges, those that the core has
+    met = np.full(neurons, -1, np.int32)  # the core that `part` is about
+    has_axon, attracts = np.full(nodes, -1, np.int32), np.full(nodes, -1, np.int32)  # cores
+    heap, place = np.empty(neurons, np.int32), np.full(neurons, -1, np.int32)
+    size, following, current = 0, 0, 0
+    used = np.zeros(3, np.int64)
+    refused, spare, placed = 0, -1, 0
+    while placed < neurons:
+        if size:
+            v = heap[0]
+            size = _pop(heap, place, part, size)
+        elif spare >= 0 and used[0] == 0:
+            v = spare
+        else:
+            while core[following] >= 0:
+                following += 1
+            v = following
+        axons = 0
+        for k in range(in_start[v], in_start[v + 1]):
+            axons += has_axon[source[k]] != current
+        full = used[0] == limits[0]
+        if used[0] and (full or used[1] + axons > limits[1] or used[2] + loads[v] > limits[2]):
+            if refused == 0:
+                spare = v
+            refused += 1
+            if full or refused >= MOST_REFUSALS or size == 0:
+                for k in range(size):
+                    place[heap[k]] = -1
+                current, size, refused = current + 1, 0, 0
+                used[:] = 0
+            continue
+        core[v] = current
+        placed += 1
+        refused, spare = 0, -1
+        used[0], used[1], used[2] = used[0] + 1, used[1] + axons, used[2] + loads[v]
+        for k in range(in_start[v] - 1, in_start[v + 1]):
+            s = first + v if k < in_start[v] else source[k]
+            if k >= in_start[v]:
+                has_axon[s] = current
+            if attracts[s] == current:
+                continue
+            attracts[s] = current
+            begin, end = out_start[s], out_start[s + 1]
+            if end - begin > MOST_TARGETS:
+                continue
+            for t in range(begin - 1, end):
+                u = s - first if t < begin else target[t]
+                if u < 0 or core[u] >= 0:
+                    continue
+                if met[u] != current:
+                    met[u], part[u] = current, 0.0
+                part[u] += weight[s] / total[u]
+                if place[u] < 0:
+                    place[u], heap[size] = size, u
+                    size += 1
+                _rise(heap, place, part, place[u])
+
+
+@compiled
+def _rise(heap: np.ndarray, place: np.ndarray, part: np.ndarray, at: int) -> None:
+    """Move an element of a heap up to its place."""
+    v = heap[at]
+    while at > 0:
+        above = (at - 1) // 2
+        if part[heap[above]] >= part[v]:
+            break
+        heap[at] = heap[above]
+        place[heap[at]] = at
+        at = above
+    heap[at], place[v] = v, at
+
+
+@compiled
+def _pop(heap: np.ndarray, place: np.ndarray, part: np.ndarray, size: int) -> int:
+    """Remove the largest element of a heap; return the new size."""
+    place[heap[0]] = -1
+    size -= 1
+    if size:
+        v, at = heap[size], 0
+        while 2 * at + 1 < size:
+            below = 2 * at + 1
+            if below + 1 < size and part[heap[below + 1]] > part[heap[below]]:
+                below += 1
+            if part[heap[below]] <= part[v]:
+                break
+            heap[at] = heap[below]
+            place[heap[at]] = at
+            at = below
+        heap[at], place[v] = v, at
+    return size
