@@ -17,6 +17,7 @@ from snnb.results.compare import compare
 from snnb.results.grid import read_grid
 from snnb.results.sweep import sweep
 from snnb.results.verify import verify_run
+from snnb.simulation.simulation_statistics import wilson_interval
 
 FIXED = {"simulate": {"samples": 12, "duration": 6, "engine": "event"}}
 
@@ -275,3 +276,18 @@ def test_descriptions_of_one_name_are_chips_of_their_own(run, tmp_path, monkeypa
     monkeypatch.setattr("snnb.report.comparison_plots.plot_chips", plot)
     _sweep(run, f"hardware=loihi,{own}", "threshold=1")
     assert [point.chip for point in drawn] == ["loihi", str(own)]
+
+
+def test_the_figure_has_the_accuracy_to_quote(run, monkeypatch):
+    """The softmax draws its spikes at random: that of the read-out, with its interval."""
+    drawn = []
+
+    def plot(path, axes, measured, analogue, label, intervals):
+        drawn.append((measured.tolist(), intervals.tolist()))
+        path.touch()
+
+    monkeypatch.setattr("snnb.report.comparison_plots.plot_sweep", plot)
+    swept = _sweep(run, "duration=6,12", given={"simulate": {"samples": 12, "engine": "event"}})
+    assert [one.readout_accuracy for one in swept] != [one.snn_accuracy for one in swept]
+    intervals = [list(wilson_interval(one.readout_accuracy * one.samples, one.samples)) for one in swept]
+    assert drawn == [([one.readout_accuracy for one in swept], intervals)]

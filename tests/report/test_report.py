@@ -274,6 +274,9 @@ def test_a_chip_with_figures_of_events_shows_what_they_cost(run, tmp_path, docum
             f"{stated['limit']:,}",
             f"{stated['share']:.0%}",
         ]
+    assert "stale" not in page.text("overview")
+    chip.write_text(chip.read_text() + "\n")
+    assert f"maps/{made.directory.name} is stale: {chip}" in document(face.report().read_text()).text("overview")
     assert page.rows("mapping", "step ns")[0] == f"{cost['step_ns']:,.6g}"
     assert page.rows("mapping", "spikes between chips")[0] == f"{cost['spikes_between_chips']:,.6g}"
 

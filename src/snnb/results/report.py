@@ -121,12 +121,13 @@ def _page(
     simulation = next((one for one in there if one.stamp == stamp), None)
     mappings = cast("Dict[str, mapping.MapRecord]", run.records_of(mapping.KIND.name))
     mapped = next((name for name in run.by_precedence("map") if mappings[name].details.graph == graph), None)
+    overview = Part([_overview(run, there, simulation, (graph, mapped))])
     parts = [_network_part(run, graph)]
     if not run.manifest.run.imported:
         nothing = Section("accuracy", "Simulation", [f"None yet: `snnb simulate --run-dir {run.path}` makes it."])
         simulated = Part([nothing]) if simulation is None else _simulation_part(run, simulation, progress)
         parts = [Part([_training_section(run, simulation)]), *parts, simulated]
-    parts += [_mapping_part(run, mapped), Part([_provenance_section(run, stamp, graph, mapped)])]
+    parts = [overview, *parts, _mapping_part(run, mapped), Part([_provenance_section(run, stamp, graph, mapped)])]
     info = run.manifest.run
     named = None if simulation is None else simulation.record.details.label
     label = f" “{named}”" if named else ""
@@ -135,27 +136,37 @@ def _page(
         simulation=stamp or "",
         subtitle=f"{run.path.resolve()}" + (f", simulation {stamp}{label}" if stamp else ""),
         figures=[figure for part in parts for figure in part.figures],
-        sections=[_overview(run, there, simulation), *(section for part in parts for section in part.sections)],
+        sections=[section for part in parts for section in part.sections],
         made=f"Written by snnb {__version__} on {local_time(now_utc().isoformat())}.",
     )
 
 
-def _overview(run: RunDirectory, there: Sequence[Simulation], simulation: Optional[Simulation]) -> Section:
-    states = {state.name: state.in_words for state in state_of_stages(run)}
+def _overview(
+    run: RunDirectory,
+    there: Sequence[Simulation],
+    simulation: Optional[Simulation],
+    shown: Tuple[Optional[str], Optional[str]],
+) -> Section:
+    """Return the section about all simulations; it warns if the graph or the mapping that is shown is stale."""
+    states = {state.name: state for state in state_of_stages(run)}
     rows = [
         (
             one.stamp + (" (this page)" if one is simulation else ""),
             *one.row[1:],
-            states[run.directory_of("simulate", one.stamp)],
+            states[run.directory_of("simulate", one.stamp)].in_words,
         )
         for one in there
     ]
     head = (*SIMULATION_HEAD, "state")
-    shown = [i for i in range(len(head)) if any(row[i] for row in rows)]
-    right = [shown.index(i) for i in (2, 3) if i in shown]
-    tables = [Table([head[i] for i in shown], [[row[i] for i in shown] for row in rows], right)] if rows else []
+    filled = [i for i in range(len(head)) if any(row[i] for row in rows)]
+    right = [filled.index(i) for i in (2, 3) if i in filled]
+    tables = [Table([head[i] for i in filled], [[row[i] for i in filled] for row in rows], right)] if rows else []
     words = [f"Created {local_time(run.manifest.run.created_utc)} with snnb {run.manifest.run.snnb_version}."]
     warnings = [] if simulation is None else [f"Warning: {warning}." for warning in simulation.record.warnings]
+    for stage, name in zip(("graph", "map"), shown):
+        state = None if name is None else states[run.directory_of(stage, name)]
+        if state is not None and not state.up_to_date:
+            warnings.append(f"Warning: {state.name} is {state.in_words}.")
     return Section("overview", "The run", [*words, *warnings], tables=tables)
 
 

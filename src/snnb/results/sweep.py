@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Callable, ContextManager, Dict, List, Literal, Optional, Sequence, cast
 
 import numpy as np
+from pydantic import Field
 
 from snnb.core.errors import InputError, UsageError
 from snnb.core.options import Options
@@ -40,7 +41,7 @@ from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.simulation.simulation_files import SUMS
 from snnb.simulation.simulation_settings import refuse_missing_packages
-from snnb.simulation.simulation_statistics import ACCURACIES, SimulationStatistics
+from snnb.simulation.simulation_statistics import ACCURACIES, SimulationStatistics, wilson_interval
 
 if TYPE_CHECKING:
     from snnb.report.comparison_plots import Value
@@ -82,9 +83,11 @@ class SimulationFigures(Document):
     snn_mean_squared_error: Optional[float]
     spikes_per_step_and_neuron: float
     synaptic_operations_per_sample: float
+    quoted: float = Field(exclude=True)  # accuracy (or error) in the figure: of the read-out if spikes are random
 
 
-COLUMNS = [name for name in SimulationFigures.model_fields if name not in ("values", "ran")]  # of the table
+NO_COLUMNS = ("values", "ran", "quoted")
+COLUMNS = [name for name in SimulationFigures.model_fields if name not in NO_COLUMNS]  # of the table
 
 
 class Swept(ChipFigures, SimulationFigures):
@@ -93,7 +96,7 @@ class Swept(ChipFigures, SimulationFigures):
     @property
     def row(self) -> Dict[str, JsonValue]:
         """Values of the point and its figures, by column of the table."""
-        return {**self.values, **{name: value for name, value in self if name not in ("values", "ran")}}
+        return {**self.values, **{name: value for name, value in self if name not in NO_COLUMNS}}
 
 
 class Sweep(Document):
@@ -339,6 +342,7 @@ def _swept(run: RunDirectory, point: Point, stamp: str, ran: bool, chip: ChipFig
         snn_mean_squared_error=compared.snn_error,
         spikes_per_step_and_neuron=compared.mean_rate,
         synaptic_operations_per_sample=compared.synaptic_operations,
+        quoted=compared.by_step[-1],
         **dict(chip),
     )
 
@@ -370,13 +374,12 @@ def _draw(run: RunDirectory, axes: Sequence[Axis], swept: Sequence[Swept]) -> No
         return
     shape = [len(axis.values) for axis in axes]
     measured, ann = (
-        np.array([getattr(one, f"{network}_{kind}") for one in swept], float).reshape(shape)
-        for network in ("snn", "ann")
+        np.array([getattr(one, name) for one in swept], float).reshape(shape) for name in ("quoted", f"ann_{kind}")
     )
     analogue = None if np.isnan(ann).any() else ann
     intervals = None
     if kind == "accuracy":
-        ends = [[one.snn_accuracy_low, one.snn_accuracy_high] for one in swept]
+        ends = [wilson_interval(one.quoted * one.samples, one.samples) for one in swept]
         intervals = np.array(ends, float).reshape(*shape, 2)
     grid = {axis.title: cast("Sequence[Value]", axis.values) for axis in axes}
     with atomic_path(run.path / FIGURE, force=True) as temporary:
@@ -393,8 +396,7 @@ def _draw_chips(run: RunDirectory, swept: Sequence[Swept], kind: str) -> None:
     for one in swept:
         if one.energy_pj is not None:
             others = {name: value for name, value in one.values.items() if name != CHIPS}
-            name, measured = names[one.values[CHIPS]], getattr(one, f"snn_{kind}")
-            network_only = one.energy_of == "network"
-            points.append(OnChip(name, in_words(others), one.energy_pj, measured, network_only=network_only))
+            name, network_only = names[one.values[CHIPS]], one.energy_of == "network"
+            points.append(OnChip(name, in_words(others), one.energy_pj, one.quoted, network_only=network_only))
     with atomic_path(run.path / FIGURE, force=True) as temporary:
         plot_chips(temporary, points, kind.replace("_", " "), highest_is_best=kind == "accuracy")
