@@ -142,3 +142,6 @@ def test_the_toolboxs_parser_and_models_without_relu_are_refused(made, tmp_path)
         convert(folder / "net.h5", tmp_path, name="net", x_norm=x, settings=settings)
     with pytest.raises(UsageError, match="no ReLU"):
         quantised(keras.Sequential([LAYERS.Dense(2, activation="softmax", input_shape=(3,))]), LEVELS, seed=0)
+    inside = keras.Sequential([LAYERS.Dense(4, activation="relu", input_shape=(3,))], name="inside")
+    with pytest.raises(UsageError, match="inside is a model inside the model"):
+        quantised(keras.Sequential([inside, LAYERS.Dense(4, activation="relu")]), LEVELS, seed=0)

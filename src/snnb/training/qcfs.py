@@ -45,8 +45,12 @@ class QCFS(keras.layers.Layer):
 def quantised(model: keras.Model, levels: int, seed: int) -> keras.Model:
     """Return an untrained model with QCFS in place of each ReLU, and after each average pooling of full windows.
 
-    Its initial weights are drawn again, with a seed. Raise `UsageError` if the model has no ReLU.
+    Its initial weights are drawn again, with a seed. Raise `UsageError` if the model has no ReLU, or a model inside,
+    whose activations are not replaced.
     """
+    inside = next((layer.name for layer in model.layers if isinstance(layer, keras.Model)), None)
+    if inside is not None:
+        raise UsageError(f"--activation qcfs: {inside} is a model inside the model; add its layers to the model itself")
     description = description_of(model)
     sequential = description["class_name"] == "Sequential"
     output_of: Dict[str, str] = {}  # by layer, the QCFS layer added after it
