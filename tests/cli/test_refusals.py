@@ -92,6 +92,7 @@ REFUSED = {
         ("run --input-rate 500", 2, "--input-rate", "--input poisson"),
         ("run --input poisson --input-rate 1001", 2, "--input-rate", "1000"),
         (f"{EVENTS} --reset zero", 2, "--reset", "leave it out"),
+        (f"{EVENTS} --batch-size 5", 2, "--batch-size", "leave it out"),
         (f"{EVENTS} --threshold 2 --output membrane", 2, "--threshold, --output", "leave it out"),
         ("run --input events", 2, "the test set has pictures", "--input constant or poisson"),
         ("run --samples 60 --record-spikes 61", 2, "--record-spikes", "60"),
@@ -134,6 +135,7 @@ REFUSED = {
         ("outside --class 3", 2, "--class", "leave it out"),
     ],
     "map": [
+        ("outside --hardware loihi --source .", 2, "--source", "no data set"),
         ("outside --hardware loihi --graph weights", 2, "weights", "spike counts"),
         ("outside --hardware loihi --graph 20200101T000000Z", 2, "--graph", "imported"),
         ("run", 2, "--hardware", "loihi"),
@@ -156,6 +158,7 @@ REFUSED = {
     ],
     "run": [
         ("--from edges.csv --run-dir new --epochs 3", 2, "--epochs", "train"),
+        ("--from edges.csv --run-dir new --limit 5", 2, "--limit", "no data set"),
         ("outside --engine event", 2, "--engine", "simulate"),
         (f"{NEW} --momentum 0.5", 2, "momentum", "sgd"),
         (f"{NEW} --activation qcfs --levels 4 --exact-clip", 2, "--exact-clip", "always"),

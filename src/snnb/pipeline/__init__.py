@@ -1,1 +1,1 @@
-"""The five stages and the export: each finds its inputs in the run, calls the domain, and records the outputs."""
+"""The stages: each finds its inputs in the run, calls the domain, and records the outputs."""

@@ -97,8 +97,9 @@ def run(run: RunDirectory, params: PrepareParams, progress: Progress = silent) -
 def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
     from snnb.datasets.catalogue import find_dataset
 
-    if run.manifest.run.imported:
-        return {}
+    if run.manifest.run.imported:  # the directory may be in the environment
+        names = [name for name in PrepareParams.model_fields if name != "data_dir"]
+        return dict.fromkeys(names, "a graph from outside has no data set; leave it out")
     dataset = find_dataset(run.manifest.run.dataset)
     reasons = {}
     if dataset.spec.content != "pictures":

@@ -152,6 +152,7 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
     if train.is_spiking(run):
         defined = ("threshold", "reset", "initial_potential", "output")
         reasons.update(dict.fromkeys(defined, "a network that was trained as a spiking one defines it; leave it out"))
+        reasons["batch_size"] = "only for the toolbox, which cannot simulate this network; leave it out"
     if parse.is_calibrated(run, given):
         reasons["initial_potential"] = "a calibrated network defines its initial potentials; leave it out"
     if value_in_force(run, parse.KIND, given, "weight_bits") is not None:
