@@ -9,6 +9,7 @@ from snnb.conversion.convert import convert
 from snnb.core.errors import VerificationError
 from snnb.io.keras import keras
 from snnb.io.keras_file import load_model
+from snnb.network.read_network import read_network
 
 L = keras.layers
 
@@ -151,6 +152,18 @@ def test_scale_factors_of_a_calibration_are_in_the_units_of_the_trained_network(
         shares = np.array(calibrated[name]["scale_factors"])[largest > 0] / largest[largest > 0]
         assert shares.min() > 0.149, name  # the candidates are 0.15 to 1.1 times the largest activation
         assert shares.max() < 1.101, name
+
+
+def test_integer_biases_of_too_many_bits_are_said(small, save, pixels, tmp_path):
+    x, results = np.rint(pixels * 255).astype(np.float32) / np.float32(255), []
+    for bits in (10, 24):
+        settings = ConversionSettings(batch_size=40, weight_bits=8, bias_bits=bits)
+        results.append(convert(save(small), tmp_path, name="net", x_norm=x, settings=settings, pixel_scale=255))
+    biases = {p.name: np.abs(p.bias).max(initial=0) for p in read_network(tmp_path / "net_parsed.h5").populations}
+    large = [name for name, bias in biases.items() if bias > 511]
+    assert large
+    assert results[0].warnings == [f"{name} has biases of more than 10 bits: clipped" for name in large]
+    assert results[1].warnings == []
 
 
 def test_free_firing_without_a_calibration_is_said(small, save, pixels, tmp_path):

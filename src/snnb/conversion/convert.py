@@ -13,7 +13,7 @@ import numpy as np
 from snnb.conversion.calibrate import Calibration, calibrate
 from snnb.conversion.conversion_settings import ConversionSettings, Parser
 from snnb.conversion.currents import AnalogueNetwork
-from snnb.conversion.integers import integer_network, prepared_for_integers
+from snnb.conversion.integers import integer_network, largest_integer, prepared_for_integers
 from snnb.conversion.keras_graph import unrolled_model
 from snnb.conversion.layer_rules import choose_parser
 from snnb.conversion.normalise import (
@@ -138,6 +138,10 @@ def convert(
             spiking, weights = replace(calibration.network, zeros=zeros_of(settings)), calibration.weights
         else:
             spiking = weights = spiking_network(network, x_norm, settings, pixel_scale)
+        bias_limit = largest_integer(settings.bias_bits)
+        for population in spiking.populations if settings.weight_bits is not None else ():
+            if population.bias is not None and np.abs(population.bias).max() == bias_limit:
+                warnings.append(f"{population.name} has biases of more than {settings.bias_bits} bits: clipped")
         write_spiking(spiking, parsed_path)
         if spiking.steps is not None:
             latency, interval = spiking.latency(spiking.steps), spiking.interval(spiking.steps)
