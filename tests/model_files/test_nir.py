@@ -12,7 +12,7 @@ from snnb.model_files.nir_file import PARAMETERS, read_nir_graph
 from snnb.model_files.nir_network import read_nir
 from snnb.network.event_samples import InputSteps
 from snnb.network.forward import activations
-from snnb.network.read_network import read_network
+from snnb.network.read_network import read_network, write_spiking
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.simulation_settings import SimulationSettings
@@ -203,6 +203,18 @@ def test_an_exported_network_spikes_as_the_converted_one(tmp_path):
     *layers, _ = converted.populations  # the last one draws its spikes at random
     for population, other in zip(layers, again.populations):
         np.testing.assert_array_equal(own[other.name], counts[population.name])
+
+
+def test_paths_of_different_delays_are_several_synapses(tmp_path):
+    weights = np.random.default_rng(0).uniform(0.5, 1, (2, 4, 3))
+    nodes = {"input": {"type": "Input", "shape": np.array([3])}, "late": {"type": "Delay", "delay": np.full(3, 2.0)},
+             "a": {"type": "Linear", "weight": weights[0]}, "b": {"type": "Linear", "weight": weights[1]},
+             "if": ONE, "output": {"type": "Output", "shape": np.array([4])}}  # fmt: skip
+    edges = [("input", "a"), ("a", "if"), ("input", "late"), ("late", "b"), ("b", "if"), ("if", "output")]
+    net = read_nir(write(tmp_path / "net.nir", nodes, edges), NirSettings(time_step=1))
+    write_spiking(net, tmp_path / "net_parsed.h5")
+    with build_graph(tmp_path / "net_parsed.h5", tmp_path / "graph.h5") as graph:
+        assert net.fan_out()["input"].sum() == graph.number_of_edges() == 2 * 3 * 4
 
 
 @pytest.mark.parametrize("engine", [EventEngine, TensorFlowEngine])

@@ -350,7 +350,8 @@ class Network:
     def fan_out(self) -> Dict[str, np.ndarray]:
         """Count the synapses that leave each neuron, by name of the input or population; see `count_synapses`.
 
-        In a pruned network each weight other than 0 is a synapse, also of several between two neurons.
+        Connections of two neurons with different delays are several synapses. In a pruned network each weight other
+        than 0 is a synapse, also of several between two neurons.
         """
         leaving = np.zeros(self.input.size + self.neurons, np.int64)
         for volume, ids in self.ids():
@@ -360,10 +361,12 @@ class Network:
                     counts = count_weights(p.geometry, None if p.kernel is None else p.weights())
                     leaving += np.bincount(read[there], counts[there], minlength=leaving.size).astype(np.int64)
             elif isinstance(volume, Population):
-                first = min(int(read[read != PADDING].min(initial=leaving.size - 1)) for read in ids)
-                last = max(first, *(int(read.max()) for read in ids))
-                readings = [Reading(read, p.geometry) for read, p in zip(ids, volume.projections)]
-                leaving[first : last + 1] += count_synapses(readings, first, last + 1 - first).out
+                for delay in {p.delay for p in volume.projections}:
+                    parts = zip(ids, volume.projections)
+                    readings = [Reading(read, p.geometry) for read, p in parts if p.delay == delay]
+                    first = min(int(read[read != PADDING].min(initial=leaving.size - 1)) for read, _ in readings)
+                    last = max(first, *(int(read.max()) for read, _ in readings))
+                    leaving[first : last + 1] += count_synapses(readings, first, last + 1 - first).out
         neurons = [self.input, *self.populations]
         ends = np.cumsum([volume.size for volume in neurons]).tolist()
         return {v.name: leaving[end - v.size : end].reshape(v.shape) for v, end in zip(neurons, ends)}
