@@ -17,7 +17,7 @@ from rich.console import Console
 from snnb import Run
 from snnb.cli import output, sweep
 from snnb.cli.main import main
-from snnb.results.sweep import ChipFigures, SimulationFigures
+from snnb.results.sweep import NO_COLUMNS, ChipFigures, SimulationFigures
 from tests.end_to_end.conftest import RECORDED
 from tests.pipeline.test_map import CHIP
 
@@ -127,7 +127,7 @@ def test_energies_of_a_sweep_are_shown_with_their_scope(narrow):
     figures.update(values={}, ran=True, simulation="20261128T153754Z", energy_of="network", note=None)
     figures.update(ann_mean_squared_error=None, snn_mean_squared_error=None)
     chip = {"hardware": "loihi_32_chips", **figures}
-    head, _, dropped = sweep._table([{name: value for name, value in chip.items() if name not in ("values", "ran")}])
+    head, _, dropped = sweep._table([{name: value for name, value in chip.items() if name not in NO_COLUMNS}])
     assert cell_len(head) <= 80
     assert "energy, pJ  energy_of" in head
     assert dropped.startswith("too narrow for:")

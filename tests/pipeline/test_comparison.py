@@ -115,6 +115,9 @@ def test_simulations_without_a_difference_are_named_by_their_stamps(five, tmp_pa
     stamp = max(five.records_of("simulate"))
     found = compare([f"{five.path}:{stamp}", f"{other}:{stamp}"])
     assert names_apart(found) == ["run", "other"]
+    namesake = shutil.copytree(five.path, tmp_path / "there" / five.path.name)
+    found = compare([f"{five.path}:{stamp}", f"{namesake}:{stamp}"])
+    assert names_apart(found) == [str(five.path), str(namesake)]
     twice = [one.model_copy(update={"run": five.path, "stamp": str(i)}) for i, one in enumerate(found)]
     assert names_apart(twice) == ["0", "1"]
     assert names_apart([one.model_copy(update={"label": "a"}) for one in twice]) == ["a 0", "a 1"]

@@ -59,7 +59,7 @@ def compare(
 ) -> None:
     """Show simulations side by side: parameters that differ, accuracies, rates, operations, mapping costs."""
     console = output.current
-    from snnb.results.compare import Comparison
+    from snnb.results.compare import Comparison, prefixes
     from snnb.results.compare import compare as compared_simulations
 
     if figure is not None:
@@ -72,10 +72,9 @@ def compare(
     rows = [row for row in _rows(compared) if any(row[1:])]
     if figure is not None:
         _draw(figure, compared, force)
-    several = len({one.run for one in compared}) > 1
     costs = [
-        cost.model_copy(update={"graph": f"{one.run.name}:{cost.graph}"}) if several else cost
-        for one in compared
+        cost.model_copy(update={"graph": f"{prefix}{cost.graph}"})
+        for prefix, one in zip(prefixes(compared), compared)
         for cost in one.mappings
     ]
     picture = [f"picture: {figure}"] if figure is not None else []
@@ -109,9 +108,8 @@ def _blocks(rows: List[List[str]]) -> List[str]:
 
 
 def _rows(compared: "List[Compared]") -> List[List[str]]:
-    from snnb.results.compare import in_words
+    from snnb.results.compare import in_words, prefixes
 
-    several = len({one.run for one in compared}) > 1
     names = list(dict.fromkeys(name for one in compared for name in one.differs if name != "samples"))
     parameters = [
         [in_words({"": one.differs[name]}).strip() if name in one.differs else "" for one in compared] for name in names
@@ -121,11 +119,11 @@ def _rows(compared: "List[Compared]") -> List[List[str]]:
         values = [getattr(one, name) for one in compared]
         figures.append([title, *("" if value is None else form.format(value) for value in values)])
     return [
-        ["", *(f"{one.run.name}:{one.stamp}" if several else one.stamp for one in compared)],
+        ["", *(f"{prefix}{one.stamp}" for prefix, one in zip(prefixes(compared), compared))],
         ["label", *(one.label or "" for one in compared)],
         *(
             [["model", *(one.model for one in compared)], ["data set", *(one.dataset for one in compared)]]
-            if several
+            if len({one.run for one in compared}) > 1
             else []
         ),
         *([name, *values] for name, values in zip(names, parameters)),

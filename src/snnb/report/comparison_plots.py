@@ -153,7 +153,7 @@ class OnChip(NamedTuple):
     options: str
     energy_pj: float  # of a sample
     measured: float
-    network_only: bool = False  # whether the energy is of routers and links only
+    network_only: bool = False  # whether the energy is without neurons and messages
 
 
 def pareto_front(energy: np.ndarray, loss: np.ndarray) -> List[int]:
@@ -169,7 +169,7 @@ def pareto_front(energy: np.ndarray, loss: np.ndarray) -> List[int]:
 def plot_chips(path: Path, points: Sequence[OnChip], label: str, *, highest_is_best: bool) -> None:
     """Plot a point for each simulation and chip, in a colour for each chip, and the Pareto front.
 
-    Chips without energies of neurons and synapses are hollow points, which the front leaves out if there are others.
+    Chips without energies of neurons and messages are hollow points, which the front leaves out if there are others.
     There are no points if the network fits on no chip.
     """
     chips = sorted({point.chip for point in points})

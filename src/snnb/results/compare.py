@@ -201,19 +201,23 @@ class Comparison(Document):
     simulations: List[Compared]
 
 
+def prefixes(compared: Sequence[Compared]) -> List[str]:
+    """Return the name of the run of each simulation, or its path if runs have equal names: `NAME:`; empty for one."""
+    runs = {one.run: one.run.resolve().name for one in compared}
+    names = list(runs.values())
+    if len(runs) == 1:
+        return [""] * len(compared)
+    return [f"{runs[one.run] if names.count(runs[one.run]) == 1 else one.run}:" for one in compared]
+
+
 def names_apart(compared: Sequence[Compared]) -> List[str]:
     """Return a distinct name for each simulation: its label, or else the parameters that differ.
 
     The name has the stamp if these are equal, and the name of the run if there are several runs.
     """
-    several = len({one.run for one in compared}) > 1
     names = [
-        ": ".join(
-            filter(
-                None, [one.run.name if several else "", one.label or in_words(one.differs if len(compared) > 1 else {})]
-            )
-        )
-        for one in compared
+        f"{prefix} {one.label or in_words(one.differs if len(compared) > 1 else {})}".strip().rstrip(":")
+        for prefix, one in zip(prefixes(compared), compared)
     ]
     return [
         name if name and names.count(name) == 1 else f"{name} {one.stamp}".strip() for name, one in zip(names, compared)
