@@ -65,104 +65,23 @@ def fill(stream: Stream, rate: np.ndarray, pairing: str, start: int, batch: Arra
     filled, start : int
         Number of edges written, and index of the next source.
     """
-    return (_fill_dense if pairing == "dense" else _fill_diagonal)(stream, rate, start, *batch)
+    step = 0 if pairing == "dense" else stream.multiplier
+    return _fill(stream, rate, step, start, *batch)
 
 
 @compiled
-def _fill_dense(
+def _fill(
     stream: Stream,
     rate: np.ndarray,
-    start: int,
-    source: np.ndarray,
-    target: np.ndarray,
-    weight: np.ndarray,
-    edge: np.ndarray,
-) -> Tuple[int, int]:
-    """Write the edges of a dense pairing: all filters of each output position in turn."""
-    filled, filters, channels = 0, stream.filters, stream.channels
-    kernel = stream.kernel.reshape(-1)
-    while start < stream.position.size:
-        position = stream.position[start]
-        if position < 0:
-            start += 1
-            continue
-        channel = position % channels
-        column = position // channels % stream.width
-        row = position // (channels * stream.width)
-        row_from, row_to = stream.row_start[row], stream.row_start[row + 1]
-        column_from, column_to = stream.column_start[column], stream.column_start[column + 1]
-        if filled + (row_to - row_from) * (column_to - column_from) * filters > source.size:
-            break
-        node, value = stream.first_source + start, rate[start]
-        for i in range(row_from, row_to):
-            for j in range(column_from, column_to):
-                first = (stream.row_output[i] * stream.columns + stream.column_output[j]) * filters
-                first += stream.first_target
-                tap = stream.row_tap[i] * stream.column_taps + stream.column_tap[j]
-                elements = kernel[(tap * channels + channel) * filters :][:filters]
-                end = filled + filters
-                sources, targets = source[filled:end], target[filled:end]
-                weights, edges = weight[filled:end], edge[filled:end]
-                for f in range(filters):
-                    sources[f] = node
-                for f in range(filters):
-                    targets[f] = first + f
-                for f in range(filters):
-                    weights[f] = elements[f]
-                    edges[f] = value * elements[f]
-                filled = end
-        start += 1
-    return filled, start
-
-
-@compiled
-def _write_edges(
-    sources: np.ndarray,
-    targets: np.ndarray,
-    weights: np.ndarray,
-    edges: np.ndarray,
-    node: int,
-    first: int,
     step: int,
-    values: np.ndarray,
-    elements: np.ndarray,
-) -> None:
-    """Write an edge for each channel c: from node + c to first + c × step, of weight elements[c] or elements[0]."""
-    for c in range(values.size):
-        sources[c] = node + c
-    for c in range(values.size):
-        targets[c] = first + c * step
-    if elements.size == 1:
-        for c in range(values.size):
-            weights[c] = elements[0]
-            edges[c] = values[c] * elements[0]
-    else:
-        for c in range(values.size):
-            weights[c] = elements[c]
-            edges[c] = values[c] * elements[c]
-
-
-@compiled
-def _run(position: np.ndarray, start: int, most: int) -> int:
-    """Count the consecutive positions from index `start` on, up to `most`."""
-    length = 1
-    while length < most and position[start + length] == position[start] + length:
-        length += 1
-    return length
-
-
-@compiled
-def _fill_diagonal(
-    stream: Stream,
-    rate: np.ndarray,
     start: int,
     source: np.ndarray,
     target: np.ndarray,
     weight: np.ndarray,
     edge: np.ndarray,
 ) -> Tuple[int, int]:
-    """Write the edges of a diagonal pairing: all channels of a position together; their edges interleave."""
-    filled, multiplier, channels = 0, stream.multiplier, stream.channels
+    """Write edges as `fill` does; channel k meets the filters from k × `step` on."""
+    filled, channels, together = 0, stream.channels, stream.multiplier
     kernel, scale = stream.kernel.reshape(-1), stream.scale.reshape(-1)
     while start < stream.position.size:
         position = stream.position[start]
@@ -174,35 +93,31 @@ def _fill_diagonal(
         row = position // (channels * stream.width)
         row_from, row_to = stream.row_start[row], stream.row_start[row + 1]
         column_from, column_to = stream.column_start[column], stream.column_start[column + 1]
-        degree = (row_to - row_from) * (column_to - column_from) * multiplier
-        together = min(channels - channel, stream.position.size - start)
-        if degree:
-            together = min(together, (source.size - filled) // degree)
-            if not together:
-                break
-        length = _run(stream.position, start, together)
-        node, values = stream.first_source + start, rate[start : start + length]
-        end = filled + length * degree
+        if filled + (row_to - row_from) * (column_to - column_from) * together > source.size:
+            break
+        node, value = stream.first_source + start, rate[start]
         for i in range(row_from, row_to):
             for j in range(column_from, column_to):
                 output = stream.row_output[i] * stream.columns + stream.column_output[j]
-                first = stream.first_target + output * stream.filters + channel * multiplier
+                first = stream.first_target + output * stream.filters + channel * step
                 tap = stream.row_tap[i] * stream.column_taps + stream.column_tap[j]
-                for f in range(multiplier):
-                    at = filled + ((i - row_from) * (column_to - column_from) + j - column_from) * multiplier + f
-                    if scale.size:
-                        elements = scale[output : output + 1]
-                    else:
-                        elements = kernel[(tap * channels + channel) * multiplier + f :][::multiplier]
-                    if degree == 1:  # slices without a step are vectorised
-                        part = source[at:end], target[at:end], weight[at:end], edge[at:end]
-                        _write_edges(*part, node, first, 1, values, elements)
-                    else:
-                        each = slice(at, end, degree)
-                        strided = source[each], target[each], weight[each], edge[each]
-                        _write_edges(*strided, node, first + f, multiplier, values, elements)
-        filled = end
-        start += length
+                if together == 1:  # as in poolings, where slices take several times as long
+                    only = scale[output] if scale.size else kernel[tap * channels + channel]
+                    source[filled], target[filled], weight[filled], edge[filled] = node, first, only, value * only
+                    filled += 1
+                    continue
+                elements, end = kernel[(tap * channels + channel) * together :][:together], filled + together
+                sources, targets = source[filled:end], target[filled:end]
+                weights, edges = weight[filled:end], edge[filled:end]
+                for f in range(together):
+                    sources[f] = node
+                for f in range(together):
+                    targets[f] = first + f
+                for f in range(together):
+                    weights[f] = elements[f]
+                    edges[f] = value * elements[f]
+                filled = end
+        start += 1
     return filled, start
 
 
