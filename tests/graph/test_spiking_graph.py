@@ -13,6 +13,7 @@ from snnb.model_files.kinds import NirSettings
 from snnb.model_files.nir_network import read_nir
 from tests import random_nir
 from tests.graph.networks import graph_of
+from tests.graph.sonata import assert_indexed_as_by_libsonata
 from tests.nir_interpreter import NEURONS, Interpreter, write
 
 SAMPLES, STEPS = 3, 10
@@ -87,8 +88,9 @@ def test_two_neurons_with_two_delays_are_two_edges_in_networkx_and_one_in_hyperg
     path = write(tmp_path / "net.nir", nodes, [*edges, ("two", "output")])
     with spiking_graph(read_nir(path, NirSettings(time_step=1.0)), tmp_path) as graph:
         made, matrix = graph.to_networkx(), graph.to_scipy().toarray()
-        for name in ("graphml", "hmetis", "metis", "snn"):
+        for name in ("graphml", "hmetis", "metis", "snn", "sonata"):
             export(graph, name, tmp_path / f"net.{name}")
+    assert_indexed_as_by_libsonata(tmp_path / "net.sonata" / "edges.h5", 3, 5, tmp_path)
     found = {(s[1][0], t[1][0], v["delay"]): v["weight"] for s, t, v in made.edges(data=True) if t[0] == "two"}
     expected = {(s, t, 2 * i): w[t, s] for i, w in enumerate((direct, late)) for t, s in zip(*np.nonzero(w))}
     assert found == expected

@@ -196,7 +196,7 @@ class Connection:
         index, position = index[part], position[part]
         batch = edge_buffer(int(self._fan_out[position // self.geometry.channels].sum()), np.dtype(np.int64))
         stream = self.stream(position)._replace(first_source=0)
-        fill(stream, np.ones(position.size, np.float32), self.geometry.pairing, 0, batch)
+        fill(stream, np.ones(position.size, np.float32), 0, *batch)
         return batch._replace(source=self.source.first + index[batch.source])
 
     def sources_of(self, target: int) -> Neighbours:
@@ -264,6 +264,7 @@ class Connection:
             columns=geometry.columns.outputs,
             filters=geometry.filters,
             multiplier=geometry.multiplier,
+            step=0 if geometry.pairing == "dense" else geometry.multiplier,
             column_taps=geometry.columns.taps,
             position=np.empty(0, np.int64),
             row_start=geometry.rows.starts(),

@@ -6,8 +6,6 @@ import numpy as np
 
 from snnb.core.compiled import compiled
 
-Arrays = Tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # of an `EdgeBatch`, whose module changes more often
-
 
 class Stream(NamedTuple):
     """Arguments of the compiled loops that generate edges.
@@ -15,8 +13,9 @@ class Stream(NamedTuple):
     Attributes
     ----------
     first_source, first_target : int
-    width, channels, columns, filters, multiplier, column_taps : int
-        Lengths of the last two axes of input and output volume, filters that a channel meets, kernel columns.
+    width, channels, columns, filters, multiplier, step, column_taps : int
+        Lengths of the last two axes of input and output volume; filters that a channel meets, of which the first is
+        channel × `step`; kernel columns.
     position : (sources,) int64 array
         Flat position of each source in the layer's input, -1 for none.
     row_start, row_output, row_tap, column_start, column_output, column_tap : int64 array
@@ -33,6 +32,7 @@ class Stream(NamedTuple):
     columns: int
     filters: int
     multiplier: int
+    step: int
     column_taps: int
     position: np.ndarray
     row_start: np.ndarray
@@ -49,38 +49,30 @@ class Stream(NamedTuple):
 # A batch is passed as four arrays: with one named tuple numba 0.58 fails in some runs ("can't unbox array").
 
 
-def fill(stream: Stream, rate: np.ndarray, pairing: str, start: int, batch: Arrays) -> Tuple[int, int]:
-    """Write all edges of the sources from index `start` on, of as many sources as fit into the batch.
-
-    Parameters
-    ----------
-    stream : Stream
-    rate : (sources,) float32 array
-    pairing : {"dense", "diagonal"}
-    start : int
-    batch : arrays of an `EdgeBatch`, which receive the edges
-
-    Returns
-    -------
-    filled, start : int
-        Number of edges written, and index of the next source.
-    """
-    step = 0 if pairing == "dense" else stream.multiplier
-    return _fill(stream, rate, step, start, *batch)
-
-
 @compiled
-def _fill(
+def fill(
     stream: Stream,
     rate: np.ndarray,
-    step: int,
     start: int,
     source: np.ndarray,
     target: np.ndarray,
     weight: np.ndarray,
     edge: np.ndarray,
 ) -> Tuple[int, int]:
-    """Write edges as `fill` does; channel k meets the filters from k × `step` on."""
+    """Write all edges of the sources from index `start` on, of as many sources as fit into the arrays of edges.
+
+    Parameters
+    ----------
+    stream : Stream
+    rate : (sources,) float32 array
+    start : int
+    source, target, weight, edge : arrays of an `EdgeBatch`, which receive the edges
+
+    Returns
+    -------
+    filled, start : int
+        Number of edges written, and index of the next source.
+    """
     filled, channels, together = 0, stream.channels, stream.multiplier
     kernel, scale = stream.kernel.reshape(-1), stream.scale.reshape(-1)
     while start < stream.position.size:
@@ -99,7 +91,7 @@ def _fill(
         for i in range(row_from, row_to):
             for j in range(column_from, column_to):
                 output = stream.row_output[i] * stream.columns + stream.column_output[j]
-                first = stream.first_target + output * stream.filters + channel * step
+                first = stream.first_target + output * stream.filters + channel * stream.step
                 tap = stream.row_tap[i] * stream.column_taps + stream.column_tap[j]
                 if together == 1:  # as in poolings, where slices take several times as long
                     only = scale[output] if scale.size else kernel[tap * channels + channel]

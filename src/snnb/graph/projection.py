@@ -97,9 +97,9 @@ class GraphProjection:
             for begin in range(0, batch.source.size, max_edges):
                 yield batch.part(begin, begin + max_edges)
 
-    def edges_of(self, start: int, stop: int) -> EdgeBatch:
+    def edges_of(self, start: int, stop: int, rate_scale: float = 1.0) -> EdgeBatch:
         """Return the edges of the sources `start` to `stop - 1`, by index in their population, in new arrays."""
-        return self._edges(start, stop, self.source.edge_rate(1.0))
+        return self._edges(start, stop, self.source.edge_rate(rate_scale))
 
     def _edges(self, start: int, stop: int, rate: np.ndarray) -> EdgeBatch:
         """Return the edges of some sources for the rates of all sources, float32 of shape (sources,)."""
@@ -202,7 +202,7 @@ class KernelProjection(GraphProjection):
         batch = edge_buffer(max(max_edges, int(self.out_degrees.max())), index_dtype(self._nodes))
         stream, start = connection.stream(connection.where), 0
         while start < self.source.size:
-            filled, start = fill(stream, rate, connection.geometry.pairing, start, batch)
+            filled, start = fill(stream, rate, start, *batch)
             for begin in range(0, filled, max_edges):
                 yield batch.part(begin, min(begin + max_edges, filled))
 
@@ -215,7 +215,7 @@ class KernelProjection(GraphProjection):
             (connection,) = self.connections
             batch = edge_buffer(int(self.out_degrees[start:stop].sum()), ids)
             stream = connection.stream(connection.where[:stop])
-            fill(stream, rate, connection.geometry.pairing, start, batch)
+            fill(stream, rate, start, *batch)
             return batch
         first, size = self.target.first, self.target.size
         parts = [connection.edges_of(start, stop) for connection in self.connections]

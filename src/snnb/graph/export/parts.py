@@ -73,7 +73,6 @@ def _write_with_threads(
 ) -> Iterator[int]:
     """Write parts with several threads; yield the number of edges of each."""
     for projection in graph.projections:  # cached properties are not computed by several threads at once
-        projection.source.edge_rate(request.rate_scale(graph))
         projection.edges_of(0, 1)
     with ThreadPoolExecutor(threads) as pool:
         written = pool.map(lambda part: _write_part(graph, folder, part, request), parts)
@@ -84,13 +83,11 @@ def _write_with_threads(
 def _write_part(graph: SynapseGraph, folder: Path, part: Part, request: Request) -> None:
     arrow, parquet = load_library()
     scale, projection = request.rate_scale(graph), graph.projections[part.projection]
-    rate = projection.source.edge_rate(scale)
     schema = edge_schema(arrow, graph, request)
     with parquet.ParquetWriter(str(folder / part.name), schema, **OPTIONS) as writer:
         for start, stop in ranges(projection.out_degrees[part.start : part.stop], ROWS):
-            batch = projection.edges_of(part.start + start, part.start + stop)
-            edge = batch.edge if scale == 1 else rate[batch.source - projection.source.first] * batch.weight
-            columns = [arrow.array(values) for values in (batch.source, batch.target, batch.weight, edge)]
+            batch = projection.edges_of(part.start + start, part.start + stop, scale)
+            columns = [arrow.array(values) for values in batch]
             writer.write_table(arrow.Table.from_arrays(columns, schema=schema), row_group_size=ROWS)
 
 

@@ -16,7 +16,6 @@ from snnb.core.compiled import compiled
 from snnb.graph.connection import ranges
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import GraphProjection, in_degrees
-from snnb.graph.projection import sources as sources_of
 
 CHUNK = 1 << 16  # edges indexed at a time
 
@@ -69,35 +68,26 @@ def _by_source(population: GraphPopulation, projections: Sequence[GraphProjectio
 def _by_target(population: GraphPopulation, projections: Sequence[GraphProjection], offsets: Sequence[int]) -> Lists:
     """List the edges of each target one by one."""
     own = [(p, offset) for p, offset in zip(projections, offsets) if p.target is population]
-    to = [projection for projection, _ in own]
-    if len({projection.source for projection in to}) < len(to):  # a source is read with several delays
-        ids = np.concatenate([offset + np.arange(projection.number_of_edges) for projection, offset in own])
-        ends = np.concatenate([batch.target - population.first for p in to for batch in p.edge_batches()])
-        ids = ids[np.argsort(ends, kind="stable")]
-        indptr = np.concatenate([[0], np.cumsum(np.bincount(ends, minlength=population.size))])
-        yield indptr, np.stack([ids, ids + 1], axis=1).astype(np.uint64)
-        return
-    following = np.zeros(max((p.source.first + p.source.size for p in to), default=0), np.int64)
-    for projection, offset in own:
-        nodes = slice(projection.source.first, projection.source.first + projection.source.size)
-        following[nodes] = offset + np.cumsum(projection.out_degrees) - projection.out_degrees
+    following = [offset + np.cumsum(p.out_degrees) - p.out_degrees for p, offset in own]
     degrees = in_degrees(projections, population)
-    buffer = np.empty((max(CHUNK, int(degrees.max(initial=0))), 2), np.uint64)
     for start, stop in ranges(degrees, CHUNK):
-        indptr, source = sources_of(projections, population, start, stop)
-        edges = buffer[: source.size]
-        next_edges(source, following, edges)
-        yield indptr, edges
+        targets, edges = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+        for (projection, _), next_edges in zip(own, following):
+            targets.append(np.repeat(np.arange(stop - start), projection.in_degrees[start:stop]))
+            edges.append(take_edges(projection.sources_of_range(start, stop) - projection.source.first, next_edges))
+        ids = np.concatenate(edges)[np.argsort(np.concatenate(targets), kind="stable")]
+        indptr = np.concatenate([[0], np.cumsum(degrees[start:stop])])
+        yield indptr, np.stack([ids, ids + 1], axis=1).astype(np.uint64)
 
 
 @compiled
-def next_edges(source: np.ndarray, following: np.ndarray, edges: np.ndarray) -> None:
-    """Write the next edge of each source as a range of one, and count it in `following`, int64 by node id."""
+def take_edges(source: np.ndarray, following: np.ndarray) -> np.ndarray:
+    """Return the next edge of each source, and count it in `following`, int64 by source."""
+    edges = np.empty(source.size, np.int64)
     for k in range(source.size):
-        edge = following[source[k]]
-        following[source[k]] = edge + 1
-        edges[k, 0] = edge
-        edges[k, 1] = edge + 1
+        edges[k] = following[source[k]]
+        following[source[k]] += 1
+    return edges
 
 
 @compiled
