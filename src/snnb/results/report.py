@@ -302,7 +302,7 @@ def _input(run: RunDirectory, simulation: Simulation) -> List[Section]:
 def _activations(
     run: RunDirectory, simulation: Simulation, progress: Progress
 ) -> Tuple[Dict[str, np.ndarray], List[str]]:
-    """Return the mean activations of the analogue network over the simulated samples, and paragraphs about them.
+    """Return the mean activations of the network without spikes over the simulated samples, and paragraphs about them.
 
     No activations if the test set has changed since the simulation.
     """
@@ -321,8 +321,8 @@ def _activations(
     activations = mean_activations(network, x, scale, progress)
     of = "all" if samples == params.samples else f"the first {samples:,} of {params.samples:,}"
     return activations, [
-        f"Horizontal: mean {'quantised ' if network.levels else ''}activation of a neuron of the analogue network "
-        f"over {of} simulated samples. Vertical: its firing rate in spikes per step. On the grey line both are equal. "
+        f"Horizontal: mean {'quantised ' if network.levels else ''}activation of a neuron of the converted network "
+        f"without spikes, over {of} simulated samples. Vertical: its firing rate in spikes per step. On the grey line both are equal. "
         "The stronger the colour, the more neurons. The correlation is Pearson's over the layer's neurons."
     ]
 
