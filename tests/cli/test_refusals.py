@@ -153,6 +153,7 @@ REFUSED = {
         ("run --hardware loihi --partition zero --method groups", 2, "--method", "partition"),
         ("run --hardware loihi --placement twice", 2, "--placement", "--partition"),
         ("run --hardware loihi --method sequential --objective energy", 2, "--objective", "--method auto"),
+        ("--model mini_network --run-dir new --hardware jin_84x84 --objective step", 3, "no time_ns", "give another"),
         ("run --hardware loihi --allow-overfull", 2, "--allow-overfull", "--partition"),
         ("run --hardware loihi --split-overfull", 2, "--split-overfull", "--partition"),
     ],

@@ -72,8 +72,3 @@ def test_an_objective_takes_the_least_of_what_the_methods_give(case):
         best = map_network(network, chip, method="groups", objective=objective)
         figures = [getattr(one.cost, figure) for one in (best, *each)]
         assert figures[0] <= min(figures[1:])
-
-
-def test_a_chip_without_times_has_no_shortest_step(case):
-    with pytest.raises(InputError, match="no time_ns"):
-        map_network(case[2], full_chip(time_ns=None, latency_ns={"router": 1.0, "link": 1.0}), objective="step")

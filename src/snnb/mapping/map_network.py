@@ -101,13 +101,10 @@ def map_network(
     method : see `partition`
     objective : {"spikes", "hops", "energy", "step"}
         `spikes`: place the partition with the lowest connectivity. Otherwise place the partition of each method that
-        was tried, and keep that with the fewest hops, the least energy of a sample, or the shortest time step.
+        was tried, and keep that with the fewest hops, the least energy of a sample, or the shortest time step, for
+        hardware with `time_ns`.
     seed : seed of all random numbers; the same seed gives the same mapping
     """
-    if objective == "step" and hardware.time_ns is None:
-        raise InputError(
-            f"{hardware.name}: the description has no time_ns, so --objective step has nothing to compare; give another"
-        )
     check_possible(network, hardware)
     partitions = partition(network, hardware, method=method, seed=seed, progress=progress)
     mapped = []

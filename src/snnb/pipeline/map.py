@@ -158,7 +158,11 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
         return
     given = planned.given.get(KIND.name, {})
     params = params_in_force(run, KIND, given)
-    read_hardware(_hardware_of(params))
+    hardware = read_hardware(_hardware_of(params))
+    if given.get("objective") == "step" and hardware.time_ns is None:
+        raise InputError(
+            f"{hardware.name}: the description has no time_ns, so --objective step has nothing to compare; give another"
+        )
     if params.method == "hypergraph" and params.partition is None:
         from snnb.mapping.search import require_kahypar
 
