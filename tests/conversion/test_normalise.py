@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.normalise import Tail, measure, scale_factors
+from snnb.conversion.normalise import measure, scale_factors
 from snnb.conversion.toolbox_config import configuration, quiet
 from snnb.core.errors import InputError
 from snnb.io.keras import keras
@@ -50,12 +50,3 @@ def test_percentile_below_zero_is_refused(with_linear_layer, pixels):
     assert percentiles["01Dense_7"] < 0
     with pytest.raises(InputError, match="01Dense_7: the percentile"):
         scale_factors(parsed, percentiles)
-
-
-def test_tail_keeps_no_more_than_the_percentile_needs():
-    random = np.random.default_rng(0)
-    tail = Tail(total=4_000_000, percentile=99)
-    for _ in range(8):
-        tail.add(random.random(500_000, dtype=np.float32))
-    tail.result()
-    assert tail._largest.size <= 40_002

@@ -1,8 +1,11 @@
-"""The costs of a graph's mappings, to compare a graph with what an export and an import have made of it."""
+"""Graphs that are imported: refused files, and costs of mappings to compare with those of the graph exported."""
 
 import json
 from unittest.mock import patch
 
+import pytest
+
+from snnb.core.errors import InputError
 from snnb.graph.imports.import_graph import import_graph
 from snnb.mapping.hardware import EventFigures, Hardware, RouteFigures
 from snnb.mapping.map_network import cost_partition, map_network
@@ -42,6 +45,17 @@ def _costs(graph, partition):
         again = cost_partition(network, CHIP, partition, allow_overfull=True)
     texts = [MappingCost.of(one).model_dump_json() for one in (mapped, again)]
     return [json.loads(text, parse_float=lambda number: float(f"{float(number):.9g}")) for text in texts]
+
+
+def refused(path, expected, **options):
+    """Import a file that is refused in one line with the path of what is wrong; the folder stays as it was."""
+    there = sorted(path.parent.iterdir())
+    with pytest.raises(InputError) as error:
+        import_graph(path, path.parent / "in_graph.h5", **options)
+    assert expected in str(error.value)
+    assert str(options.get("rates", path).parent) in str(error.value)
+    assert "\n" not in str(error.value)
+    assert sorted(path.parent.iterdir()) == there
 
 
 def imported(path, folder, **options):

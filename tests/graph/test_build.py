@@ -19,15 +19,6 @@ def chain(shape, *layers):
     return keras.Model(source, tensor)
 
 
-def test_neurons_and_synapses_of_lenet(tmp_path):
-    """The numbers of the table of models, computed there by hand."""
-    layers = [LAYERS.Conv2D(6, 5), LAYERS.AveragePooling2D(2), LAYERS.Conv2D(16, 5), LAYERS.AveragePooling2D(2)]
-    model = chain((28, 28, 1), *layers, LAYERS.Flatten(), *(LAYERS.Dense(units) for units in (120, 84, 10)))
-    with build_graph(save(model, tmp_path / "net_parsed.h5"), tmp_path / "net_graph.h5") as graph:
-        assert (graph.number_of_neurons(), graph.number_of_edges()) == (5_814, 286_120)
-        assert sum(int(projection.in_degrees.sum()) for projection in graph.projections) == 286_120
-
-
 def test_file_is_as_large_as_the_weights_not_the_edges(tmp_path):
     model = chain((40, 40, 8), LAYERS.Conv2D(16, 5, padding="same"))
     path = tmp_path / "net_graph.h5"

@@ -131,15 +131,6 @@ def test_networkx_has_metadata_and_codings(graph):
     assert found.nodes[node.population, node.index]["coding"] == "spikes"
 
 
-def test_scipy_has_all_edges(graph):
-    sources, targets, weights, edges = all_edges(graph)
-    for values, expected in (("weight", weights), ("edge", edges)):
-        matrix = graph.to_scipy(values)
-        assert matrix.shape == (168, 168)
-        assert matrix.nnz == graph.number_of_edges()
-        assert (np.asarray(matrix[sources, targets]).ravel() == expected).all()
-
-
 def test_networkx_refuses_more_edges_than_its_limit(graph):
     with pytest.raises(ResourceError, match=rf"{graph.number_of_edges():,} edges .* edge_batches"):
         graph.to_networkx(limit=graph.number_of_edges() - 1)

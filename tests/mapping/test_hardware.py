@@ -57,13 +57,6 @@ def test_they_are_listed_from_small_to_large():
     assert next(iter(found)) == "spinemap_5x5"
 
 
-def test_a_file_of_ones_own(tmp_path):
-    path = tmp_path / "chip.yaml"
-    path.write_text(yaml.safe_dump({**CHIP, "synapses_per_core": 99, "energy_pj": {**CHIP["energy_pj"], "synapse": 4}}))
-    chip = read_hardware(str(path))
-    assert (chip.mesh, chip.cores, chip.synapses_per_core, chip.energy_pj.synapse) == ((3, 2), 6, 99, 4.0)
-
-
 def test_the_page_shows_every_key():
     page = (Path(__file__).parents[2] / "docs" / "mapping.md").read_text()
     required, optional = (yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[:2])

@@ -1,5 +1,6 @@
 """Models that cannot be read are refused in one line that names file and layer."""
 
+import json
 import shutil
 
 import h5py
@@ -85,6 +86,18 @@ def test_arrays_that_are_missing_or_of_another_shape(copy, name, value, message)
         if value is not None:
             file[f"{DENSE}/07Dense_4"].create_dataset(f"{name}:0", data=value)
     refused(copy, message)
+
+
+@pytest.mark.parametrize(
+    ("number", "changes"),
+    [(2, {"strides": [0, 1]}), (2, {"padding": "full"}), (2, {"name": "07Dense_4"}), (0, {"batch_input_shape": [8]})],
+)
+def test_a_configuration_that_cannot_be(copy, number, changes):
+    with h5py.File(str(copy), "r+") as file:
+        model = json.loads(file.attrs["model_config"])
+        model["config"]["layers"][number]["config"].update(changes)
+        file.attrs["model_config"] = json.dumps(model).encode()
+    refused(copy, r"^.*net_parsed\.h5.*$")
 
 
 def test_a_layer_used_twice(tmp_path):
