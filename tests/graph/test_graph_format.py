@@ -1,5 +1,6 @@
 """docs/graph-format.md is right: the reader of the page finds the same edges."""
 
+import shutil
 from pathlib import Path
 
 import h5py
@@ -122,6 +123,29 @@ ALTERED = {
     "inputs: all populations are inputs": attribute("/", "inputs", 3),
     "num_samples, num_timesteps and dt_ms are not positive": attribute("/", "num_samples", 0),
 }
+
+
+LAYERS = {
+    "connections/0001: rows: not as in a Conv2D": lambda file: put(
+        "connections/0001/rows", file["connections/0001/rows"][1:]
+    )(file),
+    "connections/0004: kernel: not as in a Dense": put("connections/0004/kernel", np.ones((1, 1, 39, 4), np.float32)),
+    "connections/0003: neuron 84 is of no source in projections": lambda file: put(
+        "projections", np.delete(file["projections"], 2, axis=0)
+    )(file),
+}
+
+
+@pytest.mark.parametrize("expected", list(LAYERS))
+def test_edges_of_layers_are_those_that_their_tables_list(expected, graph_path, tmp_path):
+    path = tmp_path / "my_graph.h5"
+    shutil.copy(graph_path, path)
+    with h5py.File(str(path), "r+") as file:
+        LAYERS[expected](file)
+    seal(path, 1)
+    with pytest.raises(InputError) as error:
+        imported(path, tmp_path / "again")
+    assert expected in str(error.value)
 
 
 @pytest.mark.parametrize("rates", [False, True])

@@ -476,7 +476,7 @@ def read_connections(
     for number, target in enumerate(populations):
         names = (connection_name(number, i) for i in count())
         for group in (file[name] for name in takewhile(file.__contains__, names)):
-            layer, geometry = _read_geometry(group, target.name)
+            layer, geometry = read_geometry(group, target.name)
             weights = weighting(layer, pool_weight)
             kernel = None if layer.KERNEL is None else group["kernel"]
             delay = int(group.attrs.get("delay", 0))
@@ -502,7 +502,7 @@ def read_connections(
     return between
 
 
-def _read_geometry(group: h5py.Group, name: str) -> Tuple[Layer, Geometry]:
+def read_geometry(group: h5py.Group, name: str) -> Tuple[Layer, Geometry]:
     """Return a layer made from its stored configuration, and its geometry for the stored input volume."""
     rule, volume = group.attrs["rule"], tuple(group.attrs["input_volume"].tolist())
     filters, channels = int(group.attrs["output_volume"][-1]), volume[-1]

@@ -1,9 +1,11 @@
 """A MODEL_graph.h5 from outside: of another run, or written by hand after docs/graph-format.md."""
 
+import math
 import shutil
 from dataclasses import asdict
+from itertools import count, takewhile
 from pathlib import Path
-from typing import Optional
+from typing import Optional, Sequence
 
 import h5py
 import numpy as np
@@ -11,12 +13,21 @@ import numpy as np
 from snnb.core.errors import DamagedError
 from snnb.graph.connection import ranges
 from snnb.graph.listed import EDGES, RATE_UNIT, as_integers
-from snnb.graph.populations import Recording
+from snnb.graph.populations import GraphPopulation, Recording
 from snnb.graph.projection import ListedProjection
-from snnb.graph.synapse_graph import EDGE_UNIT, FORMAT, SynapseGraph, list_name, seal
+from snnb.graph.synapse_graph import (
+    EDGE_UNIT,
+    FORMAT,
+    SynapseGraph,
+    connection_name,
+    list_name,
+    read_geometry,
+    seal,
+)
 from snnb.io.files import atomic_path
 from snnb.io.hdf5 import RAISED_BY_HDF5, damaged, write_array
 from snnb.io.text import is_name
+from snnb.network.geometry import PADDING
 
 CODINGS = ("spikes", "current", "random", "membrane")
 
@@ -109,6 +120,35 @@ def _check(graph: SynapseGraph) -> None:
             fault = _fault_of(projection)
             if fault is not None:
                 raise DamagedError(graph.path, f"{list_name(number)}: {fault}")
+    with h5py.File(str(graph.path), "r") as file:
+        for number, population in enumerate(graph.populations):
+            sources = [projection.source for projection in graph.projections if projection.target is population]
+            for name in takewhile(file.__contains__, (connection_name(number, i) for i in count())):
+                fault = _fault_of_layer(file[name], population, sources)
+                if fault is not None:
+                    raise DamagedError(graph.path, f"{name}: {fault}")
+
+
+def _fault_of_layer(
+    group: h5py.Group, population: GraphPopulation, sources: Sequence[GraphPopulation]
+) -> Optional[str]:
+    """Return the fault of a connection if its edges are not those of its layer, which generates them; else None."""
+    layer, geometry = read_geometry(group, population.name)
+    axes = {"rows": geometry.rows, "columns": geometry.columns}
+    tables = {name: np.stack([axis.input, axis.output, axis.tap], axis=1) for name, axis in axes.items()}
+    wrong = [name for name, table in tables.items() if not np.array_equal(group[name][()], table)]
+    if layer.KERNEL is not None and group["kernel"].shape != geometry.kernel_shape:
+        wrong.append("kernel")
+    if math.prod(geometry.output_volume) != population.size:
+        wrong.append("output_volume")
+    if wrong:
+        return f"{', '.join(wrong)}: not as in a {layer.kind} of this geometry; list the edges of another layer"
+    ids = group.attrs.get("first_id", 0) + np.arange(math.prod(geometry.input_volume))
+    ids = group["ids"][()].ravel() if "ids" in group else ids
+    for source in sources:
+        ids = ids[(ids < source.first) | (ids >= source.first + source.size)]
+    unknown = ids[ids != PADDING]
+    return f"neuron {unknown[0]:,} is of no source in projections" if unknown.size else None
 
 
 def _fault_of(projection: ListedProjection) -> Optional[str]:
