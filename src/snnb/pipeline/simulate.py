@@ -29,7 +29,12 @@ from snnb.pipeline.stage import (
 from snnb.pipeline.train import TrainParams
 from snnb.rundir.directory import STAMP, RunDirectory
 from snnb.rundir.manifest import FileRecord, Kind, Record, StageRecord
-from snnb.simulation.simulation_settings import SimulationSettings, refuse_missing_packages, refuse_with_windows
+from snnb.simulation.simulation_settings import (
+    SimulationSettings,
+    refuse_in_toolbox,
+    refuse_missing_packages,
+    refuse_with_windows,
+)
 
 if TYPE_CHECKING:
     from snnb.simulation.simulate import SimulationResult
@@ -165,6 +170,9 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
     if planned.next in (train.KIND.name, parse.KIND.name) and KIND.name in planned.stages:
         params, given = resolve(run, planned.given.get(KIND.name, {})), planned.given
         refuse_missing_packages(params)
+        if params.engine == "toolbox":
+            integer, pruned = (bool(value_in_force(run, parse.KIND, given, name)) for name in ("weight_bits", "prune"))
+            refuse_in_toolbox(integer, parse.is_calibrated(run, given), pruned)
         if parse.is_calibrated(run, given) and value_in_force(run, parse.KIND, given, "firing") == "separated":
             refuse_with_windows(params)
 

@@ -7,7 +7,7 @@ from typing_extensions import Annotated
 
 from snnb.cluster.connect import checked_address, require_dask
 from snnb.conversion.toolbox_config import require_toolbox
-from snnb.core.errors import UsageError
+from snnb.core.errors import InputError, UsageError
 from snnb.core.options import MOST, Count, Flag, Options, Seed, ToolboxKey
 
 LONGEST_DURATION = 10_000_000
@@ -138,6 +138,14 @@ def refuse_missing_packages(settings: SimulationSettings) -> None:
         require_toolbox("--engine toolbox", "--engine tensorflow or event")
     if settings.scheduler is not None or settings.workers > 1:
         require_dask("--workers" if settings.scheduler is None else "--scheduler")
+
+
+def refuse_in_toolbox(integer: bool, calibrated: bool, pruned: bool) -> None:
+    """Raise `InputError` for a network that the toolbox cannot simulate."""
+    kinds = {"an integer": integer, "a calibrated": calibrated, "a pruned": pruned}
+    refused = next((kind for kind, applies in kinds.items() if applies), None)
+    if refused is not None:
+        raise InputError(f"the toolbox cannot simulate {refused} network: use --engine tensorflow or event")
 
 
 def refuse_with_windows(settings: SimulationSettings) -> None:

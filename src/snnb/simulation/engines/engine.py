@@ -11,7 +11,7 @@ from snnb.core.errors import InputError
 from snnb.network.event_samples import InputSteps
 from snnb.network.layers import DepthwiseConv2D, MaxPooling2D
 from snnb.network.network import MEMBRANE, Network, Population, Reindexed
-from snnb.simulation.simulation_settings import SimulationSettings, refuse_missing_packages
+from snnb.simulation.simulation_settings import SimulationSettings, refuse_in_toolbox, refuse_missing_packages
 
 # Called with the output layer's activity in the next steps: its spikes, bool (samples, steps, units); and its read-out
 # after each step, float32 of the same shape, or None if the engine does not provide it. That is its accumulated input,
@@ -260,10 +260,7 @@ def choose_engine(network: Network, settings: SimulationSettings) -> Tuple[str, 
     """
     check_supported(network)
     if settings.engine == "toolbox":
-        kinds = {"an integer": network.weight_bits, "a calibrated": network.steps, "a pruned": network.zeros}
-        refused = next((kind for kind, value in kinds.items() if value is not None), None)
-        if refused is not None:
-            raise InputError(f"the toolbox cannot simulate {refused} network: use --engine tensorflow or event")
+        refuse_in_toolbox(network.weight_bits is not None, network.steps is not None, network.zeros is not None)
         if settings.input in CHANGING:
             raise InputError("the toolbox cannot simulate an input that changes: use --engine tensorflow or event")
         for population in network.populations:
