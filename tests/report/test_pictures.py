@@ -8,7 +8,7 @@ import pytest
 
 from snnb.network.event_samples import InputSteps
 from snnb.network.forward import mean_activations, samples_within
-from snnb.report import report_plots
+from snnb.report import network_sections, report_plots
 from snnb.report.diagram import BEND, BOX, MARGIN, TALL, Arrow, Box, depths, diagram
 from snnb.report.page import drawn as in_page
 from snnb.report.report_plots import plot_activations, plot_confusion, plot_distribution, plot_input
@@ -189,6 +189,13 @@ def test_input_has_a_pixel_for_each_position_and_step_and_off_events_are_red(axe
     raster = axes_of(plot_input, InputSteps.dense(flat), 700).images[0].get_array()
     assert np.argwhere(raster[..., 3]).tolist() == [[125, 0], [249, 249]]
     assert (raster[125, 0, :3] != raster[249, 249, :3]).any()
+
+
+def test_of_many_rows_those_with_the_most_traffic_are_shown_in_order(monkeypatch):
+    monkeypatch.setattr(network_sections, "MOST_ROWS", 3)
+    rows = [(traffic, (str(number),)) for number, traffic in enumerate([0.0, 0.0, 0.0, 0.0, 2.0, 0.0, 5.0])]
+    (table,) = network_sections._table("populations", ("population",), rows, (), "").tables
+    assert [row for row, in table.rows] == ["0", "4", "6"]
 
 
 def test_distributions_count_everything_once(axes_of):

@@ -109,8 +109,8 @@ def _table(key: str, head: Sequence[str], rows: Rows, right: Sequence[int], word
     """Return a section with a table; of many rows, it has those with the most traffic."""
     shown = rows
     if len(rows) > MOST_ROWS:
-        least = sorted(traffic for traffic, _ in rows)[-MOST_ROWS]
-        shown = [row for row in rows if row[0] >= least][:MOST_ROWS]
+        most = sorted(range(len(rows)), key=lambda number: -rows[number][0])[:MOST_ROWS]
+        shown = [rows[number] for number in sorted(most)]
         words += f" The {MOST_ROWS:,} of {len(rows):,} with the most traffic."
     return Section(key, key.capitalize(), [words], tables=[Table(head, [row for _, row in shown], right=right)])
 

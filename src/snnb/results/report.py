@@ -322,8 +322,9 @@ def _activations(
     of = "all" if samples == params.samples else f"the first {samples:,} of {params.samples:,}"
     return activations, [
         f"Horizontal: mean {'quantised ' if network.levels else ''}activation of a neuron of the converted network "
-        f"without spikes, over {of} simulated samples. Vertical: its firing rate in spikes per step. On the grey line both are equal. "
-        "The stronger the colour, the more neurons. The correlation is Pearson's over the layer's neurons."
+        f"without spikes, over {of} simulated samples. Vertical: its firing rate in spikes per step. On the grey line "
+        "both are equal. The stronger the colour, the more neurons. The correlation is Pearson's over the layer's "
+        "neurons."
     ]
 
 
