@@ -17,7 +17,6 @@ import pytest
 from snnb import Run
 from tests.conftest import DRAWN, figures
 from tests.end_to_end.conftest import RECORDED
-from tests.report.deep import deep_page
 
 pytestmark = pytest.mark.browser
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -59,10 +58,8 @@ def _drawn():
         yield
 
 
-@pytest.fixture(scope="module", params=["complete", "deep", "squeezenet"])
+@pytest.fixture(scope="module", params=["complete", "squeezenet"])
 def page(request, tmp_path_factory):
-    if request.param == "deep":
-        return deep_page()
     if request.param == "squeezenet":
         run = Run("squeezenet_mnist224", path=tmp_path_factory.mktemp("squeezed"), dataset="digits", shape=(64, 64, 1))
         run.prepare(limit=40)
