@@ -47,6 +47,7 @@ REFUSED = {
         ("--model lenet_minst", 2, "lenet_minst", "lenet_mnist"),
         ("--model net.png --dataset digits", 2, "--model net.png", "FILE.py:FUNCTION"),
         ("--model folder/lenet --dataset digits", 2, "--model folder/lenet", ".onnx"),
+        ("--model net.pt --dataset digits --run-dir new", 3, "net.pt", "torch.onnx.export"),
         ("--model net.py:net --run-dir new", 2, "--dataset", "give"),
         ("--model lenet_mnist --run-dir run", 2, "lenet_mnist", "mini_network"),
         ("--model mini_network --run-dir ''", 2, "--run-dir", "empty"),
@@ -124,6 +125,7 @@ REFUSED = {
         ("--from edges.csv --model mini_network", 2, "--from", "leave out --model"),
         ("--from edges.csv --dataset digits --run-dir new", 2, "--from", "--dataset"),
         ("--from nowhere.csv --run-dir new", 3, "nowhere.csv", "no such file"),
+        ("--from instance:netwrk --run-dir new", 2, "instance:netwrk: no such", "mini_network, spiking_digits, "),
         ("--from net.py --run-dir new", 3, "net.py", "csv"),
         ("--from pictures --run-dir new", 3, "pictures", "SONATA"),
         ("--from far.csv --run-dir new", 3, "line 3", "are 0 to"),
@@ -247,6 +249,7 @@ def folder(tmp_path_factory):
         (folder / directory).mkdir(parents=True)
     files = {
         "a_file": "",
+        "net.pt": "PK",
         "foreign/thesis.tex": "mine",
         "net.py": "def net(input_shape, num_classes):\n    return None\n",
         "narrow.yaml": CHIP.replace("300", "35"),

@@ -53,14 +53,6 @@ def test_a_run_of_an_instance(tmp_path, monkeypatch, capsys):
     assert f"{one.full_name}.h5 (SHA-256 {one.sha256})" in Path("runs/x/report.html").read_text()
 
 
-def test_an_unknown_name_is_one_line_with_all_names(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    assert main(["graph", "--from", "instance:mini_netwrk", "--run-dir", "runs/x"]) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("snnb: instance:mini_netwrk: no such instance; there are mini_network, spiking_digits, ")
-    assert not Path("runs").exists()
-
-
 def test_a_name_without_a_version_is_the_newest_also_if_it_has_fewer_synapses(tmp_path, monkeypatch):
     one = find_instance("mini_network")
     for version, synapses in (("2026.9", 9), ("2026.10", 5), ("2025.1", 7)):

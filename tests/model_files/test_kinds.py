@@ -6,7 +6,6 @@ import re
 import pytest
 
 from snnb.architectures import is_own, own_model
-from snnb.cli.main import main
 from snnb.core.errors import InputError
 from tests.model_files.conftest import refused
 
@@ -40,15 +39,6 @@ def test_a_kind_that_is_not_read_says_what_to_do(tmp_path, name, what):
     for line in code:
         ast.parse(line)  # they are Python
     assert any(line.endswith((".h5')", ".onnx')")) for line in code)
-
-
-def test_the_command_refuses_it_before_anything_is_made(tmp_path, capsys):
-    (tmp_path / "net.pt").write_bytes(b"PK\x03\x04")
-    options = ["--dataset", "digits", "--run-dir", f"{tmp_path}/run"]
-    assert main(["run", "--model", f"{tmp_path}/net.pt", *options]) == 3
-    [line] = capsys.readouterr().err.strip().splitlines()
-    assert "torch.onnx.export" in line
-    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("ending", ["h5", "keras", "onnx"])

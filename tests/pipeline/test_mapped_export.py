@@ -26,7 +26,7 @@ def mapped(run, tmp_path):
     return Mapping.open(directory)
 
 
-def test_the_exported_files_have_the_cores_and_the_chip(run, mapped, tmp_path, capfd):
+def test_the_exported_files_have_the_cores_and_the_chip(run, mapped, tmp_path):
     sanafe = pytest.importorskip("sanafe")
     net = tmp_path / "net.net"
     line = ["export", str(run.path), "--format", "sanafe", "--map", mapped.path.name, "--output", str(net)]
@@ -45,9 +45,6 @@ def test_the_exported_files_have_the_cores_and_the_chip(run, mapped, tmp_path, c
     architecture = sanafe.load_arch(str(tmp_path / "net.net.yaml"))
     network = sanafe.load_net(str(net), architecture, use_netlist_format=True)
     assert [len(network.groups[str(k)].neurons) for k in range(len(sizes))] == [0, *sizes[1:]]
-    capfd.readouterr()
-    assert main(["export", str(run.path), "--format", "csv", "--map", mapped.path.name]) == 2
-    assert "--map is for --format sanafe" in capfd.readouterr().err
 
 
 def test_costs_are_those_of_sanafe(run, mapped, capfd):
