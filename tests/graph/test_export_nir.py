@@ -13,7 +13,7 @@ from snnb.graph.build import build_graph
 from snnb.graph.export.request import Simulated
 from snnb.graph.export.write_export import export
 from tests.graph.listed_graphs import random_graph
-from tests.graph.networks import LAYERS, branched, save, set_random_weights, varied
+from tests.graph.networks import LAYERS, branched, residual, save, set_random_weights, varied
 from tests.graph.recorded import keras
 
 BELOW_1 = np.nextafter(np.float32(1), np.float32(0))  # NIR's neurons spike above their threshold
@@ -29,22 +29,6 @@ def windows():
     tensor = LAYERS.ZeroPadding2D(((2, 0), (1, 3)), name="zeros")(tensor)
     tensor = LAYERS.Conv2D(2, (2, 3), strides=(3, 4), name="above.kernel")(tensor)
     return keras.Model(source, LAYERS.Dense(3, name="out")(LAYERS.Flatten(name="flat")(tensor)))
-
-
-def residual():
-    """Sums of three ways, one from the input, and average poolings of a concatenation and of an entire population."""
-    source = LAYERS.Input((6, 6, 2), name="input")
-    one = LAYERS.Conv2D(3, 3, padding="same", name="one")(source)
-    terms = [
-        LAYERS.Conv2D(3, 3, padding="same", strides=2, name="long")(one),
-        LAYERS.Conv2D(3, 1, strides=2, name="short")(one),
-        LAYERS.Conv2D(3, 2, strides=2, name="from_input")(source),
-    ]
-    total = LAYERS.Activation("relu", name="sum")(LAYERS.Add(name="add")(terms))
-    two = LAYERS.Conv2D(1, 1, name="two")(total)
-    pooled = LAYERS.AveragePooling2D(2, strides=1, name="pool")(LAYERS.Concatenate(name="both")([total, two]))
-    again = LAYERS.AveragePooling2D(2, padding="same", name="again")(pooled)
-    return keras.Model(source, LAYERS.Dense(2, name="out")(LAYERS.Flatten(name="flat")(again)))
 
 
 def without_maximum():
