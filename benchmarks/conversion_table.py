@@ -98,7 +98,7 @@ def converted(name: str, scratch: Path) -> Dict[str, Any]:
     from snnb.core.errors import InputError, VerificationError
     from snnb.io.keras import keras
     from snnb.io.keras_file import load_model
-    from snnb.network.read_network import open_network
+    from snnb.network.read_network import read_network
 
     tf.random.set_seed(0)
     kind = name.replace(PERMITTED, "")
@@ -117,8 +117,8 @@ def converted(name: str, scratch: Path) -> Dict[str, Any]:
         return {**row, "refused": str(error).replace("cannot convert this model: ", ""), **_cost()}
     parsed = load_model(scratch / "net_parsed.h5")
     neurons, synapses = counted(parsed)
-    with open_network(scratch / "net_parsed.h5") as network:
-        found = network.neurons, sum(int(counts.sum()) for counts in network.fan_out().values())
+    network = read_network(scratch / "net_parsed.h5")
+    found = network.neurons, sum(int(counts.sum()) for counts in network.fan_out().values())
     if found != (neurons, synapses):
         raise SystemExit(f"{name}: snnb counts {found} neurons and synapses, Keras's layers {(neurons, synapses)}")
     row.update(parser=result.parser, difference=result.largest_difference, parsed_weights=parsed.count_params())

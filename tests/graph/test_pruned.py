@@ -36,7 +36,7 @@ def pruned_network():
         Entry("flat", "Flatten", {}, ("pool",), {}),
         layer("out", "Dense", "flat", {"units": 3}, "kernel", (36, 3)),
     ]
-    return assemble(Path("net"), entries).in_memory()
+    return assemble(Path("net"), entries)
 
 
 @pytest.fixture(scope="module", params=[DROPPED, KEPT])
@@ -96,7 +96,7 @@ def test_many_neurons_in_a_row_without_synapses(tmp_path):
         Entry("input", "InputLayer", {"batch_input_shape": [None, 200]}, (), {}),
         Entry("out", "Dense", {"units": 400}, ("input",), arrays),
     ]
-    network = replace(assemble(Path("net"), entries).in_memory(), zeros=DROPPED)
+    network = replace(assemble(Path("net"), entries), zeros=DROPPED)
     write_spiking(network, tmp_path / "net_parsed.h5")
     with build_graph(tmp_path / "net_parsed.h5", tmp_path / "net_graph.h5") as built:
         (summary,) = built.summary()

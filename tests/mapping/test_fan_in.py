@@ -53,7 +53,7 @@ def network_of(seed=0, pool=2, zeros=0.0):
         Entry("flat", "Flatten", {}, ("along",), {}),
         layer("out", "Dense", "flat", (10 * (5 // pool), 3), activation="relu"),
     ]
-    network = assemble(Path("net"), entries).in_memory()
+    network = assemble(Path("net"), entries)
     return replace(network, zeros=DROPPED) if zeros else network
 
 

@@ -10,7 +10,7 @@ from snnb.core.errors import InputError
 from snnb.network.event_samples import InputSteps
 from snnb.network.layers import Dense, Flatten
 from snnb.network.network import NUMBERS, Input, Network, Neuron, Population, Projection, Reindexed
-from snnb.network.read_network import SPIKING, open_network, write_network
+from snnb.network.read_network import SPIKING, read_network, write_network
 
 RANDOM = np.random.default_rng(0)
 
@@ -42,8 +42,7 @@ def recurrent():
 def stored(network, path):
     with h5py.File(path, "w") as file:
         write_network(network, file.create_group(SPIKING))
-    with open_network(path) as read:
-        return read
+    return read_network(path)
 
 
 def test_a_stored_network_is_read_again_with_all_its_numbers(tmp_path):

@@ -87,7 +87,7 @@ def _random_network(random, pools):
     size = assemble(Path("net"), builder.entries).volume(builder.last).size
     config = {"units": 3, "activation": str(random.choice(["linear", "softmax"]))}
     builder.add("Dense", config, kernel=builder.weights(size, 3), bias=builder.weights(1, 3)[0])
-    return assemble(Path("net"), builder.entries).in_memory()
+    return assemble(Path("net"), builder.entries)
 
 
 def _integers(random, folder):

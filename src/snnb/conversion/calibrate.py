@@ -150,7 +150,7 @@ def calibrate(
     progress: Progress = silent,
     pixel_scale: float = 1.0,
 ) -> Calibration:
-    """Calibrate a parsed, normalised network with all kernels in memory; the same input gives the same bytes.
+    """Calibrate a parsed, normalised network; the same input gives the same bytes.
 
     `x` has training images, float32 (samples, ...) in [0, 1]; `pixel_scale` is the value of a pixel of 1 in an integer
     network. `progress` is called with the number of populations done. Raise `InputError` if the network cannot be
@@ -207,7 +207,7 @@ class _Calibration:
     def add(self, population: Population) -> None:
         """Calibrate the next population."""
         sums, softmax = _without_bias(population), population.activation == "softmax"
-        bias = np.zeros(population.shape[-1], np.float32) if population.bias is None else np.asarray(population.bias)
+        bias = np.zeros(population.shape[-1], np.float32) if population.bias is None else population.bias
         wanted, spiking_sums = (scratch_array((self._samples, *population.shape), np.float32) for _ in range(2))
         for block in self._blocks(population, 1):
             wanted[block] = self._sums(sums, population, block, self._trained)

@@ -214,8 +214,7 @@ def quantised_network(network: Network, x: np.ndarray, firing: str) -> Network:
 def spiking_output(network: Network, x: np.ndarray, steps: int) -> Network:
     """Return the network whose softmax output fires instead; its neurons start at half their threshold.
 
-    The kernels of the network are in memory. The scale factor of the logits is chosen on the training images `x`,
-    float32 (samples, ...), for `steps` time steps.
+    The scale factor of the logits is chosen on the training images `x`, float32 (samples, ...), for `steps` time steps.
     """
     network = centred_output(network)
     logits = AnalogueNetwork(network).outputs(x)

@@ -30,7 +30,7 @@ from snnb.io.npy import load_archive
 from snnb.io.text import LONGEST_NAME, printable
 from snnb.network.geometry import PADDING
 from snnb.network.network import INPUT, NUMBERS, Network, Population, Units
-from snnb.network.read_network import open_network
+from snnb.network.read_network import read_network
 
 NAMES, SAMPLES = "class_names", "samples_by_class"
 MOST_LISTED = 12  # names of classes in a message
@@ -137,37 +137,36 @@ def build_graph(
     progress : Progress
         Called for every population written.
     """
-    with open_network(parsed) as read:
-        network = read if network is None else network
-        names = [volume.name for volume in (network.input, *network.populations)]
-        recording, arrays = (None, None) if counts is None else read_counts(counts, names, of_class)
-        if network.windowed and recording is not None:
-            network = network.separated(recording.num_timesteps)
-        populations, version = network.populations, VERSION
-        if any(p.neuron is not None or any(one.delay for one in p.projections) for p in populations):
-            version = VERSION_WITH_NEURONS
-        elif any(len(population.projections) > 1 for population in populations):
-            version = VERSION_WITH_SUMS
-        with atomic_path(target, force=True) as temporary:
-            with h5py.File(str(temporary), "w", userblock_size=USER_BLOCK) as file:
-                file.attrs["format"] = FORMAT
-                file.attrs["version"] = version
-                file.attrs["pool_weight"] = pool_weight
-                file.attrs["parsed_sha256"] = sha256_of(parsed)
-                unit = "currents" if network.trained_spiking else "thresholds"
-                file.attrs["edge_unit"] = unit if recording is None else f"{unit} per time step"
-                if counts is not None and recording is not None:
-                    file.attrs["counts_sha256"] = sha256_of(counts)
-                    file.attrs["rate_unit"] = "spikes per time step"
-                    file.attrs.update(asdict(recording))
-                    if of_class is not None:
-                        file.attrs.update(class_number=of_class.number, class_name=of_class.printable_name)
-                if network.weight_bits is not None:
-                    file.attrs.update(weight_bits=network.weight_bits, pixel=network.pixel)
-                if network.zeros is not None:
-                    file.attrs["zeros"] = network.zeros
-                _write_populations(file, network, arrays, coding or {}, pool_weight, progress)
-            seal(temporary, version)
+    network = read_network(parsed) if network is None else network
+    names = [volume.name for volume in (network.input, *network.populations)]
+    recording, arrays = (None, None) if counts is None else read_counts(counts, names, of_class)
+    if network.windowed and recording is not None:
+        network = network.separated(recording.num_timesteps)
+    populations, version = network.populations, VERSION
+    if any(p.neuron is not None or any(one.delay for one in p.projections) for p in populations):
+        version = VERSION_WITH_NEURONS
+    elif any(len(population.projections) > 1 for population in populations):
+        version = VERSION_WITH_SUMS
+    with atomic_path(target, force=True) as temporary:
+        with h5py.File(str(temporary), "w", userblock_size=USER_BLOCK) as file:
+            file.attrs["format"] = FORMAT
+            file.attrs["version"] = version
+            file.attrs["pool_weight"] = pool_weight
+            file.attrs["parsed_sha256"] = sha256_of(parsed)
+            unit = "currents" if network.trained_spiking else "thresholds"
+            file.attrs["edge_unit"] = unit if recording is None else f"{unit} per time step"
+            if counts is not None and recording is not None:
+                file.attrs["counts_sha256"] = sha256_of(counts)
+                file.attrs["rate_unit"] = "spikes per time step"
+                file.attrs.update(asdict(recording))
+                if of_class is not None:
+                    file.attrs.update(class_number=of_class.number, class_name=of_class.printable_name)
+            if network.weight_bits is not None:
+                file.attrs.update(weight_bits=network.weight_bits, pixel=network.pixel)
+            if network.zeros is not None:
+                file.attrs["zeros"] = network.zeros
+            _write_populations(file, network, arrays, coding or {}, pool_weight, progress)
+        seal(temporary, version)
     return SynapseGraph.open(target)
 
 

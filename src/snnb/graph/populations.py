@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Iterator, Optional, Sequence, Tuple
+from typing import Iterator, Optional, Sequence, Tuple, Union
 
+import h5py
 import numpy as np
 
-from snnb.network.network import Array, Neuron, Volume
+from snnb.network.network import Neuron, Volume
 
 POOL_WEIGHTS = ("one", "mean")
 RATE_UNITS = ("step", "hz", "sample")
@@ -90,8 +91,8 @@ class GraphPopulation(Volume):
     threshold: Optional[np.ndarray] = None
     integers: bool = False
     recording: Optional[Recording] = None
-    stored_counts: Optional[Array] = None
-    stored_bias: Optional[Array] = None
+    stored_counts: Union[np.ndarray, h5py.Dataset, None] = None
+    stored_bias: Union[np.ndarray, h5py.Dataset, None] = None
     neuron: Optional[Neuron] = None
     later_bias: Optional[np.ndarray] = None
 

@@ -14,8 +14,8 @@ from snnb.network.network import Network, Population, Projection
 def activations(network: Network, pixels: np.ndarray) -> Iterator[Tuple[Population, np.ndarray]]:
     """Yield each population with its activations: float32, shape (samples, *population.shape).
 
-    `pixels` are float32, shape (samples, size of the input); kernels are in memory. Activations of an integer network
-    are in units of the threshold.
+    `pixels` are float32, shape (samples, size of the input). Activations of an integer network are in units of the
+    threshold.
     """
     neurons = network.input.size + network.neurons
     held = np.zeros((len(pixels), neurons + 1), np.float32)  # the last column is the zero that padding reads
@@ -88,8 +88,8 @@ def mean_activations(
 ) -> Dict[str, np.ndarray]:
     """Return the mean activation of each neuron over samples: by population, float64 in its shape.
 
-    Kernels are in memory, weights are normalised: an activation of 1 is a spike in every time step. `x` has the shape
-    (samples, height, width, channels); a pixel is value / `scale`.
+    Weights are normalised: an activation of 1 is a spike in every time step. `x` has the shape (samples, height, width,
+    channels); a pixel is value / `scale`.
     """
     nodes = network.input.size + network.neurons
     batch = max(1, BLOCK // nodes)

@@ -5,7 +5,7 @@ Converted networks are the case of the neuron model without a leak.
 
 import math
 from dataclasses import dataclass, fields, replace
-from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Protocol, Set, Tuple, Union
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple, Union
 
 import numpy as np
 
@@ -82,16 +82,6 @@ KEPT, DROPPED = "kept", "dropped"  # see `Network.zeros`
 INPUT = "input"  # name of the input, also if the file has another one
 
 
-class Array(Protocol):
-    """Numbers in memory or in a file; `np.asarray` has them in memory."""
-
-    @property
-    def shape(self) -> Shape:
-        """Its shape; no data are read."""
-
-    def __array__(self) -> np.ndarray: ...
-
-
 @dataclass(frozen=True, eq=False)
 class Volume:
     """The output of a layer. `shape` is without the batch axis."""
@@ -127,7 +117,7 @@ class Projection:
     geometry: Geometry
     # float32, `geometry.kernel_shape` in the order of the file: weights in units of the threshold; None if they follow
     # from the layer kind
-    kernel: Optional[Array] = None
+    kernel: Optional[np.ndarray] = None
     # Time steps from a spike to its arrival. With a delay the volume may be a later one, or the population's own: a
     # cycle has a delay somewhere
     delay: int = 0
@@ -140,9 +130,9 @@ class Projection:
         return self.input, self.delay
 
     def weights(self) -> np.ndarray:
-        """Read the weights: float32, shape `geometry.kernel_shape`."""
+        """Return the weights: float32, shape `geometry.kernel_shape`."""
         assert self.kernel is not None
-        return self.layer.oriented(np.asarray(self.kernel)).reshape(self.geometry.kernel_shape)
+        return self.layer.oriented(self.kernel).reshape(self.geometry.kernel_shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -314,14 +304,6 @@ class Network:
     def volume(self, name: str) -> Volume:
         """Return the volume of that name."""
         return next(volume for volume in self.volumes if volume.name == name)
-
-    def in_memory(self) -> "Network":
-        """Return the network with all kernels in memory: float32, finite."""
-        populations = []
-        for population in self.populations:
-            read = [p if p.kernel is None else replace(p, kernel=np.asarray(p.kernel)) for p in population.projections]
-            populations.append(replace(population, projections=tuple(read)))
-        return self.with_populations(populations)
 
     def with_populations(self, populations: Iterable[Population]) -> "Network":
         """Return the network with other populations of the same names."""

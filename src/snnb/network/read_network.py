@@ -12,7 +12,6 @@ The configuration of a population with a neuron model has `spikes`; the numbers 
 """
 
 import json
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
@@ -22,14 +21,13 @@ import numpy as np
 
 from snnb.core.errors import DamagedError, InputError, first_line
 from snnb.core.machine import require_memory
-from snnb.io.hdf5 import RAISED_BY_HDF5, damaged, json_attribute, open_hdf5, reading, write_array
+from snnb.io.hdf5 import RAISED_BY_HDF5, json_attribute, open_hdf5, reading, write_array
 from snnb.io.keras_file import QCFS_LEVELS
 from snnb.network.geometry import Shape
 from snnb.network.layers import LAYER_KINDS, REINDEXING, Layer, Weighted, configured
 from snnb.network.network import (
     INPUT,
     NUMBERS,
-    Array,
     Input,
     Network,
     Neuron,
@@ -52,7 +50,7 @@ class Entry:
     kind: str  # the Keras class
     config: Mapping[str, Any]  # Keras's own configuration of the layer
     inputs: Tuple[str, ...]  # names of the layers it reads, in order; a name can occur twice
-    arrays: Mapping[str, Array]  # its weights, by the last part of their names (`kernel`, `bias`)
+    arrays: Mapping[str, np.ndarray]  # its weights, by the last part of their names (`kernel`, `bias`)
 
 
 def assemble(path: Path, entries: Sequence[Entry]) -> Network:
@@ -98,13 +96,11 @@ def _timed(entry: Entry, volume: Volume) -> Volume:
     """Return the volume with the properties of its neurons that differ from the defaults of a converted network."""
     if not isinstance(volume, Population):
         return volume
-    start, threshold = (np.asarray(entry.arrays[name]) if name in entry.arrays else None for name in STATES)
+    start, threshold = (entry.arrays.get(name) for name in STATES)
     window = None if "window" not in entry.config else tuple(entry.config["window"])
     neuron = None
     if "spikes" in entry.config:
-        numbers = {
-            name: np.asarray(entry.arrays[f"neuron_{name}"]) for name in NUMBERS if f"neuron_{name}" in entry.arrays
-        }
+        numbers = {name: entry.arrays[f"neuron_{name}"] for name in NUMBERS if f"neuron_{name}" in entry.arrays}
         neuron = Neuron(spikes=bool(entry.config["spikes"]), **numbers)
         neuron.check(volume.shape)
     return replace(volume, initial_potential=start, threshold=threshold, window=window, neuron=neuron)
@@ -140,16 +136,16 @@ def _population(entry: Entry, source: Volume) -> Population:
     if isinstance(layer, Weighted):
         bias, activation = np.zeros(geometry.filters, np.float32), layer.activation
         if layer.use_bias:
-            bias = np.asarray(_array(entry, "bias", (geometry.filters,)))
+            bias = _array(entry, "bias", (geometry.filters,))
     delay, later = int(entry.config.get("delay", 0)), None
     if "delayed_bias" in entry.arrays:
-        later = np.asarray(_array(entry, "delayed_bias", (geometry.filters,)))
+        later = _array(entry, "delayed_bias", (geometry.filters,))
     projection = Projection(source.name, layer, geometry, kernel, delay, later)
     return Population(entry.name, geometry.shape, entry.kind, (projection,), bias, activation)
 
 
-def _array(entry: Entry, name: str, shape: Shape) -> Array:
-    """Check the shape of an array before it is read, and return the array."""
+def _array(entry: Entry, name: str, shape: Shape) -> np.ndarray:
+    """Return an array of a layer; raise `InputError` if it has another shape."""
     if name not in entry.arrays:
         raise InputError(f"layer {entry.name} has no {name} in this file")
     stored = entry.arrays[name].shape
@@ -253,16 +249,31 @@ BROKEN = (*RAISED_BY_HDF5, IndexError, AttributeError)
 
 
 def read_network(path: Path, *, trained: bool = False) -> Network:
-    """Read a parsed model, all its weights into memory; see `open_network`."""
-    with open_network(path, trained=trained) as network:
-        return network.in_memory()
+    """Read a parsed model, which Keras wrote with `model.save`, with all its weights.
+
+    If the file has the group `spiking`, see `write_spiking`, that network is returned, or with `trained` the network of
+    the Keras model. Raise `InputError` if the file is missing or damaged, is not a sequential or functional
+    model with one input, has a layer of an unknown class, or weights that are not finite, `ResourceError` if the
+    neurons of a layer do not fit into memory.
+    """
+    with open_hdf5(path) as file:
+        try:
+            if SPIKING in file and not trained:
+                return _read_stored(path, file[SPIKING])
+            levels = file.attrs.get(QCFS_LEVELS)
+            parsed = assemble(path, _entries(path, file))
+            return replace(parsed, levels=None if levels is None else int(levels))
+        except BROKEN as error:
+            raise DamagedError(
+                path, f"not a parsed Keras model ({type(error).__name__}: {first_line(error)})"
+            ) from error
 
 
 def read_networks(path: Path) -> Tuple[Network, Optional[Network]]:
     """Read the network that is simulated, and the analogue one that was trained.
 
     They are the same object unless the file has a spiking network. A network that was trained as a spiking one has no
-    analogue network: None. See `open_network` for the file and the errors.
+    analogue network: None. See `read_network` for the file and the errors.
     """
     network = read_network(path)
     if network.trained_spiking:
@@ -292,7 +303,7 @@ def write_network(network: Network, group: h5py.Group) -> None:
         layer.attrs["config"] = json.dumps(entry.config)
         layer.attrs["inputs"] = json.dumps(entry.inputs)
         for name, values in entry.arrays.items():
-            write_array(layer, name, np.asarray(values))
+            write_array(layer, name, values)
 
 
 def write_spiking(network: Network, path: Path) -> None:
@@ -306,30 +317,6 @@ def write_spiking(network: Network, path: Path) -> None:
         write_network(network, file.create_group(SPIKING))
 
 
-@contextmanager
-def open_network(path: Path, *, trained: bool = False) -> Iterator[Network]:
-    """Open a parsed model, which Keras wrote with `model.save`; kernels are read on access, while the file is open.
-
-    If the file has the group `spiking`, see `write_spiking`, that network is returned, or with `trained` the network of
-    the Keras model. Raise `InputError` if the file is missing or damaged, is not a sequential or functional
-    model with one input, or has a layer of an unknown class, `ResourceError` if the neurons of a layer do not fit into
-    memory.
-    """
-    with open_hdf5(path) as file:
-        try:
-            if SPIKING in file and not trained:
-                network = _read_stored(path, file[SPIKING])
-            else:
-                levels = file.attrs.get(QCFS_LEVELS)
-                parsed = assemble(path, _entries(path, file))
-                network = replace(parsed, levels=None if levels is None else int(levels))
-        except BROKEN as error:
-            raise DamagedError(
-                path, f"not a parsed Keras model ({type(error).__name__}: {first_line(error)})"
-            ) from error
-        yield network
-
-
 def _read_stored(path: Path, group: h5py.Group) -> Network:
     """Read a network that `write_network` has written, its weights into memory."""
     entries = []
@@ -341,33 +328,6 @@ def _read_stored(path: Path, group: h5py.Group) -> Network:
     written = {name: group.attrs[name] for name in ATTRIBUTES if name in group.attrs}
     attributes: Dict[str, Any] = {k: v if isinstance(v, str) else int(v) for k, v in written.items()}
     return replace(assemble(path, entries), **attributes)
-
-
-@dataclass(frozen=True)
-class StoredArray:
-    """An array of a layer in the open file; see `Array`."""
-
-    path: Path
-    dataset: h5py.Dataset
-    title: str  # for messages
-
-    @property
-    def shape(self) -> Shape:
-        """Its shape; no data are read."""
-        return tuple(self.dataset.shape)
-
-    def __array__(self, dtype: Optional[np.dtype] = None) -> np.ndarray:
-        """Read it as float32; raise InputError if a value is not finite."""
-        try:
-            values = np.asarray(self.dataset[()]).astype(np.float32, copy=False)
-        except RAISED_BY_HDF5 as error:
-            raise damaged(self.path, error) from error
-        # A finite sum has finite terms, and needs no boolean array of the kernel's size.
-        with np.errstate(invalid="ignore", over="ignore"):
-            suspicious = not np.isfinite(values.sum())
-        if suspicious and not np.isfinite(values).all():
-            raise InputError(f"{self.path}: {self.title} holds NaN or infinite values; train the model again")
-        return values
 
 
 def _entries(path: Path, file: h5py.File) -> List[Entry]:
@@ -399,7 +359,7 @@ def _sequential(config: Mapping[str, Any]) -> List[Dict[str, Any]]:
     ]
 
 
-def _arrays(path: Path, file: h5py.File, layer: str) -> Dict[str, StoredArray]:
+def _arrays(path: Path, file: h5py.File, layer: str) -> Dict[str, np.ndarray]:
     """Return the arrays of a layer by the last part of their names: `kernel`, `depthwise_kernel`, `bias`."""
     if layer not in file["model_weights"]:  # the input of a sequential model
         return {}
@@ -407,5 +367,7 @@ def _arrays(path: Path, file: h5py.File, layer: str) -> Dict[str, StoredArray]:
     for written in group.attrs.get("weight_names", []):
         name = written.decode("utf-8") if isinstance(written, bytes) else str(written)
         last = name.rsplit("/", 1)[-1].split(":")[0]
-        arrays[last] = StoredArray(path, group[name], f"{last} of layer {layer}")
+        arrays[last] = group[name][()].astype(np.float32, copy=False)
+        if not np.isfinite(arrays[last]).all():
+            raise InputError(f"{path}: {last} of layer {layer} holds NaN or infinite values; train the model again")
     return arrays

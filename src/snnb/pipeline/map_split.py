@@ -87,14 +87,15 @@ def split_graph(
     from snnb.graph.build import build_graph
     from snnb.mapping.mapping import SplitFanIn
     from snnb.network.fan_in import split_fan_in
-    from snnb.network.read_network import open_network
+    from snnb.network.read_network import read_network
 
     original, simulated, stamp = fan_in.graph, fan_in.simulated, fan_in.simulation
     assert original.recording is not None  # a mapping needs spikes
     steps, warm_up, constant = simulated.duration, original.recording.warm_up, simulated.input == "constant"
     parsed = unaltered(run, fan_in.inputs[0])
     rates = {p.name: np.asarray(p.rate) for p in original.populations}
-    with open_network(parsed) as network, tempfile.TemporaryDirectory() as scratch:
+    network = read_network(parsed)
+    with tempfile.TemporaryDirectory() as scratch:
         split = split_fan_in(network, fan_in.layers, fan_in.limit, rates, constant=constant)
         counts, exported = Path(scratch) / "counts.npz", []
         options: Dict[str, Any] = {"counts": counts, "coding": {p.name: p.coding for p in original.populations}}

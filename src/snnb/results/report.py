@@ -15,11 +15,12 @@ from snnb.core.formatting import local_time, times
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.files import refuse_existing, write_text_atomically
+from snnb.io.keras_file import read_levels
 from snnb.io.text import Document, read_document, read_text
 from snnb.mapping.mapping import Mapping as WrittenMapping
 from snnb.network.event_samples import EventSamples
 from snnb.network.forward import mean_activations, samples_within
-from snnb.network.read_network import open_network, read_network
+from snnb.network.read_network import read_network
 from snnb.pipeline import map as mapping
 from snnb.pipeline import prepare
 from snnb.pipeline.graph import graph_command, recorded_class, simulation_of
@@ -312,9 +313,8 @@ def _activations(
     pictures = read.get("dataset/x_test.npy")
     if pictures is None or not run.hashes.matches(pictures):
         return {}, ["The test set has changed since the simulation, so the activations cannot be computed."]
-    network = read_network(unaltered(run, parsed))
-    with open_network(run.path / parsed, trained=True) as trained:
-        network = replace(network, levels=trained.levels)  # activations are quantised and clipped as in training
+    # Activations are quantised and clipped as in training.
+    network = replace(read_network(unaltered(run, parsed)), levels=read_levels(run.path / parsed))
     samples = samples_within(network, params.samples)
     x = dataset_array(run, "x_test")[params.first : params.first + samples]
     scale = recorded_details(run, prepare.KIND).scale
