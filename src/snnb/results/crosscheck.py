@@ -22,9 +22,10 @@ from snnb.io.npy import load_archive
 from snnb.io.text import Document
 from snnb.mapping.time_costs import RecordedSteps
 from snnb.pipeline.graph import WEIGHTS, recorded_class, simulation_of
+from snnb.pipeline.open_run import repair_command
 from snnb.pipeline.plan import extra_named
 from snnb.pipeline.simulated_samples import inputs_of, simulate_again, simulated_by
-from snnb.results.export import altered, chosen_graph, graph_file, load_mapping, on_cores, recorded_hash
+from snnb.results.export import chosen_graph, graph_file, load_mapping, on_cores, recorded_hash
 from snnb.rundir.directory import RunDirectory
 from snnb.simulation.simulation_files import SPIKE_TIMES, SUMS
 
@@ -112,9 +113,10 @@ def crosscheck(
     if stamp == WEIGHTS or simulated is None:
         raise UsageError(f"graph {stamp} has no simulation in this run to compare with; make the graph of one")
     if recorded_class(run, stamp) is not None:
+        whole = simulation_of(run, stamp)
         raise UsageError(
             f"graph {stamp} has the spikes of class {recorded_class(run, stamp)} only, and all samples are compared; "
-            f"give --graph {simulation_of(run, stamp)}, which `snnb graph --run-dir {run.path}` makes"
+            f"give --graph {whole}, which `snnb graph --run-dir {run.path} --simulation {whole}` makes"
         )
     path = run.path / graph_file(run, stamp)
     trace: Optional[ChipTrace] = None
@@ -135,7 +137,8 @@ def crosscheck(
     at_a_time = samples_at_a_time(network) if simulator == "scipy" else 1
     populations = check(network, simulate, expected, name=simulator, at_a_time=at_a_time, say=say, progress=progress)
     if digest != recorded_hash(run, stamp):
-        raise VerificationError(f"the spikes agree, as far as they tell, but {altered(run, stamp)}")
+        repair = repair_command(run, run.kind("graph"), stamp)
+        raise VerificationError(f"the spikes agree, as far as they tell, but {path} is not as it was written; {repair}")
     chip = None
     if mapping is not None and recorded is not None and trace is not None:
         chip = compare_costs(mapping.path.name, mapping.hardware.name, recorded, trace)

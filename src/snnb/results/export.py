@@ -215,12 +215,6 @@ def graph_file(run: RunDirectory, stamp: str) -> str:
     return f"{run.directory_of('graph', stamp)}/{run.model}_graph.h5"
 
 
-def altered(run: RunDirectory, stamp: str) -> str:
-    """Return the message for a graph's file that has changed, with the command that makes it again."""
-    path = run.path / graph_file(run, stamp)
-    return f"{path} is not as it was written; `snnb graph --run-dir {run.path}` makes it again"
-
-
 def recorded_hash(run: RunDirectory, stamp: str) -> Optional[str]:
     """Return the recorded SHA-256 of a graph's file; None when there is no such graph."""
     record = run.records_of("graph").get(stamp)
