@@ -17,8 +17,9 @@ TRIANGLES = Hypergraph(
     capacity=3,
 )
 CHILD = """
-import os, time
+import os, sys, time
 from snnb.mapping.kahypar import _end_with_parent
+assert not {"numba", "scipy", "pydantic"} & set(sys.modules), "a process for each job takes a second to start"
 _end_with_parent(os.getppid())
 print("ready", flush=True)
 time.sleep(600)

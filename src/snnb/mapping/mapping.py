@@ -23,7 +23,6 @@ from snnb.mapping.traffic import TrafficSums
 Number = Union[int, float]
 SECONDS = "s that the mapping took"
 RECORDED = ("cores", "chips", "connectivity", "hops_unicast", "energy_pj", "step_ns")  # in the manifest
-OF_CORES = ("neurons", "axons", "synapses", "spikes_in", "spikes_out")  # figures of each core that every mapping has
 
 
 class Contents(Document):
@@ -255,7 +254,6 @@ def _contents(mapped: MappedNetwork, name: str) -> Contents:
 
 
 PARTITION, CORES, TRAFFIC, COST = "partition.txt", "cores.csv", "traffic.npz", "cost.json"
-CORE_COLUMNS = ("core", "x", "y", *OF_CORES)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -358,7 +356,7 @@ def write_mapping(directory: Path, mapped: MappedNetwork, cost: MappingCost) -> 
     """Write the data files of a mapping; `cost` without a checksum."""
     (directory / PARTITION).write_text("".join(f"{core}\n" for core in mapped.core.tolist()))
     columns: List[Sequence[Number]] = [range(len(mapped.place)), *mapped.place.T.tolist(), *cost.per_core.values()]
-    rows = [",".join([*CORE_COLUMNS[:3], *cost.per_core]), *(",".join(map(repr, row)) for row in zip(*columns))]
+    rows = [",".join(["core", "x", "y", *cost.per_core]), *(",".join(map(repr, row)) for row in zip(*columns))]
     (directory / CORES).write_text("\n".join(rows) + "\n")
     save_npz(directory / TRAFFIC, mapped.partition.best.matrix)  # numpy sets a fixed time: the same bytes each time
     cost.model_copy(update={"sha256": checksum(directory, cost)}).write(directory / COST)
