@@ -400,15 +400,19 @@ def sources(
 ) -> Tuple[np.ndarray, np.ndarray]:
     """Return the sources of some neurons of a population in CSR form, as `targets` does, without weights."""
     arriving = [projection for projection in projections if projection.target is target]
-    indptr = _indptr([projection.in_degrees[start:stop] for projection in arriving], stop - start)
-    parts = [projection.sources_of_range(start, stop) for projection in arriving]
-    if len(parts) == 1:
-        return indptr, parts[0]
-    if not parts:
-        return indptr, np.empty(0, np.int64)
-    owners = [np.repeat(np.arange(start, stop), projection.in_degrees[start:stop]) for projection in arriving]
-    order = np.argsort(np.concatenate(owners), kind="stable")
-    return indptr, np.concatenate(parts)[order]
+    lists = [(_indptr([p.in_degrees[start:stop]], stop - start), p.sources_of_range(start, stop)) for p in arriving]
+    return joined_lists(lists, stop - start)
+
+
+def joined_lists(lists: Sequence[Tuple[np.ndarray, np.ndarray]], number: int) -> Tuple[np.ndarray, np.ndarray]:
+    """Concatenate CSR forms row by row: row n of the result joins the rows n of all, of which there are `number`."""
+    if not lists:
+        return np.zeros(number + 1, np.int64), np.empty(0, np.int64)
+    if len(lists) == 1:
+        return lists[0]
+    owners = np.concatenate([np.repeat(np.arange(number), np.diff(start)) for start, _ in lists])
+    order = np.argsort(owners, kind="stable")
+    return np.searchsorted(owners[order], np.arange(number + 1)), np.concatenate([s for _, s in lists])[order]
 
 
 def repeats(projections: Sequence[GraphProjection]) -> bool:

@@ -4,7 +4,7 @@ A group is a position and a chunk of channels, or a tile of positions and a few 
 """
 
 from itertools import product
-from typing import Dict, List, NamedTuple, Optional, Sequence, Set, Tuple, Union
+from typing import Dict, List, NamedTuple, Optional, Set, Tuple, Union
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from snnb.core.compiled import compiled
 from snnb.core.progress import Progress, Throttle, silent
 from snnb.graph.connection import Connection
 from snnb.graph.populations import GraphPopulation
-from snnb.graph.projection import GraphProjection
+from snnb.graph.projection import GraphProjection, joined_lists
 from snnb.mapping.hardware import Limits
 from snnb.mapping.traffic import PlacedNetwork
 from snnb.network.geometry import PADDING, Axis
@@ -154,9 +154,9 @@ class SourceLists:
 
     def of(self, first: int, last: int) -> Sources:
         """List the sources of the neurons at positions `first` to `last` − 1."""
-        shared = _joined_lists([inputs.listed(first, last) for inputs in self._shared], last - first)
+        shared = joined_lists([inputs.listed(first, last) for inputs in self._shared], last - first)
         first, last = first * self.filters, last * self.filters
-        return Sources(*shared, *_joined_lists([inputs.listed(first, last) for inputs in self._apart], last - first))
+        return Sources(*shared, *joined_lists([inputs.listed(first, last) for inputs in self._apart], last - first))
 
 
 class _Inputs:
@@ -184,17 +184,6 @@ class _SparseInputs:
     def listed(self, first: int, last: int) -> Tuple[np.ndarray, np.ndarray]:
         start = np.concatenate([[0], np.cumsum(self.counts[first:last])])
         return start, self._projection.sources_of_range(first, last)
-
-
-def _joined_lists(lists: Sequence[Tuple[np.ndarray, np.ndarray]], number: int) -> Tuple[np.ndarray, np.ndarray]:
-    """Concatenate lists element by element: entry n of the result joins the entries n of all lists."""
-    if not lists:
-        return np.zeros(number + 1, np.int64), np.empty(0, np.int64)
-    if len(lists) == 1:
-        return lists[0]
-    owners = np.concatenate([np.repeat(np.arange(number), np.diff(start)) for start, _ in lists])
-    order = np.argsort(owners, kind="stable")
-    return np.searchsorted(owners[order], np.arange(number + 1)), np.concatenate([s for _, s in lists])[order]
 
 
 def grouped(network: PlacedNetwork, loads: np.ndarray, limits: Limits) -> Tuple[np.ndarray, int]:
