@@ -1,4 +1,4 @@
-"""A store that is incomplete or altered is refused in one line."""
+"""A file of a graph that is incomplete or altered is refused in one line."""
 
 import hashlib
 import shutil
