@@ -33,8 +33,8 @@ KEPT = ("method", "cores", "connectivity", "sequential", "hops_unicast", "energy
 FULL = ("neurons_per_core", "axons_per_core")
 HEAD = """# Models without training on the smallest hardware that holds them
 
-The networks of this page have not learned: they show how a mapping scales, not what a network
-costs. Networks that have learned, with the spikes of real pictures, are on the page of the
+The networks of this page have not learned: they show how a mapping scales, not the cost of a
+network. Networks that have learned, with the spikes of real pictures, are on the page of the
 [instances](instances.md). Map one of your own:
 
 ```
@@ -46,7 +46,7 @@ map  ran  runs/mini_network/maps/20261127T230005Z
   cores                         5
   connectivity              531.1  spikes/sample
   hops                      531.1  links/sample
-  energy                    3.665  nJ/sample
+  network energy            3.665  nJ/sample
   connectivity, sequential  3,804  spikes/sample
 …
 ```
@@ -59,8 +59,9 @@ sequential mapping. Seconds are wall-clock seconds of the command, and processor
 command and Mt-KaHyPar, which depend less on other work on the machine. The first mapping on a
 machine, here of the smallest network, also compiles the loops.
 
-`loihi` and `loihi_32_chips` have all limits of the chip, and energies of all events; the energies of
-the other descriptions are those of routes only. All networks have their full size.
+`loihi` and `loihi_32_chips` have all limits of the chip, and energies of all events; the energies
+of the other descriptions are those of routes only, those of `jin_84x84` in units of a router's
+instead of pJ. All networks have their full size.
 
 {trained}
 
