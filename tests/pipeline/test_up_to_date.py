@@ -209,11 +209,16 @@ def test_a_conversion_states_latency_and_what_rounding_changes(run):
     assert simulated.details.output_coding == "spikes"
 
 
-def test_an_integer_network_ignores_a_recorded_threshold(run):
-    python = Run(path=run.path)
-    python.simulate(samples=5, record_spikes=0, threshold=2)
-    python.parse(weight_bits=4)
-    assert python.simulate().record.params.threshold == 1
+def test_a_recorded_threshold_or_duration_that_the_network_defines_gives_way_and_is_named(run):
+    said = []
+    python = Run(path=run.path, say=said.append)
+    python.simulate(samples=5, record_spikes=0, threshold=2, duration=20)
+    python.parse(weight_bits=4, calibrate=8)
+    params = python.simulate().record.params
+    assert (params.threshold, params.duration) == (1, 8)
+    used = "is used, as the network or the test set defines it"
+    assert f"simulate: --threshold 2.0 was recorded; 1.0 {used}" in said
+    assert f"simulate: --duration 20 was recorded; 8 {used}" in said
 
 
 def test_options_of_poolings_that_the_network_does_not_have_are_warned_of(run):

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 from typing_extensions import Annotated
 
 from snnb.core.errors import InputError, UsageError
-from snnb.core.options import FIGURE_ENDINGS, FigureFormat, Figures, Flag, options_in_words
+from snnb.core.options import FIGURE_ENDINGS, FigureFormat, Figures, Flag, option_name, options_in_words
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.files import require_disk
 from snnb.io.text import LONGEST_NAME, is_name
@@ -23,6 +23,7 @@ from snnb.pipeline.stage import (
     params_in_force,
     recorded,
     recorded_details,
+    recorded_params,
     value_in_force,
     write_log,
 )
@@ -100,7 +101,11 @@ def resolve(
 
     details = recorded_details(run, prepare.KIND)
     available = details.splits["test"].shape[0]
-    fixed = _fixed_defaults(run, parsed)
+    fixed, before = _fixed_defaults(run, parsed), recorded_params(run, KIND)
+    for name, value in fixed.items():
+        if name not in given and before.get(name) not in (None, value, SimulateParams.model_fields[name].default):
+            option = option_name(SimulateParams, name)
+            say(f"{option} {before[name]} was recorded; {value} is used, as the network or the test set defines it")
     given = {**fixed, **given}
     params = params_in_force(run, KIND, given, say, defaults={**_samples(run, given), **fixed})
     left = available - params.first
