@@ -1,6 +1,8 @@
 """A mapping of the recorded run in SANA-FE: the files of the export, and `crosscheck --map`."""
 
 import json
+import re
+import shlex
 
 import numpy as np
 import pytest
@@ -45,6 +47,19 @@ def test_the_exported_files_have_the_cores_and_the_chip(run, mapped, tmp_path):
     architecture = sanafe.load_arch(str(tmp_path / "net.net.yaml"))
     network = sanafe.load_net(str(net), architecture, use_netlist_format=True)
     assert [len(network.groups[str(k)].neurons) for k in range(len(sizes))] == [0, *sizes[1:]]
+
+
+def test_a_stale_mapping_is_made_again_by_the_command_of_the_message(run, mapped, tmp_path, capsys):
+    chip = tmp_path / "chip.yaml"
+    chip.write_text(chip.read_text() + "\n")
+    other = ["map", str(run.path), "--hardware", "spinemap_5x5"]
+    assert main(other) == 0
+    capsys.readouterr()
+    line = ["export", str(run.path), "--format", "sanafe", "--map", mapped.path.name, "--output", str(tmp_path / "x")]
+    assert main(line) == 4
+    (command,) = re.findall("map again with `snnb (.*)`", capsys.readouterr().err)
+    assert main(shlex.split(command)) == 0
+    assert main(line) == 0
 
 
 def test_costs_are_those_of_sanafe(run, mapped, capfd):

@@ -1,5 +1,6 @@
 """`export`: write the graph of a run in the format of another program."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple, cast
 
@@ -112,7 +113,10 @@ def load_mapping(run: RunDirectory, stamp: str, graph: Optional[str] = None) -> 
         )
     stale = stale_reason(run, record, {})
     if stale is not None:
-        raise UpstreamError(f"mapping {stamp} is stale: {stale}; map again with `snnb map --run-dir {run.path}`")
+        given = shlex.join(["--run-dir", str(run.path), "--hardware", str(record.params.hardware)])
+        raise UpstreamError(
+            f"mapping {stamp} is stale: {stale}; map again with `snnb map {given} --graph {record.details.graph}`"
+        )
     return Mapping.open(run.path / run.directory_of(mapping_stage.KIND.name, stamp))
 
 
