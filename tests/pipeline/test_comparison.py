@@ -6,7 +6,6 @@ import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
-from scipy.optimize import brentq
 
 from snnb import Run
 from snnb.core.errors import UsageError
@@ -21,6 +20,7 @@ from snnb.results.compare import (
     simulations_of,
     split_place,
 )
+from snnb.simulation.simulation_statistics import wilson_interval
 
 
 @pytest.fixture(scope="module")
@@ -40,17 +40,6 @@ def five(tmp_path_factory):
     return open_run(path)
 
 
-def score_interval(share, samples):
-    """The shares whose own normal interval just reaches the one that was seen: what Wilson solved for."""
-
-    def distance(p, sign):
-        return share - p + sign * 1.959963984540054 * np.sqrt(p * (1 - p) / samples)
-
-    low = 0.0 if share == 0 else brentq(distance, 0, share, args=(-1,))
-    high = 1.0 if share == 1 else brentq(distance, share, 1, args=(1,))
-    return low, high
-
-
 def test_every_figure_is_that_of_the_files(five):
     found = compare([str(five.path)])
     assert [one.stamp for one in found] == list(five.records_of("simulate"))
@@ -64,8 +53,8 @@ def test_every_figure_is_that_of_the_files(five):
         # The softmax spikes at random, so the read-out is shown, of all engines but the toolbox's.
         assert one.by_step == (stated.get("readout_accuracy_by_timestep") or stated["snn_accuracy_by_timestep"])
         assert (one.readout_accuracy, one.latency) == (stated["readout_accuracy"], one.steps + stated["warm_up"])
-        assert one.snn_interval == pytest.approx(score_interval(one.snn_accuracy, one.samples), abs=1e-9)
-        assert one.ann_interval == pytest.approx(score_interval(one.ann_accuracy, one.samples), abs=1e-9)
+        assert list(one.snn_interval) == stated["snn_accuracy_interval_95"]
+        assert one.ann_interval == wilson_interval(round(one.ann_accuracy * one.samples), one.samples)
         rates = np.concatenate([values.ravel() for values in counts]) / (one.samples * one.steps)
         assert one.mean_rate == pytest.approx(rates.mean())
         assert one.neurons == rates.size

@@ -195,7 +195,7 @@ def test_of_many_rows_those_with_the_most_traffic_are_shown_in_order(monkeypatch
     monkeypatch.setattr(network_sections, "MOST_ROWS", 3)
     rows = [(traffic, (str(number),)) for number, traffic in enumerate([0.0, 0.0, 0.0, 0.0, 2.0, 0.0, 5.0])]
     (table,) = network_sections._table("populations", ("population",), rows, (), "").tables
-    assert [row for row, in table.rows] == ["0", "4", "6"]
+    assert [row for (row,) in table.rows] == ["0", "4", "6"]
 
 
 def test_distributions_count_everything_once(axes_of):

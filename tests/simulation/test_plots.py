@@ -1,7 +1,6 @@
 """Pictures of networks of any depth: nothing on stderr, nothing on top of each other."""
 
 import struct
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from matplotlib.figure import Figure
 from snnb.network.read_network import Entry, assemble
 from snnb.simulation import simulation_plots as plots
 
-pytestmark = pytest.mark.usefixtures("drawn_figures")
+pytestmark = [pytest.mark.usefixtures("drawn_figures"), pytest.mark.filterwarnings("error")]
 NAMES = [
     "{:02d}Conv2D_8x8x16",
     "$x^{:02d}",
@@ -22,13 +21,6 @@ NAMES = [
     "{:02d}" + "W" * 200,
     "网{:02d}",
 ]
-
-
-@pytest.fixture(autouse=True)
-def _warnings_are_errors():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        yield
 
 
 @pytest.fixture

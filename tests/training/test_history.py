@@ -1,21 +1,12 @@
 """The plot of a training: nothing on stderr, whatever the model is called and however the training went."""
 
-import warnings
-
 import pytest
 from matplotlib.figure import Figure
 
 from snnb.training import history as history_module
 
-pytestmark = pytest.mark.usefixtures("drawn_figures")
+pytestmark = [pytest.mark.usefixtures("drawn_figures"), pytest.mark.filterwarnings("error")]
 NAMES = ["lenet", "$x^", "a$b$_c", "_under_score", "bell\x07\nnew line", "W" * 200, "网络", "\\frac{1}"]
-
-
-@pytest.fixture(autouse=True)
-def _warnings_are_errors():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        yield
 
 
 @pytest.fixture
