@@ -129,6 +129,17 @@ def test_integers(python, tmp_path, reset):
         assert re.fullmatch(r"0 of 7\d\d pairs of sample and neuron differ", last), (simulator, last)
 
 
+@pytest.mark.parametrize("simulator", ["nest", "bmtk"])
+def test_a_calibrated_network_starts_at_its_potentials(python, tmp_path, simulator):
+    for file, program in PROGRAMS.items():
+        (tmp_path / file).write_text(program)
+    options = ("--epochs", "2", "--samples", "2", "--duration", "50", "--record-spikes", "2")
+    calibrated = ("--calibrate", "16", "--firing", "free")
+    snnb(tmp_path, "run", "--model", "mini_network", *options, *calibrated, "--run-dir", "run")
+    snnb(tmp_path, "export", "run", "--format", "sonata", "--output", "sonata")
+    assert simulated(python, tmp_path, simulator).startswith("0 of 7")
+
+
 @pytest.mark.parametrize("simulator", SIMULATORS)
 def test_spikes_of_trained_networks(python, trained, simulator):
     """
