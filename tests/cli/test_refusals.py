@@ -59,6 +59,7 @@ REFUSED = {
         (f"{NEW} --no-upstream", 4, "train", "prepare has to run"),
         ("run --seed 4294967296", 2, "--seed", "4294967296"),
         ("run --set filterz=1", 2, "filterz", "filters"),
+        ("run --initial-weights run/train/mini_network.h5", 2, "--initial-weights", "give a copy"),
         ("run --levels 4", 2, "--levels", "--activation qcfs"),
         (f"{EVENTS} --epochs 3", 2, "spiking_digits", "trained already"),
         (f"{ONNX} --epochs 3 --activation qcfs --levels 4", 2, "--epochs, --activation, --levels", "trained already"),

@@ -310,7 +310,9 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
     """
     given = planned.given.get("train")
     if planned.next is None and "train" in planned.stages and given and STAGE.selected(run, given)[1] is not None:
-        resolve(run, given)
+        weights = resolve(run, given).initial_weights
+        if weights is not None and (run.path / KIND.directory).resolve() in weights.resolve().parents:
+            raise UsageError(f"--initial-weights {weights}: the training replaces that file; give a copy of it")
 
 
 _TEXT = "Train the Keras network: train/."
