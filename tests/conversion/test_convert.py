@@ -6,7 +6,7 @@ import pytest
 
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import convert
-from snnb.core.errors import VerificationError
+from snnb.core.errors import InputError, VerificationError
 from snnb.io.keras import keras
 from snnb.io.keras_file import load_model
 from snnb.network.read_network import read_network
@@ -89,12 +89,19 @@ def test_linear_layer_is_reported(with_linear_layer, save, pixels, tmp_path):
     assert [warning for warning in result.warnings if f"{share:.1%}" in warning]
 
 
+def test_percentile_below_zero_is_refused(with_linear_layer, save, pixels, tmp_path):
+    model = keras.Model(with_linear_layer.input, with_linear_layer.layers[1].output)
+    with pytest.raises(InputError, match="01Dense_7: the percentile"):
+        parsed(model, save, pixels, tmp_path / "parse", percentile=1)
+
+
 def test_what_the_samples_tell(small, save, pixels, tmp_path):
     kernel, bias = small.layers[5].get_weights()
     small.layers[5].set_weights([-np.abs(kernel), np.full_like(bias, -1)])
     result = parsed(small, save, pixels, tmp_path, batch_size=50)
     assert [warning for warning in result.warnings if "last 20 of 120" in warning]
     assert [warning for warning in result.warnings if "02Conv2D_2x2x6 is never active" in warning]
+    assert result.scale_factors["02Conv2D_2x2x6"] == 1  # as the toolbox's
     assert parsed(small, save, pixels[:7], tmp_path).warnings == result.warnings[:1]
 
 
