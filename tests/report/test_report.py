@@ -253,7 +253,7 @@ def test_rates_of_quantised_activations_are_compared_with_these(run, document):
     face.simulate(samples=20)
     said = document(face.report().read_text()).text("activations")
     assert "mean quantised activation" in said
-    assert re.findall("correlation [0-9.]+", said)[:-1] == ["correlation 1.0000"] * 3
+    assert set(re.findall("correlation [0-9.]+", said)[:-1]) == {"correlation 1.0000"}
 
 
 def test_a_chip_with_figures_of_events_shows_what_they_cost(run, tmp_path, document):
