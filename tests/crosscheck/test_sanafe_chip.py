@@ -16,40 +16,18 @@ from snnb.mapping.traffic import PlacedNetwork
 from snnb.results.crosscheck import compare_costs
 from snnb.results.export import on_cores
 from tests.crosscheck.simulated import STEPS, simulated_graph
+from tests.mapping.test_events import full_chip
 
 SAMPLES = 2
-CHIP = {
-    "name": "small",
-    "mesh": [6, 4],
-    "tile": [2, 2],
-    "neurons_per_core": 40,
-    "axons_per_core": 400,
-    "energy_pj": {
-        "router": 1.7,
-        "link_x": 3.0,
-        "link_y": 4.2,
-        "synapse": 35.5,
-        "neuron_inactive": 51.2,
-        "neuron_active": 72.8,
-        "spike": 69.3,
-        "axon_out": 111.0,
-        "axon_in": 0.7,
-    },
-    "time_ns": {
-        "router": 2.1,
-        "link_x": 4.1,
-        "link_y": 6.5,
-        "synapse": 3.8,
-        "neuron_inactive": 6.0,
-        "neuron_active": 9.7,
-        "spike": 30.0,
-        "axon_out": 5.1,
-        "axon_in": 16.0,
-        "barrier": {1: 600.0, 3: 1000.0, 5: 1400.0},
-    },
-    "source": "test",
-    "sources": dict.fromkeys(("tile", "energy_pj", "time_ns"), "test"),
-}
+CHIP = full_chip(
+    name="small",
+    mesh=[6, 4],
+    chip=None,
+    neurons_per_core=40,
+    axons_per_core=400,
+    axons_out_per_core=None,
+    synapse_memory=None,
+).model_dump(mode="json")
 
 
 @pytest.mark.parametrize(

@@ -7,23 +7,12 @@ import pytest
 
 from snnb.core.errors import InputError
 from snnb.graph.imports.import_graph import import_graph
-from snnb.mapping.hardware import EventFigures, Hardware, RouteFigures
 from snnb.mapping.map_network import cost_partition, map_network
 from snnb.mapping.mapping import MappingCost
 from snnb.mapping.traffic import PlacedNetwork
+from tests.mapping.networks import hardware
 
-CHIP = Hardware(
-    name="chip",
-    mesh=(8, 8),
-    neurons_per_core=12,
-    axons_per_core=150,
-    synapses_per_core=900,
-    energy_pj=EventFigures(router=1.7, link=3.5, synapse=2.0),
-    latency_ns=RouteFigures(router=2.1, link=5.3),
-    source="made up",
-)
-
-
+CHIP = hardware(neurons=12, axons=150, synapses=900, mesh=(8, 8), synapse_energy=2.0)
 KNOWN = {}  # costs by the path of the graph's file
 
 
