@@ -9,7 +9,7 @@ import pytest
 from snnb.core.errors import InputError
 from snnb.network.event_samples import InputSteps
 from snnb.network.layers import Dense, Flatten
-from snnb.network.network import NUMBERS, Input, Network, Neuron, Population, Projection, Reindexed
+from snnb.network.network import NUMBERS, Network, Neuron, Population, Projection, Reindexed, Volume
 from snnb.network.read_network import SPIKING, read_network, write_network
 
 RANDOM = np.random.default_rng(0)
@@ -29,7 +29,7 @@ def recurrent():
     onto = (dense("input", 4, 3), dense("one", 3, 3, delay=1, bias=later), dense("flat", 2, 3, delay=2))
     return Network(
         (
-            Input("input", (4,)),
+            Volume("input", (4,)),
             Population("one", (3,), "Dense", onto, np.full(3, 0.5, np.float32), "linear", neuron=one),
             Population("two", (2,), "Dense", (dense("one", 3, 2),), np.zeros(2, np.float32), "linear", neuron=two),
             Reindexed("flat", (2,), Flatten(), ("two",)),

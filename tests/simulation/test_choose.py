@@ -8,8 +8,7 @@ import tensorflow as tf
 
 from snnb.core.errors import InputError
 from snnb.io.keras import keras
-from snnb.network.network import Input as NetworkInput
-from snnb.network.network import Network, Neuron, Population
+from snnb.network.network import Network, Neuron, Population, Volume
 from snnb.network.read_network import Entry, assemble
 from snnb.simulation.engines.engine import check_supported, choose_engine
 from snnb.simulation.simulation_settings import SimulationSettings
@@ -107,7 +106,7 @@ def _recurrent(onto_output, **numbers):
     last = Population("out", (2,), "Dense", (dense("a", 3, 2),), np.zeros(2, np.float32), "linear", neuron=Neuron(1))
     onto = (dense("input", 4, 3), dense("out", 2, 3, delay=1) if onto_output else dense("a", 3, 3, delay=1))
     first = Population("a", (3,), "Dense", onto, np.zeros(3, np.float32), "linear", neuron=Neuron(1, **numbers))
-    return Network((NetworkInput("input", (4,)), first, last))
+    return Network((Volume("input", (4,)), first, last))
 
 
 @pytest.mark.parametrize("onto_output", [False, True])

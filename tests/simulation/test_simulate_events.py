@@ -9,7 +9,7 @@ import pytest
 from snnb.core.errors import InputError
 from snnb.network.event_samples import EventSamples, Steps, write_samples
 from snnb.network.layers import Dense, Flatten
-from snnb.network.network import Input, Network, Neuron, Population, Projection, Reindexed
+from snnb.network.network import Network, Neuron, Population, Projection, Reindexed, Volume
 from snnb.network.read_network import SPIKING, write_network
 from snnb.simulation.simulate import simulate
 from snnb.simulation.simulation_settings import SimulationSettings
@@ -48,7 +48,7 @@ def case(tmp_path):
         zeros = np.zeros(6, np.float32)
         network = Network(
             (
-                Input("input", SENSOR),
+                Volume("input", SENSOR),
                 flat,
                 Population("hidden", (6,), "Dense", (reads,), zeros, "linear", neuron=neuron),
                 Population("out", (4,), "Dense", (sends,), zeros[:4], "linear", neuron=last),

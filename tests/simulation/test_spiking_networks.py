@@ -13,7 +13,7 @@ import pytest
 
 from snnb.network.event_samples import InputSteps
 from snnb.network.layers import AveragePooling2D, Conv2D, Cropping2D, Dense, DepthwiseConv2D, Flatten, ZeroPadding2D
-from snnb.network.network import Input, Network, Neuron, Population, Projection, Reindexed
+from snnb.network.network import Network, Neuron, Population, Projection, Reindexed, Volume
 from snnb.simulation.engines.engine import unsupported
 from snnb.simulation.engines.event import compiled_network
 from snnb.simulation.engines.event.event_engine import EventEngine
@@ -30,7 +30,7 @@ class Built:
 
     def __init__(self, random, shapes):
         self.random, self.shapes = random, shapes
-        self.volumes: List[Any] = [Input("input", shapes["input"])]
+        self.volumes: List[Any] = [Volume("input", shapes["input"])]
         self.plain: Dict[str, Any] = {}  # by name: source and function of an array, or terms, bias and neuron
 
     def moved(self, name, source, layer, function):

@@ -17,21 +17,17 @@ RAISED_BY_HDF5 = (OSError, RuntimeError, KeyError, ValueError, TypeError, Overfl
 @contextmanager
 def reading(path: Path) -> Iterator[h5py.File]:
     """Open an HDF5 file; raise `DamagedError` if it is missing, or if HDF5 raises inside the block."""
-    with open_hdf5(path) as file:
+    if not path.exists():
+        raise DamagedError(path, "no such file")
+    try:
+        opened = h5py.File(str(path), "r")
+    except OSError:
+        raise DamagedError(path, "not a complete HDF5 file") from None
+    with opened as file:
         try:
             yield file
         except RAISED_BY_HDF5 as error:
             raise damaged(path, error) from error
-
-
-def open_hdf5(path: Path) -> h5py.File:
-    """Open an HDF5 file as `reading` does, for a caller that handles later errors of HDF5."""
-    if not path.exists():
-        raise DamagedError(path, "no such file")
-    try:
-        return h5py.File(str(path), "r")
-    except OSError:
-        raise DamagedError(path, "not a complete HDF5 file") from None
 
 
 def damaged(path: Path, error: BaseException) -> DamagedError:

@@ -39,7 +39,7 @@ from snnb.network.layers import (
     ZeroPadding2D,
     configured,
 )
-from snnb.network.network import DROPPED, INPUT, Input, Network, Neuron, Population, Projection, Reindexed, Volume
+from snnb.network.network import DROPPED, INPUT, Network, Neuron, Population, Projection, Reindexed, Volume
 
 SMALLEST = np.finfo(np.float32).tiny
 INTEGRATORS = {"I", "LI", "CubaLI"}  # without spikes
@@ -147,7 +147,7 @@ class _Reader:
         terms = {name: [term for term in arriving[name] if term.source != CONSTANT] for name in names}
         self._neurons.update({name: self._population_shape(nodes[name], terms[name], biases[name]) for name in names})
         populations = {name: self._population(nodes[name], terms[name], biases[name]) for name in names}
-        volumes: List[Volume] = [Input(INPUT, self._neurons[first]), *self._moved.get(first, [])]
+        volumes: List[Volume] = [Volume(INPUT, self._neurons[first]), *self._moved.get(first, [])]
         for name in names:
             volumes += [populations[name], *self._moved.get(name, [])]
         sparse = any(not np.asarray(p.kernel).all() for one in populations.values() for p in one.projections)

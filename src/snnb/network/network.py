@@ -84,7 +84,7 @@ INPUT = "input"  # name of the input, also if the file has another one
 
 @dataclass(frozen=True, eq=False)
 class Volume:
-    """The output of a layer. `shape` is without the batch axis."""
+    """The output of a layer, or the input: a neuron for each element of a sample. `shape` is without the batch axis."""
 
     name: str
     shape: Shape
@@ -93,11 +93,6 @@ class Volume:
     def size(self) -> int:
         """Number of its elements."""
         return math.prod(self.shape)
-
-
-@dataclass(frozen=True, eq=False)
-class Input(Volume):
-    """The input: a neuron for each element of a sample."""
 
 
 @dataclass(frozen=True, eq=False)

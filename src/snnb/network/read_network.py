@@ -21,14 +21,13 @@ import numpy as np
 
 from snnb.core.errors import DamagedError, InputError, first_line
 from snnb.core.machine import require_memory
-from snnb.io.hdf5 import RAISED_BY_HDF5, json_attribute, open_hdf5, reading, write_array
+from snnb.io.hdf5 import RAISED_BY_HDF5, json_attribute, reading, write_array
 from snnb.io.keras_file import QCFS_LEVELS
 from snnb.network.geometry import Shape
 from snnb.network.layers import LAYER_KINDS, REINDEXING, Layer, Weighted, configured
 from snnb.network.network import (
     INPUT,
     NUMBERS,
-    Input,
     Network,
     Neuron,
     Population,
@@ -115,7 +114,7 @@ def _volume(entry: Entry, volumes: Mapping[str, Volume]) -> Volume:
         shape = tuple(entry.config["batch_input_shape"][1:])
         if not shape or not all(type(length) is int and length > 0 for length in shape):
             raise InputError(f"layer {entry.name} has the open shape {shape}; build the model with a fixed input shape")
-        return Input(INPUT, shape)
+        return Volume(INPUT, shape)
     if entry.kind in REINDEXING:
         reindexing = configured(REINDEXING[entry.kind], entry.config, entry.name)
         return Reindexed(entry.name, reindexing.shape([volume.shape for volume in read]), reindexing, entry.inputs)
@@ -256,7 +255,7 @@ def read_network(path: Path, *, trained: bool = False) -> Network:
     model with one input, has a layer of an unknown class, or weights that are not finite, `ResourceError` if the
     neurons of a layer do not fit into memory.
     """
-    with open_hdf5(path) as file:
+    with reading(path) as file:
         try:
             if SPIKING in file and not trained:
                 return _read_stored(path, file[SPIKING])
