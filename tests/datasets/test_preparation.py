@@ -8,7 +8,6 @@ from sklearn.datasets import load_digits
 
 from snnb.core.errors import InputError, ResourceError, UsageError
 from snnb.datasets import digits
-from snnb.datasets.array_samples import proportional_order
 
 
 def test_the_toolbox_files_hold_the_same_pixels_between_0_and_1(run_prepare):
@@ -145,13 +144,3 @@ def test_another_seed_changes_the_order_but_not_which_digits_are_for_the_test(ru
     images = [np.load(target / "x_test.npy").reshape(360, 64) for target in (first, second)]
     assert not np.array_equal(*images)
     assert np.array_equal(*(rows[np.lexsort(rows.T)] for rows in images))
-
-
-LABELS = np.array([2] * 30 + [0] * 10 + [1] * 60)
-
-
-def test_without_a_generator_each_class_keeps_the_order_it_came_in():
-    order = proportional_order(LABELS)
-    for label in range(3):
-        of_class = [position for position in order if LABELS[position] == label]
-        assert of_class == sorted(of_class)

@@ -266,6 +266,7 @@ def test_engines_count_as_neurons_stepped_with_matrices(case, options):
     np.testing.assert_array_equal(two.late, one.late)
     for name, spikes in one.spikes.items():
         np.testing.assert_array_equal(two.spikes[name], spikes, err_msg=name)
+        np.testing.assert_array_equal(spikes, spikes[np.lexsort(spikes.T[[1, 2, 0]])])  # by sample, step, neuron
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -99,20 +99,6 @@ def test_a_sample_spikes_the_same_alone_and_anywhere_in_a_batch(branched):
     np.testing.assert_array_equal(alone.readout, whole.readout[41:42])
 
 
-def test_recorded_spikes_add_up_to_the_counts(branched):
-    settings = SETTINGS.changed(record_spikes=3, warm_up=10, input="poisson")
-    counted, _ = simulated(TensorFlowEngine, branched, settings, slice(1, 70))
-    assert list(counted.spikes) == ["input", *(layer.name for layer in branched.network.populations)]
-    for name, table in counted.spikes.items():
-        assert table.dtype == np.int32
-        np.testing.assert_array_equal(table, table[np.lexsort(table.T[[1, 2, 0]])])
-        sample, neuron, step = table.T
-        assert set(sample) == {1, 2}
-        late = np.zeros((2, counted.counts[name][0].size), int)
-        np.add.at(late, (sample[step >= 10] - 1, neuron[step >= 10]), 1)
-        np.testing.assert_array_equal(late, counted.counts[name][:2].reshape(2, -1), err_msg=name)
-
-
 @pytest.mark.parametrize("engine", [TensorFlowEngine, EventEngine])
 def test_spikes_of_the_last_quarters_are_those_recorded_there(branched, engine):
     """Of 50 steps these are 26 to 37 and 38 to 49; the warm-up ends within the first of them, and counts here."""
