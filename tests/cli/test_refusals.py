@@ -40,6 +40,7 @@ REFUSED = {
         ("--model lenet_mnist --run-dir new --dataset mnist:pets", 2, "unknown data set mnist:pets", ""),
         (f"{EVENTS} --norm-samples 5", 2, "--norm-samples", "leave it out"),
         (f"{EVENTS} --source .", 2, "--source", "leave out"),
+        (f"{NIR} --norm-samples 5", 2, "--norm-samples", "leave it out"),
         ("--model net.nir --dataset nmnist --run-dir new --seed 3", 2, "--seed", "leave it out"),
     ],
     "train": [

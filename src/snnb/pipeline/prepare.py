@@ -8,6 +8,7 @@ from snnb.core.errors import UsageError
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.datasets.definition import Content, PreparedSplit
 from snnb.datasets.preparation_settings import PreparationSettings
+from snnb.model_files.kinds import is_nir
 from snnb.pipeline.stage import Given, Stage, params_in_force, recorded, recorded_details
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import Kind, Record, external_records
@@ -96,13 +97,14 @@ def run(run: RunDirectory, params: PrepareParams, progress: Progress = silent) -
 
 def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
     from snnb.datasets.catalogue import find_dataset
+    from snnb.pipeline.model import model_file
 
     if run.manifest.run.imported:  # the directory may be in the environment
         names = [name for name in PrepareParams.model_fields if name != "data_dir"]
         return dict.fromkeys(names, "a graph from outside has no data set; leave it out")
     dataset = find_dataset(run.manifest.run.dataset)
     reasons = {}
-    if dataset.spec.content != "pictures":
+    if is_nir(str(model_file(run.manifest.run) or "")):
         reasons["norm_samples"] = "a spiking network is not normalised; leave it out"
         if dataset.official_order:
             reasons["seed"] = f"nothing of {dataset.spec.name} is drawn at random; leave it out"
