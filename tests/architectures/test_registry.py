@@ -3,7 +3,6 @@ from pathlib import Path
 import pytest
 
 from snnb.architectures import find, names
-from snnb.core.errors import UsageError
 
 LINES = (Path(__file__).parents[2] / "docs/models.md").read_text().splitlines()
 
@@ -22,20 +21,6 @@ LINES = (Path(__file__).parents[2] / "docs/models.md").read_text().splitlines()
 def test_a_model_is_found_by_snake_case_and_by_its_historical_class_name(name, model):
     assert find(name).name == model
     assert len(names()) == 28
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("LeNet_Cifar1", "lenet_cifar10"),
-        ("lenet_cifra10", r"unknown model 'lenet_cifra10': did you mean lenet_cifar10\?"),
-        ("x", "the models are .*lenet_mnist"),
-        ("", "the models are"),
-    ],
-)
-def test_an_unknown_name_is_refused_with_the_nearest(name, message):
-    with pytest.raises(UsageError, match=message):
-        find(name)
 
 
 def test_settings_are_the_hyper_parameters_of_the_build_function():

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from snnb.core.errors import InputError, UsageError
+from snnb.core.errors import InputError
 from snnb.mapping.hardware import Hardware, descriptions, hardware_names, read_hardware
 
 CHIP = {
@@ -123,18 +123,3 @@ def test_no_such_yaml(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(InputError, match=message):
         read_hardware(str(path))
-
-
-@pytest.mark.parametrize(
-    ("name", "error", "message"),
-    [
-        ("lohi", UsageError, "--hardware lohi: no such description; there are jin_1024x1024, jin_84x84, loihi"),
-        ("../descriptions/loihi", InputError, "no such file; give a YAML file, or one of"),
-        ("missing.yaml", InputError, "missing.yaml: no such file"),
-        ("", UsageError, "no such description"),
-    ],
-)
-def test_unknown_names(tmp_path, monkeypatch, name, error, message):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(error, match=message):
-        read_hardware(name)
