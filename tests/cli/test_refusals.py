@@ -174,6 +174,7 @@ REFUSED = {
         (f"{NEW} --weight-bits 4 --threshold 2", 2, "--threshold", "leave it out"),
         (f"{NEW} --activation qcfs --initial-potential 0.5", 2, "--initial-potential", "leave it out"),
         ("--run-dir run --calibrate 4 --reset zero", 2, "--reset zero", "--reset subtraction"),
+        ("--run-dir run --by class --class cat", 2, "--class cat", "there are 10, named or numbered from 0"),
         ("--run-dir run --calibrate 4 --warm-up 3", 2, "--warm-up", "leave it out"),
         ("--run-dir run --weight-bits 4 --engine toolbox", 3, "an integer network", "--engine tensorflow or event"),
         ("--run-dir run --activation qcfs --warm-up 3", 2, "--warm-up", "leave it out"),

@@ -190,11 +190,3 @@ def test_a_damaged_graph_of_a_class_is_made_again_by_the_name_of_the_class(simul
     manifest.write_text(text.replace("class_name: '3'", "class_name: '4'"))
     error = DamagedError(copy / damaged / "mini_network_graph.h5", "not as it was written")
     assert f"--simulation {made.directory.name} --class 4` makes it again" in described_with_repair(error)
-
-
-def test_a_class_that_does_not_exist_is_refused_before_the_simulation(run):
-    given = {"prepare": {"data_dir": run.path}, "simulate": {"by": "class"}, "graph": {"class_name": "cat"}}
-    words = "--class cat: there is no such class; there are 10, named or numbered from 0"
-    with pytest.raises(UsageError, match=words), run.locked():
-        bring_up_to_date(run, "graph", given)
-    assert len(open_run(run.path).records_of("simulate")) == 1  # refused before anything was simulated
