@@ -55,6 +55,16 @@ def test_the_file_is_recorded_and_read(parse, tmp_path):
     assert read_network(tmp_path / "run/parse/net_parsed.h5").populations[0].neuron.reset is None
 
 
+def test_two_paths_between_two_neurons_are_one_synapse(parse, tmp_path):
+    paths = np.random.default_rng(0).integers(0, 2, (2, 10, 64))
+    a, b = ({"type": "Linear", "weight": weight} for weight in paths)
+    nodes = {**{name: NODES[name] for name in ("input", "flat", "li", "output")}, "a": a, "b": b}
+    edges = [("input", "flat"), ("flat", "a"), ("flat", "b"), ("a", "li"), ("b", "li"), ("li", "output")]
+    write(tmp_path / FILE, nodes, edges)
+    _, out, _ = parse("--time-step 1e-3 --json")
+    assert json.loads(out)["stages"][-1]["metrics"]["synapses"] == np.count_nonzero(paths.any(axis=0))
+
+
 def test_it_is_simulated_and_its_graph_has_the_same_synapses(parse, tmp_path):
     parse("--time-step 2e-3")
     assert main(f"simulate {RUN} --samples 3 --duration 40".split()) == 0

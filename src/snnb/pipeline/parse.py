@@ -1,5 +1,7 @@
 """Stage `parse`: parse the trained network with the toolbox or our own parser, verify and normalise it."""
 
+import tempfile
+from pathlib import Path
 from typing import Dict, Literal, Mapping, Tuple
 
 from pydantic import Field
@@ -160,15 +162,17 @@ def _convert(run: RunDirectory, params: ParseParams, progress: Progress) -> None
 def _read_spiking(run: RunDirectory, params: ParseParams) -> None:
     import numpy as np
 
+    from snnb.graph.build import build_graph
     from snnb.model_files.nir_network import read_nir
     from snnb.network.read_network import write_spiking
 
     samples = tuple(recorded_details(run, prepare.KIND).splits["test"].shape[-3:])
     with run.stage("parse", params, inputs=[train.trained_file(run)]) as output:
         network = read_nir(run.path / train.trained_file(run), params, samples)
-        write_spiking(network, output.directory / f"{run.model}_parsed.h5")
-        synapses = sum(int(counts.sum()) for counts in network.fan_out().values())
-        output.metrics = {"neurons": network.neurons, "synapses": synapses}
+        write_spiking(network, parsed := output.directory / f"{run.model}_parsed.h5")
+        # In a network with weights of 0, `fan_out` counts each weight of two neurons that several paths connect.
+        with tempfile.TemporaryDirectory() as scratch, build_graph(parsed, Path(scratch) / "graph.h5") as graph:
+            output.metrics = {"neurons": network.neurons, "synapses": graph.number_of_edges()}
         decay: Dict[str, Dict[Decaying, Tuple[float, float]]] = {}
         for population in network.populations:
             neuron = population.neuron
