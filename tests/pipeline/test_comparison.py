@@ -1,6 +1,7 @@
 """Simulations side by side: what is shown is what their files say, computed here again in another way."""
 
 import json
+import re
 import shutil
 import xml.etree.ElementTree as ElementTree
 
@@ -183,3 +184,5 @@ def test_simulations_of_several_percentiles_and_durations(run, snnb):
     assert "short, $low$ <b>" in line
     assert "percentile 99.9" in line
     assert "duration 20" in line
+    accuracies = (opened.records_of("simulate")[low].metrics[f"{name}_accuracy"] for name in ("readout", "snn"))
+    assert "  ".join(f"{value:.2%}" for value in accuracies) in re.sub(" +", "  ", line)

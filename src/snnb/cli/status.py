@@ -29,7 +29,7 @@ def status(run_dir: ExistingRun = None) -> None:
     simulations = [one.row for one in simulations_of(run)]
     if simulations:
         table = [SIMULATION_HEAD, *simulations]
-        lines += ["", *output.table_lines(table, right=(2, 3), drop=(2,), shorten=(4, 1))]
+        lines += ["", *output.table_lines(table, right=(2, 3, 4), drop=(2,), shorten=(5, 1))]
     output.current.result([*lines, *mapping_lines(summary.mappings)], summary)
 
 

@@ -26,7 +26,7 @@ from snnb.simulation.simulation_files import SUMS
 from snnb.simulation.simulation_statistics import ACCURACIES, SimulationStatistics, wilson_interval
 
 Interval = Tuple[float, float]
-SIMULATION_HEAD = ("simulation", "label", "samples", "SNN", "differs in")
+SIMULATION_HEAD = ("simulation", "label", "samples", "read-out", "SNN", "differs in")
 ByStage = Mapping[str, Mapping[str, JsonValue]]  # recorded parameters by stage
 
 
@@ -41,10 +41,12 @@ class Simulation:
     @property
     def row(self) -> Tuple[str, ...]:
         """The cells of a table for people, whose head is `SIMULATION_HEAD`."""
-        accuracy, error = map(self.record.metrics.get, ("snn_accuracy", "snn_mean_squared_error"))
+        figures = ("snn_accuracy", "snn_mean_squared_error", "readout_accuracy")
+        accuracy, error, readout = map(self.record.metrics.get, figures)
         quality = f"{accuracy:.2%}" if accuracy is not None else "" if error is None else f"error {error:.4g}"
         samples, label = f"{self.record.params.samples:,}", self.record.details.label or ""
-        return self.stamp, label, samples, quality, in_words(self.differs)
+        read = "" if readout is None else f"{readout:.2%}"
+        return self.stamp, label, samples, read, quality, in_words(self.differs)
 
 
 def simulations_of(run: RunDirectory) -> List[Simulation]:

@@ -160,7 +160,7 @@ def _overview(
     ]
     head = (*SIMULATION_HEAD, "state")
     filled = [i for i in range(len(head)) if any(row[i] for row in rows)]
-    right = [filled.index(i) for i in (2, 3) if i in filled]
+    right = [filled.index(i) for i in (2, 3, 4) if i in filled]
     tables = [Table([head[i] for i in filled], [[row[i] for i in filled] for row in rows], right)] if rows else []
     words = [f"Created {local_time(run.manifest.run.created_utc)} with snnb {run.manifest.run.snnb_version}."]
     warnings = [] if simulation is None else [f"Warning: {warning}." for warning in simulation.record.warnings]
