@@ -255,8 +255,10 @@ def _write_connections(
             group.create_dataset("ids", data=read.astype(index_dtype(int(firsts[-1]))), **packed)
             group.attrs["parallel"] = bool((np.bincount(read[read != PADDING]) > 1).any())
         if projection.kernel is not None:
-            weights, unit = projection.weights(), units.weight
-            unit = unit.reshape(weights.shape[2:]) if geometry.pairing == "diagonal" else unit
-            write_array(group, "kernel", weights / unit)
+            weights = projection.weights()
+            if population.threshold is not None:
+                unit = units.weight.reshape(weights.shape[2:]) if geometry.pairing == "diagonal" else units.weight
+                weights = weights / unit
+            write_array(group, "kernel", weights)
         senders.update((source, projection.delay) for source in sources)
     return sorted(senders)
