@@ -1,5 +1,6 @@
 """Graphs of random networks that were trained as spiking ones, stepped alone, and an interpreter of NIR files."""
 
+import h5py
 import networkx
 import numpy as np
 import pytest
@@ -70,6 +71,29 @@ def test_the_graph_alone_spikes_as_the_interpreter(simulator, seed, tmp_path):
         spikes[sample, step, neuron] = 1
         of_steps = [[rows_first(step[population.name]) for step in sample] for sample in values]
         np.testing.assert_array_equal(spikes, of_steps, population.name)
+
+
+@pytest.mark.parametrize(
+    ("reset", "models"), [("value", ["iaf_psc_delta"] * 2), ("subtract", ["eprop_iaf", "iaf_psc_delta"])]
+)
+def test_models_of_nest_have_the_parameters_that_sonata_states(reset, models, tmp_path):
+    """The model `eprop_iaf` has no V_reset; an output that does not spike needs none of its resets."""
+    nodes = {
+        "input": {"type": "Input", "shape": np.array([2])},
+        "one": {"type": "IF", "r": 1.0, "v_threshold": 1.0},
+        "weights": {"type": "Linear", "weight": np.eye(2)},
+        "two": {"type": "LI", "tau": 2.0, "r": 1.0, "v_leak": 0.0},
+        "output": {"type": "Output", "shape": np.array([2])},
+    }
+    edges = [("input", "one"), ("one", "weights"), ("weights", "two"), ("two", "output")]
+    path = write(tmp_path / "net.nir", nodes, edges)
+    with spiking_graph(read_nir(path, NirSettings(time_step=1.0, nir_reset=reset)), tmp_path) as graph:
+        export(graph, "sonata", tmp_path / "net")
+    lines = (tmp_path / "net" / "node_types.csv").read_text().splitlines()[2:]
+    assert [line.split("nest:")[1].split()[0] for line in lines] == models
+    with h5py.File(str(tmp_path / "net" / "nodes.h5"), "r") as file:
+        parameters = set(file["nodes/snn/0/dynamics_params"])
+    assert parameters == {"V_th", "V_m", "E_L", "tau_m"} | ({"V_reset"} if reset == "value" else set())
 
 
 def test_two_neurons_with_two_delays_are_two_edges_in_networkx_and_one_in_hypergraphs(tmp_path):

@@ -106,10 +106,13 @@ class Request:
         return "subtraction" if self.simulated is None else self.simulated.reset
 
     def reset_of(self, population: GraphPopulation) -> str:
-        """Return the reset of the neurons of a population, which their model states if they have one."""
+        """Return the reset of the neurons of a population, which their model states if they have one.
+
+        It is `zero` for neurons that do not spike, of which the model of more simulators has a leak.
+        """
         if population.neuron is None:
             return self.reset
-        return "subtraction" if population.neuron.reset is None else "zero"
+        return "subtraction" if population.neuron.reset is None and population.neuron.spikes else "zero"
 
     @property
     def initial_potential(self) -> float:

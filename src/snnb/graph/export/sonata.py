@@ -140,7 +140,9 @@ def _states(graph: SynapseGraph, request: Request) -> Dict[str, np.ndarray]:
     populations = graph.layers
     if graph.neuron_model:
         states = [_nest(population, graph) for population in populations]
-        return {name: np.concatenate([state[name] for state in states]) for name in states[0]}
+        resets = any(population.neuron.reset is not None for population in populations if population.neuron is not None)
+        names = [name for name in states[0] if resets or name != "V_reset"]  # which eprop_iaf does not have
+        return {name: np.concatenate([state[name] for state in states]) for name in names}
     return {
         "V_th": np.concatenate([p.firing_threshold.ravel().astype(np.float64) for p in populations]),
         "V_m": np.concatenate([np.resize(request.start_of(p) / request.threshold, p.size) for p in populations]),
