@@ -335,7 +335,8 @@ def test_spikes_that_are_assumed_are_assumed_after_an_export_too(weights_graph, 
 @pytest.mark.parametrize("missing", ["json", "nodes.csv"])
 def test_a_csv_without_its_description_or_its_nodes(residual_graph, tmp_path, missing):
     """Populations, spikes of sources and edges are the same; the recording is that of the options."""
-    export(residual_graph, "csv", tmp_path / "net.csv")
+    unit = "step" if missing == "json" else "hz"
+    export(residual_graph, "csv", tmp_path / "net.csv", ExportOptions(rate_unit=unit))
     (tmp_path / f"net.csv.{missing}").unlink()
     recording = residual_graph.recording
     options = {"samples": recording.num_samples, "steps": recording.num_timesteps}

@@ -35,10 +35,13 @@ def is_csv(path: Path) -> bool:
 def read_csv(path: Path) -> ListedGraph:
     """Read CSV with a header."""
     table, described = path.with_name(f"{path.name}.nodes.csv"), description_path(path)
-    nodes = None
-    if table.exists() and described.exists():
-        nodes = described_graph(table, read_description(described), _node_columns(table))
-        nodes = replace(nodes, files=(path, table, described))
+    nodes, scale = None, 1.0
+    if described.exists():
+        description = read_description(described)
+        scale = description.rate_scale  # the unit of rates is the file's, also without its table of nodes
+        if table.exists():
+            nodes = described_graph(table, description, _node_columns(table))
+            nodes = replace(nodes, files=(path, table, described))
     with _open(path) as file:
         header, first, *_ = *_next_lines(path, file, 2), "", ""
     delimiter = max(",;\t", key=header.count)
@@ -69,6 +72,8 @@ def read_csv(path: Path) -> ListedGraph:
                     raise DamagedError(path, "some rates are empty; give all of them, or none")
                 batch = {key: table[str(fields.index(name))] for key, name in columns.items()}
                 batch.update({key: np.array([text.strip() for text in batch[key]], object) for key in texts})
+                if "rate" in batch:
+                    batch["rate"] = batch["rate"] / scale
                 if not named:
                     batch.update({end: _ids(path, columns[end], batch[end], number) for end in ("source", "target")})
                 yield batch
