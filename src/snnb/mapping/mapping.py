@@ -138,6 +138,9 @@ class MappingCost(CostFigures):
         figures: Dict[str, Any] = {name: getattr(cost, name) for name in CostFigures.model_fields}
         contents = {name: _contents(mapped, name) for name in cost.contents}
         overfull = {name: cores.tolist() for name, cores in overfull_cores(cost.contents, mapped.hardware).items()}
+        units = {**{name: unit for name, unit in UNITS.items() if figures[name] is not None}, "seconds": SECONDS}
+        if mapped.hardware.energy_of == "network":
+            units["energy_pj"] += ", without neurons and messages"
         return cls(
             **figures,
             model=model,
@@ -168,7 +171,7 @@ class MappingCost(CostFigures):
             sequential=Candidate.of(mapped.partition.sequential),
             tried=[Candidate.of(sums) for sums in mapped.partition.tried],
             per_core={name: numbers.tolist() for name, numbers in cost.per_core.items()},
-            units={**{n: unit for n, unit in UNITS.items() if figures[n] is not None}, "seconds": SECONDS},
+            units=units,
         )
 
     @property
@@ -212,7 +215,7 @@ class MappingCost(CostFigures):
             limit = "any number" if core.limit is None else f"{core.limit:,}: {core.share:.0%} full"
             text.append(f"  {name:<18}{core.mean:>12,.1f}{core.max:>12,}   {limit} (core {core.core:,} has most)")
         text += ["", "cost"]
-        text += [f"  {name:<18}{value:>14,.6g}  {UNITS[name]}" for name, value in self.figures.items()]
+        text += [f"  {name:<18}{value:>14,.6g}  {self.units[name]}" for name, value in self.figures.items()]
         if self.events is not None and self.energy_by_event_pj is not None:
             total = sum(self.energy_by_event_pj.values())
             text += ["", "energy of a sample             events            pJ"]
