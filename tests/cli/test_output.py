@@ -1,6 +1,7 @@
 """What progress says in a log file."""
 
 import logging
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,7 +13,7 @@ from snnb.core.progress import compilation
 def shown_of(steps, monkeypatch, capsys, time_left=True):
     """The lines for (seconds, samples done) of 100."""
     clock = [100.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     show = output.progress_lines("simulate", time_left, seconds=10)
     for seconds, done in steps:
         clock[0] = 100.0 + seconds
@@ -32,7 +33,7 @@ def test_a_line_a_while_tells_pace_and_time_left(monkeypatch, capsys):
 
 def test_compilation_is_said_once_and_is_no_part_of_the_pace(monkeypatch, capsys):
     clock = [0.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     show = output.progress_lines("simulate", seconds=10)
     show(0, 100)
     for seconds in (20, 40):  # two functions, 20 seconds each

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from snnb.core.progress import Pace, Throttle
 
 def test_shown_the_first_time_after_the_interval_and_the_last_time(monkeypatch):
     clock = iter([50.0, 50.05, 50.3, 50.31, 50.32, 50.41])
-    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     throttle = Throttle(0.1)
     shown = [throttle.due(), throttle.due(), throttle.due(), throttle.due(), throttle.due(last=True), throttle.due()]
     assert shown == [True, False, True, False, True, False]
@@ -16,7 +18,7 @@ def test_shown_the_first_time_after_the_interval_and_the_last_time(monkeypatch):
 def estimates(monkeypatch, steps, total):
     """For (seconds, units done), the time at each step and the time left as shown there."""
     clock = [0.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     pace, found = Pace(), []
     for seconds, done in steps:
         clock[0] = seconds
@@ -47,7 +49,7 @@ def test_the_time_left_is_not_shown_while_the_first_step_is_most_of_the_time(mon
 
 def test_nothing_is_known_of_work_that_counts_again_from_the_start(monkeypatch):
     clock = [0.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     pace = Pace()
     for n in range(10):
         clock[0] += 1
