@@ -121,7 +121,8 @@ def _write_nodes(graph: SynapseGraph, path: Path, request: Request) -> None:
                 **{f"0/index_{axis}": index[:, axis] for axis in range(index.shape[1])},
                 **{f"0/{name}": table[name][part] for name in ("bias", "rate", "spike_count") if name in table},
             }
-            if name == NODES and (graph.integers or graph.neuron_model or starts_above_zero(graph)):
+            states = graph.integers or graph.neuron_model or starts_above_zero(graph)
+            if name == NODES and states and not any(map(unsaid, graph.layers)):
                 columns.update({f"0/dynamics_params/{key}": values for key, values in _states(graph, request).items()})
             for column, values in columns.items():
                 group.create_dataset(column, data=values, track_times=False)
