@@ -27,6 +27,7 @@ from snnb.cli.status import status
 from snnb.cli.sweep import sweep
 from snnb.cli.verify import verify
 from snnb.core.errors import (
+    FULL,
     SIGNAL_EXIT_CODES,
     InputError,
     ResourceError,
@@ -200,7 +201,7 @@ for _command in (models, datasets, hardware, instances, *_on_results, doctor):
 
 def _described(error: BaseException) -> Tuple[int, str]:
     """Return the exit code of an error (see README.md) and the message for the user."""
-    from snnb.io.files import FULL, describe_os_error
+    from snnb.io.files import describe_os_error
 
     if isinstance(error, click.ClickException):
         # typer has added its suggestion to the message; click 8.4 and later append another one

@@ -66,6 +66,7 @@ class ResourceError(SnnbError):
     exit_code = 6
 
 
+FULL = (errno.ENOSPC, errno.EDQUOT)  # error numbers of a full disk
 SIGNAL_EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 

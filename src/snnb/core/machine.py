@@ -5,14 +5,13 @@ the entire machine. Both versions of cgroups, also at once: https://docs.kernel.
 https://docs.kernel.org/admin-guide/cgroup-v1/memory.html, https://docs.kernel.org/scheduler/sched-bwc.html.
 """
 
-import errno
 import math
 import os
 import tempfile
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO, Dict, Iterator, List, NamedTuple, Tuple
 
-from snnb.core.errors import ResourceError
+from snnb.core.errors import FULL, ResourceError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,18 +79,18 @@ def scratch_array(shape: Tuple[int, ...], dtype: "DTypeLike") -> "np.ndarray":
     """
     import numpy as np
 
-    size, folder = math.prod(shape) * np.dtype(dtype).itemsize, tempfile.gettempdir()
+    size = math.prod(shape) * np.dtype(dtype).itemsize
     if size <= SCRATCH_BYTES:
         return np.zeros(shape, dtype)
     try:
         with tempfile.TemporaryFile() as file:
             return mapped_zeros(file, shape, dtype)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in FULL:
             raise
         raise ResourceError(
-            f"{folder} has no room for {size / 1e6:,.0f} MB of temporary data; make space, or set TMPDIR to a folder "
-            "on another disk"
+            f"{tempfile.gettempdir()} has no room for {size / 1e6:,.0f} MB of temporary data; "
+            "make space, or set TMPDIR to a folder on another disk"
         ) from error
 
 

@@ -19,10 +19,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Iterator, Optional, Sequence
 
-from snnb.core.errors import ResourceError, UsageError
+from snnb.core.errors import FULL, ResourceError, UsageError
 
 BLOCK = 1 << 20
-FULL = (errno.ENOSPC, errno.EDQUOT)
 MAKE_SPACE = "make space or choose another disk, then run the same command again"
 ADVICE = {
     errno.ENOSPC: f"the disk is full; {MAKE_SPACE}",
