@@ -21,7 +21,7 @@ from scipy.sparse import csr_matrix
 from snnb.core.compiled import compiled
 from snnb.graph.projection import GraphProjection, out_degrees
 from snnb.io.text import Document
-from snnb.mapping.hardware import EventFigures, Hardware, Limits, TimesNs
+from snnb.mapping.hardware import PARTS, EventFigures, Hardware, Limits, TimesNs
 from snnb.mapping.limits import memory_bits
 from snnb.mapping.traffic import (
     NOTHING,
@@ -38,13 +38,6 @@ from snnb.mapping.traffic import (
 from snnb.network.geometry import PADDING
 
 EDGES = 1 << 20  # of a batch
-# Parts of the energy, and their events by their keys in a description
-PARTS = {
-    "synapses": ("synapse",),
-    "neurons": ("neuron_inactive", "neuron_active", "spike"),
-    "axons": ("axon_out", "axon_in"),
-    "network": ("router", "link_x", "link_y", "between_chips"),
-}
 
 
 @dataclass(frozen=True, eq=False)

@@ -92,6 +92,15 @@ class EventFigures(RouteFigures):
     axon_in: Optional[Figure] = None
 
 
+# Parts of the energy, and their events by their keys in a description
+PARTS = {
+    "synapses": ("synapse",),
+    "neurons": ("neuron_inactive", "neuron_active", "spike"),
+    "axons": ("axon_out", "axon_in"),
+    "network": ("router", "link_x", "link_y", "between_chips"),
+}
+
+
 class TimesNs(EventFigures):
     """Times of events in ns."""
 
@@ -177,7 +186,7 @@ class Hardware(Description):
 
         `network` is that of routes, and of synapses if there is a figure: there is none of neurons and messages.
         """
-        counted = ("neuron_inactive", "neuron_active", "spike", "axon_out", "axon_in")
+        counted = (*PARTS["neurons"], *PARTS["axons"])
         return "events" if any(getattr(self.energy_pj, name) is not None for name in counted) else "network"
 
     @property
