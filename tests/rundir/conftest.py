@@ -3,8 +3,9 @@
 import pytest
 
 from snnb.datasets.definition import PreparedSplit
+from snnb.datasets.preparation_settings import PreparationSettings
 from snnb.pipeline.all import KINDS
-from snnb.pipeline.prepare import PrepareDetails, PrepareParams
+from snnb.pipeline.prepare import PrepareDetails
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import RunInfo
 
@@ -17,7 +18,7 @@ def run(tmp_path):
 
 @pytest.fixture
 def params():
-    return PrepareParams(dataset="digits", shape=(8, 8, 1), norm_samples=3)
+    return PreparationSettings(dataset="digits", shape=(8, 8, 1), norm_samples=3)
 
 
 @pytest.fixture

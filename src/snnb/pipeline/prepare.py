@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from snnb.network.event_samples import EventSamples
 
 
-class PrepareParams(PreparationSettings):
-    """Options of `snnb prepare`."""
-
-
 class PrepareDetails(Record):
     """Origin and content of the arrays; a pixel in [0, 1] is stored value / `scale`."""
 
@@ -37,10 +33,10 @@ class PrepareDetails(Record):
     outside: Optional[int] = None  # events outside the sensor, which are left out
 
 
-KIND = Kind("prepare", "dataset", PrepareParams, PrepareDetails)
+KIND = Kind("prepare", "dataset", PreparationSettings, PrepareDetails)
 
 
-def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> PrepareParams:
+def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> PreparationSettings:
     """Return the parameters in force; the shape is the model's unless another is given."""
     from snnb.pipeline.model import input_shape
 
@@ -67,7 +63,7 @@ def _defaults(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, ob
     return defaults
 
 
-def run(run: RunDirectory, params: PrepareParams, progress: Progress = silent) -> None:
+def run(run: RunDirectory, params: PreparationSettings, progress: Progress = silent) -> None:
     """Read the data set and write `dataset/`; `resolve` returns `params`."""
     from snnb.datasets.catalogue import find_dataset
     from snnb.datasets.preparation import open_dataset, write_arrays
@@ -101,7 +97,7 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
     from snnb.pipeline.model import model_file
 
     if run.manifest.run.imported:  # the directory may be in the environment
-        names = [name for name in PrepareParams.model_fields if name != "data_dir"]
+        names = [name for name in PreparationSettings.model_fields if name != "data_dir"]
         return dict.fromkeys(names, "a graph from outside has no data set; leave it out")
     dataset = find_dataset(run.manifest.run.dataset)
     reasons = {}
