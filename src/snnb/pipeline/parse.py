@@ -171,7 +171,9 @@ def _read_spiking(run: RunDirectory, params: ParseParams) -> None:
         network = read_nir(run.path / train.trained_file(run), params, samples)
         write_spiking(network, parsed := output.directory / f"{run.model}_parsed.h5")
         # In a network with weights of 0, `fan_out` counts each weight of two neurons that several paths connect.
-        with tempfile.TemporaryDirectory() as scratch, build_graph(parsed, Path(scratch) / "graph.h5") as graph:
+        with tempfile.TemporaryDirectory(dir=str(output.directory)) as scratch, build_graph(
+            parsed, Path(scratch) / "graph.h5"
+        ) as graph:
             output.metrics = {"neurons": network.neurons, "synapses": graph.number_of_edges()}
         decay: Dict[str, Dict[Decaying, Tuple[float, float]]] = {}
         for population in network.populations:
