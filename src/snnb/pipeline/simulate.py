@@ -174,11 +174,12 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
     """Check samples, classes, engine, packages and firing windows before a network is trained or converted."""
     if planned.next in (train.KIND.name, parse.KIND.name) and KIND.name in planned.stages:
         params, given = resolve(run, planned.given.get(KIND.name, {})), planned.given
+        calibrated = parse.is_calibrated(run, given)
         if params.engine == "toolbox":
             integer, pruned = (bool(value_in_force(run, parse.KIND, given, name)) for name in ("weight_bits", "prune"))
-            refuse_in_toolbox(integer, parse.is_calibrated(run, given), pruned)
+            refuse_in_toolbox(integer, calibrated, pruned)
         refuse_missing_packages(params)
-        if parse.is_calibrated(run, given) and value_in_force(run, parse.KIND, given, "firing") == "separated":
+        if calibrated and value_in_force(run, parse.KIND, given, "firing") == "separated":
             refuse_with_windows(params)
 
 

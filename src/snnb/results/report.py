@@ -94,11 +94,11 @@ def write_report(
 
 def is_current(run: RunDirectory) -> bool:
     """Whether the run's `report.html` is about the simulation in force, and newer than all results."""
-    page, about = run.path / REPORT, f'content="{run.in_force("simulate") or ""}"'
+    page, simulation = run.path / REPORT, run.in_force("simulate") or ""
     if not page.is_file() or page.stat().st_mtime_ns < (run.path / manifest.NAME).stat().st_mtime_ns:
         return False
     with page.open("rb") as file:
-        return f'<meta name="simulation" {about}>'.encode() in file.read(2048)
+        return f'<meta name="simulation" content="{simulation}">'.encode() in file.read(2048)
 
 
 def _refuse_other_files(run: RunDirectory, target: Path, force: bool) -> None:
