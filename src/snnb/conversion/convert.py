@@ -278,7 +278,7 @@ def _write_calibration(calibration: Calibration, factors: Dict[str, float], path
     document, none = {}, np.zeros(1)
     units = {name: Channels(np.array([factor]), none, none) for name, factor in factors.items()}
     for name, layer in calibration.layers.items():
-        if name not in units:  # a pooling, in the unit of what it reads
+        if name not in units:  # a pooling has the unit of its input
             population = next(p for p in calibration.network.populations if p.name == name)
             [read] = presynaptic_scales(calibration.network, units, population)
             units[name] = Channels(read, none, none)

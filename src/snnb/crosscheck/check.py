@@ -147,7 +147,7 @@ def check(
 
     `say` is called with a message on differences that are not errors. Raise `VerificationError` with recorded spikes
     if some differ, and one of either simulator does not follow from the exported weights within the rounding of
-    float32; with sums if those of integers differ, or others by more than one in a thousand pairs of sample and neuron,
+    float32; with sums if integer sums differ, or other sums in more than one of a thousand pairs of sample and neuron,
     and a neuron's by more than its membrane potential at the end of each sample can make good. Raise `UsageError` if
     sums differ that much with reset to zero or a neuron model, where only recorded spikes can be checked.
     """

@@ -74,7 +74,7 @@ class ListedGraph:
     per_step : bool
         Whether `spikes` of the populations are spikes per time step, with the precision of float32.
     assumed : bool
-        Whether `spikes` are those of a graph whose spikes are assumed: they are not known.
+        Whether the spikes of the exported graph were assumed: `spikes` are not counts of a simulation.
     files : tuple of Path
         The files that were read; empty if that is only the given one.
     notes : tuple of str

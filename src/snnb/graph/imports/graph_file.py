@@ -132,7 +132,7 @@ def _check(graph: SynapseGraph) -> None:
 def _fault_of_layer(
     group: h5py.Group, population: GraphPopulation, sources: Sequence[GraphPopulation]
 ) -> Optional[str]:
-    """Return the fault of a connection if its edges are not those of its layer, which generates them; else None."""
+    """Return the fault of a connection whose arrays contradict its layer, which generates the edges; else None."""
     layer, geometry = read_geometry(group, population.name)
     axes = {"rows": geometry.rows, "columns": geometry.columns}
     tables = {name: np.stack([axis.input, axis.output, axis.tap], axis=1) for name, axis in axes.items()}
