@@ -170,7 +170,7 @@ def _read_rates(files: Sequence[RateFile], graph: ListedGraph, recording: Record
         raise InputError(f"{', '.join(str(path) for path, _ in files)}: {error}") from None
     silent = [name for name, ids in graph.ids_by_population.items() if not spikes[ids.start : ids.stop].any()]
     if silent:
-        notes.append(f"no spikes are given of {', '.join(silent)}")
+        notes.append(f"no spikes are given for {', '.join(silent)}")
     return Rates(spikes, found[0].recording, tuple(notes), found[0].times if len(found) == 1 else None)
 
 
