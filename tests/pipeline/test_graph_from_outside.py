@@ -122,7 +122,7 @@ def test_a_run_that_records_one_file_of_spikes_is_read(folder, capsys):
     manifest.write_text(yaml.safe_dump(content))
     assert "up to date" in snnb(capsys, "graph --from net.csv --rates rates.txt --run-dir x").out
     (folder / "other.csv").write_text(CSV[:-1])
-    snnb(capsys, "graph --from other.csv --run-dir x")  # the unit was that of the other rates
+    snnb(capsys, "graph --from other.csv --run-dir x --force")  # the unit was that of the other rates
 
 
 def test_a_graph_without_spikes_says_so_in_every_result(folder, capsys):

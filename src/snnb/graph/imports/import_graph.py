@@ -115,9 +115,7 @@ def refuse_without_spikes(samples: Optional[int], steps: Optional[int]) -> None:
     given = {"--rate-samples": samples, "--rate-steps": steps}
     names = [name for name, number in given.items() if number is not None]
     if names:
-        raise UsageError(
-            f"{', '.join(names)}: no spikes are known that were counted in them; give --rates, or no numbers"
-        )
+        raise UsageError(f"{', '.join(names)}: no spikes are known; give --rates, or leave it out")
 
 
 def _reader_of(path: Path, readers: Readers[Reader], expected: str) -> Reader:
