@@ -378,5 +378,6 @@ def _first_error(lines: bytes, columns: int) -> str:
     for number, line in enumerate(lines.decode("utf-8", "replace").split("\n"), 1):
         if good.fullmatch(line) is None:
             shown = line.strip() if len(line.strip()) <= SHOWN else f"{line.strip()[:SHOWN]}…"
-            return f"line {number:,}, {shown!r}, is not {expected}"
+            too_large = good.fullmatch(re.sub(r"\d{19,}", "0", line)) is not None
+            return f"line {number:,}, {shown!r}, is {'too large' if too_large else f'not {expected}'}"
     return "the file has no numbers"

@@ -17,7 +17,7 @@ import numpy as np
 
 from snnb.core.errors import DamagedError
 from snnb.graph.export.description import description_path, read_description
-from snnb.graph.imports.tables import columns_of, described_graph, listed_graph
+from snnb.graph.imports.tables import LIMIT, columns_of, delay_note, described_graph, listed_graph
 from snnb.graph.listed import ListedGraph
 from snnb.io.text import read_text
 
@@ -78,7 +78,8 @@ def read_csv(path: Path) -> ListedGraph:
                     batch.update({end: _ids(path, columns[end], batch[end], number) for end in ("source", "target")})
                 yield batch
 
-    return listed_graph(path, columns, batches, lambda row: f"line {row + 2:,}", named=named, nodes=nodes)
+    graph = listed_graph(path, columns, batches, lambda row: f"line {row + 2:,}", named=named, nodes=nodes)
+    return replace(graph, notes=(*graph.notes, *delay_note(fields)))
 
 
 def _open(path: Path) -> IO[str]:
@@ -119,6 +120,12 @@ def _ids(path: Path, name: str, values: np.ndarray, line: int) -> np.ndarray:
         raise DamagedError(
             path,
             f"line {line + wrong[0]:,}: {name} {values[wrong[0]]} is not an id from 0; give ids, or names in all lines",
+        )
+    large = np.flatnonzero(np.abs(values) > LIMIT)  # int64 does not hold all of them
+    if large.size:
+        k = large[0]
+        raise DamagedError(
+            path, f"line {line + k:,}: {name} {values[k]:.6g} is too large; the neurons are 0 to {LIMIT - 1:,}"
         )
     return values.astype(np.int64)
 
