@@ -4,7 +4,7 @@ import copy
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterable, List, Tuple
+from typing import Iterable, List, Optional, Tuple
 
 import h5py
 import numpy as np
@@ -89,6 +89,7 @@ class Steps:
     value: np.ndarray  # number of events, or current
     length: int  # number of time steps
     outside: int = 0  # number of events outside the sensor, which are left out
+    first_us: Optional[int] = 0  # time of the first event in its recording; None without events
 
 
 class EventSamples:

@@ -31,6 +31,16 @@ class PrepareDetails(Record):
     splits: Dict[str, PreparedSplit]
     content: Content = "pictures"
     outside: Optional[int] = None  # events outside the sensor, which are left out
+    whole: bool = False  # whether the test samples are currents that are whole numbers from 0 on, and may be spikes
+
+    @property
+    def codings(self) -> Tuple[str, ...]:
+        """Codings of the input of a simulation of the test set, the default first."""
+        if self.content == "pictures":
+            return ("constant", "poisson")
+        if self.splits["test"].dtype == "uint32":
+            return ("events",)
+        return ("steps", "events") if self.whole else ("steps",)
 
 
 KIND = Kind("prepare", "dataset", PreparationSettings, PrepareDetails)
@@ -88,6 +98,7 @@ def run(run: RunDirectory, params: PreparationSettings, progress: Progress = sil
             splits=prepared.splits,
             content=spec.content,
             outside=prepared.outside,
+            whole=prepared.whole,
         )
         output.metrics = {f"{name}_samples": split.shape[0] for name, split in prepared.splits.items()}
 
