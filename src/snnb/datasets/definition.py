@@ -118,7 +118,7 @@ class Recordings(Protocol):
 class LoadedDataset:
     """A data set on disk. Its labels have been read; samples may be read later.
 
-    Recordings for training may be missing, since a spiking network that was trained elsewhere does not need them.
+    A training set may be missing, since a network that was trained elsewhere as a spiking one does not need it.
     """
 
     class_names: List[str]  # in the order of the class numbers

@@ -61,15 +61,15 @@ def open_dataset(
         raise InputError(
             f"{spec.name} has {len(classes)} classes, the model has {num_classes}: choose another data set or model."
         )
-    counts = []
+    counts: Dict[str, int] = {}
     for part, samples in (("training", loaded.train), ("test", loaded.test)):
         if samples is not None:
             if len(samples.labels) == 0:
                 raise InputError(f"{spec.name} has no {part} samples: {spec.layout} is expected.")
             samples.check(settings.shape, settings.fit)
-            counts.append(len(samples.labels[: settings.limit]))
+            counts[part] = len(samples.labels[: settings.limit])
     if spec.content == "pictures":
-        train, test = counts
+        train, test = counts.get("training", 0), counts["test"]
         # One byte per value, and four in the copies for the toolbox.
         values = train + test + 4 * (test + min(settings.norm_samples, train))
         require_disk(target, math.prod(settings.shape) * values, "prepare")
@@ -83,12 +83,13 @@ def write_arrays(
 
     The files are x_train.npy and x_test.npy (uint8, (n, height, width, channels)), y_train.npy and y_test.npy (int64,
     (n,)), and those that snntoolbox reads: x_norm.npz and x_test.npz (float32 in [0, 1]) and y_test.npz (one-hot,
-    float32). A published order of samples is kept. Otherwise every prefix of the training and the test set contains
-    the classes in proportion. `x_norm` is a class-balanced subset of the training set.
+    float32). Without a training set, x_train, y_train and x_norm are missing. A published order of samples is kept.
+    Otherwise every prefix of the training and the test set contains the classes in proportion. `x_norm` is a
+    class-balanced subset of the training set.
 
-    Of input that changes from step to step, the files are x_test.h5, y_test.npy and, if the data set has a training set,
-    x_train.h5 and y_train.npy; see `snnb.network.event_samples`. `progress` is called with numbers of samples. Raise
-    `InputError` if a sample is damaged.
+    Of input that changes from step to step, the files are x_train.h5, y_train.npy, x_test.h5 and y_test.npy; see
+    `snnb.network.event_samples`. `progress` is called with numbers of samples. Raise `InputError` if a sample is
+    damaged.
     """
     dataset = find_dataset(settings.dataset)
     spec, classes, shape = dataset.spec, loaded.class_names, settings.shape
@@ -168,7 +169,7 @@ def _write_pictures(
     Return the labels of the images in each array, and warnings of unreadable images. More than `MOST_UNREADABLE`
     unreadable images of a part are an `InputError`.
     """
-    train, test = (len(positions) for _, positions in parts.values())
+    train, test = (len(parts[part][1]) if part in parts else 0 for part in ("train", "test"))
     norm_samples, shape = min(settings.norm_samples, train), settings.shape
     done, total = 0, train + 2 * test + norm_samples
 
@@ -204,9 +205,10 @@ def _write_pictures(
                 of_part = f"{len(unreadable)} of {len(positions)} {part} pictures cannot be read and are left out"
                 warnings.append(printable(f"{of_part}: {'; '.join(unreadable[:UNREADABLE_NAMED])}{more}"))
         labels[part] = samples.labels[np.concatenate(written)]
-    norm = balanced_order(labels["train"], np.random.default_rng([settings.seed, 2]))[:norm_samples]
-    labels["norm"] = labels["train"][norm]
-    _write_scaled(target / "x_norm.npz", target / "x_train.npy", norm, scale, partial(advance, "norm"))
+    if "train" in labels:
+        norm = balanced_order(labels["train"], np.random.default_rng([settings.seed, 2]))[:norm_samples]
+        labels["norm"] = labels["train"][norm]
+        _write_scaled(target / "x_norm.npz", target / "x_train.npy", norm, scale, partial(advance, "norm"))
     all_of_test = np.arange(len(labels["test"]))
     _write_scaled(target / "x_test.npz", target / "x_test.npy", all_of_test, scale, partial(advance, "test"))
     return labels, warnings

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Dict, List, Mapping, Optional, Tuple, Union, c
 
 from pydantic import Field
 
-from snnb.core.errors import UsageError
+from snnb.core.errors import InputError, UsageError
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.datasets.definition import Content, PreparedSplit
 from snnb.datasets.preparation_settings import PreparationSettings
@@ -119,6 +119,16 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
     if dataset.spec.content != "events":
         reasons.update(dict.fromkeys(("bin_us", "binary"), "only for a data set of events"))
     return reasons
+
+
+def require_training_set(run: RunDirectory, purpose: str) -> None:
+    """Raise `InputError`, which names the purpose, if the prepared data set has no training set."""
+    from snnb.datasets.catalogue import find_dataset
+
+    details = recorded_details(run, KIND)
+    if "train" not in details.splits:
+        layout = find_dataset(details.dataset).spec.layout
+        raise InputError(f"{purpose} needs training pictures, and {details.dataset} has none: add them ({layout})")
 
 
 def samples_file(run: RunDirectory) -> str:
