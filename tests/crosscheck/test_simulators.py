@@ -43,6 +43,19 @@ def test_spikes_of_a_residual_network(simulated, simulator):
     assert all(rows.size for rows in recorded.values())
 
 
+def test_batches_of_other_sizes_give_the_spikes_of_each_sample(simulated):
+    network, inputs, folder, _ = simulated
+    simulate, numbers = brian2.build(network), [2, 0, 1, 1]
+    batches = [numbers[:1], numbers[1:], numbers[:1]]
+    with np.load(folder / "spike_times.npz") as times:
+        recorded = {name: times[name].astype(int) for name in NAMES}
+    for batch in batches:
+        found = simulate(inputs[batch], STEPS)
+        for name, rows in recorded.items():
+            expected = [np.insert(rows[rows[:, 0] == i][:, 1:], 0, at, axis=1) for at, i in enumerate(batch)]
+            np.testing.assert_array_equal(in_order(found[name]), in_order(np.concatenate(expected)))
+
+
 def test_without_a_spike_the_others_do_not_follow(simulated):
     network, inputs, folder, threshold = simulated
     with np.load(folder / "spike_times.npz") as times:

@@ -66,10 +66,31 @@ def test_arrays_of_another_kind_are_named(refused, tmp_path, mine, changed, mess
 
 def test_missing_arrays_are_named(refused, tmp_path, mine):
     shape = (5, 4, 3)
-    refused("lacks x_train.npy, y_train.npy", f"arrays:{tmp_path}", shape=shape)
+    refused("lacks x_test.npy, y_test.npy", f"arrays:{tmp_path}", shape=shape)
     refused("does not exist", f"arrays:{tmp_path / 'none.npz'}", shape=shape)
-    del mine["y_test"]
-    refused("has no array y_test", written(tmp_path, mine), shape=shape)
+    for name in ("y_test", "x_train"):
+        some = {key: array for key, array in mine.items() if key != name}
+        refused(f"has no array {name}", written(tmp_path, some), shape=shape)
+        (folder := tmp_path / f"without {name}").mkdir()
+        refused(f"lacks {name}.npy", written(folder, some, "folder"), shape=shape)
+
+
+@pytest.mark.parametrize("layout", ["file", "folder"])
+def test_the_training_set_may_be_missing(run_prepare, refused, tmp_path, mine, layout):
+    test = {"x_test": mine["x_test"], "y_test": np.array([0, 3, 2, 0, 3, 3])}
+    name = written(tmp_path, test, layout)
+    target, prepared = run_prepare(name)
+    assert prepared.class_names == ["0", "1", "2", "3"]
+    assert list(prepared.splits) == ["test"]
+    x, y = (np.load(target / f"{kind}_test.npy") for kind in "xy")
+    assert sorted((p.tobytes(), c) for p, c in zip(x, y)) == sorted(
+        (p.tobytes(), c) for p, c in zip(test["x_test"], test["y_test"])
+    )
+    toolbox = ["x_test.npz", "y_test.npz"]
+    assert sorted(path.name for path in target.iterdir()) == sorted(["x_test.npy", "y_test.npy", *toolbox])
+    for wrong in (-1, 10**12):
+        written(tmp_path, {**test, "y_test": np.where(np.arange(6) == 3, wrong, 0)}, layout)
+        refused("number them from 0 to at most 65,535", name, shape=(5, 4, 3))
 
 
 def test_a_model_takes_the_shape_of_the_arrays(tmp_path, mine, capsys):

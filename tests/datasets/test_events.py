@@ -2,8 +2,10 @@
 
 import hashlib
 import os
+import re
 import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -81,16 +83,33 @@ def test_events_outside_the_sensor_are_counted_and_one_channel_has_both_polariti
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"time": [5, -1]}, "it has an event at -1 µs"),
         ({"x": [3, 40], "y": [40, 2]}, "2 of 2 events are outside the sensor of 34×34.*row 40, column 3"),
         ({"time": [0, 10**9]}, "spans 1,000,000 bins of 1000 µs"),
-        ({name: [] for name in ("time", "x", "y", "polarity")}, "it holds no events"),
+        ({"time": [-(2**63), 2**63 - 1]}, "spans 18,446,744,073,709,551 bins of 1000 µs"),
     ],
 )
 def test_recordings_that_cannot_be_meant_are_refused(changed, message):
     plain = {"time": [0, 1], "x": [0, 0], "y": [0, 0], "polarity": [0, 1]}
     with pytest.raises(InputError, match=message):
         binned(Events(**{k: np.array(v, np.int64) for k, v in {**plain, **changed}.items()}), SENSOR, 1000, "it")
+
+
+def test_times_before_zero_are_shifted_and_a_recording_without_events_is_silent(run_prepare, tmp_path):
+    events = {name: random_events(seed) for seed, name in enumerate(("early", "earlier", "plain"))}
+    for name, shift in (("early", 51), ("earlier", 20_000)):
+        events[name] = replace(events[name], time=events[name].time - events[name].time.min() - shift)
+    (folder := tmp_path / "own" / "test" / "a").mkdir(parents=True)
+    for name, one in events.items():
+        np.save(folder / f"{name}.npy", structured(one))
+    np.save(folder / "silent.npy", structured(events["plain"])[:0])
+    target, prepared = run_prepare(f"events:{tmp_path / 'own'}", shape=SENSOR)
+    expected = [*(histogram(one, SENSOR, 1000) for one in events.values()), np.zeros((1, *SENSOR))]
+    assert sorted(one.tobytes() for one in frames(target)) == sorted(
+        one.astype(np.float32).tobytes() for one in expected
+    )
+    early, silent = prepared.warnings
+    assert re.match(r"2 of 4 recordings begin at a negative time, the first .*/earl(y|ier)\.npy at -", early)
+    assert re.match(r"1 of 4 recordings hold no events, the first .*/silent\.npy: each is one silent", silent)
 
 
 @pytest.fixture
@@ -242,6 +261,7 @@ def test_currents_of_each_step_keep_their_values(run_prepare, refused, tmp_path)
     assert prepared.class_names == ["0", "1", "2"]
     found = sorted((one.tobytes(), label) for one, label in zip(frames(target), np.load(target / "y_test.npy")))
     assert found == sorted((one.tobytes(), label) for one, label in zip(x, [2, 0, 1, 1, 0]))
+    assert prepared.warnings == []
     refused("has 12 values in each step, the model takes 1×1×38", name, shape=(1, 1, 38))
     np.save(tmp_path / "x_train.npy", x.astype(np.float64))
     np.save(tmp_path / "y_train.npy", np.zeros(5, int))
@@ -251,6 +271,38 @@ def test_currents_of_each_step_keep_their_values(run_prepare, refused, tmp_path)
     refused("sample 3 has a value that is not finite", name)
     (tmp_path / "y_test.npy").unlink()
     refused(r"lacks y_test\.npy", name)
+
+
+def test_images_of_each_step_have_the_channels_last(run_prepare, refused, tmp_path):
+    first = np.random.default_rng(7).random((3, 4, 2, 3, 5)).astype(np.float32)  # channels, height, width
+    np.save(tmp_path / "y_test.npy", np.zeros(3, int))
+    np.save(tmp_path / "x_test.npy", first.reshape(3, 4, 30))
+    name, shape = f"steps:{tmp_path}", (3, 5, 2)
+    advice = r"write \(samples, steps, 3, 5, 2\); .* x\.reshape\(3, 4, 2, 3, 5\)\.transpose\(0, 1, 3, 4, 2\)"
+    refused(f"flat vectors, .* {advice}", name, shape=shape)
+    np.save(tmp_path / "x_test.npy", first)
+    refused(r"channels first, .* x\.transpose\(0, 1, 3, 4, 2\)", name, shape=shape)
+    np.save(tmp_path / "x_test.npy", first.reshape(3, 4, 30).reshape(3, 4, 2, 3, 5).transpose(0, 1, 3, 4, 2))
+    target, _ = run_prepare(name)
+    found = {one.tobytes() for one in frames(target)}
+    assert found == {np.stack([frame[0], frame[1]], axis=-1).tobytes() for frame in first.swapaxes(1, 2)}
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int8, np.uint64])
+def test_integers_of_each_step_are_numbers_of_spikes(run_prepare, refused, tmp_path, dtype):
+    spikes = np.random.default_rng(8).integers(0, 3, (3, 4, 6)).astype(dtype)
+    np.save(tmp_path / "x_test.npy", spikes)
+    np.save(tmp_path / "y_test.npy", np.zeros(3, int))
+    target, prepared = run_prepare(f"steps:{tmp_path}")
+    assert (prepared.splits["test"].dtype, prepared.whole, prepared.warnings) == ("uint32", False, [])
+    assert {one.tobytes() for one in frames(target)} == {one.astype(np.float32).tobytes() for one in spikes}
+    np.save(tmp_path / "x_test.npy", spikes.astype(np.float32))
+    _, prepared = run_prepare(f"steps:{tmp_path}")
+    assert (prepared.splits["test"].dtype, prepared.whole) == ("float32", True)
+    assert "if they are spikes, write them with an integer type" in prepared.warnings[0]
+    for wrong in (-1, 2**24 + 1):
+        np.save(tmp_path / "x_test.npy", np.where(np.arange(6) == 2, wrong, spikes.astype(np.int64)))
+        refused(f"has {wrong} spikes in a step, not 0 to 16,777,216", f"steps:{tmp_path}")
 
 
 def test_moving_digits_are_the_same_each_time_and_of_different_lengths(run_prepare):

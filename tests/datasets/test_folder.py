@@ -33,6 +33,14 @@ def test_classes_are_the_folders_in_alphabetical_order(run_prepare, pets):
     assert prepared.sources == [pets / "train", pets / "test"]
 
 
+def test_the_training_set_may_be_missing(run_prepare, pets):
+    shutil.rmtree(pets / "train")
+    target, prepared = run_prepare(f"folder:{pets}", shape=(5, 7, 3))
+    images, labels = np.load(target / "x_test.npy"), np.load(target / "y_test.npy")
+    assert np.array_equal(images, np.eye(3, dtype=np.uint8)[labels][:, None, None] * np.ones((5, 7, 1), np.uint8) * 255)
+    assert (list(prepared.splits), prepared.sources) == (["test"], [pets])
+
+
 def test_another_collection_has_another_version(run_prepare, pets, picture):
     first = run_prepare(f"folder:{pets}", shape=(5, 7, 3))[1].version
     assert run_prepare(f"folder:{pets}", shape=(5, 7, 3), seed=9)[1].version == first

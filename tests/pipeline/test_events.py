@@ -128,6 +128,41 @@ def test_currents_of_each_step_are_simulated(snnb, tmp_path):
     np.testing.assert_array_equal(sums(tmp_path / stage["directory"])["input"], x.sum(axis=(0, 1)))
 
 
+def test_spikes_of_each_step_are_counted_on_a_chip_and_currents_are_not(snnb, tmp_path):
+    x = RANDOM.choice([0, 0, 0, 1], (3, 8, 12, 12, 2))
+    np.save(tmp_path / "y_test.npy", np.array([0, 4, 9]))
+    leaving = {"input": np.count_nonzero(NODES["first"]["weight"], axis=0).reshape(2, 12, 12).transpose(1, 2, 0),
+               "hidden": np.count_nonzero(NODES["second"]["weight"], axis=0)}  # fmt: skip
+
+    def mapped(dtype, options=""):
+        """Return the input in force, the synaptic events of a sample on a chip, those expected, and the messages."""
+        np.save(tmp_path / "x_test.npy", x.astype(dtype))
+        code, out, _ = snnb("simulate", f"--json {options}", f"steps:{tmp_path}")
+        assert code == 0
+        simulated = json.loads(out)["stages"][-1]
+        found = sums(tmp_path / simulated["directory"])
+        np.testing.assert_array_equal(found["input"], x.sum(axis=(0, 1)))
+        code, out, err = snnb("map", "--hardware loihi --method sequential --json", f"steps:{tmp_path}")
+        assert code == 0
+        cost = json.loads((tmp_path / json.loads(out)["stages"][-1]["directory"] / "cost.json").read_text())
+        expected = {name: (found[name] * number).sum() / 3 for name, number in leaving.items()}
+        return simulated["params"]["input"], cost["events"]["synapse"], expected, err
+
+    coding, events, expected, err = mapped(np.uint8)
+    assert (coding, "carry currents" in err) == ("events", False)
+    assert events == pytest.approx(sum(expected.values()))
+    code, _, err = snnb("simulate", "--input steps", f"steps:{tmp_path}")
+    assert (code, "the test set has numbers of spikes; use --input events" in err) == (2, True)
+    coding, events, _, err = mapped(np.float32)
+    assert (coding, events) == ("steps", pytest.approx(expected["hidden"]))
+    assert "its 288 neurons carry currents and no spikes; they are not placed" in err
+    assert mapped(np.float32, "--input events")[:2] == ("events", pytest.approx(sum(expected.values())))
+    assert mapped(np.float32)[0] == "steps"  # as for the duration, the test set precedes the recorded value
+    np.save(tmp_path / "x_test.npy", x.astype(np.float32) / 2)
+    code, _, err = snnb("simulate", "--input events", f"steps:{tmp_path}")
+    assert (code, "the test set has currents that are not numbers of spikes; use --input steps" in err) == (2, True)
+
+
 def test_the_page_and_the_comparison_have_no_analogue_accuracy(snnb, tmp_path, capsys):
     x = RANDOM.choice([0, 0, 0, 1], (4, 8, 12, 12, 2)).astype(np.float32)
     np.save(tmp_path / "x_test.npy", x)

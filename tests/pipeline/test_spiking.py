@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from snnb.cli.main import main
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.network.network import DROPPED
 from snnb.network.read_network import read_network
+from tests.model_files.conftest import RECORDED
 from tests.nir_interpreter import Interpreter, write
 
 PIXELS = {"type": "Input", "shape": np.array([1, 8, 8])}
@@ -85,6 +87,38 @@ def test_it_is_simulated_and_its_graph_has_the_same_synapses(parse, tmp_path):
         carried = spikes.ravel()[:10].sum() / (3 * 40 * 2e-3)
         assert carried > 0
         assert found.summary()[-1].spikes_per_second == pytest.approx(carried)
+
+
+def test_a_test_set_is_enough_until_a_network_is_trained_or_converted(parse, tmp_path, capsys):
+    (tmp_path / "own").mkdir()
+    x, y = np.random.default_rng(3).integers(0, 256, (12, 8, 8), dtype=np.uint8), np.arange(12) % 10
+    for name, array in (("x_test", x), ("y_test", y)):
+        np.save(tmp_path / f"own/{name}.npy", array)
+
+    def snnb(command, model, options=""):
+        code = main(f"{command} --model {model} --dataset arrays:own --run-dir {model}_run {options}".split())
+        return code, capsys.readouterr().err.splitlines()[-1]
+
+    assert snnb("parse", FILE, "--time-step 2e-3")[0] == 0
+    assert snnb("simulate", FILE, "--duration 40")[0] == 0
+    (counts,) = (tmp_path / f"{FILE}_run/simulations").glob("*/spike_rate_sums.npz")
+    spikes = 0
+    for picture in x:
+        interpreter = Interpreter(NODES, EDGES, dt=2e-3)
+        spikes += sum(interpreter.step(picture[np.newaxis] / 255)["cuba"] for _ in range(40))
+    np.testing.assert_array_equal(np.load(counts)["cuba"], spikes.transpose(1, 2, 0))
+    shutil.copy(RECORDED / "digits_net.onnx", "net.onnx")
+    assert snnb("train", "net.onnx")[0] == 0
+    for command, model, needs in (
+        ("parse", "net.onnx", "the conversion (normalisation, calibration) needs"),
+        ("train", "mini_network", "training the network needs"),
+    ):
+        missing = f"{needs} training pictures, and arrays:{tmp_path}/own has none: add them (x_train, y_train, x_test"
+        code, message = snnb(command, model)
+        assert (code, message.startswith(f"snnb: {missing}")) == (3, True), message
+    for name, array in (("x_train", x), ("y_train", y % 10)):
+        np.save(tmp_path / f"own/{name}.npy", array)
+    assert snnb("parse", "net.onnx")[0] == 0
 
 
 def test_the_description_states_the_poisson_rate_in_hz_at_the_time_step_of_the_file(parse, tmp_path):

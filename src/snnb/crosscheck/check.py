@@ -81,7 +81,8 @@ def within_rounding(compared: CountDifference, samples: int) -> bool:
     return compared.differing <= max(1, compared.pairs // ONE_IN) and compared.largest <= samples
 
 
-AT_A_TIME = 1 << 21  # neurons × samples in a batch
+# Neurons × samples in a batch; of Brian2, which has a copy of the network for each sample, also synapses.
+AT_A_TIME = {"scipy": 1 << 21, "brian2": 1 << 19}
 FAR = 4.0  # largest difference of a membrane potential at the end of a sample, in thresholds; FAR √n for n samples
 ONLY_RECORDED = "To check each spike, simulate with --record-spikes 5 and compare again"
 ALTERED = "check whether a file of the run was altered; if none was, please report it"
@@ -128,9 +129,12 @@ class Expected:
     )
 
 
-def samples_at_a_time(network: ExportedNetwork) -> int:
-    """Return the number of samples in a batch of the scipy simulator, at most 64."""
-    return int(np.clip(AT_A_TIME // sum(population.size for population in network.simulated), 1, 64))
+def samples_at_a_time(network: ExportedNetwork, simulator: str) -> int:
+    """Return the number of samples in a batch of a simulator: at most 64, and 1 of one without batches."""
+    size = sum(population.size for population in network.simulated)
+    if simulator == "brian2":
+        size += sum(projection.weights.nnz for projection in network.projections)
+    return int(np.clip(AT_A_TIME.get(simulator, 0) // size, 1, 64))
 
 
 def check(

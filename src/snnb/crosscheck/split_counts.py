@@ -54,7 +54,7 @@ def split_counts(
     networks = [(network, build(network), last_step(network, duration)) for network in (original, split)]
     totals = {p.name: np.zeros(p.size, np.int64) for p in split.simulated}
     differing, difference, spikes, right = 0, 0, 0, np.zeros(2)
-    samples, at_a_time = len(inputs), samples_at_a_time(split)
+    samples, at_a_time = len(inputs), samples_at_a_time(split, "scipy")
     for begin in range(0, samples, at_a_time):
         values, spike_counts = inputs[begin : begin + at_a_time], []
         for number, (network, simulate, steps) in enumerate(networks):

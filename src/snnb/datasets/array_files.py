@@ -1,18 +1,22 @@
-"""Arrays of the user: `x_train`, `y_train`, `x_test`, `y_test` in an .npz file, or as .npy files in a folder."""
+"""Arrays of the user: `x_train`, `y_train`, `x_test`, `y_test` in an .npz file, or as .npy files in a folder.
+
+The training set may be missing.
+"""
 
 import zipfile
 from contextlib import suppress
 from pathlib import Path
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Set
 
 import numpy as np
 
-from snnb.core.errors import InputError, advising
-from snnb.datasets.array_samples import ArraySamples
+from snnb.core.errors import DamagedError, InputError, advising
+from snnb.datasets.array_samples import MOST_CLASSES, ArraySamples
 from snnb.datasets.definition import Dataset, ImageShape, LoadedDataset, OwnSpec
 from snnb.io.npy import load_archive, load_array
 
-NAMES = ("x_train", "y_train", "x_test", "y_test")
+TRAIN, TEST = ("x_train", "y_train"), ("x_test", "y_test")
+NAMES = (*TRAIN, *TEST)
 ADVICE = "write it again with numpy.savez or numpy.save"
 
 SPEC = OwnSpec(
@@ -26,9 +30,10 @@ SPEC = OwnSpec(
 
 
 def locate(place: Path) -> Path:
-    """Return `place`; raise `InputError` if it is neither an .npz file nor a folder with all .npy files."""
-    missing = [path.name for path in _files(place) if not path.is_file()]
-    if missing:
+    """Return `place`; raise `InputError` if it is neither an .npz file nor a folder with the .npy files."""
+    names = {path.stem for path in _files(place) if path.is_file()} if place.is_dir() else set(NAMES)
+    missing = [f"{name}.npy" for name in _missing(names)]
+    if missing or not place.exists():
         raise InputError(f"{place} lacks {', '.join(missing)}." if place.is_dir() else f"{place} does not exist.")
     if place.is_file() and place.suffix != ".npz":
         raise InputError(f"{place} is not an .npz file.")
@@ -39,20 +44,23 @@ def load(place: Path) -> LoadedDataset:
     """Read the arrays of a folder, mapped into memory, or of an .npz file."""
     with advising(ADVICE):
         arrays: Dict[str, np.ndarray] = (
-            {name: load_array(place / f"{name}.npy") for name in NAMES}
+            {path.stem: load_array(path) for path in _files(place) if path.is_file()}
             if place.is_dir()
-            else load_archive(place, names=NAMES, must=NAMES)
+            else load_archive(place, names=NAMES)
         )
-    classes = np.unique(arrays["y_train"]).size
-    parts: List[ArraySamples] = []
-    for part in ("train", "test"):
+        missing = _missing(set(arrays))
+        if missing:
+            raise DamagedError(place, f"has no array {missing[0]}")
+    trained = "x_train" in arrays
+    parts: Dict[str, ArraySamples] = {}
+    for part in ("train", "test") if trained else ("test",):
         images, labels = arrays[f"x_{part}"], arrays[f"y_{part}"]
         if images.dtype != np.uint8:
             raise InputError(
                 f"{place}: x_{part} is {images.dtype}, not uint8; of pixels in [0, 1] "
                 f"write (255 * x_{part}).round().astype('uint8')."
             )
-        if images.ndim not in (3, 4) or images.shape[1:] != arrays["x_train"].shape[1:]:
+        if images.ndim not in (3, 4) or images.shape[1:] != arrays["x_train" if trained else "x_test"].shape[1:]:
             raise InputError(
                 f"{place}: x_{part} has the shape {images.shape}; write (samples, height, width, channels), or without "
                 "channels for grey pictures, with the same size in both parts."
@@ -62,15 +70,34 @@ def load(place: Path) -> LoadedDataset:
                 f"{place}: y_{part} is {labels.dtype} of shape {labels.shape}; write one whole number for each of the "
                 f"{len(images)} samples of x_{part}."
             )
-        if np.setdiff1d(labels, np.arange(classes)).size or (part == "train" and np.unique(labels).size != classes):
+        classes = np.unique(arrays["y_train"]).size if trained else 1 + int(labels.max(initial=0))
+        if not trained and (labels.min(initial=0) < 0 or classes > MOST_CLASSES):
+            raise InputError(
+                f"{place}: y_test has the classes {np.unique(labels)[:5].tolist()} …; number them from 0 to at most "
+                f"{MOST_CLASSES - 1:,}."
+            )
+        if trained and (
+            np.setdiff1d(labels, np.arange(classes)).size or (part == "train" and np.unique(labels).size != classes)
+        ):
             raise InputError(
                 f"{place}: y_{part} has the classes {np.unique(labels)[:5].tolist()} …; number the {classes} classes "
                 f"of y_train from 0 to {classes - 1}."
             )
         shaped = images if images.ndim == 4 else images[..., np.newaxis]
-        parts.append(ArraySamples(labels.ravel().astype(np.int64), shaped))
-    names = [str(number) for number in range(classes)]
-    return LoadedDataset(names, parts[0], parts[1], "as it is on disk", _files(place))
+        parts[part] = ArraySamples(labels.ravel().astype(np.int64), shaped)
+    return LoadedDataset(
+        [str(number) for number in range(classes)],
+        parts.get("train"),
+        parts["test"],
+        "as it is on disk",
+        # Without a training set the folder, so that one that is added makes the prepared arrays stale.
+        _files(place) if trained else [place],
+    )
+
+
+def _missing(names: Set[str]) -> List[str]:
+    """Return the names of the arrays that are missing; the training set may be missing as a whole."""
+    return [name for name in NAMES if name not in names and (name in TEST or names & set(TRAIN))]
 
 
 def _files(place: Path) -> List[Path]:
@@ -78,12 +105,12 @@ def _files(place: Path) -> List[Path]:
 
 
 def shape_of(place: Path) -> Optional[ImageShape]:
-    """Return the shape of the pictures, from the header of `x_train`; None if it cannot be read."""
+    """Return the shape of the pictures, from the header of `x_test`; None if it cannot be read."""
     with suppress(OSError, ValueError, KeyError, zipfile.BadZipFile):
         if place.is_dir():
-            shape = np.load(str(place / "x_train.npy"), mmap_mode="r", allow_pickle=False).shape
+            shape = np.load(str(place / "x_test.npy"), mmap_mode="r", allow_pickle=False).shape
         else:
-            with zipfile.ZipFile(str(place)) as archive, archive.open("x_train.npy") as file:
+            with zipfile.ZipFile(str(place)) as archive, archive.open("x_test.npy") as file:
                 version = np.lib.format.read_magic(file)
                 read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
                 shape = read(file)[0]

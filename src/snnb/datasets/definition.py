@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Dict, List, Literal, Optional, Protocol, Tuple, Union
+from typing import TYPE_CHECKING, Callable, Dict, List, Literal, Optional, Protocol, Sequence, Tuple, Union
 
 from snnb.core.progress import Progress
 from snnb.io.text import Document
@@ -38,7 +38,7 @@ class DatasetSpec(Document):
     layout: str  # files that its folder must contain; empty if it is part of an installed package
     download: bool = False  # whether it can be downloaded
     how_to_get: str  # instructions for users who do not have it, one sentence
-    content: Content = "pictures"  # pictures, events with times, or the current of each time step
+    content: Content = "pictures"  # pictures, events with times, or the currents or spikes of each time step
 
 
 class OwnSpec(DatasetSpec):
@@ -99,6 +99,14 @@ class Recordings(Protocol):
     def labels(self) -> np.ndarray:
         """Class numbers, int64 (n,)."""
 
+    @property
+    def names(self) -> Sequence[str]:
+        """Names of the samples for messages."""
+
+    @property
+    def dtype(self) -> str:
+        """Type of the prepared values: "uint32" of numbers of events, or "float32" of currents."""
+
     def check(self, shape: ImageShape, fit: str) -> None:
         """Raise `InputError` if the model's input, of that shape, does not take the samples."""
 
@@ -110,7 +118,7 @@ class Recordings(Protocol):
 class LoadedDataset:
     """A data set on disk. Its labels have been read; samples may be read later.
 
-    Recordings for training may be missing, since a spiking network that was trained elsewhere does not need them.
+    A training set may be missing, since a network that was trained elsewhere as a spiking one does not need it.
     """
 
     class_names: List[str]  # in the order of the class numbers

@@ -41,6 +41,11 @@ class EventRecordings:
     events: Callable[[int], Events]
     sensor: Optional[ImageShape] = None
 
+    @property
+    def dtype(self) -> str:
+        """See `Recordings`."""
+        return "uint32"
+
     def check(self, shape: ImageShape, fit: str) -> None:
         """See `Recordings`."""
         if self.sensor is None and shape[2] not in (1, 2):
@@ -59,20 +64,19 @@ class EventRecordings:
 def binned(events: Events, shape: ImageShape, bin_us: int, name: str) -> Steps:
     """Sum the events of the recording `name` into bins of `bin_us` µs.
 
-    The first bin begins with the first event. Events after the last complete bin are left out, as in `ToFrame` of
-    tonic (Lenz et al. 2021), so that every time step has seen `bin_us` of the recording. A recording shorter than a bin
-    is one time step. The sensor's shape is (height, width, channels): off and on events, or with one channel both.
+    The first bin begins with the first event, whose time may be negative. Events after the last complete bin are left
+    out, as in `ToFrame` of tonic (Lenz et al. 2021), so that every time step has seen `bin_us` of the recording. A
+    recording shorter than a bin, or without events, is one time step. The sensor's shape is (height, width, channels):
+    off and on events, or with one channel both.
 
-    Raise `InputError` if there are no events, times are negative or span too many bins, or most events are outside the
-    sensor.
+    Raise `InputError` if times span too many bins, or most events are outside the sensor.
     """
     height, width, channels = shape
     if not events.time.size:
-        raise InputError(f"{name} holds no events: remove it.")
-    if events.time.min() < 0:
-        raise InputError(f"{name} has an event at {events.time.min()} µs: times must not be negative.")
-    time = events.time - events.time.min()
-    length = max(1, int(time.max()) // bin_us)
+        nothing = np.zeros(0, np.int64)
+        return Steps(nothing, nothing, nothing, length=1, first_us=None)
+    first_us, last_us = int(events.time.min()), int(events.time.max())
+    length = max(1, (last_us - first_us) // bin_us)
     if length > LONGEST_SAMPLE:
         raise InputError(
             f"{name} spans {length:,} bins of {bin_us} µs, more than {LONGEST_SAMPLE:,}: its times must be in µs; "
@@ -86,11 +90,11 @@ def binned(events: Events, shape: ImageShape, bin_us: int, name: str) -> Steps:
             f"{name}: {outside:,} of {inside.size:,} events are outside the sensor of {height}×{width} (the first at "
             f"row {y[~inside][0]}, column {x[~inside][0]}): it is of another sensor."
         )
-    step = time // bin_us
+    step = (events.time - first_us) // bin_us
     counted = inside & (step < length)
     channel = (events.polarity[counted] > 0).astype(np.int64) if channels == 2 else 0
     neuron = (y[counted] * width + x[counted]) * channels + channel
     size = height * width * channels
     keys, counts = np.unique(step[counted] * size + neuron, return_counts=True)
     late = int((inside & (step >= length)).sum())
-    return Steps(keys // size, keys % size, counts, length, outside, late)
+    return Steps(keys // size, keys % size, counts, length, outside, late, first_us)

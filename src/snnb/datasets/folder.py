@@ -1,10 +1,10 @@
-"""A folder of the user's pictures, of any size: `DIR/train/<class>/` and `DIR/test/<class>/`."""
+"""A folder of the user's pictures, of any size: `DIR/train/<class>/`, which may be missing, and `DIR/test/<class>/`."""
 
 from pathlib import Path
 
 from snnb.core.errors import InputError
 from snnb.datasets.definition import Dataset, LoadedDataset, OwnSpec
-from snnb.datasets.pictures import loaded_by_class
+from snnb.datasets.pictures import class_folders, listing_version, loaded_by_class, samples_by_class
 
 SPEC = OwnSpec(
     name="folder:DIR",
@@ -16,18 +16,22 @@ SPEC = OwnSpec(
 
 
 def locate(folder: Path) -> Path:
-    """Return `folder`; raise `InputError` if it does not hold train/ and test/."""
+    """Return `folder`; raise `InputError` if it does not hold test/."""
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder, or does not exist.")
-    missing = [f"{part}/" for part in ("train", "test") if not (folder / part).is_dir()]
-    if missing:
-        raise InputError(f"{folder} lacks {' and '.join(missing)}.")
+    if not (folder / "test").is_dir():
+        raise InputError(f"{folder} lacks test/.")
     return folder
 
 
 def load(where: Path) -> LoadedDataset:
-    """List the pictures; the classes are the folders in train/, in alphabetical order."""
-    return loaded_by_class(where / "train", where / "test")
+    """List the pictures; the classes are the folders in train/, or without it in test/, in alphabetical order."""
+    if (where / "train").is_dir():
+        return loaded_by_class(where / "train", where / "test")
+    classes = class_folders(where / "test")
+    test = samples_by_class(where / "test", classes)
+    # The whole folder is a source, so that a training set that is added makes the prepared arrays stale.
+    return LoadedDataset(classes, None, test, listing_version([test]), [where])
 
 
 DATASET = Dataset(SPEC, locate, load)

@@ -5,7 +5,7 @@ import zipfile
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import IO, Callable, Dict, Iterator, List, Mapping, Optional, Tuple, Type, Union, cast
+from typing import IO, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Type, Union, cast
 
 import numpy as np
 
@@ -23,6 +23,10 @@ from snnb.network.event_samples import Steps, write_samples
 CHUNK_BYTES = 16 * 2**20
 MOST_UNREADABLE = 0.01  # largest fraction of the images that are left out
 UNREADABLE_NAMED = 20  # largest number of unreadable pictures that a warning names
+MAY_BE_SPIKES = (
+    "the currents are whole numbers; if they are spikes, write them with an integer type or simulate with "
+    "--input events: a mapping does not count currents"
+)
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class PreparedArrays:
     splits: Dict[str, PreparedSplit]  # by "train", "test" and "norm"
     warnings: List[str]  # messages for the user
     outside: Optional[int]  # number of events outside the sensor, which are left out; None for other contents
+    whole: bool = False  # whether the test samples are currents that are whole numbers from 0 on, and may be spikes
 
 
 def open_dataset(
@@ -56,15 +61,15 @@ def open_dataset(
         raise InputError(
             f"{spec.name} has {len(classes)} classes, the model has {num_classes}: choose another data set or model."
         )
-    counts = []
+    counts: Dict[str, int] = {}
     for part, samples in (("training", loaded.train), ("test", loaded.test)):
         if samples is not None:
             if len(samples.labels) == 0:
                 raise InputError(f"{spec.name} has no {part} samples: {spec.layout} is expected.")
             samples.check(settings.shape, settings.fit)
-            counts.append(len(samples.labels[: settings.limit]))
+            counts[part] = len(samples.labels[: settings.limit])
     if spec.content == "pictures":
-        train, test = counts
+        train, test = counts.get("training", 0), counts["test"]
         # One byte per value, and four in the copies for the toolbox.
         values = train + test + 4 * (test + min(settings.norm_samples, train))
         require_disk(target, math.prod(settings.shape) * values, "prepare")
@@ -78,12 +83,13 @@ def write_arrays(
 
     The files are x_train.npy and x_test.npy (uint8, (n, height, width, channels)), y_train.npy and y_test.npy (int64,
     (n,)), and those that snntoolbox reads: x_norm.npz and x_test.npz (float32 in [0, 1]) and y_test.npz (one-hot,
-    float32). A published order of samples is kept. Otherwise every prefix of the training and the test set contains
-    the classes in proportion. `x_norm` is a class-balanced subset of the training set.
+    float32). Without a training set, x_train, y_train and x_norm are missing. A published order of samples is kept.
+    Otherwise every prefix of the training and the test set contains the classes in proportion. `x_norm` is a
+    class-balanced subset of the training set.
 
-    Of events, and of currents of each time step, the files are x_test.h5, y_test.npy and, if the data set has a
-    training set, x_train.h5 and y_train.npy; see `snnb.network.event_samples`. `progress` is called with numbers of
-    samples. Raise `InputError` if a sample is damaged.
+    Of input that changes from step to step, the files are x_train.h5, y_train.npy, x_test.h5 and y_test.npy; see
+    `snnb.network.event_samples`. `progress` is called with numbers of samples. Raise `InputError` if a sample is
+    damaged.
     """
     dataset = find_dataset(settings.dataset)
     spec, classes, shape = dataset.spec, loaded.class_names, settings.shape
@@ -105,7 +111,7 @@ def write_arrays(
         counts = np.bincount(labels, minlength=len(classes)).tolist()
         return PreparedSplit(shape=(len(labels), *shape), dtype=dtype, class_counts=dict(zip(classes, counts)))
 
-    outside = None
+    outside, whole = None, False
     if spec.content == "pictures":
         pictures = cast("Dict[str, Tuple[Samples, np.ndarray]]", parts)
         labels, unreadable = _write_pictures(target, pictures, settings, spec.scale, progress)
@@ -113,23 +119,20 @@ def write_arrays(
         np.savez(target / "y_test.npz", np.eye(len(classes), dtype=np.float32)[labels["test"]])
         splits = {part: split(of, shape, "float32" if part == "norm" else "uint8") for part, of in labels.items()}
     else:
-        dtype = "float32" if spec.content == "steps" else "uint32"
         recordings = cast("Dict[str, Tuple[Recordings, np.ndarray]]", parts)
-        longest, inside, left_out, late = _write_recordings(target, recordings, settings, dtype, progress)
-        labels = {part: samples.labels[positions] for part, (samples, positions) in parts.items()}
-        splits = {part: split(of, (longest[part], *shape), dtype) for part, of in labels.items()}
+        written = _write_recordings(target, recordings, settings, progress)
+        labels = {part: samples.labels[positions] for part, (samples, positions) in recordings.items()}
+        splits = {
+            part: split(labels[part], (written.longest[part], *shape), samples.dtype)
+            for part, (samples, _) in recordings.items()
+        }
+        whole = written.whole and splits["test"].dtype == "float32"
         if spec.content == "events":
-            outside = left_out
-        if left_out:
-            sensor = times(shape[:2])
-            message = f"{left_out:,} events are outside the sensor of {sensor} and left out; {inside:,} are counted"
-            warnings = [*warnings, message]
-        if late:
-            message = f"{late:,} events after the last complete bin of {settings.bin_us:,} µs of a sample are left out"
-            warnings = [*warnings, message]
+            outside = written.outside
+        warnings = [*warnings, *written.warnings, *([MAY_BE_SPIKES] if whole else [])]
     for part in parts:
         np.save(target / f"y_{part}.npy", labels[part])
-    return PreparedArrays(splits, warnings, outside)
+    return PreparedArrays(splits, warnings, outside, whole)
 
 
 def _find_or_fetch(dataset: Dataset, data_dir: Path, source: Optional[Path], progress: Progress) -> Path:
@@ -166,7 +169,7 @@ def _write_pictures(
     Return the labels of the images in each array, and warnings of unreadable images. More than `MOST_UNREADABLE`
     unreadable images of a part are an `InputError`.
     """
-    train, test = (len(positions) for _, positions in parts.values())
+    train, test = (len(parts[part][1]) if part in parts else 0 for part in ("train", "test"))
     norm_samples, shape = min(settings.norm_samples, train), settings.shape
     done, total = 0, train + 2 * test + norm_samples
 
@@ -202,9 +205,10 @@ def _write_pictures(
                 of_part = f"{len(unreadable)} of {len(positions)} {part} pictures cannot be read and are left out"
                 warnings.append(printable(f"{of_part}: {'; '.join(unreadable[:UNREADABLE_NAMED])}{more}"))
         labels[part] = samples.labels[np.concatenate(written)]
-    norm = balanced_order(labels["train"], np.random.default_rng([settings.seed, 2]))[:norm_samples]
-    labels["norm"] = labels["train"][norm]
-    _write_scaled(target / "x_norm.npz", target / "x_train.npy", norm, scale, partial(advance, "norm"))
+    if "train" in labels:
+        norm = balanced_order(labels["train"], np.random.default_rng([settings.seed, 2]))[:norm_samples]
+        labels["norm"] = labels["train"][norm]
+        _write_scaled(target / "x_norm.npz", target / "x_train.npy", norm, scale, partial(advance, "norm"))
     all_of_test = np.arange(len(labels["test"]))
     _write_scaled(target / "x_test.npz", target / "x_test.npy", all_of_test, scale, partial(advance, "test"))
     return labels, warnings
@@ -238,26 +242,38 @@ def _write_header(stream: IO[bytes], dtype: Type[np.generic], shape: Tuple[int, 
     np.lib.format.write_array_header_1_0(stream, fields)
 
 
+class WrittenRecordings(NamedTuple):
+    """Description of the recordings that were written."""
+
+    longest: Dict[str, int]  # number of time steps of the longest sample, by part
+    outside: int  # number of events outside the sensor
+    whole: bool  # whether all values of the test samples are whole numbers from 0 on
+    warnings: List[str]
+
+
 def _write_recordings(
     target: Path,
     parts: Mapping[str, Tuple[Recordings, np.ndarray]],
     settings: PreparationSettings,
-    dtype: str,
     progress: Progress,
-) -> Tuple[Dict[str, int], int, int, int]:
-    """Write the samples at some positions of each part.
-
-    Return the number of time steps of the longest sample of each part, and the numbers of events that are counted, that
-    are outside the sensor, and that are after the last complete bin.
-    """
-    total, done, outside, inside, late = sum(len(positions) for _, positions in parts.values()), 0, 0, 0, 0
+) -> WrittenRecordings:
+    """Write the samples at some positions of each part."""
+    total = sum(len(positions) for _, positions in parts.values())
+    done, outside, inside, late, whole = 0, 0, 0, 0, True
+    early: List[str] = []
+    empty: List[str] = []
 
     def samples_of(part: Recordings, positions: np.ndarray, name: str) -> Iterator[Steps]:
-        nonlocal done, outside, inside, late
+        nonlocal done, outside, inside, late, whole
         for position in positions.tolist():
             sample = part.read(position, settings.shape, settings.bin_us)
             if settings.binary:
                 sample = replace(sample, value=np.minimum(sample.value, 1))
+            if sample.first_us is None:
+                empty.append(part.names[position])
+            elif sample.first_us < 0:
+                early.append(f"{part.names[position]} at {sample.first_us} µs")
+            whole = whole and (name != "test" or _are_whole(sample.value))
             outside, inside, done = outside + sample.outside, inside + int(sample.value.sum()), done + 1
             late += sample.late
             yield sample
@@ -266,5 +282,27 @@ def _write_recordings(
     longest = {}
     for name, (part, positions) in parts.items():
         samples = samples_of(part, positions, name)
-        longest[name] = max(write_samples(target / f"x_{name}.h5", samples, settings.shape, dtype))
-    return longest, inside, outside, late
+        longest[name] = max(write_samples(target / f"x_{name}.h5", samples, settings.shape, part.dtype))
+    warnings = []
+    if outside:
+        sensor = times(settings.shape[:2])
+        warnings.append(f"{outside:,} events are outside the sensor of {sensor} and left out; {inside:,} are counted")
+    if late:
+        warnings.append(
+            f"{late:,} events after the last complete bin of {settings.bin_us:,} µs of a sample are left out"
+        )
+    if early:
+        warnings.append(
+            f"{len(early):,} of {total:,} recordings begin at a negative time, the first {printable(early[0])}: their "
+            "times are shifted, so that the first event is at 0"
+        )
+    if empty:
+        warnings.append(
+            f"{len(empty):,} of {total:,} recordings hold no events, the first {printable(empty[0])}: each is one "
+            "silent time step"
+        )
+    return WrittenRecordings(longest, outside, whole, warnings)
+
+
+def _are_whole(values: np.ndarray) -> bool:
+    return bool((values >= 0).all() and (values == np.rint(values)).all())

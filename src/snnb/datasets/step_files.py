@@ -1,27 +1,30 @@
-"""Input of the user for each time step: `x_test.npy` (samples, steps, …) and `y_test.npy`, and `x_train`, `y_train`."""
+"""Currents or spikes of the user in each step: `x_test.npy` (samples, steps, …), `y_test.npy`, `x_train`, `y_train`."""
 
 import math
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Optional
+from typing import Dict, List, Optional
 
 import numpy as np
 
 from snnb.core.errors import DamagedError, InputError
 from snnb.core.formatting import times
+from snnb.datasets.array_samples import MOST_CLASSES
 from snnb.datasets.definition import Dataset, ImageShape, LoadedDataset, OwnSpec
 from snnb.io.npy import load_array
 from snnb.network.event_samples import Steps
 
-AXES = "(samples, steps, values), or (samples, steps, height, width, channels)"
+AXES = "(samples, steps, height, width, channels), or (samples, steps, values) for a network without images"
+TYPES = "float32 for currents, or integers for numbers of spikes"
+MOST_SPIKES = 1 << 24  # of a neuron in a step: larger numbers are rounded in float32
 
 SPEC = OwnSpec(
     name="steps:DIR",
-    title="currents of yours",
+    title="currents or spikes of yours",
     source="arrays of yours",
     layout="x_test.npy and y_test.npy",
-    how_to_get=f"Write x_test.npy, float32 {AXES}, and y_test.npy, a class number for each sample.",
+    how_to_get=f"Write x_test.npy, {TYPES}, {AXES}; and y_test.npy, a class number for each sample.",
     content="steps",
 )
 
@@ -35,21 +38,41 @@ def locate(place: Path) -> Path:
 
 
 @dataclass(frozen=True)
-class Currents:
-    """Samples of an array, float32 (samples, steps, …); `labels` as in `Recordings`."""
+class StepSamples:
+    """Samples of an array (samples, steps, …): currents, float32, or numbers of spikes; `labels` as in `Recordings`."""
 
     path: Path
     values: np.ndarray
     labels: np.ndarray
 
+    @property
+    def names(self) -> List[str]:
+        """See `Recordings`."""
+        return [f"{self.path}: sample {position}" for position in range(len(self.labels))]
+
+    @property
+    def dtype(self) -> str:
+        """See `Recordings`."""
+        return "float32" if self.values.dtype.kind == "f" else "uint32"
+
     def check(self, shape: ImageShape, fit: str) -> None:
         """See `Recordings`."""
-        own = self.values.shape[2:]
-        if own not in (shape, (math.prod(shape),)):
+        samples, steps, *own = self.values.shape
+        height, width, channels = shape
+        flat, one_axis = own == [math.prod(shape)], sum(size > 1 for size in shape) <= 1
+        if tuple(own) == shape or (flat and one_axis):
+            return
+        if not flat and own != [channels, height, width]:
             raise InputError(
                 f"{self.path} has {times(own)} values in each step, the model takes {times(shape)}: "
                 "choose another model."
             )
+        given = "flat vectors, whose order is not known" if flat else "channels first"
+        as_images = f".reshape({samples}, {steps}, {channels}, {height}, {width})" if flat else ""
+        raise InputError(
+            f"{self.path} has {given}, and the model takes images: write (samples, steps, {height}, {width}, "
+            f"{channels}); of channels first, x{as_images}.transpose(0, 1, 3, 4, 2)."
+        )
 
     def read(self, position: int, shape: ImageShape, bin_us: int) -> Steps:
         """See `Recordings`."""
@@ -57,24 +80,36 @@ class Currents:
         if not np.isfinite(values).all():
             raise InputError(f"{self.path}: sample {position} has a value that is not finite.")
         step, neuron = np.nonzero(values)
-        return Steps(step, neuron, values[step, neuron], len(values))
+        value = values[step, neuron]
+        if self.dtype == "uint32":
+            wrong = value[(value < 0) | (value > MOST_SPIKES)]
+            if wrong.size:
+                raise InputError(
+                    f"{self.path}: sample {position} has {wrong[0]} spikes in a step, not 0 to {MOST_SPIKES:,}; write "
+                    "float32 for currents."
+                )
+            value = value.astype(np.int64)
+        return Steps(step, neuron, value, len(values))
 
 
 def load(where: Path) -> LoadedDataset:
     """Map the arrays into memory; the training set may be missing."""
-    parts: Dict[str, Currents] = {}
+    parts: Dict[str, StepSamples] = {}
     for part in ("train", "test"):
         path = where / f"x_{part}.npy"
         if not path.is_file():
             continue
         values, labels = load_array(path), load_array(where / f"y_{part}.npy")
-        if values.dtype != np.float32 or values.ndim not in (3, 5) or not values.shape[1]:
-            raise InputError(f"{path} is {values.dtype} of shape {values.shape}: write float32 {AXES}.")
-        if labels.dtype.kind not in "iu" or labels.shape != (len(values),) or labels.min(initial=0) < 0:
+        known = values.dtype == np.float32 or values.dtype.kind in "iub"
+        if not known or values.ndim not in (3, 5) or not values.shape[1]:
+            raise InputError(f"{path} is {values.dtype} of shape {values.shape}: write {TYPES}, {AXES}.")
+        numbered = labels.dtype.kind in "iu" and labels.shape == (len(values),)
+        if not numbered or labels.min(initial=0) < 0 or labels.max(initial=0) >= MOST_CLASSES:
             raise InputError(
-                f"{where}: y_{part} must have a class number from 0 on for each of the {len(values)} samples."
+                f"{where}: y_{part} must have a class number from 0 to at most {MOST_CLASSES - 1:,} for each of the "
+                f"{len(values)} samples."
             )
-        parts[part] = Currents(path, values, labels.astype(np.int64))
+        parts[part] = StepSamples(path, values, labels.astype(np.int64))
     classes = 1 + max(int(samples.labels.max(initial=0)) for samples in parts.values())
     return LoadedDataset(
         class_names=[str(number) for number in range(classes)],

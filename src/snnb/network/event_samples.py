@@ -4,7 +4,7 @@ import copy
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterable, List, Tuple
+from typing import Iterable, List, Optional, Tuple
 
 import h5py
 import numpy as np
@@ -90,6 +90,7 @@ class Steps:
     length: int  # number of time steps
     outside: int = 0  # number of events outside the sensor, which are left out
     late: int = 0  # number of events of the sensor after the last complete bin, which are left out
+    first_us: Optional[int] = 0  # time of the first event in its recording; None without events
 
 
 class EventSamples:

@@ -30,6 +30,7 @@ from snnb.rundir.directory import STAMP, RunDirectory
 from snnb.rundir.manifest import Kind, Record, StageRecord, external_records
 
 if TYPE_CHECKING:
+    from snnb.graph.populations import GraphPopulation
     from snnb.mapping.mapping import MappingCost
 
 BYTES_A_NEURON, BYTES_A_CORE = 8, 400  # of the files
@@ -255,13 +256,28 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> st
             plot_events(output.directory / f"events.{figures}", written)
         split_lines = [] if split is None else [split.line()]
         assumed = [graph.ASSUMED] if cost.assumed_spikes else []
-        lines = [*cost.log_lines(mapped.warnings), *split_lines, *assumed, *notes]
+        currents = [_not_counted(p) for p in opened.inputs if p.coding == "current"]
+        lines = [*cost.log_lines(mapped.warnings), *split_lines, *assumed, *currents, *notes]
         write_log(output.directory / "log.txt", run, params, lines, dated=False)
         output.external = external
         output.metrics = cost.metrics()
-        output.warnings = [*mapped.warnings, *split_lines, *assumed]
+        output.warnings = [*mapped.warnings, *split_lines, *assumed, *(currents if _has_steps(run, name) else [])]
         output.details = MapDetails.of(cost)
     return stamp
+
+
+def _not_counted(population: "GraphPopulation") -> str:
+    return (
+        f"{population.name}: its {population.size:,} neurons carry currents and no spikes; they are not placed, and "
+        "the cost has no messages and no synaptic events of them"
+    )
+
+
+def _has_steps(run: RunDirectory, name: str) -> bool:
+    """Whether the input of a graph's simulation is another current in each step, which may stand for spikes."""
+    simulation = graph.simulation_of(run, name)
+    record = None if simulation is None else recorded(run, simulate.KIND, simulation)
+    return record is not None and record.params.input == "steps"
 
 
 def _counts_over_time(

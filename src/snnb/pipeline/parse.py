@@ -205,7 +205,11 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
         file = model_file(run.manifest.run)
         assert file is not None
         read_nir(file, params)
-    if planned.next != "train" or train.is_spiking(run):
+    if train.is_spiking(run):
+        return
+    if "parse" in planned.stages and planned.next in ("train", "parse"):
+        prepare.require_training_set(run, "the conversion (normalisation, calibration)")
+    if planned.next != "train":
         return
     from snnb.conversion.convert import check_convertible
     from snnb.pipeline.model import model_of

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Dict, List, Mapping, Optional, Tuple, Union, c
 
 from pydantic import Field
 
-from snnb.core.errors import UsageError
+from snnb.core.errors import InputError, UsageError
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.datasets.definition import Content, PreparedSplit
 from snnb.datasets.preparation_settings import PreparationSettings
@@ -31,6 +31,16 @@ class PrepareDetails(Record):
     splits: Dict[str, PreparedSplit]
     content: Content = "pictures"
     outside: Optional[int] = None  # events outside the sensor, which are left out
+    whole: bool = False  # whether the test samples are currents that are whole numbers from 0 on, and may be spikes
+
+    @property
+    def codings(self) -> Tuple[str, ...]:
+        """Codings of the input of a simulation of the test set, the default first."""
+        if self.content == "pictures":
+            return ("constant", "poisson")
+        if self.splits["test"].dtype == "uint32":
+            return ("events",)
+        return ("steps", "events") if self.whole else ("steps",)
 
 
 KIND = Kind("prepare", "dataset", PreparationSettings, PrepareDetails)
@@ -88,6 +98,7 @@ def run(run: RunDirectory, params: PreparationSettings, progress: Progress = sil
             splits=prepared.splits,
             content=spec.content,
             outside=prepared.outside,
+            whole=prepared.whole,
         )
         output.metrics = {f"{name}_samples": split.shape[0] for name, split in prepared.splits.items()}
 
@@ -108,6 +119,16 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
     if dataset.spec.content != "events":
         reasons.update(dict.fromkeys(("bin_us", "binary"), "only for a data set of events"))
     return reasons
+
+
+def require_training_set(run: RunDirectory, purpose: str) -> None:
+    """Raise `InputError`, which names the purpose, if the prepared data set has no training set."""
+    from snnb.datasets.catalogue import find_dataset
+
+    details = recorded_details(run, KIND)
+    if "train" not in details.splits:
+        layout = find_dataset(details.dataset).spec.layout
+        raise InputError(f"{purpose} needs training pictures, and {details.dataset} has none: add them ({layout})")
 
 
 def samples_file(run: RunDirectory) -> str:

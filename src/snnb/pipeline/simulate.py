@@ -114,10 +114,12 @@ def resolve(
         there = f"{left}" + (f" from --first {params.first} on" if params.first else "")
         say(f"--samples {params.samples} was recorded, but the test set has {there}; {used} are used")
         params = params_in_force(run, KIND, {**given, "samples": used}, say)
-    codings = ("constant", "poisson") if details.content == "pictures" else (details.content,)
-    if params.input not in codings:
-        use = " or ".join(codings)
-        raise UsageError(f"--input {params.input}: the test set has {details.content}; use --input {use}")
+    if params.input not in details.codings:
+        has: str = details.content
+        if details.content == "steps":
+            has = "numbers of spikes" if details.codings == ("events",) else "currents that are not numbers of spikes"
+        use = " or ".join(details.codings)
+        raise UsageError(f"--input {params.input}: the test set has {has}; use --input {use}")
     if left < 1:
         last = available - 1
         raise UsageError(f"--first {params.first}: the test set has {available}, numbered from 0: give at most {last}")
@@ -135,7 +137,7 @@ def _fixed_defaults(run: RunDirectory, parsed: Optional[Path] = None) -> Dict[st
 
     details = recorded_details(run, prepare.KIND)
     if details.content != "pictures":
-        return {"input": details.content, "duration": details.splits["test"].shape[1]}
+        return {"input": details.codings[0], "duration": details.splits["test"].shape[1]}
     fixed: Dict[str, object] = {}
     with suppress(InputError):  # missing or damaged: it is made again before the simulation
         attributes = spiking_attributes(parsed or run.path / "parse" / f"{run.model}_parsed.h5")

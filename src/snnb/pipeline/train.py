@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from snnb.pipeline.model import Model
     from snnb.training.batches import LabelledPictures
 
-DATASET_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 BOUND_SAMPLES = 64  # samples whose activations give the initial λ of qcfs
 BORDER_SAMPLES = 100  # samples on which an inexact change of pixels is measured
 # Share of the way from the accuracy of guessing the most frequent class to 1; a smaller one suggests wrong pixels.
@@ -188,9 +187,11 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
             output.details = TrainDetails(epochs_run=0)
         return
     notes: Dict[str, None] = {}  # in order; a model may be built more than once
-    build = builder(run, model, params, notes.setdefault, partial(_training_sample, run))
-    with run.stage("train", params, inputs=[f"dataset/{name}.npy" for name in DATASET_ARRAYS]) as output:
-        training_set, test_set = (_labelled_pictures(run, part) for part in ("train", "test"))
+    parts = [part for part in ("train", "test") if part in recorded_details(run, prepare.KIND).splits]
+    sample = partial(_training_sample, run) if "train" in parts else None
+    build = builder(run, model, params, notes.setdefault, sample)
+    with run.stage("train", params, inputs=[f"dataset/{axis}_{part}.npy" for part in parts for axis in "xy"]) as output:
+        test_set = _labelled_pictures(run, "test")
         model_file = output.directory / f"{run.model}.h5"
         files = [] if model.file is None else [*files_of(model.file)]
         files += [] if params.initial_weights is None else [params.initial_weights]
@@ -210,7 +211,7 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
         else:
             result = fit.train(
                 build,
-                training_set,
+                _labelled_pictures(run, "train"),
                 test_set,
                 params,
                 model_file=model_file,
@@ -244,7 +245,7 @@ def builder(
     details = recorded_details(run, prepare.KIND)
     own = partial(
         model.build,
-        input_shape=tuple(details.splits["train"].shape[1:]),
+        input_shape=tuple(details.splits["test"].shape[1:]),
         num_classes=class_count(run.manifest.run, details.class_names),
         **params.settings,
         **({"tell": say, "pixels": params.pixels, "sample": sample} if model.trained else {}),
@@ -308,6 +309,8 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
 
     That opens a user's own model, so it is not done when the training is up to date.
     """
+    if planned.next == "train" and not is_trained_elsewhere(run):
+        prepare.require_training_set(run, "training the network")
     given = planned.given.get("train")
     if planned.next is None and "train" in planned.stages and given and STAGE.selected(run, given)[1] is not None:
         weights = resolve(run, given).initial_weights

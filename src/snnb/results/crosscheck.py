@@ -134,7 +134,7 @@ def crosscheck(
     random = [population.name for population in network.populations if population.coding == "random"]
     if random:
         say(f"crosscheck: the spikes of {', '.join(random)} are drawn at random, and not compared")
-    at_a_time = samples_at_a_time(network) if simulator == "scipy" else 1
+    at_a_time = samples_at_a_time(network, simulator)
     populations = check(network, simulate, expected, name=simulator, at_a_time=at_a_time, say=say, progress=progress)
     if digest != recorded_hash(run, stamp):
         repair = repair_command(run, run.kind("graph"), stamp)
