@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Dict, List, Literal, Mapping, Optional, Sequence, Tuple, cast
 
 from snnb.architectures import find
+from snnb.conversion.fidelity import Fidelity
 from snnb.core.errors import UsageError
 from snnb.core.formatting import energy, quantity
 from snnb.io.npy import load_archive
@@ -123,7 +124,7 @@ def _value(value: JsonValue) -> str:
 
 QUALITY = (
     *("ann_accuracy", "snn_accuracy", "readout_accuracy"),
-    *("ann_interval", "snn_interval", "ann_error", "snn_error"),
+    *("ann_interval", "snn_interval", "ann_error", "snn_error", "fidelity"),
 )
 MAPPING_HEAD = ("mapping", "graph", "chip", "method", "cores", "spikes", "ratio", "energy", "energy*")
 MAPPING_UNITS = "per sample: spikes between cores, energy; ratio: spikes / those of sequential"
@@ -187,6 +188,7 @@ class Compared(Document):
     snn_interval: Optional[Interval]
     ann_error: Optional[float]  # mean squared error of a network that reproduces its input
     snn_error: Optional[float]
+    fidelity: Optional[Fidelity]  # accuracy without spikes after each change by the conversion; None without changes
     mean_rate: float  # spikes per neuron and step, without the input
     latency: int  # time steps until a sample has passed all layers
     synaptic_operations: float  # per sample: spikes times out-degree
@@ -290,6 +292,7 @@ def compared_one(run: RunDirectory, stamp: str, record: SimulationRecord) -> Com
         snn_interval=None if snn is None else wilson_interval(snn * samples, samples),
         ann_error=metrics.get("ann_mean_squared_error"),
         snn_error=metrics.get("snn_mean_squared_error"),
+        fidelity=record.details.fidelity,
         mean_rate=spikes / max(1, neurons * samples * steps),
         latency=statistics.latency_steps or record.params.duration,
         synaptic_operations=statistics.synaptic_operations_per_sample,

@@ -262,6 +262,9 @@ def _simulation_part(run: RunDirectory, simulation: Simulation, progress: Progre
     took = f"{params.samples:,} samples of {latency:,} time steps"
     took += f", one every {between:,} time steps" if between != latency else ""
     summary = [f"{'; '.join(words)}; {took}, input {params.input}."]
+    fidelity = simulation.record.details.fidelity
+    if fidelity is not None:
+        summary.append(f"The conversion changes the network: {'; '.join(fidelity.lines())}.")
     coding = simulation.record.details.output_coding
     if classifies and metrics.get("readout_accuracy") is not None and coding is not None:
         summary.append(f"Of the two accuracies, {QUOTED[coding]}.")

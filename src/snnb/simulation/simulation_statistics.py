@@ -6,15 +6,19 @@ The document `sim_accuracies.json` has the accuracy, or the error of a reconstru
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, TypeVar, Union, cast
 
 import numpy as np
 from pydantic import SerializerFunctionWrapHandler, model_serializer
 
+from snnb.conversion.fidelity import CHANGES, Fidelity
 from snnb.core.errors import InputError
 from snnb.io.text import Document
 from snnb.network.network import MEMBRANE, Network
 from snnb.simulation.simulation_settings import SimulationSettings
+
+if TYPE_CHECKING:
+    from snnb.simulation.trained_model import TrainedModel
 
 S = TypeVar("S")
 
@@ -41,9 +45,9 @@ class Job:
 
     parsed: Path
     network: Network  # the network that is simulated
-    # The analogue network of the file `parsed`, whose outputs are the reference; None if the network was trained as a
-    # spiking one
-    trained: Optional[Network]
+    # The network as it was trained, whose outputs are the reference: that of the file `parsed`, or the trained model if
+    # max pooling was replaced. None if the network was trained as a spiking one
+    trained: Union[Network, "TrainedModel", None]
     settings: SimulationSettings
     engine: str
     scale: float  # divisor from stored values to pixels in [0, 1]
@@ -392,8 +396,13 @@ QUOTED = {
 }
 
 
-def advice(statistics: SimulationStatistics, settings: SimulationSettings, network: Network) -> List[str]:
-    """Return the warnings of a simulation of `network`, one line each."""
+def advice(
+    statistics: SimulationStatistics,
+    settings: SimulationSettings,
+    network: Network,
+    fidelity: Optional[Fidelity] = None,
+) -> List[str]:
+    """Return the warnings of a simulation of `network`, one line each; `fidelity` is that of its conversion."""
     lines = []
     if settings.input == "poisson" and settings.input_rate < FULL_RATE:
         lines.append(
@@ -417,10 +426,15 @@ def advice(statistics: SimulationStatistics, settings: SimulationSettings, netwo
     for population in network.populations:
         if rates[population.name] > SATURATED and population is not network.output:
             lines.append(f"layer {population.name} spikes nearly every step: {raised}parse with a higher --percentile")
-    return lines + loss_advice(statistics, settings, network)
+    return lines + loss_advice(statistics, settings, network, fidelity)
 
 
-def loss_advice(statistics: SimulationStatistics, settings: SimulationSettings, network: Network) -> List[str]:
+def loss_advice(
+    statistics: SimulationStatistics,
+    settings: SimulationSettings,
+    network: Network,
+    fidelity: Optional[Fidelity] = None,
+) -> List[str]:
     """Return a line for each cause of a loss that exceeds a point and the 95 % interval of the number of samples."""
     trained, spikes, samples = statistics.ann_accuracy, statistics.snn_accuracy, statistics.num_samples
     lost = 0.0
@@ -439,6 +453,9 @@ def loss_advice(statistics: SimulationStatistics, settings: SimulationSettings, 
     if not lost:
         return []
     readout, before = statistics.readout_accuracy, _remedies(statistics, settings, network)
+    if fidelity is not None and fidelity.classifies and fidelity.lost >= LEAST_LOSS:
+        changes = ", ".join(CHANGES[change] for change in fidelity.made)
+        before = f"{100 * fidelity.lost:.1f} of them without spikes, by {changes}; {before}"
     if readout is None or readout == spikes:
         return [f"{100 * lost:.1f} points lost ({spikes:.1%} of {trained:.1%}): {before}"]
     output = "--output membrane reads out"
