@@ -57,7 +57,7 @@ def converted(made, target, **options):
     _, path, x, y = made
     settings = ConversionSettings(**{"max_pool": "spiking", "rectify_linear": True, "parser": "own", **options})
     result = convert(path, target, name="net", x_norm=(x / 16).astype(np.float32), settings=settings, pixel_scale=16)
-    measured = measure_fidelity(read_trained(path), result.changes, x, y, scale=16, output_scale=1.0)
+    measured = measure_fidelity(read_trained(path), result.changes, (x / 16).astype(np.float32), y)
     return result, measured
 
 
@@ -179,7 +179,7 @@ def test_errors_of_a_network_that_reproduces_its_input(tmp_path):
     averaged.set_weights(model.get_weights())
     scale = list(result.scale_factors.values())[-1]
     trained = read_trained(tmp_path / "net.h5")
-    measured = measure_fidelity(trained, result.changes, x, None, scale=1.0, output_scale=scale)
+    measured = measure_fidelity(trained, result.changes, x, None, scale)
     errors = [float(np.square(one.predict(x) - x.reshape(SAMPLES, -1)).mean()) for one in (model, averaged)]
     assert scale != 1
     assert [measured.trained, measured.after["average_pooling"]] == pytest.approx(errors, rel=1e-5)

@@ -30,7 +30,6 @@ RESET = (
     "neurons are set to v_reset after a spike, as NIR states; it cannot express a reset by subtraction, for a network "
     "that was trained with one give --nir-reset subtract, or subtract_delayed for snnTorch's default"
 )
-FIDELITY_SAMPLES = 1000  # of the test set, or all there are
 Decaying = Literal["potential", "current"]
 # By option: another option without which it has no effect
 NEEDED = {
@@ -53,7 +52,7 @@ class ParseParams(NirSettings, ConversionSettings):
 class ParseDetails(Record):
     """Result of the conversion: scale factors λ by layer, largest difference between parsed and trained network.
 
-    `fidelity` has the accuracy after each change, if the conversion changes what the network computes.
+    `fidelity` has the accuracy after each change, if reading or converting the network changes what it computes.
     A network that was trained as a spiking one is not converted. `decay` has its smallest and largest decay factors in
     a time step, by population: of the membrane potential and, if there is one, of the synaptic current.
     """
@@ -154,17 +153,13 @@ def _convert(run: RunDirectory, params: ParseParams, progress: Progress) -> None
             progress=progress,
             pixel_scale=prepared.scale,
         )
-        fidelity = None
+        fidelity = recorded_details(run, train.KIND).fidelity
         if measured and result.changes:
-            classifies = class_count(run.manifest.run, prepared.class_names) is not None
-            fidelity = measure_fidelity(
-                read_trained(trained),
-                result.changes,
-                prepare.dataset_array(run, "x_test")[:FIDELITY_SAMPLES],
-                prepare.dataset_array(run, "y_test")[:FIDELITY_SAMPLES] if classifies else None,
-                scale=prepared.scale,
-                output_scale=[1.0, *result.scale_factors.values()][-1],
-            )
+            x, y = prepare.fidelity_samples(run)
+            classes = None if class_count(run.manifest.run, prepared.class_names) is None else y
+            output_scale = [1.0, *result.scale_factors.values()][-1]
+            now = measure_fidelity(read_trained(trained), result.changes, x, classes, output_scale)
+            fidelity = now if fidelity is None else fidelity.followed_by(now)
         output.metrics = {"largest_difference": result.largest_difference}
         if result.changed_classes is not None:
             done = [word for word, on in (("pruning", params.prune), ("rounding", params.weight_bits)) if on]

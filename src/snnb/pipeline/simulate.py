@@ -28,10 +28,11 @@ from snnb.pipeline.stage import (
     value_in_force,
     write_log,
 )
-from snnb.pipeline.train import TrainParams
+from snnb.pipeline.train import TrainParams, shown_params
 from snnb.rundir.directory import STAMP, RunDirectory
 from snnb.rundir.manifest import FileRecord, Kind, Record, StageRecord
 from snnb.simulation.simulation_settings import (
+    OF_CONVERTED,
     SimulationSettings,
     refuse_in_toolbox,
     refuse_missing_packages,
@@ -162,8 +163,7 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
     if value_in_force(run, KIND, given, "input") != "poisson":
         reasons["input_rate"] = "only with --input poisson"
     if train.is_spiking(run):
-        defined = ("threshold", "reset", "initial_potential", "output")
-        reasons.update(dict.fromkeys(defined, "a network that was trained as a spiking one defines it; leave it out"))
+        reasons.update(dict.fromkeys(OF_CONVERTED, "a network that was trained as a spiking one defines it; leave it out"))
         reasons["batch_size"] = "only for the toolbox, which cannot simulate this network; leave it out"
     if parse.is_calibrated(run, given):
         reasons["initial_potential"] = "a calibrated network defines its initial potentials; leave it out"
@@ -233,7 +233,7 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
                 parameters.set("simulation", "sample_idxs_to_test", tested)
             write_changes(parameters, output.directory / "config")
             write_all(parameters, output.directory / ".config")
-        write_log(output.directory / "log.txt", run, params, result.log_lines())
+        write_log(output.directory / "log.txt", run, shown_params(run, params), result.log_lines())
         statistics = result.statistics
         output.metrics = dict(statistics.metrics())
         output.warnings = list(result.warnings)

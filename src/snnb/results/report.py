@@ -176,7 +176,7 @@ def _network_part(run: RunDirectory, graph: Optional[str]) -> Part:
         words = [f"There is no graph yet: `{graph_command(run)}` makes it."]
         return Part([Section("network", "The network", words)])
     with SynapseGraph.open(unaltered(run, graph_file(run, graph))) as opened:
-        network, *others = network_sections(opened)
+        network, *others = network_sections(opened, imported=run.manifest.run.imported)
         source = str(opened.attributes.get("source_sha256"))
         neurons, synapses = opened.number_of_neurons(), opened.number_of_edges()
     figures = [("neurons", f"{neurons:,}"), ("synapses", f"{synapses:,}")]

@@ -14,7 +14,7 @@ from snnb.core.machine import processors
 from snnb.core.options import FigureFormat
 from snnb.core.progress import Progress, Throttle, silent
 from snnb.network.event_samples import EventSamples, InputSteps
-from snnb.network.network import MEMBRANE, Network
+from snnb.network.network import MEMBRANE, Network, Population, Volume
 from snnb.network.read_network import read_networks
 from snnb.simulation.engines.engine import (
     Engine,
@@ -57,11 +57,19 @@ class SimulationResult:
     def log_lines(self) -> List[str]:
         """Return the lines of the log: shapes of the populations, size of the network, statistics."""
         volumes = [self.network.input, *self.network.populations]
-        lines = [f"{v.name} {'×'.join(map(str, v.shape))}: {v.size:,} neurons" for v in volumes]
+        lines = [f"{v.name} {'×'.join(map(str, v.shape))}: {v.size:,} neurons{_model(v)}" for v in volumes]
         lines.append(f"neurons, without the input: {self.network.neurons:,}")
         lines.append(f"synapses: {self.statistics.ann_multiply_accumulates_per_sample:,}")
         changes = [] if self.fidelity is None else ["", *self.fidelity.lines()]
         return [*lines, "", *self.statistics.log_lines(), *changes]
+
+
+def _model(volume: Volume) -> str:
+    """Return threshold and reset of a population with a neuron model, to follow its size in the log."""
+    if not isinstance(volume, Population) or volume.neuron is None:
+        return ""
+    threshold, reset = volume.neuron.in_words()
+    return f", threshold {threshold}, reset {reset}" if threshold else ", without spikes"
 
 
 def simulate(

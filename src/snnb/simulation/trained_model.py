@@ -55,26 +55,19 @@ def measure_fidelity(
     changes: Mapping[Change, Network],
     x: np.ndarray,
     y: Optional[np.ndarray],
-    *,
-    scale: float,
-    output_scale: float,
+    output_scale: float = 1.0,
 ) -> Fidelity:
     """Measure the trained model and the network after each change on the same samples.
 
-    `x` are images, (samples, height, width, channels), whose pixels are value / `scale`; `y` their class ids, or None
-    for a network that reproduces its input, whose output of 1 stands for `output_scale` in a changed network.
+    `x` are images, float32 (samples, height, width, channels) in [0, 1]; `y` their class ids, or None for a network that reproduces its input, whose output of 1 stands for `output_scale` in a changed network.
     """
     forwards = [(trained.forward(), 1.0), *((AnalogueNetwork(n).outputs, output_scale) for n in changes.values())]
-    sums = np.zeros(len(forwards))
-    for first in range(0, len(x), trained.batch):
-        block = slice(first, first + trained.batch)
-        pixels = np.asarray(x[block], np.float32) / np.float32(scale)
-        for i, (outputs, unit) in enumerate(forwards):
-            values = outputs(pixels)
-            if y is not None:
-                sums[i] += np.count_nonzero(values.argmax(axis=1) == y[block])
-            else:
-                errors = values.astype(np.float64) * unit - pixels.reshape(len(pixels), -1)
-                sums[i] += np.square(errors).mean(axis=1).sum()
-    ann, *after = (sums / len(x)).tolist()
+    figures = []
+    for outputs, unit in forwards:
+        values = outputs(x)
+        if y is not None:
+            figures.append(float((values.argmax(axis=1) == y).mean()))
+        else:
+            figures.append(float(np.square(values.astype(np.float64) * unit - x.reshape(len(x), -1)).mean()))
+    ann, *after = figures
     return Fidelity(samples=len(x), classifies=y is not None, trained=ann, after=dict(zip(changes, after)))
