@@ -105,7 +105,11 @@ def test_rounding_to_many_bits_changes_nothing_and_to_four_does(options, made, t
         given = {"max_pool": "average", "weight_bits": bits, **options}
         measured.append(converted(made, tmp_path / str(bits), **given)[1])
     fine, coarse = measured
-    assert fine.made == ["average_pooling", "rectification", "pruning_and_rounding" if "prune" in options else "rounding"]
+    assert fine.made == [
+        "average_pooling",
+        "rectification",
+        "pruning_and_rounding" if "prune" in options else "rounding",
+    ]
     before, now, then = fine.after["rectification"], fine.after[fine.made[-1]], coarse.after[fine.made[-1]]
     assert abs(now - before) <= 2 / SAMPLES
     assert then != before

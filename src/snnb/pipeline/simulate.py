@@ -163,7 +163,9 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
     if value_in_force(run, KIND, given, "input") != "poisson":
         reasons["input_rate"] = "only with --input poisson"
     if train.is_spiking(run):
-        reasons.update(dict.fromkeys(OF_CONVERTED, "a network that was trained as a spiking one defines it; leave it out"))
+        reasons.update(
+            dict.fromkeys(OF_CONVERTED, "a network that was trained as a spiking one defines it; leave it out")
+        )
         reasons["batch_size"] = "only for the toolbox, which cannot simulate this network; leave it out"
     if parse.is_calibrated(run, given):
         reasons["initial_potential"] = "a calibrated network defines its initial potentials; leave it out"

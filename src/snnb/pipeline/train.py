@@ -2,7 +2,20 @@
 
 import shutil
 from functools import partial
-from typing import TYPE_CHECKING, Callable, ClassVar, Dict, Iterable, List, Literal, Mapping, Optional, Tuple, Union, cast
+from typing import (
+    TYPE_CHECKING,
+    Callable,
+    ClassVar,
+    Dict,
+    Iterable,
+    List,
+    Literal,
+    Mapping,
+    Optional,
+    Tuple,
+    Union,
+    cast,
+)
 
 from pydantic import AfterValidator, Field
 from typing_extensions import Annotated

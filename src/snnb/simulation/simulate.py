@@ -305,6 +305,7 @@ class Runner:
             spikes=spikes,
             by_class={int(of): summed(y == of) for of in np.unique(y)} if settings.by == "class" else {},
             by_bin=counted.by_bin,
+            ties=counted.ties,
         )
 
 

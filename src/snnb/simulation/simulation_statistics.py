@@ -93,6 +93,7 @@ class Totals(NamedTuple):
     spikes: Dict[str, List[np.ndarray]]  # block by block
     by_class: Dict[int, Dict[str, np.ndarray]]  # counts of each class that has samples
     by_bin: Dict[str, np.ndarray]
+    ties: int = 0
 
 
 def added(one: S, two: S) -> S:
@@ -236,6 +237,7 @@ class SimulationStatistics(Document):
     spikes_per_sample: Optional[float] = None
     synaptic_operations_per_sample: float
     ann_multiply_accumulates_per_sample: int
+    tie_share: Optional[float] = None
     engine: str
     engine_reason: str
     seed: int
@@ -292,6 +294,7 @@ class SimulationStatistics(Document):
             engine=job.engine,
             engine_reason=engine_reason,
             seed=settings.seed,
+            tie_share=_tie_share(network, totals, settings.duration),
             **rate_statistics(network, totals, settings.counted_steps)._asdict(),
             **figures,
         )
@@ -333,10 +336,20 @@ class SimulationStatistics(Document):
         lines.append(f"spikes per sample: {self.spikes_per_sample:.6g}")
         lines.append(f"synaptic operations per sample: {self.synaptic_operations_per_sample:.6g}")
         lines.append(f"multiply-accumulates of the analogue network: {self.ann_multiply_accumulates_per_sample}")
+        if self.tie_share:
+            lines.append(f"membrane potentials equal to the threshold: {self.tie_share:.4%}")
         for name, rate in self.mean_rates.items():
             shares = f"{self.silent_neurons[name]:.1%} of neurons silent, {self.saturated_neurons[name]:.1%} saturated"
             lines.append(f"{name}: {rate:.5f} spikes per step; {shares}")
         return lines
+
+
+def _tie_share(network: Network, totals: Totals, steps: int) -> Optional[float]:
+    """Return the share of membrane potentials that equal the threshold of a NIR file; None for a converted network."""
+    if not network.trained_spiking:
+        return None
+    neurons = sum(population.size for population in network.populations if population.spikes)
+    return totals.ties / max(1, totals.samples * steps * neurons)
 
 
 def _listed(confusion: Optional[np.ndarray]) -> List[Tuple[int, int, int]]:
@@ -389,6 +402,10 @@ FEW = 5  # names of layers in a message
 
 LEAST_LOSS = 0.01  # of the samples; a smaller loss is none, however many samples there are
 # By coding of the output: which accuracy to quote, and why there are two.
+TIES = (
+    "{:.2%} of the membrane potentials equal the threshold exactly, where neurons do not spike (NIR: v > v_threshold); "
+    "a tool that spikes at v ≥ v_threshold, or rounds otherwise, has other spikes"
+)
 QUOTED = {
     "random": "quote the read-out accuracy: this softmax draws its spikes at random",
     "spikes": "quote the SNN accuracy, of output spikes; the read-out is of their input",
@@ -416,6 +433,7 @@ def advice(
     if len(silent) > FEW:
         never = [f"{len(silent)} layers, first {silent[0]} and last {silent[-1]}, never spike"]
     if network.trained_spiking:
+        lines += [TIES.format(statistics.tie_share)] if statistics.tie_share else []
         return [*lines, *(f"{which}: check --time-step and --nir-reset, and --bin-us of events" for which in never)]
     longer, raised = "simulate longer (--duration)", "raise --threshold, or "
     if network.steps is not None:  # its thresholds and initial potentials are for this number of steps
