@@ -139,7 +139,7 @@ def test_quantised_activations_are_those_of_the_training(tmp_path):
     x = random.integers(0, 17, (SAMPLES, 8, 8, 1)).astype(np.uint8)
     outputs = model.predict(x / 16)
     assert np.abs(outputs - saved.predict(x / 16)).max() > 0.01
-    trained = pickle.loads(pickle.dumps(read_trained(tmp_path / "net.h5", batch=30)))  # sent to a worker
+    trained = pickle.loads(pickle.dumps(read_trained(tmp_path / "net.h5", batch=30)))  # noqa: S301 - sent to a worker
     np.testing.assert_allclose(trained.forward()((x / 16).astype(np.float32)), outputs, atol=1e-5)
     case = (model, tmp_path / "net.h5", x, outputs.argmax(axis=1))
     _, measured = converted(case, tmp_path, max_pool="average", weight_bits=12)
@@ -194,6 +194,6 @@ def test_errors_of_a_network_that_reproduces_its_input(tmp_path):
 
 
 def test_changes_are_listed_in_their_order_whatever_the_file_has():
-    after = {change: 0.5 for change in reversed(list(CHANGES))}
+    after = dict.fromkeys(reversed(list(CHANGES)), 0.5)
     fidelity = Fidelity(samples=2, classifies=True, trained=0.5, after=after)
     assert fidelity.made == list(CHANGES)

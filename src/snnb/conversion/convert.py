@@ -52,8 +52,8 @@ DEFAULT_SETTINGS = ConversionSettings()
 class ConversionResult:
     """Result of a conversion."""
 
-    # Largest absolute difference between the outputs of the trained and the parsed, not yet normalised model, also where
-    # the latter has average pooling in place of max pooling.
+    # Largest absolute difference between the outputs of the trained and the parsed, not yet normalised model, which may
+    # have average pooling in place of max pooling.
     largest_difference: float
     samples_verified: int
     # Scale factors of the input and each layer with weights; a population of several layers is named by the last one.

@@ -8,7 +8,6 @@ from snnb.core.errors import DamagedError
 from snnb.core.options import (
     FIGURE_ENDINGS,
     FigureFormat,
-    Options,
     drop_invalid,
     is_kept,
     merge_options,

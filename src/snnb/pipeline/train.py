@@ -26,7 +26,7 @@ from snnb.core.errors import InputError, UsageError
 from snnb.core.options import AbsolutePath, Count, Figures, Flag, Options, drop_invalid, from_pairs
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.text import JsonValue
-from snnb.model_files.kinds import NIR, NirSettings, is_nir
+from snnb.model_files.kinds import NIR, is_nir
 from snnb.pipeline import prepare
 from snnb.pipeline.stage import (
     Given,
@@ -46,8 +46,6 @@ from snnb.simulation.simulation_settings import OF_CONVERTED, SimulationSettings
 from snnb.training.recipe import Recipe, TrainingOptions
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from snnb.io.keras import keras
     from snnb.model_files.fold_pixels import BorderSample
     from snnb.pipeline.model import Model
@@ -188,9 +186,7 @@ def inapplicable(run: RunDirectory, params: Options) -> Iterable[str]:
         return TrainParams.model_fields.keys() - kept if is_trained_elsewhere(run) else ()
     if isinstance(params, SimulationSettings):
         return (*OF_CONVERTED, "batch_size") if spiking else ()
-    if isinstance(params, NirSettings):
-        return (ConversionSettings if spiking else NirSettings).model_fields
-    return ()
+    return ConversionSettings.model_fields if spiking and isinstance(params, ConversionSettings) else ()
 
 
 def _settings(options: Mapping[str, object]) -> Mapping[str, object]:

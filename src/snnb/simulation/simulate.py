@@ -97,10 +97,12 @@ def simulate(
     `x` are images, uint8 or float32 (samples, height, width, channels), whose pixels are value / `scale`, or samples
     that change from step to step, for the input `events` or `steps`; `y` are their class ids, int64 (samples,).
     `num_classes` is None for a network that reproduces its input; `output_scale` is the activation of its output that a
-    rate of 1 stands for. `fidelity` has the changes of the conversion, `trained` is the file of the trained model, which
-    is read if max pooling was replaced: the analogue network is always the one that was trained. Raise `UsageError` for options that do not suit the network or the engine, `InputError` if the
-    network cannot be simulated or does not fit the samples, or a pixel is outside [0, 1], `ResourceError` if memory or
-    disk cannot hold the counts of the classes or bins.
+    rate of 1 stands for. The analogue network is the one that was trained: if `fidelity`, the changes of the
+    conversion, has average pooling, the model in the file `trained`.
+
+    Raise `UsageError` for options that do not suit the network or the engine, `InputError` if the network cannot be
+    simulated or does not fit the samples, or a pixel is outside [0, 1], `ResourceError` if memory or disk cannot hold
+    the counts of the classes or bins.
     """
     network, analogue = read_networks(parsed)
     reference: Union[Network, TrainedModel, None] = analogue

@@ -59,7 +59,8 @@ def measure_fidelity(
 ) -> Fidelity:
     """Measure the trained model and the network after each change on the same samples.
 
-    `x` are images, float32 (samples, height, width, channels) in [0, 1]; `y` their class ids, or None for a network that reproduces its input, whose output of 1 stands for `output_scale` in a changed network.
+    `x` are images, float32 (samples, height, width, channels) in [0, 1]; `y` their class ids, or None for a network
+    that reproduces its input, whose output of 1 stands for `output_scale` in a changed network.
     """
     forwards = [(trained.forward(), 1.0), *((AnalogueNetwork(n).outputs, output_scale) for n in changes.values())]
     figures = []

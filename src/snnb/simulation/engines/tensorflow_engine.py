@@ -53,7 +53,8 @@ class TensorFlowEngine:
     It simulates batches of one size. The state of a batch is, each by population: `potentials`; `counts` of spikes;
     `readout`, the output layer's accumulated input, or its largest potential; `accumulated`, the sum of each input of a
     max pooling layer; `currents`, synaptic currents; `history`, by volume that is read with a delay, its values in the
-    last steps, the latest first; `ties`, see `BlockCounts`, by population a number for each sample; and in `clock` the number of steps done.
+    last steps, the latest first; `ties`, the number in each sample, see `BlockCounts`; and in `clock` the number of
+    steps done.
     """
 
     def __init__(self, network: Network, settings: SimulationSettings) -> None:
