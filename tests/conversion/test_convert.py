@@ -75,9 +75,15 @@ def with_max_pooling():
 
 @pytest.mark.parametrize(("max_pool", "kind"), [("average", "AveragePooling2D"), ("spiking", "MaxPooling2D")])
 def test_max_pooling_by_choice(max_pool, kind, randomise, save, pixels, tmp_path):
-    result = parsed(randomise(with_max_pooling()), save, pixels, tmp_path, max_pool=max_pool)
-    assert type(load_model(tmp_path / "net_parsed.h5").layers[2]).__name__ == kind
-    assert result.largest_difference < 1e-5
+    trained = randomise(with_max_pooling())
+    expected = trained.predict(pixels[:100])
+    result = parsed(trained, save, pixels, tmp_path, max_pool=max_pool)
+    converted = load_model(tmp_path / "net_parsed.h5")
+    assert type(converted.layers[2]).__name__ == kind
+    difference = np.abs(converted.predict(pixels[:100]) - expected).max()
+    assert result.largest_difference == pytest.approx(difference, abs=1e-5)
+    assert (difference > 0.05) == (max_pool == "average")
+    assert list(result.changes) == (["average_pooling"] if max_pool == "average" else [])
 
 
 @pytest.mark.toolbox

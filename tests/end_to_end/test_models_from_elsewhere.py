@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from snnb.cli.main import main
@@ -31,10 +32,13 @@ def test_pixels_are_folded_in_before_the_model_is_evaluated(tmp_path, monkeypatc
     for options in (f"--run-dir runs/{i} --pixels {text}" for i, text in enumerate(pixels)):
         assert main(shlex.split(f"train --model digits_net.onnx --dataset digits {options} --json")) == 0
         printed = capsys.readouterr()
-        accuracies.append(json.loads(printed.out)["stages"][-1]["metrics"]["test_accuracy"])
+        stage = json.loads(printed.out)["stages"][-1]
+        accuracies.append(stage["metrics"]["test_accuracy"])
         assert ("little better than guessing" in printed.err) == (len(accuracies) == 1)
-    assert "is not exact: on 100 training pictures outputs differ by up to 1, and" in printed.err
+    assert "is not exact: on 360 test pictures outputs differ by up to 1, and" in printed.err
     assert accuracies[2] < accuracies[1] - 0.1
+    assert stage["details"]["fidelity"]["after"] == {"padding": pytest.approx(accuracies[2])}
+    assert stage["details"]["fidelity"]["trained"] != pytest.approx(accuracies[2])
 
 
 def test_weights_beside_the_model_are_recorded_with_it(tmp_path, monkeypatch, capsys):

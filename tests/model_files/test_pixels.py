@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from snnb.core.errors import InputError
-from snnb.model_files.fold_pixels import fold_pixels, parse_pixels
+from snnb.model_files.fold_pixels import BorderSample, fold_pixels, parse_pixels
 
 
 @pytest.fixture(autouse=True)
@@ -132,12 +132,14 @@ def test_the_effect_of_an_inexact_border_is_measured(keras):
     raw, classes = random.integers(0, 256, (40, 4, 3, 3)), random.integers(0, 5, 40)
     expected, x = model.predict(preprocessed(keras, raw, "caffe")), (raw / 255).astype(np.float32)
     told = []
-    found = fold_pixels(model, "caffe", told.append, sample=lambda: (x, classes)).predict(x)
+    sample = BorderSample(lambda: (x, classes))
+    found = fold_pixels(model, "caffe", told.append, sample=sample).predict(x)
     right = [100 * np.mean(outputs.argmax(axis=1) == classes) for outputs in (found, expected)]
     assert right[0] != right[1]
+    assert (sample.accuracies, sample.size) == (pytest.approx((right[1] / 100, right[0] / 100)), 40)
     [message] = told
     assert message.endswith(
-        f"on 40 training pictures outputs differ by up to {np.abs(found - expected).max():.2g}, and {right[0]:.1f}% "
+        f"on 40 test pictures outputs differ by up to {np.abs(found - expected).max():.2g}, and {right[0]:.1f}% "
         f"are classified correctly, in place of {right[1]:.1f}%"
     )
 

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from snnb import Run
+from snnb.cli.main import main
 from snnb.core.errors import UsageError
+from snnb.io.keras_file import load_model
 from snnb.pipeline.open_run import open_run
 from snnb.pipeline.plan import state_of_stages
 from snnb.results.compare import (
@@ -21,6 +23,7 @@ from snnb.results.compare import (
     simulations_of,
     split_place,
 )
+from snnb.results.report import write_report
 from snnb.simulation.simulation_statistics import wilson_interval
 
 
@@ -186,3 +189,31 @@ def test_simulations_of_several_percentiles_and_durations(run, snnb):
     assert "duration 20" in line
     accuracies = (opened.records_of("simulate")[low].metrics[f"{name}_accuracy"] for name in ("readout", "snn"))
     assert "  ".join(f"{value:.2%}" for value in accuracies) in re.sub(" +", "  ", line)
+
+
+def test_a_change_by_the_conversion_is_stated_wherever_the_accuracy_is(run, capsys):
+    assert main(f"parse --run-dir {run.path} --prune 0.7".split()) == 0
+    assert main(f"simulate --run-dir {run.path} --samples 60 --duration 20".split()) == 0
+    printed, run = capsys.readouterr().out, open_run(run.path)
+    fidelity = Run(path=run.path).parse().record.details.fidelity
+    x, y = (np.load(run.path / f"dataset/{name}_test.npy") for name in "xy")
+    model = load_model(run.path / f"train/{run.model}.h5")
+    for kernel in [weights for weights in model.trainable_weights if len(weights.shape) > 1]:
+        values = kernel.numpy()
+        smallest = np.argsort(np.abs(values), axis=None)[: int(0.7 * values.size)]
+        values.ravel()[smallest] = 0
+        kernel.assign(values)
+    pruned = (model.predict(x / np.float32(16)).argmax(axis=1) == y).mean()
+    assert fidelity.samples == len(x)
+    assert fidelity.trained == pytest.approx(run.record_of("train").metrics["test_accuracy"])
+    assert fidelity.after == {"pruning": pytest.approx(pruned, abs=1 / len(x))}
+    assert fidelity.trained > pruned
+    (simulation,) = compare([f"{run.path}:{run.in_force('simulate')}"])
+    assert simulation.fidelity == fidelity
+    first, last = fidelity.lines()
+    assert printed.count(first) == printed.count(last) == 2  # by parse and by simulate
+    log = run.path / run.directory_of("simulate", run.in_force("simulate")) / "log.txt"
+    assert f"{first}\n{last}\n" in log.read_text()
+    assert main(["compare", str(run.path)]) == 0
+    assert f"{fidelity.after['pruning']:.2%}" in capsys.readouterr().out
+    assert f"{first}; {last}" in write_report(run).read_text(encoding="utf-8")

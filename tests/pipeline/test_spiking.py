@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 
+import h5py
 import numpy as np
 import pytest
 
@@ -255,3 +256,67 @@ def test_an_exported_nir_file_gives_the_same_spikes(recurrent_run, tmp_path, cap
         (again,) = (key for key in counts[1] if key.endswith(f"_{name}"))
         assert counts[0][name].any()
         np.testing.assert_array_equal(counts[1][again], counts[0][name])
+
+
+@pytest.fixture
+def whole_numbers(tmp_path, monkeypatch):
+    """Parse a network of int64 parameters, and one float32 threshold, which float32 cannot hold; return its steps."""
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(11)
+    weights, x = random.integers(-1, 4, (8, 6)), random.integers(0, 2, (3, 30, 6))
+    thresholds, resets = np.resize([3, 4, 5], 8), np.resize([-1, 0, 1], 8)
+    neurons = {"type": "IF", "r": np.ones(8, np.int64), "v_threshold": thresholds, "v_reset": resets}
+    nodes = {
+        "input": {"type": "Input", "shape": np.array([6])},
+        "w": {"type": "Linear", "weight": weights},
+        "hidden": neurons,
+        "down": {"type": "Linear", "weight": np.float32(random.integers(0, 2, (2, 8)) / 4)},
+        "out": {"type": "IF", "r": 1.0, "v_threshold": np.float32(0.7)},
+        "output": {"type": "Output", "shape": np.array([2])},
+    }
+    write(tmp_path / FILE, nodes, list(zip(nodes, list(nodes)[1:])))
+    (tmp_path / "steps").mkdir()
+    for part in ("train", "test"):
+        np.save(tmp_path / f"steps/x_{part}.npy", x.astype(np.float32))
+        np.save(tmp_path / f"steps/y_{part}.npy", np.array([0, 1, 0]))
+    assert main(f"parse --model {FILE} --dataset steps:steps {RUN}".split()) == 0
+    ties, spikes, v = 0, np.zeros((3, 8), np.int64), np.zeros((3, 8), np.int64)
+    for step in range(30):
+        v = v + x[:, step] @ weights.T
+        ties += int((v == thresholds).sum())
+        spikes += v > thresholds
+        v = np.where(v > thresholds, resets, v)
+    return spikes.sum(axis=0), ties / (3 * 30 * (8 + 2))
+
+
+@pytest.mark.parametrize("engine", ["event", "tensorflow"])
+def test_potentials_that_equal_the_threshold_are_counted(whole_numbers, tmp_path, capsys, engine):
+    spikes, share = whole_numbers
+    assert share > 0.01
+    assert main(f"simulate {RUN} --engine {engine} --warm-up 5".split()) == 0
+    told = capsys.readouterr().err
+    (simulation,) = (tmp_path / "run/simulations").iterdir()
+    assert json.loads((simulation / "sim_accuracies.json").read_text())["tie_share"] == pytest.approx(share)
+    assert f"{share:.2%} of the membrane potentials equal the threshold exactly" in told
+    assert main(f"simulate {RUN} --engine {engine} --warm-up 0".split()) == 0
+    (_, latest) = sorted((tmp_path / "run/simulations").iterdir())
+    np.testing.assert_array_equal(np.load(latest / "spike_rate_sums.npz")["hidden"], spikes)
+
+
+def test_its_neurons_stand_where_options_of_a_conversion_would(whole_numbers, tmp_path):
+    assert main(f"simulate {RUN}".split()) == 0
+    assert main(f"graph {RUN}".split()) == 0
+    assert main(f"report {RUN}".split()) == 0
+    (log,) = (tmp_path / "run/simulations").glob("*/log.txt")
+    text, page = log.read_text(), (tmp_path / "run/report.html").read_text()
+    assert "hidden 8: 8 neurons, threshold 3 to 5, reset to -1 to 1" in text
+    assert "out 2: 2 neurons, threshold 0.7, reset to 0" in text
+    assert "weights are those of the trained spiking network" in page
+    assert "weights are in thresholds" not in page
+    with h5py.File(log.with_name("net_INI.h5"), "r") as file:
+        assert not {"threshold", "reset", "initial_potential"} & set(file.attrs)
+    for word in ("threshold=", "reset=subtraction", "initial_potential"):
+        assert word not in text
+    for name in ("initial_potential", "percentile", "output"):
+        assert f"<td>{name}</td>" not in page
+    assert "<td>nir_reset</td>" in page

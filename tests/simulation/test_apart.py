@@ -7,6 +7,7 @@ import pytest
 
 from snnb.core.errors import ResourceError
 from snnb.core.machine import Memory
+from snnb.simulation.engines.separated import SeparatedEngine
 from snnb.simulation.simulate import simulate
 from snnb.simulation.simulation_files import read_spikes
 from snnb.simulation.simulation_settings import SimulationSettings
@@ -113,3 +114,24 @@ def test_counts_that_have_no_room(trained, tmp_path, monkeypatch):
     with pytest.raises(ResourceError, match=r"--bins 33: 33 counts of each"):
         _simulate(trained, tmp_path, SETTINGS.changed(by="all", bins=33))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("source", ["constant", "poisson"])
+def test_counts_and_read_out_of_separated_firing_do_not_depend_on_the_blocks(trained, source):
+    """TensorFlow rounds a product of one row, and rows beyond a multiple of eight, as no other."""
+    network, random = trained.network.separated(6), np.random.default_rng(5)
+    engine = SeparatedEngine(network, SimulationSettings(samples=120, duration=6, input=source))
+
+    def simulated(ends):
+        blocks = [slice(first, last) for first, last in zip([0, *ends], [*ends, 120])]
+        readouts = []
+        found = [engine.simulate(trained.x[b], b.start, lambda _, readout: readouts.append(readout)) for b in blocks]
+        output = np.concatenate([counted.counts[network.output.name] for counted in found])
+        return output, np.concatenate(readouts)
+
+    counts, readout = simulated([])
+    assert readout.any(axis=2)[:, -1].all()
+    for ends in (range(1, 120), [119], [7, 20, 50, 51, 53], *(np.sort(random.integers(1, 120, 4)) for _ in range(6))):
+        ends = np.unique(ends).tolist()
+        for expected, found in zip((counts, readout), simulated(ends)):
+            np.testing.assert_array_equal(found, expected, err_msg=str(ends))

@@ -20,7 +20,7 @@ from snnb.io import lazy_keras as keras
 from snnb.model_files.kinds import is_model_file, is_nir, refuse_other_kinds
 
 if TYPE_CHECKING:
-    from snnb.model_files.fold_pixels import Sample
+    from snnb.model_files.fold_pixels import BorderSample
 
 _PYTHON = re.compile(r"(?P<path>.+\.py)(:(?P<function>.*))?")
 _FROM_DATA_SET = ("input_shape", "num_classes")
@@ -93,7 +93,7 @@ def own_model(model: str) -> OwnModel:
     if match is None:
 
         def load(
-            tell: Say = say_nothing, pixels: Optional[str] = None, sample: "Optional[Sample]" = None, **_: object
+            tell: Say = say_nothing, pixels: Optional[str] = None, sample: "Optional[BorderSample]" = None, **_: object
         ) -> "keras.Model":
             from snnb.model_files.read_model import read_model
 

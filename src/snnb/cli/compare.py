@@ -9,6 +9,7 @@ from typing_extensions import Annotated
 from snnb.cli import output
 from snnb.cli.parameters import NonEmptyPath
 from snnb.cli.status import mapping_lines
+from snnb.conversion.fidelity import CHANGES
 from snnb.core.errors import UsageError
 from snnb.core.options import FIGURE_ENDINGS
 from snnb.io.files import atomic_path, refuse_existing
@@ -118,6 +119,8 @@ def _rows(compared: "List[Compared]") -> List[List[str]]:
     for title, form, name in ROWS:
         values = [getattr(one, name) for one in compared]
         figures.append([title, *("" if value is None else form.format(value) for value in values)])
+        if name in ("ann_interval", "ann_error"):
+            figures += _changes(compared, classifies=name == "ann_interval")
     return [
         ["", *(f"{prefix}{one.stamp}" for prefix, one in zip(prefixes(compared), compared))],
         ["label", *(one.label or "" for one in compared)],
@@ -129,6 +132,19 @@ def _rows(compared: "List[Compared]") -> List[List[str]]:
         *([name, *values] for name, values in zip(names, parameters)),
         *figures,
     ]
+
+
+def _changes(compared: "List[Compared]", *, classifies: bool) -> List[List[str]]:
+    """Return a row for each change that a conversion made, below the figure of the trained network."""
+    found = [one.fidelity for one in compared if one.fidelity is None or one.fidelity.classifies == classifies]
+    if len(found) < len(compared) or not any(found):
+        return []
+    form = "{:.2%}" if classifies else "{:.4g}"
+    rows = [["  parse: as trained", *("" if one is None else form.format(one.trained) for one in found)]]
+    for change, words in CHANGES.items():
+        values = ("" if one is None or change not in one.after else form.format(one.after[change]) for one in found)
+        rows.append([f"  parse: after {words}", *values])
+    return rows
 
 
 def _draw(path: Path, compared: "List[Compared]", force: bool) -> None:

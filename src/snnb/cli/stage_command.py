@@ -18,6 +18,7 @@ from snnb.cli.parameters import (
     stage_options,
     with_options,
 )  # fmt: skip
+from snnb.conversion.fidelity import Fidelity
 from snnb.core.errors import SnnbError
 from snnb.core.formatting import energy, quantity
 from snnb.core.options import FIGURE_ENDINGS
@@ -143,7 +144,8 @@ def _results(shown: Sequence[StageResult]) -> List[str]:
     for head, rows, one in zip(heads, metrics, shown):
         lines += [head, *islice(below, len(rows))]
         coding = getattr(one.record.details, "output_coding", None)
-        lines += [f"  {line}" for line in _decay(one)]
+        fidelity: Optional[Fidelity] = getattr(one.record.details, "fidelity", None)
+        lines += [f"  {line}" for line in (*([] if fidelity is None else fidelity.lines()), *_decay(one))]
         if {"snn_accuracy", "readout_accuracy"} <= one.record.metrics.keys() and coding is not None:
             lines.append(f"  {QUOTED[coding]}")
     return lines

@@ -13,6 +13,7 @@ import numpy as np
 from snnb.conversion.calibrate import Calibration, calibrate
 from snnb.conversion.conversion_settings import ConversionSettings, Parser
 from snnb.conversion.currents import AnalogueNetwork
+from snnb.conversion.fidelity import Change
 from snnb.conversion.integers import integer_network, largest_integer, prepared_for_integers
 from snnb.conversion.keras_graph import unrolled_model
 from snnb.conversion.layer_rules import choose_parser
@@ -26,7 +27,7 @@ from snnb.conversion.normalise import (
     uses_percentiles,
 )
 from snnb.conversion.own_parser import parse_own
-from snnb.conversion.rewriting import Channels, presynaptic_scales, pruned, quantised_network, spiking_output
+from snnb.conversion.rewriting import Channels, presynaptic_scales, pruned, quantised_network, rectified, spiking_output
 from snnb.conversion.toolbox_config import configuration, write_changes
 from snnb.core.errors import InputError, VerificationError
 from snnb.core.progress import Progress, silent
@@ -51,7 +52,8 @@ DEFAULT_SETTINGS = ConversionSettings()
 class ConversionResult:
     """Result of a conversion."""
 
-    # Largest absolute difference between the outputs of the trained and the parsed, not yet normalised model.
+    # Largest absolute difference between the outputs of the trained and the parsed, not yet normalised model, which may
+    # have average pooling in place of max pooling.
     largest_difference: float
     samples_verified: int
     # Scale factors of the input and each layer with weights; a population of several layers is named by the last one.
@@ -62,6 +64,8 @@ class ConversionResult:
     parser: str  # "toolbox" or "own"
     # Share of the verified samples whose class pruning and rounding the weights changes; None without either
     changed_classes: Optional[float]
+    # The network without spikes after each change of what it computes
+    changes: Dict[Change, Network]
     timing: Dict[str, int]  # number of time steps, latency and interval of a network for a number of time steps; or {}
 
 
@@ -93,6 +97,8 @@ def convert(
     settings = settings.changed(batch_size=min(settings.batch_size, len(x_norm)))
     parameters = configuration(name, [settings], dataset_path="../dataset")
     reference = reference_outputs(trained, x_norm, max_pool=max_pool)
+    averaged = max_pool == "average" and _has_max_pooling(trained)
+    as_trained = reference_outputs(trained, x_norm, max_pool="error") if averaged else reference
     if parser == "toolbox":
         from snnb.conversion.toolbox import to_parsed
 
@@ -101,7 +107,10 @@ def convert(
     def exact() -> np.ndarray:  # loads the model again, since the toolbox's parser has edited its graph
         return reference_outputs(load_model(model_path), x_norm, max_pool=max_pool, in_float64=True)
 
-    largest_difference = check_outputs(parsed, x_norm, reference, exact, parser)
+    rounding_error = check_outputs(parsed, x_norm, reference, exact, parser)
+    largest_difference = rounding_error
+    if averaged:
+        largest_difference = float(np.abs(parsed.predict(x_norm[:VERIFIED_SAMPLES], verbose=0) - as_trained).max())
     activity = measure(
         parsed,
         x_norm,
@@ -123,13 +132,19 @@ def convert(
         warnings += [UNUSED.format(option) for option, chosen in given if chosen]
     if settings.firing == "free" and settings.calibrate is None and levels is None:
         warnings.append("--firing free: not used without --calibrate, since the network was not trained with qcfs")
-    if largest_difference > permitted(reference):
-        warnings.append(ROUNDING.format(largest_difference))
+    if rounding_error > permitted(reference):
+        warnings.append(ROUNDING.format(rounding_error))
     timing: Dict[str, int] = {}
     changed = None
     rounded = settings.weight_bits is not None or settings.prune > 0
-    if settings.calibrate is not None or levels is not None or rounded:
+    spikes = settings.calibrate is not None or levels is not None or rounded
+    changes: Dict[Change, Network] = {}
+    if averaged or rectify_linear or spikes:
         network = read_network(parsed_path)
+        changes = {"average_pooling": network} if averaged else {}
+        if rectify_linear and rectified(network) is not network:
+            changes["rectification"] = rectified(network)
+    if spikes:
         if settings.calibrate is not None:
             samples = x_norm[: settings.calibration_samples]
             calibration = calibrate(network, samples, settings, progress, pixel_scale)
@@ -146,6 +161,8 @@ def convert(
         if spiking.steps is not None:
             latency, interval = spiking.latency(spiking.steps), spiking.interval(spiking.steps)
             timing = {"calibrated_steps": spiking.steps, "latency_steps": latency, "interval_steps": interval}
+        if rounded:
+            changes[_change_of_weights(settings)] = rectified(_as_trained(weights, levels))
         if rounded and levels is None and network.output.activation == "softmax":
             classes = AnalogueNetwork(weights).outputs(x_norm[: len(reference)]).argmax(axis=-1)  # without spikes
             changed = float((classes != reference.reshape(len(reference), -1).argmax(axis=-1)).mean())
@@ -157,6 +174,7 @@ def convert(
         warnings=warnings,
         parser=parser,
         changed_classes=changed,
+        changes=changes,
         timing=timing,
     )
 
@@ -267,6 +285,24 @@ def spiking_network(network: Network, x_norm: np.ndarray, settings: ConversionSe
     return integer_network(prepared_for_integers(network, settings, pixel_scale, x_norm), settings)
 
 
+def _has_max_pooling(model: keras.Model) -> bool:
+    return any(isinstance(layer, keras.layers.MaxPooling2D) for layer in model.submodules)
+
+
+def _change_of_weights(settings: ConversionSettings) -> Change:
+    if settings.weight_bits is None:
+        return "pruning"
+    return "pruning_and_rounding" if settings.prune else "rounding"
+
+
+def _as_trained(network: Network, levels: Optional[int]) -> Network:
+    """Return the network with the quantised activations that `quantised_network` has removed: a rate is at most 1."""
+    if levels is None or network.levels is not None:
+        return network
+    clipped = (replace(p, max_value=1.0) for p in network.populations if p.activation == "relu")
+    return replace(network.with_populations(clipped), levels=levels)
+
+
 def zeros_of(settings: ConversionSettings) -> Optional[str]:
     """Return the meaning of a weight of 0; see `Network.zeros`."""
     if not settings.prune:
@@ -309,7 +345,7 @@ def _warnings(
         )
     if settings.exact_clip and not clipped(parsed):
         yield "--exact-clip: no layer clips its activations"
-    if settings.max_pool != "error" and not any(isinstance(m, keras.layers.MaxPooling2D) for m in trained.submodules):
+    if settings.max_pool != "error" and not _has_max_pooling(trained):
         yield f"--max-pool {settings.max_pool} changes nothing: the network has no max pooling"
 
 

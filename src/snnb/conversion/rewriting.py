@@ -24,6 +24,7 @@ from snnb.network.layers import (
 )
 from snnb.network.network import Network, Population, Projection, Reindexed, Volume
 
+POOLING = ("AveragePooling2D", "MaxPooling2D")  # of values that are not negative
 LARGEST_KERNEL = 1 << 24  # weights of a Dense layer, beyond which a pooling keeps its neurons
 
 
@@ -137,6 +138,12 @@ def pruned(population: Population, share: float) -> Population:
             projection = replace(projection, kernel=kernel)
         projections.append(projection)
     return replace(population, projections=tuple(projections))
+
+
+def rectified(network: Network) -> Network:
+    """Return the network with a ReLU in hidden layers without activation, as spikes have it; itself if it has none."""
+    hidden = [p for p in network.populations[:-1] if p.activation == "linear" and p.kind not in POOLING]
+    return network.with_populations(replace(p, activation="relu") for p in hidden) if hidden else network
 
 
 def is_separable(population: Population) -> bool:

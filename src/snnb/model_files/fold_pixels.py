@@ -22,9 +22,19 @@ from snnb.io import lazy_keras as keras
 from snnb.network.geometry import window_padding
 
 WEIGHTED = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Dense")
-Sample = Callable[[], Tuple[np.ndarray, np.ndarray]]  # see `fold_pixels`
 # Layers that commute with scaling each channel by a positive number.
 PASSING = ("AveragePooling2D", "Flatten", "GlobalAveragePooling2D", "MaxPooling2D", "GlobalMaxPooling2D", "Dropout")
+
+
+@dataclass
+class BorderSample:
+    """Pictures on which an inexact change of pixels is measured, and the result."""
+
+    # Returns test pictures, float32 (n, height, width, channels) in [0, 1], and their class numbers
+    pictures: Callable[[], Tuple[np.ndarray, np.ndarray]]
+    # Shares of the pictures that the given model and the changed one classify correctly; None: not measured
+    accuracies: Optional[Tuple[float, float]] = None
+    size: int = 0  # number of pictures
 
 
 AS_THEY_ARE = "0-1"
@@ -81,14 +91,14 @@ def fold_pixels(
     text: Optional[str],
     warn: Say,
     preprocessing: Optional[Pixels] = None,
-    sample: Optional[Sample] = None,
+    sample: Optional[BorderSample] = None,
 ) -> "keras.Model":
     """Return a model with pixels in [0, 1] that has the outputs of the given model with its pixels.
 
     The given model may be changed. Its pixels are `text`, see `parse_pixels`; None: those that the preprocessing takes,
     else [0, 1]. `preprocessing` is the change by the layers that were removed from the model. `warn` is called with a
     message if layers pad with zeros, where the result is not exact at the border. The message states how inexact it is
-    on the pictures that `sample` returns, float32 (n, height, width, channels) in [0, 1], with their class numbers.
+    on the pictures of `sample`, whose accuracies are set.
 
     Raise `InputError` if the channels do not fit, a layer that reads the input cannot take the change, or the pixels
     are not those that the preprocessing takes; the message names it.
@@ -103,7 +113,7 @@ def fold_pixels(
     factor, shift = (np.broadcast_to(numbers, (channels,)) for numbers in (factor, shift))
     readers, padded = _readers(model, origin)
     inexact, effect = bool(padded) and bool(np.any(shift != 0)), ""
-    x, classes = sample() if inexact and sample is not None else (np.zeros(0), np.zeros(0))
+    x, classes = sample.pictures() if inexact and sample is not None else (np.zeros(0), np.zeros(0))
     measured = x.shape[1:] == tuple(model.input_shape[1:])
     if measured:
         exact = model.predict(
@@ -115,9 +125,11 @@ def fold_pixels(
         new.set_weights(_folded(new, Pixels(factor, shift, pixels.reversed), origin))
     if measured:
         folded = model.predict(x, verbose=0)
-        effect = f": on {len(x)} training pictures outputs differ by up to {np.abs(folded - exact).max():.2g}"
+        effect = f": on {len(x)} test pictures outputs differ by up to {np.abs(folded - exact).max():.2g}"
         if folded.ndim == 2 and classes.ndim == 1:
-            before, after = (np.mean(outputs.argmax(axis=1) == classes) for outputs in (exact, folded))
+            before, after = (float(np.mean(outputs.argmax(axis=1) == classes)) for outputs in (exact, folded))
+            if sample is not None:
+                sample.accuracies, sample.size = (before, after), len(x)
             effect += f", and {after:.1%} are classified correctly, in place of {before:.1%}"
     if inexact:
         names = ", ".join(layer.name for layer in padded)

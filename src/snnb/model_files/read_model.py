@@ -7,12 +7,14 @@ from typing import List, Optional, Tuple
 from snnb.core.errors import InputError, advising
 from snnb.core.progress import Say
 from snnb.io import lazy_keras as keras
-from snnb.model_files.fold_pixels import Pixels, Sample, fold_pixels
+from snnb.model_files.fold_pixels import BorderSample, Pixels, fold_pixels
 from snnb.model_files.kinds import RESAVE, NotReadError, refuse_other_kinds
 from snnb.model_files.onnx_model import EXPORT, external_files, read_onnx
 
 
-def read_model(path: Path, warn: Say, pixels: Optional[str] = None, sample: Optional[Sample] = None) -> "keras.Model":
+def read_model(
+    path: Path, warn: Say, pixels: Optional[str] = None, sample: Optional[BorderSample] = None
+) -> "keras.Model":
     """Read a trained model with its weights as an uncompiled Keras model that takes pixels in [0, 1].
 
     `warn` is called with a message for each difference between the model returned and the file, such as an added

@@ -59,11 +59,22 @@ class Neuron:
             if values.shape not in ((), shape[-1:], shape):
                 raise ValueError(f"{name} of its neurons has shape {values.shape}, which does not fit {shape}")
 
+    def in_words(self) -> Tuple[str, str]:
+        """Return the threshold, and what a spike does to the potential: `0.5 to 1`, `to 0`; empty without spikes."""
+        if not self.spikes:
+            return "", ""
+        if self.reset is not None:
+            return _range(self.threshold), f"to {_range(self.reset)}"
+        return _range(self.threshold), f"by subtraction of {_range(self._subtracted)}"
+
+    @property
+    def _subtracted(self) -> Numbers:
+        return self.threshold if self.subtrahend is None else self.subtrahend
+
     def numbers(self, shape: Shape) -> Dict[str, np.ndarray]:
         """Return the numbers in force by name, each in the shape of the population: float64."""
         values = {name: getattr(self, name) for name in NUMBERS}
-        if self.subtrahend is None:
-            values["subtrahend"] = self.threshold
+        values["subtrahend"] = self._subtracted
         without = {"subtrahend"} if self.reset is not None else set()
         without |= set() if self.current_leak is not None else {"current_leak", "current_gain"}
         without |= set() if self.spikes else {"threshold", "reset", "subtrahend"}
@@ -75,6 +86,12 @@ class Neuron:
 
 
 NUMBERS = tuple(field.name for field in fields(Neuron) if field.name != "spikes")
+
+
+def _range(values: Numbers) -> str:
+    """Return numbers as text: their least and greatest, or one if these are equal."""
+    low, high = (f"{float(value):.6g}" for value in (np.min(values), np.max(values)))
+    return low if low == high else f"{low} to {high}"
 
 
 MEMBRANE = "membrane"  # activation of an output layer that does not spike: its accumulated input is read

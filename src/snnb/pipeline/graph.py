@@ -25,6 +25,7 @@ from snnb.pipeline.stage import (
     unaltered,
     write_log,
 )
+from snnb.pipeline.train import shown_params
 from snnb.rundir.directory import RunDirectory, StageOutput
 from snnb.rundir.manifest import Kind, Record, file_record
 
@@ -322,7 +323,7 @@ def _finish(
         output.warnings.append("--pool-weight one changes nothing: the network has no average pooling")
     if graph.assumed_spikes:
         output.warnings.append(ASSUMED)
-    write_log(output.directory / "log.txt", run, params, [*log_lines(graph), *output.warnings])
+    write_log(output.directory / "log.txt", run, shown_params(run, params), [*log_lines(graph), *output.warnings])
     output.metrics = {"neurons": neurons, "synapses": edges}
     output.details = GraphDetails(
         simulation=params.simulation,

@@ -26,6 +26,7 @@ from snnb.pipeline.stage import (
     value_in_force,
     write_log,
 )
+from snnb.pipeline.train import shown_params
 from snnb.rundir.directory import STAMP, RunDirectory
 from snnb.rundir.manifest import Kind, Record, StageRecord, external_records
 
@@ -258,7 +259,7 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> st
         assumed = [graph.ASSUMED] if cost.assumed_spikes else []
         currents = [_not_counted(p) for p in opened.inputs if p.coding == "current"]
         lines = [*cost.log_lines(mapped.warnings), *split_lines, *assumed, *currents, *notes]
-        write_log(output.directory / "log.txt", run, params, lines, dated=False)
+        write_log(output.directory / "log.txt", run, shown_params(run, params), lines, dated=False)
         output.external = external
         output.metrics = cost.metrics()
         output.warnings = [*mapped.warnings, *split_lines, *assumed, *(currents if _has_steps(run, name) else [])]

@@ -2,11 +2,12 @@
 
 import tempfile
 from pathlib import Path
-from typing import Dict, Literal, Mapping, Tuple
+from typing import Dict, Literal, Mapping, Optional, Tuple
 
 from pydantic import Field
 
 from snnb.conversion.conversion_settings import ConversionSettings
+from snnb.conversion.fidelity import Fidelity
 from snnb.core.errors import InputError
 from snnb.core.options import option_name
 from snnb.core.progress import Progress, Say, say_nothing, silent
@@ -51,6 +52,7 @@ class ParseParams(NirSettings, ConversionSettings):
 class ParseDetails(Record):
     """Result of the conversion: scale factors λ by layer, largest difference between parsed and trained network.
 
+    `fidelity` has the accuracy after each change, if reading or converting the network changes what it computes.
     A network that was trained as a spiking one is not converted. `decay` has its smallest and largest decay factors in
     a time step, by population: of the membrane potential and, if there is one, of the synaptic current.
     """
@@ -60,6 +62,7 @@ class ParseDetails(Record):
     scale_factors: Dict[str, float] = Field(default_factory=dict)
     negative_shares: Dict[str, float] = Field(default_factory=dict)
     parser: str = "toolbox"
+    fidelity: Optional[Fidelity] = None
     decay: Dict[str, Dict[Decaying, Tuple[float, float]]] = Field(default_factory=dict)
 
 
@@ -130,11 +133,17 @@ def run(run: RunDirectory, params: ParseParams, progress: Progress = silent) -> 
 
 def _convert(run: RunDirectory, params: ParseParams, progress: Progress) -> None:
     from snnb.conversion.convert import convert
+    from snnb.pipeline.model import class_count
+    from snnb.simulation.trained_model import measure_fidelity, read_trained
 
-    trained = run.path / train.trained_file(run)
+    trained, prepared = run.path / train.trained_file(run), recorded_details(run, prepare.KIND)
     if trained.exists():
         require_disk(run.path, 2 * trained.stat().st_size, "parse")
-    with run.stage("parse", params, inputs=[train.trained_file(run), "dataset/x_norm.npz"]) as output:
+    inputs = [train.trained_file(run), "dataset/x_norm.npz"]
+    changing = params.max_pool == "average" or params.rectify_linear or params.prune or params.weight_bits
+    measured = bool(changing) and prepared.content == "pictures"
+    inputs += ["dataset/x_test.npy", "dataset/y_test.npy"] if measured else []
+    with run.stage("parse", params, inputs=inputs) as output:
         result = convert(
             trained,
             output.directory,
@@ -142,8 +151,15 @@ def _convert(run: RunDirectory, params: ParseParams, progress: Progress) -> None
             x_norm=prepare.normalisation_set(run),
             settings=params,
             progress=progress,
-            pixel_scale=recorded_details(run, prepare.KIND).scale,
+            pixel_scale=prepared.scale,
         )
+        fidelity = recorded_details(run, train.KIND).fidelity
+        if measured and result.changes:
+            x, y = prepare.fidelity_samples(run)
+            classes = None if class_count(run.manifest.run, prepared.class_names) is None else y
+            output_scale = [1.0, *result.scale_factors.values()][-1]
+            now = measure_fidelity(read_trained(trained), result.changes, x, classes, output_scale)
+            fidelity = now if fidelity is None else fidelity.followed_by(now)
         output.metrics = {"largest_difference": result.largest_difference}
         if result.changed_classes is not None:
             done = [word for word, on in (("pruning", params.prune), ("rounding", params.weight_bits)) if on]
@@ -156,6 +172,7 @@ def _convert(run: RunDirectory, params: ParseParams, progress: Progress) -> None
             scale_factors=dict(result.scale_factors),
             negative_shares=dict(result.negative_shares),
             parser=result.parser,
+            fidelity=fidelity,
         )
 
 

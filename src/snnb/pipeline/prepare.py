@@ -1,5 +1,6 @@
 """Stage `prepare`: convert a data set to memory-mapped arrays and to the three npz files of snntoolbox."""
 
+import math
 from typing import TYPE_CHECKING, Dict, List, Mapping, Optional, Tuple, Union, cast
 
 from pydantic import Field
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     import numpy as np
 
     from snnb.network.event_samples import EventSamples
+
+
+# Of the test samples on which changes of a network are measured: their number, and that of their values
+FIDELITY_SAMPLES, FIDELITY_VALUES = 1000, 200_000_000
 
 
 class PrepareDetails(Record):
@@ -149,6 +154,19 @@ def dataset_array(run: RunDirectory, name: str) -> "np.ndarray":
     from snnb.io.npy import load_array
 
     return load_array(run.path / "dataset" / f"{name}.npy")
+
+
+def fidelity_samples(run: RunDirectory) -> "Tuple[np.ndarray, np.ndarray]":
+    """Return the test samples on which changes of a network are measured: at most 1,000, and less than a gigabyte.
+
+    They are float32 in [0, 1], shape (samples, height, width, channels), with their class numbers.
+    """
+    import numpy as np
+
+    x, y = dataset_array(run, "x_test"), dataset_array(run, "y_test")
+    samples = max(1, min(FIDELITY_SAMPLES, FIDELITY_VALUES // math.prod(x.shape[1:])))
+    pixels: np.ndarray = x[:samples] / np.float32(recorded_details(run, KIND).scale)
+    return pixels.astype(np.float32, copy=False), np.asarray(y[:samples])
 
 
 def normalisation_set(run: RunDirectory) -> "np.ndarray":

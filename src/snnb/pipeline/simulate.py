@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Dict, List, Mapping, Optional
 from pydantic import AfterValidator, Field
 from typing_extensions import Annotated
 
+from snnb.conversion.fidelity import Fidelity
 from snnb.core.errors import InputError, UsageError
 from snnb.core.options import FIGURE_ENDINGS, FigureFormat, Figures, Flag, option_name, options_in_words
 from snnb.core.progress import Progress, Say, say_nothing, silent
@@ -27,10 +28,11 @@ from snnb.pipeline.stage import (
     value_in_force,
     write_log,
 )
-from snnb.pipeline.train import TrainParams
+from snnb.pipeline.train import TrainParams, shown_params
 from snnb.rundir.directory import STAMP, RunDirectory
 from snnb.rundir.manifest import FileRecord, Kind, Record, StageRecord
 from snnb.simulation.simulation_settings import (
+    OF_CONVERTED,
     SimulationSettings,
     refuse_in_toolbox,
     refuse_missing_packages,
@@ -71,6 +73,7 @@ class SimulateDetails(Record):
     engine: str
     engine_reason: str  # why it was chosen
     mean_rates: Dict[str, float]  # by population, in spikes per neuron and step
+    fidelity: Optional[Fidelity] = None  # of the conversion
     output_coding: Optional[str] = None  # spikes, random (softmax) or membrane; older runs lack it
     label: Optional[str] = Field(default=None, max_length=LONGEST_NAME)
     training: Optional[TrainParams] = None
@@ -162,8 +165,9 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
     if value_in_force(run, KIND, given, "input") != "poisson":
         reasons["input_rate"] = "only with --input poisson"
     if train.is_spiking(run):
-        defined = ("threshold", "reset", "initial_potential", "output")
-        reasons.update(dict.fromkeys(defined, "a network that was trained as a spiking one defines it; leave it out"))
+        reasons.update(
+            dict.fromkeys(OF_CONVERTED, "a network that was trained as a spiking one defines it; leave it out")
+        )
         reasons["batch_size"] = "only for the toolbox, which cannot simulate this network; leave it out"
     if parse.is_calibrated(run, given):
         reasons["initial_potential"] = "a calibrated network defines its initial potentials; leave it out"
@@ -191,7 +195,7 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
     from snnb.network.read_network import read_network, write_spiking
 
     progress(0, params.samples)
-    trained, converted = run.record_of("train"), run.record_of("parse")
+    trained, converted = run.record_of("train"), recorded(run, parse.KIND)
     assert trained is not None
     assert converted is not None
     stamp = run.new_stamp(KIND.name)
@@ -223,7 +227,9 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
             if network.output.activation == "softmax":
                 write_spiking(spiking_output(network, prepare.normalisation_set(run), params.duration), simulated)
         figures = figure_format(params.figures, recorded(run, KIND), "rate_histogram")
-        result = simulate_samples(run, simulated, output.directory, params, figures, progress)
+        result = simulate_samples(
+            run, simulated, output.directory, params, figures, progress, fidelity=converted.details.fidelity
+        )
         if not spiking:  # which the toolbox cannot simulate
             parameters = configuration(run.model, [converted.params, params.changed(batch_size=batch)])
             if params.first:
@@ -231,7 +237,7 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
                 parameters.set("simulation", "sample_idxs_to_test", tested)
             write_changes(parameters, output.directory / "config")
             write_all(parameters, output.directory / ".config")
-        write_log(output.directory / "log.txt", run, params, result.log_lines())
+        write_log(output.directory / "log.txt", run, shown_params(run, params), result.log_lines())
         statistics = result.statistics
         output.metrics = dict(statistics.metrics())
         output.warnings = list(result.warnings)
@@ -240,6 +246,7 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
             engine_reason=statistics.engine_reason,
             mean_rates=statistics.mean_rates,
             output_coding=statistics.coding[result.network.output.name],
+            fidelity=converted.details.fidelity,
             label=params.label,
             swept=params.swept,
             training=trained.params,
@@ -256,8 +263,13 @@ def simulate_samples(
     settings: SimulationSettings,
     figures: FigureFormat = "png",
     progress: Progress = silent,
+    *,
+    fidelity: Optional[Fidelity] = None,
 ) -> "SimulationResult":
-    """Simulate the network in the file `parsed` on the test samples of a run, and write the results into `target`."""
+    """Simulate the network in the file `parsed` on the test samples of a run, and write the results into `target`.
+
+    `fidelity` has the changes of its conversion.
+    """
     from snnb.pipeline.model import class_count
     from snnb.simulation.simulate import simulate
 
@@ -275,6 +287,8 @@ def simulate_samples(
         output_scale=[1.0, *recorded_details(run, parse.KIND).scale_factors.values()][-1],
         settings=settings,
         dt_ms=parse.step_ms(run),
+        trained=run.path / train.trained_file(run),
+        fidelity=fidelity,
         figures=figures,
         progress=progress,
     )

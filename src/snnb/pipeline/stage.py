@@ -8,7 +8,6 @@ from snnb.core.errors import DamagedError
 from snnb.core.options import (
     FIGURE_ENDINGS,
     FigureFormat,
-    Options,
     drop_invalid,
     is_kept,
     merge_options,
@@ -17,6 +16,7 @@ from snnb.core.options import (
     validated,
 )
 from snnb.core.progress import Progress, Say, say_nothing
+from snnb.io.text import JsonValue
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import (
     AnyRecord,
@@ -236,7 +236,9 @@ def unaltered(run: RunDirectory, path: str) -> Path:
     return run.path / path
 
 
-def write_log(path: Path, run: RunDirectory, params: Options, lines: Sequence[str], *, dated: bool = True) -> None:
+def write_log(
+    path: Path, run: RunDirectory, params: Mapping[str, JsonValue], lines: Sequence[str], *, dated: bool = True
+) -> None:
     """Write `log.txt`: model, parameters and versions, then the stage's own lines.
 
     Without the time (`dated`), equal results give equal bytes.
@@ -246,7 +248,7 @@ def write_log(path: Path, run: RunDirectory, params: Options, lines: Sequence[st
         f"model       {info.model}",
         *([] if info.imported else [f"data set    {info.dataset}"]),
         *([f"written     {now_utc().isoformat(timespec='seconds')}"] if dated else []),
-        f"parameters  {', '.join(f'{name}={value}' for name, value in params.model_dump().items())}",
+        f"parameters  {', '.join(f'{name}={value}' for name, value in params.items())}",
         f"versions    {', '.join(f'{name} {value}' for name, value in versions.items() if value is not None)}",
     ]
     path.write_text("\n".join([*head, "", *lines, ""]), encoding="utf-8")

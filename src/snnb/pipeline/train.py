@@ -2,11 +2,26 @@
 
 import shutil
 from functools import partial
-from typing import TYPE_CHECKING, Callable, ClassVar, Dict, List, Literal, Mapping, Optional, Tuple, Union, cast
+from typing import (
+    TYPE_CHECKING,
+    Callable,
+    ClassVar,
+    Dict,
+    Iterable,
+    List,
+    Literal,
+    Mapping,
+    Optional,
+    Tuple,
+    Union,
+    cast,
+)
 
 from pydantic import AfterValidator, Field
 from typing_extensions import Annotated
 
+from snnb.conversion.conversion_settings import ConversionSettings
+from snnb.conversion.fidelity import Fidelity
 from snnb.core.errors import InputError, UsageError
 from snnb.core.options import AbsolutePath, Count, Figures, Flag, Options, drop_invalid, from_pairs
 from snnb.core.progress import Progress, Say, say_nothing, silent
@@ -27,18 +42,16 @@ from snnb.pipeline.stage import (
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import Kind, Record, file_record
+from snnb.simulation.simulation_settings import OF_CONVERTED, SimulationSettings
 from snnb.training.recipe import Recipe, TrainingOptions
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from snnb.io.keras import keras
-    from snnb.model_files.fold_pixels import Sample
+    from snnb.model_files.fold_pixels import BorderSample
     from snnb.pipeline.model import Model
     from snnb.training.batches import LabelledPictures
 
 BOUND_SAMPLES = 64  # samples whose activations give the initial λ of qcfs
-BORDER_SAMPLES = 100  # samples on which an inexact change of pixels is measured
 # Share of the way from the accuracy of guessing the most frequent class to 1; a smaller one suggests wrong pixels.
 GUESSING_SHARE = 0.1
 Setting = Union[bool, int, float, str, Tuple[Union[int, float], ...]]
@@ -84,9 +97,10 @@ class TrainParams(TrainingOptions):
 
 
 class TrainDetails(Record):
-    """Result of the training."""
+    """Result of the training; `fidelity` if reading a trained model changed what it computes."""
 
     epochs_run: int
+    fidelity: Optional[Fidelity] = None
 
 
 KIND = Kind("train", "train", TrainParams, TrainDetails)
@@ -158,10 +172,20 @@ def is_trained_elsewhere(run: RunDirectory) -> bool:
 
 
 def shown_params(run: RunDirectory, params: Options) -> Dict[str, JsonValue]:
-    """Return the parameters of a stage to display: of `train`, those that apply to the model."""
-    if not isinstance(params, TrainParams) or not is_trained_elsewhere(run):
-        return params.model_dump(mode="json")
-    return {} if is_spiking(run) else params.model_dump(mode="json", include={"pixels"})
+    """Return the parameters of a stage to display: those that apply to the model."""
+    left_out = set(inapplicable(run, params))
+    return {name: value for name, value in params.model_dump(mode="json").items() if name not in left_out}
+
+
+def inapplicable(run: RunDirectory, params: Options) -> Iterable[str]:
+    """Return the names of the options that have no meaning for the model of a run."""
+    spiking = not run.manifest.run.imported and is_spiking(run)
+    if isinstance(params, TrainParams):
+        kept = set() if spiking else {"pixels"}
+        return TrainParams.model_fields.keys() - kept if is_trained_elsewhere(run) else ()
+    if isinstance(params, SimulationSettings):
+        return (*OF_CONVERTED, "batch_size") if spiking else ()
+    return ConversionSettings.model_fields if spiking and isinstance(params, ConversionSettings) else ()
 
 
 def _settings(options: Mapping[str, object]) -> Mapping[str, object]:
@@ -174,6 +198,7 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
     If `resume` is None, an interrupted training continues only if its checkpoint was made with these parameters.
     """
     from snnb.io.keras_file import read_levels
+    from snnb.model_files.fold_pixels import BorderSample
     from snnb.model_files.read_model import files_of
     from snnb.pipeline.model import model_of
     from snnb.training import fit
@@ -187,9 +212,9 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
             output.details = TrainDetails(epochs_run=0)
         return
     notes: Dict[str, None] = {}  # in order; a model may be built more than once
-    parts = [part for part in ("train", "test") if part in recorded_details(run, prepare.KIND).splits]
-    sample = partial(_training_sample, run) if "train" in parts else None
+    sample = BorderSample(partial(prepare.fidelity_samples, run))
     build = builder(run, model, params, notes.setdefault, sample)
+    parts = [part for part in ("train", "test") if part in recorded_details(run, prepare.KIND).splits]
     with run.stage("train", params, inputs=[f"dataset/{axis}_{part}.npy" for part in parts for axis in "xy"]) as output:
         test_set = _labelled_pictures(run, "test")
         model_file = output.directory / f"{run.model}.h5"
@@ -224,7 +249,11 @@ def run(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> 
         output.warnings += [*notes, *result.warnings]
         if model.trained:
             output.warnings += _guessing_warnings(result.metrics, test_set)
-        output.details = TrainDetails(epochs_run=result.epochs_run)
+        fidelity = None
+        if sample.accuracies is not None:
+            before, after = sample.accuracies
+            fidelity = Fidelity(samples=sample.size, classifies=True, trained=before, after={"padding": after})
+        output.details = TrainDetails(epochs_run=result.epochs_run, fidelity=fidelity)
     shutil.rmtree(run.path / CHECKPOINT, ignore_errors=True)
 
 
@@ -233,12 +262,12 @@ def builder(
     model: "Model",
     params: TrainParams,
     say: Say = say_nothing,
-    sample: "Optional[Sample]" = None,
+    sample: "Optional[BorderSample]" = None,
 ) -> Callable[[], "keras.Model"]:
     """Return a function without arguments that builds the run's model for its prepared data set.
 
-    `say` is called with each change that is made to a trained model. `sample` returns the pictures on which an inexact
-    change of pixels is measured, see `snnb.model_files.fold_pixels.fold_pixels`.
+    `say` is called with each change that is made to a trained model. An inexact change of pixels is measured on
+    `sample`, see `snnb.model_files.fold_pixels.fold_pixels`.
     """
     from snnb.pipeline.model import class_count
 
@@ -280,15 +309,6 @@ def _labelled_pictures(run: RunDirectory, part: str) -> "LabelledPictures":
     classes = class_count(run.manifest.run, details.class_names)
     x, y = (prepare.dataset_array(run, f"{axis}_{part}") for axis in "xy")
     return LabelledPictures(x, y, details.scale, classes)
-
-
-def _training_sample(run: RunDirectory) -> "Tuple[np.ndarray, np.ndarray]":
-    """Return training pictures of all parts of the set, float32 in [0, 1], and their class numbers."""
-    import numpy as np
-
-    pictures = _labelled_pictures(run, "train")
-    rows = np.unique(np.linspace(0, len(pictures.x) - 1, BORDER_SAMPLES).astype(int))
-    return pictures.x[rows] / np.float32(pictures.scale), np.asarray(pictures.y[rows])
 
 
 def _guessing_warnings(metrics: Mapping[str, float], test_set: "LabelledPictures") -> List[str]:

@@ -14,8 +14,11 @@ MOST_BOXES, MOST_ROWS = 300, 1000  # of a diagram, of a table
 Rows = Sequence[Tuple[float, Sequence[str]]]  # of a table, each with its traffic: spikes per step
 
 
-def network_sections(graph: SynapseGraph) -> List[Section]:
-    """Return the sections about a graph, computed from its projections; edges are generated only where necessary."""
+def network_sections(graph: SynapseGraph, *, imported: bool = False) -> List[Section]:
+    """Return the sections about a graph, computed from its projections; edges are generated only where necessary.
+
+    `imported`: it is from outside, so that the unit of its weights is not known.
+    """
     out_degrees = {population.name: np.zeros(population.size, np.int64) for population in graph.populations}
     in_degrees = {population.name: np.zeros(population.size, np.int64) for population in graph.populations}
     numbers = {population.name: number for number, population in enumerate(graph.populations)}
@@ -47,9 +50,10 @@ def network_sections(graph: SynapseGraph) -> List[Section]:
         words = times(p.shape) + ("" if mean is None else f", rate {mean:.3g}")
         boxes.append(Box(p.name, words, (mean or 0.0) / highest))
         silent = None if rate is None else float((rate == 0).mean())
+        model = () if not graph.neuron_model else ("", "") if p.neuron is None else p.neuron.in_words()
         cells = (
             p.name, p.layer, times(p.shape), f"{p.size:,}", p.coding or "", _number(mean), _share(silent),
-            _number(traffic),
+            _number(traffic), *model,
         )  # fmt: skip
         populations.append((traffic, cells))
     # The last population has no outgoing synapses, and a constant input does not spike.
@@ -71,7 +75,10 @@ def network_sections(graph: SynapseGraph) -> List[Section]:
         _network(boxes, arrows, graph.class_name),
         _table(
             "populations",
-            ("population", "layer", "shape", "neurons", "coding", "rate", "silent", "traffic"),
+            (
+                "population", "layer", "shape", "neurons", "coding", "rate", "silent", "traffic",
+                *(("threshold", "reset") if graph.neuron_model else ()),
+            ),
             populations,
             (3, 5, 6, 7),
             f"{graph.number_of_neurons():,} neurons without the input. Rate: spikes per neuron and step. Silent: "
@@ -85,12 +92,20 @@ def network_sections(graph: SynapseGraph) -> List[Section]:
             ),
             projections,
             range(3, 12),
-            f"{graph.number_of_edges():,} synapses. Degrees are means; weights are in thresholds. Zero weights: share "
-            "of the kernel's elements; zero edges: share of the synapses whose weight or rate is 0.",
+            f"{graph.number_of_edges():,} synapses. Degrees are means; {_weight_unit(graph, imported)}. Zero weights: "
+            "share of the kernel's elements; zero edges: share of the synapses whose weight or rate is 0.",
         ),
         Section("degrees", "Degrees", ["Both axes are logarithmic."], degrees),
         _traffic(np.concatenate([np.empty(0), *of_spiking])),
     ]  # fmt: skip
+
+
+def _weight_unit(graph: SynapseGraph, imported: bool) -> str:
+    if imported:
+        return "weights are those of the file"
+    if graph.neuron_model:
+        return "weights are those of the trained spiking network, added to the current of a neuron"
+    return "weights are in thresholds"
 
 
 def _network(boxes: Sequence[Box], arrows: Sequence[Arrow], class_name: Optional[str]) -> Section:

@@ -3,9 +3,10 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Literal, Mapping, Optional, Sequence, Tuple, cast
+from typing import Dict, List, Literal, Mapping, Optional, Sequence, Set, Tuple, cast
 
 from snnb.architectures import find
+from snnb.conversion.fidelity import Fidelity
 from snnb.core.errors import UsageError
 from snnb.core.formatting import energy, quantity
 from snnb.io.npy import load_archive
@@ -18,7 +19,7 @@ from snnb.pipeline.open_run import open_run
 from snnb.pipeline.parse import ParseParams
 from snnb.pipeline.simulate import SimulateParams, SimulationRecord
 from snnb.pipeline.stage import unaltered
-from snnb.pipeline.train import TrainParams, shown_params
+from snnb.pipeline.train import TrainParams, inapplicable, shown_params
 from snnb.results.export import graph_file
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
@@ -59,7 +60,11 @@ def simulations_of(run: RunDirectory) -> List[Simulation]:
 def parameters_of(run: RunDirectory, record: SimulationRecord) -> ByStage:
     """Return the recorded parameters of a simulation and of the stages before it, by stage."""
     made = {"train": record.details.training, "parse": record.details.conversion, "simulate": record.params}
-    return {stage: shown_params(run, params) for stage, params in made.items() if params is not None}
+    return {
+        stage: shown_params(run, params) if stage == "train" else params.model_dump(mode="json")
+        for stage, params in made.items()
+        if params is not None
+    }
 
 
 def default_parameters(run: RunDirectory) -> ByStage:
@@ -123,7 +128,7 @@ def _value(value: JsonValue) -> str:
 
 QUALITY = (
     *("ann_accuracy", "snn_accuracy", "readout_accuracy"),
-    *("ann_interval", "snn_interval", "ann_error", "snn_error"),
+    *("ann_interval", "snn_interval", "ann_error", "snn_error", "fidelity"),
 )
 MAPPING_HEAD = ("mapping", "graph", "chip", "method", "cores", "spikes", "ratio", "energy", "energy*")
 MAPPING_UNITS = "per sample: spikes between cores, energy; ratio: spikes / those of sequential"
@@ -187,6 +192,7 @@ class Compared(Document):
     snn_interval: Optional[Interval]
     ann_error: Optional[float]  # mean squared error of a network that reproduces its input
     snn_error: Optional[float]
+    fidelity: Optional[Fidelity]  # accuracy without spikes after each change by the conversion; None without changes
     mean_rate: float  # spikes per neuron and step, without the input
     latency: int  # time steps until a sample has passed all layers
     synaptic_operations: float  # per sample: spikes times out-degree
@@ -255,7 +261,20 @@ def compare(places: Sequence[str]) -> List[Compared]:
         outside_one(run, name) if record is None else compared_one(run, name, record)
         for (_, name), (run, record) in selected.items()
     ]
-    return [one.model_copy(update={"differs": differs}) for one, differs in zip(compared, differences)]
+    left_out = [_without_meaning(run, record) for run, record in selected.values()]
+    return [
+        one.model_copy(update={"differs": {name: value for name, value in differs.items() if name not in names}})
+        for one, differs, names in zip(compared, differences, left_out)
+    ]
+
+
+def _without_meaning(run: RunDirectory, record: Optional[SimulationRecord]) -> Set[str]:
+    """Return the recorded parameters of a simulation that have no meaning for its network, named as in `differing`."""
+    if record is None:
+        return set()
+    params = {"parse": record.details.conversion, "simulate": record.params}
+    names = {(stage, name) for stage, one in params.items() if one is not None for name in inapplicable(run, one)}
+    return {name for _, name in names} | {f"{stage} {name}" for stage, name in names}
 
 
 def split_place(text: str) -> Tuple[Path, Optional[str]]:
@@ -290,6 +309,7 @@ def compared_one(run: RunDirectory, stamp: str, record: SimulationRecord) -> Com
         snn_interval=None if snn is None else wilson_interval(snn * samples, samples),
         ann_error=metrics.get("ann_mean_squared_error"),
         snn_error=metrics.get("snn_mean_squared_error"),
+        fidelity=record.details.fidelity,
         mean_rate=spikes / max(1, neurons * samples * steps),
         latency=statistics.latency_steps or record.params.duration,
         synaptic_operations=statistics.synaptic_operations_per_sample,

@@ -176,7 +176,7 @@ def _network_part(run: RunDirectory, graph: Optional[str]) -> Part:
         words = [f"There is no graph yet: `{graph_command(run)}` makes it."]
         return Part([Section("network", "The network", words)])
     with SynapseGraph.open(unaltered(run, graph_file(run, graph))) as opened:
-        network, *others = network_sections(opened)
+        network, *others = network_sections(opened, imported=run.manifest.run.imported)
         source = str(opened.attributes.get("source_sha256"))
         neurons, synapses = opened.number_of_neurons(), opened.number_of_edges()
     figures = [("neurons", f"{neurons:,}"), ("synapses", f"{synapses:,}")]
@@ -262,6 +262,9 @@ def _simulation_part(run: RunDirectory, simulation: Simulation, progress: Progre
     took = f"{params.samples:,} samples of {latency:,} time steps"
     took += f", one every {between:,} time steps" if between != latency else ""
     summary = [f"{'; '.join(words)}; {took}, input {params.input}."]
+    fidelity = simulation.record.details.fidelity
+    if fidelity is not None:
+        summary.append(f"The conversion changes the network: {'; '.join(fidelity.lines())}.")
     coding = simulation.record.details.output_coding
     if classifies and metrics.get("readout_accuracy") is not None and coding is not None:
         summary.append(f"Of the two accuracies, {QUOTED[coding]}.")

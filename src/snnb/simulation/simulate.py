@@ -8,12 +8,13 @@ import numpy as np
 
 from snnb.cluster.connect import connected, results
 from snnb.conversion.currents import AnalogueNetwork, batch_of
+from snnb.conversion.fidelity import Fidelity
 from snnb.core.errors import InputError, UsageError
 from snnb.core.machine import processors
 from snnb.core.options import FigureFormat
 from snnb.core.progress import Progress, Throttle, silent
 from snnb.network.event_samples import EventSamples, InputSteps
-from snnb.network.network import MEMBRANE, Network
+from snnb.network.network import MEMBRANE, Network, Population, Volume
 from snnb.network.read_network import read_networks
 from snnb.simulation.engines.engine import (
     Engine,
@@ -36,6 +37,7 @@ from snnb.simulation.simulation_statistics import (
     added,
     advice,
 )
+from snnb.simulation.trained_model import Outputs, TrainedModel, read_trained
 
 # The threads of the engine `event` synchronise at the end of a block: a block has this many samples per thread,
 EVENT_SAMPLES = 10
@@ -50,14 +52,24 @@ class SimulationResult:
     network: Network
     statistics: SimulationStatistics
     warnings: List[str]  # with remedies, one line each
+    fidelity: Optional[Fidelity] = None  # of the conversion
 
     def log_lines(self) -> List[str]:
         """Return the lines of the log: shapes of the populations, size of the network, statistics."""
         volumes = [self.network.input, *self.network.populations]
-        lines = [f"{v.name} {'×'.join(map(str, v.shape))}: {v.size:,} neurons" for v in volumes]
+        lines = [f"{v.name} {'×'.join(map(str, v.shape))}: {v.size:,} neurons{_model(v)}" for v in volumes]
         lines.append(f"neurons, without the input: {self.network.neurons:,}")
         lines.append(f"synapses: {self.statistics.ann_multiply_accumulates_per_sample:,}")
-        return [*lines, "", *self.statistics.log_lines()]
+        changes = [] if self.fidelity is None else ["", *self.fidelity.lines()]
+        return [*lines, "", *self.statistics.log_lines(), *changes]
+
+
+def _model(volume: Volume) -> str:
+    """Return threshold and reset of a population with a neuron model, to follow its size in the log."""
+    if not isinstance(volume, Population) or volume.neuron is None:
+        return ""
+    threshold, reset = volume.neuron.in_words()
+    return f", threshold {threshold}, reset {reset}" if threshold else ", without spikes"
 
 
 def simulate(
@@ -73,6 +85,8 @@ def simulate(
     settings: SimulationSettings,
     output_scale: float = 1.0,
     dt_ms: float = 1.0,
+    trained: Optional[Path] = None,
+    fidelity: Optional[Fidelity] = None,
     figures: FigureFormat = "png",
     progress: Progress = silent,
 ) -> SimulationResult:
@@ -83,11 +97,17 @@ def simulate(
     `x` are images, uint8 or float32 (samples, height, width, channels), whose pixels are value / `scale`, or samples
     that change from step to step, for the input `events` or `steps`; `y` are their class ids, int64 (samples,).
     `num_classes` is None for a network that reproduces its input; `output_scale` is the activation of its output that a
-    rate of 1 stands for. Raise `UsageError` for options that do not suit the network or the engine, `InputError` if the
-    network cannot be simulated or does not fit the samples, or a pixel is outside [0, 1], `ResourceError` if memory or
-    disk cannot hold the counts of the classes or bins.
+    rate of 1 stands for. The analogue network is the one that was trained: if `fidelity`, the changes of the
+    conversion, has average pooling, the model in the file `trained`.
+
+    Raise `UsageError` for options that do not suit the network or the engine, `InputError` if the network cannot be
+    simulated or does not fit the samples, or a pixel is outside [0, 1], `ResourceError` if memory or disk cannot hold
+    the counts of the classes or bins.
     """
-    network, trained = read_networks(parsed)
+    network, analogue = read_networks(parsed)
+    reference: Union[Network, TrainedModel, None] = analogue
+    if trained is not None and fidelity is not None and "average_pooling" in fidelity.after:
+        reference = read_trained(trained, batch_of(network), output_scale)
     _check(network, x, settings, num_classes, scale)
     if network.windowed:
         network = network.separated(settings.duration)
@@ -96,7 +116,7 @@ def simulate(
         reading = replace(output, activation=MEMBRANE, initial_potential=None)
         network = replace(network, volumes=tuple(reading if volume is output else volume for volume in network.volumes))
     engine, reason = choose_engine(network, settings)
-    job = Job(parsed, network, trained, settings, engine, scale, num_classes is not None, output_scale, dt_ms)
+    job = Job(parsed, network, reference, settings, engine, scale, num_classes is not None, output_scale, dt_ms)
     require_room(job, num_classes, target)
     samples = slice(settings.first, settings.first + settings.samples)
     x, y = x.part(samples) if isinstance(x, EventSamples) else x[samples], y[samples]
@@ -118,7 +138,7 @@ def simulate(
         spikes = {population: spike_table(parts) for population, parts in totals.spikes.items()}
         write_spike_times(target / SPIKE_TIMES, job, spikes)
         plot_raster(target / f"raster.{figures}", network, spikes, network.latency(settings.duration), settings.first)
-    return SimulationResult(network, statistics, advice(statistics, settings, network))
+    return SimulationResult(network, statistics, advice(statistics, settings, network, fidelity), fidelity)
 
 
 def _check(
@@ -236,7 +256,11 @@ class Runner:
 
     def __init__(self, job: Job, threads: int, progress: Progress = silent) -> None:
         self._job = job
-        self._analogue = None if job.trained is None else AnalogueNetwork(job.trained)
+        self._analogue: Optional[Outputs] = None
+        if isinstance(job.trained, TrainedModel):
+            self._analogue = job.trained.forward()
+        elif job.trained is not None:
+            self._analogue = AnalogueNetwork(job.trained).outputs
         self._engine = _engine(job, threads, progress)
 
     def run(self, samples: Tuple[int, Samples, np.ndarray], tick: Callable[[int], None] = lambda steps: None) -> Totals:
@@ -270,7 +294,7 @@ class Runner:
         readout = counted.readout
         if readout is not None and output.threshold is not None:  # of an integer network: in units of the threshold
             readout = readout / np.broadcast_to(output.threshold.astype(np.float64), output.shape).ravel()
-        ann = self._analogue.outputs(x) if self._analogue is not None and isinstance(x, np.ndarray) else None
+        ann = self._analogue(x) if self._analogue is not None and isinstance(x, np.ndarray) else None
 
         def summed(samples: Union[slice, np.ndarray]) -> Dict[str, np.ndarray]:
             return {name: spikes[samples].sum(axis=0, dtype=np.int64) for name, spikes in counts.items()}
@@ -283,6 +307,7 @@ class Runner:
             spikes=spikes,
             by_class={int(of): summed(y == of) for of in np.unique(y)} if settings.by == "class" else {},
             by_bin=counted.by_bin,
+            ties=counted.ties,
         )
 
 

@@ -182,9 +182,11 @@ def read_spikes(simulation: Union[str, Path], sample: Optional[int] = None) -> D
 def write_ini(network: Network, path: Path, settings: SimulationSettings, dt_ms: float) -> None:
     """Write the simulated network, and the threshold, reset, initial potential and time step of the simulation.
 
-    The initial potential is a fraction of the threshold, for populations without initial potentials in the network.
+    The initial potential is a fraction of the threshold, for populations without initial potentials in the network. A
+    network that was trained as a spiking one defines all three.
     """
     with h5py.File(path, "w") as file:
-        file.attrs.update(format=INI_FORMAT, version=INI_VERSION, threshold=settings.threshold, reset=settings.reset)
-        file.attrs.update(dt_ms=dt_ms, initial_potential=settings.initial_potential)
+        file.attrs.update(format=INI_FORMAT, version=INI_VERSION, dt_ms=dt_ms)
+        if not network.trained_spiking:
+            file.attrs.update(settings.model_dump(include={"threshold", "reset", "initial_potential"}))
         write_network(network, file)

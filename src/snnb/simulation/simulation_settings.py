@@ -12,6 +12,8 @@ from snnb.core.options import MOST, Count, Flag, Options, Seed, ToolboxKey
 
 LONGEST_DURATION = 10_000_000
 
+# Options of a converted network, which one that was trained as a spiking network defines
+OF_CONVERTED = ("threshold", "reset", "initial_potential", "output")
 T = TypeVar("T")
 Engine = Literal["auto", "event", "tensorflow", "toolbox"]
 InputCoding = Literal["constant", "poisson", "events", "steps"]

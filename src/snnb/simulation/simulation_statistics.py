@@ -6,15 +6,19 @@ The document `sim_accuracies.json` has the accuracy, or the error of a reconstru
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, TypeVar, Union, cast
 
 import numpy as np
 from pydantic import SerializerFunctionWrapHandler, model_serializer
 
+from snnb.conversion.fidelity import CHANGES, Fidelity
 from snnb.core.errors import InputError
 from snnb.io.text import Document
 from snnb.network.network import MEMBRANE, Network
 from snnb.simulation.simulation_settings import SimulationSettings
+
+if TYPE_CHECKING:
+    from snnb.simulation.trained_model import TrainedModel
 
 S = TypeVar("S")
 
@@ -41,9 +45,9 @@ class Job:
 
     parsed: Path
     network: Network  # the network that is simulated
-    # The analogue network of the file `parsed`, whose outputs are the reference; None if the network was trained as a
-    # spiking one
-    trained: Optional[Network]
+    # The network as it was trained, whose outputs are the reference: that of the file `parsed`, or the trained model if
+    # max pooling was replaced. None if the network was trained as a spiking one
+    trained: Union[Network, "TrainedModel", None]
     settings: SimulationSettings
     engine: str
     scale: float  # divisor from stored values to pixels in [0, 1]
@@ -89,6 +93,7 @@ class Totals(NamedTuple):
     spikes: Dict[str, List[np.ndarray]]  # block by block
     by_class: Dict[int, Dict[str, np.ndarray]]  # counts of each class that has samples
     by_bin: Dict[str, np.ndarray]
+    ties: int = 0
 
 
 def added(one: S, two: S) -> S:
@@ -232,6 +237,7 @@ class SimulationStatistics(Document):
     spikes_per_sample: Optional[float] = None
     synaptic_operations_per_sample: float
     ann_multiply_accumulates_per_sample: int
+    tie_share: Optional[float] = None
     engine: str
     engine_reason: str
     seed: int
@@ -288,6 +294,7 @@ class SimulationStatistics(Document):
             engine=job.engine,
             engine_reason=engine_reason,
             seed=settings.seed,
+            tie_share=_tie_share(network, totals, settings.duration),
             **rate_statistics(network, totals, settings.counted_steps)._asdict(),
             **figures,
         )
@@ -329,10 +336,20 @@ class SimulationStatistics(Document):
         lines.append(f"spikes per sample: {self.spikes_per_sample:.6g}")
         lines.append(f"synaptic operations per sample: {self.synaptic_operations_per_sample:.6g}")
         lines.append(f"multiply-accumulates of the analogue network: {self.ann_multiply_accumulates_per_sample}")
+        if self.tie_share:
+            lines.append(f"membrane potentials equal to the threshold: {self.tie_share:.4%}")
         for name, rate in self.mean_rates.items():
             shares = f"{self.silent_neurons[name]:.1%} of neurons silent, {self.saturated_neurons[name]:.1%} saturated"
             lines.append(f"{name}: {rate:.5f} spikes per step; {shares}")
         return lines
+
+
+def _tie_share(network: Network, totals: Totals, steps: int) -> Optional[float]:
+    """Return the share of membrane potentials that equal the threshold of a NIR file; None for a converted network."""
+    if not network.trained_spiking:
+        return None
+    neurons = sum(population.size for population in network.populations if population.spikes)
+    return totals.ties / max(1, totals.samples * steps * neurons)
 
 
 def _listed(confusion: Optional[np.ndarray]) -> List[Tuple[int, int, int]]:
@@ -385,6 +402,10 @@ FEW = 5  # names of layers in a message
 
 LEAST_LOSS = 0.01  # of the samples; a smaller loss is none, however many samples there are
 # By coding of the output: which accuracy to quote, and why there are two.
+TIES = (
+    "{:.2%} of the membrane potentials equal the threshold exactly, where neurons do not spike (NIR: v > v_threshold); "
+    "a tool that spikes at v ≥ v_threshold, or rounds otherwise, has other spikes"
+)
 QUOTED = {
     "random": "quote the read-out accuracy: this softmax draws its spikes at random",
     "spikes": "quote the SNN accuracy, of output spikes; the read-out is of their input",
@@ -392,8 +413,13 @@ QUOTED = {
 }
 
 
-def advice(statistics: SimulationStatistics, settings: SimulationSettings, network: Network) -> List[str]:
-    """Return the warnings of a simulation of `network`, one line each."""
+def advice(
+    statistics: SimulationStatistics,
+    settings: SimulationSettings,
+    network: Network,
+    fidelity: Optional[Fidelity] = None,
+) -> List[str]:
+    """Return the warnings of a simulation of `network`, one line each; `fidelity` is that of its conversion."""
     lines = []
     if settings.input == "poisson" and settings.input_rate < FULL_RATE:
         lines.append(
@@ -407,6 +433,7 @@ def advice(statistics: SimulationStatistics, settings: SimulationSettings, netwo
     if len(silent) > FEW:
         never = [f"{len(silent)} layers, first {silent[0]} and last {silent[-1]}, never spike"]
     if network.trained_spiking:
+        lines += [TIES.format(statistics.tie_share)] if statistics.tie_share else []
         return [*lines, *(f"{which}: check --time-step and --nir-reset, and --bin-us of events" for which in never)]
     longer, raised = "simulate longer (--duration)", "raise --threshold, or "
     if network.steps is not None:  # its thresholds and initial potentials are for this number of steps
@@ -417,10 +444,15 @@ def advice(statistics: SimulationStatistics, settings: SimulationSettings, netwo
     for population in network.populations:
         if rates[population.name] > SATURATED and population is not network.output:
             lines.append(f"layer {population.name} spikes nearly every step: {raised}parse with a higher --percentile")
-    return lines + loss_advice(statistics, settings, network)
+    return lines + loss_advice(statistics, settings, network, fidelity)
 
 
-def loss_advice(statistics: SimulationStatistics, settings: SimulationSettings, network: Network) -> List[str]:
+def loss_advice(
+    statistics: SimulationStatistics,
+    settings: SimulationSettings,
+    network: Network,
+    fidelity: Optional[Fidelity] = None,
+) -> List[str]:
     """Return a line for each cause of a loss that exceeds a point and the 95 % interval of the number of samples."""
     trained, spikes, samples = statistics.ann_accuracy, statistics.snn_accuracy, statistics.num_samples
     lost = 0.0
@@ -439,6 +471,9 @@ def loss_advice(statistics: SimulationStatistics, settings: SimulationSettings, 
     if not lost:
         return []
     readout, before = statistics.readout_accuracy, _remedies(statistics, settings, network)
+    if fidelity is not None and fidelity.classifies and fidelity.lost >= LEAST_LOSS:
+        changes = ", ".join(CHANGES[change] for change in fidelity.converted)
+        before = f"{100 * fidelity.lost:.1f} of them without spikes, by {changes}; {before}"
     if readout is None or readout == spikes:
         return [f"{100 * lost:.1f} points lost ({spikes:.1%} of {trained:.1%}): {before}"]
     output = "--output membrane reads out"

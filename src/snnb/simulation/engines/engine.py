@@ -38,6 +38,9 @@ class BlockCounts:
     spikes: Dict[str, np.ndarray]  # of the recorded samples, see `spike_table`
     # Spikes in each time bin, summed over the samples: int64 (bins, *shape); empty without bins.
     by_bin: Dict[str, np.ndarray] = field(default_factory=dict)
+    # Membrane potentials, in all steps, that are the largest float32 number which does not reach the threshold, of
+    # neurons with a neuron model. NIR's neurons spike above the threshold only: this number is their threshold.
+    ties: int = 0
 
 
 class Engine(Protocol):

@@ -51,7 +51,12 @@ class SeparatedEngine:
             x * self._real(steps) if drawn is None else drawn.sum(axis=1, dtype=self._real) * self._real(network.pixel)
         )
         counts = self._counts(sent)
-        readout = self._readout(counts, x, drawn)
+        parts = []
+        for start in range(0, len(x), self._batch):
+            part = slice(start, start + self._batch)
+            sums = {name: spikes[part] for name, spikes in counts.items()}
+            parts.append(self._readout(sums, x[part], None if drawn is None else drawn[part])[: len(x) - start])
+        readout = np.concatenate(parts)
         spikes = np.zeros(readout.shape, np.bool_)
         spikes[:, -steps:] = np.arange(steps)[:, np.newaxis] < counts[network.output.name].reshape(len(x), 1, -1)
         observe(spikes, readout)
@@ -109,7 +114,13 @@ class SeparatedEngine:
         )
 
     def _readout(self, counts: Arrays, x: np.ndarray, drawn: Optional[np.ndarray]) -> np.ndarray:
-        """Return the accumulated input of the output layer after each step: (samples, latency, units)."""
+        """Return the accumulated input of the output layer after each step: (batch, latency, units).
+
+        There are at most as many samples as a batch has, which are padded: sums would be rounded differently in another
+        number of rows.
+        """
+        counts = {name: padded(spikes, self._batch) for name, spikes in counts.items()}
+        x, drawn = padded(x, self._batch), None if drawn is None else padded(drawn, self._batch)
         network, steps, output = self._network, self._settings.duration, self._network.output
         depths = network.depths()
         fires = depths[output.name] * steps

@@ -53,7 +53,8 @@ class TensorFlowEngine:
     It simulates batches of one size. The state of a batch is, each by population: `potentials`; `counts` of spikes;
     `readout`, the output layer's accumulated input, or its largest potential; `accumulated`, the sum of each input of a
     max pooling layer; `currents`, synaptic currents; `history`, by volume that is read with a delay, its values in the
-    last steps, the latest first; and in `clock` the number of steps done.
+    last steps, the latest first; `ties`, the number in each sample, see `BlockCounts`; and in `clock` the number of
+    steps done.
     """
 
     def __init__(self, network: Network, settings: SimulationSettings) -> None:
@@ -76,6 +77,11 @@ class TensorFlowEngine:
         integers = [p for p in network.populations if p.threshold is not None]
         self._thresholds = {
             p.name: tf.constant(firing_threshold(p, settings), self._real) for p in (*integers, *modelled)
+        }
+        self._below = {
+            p.name: tf.constant(np.nextafter(firing_threshold(p, settings), np.float32(-np.inf)))
+            for p in modelled
+            if p.spikes
         }
         self._constant = constant_volumes(network) if settings.input == "constant" else set()
         self._traced: Dict[int, Any] = {}
@@ -126,6 +132,7 @@ class TensorFlowEngine:
             late=None if self._windowed else late,
             spikes={name: spike_table(parts) for name, parts in tables.items()} if recorded else {},
             by_bin=bins.counts,
+            ties=sum(int(ties.numpy()[:n].sum()) for ties in state["ties"].values()),
         )
 
     def _draws(self, x: Samples, first: int) -> Dict[str, Callable[[int, int], np.ndarray]]:
@@ -174,6 +181,7 @@ class TensorFlowEngine:
             "readout": {self._network.output.name: self._zeros(self._network.output)},
             "clock": {"step": tf.constant(0)},
             "accumulated": {p.name: self._zeros(self._network.volume(p.only.input)) for p in accumulating},
+            "ties": {p.name: tf.zeros(self._batch, tf.int64) for p in populations if p.name in self._below},
             "currents": {
                 p.name: self._zeros(p)
                 for p in populations
@@ -305,6 +313,8 @@ class TensorFlowEngine:
                 state["readout"][name] = tf.maximum(state["readout"][name], potential)
             return tf.zeros_like(potential)
         reached = potential >= self._thresholds[name]
+        equal = tf.reshape(potential == self._below[name], (self._batch, -1))
+        state["ties"][name] += tf.math.count_nonzero(equal, axis=1)
         after = numbers.after if neuron.reset is not None else potential - numbers.after
         state["potentials"][name] = tf.where(reached, after, potential)
         spikes = tf.cast(reached, self._real)

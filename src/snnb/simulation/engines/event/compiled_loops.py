@@ -138,6 +138,7 @@ def _fire_leaky(
     """See `fire`: neurons with a neuron model, in the order of operations that `snnb.network.network` defines."""
     potential, received = neurons.potential[sample], neurons.received[sample]
     leaky, numbers = neurons.leaky, neurons.leaky.numbers
+    ties = 0
     synaptic, units = leaky.current.shape[1] > 0, received.shape[1]
     part = np.empty(GROUP, potential.dtype)
     for word in range(bits.shape[1]):
@@ -145,7 +146,7 @@ def _fire_leaky(
         values, thresholds, bias = load(potential, at, 4), load(neurons.threshold, at, 4), load(neurons.bias, at, 4)
         decay, gain, offset = load(numbers.decay, at, 4), load(numbers.gain, at, 4), load(numbers.offset, at, 4)
         current_decay, current_gain = load(numbers.current_decay, at, 4), load(numbers.current_gain, at, 4)
-        after = load(numbers.after, at, 4)
+        after, below = load(numbers.after, at, 4), load(leaky.below, at, 4)
         held = load(leaky.current[sample], at, 4) if synaptic else values
         for step in range(steps):
             current = load(currents, step * stride + at, 4) + bias
@@ -153,7 +154,9 @@ def _fire_leaky(
                 held = held + (current_gain * current - current_decay * held)
                 current = held
             values = values + ((gain * current + offset) - decay * values)
-            bits[start + step, word] = reached(values, thresholds)
+            fired = reached(values, thresholds)
+            bits[start + step, word] = fired
+            ties += bits_set(reached(values, below) & ~fired)
             values = reset_to(values, thresholds, after, leaky.to_value)
             if units > at:
                 store(part, 0, values)
@@ -162,6 +165,7 @@ def _fire_leaky(
         store(potential, at, values)
         if synaptic:
             store(leaky.current[sample], at, held)
+    leaky.ties[sample, 0] += ties
 
 
 @compiled

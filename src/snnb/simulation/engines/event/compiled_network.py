@@ -112,11 +112,13 @@ class EventNetwork:
         size, neuron, none = population.size, population.neuron, np.zeros((1, 0), self.real)
         threshold = self._each(population, firing_threshold(population, self.settings))
         threshold[size if population.spikes else 0 :] = NEVER
-        leaky = Leaky(Dynamics(*[none[0]] * len(Dynamics._fields)), none, False)
+        no_ties = np.zeros((1, 0), np.int64)
+        leaky = Leaky(Dynamics(*[none[0]] * len(Dynamics._fields)), none, False, none[0], no_ties)
         if neuron is not None:
             numbers = Dynamics(*(neurons_of(each.ravel()) for each in dynamics(population)))
             current = none if neuron.current_leak is None else zeros((1, filled_up(size)), self.real)
-            leaky = Leaky(numbers, current, neuron.reset is not None)
+            below = np.nextafter(threshold, self.real(-np.inf))
+            leaky = Leaky(numbers, current, neuron.reset is not None, below, np.zeros((1, 1), np.int64))
         pools = population.projections[0].layer.WEIGHTING == "maximum"
         inputs = self.network.volume(population.only.input).size if pools else 0
         return Neurons(

@@ -104,6 +104,7 @@ class EventEngine:
             late=np.sum([group.late for group in groups], axis=0),
             spikes=spikes,
             by_bin=bins.counts,
+            ties=sum(int(neurons.leaky.ties.sum()) for neurons in block.values()),
         )
 
     def _at_once(self, samples: int) -> int:
@@ -283,7 +284,7 @@ def _with_state(neurons: Neurons, change: Callable[[np.ndarray], np.ndarray]) ->
         counts=change(neurons.counts),
         accumulated=change(neurons.accumulated),
         leader=change(neurons.leader),
-        leaky=neurons.leaky._replace(current=change(neurons.leaky.current)),
+        leaky=neurons.leaky._replace(current=change(neurons.leaky.current), ties=change(neurons.leaky.ties)),
     )
 
 

@@ -27,6 +27,8 @@ class Leaky(NamedTuple):
     numbers: Dynamics  # float32 (neurons,)
     current: np.ndarray  # optional, the synaptic current: float32 (samples, neurons)
     to_value: bool  # whether a spike sets the potential to `after`, or subtracts it
+    below: np.ndarray  # float32 (neurons,): the largest number below the threshold
+    ties: np.ndarray  # int64 (samples, 1): number of potentials that were `below`
 
 
 class Neurons(NamedTuple):
