@@ -129,6 +129,8 @@ REFUSED = {
         ("run --rate-samples 3", 2, "--rate-samples", "--from"),
         ("run --rate-steps 3", 2, "--rate-steps", "--from"),
         ("--from edges.csv --run-dir run", 2, "mini_network", "another --run-dir"),
+        ("--from far.csv --run-dir outside", 2, "edges.csv", "another --run-dir, or --force"),
+        ("--from instance:mini_network --run-dir outside", 2, "edges.csv", "--force"),
         ("--from edges.csv --model mini_network", 2, "--from", "leave out --model"),
         ("--from edges.csv --dataset digits --run-dir new", 2, "--from", "--dataset"),
         ("--from nowhere.csv --run-dir new", 3, "nowhere.csv", "no such file"),

@@ -137,7 +137,7 @@ def refuse_bad_values(kind: Type[Options], values: Mapping[str, object]) -> None
 
 
 def from_pairs(pairs: Sequence[str]) -> Dict[str, object]:
-    """Parse texts like `dropout=0.3` or `filters=8,16`; raise `UsageError` if a text has no `=`, or a key is repeated."""
+    """Parse texts like `dropout=0.3` or `filters=8,16`; raise `UsageError` for a text without `=` or a repeated key."""
     given: Dict[str, object] = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")

@@ -147,7 +147,7 @@ def bring_up_to_date(
     results: Dict[str, StageResult] = {}
     asked = given
     given = _from_defaults(run, asked, from_defaults)
-    names = check_options(run, target, given)
+    names = check_options(run, target, given, force=force)
     for name in names:
         stage = STAGES[name]
 
@@ -174,7 +174,7 @@ def bring_up_to_date(
             raise UpstreamError(f"{name} has to run before {target} ({reason}); leave out --no-upstream to run it")
         tell(f"running ({reason})")
         with extra_named(name):
-            _check_plan(run, PlannedRun(names, given, name, tell))
+            _check_plan(run, PlannedRun(names, given, name, tell, force))
             params = stage.resolve(run, options, tell)
             in_force = _options_in_force(run, stage, given, params)
             if in_force:
@@ -272,7 +272,7 @@ def read_options(given: Given) -> Dict[str, Dict[str, object]]:
     return {stage: typed(STAGES[stage].kind.params, options) for stage, options in given.items()}
 
 
-def check_options(run: RunDirectory, target: str, given: Given) -> List[str]:
+def check_options(run: RunDirectory, target: str, given: Given, *, force: bool = False) -> List[str]:
     """Return the stages that are needed, after checking their options: the last stage may run hours later."""
     names: List[str] = []
     name: Optional[str] = target
@@ -298,7 +298,7 @@ def check_options(run: RunDirectory, target: str, given: Given) -> List[str]:
         options, kind = given.get(name, {}), STAGES[name].kind
         fits, _ = drop_invalid(kind.params, recorded_params(run, kind), options)
         refuse_bad_values(kind.params, merge_options(fits, options))
-    _check_plan(run, PlannedRun(names, given, None, say_nothing))
+    _check_plan(run, PlannedRun(names, given, None, say_nothing, force))
     return names
 
 

@@ -64,13 +64,12 @@ def import_graph(
     of each, that the spikes were counted in; by default as the file states, or 1. Raise `InputError` for a file that is
     of no known kind, or not valid.
     """
-    if not path.exists():
-        raise InputError(f"{path}: no such file")
+    reader = find_reader(path)
     # Before the files are read: a graph of a file that is changed meanwhile is stale. Files next to it follow below.
     first = {file: sha256_of(file) for file in (path, rates) if file is not None and file.is_file()}
-    if graph_file.recognises(path):
+    if reader is None:
         return _import_file(path, target, rates, samples, steps, first)
-    read = _reader_of(path, READERS, "a graph that snnb reads; it reads MODEL_graph.h5,")(path)
+    read = reader(path)
     if read.assumed:
         read = replace(read, populations=[replace(population, spikes=None) for population in read.populations])
     stated = read.recording or Recording(1, 1, 0, DT_MS)
@@ -97,6 +96,15 @@ def import_graph(
     if times is not None:
         _write_times(target.with_name(SPIKE_TIMES), graph, times, recording.num_timesteps)
     return Imported(graph, hashes, notes)
+
+
+def find_reader(path: Path) -> Optional[Callable[[Path], ListedGraph]]:
+    """Return the reader of a graph from outside, None for a MODEL_graph.h5; raise `InputError` for any other file."""
+    if not path.exists():
+        raise InputError(f"{path}: no such file")
+    if graph_file.recognises(path):
+        return None
+    return _reader_of(path, READERS, "a graph that snnb reads; it reads MODEL_graph.h5,")
 
 
 def _reader_of(path: Path, readers: Readers[Reader], expected: str) -> Reader:
