@@ -22,7 +22,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
-from snnb.core.errors import InputError, UpstreamError, UsageError
+from snnb.core.errors import InputError, ReadOnlyError, UpstreamError, UsageError
 from snnb.core.options import Options
 from snnb.core.progress import Say, say_nothing
 from snnb.io.files import (
@@ -84,7 +84,7 @@ def locked(directory: Path, *, wait: bool, say: Say) -> Iterator[None]:
         if error.errno not in READ_ONLY:
             raise
         advice = "copy the run and work on the copy, or give another --run-dir"
-        raise InputError(f"{directory} is read-only ({error.strerror}); {advice}") from None
+        raise ReadOnlyError(f"{directory} is read-only ({error.strerror}); {advice}") from None
     try:
         if not _acquire(descriptor):
             holder = holder_of(directory)
