@@ -58,7 +58,8 @@ ModelOption = Annotated[
 DatasetOption = Annotated[
     Optional[str],
     typer.Option(
-        help="Data set (see `snnb datasets`), `folder:DIR` or `arrays:FILE.npz`; built-in models have a default.",
+        help="Data set (see `snnb datasets`), `folder:DIR`, `arrays:FILE.npz`, `events:DIR` or `steps:DIR`; "
+        "built-in models have a default.",
         show_default=False,
         autocompletion=beginning(_datasets),
     ),
