@@ -58,8 +58,7 @@ ModelOption = Annotated[
 DatasetOption = Annotated[
     Optional[str],
     typer.Option(
-        help="Data set (see `snnb datasets`), `folder:DIR`, `arrays:FILE.npz`, `events:DIR` or `steps:DIR`; "
-        "built-in models have a default.",
+        help="Data set (`snnb datasets`), or folder:, arrays:, events: or steps: and a path; by default the model's.",
         show_default=False,
         autocompletion=beginning(_datasets),
     ),

@@ -46,9 +46,8 @@ def download(urls: Sequence[str], path: Path, *, sha256: str, size: int, progres
 
 def _root_of(error: BaseException) -> BaseException:
     """Return the error that caused others, whose messages have addresses of objects."""
-    while error.__cause__ or error.__context__:
-        error = error.__cause__ or error.__context__
-    return error
+    cause = error.__cause__ or error.__context__
+    return error if cause is None else _root_of(cause)
 
 
 class _DownloadProgress:
