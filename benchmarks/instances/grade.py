@@ -227,10 +227,13 @@ def measure(graph, core, chip, place):
 def read_numbers(path, columns):
     """Return the numbers of a partition or a placement."""
     text = (lzma.decompress if path.suffix == ".xz" else bytes)(path.read_bytes()).decode()
-    lines = [line.split() for line in text.replace(",", " ").split("\n") if line.strip()]
-    if any(len(line) != columns or not all(word.isdecimal() for word in line) for line in lines):
-        raise ValueError(f"{path}: each line has {columns} whole number(s) from 0")
-    return np.array(lines, np.int64).reshape(-1, columns)
+    rows = []
+    for number, line in enumerate(text.split("\n"), 1):
+        words = line.replace(",", " ").split()
+        if words and (len(words) != columns or not all(word.isdecimal() and len(word) < 19 for word in words)):
+            raise ValueError(f"{path}, line {number}: {line.strip()[:40]!r} is not {columns} whole number(s) from 0")
+        rows += [words] if words else []
+    return np.array(rows, np.int64).reshape(-1, columns)
 
 
 def read_constraints(name):
@@ -282,6 +285,9 @@ def main():
     named = [path for path in INSTANCES.glob("*-*.h5") if options.instance in (path.stem, path.stem.rsplit("-", 1)[0])]
     newest = max(named, key=lambda path: [int(part) for part in path.stem.rsplit("-", 1)[1].split(".")], default=None)
     try:
+        if newest is None and not Path(options.instance).exists():
+            known = ", ".join(sorted({path.stem.rsplit("-", 1)[0] for path in INSTANCES.glob("*-*.h5")}))
+            raise ValueError(f"{options.instance} is no file and no instance; the instances are {known}")
         chip, core = read_constraints(options.constraints), read_numbers(options.partition, 1)[:, 0]
         place = options.placement and read_numbers(options.placement, 2)
         figures, fullest, violations = grade(Graph(newest or Path(options.instance)), chip, core, place)

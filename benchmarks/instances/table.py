@@ -1,9 +1,10 @@
 """Grade all stored results anew and write the tables of docs/instances.md.
 
-    python benchmarks/instances/table.py [--check]
+    python benchmarks/instances/table.py [INSTANCE] [--check]
 
-needs numpy and h5py. With `--check` it needs snnb too, computes each stored result by `snnb map --partition` as well,
-and stops where a figure of grade.py is another one.
+needs numpy and h5py. With INSTANCE only its results are graded; those of the others are read from docs/instances.csv.
+With `--check` it needs snnb too, computes each stored result by `snnb map --partition` as well, and stops where a
+figure of grade.py is another one.
 """
 
 import argparse
@@ -32,12 +33,20 @@ Row = Dict[str, Any]
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("instance", nargs="?", help="name; by default all instances")
     parser.add_argument("--check", action="store_true", help="compute each result with snnb as well")
-    check = parser.parse_args().check
+    options = parser.parse_args()
     instances = [json.loads(path.read_text()) for path in INSTANCES.glob("*.json")]
     instances.sort(key=lambda one: (one["synapses"], one["name"]))
+    names = [instance["name"] for instance in instances]
+    if options.instance not in (None, *names):
+        parser.error(f"no instance {options.instance}; the instances are {', '.join(names)}")
+    stored = [] if options.instance is None else read_csv()
     rows = []
     for instance in instances:
+        if options.instance not in (None, instance["name"]):
+            rows += [row for row in stored if row["instance"] == instance["name"]]
+            continue
         full_name = f"{instance['name']}-{instance['version']}"
         graph = Graph(INSTANCES / f"{full_name}.h5")
         for constraint in instance["constraints"]:
@@ -47,13 +56,12 @@ def main() -> None:
                     continue
                 rows.append(graded(graph, full_name, constraint, result))
                 print(full_name, constraint, method, rows[-1]["connectivity"], flush=True)
-                if check and rows[-1]["connectivity"] is not None:
+                if options.check and rows[-1]["connectivity"] is not None:
                     compare(full_name, constraint, result, rows[-1])
     write_csv(rows)
     tables = [instance_table(instances), ratio_table(rows), best_table(rows)]
-    names = ("instances", "ratios", "best")
     text = PAGE.read_text()
-    for name, lines in zip(names, tables):
+    for name, lines in zip(("instances", "ratios", "best"), tables):
         begin, end = f"<!-- {name}: written by `python benchmarks/instances/table.py` -->", f"<!-- end of {name} -->"
         before, _, rest = text.partition(begin)
         text = "\n".join([before + begin, *lines, end + rest.partition(end)[2]])
@@ -109,6 +117,14 @@ def compare(full_name: str, constraint: str, result: Path, row: Row) -> None:
             theirs = int((mapped.cost.contents["neurons"] > 0).sum())
         if theirs is not None and abs(row[name] - theirs) > tolerance * abs(theirs):
             sys.exit(f"{result}: {name} is {row[name]!r} by grade.py and {theirs!r} by snnb")
+
+
+def read_csv() -> List[Row]:
+    """Read the rows that `write_csv` has written."""
+    texts = ("instance", "constraints", "method", "program")
+    with CSV.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [{name: v if name in texts else json.loads(v or "null") for name, v in row.items()} for row in rows]
 
 
 def write_csv(rows: List[Row]) -> None:
@@ -181,7 +197,7 @@ def ratio_table(rows: List[Row]) -> List[str]:
 
 
 def best_table(rows: List[Row]) -> List[str]:
-    """Return the best known result of each instance and constraints."""
+    """Return the best known result of each instance and constraints; of equal ones that of the first of `METHODS`."""
     lines = ["| instance | constraints | connectivity | cores | hops | energy µJ | step µs | method, seed | s |"]
     lines.append("|---|---|---:|---:|---:|---:|---:|---|---:|")
     for (instance, constraints), by_method in by_case(rows).items():

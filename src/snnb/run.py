@@ -27,7 +27,7 @@ from snnb.core.progress import Say, say_nothing
 from snnb.graph.export.export_options import ExportOptions
 from snnb.pipeline.all import STAGES
 from snnb.pipeline.graph import GraphParams, import_arrays
-from snnb.pipeline.open_run import open_or_create, open_run
+from snnb.pipeline.open_run import begin_with_graph, open_or_create, open_run
 from snnb.pipeline.plan import bring_up_to_date, effective_options, read_options
 from snnb.pipeline.stage import StageResult, result_of
 from snnb.results.compare import Compared, compare
@@ -120,9 +120,10 @@ class Run:
         shape: Optional[Tuple[int, int, int]] = None,
         say: Say = say_nothing,
     ) -> None:
-        self.path: Path = open_or_create(model, Path(path) if path is not None else None, dataset).path
         self._say = say
         self._say_waiting = _warn if say is say_nothing else say
+        run_dir = Path(path) if path is not None else None
+        self.path: Path = open_or_create(model, run_dir, dataset, say=self._say_waiting).path
         self._prepare: Dict[str, object] = {} if shape is None else {"shape": shape}
 
     @classmethod
@@ -150,7 +151,8 @@ class Run:
             A file that `snnb graph --from` reads, or `instance:NAME`; or a matrix of scipy whose rows are the sources;
             or a graph whose edges have the attribute `weight` (by default 1), and nodes `spikes` (all or none).
         path : str or Path, optional
-            The run directory; by default `runs/NAME` for the name of a file. A graph that it has is replaced.
+            The run directory; by default `runs/NAME` for the name of a file. A graph that it has is replaced
+            if that was made of the same file, or of arrays as well.
         source, target : (edges,) array of int
             In place of `graph`: ids of neurons, from 0. Parallel edges are one synapse with the sum of their weights.
         weight : (edges,) array, optional
@@ -185,7 +187,9 @@ class Run:
         if isinstance(graph, (str, Path)):
             if any(given is not None for given in of_arrays):
                 raise UsageError("from_graph: a file has its own edges; give only rates, samples and steps with it")
-            run = cls._begin(Path(graph), path, say)
+            run_dir = None if path is None else Path(path)
+            directory = open_or_create(None, run_dir, graph=Path(graph), say=_warn if say is say_nothing else say)
+            run = cls(path=directory.path, say=say)
             run.graph(from_file=graph, rates=rates, rate_samples=samples, rate_steps=steps)
             return run
         from snnb.graph.imports.arrays import EdgeArrays, arrays_of, listed
@@ -205,16 +209,11 @@ class Run:
             edges = EdgeArrays(source, target, weight, spikes)
         made, sha256 = listed(edges, populations, inputs)
         params = validated(GraphParams, {"rate_samples": samples, "rate_steps": steps})
-        run = cls._begin(Path(path), path, say)
-        directory = run.directory
+        directory = begin_with_graph(Path(path), Path(path), say=_warn if say is say_nothing else say)
+        run = cls(path=directory.path, say=say)
         with directory.locked(say=run._say_waiting):
             import_arrays(directory, made, sha256, params)
         return run
-
-    @classmethod
-    def _begin(cls, named: Path, path: Union[str, Path, None], say: Say) -> "Run":
-        directory = open_or_create(None, None if path is None else Path(path), graph=named)
-        return cls(path=directory.path, say=say)
 
     def __repr__(self) -> str:
         kinds = {"simulation": self.simulations, "graph": self.graphs, "mapping": self.mappings}

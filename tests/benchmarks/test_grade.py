@@ -206,6 +206,30 @@ def test_wrong_cores_and_places_are_reported(case):
         assert case.judged(place=[*case.place[:5], outside]) == ["core 5 is not on the mesh of 3 x 2"]
 
 
+def test_of_equal_results_the_first_method_stays_the_best(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    table = importlib.import_module("table")
+    rows, written = table.read_csv(), table.CSV.read_bytes()
+    monkeypatch.setattr(table, "CSV", tmp_path / "rows.csv")
+    table.write_csv(rows)
+    assert table.CSV.read_bytes() == written
+    tied = [row for row in rows if (row["instance"], row["constraints"]) == ("mini_network", "axons_32")]
+    best = min(row["connectivity"] for row in tied)
+    assert "| Mt-KaHyPar, 3 |" in table.best_table(tied)[2]
+    tied[-1]["connectivity"] = best
+    assert "| Mt-KaHyPar, 3 |" in table.best_table(tied)[2]
+    tied[-1]["connectivity"] = best - 1
+    assert "| METIS, " in table.best_table(tied)[2]
+
+
+def test_an_unknown_instance_is_refused_with_the_known_ones(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["grade", "lenet", "parts.txt", "--constraints", "neurons_32"])
+    assert grade.main() == 2
+    assert (
+        "lenet is no file and no instance; the instances are autoencoder_mnist, lenet_t100," in capsys.readouterr().err
+    )
+
+
 def test_compressed_files_and_files_that_cannot_be_read(case):
     case.judged()
     _, expected, _ = case.run("parts.txt", "places.txt")
@@ -213,8 +237,10 @@ def test_compressed_files_and_files_that_cannot_be_read(case):
     (case.folder / "parts.xz").write_bytes(lzma.compress((case.folder / "parts.txt").read_bytes()))
     (case.folder / "places.xz").write_bytes(lzma.compress((case.folder / "places.txt").read_bytes()))
     assert case.run("parts.xz", "places.xz")[:2] == (0, expected)
-    (case.folder / "words.txt").write_text("1\n-1\n")
-    assert case.run("words.txt", "places.txt")[0] == case.run("none.txt", "places.txt")[0] == 2
+    (case.folder / "words.txt").write_text("1\n\n-1\n2\n")
+    status, _, errors = case.run("words.txt", "places.txt")
+    assert (status, "words.txt, line 3: '-1' is not 1 whole number(s)" in errors) == (2, True)
+    assert case.run("none.txt", "places.txt")[0] == 2
     chip = json.loads((case.folder / "chip.json").read_text())
     (case.folder / "chip.json").write_text(
         json.dumps({**chip, "axons_per_core": None, "weights_per_core": 3, "energy_pj": {"router": 1, "x": 2}})

@@ -1,8 +1,11 @@
 """The start of the command without large libraries, and the exit codes of bugs and interruptions."""
 
+import re
 import shutil
 import subprocess
 import sys
+
+import pytest
 
 from snnb.cli.main import main
 from tests.end_to_end.conftest import RECORDED
@@ -56,6 +59,18 @@ def test_a_stage_names_the_extra_that_it_needs(tmp_path):
     assert result.returncode == 3, result.stderr
     extra = "cpu" if sys.version_info < (3, 9) else "tensorflow"
     assert f"pip install '.[{extra}]'" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("fault", ["raise ImportError('libcudart.so: cannot open')", "import numpy; numpy.no_such"])
+def test_a_tensorflow_that_cannot_be_imported_is_named_with_what_to_install(tmp_path, fault):
+    run = shutil.copytree(RECORDED, tmp_path / "run")
+    (tmp_path / "tensorflow.py").write_text(fault)
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {FORBID.splitlines()[-2]}; {FORBID.splitlines()[-1]}"
+    result = snnb("train", "--run-dir", run, "--force", "--quiet", code=code)
+    assert result.returncode == 3, result.stderr
+    assert re.search(r"train needs tensorflow, which cannot be imported \(.*(cannot open|no_such)", result.stderr)
+    assert "pip install '.[" in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
 
 

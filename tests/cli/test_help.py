@@ -66,6 +66,21 @@ def test_the_examples_are_taken(texts, name):
             assert context.args == []
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_an_option_of_one_value_is_given_once(name):
+    """Every option, before its value is looked at."""
+    options = [o for o in COMMANDS[name].params if isinstance(o, click.Option) and not o.multiple]
+    command = click.Context(COMMANDS[name], info_name=name, parent=click.Context(click.Group("snnb")))
+    for option in options:
+        words = [option.opts[0], "1", option.opts[0], "2"]
+        if option.is_flag:
+            words = [option.opts[0], *option.secondary_opts]
+        if len(words) < 2:  # has no value
+            continue
+        with pytest.raises(click.UsageError, match=f"^{option.opts[0]} .*given several times"):
+            COMMANDS[name].parse_args(command, words)
+
+
 WANTED = [
     ("run --model lenet_", [name for name in names() if name.startswith("lenet_")]),
     ("train --dataset mni", ["mnist"]),

@@ -48,6 +48,12 @@ def test_no_mirror_has_it(server, path):
         fetch([server.url + "missing"], path)
 
 
+def test_a_host_that_does_not_answer_is_named_with_the_reason(path):
+    with pytest.raises(InputError, match=r"could not be downloaded: 127\.0\.0\.1:1: .*refused; try again") as caught:
+        fetch(["http://127.0.0.1:1/file"], path)
+    assert " object at " not in str(caught.value)
+
+
 def test_too_little_disk_is_an_error_before_anything_is_fetched(server, path, monkeypatch):
     free = files.shutil.disk_usage(path.parent.parent)._replace(free=299_999)
     monkeypatch.setattr(files.shutil, "disk_usage", lambda _: free)

@@ -68,6 +68,28 @@ def test_on_a_read_only_mount_a_stage_says_so_and_the_run_still_verifies(disk, s
         assert snnb(command, disk / "run").returncode == 0
 
 
+def test_results_are_written_elsewhere_from_a_read_only_run(disk, snnb, tmp_path):
+    (stamp,) = (path.name for path in (disk / "run/simulations").iterdir())
+    (disk / f"run/exports/{stamp}/.graph.csv.abcdefgh.partial").mkdir(parents=True)  # left by a killed export
+    remount(disk, "ro")
+    page, exported = tmp_path / "page.html", tmp_path / "out.csv"
+    for words in (["report", "--output", page], ["export", "--format", "csv", "--output", exported]):
+        result = snnb(words[0], disk / "run", *words[1:])
+        assert result.returncode == 0, result.stderr
+    assert "passed" in snnb("crosscheck", disk / "run", "--with", "scipy").stdout
+    assert 'id="network"' in page.read_text()
+    assert len(exported.read_text().splitlines()) == 3_664 + 1
+    remount(disk, "rw")
+    assert snnb("remove", disk / "run", f"graphs/{stamp}", "--with-dependents", "--yes").returncode == 0
+    remount(disk, "ro")
+    result = snnb("report", disk / "run", "--output", page)
+    assert result.returncode == 0, result.stderr
+    assert f"report: without its graph: the graph of simulation {stamp} is missing" in result.stderr
+    result = snnb("export", disk / "run", "--format", "csv", "--output", exported, "--force")
+    assert (result.returncode, result.stderr.count("\n")) == (3, 1)
+    assert f"the graph of simulation {stamp} is missing and cannot be made: {disk}/run is read-only" in result.stderr
+
+
 def test_an_interrupted_run_on_a_read_only_mount_is_reported(disk, snnb):
     (disk / "run" / "dataset").rename(disk / "run" / ".replaced-dataset")
     remount(disk, "ro")

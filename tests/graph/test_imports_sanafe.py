@@ -229,6 +229,7 @@ BAD = {
     "network:\n  groups:\n  - name: a\n    neurons: [3..1: {}]\n": "group a: the range 3..1 ends before it begins",
     "network:\n  groups:\n  - neurons: [0: {}]\n": "groups: a group has no name",
     "network:\n  groups:\n  - &a {name: a, neurons: []}\n  - {name: a, neurons: []}\n": "there are two groups 'a'",
+    "network:\n  groups: []\n  groups: []\n": "the key 'groups' is given several times, again in line 3",
     "g 2\ng x\n": "line 2: 'x' is not a number of neurons",
     "g 2\n\ne 0.0->1.0 weight=1\n": "line 3: there is no group '1'",
     "g 2\ne 0.0->0.2 weight=1\n": "line 2: there is no neuron 0.2; the group has 2, from 0",

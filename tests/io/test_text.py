@@ -31,6 +31,26 @@ def test_text_json_and_yaml_are_read(file):
 
 
 @pytest.mark.parametrize(
+    ("content", "key", "line"),
+    [
+        ("a: 1\nb: 2\na: 1\n", "a", 3),
+        ("a:\n- {b: 1, c: {d: 1,\n  d: 2}}\n", "d", 3),
+        ("a: &n {b: 1, b: 2}\nc: *n\n", "b", 1),
+        ("? 'a'\n: 1\n\"a\": 2\n", "a", 3),
+    ],
+)
+def test_a_repeated_key_of_yaml_is_refused_with_its_line(file, content, key, line):
+    with pytest.raises(InputError, match=f"file: the key {key} is given several times, again in line {line}; keep one"):
+        load_yaml(file(content))
+
+
+def test_keys_of_yaml_that_only_look_repeated_are_read(file):
+    content = "a: &n {<<: &m {b: 1}, b: 2}\nc: {<<: *n, b: 3}\n1: x\n'1': y\nd: [{b: 4}, {b: 5}]\n"
+    read = load_yaml(file(content))
+    assert read == {"a": {"b": 2}, "c": {"b": 3}, 1: "x", "1": "y", "d": [{"b": 4}, {"b": 5}]}
+
+
+@pytest.mark.parametrize(
     ("content", "message"),
     [("", "Expecting value: line 1"), ("{", "Expecting property name")],
 )

@@ -51,6 +51,10 @@ REFUSED = {
     "training": (called("stem_bn", training=True), r"layer stem_bn \(BatchNormalization\) is called with train"),
     "an activation of one's own": (setting("hidden", activation="Own>swish2"), "its activation is Own>swish2"),
     "a layer of one's own": (lambda layers, model: layers["stem"].update(class_name="Own>Conv"), "may run code"),
+    "a recurrent layer": (
+        lambda layers, model: layers["stem"].update(class_name="LSTM"),
+        r"layer stem \(LSTM\) is not loaded from a file, since recurrent layers are not supported",
+    ),
     "a class of another module": (
         lambda layers, model: layers["stem"].update(module="mine", registered_name="Conv2D"),
         r"layer stem \(Conv2D\) of mine is not loaded",

@@ -139,15 +139,16 @@ def test_a_graph_without_spikes_says_so_in_every_result(folder, capsys):
     assert Run(path="x").compare()[0].label == "graph from outside, spikes assumed"
 
 
-def test_another_file_replaces_the_graph_and_a_changed_one_makes_it_stale(folder, capsys):
+def test_another_file_replaces_the_graph_with_force_and_a_changed_one_makes_it_stale(folder, capsys):
     snnb(capsys, "graph --from net.csv --rates rates.txt --run-dir x")
     snnb(capsys, "map x --hardware chip.yaml --method sequential")
     (stamp,) = Run(path="x").mappings
     (folder / "other.csv").write_text(CSV[:-1])
-    found = snnb(capsys, "graph --from other.csv --run-dir x --json")
+    found = snnb(capsys, "graph --from other.csv --run-dir x --json --force")
     params = json.loads(found.out)["stages"][0]["params"]
     assert params["rates"] is None  # they were of the other file
-    assert stale("x") == {f"maps/{stamp}": "graphs/imported/net_graph.h5 has changed"}
+    assert snnb(capsys, "status x").out.startswith("x: other, a graph from outside")
+    assert stale("x") == {f"maps/{stamp}": "graphs/imported/net_graph.h5 is missing"}
     (folder / "other.csv").write_text(CSV.replace("1.5", "2.5"))
     assert stale("x")["graphs/imported"] == f"{folder}/other.csv has changed"
     snnb(capsys, "graph x --defaults")
@@ -162,6 +163,34 @@ def test_another_file_replaces_the_graph_and_a_changed_one_makes_it_stale(folder
     assert "--from FILE" in snnb(capsys, "export x --format csv", 4).err
     snnb(capsys, "report x")
     assert "snnb graph --from FILE --run-dir x" in (folder / "x/report.html").read_text()
+
+
+def test_a_run_keeps_the_graph_that_it_was_made_from(folder, capsys):
+    for name, text in (("a", CSV), ("b", CSV.replace("1.5", "2.5"))):
+        (folder / name).mkdir()
+        (folder / name / "net.csv").write_text(text)
+    snnb(capsys, "graph --from a/net.csv")
+    weights, _ = edges_of(Run(path="runs/net"))
+    assert f"{folder}/a/net.csv" in snnb(capsys, "graph --from b/net.csv", 2).err
+    with pytest.raises(UsageError, match=f"runs/net has the graph of {folder}/a/net.csv; .*--force"):
+        Run.from_graph("b/net.csv")
+    with pytest.raises(UsageError, match="another --run-dir"):
+        Run.from_graph(source=[0], target=[1], path="runs/net")
+    np.testing.assert_array_equal(edges_of(Run(path="runs/net"))[0], weights)
+    Run.from_graph(source=[0], target=[1], path="arrays")
+    with pytest.raises(UsageError, match="the graph of arrays"):
+        Run.from_graph("b/net.csv", "arrays")
+    Run(path="runs/net").graph(from_file="b/net.csv", force=True)
+    assert edges_of(Run(path="runs/net"))[0][0, 3] == weights[0, 3] + 1
+
+
+def test_a_file_that_is_no_graph_leaves_no_run(folder, capsys):
+    (folder / "README.md").write_text("# Notes")
+    for file in ("README.md", "missing.csv"):
+        assert file in snnb(capsys, f"graph --from {file}", 3).err
+        with pytest.raises(InputError, match=file):
+            Run.from_graph(file, "runs/new")
+    assert not (folder / "runs").exists()
 
 
 def test_simulations_and_graphs_from_outside_side_by_side(folder, run, capsys):

@@ -4,6 +4,7 @@ import os
 import pytest
 
 from snnb.core.errors import UpstreamError
+from snnb.rundir.directory import RunDirectory
 
 
 @pytest.fixture
@@ -26,6 +27,23 @@ def test_without_waiting_the_second_process_learns_who_holds_the_run(run, held_e
     child, _ = held_elsewhere
     with pytest.raises(UpstreamError, match=f"process {child} on "), run.locked(wait=False):
         pass
+
+
+@pytest.mark.parametrize("wait", [False, True])
+def test_the_lock_of_an_empty_folder_is_waited_for_only_without_no_wait(run, held_elsewhere, wait):
+    child, release = held_elsewhere
+    (run.path / "manifest.yaml").unlink()
+    said = []
+
+    def say(message):
+        said.append(message)
+        os.write(release, b"x")
+
+    outcome = contextlib.nullcontext() if wait else pytest.raises(UpstreamError, match=f"in use by process {child}")
+    with outcome:
+        RunDirectory.create(run.path, run.manifest.run, run.kinds, wait=wait, say=say)
+    assert (run.path / "manifest.yaml").exists() == wait
+    assert [f"waiting for {run.path}, in use by process {child}" in line for line in said] == [True] * wait
 
 
 def test_waiting_the_second_process_goes_on_when_the_first_is_done(run, held_elsewhere):

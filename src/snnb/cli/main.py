@@ -96,7 +96,9 @@ class HelpfulCommand(TyperCommand):
             self.params.insert(0, run_argument())
 
     def parse_args(self, context: click.Context, arguments: List[str]) -> List[str]:
-        """Read the options; refuse environment variables of options that the command does not have."""
+        """Read the options; refuse an option given twice, and environment variables of options that do not exist."""
+        if not context.resilient_parsing:  # of a shell that completes a word
+            _refuse_repeated(context, self.make_parser(context).parse_args(list(arguments))[2])
         left = super().parse_args(context, arguments)
         output.configure(*(context.params.pop(name) for name in ("json", "verbose", "quiet")))
         take_run(context)
@@ -143,6 +145,16 @@ def _panel(command: str, option: str) -> Optional[str]:
             (f"Options of {stage}" for stage in CHAIN if option in STAGES[stage].kind.params.model_fields), None
         )
     return None
+
+
+def _refuse_repeated(context: click.Context, order: Sequence[click.Parameter]) -> None:
+    """Raise `click.UsageError` for an option that takes one value and is given several times, or with its opposite."""
+    for number, option in enumerate(order):
+        if not isinstance(option, click.Option) or option.multiple or (option.is_flag and not option.secondary_opts):
+            continue
+        if option in order[:number]:
+            names = " or ".join([option.opts[0], *option.secondary_opts])
+            raise click.UsageError(f"{names} is given several times; give it once", context)
 
 
 def _refuse_unknown_variables(context: click.Context) -> None:
@@ -199,10 +211,23 @@ for _command in (models, datasets, hardware, instances, *_on_results, doctor):
     commands.command(cls=HelpfulCommand)(_command)
 
 
+def _commands_with(option: str) -> List[str]:
+    """Return the names of the commands that have an option."""
+    of_name: Dict[str, click.Command] = typer.main.get_command(commands).commands  # type: ignore[attr-defined]
+    return [
+        name
+        for name, command in of_name.items()
+        if any(option in (*parameter.opts, *parameter.secondary_opts) for parameter in command.params)
+    ]
+
+
 def _described(error: BaseException) -> Tuple[int, str]:
     """Return the exit code of an error (see README.md) and the message for the user."""
     from snnb.io.files import describe_os_error
 
+    if isinstance(error, click.NoSuchOption) and _commands_with(error.option_name):
+        others = ", ".join(f"`snnb {name}`" for name in _commands_with(error.option_name))
+        return 2, f"no such option: {error.option_name}; it is an option of {others}"
     if isinstance(error, click.ClickException):
         # typer has added its suggestion to the message; click 8.4 and later append another one
         reason = error.message if "Did you mean" in error.message else error.format_message()

@@ -58,7 +58,7 @@ ModelOption = Annotated[
 DatasetOption = Annotated[
     Optional[str],
     typer.Option(
-        help="Data set (see `snnb datasets`), `folder:DIR` or `arrays:FILE.npz`; built-in models have a default.",
+        help="Data set (`snnb datasets`), or folder:, arrays:, events: or steps: and a path; by default the model's.",
         show_default=False,
         autocompletion=beginning(_datasets),
     ),

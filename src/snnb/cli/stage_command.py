@@ -89,7 +89,8 @@ def stage_command(target: str, stages: Sequence[str], *, by_name: bool) -> Calla
         console = output.current
         given = {stage: chosen(values, STAGES[stage].kind.params, own) for stage, own in names.items()}
         graph = given.get("graph", {}).get("from_file")
-        run = open_or_create(model, run_dir, dataset, graph if isinstance(graph, Path) else None)
+        source = graph if isinstance(graph, Path) else None
+        run = open_or_create(model, run_dir, dataset, source, wait=not no_wait, say=console.say)
         from_defaults = stages if defaults else ()
         with run.locked(wait=not no_wait, say=console.say):
             results = bring_up_to_date(

@@ -62,7 +62,7 @@ def sweep(
 
     given = {stage: chosen(values, STAGES[stage].kind.params, own) for stage, own in _names.items()}
     axes = read_grid(grid, given)
-    run = open_or_create(model, run_dir, dataset)
+    run = open_or_create(model, run_dir, dataset, wait=not no_wait, say=console.say)
     with run.locked(wait=not no_wait, say=console.say):
         swept = swept_grid.sweep(run, axes, given, say=console.say, bar=console.bar)
     table, figure = run.path / swept_grid.TABLE, run.path / swept_grid.FIGURE

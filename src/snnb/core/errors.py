@@ -28,6 +28,10 @@ class InputError(SnnbError):
     exit_code = 3
 
 
+class ReadOnlyError(InputError):
+    """A run directory cannot be written."""
+
+
 class DamagedError(InputError):
     """A file is missing, incomplete, altered, or not of the expected format.
 

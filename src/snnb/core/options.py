@@ -137,12 +137,14 @@ def refuse_bad_values(kind: Type[Options], values: Mapping[str, object]) -> None
 
 
 def from_pairs(pairs: Sequence[str]) -> Dict[str, object]:
-    """Parse texts like `dropout=0.3` or `filters=8,16`; raise `UsageError` if a text has no `=`."""
+    """Parse texts like `dropout=0.3` or `filters=8,16`; raise `UsageError` for a text without `=` or a repeated key."""
     given: Dict[str, object] = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not equals:
             raise UsageError(f"--set {pair}: write it as key=value")
+        if key in given:
+            raise UsageError(f"--set {pair}: {key} is given several times; give it once")
         given[key] = tuple(_parsed(part) for part in text.split(",")) if "," in text else _parsed(text)
     return given
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Sequence
+from urllib.parse import urlsplit
 
 import pooch
 import requests
@@ -32,7 +33,7 @@ def download(urls: Sequence[str], path: Path, *, sha256: str, size: int, progres
         try:
             pooch.retrieve(url, sha256, path.name, path.parent, downloader=downloader)
         except (requests.RequestException, ValueError) as error:  # ValueError: another SHA-256
-            reason = first_line(error)
+            reason = f"{urlsplit(url).netloc}: {first_line(_root_of(error))}"
         else:
             if not exists:
                 path.chmod(0o644)  # pooch leaves the mode of its temporary file, which only the owner can read
@@ -41,6 +42,12 @@ def download(urls: Sequence[str], path: Path, *, sha256: str, size: int, progres
     raise InputError(
         f"{path.name} {mismatch}could not be downloaded: {reason}; try again, or put the file into {path.parent}."
     )
+
+
+def _root_of(error: BaseException) -> BaseException:
+    """Return the error that caused others, whose messages have addresses of objects."""
+    cause = error.__cause__ or error.__context__
+    return error if cause is None else _root_of(cause)
 
 
 class _DownloadProgress:

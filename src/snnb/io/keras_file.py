@@ -29,6 +29,7 @@ SeparableConv1D SeparableConv2D Softmax SpatialDropout1D SpatialDropout2D Spatia
 ThresholdedReLU UpSampling1D UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D
 """
 LAYERS = frozenset(_LAYERS.split())
+RECURRENT = ("Bidirectional", "ConvLSTM2D", "GRU", "LSTM", "RNN", "SimpleRNN")
 # Names of classes and functions in a layer's configuration, by the end of the key.
 NAMES: Dict[str, str] = {
     "activation": "elu exponential hard_sigmoid linear relu selu sigmoid softmax softplus softsign swish tanh",
@@ -95,7 +96,8 @@ def _faults_of_model(model: JsonValue) -> Iterator[str]:
         elif kind in MODELS:
             yield from _faults_of_model(layer)
         elif kind not in LAYERS:
-            yield f"{where} is not loaded from a file, since it may run code"
+            recurrent = "recurrent layers are not supported"
+            yield f"{where} is not loaded from a file, since {recurrent if kind in RECURRENT else 'it may run code'}"
         else:
             yield from (f"{where}: {fault}" for fault in _faults_of_values([config, layer.get("inbound_nodes")]))
 

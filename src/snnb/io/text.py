@@ -3,7 +3,7 @@
 import json
 import unicodedata
 from pathlib import Path
-from typing import Any, Dict, Type, TypeVar
+from typing import Any, Dict, List, Optional, Set, Tuple, Type, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, ValidationError, model_serializer
@@ -52,13 +52,39 @@ def load_yaml(path: Path) -> JsonValue:
 
 
 def parse_yaml(text: str, path: Path) -> JsonValue:
-    """Parse YAML from a file with a safe loader; raise `DamagedError` if it is not valid."""
+    """Parse YAML from a file with a safe loader; raise `DamagedError` if it is not valid, or repeats a key."""
     try:
-        return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
+        node = loader.get_single_node()
+        _refuse_repeated_keys(node, path)
+        return None if node is None else loader.construct_document(node)
     except yaml.YAMLError as error:
         raise invalid_yaml(error, path) from None
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:  # of numbers and dates
         raise DamagedError(path, f"holds a value that is not valid ({first_line(error)})") from None
+
+
+def _refuse_repeated_keys(root: Optional[yaml.Node], path: Path) -> None:
+    """Raise `DamagedError` if a mapping has a key twice, of which YAML would use the last."""
+    nodes: List[Optional[yaml.Node]] = [root]
+    seen: Set[int] = set()
+    while nodes:
+        node = nodes.pop()
+        if id(node) in seen or not isinstance(node, yaml.CollectionNode):
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            nodes += node.value
+            continue
+        keys: Set[Tuple[str, str]] = set()
+        for key, value in node.value:
+            nodes.append(value)
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            if (key.tag, key.value) in keys:
+                name, line = printable(key.value)[:LONGEST_NAME], key.start_mark.line + 1
+                raise DamagedError(path, f"the key {name} is given several times, again in line {line}; keep one")
+            keys.add((key.tag, key.value))
 
 
 def invalid_yaml(error: yaml.YAMLError, path: Path) -> DamagedError:

@@ -1,6 +1,7 @@
 """Stage `graph`: write the synapse graph of the converted network and its spike counts."""
 
 import os
+import re
 import shlex
 from contextlib import suppress
 from pathlib import Path
@@ -38,6 +39,7 @@ PoolWeight = Literal["mean", "one"]
 WEIGHTS = "weights"  # name of the graph without spike counts
 IMPORTED = "imported"  # name of a graph from outside
 CLASS = "-class-"  # between the stamp and the number of the class in the name of a graph of one class
+NOT_IN_NAMES = re.compile("[^a-z0-9_]")  # of models
 ASSUMED = "no spikes are known: each neuron counts as one spike"
 OF_SPIKES = ("rates", "rate_samples", "rate_steps")  # options that hold for one graph from outside
 
@@ -170,9 +172,35 @@ def _refuse_without_classes(run: RunDirectory, wanted: str, by: str, which: str)
         )
 
 
+def imported_name(path: Path) -> str:
+    """Return the name of a run that begins with a graph from outside: of its file, or of an instance."""
+    instance = named_instance(path)
+    stem = path.stem if instance is None else find_instance(instance).name
+    return NOT_IN_NAMES.sub("_", re.sub("_graph$", "", stem.lower()))[:100] or "graph"
+
+
+def refuse_unknown_file(path: Path) -> None:
+    """Raise an error if a graph from outside, a file or `instance:NAME`, does not exist or is of no known kind."""
+    from snnb.graph.imports.import_graph import find_reader
+
+    instance = named_instance(path)
+    find_reader(path if instance is None else find_instance(instance).path)
+
+
+def _refuse_other_graph(run: RunDirectory, path: Optional[Path]) -> None:
+    """Raise `UsageError` if the run has a graph of another file; `path` is None for arrays."""
+    record = recorded(run, KIND, IMPORTED)
+    if record is not None and record.params.from_file != path:
+        made_of = record.params.from_file or "arrays"
+        raise UsageError(f"{run.path} has the graph of {made_of}; give another --run-dir, or --force to replace it")
+
+
 def _check(run: RunDirectory, planned: PlannedRun) -> None:
     """Check before a network is trained that the class exists and that its spikes will be counted."""
     given, simulated = planned.given.get(KIND.name, {}), simulate.KIND.name
+    path = given.get("from_file")
+    if isinstance(path, Path) and not planned.force:
+        _refuse_other_graph(run, path)
     if planned.next is not None or KIND.name not in planned.stages or given.get("class_name") is None:
         return
     if simulated in planned.stages:
@@ -263,6 +291,7 @@ def _import(run: RunDirectory, params: GraphParams, progress: Progress) -> str:
     path = params.from_file
     if path is None:
         raise UsageError(f"{run.path} holds a graph that was made of arrays; make it again with Run.from_graph")
+    run.rename(imported_name(path))  # with --force, the graph before may be of another file
     name = named_instance(path)
     path = path if name is None else find_instance(name).path
     with run.stage("graph", params, inputs=[], name=IMPORTED) as output:
@@ -290,6 +319,7 @@ def import_arrays(
     from snnb.graph.listed import merged_note, write_listed
     from snnb.graph.populations import Recording
 
+    _refuse_other_graph(run, None)
     if all(population.spikes is None for population in listed.populations):
         refuse_without_spikes(params.rate_samples, params.rate_steps)
     recording = Recording(params.rate_samples or 1, params.rate_steps or 1, 0, DT_MS)

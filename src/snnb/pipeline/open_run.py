@@ -1,14 +1,13 @@
 """Open or create the run directory of a model."""
 
 import os
-import re
 import shlex
 from contextlib import suppress
 from pathlib import Path
 from typing import Optional
 
 from snnb.core.errors import DamagedError, InputError, SnnbError, UsageError
-from snnb.instances.known_instances import find_instance, named_instance
+from snnb.core.progress import Say, say_nothing
 from snnb.pipeline import graph as graph_stage
 from snnb.pipeline.all import KINDS
 from snnb.pipeline.model import identify_model
@@ -17,8 +16,6 @@ from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import AnyKind, RunInfo, now_utc
 from snnb.version import __version__
-
-NOT_IN_NAMES = re.compile("[^a-z0-9_]")  # of models
 
 
 def open_run(path: Path) -> RunDirectory:
@@ -60,7 +57,13 @@ def _quoted(path: Path) -> str:
 
 
 def open_or_create(
-    model: Optional[str], run_dir: Optional[Path], dataset: Optional[str] = None, graph: Optional[Path] = None
+    model: Optional[str],
+    run_dir: Optional[Path],
+    dataset: Optional[str] = None,
+    graph: Optional[Path] = None,
+    *,
+    wait: bool = True,
+    say: Say = say_nothing,
 ) -> RunDirectory:
     """Open a run directory, or create it.
 
@@ -73,14 +76,16 @@ def open_or_create(
     dataset : str, optional
     graph : Path, optional
         File of a graph from outside, or `instance:NAME`, which the run begins with in place of a model.
+    wait : bool
+        Wait while another process holds the lock of a directory without a run; otherwise raise `UpstreamError`.
+    say : callable
+        Called with a message while it waits.
     """
     if graph is not None:
         if model is not None or dataset is not None:
             raise UsageError("--from: a graph from outside has no model and no data set; leave out --model, --dataset")
-        instance = named_instance(graph)
-        stem = graph.stem if instance is None else find_instance(instance).name
-        name = NOT_IN_NAMES.sub("_", re.sub("_graph$", "", stem.lower()))[:100] or "graph"
-        return _create(name, "", None, run_dir, imported=True)
+        graph_stage.refuse_unknown_file(graph)
+        return begin_with_graph(graph, run_dir, wait=wait, say=say)
     if model is None and dataset is not None:
         raise UsageError(f"--dataset {dataset}: give --model too")
     if model is None:
@@ -92,11 +97,25 @@ def open_or_create(
             raise InputError(f"{run_dir} holds a run without its {manifest.NAME}; restore that from a copy")
         raise UsageError(f"{run_dir} is not a run directory; give --model NAME to create a run")
     name, on, source = identify_model(model, dataset)
-    return _create(name, on, source, run_dir)
+    return _create(name, on, source, run_dir, wait=wait, say=say)
+
+
+def begin_with_graph(
+    named: Path, run_dir: Optional[Path], *, wait: bool = True, say: Say = say_nothing
+) -> RunDirectory:
+    """Open or create a run that begins with a graph from outside, which has the name of a file or an instance."""
+    return _create(graph_stage.imported_name(named), "", None, run_dir, imported=True, wait=wait, say=say)
 
 
 def _create(
-    model: str, dataset: str, source: Optional[str], run_dir: Optional[Path], *, imported: bool = False
+    model: str,
+    dataset: str,
+    source: Optional[str],
+    run_dir: Optional[Path],
+    *,
+    imported: bool = False,
+    wait: bool,
+    say: Say,
 ) -> RunDirectory:
     info = RunInfo(
         model=model,
@@ -106,4 +125,5 @@ def _create(
         created_utc=now_utc().isoformat(timespec="seconds"),
         snnb_version=__version__,
     )
-    return RunDirectory.create(run_dir or Path(os.environ.get("SNNB_RUNS") or "runs") / model, info, KINDS)
+    path = run_dir or Path(os.environ.get("SNNB_RUNS") or "runs") / model
+    return RunDirectory.create(path, info, KINDS, wait=wait, say=say)

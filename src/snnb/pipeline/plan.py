@@ -7,6 +7,7 @@ up to date. `simulate` selects the simulation in force. `graph` gets its stamp a
 """
 
 import sys
+import traceback
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,7 +30,7 @@ from typing import (
 
 from pydantic import create_model
 
-from snnb.core.errors import InputError, UpstreamError, UsageError, how_to_install
+from snnb.core.errors import InputError, UpstreamError, UsageError, first_line, how_to_install
 from snnb.core.options import (
     Options,
     drop_invalid,
@@ -147,7 +148,7 @@ def bring_up_to_date(
     results: Dict[str, StageResult] = {}
     asked = given
     given = _from_defaults(run, asked, from_defaults)
-    names = check_options(run, target, given)
+    names = check_options(run, target, given, force=force)
     for name in names:
         stage = STAGES[name]
 
@@ -174,7 +175,7 @@ def bring_up_to_date(
             raise UpstreamError(f"{name} has to run before {target} ({reason}); leave out --no-upstream to run it")
         tell(f"running ({reason})")
         with extra_named(name):
-            _check_plan(run, PlannedRun(names, given, name, tell))
+            _check_plan(run, PlannedRun(names, given, name, tell, force))
             params = stage.resolve(run, options, tell)
             in_force = _options_in_force(run, stage, given, params)
             if in_force:
@@ -209,16 +210,29 @@ def _options_in_force(run: RunDirectory, stage: AnyStage, given: Given, params: 
 
 @contextmanager
 def extra_named(stage: str) -> Iterator[None]:
-    """Name the extra of the package to install when TensorFlow or Keras is missing."""
+    """Name the extra of the package to install when TensorFlow or Keras is missing, or cannot be imported."""
     try:
         yield
-    except ModuleNotFoundError as error:
-        package = (error.name or "").split(".")[0]
-        if package not in ("tensorflow", "tf_keras"):
+    except Exception as error:  # a library of another version, for example, raises errors of any type in an import
+        package = _not_imported(error)
+        if package is None:
             raise
         pinned = sys.version_info[:2] == (3, 8)
         remedy = f"{how_to_install('cpu')}, or '.[gpu]' for CUDA" if pinned else how_to_install("tensorflow")
-        raise InputError(f"{stage} needs {package}, which is not installed; {remedy}") from error
+        if isinstance(error, ModuleNotFoundError) and error.name == package:
+            raise InputError(f"{stage} needs {package}, which is not installed; {remedy}") from error
+        # TensorFlow's message has a traceback of the first error
+        reason = first_line(error.__context__ if isinstance(error.__context__, ImportError) else error)
+        raise InputError(
+            f"{stage} needs {package}, which cannot be imported ({reason}); install it again: {remedy}"
+        ) from error
+
+
+def _not_imported(error: BaseException) -> Optional[str]:
+    """Return the package, TensorFlow or Keras, whose import an error has ended; None for any other error."""
+    modules = [str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__)]
+    packages = {name.split(".")[0] for name in (*modules, getattr(error, "name", None) or "")}
+    return next((name for name in ("tensorflow", "tf_keras") if name in packages and name not in sys.modules), None)
 
 
 def effective_options(run: RunDirectory, given: Given, from_defaults: Collection[str] = ()) -> Given:
@@ -272,7 +286,7 @@ def read_options(given: Given) -> Dict[str, Dict[str, object]]:
     return {stage: typed(STAGES[stage].kind.params, options) for stage, options in given.items()}
 
 
-def check_options(run: RunDirectory, target: str, given: Given) -> List[str]:
+def check_options(run: RunDirectory, target: str, given: Given, *, force: bool = False) -> List[str]:
     """Return the stages that are needed, after checking their options: the last stage may run hours later."""
     names: List[str] = []
     name: Optional[str] = target
@@ -298,7 +312,7 @@ def check_options(run: RunDirectory, target: str, given: Given) -> List[str]:
         options, kind = given.get(name, {}), STAGES[name].kind
         fits, _ = drop_invalid(kind.params, recorded_params(run, kind), options)
         refuse_bad_values(kind.params, merge_options(fits, options))
-    _check_plan(run, PlannedRun(names, given, None, say_nothing))
+    _check_plan(run, PlannedRun(names, given, None, say_nothing, force))
     return names
 
 

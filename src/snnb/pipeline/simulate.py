@@ -296,7 +296,7 @@ def simulate_samples(
 
 STAGE = Stage(
     KIND,
-    "Simulate the converted network and count its spikes: a new directory in simulations/.",
+    "Simulate the converted network and count its spikes: always a new directory in simulations/.",
     resolve,
     run,
     check=_check,

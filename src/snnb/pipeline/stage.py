@@ -52,6 +52,7 @@ class PlannedRun:
     given: Given
     next: Optional[str]  # the stage that runs next; None before the first
     say: Say  # called with a warning about a stage that is not part of the run
+    force: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
 """`export`: write the graph of a run in the format of another program."""
 
+import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple, cast
 
-from snnb.core.errors import UpstreamError, UsageError
+from snnb.core.errors import ReadOnlyError, UpstreamError, UsageError
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.graph.export.export_options import DEFAULTS, ExportOptions
 from snnb.io.files import refuse_existing, remove_partial
@@ -29,7 +30,7 @@ def graph_in_force(run: RunDirectory, simulation: Optional[str] = None, say: Say
     """Return the name of the graph of a simulation, by default the one in force; it is made first if it is missing.
 
     In a run without simulations the graph is that of the weights, in one that begins with a graph from outside that
-    graph; None if there is none either. The run is not locked.
+    graph; None if there is none either. The run is not locked. Raise `ReadOnlyError` if a graph cannot be made.
     """
     name, graphs = graph.KIND.name, run.records_of(graph.KIND.name)
     if run.manifest.run.imported:
@@ -38,8 +39,12 @@ def graph_in_force(run: RunDirectory, simulation: Optional[str] = None, say: Say
     if stamp is None:
         return graph.WEIGHTS if graph.WEIGHTS in graphs else None
     if stamp not in graphs:
-        with run.locked(say=say):
-            bring_up_to_date(run, name, {name: {"simulation": stamp}}, say=say)
+        try:
+            with run.locked(say=say):
+                bring_up_to_date(run, name, {name: {"simulation": stamp}}, say=say)
+        except ReadOnlyError as error:
+            missing = f"the graph of simulation {stamp} is missing and cannot be made"
+            raise ReadOnlyError(f"{missing}: {error}") from error
     return stamp
 
 
@@ -192,7 +197,7 @@ def remove_partials(run: RunDirectory) -> None:
     """Remove partial files of killed exports in the run, and restore the directories that they were replacing."""
     if not (run.path / EXPORTS).is_symlink():
         for place in (run.path / EXPORTS).glob("*"):
-            if place.is_dir() and not place.is_symlink():
+            if place.is_dir() and not place.is_symlink() and os.access(place, os.W_OK):
                 remove_partial(place)
 
 

@@ -10,7 +10,7 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, cast
 
 import numpy as np
 
-from snnb.core.errors import DamagedError, UsageError
+from snnb.core.errors import DamagedError, ReadOnlyError, UsageError
 from snnb.core.formatting import local_time, times
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.graph.synapse_graph import SynapseGraph
@@ -80,14 +80,19 @@ def write_report(
     """Write one HTML page about a run: its training, a simulation, the graph of it and the latest mapping of that.
 
     By default the page is `report.html` of the run, about the simulation in force, whose graph is made if it is
-    missing. `force` replaces a file that is not a report. `progress` is called while activations are computed.
+    missing; without it in a run that is read-only. `force` replaces a file that is not a report. `progress` is called
+    while activations are computed.
     """
     target = run.path / REPORT if output is None else output
     _refuse_other_files(run, target, force)
     there = {item.stamp: item for item in simulations_of(run)}
     if simulation is not None and simulation not in there:
         raise UsageError(f"--simulation {simulation}: not in {run.path}; there are: {', '.join(there) or 'none yet'}")
-    stamp, graph = simulation or run.in_force("simulate"), graph_in_force(run, simulation, say)
+    stamp, graph = simulation or run.in_force("simulate"), None
+    try:
+        graph = graph_in_force(run, simulation, say)
+    except ReadOnlyError as error:
+        say(f"report: without its graph: {error}")
     write_text_atomically(target, render(_page(run, list(there.values()), (stamp, graph), progress)))
     return target
 

@@ -22,7 +22,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
-from snnb.core.errors import InputError, UpstreamError, UsageError
+from snnb.core.errors import InputError, ReadOnlyError, UpstreamError, UsageError
 from snnb.core.options import Options
 from snnb.core.progress import Say, say_nothing
 from snnb.io.files import (
@@ -84,7 +84,7 @@ def locked(directory: Path, *, wait: bool, say: Say) -> Iterator[None]:
         if error.errno not in READ_ONLY:
             raise
         advice = "copy the run and work on the copy, or give another --run-dir"
-        raise InputError(f"{directory} is read-only ({error.strerror}); {advice}") from None
+        raise ReadOnlyError(f"{directory} is read-only ({error.strerror}); {advice}") from None
     try:
         if not _acquire(descriptor):
             holder = holder_of(directory)
@@ -148,13 +148,16 @@ class RunDirectory:
         return cls(path, manifest.load_manifest(path / manifest.NAME, kinds), kinds)
 
     @classmethod
-    def create(cls, path: Path, info: RunInfo, kinds: Kinds) -> "RunDirectory":
+    def create(
+        cls, path: Path, info: RunInfo, kinds: Kinds, *, wait: bool = True, say: Say = say_nothing
+    ) -> "RunDirectory":
         """Create a run directory with an empty manifest, or open an existing one of the same model and data set.
 
-        A run without a complete stage, which a failed first command leaves, is reused for any model and data set.
+        A run without a complete stage, which a failed first command leaves, is reused for any model and data set. For
+        `wait` and `say` see `locked`.
         """
         if not os.path.lexists(path / manifest.NAME):
-            cls._begin(path, info, kinds)
+            cls._begin(path, info, kinds, wait, say)
         run = cls.open(path, kinds)
         different = run.manifest.run.difference(info)
         if different is None:
@@ -168,8 +171,8 @@ class RunDirectory:
         raise UsageError(f"{path} is a run of {different}; give another --run-dir")
 
     @staticmethod
-    def _begin(path: Path, info: RunInfo, kinds: Kinds) -> None:
-        """Write the first manifest of a run directory, or wait until another process has written it."""
+    def _begin(path: Path, info: RunInfo, kinds: Kinds, wait: bool, say: Say) -> None:
+        """Write the first manifest of a run directory, unless another process writes it first."""
         path.mkdir(parents=True, exist_ok=True)
         own = (*HOUSEKEEPING, manifest.NAME)
         others = [entry.name for entry in path.iterdir() if (target_of(entry.name) or entry.name) not in own]
@@ -178,13 +181,9 @@ class RunDirectory:
                 f"{path} holds {min(others)} but no {manifest.NAME}, so it is not a run; "
                 "give --run-dir a folder that is empty or not there yet"
             )
-        while not os.path.lexists(path / manifest.NAME):
-            try:
-                with locked(path, wait=False, say=say_nothing):
-                    if not os.path.lexists(path / manifest.NAME):
-                        manifest.save_manifest(manifest_type(kinds)(run=info), path / manifest.NAME)
-            except UpstreamError:  # a process that holds the lock of an empty directory is about to write the manifest
-                time.sleep(POLL_SECONDS)
+        with locked(path, wait=wait, say=say):
+            if not os.path.lexists(path / manifest.NAME):
+                manifest.save_manifest(manifest_type(kinds)(run=info), path / manifest.NAME)
 
     @property
     def model(self) -> str:
@@ -311,6 +310,11 @@ class RunDirectory:
         finally:
             self.recover()
         self.hashes.save()
+
+    def rename(self, model: str) -> None:
+        """Give the run, which begins with a graph from outside, another name; the next result is recorded with it."""
+        info = self.manifest.run.model_copy(update={"model": model})
+        self.manifest = self.manifest.model_copy(update={"run": info})
 
     def _save_record(self, stage: str, name: Optional[str], record: AnyRecord) -> None:
         stages, kind = self.manifest.stages, self.kind(stage)

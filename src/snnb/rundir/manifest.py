@@ -218,7 +218,8 @@ def load_manifest(path: Path, kinds: Tuple[AnyKind, ...]) -> Manifest:
     with advising(ADVICE):
         data = load_yaml(path)
     if not isinstance(data, dict):
-        raise InputError(f"{path} is not a manifest: it holds {type(data).__name__}, not a mapping; {ADVICE}")
+        fault = "is empty" if data is None else f"holds {type(data).__name__}, not a mapping"
+        raise InputError(f"{path} is not a manifest: it {fault}; {ADVICE}")
     version = data.get("schema_version")
     if version != SCHEMA_VERSION:
         raise InputError(

@@ -65,14 +65,13 @@ def import_graph(
     the spikes were counted in; by default as the file states, or 1. Raise `InputError` for a file that is of no known
     kind, or not valid, `UsageError` for `samples` or `steps` without spikes.
     """
+    reader = find_reader(path)
     given = [rate_file(one) for one in ([rates] if isinstance(rates, Path) else rates)]
-    if not path.exists():
-        raise InputError(f"{path}: no such file")
     # Before the files are read: a graph of a file that is changed meanwhile is stale. Files next to it follow below.
     first = {file: sha256_of(file) for file in (path, *(one.path for one in given)) if file.is_file()}
-    if graph_file.recognises(path):
+    if reader is None:
         return _import_file(path, target, given, samples, steps, first)
-    read = _reader_of(path, READERS, "a graph that snnb reads; it reads MODEL_graph.h5,")(path)
+    read = reader(path)
     if read.assumed:
         read = replace(read, populations=[replace(population, spikes=None) for population in read.populations])
     stated = read.recording or Recording(1, 1, 0, DT_MS)
@@ -116,6 +115,15 @@ def refuse_without_spikes(samples: Optional[int], steps: Optional[int]) -> None:
     names = [name for name, number in given.items() if number is not None]
     if names:
         raise UsageError(f"{', '.join(names)}: no spikes are known; give --rates, or leave it out")
+
+
+def find_reader(path: Path) -> Optional[Callable[[Path], ListedGraph]]:
+    """Return the reader of a graph from outside, None for a MODEL_graph.h5; raise `InputError` for any other file."""
+    if not path.exists():
+        raise InputError(f"{path}: no such file")
+    if graph_file.recognises(path):
+        return None
+    return _reader_of(path, READERS, "a graph that snnb reads; it reads MODEL_graph.h5,")
 
 
 def _reader_of(path: Path, readers: Readers[Reader], expected: str) -> Reader:

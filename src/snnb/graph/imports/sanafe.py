@@ -269,7 +269,15 @@ def _node(event: yaml.Event, events: Iterator[yaml.Event]) -> Node:
     if isinstance(event, SequenceStartEvent):
         return [_node(item, events) for item in inner]
     if isinstance(event, MappingStartEvent):
-        return {str(_node(key, events)): _node(next(events), events) for key in inner}
+        mapping: Dict[str, Node] = {}
+        for key in inner:
+            name = str(_node(key, events))
+            if name in mapping:
+                raise ValueError(
+                    f"the key {_shown(name)} is given several times, again in line {key.start_mark.line + 1}"
+                )
+            mapping[name] = _node(next(events), events)
+        return mapping
     raise ValueError("aliases of YAML are not read")
 
 
