@@ -134,6 +134,10 @@ REFUSED = {
         ("--from far.csv --run-dir new", 3, "line 3", "are 0 to"),
         ("--from edges.csv --rates nowhere --run-dir new", 3, "nowhere", "no such file"),
         ("--from edges.csv --rates zero --run-dir new", 3, f"{NEURONS} numbers", "3 neurons"),
+        ("--from named.csv --rates three --run-dir new", 3, "'1', has no name", "a row `name value` for each"),
+        ("--from named.csv --rates rows --run-dir new", 3, "line 3: the graph has no neuron 'd'", "names such as 'a'"),
+        ("--from edges.csv --rates gap --run-dir new", 3, "line 2 is empty", "a number for each neuron"),
+        ("--from same.csv --run-dir new", 3, "same.csv: a neuron of neurons has the name 'a\\x07'", "printable"),
         ("--from edges.csv --rate-steps 0 --run-dir new", 2, "--rate-steps", "1"),
         ("--from edges.csv --run-dir new --weights-only", 2, "--weights-only", "leave it out"),
         ("--model mini_network --run-dir outside", 2, "a graph from outside", "another --run-dir"),
@@ -154,6 +158,10 @@ REFUSED = {
         ("outside --hardware one_axon.yaml --split-fan-in", 2, "--split-fan-in", "simulating the network"),
         ("run --hardware few.yaml", 3, "2 cores", "at least 6"),
         ("run --hardware loihi --graph 20200101T000000Z", 2, "--graph", STAMP),
+        ("named --hardware loihi --partition three", 3, "'1', has no name", "a row `name value` for each"),
+        ("named --hardware loihi --partition rows", 3, "line 3: the graph has no neuron 'd'", "names such as 'a'"),
+        ("outside --hardware loihi --partition gap", 3, "line 2 is empty", "a core number a line"),
+        ("outside --hardware loihi --partition rows", 3, "line 1, 'a 1', is not", "a core number a line"),
         ("run --hardware loihi --partition missing", 3, "missing", "no such file"),
         ("run --hardware spinemap_5x5 --partition zero", 3, "core 0", "--allow-overfull"),
         ("run --hardware loihi --partition zero --split-fan-in", 2, "--split-fan-in", "leave out"),
@@ -262,6 +270,11 @@ def folder(tmp_path_factory):
         "one_axon.yaml": CHIP.replace("300", "1"),
         "few.yaml": CHIP.replace("[4, 4]", "[1, 2]"),
         "edges.csv": "source,target\n0,1\n1,2\n0,2\n",
+        "named.csv": "source,target\na,b\nb,c\na,c\n",
+        "same.csv": "source,target\na\x07,b\n",
+        "three": "1\n0\n1\n",
+        "rows": "a 1\nc 0\nd 0\n",
+        "gap": "1\n\n0\n1\n",
         "far.csv": "source,target\n0,1\n-1,2\n",
         "zero": "0\n" * NEURONS,
         "twice": "3 3\n3 3\n",
@@ -271,6 +284,7 @@ def folder(tmp_path_factory):
     write(folder / "net.nir", NODES, EDGES)
     shutil.copy(str(MODELS / "digits_net.onnx"), str(folder))
     Run.from_graph(folder / "edges.csv", folder / "outside")
+    Run.from_graph(folder / "named.csv", folder / "named")
     return folder
 
 

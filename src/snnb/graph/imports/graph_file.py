@@ -13,6 +13,7 @@ import numpy as np
 from snnb.core.errors import DamagedError
 from snnb.graph.connection import ranges
 from snnb.graph.listed import EDGES, RATE_UNIT, as_integers
+from snnb.graph.neuron_names import fault_of_names
 from snnb.graph.populations import GraphPopulation, Recording
 from snnb.graph.projection import ListedProjection
 from snnb.graph.synapse_graph import (
@@ -106,6 +107,9 @@ def _check(graph: SynapseGraph) -> None:
             if not (np.isfinite(counts) & (counts >= 0)).all():
                 raise DamagedError(graph.path, f"{place}: spike_count has numbers that are negative or not finite")
         first += population.size
+    fault = fault_of_names(graph.populations)
+    if fault is not None:
+        raise DamagedError(graph.path, f"names: {fault}")
     if graph.recording is not None and not (graph.recording.steps > 0 and graph.recording.dt_ms > 0):
         raise DamagedError(graph.path, "num_samples, num_timesteps and dt_ms are not positive")
     order = [(p.target.first, p.source.first, p.delay) for p in graph.projections]
