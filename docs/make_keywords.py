@@ -16,7 +16,7 @@ Bounds, defaults and help are those of the options' own fields; `help(snnb.Run.t
 """
 
 from pathlib import Path
-from typing import Literal, Mapping, Optional, Tuple, TypedDict, Union
+from typing import Literal, Mapping, Optional, Sequence, Tuple, TypedDict, Union
 '''
 
 
@@ -31,6 +31,10 @@ def spelling(annotation: Any) -> str:
         return f"Literal[{', '.join(map(repr, parts))}]".replace("'", '"')
     if origin is dict:
         return "Mapping[str, object]"
+    if origin is tuple and parts[-1] is Ellipsis:  # one of them can be given alone
+        item = spelling(parts[0])
+        alone = item[len("Union[") : -1] if item.startswith("Union[") else item
+        return f"Union[{alone}, Sequence[{item}]]"
     if origin is tuple:
         return f"Tuple[{', '.join(map(spelling, parts))}]"
     return "Union[str, Path]" if annotation is Path else str(annotation.__name__)

@@ -3,7 +3,21 @@
 import inspect
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple, Type, TypeVar, Union
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Tuple,
+    Type,
+    TypeVar,
+    Union,
+)
 
 from typing_extensions import Unpack
 
@@ -121,7 +135,7 @@ class Run:
         target: "Optional[ArrayLike]" = None,
         weight: "Optional[ArrayLike]" = None,
         spikes: "Optional[ArrayLike]" = None,
-        rates: Union[str, Path, None] = None,
+        rates: Union[str, Path, Sequence[Union[str, Path]], None] = None,
         populations: "Optional[Populations]" = None,
         inputs: int = 0,
         samples: Optional[int] = None,
@@ -145,8 +159,9 @@ class Run:
         spikes : (neurons,) array, optional
             Spikes of each neuron over all samples and steps, not negative. By default each neuron counts as one spike,
             and results say so.
-        rates : str or Path, optional
-            File with the spikes of a graph in a file.
+        rates : str, Path or sequence of them, optional
+            File with the spikes of a graph in a file, or several, which are added up; `FILE:POPULATION` is that
+            population of a SONATA report.
         populations : mapping of str to int or tuple of int, optional
             Names and sizes or shapes, in the order of the ids, of a graph that is not a file. By default all neurons
             are one population.

@@ -4,7 +4,7 @@ Bounds, defaults and help are those of the options' own fields; `help(snnb.Run.t
 """
 
 from pathlib import Path
-from typing import Literal, Mapping, Optional, Tuple, TypedDict, Union
+from typing import Literal, Mapping, Optional, Sequence, Tuple, TypedDict, Union
 
 
 class PrepareKeywords(TypedDict, total=False):
@@ -105,7 +105,7 @@ class GraphKeywords(TypedDict, total=False):
     weights_only: bool
     pool_weight: Literal["mean", "one"]
     from_file: Optional[Union[str, Path]]
-    rates: Optional[Union[str, Path]]
+    rates: Optional[Union[str, Path, Sequence[Union[str, Path]]]]
     rate_samples: Optional[int]
     rate_steps: Optional[int]
     rate_unit: Literal["step", "hz", "sample"]

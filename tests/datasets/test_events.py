@@ -63,7 +63,7 @@ def test_bins_are_a_histogram_whatever_the_order_of_the_events(bin_us):
     dense = np.zeros((steps.length, *SENSOR))
     dense.reshape(steps.length, -1)[steps.step, steps.neuron] = steps.value
     np.testing.assert_array_equal(dense, histogram(events, SENSOR, bin_us))
-    assert steps.outside == 0
+    assert (steps.outside, steps.late) == (0, events.time.size - steps.value.sum())
 
 
 def test_events_outside_the_sensor_are_counted_and_one_channel_has_both_polarities():
@@ -202,7 +202,9 @@ def test_events_of_the_user_in_every_layout(run_prepare, gestures):
     assert prepared.outside == outside
     counted = int(sum(one.sum() for one in frames(target)))
     assert prepared.warnings == [
-        f"{outside} events are outside the sensor of 20×28 and left out; {counted:,} are counted"
+        f"{outside} events are outside the sensor of 20×28 and left out; {counted:,} are counted",
+        f"{sum(one.time.size for one in events.values()) - outside - counted} events after the last complete bin of "
+        "1,000 µs of a sample are left out",
     ]
 
 

@@ -10,7 +10,7 @@ import pandas
 import pytest
 import scipy.sparse
 
-from snnb.core.errors import InputError
+from snnb.core.errors import InputError, UsageError
 from snnb.graph.export.export_options import ExportOptions
 from snnb.graph.export.write_export import FORMATS, export
 from snnb.graph.imports.import_graph import import_graph
@@ -52,6 +52,12 @@ BAD_RATES = {
         "1\ninf\n": "line 2: inf spikes",
         "1\n\n2\n": "line 2 is empty; give a number for each neuron",
         "1\nnan\n": "line 2: nan spikes",
+        "1\n1e30\n": "line 2: 1e30 spikes; give finite numbers that are not negative, at most 2^53",
+        "1\n9007199254740994\n": "line 2: 9007199254740994 spikes",
+        "9007199254740992\n" * 168: "the neurons have 1.513e+18 spikes together; give at most 2^53",
+        "id,spikes\n0,1\n1,1e30\n": "line 3: 1e30 spikes",
+        "id,spikes,rate\n0,1,2\n": "line 1: has the columns spikes and rate; give one of them",
+        "id,rate,rate\n0,1,2\n": "line 1: has the columns rate and rate",
         "1\nmany\n": "line 2: 'many' is not a number",
         "a,b\n": "line 1: name the columns: id",
         "id,spikes\n0,1\n0,2\n": "line 3: neuron 0 has a value before",
@@ -60,7 +66,12 @@ BAD_RATES = {
         "id,spikes\n0,x\n": "line 2: 'x' is not a number",
         "id,spikes\n0,1\n2,1\n": "has no value of 166 of 168 neurons, the first is 1",
     },
-    "r.npy": {(5,): "has 5 values", (168, -1.0): "neuron 0: -1.0 spikes", (168, np.inf): "neuron 0: inf spikes"},
+    "r.npy": {
+        (5,): "has 5 values",
+        (168, -1.0): "neuron 0: -1.0 spikes",
+        (168, np.inf): "neuron 0: inf spikes",
+        (168, 2.0**54): "neuron 0: 1.8014398509481984e+16 spikes; give",
+    },
     "r.mat": {"": "not a file of spikes that snnb reads; it reads SONATA reports, traces of SANA-FE, npy"},
 }
 
@@ -123,6 +134,39 @@ def test_edges_degrees_and_rates_of_a_table(kind, block, monkeypatch, tmp_path):
         np.testing.assert_array_equal(graph.populations[0].spike_count, counts)
 
 
+@pytest.mark.parametrize("kind", ["csv", "npz", "parquet"])
+def test_delays_and_parallel_edges_are_named(kind, tmp_path):
+    columns = {"source": np.array([2, 0, 2, 2]), "target": np.array([0, 1, 0, 0]), "weight": np.arange(4.0)}
+    for delay, edges, expected in (
+        (True, 4, ("delays are not read", "4 edges are 2 synapses: the weights of parallel edges are added up")),
+        (False, 2, ()),
+    ):
+        given = {**columns, **({"delay": np.arange(4.0)} if delay else {})}
+        path = table(tmp_path, kind, {name: values[:edges] for name, values in given.items()})
+        found = import_graph(path, tmp_path / "in_graph.h5")
+        found.graph.close()
+        assert found.notes == expected
+
+
+def test_several_files_of_spikes_are_added_up(graph, graph_path, tmp_path):
+    nodes, random = graph.number_of_nodes(), np.random.default_rng(9)
+    first, second = random.integers(0, 50, (2, nodes))
+    inputs = sum(population.size for population in graph.inputs)
+    first[:inputs] = second[:inputs] = 0
+    files = [rates_file(tmp_path / "a:b.npy", first), rates_file(tmp_path / "b.txt", "\n".join(map(str, second)))]
+    found = import_graph(graph_path, tmp_path / "in_graph.h5", rates=files, samples=3, steps=10)
+    with found.graph as new:
+        assert [*found.hashes] == [graph_path, *files]
+        got = np.concatenate([population.spike_count.ravel() for population in new.populations])
+        np.testing.assert_array_equal(got, first + second)
+    assert found.notes == (f"no spikes are given for {', '.join(p.name for p in graph.inputs)}",)
+    refused(graph_path, "a:b.npy: given twice", rates=[*files, files[0]], error=UsageError)
+    refused(
+        graph_path, "not a report of SONATA, so leave out :input", rates=[tmp_path / "b.txt:input"], error=UsageError
+    )
+    refused(graph_path, "c.npy:input: no such file", rates=[tmp_path / "c.npy:input"])
+
+
 @pytest.mark.parametrize("kind", ["npz", "parquet"])
 def test_ids_without_sign(kind, tmp_path):
     path = table(tmp_path, kind, {"source": np.array([2, 0], np.uint64), "target": np.array([0, 1], np.uint64)})
@@ -153,7 +197,8 @@ def test_names_are_numbered_in_order_of_first_appearance(kind, tmp_path):
         expected = sorted({(ids[s], ids[t]) for s, t in zip(source, target)})
         assert list(zip(*(column.tolist() for column in all_edges(graph)[:2]))) == expected
         assert len(graph.inputs) == 0
-    assert found.notes == ("without a column weight, every weight is 1",)
+    merged = f"9,000 edges are {len(expected):,} synapses: the weights of parallel edges are added up"
+    assert found.notes == ("without a column weight, every weight is 1", merged)
     rates = rates_file(
         tmp_path / "r.csv", "neuron,spikes\n" + "".join(f'"{name}",{3 * k}\n' for name, k in ids.items())
     )
@@ -213,7 +258,9 @@ BAD_CSV = {
     "source,target\n0,1\n2,1.5\n": "line 3: target 1.5 is not an id from 0",
     "source,target\n0,1\n2,b\n": "line 3: could not convert string 'b'",
     "source,target\na,b\n,c\n": "a neuron has no name",
+    "source,target\n0,12345678901234567890123\n": "line 2: target 1.23457e+22 is too large; the neurons are 0",
     "source,target\n0,99999999999999999999\n": "the neurons are 0 to 2,147,483,646",
+    "source,target,rate\n0,1,1\n1,0,1e30\n": "neuron 1 has 1.0000000150474662e+30 spikes; give finite numbers",
     "source,target\n0,2000000000\n": "the largest of its ids is 2,000,000,000, but it has only 1 edges",
     "source,target,weight\n0,1,1\n0,2,x\n": "line 3: could not convert string 'x'",
     "source,target,weight\n0,1,1e39\n": "the edge from neuron 0 to 1 has the weight inf",

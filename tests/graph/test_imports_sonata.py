@@ -6,8 +6,8 @@ import h5py
 import numpy as np
 import pytest
 
-from snnb.core.errors import InputError
-from snnb.mapping.map_network import map_network
+from snnb.core.errors import InputError, UsageError
+from snnb.mapping.map_network import cost_partition, map_network
 from snnb.mapping.traffic import PlacedNetwork
 from tests.graph.edges import all_edges
 from tests.graph.mapped import CHIP, costs_of, imported, refused
@@ -121,7 +121,7 @@ def test_a_network_by_hand(tmp_path):
             columns = [column.tolist() for column in all_edges(found)[:3]]
             assert columns == [[0, 1, 2, 4, 4], [4, 2, 3, 2, 4], [0.5, -1.75, 0.25, -2, 0.5]]
             assert found.attributes["assumed_spikes"] == 1
-        assert notes == ("delays are not read",)
+        assert notes == ("delays are not read", MERGED)
 
 
 @pytest.mark.parametrize("library", [False, True])
@@ -158,12 +158,16 @@ def test_node_ids_in_another_order_and_edges_without_weights(tmp_path):
         assert [p.spike_count.tolist() for p in found.populations] == [[0, 0], [0], [6, 7, 5]]
         assert all_edges(found)[2].tolist() == [1, -4, 1, -2, -2]
     unknown = "spike_count is of an unknown number of samples and steps: give --rate-samples and --rate-steps"
-    assert notes == ("delays are not read", unknown)
+    assert notes == ("delays are not read", unknown, MERGED)
     (folder / "edge_types.csv").unlink()
     found, notes = imported(folder, tmp_path)
     with found:
         assert all_edges(found)[2].tolist() == [1, 2, 1, 1, 1]
-    assert notes == (unknown, *(f"the edges {name} have no syn_weight, so each has the weight 1" for name in "ab"))
+    assert notes == (
+        unknown,
+        *(f"the edges {name} have no syn_weight, so each has the weight 1" for name in "ab"),
+        MERGED,
+    )
 
 
 def replaced(name, values, population=None):
@@ -207,29 +211,93 @@ def test_bad_networks(tmp_path, case):
     refused(folder / "edges.h5", message)
 
 
+MERGED = "6 edges are 5 synapses: the weights of parallel edges are added up"
+NAMED = {"from/node_ids": [1, 1], "cells/node_ids": [0, 2, 2]}  # as in the example 9_cells of SONATA
+OLDER = {"gids": [1, 0, 1], "timestamps": [1.0, 2.0, 3.0]}  # as in 300_intfire and 300_pointneurons
+PLAIN = {"node_ids": [1, 1], "timestamps": [1.0, 2.0]}
+# Columns of a report, the population that is given, and spikes by id, or the fault
 REPORTS = {
-    "sonata": ({"from/node_ids": [1, 1], "cells/node_ids": [0, 2, 2]}, [0, 2, 1, 0, 2]),
-    "older": ({"gids": [0, 2, 2], "timestamps": [1.0, 2.0, 3.0]}, [0, 0, 1, 0, 2]),
-    "part": ({"cells/node_ids": [1]}, [0, 0, 0, 1, 0]),
-    "id": ({"cells/node_ids": [3]}, "has a spike of node 3 of cells, which has 3, from 0"),
-    "name": ({"x/node_ids": [1]}, "has spikes of 'x', and the populations are from, cells"),
-    "column": ({"cells/times": [1]}, "damaged"),
+    "sonata": (NAMED, None, [0, 2, 1, 0, 2]),
+    "one of two": (NAMED, "cells", [0, 0, 1, 0, 2]),
+    "older, inputs": (OLDER, "from", [1, 2, 0, 0, 0]),
+    "older, cells": (OLDER, "cells", [0, 0, 1, 2, 0]),
+    "plain": (PLAIN, "cells", [0, 0, 0, 2, 0]),
+    "part": ({"cells/node_ids": [1]}, None, [0, 0, 0, 1, 0]),
+    "none": ({"cells/node_ids": []}, None, [0, 0, 0, 0, 0]),
+    "older, unknown": (OLDER, None, "names no population of its spikes, and the graph has from, cells; give --rates s"),
+    "plain, unknown": (PLAIN, None, "names no population of its spikes"),
+    "both": ({**PLAIN, "cells/node_ids": [1]}, "cells", "has spikes of cells, and spikes of no named population"),
+    "no such": (OLDER, "x", "spikes.h5:x: no such population; the graph has from, cells"),
+    "not in it": ({"cells/node_ids": [1]}, "from", "has no spikes of from; it has those of cells"),
+    "empty": ({"timestamps": [1.0]}, "cells", "has no spikes: neither /spikes/POPULATION/node_ids nor /spikes/gids"),
+    "id": ({"cells/node_ids": [3]}, None, "has a spike of node 3 of cells, which has 3, from 0"),
+    "negative": ({"gids": [0, -1]}, "cells", "has a spike of node -1 of cells"),
+    "large": ({"gids": np.array([2**64 - 1], np.uint64)}, "cells", "has a spike of node 18,446,744,073,709,551,615 of"),
+    "fraction": ({"gids": [0.5]}, "cells", "the ids of the spikes of cells are of type float64, not integers"),
+    "name": ({"x/node_ids": [1]}, None, "has spikes of 'x', and the populations are from, cells"),
+    "column": ({"cells/times": [1]}, None, "damaged"),
 }
+
+
+def report(path, columns):
+    with h5py.File(path, "w") as file:
+        for name, values in columns.items():
+            file[f"spikes/{name}"] = values
+    return path
 
 
 @pytest.mark.parametrize("case", REPORTS)
 def test_reports_of_spikes(tmp_path, case):
-    columns, expected = REPORTS[case]
-    with h5py.File(tmp_path / "spikes.h5", "w") as file:
-        for name, values in columns.items():
-            file[f"spikes/{name}"] = values
+    columns, population, expected = REPORTS[case]
+    path = report(tmp_path / "spikes.h5", columns)
+    given = path if population is None else path.with_name(f"spikes.h5:{population}")
     if isinstance(expected, str):
-        with pytest.raises(InputError, match=r"spikes\.h5: ") as error:
-            imported(small(tmp_path / "net"), tmp_path, rates=tmp_path / "spikes.h5")
+        with pytest.raises(InputError, match=r"spikes\.h5:") as error:
+            imported(small(tmp_path / "net"), tmp_path, rates=given)
         assert expected in str(error.value)
         return
-    found, notes = imported(small(tmp_path / "net"), tmp_path, rates=tmp_path / "spikes.h5")
+    found, notes = imported(small(tmp_path / "net"), tmp_path, rates=given)
     with found:
         assert np.concatenate([p.spike_count for p in found.populations]).tolist() == expected
-    assert ("spikes.h5 has no spikes of from" in notes) == (case != "sonata")
+    silent = [name for name, part in (("from", expected[:2]), ("cells", expected[2:])) if not any(part)]
+    assert [note for note in notes if note.startswith("no spikes")] == (
+        [f"no spikes are given for {', '.join(silent)}"] if silent else []
+    )
     assert any("give --rate-steps" in note for note in notes)
+
+
+def test_reports_of_each_layout_are_added_up_each_for_its_population(tmp_path):
+    """Against the columns of the files, and the cost against a list of the synapses between cores."""
+    folder, expected = small(tmp_path / "net"), np.zeros(5, int)
+    given = []
+    for name, columns, population in (("old", OLDER, "from"), ("new", PLAIN, "cells"), ("named", NAMED, None)):
+        path = report(tmp_path / f"{name}.h5", columns)
+        given.append(path if population is None else path.with_name(f"{path.name}:{population}"))
+        with h5py.File(path, "r") as file:
+            for first, owner in ((0, "from"), (2, "cells")):
+                columns = file["spikes"] if population == owner else file["spikes"].get(owner, {})
+                for key in {"gids", "node_ids"} & set(columns):
+                    np.add.at(expected, first + columns[key][()], 1)
+    assert expected.tolist() == [1, 4, 1, 2, 2]
+    found, notes = imported(folder, tmp_path, rates=given, steps=100)
+    with found:
+        assert np.concatenate([p.spike_count for p in found.populations]).tolist() == expected.tolist()
+        assert found.recording.num_timesteps == 100
+        edges = set(zip(*(column.tolist() for column in all_edges(found)[:2])))
+        (tmp_path / "cores").write_text("0\n1\n1\n")
+        cost = cost_partition(PlacedNetwork.of(found), CHIP, tmp_path / "cores").cost
+    assert edges == {(0, 4), (1, 2), (2, 3), (4, 2), (4, 4)}
+    assert (cost.connectivity, cost.outside_spikes) == (expected[2] + expected[4], expected[0] + expected[1])
+    assert notes == ("delays are not read", MERGED)
+    twice = [given[0], given[1], tmp_path / "new.h5:cells"]
+    refused(folder / "edges.h5", "new.h5: given twice", rates=twice, error=UsageError)
+
+
+def test_a_report_without_names_is_that_of_the_only_population(tmp_path):
+    def edit(file):
+        del file["nodes/from"], file["edges/a"]
+
+    found, notes = imported(small(tmp_path / "net", edit), tmp_path, rates=report(tmp_path / "r.h5", OLDER), steps=9)
+    with found:
+        assert [(p.name, p.spike_count.tolist()) for p in found.populations] == [("x", [1, 2, 0])]
+    assert notes == ("delays are not read",)

@@ -92,6 +92,39 @@ def test_every_command_from_import_to_report(folder, capsys):
     assert "all as recorded" in snnb(capsys, "verify runs/theirs").out
 
 
+def test_files_of_spikes_are_added_up_and_recorded(folder, capsys):
+    (folder / "more.csv").write_text("id,spikes\n" + "".join(f"{k},{k}\n" for k in range(8)))
+    line = "graph --from net.csv --rates rates.txt --rates more.csv --run-dir x"
+    said = snnb(capsys, line).err
+    files = [f"{folder}/rates.txt", f"{folder}/more.csv"]
+    assert ", ".join(f"--rates {file}" for file in files) in said
+    assert "9 edges are 8 synapses: the weights of parallel edges are added up" in said
+    assert "up to date" in snnb(capsys, line).out
+    assert "up to date" in snnb(capsys, "graph x").out
+    (record,) = open_run(Path("x")).records_of("graph").values()
+    assert record.model_dump(mode="json")["params"]["rates"] == files
+    again = Run.from_graph("net.csv", "y", rates=["rates.txt", Path("more.csv")])
+    for run in (Run(path="x"), again):
+        with SynapseGraph.open(run.path / "graphs/imported/net_graph.h5") as graph:
+            assert graph.populations[0].spike_count.tolist() == (SPIKES + np.arange(8)).tolist()
+    (folder / "more.csv").unlink()
+    assert stale("x") == {}
+
+
+def test_a_run_that_records_one_file_of_spikes_is_read(folder, capsys):
+    """As `snnb` recorded `--rates` when it took one file."""
+    snnb(capsys, "graph --from net.csv --rates rates.txt --rate-unit hz --run-dir x")
+    manifest = folder / "x/manifest.yaml"
+    content = yaml.safe_load(manifest.read_text())
+    params = content["stages"]["graphs"]["imported"]["params"]
+    assert params["rates"] == [f"{folder}/rates.txt"]
+    params["rates"] = f"{folder}/rates.txt"
+    manifest.write_text(yaml.safe_dump(content))
+    assert "up to date" in snnb(capsys, "graph --from net.csv --rates rates.txt --run-dir x").out
+    (folder / "other.csv").write_text(CSV[:-1])
+    snnb(capsys, "graph --from other.csv --run-dir x --force")  # the unit was that of the other rates
+
+
 def test_a_graph_without_spikes_says_so_in_every_result(folder, capsys):
     words = "no spikes are known: each neuron counts as one spike"
     assert words in snnb(capsys, "graph --from net.csv --run-dir x").err
@@ -229,6 +262,8 @@ def test_a_graph_of_arrays_has_their_hash_and_is_made_again_in_python_only(folde
         ({"source": [0], "target": [5], "populations": {"a": 3}}, InputError, "0 to 2"),
         ({"source": [0], "target": [1], "weight": [np.inf]}, InputError, "weight inf"),
         ({"source": [0], "target": [1], "spikes": [1, -2]}, InputError, "-2 spikes"),
+        ({"source": [0], "target": [1], "spikes": [1, 1e30]}, InputError, "neuron 1 has 1e\\+30 spikes"),
+        ({"source": [0], "target": [1], "samples": 10}, UsageError, "--rate-samples: no spikes are known"),
         ({"source": [1], "target": [0], "populations": {"a": 1, "b": 1}, "inputs": 1}, InputError, "input 0"),
     ],
 )

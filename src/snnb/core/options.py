@@ -211,6 +211,8 @@ def options_in_words(kind: Type[Options], values: Mapping[str, object]) -> str:
         option = option_name(kind, name)
         if value is None or isinstance(value, bool):
             words.append(option if value else f"no {option}")
+        elif isinstance(value, tuple) and flag_of(kind, name).repeated:
+            words += [f"{option} {item}" for item in value]
         elif isinstance(value, Mapping):
             words += [f"{option} {key}={_typed(item, ',')}" for key, item in value.items()]
         else:

@@ -92,4 +92,5 @@ def binned(events: Events, shape: ImageShape, bin_us: int, name: str) -> Steps:
     neuron = (y[counted] * width + x[counted]) * channels + channel
     size = height * width * channels
     keys, counts = np.unique(step[counted] * size + neuron, return_counts=True)
-    return Steps(keys // size, keys % size, counts, length, outside)
+    late = int((inside & (step >= length)).sum())
+    return Steps(keys // size, keys % size, counts, length, outside, late)

@@ -115,7 +115,7 @@ def write_arrays(
     else:
         dtype = "float32" if spec.content == "steps" else "uint32"
         recordings = cast("Dict[str, Tuple[Recordings, np.ndarray]]", parts)
-        longest, inside, left_out = _write_recordings(target, recordings, settings, dtype, progress)
+        longest, inside, left_out, late = _write_recordings(target, recordings, settings, dtype, progress)
         labels = {part: samples.labels[positions] for part, (samples, positions) in parts.items()}
         splits = {part: split(of, (longest[part], *shape), dtype) for part, of in labels.items()}
         if spec.content == "events":
@@ -123,6 +123,9 @@ def write_arrays(
         if left_out:
             sensor = times(shape[:2])
             message = f"{left_out:,} events are outside the sensor of {sensor} and left out; {inside:,} are counted"
+            warnings = [*warnings, message]
+        if late:
+            message = f"{late:,} events after the last complete bin of {settings.bin_us:,} µs of a sample are left out"
             warnings = [*warnings, message]
     for part in parts:
         np.save(target / f"y_{part}.npy", labels[part])
@@ -241,21 +244,22 @@ def _write_recordings(
     settings: PreparationSettings,
     dtype: str,
     progress: Progress,
-) -> Tuple[Dict[str, int], int, int]:
+) -> Tuple[Dict[str, int], int, int, int]:
     """Write the samples at some positions of each part.
 
-    Return the number of time steps of the longest sample of each part, and the numbers of events that are counted and
-    that are outside the sensor.
+    Return the number of time steps of the longest sample of each part, and the numbers of events that are counted, that
+    are outside the sensor, and that are after the last complete bin.
     """
-    total, done, outside, inside = sum(len(positions) for _, positions in parts.values()), 0, 0, 0
+    total, done, outside, inside, late = sum(len(positions) for _, positions in parts.values()), 0, 0, 0, 0
 
     def samples_of(part: Recordings, positions: np.ndarray, name: str) -> Iterator[Steps]:
-        nonlocal done, outside, inside
+        nonlocal done, outside, inside, late
         for position in positions.tolist():
             sample = part.read(position, settings.shape, settings.bin_us)
             if settings.binary:
                 sample = replace(sample, value=np.minimum(sample.value, 1))
             outside, inside, done = outside + sample.outside, inside + int(sample.value.sum()), done + 1
+            late += sample.late
             yield sample
             progress(done, total, name)
 
@@ -263,4 +267,4 @@ def _write_recordings(
     for name, (part, positions) in parts.items():
         samples = samples_of(part, positions, name)
         longest[name] = max(write_samples(target / f"x_{name}.h5", samples, settings.shape, dtype))
-    return longest, inside, outside
+    return longest, inside, outside, late

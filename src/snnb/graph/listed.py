@@ -24,6 +24,7 @@ from snnb.network.network import Volume
 
 EDGES = 1 << 22  # in memory at a time
 RATE_UNIT = "spikes per time step"
+MOST_SPIKES = 2**53  # of all neurons together: their sums are exact in float64, and in int64
 Edges = Tuple[np.ndarray, np.ndarray, np.ndarray]  # ids of sources and targets, weights
 
 
@@ -120,6 +121,12 @@ class ListedGraph:
         return ids_by_label(self.populations) or self.names or {}
 
     @property
+    def ids_by_population(self) -> Mapping[str, range]:
+        """Ids by population of the file, in order."""
+        ends = np.cumsum([population.size for population in self.populations]).tolist()
+        return self.ranges or {p.name: range(end - p.size, end) for p, end in zip(self.populations, ends)}
+
+    @property
     def nodes(self) -> int:
         """Number of neurons and inputs."""
         return sum(population.size for population in self.populations)
@@ -149,8 +156,8 @@ def write_listed(
     Raises
     ------
     InputError
-        An edge leads to an input, a weight or a number of spikes is not finite, a number of spikes is negative, or a
-        name is not valid or occurs twice.
+        An edge leads to an input, a weight or a number of spikes is not finite, a number of spikes is negative or more
+        than `MOST_SPIKES`, or a name is not valid or occurs twice.
     """
     if not graph.nodes:
         raise InputError("the graph has no neurons; give a file with at least one edge or neuron")
@@ -165,6 +172,7 @@ def write_listed(
     if fault is not None:
         raise InputError(fault)
     assumed = all(population.spikes is None for population in graph.populations)
+    check_spikes([np.zeros(p.size) if p.spikes is None else p.spikes for p in graph.populations])
     with atomic_path(target, force=True) as temporary, tempfile.TemporaryDirectory(dir=temporary.parent) as scratch:
         rows = _sorted_edges(graph, Path(scratch), progress)
         with h5py.File(str(temporary), "w", userblock_size=USER_BLOCK) as file:
@@ -195,11 +203,6 @@ def _write_population(group: h5py.Group, population: ListedPopulation, first: in
     spikes = population.spikes
     if spikes is None:
         spikes = np.full(population.shape, 1 if assumed and population.coding != "current" else 0, np.int64)
-    bad = np.flatnonzero(~((spikes >= 0) & np.isfinite(spikes)).ravel())
-    if bad.size:
-        raise InputError(
-            f"neuron {first + bad[0]:,} has {spikes.ravel()[bad[0]]} spikes; give finite numbers that are not negative"
-        )
     spikes = spikes if population.coding == "current" else as_integers(spikes)
     write_array(group, "spike_count", spikes.reshape(population.shape))
     if population.bias is not None:
@@ -210,6 +213,31 @@ def _write_population(group: h5py.Group, population: ListedPopulation, first: in
         write_array(group, "initial_potential", population.initial_potential.astype(np.float32))
     if population.names is not None:
         write_names(group, "names", population.names, population.shape)
+
+
+def check_spikes(spikes: Iterable[np.ndarray]) -> None:
+    """Raise `InputError` for an invalid number of spikes; the arrays are those of consecutive ids, from 0."""
+    first, total = 0, 0.0
+    for part in spikes:
+        flat = part.ravel()
+        bad = np.flatnonzero(~((flat >= 0) & (flat <= MOST_SPIKES)))
+        if bad.size:
+            raise InputError(f"neuron {first + bad[0]:,} has {spikes_fault(str(flat[bad[0]]))}")
+        first, total = first + flat.size, total + float(flat.sum(dtype=np.float64))
+    if total > MOST_SPIKES:
+        raise InputError(f"the neurons have {total:.4g} spikes together; give at most 2^53")
+
+
+def spikes_fault(text: str) -> str:
+    """Return the fault of a number of spikes that is not valid."""
+    return f"{text} spikes; give finite numbers that are not negative, at most 2^53"
+
+
+def merged_note(edges: int, synapses: int) -> Tuple[str, ...]:
+    """Return a note about parallel edges, if there are any: of so many edges, so many synapses are left."""
+    if edges == synapses:
+        return ()
+    return (f"{edges:,} edges are {synapses:,} synapses: the weights of parallel edges are added up",)
 
 
 def as_integers(spikes: np.ndarray) -> np.ndarray:

@@ -407,6 +407,6 @@ def _first_error(rows: Sequence[str], columns: int, first: int) -> str:
             return f"line {number:,} is empty"
         if good.fullmatch(row) is None:
             shown = row.strip() if len(row.strip()) <= SHOWN else f"{row.strip()[:SHOWN]}…"
-            digits = " of at most 18 digits" if re.fullmatch(r"[\d\s,]+", row, re.ASCII) and len(row) > 18 else ""
-            return f"line {number:,}, {shown!r}, is not {expected}{digits}"
+            too_large = good.fullmatch(re.sub(r"\d{19,}", "0", row)) is not None
+            return f"line {number:,}, {shown!r}, is {'too large' if too_large else f'not {expected}'}"
     return "the file has no numbers"

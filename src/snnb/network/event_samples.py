@@ -89,6 +89,7 @@ class Steps:
     value: np.ndarray  # number of events, or current
     length: int  # number of time steps
     outside: int = 0  # number of events outside the sensor, which are left out
+    late: int = 0  # number of events of the sensor after the last complete bin, which are left out
 
 
 class EventSamples:

@@ -4,9 +4,9 @@ import os
 import shlex
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, List, Literal, Mapping, Optional
+from typing import TYPE_CHECKING, Dict, List, Literal, Mapping, Optional, Tuple
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 from typing_extensions import Annotated
 
 from snnb.core.errors import UsageError
@@ -51,6 +51,11 @@ def _with_version(path: Path) -> Path:
     return path
 
 
+def _each(files: object) -> object:
+    """Return a tuple of one file, and several files as they are."""
+    return (files,) if isinstance(files, (str, Path)) else files
+
+
 class GraphParams(Options):
     """Options of `snnb graph`."""
 
@@ -74,8 +79,13 @@ class GraphParams(Options):
         description="Graph from outside to begin a run with, in place of a model: a MODEL_graph.h5, instance:NAME "
         "(`snnb instances`), or a file that docs/graphs-from-elsewhere.md lists.",
     )
-    rates: Annotated[Optional[AbsolutePath], Flag(metavar="FILE")] = Field(
-        default=None, description="Spikes of each neuron of the graph from outside; by default those in its file."
+    rates: Annotated[
+        Optional[Annotated[Tuple[AbsolutePath, ...], BeforeValidator(_each)]],
+        Flag(metavar="FILE[:POPULATION]", repeated=True),
+    ] = Field(
+        default=None,
+        description="Spikes of each neuron of the graph from outside, or of one population of a SONATA report; by "
+        "default those in its file. Several files are added up.",
     )
     rate_samples: Optional[Count] = Field(
         default=None, description="Samples that these spikes were counted in; by default as the file states, or 1."
@@ -121,7 +131,8 @@ def _resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_noth
         if params.from_file is None and before is None:
             raise UsageError(f"{run.path} begins with a graph from outside; give it with --from FILE")
         if before is not None and params.from_file != before.params.from_file:  # spikes of another graph
-            params = params.model_copy(update={name: given.get(name) for name in OF_SPIKES})
+            unit = given.get("rate_unit", GraphParams.model_fields["rate_unit"].default)
+            params = params.model_copy(update={**{name: given.get(name) for name in OF_SPIKES}, "rate_unit": unit})
         return params
     if params.weights_only:
         return params
@@ -257,12 +268,14 @@ def _import(run: RunDirectory, params: GraphParams, progress: Progress) -> str:
         imported = import_graph(
             path,
             output.directory / f"{run.model}_graph.h5",
-            rates=params.rates,
+            rates=params.rates or (),
             samples=params.rate_samples,
             steps=params.rate_steps,
             progress=progress,
         )
         output.external = [file_record(path, sha256) for path, sha256 in sorted(imported.hashes.items())]
+        if imported.graph.assumed_spikes and params.rate_unit != GraphParams.model_fields["rate_unit"].default:
+            raise UsageError("--rate-unit: no spikes are known, so there are no rates; give --rates, or leave it out")
         output.warnings = list(imported.notes)
         _finish(run, params, output, imported.graph)
     return IMPORTED
@@ -272,13 +285,17 @@ def import_arrays(
     run: RunDirectory, listed: "ListedGraph", sha256: str, params: GraphParams, progress: Progress = silent
 ) -> None:
     """Write a graph that was made of arrays; `sha256` is theirs."""
-    from snnb.graph.imports.import_graph import DT_MS
-    from snnb.graph.listed import write_listed
+    from snnb.graph.imports.import_graph import DT_MS, refuse_without_spikes
+    from snnb.graph.listed import merged_note, write_listed
     from snnb.graph.populations import Recording
 
+    if all(population.spikes is None for population in listed.populations):
+        refuse_without_spikes(params.rate_samples, params.rate_steps)
     recording = Recording(params.rate_samples or 1, params.rate_steps or 1, 0, DT_MS)
     with run.stage(KIND.name, params, inputs=[], name=IMPORTED) as output:
         graph = write_listed(listed, output.directory / f"{run.model}_graph.h5", recording, sha256, progress)
+        edges = sum(source.size for source, *_ in listed.edges)
+        output.warnings = list(merged_note(edges, graph.number_of_edges()))
         _finish(run, params, output, graph)
 
 

@@ -77,6 +77,8 @@ def export_graph(
     with SynapseGraph.open(unaltered(run, graph_file(run, stamp))) as opened:
         if opened.recording is None and options.rate_unit != DEFAULTS.rate_unit:
             raise UsageError("--rate-unit: a graph of weights has no rates; leave it out")
+        if opened.assumed_spikes and options.rate_unit != DEFAULTS.rate_unit:
+            raise UsageError("--rate-unit: the spikes of the graph are assumed, so there are no rates; leave it out")
         if opened.assumed_spikes:
             say(f"export: {ASSUMED}")
         times = f"{run.directory_of('simulate', simulation_of(run, stamp) or stamp)}/{SPIKE_TIMES}"

@@ -17,7 +17,7 @@ import numpy as np
 
 from snnb.core.errors import DamagedError
 from snnb.graph.export.description import description_path, read_description
-from snnb.graph.imports.tables import columns_of, described_graph, listed_graph
+from snnb.graph.imports.tables import LIMIT, columns_of, delay_note, described_graph, listed_graph
 from snnb.graph.listed import ListedGraph
 from snnb.io.text import read_text
 
@@ -94,7 +94,8 @@ def read_csv(path: Path) -> ListedGraph:
             line += skipped <= line
         return f"line {line:,}"
 
-    return listed_graph(path, columns, batches, place, named=named, nodes=nodes)
+    graph = listed_graph(path, columns, batches, place, named=named, nodes=nodes)
+    return replace(graph, notes=(*graph.notes, *delay_note(fields)))
 
 
 def _open(path: Path) -> IO[str]:
@@ -135,6 +136,12 @@ def _ids(path: Path, name: str, values: np.ndarray, line: np.ndarray) -> np.ndar
         raise DamagedError(
             path,
             f"line {line[wrong[0]]:,}: {name} {values[wrong[0]]} is not an id from 0; give ids, or names in all lines",
+        )
+    large = np.flatnonzero(np.abs(values) > LIMIT)  # int64 does not hold all of them
+    if large.size:
+        k = large[0]
+        raise DamagedError(
+            path, f"line {line[k]:,}: {name} {values[k]:.6g} is too large; the neurons are 0 to {LIMIT - 1:,}"
         )
     return values.astype(np.int64)
 

@@ -10,9 +10,9 @@ from typing import Optional, Sequence
 import h5py
 import numpy as np
 
-from snnb.core.errors import DamagedError
+from snnb.core.errors import DamagedError, InputError
 from snnb.graph.connection import ranges
-from snnb.graph.listed import EDGES, RATE_UNIT, as_integers
+from snnb.graph.listed import EDGES, RATE_UNIT, as_integers, check_spikes
 from snnb.graph.neuron_names import fault_of_names
 from snnb.graph.populations import GraphPopulation, Recording
 from snnb.graph.projection import ListedProjection
@@ -110,6 +110,11 @@ def _check(graph: SynapseGraph) -> None:
     fault = fault_of_names(graph.populations)
     if fault is not None:
         raise DamagedError(graph.path, f"names: {fault}")
+    if graph.recording is not None:
+        try:
+            check_spikes(np.asarray(population.spike_count) for population in graph.populations)
+        except InputError as error:
+            raise DamagedError(graph.path, str(error)) from None
     if graph.recording is not None and not (graph.recording.steps > 0 and graph.recording.dt_ms > 0):
         raise DamagedError(graph.path, "num_samples, num_timesteps and dt_ms are not positive")
     order = [(p.target.first, p.source.first, p.delay) for p in graph.projections]

@@ -8,7 +8,7 @@ import numpy as np
 
 from snnb.core.errors import DamagedError
 from snnb.graph.export.description import DESCRIPTION, read_description
-from snnb.graph.imports.tables import NEURONS, columns_of, described_graph, listed_graph
+from snnb.graph.imports.tables import NEURONS, columns_of, delay_note, described_graph, listed_graph
 from snnb.graph.listed import EDGES, Edges, ListedGraph, ListedPopulation
 from snnb.io.npy import RAISED_BY_NUMPY, load_archive
 
@@ -39,7 +39,8 @@ def read_npz(path: Path) -> ListedGraph:
             yield {key: array[begin : begin + EDGES] for key, array in used.items()}
 
     named = "source_group" in columns or used["source"].dtype.kind == "U"
-    return listed_graph(path, columns, batches, lambda row: f"edge {row:,}", named=named)
+    graph = listed_graph(path, columns, batches, lambda row: f"edge {row:,}", named=named)
+    return replace(graph, notes=(*graph.notes, *delay_note(arrays)))
 
 
 def _read_matrices(folder: Path) -> ListedGraph:

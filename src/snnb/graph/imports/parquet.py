@@ -10,7 +10,7 @@ import numpy as np
 from snnb.core.errors import DamagedError, first_line
 from snnb.graph.export.description import DESCRIPTION, read_description
 from snnb.graph.export.parquet import load_library
-from snnb.graph.imports.tables import columns_of, described_graph, listed_graph
+from snnb.graph.imports.tables import columns_of, delay_note, described_graph, listed_graph
 from snnb.graph.listed import ListedGraph
 
 ROWS = 1 << 20  # in memory at a time
@@ -56,7 +56,7 @@ def read_parquet(path: Path) -> ListedGraph:
                     row += batch.num_rows
 
     graph = listed_graph(path, columns, batches, lambda row: f"row {row:,}", named=named, nodes=nodes)
-    return replace(graph, files=(*edges, *further))
+    return replace(graph, files=(*edges, *further), notes=(*graph.notes, *delay_note(schema.names)))
 
 
 @contextmanager

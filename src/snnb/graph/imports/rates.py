@@ -10,7 +10,7 @@ from typing import List, NamedTuple, Optional, Tuple
 import numpy as np
 
 from snnb.core.errors import DamagedError
-from snnb.graph.listed import ListedGraph
+from snnb.graph.listed import MOST_SPIKES, ListedGraph, spikes_fault
 from snnb.graph.neuron_names import missing_names, named_values
 from snnb.graph.populations import Recording
 from snnb.io.npy import load_array
@@ -50,9 +50,9 @@ def read_npy(path: Path, graph: ListedGraph, recording: Recording) -> Rates:
             f"has {values.size:,} values of type {values.dtype}, expected are {graph.nodes:,} numbers, one a neuron",
         )
     values = values.ravel()
-    bad = np.flatnonzero(~((values >= 0) & np.isfinite(values)))
+    bad = np.flatnonzero(~((values >= 0) & (values <= MOST_SPIKES)))
     if bad.size:
-        raise DamagedError(path, f"neuron {bad[0]:,}: {_fault(str(values[bad[0]]))}")
+        raise DamagedError(path, f"neuron {bad[0]:,}: {spikes_fault(str(values[bad[0]]))}")
     return Rates(np.array(values))
 
 
@@ -93,6 +93,9 @@ def _read_csv(path: Path, lines: List[str], delimiter: str, graph: ListedGraph, 
     neuron, value = (next((name for name in names if name in header), None) for names in (IDS, (*SPIKES, *RATES)))
     if neuron is None or value is None:
         raise DamagedError(path, "line 1: name the columns: id (or neuron) and spikes (or rate)")
+    values = [name for name in header if name in (*SPIKES, *RATES)]
+    if len(values) > 1:
+        raise DamagedError(path, f"line 1: has the columns {' and '.join(values)}; give one of them")
     scale = recording.steps if value in RATES else 1
     spikes, ids = np.full(graph.nodes, np.nan), graph.ids
     for number, row in enumerate(csv.reader(lines[1:], delimiter=delimiter), 2):
@@ -123,10 +126,6 @@ def _number(path: Path, line: int, text: str) -> float:
         value = float(text)
     except ValueError:
         raise DamagedError(path, f"line {line}: {text.strip()[:40]!r} is not a number") from None
-    if not 0 <= value < np.inf:
-        raise DamagedError(path, f"line {line}: {_fault(text.strip())}")
+    if not 0 <= value <= MOST_SPIKES:
+        raise DamagedError(path, f"line {line}: {spikes_fault(text.strip())}")
     return value
-
-
-def _fault(text: str) -> str:
-    return f"{text} spikes; give finite numbers that are not negative"

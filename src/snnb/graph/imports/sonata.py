@@ -13,7 +13,7 @@ from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence
 import h5py
 import numpy as np
 
-from snnb.core.errors import DamagedError
+from snnb.core.errors import DamagedError, InputError
 from snnb.graph.export.description import DESCRIPTION, read_description
 from snnb.graph.imports.rates import Rates
 from snnb.graph.listed import EDGES, Edges, ListedGraph, ListedPopulation
@@ -335,32 +335,53 @@ def is_report(path: Path) -> bool:
         return "spikes" in file
 
 
-def read_report(path: Path, graph: ListedGraph, recording: Recording) -> Rates:
-    """Count the spikes of a SONATA report: `/spikes/POPULATION/node_ids`, in older files `/spikes/gids`."""
-    ends = np.cumsum([population.size for population in graph.populations]).tolist()
-    own = {p.name: range(end - p.size, end) for p, end in zip(graph.populations, ends)}
-    ranges, spikes, notes = graph.ranges or own, np.zeros(graph.nodes, np.int64), []
+def read_report(path: Path, graph: ListedGraph, recording: Recording, population: Optional[str] = None) -> Rates:
+    """Count the spikes of a SONATA report: `/spikes/POPULATION/node_ids`, or without the population.
+
+    Older reports have `/spikes/gids`, of one population that they do not name.
+
+    Parameters
+    ----------
+    path : Path
+    graph : ListedGraph
+    recording : Recording
+    population : str, optional
+        The one to read of several, or that of spikes without a name; by default all, and that of a graph of one.
+    """
+    ranges, spikes, notes = graph.ids_by_population, np.zeros(graph.nodes, np.int64), []
+    if population is not None and population not in ranges:
+        raise InputError(f"{path}:{population}: no such population; the graph has {', '.join(ranges)}")
     with reading(path) as file:
-        columns = {name: group["node_ids"] for name, group in file["spikes"].items() if isinstance(group, h5py.Group)}
-        if "gids" in file["spikes"]:
-            first = sum(population.size for population in graph.populations[: graph.inputs])
-            neurons = [name for name, ids in ranges.items() if ids.start >= first]
-            if len(neurons) != 1:
-                raise DamagedError(path, f"names no population of its spikes, and the graph has {', '.join(neurons)}")
-            columns[neurons[0]] = file["spikes/gids"]
-        for name, column in columns.items():
-            ids = ranges.get(name)
+        group = file["spikes"]
+        named = {name: own["node_ids"] for name, own in group.items() if isinstance(own, h5py.Group)}
+        unnamed = next((group[name] for name in ("node_ids", "gids") if name in group), None)
+        if unnamed is None and not named:
+            raise DamagedError(path, "has no spikes: neither /spikes/POPULATION/node_ids nor /spikes/gids")
+        if unnamed is not None:
+            if population is None and len(ranges) > 1:
+                raise DamagedError(
+                    path,
+                    f"names no population of its spikes, and the graph has {', '.join(ranges)}; "
+                    f"give --rates {path.name}:POPULATION",
+                )
+            owner = population or next(iter(ranges))
+            if owner in named:
+                raise DamagedError(path, f"has spikes of {owner}, and spikes of no named population")
+            named[owner] = unnamed
+        if population is not None and population not in named:
+            raise DamagedError(path, f"has no spikes of {population}; it has those of {', '.join(named)}")
+        for name in named if population is None else [population]:
+            ids, column = ranges.get(name), named[name]
             if ids is None:
                 raise DamagedError(path, f"has spikes of {name!r}, and the populations are {', '.join(ranges)}")
+            if column.dtype.kind not in "iu" and column.size:
+                raise DamagedError(path, f"the ids of the spikes of {name} are of type {column.dtype}, not integers")
             for begin in range(0, column.size, EDGES):
-                nodes = column[begin : begin + EDGES].astype(np.int64)
+                nodes = column[begin : begin + EDGES]
                 if not 0 <= nodes.min() <= nodes.max() < len(ids):
                     wrong = nodes[(nodes < 0) | (nodes >= len(ids))][0]
                     raise DamagedError(path, f"has a spike of node {wrong:,} of {name}, which has {len(ids):,}, from 0")
-                spikes[ids.start : ids.stop] += np.bincount(nodes, minlength=len(ids))
-    missing = [name for name in ranges if name not in columns]
-    if missing:
-        notes.append(f"{path.name} has no spikes of {', '.join(missing)}")
+                spikes[ids.start : ids.stop] += np.bincount(nodes.astype(np.int64), minlength=len(ids))
     if recording.steps == 1:
-        notes.append(f"{path.name} does not state the time steps that its spikes were counted in: give --rate-steps")
+        notes.append("a report of SONATA does not state the time steps that spikes were counted in: give --rate-steps")
     return Rates(spikes, notes=tuple(notes))

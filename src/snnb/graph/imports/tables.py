@@ -29,6 +29,7 @@ COLUMNS = {  # names in files by the content of a column, in the order of preced
     "source_group": ("source_group", "source_population"),
     "target_group": ("target_group", "target_population", "dest_group"),
 }
+DELAYS = ("delay", "delays")  # names of columns that are not read
 INDEX = re.compile(r"\(\s*(\d+\s*(,\s*\d+\s*)*),?\s*\)")
 KEPT = ("bias", "spike_count", "name")  # columns of a table of nodes that are read
 NEURONS = "neurons"  # name of the population of neurons without groups
@@ -48,6 +49,11 @@ def columns_of(path: Path, names: Sequence[str], place: str = "") -> Dict[str, s
     if ("source_group" in columns) != ("target_group" in columns):
         raise DamagedError(path, f"{place}has a group of only one end; give source_group and target_group, or neither")
     return columns
+
+
+def delay_note(names: Iterable[str]) -> Tuple[str, ...]:
+    """Return a note if a file with columns of these names has delays."""
+    return ("delays are not read",) if set(DELAYS) & set(names) else ()
 
 
 _Chunk = Tuple[np.ndarray, np.ndarray, np.ndarray, Optional[np.ndarray]]  # sources, targets, weights, rates of sources
