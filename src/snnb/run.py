@@ -149,7 +149,8 @@ class Run:
         ----------
         graph : str, Path, sparse matrix or networkx.DiGraph, optional
             A file that `snnb graph --from` reads, or `instance:NAME`; or a matrix of scipy whose rows are the sources;
-            or a graph whose edges have the attribute `weight` (by default 1), and nodes `spikes` (all or none).
+            or a directed graph whose edges have the attribute `weight` (by default 1), and nodes `spikes` (all or
+            none). Nodes that are the integers 0 to n - 1 are ids; others are names, with ids in their order.
         path : str or Path, optional
             The run directory; by default `runs/NAME` for the name of a file. A graph that it has is replaced
             if that was made of the same file, or of arrays as well.
@@ -202,6 +203,11 @@ class Run:
             raise UsageError("from_graph: a graph has its own edges; leave out source, target and weight")
         if graph is not None:
             edges = arrays_of(graph)
+            if spikes is not None and edges.names is not None:
+                raise UsageError(
+                    "from_graph: spikes has no names, and the nodes of the graph have; make it an attribute: "
+                    "networkx.set_node_attributes(graph, {node: count, ...}, 'spikes')"
+                )
             edges = edges if spikes is None else edges._replace(spikes=spikes)
         elif source is None or target is None:
             raise UsageError("from_graph: give a graph, or source and target")

@@ -140,6 +140,10 @@ REFUSED = {
         ("--from far.csv --run-dir new", 3, "line 3", "are 0 to"),
         ("--from edges.csv --rates nowhere --run-dir new", 3, "nowhere", "no such file"),
         ("--from edges.csv --rates zero --run-dir new", 3, f"{NEURONS} numbers", "3 neurons"),
+        ("--from named.csv --rates three --run-dir new", 3, "'1', has no name", "a row `name value` for each"),
+        ("--from named.csv --rates rows --run-dir new", 3, "line 3: the graph has no neuron 'd'", "names such as 'a'"),
+        ("--from edges.csv --rates gap --run-dir new", 3, "line 2 is empty", "a number for each neuron"),
+        ("--from same.csv --run-dir new", 3, "same.csv: a neuron of neurons has the name 'a\\x07'", "printable"),
         ("--from edges.csv --rate-steps 0 --run-dir new", 2, "--rate-steps", "1"),
         ("--from edges.csv --rate-samples 10 --run-dir new", 2, "--rate-samples", "give --rates"),
         ("--from edges.csv --rate-steps 5 --run-dir new", 2, "--rate-steps", "give --rates"),
@@ -167,6 +171,10 @@ REFUSED = {
         ("run --hardware twofold.yaml", 3, "name is given several times, again in line", "keep one"),
         ("run --hardware few.yaml", 3, "2 cores", "at least 6"),
         ("run --hardware loihi --graph 20200101T000000Z", 2, "--graph", STAMP),
+        ("named --hardware loihi --partition three", 3, "'1', has no name", "a row `name value` for each"),
+        ("named --hardware loihi --partition rows", 3, "line 3: the graph has no neuron 'd'", "names such as 'a'"),
+        ("outside --hardware loihi --partition gap", 3, "line 2 is empty", "a core number a line"),
+        ("outside --hardware loihi --partition rows", 3, "line 1, 'a 1', is not", "a core number a line"),
         ("run --hardware loihi --partition missing", 3, "missing", "no such file"),
         ("run --hardware spinemap_5x5 --partition zero", 3, "core 0", "--allow-overfull"),
         ("run --hardware loihi --partition zero --split-fan-in", 2, "--split-fan-in", "leave out"),
@@ -277,6 +285,10 @@ def folder(tmp_path_factory):
         "twofold.yaml": f"{CHIP}name: another\n",
         "few.yaml": CHIP.replace("[4, 4]", "[1, 2]"),
         "edges.csv": "source,target\n0,1\n1,2\n0,2\n",
+        "named.csv": "source,target\na,b\nb,c\na,c\n",
+        "same.csv": "source,target\na\x07,b\n",
+        "rows": "a 1\nc 0\nd 0\n",
+        "gap": "1\n\n0\n1\n",
         "far.csv": "source,target\n0,1\n-1,2\n",
         "three": "1\n2\n3\n",
         "many": "1\n1e30\n3\n",
@@ -288,6 +300,7 @@ def folder(tmp_path_factory):
     write(folder / "net.nir", NODES, EDGES)
     shutil.copy(str(MODELS / "digits_net.onnx"), str(folder))
     Run.from_graph(folder / "edges.csv", folder / "outside")
+    Run.from_graph(folder / "named.csv", folder / "named")
     return folder
 
 

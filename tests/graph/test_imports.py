@@ -50,13 +50,14 @@ BAD_RATES = {
         "1\n2\n": "has 2 numbers, and the graph has 168 neurons and inputs",
         "1\n-2\n": "line 2: -2 spikes; give finite numbers that are not negative",
         "1\ninf\n": "line 2: inf spikes",
+        "1\n\n2\n": "line 2 is empty; give a number for each neuron",
+        "1\nnan\n": "line 2: nan spikes",
         "1\n1e30\n": "line 2: 1e30 spikes; give finite numbers that are not negative, at most 2^53",
         "1\n9007199254740994\n": "line 2: 9007199254740994 spikes",
         "9007199254740992\n" * 168: "the neurons have 1.513e+18 spikes together; give at most 2^53",
         "id,spikes\n0,1\n1,1e30\n": "line 3: 1e30 spikes",
         "id,spikes,rate\n0,1,2\n": "line 1: has the columns spikes and rate; give one of them",
         "id,rate,rate\n0,1,2\n": "line 1: has the columns rate and rate",
-        "1\n\nnan\n": "line 3: nan spikes",
         "1\nmany\n": "line 2: 'many' is not a number",
         "a,b\n": "line 1: name the columns: id",
         "id,spikes\n0,1\n0,2\n": "line 3: neuron 0 has a value before",
@@ -216,7 +217,7 @@ def test_groups_are_populations(kind, tmp_path):
         edges = set(zip(*(column.tolist() for column in all_edges(graph)[:2])))
         assert edges == {(1, 6), (7, 6), (4, 9 + 5), (8, 9 + 1)}
     rates = rates_file(tmp_path / "r.csv", "id,spikes\n0,1\n")
-    with pytest.raises(InputError, match=r"has no neuron '0'; its neurons have names such as 'input,\(0, 1\)'"):
+    with pytest.raises(InputError, match=r"has no neuron '0'; its neurons have names such as 'input,\(0, 0\)'"):
         import_graph(path, tmp_path / "in_graph.h5", rates=rates)
 
 

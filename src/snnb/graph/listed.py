@@ -14,6 +14,7 @@ from snnb.core.errors import InputError
 from snnb.core.machine import mapped_zeros
 from snnb.core.progress import Progress, Throttle, silent
 from snnb.graph.connection import index_dtype, ranges
+from snnb.graph.neuron_names import fault_of_names, ids_by_label, write_names
 from snnb.graph.populations import Recording
 from snnb.graph.synapse_graph import EDGE_UNIT, FORMAT, USER_BLOCK, VERSION_WITH_LISTS, SynapseGraph, list_name, seal
 from snnb.io.files import atomic_path
@@ -47,6 +48,8 @@ class ListedPopulation(Volume):
         First and last (exclusive) time step in which the neurons can fire.
     initial_potential : (channels,) ndarray or None
         Membrane potential before the first step, as a share of the threshold.
+    names : ndarray or None
+        Names of the neurons: str in an array of objects, flat.
     """
 
     layer: str = "neurons"
@@ -55,6 +58,7 @@ class ListedPopulation(Volume):
     bias: Optional[np.ndarray] = None
     window: Optional[Tuple[int, int]] = None
     initial_potential: Optional[np.ndarray] = None
+    names: Optional[np.ndarray] = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +85,7 @@ class ListedGraph:
     notes : tuple of str
         Information that the format does not hold, or that was not read.
     names : mapping, or None
-        Id of each neuron by its name, of a file in which neurons have names.
+        Ids by names in the file, of an export, where ids and populations are those of its description.
     ranges : mapping
         Ids by population of the file, where `populations` are not these.
     text_files : mapping
@@ -105,6 +109,16 @@ class ListedGraph:
         ends = np.cumsum([population.size for population in self.populations])
         parts = zip(self.populations, np.split(spikes, ends[:-1]))
         return replace(self, populations=[replace(population, spikes=part) for population, part in parts])
+
+    @property
+    def named(self) -> bool:
+        """Whether the neurons have names."""
+        return any(population.names is not None for population in self.populations)
+
+    @property
+    def ids(self) -> Mapping[str, int]:
+        """Ids of neurons by the texts that name them in a file of spikes; empty where only ids do."""
+        return ids_by_label(self.populations) or self.names or {}
 
     @property
     def ids_by_population(self) -> Mapping[str, range]:
@@ -142,8 +156,8 @@ def write_listed(
     Raises
     ------
     InputError
-        An edge leads to an input, a weight or a number of spikes is not finite, or a number of spikes is negative or
-        more than `MOST_SPIKES`.
+        An edge leads to an input, a weight or a number of spikes is not finite, a number of spikes is negative or more
+        than `MOST_SPIKES`, or a name is not valid or occurs twice.
     """
     if not graph.nodes:
         raise InputError("the graph has no neurons; give a file with at least one edge or neuron")
@@ -154,6 +168,9 @@ def write_listed(
             f"the name of a population, {wrong[0][:LONGEST_NAME]!r}, occurs twice, or is not 1 to {LONGEST_NAME} "
             "printable characters"
         )
+    fault = fault_of_names(graph.populations)
+    if fault is not None:
+        raise InputError(fault)
     assumed = all(population.spikes is None for population in graph.populations)
     check_spikes([np.zeros(p.size) if p.spikes is None else p.spikes for p in graph.populations])
     with atomic_path(target, force=True) as temporary, tempfile.TemporaryDirectory(dir=temporary.parent) as scratch:
@@ -194,6 +211,8 @@ def _write_population(group: h5py.Group, population: ListedPopulation, first: in
         group.attrs["window"] = np.array(population.window, np.int64)
     if population.initial_potential is not None:
         write_array(group, "initial_potential", population.initial_potential.astype(np.float32))
+    if population.names is not None:
+        write_names(group, "names", population.names, population.shape)
 
 
 def check_spikes(spikes: Iterable[np.ndarray]) -> None:

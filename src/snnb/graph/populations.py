@@ -7,6 +7,7 @@ from typing import Iterator, Optional, Sequence, Tuple, Union
 import h5py
 import numpy as np
 
+from snnb.graph.neuron_names import read_names
 from snnb.network.network import Neuron, Volume
 
 POOL_WEIGHTS = ("one", "mean")
@@ -81,6 +82,8 @@ class GraphPopulation(Volume):
         are in the unit of its currents; None in a converted network, whose neurons have no leak.
     later_bias : ndarray of float32 or None
         Bias of each channel that is added from the second time step on, as it closes a cycle.
+    stored_names : dataset or None
+        Names of the neurons, of a graph from outside that has names.
     """
 
     layer: str
@@ -95,6 +98,7 @@ class GraphPopulation(Volume):
     stored_bias: Union[np.ndarray, h5py.Dataset, None] = None
     neuron: Optional[Neuron] = None
     later_bias: Optional[np.ndarray] = None
+    stored_names: Optional[h5py.Dataset] = None
 
     def __repr__(self) -> str:
         return f"<GraphPopulation {self.name}: {self.layer}, shape {self.shape}>"
@@ -103,6 +107,11 @@ class GraphPopulation(Volume):
     def spike_count(self) -> Optional[np.ndarray]:
         """Spikes (int64) or, for the input, spikes or current (float64), summed over samples and steps."""
         return None if self.stored_counts is None else np.asarray(self.stored_counts)
+
+    @cached_property
+    def names(self) -> Optional[np.ndarray]:
+        """Names of the neurons: str in an array of objects, flat; None if they have none."""
+        return None if self.stored_names is None else read_names(self.stored_names)
 
     @cached_property
     def rate(self) -> Optional[np.ndarray]:
@@ -148,13 +157,17 @@ class GraphPopulation(Volume):
 
 @dataclass(frozen=True)
 class Node:
-    """One neuron: its population, index in the population's shape, rate per time step, spike count and bias."""
+    """One neuron: its population, index in the population's shape, rate per time step, spike count, bias and name.
+
+    The name is None if the neurons of the graph have no names.
+    """
 
     population: str
     index: Tuple[int, ...]
     rate: Optional[float]
     spike_count: Optional[float]
     bias: float
+    name: Optional[str] = None
 
 
 class Nodes:
@@ -178,7 +191,8 @@ class Nodes:
         population = self.population(node)
         index = tuple(int(i) for i in np.unravel_index(node - population.first, population.shape))
         rate, count = (None if v is None else v[index].item() for v in (population.rate, population.spike_count))
-        return Node(population.name, index, rate, count, float(population.bias[index]))
+        name = None if population.names is None else population.names[node - population.first]
+        return Node(population.name, index, rate, count, float(population.bias[index]), name)
 
     def population(self, node: int) -> GraphPopulation:
         """Return the population that a node belongs to; KeyError if there is no such node."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from snnb.core.errors import DamagedError, ResourceError, SnnbError, UsageError
 from snnb.graph.connection import Connection, EdgeBatch, check_values, index_dtype
+from snnb.graph.neuron_names import labels_of
 from snnb.graph.populations import (
     POOL_WEIGHTS,
     RATE_UNITS,
@@ -165,6 +166,11 @@ class SynapseGraph:
     def neuron_model(self) -> bool:
         """Whether the network was trained as a spiking one: its populations have a neuron model."""
         return any(population.neuron is not None for population in self.layers)
+
+    @cached_property
+    def names(self) -> Optional[List[str]]:
+        """Name of each neuron by id, in a graph of several populations `POPULATION,NAME`; None without names."""
+        return labels_of(self.populations)
 
     def number_of_nodes(self) -> int:
         """Return the number of nodes, including the input."""
@@ -343,6 +349,8 @@ class SynapseGraph:
             if population.rate is not None and population.spike_count is not None:
                 attributes = {"rate": population.rate * scale, "spike_count": population.spike_count, **attributes}
             coding = {} if self.recording is None else {"coding": population.coding}
+            if population.names is not None:
+                attributes["name"] = population.names
             for index, values in zip(indices, zip(*(column.ravel().tolist() for column in attributes.values()))):
                 result.add_node(index, **dict(zip(attributes, values)), **coding)
             names += indices
@@ -453,6 +461,7 @@ def _read_population(group: h5py.Group, recording: Optional[Recording], integers
         stored_bias=group.get("bias"),
         neuron=neuron,
         later_bias=group["later_bias"][()] if "later_bias" in group else None,
+        stored_names=group.get("names"),
     )
 
 

@@ -1,7 +1,9 @@
 """Read text, JSON, YAML and documents (typed JSON), and escape text for a terminal."""
 
+import gzip
 import json
 import unicodedata
+import zlib
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Set, Tuple, Type, TypeVar
 
@@ -10,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, Valid
 
 from snnb.core.errors import DamagedError, first_line
 
+GZIP = b"\x1f\x8b"  # begin of a file
 LONGEST_NAME = 200  # characters
 JsonValue = Any  # numbers, text, lists and mappings, whose structure is checked where they are used
 
@@ -17,6 +20,22 @@ JsonValue = Any  # numbers, text, lists and mappings, whose structure is checked
 def read_text(path: Path) -> str:
     """Read a text file in UTF-8; raise `DamagedError` if the file is not UTF-8."""
     return decoded(path.read_bytes(), path)
+
+
+def read_lines(path: Path) -> List[str]:
+    """Read the lines of a text file in UTF-8, without line ends and without empty lines at the end.
+
+    It may be compressed by gzip, whatever its name, and begin with a byte order mark. Line k of the file is element
+    k - 1. Raise `DamagedError` if it is not UTF-8 or not complete.
+    """
+    content = path.read_bytes()
+    if content.startswith(GZIP):
+        try:
+            content = gzip.decompress(content)
+        except (EOFError, OSError, zlib.error) as error:
+            raise DamagedError(path, f"not a complete gzip file ({first_line(error)})") from None
+    text = decoded(content, path).lstrip("\ufeff").rstrip()
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n") if text else []
 
 
 def decoded(content: bytes, path: Path) -> str:

@@ -1,22 +1,23 @@
 """Mapping of a network to hardware: neurons to cores by one of the methods or from a file, cores to places, the cost.
 
-A file with a partition has a core number per line, as METIS, KaHyPar, Mt-KaHyPar and AxonCUDA write it. Core numbers
-are kept, and a number without neurons is an empty core. A placement has `x y` per line, one line for each core; or,
-after the line `tile core`, these numbers of SANA-FE.
+A file with a partition has a core number per line, as METIS, KaHyPar, Mt-KaHyPar and AxonCUDA write it; or, if neurons
+have names, `name core`. Core numbers are kept, and a number without neurons is an empty core. A placement has `x y` per
+line, one line for each core; or, after the line `tile core`, these numbers of SANA-FE.
 """
 
 import re
 import warnings
 from dataclasses import dataclass, field, replace
 from functools import partial
-from io import BytesIO
 from pathlib import Path
-from typing import Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
 from snnb.core.errors import InputError, how_to_install
 from snnb.core.progress import Progress, silent
+from snnb.graph.neuron_names import ids_by_label, missing_names, named_values
+from snnb.io.text import read_lines
 from snnb.mapping.cost import Cost, cost
 from snnb.mapping.groups import grouped, sequential, tiled
 from snnb.mapping.growth import grown
@@ -41,7 +42,8 @@ MOST_PINS = 4_000_000  # of a hypergraph of single neurons
 SearchGroups = Callable[[Contracted, np.ndarray, Progress], Cores]  # of groups, from the core of each
 TILES_A_CORE = (1, 2)  # numbers of tiles that fill a core, which are tried
 WITHOUT = f"Mt-KaHyPar is not installed: only snnb's own moves were tried; better with {how_to_install('mapping')}"
-ADDRESSES = b"tile core"
+ADDRESSES = "tile core"
+NUMBER = re.compile(r"\d{1,18}", re.ASCII)
 SHOWN = 40  # characters of a wrong line
 NAMED = 10  # divided cores in a warning, at most
 
@@ -285,8 +287,11 @@ def read_partition(path: Path, network: PlacedNetwork, hardware: Hardware) -> np
     """Read the core of each placed neuron, int32.
 
     If the input spikes, the file may start with a line for each of its neurons, as the exports of `snnb export` have
-    them. These lines are skipped. Raise `InputError` if a line is not a core of the hardware, or their number is wrong.
+    them. These lines are skipped. If neurons have names, the file has a row `name core` for each, in any order; rows of
+    inputs are skipped. Raise `InputError` if a line is not a core of the hardware, or their number is wrong.
     """
+    if network.graph.names is not None:
+        return _read_named_partition(path, network, hardware)
     inputs = network.first if network.sources[0].first < network.first else 0
     expected = "a partition is a core number a line, for the placed neurons in the order of their ids"
     numbers, _ = read_number_lines(path, 1, expected)
@@ -298,11 +303,33 @@ def read_partition(path: Path, network: PlacedNetwork, hardware: Hardware) -> np
     core = numbers[skipped:, 0]
     beyond = np.flatnonzero(core >= hardware.cores)
     if beyond.size:
-        raise InputError(
-            f"{path}: line {beyond[0] + skipped + 1:,}: core {core[beyond[0]]:,} is not one of the {hardware.cores:,} "
-            f"of {hardware.name}, which are numbered from 0; choose larger hardware or fewer parts"
-        )
+        raise _no_such_core(path, int(beyond[0]) + skipped + 1, int(core[beyond[0]]), hardware)
     return core.astype(np.int32)
+
+
+def _read_named_partition(path: Path, network: PlacedNetwork, hardware: Hardware) -> np.ndarray:
+    populations = network.graph.populations
+    core = np.full(network.first + network.neurons, -1, np.int32)
+    core[: network.first] = 0  # inputs are not placed
+    for line, node, text in named_values(path, read_lines(path), ids_by_label(populations) or {}):
+        if node < network.first:
+            continue
+        if NUMBER.fullmatch(text) is None:
+            raise InputError(f"{path}: line {line:,}: {text[:SHOWN]!r} is not a core, a whole number from 0")
+        if int(text) >= hardware.cores:
+            raise _no_such_core(path, line, int(text), hardware)
+        core[node] = int(text)
+    missing = np.flatnonzero(core < 0)
+    if missing.size:
+        raise missing_names(path, populations, missing)
+    return core[network.first :]
+
+
+def _no_such_core(path: Path, line: int, core: int, hardware: Hardware) -> InputError:
+    return InputError(
+        f"{path}: line {line:,}: core {core:,} is not one of the {hardware.cores:,} of {hardware.name}, which are "
+        "numbered from 0; choose larger hardware or fewer parts"
+    )
 
 
 def read_placement(path: Path, cores: int, hardware: Hardware) -> np.ndarray:
@@ -352,32 +379,34 @@ def _at_addresses(path: Path, address: np.ndarray, hardware: Hardware) -> np.nda
     return place_of(address, hardware.mesh, sides)
 
 
-def read_number_lines(path: Path, columns: int, expected: str, header: bytes = b"") -> Tuple[np.ndarray, bool]:
-    """Read a file of integers from 0, separated by spaces, tabs or commas; empty lines are ignored.
+def read_number_lines(path: Path, columns: int, expected: str, header: str = "") -> Tuple[np.ndarray, bool]:
+    """Read a file of integers from 0, separated by spaces, tabs or commas; it may be compressed by gzip.
 
     Return int64, shape (lines, columns), and whether the file starts with `header`. Raise `InputError` with the first
-    invalid line.
+    invalid line. An empty line is one, except at the end: lines after it would be of other neurons or cores.
     """
-    lines = path.read_bytes()
-    has_header = lines.startswith(header)
-    lines = lines[len(header) :] if has_header else lines
+    lines = read_lines(path)
+    has_header = bool(header) and bool(lines) and lines[0].strip() == header
+    rows = lines[1:] if has_header else lines
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # numpy only warns of a fraction in a column of integers, and of no data
-            numbers = np.loadtxt(BytesIO(lines.replace(b",", b" ")), np.int64, comments=None, ndmin=2)
+            numbers = np.loadtxt((row.replace(",", " ") for row in rows), np.int64, comments=None, ndmin=2)
     except (ValueError, Warning):
         numbers = np.empty((0, 0), np.int64)
-    if numbers.shape[1] != columns or (numbers < 0).any():
-        raise InputError(f"{path}: {_first_error(lines, columns)}; {expected}")
+    if numbers.shape != (len(rows), columns) or (numbers < 0).any():
+        raise InputError(f"{path}: {_first_error(rows, columns, 1 + has_header)}; {expected}")
     return numbers, has_header
 
 
-def _first_error(lines: bytes, columns: int) -> str:
-    good = re.compile(r"\s*|\s*" + r"[\s,]\s*".join([r"\d{1,18}"] * columns) + r"\s*")
+def _first_error(rows: Sequence[str], columns: int, first: int) -> str:
+    good = re.compile(r"\s*" + r"[\s,]\s*".join([NUMBER.pattern] * columns) + r"\s*")
     expected = "a whole number from 0" if columns == 1 else f"{columns} whole numbers from 0"
-    for number, line in enumerate(lines.decode("utf-8", "replace").split("\n"), 1):
-        if good.fullmatch(line) is None:
-            shown = line.strip() if len(line.strip()) <= SHOWN else f"{line.strip()[:SHOWN]}…"
-            too_large = good.fullmatch(re.sub(r"\d{19,}", "0", line)) is not None
+    for number, row in enumerate(rows, first):
+        if not row.strip():
+            return f"line {number:,} is empty"
+        if good.fullmatch(row) is None:
+            shown = row.strip() if len(row.strip()) <= SHOWN else f"{row.strip()[:SHOWN]}…"
+            too_large = good.fullmatch(re.sub(r"\d{19,}", "0", row)) is not None
             return f"line {number:,}, {shown!r}, is {'too large' if too_large else f'not {expected}'}"
     return "the file has no numbers"

@@ -1,10 +1,15 @@
-"""The data files of a mapping, written and read: `partition.txt`, `cores.csv`, `traffic.npz`, and `cost.json`."""
+"""The data files of a mapping, written and read: `partition.txt`, `cores.csv`, `traffic.npz`, and `cost.json`.
 
+If neurons have names, these stand in `partition_names.csv`, and in the last column of `cores.csv`.
+"""
+
+import csv
 import hashlib
+import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 from typing import Mapping as Items
 
 import numpy as np
@@ -257,6 +262,7 @@ def _contents(mapped: MappedNetwork, name: str) -> Contents:
 
 
 PARTITION, CORES, TRAFFIC, COST = "partition.txt", "cores.csv", "traffic.npz", "cost.json"
+NAMES = "partition_names.csv"  # of a graph whose neurons have names
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -278,6 +284,9 @@ class Mapping:
     per_core : mapping of str to ndarray, shape (cores,)
         Figures of the cores: `neurons`, `axons`, `synapses`, `spikes_in`, `spikes_out`, and where the hardware has them
         `axons_out`, `memory_bits`, `step_ns`.
+    names : list of str, or None
+        Name of each placed neuron, in the order of `core`; in a graph of several populations `POPULATION,NAME`. None if
+        neurons have no names.
     """
 
     path: Path
@@ -286,6 +295,7 @@ class Mapping:
     traffic: csr_matrix
     cost: MappingCost
     per_core: Items[str, np.ndarray]
+    names: Optional[List[str]] = None
 
     @classmethod
     def open(cls, path: Union[str, Path]) -> "Mapping":
@@ -313,6 +323,7 @@ class Mapping:
             load_npz(directory / TRAFFIC),
             cost,
             {name: np.array(values) for name, values in cost.per_core.items()},
+            _read_names(directory / NAMES),
         )
 
     def __repr__(self) -> str:
@@ -358,11 +369,39 @@ class Mapping:
 def write_mapping(directory: Path, mapped: MappedNetwork, cost: MappingCost) -> None:
     """Write the data files of a mapping; `cost` without a checksum."""
     (directory / PARTITION).write_text("".join(f"{core}\n" for core in mapped.core.tolist()))
+    names = mapped.network.graph.names
     columns: List[Sequence[Number]] = [range(len(mapped.place)), *mapped.place.T.tolist(), *cost.per_core.values()]
     rows = [",".join(["core", "x", "y", *cost.per_core]), *(",".join(map(repr, row)) for row in zip(*columns))]
-    (directory / CORES).write_text("\n".join(rows) + "\n")
+    if names is not None:
+        names = names[mapped.network.first :]
+        with (directory / NAMES).open("w", encoding="utf-8", newline="") as file:
+            table = csv.writer(file, lineterminator="\n")
+            table.writerow(["name", "core"])
+            table.writerows(zip(names, mapped.core.tolist()))
+        rows = [f"{row},{text}" for row, text in zip(rows, ["names", *_names_by_core(names, mapped)])]
+    (directory / CORES).write_text("\n".join(rows) + "\n", encoding="utf-8")
     save_npz(directory / TRAFFIC, mapped.partition.best.matrix)  # numpy sets a fixed time: the same bytes each time
     cost.model_copy(update={"sha256": checksum(directory, cost)}).write(directory / COST)
+
+
+def _names_by_core(names: Sequence[str], mapped: MappedNetwork) -> Iterator[str]:
+    """Yield the names of the neurons of each core, separated by semicolons, as a field of a CSV."""
+    order = np.argsort(mapped.core, kind="stable")
+    for ids in np.split(order, np.cumsum(np.bincount(mapped.core, minlength=len(mapped.place)))[:-1]):
+        yield _csv_line([_csv_line([names[k] for k in ids.tolist()], ";")], ",")
+
+
+def _csv_line(fields: Sequence[str], delimiter: str) -> str:
+    line = io.StringIO()
+    csv.writer(line, delimiter=delimiter, lineterminator="").writerow(fields)
+    return line.getvalue()
+
+
+def _read_names(path: Path) -> Optional[List[str]]:
+    if not path.exists():
+        return None
+    with path.open(encoding="utf-8", newline="") as file:
+        return [name for name, _ in list(csv.reader(file))[1:]]
 
 
 def checksum(directory: Path, cost: MappingCost) -> str:
@@ -371,6 +410,7 @@ def checksum(directory: Path, cost: MappingCost) -> str:
         k: v for k, v in cost.model_dump(mode="json").items() if k not in ("seconds", "sha256")
     }
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
-    for name in (PARTITION, CORES, TRAFFIC):
+    named = [NAMES] if (directory / NAMES).exists() else []
+    for name in (PARTITION, CORES, TRAFFIC, *named):
         digest.update((directory / name).read_bytes())
     return digest.hexdigest()

@@ -57,7 +57,8 @@ class MapParams(Options):
     )
     partition: Annotated[Optional[AbsolutePath], Flag(once=True)] = Field(
         default=None,
-        description="Partition to cost: a file with the core number of a neuron per line. Not used for later mappings.",
+        description="Partition to cost: a file with the core number of a neuron per line, or `name core` if "
+        "neurons have names. Not used for later mappings.",
     )
     placement: Annotated[Optional[AbsolutePath], Flag(once=True)] = Field(
         default=None,

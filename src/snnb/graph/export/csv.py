@@ -1,4 +1,4 @@
-"""`csv`: one line per synapse, neurons as `(row, column, channel)`; compressed if the file's name ends in `.gz`.
+"""`csv`: one line per synapse, neurons as `(row, column, channel)` or by name; compressed if the file ends in `.gz`.
 
 Biases, coding and spike counts of the neurons are in `NAME.csv.nodes.csv` next to it.
 """
@@ -41,15 +41,22 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
 
 
 def _names(population: GraphPopulation) -> List[str]:
-    """Return `name,"(row, column, channel)",` of every neuron."""
-    name = population.name
-    if any(sign in name for sign in ',"\n\r'):
-        name = '"' + name.replace('"', '""') + '"'
-    return [f'{name},"{index}",' for index in np.ndindex(*population.shape)]
+    """Return `population,"(row, column, channel)",` of every neuron, or `population,name,`."""
+    group = _quoted(population.name)
+    if population.names is not None:
+        return [f"{group},{_quoted(name)}," for name in population.names.tolist()]
+    return [f'{group},"{index}",' for index in np.ndindex(*population.shape)]
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"' if any(sign in name for sign in ',"\n\r') else name
 
 
 def _size(graph: SynapseGraph, request: Request) -> float:
     names = {p.name: len(p.name) + len(str(tuple(length - 1 for length in p.shape))) + 4 for p in graph.populations}
+    for p in graph.populations:
+        if p.names is not None:
+            names[p.name] = len(p.name) + sum(map(len, p.names.tolist())) // p.size + 2
     plain = sum(p.number_of_edges * (names[p.source.name] + names[p.target.name] + 33) for p in graph.projections)
     return plain / 4 if request.compressed else plain
 

@@ -286,7 +286,8 @@ def node_table(graph: SynapseGraph, request: Request) -> Dict[str, np.ndarray]:
     """Return the columns of the node table; row n is node n.
 
     They are `population` (int32, which of `population_names`); `index` (int32, one column per axis, -1 after the last
-    axis); `bias` (float32); with spike counts, `rate` (float64, in the requested unit) and `spike_count` (float64).
+    axis); `bias` (float32); with spike counts, `rate` (float64, in the requested unit) and `spike_count` (float64); of
+    neurons with names, `name`.
     """
     axes = max(len(population.shape) for population in graph.populations)
     columns: Dict[str, np.ndarray] = {
@@ -304,6 +305,9 @@ def node_table(graph: SynapseGraph, request: Request) -> Dict[str, np.ndarray]:
             [count.ravel().astype(np.float64) for count in counts if count is not None]
         )
         columns["rate"] = columns["spike_count"] / graph.recording.steps * request.rate_scale(graph)
+    names = [population.names.tolist() for population in graph.populations if population.names is not None]
+    if names:
+        columns["name"] = np.array([name for own in names for name in own])
     return columns
 
 
@@ -311,23 +315,26 @@ def write_node_csv(path: Path, populations: Sequence[GraphPopulation], first: in
     """Write `nodes.csv`, one row per neuron; a bias has the digits that read back as the same float64.
 
     Of an integer network written as integers, the last column is the threshold. Of populations with a neuron model,
-    the last columns are its numbers, and the bias that is added from the second time step on. `first` is the id in the
-    graph of the node that is 0 in this export.
+    the last columns are its numbers, and the bias that is added from the second time step on. If neurons have names,
+    the last column is `name`. `first` is the id in the graph of the node that is 0 in this export.
     """
     integers = any(np.ndim(population.unit) for population in populations)
     models = any(population.neuron is not None for population in populations)
     names = [*NUMBERS, "later_bias"] if models else ["threshold"] if integers else []
     with path.open("w", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
-        rows.writerow([*COLUMNS, *names])
+        named = any(population.names is not None for population in populations)
+        rows.writerow([*COLUMNS, *names, *(["name"] if named else [])])
         for population in populations:
             ids = range(population.first - first, population.first - first + population.size)
             biases = map(repr, population.bias.astype(np.float64).ravel().tolist())
             counts = population.spike_count
             texts = [""] * population.size if counts is None else map(repr, counts.ravel().tolist())
             own = _numbers_of(population, names)
-            for node, index, bias, count, numbers in zip(ids, np.ndindex(*population.shape), biases, texts, own):
-                rows.writerow([node, population.name, index, bias, population.coding or "", count, *numbers])
+            labels = [()] * population.size if population.names is None else zip(population.names.tolist())
+            columns = ids, np.ndindex(*population.shape), biases, texts, own, labels
+            for node, index, bias, count, numbers, label in zip(*columns):
+                rows.writerow([node, population.name, index, bias, population.coding or "", count, *numbers, *label])
 
 
 def _numbers_of(population: GraphPopulation, names: Sequence[str]) -> List[Tuple[str, ...]]:

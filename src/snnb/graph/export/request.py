@@ -249,6 +249,7 @@ class Format:
     simulates : whether a simulator reads it: average poolings have the weight `mean` then
     input_apart : whether the neurons of the input are numbered separately from the others, both from 0
     nodes_beside : whether a table of nodes is written to a file next to it (`nodes_path`)
+    has_names : whether it has a place for the names of neurons; otherwise they are in a file next to it (`names_path`)
     own_options : options that only some formats have, including this one; other formats refuse them
     extra_description : callable that returns additional entries of the description
     """
@@ -263,6 +264,7 @@ class Format:
     simulates: bool = False
     input_apart: bool = False
     nodes_beside: bool = False
+    has_names: bool = False
     own_options: Tuple[str, ...] = ()
     extra_description: Optional[Callable[[SynapseGraph, Request], Dict[str, object]]] = None
 

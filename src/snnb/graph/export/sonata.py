@@ -18,6 +18,7 @@ import numpy as np
 from snnb.core.errors import UsageError
 from snnb.graph.export.description import node_table, refuse_fast_cycles
 from snnb.graph.export.request import BATCH, Counter, Format, Request, starts_above_zero
+from snnb.graph.neuron_names import write_names
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
@@ -126,6 +127,8 @@ def _write_nodes(graph: SynapseGraph, path: Path, request: Request) -> None:
                 columns.update({f"0/dynamics_params/{key}": values for key, values in _states(graph, request).items()})
             for column, values in columns.items():
                 group.create_dataset(column, data=values, track_times=False)
+            if "name" in table:
+                write_names(group, "0/name", table["name"][part], (types.size,))
     lines = ["node_type_id pop_name layer model_type model_template dynamics_params coding"]
     for number, population in enumerate(graph.populations):
         model = "virtual virtual NULL"

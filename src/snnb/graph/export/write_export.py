@@ -75,8 +75,9 @@ def export(
     refuse_foreign_options(format, options)
     sidecar = not exporter.directory and (exporter.sidecar or origin is not None)
     # The description first: it lets `--force` replace the rest
-    siblings = [description_path(target), nodes_path(target), architecture_path(target)]
-    used = (sidecar, exporter.nodes_beside, on_cores is not None)
+    siblings = [description_path(target), nodes_path(target), architecture_path(target), names_path(target)]
+    labelled = graph.names is not None and not (exporter.directory or exporter.nodes_beside or exporter.has_names)
+    used = (sidecar, exporter.nodes_beside, on_cores is not None, labelled)
     written = [path for path, is_used in zip(siblings, used) if is_used]
     _refuse_foreign_files(target, written)
     own = target.exists() and find_description(description_path(target)) is not None
@@ -108,6 +109,10 @@ def export(
             write_node_csv(nodes_path(temporary), graph.populations)
         if on_cores is not None:
             architecture_path(temporary).write_text(on_cores.architecture)
+        if labelled:
+            first, nodes = exporter.part_of(graph, request).first, exporter.part_of(graph, request).nodes
+            labels = (graph.names or [])[first : first + nodes]
+            names_path(temporary).write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
         if sidecar:
             _write_description(description_path(temporary), description)
     return Export(
@@ -142,6 +147,11 @@ def refuse_foreign_options(format: str, options: ExportOptions) -> None:
 def nodes_path(target: Path) -> Path:
     """Return the path of the table of nodes of an export that is a file."""
     return target.with_name(f"{target.name}.nodes.csv")
+
+
+def names_path(target: Path) -> Path:
+    """Return the path of the names of the neurons of an export that has no place for them: line n is node n."""
+    return target.with_name(f"{target.name}.names.txt")
 
 
 def architecture_path(target: Path) -> Path:

@@ -7,6 +7,7 @@ import numpy as np
 
 from snnb.core.errors import InputError, UsageError
 from snnb.graph.listed import ListedGraph, ListedPopulation
+from snnb.graph.neuron_names import as_names
 
 if TYPE_CHECKING:
     import networkx
@@ -24,12 +25,14 @@ class EdgeArrays(NamedTuple):
     weight: "Optional[ArrayLike]" = None  # None: 1
     spikes: "Optional[ArrayLike]" = None  # (neurons,) over all samples and steps; None: not known
     neurons: Optional[int] = None  # None: as many as spikes or populations have, or the largest id and 1
+    names: Optional[Sequence[str]] = None  # (neurons,); None: neurons have ids only
 
 
 def arrays_of(graph: "Union[spmatrix, networkx.DiGraph]") -> EdgeArrays:
-    """Return the edges of a sparse matrix, whose rows are sources, or of a `networkx.DiGraph`, in its order of nodes.
+    """Return the edges of a sparse matrix, whose rows are sources, or of a `networkx.DiGraph`.
 
-    An edge of networkx has the attribute `weight`, by default 1; nodes have `spikes`, all or none.
+    An edge of networkx has the attribute `weight`, by default 1; nodes have `spikes`, all or none. Nodes that
+    are the integers 0 to n - 1, also as text and in any order, are ids; others are names, with ids in their order.
     """
     import networkx
     from scipy.sparse import issparse
@@ -39,18 +42,27 @@ def arrays_of(graph: "Union[spmatrix, networkx.DiGraph]") -> EdgeArrays:
         if matrix.shape[0] != matrix.shape[1]:
             raise UsageError(f"the matrix is {matrix.shape[0]:,} × {matrix.shape[1]:,}; give a square one")
         return EdgeArrays(matrix.row, matrix.col, matrix.data, neurons=matrix.shape[0])
+    if isinstance(graph, networkx.Graph) and not graph.is_directed():
+        raise UsageError(
+            "from_graph: the graph is undirected; graph.to_directed() has a synapse in each direction of an edge"
+        )
     if not isinstance(graph, networkx.DiGraph):
         raise UsageError(
             f"from_graph: a {type(graph).__name__} is not a graph that snnb reads; give a file, a sparse matrix of "
             "scipy, a networkx.DiGraph, or source and target"
         )
-    ids = {node: number for number, node in enumerate(graph)}
+    nodes = list(graph)
+    numbered = set(map(str, nodes)) == set(map(str, range(len(nodes))))
+    if numbered:
+        nodes.sort(key=int)
+    ids = {node: number for number, node in enumerate(nodes)}
     edges = [(ids[source], ids[target], weight) for source, target, weight in graph.edges(data="weight", default=1.0)]
-    spikes = [count for _, count in graph.nodes(data="spikes") if count is not None]
+    counts = dict(graph.nodes(data="spikes"))
+    spikes = [counts[node] for node in nodes if counts[node] is not None]
     if spikes and len(spikes) < len(ids):
         raise UsageError(f"{len(ids) - len(spikes):,} of {len(ids):,} nodes have no attribute spikes; give it to all")
     source, target, weight = (np.array(column) for column in (zip(*edges) if edges else np.empty((3, 0), int)))
-    return EdgeArrays(source, target, weight, spikes or None, len(ids))
+    return EdgeArrays(source, target, weight, spikes or None, len(ids), None if numbered else list(map(str, nodes)))
 
 
 def listed(edges: EdgeArrays, populations: Optional[Populations] = None, inputs: int = 0) -> Tuple[ListedGraph, str]:
@@ -87,11 +99,15 @@ def listed(edges: EdgeArrays, populations: Optional[Populations] = None, inputs:
             raise InputError(f"an edge names neuron {ids[outside[0]]:,}, and the neurons are 0 to {ends[-1] - 1:,}")
     if not 0 <= inputs < len(shapes):
         raise UsageError(f"inputs={inputs}: of {len(shapes)} populations at least one is not an input")
-    parts: Sequence[Optional[np.ndarray]] = [None] * len(shapes) if spikes is None else np.split(spikes, ends[:-1])
+    names = None if edges.names is None else as_names(edges.names)
+    columns = (spikes, names)
+    parts = zip(*([None] * len(shapes) if column is None else np.split(column, ends[:-1]) for column in columns))
     listed_populations = [
-        ListedPopulation(name, shape, spikes=part) for (name, shape), part in zip(shapes.items(), parts)
+        ListedPopulation(name, shape, spikes=own, names=labels)
+        for (name, shape), (own, labels) in zip(shapes.items(), parts)
     ]
-    digest = hashlib.sha256(repr((shapes, inputs)).encode())
+    described = (shapes, inputs) if edges.names is None else (shapes, inputs, list(edges.names))
+    digest = hashlib.sha256(repr(described).encode())
     for array in (source, target, weight, *([] if spikes is None else [spikes])):
         digest.update(f"{array.dtype.str} {array.size}\n".encode())
         digest.update(np.ascontiguousarray(array).data)

@@ -43,7 +43,8 @@ def read_csv(path: Path) -> ListedGraph:
             nodes = described_graph(table, description, _node_columns(table))
             nodes = replace(nodes, files=(path, table, described))
     with _open(path) as file:
-        header, first, *_ = *_next_lines(path, file, 2), "", ""
+        header = "".join(_next_lines(path, file, 1))
+        first = next((line for line in iter(lambda: "".join(_next_lines(path, file, 1)), "") if line.strip()), "")
     delimiter = max(",;\t", key=header.count)
     fields = [name.strip().lower() for name in next(csv.reader([header], delimiter=delimiter), [])]
     columns = columns_of(path, fields, "line 1: ")
@@ -58,15 +59,24 @@ def read_csv(path: Path) -> ListedGraph:
     # Ids are read as float64: loadtxt takes 1.5 for the integer 1. Of columns that are not read it keeps a character.
     kinds = dict.fromkeys(fields, "U1")
     kinds.update({name: "O" if key in texts else "f8" for key, name in columns.items()})
+    empty: List[int] = []  # numbers of lines that are skipped
     row = np.dtype([(str(k), kinds[name]) for k, name in enumerate(fields)])
 
     def batches() -> Iterator[Dict[str, np.ndarray]]:
         with _open(path) as file:
             _next_lines(path, file, 1)
-            for number in count(2, ROWS):
+            empty.clear()
+            for begin in count(2, ROWS):
                 lines = _next_lines(path, file, ROWS)
                 if not lines:
                     return
+                number, blank = begin + np.arange(len(lines)), [k for k, line in enumerate(lines) if line.isspace()]
+                if blank:
+                    empty.extend(number[blank].tolist())
+                    number = np.delete(number, blank)
+                    lines = [lines[k - begin] for k in number.tolist()]
+                if not lines:
+                    continue
                 table = _parsed(path, lines, number, row, delimiter)
                 if unrated and (table[str(fields.index("rate"))] != "").any():
                     raise DamagedError(path, "some rates are empty; give all of them, or none")
@@ -78,7 +88,13 @@ def read_csv(path: Path) -> ListedGraph:
                     batch.update({end: _ids(path, columns[end], batch[end], number) for end in ("source", "target")})
                 yield batch
 
-    graph = listed_graph(path, columns, batches, lambda row: f"line {row + 2:,}", named=named, nodes=nodes)
+    def place(row: int) -> str:
+        line = row + 2
+        for skipped in empty:
+            line += skipped <= line
+        return f"line {line:,}"
+
+    graph = listed_graph(path, columns, batches, place, named=named, nodes=nodes)
     return replace(graph, notes=(*graph.notes, *delay_note(fields)))
 
 
@@ -98,34 +114,34 @@ def _next_lines(path: Path, file: IO[str], number: int) -> List[str]:
     return lines
 
 
-def _parsed(path: Path, lines: List[str], first: int, row: np.dtype, delimiter: str) -> np.ndarray:
-    """Parse lines, `first` the number of the first; raise `DamagedError` with the number of the line that is wrong."""
+def _parsed(path: Path, lines: List[str], numbers: np.ndarray, row: np.dtype, delimiter: str) -> np.ndarray:
+    """Parse lines with their numbers; raise `DamagedError` with the number of the line that is wrong."""
     try:
         return np.loadtxt(lines, row, delimiter=delimiter, quotechar='"', comments=None, ndmin=1)
     except ValueError as error:
         half = len(lines) // 2
         if half:
-            _parsed(path, lines[:half], first, row, delimiter)
-            _parsed(path, lines[half:], first + half, row, delimiter)
+            _parsed(path, lines[:half], numbers[:half], row, delimiter)
+            _parsed(path, lines[half:], numbers[half:], row, delimiter)
         fields, header = next(csv.reader(lines, delimiter=delimiter), []), row.names or ()
         fault = str(error).partition(" at row")[0]
         if len(fields) != len(header):
             fault = f"has {len(fields)} fields, the header has {len(header)}"
-        raise DamagedError(path, f"line {first:,}: {fault}") from None
+        raise DamagedError(path, f"line {numbers[0]:,}: {fault}") from None
 
 
-def _ids(path: Path, name: str, values: np.ndarray, line: int) -> np.ndarray:
+def _ids(path: Path, name: str, values: np.ndarray, line: np.ndarray) -> np.ndarray:
     wrong = np.flatnonzero(values != np.rint(values))
     if wrong.size:
         raise DamagedError(
             path,
-            f"line {line + wrong[0]:,}: {name} {values[wrong[0]]} is not an id from 0; give ids, or names in all lines",
+            f"line {line[wrong[0]]:,}: {name} {values[wrong[0]]} is not an id from 0; give ids, or names in all lines",
         )
     large = np.flatnonzero(np.abs(values) > LIMIT)  # int64 does not hold all of them
     if large.size:
         k = large[0]
         raise DamagedError(
-            path, f"line {line + k:,}: {name} {values[k]:.6g} is too large; the neurons are 0 to {LIMIT - 1:,}"
+            path, f"line {line[k]:,}: {name} {values[k]:.6g} is too large; the neurons are 0 to {LIMIT - 1:,}"
         )
     return values.astype(np.int64)
 
@@ -138,6 +154,8 @@ def _node_columns(path: Path) -> Dict[str, np.ndarray]:
         columns = {"population": np.array([row["population"] for row in rows], object), "bias": np.array(biases)}
         if any(row["spike_count"] for row in rows):
             columns["spike_count"] = np.array([float(row["spike_count"]) for row in rows])
+        if rows and "name" in rows[0]:
+            columns["name"] = np.array([row["name"] for row in rows], object)
     except (KeyError, TypeError, ValueError) as error:
         raise DamagedError(path, f"not the table of nodes of an export ({error})") from None
     if ids != list(range(len(rows))):

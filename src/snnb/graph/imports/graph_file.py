@@ -13,6 +13,7 @@ import numpy as np
 from snnb.core.errors import DamagedError, InputError
 from snnb.graph.connection import ranges
 from snnb.graph.listed import EDGES, RATE_UNIT, as_integers, check_spikes
+from snnb.graph.neuron_names import fault_of_names
 from snnb.graph.populations import GraphPopulation, Recording
 from snnb.graph.projection import ListedProjection
 from snnb.graph.synapse_graph import (
@@ -106,6 +107,9 @@ def _check(graph: SynapseGraph) -> None:
             if not (np.isfinite(counts) & (counts >= 0)).all():
                 raise DamagedError(graph.path, f"{place}: spike_count has numbers that are negative or not finite")
         first += population.size
+    fault = fault_of_names(graph.populations)
+    if fault is not None:
+        raise DamagedError(graph.path, f"names: {fault}")
     if graph.recording is not None:
         try:
             check_spikes(np.asarray(population.spike_count) for population in graph.populations)

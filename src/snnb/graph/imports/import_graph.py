@@ -10,7 +10,7 @@ import numpy as np
 from snnb.core.errors import DamagedError, InputError, UsageError
 from snnb.core.progress import Progress, silent
 from snnb.graph.imports import csv, graph_file, hypergraphs, npz, parquet, sanafe, sonata
-from snnb.graph.imports.rates import Rates, read_npy, read_text_file
+from snnb.graph.imports.rates import Rates, is_text_file, read_npy, read_text_file
 from snnb.graph.listed import Edges, ListedGraph, ListedPopulation, check_spikes, merged_note, write_listed
 from snnb.graph.populations import Recording
 from snnb.graph.synapse_graph import SynapseGraph
@@ -36,7 +36,7 @@ RATE_READERS: Readers[Callable[[Path, ListedGraph, Recording], Rates]] = {
     "SONATA reports": (sonata.is_report, sonata.read_report),
     "traces of SANA-FE": (sanafe.is_trace, sanafe.read_trace),
     "npy": (lambda path: path.suffix == ".npy", read_npy),
-    "text or CSV": (lambda path: path.suffix in (".txt", ".csv", ".dat", ""), read_text_file),
+    "text or CSV": (is_text_file, read_text_file),
 }
 
 
@@ -203,7 +203,7 @@ def _import_file(
             if samples is not None or steps is not None:
                 raise UsageError("--rate-samples, --rate-steps: only with --rates; a MODEL_graph.h5 states both")
             return Imported(graph_file.copy(path, target), hashes, ())
-        populations = [ListedPopulation(p.name, p.shape, p.layer) for p in graph.populations]
+        populations = [ListedPopulation(p.name, p.shape, p.layer, names=p.names) for p in graph.populations]
         recording = _recording(graph.recording or Recording(1, 1, 0, DT_MS), samples, steps)
         inputs, nodes = len(graph.inputs), graph.number_of_nodes()
     if not rates:

@@ -76,5 +76,5 @@ def _node_columns(path: Path) -> Dict[str, np.ndarray]:
         table = parquet.read_table(str(path)).to_pydict()
     if table.get("id") != list(range(len(table.get("population", ())))):
         raise DamagedError(path, "not the table of nodes of an export: its ids are not 0, 1, 2 …")
-    kinds = {"population": object, "bias": np.float64, "spike_count": np.float64}
+    kinds = {"population": object, "bias": np.float64, "spike_count": np.float64, "name": object}
     return {name: np.array(table[name], kind) for name, kind in kinds.items() if name in table}

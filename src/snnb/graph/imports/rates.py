@@ -1,4 +1,7 @@
-"""Spikes of each neuron of a graph from outside, in text, CSV and arrays: `snnb graph --from GRAPH --rates FILE`."""
+"""Spikes of each neuron of a graph from outside, in text, CSV and arrays: `snnb graph --from GRAPH --rates FILE`.
+
+Neurons with names are named in the file: a list of numbers is refused, since nothing in it tells their order.
+"""
 
 import csv
 from pathlib import Path
@@ -8,10 +11,12 @@ import numpy as np
 
 from snnb.core.errors import DamagedError
 from snnb.graph.listed import MOST_SPIKES, ListedGraph, spikes_fault
+from snnb.graph.neuron_names import missing_names, named_values
 from snnb.graph.populations import Recording
 from snnb.io.npy import load_array
-from snnb.io.text import read_text
+from snnb.io.text import read_lines
 
+NAME_VALUE = "give a text file with a row `name value` for each, such as"
 IDS, SPIKES, RATES = ("id", "neuron", "name"), ("spikes", "spike_count"), ("rate", "rates")  # columns of a CSV
 
 
@@ -34,6 +39,10 @@ class Rates(NamedTuple):
 
 def read_npy(path: Path, graph: ListedGraph, recording: Recording) -> Rates:
     """Read an array of numpy, a value for each neuron."""
+    if graph.named:
+        raise DamagedError(
+            path, f"has no names, and neurons of this graph have names; {NAME_VALUE} {next(iter(graph.ids))!r}"
+        )
     values = load_array(path)
     if values.dtype.kind not in "iuf" or values.size != graph.nodes:
         raise DamagedError(
@@ -47,19 +56,40 @@ def read_npy(path: Path, graph: ListedGraph, recording: Recording) -> Rates:
     return Rates(np.array(values))
 
 
+def is_text_file(path: Path) -> bool:
+    """Whether a file is text by its ending, compressed or not."""
+    name = path.with_suffix("") if path.suffix.lower() == ".gz" else path
+    return name.suffix.lower() in (".txt", ".csv", ".tsv", ".dat", "")
+
+
 def read_text_file(path: Path, graph: ListedGraph, recording: Recording) -> Rates:
-    """Read numbers, one a line, or CSV whose header names a column of neurons and one of spikes or rates."""
-    lines = read_text(path).splitlines()
-    if lines and "," in lines[0]:
-        return _read_csv(path, lines, graph, recording)
-    values = [_number(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    """Read numbers, one a line, or CSV whose header names a column of neurons and one of spikes or rates.
+
+    Of a graph whose neurons have names, read rows `name value` in the place of numbers.
+    """
+    lines = read_lines(path)
+    delimiter = max(",;\t", key=(lines or [""])[0].count)
+    header = [name.strip().lower() for name in next(csv.reader(lines[:1], delimiter=delimiter), [])]
+    has_columns = bool({*IDS} & {*header} and {*SPIKES, *RATES} & {*header})
+    if has_columns or (len(header) > 1 and not graph.named):
+        return _read_csv(path, lines, delimiter, graph, recording)
+    if graph.named:
+        spikes = np.full(graph.nodes, np.nan)
+        for number, node, text in named_values(path, lines, graph.ids):
+            spikes[node] = _number(path, number, text)
+        return _complete(path, spikes, graph)
+    values = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            raise DamagedError(path, f"line {number:,} is empty; give a number for each neuron, one a line")
+        values.append(_number(path, number, line))
     if len(values) != graph.nodes:
         raise DamagedError(path, f"has {len(values):,} numbers, and the graph has {graph.nodes:,} neurons and inputs")
     return Rates(np.array(values))
 
 
-def _read_csv(path: Path, lines: List[str], graph: ListedGraph, recording: Recording) -> Rates:
-    header = [name.strip().lower() for name in next(csv.reader(lines[:1]))]
+def _read_csv(path: Path, lines: List[str], delimiter: str, graph: ListedGraph, recording: Recording) -> Rates:
+    header = [name.strip().lower() for name in next(csv.reader(lines[:1], delimiter=delimiter))]
     neuron, value = (next((name for name in names if name in header), None) for names in (IDS, (*SPIKES, *RATES)))
     if neuron is None or value is None:
         raise DamagedError(path, "line 1: name the columns: id (or neuron) and spikes (or rate)")
@@ -67,26 +97,27 @@ def _read_csv(path: Path, lines: List[str], graph: ListedGraph, recording: Recor
     if len(values) > 1:
         raise DamagedError(path, f"line 1: has the columns {' and '.join(values)}; give one of them")
     scale = recording.steps if value in RATES else 1
-    spikes = np.full(graph.nodes, np.nan)
-    for number, row in enumerate(csv.reader(lines[1:]), 2):
+    spikes, ids = np.full(graph.nodes, np.nan), graph.ids
+    for number, row in enumerate(csv.reader(lines[1:], delimiter=delimiter), 2):
         if not row:
             continue
         if len(row) != len(header):
             raise DamagedError(path, f"line {number}: has {len(row)} fields, the header has {len(header)}")
         text = row[header.index(neuron)].strip()
-        known = graph.names if graph.names is not None else {text: int(text)} if text.isdecimal() else {}
-        node = known.get(text, -1)
+        node = ids.get(text, int(text) if text.isdecimal() and not graph.named else -1)
         if not 0 <= node < graph.nodes:
-            named = "" if graph.names is None else f"; its neurons have names such as {next(iter(graph.names))!r}"
+            named = f"; its neurons have names such as {next(iter(ids))!r}" if graph.named else ""
             raise DamagedError(path, f"line {number}: the graph has no neuron {text[:40]!r}{named}")
         if not np.isnan(spikes[node]):
             raise DamagedError(path, f"line {number}: neuron {text[:40]} has a value before")
         spikes[node] = scale * _number(path, number, row[header.index(value)])
+    return _complete(path, spikes, graph)
+
+
+def _complete(path: Path, spikes: np.ndarray, graph: ListedGraph) -> Rates:
     missing = np.flatnonzero(np.isnan(spikes))
     if missing.size:
-        names = {} if graph.names is None else {node: name for name, node in graph.names.items()}
-        first = names.get(int(missing[0]), str(missing[0]))
-        raise DamagedError(path, f"has no value of {missing.size:,} of {graph.nodes:,} neurons, the first is {first}")
+        raise missing_names(path, graph.populations, missing)
     return Rates(spikes)
 
 

@@ -17,6 +17,7 @@ from snnb.core.errors import DamagedError, InputError
 from snnb.graph.export.description import DESCRIPTION, read_description
 from snnb.graph.imports.rates import Rates
 from snnb.graph.listed import EDGES, Edges, ListedGraph, ListedPopulation
+from snnb.graph.neuron_names import read_names
 from snnb.graph.populations import Recording
 from snnb.io.hdf5 import reading
 from snnb.io.text import JsonValue, load_json, read_text
@@ -222,12 +223,15 @@ def _read_nodes(
     rows = order if "node_group_index" not in group else group["node_group_index"][()][order]
     values = {key: own[key][()][rows] for key in ("spike_count", "bias") if key in own and own[key].shape == (size,)}
 
+    # Of an export of snnb; names of nodes of other programs need not differ
+    names = read_names(own["name"])[rows] if described and "name" in own and own["name"].shape == (size,) else None
+
     def population(title: str, part: slice) -> ListedPopulation:
         own = ListedPopulation(title, (part.stop - part.start,))
         if title in described and described[title].size == own.size:
             own = described[title]
         spikes, bias = (values[key][part] if key in values else None for key in ("spike_count", "bias"))
-        return replace(own, spikes=spikes, bias=bias)
+        return replace(own, spikes=spikes, bias=bias, names=None if names is None else names[part])
 
     starts = np.flatnonzero(np.diff(type_ids, prepend=-1)).tolist()
     titles = [types.get(int(type_ids[start]), {}).get("pop_name", "") for start in starts]

@@ -1,8 +1,9 @@
 """Graphs that files describe: by the description of an export, a table of nodes and a table of edges.
 
-A table of edges has the columns source and target, whatever its format. Neurons are ids from 0, or names: neurons in
-order of first appearance, in populations if there are columns of groups. The populations of an export of `snnb` are
-read from its description, their biases and spikes from its table of nodes.
+A table of edges has the columns source and target, whatever its format. Neurons are ids from 0, or names, in
+populations if there are columns of groups. Names get ids in the order of first appearance, population after population;
+names that are the integers 0 to n - 1 are ids. The populations of an export of `snnb` are read from its description,
+their biases, spikes and names from its table of nodes.
 """
 
 import re
@@ -16,6 +17,7 @@ import numpy as np
 from snnb.core.errors import DamagedError
 from snnb.graph.export.description import Description
 from snnb.graph.listed import Edges, ListedGraph, ListedPopulation
+from snnb.graph.neuron_names import as_names
 
 LIMIT = 2**31 - 1  # ids
 SPARSE_IDS = 100  # ids for each edge, above which they are not numbers of neurons
@@ -29,6 +31,7 @@ COLUMNS = {  # names in files by the content of a column, in the order of preced
 }
 DELAYS = ("delay", "delays")  # names of columns that are not read
 INDEX = re.compile(r"\(\s*(\d+\s*(,\s*\d+\s*)*),?\s*\)")
+KEPT = ("bias", "spike_count", "name")  # columns of a table of nodes that are read
 NEURONS = "neurons"  # name of the population of neurons without groups
 Name = Tuple[str, str]  # group and name of a neuron; the group is empty if the file has none
 
@@ -135,7 +138,7 @@ def listed_graph(
             yield (source, target, weight) if order is None else (order[source], order[target], weight)
 
     names = None
-    if order is not None:
+    if order is not None and not graph.named:
         names = dict(zip((",".join(filter(None, name)) for name in ids), order.tolist()))
     return replace(graph, edges=edges(), files=graph.files or (path,), notes=tuple(notes), names=names)
 
@@ -196,8 +199,10 @@ def _scan(
 
 def _ids_of(path: Path, names: Iterable[Name], graph: ListedGraph) -> np.ndarray:
     """Return the ids of names, population and index, in a graph."""
-    indices = ((own.name, str(index)) for own in graph.populations for index in np.ndindex(*own.shape))
-    ids = {name: number for number, name in enumerate(indices)}
+    ids: Dict[Name, int] = {}
+    for own in graph.populations:
+        texts = map(str, np.ndindex(*own.shape)) if own.names is None else own.names.tolist()
+        ids.update(((own.name, text), number) for number, text in enumerate(texts, len(ids)))
     missing = next((name for name in names if name not in ids), None)
     if missing is not None:
         raise DamagedError(path, f"names neuron {' '.join(missing)!r}, which its description does not have")
@@ -208,7 +213,7 @@ def _populations_of(names: Sequence[Name]) -> Tuple[ListedGraph, np.ndarray]:
     """Return populations of named neurons, and the id of each name.
 
     The neurons of a group are numbered as their names are if all are indices, `3` or `(1, 2, 0)`, else in the order of
-    the names.
+    the names. Names without groups that are 0 to n - 1 are ids, and no names.
     """
     members: Dict[str, List[int]] = {}
     for number, (group, _) in enumerate(names):
@@ -216,20 +221,28 @@ def _populations_of(names: Sequence[Name]) -> Tuple[ListedGraph, np.ndarray]:
     order, first = np.empty(len(names), np.int64), 0
     populations: List[ListedPopulation] = []
     for group, numbers in members.items():
-        indices = _indices([names[k][1] for k in numbers] if group else [])
+        texts = [names[k][1] for k in numbers]
+        are_ids = not group and len(members) == 1 and set(texts) == set(map(str, range(len(texts))))
+        indices = _indices(texts) if group or are_ids else None
         shape: Tuple[int, ...] = (len(numbers),)
-        local = np.arange(len(numbers))
+        local, own = np.arange(len(numbers)), as_names(texts)
         if indices is not None:
             shape = tuple((indices.max(axis=0) + 1).tolist())
             local = np.ravel_multi_index(tuple(indices.T), shape)
+            one = range(shape[0]) if texts[0].isdecimal() else np.ndindex(*shape)
+            own = as_names(list(map(str, one)))  # also of neurons without edges
+            own[local] = texts
         order[numbers] = first + local
-        populations.append(ListedPopulation(group or NEURONS, shape))
+        populations.append(ListedPopulation(group or NEURONS, shape, names=None if are_ids else own))
         first += populations[-1].size
     return ListedGraph(populations, ()), order
 
 
 def _indices(texts: Sequence[str]) -> Optional[np.ndarray]:
-    """Return indices of neurons, (neurons, axes); None if the texts are none, or not for a dense population."""
+    """Return indices of neurons, (neurons, axes); None if the texts are none, or not for a dense population.
+
+    Texts of one index, such as 1 and 01, are names.
+    """
     rows: List[List[int]] = []
     for text in texts:
         match = INDEX.fullmatch(text)
@@ -239,7 +252,7 @@ def _indices(texts: Sequence[str]) -> Optional[np.ndarray]:
         rows.append([int(part) for part in parts])
     if not rows or np.prod(np.max(rows, axis=0).astype(float) + 1) > 1_000_000 + SPARSE_IDS * len(rows):
         return None
-    return np.array(rows, np.int64)
+    return np.array(rows, np.int64) if len(set(map(tuple, rows))) == len(rows) else None
 
 
 def described_graph(path: Path, description: Description, columns: Mapping[str, np.ndarray]) -> ListedGraph:
@@ -249,15 +262,17 @@ def described_graph(path: Path, description: Description, columns: Mapping[str, 
     ----------
     path : file of the table of nodes, for errors
     description : Description
-    columns : `population` (text), and `bias` and `spike_count` if the table has them; a value for each neuron
+    columns : `population` (text), and `bias`, `spike_count` and `name` if the table has them; a value for each neuron
     """
     populations: List[ListedPopulation] = []
     names: List[str] = []
     for own in description.listed:
         part = slice(len(names), len(names) + own.size)
         names += [own.name] * own.size
-        bias, spikes = (columns[key][part] if key in columns else None for key in ("bias", "spike_count"))
-        populations.append(replace(own, bias=bias if bias is not None and bias.any() else None, spikes=spikes))
+        bias, spikes, labels = (columns[key][part] if key in columns else None for key in KEPT)
+        bias = bias if bias is not None and bias.any() else None
+        labels = None if labels is None else as_names(labels.tolist())
+        populations.append(replace(own, bias=bias, spikes=spikes, names=labels))
     if columns["population"].tolist() != names:
         raise DamagedError(path, "its neurons are not those of the description; export the graph again")
     return ListedGraph(

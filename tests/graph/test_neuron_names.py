@@ -1,0 +1,285 @@
+"""Names of neurons: in the file of a graph, in every export and its readers, in a mapping, and in files by name."""
+
+import csv
+import gzip
+import hashlib
+import pickle
+
+import h5py
+import igraph
+import networkx
+import numpy as np
+import pyarrow.parquet
+import pytest
+
+from snnb import Run
+from snnb.core.errors import InputError
+from snnb.graph.export.write_export import FORMATS, export
+from snnb.graph.imports.import_graph import import_graph
+from snnb.graph.synapse_graph import SynapseGraph
+from snnb.mapping.map_network import cost_partition
+from snnb.mapping.mapping import Mapping, MappingCost, write_mapping
+from snnb.mapping.traffic import PlacedNetwork
+from tests.graph.edges import all_edges
+from tests.graph.mapped import imported, refused
+from tests.mapping.networks import hardware
+
+# Population, name, spikes and core of each neuron, in the order of the ids
+NEURONS = [
+    ("input", "eye, left", 4, 0),
+    ("input", "Ω", 2, 0),
+    ("cortex", "p;1", 7, 1),
+    ("cortex", 'the "third"', 0, 0),
+    ("cortex", "Ω", 5, 1),
+]
+EDGES = [(0, 2), (1, 3), (2, 4), (4, 3), (3, 3)]  # in the order of which the neurons appear as above
+LABELS = [f"{population},{name}" for population, name, *_ in NEURONS]
+NAMES = [name for _, name, *_ in NEURONS]
+
+
+def write_edges(path):
+    ends = ("source_group", "source", "target_group", "target")
+    with path.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(ends)
+        rows.writerows([*NEURONS[s][:2], *NEURONS[t][:2]] for s, t in EDGES)
+    return path
+
+
+@pytest.fixture
+def named(tmp_path):
+    """A graph of two populations, the first of which is the input, that a CSV describes by names."""
+    rates = tmp_path / "spikes.txt"
+    rates.write_text("".join(f"{label} {NEURONS[k][2]}\n" for k, label in reversed([*enumerate(LABELS)])))
+    with import_graph(write_edges(tmp_path / "edges.csv"), tmp_path / "in_graph.h5", rates=rates).graph as graph:
+        yield graph
+
+
+def test_names_are_in_the_file_of_the_graph(named, tmp_path):
+    assert named.names == LABELS
+    assert [p.name for p in named.inputs] == ["input"]
+    assert [named.nodes[k].name for k in range(5)] == NAMES
+    assert [named.nodes[k].spike_count for k in range(5)] == [spikes for *_, spikes, _ in NEURONS]
+    with h5py.File(str(named.path), "r") as file:
+        stored = [file[f"populations/000{k}/names"][()] for k in range(2)]
+    assert [name.decode() for part in stored for name in part.ravel().tolist()] == NAMES
+    again = import_graph(tmp_path / "edges.csv", tmp_path / "again_graph.h5", rates=tmp_path / "spikes.txt").graph
+    again.close()
+    assert again.path.read_bytes() == named.path.read_bytes()
+    with import_graph(named.path, tmp_path / "copy_graph.h5").graph as copy:
+        assert copy.names == LABELS
+
+
+@pytest.mark.parametrize("name", ["net.csv", "net.csv.gz", "npz", "parquet", "parts", "sonata"])
+def test_an_export_read_again_has_the_same_names_and_ids(named, tmp_path, name):
+    export(named, name.split(".")[-1] if "csv" not in name else "csv", tmp_path / name)
+    again, _ = imported(tmp_path / name, tmp_path / "again")
+    with again:
+        assert again.names == LABELS
+        for one, other in zip(all_edges(again)[:3], all_edges(named)[:3]):
+            np.testing.assert_array_equal(one, other)
+        for one, other in zip(again.populations, named.populations):
+            np.testing.assert_array_equal(one.spike_count, other.spike_count)
+
+
+def test_the_edges_of_an_exported_csv_are_by_name(named, tmp_path):
+    export(named, "csv", tmp_path / "net.csv")
+    (tmp_path / "net.csv.json").unlink()  # without the description, from the edges alone
+    again, _ = imported(tmp_path / "net.csv", tmp_path / "again")
+    with again:
+        assert sorted(again.names) == sorted(LABELS)
+        ends = [[again.names[k] for k in column.tolist()] for column in all_edges(again)[:2]]
+        assert sorted(zip(*ends)) == sorted((LABELS[s], LABELS[t]) for s, t in EDGES)
+
+
+def table_of(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return [row["name"] for row in csv.DictReader(file)]
+
+
+def sonata_names(path):
+    with h5py.File(str(path / "nodes.h5"), "r") as file:
+        stored = [file[f"nodes/{name}/0/name"][()] for name in ("input", "snn")]
+    return [name.decode() for part in stored for name in part.tolist()]
+
+
+def npz_names(path):
+    with np.load(str(path / "nodes.npz")) as arrays:
+        return arrays["name"].tolist()
+
+
+READERS = {  # of the names of all neurons in the order of the ids
+    "networkx": lambda path: [name for _, name in pickle.loads(path.read_bytes()).nodes(data="name")],  # noqa: S301
+    "csv": lambda path: table_of(path.with_name("net.nodes.csv")),
+    "npz": npz_names,
+    "parquet": lambda path: pyarrow.parquet.read_table(str(path / "nodes.parquet")).to_pydict()["name"],
+    "parts": lambda path: pyarrow.parquet.read_table(str(path / "nodes.parquet")).to_pydict()["name"],
+    "sonata": sonata_names,
+    "pynn": lambda path: table_of(path / "nodes.csv"),
+    "graphml": lambda path: igraph.Graph.Read_GraphML(str(path)).vs["name"],
+}
+IN_A_SIBLING = ("sanafe", "metis", "hmetis", "snn")  # formats of integers; nir and spinemap take no such graph
+
+
+@pytest.mark.parametrize("format", [name for name in FORMATS if name not in ("nir", "spinemap")])
+def test_names_in_every_export(named, tmp_path, format):
+    path = export(named, format, tmp_path / "net").path
+    if format in IN_A_SIBLING:
+        assert (tmp_path / "net.names.txt").read_text(encoding="utf-8").split("\n") == [*LABELS, ""]
+    else:
+        assert READERS[format](path) == NAMES
+    assert (tmp_path / "net.names.txt").exists() == (format in IN_A_SIBLING)
+
+
+def test_another_export_removes_the_names_next_to_a_file(named, tmp_path):
+    origin = {"stamp": "s", "sha256": "0"}
+    export(named, "hmetis", tmp_path / "net", origin=origin)
+    assert (tmp_path / "net").read_text().splitlines()[1].split()[1] == "5"  # nodes, as there are lines of names
+    export(named, "graphml", tmp_path / "net", origin=origin, force=True)
+    assert not (tmp_path / "net.names.txt").exists()
+
+
+def test_names_of_a_mapping(named, tmp_path):
+    chip, network = hardware(neurons=3, mesh=(2, 2)), PlacedNetwork.of(named)
+    partition, written = tmp_path / "cores.txt.gz", tmp_path / "map"
+    rows = ["name;core", "", *(f"{LABELS[k]};{NEURONS[k][3]}" for k in (4, 2, 3))]
+    partition.write_bytes(gzip.compress(("\ufeff" + "\n".join(rows)).encode()))
+    mapped = cost_partition(network, chip, partition)
+    assert mapped.core.tolist() == [1, 0, 1]
+    assert (mapped.cost.connectivity, mapped.cost.outside_spikes) == (5, 4 + 2)  # of Ω; of both inputs
+    written.mkdir()
+    write_mapping(written, mapped, MappingCost.of(mapped))
+    mapping = Mapping.open(written)
+    assert mapping.names == LABELS[2:]
+    assert [mapping.core_of(2 + k) for k in range(3)] == [1, 0, 1]
+    with (written / "cores.csv").open(newline="", encoding="utf-8") as file:
+        cells = [row["names"] for row in csv.DictReader(file)]
+    assert [next(csv.reader([cell], delimiter=";")) for cell in cells] == [LABELS[3:4], [LABELS[2], LABELS[4]]]
+    with (written / "partition_names.csv").open(newline="", encoding="utf-8") as file:
+        assert list(csv.reader(file)) == [["name", "core"], *([label, core] for label, core in zip(LABELS[2:], "101"))]
+    again = cost_partition(network, chip, written / "partition_names.csv")
+    assert again.core.tolist() == [1, 0, 1]
+    (written / "partition_names.csv").write_text("name,core\n")
+    with pytest.raises(InputError, match="a file is damaged"):
+        Mapping.open(written)
+
+
+BAD_PARTITIONS = {
+    "1\n0\n1\n": "line 1, '1', has no name, and neurons of this graph have names",
+    "cortex,p;1 1\ncortex,q 0\n": "line 2: the graph has no neuron 'cortex,q'; its neurons have names such as",
+    "cortex,Ω 1\n\ncortex,Ω 0\n": "line 3: neuron 'cortex,Ω' has a value before",
+    "cortex,Ω 1.5\n": "line 1: '1.5' is not a core, a whole number from 0",
+    "cortex,Ω 4\n": "line 1: core 4 is not one of the 4 of chip",
+    "cortex,Ω 1\ncortex,p;1 0\n": 'has no value of 1 of 5 neurons, the first is cortex,the "third"',
+    "": "has no value of 3 of 5 neurons",
+}
+
+
+@pytest.mark.parametrize("text", BAD_PARTITIONS)
+def test_partitions_that_are_refused(named, tmp_path, text):
+    (tmp_path / "p.txt").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError) as error:
+        cost_partition(PlacedNetwork.of(named), hardware(mesh=(2, 2)), tmp_path / "p.txt")
+    assert str(error.value).startswith(f"{tmp_path / 'p.txt'}: ")
+    assert BAD_PARTITIONS[text] in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("4\n2\n7\n0\n5\n", "line 1, '4', has no name"),
+        ("input,Ω 4\ncortex,Ω many\n", "line 2: 'many' is not a number"),
+        ("input,Ω 4\n", "has no value of 4 of 5 neurons, the first is input,eye, left"),
+        (np.arange(5), "has no names, and neurons of this graph have names"),
+    ],
+)
+def test_rates_that_are_refused(tmp_path, text, expected):
+    rates = tmp_path / ("r.txt" if isinstance(text, str) else "r.npy")
+    rates.write_text(text, encoding="utf-8") if isinstance(text, str) else np.save(rates, text)
+    refused(write_edges(tmp_path / "edges.csv"), expected, rates=rates)
+
+
+@pytest.mark.parametrize("name", ["r.csv", "r.csv.gz", "r.txt.gz"])
+@pytest.mark.parametrize("separator", [";", ",", "\t"])
+def test_rates_are_read_as_edge_lists_are(tmp_path, name, separator):
+    rates = tmp_path / name
+    text = "\ufeff" + "\r\n".join(["id,spikes", "1,8", "", "0,3", "2,0", ""]).replace(",", separator)
+    rates.write_bytes(gzip.compress(text.encode()) if name.endswith("gz") else text.encode())
+    (tmp_path / "ids.csv").write_text("source,target\n0,1\n1,2\n")
+    with import_graph(tmp_path / "ids.csv", tmp_path / "in_graph.h5", rates=rates).graph as graph:
+        assert graph.names is None
+        assert graph.populations[0].spike_count.tolist() == [3, 8, 0]
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        (["", "0,1", "", " ", "1,x"], "line 6: could not convert string 'x'"),
+        (["0,1", "", "1,0.5"], "line 4: target 0.5 is not an id"),
+        (["", "0,1", "", "", "1,2", "", "2,-3"], "line 8: target -3"),
+        (["", "a,b", "", "b"], "line 5: has 1 fields, the header has 2"),
+    ],
+)
+@pytest.mark.parametrize("block", [2, 1 << 18])
+def test_lines_of_edges_are_numbered_as_in_the_file(tmp_path, monkeypatch, rows, expected, block):
+    monkeypatch.setattr("snnb.graph.imports.csv.ROWS", block)
+    (tmp_path / "t.csv").write_text("\n".join(["source,target", *rows]) + "\n")
+    refused(tmp_path / "t.csv", expected)
+
+
+def test_indices_that_are_written_in_two_ways_are_two_names(tmp_path):
+    (tmp_path / "t.csv").write_text("source_group,source,target_group,target\na,1,a,01\na,01,a,2\n")
+    with import_graph(tmp_path / "t.csv", tmp_path / "in_graph.h5").graph as graph:
+        assert graph.names == ["1", "01", "2"]
+        assert [column.tolist() for column in all_edges(graph)[:2]] == [[0, 1], [1, 2]]
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ([b"a", b"a"], "2 neurons have the name 'a'"),
+        ([b"a", b"b c\x07"], "a neuron of neurons has the name 'b c\\x07'"),
+        ([b"a", b" b"], "without spaces at its ends"),
+        ([b"a", b""], "1 to 200 printable characters"),
+        ([b"a", b"\xff"], "damaged"),
+        ([b"a"], "2 neurons and 1 names"),
+    ],
+)
+def test_a_graph_file_whose_names_are_refused(tmp_path, names, expected):
+    path = tmp_path / "hand_graph.h5"
+    with h5py.File(str(path), "w", userblock_size=512) as file:
+        file.attrs.update(format="snnb synapse graph", version=3, inputs=0)
+        group = file.create_group("populations/0000")
+        group.attrs.update(name="neurons", layer="neurons", shape=[2], first_id=0)
+        group["names"] = np.array(names)
+        file["projections"] = np.zeros((0, 2), np.int64)
+    with path.open("r+b") as file:
+        file.seek(512)
+        content = file.read()
+        head = f"snnb synapse graph 3\nsha256 {hashlib.sha256(content).hexdigest()}\nbytes {len(content)}\n"
+        file.seek(0)
+        file.write(head.encode().ljust(512, b"\0"))
+    refused(path, expected)
+
+
+def test_nodes_of_networkx_are_ids_or_names(tmp_path):
+    edges = [(2, 0, 1.5), (1, 2, 2.0), (0, 1, 4.0)]
+    for k, (labels, names) in enumerate(
+        [
+            ([0, 1, 2], None),
+            (["0", "1", "2"], None),
+            ([1, 2, 3], ["3", "2", "1"]),
+            ([(0, 1), "b", 7], ["7", "b", "(0, 1)"]),
+        ]
+    ):
+        graph = networkx.DiGraph()
+        graph.add_nodes_from((labels[n], {"spikes": 10 * n}) for n in (2, 1, 0))
+        graph.add_weighted_edges_from((labels[s], labels[t], w) for s, t, w in edges)
+        run = Run.from_graph(graph, tmp_path / f"run{k}")
+        with SynapseGraph.open(next(run.path.glob("graphs/imported/*_graph.h5"))) as found:
+            assert found.names == names
+            number = [0, 1, 2] if names is None else [names.index(str(label)) for label in labels]
+            assert found.populations[0].spike_count[number].tolist() == [0, 10, 20]
+            got = set(zip(*(column.tolist() for column in all_edges(found)[:3])))
+            assert got == {(number[s], number[t], w) for s, t, w in edges}
