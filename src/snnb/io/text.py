@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, Valid
 from snnb.core.errors import DamagedError, first_line
 
 LONGEST_NAME = 200  # characters
+DEEPEST = 50  # lists and mappings of YAML in one another
+YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 JsonValue = Any  # numbers, text, lists and mappings, whose structure is checked where they are used
 
 
@@ -54,11 +56,21 @@ def load_yaml(path: Path) -> JsonValue:
 def parse_yaml(text: str, path: Path) -> JsonValue:
     """Parse YAML from a file with a safe loader; raise `DamagedError` if it is not valid."""
     try:
-        return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        refuse_deep_yaml(text)
+        return yaml.load(text, Loader=YAML_LOADER)
     except yaml.YAMLError as error:
         raise invalid_yaml(error, path) from None
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:  # of numbers and dates
         raise DamagedError(path, f"holds a value that is not valid ({first_line(error)})") from None
+
+
+def refuse_deep_yaml(text: str) -> None:
+    """Raise `ValueError` if YAML is nested more than `DEEPEST` levels deep, which libyaml composes on the stack of C."""
+    depth = 0
+    for event in yaml.parse(text, Loader=YAML_LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise ValueError(f"YAML is nested more than {DEEPEST} levels deep")
 
 
 def invalid_yaml(error: yaml.YAMLError, path: Path) -> DamagedError:

@@ -28,7 +28,7 @@ from snnb.graph.export.description import Description, description_path, read_de
 from snnb.graph.imports.rates import Rates
 from snnb.graph.listed import Edges, ListedGraph, ListedPopulation
 from snnb.graph.populations import Recording
-from snnb.io.text import invalid_yaml
+from snnb.io.text import invalid_yaml, refuse_deep_yaml
 
 BATCH = 1 << 18  # edges
 LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
@@ -340,6 +340,7 @@ def _fields(rest: Sequence[str]) -> Attributes:
     text = rest[0].strip() if rest else ""
     if text[:1] in ("[", "{"):
         try:
+            refuse_deep_yaml(text)
             return _attributes(yaml.load(text, Loader=LOADER))
         except yaml.YAMLError:
             raise ValueError(f"{_shown(text)} is not valid YAML") from None
