@@ -10,7 +10,7 @@ import numpy as np
 from snnb.core.errors import InputError, advising
 from snnb.datasets.array_samples import ArraySamples
 from snnb.datasets.definition import Dataset, ImageShape, LoadedDataset, OwnSpec
-from snnb.io.npy import load_archive, load_array
+from snnb.io.npy import load_archive, load_array, read_header
 
 NAMES = ("x_train", "y_train", "x_test", "y_test")
 ADVICE = "write it again with numpy.savez or numpy.save"
@@ -84,9 +84,7 @@ def shape_of(place: Path) -> Optional[ImageShape]:
             shape = np.load(str(place / "x_train.npy"), mmap_mode="r", allow_pickle=False).shape
         else:
             with zipfile.ZipFile(str(place)) as archive, archive.open("x_train.npy") as file:
-                version = np.lib.format.read_magic(file)
-                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-                shape = read(file)[0]
+                shape = read_header(file)[0]
         _, height, width, *channels = shape
         return (height, width, channels[0] if channels else 1)
     return None

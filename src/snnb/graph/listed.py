@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from snnb.core.errors import InputError
-from snnb.core.machine import mapped_zeros
+from snnb.core.machine import mapped_zeros, require_declared
 from snnb.core.progress import Progress, Throttle, silent
 from snnb.graph.connection import index_dtype, ranges
 from snnb.graph.populations import Recording
@@ -22,6 +22,7 @@ from snnb.io.text import LONGEST_NAME, is_name
 from snnb.network.network import Volume
 
 EDGES = 1 << 22  # in memory at a time
+NEURON_BYTES = 64  # of a neuron in memory while a graph is written
 RATE_UNIT = "spikes per time step"
 Edges = Tuple[np.ndarray, np.ndarray, np.ndarray]  # ids of sources and targets, weights
 
@@ -109,6 +110,11 @@ class ListedGraph:
     def nodes(self) -> int:
         """Number of neurons and inputs."""
         return sum(population.size for population in self.populations)
+
+
+def require_neurons(path: Path, number: int) -> None:
+    """Compare the number of neurons that a file declares with its size and with memory; see `require_declared`."""
+    require_declared(path, number, "neurons", NEURON_BYTES)
 
 
 def write_listed(

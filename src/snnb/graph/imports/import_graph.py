@@ -8,10 +8,11 @@ from typing import Callable, Dict, NamedTuple, Optional, Sequence, Tuple, TypeVa
 import numpy as np
 
 from snnb.core.errors import DamagedError, InputError, UsageError
+from snnb.core.machine import require_memory
 from snnb.core.progress import Progress, silent
 from snnb.graph.imports import csv, graph_file, hypergraphs, npz, parquet, sanafe, sonata
 from snnb.graph.imports.rates import Rates, read_npy, read_text_file
-from snnb.graph.listed import ListedGraph, ListedPopulation, write_listed
+from snnb.graph.listed import NEURON_BYTES, ListedGraph, ListedPopulation, write_listed
 from snnb.graph.populations import Recording
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.files import sha256_of
@@ -71,6 +72,7 @@ def import_graph(
     if graph_file.recognises(path):
         return _import_file(path, target, rates, samples, steps, first)
     read = _reader_of(path, READERS, "a graph that snnb reads; it reads MODEL_graph.h5,")(path)
+    require_memory(NEURON_BYTES * read.nodes, f"{path}: the {read.nodes:,} neurons")
     if read.assumed:
         read = replace(read, populations=[replace(population, spikes=None) for population in read.populations])
     stated = read.recording or Recording(1, 1, 0, DT_MS)

@@ -28,6 +28,7 @@ COLUMNS = {  # names in files by the content of a column, in the order of preced
     "target_group": ("target_group", "target_population", "dest_group"),
 }
 INDEX = re.compile(r"\(\s*(\d+\s*(,\s*\d+\s*)*),?\s*\)")
+OTHER_NEURONS = "its neurons are not those of the description; export the graph again"
 NEURONS = "neurons"  # name of the population of neurons without groups
 Name = Tuple[str, str]  # group and name of a neuron; the group is empty if the file has none
 
@@ -245,6 +246,8 @@ def described_graph(path: Path, description: Description, columns: Mapping[str, 
     description : Description
     columns : `population` (text), and `bias` and `spike_count` if the table has them; a value for each neuron
     """
+    if sum(own.size for own in description.listed) != columns["population"].size:
+        raise DamagedError(path, OTHER_NEURONS)
     populations: List[ListedPopulation] = []
     names: List[str] = []
     for own in description.listed:
@@ -253,7 +256,7 @@ def described_graph(path: Path, description: Description, columns: Mapping[str, 
         bias, spikes = (columns[key][part] if key in columns else None for key in ("bias", "spike_count"))
         populations.append(replace(own, bias=bias if bias is not None and bias.any() else None, spikes=spikes))
     if columns["population"].tolist() != names:
-        raise DamagedError(path, "its neurons are not those of the description; export the graph again")
+        raise DamagedError(path, OTHER_NEURONS)
     return ListedGraph(
         populations,
         (),
