@@ -124,7 +124,7 @@ class _Reader:
                 shape = next(self._outer[s] for s in graph.sources[name] if (s, name) not in graph.closing)
                 self._inner[name] = self._outer[name] = shape
             total += math.prod(shape)
-            require_memory(VALUE_BYTES * total, f"{graph.path}: the {total:,} values that its nodes up to {name} read")
+            require_memory(VALUE_BYTES * total, f"{graph.path}: the {total:,} inputs of its nodes, up to {name},")
             if node.kind in NEURONS:
                 for parameter in PARAMETERS[node.kind]:
                     node.of_shape(parameter, shape)
