@@ -65,7 +65,7 @@ def parse_yaml(text: str, path: Path) -> JsonValue:
 
 
 def refuse_deep_yaml(text: str) -> None:
-    """Raise `ValueError` if YAML is nested more than `DEEPEST` levels deep, which libyaml composes on the stack of C."""
+    """Raise `ValueError` if YAML is nested more than `DEEPEST` levels deep: libyaml composes it on the stack of C."""
     depth = 0
     for event in yaml.parse(text, Loader=YAML_LOADER):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
