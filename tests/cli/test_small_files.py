@@ -83,7 +83,7 @@ ROWS = [
     ("graph --run-dir new --from nodes.hgr", 3, "nodes.hgr", "99,999,999,999 neurons"),
     ("graph --run-dir new --from one.net", 3, "one.net", "9,999,999,999 neurons"),
     ("graph --run-dir new --from many.net", 3, "many.net", "1,800,000 neurons"),
-    ("graph --run-dir new --from deep.net", 3, "deep.net: line 2", "50 levels"),
+    ("graph --run-dir new --from deep.net", 3, "deep.net: line 2", "YAML"),
     ("graph --run-dir new --from groups.yaml", 3, "groups.yaml", "10,000,000,000 neurons"),
     ("graph --run-dir new --from declared.npz", 3, "declared.npz", "1,000,000,000,000 values"),
     ("graph --run-dir new --from matrix.npz", 3, "matrix.npz", "2,000,000,000,000 neurons"),
@@ -103,10 +103,10 @@ ROWS = [
     ("parse --run-dir new --dataset digits --model units.keras", 3, "units.keras", "1,920,000,000 weights"),
     ("prepare --run-dir new --model net.py:net --dataset arrays:pictures.npz", 3, "pictures.npz", "640,000,000,000"),
     ("prepare --run-dir new --model small.nir --dataset events:recordings", 3, "a.npz", "100,000,000,000 values"),
-    ("status deep", 3, "manifest.yaml", "50 levels"),
-    ("verify deep", 3, "manifest.yaml", "50 levels"),
-    ("map imported --hardware deep.yaml", 3, "deep.yaml", "50 levels"),
-    ("map imported --hardware blocks.yaml", 3, "blocks.yaml", "50 levels"),
+    ("status deep", 3, "manifest.yaml", "YAML"),
+    ("verify deep", 3, "manifest.yaml", "YAML"),
+    ("map imported --hardware deep.yaml", 3, "deep.yaml", "YAML"),
+    ("map imported --hardware blocks.yaml", 3, "blocks.yaml", "YAML"),
 ]
 
 

@@ -36,7 +36,7 @@ def test_yaml_is_read_to_a_depth_of_50(file):
         (inner,) = inner
     assert inner == 1
     for content in ("[" * 51 + "]" * 51, "- " * 100_000 + "a", "{" * 100_000):
-        with pytest.raises(InputError, match="file: .*nested more than 50 levels deep"):
+        with pytest.raises(InputError, match=r"file: .*YAML"):
             load_yaml(file(content))
 
 
