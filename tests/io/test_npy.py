@@ -1,10 +1,12 @@
+import io
 import zipfile
 
 import numpy as np
 import pytest
 
-from snnb.core.errors import InputError
-from snnb.io.npy import load_archive, load_array, write_member
+from snnb.core.errors import InputError, ResourceError
+from snnb.core.machine import Memory
+from snnb.io.npy import check_archive, load_archive, load_array, write_member
 
 ARRAYS = {
     "plain": np.arange(24, dtype=np.float32).reshape(2, 3, 4),
@@ -53,6 +55,25 @@ def test_other_files_are_refused(tmp_path, content, load):
     with pytest.raises(InputError, match=r"x: not a") as raised:
         load(tmp_path / "x")
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_header_that_declares_more_than_its_member_holds_is_refused(tmp_path, compression):
+    content = io.BytesIO()
+    np.lib.format.write_array_header_1_0(content, {"descr": "<i8", "fortran_order": False, "shape": (4,)})
+    with zipfile.ZipFile(tmp_path / "x.npz", "w", compression) as archive:
+        archive.writestr("a.npy", content.getvalue() + bytes(31))
+    for check in (load_archive, check_archive):
+        with pytest.raises(InputError, match=r"x\.npz: a\.npy declares 4 values of int64, and holds 31 bytes"):
+            check(tmp_path / "x.npz")
+
+
+def test_an_archive_of_many_zeros_is_limited_by_memory(tmp_path, monkeypatch):
+    np.savez_compressed(tmp_path / "x.npz", a=np.zeros(250_000))
+    assert load_archive(tmp_path / "x.npz")["a"].size == 250_000
+    monkeypatch.setattr("snnb.core.machine.memory", lambda: Memory(10**12, 1_999_999))
+    with pytest.raises(ResourceError, match=r"x\.npz: the 250,000 values of a\.npy"):
+        load_archive(tmp_path / "x.npz")
 
 
 def test_objects_are_refused(tmp_path):

@@ -30,6 +30,16 @@ def test_text_json_and_yaml_are_read(file):
         decoded(b"a\0", Path("notes"))
 
 
+def test_yaml_is_read_to_a_depth_of_50(file):
+    inner = load_yaml(file("[" * 50 + "1" + "]" * 50))
+    for _ in range(50):
+        (inner,) = inner
+    assert inner == 1
+    for content in ("[" * 51 + "]" * 51, "- " * 100_000 + "a", "{" * 100_000):
+        with pytest.raises(InputError, match=r"file: .*YAML"):
+            load_yaml(file(content))
+
+
 @pytest.mark.parametrize(
     ("content", "key", "line"),
     [

@@ -43,6 +43,14 @@ def test_cores_of_neighbouring_neurons_and_one_without_neurons(case):
     compared(cost(count_traffic(network, core, 5), chip, place), Expected(graph, edges, core, chip, place))
 
 
+def test_a_mesh_of_a_billion_cores_needs_no_array_of_all(case):
+    graph, edges, network = case
+    chip = hardware(mesh=(32_768, 32_768))
+    core, place = random_mapping(network, np.random.default_rng(0), 30, (5, 8))
+    place += np.array([32_763, 20_000], np.int32)
+    compared(cost(count_traffic(network, core, 30), chip, place), Expected(graph, edges, core, chip, place))
+
+
 def test_one_core_costs_nothing(case):
     _, _, network = case
     sums = count_traffic(network, np.zeros(network.neurons, np.int32), 1)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
+from snnb.mapping import placement
 from snnb.mapping.hardware import read_hardware
 from snnb.mapping.placement import (
     NOBODY,
@@ -89,6 +90,15 @@ def test_with_tiles_and_chips_the_energy_or_the_links_of_routes_are_near_the_opt
     described = full_chip(mesh=mesh, tile=tile, chip=chip, energy_pj=energy)
     at = place(traffic.tocsr(), described, hops=hops) @ [mesh[1], 1]
     assert traffic.data @ distance[at[traffic.row], at[traffic.col]] <= 1.1 * np.min(costs)
+
+
+@pytest.mark.parametrize("cores", [1, 5, 12, 23, 72])
+def test_the_fewest_chips_are_used_in_the_most_square_arrangement(cores):
+    chip = full_chip(mesh=(12, 6), tile=None, chip=(3, 2))
+    grids = [(3 * x, 2 * y) for x, y in product(range(1, 5), range(1, 4)) if 6 * x * y >= cores]
+    assert placement._sides(cores, chip) == min(grids, key=lambda sides: (sides[0] * sides[1], max(sides)))
+    large = full_chip(mesh=(32_768, 32_768), tile=None, chip=(1, 1))
+    assert sorted(placement._sides(cores, large)) in [[1, 1], [1, 5], [3, 4], [1, 23], [8, 9]]
 
 
 def test_a_scrambled_grid_is_found_again():

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO, Dict, Iterator, List, NamedTuple, Tuple
 
-from snnb.core.errors import FULL, ResourceError
+from snnb.core.errors import FULL, DamagedError, ResourceError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 PROCESS = Path("/proc/self")
 SCRATCH_BYTES = 64_000_000
+SMALL_BYTES = 1_000_000  # up to which the available memory is not read
+LARGEST_RATIO = 1032  # of deflate (zlib.net/zlib_tech.html)
 MEMORY_FILES = (  # of version 2 and 1: limit, use, and prefix of the keys in memory.stat
     ("memory.max", "memory.current", ""),
     ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_"),
@@ -62,14 +64,49 @@ def memory() -> Memory:
     return Memory(total, available)
 
 
-def require_memory(neurons: int, described: str) -> None:
-    """Raise `ResourceError` if the memory cannot hold a number of 8 bytes for each neuron of the network described."""
-    needed, available = 8 * neurons, memory().total
+def require_memory(needed: int, subject: str) -> None:
+    """Raise `ResourceError` if `needed` bytes for `subject` are more than the memory that is available."""
+    if needed <= SMALL_BYTES:
+        return
+    available = memory().available
     if needed > available:
         raise ResourceError(
-            f"{described} has {neurons:,} neurons, which take {needed / 1e9:,.0f} GB for one number each; this machine "
-            f"has {available / 1e9:,.0f} GB of memory, so take a smaller input or another machine"
+            f"{subject} take {needed / 1e9:,.1f} GB of memory, and {available / 1e9:,.1f} GB are available; "
+            "if the number is right, use a machine with more memory"
         )
+
+
+def require_declared(path: Path, number: int, unit: str, item_bytes: int, *, in_memory: bool = True) -> None:
+    """Compare a number that a file declares with the size of the file and the memory, before anything is allocated.
+
+    A file may declare `SCRATCH_BYTES`, or `LARGEST_RATIO` times its own size.
+
+    Parameters
+    ----------
+    path : Path
+    number : int
+    unit : str
+        Name of the items, a plural, for messages.
+    item_bytes : int
+        Bytes of an item in memory.
+    in_memory : bool
+        Whether all items are in memory at a time.
+
+    Raises
+    ------
+    DamagedError
+        The file is too small for the number.
+    ResourceError
+        The memory that is available is too small for it.
+    """
+    needed = number * item_bytes
+    if needed <= SMALL_BYTES:
+        return
+    size = path.stat().st_size
+    if needed > max(SCRATCH_BYTES, LARGEST_RATIO * size):
+        raise DamagedError(path, f"declares {number:,} {unit}, more than a file of {size:,} bytes can describe")
+    if in_memory:
+        require_memory(needed, f"{path}: the {number:,} {unit}")
 
 
 def scratch_array(shape: Tuple[int, ...], dtype: "DTypeLike") -> "np.ndarray":

@@ -13,7 +13,7 @@ import numpy as np
 from snnb.core.errors import DamagedError, InputError, advising
 from snnb.datasets.array_samples import MOST_CLASSES, ArraySamples
 from snnb.datasets.definition import Dataset, ImageShape, LoadedDataset, OwnSpec
-from snnb.io.npy import load_archive, load_array
+from snnb.io.npy import load_archive, load_array, read_header
 
 TRAIN, TEST = ("x_train", "y_train"), ("x_test", "y_test")
 NAMES = (*TRAIN, *TEST)
@@ -111,9 +111,7 @@ def shape_of(place: Path) -> Optional[ImageShape]:
             shape = np.load(str(place / "x_test.npy"), mmap_mode="r", allow_pickle=False).shape
         else:
             with zipfile.ZipFile(str(place)) as archive, archive.open("x_test.npy") as file:
-                version = np.lib.format.read_magic(file)
-                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-                shape = read(file)[0]
+                shape = read_header(file)[0]
         _, height, width, *channels = shape
         return (height, width, channels[0] if channels else 1)
     return None

@@ -10,7 +10,7 @@ import numpy as np
 
 from snnb.core.errors import UsageError
 from snnb.graph.populations import GraphPopulation, to_integers
-from snnb.io.hdf5 import mapped_array
+from snnb.io.hdf5 import mapped_array, whole
 from snnb.network.geometry import PADDING, Geometry
 from snnb.network.layers import Layer
 
@@ -128,7 +128,7 @@ class Connection:
             shape = self.geometry.input_volume
             ids = (self.first_id + np.arange(math.prod(shape))).reshape(shape)
         else:
-            ids = self.stored_ids[()].astype(np.int64)
+            ids = whole(self.stored_ids).astype(np.int64)
         ids[(ids < self.source.first) | (ids >= self.source.first + self.source.size)] = PADDING
         return ids
 

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from snnb.core.errors import InputError
-from snnb.core.machine import mapped_zeros
+from snnb.core.machine import mapped_zeros, require_declared
 from snnb.core.progress import Progress, Throttle, silent
 from snnb.graph.connection import index_dtype, ranges
 from snnb.graph.neuron_names import fault_of_names, ids_by_label, write_names
@@ -23,6 +23,7 @@ from snnb.io.text import LONGEST_NAME, is_name
 from snnb.network.network import Volume
 
 EDGES = 1 << 22  # in memory at a time
+NEURON_BYTES = 64  # of a neuron in memory while a graph is written
 RATE_UNIT = "spikes per time step"
 MOST_SPIKES = 2**53  # of all neurons together: their sums are exact in float64, and in int64
 Edges = Tuple[np.ndarray, np.ndarray, np.ndarray]  # ids of sources and targets, weights
@@ -130,6 +131,11 @@ class ListedGraph:
     def nodes(self) -> int:
         """Number of neurons and inputs."""
         return sum(population.size for population in self.populations)
+
+
+def require_neurons(path: Path, number: int) -> None:
+    """Compare the number of neurons that a file declares with its size and with memory; see `require_declared`."""
+    require_declared(path, number, "neurons", NEURON_BYTES)
 
 
 def write_listed(

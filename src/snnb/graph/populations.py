@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 
 from snnb.graph.neuron_names import read_names
+from snnb.io.hdf5 import whole
 from snnb.network.network import Neuron, Volume
 
 POOL_WEIGHTS = ("one", "mean")
@@ -106,7 +107,7 @@ class GraphPopulation(Volume):
     @cached_property
     def spike_count(self) -> Optional[np.ndarray]:
         """Spikes (int64) or, for the input, spikes or current (float64), summed over samples and steps."""
-        return None if self.stored_counts is None else np.asarray(self.stored_counts)
+        return None if self.stored_counts is None else whole(self.stored_counts)
 
     @cached_property
     def names(self) -> Optional[np.ndarray]:
@@ -130,7 +131,7 @@ class GraphPopulation(Volume):
         """Bias (float32) in the population's shape, in thresholds or integers per step; 0 for layers without bias."""
         if self.stored_bias is None:
             return np.zeros(self.shape, np.float32)
-        bias = np.asarray(self.stored_bias)
+        bias = whole(self.stored_bias)
         return np.broadcast_to(to_integers(bias, self.unit) if np.ndim(self.unit) else bias, self.shape)
 
     @property

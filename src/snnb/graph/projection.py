@@ -313,7 +313,7 @@ class ListedProjection(GraphProjection):
 
     def __init__(self, group: h5py.Group, source: GraphPopulation, target: GraphPopulation, nodes: int) -> None:
         super().__init__(source, target, nodes, rule=str(group.attrs["rule"]), merged=True)
-        self.start, self.ends = group["start"][()], mapped_array(group["target"])
+        self.start, self.ends = mapped_array(group["start"]), mapped_array(group["target"])
         self.weights = mapped_array(group["weight"])
 
     @cached_property

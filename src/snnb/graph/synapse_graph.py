@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from functools import cached_property
 from itertools import count, takewhile
 from pathlib import Path
@@ -11,6 +12,7 @@ import h5py
 import numpy as np
 
 from snnb.core.errors import DamagedError, ResourceError, SnnbError, UsageError
+from snnb.core.machine import require_memory
 from snnb.graph.connection import Connection, EdgeBatch, check_values, index_dtype
 from snnb.graph.neuron_names import labels_of
 from snnb.graph.populations import (
@@ -32,7 +34,7 @@ from snnb.graph.projection import (
     repeats,
     summarize,
 )
-from snnb.io.hdf5 import RAISED_BY_HDF5, damaged
+from snnb.io.hdf5 import RAISED_BY_HDF5, damaged, whole
 from snnb.network.geometry import Geometry
 from snnb.network.layers import LAYER_KINDS, Layer, configured
 from snnb.network.network import DROPPED, Neuron
@@ -431,19 +433,25 @@ def read_head(file: h5py.File) -> Tuple[Dict[str, object], Optional[Recording]]:
 
 
 def read_populations(file: h5py.File, recording: Optional[Recording], integers: bool) -> Tuple[GraphPopulation, ...]:
-    """Return the populations in the order of their numbers, in thresholds or as integers."""
-    groups = file["populations"]
-    return tuple(_read_population(groups[f"{number:04d}"], recording, integers) for number in range(len(groups)))
+    """Return the populations in the order of their numbers, in thresholds or as integers.
+
+    Raise `ResourceError` if the memory cannot hold a number for each neuron.
+    """
+    groups = [file["populations"][f"{number:04d}"] for number in range(len(file["populations"]))]
+    nodes = sum(math.prod(group.attrs["shape"].tolist()) for group in groups)
+    require_memory(8 * nodes, f"{file.filename}: the {nodes:,} neurons")
+    return tuple(_read_population(group, recording, integers) for group in groups)
 
 
 def _read_population(group: h5py.Group, recording: Optional[Recording], integers: bool) -> GraphPopulation:
     begin, end = group.attrs.get("window", (0, 0))
-    threshold, start = (group[name][()] if name in group else None for name in ("threshold", "initial_potential"))
+    arrays = {name: whole(group[name]) for name in ("threshold", "initial_potential", "later_bias") if name in group}
+    threshold, start = arrays.get("threshold"), arrays.get("initial_potential")
     if integers and threshold is not None and start is not None:
         start = to_integers(start, threshold)
     neuron = None
     if "neuron" in group:
-        numbers = {name: values[()] for name, values in group["neuron"].items()}
+        numbers = {name: whole(values) for name, values in group["neuron"].items()}
         neuron = Neuron(**numbers, spikes=bool(group["neuron"].attrs["spikes"]))
         neuron.check(tuple(group.attrs["shape"].tolist()))
     return GraphPopulation(
@@ -460,7 +468,7 @@ def _read_population(group: h5py.Group, recording: Optional[Recording], integers
         stored_counts=None if recording is None else group["spike_count"],
         stored_bias=group.get("bias"),
         neuron=neuron,
-        later_bias=group["later_bias"][()] if "later_bias" in group else None,
+        later_bias=arrays.get("later_bias"),
         stored_names=group.get("names"),
     )
 

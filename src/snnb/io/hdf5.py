@@ -3,12 +3,13 @@
 import mmap
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator, Mapping
+from typing import Iterator, Mapping, Union
 
 import h5py
 import numpy as np
 
 from snnb.core.errors import DamagedError, first_line
+from snnb.core.machine import require_declared
 from snnb.io.text import JsonValue, parse_json
 
 RAISED_BY_HDF5 = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError)
@@ -66,11 +67,19 @@ def copy_attributes(attributes: Mapping[str, object], target: h5py.Group) -> Non
         target.attrs[name] = value.encode() if isinstance(value, str) else value
 
 
+def whole(stored: Union[h5py.Dataset, np.ndarray]) -> np.ndarray:
+    """Read a dataset, after `require_declared`: one that was never written takes no space in the file."""
+    if isinstance(stored, np.ndarray):
+        return stored
+    require_declared(Path(stored.file.filename), stored.size, f"values of {stored.name}", stored.dtype.itemsize)
+    return stored[()]
+
+
 def mapped_array(stored: h5py.Dataset) -> np.ndarray:
     """Return a dataset, read-only and valid after its file is closed; mapped into memory unless it is compressed."""
     offset, descriptor = stored.id.get_offset(), stored.file.id.get_vfd_handle()
     if offset is None:  # in chunks, or empty
-        return stored[()]
+        return whole(stored)
     mapped = mmap.mmap(descriptor, offset + stored.id.get_storage_size(), access=mmap.ACCESS_READ)
     return np.frombuffer(mapped, stored.dtype, stored.size, offset).reshape(stored.shape)
 

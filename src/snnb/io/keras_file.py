@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Dict, Iterator, Optional, Tuple
 
-from snnb.core.errors import DamagedError, first_line, out_of_memory
+from snnb.core.errors import DamagedError, SnnbError, first_line, out_of_memory
 from snnb.io.hdf5 import json_attribute, reading
 from snnb.io.text import JsonValue
 
@@ -51,15 +51,17 @@ def load_model(path: Path) -> "keras.Model":
     Raise `DamagedError` if the file is not a complete Keras model, names a class or function that is not listed here,
     or Keras cannot build the model.
     """
-    from snnb.io.keras import keras
+    from snnb.io.keras import keras, limited_weights
 
-    with reading(path) as file:
+    with reading(path) as file, limited_weights(path):
         architecture = json_attribute(file, "model_config", path)
         if architecture is None:
             raise DamagedError(path, "holds no model, at most its weights")
         check_layers(architecture, path)
         try:
             return keras.models.load_model(file, compile=False)
+        except SnnbError:
+            raise
         except Exception as error:  # Keras raises exceptions of many types for a damaged file
             if out_of_memory(error):
                 raise

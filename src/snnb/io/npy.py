@@ -1,14 +1,17 @@
 """Read numpy's npy and npz files, without pickled objects."""
 
 import errno
+import math
 import zipfile
 import zlib
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Dict, Optional, Sequence
+from typing import IO, Dict, Iterator, Optional, Sequence, Tuple
 
 import numpy as np
 
 from snnb.core.errors import DamagedError, first_line
+from snnb.core.machine import require_declared
 
 RAISED_BY_NUMPY = (
     ValueError,
@@ -41,27 +44,68 @@ def load_archive(
 ) -> Dict[str, np.ndarray]:
     """Read the arrays `names` (by default all) of an npz file.
 
-    Raise `DamagedError` if the file is not an npz file, is damaged, holds objects, or lacks an array of `must`.
+    Raise `DamagedError` if the file is not an npz file, is damaged, holds objects, or lacks an array of `must`,
+    `ResourceError` if an array does not fit into memory.
     """
     arrays: Dict[str, np.ndarray] = {}
+    with _reading_archive(path) as archive:
+        for member in archive.infolist():
+            name = member.filename[: -len(".npy")]
+            if names is None or name in names:
+                with archive.open(member) as file:
+                    _check_size(path, member, file)
+                    arrays[name] = np.lib.format.read_array(file, allow_pickle=False)
+                    file.read(1)  # at its end, zipfile compares the checksum
+    missing = [name for name in must if name not in arrays]
+    if missing:
+        raise DamagedError(path, f"has no array {missing[0]}")
+    return arrays
+
+
+def check_archive(path: Path) -> None:
+    """Raise an error if the arrays of an npz file have other sizes than it declares, or do not fit into memory."""
+    with _reading_archive(path) as archive:
+        for member in archive.infolist():
+            with archive.open(member) as file:
+                _check_size(path, member, file)
+
+
+def read_member(path: Path, archive: zipfile.ZipFile, name: str) -> bytes:
+    """Read a member of a zip file at `path`; for errors see `require_declared`."""
+    require_declared(path, archive.getinfo(name).file_size, f"bytes of {name}", 1)
+    return archive.read(name)
+
+
+def read_header(file: IO[bytes]) -> Tuple[Tuple[int, ...], np.dtype]:
+    """Return shape and type of the array of an opened npy file."""
+    older = np.lib.format.read_magic(file) == (1, 0)
+    read = np.lib.format.read_array_header_1_0 if older else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    return shape, dtype
+
+
+@contextmanager
+def _reading_archive(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open an npz file; raise `DamagedError` if numpy or zipfile raise inside the block."""
     try:
         with zipfile.ZipFile(str(path)) as archive:
-            for member in archive.namelist():
-                name = member[: -len(".npy")]
-                if names is None or name in names:
-                    with archive.open(member) as file:
-                        arrays[name] = np.lib.format.read_array(file, allow_pickle=False)
-                        file.read(1)  # at its end, zipfile compares the checksum
+            yield archive
     except RAISED_BY_NUMPY as error:
         raise DamagedError(path, f"not a complete npz file ({first_line(error)})") from None
     except OSError as error:
         if error.errno != errno.EINVAL:  # zipfile seeks to a position that a damaged file names
             raise
         raise DamagedError(path, "not a complete npz file") from None
-    missing = [name for name in must if name not in arrays]
-    if missing:
-        raise DamagedError(path, f"has no array {missing[0]}")
-    return arrays
+
+
+def _check_size(path: Path, member: zipfile.ZipInfo, file: IO[bytes]) -> None:
+    """Compare the size that a header declares with the member's, that with the file's, and with memory."""
+    shape, dtype = read_header(file)
+    number, held = math.prod(shape), member.file_size - file.tell()
+    if number * dtype.itemsize > held and not dtype.hasobject:  # numpy refuses objects
+        raise DamagedError(path, f"{member.filename} declares {number:,} values of {dtype}, and holds {held:,} bytes")
+    require_declared(path, number, f"values of {member.filename}", dtype.itemsize)
+    file.seek(0)
 
 
 def write_member(archive: zipfile.ZipFile, name: str, values: np.ndarray) -> None:

@@ -14,6 +14,8 @@ from snnb.core.errors import DamagedError, first_line
 
 GZIP = b"\x1f\x8b"  # begin of a file
 LONGEST_NAME = 200  # characters
+DEEPEST = 50  # lists and mappings of YAML in one another
+YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 JsonValue = Any  # numbers, text, lists and mappings, whose structure is checked where they are used
 
 
@@ -73,7 +75,8 @@ def load_yaml(path: Path) -> JsonValue:
 def parse_yaml(text: str, path: Path) -> JsonValue:
     """Parse YAML from a file with a safe loader; raise `DamagedError` if it is not valid, or repeats a key."""
     try:
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
+        refuse_deep_yaml(text)
+        loader = YAML_LOADER(text)
         node = loader.get_single_node()
         _refuse_repeated_keys(node, path)
         return None if node is None else loader.construct_document(node)
@@ -104,6 +107,15 @@ def _refuse_repeated_keys(root: Optional[yaml.Node], path: Path) -> None:
                 name, line = printable(key.value)[:LONGEST_NAME], key.start_mark.line + 1
                 raise DamagedError(path, f"the key {name} is given several times, again in line {line}; keep one")
             keys.add((key.tag, key.value))
+
+
+def refuse_deep_yaml(text: str) -> None:
+    """Raise `ValueError` if YAML is nested more than `DEEPEST` levels deep: libyaml composes it on the stack of C."""
+    depth = 0
+    for event in yaml.parse(text, Loader=YAML_LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise ValueError(f"YAML is nested more than {DEEPEST} levels deep")
 
 
 def invalid_yaml(error: yaml.YAMLError, path: Path) -> DamagedError:

@@ -29,11 +29,11 @@ from snnb.mapping.traffic import (
     Reached,
     TrafficSums,
     count_messages,
-    link_loads,
     nodes_of,
     offsets,
     reached,
     spikes_between,
+    used_link_loads,
 )
 from snnb.network.geometry import PADDING
 
@@ -141,7 +141,7 @@ def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
     spikes, distance = matrix.data, routes.hops.sum(axis=0)
     latency, energy = hardware.latency, hardware.energy_pj
     delay = (distance + 1) * latency.router + latency.of_links(routes.hops, routes.borders)
-    load = link_loads(matrix, hardware.router_of(place), hardware.routers).all
+    load = used_link_loads(matrix, hardware.router_of(place))
     (x, y), multicast = np.ascontiguousarray(hardware.router_of(place).T, np.int32), 0.0
     for population, own, sets in sums.placed_sets():
         multicast += _multicast_hops(np.argsort(own, kind="stable"), own, network.spikes_of(population), sets, x, y)
@@ -186,7 +186,7 @@ def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
         energy_pj=picojoules,
         latency_ns_mean=float(spikes @ delay / spikes.sum()) if spikes.size else 0.0,
         latency_ns_max=float(delay.max(initial=0.0)),
-        link_load_mean=float(load.mean()) if load.size else 0.0,
+        link_load_mean=float(load.sum()) / max(1, hardware.links),
         link_load_max=float(load.max(initial=0.0)),
         cores=int(np.count_nonzero(neurons)),
         reuse=float((synapses[axons > 0] / axons[axons > 0]).mean()) if axons.any() else 0.0,

@@ -199,6 +199,12 @@ class Hardware(Description):
         """Routers along x and y."""
         return self.mesh if self.tile is None else (self.mesh[0] // self.tile[0], self.mesh[1] // self.tile[1])
 
+    @property
+    def links(self) -> int:
+        """Number of links between routers, each direction counted."""
+        width, height = self.routers
+        return 2 * ((width - 1) * height + width * (height - 1))
+
     def router_of(self, place: "np.ndarray") -> "np.ndarray":
         """Return x and y of the router of cores at `place` (int32, shape (cores, 2)), in tiles."""
         return place if self.tile is None else place // self.tile

@@ -186,14 +186,12 @@ def _layers_raster(mapping: Mapping, view: View) -> np.ndarray:
 
 def _loads(mapping: Mapping, view: View) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the spikes of routers' cores, shape (height, width), −1 if unused, and of the links along x and y."""
-    rows, columns = slice(view.y, view.y + view.height), slice(view.x, view.x + view.width)
-    place, mesh = mapping.hardware.router_of(mapping.place), mapping.hardware.routers
-    links = link_loads(mapping.traffic, place, mesh)
-    across = (links.right + links.left)[rows, view.x : view.x + view.width - 1]
-    along = (links.up + links.down)[view.y : view.y + view.height - 1, columns]
+    place = mapping.hardware.router_of(mapping.place) - (view.x, view.y)
+    links = link_loads(mapping.traffic, place, (view.width, view.height))
+    across, along = links.right + links.left, links.up + links.down
     cores = np.full((view.height, view.width), -1.0)
     used = mapping.per_core["neurons"] > 0
-    x, y = (place[used] - (view.x, view.y)).T
+    x, y = place[used].T
     cores[y, x] = 0.0
     np.add.at(cores, (y, x), (mapping.per_core["spikes_in"] + mapping.per_core["spikes_out"])[used])
     return cores, across, along

@@ -146,8 +146,8 @@ def _sides(cores: int, hardware: Hardware) -> Tuple[int, int]:
         return hardware.mesh
     width, height = hardware.chip
     columns, rows = hardware.mesh[0] // width, hardware.mesh[1] // height
-    grids = [(x * width, y * height) for x in range(1, columns + 1) for y in range(1, rows + 1)]
-    enough = [sides for sides in grids if sides[0] * sides[1] >= cores]
+    grids = ((x, -(-cores // (x * width * height))) for x in range(1, columns + 1))  # the fewest rows that are enough
+    enough = [(x * width, y * height) for x, y in grids if y <= rows]
     return min(enough, key=lambda sides: (sides[0] * sides[1], max(sides)))
 
 

@@ -11,7 +11,7 @@ from snnb.io.npy import load_archive
 from snnb.io.text import Document
 from snnb.mapping.cost import Routes, barrier, core_events, core_times, energies, event_counts, updated_neurons
 from snnb.mapping.map_network import MappedNetwork
-from snnb.mapping.traffic import link_loads, traffic_of
+from snnb.mapping.traffic import traffic_of, used_link_loads
 
 EDGES = "bin_edges"
 
@@ -58,7 +58,7 @@ def bin_loads(mapped: MappedNetwork, path: Path, progress: Progress = silent) ->
     updates = updated_neurons(sums) if hardware.time_ns is not None else None
     for number, spikes in enumerate(counts / network.samples):
         steps = edges[number + 1] - edges[number]
-        load = link_loads(traffic_of(sums, spikes), hardware.router_of(mapped.place), hardware.routers).all
+        load = used_link_loads(traffic_of(sums, spikes), hardware.router_of(mapped.place))
         loads.append(float(load.max(initial=0.0)) / steps)
         if updates is not None and hardware.time_ns is not None:
             events = core_events(sums, spikes[None])

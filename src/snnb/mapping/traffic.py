@@ -16,6 +16,7 @@ from scipy.sparse import coo_matrix, csr_matrix
 
 from snnb.core.compiled import compiled
 from snnb.core.errors import UsageError
+from snnb.core.machine import require_memory
 from snnb.graph.connection import Connection, ranges
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import (
@@ -31,6 +32,7 @@ from snnb.graph.projection import sources as sources_of
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.network.geometry import PADDING
 
+ROUTER_BYTES = 500  # of a router in the loads of links and in figures
 MOST_WEIGHT = 2.0**40  # sum of the weights of the search for spikes that are not whole numbers
 
 
@@ -481,6 +483,16 @@ class LinkLoads(NamedTuple):
         return np.concatenate([load.ravel() for load in self])
 
 
+def used_link_loads(traffic: csr_matrix, place: np.ndarray) -> np.ndarray:
+    """Return the loads of the links between the routers at `place` and in the rectangle around them: float64, flat.
+
+    All other links of a mesh have no load; see `link_loads` for the arguments.
+    """
+    low, high = place.min(axis=0), place.max(axis=0)
+    width, height = (high - low + 1).tolist()
+    return link_loads(traffic, place - low, (width, height)).all
+
+
 def offsets(traffic: csr_matrix, place: np.ndarray) -> np.ndarray:
     """Return the distances along x and y between the cores of each element of the traffic: int64, (2, elements)."""
     source, target = _pairs(traffic)
@@ -496,6 +508,7 @@ def link_loads(traffic: csr_matrix, place: np.ndarray, mesh: Tuple[int, int]) ->
     place : (cores, 2) int array; x and y of each core
     """
     width, height = mesh
+    require_memory(ROUTER_BYTES * width * height, f"the loads and figures of {width:,} × {height:,} routers")
     source, target = _pairs(traffic)
     (x, y), (to_x, to_y) = place[source].T.astype(np.int64), place[target].T.astype(np.int64)
     right = _runs(y, x, to_x, traffic.data, height, width)

@@ -31,11 +31,12 @@ from typing import Callable, Dict, List, Optional, Sequence, Set, Tuple
 import h5py
 import numpy as np
 
-from snnb.core.errors import first_line, out_of_memory
+from snnb.core.errors import SnnbError, first_line, out_of_memory
 from snnb.core.progress import Say
 from snnb.io.hdf5 import json_attribute, reading
-from snnb.io.keras import NEWER, keras
+from snnb.io.keras import NEWER, keras, limited_weights
 from snnb.io.keras_file import LAYERS, MODELS, check_layers
+from snnb.io.npy import read_member
 from snnb.io.text import JsonValue
 from snnb.model_files.fold_pixels import Pixels
 from snnb.model_files.kinds import NotReadError
@@ -113,7 +114,8 @@ def read_keras_zip(path: Path, warn: Say) -> Result:
     """Return the model in a `.keras` archive; parameters, results and errors as for `read_keras_h5`."""
     try:
         with zipfile.ZipFile(str(path)) as archive:
-            original, weights = json.loads(archive.read(CONFIG)), archive.read(WEIGHTS)
+            original = json.loads(read_member(path, archive, CONFIG))
+            weights = read_member(path, archive, WEIGHTS)
     except RAISED_BY_ZIPFILE as error:
         raise NotReadError(f"not a complete .keras file ({first_line(error)})") from error
     description, steps = as_tensorflow_22(original, path, warn)
@@ -238,7 +240,10 @@ def from_description(description: JsonValue, path: Path) -> keras.Model:
     """
     check_layers(description, path)
     try:
-        return keras.models.model_from_config(description)
+        with limited_weights(path):
+            return keras.models.model_from_config(description)
+    except SnnbError:
+        raise
     except Exception as error:  # Keras raises errors of any type for an invalid description
         if out_of_memory(error):
             raise

@@ -12,7 +12,7 @@ import h5py
 import networkx
 import numpy as np
 
-from snnb.io.hdf5 import reading
+from snnb.io.hdf5 import reading, whole
 from snnb.model_files.kinds import NotReadError
 from snnb.network.geometry import Shape
 
@@ -90,6 +90,7 @@ class NirGraph:
     closing: Set[Tuple[str, str]]  # edges that close a cycle, in a depth-first search from the input
     input: str
     output: str
+    path: Path
 
 
 def read_nir_graph(path: Path) -> NirGraph:
@@ -118,7 +119,7 @@ def read_nir_graph(path: Path) -> NirGraph:
     sources: Dict[str, List[str]] = {name: [] for name in order}
     for source, target in edges:
         sources[target].append(source)
-    return NirGraph({name: nodes[name] for name in order}, sources, closing, inputs[0], outputs[0])
+    return NirGraph({name: nodes[name] for name in order}, sources, closing, inputs[0], outputs[0], path)
 
 
 def _flattened(group: h5py.Group, prefix: str) -> Tuple[Dict[str, Node], List[Tuple[str, str]]]:
@@ -150,7 +151,7 @@ def _flattened(group: h5py.Group, prefix: str) -> Tuple[Dict[str, Node], List[Tu
             raise NotReadError(f"two nodes are called {repeated}")
         nodes.update(inner)
     known = {name[len(prefix) :]: name for name in nodes}
-    for pair in group["edges"][()] if "edges" in group else []:
+    for pair in whole(group["edges"]) if "edges" in group else []:
         source, target = map(_decoded, pair)
         start, end = exits.get(source, known.get(source)), entries.get(target, known.get(target))
         if start is None or end is None:
@@ -170,7 +171,7 @@ def _node(name: str, kind: str, group: h5py.Group) -> Node:
     for key, item in group.items():
         if key == "type" or not isinstance(item, h5py.Dataset) or item.shape is None:
             continue
-        values = np.asarray(item[()] if item.dtype.kind in "biuf" else _text(group, key))
+        values = np.asarray(whole(item) if item.dtype.kind in "biuf" else _text(group, key))
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise node.refuse(f"has {key} with values that are not finite")
         parameters[key] = values

@@ -11,6 +11,7 @@ from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 import numpy as np
 
 from snnb.core.errors import InputError
+from snnb.core.machine import require_memory
 from snnb.model_files.kinds import NirSettings, NotReadError
 from snnb.model_files.nir_file import PARAMETERS, NirGraph, Node, read_nir_graph, times
 from snnb.model_files.nir_linear import (
@@ -46,6 +47,7 @@ INTEGRATORS = {"I", "LI", "CubaLI"}  # without spikes
 NEURONS = {"Threshold", "IF", "LIF", "CubaLIF", *INTEGRATORS}
 WHOLE = 1e-6  # largest distance of a delay from a whole number of time steps
 CONSTANT = ""  # source of terms that are biases
+VALUE_BYTES = 100  # of an output of a node in memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,17 +116,19 @@ class _Reader:
         self._moved: Dict[str, List[Reindexed]] = {}  # by node, volumes that others read of its neurons
 
     def _find_shapes(self) -> None:
-        nodes, graph = self._graph.nodes, self._graph
+        nodes, graph, total = self._graph.nodes, self._graph, 0
         for name, node in nodes.items():
             if name == graph.input:
-                self._outer[name] = _declared_shape(node)
-                continue
-            shape = next(self._outer[s] for s in graph.sources[name] if (s, name) not in graph.closing)
-            self._inner[name] = self._outer[name] = shape
+                shape = self._outer[name] = _declared_shape(node)
+            else:
+                shape = next(self._outer[s] for s in graph.sources[name] if (s, name) not in graph.closing)
+                self._inner[name] = self._outer[name] = shape
+            total += math.prod(shape)
+            require_memory(VALUE_BYTES * total, f"{graph.path}: the {total:,} inputs of its nodes, up to {name},")
             if node.kind in NEURONS:
                 for parameter in PARAMETERS[node.kind]:
                     node.of_shape(parameter, shape)
-            else:
+            elif name != graph.input:
                 linear, self._outer[name], bias = linear_of(node, shape)
                 self._linear[name] = (linear, bias)
         for name, sources in graph.sources.items():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
 
 import numpy as np
 
-from snnb.core.errors import InputError, first_line, how_to_install, out_of_memory
+from snnb.core.errors import InputError, ResourceError, first_line, how_to_install, out_of_memory
 from snnb.core.progress import Say
 from snnb.io import lazy_keras as keras
 from snnb.model_files.kinds import NotReadError
@@ -169,6 +169,8 @@ def read_onnx(path: Path, warn: Say) -> "keras.Model":
             values[node.outputs[0]] = _computed(node, layers, [values[name] for name in node.inputs])
         except NotReadError as error:
             reason = str(error)
+        except ResourceError as error:
+            raise ResourceError(f"{path}: {error}") from error
         except KeyError as error:
             reason = f"it takes {error}, which no operator before it gives"
         except Exception as error:  # Keras and numpy raise errors of any type for an invalid operator

@@ -4,11 +4,13 @@ ONNX's pictures are (batch, channels, height, width), Keras's are (batch, height
 meaning of each of ONNX's axes, so that no tensor is transposed: only the weights after a Flatten are reordered, once.
 """
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple, TypeVar, Union, cast
 
 import numpy as np
 
+from snnb.core.machine import require_memory
 from snnb.model_files.kinds import NotReadError
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 Attribute = Union[int, float, str, Tuple[float, ...]]
 _T = TypeVar("_T", int, float, str, Tuple[int, ...])
+POSITION_BYTES = 32  # of a flattened value, while the order of values is computed
 BATCH = -(1 << 40)  # stands for the number of pictures in a shape that the model computes
 
 
@@ -128,9 +131,10 @@ def vector(layers: Layers, name: str, value: Value) -> Value:
     if value.axes == "NF":
         return value
     lengths = value.lengths
-    size = int(np.prod(list(lengths.values())))
+    size = math.prod(lengths.values())
     if len(value.tensor.shape) == 2:
         return replace(value, axes="NF")
+    require_memory(POSITION_BYTES * size, f"the {size:,} values that {name} flattens")
     places = np.arange(size).reshape([lengths[axis] for axis in "HWC"])
     order = places.transpose(["HWC".index(axis) for axis in value.axes[1:]]).ravel()
     tensor = layers.add("Flatten", name, [value.tensor])

@@ -21,7 +21,7 @@ import numpy as np
 
 from snnb.core.errors import DamagedError, InputError, first_line
 from snnb.core.machine import require_memory
-from snnb.io.hdf5 import RAISED_BY_HDF5, json_attribute, reading, write_array
+from snnb.io.hdf5 import RAISED_BY_HDF5, json_attribute, reading, whole, write_array
 from snnb.io.keras_file import QCFS_LEVELS
 from snnb.network.geometry import Shape
 from snnb.network.layers import LAYER_KINDS, REINDEXING, Layer, Weighted, configured
@@ -79,7 +79,7 @@ def assemble(path: Path, entries: Sequence[Entry]) -> Network:
             raise InputError(f"{path}: {error}") from error
         except (ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
             raise DamagedError(path, f"layer {entry.name} ({entry.kind}): {error}") from error
-        require_memory(volume.size, f"{path}: layer {entry.name}")
+        require_memory(8 * volume.size, f"{path}: the {volume.size:,} neurons of layer {entry.name}")
         volumes[entry.name] = volume
     absorbed = {name for entry in entries if entry.kind in SUMS | ACTIVATIONS for name in entry.inputs}
     shared = sorted(name for name in absorbed if len(readers[name]) > 1)
@@ -322,7 +322,7 @@ def _read_stored(path: Path, group: h5py.Group) -> Network:
     for name in json.loads(group.attrs["layers"]):
         layer = group[name]
         config, inputs = json.loads(layer.attrs["config"]), json.loads(layer.attrs["inputs"])
-        arrays = {key: dataset[()] for key, dataset in layer.items()}
+        arrays = {key: whole(dataset) for key, dataset in layer.items()}
         entries.append(Entry(name, layer.attrs["kind"], config, tuple(inputs), arrays))
     written = {name: group.attrs[name] for name in ATTRIBUTES if name in group.attrs}
     attributes: Dict[str, Any] = {k: v if isinstance(v, str) else int(v) for k, v in written.items()}
@@ -366,7 +366,7 @@ def _arrays(path: Path, file: h5py.File, layer: str) -> Dict[str, np.ndarray]:
     for written in group.attrs.get("weight_names", []):
         name = written.decode("utf-8") if isinstance(written, bytes) else str(written)
         last = name.rsplit("/", 1)[-1].split(":")[0]
-        arrays[last] = group[name][()].astype(np.float32, copy=False)
+        arrays[last] = whole(group[name]).astype(np.float32, copy=False)
         if not np.isfinite(arrays[last]).all():
             raise InputError(f"{path}: {last} of layer {layer} holds NaN or infinite values; train the model again")
     return arrays

@@ -30,7 +30,7 @@ def require_room(job: Job, classes: Optional[int], target: Path) -> None:
     """Raise `ResourceError` if memory or disk cannot hold the counts of the classes or bins."""
     settings, nodes = job.settings, job.network.neurons + job.network.input.size
     rows = {"--by class": classes or 0 if settings.by == "class" else 0, f"--bins {settings.bins}": settings.bins}
-    free = {"memory": memory().total, "free disk": shutil.disk_usage(str(target)).free}
+    free = {"memory": memory().available, "free disk": shutil.disk_usage(str(target)).free}
     for option, number in rows.items():
         need = 8 * number * nodes
         for where, there in free.items():

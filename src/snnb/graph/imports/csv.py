@@ -9,6 +9,7 @@ import io
 import re
 import zlib
 from dataclasses import replace
+from functools import partial
 from itertools import count, islice
 from pathlib import Path
 from typing import IO, Dict, Iterator, List
@@ -22,6 +23,7 @@ from snnb.graph.listed import ListedGraph
 from snnb.io.text import read_text
 
 ROWS = 1 << 18  # in memory at a time
+LONGEST_LINE = 100_000  # characters
 ENCODING = "utf-8-sig"  # with or without a byte order mark
 # An id, which pandas may write as 12.0 and numpy as 1.2e+01; 0.3 is a name
 ID = re.compile(r"([+-]?[0-9]+(\.0*|(\.[0-9]*)?e[+-]?[0-9]+)?)?", re.IGNORECASE)
@@ -104,13 +106,15 @@ def _open(path: Path) -> IO[str]:
 
 def _next_lines(path: Path, file: IO[str], number: int) -> List[str]:
     try:
-        lines = list(islice(file, number))
+        lines = list(islice(iter(partial(file.readline, LONGEST_LINE), ""), number))
     except UnicodeDecodeError:
         raise DamagedError(path, "not text") from None
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DamagedError(path, f"not a complete gzip file ({error})") from None
     if any("\0" in line for line in lines):
         raise DamagedError(path, "not text")
+    if any(len(line) == LONGEST_LINE for line in lines):
+        raise DamagedError(path, f"has a line of {LONGEST_LINE:,} characters or more")
     return lines
 
 

@@ -15,7 +15,7 @@ from snnb.core.errors import DamagedError
 from snnb.graph.connection import ranges
 from snnb.graph.export.description import description_path, read_description
 from snnb.graph.export.snn import NUMBER
-from snnb.graph.listed import EDGES, Edges, ListedGraph, ListedPopulation
+from snnb.graph.listed import EDGES, Edges, ListedGraph, ListedPopulation, require_neurons
 from snnb.graph.populations import Recording
 
 HYPEREDGES = 1 << 10  # in memory at a time
@@ -34,6 +34,7 @@ def read_snn(path: Path) -> ListedGraph:
         raise DamagedError(path, f"truncated, it has {size} bytes, and the header alone takes 8")
     words = np.asarray(np.memmap(path, NUMBER, "r", shape=(size // 4,)))
     nodes, hyperedges = words[:2].tolist()
+    require_neurons(path, nodes)
     ends = [2]  # the first word of each hyperedge, and the end of the last
     while len(ends) <= hyperedges and ends[-1] + 3 <= words.size:
         ends.append(ends[-1] + int(words[ends[-1]]) + 3)
@@ -116,6 +117,7 @@ def _listed(
 def read_hgr(path: Path) -> ListedGraph:
     """Read a hypergraph of hMETIS: the first pin of a hyperedge is the source, its weight the number of spikes."""
     head = _read_head(path, _rows(path))
+    require_neurons(path, head.nodes)
     weights, lines = np.zeros(head.nodes), np.zeros(head.nodes, np.int64)  # line of its hyperedge, 0 for none
     for line, weight, pins in _hyperedges(path):
         source = pins[0]

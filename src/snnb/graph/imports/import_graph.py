@@ -8,10 +8,19 @@ from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequenc
 import numpy as np
 
 from snnb.core.errors import DamagedError, InputError, UsageError
+from snnb.core.machine import require_memory
 from snnb.core.progress import Progress, silent
 from snnb.graph.imports import csv, graph_file, hypergraphs, npz, parquet, sanafe, sonata
 from snnb.graph.imports.rates import Rates, is_text_file, read_npy, read_text_file
-from snnb.graph.listed import Edges, ListedGraph, ListedPopulation, check_spikes, merged_note, write_listed
+from snnb.graph.listed import (
+    NEURON_BYTES,
+    Edges,
+    ListedGraph,
+    ListedPopulation,
+    check_spikes,
+    merged_note,
+    write_listed,
+)
 from snnb.graph.populations import Recording
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.files import sha256_of
@@ -72,6 +81,7 @@ def import_graph(
     if reader is None:
         return _import_file(path, target, given, samples, steps, first)
     read = reader(path)
+    require_memory(NEURON_BYTES * read.nodes, f"{path}: the {read.nodes:,} neurons")
     if read.assumed:
         read = replace(read, populations=[replace(population, spikes=None) for population in read.populations])
     stated = read.recording or Recording(1, 1, 0, DT_MS)

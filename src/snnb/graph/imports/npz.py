@@ -9,8 +9,8 @@ import numpy as np
 from snnb.core.errors import DamagedError
 from snnb.graph.export.description import DESCRIPTION, read_description
 from snnb.graph.imports.tables import NEURONS, columns_of, delay_note, described_graph, listed_graph
-from snnb.graph.listed import EDGES, Edges, ListedGraph, ListedPopulation
-from snnb.io.npy import RAISED_BY_NUMPY, load_archive
+from snnb.graph.listed import EDGES, Edges, ListedGraph, ListedPopulation, require_neurons
+from snnb.io.npy import RAISED_BY_NUMPY, check_archive, load_archive
 
 if TYPE_CHECKING:
     from scipy.sparse import coo_matrix
@@ -75,6 +75,7 @@ def _read_matrix(path: Path) -> ListedGraph:
     """Read a matrix of scipy: rows are sources, columns are targets; if it is not square, two populations."""
     matrix = _matrix(path)
     rows, columns = matrix.shape
+    require_neurons(path, rows + columns)
     if rows == columns:
         return ListedGraph([ListedPopulation(NEURONS, (rows,))], _edges_of(matrix))
     note = f"a matrix of {rows:,} by {columns:,} is read as populations sources and targets"
@@ -86,6 +87,7 @@ def _matrix(path: Path) -> "coo_matrix":
     """Read a sparse matrix that scipy has saved."""
     from scipy.sparse import load_npz
 
+    check_archive(path)
     try:
         matrix = load_npz(str(path))
         if matrix.format in ("csr", "csc"):

@@ -8,12 +8,14 @@ from typing import Dict, Iterator
 import numpy as np
 
 from snnb.core.errors import DamagedError, first_line
+from snnb.core.machine import require_declared, require_memory
 from snnb.graph.export.description import DESCRIPTION, read_description
 from snnb.graph.export.parquet import load_library
 from snnb.graph.imports.tables import columns_of, delay_note, described_graph, listed_graph
 from snnb.graph.listed import ListedGraph
 
 ROWS = 1 << 20  # in memory at a time
+ROW_BYTES = 32  # of a row of a row group in memory
 
 
 def is_parquet(path: Path) -> bool:
@@ -39,6 +41,12 @@ def read_parquet(path: Path) -> ListedGraph:
     arrow, parquet = load_library()
     with _reading(edges[0]):
         schema = parquet.read_schema(str(edges[0]))
+    for file in edges:
+        with _reading(file):
+            parts = parquet.read_metadata(str(file))
+        require_declared(file, parts.num_rows, "rows", 1, in_memory=False)
+        largest = max((parts.row_group(k).num_rows for k in range(parts.num_row_groups)), default=0)
+        require_memory(ROW_BYTES * largest, f"{file}: the {largest:,} rows of a row group")
     columns = columns_of(edges[0], schema.names)
     kinds, types = [schema.field(columns[end]).type for end in ("source", "target")], arrow.types
     named = "source_group" in columns or not all(types.is_integer(kind) or types.is_floating(kind) for kind in kinds)

@@ -26,9 +26,9 @@ from yaml.events import CollectionEndEvent, MappingStartEvent, ScalarEvent, Sequ
 from snnb.core.errors import DamagedError, first_line
 from snnb.graph.export.description import Description, description_path, read_description
 from snnb.graph.imports.rates import Rates
-from snnb.graph.listed import Edges, ListedGraph, ListedPopulation
+from snnb.graph.listed import Edges, ListedGraph, ListedPopulation, require_neurons
 from snnb.graph.populations import Recording
-from snnb.io.text import invalid_yaml
+from snnb.io.text import invalid_yaml, refuse_deep_yaml
 
 BATCH = 1 << 18  # edges
 LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
@@ -294,12 +294,15 @@ def _part(node: Node, name: str, kind: Type[Node]) -> Node:
 def _read_groups(file: _File) -> Groups:
     """Read the groups, and where their neurons are mapped."""
     groups: Groups = {}
+    total = 0
     with file.located():
         for kind, address, attributes, size in file.entries(edges=False):
             name, _, numbers = address.partition(".")
             if kind == "g":
                 if address in groups:
                     raise ValueError(f"there are two groups {_shown(address)}")
+                total += size
+                require_neurons(file.path, total)
                 groups[address] = Group(size, like_relays=attributes.items() >= RELAYS)
                 groups[address].configure(slice(None), attributes)
                 continue
@@ -348,6 +351,7 @@ def _fields(rest: Sequence[str]) -> Attributes:
     text = rest[0].strip() if rest else ""
     if text[:1] in ("[", "{"):
         try:
+            refuse_deep_yaml(text)
             return _attributes(yaml.load(text, Loader=LOADER))
         except yaml.YAMLError:
             raise ValueError(f"{_shown(text)} is not valid YAML") from None

@@ -14,12 +14,13 @@ import h5py
 import numpy as np
 
 from snnb.core.errors import DamagedError, InputError
+from snnb.core.machine import require_declared, require_memory
 from snnb.graph.export.description import DESCRIPTION, read_description
 from snnb.graph.imports.rates import Rates
-from snnb.graph.listed import EDGES, Edges, ListedGraph, ListedPopulation
+from snnb.graph.listed import EDGES, NEURON_BYTES, Edges, ListedGraph, ListedPopulation
 from snnb.graph.neuron_names import read_names
 from snnb.graph.populations import Recording
-from snnb.io.hdf5 import reading
+from snnb.io.hdf5 import reading, whole
 from snnb.io.text import JsonValue, load_json, read_text
 
 CONFIGS = ("circuit_config.json", "config.json")  # of a folder
@@ -201,11 +202,13 @@ def _read_types(table: Optional[Path], key: str) -> Types:
 def _read_nodes(
     path: Path, name: str, group: h5py.Group, types: Types, virtual: bool, described: Mapping[str, ListedPopulation]
 ) -> _Nodes:
-    type_ids = group["node_type_id"][()].astype(np.int64)
-    size = type_ids.size
+    size = group["node_type_id"].size
+    require_memory(NEURON_BYTES * size, f"{path}: the {size:,} nodes of {name}")
+    type_ids = whole(group["node_type_id"]).astype(np.int64)
     if "node_id" in group:
-        order = np.argsort(group["node_id"][()], kind="stable")
-        if (group["node_id"][()][order] != np.arange(size)).any():
+        node_ids = whole(group["node_id"])
+        order = np.argsort(node_ids, kind="stable")
+        if (node_ids[order] != np.arange(size)).any():
             raise DamagedError(path, f"nodes {name}: node_id is not 0 to {size - 1:,}, each once")
     else:
         order = np.arange(size)
@@ -214,14 +217,15 @@ def _read_nodes(
     kinds = {types.get(number, {}).get("model_type") for number in used}
     own = group["0"] if "0" in group and "1" not in group else {}
     if "model_type" in own:  # of each node, as text or as the number of one
-        texts = own["model_type"][()]
+        texts = whole(own["model_type"])
         if "@library/model_type" in own:
-            texts = own["@library/model_type"][()][texts]
+            texts = whole(own["@library/model_type"])[texts]
         kinds = {text.decode() if isinstance(text, bytes) else text for text in texts.tolist()}
     if "virtual" in kinds and len(kinds) > 1:
         raise DamagedError(path, f"nodes {name} are virtual and others; give each its own population")
-    rows = order if "node_group_index" not in group else group["node_group_index"][()][order]
-    values = {key: own[key][()][rows] for key in ("spike_count", "bias") if key in own and own[key].shape == (size,)}
+    rows = order if "node_group_index" not in group else whole(group["node_group_index"])[order]
+    kept = [key for key in ("spike_count", "bias") if key in own and own[key].shape == (size,)]
+    values = {key: whole(own[key])[rows] for key in kept}
 
     # Of an export of snnb; names of nodes of other programs need not differ
     names = read_names(own["name"])[rows] if described and "name" in own and own["name"].shape == (size,) else None
@@ -256,6 +260,7 @@ def _read_edge_population(
                 path, f"edges {name}: {end}_node_id is of the nodes {population!r}, and the nodes are {', '.join(ids)}"
             )
         ends.append(ids[population])
+        require_declared(path, column.size, f"values of {column.name}", column.dtype.itemsize, in_memory=False)
     if columns[0].shape != columns[1].shape or columns[0].ndim != 1:
         raise DamagedError(path, f"edges {name}: {columns[0].size:,} sources and {columns[1].size:,} targets")
     of_types = {}
@@ -376,6 +381,7 @@ def read_report(path: Path, graph: ListedGraph, recording: Recording, population
                 raise DamagedError(path, f"has spikes of {name!r}, and the populations are {', '.join(ranges)}")
             if column.dtype.kind not in "iu" and column.size:
                 raise DamagedError(path, f"the ids of the spikes of {name} are of type {column.dtype}, not integers")
+            require_declared(path, column.size, f"values of {column.name}", column.dtype.itemsize, in_memory=False)
             for begin in range(0, column.size, EDGES):
                 nodes = column[begin : begin + EDGES]
                 if not 0 <= nodes.min() <= nodes.max() < len(ids):

@@ -32,6 +32,7 @@ COLUMNS = {  # names in files by the content of a column, in the order of preced
 DELAYS = ("delay", "delays")  # names of columns that are not read
 INDEX = re.compile(r"\(\s*(\d+\s*(,\s*\d+\s*)*),?\s*\)")
 KEPT = ("bias", "spike_count", "name")  # columns of a table of nodes that are read
+OTHER_NEURONS = "its neurons are not those of the description; export the graph again"
 NEURONS = "neurons"  # name of the population of neurons without groups
 Name = Tuple[str, str]  # group and name of a neuron; the group is empty if the file has none
 
@@ -264,6 +265,8 @@ def described_graph(path: Path, description: Description, columns: Mapping[str, 
     description : Description
     columns : `population` (text), and `bias`, `spike_count` and `name` if the table has them; a value for each neuron
     """
+    if sum(own.size for own in description.listed) != columns["population"].size:
+        raise DamagedError(path, OTHER_NEURONS)
     populations: List[ListedPopulation] = []
     names: List[str] = []
     for own in description.listed:
@@ -274,7 +277,7 @@ def described_graph(path: Path, description: Description, columns: Mapping[str, 
         labels = None if labels is None else as_names(labels.tolist())
         populations.append(replace(own, bias=bias, spikes=spikes, names=labels))
     if columns["population"].tolist() != names:
-        raise DamagedError(path, "its neurons are not those of the description; export the graph again")
+        raise DamagedError(path, OTHER_NEURONS)
     return ListedGraph(
         populations,
         (),
