@@ -1,6 +1,7 @@
 """Accuracy of the trained network and after each change of the conversion, against Keras models changed by hand."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from snnb.simulation.simulate import simulate
 from snnb.simulation.simulation_settings import SimulationSettings
 from snnb.simulation.trained_model import measure_fidelity, read_trained
 from snnb.training.keras_model import compile_model, write_model
-from snnb.training.qcfs import QCFS, plain, quantised
+from snnb.training.qcfs import QCFS, plain, quantised, quantised_again
 from snnb.training.recipe import Recipe
 
 LAYERS, CLASSES, SAMPLES = keras.layers, 4, 130  # more than a batch
@@ -57,7 +58,7 @@ def converted(made, target, **options):
     _, path, x, y = made
     settings = ConversionSettings(**{"max_pool": "spiking", "rectify_linear": True, "parser": "own", **options})
     result = convert(path, target, name="net", x_norm=(x / 16).astype(np.float32), settings=settings, pixel_scale=16)
-    measured = measure_fidelity(read_trained(path), result.changes, (x / 16).astype(np.float32), y)
+    measured = measure_fidelity(read_trained(path, quantised_again), result.changes, (x / 16).astype(np.float32), y)
     return result, measured
 
 
@@ -139,7 +140,7 @@ def test_quantised_activations_are_those_of_the_training(tmp_path):
     x = random.integers(0, 17, (SAMPLES, 8, 8, 1)).astype(np.uint8)
     outputs = model.predict(x / 16)
     assert np.abs(outputs - saved.predict(x / 16)).max() > 0.01
-    trained = pickle.loads(pickle.dumps(read_trained(tmp_path / "net.h5", batch=30)))  # noqa: S301 - sent to a worker
+    trained = pickle.loads(pickle.dumps(replace(read_trained(tmp_path / "net.h5", quantised_again), batch=30)))  # noqa: S301 - sent to a worker
     np.testing.assert_allclose(trained.forward()((x / 16).astype(np.float32)), outputs, atol=1e-5)
     case = (model, tmp_path / "net.h5", x, outputs.argmax(axis=1))
     _, measured = converted(case, tmp_path, max_pool="average", weight_bits=12)
@@ -155,7 +156,7 @@ def test_the_ann_accuracy_of_a_simulation_is_that_of_the_trained_model(made, tmp
     given = {"name": "net", "x": x, "y": y, "scale": 16.0, "class_names": list("abcd"), "num_classes": CLASSES}
     made_of = [
         simulate(tmp_path / "net_parsed.h5", tmp_path, settings=settings, **given, **options).statistics
-        for options in ({}, {"trained": path, "fidelity": fidelity})
+        for options in ({}, {"trained": read_trained(path, quantised_again), "fidelity": fidelity})
     ]
     (right, wrong), guesses = (made_of[::-1]), model.predict(x[20:90] / 16).argmax(axis=1)
     assert right.ann_accuracy == (guesses == y[20:90]).mean() != wrong.ann_accuracy
@@ -182,15 +183,13 @@ def test_errors_of_a_network_that_reproduces_its_input(tmp_path):
     averaged = keras.Sequential([*averaged.layers[:1], LAYERS.AveragePooling2D(2), *averaged.layers[2:]])
     averaged.set_weights(model.get_weights())
     scale = list(result.scale_factors.values())[-1]
-    trained = read_trained(tmp_path / "net.h5")
+    trained = read_trained(tmp_path / "net.h5", quantised_again)
     measured = measure_fidelity(trained, result.changes, x, None, scale)
     errors = [float(np.square(one.predict(x) - x.reshape(SAMPLES, -1)).mean()) for one in (model, averaged)]
     assert scale != 1
     assert [measured.trained, measured.after["average_pooling"]] == pytest.approx(errors, rel=1e-5)
     assert measured.lines()[0] == f"ANN mean squared error, as trained: {errors[0]:.4g} ({SAMPLES} test samples)"
-    np.testing.assert_allclose(
-        read_trained(tmp_path / "net.h5", unit=scale).forward()(x) * scale, model.predict(x), atol=1e-6
-    )
+    np.testing.assert_allclose(replace(trained, unit=scale).forward()(x) * scale, model.predict(x), atol=1e-6)
 
 
 def test_changes_are_listed_in_their_order_whatever_the_file_has():

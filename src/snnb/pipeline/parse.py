@@ -135,6 +135,7 @@ def _convert(run: RunDirectory, params: ParseParams, progress: Progress) -> None
     from snnb.conversion.convert import convert
     from snnb.pipeline.model import class_count
     from snnb.simulation.trained_model import measure_fidelity, read_trained
+    from snnb.training.qcfs import quantised_again
 
     trained, prepared = run.path / train.trained_file(run), recorded_details(run, prepare.KIND)
     if trained.exists():
@@ -158,7 +159,7 @@ def _convert(run: RunDirectory, params: ParseParams, progress: Progress) -> None
             x, y = prepare.fidelity_samples(run)
             classes = None if class_count(run.manifest.run, prepared.class_names) is None else y
             output_scale = [1.0, *result.scale_factors.values()][-1]
-            now = measure_fidelity(read_trained(trained), result.changes, x, classes, output_scale)
+            now = measure_fidelity(read_trained(trained, quantised_again), result.changes, x, classes, output_scale)
             fidelity = now if fidelity is None else fidelity.followed_by(now)
         output.metrics = {"largest_difference": result.largest_difference}
         if result.changed_classes is not None:

@@ -272,8 +272,13 @@ def simulate_samples(
     """
     from snnb.pipeline.model import class_count
     from snnb.simulation.simulate import simulate
+    from snnb.simulation.trained_model import read_trained
+    from snnb.training.qcfs import quantised_again
 
     details = recorded_details(run, prepare.KIND)
+    trained = None
+    if fidelity is not None and "average_pooling" in fidelity.after:
+        trained = read_trained(run.path / train.trained_file(run), quantised_again)
     return simulate(
         parsed,
         target,
@@ -287,7 +292,7 @@ def simulate_samples(
         output_scale=[1.0, *recorded_details(run, parse.KIND).scale_factors.values()][-1],
         settings=settings,
         dt_ms=parse.step_ms(run),
-        trained=run.path / train.trained_file(run),
+        trained=trained,
         fidelity=fidelity,
         figures=figures,
         progress=progress,

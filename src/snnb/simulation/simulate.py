@@ -37,7 +37,7 @@ from snnb.simulation.simulation_statistics import (
     added,
     advice,
 )
-from snnb.simulation.trained_model import Outputs, TrainedModel, read_trained
+from snnb.simulation.trained_model import Outputs, TrainedModel
 
 # The threads of the engine `event` synchronise at the end of a block: a block has this many samples per thread,
 EVENT_SAMPLES = 10
@@ -85,7 +85,7 @@ def simulate(
     settings: SimulationSettings,
     output_scale: float = 1.0,
     dt_ms: float = 1.0,
-    trained: Optional[Path] = None,
+    trained: Optional[TrainedModel] = None,
     fidelity: Optional[Fidelity] = None,
     figures: FigureFormat = "png",
     progress: Progress = silent,
@@ -97,8 +97,8 @@ def simulate(
     `x` are images, uint8 or float32 (samples, height, width, channels), whose pixels are value / `scale`, or samples
     that change from step to step, for the input `events` or `steps`; `y` are their class ids, int64 (samples,).
     `num_classes` is None for a network that reproduces its input; `output_scale` is the activation of its output that a
-    rate of 1 stands for. The analogue network is the one that was trained: if `fidelity`, the changes of the
-    conversion, has average pooling, the model in the file `trained`.
+    rate of 1 stands for. The analogue network is `trained`, or by default the parsed model, which computes the same
+    unless the conversion replaced max pooling; `fidelity` has the changes that it made.
 
     Raise `UsageError` for options that do not suit the network or the engine, `InputError` if the network cannot be
     simulated or does not fit the samples, or a pixel is outside [0, 1], `ResourceError` if memory or disk cannot hold
@@ -106,8 +106,8 @@ def simulate(
     """
     network, analogue = read_networks(parsed)
     reference: Union[Network, TrainedModel, None] = analogue
-    if trained is not None and fidelity is not None and "average_pooling" in fidelity.after:
-        reference = read_trained(trained, batch_of(network), output_scale)
+    if trained is not None:
+        reference = replace(trained, batch=batch_of(network), unit=output_scale)
     _check(network, x, settings, num_classes, scale)
     if network.windowed:
         network = network.separated(settings.duration)

@@ -11,7 +11,6 @@ from snnb.conversion.fidelity import Change, Fidelity
 from snnb.io.keras import keras
 from snnb.io.keras_file import load_model, read_levels
 from snnb.network.network import Network
-from snnb.training.qcfs import quantised_again
 
 Outputs = Callable[[np.ndarray], np.ndarray]  # of images, float32 (samples, ...) in [0, 1]: float32 (samples, units)
 
@@ -23,6 +22,8 @@ class TrainedModel:
     description: str  # JSON of Keras
     weights: List[np.ndarray]
     levels: Optional[int]  # see `read_levels`
+    # Returns the model with the quantised activations that it was trained with (`snnb.training.qcfs.quantised_again`)
+    quantise: Callable[[keras.Model, int], keras.Model]
     batch: int = LARGEST_BATCH  # number of samples that are computed at a time
     unit: float = 1.0  # of the outputs
 
@@ -31,7 +32,7 @@ class TrainedModel:
         model = keras.models.model_from_json(self.description)
         model.set_weights(self.weights)
         if self.levels is not None:
-            model = quantised_again(model, self.levels)
+            model = self.quantise(model, self.levels)
 
         def outputs(x: np.ndarray) -> np.ndarray:
             parts = [x[first : first + self.batch] for first in range(0, len(x), self.batch)]
@@ -41,13 +42,13 @@ class TrainedModel:
         return outputs
 
 
-def read_trained(path: Path, batch: int = LARGEST_BATCH, unit: float = 1.0) -> TrainedModel:
-    """Read the model of a Keras h5 file, with the quantised activations that it was trained with.
+def read_trained(path: Path, quantise: Callable[[keras.Model, int], keras.Model]) -> TrainedModel:
+    """Read the model of a Keras h5 file; for `quantise` see `TrainedModel`.
 
-    See `TrainedModel` for `batch` and `unit`. Raise `DamagedError` if the file does not hold a model.
+    Raise `DamagedError` if the file does not hold a model.
     """
     model = load_model(path)
-    return TrainedModel(model.to_json(), model.get_weights(), read_levels(path), batch, unit)
+    return TrainedModel(model.to_json(), model.get_weights(), read_levels(path), quantise)
 
 
 def measure_fidelity(
