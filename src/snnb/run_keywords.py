@@ -122,7 +122,6 @@ class MapKeywords(TypedDict, total=False):
     placement: Optional[Union[str, Path]]
     allow_overfull: bool
     split_overfull: bool
-    split_fan_in: bool
     graph: Optional[str]
     seed: int
     figures: Optional[Literal["png", "svg", "pdf"]]

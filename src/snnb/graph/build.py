@@ -112,7 +112,6 @@ def build_graph(
     coding: Optional[Mapping[str, str]] = None,
     of_class: Optional[SampleClass] = None,
     pool_weight: str = "mean",
-    network: Optional[Network] = None,
     progress: Progress = silent,
 ) -> SynapseGraph:
     """Write the graph of a parsed model's synapses, and open it.
@@ -132,12 +131,10 @@ def build_graph(
         Class whose spikes are used; `counts` is then a spike_counts_by_class.npz.
     pool_weight : {"mean", "one"}
         Weight of average-pooling synapses: 1 / (taps in the window), as simulated, or 1 as in snnbuilder's graphs.
-    network : Network, optional
-        Network to write in place of the parsed model's, from which it was made.
     progress : Progress
         Called for every population written.
     """
-    network = read_network(parsed) if network is None else network
+    network = read_network(parsed)
     names = [volume.name for volume in (network.input, *network.populations)]
     recording, arrays = (None, None) if counts is None else read_counts(counts, names, of_class)
     if network.windowed and recording is not None:

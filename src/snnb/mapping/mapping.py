@@ -48,43 +48,6 @@ class Candidate(Document):
         return cls(method=sums.method, cores=sums.cores, connectivity=sums.connectivity)
 
 
-class SplitFanIn(Document):
-    """The relay neurons of `map --split-fan-in`, and the difference of the spikes from the network without relays."""
-
-    layers: List[str]  # whose neurons have relays
-    relays: int
-    neurons: int
-    synapses: int
-    unsplit_neurons: int
-    unsplit_synapses: int
-    samples: int
-    differing_counts: float  # share of the neurons' counts that differ
-    mean_count_difference: float
-    mean_count: float
-    readout_accuracy: Optional[float] = None
-    unsplit_readout_accuracy: Optional[float] = None
-
-    def metrics(self) -> Dict[str, Number]:
-        """Return the figures that the manifest records."""
-        names = ("relays", "differing_counts", "mean_count_difference", "unsplit_readout_accuracy", "readout_accuracy")
-        return {name: value for name, value in self if name in names and value is not None}
-
-    def line(self) -> str:
-        """Return the figures as one line, for the log and as a warning."""
-        accuracy = ""
-        if self.readout_accuracy is not None:
-            accuracy = (
-                f"; read-out accuracy {self.readout_accuracy:.2%}, without relays {self.unsplit_readout_accuracy:.2%}"
-            )
-        return (
-            f"--split-fan-in: {self.relays:,} relay neurons onto {', '.join(self.layers)}: {self.neurons:,} neurons "
-            f"instead of {self.unsplit_neurons:,}, {self.synapses:,} synapses instead of {self.unsplit_synapses:,}; "
-            f"the spikes are those with relays, in {self.samples:,} samples: {self.differing_counts:.1%} of the counts "
-            f"of other neurons differ from those without, the mean difference is {self.mean_count_difference:.3g} of "
-            f"{self.mean_count:.3g} spikes{accuracy}"
-        )
-
-
 class MappingCost(CostFigures):
     """Content of `cost.json`: the cost of a mapping, and how it was made; docs/mapping.md defines the figures."""
 
@@ -94,7 +57,6 @@ class MappingCost(CostFigures):
     seed: int
     seconds: float
     split_overfull: Optional[Dict[int, List[int]]] = None  # divided cores of a file's partition, and their parts
-    split_fan_in: Optional[SplitFanIn] = None
     class_name: Optional[str] = None  # None: spikes of all samples
     assumed_spikes: Optional[bool] = None  # True: no spikes are known, and each neuron counts as one
     by_bin: Optional[BinLoads] = None
@@ -131,7 +93,6 @@ class MappingCost(CostFigures):
         seconds: float = 0.0,
         by_bin: Optional[BinLoads] = None,
         recorded: Optional[RecordedSteps] = None,
-        split_fan_in: Optional[SplitFanIn] = None,
     ) -> "MappingCost":
         """Return the cost of a mapped network."""
         cost, network = mapped.cost, mapped.network
@@ -149,7 +110,6 @@ class MappingCost(CostFigures):
             seed=seed,
             seconds=seconds,
             split_overfull=dict(mapped.divided) or None,
-            split_fan_in=split_fan_in,
             class_name=network.graph.class_name,
             assumed_spikes=network.graph.assumed_spikes or None,
             by_bin=by_bin,
@@ -193,9 +153,8 @@ class MappingCost(CostFigures):
     def metrics(self) -> Dict[str, Union[Number, None]]:
         """Return the figures that the manifest records."""
         peak = {} if self.by_bin is None else {"link_load_peak": self.by_bin.link_load_peak}
-        split = {} if self.split_fan_in is None else self.split_fan_in.metrics()
         figures = {name: self.figures[name] for name in RECORDED if name in self.figures}
-        return {**figures, **peak, "sequential_connectivity": self.sequential.connectivity, **split}
+        return {**figures, **peak, "sequential_connectivity": self.sequential.connectivity}
 
     def log_lines(self, warnings: Sequence[str]) -> List[str]:
         """Return the lines of the log: limits, contents of the cores, cost, and the partitions that were tried."""

@@ -2,7 +2,6 @@
 
 import os
 import time
-from contextlib import ExitStack
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, List, Literal, Mapping, Optional, Tuple
 
@@ -68,11 +67,6 @@ class MapParams(Options):
         default=False,
         description="Divide the cores of a --partition that exceed limits; the other cores keep their numbers.",
     )
-    split_fan_in: bool = Field(
-        default=False,
-        description="Add relay neurons where a neuron has more sources than a core has axons; the spikes are then "
-        "those of the network with relays.",
-    )
     graph: Annotated[Optional[str], Flag(metavar="STAMP", once=True)] = Field(
         default=None, description="Stamp of the graph to map; by default that of the simulation in force."
     )
@@ -88,13 +82,6 @@ class MapParams(Options):
             raise ValueError("adds cores, of which --placement has no positions; leave out one of them")
         return split_overfull
 
-    @field_validator("split_fan_in")
-    @classmethod
-    def _can_add_neurons(cls, split_fan_in: bool, others: ValidationInfo) -> bool:
-        if split_fan_in and others.data.get("partition") is not None:
-            raise ValueError("adds neurons, of which --partition has no cores; leave out one of them")
-        return split_fan_in
-
 
 class MapDetails(Record):
     """Recorded result of a mapping: graph, hardware, the method chosen, and sizes."""
@@ -106,7 +93,6 @@ class MapDetails(Record):
     neurons: int
     cores: int
     overfull_cores: int = 0
-    relays: int = 0  # neurons added by `split_fan_in`
     energy_of: Optional[Literal["events", "network"]] = None  # see `Hardware.energy_of`; None in an older mapping
 
     @classmethod
@@ -120,7 +106,6 @@ class MapDetails(Record):
             neurons=cost.neurons,
             cores=cost.cores,
             overfull_cores=len(cost.overfull_cores),
-            relays=0 if cost.split_fan_in is None else cost.split_fan_in.relays,
             energy_of=cost.hardware.energy_of,
         )
 
@@ -194,7 +179,6 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> st
     from snnb.mapping.mapping_plots import plot_events, plot_mapping, plot_traffic
     from snnb.mapping.time_costs import bin_loads, recorded_steps
     from snnb.mapping.traffic import PlacedNetwork
-    from snnb.pipeline.map_split import UNKNOWN, fan_in_to_split, split_graph
 
     began = time.monotonic()
     mappings, values = run.records_of(KIND.name), params.model_dump()
@@ -206,17 +190,12 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> st
     hardware = read_hardware(description)
     kind, name = graph.KIND.name, str(params.graph)
     graph_file = f"{run.directory_of(kind, name)}/{run.model}_graph.h5"
-    with ExitStack() as stack:
-        opened = stack.enter_context(SynapseGraph.open(unaltered(run, graph_file)))
+    bins, times, notes = _counts_over_time(run, name, hardware)
+    inputs = [path for path in (graph_file, bins, times) if path is not None]
+    with SynapseGraph.open(unaltered(run, graph_file)) as opened, run.stage(
+        "map", params, inputs=inputs, name=stamp
+    ) as output:
         network = PlacedNetwork.of(opened)
-        fan_in = fan_in_to_split(run, name, network, hardware) if params.split_fan_in else None
-        bins, times, notes = _counts_over_time(run, name, hardware) if fan_in is None else (None, None, [UNKNOWN])
-        inputs = [graph_file, bins, times, *([] if fan_in is None else fan_in.inputs)]
-        output = stack.enter_context(run.stage("map", params, inputs=[f for f in inputs if f is not None], name=stamp))
-        split = None
-        if fan_in is not None:
-            opened, split = split_graph(run, fan_in, output.directory / f"{run.model}_graph.h5", progress)
-            network = PlacedNetwork.of(stack.enter_context(opened))
         require_disk(run.path, BYTES_A_NEURON * network.neurons + BYTES_A_CORE * network.neurons // 100, "map")
         if params.partition is None:
             mapped = map_network(
@@ -243,7 +222,6 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> st
             recorded=None
             if times is None
             else recorded_steps(mapped, run.path / times, progress, delayed=run.manifest.run.imported),
-            split_fan_in=split,
             seconds=round(time.monotonic() - began, 3),
         )
         write_mapping(output.directory, mapped, cost)
@@ -253,13 +231,12 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> st
         plot_traffic(output.directory / f"traffic.{figures}", written)
         if cost.energy_by_event_pj is not None:
             plot_events(output.directory / f"events.{figures}", written)
-        split_lines = [] if split is None else [split.line()]
         assumed = [graph.ASSUMED] if cost.assumed_spikes else []
-        lines = [*cost.log_lines(mapped.warnings), *split_lines, *assumed, *notes]
+        lines = [*cost.log_lines(mapped.warnings), *assumed, *notes]
         write_log(output.directory / "log.txt", run, params, lines, dated=False)
         output.external = external
         output.metrics = cost.metrics()
-        output.warnings = [*mapped.warnings, *split_lines, *assumed]
+        output.warnings = [*mapped.warnings, *assumed]
         output.details = MapDetails.of(cost)
     return stamp
 

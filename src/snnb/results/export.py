@@ -106,11 +106,6 @@ def load_mapping(run: RunDirectory, stamp: str, graph: Optional[str] = None) -> 
     record = cast("mapping_stage.MapRecord", records[stamp])
     if graph not in (None, record.details.graph):
         raise UsageError(f"--map {stamp} is of graph {record.details.graph}; leave out --graph {graph}")
-    if record.details.relays:
-        raise UsageError(
-            f"--map {stamp}: its relay neurons start at half their threshold, and neurons of SANA-FE at 0; give a "
-            "mapping without --split-fan-in"
-        )
     stale = stale_reason(run, record, {})
     if stale is not None:
         given = shlex.join(["--run-dir", str(run.path), "--hardware", str(record.params.hardware)])
