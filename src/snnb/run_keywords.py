@@ -91,7 +91,6 @@ class SimulateKeywords(TypedDict, total=False):
     output: Literal["auto", "softmax", "spikes", "membrane"]
     record_spikes: int
     by: Literal["all", "class"]
-    bins: int
     seed: int
     label: Optional[str]
     figures: Optional[Literal["png", "svg", "pdf"]]

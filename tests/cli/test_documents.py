@@ -17,7 +17,7 @@ from tests.end_to_end.conftest import RECORDED
 REFERENCE = runpy.run_path(str(Path(__file__).parents[2] / "docs" / "make_cli_reference.py"))
 DOCUMENTS, schema_of = REFERENCE["DOCUMENTS"], REFERENCE["schema_of"]
 STAMP = next((RECORDED / "simulations").iterdir()).name
-SMALL = ("--samples", "4", "--duration", "8", "--by", "class", "--bins", "2", "--label", "a label")
+SMALL = ("--samples", "4", "--duration", "8", "--by", "class", "--label", "a label")
 LINES = {
     "prepare": ["--run-dir", "{run}"],
     "train": ["--run-dir", "{run}"],
@@ -78,7 +78,7 @@ def test_every_command_that_prints_json_has_a_schema():
 
 
 @pytest.mark.parametrize(
-    ("words", "code"), [(["status", "none"], 3), (["simulate", "--bins", "-1"], 2), (["status", "--nosuch"], 2)]
+    ("words", "code"), [(["status", "none"], 3), (["simulate", "--first", "-1"], 2), (["status", "--nosuch"], 2)]
 )
 def test_a_failure_is_a_document_too(words, code, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)

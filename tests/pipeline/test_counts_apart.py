@@ -1,4 +1,4 @@
-"""Simulations that start in the middle of the test set, or count classes and bins apart, in a run."""
+"""Simulations that start in the middle of the test set, or count classes apart, in a run."""
 
 import json
 
@@ -14,14 +14,14 @@ from snnb.results.crosscheck import crosscheck
 
 
 def test_the_chain_takes_the_options_and_reuses_their_files(run, capsys):
-    words = ["run", "--run-dir", str(run.path), "--by", "class", "--bins", "7", "--first", "30", "--samples", "9"]
+    words = ["run", "--run-dir", str(run.path), "--by", "class", "--first", "30", "--samples", "9"]
     assert main([*words, "--duration", "20", "--json"]) == 0
     simulated = next(s for s in json.loads(capsys.readouterr().out)["stages"] if s["stage"] == "simulate")
     assert (simulated["ran"], simulated["params"]["first"], simulated["params"]["by"]) == (True, 30, "class")
     stamp = simulated["directory"].rsplit("/", 1)[1]
     record = open_run(run.path).record_of("simulate", stamp)
     written = {file.path.rsplit("/", 1)[1] for file in record.outputs}
-    assert {"spike_counts_by_class.npz", "spike_counts_by_bin.npz", "spike_rate_sums.npz"} <= written
+    assert {"spike_counts_by_class.npz", "spike_rate_sums.npz"} <= written
     assert main([*words, "--duration", "20", "--json"]) == 0
     assert [s["stage"] for s in json.loads(capsys.readouterr().out)["stages"] if s["ran"]] == []
     y = np.load(run.path / "dataset" / "y_test.npy")[30:39]

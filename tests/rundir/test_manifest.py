@@ -55,7 +55,9 @@ def test_what_is_wrong_is_named_in_one_line(stored, path, value, message):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("part", "name", "unused", "used"), [("params", "split_fan_in", False, True)])
+@pytest.mark.parametrize(
+    ("part", "name", "unused", "used"), [("params", "split_fan_in", False, True), ("params", "bins", 0, 4)]
+)
 def test_a_removed_entry_is_refused_if_it_had_an_effect(run, stored, part, name, unused, used):
     file, data = stored
     change(data, ("stages", "prepare", part, name), unused)

@@ -38,7 +38,7 @@ IN_WORDS = {
     "sequential_connectivity": ("connectivity, sequential", "spikes/sample"),
     "hops_unicast": ("hops", "links/sample"),
     "step_ns": ("time of a step", "ns"),
-    "link_load_peak": ("link load, peak", "spikes/sample/step"),
+    "link_load_peak": ("link load, peak", "spikes/sample"),
 }
 # Options of `prepare` that every stage has: `prepare` may have to run first.
 DATA_LOCATION = ("source", "data_dir")

@@ -17,7 +17,7 @@ from snnb.mapping.cost import UNITS, CostFigures
 from snnb.mapping.hardware import NO_LIMIT, Hardware, Limits
 from snnb.mapping.limits import overfull_cores
 from snnb.mapping.map_network import MappedNetwork
-from snnb.mapping.time_costs import BinLoads, RecordedSteps
+from snnb.mapping.time_costs import RecordedSteps, StepLoads
 from snnb.mapping.traffic import TrafficSums
 
 Number = Union[int, float]
@@ -59,7 +59,7 @@ class MappingCost(CostFigures):
     split_overfull: Optional[Dict[int, List[int]]] = None  # divided cores of a file's partition, and their parts
     class_name: Optional[str] = None  # None: spikes of all samples
     assumed_spikes: Optional[bool] = None  # True: no spikes are known, and each neuron counts as one
-    by_bin: Optional[BinLoads] = None
+    by_step: Optional[StepLoads] = None  # None: no spike times were recorded
     recorded: Optional[RecordedSteps] = None
     hardware: Hardware
     limits: Dict[str, Optional[int]]
@@ -91,7 +91,7 @@ class MappingCost(CostFigures):
         objective: str = "spikes",
         seed: int = 0,
         seconds: float = 0.0,
-        by_bin: Optional[BinLoads] = None,
+        by_step: Optional[StepLoads] = None,
         recorded: Optional[RecordedSteps] = None,
     ) -> "MappingCost":
         """Return the cost of a mapped network."""
@@ -112,7 +112,7 @@ class MappingCost(CostFigures):
             split_overfull=dict(mapped.divided) or None,
             class_name=network.graph.class_name,
             assumed_spikes=network.graph.assumed_spikes or None,
-            by_bin=by_bin,
+            by_step=by_step,
             recorded=recorded,
             hardware=mapped.hardware,
             limits={name: one.limit for name, one in contents.items()},
@@ -152,7 +152,7 @@ class MappingCost(CostFigures):
 
     def metrics(self) -> Dict[str, Union[Number, None]]:
         """Return the figures that the manifest records."""
-        peak = {} if self.by_bin is None else {"link_load_peak": self.by_bin.link_load_peak}
+        peak = {} if self.by_step is None else {"link_load_peak": self.by_step.link_load_peak}
         figures = {name: self.figures[name] for name in RECORDED if name in self.figures}
         return {**figures, **peak, "sequential_connectivity": self.sequential.connectivity}
 
@@ -195,8 +195,8 @@ class MappingCost(CostFigures):
             exceeded = [name for name, cores in self.overfull.items() if number in cores]
             parts = [f"{self.per_core[name][number]:,} {name} of {self.limits[name]:,}" for name in exceeded]
             text.append(f"  core {number:,}: " + ", ".join(parts))
-        if self.by_bin is not None:
-            text.append(self.by_bin.line(self.link_load_max))
+        if self.by_step is not None:
+            text.append(self.by_step.line())
         if self.recorded is not None:
             text.append(self.recorded.line())
         return text

@@ -3,7 +3,7 @@
 import os
 import time
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, List, Literal, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, List, Literal, Mapping, Optional
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from typing_extensions import Annotated
@@ -12,7 +12,7 @@ from snnb.core.errors import InputError, UsageError
 from snnb.core.options import AbsolutePath, Figures, Flag, Options, Seed
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.files import require_disk
-from snnb.mapping.hardware import Hardware, description_file, hardware_names, is_file, read_hardware
+from snnb.mapping.hardware import description_file, hardware_names, is_file, read_hardware
 from snnb.pipeline import graph, simulate
 from snnb.pipeline.stage import (
     Given,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from snnb.mapping.mapping import MappingCost
 
 BYTES_A_NEURON, BYTES_A_CORE = 8, 400  # of the files
+UNKNOWN = "busiest step: not known; `snnb simulate --record-spikes K` records the spikes of each step"
 
 
 # Not resolved: the recorded path may be a symbolic link
@@ -177,7 +178,7 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> st
     from snnb.mapping.mapping import Mapping as WrittenMapping
     from snnb.mapping.mapping import MappingCost, write_mapping
     from snnb.mapping.mapping_plots import plot_events, plot_mapping, plot_traffic
-    from snnb.mapping.time_costs import bin_loads, recorded_steps
+    from snnb.mapping.time_costs import recorded_steps, step_loads
     from snnb.mapping.traffic import PlacedNetwork
 
     began = time.monotonic()
@@ -190,8 +191,9 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> st
     hardware = read_hardware(description)
     kind, name = graph.KIND.name, str(params.graph)
     graph_file = f"{run.directory_of(kind, name)}/{run.model}_graph.h5"
-    bins, times, notes = _counts_over_time(run, name, hardware)
-    inputs = [path for path in (graph_file, bins, times) if path is not None]
+    recorded_file = _spike_times(run, name)
+    times = None if recorded_file is None else unaltered(run, recorded_file)
+    inputs = [path for path in (graph_file, recorded_file) if path is not None]
     with SynapseGraph.open(unaltered(run, graph_file)) as opened, run.stage(
         "map", params, inputs=inputs, name=stamp
     ) as output:
@@ -212,16 +214,19 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> st
                 seed=params.seed,
                 progress=progress,
             )
+        loads, steps, delayed = None, None, run.manifest.run.imported
+        if times is not None:
+            loads = step_loads(mapped, times, progress, delayed=delayed)
+            if hardware.events or hardware.time_ns is not None:
+                steps = recorded_steps(mapped, times, progress, delayed=delayed)
         cost = MappingCost.of(
             mapped,
             model=run.model,
             graph=name,
             objective=params.objective if params.partition is None else "spikes",
             seed=params.seed,
-            by_bin=None if bins is None else bin_loads(mapped, run.path / bins, progress),
-            recorded=None
-            if times is None
-            else recorded_steps(mapped, run.path / times, progress, delayed=run.manifest.run.imported),
+            by_step=loads,
+            recorded=steps,
             seconds=round(time.monotonic() - began, 3),
         )
         write_mapping(output.directory, mapped, cost)
@@ -232,6 +237,7 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> st
         if cost.energy_by_event_pj is not None:
             plot_events(output.directory / f"events.{figures}", written)
         assumed = [graph.ASSUMED] if cost.assumed_spikes else []
+        notes = [UNKNOWN] if loads is None and not run.manifest.run.imported else []
         lines = [*cost.log_lines(mapped.warnings), *assumed, *notes]
         write_log(output.directory / "log.txt", run, params, lines, dated=False)
         output.external = external
@@ -241,33 +247,20 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> st
     return stamp
 
 
-def _counts_over_time(
-    run: RunDirectory, name: str, hardware: Hardware
-) -> Tuple[Optional[str], Optional[str], List[str]]:
-    """Return the paths of the spikes by time bin and of the spike times that a mapping uses, and notes for the log.
+def _spike_times(run: RunDirectory, name: str) -> Optional[str]:
+    """Return the path of the spike times of the simulation of a graph, or of a graph from outside; None without them.
 
-    Spike times are used if the hardware has figures of events. Neither is known of the spikes of one class.
+    They are not those of the spikes of one class.
     """
-    from snnb.simulation.simulation_files import BY_BIN, SPIKE_TIMES
+    from snnb.simulation.simulation_files import SPIKE_TIMES
 
-    simulation, imported = graph.simulation_of(run, name), run.manifest.run.imported
-    record = run.record_of(graph.KIND.name, name) if imported else None
-    if simulation is not None:
-        record = run.record_of(simulate.KIND.name, simulation)
-    written = {PurePosixPath(file.path).name: file.path for file in ([] if record is None else record.outputs)}
-    bins, times = written.get(BY_BIN), written.get(SPIKE_TIMES)
-    notes = [] if bins else ["busiest time: not known; `snnb simulate --bins N` counts spikes by time"]
-    if imported:
-        notes = ["busiest time: not known of a graph from outside"]
     if graph.recorded_class(run, name) is not None:
-        if bins:
-            notes = ["busiest time: not known of one class; the simulation's bins of time hold all classes together"]
-        return None, None, notes
-    if not hardware.events and hardware.time_ns is None:
-        times = None
-    for path in filter(None, (bins, times)):
-        unaltered(run, path)
-    return bins, times, notes
+        return None
+    simulation = graph.simulation_of(run, name)
+    kind, source = (graph, name) if simulation is None else (simulate, simulation)
+    record = run.record_of(kind.KIND.name, source)
+    files = [] if record is None else [file.path for file in record.outputs]
+    return next((path for path in files if PurePosixPath(path).name == SPIKE_TIMES), None)
 
 
 STAGE = Stage(

@@ -341,7 +341,7 @@ def _mapping_part(run: RunDirectory, stamp: Optional[str]) -> Part:
         unaltered(run, file.path)
     opened, details = WrittenMapping.open(run.path / run.directory_of("map", stamp)), record.details
     peak, only = record.metrics.get("link_load_peak"), recorded_class(run, details.graph)
-    unit = "spikes per sample and time step over a link in one direction, in the busiest time bin"
+    unit = "spikes per sample over a link in one direction, in the busiest step of the recorded samples"
     further = [] if peak is None else [("link load peak", f"{peak:,.6g}", unit)]
     words = [
         "The first table has all mappings of the run: spikes between cores and energy are per sample, the ratio is "

@@ -78,14 +78,14 @@ def simulate(
 ) -> SimulationResult:
     """Simulate and write `NAME_INI.h5`, `spike_rate_sums.npz`, `sim_accuracies.json` and plots into `target`.
 
-    With `record_spikes` also `spike_times.npz` and `raster.*`, with `by="class"` and `bins` their separate counts.
+    With `record_spikes` also `spike_times.npz` and `raster.*`, with `by="class"` the counts of each class.
 
     `x` are images, uint8 or float32 (samples, height, width, channels), whose pixels are value / `scale`, or samples
     that change from step to step, for the input `events` or `steps`; `y` are their class ids, int64 (samples,).
     `num_classes` is None for a network that reproduces its input; `output_scale` is the activation of its output that a
     rate of 1 stands for. Raise `UsageError` for options that do not suit the network or the engine, `InputError` if the
     network cannot be simulated or does not fit the samples, or a pixel is outside [0, 1], `ResourceError` if memory or
-    disk cannot hold the counts of the classes or bins.
+    disk cannot hold the counts of the classes.
     """
     network, trained = read_networks(parsed)
     _check(network, x, settings, num_classes, scale)
@@ -282,7 +282,6 @@ class Runner:
             late=counted.late,
             spikes=spikes,
             by_class={int(of): summed(y == of) for of in np.unique(y)} if settings.by == "class" else {},
-            by_bin=counted.by_bin,
         )
 
 

@@ -19,7 +19,6 @@ from snnb.simulation.simulation_statistics import Job, Totals
 
 SUMS = "spike_rate_sums.npz"
 BY_CLASS = "spike_counts_by_class.npz"
-BY_BIN = "spike_counts_by_bin.npz"
 SPIKE_TIMES = "spike_times.npz"
 INI_FORMAT, INI_VERSION = "snnb converted network", 2
 # Scalars of `spike_times.npz`; the index of the first sample is written where it is not 0.
@@ -27,18 +26,15 @@ _SPIKE_SCALARS, _FIRST = ("num_samples", "num_steps"), "first_sample"
 
 
 def require_room(job: Job, classes: Optional[int], target: Path) -> None:
-    """Raise `ResourceError` if memory or disk cannot hold the counts of the classes or bins."""
-    settings, nodes = job.settings, job.network.neurons + job.network.input.size
-    rows = {"--by class": classes or 0 if settings.by == "class" else 0, f"--bins {settings.bins}": settings.bins}
-    free = {"memory": memory().total, "free disk": shutil.disk_usage(str(target)).free}
-    for option, number in rows.items():
-        need = 8 * number * nodes
-        for where, there in free.items():
-            if need > there:
-                raise ResourceError(
-                    f"{option}: {number:,} counts of each of {nodes:,} neurons take {need / 1e9:,.1f} GB, there are "
-                    f"{there / 1e9:,.1f} GB of {where}; omit the option, or give a smaller number"
-                )
+    """Raise `ResourceError` if memory or disk cannot hold the counts of the classes."""
+    number, nodes = classes or 0 if job.settings.by == "class" else 0, job.network.neurons + job.network.input.size
+    free, need = {"memory": memory().total, "free disk": shutil.disk_usage(str(target)).free}, 8 * number * nodes
+    for where, there in free.items():
+        if need > there:
+            raise ResourceError(
+                f"--by class: {number:,} counts of each of {nodes:,} neurons take {need / 1e9:,.1f} GB, there are "
+                f"{there / 1e9:,.1f} GB of {where}; omit the option"
+            )
 
 
 def write_counts(
@@ -49,13 +45,11 @@ def write_counts(
     y: np.ndarray,
     class_names: Sequence[str],
 ) -> None:
-    """Write `spike_rate_sums.npz` and, if the settings ask for them, the counts of each class and of each time bin.
+    """Write `spike_rate_sums.npz` and, if the settings ask for them, the counts of each class.
 
     The arrays are the spikes of each population, int64, and `input`, float64: its spikes, or its current. The class is
     their first axis in `spike_counts_by_class.npz`, which also has `class_names` and `samples_by_class`, int64, shape
-    (classes,); the counts of a class without samples are zero. The time bin is their first axis in
-    `spike_counts_by_bin.npz`, which also has `bin_edges`, int64, shape (bins + 1,): bin i begins at time step
-    bin_edges[i], and ends before bin_edges[i + 1].
+    (classes,); the counts of a class without samples are zero.
 
     `x` has the samples, images before scaling, `y` their class ids.
     """
@@ -77,9 +71,6 @@ def write_counts(
         names, samples = np.array(class_names, np.str_), np.bincount(y, minlength=classes)
         metadata = {**scalars, "class_names": names, "samples_by_class": samples}
         _write(target / BY_CLASS, _by_class(job, totals, x, y, classes), metadata)
-    if settings.bins:
-        edges = np.array(settings.bin_edges(job.network.latency(settings.duration)))
-        _write(target / BY_BIN, _by_bin(job, totals, x, edges), {**scalars, "bin_edges": edges})
 
 
 def _by_class(
@@ -94,22 +85,6 @@ def _by_class(
                 counted = [job.settings.warm_up, job.settings.duration]
                 (by_class[of],) = _currents(job, x, np.flatnonzero(y == of), counted)
         yield volume.name, by_class
-
-
-def _by_bin(
-    job: Job, totals: Totals, x: Union[np.ndarray, EventSamples], edges: np.ndarray
-) -> Iterator[Tuple[str, np.ndarray]]:
-    settings, source = job.settings, job.network.input
-    if source.name in totals.by_bin:
-        yield source.name, totals.by_bin[source.name].astype(np.float64)
-    elif settings.input == "constant":
-        (current,) = _currents(job, x, range(len(x)), [0, 1])
-        steps = np.diff(np.minimum(edges, settings.duration))  # with firing windows, the input has one too
-        yield source.name, np.multiply.outer(steps.astype(np.float64), current)
-    else:
-        yield source.name, _currents(job, x, range(len(x)), edges.tolist())
-    for population in job.network.populations:
-        yield population.name, totals.by_bin[population.name]
 
 
 def _currents(job: Job, x: Union[np.ndarray, EventSamples], samples: Iterable[int], edges: Sequence[int]) -> np.ndarray:

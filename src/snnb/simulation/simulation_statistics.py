@@ -88,7 +88,6 @@ class Totals(NamedTuple):
     late: Optional[np.ndarray]
     spikes: Dict[str, List[np.ndarray]]  # block by block
     by_class: Dict[int, Dict[str, np.ndarray]]  # counts of each class that has samples
-    by_bin: Dict[str, np.ndarray]
 
 
 def added(one: S, two: S) -> S:
