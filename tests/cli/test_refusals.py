@@ -115,9 +115,6 @@ REFUSED = {
     "graph": [
         ("run --simulation 20200101T000000Z", 2, "20200101T000000Z", STAMP),
         ("run --weights-only --simulation 20200101T000000Z", 2, "--simulation", "--weights-only"),
-        ("run --class 3 --weights-only", 2, "--class", "leave out"),
-        ("run --class 3", 2, "classes", "--by class"),
-        (f"run --class 3 --simulation {STAMP}", 2, STAMP, "--by class"),
         ("run --rates zero", 2, "--rates", "--from"),
         ("run --weights-only --rate-unit hz", 2, "--rate-unit", "no rates"),
         ("run --rate-samples 3", 2, "--rate-samples", "--from"),
@@ -135,7 +132,6 @@ REFUSED = {
         ("--from edges.csv --rate-steps 0 --run-dir new", 2, "--rate-steps", "1"),
         ("--from edges.csv --run-dir new --weights-only", 2, "--weights-only", "leave it out"),
         ("--model mini_network --run-dir outside", 2, "a graph from outside", "another --run-dir"),
-        ("outside --class 3", 2, "--class", "leave it out"),
     ],
     "map": [
         ("outside --hardware loihi --source .", 2, "--source", "no data set"),
@@ -169,7 +165,6 @@ REFUSED = {
         (f"{NEW} --weight-bits 4 --threshold 2", 2, "--threshold", "leave it out"),
         (f"{NEW} --activation qcfs --initial-potential 0.5", 2, "--initial-potential", "leave it out"),
         ("--run-dir run --calibrate 4 --reset zero", 2, "--reset zero", "--reset subtraction"),
-        ("--run-dir run --by class --class cat", 2, "--class cat", "there are 10, named or numbered from 0"),
         ("--run-dir run --calibrate 4 --warm-up 3", 2, "--warm-up", "leave it out"),
         ("--run-dir run --weight-bits 4 --engine toolbox", 3, "an integer network", "--engine tensorflow or event"),
         ("--run-dir run --activation qcfs --warm-up 3", 2, "--warm-up", "leave it out"),

@@ -57,7 +57,6 @@ class MappingCost(CostFigures):
     seed: int
     seconds: float
     split_overfull: Optional[Dict[int, List[int]]] = None  # divided cores of a file's partition, and their parts
-    class_name: Optional[str] = None  # None: spikes of all samples
     assumed_spikes: Optional[bool] = None  # True: no spikes are known, and each neuron counts as one
     by_step: Optional[StepLoads] = None  # None: no spike times were recorded
     recorded: Optional[RecordedSteps] = None
@@ -110,7 +109,6 @@ class MappingCost(CostFigures):
             seed=seed,
             seconds=seconds,
             split_overfull=dict(mapped.divided) or None,
-            class_name=network.graph.class_name,
             assumed_spikes=network.graph.assumed_spikes or None,
             by_step=by_step,
             recorded=recorded,
@@ -159,8 +157,7 @@ class MappingCost(CostFigures):
     def log_lines(self, warnings: Sequence[str]) -> List[str]:
         """Return the lines of the log: limits, contents of the cores, cost, and the partitions that were tried."""
         hardware, empty = self.hardware, len(self.per_core["neurons"]) - self.cores
-        text = [] if self.class_name is None else [f"spikes of the samples of one class only: {self.class_name}"]
-        text += [
+        text = [
             f"{self.neurons:,} neurons on {self.cores:,} of the {hardware.cores:,} cores of {hardware.name}, "
             f"{hardware.mesh[0]}×{hardware.mesh[1]}",
             f"source of its figures: {hardware.source}",

@@ -248,14 +248,9 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> st
 
 
 def _spike_times(run: RunDirectory, name: str) -> Optional[str]:
-    """Return the path of the spike times of the simulation of a graph, or of a graph from outside; None without them.
-
-    They are not those of the spikes of one class.
-    """
+    """Return the path of the spike times of a graph's simulation, or of a graph from outside; None without them."""
     from snnb.simulation.simulation_files import SPIKE_TIMES
 
-    if graph.recorded_class(run, name) is not None:
-        return None
     simulation = graph.simulation_of(run, name)
     kind, source = (graph, name) if simulation is None else (simulate, simulation)
     record = run.record_of(kind.KIND.name, source)

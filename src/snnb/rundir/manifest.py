@@ -45,7 +45,7 @@ ADVICE = "restore it from a copy, or start a new run directory"
 SCHEMA_VERSION = 1
 OTHER_VERSION = "use the snnb that wrote it, or start a new run directory"
 # Parameters and details of older versions, each with the value that had no effect; with another one, it is refused.
-REMOVED: Mapping[str, object] = {"bins": 0, "split_fan_in": False, "relays": 0}
+REMOVED: Mapping[str, object] = {"by": "all", "bins": 0, "class_name": None, "split_fan_in": False, "relays": 0}
 Sha256 = Field(pattern=r"^[0-9a-f]{64}$")
 LARGEST = 2**63 - 1
 Bytes = Annotated[int, Field(ge=0, le=LARGEST)]

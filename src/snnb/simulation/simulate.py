@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Callable, Iterator, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from snnb.simulation.engines.engine import (
     recorded_of,
     spike_table,
 )
-from snnb.simulation.simulation_files import SPIKE_TIMES, require_room, write_counts, write_ini, write_spike_times
+from snnb.simulation.simulation_files import SPIKE_TIMES, SUMS, write_counts, write_ini, write_spike_times
 from snnb.simulation.simulation_plots import plot_quality, plot_raster, plot_rates
 from snnb.simulation.simulation_settings import SimulationSettings, refuse_with_windows
 from snnb.simulation.simulation_statistics import (
@@ -78,14 +78,13 @@ def simulate(
 ) -> SimulationResult:
     """Simulate and write `NAME_INI.h5`, `spike_rate_sums.npz`, `sim_accuracies.json` and plots into `target`.
 
-    With `record_spikes` also `spike_times.npz` and `raster.*`, with `by="class"` the counts of each class.
+    With `record_spikes` also `spike_times.npz` and `raster.*`.
 
     `x` are images, uint8 or float32 (samples, height, width, channels), whose pixels are value / `scale`, or samples
     that change from step to step, for the input `events` or `steps`; `y` are their class ids, int64 (samples,).
     `num_classes` is None for a network that reproduces its input; `output_scale` is the activation of its output that a
     rate of 1 stands for. Raise `UsageError` for options that do not suit the network or the engine, `InputError` if the
-    network cannot be simulated or does not fit the samples, or a pixel is outside [0, 1], `ResourceError` if memory or
-    disk cannot hold the counts of the classes.
+    network cannot be simulated or does not fit the samples, or a pixel is outside [0, 1].
     """
     network, trained = read_networks(parsed)
     _check(network, x, settings, num_classes, scale)
@@ -97,12 +96,11 @@ def simulate(
         network = replace(network, volumes=tuple(reading if volume is output else volume for volume in network.volumes))
     engine, reason = choose_engine(network, settings)
     job = Job(parsed, network, trained, settings, engine, scale, num_classes is not None, output_scale, dt_ms)
-    require_room(job, num_classes, target)
     samples = slice(settings.first, settings.first + settings.samples)
     x, y = x.part(samples) if isinstance(x, EventSamples) else x[samples], y[samples]
     totals = run_job(job, x, y, progress)
     write_ini(network, target / f"{name}_INI.h5", settings, dt_ms)
-    write_counts(target, job, totals, x, y, class_names)
+    write_counts(target / SUMS, job, totals, x)
     statistics = SimulationStatistics.of(job, totals, y, class_names, reason)
     statistics.write(target / ACCURACIES)
     label, ann = "accuracy", statistics.ann_accuracy
@@ -271,17 +269,12 @@ class Runner:
         if readout is not None and output.threshold is not None:  # of an integer network: in units of the threshold
             readout = readout / np.broadcast_to(output.threshold.astype(np.float64), output.shape).ravel()
         ann = self._analogue.outputs(x) if self._analogue is not None and isinstance(x, np.ndarray) else None
-
-        def summed(samples: Union[slice, np.ndarray]) -> Dict[str, np.ndarray]:
-            return {name: spikes[samples].sum(axis=0, dtype=np.int64) for name, spikes in counts.items()}
-
         return Totals(
             samples=len(x),
-            counts=summed(slice(None)),
+            counts={name: of_samples.sum(axis=0, dtype=np.int64) for name, of_samples in counts.items()},
             quality=scorer.quality(ann, readout),
             late=counted.late,
             spikes=spikes,
-            by_class={int(of): summed(y == of) for of in np.unique(y)} if settings.by == "class" else {},
         )
 
 

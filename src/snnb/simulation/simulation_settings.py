@@ -16,7 +16,6 @@ T = TypeVar("T")
 Engine = Literal["auto", "event", "tensorflow", "toolbox"]
 InputCoding = Literal["constant", "poisson", "events", "steps"]
 Reset = Literal["subtraction", "zero"]
-By = Literal["all", "class"]
 Output = Literal["auto", "softmax", "spikes", "membrane"]
 
 
@@ -71,7 +70,6 @@ class SimulationSettings(Options):
         "auto is spikes in a calibrated network, else softmax.",
     )
     record_spikes: int = Field(default=0, ge=0, le=MOST, description="Samples with recorded spike times.")
-    by: By = Field(default="all", description="Count spikes over all samples, or also for each class.")
     seed: Seed = Field(default=0, description="Seed of all random numbers.")
 
     @property
