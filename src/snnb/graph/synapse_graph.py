@@ -108,7 +108,7 @@ class SynapseGraph:
             try:
                 if "class_name" in file.attrs:
                     raise InputError(
-                        f"{path}: has the spikes of one class, which this snnb does not know; make the graph of all samples"
+                        f"{path}: has the spikes of one class, unknown to this snnb; make the graph of all samples"
                     )
                 return cls(path, file)
             except BaseException:
