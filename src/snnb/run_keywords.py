@@ -90,8 +90,6 @@ class SimulateKeywords(TypedDict, total=False):
     scheduler: Optional[str]
     output: Literal["auto", "softmax", "spikes", "membrane"]
     record_spikes: int
-    by: Literal["all", "class"]
-    bins: int
     seed: int
     label: Optional[str]
     figures: Optional[Literal["png", "svg", "pdf"]]
@@ -101,7 +99,6 @@ class GraphKeywords(TypedDict, total=False):
     """Options of `snnb graph`."""
 
     simulation: Optional[str]
-    class_name: Optional[str]
     weights_only: bool
     pool_weight: Literal["mean", "one"]
     from_file: Optional[Union[str, Path]]
@@ -122,7 +119,6 @@ class MapKeywords(TypedDict, total=False):
     placement: Optional[Union[str, Path]]
     allow_overfull: bool
     split_overfull: bool
-    split_fan_in: bool
     graph: Optional[str]
     seed: int
     figures: Optional[Literal["png", "svg", "pdf"]]

@@ -17,13 +17,13 @@ from tests.end_to_end.conftest import RECORDED
 REFERENCE = runpy.run_path(str(Path(__file__).parents[2] / "docs" / "make_cli_reference.py"))
 DOCUMENTS, schema_of = REFERENCE["DOCUMENTS"], REFERENCE["schema_of"]
 STAMP = next((RECORDED / "simulations").iterdir()).name
-SMALL = ("--samples", "4", "--duration", "8", "--by", "class", "--bins", "2", "--label", "a label")
+SMALL = ("--samples", "4", "--duration", "8", "--label", "a label")
 LINES = {
     "prepare": ["--run-dir", "{run}"],
     "train": ["--run-dir", "{run}"],
     "parse": ["--run-dir", "{run}"],
     "simulate": ["--run-dir", "{run}", *SMALL],
-    "graph": ["--run-dir", "{run}", "--class", "7"],
+    "graph": ["--run-dir", "{run}", "--rate-unit", "hz"],
     "map": ["--run-dir", "{run}", "--hardware", "spinemap_5x5", "--method", "sequential"],
     "run": ["--run-dir", "{run}"],
     "sweep": ["--run-dir", "{run}", "--grid", "duration=6,8", "--samples", "4"],
@@ -78,7 +78,7 @@ def test_every_command_that_prints_json_has_a_schema():
 
 
 @pytest.mark.parametrize(
-    ("words", "code"), [(["status", "none"], 3), (["simulate", "--bins", "-1"], 2), (["status", "--nosuch"], 2)]
+    ("words", "code"), [(["status", "none"], 3), (["simulate", "--first", "-1"], 2), (["status", "--nosuch"], 2)]
 )
 def test_a_failure_is_a_document_too(words, code, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)

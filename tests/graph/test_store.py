@@ -7,7 +7,7 @@ import h5py
 import pytest
 
 from snnb.core.errors import InputError
-from snnb.graph.synapse_graph import SynapseGraph
+from snnb.graph.synapse_graph import VERSION, SynapseGraph, seal
 
 
 @pytest.fixture
@@ -34,6 +34,14 @@ def test_one_bit_altered_anywhere(copy, part):
 def test_truncated_or_too_long(copy, keep):
     copy.write_bytes((copy.read_bytes() + b"\0")[:keep])
     refused(copy, "truncated or altered" if keep else "not a snnb synapse graph")
+
+
+def test_the_spikes_of_one_class_are_not_those_of_all(copy):
+    """As older versions wrote them."""
+    with h5py.File(str(copy), "r+") as file:
+        file.attrs.update(class_number=3, class_name="cat")
+    seal(copy, VERSION)
+    refused(copy, "the spikes of one class, .* make the graph of all samples")
 
 
 def test_another_version_is_not_guessed_at(copy):

@@ -100,7 +100,7 @@ class Expected:
     def _per_core(self, cores):
         return np.bincount([*cores], minlength=self.cores).tolist()
 
-    def _router(self, core):
+    def router(self, core):
         return tuple(at // side for at, side in zip(self.place[core], self.tile))
 
     def _routes(self):
@@ -111,7 +111,7 @@ class Expected:
         for source, cores in self.away.items():
             here, spikes, union = self.core[source], self.spikes[source], set()
             for there in cores:
-                links = route(self._router(here), self._router(there))
+                links = route(self.router(here), self.router(there))
                 union |= links
                 self.hops_unicast += spikes * len(links)
                 self.traffic[here, there] += spikes
@@ -151,7 +151,7 @@ class Expected:
                 counts["axon_out"] += number
                 neurons[here] += number * ns["axon_out"]
                 if here != there:
-                    links = route(self._router(here), self._router(there))
+                    links = route(self.router(here), self.router(there))
                     counts["router"] += number * (1 + len(links))
                     for link in links:
                         counts[self._kind_of(*link)] += number
@@ -181,7 +181,7 @@ class Expected:
         return len({where[core] for core in self.core.values()}), leaving, crossed
 
     def barrier(self):
-        used, table = len({self._router(core) for core in self.core.values()}), self.hardware.time_ns.barrier
+        used, table = len({self.router(core) for core in self.core.values()}), self.hardware.time_ns.barrier
         return table[max([key for key in table if key <= used] or [min(table)])]
 
     def memory_bits(self, sharing, bits=19):

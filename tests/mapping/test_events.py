@@ -15,9 +15,9 @@ from snnb.mapping.map_network import MappedNetwork, Partition
 from snnb.mapping.mapping import Mapping, MappingCost, write_mapping
 from snnb.mapping.mapping_plots import plot_events
 from snnb.mapping.placement import place
-from snnb.mapping.time_costs import bin_loads, recorded_steps
+from snnb.mapping.time_costs import recorded_steps, step_loads
 from snnb.mapping.traffic import PlacedNetwork, count_traffic
-from tests.mapping.brute_force import Expected, compared
+from tests.mapping.brute_force import Expected, compared, route
 from tests.mapping.test_cost import random_mapping
 
 ENERGY = dict(zip(("router", "link_x", "link_y", "synapse"), (1.7, 3.0, 4.2, 35.5)))
@@ -79,30 +79,33 @@ def depths(graph):
     return depth
 
 
-def test_recorded_samples_cost_what_their_spikes_cost(case, tmp_path):
+@pytest.fixture
+def recorded(case, tmp_path):
+    """A mapping with the spike times of two samples of three steps, and by sample and step on the chip the sources."""
     graph, edges, network = case
     mapped, rng = (
         mapped_at_random(network, full_chip(energy_pj={**ENERGY, "between_chips": 50.0})),
         np.random.default_rng(3),
     )
-    spikes = {}
+    spikes, fired, first = {}, defaultdict(list), depths(graph)
     for population in network.sources:
-        fired = np.argwhere(rng.random((2, 3, population.size)) < 0.3)  # sample, step, neuron
-        spikes[population.name] = (fired[:, [0, 2, 1]] + (7, 0, 0)).astype(np.int32)
-    np.savez(tmp_path / "spike_times.npz", num_samples=2, num_steps=3, first_sample=7, **spikes)
-    found = recorded_steps(mapped, tmp_path / "spike_times.npz")
+        rows = np.argwhere(rng.random((2, 3, population.size)) < 0.3)[:, [0, 2, 1]] + (7, 0, 0)  # sample, neuron, step
+        spikes[population.name] = rows.astype(np.int32)
+        for sample, neuron, step in rows.tolist():
+            fired[sample, step + first[population.name]].append(population.first + neuron)
+    path = tmp_path / "spike_times.npz"
+    np.savez(path, num_samples=2, num_steps=3, first_sample=7, **spikes)
     expected = Expected(graph, edges, mapped.core, mapped.hardware, mapped.place)
-    first, total = depths(graph), defaultdict(float)
-    assert (found.samples, np.shape(found.step_ns)) == ([7, 8], (2, 3 + max(first.values())))
+    return mapped, path, expected, fired, 3 + max(first.values())
+
+
+def test_recorded_samples_cost_what_their_spikes_cost(recorded):
+    mapped, path, expected, fired, steps = recorded
+    found, total = recorded_steps(mapped, path), defaultdict(float)
+    assert (found.samples, np.shape(found.step_ns)) == ([7, 8], (2, steps))
     for sample, times in zip(found.samples, found.step_ns):
         for step, ns in enumerate(times):
-            fired = {
-                population.first + int(neuron): 1
-                for population in network.sources
-                for one, neuron, at in spikes[population.name]
-                if (one, at + first[population.name]) == (sample, step)
-            }
-            counts, core_ns = expected.events(fired, 1)
+            counts, core_ns = expected.events(dict.fromkeys(fired[sample, step], 1), 1)
             assert ns == pytest.approx(max(core_ns) + expected.barrier())
             for name, number in counts.items():
                 total[name] += number / 2
@@ -111,25 +114,20 @@ def test_recorded_samples_cost_what_their_spikes_cost(case, tmp_path):
     assert found.energy_by_event_pj == pytest.approx(energy)
 
 
-def test_steps_of_time_bins(case, tmp_path):
-    graph, edges, network = case
-    mapped, steps = mapped_at_random(network, full_chip()), graph.recording.num_timesteps
-    bin_edges, source = np.array([0, 1, steps]), graph.populations[0]
-    arrays = {population.name: population.spike_count for population in graph.populations}
-    first = {name: np.floor(counts / 3).astype(counts.dtype) for name, counts in arrays.items()}
-    by_bin = {name: np.stack([first[name], counts - first[name]]) for name, counts in arrays.items()}
-    np.savez(tmp_path / "bins.npz", bin_edges=bin_edges, **by_bin)
-    found = bin_loads(mapped, tmp_path / "bins.npz").step_ns
-    expected = Expected(graph, edges, mapped.core, mapped.hardware, mapped.place)
-    for number, ns in enumerate(found):
-        spikes = {
-            population.first + neuron: count / network.samples
-            for population in graph.populations
-            for neuron, count in enumerate(by_bin[population.name][number].ravel().tolist())
-            if population is not source or source.coding != "current"
-        }
-        core_ns = expected.events(spikes, int(np.diff(bin_edges)[number]))[1]
-        assert ns == pytest.approx(max(core_ns) + expected.barrier())
+def test_each_spike_of_a_recorded_step_loads_the_links_of_its_routes(recorded):
+    mapped, path, expected, fired, steps = recorded
+    found = step_loads(mapped, path)
+    loads = [defaultdict(float) for _ in range(steps)]
+    for (_, step), sources in fired.items():
+        for source in sources:
+            for there in expected.away.get(source, ()):
+                for link in route(expected.router(expected.core[source]), expected.router(there)):
+                    loads[step][link] += 1 / 2
+    largest = [max(of_links.values(), default=0) for of_links in loads]
+    assert found.link_load_max_per_step == pytest.approx(largest)
+    assert found.link_load_peak == pytest.approx(max(largest)) != pytest.approx(min(largest))
+    assert found.link_load_max_per_step[found.peak_step] == found.link_load_peak
+    assert found.samples == [7, 8]
 
 
 def test_the_time_between_samples_includes_the_warm_up(graphs):

@@ -23,7 +23,7 @@ PAGE = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
 SECTIONS = re.split(r"^##? ", PAGE, flags=re.MULTILINE)[1:]
 # Sections that simulate, or read records of the first simulation of the page.
-SIMULATED = ("snnb from Python", "Rates of each class", "Rates over time", "Accuracy over dur", "Comparing percentiles")
+SIMULATED = ("snnb from Python", "Accuracy over dur", "Comparing percentiles")
 
 
 @pytest.fixture(scope="module")
@@ -49,24 +49,6 @@ def test_the_page_agrees_with_itself(said):
     found = json.loads((said["directory"] / "sim_accuracies.json").read_text())
     assert found["snn_accuracy_by_timestep"][-1] == said["simulation"].record.metrics["snn_accuracy"]
     assert said["mapping"].traffic.sum() == pytest.approx(said["mapped"].record.metrics["connectivity"])
-
-
-@pytest.mark.slow
-def test_rates_of_classes_and_of_times_are_those_of_the_recorded_sums(said):
-    with np.load(said["directory"] / "spike_rate_sums.npz") as sums:
-        name = said["name"]  # the last that the page's loops have named
-        np.testing.assert_array_equal(said["counted"][name].sum(axis=0), sums[name])
-        np.testing.assert_array_equal(said["in_time"][name].sum(axis=0), sums[name])
-        labels = np.load(said["directory"].parents[1] / "dataset" / "y_test.npy")[:60]
-        assert said["counted"]["samples_by_class"].tolist() == np.bincount(labels, minlength=10).tolist()
-        rates = said["totals"] / np.maximum(1, np.bincount(labels, minlength=10) * 50)[:, np.newaxis]
-        np.testing.assert_allclose(said["rates"], rates)
-    assert said["of_three"].directory.name.endswith("-class-3")
-    early = snnb.Run(path=said["directory"].parents[1]).simulate(
-        samples=60, duration=20, warm_up=0, by="all", bins=0, record_spikes=0
-    )
-    with np.load(early.directory / "spike_rate_sums.npz") as sums:
-        assert said["short"].mean() == pytest.approx(sums[said["first"]].mean() / 60 / 20)
 
 
 def test_the_recipes_run_on_the_recorded_run(run, tmp_path, monkeypatch, without_kahypar):

@@ -64,7 +64,7 @@ def page(request, tmp_path_factory):
         run = Run("squeezenet_mnist224", path=tmp_path_factory.mktemp("squeezed"), dataset="digits", shape=(64, 64, 1))
         run.prepare(limit=40)
         run.train(epochs=1, steps_per_epoch=1)
-        run.simulate(samples=3, duration=30, by="class", bins=3)
+        run.simulate(samples=3, duration=30, record_spikes=3)
         run.graph()
         run.map(hardware="jin_84x84", method="sequential")
         return run.report().read_text()

@@ -56,6 +56,27 @@ def test_what_is_wrong_is_named_in_one_line(stored, path, value, message):
 
 
 @pytest.mark.parametrize(
+    ("part", "name", "unused", "used"),
+    [
+        ("params", "by", "all", "class"),
+        ("params", "bins", 0, 4),
+        ("params", "split_fan_in", False, True),
+        ("details", "class_name", None, "3"),
+        ("details", "relays", 0, 12),
+    ],
+)
+def test_a_removed_entry_is_refused_if_it_had_an_effect(run, stored, part, name, unused, used):
+    file, data = stored
+    change(data, ("stages", "prepare", part, name), unused)
+    file.write_text(yaml.safe_dump(data))
+    assert load_manifest(file, KINDS) == run.manifest
+    change(data, ("stages", "prepare", part, name), used)
+    file.write_text(yaml.safe_dump(data))
+    with pytest.raises(InputError, match=rf"prepare\.{part}\.{name}: unknown to snnb .*; use the snnb that wrote it"):
+        load_manifest(file, KINDS)
+
+
+@pytest.mark.parametrize(
     ("content", "message"),
     [
         (b"run: [", "not valid YAML"),

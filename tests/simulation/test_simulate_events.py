@@ -20,7 +20,7 @@ LENGTHS = RANDOM.integers(5, 40, SAMPLES)
 Y = np.arange(SAMPLES) % 3
 HIDDEN, OUT = (RANDOM.integers(-2, 5, shape).astype(np.float32) / 8 for shape in ((24, 6), (6, 4)))
 SETTINGS = SimulationSettings(
-    engine="event", input="events", samples=9, first=FIRST, duration=int(LENGTHS.max()), warm_up=3, bins=4, by="class"
+    engine="event", input="events", samples=9, first=FIRST, duration=int(LENGTHS.max()), warm_up=3
 )
 
 
@@ -89,7 +89,7 @@ def stepped(frames, spikes):
     ("engine", "kind", "spikes"),
     [("event", "events", True), ("event", "steps", False), ("tensorflow", "events", False)],
 )
-def test_counts_and_classes_are_those_of_the_stepped_neurons(case, tmp_path, monkeypatch, engine, kind, spikes):
+def test_counts_are_those_of_the_stepped_neurons(case, tmp_path, monkeypatch, engine, kind, spikes):
     monkeypatch.setattr("snnb.simulation.simulate.batch_of", lambda network: 2)
     monkeypatch.setattr("snnb.simulation.simulate.EVENT_SAMPLES", 1)
     settings = SETTINGS.changed(engine=engine, input=kind, record_spikes=2)
@@ -98,16 +98,11 @@ def test_counts_and_classes_are_those_of_the_stepped_neurons(case, tmp_path, mon
     chosen = range(FIRST, FIRST + 9)
     layers = {"input": [padded[i] for i in chosen]}
     layers["hidden"], layers["out"], largest = zip(*(stepped(padded[i], spikes) for i in chosen))
-    edges = files["spike_counts_by_bin"]["bin_edges"]
     for name, of_samples in layers.items():
         counted = np.array(of_samples)  # (samples, steps, neurons)
         flat = {stem: arrays[name].astype(float) for stem, arrays in files.items() if name in arrays}
         total = flat["spike_rate_sums"].reshape(-1)
         np.testing.assert_array_equal(total, counted[:, 3:].sum(axis=(0, 1)), err_msg=name)
-        by_class = [counted[Y[chosen.start : chosen.stop] == label, 3:].sum(axis=(0, 1)) for label in range(3)]
-        np.testing.assert_array_equal(flat["spike_counts_by_class"].reshape(3, -1), by_class)
-        by_bin = [counted[:, first:stop].sum(axis=(0, 1)) for first, stop in zip(edges, edges[1:])]
-        np.testing.assert_array_equal(flat["spike_counts_by_bin"].reshape(4, -1), by_bin)
         sample, neuron, step = files["spike_times"][name].T
         recorded = np.zeros((2, settings.duration, counted.shape[2]))
         np.add.at(recorded, (sample - FIRST, step, neuron), 1)

@@ -206,7 +206,7 @@ def test_engines_count_as_neurons_stepped_in_numpy(number, coding, monkeypatch):
     elif coding == "constant":
         frames = np.broadcast_to(frames[:, :1] / 4, frames.shape).copy()
     frames[3, 20:] = frames[3, 20:] if coding == "constant" else 0
-    settings = SimulationSettings(samples=SAMPLES, duration=STEPS, input=coding, warm_up=6, bins=3, record_spikes=2)
+    settings = SimulationSettings(samples=SAMPLES, duration=STEPS, input=coding, warm_up=6, record_spikes=2)
     expected, largest = stepped(built, frames.swapaxes(0, 1))
     x = frames[:, 0] if coding == "constant" else InputSteps.dense(frames)
     assert not unsupported(network, settings)
@@ -218,9 +218,6 @@ def test_engines_count_as_neurons_stepped_in_numpy(number, coding, monkeypatch):
             own = expected[name].astype(np.int64)
             assert number >= len(CASES) or 0 < own.mean() < 1.5, name
             np.testing.assert_array_equal(found.counts[name], own[6:].sum(axis=0), err_msg=name)
-            edges = settings.bin_edges(settings.duration)
-            by_bin = [own[first:last].sum(axis=(0, 1)) for first, last in zip(edges, edges[1:])]
-            np.testing.assert_array_equal(found.by_bin[name], by_bin, err_msg=name)
             times = np.zeros((2, STEPS, *built.shapes[name]), np.int64).reshape(2, STEPS, -1)
             sample, neuron, step = found.spikes[name].T
             np.add.at(times, (sample, step, neuron), 1)

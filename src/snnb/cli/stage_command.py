@@ -39,10 +39,7 @@ IN_WORDS = {
     "sequential_connectivity": ("connectivity, sequential", "spikes/sample"),
     "hops_unicast": ("hops", "links/sample"),
     "step_ns": ("time of a step", "ns"),
-    "differing_counts": ("counts that differ", "of all counts"),
-    "mean_count_difference": ("difference of counts, mean", "spikes/sample"),
-    "unsplit_readout_accuracy": ("readout accuracy, no relays", "%"),
-    "link_load_peak": ("link load, peak", "spikes/sample/step"),
+    "link_load_peak": ("link load, peak", "spikes/sample"),
 }
 # Options of `prepare` that every stage has: `prepare` may have to run first.
 DATA_LOCATION = ("source", "data_dir")

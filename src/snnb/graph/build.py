@@ -1,15 +1,13 @@
-"""Build MODEL_graph.h5 from a parsed model and the spike counts of a simulation, of all samples or of one class."""
+"""Build MODEL_graph.h5 from a parsed model and the spike counts of a simulation."""
 
 import json
-from dataclasses import asdict, dataclass, replace
-from difflib import get_close_matches
+from dataclasses import asdict
 from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 import h5py
 import numpy as np
 
-from snnb.core.errors import UsageError
 from snnb.core.progress import Progress, silent
 from snnb.graph.connection import index_dtype
 from snnb.graph.populations import RECORDING, Recording
@@ -27,81 +25,20 @@ from snnb.graph.synapse_graph import (
 from snnb.io.files import atomic_path, sha256_of
 from snnb.io.hdf5 import write_array
 from snnb.io.npy import load_archive
-from snnb.io.text import LONGEST_NAME, printable
 from snnb.network.geometry import PADDING
 from snnb.network.network import INPUT, NUMBERS, Network, Population, Units
 from snnb.network.read_network import read_network
 
-NAMES, SAMPLES = "class_names", "samples_by_class"
-MOST_LISTED = 12  # names of classes in a message
 
-
-@dataclass(frozen=True)
-class SampleClass:
-    """A class of samples: its row in the counts, its name and the number of its simulated samples."""
-
-    number: int
-    name: str
-    samples: int
-
-    @property
-    def printable_name(self) -> str:
-        """Name in one line of printable characters."""
-        return printable(self.name).replace("\n", "\\n")[:LONGEST_NAME]
-
-
-def read_classes(path: Path) -> List[SampleClass]:
-    """Read the classes."""
-    arrays = load_archive(path, names=[NAMES, SAMPLES], must=[NAMES, SAMPLES])
-    pairs = zip(arrays[NAMES].tolist(), arrays[SAMPLES].tolist())
-    return [SampleClass(number, name, count) for number, (name, count) in enumerate(pairs)]
-
-
-def choose_class(classes: Sequence[SampleClass], wanted: str) -> SampleClass:
-    """Return a class of which samples were simulated, by name, or by number."""
-    chosen = next((one for one in classes if wanted in (one.name, one.printable_name)), None)
-    if chosen is None and wanted.isdecimal() and int(wanted) < len(classes):
-        chosen = classes[int(wanted)]
-    if chosen is None:
-        names = [one.printable_name for one in classes]
-        near = get_close_matches(wanted, names, n=1)
-        listed = ", ".join(names[:MOST_LISTED]) + (", …" if len(names) > MOST_LISTED else "")
-        raise UsageError(
-            f"--class {wanted}: there is no such class; "
-            + (f"did you mean {near[0]}? " if near else "")
-            + f"there are {len(names)}, named or numbered from 0: {listed}"
-        )
-    if chosen.samples < 1:
-        raise UsageError(
-            f"--class {chosen.printable_name}: none of the simulated samples is of this class; "
-            "simulate more --samples, or others with --first"
-        )
-    return chosen
-
-
-def read_counts(
-    path: Path, names: Sequence[str], of_class: Optional[SampleClass] = None
-) -> Tuple[Recording, Dict[str, np.ndarray]]:
-    """Return the counts of each population: summed spikes (int64), or the summed current of the input (float64).
-
-    Parameters
-    ----------
-    path : Path
-        spike_rate_sums.npz, or spike_counts_by_class.npz for a class.
-    names : names of the populations
-    of_class : SampleClass, optional
-    """
+def read_counts(path: Path, names: Sequence[str]) -> Tuple[Recording, Dict[str, np.ndarray]]:
+    """Read the counts of populations in spike_rate_sums.npz: spikes (int64), or the current of the input (float64)."""
     scalars = load_archive(path, names=RECORDING, must=RECORDING)
     samples, timesteps, warm_up, dt_ms = (scalars[name].item() for name in RECORDING)
-    recording = Recording(int(samples), int(timesteps), int(warm_up), float(dt_ms))
-    if of_class is not None:
-        recording = replace(recording, num_samples=of_class.samples)
     arrays = {}
     for name in names:
         values = load_archive(path, names=[name], must=[name])[name]
-        values = values if of_class is None else values[of_class.number].copy()
         arrays[name] = values.astype(np.float64 if name == INPUT else np.int64, copy=False)
-    return recording, arrays
+    return Recording(int(samples), int(timesteps), int(warm_up), float(dt_ms)), arrays
 
 
 def build_graph(
@@ -110,9 +47,7 @@ def build_graph(
     *,
     counts: Optional[Path] = None,
     coding: Optional[Mapping[str, str]] = None,
-    of_class: Optional[SampleClass] = None,
     pool_weight: str = "mean",
-    network: Optional[Network] = None,
     progress: Progress = silent,
 ) -> SynapseGraph:
     """Write the graph of a parsed model's synapses, and open it.
@@ -128,18 +63,14 @@ def build_graph(
     coding : mapping of str to str, optional
         Coding of populations (`sim_accuracies.json`): `spikes`, `current` or `random`. By default `current` for the
         input and `spikes` for others.
-    of_class : SampleClass, optional
-        Class whose spikes are used; `counts` is then a spike_counts_by_class.npz.
     pool_weight : {"mean", "one"}
         Weight of average-pooling synapses: 1 / (taps in the window), as simulated, or 1 as in snnbuilder's graphs.
-    network : Network, optional
-        Network to write in place of the parsed model's, from which it was made.
     progress : Progress
         Called for every population written.
     """
-    network = read_network(parsed) if network is None else network
+    network = read_network(parsed)
     names = [volume.name for volume in (network.input, *network.populations)]
-    recording, arrays = (None, None) if counts is None else read_counts(counts, names, of_class)
+    recording, arrays = (None, None) if counts is None else read_counts(counts, names)
     if network.windowed and recording is not None:
         network = network.separated(recording.num_timesteps)
     populations, version = network.populations, VERSION
@@ -159,8 +90,6 @@ def build_graph(
                 file.attrs["counts_sha256"] = sha256_of(counts)
                 file.attrs["rate_unit"] = "spikes per time step"
                 file.attrs.update(asdict(recording))
-                if of_class is not None:
-                    file.attrs.update(class_number=of_class.number, class_name=of_class.printable_name)
             if network.weight_bits is not None:
                 file.attrs.update(weight_bits=network.weight_bits, pixel=network.pixel)
             if network.zeros is not None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Dict, Iterator, List, Optional, Sequ
 import h5py
 import numpy as np
 
-from snnb.core.errors import DamagedError, ResourceError, SnnbError, UsageError
+from snnb.core.errors import DamagedError, InputError, ResourceError, SnnbError, UsageError
 from snnb.core.machine import require_memory
 from snnb.graph.connection import Connection, EdgeBatch, check_values, index_dtype
 from snnb.graph.neuron_names import labels_of
@@ -73,8 +73,8 @@ class SynapseGraph:
     recording : Recording or None
         Samples and time steps that spikes were counted in; None for a graph without spike counts.
     attributes : dict
-        Attributes of the file: pool_weight, parsed_sha256, counts_sha256, units; class_number and class_name if the
-        spikes are of one class; weight_bits and pixel of an integer network; zeros of a pruned one.
+        Attributes of the file: pool_weight, parsed_sha256, counts_sha256, units; weight_bits and pixel of an integer
+        network; zeros of a pruned one.
     integers : bool
         Whether weights are integers, see `with_integers`, not in thresholds.
     """
@@ -109,6 +109,10 @@ class SynapseGraph:
         try:
             file = open_store(path)
             try:
+                if "class_name" in file.attrs:
+                    raise InputError(
+                        f"{path}: has the spikes of one class, unknown to this snnb; make the graph of all samples"
+                    )
                 return cls(path, file)
             except BaseException:
                 file.close()
@@ -147,12 +151,6 @@ class SynapseGraph:
 
     def __repr__(self) -> str:
         return f"<SynapseGraph {self.path.name}: {self.number_of_nodes():,} nodes, {self.number_of_edges():,} edges>"
-
-    @property
-    def class_name(self) -> Optional[str]:
-        """Name of the class whose samples the spikes are of; None for all samples."""
-        name = self.attributes.get("class_name")
-        return None if name is None else str(name)
 
     @property
     def has_average_pooling(self) -> bool:
@@ -545,8 +543,6 @@ def log_lines(graph: SynapseGraph) -> List[str]:
         recording = graph.recording
         if "counts_sha256" in graph.attributes:
             text.append(f"SHA-256 of the spike counts: {graph.attributes['counts_sha256']}")
-        if graph.class_name is not None:
-            text.append(f"spikes of the samples of one class only: {graph.class_name}")
         text += [
             f"rates: spikes per time step of {recording.dt_ms:g} ms, over {recording.num_samples:,} samples of "
             f"{recording.num_timesteps:,} steps counted after a warm-up of {recording.warm_up:,}",

@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from snnb.core.errors import DamagedError, first_line
+from snnb.version import __version__
 
 GZIP = b"\x1f\x8b"  # begin of a file
 LONGEST_NAME = 200  # characters
@@ -169,4 +170,8 @@ def read_document(kind: Type[T], path: Path) -> T:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
+        if first["type"] == "extra_forbidden":
+            raise DamagedError(
+                path, f"{where}: unknown to snnb {__version__}; use the snnb that wrote the file"
+            ) from None
         raise DamagedError(path, f"{where + ': ' if where else ''}{first['msg']}") from None

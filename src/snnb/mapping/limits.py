@@ -64,15 +64,16 @@ def _alternatives(network: PlacedNetwork, cores: int) -> str:
 
 def _obstacle(network: PlacedNetwork, hardware: Hardware) -> Optional[str]:
     limits = Limits.of(hardware)
-    for what, numbers, limit, name, hint in (
-        ("sources of spikes", network.fan_in, limits.axons, "axons", " (--split-fan-in adds relay neurons)"),
-        ("synapses", network.in_degrees, limits.synapses, "synapses", ""),
+    for what, numbers, limit, name in (
+        ("sources of spikes", network.fan_in, limits.axons, "axons"),
+        ("synapses", network.in_degrees, limits.synapses, "synapses"),
     ):
         neuron = int(np.argmax(numbers))
         if numbers[neuron] > limit:
             layer = network.graph.nodes.population(neuron + network.first).name
             return (
-                f"layer {layer} has a neuron with {numbers[neuron]:,} {what}, and a core takes {limit:,} {name}{hint}"
+                f"layer {layer} has a neuron with {numbers[neuron]:,} {what}, {numbers[neuron] - limit:,} more than "
+                f"the {limit:,} {name} of a core"
             )
     least = -(-network.neurons // limits.neurons)
     least = max(least, -(-int(network.in_degrees.sum()) // limits.synapses))

@@ -22,7 +22,7 @@ from snnb.mapping.cost import UNITS, CostFigures
 from snnb.mapping.hardware import NO_LIMIT, Hardware, Limits
 from snnb.mapping.limits import overfull_cores
 from snnb.mapping.map_network import MappedNetwork
-from snnb.mapping.time_costs import BinLoads, RecordedSteps
+from snnb.mapping.time_costs import RecordedSteps, StepLoads
 from snnb.mapping.traffic import TrafficSums
 
 Number = Union[int, float]
@@ -53,43 +53,6 @@ class Candidate(Document):
         return cls(method=sums.method, cores=sums.cores, connectivity=sums.connectivity)
 
 
-class SplitFanIn(Document):
-    """The relay neurons of `map --split-fan-in`, and the difference of the spikes from the network without relays."""
-
-    layers: List[str]  # whose neurons have relays
-    relays: int
-    neurons: int
-    synapses: int
-    unsplit_neurons: int
-    unsplit_synapses: int
-    samples: int
-    differing_counts: float  # share of the neurons' counts that differ
-    mean_count_difference: float
-    mean_count: float
-    readout_accuracy: Optional[float] = None
-    unsplit_readout_accuracy: Optional[float] = None
-
-    def metrics(self) -> Dict[str, Number]:
-        """Return the figures that the manifest records."""
-        names = ("relays", "differing_counts", "mean_count_difference", "unsplit_readout_accuracy", "readout_accuracy")
-        return {name: value for name, value in self if name in names and value is not None}
-
-    def line(self) -> str:
-        """Return the figures as one line, for the log and as a warning."""
-        accuracy = ""
-        if self.readout_accuracy is not None:
-            accuracy = (
-                f"; read-out accuracy {self.readout_accuracy:.2%}, without relays {self.unsplit_readout_accuracy:.2%}"
-            )
-        return (
-            f"--split-fan-in: {self.relays:,} relay neurons onto {', '.join(self.layers)}: {self.neurons:,} neurons "
-            f"instead of {self.unsplit_neurons:,}, {self.synapses:,} synapses instead of {self.unsplit_synapses:,}; "
-            f"the spikes are those with relays, in {self.samples:,} samples: {self.differing_counts:.1%} of the counts "
-            f"of other neurons differ from those without, the mean difference is {self.mean_count_difference:.3g} of "
-            f"{self.mean_count:.3g} spikes{accuracy}"
-        )
-
-
 class MappingCost(CostFigures):
     """Content of `cost.json`: the cost of a mapping, and how it was made; docs/mapping.md defines the figures."""
 
@@ -99,10 +62,8 @@ class MappingCost(CostFigures):
     seed: int
     seconds: float
     split_overfull: Optional[Dict[int, List[int]]] = None  # divided cores of a file's partition, and their parts
-    split_fan_in: Optional[SplitFanIn] = None
-    class_name: Optional[str] = None  # None: spikes of all samples
     assumed_spikes: Optional[bool] = None  # True: no spikes are known, and each neuron counts as one
-    by_bin: Optional[BinLoads] = None
+    by_step: Optional[StepLoads] = None  # None: no spike times were recorded
     recorded: Optional[RecordedSteps] = None
     hardware: Hardware
     limits: Dict[str, Optional[int]]
@@ -134,9 +95,8 @@ class MappingCost(CostFigures):
         objective: str = "spikes",
         seed: int = 0,
         seconds: float = 0.0,
-        by_bin: Optional[BinLoads] = None,
+        by_step: Optional[StepLoads] = None,
         recorded: Optional[RecordedSteps] = None,
-        split_fan_in: Optional[SplitFanIn] = None,
     ) -> "MappingCost":
         """Return the cost of a mapped network."""
         cost, network = mapped.cost, mapped.network
@@ -154,10 +114,8 @@ class MappingCost(CostFigures):
             seed=seed,
             seconds=seconds,
             split_overfull=dict(mapped.divided) or None,
-            split_fan_in=split_fan_in,
-            class_name=network.graph.class_name,
             assumed_spikes=network.graph.assumed_spikes or None,
-            by_bin=by_bin,
+            by_step=by_step,
             recorded=recorded,
             hardware=mapped.hardware,
             limits={name: one.limit for name, one in contents.items()},
@@ -197,16 +155,14 @@ class MappingCost(CostFigures):
 
     def metrics(self) -> Dict[str, Union[Number, None]]:
         """Return the figures that the manifest records."""
-        peak = {} if self.by_bin is None else {"link_load_peak": self.by_bin.link_load_peak}
-        split = {} if self.split_fan_in is None else self.split_fan_in.metrics()
+        peak = {} if self.by_step is None else {"link_load_peak": self.by_step.link_load_peak}
         figures = {name: self.figures[name] for name in RECORDED if name in self.figures}
-        return {**figures, **peak, "sequential_connectivity": self.sequential.connectivity, **split}
+        return {**figures, **peak, "sequential_connectivity": self.sequential.connectivity}
 
     def log_lines(self, warnings: Sequence[str]) -> List[str]:
         """Return the lines of the log: limits, contents of the cores, cost, and the partitions that were tried."""
         hardware, empty = self.hardware, len(self.per_core["neurons"]) - self.cores
-        text = [] if self.class_name is None else [f"spikes of the samples of one class only: {self.class_name}"]
-        text += [
+        text = [
             f"{self.neurons:,} neurons on {self.cores:,} of the {hardware.cores:,} cores of {hardware.name}, "
             f"{hardware.mesh[0]}×{hardware.mesh[1]}",
             f"source of its figures: {hardware.source}",
@@ -241,8 +197,8 @@ class MappingCost(CostFigures):
             exceeded = [name for name, cores in self.overfull.items() if number in cores]
             parts = [f"{self.per_core[name][number]:,} {name} of {self.limits[name]:,}" for name in exceeded]
             text.append(f"  core {number:,}: " + ", ".join(parts))
-        if self.by_bin is not None:
-            text.append(self.by_bin.line(self.link_load_max))
+        if self.by_step is not None:
+            text.append(self.by_step.line())
         if self.recorded is not None:
             text.append(self.recorded.line())
         return text

@@ -1,78 +1,65 @@
-"""Costs over time: link loads in each time bin, and energy and step times of recorded samples."""
+"""Costs over time of recorded samples: link loads, energy and times of the steps."""
 
 from pathlib import Path
 from typing import Dict, Iterator, List, Mapping, Optional, Tuple
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
-from snnb.core.errors import InputError
 from snnb.core.progress import Progress, silent
 from snnb.io.npy import load_archive
 from snnb.io.text import Document
 from snnb.mapping.cost import Routes, barrier, core_events, core_times, energies, event_counts, updated_neurons
 from snnb.mapping.map_network import MappedNetwork
-from snnb.mapping.traffic import traffic_of, used_link_loads
-
-EDGES = "bin_edges"
+from snnb.mapping.traffic import PlacedNetwork, traffic_of, used_link_loads
 
 
-class BinLoads(Document):
-    """Load of the most loaded link in each bin."""
+class StepLoads(Document):
+    """Load of the most loaded link in each step of recorded samples, with unicast routing; steps of `RecordedSteps`."""
 
-    bin_edges: List[int]  # the first time step of each bin, and the end of the last
-    # Largest load of a link in each bin: spikes per sample and time step in one direction, with unicast routing
+    samples: List[int]  # indices of the test samples
     link_load_max_per_step: List[float]
-    peak_bin: int  # the first bin with the highest load
+    peak_step: int  # the first step with the highest load
     link_load_peak: float
-    unit: str = "spikes a sample and time step over a link in one direction"
-    step_ns: Optional[List[float]] = None  # time of a step in each bin with its mean number of events
+    unit: str = "spikes a sample over a link in one direction, mean over the samples"
 
-    def line(self, link_load_max: float) -> str:
-        """Return the line of the log; `link_load_max` is the largest load of a link in a sample."""
-        begin, end = self.bin_edges[self.peak_bin : self.peak_bin + 2]
-        overall = link_load_max / (self.bin_edges[-1] - self.bin_edges[0])
-        ratio = f", {self.link_load_peak / overall:.2f} × the mean over time" if overall else ""
+    def line(self) -> str:
+        """Return the line of the log."""
+        mean = float(np.mean(self.link_load_max_per_step))
+        ratio = f", {self.link_load_peak / mean:.2f} × the mean of the steps" if mean else ""
         return (
-            f"busiest time: steps {begin:,} to {end - 1:,}, bin {self.peak_bin} of {len(self.link_load_max_per_step)}: "
-            f"{self.link_load_peak:,.6g} spikes a sample and step over the most loaded link{ratio}"
-            + (f"; the longest mean step of a bin takes {max(self.step_ns):,.6g} ns" if self.step_ns else "")
+            f"busiest step: {self.peak_step:,} of {len(self.link_load_max_per_step):,}: {self.link_load_peak:,.6g} "
+            f"spikes a sample over the most loaded link{ratio}"
         )
 
 
-def bin_loads(mapped: MappedNetwork, path: Path, progress: Progress = silent) -> BinLoads:
-    """Compute the link loads of each bin from `spike_counts_by_bin.npz` of the simulation of a graph of all samples.
-
-    Raise `InputError` if the file is damaged, or its counts do not sum to those of the graph.
-    """
-    network, sums = mapped.network, mapped.partition.best
-    names = [population.name for population in network.graph.populations]
-    arrays = load_archive(path, names=[EDGES, *names], must=[EDGES, *names])
-    edges = arrays[EDGES].tolist()
-    counts = np.concatenate([arrays[name].reshape(len(edges) - 1, -1) for name in names], axis=1)
-    layers, expected = counts[:, network.first :].sum(axis=0), network.spikes[network.first :]
-    if layers.size != expected.size or (layers / network.samples != expected).any():
-        raise InputError(
-            f"{path}: its counts do not sum to those of the graph; make the graph again from this simulation"
-        )
-    hardware, loads, step_ns = mapped.hardware, [], []
-    updates = updated_neurons(sums) if hardware.time_ns is not None else None
-    for number, spikes in enumerate(counts / network.samples):
-        steps = edges[number + 1] - edges[number]
-        load = used_link_loads(traffic_of(sums, spikes), hardware.router_of(mapped.place))
-        loads.append(float(load.max(initial=0.0)) / steps)
-        if updates is not None and hardware.time_ns is not None:
-            events = core_events(sums, spikes[None])
-            of_cores = core_times(events / steps, updates, hardware.time_ns)
-            step_ns.append(float(of_cores.max(initial=0.0)) + barrier(sums, hardware, mapped.place))
-        progress(number + 1, len(counts))
+def step_loads(mapped: MappedNetwork, path: Path, progress: Progress = silent, *, delayed: bool = False) -> StepLoads:
+    """Compute the link loads of each step of the samples in `spike_times.npz`; see `recorded_steps`."""
+    network, sums, hardware = mapped.network, mapped.partition.best, mapped.hardware
+    samples, steps, spikes = _spikes_on_chip(network, path, delayed=delayed)
+    nodes, router, loads = network.spikes.size, hardware.router_of(mapped.place), []
+    at = np.concatenate([spikes[population.name][:, 2] for population in network.sources])
+    node = np.concatenate([population.first + spikes[population.name][:, 1] for population in network.sources])
+    counts = csr_matrix((np.ones(at.size), (at, node)), (steps, nodes))  # of all samples
+    for step in range(steps):
+        traffic = traffic_of(sums, counts[step].toarray().ravel() / len(samples))
+        loads.append(float(used_link_loads(traffic, router).max(initial=0.0)))
+        progress(step + 1, steps)
     peak = int(np.argmax(loads))
-    return BinLoads(
-        bin_edges=edges,
-        link_load_max_per_step=loads,
-        peak_bin=peak,
-        link_load_peak=loads[peak],
-        step_ns=step_ns or None,
-    )
+    return StepLoads(samples=list(samples), link_load_max_per_step=loads, peak_step=peak, link_load_peak=loads[peak])
+
+
+def _spikes_on_chip(network: PlacedNetwork, path: Path, *, delayed: bool) -> Tuple[range, int, Dict[str, np.ndarray]]:
+    """Read `spike_times.npz`: the samples, the steps of a sample on the chip, and the spikes of each source population.
+
+    Spikes are rows of sample, neuron and step on the chip (see `recorded_steps`).
+    """
+    scalars, names = ("num_samples", "num_steps"), [population.name for population in network.sources]
+    arrays = load_archive(path, must=[*scalars, *names])
+    start = int(arrays.get("first_sample", 0))
+    first = dict.fromkeys(names, 0) if delayed else network.graph.first_steps
+    spikes = {name: arrays[name] + np.array((0, 0, first[name])) for name in names}
+    return range(start, start + int(arrays["num_samples"])), int(arrays["num_steps"]) + max(first.values()), spikes
 
 
 VALUES = 1 << 23  # spikes of neurons in steps, in memory at a time
@@ -111,17 +98,10 @@ def recorded_steps(
     `InputError` if the file is damaged, or lacks a population.
     """
     network, sums, hardware = mapped.network, mapped.partition.best, mapped.hardware
-    sources = network.sources
-    scalars, names = ("num_samples", "num_steps"), [population.name for population in sources]
-    arrays = load_archive(path, must=[*scalars, *names])
-    start = int(arrays.get("first_sample", 0))
-    first = dict.fromkeys(names, 0) if delayed else network.graph.first_steps
-    samples = range(start, start + int(arrays["num_samples"]))
-    total = int(arrays["num_steps"]) + max(first.values())
+    samples, total, spikes = _spikes_on_chip(network, path, delayed=delayed)
     updates = updated_neurons(sums)
-    shifted = {name: arrays[name] + np.array((0, 0, first[name])) for name in names}
     summed, times, fired = np.zeros((4, 1, sums.cores)), np.empty(len(samples) * total), np.zeros(network.spikes.size)
-    for begin, end, sent in _batches(mapped, shifted, samples, total):
+    for begin, end, sent in _batches(mapped, spikes, samples, total):
         events = core_events(sums, sent)
         if hardware.time_ns is not None:
             of_cores = core_times(events, updates, hardware.time_ns)

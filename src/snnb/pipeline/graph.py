@@ -16,7 +16,7 @@ from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.graph.export.export_options import ExportOptions, RateUnit
 from snnb.instances.known_instances import PREFIX, find_instance, named_instance
 from snnb.io.files import require_disk
-from snnb.pipeline import prepare, simulate
+from snnb.pipeline import simulate
 from snnb.pipeline.stage import (
     Given,
     PlannedRun,
@@ -31,14 +31,12 @@ from snnb.rundir.directory import RunDirectory, StageOutput
 from snnb.rundir.manifest import Kind, Record, file_record
 
 if TYPE_CHECKING:
-    from snnb.graph.build import SampleClass
     from snnb.graph.listed import ListedGraph
     from snnb.graph.synapse_graph import SynapseGraph
 
 PoolWeight = Literal["mean", "one"]
 WEIGHTS = "weights"  # name of the graph without spike counts
 IMPORTED = "imported"  # name of a graph from outside
-CLASS = "-class-"  # between the stamp and the number of the class in the name of a graph of one class
 NOT_IN_NAMES = re.compile("[^a-z0-9_]")  # of models
 ASSUMED = "no spikes are known: each neuron counts as one spike"
 OF_SPIKES = ("rates", "rate_samples", "rate_steps")  # options that hold for one graph from outside
@@ -64,9 +62,6 @@ class GraphParams(Options):
 
     simulation: Annotated[Optional[str], Flag(once=True)] = Field(
         default=None, description="Stamp or path of a simulation of this run; by default the one in force."
-    )
-    class_name: Annotated[Optional[str], Flag(name="--class", metavar="NAME", once=True)] = Field(
-        default=None, description="Weight edges with the spikes of one class only: its name, or its number from 0."
     )
     weights_only: Annotated[bool, Flag(once=True)] = Field(
         default=False, description="Use the weights as edges; no simulation is needed."
@@ -106,23 +101,20 @@ class GraphParams(Options):
     def _needs_no_simulation(cls, weights_only: bool, others: ValidationInfo) -> bool:
         if weights_only and others.data.get("simulation") is not None:
             raise ValueError("uses no simulation; leave out --simulation")
-        if weights_only and others.data.get("class_name") is not None:
-            raise ValueError("uses no spikes; leave out --class")
         return weights_only
 
 
 class GraphDetails(Record):
-    """Size of the graph, whether the networkx file was written, and the class if it has the spikes of one class."""
+    """Size of the graph, and whether the networkx file was written."""
 
     simulation: Optional[str]
-    class_name: Optional[str] = None
     neurons: int
     nodes: int
     synapses: int
     networkx: bool
 
 
-NAMES = rf"^([0-9]{{8}}T[0-9]{{6}}Z({CLASS}[0-9]{{1,9}})?|{WEIGHTS}|{IMPORTED})$"
+NAMES = rf"^([0-9]{{8}}T[0-9]{{6}}Z|{WEIGHTS}|{IMPORTED})$"
 KIND = Kind("graph", "graphs", GraphParams, GraphDetails, names=NAMES)
 
 
@@ -146,30 +138,7 @@ def _resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_noth
     if stamp not in records:
         existing = ", ".join(records) or "none yet"
         raise UsageError(f"--simulation {params.simulation}: not in {run.path}; there are: {existing}")
-    params = params.model_copy(update={"simulation": stamp})
-    selected = _class_of(run, params)
-    return params if selected is None else params.model_copy(update={"class_name": selected.name})
-
-
-def _class_of(run: RunDirectory, params: GraphParams) -> "Optional[SampleClass]":
-    """Return the class whose spikes are requested; None for all samples."""
-    from snnb.graph.build import choose_class, read_classes
-    from snnb.simulation.simulation_files import BY_CLASS
-
-    if params.class_name is None:
-        return None
-    stamp, record = params.simulation, recorded(run, simulate.KIND, params.simulation)
-    _refuse_without_classes(run, params.class_name, "all" if record is None else record.params.by, f"{stamp} has")
-    path = unaltered(run, f"simulations/{stamp}/{BY_CLASS}")
-    return choose_class(read_classes(path), params.class_name)
-
-
-def _refuse_without_classes(run: RunDirectory, wanted: str, by: str, which: str) -> None:
-    if by != "class":
-        raise UsageError(
-            f"--class {wanted}: the simulation {which} no counts of classes; "
-            f"`snnb simulate --by class --run-dir {shlex.quote(str(run.path))}` makes one that has"
-        )
+    return params.model_copy(update={"simulation": stamp})
 
 
 def imported_name(path: Path) -> str:
@@ -196,22 +165,10 @@ def _refuse_other_graph(run: RunDirectory, path: Optional[Path]) -> None:
 
 
 def _check(run: RunDirectory, planned: PlannedRun) -> None:
-    """Check before a network is trained that the class exists and that its spikes will be counted."""
-    given, simulated = planned.given.get(KIND.name, {}), simulate.KIND.name
-    path = given.get("from_file")
+    """Refuse another graph from outside before anything runs."""
+    path = planned.given.get(KIND.name, {}).get("from_file")
     if isinstance(path, Path) and not planned.force:
         _refuse_other_graph(run, path)
-    if planned.next is not None or KIND.name not in planned.stages or given.get("class_name") is None:
-        return
-    if simulated in planned.stages:
-        params = params_in_force(run, simulate.KIND, planned.given.get(simulated, {}))
-        _refuse_without_classes(run, str(given["class_name"]), params.by, "has, or would have,")
-        prepared = recorded(run, prepare.KIND)
-        if prepared is not None and prepare.STAGE.selected(run, planned.given.get(prepare.KIND.name, {}))[1] is None:
-            from snnb.graph.build import SampleClass, choose_class
-
-            names = enumerate(prepared.details.class_names)
-            choose_class([SampleClass(number, name, 1) for number, name in names], str(given["class_name"]))
 
 
 def graph_command(run: RunDirectory) -> str:
@@ -220,25 +177,17 @@ def graph_command(run: RunDirectory) -> str:
     return f"snnb graph {from_file}--run-dir {shlex.quote(str(run.path))}"
 
 
-def options_of(run: RunDirectory, name: str) -> List[str]:
+def options_of(name: str) -> List[str]:
     """Return the options of `snnb graph` that make the graph of this name."""
     if name in (WEIGHTS, IMPORTED):
         return ["--weights-only"] if name == WEIGHTS else []
-    simulation, of_class, number = name.partition(CLASS)
-    # By name, as the number of one class can be the name of another.
-    return ["--simulation", simulation, *(["--class", recorded_class(run, name) or number] if of_class else [])]
+    return ["--simulation", name]
 
 
 def made_of_arrays(run: RunDirectory) -> bool:
     """Whether the run begins with a graph that `Run.from_graph` has made of arrays."""
     record = recorded(run, KIND, IMPORTED) if run.manifest.run.imported else None
     return record is not None and record.params.from_file is None
-
-
-def recorded_class(run: RunDirectory, name: str) -> Optional[str]:
-    """Return the class of a graph that has the spikes of one class; None for all samples."""
-    record = recorded(run, KIND, name)
-    return None if record is None else record.details.class_name
 
 
 def simulation_of(run: RunDirectory, name: str) -> Optional[str]:
@@ -251,23 +200,21 @@ def run(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> 
     """Build the graph and write a directory in `graphs/`; `_resolve` returns `params`."""
     from snnb.graph.build import build_graph
     from snnb.io.text import read_document
-    from snnb.simulation.simulation_files import BY_CLASS, SUMS
+    from snnb.simulation.simulation_files import SUMS
     from snnb.simulation.simulation_statistics import ACCURACIES, SimulationStatistics
 
     if run.manifest.run.imported:
         return _import(run, params, progress)
-    name, of_class = params.simulation or WEIGHTS, _class_of(run, params)
+    name = params.simulation or WEIGHTS
     counts: Optional[Path] = None
     coding: Dict[str, str] = {}
     if params.simulation is None:
         inputs = [f"parse/{run.model}_parsed.h5"]
     else:
-        names = f"{run.model}_parsed.h5", SUMS if of_class is None else BY_CLASS, ACCURACIES
+        names = f"{run.model}_parsed.h5", SUMS, ACCURACIES
         inputs = [f"{simulate.KIND.directory}/{params.simulation}/{file}" for file in names]
         _, counts, accuracies = (unaltered(run, path) for path in inputs)
         coding = read_document(SimulationStatistics, accuracies).coding
-        if of_class is not None:
-            name = f"{name}{CLASS}{of_class.number}"
     parsed = run.path / inputs[0]
     require_disk(run.path, sum(path.stat().st_size for path in (parsed, counts) if path and path.exists()), "graph")
     with run.stage("graph", params, inputs=inputs, name=name) as output:
@@ -276,11 +223,10 @@ def run(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> 
             output.directory / f"{run.model}_graph.h5",
             counts=counts,
             coding=coding,
-            of_class=of_class,
             pool_weight=params.pool_weight,
             progress=progress,
         )
-        _finish(run, params, output, graph, of_class)
+        _finish(run, params, output, graph)
     return name
 
 
@@ -330,13 +276,7 @@ def import_arrays(
         _finish(run, params, output, graph)
 
 
-def _finish(
-    run: RunDirectory,
-    params: GraphParams,
-    output: StageOutput,
-    graph: "SynapseGraph",
-    of_class: "Optional[SampleClass]" = None,
-) -> None:
+def _finish(run: RunDirectory, params: GraphParams, output: StageOutput, graph: "SynapseGraph") -> None:
     """Write the log, and the networkx file of a small graph; record the figures."""
     from snnb.graph.export.write_export import export
     from snnb.graph.synapse_graph import log_lines
@@ -357,7 +297,6 @@ def _finish(
     output.metrics = {"neurons": neurons, "synapses": edges}
     output.details = GraphDetails(
         simulation=params.simulation,
-        class_name=None if of_class is None else of_class.printable_name,
         neurons=neurons,
         nodes=graph.number_of_nodes(),
         synapses=edges,
@@ -368,7 +307,7 @@ def _finish(
 def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
     if run.manifest.run.imported:
         reason = "of the graph of a network; leave it out with a graph from outside"
-        return dict.fromkeys(("simulation", "class_name", "weights_only", "pool_weight"), reason)
+        return dict.fromkeys(("simulation", "weights_only", "pool_weight"), reason)
     reasons = dict.fromkeys(OF_SPIKES, "only with --from")
     if given.get(KIND.name, {}).get("weights_only"):
         reasons["rate_unit"] = "a graph of weights has no rates; leave it out"

@@ -2,9 +2,8 @@
 
 import os
 import time
-from contextlib import ExitStack
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, List, Literal, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, List, Literal, Mapping, Optional
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from typing_extensions import Annotated
@@ -13,7 +12,7 @@ from snnb.core.errors import InputError, UsageError
 from snnb.core.options import AbsolutePath, Figures, Flag, Options, Seed
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.files import require_disk
-from snnb.mapping.hardware import Hardware, description_file, hardware_names, is_file, read_hardware
+from snnb.mapping.hardware import description_file, hardware_names, is_file, read_hardware
 from snnb.pipeline import graph, simulate
 from snnb.pipeline.stage import (
     Given,
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from snnb.mapping.mapping import MappingCost
 
 BYTES_A_NEURON, BYTES_A_CORE = 8, 400  # of the files
+UNKNOWN = "busiest step: not known; `snnb simulate --record-spikes K` records the spikes of each step"
 
 
 # Not resolved: the recorded path may be a symbolic link
@@ -71,11 +71,6 @@ class MapParams(Options):
         default=False,
         description="Divide the cores of a --partition that exceed limits; the other cores keep their numbers.",
     )
-    split_fan_in: bool = Field(
-        default=False,
-        description="Add relay neurons where a neuron has more sources than a core has axons; the spikes are then "
-        "those of the network with relays.",
-    )
     graph: Annotated[Optional[str], Flag(metavar="STAMP", once=True)] = Field(
         default=None, description="Stamp of the graph to map; by default that of the simulation in force."
     )
@@ -91,13 +86,6 @@ class MapParams(Options):
             raise ValueError("adds cores, of which --placement has no positions; leave out one of them")
         return split_overfull
 
-    @field_validator("split_fan_in")
-    @classmethod
-    def _can_add_neurons(cls, split_fan_in: bool, others: ValidationInfo) -> bool:
-        if split_fan_in and others.data.get("partition") is not None:
-            raise ValueError("adds neurons, of which --partition has no cores; leave out one of them")
-        return split_fan_in
-
 
 class MapDetails(Record):
     """Recorded result of a mapping: graph, hardware, the method chosen, and sizes."""
@@ -109,7 +97,6 @@ class MapDetails(Record):
     neurons: int
     cores: int
     overfull_cores: int = 0
-    relays: int = 0  # neurons added by `split_fan_in`
     energy_of: Optional[Literal["events", "network"]] = None  # see `Hardware.energy_of`; None in an older mapping
 
     @classmethod
@@ -123,7 +110,6 @@ class MapDetails(Record):
             neurons=cost.neurons,
             cores=cost.cores,
             overfull_cores=len(cost.overfull_cores),
-            relays=0 if cost.split_fan_in is None else cost.split_fan_in.relays,
             energy_of=cost.hardware.energy_of,
         )
 
@@ -195,9 +181,8 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> st
     from snnb.mapping.mapping import Mapping as WrittenMapping
     from snnb.mapping.mapping import MappingCost, write_mapping
     from snnb.mapping.mapping_plots import plot_events, plot_mapping, plot_traffic
-    from snnb.mapping.time_costs import bin_loads, recorded_steps
+    from snnb.mapping.time_costs import recorded_steps, step_loads
     from snnb.mapping.traffic import PlacedNetwork
-    from snnb.pipeline.map_split import UNKNOWN, fan_in_to_split, split_graph
 
     began = time.monotonic()
     mappings, values = run.records_of(KIND.name), params.model_dump()
@@ -209,17 +194,13 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> st
     hardware = read_hardware(description)
     kind, name = graph.KIND.name, str(params.graph)
     graph_file = f"{run.directory_of(kind, name)}/{run.model}_graph.h5"
-    with ExitStack() as stack:
-        opened = stack.enter_context(SynapseGraph.open(unaltered(run, graph_file)))
+    recorded_file = _spike_times(run, name)
+    times = None if recorded_file is None else unaltered(run, recorded_file)
+    inputs = [path for path in (graph_file, recorded_file) if path is not None]
+    with SynapseGraph.open(unaltered(run, graph_file)) as opened, run.stage(
+        "map", params, inputs=inputs, name=stamp
+    ) as output:
         network = PlacedNetwork.of(opened)
-        fan_in = fan_in_to_split(run, name, network, hardware) if params.split_fan_in else None
-        bins, times, notes = _counts_over_time(run, name, hardware) if fan_in is None else (None, None, [UNKNOWN])
-        inputs = [graph_file, bins, times, *([] if fan_in is None else fan_in.inputs)]
-        output = stack.enter_context(run.stage("map", params, inputs=[f for f in inputs if f is not None], name=stamp))
-        split = None
-        if fan_in is not None:
-            opened, split = split_graph(run, fan_in, output.directory / f"{run.model}_graph.h5", progress)
-            network = PlacedNetwork.of(stack.enter_context(opened))
         require_disk(run.path, BYTES_A_NEURON * network.neurons + BYTES_A_CORE * network.neurons // 100, "map")
         if params.partition is None:
             mapped = map_network(
@@ -236,17 +217,19 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> st
                 seed=params.seed,
                 progress=progress,
             )
+        loads, steps, delayed = None, None, run.manifest.run.imported
+        if times is not None:
+            loads = step_loads(mapped, times, progress, delayed=delayed)
+            if hardware.events or hardware.time_ns is not None:
+                steps = recorded_steps(mapped, times, progress, delayed=delayed)
         cost = MappingCost.of(
             mapped,
             model=run.model,
             graph=name,
             objective=params.objective if params.partition is None else "spikes",
             seed=params.seed,
-            by_bin=None if bins is None else bin_loads(mapped, run.path / bins, progress),
-            recorded=None
-            if times is None
-            else recorded_steps(mapped, run.path / times, progress, delayed=run.manifest.run.imported),
-            split_fan_in=split,
+            by_step=loads,
+            recorded=steps,
             seconds=round(time.monotonic() - began, 3),
         )
         write_mapping(output.directory, mapped, cost)
@@ -256,14 +239,14 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> st
         plot_traffic(output.directory / f"traffic.{figures}", written)
         if cost.energy_by_event_pj is not None:
             plot_events(output.directory / f"events.{figures}", written)
-        split_lines = [] if split is None else [split.line()]
         assumed = [graph.ASSUMED] if cost.assumed_spikes else []
         currents = [_not_counted(p) for p in opened.inputs if p.coding == "current"]
-        lines = [*cost.log_lines(mapped.warnings), *split_lines, *assumed, *currents, *notes]
+        notes = [UNKNOWN] if loads is None and not run.manifest.run.imported else []
+        lines = [*cost.log_lines(mapped.warnings), *assumed, *currents, *notes]
         write_log(output.directory / "log.txt", run, shown_params(run, params), lines, dated=False)
         output.external = external
         output.metrics = cost.metrics()
-        output.warnings = [*mapped.warnings, *split_lines, *assumed, *(currents if _has_steps(run, name) else [])]
+        output.warnings = [*mapped.warnings, *assumed, *(currents if _has_steps(run, name) else [])]
         output.details = MapDetails.of(cost)
     return stamp
 
@@ -282,33 +265,15 @@ def _has_steps(run: RunDirectory, name: str) -> bool:
     return record is not None and record.params.input == "steps"
 
 
-def _counts_over_time(
-    run: RunDirectory, name: str, hardware: Hardware
-) -> Tuple[Optional[str], Optional[str], List[str]]:
-    """Return the paths of the spikes by time bin and of the spike times that a mapping uses, and notes for the log.
+def _spike_times(run: RunDirectory, name: str) -> Optional[str]:
+    """Return the path of the spike times of a graph's simulation, or of a graph from outside; None without them."""
+    from snnb.simulation.simulation_files import SPIKE_TIMES
 
-    Spike times are used if the hardware has figures of events. Neither is known of the spikes of one class.
-    """
-    from snnb.simulation.simulation_files import BY_BIN, SPIKE_TIMES
-
-    simulation, imported = graph.simulation_of(run, name), run.manifest.run.imported
-    record = run.record_of(graph.KIND.name, name) if imported else None
-    if simulation is not None:
-        record = run.record_of(simulate.KIND.name, simulation)
-    written = {PurePosixPath(file.path).name: file.path for file in ([] if record is None else record.outputs)}
-    bins, times = written.get(BY_BIN), written.get(SPIKE_TIMES)
-    notes = [] if bins else ["busiest time: not known; `snnb simulate --bins N` counts spikes by time"]
-    if imported:
-        notes = ["busiest time: not known of a graph from outside"]
-    if graph.recorded_class(run, name) is not None:
-        if bins:
-            notes = ["busiest time: not known of one class; the simulation's bins of time hold all classes together"]
-        return None, None, notes
-    if not hardware.events and hardware.time_ns is None:
-        times = None
-    for path in filter(None, (bins, times)):
-        unaltered(run, path)
-    return bins, times, notes
+    simulation = graph.simulation_of(run, name)
+    kind, source = (graph, name) if simulation is None else (simulate, simulation)
+    record = run.record_of(kind.KIND.name, source)
+    files = [] if record is None else [file.path for file in record.outputs]
+    return next((path for path in files if PurePosixPath(path).name == SPIKE_TIMES), None)
 
 
 STAGE = Stage(

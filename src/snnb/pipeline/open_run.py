@@ -47,7 +47,7 @@ def repair_command(run: RunDirectory, kind: AnyKind, name: str) -> str:
     if kind is graph_stage.KIND and graph_stage.made_of_arrays(run):
         return f"`Run.from_graph` with path={str(run.path)!r} makes it again in Python"
     if kind is graph_stage.KIND:  # in its place, so that its mappings stay
-        options = map(shlex.quote, graph_stage.options_of(run, name))
+        options = map(shlex.quote, graph_stage.options_of(name))
         return f"`{' '.join(['snnb graph', path, *options])}` makes it again"
     return f"`snnb remove {path} {kind.directory}/{name} --with-dependents`, then run `snnb {kind.name}` again"
 

@@ -100,8 +100,6 @@ def resolve(
     run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing, *, parsed: Optional[Path] = None
 ) -> SimulateParams:
     """Return the parameters in force; `parsed` is the file of the network, by default the run's converted one."""
-    from snnb.pipeline.model import class_count
-
     details = recorded_details(run, prepare.KIND)
     available = details.splits["test"].shape[0]
     fixed, before = _fixed_defaults(run, parsed), recorded_params(run, KIND)
@@ -129,8 +127,6 @@ def resolve(
     if params.samples > left:
         after = f" and {left} from --first {params.first} on" if params.first else ""
         raise UsageError(f"--samples {params.samples}: the test set has {available}{after}; give at most that many")
-    if params.by == "class" and class_count(run.manifest.run, details.class_names) is None:
-        raise UsageError("--by class: a network that reproduces its input has no classes; leave it out")
     return params
 
 
@@ -177,7 +173,7 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
 
 
 def _check(run: RunDirectory, planned: PlannedRun) -> None:
-    """Check samples, classes, engine, packages and firing windows before a network is trained or converted."""
+    """Check samples, engine, packages and firing windows before a network is trained or converted."""
     if planned.next in (train.KIND.name, parse.KIND.name) and KIND.name in planned.stages:
         params, given = resolve(run, planned.given.get(KIND.name, {})), planned.given
         calibrated = parse.is_calibrated(run, given)

@@ -65,7 +65,7 @@ def simulate_again(run: RunDirectory, stamp: str, samples: int, target: Path, pr
             f"{record.params.samples} samples, or simulate with another engine and --record-spikes {samples}"
         )
     parsed = f"{run.directory_of(simulate.KIND.name, stamp)}/{run.model}_parsed.h5"
-    alone = {"samples": samples, "record_spikes": samples, "by": "all", "bins": 0, "workers": 1, "scheduler": None}
+    alone = {"samples": samples, "record_spikes": samples, "workers": 1, "scheduler": None}
     settings = record.params.changed(**alone)
     simulate.simulate_samples(run, unaltered(run, parsed), target, settings, progress=progress)
     return target / SPIKE_TIMES

@@ -72,7 +72,7 @@ def network_sections(graph: SynapseGraph, *, imported: bool = False) -> List[Sec
         ),
     ]
     return [
-        _network(boxes, arrows, graph.class_name),
+        _network(boxes, arrows),
         _table(
             "populations",
             (
@@ -108,16 +108,15 @@ def _weight_unit(graph: SynapseGraph, imported: bool) -> str:
     return "weights are in thresholds"
 
 
-def _network(boxes: Sequence[Box], arrows: Sequence[Arrow], class_name: Optional[str]) -> Section:
+def _network(boxes: Sequence[Box], arrows: Sequence[Arrow]) -> Section:
     words = (
         "A box is a population of neurons, an arrow a projection. The wider the arrow, the more spikes its synapses "
         "carry in a time step; a grey arrow carries none. The stronger the colour of a box, the higher its mean rate."
     )
-    only = [] if class_name is None else [f"Spikes of the samples of class {class_name} only."]
     if len(boxes) > MOST_BOXES or len(arrows) > MOST_ROWS:
         words = f"{len(boxes):,} populations and {len(arrows):,} projections are too many to draw."
-        return Section("network", "The network", [*only, words])
-    return Section("network", "The network", [*only, words], [Figure(diagram(boxes, arrows))])
+        return Section("network", "The network", [words])
+    return Section("network", "The network", [words], [Figure(diagram(boxes, arrows))])
 
 
 def _table(key: str, head: Sequence[str], rows: Rows, right: Sequence[int], words: str) -> Section:

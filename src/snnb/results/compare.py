@@ -150,7 +150,6 @@ class MappingSummary(Document):
     hardware_file: Optional[str]  # path of the description; None for a description of the package
     sequential_connectivity: float  # spikes between cores of the sequential mapping
     overfull_cores: int
-    relays: int  # neurons that --split-fan-in added; the spikes are those with them
 
     @property
     def row(self) -> Tuple[str, ...]:
@@ -162,9 +161,7 @@ class MappingSummary(Document):
             self.graph,
             f"{self.hardware}{file}",
             self.method,
-            f"{self.cores:,}"
-            + (f" (invalid: {self.overfull_cores:,} overfull)" if self.overfull_cores else "")
-            + (f" (with {self.relays:,} relays)" if self.relays else ""),
+            f"{self.cores:,}" + (f" (invalid: {self.overfull_cores:,} overfull)" if self.overfull_cores else ""),
             quantity(self.connectivity),
             ratio,
             *(energy(self.energy_pj) if self.energy_of == of else "" for of in ("events", "network")),
@@ -371,7 +368,6 @@ def mappings_of(run: RunDirectory, graph: Optional[str] = None) -> List[MappingS
             graph=record.details.graph,
             hardware_file=str(record.params.hardware) if is_file(str(record.params.hardware)) else None,
             overfull_cores=record.details.overfull_cores,
-            relays=record.details.relays,
             energy_of=record.details.energy_of,
             **{name: float(record.metrics.get(name) or 0) for name in costs},
         )

@@ -21,7 +21,7 @@ from snnb.io.files import sha256_of
 from snnb.io.npy import load_archive
 from snnb.io.text import Document
 from snnb.mapping.time_costs import RecordedSteps
-from snnb.pipeline.graph import WEIGHTS, recorded_class, simulation_of
+from snnb.pipeline.graph import WEIGHTS
 from snnb.pipeline.open_run import repair_command
 from snnb.pipeline.plan import extra_named
 from snnb.pipeline.simulated_samples import inputs_of, simulate_again, simulated_by
@@ -112,12 +112,6 @@ def crosscheck(
     simulated = simulated_by(run, stamp)
     if stamp == WEIGHTS or simulated is None:
         raise UsageError(f"graph {stamp} has no simulation in this run to compare with; make the graph of one")
-    if recorded_class(run, stamp) is not None:
-        whole = simulation_of(run, stamp)
-        raise UsageError(
-            f"graph {stamp} has the spikes of class {recorded_class(run, stamp)} only, and all samples are compared; "
-            f"give --graph {whole}, which `snnb graph --run-dir {run.path} --simulation {whole}` makes"
-        )
     path = run.path / graph_file(run, stamp)
     trace: Optional[ChipTrace] = None
     with SynapseGraph.open(path) as opened:

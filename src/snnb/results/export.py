@@ -11,7 +11,7 @@ from snnb.graph.export.export_options import DEFAULTS, ExportOptions
 from snnb.io.files import refuse_existing, remove_partial
 from snnb.pipeline import graph, simulate
 from snnb.pipeline import map as mapping_stage
-from snnb.pipeline.graph import ASSUMED, graph_command, recorded_class, simulation_of
+from snnb.pipeline.graph import ASSUMED, graph_command, simulation_of
 from snnb.pipeline.plan import bring_up_to_date, state_of_stages
 from snnb.pipeline.simulated_samples import simulated_by
 from snnb.pipeline.stage import stale_reason, unaltered
@@ -113,11 +113,6 @@ def load_mapping(run: RunDirectory, stamp: str, graph: Optional[str] = None) -> 
     record = cast("mapping_stage.MapRecord", records[stamp])
     if graph not in (None, record.details.graph):
         raise UsageError(f"--map {stamp} is of graph {record.details.graph}; leave out --graph {graph}")
-    if record.details.relays:
-        raise UsageError(
-            f"--map {stamp}: its relay neurons start at half their threshold, and neurons of SANA-FE at 0; give a "
-            "mapping without --split-fan-in"
-        )
     stale = stale_reason(run, record, {})
     if stale is not None:
         given = shlex.join(["--run-dir", str(run.path), "--hardware", str(record.params.hardware)])
@@ -166,11 +161,10 @@ def chosen_graph(run: RunDirectory, graph: Optional[str], say: Say, command: str
     records = run.records_of("graph")
     if stamp not in records:
         raise UsageError(f"--graph {graph}: not in {run.path}; there are: {', '.join(records) or 'none yet'}")
-    others, of_class = [name for name in records if name != stamp], recorded_class(run, stamp)
+    others = [name for name in records if name != stamp]
     say(
         f"{command}: graph {stamp}"
         + (", made of the weights only" if stamp == "weights" else "")
-        + (f", of the samples of class {of_class} only" if of_class is not None else "")
         + (f"; there are also {', '.join(others)}: choose with --graph" if others and graph is None else "")
     )
     directory = run.directory_of("graph", stamp)

@@ -23,7 +23,7 @@ from snnb.network.forward import mean_activations, samples_within
 from snnb.network.read_network import read_network
 from snnb.pipeline import map as mapping
 from snnb.pipeline import prepare
-from snnb.pipeline.graph import graph_command, recorded_class, simulation_of
+from snnb.pipeline.graph import graph_command
 from snnb.pipeline.plan import state_of_stages
 from snnb.pipeline.prepare import dataset_array
 from snnb.pipeline.stage import recorded, recorded_details, unaltered
@@ -187,13 +187,6 @@ def _network_part(run: RunDirectory, graph: Optional[str]) -> Part:
     figures = [("neurons", f"{neurons:,}"), ("synapses", f"{synapses:,}")]
     if run.manifest.run.imported:
         network = replace(network, words=[*_origin(run, graph, source), *network.words])
-    of_classes = [
-        f"{recorded_class(run, name)} (graphs/{name})"
-        for name in run.records_of("graph")
-        if name != graph and recorded_class(run, name) and simulation_of(run, name) == simulation_of(run, graph)
-    ]
-    if of_classes:
-        network = replace(network, words=[*network.words, f"Graphs of single classes: {', '.join(of_classes)}."])
     return Part([network, *others], figures)
 
 
@@ -348,16 +341,15 @@ def _mapping_part(run: RunDirectory, stamp: Optional[str]) -> Part:
     for file in record.outputs:
         unaltered(run, file.path)
     opened, details = WrittenMapping.open(run.path / run.directory_of("map", stamp)), record.details
-    peak, only = record.metrics.get("link_load_peak"), recorded_class(run, details.graph)
-    unit = "spikes per sample and time step over a link in one direction, in the busiest time bin"
+    peak = record.metrics.get("link_load_peak")
+    unit = "spikes per sample over a link in one direction, in the busiest step of the recorded samples"
     further = [] if peak is None else [("link load peak", f"{peak:,.6g}", unit)]
     words = [
         "The first table has all mappings of the run: spikes between cores and energy are per sample, the ratio is "
         f"that of the spikes to those of the sequential mapping; {NETWORK_ENERGY}.",
         f"Below, maps/{stamp}: {details.neurons:,} neurons on {details.cores:,} cores of {last.row[2]} "
         f"({details.mesh[0]}×{details.mesh[1]}), method {details.method}. The filled height of a core is its share of "
-        "the limit of neurons, its colours are those of its layers."
-        + ("" if only is None else f" Spikes of the samples of class {only} only."),
+        "the limit of neurons, its colours are those of its layers.",
     ]
     warnings = [f"Warning: {warning}." for warning in record.warnings]
     section = mapping_section(opened, every, [*warnings, *words], further, last.sequential_connectivity)

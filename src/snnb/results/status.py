@@ -22,7 +22,6 @@ class StageStatus(Document):
     started_utc: Optional[str]
     wall_s: Optional[float]
     label: Optional[str]
-    class_name: Optional[str]
     overfull_cores: Optional[int]
     samples: Optional[int]
     snn_accuracy: Optional[float]
@@ -59,7 +58,6 @@ def status_of(run: RunDirectory) -> Status:
                 started_utc=record.timing.started_utc if record is not None else None,
                 wall_s=record.timing.wall_s if record is not None else None,
                 label=getattr(details, "label", None),
-                class_name=getattr(details, "class_name", None),
                 overfull_cores=getattr(details, "overfull_cores", None),
                 samples=simulation.record.params.samples if simulation else None,
                 snn_accuracy=metrics.get("snn_accuracy"),

@@ -27,6 +27,7 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
     create_model,
+    field_validator,
     model_serializer,
     model_validator,
 )  # fmt: skip
@@ -42,6 +43,9 @@ from snnb.version import __version__
 NAME = "manifest.yaml"
 ADVICE = "restore it from a copy, or start a new run directory"
 SCHEMA_VERSION = 1
+OTHER_VERSION = "use the snnb that wrote it, or start a new run directory"
+# Parameters and details of older versions, each with the value that had no effect; with another one, it is refused.
+REMOVED: Mapping[str, object] = {"by": "all", "bins": 0, "class_name": None, "split_fan_in": False, "relays": 0}
 Sha256 = Field(pattern=r"^[0-9a-f]{64}$")
 LARGEST = 2**63 - 1
 Bytes = Annotated[int, Field(ge=0, le=LARGEST)]
@@ -122,6 +126,13 @@ class StageRecord(Record, Generic[P, D]):
     timing: Timing
     warnings: List[str] = Field(default_factory=list)
     details: D
+
+    @field_validator("params", "details", mode="before")
+    @classmethod
+    def _without_removed(cls, values: object) -> object:
+        if not isinstance(values, dict):
+            return values
+        return {name: value for name, value in values.items() if name not in REMOVED or value != REMOVED[name]}
 
 
 AnyRecord = StageRecord[Any, Any]
@@ -223,14 +234,16 @@ def load_manifest(path: Path, kinds: Tuple[AnyKind, ...]) -> Manifest:
     version = data.get("schema_version")
     if version != SCHEMA_VERSION:
         raise InputError(
-            f"{path}: schema_version is {repr(version)[:40]}, this snnb reads {SCHEMA_VERSION}; "
-            "use the snnb that wrote it, or start a new run directory"
+            f"{path}: schema_version is {repr(version)[:40]}, this snnb reads {SCHEMA_VERSION}; {OTHER_VERSION}"
         )
     try:
         content = manifest_type(kinds).model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
+        unknown = [wrong for wrong in error.errors() if wrong["type"] == "extra_forbidden"]
+        first = (unknown or error.errors())[0]
         field = ".".join(str(part) for part in first["loc"])
+        if unknown:
+            raise InputError(f"{path}: {field[:200]}: unknown to snnb {__version__}; {OTHER_VERSION}") from None
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
         raise InputError(f"{path}: {field[:200]}: {first['msg'][:300]}{more}; {ADVICE}") from None
     for directory, record in records(content, kinds).items():

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Callable, Iterator, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from snnb.simulation.engines.engine import (
     recorded_of,
     spike_table,
 )
-from snnb.simulation.simulation_files import SPIKE_TIMES, require_room, write_counts, write_ini, write_spike_times
+from snnb.simulation.simulation_files import SPIKE_TIMES, SUMS, write_counts, write_ini, write_spike_times
 from snnb.simulation.simulation_plots import plot_quality, plot_raster, plot_rates
 from snnb.simulation.simulation_settings import SimulationSettings, refuse_with_windows
 from snnb.simulation.simulation_statistics import (
@@ -92,7 +92,7 @@ def simulate(
 ) -> SimulationResult:
     """Simulate and write `NAME_INI.h5`, `spike_rate_sums.npz`, `sim_accuracies.json` and plots into `target`.
 
-    With `record_spikes` also `spike_times.npz` and `raster.*`, with `by="class"` and `bins` their separate counts.
+    With `record_spikes` also `spike_times.npz` and `raster.*`.
 
     `x` are images, uint8 or float32 (samples, height, width, channels), whose pixels are value / `scale`, or samples
     that change from step to step, for the input `events` or `steps`; `y` are their class ids, int64 (samples,).
@@ -101,8 +101,7 @@ def simulate(
     unless the conversion replaced max pooling; `fidelity` has the changes that it made.
 
     Raise `UsageError` for options that do not suit the network or the engine, `InputError` if the network cannot be
-    simulated or does not fit the samples, or a pixel is outside [0, 1], `ResourceError` if memory or disk cannot hold
-    the counts of the classes or bins.
+    simulated or does not fit the samples, or a pixel is outside [0, 1].
     """
     network, analogue = read_networks(parsed)
     reference: Union[Network, TrainedModel, None] = analogue
@@ -117,12 +116,11 @@ def simulate(
         network = replace(network, volumes=tuple(reading if volume is output else volume for volume in network.volumes))
     engine, reason = choose_engine(network, settings)
     job = Job(parsed, network, reference, settings, engine, scale, num_classes is not None, output_scale, dt_ms)
-    require_room(job, num_classes, target)
     samples = slice(settings.first, settings.first + settings.samples)
     x, y = x.part(samples) if isinstance(x, EventSamples) else x[samples], y[samples]
     totals = run_job(job, x, y, progress)
     write_ini(network, target / f"{name}_INI.h5", settings, dt_ms)
-    write_counts(target, job, totals, x, y, class_names)
+    write_counts(target / SUMS, job, totals, x)
     statistics = SimulationStatistics.of(job, totals, y, class_names, reason)
     statistics.write(target / ACCURACIES)
     label, ann = "accuracy", statistics.ann_accuracy
@@ -295,18 +293,12 @@ class Runner:
         if readout is not None and output.threshold is not None:  # of an integer network: in units of the threshold
             readout = readout / np.broadcast_to(output.threshold.astype(np.float64), output.shape).ravel()
         ann = self._analogue(x) if self._analogue is not None and isinstance(x, np.ndarray) else None
-
-        def summed(samples: Union[slice, np.ndarray]) -> Dict[str, np.ndarray]:
-            return {name: spikes[samples].sum(axis=0, dtype=np.int64) for name, spikes in counts.items()}
-
         return Totals(
             samples=len(x),
-            counts=summed(slice(None)),
+            counts={name: of_samples.sum(axis=0, dtype=np.int64) for name, of_samples in counts.items()},
             quality=scorer.quality(ann, readout),
             late=counted.late,
             spikes=spikes,
-            by_class={int(of): summed(y == of) for of in np.unique(y)} if settings.by == "class" else {},
-            by_bin=counted.by_bin,
             ties=counted.ties,
         )
 

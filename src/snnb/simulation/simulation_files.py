@@ -1,16 +1,13 @@
 """Files of a simulation: spike counts, spike times, the simulated network; their names, writers and readers."""
 
-import shutil
-import zipfile
 from pathlib import Path
-from typing import Dict, Iterable, Iterator, Optional, Sequence, Tuple, Union
+from typing import Dict, Optional, Union
 
 import h5py
 import numpy as np
 
-from snnb.core.errors import InputError, ResourceError
-from snnb.core.machine import memory
-from snnb.io.npy import load_archive, write_member
+from snnb.core.errors import InputError
+from snnb.io.npy import load_archive
 from snnb.network.event_samples import EventSamples
 from snnb.network.network import Network
 from snnb.network.read_network import write_network
@@ -18,119 +15,41 @@ from snnb.simulation.simulation_settings import SimulationSettings
 from snnb.simulation.simulation_statistics import Job, Totals
 
 SUMS = "spike_rate_sums.npz"
-BY_CLASS = "spike_counts_by_class.npz"
-BY_BIN = "spike_counts_by_bin.npz"
 SPIKE_TIMES = "spike_times.npz"
 INI_FORMAT, INI_VERSION = "snnb converted network", 2
 # Scalars of `spike_times.npz`; the index of the first sample is written where it is not 0.
 _SPIKE_SCALARS, _FIRST = ("num_samples", "num_steps"), "first_sample"
 
 
-def require_room(job: Job, classes: Optional[int], target: Path) -> None:
-    """Raise `ResourceError` if memory or disk cannot hold the counts of the classes or bins."""
-    settings, nodes = job.settings, job.network.neurons + job.network.input.size
-    rows = {"--by class": classes or 0 if settings.by == "class" else 0, f"--bins {settings.bins}": settings.bins}
-    free = {"memory": memory().available, "free disk": shutil.disk_usage(str(target)).free}
-    for option, number in rows.items():
-        need = 8 * number * nodes
-        for where, there in free.items():
-            if need > there:
-                raise ResourceError(
-                    f"{option}: {number:,} counts of each of {nodes:,} neurons take {need / 1e9:,.1f} GB, there are "
-                    f"{there / 1e9:,.1f} GB of {where}; omit the option, or give a smaller number"
-                )
+def write_counts(path: Path, job: Job, totals: Totals, x: Union[np.ndarray, EventSamples]) -> None:
+    """Write `spike_rate_sums.npz`.
 
-
-def write_counts(
-    target: Path,
-    job: Job,
-    totals: Totals,
-    x: Union[np.ndarray, EventSamples],
-    y: np.ndarray,
-    class_names: Sequence[str],
-) -> None:
-    """Write `spike_rate_sums.npz` and, if the settings ask for them, the counts of each class and of each time bin.
-
-    The arrays are the spikes of each population, int64, and `input`, float64: its spikes, or its current. The class is
-    their first axis in `spike_counts_by_class.npz`, which also has `class_names` and `samples_by_class`, int64, shape
-    (classes,); the counts of a class without samples are zero. The time bin is their first axis in
-    `spike_counts_by_bin.npz`, which also has `bin_edges`, int64, shape (bins + 1,): bin i begins at time step
-    bin_edges[i], and ends before bin_edges[i + 1].
-
-    `x` has the samples, images before scaling, `y` their class ids.
+    The arrays are the spikes of each population, int64, and `input`, float64: its spikes, or its current. `x` has the
+    samples, images before scaling.
     """
-    settings, source = job.settings, job.network.input
-    scalars = {
-        "num_samples": totals.samples,
-        "num_timesteps": settings.counted_steps,
-        "warm_up": settings.warm_up,
-        "dt_ms": job.dt_ms,
-    }
-    if source.name in totals.counts:
-        inputs = totals.counts[source.name].astype(np.float64)
-    else:
-        (inputs,) = _currents(job, x, range(len(x)), [settings.warm_up, settings.duration])
-    populations = {p.name: totals.counts[p.name] for p in job.network.populations}
-    np.savez(target / SUMS, input=inputs, **populations, **scalars)
-    if settings.by == "class":
-        classes = len(class_names)
-        names, samples = np.array(class_names, np.str_), np.bincount(y, minlength=classes)
-        metadata = {**scalars, "class_names": names, "samples_by_class": samples}
-        _write(target / BY_CLASS, _by_class(job, totals, x, y, classes), metadata)
-    if settings.bins:
-        edges = np.array(settings.bin_edges(job.network.latency(settings.duration)))
-        _write(target / BY_BIN, _by_bin(job, totals, x, edges), {**scalars, "bin_edges": edges})
+    source = job.network.input
+    inputs = totals.counts[source.name].astype(np.float64) if source.name in totals.counts else _input_current(job, x)
+    np.savez(
+        path,
+        input=inputs,
+        **{p.name: totals.counts[p.name] for p in job.network.populations},
+        num_samples=totals.samples,
+        num_timesteps=job.settings.counted_steps,
+        warm_up=job.settings.warm_up,
+        dt_ms=job.dt_ms,
+    )
 
 
-def _by_class(
-    job: Job, totals: Totals, x: Union[np.ndarray, EventSamples], y: np.ndarray, classes: int
-) -> Iterator[Tuple[str, np.ndarray]]:
-    for volume in (job.network.input, *job.network.populations):
-        by_class = np.zeros((classes, *volume.shape), np.float64 if volume is job.network.input else np.int64)
-        for of, counts in totals.by_class.items():
-            if volume.name in counts:
-                by_class[of] = counts[volume.name]
-            else:
-                counted = [job.settings.warm_up, job.settings.duration]
-                (by_class[of],) = _currents(job, x, np.flatnonzero(y == of), counted)
-        yield volume.name, by_class
-
-
-def _by_bin(
-    job: Job, totals: Totals, x: Union[np.ndarray, EventSamples], edges: np.ndarray
-) -> Iterator[Tuple[str, np.ndarray]]:
-    settings, source = job.settings, job.network.input
-    if source.name in totals.by_bin:
-        yield source.name, totals.by_bin[source.name].astype(np.float64)
-    elif settings.input == "constant":
-        (current,) = _currents(job, x, range(len(x)), [0, 1])
-        steps = np.diff(np.minimum(edges, settings.duration))  # with firing windows, the input has one too
-        yield source.name, np.multiply.outer(steps.astype(np.float64), current)
-    else:
-        yield source.name, _currents(job, x, range(len(x)), edges.tolist())
-    for population in job.network.populations:
-        yield population.name, totals.by_bin[population.name]
-
-
-def _currents(job: Job, x: Union[np.ndarray, EventSamples], samples: Iterable[int], edges: Sequence[int]) -> np.ndarray:
-    """Sum the currents of the input neurons over samples, between time steps: float64 (len(edges) - 1, *shape)."""
-    currents = np.zeros((len(edges) - 1, *job.network.input.shape))
-    for number in samples:
+def _input_current(job: Job, x: Union[np.ndarray, EventSamples]) -> np.ndarray:
+    """Sum the currents of the input neurons over samples and counted steps: float64, in the shape of the input."""
+    settings, current = job.settings, np.zeros(job.network.input.shape)
+    for number in range(len(x)):
         sample = x[number : number + 1]
         if isinstance(sample, np.ndarray):
-            currents += np.multiply.outer(np.diff(edges), job.pixels(sample[0], 0).astype(np.float64))
+            current += settings.counted_steps * job.pixels(sample[0], 0).astype(np.float64)
         else:
-            currents += [sample.sums(first, stop)[0] for first, stop in zip(edges, edges[1:])]
-    return currents
-
-
-def _write(path: Path, arrays: Iterator[Tuple[str, np.ndarray]], metadata: Dict[str, object]) -> None:
-    """Write the format of `numpy.savez` with one array in memory at a time."""
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, values in arrays:
-            write_member(archive, name, values)
-        for name, value in metadata.items():
-            write_member(archive, name, np.asarray(value))
+            current += sample.sums(settings.warm_up, settings.duration)[0]
+    return current
 
 
 def write_spike_times(path: Path, job: Job, spikes: Dict[str, np.ndarray]) -> None:

@@ -1,6 +1,6 @@
 """Settings of a simulation."""
 
-from typing import List, Literal, Optional, TypeVar
+from typing import Literal, Optional, TypeVar
 
 from pydantic import Field, ValidationInfo, field_validator
 from typing_extensions import Annotated
@@ -18,7 +18,6 @@ T = TypeVar("T")
 Engine = Literal["auto", "event", "tensorflow", "toolbox"]
 InputCoding = Literal["constant", "poisson", "events", "steps"]
 Reset = Literal["subtraction", "zero"]
-By = Literal["all", "class"]
 Output = Literal["auto", "softmax", "spikes", "membrane"]
 
 
@@ -73,24 +72,12 @@ class SimulationSettings(Options):
         "auto is spikes in a calibrated network, else softmax.",
     )
     record_spikes: int = Field(default=0, ge=0, le=MOST, description="Samples with recorded spike times.")
-    by: By = Field(default="all", description="Count spikes over all samples, or also for each class.")
-    bins: int = Field(default=0, ge=0, le=LONGEST_DURATION, description="Time bins with separate counts.")
     seed: Seed = Field(default=0, description="Seed of all random numbers.")
 
     @property
     def counted_steps(self) -> int:
         """Number of steps after the warm-up."""
         return self.duration - self.warm_up
-
-    def bin_edges(self, latency: int) -> List[int]:
-        """Return the first step of each bin, and the end of the last: steps divided as evenly as they can be.
-
-        Bin i begins at warm_up + floor(i · (latency - warm_up) / bins): bins differ by at most a step. Empty without
-        bins. `latency` is that of the network (`Network.latency`).
-        """
-        if not self.bins:
-            return []
-        return [self.warm_up + i * (latency - self.warm_up) // self.bins for i in range(self.bins + 1)]
 
     @field_validator("warm_up")
     @classmethod
@@ -117,15 +104,7 @@ class SimulationSettings(Options):
             raise ValueError("not with --workers: the cluster has its workers")
         return checked_address(scheduler)
 
-    @field_validator("bins")
-    @classmethod
-    def _has_a_step_for_each(cls, bins: int, others: ValidationInfo) -> int:
-        duration, warm_up = others.data.get("duration"), others.data.get("warm_up")
-        if duration is not None and warm_up is not None and bins > duration - warm_up:
-            raise ValueError(f"only {duration - warm_up} steps are counted; give at most that many")
-        return bins
-
-    @field_validator("initial_potential", "record_spikes", "workers", "scheduler", "bins", "output")
+    @field_validator("initial_potential", "record_spikes", "workers", "scheduler", "output")
     @classmethod
     def _not_in_the_toolbox(cls, value: T, others: ValidationInfo) -> T:
         simulated = (cls.model_fields[str(others.field_name)].default, "softmax")

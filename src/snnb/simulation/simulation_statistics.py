@@ -91,8 +91,6 @@ class Totals(NamedTuple):
     quality: Quality
     late: Optional[np.ndarray]
     spikes: Dict[str, List[np.ndarray]]  # block by block
-    by_class: Dict[int, Dict[str, np.ndarray]]  # counts of each class that has samples
-    by_bin: Dict[str, np.ndarray]
     ties: int = 0
 
 

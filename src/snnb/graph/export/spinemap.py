@@ -71,11 +71,6 @@ def spikes_of(path: Path, population: GraphPopulation) -> Tuple[np.ndarray, int]
 
 def _check(graph: SynapseGraph, request: Request) -> None:
     need_counts(graph, request)
-    if graph.class_name is not None:
-        raise UsageError(
-            f"spinemap writes the spike times of samples of all classes, and this graph is of {graph.class_name} only; "
-            "export the graph of all samples"
-        )
     if "source_sha256" in graph.attributes:
         raise UsageError("spinemap needs the times of spikes, which a graph from outside lacks; take snn or hmetis")
     if request.spike_times is None or not request.spike_times.exists():

@@ -204,6 +204,6 @@ def _replace_spikes(file: h5py.File, spikes: np.ndarray, recording: Recording) -
     file.attrs.update(asdict(recording))
     unit = str(file.attrs.get("edge_unit", EDGE_UNIT)).split()[0]  # thresholds, or currents
     file.attrs["rate_unit"], file.attrs["edge_unit"] = RATE_UNIT, f"{unit} per time step"
-    for name in ("counts_sha256", "class_number", "class_name", "assumed_spikes"):
+    for name in ("counts_sha256", "assumed_spikes"):
         if name in file.attrs:
             del file.attrs[name]

@@ -1,7 +1,7 @@
 """Interface of the engines, the choice of one, and values that they share: thresholds, amplitudes, random numbers."""
 
-from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Protocol, Set, Tuple, Type, Union
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Protocol, Set, Tuple, Type, Union
 
 import numpy as np
 import tensorflow as tf
@@ -36,8 +36,6 @@ class BlockCounts:
     # neurons: int64 (populations, 2); None if the engine does not know it.
     late: Optional[np.ndarray]
     spikes: Dict[str, np.ndarray]  # of the recorded samples, see `spike_table`
-    # Spikes in each time bin, summed over the samples: int64 (bins, *shape); empty without bins.
-    by_bin: Dict[str, np.ndarray] = field(default_factory=dict)
     # Membrane potentials, in all steps, that are the largest float32 number which does not reach the threshold, of
     # neurons with a neuron model. NIR's neurons spike above the threshold only: this number is their threshold.
     ties: int = 0
@@ -136,26 +134,6 @@ def is_read_by_potential(network: Network) -> bool:
 def has_readout(network: Network) -> bool:
     """Whether engines provide a read-out: not of spiking neurons with a leak, whose summed input has no meaning."""
     return network.output.neuron is None or not network.output.neuron.spikes
-
-
-class BinCounts:
-    """Spikes in each time bin of a network without firing windows: differences of the counts at the ends of bins."""
-
-    def __init__(self, settings: SimulationSettings) -> None:
-        self._number = {end: i for i, end in enumerate(settings.bin_edges(settings.duration)[1:])}
-        self.counts: Dict[str, np.ndarray] = {}  # by population, summed over the samples: int64 (bins, *shape)
-        self._before: Dict[str, np.ndarray] = {}
-
-    def add(self, step: int, counts: Callable[[], Mapping[str, np.ndarray]]) -> None:
-        """Take the counts before a step, arrays of shape (samples, *shape), if a bin ends there."""
-        if step not in self._number:
-            return
-        for name, counted in counts().items():
-            total = counted.sum(axis=0, dtype=np.int64)
-            if name not in self.counts:
-                self.counts[name] = np.zeros((len(self._number), *total.shape), np.int64)
-            self.counts[name][self._number[step]] = total - self._before.get(name, 0)
-            self._before[name] = total
 
 
 INPUT, SOFTMAX = 0, 1  # uses of random numbers
@@ -272,8 +250,6 @@ def choose_engine(network: Network, settings: SimulationSettings) -> Tuple[str, 
         kind = "a network with firing windows" if network.windowed else "an integer network"
         raise InputError(f"{kind} reads pictures, not --input {settings.input}")
     refuse_missing_packages(settings)
-    if network.windowed and settings.engine == "tensorflow" and settings.bins:
-        raise InputError("--bins: the engine tensorflow has no bins of firing windows: use --engine event")
     if network.windowed and settings.engine == "auto":
         return "event", "one pass over the layers gives all spikes"
     if settings.engine in ("toolbox", "tensorflow"):

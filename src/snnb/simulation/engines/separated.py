@@ -40,7 +40,7 @@ class SeparatedEngine:
         self._currents = Currents([replace(population, bias=None) for population in network.populations], self._real)
 
     def simulate(self, x: Samples, first: int, observe: Observe) -> BlockCounts:
-        """See `Engine`. Time bins count from the start of each population's window."""
+        """See `Engine`."""
         assert isinstance(x, np.ndarray)
         settings, network, steps = self._settings, self._network, self._settings.duration
         drawn: Optional[np.ndarray] = None
@@ -61,26 +61,20 @@ class SeparatedEngine:
         spikes[:, -steps:] = np.arange(steps)[:, np.newaxis] < counts[network.output.name].reshape(len(x), 1, -1)
         observe(spikes, readout)
         counted = {name: spikes.astype(np.int64) for name, spikes in counts.items()}
-        edges, recorded = settings.bin_edges(network.latency(steps)), recorded_of(settings, first, len(x))
-        by_bin: Arrays = {}
+        recorded = recorded_of(settings, first, len(x))
         times: Arrays = {network.input.name: spike_table([])} if recorded else {}  # a constant input has no spikes
         for population in network.populations:
             assert population.window is not None
             name, begin, fired = population.name, population.window[0], counted[population.name]
-            if settings.bins:  # spikes are in the first steps of the window
-                before = [np.clip(edge - begin, 0, fired).sum(axis=0) for edge in edges]
-                by_bin[name] = np.diff(before, axis=0)
-            if recorded:
+            if recorded:  # spikes are in the first steps of the window
                 spikes = np.arange(steps)[:, np.newaxis] < fired[:recorded].reshape(recorded, 1, -1)
                 times[name] = spike_table([listed_spikes(spikes, first, begin)])
         if drawn is not None:
             source = network.input.name
             counted[source] = drawn.sum(axis=1, dtype=np.int64)
-            if settings.bins:
-                by_bin[source] = np.stack([drawn[:, a:b].sum(axis=(0, 1)) for a, b in zip(edges, edges[1:])])
             if recorded:
                 times[source] = spike_table([listed_spikes(drawn[:recorded].reshape(recorded, steps, -1), first, 0)])
-        return BlockCounts(counts=counted, readout=readout[:, -1], late=None, spikes=times, by_bin=by_bin)
+        return BlockCounts(counts=counted, readout=readout[:, -1], late=None, spikes=times)
 
     def _counts(self, sent: np.ndarray) -> Arrays:
         """Return the spikes of each population: (samples, *shape), given the input summed over all steps."""

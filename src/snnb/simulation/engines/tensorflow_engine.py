@@ -19,7 +19,6 @@ from snnb.network.network import MEMBRANE, Network, Population, Reindexed, Volum
 from snnb.simulation.engines.engine import (
     INPUT,
     SOFTMAX,
-    BinCounts,
     BlockCounts,
     Dynamics,
     Observe,
@@ -90,17 +89,13 @@ class TensorFlowEngine:
     def simulate(self, x: Samples, first: int, observe: Observe) -> BlockCounts:
         """See `Engine`."""
         n, source, settings = len(x), self._network.input.name, self._settings
-        recorded, bins, draws = recorded_of(settings, first, n), BinCounts(settings), self._draws(x, first)
+        recorded, draws = recorded_of(settings, first, n), self._draws(x, first)
         constants, state = self._begin(x)
         names = [population.name for population in self._network.populations]
         poisson = settings.input == "poisson"
         input_spikes = np.zeros((n, *self._network.input.shape), np.int64)
         late, quarters = np.zeros((len(names), 2), np.int64), late_quarters(self._duration)
         tables: Dict[str, List[np.ndarray]] = {name: [] for name in [source, *names]}
-
-        def counts() -> Arrays:
-            counted = {name: spikes.numpy()[:n].astype(np.int64) for name, spikes in state["counts"].items()}
-            return {**({source: input_spikes} if poisson else {}), **counted}
 
         def spikes_of_populations() -> np.ndarray:
             return np.array([spikes.numpy()[:n].sum(dtype=np.int64) for spikes in state["counts"].values()])
@@ -125,13 +120,12 @@ class TensorFlowEngine:
                 tables[name].append(listed_spikes(of_samples, first, start))
             if poisson and start >= settings.warm_up:
                 input_spikes += drawn[source].sum(axis=1)
-            bins.add(start + steps, counts)
+        counts = {name: spikes.numpy()[:n].astype(np.int64) for name, spikes in state["counts"].items()}
         return BlockCounts(
-            counts=counts(),
+            counts={**({source: input_spikes} if poisson else {}), **counts},
             readout=None if readout is None else readout[:, -1],
             late=None if self._windowed else late,
             spikes={name: spike_table(parts) for name, parts in tables.items()} if recorded else {},
-            by_bin=bins.counts,
             ties=sum(int(ties.numpy()[:n].sum()) for ties in state["ties"].values()),
         )
 
@@ -157,7 +151,7 @@ class TensorFlowEngine:
         """Yield the first step and the number of steps of each call, which is to take half a second."""
         duration, settings = self._duration, self._settings
         # A call ends where counts are taken separately.
-        ends = sorted({settings.warm_up, *late_quarters(duration), *settings.bin_edges(settings.duration), duration})
+        ends = sorted({settings.warm_up, *late_quarters(duration), duration})
         fed = self._batch * self._network.input.size * 5 if settings.input != "constant" else 0
         step_limit = max(1, CALL_BYTES // (fed + recorded * self._network.neurons + 1))
         start = 0

@@ -21,12 +21,12 @@ class ToolboxEngine:
         self._parsed, self._settings, self._progress = parsed, settings, progress
 
     def simulate(self, x: Samples, first: int, observe: Observe) -> BlockCounts:
-        """See `Engine`; there is no read-out, and the counts are of all samples together unless by class."""
+        """See `Engine`; there is no read-out, and the counts are of all samples together."""
         from snnb.conversion.toolbox import run_toolbox
 
         assert isinstance(x, np.ndarray)
         settings = self._settings
-        poisson, by_class = settings.input == "poisson", settings.by == "class"
+        poisson = settings.input == "poisson"
         run = run_toolbox(
             self._parsed,
             x,
@@ -36,13 +36,12 @@ class ToolboxEngine:
             seed=settings.seed,
             options=[settings],
             frames=_poisson_frames(x, first, settings) if poisson else None,
-            per_sample=by_class,
             progress=self._progress,
         )
         observe(np.diff(run.output, axis=2, prepend=0).swapaxes(1, 2) > 0, None)
         counts = {INPUT_NAME: run.input_sum.astype(np.int64), **run.counts} if poisson else run.counts
-        apart = {name: spikes if by_class else spikes[np.newaxis] for name, spikes in counts.items()}
-        return BlockCounts(counts=apart, readout=None, late=None, spikes={})
+        summed = {name: spikes[np.newaxis] for name, spikes in counts.items()}
+        return BlockCounts(counts=summed, readout=None, late=None, spikes={})
 
 
 def _poisson_frames(x: np.ndarray, number: int, settings: SimulationSettings) -> Callable[[int, int], np.ndarray]:

@@ -17,7 +17,6 @@ from snnb.network.network import Network, Population, Reindexed, Volume
 from snnb.simulation.engines.engine import (
     INPUT,
     SOFTMAX,
-    BinCounts,
     BlockCounts,
     Observe,
     Samples,
@@ -62,7 +61,7 @@ class EventEngine:
     def simulate(self, x: Samples, first: int, observe: Observe) -> BlockCounts:
         """See `Engine`."""
         network, settings, prepared = self._prepared.network, self._settings, self._prepared
-        reads, bins, at_once = has_readout(network), BinCounts(settings), self._at_once(len(x))
+        reads, at_once = has_readout(network), self._at_once(len(x))
         block = {name: _of_samples(neurons, len(x)) for name, neurons in prepared.neurons.items()}
         for name, current in (prepared.without_spikes(x) if isinstance(x, np.ndarray) else {}).items():
             block[name] = block[name]._replace(base=current)
@@ -73,13 +72,6 @@ class EventEngine:
             )
             for part in parts
         ]
-
-        def counts() -> Dict[str, np.ndarray]:
-            counted = {p.name: block[p.name].counts[:, : p.size].reshape(len(x), *p.shape) for p in network.populations}
-            if settings.input == "poisson":
-                drawn = np.concatenate([group.input_counts for group in groups])
-                counted = {network.input.name: drawn.reshape(len(x), *network.input.shape), **counted}
-            return counted
 
         def work(group: Group, start: int, output: np.ndarray, readout: np.ndarray) -> None:
             for step in range(0, output.shape[1], prepared.train_steps):
@@ -95,15 +87,17 @@ class EventEngine:
             outputs, readouts = ([array[part] for part in parts] for array in (output, readout))
             list(self._pool.map(work, groups, [start] * len(groups), outputs, readouts))
             observe(output, readout if reads else None)
-            bins.add(start + steps, counts)
+        counts = {p.name: block[p.name].counts[:, : p.size].reshape(len(x), *p.shape) for p in network.populations}
+        if settings.input == "poisson":
+            drawn = np.concatenate([group.input_counts for group in groups])
+            counts = {network.input.name: drawn.reshape(len(x), *network.input.shape), **counts}
         names = [network.input.name, *prepared.neurons] if recorded_of(settings, first, len(x)) else []
         spikes = {name: spike_table([part for group in groups for part in group.tables[name]]) for name in names}
         return BlockCounts(
-            counts=counts(),
+            counts=counts,
             readout=np.concatenate([group.readout for group in groups]) if reads else None,
             late=np.sum([group.late for group in groups], axis=0),
             spikes=spikes,
-            by_bin=bins.counts,
             ties=sum(int(neurons.leaky.ties.sum()) for neurons in block.values()),
         )
 
@@ -113,9 +107,9 @@ class EventEngine:
         return max(1, min(samples // (GROUPS * self._threads), fitting))
 
     def _chunks(self) -> Iterator[Tuple[int, int]]:
-        """Yield the first step and the number of steps of each chunk; counting, and each bin, starts with one."""
+        """Yield the first step and the number of steps of each chunk; counting starts with one."""
         settings = self._settings
-        cuts = sorted({0, settings.warm_up, *settings.bin_edges(settings.duration), settings.duration})
+        cuts = sorted({0, settings.warm_up, settings.duration})
         for begin, end in zip(cuts, cuts[1:]):
             for start in range(begin, end, CHUNK_STEPS):
                 yield start, min(CHUNK_STEPS, end - start)

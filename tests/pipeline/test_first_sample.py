@@ -1,4 +1,4 @@
-"""Simulations that start in the middle of the test set, or count classes and bins apart, in a run."""
+"""Simulations of a run that begin in the middle of the test set."""
 
 import json
 
@@ -7,21 +7,18 @@ import pytest
 
 from snnb import Run, read_spikes
 from snnb.cli.main import main
-from snnb.core.errors import InputError, UsageError
+from snnb.core.errors import InputError
 from snnb.pipeline.open_run import open_run
 from snnb.pipeline.simulate import resolve
 from snnb.results.crosscheck import crosscheck
 
 
 def test_the_chain_takes_the_options_and_reuses_their_files(run, capsys):
-    words = ["run", "--run-dir", str(run.path), "--by", "class", "--bins", "7", "--first", "30", "--samples", "9"]
+    words = ["run", "--run-dir", str(run.path), "--first", "30", "--samples", "9"]
     assert main([*words, "--duration", "20", "--json"]) == 0
     simulated = next(s for s in json.loads(capsys.readouterr().out)["stages"] if s["stage"] == "simulate")
-    assert (simulated["ran"], simulated["params"]["first"], simulated["params"]["by"]) == (True, 30, "class")
+    assert (simulated["ran"], simulated["params"]["first"]) == (True, 30)
     stamp = simulated["directory"].rsplit("/", 1)[1]
-    record = open_run(run.path).record_of("simulate", stamp)
-    written = {file.path.rsplit("/", 1)[1] for file in record.outputs}
-    assert {"spike_counts_by_class.npz", "spike_counts_by_bin.npz", "spike_rate_sums.npz"} <= written
     assert main([*words, "--duration", "20", "--json"]) == 0
     assert [s["stage"] for s in json.loads(capsys.readouterr().out)["stages"] if s["ran"]] == []
     y = np.load(run.path / "dataset" / "y_test.npy")[30:39]
@@ -29,14 +26,6 @@ def test_the_chain_takes_the_options_and_reuses_their_files(run, capsys):
     said = json.loads((folder / "sim_accuracies.json").read_text())
     assert list(said["class_counts"].values()) == np.bincount(y, minlength=10).tolist()
     assert said["first_sample"] == 30
-    with np.load(folder / "spike_counts_by_class.npz") as file:
-        assert file["samples_by_class"].tolist() == list(said["class_counts"].values())
-
-
-def test_a_network_without_classes_has_no_counts_of_them(run, monkeypatch):
-    monkeypatch.setattr("snnb.pipeline.model.class_count", lambda *_: None)
-    with pytest.raises(UsageError, match="--by class: a network that reproduces its input has no classes"):
-        resolve(run, {"by": "class"})
 
 
 def test_the_first_sample_stays_in_force_and_bounds_the_samples(run):

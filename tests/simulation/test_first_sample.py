@@ -1,0 +1,75 @@
+"""Parts of the test set: simulations that begin in its middle, and blocks of samples."""
+
+import numpy as np
+import pytest
+
+from snnb.simulation.engines.separated import SeparatedEngine
+from snnb.simulation.simulate import simulate
+from snnb.simulation.simulation_files import read_spikes
+from snnb.simulation.simulation_settings import SimulationSettings
+
+SETTINGS = SimulationSettings(samples=60, duration=40, warm_up=7, seed=2, input="poisson")
+NAMES = [str(number) for number in range(10)]
+
+
+def _simulate(case, target, settings):
+    target.mkdir()
+    simulate(
+        case.parsed,
+        target,
+        name="n",
+        x=case.x,
+        y=case.y,
+        scale=1.0,
+        class_names=NAMES,
+        num_classes=10,
+        settings=settings,
+    )
+    with np.load(target / "spike_rate_sums.npz") as file:
+        return {name: file[name] for name in file.files}
+
+
+@pytest.mark.toolbox
+def test_the_toolbox_begins_anywhere(trained, tmp_path):
+    settings = SETTINGS.changed(first=20, samples=11, duration=20, batch_size=8)
+    found = {e: _simulate(trained, tmp_path / e, settings.changed(engine=e)) for e in ("toolbox", "tensorflow")}
+    *fixed, _ = [population.name for population in trained.network.populations]
+    for name in ("input", *fixed):
+        assert found["toolbox"][name].any()
+        np.testing.assert_array_equal(found["toolbox"][name], found["tensorflow"][name], err_msg=name)
+
+
+@pytest.mark.parametrize("engine", ["event", pytest.param("tensorflow", marks=pytest.mark.slow)])
+def test_samples_from_the_middle_spike_as_in_a_larger_run(branched, tmp_path, engine):
+    settings = SETTINGS.changed(engine=engine, record_spikes=60)
+    _simulate(branched, tmp_path / "larger", settings)
+    sums = _simulate(branched, tmp_path / "middle", settings.changed(first=25, samples=20, record_spikes=20))
+    larger, middle = (read_spikes(tmp_path / name) for name in ("larger", "middle"))
+    for name, rows in larger.items():
+        expected = rows[(rows[:, 0] >= 25) & (rows[:, 0] < 45)]
+        assert len(expected)
+        np.testing.assert_array_equal(middle[name], expected, err_msg=name)
+        assert sums[name].sum() == (expected[:, 2] >= 7).sum()
+    one = read_spikes(tmp_path / "middle", sample=44)
+    np.testing.assert_array_equal(one["input"], larger["input"][larger["input"][:, 0] == 44])
+
+
+@pytest.mark.parametrize("source", ["constant", "poisson"])
+def test_counts_and_read_out_of_separated_firing_do_not_depend_on_the_blocks(trained, source):
+    """TensorFlow rounds a product of one row, and rows beyond a multiple of eight, as no other."""
+    network, random = trained.network.separated(6), np.random.default_rng(5)
+    engine = SeparatedEngine(network, SimulationSettings(samples=120, duration=6, input=source))
+
+    def simulated(ends):
+        blocks = [slice(first, last) for first, last in zip([0, *ends], [*ends, 120])]
+        readouts = []
+        found = [engine.simulate(trained.x[b], b.start, lambda _, readout: readouts.append(readout)) for b in blocks]
+        output = np.concatenate([counted.counts[network.output.name] for counted in found])
+        return output, np.concatenate(readouts)
+
+    counts, readout = simulated([])
+    assert readout.any(axis=2)[:, -1].all()
+    for ends in (range(1, 120), [119], [7, 20, 50, 51, 53], *(np.sort(random.integers(1, 120, 4)) for _ in range(6))):
+        ends = np.unique(ends).tolist()
+        for expected, found in zip((counts, readout), simulated(ends)):
+            np.testing.assert_array_equal(found, expected, err_msg=str(ends))
