@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -5,6 +7,8 @@ from snnb.core.errors import InputError
 from snnb.pipeline.all import KINDS
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import load_manifest
+
+MINI = Path(__file__).parents[1] / "fixtures" / "mini_network"
 
 
 @pytest.fixture
@@ -70,6 +74,21 @@ def test_what_is_no_manifest_is_refused(tmp_path, content, message):
     path.write_bytes(content)
     with pytest.raises(InputError, match=message):
         load_manifest(path, KINDS)
+
+
+def test_removed_options_of_older_versions_are_read_if_they_were_not_used(tmp_path):
+    data, path = yaml.safe_load((MINI / "manifest.yaml").read_text()), tmp_path / "manifest.yaml"
+    params = data["stages"]["parse"]["params"]
+    assert params["normalization_schedule"] is False
+    params.update(starts="half", rounding="max", bias_bits=24, keep_zeros=False)
+    path.write_text(yaml.safe_dump(data))
+    assert not {"rounding", "normalization_schedule"} & {*load_manifest(path, KINDS).stages.parse.params.model_dump()}
+    for name, value in {"rounding": "mse", "normalization_schedule": True}.items():
+        path.write_text(
+            yaml.safe_dump({**data, "stages": {"parse": {**data["stages"]["parse"], "params": {name: value}}}})
+        )
+        with pytest.raises(InputError, match=rf"parse\.params\.{name} is {value}, .* use the snnb that wrote it"):
+            load_manifest(path, KINDS)
 
 
 @pytest.mark.parametrize("folder", ["simulations", "graphs"])

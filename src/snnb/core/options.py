@@ -10,7 +10,16 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Callable, ClassVar, Dict, List, Literal, Mapping, Optional, Sequence, Tuple, Type, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 from pydantic_core import PydanticUndefined
 from typing_extensions import Annotated
 
@@ -18,6 +27,7 @@ from snnb.core.errors import UsageError
 
 LARGEST_SEED = 2**32 - 1  # numpy's legacy generator, which TensorFlow and the toolbox use, takes 32 bits
 MOST = 2**31 - 1
+RECORDED = "recorded"  # context in which values of a manifest are validated
 Count = Annotated[int, Field(ge=1, le=MOST)]
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 AbsolutePath = Annotated[Path, AfterValidator(lambda path: Path(os.path.abspath(path)))]  # noqa: PTH100 - links stay
@@ -57,6 +67,15 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
     defaults_elsewhere: ClassVar[Mapping[str, str]] = {}  # by field: a description of its default
     recorded: ClassVar[bool] = True  # whether a run records the values
+    # By option of older versions: the value that is the behaviour without it; a record of another one is refused.
+    removed: ClassVar[Mapping[str, object]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_removed(cls, values: Any, info: ValidationInfo) -> Any:
+        if info.context != RECORDED or not isinstance(values, Mapping):
+            return values
+        return {name: value for name, value in values.items() if name not in cls.removed or value != cls.removed[name]}
 
     def changed(self: "Opts", **values: object) -> "Opts":
         """Return a copy with other values of some fields; raise `UsageError` if one is not valid."""

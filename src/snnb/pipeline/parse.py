@@ -34,13 +34,9 @@ Decaying = Literal["potential", "current"]
 NEEDED = {
     "calibration_samples": "calibrate",
     "firing": "calibrate",
-    "starts": "calibrate",
     "least_squares": "calibrate",
     "threshold_bits": "weight_bits",
-    "bias_bits": "weight_bits",
     "scale_per": "weight_bits",
-    "rounding": "weight_bits",
-    "keep_zeros": "prune",
 }
 
 
@@ -114,8 +110,6 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
         reasons.pop("firing", None)
         if not train.is_trained_elsewhere(run):
             reasons["exact_clip"] = "a network trained with --activation qcfs always fires at every step where it clips"
-    if value_in_force(run, KIND, given, "firing") != "free":
-        reasons.setdefault("starts", "only with --firing free")
     return reasons
 
 

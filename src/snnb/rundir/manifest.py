@@ -33,7 +33,7 @@ from pydantic import (
 from typing_extensions import Annotated
 
 from snnb.core.errors import InputError, advising
-from snnb.core.options import Options
+from snnb.core.options import RECORDED, Options
 from snnb.core.progress import Progress, silent
 from snnb.io.files import sha256_of, write_text_atomically
 from snnb.io.text import load_yaml
@@ -226,10 +226,15 @@ def load_manifest(path: Path, kinds: Tuple[AnyKind, ...]) -> Manifest:
             "use the snnb that wrote it, or start a new run directory"
         )
     try:
-        content = manifest_type(kinds).model_validate(data)
+        content = manifest_type(kinds).model_validate(data, context=RECORDED)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden" and first["loc"][:1] == ("stages",):
+            raise InputError(
+                f"{path}: {field[:200]} is {str(first['input'])[:40]}, which this snnb does not have; "
+                "use the snnb that wrote it, or start a new run directory"
+            ) from None
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
         raise InputError(f"{path}: {field[:200]}: {first['msg'][:300]}{more}; {ADVICE}") from None
     for directory, record in records(content, kinds).items():
