@@ -50,14 +50,6 @@ def test_files_next_to_an_export_appear_with_it_or_not_at_all(graph, tmp_path, m
         assert content(tmp_path) == before
 
 
-@pytest.mark.parametrize("format", ["csv", "npz"])
-def test_a_disk_too_small_for_the_estimate(graph, tmp_path, spike_times, monkeypatch, format):
-    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 100})())
-    with pytest.raises(ResourceError, match=r"out needs .* free"):
-        export(graph, format, tmp_path / "out", spike_times=spike_times)
-    assert not list(tmp_path.iterdir())
-
-
 def test_a_target_without_a_name(graph):
     with pytest.raises(UsageError, match="names no file"):
         export(graph, "csv", Path())

@@ -12,7 +12,6 @@ from typing_extensions import Annotated
 from snnb.core.errors import InputError, UsageError
 from snnb.core.options import AbsolutePath, Figures, Flag, Options, Seed
 from snnb.core.progress import Progress, Say, say_nothing, silent
-from snnb.io.files import require_disk
 from snnb.mapping.hardware import Hardware, description_file, hardware_names, is_file, read_hardware
 from snnb.pipeline import graph, simulate
 from snnb.pipeline.stage import (
@@ -31,8 +30,6 @@ from snnb.rundir.manifest import Kind, Record, StageRecord, external_records
 
 if TYPE_CHECKING:
     from snnb.mapping.mapping import MappingCost
-
-BYTES_A_NEURON, BYTES_A_CORE = 8, 400  # of the files
 
 
 # Not resolved: the recorded path may be a symbolic link
@@ -217,7 +214,6 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> st
         if fan_in is not None:
             opened, split = split_graph(run, fan_in, output.directory / f"{run.model}_graph.h5", progress)
             network = PlacedNetwork.of(stack.enter_context(opened))
-        require_disk(run.path, BYTES_A_NEURON * network.neurons + BYTES_A_CORE * network.neurons // 100, "map")
         if params.partition is None:
             mapped = map_network(
                 network, hardware, method=params.method, objective=params.objective, seed=params.seed, progress=progress

@@ -81,7 +81,7 @@ def split_graph(
     run: RunDirectory, fan_in: FanIn, target: Path, progress: Progress
 ) -> "Tuple[SynapseGraph, SplitFanIn]":
     """Write the graph of the network with relays to `target`, with its spikes; return it opened, and its figures."""
-    from snnb.crosscheck.check import require_disk_and_memory
+    from snnb.crosscheck.check import require_memory_of
     from snnb.crosscheck.exported import exported_network
     from snnb.crosscheck.split_counts import last_step, samples_of, split_counts
     from snnb.graph.build import build_graph
@@ -104,7 +104,7 @@ def split_graph(
         draft = Path(scratch) / "graph.h5"
         with build_graph(parsed, draft, **options) as opened:
             for one in (original, opened):
-                require_disk_and_memory(one, "scipy", ("sonata",))
+                require_memory_of(one, "scipy")
                 exported.append(exported_network(one, simulated))
         last = last_step(exported[1], steps)
         there = original.recording.num_samples if constant else simulated.recorded_samples

@@ -10,7 +10,6 @@ from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.core.errors import InputError
 from snnb.core.options import option_name
 from snnb.core.progress import Progress, Say, say_nothing, silent
-from snnb.io.files import require_disk
 from snnb.model_files.kinds import NirSettings
 from snnb.pipeline import prepare, train
 from snnb.pipeline.stage import (
@@ -126,8 +125,6 @@ def _convert(run: RunDirectory, params: ParseParams, progress: Progress) -> None
     from snnb.conversion.convert import convert
 
     trained = run.path / train.trained_file(run)
-    if trained.exists():
-        require_disk(run.path, 2 * trained.stat().st_size, "parse")
     with run.stage("parse", params, inputs=[train.trained_file(run), "dataset/x_norm.npz"]) as output:
         result = convert(
             trained,

@@ -30,4 +30,4 @@ def _check(graph: SynapseGraph, request: Request) -> None:
         )
 
 
-FORMAT = Format(".pickle", write, (60, 150), _check, own_options=("rate_unit",))
+FORMAT = Format(".pickle", write, _check, own_options=("rate_unit",))

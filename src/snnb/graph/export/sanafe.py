@@ -192,6 +192,4 @@ def check_mapped(graph: SynapseGraph, on_cores: OnCores) -> None:
         raise UsageError(f"a core has {fullest:,} neurons, SANA-FE's have {CORE:,} at most; map onto other hardware")
 
 
-FORMAT = Format(
-    "_sanafe.net", write_netlist, (46, 45), _check, simulates=True, own_options=("map",), extra_description=_describe
-)
+FORMAT = Format("_sanafe.net", write_netlist, _check, simulates=True, own_options=("map",), extra_description=_describe)
