@@ -55,7 +55,7 @@ test: setup ## the fast tests, on two cores; what is drawn at random is the same
 	@echo 'about 5 minutes on two idle cores; on a new machine 2 more, to compile loops'
 	$(BIN)/pytest $(GATE)
 
-SPECIAL := not gpu and not network and not container and not browser and not privileged and not bigmem
+SPECIAL := not gpu and not container and not browser and not privileged
 
 test-slow: setup ## the slow tests but those of the largest networks; TESTS="tests/pipeline" selects some
 	$(BIN)/pytest $(GATE) -m "slow and not large and $(SPECIAL)" $(TESTS)
