@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Optional
 
-import h5py
 import numpy as np
 
 from snnb.conversion.calibrate import Calibration, calibrate
@@ -30,7 +29,7 @@ from snnb.conversion.rewriting import Channels, presynaptic_scales, pruned, quan
 from snnb.conversion.toolbox_config import configuration, write_changes
 from snnb.core.errors import InputError, VerificationError
 from snnb.core.progress import Progress, silent
-from snnb.io.hdf5 import copy_attributes, write_array
+from snnb.io.hdf5 import copy_attributes, created, in_memory, write_array
 from snnb.io.keras import keras, older_description
 from snnb.io.keras_file import QCFS_LEVELS, load_model, read_levels
 from snnb.network.network import DROPPED, Network
@@ -313,11 +312,11 @@ def save_keras(model: keras.Model, path: Path, name: str, levels: Optional[int] 
     Keras numbers models and weights in the order in which a process makes them, and HDF5 adds a time to each array.
     The model has no models inside. `name` is its name in the file, for `levels` see `read_levels`.
     """
-    with h5py.File(f"{name}.h5", "w", driver="core", backing_store=False) as keras_file:
+    with in_memory() as keras_file:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "You are saving your model as an HDF5 file")
             model.save(keras_file, save_format="h5")
-        with h5py.File(path, "w") as file:
+        with created(path) as file:
             architecture = older_description(json.loads(keras_file.attrs["model_config"]))
             architecture["config"]["name"] = name
             # An attribute that is written twice would leave unused bytes of the first one's size.

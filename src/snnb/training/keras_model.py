@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from snnb.core.errors import InputError, VerificationError, first_line
-from snnb.io.hdf5 import copy_without_times
+from snnb.io.hdf5 import copy_without_times, created, in_memory
 from snnb.io.keras import NEWER, keras, older_description
 from snnb.io.keras_file import read_levels
 from snnb.training.batches import LabelledPictures, batches
@@ -94,19 +94,17 @@ def check_finite(figures: Mapping[str, float], epoch: int) -> None:
 def write_model(model: keras.Model, path: Path, attributes: Mapping[str, int] = MappingProxyType({})) -> None:
     """Save a compiled model as Keras does, without the time stamps that HDF5 records by default.
 
-    `attributes` are additional attributes of the file. Raise `ResourceError` if the disk has too little space, which is
-    checked first, since HDF5 1.10 crashes the process when a write fails.
+    `attributes` are additional attributes of the file.
     """
-    stamped = path.with_name(path.name + ".partial")
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "You are saving your model as an HDF5 file")
-        model.save(str(stamped), save_format="h5")
-    with h5py.File(str(stamped), "r") as old, h5py.File(str(path), "w") as new:
-        copy_without_times(old, new)
-        new.attrs.update(attributes)
+    with in_memory() as saved, created(path) as file:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "You are saving your model as an HDF5 file")
+            model.save(saved, save_format="h5")
+        copy_without_times(saved, file)
+        file.attrs.update(attributes)
         if NEWER:  # so that TensorFlow 2.2 loads it
-            new.attrs["model_config"] = json.dumps(older_description(json.loads(old.attrs["model_config"]))).encode()
-    stamped.unlink()
+            description = older_description(json.loads(saved.attrs["model_config"]))
+            file.attrs["model_config"] = json.dumps(description).encode()
 
 
 def load_weights(model: keras.Model, path: Path) -> None:
