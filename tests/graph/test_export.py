@@ -6,25 +6,22 @@ import pytest
 
 from snnb.core.errors import ResourceError, UsageError
 from snnb.graph.build import build_graph
-from snnb.graph.export.request import Request
 from snnb.graph.export.write_export import FORMATS, export
 from tests.graph.networks import LAYERS, save
 from tests.graph.recorded import keras
 
 
 @pytest.mark.parametrize("format", sorted(FORMATS))
-def test_an_existing_target_is_kept_unless_forced_and_the_estimate_is_near(graph, tmp_path, spike_times, format):
+def test_an_existing_target_is_kept_unless_forced(graph, tmp_path, spike_times, format):
     target = tmp_path / "out"
     target.write_text("precious")
     with pytest.raises(UsageError, match=r"out exists.*--force"):
         export(graph, format, target, spike_times=spike_times)
     assert target.read_text() == "precious"
-    expected, told = FORMATS[format].size_of(graph, Request(spike_times=spike_times)), []
+    told = []
     show = {"progress": lambda *how_far: told.append(how_far)}
-    written = export(graph, format, target, spike_times=spike_times, force=True, **show).size_bytes
+    export(graph, format, target, spike_times=spike_times, force=True, **show)
     assert told[-1][0] == told[-1][1] > 0
-    if format not in ("sonata", "parquet", "parts"):  # on so small a graph heads and the like weigh in
-        assert written / 3 - 6000 < expected < written * 3
     first = content(target)
     export(graph, format, target, spike_times=spike_times, force=True)
     assert {path.name for path in tmp_path.iterdir()} <= {"out", "out.json", "out.nodes.csv"}
