@@ -14,7 +14,7 @@ IN_DOCKER = docker run --rm $(DOCKER_ARGS) --user "$$(id -u):$$(id -g)" --volume
 	--volume "$(DATA):$(DATA)" --env SNNB_DATA="$(DATA)" --volume "$(RUNS):$(RUNS)" --env SNNB_RUNS="$(RUNS)" $(IMAGE)
 OPTIONS = $(if $(MODEL),--model "$(MODEL)") $(if $(RUN),--run-dir "$(RUN)") $(ARGS)
 
-.PHONY: $(STAGES) help setup demo instances test test-slow test-all test-browser test-newest test-gpu test-on-gpu test-privileged image image-test lint format docs site picture record-fixtures record-model-files bench conversion-table model-matrix mapping-matrix locks clean
+.PHONY: $(STAGES) help setup demo instances test test-slow test-all test-browser test-newest test-gpu test-on-gpu test-privileged image image-test lint format docs site picture record-fixtures record-model-files bench conversion-table model-matrix locks clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -55,7 +55,7 @@ test: setup ## the fast tests, on two cores; what is drawn at random is the same
 	@echo 'about 5 minutes on two idle cores; on a new machine 2 more, to compile loops'
 	$(BIN)/pytest $(GATE)
 
-SPECIAL := not gpu and not network and not container and not browser and not privileged and not bigmem
+SPECIAL := not gpu and not container and not browser and not privileged
 
 test-slow: setup ## the slow tests but those of the largest networks; TESTS="tests/pipeline" selects some
 	$(BIN)/pytest $(GATE) -m "slow and not large and $(SPECIAL)" $(TESTS)
@@ -145,9 +145,6 @@ conversion-table: setup ## convert the networks of keras.applications and write 
 
 model-matrix: setup ## run every model at full size and write the table of docs/models.md; takes an hour
 	$(BIN)/python benchmarks/model_matrix.py
-
-mapping-matrix: setup ## map the models of no instance at full size and write docs/mapping-results.md; takes hours
-	$(BIN)/python benchmarks/mapping_matrix.py
 
 instances: setup ## make an instance anew from its recorded network: NAME=lenet_t16 [SOURCE=folder of the data set]
 	$(BIN)/python benchmarks/instances/make.py $(NAME) $(if $(SOURCE),--source "$(SOURCE)")

@@ -10,13 +10,12 @@ are measured, not accuracy. Models in the results file are skipped; rows of othe
 import argparse
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, List
 
 import numpy as np
 import psutil
@@ -84,7 +83,7 @@ def measure(model: str, scratch: Path, *, mapped: bool = False) -> Dict[str, Any
     subprocess.CalledProcessError : a stage failed; its `stderr` says why.
     """
     run = make_run(model, scratch)
-    hardware = map_on_the_first(scratch)[0] if mapped else None
+    hardware = map_on_the_first(scratch) if mapped else None
     records = {stage: open_run(run).record_of(stage) for stage in (*STAGES, *(["map"] if mapped else []))}
     details = records["graph"].details
     costs = {stage: record.timing.model_dump(exclude={"started_utc"}) for stage, record in records.items()}
@@ -94,16 +93,18 @@ def measure(model: str, scratch: Path, *, mapped: bool = False) -> Dict[str, Any
     return {**counts, "stages": costs, "cores": cores, "hardware": hardware}
 
 
-def map_on_the_first(scratch: Path) -> Tuple[str, float]:
-    """Map the run below `scratch` on the first hardware that holds it; return that, and the processor's seconds."""
+def map_on_the_first(scratch: Path) -> str:
+    """Map the run below `scratch` on the first hardware that holds it, and return that."""
     *smaller, largest = descriptions()
     for hardware in smaller:
         try:
-            return hardware, run_stage(scratch, "map", ["--hardware", hardware])
+            run_stage(scratch, "map", ["--hardware", hardware])
+            return hardware
         except subprocess.CalledProcessError as error:
             if error.returncode != DOES_NOT_FIT:
                 raise
-    return largest, run_stage(scratch, "map", ["--hardware", largest])
+    run_stage(scratch, "map", ["--hardware", largest])
+    return largest
 
 
 def make_run(model: str, scratch: Path) -> Path:
@@ -115,25 +116,12 @@ def make_run(model: str, scratch: Path) -> Path:
     return scratch / "run"
 
 
-def run_stage(scratch: Path, stage: str, options: List[str]) -> float:
-    """Run one stage of the run below `scratch` in a process of its own; `CalledProcessError` where it fails.
-
-    Returns
-    -------
-    Seconds of the processor that it and the processes that it started have taken.
-    """
-    before = _processor_seconds()
+def run_stage(scratch: Path, stage: str, options: List[str]) -> None:
+    """Run a stage of the run below `scratch` in a process of its own."""
     command = [sys.executable, "-c", "from snnb.cli.app import app; app()", stage, *options]
     command += ["--run-dir", str(scratch / "run"), "--no-upstream", "--quiet"]
     environment = {**os.environ, "SNNB_DATA": str(scratch / "data"), "TF_CPP_MIN_LOG_LEVEL": "2"}
     subprocess.run(command, check=True, capture_output=True, text=True, env=environment, cwd=ROOT)
-    return _processor_seconds() - before
-
-
-def _processor_seconds() -> float:
-    """Return the resources that all child processes have used."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def write_section(page: Path, measured: Dict[str, Any]) -> None:

@@ -183,7 +183,7 @@ def _make(network: str, data: Optional[Path], folder: Path) -> None:
         arrays.mkdir()
         name = NETWORKS[network]
         settings = PreparationSettings(dataset=name, source=data / name, shape=shape, limit=10_000)
-        write_arrays(open_dataset(settings, arrays), settings, arrays)
+        write_arrays(open_dataset(settings), settings, arrays)
         x, y = np.load(arrays / "x_train.npy") / np.float32(255), np.load(arrays / "y_train.npy")
         pictures = np.load(arrays / "x_test.npy")[:1000] / np.float32(255)
     tf.random.set_seed(0)

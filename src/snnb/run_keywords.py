@@ -49,7 +49,6 @@ class ParseKeywords(TypedDict, total=False):
     """Options of `snnb parse`."""
 
     percentile: float
-    normalization_schedule: bool
     max_pool: Literal["error", "average", "spiking"]
     rectify_linear: bool
     exact_clip: bool
@@ -58,15 +57,11 @@ class ParseKeywords(TypedDict, total=False):
     calibrate: Optional[int]
     calibration_samples: int
     firing: Literal["separated", "free"]
-    starts: Literal["half", "zero"]
     least_squares: bool
     weight_bits: Optional[int]
     threshold_bits: int
-    bias_bits: int
     scale_per: Literal["channel", "layer"]
-    rounding: Literal["max", "mse"]
     prune: float
-    keep_zeros: bool
     time_step: Optional[float]
     nir_reset: Literal["value", "subtract", "subtract_delayed"]
     integration: Literal["euler", "exponential"]

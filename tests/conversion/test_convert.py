@@ -168,15 +168,17 @@ def test_scale_factors_of_a_calibration_are_in_the_units_of_the_trained_network(
 
 
 def test_integer_biases_of_too_many_bits_are_said(small, save, pixels, tmp_path):
-    x, results = np.rint(pixels * 255).astype(np.float32) / np.float32(255), []
-    for bits in (10, 24):
-        settings = ConversionSettings(batch_size=40, weight_bits=8, bias_bits=bits)
-        results.append(convert(save(small), tmp_path, name="net", x_norm=x, settings=settings, pixel_scale=255))
-    biases = {p.name: np.abs(p.bias).max(initial=0) for p in read_network(tmp_path / "net_parsed.h5").populations}
-    large = [name for name, bias in biases.items() if bias > 511]
-    assert large
-    assert results[0].warnings == [f"{name} has biases of more than 10 bits: clipped" for name in large]
-    assert results[1].warnings == []
+    x, warnings = np.rint(pixels * 255).astype(np.float32) / np.float32(255), []
+    [norm] = [layer for layer in small.layers if isinstance(layer, L.BatchNormalization)]
+    for shift in (-1, -1e6):  # 127 / the largest weight × the bias exceeds 2²³
+        gamma, beta, *moving = norm.get_weights()
+        norm.set_weights([gamma, np.r_[np.float32(shift), beta[1:]], *moving])
+        settings = ConversionSettings(batch_size=40, weight_bits=8)
+        result = convert(save(small), tmp_path, name="net", x_norm=x, settings=settings, pixel_scale=255)
+        warnings.append([line for line in result.warnings if "bits" in line])
+    assert warnings == [[], ["00Conv2D_8x8x4 has biases of more than 24 bits: clipped"]]
+    [bias] = [p.bias for p in read_network(tmp_path / "net_parsed.h5").populations if p.name == "00Conv2D_8x8x4"]
+    assert bias[0] == 1 - 2**23
 
 
 def test_free_firing_without_a_calibration_is_said(small, save, pixels, tmp_path):
@@ -189,12 +191,10 @@ def test_a_percentile_that_scales_no_layer_is_said(randomise, save, pixels, tmp_
         keras.Sequential([L.Flatten(input_shape=(8, 8, 1)), L.Dense(4), L.ReLU(6), L.Dense(3, "softmax")])
     )
     usual = parsed(model, save, pixels, tmp_path / "usual", exact_clip=True)
-    chosen = {"percentile": 50, "normalization_schedule": True}
-    other = parsed(model, save, pixels, tmp_path / "other", exact_clip=True, **chosen)
+    other = parsed(model, save, pixels, tmp_path / "other", exact_clip=True, percentile=50)
     assert other.scale_factors == usual.scale_factors
     assert [warning for warning in other.warnings if warning not in usual.warnings] == [
-        f"{option}: not used, since each layer is scaled by the bound of its activations"
-        for option in ("--percentile", "--normalization-schedule")
+        "--percentile: not used, since each layer is scaled by the bound of its activations"
     ]
     assert not parsed(model, save, pixels, tmp_path / "clipped", percentile=50).warnings
 

@@ -32,7 +32,7 @@ def test_toolbox_loads_what_was_set(write, tmp_path, monkeypatch):
     simulation.mkdir(parents=True)
     (tmp_path / "dataset").mkdir()
     (simulation / "net.h5").touch()
-    converted = ConversionSettings(percentile=99.95, normalization_schedule=True, max_pool="average", batch_size=3)
+    converted = ConversionSettings(percentile=99.95, max_pool="average", batch_size=3)
     simulated = SimulationSettings(
         samples=70, duration=35, batch_size=7, threshold=1.25, reset="zero", input="poisson", input_rate=800
     )
@@ -46,7 +46,6 @@ def test_toolbox_loads_what_was_set(write, tmp_path, monkeypatch):
     assert loaded.getboolean("input", "poisson_input")
     assert loaded.getint("input", "input_rate") == 800
     assert loaded.getfloat("normalization", "percentile") == 99.95
-    assert loaded.getboolean("normalization", "normalization_schedule")
     assert loaded.getboolean("conversion", "max2avg_pool")
     assert not loaded.getboolean("tools", "parse")
     assert loaded.get("paths", "filename_parsed_model") == "net_parsed"

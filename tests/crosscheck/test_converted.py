@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -54,8 +55,9 @@ def simulated(request, parsed, tmp_path_factory):
     pixels = x.astype(np.float32) / np.float32(scale)
     if firing == "usual":
         network = spiking_network(read_network(path), pixels, ConversionSettings(**bits), scale)
+        network = network.with_populations([replace(network.output, initial_potential=None)])  # all start at 0
     else:
-        settings = ConversionSettings(calibrate=STEPS, firing=firing, starts="zero" if bits else "half", **bits)
+        settings = ConversionSettings(calibrate=STEPS, firing=firing, **bits)
         network = calibrate(read_network(path), pixels, settings, pixel_scale=scale).network
     write_spiking(network, path)
     dynamics = SimulationSettings(samples=SAMPLES, duration=STEPS, engine="event", record_spikes=SAMPLES)
@@ -144,7 +146,7 @@ def test_formats_write_the_integers_of_the_parsed_network(simulated, tmp_path):
         assert {frozenset(np.unique(item[()])) for item in arrays["v_threshold"]} == set(
             map(frozenset, thresholds.values())
         )
-    if firing == "free":  # all neurons start at 0
+    if firing == "usual":  # all neurons start at 0
         export(graph, "sanafe", tmp_path / "net.net", **given)
         lines = (tmp_path / "net.net").read_text().splitlines()
         numbers = [

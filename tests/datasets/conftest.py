@@ -56,7 +56,7 @@ def run_prepare(tmp_path):
         progress = options.pop("progress", silent)
         defaults = {"data_dir": tmp_path / "data", "norm_samples": 10, "shape": shape}
         settings = PreparationSettings(dataset=name, **{**defaults, **options})
-        loaded = open_dataset(settings, target, num_classes=num_classes, progress=progress)
+        loaded = open_dataset(settings, num_classes=num_classes, progress=progress)
         written = write_arrays(loaded, settings, target, progress)
         return target, SimpleNamespace(**{**vars(loaded), **vars(written)})
 

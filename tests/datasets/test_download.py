@@ -3,16 +3,15 @@ import hashlib
 import numpy as np
 import pytest
 
-from snnb.core.errors import InputError, ResourceError
+from snnb.core.errors import InputError
 from snnb.core.progress import silent
 from snnb.datasets.download import download
-from snnb.io import files
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 
 
 def fetch(urls, path, progress=silent):
-    download(urls, path, sha256=hashlib.sha256(CONTENT).hexdigest(), size=len(CONTENT), progress=progress)
+    download(urls, path, sha256=hashlib.sha256(CONTENT).hexdigest(), progress=progress)
 
 
 @pytest.fixture
@@ -52,11 +51,3 @@ def test_a_host_that_does_not_answer_is_named_with_the_reason(path):
     with pytest.raises(InputError, match=r"could not be downloaded: 127\.0\.0\.1:1: .*refused; try again") as caught:
         fetch(["http://127.0.0.1:1/file"], path)
     assert " object at " not in str(caught.value)
-
-
-def test_too_little_disk_is_an_error_before_anything_is_fetched(server, path, monkeypatch):
-    free = files.shutil.disk_usage(path.parent.parent)._replace(free=299_999)
-    monkeypatch.setattr(files.shutil, "disk_usage", lambda _: free)
-    with pytest.raises(ResourceError, match="make space"):
-        fetch([server.url + "file"], path)
-    assert server.requests == []

@@ -60,7 +60,7 @@ def test_files_other_than_the_official_ones_are_told(run_prepare, mnist_folder, 
     _, prepared = run_prepare("mnist", source=mnist_folder)
     assert "t10k-images-idx3-ubyte.gz" in prepared.warnings[0]
     official = {
-        name: mnist.PublishedFile(hashlib.sha256(idx_bytes(array)).hexdigest(), "", 0)
+        name: mnist.PublishedFile(hashlib.sha256(idx_bytes(array)).hexdigest(), "")
         for name, array in mnist_arrays.items()
     }
     monkeypatch.setattr(mnist, "FILES", official)
@@ -109,7 +109,7 @@ def test_without_a_source_the_missing_files_are_downloaded_once(
     monkeypatch.setattr(mnist, "MIRRORS", (server.url,))
     published = {
         name: mnist.PublishedFile(
-            hashlib.sha256(content).hexdigest(), hashlib.sha256(server.files[f"/{name}.gz"]).hexdigest(), 9
+            hashlib.sha256(content).hexdigest(), hashlib.sha256(server.files[f"/{name}.gz"]).hexdigest()
         )
         for name, content in plain.items()
     }

@@ -1,12 +1,11 @@
 import hashlib
-import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from snnb.core.errors import InputError, ResourceError, UsageError
+from snnb.core.errors import InputError, UsageError
 from snnb.datasets import digits
 
 
@@ -105,17 +104,6 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_written(run_prepare,
 
 def test_a_source_that_does_not_exist_is_named(refused, tmp_path):
     refused("nowhere does not exist", "mnist", source=tmp_path / "nowhere")
-
-
-def test_too_little_disk_is_told_before_anything_is_written(run_prepare, monkeypatch, tmp_path):
-    needed = 64 * (1437 + 360 + 4 * (360 + 10))  # a byte a pixel, four in the toolbox's copies
-    usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=needed))  # 1 % is to stay free
-    with pytest.raises(ResourceError, match=r"prepare needs 0\.2 MB"):
-        run_prepare("digits")
-    assert list((tmp_path / "dataset0").iterdir()) == []
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=needed * 1.01))
-    run_prepare("digits")
 
 
 def test_progress_ends_when_everything_is_done(run_prepare):

@@ -34,17 +34,19 @@ def _table(run):
 
 def test_points_run_once_and_what_they_share_too(run):
     said = []
-    before = set(run.records_of("simulate"))
+    before, home = set(run.records_of("simulate")), run.path / "sweep" / "percentile=99.0"
     swept = _sweep(run, "percentile=99,99.9", "threshold=0.9", said=said)
     assert [one.ran for one in swept] == [True] * 2
     assert [line for line in said if line.startswith("train")] == []
     assert len([line for line in said if line.startswith("parse: running")]) == 1  # the run has 99.9
-    after = open_run(run.path)
-    made = after.records_of("simulate")
-    assert set(made) == before | {one.simulation for one in swept}
+    assert [one.run for one in swept] == ["sweep/percentile=99.0", "."]
+    after, own = open_run(run.path), open_run(home)
+    assert set(after.records_of("simulate")) == before | {swept[1].simulation}
+    assert set(own.records_of("simulate")) == {swept[0].simulation}
+    assert (own.record_of("prepare"), own.record_of("train")) == (after.record_of("prepare"), after.record_of("train"))
+    made = [own.records_of("simulate")[swept[0].simulation], after.records_of("simulate")[swept[1].simulation]]
     rows = _table(run)
-    for one, row in zip(swept, rows):
-        record = made[one.simulation]
+    for one, row, record in zip(swept, rows, made):
         assert record.details.conversion.percentile == float(row["percentile"]) == one.values["percentile"]
         assert record.params.threshold == float(row["threshold"])
         assert record.metrics["snn_accuracy"] == float(row["snn_accuracy"])
@@ -54,11 +56,11 @@ def test_points_run_once_and_what_they_share_too(run):
     with Image.open(run.path / "sweep.png") as picture:
         assert picture.width > 400
     # What other commands say of the run.
-    assert verify_run(after).problems == []
-    states = {state.name: state.in_words for state in state_of_stages(after) if state.name.startswith("simulations")}
-    other = "of conversion --percentile 99"
-    assert [states[f"simulations/{one.simulation}"] for one in swept] == [other, "up to date"]
-    assert {one.simulation for one in swept} <= {one.stamp for one in compare([str(run.path)])}
+    for one, where in zip(swept, (own, after)):
+        assert verify_run(where).problems == []
+        states = {state.name: state.in_words for state in state_of_stages(where)}
+        assert states[f"simulations/{one.simulation}"] == "up to date"
+        assert one.simulation in {other.stamp for other in compare([str(where.path)])}
     # The same again makes nothing; a larger grid makes what is new.
     said.clear()
     again = _sweep(after, "percentile=99,99.9", "threshold=0.9", said=said)
@@ -81,7 +83,11 @@ def test_the_options_in_force_are_those_of_before_the_sweep(run):
     assert all(one.ran for one in swept)
     after = open_run(run.path)
     assert _own_results(after) == before
-    assert not (run.path / ".sweep").exists()
+    names = ["train.seed=1,percentile=99.0", "train.seed=1,percentile=99.9"]
+    assert sorted(path.name for path in (run.path / "sweep").iterdir()) == names
+    first, second = (open_run(run.path / "sweep" / name).record_of("train") for name in names)
+    assert first == second  # trained once
+    assert first != after.record_of("train")
     assert face.graph().directory.name == own
     assert face.map(hardware="loihi", method="sequential").record.details.graph == own
     assert f"simulation {own}" in face.report().read_text()
@@ -102,7 +108,9 @@ def test_a_run_without_results_has_those_of_the_first_point(tmp_path):
     swept = run.sweep({"percentile": [99, 99.9]}, train={"epochs": 1}, simulate=FIXED["simulate"])
     after = open_run(run.path)
     assert after.record_of("parse").params.percentile == 99
-    assert [after.records_of("simulate")[one.simulation].details.swept for one in swept] == [False, True]
+    assert [one.run for one in swept] == [".", "sweep/percentile=99.9"]
+    [record] = after.records_of("simulate").values()
+    assert not record.details.swept
     assert Run(path=run.path).graph().directory.name == swept[0].simulation
 
 
@@ -117,7 +125,8 @@ def test_an_interrupted_sweep_leaves_the_options_and_resumed_equals_one_that_was
         sweep(run, read_grid(["percentile=98,97,99"], FIXED), FIXED, say=stop)
     after = open_run(run.path)
     assert _own_results(after) == before
-    assert len(after.records_of("simulate")) == 2
+    assert len(after.records_of("simulate")) == 1
+    assert [path.name for path in (run.path / "sweep").iterdir()] == ["percentile=98.0"]
     given = {"simulate": {"samples": 12, "engine": "event"}}
     resumed = _sweep(after, *grid, given=given)
     assert [one.ran for one in resumed] == [False, True]
@@ -125,7 +134,9 @@ def test_an_interrupted_sweep_leaves_the_options_and_resumed_equals_one_that_was
     whole = _sweep(open_run(untouched), *grid, given=given)
     for one, other in zip(resumed, whole):
         assert {**one.row, "simulation": ""} == {**other.row, "simulation": ""}
-        sums = [path / "simulations" / each.simulation for path, each in ((run.path, one), (untouched, other))]
+        sums = [
+            path / each.run / "simulations" / each.simulation for path, each in ((run.path, one), (untouched, other))
+        ]
         assert len({(folder / "spike_rate_sums.npz").read_bytes() for folder in sums}) == 1
 
 
@@ -152,7 +163,7 @@ def test_a_model_file_that_has_changed_makes_every_point_anew(tmp_path):
     model.write_text(MODEL)
     first = swept()
     assert [one.ran for one in swept()] == [False, False]
-    model.write_text(MODEL.replace("= 4", "= 6"))
+    model.write_text(MODEL.replace("Dense(units,", "Dense(units + 2,"))
     again = swept()
     assert [one.ran for one in again] == [True, True]
     assert len({one.simulation for one in (*first, *again)}) == 4
@@ -211,8 +222,8 @@ def test_a_calibrated_network_is_simulated_for_its_own_steps(run):
     """Not for those that the run has recorded of another network."""
     given, said = {"simulate": {"samples": 12, "engine": "event"}}, []
     swept = _sweep(run, "calibrate=2,4", "calibration_samples=20", given=given)
-    made = open_run(run.path).records_of("simulate")
-    assert [made[one.simulation].params.duration for one in swept] == [2, 4]
+    made = [open_run(run.path / one.run).records_of("simulate")[one.simulation] for one in swept]
+    assert [record.params.duration for record in made] == [2, 4]
     again = _sweep(open_run(run.path), "calibrate=2,4", "calibration_samples=20", given=given, said=said)
     assert [one.simulation for one in again] == [one.simulation for one in swept]
     assert not any("running" in line for line in said)

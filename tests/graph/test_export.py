@@ -6,25 +6,22 @@ import pytest
 
 from snnb.core.errors import ResourceError, UsageError
 from snnb.graph.build import build_graph
-from snnb.graph.export.request import Request
 from snnb.graph.export.write_export import FORMATS, export
 from tests.graph.networks import LAYERS, save
 from tests.graph.recorded import keras
 
 
 @pytest.mark.parametrize("format", sorted(FORMATS))
-def test_an_existing_target_is_kept_unless_forced_and_the_estimate_is_near(graph, tmp_path, spike_times, format):
+def test_an_existing_target_is_kept_unless_forced(graph, tmp_path, spike_times, format):
     target = tmp_path / "out"
     target.write_text("precious")
     with pytest.raises(UsageError, match=r"out exists.*--force"):
         export(graph, format, target, spike_times=spike_times)
     assert target.read_text() == "precious"
-    expected, told = FORMATS[format].size_of(graph, Request(spike_times=spike_times)), []
+    told = []
     show = {"progress": lambda *how_far: told.append(how_far)}
-    written = export(graph, format, target, spike_times=spike_times, force=True, **show).size_bytes
+    export(graph, format, target, spike_times=spike_times, force=True, **show)
     assert told[-1][0] == told[-1][1] > 0
-    if format not in ("sonata", "parquet", "parts"):  # on so small a graph heads and the like weigh in
-        assert written / 3 - 6000 < expected < written * 3
     first = content(target)
     export(graph, format, target, spike_times=spike_times, force=True)
     assert {path.name for path in tmp_path.iterdir()} <= {"out", "out.json", "out.nodes.csv"}
@@ -48,14 +45,6 @@ def test_files_next_to_an_export_appear_with_it_or_not_at_all(graph, tmp_path, m
         with pytest.raises(OSError, match="the disk failed"):
             export(graph, format, tmp_path / name, force=force, origin={"stamp": "new", "sha256": "0"})
         assert content(tmp_path) == before
-
-
-@pytest.mark.parametrize("format", ["csv", "npz"])
-def test_a_disk_too_small_for_the_estimate(graph, tmp_path, spike_times, monkeypatch, format):
-    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 100})())
-    with pytest.raises(ResourceError, match=r"out needs .* free"):
-        export(graph, format, tmp_path / "out", spike_times=spike_times)
-    assert not list(tmp_path.iterdir())
 
 
 def test_a_target_without_a_name(graph):

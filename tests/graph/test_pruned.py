@@ -1,4 +1,4 @@
-"""Graphs of pruned networks: a weight of zero is not a synapse, unless zeros are kept."""
+"""Graphs of pruned networks: a weight of zero is not a synapse."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 from snnb.conversion.rewriting import pruned
 from snnb.graph.build import build_graph
 from snnb.graph.export.write_export import export
-from snnb.network.network import DROPPED, KEPT, Population
+from snnb.network.network import DROPPED, Population
 from snnb.network.read_network import Entry, assemble, read_network, write_spiking
 
 SHARE = 0.6
@@ -39,11 +39,11 @@ def pruned_network():
     return assemble(Path("net"), entries)
 
 
-@pytest.fixture(scope="module", params=[DROPPED, KEPT])
-def graph(request, tmp_path_factory):
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory):
     network, path = pruned_network(), tmp_path_factory.mktemp("pruned") / "net_parsed.h5"
     volumes = tuple(pruned(v, SHARE) if isinstance(v, Population) else v for v in network.volumes)
-    write_spiking(replace(network, volumes=volumes, zeros=request.param), path)
+    write_spiking(replace(network, volumes=volumes, zeros=DROPPED), path)
     with build_graph(path, path.with_name("net_graph.h5")) as opened:
         yield opened
 
@@ -67,13 +67,10 @@ def test_share_of_the_weights_is_zero():
 
 
 def test_degrees_and_neighbours_are_those_of_the_other_weights(graph, tmp_path):
-    kept = graph.attributes["zeros"] == KEPT
     for projection in graph.projections:
         matrix = _dense(projection)
         weights = np.concatenate([batch.weight.copy() for batch in projection.edge_batches()])
-        assert (weights == 0).any() == (kept and projection.rule != "AveragePooling2D")
-        if kept:
-            continue
+        assert (weights != 0).all()
         np.testing.assert_array_equal(projection.out_degrees, (matrix != 0).sum(axis=1))
         np.testing.assert_array_equal(projection.in_degrees, (matrix != 0).sum(axis=0))
         np.testing.assert_array_equal(projection.to_scipy().toarray(), matrix.astype(np.float32))
@@ -110,5 +107,5 @@ def test_exports_and_counts_have_as_many_synapses(graph, tmp_path):
     network = read_network(graph.path.with_name("net_parsed.h5"))
     leaving = network.fan_out()
     for projection in graph.projections:  # of several connections between two neurons, `fan_out` counts each
-        if graph.attributes["zeros"] == KEPT or not projection.merged:
+        if not projection.merged:
             np.testing.assert_array_equal(leaving[projection.source.name].ravel(), projection.out_degrees)

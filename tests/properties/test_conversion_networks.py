@@ -98,8 +98,8 @@ def networks(draw):
 
 @pytest.mark.toolbox
 @examples(4, 200)
-@given(networks(), st.sampled_from([99.9, 99, 60]), st.booleans(), st.sampled_from([4, 7, 20]))
-def test_parsers_and_normalisation_are_those_of_the_toolbox(network, percentile, schedule, batch_size):
+@given(networks(), st.sampled_from([99.9, 99, 60]), st.sampled_from([4, 7, 20]))
+def test_parsers_and_normalisation_are_those_of_the_toolbox(network, percentile, batch_size):
     """Outputs after parsing, our parser's layers, and scale factors and weights bit for bit.
 
     Where the toolbox cannot normalise, every activation is divided by the factor of its layer (Rueckauer et al. 2017).
@@ -110,13 +110,13 @@ def test_parsers_and_normalisation_are_those_of_the_toolbox(network, percentile,
 
     model, x = network
     check_convertible(model)
-    settings = ConversionSettings(batch_size=batch_size, percentile=percentile, normalization_schedule=schedule)
+    settings = ConversionSettings(batch_size=batch_size, percentile=percentile)
     config = configuration("net", [settings])
     ours, reference = parse_own(model), reference_outputs(model, x, max_pool="error")
     parsed = to_parsed(model, config)  # which takes activations out of the model
     assert check_outputs(parsed, x, reference, lambda: reference, "toolbox") < 1e-4
     assert_equal(ours, parsed)
-    activity = measure(parsed, x, percentile=percentile, schedule=schedule, batch_size=batch_size)
+    activity = measure(parsed, x, percentile=percentile, batch_size=batch_size)
     copy = keras.models.clone_model(parsed)
     copy.set_weights(parsed.get_weights())
     with tempfile.TemporaryDirectory() as scratch, quiet():

@@ -97,12 +97,7 @@ def _integers(random, folder):
     settings = ConversionSettings(
         weight_bits=int(random.integers(3, 17)),
         scale_per=str(random.choice(["channel", "layer"])),
-        rounding=str(random.choice(["max", "mse"])),
-        **(
-            {}
-            if way == "usual"
-            else {"calibrate": STEPS, "firing": str(way), "starts": str(random.choice(["half", "zero"]))}
-        ),
+        **({} if way == "usual" else {"calibrate": STEPS, "firing": str(way)}),
     )
     x = random.integers(0, 256, (40, *network.input.shape)).astype(np.float32) / 255
     if way == "usual":

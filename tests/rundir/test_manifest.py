@@ -62,6 +62,7 @@ def test_what_is_wrong_is_named_in_one_line(stored, path, value, message):
         ("params", "bins", 0, 4),
         ("params", "split_fan_in", False, True),
         ("details", "class_name", None, "3"),
+        ("params", "rounding", "max", "mse"),
         ("details", "relays", 0, 12),
     ],
 )

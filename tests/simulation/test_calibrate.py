@@ -207,12 +207,6 @@ def test_a_warning_advises_to_prune_less(trained, tmp_path):
     assert "--weight-bits" not in line
 
 
-def test_initial_potentials_can_be_zero(network, x):
-    found = calibrate(network, x, _settings(firing="free", starts="zero")).network
-    assert {start for p in found.populations[:-1] for start in p.initial_potential.tolist()} == {0.0}
-    assert not found.windowed
-
-
 def test_spiking_max_pooling_is_refused(network, x):
     config = network.volume("pool").only.layer.model_dump()
     entries = [

@@ -7,8 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from snnb.core.errors import InputError, ResourceError, UsageError
-from snnb.io import files
+from snnb.core.errors import InputError, UsageError
 from snnb.training.batches import split_rows
 from snnb.training.fit import FILE, Checkpoint, load_checkpoint, save_checkpoint
 from snnb.training.recipe import Recipe
@@ -153,11 +152,3 @@ def test_nothing_is_written_through_a_link(training, plain_model, tmp_path):
     training(Recipe(epochs=1), build=plain_model)
     assert target.read_text() == "mine"
     assert list((tmp_path / "elsewhere").iterdir()) == []
-
-
-def test_too_little_disk_is_an_error_before_the_training(training, plain_model, tmp_path, monkeypatch):
-    usage = files.shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(files.shutil, "disk_usage", lambda _: usage._replace(free=1000))
-    with pytest.raises(ResourceError, match="the checkpoint needs"):
-        training(build=plain_model)
-    assert not (tmp_path / "checkpoint").exists()

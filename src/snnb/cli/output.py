@@ -243,6 +243,6 @@ def configure(as_json: bool, verbose: bool, quiet: bool) -> Output:
     logging.basicConfig(level=level, stream=sys.stderr, format="%(name)s: %(message)s", force=True)
     for handler in logging.getLogger().handlers:
         handler.setLevel(level)  # also for a library that sets the level of its logger, as Dask does
-    for chatty in ("matplotlib", "PIL", "numba", "h5py", "tensorflow", "filelock"):
+    for chatty in ("matplotlib", "PIL", "numba", "h5py", "tensorflow"):
         logging.getLogger(chatty).setLevel(logging.WARNING if verbose else logging.ERROR)
     return current

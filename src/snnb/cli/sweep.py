@@ -30,7 +30,7 @@ LESS_IMPORTANT = (
     *("samples", "sample_ns", "ann_accuracy", "ann_mean_squared_error", "synaptic_operations_per_sample"),
     *("spikes_per_step_and_neuron", "chips", "simulation", "sample_latency_ns"),
 )
-NOT_SHOWN = ("snn_accuracy_low", "snn_accuracy_high", "note")
+NOT_SHOWN = ("run", "snn_accuracy_low", "snn_accuracy_high", "note")
 
 
 _options, _names = options_of(STAGES_BEFORE)

@@ -116,7 +116,7 @@ def _windows(projection: Projection, x: tf.Tensor) -> np.ndarray:
 # Candidates of the scale factor, as shares of the channel's largest activation.
 SEPARATED_SHARES, FREE_SHARES = np.geomspace(1.1, 0.15, 24), np.geomspace(1.1, 0.15, 14)
 OUTPUT_FACTORS = np.geomspace(0.1, 3, 14).astype(np.float32)
-DELAYS = {"half": (0.25, 0.5, 0.75, 1.0), "zero": (0.5,)}
+DELAYS = (0.25, 0.5, 0.75, 1.0)  # ½ minus the candidates of the initial potential
 SEARCHED_SAMPLES, SEARCHED_POSITIONS = 64, 64  # simulated for each candidate
 BLOCK_BYTES = 16_000_000  # size of the arrays in memory at a time
 STEP_ARRAYS = 4  # arrays of a time step with free firing: spikes, rates, and currents twice
@@ -291,7 +291,7 @@ class _Calibration:
             before = rounded_errors(flat, target, bias, parsed, self._steps)[0].sum()
         else:
             scales = self._allowed(population, np.outer(FREE_SHARES, top))
-            delays = np.array(DELAYS[self._settings.starts])
+            delays = np.array(DELAYS)
             currents, target = self._searched(population, sums)
             errors = cost = firing_errors(currents, target, shifted, scales, delays.astype(np.float32))
             before = firing_errors(currents, target, bias, parsed, np.zeros(1, np.float32)).sum()
@@ -356,7 +356,7 @@ class _Calibration:
         flat = (self._steps, -1, len(bias))
         spikes, best = np.empty(currents.shape, np.bool_), (-1, scale, 0.0)
         for candidate in scale * OUTPUT_FACTORS:
-            for delay in DELAYS[self._settings.starts]:
+            for delay in DELAYS:
                 shift = bias / candidate + np.float32(delay / self._steps)
                 start = np.full(len(bias), 0.5 - delay, np.float32)
                 fire((currents / candidate).reshape(flat), shift, start, spikes.reshape(flat))

@@ -16,9 +16,6 @@ class ConversionSettings(Options):
     percentile: Annotated[float, ToolboxKey("normalization", "percentile")] = Field(
         default=99.9, gt=0, le=100, description="Percentile of a layer's non-zero activations that becomes a rate of 1."
     )
-    normalization_schedule: Annotated[bool, ToolboxKey("normalization", "normalization_schedule")] = Field(
-        default=False, description="Lower the percentile with depth, as in the toolbox."
-    )
     max_pool: Annotated[
         Literal["error", "average", "spiking"],
         ToolboxKey("conversion", "max2avg_pool", {"error": "False", "average": "True", "spiking": "False"}),
@@ -42,18 +39,10 @@ class ConversionSettings(Options):
     firing: Literal["separated", "free"] = Field(
         default="separated", description="Calibrated populations fire in turn, or all at once."
     )
-    starts: Literal["half", "zero"] = Field(
-        default="half", description="With --firing free: start around ½, or all at 0."
-    )
     least_squares: bool = Field(default=False, description="With --calibrate: fit kernels to calibrated rates.")
     weight_bits: Optional[int] = Field(default=None, ge=2, le=16, description="Bit width of integer weights.")
     threshold_bits: int = Field(default=24, ge=8, le=24, description="Bit width of integer thresholds.")
-    bias_bits: int = Field(default=24, ge=8, le=24, description="Bit width of integer biases.")
     scale_per: Literal["channel", "layer"] = Field(
         default="channel", description="Factor to integers: for each channel or each layer."
     )
-    rounding: Literal["max", "mse"] = Field(
-        default="max", description="Factor that uses all bits, or of least squared error."
-    )
     prune: float = Field(default=0.0, ge=0, lt=1, description="Share of each layer's weights made 0.")
-    keep_zeros: bool = Field(default=False, description="With --prune: count weights of 0 as synapses.")

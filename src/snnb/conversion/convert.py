@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Optional
 
-import h5py
 import numpy as np
 
 from snnb.conversion.calibrate import Calibration, calibrate
 from snnb.conversion.conversion_settings import ConversionSettings, Parser
 from snnb.conversion.currents import AnalogueNetwork
 from snnb.conversion.fidelity import Change
-from snnb.conversion.integers import integer_network, largest_integer, prepared_for_integers
+from snnb.conversion.integers import BIAS_BITS, integer_network, largest_integer, prepared_for_integers
 from snnb.conversion.keras_graph import unrolled_model
 from snnb.conversion.layer_rules import choose_parser
 from snnb.conversion.normalise import (
@@ -31,10 +30,10 @@ from snnb.conversion.rewriting import Channels, presynaptic_scales, pruned, quan
 from snnb.conversion.toolbox_config import configuration, write_changes
 from snnb.core.errors import InputError, VerificationError
 from snnb.core.progress import Progress, silent
-from snnb.io.hdf5 import copy_attributes, write_array
+from snnb.io.hdf5 import copy_attributes, created, in_memory, write_array
 from snnb.io.keras import keras, older_description
 from snnb.io.keras_file import QCFS_LEVELS, load_model, read_levels
-from snnb.network.network import DROPPED, KEPT, Network
+from snnb.network.network import DROPPED, Network
 from snnb.network.read_network import read_network, write_spiking
 
 log = logging.getLogger(__name__)
@@ -43,7 +42,6 @@ VERIFIED_SAMPLES = 100
 TOLERANCE = 1e-3
 MORE_WEIGHTS = 1.5  # warn if the parsed model has this many times the weights of the trained model
 ROUNDING = "the parsed and the trained model differ by up to {:.3g} in float32, by rounding only: in float64 they agree"
-UNUSED = "{}: not used, since each layer is scaled by the bound of its activations"
 OUTPUT_STEPS = 100  # time steps for the choice of the scale factor of spikes in place of a softmax
 DEFAULT_SETTINGS = ConversionSettings()
 
@@ -115,7 +113,6 @@ def convert(
         parsed,
         x_norm,
         percentile=settings.percentile,
-        schedule=settings.normalization_schedule,
         batch_size=settings.batch_size,
         progress=progress,
     )
@@ -126,10 +123,8 @@ def convert(
     write_changes(parameters, target / "config")
     (target / "scale_factors.json").write_text(json.dumps(factors, indent=2) + "\n")
     warnings = list(_warnings(activity, trained, parsed, len(x_norm), settings))
-    if not uses_percentiles(parsed, exact_clip=exact_clip):
-        given = [("--percentile", settings.percentile != DEFAULT_SETTINGS.percentile)]
-        given.append(("--normalization-schedule", settings.normalization_schedule))
-        warnings += [UNUSED.format(option) for option, chosen in given if chosen]
+    if settings.percentile != DEFAULT_SETTINGS.percentile and not uses_percentiles(parsed, exact_clip=exact_clip):
+        warnings.append("--percentile: not used, since each layer is scaled by the bound of its activations")
     if settings.firing == "free" and settings.calibrate is None and levels is None:
         warnings.append("--firing free: not used without --calibrate, since the network was not trained with qcfs")
     if rounding_error > permitted(reference):
@@ -153,10 +148,10 @@ def convert(
             spiking, weights = replace(calibration.network, zeros=zeros_of(settings)), calibration.weights
         else:
             spiking = weights = spiking_network(network, x_norm, settings, pixel_scale)
-        bias_limit = largest_integer(settings.bias_bits)
+        bias_limit = largest_integer(BIAS_BITS)
         for population in spiking.populations if settings.weight_bits is not None else ():
             if population.bias is not None and np.abs(population.bias).max() == bias_limit:
-                warnings.append(f"{population.name} has biases of more than {settings.bias_bits} bits: clipped")
+                warnings.append(f"{population.name} has biases of more than {BIAS_BITS} bits: clipped")
         write_spiking(spiking, parsed_path)
         if spiking.steps is not None:
             latency, interval = spiking.latency(spiking.steps), spiking.interval(spiking.steps)
@@ -305,9 +300,7 @@ def _as_trained(network: Network, levels: Optional[int]) -> Network:
 
 def zeros_of(settings: ConversionSettings) -> Optional[str]:
     """Return the meaning of a weight of 0; see `Network.zeros`."""
-    if not settings.prune:
-        return None
-    return KEPT if settings.keep_zeros else DROPPED
+    return DROPPED if settings.prune else None
 
 
 def _write_calibration(calibration: Calibration, factors: Dict[str, float], path: Path) -> None:
@@ -355,11 +348,11 @@ def save_keras(model: keras.Model, path: Path, name: str, levels: Optional[int] 
     Keras numbers models and weights in the order in which a process makes them, and HDF5 adds a time to each array.
     The model has no models inside. `name` is its name in the file, for `levels` see `read_levels`.
     """
-    with h5py.File(f"{name}.h5", "w", driver="core", backing_store=False) as keras_file:
+    with in_memory() as keras_file:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "You are saving your model as an HDF5 file")
             model.save(keras_file, save_format="h5")
-        with h5py.File(path, "w") as file:
+        with created(path) as file:
             architecture = older_description(json.loads(keras_file.attrs["model_config"]))
             architecture["config"]["name"] = name
             # An attribute that is written twice would leave unused bytes of the first one's size.

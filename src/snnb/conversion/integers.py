@@ -19,9 +19,9 @@ from snnb.network.network import Network, Population, Projection
 
 # A channel whose largest weight is a smaller share of the population's does not use all bits.
 SMALLEST_SHARE = 1e-3
-FINER = np.linspace(1, 3, 41)  # candidates of `--rounding mse`, as multiples of the factor of `max`
 # Thresholds are integers up to this multiple of the scale factor of the normalisation.
 LARGEST_SCALE = 8
+BIAS_BITS = 24
 CHECKED = 100  # samples whose pixels are checked
 
 
@@ -83,21 +83,11 @@ def factors_of(
     limit, shared = largest_integer(settings.weight_bits), settings.scale_per == "layer"
     shared = shared or population.name == network.output.name
     rows = _rows(population, sources)
-    steps = np.repeat(_steps(rows), [len(row) for row in rows])[:, np.newaxis]
-    weights = np.concatenate(rows) / steps
-    largest = np.abs(weights).max(axis=0)
+    largest = np.max([np.abs(row).max(axis=0) / step for row, step in zip(rows, _steps(rows))], axis=0)
     top, highest = float(largest.max()) or 1.0, largest_integer(settings.threshold_bits) / LARGEST_SCALE
     largest = np.full_like(largest, top) if shared else np.maximum(largest, SMALLEST_SHARE * top)
-    largest = np.maximum(largest, limit / highest)
-    if settings.rounding == "max":
-        return limit / largest
-    candidates = np.outer(FINER, limit / largest)
-    differences = (np.clip(np.rint(weights * f), -limit, limit) / f - weights for f in candidates)
-    errors = np.stack([np.square(difference * steps).sum(axis=0) for difference in differences])
-    if shared:
-        errors[:] = errors.sum(axis=1, keepdims=True)
-    best: np.ndarray = candidates[errors.argmin(axis=0), np.arange(largest.size)]
-    return best
+    factors: np.ndarray = limit / np.maximum(largest, limit / highest)
+    return factors
 
 
 def _rows(population: Population, sources: Sequence[np.ndarray]) -> List[np.ndarray]:
@@ -163,12 +153,12 @@ def as_integers(network: Network, thresholds: Mapping[str, np.ndarray], settings
 
     The network is normalised to thresholds of 1, its weights are rounded so that a multiplication makes them integers;
     `thresholds` are integers of up to `threshold_bits`, shape (channels,). The rounding errors of the biases, summed
-    over the time steps of the calibration, are added to the initial potentials, unless these start at zero.
+    over the time steps of the calibration, are added to the initial potentials.
     """
     assert settings.weight_bits is not None
     populations = []
-    steps = 0 if settings.firing == "free" and settings.starts == "zero" else network.steps or 0
-    limit, bias_limit = (largest_integer(bits) for bits in (settings.threshold_bits, settings.bias_bits))
+    steps = network.steps or 0
+    limit, bias_limit = (largest_integer(bits) for bits in (settings.threshold_bits, BIAS_BITS))
     for population in network.populations:
         threshold, projections = thresholds[population.name], []
         if population.projections[0].kernel is None and threshold.max() > limit:

@@ -87,23 +87,18 @@ def measure(
     x: np.ndarray,
     *,
     percentile: float = 99.9,
-    schedule: bool = False,
     batch_size: int,
     progress: Progress = silent,
 ) -> Activity:
     """Measure percentiles of the activations of all layers with weights, in one pass over the samples.
 
-    As in the toolbox, samples that do not fill a last batch are left out, and `schedule` lowers the percentile of the
-    i-th layer by 0.02 i, to an integer. The last bits of activations depend on the batch size. `progress`
-    is called with the number of samples done.
+    As in the toolbox, samples that do not fill a last batch are left out. The last bits of activations depend on the
+    batch size. `progress` is called with the number of samples done.
     """
     layers = list(population_ends(model).values())
     activations = tf.function(keras.Model(model.input, [layer.output for layer in layers]))
     samples = len(x) - len(x) % batch_size
-    tails = []
-    for index, layer in enumerate(layers):
-        p = int(percentile - 0.02 * index) if schedule else percentile
-        tails.append(Tail(samples * int(np.prod(layer.output_shape[1:])), p))
+    tails = [Tail(samples * int(np.prod(layer.output_shape[1:])), percentile) for layer in layers]
     for start in range(0, samples, batch_size):
         outputs = activations(tf.constant(x[start : start + batch_size]))
         for tail, output in zip(tails, tf.nest.flatten(outputs)):

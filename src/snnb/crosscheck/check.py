@@ -6,10 +6,8 @@ Total counts are therefore a weak check. But given the spikes that a neuron rece
 membrane potential is one sum, and a spike is correct where this sum reaches the threshold, up to its rounding error.
 """
 
-import shutil
-import tempfile
 from dataclasses import dataclass
-from typing import Dict, Iterator, List, Mapping, Optional, Protocol, Sequence, Tuple
+from typing import Dict, Iterator, List, Mapping, Optional, Protocol, Tuple
 
 import numpy as np
 
@@ -17,25 +15,16 @@ from snnb.core.errors import ResourceError, UsageError, VerificationError
 from snnb.core.machine import memory
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.crosscheck.exported import ExportedNetwork, ExportedPopulation, Simulate, Spikes, counts_of, in_order
-from snnb.graph.export.request import Request
-from snnb.graph.export.write_export import FORMATS
 from snnb.graph.synapse_graph import SynapseGraph
 
 # Bytes of memory a synapse, rounded up from measurements on lenet_mnist: 59, 650 (mapped 780) and 41.
 SYNAPSE_BYTES = {"brian2": 70, "sanafe": 850, "scipy": 45}
 
 
-def require_disk_and_memory(graph: SynapseGraph, simulator: str, formats: Sequence[str]) -> None:
-    """Raise `ResourceError` if the exports of a graph do not fit on the disk, or its simulation not into memory."""
+def require_memory_of(graph: SynapseGraph, simulator: str) -> None:
+    """Raise `ResourceError` if the simulation of a graph does not fit into memory."""
     from rich.filesize import decimal
 
-    folder, size = tempfile.gettempdir(), sum(FORMATS[name].size_of(graph, Request()) for name in formats)
-    free = shutil.disk_usage(folder).free
-    if size > free:
-        raise ResourceError(
-            f"the simulation of a graph writes it to {folder}, which takes {decimal(size)} of the {decimal(free)} that "
-            "are free there; set TMPDIR to a folder on another disk"
-        )
     size, free = SYNAPSE_BYTES[simulator] * graph.number_of_edges(), memory().available
     if size > free:
         raise ResourceError(

@@ -38,7 +38,6 @@ class Release:
 
     archive: str
     sha256: str
-    size_bytes: int
     folder: str
     train: Tuple[str, ...]
     test: str
@@ -55,7 +54,6 @@ RELEASES = {
     "cifar10": Release(
         "cifar-10-python.tar.gz",
         "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
-        170_498_071,
         "cifar-10-batches-py",
         tuple(f"data_batch_{number}" for number in range(1, 6)),
         "test_batch",
@@ -64,7 +62,6 @@ RELEASES = {
     "cifar100": Release(
         "cifar-100-python.tar.gz",
         "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7",
-        169_001_437,
         "cifar-100-python",
         ("train",),
         "test",
@@ -117,9 +114,7 @@ def _fetch(name: str, folder: Path, progress: Progress) -> None:
     release = RELEASES[name]
     path = folder / release.archive
     was_there = path.exists()
-    # The unpacked batches take slightly more space than the archive, which is removed afterwards.
-    size = 3 * release.size_bytes
-    download([SITE + release.archive], path, sha256=release.sha256, size=size, progress=progress)
+    download([SITE + release.archive], path, sha256=release.sha256, progress=progress)
     wanted = {f"{release.folder}/{file}": folder / release.folder / file for file in release.files}
     (folder / release.folder).mkdir(exist_ok=True)
     with tarfile.open(path) as tar:

@@ -9,21 +9,18 @@ import requests
 
 from snnb.core.errors import InputError, first_line
 from snnb.core.progress import Progress, Throttle
-from snnb.io.files import require_disk
 
 BLOCK_BYTES = 2**16
 
 
-def download(urls: Sequence[str], path: Path, *, sha256: str, size: int, progress: Progress) -> None:
+def download(urls: Sequence[str], path: Path, *, sha256: str, progress: Progress) -> None:
     """Download a file from the first of several URLs that has it.
 
     The file `path` appears only when it is complete and has the published SHA-256; an existing file with another one is
-    replaced. `size` is the number of bytes that must be free on the disk. `progress` is called with numbers of bytes.
-    Raise `InputError` if no URL has the file, or its SHA-256 is not the published one, `ResourceError` if the disk is
-    too full.
+    replaced. `progress` is called with numbers of bytes. Raise `InputError` if no URL has the file, or its SHA-256 is
+    not the published one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    require_disk(path.parent, size, f"the download of {path.name}")
     pooch.get_logger().setLevel("WARNING")
     exists, reason = path.exists(), ""
     for url in urls:

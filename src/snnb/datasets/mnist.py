@@ -40,33 +40,28 @@ MIRRORS = ("https://storage.googleapis.com/cvdf-datasets/mnist/", "https://ossci
 
 
 class PublishedFile(NamedTuple):
-    """SHA-256 of the decompressed content and of the gzipped file, and the number of bytes to download."""
+    """SHA-256 of the decompressed content and of the gzipped file."""
 
     sha256: str
     sha256_gz: str
-    size_bytes: int
 
 
 FILES: Dict[str, PublishedFile] = {
     "train-images-idx3-ubyte": PublishedFile(
         "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
         "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-        9_912_422,
     ),
     "train-labels-idx1-ubyte": PublishedFile(
         "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
         "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-        28_881,
     ),
     "t10k-images-idx3-ubyte": PublishedFile(
         "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
         "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-        1_648_877,
     ),
     "t10k-labels-idx1-ubyte": PublishedFile(
         "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
         "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
-        4_542,
     ),
 }
 NPZ = "mnist.npz"
@@ -93,7 +88,7 @@ def fetch(folder: Path, progress: Progress) -> None:
         if _on_disk(folder, name) is None:
             urls = [f"{mirror}{name}.gz" for mirror in MIRRORS]
             path = folder / f"{name}.gz"
-            download(urls, path, sha256=file.sha256_gz, size=file.size_bytes, progress=progress)
+            download(urls, path, sha256=file.sha256_gz, progress=progress)
 
 
 def load(where: Path) -> LoadedDataset:

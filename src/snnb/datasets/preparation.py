@@ -16,7 +16,6 @@ from snnb.datasets.array_samples import balanced_order, proportional_order
 from snnb.datasets.catalogue import data_directory, find_dataset
 from snnb.datasets.definition import Dataset, LoadedDataset, PreparedSplit, Recordings, Samples
 from snnb.datasets.preparation_settings import PreparationSettings
-from snnb.io.files import require_disk
 from snnb.io.text import printable
 from snnb.network.event_samples import Steps, write_samples
 
@@ -40,15 +39,15 @@ class PreparedArrays:
 
 
 def open_dataset(
-    settings: PreparationSettings, target: Path, *, num_classes: Optional[int] = None, progress: Progress = silent
+    settings: PreparationSettings, *, num_classes: Optional[int] = None, progress: Progress = silent
 ) -> LoadedDataset:
-    """Open the files of a data set, after a download if need be, and check that its arrays can be written to `target`.
+    """Open the files of a data set, after a download if need be.
 
     A data set with another number of classes than `num_classes` is refused. During a download, `progress` is called
     with numbers of bytes.
 
     Raise `UsageError` if there is no such data set or an option is not for it, `InputError` if files are missing or
-    damaged or the model does not take such images or classes, `ResourceError` if the disk has too little free space.
+    damaged or the model does not take such images or classes.
     """
     dataset = find_dataset(settings.dataset)
     spec = dataset.spec
@@ -61,18 +60,11 @@ def open_dataset(
         raise InputError(
             f"{spec.name} has {len(classes)} classes, the model has {num_classes}: choose another data set or model."
         )
-    counts: Dict[str, int] = {}
     for part, samples in (("training", loaded.train), ("test", loaded.test)):
         if samples is not None:
             if len(samples.labels) == 0:
                 raise InputError(f"{spec.name} has no {part} samples: {spec.layout} is expected.")
             samples.check(settings.shape, settings.fit)
-            counts[part] = len(samples.labels[: settings.limit])
-    if spec.content == "pictures":
-        train, test = counts.get("training", 0), counts["test"]
-        # One byte per value, and four in the copies for the toolbox.
-        values = train + test + 4 * (test + min(settings.norm_samples, train))
-        require_disk(target, math.prod(settings.shape) * values, "prepare")
     return loaded
 
 

@@ -70,16 +70,6 @@ def sync_tree(path: Path) -> None:
         sync_directory(entry)
 
 
-def require_disk(directory: Path, size_bytes: int, subject: str) -> None:
-    """Raise `ResourceError` if the disk of a directory has less than `size_bytes` and 1 % free for `subject`."""
-    free = shutil.disk_usage(directory).free
-    if free < size_bytes * 1.01:
-        raise ResourceError(
-            f"{subject} needs {size_bytes / 1e6:,.1f} MB, but the disk of {directory} has {free / 1e6:,.1f} MB free; "
-            f"{MAKE_SPACE}"
-        )
-
-
 @contextmanager
 def raise_on_full_disk(directory: Path) -> Iterator[None]:
     """Raise `ResourceError` instead of any error that a full disk causes in a library.

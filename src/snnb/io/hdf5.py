@@ -1,5 +1,6 @@
 """Read HDF5 files with errors of one line, and write them so that equal data give equal bytes."""
 
+import itertools
 import mmap
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,26 @@ def reading(path: Path) -> Iterator[h5py.File]:
             yield file
         except RAISED_BY_HDF5 as error:
             raise damaged(path, error) from error
+
+
+_NUMBERS = itertools.count()
+
+
+def in_memory() -> h5py.File:
+    """Return a new HDF5 file in memory, which is never written."""
+    return h5py.File(f"{next(_NUMBERS)}.h5", "w", driver="core", backing_store=False)  # names of open files differ
+
+
+@contextmanager
+def created(path: Path) -> Iterator[h5py.File]:
+    """Create an HDF5 file in memory and write it when the block is done.
+
+    After a failed write HDF5 1.10 crashes the process at its exit; no write of HDF5 can fail here.
+    """
+    with in_memory() as file:
+        yield file
+        file.flush()
+        path.write_bytes(file.id.get_file_image())
 
 
 def damaged(path: Path, error: BaseException) -> DamagedError:

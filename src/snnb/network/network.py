@@ -95,7 +95,7 @@ def _range(values: Numbers) -> str:
 
 
 MEMBRANE = "membrane"  # activation of an output layer that does not spike: its accumulated input is read
-KEPT, DROPPED = "kept", "dropped"  # see `Network.zeros`
+DROPPED = "dropped"  # see `Network.zeros`
 INPUT = "input"  # name of the input, also if the file has another one
 
 
@@ -208,7 +208,7 @@ class Network:
     steps: Optional[int] = None  # number of time steps that the network is calibrated for
     levels: Optional[int] = None  # number of levels of quantised activations in the trained network (Bu et al. 2022)
     weight_bits: Optional[int] = None  # bit width of the weights of an integer network
-    zeros: Optional[str] = None  # weights of 0 in a pruned network: `kept` are synapses, `dropped` are not
+    zeros: Optional[str] = None  # in a pruned network `dropped`: weights of 0 are not synapses
     pixel: int = 1  # value of a pixel of 1: 255 in an integer network of byte pictures
 
     @property

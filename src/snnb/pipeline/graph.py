@@ -15,7 +15,6 @@ from snnb.core.options import AbsolutePath, Count, Flag, Options
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.graph.export.export_options import ExportOptions, RateUnit
 from snnb.instances.known_instances import PREFIX, find_instance, named_instance
-from snnb.io.files import require_disk
 from snnb.pipeline import simulate
 from snnb.pipeline.stage import (
     Given,
@@ -216,7 +215,6 @@ def run(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> 
         _, counts, accuracies = (unaltered(run, path) for path in inputs)
         coding = read_document(SimulationStatistics, accuracies).coding
     parsed = run.path / inputs[0]
-    require_disk(run.path, sum(path.stat().st_size for path in (parsed, counts) if path and path.exists()), "graph")
     with run.stage("graph", params, inputs=inputs, name=name) as output:
         graph = build_graph(
             parsed,

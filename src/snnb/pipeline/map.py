@@ -11,7 +11,6 @@ from typing_extensions import Annotated
 from snnb.core.errors import InputError, UsageError
 from snnb.core.options import AbsolutePath, Figures, Flag, Options, Seed
 from snnb.core.progress import Progress, Say, say_nothing, silent
-from snnb.io.files import require_disk
 from snnb.mapping.hardware import description_file, hardware_names, is_file, read_hardware
 from snnb.pipeline import graph, simulate
 from snnb.pipeline.stage import (
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from snnb.graph.populations import GraphPopulation
     from snnb.mapping.mapping import MappingCost
 
-BYTES_A_NEURON, BYTES_A_CORE = 8, 400  # of the files
 UNKNOWN = "busiest step: not known; `snnb simulate --record-spikes K` records the spikes of each step"
 
 
@@ -201,7 +199,6 @@ def run(run: RunDirectory, params: MapParams, progress: Progress = silent) -> st
         "map", params, inputs=inputs, name=stamp
     ) as output:
         network = PlacedNetwork.of(opened)
-        require_disk(run.path, BYTES_A_NEURON * network.neurons + BYTES_A_CORE * network.neurons // 100, "map")
         if params.partition is None:
             mapped = map_network(
                 network, hardware, method=params.method, objective=params.objective, seed=params.seed, progress=progress

@@ -11,7 +11,6 @@ from snnb.conversion.fidelity import Fidelity
 from snnb.core.errors import InputError
 from snnb.core.options import option_name
 from snnb.core.progress import Progress, Say, say_nothing, silent
-from snnb.io.files import require_disk
 from snnb.model_files.kinds import NirSettings
 from snnb.pipeline import prepare, train
 from snnb.pipeline.stage import (
@@ -35,13 +34,9 @@ Decaying = Literal["potential", "current"]
 NEEDED = {
     "calibration_samples": "calibrate",
     "firing": "calibrate",
-    "starts": "calibrate",
     "least_squares": "calibrate",
     "threshold_bits": "weight_bits",
-    "bias_bits": "weight_bits",
     "scale_per": "weight_bits",
-    "rounding": "weight_bits",
-    "keep_zeros": "prune",
 }
 
 
@@ -117,8 +112,6 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
         reasons.pop("firing", None)
         if not train.is_trained_elsewhere(run):
             reasons["exact_clip"] = "a network trained with --activation qcfs always fires at every step where it clips"
-    if value_in_force(run, KIND, given, "firing") != "free":
-        reasons.setdefault("starts", "only with --firing free")
     return reasons
 
 
@@ -138,8 +131,6 @@ def _convert(run: RunDirectory, params: ParseParams, progress: Progress) -> None
     from snnb.training.qcfs import quantised_again
 
     trained, prepared = run.path / train.trained_file(run), recorded_details(run, prepare.KIND)
-    if trained.exists():
-        require_disk(run.path, 2 * trained.stat().st_size, "parse")
     inputs = [train.trained_file(run), "dataset/x_norm.npz"]
     changing = params.max_pool == "average" or params.rectify_linear or params.prune or params.weight_bits
     measured = bool(changing) and prepared.content == "pictures"

@@ -87,7 +87,7 @@ def run(run: RunDirectory, params: PreparationSettings, progress: Progress = sil
     spec = find_dataset(params.dataset).spec
     with run.stage("prepare", params, inputs=[]) as output:
         num_classes = model_of(run).num_classes if spec.num_classes else None
-        loaded = open_dataset(params, output.directory, num_classes=num_classes, progress=progress)
+        loaded = open_dataset(params, num_classes=num_classes, progress=progress)
         # Hashed before samples are read: arrays of a file that is changed meanwhile are stale. The few seconds in which
         # MNIST, CIFAR and .npz files are opened, all samples at once, are not covered.
         output.external = external_records(loaded.sources, progress)

@@ -12,7 +12,6 @@ from snnb.conversion.fidelity import Fidelity
 from snnb.core.errors import InputError, UsageError
 from snnb.core.options import FIGURE_ENDINGS, FigureFormat, Figures, Flag, option_name, options_in_words
 from snnb.core.progress import Progress, Say, say_nothing, silent
-from snnb.io.files import require_disk
 from snnb.io.text import LONGEST_NAME, is_name
 from snnb.pipeline import parse, prepare, train
 from snnb.pipeline.parse import ParseParams
@@ -207,7 +206,6 @@ def run(run: RunDirectory, params: SimulateParams, progress: Progress = silent) 
     copied += [run.path / "train" / name for name in history if (run.path / "train" / name).exists()]
     # The toolbox drops an incomplete batch.
     batch = max(n for n in range(1, min(params.batch_size, params.samples) + 1) if params.samples % n == 0)
-    require_disk(run.path, 2 * sum(path.stat().st_size for path in copied if path.exists()), "simulate")
     with run.stage("simulate", params, inputs=[*networks, *data], name=stamp) as output:
         for path in copied:
             if path == parsed and not spiking:

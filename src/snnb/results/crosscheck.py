@@ -11,7 +11,7 @@ from typing_extensions import Literal
 
 from snnb.core.errors import UsageError, VerificationError
 from snnb.core.progress import Progress, Say, say_nothing, silent
-from snnb.crosscheck.check import CountDifference, Expected, check, require_disk_and_memory, samples_at_a_time
+from snnb.crosscheck.check import CountDifference, Expected, check, require_memory_of, samples_at_a_time
 from snnb.crosscheck.exported import ExportedNetwork, Simulate, exported_network, in_order
 from snnb.crosscheck.sanafe import ChipTrace
 from snnb.graph.export.request import Request, Simulated
@@ -115,7 +115,7 @@ def crosscheck(
     path = run.path / graph_file(run, stamp)
     trace: Optional[ChipTrace] = None
     with SynapseGraph.open(path) as opened:
-        require_disk_and_memory(opened, simulator, ("sonata",) if mapping is None else ("sonata", "sanafe"))
+        require_memory_of(opened, simulator)
         expected, digest = _expected(run, stamp, simulated, opened, samples, say, progress), sha256_of(path)
         network = exported_network(opened, simulated)
         if mapping is None:

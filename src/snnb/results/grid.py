@@ -129,14 +129,3 @@ def points_of(axes: Sequence[Axis], given: Given) -> List[Point]:
                 options.setdefault(axis.stage, {})[axis.name] = value
         points.append(Point(chosen, options, str(chosen[CHIPS]) if CHIPS in chosen else None))
     return points
-
-
-def in_order_of_stages(points: Sequence[Point], axes: Sequence[Axis]) -> List[int]:
-    """Return the indices of the points in an order in which each stage runs once for each set of its options."""
-    stages = (*SWEPT, "map")
-    slowest_first = sorted(axes, key=lambda axis: stages.index(axis.stage))
-
-    def place(number: int) -> List[int]:
-        return [axis.values.index(points[number].values[axis.title]) for axis in slowest_first]
-
-    return sorted(range(len(points)), key=place)

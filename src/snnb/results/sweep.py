@@ -1,26 +1,40 @@
-"""`sweep`: a simulation for each point of a grid of options, in one run, where stages that points share run once.
+"""`sweep`: a simulation for each point of a grid of options.
 
-The training, the conversion and the options in force of the run stay as they are. A new simulation is marked as swept,
-so that its options are not kept. The network of a point that is not the run's is trained, converted and simulated in a
-scratch run inside the run, `.sweep`, whose data set, and training if it is the run's, are links; the simulation, which
-is complete in itself, is then moved into the run. An interrupted sweep keeps the scratch run: the next one continues.
+A point whose training and conversion are those of the run, or a run without results, is simulated in the run. Each
+other training and conversion has a run of its own in `sweep/`, which copies the data set, and a training that is there
+already. Their stages are those of any run: what is up to date is not repeated, so that an interrupted sweep continues.
+The options in force of the run stay as they are: a simulation there is marked as swept.
 """
 
 import csv
 import os
+import re
 import tempfile
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, ContextManager, Dict, List, Literal, Optional, Sequence, cast
+from typing import (
+    TYPE_CHECKING,
+    Callable,
+    ContextManager,
+    Dict,
+    Iterator,
+    List,
+    Literal,
+    Optional,
+    Sequence,
+    Tuple,
+    cast,
+)
 
 import numpy as np
 from pydantic import Field
 
+from snnb.cluster.connect import connected
 from snnb.core.errors import InputError, UsageError
 from snnb.core.options import Options
 from snnb.core.progress import Progress, Say, say_nothing
-from snnb.io.files import atomic_path, remove
+from snnb.io.files import atomic_path
 from snnb.io.text import Document, JsonValue, read_document
 from snnb.mapping.hardware import read_hardware
 from snnb.pipeline import parse, simulate, train
@@ -34,10 +48,9 @@ from snnb.pipeline.plan import (
     no_bar,
 )
 from snnb.pipeline.simulate import SimulationRecord
-from snnb.pipeline.stage import Given, figure_format, input_difference, stale_reason
+from snnb.pipeline.stage import Given, StageResult
 from snnb.results.compare import compared_one, in_words
-from snnb.results.grid import CHIPS, Axis, Point, in_order_of_stages, points_of
-from snnb.rundir import manifest
+from snnb.results.grid import CHIPS, Axis, Point, points_of
 from snnb.rundir.directory import RunDirectory
 from snnb.simulation.simulation_files import SUMS
 from snnb.simulation.simulation_settings import refuse_missing_packages
@@ -46,8 +59,8 @@ from snnb.simulation.simulation_statistics import ACCURACIES, SimulationStatisti
 if TYPE_CHECKING:
     from snnb.report.comparison_plots import Value
 
-TABLE, FIGURE, SCRATCH = "sweep.csv", "sweep.png", ".sweep"
-OWN = (train.KIND.name, parse.KIND.name)  # stages that a point can run with other options than the run
+TABLE, FIGURE, FOLDER = "sweep.csv", "sweep.png", "sweep"
+NETWORK = (train.KIND.name, parse.KIND.name)  # stages that make the network of a point
 Bar = Callable[..., ContextManager[Progress]]
 Asked = Dict[str, Options]  # the parameters of a point by stage
 
@@ -72,6 +85,7 @@ class SimulationFigures(Document):
 
     values: Dict[str, JsonValue]  # of the options, by title of the axis
     ran: bool  # whether the simulation was made now
+    run: str  # that the simulation is in, relative to the run of the sweep: `.`, or a folder in `sweep/`
     simulation: str  # stamp
     samples: int
     ann_accuracy: Optional[float]
@@ -121,8 +135,8 @@ def sweep(
     The training, the conversion and the options that later commands keep stay as they were before. Only in a run
     without results they become those of the first point.
 
-    After an interruption it continues: a simulation of the run with the options of a point, made of the present data
-    set and training, is that point's. The table has the rows of the points that are done.
+    After an interruption it continues: a simulation with the options of a point, made of the present data set and
+    training, is that point's. The table has the rows of the points that are done.
 
     The run is locked. `given` are options that are the same for all points, by stage; one that is not given keeps its
     recorded value. The points are returned in the order of the grid; the last axis changes fastest.
@@ -141,34 +155,25 @@ def sweep(
     notes: List[List[str]] = []  # by point, about recorded values that are not valid with its options
     for point in points:
         notes.append([])
-        params = _asked(run, point, notes[-1].append)[simulate.KIND.name]
-        try:
-            refuse_missing_packages(cast("simulate.SimulateParams", params))
-        except InputError:
-            if _simulation_of(run, point) is None:
-                raise
+        shared = cast("simulate.SimulateParams", _asked(run, point, notes[-1].append)[simulate.KIND.name])
+        refuse_missing_packages(shared)
     unequal = next((note for of_point in notes for note in of_point if any(note not in other for other in notes)), None)
     if unequal is not None:
         raise UsageError(f"the points would differ in an option outside the grid ({unequal}); give it for all points")
-    done: Dict[int, Swept] = {}
+    done: List[Swept] = []
     with ExitStack() as stack:
-        for turn, number in enumerate(in_order_of_stages(points, axes), 1):
-            point = points[number]
-            stamp = _simulation_of(run, point)
-            message = f"sweep: {turn} of {len(points)}: {in_words(cast('Dict[str, JsonValue]', point.values))}"
-            say(message + (f": uses simulation {stamp}" if stamp is not None else ""))
-            ran = stamp is None
-            if stamp is None:
-                stamp = _simulate_point(run, point, stack, say=tell, bar=bar)
-            chip = NO_CHIP
+        if (shared.workers, shared.scheduler) != (1, None):
+            stack.enter_context(connected(shared.workers, shared.scheduler))
+        for number, point in enumerate(points, 1):
+            say(f"sweep: {number} of {len(points)}: {in_words(cast('Dict[str, JsonValue]', point.values))}")
+            home, result = _simulate_point(run, point, axes, say=tell, bar=bar)
+            stamp, chip = result.directory.name, NO_CHIP
             if point.hardware is not None:
-                chip = _chip_figures(run, stamp, point.hardware, say, bar)
-            done[number] = _swept(run, point, stamp, ran, chip)
+                chip = _chip_figures(home, stamp, point.hardware, say, bar)
+            done.append(_swept(run, home, point, stamp, result.reason is not None, chip))
             _write_table(run, axes, done)
-    swept = [done[number] for number in range(len(points))]
-    _draw(run, axes, swept)
-    remove(run.path / SCRATCH)
-    return swept
+    _draw(run, axes, done)
+    return done
 
 
 def _news(say: Say, *left_out: str) -> Say:
@@ -181,39 +186,47 @@ def _news(say: Say, *left_out: str) -> Say:
     return tell
 
 
-def _simulation_of(run: RunDirectory, point: Point) -> Optional[str]:
-    """Return the stamp of the run's latest simulation with the options of a point; None without one."""
-    records = cast("Dict[str, SimulationRecord]", run.records_of(simulate.KIND.name))
-    for stamp in run.by_precedence(simulate.KIND.name):
-        record = records[stamp]
-        asked = _asked(run, point, parsed=run.path / run.directory_of("simulate", stamp) / f"{run.model}_parsed.h5")
-        made = [record.details.training, record.details.conversion, record.params]
-        if all(_same(one, other) for one, other in zip(asked.values(), made)) and _is_usable(run, record, asked):
-            return stamp
-    return None
-
-
-def _simulate_point(run: RunDirectory, point: Point, stack: ExitStack, *, say: Say, bar: Bar) -> str:
-    """Make the simulation of a point in a locked run and return its stamp; a cluster stays open in `stack`."""
+def _simulate_point(
+    run: RunDirectory, point: Point, axes: Sequence[Axis], *, say: Say, bar: Bar
+) -> Tuple[RunDirectory, StageResult]:
+    """Bring the simulation of a point up to date; return it and the run that it is in."""
     asked, name = _asked(run, point), simulate.KIND.name
-    if all(_is_free(run, own, asked) for own in OWN):
-        options = {**point.given.get(name, {}), "swept": run.in_force(name) is not None}
-        return _simulated(run, {**point.given, name: options}, asked, stack, say, bar)
-    # Every option is given, since the scratch run has recorded the options of another point.
-    given = {stage: {**point.given.get(stage, {}), **asked[stage].model_dump()} for stage in OWN}
-    given["train"].setdefault("figures", figure_format(None, run.record_of("train"), "training_plot"))
-    shared = ["prepare"]
-    if run.record_of("train") is not None and _is_free(run, "train", asked):
-        bring_up_to_date(run, "train", point.given, say=say, bar=bar)
-        shared.append("train")
-    scratch = _open_scratch(run, shared)
-    with scratch.locked():
-        bring_up_to_date(scratch, parse.KIND.name, given, say=say, bar=bar)
-        params = _asked(run, point, parsed=scratch.path / "parse" / f"{run.model}_parsed.h5")[name]
-        given[name] = {**point.given.get(name, {}), **params.model_dump(), "swept": True}
-        stamp = _simulated(scratch, given, asked, stack, say, bar)
-        run.adopt(name, stamp, scratch.records_of(name)[stamp], scratch.path / scratch.directory_of(name, stamp))
-    return stamp
+    # Every option is given, since the recorded ones may be those of another point.
+    given = {**point.given, **{stage: {**point.given.get(stage, {}), **asked[stage].model_dump()} for stage in NETWORK}}
+    home = run
+    with ExitStack() as stack:
+        if not all(_is_free(run, stage, asked) for stage in NETWORK):
+            home = RunDirectory.create(run.path / FOLDER / _folder_name(point, axes), run.manifest.run, run.kinds)
+            stack.enter_context(home.locked(say=say))
+            home.take("prepare", run)
+            if run.record_of("train") is not None and _is_free(run, "train", asked):
+                bring_up_to_date(run, "train", point.given, say=say, bar=bar)
+                home.take("train", run)
+            elif not _is_free(home, "train", asked) or home.record_of("train") is None:
+                trained = next((other for other in _homes(run) if _is_free(other, "train", asked)), None)
+                if trained is not None:
+                    home.take("train", trained)
+        bring_up_to_date(home, parse.KIND.name, given, say=say, bar=bar)
+        params = _asked(run, point, parsed=home.path / "parse" / f"{run.model}_parsed.h5")[name]
+        swept = home is run and run.in_force(name) is not None
+        given[name] = {**point.given.get(name, {}), **params.model_dump(), "swept": swept}
+        return home, bring_up_to_date(home, name, given, asked_by_name=False, say=say, bar=bar)[-1]
+
+
+def _folder_name(point: Point, axes: Sequence[Axis]) -> str:
+    """Return the name of the run of a training and conversion that are not those of the sweep's run."""
+    values = {axis.title: point.values[axis.title] for axis in axes if axis.stage in NETWORK}
+    text = ",".join(f"{title}={value}" for title, value in values.items())
+    return re.sub(r"[^\w.,=-]", "_", text, flags=re.ASCII)[:200] or "network"
+
+
+def _homes(run: RunDirectory) -> Iterator[RunDirectory]:
+    """Yield the runs in the folder of the sweep that have a training."""
+    for path in sorted((run.path / FOLDER).iterdir()):
+        with suppress(InputError):  # not a run, or damaged
+            home = RunDirectory.open(path, run.kinds)
+            if home.record_of("train") is not None:
+                yield home
 
 
 def _asked(run: RunDirectory, point: Point, say: Say = say_nothing, *, parsed: Optional[Path] = None) -> Asked:
@@ -231,69 +244,7 @@ def _asked(run: RunDirectory, point: Point, say: Say = say_nothing, *, parsed: O
 def _is_free(run: RunDirectory, name: str, asked: Asked) -> bool:
     """Whether the run has no result of a stage, or one with the parameters of the point."""
     record = run.record_of(name)
-    return record is None or _same(record.params, asked[name])
-
-
-def _simulated(run: RunDirectory, given: Given, asked: Asked, stack: ExitStack, say: Say, bar: Bar) -> str:
-    """Simulate and return the stamp; a cluster, if there is to be one, stays open for the next point."""
-    from snnb.cluster.connect import connected
-
-    bring_up_to_date(run, parse.KIND.name, given, say=say, bar=bar)
-    params = cast("simulate.SimulateParams", asked[simulate.KIND.name])
-    shared = params.workers, params.scheduler
-    if shared != (1, None):
-        stack.enter_context(connected(*shared))
-    return bring_up_to_date(run, simulate.KIND.name, given, say=say, bar=bar)[-1].directory.name
-
-
-def _same(one: Options, other: Optional[Options]) -> bool:
-    return other is not None and one.model_dump(mode="json") == other.model_dump(mode="json")
-
-
-def _is_usable(run: RunDirectory, record: SimulationRecord, asked: Asked) -> bool:
-    """Whether a simulation is undamaged and was made of the present files of the run.
-
-    If its network was trained or converted with other options than the run's present one, only the data set and the
-    model's file are compared.
-    """
-    present = ["dataset/"]
-    for name in OWN:
-        now = run.record_of(name)
-        if now is None or not _same(now.params, asked[name]):
-            break
-        if stale_reason(run, now, {}) is not None:
-            return False
-        present.append(f"{run.directory_of(name)}/")
-    read = [file for file in record.inputs if file.path.startswith(tuple(present))]
-    if any(input_difference(run, file) for file in (*read, *(record.details.sources or ()))):
-        return False
-    return all(run.hashes.matches(file) for file in record.outputs)
-
-
-def _open_scratch(run: RunDirectory, shared: Sequence[str]) -> RunDirectory:
-    """Open or create the scratch run; the results of the shared stages are links into the locked run."""
-    path, known = run.path / SCRATCH, run.manifest.stages
-    records: Dict[str, object] = {run.kind(stage).key: None for stage in OWN}
-    old: Optional[RunDirectory] = None
-    with suppress(InputError):
-        old = RunDirectory.open(path, run.kinds)
-    if path.is_symlink() or old is None or old.manifest.run.difference(run.manifest.run) is not None:
-        remove(path)
-        path.mkdir()
-    else:
-        records = {run.kind(stage).key: old.record_of(stage) for stage in OWN}
-    for stage in ("prepare", "train"):
-        relative, key = run.directory_of(stage), run.kind(stage).key
-        if stage in shared:
-            remove(path / relative)
-            (path / relative).symlink_to(os.path.join(os.pardir, relative), target_is_directory=True)  # noqa: PTH118
-            records[key] = run.record_of(stage)
-        elif (path / relative).is_symlink():
-            remove(path / relative)
-            records[key] = None
-    content = run.manifest.model_copy(update={"stages": known.model_copy(update=records)})
-    manifest.save_manifest(content, path / manifest.NAME)
-    return RunDirectory.open(path, run.kinds)
+    return record is None or record.params.model_dump(mode="json") == asked[name].model_dump(mode="json")
 
 
 def _chip_figures(run: RunDirectory, stamp: str, hardware: str, say: Say, bar: Bar) -> ChipFigures:
@@ -325,12 +276,13 @@ def _chip_figures(run: RunDirectory, stamp: str, hardware: str, say: Say, bar: B
     )
 
 
-def _swept(run: RunDirectory, point: Point, stamp: str, ran: bool, chip: ChipFigures) -> Swept:
-    compared = compared_one(run, stamp, cast("Dict[str, SimulationRecord]", run.records_of("simulate"))[stamp])
+def _swept(run: RunDirectory, home: RunDirectory, point: Point, stamp: str, ran: bool, chip: ChipFigures) -> Swept:
+    compared = compared_one(home, stamp, cast("Dict[str, SimulationRecord]", home.records_of("simulate"))[stamp])
     low, high = compared.snn_interval or (None, None)
     return Swept(
         values=point.values,
         ran=ran,
+        run=home.path.relative_to(run.path).as_posix(),
         simulation=stamp,
         samples=compared.samples,
         ann_accuracy=compared.ann_accuracy,
@@ -351,18 +303,18 @@ def _refuse_foreign_files(run: RunDirectory) -> None:
     """Refuse to replace a table or figure that no sweep has written."""
     table, figure = run.path / TABLE, run.path / FIGURE
     there = [path for path in (table, figure) if os.path.lexists(path)]
-    if there and not (table.exists() and ",".join(COLUMNS) in table.read_text(errors="replace").split("\n")[0]):
+    if there and not (table.exists() and ",".join(COLUMNS[1:]) in table.read_text(errors="replace").split("\n")[0]):
         raise UsageError(f"{there[0]} was not written by a sweep; move it away")
 
 
-def _write_table(run: RunDirectory, axes: Sequence[Axis], done: Dict[int, Swept]) -> None:
+def _write_table(run: RunDirectory, axes: Sequence[Axis], done: Sequence[Swept]) -> None:
     with atomic_path(run.path / TABLE, force=True) as temporary, temporary.open("w", newline="") as file:
         titles = [axis.title for axis in axes if axis.title not in COLUMNS]
         of_chips = ChipFigures.model_fields if CHIPS in titles else ()
         columns = [*titles, *COLUMNS, *of_chips]
         rows = csv.DictWriter(file, columns, lineterminator="\n", extrasaction="ignore")
         rows.writeheader()
-        rows.writerows(done[number].row for number in sorted(done))
+        rows.writerows(one.row for one in done)
 
 
 def _draw(run: RunDirectory, axes: Sequence[Axis], swept: Sequence[Swept]) -> None:

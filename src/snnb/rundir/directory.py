@@ -15,6 +15,7 @@ import fcntl
 import json
 import os
 import re
+import shutil
 import socket
 import sys
 import time
@@ -300,16 +301,23 @@ class RunDirectory:
             self.recover()
         self.hashes.save()
 
-    def adopt(self, stage: str, name: str, record: AnyRecord, directory: Path) -> None:
-        """Move a complete result on this disk into the locked run; after an error nothing has changed."""
-        relative = self.directory_of(stage, name)
+    def take(self, stage: str, other: "RunDirectory") -> None:
+        """Copy the single result of a stage of another run, unless it is here; after an error nothing has changed."""
+        relative, record = self.directory_of(stage), other.record_of(stage)
+        assert record is not None
+        if record == self.record_of(stage):
+            return
         self._refuse_foreign_files(relative)
+        place = self.path / relative
+        incomplete = place.with_name(INCOMPLETE + place.name)
         try:
-            _replace(directory, self.path / relative)
-            self._save_record(stage, name, record)
+            with raise_on_full_disk(self.path):
+                shutil.copytree(str(other.path / relative), str(incomplete))
+            sync_tree(incomplete)
+            _replace(incomplete, place)
+            self._save_record(stage, None, record)
         finally:
             self.recover()
-        self.hashes.save()
 
     def rename(self, model: str) -> None:
         """Give the run, which begins with a graph from outside, another name; the next result is recorded with it."""

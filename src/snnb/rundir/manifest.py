@@ -45,7 +45,18 @@ ADVICE = "restore it from a copy, or start a new run directory"
 SCHEMA_VERSION = 1
 OTHER_VERSION = "use the snnb that wrote it, or start a new run directory"
 # Parameters and details of older versions, each with the value that had no effect; with another one, it is refused.
-REMOVED: Mapping[str, object] = {"by": "all", "bins": 0, "class_name": None, "split_fan_in": False, "relays": 0}
+REMOVED: Mapping[str, object] = {
+    "bias_bits": 24,
+    "bins": 0,
+    "by": "all",
+    "class_name": None,
+    "keep_zeros": False,
+    "normalization_schedule": False,
+    "relays": 0,
+    "rounding": "max",
+    "split_fan_in": False,
+    "starts": "half",
+}
 Sha256 = Field(pattern=r"^[0-9a-f]{64}$")
 LARGEST = 2**63 - 1
 Bytes = Annotated[int, Field(ge=0, le=LARGEST)]
@@ -132,7 +143,8 @@ class StageRecord(Record, Generic[P, D]):
     def _without_removed(cls, values: object) -> object:
         if not isinstance(values, dict):
             return values
-        return {name: value for name, value in values.items() if name not in REMOVED or value != REMOVED[name]}
+        kept = {name: value for name, value in values.items() if name not in REMOVED or value != REMOVED[name]}
+        return {name: cls._without_removed(value) for name, value in kept.items()}
 
 
 AnyRecord = StageRecord[Any, Any]

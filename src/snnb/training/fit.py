@@ -19,7 +19,7 @@ from snnb.core.errors import DamagedError, InputError, UsageError, first_line
 from snnb.core.formatting import times
 from snnb.core.options import FigureFormat
 from snnb.core.progress import Progress, Throttle, silent
-from snnb.io.files import atomic_path, require_disk, sha256_of
+from snnb.io.files import atomic_path, sha256_of
 from snnb.io.keras import description_of, keras
 from snnb.io.keras_file import QCFS_LEVELS
 from snnb.io.npy import load_archive
@@ -75,7 +75,7 @@ def train(
 
     Raise `InputError` if the model does not fit the pictures, or the checkpoint is damaged or a symbolic link,
     `UsageError` if the checkpoint belongs to another training or no picture is left to train on, `VerificationError` if
-    the loss is no longer finite, `ResourceError` if the disk has too little free space.
+    the loss is no longer finite.
     """
     if checkpoint.is_symlink():  # it could lead out of the run
         raise InputError(f"{checkpoint} is a symbolic link, and a checkpoint is not written through a link; remove it")
@@ -90,9 +90,6 @@ def train(
         tf.random.set_seed(options.seed + len(state.history))  # else dropout repeats the masks of the first epochs
         model.set_weights(list(state.weights))
         model.optimizer.set_weights(list(state.optimizer))
-    # The weights are saved twice with early stopping, and for a moment there are two checkpoints.
-    variables = [*model.weights, *model.weights, *model.optimizer.weights]
-    require_disk(checkpoint.parent, 2 * sum(v.shape.num_elements() * v.dtype.size for v in variables), "the checkpoint")
     training_rows, validation_rows = split_rows(len(training_set.x), options.validation_split, options.seed)
     steps = math.ceil(len(training_rows) / options.batch_size)
     if options.steps_per_epoch is not None and options.steps_per_epoch > steps:

@@ -11,14 +11,11 @@ import h5py
 import numpy as np
 
 from snnb.core.errors import InputError, VerificationError, first_line
-from snnb.io.files import require_disk
-from snnb.io.hdf5 import copy_without_times
+from snnb.io.hdf5 import copy_without_times, created, in_memory
 from snnb.io.keras import NEWER, keras, older_description
 from snnb.io.keras_file import read_levels
 from snnb.training.batches import LabelledPictures, batches
 from snnb.training.recipe import Recipe
-
-_BYTES_PER_ARRAY, _BYTES_PER_FILE = 8192, 65536  # HDF5's own structures
 
 
 def check_model(
@@ -97,20 +94,17 @@ def check_finite(figures: Mapping[str, float], epoch: int) -> None:
 def write_model(model: keras.Model, path: Path, attributes: Mapping[str, int] = MappingProxyType({})) -> None:
     """Save a compiled model as Keras does, without the time stamps that HDF5 records by default.
 
-    `attributes` are additional attributes of the file. Raise `ResourceError` if the disk has too little space, which is
-    checked first, since HDF5 1.10 crashes the process when a write fails.
+    `attributes` are additional attributes of the file.
     """
-    require_disk(path.parent, 2 * bytes_needed(model), "the model")
-    stamped = path.with_name(path.name + ".partial")
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "You are saving your model as an HDF5 file")
-        model.save(str(stamped), save_format="h5")
-    with h5py.File(str(stamped), "r") as old, h5py.File(str(path), "w") as new:
-        copy_without_times(old, new)
-        new.attrs.update(attributes)
+    with in_memory() as saved, created(path) as file:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "You are saving your model as an HDF5 file")
+            model.save(saved, save_format="h5")
+        copy_without_times(saved, file)
+        file.attrs.update(attributes)
         if NEWER:  # so that TensorFlow 2.2 loads it
-            new.attrs["model_config"] = json.dumps(older_description(json.loads(old.attrs["model_config"]))).encode()
-    stamped.unlink()
+            description = older_description(json.loads(saved.attrs["model_config"]))
+            file.attrs["model_config"] = json.dumps(description).encode()
 
 
 def load_weights(model: keras.Model, path: Path) -> None:
@@ -126,10 +120,3 @@ def load_weights(model: keras.Model, path: Path) -> None:
         if h5py.is_hdf5(str(path)) and read_levels(path) is not None:
             reason = "trained with --activation qcfs, it has convolutions for average poolings; give one of relu"
         raise InputError(f"--initial-weights: {path} does not have the weights of the model ({reason})") from error
-
-
-def bytes_needed(model: keras.Model) -> int:
-    """Return an upper bound of the size of the model's file, in bytes."""
-    arrays = [*model.weights, *model.optimizer.weights]
-    values = sum(int(array.shape.num_elements()) * array.dtype.size for array in arrays)
-    return values + 2 * len(model.to_json()) + _BYTES_PER_ARRAY * len(arrays) + _BYTES_PER_FILE

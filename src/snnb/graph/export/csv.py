@@ -52,13 +52,4 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"' if any(sign in name for sign in ',"\n\r') else name
 
 
-def _size(graph: SynapseGraph, request: Request) -> float:
-    names = {p.name: len(p.name) + len(str(tuple(length - 1 for length in p.shape))) + 4 for p in graph.populations}
-    for p in graph.populations:
-        if p.names is not None:
-            names[p.name] = len(p.name) + sum(map(len, p.names.tolist())) // p.size + 2
-    plain = sum(p.number_of_edges * (names[p.source.name] + names[p.target.name] + 33) for p in graph.projections)
-    return plain / 4 if request.compressed else plain
-
-
-FORMAT = Format(".csv", write, _size, sidecar=True, nodes_beside=True, own_options=("rate_unit", "exact"))
+FORMAT = Format(".csv", write, sidecar=True, nodes_beside=True, own_options=("rate_unit", "exact"))

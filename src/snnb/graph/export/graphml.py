@@ -31,4 +31,4 @@ def _check(graph: SynapseGraph, request: Request) -> None:
         )
 
 
-FORMAT = Format(".graphml", write, (260, 600), _check, has_names=True, own_options=("rate_unit",))
+FORMAT = Format(".graphml", write, _check, has_names=True, own_options=("rate_unit",))

@@ -39,4 +39,4 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
         file.write(b"1\n" * part.nodes)
 
 
-FORMAT = Format(".hgr", write, (6, 16), need_counts, partial=True, own_options=("scale", "with_input"))
+FORMAT = Format(".hgr", write, need_counts, partial=True, own_options=("scale", "with_input"))

@@ -94,4 +94,4 @@ def _check(graph: SynapseGraph, request: Request) -> None:
         )
 
 
-FORMAT = Format(".graph", write, (17, 1), _check, partial=True, own_options=("scale", "idx64", "with_input"))
+FORMAT = Format(".graph", write, _check, partial=True, own_options=("scale", "idx64", "with_input"))

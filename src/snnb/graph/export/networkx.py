@@ -30,4 +30,4 @@ def _check(graph: SynapseGraph, request: Request) -> None:
         )
 
 
-FORMAT = Format(".pickle", write, (60, 150), _check, has_names=True, own_options=("rate_unit",))
+FORMAT = Format(".pickle", write, _check, has_names=True, own_options=("rate_unit",))

@@ -347,16 +347,7 @@ def _check(graph: SynapseGraph, request: Request) -> Optional[str]:
     return _warning(graph, request)
 
 
-def _size(graph: SynapseGraph, request: Request) -> float:
-    total = 8.0 * graph.number_of_nodes() + 4000 * (len(graph.populations) + len(graph.projections))
-    for projection, linear in zip(graph.projections, _layers(graph)[1]):
-        if None in linear:
-            total += 4.0 * projection.source.size * projection.target.size
-        total += sum(layer.weight.nbytes for layer in linear if isinstance(layer, Convolution))
-    return total
-
-
-FORMAT = Format(".nir", write, _size, _check, sidecar=True, simulates=True, extra_description=_losses)
+FORMAT = Format(".nir", write, _check, sidecar=True, simulates=True, extra_description=_losses)
 
 
 def window_sum_of(projection: GraphProjection) -> Optional[WindowSum]:

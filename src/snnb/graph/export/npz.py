@@ -45,4 +45,4 @@ def _write_array(
             file.write(arrays[name].astype(dtype, copy=False).data.cast("B"))  # zipfile counts items, not bytes
 
 
-FORMAT = Format("_npz", write, (12, 60), directory=True, own_options=("rate_unit",))
+FORMAT = Format("_npz", write, directory=True, own_options=("rate_unit",))

@@ -13,7 +13,6 @@ from snnb.graph.synapse_graph import SynapseGraph
 if TYPE_CHECKING:
     import pyarrow
 
-SIZE = 16, 45  # bytes of an edge and of a node
 ROWS = 1 << 20  # in a row group
 OPTIONS = {"compression": "none", "use_dictionary": False, "write_statistics": ["source", "target"]}
 
@@ -68,4 +67,4 @@ def load_library() -> Tuple[ModuleType, ModuleType]:
     return pyarrow, parquet
 
 
-FORMAT = Format("_parquet", write, SIZE, directory=True, own_options=("rate_unit",))
+FORMAT = Format("_parquet", write, directory=True, own_options=("rate_unit",))

@@ -16,7 +16,7 @@ from snnb.core.errors import InputError
 from snnb.core.machine import processors
 from snnb.core.progress import silent
 from snnb.graph.connection import ranges
-from snnb.graph.export.parquet import OPTIONS, SIZE, edge_schema, load_library, write_nodes
+from snnb.graph.export.parquet import OPTIONS, edge_schema, load_library, write_nodes
 from snnb.graph.export.request import Format, Request, file_name
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.files import sha256_of
@@ -135,4 +135,4 @@ def _write(opened: Tuple[_Shared, SynapseGraph, int], parts: Sequence[Part]) -> 
     return sum(_write_with_threads(graph, shared.folder, parts, shared.request, threads))
 
 
-FORMAT = Format("_parts", write, SIZE, directory=True, own_options=("rate_unit", "workers", "scheduler"))
+FORMAT = Format("_parts", write, directory=True, own_options=("rate_unit", "workers", "scheduler"))

@@ -44,4 +44,4 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
                 empty.unlink()
 
 
-FORMAT = Format("_pynn", write, (29, 60), refuse_fast_cycles, directory=True, simulates=True, own_options=("exact",))
+FORMAT = Format("_pynn", write, refuse_fast_cycles, directory=True, simulates=True, own_options=("exact",))

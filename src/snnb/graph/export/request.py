@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, Iterator, NamedTuple, Optional, Tuple, Union
+from typing import Callable, Dict, Iterator, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -240,7 +240,6 @@ class Format:
     ----------
     suffix : default suffix of the file or directory
     write : callable that writes a graph to a path as requested
-    size : bytes of a synapse and of a neuron, or a callable that estimates the size
     check : callable that raises an error for a graph or request that the format cannot represent, and returns a warning
         of content that the format does not represent, or None
     directory : whether it is a directory of files
@@ -256,7 +255,6 @@ class Format:
 
     suffix: str
     write: Callable[[SynapseGraph, Path, Request], None]
-    size: Union[Tuple[float, float], Callable[[SynapseGraph, Request], float]]
     check: Optional[Callable[[SynapseGraph, Request], Optional[str]]] = None
     directory: bool = False
     sidecar: bool = False
@@ -273,10 +271,3 @@ class Format:
         if self.partial:
             return SpikingPart.of(graph, request)
         return SpikingPart(graph.populations, graph.projections)
-
-    def size_of(self, graph: SynapseGraph, request: Request) -> int:
-        """Return the expected size in bytes."""
-        if callable(self.size):
-            return round(self.size(graph, request))
-        part = self.part_of(graph, request)
-        return round(self.size[0] * part.edges + self.size[1] * part.nodes)

@@ -161,8 +161,8 @@ def _unsaid(population: GraphPopulation) -> Optional[str]:
 def _check(graph: SynapseGraph, request: Request) -> None:
     if request.initial_potential or starts_above_zero(graph):
         raise UsageError(
-            "format sanafe cannot state initial potentials other than 0: simulate without --initial-potential, "
-            "calibrate with --starts zero; crosscheck sets them after the file is read"
+            "format sanafe cannot state initial potentials other than 0: `snnb crosscheck --with sanafe` simulates "
+            "them; else simulate without --initial-potential, and without parse --calibrate"
         )
     for population in graph.layers:
         number = _unsaid(population)
@@ -192,6 +192,4 @@ def check_mapped(graph: SynapseGraph, on_cores: OnCores) -> None:
         raise UsageError(f"a core has {fullest:,} neurons, SANA-FE's have {CORE:,} at most; map onto other hardware")
 
 
-FORMAT = Format(
-    "_sanafe.net", write_netlist, (46, 45), _check, simulates=True, own_options=("map",), extra_description=_describe
-)
+FORMAT = Format("_sanafe.net", write_netlist, _check, simulates=True, own_options=("map",), extra_description=_describe)

@@ -42,4 +42,4 @@ def _records(node: np.ndarray, degree: np.ndarray, target: np.ndarray, rate: np.
     return np.insert(target.astype(NUMBER), places.ravel(), inserted.ravel())
 
 
-FORMAT = Format(".snn", write, (4, 12), need_counts, partial=True, own_options=("rate_unit", "with_input"))
+FORMAT = Format(".snn", write, need_counts, partial=True, own_options=("rate_unit", "with_input"))

@@ -252,6 +252,4 @@ def _word(text: str) -> str:
     return _quoted(text) if " " in text else text
 
 
-FORMAT = Format(
-    "_sonata", write, (51, 100), _check, directory=True, simulates=True, input_apart=True, own_options=("rate_unit",)
-)
+FORMAT = Format("_sonata", write, _check, directory=True, simulates=True, input_apart=True, own_options=("rate_unit",))

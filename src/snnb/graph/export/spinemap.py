@@ -77,10 +77,4 @@ def _check(graph: SynapseGraph, request: Request) -> None:
         raise UsageError("spinemap needs the times of spikes; simulate with --record-spikes K, and export that graph")
 
 
-def _size(graph: SynapseGraph, request: Request) -> float:
-    part = SpikingPart.of(graph, request)
-    times = 0 if request.spike_times is None else request.spike_times.stat().st_size
-    return (len(str(part.nodes)) + (22 if request.options.exact else 13)) * part.edges + 80 * part.nodes + times
-
-
-FORMAT = Format("_spinemap", write, _size, _check, partial=True, directory=True, own_options=("with_input", "exact"))
+FORMAT = Format("_spinemap", write, _check, partial=True, directory=True, own_options=("with_input", "exact"))

@@ -5,8 +5,6 @@ import os
 from pathlib import Path
 from typing import Dict, Mapping, Optional, Sequence
 
-from rich.filesize import decimal
-
 from snnb.core.errors import UsageError
 from snnb.core.options import option_name
 from snnb.core.progress import Progress, Say, say_nothing, silent
@@ -30,7 +28,7 @@ from snnb.graph.export.description import DESCRIPTION, describe, description_pat
 from snnb.graph.export.export_options import DEFAULTS, ExportOptions
 from snnb.graph.export.request import Format, OnCores, Request, Simulated
 from snnb.graph.synapse_graph import SynapseGraph
-from snnb.io.files import atomic_path, flushed_meanwhile, raise_on_full_disk, require_disk
+from snnb.io.files import atomic_path, flushed_meanwhile, raise_on_full_disk
 from snnb.io.text import Document
 
 _MODULES = (networkx, csv, npz, parquet, parts, sonata, spinemap, nir, pynn, sanafe, metis, hmetis, snn, graphml)
@@ -94,12 +92,9 @@ def export(
     warning = None if exporter.check is None else exporter.check(graph, request)
     if warning is not None:
         say(f"export: {warning}")
-    size = exporter.size_of(graph, request)
-    say(f"export: about {decimal(size)}")
     description = describe(graph, format, exporter, request, origin)
     atomic = atomic_path(target, force=force, companions=written, outdated=outdated)
     with atomic as temporary, raise_on_full_disk(temporary.parent):
-        require_disk(target.parent, size, str(target))
         with flushed_meanwhile(temporary):
             exporter.write(graph, temporary, request)
         if exporter.directory:
