@@ -263,8 +263,8 @@ def test_each_simulation_is_mapped_onto_each_chip(run, tmp_path, without_kahypar
     rows = _table(run)
     assert [row["cores"] == "" for row in rows] == [False, False, True, True, False, False]
     assert [row["energy_of"] for row in rows] == ["events", "events", "", "", "network", "network"]
-    assert all("a core takes 10 axons" in row["note"] for row in rows[2:4])
-    assert len([line for line in said if "a core takes 10 axons" in line]) == 2
+    assert all("than the 10 axons of a core" in row["note"] for row in rows[2:4])
+    assert len([line for line in said if "than the 10 axons of a core" in line]) == 2
     face = Run(path=run.path)
     face.graph(simulation=swept[1].simulation)
     for row, chip in ((rows[1], "loihi"), (rows[5], "spinemap_5x5")):

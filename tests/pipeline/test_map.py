@@ -51,7 +51,9 @@ def test_a_mapping_is_recorded_and_up_to_date_until_the_graph_changes(run):
     first = face.map(hardware="spinemap_5x5", method="sequential")
     assert {path.name for path in first.directory.iterdir()} == FILES
     record = first.record
-    names = [f"graphs/{stamp_of(run)}/mini_network_graph.h5", str(DESCRIPTIONS / "spinemap_5x5.yaml")]
+    stamp = stamp_of(run)
+    names = [f"graphs/{stamp}/mini_network_graph.h5", f"simulations/{stamp}/spike_times.npz"]
+    names.append(str(DESCRIPTIONS / "spinemap_5x5.yaml"))
     assert [file.path for file in record.inputs] == names
     assert record.metrics["connectivity"] == Mapping.open(first.directory).cost.connectivity
     assert record.details.cores == len(np.unique(Mapping.open(first.directory).core))

@@ -73,7 +73,7 @@ def test_what_was_made_of_a_stale_training_is_stale_to_the_mapping(run):
         f"simulations/{stamp}": "train has to run first",
         "graphs/weights": "train has to run first",
         f"graphs/{stamp}": f"simulations/{stamp} is stale",
-        f"maps/{mapped}": f"graphs/{stamp} is stale",
+        f"maps/{mapped}": f"simulations/{stamp} is stale",
     }
 
 

@@ -69,9 +69,7 @@ def _assert_all_state(pairs, network, counts, graph):
     leaving, reaching = (np.bincount(pairs[:, i], minlength=nodes) for i in (0, 1))
     operations = leaving @ np.concatenate([values.ravel() for values in counts.values()]) / SAMPLES
     np.testing.assert_array_equal(np.concatenate([out.ravel() for out in network.fan_out().values()]), leaving)
-    found = rate_statistics(
-        network, Totals(SAMPLES, counts, Quality(np.zeros(STEPS), 0, None), None, {}, {}, {}), STEPS
-    )
+    found = rate_statistics(network, Totals(SAMPLES, counts, Quality(np.zeros(STEPS), 0, None), None, {}), STEPS)
     assert (found.ann_multiply_accumulates_per_sample, found.synaptic_operations_per_sample) == (
         synapses,
         pytest.approx(operations),

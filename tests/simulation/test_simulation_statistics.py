@@ -97,7 +97,7 @@ def _found(network, spikes_per_step):
     late = [int(spikes_per_step[before:last].sum()), int(spikes_per_step[last:].sum())]
     quality = Quality(np.zeros(len(spikes_per_step)), 0, None)
     return rate_statistics(
-        network, Totals(1, counts, quality, np.tile(late, (len(counts), 1)), {}, {}, {}), len(spikes_per_step)
+        network, Totals(1, counts, quality, np.tile(late, (len(counts), 1)), {}), len(spikes_per_step)
     )
 
 
@@ -124,7 +124,7 @@ def test_shares_of_silent_and_saturated_neurons(branched):
     first = branched.network.populations[0]
     flat = counts[first.name].reshape(-1)
     flat[: first.size // 4], flat[first.size // 2 :] = 0, 20
-    found = rate_statistics(branched.network, Totals(2, counts, Quality(np.zeros(1), 0, None), None, {}, {}, {}), 10)
+    found = rate_statistics(branched.network, Totals(2, counts, Quality(np.zeros(1), 0, None), None, {}), 10)
     assert found.silent_neurons[first.name] == 0.25
     assert found.saturated_neurons[first.name] == 0.5
     assert found.mean_rates[first.name] == pytest.approx((5 / 4 + 20 / 2) / 20)
