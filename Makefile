@@ -57,7 +57,7 @@ test: setup ## the fast tests, on two cores; what is drawn at random is the same
 
 SPECIAL := not gpu and not container and not browser and not privileged
 
-test-slow: setup ## the slow tests but those of the largest networks; TESTS="tests/pipeline" selects some
+test-slow: setup ## the slow tests but those of the largest networks; TESTS="tests/stages" selects some
 	$(BIN)/pytest $(GATE) -m "slow and not large and $(SPECIAL)" $(TESTS)
 
 test-all: setup ## the fast tests and all slow ones, drawn anew each time; takes hours
@@ -129,7 +129,7 @@ site: setup .venv-site/ready ## write the documentation, with the JSON schemas o
 picture: setup ## write the picture of the README from the demo's report; needs Chromium
 	$(BIN)/python docs/make_picture.py runs/demo
 
-record-fixtures: setup ## record anew the small run that the pipeline tests start from
+record-fixtures: setup ## record anew the small run that the tests of the stages start from
 	$(BIN)/python -m tests.fixtures.record
 
 record-model-files: setup ## record anew the models of other programs, each in an environment of its own; takes minutes

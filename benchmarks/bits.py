@@ -15,12 +15,12 @@ from snnb.conversion.calibrate import calibrate
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.network.network import DROPPED, Network
 from snnb.network.read_network import read_network
-from snnb.pipeline import prepare
-from snnb.pipeline.open_run import open_run
-from snnb.pipeline.stage import recorded_details
+from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.simulate import run_job
-from snnb.simulation.simulation_settings import SimulationSettings
-from snnb.simulation.simulation_statistics import Job, rate_statistics
+from snnb.simulation.statistics import Job, rate_statistics
+from snnb.stages import prepare
+from snnb.stages.open_run import open_run
+from snnb.stages.stage import recorded_details
 
 BEGIN, END = "<!-- bits: written by `python benchmarks/bits.py` -->", "<!-- end of bits -->"
 

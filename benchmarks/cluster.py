@@ -23,9 +23,9 @@ from recorded_samples import recorded_samples
 
 from snnb.cluster.connect import connected
 from snnb.network.read_network import read_network
+from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.simulate import run_job
-from snnb.simulation.simulation_settings import SimulationSettings
-from snnb.simulation.simulation_statistics import Job
+from snnb.simulation.statistics import Job
 
 
 def _workers():

@@ -15,13 +15,13 @@ import numba
 import numpy as np
 from recorded_samples import recorded_samples
 
-from snnb.conversion.currents import batch_of
+from snnb.forward.currents import batch_of
 from snnb.network.read_network import read_network
 from snnb.simulation.engines.event.compiled_loops import add_run, number_of
 from snnb.simulation.engines.event.compiled_network import Work
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.event.loop_arrays import aligned
-from snnb.simulation.simulation_settings import SimulationSettings
+from snnb.simulation.settings import SimulationSettings
 
 BLOCKS = (16, 128, 1024)  # KiB
 WIDTH, ROWS, REPEATS = 64, 4096, 50

@@ -27,10 +27,10 @@ import scipy.sparse
 from graph_networks import ALEXNET, VGG16, Layer, convolution, dense, pooling, write_network
 from machine import machine, spread
 
+from snnb.formats.export_options import ExportOptions
+from snnb.formats.import_graph import READERS, import_graph
+from snnb.formats.write_export import FORMATS, export
 from snnb.graph.build import build_graph
-from snnb.graph.export.export_options import ExportOptions
-from snnb.graph.export.write_export import FORMATS, export
-from snnb.graph.imports.import_graph import READERS, import_graph
 from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
 

@@ -5,9 +5,9 @@ from typing import Optional
 
 import numpy as np
 
-from snnb.pipeline import prepare
-from snnb.pipeline.open_run import open_run
-from snnb.pipeline.stage import recorded_details
+from snnb.stages import prepare
+from snnb.stages.open_run import open_run
+from snnb.stages.stage import recorded_details
 
 
 def recorded_samples(run: Path, number: Optional[int] = None) -> np.ndarray:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
 from snnb.architectures import find
-from snnb.pipeline.open_run import open_run
 from snnb.rundir.directory import RunDirectory
+from snnb.stages.open_run import open_run
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "results.md"
 BEGIN, END = "<!-- results: written by `python benchmarks/results.py` -->", "<!-- end of results -->"

@@ -208,9 +208,9 @@ def _engine(name: str, folder: Path, x: np.ndarray, duration: int) -> Callable[[
     """A prepared engine: simulates all samples and yields the counts of a block, `(samples,)` + shape by layer."""
     from snnb.core.machine import processors
     from snnb.network.read_network import read_network
+    from snnb.simulation.settings import SimulationSettings
     from snnb.simulation.simulate import block_size
-    from snnb.simulation.simulation_settings import SimulationSettings
-    from snnb.simulation.simulation_statistics import Job
+    from snnb.simulation.statistics import Job
 
     network, settings = read_network(folder / PARSED), SimulationSettings(samples=len(x), duration=duration)
     if name == "event":
@@ -233,7 +233,7 @@ def _toolbox_as_it_is(folder: Path, x: np.ndarray, duration: int, clock: Callabl
 
     from snnb.conversion.toolbox_config import configuration, quiet
     from snnb.io.keras import keras
-    from snnb.simulation.simulation_settings import SimulationSettings
+    from snnb.simulation.settings import SimulationSettings
 
     inside: List[float] = []
 

@@ -102,7 +102,7 @@ def measure_snnb(folder):
     from snnb.model_files.nir_network import NirSettings, read_nir
     from snnb.network.event_samples import InputSteps
     from snnb.simulation.engines.event.event_engine import EventEngine
-    from snnb.simulation.simulation_settings import SimulationSettings
+    from snnb.simulation.settings import SimulationSettings
 
     x = np.load(str(folder / "x.npy"))
     steps = InputSteps.dense(x.transpose(0, 1, 3, 4, 2))

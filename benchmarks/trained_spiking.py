@@ -106,7 +106,7 @@ def counts_here(path, options, x):
     from snnb.model_files.nir_network import read_nir
     from snnb.network.event_samples import InputSteps
     from snnb.simulation.engines.event.event_engine import EventEngine
-    from snnb.simulation.simulation_settings import SimulationSettings
+    from snnb.simulation.settings import SimulationSettings
 
     x = x.transpose(0, 1, 3, 4, 2)
     network = read_nir(path, NirSettings(**options), x.shape[2:])

@@ -17,11 +17,9 @@ from snnb.architectures.registry import ListedModel
 from snnb.cli.doctor import Machine
 from snnb.cli.main import commands
 from snnb.datasets.definition import ListedDataset
-from snnb.graph.export.write_export import Export
+from snnb.formats.write_export import Export
 from snnb.instances.known_instances import Instance
 from snnb.mapping.hardware import ListedHardware
-from snnb.pipeline.all import STAGES
-from snnb.pipeline.plan import RunDocument, StagesDocument
 from snnb.results.compare import Comparison
 from snnb.results.crosscheck import Crosscheck
 from snnb.results.remove import Removal
@@ -29,6 +27,8 @@ from snnb.results.report import ReportFile
 from snnb.results.status import Status
 from snnb.results.sweep import Sweep
 from snnb.results.verify import Verification
+from snnb.stages.all import STAGES
+from snnb.stages.plan import RunDocument, StagesDocument
 
 TARGET = Path(__file__).with_name("cli.md")
 SCHEMAS = Path(__file__).with_name("schemas")

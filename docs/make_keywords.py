@@ -6,8 +6,8 @@ from typing import Any, List, Type
 from typing_extensions import Annotated, Literal, get_args, get_origin
 
 from snnb.core.options import Options, own_flags
-from snnb.graph.export.export_options import ExportOptions
-from snnb.pipeline.all import STAGES
+from snnb.formats.export_options import ExportOptions
+from snnb.stages.all import STAGES
 
 TARGET = Path(__file__).resolve().parents[1] / "src" / "snnb" / "run_keywords.py"
 HEAD = '''"""The options of the stages as keywords of `snnb.Run`, for type checkers; written by `make docs`.

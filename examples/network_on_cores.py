@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from snnb import Run, SynapseGraph
-from snnb.mapping.mapping import Mapping
+from snnb.mapping.files import Mapping
 
 
 def main(path: Path, hardware: str) -> None:

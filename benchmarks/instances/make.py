@@ -22,9 +22,9 @@ from snnb.datasets.catalogue import find_dataset
 from snnb.instances.known_instances import FOLDER, Instance, Quality
 from snnb.io.files import sha256_of
 from snnb.io.text import read_document
-from snnb.pipeline.open_run import open_run
 from snnb.rundir.directory import RunDirectory
-from snnb.simulation.simulation_statistics import ACCURACIES, SimulationStatistics
+from snnb.simulation.statistics import ACCURACIES, SimulationStatistics
+from snnb.stages.open_run import open_run
 
 VERSION = "2026.1"
 HERE = Path(__file__).resolve().parent

@@ -150,7 +150,7 @@ def partition(method, graph, network, hardware, seed: int, directory: Path, give
 
 def exported(graph, format: str, directory: Path) -> Path:
     """Return the file of an export, which is written once."""
-    from snnb.graph.export.write_export import export
+    from snnb.formats.write_export import export
 
     path = directory / f"graph.{format}"
     if not path.exists():

@@ -8,8 +8,8 @@ import h5py
 import numpy as np
 
 from snnb.core.errors import UsageError
+from snnb.formats.request import with_heads
 from snnb.graph.connection import ranges
-from snnb.graph.export.request import with_heads
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import out_degrees, targets
 from snnb.graph.synapse_graph import USER_BLOCK, SynapseGraph, open_store, seal

@@ -11,7 +11,7 @@ import numpy as np
 
 from snnb.network.read_network import read_network
 from snnb.simulation.engines.event.event_engine import EventEngine
-from snnb.simulation.simulation_settings import SimulationSettings
+from snnb.simulation.settings import SimulationSettings
 
 network, x = read_network(Path(sys.argv[1])), np.load(sys.argv[2])
 x = x.reshape(-1, *network.input.shape)

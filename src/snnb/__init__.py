@@ -14,15 +14,15 @@ __all__ = ["Mapping", "Run", "SynapseGraph", "__version__", "read_spikes"]
 
 if TYPE_CHECKING:
     from snnb.graph.synapse_graph import SynapseGraph
-    from snnb.mapping.mapping import Mapping
+    from snnb.mapping.files import Mapping
     from snnb.run import Run
-    from snnb.simulation.simulation_files import read_spikes
+    from snnb.simulation.files import read_spikes
 
 _MODULES: Dict[str, str] = {
-    "Mapping": "snnb.mapping.mapping",
+    "Mapping": "snnb.mapping.files",
     "Run": "snnb.run",
     "SynapseGraph": "snnb.graph.synapse_graph",
-    "read_spikes": "snnb.simulation.simulation_files",
+    "read_spikes": "snnb.simulation.files",
 }
 
 

@@ -24,12 +24,7 @@ from typing_extensions import Unpack
 from snnb.core.errors import UsageError
 from snnb.core.options import Options, default_in_words, is_kept, own_flags, validated
 from snnb.core.progress import Say, say_nothing
-from snnb.graph.export.export_options import ExportOptions
-from snnb.pipeline.all import STAGES
-from snnb.pipeline.graph import GraphParams, import_arrays
-from snnb.pipeline.open_run import begin_with_graph, open_or_create, open_run
-from snnb.pipeline.plan import bring_up_to_date, effective_options, read_options
-from snnb.pipeline.stage import StageResult, result_of
+from snnb.formats.export_options import ExportOptions
 from snnb.results.compare import Compared, compare
 from snnb.results.export import export_graph
 from snnb.results.grid import axes_of
@@ -46,14 +41,19 @@ from snnb.run_keywords import (
     TrainKeywords,
 )
 from snnb.rundir.directory import RunDirectory
+from snnb.stages.all import STAGES
+from snnb.stages.graph import GraphParams, import_arrays
+from snnb.stages.open_run import begin_with_graph, open_or_create, open_run
+from snnb.stages.plan import bring_up_to_date, effective_options, read_options
+from snnb.stages.stage import StageResult, result_of
 
 if TYPE_CHECKING:
     import networkx
     from numpy.typing import ArrayLike
     from scipy.sparse import spmatrix
 
-    from snnb.graph.export.write_export import Export
-    from snnb.graph.imports.arrays import Populations
+    from snnb.formats.arrays import Populations
+    from snnb.formats.write_export import Export
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -193,7 +193,7 @@ class Run:
             run = cls(path=directory.path, say=say)
             run.graph(from_file=graph, rates=rates, rate_samples=samples, rate_steps=steps)
             return run
-        from snnb.graph.imports.arrays import EdgeArrays, arrays_of, listed
+        from snnb.formats.arrays import EdgeArrays, arrays_of, listed
 
         if path is None:
             raise UsageError("from_graph: give path, the run directory")
@@ -283,7 +283,7 @@ class Run:
     def map(self, *, force: bool = False, defaults: bool = False, **options: Unpack[MapKeywords]) -> StageResult:
         """Map the graph onto the cores of a chip: `run.map(hardware="loihi")`.
 
-        `snnb.mapping.mapping.Mapping.open(result.directory)` reads the result.
+        `snnb.mapping.files.Mapping.open(result.directory)` reads the result.
         """
         return self._stage("map", force, defaults, options)
 

@@ -76,7 +76,7 @@ def test_a_tensorflow_that_cannot_be_imported_is_named_with_what_to_install(tmp_
 
 def test_a_bug_shows_its_traceback_only_when_asked(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("snnb.pipeline.open_run.identify_model", lambda *_: 1 / 0)
+    monkeypatch.setattr("snnb.stages.open_run.identify_model", lambda *_: 1 / 0)
     for verbose in (False, True):
         assert main(["train", "--model", "mini_network", *["--verbose"] * verbose]) == 1
         errors = capsys.readouterr().err
@@ -89,6 +89,6 @@ def test_an_interruption_in_the_process_is_exit_code_130(tmp_path, monkeypatch, 
         raise KeyboardInterrupt
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("snnb.pipeline.open_run.identify_model", interrupt)
+    monkeypatch.setattr("snnb.stages.open_run.identify_model", interrupt)
     assert main(["train", "--model", "mini_network"]) == 130
     assert capsys.readouterr().err.startswith("snnb: interrupted; the run is as it was")

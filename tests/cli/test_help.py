@@ -12,7 +12,7 @@ from snnb.architectures import names
 from snnb.cli.main import EXAMPLES, commands, main
 from snnb.core.options import flag_of
 from snnb.mapping.hardware import hardware_names
-from snnb.pipeline.all import STAGES
+from snnb.stages.all import STAGES
 
 COMMANDS = typer.main.get_command(commands).commands
 MOST_LINES = 80

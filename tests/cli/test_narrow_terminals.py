@@ -19,7 +19,7 @@ from snnb.cli import output, sweep
 from snnb.cli.main import main
 from snnb.results.sweep import NO_COLUMNS, ChipFigures, SimulationFigures
 from tests.end_to_end.conftest import RECORDED
-from tests.pipeline.test_map import CHIP
+from tests.stages.test_map import CHIP
 
 
 @pytest.fixture(scope="module")

@@ -11,12 +11,12 @@ import pytest
 
 from snnb import Run
 from snnb.cli.main import main
-from snnb.graph.export.write_export import FORMATS
+from snnb.formats.write_export import FORMATS
 from tests.end_to_end.conftest import RECORDED
 from tests.model_files.conftest import RECORDED as MODELS
 from tests.nir_interpreter import write
-from tests.pipeline.test_map import CHIP, NEURONS
-from tests.pipeline.test_spiking import EDGES, NODES
+from tests.stages.test_map import CHIP, NEURONS
+from tests.stages.test_spiking import EDGES, NODES
 
 NEW = "--model mini_network --run-dir new"
 EVENTS = "--model spiking_digits --run-dir new"

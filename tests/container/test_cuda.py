@@ -6,7 +6,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from snnb.pipeline.open_run import open_run
+from snnb.stages.open_run import open_run
 
 pytestmark = pytest.mark.container
 # What tensorflow/stream_executor/platform/default/dso_loader.cc of TensorFlow 2.2 opens by name, and cuBLAS' own part.

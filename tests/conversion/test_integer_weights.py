@@ -8,13 +8,13 @@ import pytest
 from snnb.conversion.calibrate import calibrate
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import spiking_network
-from snnb.conversion.currents import AnalogueNetwork
 from snnb.core.errors import InputError, UsageError
-from snnb.network.forward import activations
+from snnb.forward.currents import AnalogueNetwork
+from snnb.forward.without_tensorflow import activations
 from snnb.network.read_network import Entry, assemble
 from snnb.simulation.engines.engine import choose_engine, number_type
+from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.simulate import _check
-from snnb.simulation.simulation_settings import SimulationSettings
 
 BYTES = np.array([[0, 51, 255]], np.float32) / 255
 

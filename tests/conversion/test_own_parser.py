@@ -6,15 +6,15 @@ import pytest
 from snnb.architectures import find, names
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import check_convertible, check_outputs, reference_outputs, save_keras
-from snnb.conversion.currents import AnalogueNetwork
 from snnb.conversion.normalise import apply_factors, measure, scale_factors
 from snnb.conversion.own_parser import parse_own
 from snnb.conversion.toolbox_config import configuration
 from snnb.core.errors import InputError
+from snnb.forward.currents import AnalogueNetwork
 from snnb.io.keras import NEWER, keras
 from snnb.network.read_network import read_network
 from snnb.simulation.engines.event.event_engine import EventEngine
-from snnb.simulation.simulation_settings import SimulationSettings
+from snnb.simulation.settings import SimulationSettings
 from tests.conversion.conftest import slow_except
 
 L = keras.layers

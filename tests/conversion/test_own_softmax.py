@@ -5,14 +5,14 @@ import pytest
 
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import check_convertible, convert, save_keras
-from snnb.conversion.currents import AnalogueNetwork
 from snnb.core.errors import InputError
+from snnb.forward.currents import AnalogueNetwork
 from snnb.graph.build import build_graph
 from snnb.io.keras import keras
 from snnb.network.read_network import read_network
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
-from snnb.simulation.simulation_settings import SimulationSettings
+from snnb.simulation.settings import SimulationSettings
 from tests.conversion.conftest import slow_except
 
 L = keras.layers

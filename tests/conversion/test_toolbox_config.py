@@ -12,7 +12,7 @@ from snnb.conversion.layer_rules import choose_parser
 from snnb.conversion.toolbox_config import configuration, defaults, write_all, write_changes
 from snnb.core.errors import InputError
 from snnb.io.keras import keras
-from snnb.simulation.simulation_settings import SimulationSettings, refuse_missing_packages
+from snnb.simulation.settings import SimulationSettings, refuse_missing_packages
 
 
 def _in_the_toolbox(path, dataset_path, monkeypatch):

@@ -9,8 +9,8 @@ from snnb.core.errors import UsageError
 from snnb.crosscheck import sanafe
 from snnb.crosscheck.check import first_inconsistent
 from snnb.crosscheck.exported import in_order
+from snnb.formats.request import Simulated
 from snnb.graph.build import build_graph
-from snnb.graph.export.request import Simulated
 from snnb.simulation.simulate import SimulationSettings, simulate
 
 STEPS, WARM_UP = 25, 4

@@ -17,7 +17,7 @@ from snnb.crosscheck.exported import (
     exported_network,
     in_order,
 )
-from snnb.graph.export.request import Simulated
+from snnb.formats.request import Simulated
 from snnb.simulation.simulate import SimulationSettings
 from tests.crosscheck.simulated import graph_of_simulation
 from tests.graph.networks import LAYERS, save

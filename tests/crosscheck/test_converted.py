@@ -16,10 +16,10 @@ from snnb.core.errors import UsageError
 from snnb.crosscheck import brian2, sanafe, scipy
 from snnb.crosscheck.check import first_inconsistent
 from snnb.crosscheck.exported import exported_network
+from snnb.formats.export_options import ExportOptions
+from snnb.formats.request import Simulated
+from snnb.formats.write_export import export
 from snnb.graph.build import build_graph
-from snnb.graph.export.export_options import ExportOptions
-from snnb.graph.export.request import Simulated
-from snnb.graph.export.write_export import export
 from snnb.mapping.hardware import read_hardware
 from snnb.mapping.map_network import map_network
 from snnb.mapping.traffic import PlacedNetwork

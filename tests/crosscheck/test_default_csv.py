@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from snnb import Run
+from snnb.formats.write_export import export
 from snnb.graph.build import build_graph
-from snnb.graph.export.write_export import export
 from snnb.simulation.simulate import SimulationSettings
 from tests.crosscheck.conftest import residual
 from tests.crosscheck.simulated import graph_of_simulation

@@ -2,8 +2,8 @@
 
 import json
 
+from snnb.formats.write_export import export
 from snnb.graph.build import build_graph
-from snnb.graph.export.write_export import export
 from tests.crosscheck.sanafe_file import load
 
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from snnb.cli.main import main
-from snnb.pipeline.open_run import open_run
+from snnb.stages.open_run import open_run
 
 RECORDED = Path(__file__).parents[1] / "fixtures" / "mini_network"
 SNNB = [sys.executable, "-c", "from snnb.cli.app import app; app()"]  # in a process

@@ -10,8 +10,8 @@ import time
 import psutil
 import pytest
 
-from snnb.pipeline.open_run import open_run
 from snnb.results.verify import verify_run
+from snnb.stages.open_run import open_run
 
 
 def _workers(process):

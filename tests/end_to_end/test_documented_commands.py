@@ -21,7 +21,7 @@ from PIL import Image
 from snnb.architectures import names
 from snnb.cli.main import commands, main
 from snnb.mapping.hardware import hardware_names
-from snnb.pipeline.open_run import open_run
+from snnb.stages.open_run import open_run
 from tests.end_to_end.conftest import RECORDED
 from tests.mapping.test_sanafe_architecture import architecture
 from tests.model_files.conftest import RECORDED as MODEL_FILES
@@ -44,10 +44,10 @@ NOT_RUN = {
     "snnb simulate --model lenet_mnist --samples 10000 --scheduler tcp://10.0.0.1:8786": "that cluster, and a download",
     "snnb crosscheck runs/lenet_mnist --with sanafe --map 20261127T024026Z": "tests/crosscheck; the stamp is one run's",
     "snnb prepare --model net.nir --dataset nmnist --source DIR --bin-us 1000": "files of others: tests/datasets",
-    "snnb run --model net.nir --dataset nmnist --source DIR --time-step 1e-4": "files of others: tests/pipeline",
+    "snnb run --model net.nir --dataset nmnist --source DIR --time-step 1e-4": "files of others: tests/stages",
     "snnb graph --from 300_intfire --rates lgn_spikes.h5:lgn --rates tw_spikes.h5:tw --rates output/spikes.h5 "
     "--rate-steps 3000 --run-dir runs/intfire": "files of others: tests/graph/test_imports_sonata.py",
-    "snnb run --model spiking_digits": "tests/pipeline/test_events.py",
+    "snnb run --model spiking_digits": "tests/stages/test_events.py",
     "snntoolbox": "in a copy of a simulation: tests/end_to_end/test_toolbox_copy.py",
     "python": "other simulators (tests/end_to_end/test_other_simulators.py), and benchmarks, which take hours",
 }

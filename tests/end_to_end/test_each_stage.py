@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from snnb.core.errors import UpstreamError
-from snnb.pipeline.plan import bring_up_to_date, state_of_stages
 from snnb.results.verify import verify_run
-from snnb.simulation.simulation_files import SUMS
+from snnb.simulation.files import SUMS
+from snnb.stages.plan import bring_up_to_date, state_of_stages
 
 RERECORD = "the recorded run is not what this code makes; if that is meant, `make record-fixtures`"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from snnb.pipeline.open_run import open_run
 from snnb.results.verify import verify_run
+from snnb.stages.open_run import open_run
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

@@ -9,8 +9,8 @@ import sys
 import numpy as np
 import pytest
 
-from snnb.pipeline.open_run import open_run
 from snnb.results.verify import verify_run
+from snnb.stages.open_run import open_run
 from tests.end_to_end.conftest import RECORDED, SNNB
 
 pytestmark = pytest.mark.privileged

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from snnb.pipeline.open_run import open_run
 from snnb.results.verify import verify_run
+from snnb.stages.open_run import open_run
 from tests.end_to_end.conftest import SNNB
 
 OPTIONS = {"train": ["--epochs", "200"], "simulate": ["--duration", "1000000", "--engine", "event"]}

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from snnb.cli.main import main
-from snnb.pipeline.open_run import open_run
+from snnb.stages.open_run import open_run
 from tests.model_files.conftest import RECORDED
 
 PAGE = (Path(__file__).parents[2] / "docs" / "models-from-elsewhere.md").read_text(encoding="utf-8")

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from snnb.graph.export.export_options import ExportOptions
-from snnb.pipeline.open_run import open_run
+from snnb.formats.export_options import ExportOptions
 from snnb.results.export import export_graph
+from snnb.stages.open_run import open_run
 from tests.datasets.official_files import MNIST_NAMES, idx_bytes
 from tests.end_to_end.conftest import RECORDED, SNNB
 from tests.end_to_end.test_own_model import NETS

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from snnb import Run
-from snnb.pipeline.open_run import open_run
+from snnb.stages.open_run import open_run
 
 PAGE = (Path(__file__).parents[2] / "docs" / "clusters.md").read_text(encoding="utf-8")
 

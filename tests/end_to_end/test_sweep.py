@@ -11,13 +11,13 @@ from snnb import Run
 from snnb.cli.main import main
 from snnb.core.errors import InputError, UsageError
 from snnb.mapping.hardware import DESCRIPTIONS
-from snnb.pipeline.open_run import open_run
-from snnb.pipeline.plan import bring_up_to_date, state_of_stages
 from snnb.results.compare import compare
 from snnb.results.grid import read_grid
 from snnb.results.sweep import sweep
 from snnb.results.verify import verify_run
-from snnb.simulation.simulation_statistics import wilson_interval
+from snnb.simulation.statistics import wilson_interval
+from snnb.stages.open_run import open_run
+from snnb.stages.plan import bring_up_to_date, state_of_stages
 
 FIXED = {"simulate": {"samples": 12, "duration": 6, "engine": "event"}}
 

@@ -14,7 +14,7 @@ import pytest
 
 from snnb import Run
 from snnb.cli.main import main
-from snnb.pipeline.open_run import open_run
+from snnb.stages.open_run import open_run
 
 pytestmark = pytest.mark.slow
 QUICK = {"limit": 60, "norm_samples": 30}
@@ -68,7 +68,7 @@ def record_checkpoint(path):
         if (other / ".checkpoint" / "state.npz").exists():
             raise KeyboardInterrupt
 
-    import snnb.pipeline.train as train
+    import snnb.stages.train as train
 
     run = open_run(other)
     with contextlib.suppress(KeyboardInterrupt), run.locked():

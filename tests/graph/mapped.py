@@ -7,9 +7,9 @@ from unittest.mock import patch
 import pytest
 
 from snnb.core.errors import InputError
-from snnb.graph.imports.import_graph import import_graph
+from snnb.formats.import_graph import import_graph
+from snnb.mapping.files import MappingCost
 from snnb.mapping.map_network import cost_partition, map_network
-from snnb.mapping.mapping import MappingCost
 from snnb.mapping.traffic import PlacedNetwork
 from tests.mapping.networks import hardware
 

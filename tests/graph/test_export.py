@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from snnb.core.errors import ResourceError, UsageError
+from snnb.formats.write_export import FORMATS, export
 from snnb.graph.build import build_graph
-from snnb.graph.export.write_export import FORMATS, export
 from tests.graph.networks import LAYERS, save
 from tests.graph.recorded import keras
 
@@ -40,7 +40,7 @@ def test_files_next_to_an_export_appear_with_it_or_not_at_all(graph, tmp_path, m
     def fail(path, stated):
         raise OSError("the disk failed")
 
-    monkeypatch.setattr("snnb.graph.export.write_export._write_description", fail)
+    monkeypatch.setattr("snnb.formats.write_export._write_description", fail)
     for name, force in (("out", True), ("new", False)):
         with pytest.raises(OSError, match="the disk failed"):
             export(graph, format, tmp_path / name, force=force, origin={"stamp": "new", "sha256": "0"})

@@ -19,11 +19,11 @@ from bmtk.utils.sonata.file import File
 
 from snnb.core.errors import InputError, ResourceError, UsageError
 from snnb.core.options import validated
+from snnb.formats.export_options import ExportOptions
+from snnb.formats.parts import _open, _Shared
+from snnb.formats.request import Request
+from snnb.formats.write_export import export
 from snnb.graph.build import build_graph
-from snnb.graph.export.export_options import ExportOptions
-from snnb.graph.export.parts import _open, _Shared
-from snnb.graph.export.request import Request
-from snnb.graph.export.write_export import export
 from snnb.io.files import sha256_of
 from tests.crosscheck.sanafe_file import load
 from tests.graph.edges import all_edges
@@ -68,8 +68,8 @@ def test_graphml_has_one_type_for_a_key(graph, tmp_path):
 
 def test_parts_are_the_rows_of_parquet(graph, tmp_path, monkeypatch):
     """In the order of the index; each part has the sources that the index says."""
-    monkeypatch.setattr("snnb.graph.export.parts.PART", 150)
-    monkeypatch.setattr("snnb.graph.export.parts.ROWS", 40)
+    monkeypatch.setattr("snnb.formats.parts.PART", 150)
+    monkeypatch.setattr("snnb.formats.parts.ROWS", 40)
     options = ExportOptions(rate_unit="sample")
     written = export(graph, "parts", tmp_path / "parts", options=options.changed(workers=3))
     export(graph, "parquet", tmp_path / "parquet", options=options)
@@ -91,7 +91,7 @@ def test_parts_are_the_rows_of_parquet(graph, tmp_path, monkeypatch):
 
 def test_a_part_that_fails_stops_the_others(graph, tmp_path, monkeypatch):
     """The error of the thread is the error of the export, and nothing stays."""
-    from snnb.graph.export import parts
+    from snnb.formats import parts
 
     def fail(*arguments):
         raise OSError(28, "No space left on device")
@@ -149,7 +149,7 @@ REFUSED = [
 @pytest.mark.parametrize(("format", "options", "limit", "error", "words"), REFUSED)
 def test_refused_before_anything_is_written(graph, tmp_path, monkeypatch, format, options, limit, error, words):
     if limit is not None:
-        monkeypatch.setattr(f"snnb.graph.export.{limit[0]}", limit[1])
+        monkeypatch.setattr(f"snnb.formats.{limit[0]}", limit[1])
     with pytest.raises(error, match=words) as raised:
         export(graph, format, tmp_path / "net", options=ExportOptions(**options))
     assert "\n" not in str(raised.value)
@@ -275,7 +275,7 @@ def test_spinemap_needs_the_times_of_this_network(graph, tmp_path, spike_times):
 
 
 def test_weights_are_scaled_until_their_sum_fits(graph, tmp_path, monkeypatch):
-    monkeypatch.setattr("snnb.graph.export.metis.LARGEST_SUM", 700)
+    monkeypatch.setattr("snnb.formats.metis.LARGEST_SUM", 700)
     export(graph, "hmetis", tmp_path / "net.hgr")
     comment, head, *lines = (tmp_path / "net.hgr").read_text().splitlines()
     total = sum(int(line.split()[0]) for line in lines[: int(head.split()[0])])
@@ -291,7 +291,7 @@ def test_weights_are_scaled_until_their_sum_fits(graph, tmp_path, monkeypatch):
 )
 def test_small_batches_give_the_same_bytes(graph, tmp_path, monkeypatch, spike_times, format, batch):
     export(graph, format, tmp_path / "one", spike_times=spike_times)
-    monkeypatch.setattr(f"snnb.graph.export.{format}.{batch}", 7)
+    monkeypatch.setattr(f"snnb.formats.{format}.{batch}", 7)
     export(graph, format, tmp_path / "two", spike_times=spike_times)
     one, two = (tmp_path / name for name in ("one", "two"))
     for file in one.iterdir() if one.is_dir() else [one]:
@@ -299,7 +299,7 @@ def test_small_batches_give_the_same_bytes(graph, tmp_path, monkeypatch, spike_t
 
 
 def test_metis_for_64_bit_indices(graph, tmp_path, monkeypatch):
-    monkeypatch.setattr("snnb.graph.export.metis.LARGEST", 10)
+    monkeypatch.setattr("snnb.formats.metis.LARGEST", 10)
     assert export(graph, "metis", tmp_path / "net.graph", options=ExportOptions(idx64=True)).edges > 10
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from snnb.core.errors import ResourceError, UsageError
+from snnb.formats.request import Simulated
+from snnb.formats.write_export import export
 from snnb.graph.build import build_graph
-from snnb.graph.export.request import Simulated
-from snnb.graph.export.write_export import export
 from tests.graph.listed_graphs import random_graph
 from tests.graph.networks import LAYERS, branched, residual, save, set_random_weights, varied
 from tests.graph.recorded import keras
@@ -216,7 +216,7 @@ def test_what_nir_cannot_say_is_one_line(tmp_path, monkeypatch):
         with pytest.raises(UsageError, match=r"01MaxPooling2D_2x3x4 takes the maximum .* --max-pool average"):
             export(graph, "nir", tmp_path / "net.nir")
     with build_graph(save(without_maximum(), tmp_path / "other_parsed.h5"), tmp_path / "other_graph.h5") as graph:
-        monkeypatch.setattr("snnb.graph.export.nir.LARGEST_MATRIX", 1000)
+        monkeypatch.setattr("snnb.formats.nir.LARGEST_MATRIX", 1000)
         with pytest.raises(ResourceError, match=r"input → up \(UpSampling2D\) is not a layer of NIR, .* 1,152 weights"):
             export(graph, "nir", tmp_path / "net.nir")
     assert not list(tmp_path.glob("*.nir*"))

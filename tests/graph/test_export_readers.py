@@ -19,8 +19,8 @@ import pytest
 import scipy.sparse
 
 from snnb.core.errors import UsageError
-from snnb.graph.export.export_options import ExportOptions
-from snnb.graph.export.write_export import FORMATS, export
+from snnb.formats.export_options import ExportOptions
+from snnb.formats.write_export import FORMATS, export
 from tests.crosscheck.sanafe_file import load
 from tests.graph.edges import all_edges, names_of
 from tests.graph.listed_graphs import random_graph

@@ -194,6 +194,6 @@ def test_starts_without_tensorflow_and_without_what_only_exports_need():
         "import sys\n"
         "for name in ('tensorflow', 'snntoolbox', 'numba', 'scipy', 'networkx', 'pandas', 'pyarrow', 'libsonata'):\n"
         "    sys.modules[name] = None\n"
-        "import snnb.graph.build, snnb.graph.projection, snnb.graph.export\n"
+        "import snnb.graph.build, snnb.graph.projection, snnb.formats\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

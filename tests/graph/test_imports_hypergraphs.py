@@ -5,8 +5,8 @@ import struct
 import numpy as np
 import pytest
 
-from snnb.graph.export.export_options import ExportOptions
-from snnb.graph.export.write_export import export
+from snnb.formats.export_options import ExportOptions
+from snnb.formats.write_export import export
 from tests.graph.edges import all_edges
 from tests.graph.mapped import costs_of, imported, refused
 
@@ -82,7 +82,7 @@ HGR = {
 
 @pytest.mark.parametrize("text", HGR)
 def test_an_hgr_file_by_hand(tmp_path, monkeypatch, text):
-    monkeypatch.setattr("snnb.graph.imports.hypergraphs.HYPEREDGES", 1)
+    monkeypatch.setattr("snnb.formats.hypergraphs.HYPEREDGES", 1)
     (tmp_path / "a.hgr").write_bytes(text.encode())
     spikes, source, target, notes = HGR[text]
     found, given = imported(tmp_path / "a.hgr", tmp_path)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import yaml
 
-from snnb.graph.export.write_export import export
+from snnb.formats.write_export import export
+from snnb.mapping.files import Mapping, MappingCost, write_mapping
 from snnb.mapping.hardware import Hardware, read_hardware
 from snnb.mapping.map_network import cost_partition, map_network
-from snnb.mapping.mapping import Mapping, MappingCost, write_mapping
 from snnb.mapping.time_costs import recorded_steps
 from snnb.mapping.traffic import PlacedNetwork
 from snnb.results.export import on_cores
@@ -96,7 +96,7 @@ def edges_of(graph):
 
 @pytest.mark.parametrize("batch", [7, 1 << 18])
 def test_a_network_is_that_of_sanafe(batch, monkeypatch, tmp_path):
-    monkeypatch.setattr("snnb.graph.imports.sanafe.BATCH", batch)
+    monkeypatch.setattr("snnb.formats.read_sanafe.BATCH", batch)
     path = network_file(tmp_path / "net.yaml")
     edges, _, network = loaded(path, tmp_path)
     with contextlib.redirect_stdout(io.StringIO()):

@@ -14,11 +14,11 @@ import pytest
 
 from snnb import Run
 from snnb.core.errors import InputError
-from snnb.graph.export.write_export import FORMATS, export
-from snnb.graph.imports.import_graph import import_graph
+from snnb.formats.import_graph import import_graph
+from snnb.formats.write_export import FORMATS, export
 from snnb.graph.synapse_graph import SynapseGraph
+from snnb.mapping.files import Mapping, MappingCost, write_mapping
 from snnb.mapping.map_network import cost_partition
-from snnb.mapping.mapping import Mapping, MappingCost, write_mapping
 from snnb.mapping.traffic import PlacedNetwork
 from tests.graph.edges import all_edges
 from tests.graph.mapped import imported, refused
@@ -223,7 +223,7 @@ def test_rates_are_read_as_edge_lists_are(tmp_path, name, separator):
 )
 @pytest.mark.parametrize("block", [2, 1 << 18])
 def test_lines_of_edges_are_numbered_as_in_the_file(tmp_path, monkeypatch, rows, expected, block):
-    monkeypatch.setattr("snnb.graph.imports.csv.ROWS", block)
+    monkeypatch.setattr("snnb.formats.read_csv.ROWS", block)
     (tmp_path / "t.csv").write_text("\n".join(["source,target", *rows]) + "\n")
     refused(tmp_path / "t.csv", expected)
 

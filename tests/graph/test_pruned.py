@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from snnb.conversion.rewriting import pruned
+from snnb.formats.write_export import export
 from snnb.graph.build import build_graph
-from snnb.graph.export.write_export import export
 from snnb.network.network import DROPPED, Population
 from snnb.network.read_network import Entry, assemble, read_network, write_spiking
 

@@ -8,8 +8,8 @@ import pytest
 from snnb.core.errors import UsageError
 from snnb.crosscheck import brian2, sanafe, scipy
 from snnb.crosscheck.exported import exported_network
-from snnb.graph.export.request import Simulated
-from snnb.graph.export.write_export import export
+from snnb.formats.request import Simulated
+from snnb.formats.write_export import export
 from snnb.model_files.kinds import NirSettings
 from snnb.model_files.nir_network import read_nir
 from tests import random_nir

@@ -7,7 +7,7 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
-from snnb.graph.export.write_export import export
+from snnb.formats.write_export import export
 
 
 def csv_edges(graph, folder):

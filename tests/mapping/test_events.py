@@ -9,12 +9,12 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from snnb.mapping.cost import cost
+from snnb.mapping.files import Mapping, MappingCost, write_mapping
 from snnb.mapping.hardware import Hardware
 from snnb.mapping.limits import exceeded_limits, overfull_cores
 from snnb.mapping.map_network import MappedNetwork, Partition
-from snnb.mapping.mapping import Mapping, MappingCost, write_mapping
-from snnb.mapping.mapping_plots import plot_events
 from snnb.mapping.placement import place
+from snnb.mapping.plots import plot_events
 from snnb.mapping.time_costs import recorded_steps, step_loads
 from snnb.mapping.traffic import PlacedNetwork, count_traffic
 from tests.mapping.brute_force import Expected, compared, route
@@ -140,7 +140,7 @@ def test_the_time_between_samples_includes_the_warm_up(graphs):
 
 def test_no_time_is_drawn_of_a_chip_without_times(graphs, tmp_path, monkeypatch):
     network, drawn = PlacedNetwork.of(graphs("chained", "current")[0]), []
-    monkeypatch.setattr("snnb.mapping.mapping_plots.save", lambda figure, target: drawn.append(len(figure.axes)))
+    monkeypatch.setattr("snnb.mapping.plots.save", lambda figure, target: drawn.append(len(figure.axes)))
     for times in ({}, {"time_ns": None, "latency_ns": {"router": 1.0, "link": 2.0}}):
         mapped = mapped_at_random(network, full_chip(**times))
         write_mapping(tmp_path, mapped, MappingCost.of(mapped))

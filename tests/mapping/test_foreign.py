@@ -7,9 +7,9 @@ import pytest
 
 from snnb.core.errors import InputError
 from snnb.mapping import sanafe_architecture
+from snnb.mapping.files import Mapping, MappingCost, write_mapping
 from snnb.mapping.map_network import cost_partition, read_number_lines, read_partition, read_placement
-from snnb.mapping.mapping import Mapping, MappingCost, write_mapping
-from snnb.mapping.mapping_plots import EMPTY, View, _layers_raster
+from snnb.mapping.plots import EMPTY, View, _layers_raster
 from snnb.mapping.traffic import PlacedNetwork, count_traffic
 from tests.mapping.networks import hardware
 

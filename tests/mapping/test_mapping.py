@@ -12,10 +12,10 @@ from scipy.sparse import load_npz
 
 from snnb.core.errors import InputError
 from snnb.io.figures import layer_colours
+from snnb.mapping.files import Mapping, MappingCost, write_mapping
 from snnb.mapping.hardware import read_hardware
 from snnb.mapping.map_network import map_network
-from snnb.mapping.mapping import Mapping, MappingCost, write_mapping
-from snnb.mapping.mapping_plots import plot_mapping, plot_traffic
+from snnb.mapping.plots import plot_mapping, plot_traffic
 from snnb.mapping.traffic import PlacedNetwork
 from tests.mapping.brute_force import Expected, total_hops
 from tests.mapping.test_foreign import chip

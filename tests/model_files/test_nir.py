@@ -5,17 +5,17 @@ import numpy as np
 import pytest
 
 from snnb.core.errors import InputError
+from snnb.formats.write_export import export
+from snnb.forward.without_tensorflow import activations
 from snnb.graph.build import build_graph
-from snnb.graph.export.write_export import export
 from snnb.model_files.kinds import NirSettings
 from snnb.model_files.nir_file import PARAMETERS, read_nir_graph
 from snnb.model_files.nir_network import read_nir
 from snnb.network.event_samples import InputSteps
-from snnb.network.forward import activations
 from snnb.network.read_network import read_network, write_spiking
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
-from snnb.simulation.simulation_settings import SimulationSettings
+from snnb.simulation.settings import SimulationSettings
 from tests import random_nir
 from tests.end_to_end.conftest import RECORDED
 from tests.nir_interpreter import Interpreter, linear, write

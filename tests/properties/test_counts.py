@@ -14,7 +14,7 @@ from snnb.mapping.cost import cost
 from snnb.mapping.traffic import PlacedNetwork, count_traffic
 from snnb.network import geometry
 from snnb.report.network_sections import network_sections
-from snnb.simulation.simulation_statistics import Quality, Totals, rate_statistics
+from snnb.simulation.statistics import Quality, Totals, rate_statistics
 from tests.mapping.networks import hardware
 from tests.properties.test_simulation_engines import KINDS, _network, architectures
 

@@ -10,14 +10,14 @@ from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import spiking_network
 from snnb.crosscheck import scipy
 from snnb.crosscheck.exported import counts_of, exported_network
-from snnb.graph.export.request import Simulated
+from snnb.formats.request import Simulated
 from snnb.network.layers import MaxPooling2D
 from snnb.network.read_network import Entry, assemble, read_network, write_spiking
 from snnb.simulation.engines.engine import INPUT, Streams, unsupported
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.separated import SeparatedEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
-from snnb.simulation.simulation_settings import SimulationSettings
+from snnb.simulation.settings import SimulationSettings
 from tests.conversion.conftest import slow_except
 from tests.graph.networks import graph_of
 

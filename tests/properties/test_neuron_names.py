@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from snnb.graph.imports.arrays import arrays_of, listed
-from snnb.graph.imports.import_graph import import_graph
+from snnb.formats.arrays import arrays_of, listed
+from snnb.formats.import_graph import import_graph
 from snnb.graph.listed import write_listed
 from snnb.graph.populations import Recording
 from snnb.mapping.map_network import cost_partition

@@ -13,7 +13,7 @@ from snnb.network.read_network import read_network
 from snnb.simulation.engines.engine import unsupported
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
-from snnb.simulation.simulation_settings import SimulationSettings
+from snnb.simulation.settings import SimulationSettings
 from tests.graph.edges import step_by_graph
 
 SAMPLES, STEPS = 12, 25

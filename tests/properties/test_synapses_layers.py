@@ -9,8 +9,8 @@ import tensorflow as tf
 from hypothesis import HealthCheck, Phase, assume, given, reject, settings
 from hypothesis import strategies as st
 
+from snnb.formats.write_export import export
 from snnb.graph.build import build_graph
-from snnb.graph.export.write_export import export
 from snnb.io.keras import keras
 from tests.graph.sonata import assert_indexed_as_by_libsonata
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from snnb.graph.export.text_lines import NUMBER, integer_rows, put_float32
+from snnb.formats.text_lines import NUMBER, integer_rows, put_float32
 
 compiled_first = settings(deadline=None)  # the first call compiles
 

@@ -14,13 +14,13 @@ from snnb.cli.main import main
 from snnb.core.errors import UsageError
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.text import printable
-from snnb.pipeline.open_run import open_run
 from snnb.results.report import write_report
 from snnb.results.verify import verify_run
+from snnb.stages.open_run import open_run
 from tests.conftest import DRAWN, figures
 from tests.end_to_end.conftest import RECORDED
 from tests.mapping.test_events import full_chip
-from tests.pipeline.test_map import CHIP
+from tests.stages.test_map import CHIP
 
 SECTIONS = [
     "overview", "training", "network", "populations", "projections", "degrees", "traffic", "accuracy", "confusion",

@@ -4,10 +4,10 @@ import pytest
 
 from snnb.datasets.definition import PreparedSplit
 from snnb.datasets.preparation_settings import PreparationSettings
-from snnb.pipeline.all import KINDS
-from snnb.pipeline.prepare import PrepareDetails
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import RunInfo
+from snnb.stages.all import KINDS
+from snnb.stages.prepare import PrepareDetails
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ from concurrent.futures import ThreadPoolExecutor, TimeoutError
 import pytest
 
 from snnb.core.errors import InputError, UpstreamError, UsageError
-from snnb.pipeline.all import KINDS
 from snnb.results.verify import verify_run
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory, locked
 from snnb.rundir.manifest import manifest_type
+from snnb.stages.all import KINDS
 
 
 def content(run):

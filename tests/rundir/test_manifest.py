@@ -2,9 +2,9 @@ import pytest
 import yaml
 
 from snnb.core.errors import InputError
-from snnb.pipeline.all import KINDS
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import load_manifest
+from snnb.stages.all import KINDS
 
 
 @pytest.fixture

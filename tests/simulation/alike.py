@@ -4,7 +4,7 @@ import numpy as np
 
 from snnb.conversion.convert import save_keras
 from snnb.network.read_network import read_network
-from snnb.simulation.simulation_settings import SimulationSettings
+from snnb.simulation.settings import SimulationSettings
 
 SETTINGS = SimulationSettings(samples=70, duration=60, seed=5, record_spikes=2)
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from snnb.simulation.simulation_settings import SimulationSettings
-from snnb.simulation.simulation_statistics import FEW, SimulationStatistics, advice, loss_advice
+from snnb.simulation.settings import SimulationSettings
+from snnb.simulation.statistics import FEW, SimulationStatistics, advice, loss_advice
 
 
 def _advice(network, ann, spikes, readout, *, coding="random", by_step=(0.5, 0.9, 0.9, 0.9), samples=1000, **settings):

@@ -8,15 +8,15 @@ import pytest
 
 from snnb.conversion.calibrate import calibrate
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.currents import AnalogueNetwork, Currents
 from snnb.conversion.rewriting import Channels, centred_output, compose_pooling, spiking_output, with_scales
 from snnb.core.errors import InputError
+from snnb.forward.currents import AnalogueNetwork, Currents
 from snnb.network.network import DROPPED
 from snnb.network.read_network import Entry, assemble, read_network, write_spiking
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.separated import SeparatedEngine
+from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.simulate import simulate
-from snnb.simulation.simulation_settings import SimulationSettings
 
 STEPS = 8
 

@@ -11,7 +11,7 @@ from snnb.io.keras import keras
 from snnb.network.network import Network, Neuron, Population, Volume
 from snnb.network.read_network import Entry, assemble
 from snnb.simulation.engines.engine import check_supported, choose_engine
-from snnb.simulation.simulation_settings import SimulationSettings
+from snnb.simulation.settings import SimulationSettings
 from tests.network.test_recurrent import dense
 from tests.simulation.alike import network_of
 

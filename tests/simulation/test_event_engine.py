@@ -10,7 +10,7 @@ from snnb.network.layers import AveragePooling2D
 from snnb.simulation.engines.engine import unsupported
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
-from snnb.simulation.simulation_settings import SimulationSettings
+from snnb.simulation.settings import SimulationSettings
 from tests.simulation.alike import (
     SETTINGS,
     assert_of_a_thousand_counts_at_most_one_differs_by_one,

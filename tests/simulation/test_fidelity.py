@@ -11,8 +11,8 @@ from snnb.conversion.convert import convert
 from snnb.conversion.fidelity import CHANGES, Fidelity
 from snnb.io.keras import keras
 from snnb.io.keras_file import QCFS_LEVELS
+from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.simulate import simulate
-from snnb.simulation.simulation_settings import SimulationSettings
 from snnb.simulation.trained_model import measure_fidelity, read_trained
 from snnb.training.keras_model import compile_model, write_model
 from snnb.training.qcfs import QCFS, plain, quantised, quantised_again

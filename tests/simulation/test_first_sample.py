@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from snnb.simulation.engines.separated import SeparatedEngine
+from snnb.simulation.files import read_spikes
+from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.simulate import simulate
-from snnb.simulation.simulation_files import read_spikes
-from snnb.simulation.simulation_settings import SimulationSettings
 
 SETTINGS = SimulationSettings(samples=60, duration=40, warm_up=7, seed=2, input="poisson")
 NAMES = [str(number) for number in range(10)]

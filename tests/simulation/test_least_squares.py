@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from snnb.conversion.calibrate import RIDGE, calibrate, can_be_fitted, with_fitted_kernels
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.currents import Currents
+from snnb.forward.currents import Currents
 from snnb.network.read_network import Entry, assemble
 
 SAMPLES = 60

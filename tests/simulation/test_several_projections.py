@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from snnb.conversion.convert import save_keras
-from snnb.conversion.currents import AnalogueNetwork
+from snnb.forward.currents import AnalogueNetwork
 from snnb.io.keras import keras
 from snnb.network.read_network import read_network
 from snnb.simulation.engines.engine import INPUT, Streams
@@ -21,7 +21,7 @@ from snnb.simulation.engines.event import compiled_network as event_network
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.separated import SeparatedEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
-from snnb.simulation.simulation_settings import SimulationSettings
+from snnb.simulation.settings import SimulationSettings
 from tests.conversion.conftest import slow_except
 
 Input, Model, layers = keras.Input, keras.Model, keras.layers

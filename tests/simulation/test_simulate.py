@@ -14,9 +14,9 @@ from snnb.io.keras import keras
 from snnb.io.text import read_document
 from snnb.network.read_network import Entry, assemble
 from snnb.simulation.engines.event.event_engine import EventEngine
+from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.simulate import simulate
-from snnb.simulation.simulation_settings import SimulationSettings
-from snnb.simulation.simulation_statistics import Reconstruction, SimulationStatistics, added
+from snnb.simulation.statistics import Reconstruction, SimulationStatistics, added
 
 Input, Model, layers = keras.Input, keras.Model, keras.layers
 

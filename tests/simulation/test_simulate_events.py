@@ -11,8 +11,8 @@ from snnb.network.event_samples import EventSamples, Steps, write_samples
 from snnb.network.layers import Dense, Flatten
 from snnb.network.network import Network, Neuron, Population, Projection, Reindexed, Volume
 from snnb.network.read_network import SPIKING, write_network
+from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.simulate import simulate
-from snnb.simulation.simulation_settings import SimulationSettings
 
 SENSOR, SAMPLES, FIRST = (3, 4, 2), 12, 2
 RANDOM = np.random.default_rng(4)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from snnb.simulation.engines.engine import late_quarters
-from snnb.simulation.simulation_statistics import (
+from snnb.simulation.statistics import (
     Classification,
     Quality,
     Reconstruction,

@@ -18,7 +18,7 @@ from snnb.simulation.engines.engine import unsupported
 from snnb.simulation.engines.event import compiled_network
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
-from snnb.simulation.simulation_settings import SimulationSettings
+from snnb.simulation.settings import SimulationSettings
 from tests.conversion.conftest import slow_except
 
 SAMPLES, STEPS, SHAPE = 11, 37, (5, 6, 2)

@@ -7,7 +7,7 @@ import tensorflow as tf
 from snnb.simulation.engines.engine import INPUT, Streams
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine, _reached
-from snnb.simulation.simulation_settings import SimulationSettings
+from snnb.simulation.settings import SimulationSettings
 from tests.simulation.alike import SETTINGS as ALIKE
 from tests.simulation.alike import (
     assert_every_spike_is_the_same,

@@ -52,7 +52,7 @@ def data():
 @pytest.fixture
 def training(data, tmp_path):
     """`train` with defaults for what a test does not name; `training(seed=6)` changes one."""
-    from snnb.pipeline.train import TrainParams
+    from snnb.stages.train import TrainParams
     from snnb.training.batches import LabelledPictures
     from snnb.training.fit import train
 

@@ -9,11 +9,11 @@ from typing_extensions import Annotated
 from snnb.cli import output
 from snnb.cli.parameters import ExistingRun, NonEmptyPath, beginning, chosen, opened, stage_options, with_options
 from snnb.core.options import validated
-from snnb.graph.export.export_options import ExportOptions
+from snnb.formats.export_options import ExportOptions
 
 
 def _formats() -> List[str]:
-    from snnb.graph.export.write_export import FORMATS
+    from snnb.formats.write_export import FORMATS
 
     return list(FORMATS)
 

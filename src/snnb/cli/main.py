@@ -35,7 +35,7 @@ from snnb.core.errors import (
     interruption_message,
     out_of_memory,
 )
-from snnb.pipeline.all import CHAIN, STAGES
+from snnb.stages.all import CHAIN, STAGES
 from snnb.version import __version__
 
 COMMON = "Common"
@@ -235,7 +235,7 @@ def _described(error: BaseException) -> Tuple[int, str]:
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
         return INTERRUPTED, interruption_message(output.at_work)
     if isinstance(error, SnnbError):
-        from snnb.pipeline.open_run import described_with_repair
+        from snnb.stages.open_run import described_with_repair
 
         return error.exit_code, described_with_repair(error)
     if out_of_memory(error):

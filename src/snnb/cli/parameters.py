@@ -202,7 +202,7 @@ def opened(run_dir: Optional[Path]) -> "RunDirectory":
     """Open an existing run and recover it after a killed stage, or say why it cannot be recovered now."""
     if run_dir is None:
         raise UsageError("give the directory of a run, as in `snnb status runs/lenet_mnist`")
-    from snnb.pipeline.open_run import open_run
+    from snnb.stages.open_run import open_run
 
     run = open_run(run_dir)
     run.settle(output.current.say)

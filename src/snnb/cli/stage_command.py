@@ -22,9 +22,9 @@ from snnb.conversion.fidelity import Fidelity
 from snnb.core.errors import SnnbError
 from snnb.core.formatting import energy, quantity
 from snnb.core.options import FIGURE_ENDINGS
-from snnb.pipeline.all import STAGES
-from snnb.pipeline.stage import StageResult
 from snnb.rundir.directory import RunDirectory
+from snnb.stages.all import STAGES
+from snnb.stages.stage import StageResult
 
 # Names of metrics in the manifest whose words or unit the name itself does not give.
 IN_WORDS = {
@@ -80,8 +80,8 @@ def stage_command(target: str, stages: Sequence[str], *, by_name: bool) -> Calla
         no_wait: NoWait = False,
         **values: Any,
     ) -> None:
-        from snnb.pipeline.open_run import open_or_create
-        from snnb.pipeline.plan import bring_up_to_date, effective_options
+        from snnb.stages.open_run import open_or_create
+        from snnb.stages.plan import bring_up_to_date, effective_options
 
         console = output.current
         given = {stage: chosen(values, STAGES[stage].kind.params, own) for stage, own in names.items()}
@@ -108,7 +108,7 @@ def stage_command(target: str, stages: Sequence[str], *, by_name: bool) -> Calla
 
 def _print(run: RunDirectory, results: Sequence[StageResult], by_name: bool) -> None:
     """Print the results, and of the chain of stages write the report."""
-    from snnb.pipeline.plan import RunDocument, StagesDocument
+    from snnb.stages.plan import RunDocument, StagesDocument
 
     shown = results[-1:] if by_name else results
     drawn = {
@@ -129,7 +129,7 @@ def _print(run: RunDirectory, results: Sequence[StageResult], by_name: bool) -> 
 
 def _results(shown: Sequence[StageResult]) -> List[str]:
     """Return a line for each stage, with its metrics below."""
-    from snnb.simulation.simulation_statistics import QUOTED  # imports numpy
+    from snnb.simulation.statistics import QUOTED  # imports numpy
 
     heads = output.table_lines(
         [[one.stage, "ran" if one.reason else "up to date", one.directory] for one in shown], head=False
@@ -183,8 +183,8 @@ def _metric_rows(metrics: Mapping[str, object], energy_of: Optional[str]) -> Lis
 
 def _report(run: RunDirectory) -> Optional[Path]:
     """Write the HTML page about the run unless it is current; an error does not fail the command."""
-    from snnb.pipeline.open_run import described_with_repair
     from snnb.results.report import REPORT, is_current, write_report
+    from snnb.stages.open_run import described_with_repair
 
     try:
         if is_current(run):

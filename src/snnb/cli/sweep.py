@@ -10,7 +10,7 @@ from snnb.cli.parameters import DatasetOption, ModelOption, NoWait, RunDir, chos
 from snnb.cli.stage_command import options_of
 from snnb.core.formatting import accuracy, quantity
 from snnb.io.text import JsonValue
-from snnb.pipeline.all import STAGES
+from snnb.stages.all import STAGES
 
 STAGES_BEFORE = ("train", "parse", "simulate")
 HEADS = {
@@ -56,9 +56,9 @@ def sweep(
 ) -> None:
     """Simulate each point of a grid of options; stages that points share run once."""
     console = output.current
-    from snnb.pipeline.open_run import open_or_create
     from snnb.results import sweep as swept_grid
     from snnb.results.grid import read_grid
+    from snnb.stages.open_run import open_or_create
 
     given = {stage: chosen(values, STAGES[stage].kind.params, own) for stage, own in _names.items()}
     axes = read_grid(grid, given)

@@ -23,7 +23,6 @@ import tensorflow as tf
 
 from snnb.conversion.calibration_loops import fire, firing_errors, rounded_errors
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.currents import Currents, reindexed
 from snnb.conversion.integers import (
     as_integers,
     factors_of,
@@ -44,6 +43,7 @@ from snnb.conversion.rewriting import (
 )
 from snnb.core.machine import scratch_array
 from snnb.core.progress import Progress, silent
+from snnb.forward.currents import Currents, reindexed
 from snnb.io.text import Document
 from snnb.network.layers import Conv2D, Dense
 from snnb.network.network import Network, Population, Projection, Reindexed

@@ -11,7 +11,6 @@ import numpy as np
 
 from snnb.conversion.calibrate import Calibration, calibrate
 from snnb.conversion.conversion_settings import ConversionSettings, Parser
-from snnb.conversion.currents import AnalogueNetwork
 from snnb.conversion.fidelity import Change
 from snnb.conversion.integers import BIAS_BITS, integer_network, largest_integer, prepared_for_integers
 from snnb.conversion.keras_graph import unrolled_model
@@ -30,6 +29,7 @@ from snnb.conversion.rewriting import Channels, presynaptic_scales, pruned, quan
 from snnb.conversion.toolbox_config import configuration, write_changes
 from snnb.core.errors import InputError, VerificationError
 from snnb.core.progress import Progress, silent
+from snnb.forward.currents import AnalogueNetwork
 from snnb.io.hdf5 import copy_attributes, created, in_memory, write_array
 from snnb.io.keras import keras, older_description
 from snnb.io.keras_file import QCFS_LEVELS, load_model, read_levels

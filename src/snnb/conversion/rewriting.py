@@ -11,8 +11,8 @@ from typing import List, Mapping
 
 import numpy as np
 
-from snnb.conversion.currents import AnalogueNetwork
 from snnb.core.errors import InputError
+from snnb.forward.currents import AnalogueNetwork
 from snnb.network.layers import (
     AveragePooling2D,
     Dense,

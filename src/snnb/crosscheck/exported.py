@@ -9,9 +9,9 @@ import h5py
 import numpy as np
 
 from snnb.core.errors import UsageError
-from snnb.graph.export import sonata
-from snnb.graph.export.description import describe
-from snnb.graph.export.request import Request, Simulated
+from snnb.formats import sonata
+from snnb.formats.description import describe
+from snnb.formats.request import Request, Simulated
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.text import JsonValue
 

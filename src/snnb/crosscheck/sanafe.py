@@ -19,7 +19,7 @@ import yaml
 
 from snnb.core.errors import UsageError, how_to_install
 from snnb.crosscheck.exported import ExportedNetwork, Simulate
-from snnb.graph.export.sanafe import CORE, unsaid
+from snnb.formats.sanafe import CORE, unsaid
 
 # Units and their events; SANA-FE requires an energy and a latency of each, which are 0 here.
 UNITS = {

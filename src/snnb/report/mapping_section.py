@@ -6,8 +6,8 @@ import numpy as np
 
 from snnb.core.formatting import energy
 from snnb.mapping.cost import UNITS
-from snnb.mapping.mapping import Mapping
-from snnb.mapping.mapping_plots import plot_events, plot_mapping, plot_traffic
+from snnb.mapping.files import Mapping
+from snnb.mapping.plots import plot_events, plot_mapping, plot_traffic
 from snnb.report.page import Figure, Section, Table, drawn
 
 FEW_CORES, MOST_CORES = 25, 256  # rows of the table of cores: without collapsing it, and at most

@@ -6,7 +6,7 @@ import numpy as np
 
 from snnb.report.page import Figure, Section, Table, drawn
 from snnb.report.report_plots import plot_activations, plot_confusion
-from snnb.simulation.simulation_plots import plot_rates
+from snnb.simulation.plots import plot_rates
 
 LISTED = 10  # confusions in the table
 

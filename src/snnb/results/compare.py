@@ -12,19 +12,19 @@ from snnb.core.formatting import energy, quantity
 from snnb.io.npy import load_archive
 from snnb.io.text import Document, JsonValue, read_document
 from snnb.mapping.hardware import is_file
-from snnb.pipeline import map as mapping
-from snnb.pipeline import parse, simulate
-from snnb.pipeline.graph import graph_command
-from snnb.pipeline.open_run import open_run
-from snnb.pipeline.parse import ParseParams
-from snnb.pipeline.simulate import SimulateParams, SimulationRecord
-from snnb.pipeline.stage import unaltered
-from snnb.pipeline.train import TrainParams, inapplicable, shown_params
 from snnb.results.export import graph_file
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
-from snnb.simulation.simulation_files import SUMS
-from snnb.simulation.simulation_statistics import ACCURACIES, SimulationStatistics, wilson_interval
+from snnb.simulation.files import SUMS
+from snnb.simulation.statistics import ACCURACIES, SimulationStatistics, wilson_interval
+from snnb.stages import map as mapping
+from snnb.stages import parse, simulate
+from snnb.stages.graph import graph_command
+from snnb.stages.open_run import open_run
+from snnb.stages.parse import ParseParams
+from snnb.stages.simulate import SimulateParams, SimulationRecord
+from snnb.stages.stage import unaltered
+from snnb.stages.train import TrainParams, inapplicable, shown_params
 
 Interval = Tuple[float, float]
 SIMULATION_HEAD = ("simulation", "label", "samples", "read-out", "SNN", "differs in")

@@ -14,23 +14,23 @@ from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.crosscheck.check import CountDifference, Expected, check, require_memory_of, samples_at_a_time
 from snnb.crosscheck.exported import ExportedNetwork, Simulate, exported_network, in_order
 from snnb.crosscheck.sanafe import ChipTrace
-from snnb.graph.export.request import Request, Simulated
-from snnb.graph.export.spinemap import spikes_of
+from snnb.formats.request import Request, Simulated
+from snnb.formats.spinemap import spikes_of
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.files import sha256_of
 from snnb.io.npy import load_archive
 from snnb.io.text import Document
 from snnb.mapping.time_costs import RecordedSteps
-from snnb.pipeline.graph import WEIGHTS
-from snnb.pipeline.open_run import repair_command
-from snnb.pipeline.plan import extra_named
-from snnb.pipeline.simulated_samples import inputs_of, simulate_again, simulated_by
 from snnb.results.export import chosen_graph, graph_file, load_mapping, on_cores, recorded_hash
 from snnb.rundir.directory import RunDirectory
-from snnb.simulation.simulation_files import SPIKE_TIMES, SUMS
+from snnb.simulation.files import SPIKE_TIMES, SUMS
+from snnb.stages.graph import WEIGHTS
+from snnb.stages.open_run import repair_command
+from snnb.stages.plan import extra_named
+from snnb.stages.simulated_samples import inputs_of, simulate_again, simulated_by
 
 if TYPE_CHECKING:
-    from snnb.mapping.mapping import Mapping
+    from snnb.mapping.files import Mapping
 
 Simulator = Literal["brian2", "sanafe", "scipy"]
 ROUNDING = 1e-9  # relative
@@ -153,7 +153,7 @@ def _on_chip(
 ) -> Tuple[Simulate, ChipTrace]:
     """Return the simulator of the chip of a mapping, made from the files of its export, and its trace."""
     from snnb.crosscheck.sanafe import build_chip
-    from snnb.graph.export.sanafe import check_mapped, write_netlist
+    from snnb.formats.sanafe import check_mapped, write_netlist
 
     neurons = on_cores(graph, mapping)
     check_mapped(graph, neurons)

@@ -7,23 +7,23 @@ from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple, cast
 
 from snnb.core.errors import ReadOnlyError, UpstreamError, UsageError
 from snnb.core.progress import Progress, Say, say_nothing, silent
-from snnb.graph.export.export_options import DEFAULTS, ExportOptions
+from snnb.formats.export_options import DEFAULTS, ExportOptions
 from snnb.io.files import refuse_existing, remove_partial
-from snnb.pipeline import graph, simulate
-from snnb.pipeline import map as mapping_stage
-from snnb.pipeline.graph import ASSUMED, graph_command, simulation_of
-from snnb.pipeline.plan import bring_up_to_date, state_of_stages
-from snnb.pipeline.simulated_samples import simulated_by
-from snnb.pipeline.stage import stale_reason, unaltered
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
-from snnb.simulation.simulation_files import SPIKE_TIMES
+from snnb.simulation.files import SPIKE_TIMES
+from snnb.stages import graph, simulate
+from snnb.stages import map as mapping_stage
+from snnb.stages.graph import ASSUMED, graph_command, simulation_of
+from snnb.stages.plan import bring_up_to_date, state_of_stages
+from snnb.stages.simulated_samples import simulated_by
+from snnb.stages.stage import stale_reason, unaltered
 
 if TYPE_CHECKING:
-    from snnb.graph.export.request import OnCores
-    from snnb.graph.export.write_export import Export
+    from snnb.formats.request import OnCores
+    from snnb.formats.write_export import Export
     from snnb.graph.synapse_graph import SynapseGraph
-    from snnb.mapping.mapping import Mapping
+    from snnb.mapping.files import Mapping
 
 
 def graph_in_force(run: RunDirectory, simulation: Optional[str] = None, say: Say = say_nothing) -> Optional[str]:
@@ -68,7 +68,7 @@ def export_graph(
     is outside of runs; by default `exports/STAMP/MODEL.<ending>` of the run, for the graph's stamp. `force` replaces a
     file, or a directory that an export has made.
     """
-    from snnb.graph.export.write_export import export, find_format, refuse_foreign_options
+    from snnb.formats.write_export import export, find_format, refuse_foreign_options
     from snnb.graph.synapse_graph import SynapseGraph
 
     suffix = find_format(format).suffix
@@ -105,7 +105,7 @@ def export_graph(
 
 def load_mapping(run: RunDirectory, stamp: str, graph: Optional[str] = None) -> "Mapping":
     """Load a mapping of the run; raise `UsageError` or `UpstreamError` if it is missing, stale, or of another graph."""
-    from snnb.mapping.mapping import Mapping
+    from snnb.mapping.files import Mapping
 
     records = run.records_of(mapping_stage.KIND.name)
     if stamp not in records:
@@ -129,7 +129,7 @@ def on_cores(graph: "SynapseGraph", mapping: "Mapping") -> "OnCores":
     """
     import yaml
 
-    from snnb.graph.export.request import OnCores
+    from snnb.formats.request import OnCores
     from snnb.mapping.cost import active_neurons
     from snnb.mapping.sanafe_architecture import address_of, architecture_file
     from snnb.mapping.traffic import PlacedNetwork
@@ -239,7 +239,7 @@ def exports_of(run: RunDirectory, directories: Sequence[str]) -> List[str]:
 
 def _exports(run: RunDirectory) -> List[Tuple[str, str, str]]:
     """Return path, graph's stamp and graph's SHA-256 of each export in the run, as its description states them."""
-    from snnb.graph.export.description import DESCRIPTION, description_path, find_description
+    from snnb.formats.description import DESCRIPTION, description_path, find_description
 
     places = [run.path / EXPORTS, *(run.path / EXPORTS).glob("*")]
     if places[0].is_symlink():

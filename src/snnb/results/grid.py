@@ -8,8 +8,8 @@ from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 from snnb.core.errors import UsageError
 from snnb.core.options import flag_of, option_name, own_flags, value_of
 from snnb.mapping.hardware import read_hardware
-from snnb.pipeline.all import STAGES
-from snnb.pipeline.stage import Given
+from snnb.stages.all import STAGES
+from snnb.stages.stage import Given
 
 SWEPT = ("train", "parse", "simulate")  # whose options can be in a grid; the data set is one for all points
 CHIPS = "hardware"  # an option of map that can be in a grid too: simulations are mapped onto each

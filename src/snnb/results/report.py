@@ -13,21 +13,14 @@ import numpy as np
 from snnb.core.errors import DamagedError, ReadOnlyError, UsageError
 from snnb.core.formatting import local_time, times
 from snnb.core.progress import Progress, Say, say_nothing, silent
+from snnb.forward.without_tensorflow import mean_activations, samples_within
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.files import refuse_existing, write_text_atomically
 from snnb.io.keras_file import read_levels
 from snnb.io.text import Document, read_document, read_text
-from snnb.mapping.mapping import Mapping as WrittenMapping
+from snnb.mapping.files import Mapping as WrittenMapping
 from snnb.network.event_samples import EventSamples
-from snnb.network.forward import mean_activations, samples_within
 from snnb.network.read_network import read_network
-from snnb.pipeline import map as mapping
-from snnb.pipeline import prepare
-from snnb.pipeline.graph import graph_command
-from snnb.pipeline.plan import state_of_stages
-from snnb.pipeline.prepare import dataset_array
-from snnb.pipeline.stage import recorded, recorded_details, unaltered
-from snnb.pipeline.train import is_spiking, shown_params
 from snnb.report.mapping_section import mapping_section
 from snnb.report.network_sections import network_sections
 from snnb.report.page import GENERATOR, Figure, Page, Section, Table, drawn, render, settings_table
@@ -46,8 +39,15 @@ from snnb.results.export import graph_file, graph_in_force, refuse_files_of_runs
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import AnyRecord, now_utc
-from snnb.simulation.simulation_plots import plot_quality
-from snnb.simulation.simulation_statistics import QUOTED, wilson_interval
+from snnb.simulation.plots import plot_quality
+from snnb.simulation.statistics import QUOTED, wilson_interval
+from snnb.stages import map as mapping
+from snnb.stages import prepare
+from snnb.stages.graph import graph_command
+from snnb.stages.plan import state_of_stages
+from snnb.stages.prepare import dataset_array
+from snnb.stages.stage import recorded, recorded_details, unaltered
+from snnb.stages.train import is_spiking, shown_params
 from snnb.training.history import METRICS_FILE, TrainingMetrics, plot_history
 from snnb.version import __version__
 

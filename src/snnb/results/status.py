@@ -6,10 +6,10 @@ from typing import Dict, List, Optional
 from pydantic import Field
 
 from snnb.io.text import Document, JsonValue
-from snnb.pipeline.plan import state_of_stages
 from snnb.results.compare import MappingSummary, mappings_of, simulations_of
 from snnb.results.export import stale_exports
 from snnb.rundir.directory import RunDirectory
+from snnb.stages.plan import state_of_stages
 
 
 class StageStatus(Document):

@@ -37,8 +37,14 @@ from snnb.core.progress import Progress, Say, say_nothing
 from snnb.io.files import atomic_path
 from snnb.io.text import Document, JsonValue, read_document
 from snnb.mapping.hardware import read_hardware
-from snnb.pipeline import parse, simulate, train
-from snnb.pipeline.plan import (
+from snnb.results.compare import compared_one, in_words
+from snnb.results.grid import CHIPS, Axis, Point, points_of
+from snnb.rundir.directory import RunDirectory
+from snnb.simulation.files import SUMS
+from snnb.simulation.settings import refuse_missing_packages
+from snnb.simulation.statistics import ACCURACIES, SimulationStatistics, wilson_interval
+from snnb.stages import parse, simulate, train
+from snnb.stages.plan import (
     FIGURES_UNCHANGED,
     OTHER_VERSIONS,
     UP_TO_DATE,
@@ -47,14 +53,8 @@ from snnb.pipeline.plan import (
     effective_options,
     no_bar,
 )
-from snnb.pipeline.simulate import SimulationRecord
-from snnb.pipeline.stage import Given, StageResult
-from snnb.results.compare import compared_one, in_words
-from snnb.results.grid import CHIPS, Axis, Point, points_of
-from snnb.rundir.directory import RunDirectory
-from snnb.simulation.simulation_files import SUMS
-from snnb.simulation.simulation_settings import refuse_missing_packages
-from snnb.simulation.simulation_statistics import ACCURACIES, SimulationStatistics, wilson_interval
+from snnb.stages.simulate import SimulationRecord
+from snnb.stages.stage import Given, StageResult
 
 if TYPE_CHECKING:
     from snnb.report.comparison_plots import Value

@@ -6,10 +6,10 @@ from typing import Dict, List, Sequence
 from snnb.core.progress import Progress, silent
 from snnb.io.files import sha256_of
 from snnb.io.text import Document
-from snnb.pipeline.open_run import repair_command
-from snnb.pipeline.plan import state_of_stages
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import FileRecord, changed
+from snnb.stages.open_run import repair_command
+from snnb.stages.plan import state_of_stages
 
 
 class Verification(Document):

@@ -7,12 +7,12 @@ from typing import Callable, Iterator, List, Optional, Sequence, Tuple, Union
 import numpy as np
 
 from snnb.cluster.connect import connected, results
-from snnb.conversion.currents import AnalogueNetwork, batch_of
 from snnb.conversion.fidelity import Fidelity
 from snnb.core.errors import InputError, UsageError
 from snnb.core.machine import processors
 from snnb.core.options import FigureFormat
 from snnb.core.progress import Progress, Throttle, silent
+from snnb.forward.currents import AnalogueNetwork, batch_of
 from snnb.network.event_samples import EventSamples, InputSteps
 from snnb.network.network import MEMBRANE, Network, Population, Volume
 from snnb.network.read_network import read_networks
@@ -24,10 +24,10 @@ from snnb.simulation.engines.engine import (
     recorded_of,
     spike_table,
 )
-from snnb.simulation.simulation_files import SPIKE_TIMES, SUMS, write_counts, write_ini, write_spike_times
-from snnb.simulation.simulation_plots import plot_quality, plot_raster, plot_rates
-from snnb.simulation.simulation_settings import SimulationSettings, refuse_with_windows
-from snnb.simulation.simulation_statistics import (
+from snnb.simulation.files import SPIKE_TIMES, SUMS, write_counts, write_ini, write_spike_times
+from snnb.simulation.plots import plot_quality, plot_raster, plot_rates
+from snnb.simulation.settings import SimulationSettings, refuse_with_windows
+from snnb.simulation.statistics import (
     ACCURACIES,
     Classification,
     Job,

@@ -6,8 +6,8 @@ from typing import Callable, List, Mapping, Optional
 
 import numpy as np
 
-from snnb.conversion.currents import LARGEST_BATCH, AnalogueNetwork, padded
 from snnb.conversion.fidelity import Change, Fidelity
+from snnb.forward.currents import LARGEST_BATCH, AnalogueNetwork, padded
 from snnb.io.keras import keras
 from snnb.io.keras_file import load_model, read_levels
 from snnb.network.network import Network

@@ -6,12 +6,12 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Protocol, Se
 import numpy as np
 import tensorflow as tf
 
-from snnb.conversion.currents import ACTIVATE, CURRENTS, REINDEXED
 from snnb.core.errors import InputError
+from snnb.forward.currents import ACTIVATE, CURRENTS, REINDEXED
 from snnb.network.event_samples import InputSteps
 from snnb.network.layers import DepthwiseConv2D, MaxPooling2D
 from snnb.network.network import MEMBRANE, Network, Population, Reindexed
-from snnb.simulation.simulation_settings import SimulationSettings, refuse_in_toolbox, refuse_missing_packages
+from snnb.simulation.settings import SimulationSettings, refuse_in_toolbox, refuse_missing_packages
 
 # Called with the output layer's activity in the next steps: its spikes, bool (samples, steps, units); and its read-out
 # after each step, float32 of the same shape, or None if the engine does not provide it. That is its accumulated input,

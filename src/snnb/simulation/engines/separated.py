@@ -11,7 +11,7 @@ from typing import Dict, List, Mapping, Optional
 import numpy as np
 import tensorflow as tf
 
-from snnb.conversion.currents import Currents, batch_of, padded, reindexed
+from snnb.forward.currents import Currents, batch_of, padded, reindexed
 from snnb.network.network import MEMBRANE, Network, Population, Reindexed
 from snnb.simulation.engines.engine import (
     INPUT,
@@ -26,7 +26,7 @@ from snnb.simulation.engines.engine import (
     recorded_of,
     spike_table,
 )
-from snnb.simulation.simulation_settings import SimulationSettings
+from snnb.simulation.settings import SimulationSettings
 
 Arrays = Dict[str, np.ndarray]
 

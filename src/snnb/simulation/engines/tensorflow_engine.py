@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, Iterator, List, Set, Tuple
 import numpy as np
 import tensorflow as tf
 
-from snnb.conversion.currents import Currents, batch_of, leading_spikes, padded, reindexed
+from snnb.forward.currents import Currents, batch_of, leading_spikes, padded, reindexed
 from snnb.network.event_samples import InputSteps
 from snnb.network.layers import MaxPooling2D
 from snnb.network.network import MEMBRANE, Network, Population, Reindexed, Volume
@@ -35,7 +35,7 @@ from snnb.simulation.engines.engine import (
     recorded_of,
     spike_table,
 )
-from snnb.simulation.simulation_settings import SimulationSettings
+from snnb.simulation.settings import SimulationSettings
 
 # Seconds that a call is to take, for progress, and most bytes of the Poisson input and recorded spikes of its steps.
 CALL_SECONDS = 0.5

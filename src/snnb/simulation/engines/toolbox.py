@@ -8,7 +8,7 @@ import numpy as np
 from snnb.core.progress import Progress, silent
 from snnb.network.network import INPUT as INPUT_NAME
 from snnb.simulation.engines.engine import INPUT, BlockCounts, Observe, Samples, Streams
-from snnb.simulation.simulation_settings import SimulationSettings
+from snnb.simulation.settings import SimulationSettings
 
 
 class ToolboxEngine:

@@ -6,7 +6,7 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Seq
 import numpy as np
 import tensorflow as tf
 
-from snnb.conversion.currents import Currents, batch_of, padded, reindexed
+from snnb.forward.currents import Currents, batch_of, padded, reindexed
 from snnb.network.geometry import PADDING
 from snnb.network.network import Network, Population, Projection, Reindexed, Volume
 from snnb.simulation.engines.engine import (
@@ -37,7 +37,7 @@ from snnb.simulation.engines.event.loop_arrays import (
     windows_of,
     zeros,
 )
-from snnb.simulation.simulation_settings import SimulationSettings
+from snnb.simulation.settings import SimulationSettings
 
 # Runs of windows are faster up to this number of filters of a convolution, and of units of a Dense layer (one window).
 MOST_FILTERS, MOST_UNITS = 63, 96

@@ -39,7 +39,7 @@ from snnb.simulation.engines.event.loop_arrays import (
     aligned,
     filled_up,
 )
-from snnb.simulation.simulation_settings import SimulationSettings
+from snnb.simulation.settings import SimulationSettings
 
 CHUNK_STEPS = 250  # steps of all samples before the output is passed on
 # A thread simulates a group of samples at a time: at least this number of groups of a block for each thread, and at

@@ -1,0 +1,350 @@
+"""The description of an export (docs/exports.md), all that a simulator needs except edges; and its table of nodes."""
+
+import csv
+from dataclasses import asdict
+from pathlib import Path
+from typing import Dict, List, Literal, Mapping, Optional, Sequence, Tuple, Union
+
+import numpy as np
+from pydantic import BaseModel, ValidationError
+
+from snnb.core.errors import DamagedError, UsageError
+from snnb.formats.request import Format, Request
+from snnb.graph.listed import ListedPopulation
+from snnb.graph.populations import GraphPopulation, Recording
+from snnb.graph.projection import GraphProjection
+from snnb.graph.synapse_graph import SynapseGraph
+from snnb.io.text import JsonValue
+from snnb.network.network import NUMBERS
+from snnb.version import __version__
+
+SCHEMA = 2
+DESCRIPTION = "description.json"  # in an export that is a directory
+WEIGHT_UNIT = {
+    False: "added to the membrane potential, whose threshold the weights are normalised to, by a spike of 1",
+    True: "integers, added to the membrane potential by a spike of 1; each population states its thresholds",
+}
+CURRENT_UNIT = "added to the input x of the neuron by a spike of 1"
+NEURON_MODEL = {
+    "model": "leaky integrate and fire; populations have the numbers of their neurons",
+    "input": "x: sum of weight × spikes, or × the current of the input, and the bias; later_bias from the second time "
+    "step on",
+    "current": "i = current_leak i + current_gain x; i = x without current_leak",
+    "potential": "v = leak v + gain i + offset",
+    "spikes_at": "v >= threshold, unless spikes is false",
+    "reset": "v = reset, or v = v - subtrahend",
+    "bias_unit": CURRENT_UNIT,
+    "order": "all populations in every time step, in the order of the list; delay of a projection in time steps",
+}
+BIAS_STEPS = {
+    False: "every time step",
+    True: "the time steps before the window of the population, as many as it has; a constant input acts in the first "
+    "time steps, as many as a window has",
+}
+
+
+def describe(
+    graph: SynapseGraph, format: str, exporter: Format, request: Request, origin: Optional[Mapping[str, str]]
+) -> Dict[str, JsonValue]:
+    """Return the description of an export of a graph, which has the pool weight of the format."""
+    simulated = request.simulated
+    populations, projections = written = exporter.part_of(graph, request)
+    windows = any(population.window is not None for population in graph.populations)
+    inputs = [{"population": population.name, "coding": population.coding} for population in graph.inputs]
+    description: Dict[str, JsonValue] = {"format": format, "schema": SCHEMA, "snnb": __version__}
+    if origin is not None:
+        description["graph"] = dict(origin)
+    description.update(graph.describe(request.options.rate_unit))
+    description.update(
+        nodes=written.nodes,
+        edges=written.edges,
+        weight_unit=CURRENT_UNIT if graph.neuron_model else WEIGHT_UNIT[graph.integers],
+        neuron={
+            "model": "integrate and fire, without leak",
+            "threshold": request.threshold,
+            "spikes_at": "membrane potential >= threshold",
+            "reset": request.reset,
+            "spike_amplitude": request.threshold,
+            "initial_potential": request.initial_potential,
+            "input_spike_amplitude": request.input_amplitude(graph),
+            "refractory_steps": 0,
+            "bias_unit": f"added to the membrane potential in {BIAS_STEPS[windows]}",
+            "delay_steps": 0,
+            "order": "all populations in every time step, in the order of the list",
+        },
+        input=inputs if len(inputs) > 1 else inputs[0] if inputs else None,
+    )
+    if graph.neuron_model:
+        description["neuron"] = NEURON_MODEL
+    if simulated is not None:
+        description["simulation"] = asdict(simulated)
+    if exporter.extra_description is not None:
+        description.update(exporter.extra_description(graph, request))
+    offset = populations[0].first
+    apart = sum(population.size for population in graph.inputs) if exporter.input_apart else 0
+    listed = []
+    for population in populations:
+        first_id = population.first - offset
+        properties: Dict[str, JsonValue] = {
+            "name": population.name,
+            "layer": population.layer,
+            "shape": list(population.shape),
+            "first_id": first_id - apart if first_id >= apart else first_id,
+            "size": population.size,
+            "coding": population.coding,
+            "has_bias": population.stored_bias is not None,
+            "first_step": graph.first_steps[population.name],
+        }
+        if population.window is not None:
+            properties["window"] = list(population.window)
+        if population.threshold is not None or population.initial_potential is not None:
+            properties["initial_potential"] = request.start_of(population).tolist()
+        if population.threshold is not None and graph.integers:
+            properties["threshold"] = population.threshold.tolist()
+        if population.neuron is not None:
+            neuron = population.neuron
+            properties["neuron"] = {"spikes": neuron.spikes}
+            for name in neuron.numbers(population.shape):  # each is one number, one for each channel or each neuron
+                own = getattr(neuron, name)
+                properties["neuron"][name] = np.asarray(neuron.threshold if own is None else own).tolist()
+        if population.later_bias is not None:
+            properties["later_bias"] = population.later_bias.tolist()
+        listed.append(properties)
+    description["populations"] = listed
+    description["projections"] = [
+        {
+            "source": projection.source.name,
+            "target": projection.target.name,
+            "rule": projection.rule,
+            "weights": weighting_of(projection),
+            "edges": projection.number_of_edges,
+            "delay_steps": graph.delay_steps[projection],
+            **({"delay": projection.delay} if graph.neuron_model else {}),
+        }
+        for projection in projections
+    ]
+    return description
+
+
+def weighting_of(projection: GraphProjection) -> str:
+    """Return the weighting of the synapses: `kernel`, `one`, `mean`, `maximum` for max pooling, or `listed`."""
+    if not projection.connections:
+        return "listed"
+    connection, *others = projection.connections
+    return "maximum" if connection.layer.WEIGHTING == "maximum" and not others else connection.weighting
+
+
+def refuse_fast_cycles(graph: SynapseGraph, request: Request) -> None:
+    """Raise `UsageError` if spikes of a simulation pass several populations of a cycle in a time step."""
+    steps = graph.first_steps
+    late = any(steps[p.target.name] - steps[p.source.name] + p.delay < 1 for p in graph.projections)
+    if graph.neuron_model and late:
+        raise UsageError(
+            "each synapse takes a time step in this format, and spikes of this network pass several populations of a "
+            "cycle in one; take csv or npz"
+        )
+
+
+class _Input(BaseModel):
+    population: str
+
+
+class _Population(BaseModel):
+    name: str
+    layer: str
+    shape: Tuple[int, ...]
+    coding: Optional[Literal["spikes", "current", "random", "membrane"]]  # None in a graph without spike counts
+    window: Optional[Tuple[int, int]] = None
+    initial_potential: Optional[List[float]] = None  # of each channel, times the threshold
+    neuron: JsonValue = None  # the numbers of a neuron model
+
+
+class _Projection(BaseModel):
+    source: str
+    target: str
+    delay: int = 0
+
+
+class _Neuron(BaseModel):
+    threshold: float = 1.0
+
+
+class _Origin(BaseModel):
+    stamp: str
+    sha256: str
+
+
+class _Relays(BaseModel):
+    group: int
+    population: str
+    size: int
+
+
+class _Netlist(BaseModel):
+    relays: Sequence[_Relays] = ()
+    mapping: Optional[Dict[str, str]] = None
+
+
+class Description(BaseModel):
+    """The part of a description (docs/exports.md) that is read again."""
+
+    format: str
+    graph: Optional[_Origin] = None
+    files: Optional[List[str]] = None  # of a directory
+    sanafe: Optional[_Netlist] = None
+    input: Union[_Input, List[_Input], None] = None
+    populations: List[_Population]
+    projections: List[_Projection] = []
+    neuron: _Neuron = _Neuron()
+    assumed_spikes: bool = False
+    weight_bits: Optional[int] = None
+    weight_unit: str = ""
+    rate_unit: str = "spikes per time step"
+    num_samples: int = 1
+    num_timesteps: int = 1
+    warm_up: int = 0
+    dt_ms: float = 1.0
+
+    @property
+    def recording(self) -> Recording:
+        """Samples and steps that the spikes were counted in."""
+        return Recording(self.num_samples, self.num_timesteps, self.warm_up, self.dt_ms)
+
+    @property
+    def notes(self) -> List[str]:
+        """Content of the description that an import does not read, a sentence each."""
+        notes = []
+        if "integer" in self.weight_unit:
+            notes.append("weights and biases are integers, whose thresholds are not read")
+        if self.weight_bits is not None and any(np.any(one.initial_potential or 0) for one in self.populations):
+            notes.append("initial potentials of integer networks are not read")
+        if any(population.neuron is not None for population in self.populations):
+            notes.append("the numbers of neuron models are not read: leaks, resets, offsets, biases of later steps")
+        if any(projection.delay for projection in self.projections):
+            notes.append("delays are not read, and synapses of one pair of neurons with different delays are one")
+        return notes
+
+    @property
+    def rate_scale(self) -> float:
+        """Factor from spikes per time step to the unit of rates."""
+        units = {"spikes per second": "hz", "spikes per sample": "sample"}
+        return self.recording.rate_scale(units.get(self.rate_unit, "step"))
+
+    @property
+    def inputs(self) -> int:
+        """Number of leading populations that are inputs."""
+        listed = self.input if isinstance(self.input, list) else [] if self.input is None else [self.input]
+        names = {one.population for one in listed}
+        return sum(population.name in names for population in self.populations)
+
+    @property
+    def listed(self) -> Sequence[ListedPopulation]:
+        """Populations without spikes and biases."""
+        populations = []
+        for own in self.populations:
+            shares = None  # an integer network's may be the default
+            if own.initial_potential is not None and self.weight_bits is None:
+                shares = np.array(own.initial_potential) / self.neuron.threshold
+            coding = own.coding or "spikes"
+            population = ListedPopulation(
+                own.name, own.shape, own.layer, coding, window=own.window, initial_potential=shares
+            )
+            populations.append(population)
+        return populations
+
+
+def description_path(target: Path) -> Path:
+    """Return the path of the description of an export that is a file."""
+    return target.with_name(target.name + ".json")
+
+
+def read_description(path: Path) -> Description:
+    """Read the description of an export; raise `DamagedError` if the file is missing or not a description."""
+    if not path.is_file():
+        raise DamagedError(path, "no such file")
+    try:
+        return Description.model_validate_json(path.read_bytes())
+    except ValidationError:
+        raise DamagedError(
+            path, "not the description of an export of snnb; export the graph again, or move this file away"
+        ) from None
+
+
+def find_description(path: Path) -> Optional[Description]:
+    """Return the description of an export; None if the file is missing, a link, or not a description."""
+    try:
+        return None if path.is_symlink() else read_description(path)
+    except (OSError, DamagedError):
+        return None
+
+
+NODES_FILE = "nodes.csv"
+COLUMNS = ("id", "population", "index", "bias", "coding", "spike_count")
+
+
+def node_table(graph: SynapseGraph, request: Request) -> Dict[str, np.ndarray]:
+    """Return the columns of the node table; row n is node n.
+
+    They are `population` (int32, which of `population_names`); `index` (int32, one column per axis, -1 after the last
+    axis); `bias` (float32); with spike counts, `rate` (float64, in the requested unit) and `spike_count` (float64); of
+    neurons with names, `name`.
+    """
+    axes = max(len(population.shape) for population in graph.populations)
+    columns: Dict[str, np.ndarray] = {
+        "population": np.repeat(np.arange(len(graph.populations), dtype=np.int32), [p.size for p in graph.populations]),
+        "population_names": np.array([population.name for population in graph.populations]),
+        "index": np.full((graph.number_of_nodes(), axes), -1, np.int32),
+        "bias": np.concatenate([population.bias.ravel() for population in graph.populations]),
+    }
+    for population in graph.populations:
+        indices = np.indices(population.shape, np.int32).reshape(len(population.shape), -1).T
+        columns["index"][population.first : population.first + population.size, : len(population.shape)] = indices
+    if graph.recording is not None:
+        counts = [population.spike_count for population in graph.populations]
+        columns["spike_count"] = np.concatenate(
+            [count.ravel().astype(np.float64) for count in counts if count is not None]
+        )
+        columns["rate"] = columns["spike_count"] / graph.recording.steps * request.rate_scale(graph)
+    names = [population.names.tolist() for population in graph.populations if population.names is not None]
+    if names:
+        columns["name"] = np.array([name for own in names for name in own])
+    return columns
+
+
+def write_node_csv(path: Path, populations: Sequence[GraphPopulation], first: int = 0) -> None:
+    """Write `nodes.csv`, one row per neuron; a bias has the digits that read back as the same float64.
+
+    Of an integer network written as integers, the last column is the threshold. Of populations with a neuron model,
+    the last columns are its numbers, and the bias that is added from the second time step on. If neurons have names,
+    the last column is `name`. `first` is the id in the graph of the node that is 0 in this export.
+    """
+    integers = any(np.ndim(population.unit) for population in populations)
+    models = any(population.neuron is not None for population in populations)
+    names = [*NUMBERS, "later_bias"] if models else ["threshold"] if integers else []
+    with path.open("w", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        named = any(population.names is not None for population in populations)
+        rows.writerow([*COLUMNS, *names, *(["name"] if named else [])])
+        for population in populations:
+            ids = range(population.first - first, population.first - first + population.size)
+            biases = map(repr, population.bias.astype(np.float64).ravel().tolist())
+            counts = population.spike_count
+            texts = [""] * population.size if counts is None else map(repr, counts.ravel().tolist())
+            own = _numbers_of(population, names)
+            labels = [()] * population.size if population.names is None else zip(population.names.tolist())
+            columns = ids, np.ndindex(*population.shape), biases, texts, own, labels
+            for node, index, bias, count, numbers, label in zip(*columns):
+                rows.writerow([node, population.name, index, bias, population.coding or "", count, *numbers, *label])
+
+
+def _numbers_of(population: GraphPopulation, names: Sequence[str]) -> List[Tuple[str, ...]]:
+    """Return the numbers of each neuron by name, empty where a population has no such number."""
+    numbers = {} if population.neuron is None else population.neuron.numbers(population.shape)
+    if names == ["threshold"]:
+        numbers = {"threshold": population.firing_threshold}
+    if population.later_bias is not None:
+        numbers["later_bias"] = np.broadcast_to(population.later_bias.astype(np.float64), population.shape)
+    columns = [
+        list(map(repr, numbers[name].ravel().tolist())) if name in numbers else [""] * population.size for name in names
+    ]
+    return list(zip(*columns)) if names else [()] * population.size

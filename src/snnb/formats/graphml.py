@@ -1,0 +1,34 @@
+"""`graphml`: for Gephi and the like; small graphs only. Nodes are named by id and carry population and index."""
+
+from pathlib import Path
+
+from snnb.core.errors import ResourceError
+from snnb.formats.request import Format, Request
+from snnb.graph.synapse_graph import NETWORKX_LIMIT, SynapseGraph
+
+
+def write(graph: SynapseGraph, path: Path, request: Request) -> None:
+    """Write the graph with all attributes; see `Format`."""
+    import networkx
+
+    edges = graph.number_of_edges()
+    request.progress(0, edges)
+    digraph = graph.to_networkx(rate_unit=request.options.rate_unit)
+    for (population, index), values in digraph.nodes(data=True):
+        values.update(population=population, index=str(index))
+        if "spike_count" in values:  # a current of the input is not an integer, and a key of GraphML has one type
+            values["spike_count"] = float(values["spike_count"])
+    numbered = networkx.convert_node_labels_to_integers(digraph)
+    networkx.write_graphml_xml(numbered, str(path), prettyprint=False)
+    request.progress(edges, edges)
+
+
+def _check(graph: SynapseGraph, request: Request) -> None:
+    if graph.number_of_edges() > NETWORKX_LIMIT:
+        raise ResourceError(
+            f"{graph.number_of_edges():,} edges are more than programs for graphml hold ({NETWORKX_LIMIT:,}); "
+            "take parquet, npz or csv"
+        )
+
+
+FORMAT = Format(".graphml", write, _check, has_names=True, own_options=("rate_unit",))

@@ -1,0 +1,97 @@
+"""`metis`: the undirected graph for METIS, KaHIP, NetworKit; an edge weighs the traffic of its synapse.
+
+Nodes count from 1; the weight is max(1, round(scale × traffic)), traffic the spikes per step of the source. Synapses in
+both directions are one edge with the sum of their weights, synapses of a pair with different delays count once; a
+synapse of a neuron with itself is left out.
+"""
+
+from pathlib import Path
+from typing import Iterator, Optional, Tuple
+
+import numpy as np
+
+from snnb.core.errors import UsageError
+from snnb.formats.request import TEXT_BATCH, Format, Request, SpikingPart, need_counts
+from snnb.graph.connection import ranges
+from snnb.graph.projection import distinct, in_degrees, out_degrees, repeats, sources, targets
+from snnb.graph.synapse_graph import SynapseGraph
+
+LARGEST = 2**30  # edges that a reader with 32-bit indices holds: it keeps both directions
+LARGEST_SUM = 2**31 - 1  # of integer weights in a partitioner
+
+
+def write(graph: SynapseGraph, path: Path, request: Request) -> None:
+    """Write the graph, each neuron with its neighbours; see `Format`."""
+    part = SpikingPart.of(graph, request)
+    assert graph.recording is not None
+    traffic = np.concatenate([population.traffic() for population in part.populations])
+    degrees = np.concatenate([out_degrees(part.projections, p) for p in part.populations])
+    weights, scale = scaled(traffic, degrees, request.options.scale, float(graph.recording.steps))
+    recurrent = any(p.source.first >= p.target.first for p in part.projections)
+    merged = recurrent or repeats(part.projections)
+    edges = sum(neighbours for _, neighbours in _lines(part, weights)) // 2 if merged else part.edges
+    counter = request.counter(2 * edges)
+    with path.open("wb") as file:
+        metadata = "; ".join(f"{name} {value}" for name, value in graph.describe().items())
+        file.write(
+            f"% edge weight max(1, round({scale!r} x spikes per time step of the source)); {metadata}\n".encode()
+        )
+        file.write(f"{part.nodes} {edges} 001\n".encode())
+        for lines, neighbours in _lines(part, weights):
+            file.write(lines.data)
+            counter.add(neighbours)
+
+
+def _lines(part: SpikingPart, weights: np.ndarray) -> Iterator[Tuple[np.ndarray, int]]:
+    """Yield the lines of some neurons, and the number of neighbours in them."""
+    from snnb.formats.text_lines import weighted_neighbours
+
+    for population in part.populations:
+        degrees = in_degrees(part.projections, population) + out_degrees(part.projections, population)
+        for start, stop in ranges(degrees, TEXT_BATCH):
+            in_indptr, source = sources(part.projections, population, start, stop)
+            out_indptr, target, _ = targets(part.projections, population, start, stop)
+            if repeats(part.projections):
+                in_indptr, source = distinct(in_indptr, source)
+                out_indptr, target = distinct(out_indptr, target)
+            first = population.first + start - part.first
+            neighbours = source - part.first, out_indptr, target - part.first
+            yield weighted_neighbours(first, in_indptr, *neighbours, weights)
+
+
+def scaled(values: np.ndarray, repeats: np.ndarray, scale: Optional[float], default: float) -> Tuple[np.ndarray, float]:
+    """Scale weights to integers whose sum partitioners hold: max(1, round(scale × value)) as int64, and the scale.
+
+    Parameters
+    ----------
+    values : (nodes,) float64 array
+    repeats : (nodes,) int64 array, number of occurrences of each weight in the file
+    scale : float, or None for the default, halved until the sum fits
+    default : float
+    """
+    tried = default if scale is None else scale
+    while True:
+        weights = np.maximum(1, np.rint(tried * values))
+        total = float(weights @ repeats.astype(np.float64))
+        if total <= LARGEST_SUM:
+            return weights.astype(np.int64), tried
+        if scale is not None or weights.max(initial=1) == 1:
+            break
+        tried /= 2
+    raise UsageError(
+        f"the weights sum to {total:,.0f}, partitioners hold {LARGEST_SUM:,}; "
+        + ("give a smaller --scale" if scale is not None else "the graph is too large for this format")
+    )
+
+
+def _check(graph: SynapseGraph, request: Request) -> None:
+    need_counts(graph, request)
+    part = SpikingPart.of(graph, request)
+    if part.edges > LARGEST and not request.options.idx64:
+        raise UsageError(
+            f"{part.edges:,} edges are more than a reader with 32-bit indices holds ({LARGEST:,}); "
+            "give --idx64 for one built with 64-bit indices"
+        )
+
+
+FORMAT = Format(".graph", write, _check, partial=True, own_options=("scale", "idx64", "with_input"))

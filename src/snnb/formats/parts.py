@@ -1,0 +1,138 @@
+"""`parts`: Parquet files by projection for DuckDB, Spark, Dask, Polars, written by threads or by a Dask cluster.
+
+Each file has the edges of a range of sources of a projection. The loops that generate edges and the writer of Arrow
+release the GIL.
+"""
+
+import csv
+import dataclasses
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Iterator, NamedTuple, Sequence, Tuple
+
+from snnb.cluster.connect import connected, results
+from snnb.core.errors import InputError
+from snnb.core.machine import processors
+from snnb.core.progress import silent
+from snnb.formats.parquet import OPTIONS, edge_schema, load_library, write_nodes
+from snnb.formats.request import Format, Request, file_name
+from snnb.graph.connection import ranges
+from snnb.graph.synapse_graph import SynapseGraph
+from snnb.io.files import sha256_of
+
+INDEX = "index.csv"
+COLUMNS = ("file", "source", "target", "edges", "first_source_id", "last_source_id")
+PART = 1 << 24  # edges in a part, about 270 MB
+ROWS = 1 << 18  # in a row group, which a thread holds in memory
+
+
+class Part(NamedTuple):
+    """The edges of the sources `start` to `stop - 1` of a projection, by index in the population."""
+
+    name: str
+    projection: int  # number in the graph
+    start: int
+    stop: int
+    edges: int
+
+
+def write(graph: SynapseGraph, path: Path, request: Request) -> None:
+    """Write the parts, their index and the nodes; see `Format`."""
+    path.mkdir()
+    write_nodes(graph, path, request)
+    parts = list(parts_of(graph))
+    counter = request.counter(graph.number_of_edges())
+    largest_first = sorted(parts, key=lambda part: -part.edges)
+    if request.options.scheduler is None:
+        written = _write_with_threads(graph, path, largest_first, request, request.options.workers or processors())
+    else:
+        written = _write_on_cluster(graph, path, largest_first, request)
+    for edges in written:
+        counter.add(edges)
+    with (path / INDEX).open("w", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(COLUMNS)
+        for part in parts:
+            source, target = graph.projections[part.projection].source, graph.projections[part.projection].target
+            ids = source.first + part.start, source.first + part.stop - 1
+            rows.writerow([part.name, source.name, target.name, part.edges, *ids])
+
+
+def parts_of(graph: SynapseGraph) -> Iterator[Part]:
+    """Yield the parts in order."""
+    for number, projection in enumerate(graph.projections):
+        name = file_name(number, projection)
+        for k, (start, stop) in enumerate(ranges(projection.out_degrees, PART, projection.source.size)):
+            edges = int(projection.out_degrees[start:stop].sum())
+            yield Part(f"{name}_{k:04d}.parquet", number, start, stop, edges)
+
+
+def _write_with_threads(
+    graph: SynapseGraph, folder: Path, parts: Sequence[Part], request: Request, threads: int
+) -> Iterator[int]:
+    """Write parts with several threads; yield the number of edges of each."""
+    for projection in graph.projections:  # cached properties are not computed by several threads at once
+        projection.edges_of(0, 1)
+    with ThreadPoolExecutor(threads) as pool:
+        written = pool.map(lambda part: _write_part(graph, folder, part, request), parts)
+        for part, _ in zip(parts, written):
+            yield part.edges
+
+
+def _write_part(graph: SynapseGraph, folder: Path, part: Part, request: Request) -> None:
+    arrow, parquet = load_library()
+    scale, projection = request.rate_scale(graph), graph.projections[part.projection]
+    schema = edge_schema(arrow, graph, request)
+    with parquet.ParquetWriter(str(folder / part.name), schema, **OPTIONS) as writer:
+        for start, stop in ranges(projection.out_degrees[part.start : part.stop], ROWS):
+            batch = projection.edges_of(part.start + start, part.start + stop, scale)
+            columns = [arrow.array(values) for values in batch]
+            writer.write_table(arrow.Table.from_arrays(columns, schema=schema), row_group_size=ROWS)
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """Data that every worker needs: graph file and its SHA-256, directory of the parts, request."""
+
+    graph: Path
+    digest: str
+    folder: Path
+    request: Request
+
+
+def _write_on_cluster(graph: SynapseGraph, folder: Path, parts: Sequence[Part], request: Request) -> Iterator[int]:
+    """Write parts with the workers of a cluster on a shared file system; yield their edges."""
+    shared = _Shared(
+        graph.path.resolve(), sha256_of(graph.path), folder.resolve(), dataclasses.replace(request, progress=silent)
+    )
+    with connected(1, request.options.scheduler) as client:
+        threads = client.ncores().values()
+        each = max(1, min(max(threads), -(-len(parts) // len(threads))))
+        calls = (parts[i : i + each] for i in range(0, len(parts), each))
+        yield from results(client, _open, _write, shared, calls)
+
+
+def _open(shared: _Shared, threads: int) -> Tuple[_Shared, SynapseGraph, int]:
+    """Open the graph in a worker; raise `InputError` if the worker has other files."""
+    if not shared.folder.is_dir():
+        raise InputError(
+            f"a worker of the cluster does not see {shared.folder.parent.parent}; give --output in a directory that "
+            "all workers share under the same path"
+        )
+    if not shared.graph.is_file() or sha256_of(shared.graph) != shared.digest:
+        raise InputError(
+            f"a worker of the cluster does not see {shared.graph}; put the run into a directory that all workers share "
+            "under the same path"
+        )
+    graph = SynapseGraph.open(shared.graph)
+    return shared, graph.with_integers() if shared.request.options.integers else graph, threads
+
+
+def _write(opened: Tuple[_Shared, SynapseGraph, int], parts: Sequence[Part]) -> int:
+    """Write parts in a worker; return the number of their edges."""
+    shared, graph, threads = opened
+    return sum(_write_with_threads(graph, shared.folder, parts, shared.request, threads))
+
+
+FORMAT = Format("_parts", write, directory=True, own_options=("rate_unit", "workers", "scheduler"))

@@ -1,0 +1,47 @@
+"""`pynn`: a directory of connection lists for PyNN's `FromFileConnector`, two per projection.
+
+Indices count inside each population. `…_excitatory.txt` holds the weights that are not negative, `…_inhibitory.txt` the
+negative ones with their sign, as PyNN wants them for current-based synapses; a list without synapses is left out. The
+delays make spikes of all paths meet (`SynapseGraph.delay_steps`): one time step per layer, more if a connection skips
+layers. Average poolings weigh the mean. `nodes.csv` has the biases, and the numbers of neurons with a model.
+"""
+
+from pathlib import Path
+
+from snnb.formats.description import NODES_FILE, refuse_fast_cycles, write_node_csv
+from snnb.formats.request import TEXT_BATCH, Format, Request, file_name
+from snnb.graph.synapse_graph import SynapseGraph
+
+HEADER = b'# columns = ["i", "j", "weight", "delay"]\n'
+
+
+def write(graph: SynapseGraph, path: Path, request: Request) -> None:
+    """Write the graph, with lists of the connections of each projection; see `Format`."""
+    from snnb.formats.text_lines import EdgeWriter
+
+    path.mkdir()
+    counter = request.counter(graph.number_of_edges())
+    write_node_csv(path / NODES_FILE, graph.populations)
+    step = max(1.0, 1.0 if graph.recording is None else graph.recording.dt_ms)
+    delays = graph.delay_steps
+    for number, projection in enumerate(graph.projections):
+        source, target = projection.source, projection.target
+        before, between = ([f"{i} " for i in range(population.size)] for population in (source, target))
+        writer = EdgeWriter(before, between, [f" {step * delays[projection]}"] * source.size, request.options.exact)
+        name = file_name(number, projection)
+        lists = [path / f"{name}_excitatory.txt", path / f"{name}_inhibitory.txt"]
+        with lists[0].open("wb") as excitatory, lists[1].open("wb") as inhibitory:
+            for file in (excitatory, inhibitory):
+                file.write(HEADER)
+            for batch in projection.edge_batches(TEXT_BATCH):
+                negative = batch.weight < 0
+                for file, which in ((excitatory, ~negative), (inhibitory, negative)):
+                    ends = batch.source[which] - source.first, batch.target[which] - target.first
+                    file.write(writer.lines(*ends, batch.weight[which]))
+                counter.add(batch.source.size)
+        for empty in lists:
+            if empty.stat().st_size == len(HEADER):  # PyNN cannot read a list without lines
+                empty.unlink()
+
+
+FORMAT = Format("_pynn", write, refuse_fast_cycles, directory=True, simulates=True, own_options=("exact",))

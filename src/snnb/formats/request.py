@@ -1,0 +1,273 @@
+"""The request that an exporter gets, and the properties of a format."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Dict, Iterator, NamedTuple, Optional, Tuple
+
+import numpy as np
+
+from snnb.core.errors import UsageError
+from snnb.core.progress import Progress, Throttle, silent
+from snnb.formats.export_options import DEFAULTS, ExportOptions
+from snnb.graph.connection import ranges
+from snnb.graph.populations import GraphPopulation
+from snnb.graph.projection import GraphProjection, out_degrees, targets
+from snnb.graph.synapse_graph import SynapseGraph
+
+UNSAFE = re.compile(r"[^\w.-]", re.ASCII)
+LONGEST_PART = 80  # of the 255 bytes of a file name
+BATCH = 1 << 18  # edges in a batch
+TEXT_BATCH = 1 << 14  # in a text format: lines stay in the second-level cache
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """Parameters of the simulation whose spikes the graph has.
+
+    Attributes
+    ----------
+    threshold : threshold of the membrane potential, and amplitude of a spike
+    reset : {"subtraction", "zero"}
+    input : {"constant", "poisson"}
+    input_rate_hz : Poisson rate of a pixel of value 1
+    pixel_scale : a pixel is value / scale, in float32
+    samples_file : path in the run of the samples, shape (samples, height, width, channels)
+    samples_sha256 : str
+    duration : time steps of a sample
+    recorded_samples : number of samples whose spike times were recorded
+    seed : int
+    first_sample : index of the first sample
+    initial_potential : membrane potential before the first step, as a fraction of the threshold
+    """
+
+    threshold: float
+    reset: str
+    input: str
+    input_rate_hz: Optional[float]
+    pixel_scale: Optional[float]
+    samples_file: Optional[str]
+    samples_sha256: Optional[str]
+    duration: int
+    recorded_samples: int
+    seed: int
+    first_sample: int = 0
+    initial_potential: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class OnCores:
+    """Neurons on the cores of a chip, for sanafe: int and bool arrays of the neurons in the order of their ids.
+
+    Attributes
+    ----------
+    tile, core : tile of each neuron except the input's, and the number of its core in the tile
+    updated : whether a neuron is updated in every time step
+    architecture : content of the architecture file
+    mapping : stamp and hardware of the mapping
+    """
+
+    tile: np.ndarray
+    core: np.ndarray
+    updated: np.ndarray
+    architecture: str
+    mapping: Dict[str, str]
+
+
+@dataclass(frozen=True)
+class Request:
+    """Options and inputs of an export; each format uses some of them.
+
+    Attributes
+    ----------
+    options : ExportOptions
+    spike_times : path of spike_times.npz of the simulation, for spinemap
+    compressed : whether a csv file is compressed
+    progress : Progress
+    simulated : the simulation of the spike counts
+    on_cores : the mapping; None for formats or exports without one
+    """
+
+    options: ExportOptions = DEFAULTS
+    spike_times: Optional[Path] = None
+    compressed: bool = False
+    progress: Progress = silent
+    simulated: Optional[Simulated] = None
+    on_cores: Optional[OnCores] = None
+
+    @property
+    def threshold(self) -> float:
+        """Threshold of the membrane potential; 1, which weights are normalised to, without a simulation."""
+        return 1.0 if self.simulated is None else self.simulated.threshold
+
+    @property
+    def reset(self) -> str:
+        """Reset after a spike, `subtraction` or `zero`; the former without a simulation."""
+        return "subtraction" if self.simulated is None else self.simulated.reset
+
+    def reset_of(self, population: GraphPopulation) -> str:
+        """Return the reset of the neurons of a population, which their model states if they have one.
+
+        It is `zero` for neurons that do not spike, of which the model of more simulators has a leak.
+        """
+        if population.neuron is None:
+            return self.reset
+        return "subtraction" if population.neuron.reset is None and population.neuron.spikes else "zero"
+
+    @property
+    def initial_potential(self) -> float:
+        """Membrane potential before the first step."""
+        return 0.0 if self.simulated is None else self.simulated.initial_potential * self.threshold
+
+    def input_amplitude(self, graph: SynapseGraph) -> float:
+        """Return the amplitude of a Poisson spike of the input, or of a pixel of 1."""
+        return float(str(graph.attributes["pixel"])) if graph.integers else 1.0
+
+    def start_of(self, population: GraphPopulation) -> np.ndarray:
+        """Return the membrane potential of each channel before the first step, in the unit of the weights: float64."""
+        own = population.threshold
+        if population.initial_potential is not None:
+            return population.initial_potential.astype(np.float64) * self.threshold
+        share = np.float32(0 if self.simulated is None else self.simulated.initial_potential)
+        if own is None:
+            return np.full(population.shape[-1], float(share) * self.threshold)
+        start = np.floor(share * own).astype(np.float64)  # the simulation starts at an integer
+        return start if np.ndim(population.unit) else start / own
+
+    def rate_scale(self, graph: SynapseGraph) -> float:
+        """Return the factor from spikes per time step to the unit of rates."""
+        return 1.0 if graph.recording is None else graph.recording.rate_scale(self.options.rate_unit)
+
+    def counter(self, total: int) -> "Counter":
+        """Return a counter of the edges written."""
+        return Counter(self.progress, total)
+
+
+class Counter:
+    """Report the number of edges written, throttled."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress, self._total, self._done, self._throttle = progress, total, 0, Throttle()
+
+    def add(self, edges: int) -> None:
+        """Count edges."""
+        self._done += edges
+        if self._throttle.due(last=self._done == self._total):
+            self._progress(self._done, self._total)
+
+
+class SpikingPart(NamedTuple):
+    """The part of a graph that partition and spike formats write, its neurons numbered from 0.
+
+    Attributes
+    ----------
+    populations : all except a constant input
+    projections : all projections between them
+    """
+
+    populations: Tuple[GraphPopulation, ...]
+    projections: Tuple[GraphProjection, ...]
+
+    @classmethod
+    def of(cls, graph: SynapseGraph, request: Request) -> "SpikingPart":
+        """Return the part to write: with the option `with_input`, the entire graph."""
+        if request.options.with_input or any(population.coding != "current" for population in graph.inputs):
+            return cls(graph.populations, graph.projections)
+        return cls(graph.layers, tuple(p for p in graph.projections if p.source not in graph.inputs))
+
+    @property
+    def first(self) -> int:
+        """Id in the graph of the neuron that is written as 0."""
+        return self.populations[0].first
+
+    @property
+    def nodes(self) -> int:
+        """Number of neurons."""
+        return sum(population.size for population in self.populations)
+
+    @property
+    def edges(self) -> int:
+        """Number of synapses."""
+        return sum(projection.number_of_edges for projection in self.projections)
+
+    def rows(self, edges: int) -> Iterator[Tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+        """Yield neurons, and start, targets and weights of their synapses, for about a number of edges at a time."""
+        for population in self.populations:
+            for start, stop in ranges(out_degrees(self.projections, population), edges):
+                indptr, target, weight = targets(self.projections, population, start, stop)
+                yield np.arange(start, stop) + population.first - self.first, indptr, target - self.first, weight
+
+
+def with_heads(indptr: np.ndarray, values: np.ndarray, heads: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+    """Insert numbers at the beginning of each row of a CSR form, and remove the empty rows.
+
+    Parameters
+    ----------
+    indptr : (rows + 1,) int64 array
+    values : (values,) int array
+    heads : (rows, heads) int64 array
+    """
+    degree = np.diff(indptr)
+    rows, count = np.flatnonzero(degree), heads.shape[1]
+    inserted = np.insert(values, indptr[rows].repeat(count), heads[rows].ravel())
+    return np.concatenate([[0], np.cumsum(degree[rows] + count)]), inserted
+
+
+def file_name(number: int, projection: GraphProjection) -> str:
+    """Return the stem of the names of a projection's files, without characters that file names may not have."""
+    source, target = (UNSAFE.sub("_", p.name)[:LONGEST_PART] for p in (projection.source, projection.target))
+    return f"{number:04d}_{source}__{target}"
+
+
+def starts_above_zero(graph: SynapseGraph) -> bool:
+    """Whether neurons of a calibrated network have initial potentials other than 0."""
+    return any(p.initial_potential is not None and p.initial_potential.any() for p in graph.populations)
+
+
+def need_counts(graph: SynapseGraph, request: "Request") -> None:
+    """Raise `UsageError` for a graph without spike counts."""
+    if graph.recording is None:
+        raise UsageError(
+            f"{graph.path} has weights only, and this format is about spikes; make the graph of a simulation"
+        )
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format and its properties.
+
+    Attributes
+    ----------
+    suffix : default suffix of the file or directory
+    write : callable that writes a graph to a path as requested
+    check : callable that raises an error for a graph or request that the format cannot represent, and returns a warning
+        of content that the format does not represent, or None
+    directory : whether it is a directory of files
+    sidecar : whether the description `NAME.json` is always written, since the format has no metadata
+    partial : whether it omits a constant input (`SpikingPart`)
+    simulates : whether a simulator reads it: average poolings have the weight `mean` then
+    input_apart : whether the neurons of the input are numbered separately from the others, both from 0
+    nodes_beside : whether a table of nodes is written to a file next to it (`nodes_path`)
+    has_names : whether it has a place for the names of neurons; otherwise they are in a file next to it (`names_path`)
+    own_options : options that only some formats have, including this one; other formats refuse them
+    extra_description : callable that returns additional entries of the description
+    """
+
+    suffix: str
+    write: Callable[[SynapseGraph, Path, Request], None]
+    check: Optional[Callable[[SynapseGraph, Request], Optional[str]]] = None
+    directory: bool = False
+    sidecar: bool = False
+    partial: bool = False
+    simulates: bool = False
+    input_apart: bool = False
+    nodes_beside: bool = False
+    has_names: bool = False
+    own_options: Tuple[str, ...] = ()
+    extra_description: Optional[Callable[[SynapseGraph, Request], Dict[str, object]]] = None
+
+    def part_of(self, graph: SynapseGraph, request: Request) -> SpikingPart:
+        """Return the part of a graph that is written."""
+        if self.partial:
+            return SpikingPart.of(graph, request)
+        return SpikingPart(graph.populations, graph.projections)

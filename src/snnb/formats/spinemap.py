@@ -1,0 +1,80 @@
+"""`spinemap`: the three text files of SpiNeMap and NeuroXplorer.
+
+`connection_info.txt` has a line `source target target …` for each neuron with synapses, `weight_info.txt` the line
+`source weight weight …` in the same order, `spike_info.txt` a line `neuron time time …` for each neuron: time steps,
+sample k offset by k × the steps of a sample. `nodes.csv` has population, index, bias and spike count of each neuron.
+"""
+
+from pathlib import Path
+from typing import Tuple
+
+import numpy as np
+
+from snnb.core.errors import DamagedError, UsageError
+from snnb.formats.description import NODES_FILE, write_node_csv
+from snnb.formats.request import TEXT_BATCH, Format, Request, SpikingPart, need_counts, with_heads
+from snnb.graph.populations import GraphPopulation
+from snnb.graph.synapse_graph import SynapseGraph
+from snnb.io.npy import load_archive
+
+LENGTHS = ("num_samples", "num_steps")
+FIRST = "first_sample"  # recorded if it is not 0
+
+
+def write(graph: SynapseGraph, path: Path, request: Request) -> None:
+    """Write connections, weights and spike times; see `Format`."""
+    from snnb.formats.text_lines import integer_rows, weight_rows
+
+    assert request.spike_times is not None
+    path.mkdir()
+    part, exact = SpikingPart.of(graph, request), request.options.exact
+    counter = request.counter(part.edges)
+    write_node_csv(path / NODES_FILE, part.populations, part.first)
+    with (path / "connection_info.txt").open("wb") as connections, (path / "weight_info.txt").open("wb") as weights:
+        for node, indptr, target, weight in part.rows(TEXT_BATCH):
+            connections.write(integer_rows(*with_heads(indptr, target, node[:, None])).data)
+            some = np.flatnonzero(np.diff(indptr))
+            weights.write(weight_rows(node[some], np.append(indptr[some], indptr[-1]), weight, exact))
+            counter.add(target.size)
+    with (path / "spike_info.txt").open("wb") as spikes:
+        for population in part.populations:
+            spikes.write(_spike_lines(request.spike_times, population, population.first - part.first).data)
+
+
+def _spike_lines(path: Path, population: GraphPopulation, first: int) -> np.ndarray:
+    """Return the lines `neuron time time …` of a population; its neurons' ids count up from `first`."""
+    from snnb.formats.text_lines import integer_rows
+
+    spikes, steps = spikes_of(path, population)
+    order = np.argsort(spikes[:, 1], kind="stable")  # keeps a neuron's spikes in order of sample and step
+    times = (spikes[:, 0] * steps + spikes[:, 2])[order]
+    begin = np.searchsorted(spikes[order, 1], np.arange(population.size + 1))
+    neuron = np.arange(population.size)
+    return integer_rows(begin + np.append(neuron, neuron.size), np.insert(times, begin[:-1], first + neuron))
+
+
+def spikes_of(path: Path, population: GraphPopulation) -> Tuple[np.ndarray, int]:
+    """Read the spikes of a population, int64 of shape (spikes, 3): sample, neuron, step; and the steps of a sample.
+
+    Samples are numbered from the first recorded one, which is 0. A constant input has no spikes.
+    """
+    if population.coding == "current":
+        return np.empty((0, 3), np.int64), 1
+    must = [population.name, *LENGTHS]
+    arrays = load_archive(path, names=[*must, FIRST], must=must)
+    samples, steps, first = (int(arrays.get(name, 0)) for name in (*LENGTHS, FIRST))
+    spikes = arrays[population.name].astype(np.int64) - [first, 0, 0]
+    if (spikes < 0).any() or (spikes >= [samples, population.size, steps]).any():
+        raise DamagedError(path, f"spikes of {population.name} do not fit its {population.size} neurons")
+    return spikes, steps
+
+
+def _check(graph: SynapseGraph, request: Request) -> None:
+    need_counts(graph, request)
+    if "source_sha256" in graph.attributes:
+        raise UsageError("spinemap needs the times of spikes, which a graph from outside lacks; take snn or hmetis")
+    if request.spike_times is None or not request.spike_times.exists():
+        raise UsageError("spinemap needs the times of spikes; simulate with --record-spikes K, and export that graph")
+
+
+FORMAT = Format("_spinemap", write, _check, partial=True, directory=True, own_options=("with_input", "exact"))

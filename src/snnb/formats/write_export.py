@@ -1,0 +1,186 @@
+"""Write a graph in the format of another program."""
+
+import json
+import os
+from pathlib import Path
+from typing import Dict, Mapping, Optional, Sequence
+
+from snnb.core.errors import UsageError
+from snnb.core.options import option_name
+from snnb.core.progress import Progress, Say, say_nothing, silent
+from snnb.formats import (
+    axoncuda,
+    csv,
+    graphml,
+    hmetis,
+    metis,
+    networkx,
+    nir,
+    npz,
+    parquet,
+    parts,
+    pynn,
+    sanafe,
+    sonata,
+    spinemap,
+)
+from snnb.formats.description import DESCRIPTION, describe, description_path, find_description, write_node_csv
+from snnb.formats.export_options import DEFAULTS, ExportOptions
+from snnb.formats.request import Format, OnCores, Request, Simulated
+from snnb.graph.synapse_graph import SynapseGraph
+from snnb.io.files import atomic_path, flushed_meanwhile, raise_on_full_disk
+from snnb.io.text import Document
+
+FORMATS: Dict[str, Format] = {
+    "networkx": networkx.FORMAT,
+    "csv": csv.FORMAT,
+    "npz": npz.FORMAT,
+    "parquet": parquet.FORMAT,
+    "parts": parts.FORMAT,
+    "sonata": sonata.FORMAT,
+    "spinemap": spinemap.FORMAT,
+    "nir": nir.FORMAT,
+    "pynn": pynn.FORMAT,
+    "sanafe": sanafe.FORMAT,
+    "metis": metis.FORMAT,
+    "hmetis": hmetis.FORMAT,
+    "snn": axoncuda.FORMAT,
+    "graphml": graphml.FORMAT,
+}
+ELSEWHERE = "move it away, or give another path with --output"
+
+
+class Export(Document):
+    """An export that has been written."""
+
+    path: Path
+    graph: Optional[str]  # stamp
+    edges: int
+    size_bytes: int
+    format: str
+
+
+def export(
+    graph: SynapseGraph,
+    format: str,
+    target: Path,
+    options: ExportOptions = DEFAULTS,
+    *,
+    force: bool = False,
+    spike_times: Optional[Path] = None,
+    origin: Optional[Mapping[str, str]] = None,
+    simulated: Optional[Simulated] = None,
+    on_cores: Optional[OnCores] = None,
+    say: Say = say_nothing,
+    progress: Progress = silent,
+) -> Export:
+    """Write the graph in the format of another program; the file or directory `target` appears when it is complete.
+
+    `force` replaces a file, or a directory that an export has made. With an `origin`, stamp of the graph and SHA-256 of
+    its file, a format that is a file has a description `NAME.json`. `spike_times` is the file of spinemap, and
+    `simulated` the simulation of the spike counts.
+    """
+    if target.name in ("", ".."):
+        raise UsageError(f"--output {str(target)!r} names no file; give the path of a file or directory to write")
+    exporter = find_format(format)
+    request = Request(options, spike_times, target.suffix == ".gz", progress, simulated, on_cores)
+    refuse_foreign_options(format, options)
+    sidecar = not exporter.directory and (exporter.sidecar or origin is not None)
+    # The description first: it lets `--force` replace the rest
+    siblings = [description_path(target), nodes_path(target), architecture_path(target), names_path(target)]
+    labelled = graph.names is not None and not (exporter.directory or exporter.nodes_beside or exporter.has_names)
+    used = (sidecar, exporter.nodes_beside, on_cores is not None, labelled)
+    written = [path for path, is_used in zip(siblings, used) if is_used]
+    _refuse_foreign_files(target, written)
+    own = target.exists() and find_description(description_path(target)) is not None
+    outdated = [path for path in siblings if own and path not in written]
+    if options.integers:
+        graph = graph.with_integers()
+    if exporter.simulates:
+        graph = graph.with_pool_weight("mean")
+    if exporter.simulates and format != "sonata" and any(p.window is not None for p in graph.populations):
+        raise UsageError(
+            f"format {format} cannot state that populations fire in windows of time steps: take sonata, whose "
+            "description has them, or a network converted with --firing free"
+        )
+    warning = None if exporter.check is None else exporter.check(graph, request)
+    if warning is not None:
+        say(f"export: {warning}")
+    description = describe(graph, format, exporter, request, origin)
+    atomic = atomic_path(target, force=force, companions=written, outdated=outdated)
+    with atomic as temporary, raise_on_full_disk(temporary.parent):
+        with flushed_meanwhile(temporary):
+            exporter.write(graph, temporary, request)
+        if exporter.directory:
+            files = sorted(entry.name for entry in temporary.iterdir())
+            _write_description(temporary / DESCRIPTION, {**description, "files": files})
+        if exporter.nodes_beside:
+            write_node_csv(nodes_path(temporary), graph.populations)
+        if on_cores is not None:
+            architecture_path(temporary).write_text(on_cores.architecture)
+        if labelled:
+            first, nodes = exporter.part_of(graph, request).first, exporter.part_of(graph, request).nodes
+            labels = (graph.names or [])[first : first + nodes]
+            names_path(temporary).write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
+        if sidecar:
+            _write_description(description_path(temporary), description)
+    return Export(
+        path=target,
+        graph=(origin or {}).get("stamp"),
+        edges=description["edges"],
+        size_bytes=sum(path.stat().st_size for path in (target.iterdir() if exporter.directory else [target])),
+        format=format,
+    )
+
+
+def _write_description(path: Path, description: Mapping[str, object]) -> None:
+    path.write_text(json.dumps(description, indent=2) + "\n")
+
+
+def find_format(name: str) -> Format:
+    """Return a format by name; raise `UsageError` if it is unknown."""
+    if name not in FORMATS:
+        raise UsageError(f"format {name!r} is unknown; use one of {', '.join(FORMATS)}")
+    return FORMATS[name]
+
+
+def refuse_foreign_options(format: str, options: ExportOptions) -> None:
+    """Raise `UsageError` for an option that only other formats have."""
+    for name in ExportOptions.model_fields:
+        having = [other for other, exporter in FORMATS.items() if name in exporter.own_options]
+        if having and format not in having and getattr(options, name) != getattr(DEFAULTS, name):
+            option = option_name(ExportOptions, name)
+            raise UsageError(f"{option} is for --format {', '.join(having)}, not for {format}; leave it out")
+
+
+def nodes_path(target: Path) -> Path:
+    """Return the path of the table of nodes of an export that is a file."""
+    return target.with_name(f"{target.name}.nodes.csv")
+
+
+def names_path(target: Path) -> Path:
+    """Return the path of the names of the neurons of an export that has no place for them: line n is node n."""
+    return target.with_name(f"{target.name}.names.txt")
+
+
+def architecture_path(target: Path) -> Path:
+    """Return the path of the architecture file of a mapped export."""
+    return target.with_name(f"{target.name}.yaml")
+
+
+def _refuse_foreign_files(target: Path, written: Sequence[Path]) -> None:
+    """Raise `UsageError` for a target, or a file `written` next to it, that is a link or that no export has written."""
+    if target.is_symlink():
+        raise UsageError(f"{target} is a symbolic link, which is not followed; {ELSEWHERE}")
+    described = find_description(description_path(target))
+    foreign = [path for path in written if described is None and os.path.lexists(path)]
+    content = find_description(target / DESCRIPTION)
+    if target.exists() and not target.is_file() and content is None:
+        foreign.append(target)
+    if content is not None:
+        for entry in sorted(target.iterdir()):
+            known = content.files is None or entry.name in (*content.files, DESCRIPTION)
+            if not known or entry.is_symlink() or not entry.is_file():
+                raise UsageError(f"{target} holds {entry.name}, which no export has written; {ELSEWHERE}")
+    if foreign:
+        raise UsageError(f"{foreign[0]} was not made by an export, so it is not replaced; {ELSEWHERE}")

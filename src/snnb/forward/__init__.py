@@ -1,0 +1,1 @@
+"""The analogue forward pass of a network, in TensorFlow and in numpy."""

@@ -1,1 +1,0 @@
-"""Read graphs from outside: one module for each kind of file."""

@@ -1,0 +1,111 @@
+"""Files of a simulation: spike counts, spike times, the simulated network; their names, writers and readers."""
+
+from pathlib import Path
+from typing import Dict, Optional, Union
+
+import h5py
+import numpy as np
+
+from snnb.core.errors import InputError
+from snnb.io.npy import load_archive
+from snnb.network.event_samples import EventSamples
+from snnb.network.network import Network
+from snnb.network.read_network import write_network
+from snnb.simulation.settings import SimulationSettings
+from snnb.simulation.statistics import Job, Totals
+
+SUMS = "spike_rate_sums.npz"
+SPIKE_TIMES = "spike_times.npz"
+INI_FORMAT, INI_VERSION = "snnb converted network", 2
+# Scalars of `spike_times.npz`; the index of the first sample is written where it is not 0.
+_SPIKE_SCALARS, _FIRST = ("num_samples", "num_steps"), "first_sample"
+
+
+def write_counts(path: Path, job: Job, totals: Totals, x: Union[np.ndarray, EventSamples]) -> None:
+    """Write `spike_rate_sums.npz`.
+
+    The arrays are the spikes of each population, int64, and `input`, float64: its spikes, or its current. `x` has the
+    samples, images before scaling.
+    """
+    source = job.network.input
+    inputs = totals.counts[source.name].astype(np.float64) if source.name in totals.counts else _input_current(job, x)
+    np.savez(
+        path,
+        input=inputs,
+        **{p.name: totals.counts[p.name] for p in job.network.populations},
+        num_samples=totals.samples,
+        num_timesteps=job.settings.counted_steps,
+        warm_up=job.settings.warm_up,
+        dt_ms=job.dt_ms,
+    )
+
+
+def _input_current(job: Job, x: Union[np.ndarray, EventSamples]) -> np.ndarray:
+    """Sum the currents of the input neurons over samples and counted steps: float64, in the shape of the input."""
+    settings, current = job.settings, np.zeros(job.network.input.shape)
+    for number in range(len(x)):
+        sample = x[number : number + 1]
+        if isinstance(sample, np.ndarray):
+            current += settings.counted_steps * job.pixels(sample[0], 0).astype(np.float64)
+        else:
+            current += sample.sums(settings.warm_up, settings.duration)[0]
+    return current
+
+
+def write_spike_times(path: Path, job: Job, spikes: Dict[str, np.ndarray]) -> None:
+    """Write `spike_times.npz`: by population int32 (spikes, 3) with the columns sample, neuron, step."""
+    settings = job.settings
+    np.savez(
+        path,
+        **spikes,
+        num_samples=settings.record_spikes,
+        num_steps=job.network.latency(settings.duration),
+        **({"first_sample": settings.first} if settings.first else {}),
+    )
+
+
+def read_spikes(simulation: Union[str, Path], sample: Optional[int] = None) -> Dict[str, np.ndarray]:
+    """Read `spike_times.npz`, which `simulate` writes with `record_spikes`.
+
+    Parameters
+    ----------
+    simulation : str or Path
+        Directory of a simulation, as in `run.simulate(record_spikes=3).directory`.
+    sample : int, optional
+        Number of one sample in the test set; by default all that were recorded.
+
+    Returns
+    -------
+    dict of str to ndarray of int32, shape (spikes, 3)
+        By population: rows of sample, neuron (its index in the layer, in C order) and step (from 0, warm-up included),
+        sorted by sample, step, neuron.
+
+    Raises
+    ------
+    InputError
+        No spikes were recorded, or not of this sample, or the file is damaged.
+    """
+    path = Path(simulation) / SPIKE_TIMES
+    if not path.exists():
+        raise InputError(f"{path}: no such file; simulate with --record-spikes K, or record_spikes=K, to have it")
+    archive = load_archive(path, must=_SPIKE_SCALARS)
+    recorded, first = int(archive["num_samples"]), int(archive.get(_FIRST, 0))
+    populations = {name: spikes for name, spikes in archive.items() if name not in (*_SPIKE_SCALARS, _FIRST)}
+    if sample is None:
+        return populations
+    if not first <= sample < first + recorded:
+        raise InputError(f"sample {sample}: {path} holds the samples {first} to {first + recorded - 1}")
+    return {name: spikes[spikes[:, 0] == sample] for name, spikes in populations.items()}
+
+
+def write_ini(network: Network, path: Path, settings: SimulationSettings, dt_ms: float) -> None:
+    """Write the simulated network, and the threshold, reset, initial potential and time step of the simulation.
+
+    The initial potential is a fraction of the threshold, for populations without initial potentials in the network. A
+    network that was trained as a spiking one defines all three.
+    """
+    with h5py.File(path, "w") as file:
+        file.attrs.update(format=INI_FORMAT, version=INI_VERSION, dt_ms=dt_ms)
+        if not network.trained_spiking:
+            file.attrs.update(settings.model_dump(include={"threshold", "reset", "initial_potential"}))
+        write_network(network, file)

@@ -1,0 +1,512 @@
+"""Sums over the samples of a simulation, and figures computed from them: accuracy, firing rates, operations, warnings.
+
+The document `sim_accuracies.json` has the accuracy, or the error of a reconstruction, rates and operations.
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, TypeVar, Union, cast
+
+import numpy as np
+from pydantic import SerializerFunctionWrapHandler, model_serializer
+
+from snnb.conversion.fidelity import CHANGES, Fidelity
+from snnb.core.errors import InputError
+from snnb.io.text import Document
+from snnb.network.network import MEMBRANE, Network
+from snnb.simulation.settings import SimulationSettings
+
+if TYPE_CHECKING:
+    from snnb.simulation.trained_model import TrainedModel
+
+S = TypeVar("S")
+
+ACCURACIES = "sim_accuracies.json"
+METRICS = (
+    "ann_accuracy",
+    "snn_accuracy",
+    "readout_accuracy",
+    "ann_mean_squared_error",
+    "snn_mean_squared_error",
+    "readout_mean_squared_error",
+)
+# A rate that is in the last quarter of the time above that of the quarter before by this factor still rises.
+RISING = 1.05
+TOP = 5
+TOP_FROM_CLASSES = 100
+# Errors are rounded to multiples of it, so that their sums are exact up to 130,000, in any order and any blocks.
+UNIT = 2.0**-36
+
+
+@dataclass(frozen=True)
+class Job:
+    """Network and settings of a simulation, without the samples."""
+
+    parsed: Path
+    network: Network  # the network that is simulated
+    # The network as it was trained, whose outputs are the reference: that of the file `parsed`, or the trained model if
+    # max pooling was replaced. None if the network was trained as a spiking one
+    trained: Union[Network, "TrainedModel", None]
+    settings: SimulationSettings
+    engine: str
+    scale: float  # divisor from stored values to pixels in [0, 1]
+    classifies: bool  # the output is a class, not a reconstruction of the image
+    output_scale: float  # of a reconstruction: activation of the trained output that 1 in the parsed network stands for
+    dt_ms: float = 1.0  # time step
+
+    def pixels(self, values: np.ndarray, first: int) -> np.ndarray:
+        """Return images, the first of index `first`, as float32 in [0, 1]; raise `InputError` for another pixel."""
+        pixels: np.ndarray = values.astype(np.float32) / np.float32(self.scale)
+        bad = ~((pixels >= 0) & (pixels <= 1))
+        if bad.any():
+            index = np.argwhere(bad)[0]
+            raise InputError(
+                f"sample {first + index[0]} of the test set has a pixel of {pixels[tuple(index)]:g}, outside [0, 1]: "
+                "prepare the data set again, with the scale its values have"
+            )
+        return pixels
+
+
+class Quality(NamedTuple):
+    """Sums over samples: of right guesses for a classifier, of mean squared errors for a reconstruction."""
+
+    by_step: np.ndarray  # of the spiking network after each step
+    ann: Optional[float]  # None if there is no analogue network
+    readout: Optional[float]  # of the output layer's accumulated input; None if the engine does not provide it
+    readout_by_step: Optional[np.ndarray] = None  # likewise, after each step; None for a reconstruction
+    differ: Optional[int] = 0  # samples for which the two networks guess differently
+    ann_top: Optional[int] = 0  # samples whose class is among the five best
+    snn_top: int = 0
+    # Samples by class and by the spiking network's guess after the last step, int64 (classes, classes + 1); the last
+    # column has the samples without any spike. None for a reconstruction.
+    confusion: Optional[np.ndarray] = None
+
+
+class Totals(NamedTuple):
+    """Sums over the samples of a block, or of all; see `engine.BlockCounts`."""
+
+    samples: int
+    counts: Dict[str, np.ndarray]  # int64, in the population's shape; of the input if it spikes (Poisson, events)
+    quality: Quality
+    late: Optional[np.ndarray]
+    spikes: Dict[str, List[np.ndarray]]  # block by block
+    ties: int = 0
+
+
+def added(one: S, two: S) -> S:
+    """Add sums: numbers, arrays, lists, and dictionaries and named tuples of them; None where one of them is None."""
+    sums: Any = None
+    if isinstance(one, dict) and isinstance(two, dict):
+        sums = {**one, **two, **{name: added(one[name], two[name]) for name in one.keys() & two.keys()}}
+    elif isinstance(one, tuple) and isinstance(two, tuple):
+        sums = type(one)(*map(added, one, two))
+    elif one is not None and two is not None:
+        sums = one + two  # type: ignore[operator]
+    return cast(S, sums)
+
+
+class Classification:
+    """Computes the quality of a block of samples with classes from the spikes of the output layer.
+
+    The guess is the class with most spikes so far; without any spike there is none, which counts as wrong. With
+    `membrane`, it is the class with the largest read-out instead.
+    """
+
+    def __init__(self, y: np.ndarray, units: int, membrane: bool = False) -> None:
+        self._y, self._membrane = y, membrane
+        self._read: List[np.ndarray] = []
+        self._counts = np.zeros((len(y), units), np.int64)
+        self._guess = np.full(len(y), -1)
+        self._right: List[np.ndarray] = []
+
+    def observe(self, spikes: np.ndarray, readout: Optional[np.ndarray] = None) -> None:
+        """Take spikes and accumulated input of the output layer in the next steps; see `engine.Observe`."""
+        cumulative = self._counts[:, np.newaxis] + np.cumsum(spikes, axis=1)
+        guesses = np.where(cumulative.any(axis=2), cumulative.argmax(axis=2), -1)
+        if readout is not None:
+            best = readout.argmax(axis=2)
+            self._read.append((best == self._y[:, np.newaxis]).sum(axis=0))
+            guesses = best if self._membrane else guesses
+        self._right.append((guesses == self._y[:, np.newaxis]).sum(axis=0))
+        self._counts, self._guess = cumulative[:, -1], guesses[:, -1]
+
+    def quality(self, ann: Optional[np.ndarray], readout: Optional[np.ndarray]) -> Quality:
+        """Return the quality after the last step, given the analogue outputs, if there are any, and the read-out."""
+        guess = None if ann is None else ann.argmax(axis=1)
+        scores = readout if self._membrane and readout is not None else self._counts
+        units = self._counts.shape[1]
+        confusion = np.zeros((units, units + 1), np.int64)
+        np.add.at(confusion, (self._y, self._guess), 1)  # a guess of -1 is the last column
+        return Quality(
+            by_step=np.concatenate(self._right),
+            ann=None if guess is None else int((guess == self._y).sum()),
+            readout=None if readout is None else int((readout.argmax(axis=1) == self._y).sum()),
+            readout_by_step=np.concatenate(self._read) if self._read else None,
+            differ=None if guess is None else int((guess != self._guess).sum()),
+            ann_top=None if ann is None else int(_among_best(ann, self._y).sum()),
+            snn_top=int((_among_best(scores, self._y) & (self._guess >= 0)).sum()),
+            confusion=confusion,
+        )
+
+
+class Reconstruction:
+    """Computes the mean squared error over pixels of the output's spike rate, in the unit of the image."""
+
+    def __init__(self, x: np.ndarray, scale: float, analogue_scale: float) -> None:
+        self._x = x.reshape(len(x), -1).astype(np.float64)
+        self._scale, self._analogue_scale = scale, analogue_scale
+        self._counts = np.zeros(self._x.shape, np.int64)
+        self._errors: List[float] = []
+
+    def observe(self, spikes: np.ndarray, readout: Optional[np.ndarray] = None) -> None:
+        """See `Classification`."""
+        for step in range(spikes.shape[1]):
+            self._counts += spikes[:, step]
+            self._errors.append(self._error(self._counts * (self._scale / (len(self._errors) + 1))))
+
+    def quality(self, ann: Optional[np.ndarray], readout: Optional[np.ndarray]) -> Quality:
+        """See `Classification`."""
+        assert ann is not None
+        mean = None if readout is None else np.maximum(readout, 0) * (self._analogue_scale / len(self._errors))
+        return Quality(
+            by_step=np.array(self._errors),
+            ann=self._error(ann * self._analogue_scale),
+            readout=None if mean is None else self._error(mean),
+        )
+
+    def _error(self, reconstruction: np.ndarray) -> float:
+        errors = ((reconstruction - self._x) ** 2).mean(axis=1)
+        return float(np.rint(errors / UNIT).sum() * UNIT)
+
+
+def _among_best(scores: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return whether fewer than five classes precede the true one; of equal scores, the lower class comes first."""
+    own = scores[np.arange(len(y)), y][:, np.newaxis]
+    earlier = np.arange(scores.shape[1]) < y[:, np.newaxis]
+    before: np.ndarray = ((scores > own) | ((scores == own) & earlier)).sum(axis=1)
+    return before < TOP
+
+
+def wilson_interval(right: float, samples: int) -> Tuple[float, float]:
+    """Return the 95 % confidence interval of a share (Wilson 1927, Probable inference, the law of succession)."""
+    z = 1.959963984540054
+    share, spread = right / samples, z * z / samples
+    centre = (share + spread / 2) / (1 + spread)
+    half = z / (1 + spread) * math.sqrt(share * (1 - share) / samples + spread / (4 * samples))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+class SimulationStatistics(Document):
+    """The document `sim_accuracies.json`, whose keys docs/simulation.md describes.
+
+    A classifier has accuracies, and a network that reproduces its input has mean squared errors. Files of older
+    versions lack some of the fields with a default.
+    """
+
+    num_samples: int
+    first_sample: int = 0
+    num_timesteps: int
+    duration: int
+    latency_steps: Optional[int] = None
+    interval_steps: Optional[int] = None
+    warm_up: int
+    dt_ms: float
+    ann_accuracy: Optional[float] = None
+    snn_accuracy: Optional[float] = None
+    snn_accuracy_interval_95: Optional[Tuple[float, float]] = None
+    snn_accuracy_by_timestep: Optional[List[float]] = None
+    readout_accuracy: Optional[float] = None
+    readout_accuracy_by_timestep: Optional[List[float]] = None
+    disagreements: Optional[int] = None
+    confusion: Optional[List[Tuple[int, int, int]]] = None
+    ann_top5_accuracy: Optional[float] = None
+    snn_top5_accuracy: Optional[float] = None
+    ann_mean_squared_error: Optional[float] = None
+    snn_mean_squared_error: Optional[float] = None
+    snn_mean_squared_error_by_timestep: Optional[List[float]] = None
+    readout_mean_squared_error: Optional[float] = None
+    class_counts: Dict[str, int]
+    coding: Dict[str, str]  # by population: spikes, current, random (spikes of a softmax layer) or membrane
+    mean_rates: Dict[str, float]
+    silent_neurons: Dict[str, float]
+    saturated_neurons: Dict[str, float]
+    rising_populations: List[str]
+    spikes_per_sample: Optional[float] = None
+    synaptic_operations_per_sample: float
+    ann_multiply_accumulates_per_sample: int
+    tie_share: Optional[float] = None
+    engine: str
+    engine_reason: str
+    seed: int
+
+    @classmethod
+    def of(
+        cls, job: Job, totals: Totals, y: np.ndarray, class_names: Sequence[str], engine_reason: str
+    ) -> "SimulationStatistics":
+        """Return the statistics of a simulation of samples with the class ids `y`."""
+        settings, network, quality, samples = job.settings, job.network, totals.quality, totals.samples
+        final, by_step = float(quality.by_step[-1]), (quality.by_step / samples).tolist()
+        readout = None if quality.readout is None else quality.readout / samples
+        figures: Dict[str, Any]
+        if job.classifies:
+            read, ann, ann_top = quality.readout_by_step, quality.ann, quality.ann_top
+            figures = {
+                "ann_accuracy": None if ann is None else ann / samples,
+                "snn_accuracy": final / samples,
+                "snn_accuracy_interval_95": wilson_interval(final, samples),
+                "snn_accuracy_by_timestep": by_step,
+                "readout_accuracy": readout,
+                "readout_accuracy_by_timestep": None if read is None else (read / samples).tolist(),
+                "disagreements": quality.differ,
+                "confusion": _listed(quality.confusion),
+                "class_counts": dict(zip(class_names, np.bincount(y, minlength=len(class_names)).tolist())),
+            }
+            if network.output.size >= TOP_FROM_CLASSES:
+                figures["ann_top5_accuracy"] = None if ann_top is None else ann_top / samples
+                figures["snn_top5_accuracy"] = quality.snn_top / samples
+        else:
+            assert quality.ann is not None
+            figures = {
+                "ann_mean_squared_error": quality.ann / samples,
+                "snn_mean_squared_error": by_step[-1],
+                "snn_mean_squared_error_by_timestep": by_step,
+                "readout_mean_squared_error": readout,
+                "class_counts": {},
+            }
+        coding = {network.input.name: "spikes" if settings.input in ("poisson", "events") else "current"}
+        for population in network.populations:
+            coding[population.name] = {"softmax": "random", MEMBRANE: MEMBRANE}.get(population.activation, "spikes")
+            if population.neuron is not None and not population.neuron.spikes:
+                coding[population.name] = MEMBRANE
+        return cls(
+            num_samples=samples,
+            first_sample=settings.first,
+            num_timesteps=settings.counted_steps,
+            duration=settings.duration,
+            latency_steps=network.latency(settings.duration),
+            interval_steps=network.interval(settings.duration),
+            warm_up=settings.warm_up,
+            dt_ms=job.dt_ms,
+            coding=coding,
+            engine=job.engine,
+            engine_reason=engine_reason,
+            seed=settings.seed,
+            tie_share=_tie_share(network, totals, settings.duration),
+            **rate_statistics(network, totals, settings.counted_steps)._asdict(),
+            **figures,
+        )
+
+    @property
+    def by_step(self) -> List[float]:
+        """Accuracy, or mean squared error, of the spiking network after each time step."""
+        return self.snn_accuracy_by_timestep or self.snn_mean_squared_error_by_timestep or []
+
+    @property
+    def quoted_by_step(self) -> List[float]:
+        """Accuracy, or error, to quote after each time step: of the read-out if the output's spikes are random."""
+        random = "random" in self.coding.values()
+        return (self.readout_accuracy_by_timestep if random else None) or self.by_step
+
+    @model_serializer(mode="wrap")
+    def _omit_absent(self, plain: SerializerFunctionWrapHandler) -> Dict[str, object]:
+        """Omit absent figures, except those of a read-out that the engine does not provide, which are null."""
+        values: Dict[str, object] = plain(self)
+        readout = ("readout_accuracy", "readout_accuracy_by_timestep")
+        null = readout if self.snn_accuracy is not None else ("readout_mean_squared_error",)
+        return {name: value for name, value in values.items() if value is not None or name in null}
+
+    def metrics(self) -> Dict[str, float]:
+        """Return the figures that the manifest records."""
+        figures = {name: getattr(self, name) for name in (*METRICS, "latency_steps", "interval_steps")}
+        return {name: value for name, value in figures.items() if value is not None}
+
+    def log_lines(self) -> List[str]:
+        """Return the lines of the log."""
+        lines = [f"engine: {self.engine} ({self.engine_reason})"]
+        lines += [f"{name}: {getattr(self, name):.6g}" for name in METRICS if getattr(self, name) is not None]
+        if self.snn_accuracy_interval_95 is not None:
+            low, high = self.snn_accuracy_interval_95
+            lines.append(f"snn_accuracy, 95 % interval: {low:.4f} to {high:.4f}")
+        if self.disagreements is not None:
+            lines.append(f"samples on which the two networks differ: {self.disagreements} of {self.num_samples}")
+        lines.append(f"latency: {self.latency_steps} time steps; a sample every {self.interval_steps} time steps")
+        lines.append(f"spikes per sample: {self.spikes_per_sample:.6g}")
+        lines.append(f"synaptic operations per sample: {self.synaptic_operations_per_sample:.6g}")
+        lines.append(f"multiply-accumulates of the analogue network: {self.ann_multiply_accumulates_per_sample}")
+        if self.tie_share:
+            lines.append(f"membrane potentials equal to the threshold: {self.tie_share:.4%}")
+        for name, rate in self.mean_rates.items():
+            shares = f"{self.silent_neurons[name]:.1%} of neurons silent, {self.saturated_neurons[name]:.1%} saturated"
+            lines.append(f"{name}: {rate:.5f} spikes per step; {shares}")
+        return lines
+
+
+def _tie_share(network: Network, totals: Totals, steps: int) -> Optional[float]:
+    """Return the share of membrane potentials that equal the threshold of a NIR file; None for a converted network."""
+    if not network.trained_spiking:
+        return None
+    neurons = sum(population.size for population in network.populations if population.spikes)
+    return totals.ties / max(1, totals.samples * steps * neurons)
+
+
+def _listed(confusion: Optional[np.ndarray]) -> List[Tuple[int, int, int]]:
+    """Return class, guess and number of samples where there are any; a guess of -1 is a sample without spikes."""
+    assert confusion is not None
+    classes, guesses = (indices.tolist() for indices in np.nonzero(confusion))
+    undecided = confusion.shape[1] - 1
+    return [(of, -1 if guess == undecided else guess, int(confusion[of, guess])) for of, guess in zip(classes, guesses)]
+
+
+class RateStatistics(NamedTuple):
+    """Firing rates and operations per sample: fields of `SimulationStatistics`, by population in network order."""
+
+    mean_rates: Dict[str, float]  # spikes per neuron and step
+    silent_neurons: Dict[str, float]  # share of the neurons that never spiked
+    saturated_neurons: Dict[str, float]  # share of the neurons that spiked at every step of every sample
+    rising_populations: List[str]  # populations whose rate still rose at the end
+    spikes_per_sample: float
+    # Sum over neurons of spikes times out-degree. The input's neurons count if they spike.
+    synaptic_operations_per_sample: float
+    # One for each synapse, including the synapses from the input.
+    ann_multiply_accumulates_per_sample: int
+
+
+def rate_statistics(network: Network, totals: Totals, steps: int) -> RateStatistics:
+    """Compute rates and operations from the sums of a simulation with a number of counted time steps."""
+    possible, fan_out, rising = totals.samples * steps, network.fan_out(), []
+    if totals.late is not None:
+        before, last = totals.late.T
+        # Three standard deviations of a Poisson count, so that few spikes do not look like a rise.
+        risen = (last > RISING * before) & (last - before > 3 * np.sqrt(last))
+        rising = [population.name for population, rises in zip(network.populations, risen) if rises]
+    operations = sum(int((counts * fan_out[name]).sum()) for name, counts in totals.counts.items())
+    return RateStatistics(
+        mean_rates={name: float(counts.mean() / possible) for name, counts in totals.counts.items()},
+        silent_neurons={name: float((counts == 0).mean()) for name, counts in totals.counts.items()},
+        saturated_neurons={name: float((counts == possible).mean()) for name, counts in totals.counts.items()},
+        rising_populations=rising,
+        spikes_per_sample=sum(int(counts.sum()) for counts in totals.counts.values()) / totals.samples,
+        synaptic_operations_per_sample=operations / totals.samples,
+        ann_multiply_accumulates_per_sample=sum(int(leaving.sum()) for leaving in fan_out.values()),
+    )
+
+
+# Below this rate a pixel of 1 gives less than the spike a step that its current would be, but biases act in full.
+FULL_RATE = 1000.0
+# A population whose mean rate is above this share of the highest possible one spikes at nearly every step.
+SATURATED = 0.99
+FEW = 5  # names of layers in a message
+
+LEAST_LOSS = 0.01  # of the samples; a smaller loss is none, however many samples there are
+# By coding of the output: which accuracy to quote, and why there are two.
+TIES = (
+    "{:.2%} of the membrane potentials equal the threshold exactly, where neurons do not spike (NIR: v > v_threshold); "
+    "a tool that spikes at v ≥ v_threshold, or rounds otherwise, has other spikes"
+)
+QUOTED = {
+    "random": "quote the read-out accuracy: this softmax draws its spikes at random",
+    "spikes": "quote the SNN accuracy, of output spikes; the read-out is of their input",
+    MEMBRANE: "the output does not spike: both are of its membrane potential",
+}
+
+
+def advice(
+    statistics: SimulationStatistics,
+    settings: SimulationSettings,
+    network: Network,
+    fidelity: Optional[Fidelity] = None,
+) -> List[str]:
+    """Return the warnings of a simulation of `network`, one line each; `fidelity` is that of its conversion."""
+    lines = []
+    if settings.input == "poisson" and settings.input_rate < FULL_RATE:
+        lines.append(
+            f"--input-rate {settings.input_rate:g}: below {FULL_RATE:g} the biases, which act at every step, outweigh "
+            f"the input: use {FULL_RATE:g} unless this is meant"
+        )
+    rates = statistics.mean_rates
+    fire = [p for p in network.populations if p.activation != MEMBRANE and (p.neuron is None or p.neuron.spikes)]
+    silent = [population.name for population in fire if rates[population.name] == 0]
+    never = [f"layer {name} never spikes" for name in silent]
+    if len(silent) > FEW:
+        never = [f"{len(silent)} layers, first {silent[0]} and last {silent[-1]}, never spike"]
+    if network.trained_spiking:
+        lines += [TIES.format(statistics.tie_share)] if statistics.tie_share else []
+        return [*lines, *(f"{which}: check --time-step and --nir-reset, and --bin-us of events" for which in never)]
+    longer, raised = "simulate longer (--duration)", "raise --threshold, or "
+    if network.steps is not None:  # its thresholds and initial potentials are for this number of steps
+        longer = "calibrate for more time steps (parse --calibrate, or train --levels)"
+    if network.steps is not None or network.weight_bits is not None:
+        raised = ""
+    lines += [f"{which}: {longer}, or parse with a lower --percentile" for which in never]
+    for population in network.populations:
+        if rates[population.name] > SATURATED and population is not network.output:
+            lines.append(f"layer {population.name} spikes nearly every step: {raised}parse with a higher --percentile")
+    return lines + loss_advice(statistics, settings, network, fidelity)
+
+
+def loss_advice(
+    statistics: SimulationStatistics,
+    settings: SimulationSettings,
+    network: Network,
+    fidelity: Optional[Fidelity] = None,
+) -> List[str]:
+    """Return a line for each cause of a loss that exceeds a point and the 95 % interval of the number of samples."""
+    trained, spikes, samples = statistics.ann_accuracy, statistics.snn_accuracy, statistics.num_samples
+    lost = 0.0
+    if trained is not None and spikes is not None and _is_loss(trained, spikes, samples):
+        lost = trained - spikes
+    if network.steps not in (None, settings.duration):
+        steps, points = settings.duration, f", which loses {100 * lost:.1f} points" if lost else ""
+        return [
+            f"--duration {steps}: the network is calibrated for {network.steps} time steps{points}; leave out "
+            f"--duration, or calibrate for {steps} (parse --calibrate {steps}, or train --levels {steps})"
+        ]
+    if trained is None or spikes is None:
+        rising = len(statistics.rising_populations)
+        error = (statistics.snn_mean_squared_error or 0.0) > (statistics.ann_mean_squared_error or 0.0)
+        return [f"the rate still rises in {rising} layers: simulate longer (--duration)"] if rising and error else []
+    if not lost:
+        return []
+    readout, before = statistics.readout_accuracy, _remedies(statistics, settings, network)
+    if fidelity is not None and fidelity.classifies and fidelity.lost >= LEAST_LOSS:
+        changes = ", ".join(CHANGES[change] for change in fidelity.converted)
+        before = f"{100 * fidelity.lost:.1f} of them without spikes, by {changes}; {before}"
+    if readout is None or readout == spikes:
+        return [f"{100 * lost:.1f} points lost ({spikes:.1%} of {trained:.1%}): {before}"]
+    output = "--output membrane reads out"
+    if "random" in statistics.coding.values():
+        output = "random spikes of a softmax; take --output spikes or membrane"
+    causes = [
+        (readout - spikes, f"in the output ({spikes:.1%} by spikes, {readout:.1%} read out): {output}"),
+        (trained - readout, f"before the output ({readout:.1%} read out, {trained:.1%} trained): {before}"),
+    ]
+    causes.sort(reverse=True)
+    large = [cause for cause in causes if _is_loss(spikes + cause[0], spikes, samples)]
+    return [f"{100 * points:.1f} points lost {where}" for points, where in large or causes[:1]]
+
+
+def _is_loss(trained: float, spiking: float, samples: int) -> bool:
+    """Whether a difference of accuracies exceeds a point, and the interval of the lower one does not explain it."""
+    return trained - spiking >= LEAST_LOSS and trained > wilson_interval(spiking * samples, samples)[1]
+
+
+def _remedies(statistics: SimulationStatistics, settings: SimulationSettings, network: Network) -> str:
+    """Return remedies against a loss before the output: first a longer simulation, if the accuracy still rises."""
+    remedies = []
+    by_step = statistics.readout_accuracy_by_timestep or statistics.by_step
+    # The accuracy gained in the last half of the time.
+    gained = by_step[-1] - by_step[len(by_step) // 2 - 1] if len(by_step) > 1 else None
+    if network.steps is not None:
+        remedies.append("calibrate for more time steps (parse --calibrate, or train --levels)")
+    elif gained is not None and gained >= LEAST_LOSS:
+        remedies.append(f"simulate longer (--duration; the last half gained {100 * gained:.1f} points)")
+    if network.weight_bits is not None:
+        remedies.append("round weights to more bits (parse --weight-bits)")
+    if network.zeros is not None:
+        remedies.append("prune fewer weights (parse --prune)")
+    if network.steps is None and not settings.initial_potential and settings.engine != "toolbox":
+        remedies.append("start at half the threshold (--initial-potential 0.5)")
+    if network.steps is None:
+        remedies.append("calibrate (parse --calibrate)")
+    return "; ".join(remedies)

@@ -1,0 +1,14 @@
+"""The stages, in order: the one place where they are listed."""
+
+from typing import Dict
+
+from snnb.stages import graph, parse, prepare, simulate, train
+from snnb.stages import map as mapping
+from snnb.stages.stage import AnyStage
+
+STAGES: Dict[str, AnyStage] = {
+    stage.name: stage for stage in (prepare.STAGE, train.STAGE, parse.STAGE, simulate.STAGE, graph.STAGE, mapping.STAGE)
+}
+BEFORE = dict(zip([*STAGES][1:], STAGES))  # by stage, the one that it needs: the one before it
+KINDS = tuple(stage.kind for stage in STAGES.values())
+CHAIN = [name for name, stage in STAGES.items() if not stage.optional]  # stages of `snnb run`

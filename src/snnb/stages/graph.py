@@ -1,0 +1,332 @@
+"""Stage `graph`: write the synapse graph of the converted network and its spike counts."""
+
+import os
+import re
+import shlex
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Dict, List, Literal, Mapping, Optional, Tuple
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
+from typing_extensions import Annotated
+
+from snnb.core.errors import UsageError
+from snnb.core.options import AbsolutePath, Count, Flag, Options
+from snnb.core.progress import Progress, Say, say_nothing, silent
+from snnb.formats.export_options import ExportOptions, RateUnit
+from snnb.instances.known_instances import PREFIX, find_instance, named_instance
+from snnb.rundir.directory import RunDirectory, StageOutput
+from snnb.rundir.manifest import Kind, Record, file_record
+from snnb.stages import simulate
+from snnb.stages.stage import (
+    Given,
+    PlannedRun,
+    Stage,
+    params_in_force,
+    recorded,
+    unaltered,
+    write_log,
+)
+from snnb.stages.train import shown_params
+
+if TYPE_CHECKING:
+    from snnb.graph.listed import ListedGraph
+    from snnb.graph.synapse_graph import SynapseGraph
+
+PoolWeight = Literal["mean", "one"]
+WEIGHTS = "weights"  # name of the graph without spike counts
+IMPORTED = "imported"  # name of a graph from outside
+NOT_IN_NAMES = re.compile("[^a-z0-9_]")  # of models
+ASSUMED = "no spikes are known: each neuron counts as one spike"
+OF_SPIKES = ("rates", "rate_samples", "rate_steps")  # options that hold for one graph from outside
+
+
+def _with_version(path: Path) -> Path:
+    """Return the absolute path of a file, and an instance with its version; one that does not exist as it is."""
+    name = named_instance(path)
+    if name is None:
+        return Path(os.path.abspath(path))  # noqa: PTH100 - links stay
+    with suppress(UsageError):
+        return Path(PREFIX + find_instance(name).full_name)
+    return path
+
+
+def _each(files: object) -> object:
+    """Return a tuple of one file, and several files as they are."""
+    return (files,) if isinstance(files, (str, Path)) else files
+
+
+class GraphParams(Options):
+    """Options of `snnb graph`."""
+
+    simulation: Annotated[Optional[str], Flag(once=True)] = Field(
+        default=None, description="Stamp or path of a simulation of this run; by default the one in force."
+    )
+    weights_only: Annotated[bool, Flag(once=True)] = Field(
+        default=False, description="Use the weights as edges; no simulation is needed."
+    )
+    pool_weight: PoolWeight = Field(
+        default="mean",
+        description="Weight of an average-pooling synapse: mean (1 / neurons in the window), as simulated, or one.",
+    )
+    from_file: Annotated[
+        Optional[Annotated[Path, AfterValidator(_with_version)]], Flag(name="--from", metavar="FILE")
+    ] = Field(
+        default=None,
+        description="Graph from outside to begin a run with, in place of a model: a MODEL_graph.h5, instance:NAME "
+        "(`snnb instances`), or a file that docs/graphs-from-elsewhere.md lists.",
+    )
+    rates: Annotated[
+        Optional[Annotated[Tuple[AbsolutePath, ...], BeforeValidator(_each)]],
+        Flag(metavar="FILE[:POPULATION]", repeated=True),
+    ] = Field(
+        default=None,
+        description="Spikes of each neuron of the graph from outside, or of one population of a SONATA report; by "
+        "default those in its file. Several files are added up.",
+    )
+    rate_samples: Optional[Count] = Field(
+        default=None, description="Samples that these spikes were counted in; by default as the file states, or 1."
+    )
+    rate_steps: Optional[Count] = Field(
+        default=None, description="Time steps of a sample; by default as the file states, or 1."
+    )
+    rate_unit: RateUnit = Field(default="step", description="Unit of rates in the networkx file.")
+    networkx_limit: int = Field(
+        default=2_000_000, ge=0, le=2**63 - 1, description="Write the networkx file for at most this many edges."
+    )
+
+    @field_validator("weights_only")
+    @classmethod
+    def _needs_no_simulation(cls, weights_only: bool, others: ValidationInfo) -> bool:
+        if weights_only and others.data.get("simulation") is not None:
+            raise ValueError("uses no simulation; leave out --simulation")
+        return weights_only
+
+
+class GraphDetails(Record):
+    """Size of the graph, and whether the networkx file was written."""
+
+    simulation: Optional[str]
+    neurons: int
+    nodes: int
+    synapses: int
+    networkx: bool
+
+
+NAMES = rf"^([0-9]{{8}}T[0-9]{{6}}Z|{WEIGHTS}|{IMPORTED})$"
+KIND = Kind("graph", "graphs", GraphParams, GraphDetails, names=NAMES)
+
+
+def _resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> GraphParams:
+    """Return the parameters in force; by default the simulation is the one in force."""
+    params = params_in_force(run, KIND, given, say)
+    if run.manifest.run.imported:
+        before = recorded(run, KIND)
+        if params.from_file is None and before is None:
+            raise UsageError(f"{run.path} begins with a graph from outside; give it with --from FILE")
+        if before is not None and params.from_file != before.params.from_file:  # spikes of another graph
+            unit = given.get("rate_unit", GraphParams.model_fields["rate_unit"].default)
+            params = params.model_copy(update={**{name: given.get(name) for name in OF_SPIKES}, "rate_unit": unit})
+        return params
+    if params.weights_only:
+        return params
+    records, stamp = run.records_of(simulate.KIND.name), params.simulation or run.in_force(simulate.KIND.name)
+    path = Path(str(stamp))
+    if path.name != stamp and path.resolve().parent == (run.path / simulate.KIND.directory).resolve():
+        stamp = path.name  # given by its path
+    if stamp not in records:
+        existing = ", ".join(records) or "none yet"
+        raise UsageError(f"--simulation {params.simulation}: not in {run.path}; there are: {existing}")
+    return params.model_copy(update={"simulation": stamp})
+
+
+def imported_name(path: Path) -> str:
+    """Return the name of a run that begins with a graph from outside: of its file, or of an instance."""
+    instance = named_instance(path)
+    stem = path.stem if instance is None else find_instance(instance).name
+    return NOT_IN_NAMES.sub("_", re.sub("_graph$", "", stem.lower()))[:100] or "graph"
+
+
+def refuse_unknown_file(path: Path) -> None:
+    """Raise an error if a graph from outside, a file or `instance:NAME`, does not exist or is of no known kind."""
+    from snnb.formats.import_graph import find_reader
+
+    instance = named_instance(path)
+    find_reader(path if instance is None else find_instance(instance).path)
+
+
+def _refuse_other_graph(run: RunDirectory, path: Optional[Path]) -> None:
+    """Raise `UsageError` if the run has a graph of another file; `path` is None for arrays."""
+    record = recorded(run, KIND, IMPORTED)
+    if record is not None and record.params.from_file != path:
+        made_of = record.params.from_file or "arrays"
+        raise UsageError(f"{run.path} has the graph of {made_of}; give another --run-dir, or --force to replace it")
+
+
+def _check(run: RunDirectory, planned: PlannedRun) -> None:
+    """Refuse another graph from outside before anything runs."""
+    path = planned.given.get(KIND.name, {}).get("from_file")
+    if isinstance(path, Path) and not planned.force:
+        _refuse_other_graph(run, path)
+
+
+def graph_command(run: RunDirectory) -> str:
+    """Return the command that makes the graph of a run."""
+    from_file = "--from FILE " if run.manifest.run.imported else ""
+    return f"snnb graph {from_file}--run-dir {shlex.quote(str(run.path))}"
+
+
+def options_of(name: str) -> List[str]:
+    """Return the options of `snnb graph` that make the graph of this name."""
+    if name in (WEIGHTS, IMPORTED):
+        return ["--weights-only"] if name == WEIGHTS else []
+    return ["--simulation", name]
+
+
+def made_of_arrays(run: RunDirectory) -> bool:
+    """Whether the run begins with a graph that `Run.from_graph` has made of arrays."""
+    record = recorded(run, KIND, IMPORTED) if run.manifest.run.imported else None
+    return record is not None and record.params.from_file is None
+
+
+def simulation_of(run: RunDirectory, name: str) -> Optional[str]:
+    """Return the stamp of the simulation of a graph; None for `weights`."""
+    record = recorded(run, KIND, name)
+    return None if record is None else record.details.simulation
+
+
+def execute(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> str:
+    """Build the graph and write a directory in `graphs/`; `_resolve` returns `params`."""
+    from snnb.graph.build import build_graph
+    from snnb.io.text import read_document
+    from snnb.simulation.files import SUMS
+    from snnb.simulation.statistics import ACCURACIES, SimulationStatistics
+
+    if run.manifest.run.imported:
+        return _import(run, params, progress)
+    name = params.simulation or WEIGHTS
+    counts: Optional[Path] = None
+    coding: Dict[str, str] = {}
+    if params.simulation is None:
+        inputs = [f"parse/{run.model}_parsed.h5"]
+    else:
+        names = f"{run.model}_parsed.h5", SUMS, ACCURACIES
+        inputs = [f"{simulate.KIND.directory}/{params.simulation}/{file}" for file in names]
+        _, counts, accuracies = (unaltered(run, path) for path in inputs)
+        coding = read_document(SimulationStatistics, accuracies).coding
+    parsed = run.path / inputs[0]
+    with run.stage("graph", params, inputs=inputs, name=name) as output:
+        graph = build_graph(
+            parsed,
+            output.directory / f"{run.model}_graph.h5",
+            counts=counts,
+            coding=coding,
+            pool_weight=params.pool_weight,
+            progress=progress,
+        )
+        _finish(run, params, output, graph)
+    return name
+
+
+def _import(run: RunDirectory, params: GraphParams, progress: Progress) -> str:
+    """Read a graph from outside; mappings of the one before become stale."""
+    from snnb.formats.import_graph import import_graph
+
+    path = params.from_file
+    if path is None:
+        raise UsageError(f"{run.path} holds a graph that was made of arrays; make it again with Run.from_graph")
+    run.rename(imported_name(path))  # with --force, the graph before may be of another file
+    name = named_instance(path)
+    path = path if name is None else find_instance(name).path
+    with run.stage("graph", params, inputs=[], name=IMPORTED) as output:
+        imported = import_graph(
+            path,
+            output.directory / f"{run.model}_graph.h5",
+            rates=params.rates or (),
+            samples=params.rate_samples,
+            steps=params.rate_steps,
+            progress=progress,
+        )
+        output.external = [file_record(path, sha256) for path, sha256 in sorted(imported.hashes.items())]
+        if imported.graph.assumed_spikes and params.rate_unit != GraphParams.model_fields["rate_unit"].default:
+            raise UsageError("--rate-unit: no spikes are known, so there are no rates; give --rates, or leave it out")
+        output.warnings = list(imported.notes)
+        _finish(run, params, output, imported.graph)
+    return IMPORTED
+
+
+def import_arrays(
+    run: RunDirectory, listed: "ListedGraph", sha256: str, params: GraphParams, progress: Progress = silent
+) -> None:
+    """Write a graph that was made of arrays; `sha256` is theirs."""
+    from snnb.formats.import_graph import DT_MS, refuse_without_spikes
+    from snnb.graph.listed import merged_note, write_listed
+    from snnb.graph.populations import Recording
+
+    _refuse_other_graph(run, None)
+    if all(population.spikes is None for population in listed.populations):
+        refuse_without_spikes(params.rate_samples, params.rate_steps)
+    recording = Recording(params.rate_samples or 1, params.rate_steps or 1, 0, DT_MS)
+    with run.stage(KIND.name, params, inputs=[], name=IMPORTED) as output:
+        graph = write_listed(listed, output.directory / f"{run.model}_graph.h5", recording, sha256, progress)
+        edges = sum(source.size for source, *_ in listed.edges)
+        output.warnings = list(merged_note(edges, graph.number_of_edges()))
+        _finish(run, params, output, graph)
+
+
+def _finish(run: RunDirectory, params: GraphParams, output: StageOutput, graph: "SynapseGraph") -> None:
+    """Write the log, and the networkx file of a small graph; record the figures."""
+    from snnb.formats.write_export import export
+    from snnb.graph.synapse_graph import log_lines
+
+    edges, neurons = graph.number_of_edges(), graph.number_of_neurons()
+    if edges <= params.networkx_limit:
+        export(graph, "networkx", output.directory / "graph", ExportOptions(rate_unit=params.rate_unit))
+    else:
+        output.warnings.append(
+            f"networkx file left out: {edges:,} edges are more than --networkx-limit {params.networkx_limit:,}; "
+            f"open {run.model}_graph.h5 with snnb.SynapseGraph, or use snnb export"
+        )
+    if params.pool_weight == "one" and not graph.has_average_pooling:
+        output.warnings.append("--pool-weight one changes nothing: the network has no average pooling")
+    if graph.assumed_spikes:
+        output.warnings.append(ASSUMED)
+    write_log(output.directory / "log.txt", run, shown_params(run, params), [*log_lines(graph), *output.warnings])
+    output.metrics = {"neurons": neurons, "synapses": edges}
+    output.details = GraphDetails(
+        simulation=params.simulation,
+        neurons=neurons,
+        nodes=graph.number_of_nodes(),
+        synapses=edges,
+        networkx=edges <= params.networkx_limit,
+    )
+
+
+def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
+    if run.manifest.run.imported:
+        reason = "of the graph of a network; leave it out with a graph from outside"
+        return dict.fromkeys(("simulation", "weights_only", "pool_weight"), reason)
+    reasons = dict.fromkeys(OF_SPIKES, "only with --from")
+    if given.get(KIND.name, {}).get("weights_only"):
+        reasons["rate_unit"] = "a graph of weights has no rates; leave it out"
+    return reasons
+
+
+def _defaults(run: RunDirectory, options: Mapping[str, object]) -> Mapping[str, object]:
+    """Return the default file of a graph from outside: the recorded one, which `--defaults` keeps like the model."""
+    record = recorded(run, KIND) if run.manifest.run.imported else None
+    return {} if record is None else {"from_file": record.params.from_file}
+
+
+STAGE = Stage(
+    KIND,
+    "Write the synapse graph: a directory in graphs/.",
+    _resolve,
+    execute,
+    needs_with={"weights_only": "parse"},
+    source="simulation",
+    imports=True,
+    check=_check,
+    defaults=_defaults,
+    without_effect=_without_effect,
+)

@@ -1,0 +1,286 @@
+"""Stage `map`: assign the neurons of a graph to the cores of a chip, and compute the cost of the traffic."""
+
+import os
+import time
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, List, Literal, Mapping, Optional
+
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from typing_extensions import Annotated
+
+from snnb.core.errors import InputError, UsageError
+from snnb.core.options import AbsolutePath, Figures, Flag, Options, Seed
+from snnb.core.progress import Progress, Say, say_nothing, silent
+from snnb.mapping.hardware import description_file, hardware_names, is_file, read_hardware
+from snnb.rundir.directory import STAMP, RunDirectory
+from snnb.rundir.manifest import Kind, Record, StageRecord, external_records
+from snnb.stages import graph, simulate
+from snnb.stages.stage import (
+    Given,
+    PlannedRun,
+    Stage,
+    figure_format,
+    params_in_force,
+    recorded,
+    unaltered,
+    value_in_force,
+    write_log,
+)
+from snnb.stages.train import shown_params
+
+if TYPE_CHECKING:
+    from snnb.graph.populations import GraphPopulation
+    from snnb.mapping.files import MappingCost
+
+UNKNOWN = "busiest step: not known; `snnb simulate --record-spikes K` records the spikes of each step"
+
+
+# Not resolved: the recorded path may be a symbolic link
+NameOrFile = Annotated[str, AfterValidator(lambda name: os.path.abspath(name) if is_file(name) else name)]  # noqa: PTH100
+
+
+class MapParams(Options):
+    """Options of `snnb map`."""
+
+    hardware: Annotated[Optional[NameOrFile], Flag(metavar="NAME|FILE", complete=hardware_names)] = Field(
+        default=None, description="Hardware description: a name (see `snnb hardware`), or a YAML file, also of SANA-FE."
+    )
+    method: Literal["auto", "sequential", "groups", "hypergraph"] = Field(
+        default="auto", description="Partitioning method; auto tries all methods and keeps the best partition."
+    )
+    objective: Literal["spikes", "hops", "energy", "step"] = Field(
+        default="spikes",
+        description="Quantity to minimise among the methods tried: spikes between cores, or after placement hops on "
+        "the mesh, energy, or the time of a step.",
+    )
+    partition: Annotated[Optional[AbsolutePath], Flag(once=True)] = Field(
+        default=None,
+        description="Partition to cost: a file with the core number of a neuron per line, or `name core` if "
+        "neurons have names. Not used for later mappings.",
+    )
+    placement: Annotated[Optional[AbsolutePath], Flag(once=True)] = Field(
+        default=None,
+        description="Positions of the cores of --partition: a file with x y per line. By default snnb places them.",
+    )
+    allow_overfull: Annotated[bool, Flag(once=True)] = Field(
+        default=False, description="Cost a --partition that exceeds limits of the cores; the mapping is marked invalid."
+    )
+    split_overfull: Annotated[bool, Flag(once=True)] = Field(
+        default=False,
+        description="Divide the cores of a --partition that exceed limits; the other cores keep their numbers.",
+    )
+    graph: Annotated[Optional[str], Flag(metavar="STAMP", once=True)] = Field(
+        default=None, description="Stamp of the graph to map; by default that of the simulation in force."
+    )
+    seed: Seed = Field(default=0, description="Seed of all random numbers.")
+    figures: Figures = None
+
+    @field_validator("split_overfull")
+    @classmethod
+    def _can_add_cores(cls, split_overfull: bool, others: ValidationInfo) -> bool:
+        if split_overfull and others.data.get("allow_overfull"):
+            raise ValueError("not with --allow-overfull; leave out one of them")
+        if split_overfull and others.data.get("placement") is not None:
+            raise ValueError("adds cores, of which --placement has no positions; leave out one of them")
+        return split_overfull
+
+
+class MapDetails(Record):
+    """Recorded result of a mapping: graph, hardware, the method chosen, and sizes."""
+
+    graph: str
+    hardware: str
+    mesh: List[int]
+    method: str
+    neurons: int
+    cores: int
+    overfull_cores: int = 0
+    energy_of: Optional[Literal["events", "network"]] = None  # see `Hardware.energy_of`; None in an older mapping
+
+    @classmethod
+    def of(cls, cost: "MappingCost") -> "MapDetails":
+        """Return the details of a mapping with this cost."""
+        return cls(
+            graph=cost.graph,
+            hardware=cost.hardware.name,
+            mesh=list(cost.hardware.mesh),
+            method=cost.method,
+            neurons=cost.neurons,
+            cores=cost.cores,
+            overfull_cores=len(cost.overfull_cores),
+            energy_of=cost.hardware.energy_of,
+        )
+
+
+KIND = Kind("map", "maps", MapParams, MapDetails, names=STAMP)
+MapRecord = StageRecord[MapParams, MapDetails]
+
+
+def _resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> MapParams:
+    """Return the parameters in force; by default the graph is that of the simulation in force."""
+    params = params_in_force(run, KIND, given, say)
+    hardware = read_hardware(_hardware_of(params))
+    unknown = params.objective == "step" and hardware.time_ns is None
+    if unknown and "objective" not in given and params.partition is None:
+        params = params.changed(objective="spikes")
+        say(f"--objective step was recorded, but {hardware.name} has no time_ns; spikes is used")
+    known = [stamp for stamp in run.records_of(graph.KIND.name) if stamp != graph.WEIGHTS]
+    stamp = params.graph or run.in_force((graph if run.manifest.run.imported else simulate).KIND.name)
+    if stamp == graph.WEIGHTS:
+        raise UsageError("--graph weights has no spike counts, which a mapping needs; give the graph of a simulation")
+    if stamp not in known:
+        raise UsageError(f"--graph {stamp}: not in {run.path}; there are: {', '.join(known) or 'none yet'}")
+    return params.model_copy(update={"graph": stamp})
+
+
+def _hardware_of(params: MapParams) -> str:
+    if params.hardware is None:
+        raise UsageError(f"give --hardware, one of {', '.join(hardware_names())}, or a YAML file")
+    return params.hardware
+
+
+def _check(run: RunDirectory, planned: PlannedRun) -> None:
+    """Check the options and the files that they name before earlier stages run."""
+    if planned.next is not None or KIND.name not in planned.stages:
+        return
+    given = planned.given.get(KIND.name, {})
+    params = params_in_force(run, KIND, given)
+    hardware = read_hardware(_hardware_of(params))
+    if given.get("objective") == "step" and hardware.time_ns is None:
+        raise InputError(
+            f"{hardware.name}: the description has no time_ns, so --objective step has nothing to compare; give another"
+        )
+    if params.method == "hypergraph" and params.partition is None:
+        from snnb.mapping.search import require_kahypar
+
+        require_kahypar()
+    for path in (params.partition, params.placement):
+        if path is not None and not path.exists():
+            raise InputError(f"{path}: no such file; give the file that the other program has written")
+    if params.graph == graph.WEIGHTS:
+        _resolve(run, given)
+
+
+def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
+    options = given.get(KIND.name, {})
+    if options.get("partition") is None:
+        reasons = dict.fromkeys(("placement", "allow_overfull", "split_overfull"), "only with --partition")
+        method = value_in_force(run, KIND, given, "method")
+        if options.get("objective") in ("energy", "step") and method == "sequential":
+            reasons["objective"] = "there is one mapping of --method sequential; give --method auto, or leave it out"
+        return reasons
+    return dict.fromkeys(("method", "objective"), "of snnb's own partitions; leave it out with --partition")
+
+
+def execute(run: RunDirectory, params: MapParams, progress: Progress = silent) -> str:
+    """Map and write a directory in `maps/`: that of the mapping with the same parameters, or a new one."""
+    from snnb.graph.synapse_graph import SynapseGraph
+    from snnb.mapping.files import Mapping as WrittenMapping
+    from snnb.mapping.files import MappingCost, write_mapping
+    from snnb.mapping.map_network import cost_partition, map_network
+    from snnb.mapping.plots import plot_events, plot_mapping, plot_traffic
+    from snnb.mapping.time_costs import recorded_steps, step_loads
+    from snnb.mapping.traffic import PlacedNetwork
+
+    began = time.monotonic()
+    mappings, values = run.records_of(KIND.name), params.model_dump()
+    same = next((name for name in run.by_precedence(KIND.name) if mappings[name].params.model_dump() == values), None)
+    stamp = same or run.new_stamp(KIND.name)
+    description = _hardware_of(params)
+    # Hashed before they are read: the mapping of a file that is changed meanwhile is stale.
+    external = external_records(filter(None, (description_file(description), params.partition, params.placement)))
+    hardware = read_hardware(description)
+    kind, name = graph.KIND.name, str(params.graph)
+    graph_file = f"{run.directory_of(kind, name)}/{run.model}_graph.h5"
+    recorded_file = _spike_times(run, name)
+    times = None if recorded_file is None else unaltered(run, recorded_file)
+    inputs = [path for path in (graph_file, recorded_file) if path is not None]
+    with SynapseGraph.open(unaltered(run, graph_file)) as opened, run.stage(
+        "map", params, inputs=inputs, name=stamp
+    ) as output:
+        network = PlacedNetwork.of(opened)
+        if params.partition is None:
+            mapped = map_network(
+                network, hardware, method=params.method, objective=params.objective, seed=params.seed, progress=progress
+            )
+        else:
+            mapped = cost_partition(
+                network,
+                hardware,
+                params.partition,
+                params.placement,
+                allow_overfull=params.allow_overfull,
+                split_overfull=params.split_overfull,
+                seed=params.seed,
+                progress=progress,
+            )
+        loads, steps, delayed = None, None, run.manifest.run.imported
+        if times is not None:
+            loads = step_loads(mapped, times, progress, delayed=delayed)
+            if hardware.events or hardware.time_ns is not None:
+                steps = recorded_steps(mapped, times, progress, delayed=delayed)
+        cost = MappingCost.of(
+            mapped,
+            model=run.model,
+            graph=name,
+            objective=params.objective if params.partition is None else "spikes",
+            seed=params.seed,
+            by_step=loads,
+            recorded=steps,
+            seconds=round(time.monotonic() - began, 3),
+        )
+        write_mapping(output.directory, mapped, cost)
+        figures = figure_format(params.figures, recorded(run, KIND, same), "traffic")
+        written = WrittenMapping.open(output.directory)
+        plot_mapping(output.directory / f"mapping.{figures}", written)
+        plot_traffic(output.directory / f"traffic.{figures}", written)
+        if cost.energy_by_event_pj is not None:
+            plot_events(output.directory / f"events.{figures}", written)
+        assumed = [graph.ASSUMED] if cost.assumed_spikes else []
+        currents = [_not_counted(p) for p in opened.inputs if p.coding == "current"]
+        notes = [UNKNOWN] if loads is None and not run.manifest.run.imported else []
+        lines = [*cost.log_lines(mapped.warnings), *assumed, *currents, *notes]
+        write_log(output.directory / "log.txt", run, shown_params(run, params), lines, dated=False)
+        output.external = external
+        output.metrics = cost.metrics()
+        output.warnings = [*mapped.warnings, *assumed, *(currents if _has_steps(run, name) else [])]
+        output.details = MapDetails.of(cost)
+    return stamp
+
+
+def _not_counted(population: "GraphPopulation") -> str:
+    return (
+        f"{population.name}: its {population.size:,} neurons carry currents and no spikes; they are not placed, and "
+        "the cost has no messages and no synaptic events of them"
+    )
+
+
+def _has_steps(run: RunDirectory, name: str) -> bool:
+    """Whether the input of a graph's simulation is another current in each step, which may stand for spikes."""
+    simulation = graph.simulation_of(run, name)
+    record = None if simulation is None else recorded(run, simulate.KIND, simulation)
+    return record is not None and record.params.input == "steps"
+
+
+def _spike_times(run: RunDirectory, name: str) -> Optional[str]:
+    """Return the path of the spike times of a graph's simulation, or of a graph from outside; None without them."""
+    from snnb.simulation.files import SPIKE_TIMES
+
+    simulation = graph.simulation_of(run, name)
+    kind, source = (graph, name) if simulation is None else (simulate, simulation)
+    record = run.record_of(kind.KIND.name, source)
+    files = [] if record is None else [file.path for file in record.outputs]
+    return next((path for path in files if PurePosixPath(path).name == SPIKE_TIMES), None)
+
+
+STAGE = Stage(
+    KIND,
+    "Map the neurons of a graph onto the cores of a chip; write a directory in maps/.",
+    _resolve,
+    execute,
+    source="graph",
+    check=_check,
+    without_effect=_without_effect,
+    optional=True,
+    time_left=False,
+)

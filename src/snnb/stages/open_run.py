@@ -1,0 +1,129 @@
+"""Open or create the run directory of a model."""
+
+import os
+import shlex
+from contextlib import suppress
+from pathlib import Path
+from typing import Optional
+
+from snnb.core.errors import DamagedError, InputError, SnnbError, UsageError
+from snnb.core.progress import Say, say_nothing
+from snnb.rundir import manifest
+from snnb.rundir.directory import RunDirectory
+from snnb.rundir.manifest import AnyKind, RunInfo, now_utc
+from snnb.stages import graph as graph_stage
+from snnb.stages.all import KINDS
+from snnb.stages.model import identify_model
+from snnb.stages.train import CHECKPOINT
+from snnb.version import __version__
+
+
+def open_run(path: Path) -> RunDirectory:
+    """Open an existing run directory for reading."""
+    return RunDirectory.open(path, KINDS)
+
+
+def described_with_repair(error: BaseException) -> str:
+    """Return the message of an error; for a damaged file of a run with the command that makes the file again."""
+    if isinstance(error, DamagedError):
+        path = Path(os.path.abspath(error.path))  # noqa: PTH100 - links stay
+        for folder in path.parents:
+            if (folder / manifest.NAME).is_file():
+                directory, *below = path.relative_to(folder).parts
+                kind = next((kind for kind in KINDS if kind.directory == directory), None)
+                if directory == CHECKPOINT:
+                    return f"{error}; `snnb train --no-resume {_quoted(folder)}` starts the training from the beginning"
+                if kind is not None and (kind.names is None or below):
+                    with suppress(SnnbError):  # the manifest is not valid
+                        return f"{error}; {repair_command(open_run(folder), kind, below[0] if kind.names else '')}"
+    return str(error)
+
+
+def repair_command(run: RunDirectory, kind: AnyKind, name: str) -> str:
+    """Return the command that makes a result of a stage again; `name` is empty for a stage with one result."""
+    path = _quoted(run.path)
+    if not name:
+        return f"`snnb {kind.name} {path}` makes it again"
+    if kind is graph_stage.KIND and graph_stage.made_of_arrays(run):
+        return f"`Run.from_graph` with path={str(run.path)!r} makes it again in Python"
+    if kind is graph_stage.KIND:  # in its place, so that its mappings stay
+        options = map(shlex.quote, graph_stage.options_of(name))
+        return f"`{' '.join(['snnb graph', path, *options])}` makes it again"
+    return f"`snnb remove {path} {kind.directory}/{name} --with-dependents`, then run `snnb {kind.name}` again"
+
+
+def _quoted(path: Path) -> str:
+    return shlex.quote(str(path))
+
+
+def open_or_create(
+    model: Optional[str],
+    run_dir: Optional[Path],
+    dataset: Optional[str] = None,
+    graph: Optional[Path] = None,
+    *,
+    wait: bool = True,
+    say: Say = say_nothing,
+) -> RunDirectory:
+    """Open a run directory, or create it.
+
+    Parameters
+    ----------
+    model : str, optional
+        Model name or file; can be omitted if the run exists.
+    run_dir : Path, optional
+        By default `$SNNB_RUNS/MODEL` or `runs/MODEL`.
+    dataset : str, optional
+    graph : Path, optional
+        File of a graph from outside, or `instance:NAME`, which the run begins with in place of a model.
+    wait : bool
+        Wait while another process holds the lock of a directory without a run; otherwise raise `UpstreamError`.
+    say : callable
+        Called with a message while it waits.
+    """
+    if graph is not None:
+        if model is not None or dataset is not None:
+            raise UsageError("--from: a graph from outside has no model and no data set; leave out --model, --dataset")
+        graph_stage.refuse_unknown_file(graph)
+        return begin_with_graph(graph, run_dir, wait=wait, say=say)
+    if model is None and dataset is not None:
+        raise UsageError(f"--dataset {dataset}: give --model too")
+    if model is None:
+        if run_dir is None:
+            raise UsageError("give --model NAME (`snnb models` lists them), or --run-dir of a run that exists")
+        if os.path.lexists(run_dir / manifest.NAME):
+            return open_run(run_dir)
+        if any((run_dir / directory).is_dir() for directory in (kind.directory for kind in KINDS)):
+            raise InputError(f"{run_dir} holds a run without its {manifest.NAME}; restore that from a copy")
+        raise UsageError(f"{run_dir} is not a run directory; give --model NAME to create a run")
+    name, on, source = identify_model(model, dataset)
+    return _create(name, on, source, run_dir, wait=wait, say=say)
+
+
+def begin_with_graph(
+    named: Path, run_dir: Optional[Path], *, wait: bool = True, say: Say = say_nothing
+) -> RunDirectory:
+    """Open or create a run that begins with a graph from outside, which has the name of a file or an instance."""
+    return _create(graph_stage.imported_name(named), "", None, run_dir, imported=True, wait=wait, say=say)
+
+
+def _create(
+    model: str,
+    dataset: str,
+    source: Optional[str],
+    run_dir: Optional[Path],
+    *,
+    imported: bool = False,
+    wait: bool,
+    say: Say,
+) -> RunDirectory:
+    info = RunInfo(
+        model=model,
+        dataset=dataset,
+        model_source=source,
+        imported=imported,
+        created_utc=now_utc().isoformat(timespec="seconds"),
+        snnb_version=__version__,
+    )
+    path = run_dir or Path(os.environ.get("SNNB_RUNS") or "runs") / model
+    return RunDirectory.create(path, info, KINDS, wait=wait, say=say)

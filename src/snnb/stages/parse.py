@@ -1,0 +1,239 @@
+"""Stage `parse`: parse the trained network with the toolbox or our own parser, verify and normalise it."""
+
+import tempfile
+from pathlib import Path
+from typing import Dict, Literal, Mapping, Optional, Tuple
+
+from pydantic import Field
+
+from snnb.conversion.conversion_settings import ConversionSettings
+from snnb.conversion.fidelity import Fidelity
+from snnb.core.errors import InputError
+from snnb.core.options import option_name
+from snnb.core.progress import Progress, Say, say_nothing, silent
+from snnb.model_files.kinds import NirSettings
+from snnb.rundir.directory import RunDirectory
+from snnb.rundir.manifest import Kind, Record
+from snnb.stages import prepare, train
+from snnb.stages.stage import (
+    Given,
+    PlannedRun,
+    Stage,
+    params_in_force,
+    recorded,
+    recorded_details,
+    value_in_force,
+)
+
+RESET = (
+    "neurons are set to v_reset after a spike, as NIR states; it cannot express a reset by subtraction, for a network "
+    "that was trained with one give --nir-reset subtract, or subtract_delayed for snnTorch's default"
+)
+Decaying = Literal["potential", "current"]
+# By option: another option without which it has no effect
+NEEDED = {
+    "calibration_samples": "calibrate",
+    "firing": "calibrate",
+    "least_squares": "calibrate",
+    "threshold_bits": "weight_bits",
+    "scale_per": "weight_bits",
+}
+
+
+class ParseParams(NirSettings, ConversionSettings):
+    """Options of `snnb parse`: of the conversion, and for networks that were trained as spiking ones."""
+
+
+class ParseDetails(Record):
+    """Result of the conversion: scale factors λ by layer, largest difference between parsed and trained network.
+
+    `fidelity` has the accuracy after each change, if reading or converting the network changes what it computes.
+    A network that was trained as a spiking one is not converted. `decay` has its smallest and largest decay factors in
+    a time step, by population: of the membrane potential and, if there is one, of the synaptic current.
+    """
+
+    verified_samples: int = 0
+    largest_difference: float = 0.0
+    scale_factors: Dict[str, float] = Field(default_factory=dict)
+    negative_shares: Dict[str, float] = Field(default_factory=dict)
+    parser: str = "toolbox"
+    fidelity: Optional[Fidelity] = None
+    decay: Dict[str, Dict[Decaying, Tuple[float, float]]] = Field(default_factory=dict)
+
+
+KIND = Kind("parse", "parse", ParseParams, ParseDetails)
+
+
+def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> ParseParams:
+    """Return the parameters in force."""
+    return params_in_force(run, KIND, given, say, defaults=_defaults(run, given))
+
+
+def _defaults(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, object]:
+    """Return the time step of a spiking network of this package."""
+    from snnb.stages.model import packaged
+
+    spec = packaged(run.manifest.run)
+    return {} if spec is None or spec.time_step is None else {"time_step": spec.time_step}
+
+
+def step_ms(run: RunDirectory) -> float:
+    """Return the time step in ms: of events the one that they are summed in, else that of a NIR file, otherwise 1.
+
+    A time step of 1 is that of a file whose unit of time is the time step, which has no length in seconds.
+    """
+    prepared, parsed = recorded(run, prepare.KIND), recorded(run, KIND)
+    assert prepared is not None
+    assert parsed is not None
+    if prepared.details.content == "events":
+        return prepared.params.bin_us / 1000
+    length = parsed.params.time_step
+    return 1.0 if length is None or length == 1 else length * 1000
+
+
+def is_calibrated(run: RunDirectory, given: Given) -> bool:
+    """Whether the network is for a number of time steps: calibrated, or trained with quantised activations."""
+    quantised = value_in_force(run, train.KIND, given, "activation") == "qcfs"
+    return quantised or bool(value_in_force(run, KIND, given, "calibrate"))
+
+
+def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
+    if train.is_spiking(run):
+        name = run.manifest.run.model_source or run.model
+        reason = f"{name} is a spiking network already, which is not converted; leave it out"
+        return dict.fromkeys(ConversionSettings.model_fields, reason)
+    reasons = {
+        name: f"only with {option_name(ParseParams, needed)}"
+        for name, needed in NEEDED.items()
+        if not value_in_force(run, KIND, given, needed)
+    }
+    reasons.update(dict.fromkeys(NirSettings.model_fields, "only for a network in a NIR file"))
+    if train.is_quantised(run, given):
+        reasons.pop("firing", None)
+        if not train.is_trained_elsewhere(run):
+            reasons["exact_clip"] = "a network trained with --activation qcfs always fires at every step where it clips"
+    return reasons
+
+
+def execute(run: RunDirectory, params: ParseParams, progress: Progress = silent) -> None:
+    """Convert the trained network, or read a spiking one, and write `parse/`; `resolve` returns `params`."""
+    progress(0, 1)
+    if train.is_spiking(run):
+        _read_spiking(run, params)
+    else:
+        _convert(run, params, progress)
+
+
+def _convert(run: RunDirectory, params: ParseParams, progress: Progress) -> None:
+    from snnb.conversion.convert import convert
+    from snnb.simulation.trained_model import measure_fidelity, read_trained
+    from snnb.stages.model import class_count
+    from snnb.training.qcfs import quantised_again
+
+    trained, prepared = run.path / train.trained_file(run), recorded_details(run, prepare.KIND)
+    inputs = [train.trained_file(run), "dataset/x_norm.npz"]
+    changing = params.max_pool == "average" or params.rectify_linear or params.prune or params.weight_bits
+    measured = bool(changing) and prepared.content == "pictures"
+    inputs += ["dataset/x_test.npy", "dataset/y_test.npy"] if measured else []
+    with run.stage("parse", params, inputs=inputs) as output:
+        result = convert(
+            trained,
+            output.directory,
+            name=run.model,
+            x_norm=prepare.normalisation_set(run),
+            settings=params,
+            progress=progress,
+            pixel_scale=prepared.scale,
+        )
+        fidelity = recorded_details(run, train.KIND).fidelity
+        if measured and result.changes:
+            x, y = prepare.fidelity_samples(run)
+            classes = None if class_count(run.manifest.run, prepared.class_names) is None else y
+            output_scale = [1.0, *result.scale_factors.values()][-1]
+            now = measure_fidelity(read_trained(trained, quantised_again), result.changes, x, classes, output_scale)
+            fidelity = now if fidelity is None else fidelity.followed_by(now)
+        output.metrics = {"largest_difference": result.largest_difference}
+        if result.changed_classes is not None:
+            done = [word for word, on in (("pruning", params.prune), ("rounding", params.weight_bits)) if on]
+            output.metrics[f"classes_changed_by_{'_and_'.join(done)}"] = result.changed_classes
+        output.metrics.update(result.timing)
+        output.warnings = list(result.warnings)
+        output.details = ParseDetails(
+            verified_samples=result.samples_verified,
+            largest_difference=result.largest_difference,
+            scale_factors=dict(result.scale_factors),
+            negative_shares=dict(result.negative_shares),
+            parser=result.parser,
+            fidelity=fidelity,
+        )
+
+
+def _read_spiking(run: RunDirectory, params: ParseParams) -> None:
+    import numpy as np
+
+    from snnb.graph.build import build_graph
+    from snnb.model_files.nir_network import read_nir
+    from snnb.network.read_network import write_spiking
+
+    samples = tuple(recorded_details(run, prepare.KIND).splits["test"].shape[-3:])
+    with run.stage("parse", params, inputs=[train.trained_file(run)]) as output:
+        network = read_nir(run.path / train.trained_file(run), params, samples)
+        write_spiking(network, parsed := output.directory / f"{run.model}_parsed.h5")
+        # In a network with weights of 0, `fan_out` counts each weight of two neurons that several paths connect.
+        with tempfile.TemporaryDirectory(dir=str(output.directory)) as scratch, build_graph(
+            parsed, Path(scratch) / "graph.h5"
+        ) as graph:
+            output.metrics = {"neurons": network.neurons, "synapses": graph.number_of_edges()}
+        decay: Dict[str, Dict[Decaying, Tuple[float, float]]] = {}
+        for population in network.populations:
+            neuron = population.neuron
+            assert neuron is not None
+            factors = decay[population.name] = {"potential": (float(np.min(neuron.leak)), float(np.max(neuron.leak)))}
+            if neuron.current_leak is not None:
+                factors["current"] = float(np.min(neuron.current_leak)), float(np.max(neuron.current_leak))
+            if any(low < 0 for low, _ in factors.values()):
+                output.warnings.append(
+                    f"{population.name}: --time-step is longer than a time constant, so that its decay factor is "
+                    "negative; give a shorter one, or --integration exponential"
+                )
+        if params.nir_reset == "value" and run.manifest.run.model_source is not None:
+            output.warnings.append(RESET)
+        output.details = ParseDetails(parser="nir", decay=decay)
+
+
+def _check(run: RunDirectory, planned: PlannedRun) -> None:
+    """Refuse a network that cannot be converted before it is trained.
+
+    If this stage is not part of the planned run, only a message says that it will need other options.
+    """
+    params = resolve(run, planned.given.get("parse", {}))
+    if train.is_spiking(run) and "parse" in planned.stages and planned.next in ("prepare", "train"):
+        from snnb.model_files.nir_network import read_nir
+        from snnb.stages.model import model_file
+
+        file = model_file(run.manifest.run)
+        assert file is not None
+        read_nir(file, params)
+    if train.is_spiking(run):
+        return
+    if "parse" in planned.stages and planned.next in ("train", "parse"):
+        prepare.require_training_set(run, "the conversion (normalisation, calibration)")
+    if planned.next != "train":
+        return
+    from snnb.conversion.convert import check_convertible
+    from snnb.stages.model import model_of
+    from snnb.training.qcfs import plain
+
+    training = train.resolve(run, planned.given.get("train", {}))
+    model = plain(train.builder(run, model_of(run), training)())
+    try:
+        check_convertible(model, max_pool=params.max_pool, rectify_linear=params.rectify_linear, parser=params.parser)
+    except InputError as error:
+        if "parse" in planned.stages:
+            raise
+        check_convertible(model, max_pool="spiking", rectify_linear=True, parser=params.parser)
+        planned.say(f"parse will need an option: {error}")
+
+
+_TEXT = "Convert and normalise the trained network: parse/."
+STAGE = Stage(KIND, _TEXT, resolve, execute, check=_check, defaults=_defaults, without_effect=_without_effect)

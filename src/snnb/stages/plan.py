@@ -1,0 +1,386 @@
+"""Determine which stages must run and why, and run them.
+
+With `snnb map RUN`, for example, `check_options` goes back from `map` to `prepare`, stage by stage. Then each of
+these stages, in order, selects its result for the options in force (`Stage.selected`), or runs if it has none that is
+up to date. `simulate` selects the simulation in force. `graph` gets its stamp as option `simulation`, its
+`Stage.source`, and selects the graph of that simulation; `map` gets the name of that graph as option `graph`.
+"""
+
+import sys
+import traceback
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import (
+    Any,
+    Callable,
+    Collection,
+    ContextManager,
+    Dict,
+    Iterator,
+    List,
+    Literal,
+    Mapping,
+    Optional,
+    Sequence,
+    Tuple,
+    Type,
+    Union,
+)
+
+from pydantic import create_model
+
+from snnb.core.errors import InputError, UpstreamError, UsageError, first_line, how_to_install
+from snnb.core.options import (
+    Options,
+    drop_invalid,
+    is_kept,
+    merge_options,
+    option_name,
+    options_in_words,
+    own_flags,
+    refuse_bad_values,
+    typed,
+)
+from snnb.core.progress import Progress, Say, say_nothing, silent
+from snnb.io.text import Document
+from snnb.rundir import manifest
+from snnb.rundir.directory import RunDirectory
+from snnb.rundir.manifest import AnyRecord, Record, Timing
+from snnb.stages.all import BEFORE, STAGES
+from snnb.stages.stage import (
+    AnyStage,
+    Given,
+    PlannedRun,
+    StageResult,
+    other_versions,
+    recorded_params,
+    result_of,
+    stale_reason,
+)
+
+UP_TO_DATE = "up to date"
+FIGURES_UNCHANGED = "its figures are unchanged"
+OTHER_VERSIONS = "results that are up to date were made with other versions of"
+
+
+class StageDocument(Document):
+    """The result of a stage in the output of a command."""
+
+    stage: str
+    directory: Path
+    ran: bool
+    reason: Optional[str]
+    params: Options
+    metrics: Dict[str, Union[int, float, None]]
+    timing: Timing
+    warnings: List[str]
+    details: Record
+
+
+def _document_of(name: str) -> Type[StageDocument]:
+    """Return the type of the results of a stage, such as `TrainResult`, with its parameters and details."""
+    kind, of_name = STAGES[name].kind, Literal.__getitem__(name)
+    fields: Any = {"stage": (of_name, ...), "params": (kind.params, ...), "details": (kind.details, ...)}
+    return create_model(f"{name.title()}Result", __base__=StageDocument, **fields)
+
+
+_OF_STAGE = {name: _document_of(name) for name in STAGES}
+AnyStageDocument: Any = Union[tuple(_OF_STAGE.values())]
+
+
+class StagesDocument(Document):
+    """Output of the command of a stage with `--json`."""
+
+    run_dir: Path
+    model: str
+    stages: List[AnyStageDocument]
+
+    @classmethod
+    def of(cls, run: RunDirectory, results: Sequence[StageResult], **more: object) -> "StagesDocument":
+        """Return the results of stages."""
+        recorded = ("params", "metrics", "timing", "warnings", "details")
+        stages = [
+            _OF_STAGE[one.stage](
+                stage=one.stage,
+                directory=one.directory,
+                ran=one.reason is not None,
+                reason=one.reason,
+                **{name: getattr(one.record, name) for name in recorded},
+            )
+            for one in results
+        ]
+        return cls(run_dir=run.path, model=run.model, stages=stages, **more)
+
+
+class RunDocument(StagesDocument):
+    """Output of `snnb run --json`."""
+
+    report: Optional[Path]  # None if it could not be written
+
+
+@contextmanager
+def no_bar(stage: str, time_left: bool = True) -> Iterator[Progress]:
+    """Show no progress."""
+    yield silent
+
+
+def bring_up_to_date(
+    run: RunDirectory,
+    target: str,
+    given: Given,
+    *,
+    force: bool = False,
+    upstream: bool = True,
+    asked_by_name: bool = True,
+    from_defaults: Collection[str] = (),
+    say: Say = say_nothing,
+    bar: Callable[..., ContextManager[Progress]] = no_bar,
+) -> List[StageResult]:
+    """Run the stage `target` of a locked run, and first the stages that it needs.
+
+    `given` are options by stage, as `read_options` returns them. One that is not given keeps its recorded value, or in
+    the stages `from_defaults` has its default. `asked_by_name`: the target was requested by name, not as the last stage
+    of `snnb run`; only then does a stage that always makes a new result make one. `force` also runs what is up to date:
+    the target, or every stage if it was not requested by name. Without `upstream`, an earlier stage that would have to
+    run raises `UpstreamError`. `bar` returns, for the name of a stage, a context manager with its progress.
+    """
+    results: Dict[str, StageResult] = {}
+    asked = given
+    given = _from_defaults(run, asked, from_defaults)
+    names = check_options(run, target, given, force=force)
+    for name in names:
+        stage = STAGES[name]
+
+        def tell(message: str, name: str = name) -> None:
+            say(f"{name}: {message}")
+
+        given = _from_defaults(run, asked, from_defaults)  # they can depend on the stage before
+        options = given.get(name, {})
+        if stage.source is not None and BEFORE[name] in results:
+            options = {**options, stage.source: results[BEFORE[name]].directory.name}
+        selected, reason = stage.selected(run, options)
+        if reason is None and force and (name == target or not asked_by_name):
+            reason = "forced"
+        if reason is None and name == target and stage.always_new and asked_by_name:
+            reason = "a new one is made whenever it is asked for by name"
+        if reason is None:
+            results[name] = result_of(run, name, selected)
+            tell(UP_TO_DATE)
+            figures = options.get("figures")
+            if figures is not None and not any(f.path.endswith(f".{figures}") for f in results[name].record.outputs):
+                tell(f"{FIGURES_UNCHANGED}; --force runs it again with figures as {figures}")
+            continue
+        if name != target and not upstream:
+            raise UpstreamError(f"{name} has to run before {target} ({reason}); leave out --no-upstream to run it")
+        tell(f"running ({reason})")
+        with extra_named(name):
+            _check_plan(run, PlannedRun(names, given, name, tell, force))
+            params = stage.resolve(run, options, tell)
+            in_force = _options_in_force(run, stage, given, params)
+            if in_force:
+                tell(in_force)
+            with bar(name, stage.time_left) as progress:
+                made = stage.execute(run, params, progress)
+            results[name] = replace(result_of(run, name, made), reason=reason)
+        for warning in results[name].record.warnings:
+            tell(warning)
+    unchanged = [result.record for result in results.values() if result.reason is None]
+    others = dict.fromkeys(package for record in unchanged for package in other_versions(record))
+    if others:
+        say(f"{OTHER_VERSIONS} {', '.join(others)}; see {run.path / manifest.NAME}")
+    return list(results.values())
+
+
+def _options_in_force(run: RunDirectory, stage: AnyStage, given: Given, params: Options) -> str:
+    """Return the options in force that differ from the defaults, the recorded ones apart; empty if there are none."""
+    kind, options = stage.kind.params, given.get(stage.name, {})
+    defaults, idle = _default_values(run, stage, options), stage.without_effect(run, given)
+    values: Dict[str, object] = {}
+    for name in own_flags(kind):
+        value, default = getattr(params, name), defaults.get(name)
+        if isinstance(value, Mapping) and isinstance(default, Mapping):
+            value, default = {key: item for key, item in value.items() if default.get(key) != item}, {}
+        if value != default and name not in idle and (name in options or is_kept(kind, name)):
+            values[name] = value
+    own = options_in_words(kind, {name: value for name, value in values.items() if name in options})
+    recorded = options_in_words(kind, {name: value for name, value in values.items() if name not in options})
+    return "; ".join(filter(None, [own and f"options: {own}", recorded and f"recorded options: {recorded}"]))
+
+
+@contextmanager
+def extra_named(stage: str) -> Iterator[None]:
+    """Name the extra of the package to install when TensorFlow or Keras is missing, or cannot be imported."""
+    try:
+        yield
+    except Exception as error:  # a library of another version, for example, raises errors of any type in an import
+        package = _not_imported(error)
+        if package is None:
+            raise
+        pinned = sys.version_info[:2] == (3, 8)
+        remedy = f"{how_to_install('cpu')}, or '.[gpu]' for CUDA" if pinned else how_to_install("tensorflow")
+        if isinstance(error, ModuleNotFoundError) and error.name == package:
+            raise InputError(f"{stage} needs {package}, which is not installed; {remedy}") from error
+        # TensorFlow's message has a traceback of the first error
+        reason = first_line(error.__context__ if isinstance(error.__context__, ImportError) else error)
+        raise InputError(
+            f"{stage} needs {package}, which cannot be imported ({reason}); install it again: {remedy}"
+        ) from error
+
+
+def _not_imported(error: BaseException) -> Optional[str]:
+    """Return the package, TensorFlow or Keras, whose import an error has ended; None for any other error."""
+    modules = [str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__)]
+    packages = {name.split(".")[0] for name in (*modules, getattr(error, "name", None) or "")}
+    return next((name for name in ("tensorflow", "tf_keras") if name in packages and name not in sys.modules), None)
+
+
+def effective_options(run: RunDirectory, given: Given, from_defaults: Collection[str] = ()) -> Given:
+    """Return the given options without options that only other stages use, such as the seed of a trained network.
+
+    Raise `UsageError` for options that have no effect in any stage. The default value of an option is never refused.
+    """
+    filled = _from_defaults(run, given, from_defaults)
+    without: Dict[str, Mapping[str, str]] = {}
+    for stage, options in given.items():
+        fields, idle = STAGES[stage].kind.params.model_fields, STAGES[stage].without_effect(run, filled)
+        changed = [name for name in options if name in idle and options[name] != fields[name].default]
+        without[stage] = {name: idle[name] for name in changed}
+    for stage, reasons in without.items():
+        others = [other for other in given if other != stage]
+        alone = {
+            name: reason
+            for name, reason in reasons.items()
+            if not any(name in given[other] and name not in without[other] for other in others)
+        }
+        for reason in alone.values():
+            names = [option_name(STAGES[stage].kind.params, name) for name in alone if alone[name] == reason]
+            raise UsageError(f"{', '.join(names)}: {reason}")
+    return {
+        stage: {name: value for name, value in options.items() if name not in without[stage]}
+        for stage, options in given.items()
+    }
+
+
+def _from_defaults(run: RunDirectory, given: Given, stages: Collection[str]) -> Given:
+    """Return the given options, and in place of each recorded value of some stages the default."""
+    filled = {name: dict(options) for name, options in given.items()}
+    for name in stages:
+        stage, options = STAGES[name], given.get(name, {})
+        if run.record_of(name) is not None:
+            valid, _ = drop_invalid(stage.kind.params, _default_values(run, stage, options), options)
+            filled[name] = merge_options(valid, options)
+    return filled
+
+
+def _default_values(run: RunDirectory, stage: AnyStage, given: Mapping[str, object]) -> Dict[str, object]:
+    """Return the default in this run of each option that keeps its recorded value."""
+    fields = {name: field for name, field in stage.kind.params.model_fields.items() if is_kept(stage.kind.params, name)}
+    own = {name: field.get_default(call_default_factory=True) for name, field in fields.items()}
+    known = {name: value for name, value in own.items() if not fields[name].is_required()}
+    return {**known, **stage.defaults(run, given)}
+
+
+def read_options(given: Given) -> Dict[str, Dict[str, object]]:
+    """Return options by stage with the types of their fields; raise `UsageError` for a bad name or value."""
+    return {stage: typed(STAGES[stage].kind.params, options) for stage, options in given.items()}
+
+
+def check_options(run: RunDirectory, target: str, given: Given, *, force: bool = False) -> List[str]:
+    """Return the stages that are needed, after checking their options: the last stage may run hours later."""
+    names: List[str] = []
+    name: Optional[str] = target
+    while name is not None:
+        names.insert(0, name)
+        first, options = STAGES[name], given.get(name, {})
+        source_given = first.source is not None and options.get(first.source) is not None
+        if source_given or (first.imports and run.manifest.run.imported):
+            break
+        name = next((other for option, other in first.needs_with.items() if options.get(option)), BEFORE.get(name))
+    if run.manifest.run.imported and not first.imports and first.source not in given.get(first.name, {}):
+        raise UsageError(
+            f"{run.path} holds a graph from outside and no network, so {names[-1]} has nothing to work on; map, "
+            "export, report, compare, status and verify have"
+        )
+    others = [stage for stage, options in given.items() if options and stage not in (*names, "prepare")]
+    if run.manifest.run.imported and others:
+        wrong = [option_name(STAGES[stage].kind.params, name) for stage in others for name in given[stage]]
+        raise UsageError(
+            f"{', '.join(wrong)}: of {others[0]}, and {run.path} holds a graph from outside and no network"
+        )
+    for name in names:
+        options, kind = given.get(name, {}), STAGES[name].kind
+        fits, _ = drop_invalid(kind.params, recorded_params(run, kind), options)
+        refuse_bad_values(kind.params, merge_options(fits, options))
+    _check_plan(run, PlannedRun(names, given, None, say_nothing, force))
+    return names
+
+
+def _check_plan(run: RunDirectory, planned: PlannedRun) -> None:
+    for stage in STAGES.values():
+        stage.check(run, planned)
+
+
+@dataclass(frozen=True)
+class StageState:
+    """State of a stage, or of one of its results."""
+
+    name: str  # the stage, or for one of many results its directory
+    record: Optional[AnyRecord]  # None if the stage is not complete
+    reason: Optional[str]  # why it is stale
+    variant: Optional[str] = None  # options of an earlier stage that it was made with, if they are not the present ones
+
+    @property
+    def up_to_date(self) -> bool:
+        """Whether it is complete and not stale."""
+        return self.reason is None
+
+    @property
+    def in_words(self) -> str:
+        """The state as text."""
+        if self.record is None:
+            return self.reason or ""
+        if self.reason is not None:
+            return f"stale: {self.reason}"
+        return UP_TO_DATE if self.variant is None else f"of {self.variant}"
+
+
+def state_of_stages(run: RunDirectory, only: Optional[Collection[str]] = None) -> List[StageState]:
+    """Return the state of every result in the run, and of the stages of `snnb run` that have not run.
+
+    `only` selects results of stages with many by their stamps; by default all.
+    """
+    states: List[StageState] = []
+    causes: Dict[str, str] = {}  # by directory of a stale result, why a result that was made of it is stale
+    for name, stage in STAGES.items():
+        if run.manifest.run.imported and stage.kind.names is None:
+            continue
+        if stage.kind.names is None:
+            records = {stage.kind.directory: run.record_of(name)}
+        else:
+            results = run.records_of(name)
+            records = {run.directory_of(name, key): results[key] for key in results if only is None or key in only}
+        for directory, record in records.items():
+            reason, variant = _reason(run, stage, record, causes)
+            states.append(StageState(name if stage.kind.names is None else directory, record, reason, variant))
+            if reason is not None and stage.kind.names is not None:
+                causes[directory] = f"{directory} is stale"
+            elif reason is not None:
+                causes[directory] = reason if reason in causes.values() else f"{name} has to run first"
+        if not records and not stage.optional and (stage.imports or not run.manifest.run.imported):
+            states.append(StageState(name, None, "has not run"))
+    return states
+
+
+def _reason(
+    run: RunDirectory, stage: AnyStage, record: Optional[AnyRecord], causes: Mapping[str, str]
+) -> Tuple[Optional[str], Optional[str]]:
+    """Return why a result is stale, and its variant; files of a stage that ran with other options are not compared."""
+    if record is None:
+        return stale_reason(run, None, {}), None
+    variant = stage.variant(run, record)
+    unread = () if variant is None else (f"{run.directory_of(BEFORE[stage.name])}/",)
+    inputs = [file for file in record.inputs if not file.path.startswith(unread)]
+    reason = stale_reason(run, record.model_copy(update={"inputs": inputs}), {})
+    made_of = (cause for place, cause in causes.items() if any(file.path.startswith(f"{place}/") for file in inputs))
+    return reason or next(made_of, None), variant

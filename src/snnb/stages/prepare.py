@@ -1,0 +1,181 @@
+"""Stage `prepare`: convert a data set to memory-mapped arrays and to the three npz files of snntoolbox."""
+
+import math
+from typing import TYPE_CHECKING, Dict, List, Mapping, Optional, Tuple, Union, cast
+
+from pydantic import Field
+
+from snnb.core.errors import InputError, UsageError
+from snnb.core.progress import Progress, Say, say_nothing, silent
+from snnb.datasets.definition import Content, PreparedSplit
+from snnb.datasets.preparation_settings import PreparationSettings
+from snnb.model_files.kinds import is_nir
+from snnb.rundir.directory import RunDirectory
+from snnb.rundir.manifest import Kind, Record, external_records
+from snnb.stages.stage import Given, Stage, params_in_force, recorded, recorded_details
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from snnb.network.event_samples import EventSamples
+
+
+# Of the test samples on which changes of a network are measured: their number, and that of their values
+FIDELITY_SAMPLES, FIDELITY_VALUES = 1000, 200_000_000
+
+
+class PrepareDetails(Record):
+    """Origin and content of the arrays; a pixel in [0, 1] is stored value / `scale`."""
+
+    dataset: str
+    version: str
+    licence: str
+    source: str
+    scale: float = Field(gt=0)
+    class_names: List[str]
+    splits: Dict[str, PreparedSplit]
+    content: Content = "pictures"
+    outside: Optional[int] = None  # events outside the sensor, which are left out
+    whole: bool = False  # whether the test samples are currents that are whole numbers from 0 on, and may be spikes
+
+    @property
+    def codings(self) -> Tuple[str, ...]:
+        """Codings of the input of a simulation of the test set, the default first."""
+        if self.content == "pictures":
+            return ("constant", "poisson")
+        if self.splits["test"].dtype == "uint32":
+            return ("events",)
+        return ("steps", "events") if self.whole else ("steps",)
+
+
+KIND = Kind("prepare", "dataset", PreparationSettings, PrepareDetails)
+
+
+def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> PreparationSettings:
+    """Return the parameters in force; the shape is the model's unless another is given."""
+    from snnb.stages.model import input_shape
+
+    if "fit" not in given and (recorded(run, KIND) is None or "shape" in given):  # `_defaults` gives both
+        shape, fit = input_shape(run.manifest.run, cast("Optional[Tuple[int, int, int]]", given.get("shape")))
+        given = {**given, "shape": shape, "fit": fit}
+    return params_in_force(run, KIND, given, say, defaults={"dataset": run.manifest.run.dataset})
+
+
+def _defaults(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, object]:
+    """Return the defaults of this run, without the shape where neither model nor data set fixes it.
+
+    `fit` is that of the shape in force.
+    """
+    from snnb.stages.model import input_shape
+
+    defaults: Dict[str, object] = {"dataset": run.manifest.run.dataset}
+    try:
+        defaults["shape"], defaults["fit"] = input_shape(run.manifest.run, None)
+    except UsageError:
+        defaults["fit"] = "resize"  # as for any shape that is given
+    if "shape" in given:
+        defaults["fit"] = input_shape(run.manifest.run, cast("Tuple[int, int, int]", given["shape"]))[1]
+    return defaults
+
+
+def execute(run: RunDirectory, params: PreparationSettings, progress: Progress = silent) -> None:
+    """Read the data set and write `dataset/`; `resolve` returns `params`."""
+    from snnb.datasets.catalogue import find_dataset
+    from snnb.datasets.preparation import open_dataset, write_arrays
+    from snnb.stages.model import model_of
+
+    spec = find_dataset(params.dataset).spec
+    with run.stage("prepare", params, inputs=[]) as output:
+        num_classes = model_of(run).num_classes if spec.num_classes else None
+        loaded = open_dataset(params, num_classes=num_classes, progress=progress)
+        # Hashed before samples are read: arrays of a file that is changed meanwhile are stale. The few seconds in which
+        # MNIST, CIFAR and .npz files are opened, all samples at once, are not covered.
+        output.external = external_records(loaded.sources, progress)
+        prepared = write_arrays(loaded, params, output.directory, progress)
+        output.warnings = prepared.warnings
+        output.details = PrepareDetails(
+            dataset=spec.name,
+            version=loaded.version,
+            licence=spec.licence,
+            source=spec.source,
+            scale=spec.scale,
+            class_names=loaded.class_names,
+            splits=prepared.splits,
+            content=spec.content,
+            outside=prepared.outside,
+            whole=prepared.whole,
+        )
+        output.metrics = {f"{name}_samples": split.shape[0] for name, split in prepared.splits.items()}
+
+
+def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
+    from snnb.datasets.catalogue import find_dataset
+    from snnb.stages.model import model_file
+
+    if run.manifest.run.imported:  # the directory may be in the environment
+        names = [name for name in PreparationSettings.model_fields if name != "data_dir"]
+        return dict.fromkeys(names, "a graph from outside has no data set; leave it out")
+    dataset = find_dataset(run.manifest.run.dataset)
+    reasons = {}
+    if is_nir(str(model_file(run.manifest.run) or "")):
+        reasons["norm_samples"] = "a spiking network is not normalised; leave it out"
+        if dataset.official_order:
+            reasons["seed"] = f"nothing of {dataset.spec.name} is drawn at random; leave it out"
+    if dataset.spec.content != "events":
+        reasons.update(dict.fromkeys(("bin_us", "binary"), "only for a data set of events"))
+    return reasons
+
+
+def require_training_set(run: RunDirectory, purpose: str) -> None:
+    """Raise `InputError`, which names the purpose, if the prepared data set has no training set."""
+    from snnb.datasets.catalogue import find_dataset
+
+    details = recorded_details(run, KIND)
+    if "train" not in details.splits:
+        layout = find_dataset(details.dataset).spec.layout
+        raise InputError(f"{purpose} needs training pictures, and {details.dataset} has none: add them ({layout})")
+
+
+def samples_file(run: RunDirectory) -> str:
+    """Return the path of the prepared test samples in the run."""
+    return f"dataset/x_test.{'npy' if recorded_details(run, KIND).content == 'pictures' else 'h5'}"
+
+
+def samples_to_simulate(run: RunDirectory) -> "Union[np.ndarray, EventSamples]":
+    """Open the prepared test samples."""
+    from snnb.network.event_samples import EventSamples
+
+    path = run.path / samples_file(run)
+    return EventSamples(path) if path.suffix == ".h5" else dataset_array(run, "x_test")
+
+
+def dataset_array(run: RunDirectory, name: str) -> "np.ndarray":
+    """Map an array of the prepared data set into memory: "x_train", "y_train", "x_test" or "y_test"."""
+    from snnb.io.npy import load_array
+
+    return load_array(run.path / "dataset" / f"{name}.npy")
+
+
+def fidelity_samples(run: RunDirectory) -> "Tuple[np.ndarray, np.ndarray]":
+    """Return the test samples on which changes of a network are measured: at most 1,000, and less than a gigabyte.
+
+    They are float32 in [0, 1], shape (samples, height, width, channels), with their class numbers.
+    """
+    import numpy as np
+
+    x, y = dataset_array(run, "x_test"), dataset_array(run, "y_test")
+    samples = max(1, min(FIDELITY_SAMPLES, FIDELITY_VALUES // math.prod(x.shape[1:])))
+    pixels: np.ndarray = x[:samples] / np.float32(recorded_details(run, KIND).scale)
+    return pixels.astype(np.float32, copy=False), np.asarray(y[:samples])
+
+
+def normalisation_set(run: RunDirectory) -> "np.ndarray":
+    """Read `dataset/x_norm.npz`: float32 of shape (samples, height, width, channels), values in [0, 1]."""
+    from snnb.io.npy import load_archive
+
+    arrays: Dict[str, np.ndarray] = load_archive(run.path / "dataset" / "x_norm.npz", must=["arr_0"])
+    return arrays["arr_0"]
+
+
+_TEXT = "Convert a data set to arrays: dataset/."
+STAGE = Stage(KIND, _TEXT, resolve, execute, defaults=_defaults, without_effect=_without_effect)

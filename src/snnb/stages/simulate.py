@@ -1,0 +1,306 @@
+"""Stage `simulate`: simulate the converted network on test samples and count its spikes."""
+
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Dict, List, Mapping, Optional
+
+from pydantic import AfterValidator, Field
+from typing_extensions import Annotated
+
+from snnb.conversion.fidelity import Fidelity
+from snnb.core.errors import InputError, UsageError
+from snnb.core.options import FIGURE_ENDINGS, FigureFormat, Figures, Flag, option_name, options_in_words
+from snnb.core.progress import Progress, Say, say_nothing, silent
+from snnb.io.text import LONGEST_NAME, is_name
+from snnb.rundir.directory import STAMP, RunDirectory
+from snnb.rundir.manifest import FileRecord, Kind, Record, StageRecord
+from snnb.simulation.settings import (
+    OF_CONVERTED,
+    SimulationSettings,
+    refuse_in_toolbox,
+    refuse_missing_packages,
+    refuse_with_windows,
+)
+from snnb.stages import parse, prepare, train
+from snnb.stages.parse import ParseParams
+from snnb.stages.stage import (
+    Given,
+    PlannedRun,
+    Stage,
+    figure_format,
+    params_in_force,
+    recorded,
+    recorded_details,
+    recorded_params,
+    value_in_force,
+    write_log,
+)
+from snnb.stages.train import TrainParams, shown_params
+
+if TYPE_CHECKING:
+    from snnb.simulation.simulate import SimulationResult
+
+DEFAULT_SAMPLES = 1000
+
+
+def _printable(label: str) -> str:
+    if not is_name(label):
+        raise ValueError(f"must be one line of 1 to {LONGEST_NAME} printable characters")
+    return label
+
+
+class SimulateParams(SimulationSettings):
+    """Options of `snnb simulate`."""
+
+    defaults_elsewhere: ClassVar[Mapping[str, str]] = {
+        "samples": f"{DEFAULT_SAMPLES}, or all there are",
+        "input": "constant, or the events or currents of the test set",
+        "duration": "100, or the steps of a calibrated network or of the longest recording",
+    }
+
+    label: Annotated[Optional[Annotated[str, AfterValidator(_printable)]], Flag(metavar="TEXT")] = Field(
+        default=None, exclude=True, description="Name shown by `snnb status` and `snnb compare`."
+    )
+    figures: Figures = None
+    swept: Annotated[bool, Flag(hidden=True)] = Field(default=False, exclude=True, description="Made by a sweep.")
+
+
+class SimulateDetails(Record):
+    """Result of a simulation, with the parameters of the simulated network, since the run's may change."""
+
+    engine: str
+    engine_reason: str  # why it was chosen
+    mean_rates: Dict[str, float]  # by population, in spikes per neuron and step
+    fidelity: Optional[Fidelity] = None  # of the conversion
+    output_coding: Optional[str] = None  # spikes, random (softmax) or membrane; older runs lack it
+    label: Optional[str] = Field(default=None, max_length=LONGEST_NAME)
+    training: Optional[TrainParams] = None
+    conversion: Optional[ParseParams] = None
+    sources: Optional[List[FileRecord]] = None  # files outside the run that the training read
+    swept: bool = False  # whether a sweep made it
+
+
+KIND = Kind("simulate", "simulations", SimulateParams, SimulateDetails, names=STAMP)
+SimulationRecord = StageRecord[SimulateParams, SimulateDetails]
+
+
+def _variant(run: RunDirectory, record: SimulationRecord) -> Optional[str]:
+    """Return the options in which the simulated network's conversion differs from the present one, as text."""
+    own, now = record.details.conversion, recorded(run, parse.KIND)
+    if own is None or now is None:
+        return None
+    present = now.params.model_dump()
+    different = {name: value for name, value in own.model_dump().items() if value != present[name]}
+    return f"conversion {options_in_words(ParseParams, different)}" if different else None
+
+
+def resolve(
+    run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing, *, parsed: Optional[Path] = None
+) -> SimulateParams:
+    """Return the parameters in force; `parsed` is the file of the network, by default the run's converted one."""
+    details = recorded_details(run, prepare.KIND)
+    available = details.splits["test"].shape[0]
+    fixed, before = _fixed_defaults(run, parsed), recorded_params(run, KIND)
+    for name, value in fixed.items():
+        if name not in given and before.get(name) not in (None, value, SimulateParams.model_fields[name].default):
+            option = option_name(SimulateParams, name)
+            say(f"{option} {before[name]} was recorded; {value} is used, as the network or the test set defines it")
+    given = {**fixed, **given}
+    params = params_in_force(run, KIND, given, say, defaults={**_samples(run, given), **fixed})
+    left = available - params.first
+    if 0 < left < params.samples and "samples" not in given:
+        used = min(DEFAULT_SAMPLES, left)
+        there = f"{left}" + (f" from --first {params.first} on" if params.first else "")
+        say(f"--samples {params.samples} was recorded, but the test set has {there}; {used} are used")
+        params = params_in_force(run, KIND, {**given, "samples": used}, say)
+    if params.input not in details.codings:
+        has: str = details.content
+        if details.content == "steps":
+            has = "numbers of spikes" if details.codings == ("events",) else "currents that are not numbers of spikes"
+        use = " or ".join(details.codings)
+        raise UsageError(f"--input {params.input}: the test set has {has}; use --input {use}")
+    if left < 1:
+        last = available - 1
+        raise UsageError(f"--first {params.first}: the test set has {available}, numbered from 0: give at most {last}")
+    if params.samples > left:
+        after = f" and {left} from --first {params.first} on" if params.first else ""
+        raise UsageError(f"--samples {params.samples}: the test set has {available}{after}; give at most that many")
+    return params
+
+
+def _fixed_defaults(run: RunDirectory, parsed: Optional[Path] = None) -> Dict[str, object]:
+    """Return the defaults for a calibrated or integer network and for events, which also precede recorded values."""
+    from snnb.network.read_network import spiking_attributes
+
+    details = recorded_details(run, prepare.KIND)
+    if details.content != "pictures":
+        return {"input": details.codings[0], "duration": details.splits["test"].shape[1]}
+    fixed: Dict[str, object] = {}
+    with suppress(InputError):  # missing or damaged: it is made again before the simulation
+        attributes = spiking_attributes(parsed or run.path / "parse" / f"{run.model}_parsed.h5")
+        if "steps" in attributes:
+            fixed.update(duration=attributes["steps"], initial_potential=0.0)
+        if "weight_bits" in attributes:
+            fixed["threshold"] = 1.0
+    return fixed
+
+
+def _samples(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, object]:
+    left = recorded_details(run, prepare.KIND).splits["test"].shape[0] - int(str(given.get("first", 0)))
+    return {"samples": max(1, min(DEFAULT_SAMPLES, left))}
+
+
+def _defaults(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, object]:
+    return {**_samples(run, given), **_fixed_defaults(run)}
+
+
+def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
+    reasons = {}
+    if value_in_force(run, KIND, given, "input") != "poisson":
+        reasons["input_rate"] = "only with --input poisson"
+    if train.is_spiking(run):
+        reasons.update(
+            dict.fromkeys(OF_CONVERTED, "a network that was trained as a spiking one defines it; leave it out")
+        )
+        reasons["batch_size"] = "only for the toolbox, which cannot simulate this network; leave it out"
+    if parse.is_calibrated(run, given):
+        reasons["initial_potential"] = "a calibrated network defines its initial potentials; leave it out"
+    if value_in_force(run, parse.KIND, given, "weight_bits") is not None:
+        reasons["threshold"] = "an integer network defines its thresholds; leave it out"
+    return reasons
+
+
+def _check(run: RunDirectory, planned: PlannedRun) -> None:
+    """Check samples, engine, packages and firing windows before a network is trained or converted."""
+    if planned.next in (train.KIND.name, parse.KIND.name) and KIND.name in planned.stages:
+        params, given = resolve(run, planned.given.get(KIND.name, {})), planned.given
+        calibrated = parse.is_calibrated(run, given)
+        if params.engine == "toolbox":
+            integer, pruned = (bool(value_in_force(run, parse.KIND, given, name)) for name in ("weight_bits", "prune"))
+            refuse_in_toolbox(integer, calibrated, pruned)
+        refuse_missing_packages(params)
+        if calibrated and value_in_force(run, parse.KIND, given, "firing") == "separated":
+            refuse_with_windows(params)
+
+
+def execute(run: RunDirectory, params: SimulateParams, progress: Progress = silent) -> str:
+    """Simulate and write a new directory in `simulations/`; `resolve` returns `params`."""
+    from snnb.conversion.toolbox_config import configuration, copy_for_toolbox, write_all, write_changes
+    from snnb.network.read_network import read_network, write_spiking
+
+    progress(0, params.samples)
+    trained, converted = run.record_of("train"), recorded(run, parse.KIND)
+    assert trained is not None
+    assert converted is not None
+    stamp = run.new_stamp(KIND.name)
+    spiking = train.is_spiking(run)
+    networks = [train.trained_file(run), f"parse/{run.model}_parsed.h5"]
+    if not spiking:
+        networks.append("parse/scale_factors.json")
+    data = [prepare.samples_file(run), "dataset/y_test.npy"]
+    if params.output == "spikes":
+        data.append("dataset/x_norm.npz")
+    history = ("training_history.csv", "training_metrics.json", *(f"training_plot{end}" for end in FIGURE_ENDINGS))
+    parsed, copied = run.path / networks[1], [run.path / path for path in networks]
+    copied += [run.path / "train" / name for name in history if (run.path / "train" / name).exists()]
+    # The toolbox drops an incomplete batch.
+    batch = max(n for n in range(1, min(params.batch_size, params.samples) + 1) if params.samples % n == 0)
+    with run.stage("simulate", params, inputs=[*networks, *data], name=stamp) as output:
+        for path in copied:
+            if path == parsed and not spiking:
+                copy_for_toolbox(path, output.directory / path.name, batch)
+            else:
+                shutil.copyfile(path, output.directory / path.name)
+        simulated = parsed
+        if params.output == "spikes":
+            from snnb.conversion.rewriting import spiking_output
+
+            simulated = output.directory / parsed.name
+            network = read_network(simulated)
+            if network.output.activation == "softmax":
+                write_spiking(spiking_output(network, prepare.normalisation_set(run), params.duration), simulated)
+        figures = figure_format(params.figures, recorded(run, KIND), "rate_histogram")
+        result = simulate_samples(
+            run, simulated, output.directory, params, figures, progress, fidelity=converted.details.fidelity
+        )
+        if not spiking:  # which the toolbox cannot simulate
+            parameters = configuration(run.model, [converted.params, params.changed(batch_size=batch)])
+            if params.first:
+                tested = f"range({params.first}, {params.first + params.samples})"
+                parameters.set("simulation", "sample_idxs_to_test", tested)
+            write_changes(parameters, output.directory / "config")
+            write_all(parameters, output.directory / ".config")
+        write_log(output.directory / "log.txt", run, shown_params(run, params), result.log_lines())
+        statistics = result.statistics
+        output.metrics = dict(statistics.metrics())
+        output.warnings = list(result.warnings)
+        output.details = SimulateDetails(
+            engine=statistics.engine,
+            engine_reason=statistics.engine_reason,
+            mean_rates=statistics.mean_rates,
+            output_coding=statistics.coding[result.network.output.name],
+            fidelity=converted.details.fidelity,
+            label=params.label,
+            swept=params.swept,
+            training=trained.params,
+            conversion=converted.params,
+            sources=[file for file in trained.inputs if file.external],
+        )
+    return stamp
+
+
+def simulate_samples(
+    run: RunDirectory,
+    parsed: Path,
+    target: Path,
+    settings: SimulationSettings,
+    figures: FigureFormat = "png",
+    progress: Progress = silent,
+    *,
+    fidelity: Optional[Fidelity] = None,
+) -> "SimulationResult":
+    """Simulate the network in the file `parsed` on the test samples of a run, and write the results into `target`.
+
+    `fidelity` has the changes of its conversion.
+    """
+    from snnb.simulation.simulate import simulate
+    from snnb.simulation.trained_model import read_trained
+    from snnb.stages.model import class_count
+    from snnb.training.qcfs import quantised_again
+
+    details = recorded_details(run, prepare.KIND)
+    trained = None
+    if fidelity is not None and "average_pooling" in fidelity.after:
+        trained = read_trained(run.path / train.trained_file(run), quantised_again)
+    return simulate(
+        parsed,
+        target,
+        name=run.model,
+        x=prepare.samples_to_simulate(run),
+        y=prepare.dataset_array(run, "y_test"),
+        scale=details.scale,
+        class_names=details.class_names,
+        num_classes=class_count(run.manifest.run, details.class_names),
+        # The activation of the last layer that a firing rate of 1 stands for.
+        output_scale=[1.0, *recorded_details(run, parse.KIND).scale_factors.values()][-1],
+        settings=settings,
+        dt_ms=parse.step_ms(run),
+        trained=trained,
+        fidelity=fidelity,
+        figures=figures,
+        progress=progress,
+    )
+
+
+STAGE = Stage(
+    KIND,
+    "Simulate the converted network and count its spikes: always a new directory in simulations/.",
+    resolve,
+    execute,
+    check=_check,
+    variant=_variant,
+    defaults=_defaults,
+    without_effect=_without_effect,
+    always_new=True,
+)

@@ -1,0 +1,257 @@
+"""Definition of a stage, why a result is stale, and functions that stages share: options in force, `log.txt`."""
+
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, Callable, Dict, Generic, List, Mapping, Optional, Sequence, Tuple, cast
+
+from snnb.core.errors import DamagedError
+from snnb.core.options import (
+    FIGURE_ENDINGS,
+    FigureFormat,
+    drop_invalid,
+    is_kept,
+    merge_options,
+    once_options,
+    option_name,
+    validated,
+)
+from snnb.core.progress import Progress, Say, say_nothing
+from snnb.io.text import JsonValue
+from snnb.rundir.directory import RunDirectory
+from snnb.rundir.manifest import (
+    AnyRecord,
+    D,
+    FileRecord,
+    Kind,
+    P,
+    StageRecord,
+    changed,
+    current_environment,
+    is_swept,
+    now_utc,
+)
+
+Given = Mapping[str, Mapping[str, object]]
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """Directory of a complete stage, its record in the manifest, and why it ran; None if it was up to date."""
+
+    stage: str
+    directory: Path
+    record: AnyRecord
+    reason: Optional[str] = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """Stages that will run, so that a stage can refuse now options that would fail hours later."""
+
+    stages: Sequence[str]  # all stages of the run, in order
+    given: Given
+    next: Optional[str]  # the stage that runs next; None before the first
+    say: Say  # called with a warning about a stage that is not part of the run
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class Stage(Generic[P, D]):
+    """Definition of a stage; its name is that of its kind of result."""
+
+    kind: Kind[P, D]
+    text: str  # help
+    # Returns the parameters in force; the last argument is called for each recorded value that is not used.
+    resolve: Callable[[RunDirectory, Mapping[str, object], Say], P]
+    execute: Callable[
+        [RunDirectory, P, Progress], Optional[str]
+    ]  # returns the name of the result, None for a single one
+    needs_with: Mapping[str, str] = field(default_factory=dict)  # by option, an earlier stage that is needed instead
+    imports: bool = False  # whether it reads a file from outside in a run that begins with a graph
+    source: Optional[str] = None  # option that names the result to read; where it is given, no other stage has to run
+    # Called before any stage runs and before each one; raises for options that cannot succeed.
+    check: Callable[[RunDirectory, PlannedRun], None] = lambda run, planned: None
+    # Of a stage whose results stay valid where a stage that it needs ran with other options: returns the options of a
+    # result's own, as text; None if they are the present ones.
+    variant: Callable[[RunDirectory, AnyRecord], Optional[str]] = lambda run, record: None
+    # Returns the defaults that depend on the run and on the given options; they precede the defaults of the fields.
+    defaults: Callable[[RunDirectory, Mapping[str, object]], Mapping[str, object]] = lambda run, options: {}
+    # Returns why options of this stage have no effect with the given ones of all stages, by name.
+    without_effect: Callable[[RunDirectory, Given], Mapping[str, str]] = lambda run, given: {}
+    always_new: bool = False  # whether a new result is made each time the stage is requested by name
+    optional: bool = False  # whether `snnb run` leaves the stage out
+    time_left: bool = True  # whether the remaining time can be estimated from the progress
+
+    @property
+    def name(self) -> str:
+        """Name of the stage, as on the command line."""
+        return self.kind.name
+
+    def selected(self, run: RunDirectory, options: Mapping[str, object]) -> Tuple[Optional[str], Optional[str]]:
+        """Return the name of the result for these options, and None; if none is up to date, None and the reason.
+
+        Of several results it is the first one, in the order of `RunDirectory.by_precedence`, that is up to date and
+        whose recorded parameters agree with the given options, and with the value in force of each option that holds
+        for one command only. A result of a sweep must have all parameters in force. The reason is that
+        of the result that differs in the fewest options. The name of a single result is None.
+        """
+        if self.kind.names is None:
+            return None, stale_reason(run, run.record_of(self.name), options)
+        records, params = run.records_of(self.name), self.resolve(run, options, say_nothing).model_dump()
+        once = {name: params[name] for name in once_options(self.kind.params)}
+        wanted = {**options, **once}
+        names = [
+            name
+            for name in run.by_precedence(self.name)
+            if not changed_options(records[name], params if is_swept(records[name]) else once)
+        ]
+        names.sort(key=lambda name: len(changed_options(records[name], wanted)))
+        for name in names:
+            if stale_reason(run, records[name], wanted) is None:
+                return name, None
+        return None, stale_reason(run, records[names[0]] if names else None, wanted)
+
+
+AnyStage = Stage[Any, Any]
+
+
+def changed_options(record: AnyRecord, given: Mapping[str, object]) -> List[str]:
+    """Return the given options, as `typed` returns them, that differ from the recorded parameters: `epochs: 2 → 3`."""
+    recorded = record.params.model_dump()
+    differences = []
+    for name, now in given.items():
+        then = recorded.get(name)
+        if isinstance(now, Mapping) and isinstance(then, Mapping):  # only the keys that differ
+            keys = [key for key in now if key not in then or now[key] != then[key]]
+            now, then = {key: now[key] for key in keys}, {key: then.get(key) for key in keys}
+        if name in recorded and now != then:
+            then, now = ("not given" if value is None else value for value in (then, now))
+            differences.append(f"{name}: {then} → {now}")
+    return differences
+
+
+def stale_reason(run: RunDirectory, record: Optional[AnyRecord], given: Mapping[str, object]) -> Optional[str]:
+    """Return why a stage with this record has to run with the given options, or None if it is up to date.
+
+    Inputs and outputs are compared with their recorded hashes, inputs outside the run only if they exist here.
+    """
+    if record is None:
+        return "has not run"
+    options = changed_options(record, given)
+    if options:
+        return ", ".join(options)
+    for file in record.inputs:
+        difference = input_difference(run, file)
+        if difference is not None:
+            return f"{file.path} {difference}"
+    for file in record.outputs:
+        if not run.hashes.matches(file):
+            exists = (run.path / file.path).exists()
+            return f"{file.path} is not as it was written" if exists else f"{file.path} is missing"
+    return None
+
+
+def input_difference(run: RunDirectory, file: FileRecord) -> Optional[str]:
+    """Return how an input differs from its record; None if it does not, or is not on this machine."""
+    if file.external and not Path(file.path).is_file():
+        return changed(file)
+    if run.hashes.matches(file):
+        return None
+    return "has changed" if file.external or (run.path / file.path).exists() else "is missing"
+
+
+def other_versions(record: AnyRecord) -> List[str]:
+    """Return the packages that had other versions when the stage ran."""
+    then, now = record.environment.model_dump(), current_environment().model_dump()
+    names = ("python", "snnb", "numpy", "tensorflow", "snntoolbox")
+    return [name for name in names if None not in (now[name], then[name]) and then[name] != now[name]]
+
+
+def recorded(run: RunDirectory, kind: Kind[P, D], name: Optional[str] = None) -> Optional[StageRecord[P, D]]:
+    """Return the record of a result with its types; without a name, that of the one in force."""
+    return cast("Optional[StageRecord[P, D]]", run.record_of(kind.name, name))
+
+
+def recorded_details(run: RunDirectory, kind: Kind[P, D]) -> D:
+    """Return the details of a stage that has run."""
+    record = recorded(run, kind)
+    assert record is not None
+    return record.details
+
+
+def result_of(run: RunDirectory, stage: str, name: Optional[str] = None) -> StageResult:
+    """Return the result of a complete stage."""
+    record = run.record_of(stage, name)
+    assert record is not None
+    return StageResult(stage, run.path / run.directory_of(stage, name), record)
+
+
+def params_in_force(
+    run: RunDirectory,
+    kind: Kind[P, D],
+    given: Mapping[str, object],
+    say: Say = say_nothing,
+    *,
+    defaults: Optional[Mapping[str, object]] = None,
+) -> P:
+    """Return the parameters in force: the given value of an option, else its recorded value, else its default.
+
+    `defaults`, which depend on the run, precede the defaults of the fields. A recorded value that is not valid together
+    with the given options is replaced by the default, after a message.
+    """
+    valid, dropped = drop_invalid(kind.params, recorded_params(run, kind), given)
+    params = validated(kind.params, merge_options({**(defaults or {}), **valid}, given))
+    for name, value in dropped.items():
+        option, used = option_name(kind.params, name), getattr(params, name)
+        say(f"{option} {value} was recorded, but is not valid with these options; {used} is used")
+    return params
+
+
+def recorded_params(run: RunDirectory, kind: Kind[P, D]) -> Dict[str, object]:
+    """Return the recorded values that options keep where they are not given: the values of the result in force."""
+    record = run.record_of(kind.name)
+    if record is None or is_swept(record):
+        return {}
+    return {name: value for name, value in record.params.model_dump().items() if is_kept(kind.params, name)}
+
+
+def value_in_force(run: RunDirectory, kind: Kind[P, D], given: Given, name: str) -> object:
+    """Return the given value of an option, else its recorded value, else the default of its field."""
+    options, default = given.get(kind.name, {}), kind.params.model_fields[name].default
+    return options[name] if name in options else recorded_params(run, kind).get(name, default)
+
+
+def figure_format(given: Optional[FigureFormat], record: Optional[AnyRecord], stem: str) -> FigureFormat:
+    """Return the format of figures: the given one, else that of the figure `stem` of the previous result, else PNG."""
+    paths = [PurePosixPath(file.path) for file in record.outputs] if record is not None else []
+    endings = [path.suffix for path in paths if path.stem == stem and path.suffix in FIGURE_ENDINGS]
+    return given or cast(FigureFormat, endings[0][1:] if endings else "png")
+
+
+def unaltered(run: RunDirectory, path: str) -> Path:
+    """Return the absolute path of an output of a stage, given relative to the run.
+
+    Raise `DamagedError` if the file is missing or does not have its recorded hash.
+    """
+    written = next((file for record in run.records().values() for file in record.outputs if file.path == path), None)
+    if written is None or not run.hashes.matches(written):
+        raise DamagedError(run.path / path, "not as it was written")
+    return run.path / path
+
+
+def write_log(
+    path: Path, run: RunDirectory, params: Mapping[str, JsonValue], lines: Sequence[str], *, dated: bool = True
+) -> None:
+    """Write `log.txt`: model, parameters and versions, then the stage's own lines.
+
+    Without the time (`dated`), equal results give equal bytes.
+    """
+    info, versions = run.manifest.run, current_environment().model_dump()
+    head = [
+        f"model       {info.model}",
+        *([] if info.imported else [f"data set    {info.dataset}"]),
+        *([f"written     {now_utc().isoformat(timespec='seconds')}"] if dated else []),
+        f"parameters  {', '.join(f'{name}={value}' for name, value in params.items())}",
+        f"versions    {', '.join(f'{name} {value}' for name, value in versions.items() if value is not None)}",
+    ]
+    path.write_text("\n".join([*head, "", *lines, ""]), encoding="utf-8")

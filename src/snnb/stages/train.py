@@ -1,0 +1,342 @@
+"""Stage `train`: train the Keras network, or evaluate a model that is already trained."""
+
+import shutil
+from functools import partial
+from typing import (
+    TYPE_CHECKING,
+    Callable,
+    ClassVar,
+    Dict,
+    Iterable,
+    List,
+    Literal,
+    Mapping,
+    Optional,
+    Tuple,
+    Union,
+    cast,
+)
+
+from pydantic import AfterValidator, Field
+from typing_extensions import Annotated
+
+from snnb.conversion.conversion_settings import ConversionSettings
+from snnb.conversion.fidelity import Fidelity
+from snnb.core.errors import InputError, UsageError
+from snnb.core.options import AbsolutePath, Count, Figures, Flag, Options, drop_invalid, from_pairs
+from snnb.core.progress import Progress, Say, say_nothing, silent
+from snnb.io.text import JsonValue
+from snnb.model_files.kinds import NIR, is_nir
+from snnb.rundir import manifest
+from snnb.rundir.directory import RunDirectory
+from snnb.rundir.manifest import Kind, Record, file_record
+from snnb.simulation.settings import OF_CONVERTED, SimulationSettings
+from snnb.stages import prepare
+from snnb.stages.stage import (
+    Given,
+    PlannedRun,
+    Stage,
+    figure_format,
+    params_in_force,
+    recorded,
+    recorded_details,
+    recorded_params,
+    value_in_force,
+)
+from snnb.training.recipe import Recipe, TrainingOptions
+
+if TYPE_CHECKING:
+    from snnb.io.keras import keras
+    from snnb.model_files.fold_pixels import BorderSample
+    from snnb.stages.model import Model
+    from snnb.training.batches import LabelledPictures
+
+BOUND_SAMPLES = 64  # samples whose activations give the initial λ of qcfs
+# Share of the way from the accuracy of guessing the most frequent class to 1; a smaller one suggests wrong pixels.
+GUESSING_SHARE = 0.1
+Setting = Union[bool, int, float, str, Tuple[Union[int, float], ...]]
+
+
+def _readable(pixels: str) -> str:
+    from snnb.model_files.fold_pixels import parse_pixels
+
+    parse_pixels(pixels)
+    return pixels
+
+
+CHECKPOINT = ".checkpoint"
+
+
+class TrainParams(TrainingOptions):
+    """Options of `snnb train`."""
+
+    defaults_elsewhere: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(Recipe.model_fields, "the model's"),
+        "steps_per_epoch": "all",
+        "pixels": "0-1, or the input of its Rescaling layer",
+    }
+
+    settings: Annotated[
+        Dict[str, Setting], Flag(name="--set", metavar="KEY=VALUE", parse=from_pairs, repeated=True)
+    ] = Field(default_factory=dict, description="A hyper-parameter of the model; can be given several times.")
+    activation: Literal["relu", "qcfs"] = Field(default="relu", description="Hidden activation.")
+    levels: Count = Field(default=8, description="Levels of qcfs, and thus time steps.")
+    initial_weights: Optional[AbsolutePath] = Field(
+        default=None, description="Begin with the weights in this .h5 file of the same model."
+    )
+    resume: Optional[bool] = Field(
+        default=None,
+        exclude=True,
+        description="Continue an interrupted training; by default one with the same options.",
+    )
+    pixels: Annotated[Optional[Annotated[str, AfterValidator(_readable)]], Flag(metavar="PIXELS")] = Field(
+        default=None,
+        description="Pixels that a model file takes: caffe, torch, tf, 0-1, 0-255, mean=0.5,std=0.25.",
+    )
+    figures: Figures = None
+
+
+class TrainDetails(Record):
+    """Result of the training; `fidelity` if reading a trained model changed what it computes."""
+
+    epochs_run: int
+    fidelity: Optional[Fidelity] = None
+
+
+KIND = Kind("train", "train", TrainParams, TrainDetails)
+
+
+def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> TrainParams:
+    """Return the parameters in force; defaults come from the model's recipe where they are valid together."""
+    from snnb.architectures import checked_hyperparameters
+    from snnb.stages.model import model_of
+
+    model = model_of(run)
+    chosen = checked_hyperparameters(_settings(given), model.settings, own=model.file is not None)
+    try:
+        before = _settings(recorded_params(run, KIND))
+        recorded_settings = checked_hyperparameters(before, model.settings, own=model.file is not None)
+    except UsageError as error:
+        raise InputError(f"recorded in {run.path / manifest.NAME}: {error}; start a new run directory") from None
+    given = {**given, "settings": {**model.settings, **recorded_settings, **chosen}}
+    defaults, _ = drop_invalid(TrainParams, model.recipe.model_dump(), given)
+    return params_in_force(run, KIND, given, say, defaults=defaults)
+
+
+def _defaults(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, object]:
+    from snnb.stages.model import model_of
+
+    model = model_of(run)
+    return drop_invalid(TrainParams, {**model.recipe.model_dump(), "settings": dict(model.settings)}, given)[0]
+
+
+def is_spiking(run: RunDirectory) -> bool:
+    """Whether the model is a network that was trained as a spiking one, in a NIR file."""
+    from snnb.stages.model import model_file
+
+    return is_nir(str(model_file(run.manifest.run) or ""))
+
+
+def trained_file(run: RunDirectory) -> str:
+    """Return the path of the trained model in the run."""
+    return f"train/{run.model}{NIR if is_spiking(run) else '.h5'}"
+
+
+def is_quantised(run: RunDirectory, given: Given) -> bool:
+    """Whether the network is trained with quantised activations, with the given options of all stages.
+
+    A network that is trained already may be.
+    """
+    return is_trained_elsewhere(run) or value_in_force(run, KIND, given, "activation") == "qcfs"
+
+
+def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
+    if is_trained_elsewhere(run):
+        name = run.manifest.run.model_source or run.model
+        reason = f"{name} is trained already, so this changes nothing; leave it out"
+        used = () if is_spiking(run) else ("pixels", "batch_size")
+        return {name: reason for name in TrainParams.model_fields if name not in used}
+    reasons = {}
+    if not is_quantised(run, given):
+        reasons["levels"] = "only with --activation qcfs"
+    if run.manifest.run.model_source is None:
+        reasons["pixels"] = "only for a model in a file; the built-in models take pixels in [0, 1]"
+    return reasons
+
+
+def is_trained_elsewhere(run: RunDirectory) -> bool:
+    """Whether the model is from a file that holds its weights, so that `train` only evaluates it."""
+    from snnb.stages.model import model_file
+
+    return model_file(run.manifest.run) is not None
+
+
+def shown_params(run: RunDirectory, params: Options) -> Dict[str, JsonValue]:
+    """Return the parameters of a stage to display: those that apply to the model."""
+    left_out = set(inapplicable(run, params))
+    return {name: value for name, value in params.model_dump(mode="json").items() if name not in left_out}
+
+
+def inapplicable(run: RunDirectory, params: Options) -> Iterable[str]:
+    """Return the names of the options that have no meaning for the model of a run."""
+    spiking = not run.manifest.run.imported and is_spiking(run)
+    if isinstance(params, TrainParams):
+        kept = set() if spiking else {"pixels"}
+        return TrainParams.model_fields.keys() - kept if is_trained_elsewhere(run) else ()
+    if isinstance(params, SimulationSettings):
+        return (*OF_CONVERTED, "batch_size") if spiking else ()
+    return ConversionSettings.model_fields if spiking and isinstance(params, ConversionSettings) else ()
+
+
+def _settings(options: Mapping[str, object]) -> Mapping[str, object]:
+    return cast("Mapping[str, object]", options.get("settings", {}))
+
+
+def execute(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> None:
+    """Train and write `train/`; of a network that was trained as a spiking one, only its file.
+
+    If `resume` is None, an interrupted training continues only if its checkpoint was made with these parameters.
+    """
+    from snnb.io.keras_file import read_levels
+    from snnb.model_files.fold_pixels import BorderSample
+    from snnb.model_files.read_model import files_of
+    from snnb.stages.model import model_of
+    from snnb.training import fit
+
+    model = model_of(run)
+    if is_spiking(run):
+        assert model.file is not None
+        with run.stage("train", params, inputs=[]) as output:
+            output.external = [] if run.manifest.run.model_source is None else [file_record(model.file)]
+            shutil.copyfile(model.file, output.directory / f"{run.model}{NIR}")
+            output.details = TrainDetails(epochs_run=0)
+        return
+    notes: Dict[str, None] = {}  # in order; a model may be built more than once
+    sample = BorderSample(partial(prepare.fidelity_samples, run))
+    build = builder(run, model, params, notes.setdefault, sample)
+    parts = [part for part in ("train", "test") if part in recorded_details(run, prepare.KIND).splits]
+    with run.stage("train", params, inputs=[f"dataset/{axis}_{part}.npy" for part in parts for axis in "xy"]) as output:
+        test_set = _labelled_pictures(run, "test")
+        model_file = output.directory / f"{run.model}.h5"
+        files = [] if model.file is None else [*files_of(model.file)]
+        files += [] if params.initial_weights is None else [params.initial_weights]
+        output.external = [file_record(file) for file in files]
+        if model.trained:
+            levels = None
+            if model.file is not None and model.file.suffix.lower() in (".h5", ".hdf5"):
+                levels = read_levels(model.file)
+            result = fit.evaluate_pretrained(
+                build,
+                test_set,
+                batch_size=params.batch_size,
+                model_file=model_file,
+                levels=levels,
+                progress=progress,
+            )
+        else:
+            result = fit.train(
+                build,
+                _labelled_pictures(run, "train"),
+                test_set,
+                params,
+                model_file=model_file,
+                checkpoint=run.path / CHECKPOINT,
+                resume=params.resume,
+                figures=figure_format(params.figures, recorded(run, KIND), "training_plot"),
+                progress=progress,
+            )
+        output.metrics = dict(result.metrics)
+        output.warnings += [*notes, *result.warnings]
+        if model.trained:
+            output.warnings += _guessing_warnings(result.metrics, test_set)
+        fidelity = None
+        if sample.accuracies is not None:
+            before, after = sample.accuracies
+            fidelity = Fidelity(samples=sample.size, classifies=True, trained=before, after={"padding": after})
+        output.details = TrainDetails(epochs_run=result.epochs_run, fidelity=fidelity)
+    shutil.rmtree(run.path / CHECKPOINT, ignore_errors=True)
+
+
+def builder(
+    run: RunDirectory,
+    model: "Model",
+    params: TrainParams,
+    say: Say = say_nothing,
+    sample: "Optional[BorderSample]" = None,
+) -> Callable[[], "keras.Model"]:
+    """Return a function without arguments that builds the run's model for its prepared data set.
+
+    `say` is called with each change that is made to a trained model. An inexact change of pixels is measured on
+    `sample`, see `snnb.model_files.fold_pixels.fold_pixels`.
+    """
+    from snnb.stages.model import class_count
+
+    details = recorded_details(run, prepare.KIND)
+    own = partial(
+        model.build,
+        input_shape=tuple(details.splits["test"].shape[1:]),
+        num_classes=class_count(run.manifest.run, details.class_names),
+        **params.settings,
+        **({"tell": say, "pixels": params.pixels, "sample": sample} if model.trained else {}),
+    )
+    if model.trained:
+        return own
+
+    def build() -> "keras.Model":
+        from snnb.model_files.fold_pixels import fold_pixels
+        from snnb.training.keras_model import load_weights
+        from snnb.training.qcfs import quantised, start_from
+
+        model = fold_pixels(own(), params.pixels, say)
+        if params.initial_weights is not None:
+            load_weights(model, params.initial_weights)
+        if params.activation == "relu":
+            return model
+        new = quantised(model, params.levels, params.seed)
+        if params.initial_weights is not None:
+            start_from(new, model, prepare.normalisation_set(run)[:BOUND_SAMPLES])
+        return new
+
+    return build
+
+
+def _labelled_pictures(run: RunDirectory, part: str) -> "LabelledPictures":
+    """Return the prepared pictures of "train" or "test", mapped into memory."""
+    from snnb.stages.model import class_count
+    from snnb.training.batches import LabelledPictures
+
+    details = recorded_details(run, prepare.KIND)
+    classes = class_count(run.manifest.run, details.class_names)
+    x, y = (prepare.dataset_array(run, f"{axis}_{part}") for axis in "xy")
+    return LabelledPictures(x, y, details.scale, classes)
+
+
+def _guessing_warnings(metrics: Mapping[str, float], test_set: "LabelledPictures") -> List[str]:
+    """Return advice if a model from elsewhere is little better than guessing the most frequent class."""
+    import numpy as np
+
+    guessing = 1.0 if test_set.num_classes is None else float(np.bincount(test_set.y).max()) / len(test_set.y)
+    if guessing == 1 or metrics["test_accuracy"] > guessing + GUESSING_SHARE * (1 - guessing):
+        return []
+    return [
+        f"the model's accuracy of {metrics['test_accuracy']:.1%} is little better than guessing: if it was trained "
+        "with other pixels, give --pixels (0-255, torch, caffe, tf or mean=…,std=…); else check the order of classes"
+    ]
+
+
+def _check(run: RunDirectory, planned: PlannedRun) -> None:
+    """Check the options together with the model's recipe before anything runs.
+
+    That opens a user's own model, so it is not done when the training is up to date.
+    """
+    if planned.next == "train" and not is_trained_elsewhere(run):
+        prepare.require_training_set(run, "training the network")
+    given = planned.given.get("train")
+    if planned.next is None and "train" in planned.stages and given and STAGE.selected(run, given)[1] is not None:
+        weights = resolve(run, given).initial_weights
+        if weights is not None and (run.path / KIND.directory).resolve() in weights.resolve().parents:
+            raise UsageError(f"--initial-weights {weights}: the training replaces that file; give a copy of it")
+
+
+_TEXT = "Train the Keras network: train/."
+STAGE = Stage(KIND, _TEXT, resolve, execute, check=_check, defaults=_defaults, without_effect=_without_effect)

@@ -1,0 +1,219 @@
+"""Simulations side by side: what is shown is what their files say, computed here again in another way."""
+
+import json
+import re
+import shutil
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+
+from snnb import Run
+from snnb.cli.main import main
+from snnb.core.errors import UsageError
+from snnb.io.keras_file import load_model
+from snnb.results.compare import (
+    compare,
+    default_parameters,
+    differing,
+    in_words,
+    names_apart,
+    simulations_of,
+    split_place,
+)
+from snnb.results.report import write_report
+from snnb.simulation.statistics import wilson_interval
+from snnb.stages.open_run import open_run
+from snnb.stages.plan import state_of_stages
+
+
+@pytest.fixture(scope="module")
+def five(tmp_path_factory):
+    """A run with five simulations: the recorded one, percentiles 99.9 and 99, durations 50 and 100, Poisson."""
+    from tests.end_to_end.conftest import RECORDED
+
+    path = shutil.copytree(RECORDED, tmp_path_factory.mktemp("five") / "run")
+    run = Run(path=path)
+    run.simulate(engine="event", samples=20, duration=50, record_spikes=0, label="short & <quick>")
+    run.parse(percentile=99.0)
+    run.simulate(duration=50)
+    run.simulate(duration=100)
+    stamp = run.simulate(input="poisson").directory.name
+    run.graph(simulation=stamp)
+    run.map(hardware="spinemap_5x5", method="sequential", graph=stamp)
+    return open_run(path)
+
+
+def test_every_figure_is_that_of_the_files(five):
+    found = compare([str(five.path)])
+    assert [one.stamp for one in found] == list(five.records_of("simulate"))
+    for one in found:
+        folder = five.path / "simulations" / one.stamp
+        stated = json.loads((folder / "sim_accuracies.json").read_text())
+        with np.load(folder / "spike_rate_sums.npz") as sums:
+            counts = [sums[name] for name in sums.files if sums[name].ndim and name != "input"]
+        assert one.snn_accuracy == stated["snn_accuracy"]
+        assert one.ann_accuracy == stated["ann_accuracy"]
+        # The softmax spikes at random, so the read-out is shown, of all engines but the toolbox's.
+        assert one.by_step == (stated.get("readout_accuracy_by_timestep") or stated["snn_accuracy_by_timestep"])
+        assert (one.readout_accuracy, one.latency) == (stated["readout_accuracy"], one.steps + stated["warm_up"])
+        assert list(one.snn_interval) == stated["snn_accuracy_interval_95"]
+        assert one.ann_interval == wilson_interval(round(one.ann_accuracy * one.samples), one.samples)
+        rates = np.concatenate([values.ravel() for values in counts]) / (one.samples * one.steps)
+        assert one.mean_rate == pytest.approx(rates.mean())
+        assert one.neurons == rates.size
+    assert [one.differs.get("percentile") for one in found] == [None, 99.9, 99.0, 99.0, 99.0]
+    assert [one.differs["duration"] for one in found] == [60, 50, 50, 100, 100]
+    assert [one.differs["input"] for one in found] == ["constant"] * 4 + ["poisson"]
+    assert [len(one.mappings) for one in found] == [0, 0, 0, 0, 1]
+    cost = json.loads(next(five.path.glob("maps/*/cost.json")).read_text())
+    assert found[-1].mappings[0].connectivity == cost["connectivity"]
+    assert found[-1].synapses == next(iter(five.records_of("graph").values())).details.synapses
+
+
+def test_defaults_that_depend_on_the_run_are_not_shown_as_differences(five):
+    available = len(np.load(five.path / "dataset" / "y_test.npy"))
+    assert default_parameters(five)["simulate"]["samples"] == min(1000, available)
+    (one,) = compare([f"{five.path}:{max(five.records_of('simulate'))}"])
+    assert one.differs["input"] == "poisson"
+    assert "duration" not in one.differs
+
+
+def test_table_json_and_figure(five, tmp_path, snnb, drawn_figures):
+    figure = tmp_path / "over time.svg"
+    result = snnb("compare", five.path, "--figure", figure)
+    assert result.returncode == 0, result.stderr
+    lines = {line.split("  ")[0]: line for line in result.stdout.splitlines()}
+    assert "short & <quick>" in lines["label"]
+    assert lines["percentile"].split() == ["percentile", "99.9", "99", "99", "99"]
+    (mapped,) = [line.split() for line in result.stdout.splitlines() if "spinemap_5x5" in line]
+    (cost,) = compare([str(five.path)])[-1].mappings
+    assert mapped[:5] == [cost.graph, cost.stamp, "spinemap_5x5", "sequential", str(cost.cores)]
+    assert "model" not in lines  # one run
+    assert sum(line.startswith("samples ") for line in result.stdout.splitlines()) == 1
+    assert lines[f"picture: {figure}"]
+    drawn = " ".join(" ".join(ElementTree.parse(figure).getroot().itertext()).split())
+    assert "short & <quick>" in drawn
+    for one in compare([str(five.path)])[2:]:
+        assert in_words(one.differs) in drawn  # its text is text
+    assert not any(stamp in drawn for stamp in five.records_of("simulate"))
+    document = json.loads(snnb("compare", five.path, "--json").stdout)
+    assert [one["stamp"] for one in document["simulations"]] == list(five.records_of("simulate"))
+    again = snnb("compare", five.path, "--figure", figure)
+    assert (again.returncode, "exists" in again.stderr) == (2, True)
+
+
+def test_simulations_without_a_difference_are_named_by_their_stamps(five, tmp_path):
+    other = shutil.copytree(five.path, tmp_path / "other")
+    stamp = max(five.records_of("simulate"))
+    found = compare([f"{five.path}:{stamp}", f"{other}:{stamp}"])
+    assert names_apart(found) == ["run", "other"]
+    namesake = shutil.copytree(five.path, tmp_path / "there" / five.path.name)
+    found = compare([f"{five.path}:{stamp}", f"{namesake}:{stamp}"])
+    assert names_apart(found) == [str(five.path), str(namesake)]
+    twice = [one.model_copy(update={"run": five.path, "stamp": str(i)}) for i, one in enumerate(found)]
+    assert names_apart(twice) == ["0", "1"]
+    assert names_apart([one.model_copy(update={"label": "a"}) for one in twice]) == ["a 0", "a 1"]
+
+
+def test_two_runs_are_told_apart_and_one_simulation_is_shown_once(five, tmp_path):
+    other = shutil.copytree(five.path, tmp_path / "run:20200101T000000Z")
+    stamp = max(five.records_of("simulate"))
+    found = compare([f"{five.path}:{stamp}", str(five.path) + f":{stamp}", str(other)])
+    assert [(one.run, one.stamp) for one in found][:2] == [
+        (five.path, stamp),
+        (other, min(five.records_of("simulate"))),
+    ]
+    assert len(found) == 6
+    assert split_place(str(other)) == (other, None)  # its name looks like a stamp, and it is a run
+
+
+def test_a_run_without_a_simulation_says_how_to_make_one(run):
+    (stamp,) = run.records_of("simulate")
+    Run(path=run.path).remove(stamp, with_dependents=True)
+    with pytest.raises(UsageError, match="has no simulation yet"):
+        compare([str(run.path)])
+
+
+def test_names_say_the_stage_where_two_stages_have_one_and_settings_are_taken_apart():
+    one = {"train": {"seed": 1, "epochs": 3, "settings": {"dropout": 0.1, "width": [2, 3]}}, "simulate": {"seed": 0}}
+    two = {"train": {"seed": 2, "epochs": 3, "settings": {"dropout": 0.1, "width": [2, 4]}}, "simulate": {"seed": 0}}
+    assert differing([one, two]) == [
+        {"train seed": 1, "settings width": [2, 3]},
+        {"train seed": 2, "settings width": [2, 4]},
+    ]
+    assert differing([one]) == [{}]
+    assert differing([]) == []
+
+
+def test_a_stage_that_is_not_known_of_a_result_tells_nothing_but_a_missing_parameter_does():
+    known, unknown = {"train": {"epochs": 1}, "simulate": {"duration": 5}}, {"simulate": {"duration": 6}}
+    assert differing([known, unknown]) == [{"duration": 5}, {"duration": 6}]
+    assert differing([{"train": {"settings": {"a": 1}}}, {"train": {"settings": {}}}]) == [{"settings a": 1}, {}]
+
+
+def test_parameters_in_words():
+    assert in_words({"percentile": 99.0, "reset": None, "quick": True, "shape": [8, 8]}) == (
+        "percentile 99, reset none, quick yes, shape 8,8"
+    )
+
+
+def test_simulations_of_several_percentiles_and_durations(run, snnb):
+    face = Run(path=run.path)
+    first, quick = next(iter(run.records_of("simulate"))), {"engine": "event", "samples": 10}
+    low = face.simulate(duration=20, label="short, $low$ <b>", **quick).directory.name
+    face.parse(percentile=90.0)
+    high = face.simulate(duration=20, **quick).directory.name
+    opened = open_run(run.path)
+    found = {simulation.stamp: simulation for simulation in simulations_of(opened)}
+    assert found[low].record.details.label == "short, $low$ <b>"
+    assert found[high].record.details.label is None  # a label is that of one simulation
+    assert found[low].differs == {"percentile": 99.9, "engine": "event", "samples": 10, "duration": 20}
+    assert found[high].differs == {**found[low].differs, "percentile": 90.0}
+    assert found[first].differs["duration"] == 60
+
+    states = {state.name: state.in_words for state in state_of_stages(opened)}
+    assert states[f"simulations/{high}"] == "up to date"
+    assert "percentile" not in found[first].differs  # recorded before these were
+    assert states[f"simulations/{first}"] == "stale: parse/mini_network_parsed.h5 has changed"
+    assert states[f"simulations/{low}"] == "of conversion --percentile 99.9"
+    document = {stage["stage"]: stage for stage in json.loads(snnb("status", run.path, "--json").stdout)["stages"]}
+    low_row, high_row = document[f"simulations/{low}"], document[f"simulations/{high}"]
+    assert low_row["differs"] == found[low].differs
+    assert (low_row["samples"], low_row["label"], low_row["up_to_date"]) == (10, "short, $low$ <b>", True)
+    assert (low_row["variant"], high_row["variant"]) == ("conversion --percentile 99.9", None)
+    assert high_row["snn_accuracy"] == opened.records_of("simulate")[high].metrics["snn_accuracy"]
+    line = next(line for line in snnb("status", run.path).stdout.splitlines() if line.startswith(low))
+    assert "short, $low$ <b>" in line
+    assert "percentile 99.9" in line
+    assert "duration 20" in line
+    accuracies = (opened.records_of("simulate")[low].metrics[f"{name}_accuracy"] for name in ("readout", "snn"))
+    assert "  ".join(f"{value:.2%}" for value in accuracies) in re.sub(" +", "  ", line)
+
+
+def test_a_change_by_the_conversion_is_stated_wherever_the_accuracy_is(run, capsys):
+    assert main(f"parse --run-dir {run.path} --prune 0.7".split()) == 0
+    assert main(f"simulate --run-dir {run.path} --samples 60 --duration 20".split()) == 0
+    printed, run = capsys.readouterr().out, open_run(run.path)
+    fidelity = Run(path=run.path).parse().record.details.fidelity
+    x, y = (np.load(run.path / f"dataset/{name}_test.npy") for name in "xy")
+    model = load_model(run.path / f"train/{run.model}.h5")
+    for kernel in [weights for weights in model.trainable_weights if len(weights.shape) > 1]:
+        values = kernel.numpy()
+        smallest = np.argsort(np.abs(values), axis=None)[: int(0.7 * values.size)]
+        values.ravel()[smallest] = 0
+        kernel.assign(values)
+    pruned = (model.predict(x / np.float32(16)).argmax(axis=1) == y).mean()
+    assert fidelity.samples == len(x)
+    assert fidelity.trained == pytest.approx(run.record_of("train").metrics["test_accuracy"])
+    assert fidelity.after == {"pruning": pytest.approx(pruned, abs=1 / len(x))}
+    assert fidelity.trained > pruned
+    (simulation,) = compare([f"{run.path}:{run.in_force('simulate')}"])
+    assert simulation.fidelity == fidelity
+    first, last = fidelity.lines()
+    assert printed.count(first) == printed.count(last) == 2  # by parse and by simulate
+    log = run.path / run.directory_of("simulate", run.in_force("simulate")) / "log.txt"
+    assert f"{first}\n{last}\n" in log.read_text()
+    assert main(["compare", str(run.path)]) == 0
+    assert f"{fidelity.after['pruning']:.2%}" in capsys.readouterr().out
+    assert f"{first}; {last}" in write_report(run).read_text(encoding="utf-8")

@@ -1,0 +1,297 @@
+"""Where exports go, what they may replace, and which graph they are of."""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import yaml
+
+from snnb import Run
+from snnb.core.errors import InputError, UpstreamError, UsageError
+from snnb.formats.export_options import ExportOptions
+from snnb.formats.write_export import FORMATS
+from snnb.graph.synapse_graph import VERSION, seal
+from snnb.results.crosscheck import crosscheck
+from snnb.results.export import export_graph, remove_partials, stale_exports
+from snnb.results.report import write_report
+from snnb.results.verify import verify_run
+from snnb.rundir.manifest import load_manifest
+from snnb.stages import simulate
+from snnb.stages.open_run import open_run
+from snnb.stages.stage import recorded_params
+from tests.rundir.test_directory import lives
+
+
+def content(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+TARGETS = ". manifest.yaml train/x.csv new.csv graphs/x.csv exports .. ../link ../link/train ../outside-link.csv"
+
+
+@pytest.mark.parametrize("target", TARGETS.split())
+def test_nothing_of_a_run_is_replaced_and_nothing_put_among_it(run, target):
+    (run.path.parent / "link").symlink_to(run.path)
+    (run.path.parent / "outside-link.csv").symlink_to(run.path / "train" / "training_history.csv")
+    before = content(run.path)
+    with pytest.raises(UsageError):
+        export_graph(run, "csv", output=run.path / target, force=True)
+    assert content(run.path) == before
+
+
+def test_nor_of_another_run(run, tmp_path):
+    other = shutil.copytree(run.path, tmp_path / "elsewhere" / "other")
+    before = content(other)
+    for target in (other, other / "manifest.yaml", other / "parse", other.parent):
+        with pytest.raises(UsageError):
+            export_graph(run, "sonata", output=target, force=True)
+    assert content(other) == before
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: (path.mkdir(), (path / "thesis.tex").write_text("mine")), "was not made by an export"),
+        (lambda path: (path.mkdir(), (path / "description.json").write_text('{"format": "tar"}')), "was not made"),
+        (lambda path: path.symlink_to(path.parent), "is a symbolic link, which is not followed; move it away"),
+    ],
+)
+def test_force_replaces_only_a_file_or_what_an_export_made(run, tmp_path, make, message):
+    target = tmp_path / "target"
+    make(target)
+    with pytest.raises(UsageError, match=message):
+        export_graph(run, "sonata", output=target, force=True)
+    assert os.path.lexists(target)
+
+
+def test_a_file_beside_that_is_no_description_is_kept(run, tmp_path):
+    (tmp_path / "graph.csv.json").write_text('{"mine": 1}')
+    with pytest.raises(UsageError, match=r"graph\.csv\.json was not made by an export"):
+        export_graph(run, "csv", output=tmp_path / "graph.csv", force=True)
+    assert (tmp_path / "graph.csv.json").read_text() == '{"mine": 1}'
+
+
+def test_what_somebody_put_into_an_export_is_kept(run, tmp_path):
+    written = export_graph(run, "npz").path
+    for put, name in ((Path.touch, "notes.txt"), (Path.mkdir, "inside")):
+        put(written / name)
+        with pytest.raises(UsageError, match=f"holds {name}, which no export has written; move it away"):
+            export_graph(run, "npz", force=True)
+        (written / name).rename(tmp_path / name)
+    export_graph(run, "npz", force=True)
+
+
+def test_a_graph_that_was_altered_and_sealed_again_is_refused(run):
+    stamp = next(iter(run.records_of("graph")))
+    path = run.path / "graphs" / stamp / "mini_network_graph.h5"
+    with h5py.File(path, "r+") as file:
+        file["connections/0001/kernel"][0, 0, 0, 0] = 5
+    seal(path, VERSION)
+    with pytest.raises(InputError, match=f"{path}: not as it was written"):
+        export_graph(open_run(run.path), "csv")
+    assert list(run.path.glob("exports/*/*")) == []
+    Run(path=run.path).graph()
+    assert export_graph(open_run(run.path), "csv").edges > 0
+
+
+def test_spike_times_that_were_altered_are_refused(run):
+    (path,) = run.path.glob("simulations/*/spike_times.npz")
+    with np.load(path) as file:
+        arrays = {name: values[:-1] if values.ndim == 2 else values for name, values in file.items()}
+    path.unlink()
+    np.savez(path, **arrays)
+    with pytest.raises(InputError, match=f"{path}: not as it was written"):
+        export_graph(run, "spinemap")
+    assert export_graph(run, "csv").edges > 0
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_an_option_changes_the_files_of_a_format_or_is_refused(run, tmp_path, format):
+    def written(**given):
+        path = export_graph(run, format, ExportOptions(**given), output=tmp_path / "net", force=True).path
+        return [file.read_bytes() for file in ([path] if path.is_file() else sorted(path.rglob("*.*")))]
+
+    before = written()
+    for name, value in (("rate_unit", "hz"), ("with_input", True), ("exact", True), ("scale", 3.0)):
+        with contextlib.suppress(UsageError):
+            assert written(**{name: value}) != before, name
+
+
+def test_what_killed_exports_have_left_in_the_run_is_removed(run):
+    stamp = next(iter(run.records_of("graph")))
+    left = run.path / "exports" / stamp / ".mini_network_npz.partial"
+    for again in (lambda: export_graph(run, "csv"), lambda: Run(path=run.path).remove(f"graphs/{stamp}")):
+        left.mkdir(parents=True)
+        (left / "half").write_bytes(b"x")
+        again()
+        assert not left.exists()
+
+
+def test_killed_at_any_file_operation_an_export_has_happened_or_has_not(run, tmp_path):
+    """A description is that of the data beside it, and the next export removes what is left."""
+    folder, outcomes = tmp_path / "out", set()
+    folder.mkdir()
+
+    def export(unit="step"):
+        export_graph(run, "csv", ExportOptions(rate_unit=unit), output=folder / "net", force=True)
+
+    def state():
+        """The data, and the unit of rates in the description, if there is one."""
+        described = folder / "net.json"
+        return (folder / "net").read_bytes(), described.exists() and json.loads(described.read_text())["rate_unit"]
+
+    export("hz")
+    new = state()
+    export()
+    old = state()
+    for crash_at in range(1, 500):
+        lived = lives(lambda: export("hz"), crash_at)
+        assert state() in (old, (old[0], False), (new[0], False), new)
+        outcomes.add(state() == new)
+        export()
+        assert state() == old
+        assert {path.name for path in folder.iterdir()} == {"net", "net.json", "net.nodes.csv"}
+        if lived:
+            break
+    assert (lived, outcomes) == (True, {True, False})
+
+
+def test_exports_at_once_do_not_touch_each_other(run):
+    others = []
+
+    def export_another(*_):
+        if not others:
+            others.append(export_graph(open_run(run.path), "npz"))
+            remove_partials(run)
+
+    first = export_graph(open_run(run.path), "csv", progress=export_another)
+    names = sorted(path.name for path in first.path.parent.iterdir())
+    assert [name for name in names if name[0] == "." or "csv" not in name] == [others[0].path.name]
+    assert first.path.name in names
+
+
+def test_exports_outlive_a_graph_that_is_made_again_and_status_names_them(run):
+    changed = Run(path=run.path)
+    changed.graph(force=True)  # the recorded one has other bytes where another HDF5 is installed
+    run = open_run(run.path)
+    stamp = next(iter(run.records_of("graph")))
+    for format in ("csv", "sonata", "npz"):
+        export_graph(run, format)
+    exported = content(run.path / "exports" / stamp)
+    assert {"mini_network.csv", "mini_network.csv.json"} <= {p.name for p in (run.path / "exports" / stamp).iterdir()}
+    assert stale_exports(run) == []
+    changed.graph(force=True)
+    assert stale_exports(changed.directory) == []
+    changed.graph(pool_weight="mean")
+    assert content(run.path / "exports" / stamp) == exported
+    named = stale_exports(changed.directory)
+    assert len(named) == 3
+    assert f"exports/{stamp}/mini_network.csv" in named
+    assert verify_run(open_run(run.path)).problems == []
+
+
+def test_it_says_which_graph_it_took(run):
+    stamp = next(iter(run.records_of("graph")))
+    Run(path=run.path).graph(weights_only=True)
+    said = []
+    opened = open_run(run.path)
+    written = export_graph(opened, "csv", say=said.append)
+    assert said[0] == f"export: graph {stamp}; there are also weights: choose with --graph"
+    assert written.path.parent.name == written.graph == stamp
+    said.clear()
+    export_graph(opened, "csv", graph="weights", say=said.append)
+    assert said[0] == "export: graph weights, made of the weights only"
+
+
+def test_every_command_reads_the_graph_of_the_simulation_in_force(run, tmp_path):
+    """It is made if it is missing, and a graph of an older simulation that is made later changes nothing."""
+    said, old = [], next(iter(run.records_of("simulate")))
+    face = Run(path=run.path, say=said.append)
+    stamp = face.simulate(duration=20, engine="event", samples=10).directory.name
+    for _ in range(2):
+        assert face.map(hardware="spinemap_5x5", method="sequential").record.details.graph == stamp
+        opened = open_run(run.path)
+        assert export_graph(opened, "metis", force=True).graph == stamp
+        assert crosscheck(opened, "scipy").stamp == stamp
+        assert f"graphs/{stamp}" in write_report(opened, output=tmp_path / "page.html", force=True).read_text()
+        face.graph(simulation=old, force=True)
+    assert said.count("graph: running (has not run)") == 1
+    face.directory.remove([f"graphs/{stamp}"])
+    write_report(open_run(run.path), say=said.append)
+    assert said.count("graph: running (has not run)") == 2
+
+
+def test_the_simulation_in_force_is_the_latest_of_the_present_network(run):
+    face, old = Run(path=run.path), next(iter(run.records_of("simulate")))
+    new = face.simulate(duration=20, engine="event", samples=10).directory.name
+
+    def in_force_if(others=(), swept=()):
+        text = yaml.safe_load((run.path / "manifest.yaml").read_text())
+        for stamp, record in text["stages"]["simulations"].items():
+            record["details"]["swept"] = stamp in swept
+            for file in record["inputs"]:
+                if file["path"].startswith("parse/") and stamp in others:
+                    file["sha256"] = "0" * 64
+        (run.path / "other.yaml").write_text(yaml.safe_dump(text))
+        opened = open_run(run.path)
+        opened.manifest = load_manifest(run.path / "other.yaml", opened.kinds)
+        return opened.in_force("simulate"), recorded_params(opened, simulate.KIND) != {}
+
+    assert in_force_if() == (new, True)
+    assert in_force_if(others=[new]) == (old, True)
+    assert in_force_if(others=[old, new]) == (new, True)
+    assert in_force_if(swept=[new]) == in_force_if(swept=[new], others=[old]) == (old, True)
+    assert in_force_if(swept=[old, new]) == (new, False)
+
+
+def test_a_run_without_simulations_has_the_graph_of_its_weights(run):
+    face = Run(path=run.path)
+    face.remove(next(iter(run.records_of("simulate"))), with_dependents=True)
+    with pytest.raises(UpstreamError, match="has no graph yet; `snnb graph --run-dir"):
+        export_graph(open_run(run.path), "csv")
+    face.graph(weights_only=True)
+    assert export_graph(open_run(run.path), "csv").graph == "weights"
+    with pytest.raises(UsageError, match="--rate-unit: a graph of weights has no rates; leave it out"):
+        export_graph(open_run(run.path), "npz", ExportOptions(rate_unit="hz"))
+
+
+@pytest.mark.parametrize("level", ["exports", "exports/{stamp}"])
+def test_nothing_is_exported_through_a_link_in_the_run(run, tmp_path, level):
+    stamp = next(iter(run.records_of("graph")))
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    link = run.path / level.format(stamp=stamp)
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(victim)
+    with pytest.raises(UsageError, match="is a link, which is not followed"):
+        export_graph(run, "csv", force=True)
+    assert list(victim.iterdir()) == []
+
+
+def test_the_description_tells_of_the_simulation(run):
+    """Threshold and reset as in the simulation's own network, recorded samples as in its spike times."""
+    simulation = next((run.path / "simulations").iterdir())
+    for format in ("csv", "pynn"):
+        written = export_graph(run, format).path
+        path = written / "description.json" if written.is_dir() else written.with_name(written.name + ".json")
+        stated = json.loads(path.read_text())
+        graph = run.path / "graphs" / simulation.name / "mini_network_graph.h5"
+        digest = hashlib.sha256(graph.read_bytes()).hexdigest()
+        assert stated["graph"] == {"stamp": simulation.name, "sha256": digest}
+        with h5py.File(simulation / "mini_network_INI.h5", "r") as file:
+            assert stated["neuron"]["threshold"] == file.attrs["threshold"]
+            assert stated["neuron"]["reset"] == file.attrs["reset"]
+        with np.load(simulation / "spike_times.npz") as times:
+            assert stated["simulation"]["recorded_samples"] == times["num_samples"] < stated["num_samples"]
+            assert stated["simulation"]["duration"] == times["num_steps"]
+        pictures = run.path / stated["simulation"]["samples_file"]
+        assert hashlib.sha256(pictures.read_bytes()).hexdigest() == stated["simulation"]["samples_sha256"]
+        values = np.load(pictures)[: stated["num_samples"]] / stated["simulation"]["pixel_scale"]
+        with np.load(simulation / "spike_rate_sums.npz") as sums:
+            np.testing.assert_allclose(values.sum(axis=0) * stated["num_timesteps"], sums["input"])

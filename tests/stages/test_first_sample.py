@@ -1,0 +1,55 @@
+"""Simulations of a run that begin in the middle of the test set."""
+
+import json
+
+import numpy as np
+import pytest
+
+from snnb import Run, read_spikes
+from snnb.cli.main import main
+from snnb.core.errors import InputError
+from snnb.results.crosscheck import crosscheck
+from snnb.stages.open_run import open_run
+from snnb.stages.simulate import resolve
+
+
+def test_the_chain_takes_the_options_and_reuses_their_files(run, capsys):
+    words = ["run", "--run-dir", str(run.path), "--first", "30", "--samples", "9"]
+    assert main([*words, "--duration", "20", "--json"]) == 0
+    simulated = next(s for s in json.loads(capsys.readouterr().out)["stages"] if s["stage"] == "simulate")
+    assert (simulated["ran"], simulated["params"]["first"]) == (True, 30)
+    stamp = simulated["directory"].rsplit("/", 1)[1]
+    assert main([*words, "--duration", "20", "--json"]) == 0
+    assert [s["stage"] for s in json.loads(capsys.readouterr().out)["stages"] if s["ran"]] == []
+    y = np.load(run.path / "dataset" / "y_test.npy")[30:39]
+    folder = run.path / "simulations" / stamp
+    said = json.loads((folder / "sim_accuracies.json").read_text())
+    assert list(said["class_counts"].values()) == np.bincount(y, minlength=10).tolist()
+    assert said["first_sample"] == 30
+
+
+def test_the_first_sample_stays_in_force_and_bounds_the_samples(run):
+    face = Run(path=run.path)
+    face.simulate(samples=5, first=350, duration=10)
+    opened = open_run(run.path)
+    assert resolve(opened, {"samples": 10}).first == 350  # it stays in force, as every option does
+    assert resolve(opened, {"first": 357}).samples == 3  # of the 5 that were recorded
+
+
+def test_recorded_spikes_are_those_of_the_pictures_from_there_on(run):
+    """Another simulator is shown the same pictures."""
+    face = Run(path=run.path)
+    made = face.simulate(samples=3, first=100, record_spikes=2, duration=20, engine="tensorflow")
+    assert set(np.concatenate([rows[:, 0] for rows in read_spikes(made.directory).values()])) == {100, 101}
+    with pytest.raises(InputError, match="holds the samples 100 to 101"):
+        read_spikes(made.directory, sample=102)
+    with pytest.raises(InputError, match="record-spikes"):
+        read_spikes(made.directory.parent)
+    face.graph()
+    checked = crosscheck(open_run(run.path), "scipy")
+    assert (checked.samples, [p.differing for p in checked.populations]) == (2, [0, 0, 0])
+    assert all(p.spikes for p in checked.populations)
+    assert crosscheck(open_run(run.path), "scipy", samples=3).samples == 3
+    spikes = face.export("spinemap", run.path.parent / "net").path / "spike_info.txt"
+    steps = [int(word) for line in spikes.read_text().splitlines() for word in line.split()[1:]]
+    assert 20 <= max(steps) < 40  # the second recorded sample begins at step 20

@@ -1,0 +1,328 @@
+"""A run that begins with a graph from outside: its commands, when it is stale, and the same graph from Python."""
+
+import json
+from pathlib import Path
+
+import networkx
+import numpy as np
+import pytest
+import yaml
+from scipy.sparse import csr_matrix
+
+from snnb import Mapping, Run, SynapseGraph
+from snnb.cli.main import main
+from snnb.core.errors import DamagedError, InputError, UsageError
+from snnb.formats import import_graph
+from snnb.stages.open_run import described_with_repair, open_run
+from snnb.stages.plan import state_of_stages
+from tests.mapping.test_sanafe_architecture import architecture
+from tests.stages.test_map import CHIP
+
+# A cycle, a synapse of a neuron onto itself, parallel edges (0, 3), a weight of 0, a neuron without targets
+EDGES = [(0, 3, 1.5), (0, 3, 0.25), (0, 4, 2), (1, 1, -1), (3, 1, 0.5), (4, 6, 1), (5, 0, 3), (6, 5, 1), (7, 2, 0)]
+SPIKES = np.array([8, 2, 4, 6, 0, 10, 12, 2])
+CORE = [0, 0, 0, 1, 1, 2, 2, 2]
+CSV = "source,target,weight\n" + "".join(f"{s},{t},{w}\n" for s, t, w in EDGES)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    files = {"net.csv": CSV, "rates.txt": "\n".join(map(str, SPIKES)), "chip.yaml": CHIP}
+    for name, text in {**files, "cores.txt": "\n".join(map(str, CORE))}.items():
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def snnb(capsys, line, code=0):
+    assert main(line.split()) == code, capsys.readouterr().err
+    return capsys.readouterr()
+
+
+def stale(path):
+    return {state.name: state.reason for state in state_of_stages(open_run(Path(path))) if state.reason}
+
+
+def spikes_between_cores(edges):
+    """Spikes per sample from a neuron to each core, other than its own, that has a target: by brute force."""
+    return sum(SPIKES[s] for s, core in {(s, CORE[t]) for s, t, *_ in edges} if core != CORE[s]) / 2
+
+
+def test_a_file_that_is_changed_while_it_is_read_makes_the_graph_stale(folder, monkeypatch):
+    written = import_graph.write_listed
+
+    def write(*given):
+        (folder / "net.csv").write_text(CSV.replace("1.5", "2.5"))
+        (folder / "rates.txt").write_text("\n".join(map(str, SPIKES + 1)))
+        return written(*given)
+
+    monkeypatch.setattr(import_graph, "write_listed", write)
+    Run.from_graph(folder / "net.csv", "run", rates=folder / "rates.txt")
+    assert stale("run") == {"graphs/imported": f"{folder}/net.csv has changed"}
+    (folder / "net.csv").write_text(CSV)
+    assert stale("run") == {"graphs/imported": f"{folder}/rates.txt has changed"}
+
+
+def test_every_command_from_import_to_report(folder, capsys):
+    snnb(capsys, "graph --from net.csv --rates rates.txt --rate-samples 2 --rate-steps 5 --run-dir runs/theirs")
+    assert "up to date" in snnb(capsys, "graph runs/theirs").out
+    snnb(capsys, "map runs/theirs --hardware chip.yaml --partition cores.txt --graph imported --figures svg")
+    expected = spikes_between_cores(EDGES)
+    (stamp,) = Run(path="runs/theirs").mappings
+    cost = json.loads((folder / f"runs/theirs/maps/{stamp}/cost.json").read_text())
+    assert (cost["connectivity"], cost["samples"], cost["neurons"]) == (expected, 2, 8)
+    assert "assumed_spikes" not in cost
+    assert "8 edges" in snnb(capsys, "export runs/theirs --format csv --output out.csv").out
+    assert len((folder / "out.csv").read_text().splitlines()) == 1 + len({edge[:2] for edge in EDGES})
+    page = folder / "runs/theirs/report.html"
+    snnb(capsys, "report runs/theirs")
+    text = page.read_text()
+    assert f"read from {folder}/net.csv (SHA-256 " in text
+    assert "rates.txt (SHA-256 " in text
+    assert not [word for word in ('id="training"', 'id="accuracy"', "None yet", "one spike") if word in text]
+    shown = snnb(capsys, "compare runs/theirs --json").out
+    (one,) = json.loads(shown)["simulations"]
+    assert one["label"] == "graph from outside"
+    assert one["mean_rate"] == pytest.approx(SPIKES.mean() / 10)
+    distinct = {edge[:2] for edge in EDGES}
+    assert one["synaptic_operations"] == pytest.approx(sum(SPIKES[s] for s, _ in distinct) / 2)
+    assert one["mappings"][0]["connectivity"] == expected
+    assert "imported" in snnb(capsys, "compare runs/theirs").out
+    assert "a graph from outside" in snnb(capsys, "status runs/theirs").out
+    assert "all as recorded" in snnb(capsys, "verify runs/theirs").out
+
+
+def test_files_of_spikes_are_added_up_and_recorded(folder, capsys):
+    (folder / "more.csv").write_text("id,spikes\n" + "".join(f"{k},{k}\n" for k in range(8)))
+    line = "graph --from net.csv --rates rates.txt --rates more.csv --run-dir x"
+    said = snnb(capsys, line).err
+    files = [f"{folder}/rates.txt", f"{folder}/more.csv"]
+    assert ", ".join(f"--rates {file}" for file in files) in said
+    assert "9 edges are 8 synapses: the weights of parallel edges are added up" in said
+    assert "up to date" in snnb(capsys, line).out
+    assert "up to date" in snnb(capsys, "graph x").out
+    (record,) = open_run(Path("x")).records_of("graph").values()
+    assert record.model_dump(mode="json")["params"]["rates"] == files
+    again = Run.from_graph("net.csv", "y", rates=["rates.txt", Path("more.csv")])
+    for run in (Run(path="x"), again):
+        with SynapseGraph.open(run.path / "graphs/imported/net_graph.h5") as graph:
+            assert graph.populations[0].spike_count.tolist() == (SPIKES + np.arange(8)).tolist()
+    (folder / "more.csv").unlink()
+    assert stale("x") == {}
+
+
+def test_a_run_that_records_one_file_of_spikes_is_read(folder, capsys):
+    """As `snnb` recorded `--rates` when it took one file."""
+    snnb(capsys, "graph --from net.csv --rates rates.txt --rate-unit hz --run-dir x")
+    manifest = folder / "x/manifest.yaml"
+    content = yaml.safe_load(manifest.read_text())
+    params = content["stages"]["graphs"]["imported"]["params"]
+    assert params["rates"] == [f"{folder}/rates.txt"]
+    params["rates"] = f"{folder}/rates.txt"
+    manifest.write_text(yaml.safe_dump(content))
+    assert "up to date" in snnb(capsys, "graph --from net.csv --rates rates.txt --run-dir x").out
+    (folder / "other.csv").write_text(CSV[:-1])
+    snnb(capsys, "graph --from other.csv --run-dir x --force")  # the unit was that of the other rates
+
+
+def test_a_graph_without_spikes_says_so_in_every_result(folder, capsys):
+    words = "no spikes are known: each neuron counts as one spike"
+    assert words in snnb(capsys, "graph --from net.csv --run-dir x").err
+    assert words in snnb(capsys, "map x --hardware chip.yaml --method sequential").err
+    assert words in snnb(capsys, "export x --format csv --output out.csv").err
+    snnb(capsys, "report x")
+    assert f"Warning: {words}." in (folder / "x/report.html").read_text()
+    (result,) = Run(path="x").mappings.values()
+    assert Mapping.open(result.directory).cost.assumed_spikes is True
+    assert words in (result.directory / "log.txt").read_text()
+    assert words in (folder / "x/graphs/imported/log.txt").read_text()
+    assert Run(path="x").compare()[0].label == "graph from outside, spikes assumed"
+
+
+def test_another_file_replaces_the_graph_with_force_and_a_changed_one_makes_it_stale(folder, capsys):
+    snnb(capsys, "graph --from net.csv --rates rates.txt --run-dir x")
+    snnb(capsys, "map x --hardware chip.yaml --method sequential")
+    (stamp,) = Run(path="x").mappings
+    (folder / "other.csv").write_text(CSV[:-1])
+    found = snnb(capsys, "graph --from other.csv --run-dir x --json --force")
+    params = json.loads(found.out)["stages"][0]["params"]
+    assert params["rates"] is None  # they were of the other file
+    assert snnb(capsys, "status x").out.startswith("x: other, a graph from outside")
+    assert stale("x") == {f"maps/{stamp}": "graphs/imported/net_graph.h5 is missing"}
+    (folder / "other.csv").write_text(CSV.replace("1.5", "2.5"))
+    assert stale("x")["graphs/imported"] == f"{folder}/other.csv has changed"
+    snnb(capsys, "graph x --defaults")
+    assert "graphs/imported" not in stale("x")
+    (folder / "other.csv").unlink()
+    assert "graphs/imported" not in stale("x")
+    assert "is not on this machine" in snnb(capsys, "verify x").err
+    assert "no such file" in snnb(capsys, "graph x --force", 3).err
+    snnb(capsys, "map x --hardware chip.yaml --method sequential")
+    assert stale("x") == {}
+    snnb(capsys, "remove x imported --with-dependents --yes")
+    assert "--from FILE" in snnb(capsys, "export x --format csv", 4).err
+    snnb(capsys, "report x")
+    assert "snnb graph --from FILE --run-dir x" in (folder / "x/report.html").read_text()
+
+
+def test_a_run_keeps_the_graph_that_it_was_made_from(folder, capsys):
+    for name, text in (("a", CSV), ("b", CSV.replace("1.5", "2.5"))):
+        (folder / name).mkdir()
+        (folder / name / "net.csv").write_text(text)
+    snnb(capsys, "graph --from a/net.csv")
+    weights, _ = edges_of(Run(path="runs/net"))
+    assert f"{folder}/a/net.csv" in snnb(capsys, "graph --from b/net.csv", 2).err
+    with pytest.raises(UsageError, match=f"runs/net has the graph of {folder}/a/net.csv; .*--force"):
+        Run.from_graph("b/net.csv")
+    with pytest.raises(UsageError, match="another --run-dir"):
+        Run.from_graph(source=[0], target=[1], path="runs/net")
+    np.testing.assert_array_equal(edges_of(Run(path="runs/net"))[0], weights)
+    Run.from_graph(source=[0], target=[1], path="arrays")
+    with pytest.raises(UsageError, match="the graph of arrays"):
+        Run.from_graph("b/net.csv", "arrays")
+    Run(path="runs/net").graph(from_file="b/net.csv", force=True)
+    assert edges_of(Run(path="runs/net"))[0][0, 3] == weights[0, 3] + 1
+
+
+def test_a_file_that_is_no_graph_leaves_no_run(folder, capsys):
+    (folder / "README.md").write_text("# Notes")
+    for file in ("README.md", "missing.csv"):
+        assert file in snnb(capsys, f"graph --from {file}", 3).err
+        with pytest.raises(InputError, match=file):
+            Run.from_graph(file, "runs/new")
+    assert not (folder / "runs").exists()
+
+
+def test_simulations_and_graphs_from_outside_side_by_side(folder, run, capsys):
+    snnb(capsys, f"graph --from {next(run.path.glob('graphs/*/*_graph.h5'))} --run-dir theirs")
+    assert Run(path="theirs").directory.model == "mini_network"
+    simulated, outside = Run(path=run.path).compare("theirs")
+    assert (outside.samples, outside.steps) == (simulated.samples, simulated.steps)
+    assert outside.synaptic_operations == pytest.approx(simulated.synaptic_operations)
+    assert outside.mean_rate == pytest.approx(simulated.mean_rate)
+    assert (outside.snn_accuracy, outside.differs) == (None, {})
+    assert "--figure" in snnb(capsys, f"compare {run.path} theirs --figure x.svg", 2).err
+
+
+def test_weights_without_spikes_are_a_graph_of_assumed_spikes(folder, run, capsys):
+    snnb(capsys, f"graph {run.path} --weights-only")
+    snnb(capsys, f"graph --from {run.path}/graphs/weights/mini_network_graph.h5 --run-dir x")
+    with SynapseGraph.open(folder / "x/graphs/imported/mini_network_graph.h5") as graph:
+        assert graph.assumed_spikes
+        assert all((population.spike_count == 1).all() for population in graph.populations)
+
+
+def edges_of(run):
+    (path,) = run.path.glob("graphs/imported/*_graph.h5")
+    with SynapseGraph.open(path) as graph:
+        spikes = np.concatenate([np.ravel(population.spike_count) for population in graph.populations])
+        return graph.to_scipy().toarray(), spikes
+
+
+def test_arrays_matrices_and_networkx_are_the_same_graph(folder):
+    source, target, weight = zip(*EDGES)
+    dense = np.zeros((8, 8), np.float32)
+    np.add.at(dense, (list(source), list(target)), weight)
+    own = networkx.DiGraph()
+    own.add_nodes_from((n, {"spikes": int(SPIKES[n])}) for n in range(8))
+    own.add_weighted_edges_from((s, t, dense[s, t]) for s, t in zip(*np.nonzero(dense)))
+    arrays = Run.from_graph(source=source, target=target, weight=weight, spikes=SPIKES, path="arrays")
+    matrix = Run.from_graph(csr_matrix(dense), "matrix", spikes=SPIKES)
+    for run in (arrays, matrix, Run.from_graph(own, "networkx")):
+        weights, spikes = edges_of(run)
+        np.testing.assert_array_equal(weights, dense)
+        np.testing.assert_array_equal(spikes, SPIKES)
+    same = Run.from_graph("net.csv", "file", rates="rates.txt", samples=2, steps=5)
+    first = arrays.map(hardware="chip.yaml", partition="cores.txt").record.metrics["connectivity"]
+    second = same.map(hardware="chip.yaml", partition="cores.txt").record.metrics["connectivity"]
+    assert first == 2 * second == 2 * spikes_between_cores(EDGES)
+
+
+def test_a_graph_of_arrays_has_their_hash_and_is_made_again_in_python_only(folder):
+    made = {"source": [0, 1, 2], "target": [1, 2, 3], "populations": {"in": 1, "rest": (1, 3)}, "inputs": 1}
+    run = Run.from_graph(path="x", **made)
+    chip = {"hardware": "chip.yaml", "method": "sequential"}
+    mapping = run.map(**chip)
+    assert Mapping.open(mapping.directory).cost.neurons == 3  # without the input
+    assert Run.from_graph(path="x", **made).map(**chip).directory == mapping.directory
+    assert stale("x") == {}
+    run.report()
+    with SynapseGraph.open(run.path / "graphs/imported/x_graph.h5") as graph:
+        assert [population.shape for population in graph.populations] == [(1,), (1, 3)]
+        digest = graph.attributes["source_sha256"]
+    assert f"made of arrays in Python (SHA-256 {digest})" in (run.path / "report.html").read_text()
+    assert f"arrays that the graph was made of: {digest}" in (run.path / "graphs/imported/log.txt").read_text()
+    Run.from_graph(path="x", **{**made, "weight": [2, 1, 1]})
+    assert list(stale("x")) == [f"maps/{mapping.directory.name}"]
+    with pytest.raises(UsageError, match=r"Run\.from_graph"):
+        run.graph(force=True)
+    damaged = DamagedError(run.path / "graphs/imported/x_graph.h5", "not as it was written")
+    assert "`Run.from_graph` with path=" in described_with_repair(damaged)
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "named"),
+    [
+        ({"source": [0], "target": [1, 2]}, UsageError, "1, 2 and 1 values"),
+        ({"source": [0.5], "target": [1]}, UsageError, "source .* whole numbers"),
+        ({"source": [0], "target": [1], "weight": ["a"]}, UsageError, "weight is of type"),
+        (
+            {"source": [0], "target": [1], "spikes": [1, 2, 3], "populations": {"a": 2}},
+            UsageError,
+            "3 neurons, .* have 2",
+        ),
+        ({"source": [0], "target": [1], "populations": {"a": 0}}, UsageError, "positive"),
+        ({"source": [0], "target": [1], "inputs": 1}, UsageError, "at least one is not an input"),
+        ({"source": [0]}, UsageError, "source and target"),
+        ({"graph": csr_matrix((2, 3))}, UsageError, "2 × 3"),
+        (
+            {"graph": networkx.Graph()},
+            UsageError,
+            r"undirected; graph\.to_directed\(\) has a synapse in each direction",
+        ),
+        ({"graph": networkx.MultiGraph()}, UsageError, "undirected"),
+        ({"graph": networkx.DiGraph([("a", "b")]), "spikes": [1, 2]}, UsageError, "set_node_attributes"),
+        ({"graph": networkx.DiGraph([("1", 1)])}, InputError, "2 neurons have the name '1'"),
+        ({"graph": {}}, UsageError, "dict is not a graph"),
+        ({"graph": "net.csv", "source": [0]}, UsageError, "its own edges"),
+        ({"graph": csr_matrix((2, 2)), "weight": [1]}, UsageError, "its own edges"),
+        ({"source": [0], "target": [1], "rates": "rates.txt"}, UsageError, "rates is for a graph in a file"),
+        ({"source": [0], "target": [-1]}, InputError, "neuron -1"),
+        ({"source": [0], "target": [5], "populations": {"a": 3}}, InputError, "0 to 2"),
+        ({"source": [0], "target": [1], "weight": [np.inf]}, InputError, "weight inf"),
+        ({"source": [0], "target": [1], "spikes": [1, -2]}, InputError, "-2 spikes"),
+        ({"source": [0], "target": [1], "spikes": [1, 1e30]}, InputError, "neuron 1 has 1e\\+30 spikes"),
+        ({"source": [0], "target": [1], "samples": 10}, UsageError, "--rate-samples: no spikes are known"),
+        ({"source": [1], "target": [0], "populations": {"a": 1, "b": 1}, "inputs": 1}, InputError, "input 0"),
+    ],
+)
+def test_bad_arrays_leave_no_graph(folder, given, error, named):
+    with pytest.raises(error, match=named):
+        Run.from_graph(path="x", **given)
+    assert not (folder / "x/graphs/imported").exists()
+    assert not (folder / "x/manifest.yaml").exists() or not list(open_run(folder / "x").records())
+
+
+SANAFE = """
+network:
+  groups: [{name: a, neurons: [0..1: {bias: 1}]}, {name: b, neurons: [0: {}]}]
+  edges: [a -> b: {type: dense, weight: [1, 2]}]
+mappings: [a: {core: 2.1}, b: {core: 0.0}]
+"""
+
+
+def test_mapping_and_trace_of_sanafe(folder, capsys):
+    """Spikes act where and when the files say: no step is added for the depth of the graph."""
+    (folder / "net.yaml").write_text(SANAFE)
+    (folder / "arch.yaml").write_text(yaml.safe_dump(architecture()))
+    (folder / "spikes.csv").write_text("neuron,timestep\na.0,1\na.1,1\nb.0,2\na.1,4\n")
+    snnb(capsys, "graph --from net.yaml --rates spikes.csv --rate-steps 5 --run-dir x")
+    files = "--partition x/graphs/imported/partition.txt --placement x/graphs/imported/placement.txt"
+    snnb(capsys, f"map x --hardware arch.yaml {files}")
+    (stamp,) = Run(path="x").mappings
+    mapping = Mapping.open(folder / f"x/maps/{stamp}")
+    assert mapping.place[mapping.core].tolist() == [[3, 0], [3, 0], [0, 0]]
+    # Two neurons are updated at 9.7 ns; a spike takes 30 and a message 5.1 ns. Two tiles end a step with 600 ns.
+    assert mapping.cost.recorded.step_ns[0] == pytest.approx([689.6, 639.7, 619.4, 654.5, 619.4])
+    assert mapping.cost.recorded.events["spike"] == mapping.cost.events["spike"] == 4
+    snnb(capsys, "report x")

@@ -1,0 +1,218 @@
+"""`snnb map`: what runs again and what does not, what is recorded, and bad input in one line with its exit code."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from snnb import Run
+from snnb.core.errors import InputError
+from snnb.mapping import hardware
+from snnb.mapping.files import Mapping
+from snnb.mapping.hardware import DESCRIPTIONS
+from snnb.mapping.map_network import map_network
+from snnb.results.report import write_report
+from snnb.results.verify import verify_run
+from snnb.stages.all import STAGES
+from snnb.stages.open_run import open_run
+from snnb.stages.plan import state_of_stages
+
+NEURONS = 362
+FILES = {"partition.txt", "cores.csv", "cost.json", "traffic.npz", "mapping.png", "traffic.png", "log.txt"}
+CHIP = """
+name: chip
+mesh: [4, 4]
+neurons_per_core: 64
+axons_per_core: 300
+energy_pj: {router: 1, link: 2}
+latency_ns: {router: 1, link: 2}
+source: a test
+"""
+
+
+def stamp_of(run):
+    return next(iter(run.records_of("graph")))
+
+
+def stale(run):
+    return {state.name: state.reason for state in state_of_stages(open_run(run.path)) if state.reason}
+
+
+@pytest.fixture
+def partition(tmp_path):
+    path = tmp_path / "partition.txt"
+    path.write_text("".join(f"{neuron // 30}\n" for neuron in range(NEURONS)))
+    return path
+
+
+def test_a_mapping_is_recorded_and_up_to_date_until_the_graph_changes(run):
+    face = Run(path=run.path)
+    first = face.map(hardware="spinemap_5x5", method="sequential")
+    assert {path.name for path in first.directory.iterdir()} == FILES
+    record = first.record
+    stamp = stamp_of(run)
+    names = [f"graphs/{stamp}/mini_network_graph.h5", f"simulations/{stamp}/spike_times.npz"]
+    names.append(str(DESCRIPTIONS / "spinemap_5x5.yaml"))
+    assert [file.path for file in record.inputs] == names
+    assert record.metrics["connectivity"] == Mapping.open(first.directory).cost.connectivity
+    assert record.details.cores == len(np.unique(Mapping.open(first.directory).core))
+    assert verify_run(open_run(run.path)).problems == []
+    assert stale(run) == {}
+    again = face.map(hardware="spinemap_5x5", method="sequential")
+    assert again.record.timing == record.timing
+    assert face.map().record.timing == record.timing  # the hardware is the recorded one
+    face.graph(pool_weight="mean")
+    (name, reason), *others = stale(run).items()
+    assert (name, reason) == (f"maps/{first.directory.name}", f"{record.inputs[0].path} has changed")
+    assert others == []
+    third = face.map()
+    assert third.directory == first.directory  # the one that was stale is replaced
+    assert third.record.timing != record.timing
+    assert stale(run) == {}
+
+
+def test_other_options_make_another_mapping_and_each_is_found_again(run):
+    face = Run(path=run.path)
+    small = face.map(hardware="spinemap_5x5", method="sequential").directory
+    large = face.map(hardware="loihi", method="sequential", seed=4).directory
+    assert face.map(hardware="spinemap_5x5", method="sequential").directory == small != large
+    assert face.map().record.params.seed == 4
+    assert sorted(open_run(run.path).records_of("map")) == sorted([small.name, large.name])
+
+
+def test_force_replaces_it_with_the_same_bytes_but_for_the_seconds(run):
+    face = Run(path=run.path)
+    first = face.map(hardware="spinemap_5x5", method="sequential")
+    before = {path.name: path.read_bytes() for path in first.directory.iterdir()}
+    again = face.map(force=True)
+    assert again.directory == first.directory
+    assert again.record.timing != first.record.timing
+    after = {path.name: path.read_bytes() for path in again.directory.iterdir()}
+    costs = [json.loads(content.pop("cost.json")) for content in (before, after)]
+    assert before == after
+    assert {**costs[0], "seconds": 0} == {**costs[1], "seconds": 0}
+
+
+def test_files_from_outside_are_recorded_by_their_hash(run, tmp_path, partition):
+    (tmp_path / "chip.yaml").write_text(CHIP)
+    placement = tmp_path / "placement.txt"
+    placement.write_text("".join(f"{core % 4} {core // 4}\n" for core in range(13)))
+    face = Run(path=run.path)
+    options = {"hardware": str(tmp_path / "chip.yaml"), "partition": partition, "placement": placement}
+    face.map(hardware="loihi", method="sequential", objective="hops")
+    result = face.map(**options)
+    assert [file.path for file in result.record.inputs if file.external] == sorted(
+        str(tmp_path / name) for name in ("chip.yaml", "partition.txt", "placement.txt")
+    )
+    found = Mapping.open(result.directory)
+    assert found.core.tolist() == [neuron // 30 for neuron in range(NEURONS)]
+    assert (result.directory / "partition.txt").read_text() == partition.read_text()
+    assert found.place.tolist() == [[core % 4, core // 4] for core in range(13)]
+    assert found.hardware.name == result.record.details.hardware == "chip"
+    assert result.record.details.method == "file"
+    assert (result.record.params.objective, found.cost.objective) == ("hops", "spikes")  # in force, and used
+    assert face.map(**options).record.timing == result.record.timing
+    placement.write_text(placement.read_text() + "3 3\n")
+    assert stale(run) == {f"maps/{result.directory.name}": f"{placement} has changed"}
+    longer = face.map(**options)
+    assert longer.directory == result.directory
+    assert len(Mapping.open(longer.directory).place) == 14
+    placement.unlink()
+    assert stale(run) == {}  # it may be on another machine
+
+
+def test_a_recorded_objective_that_other_hardware_has_no_figures_of_gives_way(run):
+    said = []
+    face = Run(path=run.path, say=said.append)
+    face.map(hardware="loihi", method="groups", objective="step")
+    assert face.map(hardware="spinemap_5x5").record.params.objective == "spikes"
+    assert "map: --objective step was recorded, but spinemap_5x5 has no time_ns; spikes is used" in said
+    with pytest.raises(InputError, match="no time_ns"):
+        face.map(hardware="spinemap_5x5", objective="step")
+
+
+def test_a_changed_description_of_the_package_makes_the_mapping_stale(run, tmp_path, monkeypatch):
+    copy = shutil.copytree(DESCRIPTIONS, tmp_path / "descriptions")
+    monkeypatch.setattr(hardware, "DESCRIPTIONS", copy)
+    face, options = Run(path=run.path), {"hardware": "loihi", "method": "sequential"}
+    first = face.map(**options)
+    assert stale(run) == {}
+    file = copy / "loihi.yaml"
+    file.write_text(file.read_text().replace("axons_per_core: 4096", "axons_per_core: 2048", 1))
+    assert stale(run) == {f"maps/{first.directory.name}": f"{file} has changed"}
+    assert Mapping.open(face.map(**options).directory).hardware.axons_per_core == 2048
+
+
+def test_a_description_that_is_edited_during_the_mapping_makes_it_stale(run, tmp_path, monkeypatch):
+    chip, face = tmp_path / "chip.yaml", Run(path=run.path)
+    chip.write_text(CHIP)
+
+    def slow_map(*arguments, **options):
+        chip.write_text(CHIP.replace("router: 1", "router: 9"))
+        return map_network(*arguments, **options)
+
+    monkeypatch.setattr("snnb.mapping.map_network.map_network", slow_map)
+    before = face.map(hardware=str(chip), method="sequential")
+    after = face.map(hardware=str(chip), method="sequential")
+    assert after.reason == f"{chip} has changed"
+    assert after.record.metrics["energy_pj"] > before.record.metrics["energy_pj"]
+
+
+def test_a_partition_holds_for_one_time(run, partition):
+    foreign = Run(path=run.path).map(hardware="loihi", partition=partition)
+    opened = open_run(run.path)
+    assert STAGES["map"].resolve(opened, {}, print).partition is None
+    assert STAGES["map"].selected(opened, {}) != (foreign.directory.name, None)
+
+
+def test_a_partition_with_overfull_cores_is_costed_and_marked_invalid(run, tmp_path, partition, snnb):
+    """Of the 13 cores, 12 have 30 neurons, and the last has 2."""
+    face = Run(path=run.path)
+    (tmp_path / "chip.yaml").write_text(CHIP)
+    large = face.map(hardware=str(tmp_path / "chip.yaml"), partition=partition)
+    (tmp_path / "small.yaml").write_text(CHIP.replace("64", "29").replace("name: chip", "name: small"))
+    options = {"hardware": str(tmp_path / "small.yaml"), "partition": partition}
+    with pytest.raises(
+        InputError, match=r"core 0 has 30 neurons of 29 \(and 11 cores more than 29\).*--allow-overfull"
+    ):
+        face.map(**options)
+    small = face.map(**options, allow_overfull=True)
+    stated, valid = (json.loads((one.directory / "cost.json").read_text()) for one in (small, large))
+    assert (stated["valid"], stated["overfull"]) == (False, {"neurons": list(range(12)), "axons": [], "synapses": []})
+    assert (valid["valid"], valid["overfull"]) == (True, {"neurons": [], "axons": [], "synapses": []})
+    assert stated["connectivity"] == valid["connectivity"]
+    assert (small.record.details.overfull_cores, large.record.details.overfull_cores) == (12, 0)
+    log = (small.directory / "log.txt").read_text()
+    assert "invalid mapping, it breaks limits of small: core 0 has 30 neurons of 29" in log
+    assert [f"  core {core}: 30 neurons of 29" in log for core in range(13)] == [True] * 12 + [False]
+    assert "invalid mapping" not in (large.directory / "log.txt").read_text()
+    assert "Warning: invalid mapping, it breaks limits of small" in write_report(open_run(run.path)).read_text()
+    assert "up to date, invalid: 12 overfull cores" in snnb("status", run.path).stdout
+    assert "13 (invalid: 12 overfull)" in snnb("compare", run.path).stdout
+    assert face.map(hardware="loihi", method="sequential").record.params.allow_overfull is False
+    (tmp_path / "wide.yaml").write_text(CHIP.replace("64", "29").replace("[4, 4]", "[5, 5]"))
+    split = face.map(hardware=str(tmp_path / "wide.yaml"), partition=partition, split_overfull=True)
+    stated = json.loads((split.directory / "cost.json").read_text())
+    assert (stated["valid"], split.record.details.cores) == (True, 25)
+    assert stated["split_overfull"] == {str(core): [core, 13 + core] for core in range(12)}
+    assert "core 9 into 9, 22 and 2 more, see cost.json" in split.record.warnings[0]
+
+
+def test_the_command_prints_costs_and_pictures_and_its_partition_can_be_read_again(run, snnb, tmp_path):
+    command = ["map", run.path, "--hardware", "spinemap_5x5", "--method", "sequential"]
+    first = snnb(*command)
+    assert "map: running (has not run)" in first.stderr
+    (directory,) = (run.path / "maps").iterdir()
+    lines = first.stdout.splitlines()
+    assert lines[0] == f"map  ran  {directory}"
+    assert lines[-2:] == [f"picture: {directory / name}" for name in ("mapping.png", "traffic.png")]
+    assert snnb(*command).stdout == first.stdout.replace("  ran  ", "  up to date  ")
+    stage = json.loads(snnb(*command, "--json", "--force").stdout)["stages"][-1]
+    assert (stage["stage"], stage["reason"], stage["directory"]) == ("map", "forced", str(directory))
+    assert snnb("export", run.path, "--format", "snn", "--output", tmp_path / "net.snn").returncode == 0
+    assert int(np.fromfile(tmp_path / "net.snn", "<u4", 1)[0]) == NEURONS  # numbered as in the partition
+    partition = shutil.copy(directory / "partition.txt", tmp_path)
+    again = snnb("map", run.path, "--hardware", "spinemap_5x5", "--partition", partition, "--json").stdout
+    costs = json.loads(again)["stages"][-1]["metrics"]
+    assert [costs[name] - stage["metrics"][name] for name in ("connectivity", "cores")] == [0, 0]

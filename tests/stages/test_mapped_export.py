@@ -1,0 +1,119 @@
+"""A mapping of the recorded run in SANA-FE: the files of the export, and `crosscheck --map`."""
+
+import json
+import re
+import shlex
+
+import numpy as np
+import pytest
+import yaml
+
+from snnb.cli.main import main
+from snnb.core.errors import VerificationError
+from snnb.crosscheck.sanafe import ChipTrace
+from snnb.mapping.files import Mapping
+from snnb.mapping.hardware import read_hardware
+from snnb.mapping.time_costs import RecordedSteps
+from snnb.results.crosscheck import compare_costs, refuse_differences
+from tests.crosscheck.test_sanafe_chip import CHIP
+from tests.stages.test_map import NEURONS
+
+
+@pytest.fixture
+def mapped(run, tmp_path):
+    """A mapping of the run on several cores."""
+    (tmp_path / "chip.yaml").write_text(yaml.safe_dump(CHIP))
+    assert main(["map", str(run.path), "--hardware", str(tmp_path / "chip.yaml"), "--method", "sequential"]) == 0
+    (directory,) = (run.path / "maps").iterdir()
+    return Mapping.open(directory)
+
+
+def test_the_exported_files_have_the_cores_and_the_chip(run, mapped, tmp_path):
+    sanafe = pytest.importorskip("sanafe")
+    net = tmp_path / "net.net"
+    line = ["export", str(run.path), "--format", "sanafe", "--map", mapped.path.name, "--output", str(net)]
+    assert main(line) == 0
+    assert main([*line, "--force"]) == 0
+    assert read_hardware(str(tmp_path / "net.net.yaml")) == mapped.hardware
+    stated = json.loads((tmp_path / "net.net.json").read_text())
+    assert stated["sanafe"]["mapping"] == {"stamp": mapped.path.name, "hardware": "small"}
+    placed = [row[2:].split("@") for row in net.read_text().splitlines() if row.startswith("&")]
+    sizes = [population["size"] for population in stated["populations"]]
+    ids = {f"{k}.{i}": n for n, (k, i) in enumerate((k, i) for k in range(1, len(sizes)) for i in range(sizes[k]))}
+    assert len(placed) == len(ids) == mapped.core.size
+    for neuron, address in placed:
+        x, y = mapped.place[mapped.core[ids[neuron]]]
+        assert address == f"{x // 2 * 2 + y // 2}.{x % 2 * 2 + y % 2}"  # two rows of tiles
+    architecture = sanafe.load_arch(str(tmp_path / "net.net.yaml"))
+    network = sanafe.load_net(str(net), architecture, use_netlist_format=True)
+    assert [len(network.groups[str(k)].neurons) for k in range(len(sizes))] == [0, *sizes[1:]]
+
+
+def test_a_stale_mapping_is_made_again_by_the_command_of_the_message(run, mapped, tmp_path, capsys):
+    chip = tmp_path / "chip.yaml"
+    chip.write_text(chip.read_text() + "\n")
+    other = ["map", str(run.path), "--hardware", "spinemap_5x5"]
+    assert main(other) == 0
+    capsys.readouterr()
+    line = ["export", str(run.path), "--format", "sanafe", "--map", mapped.path.name, "--output", str(tmp_path / "x")]
+    assert main(line) == 4
+    (command,) = re.findall("map again with `snnb (.*)`", capsys.readouterr().err)
+    assert main(shlex.split(command)) == 0
+    assert main(line) == 0
+
+
+def test_costs_are_those_of_sanafe(run, mapped, capfd):
+    capfd.readouterr()
+    line = ["crosscheck", str(run.path), "--with", "sanafe", "--map", mapped.path.name]
+    assert main([*line, "--json"]) == 0
+    chip = json.loads(capfd.readouterr().out)["chip"]
+    assert (chip["mapping"], chip["hardware"], chip["differing_steps"]) == (mapped.path.name, "small", 0)
+    assert chip["steps"] == 2 * 63  # three layers begin one after the other
+    assert [figure["name"] for figure in chip["figures"] if figure["differing"]] == []
+    recorded = json.loads((mapped.path / "cost.json").read_text())["recorded"]
+    energies = sum(figure["sanafe"] or figure["cost"] for figure in chip["figures"] if figure["unit"] == "pJ")
+    assert energies == pytest.approx(sum(recorded["energy_by_event_pj"].values()))
+    assert chip["figures"][-1]["sanafe"] == pytest.approx(np.mean(recorded["step_ns"]))
+    for words, message in (
+        (["--samples", "1"], "leave out --samples"),
+        (["--graph", "weights"], "leave out --graph weights"),
+    ):
+        assert main([*line, *words]) == 2
+        assert message in capfd.readouterr().err
+
+
+def test_a_mapping_without_figures_of_events_has_nothing_to_compare(run, capfd):
+    assert main(["map", str(run.path), "--hardware", "spinemap_5x5", "--method", "sequential"]) == 0
+    (directory,) = (run.path / "maps").iterdir()
+    capfd.readouterr()
+    assert main(["crosscheck", str(run.path), "--with", "sanafe", "--map", directory.name]) == 2
+    assert "has no costs of recorded samples" in capfd.readouterr().err
+
+
+def test_differences_are_errors_unless_they_are_explained():
+    energy = {"synapse": 2.0, "spike": 3.0, "axon_out": 4.0, "link_x": 1.0, "router": 9.0}
+    components = {"synapse": 1.5, "dendrite": 0.5, "soma": 3.0, "network": 5.0}
+    recorded, said = RecordedSteps(samples=[0], events={}, energy_by_event_pj=energy, step_ns=[[7.0, 8.0]]), []
+    same = compare_costs("s", "c", recorded, ChipTrace([components], [[7.0, 8.0]], [[9.0, 9.0]]))
+    refuse_differences(same, recorded, spikes_differ=False, say=said.append)
+    slower = compare_costs("s", "c", recorded, ChipTrace([components], [[7.0, 8.1]], [[9.0, 9.0]]))
+    assert (slower.differing_steps, slower.steps, said) == (1, 2, [])
+    with pytest.raises(VerificationError, match="mean step of mapping s differ"):
+        refuse_differences(slower, recorded, spikes_differ=False, say=said.append)
+    refuse_differences(slower, recorded, spikes_differ=True, say=said.append)
+    other = ChipTrace([{**components, "network": 6.0}], [[7.0, 8.0]], [[9.0, 9.0]])
+    recorded = recorded.model_copy(update={"energy_by_event_pj": {**energy, "between_chips": 0.5}})
+    between = compare_costs("s", "c", recorded, other)
+    refuse_differences(between, recorded, spikes_differ=False, say=said.append)
+    assert ["spikes do" in said[0], "links between chips" in said[1]] == [True, True]
+
+
+def test_a_mapping_with_more_neurons_than_a_core_takes_is_refused(run, tmp_path, capfd):
+    (tmp_path / "chip.yaml").write_text(yaml.safe_dump(CHIP))
+    (tmp_path / "one").write_text("0\n" * NEURONS)
+    line = ["map", str(run.path), "--hardware", str(tmp_path / "chip.yaml"), "--partition", str(tmp_path / "one")]
+    assert main([*line, "--allow-overfull"]) == 0
+    (directory,) = (run.path / "maps").iterdir()
+    capfd.readouterr()
+    assert main(["export", str(run.path), "--format", "sanafe", "--map", directory.name]) == 2
+    assert "neurons, and small takes 40; give a valid mapping" in capfd.readouterr().err

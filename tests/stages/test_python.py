@@ -1,0 +1,157 @@
+"""The Python face: the blocks of docs/python.md as they stand, what type checkers and `help()` see, and its errors."""
+
+import inspect
+import json
+import re
+import runpy
+import subprocess
+import sys
+import threading
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import snnb
+from snnb.core.errors import UsageError
+from snnb.core.options import own_flags
+from snnb.stages.all import STAGES
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
+SECTIONS = re.split(r"^##? ", PAGE, flags=re.MULTILINE)[1:]
+# Sections that simulate, or read records of the first simulation of the page.
+SIMULATED = ("snnb from Python", "Accuracy over dur", "Comparing percentiles")
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory):
+    """What the page's blocks leave behind, run one after the other."""
+    folder, names = tmp_path_factory.mktemp("python"), {}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(folder)
+        for block in BLOCKS:
+            exec(compile(block, "docs/python.md", "exec"), names)
+        names["directory"] = names["simulation"].directory.resolve()
+    return names
+
+
+@pytest.mark.slow
+def test_the_page_agrees_with_itself(said):
+    graph, edges = said["graph"], said["graph"].number_of_edges()
+    assert said["weights"].nnz == said["small"].number_of_edges() == said["network"].ecount() == len(said["frame"])
+    assert said["built"].record.details.synapses == edges == len(said["frame"])
+    assert said["frame"]["edge"].sum() == pytest.approx(said["traffic"].sum(dtype=np.float64), rel=1e-5)
+    total = sum(p.spikes_per_second for p in graph.summary())
+    assert total > 0
+    found = json.loads((said["directory"] / "sim_accuracies.json").read_text())
+    assert found["snn_accuracy_by_timestep"][-1] == said["simulation"].record.metrics["snn_accuracy"]
+    assert said["mapping"].traffic.sum() == pytest.approx(said["mapped"].record.metrics["connectivity"])
+
+
+def test_the_recipes_run_on_the_recorded_run(run, tmp_path, monkeypatch, without_kahypar):
+    monkeypatch.chdir(tmp_path)
+    face = snnb.Run(path=run.path)
+    (simulation,) = face.simulations.values()
+    names = {"run": face, "simulation": simulation, "built": face.graph()}
+    recipes = [section for section in SECTIONS if not section.startswith(SIMULATED)]
+    assert len(recipes) == len(SECTIONS) - len(SIMULATED)
+    for block in re.findall(r"```python\n(.*?)```", "".join(recipes), re.DOTALL):
+        exec(compile(block, "docs/python.md", "exec"), names)
+    assert names["frame"]["edge"].sum() == pytest.approx(names["traffic"].sum(dtype=np.float64), rel=1e-5)
+    assert names["network"].ecount() == names["built"].record.details.synapses
+
+
+def test_the_keywords_are_those_of_the_options():
+    made = runpy.run_path(str(ROOT / "docs" / "make_keywords.py"))["module"]()
+    assert (ROOT / "src" / "snnb" / "run_keywords.py").read_text() == made, "run `make docs`"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_help_shows_every_option(stage):
+    method, params = getattr(snnb.Run, stage), STAGES[stage].kind.params
+    fields = own_flags(params)
+    assert list(inspect.signature(method).parameters) == ["self", "force", "defaults", *fields]
+    for name in fields:
+        assert f"\n{name} : " in method.__doc__
+        assert params.model_fields[name].description in method.__doc__
+
+
+@pytest.mark.slow
+def test_a_type_checker_sees_the_keywords(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from snnb import Run\n"
+        "run = Run('mini_network')\n"
+        "run.train(epochs=3, optimizer='adam')\n"
+        "run.train(epoch=3)\n"
+        "run.simulate(engine='even')\n"
+    )
+    # In a process of its own: mypy raises the limit of recursion, with which a deeply nested text ends a process.
+    command = [sys.executable, "-m", "mypy", str(script), "--no-incremental"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert found.returncode == 1
+    wrong = [line for line in found.stdout.splitlines() if ": error:" in line]
+    assert [re.search(r":(\d+): error: (\w+)", line).groups() for line in wrong] == [
+        ("4", "Unexpected"),
+        ("5", "Argument"),
+    ]
+
+
+def test_a_wrong_keyword_is_answered_with_the_right_one(tmp_path):
+    with pytest.raises(UsageError, match="did you mean --epochs"):
+        snnb.Run("mini_network", path=tmp_path / "run").train(epoch=3)
+    with pytest.raises(UsageError, match=r"no such option: --dataset; there are --bin-us, .*--source$"):
+        snnb.Run("mini_network", path=tmp_path / "run").prepare(dataset="mnist")  # the data set is the run's
+    assert {"Run", "SynapseGraph", "Mapping", "read_spikes"} <= set(dir(snnb))
+
+
+def test_a_run_tells_its_results(run):
+    face = snnb.Run(path=run.path)
+    (stamp,) = face.simulations
+    assert face.simulations[stamp].record.metrics == run.record_of("simulate", stamp).metrics
+    assert list(face.graphs) == [stamp]
+    mapped = face.map(hardware="spinemap_5x5", method="sequential")
+    assert face.mappings == {mapped.directory.name: mapped}
+    assert repr(face) == f"<Run mini_network: {run.path}, 1 simulation, 1 graph, 1 mapping>"
+    (compared,) = face.compare()
+    assert compared.snn_accuracy == face.simulations[stamp].record.metrics["snn_accuracy"]
+    assert [one.stamp for one in compared.mappings] == list(face.mappings)
+    assert len(face.compare(face, f"{run.path}:{stamp}")) == 1
+
+
+def test_methods_see_results_of_other_objects(run, tmp_path):
+    """As a notebook has them: two objects of one run, or a command next to it."""
+    first, second = snnb.Run(path=run.path), snnb.Run(path=run.path)
+    new = second.simulate(samples=4, duration=5, engine="event").directory.name
+    files = second.verify().files
+    assert first.export("npz", tmp_path / "graph.npz").graph == new
+    assert first.verify().files > files  # of the graph too
+    assert f"simulation {new}" in first.report().read_text()
+    assert first.remove(new, with_dependents=True).removed == [f"simulations/{new}", f"graphs/{new}"]
+
+
+def test_a_locked_run_says_so(run):
+    face, held, release, warned = snnb.Run(path=run.path), threading.Event(), threading.Event(), []
+
+    def hold():
+        with run.locked():
+            held.set()
+            release.wait(60)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait(60)
+
+    def show(message, *_):
+        warned.append(str(message))
+        release.set()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = show
+        face.graph()
+    holder.join()
+    assert any(re.match("waiting for .*, in use by process", message) for message in warned)

@@ -1,0 +1,83 @@
+"""Mappings of a simulation that has recorded spikes: the busiest step, and the time and energy of each."""
+
+import json
+import shutil
+from collections import defaultdict
+
+import numpy as np
+import pytest
+
+from snnb import Mapping, Run, SynapseGraph
+from tests.end_to_end.conftest import RECORDED
+from tests.mapping.brute_force import csv_edges, route
+from tests.stages.test_map import CHIP
+
+SAMPLES, STEPS = 3, 23
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory):
+    run = Run(path=shutil.copytree(RECORDED, tmp_path_factory.mktemp("steps") / "run"))
+    return run, run.simulate(samples=40, duration=STEPS, engine="event", record_spikes=SAMPLES)
+
+
+@pytest.fixture(scope="module")
+def spikes(simulated):
+    """By population: rows of sample, neuron, step."""
+    with np.load(simulated[1].directory / "spike_times.npz") as file:
+        return {name: file[name] for name in file.files if file[name].ndim == 2}
+
+
+def test_the_busiest_step_of_the_links(simulated, spikes, tmp_path):
+    """Each spike walks to each core that it reaches, counted link by link from the edges that the csv export lists."""
+    run, made = simulated
+    (tmp_path / "chip.yaml").write_text(CHIP.replace("64", "40").replace("300", "400"))
+    mapped = run.map(hardware=str(tmp_path / "chip.yaml"), method="sequential")
+    cost = json.loads((mapped.directory / "cost.json").read_text())
+    mapping, reached = Mapping.open(mapped.directory), defaultdict(set)
+    loads = [defaultdict(float) for _ in range(STEPS + 3)]  # four layers, each a step after the one before
+    with SynapseGraph.open(run.path / "graphs" / made.directory.name / "mini_network_graph.h5") as graph:
+        layers = graph.populations[1:]
+        for source, target, *_ in csv_edges(graph, tmp_path):
+            if source >= layers[0].first and mapping.core_of(source) != mapping.core_of(target):
+                reached[source].add(mapping.core_of(target))
+        for delay, population in enumerate(layers):
+            for _, neuron, step in spikes[population.name].tolist():
+                source = population.first + neuron
+                for core in reached[source]:
+                    for link in route(mapping.place_of(mapping.core_of(source)), mapping.place_of(core)):
+                        loads[step + delay][link] += 1 / SAMPLES
+    expected, found = np.array([max(links.values(), default=0) for links in loads]), cost["by_step"]
+    np.testing.assert_allclose(found["link_load_max_per_step"], expected, rtol=1e-12)
+    assert found["peak_step"] == expected.argmax() != 0
+    assert found["link_load_peak"] == mapped.record.metrics["link_load_peak"] == pytest.approx(expected.max())
+    assert "recorded" not in cost  # no figures of events
+    line = f"busiest step: {found['peak_step']} of 26: {expected.max():,.6g} spikes a sample over the most loaded link"
+    assert line in (mapped.directory / "log.txt").read_text()
+    assert [file.path.split("/")[-1] for file in mapped.record.inputs][1] == "spike_times.npz"
+    assert "link load peak" in run.report(tmp_path / "page.html").read_text()
+
+
+def test_a_mapping_onto_loihi_states_what_each_step_takes(simulated, spikes):
+    run, made = simulated
+    graph = run.graph(simulation=made.directory.name).directory.name
+    mapped = run.map(hardware="loihi", method="sequential", graph=graph)
+    recorded = json.loads((mapped.directory / "cost.json").read_text())["recorded"]
+    with SynapseGraph.open(run.path / "graphs" / graph / "mini_network_graph.h5") as opened:
+        placed = [population.name for population in opened.populations[1:]]
+    assert recorded["samples"] == [0, 1, 2]
+    assert np.shape(recorded["step_ns"]) == (SAMPLES, STEPS + len(placed) - 1)
+    assert recorded["events"]["spike"] == pytest.approx(sum(len(spikes[name]) for name in placed) / SAMPLES)
+    sent = sum(len(spikes[name]) for name in placed[:-1])  # the last layer sends none
+    assert recorded["events"]["axon_out"] == pytest.approx(sent / SAMPLES)  # all on one core
+    assert [file.path.split("/")[-1] for file in mapped.record.inputs][1:] == ["spike_times.npz", "loihi.yaml"]
+    assert "3 recorded samples: " in (mapped.directory / "log.txt").read_text()
+    assert (mapped.directory / "events.png").exists()
+
+
+def test_without_recorded_spikes_the_log_says_how_to_know_the_busiest_step(run):
+    face = Run(path=run.path)
+    face.simulate(samples=5, duration=9, record_spikes=0)
+    mapped = face.map(hardware="spinemap_5x5", method="sequential")
+    assert "busiest step: not known; `snnb simulate --record-spikes K`" in (mapped.directory / "log.txt").read_text()
+    assert "by_step" not in json.loads((mapped.directory / "cost.json").read_text())

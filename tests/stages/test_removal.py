@@ -1,0 +1,151 @@
+"""Simulations, graphs and mappings taken out of a run: what depends on them, links, kills in between, other files."""
+
+import io
+import json
+import shutil
+
+import pytest
+import yaml
+
+from snnb import Run
+from snnb.core.errors import UsageError
+from snnb.results.remove import carry_out, plan_removal
+from snnb.results.verify import verify_run
+from snnb.stages.open_run import open_run
+from tests.rundir.test_directory import lives
+
+
+def stamp_of(run):
+    return max(run.records_of("simulate"))
+
+
+def whole(run):
+    """Whether the run verifies, and each directory of many results has its record."""
+    opened = open_run(run.path)
+    found = verify_run(opened)
+    there = {
+        f"{kind}/{entry.name}" for kind in ("simulations", "graphs", "maps") for entry in run.path.glob(f"{kind}/*")
+    }
+    hidden = list(run.path.glob("*/.*-2*"))
+    recorded = {directory for directory in opened.records() if "/" in directory}
+    return (found.problems, found.notes, hidden, there ^ recorded) == ([], [], [], set())
+
+
+@pytest.fixture
+def copied(run):
+    """The run with a second simulation, a copy of the first under another stamp, of which there is no graph."""
+    stamp, other = stamp_of(run), "20200101T000000Z"
+    shutil.copytree(run.path / "simulations" / stamp, run.path / "simulations" / other)
+    manifest = yaml.safe_load((run.path / "manifest.yaml").read_text())
+    text = yaml.safe_dump(manifest["stages"]["simulations"][stamp]).replace(
+        f"simulations/{stamp}", f"simulations/{other}"
+    )
+    manifest["stages"]["simulations"][other] = yaml.safe_load(text)
+    (run.path / "manifest.yaml").write_text(yaml.safe_dump(manifest))
+    return open_run(run.path), other
+
+
+def test_a_simulation_is_removed_and_the_run_verifies(copied, snnb):
+    run, other = copied
+    result = snnb("remove", run.path, other, "--yes", "--json")
+    assert result.returncode == 0, result.stderr
+    document = json.loads(result.stdout)
+    assert document["removed"] == [f"simulations/{other}"]
+    assert document["size_bytes"] == sum(file.size_bytes for file in run.records()[f"simulations/{other}"].outputs)
+    assert not (run.path / "simulations" / other).exists()
+    assert list(open_run(run.path).records_of("simulate")) == [stamp_of(run)]
+    assert whole(run)
+
+
+def test_what_was_made_of_it_is_named_and_removed_only_when_asked_for(run):
+    stamp = stamp_of(run)
+    Run(path=run.path).map(hardware="spinemap_5x5", method="sequential")
+    (mapping,) = open_run(run.path).records_of("map")
+    with pytest.raises(UsageError, match=f"graphs/{stamp}, maps/{mapping} were made from it; give --with-dependents"):
+        plan_removal(open_run(run.path), [stamp])
+    with pytest.raises(UsageError, match=f"graphs/{stamp}: maps/{mapping} was made from it"):
+        plan_removal(open_run(run.path), [f"graphs/{stamp}"])
+    assert plan_removal(open_run(run.path), [f"graphs/{stamp}", mapping]).removed == [
+        f"graphs/{stamp}",
+        f"maps/{mapping}",
+    ]
+    removed = Run(path=run.path).remove(stamp, with_dependents=True)
+    assert removed.removed == [f"simulations/{stamp}", f"graphs/{stamp}", f"maps/{mapping}"]
+    assert whole(run)
+    assert not any((run.path / name).exists() for name in ("simulations", "graphs", "maps"))
+
+
+def test_an_export_of_a_graph_stays_and_is_named(run, snnb):
+    stamp = stamp_of(run)
+    path = Run(path=run.path).export("csv").path
+    result = snnb("remove", run.path, f"graphs/{stamp}", "--yes")
+    assert f"{path.relative_to(run.path)} was made from a graph that was removed; it is kept" in result.stderr
+    assert path.exists()
+    assert whole(run)
+
+
+@pytest.mark.parametrize("answer", ["y", ""])
+def test_at_a_terminal_it_asks(copied, snnb, monkeypatch, answer):
+    run, other = copied
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{answer}\n"))
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    result = snnb("remove", run.path, other)
+    assert result.returncode == 0, result.stderr
+    assert f"remove simulations/{other}" in result.stderr
+    assert (other in open_run(run.path).records_of("simulate")) == (answer != "y")
+    assert ("nothing is removed" in result.stdout) == (answer != "y")
+    assert whole(run)
+
+
+def test_a_file_that_is_not_the_runs_own_is_not_removed(copied, snnb):
+    run, other = copied
+    (run.path / "simulations" / other / "notes.txt").write_text("mine")
+    result = snnb("remove", run.path, other, "--yes")
+    assert result.returncode == 3
+    assert "notes.txt was not written by `snnb`" in result.stderr
+    assert (run.path / "simulations" / other / "notes.txt").read_text() == "mine"
+    assert other in open_run(run.path).records_of("simulate")
+
+
+def test_a_damaged_or_missing_simulation_can_be_removed(copied, snnb):
+    run, other = copied
+    (run.path / "simulations" / other / "log.txt").write_text("damaged")
+    assert snnb("remove", run.path, other, "--yes").returncode == 0
+    assert whole(run)
+    stamp = stamp_of(open_run(run.path))
+    shutil.rmtree(run.path / "graphs")
+    assert snnb("remove", run.path, f"graphs/{stamp}", "--yes").returncode == 0
+    assert whole(run)
+
+
+def test_killed_at_any_file_operation_a_removal_has_happened_or_has_not(copied, tmp_path):
+    run, other = copied
+    before, outcomes = shutil.copytree(run.path, tmp_path / "before"), set()
+
+    def remove():
+        with run.locked():
+            run.remove([f"simulations/{other}"])
+
+    for crash_at in range(1, 300):
+        if not (run.path / "simulations" / other).exists():
+            shutil.rmtree(run.path)
+            shutil.copytree(before, run.path)
+        lived = lives(remove, crash_at)
+        with open_run(run.path).locked():
+            outcomes.add((run.path / "simulations" / other).exists())
+        assert whole(run)
+        if lived:
+            break
+    assert (lived, outcomes) == (True, {True, False})
+
+
+def test_what_was_made_while_the_question_was_open_is_not_left_without_its_origin(copied):
+    run, _ = copied
+    stamp = stamp_of(run)
+    planned = plan_removal(run, [stamp], with_dependents=True)
+    Run(path=run.path).map(hardware="spinemap_5x5", method="sequential")
+    (mapping,) = open_run(run.path).records_of("map")
+    with pytest.raises(UsageError, match=f"maps/{mapping} was made from it; give --with-dependents"):
+        carry_out(run, planned)
+    assert whole(run)
+    assert (run.path / "maps" / mapping).is_dir()

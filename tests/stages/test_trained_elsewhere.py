@@ -1,0 +1,65 @@
+"""A model from a file was trained elsewhere: nothing shows the recipe of a training that never was."""
+
+import re
+
+import pytest
+
+from snnb import Run
+from snnb.cli.main import main
+from snnb.results.compare import compare
+from snnb.results.report import write_report
+from snnb.stages.open_run import open_run
+from snnb.stages.plan import effective_options
+from snnb.training.recipe import Recipe
+from tests.model_files.conftest import RECORDED
+
+pytestmark = pytest.mark.slow
+SIMULATION = {"samples": 10, "duration": 10, "engine": "event"}
+RECIPE = {*Recipe.model_fields, "validation_split", "steps_per_epoch"} - {"batch_size"}  # simulations have that, too
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory):
+    """A run of the recorded ONNX model, simulated with two foldings of its pixels."""
+    path = tmp_path_factory.mktemp("elsewhere") / "run"
+    run = Run(str(RECORDED / "digits_net.onnx"), path=path, dataset="digits")
+    run.simulate(**SIMULATION)
+    run.train(pixels="mean=1,std=0.1")
+    run.simulate(**SIMULATION)
+    return open_run(path)
+
+
+def test_compare_shows_the_recipe_of_the_network_that_was_trained(elsewhere, run, capsys):
+    Run(path=run.path).simulate(**SIMULATION)
+    *two, _, trained = compare([str(elsewhere.path), str(run.path)])
+    assert {name for one in two for name in one.differs} & RECIPE == set()
+    assert [one.differs["pixels"] for one in two] == [None, "mean=1,std=0.1"]
+    assert (trained.differs["epochs"], trained.differs["learning_rate"]) == (
+        run.record_of("train").params.epochs,
+        run.record_of("train").params.learning_rate,
+    )
+    assert main(["compare", str(elsewhere.path)]) == 0
+    rows = {line.split("  ")[0] for line in capsys.readouterr().out.splitlines()}
+    assert "pixels" in rows
+    assert rows & RECIPE == set()
+
+
+def test_status_report_and_log_are_without_it(elsewhere, tmp_path, capsys):
+    assert main(["status", str(elsewhere.path)]) == 0
+    page = write_report(elsewhere, output=tmp_path / "report.html").read_text()
+    logs = [path.read_text() for path in elsewhere.path.glob("simulations/*/log.txt")]
+    assert len(logs) == 2
+    for text in (capsys.readouterr().out, page, *logs):
+        assert [name for name in RECIPE if re.search(rf"\b{name}\b", text)] == []
+    assert "trained elsewhere" in page
+    assert "mean=1,std=0.1" in page
+
+
+def test_the_report_of_a_trained_network_has_it(run, tmp_path):
+    page = write_report(run, output=tmp_path / "report.html").read_text()
+    assert [name for name in RECIPE if name not in page] == []
+
+
+def test_the_seed_goes_to_the_stages_that_use_it(elsewhere):
+    given = {name: {"seed": 3} for name in ("prepare", "train", "simulate")}
+    assert effective_options(elsewhere, given) == {**given, "train": {}}

@@ -1,0 +1,266 @@
+"""What runs again and what does not: options given again, altered inputs, recorded values that no longer fit."""
+
+import hashlib
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from snnb import Run
+from snnb.core.errors import InputError, UsageError
+from snnb.results.compare import compare
+from snnb.results.verify import verify_run
+from snnb.stages import train
+from snnb.stages.all import STAGES
+from snnb.stages.open_run import open_or_create, open_run
+from snnb.stages.plan import bring_up_to_date, check_options, effective_options, read_options, state_of_stages
+from snnb.stages.simulate import SimulateParams
+from snnb.stages.simulate import resolve as resolve_simulation
+
+QUICK = {"epochs": 1, "steps_per_epoch": 2}
+
+
+def stale(run):
+    return {state.name: state.reason for state in state_of_stages(open_run(run.path)) if state.reason}
+
+
+def alter_in_secret(path):
+    """Change a byte in the middle; size and time of change stay."""
+    before, content = path.stat(), bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def test_the_same_settings_given_again_are_up_to_date_and_one_of_several_keeps_the_others(run):
+    assert train.resolve(run, {}).settings == {"filters": (4, 8)}
+    assert train.STAGE.selected(run, {"settings": {"filters": (4, 8)}}) == (None, None)
+    reason = "settings: {'filters': (4, 8)} → {'filters': (3, 4)}"
+    assert train.STAGE.selected(run, {"settings": {"filters": (3, 4)}}) == (None, reason)
+    assert STAGES["prepare"].selected(run, {"seed": 0, "data_dir": run.path}) == (None, None)  # nothing it is made of
+
+
+def test_an_input_altered_with_size_and_time_kept_is_made_again_and_never_recorded_under_its_old_hash(run):
+    path = run.path / "dataset" / "x_train.npy"
+    whole = path.read_bytes()
+    assert stale(run) == {}  # its hash is remembered now
+    alter_in_secret(path)
+    outcomes = Run(path=run.path).directory
+    with outcomes.locked():
+        ran = bring_up_to_date(outcomes, "train", {"train": QUICK}, force=True)
+    assert [o.stage for o in ran if o.reason] == ["prepare", "train"]
+    recorded = {file.path: file.sha256 for file in open_run(run.path).record_of("train").inputs}
+    assert recorded["dataset/x_train.npy"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert path.read_bytes() == whole
+
+
+def test_what_was_made_of_a_stale_training_is_stale_to_the_mapping(run):
+    face = Run(path=run.path)
+    face.graph(weights_only=True)
+    mapped = face.map(hardware="spinemap_5x5", method="sequential").directory.name
+    assert stale(run) == {}
+    stamp = next(iter(run.records_of("simulate")))
+    manifest = yaml.safe_load((run.path / "manifest.yaml").read_text())
+    manifest["stages"]["train"]["inputs"][0]["sha256"] = "0" * 64
+    (run.path / "manifest.yaml").write_text(yaml.safe_dump(manifest))
+    found = stale(run)
+    assert found.pop("train") == "dataset/x_train.npy has changed"
+    assert found == {
+        "parse": "train has to run first",
+        f"simulations/{stamp}": "train has to run first",
+        "graphs/weights": "train has to run first",
+        f"graphs/{stamp}": f"simulations/{stamp} is stale",
+        f"maps/{mapped}": f"simulations/{stamp} is stale",
+    }
+
+
+def test_a_networkx_file_that_is_left_out_is_named(run):
+    said = []
+    made = Run(path=run.path, say=said.append).graph(networkx_limit=3663)
+    named = "graph: networkx file left out: 3,664 edges are more than --networkx-limit 3,663; open"
+    assert any(message.startswith(named) for message in said)
+    assert not (made.directory / "graph").exists()
+
+
+def test_a_simulation_is_named_by_stamp_or_by_its_path_in_this_run(run, tmp_path):
+    stamp = next(iter(run.records_of("simulate")))
+    other = shutil.copytree(run.path, tmp_path / "other")
+    for named in (stamp, str(run.path / "simulations" / stamp)):
+        assert Run(path=run.path).graph(simulation=named).directory.name == stamp
+    with pytest.raises(UsageError, match="not in"):
+        Run(path=run.path).graph(simulation=str(other / "simulations" / stamp))
+
+
+def test_a_recorded_value_that_no_longer_fits_gives_way_and_is_named(run):
+    said = []
+    Run(path=run.path).simulate(samples=50, record_spikes=50, duration=5)
+    opened = open_run(run.path)
+    params = resolve_simulation(opened, {"samples": 20}, said.append)
+    assert (params.samples, params.record_spikes) == (20, 0)
+    assert said == ["--record-spikes 50 was recorded, but is not valid with these options; 0 is used"]
+    with pytest.raises(UsageError, match="only --samples 20"):
+        resolve_simulation(opened, {"samples": 20, "record_spikes": 50})
+    said.clear()
+    assert resolve_simulation(run, {"engine": "toolbox"}, said.append).record_spikes == 0
+    assert said == ["--record-spikes 2 was recorded, but is not valid with these options; 0 is used"]
+
+
+def test_more_recorded_samples_than_there_are_now_give_way_and_are_named(run):
+    said = []
+    manifest = yaml.safe_load((run.path / "manifest.yaml").read_text())
+    manifest["stages"]["prepare"]["details"]["splits"]["test"]["shape"][0] = 40
+    (run.path / "manifest.yaml").write_text(yaml.safe_dump(manifest))
+    opened = open_run(run.path)
+    assert resolve_simulation(opened, {}, said.append).samples == 40
+    assert said == ["--samples 60 was recorded, but the test set has 40; 40 are used"]
+    with pytest.raises(UsageError, match="the test set has 40"):
+        resolve_simulation(opened, {"samples": 60})
+
+
+def test_options_of_a_swept_simulation_do_not_count_and_it_serves_only_with_all_options_in_force(run):
+    opened, first = open_run(run.path), next(iter(run.records_of("simulate")))
+    with opened.locked():
+        swept = {"simulate": {"duration": 5, "engine": "event", "swept": True}}
+        stamp = bring_up_to_date(opened, "simulate", swept)[-1].directory.name
+    check_options(opened, "simulate", {"simulate": {"warm_up": 10}})  # fits --duration 60, not 5
+    simulation = STAGES["simulate"]
+    assert simulation.selected(opened, {}) == (first, None)
+    assert simulation.selected(opened, {"duration": 5, "engine": "event"}) == (stamp, None)
+    assert simulation.selected(opened, {"duration": 5}) == (None, "duration: 60 → 5")  # the engine in force is another
+
+
+def test_options_in_force_are_said_and_defaults_forgets_the_recorded_ones(run):
+    said = []
+    python = Run(path=run.path, say=said.append)
+    python.simulate(samples=20, record_spikes=0, initial_potential=0.5, engine="event")
+    python.simulate(duration=7)
+    python.simulate(defaults=True, duration=7)
+    assert [line for line in said if "options:" in line][1:] == [
+        "simulate: options: --duration 7; recorded options: --engine event, --samples 20, --initial-potential 0.5",
+        "simulate: options: --duration 7",
+    ]
+    stamp, record = max(open_run(run.path).records_of("simulate").items())
+    there = run.record_of("prepare").details.splits["test"].shape[0]
+    assert record.params == SimulateParams(samples=there, duration=7)
+    (one,) = compare([f"{run.path}:{stamp}"])
+    assert one.differs["duration"] == 7
+    assert "initial_potential" not in one.differs
+    assert "seed" not in one.differs
+
+
+POOLED = """
+from tensorflow import keras
+from tensorflow.keras import layers
+
+def net(input_shape, num_classes):
+    return keras.Sequential([
+        layers.Conv2D(2, 3, activation="relu", input_shape=input_shape),
+        layers.MaxPooling2D(2),
+        layers.Flatten(),
+        layers.Dense(num_classes, activation="softmax"),
+    ])
+"""
+
+
+def pooled(folder):
+    """Return a run of a model with max pooling, which `parse` refuses by default."""
+    (folder / "net.py").write_text(POOLED)
+    return open_or_create(f"{folder / 'net.py'}:net", folder / "run", "digits")
+
+
+SMALL = {"prepare": {"limit": 60, "norm_samples": 20}, "train": QUICK}
+
+
+def test_what_parse_will_refuse_is_not_trained(tmp_path):
+    run = pooled(tmp_path)
+    with run.locked(), pytest.raises(InputError, match="max-pool"):
+        bring_up_to_date(run, "parse", SMALL)
+    assert not (run.path / "train").exists()
+
+
+def test_more_samples_than_there_are_are_refused_before_training(tmp_path):
+    run = open_or_create("mini_network", tmp_path / "run")
+    with run.locked(), pytest.raises(UsageError, match="the test set has 360"):
+        bring_up_to_date(run, "simulate", {"simulate": {"samples": 361}})
+    assert not (run.path / "train").exists()
+
+
+def test_a_file_cut_in_half_is_seen_and_made_again(run):
+    path = run.path / "parse" / "mini_network_parsed.h5"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert stale(run)["parse"] == "parse/mini_network_parsed.h5 is not as it was written"
+    with run.locked():
+        bring_up_to_date(run, "graph", {})
+    assert verify_run(open_run(run.path)).problems == []
+    assert "parse" not in stale(run)
+
+
+def test_a_conversion_states_latency_and_what_rounding_changes(run):
+    python = Run(path=run.path)
+    parsed = python.parse(calibrate=8, weight_bits=2).record.metrics
+    simulated = python.simulate(samples=20).record
+    depth = len([name for name in simulated.details.mean_rates if name != "input"])  # a chain
+    assert (parsed["calibrated_steps"], parsed["latency_steps"]) == (8, 8 * (depth + 1))
+    assert {name: parsed[name] for name in ("latency_steps", "interval_steps")}.items() <= simulated.metrics.items()
+    assert 0 < parsed["classes_changed_by_rounding"] < 1
+    assert simulated.details.output_coding == "spikes"
+
+
+def test_a_recorded_threshold_or_duration_that_the_network_defines_gives_way_and_is_named(run):
+    said = []
+    python = Run(path=run.path, say=said.append)
+    python.simulate(samples=5, record_spikes=0, threshold=2, duration=20)
+    python.parse(weight_bits=4, calibrate=8)
+    params = python.simulate().record.params
+    assert (params.threshold, params.duration) == (1, 8)
+    used = "is used, as the network or the test set defines it"
+    assert f"simulate: --threshold 2.0 was recorded; 1.0 {used}" in said
+    assert f"simulate: --duration 20 was recorded; 8 {used}" in said
+
+
+def test_options_of_poolings_that_the_network_does_not_have_are_warned_of(run):
+    """A calibrated pooling is a convolution."""
+    python = Run(path=run.path)
+    parsed = python.parse(calibrate=8, max_pool="average")
+    assert "--max-pool average changes nothing: the network has no max pooling" in parsed.record.warnings
+    built = python.graph(weights_only=True, pool_weight="one")
+    assert built.record.warnings == ["--pool-weight one changes nothing: the network has no average pooling"]
+    assert "weights of average pooling" not in (built.directory / "log.txt").read_text()
+
+
+def test_an_option_of_one_stage_without_effect_is_refused_only_where_no_other_stage_uses_it(run):
+    given = {"parse": {"calibrate": 8}, "simulate": {"initial_potential": 0.5}}
+    with pytest.raises(UsageError, match="--initial-potential: a calibrated network"):
+        effective_options(run, given)
+    poisson = {"simulate": {"input_rate": 500, "input": "poisson"}}
+    assert effective_options(run, poisson) == poisson
+    quantised = {"train": {"activation": "qcfs", "levels": 4}, "parse": {"firing": "free"}}
+    assert effective_options(run, quantised) == quantised
+
+
+def test_numbers_as_text_are_taken_as_on_the_command_line():
+    given = {"train": {"epochs": "1", "learning_rate": "1e-2"}, "prepare": {"source": "x"}}
+    assert read_options(given) == {
+        "train": {"epochs": 1, "learning_rate": 0.01},
+        "prepare": {"source": Path("x").absolute()},
+    }
+
+
+def test_a_model_of_ones_own_from_python(tmp_path):
+    (tmp_path / "net.py").write_text(POOLED)
+    run = Run(f"{tmp_path / 'net.py'}:net", tmp_path / "run", dataset="digits", shape=(12, 12, 1))
+    assert run.prepare(limit=20).record.details.splits["train"].shape == (20, 12, 12, 1)
+
+
+def test_other_versions_are_one_line_for_all_stages(run):
+    path = run.path / "manifest.yaml"
+    path.write_text(re.sub("numpy: .*", "numpy: 0.0.1", re.sub("python: 3.*", "python: 3.0.1", path.read_text())))
+    said = []
+    with run.locked():
+        bring_up_to_date(run, "graph", {}, say=said.append)
+    (line,) = [line for line in said if "version" in line]
+    assert re.search("made with other versions of python, numpy(, tensorflow)?; see ", line)
+    assert line.endswith(str(path))
