@@ -11,12 +11,13 @@ import pytest
 import scipy.sparse
 
 from snnb.core.errors import InputError, UsageError
+from snnb.formats.all import FORMATS
 from snnb.formats.export_options import ExportOptions
 from snnb.formats.import_graph import import_graph
-from snnb.formats.write_export import FORMATS, export
+from snnb.formats.write_export import export
 from snnb.graph.synapse_graph import SynapseGraph, seal
+from tests.formats.mapped import costs_of, imported, refused
 from tests.graph.edges import all_edges
-from tests.graph.mapped import costs_of, imported, refused
 
 ORIGIN = {"stamp": "s", "sha256": "0"}
 
@@ -115,7 +116,7 @@ def by_networkx(source, target, weight):
 @pytest.mark.parametrize("kind", ["csv", "csv.gz", "npz", "parquet"])
 @pytest.mark.parametrize("block", [64, 1 << 24])
 def test_edges_degrees_and_rates_of_a_table(kind, block, monkeypatch, tmp_path):
-    monkeypatch.setattr("snnb.formats.read_csv.ROWS", block)
+    monkeypatch.setattr("snnb.formats.csv.ROWS", block)
     source, target, weight, rate = parallel_edges()
     path = table(tmp_path, kind, {"source": source, "target": target, "weight": weight, "rate": rate[source]})
     expected = by_networkx(source, target, weight)

@@ -16,8 +16,8 @@ from snnb.mapping.time_costs import recorded_steps
 from snnb.mapping.traffic import PlacedNetwork
 from snnb.results.export import on_cores
 from tests.crosscheck.test_sanafe_chip import CHIP
+from tests.formats.mapped import imported, refused
 from tests.graph.edges import all_edges
-from tests.graph.mapped import imported, refused
 from tests.mapping.test_sanafe_architecture import architecture
 
 ORIGIN = {"stamp": "s", "sha256": "0"}  # with one, a description is written
