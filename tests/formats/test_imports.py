@@ -116,7 +116,7 @@ def by_networkx(source, target, weight):
 @pytest.mark.parametrize("kind", ["csv", "csv.gz", "npz", "parquet"])
 @pytest.mark.parametrize("block", [64, 1 << 24])
 def test_edges_degrees_and_rates_of_a_table(kind, block, monkeypatch, tmp_path):
-    monkeypatch.setattr("snnb.formats.csv.ROWS", block)
+    monkeypatch.setattr("snnb.formats.csv.BLOCK", block)
     source, target, weight, rate = parallel_edges()
     path = table(tmp_path, kind, {"source": source, "target": target, "weight": weight, "rate": rate[source]})
     expected = by_networkx(source, target, weight)

@@ -222,9 +222,9 @@ def test_rates_are_read_as_edge_lists_are(tmp_path, name, separator):
         (["", "a,b", "", "b"], "line 5: has 1 fields, the header has 2"),
     ],
 )
-@pytest.mark.parametrize("block", [2, 1 << 18])
+@pytest.mark.parametrize("block", [16, 1 << 22])
 def test_lines_of_edges_are_numbered_as_in_the_file(tmp_path, monkeypatch, rows, expected, block):
-    monkeypatch.setattr("snnb.formats.csv.ROWS", block)
+    monkeypatch.setattr("snnb.formats.csv.BLOCK", block)
     (tmp_path / "t.csv").write_text("\n".join(["source,target", *rows]) + "\n")
     refused(tmp_path / "t.csv", expected)
 

@@ -1,1 +1,1 @@
-"""Exporters of the graph to formats of other programs, one file per format."""
+"""Graphs in the files of other programs: one file per format, which writes it, and reads it if it can be read."""

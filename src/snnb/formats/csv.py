@@ -12,13 +12,13 @@ import zlib
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
-from itertools import count, islice
+from itertools import islice
 from pathlib import Path
-from typing import IO, BinaryIO, Dict, Iterator, List, cast
+from typing import IO, BinaryIO, Callable, Dict, Iterator, List, Optional, Sequence, Set, cast
 
 import numpy as np
 
-from snnb.core.errors import DamagedError
+from snnb.core.errors import DamagedError, first_line
 from snnb.formats.description import description_path, read_description
 from snnb.formats.request import TEXT_BATCH, Format, Request
 from snnb.formats.tables import LIMIT, columns_of, delay_note, described_graph, listed_graph
@@ -32,8 +32,11 @@ HEADER = b"source_group,source_neuron,dest_group,dest_neuron,weight,rate,edge\n"
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write the graph, one line per synapse; see `Format`."""
-    from snnb.formats.text_lines import EdgeWriter, number_texts
+    import pyarrow
 
+    from snnb.formats.text_lines import lines, texts
+
+    exact = request.options.exact
     counter, scale = request.counter(graph.number_of_edges()), request.rate_scale(graph)
     with ExitStack() as stack:
         file: BinaryIO = stack.enter_context(path.open("wb"))
@@ -42,14 +45,13 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
         file.write(HEADER)
         for projection in graph.projections:
             source, target = projection.source, projection.target
-            rates = [""] * source.size
-            if graph.recording is not None:
-                rates = number_texts(source.edge_rate(scale), request.options.exact)
-            after = [f",{rate}," for rate in rates]
-            writer = EdgeWriter(_names(source), _names(target), after, request.options.exact)
+            sources, targets = pyarrow.array(_names(source)), pyarrow.array(_names(target))
+            rates = texts(source.edge_rate(scale), exact) if graph.recording is not None else None
             for batch in projection.edge_batches(TEXT_BATCH, scale):
-                ends = batch.source - source.first, batch.target - target.first
-                file.write(writer.lines(*ends, batch.weight, batch.edge))
+                own = pyarrow.array(batch.source - source.first)
+                rate = "" if rates is None else rates.take(own)
+                names = sources.take(own), targets.take(pyarrow.array(batch.target - target.first))
+                file.write(lines(*names, texts(batch.weight, exact), ",", rate, ",", texts(batch.edge, exact)))
                 counter.add(batch.source.size)
 
 
@@ -65,8 +67,8 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"' if any(sign in name for sign in ',"\n\r') else name
 
 
-ROWS = 1 << 18  # in memory at a time
-LONGEST_LINE = 100_000  # characters
+BLOCK = 1 << 22  # bytes in memory at a time, and in a line
+LONGEST_LINE = 100_000  # characters of the header and the first line
 ENCODING = "utf-8-sig"  # with or without a byte order mark
 # An id, which pandas may write as 12.0 and numpy as 1.2e+01; 0.3 is a name
 ID = re.compile(r"([+-]?[0-9]+(\.0*|(\.[0-9]*)?e[+-]?[0-9]+)?)?", re.IGNORECASE)
@@ -88,8 +90,9 @@ def read(path: Path) -> ListedGraph:
             nodes = described_graph(table, description, _node_columns(table))
             nodes = replace(nodes, files=(path, table, described))
     with _open(path) as file:
-        header = "".join(_next_lines(path, file, 1))
-        first = next((line for line in iter(lambda: "".join(_next_lines(path, file, 1)), "") if line.strip()), "")
+        header, first = _next_line(path, file), "\n"
+        while first.isspace():
+            first = _next_line(path, file)
     delimiter = max(",;\t", key=header.count)
     fields = [name.strip().lower() for name in next(csv.reader([header], delimiter=delimiter), [])]
     columns = columns_of(path, fields, "line 1: ")
@@ -98,48 +101,29 @@ def read(path: Path) -> ListedGraph:
         ID.fullmatch(values.get(columns[end], "").strip()) for end in ("source", "target")
     )
     unrated = "rate" in columns and not values.get(columns["rate"], "-").strip()  # an export of a graph of weights
-    if unrated:
-        del columns["rate"]
     texts = [key for key in columns if key not in ("weight", "rate")] if named else []
-    # Ids are read as float64: loadtxt takes 1.5 for the integer 1. Of columns that are not read it keeps a character.
-    kinds = dict.fromkeys(fields, "U1")
-    kinds.update({name: "O" if key in texts else "f8" for key, name in columns.items()})
-    empty: List[int] = []  # numbers of lines that are skipped
-    row = np.dtype([(str(k), kinds[name]) for k, name in enumerate(fields)])
+    numbers = {name for key, name in columns.items() if key not in texts and not (unrated and key == "rate")}
 
     def batches() -> Iterator[Dict[str, np.ndarray]]:
-        with _open(path) as file:
-            _next_lines(path, file, 1)
-            empty.clear()
-            for begin in count(2, ROWS):
-                lines = _next_lines(path, file, ROWS)
-                if not lines:
-                    return
-                number, blank = begin + np.arange(len(lines)), [k for k, line in enumerate(lines) if line.isspace()]
-                if blank:
-                    empty.extend(number[blank].tolist())
-                    number = np.delete(number, blank)
-                    lines = [lines[k - begin] for k in number.tolist()]
-                if not lines:
-                    continue
-                table = _parsed(path, lines, number, row, delimiter)
-                if unrated and (table[str(fields.index("rate"))] != "").any():
-                    raise DamagedError(path, "some rates are empty; give all of them, or none")
-                batch = {key: table[str(fields.index(name))] for key, name in columns.items()}
-                batch.update({key: np.array([text.strip() for text in batch[key]], object) for key in texts})
-                if "rate" in batch:
-                    batch["rate"] = batch["rate"] / scale
-                if not named:
-                    batch.update({end: _ids(path, columns[end], batch[end], number) for end in ("source", "target")})
-                yield batch
+        row = 0
+        for batch in _blocks(path, fields, [*columns.values()], numbers, delimiter):
+            table = {key: batch[name] for key, name in columns.items()}
+            if unrated and (table.pop("rate") != "").any():
+                raise DamagedError(path, "some rates are empty; give all of them, or none")
+            if "rate" in table:
+                table["rate"] = table["rate"] / scale
+            if not named:
+                table.update({end: _ids(path, columns[end], table[end], row, place) for end in ("source", "target")})
+            yield table
+            row += table["source"].size
 
     def place(row: int) -> str:
-        line = row + 2
-        for skipped in empty:
-            line += skipped <= line
-        return f"line {line:,}"
+        with _open(path) as file:
+            lines = (number for number, line in enumerate(file, 1) if number > 1 and not line.isspace())
+            return f"line {next(islice(lines, row, None)):,}"
 
-    graph = listed_graph(path, columns, batches, place, named=named, nodes=nodes)
+    read = {key: name for key, name in columns.items() if not (unrated and key == "rate")}
+    graph = listed_graph(path, read, batches, place, named=named, nodes=nodes)
     return replace(graph, notes=(*graph.notes, *delay_note(fields)))
 
 
@@ -147,50 +131,83 @@ def _open(path: Path) -> IO[str]:
     return gzip.open(path, "rt", encoding=ENCODING) if path.suffix.lower() == ".gz" else path.open(encoding=ENCODING)
 
 
-def _next_lines(path: Path, file: IO[str], number: int) -> List[str]:
+def _next_line(path: Path, file: IO[str]) -> str:
     try:
-        lines = list(islice(iter(partial(file.readline, LONGEST_LINE), ""), number))
+        line = file.readline(LONGEST_LINE)
     except UnicodeDecodeError:
         raise DamagedError(path, "not text") from None
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DamagedError(path, f"not a complete gzip file ({error})") from None
-    if any("\0" in line for line in lines):
+    if "\0" in line:
         raise DamagedError(path, "not text")
-    if any(len(line) == LONGEST_LINE for line in lines):
+    if len(line) == LONGEST_LINE:
         raise DamagedError(path, f"has a line of {LONGEST_LINE:,} characters or more")
-    return lines
+    return line
 
 
-def _parsed(path: Path, lines: List[str], numbers: np.ndarray, row: np.dtype, delimiter: str) -> np.ndarray:
-    """Parse lines with their numbers; raise `DamagedError` with the number of the line that is wrong."""
+def _blocks(
+    path: Path, fields: Sequence[str], names: Sequence[str], numbers: Set[str], delimiter: str
+) -> Iterator[Dict[str, np.ndarray]]:
+    """Yield columns by name, some lines at a time: float64 of `numbers`, str without spaces at the ends of others.
+
+    Ids are read as float64, so that 1.5 is refused, and 12.0 is 12.
+    """
+    import pyarrow
+    from pyarrow import compute
+    from pyarrow import csv as arrow
+
+    keys = {name: str(fields.index(name)) for name in names}  # the names of fields may occur twice
+    kinds = {keys[name]: pyarrow.float64() if name in numbers else pyarrow.string() for name in names}
     try:
-        return np.loadtxt(lines, row, delimiter=delimiter, quotechar='"', comments=None, ndmin=1)
-    except ValueError as error:
-        half = len(lines) // 2
-        if half:
-            _parsed(path, lines[:half], numbers[:half], row, delimiter)
-            _parsed(path, lines[half:], numbers[half:], row, delimiter)
-        fields, header = next(csv.reader(lines, delimiter=delimiter), []), row.names or ()
-        fault = str(error).partition(" at row")[0]
-        if len(fields) != len(header):
-            fault = f"has {len(fields)} fields, the header has {len(header)}"
-        raise DamagedError(path, f"line {numbers[0]:,}: {fault}") from None
+        with pyarrow.input_stream(str(path), "gzip" if path.suffix.lower() == ".gz" else None) as file:
+            reader = arrow.open_csv(
+                file,
+                arrow.ReadOptions(block_size=BLOCK, skip_rows=1, column_names=[str(k) for k in range(len(fields))]),
+                arrow.ParseOptions(
+                    delimiter=delimiter, invalid_row_handler=lambda row: "skip" if row.text.isspace() else "error"
+                ),
+                arrow.ConvertOptions(column_types=kinds, include_columns=list(kinds), null_values=[]),
+            )
+            for batch in reader:
+                columns = {name: batch.column(key) for name, key in keys.items()}
+                columns.update({n: compute.utf8_trim_whitespace(columns[n]) for n in names if n not in numbers})
+                yield {name: column.to_numpy(zero_copy_only=False) for name, column in columns.items()}
+    except (pyarrow.ArrowException, OSError) as error:
+        raise DamagedError(path, _fault_of(path, fields, numbers, delimiter) or first_line(error)) from None
 
 
-def _ids(path: Path, name: str, values: np.ndarray, line: np.ndarray) -> np.ndarray:
-    wrong = np.flatnonzero(values != np.rint(values))
-    if wrong.size:
-        raise DamagedError(
-            path,
-            f"line {line[wrong[0]]:,}: {name} {values[wrong[0]]} is not an id from 0; give ids, or names in all lines",
-        )
-    large = np.flatnonzero(np.abs(values) > LIMIT)  # int64 does not hold all of them
-    if large.size:
-        k = large[0]
-        raise DamagedError(
-            path, f"line {line[k]:,}: {name} {values[k]:.6g} is too large; the neurons are 0 to {LIMIT - 1:,}"
-        )
-    return values.astype(np.int64)
+def _fault_of(path: Path, fields: Sequence[str], numbers: Set[str], delimiter: str) -> Optional[str]:
+    """Return the first line that is wrong, and its fault; None if there is none. Arrow does not count empty lines."""
+    with _open(path) as file:
+        _next_line(path, file)
+        for line, text in enumerate(iter(partial(_next_line, path, file), ""), 2):
+            values = next(csv.reader([text], delimiter=delimiter), [])
+            if text.isspace():
+                continue
+            if len(values) != len(fields):
+                return f"line {line:,}: has {len(values)} fields, the header has {len(fields)}"
+            for name, value in zip(fields, values):
+                if name in numbers and not _is_number(value):
+                    return f"line {line:,}: could not convert string {value!r} to a number"
+    return None
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return float(text) is not None
+    except ValueError:
+        return False
+
+
+def _ids(path: Path, name: str, values: np.ndarray, first: int, place: Callable[[int], str]) -> np.ndarray:
+    """Return a column of ids, whose first value is in the row `first`, as int64."""
+    wrong = np.flatnonzero((values != np.rint(values)) | (np.abs(values) > LIMIT))
+    if not wrong.size:
+        return values.astype(np.int64)
+    value, line = values[wrong[0]], place(first + int(wrong[0]))
+    if value != np.rint(value):
+        raise DamagedError(path, f"{line}: {name} {value} is not an id from 0; give ids, or names in all lines")
+    raise DamagedError(path, f"{line}: {name} {value:.6g} is too large; the neurons are 0 to {LIMIT - 1:,}")
 
 
 def _node_columns(path: Path) -> Dict[str, np.ndarray]:

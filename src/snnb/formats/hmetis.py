@@ -15,7 +15,7 @@ import numpy as np
 from snnb.core.errors import DamagedError
 from snnb.formats.description import description_path
 from snnb.formats.metis import scaled
-from snnb.formats.request import TEXT_BATCH, Format, Request, SpikingPart, need_counts, with_heads
+from snnb.formats.request import TEXT_BATCH, Format, Request, SpikingPart, need_counts, nonempty_rows
 from snnb.formats.tables import description_of, hypergraph_of
 from snnb.graph.listed import Edges, ListedGraph, require_neurons
 from snnb.graph.projection import distinct, out_degrees, repeats
@@ -26,7 +26,7 @@ HYPEREDGES = 1 << 10  # in memory at a time
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write the graph, one hyperedge per neuron; see `Format`."""
-    from snnb.formats.text_lines import integer_rows
+    from snnb.formats.text_lines import lines, rows, texts
 
     part = SpikingPart.of(graph, request)
     degrees, weights, scale = _weights(part, request)
@@ -38,8 +38,9 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
         for node, indptr, target, _ in part.rows(TEXT_BATCH):
             if repeats(part.projections):
                 indptr, target = distinct(indptr, target)
-            heads = np.stack([weights[node], node + 1], axis=1)
-            file.write(integer_rows(*with_heads(indptr, target + 1, heads)).data)
+            some, own = nonempty_rows(indptr)
+            pins = rows(own, texts(target + 1))
+            file.write(lines(texts(weights[node[some]]), " ", texts(node[some] + 1), " ", pins))
             counter.add(target.size)
         file.write(b"1\n" * part.nodes)
 

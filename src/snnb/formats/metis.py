@@ -22,6 +22,8 @@ LARGEST_SUM = 2**31 - 1  # of integer weights in a partitioner
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write the graph, each neuron with its neighbours; see `Format`."""
+    from snnb.formats.text_lines import lines, rows, texts
+
     part = SpikingPart.of(graph, request)
     assert graph.recording is not None
     traffic = np.concatenate([population.traffic() for population in part.populations])
@@ -29,7 +31,7 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     weights, scale = scaled(traffic, degrees, request.options.scale, float(graph.recording.steps))
     recurrent = any(p.source.first >= p.target.first for p in part.projections)
     merged = recurrent or repeats(part.projections)
-    edges = sum(neighbours for _, neighbours in _lines(part, weights)) // 2 if merged else part.edges
+    edges = sum(neighbour.size for _, neighbour, _ in _neighbours(part, weights)) // 2 if merged else part.edges
     counter = request.counter(2 * edges)
     with path.open("wb") as file:
         metadata = "; ".join(f"{name} {value}" for name, value in graph.describe().items())
@@ -37,15 +39,18 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
             f"% edge weight max(1, round({scale!r} x spikes per time step of the source)); {metadata}\n".encode()
         )
         file.write(f"{part.nodes} {edges} 001\n".encode())
-        for lines, neighbours in _lines(part, weights):
-            file.write(lines.data)
-            counter.add(neighbours)
+        for indptr, neighbour, weight in _neighbours(part, weights):
+            pairs = np.stack([neighbour + 1, weight], axis=1).ravel()
+            file.write(lines(rows(2 * indptr, texts(pairs))))
+            counter.add(neighbour.size)
 
 
-def _lines(part: SpikingPart, weights: np.ndarray) -> Iterator[Tuple[np.ndarray, int]]:
-    """Yield the lines of some neurons, and the number of neighbours in them."""
-    from snnb.formats.text_lines import weighted_neighbours
+def _neighbours(part: SpikingPart, weights: np.ndarray) -> Iterator[Tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Yield `indptr`, neighbours from 0 and the weights of their edges, of some neurons at a time: int64.
 
+    The weight of an edge is that of its source, the sum of both for synapses in both directions; a synapse of a neuron
+    with itself is left out.
+    """
     for population in part.populations:
         degrees = in_degrees(part.projections, population) + out_degrees(part.projections, population)
         for start, stop in ranges(degrees, TEXT_BATCH):
@@ -54,9 +59,14 @@ def _lines(part: SpikingPart, weights: np.ndarray) -> Iterator[Tuple[np.ndarray,
             if repeats(part.projections):
                 in_indptr, source = distinct(in_indptr, source)
                 out_indptr, target = distinct(out_indptr, target)
-            first = population.first + start - part.first
-            neighbours = source - part.first, out_indptr, target - part.first
-            yield weighted_neighbours(first, in_indptr, *neighbours, weights)
+            neuron = np.arange(population.first + start, population.first + stop) - part.first
+            entered, left = neuron.repeat(np.diff(in_indptr)), neuron.repeat(np.diff(out_indptr))
+            neighbour = np.concatenate([source, target]) - part.first
+            own, weight = np.concatenate([entered, left]), weights[np.concatenate([source - part.first, left])]
+            other = neighbour != own
+            pair, edge = np.unique((own * part.nodes + neighbour)[other], return_inverse=True)
+            sums = np.bincount(edge, weight[other], pair.size).astype(np.int64)  # exact: at most LARGEST_SUM
+            yield np.searchsorted(pair, np.append(neuron, neuron[-1] + 1) * part.nodes), pair % part.nodes, sums
 
 
 def scaled(values: np.ndarray, repeats: np.ndarray, scale: Optional[float], default: float) -> Tuple[np.ndarray, float]:

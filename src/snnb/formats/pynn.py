@@ -17,7 +17,7 @@ HEADER = b'# columns = ["i", "j", "weight", "delay"]\n'
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write the graph, with lists of the connections of each projection; see `Format`."""
-    from snnb.formats.text_lines import EdgeWriter
+    from snnb.formats.text_lines import lines, texts
 
     path.mkdir()
     counter = request.counter(graph.number_of_edges())
@@ -25,9 +25,7 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     step = max(1.0, 1.0 if graph.recording is None else graph.recording.dt_ms)
     delays = graph.delay_steps
     for number, projection in enumerate(graph.projections):
-        source, target = projection.source, projection.target
-        before, between = ([f"{i} " for i in range(population.size)] for population in (source, target))
-        writer = EdgeWriter(before, between, [f" {step * delays[projection]}"] * source.size, request.options.exact)
+        firsts = projection.source.first, projection.target.first
         name = file_name(number, projection)
         lists = [path / f"{name}_excitatory.txt", path / f"{name}_inhibitory.txt"]
         with lists[0].open("wb") as excitatory, lists[1].open("wb") as inhibitory:
@@ -36,8 +34,9 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
             for batch in projection.edge_batches(TEXT_BATCH):
                 negative = batch.weight < 0
                 for file, which in ((excitatory, ~negative), (inhibitory, negative)):
-                    ends = batch.source[which] - source.first, batch.target[which] - target.first
-                    file.write(writer.lines(*ends, batch.weight[which]))
+                    i, j = texts(batch.source[which] - firsts[0]), texts(batch.target[which] - firsts[1])
+                    weight = texts(batch.weight[which], request.options.exact)
+                    file.write(lines(i, " ", j, " ", weight, f" {step * delays[projection]}"))
                 counter.add(batch.source.size)
         for empty in lists:
             if empty.stat().st_size == len(HEADER):  # PyNN cannot read a list without lines

@@ -199,19 +199,10 @@ class SpikingPart(NamedTuple):
                 yield np.arange(start, stop) + population.first - self.first, indptr, target - self.first, weight
 
 
-def with_heads(indptr: np.ndarray, values: np.ndarray, heads: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
-    """Insert numbers at the beginning of each row of a CSR form, and remove the empty rows.
-
-    Parameters
-    ----------
-    indptr : (rows + 1,) int64 array
-    values : (values,) int array
-    heads : (rows, heads) int64 array
-    """
-    degree = np.diff(indptr)
-    rows, count = np.flatnonzero(degree), heads.shape[1]
-    inserted = np.insert(values, indptr[rows].repeat(count), heads[rows].ravel())
-    return np.concatenate([[0], np.cumsum(degree[rows] + count)]), inserted
+def nonempty_rows(indptr: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+    """Return the indices of the rows of a CSR form that are not empty, and the `indptr` of these."""
+    some = np.flatnonzero(np.diff(indptr))
+    return some, np.append(indptr[some], indptr[-1])
 
 
 def file_name(number: int, projection: GraphProjection) -> str:

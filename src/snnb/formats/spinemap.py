@@ -6,16 +6,20 @@ sample k offset by k × the steps of a sample. `nodes.csv` has population, index
 """
 
 from pathlib import Path
-from typing import Tuple
+from typing import TYPE_CHECKING, Iterator, Tuple
 
 import numpy as np
 
 from snnb.core.errors import DamagedError, UsageError
 from snnb.formats.description import NODES_FILE, write_node_csv
-from snnb.formats.request import TEXT_BATCH, Format, Request, SpikingPart, need_counts, with_heads
+from snnb.formats.request import BATCH, TEXT_BATCH, Format, Request, SpikingPart, need_counts, nonempty_rows
+from snnb.graph.connection import ranges
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.npy import load_archive
+
+if TYPE_CHECKING:
+    import pyarrow
 
 LENGTHS = ("num_samples", "num_steps")
 FIRST = "first_sample"  # recorded if it is not 0
@@ -23,7 +27,7 @@ FIRST = "first_sample"  # recorded if it is not 0
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write connections, weights and spike times; see `Format`."""
-    from snnb.formats.text_lines import integer_rows, weight_rows
+    from snnb.formats.text_lines import lines, rows, texts
 
     assert request.spike_times is not None
     path.mkdir()
@@ -32,25 +36,27 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     write_node_csv(path / NODES_FILE, part.populations, part.first)
     with (path / "connection_info.txt").open("wb") as connections, (path / "weight_info.txt").open("wb") as weights:
         for node, indptr, target, weight in part.rows(TEXT_BATCH):
-            connections.write(integer_rows(*with_heads(indptr, target, node[:, None])).data)
-            some = np.flatnonzero(np.diff(indptr))
-            weights.write(weight_rows(node[some], np.append(indptr[some], indptr[-1]), weight, exact))
+            some, own = nonempty_rows(indptr)
+            for file, values in ((connections, texts(target)), (weights, texts(weight, exact))):
+                file.write(lines(texts(node[some]), " ", rows(own, values)))
             counter.add(target.size)
     with (path / "spike_info.txt").open("wb") as spikes:
         for population in part.populations:
-            spikes.write(_spike_lines(request.spike_times, population, population.first - part.first).data)
+            spikes.writelines(_spike_lines(request.spike_times, population, population.first - part.first))
 
 
-def _spike_lines(path: Path, population: GraphPopulation, first: int) -> np.ndarray:
-    """Return the lines `neuron time time …` of a population; its neurons' ids count up from `first`."""
-    from snnb.formats.text_lines import integer_rows
+def _spike_lines(path: Path, population: GraphPopulation, first: int) -> Iterator["pyarrow.Buffer"]:
+    """Yield the lines `neuron time time …` of a population; its neurons' ids count up from `first`."""
+    from snnb.formats.text_lines import lines, rows, texts
 
     spikes, steps = spikes_of(path, population)
     order = np.argsort(spikes[:, 1], kind="stable")  # keeps a neuron's spikes in order of sample and step
     times = (spikes[:, 0] * steps + spikes[:, 2])[order]
     begin = np.searchsorted(spikes[order, 1], np.arange(population.size + 1))
-    neuron = np.arange(population.size)
-    return integer_rows(begin + np.append(neuron, neuron.size), np.insert(times, begin[:-1], first + neuron))
+    for start, stop in ranges(np.diff(begin), BATCH):
+        neuron, own = first + np.arange(start, stop), begin[start : stop + 1]
+        numbers = np.insert(times[own[0] : own[-1]], own[:-1] - own[0], neuron)
+        yield lines(rows(own - own[0] + np.arange(own.size), texts(numbers)))
 
 
 def spikes_of(path: Path, population: GraphPopulation) -> Tuple[np.ndarray, int]:
