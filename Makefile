@@ -150,7 +150,7 @@ instances: setup ## make an instance anew from its recorded network: NAME=lenet_
 	$(BIN)/python benchmarks/instances/make.py $(NAME) $(if $(SOURCE),--source "$(SOURCE)")
 
 COMPILE = $(UV) pip compile --quiet --python-version 3.8 --generate-hashes --no-emit-index-url
-OF_IMAGES := --extra parquet --extra mapping --extra onnx --extra cluster
+OF_IMAGES := --extra mapping --extra onnx --extra cluster
 CPU_ONLY := --override overrides-cpu.txt
 
 locks: | $(filter .tools/bin/uv,$(UV)) ## write the lock files anew

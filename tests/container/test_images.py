@@ -22,7 +22,8 @@ print(json.dumps([[found.metadata["Name"], found.version] for found in metadata.
 IMPORTS = """
 import json, os, sys
 import snnb.cli.app, tensorflow, snntoolbox.bin.run, tensorboard.summary
-import h5py, matplotlib.pyplot, mtkahypar, networkx, numba, PIL.Image, pyarrow.dataset, pyarrow.parquet, scipy.sparse
+import h5py, matplotlib.pyplot, mtkahypar, networkx, numba, PIL.Image, scipy.sparse
+import pyarrow.csv, pyarrow.dataset, pyarrow.parquet
 import distributed.cli.dask_scheduler, distributed.cli.dask_worker
 import setuptools, sklearn.datasets
 tensorflow.lite.TFLiteConverter

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import sys
 from dataclasses import replace
 
 import h5py
@@ -168,13 +167,6 @@ def test_another_format_in_its_place_leaves_nothing_of_the_first(graph, tmp_path
 def test_the_workers_are_either_threads_or_a_cluster_s():
     with pytest.raises(UsageError, match="not with --workers"):
         validated(ExportOptions, {"scheduler": "tcp://127.0.0.1:1", "workers": 2})
-
-
-@pytest.mark.parametrize("format", ["parquet", "parts"])
-def test_parquet_without_its_library(graph, tmp_path, monkeypatch, format):
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(UsageError, match="parquet needs pyarrow: "):
-        export(graph, format, tmp_path / "net")
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ import h5py
 import networkx
 import numpy as np
 import pandas
+import pyarrow.parquet
 import pytest
 import scipy.sparse
 
@@ -316,10 +317,7 @@ BAD_PARQUET = [
 
 @pytest.mark.parametrize(("columns", "expected"), BAD_PARQUET)
 def test_parquet_that_is_refused(columns, expected, tmp_path):
-    arrow = pytest.importorskip("pyarrow")
-    from pyarrow import parquet
-
-    parquet.write_table(arrow.table(columns), str(tmp_path / "t.parquet"))
+    pyarrow.parquet.write_table(pyarrow.table(columns), str(tmp_path / "t.parquet"))
     refused(tmp_path / "t.parquet", expected)
 
 

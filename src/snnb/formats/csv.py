@@ -46,12 +46,14 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
         for projection in graph.projections:
             source, target = projection.source, projection.target
             sources, targets = pyarrow.array(_names(source)), pyarrow.array(_names(target))
-            rates = texts(source.edge_rate(scale), exact) if graph.recording is not None else None
+            rates = (
+                texts(source.edge_rate(scale), exact).to_pylist() if graph.recording is not None else [""] * source.size
+            )
+            after = pyarrow.array([f",{rate}," for rate in rates])
             for batch in projection.edge_batches(TEXT_BATCH, scale):
                 own = pyarrow.array(batch.source - source.first)
-                rate = "" if rates is None else rates.take(own)
                 names = sources.take(own), targets.take(pyarrow.array(batch.target - target.first))
-                file.write(lines(*names, texts(batch.weight, exact), ",", rate, ",", texts(batch.edge, exact)))
+                file.write(lines(*names, texts(batch.weight, exact), after.take(own), texts(batch.edge, exact)))
                 counter.add(batch.source.size)
 
 

@@ -64,9 +64,12 @@ def _neighbours(part: SpikingPart, weights: np.ndarray) -> Iterator[Tuple[np.nda
             neighbour = np.concatenate([source, target]) - part.first
             own, weight = np.concatenate([entered, left]), weights[np.concatenate([source - part.first, left])]
             other = neighbour != own
-            pair, edge = np.unique((own * part.nodes + neighbour)[other], return_inverse=True)
-            sums = np.bincount(edge, weight[other], pair.size).astype(np.int64)  # exact: at most LARGEST_SUM
-            yield np.searchsorted(pair, np.append(neuron, neuron[-1] + 1) * part.nodes), pair % part.nodes, sums
+            pair, weight = (own * part.nodes + neighbour)[other], weight[other]
+            order = np.argsort(pair, kind="stable")  # which merges the two sorted halves
+            pair, weight = pair[order], weight[order]
+            first = np.flatnonzero(np.diff(pair, prepend=-1))
+            pair, weight = pair[first], np.add.reduceat(weight, first)
+            yield np.searchsorted(pair, np.append(neuron, neuron[-1] + 1) * part.nodes), pair % part.nodes, weight
 
 
 def scaled(values: np.ndarray, repeats: np.ndarray, scale: Optional[float], default: float) -> Tuple[np.ndarray, float]:

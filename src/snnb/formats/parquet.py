@@ -5,10 +5,8 @@ file of edges.
 """
 
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Tuple
+from typing import TYPE_CHECKING
 
-from snnb.core.errors import UsageError, how_to_install
 from snnb.formats.description import node_table
 from snnb.formats.request import Format, Request
 from snnb.graph.connection import index_dtype
@@ -35,52 +33,48 @@ OPTIONS = {"compression": "none", "use_dictionary": False, "write_statistics": [
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write a table of edges and a table of nodes; see `Format`."""
-    arrow, parquet = load_library()
+    import pyarrow
+    from pyarrow import parquet
+
     path.mkdir()
     counter = request.counter(graph.number_of_edges())
     scale = request.rate_scale(graph)
-    schema = edge_schema(arrow, graph, request)
+    schema = edge_schema(graph, request)
     with parquet.ParquetWriter(str(path / "edges.parquet"), schema, **OPTIONS) as writer:
         for projection in graph.projections:
             for batch in projection.edge_batches(ROWS, scale):
-                columns = [arrow.array(values) for values in batch]
-                writer.write_table(arrow.Table.from_arrays(columns, schema=schema), row_group_size=ROWS)
+                columns = [pyarrow.array(values) for values in batch]
+                writer.write_table(pyarrow.Table.from_arrays(columns, schema=schema), row_group_size=ROWS)
                 counter.add(batch.source.size)
     write_nodes(graph, path, request)
 
 
-def edge_schema(arrow: ModuleType, graph: SynapseGraph, request: Request) -> "pyarrow.Schema":
+def edge_schema(graph: SynapseGraph, request: Request) -> "pyarrow.Schema":
     """Return the columns of a table of edges, with the metadata of the graph."""
-    kind = arrow.from_numpy_dtype(index_dtype(graph.number_of_nodes()))
-    kinds = {"source": kind, "target": kind, "weight": arrow.float32(), "edge": arrow.float32()}
+    import pyarrow
+
+    kind = pyarrow.from_numpy_dtype(index_dtype(graph.number_of_nodes()))
+    kinds = {"source": kind, "target": kind, "weight": pyarrow.float32(), "edge": pyarrow.float32()}
     # A column that cannot be null is written twice as fast.
-    fields = [arrow.field(name, kind, nullable=False) for name, kind in kinds.items()]
+    fields = [pyarrow.field(name, kind, nullable=False) for name, kind in kinds.items()]
     metadata = graph.describe(request.options.rate_unit)
-    return arrow.schema(fields, metadata={name: str(value) for name, value in metadata.items()})
+    return pyarrow.schema(fields, metadata={name: str(value) for name, value in metadata.items()})
 
 
 def write_nodes(graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write `nodes.parquet`."""
-    arrow, parquet = load_library()
+    import pyarrow
+    from pyarrow import parquet
+
     table = node_table(graph, request)
     names, index = table.pop("population_names"), table.pop("index")
     nodes = {
         "id": range(graph.number_of_nodes()),
-        "population": arrow.DictionaryArray.from_arrays(table.pop("population"), arrow.array(names.tolist())),
+        "population": pyarrow.DictionaryArray.from_arrays(table.pop("population"), pyarrow.array(names.tolist())),
         **{f"index_{axis}": index[:, axis] for axis in range(index.shape[1])},
         **table,
     }
-    parquet.write_table(arrow.table(nodes), str(path / "nodes.parquet"), compression="none")
-
-
-def load_library() -> Tuple[ModuleType, ModuleType]:
-    """Return `pyarrow` and `pyarrow.parquet`; `UsageError` where they are not installed."""
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError as error:
-        raise UsageError(f"parquet needs pyarrow: {how_to_install('parquet')}") from error
-    return pyarrow, parquet
+    parquet.write_table(pyarrow.table(nodes), str(path / "nodes.parquet"), compression="none")
 
 
 def recognises(path: Path) -> bool:
@@ -92,6 +86,9 @@ def recognises(path: Path) -> bool:
 
 def read(path: Path) -> ListedGraph:
     """Read a Parquet file, a directory of them, or an export of `snnb` in the formats `parquet` and `parts`."""
+    import pyarrow
+    from pyarrow import parquet
+
     if path.name == "edges.parquet" and (path.parent / "nodes.parquet").is_file():
         path = path.parent
     edges, further, nodes = [path], [], None
@@ -103,7 +100,6 @@ def read(path: Path) -> ListedGraph:
             nodes = described_graph(table, read_description(described), _node_columns(table))
     if not edges:
         raise DamagedError(path, "has no file of edges")
-    arrow, parquet = load_library()
     with _reading(edges[0]):
         schema = parquet.read_schema(str(edges[0]))
     for file in edges:
@@ -113,7 +109,7 @@ def read(path: Path) -> ListedGraph:
         largest = max((parts.row_group(k).num_rows for k in range(parts.num_row_groups)), default=0)
         require_memory(ROW_BYTES * largest, f"{file}: the {largest:,} rows of a row group")
     columns = columns_of(edges[0], schema.names)
-    kinds, types = [schema.field(columns[end]).type for end in ("source", "target")], arrow.types
+    kinds, types = [schema.field(columns[end]).type for end in ("source", "target")], pyarrow.types
     named = "source_group" in columns or not all(types.is_integer(kind) or types.is_floating(kind) for kind in kinds)
 
     def batches() -> Iterator[Dict[str, np.ndarray]]:
@@ -135,16 +131,18 @@ def read(path: Path) -> ListedGraph:
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
     """Raise `DamagedError` where pyarrow fails."""
-    arrow, _ = load_library()
+    import pyarrow
+
     try:
         yield
-    except (arrow.ArrowException, OSError, UnicodeDecodeError) as error:
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DamagedError(path, f"not a complete Parquet file ({first_line(error)})") from None
 
 
 def _node_columns(path: Path) -> Dict[str, np.ndarray]:
     """Read nodes.parquet."""
-    _, parquet = load_library()
+    from pyarrow import parquet
+
     with _reading(path):
         table = parquet.read_table(str(path)).to_pydict()
     if table.get("id") != list(range(len(table.get("population", ())))):

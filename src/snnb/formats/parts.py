@@ -15,7 +15,7 @@ from snnb.cluster.connect import connected, results
 from snnb.core.errors import InputError
 from snnb.core.machine import processors
 from snnb.core.progress import silent
-from snnb.formats.parquet import OPTIONS, edge_schema, load_library, write_nodes
+from snnb.formats.parquet import OPTIONS, edge_schema, write_nodes
 from snnb.formats.request import Format, Request, file_name
 from snnb.graph.connection import ranges
 from snnb.graph.synapse_graph import SynapseGraph
@@ -81,14 +81,16 @@ def _write_with_threads(
 
 
 def _write_part(graph: SynapseGraph, folder: Path, part: Part, request: Request) -> None:
-    arrow, parquet = load_library()
+    import pyarrow
+    from pyarrow import parquet
+
     scale, projection = request.rate_scale(graph), graph.projections[part.projection]
-    schema = edge_schema(arrow, graph, request)
+    schema = edge_schema(graph, request)
     with parquet.ParquetWriter(str(folder / part.name), schema, **OPTIONS) as writer:
         for start, stop in ranges(projection.out_degrees[part.start : part.stop], ROWS):
             batch = projection.edges_of(part.start + start, part.start + stop, scale)
-            columns = [arrow.array(values) for values in batch]
-            writer.write_table(arrow.Table.from_arrays(columns, schema=schema), row_group_size=ROWS)
+            columns = [pyarrow.array(values) for values in batch]
+            writer.write_table(pyarrow.Table.from_arrays(columns, schema=schema), row_group_size=ROWS)
 
 
 @dataclass(frozen=True)
