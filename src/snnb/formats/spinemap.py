@@ -49,7 +49,7 @@ def _spike_lines(path: Path, population: GraphPopulation, first: int) -> Iterato
     """Yield the lines `neuron time time …` of a population; its neurons' ids count up from `first`."""
     from snnb.formats.text_lines import lines, rows, texts
 
-    spikes, steps = spikes_of(path, population)
+    spikes, steps = _spikes_of(path, population)
     order = np.argsort(spikes[:, 1], kind="stable")  # keeps a neuron's spikes in order of sample and step
     times = (spikes[:, 0] * steps + spikes[:, 2])[order]
     begin = np.searchsorted(spikes[order, 1], np.arange(population.size + 1))
@@ -59,7 +59,7 @@ def _spike_lines(path: Path, population: GraphPopulation, first: int) -> Iterato
         yield lines(rows(own - own[0] + np.arange(own.size), texts(numbers)))
 
 
-def spikes_of(path: Path, population: GraphPopulation) -> Tuple[np.ndarray, int]:
+def _spikes_of(path: Path, population: GraphPopulation) -> Tuple[np.ndarray, int]:
     """Read the spikes of a population, int64 of shape (spikes, 3): sample, neuron, step; and the steps of a sample.
 
     Samples are numbered from the first recorded one, which is 0. A constant input has no spikes.

@@ -12,8 +12,9 @@ def texts(values: np.ndarray, exact: bool = False) -> "pyarrow.StringArray":
     """Return numbers as texts, the shortest that read back as the same float32, with `exact` as the same float64."""
     import pyarrow
 
-    values = values.astype(np.float64) if exact else values
-    return pyarrow.array(values + values.dtype.type(0)).cast(pyarrow.string())  # not -0
+    if values.dtype.kind == "f":
+        values = values.astype(np.float64 if exact else np.float32) + np.float32(0)  # not -0
+    return pyarrow.array(values).cast(pyarrow.string())
 
 
 def rows(indptr: np.ndarray, values: "pyarrow.StringArray") -> "pyarrow.StringArray":

@@ -12,7 +12,7 @@ from snnb.io.files import sha256_of
 from snnb.io.text import read_document
 from snnb.network.event_samples import EventSamples
 from snnb.rundir.directory import RunDirectory
-from snnb.simulation.files import SPIKE_TIMES
+from snnb.simulation.files import SPIKE_TIMES, read_spikes
 from snnb.stages import prepare, simulate
 from snnb.stages.graph import simulation_of
 from snnb.stages.stage import recorded, unaltered
@@ -95,8 +95,6 @@ def inputs_of(
     are bool, shape (samples, inputs, steps). Numbers of events and currents of each step are read when they are used.
     Raise `InputError` if the samples have changed.
     """
-    from snnb.formats.spinemap import spikes_of
-
     samples, steps = shape
     path = run.path / (simulated.samples_file or SAMPLES[0])
     if not path.exists() or sha256_of(path) != simulated.samples_sha256 or simulated.pixel_scale is None:
@@ -107,7 +105,7 @@ def inputs_of(
     if simulated.input in ("events", "steps"):
         return StepInputs(EventSamples(path).part(slice(first, first + samples)), steps)
     if simulated.input == "poisson":
-        rows, _ = spikes_of(spike_times, population)
+        rows = read_spikes(spike_times.parent)[population.name] - [first, 0, 0]
         spikes = np.zeros((samples, population.size, steps), bool)
         spikes[tuple(rows[rows[:, 0] < samples].T)] = True
         return spikes
