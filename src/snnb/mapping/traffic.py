@@ -333,7 +333,7 @@ class TrafficSums:
     sets: List[Tuple[GraphPopulation, Reached]]  # the cores that the neurons of each source population reach
     # (cores, cores) float64: spikes per sample from core (row) to other core (column), once for each core reached
     matrix: csr_matrix
-    # See `CostFigures`; `outside` is its `outside_spikes`.
+    # See `Cost`; `outside` is its `outside_spikes`.
     connectivity: float
     cut: float
     outside: float

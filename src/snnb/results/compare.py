@@ -16,7 +16,7 @@ from snnb.results.export import graph_file
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.simulation.files import SUMS
-from snnb.simulation.statistics import ACCURACIES, SimulationStatistics, wilson_interval
+from snnb.simulation.statistics import ACCURACIES, SimulationStatistics
 from snnb.stages import map as mapping
 from snnb.stages import parse, simulate
 from snnb.stages.graph import graph_command
@@ -302,8 +302,8 @@ def compared_one(run: RunDirectory, stamp: str, record: SimulationRecord) -> Com
         ann_accuracy=ann,
         snn_accuracy=snn,
         readout_accuracy=metrics.get("readout_accuracy"),
-        ann_interval=None if ann is None else wilson_interval(ann * samples, samples),
-        snn_interval=None if snn is None else wilson_interval(snn * samples, samples),
+        ann_interval=statistics.interval(ann),
+        snn_interval=statistics.interval(snn),
         ann_error=metrics.get("ann_mean_squared_error"),
         snn_error=metrics.get("snn_mean_squared_error"),
         fidelity=record.details.fidelity,
@@ -357,20 +357,11 @@ def simulated_files(run: RunDirectory, stamp: str) -> Tuple[SimulationStatistics
 
 def mappings_of(run: RunDirectory, graph: Optional[str] = None) -> List[MappingSummary]:
     """Return the costs of the mappings of a graph, or of all graphs of the run, oldest first."""
-    records = cast("Dict[str, mapping.MapRecord]", run.records_of(mapping.KIND.name))
-    costs = ("connectivity", "hops_unicast", "energy_pj", "sequential_connectivity")
-    return [
-        MappingSummary(
-            stamp=stamp,
-            hardware=record.details.hardware,
-            method=record.details.method,
-            cores=record.details.cores,
-            graph=record.details.graph,
-            hardware_file=str(record.params.hardware) if is_file(str(record.params.hardware)) else None,
-            overfull_cores=record.details.overfull_cores,
-            energy_of=record.details.energy_of,
-            **{name: float(record.metrics.get(name) or 0) for name in costs},
-        )
-        for stamp, record in records.items()
-        if graph is None or record.details.graph == graph
-    ]
+    summaries = []
+    for stamp, record in cast("Dict[str, mapping.MapRecord]", run.records_of(mapping.KIND.name)).items():
+        if graph is None or record.details.graph == graph:
+            hardware = str(record.params.hardware)
+            recorded = {**record.metrics, **dict(record.details)}
+            recorded.update(stamp=stamp, hardware_file=hardware if is_file(hardware) else None)
+            summaries.append(MappingSummary(**{name: recorded[name] for name in MappingSummary.model_fields}))
+    return summaries

@@ -265,15 +265,8 @@ def _chip_figures(run: RunDirectory, stamp: str, hardware: str, say: Say, bar: B
         except InputError as error:
             say(f"sweep: {error}")
             return NO_CHIP.model_copy(update={"note": str(error)})
-    return ChipFigures(
-        cores=int(np.count_nonzero(cost.neurons)),
-        chips=1 if cost.chips is None else cost.chips,
-        energy_pj=cost.energy_pj,
-        energy_of=chip.energy_of,
-        sample_ns=cost.sample_ns,
-        sample_latency_ns=cost.sample_latency_ns,
-        note=None,
-    )
+    recorded = {**dict(cost), "chips": cost.chips or 1, "energy_of": chip.energy_of, "note": None}
+    return ChipFigures(**{name: recorded[name] for name in ChipFigures.model_fields})
 
 
 def _swept(run: RunDirectory, home: RunDirectory, point: Point, stamp: str, ran: bool, chip: ChipFigures) -> Swept:

@@ -308,6 +308,10 @@ class SimulationStatistics(Document):
         random = "random" in self.coding.values()
         return (self.readout_accuracy_by_timestep if random else None) or self.by_step
 
+    def interval(self, accuracy: Optional[float]) -> Optional[Tuple[float, float]]:
+        """Return the 95 % confidence interval of an accuracy on the samples of this simulation; None of None."""
+        return None if accuracy is None else wilson_interval(accuracy * self.num_samples, self.num_samples)
+
     @model_serializer(mode="wrap")
     def _omit_absent(self, plain: SerializerFunctionWrapHandler) -> Dict[str, object]:
         """Omit absent figures, except those of a read-out that the engine does not provide, which are null."""
