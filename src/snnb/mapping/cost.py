@@ -27,13 +27,13 @@ from snnb.mapping.limits import memory_bits
 from snnb.mapping.traffic import (
     NOTHING,
     PlacedNetwork,
-    Reached,
+    TargetSets,
     TrafficSums,
     count_messages,
     nodes_of,
     offsets,
-    reached,
     spikes_between,
+    target_sets,
     used_link_loads,
 )
 from snnb.network.geometry import PADDING
@@ -207,7 +207,7 @@ def energy_by_part(by_event: Dict[str, float]) -> Dict[str, float]:
 
 @compiled
 def _multicast_hops(
-    order: np.ndarray, core: np.ndarray, spikes: np.ndarray, sets: Reached, x: np.ndarray, y: np.ndarray
+    order: np.ndarray, core: np.ndarray, spikes: np.ndarray, sets: TargetSets, x: np.ndarray, y: np.ndarray
 ) -> float:
     """Sum spikes × links in the union of the routes to the cores reached.
 
@@ -266,7 +266,7 @@ def _projections(sums: TrafficSums) -> List[ProjectionCost]:
         if source.first >= network.first:
             totals = sums.by_source[source.name]
             if len(network.projections_from(source)) > 1:
-                sets = reached([projection], sums.core, sums.cores, network.first)
+                sets = target_sets([projection], sums.core, sums.cores, network.first)
                 own, spikes = sums.core[network.part(source)], network.spikes_of(source)
                 totals, _ = spikes_between(own, spikes, sums.cores, sets)
         connectivity, cut = totals.tolist()

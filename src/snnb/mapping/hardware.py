@@ -223,7 +223,7 @@ class Hardware(Description):
         return place // (self.chip or self.mesh)
 
 
-class ListedHardware(Hardware):
+class HardwareRow(Hardware):
     """A description in the list of all descriptions."""
 
     @computed_field  # type: ignore[prop-decorator]

@@ -19,7 +19,7 @@ from snnb.core.progress import Progress, silent
 from snnb.graph.neuron_names import ids_by_label, missing_names, named_values
 from snnb.io.text import read_lines
 from snnb.mapping.cost import Cost, cost
-from snnb.mapping.groups import grouped, sequential, tiled
+from snnb.mapping.groups import grouped, patches, sequential
 from snnb.mapping.growth import grown
 from snnb.mapping.hardware import Hardware, Limits
 from snnb.mapping.limits import (
@@ -40,7 +40,7 @@ from snnb.mapping.traffic import PlacedNetwork, TrafficSums, count_traffic
 MOST_NEURONS = 100_000  # for a hypergraph of single neurons
 MOST_PINS = 4_000_000  # of a hypergraph of single neurons
 SearchGroups = Callable[[Contracted, np.ndarray, Progress], Cores]  # of groups, from the core of each
-TILES_A_CORE = (1, 2)  # numbers of tiles that fill a core, which are tried
+PATCHES_A_CORE = (1, 2)  # numbers of patches that fill a core, which are tried
 WITHOUT = f"Mt-KaHyPar is not installed: only snnb's own moves were tried; better with {how_to_install('mapping')}"
 ADDRESSES = "tile core"
 NUMBER = re.compile(r"\d{1,18}", re.ASCII)
@@ -135,7 +135,7 @@ def partition(
     """Assign each neuron to a core, so that few spikes travel between cores; the same seed gives the same partition.
 
     `sequential` fills one core after the other. `groups` partitions positions and chunks of channels, then moves single
-    neurons if there are few enough; and tiles, if sources share lists of synapses. In a graph of listed edges it lets
+    neurons if there are few enough; and patches, if sources share lists of synapses. In a graph of listed edges it lets
     cores grow around shared sources instead. `hypergraph` partitions single neurons. `auto` tries all methods. Cores
     that exceed a limit of output axons or synapse memory are divided. The result is the best of the method's and the
     sequential partition. The network is one that `check_possible` accepts.
@@ -169,8 +169,8 @@ def partition(
     if method in ("groups", "auto"):
         steps.append(("groups", partial(_by_groups, network, loads, single, limits, seed, baseline.core, search)))
         shared = capacity < Limits.of(hardware).synapses and not network.listed
-        for share in TILES_A_CORE if shared else ():
-            steps.append(("groups", partial(_by_tiles, network, share, limits, search)))
+        for share in PATCHES_A_CORE if shared else ():
+            steps.append(("groups", partial(_by_patches, network, share, limits, search)))
     if method in ("hypergraph", "auto") and single is not None and kahypar_is_installed():
         steps.append(("hypergraph", partial(search, single, baseline.core)))
     for number, (name, step) in enumerate(steps):
@@ -224,10 +224,10 @@ def _by_groups(
     return core
 
 
-def _by_tiles(network: PlacedNetwork, share: int, limits: Limits, search: SearchGroups, progress: Progress) -> Cores:
-    """Partition tiles, each of which takes a part of a core with its shared lists of synapses."""
+def _by_patches(network: PlacedNetwork, share: int, limits: Limits, search: SearchGroups, progress: Progress) -> Cores:
+    """Partition patches, each of which takes a part of a core with its shared lists of synapses."""
     part = limits._replace(neurons=max(limits.neurons // share, 1), synapses=limits.synapses // share)
-    group, groups = tiled(network, part, mixed=share == 1)
+    group, groups = patches(network, part, mixed=share == 1)
     loads = np.zeros(network.neurons, np.int64)
     loads[np.unique(group, return_index=True)[1]] = shared_entries(count_traffic(network, group, groups))
     net = contract(network, group, groups, loads)

@@ -286,8 +286,7 @@ def save_manifest(manifest: Manifest, path: Path) -> None:
 
 HASHES = ".hashes.json"
 Stamp = Tuple[int, int, int, int]
-Entry = Tuple[Stamp, str]
-_ENTRIES = TypeAdapter(Dict[str, Entry])
+_REMEMBERED = TypeAdapter(Dict[str, Tuple[Stamp, str]])
 
 
 class HashMemory:
@@ -299,9 +298,9 @@ class HashMemory:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.remembered: Dict[str, Entry] = {}
+        self.remembered: Dict[str, Tuple[Stamp, str]] = {}
         with suppress(OSError, ValueError):  # it is made again
-            self.remembered = _ENTRIES.validate_json((directory / HASHES).read_bytes())
+            self.remembered = _REMEMBERED.validate_json((directory / HASHES).read_bytes())
 
     def sha256(self, path: str) -> Optional[str]:
         """Return the hash of a file, given relative to the run directory; None if the file does not exist."""
@@ -350,7 +349,7 @@ def external_records(paths: Iterable[Path], progress: Progress = silent) -> List
     records = []
     for path in sorted(paths):
         if path.is_dir():
-            listing, sizes = listed(path)
+            listing, sizes = folder_listing(path)
             content, total = _content(path, sizes, progress), sum(sizes.values())
             folder = str(path.absolute())
             records.append(FileRecord(path=folder, sha256=content, size_bytes=total, external=True, listing=listing))
@@ -371,7 +370,7 @@ def changed(record: FileRecord, *, read_all: bool = False) -> Optional[str]:
         if not path.is_dir():
             same = path.is_file() and path.stat().st_size == record.size_bytes and sha256_of(path) == record.sha256
         else:
-            listing, sizes = listed(path)
+            listing, sizes = folder_listing(path)
             same = listing == record.listing and not read_all
             if not same and sum(sizes.values()) == record.size_bytes:  # it may be a copy with other modification times
                 same = _content(path, sizes, silent) == record.sha256
@@ -380,7 +379,7 @@ def changed(record: FileRecord, *, read_all: bool = False) -> Optional[str]:
         return None
 
 
-def listed(folder: Path) -> Tuple[str, Dict[str, int]]:
+def folder_listing(folder: Path) -> Tuple[str, Dict[str, int]]:
     """Return the hash of the names, sizes and modification times of the files below a folder, and their sizes by path.
 
     Hidden files and broken links are left out, other links are followed. The paths have `/`.

@@ -259,7 +259,7 @@ class SimulationStatistics(Document):
                 "readout_accuracy": readout,
                 "readout_accuracy_by_timestep": None if read is None else (read / samples).tolist(),
                 "disagreements": quality.differ,
-                "confusion": _listed(quality.confusion),
+                "confusion": _confusion_rows(quality.confusion),
                 "class_counts": dict(zip(class_names, np.bincount(y, minlength=len(class_names)).tolist())),
             }
             if network.output.size >= TOP_FROM_CLASSES:
@@ -354,7 +354,7 @@ def _tie_share(network: Network, totals: Totals, steps: int) -> Optional[float]:
     return totals.ties / max(1, totals.samples * steps * neurons)
 
 
-def _listed(confusion: Optional[np.ndarray]) -> List[Tuple[int, int, int]]:
+def _confusion_rows(confusion: Optional[np.ndarray]) -> List[Tuple[int, int, int]]:
     """Return class, guess and number of samples where there are any; a guess of -1 is a sample without spikes."""
     assert confusion is not None
     classes, guesses = (indices.tolist() for indices in np.nonzero(confusion))
