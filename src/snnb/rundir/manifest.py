@@ -15,7 +15,22 @@ from datetime import datetime, timezone
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path, PurePosixPath
-from typing import Any, Dict, Generic, Iterable, List, Literal, Mapping, Optional, Sequence, Tuple, Type, TypeVar, Union
+from typing import (
+    Any,
+    Dict,
+    Generic,
+    Iterable,
+    List,
+    Literal,
+    Mapping,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+    Type,
+    TypeVar,
+    Union,
+)
 
 import yaml
 from pydantic import (
@@ -33,7 +48,7 @@ from pydantic import (
 )  # fmt: skip
 from typing_extensions import Annotated
 
-from snnb.core.errors import InputError, advising
+from snnb.core.errors import DamagedError, InputError, advising
 from snnb.core.options import Options
 from snnb.core.progress import Progress, silent
 from snnb.io.files import sha256_of, write_text_atomically
@@ -292,8 +307,8 @@ _REMEMBERED = TypeAdapter(Dict[str, Tuple[Stamp, str]])
 class HashMemory:
     """Cache of SHA-256 hashes by path, so that deciding whether a stage is up to date does not read gigabytes again.
 
-    An entry is valid for the file's size, inode, mtime and ctime, the last of which no program can set. Neither a stage
-    that runs (`read`) nor a verification uses the cache.
+    An entry is valid for the file's size, inode, mtime and ctime, the last of which no program can set. A stage that
+    runs (`read`) uses only hashes that this object has computed, and a verification none.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -301,6 +316,7 @@ class HashMemory:
         self.remembered: Dict[str, Tuple[Stamp, str]] = {}
         with suppress(OSError, ValueError):  # it is made again
             self.remembered = _REMEMBERED.validate_json((directory / HASHES).read_bytes())
+        self._computed: Set[str] = set()
 
     def sha256(self, path: str) -> Optional[str]:
         """Return the hash of a file, given relative to the run directory; None if the file does not exist."""
@@ -310,14 +326,17 @@ class HashMemory:
         stamp = _stamp(file)
         if path not in self.remembered or self.remembered[path][0] != stamp:
             self.remembered[path] = (stamp, sha256_of(file))
+            self._computed.add(path)
         return self.remembered[path][1]
 
     def read(self, path: str) -> FileRecord:
-        """Hash a file of the run now, and return its record."""
-        file = self.directory / path
-        stamp = _stamp(file)
-        self.remembered[path] = (stamp, sha256_of(file))
-        return FileRecord(path=path, sha256=self.remembered[path][1], size_bytes=stamp[0])
+        """Return the record of a file of the run, hashed since the run was opened."""
+        if path not in self._computed:
+            self.remembered.pop(path, None)
+        sha256 = self.sha256(path)
+        if sha256 is None:
+            raise DamagedError(self.directory / path, "no such file")
+        return FileRecord(path=path, sha256=sha256, size_bytes=self.remembered[path][0][0])
 
     def matches(self, record: FileRecord) -> bool:
         """Whether the file exists with the recorded content."""
