@@ -104,7 +104,18 @@ class SynapseGraph:
 
     @classmethod
     def open(cls, path: Path, *, checked: bool = False) -> "SynapseGraph":
-        """Open a graph after checking the checksum of the file, unless the caller has `checked` the file's hash."""
+        """Open a graph after checking the checksum of the file.
+
+        Parameters
+        ----------
+        path : Path
+        checked : bool
+            Whether the caller has compared the hash of the file; its content is then not hashed again.
+
+        Raises
+        ------
+        DamagedError : the file is missing, altered, or no graph
+        """
         path = Path(path)
         try:
             file = open_store(path, checked=checked)
