@@ -8,7 +8,8 @@ import pytest
 from snnb.core.errors import InputError
 from snnb.mapping import sanafe_architecture
 from snnb.mapping.files import Mapping, MappingCost, write_mapping
-from snnb.mapping.map_network import cost_partition, read_number_lines, read_partition, read_placement
+from snnb.mapping.map_network import cost_partition
+from snnb.mapping.partition_files import read_number_lines, read_partition, read_placement
 from snnb.mapping.plots import EMPTY, View, _layers_raster
 from snnb.mapping.traffic import PlacedNetwork, count_traffic
 from tests.mapping.networks import hardware

@@ -81,7 +81,7 @@ class MappingCost(Cost):
     sequential: Candidate
     tried: List[Candidate]
     units: Dict[str, str]
-    sha256: Optional[str] = Field(default=None, pattern=r"^[0-9a-f]{64}$")  # see `mapping.checksum`
+    sha256: Optional[str] = Field(default=None, pattern=r"^[0-9a-f]{64}$")  # see `checksum`
 
     @classmethod
     def of(
