@@ -13,13 +13,13 @@ from click import Choice, Command, Context, Group, Option, Parameter
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
-from snnb.architectures.registry import ListedModel
+from snnb.architectures.registry import ModelRow
 from snnb.cli.doctor import Machine
 from snnb.cli.main import commands
-from snnb.datasets.definition import ListedDataset
+from snnb.datasets.definition import DatasetRow
 from snnb.formats.write_export import Export
 from snnb.instances.known_instances import Instance
-from snnb.mapping.hardware import ListedHardware
+from snnb.mapping.hardware import HardwareRow
 from snnb.results.compare import Comparison
 from snnb.results.crosscheck import Crosscheck
 from snnb.results.remove import Removal
@@ -35,9 +35,9 @@ SCHEMAS = Path(__file__).with_name("schemas")
 DOCUMENTS: Dict[str, Any] = {  # printed by each command with `--json`
     **dict.fromkeys(STAGES, StagesDocument),
     "run": RunDocument,
-    "models": List[ListedModel],
-    "datasets": List[ListedDataset],
-    "hardware": List[ListedHardware],
+    "models": List[ModelRow],
+    "datasets": List[DatasetRow],
+    "hardware": List[HardwareRow],
     "instances": List[Instance],
     "status": Status,
     "verify": Verification,

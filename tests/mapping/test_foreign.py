@@ -8,7 +8,8 @@ import pytest
 from snnb.core.errors import InputError
 from snnb.mapping import sanafe_architecture
 from snnb.mapping.files import Mapping, MappingCost, write_mapping
-from snnb.mapping.map_network import cost_partition, read_number_lines, read_partition, read_placement
+from snnb.mapping.map_network import cost_partition
+from snnb.mapping.partition_files import read_number_lines, read_partition, read_placement
 from snnb.mapping.plots import EMPTY, View, _layers_raster
 from snnb.mapping.traffic import PlacedNetwork, count_traffic
 from tests.mapping.networks import hardware
@@ -145,7 +146,7 @@ def test_overfull_cores_are_divided_and_the_others_keep_their_numbers(write, net
     assert (core[moved] == 1).all()
     assert (mapped.core[moved] == 10).all()
     assert moved[0] > np.flatnonzero(mapped.core == 1)[-1]  # in the order of the ids
-    assert mapped.cost.neurons.max() <= most[0]
+    assert mapped.cost.per_core["neurons"].max() <= most[0]
     few = chip(neurons=most[0], axons=most[1], mesh=(5, 2))
     with pytest.raises(InputError, match="has 10 cores, and 11 would do"):
         cost_partition(network, few, path, split_overfull=True)
@@ -160,7 +161,7 @@ def test_a_partition_with_gaps_is_costed_unchanged(write, network):
     mapped = cost_partition(network, chip(neurons=999), *files)
     assert (mapped.core == core).all()
     assert mapped.place.tolist() == [[n % 4, n // 4] for n in range(11)]
-    assert np.flatnonzero(mapped.cost.neurons).tolist() == [1, 4, 9]
+    assert np.flatnonzero(mapped.cost.per_core["neurons"]).tolist() == [1, 4, 9]
     assert mapped.method == "file"
     placed = cost_partition(network, chip(neurons=999), files[0])
     assert placed.cost.connectivity == mapped.cost.connectivity

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from snnb.rundir.manifest import changed, external_records, file_record, listed
+from snnb.rundir.manifest import changed, external_records, file_record, folder_listing
 
 
 def sha256(content):
@@ -42,7 +42,7 @@ def test_a_folder_is_one_record_of_the_content_of_its_files(folder):
     assert record.sha256 == sha256(LINES.encode())
     assert record.size_bytes == 11
     assert record.external
-    assert record.listing == listed(folder)[0]
+    assert record.listing == folder_listing(folder)[0]
     assert changed(record) is None
 
 
@@ -71,7 +71,7 @@ def test_a_copy_with_other_times_is_the_same_folder(folder, tmp_path):
     for path in (tmp_path / "copy").rglob("*"):
         os.utime(path, (1, 1))
     copied = record.model_copy(update={"path": str(tmp_path / "copy")})
-    assert listed(tmp_path / "copy")[0] != record.listing
+    assert folder_listing(tmp_path / "copy")[0] != record.listing
     assert changed(copied) is None
     put(tmp_path / "copy" / "a" / "2", b"TWO")
     assert changed(copied) == "has changed"
@@ -113,4 +113,4 @@ def test_files_behind_links_count_and_broken_links_do_not(folder, tmp_path):
     put(tmp_path / "outside" / "5", b"longer")
     for name, target in (("e", tmp_path / "outside"), ("f", folder / "a" / "2"), ("g", tmp_path / "nowhere")):
         (folder / name).symlink_to(target)
-    assert listed(folder)[1] == {"a/2": 3, "a/b/1": 3, "a-b/3": 5, "e/5": 6, "f": 3, "notes.txt": 0}
+    assert folder_listing(folder)[1] == {"a/2": 3, "a/b/1": 3, "a-b/3": 5, "e/5": 6, "f": 3, "notes.txt": 0}

@@ -8,6 +8,7 @@ import pytest
 
 from snnb import Run
 from snnb.core.errors import InputError
+from snnb.io.files import sha256_of
 from snnb.mapping import hardware
 from snnb.mapping.files import Mapping
 from snnb.mapping.hardware import DESCRIPTIONS
@@ -70,6 +71,14 @@ def test_a_mapping_is_recorded_and_up_to_date_until_the_graph_changes(run):
     assert third.directory == first.directory  # the one that was stale is replaced
     assert third.record.timing != record.timing
     assert stale(run) == {}
+
+
+def test_the_graph_is_hashed_once(run, monkeypatch):
+    hashed = []
+    monkeypatch.setattr("snnb.rundir.manifest.sha256_of", lambda path: hashed.append(path.name) or sha256_of(path))
+    monkeypatch.setattr("snnb.graph.synapse_graph._digest", lambda file: hashed.append(file.name))
+    Run(path=run.path).map(hardware="spinemap_5x5", method="sequential")
+    assert [name for name in hashed if name.endswith("_graph.h5")] == ["mini_network_graph.h5"]
 
 
 def test_other_options_make_another_mapping_and_each_is_found_again(run):

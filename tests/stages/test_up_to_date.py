@@ -198,14 +198,13 @@ def test_a_file_cut_in_half_is_seen_and_made_again(run):
     assert "parse" not in stale(run)
 
 
-def test_a_conversion_states_latency_and_what_rounding_changes(run):
+def test_a_conversion_states_its_latency(run):
     python = Run(path=run.path)
     parsed = python.parse(calibrate=8, weight_bits=2).record.metrics
     simulated = python.simulate(samples=20).record
     depth = len([name for name in simulated.details.mean_rates if name != "input"])  # a chain
     assert (parsed["calibrated_steps"], parsed["latency_steps"]) == (8, 8 * (depth + 1))
     assert {name: parsed[name] for name in ("latency_steps", "interval_steps")}.items() <= simulated.metrics.items()
-    assert 0 < parsed["classes_changed_by_rounding"] < 1
     assert simulated.details.output_coding == "spikes"
 
 

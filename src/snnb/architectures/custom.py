@@ -156,7 +156,9 @@ def _in_recurrent_layer(error: BaseException) -> bool:
 def _function(path: Path, name: Optional[str]) -> Callable[..., Any]:
     if not name:
         # The file is not executed.
-        listed = _listed(re.findall(r"^def ([^\W_]\w*)", path.read_text(encoding="utf-8", errors="replace"), re.M))
+        listed = _list_functions(
+            re.findall(r"^def ([^\W_]\w*)", path.read_text(encoding="utf-8", errors="replace"), re.M)
+        )
         raise UsageError(f"name the function of {path} that returns the model, as in {path.name}:function; {listed}")
     module = _run(path)
     own = [
@@ -167,11 +169,13 @@ def _function(path: Path, name: Optional[str]) -> Callable[..., Any]:
     found = getattr(module, name, None)
     if not inspect.isfunction(found):
         near = get_close_matches(name, own, n=1)
-        raise UsageError(f"{path} has no function {name}: {f'did you mean {near[0]}?' if near else _listed(own)}")
+        raise UsageError(
+            f"{path} has no function {name}: {f'did you mean {near[0]}?' if near else _list_functions(own)}"
+        )
     return found
 
 
-def _listed(functions: Sequence[str]) -> str:
+def _list_functions(functions: Sequence[str]) -> str:
     return f"it has {', '.join(functions)}" if functions else "it has no function"
 
 

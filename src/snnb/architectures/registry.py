@@ -45,7 +45,7 @@ class ModelSpec:
     build: Build = None  # type: ignore[assignment]  # set by `architecture`
 
 
-class ListedModel(Document):
+class ModelRow(Document):
     """A model in the list of all models."""
 
     name: str
@@ -58,7 +58,7 @@ class ListedModel(Document):
     source: str
 
     @classmethod
-    def of(cls, spec: ModelSpec) -> "ListedModel":
+    def of(cls, spec: ModelSpec) -> "ModelRow":
         """Return the part of a specification that is listed."""
         values = {name: getattr(spec, name) for name in cls.model_fields if name != "classes"}
         return cls(classes=spec.num_classes, **{**values, "settings": dict(spec.settings)})

@@ -12,9 +12,9 @@ from snnb.cli import output
 def models() -> None:
     """List the models with data set, input shape, neurons and synapses."""
     from snnb.architectures import find, names
-    from snnb.architectures.registry import ListedModel
+    from snnb.architectures.registry import ModelRow
 
-    entries = [ListedModel.of(find(name)) for name in names()]
+    entries = [ModelRow.of(find(name)) for name in names()]
     rows = [
         [m.name, m.dataset, "×".join(map(str, m.input_shape)), f"{m.neurons:,}", f"{m.synapses:,}"] for m in entries
     ]
@@ -30,11 +30,11 @@ def datasets(
 ) -> None:
     """List the data sets and whether they are on this machine."""
     from snnb.datasets.catalogue import available, data_directory, dataset_names, find_dataset
-    from snnb.datasets.definition import ListedDataset
+    from snnb.datasets.definition import DatasetRow
 
     folder = data_dir or data_directory()
     specs = [find_dataset(name).spec for name in dataset_names()]
-    entries = [ListedDataset(**dict(spec), path=available(spec.name, folder)) for spec in specs]
+    entries = [DatasetRow(**dict(spec), path=available(spec.name, folder)) for spec in specs]
     rows = []
     for one in entries:
         where = "yes" if one.path is not None else "downloads" if one.download else "no: give --source"
@@ -46,9 +46,9 @@ def datasets(
 
 def hardware() -> None:
     """List the hardware descriptions that `snnb map --hardware` knows by name."""
-    from snnb.mapping.hardware import NO_LIMIT, Limits, ListedHardware, descriptions
+    from snnb.mapping.hardware import NO_LIMIT, HardwareRow, Limits, descriptions
 
-    chips = [ListedHardware(**dict(chip)) for chip in descriptions().values()]
+    chips = [HardwareRow(**dict(chip)) for chip in descriptions().values()]
     rows: List[List[str]] = [["hardware", "mesh", "cores", "neurons", "axons", "out", "synapses", "energy"]]
     for chip in chips:
         of_core = Limits.of(chip)

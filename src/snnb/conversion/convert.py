@@ -29,7 +29,6 @@ from snnb.conversion.rewriting import Channels, presynaptic_scales, pruned, quan
 from snnb.conversion.toolbox_config import configuration, write_changes
 from snnb.core.errors import InputError, VerificationError
 from snnb.core.progress import Progress, silent
-from snnb.forward.currents import AnalogueNetwork
 from snnb.io.hdf5 import copy_attributes, created, in_memory, write_array
 from snnb.io.keras import keras, older_description
 from snnb.io.keras_file import QCFS_LEVELS, load_model, read_levels
@@ -60,8 +59,6 @@ class ConversionResult:
     negative_shares: Dict[str, float]
     warnings: List[str]  # messages for the user, one line each
     parser: str  # "toolbox" or "own"
-    # Share of the verified samples whose class pruning and rounding the weights changes; None without either
-    changed_classes: Optional[float]
     # The network without spikes after each change of what it computes
     changes: Dict[Change, Network]
     timing: Dict[str, int]  # number of time steps, latency and interval of a network for a number of time steps; or {}
@@ -130,7 +127,6 @@ def convert(
     if rounding_error > permitted(reference):
         warnings.append(ROUNDING.format(rounding_error))
     timing: Dict[str, int] = {}
-    changed = None
     rounded = settings.weight_bits is not None or settings.prune > 0
     spikes = settings.calibrate is not None or levels is not None or rounded
     changes: Dict[Change, Network] = {}
@@ -158,9 +154,6 @@ def convert(
             timing = {"calibrated_steps": spiking.steps, "latency_steps": latency, "interval_steps": interval}
         if rounded:
             changes[_change_of_weights(settings)] = rectified(_as_trained(weights, levels))
-        if rounded and levels is None and network.output.activation == "softmax":
-            classes = AnalogueNetwork(weights).outputs(x_norm[: len(reference)]).argmax(axis=-1)  # without spikes
-            changed = float((classes != reference.reshape(len(reference), -1).argmax(axis=-1)).mean())
     return ConversionResult(
         largest_difference=largest_difference,
         samples_verified=len(reference),
@@ -168,7 +161,6 @@ def convert(
         negative_shares={layer: activity.negative_shares[layer] for layer in linear_ends(parsed)},
         warnings=warnings,
         parser=parser,
-        changed_classes=changed,
         changes=changes,
         timing=timing,
     )

@@ -58,7 +58,7 @@ class Term:
 
 
 @dataclass(frozen=True, eq=False)
-class Linear:
+class Affine:
     """A sum of terms and a bias."""
 
     terms: Tuple[Term, ...]
@@ -66,12 +66,12 @@ class Linear:
     biased: bool  # training can make the bias differ from 0
     shape: Tuple[int, ...]
 
-    def scaled(self, scale: np.ndarray, shift: np.ndarray) -> "Linear":
+    def scaled(self, scale: np.ndarray, shift: np.ndarray) -> "Affine":
         """Scale and shift the channels, as batch normalisation does: float64 `(channels,)`."""
         terms = tuple(replace(term, kernel=term.kernel.scaled(scale)) for term in self.terms)
         return replace(self, terms=terms, bias=self.bias * scale + shift, biased=True)
 
-    def followed_by(self, kernel: Kernel, bias: np.ndarray, biased: bool, shape: Tuple[int, ...]) -> "Linear":
+    def followed_by(self, kernel: Kernel, bias: np.ndarray, biased: bool, shape: Tuple[int, ...]) -> "Affine":
         """Compose each term with a kernel and its bias, whose output has that shape.
 
         Raise `NotComposableError` if the composition would not be exact.
@@ -85,14 +85,14 @@ class Linear:
             replace(term, kernel=composed(term.kernel, kernel, term.source.shape, self.shape, shape))
             for term in self.terms
         )
-        return Linear(terms, bias + kernel.of_constant(self.bias), self.biased or biased, shape)
+        return Affine(terms, bias + kernel.of_constant(self.bias), self.biased or biased, shape)
 
 
-def identity(node: Node, position: int) -> Linear:
+def identity(node: Node, position: int) -> Affine:
     """Return the output of a layer as a linear value, read by the trained layer of index `position`."""
     channels = node.shape[-1]
     kernel = Kernel(IDENTITY, np.ones(channels, np.float32), position)
-    return Linear((Term(node, kernel),), np.zeros(channels), False, node.shape)
+    return Affine((Term(node, kernel),), np.zeros(channels), False, node.shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +109,7 @@ class DeferredLayer:
     outside: Optional[np.ndarray] = None
 
 
-Value = Union[Node, Linear, DeferredLayer]
+Value = Union[Node, Affine, DeferredLayer]
 
 
 def parse_own(model: keras.Model, *, max_pool: str = "error", rectify_linear: bool = False) -> keras.Model:
@@ -185,8 +185,8 @@ class _Parser:
         return current if activation == "linear" else self._activated(current, activation, None)
 
     def _followed(
-        self, value: Linear, kernel: Kernel, bias: np.ndarray, biased: bool, shape: Tuple[int, ...]
-    ) -> Linear:
+        self, value: Affine, kernel: Kernel, bias: np.ndarray, biased: bool, shape: Tuple[int, ...]
+    ) -> Affine:
         try:
             return value.followed_by(kernel, bias, biased, shape)
         except NotComposableError:
@@ -195,7 +195,7 @@ class _Parser:
         rectified = identity(population(value, "linear", None, self._position), self._position)
         return rectified.followed_by(kernel, bias, biased, shape)
 
-    def _linear(self, value: Value) -> Linear:
+    def _linear(self, value: Value) -> Affine:
         """Return a value as a sum of terms."""
         if isinstance(value, DeferredLayer):
             scaled = scaled_units(value) or padded(value)
@@ -228,13 +228,13 @@ class _Parser:
         inputs = tuple(self._normalised(part, *numbers) for part, *numbers in parts)
         return replace(value, inputs=inputs)
 
-    def _sum(self, read: List[Value]) -> Linear:
+    def _sum(self, read: List[Value]) -> Affine:
         parts = [self._linear(value) for value in read]
         if len({part.shape for part in parts}) > 1:
             raise NotComposableError("adds shapes that differ")
         terms = tuple(term for part in parts for term in part.terms)
         bias = np.sum([part.bias for part in parts], axis=0)
-        return Linear(terms, bias, any(part.biased for part in parts), parts[0].shape)
+        return Affine(terms, bias, any(part.biased for part in parts), parts[0].shape)
 
     def _activated(self, value: Value, activation: str, limit: Optional[float]) -> Node:
         """Return the population of a value; `linear` is for the end of the network."""
@@ -345,7 +345,7 @@ def node_of(value: DeferredLayer, inputs: Tuple[Node, ...], activation: str = "l
     return Node(value.kind, value.shape, value.position, inputs, value.config, (), value.title, rectified, activation)
 
 
-def padded(value: Value) -> Optional[Linear]:
+def padded(value: Value) -> Optional[Affine]:
     """Return zero padding of a sum without bias as a sum; None for any other value.
 
     Raise `NotComposableError` if its kernels would see a part of their input in the padding.
@@ -354,7 +354,7 @@ def padded(value: Value) -> Optional[Linear]:
         return None
     [inside] = value.inputs
     inside = padded(inside) or inside
-    if not isinstance(inside, Linear) or inside.biased:
+    if not isinstance(inside, Affine) or inside.biased:
         return None
     ((top, _), (left, _)), channels = value.config["padding"], value.shape[-1]
     ones = np.ones((1, 1, channels, 1), np.float32)
@@ -362,7 +362,7 @@ def padded(value: Value) -> Optional[Linear]:
     return inside.followed_by(kernel, np.zeros(channels), False, value.shape)
 
 
-def scaled_units(value: Value) -> Optional[Linear]:
+def scaled_units(value: Value) -> Optional[Affine]:
     """Return flattened layers whose elements are scaled and shifted, as a linear value; None for any other value."""
     if not isinstance(value, DeferredLayer) or value.kind not in ("Flatten", "Reshape", "Concatenate"):
         return None
@@ -376,7 +376,7 @@ def scaled_units(value: Value) -> Optional[Linear]:
     scale, shift = (np.concatenate([numbers[i].ravel() for _, *numbers in scaled]) for i in (0, 1))
     node = node_of(value, tuple(source for source, *_ in scaled))
     kernel = Kernel(IDENTITY, scale.astype(np.float32), value.position)
-    return Linear((Term(node, kernel),), shift, True, value.shape)
+    return Affine((Term(node, kernel),), shift, True, value.shape)
 
 
 def _spread(value: Value) -> Optional[Tuple[Node, np.ndarray, np.ndarray]]:
@@ -385,14 +385,14 @@ def _spread(value: Value) -> Optional[Tuple[Node, np.ndarray, np.ndarray]]:
         value = scaled_units(value) or value
     if isinstance(value, Node):
         return value, np.ones(value.shape), np.zeros(value.shape)
-    if not isinstance(value, Linear) or len(value.terms) > 1 or value.terms[0].kernel.kind != IDENTITY:
+    if not isinstance(value, Affine) or len(value.terms) > 1 or value.terms[0].kernel.kind != IDENTITY:
         return None
     [term] = value.terms
     scale, shift = (np.broadcast_to(numbers, value.shape) for numbers in (term.kernel.weights, value.bias))
     return term.source, scale, shift
 
 
-def population(value: Linear, activation: str, limit: Optional[float], position: int) -> Node:
+def population(value: Affine, activation: str, limit: Optional[float], position: int) -> Node:
     """Make the layers of a population of that input current, activation, and value at which activations are clipped.
 
     `position` is the index of the activation among the trained layers. Raise `NotComposableError` if Keras has no layer

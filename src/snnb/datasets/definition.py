@@ -57,7 +57,7 @@ class OwnSpec(DatasetSpec):
     source: str = "a folder of yours"
 
 
-class ListedDataset(DatasetSpec):
+class DatasetRow(DatasetSpec):
     """A data set in the list of all data sets."""
 
     path: Optional[Path]  # None if it is not on this machine

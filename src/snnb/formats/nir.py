@@ -67,13 +67,13 @@ class WindowSum:
     mean: np.ndarray
 
 
-Linear = Union[Convolution, WindowSum, None]  # None: a matrix
+Operation = Union[Convolution, WindowSum, None]  # None: a matrix
 
 
-def _layers(graph: SynapseGraph) -> Tuple[Set[str], List[List[Linear]]]:
+def _layers(graph: SynapseGraph) -> Tuple[Set[str], List[List[Operation]]]:
     """Return the names of populations of images, and the layers of each projection, one for each connection."""
     images = {population.name for population in graph.inputs if len(population.shape) == 3}
-    layers: List[List[Linear]] = [[None] for _ in graph.projections]
+    layers: List[List[Operation]] = [[None] for _ in graph.projections]
     for population in graph.layers:
         inbound = [(number, p) for number, p in enumerate(graph.projections) if p.target is population]
         # The factor of a pooling is the neuron's: all that arrives is multiplied.
@@ -82,7 +82,9 @@ def _layers(graph: SynapseGraph) -> Tuple[Set[str], List[List[Linear]]]:
             if projection.source.name not in images or not projection.connections:
                 continue
             pooling = window_sum_of(projection) if alone else None
-            found: List[Linear] = [convolution_of(c) for c in projection.connections] if pooling is None else [pooling]
+            found: List[Operation] = (
+                [convolution_of(c) for c in projection.connections] if pooling is None else [pooling]
+            )
             if None not in found:
                 layers[number] = found
         if inbound and all(None not in layers[number] for number, _ in inbound):
@@ -201,7 +203,7 @@ def _neurons(nir: ModuleType, numbers: Dict[str, np.ndarray], resistance: np.nda
 def _chain(
     nir: ModuleType,
     projection: GraphProjection,
-    linear: Linear,
+    linear: Operation,
     unit: float,
     bias: Optional[np.ndarray],
     images: Set[str],

@@ -12,11 +12,12 @@ processes received messages at the same time; the core with the largest of both 
 """
 
 from dataclasses import dataclass
-from typing import Any, Dict, List, Optional
+from typing import Dict, List, Optional
 
 import numpy as np
-from pydantic import ConfigDict, Field
+from pydantic import Field, PlainSerializer, PlainValidator
 from scipy.sparse import csr_matrix
+from typing_extensions import Annotated
 
 from snnb.core.compiled import compiled
 from snnb.graph.projection import GraphProjection, out_degrees
@@ -26,18 +27,29 @@ from snnb.mapping.limits import memory_bits
 from snnb.mapping.traffic import (
     NOTHING,
     PlacedNetwork,
-    Reached,
+    TargetSets,
     TrafficSums,
     count_messages,
     nodes_of,
     offsets,
-    reached,
     spikes_between,
+    target_sets,
     used_link_loads,
 )
 from snnb.network.geometry import PADDING
 
 EDGES = 1 << 20  # of a batch
+
+
+def _numbers(values: object) -> np.ndarray:
+    numbers = np.asarray(values)
+    if numbers.ndim != 1 or numbers.dtype.kind not in "if":
+        raise ValueError("not a list of numbers")
+    return numbers
+
+
+# An array of shape (n,), int64 or float64; in JSON a list
+Numbers = Annotated[np.ndarray, PlainValidator(_numbers), PlainSerializer(np.ndarray.tolist)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,13 +70,13 @@ class ProjectionCost(Document):
 
     source: str
     target: str
-    # See `CostFigures`; 0 for a projection from the input, whose spikes come from outside the chip.
+    # See `Cost`; 0 for a projection from the input, whose spikes come from outside the chip.
     connectivity: float
     cut: float
 
 
-class CostFigures(Document):
-    """Figures of a mapping per sample; the description of a field is its unit.
+class Cost(Document):
+    """Figures of a mapping per sample, and of each core; the description of a field is its unit.
 
     D(s) are the cores that hold a target of the neuron s, except its own core; d is the Manhattan distance. Events have
     the names of their keys in a hardware description. None is a figure that this description has no numbers for.
@@ -106,26 +118,10 @@ class CostFigures(Document):
     energy_by_event_pj: Optional[Dict[str, float]] = None  # of the events that have an energy
     energy_by_part_pj: Optional[Dict[str, float]] = None  # of each of `PARTS`
 
-
-UNITS = {name: field.description for name, field in CostFigures.model_fields.items() if field.description is not None}
-
-
-class Cost(CostFigures):
-    """Cost of a mapping, and the figures of each core.
-
-    `per_core` has arrays of shape (cores,): `neurons`, `axons`, `synapses` (int64; see `TrafficSums`); `spikes_in` and
-    `spikes_out` (float64), the spikes received from other cores, and sent to them, once for each core reached; and
-    where the description has such figures `axons_out` and `memory_bits` (int64), and the time `step_ns` in a step
-    (float64).
-    """
-
-    model_config = ConfigDict(arbitrary_types_allowed=True)
-    per_core: Dict[str, np.ndarray]
-
-    @property
-    def neurons(self) -> np.ndarray:
-        """Neurons of each core."""
-        return self.per_core["neurons"]
+    # Arrays of shape (cores,): `neurons`, `axons`, `synapses` (int64; see `TrafficSums`); `spikes_in`, `spikes_out`
+    # (float64), spikes received from other cores, and sent to them, once for each core reached; where the description
+    # has such figures `axons_out`, `memory_bits` (int64), and the time of a step `step_ns` (float64)
+    per_core: Dict[str, Numbers]
 
     @property
     def contents(self) -> Dict[str, np.ndarray]:
@@ -133,14 +129,16 @@ class Cost(CostFigures):
         return {name: self.per_core[name] for name in Limits._fields if name in self.per_core}
 
 
+UNITS = {name: field.description for name, field in Cost.model_fields.items() if field.description is not None}
+
+
 def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
     """Compute the cost of a mapping with the cores at `place` (int32, shape (cores, 2)); limits are not checked."""
     network, matrix, graph = sums.network, sums.matrix, sums.network.graph
     neurons, axons, synapses = sums.contents
     routes = Routes.of(matrix, hardware, place)
-    spikes, distance = matrix.data, routes.hops.sum(axis=0)
-    latency, energy = hardware.latency, hardware.energy_pj
-    delay = (distance + 1) * latency.router + latency.of_links(routes.hops, routes.borders)
+    spikes, energy = matrix.data, hardware.energy_pj
+    delay = hardware.latency.of_routes(routes.hops, routes.borders)
     load = used_link_loads(matrix, hardware.router_of(place))
     (x, y), multicast = np.ascontiguousarray(hardware.router_of(place).T, np.int32), 0.0
     for population, own, sets in sums.placed_sets():
@@ -155,33 +153,30 @@ def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
     bits = memory_bits(sums, hardware.synapse_memory)
     if bits is not None:
         per_core["memory_bits"] = bits
-    some: Dict[str, Any] = {}  # figures that not every description has
-    if hardware.chip is not None:
-        some["chips"] = len(np.unique(hardware.chip_of(place)[neurons > 0], axis=0))
-        some["spikes_between_chips"] = float(spikes @ routes.borders.any(axis=0))
-        some["hops_between_chips"] = float(spikes @ routes.borders.sum(axis=0))
-    if hardware.events or hardware.time_ns is not None:
+    counts: Optional[Dict[str, float]] = None
+    by_event: Optional[Dict[str, float]] = None
+    step_ns: Optional[float] = None
+    if hardware.counts_events:
         events, updates = core_events(sums, network.spikes[None]), updated_neurons(sums)
-        some["events"] = event_counts(events, updates * graph.interval, hardware, matrix, routes)
-        some["energy_by_event_pj"] = by_event = energies(some["events"], energy)
-        some["energy_by_part_pj"] = {part: sum(by_event.get(n, 0.0) for n in names) for part, names in PARTS.items()}
+        counts = event_counts(events, updates * graph.interval, hardware, matrix, routes)
+        by_event = energies(counts, energy)
         if hardware.time_ns is not None:
             per_core["step_ns"] = core_times(events / graph.interval, updates, hardware.time_ns)[0]
             step_ns = float(per_core["step_ns"].max(initial=0.0)) + barrier(sums, hardware, place)
-            some.update(step_ns=step_ns, sample_latency_ns=graph.latency * step_ns)
-            assert graph.recording is not None  # a mapping needs spikes
-            some["sample_ns"] = (graph.recording.warm_up + graph.interval) * step_ns
-    if hardware.events:
-        picojoules = sum(some["energy_by_event_pj"].values())
+    if by_event is not None and hardware.events:
+        picojoules = sum(by_event.values())
     else:
-        picojoules = float(spikes @ ((distance + 1) * energy.router + energy.of_links(routes.hops, routes.borders)))
+        picojoules = float(spikes @ energy.of_routes(routes.hops, routes.borders))
         if energy.synapse is not None:
             degrees = ((p, out_degrees(graph.projections, p)) for p in network.sources)
             picojoules += energy.synapse * sum(float(degree @ network.spikes_of(p)) for p, degree in degrees)
+    assert graph.recording is not None  # a mapping needs spikes
+    sample_steps = graph.recording.warm_up + graph.interval
+    one_chip = hardware.chip is None
     return Cost(
         connectivity=sums.connectivity,
         cut=sums.cut,
-        hops_unicast=float(spikes @ distance),
+        hops_unicast=float(spikes @ routes.hops.sum(axis=0)),
         hops_multicast=multicast,
         energy_pj=picojoules,
         latency_ns_mean=float(spikes @ delay / spikes.sum()) if spikes.size else 0.0,
@@ -191,15 +186,28 @@ def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
         cores=int(np.count_nonzero(neurons)),
         reuse=float((synapses[axons > 0] / axons[axons > 0]).mean()) if axons.any() else 0.0,
         outside_spikes=sums.outside,
+        chips=None if one_chip else len(np.unique(hardware.chip_of(place)[neurons > 0], axis=0)),
+        spikes_between_chips=None if one_chip else float(spikes @ routes.borders.any(axis=0)),
+        hops_between_chips=None if one_chip else float(spikes @ routes.borders.sum(axis=0)),
+        step_ns=step_ns,
+        sample_ns=None if step_ns is None else sample_steps * step_ns,
+        sample_latency_ns=None if step_ns is None else graph.latency * step_ns,
         per_projection=_projections(sums),
+        events=counts,
+        energy_by_event_pj=by_event,
+        energy_by_part_pj=None if by_event is None else energy_by_part(by_event),
         per_core=per_core,
-        **some,
     )
+
+
+def energy_by_part(by_event: Dict[str, float]) -> Dict[str, float]:
+    """Sum up the energies of events by the parts of `PARTS`."""
+    return {part: sum(by_event.get(name, 0.0) for name in names) for part, names in PARTS.items()}
 
 
 @compiled
 def _multicast_hops(
-    order: np.ndarray, core: np.ndarray, spikes: np.ndarray, sets: Reached, x: np.ndarray, y: np.ndarray
+    order: np.ndarray, core: np.ndarray, spikes: np.ndarray, sets: TargetSets, x: np.ndarray, y: np.ndarray
 ) -> float:
     """Sum spikes × links in the union of the routes to the cores reached.
 
@@ -258,7 +266,7 @@ def _projections(sums: TrafficSums) -> List[ProjectionCost]:
         if source.first >= network.first:
             totals = sums.by_source[source.name]
             if len(network.projections_from(source)) > 1:
-                sets = reached([projection], sums.core, sums.cores, network.first)
+                sets = target_sets([projection], sums.core, sums.cores, network.first)
                 own, spikes = sums.core[network.part(source)], network.spikes_of(source)
                 totals, _ = spikes_between(own, spikes, sums.cores, sets)
         connectivity, cut = totals.tolist()

@@ -9,8 +9,7 @@ import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple, Union
-from typing import Mapping as Items
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 from pydantic import Field
@@ -18,7 +17,7 @@ from scipy.sparse import csr_matrix, load_npz, save_npz
 
 from snnb.core.errors import DamagedError, InputError
 from snnb.io.text import Document, read_document
-from snnb.mapping.cost import UNITS, CostFigures
+from snnb.mapping.cost import UNITS, Cost
 from snnb.mapping.hardware import NO_LIMIT, Hardware, Limits
 from snnb.mapping.limits import overfull_cores
 from snnb.mapping.map_network import MappedNetwork
@@ -53,7 +52,7 @@ class Candidate(Document):
         return cls(method=sums.method, cores=sums.cores, connectivity=sums.connectivity)
 
 
-class MappingCost(CostFigures):
+class MappingCost(Cost):
     """Content of `cost.json`: the cost of a mapping, and how it was made; docs/mapping.md defines the figures."""
 
     model: str
@@ -81,9 +80,8 @@ class MappingCost(CostFigures):
     memory_bits_per_core: Optional[Contents] = None
     sequential: Candidate
     tried: List[Candidate]
-    per_core: Dict[str, List[Number]]  # see `Cost`
     units: Dict[str, str]
-    sha256: Optional[str] = Field(default=None, pattern=r"^[0-9a-f]{64}$")  # see `mapping.checksum`
+    sha256: Optional[str] = Field(default=None, pattern=r"^[0-9a-f]{64}$")  # see `checksum`
 
     @classmethod
     def of(
@@ -100,14 +98,13 @@ class MappingCost(CostFigures):
     ) -> "MappingCost":
         """Return the cost of a mapped network."""
         cost, network = mapped.cost, mapped.network
-        figures: Dict[str, Any] = {name: getattr(cost, name) for name in CostFigures.model_fields}
         contents = {name: _contents(mapped, name) for name in cost.contents}
         overfull = {name: cores.tolist() for name, cores in overfull_cores(cost.contents, mapped.hardware).items()}
-        units = {**{name: unit for name, unit in UNITS.items() if figures[name] is not None}, "seconds": SECONDS}
+        units = {**{name: unit for name, unit in UNITS.items() if getattr(cost, name) is not None}, "seconds": SECONDS}
         if mapped.hardware.energy_of == "network":
             units["energy_pj"] += ", without neurons and messages"
         return cls(
-            **figures,
+            **dict(cost),
             model=model,
             graph=graph,
             objective=objective,
@@ -133,7 +130,6 @@ class MappingCost(CostFigures):
             memory_bits_per_core=contents.get("memory_bits"),
             sequential=Candidate.of(mapped.partition.sequential),
             tried=[Candidate.of(sums) for sums in mapped.partition.tried],
-            per_core={name: numbers.tolist() for name, numbers in cost.per_core.items()},
             units=units,
         )
 
@@ -144,8 +140,8 @@ class MappingCost(CostFigures):
         return {name: value for name, value in values.items() if value is not None}
 
     @property
-    def contents(self) -> Dict[str, Contents]:
-        """Contents of the cores, by the names of `Limits`."""
+    def fill(self) -> Dict[str, Contents]:
+        """Mean and maximum contents of the cores and their limit, by the names of `Limits`."""
         return {name: getattr(self, f"{name}_per_core") for name in self.limits}
 
     @property
@@ -172,7 +168,7 @@ class MappingCost(CostFigures):
                 f"{empty:,} core numbers of the partition have no neurons: empty cores, which keep their numbers"
             )
         text += ["", "a core                      mean         max   limit"]
-        for name, core in self.contents.items():
+        for name, core in self.fill.items():
             limit = "any number" if core.limit is None else f"{core.limit:,}: {core.share:.0%} full"
             text.append(f"  {name:<18}{core.mean:>12,.1f}{core.max:>12,}   {limit} (core {core.core:,} has most)")
         text += ["", "cost"]
@@ -207,7 +203,7 @@ class MappingCost(CostFigures):
 def _contents(mapped: MappedNetwork, name: str) -> Contents:
     numbers = mapped.cost.per_core[name]
     limit: int = getattr(Limits.of(mapped.hardware), name)
-    largest, used = int(numbers.max(initial=0)), mapped.cost.neurons > 0
+    largest, used = int(numbers.max(initial=0)), mapped.cost.per_core["neurons"] > 0
     return Contents(
         mean=float(numbers[used].mean()) if used.any() else 0.0,
         max=largest,
@@ -237,9 +233,6 @@ class Mapping:
         Spikes per sample from core (row) to core (column).
     cost : MappingCost
         The content of cost.json: `cost.connectivity`, `cost.hops_unicast`, `cost.energy_pj` and so on.
-    per_core : mapping of str to ndarray, shape (cores,)
-        Figures of the cores: `neurons`, `axons`, `synapses`, `spikes_in`, `spikes_out`, and where the hardware has them
-        `axons_out`, `memory_bits`, `step_ns`.
     names : list of str, or None
         Name of each placed neuron, in the order of `core`; in a graph of several populations `POPULATION,NAME`. None if
         neurons have no names.
@@ -250,7 +243,6 @@ class Mapping:
     place: np.ndarray
     traffic: csr_matrix
     cost: MappingCost
-    per_core: Items[str, np.ndarray]
     names: Optional[List[str]] = None
 
     @classmethod
@@ -278,7 +270,6 @@ class Mapping:
             np.loadtxt(directory / CORES, np.int32, delimiter=",", skiprows=1, usecols=(1, 2), ndmin=2),
             load_npz(directory / TRAFFIC),
             cost,
-            {name: np.array(values) for name, values in cost.per_core.items()},
             _read_names(directory / NAMES),
         )
 
@@ -289,6 +280,15 @@ class Mapping:
     def hardware(self) -> Hardware:
         """Hardware description."""
         return self.cost.hardware
+
+    @property
+    def per_core(self) -> Dict[str, np.ndarray]:
+        """Figures of the cores, each of shape (cores,).
+
+        They are `neurons`, `axons`, `synapses`, `spikes_in`, `spikes_out`, and where the hardware has them `axons_out`,
+        `memory_bits`, `step_ns`.
+        """
+        return self.cost.per_core
 
     @property
     def first(self) -> int:
@@ -322,22 +322,28 @@ class Mapping:
             raise IndexError(f"no core {core}: the mapping has {self.cores} cores, numbered from 0")
 
 
-def write_mapping(directory: Path, mapped: MappedNetwork, cost: MappingCost) -> None:
-    """Write the data files of a mapping; `cost` without a checksum."""
+def write_mapping(directory: Path, mapped: MappedNetwork, cost: MappingCost) -> Mapping:
+    """Write the data files of a mapping, `cost` without a checksum, and return the mapping."""
     (directory / PARTITION).write_text("".join(f"{core}\n" for core in mapped.core.tolist()))
-    names = mapped.network.graph.names
-    columns: List[Sequence[Number]] = [range(len(mapped.place)), *mapped.place.T.tolist(), *cost.per_core.values()]
+    names = None if mapped.network.graph.names is None else list(mapped.network.graph.names[mapped.network.first :])
+    columns: List[Sequence[Number]] = [
+        range(len(mapped.place)),
+        *mapped.place.T.tolist(),
+        *(one.tolist() for one in cost.per_core.values()),
+    ]
     rows = [",".join(["core", "x", "y", *cost.per_core]), *(",".join(map(repr, row)) for row in zip(*columns))]
     if names is not None:
-        names = names[mapped.network.first :]
         with (directory / NAMES).open("w", encoding="utf-8", newline="") as file:
             table = csv.writer(file, lineterminator="\n")
             table.writerow(["name", "core"])
             table.writerows(zip(names, mapped.core.tolist()))
         rows = [f"{row},{text}" for row, text in zip(rows, ["names", *_names_by_core(names, mapped)])]
     (directory / CORES).write_text("\n".join(rows) + "\n", encoding="utf-8")
-    save_npz(directory / TRAFFIC, mapped.partition.best.matrix)  # numpy sets a fixed time: the same bytes each time
-    cost.model_copy(update={"sha256": checksum(directory, cost)}).write(directory / COST)
+    traffic = mapped.partition.best.matrix
+    save_npz(directory / TRAFFIC, traffic)  # numpy sets a fixed time: the same bytes each time
+    cost = cost.model_copy(update={"sha256": checksum(directory, cost)})
+    cost.write(directory / COST)
+    return Mapping(directory, mapped.core, mapped.place, traffic, cost, names)
 
 
 def _names_by_core(names: Sequence[str], mapped: MappedNetwork) -> Iterator[str]:

@@ -1,7 +1,4 @@
-"""Neurons to cores in the order of their ids, which is the baseline, and to groups for the search.
-
-A group is a position and a chunk of channels, or a tile of positions and a few channels.
-"""
+"""Assign neurons to cores in the order of their ids, the baseline; and to groups, for the search."""
 
 from itertools import product
 from typing import Dict, List, NamedTuple, Optional, Set, Tuple, Union
@@ -20,8 +17,8 @@ from snnb.network.geometry import PADDING, Axis
 MOST_SOURCES = 1 << 22  # in a list
 MOST_CHANNELS = 64  # of a group
 THIN = 4  # channels of a group where channels are apart
-TILE = 4  # rows and columns of a group in the first of such populations
-Tiles = Tuple[int, int]  # number of tiles along rows and columns
+PATCH = 4  # rows and columns of a group in the first of such populations
+Grid = Tuple[int, int]  # number of patches along rows and columns
 
 
 class Sources(NamedTuple):
@@ -154,9 +151,9 @@ class SourceLists:
 
     def of(self, first: int, last: int) -> Sources:
         """List the sources of the neurons at positions `first` to `last` − 1."""
-        shared = joined_lists([inputs.listed(first, last) for inputs in self._shared], last - first)
+        shared = joined_lists([inputs.sources_of(first, last) for inputs in self._shared], last - first)
         first, last = first * self.filters, last * self.filters
-        return Sources(*shared, *joined_lists([inputs.listed(first, last) for inputs in self._apart], last - first))
+        return Sources(*shared, *joined_lists([inputs.sources_of(first, last) for inputs in self._apart], last - first))
 
 
 class _Inputs:
@@ -168,7 +165,7 @@ class _Inputs:
         fan_in = connection.geometry.fan_in(connection.ids != PADDING)
         self.counts = (fan_in[:, :, 0] if self._by_position else fan_in).ravel()
 
-    def listed(self, first: int, last: int) -> Tuple[np.ndarray, np.ndarray]:
+    def sources_of(self, first: int, last: int) -> Tuple[np.ndarray, np.ndarray]:
         start = np.concatenate([[0], np.cumsum(self.counts[first:last])])
         source = np.empty(start[-1], np.int64)
         self._connection.sources_of_range(first, last, source, by_position=self._by_position)
@@ -181,7 +178,7 @@ class _SparseInputs:
     def __init__(self, projection: GraphProjection) -> None:
         self._projection, self.counts = projection, projection.in_degrees
 
-    def listed(self, first: int, last: int) -> Tuple[np.ndarray, np.ndarray]:
+    def sources_of(self, first: int, last: int) -> Tuple[np.ndarray, np.ndarray]:
         start = np.concatenate([[0], np.cumsum(self.counts[first:last])])
         return start, self._projection.sources_of_range(first, last)
 
@@ -192,12 +189,12 @@ def grouped(network: PlacedNetwork, loads: np.ndarray, limits: Limits) -> Tuple[
     All channels at a position of a convolution have the same sources and reach the same positions, so a group is a
     position and a chunk of channels, or units of a dense layer. The first convolution of a network with a constant
     input, and a pooling that reads it, are different: their neurons share no sources with others at their position.
-    Their groups are tiles of a few channels, which have a shorter border than few positions of many channels.
+    Their groups are patches of a few channels, which have a shorter border than few positions of many channels.
 
     `loads` (int64, shape (neurons,)) are the synapse loads, see `limits.synapse_loads`.
     """
     group, groups = np.empty(network.neurons, np.int32), 0
-    thin: Dict[str, Tiles] = {}
+    thin: Dict[str, Grid] = {}
     for population in network.populations:
         part = network.part(population)
         lists = SourceLists(network, population)
@@ -205,54 +202,53 @@ def grouped(network: PlacedNetwork, loads: np.ndarray, limits: Limits) -> Tuple[
         channels = min(MOST_CHANNELS, limits.neurons, limits.synapses // synapses)
         if lists.most_own and not lists.sparse:
             channels = min(channels, (limits.axons - lists.most_shared) // lists.most_own)
-        tiles = _thin_tiles(network, population, thin)
-        if tiles is not None and channels >= THIN * TILE * TILE and lists.filters > THIN:
-            thin[population.name] = tiles
+        grid = _thin_grid(network, population, thin)
+        if grid is not None and channels >= THIN * PATCH * PATCH and lists.filters > THIN:
+            thin[population.name] = grid
             channels = THIN
         else:
-            tiles = None
+            grid = None
         chunks = -(-lists.filters // channels)
         while lists.sparse and chunks < lists.filters and lists.most_of(chunks) > limits.axons:
             chunks = min(2 * chunks, lists.filters)
         chunk = np.arange(lists.filters) * chunks // lists.filters
-        tile, number = tile_of(population.shape, tiles)
-        group[part] = (groups + tile[:, None] * chunks + chunk).ravel()
+        patch, number = patch_of(population.shape, grid)
+        group[part] = (groups + patch[:, None] * chunks + chunk).ravel()
         groups += number * chunks
     return group, groups
 
 
-def _thin_tiles(network: PlacedNetwork, population: GraphPopulation, thin: Dict[str, Tiles]) -> Optional[Tiles]:
-    """Return the number of tiles of a population; None if its neurons share sources or no pooling follows."""
+def _thin_grid(network: PlacedNetwork, population: GraphPopulation, thin: Dict[str, Grid]) -> Optional[Grid]:
+    """Return the grid of a population; None if its neurons share sources or no pooling follows."""
     into = [c for p in network.projections_to(population) if p.source in network.sources for c in p.connections]
     out = [c for p in network.projections_from(population) for c in p.connections]
     if len(population.shape) != 3 or any(connection.geometry.pairing == "dense" for connection in into):
         return None
     if not into and any(connection.geometry.pairing == "diagonal" for connection in out):
         rows, columns, _ = population.shape
-        return -(-rows // TILE), -(-columns // TILE)
+        return -(-rows // PATCH), -(-columns // PATCH)
     if into and all(connection.source.name in thin for connection in into):
         return thin[into[0].source.name]
     return None
 
 
-def tile_of(shape: Tuple[int, ...], tiles: Optional[Tiles]) -> Tuple[np.ndarray, int]:
-    """Return the index of the tile of each position, and the number of tiles; by default a tile is a position."""
+def patch_of(shape: Tuple[int, ...], grid: Optional[Grid]) -> Tuple[np.ndarray, int]:
+    """Return the index of the patch of each position, and the number of patches; by default a patch is a position."""
     rows, columns = (shape[0], shape[1]) if len(shape) == 3 else (1, int(np.prod(shape[:-1], dtype=np.int64)))
-    down, across = (rows, columns) if tiles is None else (min(tiles[0], rows), min(tiles[1], columns))
+    down, across = (rows, columns) if grid is None else (min(grid[0], rows), min(grid[1], columns))
     row, column = np.arange(rows) * down // rows, np.arange(columns) * across // columns
     return (row[:, None] * across + column).ravel(), down * across
 
 
-# Chips whose sources share lists of synapses take tiles of positions with a number of channels. A source has a list in
-# the memory of a tile by which rows of the tile it meets over which taps, and by which columns, so the memory is a
-# product of sums along both axes, and of channels. With n rows the sum grows until n is the kernel's size, and a tile
-# of all rows has fewer lists, since no source lies beyond its border. Hence layers of many channels take single rows,
-# or all positions and few channels.
-HEIGHTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)  # of tiles, in positions, and all
+# Where sources share lists of synapses, groups are patches. A source has a list in the memory of a patch by which rows
+# of the patch it meets over which taps, and by which columns, so the memory is a product of sums along both axes, and
+# of channels. With n rows the sum grows until n is the kernel's size, and a patch of all rows has fewer lists, since no
+# source lies beyond its border. Hence layers of many channels take single rows, or all positions and few channels.
+HEIGHTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)  # of patches, in positions, and all
 
 
-class _Cut(NamedTuple):
-    """An axis of a connection that is cut into parts: the most of a part, and the parts that each input reaches."""
+class _AxisParts(NamedTuple):
+    """An axis of a connection in parts: the largest counts of a part, and the parts that each input reaches."""
 
     outputs: int
     entries: int  # of the distinct lists
@@ -261,22 +257,22 @@ class _Cut(NamedTuple):
     own: np.ndarray  # (inputs,) int64: 1 if the input is in one of them
 
 
-class _Form(NamedTuple):
-    """A form of the tiles of a population."""
+class _Candidate(NamedTuple):
+    """A grid of patches that keeps the limits."""
 
-    tiles: Tiles
+    grid: Grid
     channels: int  # at most
-    to_chunk: float  # spikes that the tiles of a chunk of channels receive
+    to_chunk: float  # spikes that the patches of a chunk of channels receive
     to_channel: float  # and further ones for each channel
 
 
-def tiled(network: PlacedNetwork, limits: Limits, *, mixed: bool = True) -> Tuple[np.ndarray, int]:
+def patches(network: PlacedNetwork, limits: Limits, *, mixed: bool = True) -> Tuple[np.ndarray, int]:
     """Return the group of each neuron, int32, and the number of groups; each keeps the limits by an estimate.
 
-    Of the tiles that do, a population takes those that receive the fewest spikes. The limit of synapses is that of the
-    entries of lists. With `mixed`, chunks of channels may have tiles of different forms, and a pooling joins the tiles
-    of the population that it reads if that saves spikes. Otherwise tiles are to be merged: a population has equal ones,
-    for the mean number of spikes, so that tiles of populations of one shape have the same borders.
+    A group is a patch; a population takes the grid whose patches receive the fewest spikes. The limit of synapses is
+    that of the entries of lists. With `mixed`, chunks of channels may have different grids, and a pooling joins the
+    patches of the population that it reads if that saves spikes. Otherwise patches are to be merged: a population has
+    equal ones, for the mean number of spikes, so that patches of populations of one shape have the same borders.
     """
     group, groups = np.empty(network.neurons, np.int32), 0
     poolings = _poolings(network) if mixed else {}
@@ -286,23 +282,23 @@ def tiled(network: PlacedNetwork, limits: Limits, *, mixed: bool = True) -> Tupl
             continue
         pooling, first = poolings.get(population.name), 0
         rows, columns, filters = network.projections_to(population)[0].connections[0].geometry.output_volume
-        chunks, spikes = _chunks(_forms(network, population, None, limits, mixed), filters, mixed)
+        chunks, spikes = _chunks(_candidates(network, population, None, limits, mixed), filters, mixed)
         if pooling is not None:
-            chunks_too, spikes_too = _chunks(_forms(network, population, pooling, limits, mixed), filters, mixed)
+            chunks_too, spikes_too = _chunks(_candidates(network, population, pooling, limits, mixed), filters, mixed)
             if spikes_too < spikes + _spikes_at(network, pooling, mixed).sum():
                 chunks = chunks_too
                 joined.append(pooling.target)
             else:
                 pooling = None
-        alike = len({tiles for tiles, _ in chunks}) == 1  # then the chunks of a tile have consecutive numbers
+        alike = len({grid for grid, _ in chunks}) == 1  # then the chunks of a patch have consecutive numbers
         for n, ((down, across), channels) in enumerate(chunks):
-            tile = (np.arange(rows) * down // rows)[:, None] * across + np.arange(columns) * across // columns
-            tile = groups + (tile * len(chunks) + n if alike else tile)
+            patch = (np.arange(rows) * down // rows)[:, None] * across + np.arange(columns) * across // columns
+            patch = groups + (patch * len(chunks) + n if alike else patch)
             chunk = slice(first, first + channels)
-            group[network.part(population)].reshape(-1, filters)[:, chunk] = tile.reshape(-1, 1)
+            group[network.part(population)].reshape(-1, filters)[:, chunk] = patch.reshape(-1, 1)
             if pooling is not None:
-                tile = tile[_first_inputs(pooling.geometry.rows)][:, _first_inputs(pooling.geometry.columns)]
-                group[network.part(pooling.target)].reshape(-1, filters)[:, chunk] = tile.reshape(-1, 1)
+                patch = patch[_first_inputs(pooling.geometry.rows)][:, _first_inputs(pooling.geometry.columns)]
+                group[network.part(pooling.target)].reshape(-1, filters)[:, chunk] = patch.reshape(-1, 1)
             groups, first = groups + (0 if alike else down * across), first + channels
         groups += down * across * len(chunks) if alike else 0
     return group, groups
@@ -327,22 +323,25 @@ def _poolings(network: PlacedNetwork) -> Dict[str, Connection]:
     return poolings
 
 
-def _forms(
+def _candidates(
     network: PlacedNetwork, population: GraphPopulation, pooling: Optional[Connection], limits: Limits, mixed: bool
-) -> List[_Form]:
-    """Return the forms of tiles that keep the limits; the smallest is always one of them."""
+) -> List[_Candidate]:
+    """Return the grids that keep the limits; the smallest is always one of them."""
     connections = [connection for p in network.projections_to(population) for connection in p.connections]
     rows, columns, filters = connections[0].geometry.output_volume
     connections += [] if pooling is None else [pooling]
     spikes = [_spikes_at(network, c, mixed) if c.source in network.sources else None for c in connections]
-    forms: List[_Form] = []
-    for (down, row_cuts), (across, column_cuts) in product(
-        [(parts, [_cut(c.geometry.rows, parts, c is pooling) for c in connections]) for parts in _numbers(rows)],
-        [(parts, [_cut(c.geometry.columns, parts, c is pooling) for c in connections]) for parts in _numbers(columns)],
+    candidates: List[_Candidate] = []
+    for (down, row_parts), (across, column_parts) in product(
+        [(parts, [_axis_parts(c.geometry.rows, parts, c is pooling) for c in connections]) for parts in _numbers(rows)],
+        [
+            (parts, [_axis_parts(c.geometry.columns, parts, c is pooling) for c in connections])
+            for parts in _numbers(columns)
+        ],
     ):
         # Entries and axons of a channel, axons that all channels share; spikes to each chunk, and to all chunks
         entries, own, shared, to_each, to_all = 0, 0, 0, 0.0, 0.0
-        for connection, row, column, sent in zip(connections, row_cuts, column_cuts, spikes):
+        for connection, row, column, sent in zip(connections, row_parts, column_parts, spikes):
             dense, channels = connection.geometry.pairing == "dense", connection.geometry.channels
             entries += row.entries * column.entries * (channels if dense else 1)
             if sent is not None:
@@ -350,12 +349,12 @@ def _forms(
                 received = float(row.parts @ sent @ column.parts - row.own @ sent @ column.own)
                 own, to_all = (own, to_all) if dense else (own + axons, to_all + received)
                 shared, to_each = (shared + axons * channels, to_each + received) if dense else (shared, to_each)
-        neurons = row_cuts[0].outputs * column_cuts[0].outputs
-        neurons += 0 if pooling is None else row_cuts[-1].outputs * column_cuts[-1].outputs
+        neurons = row_parts[0].outputs * column_parts[0].outputs
+        neurons += 0 if pooling is None else row_parts[-1].outputs * column_parts[-1].outputs
         capacity = min(limits.neurons // neurons, limits.synapses // entries, (limits.axons - shared) // max(own, 1))
         if capacity > 0 or (down, across) == (rows, columns):
-            forms.append(_Form((down, across), max(capacity, 1), to_each, to_all / filters))
-    return forms
+            candidates.append(_Candidate((down, across), max(capacity, 1), to_each, to_all / filters))
+    return candidates
 
 
 def _spikes_at(network: PlacedNetwork, connection: Connection, exact: bool) -> np.ndarray:
@@ -368,33 +367,35 @@ def _spikes_at(network: PlacedNetwork, connection: Connection, exact: bool) -> n
     return sent
 
 
-def _chunks(forms: List[_Form], filters: int, mixed: bool = True) -> Tuple[List[Tuple[Tiles, int]], float]:
-    """Return tiles and number of channels of each of the chunks that receive the fewest spikes, and these spikes."""
+def _chunks(candidates: List[_Candidate], filters: int, mixed: bool = True) -> Tuple[List[Tuple[Grid, int]], float]:
+    """Return grid and number of channels of each of the chunks that receive the fewest spikes, and these spikes."""
     if not mixed:
-        forms = [min(forms, key=lambda one: one.to_chunk * -(-filters // one.channels) + one.to_channel * filters)]
-    capacity, to_chunk, to_channel = (np.array([form[n] for form in forms]) for n in (1, 2, 3))
+        candidates = [
+            min(candidates, key=lambda one: one.to_chunk * -(-filters // one.channels) + one.to_channel * filters)
+        ]
+    capacity, to_chunk, to_channel = (np.array([one[n] for one in candidates]) for n in (1, 2, 3))
     least, chosen = np.zeros(filters + 1), np.zeros(filters + 1, np.int64)  # by number of channels
     for channels in range(1, filters + 1):
         taken = np.minimum(capacity, channels)
         spikes = least[channels - taken] + to_chunk + to_channel * taken
         chosen[channels] = np.argmin(spikes)
         least[channels] = spikes[chosen[channels]]
-    numbers: Dict[int, List[int]] = {}  # of channels of the chunks, by form
+    numbers: Dict[int, List[int]] = {}  # of channels of the chunks, by index of the candidate
     received = float(least[filters])
     while filters > 0:
-        form = int(chosen[filters])
-        numbers.setdefault(form, []).append(min(int(capacity[form]), filters))
-        filters -= numbers[form][-1]
+        index = int(chosen[filters])
+        numbers.setdefault(index, []).append(min(int(capacity[index]), filters))
+        filters -= numbers[index][-1]
     chunks = [
-        (forms[form].tiles, sum(taken) * (n + 1) // len(taken) - sum(taken) * n // len(taken))
-        for form, taken in numbers.items()
+        (candidates[index].grid, sum(taken) * (n + 1) // len(taken) - sum(taken) * n // len(taken))
+        for index, taken in numbers.items()
         for n in range(len(taken))
     ]
     return chunks, received
 
 
 def _numbers(length: int) -> List[int]:
-    """Return the numbers of tiles along an axis."""
+    """Return the numbers of patches along an axis."""
     return sorted({-(-length // height) for height in (*HEIGHTS, length)})
 
 
@@ -403,8 +404,8 @@ def _first_inputs(axis: Axis) -> np.ndarray:
     return axis.input[order][starts[:-1]]
 
 
-def _cut(axis: Axis, parts: int, pooling: bool = False) -> _Cut:
-    """Cut an axis of outputs into equal parts; with `pooling`, the inputs, and an output is in its first input's."""
+def _axis_parts(axis: Axis, parts: int, pooling: bool = False) -> _AxisParts:
+    """Divide an axis of outputs into equal parts; with `pooling`, the inputs, and an output is in its first input's."""
     length = axis.size if pooling else axis.outputs
     equal = np.arange(length) * parts // length
     part = equal[_first_inputs(axis)] if pooling else equal
@@ -419,4 +420,4 @@ def _cut(axis: Axis, parts: int, pooling: bool = False) -> _Cut:
     reached = np.bincount([source for _, source in lists], minlength=axis.size)
     own = [source for this, source in lists if pooling and equal[source] == this]
     inside = np.bincount(np.array(own, np.int64), minlength=axis.size)
-    return _Cut(int(np.bincount(part).max()), entries, int(sources), reached, inside)
+    return _AxisParts(int(np.bincount(part).max()), entries, int(sources), reached, inside)

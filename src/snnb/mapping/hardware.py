@@ -63,13 +63,17 @@ class RouteFigures(Description):
             raise ValueError("give link, or link_x and link_y")
         return self
 
-    def of_links(self, hops: "np.ndarray", borders: "np.ndarray") -> "np.ndarray":
-        """Return the sum over the links of routes: float64, shape (routes,).
+    def of_routes(self, hops: "np.ndarray", borders: "np.ndarray", *, first: bool = True) -> "np.ndarray":
+        """Return the sum over the routers and links of routes: float64, shape (routes,).
 
         Parameters
         ----------
         hops, borders : (2, routes) int64 array; links along x and y, and the ones that lead to another chip
+        first : whether the router of the sending core counts
         """
+        return (hops.sum(axis=0) + first) * self.router + self._of_links(hops, borders)
+
+    def _of_links(self, hops: "np.ndarray", borders: "np.ndarray") -> "np.ndarray":
         if self.link is not None and self.between_chips is None:
             return hops.sum(axis=0) * self.link
         x, y = (self.link, self.link) if self.link is not None else (self.link_x, self.link_y)
@@ -181,6 +185,11 @@ class Hardware(Description):
         return any(key not in old and value is not None for key, value in self.energy_pj)
 
     @property
+    def counts_events(self) -> bool:
+        """Whether the cost has counts of events: there are energies or times of them."""
+        return self.events or self.time_ns is not None
+
+    @property
     def energy_of(self) -> Literal["events", "network"]:
         """Scope of the energy of a sample: only energies of the same scope can be compared.
 
@@ -214,7 +223,7 @@ class Hardware(Description):
         return place // (self.chip or self.mesh)
 
 
-class ListedHardware(Hardware):
+class HardwareRow(Hardware):
     """A description in the list of all descriptions."""
 
     @computed_field  # type: ignore[prop-decorator]

@@ -128,16 +128,16 @@ def _coordinates(sides: Sequence[int], hardware: Hardware, hops: bool) -> Iterat
     all take the same.
     """
     energy = hardware.energy_pj
-    units = energy.router + energy.of_links(np.eye(2, dtype=np.int64), np.zeros((2, 2)))
+    units = energy.of_routes(np.eye(2, dtype=np.int64), np.zeros((2, 2)), first=False)
     unit = float(units[0] or units[1])
     for axis, side in enumerate(sides):
         at = np.zeros((side, 2), np.int32)
         at[:, axis] = np.arange(side)
         links, borders = hardware.router_of(at).T, hardware.chip_of(at).T
-        along = links.sum(axis=0).astype(np.float64)
-        if not hops and unit > 0:
-            along = np.round((along * energy.router + energy.of_links(links, borders)) / unit, 9)
-        yield along
+        if hops or unit <= 0:
+            yield links.sum(axis=0).astype(np.float64)
+        else:
+            yield np.round(energy.of_routes(links, borders, first=False) / unit, 9)
 
 
 def _sides(cores: int, hardware: Hardware) -> Tuple[int, int]:

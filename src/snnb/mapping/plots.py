@@ -39,6 +39,14 @@ class View(NamedTuple):
     height: int
 
 
+def plot_all(mapping: Mapping, suffix: str) -> None:
+    """Draw all figures of a mapping into its directory; `suffix` is the format."""
+    plot_mapping(mapping.path / f"mapping.{suffix}", mapping)
+    plot_traffic(mapping.path / f"traffic.{suffix}", mapping)
+    if mapping.cost.energy_by_event_pj is not None:
+        plot_events(mapping.path / f"events.{suffix}", mapping)
+
+
 @styled
 def plot_mapping(target: Target, mapping: Mapping) -> None:
     """Draw the layers on the mesh.

@@ -29,7 +29,7 @@ from snnb.mapping.search_kernels import (
     own_sources,
     put_all,
 )
-from snnb.mapping.traffic import PlacedNetwork, joined_sets, reached, take_sets
+from snnb.mapping.traffic import PlacedNetwork, joined_sets, take_sets, target_sets
 
 FEWEST_GROUPS = 3_000  # up to here the search starts with several numbers of cores, and from the sequential mapping
 FEW_GROUPS = 20_000  # up to here it also anneals, and Mt-KaHyPar gets several seeds
@@ -64,7 +64,7 @@ def contract(network: PlacedNetwork, group: np.ndarray, groups: int, loads: np.n
             continue
         # Equal sets are one, and empty ones are left out. Sets are compared with their order: neighbouring positions
         # reach the same groups in the same order.
-        by_source = reached(projections, group, groups, network.first)
+        by_source = target_sets(projections, group, groups, network.first)
         numbers: Dict[bytes, int] = {}
         content, bounds = by_source.label.tobytes(), (by_source.label.itemsize * by_source.start).tolist()
         number = [numbers.setdefault(content[i:j], len(numbers)) if i < j else -1 for i, j in zip(bounds, bounds[1:])]

@@ -136,7 +136,7 @@ def nodes_of(population: GraphPopulation) -> slice:
     return slice(population.first, population.first + population.size)
 
 
-class Reached(NamedTuple):
+class TargetSets(NamedTuple):
     """The labels (cores or groups) that the neurons of a population reach, as sets.
 
     Neurons that reach the same labels mostly share a set.
@@ -165,7 +165,7 @@ def joined_sets(found: Sequence[Sets]) -> Sets:
     return np.concatenate([*starts, offsets[-1:]]), np.concatenate([label for _, label in found])
 
 
-def reached(projections: Sequence[GraphProjection], label: np.ndarray, labels: int, first: int) -> Reached:
+def target_sets(projections: Sequence[GraphProjection], label: np.ndarray, labels: int, first: int) -> TargetSets:
     """Find the labels that each neuron of a population reaches over some of its projections, at least one.
 
     `label` (int32, shape (neurons,)) is the label of each placed neuron, less than `labels`, and `first` the id of the
@@ -181,26 +181,26 @@ def reached(projections: Sequence[GraphProjection], label: np.ndarray, labels: i
         if where.min() == PADDING:
             unit = np.where(where == PADDING, start.size - 1, unit)
             start = np.append(start, start[-1])
-        return Reached(unit, start, label)
+        return TargetSets(unit, start, label)
     unit_start, unit = _units(connections)
     sizes = np.diff(unit_start)
     owner = np.repeat(np.arange(sizes.size), sizes)
-    # Runs of sources with equal units share a set: each has as many as the source before, none of which differs.
+    # Consecutive sources with equal units share a set: each has as many as the source before, none of which differs.
     differs = unit != unit[np.arange(unit.size) - sizes[owner]]
     begins = (np.diff(sizes, prepend=-1) != 0) | (np.bincount(owner, differs, sizes.size) > 0)
     units = take_sets(unit_start, unit, np.flatnonzero(begins))
-    reached_labels = _collect(labels, units[0].size - 1, _united, *units, *joined_sets(sets))
-    return Reached(np.cumsum(begins) - 1, *reached_labels)
+    united = _collect(labels, units[0].size - 1, _united, *units, *joined_sets(sets))
+    return TargetSets(np.cumsum(begins) - 1, *united)
 
 
-def _over_synapses(projections: Sequence[GraphProjection], label: np.ndarray, labels: int, first: int) -> Reached:
+def _over_synapses(projections: Sequence[GraphProjection], label: np.ndarray, labels: int, first: int) -> TargetSets:
     """Find the labels by listing the synapses: a pruned network lacks some of those that the geometry has."""
     source, every = projections[0].source, np.arange(label.size + 1)
     sets = [(np.zeros(1, np.int64), NOTHING)]
     for start, stop in ranges(out_degrees(projections, source), LIST_EDGES):
         indptr, target, _ = targets(projections, source, start, stop)
         sets.append(_collect(labels, stop - start, _united, indptr, target - first, every, label))
-    return Reached(np.arange(source.size), *joined_sets(sets))
+    return TargetSets(np.arange(source.size), *joined_sets(sets))
 
 
 def _by_unit(connection: Connection, label: np.ndarray, labels: int, first: int) -> Sets:
@@ -209,7 +209,7 @@ def _by_unit(connection: Connection, label: np.ndarray, labels: int, first: int)
     label = label[target.first - first : target.first - first + target.size]
     rows, columns = geometry.rows, geometry.columns
     channels, filters = (geometry.channels, geometry.multiplier) if diagonal else (1, geometry.filters)
-    at = _collect(labels, label.size // filters, _of_runs, label, filters)
+    at = _collect(labels, label.size // filters, _of_positions, label, filters)
     windows = rows.starts(), rows.output, columns.starts(), columns.output, columns.outputs
     return _collect(labels, rows.size * columns.size * channels, _in_windows, *windows, channels, *at)
 
@@ -259,13 +259,13 @@ def _note(this: int, mark: int, seen: np.ndarray, label: np.ndarray, filled: int
 
 
 @compiled
-def _of_runs(of: np.ndarray, length: int, seen: np.ndarray, start: np.ndarray, label: np.ndarray) -> int:
-    """Find the distinct labels of each run of `length` neurons; `of` is the label of each neuron."""
+def _of_positions(of: np.ndarray, length: int, seen: np.ndarray, start: np.ndarray, label: np.ndarray) -> int:
+    """Find the distinct labels of each position, `length` consecutive neurons; `of` is the label of each neuron."""
     filled = 0
-    for run in range(of.size // length):
-        start[run] = filled
-        for neuron in range(run * length, (run + 1) * length):
-            filled = _note(of[neuron], run, seen, label, filled)
+    for position in range(of.size // length):
+        start[position] = filled
+        for neuron in range(position * length, (position + 1) * length):
+            filled = _note(of[neuron], position, seen, label, filled)
     start[of.size // length] = filled
     return filled
 
@@ -330,10 +330,10 @@ class TrafficSums:
 
     network: PlacedNetwork
     core: np.ndarray  # (neurons,) int32: core of each placed neuron, from 0
-    sets: List[Tuple[GraphPopulation, Reached]]  # the cores that the neurons of each source population reach
+    sets: List[Tuple[GraphPopulation, TargetSets]]  # the cores that the neurons of each source population reach
     # (cores, cores) float64: spikes per sample from core (row) to other core (column), once for each core reached
     matrix: csr_matrix
-    # See `CostFigures`; `outside` is its `outside_spikes`.
+    # See `Cost`; `outside` is its `outside_spikes`.
     connectivity: float
     cut: float
     outside: float
@@ -357,7 +357,7 @@ class TrafficSums:
         rank[order] = np.arange(order.size) - (np.cumsum(self.neurons) - self.neurons)[self.core[order]]
         return rank
 
-    def placed_sets(self) -> Iterator[Tuple[GraphPopulation, np.ndarray, Reached]]:
+    def placed_sets(self) -> Iterator[Tuple[GraphPopulation, np.ndarray, TargetSets]]:
         """Yield each placed source population, the cores of its neurons, and the cores that they reach."""
         for population, sets in self.sets:
             if population.first >= self.network.first:
@@ -378,7 +378,7 @@ class TrafficSums:
 
 
 @compiled
-def count_messages(core: np.ndarray, spikes: np.ndarray, sets: Reached, out: np.ndarray, into: np.ndarray) -> None:
+def count_messages(core: np.ndarray, spikes: np.ndarray, sets: TargetSets, out: np.ndarray, into: np.ndarray) -> None:
     """Add the spikes of sources to the messages that cores send and receive: one for each core reached, also their own.
 
     Parameters
@@ -400,22 +400,22 @@ def count_messages(core: np.ndarray, spikes: np.ndarray, sets: Reached, out: np.
 
 def count_traffic(network: PlacedNetwork, core: np.ndarray, cores: int) -> TrafficSums:
     """Sum up the traffic between cores, and the contents of the cores, for the core of each placed neuron (int32)."""
-    sets: List[Tuple[GraphPopulation, Reached]] = []
+    sets: List[Tuple[GraphPopulation, TargetSets]] = []
     totals, outside, axons, by_source = np.zeros(2), 0.0, np.zeros(cores, np.int64), {}
     matrix = csr_matrix((cores, cores), dtype=np.float64)
     for population in network.sources:
         projections = network.projections_from(population)
         if not projections:
             continue
-        reached_cores = reached(projections, core, cores, network.first)
-        sets.append((population, reached_cores))
-        sources = np.bincount(reached_cores.set_of, minlength=reached_cores.start.size - 1)
-        axons += np.bincount(reached_cores.label, np.repeat(sources, np.diff(reached_cores.start)), cores).astype(int)
+        reached = target_sets(projections, core, cores, network.first)
+        sets.append((population, reached))
+        sources = np.bincount(reached.set_of, minlength=reached.start.size - 1)
+        axons += np.bincount(reached.label, np.repeat(sources, np.diff(reached.start)), cores).astype(int)
         if population.first < network.first:
-            outside += float(network.spikes_of(population) @ np.diff(reached_cores.start)[reached_cores.set_of])
+            outside += float(network.spikes_of(population) @ np.diff(reached.start)[reached.set_of])
             continue
         own, spikes = core[network.part(population)], network.spikes_of(population)
-        by_source[population.name], between = spikes_between(own, spikes, cores, reached_cores)
+        by_source[population.name], between = spikes_between(own, spikes, cores, reached)
         matrix = matrix + between
         totals += by_source[population.name]
     synapses = np.bincount(core, network.in_degrees, minlength=cores)  # float64: exact up to 2 ** 53
@@ -443,7 +443,7 @@ def traffic_of(sums: TrafficSums, spikes: np.ndarray) -> csr_matrix:
     return matrix
 
 
-def spikes_between(own: np.ndarray, spikes: np.ndarray, cores: int, sets: Reached) -> Tuple[np.ndarray, csr_matrix]:
+def spikes_between(own: np.ndarray, spikes: np.ndarray, cores: int, sets: TargetSets) -> Tuple[np.ndarray, csr_matrix]:
     """Sum up the spikes of one placed population, given core and spikes of its neurons.
 
     Return connectivity and cut, and the spikes from core to core: float64, shape (cores, cores).
@@ -511,10 +511,10 @@ def link_loads(traffic: csr_matrix, place: np.ndarray, mesh: Tuple[int, int]) ->
     require_memory(ROUTER_BYTES * width * height, f"the loads and figures of {width:,} × {height:,} routers")
     source, target = _pairs(traffic)
     (x, y), (to_x, to_y) = place[source].T.astype(np.int64), place[target].T.astype(np.int64)
-    right = _runs(y, x, to_x, traffic.data, height, width)
-    left = _runs(y, to_x, x, traffic.data, height, width)
-    up = _runs(to_x, y, to_y, traffic.data, width, height)
-    down = _runs(to_x, to_y, y, traffic.data, width, height)
+    right = _line_loads(y, x, to_x, traffic.data, height, width)
+    left = _line_loads(y, to_x, x, traffic.data, height, width)
+    up = _line_loads(to_x, y, to_y, traffic.data, width, height)
+    down = _line_loads(to_x, to_y, y, traffic.data, width, height)
     return LinkLoads(right, left, up.T, down.T)
 
 
@@ -522,7 +522,7 @@ def _pairs(traffic: csr_matrix) -> Tuple[np.ndarray, np.ndarray]:
     return np.repeat(np.arange(traffic.shape[0]), np.diff(traffic.indptr)), traffic.indices
 
 
-def _runs(
+def _line_loads(
     line: np.ndarray, begin: np.ndarray, end: np.ndarray, load: np.ndarray, lines: int, length: int
 ) -> np.ndarray:
     """Add each load to the links of its line from `begin` to `end` if begin < end: shape (lines, length - 1)."""

@@ -41,7 +41,7 @@ from snnb.io.text import JsonValue
 from snnb.model_files.fold_pixels import Pixels
 from snnb.model_files.kinds import NotReadError
 
-Entry = Dict[str, JsonValue]
+KerasObject = Dict[str, JsonValue]
 ANY = "any"
 # Settings that newer versions added, with the values that change nothing when a trained model computes.
 ADDED: Dict[str, Tuple[JsonValue, ...]] = {
@@ -82,7 +82,7 @@ Result = Tuple[keras.Model, Optional[Pixels]]
 class Step:
     """A `Rescaling` or `Normalization` at the start of a model; `nested` in a Sequential inside it."""
 
-    layer: Entry
+    layer: KerasObject
     nested: bool
 
 
@@ -198,11 +198,11 @@ def as_tensorflow_22(description: JsonValue, path: Path, warn: Say) -> Tuple[Jso
     return translated, steps
 
 
-def _model(description: Entry, warn: Say) -> Tuple[Entry, List[str]]:
+def _model(description: KerasObject, warn: Say) -> Tuple[KerasObject, List[str]]:
     """Return the model, and the names of the reshaping layers that were added and have no channels yet."""
     config = description["config"]
     sequential = description["class_name"] == "Sequential"
-    layers: List[Entry] = []
+    layers: List[KerasObject] = []
     unfinished: List[str] = []
     last: Dict[str, str] = {}  # by layer, the one that gives its output now
     mixed: Set[str] = set()
@@ -250,7 +250,7 @@ def from_description(description: JsonValue, path: Path) -> keras.Model:
         raise NotReadError(f"Keras {keras.__version__} cannot load it ({first_line(error)})") from error
 
 
-def _fill_in_channels(model: Entry, name: str, path: Path) -> None:
+def _fill_in_channels(model: KerasObject, name: str, path: Path) -> None:
     """Set the number of channels of a reshaping layer that was added: build the layers before it to find it."""
     layers = model["config"]["layers"]
     place = [layer["name"] for layer in layers].index(name)
@@ -261,7 +261,7 @@ def _fill_in_channels(model: Entry, name: str, path: Path) -> None:
     layers[place]["config"]["target_shape"][-1] = channels
 
 
-def _inside(entry: Entry, warn: Say) -> Entry:
+def _inside(entry: KerasObject, warn: Say) -> KerasObject:
     """Return a model that is a layer of another one."""
     if any("module" in layer for layer in entry["config"]["layers"]):
         raise NotReadError(
@@ -274,7 +274,7 @@ def _inside(entry: Entry, warn: Say) -> Entry:
     return {**model, "name": entry["config"]["name"]}
 
 
-def _layer(entry: Entry, mixed: Set[str]) -> List[Entry]:
+def _layer(entry: KerasObject, mixed: Set[str]) -> List[KerasObject]:
     """Return a layer, followed by those that stand for settings that TensorFlow 2.2 does not have."""
     kind, module, name = entry["class_name"], entry.get("module"), entry["config"]["name"]
     if module is not None and not str(module).startswith(OF_KERAS):
@@ -303,7 +303,7 @@ def _layer(entry: Entry, mixed: Set[str]) -> List[Entry]:
     return [{"class_name": kind, "config": config, "name": name}, *added]
 
 
-def _added(name: str, kind: str, config: Entry) -> Entry:
+def _added(name: str, kind: str, config: KerasObject) -> KerasObject:
     name = f"{name}_{kind.lower()}"
     return {"class_name": kind, "config": {"name": name, **config}, "name": name}
 
@@ -326,7 +326,7 @@ def _known(kind: str) -> Set[str]:
     return known - set(ADDED) if NEWER else known  # so that the result does not depend on the installed Keras
 
 
-def _connections(entry: Entry, last: Dict[str, str]) -> List[JsonValue]:
+def _connections(entry: KerasObject, last: Dict[str, str]) -> List[JsonValue]:
     """Return the inputs of a layer as Keras 2 writes them: for each time it is used, a list of [name, 0, 0, {}]."""
     nodes: List[JsonValue] = []
     preprocesses = members_of(entry) is not None
@@ -349,19 +349,19 @@ def _connections(entry: Entry, last: Dict[str, str]) -> List[JsonValue]:
     return nodes
 
 
-def label(layer: Entry) -> str:
+def label(layer: KerasObject) -> str:
     """Return name and class of a layer, for messages."""
     return f"layer {layer['config']['name']} ({layer['class_name']})"
 
 
-def without_preprocessing(description: Entry) -> Tuple[Entry, List[Step]]:
+def without_preprocessing(description: KerasObject) -> Tuple[KerasObject, List[Step]]:
     """Return a model's description without its preprocessing layers, and those that change the pixels, in order.
 
     Raise `NotReadError` if such a layer is not at the start of the model, or changes the size of the pictures.
     """
     config = description["config"]
     sequential = description["class_name"] == "Sequential"
-    remaining: List[Entry] = []
+    remaining: List[KerasObject] = []
     steps_to: Dict[str, List[Step]] = {"": []}  # by layer, the steps between the picture and its output
     replaced: Dict[str, List[JsonValue]] = {}  # by removed layer, its source [layer, node, tensor]
     read: List[List[Step]] = []
@@ -403,7 +403,7 @@ def without_preprocessing(description: Entry) -> Tuple[Entry, List[Step]]:
     return {**description, "config": {**config, "layers": remaining, **ends}}, steps
 
 
-def members_of(entry: Entry) -> Optional[List[Entry]]:
+def members_of(entry: KerasObject) -> Optional[List[KerasObject]]:
     """Return the preprocessing layers that an entry stands for; None for a layer that stays."""
     kind = entry["class_name"]
     if kind in RESIZING:
@@ -420,7 +420,7 @@ def members_of(entry: Entry) -> Optional[List[Entry]]:
     return members if members and plain else None
 
 
-def _refuse_inside(entry: Entry) -> None:
+def _refuse_inside(entry: KerasObject) -> None:
     for layer in entry["config"]["layers"] if entry["class_name"] in MODELS else []:
         if layer["class_name"] in AUGMENTATION | AFFINE | RESIZING:
             raise NotReadError(f"{label(layer)} is in a model inside the model", ADVICE)

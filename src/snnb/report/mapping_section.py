@@ -42,7 +42,7 @@ def mapping_section(
 def _limits_table(mapping: Mapping) -> Table:
     """Return mean and maximum of the contents of the cores with neurons, and their limits."""
     rows = []
-    for name, core in mapping.cost.contents.items():
+    for name, core in mapping.cost.fill.items():
         full = ("unlimited", "") if core.limit is None else (f"{core.limit:,}", f"{core.share:.0%}")
         rows.append((name.replace("_", " "), f"{core.mean:,.1f}", f"{core.max:,}", *full))
     return Table(("per core", "mean", "maximum", "limit", "fullest core"), rows, right=(1, 2, 3, 4))

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List, Literal, Mapping, Optional, Sequence, Set, Tuple, cast
 
+import numpy as np
+
 from snnb.architectures import find
 from snnb.conversion.fidelity import Fidelity
 from snnb.core.errors import UsageError
@@ -16,7 +18,7 @@ from snnb.results.export import graph_file
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.simulation.files import SUMS
-from snnb.simulation.statistics import ACCURACIES, SimulationStatistics, wilson_interval
+from snnb.simulation.statistics import ACCURACIES, SimulationStatistics
 from snnb.stages import map as mapping
 from snnb.stages import parse, simulate
 from snnb.stages.graph import graph_command
@@ -284,12 +286,7 @@ def split_place(text: str) -> Tuple[Path, Optional[str]]:
 
 def compared_one(run: RunDirectory, stamp: str, record: SimulationRecord) -> Compared:
     """Return the figures of a simulation; `differs` is empty."""
-    statistics, sums = simulated_files(run, stamp)
-    samples, metrics = record.params.samples, record.metrics
-    ann, snn = metrics.get("ann_accuracy"), metrics.get("snn_accuracy")
-    steps = record.params.duration - record.params.warm_up
-    neurons = sum(counts.size for counts in sums.values())
-    spikes = sum(int(counts.sum()) for counts in sums.values())
+    statistics, counts = simulated_files(run, stamp)
     return Compared(
         run=run.path,
         stamp=stamp,
@@ -297,24 +294,30 @@ def compared_one(run: RunDirectory, stamp: str, record: SimulationRecord) -> Com
         dataset=run.manifest.run.dataset,
         label=record.details.label,
         differs={},
-        samples=samples,
-        steps=steps,
-        ann_accuracy=ann,
-        snn_accuracy=snn,
-        readout_accuracy=metrics.get("readout_accuracy"),
-        ann_interval=None if ann is None else wilson_interval(ann * samples, samples),
-        snn_interval=None if snn is None else wilson_interval(snn * samples, samples),
-        ann_error=metrics.get("ann_mean_squared_error"),
-        snn_error=metrics.get("snn_mean_squared_error"),
+        samples=statistics.num_samples,
+        steps=statistics.num_timesteps,
+        ann_accuracy=statistics.ann_accuracy,
+        snn_accuracy=statistics.snn_accuracy,
+        readout_accuracy=statistics.readout_accuracy,
+        ann_interval=statistics.interval(statistics.ann_accuracy),
+        snn_interval=statistics.snn_accuracy_interval_95,
+        ann_error=statistics.ann_mean_squared_error,
+        snn_error=statistics.snn_mean_squared_error,
         fidelity=record.details.fidelity,
-        mean_rate=spikes / max(1, neurons * samples * steps),
+        mean_rate=mean_rate(statistics, counts),
         latency=statistics.latency_steps or record.params.duration,
         synaptic_operations=statistics.synaptic_operations_per_sample,
-        neurons=neurons,
+        neurons=sum(of_neurons.size for of_neurons in counts.values()),
         synapses=statistics.ann_multiply_accumulates_per_sample,
         mappings=mappings_of(run, stamp),
         by_step=statistics.quoted_by_step,
     )
+
+
+def mean_rate(statistics: SimulationStatistics, counts: Mapping[str, np.ndarray]) -> float:
+    """Return the spikes per neuron and step, without the input, given the files of a simulation."""
+    spikes, neurons = (sum(int(total(of)) for of in counts.values()) for total in (np.sum, np.size))
+    return spikes / max(1, neurons * statistics.num_samples * statistics.num_timesteps)
 
 
 def outside_one(run: RunDirectory, name: str) -> Compared:
@@ -346,7 +349,7 @@ def outside_one(run: RunDirectory, name: str) -> Compared:
         )
 
 
-def simulated_files(run: RunDirectory, stamp: str) -> Tuple[SimulationStatistics, Dict[str, JsonValue]]:
+def simulated_files(run: RunDirectory, stamp: str) -> Tuple[SimulationStatistics, Dict[str, np.ndarray]]:
     """Return the statistics of a simulation, and the spike counts by population of `spike_rate_sums.npz`."""
     folder = run.directory_of("simulate", stamp)
     accuracies, sums = (unaltered(run, f"{folder}/{name}") for name in (ACCURACIES, SUMS))
@@ -357,20 +360,11 @@ def simulated_files(run: RunDirectory, stamp: str) -> Tuple[SimulationStatistics
 
 def mappings_of(run: RunDirectory, graph: Optional[str] = None) -> List[MappingSummary]:
     """Return the costs of the mappings of a graph, or of all graphs of the run, oldest first."""
-    records = cast("Dict[str, mapping.MapRecord]", run.records_of(mapping.KIND.name))
-    costs = ("connectivity", "hops_unicast", "energy_pj", "sequential_connectivity")
-    return [
-        MappingSummary(
-            stamp=stamp,
-            hardware=record.details.hardware,
-            method=record.details.method,
-            cores=record.details.cores,
-            graph=record.details.graph,
-            hardware_file=str(record.params.hardware) if is_file(str(record.params.hardware)) else None,
-            overfull_cores=record.details.overfull_cores,
-            energy_of=record.details.energy_of,
-            **{name: float(record.metrics.get(name) or 0) for name in costs},
-        )
-        for stamp, record in records.items()
-        if graph is None or record.details.graph == graph
-    ]
+    summaries = []
+    for stamp, record in cast("Dict[str, mapping.MapRecord]", run.records_of(mapping.KIND.name)).items():
+        if graph is None or record.details.graph == graph:
+            hardware = str(record.params.hardware)
+            recorded = {**record.metrics, **dict(record.details)}
+            recorded.update(stamp=stamp, hardware_file=hardware if is_file(hardware) else None)
+            summaries.append(MappingSummary(**{name: recorded[name] for name in MappingSummary.model_fields}))
+    return summaries

@@ -40,7 +40,7 @@ from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import AnyRecord, now_utc
 from snnb.simulation.plots import plot_quality
-from snnb.simulation.statistics import QUOTED, wilson_interval
+from snnb.simulation.statistics import QUOTED
 from snnb.stages import map as mapping
 from snnb.stages import prepare
 from snnb.stages.graph import graph_command
@@ -250,9 +250,7 @@ def _simulation_part(run: RunDirectory, simulation: Simulation, progress: Progre
             continue
         shown, interval = f"{value:.2%}" if classifies else f"{value:.4g}", ""
         if classifies:
-            interval = " (95 % interval {:.2%} to {:.2%})".format(
-                *wilson_interval(value * params.samples, params.samples)
-            )
+            interval = " (95 % interval {:.2%} to {:.2%})".format(*statistics.interval(value) or ())
         words.append(f"{name}: {shown}{interval}")
         figures.append((f"{name if side == 'readout' else side.upper()} {label}", shown))
     figures.append(("synaptic operations per sample", f"{statistics.synaptic_operations_per_sample:,.0f}"))

@@ -37,12 +37,12 @@ from snnb.core.progress import Progress, Say, say_nothing
 from snnb.io.files import atomic_path
 from snnb.io.text import Document, JsonValue, read_document
 from snnb.mapping.hardware import read_hardware
-from snnb.results.compare import compared_one, in_words
+from snnb.results.compare import Interval, in_words, mean_rate, simulated_files
 from snnb.results.grid import CHIPS, Axis, Point, points_of
 from snnb.rundir.directory import RunDirectory
 from snnb.simulation.files import SUMS
 from snnb.simulation.settings import refuse_missing_packages
-from snnb.simulation.statistics import ACCURACIES, SimulationStatistics, wilson_interval
+from snnb.simulation.statistics import ACCURACIES, SimulationStatistics
 from snnb.stages import parse, simulate, train
 from snnb.stages.plan import (
     FIGURES_UNCHANGED,
@@ -53,7 +53,6 @@ from snnb.stages.plan import (
     effective_options,
     no_bar,
 )
-from snnb.stages.simulate import SimulationRecord
 from snnb.stages.stage import Given, StageResult
 
 if TYPE_CHECKING:
@@ -98,9 +97,10 @@ class SimulationFigures(Document):
     spikes_per_step_and_neuron: float
     synaptic_operations_per_sample: float
     quoted: float = Field(exclude=True)  # accuracy (or error) in the figure: of the read-out if spikes are random
+    quoted_interval: Optional[Interval] = Field(exclude=True)  # None of an error
 
 
-NO_COLUMNS = ("values", "ran", "quoted")
+NO_COLUMNS = ("values", "ran", "quoted", "quoted_interval")
 COLUMNS = [name for name in SimulationFigures.model_fields if name not in NO_COLUMNS]  # of the table
 
 
@@ -265,36 +265,27 @@ def _chip_figures(run: RunDirectory, stamp: str, hardware: str, say: Say, bar: B
         except InputError as error:
             say(f"sweep: {error}")
             return NO_CHIP.model_copy(update={"note": str(error)})
-    return ChipFigures(
-        cores=int(np.count_nonzero(cost.neurons)),
-        chips=1 if cost.chips is None else cost.chips,
-        energy_pj=cost.energy_pj,
-        energy_of=chip.energy_of,
-        sample_ns=cost.sample_ns,
-        sample_latency_ns=cost.sample_latency_ns,
-        note=None,
-    )
+    recorded = {**dict(cost), "chips": cost.chips or 1, "energy_of": chip.energy_of, "note": None}
+    return ChipFigures(**{name: recorded[name] for name in ChipFigures.model_fields})
 
 
 def _swept(run: RunDirectory, home: RunDirectory, point: Point, stamp: str, ran: bool, chip: ChipFigures) -> Swept:
-    compared = compared_one(home, stamp, cast("Dict[str, SimulationRecord]", home.records_of("simulate"))[stamp])
-    low, high = compared.snn_interval or (None, None)
+    statistics, counts = simulated_files(home, stamp)
+    low, high = statistics.snn_accuracy_interval_95 or (None, None)
+    quoted = statistics.quoted_by_step[-1]
+    same = SimulationFigures.model_fields.keys() & SimulationStatistics.model_fields.keys()
     return Swept(
         values=point.values,
         ran=ran,
         run=home.path.relative_to(run.path).as_posix(),
         simulation=stamp,
-        samples=compared.samples,
-        ann_accuracy=compared.ann_accuracy,
-        readout_accuracy=compared.readout_accuracy,
-        snn_accuracy=compared.snn_accuracy,
+        samples=statistics.num_samples,
         snn_accuracy_low=low,
         snn_accuracy_high=high,
-        ann_mean_squared_error=compared.ann_error,
-        snn_mean_squared_error=compared.snn_error,
-        spikes_per_step_and_neuron=compared.mean_rate,
-        synaptic_operations_per_sample=compared.synaptic_operations,
-        quoted=compared.by_step[-1],
+        spikes_per_step_and_neuron=mean_rate(statistics, counts),
+        quoted=quoted,
+        quoted_interval=None if low is None else statistics.interval(quoted),
+        **{name: getattr(statistics, name) for name in same},
         **dict(chip),
     )
 
@@ -331,8 +322,7 @@ def _draw(run: RunDirectory, axes: Sequence[Axis], swept: Sequence[Swept]) -> No
     analogue = None if np.isnan(ann).any() else ann
     intervals = None
     if kind == "accuracy":
-        ends = [wilson_interval(one.quoted * one.samples, one.samples) for one in swept]
-        intervals = np.array(ends, float).reshape(*shape, 2)
+        intervals = np.array([one.quoted_interval for one in swept], float).reshape(*shape, 2)
     grid = {axis.title: cast("Sequence[Value]", axis.values) for axis in axes}
     with atomic_path(run.path / FIGURE, force=True) as temporary:
         plot_sweep(temporary, grid, measured, analogue, kind.replace("_", " "), intervals)

@@ -23,7 +23,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
-from snnb.core.errors import InputError, ReadOnlyError, UpstreamError, UsageError
+from snnb.core.errors import DamagedError, InputError, ReadOnlyError, UpstreamError, UsageError
 from snnb.core.options import Options
 from snnb.core.progress import Say, say_nothing
 from snnb.io.files import (
@@ -262,12 +262,17 @@ class RunDirectory:
     ) -> Iterator[StageOutput]:
         """Run the block as a stage, whose results replace the earlier ones on success; after an error nothing changes.
 
-        `inputs` are paths relative to the run directory; `name` is that of one of several results.
+        `inputs` are paths relative to the run directory; `name` is that of one of several results. Raise `DamagedError`
+        if an input that a stage has written does not have its recorded hash.
         """
         relative = self.directory_of(stage, name)
         place = self.path / relative
         self._refuse_foreign_files(relative)
         input_records = [self.hashes.read(path) for path in inputs]
+        written = {file.path: file.sha256 for record in self.records().values() for file in record.outputs}
+        for read in input_records:
+            if written.get(read.path, read.sha256) != read.sha256:
+                raise DamagedError(self.path / read.path, "not as it was written")
         target = place.with_name(INCOMPLETE + place.name)
         started, clock = now_utc(), time.monotonic()
         reset_peak_memory()

@@ -15,7 +15,22 @@ from datetime import datetime, timezone
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path, PurePosixPath
-from typing import Any, Dict, Generic, Iterable, List, Literal, Mapping, Optional, Sequence, Tuple, Type, TypeVar, Union
+from typing import (
+    Any,
+    Dict,
+    Generic,
+    Iterable,
+    List,
+    Literal,
+    Mapping,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+    Type,
+    TypeVar,
+    Union,
+)
 
 import yaml
 from pydantic import (
@@ -33,7 +48,7 @@ from pydantic import (
 )  # fmt: skip
 from typing_extensions import Annotated
 
-from snnb.core.errors import InputError, advising
+from snnb.core.errors import DamagedError, InputError, advising
 from snnb.core.options import Options
 from snnb.core.progress import Progress, silent
 from snnb.io.files import sha256_of, write_text_atomically
@@ -286,22 +301,22 @@ def save_manifest(manifest: Manifest, path: Path) -> None:
 
 HASHES = ".hashes.json"
 Stamp = Tuple[int, int, int, int]
-Entry = Tuple[Stamp, str]
-_ENTRIES = TypeAdapter(Dict[str, Entry])
+_REMEMBERED = TypeAdapter(Dict[str, Tuple[Stamp, str]])
 
 
 class HashMemory:
     """Cache of SHA-256 hashes by path, so that deciding whether a stage is up to date does not read gigabytes again.
 
-    An entry is valid for the file's size, inode, mtime and ctime, the last of which no program can set. Neither a stage
-    that runs (`read`) nor a verification uses the cache.
+    An entry is valid for the file's size, inode, mtime and ctime, the last of which no program can set. A stage that
+    runs (`read`) uses only hashes that this object has computed, and a verification none.
     """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.remembered: Dict[str, Entry] = {}
+        self.remembered: Dict[str, Tuple[Stamp, str]] = {}
         with suppress(OSError, ValueError):  # it is made again
-            self.remembered = _ENTRIES.validate_json((directory / HASHES).read_bytes())
+            self.remembered = _REMEMBERED.validate_json((directory / HASHES).read_bytes())
+        self._computed: Set[str] = set()
 
     def sha256(self, path: str) -> Optional[str]:
         """Return the hash of a file, given relative to the run directory; None if the file does not exist."""
@@ -311,14 +326,17 @@ class HashMemory:
         stamp = _stamp(file)
         if path not in self.remembered or self.remembered[path][0] != stamp:
             self.remembered[path] = (stamp, sha256_of(file))
+            self._computed.add(path)
         return self.remembered[path][1]
 
     def read(self, path: str) -> FileRecord:
-        """Hash a file of the run now, and return its record."""
-        file = self.directory / path
-        stamp = _stamp(file)
-        self.remembered[path] = (stamp, sha256_of(file))
-        return FileRecord(path=path, sha256=self.remembered[path][1], size_bytes=stamp[0])
+        """Return the record of a file of the run, hashed since the run was opened."""
+        if path not in self._computed:
+            self.remembered.pop(path, None)
+        sha256 = self.sha256(path)
+        if sha256 is None:
+            raise DamagedError(self.directory / path, "no such file")
+        return FileRecord(path=path, sha256=sha256, size_bytes=self.remembered[path][0][0])
 
     def matches(self, record: FileRecord) -> bool:
         """Whether the file exists with the recorded content."""
@@ -350,7 +368,7 @@ def external_records(paths: Iterable[Path], progress: Progress = silent) -> List
     records = []
     for path in sorted(paths):
         if path.is_dir():
-            listing, sizes = listed(path)
+            listing, sizes = folder_listing(path)
             content, total = _content(path, sizes, progress), sum(sizes.values())
             folder = str(path.absolute())
             records.append(FileRecord(path=folder, sha256=content, size_bytes=total, external=True, listing=listing))
@@ -371,7 +389,7 @@ def changed(record: FileRecord, *, read_all: bool = False) -> Optional[str]:
         if not path.is_dir():
             same = path.is_file() and path.stat().st_size == record.size_bytes and sha256_of(path) == record.sha256
         else:
-            listing, sizes = listed(path)
+            listing, sizes = folder_listing(path)
             same = listing == record.listing and not read_all
             if not same and sum(sizes.values()) == record.size_bytes:  # it may be a copy with other modification times
                 same = _content(path, sizes, silent) == record.sha256
@@ -380,7 +398,7 @@ def changed(record: FileRecord, *, read_all: bool = False) -> Optional[str]:
         return None
 
 
-def listed(folder: Path) -> Tuple[str, Dict[str, int]]:
+def folder_listing(folder: Path) -> Tuple[str, Dict[str, int]]:
     """Return the hash of the names, sizes and modification times of the files below a folder, and their sizes by path.
 
     Hidden files and broken links are left out, other links are followed. The paths have `/`.

@@ -259,7 +259,7 @@ class SimulationStatistics(Document):
                 "readout_accuracy": readout,
                 "readout_accuracy_by_timestep": None if read is None else (read / samples).tolist(),
                 "disagreements": quality.differ,
-                "confusion": _listed(quality.confusion),
+                "confusion": _confusion_rows(quality.confusion),
                 "class_counts": dict(zip(class_names, np.bincount(y, minlength=len(class_names)).tolist())),
             }
             if network.output.size >= TOP_FROM_CLASSES:
@@ -308,6 +308,10 @@ class SimulationStatistics(Document):
         random = "random" in self.coding.values()
         return (self.readout_accuracy_by_timestep if random else None) or self.by_step
 
+    def interval(self, accuracy: Optional[float]) -> Optional[Tuple[float, float]]:
+        """Return the 95 % confidence interval of an accuracy on the samples of this simulation; None of None."""
+        return None if accuracy is None else wilson_interval(accuracy * self.num_samples, self.num_samples)
+
     @model_serializer(mode="wrap")
     def _omit_absent(self, plain: SerializerFunctionWrapHandler) -> Dict[str, object]:
         """Omit absent figures, except those of a read-out that the engine does not provide, which are null."""
@@ -350,7 +354,7 @@ def _tie_share(network: Network, totals: Totals, steps: int) -> Optional[float]:
     return totals.ties / max(1, totals.samples * steps * neurons)
 
 
-def _listed(confusion: Optional[np.ndarray]) -> List[Tuple[int, int, int]]:
+def _confusion_rows(confusion: Optional[np.ndarray]) -> List[Tuple[int, int, int]]:
     """Return class, guess and number of samples where there are any; a guess of -1 is a sample without spikes."""
     assert confusion is not None
     classes, guesses = (indices.tolist() for indices in np.nonzero(confusion))

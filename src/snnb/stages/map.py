@@ -2,6 +2,7 @@
 
 import os
 import time
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, List, Literal, Mapping, Optional
 
@@ -11,9 +12,9 @@ from typing_extensions import Annotated
 from snnb.core.errors import InputError, UsageError
 from snnb.core.options import AbsolutePath, Figures, Flag, Options, Seed
 from snnb.core.progress import Progress, Say, say_nothing, silent
-from snnb.mapping.hardware import description_file, hardware_names, is_file, read_hardware
-from snnb.rundir.directory import STAMP, RunDirectory
-from snnb.rundir.manifest import Kind, Record, StageRecord, external_records
+from snnb.mapping.hardware import Hardware, description_file, hardware_names, is_file, read_hardware
+from snnb.rundir.directory import STAMP, RunDirectory, StageOutput
+from snnb.rundir.manifest import FileRecord, Kind, Record, StageRecord, external_records
 from snnb.stages import graph, simulate
 from snnb.stages.stage import (
     Given,
@@ -22,7 +23,6 @@ from snnb.stages.stage import (
     figure_format,
     params_in_force,
     recorded,
-    unaltered,
     value_in_force,
     write_log,
 )
@@ -30,7 +30,9 @@ from snnb.stages.train import shown_params
 
 if TYPE_CHECKING:
     from snnb.graph.populations import GraphPopulation
+    from snnb.graph.synapse_graph import SynapseGraph
     from snnb.mapping.files import MappingCost
+    from snnb.mapping.map_network import MappedNetwork
 
 UNKNOWN = "busiest step: not known; `snnb simulate --record-spikes K` records the spikes of each step"
 
@@ -175,77 +177,113 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
 def execute(run: RunDirectory, params: MapParams, progress: Progress = silent) -> str:
     """Map and write a directory in `maps/`: that of the mapping with the same parameters, or a new one."""
     from snnb.graph.synapse_graph import SynapseGraph
-    from snnb.mapping.files import Mapping as WrittenMapping
-    from snnb.mapping.files import MappingCost, write_mapping
-    from snnb.mapping.map_network import cost_partition, map_network
-    from snnb.mapping.plots import plot_events, plot_mapping, plot_traffic
-    from snnb.mapping.time_costs import recorded_steps, step_loads
-    from snnb.mapping.traffic import PlacedNetwork
 
     began = time.monotonic()
     mappings, values = run.records_of(KIND.name), params.model_dump()
     same = next((name for name in run.by_precedence(KIND.name) if mappings[name].params.model_dump() == values), None)
     stamp = same or run.new_stamp(KIND.name)
+    inputs = _read_inputs(run, params)
+    with run.stage("map", params, inputs=inputs.paths, name=stamp) as output:
+        output.external = inputs.external
+        with SynapseGraph.open(run.path / inputs.graph, checked=True) as opened:
+            mapped = _map(opened, params, inputs.hardware, progress)
+            cost = _cost(run, params, mapped, inputs.spike_times, progress, began)
+            _write(
+                run, params, mapped, cost, output, figure_format(params.figures, recorded(run, KIND, same), "traffic")
+            )
+    return stamp
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    hardware: Hardware
+    external: List[FileRecord]  # files outside the run
+    graph: str  # path relative to the run
+    spike_times: Optional[str]  # likewise
+
+    @property
+    def paths(self) -> List[str]:
+        """The files of the run."""
+        return [path for path in (self.graph, self.spike_times) if path is not None]
+
+
+def _read_inputs(run: RunDirectory, params: MapParams) -> _Inputs:
     description = _hardware_of(params)
     # Hashed before they are read: the mapping of a file that is changed meanwhile is stale.
     external = external_records(filter(None, (description_file(description), params.partition, params.placement)))
-    hardware = read_hardware(description)
-    kind, name = graph.KIND.name, str(params.graph)
-    graph_file = f"{run.directory_of(kind, name)}/{run.model}_graph.h5"
-    recorded_file = _spike_times(run, name)
-    times = None if recorded_file is None else unaltered(run, recorded_file)
-    inputs = [path for path in (graph_file, recorded_file) if path is not None]
-    with SynapseGraph.open(unaltered(run, graph_file)) as opened, run.stage(
-        "map", params, inputs=inputs, name=stamp
-    ) as output:
-        network = PlacedNetwork.of(opened)
-        if params.partition is None:
-            mapped = map_network(
-                network, hardware, method=params.method, objective=params.objective, seed=params.seed, progress=progress
-            )
-        else:
-            mapped = cost_partition(
-                network,
-                hardware,
-                params.partition,
-                params.placement,
-                allow_overfull=params.allow_overfull,
-                split_overfull=params.split_overfull,
-                seed=params.seed,
-                progress=progress,
-            )
-        loads, steps, delayed = None, None, run.manifest.run.imported
-        if times is not None:
-            loads = step_loads(mapped, times, progress, delayed=delayed)
-            if hardware.events or hardware.time_ns is not None:
-                steps = recorded_steps(mapped, times, progress, delayed=delayed)
-        cost = MappingCost.of(
-            mapped,
-            model=run.model,
-            graph=name,
-            objective=params.objective if params.partition is None else "spikes",
-            seed=params.seed,
-            by_step=loads,
-            recorded=steps,
-            seconds=round(time.monotonic() - began, 3),
-        )
-        write_mapping(output.directory, mapped, cost)
-        figures = figure_format(params.figures, recorded(run, KIND, same), "traffic")
-        written = WrittenMapping.open(output.directory)
-        plot_mapping(output.directory / f"mapping.{figures}", written)
-        plot_traffic(output.directory / f"traffic.{figures}", written)
-        if cost.energy_by_event_pj is not None:
-            plot_events(output.directory / f"events.{figures}", written)
-        assumed = [graph.ASSUMED] if cost.assumed_spikes else []
-        currents = [_not_counted(p) for p in opened.inputs if p.coding == "current"]
-        notes = [UNKNOWN] if loads is None and not run.manifest.run.imported else []
-        lines = [*cost.log_lines(mapped.warnings), *assumed, *currents, *notes]
-        write_log(output.directory / "log.txt", run, shown_params(run, params), lines, dated=False)
-        output.external = external
-        output.metrics = cost.metrics()
-        output.warnings = [*mapped.warnings, *assumed, *(currents if _has_steps(run, name) else [])]
-        output.details = MapDetails.of(cost)
-    return stamp
+    name = str(params.graph)
+    path = f"{run.directory_of(graph.KIND.name, name)}/{run.model}_graph.h5"
+    return _Inputs(read_hardware(description), external, path, _spike_times(run, name))
+
+
+def _map(opened: "SynapseGraph", params: MapParams, hardware: Hardware, progress: Progress) -> "MappedNetwork":
+    from snnb.mapping.map_network import cost_partition, map_network
+    from snnb.mapping.traffic import PlacedNetwork
+
+    network, seed = PlacedNetwork.of(opened), params.seed
+    if params.partition is None:
+        method, objective = params.method, params.objective
+        return map_network(network, hardware, method=method, objective=objective, seed=seed, progress=progress)
+    return cost_partition(
+        network,
+        hardware,
+        params.partition,
+        params.placement,
+        allow_overfull=params.allow_overfull,
+        split_overfull=params.split_overfull,
+        seed=seed,
+        progress=progress,
+    )
+
+
+def _cost(
+    run: RunDirectory,
+    params: MapParams,
+    mapped: "MappedNetwork",
+    spike_times: Optional[str],
+    progress: Progress,
+    began: float,
+) -> "MappingCost":
+    from snnb.mapping.files import MappingCost
+    from snnb.mapping.time_costs import recorded_steps, step_loads
+
+    loads, steps, delayed = None, None, run.manifest.run.imported
+    if spike_times is not None:
+        loads = step_loads(mapped, run.path / spike_times, progress, delayed=delayed)
+        if mapped.hardware.counts_events:
+            steps = recorded_steps(mapped, run.path / spike_times, progress, delayed=delayed)
+    return MappingCost.of(
+        mapped,
+        model=run.model,
+        graph=str(params.graph),
+        objective=params.objective if params.partition is None else "spikes",
+        seed=params.seed,
+        by_step=loads,
+        recorded=steps,
+        seconds=round(time.monotonic() - began, 3),
+    )
+
+
+def _write(
+    run: RunDirectory,
+    params: MapParams,
+    mapped: "MappedNetwork",
+    cost: "MappingCost",
+    output: StageOutput,
+    figures: str,
+) -> None:
+    from snnb.mapping.files import write_mapping
+    from snnb.mapping.plots import plot_all
+
+    plot_all(write_mapping(output.directory, mapped, cost), figures)
+    assumed = [graph.ASSUMED] if cost.assumed_spikes else []
+    currents = [_not_counted(p) for p in mapped.network.graph.inputs if p.coding == "current"]
+    notes = [UNKNOWN] if cost.by_step is None and not run.manifest.run.imported else []
+    lines = [*cost.log_lines(mapped.warnings), *assumed, *currents, *notes]
+    write_log(output.directory / "log.txt", run, shown_params(run, params), lines, dated=False)
+    output.metrics = cost.metrics()
+    output.warnings = [*mapped.warnings, *assumed, *(currents if _has_steps(run, cost.graph) else [])]
+    output.details = MapDetails.of(cost)
 
 
 def _not_counted(population: "GraphPopulation") -> str:

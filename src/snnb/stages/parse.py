@@ -152,11 +152,7 @@ def _convert(run: RunDirectory, params: ParseParams, progress: Progress) -> None
             output_scale = [1.0, *result.scale_factors.values()][-1]
             now = measure_fidelity(read_trained(trained, quantised_again), result.changes, x, classes, output_scale)
             fidelity = now if fidelity is None else fidelity.followed_by(now)
-        output.metrics = {"largest_difference": result.largest_difference}
-        if result.changed_classes is not None:
-            done = [word for word, on in (("pruning", params.prune), ("rounding", params.weight_bits)) if on]
-            output.metrics[f"classes_changed_by_{'_and_'.join(done)}"] = result.changed_classes
-        output.metrics.update(result.timing)
+        output.metrics = {"largest_difference": result.largest_difference, **result.timing}
         output.warnings = list(result.warnings)
         output.details = ParseDetails(
             verified_samples=result.samples_verified,

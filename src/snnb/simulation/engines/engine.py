@@ -64,7 +64,7 @@ def spike_table(parts: List[np.ndarray]) -> np.ndarray:
     return table[np.lexsort((table[:, 1], table[:, 2], table[:, 0]))]
 
 
-def listed_spikes(spikes: np.ndarray, sample: int, step: int) -> np.ndarray:
+def spike_rows(spikes: np.ndarray, sample: int, step: int) -> np.ndarray:
     """Return spikes, bool (samples, steps, neurons), as a table; `sample` and `step` are the numbers of the first."""
     samples, steps, neurons = np.nonzero(spikes)
     return np.stack([samples + sample, neurons, steps + step], axis=1).astype(np.int32)

@@ -21,9 +21,9 @@ from snnb.simulation.engines.engine import (
     Streams,
     firing_threshold,
     initial_potential,
-    listed_spikes,
     number_type,
     recorded_of,
+    spike_rows,
     spike_table,
 )
 from snnb.simulation.settings import SimulationSettings
@@ -68,12 +68,12 @@ class SeparatedEngine:
             name, begin, fired = population.name, population.window[0], counted[population.name]
             if recorded:  # spikes are in the first steps of the window
                 spikes = np.arange(steps)[:, np.newaxis] < fired[:recorded].reshape(recorded, 1, -1)
-                times[name] = spike_table([listed_spikes(spikes, first, begin)])
+                times[name] = spike_table([spike_rows(spikes, first, begin)])
         if drawn is not None:
             source = network.input.name
             counted[source] = drawn.sum(axis=1, dtype=np.int64)
             if recorded:
-                times[source] = spike_table([listed_spikes(drawn[:recorded].reshape(recorded, steps, -1), first, 0)])
+                times[source] = spike_table([spike_rows(drawn[:recorded].reshape(recorded, steps, -1), first, 0)])
         return BlockCounts(counts=counted, readout=readout[:, -1], late=None, spikes=times)
 
     def _counts(self, sent: np.ndarray) -> Arrays:

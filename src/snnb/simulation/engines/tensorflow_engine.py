@@ -30,9 +30,9 @@ from snnb.simulation.engines.engine import (
     initial_potential,
     is_read_by_potential,
     late_quarters,
-    listed_spikes,
     number_type,
     recorded_of,
+    spike_rows,
     spike_table,
 )
 from snnb.simulation.settings import SimulationSettings
@@ -117,7 +117,7 @@ class TensorFlowEngine:
             if poisson:
                 spikes[source] = drawn[source][:recorded].reshape(recorded, steps, self._network.input.size)
             for name, of_samples in spikes.items():
-                tables[name].append(listed_spikes(of_samples, first, start))
+                tables[name].append(spike_rows(of_samples, first, start))
             if poisson and start >= settings.warm_up:
                 input_spikes += drawn[source].sum(axis=1)
         counts = {name: spikes.numpy()[:n].astype(np.int64) for name, spikes in state["counts"].items()}

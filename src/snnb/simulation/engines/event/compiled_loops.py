@@ -26,9 +26,9 @@ from snnb.simulation.engines.event.loop_arrays import (
     WIDTHS,
     Entries,
     Neurons,
+    ProjectionTables,
     Reach,
     Runs,
-    Weighted,
     Windows,
 )
 from snnb.simulation.engines.event.vectors import (
@@ -47,7 +47,7 @@ from snnb.simulation.engines.event.vectors import (
 
 
 @compiled
-def listed(bits: np.ndarray, lists: np.ndarray, n: int) -> int:
+def bit_indices(bits: np.ndarray, lists: np.ndarray, n: int) -> int:
     """Write the neurons that spike in a step to `lists` from index `n` on, and return the index after them.
 
     There must be room for all neurons and `SLACK` more.
@@ -89,7 +89,7 @@ def renumbered(source: np.ndarray, table: np.ndarray, target: np.ndarray, lists:
     """
     for sample in range(source.shape[0]):
         for step in range(source.shape[1]):
-            for e in range(listed(source[sample, step], lists, 0)):
+            for e in range(bit_indices(source[sample, step], lists, 0)):
                 i = table[lists[e]]
                 if i >= 0:
                     target[sample, step, i // GROUP] |= np.uint64(1) << np.uint64(i % GROUP)
@@ -361,7 +361,7 @@ def _add_windows(bits: np.ndarray, currents: np.ndarray, stride: int, windows: W
     end = 0
     for step in range(steps):
         counted_below(bits[step], windows.bounds, begins[step * bounds : (step + 1) * bounds], end)
-        end = listed(bits[step], room, end)
+        end = bit_indices(bits[step], room, end)
     blocks, done = (windows.start.size - 1) // number, 0
     while done < windows.filters:
         width = WIDTHS[0]
@@ -382,7 +382,7 @@ def _add_runs(bits: np.ndarray, currents: np.ndarray, stride: int, runs: Runs, r
     positions, channels = runs.bounds.size - 1, runs.bounds[1]
     begins = np.empty(positions + 1, np.int32)
     for step in range(bits.shape[0]):
-        at, number = step * stride, listed(bits[step], room, 0)
+        at, number = step * stride, bit_indices(bits[step], room, 0)
         few = number < positions // 4  # a division for each spike is faster than a loop over all positions
         if not few:
             counted_below(bits[step], runs.bounds, begins, 0)
@@ -423,11 +423,11 @@ def _add_reach(bits: np.ndarray, currents: np.ndarray, at: int, reach: Reach, ro
             if bits[word]:
                 add_where(bits[word], currents, at + word * GROUP, reach.weights, word * GROUP, GROUP // WIDTH)
     elif reach.start.size == 0:
-        for e in range(listed(bits, room, 0)):
+        for e in range(bit_indices(bits, room, 0)):
             i = element(room, e)
             currents[at + element(reach.target, i)] += reach.weights[element(reach.tap, i)]
     elif channels == 1:
-        for e in range(listed(bits, room, 0)):
+        for e in range(bit_indices(bits, room, 0)):
             i = element(room, e)
             for k in range(element(reach.start, i), element(reach.start, i + 1)):
                 currents[at + element(reach.target, k)] += reach.weights[element(reach.tap, k)]
@@ -467,7 +467,7 @@ def _add_entries(currents: np.ndarray, stride: int, entries: Entries, begins: np
 @compiled
 def weighted(
     sources: Tuple[np.ndarray, ...],
-    projections: Tuple[Weighted, ...],
+    projections: Tuple[ProjectionTables, ...],
     arrivals: Tuple[Entries, ...],
     neurons: Neurons,
     spikes: np.ndarray,
@@ -532,7 +532,7 @@ def maximum(
     for sample in range(spikes.shape[0]):
         accumulated, leader = neurons.accumulated[sample], neurons.leader[sample]
         for step in range(spikes.shape[1]):
-            spiking = room[: listed(source[sample, step], room, 0)]
+            spiking = room[: bit_indices(source[sample, step], room, 0)]
             current[:] = base_of(neurons, sample)
             for i in spiking:
                 accumulated[i] += amplitude

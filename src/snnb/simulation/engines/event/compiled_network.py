@@ -26,8 +26,8 @@ from snnb.simulation.engines.event.loop_arrays import (
     Entries,
     Leaky,
     Neurons,
+    ProjectionTables,
     Scratch,
-    Weighted,
     filled_up,
     neurons_of,
     no_tables,
@@ -63,7 +63,7 @@ class Work(NamedTuple):
     """
 
     inputs: Tuple[Source, ...]
-    entries: Tuple[Tuple[Source, Weighted], ...]
+    entries: Tuple[Tuple[Source, ProjectionTables], ...]
     # Takes the spikes of the inputs, the input of each step, the neurons, and the output array of new spikes.
     run: Callable[[Sequence[np.ndarray], Tuple[Entries, ...], Neurons, np.ndarray], None]
 
@@ -240,7 +240,7 @@ def _entry_tables(
     return entries
 
 
-def tables_of(projection: Projection, amplitude: "np.floating[Any]", *, entries: bool = False) -> Weighted:
+def tables_of(projection: Projection, amplitude: "np.floating[Any]", *, entries: bool = False) -> ProjectionTables:
     """Return the tables of a projection for `compiled_loops.weighted`.
 
     `amplitude` is that of a spike; `entries` is whether the projection reads the input of each step (see `Entries`).

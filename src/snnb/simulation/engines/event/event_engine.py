@@ -24,8 +24,8 @@ from snnb.simulation.engines.engine import (
     has_readout,
     is_read_by_potential,
     late_quarters,
-    listed_spikes,
     recorded_of,
+    spike_rows,
     spike_table,
 )
 from snnb.simulation.engines.event.compiled_loops import number_of, renumbered, unchanging
@@ -35,7 +35,7 @@ from snnb.simulation.engines.event.loop_arrays import (
     SLACK,
     Entries,
     Neurons,
-    Weighted,
+    ProjectionTables,
     aligned,
     filled_up,
 )
@@ -186,7 +186,7 @@ class Group:
             np.cumsum(readout, axis=1, out=readout)
         self.readout[:] = readout[:, -1]
         for name in spikes.keys() & self.tables.keys() if self._recorded else ():
-            self.tables[name].append(listed_spikes(_booleans(spikes[name][: self._recorded]), self._first, start))
+            self.tables[name].append(spike_rows(_booleans(spikes[name][: self._recorded]), self._first, start))
 
     def _add_spikes(
         self, volume: Volume, spikes: Dict[str, np.ndarray], start: int, part: slice, received: np.ndarray
@@ -233,7 +233,7 @@ class Group:
         early = history[:, max(0, length + begin) : max(0, length + min(end, 0))]
         return np.concatenate([early, spikes[name][:, max(begin, 0) : max(end, 0)]], axis=1)
 
-    def _arriving(self, source: Source, tables: Weighted, start: int, part: slice) -> Entries:
+    def _arriving(self, source: Source, tables: ProjectionTables, start: int, part: slice) -> Entries:
         """Return the input of some of the steps that begin at `start`, as a projection reads it."""
         name, delay = source
         steps = np.arange(part.start, part.stop + 1) + (start - delay)

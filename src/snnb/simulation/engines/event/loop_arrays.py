@@ -99,7 +99,7 @@ class Reach(NamedTuple):
     channels: int  # of the image; 1 where each neuron is a position; 0 where each has but one window, in its own place
 
 
-class Weighted(NamedTuple):
+class ProjectionTables(NamedTuple):
     """The tables of a projection: one of the three has content, the others are empty."""
 
     windows: Windows  # of windows that read all channels, and have many filters
@@ -113,7 +113,7 @@ class Entries(NamedTuple):
     start: np.ndarray  # int64 (samples, steps + 1): entries start[i, t] to before start[i, t + 1]; (1, 0) without any
     neuron: np.ndarray  # int32 (entries,)
     value: np.ndarray  # float32 (entries,)
-    tables: Weighted  # `runs`, or `reach` in which each neuron is a position
+    tables: ProjectionTables  # `runs`, or `reach` in which each neuron is a position
 
 
 def zeros(shape: Tuple[int, ...], dtype: Type[np.generic]) -> np.ndarray:
@@ -177,22 +177,22 @@ BLOCK_BYTES = 128 << 10
 _NO_INDICES, _NO_BOUNDS = np.zeros(0, np.int32), np.zeros(0, np.int64)
 
 
-def _weighted(table: Union[Windows, Runs, Reach]) -> Weighted:
+def _with_table(table: Union[Windows, Runs, Reach]) -> ProjectionTables:
     """Return the tables of a projection of which one has content, with empty ones of the same number type."""
     no_numbers, none = table.weights[:0], _NO_INDICES
-    return Weighted(
+    return ProjectionTables(
         table if isinstance(table, Windows) else Windows(no_numbers, _NO_BOUNDS, none, none, none, none, none, 0, 0),
         table if isinstance(table, Runs) else Runs(no_numbers, _NO_BOUNDS, none, none, _NO_BOUNDS, none, none),
         table if isinstance(table, Reach) else Reach(no_numbers, none, none, none, 0),
     )
 
 
-def no_tables(real: Real) -> Weighted:
+def no_tables(real: Real) -> ProjectionTables:
     """Return the tables of a projection that nothing arrives by."""
-    return _weighted(Reach(np.zeros(GROUP, real), _NO_INDICES, _NO_INDICES, _NO_INDICES, 0))
+    return _with_table(Reach(np.zeros(GROUP, real), _NO_INDICES, _NO_INDICES, _NO_INDICES, 0))
 
 
-def windows_of(geometry: Geometry, weights: np.ndarray) -> Weighted:
+def windows_of(geometry: Geometry, weights: np.ndarray) -> ProjectionTables:
     """List the inputs of windows that read all channels: by block of weights, window, and range."""
     filters, channels = filled_up(geometry.filters, WIDTH), geometry.channels
     block_rows = max(1, BLOCK_BYTES // (WIDTHS[0] * weights.itemsize))
@@ -219,7 +219,7 @@ def windows_of(geometry: Geometry, weights: np.ndarray) -> Weighted:
     )
     blocks = int(block.max()) + 1 if len(block) else 0
     rows = geometry.rows.taps * geometry.columns.taps * channels
-    return _weighted(
+    return _with_table(
         Windows(
             weights=_by_width(weights.reshape(rows, -1), filters),
             bounds=bounds,
@@ -246,7 +246,7 @@ def _by_width(rows: np.ndarray, filters: int) -> np.ndarray:
     return flat
 
 
-def runs_of(geometry: Geometry, weights: np.ndarray) -> Weighted:
+def runs_of(geometry: Geometry, weights: np.ndarray) -> ProjectionTables:
     """List where the spikes of each position arrive; see `windows_of`."""
     rows, columns, filters, channels = geometry.rows, geometry.columns, geometry.filters, geometry.channels
     # Along a row of the image, a run is one position with outputs next to each other.
@@ -273,7 +273,7 @@ def runs_of(geometry: Geometry, weights: np.ndarray) -> Weighted:
     target, first = target + piece * PARTS * WIDTH, first + piece * PARTS * WIDTH
     parts = np.minimum(parts - piece * PARTS, PARTS)
     order = np.lexsort((target, position))
-    return _weighted(
+    return _with_table(
         Runs(
             weights=aligned(np.concatenate([block.reshape(rows.taps, -1) for block in blocks], axis=1).ravel()),
             bounds=np.arange(rows.size * columns.size + 1) * channels,
@@ -286,7 +286,7 @@ def runs_of(geometry: Geometry, weights: np.ndarray) -> Weighted:
     )
 
 
-def reach_of(geometry: Geometry, weights: np.ndarray, *, by_neuron: bool = False) -> Weighted:
+def reach_of(geometry: Geometry, weights: np.ndarray, *, by_neuron: bool = False) -> ProjectionTables:
     """List the windows of each position, or of each neuron where there are few channels; a window reads one channel.
 
     The weights have the shape (taps, filters), or (1, filters) if they are the same for all taps. With `by_neuron` each
@@ -310,7 +310,7 @@ def reach_of(geometry: Geometry, weights: np.ndarray, *, by_neuron: bool = False
         # A shortcut: one weight for each neuron saves the way over position and channel.
         weights = weights.ravel()[tap[:, np.newaxis] + np.arange(channels)]
         channels = 0
-    return _weighted(
+    return _with_table(
         Reach(
             weights=aligned(np.append(weights.ravel(), np.zeros(GROUP, weights.dtype))),
             start=start.astype(np.int32),

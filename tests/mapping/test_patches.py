@@ -1,8 +1,8 @@
-"""Tiles that fit on a core with their shared lists of synapses."""
+"""Patches that fit on a core with their shared lists of synapses."""
 
 import pytest
 
-from snnb.mapping.groups import _chunks, _cut, _Form, tiled
+from snnb.mapping.groups import _axis_parts, _Candidate, _chunks, patches
 from snnb.mapping.hardware import Limits
 from snnb.mapping.limits import shared_entries
 from snnb.mapping.traffic import count_traffic
@@ -11,12 +11,12 @@ from snnb.network.geometry import window_axis
 
 @pytest.mark.parametrize("mixed", [True, False])
 @pytest.mark.parametrize("share", [1, 2, 5])
-def test_tiles_keep_the_limits(case, share, mixed):
+def test_patches_keep_the_limits(case, share, mixed):
     """Counted over every synapse, for limits between those of a neuron and of three cores for all."""
     network = case[2]
     axons, synapses = int(network.fan_in.max()), int(network.in_degrees.max())
     limits = Limits(-(-network.neurons // (3 * share)), 2 * axons, synapses * share)
-    group, groups = tiled(network, limits, mixed=mixed)
+    group, groups = patches(network, limits, mixed=mixed)
     sums = count_traffic(network, group, groups)
     neurons, found, _ = sums.contents
     assert neurons.min() > 0
@@ -31,34 +31,34 @@ def test_tiles_keep_the_limits(case, share, mixed):
 )
 def test_entries_along_an_axis_of_a_kernel_of_three(parts, entries, sources, all_sources):
     """Lists of 1 of 3 taps for a row; 1, 2, 2 and 1 for two; 1, 2, 3, 2, 1 for four; 2, 3, 2 for all."""
-    cut = _cut(window_axis(12, 3, 1, 1, "same"), parts)
-    assert (cut.entries, cut.sources, cut.parts.sum()) == (entries, sources, all_sources)
+    found = _axis_parts(window_axis(12, 3, 1, 1, "same"), parts)
+    assert (found.entries, found.sources, found.parts.sum()) == (entries, sources, all_sources)
 
 
 @pytest.mark.parametrize(("parts", "inside"), [(2, 12), (4, 10)])
 def test_inputs_of_a_pooling_in_the_part_of_their_output(parts, inside):
     """Windows of two: parts of 6 cut none, parts of 3 cut the second and the fifth, whose last inputs are outside."""
-    cut = _cut(window_axis(12, 2, 2, 1, "valid"), parts, pooling=True)
-    assert (cut.parts.sum(), cut.own.sum()) == (12, inside)
+    found = _axis_parts(window_axis(12, 2, 2, 1, "valid"), parts, pooling=True)
+    assert (found.parts.sum(), found.own.sum()) == (12, inside)
 
 
-def _fewest(forms, channels):
-    """Try every form for the first chunk, with every number of channels."""
+def _fewest(candidates, channels):
+    """Try every grid for the first chunk, with every number of channels."""
     if channels == 0:
         return 0.0
     return min(
-        form.to_chunk + form.to_channel * taken + _fewest(forms, channels - taken)
-        for form in forms
-        for taken in range(1, min(form.channels, channels) + 1)
+        one.to_chunk + one.to_channel * taken + _fewest(candidates, channels - taken)
+        for one in candidates
+        for taken in range(1, min(one.channels, channels) + 1)
     )
 
 
 def test_chunks_of_channels_receive_the_fewest_spikes():
-    forms = [_Form((1, 1), 1, 1.0, 0.1), _Form((1, 4), 4, 2.5, 0.0), _Form((2, 2), 3, 2.1, 0.3)]
-    by_tiles = {form.tiles: form for form in forms}
+    candidates = [_Candidate((1, 1), 1, 1.0, 0.1), _Candidate((1, 4), 4, 2.5, 0.0), _Candidate((2, 2), 3, 2.1, 0.3)]
+    by_grid = {one.grid: one for one in candidates}
     for channels in range(1, 10):
-        chunks, received = _chunks(forms, channels)
+        chunks, received = _chunks(candidates, channels)
         assert sum(taken for _, taken in chunks) == channels
-        assert all(0 < taken <= by_tiles[tiles].channels for tiles, taken in chunks)
-        spikes = sum(by_tiles[tiles].to_chunk + by_tiles[tiles].to_channel * taken for tiles, taken in chunks)
-        assert spikes == pytest.approx(received) == pytest.approx(_fewest(forms, channels))
+        assert all(0 < taken <= by_grid[grid].channels for grid, taken in chunks)
+        spikes = sum(by_grid[grid].to_chunk + by_grid[grid].to_channel * taken for grid, taken in chunks)
+        assert spikes == pytest.approx(received) == pytest.approx(_fewest(candidates, channels))
