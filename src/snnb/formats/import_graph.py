@@ -10,7 +10,7 @@ import numpy as np
 from snnb.core.errors import DamagedError, InputError, UsageError
 from snnb.core.machine import require_memory
 from snnb.core.progress import Progress, silent
-from snnb.formats import graph_file, hypergraphs, read_csv, read_npz, read_parquet, read_sanafe, read_sonata
+from snnb.formats import graph_file, hypergraphs, read_csv, read_npz, read_parquet, read_sonata, sanafe
 from snnb.formats.rates import Rates, is_text_file, read_npy, read_text_file
 from snnb.graph.listed import (
     NEURON_BYTES,
@@ -38,12 +38,12 @@ READERS: Readers[Callable[[Path], ListedGraph]] = {
     "snn": (lambda path: path.suffix == ".snn" and path.is_file(), hypergraphs.read_snn),
     "hgr": (lambda path: path.suffix == ".hgr" and path.is_file(), hypergraphs.read_hgr),
     "SONATA": (read_sonata.recognises, read_sonata.read),
-    "SANA-FE": (read_sanafe.recognises, read_sanafe.read),
+    "SANA-FE": (sanafe.recognises, sanafe.read),
 }
 # Given the graph without its spikes, and the recording that the options or the graph state
 RATE_READERS: Readers[Callable[[Path, ListedGraph, Recording], Rates]] = {
     "SONATA reports": (read_sonata.is_report, read_sonata.read_report),
-    "traces of SANA-FE": (read_sanafe.is_trace, read_sanafe.read_trace),
+    "traces of SANA-FE": (sanafe.is_trace, sanafe.read_trace),
     "npy": (lambda path: path.suffix == ".npy", read_npy),
     "text or CSV": (is_text_file, read_text_file),
 }
