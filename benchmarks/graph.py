@@ -27,9 +27,10 @@ import scipy.sparse
 from graph_networks import ALEXNET, VGG16, Layer, convolution, dense, pooling, write_network
 from machine import machine, spread
 
+from snnb.formats.all import FORMATS
 from snnb.formats.export_options import ExportOptions
-from snnb.formats.import_graph import READERS, import_graph
-from snnb.formats.write_export import FORMATS, export
+from snnb.formats.import_graph import import_graph
+from snnb.formats.write_export import export
 from snnb.graph.build import build_graph
 from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
@@ -302,6 +303,12 @@ def large(folder: Path) -> None:
             print(f"{name:22}{done.size_bytes / 1e9:8.1f} GB {minutes:8.1f} minutes", flush=True)
 
 
+def edges_read(kind: str, path: Path) -> int:
+    read = FORMATS[kind].read
+    assert read is not None
+    return sum(edges[0].size for edges in read(path).edges)
+
+
 IMPORTED, NEURONS = 5_000_000, 100_000  # edges and neurons of a graph from outside
 
 
@@ -334,7 +341,7 @@ def imports(folder: Path) -> None:
             Path(f"{table}.parquet"),
             {"pandas": (IMPORTED, lambda: pandas.read_parquet(f"{table}.parquet"))},
         ),
-        "SONATA": (
+        "sonata": (
             write_sonata(folder / "sonata", *ends, weight),
             {"h5py": (IMPORTED, lambda: read_columns(folder / "sonata"))},
         ),
@@ -347,7 +354,7 @@ def imports(folder: Path) -> None:
     for kind, (path, others) in ways.items():
         steps: Dict[str, Tuple[int, Callable[[], Any]]] = {
             "imported": (IMPORTED, lambda path=path: import_graph(path, folder / "in_graph.h5").graph.close()),
-            "read": (IMPORTED, lambda path=path, kind=kind: sum(e[0].size for e in READERS[kind].read(path).edges)),
+            "read": (IMPORTED, lambda path=path, kind=kind: edges_read(kind, path)),
             **others,
         }
         steps["imported"][1]()  # compiles

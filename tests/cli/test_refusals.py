@@ -11,7 +11,7 @@ import pytest
 
 from snnb import Run
 from snnb.cli.main import main
-from snnb.formats.write_export import FORMATS
+from snnb.formats.all import FORMATS
 from tests.end_to_end.conftest import RECORDED
 from tests.model_files.conftest import RECORDED as MODELS
 from tests.nir_interpreter import write

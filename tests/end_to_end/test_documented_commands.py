@@ -46,7 +46,7 @@ NOT_RUN = {
     "snnb prepare --model net.nir --dataset nmnist --source DIR --bin-us 1000": "files of others: tests/datasets",
     "snnb run --model net.nir --dataset nmnist --source DIR --time-step 1e-4": "files of others: tests/stages",
     "snnb graph --from 300_intfire --rates lgn_spikes.h5:lgn --rates tw_spikes.h5:tw --rates output/spikes.h5 "
-    "--rate-steps 3000 --run-dir runs/intfire": "files of others: tests/graph/test_imports_sonata.py",
+    "--rate-steps 3000 --run-dir runs/intfire": "files of others: tests/formats/test_imports_sonata.py",
     "snnb run --model spiking_digits": "tests/stages/test_events.py",
     "snntoolbox": "in a copy of a simulation: tests/end_to_end/test_toolbox_copy.py",
     "python": "other simulators (tests/end_to_end/test_other_simulators.py), and benchmarks, which take hours",

@@ -1,4 +1,4 @@
-"""Networks of SANA-FE: beside its own reader and its own run, read after an export, refused."""
+"""Networks of SANA-FE: compared with its own reader and its own run, refused."""
 
 import contextlib
 import io
@@ -8,19 +8,15 @@ import numpy as np
 import pytest
 import yaml
 
-from snnb.formats.write_export import export
-from snnb.mapping.files import Mapping, MappingCost, write_mapping
-from snnb.mapping.hardware import Hardware, read_hardware
-from snnb.mapping.map_network import cost_partition, map_network
+from snnb.mapping.files import MappingCost
+from snnb.mapping.hardware import read_hardware
+from snnb.mapping.map_network import cost_partition
 from snnb.mapping.time_costs import recorded_steps
 from snnb.mapping.traffic import PlacedNetwork
-from snnb.results.export import on_cores
-from tests.crosscheck.test_sanafe_chip import CHIP
+from tests.formats.mapped import imported, refused
 from tests.graph.edges import all_edges
-from tests.graph.mapped import imported, refused
 from tests.mapping.test_sanafe_architecture import architecture
 
-ORIGIN = {"stamp": "s", "sha256": "0"}  # with one, a description is written
 NETWORK = """
 mappings:
   - in: {core: 1.0}
@@ -120,31 +116,6 @@ def test_a_network_is_that_of_sanafe(batch, monkeypatch, tmp_path):
                 assert notes[1:] == ("the mapping is in partition.txt and placement.txt next to the graph",)
 
 
-def test_an_export_with_a_mapping_has_its_costs(graph, tmp_path):
-    """All but the input, its synapses, and the neurons that are active only since they receive it."""
-    chip = Hardware.model_validate({**CHIP, "mesh": [12, 4]})
-    mapped = map_network(PlacedNetwork.of(graph), chip, method="sequential")
-    (tmp_path / "map").mkdir()
-    write_mapping(tmp_path / "map", mapped, MappingCost.of(mapped))
-    cores = on_cores(graph, Mapping.open(tmp_path / "map"))
-    export(graph, "sanafe", tmp_path / "net.net", origin=ORIGIN, on_cores=cores)
-    counts = np.concatenate([p.spike_count.ravel() for p in graph.layers])
-    np.save(tmp_path / "rates.npy", counts)
-    again, notes = imported(tmp_path / "net.net", tmp_path / "again", rates=tmp_path / "rates.npy")
-    with again:
-        hardware = read_hardware(str(tmp_path / "net.net.yaml"))
-        files = tmp_path / "again/partition.txt", tmp_path / "again/placement.txt"
-        found = cost_partition(PlacedNetwork.of(again), hardware, *files)
-        costs = [MappingCost.of(one).model_dump() for one in (found, mapped)]
-        assert [p.name for p in again.populations] == [p.name for p in graph.layers]
-    same = ("connectivity", "cut", "hops_unicast", "hops_multicast", "latency_ns_mean", "link_load_max", "cores")
-    assert [costs[0][name] for name in same] == [costs[1][name] for name in same]
-    assert notes == (
-        "the file has no inputs and none of their synapses, as it has a mapping",
-        "the mapping is in partition.txt and placement.txt next to the graph",
-    )
-
-
 @pytest.mark.parametrize("update", [0.0, 21.6])
 def test_costs_are_those_of_a_run_of_sanafe(update, tmp_path):
     """All but that of updates, which SANA-FE leaves out in steps in which input, bias and potential are 0."""
@@ -204,7 +175,7 @@ BAD = {
     START
     + "  - a -> b: {type: sparse, source_target_pairs: [[2, 1]], weight: [1]}\n": "a -> b: source_target_pairs are not",
     START
-    + "  - a -> b: {type: sparse, source_target_pairs: [[2, x]], weight: [1]}\n": "source_target_pairs.0.1: Input should",
+    + "  - a -> b: {type: sparse, source_target_pairs: [[2, x]], weight: [1]}\n": "source_target_pairs.0.1: Input",
     START + "  - a -> b: {type: conv2d, weight: [1]}\n": "a -> b: input_height: Field required",
     START
     + "  - a -> b: {type: conv2d, weight: [1], input_height: 3, input_width: 1, input_channels: 1, kernel_height: 9, "
@@ -228,7 +199,7 @@ BAD = {
     "network:\n  groups:\n  - &a {name: a, neurons: []}\n  - {name: a, neurons: []}\n": "group a: there are two groups",
     "network:\n  groups: []\n  groups: []\n": "the key 'groups' is given twice, again in line 3",
     "network:\n  groups: []\n": "the graph has no neurons",
-    "# by version 1\n\ng 2 threshold=1\n": "a netlist of SANA-FE, of which snnb reads YAML; in Python, sanafe.load_net(",
+    "# by version 1\n\ng 2 threshold=1\n": "a netlist of SANA-FE, which snnb no longer reads; give the network in YAML",
 }
 
 

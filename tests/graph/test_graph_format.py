@@ -9,8 +9,8 @@ import pytest
 import scipy.sparse
 
 from snnb.graph.synapse_graph import SynapseGraph, log_lines, seal
+from tests.formats.mapped import costs_of, imported, refused
 from tests.graph.edges import all_edges
-from tests.graph.mapped import costs_of, imported, refused
 
 PAGE = (Path(__file__).parents[2] / "docs" / "graph-format.md").read_text(encoding="utf-8")
 

@@ -14,14 +14,15 @@ import pytest
 
 from snnb import Run
 from snnb.core.errors import InputError
+from snnb.formats.all import FORMATS
 from snnb.formats.import_graph import import_graph
-from snnb.formats.write_export import FORMATS, export
+from snnb.formats.write_export import export
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.mapping.files import Mapping, MappingCost, write_mapping
 from snnb.mapping.map_network import cost_partition
 from snnb.mapping.traffic import PlacedNetwork
+from tests.formats.mapped import imported, refused
 from tests.graph.edges import all_edges
-from tests.graph.mapped import imported, refused
 from tests.mapping.networks import hardware
 
 # Population, name, spikes and core of each neuron, in the order of the ids
@@ -223,7 +224,7 @@ def test_rates_are_read_as_edge_lists_are(tmp_path, name, separator):
 )
 @pytest.mark.parametrize("block", [2, 1 << 18])
 def test_lines_of_edges_are_numbered_as_in_the_file(tmp_path, monkeypatch, rows, expected, block):
-    monkeypatch.setattr("snnb.formats.read_csv.ROWS", block)
+    monkeypatch.setattr("snnb.formats.csv.ROWS", block)
     (tmp_path / "t.csv").write_text("\n".join(["source,target", *rows]) + "\n")
     refused(tmp_path / "t.csv", expected)
 

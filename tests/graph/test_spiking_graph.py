@@ -13,8 +13,8 @@ from snnb.formats.write_export import export
 from snnb.model_files.kinds import NirSettings
 from snnb.model_files.nir_network import read_nir
 from tests import random_nir
+from tests.formats.sonata import assert_indexed_as_by_libsonata
 from tests.graph.networks import graph_of
-from tests.graph.sonata import assert_indexed_as_by_libsonata
 from tests.nir_interpreter import NEURONS, Interpreter, write
 
 SAMPLES, STEPS = 3, 10

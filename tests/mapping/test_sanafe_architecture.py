@@ -1,4 +1,4 @@
-"""Architectures of SANA-FE, read as descriptions and written; tests/graph/test_imports_sanafe.py compares costs."""
+"""Architectures of SANA-FE, read as descriptions and written; tests/formats/test_imports_sanafe.py compares costs."""
 
 import pytest
 import yaml

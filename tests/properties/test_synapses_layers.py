@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from snnb.formats.write_export import export
 from snnb.graph.build import build_graph
 from snnb.io.keras import keras
-from tests.graph.sonata import assert_indexed_as_by_libsonata
+from tests.formats.sonata import assert_indexed_as_by_libsonata
 
 LAYERS = keras.layers
 few = settings(

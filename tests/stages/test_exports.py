@@ -14,8 +14,8 @@ import yaml
 
 from snnb import Run
 from snnb.core.errors import InputError, UpstreamError, UsageError
+from snnb.formats.all import FORMATS
 from snnb.formats.export_options import ExportOptions
-from snnb.formats.write_export import FORMATS
 from snnb.graph.synapse_graph import VERSION, seal
 from snnb.results.crosscheck import crosscheck
 from snnb.results.export import export_graph, remove_partials, stale_exports

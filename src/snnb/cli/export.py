@@ -13,7 +13,7 @@ from snnb.formats.export_options import ExportOptions
 
 
 def _formats() -> List[str]:
-    from snnb.formats.write_export import FORMATS
+    from snnb.formats.all import FORMATS
 
     return list(FORMATS)
 

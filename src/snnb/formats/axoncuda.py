@@ -2,14 +2,20 @@
 
 Little-endian: uint32 nodes, uint32 hyperedges; for each hyperedge uint32 number of targets, uint32 source, uint32
 targets, float32 weight: the rate of the source. Nodes count from 0. (EMJzero/AxonCUDA, includes/hgraph.hpp, "SNN binary
-hypergraph format".)
+hypergraph format".) The file has no populations and no weights of synapses; the description next to an export has the
+populations.
 """
 
 from pathlib import Path
+from typing import Iterator
 
 import numpy as np
 
+from snnb.core.errors import DamagedError
 from snnb.formats.request import BATCH, Format, Request, SpikingPart, need_counts
+from snnb.formats.tables import description_of, hypergraph_of
+from snnb.graph.connection import ranges
+from snnb.graph.listed import EDGES, Edges, ListedGraph, require_neurons
 from snnb.graph.projection import distinct, out_degrees, repeats
 from snnb.graph.synapse_graph import SynapseGraph
 
@@ -42,4 +48,70 @@ def _records(node: np.ndarray, degree: np.ndarray, target: np.ndarray, rate: np.
     return np.insert(target.astype(NUMBER), places.ravel(), inserted.ravel())
 
 
-FORMAT = Format(".snn", write, need_counts, partial=True, own_options=("rate_unit", "with_input"))
+def recognises(path: Path) -> bool:
+    """Whether a path is a .snn file."""
+    return path.suffix == ".snn" and path.is_file()
+
+
+def read(path: Path) -> ListedGraph:
+    """Read a hypergraph of AxonCUDA, whose hyperedges weigh the spikes per time step of their source."""
+    size = path.stat().st_size
+    if size < 8:
+        raise DamagedError(path, f"truncated, it has {size} bytes, and the header alone takes 8")
+    words = np.asarray(np.memmap(path, NUMBER, "r", shape=(size // 4,)))
+    nodes, hyperedges = words[:2].tolist()
+    require_neurons(path, nodes)
+    ends = [2]  # the first word of each hyperedge, and the end of the last
+    while len(ends) <= hyperedges and ends[-1] + 3 <= words.size:
+        ends.append(ends[-1] + int(words[ends[-1]]) + 3)
+    if len(ends) <= hyperedges or ends[-1] > words.size:
+        raise DamagedError(
+            path, f"truncated, the {hyperedges:,} hyperedges of its header take more than {size:,} bytes"
+        )
+    offset = np.array(ends, np.int64)
+    if size > 4 * offset[-1]:
+        raise DamagedError(
+            path, f"its header states {hyperedges:,} hyperedges, which end at byte {4 * offset[-1]:,} of {size:,}"
+        )
+    source, rate = words[offset[:-1] + 1].astype(np.int64), words[offset[1:] - 1].view("<f4")
+    _check_ids(path, source, nodes)
+    spikes = np.zeros(nodes, np.float32)
+    spikes[source] = rate
+    wrong = np.flatnonzero(~((rate >= 0) & np.isfinite(rate)))
+    if wrong.size:
+        raise DamagedError(
+            path, f"the hyperedge of neuron {source[wrong[0]]:,} weighs {rate[wrong[0]]}; give spikes per time step"
+        )
+    other = np.flatnonzero(spikes[source] != rate)
+    if other.size:
+        node, weight = source[other[0]], rate[other[0]]
+        raise DamagedError(
+            path,
+            f"two hyperedges of neuron {node:,} weigh {weight} and {spikes[node]}; give both its spikes per time step",
+        )
+    described = description_of(path, "snn", nodes)
+    scale = 1.0 if described is None else described.rate_scale
+    edges = _edges(path, words, offset, nodes)
+    return hypergraph_of(path, described, nodes, edges, spikes.astype(np.float64) / scale, per_step=True)
+
+
+def _edges(path: Path, words: np.ndarray, offset: np.ndarray, nodes: int) -> Iterator[Edges]:
+    degree = np.diff(offset) - 3
+    for start, stop in ranges(degree, EDGES):
+        begin, end = offset[start:stop] - offset[start], offset[start + 1 : stop + 1] - offset[start]
+        part = words[offset[start] : offset[stop]]
+        is_target = np.ones(part.size, bool)
+        is_target[begin] = is_target[begin + 1] = is_target[end - 1] = False
+        target = part[is_target]
+        _check_ids(path, target, nodes)
+        yield np.repeat(part[begin + 1].astype(np.int64), degree[start:stop]), target, np.ones(target.size, np.float32)
+
+
+def _check_ids(path: Path, ids: np.ndarray, nodes: int) -> None:
+    if ids.size and ids.max() >= nodes:
+        raise DamagedError(path, f"a hyperedge names neuron {ids.max():,}, and the header states {nodes:,}, from 0")
+
+
+FORMAT = Format(
+    ".snn", write, need_counts, partial=True, own_options=("rate_unit", "with_input"), recognises=recognises, read=read
+)

@@ -2,16 +2,26 @@
 
 Nodes count from 1; a hyperedge weighs max(1, round(scale × spike count)), each node 1: one neuron to place. The source
 is the first pin, and the target of its synapse with itself once more, which partitioners ignore.
+The file has no populations and no weights of synapses; the description next to an export has the populations, and the
+weight of a spike.
 """
 
+from itertools import islice
 from pathlib import Path
+from typing import Dict, Iterator, NamedTuple, Tuple
 
 import numpy as np
 
+from snnb.core.errors import DamagedError
+from snnb.formats.description import description_path
 from snnb.formats.metis import scaled
 from snnb.formats.request import TEXT_BATCH, Format, Request, SpikingPart, need_counts, with_heads
+from snnb.formats.tables import description_of, hypergraph_of
+from snnb.graph.listed import Edges, ListedGraph, require_neurons
 from snnb.graph.projection import distinct, out_degrees, repeats
 from snnb.graph.synapse_graph import SynapseGraph
+
+HYPEREDGES = 1 << 10  # in memory at a time
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
@@ -19,12 +29,7 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     from snnb.formats.text_lines import integer_rows
 
     part = SpikingPart.of(graph, request)
-    spikes = [
-        np.zeros(p.size) if p.coding == "current" or p.spike_count is None else p.spike_count.ravel().astype(np.float64)
-        for p in part.populations
-    ]
-    degrees = np.concatenate([out_degrees(part.projections, p) for p in part.populations])
-    weights, scale = scaled(np.concatenate(spikes), degrees > 0, request.options.scale, 1.0)
+    degrees, weights, scale = _weights(part, request)
     counter = request.counter(part.edges)
     with path.open("wb") as file:
         metadata = "; ".join(f"{name} {value}" for name, value in graph.describe().items())
@@ -39,4 +44,134 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
         file.write(b"1\n" * part.nodes)
 
 
-FORMAT = Format(".hgr", write, need_counts, partial=True, own_options=("scale", "with_input"))
+def _weights(part: SpikingPart, request: Request) -> Tuple[np.ndarray, np.ndarray, float]:
+    """Return the out-degrees of the neurons, the weights of their hyperedges (int64), and the weight of a spike."""
+    spikes = [
+        np.zeros(p.size) if p.coding == "current" or p.spike_count is None else p.spike_count.ravel().astype(np.float64)
+        for p in part.populations
+    ]
+    degrees = np.concatenate([out_degrees(part.projections, p) for p in part.populations])
+    return (degrees, *scaled(np.concatenate(spikes), degrees > 0, request.options.scale, 1.0))
+
+
+def _describe(graph: SynapseGraph, request: Request) -> Dict[str, object]:
+    return {"spike_weight": _weights(SpikingPart.of(graph, request), request)[2]}
+
+
+def recognises(path: Path) -> bool:
+    """Whether a path is a .hgr file."""
+    return path.suffix == ".hgr" and path.is_file()
+
+
+def read(path: Path) -> ListedGraph:
+    """Read a hypergraph of hMETIS: the first pin of a hyperedge is the source, its weight the number of spikes."""
+    head = _read_head(path, _rows(path))
+    require_neurons(path, head.nodes)
+    weights, lines = np.zeros(head.nodes), np.zeros(head.nodes, np.int64)  # line of its hyperedge, 0 for none
+    for line, weight, pins in _hyperedges(path):
+        source = pins[0]
+        if lines[source]:
+            raise DamagedError(
+                path,
+                f"lines {lines[source]:,} and {line:,} both begin with node {source + 1:,}; a neuron is the first pin "
+                "of one hyperedge only",
+            )
+        weights[source], lines[source] = weight, line
+    notes, scale, described = [], 1.0, description_of(path, "hmetis", head.nodes)
+    if described is not None:
+        if described.spike_weight is None:
+            raise DamagedError(
+                description_path(path), "of an older version, without spike_weight; export the graph again"
+            )
+        scale = described.spike_weight
+        notes.append("a weight of 1 may stand for 0 spikes: hyperedges weigh at least 1")
+        if scale != 1:
+            notes.append(f"numbers of spikes were rounded to multiples of {1 / scale:g}")
+    elif head.node_weights:
+        notes.append("weights of nodes are not read")
+    spikes = weights / scale if head.weighted else None
+    return hypergraph_of(path, described, head.nodes, _edges(path), spikes, notes=notes)
+
+
+def _edges(path: Path) -> Iterator[Edges]:
+    hyperedges = _hyperedges(path)
+    while True:
+        pins = [own for _, _, own in islice(hyperedges, HYPEREDGES)]
+        if not pins:
+            return
+        source = np.repeat([own[0] for own in pins], [own.size - 1 for own in pins])
+        yield source, np.concatenate([own[1:] for own in pins]), np.ones(source.size, np.float32)
+
+
+class _Head(NamedTuple):
+    """First line of a .hgr file."""
+
+    line: int
+    hyperedges: int
+    nodes: int
+    weighted: bool  # whether hyperedges have weights
+    node_weights: bool
+
+
+def _read_head(path: Path, rows: Iterator[Tuple[int, np.ndarray]]) -> _Head:
+    line, numbers = next(rows, (1, np.empty(0, np.int64)))
+    format = numbers[2] if numbers.size == 3 else 0
+    if numbers.size not in (2, 3) or format not in (0, 1, 10, 11):
+        raise DamagedError(
+            path,
+            f"line {line:,}: the first line has the numbers of hyperedges and nodes, and 1, 10 or 11 if hyperedges, "
+            "nodes or both have weights",
+        )
+    return _Head(line, int(numbers[0]), int(numbers[1]), format % 10 == 1, format >= 10)
+
+
+def _hyperedges(path: Path) -> Iterator[Tuple[int, int, np.ndarray]]:
+    """Yield line, weight (0 if the file has none) and pins, from 0, of each hyperedge; check the number of lines."""
+    rows = _rows(path)
+    head = _read_head(path, rows)
+    done = others = 0
+    for line, numbers in islice(rows, head.hyperedges):
+        weight, pins = (int(numbers[0]), numbers[1:]) if head.weighted else (0, numbers)
+        if not pins.size:
+            raise DamagedError(path, f"line {line:,}: a hyperedge has a weight and no pins")
+        wrong = pins[(pins < 1) | (pins > head.nodes)]
+        if wrong.size:
+            raise DamagedError(
+                path, f"line {line:,}: node {wrong[0]:,}, and line {head.line:,} states {head.nodes:,} nodes, from 1"
+            )
+        done += 1
+        yield line, weight, pins - 1
+    expected = head.nodes if head.node_weights else 0
+    for line, numbers in rows:
+        others += 1
+        if others > expected or numbers.size != 1:
+            weights = f" and {expected:,} weights of nodes (one a line)" if expected else ""
+            raise DamagedError(
+                path,
+                f"line {line:,} follows the {head.hyperedges:,} hyperedges{weights} that line {head.line:,} states",
+            )
+    if (done, others) != (head.hyperedges, expected):
+        weights = f" and {others:,} of {expected:,} weights of nodes" if expected else ""
+        raise DamagedError(path, f"truncated, it has {done:,} of {head.hyperedges:,} hyperedges{weights}")
+
+
+def _rows(path: Path) -> Iterator[Tuple[int, np.ndarray]]:
+    """Yield the number and the integers of each line that is not empty and not a comment."""
+    with path.open("rb") as file:
+        for line, text in enumerate(file, 1):
+            if text.strip() and not text.startswith(b"%"):
+                if text.translate(None, b"0123456789 \t\r\n"):
+                    raise DamagedError(path, f"line {line:,} has other text than whole numbers from 0")
+                yield line, np.fromstring(text, np.int64, sep=" ")
+
+
+FORMAT = Format(
+    ".hgr",
+    write,
+    need_counts,
+    partial=True,
+    own_options=("scale", "with_input"),
+    extra_description=_describe,
+    recognises=recognises,
+    read=read,
+)

@@ -3,15 +3,16 @@
 import hashlib
 from dataclasses import replace
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, TypeVar, Union
+from typing import Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, TypeVar, Union
 
 import numpy as np
 
 from snnb.core.errors import DamagedError, InputError, UsageError
 from snnb.core.machine import require_memory
 from snnb.core.progress import Progress, silent
-from snnb.formats import graph_file, hypergraphs, read_csv, read_npz, read_parquet, read_sonata, sanafe
-from snnb.formats.rates import Rates, is_text_file, read_npy, read_text_file
+from snnb.formats import graph_file, sonata
+from snnb.formats.all import FORMATS, RATE_READERS
+from snnb.formats.rates import Rates
 from snnb.graph.listed import (
     NEURON_BYTES,
     Edges,
@@ -30,23 +31,6 @@ DT_MS = 1.0  # of a time step, where the file does not state it
 
 
 Reader = TypeVar("Reader")
-Readers = Dict[str, Tuple[Callable[[Path], bool], Reader]]  # by kind: whether a path is of it, and its reader
-READERS: Readers[Callable[[Path], ListedGraph]] = {
-    "csv": (read_csv.is_csv, read_csv.read_csv),
-    "npz": (read_npz.is_npz, read_npz.read_npz),
-    "parquet": (read_parquet.is_parquet, read_parquet.read_parquet),
-    "snn": (lambda path: path.suffix == ".snn" and path.is_file(), hypergraphs.read_snn),
-    "hgr": (lambda path: path.suffix == ".hgr" and path.is_file(), hypergraphs.read_hgr),
-    "SONATA": (read_sonata.recognises, read_sonata.read),
-    "SANA-FE": (sanafe.recognises, sanafe.read),
-}
-# Given the graph without its spikes, and the recording that the options or the graph state
-RATE_READERS: Readers[Callable[[Path, ListedGraph, Recording], Rates]] = {
-    "SONATA reports": (read_sonata.is_report, read_sonata.read_report),
-    "traces of SANA-FE": (sanafe.is_trace, sanafe.read_trace),
-    "npy": (lambda path: path.suffix == ".npy", read_npy),
-    "text or CSV": (is_text_file, read_text_file),
-}
 
 
 class Imported(NamedTuple):
@@ -68,7 +52,7 @@ def import_graph(
 ) -> Imported:
     """Read a graph from outside, write it as MODEL_graph.h5, which appears when it is complete, and open it.
 
-    `path` is a file or folder of one of `READERS`, or a MODEL_graph.h5, which is copied; `rates` a file with the spikes
+    `path` is a file or folder of one of `FORMATS`, or a MODEL_graph.h5, which is copied; `rates` a file with the spikes
     of each neuron, by default those of the graph, or several files whose spikes are added up; FILE:POPULATION is that
     population of a report of SONATA. `samples` and `steps` are the numbers of samples, and of time steps of each, that
     the spikes were counted in; by default as the file states, or 1. Raise `InputError` for a file that is of no known
@@ -133,10 +117,11 @@ def find_reader(path: Path) -> Optional[Callable[[Path], ListedGraph]]:
         raise InputError(f"{path}: no such file")
     if graph_file.recognises(path):
         return None
-    return _reader_of(path, READERS, "a graph that snnb reads; it reads MODEL_graph.h5,")
+    readers = {n: (f.recognises, f.read) for n, f in FORMATS.items() if f.recognises is not None and f.read is not None}
+    return _reader_of(path, readers, "a graph that snnb reads; it reads MODEL_graph.h5,")
 
 
-def _reader_of(path: Path, readers: Readers[Reader], expected: str) -> Reader:
+def _reader_of(path: Path, readers: Mapping[str, Tuple[Callable[[Path], bool], Reader]], expected: str) -> Reader:
     for recognises, reader in readers.values():
         if recognises(path):
             return reader
@@ -169,8 +154,8 @@ def _read_rates(files: Sequence[RateFile], graph: ListedGraph, recording: Record
         if population is None:
             read = _reader_of(path, RATE_READERS, "a file of spikes that snnb reads; it reads")
             found.append(read(path, graph, recording))
-        elif read_sonata.is_report(path):
-            found.append(read_sonata.read_report(path, graph, recording, population))
+        elif sonata.is_report(path):
+            found.append(sonata.read_report(path, graph, recording, population))
         else:
             raise UsageError(f"--rates {path}:{population}: not a report of SONATA, so leave out :{population}")
         stated = found[-1].recording or recording

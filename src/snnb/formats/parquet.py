@@ -1,4 +1,8 @@
-"""`parquet`: a directory of two tables, `edges.parquet` and `nodes.parquet`, for DuckDB, Spark, Dask, Polars."""
+"""`parquet`: tables for DuckDB, Spark, Dask, Polars.
+
+Written is a directory of two, `edges.parquet` and `nodes.parquet`. Read are such a directory, one without nodes, and a
+file of edges.
+"""
 
 from pathlib import Path
 from types import ModuleType
@@ -12,8 +16,20 @@ from snnb.graph.synapse_graph import SynapseGraph
 
 if TYPE_CHECKING:
     import pyarrow
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Dict, Iterator
 
-ROWS = 1 << 20  # in a row group
+import numpy as np
+
+from snnb.core.errors import DamagedError, first_line
+from snnb.core.machine import require_declared, require_memory
+from snnb.formats.description import DESCRIPTION, read_description
+from snnb.formats.tables import columns_of, delay_note, described_graph, listed_graph
+from snnb.graph.listed import ListedGraph
+
+ROWS = 1 << 20  # in a row group, and in memory at a time
+ROW_BYTES = 32  # of a row of a row group in memory
 OPTIONS = {"compression": "none", "use_dictionary": False, "write_statistics": ["source", "target"]}
 
 
@@ -67,4 +83,74 @@ def load_library() -> Tuple[ModuleType, ModuleType]:
     return pyarrow, parquet
 
 
-FORMAT = Format("_parquet", write, directory=True, own_options=("rate_unit",))
+def recognises(path: Path) -> bool:
+    """Whether a path is a Parquet file, or a directory of them."""
+    if path.is_dir():
+        return any(path.glob("*.parquet"))
+    return path.is_file() and path.suffix in (".parquet", ".pq")
+
+
+def read(path: Path) -> ListedGraph:
+    """Read a Parquet file, a directory of them, or an export of `snnb` in the formats `parquet` and `parts`."""
+    if path.name == "edges.parquet" and (path.parent / "nodes.parquet").is_file():
+        path = path.parent
+    edges, further, nodes = [path], [], None
+    if path.is_dir():
+        table, described = path / "nodes.parquet", path / DESCRIPTION
+        edges = [file for file in sorted(path.glob("*.parquet")) if file != table]
+        if table.is_file() and described.is_file():
+            further = [table, described]
+            nodes = described_graph(table, read_description(described), _node_columns(table))
+    if not edges:
+        raise DamagedError(path, "has no file of edges")
+    arrow, parquet = load_library()
+    with _reading(edges[0]):
+        schema = parquet.read_schema(str(edges[0]))
+    for file in edges:
+        with _reading(file):
+            parts = parquet.read_metadata(str(file))
+        require_declared(file, parts.num_rows, "rows", 1, in_memory=False)
+        largest = max((parts.row_group(k).num_rows for k in range(parts.num_row_groups)), default=0)
+        require_memory(ROW_BYTES * largest, f"{file}: the {largest:,} rows of a row group")
+    columns = columns_of(edges[0], schema.names)
+    kinds, types = [schema.field(columns[end]).type for end in ("source", "target")], arrow.types
+    named = "source_group" in columns or not all(types.is_integer(kind) or types.is_floating(kind) for kind in kinds)
+
+    def batches() -> Iterator[Dict[str, np.ndarray]]:
+        row = 0
+        for file in edges:
+            with _reading(file):
+                for batch in parquet.ParquetFile(str(file)).iter_batches(ROWS, columns=list(columns.values())):
+                    for name, values in zip(batch.schema.names, batch.columns):
+                        if values.null_count:
+                            k = int(np.flatnonzero(values.is_null().to_numpy(zero_copy_only=False))[0])
+                            raise DamagedError(file, f"row {row + k:,}: {name} is null")
+                    yield {key: batch.column(name).to_numpy(zero_copy_only=False) for key, name in columns.items()}
+                    row += batch.num_rows
+
+    graph = listed_graph(path, columns, batches, lambda row: f"row {row:,}", named=named, nodes=nodes)
+    return replace(graph, files=(*edges, *further), notes=(*graph.notes, *delay_note(schema.names)))
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Raise `DamagedError` where pyarrow fails."""
+    arrow, _ = load_library()
+    try:
+        yield
+    except (arrow.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise DamagedError(path, f"not a complete Parquet file ({first_line(error)})") from None
+
+
+def _node_columns(path: Path) -> Dict[str, np.ndarray]:
+    """Read nodes.parquet."""
+    _, parquet = load_library()
+    with _reading(path):
+        table = parquet.read_table(str(path)).to_pydict()
+    if table.get("id") != list(range(len(table.get("population", ())))):
+        raise DamagedError(path, "not the table of nodes of an export: its ids are not 0, 1, 2 …")
+    kinds = {"population": object, "bias": np.float64, "spike_count": np.float64, "name": object}
+    return {name: np.array(table[name], kind) for name, kind in kinds.items() if name in table}
+
+
+FORMAT = Format("_parquet", write, directory=True, own_options=("rate_unit",), recognises=recognises, read=read)

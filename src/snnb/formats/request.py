@@ -11,6 +11,7 @@ from snnb.core.errors import UsageError
 from snnb.core.progress import Progress, Throttle, silent
 from snnb.formats.export_options import DEFAULTS, ExportOptions
 from snnb.graph.connection import ranges
+from snnb.graph.listed import ListedGraph
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import GraphProjection, out_degrees, targets
 from snnb.graph.synapse_graph import SynapseGraph
@@ -251,6 +252,7 @@ class Format:
     has_names : whether it has a place for the names of neurons; otherwise they are in a file next to it (`names_path`)
     own_options : options that only some formats have, including this one; other formats refuse them
     extra_description : callable that returns additional entries of the description
+    recognises, read : callables that tell whether a path is of the format, and read it; None if it is only written
     """
 
     suffix: str
@@ -265,6 +267,8 @@ class Format:
     has_names: bool = False
     own_options: Tuple[str, ...] = ()
     extra_description: Optional[Callable[[SynapseGraph, Request], Dict[str, object]]] = None
+    recognises: Optional[Callable[[Path], bool]] = None
+    read: Optional[Callable[[Path], ListedGraph]] = None
 
     def part_of(self, graph: SynapseGraph, request: Request) -> SpikingPart:
         """Return the part of a graph that is written."""

@@ -220,9 +220,6 @@ def check_mapped(graph: SynapseGraph, on_cores: OnCores) -> None:
         raise UsageError(f"a core has {fullest:,} neurons, SANA-FE's have {CORE:,} at most; map onto other hardware")
 
 
-FORMAT = Format("_sanafe.net", write_netlist, _check, simulates=True, own_options=("map",), extra_description=_describe)
-
-
 BATCH = 1 << 18  # edges
 LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # scalars stay text, so that neuron 1.10 is not 1.1
 NEURONS = re.compile(r"(\d{1,10})(?:\.\.(\d{1,10}))?")
@@ -232,8 +229,8 @@ TRACE = b"neuron,timestep"  # first line of a trace
 ADDRESSES = "tile core\n"  # first line of a placement with the numbers of SANA-FE
 UNREAD = "weights of edges and biases of neurons are read; a graph has no thresholds, leaks, resets and delays"
 NETLIST = (
-    "a netlist of SANA-FE, of which snnb reads YAML; in Python, "
-    "sanafe.load_net(path, architecture, use_netlist_format=True).save('network.yaml') writes it"
+    "a netlist of SANA-FE, which snnb no longer reads; give the network in YAML, which Network.save of SANA-FE writes, "
+    "or, if snnb exported it, its run"
 )
 Node = Any  # text, a list of nodes, or a dictionary of nodes by text
 Ids = Mapping[str, range]  # of the neurons of each group
@@ -582,3 +579,15 @@ def read_trace(path: Path, graph: ListedGraph, recording: Recording) -> Rates:
         times = times[:, np.argsort(times[1], kind="stable")]
     spikes = np.bincount(times[0], minlength=graph.nodes)
     return Rates(spikes, recording, tuple(notes), times if recording.num_samples == 1 else None)
+
+
+FORMAT = Format(
+    "_sanafe.net",
+    write_netlist,
+    _check,
+    simulates=True,
+    own_options=("map",),
+    extra_description=_describe,
+    recognises=recognises,
+    read=read,
+)

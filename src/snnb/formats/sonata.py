@@ -1,33 +1,48 @@
-"""`sonata`: a directory of SONATA files for libsonata and bmtk.
+"""`sonata`: files of SONATA for libsonata and bmtk; networks of theirs and of bmtk's builder are read.
 
-The input is a population of virtual neurons, `input`, the others are point neurons, `snn`; ids count from 0 in each.
-(SONATA data format, version 0.1: Dai et al., PLOS Computational Biology 16(2), 2020.) bmtk's PointNet builds it as it
-is written, on NEST: `eprop_iaf` is an integrate-and-fire neuron with reset by subtraction, `iaf_psc_delta` one with
-reset to a value; neither leaks with this time constant. Average poolings weigh the mean;
-`SynapseGraph.delay_steps` gives the delays. Neurons of a network that was trained as a spiking one have dynamics
-parameters of their own, potentials divided by the gain.
+(SONATA data format, version 0.1: Dai et al., PLOS Computational Biology 16(2), 2020.)
+
+Written: the input is a population of virtual neurons, `input`, the others are point neurons, `snn`; ids count from 0 in
+each. bmtk's PointNet builds it as it is written, on NEST: `eprop_iaf` is an integrate-and-fire neuron with reset by
+subtraction, `iaf_psc_delta` one with reset to a value; neither leaks with this time constant. Average poolings weigh
+the mean; `SynapseGraph.delay_steps` gives the delays. Neurons of a network that was trained as a spiking one have
+dynamics parameters of their own, potentials divided by the gain.
+
+Read: a population of nodes is one of the graph, or one for each node type if each type has a `pop_name` and consecutive
+ids. Virtual nodes are inputs.
 """
 
+import csv
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 import h5py
 import numpy as np
 
-from snnb.core.errors import UsageError
-from snnb.formats.description import node_table, refuse_fast_cycles
+from snnb.core.errors import DamagedError, InputError, UsageError
+from snnb.core.machine import require_declared, require_memory
+from snnb.formats.description import DESCRIPTION, node_table, read_description, refuse_fast_cycles
+from snnb.formats.rates import Rates
 from snnb.formats.request import BATCH, Counter, Format, Request, starts_above_zero
-from snnb.graph.neuron_names import write_names
-from snnb.graph.populations import GraphPopulation
+from snnb.graph.listed import EDGES, NEURON_BYTES, Edges, ListedGraph, ListedPopulation
+from snnb.graph.neuron_names import read_names, write_names
+from snnb.graph.populations import GraphPopulation, Recording
 from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
+from snnb.io.hdf5 import reading, whole
+from snnb.io.text import JsonValue, load_json, read_text
 
 INPUT, NODES = "input", "snn"
 NEURON, SYNAPSE = "neuron.json", "synapse.json"
 MODELS = {"subtraction": "nest:eprop_iaf", "zero": "nest:iaf_psc_delta"}
 NEVER = 1e300  # threshold of a neuron that does not spike
 NO_LEAK_MS = 1e18  # time constant with which exp(-dt / tau) is 1 in float64
+CONFIGS = ("circuit_config.json", "config.json")  # of a folder
+WEIGHTS = ("syn_weight", "nsyns")  # the weight of an edge is their product
+Types = Dict[int, Dict[str, str]]  # columns of a table of types by id, without empty fields
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
@@ -252,4 +267,379 @@ def _word(text: str) -> str:
     return _quoted(text) if " " in text else text
 
 
-FORMAT = Format("_sonata", write, _check, directory=True, simulates=True, input_apart=True, own_options=("rate_unit",))
+class _Files(NamedTuple):
+    """Files of nodes and of edges, each with its table of types."""
+
+    nodes: Sequence[Tuple[Path, Optional[Path]]]
+    edges: Sequence[Tuple[Path, Optional[Path]]]
+    virtual: Sequence[str] = ()  # populations that the configuration declares as virtual
+    config: Optional[Path] = None
+
+    @property
+    def all(self) -> Tuple[Path, ...]:
+        """All files, each once."""
+        named = [path for pair in (*self.nodes, *self.edges) for path in pair] + [self.config]
+        return tuple(dict.fromkeys(path for path in named if path is not None))
+
+
+class _Nodes(NamedTuple):
+    """A population of nodes."""
+
+    size: int
+    virtual: bool
+    together: ListedPopulation
+    typed: Sequence[ListedPopulation]  # one for each type; empty if the types are no populations
+
+
+class _EdgePopulation(NamedTuple):
+    """Edges from nodes to nodes."""
+
+    path: Path
+    name: str
+    ids: Tuple[range, range]  # in the graph, of the nodes that sources and targets are counted in
+    of_types: Dict[str, Dict[int, float]]  # values of `WEIGHTS` by edge type
+
+
+def recognises(path: Path) -> bool:
+    """Whether a path is a folder with a circuit or files of SONATA, a configuration, or a file of edges."""
+    if path.is_dir():
+        return _config_in(path) is not None or any(_holds(file, "edges") for file in _hdf5_files(path))
+    return path.suffix == ".json" or _holds(path, "edges")
+
+
+def read(path: Path) -> ListedGraph:
+    """Read nodes and types; edges are read in parts when they are used."""
+    files, description = _find(path), (path if path.is_dir() else path.parent) / DESCRIPTION
+    described = read_description(description) if description.is_file() else None  # of an export of snnb
+    shapes = {} if described is None else {own.name: own for own in described.listed}
+    nodes: Dict[str, _Nodes] = {}
+    for file, table in files.nodes:
+        types = _read_types(table, "node_type_id")
+        with reading(file) as opened:
+            for name, group in opened["nodes"].items():
+                if name in nodes:
+                    raise DamagedError(file, f"nodes {name} are in another file too; give each population its own name")
+                nodes[name] = _read_nodes(file, name, group, types, name in files.virtual, shapes)
+    if not nodes:
+        raise DamagedError(path, "has no populations of nodes; put the file of nodes next to that of edges")
+    names = sorted(nodes, key=lambda name: not nodes[name].virtual)  # stable
+    filled = [nodes[name] for name in names if nodes[name].size]
+    populations = [population for own in filled for population in own.typed or [own.together]]
+    if len({population.name for population in populations}) < len(populations):
+        populations = [own.together for own in filled]
+    ends = np.cumsum([nodes[name].size for name in names]).tolist()
+    ids = {name: range(end - nodes[name].size, end) for name, end in zip(names, ends)}
+    virtual = sum(nodes[name].size for name in names if nodes[name].virtual)
+    firsts = np.cumsum([0, *(population.size for population in populations)])
+    edges: List[_EdgePopulation] = []
+    notes = set() if described is None else set(described.notes)
+    if described is None and any(population.spikes is not None for population in populations):
+        notes.add("spike_count is of an unknown number of samples and steps: give --rate-samples and --rate-steps")
+    for file, table in files.edges:
+        types = _read_types(table, "edge_type_id")
+        with reading(file) as opened:
+            for name, group in opened["edges"].items():
+                edges.append(_read_edge_population(file, name, group, ids, types, notes))
+    return ListedGraph(
+        populations,
+        _edges(edges),
+        inputs=int(np.count_nonzero(firsts[1:] <= virtual)),
+        recording=None if described is None else described.recording,
+        assumed=described is not None and described.assumed_spikes,
+        files=files.all if described is None else (*files.all, description),
+        ranges=ids,
+        notes=tuple(sorted(notes)),
+    )
+
+
+def _hdf5_files(folder: Path) -> List[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix in (".h5", ".hdf5") and path.is_file())
+
+
+def _holds(path: Path, kind: str) -> bool:
+    """Whether a file is HDF5 with groups below `nodes` or `edges` as SONATA has them."""
+    if not path.is_file() or not h5py.is_hdf5(str(path)):
+        return False
+    column = {"nodes": "node_type_id", "edges": "source_node_id"}[kind]
+    with reading(path) as file:
+        groups = file[kind].values() if isinstance(file.get(kind), h5py.Group) else ()
+        return any(isinstance(group, h5py.Group) and column in group for group in groups)
+
+
+def _config_in(folder: Path) -> Optional[Path]:
+    return next((folder / name for name in CONFIGS if (folder / name).is_file()), None)
+
+
+def _find(path: Path) -> _Files:
+    """Return the files of a folder, of a configuration, or of a file of edges and the files of nodes next to it."""
+    config = _config_in(path) if path.is_dir() else path if path.suffix == ".json" else None
+    if config is not None:
+        return _configured(config)
+    folder = path if path.is_dir() else path.parent
+    nodes, edges = ([file for file in _hdf5_files(folder) if _holds(file, kind)] for kind in ("nodes", "edges"))
+    if path.is_file():
+        edges = [path]
+    return _Files(
+        [(file, _types_next_to(file, "node")) for file in nodes],
+        [(file, _types_next_to(file, "edge")) for file in edges],
+    )
+
+
+def _types_next_to(file: Path, kind: str) -> Optional[Path]:
+    """Return the table of types: `node_types.csv`, or as bmtk names that of `a_nodes.h5`, `a_node_types.csv`."""
+    names = f"{re.sub(f'{kind}s$', '', file.stem)}{kind}_types.csv", f"{kind}_types.csv"
+    return next((file.with_name(name) for name in names if file.with_name(name).is_file()), None)
+
+
+def _configured(config: Path) -> _Files:
+    """Read a configuration of a circuit, or that of a simulation, which names one."""
+    content = load_json(config)
+    if isinstance(content, dict) and isinstance(content.get("network"), str):
+        config = _resolved(content["network"], content, config)
+        content = load_json(config)
+    try:
+        networks = content["networks"]
+        files: Dict[str, List[Tuple[Path, Optional[Path]]]] = {"nodes": [], "edges": []}
+        for kind, pairs in files.items():
+            for entry in networks[kind]:
+                table = entry.get(f"{kind[:-1]}_types_file")
+                file = _resolved(entry[f"{kind}_file"], content, config)
+                pairs.append((file, _resolved(table, content, config) if table and table != "NULL" else None))
+        declared = [(entry.get("populations") or {}).items() for entry in networks["nodes"]]
+        virtual = [name for entry in declared for name, values in entry if values.get("type") == "virtual"]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DamagedError(config, f"names no files of nodes and edges below networks ({error})") from None
+    return _Files(files["nodes"], files["edges"], virtual, config)
+
+
+def _resolved(name: str, content: JsonValue, config: Path) -> Path:
+    """Return a path of a configuration, with the variables of its manifest replaced."""
+    variables = {str(key): str(value) for key, value in (content.get("manifest") or {}).items()}
+    variables.update(dict.fromkeys(("${configdir}", "$configdir", "${workingdir}", "$workingdir"), "."))
+    for _ in variables:  # values have variables too
+        for key in sorted(variables, key=len, reverse=True):
+            name = name.replace(key, variables[key])
+    return config.parent / name
+
+
+def _read_types(table: Optional[Path], key: str) -> Types:
+    """Read a table of types: fields are separated by spaces, and NULL is an empty one."""
+    if table is None:
+        return {}
+    if not table.is_file():
+        raise DamagedError(table, "no such file")
+    rows = csv.DictReader(read_text(table).splitlines(), delimiter=" ", skipinitialspace=True)
+    types: Types = {}
+    for number, row in enumerate(rows, 2):
+        try:
+            types[int(row[key])] = {name: text for name, text in row.items() if name and text not in (None, "", "NULL")}
+        except (KeyError, TypeError, ValueError):
+            raise DamagedError(table, f"line {number}: has no whole number as {key}") from None
+    return types
+
+
+def _read_nodes(
+    path: Path, name: str, group: h5py.Group, types: Types, virtual: bool, described: Mapping[str, ListedPopulation]
+) -> _Nodes:
+    size = group["node_type_id"].size
+    require_memory(NEURON_BYTES * size, f"{path}: the {size:,} nodes of {name}")
+    type_ids = whole(group["node_type_id"]).astype(np.int64)
+    if "node_id" in group:
+        node_ids = whole(group["node_id"])
+        order = np.argsort(node_ids, kind="stable")
+        if (node_ids[order] != np.arange(size)).any():
+            raise DamagedError(path, f"nodes {name}: node_id is not 0 to {size - 1:,}, each once")
+    else:
+        order = np.arange(size)
+    type_ids = type_ids[order]
+    used = np.unique(type_ids).tolist()
+    kinds = {types.get(number, {}).get("model_type") for number in used}
+    own = group["0"] if "0" in group and "1" not in group else {}
+    if "model_type" in own:  # of each node, as text or as the number of one
+        texts = whole(own["model_type"])
+        if "@library/model_type" in own:
+            texts = whole(own["@library/model_type"])[texts]
+        kinds = {text.decode() if isinstance(text, bytes) else text for text in texts.tolist()}
+    if "virtual" in kinds and len(kinds) > 1:
+        raise DamagedError(path, f"nodes {name} are virtual and others; give each its own population")
+    rows = order if "node_group_index" not in group else whole(group["node_group_index"])[order]
+    kept = [key for key in ("spike_count", "bias") if key in own and own[key].shape == (size,)]
+    values = {key: whole(own[key])[rows] for key in kept}
+
+    # Of an export of snnb; names of nodes of other programs need not differ
+    names = read_names(own["name"])[rows] if described and "name" in own and own["name"].shape == (size,) else None
+
+    def population(title: str, part: slice) -> ListedPopulation:
+        own = ListedPopulation(title, (part.stop - part.start,))
+        if title in described and described[title].size == own.size:
+            own = described[title]
+        spikes, bias = (values[key][part] if key in values else None for key in ("spike_count", "bias"))
+        return replace(own, spikes=spikes, bias=bias, names=None if names is None else names[part])
+
+    starts = np.flatnonzero(np.diff(type_ids, prepend=-1)).tolist()
+    titles = [types.get(int(type_ids[start]), {}).get("pop_name", "") for start in starts]
+    typed = []
+    if len(starts) == len(used) and all(titles):
+        parts = [slice(start, stop) for start, stop in zip(starts, [*starts[1:], size])]
+        typed = [population(title, part) for title, part in zip(titles, parts)]
+    return _Nodes(size, virtual or kinds == {"virtual"}, population(name, slice(0, size)), typed)
+
+
+def _read_edge_population(
+    path: Path, name: str, group: h5py.Group, ids: Dict[str, range], types: Types, notes: Set[str]
+) -> _EdgePopulation:
+    """Check the names and sizes of an edge population, and note content that is not read."""
+    ends: List[range] = []
+    columns = [group[f"{end}_node_id"] for end in ("source", "target")]
+    for end, column in zip(("source", "target"), columns):
+        (value,) = np.ravel(column.attrs.get("node_population", column.attrs.get("network", "")))
+        population = value.decode() if isinstance(value, bytes) else str(value)
+        if population not in ids:
+            raise DamagedError(
+                path, f"edges {name}: {end}_node_id is of the nodes {population!r}, and the nodes are {', '.join(ids)}"
+            )
+        ends.append(ids[population])
+        require_declared(path, column.size, f"values of {column.name}", column.dtype.itemsize, in_memory=False)
+    if columns[0].shape != columns[1].shape or columns[0].ndim != 1:
+        raise DamagedError(path, f"edges {name}: {columns[0].size:,} sources and {columns[1].size:,} targets")
+    of_types = {}
+    for key in WEIGHTS:
+        try:
+            of_types[key] = {number: float(row[key]) for number, row in types.items() if key in row}
+        except ValueError:
+            raise DamagedError(path, f"edges {name}: {key} in the table of edge types is not a number") from None
+    names = set().union(*(group[number] for number in _groups(group)), *types.values())
+    if "delay" in names:
+        notes.add("delays are not read")
+    if "weight_function" in names:
+        notes.add("weight_function is not computed: weights are syn_weight")
+    if "syn_weight" not in names:
+        notes.add(f"the edges {name} have no syn_weight, so each has the weight 1")
+    return _EdgePopulation(path, name, (ends[0], ends[1]), of_types)
+
+
+def _groups(group: h5py.Group) -> List[str]:
+    return [name for name in group if name.isdecimal()]
+
+
+def _edges(populations: Sequence[_EdgePopulation]) -> Iterator[Edges]:
+    for path, name, nodes, of_types in populations:
+        with reading(path) as file:
+            group = file["edges"][name]
+            for begin in range(0, group["source_node_id"].size, EDGES):
+                part = slice(begin, begin + EDGES)
+                ends = [group[f"{end}_node_id"][part].astype(np.int64) for end in ("source", "target")]
+                for end, among in zip(ends, nodes):
+                    if end.size and not 0 <= end.min() <= end.max() < len(among):
+                        wrong = end[np.flatnonzero((end < 0) | (end >= len(among)))[0]]
+                        raise DamagedError(
+                            path, f"edges {name}: node {wrong:,}, and its population has {len(among):,}, from 0"
+                        )
+                weight = _column(group, part, "syn_weight", of_types)
+                if of_types["nsyns"] or any("nsyns" in group[number] for number in _groups(group)):
+                    weight = weight * _column(group, part, "nsyns", of_types)
+                yield ends[0] + nodes[0].start, ends[1] + nodes[1].start, weight
+
+
+def _column(group: h5py.Group, part: slice, key: str, of_types: Dict[str, Dict[int, float]]) -> np.ndarray:
+    """Return the values of some edges: of their edge group, else of their type, else 1."""
+    groups, edges = _groups(group), range(group["source_node_id"].size)[part]
+    holding = [number for number in groups if key in group[number]]
+    index = group["edge_group_index"][part] if "edge_group_index" in group else np.array(edges)
+    if len(groups) == 1 and holding:
+        return _values_at(group[groups[0]][key], index)
+    values = np.ones(len(edges), np.float32)
+    if of_types[key]:
+        numbers, of_type = np.array(sorted(of_types[key].items())).T
+        type_ids = group["edge_type_id"][part]
+        place = np.minimum(np.searchsorted(numbers, type_ids), numbers.size - 1)
+        values = np.where(numbers[place] == type_ids, of_type[place], 1).astype(np.float32)
+    for number in holding:
+        own = group["edge_group_id"][part] == int(number)
+        values[own] = _values_at(group[number][key], index[own])
+    return values
+
+
+def _values_at(column: h5py.Dataset, index: np.ndarray) -> np.ndarray:
+    """Read the values of a dataset at indices, which mostly ascend without gaps."""
+    if not index.size:
+        return np.empty(0, np.float32)
+    first, last = int(index.min()), int(index.max())
+    if last >= column.size:
+        raise ValueError(f"edge_group_index {last} of {column.name}, which has {column.size} values")
+    values = column[first : last + 1]
+    return values if values.size == index.size and (np.diff(index) == 1).all() else values[index - first]
+
+
+def is_report(path: Path) -> bool:
+    """Whether a file is HDF5 with spikes as SONATA has them."""
+    if not h5py.is_hdf5(str(path)):
+        return False
+    with reading(path) as file:
+        return "spikes" in file
+
+
+def read_report(path: Path, graph: ListedGraph, recording: Recording, population: Optional[str] = None) -> Rates:
+    """Count the spikes of a SONATA report: `/spikes/POPULATION/node_ids`, or without the population.
+
+    Older reports have `/spikes/gids`, of one population that they do not name.
+
+    Parameters
+    ----------
+    path : Path
+    graph : ListedGraph
+    recording : Recording
+    population : str, optional
+        The one to read of several, or that of spikes without a name; by default all, and that of a graph of one.
+    """
+    ranges, spikes, notes = graph.ids_by_population, np.zeros(graph.nodes, np.int64), []
+    if population is not None and population not in ranges:
+        raise InputError(f"{path}:{population}: no such population; the graph has {', '.join(ranges)}")
+    with reading(path) as file:
+        group = file["spikes"]
+        named = {name: own["node_ids"] for name, own in group.items() if isinstance(own, h5py.Group)}
+        unnamed = next((group[name] for name in ("node_ids", "gids") if name in group), None)
+        if unnamed is None and not named:
+            raise DamagedError(path, "has no spikes: neither /spikes/POPULATION/node_ids nor /spikes/gids")
+        if unnamed is not None:
+            if population is None and len(ranges) > 1:
+                raise DamagedError(
+                    path,
+                    f"names no population of its spikes, and the graph has {', '.join(ranges)}; "
+                    f"give --rates {path.name}:POPULATION",
+                )
+            owner = population or next(iter(ranges))
+            if owner in named:
+                raise DamagedError(path, f"has spikes of {owner}, and spikes of no named population")
+            named[owner] = unnamed
+        if population is not None and population not in named:
+            raise DamagedError(path, f"has no spikes of {population}; it has those of {', '.join(named)}")
+        for name in named if population is None else [population]:
+            ids, column = ranges.get(name), named[name]
+            if ids is None:
+                raise DamagedError(path, f"has spikes of {name!r}, and the populations are {', '.join(ranges)}")
+            if column.dtype.kind not in "iu" and column.size:
+                raise DamagedError(path, f"the ids of the spikes of {name} are of type {column.dtype}, not integers")
+            require_declared(path, column.size, f"values of {column.name}", column.dtype.itemsize, in_memory=False)
+            for begin in range(0, column.size, EDGES):
+                nodes = column[begin : begin + EDGES]
+                if not 0 <= nodes.min() <= nodes.max() < len(ids):
+                    wrong = nodes[(nodes < 0) | (nodes >= len(ids))][0]
+                    raise DamagedError(path, f"has a spike of node {wrong:,} of {name}, which has {len(ids):,}, from 0")
+                spikes[ids.start : ids.stop] += np.bincount(nodes.astype(np.int64), minlength=len(ids))
+    if recording.steps == 1:
+        notes.append("a report of SONATA does not state the time steps that spikes were counted in: give --rate-steps")
+    return Rates(spikes, notes=tuple(notes))
+
+
+FORMAT = Format(
+    "_sonata",
+    write,
+    _check,
+    directory=True,
+    simulates=True,
+    input_apart=True,
+    own_options=("rate_unit",),
+    recognises=recognises,
+    read=read,
+)

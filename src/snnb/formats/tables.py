@@ -15,7 +15,7 @@ from typing import Callable, Dict, Iterable, Iterator, List, Mapping, Optional, 
 import numpy as np
 
 from snnb.core.errors import DamagedError
-from snnb.formats.description import Description
+from snnb.formats.description import Description, description_path, read_description
 from snnb.graph.listed import Edges, ListedGraph, ListedPopulation
 from snnb.graph.neuron_names import as_names
 
@@ -34,6 +34,11 @@ INDEX = re.compile(r"\(\s*(\d+\s*(,\s*\d+\s*)*),?\s*\)")
 KEPT = ("bias", "spike_count", "name")  # columns of a table of nodes that are read
 OTHER_NEURONS = "its neurons are not those of the description; export the graph again"
 NEURONS = "neurons"  # name of the population of neurons without groups
+NOT_HELD = (  # by a hypergraph
+    "the file has no weights of synapses: all are 1",
+    "neurons without targets have no hyperedge, and so no spikes",
+)
+NO_POPULATIONS = "the file has no populations: all neurons are one, and none is an input"
 Name = Tuple[str, str]  # group and name of a neuron; the group is empty if the file has none
 
 
@@ -286,3 +291,42 @@ def described_graph(path: Path, description: Description, columns: Mapping[str, 
         assumed=description.assumed_spikes,
         notes=tuple(description.notes),
     )
+
+
+def description_of(path: Path, format: str, nodes: int) -> Optional[Description]:
+    """Return the description next to a hypergraph; None if there is none, or it is one of another graph or format."""
+    description = description_path(path)
+    described = read_description(description) if description.is_file() else None
+    if described is None or (described.format, sum(one.size for one in described.listed)) != (format, nodes):
+        return None
+    return described
+
+
+def hypergraph_of(
+    path: Path,
+    described: Optional[Description],
+    nodes: int,
+    edges: Iterable[Edges],
+    spikes: Optional[np.ndarray],
+    *,
+    per_step: bool = False,
+    notes: Sequence[str] = (),
+) -> ListedGraph:
+    """Return the graph of a hypergraph, with the populations of its description if there is one.
+
+    `spikes` are those of each neuron, or per time step; None if the file has none.
+    """
+    if described is None:
+        population = ListedPopulation(NEURONS, (nodes,), spikes=spikes)
+        return ListedGraph([population], edges, per_step=per_step, notes=(*NOT_HELD, NO_POPULATIONS, *notes))
+    graph = ListedGraph(
+        described.listed,
+        edges,
+        inputs=described.inputs,
+        recording=described.recording,
+        per_step=per_step,
+        assumed=described.assumed_spikes,
+        files=(path, description_path(path)),
+        notes=(*NOT_HELD, *notes),
+    )
+    return graph if spikes is None else graph.with_spikes(spikes)

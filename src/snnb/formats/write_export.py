@@ -3,27 +3,12 @@
 import json
 import os
 from pathlib import Path
-from typing import Dict, Mapping, Optional, Sequence
+from typing import Mapping, Optional, Sequence
 
 from snnb.core.errors import UsageError
 from snnb.core.options import option_name
 from snnb.core.progress import Progress, Say, say_nothing, silent
-from snnb.formats import (
-    axoncuda,
-    csv,
-    graphml,
-    hmetis,
-    metis,
-    networkx,
-    nir,
-    npz,
-    parquet,
-    parts,
-    pynn,
-    sanafe,
-    sonata,
-    spinemap,
-)
+from snnb.formats.all import FORMATS
 from snnb.formats.description import DESCRIPTION, describe, description_path, find_description, write_node_csv
 from snnb.formats.export_options import DEFAULTS, ExportOptions
 from snnb.formats.request import Format, OnCores, Request, Simulated
@@ -31,22 +16,6 @@ from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.files import atomic_path, flushed_meanwhile, raise_on_full_disk
 from snnb.io.text import Document
 
-FORMATS: Dict[str, Format] = {
-    "networkx": networkx.FORMAT,
-    "csv": csv.FORMAT,
-    "npz": npz.FORMAT,
-    "parquet": parquet.FORMAT,
-    "parts": parts.FORMAT,
-    "sonata": sonata.FORMAT,
-    "spinemap": spinemap.FORMAT,
-    "nir": nir.FORMAT,
-    "pynn": pynn.FORMAT,
-    "sanafe": sanafe.FORMAT,
-    "metis": metis.FORMAT,
-    "hmetis": hmetis.FORMAT,
-    "snn": axoncuda.FORMAT,
-    "graphml": graphml.FORMAT,
-}
 ELSEWHERE = "move it away, or give another path with --output"
 
 

@@ -19,8 +19,9 @@ import pytest
 import scipy.sparse
 
 from snnb.core.errors import UsageError
+from snnb.formats.all import FORMATS
 from snnb.formats.export_options import ExportOptions
-from snnb.formats.write_export import FORMATS, export
+from snnb.formats.write_export import export
 from tests.crosscheck.sanafe_file import load
 from tests.graph.edges import all_edges, names_of
 from tests.graph.listed_graphs import random_graph

@@ -26,10 +26,10 @@ from snnb.formats.write_export import export
 from snnb.graph.build import build_graph
 from snnb.io.files import sha256_of
 from tests.crosscheck.sanafe_file import load
+from tests.formats.sonata import assert_indexed_as_by_libsonata
 from tests.graph.edges import all_edges
 from tests.graph.networks import LAYERS, save
 from tests.graph.recorded import keras
-from tests.graph.sonata import assert_indexed_as_by_libsonata
 
 
 def test_csv_compressed_is_the_same_table(graph, tmp_path):

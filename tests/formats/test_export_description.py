@@ -6,9 +6,10 @@ import networkx
 import pytest
 
 from snnb.core.errors import UsageError
+from snnb.formats.all import FORMATS
 from snnb.formats.export_options import ExportOptions
 from snnb.formats.request import Simulated
-from snnb.formats.write_export import FORMATS, export
+from snnb.formats.write_export import export
 
 SIMULATED = Simulated(0.5, "zero", "constant", None, 255.0, "dataset/x_test.npy", "0" * 64, 30, 2, 7)
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from snnb.core.errors import ResourceError, UsageError
-from snnb.formats.write_export import FORMATS, export
+from snnb.formats.all import FORMATS
+from snnb.formats.write_export import export
 from snnb.graph.build import build_graph
 from tests.graph.networks import LAYERS, save
 from tests.graph.recorded import keras

@@ -11,12 +11,13 @@ import pytest
 import scipy.sparse
 
 from snnb.core.errors import InputError, UsageError
+from snnb.formats.all import FORMATS
 from snnb.formats.export_options import ExportOptions
 from snnb.formats.import_graph import import_graph
-from snnb.formats.write_export import FORMATS, export
+from snnb.formats.write_export import export
 from snnb.graph.synapse_graph import SynapseGraph, seal
+from tests.formats.mapped import costs_of, imported, refused
 from tests.graph.edges import all_edges
-from tests.graph.mapped import costs_of, imported, refused
 
 ORIGIN = {"stamp": "s", "sha256": "0"}
 
@@ -115,7 +116,7 @@ def by_networkx(source, target, weight):
 @pytest.mark.parametrize("kind", ["csv", "csv.gz", "npz", "parquet"])
 @pytest.mark.parametrize("block", [64, 1 << 24])
 def test_edges_degrees_and_rates_of_a_table(kind, block, monkeypatch, tmp_path):
-    monkeypatch.setattr("snnb.formats.read_csv.ROWS", block)
+    monkeypatch.setattr("snnb.formats.csv.ROWS", block)
     source, target, weight, rate = parallel_edges()
     path = table(tmp_path, kind, {"source": source, "target": target, "weight": weight, "rate": rate[source]})
     expected = by_networkx(source, target, weight)
@@ -329,17 +330,14 @@ def test_files_of_other_bytes_are_refused(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["graph", "residual_graph", "pruned_graph"])
-@pytest.mark.parametrize("target", ["csv", "csv.gz", "npz", "parquet", "parts", "sonata", "sanafe"])
+@pytest.mark.parametrize("target", ["csv", "csv.gz", "npz", "parquet", "parts", "sonata"])
 def test_an_export_that_is_read_again_maps_the_same(request, tmp_path, name, target):
-    original, given = request.getfixturevalue(name), {}
+    original = request.getfixturevalue(name)
     format = "csv" if "csv" in target else target
-    path = tmp_path / {"sanafe": "net.net", "sonata": "net"}.get(target, f"net.{target}")
-    if format == "sanafe":  # has no spikes
-        given["rates"] = tmp_path / "rates.npy"
-        np.save(given["rates"], np.concatenate([p.spike_count.ravel() for p in original.populations]))
+    path = tmp_path / {"sonata": "net"}.get(target, f"net.{target}")
     options = ExportOptions(rate_unit="hz" if "rate_unit" in FORMATS[format].own_options else "step")
     export(original, format, path, options, origin=ORIGIN)
-    again, notes = imported(path, tmp_path / "again", **given)
+    again, notes = imported(path, tmp_path / "again")
     edges = all_edges(original.with_pool_weight("mean") if FORMATS[format].simulates else original)
     with again:
         assert costs_of(again, tmp_path / "partition") == costs_of(original, tmp_path / "partition")
@@ -353,16 +351,16 @@ def test_an_export_that_is_read_again_maps_the_same(request, tmp_path, name, tar
     assert notes == (("delays are not read",) if format == "sonata" else ())
 
 
-@pytest.mark.parametrize("name", ["net.csv", "net.npz", "net.parquet", "net.parts", "net.sonata", "net.net"])
+@pytest.mark.parametrize("name", ["net.csv", "net.npz", "net.parquet", "net.parts", "net.sonata"])
 @pytest.mark.parametrize("original", ["weights_graph", "graph"])
 def test_each_neuron_counts_as_one_spike_of_one_step_where_none_are_known(request, tmp_path, name, original):
-    format, original = {"net.net": "sanafe"}.get(name, name[4:]), request.getfixturevalue(original)
+    format, original = name[4:], request.getfixturevalue(original)
     export(original, format, tmp_path / name, origin=ORIGIN)
     again, _ = imported(tmp_path / name, tmp_path / "again")
     with again:
         expected = all_edges(original.with_pool_weight("mean") if FORMATS[format].simulates else original)
         np.testing.assert_array_equal(all_edges(again)[2], expected[2])
-        assumed = original.recording is None or format == "sanafe"
+        assumed = original.recording is None
         assert (again.assumed_spikes, again.recording.steps == 1) == (assumed, assumed)
 
 
@@ -420,9 +418,9 @@ def test_what_is_not_read_of_a_graph_with_neuron_models_is_noted(graph_path, tmp
     assert [note[:11] for note in notes] == ["the numbers", "delays are "]
 
 
-@pytest.mark.parametrize("name", ["net.csv", "sonata", "net.net"])
+@pytest.mark.parametrize("name", ["net.csv", "sonata"])
 def test_integers_whose_thresholds_are_not_read_are_noted(pruned_graph, tmp_path, name):
-    format, path = {"net.net": "sanafe", "net.csv": "csv"}.get(name, name), tmp_path / name
+    format, path = {"net.csv": "csv"}.get(name, name), tmp_path / name
     export(pruned_graph, format, path, ExportOptions(integers=True), origin=ORIGIN)
     _, notes = imported(path, tmp_path / "again")
     assert "weights and biases are integers, whose thresholds are not read" in notes
@@ -466,7 +464,6 @@ BAD_EXPORTS = [
     ("csv", "net.csv.json", replaced("7,", "8,"), "its neurons are not those of the description"),
     ("csv", "net.csv.json", replaced("{", "["), "not the description of an export of snnb"),
     ("sonata", "description.json", replaced("{", "["), "not the description of an export of snnb"),
-    ("sanafe", "net.net.json", replaced("{", "["), "not the description of an export of snnb"),
     ("hmetis", "net.hgr.json", replaced("{", "["), "not the description of an export of snnb"),
     ("npz", "description.json", replaced(" 7,", " 8,"), "its neurons are not those of the description"),
     (
@@ -495,7 +492,7 @@ BAD_EXPORTS = [
 
 @pytest.mark.parametrize(("format", "name", "alter", "expected"), BAD_EXPORTS)
 def test_exports_that_are_refused(format, name, alter, expected, graph, tmp_path):
-    target = {"sanafe": "net.net", "hmetis": "net.hgr"}.get(format, f"net.{format}")
+    target = {"hmetis": "net.hgr"}.get(format, f"net.{format}")
     export(graph, format, tmp_path / target, origin=ORIGIN)
     (altered,) = tmp_path.rglob(name)
     alter(altered)

@@ -7,8 +7,8 @@ import pytest
 
 from snnb.formats.export_options import ExportOptions
 from snnb.formats.write_export import export
+from tests.formats.mapped import costs_of, imported, refused
 from tests.graph.edges import all_edges
-from tests.graph.mapped import costs_of, imported, refused
 
 ORIGIN = {"stamp": "s", "sha256": "0"}  # with one, a description is written
 
@@ -82,7 +82,7 @@ HGR = {
 
 @pytest.mark.parametrize("text", HGR)
 def test_an_hgr_file_by_hand(tmp_path, monkeypatch, text):
-    monkeypatch.setattr("snnb.formats.hypergraphs.HYPEREDGES", 1)
+    monkeypatch.setattr("snnb.formats.hmetis.HYPEREDGES", 1)
     (tmp_path / "a.hgr").write_bytes(text.encode())
     spikes, source, target, notes = HGR[text]
     found, given = imported(tmp_path / "a.hgr", tmp_path)

@@ -9,8 +9,8 @@ import pytest
 from snnb.core.errors import InputError, UsageError
 from snnb.mapping.map_network import cost_partition, map_network
 from snnb.mapping.traffic import PlacedNetwork
+from tests.formats.mapped import CHIP, costs_of, imported, refused
 from tests.graph.edges import all_edges
-from tests.graph.mapped import CHIP, costs_of, imported, refused
 
 
 def built_by_bmtk(folder):
