@@ -48,7 +48,7 @@ from snnb.graph.listed import Edges, ListedGraph, ListedPopulation, require_neur
 from snnb.graph.populations import GraphPopulation, Recording
 from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
-from snnb.io.text import invalid_yaml
+from snnb.io.text import first_fault, invalid_yaml
 
 LIMIT = 50_000_000  # edges; SANA-FE 2.1.1 takes about 760 bytes of memory for each: 38 GB
 CORE = 1024  # neurons: the dendrite `accumulator` has no more, and SANA-FE 2.1.1 writes over its end without a check
@@ -321,8 +321,8 @@ class _File(BaseModel):
 
 
 @dataclass
-class Group:
-    """Neurons of a group."""
+class _Arrays:
+    """Biases and cores of the neurons of a group."""
 
     bias: np.ndarray  # (size,) float32
     core: np.ndarray  # (size, 2) int32: tile, and core in it; -1 for a neuron on no core
@@ -406,11 +406,7 @@ def _node(event: yaml.Event, events: Iterator[yaml.Event]) -> Node:
 
 
 def _fault(error: ValueError) -> str:
-    """Return a message in one line; of pydantic the first, with its place in the file."""
-    if not isinstance(error, ValidationError):
-        return first_line(error)
-    first = error.errors()[0]
-    return ": ".join(filter(None, [".".join(map(str, first["loc"])), first["msg"].replace("Value error, ", "")]))
+    return first_fault(error) if isinstance(error, ValidationError) else first_line(error)
 
 
 def _shown(node: Node) -> str:
@@ -418,9 +414,9 @@ def _shown(node: Node) -> str:
     return text if len(text) <= 60 else f"{text[:60]}…"
 
 
-def _read_groups(path: Path, file: _File) -> Dict[str, Group]:
+def _read_groups(path: Path, file: _File) -> Dict[str, _Arrays]:
     """Return the groups by name, with biases and cores of their neurons."""
-    groups: Dict[str, Group] = {}
+    groups: Dict[str, _Arrays] = {}
     total, place = 0, ""
     try:
         for stated in file.network.groups:
@@ -430,7 +426,7 @@ def _read_groups(path: Path, file: _File) -> Dict[str, Group]:
             size = sum(len(_neurons(numbers)) for one in stated.neurons for numbers in one)
             total += size
             require_neurons(path, total)
-            group = Group(np.zeros(size, np.float32), np.full((size, 2), -1, np.int32))
+            group = _Arrays(np.zeros(size, np.float32), np.full((size, 2), -1, np.int32))
             for one in [{"": stated.attributes}, *stated.neurons]:
                 for numbers, own in one.items():
                     neurons = _slice(numbers, stated.name, size)
@@ -441,7 +437,7 @@ def _read_groups(path: Path, file: _File) -> Dict[str, Group]:
         for address, on in (pair for one in file.mappings for pair in one.items()):
             place = f"{address}: "
             name, _, numbers = address.partition(".")
-            group = _group(groups, name)
+            group = _named(groups, name)
             group.core[_slice(numbers, name, group.bias.size)] = [int(number) for number in on.core.split(".")]
     except ValueError as error:
         raise DamagedError(path, place + _fault(error)) from None
@@ -467,7 +463,7 @@ def _slice(text: str, name: str, size: int) -> slice:
     return slice(neurons.start, neurons.stop)
 
 
-def _group(groups: Mapping[str, T], name: str) -> T:
+def _named(groups: Mapping[str, T], name: str) -> T:
     if name not in groups:
         raise ValueError(f"there is no group {_shown(name)}")
     return groups[name]
@@ -475,7 +471,7 @@ def _group(groups: Mapping[str, T], name: str) -> T:
 
 def _id(ids: Ids, name: str, number: Optional[str]) -> int:
     """Return the id of a neuron."""
-    group = _group(ids, name)
+    group = _named(ids, name)
     if number is None or int(number) >= len(group):
         raise ValueError(f"there is no neuron {name}.{number or ''}; the group has {len(group):,}, from 0")
     return group[int(number)]
@@ -491,7 +487,7 @@ def _read_edges(path: Path, edges: List[Dict[str, Node]], ids: Ids) -> Iterator[
                 raise ValueError("not an edge, as a.0 -> b.1")
             source, i, target, j = match.groups()
             if i is None and j is None:
-                yield from _hyperedge(_group(ids, source), _group(ids, target), attributes)
+                yield from _hyperedge(_named(ids, source), _named(ids, target), attributes)
                 continue
             rows.append((_id(ids, source, i), _id(ids, target, j), _Edge.model_validate(attributes).weight))
             if len(rows) == BATCH:
