@@ -14,8 +14,8 @@ from snnb.mapping.map_network import cost_partition
 from snnb.mapping.time_costs import recorded_steps
 from snnb.mapping.traffic import PlacedNetwork
 from tests.formats.mapped import imported, refused
+from tests.formats.test_sanafe_architecture import architecture
 from tests.graph.edges import all_edges
-from tests.mapping.test_sanafe_architecture import architecture
 
 NETWORK = """
 mappings:

@@ -16,6 +16,7 @@ import numpy as np
 
 from snnb.core.errors import InputError, how_to_install
 from snnb.core.progress import Progress, silent
+from snnb.formats.sanafe_architecture import place_of
 from snnb.graph.neuron_names import ids_by_label, missing_names, named_values
 from snnb.io.text import read_lines
 from snnb.mapping.cost import Cost, cost
@@ -32,7 +33,6 @@ from snnb.mapping.limits import (
     too_few_cores,
 )
 from snnb.mapping.placement import place
-from snnb.mapping.sanafe_architecture import place_of
 from snnb.mapping.search import Cores, Search, contract, kahypar_is_installed, require_kahypar, search_groups
 from snnb.mapping.search_kernels import Contracted
 from snnb.mapping.traffic import PlacedNetwork, TrafficSums, count_traffic
