@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import yaml
 
+from snnb.core.errors import ResourceError
+from snnb.core.machine import Memory
 from snnb.mapping.files import MappingCost
 from snnb.mapping.hardware import read_hardware
 from snnb.mapping.map_network import cost_partition
@@ -208,6 +210,12 @@ def test_files_that_are_refused(content, tmp_path):
     path = tmp_path / ("net.yaml" if content[0] in "nm" else "net.net")
     path.write_text(content)
     refused(path, BAD[content])
+
+
+def test_the_memory_of_the_values_is_required_before_they_are_read(monkeypatch, tmp_path):
+    (tmp_path / "net.yaml").write_text(START + 100_000 * "  - a.0 -> b.0: {weight: 1}\n")
+    monkeypatch.setattr("snnb.core.machine.memory", lambda: Memory(10**12, 50_000_000))
+    refused(tmp_path / "net.yaml", "take 0.1 GB of memory, and 0.1 GB are available", error=ResourceError)
 
 
 BAD_TRACES = {

@@ -41,6 +41,7 @@ from typing_extensions import Literal
 from yaml.events import CollectionEndEvent, MappingStartEvent, ScalarEvent, SequenceStartEvent
 
 from snnb.core.errors import DamagedError, ResourceError, UsageError, first_line
+from snnb.core.machine import require_memory
 from snnb.formats.description import refuse_fast_cycles
 from snnb.formats.rates import Rates
 from snnb.formats.request import TEXT_BATCH, Counter, Format, OnCores, Request, starts_above_zero
@@ -224,6 +225,7 @@ BATCH = 1 << 18  # edges
 LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # scalars stay text, so that neuron 1.10 is not 1.1
 NEURONS = re.compile(r"(\d{1,10})(?:\.\.(\d{1,10}))?")
 EDGE = re.compile(r"\s*([^.\s]+)(?:\.(\d{1,10}))?\s*->\s*([^.\s]+)(?:\.(\d{1,10}))?\s*")
+YAML_BYTES = 25  # of memory, for each byte of a file
 CORE_UNITS = ("synapse", "dendrite", "soma")  # to which attributes may be restricted
 TRACE = b"neuron,timestep"  # first line of a trace
 ADDRESSES = "tile core\n"  # first line of a placement with the numbers of SANA-FE
@@ -375,6 +377,7 @@ def _load(path: Path) -> _File:
         if _is_netlist(file.read(1 << 16)):
             raise DamagedError(path, NETLIST)
         file.seek(0)
+        require_memory(YAML_BYTES * path.stat().st_size, f"{path}: the values of the file")
         try:
             events = iter(LOADER(file).get_event, None)
             next(events), next(events)  # beginnings of the stream and of the document
