@@ -53,10 +53,12 @@ def keras_model(units):
 FILES = {
     "nodes.snn": struct.pack("<II", 2**32 - 1, 0),
     "nodes.hgr": b"0 99999999999\n",
-    "one.net": b"g 9999999999\n",
-    "many.net": b"g 900000\n" * 1000,
-    "deep.net": b"g 2\ne 0.0->0.1 " + b"[" * 100_000,
     "groups.yaml": b"network:\n  groups:\n  - {name: a, neurons: [0..9999999999: []]}\n",
+    "many.yaml": b"network:\n  groups:\n"
+    + b"".join(b"  - {name: %d, neurons: [0..899999]}\n" % k for k in range(1000)),
+    "deep_net.yaml": b"network: " + b"[" * 100_000,
+    "dense.yaml": b"network:\n  groups: [{name: a, neurons: [0..19999]}]\n"
+    b"  edges: [a -> a: {type: dense, weight: [1]}]\n",
     "declared.npz": npz(source=npy((10**12,)), target=npy((10**12,))),
     "matrix.npz": npz(
         row=saved(np.zeros(1, int)),
@@ -81,10 +83,10 @@ FILES = {
 ROWS = [
     ("graph --run-dir new --from nodes.snn", 3, "nodes.snn", "4,294,967,295 neurons"),
     ("graph --run-dir new --from nodes.hgr", 3, "nodes.hgr", "99,999,999,999 neurons"),
-    ("graph --run-dir new --from one.net", 3, "one.net", "9,999,999,999 neurons"),
-    ("graph --run-dir new --from many.net", 3, "many.net", "1,800,000 neurons"),
-    ("graph --run-dir new --from deep.net", 3, "deep.net: line 2", "YAML"),
     ("graph --run-dir new --from groups.yaml", 3, "groups.yaml", "10,000,000,000 neurons"),
+    ("graph --run-dir new --from many.yaml", 3, "many.yaml", "neurons"),
+    ("graph --run-dir new --from deep_net.yaml", 3, "deep_net.yaml", "nested too deeply"),
+    ("graph --run-dir new --from dense.yaml", 3, "dense.yaml: a -> a", "400,000,000"),
     ("graph --run-dir new --from declared.npz", 3, "declared.npz", "1,000,000,000,000 values"),
     ("graph --run-dir new --from matrix.npz", 3, "matrix.npz", "2,000,000,000,000 neurons"),
     ("graph --run-dir new --from long.csv", 3, "long.csv", "100,000 characters"),

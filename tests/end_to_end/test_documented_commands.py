@@ -23,7 +23,7 @@ from snnb.cli.main import commands, main
 from snnb.mapping.hardware import hardware_names
 from snnb.stages.open_run import open_run
 from tests.end_to_end.conftest import RECORDED
-from tests.mapping.test_sanafe_architecture import architecture
+from tests.formats.test_sanafe_architecture import architecture
 from tests.model_files.conftest import RECORDED as MODEL_FILES
 
 ROOT = Path(__file__).parents[2]

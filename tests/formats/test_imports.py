@@ -328,17 +328,14 @@ def test_files_of_other_bytes_are_refused(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["graph", "residual_graph", "pruned_graph"])
-@pytest.mark.parametrize("target", ["csv", "csv.gz", "npz", "parquet", "parts", "sonata", "sanafe"])
+@pytest.mark.parametrize("target", ["csv", "csv.gz", "npz", "parquet", "parts", "sonata"])
 def test_an_export_that_is_read_again_maps_the_same(request, tmp_path, name, target):
-    original, given = request.getfixturevalue(name), {}
+    original = request.getfixturevalue(name)
     format = "csv" if "csv" in target else target
-    path = tmp_path / {"sanafe": "net.net", "sonata": "net"}.get(target, f"net.{target}")
-    if format == "sanafe":  # has no spikes
-        given["rates"] = tmp_path / "rates.npy"
-        np.save(given["rates"], np.concatenate([p.spike_count.ravel() for p in original.populations]))
+    path = tmp_path / {"sonata": "net"}.get(target, f"net.{target}")
     options = ExportOptions(rate_unit="hz" if "rate_unit" in FORMATS[format].own_options else "step")
     export(original, format, path, options, origin=ORIGIN)
-    again, notes = imported(path, tmp_path / "again", **given)
+    again, notes = imported(path, tmp_path / "again")
     edges = all_edges(original.with_pool_weight("mean") if FORMATS[format].simulates else original)
     with again:
         assert costs_of(again, tmp_path / "partition") == costs_of(original, tmp_path / "partition")
@@ -352,16 +349,16 @@ def test_an_export_that_is_read_again_maps_the_same(request, tmp_path, name, tar
     assert notes == (("delays are not read",) if format == "sonata" else ())
 
 
-@pytest.mark.parametrize("name", ["net.csv", "net.npz", "net.parquet", "net.parts", "net.sonata", "net.net"])
+@pytest.mark.parametrize("name", ["net.csv", "net.npz", "net.parquet", "net.parts", "net.sonata"])
 @pytest.mark.parametrize("original", ["weights_graph", "graph"])
 def test_each_neuron_counts_as_one_spike_of_one_step_where_none_are_known(request, tmp_path, name, original):
-    format, original = {"net.net": "sanafe"}.get(name, name[4:]), request.getfixturevalue(original)
+    format, original = name[4:], request.getfixturevalue(original)
     export(original, format, tmp_path / name, origin=ORIGIN)
     again, _ = imported(tmp_path / name, tmp_path / "again")
     with again:
         expected = all_edges(original.with_pool_weight("mean") if FORMATS[format].simulates else original)
         np.testing.assert_array_equal(all_edges(again)[2], expected[2])
-        assumed = original.recording is None or format == "sanafe"
+        assumed = original.recording is None
         assert (again.assumed_spikes, again.recording.steps == 1) == (assumed, assumed)
 
 
@@ -419,9 +416,9 @@ def test_what_is_not_read_of_a_graph_with_neuron_models_is_noted(graph_path, tmp
     assert [note[:11] for note in notes] == ["the numbers", "delays are "]
 
 
-@pytest.mark.parametrize("name", ["net.csv", "sonata", "net.net"])
+@pytest.mark.parametrize("name", ["net.csv", "sonata"])
 def test_integers_whose_thresholds_are_not_read_are_noted(pruned_graph, tmp_path, name):
-    format, path = {"net.net": "sanafe", "net.csv": "csv"}.get(name, name), tmp_path / name
+    format, path = {"net.csv": "csv"}.get(name, name), tmp_path / name
     export(pruned_graph, format, path, ExportOptions(integers=True), origin=ORIGIN)
     _, notes = imported(path, tmp_path / "again")
     assert "weights and biases are integers, whose thresholds are not read" in notes
@@ -465,7 +462,6 @@ BAD_EXPORTS = [
     ("csv", "net.csv.json", replaced("7,", "8,"), "its neurons are not those of the description"),
     ("csv", "net.csv.json", replaced("{", "["), "not the description of an export of snnb"),
     ("sonata", "description.json", replaced("{", "["), "not the description of an export of snnb"),
-    ("sanafe", "net.net.json", replaced("{", "["), "not the description of an export of snnb"),
     ("hmetis", "net.hgr.json", replaced("{", "["), "not the description of an export of snnb"),
     ("npz", "description.json", replaced(" 7,", " 8,"), "its neurons are not those of the description"),
     (
@@ -494,7 +490,7 @@ BAD_EXPORTS = [
 
 @pytest.mark.parametrize(("format", "name", "alter", "expected"), BAD_EXPORTS)
 def test_exports_that_are_refused(format, name, alter, expected, graph, tmp_path):
-    target = {"sanafe": "net.net", "hmetis": "net.hgr"}.get(format, f"net.{format}")
+    target = {"hmetis": "net.hgr"}.get(format, f"net.{format}")
     export(graph, format, tmp_path / target, origin=ORIGIN)
     (altered,) = tmp_path.rglob(name)
     alter(altered)

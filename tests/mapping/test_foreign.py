@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from snnb.core.errors import InputError
-from snnb.mapping import sanafe_architecture
+from snnb.formats import sanafe_architecture
 from snnb.mapping.files import Mapping, MappingCost, write_mapping
 from snnb.mapping.map_network import cost_partition
 from snnb.mapping.partition_files import read_number_lines, read_partition, read_placement

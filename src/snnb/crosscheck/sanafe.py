@@ -20,17 +20,8 @@ import yaml
 from snnb.core.errors import UsageError, how_to_install
 from snnb.crosscheck.exported import ExportedNetwork, Simulate
 from snnb.formats.sanafe import CORE, unsaid
+from snnb.formats.sanafe_architecture import architecture_file
 
-# Units and their events; SANA-FE requires an energy and a latency of each, which are 0 here.
-UNITS = {
-    "axon_in": ["message_in"],
-    "synapse": ["process_spike"],
-    "dendrite": ["update"],
-    "soma": ["access_neuron", "update_neuron", "spike_out"],
-    "axon_out": ["message_out"],
-}
-COSTS = ("energy", "latency")
-MODELS = {"synapse": "current_based", "dendrite": "accumulator", "soma": "truenorth"}
 RELAY = {"threshold": 1.0, "reset_mode": "hard", "reset": 0.0, "reverse_reset_mode": "none"}
 
 
@@ -109,7 +100,7 @@ def _chip(sanafe: Any, network: ExportedNetwork) -> Any:
     neurons = depth * sum(population.size for population in network.simulated)  # relays included, or more
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "one_tile.yaml"
-        path.write_text(yaml.safe_dump({"architecture": one_tile(neurons)}))
+        path.write_text(yaml.safe_dump(one_tile(neurons)))
         architecture = sanafe.load_arch(str(path))
     cores = architecture.tiles[0].cores
     built = sanafe.Network()
@@ -153,18 +144,11 @@ def _chip(sanafe: Any, network: ExportedNetwork) -> Any:
     return chip
 
 
-def one_tile(neurons: int) -> Dict[str, object]:
-    """Return SANA-FE's description of a chip for this number of neurons, with all costs 0."""
-    units = {}
-    for unit, events in UNITS.items():
-        costs = {f"{cost}_{event}": 0.0 for cost in COSTS for event in events}
-        units[unit] = [{"name": unit, "attributes": {**costs, **({"model": MODELS[unit]} if unit in MODELS else {})}}]
-    hops = [f"{cost}_{way}_hop" for cost in COSTS for way in ("north", "east", "south", "west")]
-    attributes = {"buffer_position": "soma", "buffer_inside_unit": False, "max_neurons_supported": CORE}
-    core = {"name": f"core[0..{neurons // CORE + 1}]", "attributes": attributes, **units}
-    tile = {"name": "tile", "attributes": dict.fromkeys(hops, 0.0), "core": [core]}
-    mesh = {"link_buffer_size": 1, "topology": "mesh", "width": 1, "height": 1}
-    return {"name": "one_tile", "attributes": mesh, "tile": [tile]}
+def one_tile(neurons: int) -> Mapping[str, object]:
+    """Return an architecture file of a chip for this number of neurons, with all costs 0."""
+    cores = neurons // CORE + 2
+    chip = {"name": "one_tile", "mesh": [cores, 1], "tile": [cores, 1], "neurons_per_core": CORE}
+    return architecture_file({**chip, "energy_pj": {}, "latency_ns": {}})
 
 
 NEVER, ALWAYS = 1e30, -1e30  # thresholds

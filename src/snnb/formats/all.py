@@ -1,6 +1,5 @@
 """The formats by name, in the order in which they are listed; and the formats of spikes."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Callable, Dict, Tuple
 
@@ -16,7 +15,6 @@ from snnb.formats import (
     parquet,
     parts,
     pynn,
-    read_sanafe,
     sanafe,
     sonata,
     spinemap,
@@ -36,7 +34,7 @@ FORMATS: Dict[str, Format] = {
     "spinemap": spinemap.FORMAT,
     "nir": nir.FORMAT,
     "pynn": pynn.FORMAT,
-    "sanafe": replace(sanafe.FORMAT, recognises=read_sanafe.recognises, read=read_sanafe.read),
+    "sanafe": sanafe.FORMAT,
     "metis": metis.FORMAT,
     "hmetis": hmetis.FORMAT,
     "snn": axoncuda.FORMAT,
@@ -46,7 +44,7 @@ FORMATS: Dict[str, Format] = {
 # options or the graph state
 RATE_READERS: Dict[str, Tuple[Callable[[Path], bool], Callable[[Path, ListedGraph, Recording], Rates]]] = {
     "SONATA reports": (sonata.is_report, sonata.read_report),
-    "traces of SANA-FE": (read_sanafe.is_trace, read_sanafe.read_trace),
+    "traces of SANA-FE": (sanafe.is_trace, sanafe.read_trace),
     "npy": (lambda path: path.suffix == ".npy", read_npy),
     "text or CSV": (is_text_file, read_text_file),
 }

@@ -174,24 +174,12 @@ class _Origin(BaseModel):
     sha256: str
 
 
-class _Relays(BaseModel):
-    group: int
-    population: str
-    size: int
-
-
-class _Netlist(BaseModel):
-    relays: Sequence[_Relays] = ()
-    mapping: Optional[Dict[str, str]] = None
-
-
 class Description(BaseModel):
     """The part of a description (docs/exports.md) that is read again."""
 
     format: str
     graph: Optional[_Origin] = None
     files: Optional[List[str]] = None  # of a directory
-    sanafe: Optional[_Netlist] = None
     input: Union[_Input, List[_Input], None] = None
     populations: List[_Population]
     projections: List[_Projection] = []

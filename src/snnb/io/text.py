@@ -169,9 +169,15 @@ def read_document(kind: Type[T], path: Path) -> T:
         return kind.model_validate_json(read_text(path))
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
         if first["type"] == "extra_forbidden":
+            where = ".".join(map(str, first["loc"]))
             raise DamagedError(
                 path, f"{where}: unknown to snnb {__version__}; use the snnb that wrote the file"
             ) from None
-        raise DamagedError(path, f"{where + ': ' if where else ''}{first['msg']}") from None
+        raise DamagedError(path, first_fault(error)) from None
+
+
+def first_fault(error: ValidationError) -> str:
+    """Return the first fault that pydantic found, in one line: its place in the data, and the message."""
+    first = error.errors()[0]
+    return ": ".join(filter(None, [".".join(map(str, first["loc"])), first["msg"].replace("Value error, ", "")]))

@@ -17,9 +17,9 @@ from pydantic import (
 from typing_extensions import Annotated
 
 from snnb.core.errors import InputError, UsageError, advising
+from snnb.formats.sanafe_architecture import KEY as ARCHITECTURE
+from snnb.formats.sanafe_architecture import described
 from snnb.io.text import Document, load_yaml
-from snnb.mapping.sanafe_architecture import KEY as ARCHITECTURE
-from snnb.mapping.sanafe_architecture import described
 
 if TYPE_CHECKING:
     import numpy as np

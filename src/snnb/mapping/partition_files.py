@@ -13,10 +13,10 @@ from typing import Sequence, Tuple
 import numpy as np
 
 from snnb.core.errors import InputError
+from snnb.formats.sanafe_architecture import place_of
 from snnb.graph.neuron_names import ids_by_label, missing_names, named_values
 from snnb.io.text import read_lines
 from snnb.mapping.hardware import Hardware
-from snnb.mapping.sanafe_architecture import place_of
 from snnb.mapping.traffic import PlacedNetwork
 
 ADDRESSES = "tile core"

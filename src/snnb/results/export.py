@@ -130,8 +130,8 @@ def on_cores(graph: "SynapseGraph", mapping: "Mapping") -> "OnCores":
     import yaml
 
     from snnb.formats.request import OnCores
+    from snnb.formats.sanafe_architecture import address_of, architecture_file
     from snnb.mapping.cost import active_neurons
-    from snnb.mapping.sanafe_architecture import address_of, architecture_file
     from snnb.mapping.traffic import PlacedNetwork
 
     hardware, fullest = mapping.hardware, int(mapping.per_core["neurons"].max(initial=0))

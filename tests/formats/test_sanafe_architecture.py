@@ -1,11 +1,11 @@
-"""Architectures of SANA-FE, read as descriptions and written; tests/formats/test_imports_sanafe.py compares costs."""
+"""Architectures of SANA-FE, read as descriptions and written; tests/formats/test_sanafe.py compares costs."""
 
 import pytest
 import yaml
 
 from snnb.core.errors import InputError
+from snnb.formats.sanafe_architecture import architecture_file
 from snnb.mapping.hardware import hardware_names, read_hardware
-from snnb.mapping.sanafe_architecture import architecture_file
 
 
 def architecture():
