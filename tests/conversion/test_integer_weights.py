@@ -10,7 +10,7 @@ from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import spiking_network
 from snnb.core.errors import InputError, UsageError
 from snnb.forward.currents import AnalogueNetwork
-from snnb.forward.without_tensorflow import activations
+from snnb.forward.numpy_pass import activations
 from snnb.network.read_network import Entry, assemble
 from snnb.simulation.engines.engine import choose_engine, number_type
 from snnb.simulation.settings import SimulationSettings

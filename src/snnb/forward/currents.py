@@ -10,6 +10,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 import numpy as np
 import tensorflow as tf
 
+from snnb.forward.batch import batch_of, padded
 from snnb.network.geometry import Shape
 from snnb.network.layers import (
     AveragePooling2D,
@@ -28,11 +29,6 @@ from snnb.network.layers import (
     ZeroPadding2D,
 )
 from snnb.network.network import Network, Population, Reindexed
-
-# Number of elements in an array of a batch: a batch takes tens of megabytes, and its operations are long enough.
-BATCH_NEURONS = 2_000_000
-# TensorFlow multiplies by a matrix of fewer than 10 rows with another kernel, which rounds differently.
-SMALLEST_BATCH, LARGEST_BATCH = 10, 100
 
 
 # TensorFlow does not have all strides with dilations; without them, there are more windows, from which some are taken.
@@ -121,16 +117,6 @@ class Currents:
             first += current
         bias = self._biases.get(population.name)
         return first if bias is None else tf.nn.bias_add(first, bias)
-
-
-def batch_of(network: Network) -> int:
-    """Return the number of samples that TensorFlow computes at a time; results do not depend on other numbers."""
-    return max(SMALLEST_BATCH, min(LARGEST_BATCH, BATCH_NEURONS // network.neurons))
-
-
-def padded(x: np.ndarray, batch: int) -> np.ndarray:
-    """Add samples of zeros to `x`, shape `(samples, ...)`, until it has `batch` samples."""
-    return np.concatenate([x, np.zeros((batch - len(x), *x.shape[1:]), x.dtype)])
 
 
 ACTIVATE = {"relu": tf.nn.relu, "softmax": tf.nn.softmax, "linear": tf.identity}

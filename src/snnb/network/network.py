@@ -94,6 +94,7 @@ def _range(values: Numbers) -> str:
     return low if low == high else f"{low} to {high}"
 
 
+ACTIVATIONS = ("relu", "softmax", "linear")
 MEMBRANE = "membrane"  # activation of an output layer that does not spike: its accumulated input is read
 DROPPED = "dropped"  # see `Network.zeros`
 INPUT = "input"  # name of the input, also if the file has another one

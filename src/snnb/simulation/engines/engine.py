@@ -4,13 +4,11 @@ from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Protocol, Set, Tuple, Type, Union
 
 import numpy as np
-import tensorflow as tf
 
 from snnb.core.errors import InputError
-from snnb.forward.currents import ACTIVATE, CURRENTS, REINDEXED
 from snnb.network.event_samples import InputSteps
-from snnb.network.layers import DepthwiseConv2D, MaxPooling2D
-from snnb.network.network import MEMBRANE, Network, Population, Reindexed
+from snnb.network.layers import GRAPH_ONLY, DepthwiseConv2D, MaxPooling2D
+from snnb.network.network import ACTIVATIONS, MEMBRANE, Network, Population, Reindexed
 from snnb.simulation.settings import SimulationSettings, refuse_in_toolbox, refuse_missing_packages
 
 # Called with the output layer's activity in the next steps: its spikes, bool (samples, steps, units); and its read-out
@@ -259,11 +257,19 @@ def choose_engine(network: Network, settings: SimulationSettings) -> Tuple[str, 
         if reason is not None:
             raise InputError(f"{reason}: --engine event cannot simulate that; use --engine tensorflow")
         return "event", "asked for"
-    if tf.config.list_physical_devices("GPU"):
+    if _has_gpu():
         return "tensorflow", "there is a GPU"
     if reason is not None:
         return "tensorflow", f"the faster engine event cannot simulate it: {reason}"
     return "event", "the fastest without a GPU"
+
+
+def _has_gpu() -> bool:
+    try:
+        import tensorflow as tf
+    except ImportError:
+        return False
+    return bool(tf.config.list_physical_devices("GPU"))
 
 
 def unsupported(network: Network, settings: SimulationSettings) -> Optional[str]:
@@ -324,14 +330,14 @@ def check_supported(network: Network) -> None:
     for volume in network.volumes:
         kinds = []
         if isinstance(volume, Population):
-            kinds = [p.layer.kind for p in volume.projections if type(p.layer) not in CURRENTS]
-            if volume.activation not in (*ACTIVATE, MEMBRANE):
+            kinds = [p.layer.kind for p in volume.projections if isinstance(p.layer, GRAPH_ONLY)]
+            if volume.activation not in (*ACTIVATIONS, MEMBRANE):
                 raise InputError(
                     f"layer {volume.name}: activation {volume.activation} cannot be simulated: "
-                    f"use {', '.join(ACTIVATE)}"
+                    f"use {', '.join(ACTIVATIONS)}"
                 )
         elif isinstance(volume, Reindexed):
-            kinds = [volume.layer.kind] if type(volume.layer) not in REINDEXED else []
+            kinds = [volume.layer.kind] if isinstance(volume.layer, GRAPH_ONLY) else []
         if kinds:
             raise InputError(f"layer {volume.name}: a {kinds[0]} cannot be simulated: replace it and parse again")
         read.update(name for name in getattr(volume, "inputs", ()) if name != volume.name)

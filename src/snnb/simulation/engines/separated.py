@@ -11,7 +11,8 @@ from typing import Dict, List, Mapping, Optional
 import numpy as np
 import tensorflow as tf
 
-from snnb.forward.currents import Currents, batch_of, padded, reindexed
+from snnb.forward.batch import batch_of, padded
+from snnb.forward.currents import Currents, reindexed
 from snnb.network.network import MEMBRANE, Network, Population, Reindexed
 from snnb.simulation.engines.engine import (
     INPUT,

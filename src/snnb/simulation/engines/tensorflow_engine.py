@@ -12,7 +12,8 @@ from typing import Any, Callable, Dict, Iterator, List, Set, Tuple
 import numpy as np
 import tensorflow as tf
 
-from snnb.forward.currents import Currents, batch_of, leading_spikes, padded, reindexed
+from snnb.forward.batch import batch_of, padded
+from snnb.forward.currents import Currents, leading_spikes, reindexed
 from snnb.network.event_samples import InputSteps
 from snnb.network.layers import MaxPooling2D
 from snnb.network.network import MEMBRANE, Network, Population, Reindexed, Volume

@@ -4,9 +4,8 @@ from dataclasses import replace
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 import numpy as np
-import tensorflow as tf
 
-from snnb.forward.currents import Currents, batch_of, padded, reindexed
+from snnb.forward.batch import batch_of, padded
 from snnb.network.geometry import PADDING
 from snnb.network.network import Network, Population, Projection, Reindexed, Volume
 from snnb.simulation.engines.engine import (
@@ -78,8 +77,7 @@ class EventNetwork:
         self.train_steps = max(1, min(TRAIN_STEPS, TRAIN_NEURONS // max(volume.size for volume in network.volumes)))
         # Volumes that pass the constant input on, and the currents of the populations that read it.
         self._passing = input_volumes(network) if settings.input == "constant" else set()
-        reading = [p for p in network.populations if self._passing.intersection(p.inputs)]
-        self._currents = Currents([replace(p, bias=None) for p in reading], self.real)
+        self._reading = [replace(p, bias=None) for p in network.populations if self._passing.intersection(p.inputs)]
         # By volume without neurons: for each input, see `index_tables`.
         self.tables = {v.name: index_tables(network, v) for v in network.volumes if isinstance(v, Reindexed)}
         # By volume that has the input of each step: where the elements of the input are in it, as in `tables`.
@@ -183,9 +181,15 @@ class EventNetwork:
         Return by population its current without bias and spikes, `real` (samples, neurons). TensorFlow computes it, so
         that it is equal to the one in the engine `tensorflow`.
         """
-        batch, network = batch_of(self.network), self.network
+        if not self._passing:
+            return {}
+        import tensorflow as tf  # not needed for events and steps
+
+        from snnb.forward.currents import Currents, reindexed
+
+        batch, network, currents = batch_of(self.network), self.network, Currents(self._reading, self.real)
         contributions: Dict[str, List[np.ndarray]] = {}
-        for first in range(0, len(x) if self._passing else 0, batch):
+        for first in range(0, len(x), batch):
             part = x[first : first + batch]
             tensors = {network.input.name: tf.constant(padded(part, batch), self.real)}
             for volume in network.volumes[1:]:
@@ -194,7 +198,7 @@ class EventNetwork:
                     tensors[volume.name] = reindexed(volume, tensors)
                 elif isinstance(volume, Population) and self._passing.intersection(volume.inputs):
                     read = {name: tensors[name] for name in volume.inputs if name in self._passing}
-                    current = self._currents.of(volume, read).numpy()[: len(part)].reshape(len(part), -1)
+                    current = currents.of(volume, read).numpy()[: len(part)].reshape(len(part), -1)
                     contributions.setdefault(volume.name, []).append(current)
         return {name: neurons_of(np.concatenate(parts)) for name, parts in contributions.items()}
 
