@@ -145,8 +145,8 @@ class AnalogueNetwork:
                 tensors[volume.name] = reindexed(volume, tensors)
             elif isinstance(volume, Population):
                 current = self._currents.of(volume, tensors)
-                if volume.threshold is not None:
-                    current /= volume.threshold
+                if volume.integer_threshold is not None:
+                    current /= volume.integer_threshold
                 activations = ACTIVATE[volume.activation](current)
                 limit, levels = volume.max_value, self._network.levels
                 if limit is not None:

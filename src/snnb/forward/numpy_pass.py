@@ -27,8 +27,8 @@ def activations(network: Network, pixels: np.ndarray) -> Iterator[Tuple[Populati
             current: np.ndarray = np.asarray(currents).reshape(len(pixels), *volume.shape)
             if volume.bias is not None:
                 current = current + volume.bias
-            if volume.threshold is not None:
-                current = current / volume.threshold
+            if volume.integer_threshold is not None:
+                current = current / volume.integer_threshold
             if volume.activation == "softmax":
                 powers = np.exp(current - current.max(axis=-1, keepdims=True))
                 current = powers / powers.sum(axis=-1, keepdims=True)

@@ -294,8 +294,10 @@ class Runner:
             if spikes:
                 spikes[network.input.name] = [_event_table(x, number, settings)]
         readout = counted.readout
-        if readout is not None and output.threshold is not None:  # of an integer network: in units of the threshold
-            readout = readout / np.broadcast_to(output.threshold.astype(np.float64), output.shape).ravel()
+        if (
+            readout is not None and output.integer_threshold is not None
+        ):  # of an integer network: in units of the threshold
+            readout = readout / np.broadcast_to(output.integer_threshold.astype(np.float64), output.shape).ravel()
         ann = self._analogue(x) if self._analogue is not None and isinstance(x, np.ndarray) else None
         return Totals(
             samples=len(x),

@@ -13,15 +13,14 @@ import tensorflow as tf
 
 from snnb.forward.batch import batch_of, padded
 from snnb.forward.currents import Currents, reindexed
-from snnb.network.network import MEMBRANE, Network, Population, Reindexed
+from snnb.network.network import MEMBRANE, Network, Population, Reindexed, neuron_of
+from snnb.network.neuron import Neuron
 from snnb.simulation.engines.engine import (
     INPUT,
     BlockCounts,
     Observe,
     Samples,
     Streams,
-    firing_threshold,
-    initial_potential,
     listed_spikes,
     number_type,
     recorded_of,
@@ -94,12 +93,20 @@ class SeparatedEngine:
                     if volume.activation == MEMBRANE:
                         spikes = tf.zeros_like(received)
                     else:
-                        potential = received + initial_potential(volume, settings).astype(self._real)
-                        reached = tf.floor(potential / firing_threshold(volume, settings).astype(self._real))
-                        spikes = tf.clip_by_value(reached, 0.0, float(settings.duration))
+                        spikes = self._spikes(neuron_of(volume, settings), received)
                     counts[volume.name].append(spikes.numpy()[: len(part)])
                     values[volume.name] = spikes * settings.threshold
         return {name: np.concatenate(parts) for name, parts in counts.items()}
+
+    def _spikes(self, neuron: Neuron, received: tf.Tensor) -> tf.Tensor:
+        """Return the number of spikes, given the input of all steps; a spike subtracts a number."""
+        start, threshold, subtrahend = (
+            np.asarray(number, self._real) for number in (neuron.initial, neuron.firing_threshold, neuron.after)
+        )
+        potential = received + start
+        count = tf.floor(potential / subtrahend)
+        last = tf.cast(potential - (count - 1) * subtrahend >= threshold, self._real)
+        return tf.clip_by_value(count - 1 + last, 0.0, float(self._settings.duration))
 
     def _received(self, population: Population, values: Mapping[str, tf.Tensor], steps: int) -> tf.Tensor:
         """Return the input of a population, with its bias in `steps` steps."""

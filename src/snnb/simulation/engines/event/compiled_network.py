@@ -7,13 +7,12 @@ import numpy as np
 
 from snnb.forward.batch import batch_of, padded
 from snnb.network.geometry import PADDING
-from snnb.network.network import Network, Population, Projection, Reindexed, Volume
+from snnb.network.network import Network, Population, Projection, Reindexed, Volume, neuron_of
+from snnb.network.neuron import Numbers
 from snnb.simulation.engines.engine import (
     CHANGING,
     Dynamics,
     dynamics,
-    firing_threshold,
-    initial_potential,
     input_volumes,
     number_type,
     spike_amplitudes,
@@ -101,26 +100,26 @@ class EventNetwork:
                 bias = population.later_bias if population.bias is None else population.bias + population.later_bias
                 self.later_biases[population.name] = self._each(population, bias)
 
-    def _each(self, population: Population, values: np.ndarray) -> np.ndarray:
+    def _each(self, population: Population, values: Numbers) -> np.ndarray:
         """Return a number for each neuron, given one, or one for each channel."""
         return neurons_of(np.resize(values, population.size).astype(self.real))
 
     def _neurons(self, population: Population) -> Neurons:
         """Return the state of a population before the first step, in one sample."""
-        size, neuron, none = population.size, population.neuron, np.zeros((1, 0), self.real)
-        threshold = self._each(population, firing_threshold(population, self.settings))
+        size, neuron, none = population.size, neuron_of(population, self.settings), np.zeros((1, 0), self.real)
+        threshold = self._each(population, neuron.firing_threshold)
         threshold[size if population.spikes else 0 :] = NEVER
         no_ties = np.zeros((1, 0), np.int64)
-        leaky = Leaky(Dynamics(*[none[0]] * len(Dynamics._fields)), none, False, none[0], no_ties)
-        if neuron is not None:
+        leaky = Leaky(Dynamics(*[none[0]] * len(Dynamics._fields)), none, none[0], no_ties)
+        if population.neuron is not None:
             numbers = Dynamics(*(neurons_of(each.ravel()) for each in dynamics(population)))
             current = none if neuron.current_leak is None else zeros((1, filled_up(size)), self.real)
             below = np.nextafter(threshold, self.real(-np.inf))
-            leaky = Leaky(numbers, current, neuron.reset is not None, below, np.zeros((1, 1), np.int64))
+            leaky = Leaky(numbers, current, below, np.zeros((1, 1), np.int64))
         pools = population.projections[0].layer.WEIGHTING == "maximum"
         inputs = self.network.volume(population.only.input).size if pools else 0
         return Neurons(
-            potential=self._each(population, initial_potential(population, self.settings))[np.newaxis],
+            potential=self._each(population, neuron.initial)[np.newaxis],
             base=zeros((1, filled_up(size)), self.real),
             bias=self._each(population, np.zeros(1) if population.bias is None else population.bias),
             counts=zeros((1, filled_up(size)), np.int32),
@@ -130,7 +129,8 @@ class EventNetwork:
             accumulated=np.zeros((1, inputs), self.real),
             leader=np.full((1, size if pools else 0), -1, np.int32),
             threshold=threshold,
-            to_zero=self.settings.reset == "zero",
+            after=self._each(population, neuron.after),
+            to_value=neuron.reset is not None,
             leaky=leaky,
         )
 
