@@ -28,7 +28,7 @@ from snnb.network.layers import (
     Scale,
     ZeroPadding2D,
 )
-from snnb.network.network import Network, Population, Reindexed
+from snnb.network.network import ACTIVATIONS, Network, Population, Reindexed, quantised
 
 
 # TensorFlow does not have all strides with dilations; without them, there are more windows, from which some are taken.
@@ -87,6 +87,37 @@ def reindexed(volume: Reindexed, tensors: Mapping[str, tf.Tensor]) -> tf.Tensor:
     return REINDEXED[type(volume.layer)](volume.layer, volume.shape, [tensors[name] for name in volume.inputs])
 
 
+def values_read(network: Network, population: Population, value: Callable[[str], tf.Tensor]) -> Dict[str, tf.Tensor]:
+    """Return the values of the volumes that a population reads, by name.
+
+    `value` returns those of a population or the input, given its name.
+    """
+
+    def read(name: str) -> tf.Tensor:
+        volume = network.volume(name)
+        if isinstance(volume, Reindexed):
+            return reindexed(volume, {source: read(source) for source in volume.inputs})
+        return value(name)
+
+    return {name: read(name) for name in population.inputs}
+
+
+def forward(
+    network: Network, x: tf.Tensor, compute: Callable[[Population, Mapping[str, tf.Tensor]], tf.Tensor]
+) -> Dict[str, tf.Tensor]:
+    """Return the values of all volumes by name, given those of the input.
+
+    `compute` returns the values of a population, given those of the volumes before it.
+    """
+    tensors = {network.input.name: x}
+    for volume in network.volumes:
+        if isinstance(volume, Reindexed):
+            tensors[volume.name] = reindexed(volume, tensors)
+        elif isinstance(volume, Population):
+            tensors[volume.name] = compute(volume, tensors)
+    return tensors
+
+
 class Currents:
     """Computes currents of populations; their weights are held as tensors of the number type `real`."""
 
@@ -119,7 +150,7 @@ class Currents:
         return first if bias is None else tf.nn.bias_add(first, bias)
 
 
-ACTIVATE = {"relu": tf.nn.relu, "softmax": tf.nn.softmax, "linear": tf.identity}
+ACTIVATE = dict(zip(ACTIVATIONS, (tf.nn.relu, tf.nn.softmax, tf.identity)))
 
 
 class AnalogueNetwork:
@@ -139,20 +170,17 @@ class AnalogueNetwork:
         return np.concatenate([outputs[: len(part)] for outputs, part in zip(batches, parts)])
 
     def _batch(self, x: np.ndarray) -> np.ndarray:
-        tensors = {self._network.input.name: tf.constant(x * np.float32(self._network.pixel))}
-        for volume in self._network.volumes:
-            if isinstance(volume, Reindexed):
-                tensors[volume.name] = reindexed(volume, tensors)
-            elif isinstance(volume, Population):
-                current = self._currents.of(volume, tensors)
-                if volume.integer_threshold is not None:
-                    current /= volume.integer_threshold
-                activations = ACTIVATE[volume.activation](current)
-                limit, levels = volume.max_value, self._network.levels
-                if limit is not None:
-                    activations = tf.minimum(activations, limit)
-                    if levels is not None:
-                        activations = tf.floor(activations * (levels / limit) + 0.5) * (limit / levels)
-                tensors[volume.name] = activations
+        tensors = forward(self._network, tf.constant(x * np.float32(self._network.pixel)), self._activations)
         outputs: np.ndarray = tensors[self._network.output.name].numpy().reshape(len(x), -1)
         return outputs
+
+    def _activations(self, population: Population, tensors: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        current = self._currents.of(population, tensors)
+        if population.integer_threshold is not None:
+            current /= population.integer_threshold
+        activations = ACTIVATE[population.activation](current)
+        limit, levels = population.max_value, self._network.levels
+        if limit is None:
+            return activations
+        activations = tf.minimum(activations, limit)
+        return activations if levels is None else limit * quantised(activations / limit, levels)

@@ -8,7 +8,7 @@ from typing import Dict, Iterator, Tuple
 import numpy as np
 
 from snnb.core.progress import Progress, silent
-from snnb.network.network import Network, Population, Projection
+from snnb.network.network import Network, Population, Projection, quantised
 
 
 def activations(network: Network, pixels: np.ndarray) -> Iterator[Tuple[Population, np.ndarray]]:
@@ -36,8 +36,7 @@ def activations(network: Network, pixels: np.ndarray) -> Iterator[Tuple[Populati
                 current = np.clip(current, 0, volume.max_value)
                 if network.levels is not None:
                     limit = np.float32(volume.max_value or 1)  # of a spiking network: a spike in every time step
-                    unit = limit / np.float32(network.levels)
-                    current = np.minimum(np.floor(current / unit + np.float32(0.5)) * unit, limit)
+                    current = limit * quantised(np.minimum(current / limit, 1), network.levels)
             held[:, first : first + volume.size] = current.reshape(len(pixels), -1)
             yield volume, current
         first += volume.size

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple, Union
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple, Union
 
 import numpy as np
 
@@ -14,6 +14,14 @@ ACTIVATIONS = ("relu", "softmax", "linear")
 MEMBRANE = "membrane"  # activation of an output layer that does not spike: its accumulated input is read
 DROPPED = "dropped"  # see `Network.zeros`
 INPUT = "input"  # name of the input, also if the file has another one
+
+
+def quantised(share: Any, levels: int) -> Any:
+    """Return ⌊share · levels + ½⌋ / levels, the rounding of a quantised activation (Bu et al. 2022), as QCFS trains it.
+
+    `share` is the activation as a share of the one at which it clips: an array, or a tensor of TensorFlow.
+    """
+    return (share * levels + 0.5) // 1 / levels
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,17 +214,17 @@ class Network:
         """
         if not any(projection.delay for population in self.populations for projection in population.projections):
             return [[volume] for volume in self.volumes]
+        import networkx
+
         number = {volume.name: i for i, volume in enumerate(self.volumes)}
-        reached = np.eye(len(number), dtype=np.bool_)  # [i, j]: whether there is a path from volume i to volume j
+        graph = networkx.DiGraph()
+        graph.add_nodes_from(number.values())
         for volume in self.volumes:
-            reached[[number[name] for name in getattr(volume, "inputs", ())], number[volume.name]] = True
-        for through in range(len(number)):
-            reached |= np.logical_and.outer(reached[:, through], reached[through])
-        components: Dict[int, List[Volume]] = {}  # by the first volume
-        for i, volume in enumerate(self.volumes):
-            components.setdefault(int(np.argmax(reached[i] & reached[:, i])), []).append(volume)
-        # A volume that a component reads has fewer volumes before it.
-        return [components[i] for i in sorted(components, key=lambda i: (reached[:, i].sum(), i))]
+            graph.add_edges_from((number[name], number[volume.name]) for name in getattr(volume, "inputs", ()))
+        condensed = networkx.condensation(graph)
+        members: Dict[int, List[int]] = {part: sorted(data["members"]) for part, data in condensed.nodes(data=True)}
+        order = networkx.lexicographical_topological_sort(condensed, key=lambda part: members[part][0])
+        return [[self.volumes[i] for i in members[part]] for part in order]
 
     def separated(self, steps: int) -> "Network":
         """Return the network with a firing window of `steps` time steps for each population.
