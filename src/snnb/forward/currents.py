@@ -183,4 +183,4 @@ class AnalogueNetwork:
         if limit is None:
             return activations
         activations = tf.minimum(activations, limit)
-        return activations if levels is None else limit * quantised(activations / limit, levels)
+        return activations if levels is None else limit * quantised(activations / limit, levels, tf.floor)

@@ -36,7 +36,7 @@ def activations(network: Network, pixels: np.ndarray) -> Iterator[Tuple[Populati
                 current = np.clip(current, 0, volume.max_value)
                 if network.levels is not None:
                     limit = np.float32(volume.max_value or 1)  # of a spiking network: a spike in every time step
-                    current = limit * quantised(np.minimum(current / limit, 1), network.levels)
+                    current = limit * quantised(np.minimum(current / limit, 1), network.levels, np.floor)
             held[:, first : first + volume.size] = current.reshape(len(pixels), -1)
             yield volume, current
         first += volume.size

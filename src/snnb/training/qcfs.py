@@ -36,7 +36,7 @@ class QCFS(keras.layers.Layer):
         """Return the activations."""
         bound = tf.maximum(self.bound, SMALLEST_BOUND)
         share = tf.clip_by_value(x / bound, 0.0, 1.0)
-        return bound * (share + tf.stop_gradient(rounded(share, self.levels) - share))
+        return bound * (share + tf.stop_gradient(rounded(share, self.levels, tf.floor) - share))
 
     def get_config(self) -> Dict[str, object]:
         """Return the configuration for Keras."""
