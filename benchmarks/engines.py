@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 from recorded_samples import recorded_samples
 
-from snnb.forward.currents import batch_of
+from snnb.forward.batch import batch_of
 from snnb.network.read_network import read_network
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine

@@ -15,7 +15,7 @@ import numba
 import numpy as np
 from recorded_samples import recorded_samples
 
-from snnb.forward.currents import batch_of
+from snnb.forward.batch import batch_of
 from snnb.network.read_network import read_network
 from snnb.simulation.engines.event.compiled_loops import add_run, number_of
 from snnb.simulation.engines.event.compiled_network import Work

@@ -10,7 +10,7 @@ from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import spiking_network
 from snnb.core.errors import InputError, UsageError
 from snnb.forward.currents import AnalogueNetwork
-from snnb.forward.without_tensorflow import activations
+from snnb.forward.numpy_pass import activations
 from snnb.network.read_network import Entry, assemble
 from snnb.simulation.engines.engine import choose_engine, number_type
 from snnb.simulation.settings import SimulationSettings
@@ -37,10 +37,10 @@ TWO = _dense("two", "one", [[0.5, 0.2], [-0.25, 1]])
 def test_factors_use_all_bits_of_each_channel():
     network = spiking_network(_network(ONE, TWO), BYTES, ConversionSettings(weight_bits=4), 255)
     one, two = network.populations
-    np.testing.assert_array_equal(one.threshold, [7 * 255, 892])  # ⌊7 / 1 · 255⌋ and ⌊7 / 2 · 255⌋
+    np.testing.assert_array_equal(one.integer_threshold, [7 * 255, 892])  # ⌊7 / 1 · 255⌋ and ⌊7 / 2 · 255⌋
     np.testing.assert_array_equal(one.only.kernel, [[4, 3], [-7, 7], [1, 0]])  # round(w · threshold / 255)
     np.testing.assert_array_equal(one.bias, [446, -892])
-    np.testing.assert_array_equal(two.threshold, [7, 7])  # one factor for all channels of the output
+    np.testing.assert_array_equal(two.integer_threshold, [7, 7])  # one factor for all channels of the output
     np.testing.assert_array_equal(two.only.kernel, [[4, 1], [-2, 7]])
     assert (network.weight_bits, network.pixel) == (4, 255)
 
@@ -113,7 +113,7 @@ def test_activations_are_in_thresholds_and_those_of_the_trained_weights_rounded(
     trained, found = (dict(zip("ab", (a for _, a in activations(net, BYTES)))) for net in (network, integers))
     # By hand: a weight is rounded by at most half a threshold, and the two inputs of `two` by half of 1 / 7 each.
     one, two = integers.populations
-    assert np.all(np.abs(found["a"] - trained["a"]) <= (0.5 * 255 * BYTES.sum() + 0.5) / one.threshold + 1e-6)
+    assert np.all(np.abs(found["a"] - trained["a"]) <= (0.5 * 255 * BYTES.sum() + 0.5) / one.integer_threshold + 1e-6)
     own = found["a"] @ np.asarray(two.only.kernel) / 7
     np.testing.assert_allclose(found["b"], np.maximum(own, 0), rtol=1e-6)
     np.testing.assert_allclose(AnalogueNetwork(integers).outputs(BYTES), found["b"], rtol=1e-5)

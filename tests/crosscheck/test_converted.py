@@ -130,7 +130,7 @@ def test_formats_write_the_integers_of_the_parsed_network(simulated, tmp_path):
     with (tmp_path / "net.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert all(float(row["weight"]) in stored[row["dest_group"]] for row in rows)
-    thresholds = {p.name: set(p.threshold.tolist()) for p in network.populations}
+    thresholds = {p.name: set(p.integer_threshold.tolist()) for p in network.populations}
     with (tmp_path / "net.csv.nodes.csv").open() as file:
         for row in csv.DictReader(file):
             assert row["population"] == "input" or float(row["threshold"]) in thresholds[row["population"]]

@@ -87,7 +87,9 @@ def pruned_graph(tmp_path_factory):
     folder, rng, network = tmp_path_factory.mktemp("pruned"), np.random.default_rng(4), pruned_network()
     volumes = [pruned(v, SHARE) if isinstance(v, Population) else v for v in network.volumes]
     integers = [
-        replace(v, threshold=rng.integers(20, 90, v.shape[-1]).astype(np.float32)) if isinstance(v, Population) else v
+        replace(v, integer_threshold=rng.integers(20, 90, v.shape[-1]).astype(np.float32))
+        if isinstance(v, Population)
+        else v
         for v in volumes
     ]
     integer = replace(network, volumes=tuple(integers), zeros=DROPPED, weight_bits=8, pixel=255)

@@ -67,7 +67,7 @@ def test_weights_and_what_belongs_to_them_are_gone(original, instance):
     assert np.unique(there).size == there.size
     assert (there.size < values.size) == ("zeros" in instance.attributes)
     assert not {"weight_bits", "pixel", "parsed_sha256"} & set(instance.attributes)
-    assert all(population.threshold is None for population in instance.layers)
+    assert all(population.integer_threshold is None for population in instance.layers)
 
 
 def costs(graph, tmp_path):

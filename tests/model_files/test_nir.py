@@ -6,7 +6,7 @@ import pytest
 
 from snnb.core.errors import InputError
 from snnb.formats.write_export import export
-from snnb.forward.without_tensorflow import activations
+from snnb.forward.numpy_pass import activations
 from snnb.graph.build import build_graph
 from snnb.model_files.kinds import NirSettings
 from snnb.model_files.nir_file import PARAMETERS, read_nir_graph

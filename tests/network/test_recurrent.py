@@ -9,7 +9,8 @@ import pytest
 from snnb.core.errors import InputError
 from snnb.network.event_samples import InputSteps
 from snnb.network.layers import Dense, Flatten
-from snnb.network.network import NUMBERS, Network, Neuron, Population, Projection, Reindexed, Volume
+from snnb.network.network import Network, Population, Projection, Reindexed, Volume
+from snnb.network.neuron import FIELDS, Neuron
 from snnb.network.read_network import SPIKING, read_network, write_network
 
 RANDOM = np.random.default_rng(0)
@@ -23,8 +24,8 @@ def dense(source, rows, units, **delayed):
 
 def recurrent():
     """Two populations in a cycle, the first of which also reads itself, and a leaky integrator."""
-    one = Neuron(threshold=np.arange(1, 4), leak=0.9, reset=0.25, current_leak=np.full(3, 0.5), initial=-1)
-    two = Neuron(threshold=0.5, subtrahend=0.25, gain=2, offset=np.array([0.1, 0.2]))
+    one = Neuron(np.arange(1, 4), leak=0.9, reset=0.25, current_leak=np.full(3, 0.5), initial=-1)
+    two = Neuron(0.5, subtrahend=0.25, gain=2, offset=np.array([0.1, 0.2]))
     later = np.array([1, 2, 3], np.float32)
     onto = (dense("input", 4, 3), dense("one", 3, 3, delay=1, bias=later), dense("flat", 2, 3, delay=2))
     return Network(
@@ -34,7 +35,7 @@ def recurrent():
             Population("two", (2,), "Dense", (dense("one", 3, 2),), np.zeros(2, np.float32), "linear", neuron=two),
             Reindexed("flat", (2,), Flatten(), ("two",)),
             Population("out", (2,), "Dense", (dense("flat", 2, 2),), np.zeros(2, np.float32), "linear",
-                       neuron=Neuron(threshold=1, leak=0.5, spikes=False)),
+                       neuron=Neuron(1, leak=0.5, spikes=False)),
         )
     )  # fmt: skip
 
@@ -50,7 +51,7 @@ def test_a_stored_network_is_read_again_with_all_its_numbers(tmp_path):
     read = stored(network, tmp_path / "net.h5")
     assert [volume.name for volume in read.volumes] == [volume.name for volume in network.volumes]
     for old, new in zip(network.populations, read.populations):
-        for name in NUMBERS:
+        for name in FIELDS.values():
             np.testing.assert_array_equal(getattr(old.neuron, name), getattr(new.neuron, name), name)
         assert old.neuron.spikes == new.neuron.spikes
         np.testing.assert_array_equal(old.bias, new.bias)
@@ -63,7 +64,7 @@ def test_a_stored_network_is_read_again_with_all_its_numbers(tmp_path):
 @pytest.mark.parametrize(("name", "values"), [("leak", np.zeros(5)), ("threshold", np.inf), ("offset", np.nan)])
 def test_a_number_that_does_not_fit_its_population_is_refused(name, values, tmp_path):
     network = recurrent()
-    object.__setattr__(network.output.neuron, name, np.asarray(values))
+    object.__setattr__(network.output.neuron, FIELDS[name], np.asarray(values))
     with pytest.raises(InputError, match=f"out .*{name}"):
         stored(network, tmp_path / "net.h5")
 

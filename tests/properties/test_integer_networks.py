@@ -139,7 +139,7 @@ def test_all_engines_and_the_graph_alone_count_the_same(seed, tmp_path):
     parsed, settings = _integers(random, tmp_path)
     network, pixels = read_network(parsed), random.integers(0, 256, (SAMPLES, *read_network(parsed).input.shape))
     for population in network.populations:
-        for numbers in (population.threshold, population.bias, *(p.kernel for p in population.projections)):
+        for numbers in (population.integer_threshold, population.bias, *(p.kernel for p in population.projections)):
             assert numbers is None or np.array_equal(numbers, np.rint(numbers))
     constant = settings.input == "constant"
     x = pixels.astype(np.float32) if constant else (pixels / np.float32(255)).astype(np.float32)

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
-from snnb.forward.without_tensorflow import mean_activations, samples_within
+from snnb.forward.numpy_pass import mean_activations, samples_within
 from snnb.network.event_samples import InputSteps
 from snnb.report import network_sections, report_plots
 from snnb.report.diagram import BEND, BOX, MARGIN, TALL, Arrow, Box, depths, diagram
@@ -206,7 +206,7 @@ def test_distributions_count_everything_once(axes_of):
 
 
 def test_few_samples_of_a_large_network_are_computed_and_the_blocks_are_the_whole(recorded, monkeypatch):
-    from snnb.forward import without_tensorflow as forward
+    from snnb.forward import numpy_pass as forward
     from snnb.network.read_network import read_network
 
     network = read_network(recorded.path / "parse" / "mini_network_parsed.h5")

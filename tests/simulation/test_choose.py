@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from snnb.core.errors import InputError
 from snnb.io.keras import keras
-from snnb.network.network import Network, Neuron, Population, Volume
+from snnb.network.network import Network, Population, Volume
+from snnb.network.neuron import Neuron
 from snnb.network.read_network import Entry, assemble
 from snnb.simulation.engines.engine import check_supported, choose_engine
 from snnb.simulation.settings import SimulationSettings

@@ -9,7 +9,8 @@ import pytest
 from snnb.core.errors import InputError
 from snnb.network.event_samples import EventSamples, Steps, write_samples
 from snnb.network.layers import Dense, Flatten
-from snnb.network.network import Network, Neuron, Population, Projection, Reindexed, Volume
+from snnb.network.network import Network, Population, Projection, Reindexed, Volume
+from snnb.network.neuron import Neuron
 from snnb.network.read_network import SPIKING, write_network
 from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.simulate import simulate
@@ -44,7 +45,7 @@ def case(tmp_path):
         flat, first, second = Reindexed("flat", (24,), Flatten(), ("input",)), Dense(units=6), Dense(units=4)
         reads = Projection("flat", first, first.geometry((24,)), HIDDEN)
         sends = Projection("hidden", second, second.geometry((6,)), OUT)
-        neuron, last = Neuron(threshold=1, leak=0.5, reset=0), Neuron(threshold=1, leak=0.75, spikes=spikes)
+        neuron, last = Neuron(1, leak=0.5, reset=0), Neuron(1, leak=0.75, spikes=spikes)
         zeros = np.zeros(6, np.float32)
         network = Network(
             (

@@ -13,7 +13,8 @@ import pytest
 
 from snnb.network.event_samples import InputSteps
 from snnb.network.layers import AveragePooling2D, Conv2D, Cropping2D, Dense, DepthwiseConv2D, Flatten, ZeroPadding2D
-from snnb.network.network import Network, Neuron, Population, Projection, Reindexed, Volume
+from snnb.network.network import Network, Population, Projection, Reindexed, Volume
+from snnb.network.neuron import Neuron
 from snnb.simulation.engines.engine import unsupported
 from snnb.simulation.engines.event import compiled_network
 from snnb.simulation.engines.event.event_engine import EventEngine
@@ -51,7 +52,8 @@ class Built:
             projections.append(Projection(source, layer, geometry, kernel, delay, bias))
             plain.append((source, layer, kernel, delay, bias))
         bias, numbers = (self.random.choice([0, 1, 2], shape[-1]) / 16).astype(F), self.numbers(kind, shape)
-        neuron, kind = Neuron(**numbers), type(terms[0][1]).__name__
+        stated = {key: values for key, values in numbers.items() if key != "spikes"}
+        neuron, kind = Neuron.of(stated, spikes=numbers.get("spikes", True)), type(terms[0][1]).__name__
         self.volumes.append(Population(name, shape, kind, tuple(projections), bias, "linear", neuron=neuron))
         self.plain[name] = (plain, bias, numbers)
 

@@ -122,7 +122,9 @@ def test_what_reaches_the_threshold(threshold):
             near.append(neighbour)
     drawn = np.random.default_rng(0).normal(threshold, threshold, 10_000)
     potential = np.array([*near, 0, -0.0, -reached, 1e30, -1e30, *drawn], np.float32)
-    np.testing.assert_array_equal(_reached(tf.constant(potential), threshold).numpy(), potential >= reached)
+    np.testing.assert_array_equal(
+        _reached(tf.constant(potential), np.asarray(threshold, np.float32)).numpy(), potential >= reached
+    )
 
 
 @pytest.mark.parametrize("engine", [TensorFlowEngine, EventEngine])

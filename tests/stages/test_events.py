@@ -1,6 +1,8 @@
 """A NIR file on data sets of events: prepared, simulated, and counted as an interpreter of the file counts."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from snnb.architectures import find
 from snnb.cli.main import main
 from snnb.network.event_samples import EventSamples
+from tests.cli.test_app import FORBID
 from tests.nir_interpreter import Interpreter, read, write
 
 RANDOM = np.random.default_rng(8)
@@ -44,6 +47,33 @@ def sums(directory):
         return {name: found[name] for name in found.files}
 
 
+def interpreted(frames):
+    """Return the spikes of each population, and the class of each sample (samples, steps, height, width, 2)."""
+    totals, guesses = {"hidden": np.zeros(16), "out": np.zeros(10)}, []
+    for sample in frames.transpose(0, 1, 4, 2, 3):
+        interpreter, counted = Interpreter(NODES, EDGES), np.zeros(10)
+        for x in sample:
+            values = interpreter.step(x)
+            for name, total in totals.items():
+                total += values[name]
+            counted += values["out"]
+        guesses.append(counted.argmax())
+    return totals, guesses
+
+
+def test_a_nir_network_runs_without_tensorflow(tmp_path):
+    write(tmp_path / "net.nir", NODES, EDGES)
+    options = "--dataset digit_events --bin-us 2500 --limit 6 --samples 6 --engine event --run-dir run --quiet"
+    arguments = [sys.executable, "-c", FORBID, "run", "--model", "net.nir", *options.split()]
+    found = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
+    samples = EventSamples(tmp_path / "run/dataset/x_test.h5")
+    totals, _ = interpreted(samples[0:6].frames(0, int(samples.lengths.max())))
+    (simulation,) = (tmp_path / "run/simulations").iterdir()
+    np.testing.assert_array_equal(sums(simulation)["out"], totals["out"])
+    assert totals["out"].sum() > 0
+
+
 def test_counts_of_moving_digits_are_those_of_the_interpreter(snnb, tmp_path):
     assert snnb("prepare", "--bin-us 2500 --limit 12")[0] == 0
     code, out, _ = snnb("simulate", "--samples 9 --first 2 --json")
@@ -55,16 +85,7 @@ def test_counts_of_moving_digits_are_those_of_the_interpreter(snnb, tmp_path):
     assert (params["input"], params["duration"]) == ("events", longest)
     assert stages["prepare"]["details"]["splits"]["test"]["shape"] == [12, longest, 12, 12, 2]
     frames = samples[2:11].frames(0, longest)
-    totals = {"hidden": np.zeros(16), "out": np.zeros(10)}
-    guesses = []
-    for sample in frames.transpose(0, 1, 4, 2, 3):
-        interpreter, counted = Interpreter(NODES, EDGES), np.zeros(10)
-        for x in sample:
-            values = interpreter.step(x)
-            for name, total in totals.items():
-                total += values[name]
-            counted += values["out"]
-        guesses.append(counted.argmax())
+    totals, guesses = interpreted(frames)
     found = sums(tmp_path / stages["simulate"]["directory"])
     np.testing.assert_array_equal(found["hidden"], totals["hidden"])
     np.testing.assert_array_equal(found["out"], totals["out"])

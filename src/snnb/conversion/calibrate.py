@@ -43,10 +43,10 @@ from snnb.conversion.rewriting import (
 )
 from snnb.core.machine import scratch_array
 from snnb.core.progress import Progress, silent
-from snnb.forward.currents import Currents, reindexed
+from snnb.forward.currents import Currents, values_read
 from snnb.io.text import Document
 from snnb.network.layers import Conv2D, Dense
-from snnb.network.network import Network, Population, Projection, Reindexed
+from snnb.network.network import Network, Population, Projection
 
 RIDGE = 1e-3  # as a share of the mean variance of the inputs of the weights
 ROWS_PER_WEIGHT = 10  # fewer equations for a weight would fit the images, not the rates
@@ -398,14 +398,9 @@ class _Calibration:
 
     def _read(self, population: Population, block: slice, values: Mapping[str, np.ndarray]) -> Dict[str, tf.Tensor]:
         """Return the values of the volumes that a population reads, by name."""
-
-        def read(name: str) -> tf.Tensor:
-            volume = self.network.volume(name)
-            if isinstance(volume, Reindexed):
-                return reindexed(volume, {source: read(source) for source in volume.inputs})
-            return tf.constant(np.asarray(values[name][block], np.float32))
-
-        return {name: read(name) for name in population.inputs}
+        return values_read(
+            self.network, population, lambda name: tf.constant(np.asarray(values[name][block], np.float32))
+        )
 
     def _blocks(self, population: Population, arrays: int, limit: Optional[int] = None) -> Iterator[slice]:
         """Yield blocks of the first `limit` samples in which `arrays` of the largest volume fit into `BLOCK_BYTES`."""

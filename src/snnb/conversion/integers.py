@@ -184,7 +184,7 @@ def as_integers(network: Network, thresholds: Mapping[str, np.ndarray], settings
                 projections=tuple(projections),
                 bias=integers,
                 initial_potential=start,
-                threshold=threshold.astype(np.float32),
+                integer_threshold=threshold.astype(np.float32),
             )
         )
     return network.with_populations(populations)

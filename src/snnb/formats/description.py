@@ -15,7 +15,7 @@ from snnb.graph.populations import GraphPopulation, Recording
 from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.text import JsonValue
-from snnb.network.network import NUMBERS
+from snnb.network.neuron import FIELDS
 from snnb.version import __version__
 
 SCHEMA = 2
@@ -47,7 +47,7 @@ def describe(
     graph: SynapseGraph, format: str, exporter: Format, request: Request, origin: Optional[Mapping[str, str]]
 ) -> Dict[str, JsonValue]:
     """Return the description of an export of a graph, which has the pool weight of the format."""
-    simulated = request.simulated
+    simulated, default = request.simulated, request.neuron
     populations, projections = written = exporter.part_of(graph, request)
     windows = any(population.window is not None for population in graph.populations)
     inputs = [{"population": population.name, "coding": population.coding} for population in graph.inputs]
@@ -61,11 +61,11 @@ def describe(
         weight_unit=CURRENT_UNIT if graph.neuron_model else WEIGHT_UNIT[graph.integers],
         neuron={
             "model": "integrate and fire, without leak",
-            "threshold": request.threshold,
+            "threshold": float(default.firing_threshold),
             "spikes_at": "membrane potential >= threshold",
             "reset": request.reset,
-            "spike_amplitude": request.threshold,
-            "initial_potential": request.initial_potential,
+            "spike_amplitude": request.amplitude,
+            "initial_potential": float(default.initial),
             "input_spike_amplitude": request.input_amplitude(graph),
             "refractory_steps": 0,
             "bias_unit": f"added to the membrane potential in {BIAS_STEPS[windows]}",
@@ -97,16 +97,19 @@ def describe(
         }
         if population.window is not None:
             properties["window"] = list(population.window)
-        if population.threshold is not None or population.initial_potential is not None:
-            properties["initial_potential"] = request.start_of(population).tolist()
-        if population.threshold is not None and graph.integers:
-            properties["threshold"] = population.threshold.tolist()
+        neuron = request.neuron_of(population)
         if population.neuron is not None:
-            neuron = population.neuron
-            properties["neuron"] = {"spikes": neuron.spikes}
-            for name in neuron.numbers(population.shape):  # each is one number, one for each channel or each neuron
-                own = getattr(neuron, name)
-                properties["neuron"][name] = np.asarray(neuron.threshold if own is None else own).tolist()
+            # Each is one number, one for each channel or each neuron.
+            given = {"subtrahend": neuron.after, **neuron.given}
+            numbers = {name: given[name].tolist() for name in neuron.numbers(population.shape)}
+            properties["neuron"] = {"spikes": neuron.spikes, **numbers}
+        else:
+            own = population.integer_threshold is not None
+            if own or population.initial_potential is not None:
+                start = np.broadcast_to(neuron.initial, population.shape[-1:])
+                properties["initial_potential"] = start.tolist()
+            if own and graph.integers:
+                properties["threshold"] = np.asarray(neuron.firing_threshold).tolist()
         if population.later_bias is not None:
             properties["later_bias"] = population.later_bias.tolist()
         listed.append(properties)
@@ -309,7 +312,7 @@ def write_node_csv(path: Path, populations: Sequence[GraphPopulation], first: in
     """
     integers = any(np.ndim(population.unit) for population in populations)
     models = any(population.neuron is not None for population in populations)
-    names = [*NUMBERS, "later_bias"] if models else ["threshold"] if integers else []
+    names = [*FIELDS, "later_bias"] if models else ["threshold"] if integers else []
     with path.open("w", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
         named = any(population.names is not None for population in populations)

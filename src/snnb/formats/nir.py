@@ -99,19 +99,19 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     except ImportError as error:
         raise UsageError(f"format nir needs the library nir: {how_to_install('nir')}") from error
     (images, layers), names = _layers(graph), _node_names(graph)
-    threshold, counter = request.threshold, request.counter(graph.number_of_edges())
+    amplitude, counter = request.amplitude, request.counter(graph.number_of_edges())
     nodes: Dict[str, Node] = {names[p.name]: nir.Input(np.array(_shape(p, images))) for p in graph.inputs}
     ways: List[Tuple[int, List[str]]] = []  # and the id of the first neuron at the end
     for population in graph.layers:
         resistance = np.ones(_shape(population, images), np.float32)
-        biases: List[Optional[np.ndarray]] = [population.bias.astype(np.float64) / threshold, None]
+        biases: List[Optional[np.ndarray]] = [population.bias.astype(np.float64) / amplitude, None]
         if population.later_bias is not None:  # comes with the spikes that close a cycle
             biases[1] = np.broadcast_to(population.later_bias, population.shape)
         for number, projection in enumerate(graph.projections):
             if projection.target is not population:
                 continue
-            # The amplitude of a spike of the input is 1, of others the threshold
-            unit = threshold if projection.source in graph.inputs else 1.0
+            # The amplitude of a spike of the input is 1
+            unit = amplitude if projection.source in graph.inputs else 1.0
             for part, linear in enumerate(layers[number]):
                 if isinstance(linear, WindowSum):
                     mean = (linear.mean / unit).astype(np.float32)
@@ -133,7 +133,8 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
             numbers = {name: value.ravel()[order].reshape(resistance.shape) for name, value in values.items()}
             nodes[names[population.name]] = _neurons(nir, numbers, resistance)
             continue
-        thresholds = population.firing_threshold.ravel()[order]
+        potential = np.broadcast_to(request.neuron_of(population).firing_threshold / amplitude, population.shape)
+        thresholds = potential.astype(np.float32).ravel()[order]
         if not graph.integers:
             thresholds = np.nextafter(thresholds, np.float32(0))
         threshold_of = np.ascontiguousarray(thresholds.reshape(resistance.shape))
@@ -286,9 +287,9 @@ def _losses(graph: SynapseGraph, request: Request) -> Dict[str, object]:
         )
     if starts_above_zero(graph):
         losses.append("start: neurons start at a potential of their own, see the description; NIR's have none")
-    if request.initial_potential:
+    if request.neuron.initial:
         losses.append(
-            f"start: neurons start at {request.initial_potential / request.threshold:g} of their threshold; "
+            f"start: neurons start at {float(request.neuron.initial) / request.amplitude:g} of their threshold; "
             "NIR's have no initial potential"
         )
     targets = [projection.target for projection in graph.projections]

@@ -15,6 +15,7 @@ from snnb.graph.listed import ListedGraph
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import GraphProjection, out_degrees, targets
 from snnb.graph.synapse_graph import SynapseGraph
+from snnb.network.neuron import Neuron, NeuronOptions, Normalised, converted_neuron
 
 UNSAFE = re.compile(r"[^\w.-]", re.ASCII)
 LONGEST_PART = 80  # of the 255 bytes of a file name
@@ -97,14 +98,27 @@ class Request:
     on_cores: Optional[OnCores] = None
 
     @property
-    def threshold(self) -> float:
-        """Threshold of the membrane potential; 1, which weights are normalised to, without a simulation."""
-        return 1.0 if self.simulated is None else self.simulated.threshold
+    def _neurons(self) -> NeuronOptions:
+        return Normalised() if self.simulated is None else self.simulated
+
+    @property
+    def amplitude(self) -> float:
+        """Amplitude of a spike, in units of the weights: the unit of potentials, biases and weights of the input."""
+        return self._neurons.threshold
 
     @property
     def reset(self) -> str:
-        """Reset after a spike, `subtraction` or `zero`; the former without a simulation."""
-        return "subtraction" if self.simulated is None else self.simulated.reset
+        """Reset of the neurons of a converted network, `subtraction` or `zero`."""
+        return self._neurons.reset
+
+    @property
+    def neuron(self) -> Neuron:
+        """The neurons of a converted network where populations have no potentials of their own."""
+        return converted_neuron(self._neurons)
+
+    def neuron_of(self, population: GraphPopulation) -> Neuron:
+        """Return the neurons of a population, with potentials in the unit of the weights."""
+        return population.neuron_with(self._neurons)
 
     def reset_of(self, population: GraphPopulation) -> str:
         """Return the reset of the neurons of a population, which their model states if they have one.
@@ -115,25 +129,9 @@ class Request:
             return self.reset
         return "subtraction" if population.neuron.reset is None and population.neuron.spikes else "zero"
 
-    @property
-    def initial_potential(self) -> float:
-        """Membrane potential before the first step."""
-        return 0.0 if self.simulated is None else self.simulated.initial_potential * self.threshold
-
     def input_amplitude(self, graph: SynapseGraph) -> float:
         """Return the amplitude of a Poisson spike of the input, or of a pixel of 1."""
         return float(str(graph.attributes["pixel"])) if graph.integers else 1.0
-
-    def start_of(self, population: GraphPopulation) -> np.ndarray:
-        """Return the membrane potential of each channel before the first step, in the unit of the weights: float64."""
-        own = population.threshold
-        if population.initial_potential is not None:
-            return population.initial_potential.astype(np.float64) * self.threshold
-        share = np.float32(0 if self.simulated is None else self.simulated.initial_potential)
-        if own is None:
-            return np.full(population.shape[-1], float(share) * self.threshold)
-        start = np.floor(share * own).astype(np.float64)  # the simulation starts at an integer
-        return start if np.ndim(population.unit) else start / own
 
     def rate_scale(self, graph: SynapseGraph) -> float:
         """Return the factor from spikes per time step to the unit of rates."""

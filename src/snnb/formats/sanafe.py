@@ -63,7 +63,7 @@ Relays = Dict[Tuple[str, int], int]
 
 def write_netlist(graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write groups, biases, synapses and mapping; see `Format`."""
-    on_cores, first, threshold = request.on_cores, graph.layers[0].first, request.threshold
+    on_cores, first, amplitude = request.on_cores, graph.layers[0].first, request.amplitude
     relays = _relays_of(graph) if on_cores is None else {}
     number = {population.name: k for k, population in enumerate(graph.populations)}
     sizes = {population.name: population.size for population in graph.populations}
@@ -79,7 +79,7 @@ def write_netlist(graph: SynapseGraph, path: Path, request: Request) -> None:
             file.write(f"g {sizes[name]} {UNITS} log_spikes=0 {SOMA}=hard\n".encode())
         for population in graph.layers:
             group = number[population.name]
-            _write_biases(file, group, population, threshold)
+            _write_biases(file, group, population, request)
             if on_cores is not None:
                 updated = on_cores.updated[population.first - first :][: population.size]
                 file.writelines(b"n %d.%d force_update=1\n" % (group, i) for i in np.flatnonzero(updated).tolist())
@@ -91,8 +91,8 @@ def write_netlist(graph: SynapseGraph, path: Path, request: Request) -> None:
             name, target = projection.source.name, number[projection.target.name]
             if on_cores is None:
                 source = relays.get((name, steps - 1), number[name])
-                # A spike of the input is 1, all others are one threshold high.
-                unit = threshold if projection.source in graph.inputs else 1.0
+                # A spike of the input is 1.
+                unit = amplitude if projection.source in graph.inputs else 1.0
                 _write_edges(file, projection, (source, target), unit, counter)
             elif projection.source not in graph.inputs:
                 _write_edges(file, projection, (number[name], target), 1.0, counter, steps - 1)
@@ -119,12 +119,12 @@ def _relays_of(graph: SynapseGraph) -> Relays:
     return relays
 
 
-def _write_biases(file: BinaryIO, group: int, population: GraphPopulation, threshold: float) -> None:
-    biases = population.bias.astype(np.float64) / threshold
+def _write_biases(file: BinaryIO, group: int, population: GraphPopulation, request: Request) -> None:
+    biases = population.bias.astype(np.float64) / request.amplitude
     if population.neuron is not None:
         biases = biases + population.neuron.offset
     biases = biases.ravel()
-    thresholds = population.firing_threshold.astype(np.float64).ravel()
+    thresholds = np.resize(request.neuron_of(population).firing_threshold / request.amplitude, population.size)
     for i in np.flatnonzero((biases != 0) | (thresholds != 1)).tolist():
         own = "" if thresholds[i] == 1 else f" threshold={float(thresholds[i])!r}"
         file.write(f"n {group}.{i} bias={float(biases[i])!r}{own}\n".encode())
@@ -188,7 +188,7 @@ def _unsaid(population: GraphPopulation) -> Optional[str]:
 
 
 def _check(graph: SynapseGraph, request: Request) -> None:
-    if request.initial_potential or starts_above_zero(graph):
+    if request.neuron.initial or starts_above_zero(graph):
         raise UsageError(
             "format sanafe cannot state initial potentials other than 0: `snnb crosscheck --with sanafe` simulates "
             "them; else simulate without --initial-potential, and without parse --calibrate"

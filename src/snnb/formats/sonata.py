@@ -34,6 +34,7 @@ from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.hdf5 import reading, whole
 from snnb.io.text import JsonValue, load_json, read_text
+from snnb.network.neuron import Numbers
 
 INPUT, NODES = "input", "snn"
 NEURON, SYNAPSE = "neuron.json", "synapse.json"
@@ -52,7 +53,7 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     edge_populations = _write_edges(graph, path, request)
     # With these parameters NEST's neuron adds up the weights of arriving spikes. A current (`I_e`) does nothing to a
     # neuron without leak: biases arrive as spikes (docs/other-simulators.md).
-    start = request.initial_potential / request.threshold
+    start = float(request.neuron.initial) / request.amplitude
     neuron: Dict[str, object] = {"C_m": 1.0, "E_L": 0.0, "V_m": start, "V_th": 1.0}
     neuron.update(tau_m=NO_LEAK_MS, I_e=0.0, t_ref=0.0)
     if request.reset == "zero":
@@ -162,9 +163,14 @@ def _states(graph: SynapseGraph, request: Request) -> Dict[str, np.ndarray]:
         resets = any(population.neuron.reset is not None for population in populations if population.neuron is not None)
         names = [name for name in states[0] if resets or name != "V_reset"]  # which eprop_iaf does not have
         return {name: np.concatenate([state[name] for state in states]) for name in names}
+
+    def in_spikes(values: List[Tuple[GraphPopulation, Numbers]]) -> np.ndarray:
+        """Return numbers of each neuron, in units of the amplitude of a spike."""
+        return np.concatenate([np.resize(number / request.amplitude, p.size) for p, number in values])
+
     return {
-        "V_th": np.concatenate([p.firing_threshold.ravel().astype(np.float64) for p in populations]),
-        "V_m": np.concatenate([np.resize(request.start_of(p) / request.threshold, p.size) for p in populations]),
+        "V_th": in_spikes([(p, request.neuron_of(p).firing_threshold) for p in populations]),
+        "V_m": in_spikes([(p, request.neuron_of(p).initial) for p in populations]),
     }
 
 

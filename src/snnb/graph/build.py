@@ -26,7 +26,7 @@ from snnb.io.files import atomic_path, sha256_of
 from snnb.io.hdf5 import write_array
 from snnb.io.npy import load_archive
 from snnb.network.geometry import PADDING
-from snnb.network.network import INPUT, NUMBERS, Network, Population, Units
+from snnb.network.network import INPUT, Network, Population, Units
 from snnb.network.read_network import read_network
 
 
@@ -122,8 +122,8 @@ def _write_populations(
             write_array(group, "spike_count", counts[volume.name])
         if isinstance(volume, Population):
             units = network.units(volume)
-            if volume.threshold is not None:
-                write_array(group, "threshold", volume.threshold)
+            if volume.integer_threshold is not None:
+                write_array(group, "threshold", volume.integer_threshold)
             if volume.initial_potential is not None:
                 write_array(group, "initial_potential", volume.initial_potential / units.bias)
             if volume.window is not None:
@@ -137,9 +137,8 @@ def _write_populations(
             if volume.neuron is not None:
                 neuron = group.create_group("neuron")
                 neuron.attrs["spikes"] = volume.neuron.spikes
-                for name in NUMBERS:
-                    if getattr(volume.neuron, name) is not None:
-                        write_array(neuron, name, getattr(volume.neuron, name))
+                for name, values in volume.neuron.given.items():
+                    write_array(neuron, name, values)
     table = np.array(links, np.int64).reshape(-1, 3)
     write_array(file, "projections", np.ascontiguousarray(table[:, :2]))
     if table[:, 2].any():
@@ -185,7 +184,7 @@ def _write_connections(
             group.attrs["parallel"] = bool((np.bincount(read[read != PADDING]) > 1).any())
         if projection.kernel is not None:
             weights = projection.weights()
-            if population.threshold is not None:
+            if population.integer_threshold is not None:
                 unit = units.weight.reshape(weights.shape[2:]) if geometry.pairing == "diagonal" else units.weight
                 weights = weights / unit
             write_array(group, "kernel", weights)

@@ -9,7 +9,8 @@ import numpy as np
 
 from snnb.graph.neuron_names import read_names
 from snnb.io.hdf5 import whole
-from snnb.network.network import Neuron, Volume
+from snnb.network.network import Volume
+from snnb.network.neuron import Neuron, NeuronOptions, Normalised, converted_neuron
 
 POOL_WEIGHTS = ("one", "mean")
 RATE_UNITS = ("step", "hz", "sample")
@@ -69,7 +70,7 @@ class GraphPopulation(Volume):
     initial_potential : ndarray of float32 or None
         Membrane potential of each channel before the first step, as a share of the threshold (an integer in a graph of
         integers); None if the simulation sets it.
-    threshold : ndarray of float32 or None
+    integer_threshold : ndarray of float32 or None
         Integer threshold of each channel of an integer network. Its weights are integers too when multiplied by the
         threshold of the postsynaptic neuron, and divided by the attribute `pixel` of the graph if the input is the
         source; so are its biases and initial potentials, multiplied by the threshold.
@@ -92,7 +93,7 @@ class GraphPopulation(Volume):
     coding: Optional[str] = None
     window: Optional[Tuple[int, int]] = None
     initial_potential: Optional[np.ndarray] = None
-    threshold: Optional[np.ndarray] = None
+    integer_threshold: Optional[np.ndarray] = None
     integers: bool = False
     recording: Optional[Recording] = None
     stored_counts: Union[np.ndarray, h5py.Dataset, None] = None
@@ -123,8 +124,10 @@ class GraphPopulation(Volume):
 
     @property
     def unit(self) -> np.ndarray:
-        """Threshold of each channel in the unit of the weights, float32: `threshold` in a graph of integers, else 1."""
-        return self.threshold if self.integers and self.threshold is not None else np.ones((), np.float32)
+        """Unit of the weights of each channel, float32: `integer_threshold` in a graph of integers, else 1."""
+        return (
+            self.integer_threshold if self.integers and self.integer_threshold is not None else np.ones((), np.float32)
+        )
 
     @cached_property
     def bias(self) -> np.ndarray:
@@ -137,7 +140,22 @@ class GraphPopulation(Volume):
     @property
     def firing_threshold(self) -> np.ndarray:
         """Threshold in the population's shape: of the neuron model; otherwise 1, except in a graph of integers."""
-        return np.broadcast_to(self.unit if self.neuron is None else self.neuron.threshold, self.shape)
+        return np.broadcast_to(self.neuron_with(Normalised()).firing_threshold, self.shape)
+
+    def neuron_with(self, options: NeuronOptions) -> Neuron:
+        """Return the neurons: the neuron model, or those of a converted network with these options, see `bias`."""
+        if self.neuron is not None:
+            return self.neuron
+        start, own = self.initial_potential, self.integer_threshold
+        if start is None and own is not None and not self.integers:  # the simulation starts at an integer
+            start = np.floor(np.float32(options.initial_potential) * own).astype(np.float64) / own
+        return converted_neuron(
+            options,
+            integer_threshold=own if self.integers else None,
+            initial_potential=start,
+            random=self.coding == "random",
+            spikes=self.coding != "membrane",
+        )
 
     @cached_property
     def _rate32(self) -> np.ndarray:

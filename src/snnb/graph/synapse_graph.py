@@ -37,7 +37,8 @@ from snnb.graph.projection import (
 from snnb.io.hdf5 import RAISED_BY_HDF5, damaged, whole
 from snnb.network.geometry import Geometry
 from snnb.network.layers import LAYER_KINDS, Layer, configured
-from snnb.network.network import DROPPED, Neuron
+from snnb.network.network import DROPPED
+from snnb.network.neuron import Neuron
 
 if TYPE_CHECKING:
     import networkx
@@ -461,7 +462,7 @@ def _read_population(group: h5py.Group, recording: Optional[Recording], integers
     neuron = None
     if "neuron" in group:
         numbers = {name: whole(values) for name, values in group["neuron"].items()}
-        neuron = Neuron(**numbers, spikes=bool(group["neuron"].attrs["spikes"]))
+        neuron = Neuron.of(numbers, spikes=bool(group["neuron"].attrs["spikes"]))
         neuron.check(tuple(group.attrs["shape"].tolist()))
     return GraphPopulation(
         name=group.attrs["name"],
@@ -471,7 +472,7 @@ def _read_population(group: h5py.Group, recording: Optional[Recording], integers
         coding=None if recording is None else group.attrs["coding"],
         window=(int(begin), int(end)) if "window" in group.attrs else None,
         initial_potential=start,
-        threshold=threshold,
+        integer_threshold=threshold,
         integers=integers,
         recording=recording,
         stored_counts=None if recording is None else group["spike_count"],
@@ -508,8 +509,8 @@ def read_connections(
             delay = int(group.attrs.get("delay", 0))
             for k in map(int, group.attrs.get("sources", [source for source, of, _ in links if of == number])):
                 unit = None
-                if integers and kernel is not None and target.threshold is not None:
-                    unit = target.threshold / (1 if k else np.float32(file.attrs["pixel"]))
+                if integers and kernel is not None and target.integer_threshold is not None:
+                    unit = target.integer_threshold / (1 if k else np.float32(file.attrs["pixel"]))
                     unit = unit.reshape(geometry.kernel_shape[2:]) if geometry.pairing == "diagonal" else unit
                 connection = Connection(
                     source=populations[k],

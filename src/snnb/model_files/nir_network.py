@@ -40,7 +40,8 @@ from snnb.network.layers import (
     ZeroPadding2D,
     configured,
 )
-from snnb.network.network import DROPPED, INPUT, Network, Neuron, Population, Projection, Reindexed, Volume
+from snnb.network.network import DROPPED, INPUT, Network, Population, Projection, Reindexed, Volume
+from snnb.network.neuron import Neuron
 
 SMALLEST = np.finfo(np.float32).tiny
 INTEGRATORS = {"I", "LI", "CubaLI"}  # without spikes
@@ -282,9 +283,9 @@ class _Reader:
         if node.kind in NEURONS:
             neuron = neuron_of(node, self._inner[node.name], self._settings, ordered)
         elif all(self._is_plain(term) for term in terms) and len(terms) == 1:  # spikes that others read too
-            neuron = Neuron(threshold=0.5, leak=0, reset=0)
+            neuron = Neuron(0.5, leak=0, reset=0)
         else:
-            neuron = Neuron(threshold=1, leak=0, spikes=False)
+            neuron = Neuron(1, leak=0, spikes=False)
         now, later = (ordered(bias) for bias in biases)
         if channel_values(biases[0]) is None and len(shape) > 1:
             neuron, now = replace(neuron, offset=neuron.offset + neuron.gain * now), np.zeros(shape)
@@ -440,7 +441,7 @@ def neuron_of(node: Node, shape: Shape, settings: NirSettings, order: Callable[[
                 numbers["subtrahend"] = numbers["subtrahend"] / leak
         else:
             numbers["reset"] = parameter("v_reset")
-    return Neuron(spikes=spikes, **{name: _shortest(order(values)) for name, values in numbers.items()})
+    return Neuron.of({name: _shortest(order(values)) for name, values in numbers.items()}, spikes=spikes)
 
 
 def time_step(node: Node, settings: NirSettings, reason: str) -> float:

@@ -383,3 +383,9 @@ class Cropping2D(Reindexing):
 
 _REINDEXING = (Flatten, Reshape, Permute, Concatenate, ZeroPadding1D, ZeroPadding2D, Cropping2D)
 REINDEXING: Mapping[str, Type[Reindexing]] = {kind.__name__: kind for kind in _REINDEXING}
+GRAPH_ONLY = (
+    Conv1D,
+    Conv2DTranspose,
+    UpSampling2D,
+    ZeroPadding1D,
+)  # kinds that the graph takes and no engine simulates

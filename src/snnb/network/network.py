@@ -1,102 +1,30 @@
-"""The network that is simulated: volumes of neurons with their neuron model, and the projections that feed them.
-
-Converted networks are the case of the neuron model without a leak.
-"""
+"""The network that is simulated: volumes of neurons with their neuron model, and the projections that feed them."""
 
 import math
-from dataclasses import dataclass, fields, replace
-from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple, Union
+from dataclasses import dataclass, replace
+from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple, Union
 
 import numpy as np
 
 from snnb.network.geometry import PADDING, Geometry, Reading, Shape, count_synapses, count_weights
 from snnb.network.layers import Layer, Reindexing
+from snnb.network.neuron import Neuron, NeuronOptions, converted_neuron
 
-Numbers = Union[float, np.ndarray]
-
-
-@dataclass(frozen=True, eq=False)
-class Neuron:
-    """Parameters of the neurons of a population, constant in time: leaky integration, threshold and reset.
-
-    In each time step, x is the sum of the currents of all projections, the bias included:
-
-        i ← i + (g_i x - (1 - κ) i)         with a synaptic current; otherwise i = x
-        v ← v + ((g i + c) - (1 - λ) v)
-        spike where v ≥ θ; there v ← v - subtrahend, or v ← reset
-
-    That is i ← κ i + g_i x and v ← λ v + g i + c, in the form whose rounding error does not grow when λ is close to 1.
-    Engines compute it in float32 in exactly this order, with 1 - λ and 1 - κ rounded to float32 once.
-
-    Each number is converted to float64, and broadcasts to the shape of the population: a number, one for each channel
-    (the last axis), or one for each neuron.
-    """
-
-    threshold: Numbers  # θ; a neuron that spikes only above ϑ has the next float32 number, nextafter(ϑ, ∞)
-    leak: Numbers = 1.0  # λ
-    gain: Numbers = 1.0  # g
-    offset: Numbers = 0.0  # c
-    current_leak: Optional[Numbers] = None  # κ; None: no synaptic current
-    current_gain: Numbers = 1.0  # g_i
-    reset: Optional[Numbers] = None  # potential after a spike; None: the subtrahend is subtracted
-    subtrahend: Optional[Numbers] = None  # None: the threshold
-    initial: Numbers = 0.0  # potential before the first step
-    spikes: bool = True  # False: a leaky integrator, which is read by its potential; threshold and reset do not act
-
-    def __post_init__(self) -> None:
-        for name in NUMBERS:
-            if getattr(self, name) is not None:
-                object.__setattr__(self, name, np.asarray(getattr(self, name), np.float64))
-
-    def check(self, shape: Shape) -> None:
-        """Raise `ValueError` with the name of a parameter that is not finite, or does not fit a population's shape."""
-        for name in NUMBERS:
-            values = getattr(self, name)
-            if values is None:
-                continue
-            if not np.isfinite(values).all():
-                raise ValueError(f"{name} of its neurons is not finite")
-            if values.shape not in ((), shape[-1:], shape):
-                raise ValueError(f"{name} of its neurons has shape {values.shape}, which does not fit {shape}")
-
-    def in_words(self) -> Tuple[str, str]:
-        """Return the threshold, and what a spike does to the potential: `0.5 to 1`, `to 0`; empty without spikes."""
-        if not self.spikes:
-            return "", ""
-        if self.reset is not None:
-            return _range(self.threshold), f"to {_range(self.reset)}"
-        return _range(self.threshold), f"by subtraction of {_range(self._subtracted)}"
-
-    @property
-    def _subtracted(self) -> Numbers:
-        return self.threshold if self.subtrahend is None else self.subtrahend
-
-    def numbers(self, shape: Shape) -> Dict[str, np.ndarray]:
-        """Return the numbers in force by name, each in the shape of the population: float64."""
-        values = {name: getattr(self, name) for name in NUMBERS}
-        values["subtrahend"] = self._subtracted
-        without = {"subtrahend"} if self.reset is not None else set()
-        without |= set() if self.current_leak is not None else {"current_leak", "current_gain"}
-        without |= set() if self.spikes else {"threshold", "reset", "subtrahend"}
-        return {
-            name: np.broadcast_to(value, shape)
-            for name, value in values.items()
-            if value is not None and name not in without
-        }
-
-
-NUMBERS = tuple(field.name for field in fields(Neuron) if field.name != "spikes")
-
-
-def _range(values: Numbers) -> str:
-    """Return numbers as text: their least and greatest, or one if these are equal."""
-    low, high = (f"{float(value):.6g}" for value in (np.min(values), np.max(values)))
-    return low if low == high else f"{low} to {high}"
-
-
+ACTIVATIONS = ("relu", "softmax", "linear")
 MEMBRANE = "membrane"  # activation of an output layer that does not spike: its accumulated input is read
 DROPPED = "dropped"  # see `Network.zeros`
 INPUT = "input"  # name of the input, also if the file has another one
+Values = Any  # an array of numpy, or a tensor
+
+
+def quantised(share: Values, levels: int, floor: Callable[[Values], Values]) -> Values:
+    """Return ⌊share · levels + ½⌋ / levels, the rounding of a quantised activation (Bu et al. 2022), as QCFS trains it.
+
+    `share` is the activation as a share of the one at which it clips: an array with `np.floor`, a tensor with
+    `tf.floor`. TensorFlow's graphs leave out a floor division by 1.
+    """
+    rounded: Values = floor(share * levels + 0.5) / levels
+    return rounded
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +93,7 @@ class Population(Volume):
     window: Optional[Tuple[int, int]] = None
     # (channels,) float32 integers: firing threshold in an integer network, whose weights, biases and initial potentials
     # are integers too; None: 1, which weights, biases and initial potentials are normalised to
-    threshold: Optional[np.ndarray] = None
+    integer_threshold: Optional[np.ndarray] = None
     # Of a network that was trained as a spiking one. None in a converted network, whose integrate-and-fire neurons have
     # the threshold and initial potential above, and settings of the simulation
     neuron: Optional[Neuron] = None
@@ -191,6 +119,19 @@ class Population(Volume):
         """The projection of a population with one, such as a pooling."""
         (projection,) = self.projections
         return projection
+
+
+def neuron_of(population: Population, options: NeuronOptions) -> Neuron:
+    """Return the neurons of a population: its neuron model, or those of a converted network with these options."""
+    if population.neuron is not None:
+        return population.neuron
+    return converted_neuron(
+        options,
+        integer_threshold=population.integer_threshold,
+        initial_potential=population.initial_potential,
+        random=population.activation == "softmax",
+        spikes=population.spikes,
+    )
 
 
 class Units(NamedTuple):
@@ -276,17 +217,17 @@ class Network:
         """
         if not any(projection.delay for population in self.populations for projection in population.projections):
             return [[volume] for volume in self.volumes]
+        import networkx
+
         number = {volume.name: i for i, volume in enumerate(self.volumes)}
-        reached = np.eye(len(number), dtype=np.bool_)  # [i, j]: whether there is a path from volume i to volume j
+        graph = networkx.DiGraph()
+        graph.add_nodes_from(number.values())
         for volume in self.volumes:
-            reached[[number[name] for name in getattr(volume, "inputs", ())], number[volume.name]] = True
-        for through in range(len(number)):
-            reached |= np.logical_and.outer(reached[:, through], reached[through])
-        components: Dict[int, List[Volume]] = {}  # by the first volume
-        for i, volume in enumerate(self.volumes):
-            components.setdefault(int(np.argmax(reached[i] & reached[:, i])), []).append(volume)
-        # A volume that a component reads has fewer volumes before it.
-        return [components[i] for i in sorted(components, key=lambda i: (reached[:, i].sum(), i))]
+            graph.add_edges_from((number[name], number[volume.name]) for name in getattr(volume, "inputs", ()))
+        condensed = networkx.condensation(graph)
+        members: Dict[int, List[int]] = {part: sorted(data["members"]) for part, data in condensed.nodes(data=True)}
+        order = networkx.lexicographical_topological_sort(condensed, key=lambda part: members[part][0])
+        return [[self.volumes[i] for i in members[part]] for part in order]
 
     def separated(self, steps: int) -> "Network":
         """Return the network with a firing window of `steps` time steps for each population.
@@ -307,11 +248,11 @@ class Network:
 
     def units(self, population: Population) -> Units:
         """Return the units of an integer population; ones for another."""
-        if population.threshold is None:
+        if population.integer_threshold is None:
             ones = np.ones(population.shape[-1], np.float32)
             return Units(ones, ones)
         pixel = np.float32(self.pixel if self.input.name in self.senders(population) else 1)
-        return Units(population.threshold / pixel, population.threshold)
+        return Units(population.integer_threshold / pixel, population.integer_threshold)
 
     def volume(self, name: str) -> Volume:
         """Return the volume of that name."""

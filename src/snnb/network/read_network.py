@@ -27,18 +27,20 @@ from snnb.network.geometry import Shape
 from snnb.network.layers import LAYER_KINDS, REINDEXING, Layer, Weighted, configured
 from snnb.network.network import (
     INPUT,
-    NUMBERS,
     Network,
-    Neuron,
     Population,
     Projection,
     Reindexed,
     Volume,
 )
+from snnb.network.neuron import FIELDS, Neuron
 
 SUMS = {"Add"}
 ACTIVATIONS = {"Activation", "ReLU"}
-STATES = ("initial_potential", "threshold")  # arrays of the neurons in a calibrated or integer network
+STATES = {
+    "initial_potential": "initial_potential",
+    "threshold": "integer_threshold",
+}  # arrays of the neurons in a calibrated or integer network
 
 
 @dataclass(frozen=True)
@@ -99,10 +101,10 @@ def _timed(entry: Entry, volume: Volume) -> Volume:
     window = None if "window" not in entry.config else tuple(entry.config["window"])
     neuron = None
     if "spikes" in entry.config:
-        numbers = {name: entry.arrays[f"neuron_{name}"] for name in NUMBERS if f"neuron_{name}" in entry.arrays}
-        neuron = Neuron(spikes=bool(entry.config["spikes"]), **numbers)
+        numbers = {name: entry.arrays[f"neuron_{name}"] for name in FIELDS if f"neuron_{name}" in entry.arrays}
+        neuron = Neuron.of(numbers, spikes=bool(entry.config["spikes"]))
         neuron.check(volume.shape)
-    return replace(volume, initial_potential=start, threshold=threshold, window=window, neuron=neuron)
+    return replace(volume, initial_potential=start, integer_threshold=threshold, window=window, neuron=neuron)
 
 
 def _volume(entry: Entry, volumes: Mapping[str, Volume]) -> Volume:
@@ -201,12 +203,12 @@ def described(network: Network) -> List[Entry]:
             entries.append(Entry(volume.name, volume.layer.kind, config, volume.inputs, {}))
         elif isinstance(volume, Population):
             *parts, end = _described(volume, shapes)
-            states = {name: getattr(volume, name) for name in STATES if getattr(volume, name) is not None}
+            states = {name: getattr(volume, field) for name, field in STATES.items()}
             config = {} if volume.window is None else {"window": volume.window}
             if volume.neuron is not None:
                 config["spikes"] = volume.neuron.spikes
-                numbers = {f"neuron_{name}": getattr(volume.neuron, name) for name in NUMBERS}
-                states.update({name: values for name, values in numbers.items() if values is not None})
+                states.update({f"neuron_{name}": values for name, values in volume.neuron.given.items()})
+            states = {name: values for name, values in states.items() if values is not None}
             end = replace(end, arrays={**end.arrays, **states}, config={**end.config, **config})
             entries += [*parts, end]
         else:

@@ -13,7 +13,7 @@ import numpy as np
 from snnb.core.errors import DamagedError, ReadOnlyError, UsageError
 from snnb.core.formatting import local_time, times
 from snnb.core.progress import Progress, Say, say_nothing, silent
-from snnb.forward.without_tensorflow import mean_activations, samples_within
+from snnb.forward.numpy_pass import mean_activations, samples_within
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.files import refuse_existing, write_text_atomically
 from snnb.io.keras_file import read_levels

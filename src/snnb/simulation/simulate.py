@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Callable, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Callable, Iterator, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from snnb.core.errors import InputError, UsageError
 from snnb.core.machine import processors
 from snnb.core.options import FigureFormat
 from snnb.core.progress import Progress, Throttle, silent
-from snnb.forward.currents import AnalogueNetwork, batch_of
+from snnb.forward.batch import batch_of
 from snnb.network.event_samples import EventSamples, InputSteps
 from snnb.network.network import MEMBRANE, Network, Population, Volume
 from snnb.network.read_network import read_networks
@@ -37,7 +37,9 @@ from snnb.simulation.statistics import (
     added,
     advice,
 )
-from snnb.simulation.trained_model import Outputs, TrainedModel
+
+if TYPE_CHECKING:
+    from snnb.simulation.trained_model import Outputs, TrainedModel
 
 # The threads of the engine `event` synchronise at the end of a block: a block has this many samples per thread,
 EVENT_SAMPLES = 10
@@ -85,7 +87,7 @@ def simulate(
     settings: SimulationSettings,
     output_scale: float = 1.0,
     dt_ms: float = 1.0,
-    trained: Optional[TrainedModel] = None,
+    trained: Optional["TrainedModel"] = None,
     fidelity: Optional[Fidelity] = None,
     figures: FigureFormat = "png",
     progress: Progress = silent,
@@ -255,10 +257,12 @@ class Runner:
     def __init__(self, job: Job, threads: int, progress: Progress = silent) -> None:
         self._job = job
         self._analogue: Optional[Outputs] = None
-        if isinstance(job.trained, TrainedModel):
-            self._analogue = job.trained.forward()
-        elif job.trained is not None:
+        if isinstance(job.trained, Network):
+            from snnb.forward.currents import AnalogueNetwork
+
             self._analogue = AnalogueNetwork(job.trained).outputs
+        elif job.trained is not None:
+            self._analogue = job.trained.forward()
         self._engine = _engine(job, threads, progress)
 
     def run(self, samples: Tuple[int, Samples, np.ndarray], tick: Callable[[int], None] = lambda steps: None) -> Totals:
@@ -290,8 +294,10 @@ class Runner:
             if spikes:
                 spikes[network.input.name] = [_event_table(x, number, settings)]
         readout = counted.readout
-        if readout is not None and output.threshold is not None:  # of an integer network: in units of the threshold
-            readout = readout / np.broadcast_to(output.threshold.astype(np.float64), output.shape).ravel()
+        if (
+            readout is not None and output.integer_threshold is not None
+        ):  # of an integer network: in units of the threshold
+            readout = readout / np.broadcast_to(output.integer_threshold.astype(np.float64), output.shape).ravel()
         ann = self._analogue(x) if self._analogue is not None and isinstance(x, np.ndarray) else None
         return Totals(
             samples=len(x),

@@ -7,7 +7,8 @@ from typing import Callable, List, Mapping, Optional
 import numpy as np
 
 from snnb.conversion.fidelity import Change, Fidelity
-from snnb.forward.currents import LARGEST_BATCH, AnalogueNetwork, padded
+from snnb.forward.batch import LARGEST_BATCH, padded
+from snnb.forward.currents import AnalogueNetwork
 from snnb.io.keras import keras
 from snnb.io.keras_file import load_model, read_levels
 from snnb.network.network import Network

@@ -265,13 +265,14 @@ def simulate_samples(
     `fidelity` has the changes of its conversion.
     """
     from snnb.simulation.simulate import simulate
-    from snnb.simulation.trained_model import read_trained
     from snnb.stages.model import class_count
-    from snnb.training.qcfs import quantised_again
 
     details = recorded_details(run, prepare.KIND)
     trained = None
     if fidelity is not None and "average_pooling" in fidelity.after:
+        from snnb.simulation.trained_model import read_trained
+        from snnb.training.qcfs import quantised_again
+
         trained = read_trained(run.path / train.trained_file(run), quantised_again)
     return simulate(
         parsed,

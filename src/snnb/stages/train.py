@@ -197,11 +197,7 @@ def execute(run: RunDirectory, params: TrainParams, progress: Progress = silent)
 
     If `resume` is None, an interrupted training continues only if its checkpoint was made with these parameters.
     """
-    from snnb.io.keras_file import read_levels
-    from snnb.model_files.fold_pixels import BorderSample
-    from snnb.model_files.read_model import files_of
     from snnb.stages.model import model_of
-    from snnb.training import fit
 
     model = model_of(run)
     if is_spiking(run):
@@ -211,6 +207,11 @@ def execute(run: RunDirectory, params: TrainParams, progress: Progress = silent)
             shutil.copyfile(model.file, output.directory / f"{run.model}{NIR}")
             output.details = TrainDetails(epochs_run=0)
         return
+    from snnb.io.keras_file import read_levels
+    from snnb.model_files.fold_pixels import BorderSample
+    from snnb.model_files.read_model import files_of
+    from snnb.training import fit
+
     notes: Dict[str, None] = {}  # in order; a model may be built more than once
     sample = BorderSample(partial(prepare.fidelity_samples, run))
     build = builder(run, model, params, notes.setdefault, sample)

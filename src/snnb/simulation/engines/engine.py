@@ -1,16 +1,14 @@
-"""Interface of the engines, the choice of one, and values that they share: thresholds, amplitudes, random numbers."""
+"""Interface of the engines, the choice of one, and values that they share: amplitudes, random numbers."""
 
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Protocol, Set, Tuple, Type, Union
 
 import numpy as np
-import tensorflow as tf
 
 from snnb.core.errors import InputError
-from snnb.forward.currents import ACTIVATE, CURRENTS, REINDEXED
 from snnb.network.event_samples import InputSteps
-from snnb.network.layers import DepthwiseConv2D, MaxPooling2D
-from snnb.network.network import MEMBRANE, Network, Population, Reindexed
+from snnb.network.layers import GRAPH_ONLY, DepthwiseConv2D, MaxPooling2D
+from snnb.network.network import ACTIVATIONS, MEMBRANE, Network, Population, Reindexed
 from snnb.simulation.settings import SimulationSettings, refuse_in_toolbox, refuse_missing_packages
 
 # Called with the output layer's activity in the next steps: its spikes, bool (samples, steps, units); and its read-out
@@ -75,53 +73,26 @@ def recorded_of(settings: SimulationSettings, first: int, samples: int) -> int:
     return max(0, min(samples, settings.first + settings.record_spikes - first))
 
 
-def initial_potential(population: Population, settings: SimulationSettings) -> np.ndarray:
-    """Return the membrane potential of a population's neurons before the first step: float32, in its shape."""
-    if population.neuron is not None:
-        return np.broadcast_to(np.asarray(population.neuron.initial, np.float32), population.shape)
-    share: Union[float, np.ndarray] = settings.initial_potential
-    if population.initial_potential is not None:
-        share = population.initial_potential
-    elif population.activation in ("softmax", MEMBRANE):
-        share = 0.0
-    elif population.threshold is not None:
-        share = np.floor(share * population.threshold)
-    return np.broadcast_to(np.float32(settings.threshold) * np.asarray(share, np.float32), population.shape)
-
-
-def firing_threshold(population: Population, settings: SimulationSettings) -> np.ndarray:
-    """Return the potential at which a population's neurons spike: float32, in its shape."""
-    if population.neuron is not None:
-        return np.broadcast_to(np.asarray(population.neuron.threshold, np.float32), population.shape)
-    own = np.float32(1) if population.threshold is None else population.threshold
-    return np.broadcast_to(np.float32(settings.threshold) * own, population.shape)
-
-
 class Dynamics(NamedTuple):
-    """The numbers of a `Neuron` as engines use them: float32, each in the shape of the population."""
+    """The numbers with which a `Neuron` integrates, for engines: float32, each in the shape of the population."""
 
     decay: np.ndarray  # 1 - λ
     gain: np.ndarray
     offset: np.ndarray
     current_decay: np.ndarray  # 1 - κ; 1 without a synaptic current
     current_gain: np.ndarray  # 1 without a synaptic current
-    after: np.ndarray  # potential after a spike, or the number that a spike subtracts
 
 
 def dynamics(population: Population) -> Dynamics:
     """Return the numbers of a population with a neuron model."""
     neuron = population.neuron
     assert neuron is not None
-    after = neuron.reset
-    if after is None:
-        after = neuron.threshold if neuron.subtrahend is None else neuron.subtrahend
     numbers = (
         1 - np.asarray(neuron.leak),
         neuron.gain,
         neuron.offset,
         1.0 if neuron.current_leak is None else 1 - np.asarray(neuron.current_leak),
         neuron.current_gain,
-        after,
     )
     return Dynamics(*(np.broadcast_to(np.asarray(each, np.float32), population.shape) for each in numbers))
 
@@ -209,7 +180,7 @@ def _largest(network: Network, population: Population, settings: SimulationSetti
 
     In a step at most all positive weights of a neuron arrive, or all negative ones. A spike subtracts the threshold.
     """
-    assert population.threshold is not None
+    assert population.integer_threshold is not None
     channels = population.shape[-1]
     up, down = np.zeros(channels), np.zeros(channels)
     from_input = network.input.name in network.senders(population)
@@ -224,13 +195,13 @@ def _largest(network: Network, population: Population, settings: SimulationSetti
     if population.bias is not None:
         up, down = up + np.maximum(population.bias, 0), down + np.maximum(-population.bias, 0)
     start = np.zeros(1) if population.initial_potential is None else np.abs(population.initial_potential)
-    once = start + 2 * population.threshold + up + down
+    once = start + 2 * population.integer_threshold + up + down
     weighted = all(p.kernel is not None for p in population.projections)
     if from_input and weighted and settings.input == "constant" and population.window is None:
         # The current is the same in every step: a potential that leaves the exact numbers never comes back.
         return float(once.max())
     resets = population.window is None and population is not network.output and settings.reset == "subtraction"
-    rise = np.maximum(up - population.threshold, 0) if resets else up
+    rise = np.maximum(up - population.integer_threshold, 0) if resets else up
     return float((once + settings.duration * np.maximum(rise, down)).max())
 
 
@@ -259,11 +230,19 @@ def choose_engine(network: Network, settings: SimulationSettings) -> Tuple[str, 
         if reason is not None:
             raise InputError(f"{reason}: --engine event cannot simulate that; use --engine tensorflow")
         return "event", "asked for"
-    if tf.config.list_physical_devices("GPU"):
+    if _has_gpu():
         return "tensorflow", "there is a GPU"
     if reason is not None:
         return "tensorflow", f"the faster engine event cannot simulate it: {reason}"
     return "event", "the fastest without a GPU"
+
+
+def _has_gpu() -> bool:
+    try:
+        import tensorflow as tf
+    except ImportError:
+        return False
+    return bool(tf.config.list_physical_devices("GPU"))
 
 
 def unsupported(network: Network, settings: SimulationSettings) -> Optional[str]:
@@ -324,14 +303,14 @@ def check_supported(network: Network) -> None:
     for volume in network.volumes:
         kinds = []
         if isinstance(volume, Population):
-            kinds = [p.layer.kind for p in volume.projections if type(p.layer) not in CURRENTS]
-            if volume.activation not in (*ACTIVATE, MEMBRANE):
+            kinds = [p.layer.kind for p in volume.projections if isinstance(p.layer, GRAPH_ONLY)]
+            if volume.activation not in (*ACTIVATIONS, MEMBRANE):
                 raise InputError(
                     f"layer {volume.name}: activation {volume.activation} cannot be simulated: "
-                    f"use {', '.join(ACTIVATE)}"
+                    f"use {', '.join(ACTIVATIONS)}"
                 )
         elif isinstance(volume, Reindexed):
-            kinds = [volume.layer.kind] if type(volume.layer) not in REINDEXED else []
+            kinds = [volume.layer.kind] if isinstance(volume.layer, GRAPH_ONLY) else []
         if kinds:
             raise InputError(f"layer {volume.name}: a {kinds[0]} cannot be simulated: replace it and parse again")
         read.update(name for name in getattr(volume, "inputs", ()) if name != volume.name)

@@ -6,21 +6,22 @@ AAAI). The counts are equal to those of a simulation step by step where sums are
 """
 
 from dataclasses import replace
+from functools import partial
 from typing import Dict, List, Mapping, Optional
 
 import numpy as np
 import tensorflow as tf
 
-from snnb.forward.currents import Currents, batch_of, padded, reindexed
-from snnb.network.network import MEMBRANE, Network, Population, Reindexed
+from snnb.forward.batch import batch_of, padded
+from snnb.forward.currents import Currents, forward, values_read
+from snnb.network.network import Network, Population, neuron_of
+from snnb.network.neuron import Neuron
 from snnb.simulation.engines.engine import (
     INPUT,
     BlockCounts,
     Observe,
     Samples,
     Streams,
-    firing_threshold,
-    initial_potential,
     number_type,
     recorded_of,
     spike_rows,
@@ -82,23 +83,28 @@ class SeparatedEngine:
         counts: Dict[str, List[np.ndarray]] = {population.name: [] for population in self._network.populations}
         for start in range(0, len(sent), self._batch):
             part = sent[start : start + self._batch]
-            values: Dict[str, tf.Tensor] = {
-                self._network.input.name: tf.constant(padded(part, self._batch), self._real)
-            }
-            for volume in self._network.volumes[1:]:
-                if isinstance(volume, Reindexed):
-                    values[volume.name] = reindexed(volume, values)
-                elif isinstance(volume, Population):
-                    received = self._received(volume, values, settings.duration)
-                    if volume.activation == MEMBRANE:
-                        spikes = tf.zeros_like(received)
-                    else:
-                        potential = received + initial_potential(volume, settings).astype(self._real)
-                        reached = tf.floor(potential / firing_threshold(volume, settings).astype(self._real))
-                        spikes = tf.clip_by_value(reached, 0.0, float(settings.duration))
-                    counts[volume.name].append(spikes.numpy()[: len(part)])
-                    values[volume.name] = spikes * settings.threshold
+
+            def sent_by(population: Population, values: Mapping[str, tf.Tensor], number: int = len(part)) -> tf.Tensor:
+                received, neuron = (
+                    self._received(population, values, settings.duration),
+                    neuron_of(population, settings),
+                )
+                spikes = self._spikes(neuron, received) if neuron.spikes else tf.zeros_like(received)
+                counts[population.name].append(spikes.numpy()[:number])
+                return spikes * settings.threshold
+
+            forward(self._network, tf.constant(padded(part, self._batch), self._real), sent_by)
         return {name: np.concatenate(parts) for name, parts in counts.items()}
+
+    def _spikes(self, neuron: Neuron, received: tf.Tensor) -> tf.Tensor:
+        """Return the number of spikes, given the input of all steps; a spike subtracts a number."""
+        start, threshold, subtrahend = (
+            np.asarray(number, self._real) for number in (neuron.initial, neuron.firing_threshold, neuron.after)
+        )
+        potential = received + start
+        count = tf.floor(potential / subtrahend)
+        last = tf.cast(potential - (count - 1) * subtrahend >= threshold, self._real)
+        return tf.clip_by_value(count - 1 + last, 0.0, float(self._settings.duration))
 
     def _received(self, population: Population, values: Mapping[str, tf.Tensor], steps: int) -> tf.Tensor:
         """Return the input of a population, with its bias in `steps` steps."""
@@ -120,11 +126,8 @@ class SeparatedEngine:
         fires = depths[output.name] * steps
         readout = np.zeros((len(x), network.latency(steps), output.size), self._real)
 
-        def values(name: str, done: int) -> tf.Tensor:
-            volume = network.volume(name)
-            if isinstance(volume, Reindexed):
-                return reindexed(volume, {other: values(other, done) for other in volume.inputs})
-            if isinstance(volume, Population):
+        def values(done: int, name: str) -> tf.Tensor:
+            if name in counts:
                 arrived = np.clip(counts[name], 0, max(0, done - depths[name] * steps))
                 return tf.constant(arrived * self._real(self._settings.threshold), self._real)
             if drawn is not None:
@@ -136,7 +139,7 @@ class SeparatedEngine:
         }  # the last, of the bias
         for done in range(1, fires + 1):
             if (done - 1) // steps in windows:
-                tensors = {name: values(name, done) for name in output.inputs}
+                tensors = values_read(network, output, partial(values, done))
                 received = self._received(output, tensors, max(0, done - (fires - steps)))
                 readout[:, done - 1] = received.numpy().reshape(len(x), -1)
             elif done > 1:

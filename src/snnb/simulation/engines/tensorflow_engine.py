@@ -12,10 +12,11 @@ from typing import Any, Callable, Dict, Iterator, List, Set, Tuple
 import numpy as np
 import tensorflow as tf
 
-from snnb.forward.currents import Currents, batch_of, leading_spikes, padded, reindexed
+from snnb.forward.batch import batch_of, padded
+from snnb.forward.currents import Currents, leading_spikes, reindexed
 from snnb.network.event_samples import InputSteps
 from snnb.network.layers import MaxPooling2D
-from snnb.network.network import MEMBRANE, Network, Population, Reindexed, Volume
+from snnb.network.network import MEMBRANE, Network, Population, Reindexed, Volume, neuron_of
 from snnb.simulation.engines.engine import (
     INPUT,
     SOFTMAX,
@@ -25,9 +26,7 @@ from snnb.simulation.engines.engine import (
     Samples,
     Streams,
     dynamics,
-    firing_threshold,
     has_readout,
-    initial_potential,
     is_read_by_potential,
     late_quarters,
     number_type,
@@ -73,14 +72,13 @@ class TensorFlowEngine:
         self._dynamics = {p.name: Dynamics(*map(tf.constant, dynamics(p))) for p in modelled}
         delayed = [p for population in network.populations for p in population.projections if p.delay]
         self._history = {p.input: max(q.delay for q in delayed if q.input == p.input) for p in delayed}
-        integers = [p for p in network.populations if p.threshold is not None]
-        self._thresholds = {
-            p.name: tf.constant(firing_threshold(p, settings), self._real) for p in (*integers, *modelled)
-        }
+        neurons = {p.name: neuron_of(p, settings) for p in network.populations}
+        self._starts = {name: np.asarray(neuron.initial, self._real) for name, neuron in neurons.items()}
+        self._thresholds = {name: np.asarray(neuron.firing_threshold, self._real) for name, neuron in neurons.items()}
+        self._after = {name: np.asarray(neuron.after, self._real) for name, neuron in neurons.items()}
+        self._to_value = {name: neuron.reset is not None for name, neuron in neurons.items()}
         self._below = {
-            p.name: tf.constant(np.nextafter(firing_threshold(p, settings), np.float32(-np.inf)))
-            for p in modelled
-            if p.spikes
+            p.name: np.nextafter(self._thresholds[p.name], np.float32(-np.inf)) for p in modelled if p.spikes
         }
         self._constant = constant_volumes(network) if settings.input == "constant" else set()
         self._traced: Dict[int, Any] = {}
@@ -168,9 +166,7 @@ class TensorFlowEngine:
         populations = self._network.populations
         accumulating = [population for population in populations if accumulates(population)]
         state = {
-            "potentials": {
-                p.name: self._zeros(p) + initial_potential(p, self._settings).astype(self._real) for p in populations
-            },
+            "potentials": {p.name: self._zeros(p) + self._starts[p.name] for p in populations},
             "counts": {population.name: self._zeros(population) for population in populations},
             "readout": {self._network.output.name: self._zeros(self._network.output)},
             "clock": {"step": tf.constant(0)},
@@ -274,9 +270,11 @@ class TensorFlowEngine:
                     continue
                 spikes[name] = fired = self._spikes(volume, constants, tensors, feed, new)
                 tensors[name] = fired if self._settings.threshold == 1 else fired * self._settings.threshold
-                taken = tensors[name] if volume.threshold is None else fired * self._thresholds[name]
-                to_zero = volume.activation == "softmax" or self._settings.reset == "zero"
-                new["potentials"][name] -= fired * new["potentials"][name] if to_zero else taken
+                after = self._after[name]
+                if self._to_value[name]:  # 0
+                    new["potentials"][name] -= fired * new["potentials"][name]
+                else:
+                    new["potentials"][name] -= fired if np.all(after == 1) else fired * after
                 new["counts"][name] += fired
             elif isinstance(volume, Reindexed):
                 if name not in constants:
@@ -309,7 +307,7 @@ class TensorFlowEngine:
         reached = potential >= self._thresholds[name]
         equal = tf.reshape(potential == self._below[name], (self._batch, -1))
         state["ties"][name] += tf.math.count_nonzero(equal, axis=1)
-        after = numbers.after if neuron.reset is not None else potential - numbers.after
+        after = self._after[name] if self._to_value[name] else potential - self._after[name]
         state["potentials"][name] = tf.where(reached, after, potential)
         spikes = tf.cast(reached, self._real)
         state["counts"][name] += spikes
@@ -338,11 +336,7 @@ class TensorFlowEngine:
             potential = state["potentials"][name]
             fires = tf.reshape(feed[name], tf.shape(potential)) <= tf.nn.softmax(potential)
             return tf.cast(fires, tf.float32)
-        if population.threshold is None:
-            reached = _reached(state["potentials"][name], self._settings.threshold)
-        else:  # of integers
-            above = state["potentials"][name] - (self._thresholds[name] - 1)
-            reached = tf.clip_by_value(above, self._real(0), self._real(1))
+        reached = _reached(state["potentials"][name], self._thresholds[name])
         return reached if population.window is None else reached * self._within(state, population.window[0])
 
     def _within(self, state: State, first: int) -> tf.Tensor:
@@ -368,18 +362,17 @@ def accumulates(population: Population) -> bool:
     return any(isinstance(projection.layer, MaxPooling2D) for projection in population.projections)
 
 
-def _reached(potential: tf.Tensor, threshold: float) -> tf.Tensor:
-    """Return 1 where the potential is at least the threshold, else 0: float32.
+def _reached(potential: tf.Tensor, threshold: np.ndarray) -> tf.Tensor:
+    """Return 1 where the potential is at least the threshold, else 0: numbers of their type; thresholds are above 0.
 
     A comparison and its cast to numbers take as long as a convolution. So: a number that is at least 1 where the
     potential reaches the threshold and at most 0 elsewhere, clipped. For thresholds other than 1 it is the distance to
     the largest number below the threshold, in units of the difference of the two, a power of two: exactly 1 at the
     threshold.
     """
-    reached = np.float32(threshold)
-    below = np.nextafter(reached, np.float32(0))
-    above = tf.floor(potential) if reached == 1 else (potential - below) * (1 / (reached - below))
-    return tf.raw_ops.ClipByValue(t=above, clip_value_min=0.0, clip_value_max=1.0)
+    below, real = np.nextafter(threshold, np.zeros_like(threshold)), potential.dtype.as_numpy_dtype
+    above = tf.floor(potential) if np.all(threshold == 1) else (potential - below) * (1 / (threshold - below))
+    return tf.raw_ops.ClipByValue(t=above, clip_value_min=real(0), clip_value_max=real(1))
 
 
 def _specs(tensors: Any) -> Any:

@@ -39,7 +39,6 @@ from snnb.simulation.engines.event.vectors import (
     lowest_bit,
     reached,
     reset,
-    reset_to,
     scaled,
     store,
     where,
@@ -146,7 +145,7 @@ def _fire_leaky(
         values, thresholds, bias = load(potential, at, 4), load(neurons.threshold, at, 4), load(neurons.bias, at, 4)
         decay, gain, offset = load(numbers.decay, at, 4), load(numbers.gain, at, 4), load(numbers.offset, at, 4)
         current_decay, current_gain = load(numbers.current_decay, at, 4), load(numbers.current_gain, at, 4)
-        after, below = load(numbers.after, at, 4), load(leaky.below, at, 4)
+        after, below = load(neurons.after, at, 4), load(leaky.below, at, 4)
         held = load(leaky.current[sample], at, 4) if synaptic else values
         for step in range(steps):
             current = load(currents, step * stride + at, 4) + bias
@@ -157,7 +156,7 @@ def _fire_leaky(
             fired = reached(values, thresholds)
             bits[start + step, word] = fired
             ties += bits_set(reached(values, below) & ~fired)
-            values = reset_to(values, thresholds, after, leaky.to_value)
+            values = reset(values, thresholds, after, neurons.to_value)
             if units > at:
                 store(part, 0, values)
                 for i in range(min(GROUP, units - at)):
@@ -193,10 +192,11 @@ def fire(
     for word in range(words):
         at = word * GROUP
         values, thresholds, bias = load(potential, at, 4), load(neurons.threshold, at, 4), load(neurons.bias, at, 4)
+        after = load(neurons.after, at, 4)
         for step in range(steps):
             values = values + (load(currents, step * stride + at, 4) + bias)
             bits[start + step, word] = reached(values, thresholds)
-            values = reset(values, thresholds, neurons.to_zero)
+            values = reset(values, thresholds, after, neurons.to_value)
         store(potential, at, values)
 
 

@@ -4,17 +4,15 @@ from dataclasses import replace
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 import numpy as np
-import tensorflow as tf
 
-from snnb.forward.currents import Currents, batch_of, padded, reindexed
+from snnb.forward.batch import batch_of, padded
 from snnb.network.geometry import PADDING
-from snnb.network.network import Network, Population, Projection, Reindexed, Volume
+from snnb.network.network import Network, Population, Projection, Reindexed, Volume, neuron_of
+from snnb.network.neuron import Numbers
 from snnb.simulation.engines.engine import (
     CHANGING,
     Dynamics,
     dynamics,
-    firing_threshold,
-    initial_potential,
     input_volumes,
     number_type,
     spike_amplitudes,
@@ -78,8 +76,7 @@ class EventNetwork:
         self.train_steps = max(1, min(TRAIN_STEPS, TRAIN_NEURONS // max(volume.size for volume in network.volumes)))
         # Volumes that pass the constant input on, and the currents of the populations that read it.
         self._passing = input_volumes(network) if settings.input == "constant" else set()
-        reading = [p for p in network.populations if self._passing.intersection(p.inputs)]
-        self._currents = Currents([replace(p, bias=None) for p in reading], self.real)
+        self._reading = [replace(p, bias=None) for p in network.populations if self._passing.intersection(p.inputs)]
         # By volume without neurons: for each input, see `index_tables`.
         self.tables = {v.name: index_tables(network, v) for v in network.volumes if isinstance(v, Reindexed)}
         # By volume that has the input of each step: where the elements of the input are in it, as in `tables`.
@@ -103,26 +100,26 @@ class EventNetwork:
                 bias = population.later_bias if population.bias is None else population.bias + population.later_bias
                 self.later_biases[population.name] = self._each(population, bias)
 
-    def _each(self, population: Population, values: np.ndarray) -> np.ndarray:
+    def _each(self, population: Population, values: Numbers) -> np.ndarray:
         """Return a number for each neuron, given one, or one for each channel."""
         return neurons_of(np.resize(values, population.size).astype(self.real))
 
     def _neurons(self, population: Population) -> Neurons:
         """Return the state of a population before the first step, in one sample."""
-        size, neuron, none = population.size, population.neuron, np.zeros((1, 0), self.real)
-        threshold = self._each(population, firing_threshold(population, self.settings))
+        size, neuron, none = population.size, neuron_of(population, self.settings), np.zeros((1, 0), self.real)
+        threshold = self._each(population, neuron.firing_threshold)
         threshold[size if population.spikes else 0 :] = NEVER
         no_ties = np.zeros((1, 0), np.int64)
-        leaky = Leaky(Dynamics(*[none[0]] * len(Dynamics._fields)), none, False, none[0], no_ties)
-        if neuron is not None:
+        leaky = Leaky(Dynamics(*[none[0]] * len(Dynamics._fields)), none, none[0], no_ties)
+        if population.neuron is not None:
             numbers = Dynamics(*(neurons_of(each.ravel()) for each in dynamics(population)))
             current = none if neuron.current_leak is None else zeros((1, filled_up(size)), self.real)
             below = np.nextafter(threshold, self.real(-np.inf))
-            leaky = Leaky(numbers, current, neuron.reset is not None, below, np.zeros((1, 1), np.int64))
+            leaky = Leaky(numbers, current, below, np.zeros((1, 1), np.int64))
         pools = population.projections[0].layer.WEIGHTING == "maximum"
         inputs = self.network.volume(population.only.input).size if pools else 0
         return Neurons(
-            potential=self._each(population, initial_potential(population, self.settings))[np.newaxis],
+            potential=self._each(population, neuron.initial)[np.newaxis],
             base=zeros((1, filled_up(size)), self.real),
             bias=self._each(population, np.zeros(1) if population.bias is None else population.bias),
             counts=zeros((1, filled_up(size)), np.int32),
@@ -132,7 +129,8 @@ class EventNetwork:
             accumulated=np.zeros((1, inputs), self.real),
             leader=np.full((1, size if pools else 0), -1, np.int32),
             threshold=threshold,
-            to_zero=self.settings.reset == "zero",
+            after=self._each(population, neuron.after),
+            to_value=neuron.reset is not None,
             leaky=leaky,
         )
 
@@ -183,9 +181,15 @@ class EventNetwork:
         Return by population its current without bias and spikes, `real` (samples, neurons). TensorFlow computes it, so
         that it is equal to the one in the engine `tensorflow`.
         """
-        batch, network = batch_of(self.network), self.network
+        if not self._passing:
+            return {}
+        import tensorflow as tf  # not needed for events and steps
+
+        from snnb.forward.currents import Currents, reindexed
+
+        batch, network, currents = batch_of(self.network), self.network, Currents(self._reading, self.real)
         contributions: Dict[str, List[np.ndarray]] = {}
-        for first in range(0, len(x) if self._passing else 0, batch):
+        for first in range(0, len(x), batch):
             part = x[first : first + batch]
             tensors = {network.input.name: tf.constant(padded(part, batch), self.real)}
             for volume in network.volumes[1:]:
@@ -194,7 +198,7 @@ class EventNetwork:
                     tensors[volume.name] = reindexed(volume, tensors)
                 elif isinstance(volume, Population) and self._passing.intersection(volume.inputs):
                     read = {name: tensors[name] for name in volume.inputs if name in self._passing}
-                    current = self._currents.of(volume, read).numpy()[: len(part)].reshape(len(part), -1)
+                    current = currents.of(volume, read).numpy()[: len(part)].reshape(len(part), -1)
                     contributions.setdefault(volume.name, []).append(current)
         return {name: neurons_of(np.concatenate(parts)) for name, parts in contributions.items()}
 

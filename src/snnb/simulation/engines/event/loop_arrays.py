@@ -26,7 +26,6 @@ class Leaky(NamedTuple):
 
     numbers: Dynamics  # float32 (neurons,)
     current: np.ndarray  # optional, the synaptic current: float32 (samples, neurons)
-    to_value: bool  # whether a spike sets the potential to `after`, or subtracts it
     below: np.ndarray  # float32 (neurons,): the largest number below the threshold
     ties: np.ndarray  # int64 (samples, 1): number of potentials that were `below`
 
@@ -50,7 +49,8 @@ class Neurons(NamedTuple):
     accumulated: np.ndarray  # optional, of max pooling, the sum so far of each input: float32 (samples, inputs)
     leader: np.ndarray  # optional, of max pooling, the input that each window follows, -1 before any spike: int32
     threshold: np.ndarray  # (neurons,), infinite where neurons do not spike
-    to_zero: bool  # see `SimulationSettings.reset`
+    after: np.ndarray  # (neurons,), potential after a spike, or the number that a spike subtracts
+    to_value: bool  # whether it is the former
     leaky: Leaky
 
 

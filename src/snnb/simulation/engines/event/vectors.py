@@ -153,22 +153,7 @@ def reached(typing, values, thresholds):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def reset(typing, values, thresholds, to_zero):  # type: ignore[no-untyped-def]
-    """Return the values; for a value of at least its threshold, 0 if `to_zero`, else the excess."""
-
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        def of_part(part):  # type: ignore[no-untyped-def]
-            value, thresholds, fires = _reached(builder, args[0], args[1], part)
-            excess = builder.fsub(value, thresholds)
-            return builder.select(fires, builder.select(args[2], ir.Constant(values.vector, None), excess), value)
-
-        return _each_part(builder, values, of_part)
-
-    return values(values, values, types.boolean), generate
-
-
-@intrinsic
-def reset_to(typing, values, thresholds, after, to_value):  # type: ignore[no-untyped-def]
+def reset(typing, values, thresholds, after, to_value):  # type: ignore[no-untyped-def]
     """Return the values; for a value of at least its threshold, `after` if `to_value`, else the value less `after`."""
 
     def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]

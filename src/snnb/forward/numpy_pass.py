@@ -8,7 +8,7 @@ from typing import Dict, Iterator, Tuple
 import numpy as np
 
 from snnb.core.progress import Progress, silent
-from snnb.network.network import Network, Population, Projection
+from snnb.network.network import Network, Population, Projection, quantised
 
 
 def activations(network: Network, pixels: np.ndarray) -> Iterator[Tuple[Population, np.ndarray]]:
@@ -27,8 +27,8 @@ def activations(network: Network, pixels: np.ndarray) -> Iterator[Tuple[Populati
             current: np.ndarray = np.asarray(currents).reshape(len(pixels), *volume.shape)
             if volume.bias is not None:
                 current = current + volume.bias
-            if volume.threshold is not None:
-                current = current / volume.threshold
+            if volume.integer_threshold is not None:
+                current = current / volume.integer_threshold
             if volume.activation == "softmax":
                 powers = np.exp(current - current.max(axis=-1, keepdims=True))
                 current = powers / powers.sum(axis=-1, keepdims=True)
@@ -36,8 +36,7 @@ def activations(network: Network, pixels: np.ndarray) -> Iterator[Tuple[Populati
                 current = np.clip(current, 0, volume.max_value)
                 if network.levels is not None:
                     limit = np.float32(volume.max_value or 1)  # of a spiking network: a spike in every time step
-                    unit = limit / np.float32(network.levels)
-                    current = np.minimum(np.floor(current / unit + np.float32(0.5)) * unit, limit)
+                    current = limit * quantised(np.minimum(current / limit, 1), network.levels, np.floor)
             held[:, first : first + volume.size] = current.reshape(len(pixels), -1)
             yield volume, current
         first += volume.size
