@@ -73,6 +73,7 @@ def legend_width(names: Sequence[str], columns: int) -> float:
     return columns * max(2.6, 0.5 + 0.08 * max(map(len, names), default=0))
 
 
+@styled
 def save(figure: Figure, target: Target) -> None:
     """Write a figure to a file in the format of its suffix, or to a buffer as transparent SVG of at most `PAGE_WIDTH`.
 

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from scipy.sparse import csr_matrix
 
-from snnb.io.figures import Target, label_rows, layer_colours, save, styled
+from snnb.io.figures import label_rows, layer_colours, styled
 from snnb.mapping.files import Mapping
 from snnb.mapping.traffic import link_loads
 
@@ -40,7 +40,7 @@ class View(NamedTuple):
 
 
 @styled
-def plot_mapping(target: Target, mapping: Mapping) -> None:
+def plot_mapping(mapping: Mapping) -> Figure:
     """Draw the layers on the mesh.
 
     A core is a square in the colours of its layers, filled in proportion to its neurons. If there are many cores, the
@@ -65,11 +65,11 @@ def plot_mapping(target: Target, mapping: Mapping) -> None:
     legend.set_xticks([])
     figure.tight_layout()  # gives the legend its height
     label_rows(legend, np.arange(len(names)), names)
-    save(figure, target)
+    return figure
 
 
 @styled
-def plot_traffic(target: Target, mapping: Mapping) -> None:
+def plot_traffic(mapping: Mapping) -> Figure:
     """Draw the spikes that each core sends and receives, and the spikes over each link in both directions."""
     hardware = mapping.hardware
     view = _view(hardware.router_of(mapping.place)[mapping.per_core["neurons"] > 0], hardware.routers)
@@ -87,11 +87,11 @@ def plot_traffic(target: Target, mapping: Mapping) -> None:
         (scales[1], LINKS, lower, "over a link, both ways"),
     ):
         figure.colorbar(ScalarMappable(scale, colours), cax=bar, orientation="horizontal", label=label)
-    save(figure, target)
+    return figure
 
 
 @styled
-def plot_events(target: Target, mapping: Mapping) -> None:
+def plot_events(mapping: Mapping) -> Figure:
     """Draw the contents of each core, the energy of each kind of event, and the time of a core in a step if known."""
     timed = "step_ns" in mapping.per_core
     figure = Figure(figsize=(WIDTH, 8 if timed else 5.4))
@@ -120,7 +120,7 @@ def plot_events(target: Target, mapping: Mapping) -> None:
         axes.set_xlabel("core")
         axes.set_ylim(bottom=0)
         axes.xaxis.set_major_locator(MaxNLocator(MOST_TICKS, integer=True, min_n_ticks=1))
-    save(figure, target)
+    return figure
 
 
 def _view(places: np.ndarray, mesh: Tuple[int, int]) -> View:

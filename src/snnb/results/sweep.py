@@ -318,6 +318,7 @@ def _write_table(run: RunDirectory, axes: Sequence[Axis], done: Sequence[Swept])
 
 
 def _draw(run: RunDirectory, axes: Sequence[Axis], swept: Sequence[Swept]) -> None:
+    from snnb.io.figures import save
     from snnb.report.comparison_plots import plot_sweep
 
     kind = "accuracy" if swept[0].snn_accuracy is not None else "mean_squared_error"
@@ -335,10 +336,11 @@ def _draw(run: RunDirectory, axes: Sequence[Axis], swept: Sequence[Swept]) -> No
         intervals = np.array(ends, float).reshape(*shape, 2)
     grid = {axis.title: cast("Sequence[Value]", axis.values) for axis in axes}
     with atomic_path(run.path / FIGURE, force=True) as temporary:
-        plot_sweep(temporary, grid, measured, analogue, kind.replace("_", " "), intervals)
+        save(plot_sweep(grid, measured, analogue, kind.replace("_", " "), intervals), temporary)
 
 
 def _draw_chips(run: RunDirectory, swept: Sequence[Swept], kind: str) -> None:
+    from snnb.io.figures import save
     from snnb.report.comparison_plots import OnChip, plot_chips
 
     chips = list(dict.fromkeys(one.values[CHIPS] for one in swept))
@@ -351,4 +353,4 @@ def _draw_chips(run: RunDirectory, swept: Sequence[Swept], kind: str) -> None:
             name, network_only = names[one.values[CHIPS]], one.energy_of == "network"
             points.append(OnChip(name, in_words(others), one.energy_pj, one.quoted, network_only=network_only))
     with atomic_path(run.path / FIGURE, force=True) as temporary:
-        plot_chips(temporary, points, kind.replace("_", " "), highest_is_best=kind == "accuracy")
+        save(plot_chips(points, kind.replace("_", " "), highest_is_best=kind == "accuracy"), temporary)

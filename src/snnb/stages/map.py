@@ -175,6 +175,7 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
 def execute(run: RunDirectory, params: MapParams, progress: Progress = silent) -> str:
     """Map and write a directory in `maps/`: that of the mapping with the same parameters, or a new one."""
     from snnb.graph.synapse_graph import SynapseGraph
+    from snnb.io.figures import save
     from snnb.mapping.files import Mapping as WrittenMapping
     from snnb.mapping.files import MappingCost, write_mapping
     from snnb.mapping.map_network import cost_partition, map_network
@@ -232,10 +233,10 @@ def execute(run: RunDirectory, params: MapParams, progress: Progress = silent) -
         write_mapping(output.directory, mapped, cost)
         figures = figure_format(params.figures, recorded(run, KIND, same), "traffic")
         written = WrittenMapping.open(output.directory)
-        plot_mapping(output.directory / f"mapping.{figures}", written)
-        plot_traffic(output.directory / f"traffic.{figures}", written)
+        save(plot_mapping(written), output.directory / f"mapping.{figures}")
+        save(plot_traffic(written), output.directory / f"traffic.{figures}")
         if cost.energy_by_event_pj is not None:
-            plot_events(output.directory / f"events.{figures}", written)
+            save(plot_events(written), output.directory / f"events.{figures}")
         assumed = [graph.ASSUMED] if cost.assumed_spikes else []
         currents = [_not_counted(p) for p in opened.inputs if p.coding == "current"]
         notes = [UNKNOWN] if loads is None and not run.manifest.run.imported else []
