@@ -1,16 +1,17 @@
 """Draw figures in one style, so that equal figures give equal bytes."""
 
 import itertools
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, List, Sequence, Union
 
 import matplotlib
+import matplotlib.figure
 import matplotlib.style
 import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
@@ -44,6 +45,15 @@ styled = matplotlib.style.context(["default", STYLE])
 LABEL = 0.16  # inches that the label of a row needs
 MARKER, LINE = 6.0, 9.0  # points: size of a marker, and height of a line of small text
 ROWS = 12  # in which the label of a point is tried, above and below it
+
+
+class Figure(matplotlib.figure.Figure):
+    """A figure that a notebook shows as it is; matplotlib's need pyplot for that."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = BytesIO()
+        self.savefig(buffer, format="png", dpi=DPI)
+        return buffer.getvalue()
 
 
 def layer_colours(layers: int) -> np.ndarray:

@@ -11,11 +11,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from scipy.sparse import csr_matrix
 
-from snnb.io.figures import label_rows, layer_colours, styled
+from snnb.io.figures import Figure, label_rows, layer_colours, styled
 from snnb.mapping.files import Mapping
 from snnb.mapping.traffic import link_loads
 

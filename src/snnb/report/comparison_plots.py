@@ -7,10 +7,9 @@ from typing import List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 import matplotlib
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
 
-from snnb.io.figures import HUES, label_points, legend_width, plain, styled
+from snnb.io.figures import HUES, Figure, label_points, legend_width, plain, styled
 
 FEW = len(HUES)  # lines up to which each has a hue; more have colours of a colour map
 MOST_ROWS = 40  # of a column of the legend

@@ -7,8 +7,8 @@ from typing import List, Mapping, Sequence, Tuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
-from matplotlib.figure import Figure as Plot
 
+from snnb.io.figures import Figure as Plot
 from snnb.io.figures import save
 from snnb.io.text import JsonValue, printable
 

@@ -5,10 +5,9 @@ from typing import Sequence, Tuple
 
 import numpy as np
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from snnb.io.figures import HUES, plain, styled
+from snnb.io.figures import HUES, Figure, plain, styled
 from snnb.network.event_samples import InputSteps
 
 BINS = 40  # of a distribution

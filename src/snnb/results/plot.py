@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from snnb.core.errors import DamagedError, InputError, UpstreamError, UsageError
+from snnb.io.figures import Figure
 from snnb.io.npy import load_archive
 from snnb.io.text import read_document, read_text
 from snnb.mapping.files import Mapping
@@ -36,14 +36,16 @@ def plot(run: RunDirectory, name: str, result: Optional[str] = None) -> Figure:
     if name not in PLOTS:
         raise UsageError(f"plot {name!r} is unknown; use one of {', '.join(PLOTS)}")
     stage, draw = PLOTS[name]
-    if result is not None and result not in (run.records_of(stage) if run.kind(stage).names else ()):
+    there = {} if run.kind(stage).names is None else run.records_of(stage)
+    if result is not None and result not in there:
         raise UsageError(f"{result}: no result of {stage} in {run.path}; leave it out for the one in force")
+    result = result or (run.in_force(stage) if there else None)
     record = run.record_of(stage, result)
     if record is None:
         raise UpstreamError(f"{run.path} has no result of {stage} to plot; run {stage} first")
     for file in record.outputs:
         unaltered(run, file.path)
-    figure = draw(run, run.path / run.directory_of(stage, result or run.in_force(stage)))
+    figure = draw(run, run.path / run.directory_of(stage, result))
     figure.tight_layout()
     return figure
 

@@ -5,9 +5,8 @@ from typing import Dict, List
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
-from matplotlib.figure import Figure
 
-from snnb.io.figures import HUES, label_rows, plain, styled
+from snnb.io.figures import HUES, Figure, label_rows, plain, styled
 from snnb.network.network import Network
 from snnb.simulation.statistics import SimulationStatistics
 

@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Dict, Mapping, Optional, Sequence
 
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from snnb.io.figures import HUES, plain, styled
+from snnb.io.figures import HUES, Figure, plain, styled
 from snnb.io.text import Document
 
 METRICS_FILE = "training_metrics.json"
