@@ -43,7 +43,20 @@ def key_figures(metrics: Mapping[str, Union[int, float, None]]) -> List[str]:
 
 @dataclass(frozen=True, repr=False)
 class StageResult:
-    """Directory of a complete stage, its record in the manifest, and why it ran; None if it was up to date."""
+    """A result of a stage.
+
+    Attributes
+    ----------
+    stage : str
+        Name of the stage.
+    directory : Path
+    record : StageRecord
+        Entry in the manifest: `params`, `metrics`, `details`, `warnings`, `inputs`, `outputs`, `timing` and so on.
+    metrics : mapping of str to int, float or None
+        The figures of the record.
+    reason : str or None
+        Why the stage has run; None if the result was up to date.
+    """
 
     stage: str
     directory: Path
