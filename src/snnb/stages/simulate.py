@@ -10,7 +10,7 @@ from typing_extensions import Annotated
 
 from snnb.conversion.fidelity import Fidelity
 from snnb.core.errors import InputError, UsageError
-from snnb.core.options import FIGURE_ENDINGS, FigureFormat, Figures, Flag, option_name, options_in_words
+from snnb.core.options import FIGURE_ENDINGS, FigureFormat, Figures, Flag, option_name, options_in_words, toolbox_keys
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.text import LONGEST_NAME, is_name
 from snnb.rundir.directory import STAMP, RunDirectory
@@ -230,6 +230,7 @@ def execute(run: RunDirectory, params: SimulateParams, progress: Progress = sile
                 tested = f"range({params.first}, {params.first + params.samples})"
                 parameters.set("simulation", "sample_idxs_to_test", tested)
             write_changes(parameters, output.directory / "config")
+            parameters["snnb"] = {name: str(value) for name, value in _own_settings(run, params, result).items()}
             write_all(parameters, output.directory / ".config")
         write_log(output.directory / "log.txt", run, shown_params(run, params), result.log_lines())
         statistics = result.statistics
@@ -248,6 +249,28 @@ def execute(run: RunDirectory, params: SimulateParams, progress: Progress = sile
             sources=[file for file in trained.inputs if file.external],
         )
     return stamp
+
+
+def _own_settings(run: RunDirectory, params: SimulateParams, result: "SimulationResult") -> Dict[str, object]:
+    """Return what ran and the toolbox has no parameter for, the parameters of the conversion included."""
+    converted = recorded(run, parse.KIND)
+    assert converted is not None
+    given = {parse.KIND.name: converted.params.model_dump(), KIND.name: params.model_dump()}
+    values: Dict[str, object] = {}
+    for kind, stage in ((ParseParams, parse.STAGE), (SimulateParams, STAGE)):
+        left_out = {*toolbox_keys(kind), *stage.without_effect(run, given)}
+        options = given[stage.name].items()
+        values.update({name: value for name, value in options if value is not None and name not in left_out})
+    statistics = result.statistics
+    coding = statistics.coding[result.network.output.name]
+    values.update(
+        parser=converted.details.parser,
+        engine=statistics.engine,
+        output="softmax" if coding == "random" else coding,
+    )
+    if statistics.engine == "toolbox":  # the parameter of the toolbox is a divisor of the number of samples
+        values["batch_size"] = params.batch_size
+    return values
 
 
 def simulate_samples(
