@@ -1,6 +1,5 @@
 """`report`: one page about a run, from its records and files."""
 
-import os
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from snnb.core.formatting import local_time, times
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.forward.without_tensorflow import mean_activations, samples_within
 from snnb.graph.synapse_graph import SynapseGraph
-from snnb.io.files import refuse_existing, write_text_atomically
+from snnb.io.files import refuse_existing, refuse_foreign, write_text_atomically
 from snnb.io.keras_file import read_levels
 from snnb.io.text import Document
 from snnb.mapping.files import Mapping as WrittenMapping
@@ -82,7 +81,11 @@ def write_report(
     while activations are computed.
     """
     target = run.path / REPORT if output is None else output
-    _refuse_other_files(run, target, force)
+    if target.absolute() != (run.path / REPORT).absolute():
+        refuse_files_of_runs(target, run)
+    refuse_existing(target, force=True)
+    if not force:
+        refuse_foreign(target, mark=GENERATOR)
     there = {item.stamp: item for item in simulations_of(run)}
     if simulation is not None and simulation not in there:
         raise UsageError(f"--simulation {simulation}: not in {run.path}; there are: {', '.join(there) or 'none yet'}")
@@ -102,19 +105,6 @@ def is_current(run: RunDirectory) -> bool:
         return False
     with page.open("rb") as file:
         return f'<meta name="simulation" content="{simulation}">'.encode() in file.read(2048)
-
-
-def _refuse_other_files(run: RunDirectory, target: Path, force: bool) -> None:
-    if target.absolute() != (run.path / REPORT).absolute():
-        refuse_files_of_runs(target, run)
-    refuse_existing(target, force=True)
-    if not os.path.lexists(target) or force:
-        return
-    if not target.is_symlink():
-        with target.open("rb") as file:
-            if GENERATOR.encode() in file.read(2048):
-                return
-    raise UsageError(f"{target} exists and is not a report of snnb; give --force to replace it, or another --output")
 
 
 def _page(

@@ -7,7 +7,6 @@ The options in force of the run stay as they are: a simulation there is marked a
 """
 
 import csv
-import os
 import re
 import tempfile
 from contextlib import ExitStack, suppress
@@ -34,7 +33,7 @@ from snnb.cluster.connect import connected
 from snnb.core.errors import InputError, UsageError
 from snnb.core.options import Options
 from snnb.core.progress import Progress, Say, say_nothing
-from snnb.io.files import atomic_path
+from snnb.io.files import atomic_path, refuse_foreign
 from snnb.io.text import Document, JsonValue, read_document
 from snnb.mapping.hardware import read_hardware
 from snnb.results.compare import compared_one, in_words
@@ -147,7 +146,9 @@ def sweep(
             "with `snnb map`, and list the mappings with `snnb compare`"
         )
     points = [replace(one, given=effective_options(run, one.given)) for one in points_of(axes, given)]
-    _refuse_foreign_files(run)
+    refuse_foreign(run.path / TABLE, mark=",".join(COLUMNS[1:]))
+    if not (run.path / TABLE).exists():
+        refuse_foreign(run.path / FIGURE)
     for point in points:
         check_options(run, simulate.KIND.name, point.given)
     tell = _news(say, UP_TO_DATE, OTHER_VERSIONS, FIGURES_UNCHANGED)
@@ -297,14 +298,6 @@ def _swept(run: RunDirectory, home: RunDirectory, point: Point, stamp: str, ran:
         quoted=compared.by_step[-1],
         **dict(chip),
     )
-
-
-def _refuse_foreign_files(run: RunDirectory) -> None:
-    """Refuse to replace a table or figure that no sweep has written."""
-    table, figure = run.path / TABLE, run.path / FIGURE
-    there = [path for path in (table, figure) if os.path.lexists(path)]
-    if there and not (table.exists() and ",".join(COLUMNS[1:]) in table.read_text(errors="replace").split("\n")[0]):
-        raise UsageError(f"{there[0]} was not written by a sweep; move it away")
 
 
 def _write_table(run: RunDirectory, axes: Sequence[Axis], done: Sequence[Swept]) -> None:
