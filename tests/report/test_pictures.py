@@ -165,7 +165,7 @@ def test_activations_are_horizontal_and_rates_vertical():
 def test_input_has_a_pixel_for_each_position_and_step_and_off_events_are_red():
     x = np.zeros((1, 5, 2, 3, 2), np.float32)
     x[0, 1, 0, 2, 0], x[0, 4, 1, 1, 1], x[0, 2, 0, 0, 1] = 1, 4, 2
-    raster = axes_of(plot_input, InputSteps.dense(x), 4).images[0].get_array()
+    raster = plot_input(InputSteps.dense(x), 4).axes[0].images[0].get_array()
     assert raster.shape == (6, 4, 4)  # the last step is not simulated
     assert np.argwhere(raster[..., 3]).tolist() == [[0, 2], [2, 1]]
     assert raster[0, 2, 3] > raster[2, 1, 3]
@@ -173,7 +173,7 @@ def test_input_has_a_pixel_for_each_position_and_step_and_off_events_are_red():
     assert raster[2, 1, 2] < raster[2, 1, 0]
     flat = np.zeros((1, 700, 1, 1, 700), np.float32)
     flat[0, 699, 0, 0, 699], flat[0, 0, 0, 0, 350] = 0.5, -0.5
-    raster = axes_of(plot_input, InputSteps.dense(flat), 700).images[0].get_array()
+    raster = plot_input(InputSteps.dense(flat), 700).axes[0].images[0].get_array()
     assert np.argwhere(raster[..., 3]).tolist() == [[125, 0], [249, 249]]
     assert (raster[125, 0, :3] != raster[249, 249, :3]).any()
 
@@ -186,9 +186,9 @@ def test_of_many_rows_those_with_the_most_traffic_are_shown_in_order(monkeypatch
 
 
 def test_distributions_count_everything_once():
-    counts, edges, _ = axes_of(plot_distribution, np.array([0, 1, 1, 9, 10, 100, 0]), "x").patches[0].get_data()
+    counts, edges, _ = plot_distribution(np.array([0, 1, 1, 9, 10, 100, 0]), "x").axes[0].patches[0].get_data()
     assert (counts[counts >= 1].sum(), edges[0], edges[-1]) == (5, 1, 100)
-    counts, *_ = axes_of(plot_distribution, np.full(4, 7), "x").patches[0].get_data()
+    counts, *_ = plot_distribution(np.full(4, 7), "x").axes[0].patches[0].get_data()
     assert counts[counts >= 1].sum() == 4
 
 
