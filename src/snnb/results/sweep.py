@@ -40,7 +40,6 @@ from snnb.results.compare import compared_one, in_words
 from snnb.results.grid import CHIPS, Axis, Point, points_of
 from snnb.rundir.directory import RunDirectory
 from snnb.simulation.files import SUMS
-from snnb.simulation.settings import refuse_missing_packages
 from snnb.simulation.statistics import ACCURACIES, SimulationStatistics, wilson_interval
 from snnb.stages import parse, simulate, train
 from snnb.stages.plan import (
@@ -157,7 +156,6 @@ def sweep(
     for point in points:
         notes.append([])
         shared = cast("simulate.SimulateParams", _asked(run, point, notes[-1].append)[simulate.KIND.name])
-        refuse_missing_packages(shared)
     unequal = next((note for of_point in notes for note in of_point if any(note not in other for other in notes)), None)
     if unequal is not None:
         raise UsageError(f"the points would differ in an option outside the grid ({unequal}); give it for all points")

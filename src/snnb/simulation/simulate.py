@@ -27,7 +27,7 @@ from snnb.simulation.engines.engine import (
 )
 from snnb.simulation.files import SPIKE_TIMES, SUMS, write_counts, write_ini, write_spike_times
 from snnb.simulation.plots import plot_quality, plot_raster, plot_rates
-from snnb.simulation.settings import SimulationSettings, refuse_with_windows
+from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.statistics import (
     ACCURACIES,
     Classification,
@@ -145,12 +145,6 @@ def _check(
     scale: float,
 ) -> None:
     """Refuse options that contradict the network, and samples and classes that do not fit it."""
-    if network.steps is not None and settings.initial_potential:
-        raise UsageError("--initial-potential: a calibrated network defines its initial potentials; leave it out")
-    if network.windowed:
-        refuse_with_windows(settings)
-    if network.weight_bits is not None and settings.threshold != 1:
-        raise UsageError("--threshold: an integer network defines its thresholds; leave it out")
     if settings.output == "softmax" and network.output.activation != "softmax":
         raise UsageError(f"--output softmax: layer {network.output.name} is not a softmax; use spikes or membrane")
     if num_classes is None and settings.output == "membrane":

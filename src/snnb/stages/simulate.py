@@ -18,9 +18,7 @@ from snnb.rundir.manifest import FileRecord, Kind, Record, StageRecord
 from snnb.simulation.settings import (
     OF_CONVERTED,
     SimulationSettings,
-    refuse_in_toolbox,
-    refuse_missing_packages,
-    refuse_with_windows,
+    refuse_unsuitable,
 )
 from snnb.stages import parse, prepare, train
 from snnb.stages.parse import ParseParams
@@ -172,16 +170,25 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
 
 
 def _check(run: RunDirectory, planned: PlannedRun) -> None:
-    """Check samples, engine, packages and firing windows before a network is trained or converted."""
-    if planned.next in (train.KIND.name, parse.KIND.name) and KIND.name in planned.stages:
-        params, given = resolve(run, planned.given.get(KIND.name, {})), planned.given
-        calibrated = parse.is_calibrated(run, given)
-        if params.engine == "toolbox":
-            integer, pruned = (bool(value_in_force(run, parse.KIND, given, name)) for name in ("weight_bits", "prune"))
-            refuse_in_toolbox(integer, calibrated, pruned)
-        refuse_missing_packages(params)
-        if calibrated and value_in_force(run, parse.KIND, given, "firing") == "separated":
-            refuse_with_windows(params)
+    """Check the options before a data set is prepared, or a network trained, converted or simulated."""
+    before = [prepare.KIND.name, train.KIND.name, parse.KIND.name]
+    if KIND.name not in planned.stages or planned.next not in (*before, KIND.name):
+        return
+    given, own = planned.given, planned.given.get(KIND.name, {})
+    values = {name: value_in_force(run, KIND, given, name) for name in ("engine", "warm_up", "reset")}
+    # Recorded values of these give way to those of the network, or there are none.
+    asked = ("threshold", "initial_potential", "workers", "scheduler")
+    settings = SimulationSettings.model_construct(**values, **{name: own[name] for name in asked if name in own})
+    calibrated = parse.is_calibrated(run, given)
+    refuse_unsuitable(
+        settings,
+        integer=value_in_force(run, parse.KIND, given, "weight_bits") is not None,
+        calibrated=calibrated,
+        windowed=calibrated and value_in_force(run, parse.KIND, given, "firing") == "separated",
+        pruned=bool(value_in_force(run, parse.KIND, given, "prune")),
+    )
+    if planned.next in before[1:]:
+        resolve(run, own)
 
 
 def execute(run: RunDirectory, params: SimulateParams, progress: Progress = silent) -> str:
@@ -268,6 +275,7 @@ def _own_settings(run: RunDirectory, params: SimulateParams, result: "Simulation
         engine=statistics.engine,
         output="softmax" if coding == "random" else coding,
     )
+    values.pop("firing" if result.network.steps is None else "initial_potential", None)
     if statistics.engine == "toolbox":  # the parameter of the toolbox is a divisor of the number of samples
         values["batch_size"] = params.batch_size
     return values
