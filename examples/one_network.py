@@ -15,7 +15,7 @@ def main(path: Path) -> None:
     run.parse()
     simulation = run.simulate(samples=100, duration=80)
     built = run.graph()
-    print("accuracies", simulation.record.metrics)
+    print("accuracies", simulation.metrics)
 
     graph = SynapseGraph.open(built.directory / "mini_network_graph.h5")
     print(f"{graph.number_of_nodes():,} nodes, {graph.number_of_edges():,} synapses")

@@ -1,14 +1,19 @@
 """`Run`: the Python interface; each stage is a method."""
 
 import inspect
+import re
 import warnings
+from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import (
     TYPE_CHECKING,
     Any,
     Callable,
     Dict,
     Iterable,
+    Iterator,
     List,
     Mapping,
     Optional,
@@ -21,10 +26,12 @@ from typing import (
 
 from typing_extensions import Unpack
 
-from snnb.core.errors import UsageError
-from snnb.core.options import Options, default_in_words, is_kept, own_flags, validated
+from snnb.core.errors import SnnbError, UsageError
+from snnb.core.formatting import local_time
+from snnb.core.options import Options, default_in_words, is_kept, option_name, own_flags, validated
 from snnb.core.progress import Say, say_nothing
 from snnb.formats.export_options import ExportOptions
+from snnb.io.text import html_table
 from snnb.results.compare import Compared, compare
 from snnb.results.export import export_graph
 from snnb.results.grid import axes_of
@@ -45,7 +52,7 @@ from snnb.stages.all import STAGES
 from snnb.stages.graph import GraphParams, import_arrays
 from snnb.stages.open_run import begin_with_graph, open_or_create, open_run
 from snnb.stages.plan import bring_up_to_date, effective_options, read_options
-from snnb.stages.stage import StageResult, result_of
+from snnb.stages.stage import StageResult, key_figures, result_of
 
 if TYPE_CHECKING:
     import networkx
@@ -54,12 +61,63 @@ if TYPE_CHECKING:
 
     from snnb.formats.arrays import Populations
     from snnb.formats.write_export import Export
+    from snnb.io.figures import Figure
 
 F = TypeVar("F", bound=Callable[..., object])
 
 
+_OPTION = re.compile(r"`[^`]*`|(?<![^\s(])--[a-z][a-z0-9-]*")  # commands in backticks stay as they are
+_OTHER_KEYWORDS = {"--run-dir": "path", **{f"--{name}": f"{name}=True" for name in ("force", "defaults")}}
+
+
+@lru_cache(maxsize=None)
+def _keywords() -> Dict[str, str]:
+    """Return the keyword of each option whose name it does not follow from; that of a switch as `force=True`."""
+    keywords = dict(_OTHER_KEYWORDS)
+    kinds: List[Type[Options]] = [*(stage.kind.params for stage in STAGES.values()), ExportOptions]
+    for kind in kinds:
+        for name in own_flags(kind):
+            is_switch = isinstance(kind.model_fields[name].default, bool)
+            keywords[option_name(kind, name)] = f"{name}=True" if is_switch else name
+    return keywords
+
+
+def in_keywords(message: str, own: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return a message with keywords in place of the options of the command line: `batch_size` for `--batch-size`.
+
+    `own` has keywords of a method that differ from those of the stages.
+    """
+
+    def keyword(match: "re.Match[str]") -> str:
+        option = match.group()
+        if not option.startswith("--"):
+            return option
+        return own.get(option) or _keywords().get(option) or option[2:].replace("-", "_")
+
+    return _OPTION.sub(keyword, message)
+
+
+@contextmanager
+def _naming_keywords(own: Mapping[str, str] = MappingProxyType({})) -> Iterator[None]:
+    """Let the errors of a method name keywords; `own` as in `in_keywords`."""
+    try:
+        yield
+    except SnnbError as error:
+        error.args = tuple(in_keywords(part, own) if isinstance(part, str) else part for part in error.args)
+        raise
+
+
 def _warn(message: str) -> None:
     warnings.warn(message, stacklevel=2)
+
+
+class _InWords(str):
+    """A default that depends on the run, in a signature."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<{self}>"
 
 
 def _with_options(kind: Type[Options], keywords: type) -> Callable[[F], F]:
@@ -72,8 +130,10 @@ def _with_options(kind: Type[Options], keywords: type) -> Callable[[F], F]:
         for name in own_flags(kind):
             field = kind.model_fields[name]
             hint = keywords.__annotations__[name]
-            default = default_in_words(kind, name) or field.get_default(call_default_factory=True)
-            parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=..., annotation=hint))
+            value = field.get_default(call_default_factory=True)
+            default = default_in_words(kind, name) or value
+            shown = _InWords(default) if name in kind.defaults_elsewhere else value
+            parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=shown, annotation=hint))
             kept = "as recorded, or " if is_kept(kind, name) else ""
             lines += [f"{name} : {inspect.formatannotation(hint)}, default: {kept}{default}"]
             lines += [f"    {field.description}"]
@@ -108,9 +168,10 @@ class Run:
     --------
     >>> run = Run("cnn_mnist", path="runs/x")
     >>> run.train(epochs=5)
-    >>> run.simulate(samples=100).record.metrics["snn_accuracy"]
+    >>> run.simulate(samples=100).metrics["snn_accuracy"]
     """
 
+    @_naming_keywords()
     def __init__(
         self,
         model: Optional[str] = None,
@@ -120,13 +181,14 @@ class Run:
         shape: Optional[Tuple[int, int, int]] = None,
         say: Say = say_nothing,
     ) -> None:
-        self._say = say
-        self._say_waiting = _warn if say is say_nothing else say
+        self._say: Say = lambda message: say(in_keywords(message))
+        self._say_waiting: Say = _warn if say is say_nothing else self._say
         run_dir = Path(path) if path is not None else None
         self.path: Path = open_or_create(model, run_dir, dataset, say=self._say_waiting).path
         self._prepare: Dict[str, object] = {} if shape is None else {"shape": shape}
 
     @classmethod
+    @_naming_keywords({"--from": "graph", "--rate-samples": "samples", "--rate-steps": "steps"})
     def from_graph(
         cls,
         graph: "Union[str, Path, spmatrix, networkx.DiGraph, None]" = None,
@@ -182,7 +244,7 @@ class Run:
         Examples
         --------
         >>> run = Run.from_graph(source=[0, 1, 2], target=[1, 2, 0], spikes=[5, 5, 4], path="runs/ring")
-        >>> run.map(hardware="loihi").record.metrics["energy_pj"]
+        >>> run.map(hardware="loihi").metrics["energy_pj"]
         """
         of_arrays = (source, target, weight, spikes, populations, inputs or None)
         if isinstance(graph, (str, Path)):
@@ -225,6 +287,13 @@ class Run:
         kinds = {"simulation": self.simulations, "graph": self.graphs, "mapping": self.mappings}
         counts = [f"{len(found)} {name}{'' if len(found) == 1 else 's'}" for name, found in kinds.items()]
         return f"<Run {self.directory.model}: {self.path}, {', '.join(counts)}>"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (place, local_time(record.timing.started_utc), ", ".join(key_figures(record.metrics)))
+            for place, record in self.directory.records().items()
+        ]
+        return html_table(repr(self)[1:-1], rows, ("result", "made", ""))
 
     @property
     def directory(self) -> RunDirectory:
@@ -287,6 +356,7 @@ class Run:
         """
         return self._stage("map", force, defaults, options)
 
+    @_naming_keywords()
     @_with_options(ExportOptions, ExportKeywords)
     def export(
         self,
@@ -327,6 +397,7 @@ class Run:
             say=self._say,
         )
 
+    @_naming_keywords()
     def sweep(
         self,
         grid: Mapping[str, Iterable[object]],
@@ -359,6 +430,7 @@ class Run:
         with directory.locked(say=self._say_waiting):
             return sweep(directory, axes, fixed, say=self._say)
 
+    @_naming_keywords()
     def remove(self, *names: str, with_dependents: bool = False) -> Removal:
         """Remove simulations, graphs or mappings from the run.
 
@@ -374,6 +446,7 @@ class Run:
         carry_out(directory, planned, say=self._say_waiting)
         return planned
 
+    @_naming_keywords()
     def compare(self, *others: "Union[Run, str, Path]") -> List[Compared]:
         """Return accuracies, rates, operations and mappings of the simulations, as `snnb compare` shows them.
 
@@ -390,6 +463,35 @@ class Run:
         places = [str(one.path if isinstance(one, Run) else one) for one in (self, *others)]
         return compare(places)
 
+    def plot(self, name: str, result: Optional[str] = None) -> "Figure":
+        """Return a figure of a result, as its stage saves it.
+
+        Parameters
+        ----------
+        name : {"training", "accuracy", "rates", "raster", "mapping", "traffic", "events"}
+            `accuracy` is the error of a network that reproduces its input; `raster` needs recorded spikes.
+        result : str, optional
+            Stamp of the simulation or mapping; by default the one in force.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            A notebook shows it; `figure.savefig(path)` writes it.
+
+        Raises
+        ------
+        UsageError, UpstreamError, InputError
+            There is no such figure or result, or the result lacks what is plotted.
+
+        Examples
+        --------
+        >>> run.plot("accuracy").savefig("accuracy.pdf")
+        """
+        from snnb.results.plot import plot
+
+        return plot(self.directory, name, result)
+
+    @_naming_keywords()
     def report(
         self, output: Union[str, Path, None] = None, *, simulation: Optional[str] = None, force: bool = False
     ) -> Path:
@@ -409,10 +511,12 @@ class Run:
         target = Path(output) if output is not None else None
         return write_report(self.directory, simulation=simulation, output=target, force=force, say=self._say)
 
+    @_naming_keywords()
     def verify(self) -> Verification:
         """Compare all files with their recorded hashes, and list the results that are not up to date."""
         return verify_run(self.directory)
 
+    @_naming_keywords()
     def _stage(self, name: str, force: bool, defaults: bool, options: Any) -> StageResult:
         given = {"prepare": self._prepare, name: {**self._prepare, **options} if name == "prepare" else options}
         typed = read_options(given)

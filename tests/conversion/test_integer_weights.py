@@ -8,13 +8,12 @@ import pytest
 from snnb.conversion.calibrate import calibrate
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.convert import spiking_network
-from snnb.core.errors import InputError, UsageError
+from snnb.core.errors import InputError
 from snnb.forward.currents import AnalogueNetwork
 from snnb.forward.numpy_pass import activations
 from snnb.network.read_network import Entry, assemble
-from snnb.simulation.engines.engine import choose_engine, number_type
+from snnb.simulation.engines.engine import number_type
 from snnb.simulation.settings import SimulationSettings
-from snnb.simulation.simulate import _check
 
 BYTES = np.array([[0, 51, 255]], np.float32) / 255
 
@@ -97,14 +96,6 @@ def test_windows_that_the_edge_cuts_are_refused():
     network = assemble(Path("net"), [head, pool, flat, _dense("out", "flat", np.ones((4, 2)))])
     with pytest.raises(InputError, match="layer pool: the edge cuts windows"):
         spiking_network(network, np.zeros((1, 3, 3, 1), np.float32), ConversionSettings(weight_bits=8), 255)
-
-
-def test_options_of_float_networks_are_refused():
-    network = spiking_network(_network(ONE, TWO), BYTES, ConversionSettings(weight_bits=8), 255)
-    with pytest.raises(InputError, match="the toolbox cannot simulate an integer network"):
-        choose_engine(network, SimulationSettings(engine="toolbox"))
-    with pytest.raises(UsageError, match="--threshold"):
-        _check(network, BYTES, SimulationSettings(threshold=2.0), None, 255)
 
 
 def test_activations_are_in_thresholds_and_those_of_the_trained_weights_rounded():

@@ -10,9 +10,9 @@ import pytest
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.layer_rules import choose_parser
 from snnb.conversion.toolbox_config import configuration, defaults, write_all, write_changes
-from snnb.core.errors import InputError
+from snnb.core.errors import InputError, UsageError
 from snnb.io.keras import keras
-from snnb.simulation.settings import SimulationSettings, refuse_missing_packages
+from snnb.simulation.settings import SimulationSettings, refuse_unsuitable
 
 
 def _in_the_toolbox(path, dataset_path, monkeypatch):
@@ -23,6 +23,29 @@ def _in_the_toolbox(path, dataset_path, monkeypatch):
         np.savez(dataset_path / f"{name}.npz", np.zeros(1, np.float32))
     monkeypatch.chdir(path.parent)
     return update_setup(str(path))
+
+
+FLOAT = {"integer": False, "calibrated": False, "windowed": False, "pruned": False}
+
+
+@pytest.mark.toolbox
+@pytest.mark.parametrize(
+    ("options", "network", "error", "message"),
+    [
+        ({"engine": "toolbox"}, "integer", InputError, "cannot simulate an integer network: use --engine tensorflow"),
+        ({"engine": "toolbox"}, "calibrated", InputError, "cannot simulate a calibrated network"),
+        ({"engine": "toolbox"}, "pruned", InputError, "cannot simulate a pruned network"),
+        ({"threshold": 2}, "integer", UsageError, "--threshold: an integer network"),
+        ({"initial_potential": 0.5}, "calibrated", UsageError, "--initial-potential: a calibrated network"),
+        ({"warm_up": 5}, "windowed", UsageError, "--warm-up: a population with a firing window"),
+        ({"reset": "zero"}, "windowed", UsageError, "--reset zero"),
+    ],
+)
+def test_settings_that_a_network_does_not_have_are_refused(options, network, error, message):
+    settings = SimulationSettings(**options)
+    refuse_unsuitable(settings, **FLOAT)
+    with pytest.raises(error, match=message):
+        refuse_unsuitable(settings, **{**FLOAT, network: True})
 
 
 @pytest.mark.toolbox
@@ -83,6 +106,6 @@ def test_the_defaults_are_those_of_the_installed_toolbox(tmp_path):
 def test_without_the_toolbox_the_options_are_refused_and_auto_takes_the_own_parser(monkeypatch):
     monkeypatch.setitem(sys.modules, "snntoolbox", None)
     with pytest.raises(InputError, match=r"--engine toolbox needs snntoolbox 0\.5.* image snnb or Python 3\.8"):
-        refuse_missing_packages(SimulationSettings(engine="toolbox", samples=1))
+        refuse_unsuitable(SimulationSettings(engine="toolbox"), **FLOAT)
     model = keras.Sequential([keras.layers.Dense(3, activation="softmax", input_shape=(4,))])
     assert choose_parser(model, max_pool="error", rectify_linear=False, parser="auto") == "own"

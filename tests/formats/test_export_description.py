@@ -51,7 +51,7 @@ def test_ids_in_the_description_are_those_of_the_files(graph, tmp_path, spike_ti
 def test_a_table_of_nodes_that_is_no_exports_is_kept(graph, tmp_path):
     (tmp_path / "net.csv.nodes.csv").write_text("mine")
     for force in (False, True):
-        with pytest.raises(UsageError, match=r"net\.csv\.nodes\.csv was not made by an export"):
+        with pytest.raises(UsageError, match=r"net\.csv\.nodes\.csv was not written by `snnb`"):
             export(graph, "csv", tmp_path / "net.csv", force=force)
     assert [path.name for path in tmp_path.iterdir()] == ["net.csv.nodes.csv"]
     (tmp_path / "net.csv.nodes.csv").unlink()

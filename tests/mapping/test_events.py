@@ -138,13 +138,12 @@ def test_the_time_between_samples_includes_the_warm_up(graphs):
     assert found.sample_ns == found.sample_latency_ns == (7 + graph.recording.num_timesteps) * found.step_ns
 
 
-def test_no_time_is_drawn_of_a_chip_without_times(graphs, tmp_path, monkeypatch):
+def test_no_time_is_drawn_of_a_chip_without_times(graphs, tmp_path):
     network, drawn = PlacedNetwork.of(graphs("chained", "current")[0]), []
-    monkeypatch.setattr("snnb.mapping.plots.save", lambda figure, target: drawn.append(len(figure.axes)))
     for times in ({}, {"time_ns": None, "latency_ns": {"router": 1.0, "link": 2.0}}):
         mapped = mapped_at_random(network, full_chip(**times))
         write_mapping(tmp_path, mapped, MappingCost.of(mapped))
-        plot_events(tmp_path / "events.png", Mapping.open(tmp_path))
+        drawn.append(len(plot_events(Mapping.open(tmp_path)).axes))
     assert drawn == [3, 2]
 
 

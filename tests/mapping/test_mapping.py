@@ -11,7 +11,7 @@ from PIL import Image
 from scipy.sparse import load_npz
 
 from snnb.core.errors import InputError
-from snnb.io.figures import layer_colours
+from snnb.io.figures import layer_colours, save
 from snnb.mapping.files import Mapping, MappingCost, write_mapping
 from snnb.mapping.hardware import read_hardware
 from snnb.mapping.map_network import map_network
@@ -146,8 +146,8 @@ def test_the_same_mapping_is_written_as_the_same_bytes_and_pictures_show_every_l
     for folder in (first, again):
         folder.mkdir()
         write_mapping(folder, mapped, MappingCost.of(mapped, seed=3, seconds=0.5))
-        plot_mapping(folder / "mapping.png", Mapping.open(folder))
-        plot_traffic(folder / "traffic.png", Mapping.open(folder))
+        save(plot_mapping(Mapping.open(folder)), folder / "mapping.png")
+        save(plot_traffic(Mapping.open(folder)), folder / "traffic.png")
     for file in first.iterdir():
         assert file.read_bytes() == (again / file.name).read_bytes(), file.name
     wanted = np.rint(layer_colours(len(mapped.network.populations)) * 255).astype(int)
@@ -161,8 +161,8 @@ def test_pictures_of_meshes_of_any_size(graphs, tmp_path, drawn_figures, name):
     one = chip(mesh=(1, 1), neurons=1000)
     mapped = map_network(network, one if name is None else read_hardware(name), method="sequential")
     write_mapping(tmp_path, mapped, MappingCost.of(mapped))
-    plot_mapping(tmp_path / "mapping.png", Mapping.open(tmp_path))
-    plot_traffic(tmp_path / "traffic.png", Mapping.open(tmp_path))
+    save(plot_mapping(Mapping.open(tmp_path)), tmp_path / "mapping.png")
+    save(plot_traffic(Mapping.open(tmp_path)), tmp_path / "traffic.png")
     assert Image.open(tmp_path / "mapping.png").width < 2000
 
 

@@ -1,24 +1,15 @@
 """Figures that compare simulations: bars and axes of a grid, the Pareto front against brute force, labels."""
 
 import itertools
-from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
-from snnb.report import comparison_plots
 from snnb.report.comparison_plots import OnChip, pareto_front, plot_chips, plot_sweep
 
 pytestmark = pytest.mark.usefixtures("drawn_figures")
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """The figures' axes, in place of their files."""
-    found = []
-    monkeypatch.setattr(comparison_plots, "save", lambda figure, path: found.append(figure.axes[0]))
-    return found
 
 
 def bars_of(plot):
@@ -26,12 +17,11 @@ def bars_of(plot):
     return np.array([[segment[:, 1] for segment in line[2][0].get_segments()] for line in plot.containers])
 
 
-def test_bars_are_the_intervals_of_each_line(drawn):
+def test_bars_are_the_intervals_of_each_line():
     grid = {"percentile": [99.0, 99.9, 99.99], "duration": [20, 40]}
     measured = np.array([[0.983, 0.984], [0.985, 0.983], [0.984, 0.985]])
     intervals = np.stack([measured - 0.02, measured + np.array([[0.005, 0.006]])], axis=-1)
-    plot_sweep(Path("none.png"), grid, measured, np.full((3, 2), 0.986), "accuracy", intervals)
-    (plot,) = drawn
+    (plot,) = plot_sweep(grid, measured, np.full((3, 2), 0.986), "accuracy", intervals).axes
     np.testing.assert_allclose(bars_of(plot), intervals.transpose(1, 0, 2))
     low, high = plot.get_ylim()
     assert low < intervals.min()
@@ -39,20 +29,19 @@ def test_bars_are_the_intervals_of_each_line(drawn):
     assert high - low > 0.099
 
 
-def test_over_seeds_the_bars_are_the_mean_intervals(drawn):
+def test_over_seeds_the_bars_are_the_mean_intervals():
     measured = np.array([[0.5, 0.6], [0.7, 0.6]])
     intervals = np.stack([measured - np.array([[0.1], [0.2]]), measured + 0.1], axis=-1)
-    plot_sweep(
-        Path("none.png"), {"seed": [0, 1], "duration": [20, 40]}, measured, np.full((2, 2), 0.9), "accuracy", intervals
-    )
-    np.testing.assert_allclose(bars_of(drawn[0]), [[[0.45, 0.7], [0.45, 0.7]]])
+    grid = {"seed": [0, 1], "duration": [20, 40]}
+    (plot,) = plot_sweep(grid, measured, np.full((2, 2), 0.9), "accuracy", intervals).axes
+    np.testing.assert_allclose(bars_of(plot), [[[0.45, 0.7], [0.45, 0.7]]])
 
 
-def test_the_axis_of_an_error_begins_at_zero_and_has_no_bars(drawn):
+def test_the_axis_of_an_error_begins_at_zero_and_has_no_bars():
     measured = np.array([0.011, 0.012])
-    plot_sweep(Path("none.png"), {"duration": [20, 40]}, measured, np.full(2, 0.01), "error")
-    assert drawn[0].get_ylim()[0] == 0
-    assert drawn[0].get_ylim()[1] > 0.012
+    (plot,) = plot_sweep({"duration": [20, 40]}, measured, np.full(2, 0.01), "error").axes
+    assert plot.get_ylim()[0] == 0
+    assert plot.get_ylim()[1] > 0.012
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -68,30 +57,30 @@ def test_the_front_has_the_points_that_none_dominates(seed):
     assert (np.diff(energy[front]) > 0).all()
 
 
-def test_chips_without_energies_of_events_are_not_in_the_front(drawn):
+def test_chips_without_energies_of_events_are_not_in_the_front():
     points = [
         OnChip("a", "duration 8", 100.0, 0.9),
         OnChip("a", "duration 16", 200.0, 0.95),
         OnChip("b", "duration 16", 300.0, 0.94),
         OnChip("c", "duration 8", 1.0, 0.9, network_only=True),
     ]
-    plot_chips(Path("none.png"), points, "accuracy", highest_is_best=True)
-    front, *_ = drawn[0].lines
+    front, *_ = plot_chips(points, "accuracy", highest_is_best=True).axes[0].lines
     assert front.get_xydata().tolist() == [[100.0, 0.9], [200.0, 0.95]]
-    plot_chips(Path("none.png"), points[3:], "accuracy", highest_is_best=True)
-    plot_chips(Path("none.png"), [], "accuracy", highest_is_best=True)
-    assert drawn[1].lines[0].get_xydata().tolist() == [[1.0, 0.9]]
+    front, *_ = plot_chips(points[3:], "accuracy", highest_is_best=True).axes[0].lines
+    assert plot_chips([], "accuracy", highest_is_best=True).axes[0].lines[0].get_xydata().size == 0
+    assert front.get_xydata().tolist() == [[1.0, 0.9]]
 
 
-def test_labels_of_near_points_do_not_overlap(drawn):
+def test_labels_of_near_points_do_not_overlap():
     points = [
         OnChip(chip, f"duration {duration}, output {output}", energy * duration, 0.9 + duration / 1000)
         for chip, energy in (("a", 100.0), ("b", 105.0))
         for duration in (8, 9, 10)
         for output in ("softmax", "membrane")
     ]
-    plot_chips(Path("none.png"), points, "accuracy", highest_is_best=True)
-    (axes,) = drawn
+    (axes,) = plot_chips(points, "accuracy", highest_is_best=True).axes
+    axes.figure.tight_layout()
+    FigureCanvasAgg(axes.figure)
     axes.figure.canvas.draw()
     renderer = axes.figure.canvas.get_renderer()
     boxes = [Text.get_window_extent(text, renderer) for text in axes.texts]

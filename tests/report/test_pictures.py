@@ -8,7 +8,7 @@ import pytest
 
 from snnb.forward.numpy_pass import mean_activations, samples_within
 from snnb.network.event_samples import InputSteps
-from snnb.report import network_sections, report_plots
+from snnb.report import network_sections
 from snnb.report.diagram import BEND, BOX, MARGIN, TALL, Arrow, Box, depths, diagram
 from snnb.report.page import drawn as in_page
 from snnb.report.report_plots import plot_activations, plot_confusion, plot_distribution, plot_input
@@ -132,7 +132,7 @@ NAMES = [f"class {i} $x^" for i in range(1000)]
     ],
 )
 def test_figures_of_nothing_and_of_much_are_small_and_well_formed(drawn_figures, plot, arguments):
-    picture = in_page("a <figure>", plot, *arguments)
+    picture = in_page("a <figure>", plot(*arguments))
     root, (width, height) = drawn(str(picture).replace("<svg ", '<svg xmlns:xlink="http://www.w3.org/1999/xlink" ', 1))
     assert root.get("aria-label") == "a <figure>"
     assert 0 < width <= 375  # so that text is legible on a screen of 400 pixels
@@ -140,22 +140,9 @@ def test_figures_of_nothing_and_of_much_are_small_and_well_formed(drawn_figures,
     assert len(picture) < 100_000
 
 
-@pytest.fixture
-def axes_of(monkeypatch):
-    """Return the axes of the figure that a function draws."""
-
-    def axes_of(plot, *arguments):
-        figures = []
-        monkeypatch.setattr(report_plots, "save", lambda figure, target: figures.append(figure))
-        plot(None, *arguments)
-        return figures[0].axes[0]
-
-    return axes_of
-
-
-def test_a_confusion_matrix_has_each_count_at_its_class_and_guess(axes_of):
+def test_a_confusion_matrix_has_each_count_at_its_class_and_guess():
     cells = [(0, 0, 5), (0, 2, 1), (1, -1, 2), (2, 2, 4)]
-    axes = axes_of(plot_confusion, cells, ["a", "b", "c"])
+    (axes,) = plot_confusion(cells, ["a", "b", "c"]).axes
     written = {(int(text.xy[1]), int(text.xy[0]), int(text.get_text())) for text in axes.texts}
     assert written == {(true, guess if guess >= 0 else 3, count) for true, guess, count in cells}
     raster = axes.images[0].get_array()
@@ -165,20 +152,20 @@ def test_a_confusion_matrix_has_each_count_at_its_class_and_guess(axes_of):
     assert (raster[0, 0, :3] != raster[0, 2, :3]).any()
 
 
-def test_a_pixel_of_many_classes_holds_several(axes_of):
-    axes = axes_of(plot_confusion, [(999, 998, 1), (0, -1, 1)], NAMES)
+def test_a_pixel_of_many_classes_holds_several():
+    (axes,) = plot_confusion([(999, 998, 1), (0, -1, 1)], NAMES).axes
     assert np.argwhere(axes.images[0].get_array()[..., 3]).tolist() == [[0, 250], [249, 249]]
 
 
-def test_activations_are_horizontal_and_rates_vertical(axes_of):
-    axes = axes_of(plot_activations, np.array([0.93, 2.0]), np.array([0.13, 0.63]), 1.0, "a")
+def test_activations_are_horizontal_and_rates_vertical():
+    (axes,) = plot_activations(np.array([0.93, 2.0]), np.array([0.13, 0.63]), 1.0, "a").axes
     assert np.argwhere(axes.images[0].get_array()[..., 3]).tolist() == [[2, 18], [12, 19]]
 
 
-def test_input_has_a_pixel_for_each_position_and_step_and_off_events_are_red(axes_of):
+def test_input_has_a_pixel_for_each_position_and_step_and_off_events_are_red():
     x = np.zeros((1, 5, 2, 3, 2), np.float32)
     x[0, 1, 0, 2, 0], x[0, 4, 1, 1, 1], x[0, 2, 0, 0, 1] = 1, 4, 2
-    raster = axes_of(plot_input, InputSteps.dense(x), 4).images[0].get_array()
+    raster = plot_input(InputSteps.dense(x), 4).axes[0].images[0].get_array()
     assert raster.shape == (6, 4, 4)  # the last step is not simulated
     assert np.argwhere(raster[..., 3]).tolist() == [[0, 2], [2, 1]]
     assert raster[0, 2, 3] > raster[2, 1, 3]
@@ -186,7 +173,7 @@ def test_input_has_a_pixel_for_each_position_and_step_and_off_events_are_red(axe
     assert raster[2, 1, 2] < raster[2, 1, 0]
     flat = np.zeros((1, 700, 1, 1, 700), np.float32)
     flat[0, 699, 0, 0, 699], flat[0, 0, 0, 0, 350] = 0.5, -0.5
-    raster = axes_of(plot_input, InputSteps.dense(flat), 700).images[0].get_array()
+    raster = plot_input(InputSteps.dense(flat), 700).axes[0].images[0].get_array()
     assert np.argwhere(raster[..., 3]).tolist() == [[125, 0], [249, 249]]
     assert (raster[125, 0, :3] != raster[249, 249, :3]).any()
 
@@ -198,10 +185,10 @@ def test_of_many_rows_those_with_the_most_traffic_are_shown_in_order(monkeypatch
     assert [row for (row,) in table.rows] == ["0", "4", "6"]
 
 
-def test_distributions_count_everything_once(axes_of):
-    counts, edges, _ = axes_of(plot_distribution, np.array([0, 1, 1, 9, 10, 100, 0]), "x").patches[0].get_data()
+def test_distributions_count_everything_once():
+    counts, edges, _ = plot_distribution(np.array([0, 1, 1, 9, 10, 100, 0]), "x").axes[0].patches[0].get_data()
     assert (counts[counts >= 1].sum(), edges[0], edges[-1]) == (5, 1, 100)
-    counts, *_ = axes_of(plot_distribution, np.full(4, 7), "x").patches[0].get_data()
+    counts, *_ = plot_distribution(np.full(4, 7), "x").axes[0].patches[0].get_data()
     assert counts[counts >= 1].sum() == 4
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
+from snnb.io.figures import save
 from snnb.network.read_network import Entry, assemble
-from snnb.simulation import simulation_plots as plots
+from snnb.simulation import plots
 
 pytestmark = [pytest.mark.usefixtures("drawn_figures"), pytest.mark.filterwarnings("error")]
 NAMES = [
@@ -21,20 +21,6 @@ NAMES = [
     "{:02d}" + "W" * 200,
     "网{:02d}",
 ]
-
-
-@pytest.fixture
-def figures(monkeypatch):
-    """The figures that are made, to be looked into."""
-    made = []
-
-    class Recorded(Figure):
-        def __init__(self, *arguments, **options):
-            super().__init__(*arguments, **options)
-            made.append(self)
-
-    monkeypatch.setattr(plots, "Figure", Recorded)
-    return made
 
 
 def _network(depth):
@@ -55,6 +41,7 @@ def _size(path):
 
 
 def _assert_readable(figure, path):
+    save(figure, path)
     width, height = _size(path)
     assert 600 <= width <= 1200
     assert 400 <= height <= 2000
@@ -72,34 +59,33 @@ def _assert_readable(figure, path):
 
 
 @pytest.mark.parametrize("depth", [1, 12, pytest.param(600, marks=pytest.mark.slow)])
-def test_rates(tmp_path, figures, depth):
+def test_rates(tmp_path, depth):
     random = np.random.default_rng(1)
     rates = {layer.name: random.beta(1, 1 + i % 9, layer.size) for i, layer in enumerate(_network(depth).populations)}
-    plots.plot_rates(tmp_path / "rates.png", rates)
-    _assert_readable(figures[0], tmp_path / "rates.png")
+    _assert_readable(plots.plot_rates(rates), tmp_path / "rates.png")
 
 
-def test_rates_of_several_events_in_a_step_are_drawn(tmp_path, figures):
-    plots.plot_rates(tmp_path / "rates.png", {"input": np.array([0.0, 0.5, 2.5]), "layer": np.array([1.0, 0.2])})
-    drawn = [stairs.get_data() for stairs in figures[0].axes[0].patches]
+def test_rates_of_several_events_in_a_step_are_drawn():
+    figure = plots.plot_rates({"input": np.array([0.0, 0.5, 2.5]), "layer": np.array([1.0, 0.2])})
+    drawn = [stairs.get_data() for stairs in figure.axes[0].patches]
     assert [data.values.sum() for data in drawn] == [3, 2]
     assert drawn[0].edges[-1] == 2.5
 
 
 @pytest.mark.parametrize("depth", [3, pytest.param(120, marks=pytest.mark.slow)])
-def test_raster(tmp_path, figures, depth):
+def test_raster(tmp_path, depth):
     random, network = np.random.default_rng(2), _network(depth)
     spikes = {"input": np.zeros((0, 3), np.int32)}
     for layer in network.populations:
         step, neuron = np.nonzero(random.random((100, layer.size)) < 0.2)
         spikes[layer.name] = np.stack([0 * step, neuron, step], axis=1)
-    plots.plot_raster(tmp_path / "raster.png", network, spikes, 100)
-    _assert_readable(figures[0], tmp_path / "raster.png")
-    shown = sum(len(set(line.get_ydata())) for line in figures[0].axes[0].lines)
+    figure = plots.plot_raster(network, spikes, 100)
+    _assert_readable(figure, tmp_path / "raster.png")
+    shown = sum(len(set(line.get_ydata())) for line in figure.axes[0].lines)
     assert shown <= plots.RASTER_NEURONS
 
 
-def test_names_stand_as_they_are(tmp_path, figures):
-    plots.plot_rates(tmp_path / "rates.png", {"_a$b$": np.array([0.25, 0.75]), "$\\frac": np.array([0.5])})
-    texts = figures[0].axes[0].get_legend().get_texts()
+def test_names_stand_as_they_are():
+    figure = plots.plot_rates({"_a$b$": np.array([0.25, 0.75]), "$\\frac": np.array([0.5])})
+    texts = figure.axes[0].get_legend().get_texts()
     assert [text.get_text() for text in texts] == [r"0.500  _a\$b\$", r"0.500  \$\frac"]

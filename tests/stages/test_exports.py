@@ -57,9 +57,12 @@ def test_nor_of_another_run(run, tmp_path):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda path: (path.mkdir(), (path / "thesis.tex").write_text("mine")), "was not made by an export"),
-        (lambda path: (path.mkdir(), (path / "description.json").write_text('{"format": "tar"}')), "was not made"),
-        (lambda path: path.symlink_to(path.parent), "is a symbolic link, which is not followed; move it away"),
+        (lambda path: (path.mkdir(), (path / "thesis.tex").write_text("mine")), "thesis.tex was not written by `snnb`"),
+        (
+            lambda path: (path.mkdir(), (path / "description.json").write_text('{"format": "tar"}')),
+            "description.json was not written",
+        ),
+        (lambda path: path.symlink_to(path.parent), "is a link, which is not followed; move it away"),
     ],
 )
 def test_force_replaces_only_a_file_or_what_an_export_made(run, tmp_path, make, message):
@@ -72,7 +75,7 @@ def test_force_replaces_only_a_file_or_what_an_export_made(run, tmp_path, make, 
 
 def test_a_file_beside_that_is_no_description_is_kept(run, tmp_path):
     (tmp_path / "graph.csv.json").write_text('{"mine": 1}')
-    with pytest.raises(UsageError, match=r"graph\.csv\.json was not made by an export"):
+    with pytest.raises(UsageError, match=r"graph\.csv\.json was not written by `snnb`"):
         export_graph(run, "csv", output=tmp_path / "graph.csv", force=True)
     assert (tmp_path / "graph.csv.json").read_text() == '{"mine": 1}'
 
@@ -81,7 +84,7 @@ def test_what_somebody_put_into_an_export_is_kept(run, tmp_path):
     written = export_graph(run, "npz").path
     for put, name in ((Path.touch, "notes.txt"), (Path.mkdir, "inside")):
         put(written / name)
-        with pytest.raises(UsageError, match=f"holds {name}, which no export has written; move it away"):
+        with pytest.raises(UsageError, match=f"{name} was not written by `snnb` and would be lost; move it away"):
             export_graph(run, "npz", force=True)
         (written / name).rename(tmp_path / name)
     export_graph(run, "npz", force=True)

@@ -43,7 +43,7 @@ def test_recorded_spikes_are_those_of_the_pictures_from_there_on(run):
     assert set(np.concatenate([rows[:, 0] for rows in read_spikes(made.directory).values()])) == {100, 101}
     with pytest.raises(InputError, match="holds the samples 100 to 101"):
         read_spikes(made.directory, sample=102)
-    with pytest.raises(InputError, match="record-spikes"):
+    with pytest.raises(InputError, match="record_spikes=K"):
         read_spikes(made.directory.parent)
     face.graph()
     checked = crosscheck(open_run(run.path), "scipy")

@@ -183,7 +183,7 @@ def test_a_partition_with_overfull_cores_is_costed_and_marked_invalid(run, tmp_p
     (tmp_path / "small.yaml").write_text(CHIP.replace("64", "29").replace("name: chip", "name: small"))
     options = {"hardware": str(tmp_path / "small.yaml"), "partition": partition}
     with pytest.raises(
-        InputError, match=r"core 0 has 30 neurons of 29 \(and 11 cores more than 29\).*--allow-overfull"
+        InputError, match=r"core 0 has 30 neurons of 29 \(and 11 cores more than 29\).*allow_overfull=True"
     ):
         face.map(**options)
     small = face.map(**options, allow_overfull=True)

@@ -4,19 +4,29 @@ import inspect
 import json
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 import threading
 import warnings
+from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import snnb
-from snnb.core.errors import UsageError
+from snnb.core.errors import InputError, UpstreamError, UsageError
 from snnb.core.options import own_flags
+from snnb.io.text import html_table
+from snnb.run import in_keywords
 from snnb.stages.all import STAGES
+from snnb.stages.open_run import open_run
+from tests.conftest import DRAWN, figures
+from tests.end_to_end.conftest import RECORDED
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
@@ -49,6 +59,17 @@ def test_the_page_agrees_with_itself(said):
     found = json.loads((said["directory"] / "sim_accuracies.json").read_text())
     assert found["snn_accuracy_by_timestep"][-1] == said["simulation"].record.metrics["snn_accuracy"]
     assert said["mapping"].traffic.sum() == pytest.approx(said["mapped"].record.metrics["connectivity"])
+
+
+@pytest.fixture(scope="module")
+def drawn_run(tmp_path_factory):
+    """A run, and results with figures, each drawn by its stage."""
+    path = Path(shutil.copytree(RECORDED, tmp_path_factory.mktemp("drawn") / "run"))
+    with figures(DRAWN):
+        face = snnb.Run(path=path)
+        trained = face.train(epochs=1, force=True, resume=False)
+        simulated = face.simulate(samples=8, duration=12, record_spikes=2, input="poisson")
+        return face, {"train": trained, "simulate": simulated, "map": face.map(hardware="loihi", method="sequential")}
 
 
 def test_the_recipes_run_on_the_recorded_run(run, tmp_path, monkeypatch, without_kahypar):
@@ -101,11 +122,92 @@ def test_a_type_checker_sees_the_keywords(tmp_path):
 
 
 def test_a_wrong_keyword_is_answered_with_the_right_one(tmp_path):
-    with pytest.raises(UsageError, match="did you mean --epochs"):
+    with pytest.raises(UsageError, match="no such option: epoch; did you mean epochs"):
         snnb.Run("mini_network", path=tmp_path / "run").train(epoch=3)
-    with pytest.raises(UsageError, match=r"no such option: --dataset; there are --bin-us, .*--source$"):
+    with pytest.raises(UsageError, match=r"no such option: dataset; there are bin_us, binary=True, .*source$"):
         snnb.Run("mini_network", path=tmp_path / "run").prepare(dataset="mnist")  # the data set is the run's
     assert {"Run", "SynapseGraph", "Mapping", "read_spikes"} <= set(dir(snnb))
+
+
+def test_errors_and_messages_name_keywords():
+    """Commands, which stand in backticks, and paths keep their dashes."""
+    assert in_keywords("--engine toolbox: run `snnb x --run-dir d`, (--from FILE) or --force") == (
+        "engine toolbox: run `snnb x --run-dir d`, (from_file FILE) or force=True"
+    )
+    assert in_keywords("--batch-size 5; --weights-only, --run-dir, a--b /x/--c") == (
+        "batch_size 5; weights_only=True, path, a--b /x/--c"
+    )
+
+
+def test_signatures_have_the_defaults():
+    parameters = inspect.signature(snnb.Run.simulate).parameters
+    assert (parameters["warm_up"].default, parameters["engine"].default) == (0, "auto")
+    assert repr(parameters["samples"].default) == "<1000, or all there are>"
+    for stage in STAGES:
+        shown = inspect.signature(getattr(snnb.Run, stage)).parameters
+        assert not any(parameter.default is ... for parameter in shown.values())
+
+
+def test_results_are_a_line_and_in_notebooks_a_table(run, tmp_path):
+    face = snnb.Run(path=run.path)
+    (simulation,) = face.simulations.values()
+    assert simulation.metrics == simulation.record.metrics
+    assert f"{simulation.metrics['snn_accuracy']:.6g}" in repr(simulation)
+    assert len(repr(simulation)) < 200 + len(str(simulation.directory))
+    mapping = snnb.Mapping.open(face.map(hardware="spinemap_5x5", method="sequential").directory)
+    with snnb.SynapseGraph.open(next((run.path / "graphs").glob("*/*.h5"))) as graph:
+        sizes = [f"{population.size:,}" for population in graph.populations]
+        cells = [[cell.text for cell in row] for row in ElementTree.fromstring(graph._repr_html_()).iter("tr")]
+    assert [row[-1] for row in cells] == ["neurons", *sizes]
+    shown = ElementTree.fromstring(mapping._repr_html_())
+    assert ["cores", f"{mapping.cost.metrics()['cores']:,}"] in [
+        [cell.text for cell in row] for row in shown.iter("tr")
+    ]
+    places = [row[0].text for row in ElementTree.fromstring(face._repr_html_()).iter("tr")]
+    assert places == ["result", *open_run(run.path).records()]
+    hostile = replace(simulation, directory=tmp_path / "<script>&\x1b")
+    assert "<script>&\\x1b" in "".join(ElementTree.fromstring(hostile._repr_html_()).itertext())
+
+
+def test_a_table_of_many_rows_is_cut():
+    rows = [row[0].text for row in ElementTree.fromstring(html_table("", zip(range(30)))).iter("tr")]
+    assert rows == [*map(str, range(20)), "… 10 more"]
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("training", "training_plot.png"),
+        ("accuracy", "accuracy_by_timestep.png"),
+        ("rates", "rate_histogram.png"),
+        ("raster", "raster.png"),
+        ("mapping", "mapping.png"),
+        ("traffic", "traffic.png"),
+        ("events", "events.png"),
+    ],
+)
+def test_a_plot_is_the_saved_figure(drawn_run, drawn_figures, name, file):
+    face, results = drawn_run
+    stage = {"training": "train", "mapping": "map", "traffic": "map", "events": "map"}.get(name, "simulate")
+    figure = face.plot(name)
+    drawn = np.asarray(Image.open(BytesIO(figure._repr_png_())))
+    np.testing.assert_array_equal(drawn, np.asarray(Image.open(results[stage].directory / file)))
+
+
+def test_what_cannot_be_plotted_is_refused(run):
+    face = snnb.Run(path=run.path)
+    with pytest.raises(UsageError, match="plot 'loss' is unknown; use one of training, accuracy"):
+        face.plot("loss")
+    with pytest.raises(UpstreamError, match="no result of map to plot"):
+        face.plot("mapping")
+    with pytest.raises(UsageError, match="20200101T000000Z: no result of simulate"):
+        face.plot("rates", "20200101T000000Z")
+    made = face.simulate(samples=2, duration=2, record_spikes=0)
+    with pytest.raises(InputError, match="simulate with record_spikes=K"):
+        face.plot("raster")
+    (made.directory / "sim_accuracies.json").write_text("{}")
+    with pytest.raises(InputError, match=r"sim_accuracies\.json"):
+        face.plot("accuracy", made.directory.name)
 
 
 def test_a_run_tells_its_results(run):

@@ -25,7 +25,7 @@ def named(run, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("stage", ["prepare", "train"])
 def test_a_file_that_nobody_has_given_is_not_run(run, named, stage):
-    with pytest.raises(InputError, match=r"give --model .*evil.py:net once"):
+    with pytest.raises(InputError, match=r"give model .*evil.py:net once"):
         getattr(Run(path=run.path), stage)(force=True, **({"shape": (8, 8, 1)} if stage == "prepare" else {}))
     assert not (named / "ran").exists()
 

@@ -216,8 +216,8 @@ def test_a_recorded_threshold_or_duration_that_the_network_defines_gives_way_and
     params = python.simulate().record.params
     assert (params.threshold, params.duration) == (1, 8)
     used = "is used, as the network or the test set defines it"
-    assert f"simulate: --threshold 2.0 was recorded; 1.0 {used}" in said
-    assert f"simulate: --duration 20 was recorded; 8 {used}" in said
+    assert f"simulate: threshold 2.0 was recorded; 1.0 {used}" in said
+    assert f"simulate: duration 20 was recorded; 8 {used}" in said
 
 
 def test_options_of_poolings_that_the_network_does_not_have_are_warned_of(run):

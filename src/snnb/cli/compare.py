@@ -148,6 +148,7 @@ def _changes(compared: "List[Compared]", *, classifies: bool) -> List[List[str]]
 
 
 def _draw(path: Path, compared: "List[Compared]", force: bool) -> None:
+    from snnb.io.figures import save
     from snnb.report.comparison_plots import Course, plot_courses
     from snnb.results.compare import names_apart
 
@@ -161,4 +162,4 @@ def _draw(path: Path, compared: "List[Compared]", force: bool) -> None:
         for name, one in zip(names_apart(compared), compared)
     ]
     with atomic_path(path, force=force) as temporary:
-        plot_courses(temporary, courses, "mean squared error" if errors else "accuracy")
+        save(plot_courses(courses, "mean squared error" if errors else "accuracy"), temporary)

@@ -1,7 +1,7 @@
 """Format numbers and times for tables."""
 
 from datetime import datetime
-from typing import Optional, Sequence
+from typing import Optional, Sequence, Union
 
 
 def local_time(utc: str) -> str:
@@ -23,6 +23,11 @@ def energy(picojoules: float) -> str:
             return f"{picojoules:#.4g} {unit}"
         picojoules /= 1000
     return f"{picojoules:,.4g} J"
+
+
+def figure(value: Union[int, float]) -> str:
+    """Return an integer with all its digits, or another number with six."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
 
 
 def quantity(value: float) -> str:

@@ -1,9 +1,8 @@
 """Write a graph in the format of another program."""
 
 import json
-import os
 from pathlib import Path
-from typing import Mapping, Optional, Sequence
+from typing import Mapping, Optional
 
 from snnb.core.errors import UsageError
 from snnb.core.options import option_name
@@ -13,10 +12,8 @@ from snnb.formats.description import DESCRIPTION, describe, description_path, fi
 from snnb.formats.export_options import DEFAULTS, ExportOptions
 from snnb.formats.request import Format, OnCores, Request, Simulated
 from snnb.graph.synapse_graph import SynapseGraph
-from snnb.io.files import atomic_path, flushed_meanwhile, raise_on_full_disk
+from snnb.io.files import atomic_path, flushed_meanwhile, raise_on_full_disk, refuse_foreign, refuse_link
 from snnb.io.text import Document
-
-ELSEWHERE = "move it away, or give another path with --output"
 
 
 class Export(Document):
@@ -60,9 +57,14 @@ def export(
     labelled = graph.names is not None and not (exporter.directory or exporter.nodes_beside or exporter.has_names)
     used = (sidecar, exporter.nodes_beside, on_cores is not None, labelled)
     written = [path for path, is_used in zip(siblings, used) if is_used]
-    _refuse_foreign_files(target, written)
-    own = target.exists() and find_description(description_path(target)) is not None
-    outdated = [path for path in siblings if own and path not in written]
+    own = find_description(description_path(target)) is not None
+    content = find_description(target / DESCRIPTION)
+    refuse_link(target)
+    if target.is_dir():
+        refuse_foreign(target, () if content is None else (*(content.files or ()), DESCRIPTION))
+    for path in () if own else written:
+        refuse_foreign(path)
+    outdated = [path for path in siblings if own and target.exists() and path not in written]
     if options.integers:
         graph = graph.with_integers()
     if exporter.simulates:
@@ -135,21 +137,3 @@ def names_path(target: Path) -> Path:
 def architecture_path(target: Path) -> Path:
     """Return the path of the architecture file of a mapped export."""
     return target.with_name(f"{target.name}.yaml")
-
-
-def _refuse_foreign_files(target: Path, written: Sequence[Path]) -> None:
-    """Raise `UsageError` for a target, or a file `written` next to it, that is a link or that no export has written."""
-    if target.is_symlink():
-        raise UsageError(f"{target} is a symbolic link, which is not followed; {ELSEWHERE}")
-    described = find_description(description_path(target))
-    foreign = [path for path in written if described is None and os.path.lexists(path)]
-    content = find_description(target / DESCRIPTION)
-    if target.exists() and not target.is_file() and content is None:
-        foreign.append(target)
-    if content is not None:
-        for entry in sorted(target.iterdir()):
-            known = content.files is None or entry.name in (*content.files, DESCRIPTION)
-            if not known or entry.is_symlink() or not entry.is_file():
-                raise UsageError(f"{target} holds {entry.name}, which no export has written; {ELSEWHERE}")
-    if foreign:
-        raise UsageError(f"{foreign[0]} was not made by an export, so it is not replaced; {ELSEWHERE}")

@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 
 from snnb.core.errors import DamagedError, InputError, ResourceError, SnnbError, UsageError
+from snnb.core.formatting import times
 from snnb.core.machine import require_memory
 from snnb.graph.connection import Connection, EdgeBatch, check_values, index_dtype
 from snnb.graph.neuron_names import labels_of
@@ -35,6 +36,7 @@ from snnb.graph.projection import (
     summarize,
 )
 from snnb.io.hdf5 import RAISED_BY_HDF5, damaged, whole
+from snnb.io.text import html_table
 from snnb.network.geometry import Geometry
 from snnb.network.layers import LAYER_KINDS, Layer, configured
 from snnb.network.network import DROPPED
@@ -148,7 +150,7 @@ class SynapseGraph:
         A pixel of 1 is the attribute `pixel`, a neuron's threshold `firing_threshold`. Close only this graph.
         """
         if "weight_bits" not in self.attributes:
-            raise UsageError(f"{self.path} has no integer weights; make them in the conversion: --weight-bits")
+            raise UsageError(f"{self.path} has no integer weights; convert with weight bits to have them")
         return SynapseGraph(self.path, self._file, str(self.attributes["pool_weight"]), integers=True)
 
     def close(self) -> None:
@@ -163,6 +165,10 @@ class SynapseGraph:
 
     def __repr__(self) -> str:
         return f"<SynapseGraph {self.path.name}: {self.number_of_nodes():,} nodes, {self.number_of_edges():,} edges>"
+
+    def _repr_html_(self) -> str:
+        rows = [(one.name, one.layer, times(one.shape), f"{one.size:,}") for one in self.populations]
+        return html_table(repr(self)[1:-1], rows, ("population", "layer", "shape", "neurons"))
 
     @property
     def has_average_pooling(self) -> bool:

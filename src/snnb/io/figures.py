@@ -1,16 +1,17 @@
 """Draw figures in one style, so that equal figures give equal bytes."""
 
 import itertools
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, List, Sequence, Union
 
 import matplotlib
+import matplotlib.figure
 import matplotlib.style
 import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
@@ -46,6 +47,15 @@ MARKER, LINE = 6.0, 9.0  # points: size of a marker, and height of a line of sma
 ROWS = 12  # in which the label of a point is tried, above and below it
 
 
+class Figure(matplotlib.figure.Figure):
+    """A figure that a notebook shows as it is; matplotlib's need pyplot for that."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = BytesIO()
+        self.savefig(buffer, format="png", dpi=DPI)
+        return buffer.getvalue()
+
+
 def layer_colours(layers: int) -> np.ndarray:
     """Return a colour for each layer, from blue (the first) to red (the last): float64, shape (layers, 3), 0 to 1."""
     return np.asarray(matplotlib.colormaps["turbo"](np.linspace(0.03, 0.97, layers)))[:, :3]
@@ -73,6 +83,7 @@ def legend_width(names: Sequence[str], columns: int) -> float:
     return columns * max(2.6, 0.5 + 0.08 * max(map(len, names), default=0))
 
 
+@styled
 def save(figure: Figure, target: Target) -> None:
     """Write a figure to a file in the format of its suffix, or to a buffer as transparent SVG of at most `PAGE_WIDTH`.
 

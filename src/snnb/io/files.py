@@ -16,10 +16,10 @@ import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import Iterator, Optional, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Collection, Iterator, Optional, Sequence, Type
 
-from snnb.core.errors import FULL, ResourceError, UsageError
+from snnb.core.errors import FULL, ResourceError, SnnbError, UsageError
 
 BLOCK = 1 << 20
 MAKE_SPACE = "make space or choose another disk, then run the same command again"
@@ -231,6 +231,34 @@ def flushed_meanwhile(path: Path) -> Iterator[None]:
         finally:
             stop.set()
     flushed.result()
+
+
+def refuse_link(path: Path, error: Type[SnnbError] = UsageError) -> None:
+    """Raise `error` if `path` is a link: what it names may be anything."""
+    if path.is_symlink():
+        raise error(f"{path} is a link, which is not followed; move it away")
+
+
+def refuse_foreign(
+    path: Path, own: Collection[str] = (), *, mark: str = "", error: Type[SnnbError] = UsageError
+) -> None:
+    """Raise `error` if `path` is a link, or if replacing it would lose a file that `snnb` has not written.
+
+    A file was written by `snnb` if `mark` is in its first 2 KiB, and a directory if it holds only the files `own`,
+    paths relative to it.
+    """
+    refuse_link(path, error)
+    if not path.exists():
+        return
+    known = {str(part) for name in own for part in (PurePosixPath(name), *PurePosixPath(name).parents)}
+    for entry in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        if entry == path and mark:
+            with path.open("rb") as file:
+                is_own = mark.encode() in file.read(2048)
+        else:
+            is_own = not entry.is_symlink() and entry != path and entry.relative_to(path).as_posix() in known
+        if not is_own:
+            raise error(f"{entry} was not written by `snnb` and would be lost; move it away first")
 
 
 def refuse_existing(target: Path, *, force: bool) -> None:

@@ -1,20 +1,23 @@
-"""Read text, JSON, YAML and documents (typed JSON), and escape text for a terminal."""
+"""Read text, JSON, YAML and documents (typed JSON), and escape text for a terminal or a notebook."""
 
 import gzip
+import html
 import json
 import unicodedata
 import zlib
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Set, Tuple, Type, TypeVar
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Set, Tuple, Type, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from snnb.core.errors import DamagedError, first_line
+from snnb.core.formatting import figure
 from snnb.version import __version__
 
 GZIP = b"\x1f\x8b"  # begin of a file
 LONGEST_NAME = 200  # characters
+MOST_ROWS = 20  # of a table in a notebook
 DEEPEST = 50  # lists and mappings of YAML in one another
 YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 JsonValue = Any  # numbers, text, lists and mappings, whose structure is checked where they are used
@@ -135,6 +138,21 @@ def printable(text: str) -> str:
         return f"\\x{ord(char) & 0xFF:02x}" if surrogate else char.encode("unicode_escape").decode()
 
     return "".join(map(escaped, text))
+
+
+def html_table(title: str, rows: Iterable[Sequence[object]], head: Sequence[str] = ()) -> str:
+    """Return a small HTML table for a notebook: escaped text, and at most `MOST_ROWS` rows."""
+    cells = [[figure(value) if isinstance(value, (int, float)) else str(value) for value in row] for row in rows]
+    left_out = len(cells) - MOST_ROWS
+    if left_out > 0:
+        cells[MOST_ROWS:] = [[f"… {left_out:,} more"]]
+    lines = [("th", head), *(("td", row) for row in cells)]
+    escaped = (
+        "".join(f'<{tag} style="text-align: left">{html.escape(printable(text))}</{tag}>' for text in line)
+        for tag, line in lines
+    )
+    body = "".join(f"<tr>{line}</tr>" for line in escaped if line)
+    return f"<table><caption>{html.escape(printable(title))}</caption>{body}</table>"
 
 
 def is_name(text: str) -> bool:

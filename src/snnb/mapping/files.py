@@ -16,7 +16,7 @@ from pydantic import Field
 from scipy.sparse import csr_matrix, load_npz, save_npz
 
 from snnb.core.errors import DamagedError, InputError
-from snnb.io.text import Document, read_document
+from snnb.io.text import Document, html_table, read_document
 from snnb.mapping.cost import UNITS, Cost
 from snnb.mapping.hardware import NO_LIMIT, Hardware, Limits
 from snnb.mapping.limits import overfull_cores
@@ -275,6 +275,9 @@ class Mapping:
 
     def __repr__(self) -> str:
         return f"<Mapping {self.path.name}: {self.core.size:,} neurons on {self.cores:,} cores of {self.hardware.name}>"
+
+    def _repr_html_(self) -> str:
+        return html_table(repr(self)[1:-1], self.cost.metrics().items())
 
     @property
     def hardware(self) -> Hardware:

@@ -11,11 +11,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from scipy.sparse import csr_matrix
 
-from snnb.io.figures import Target, label_rows, layer_colours, save, styled
+from snnb.io.figures import Figure, label_rows, layer_colours, save, styled
 from snnb.mapping.files import Mapping
 from snnb.mapping.traffic import link_loads
 
@@ -41,14 +40,15 @@ class View(NamedTuple):
 
 def plot_all(mapping: Mapping, suffix: str) -> None:
     """Draw all figures of a mapping into its directory; `suffix` is the format."""
-    plot_mapping(mapping.path / f"mapping.{suffix}", mapping)
-    plot_traffic(mapping.path / f"traffic.{suffix}", mapping)
+    figures = {"mapping": plot_mapping, "traffic": plot_traffic}
     if mapping.cost.energy_by_event_pj is not None:
-        plot_events(mapping.path / f"events.{suffix}", mapping)
+        figures["events"] = plot_events
+    for name, plot in figures.items():
+        save(plot(mapping), mapping.path / f"{name}.{suffix}")
 
 
 @styled
-def plot_mapping(target: Target, mapping: Mapping) -> None:
+def plot_mapping(mapping: Mapping) -> Figure:
     """Draw the layers on the mesh.
 
     A core is a square in the colours of its layers, filled in proportion to its neurons. If there are many cores, the
@@ -73,11 +73,11 @@ def plot_mapping(target: Target, mapping: Mapping) -> None:
     legend.set_xticks([])
     figure.tight_layout()  # gives the legend its height
     label_rows(legend, np.arange(len(names)), names)
-    save(figure, target)
+    return figure
 
 
 @styled
-def plot_traffic(target: Target, mapping: Mapping) -> None:
+def plot_traffic(mapping: Mapping) -> Figure:
     """Draw the spikes that each core sends and receives, and the spikes over each link in both directions."""
     hardware = mapping.hardware
     view = _view(hardware.router_of(mapping.place)[mapping.per_core["neurons"] > 0], hardware.routers)
@@ -95,11 +95,11 @@ def plot_traffic(target: Target, mapping: Mapping) -> None:
         (scales[1], LINKS, lower, "over a link, both ways"),
     ):
         figure.colorbar(ScalarMappable(scale, colours), cax=bar, orientation="horizontal", label=label)
-    save(figure, target)
+    return figure
 
 
 @styled
-def plot_events(target: Target, mapping: Mapping) -> None:
+def plot_events(mapping: Mapping) -> Figure:
     """Draw the contents of each core, the energy of each kind of event, and the time of a core in a step if known."""
     timed = "step_ns" in mapping.per_core
     figure = Figure(figsize=(WIDTH, 8 if timed else 5.4))
@@ -128,7 +128,7 @@ def plot_events(target: Target, mapping: Mapping) -> None:
         axes.set_xlabel("core")
         axes.set_ylim(bottom=0)
         axes.xaxis.set_major_locator(MaxNLocator(MOST_TICKS, integer=True, min_n_ticks=1))
-    save(figure, target)
+    return figure
 
 
 def _view(places: np.ndarray, mesh: Tuple[int, int]) -> View:

@@ -2,16 +2,14 @@
 
 import itertools
 from dataclasses import dataclass
-from pathlib import Path
 from textwrap import wrap
 from typing import List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 import matplotlib
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
 
-from snnb.io.figures import HUES, label_points, legend_width, plain, save, styled
+from snnb.io.figures import HUES, Figure, label_points, legend_width, plain, styled
 
 FEW = len(HUES)  # lines up to which each has a hue; more have colours of a colour map
 MOST_ROWS = 40  # of a column of the legend
@@ -34,7 +32,7 @@ class Course:
 
 
 @styled
-def plot_courses(path: Path, courses: Sequence[Course], label: str) -> None:
+def plot_courses(courses: Sequence[Course], label: str) -> Figure:
     """Plot the accuracy or error of simulations over time, and that of the analogue network as a dashed line."""
     names = ["\n".join(wrap(plain(course.name, NAME_LENGTH), NAME_LINE)) for course in courses]
     lines = [line for name in names for line in name.split("\n")]
@@ -50,18 +48,17 @@ def plot_courses(path: Path, courses: Sequence[Course], label: str) -> None:
     axes.set_ylabel(f"{label} (dashed: analogue network)")
     axes.grid()
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), ncols=columns)
-    save(figure, path)
+    return figure
 
 
 @styled
 def plot_sweep(
-    path: Path,
     axes: Mapping[str, Sequence[Value]],
     measured: np.ndarray,
     analogue: Optional[np.ndarray],
     label: str,
     intervals: Optional[np.ndarray] = None,
-) -> None:
+) -> Figure:
     """Plot the accuracy or error of a grid of simulations; `axes` are the values of each option.
 
     The horizontal axis is the option with most numbers. There is a line for each combination of the other options: the
@@ -123,7 +120,7 @@ def plot_sweep(
     plot.grid()
     if others:
         plot.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), ncols=columns)
-    save(figure, path)
+    return figure
 
 
 def y_limits(
@@ -166,7 +163,7 @@ def pareto_front(energy: np.ndarray, loss: np.ndarray) -> List[int]:
 
 
 @styled
-def plot_chips(path: Path, points: Sequence[OnChip], label: str, *, highest_is_best: bool) -> None:
+def plot_chips(points: Sequence[OnChip], label: str, *, highest_is_best: bool) -> Figure:
     """Plot a point for each simulation and chip, in a colour for each chip, and the Pareto front.
 
     Chips without energies of neurons and messages are hollow points, which the front leaves out if there are others.
@@ -195,7 +192,7 @@ def plot_chips(path: Path, points: Sequence[OnChip], label: str, *, highest_is_b
     if len(points) <= MOST_NAMED:
         colours = [HUES[chips.index(point.chip) % len(HUES)] for point in points]
         label_points(plot, energy, measured, [plain(point.options, 40) for point in points], colours)
-    save(figure, path)
+    return figure
 
 
 def _colours(lines: int) -> Sequence[object]:

@@ -31,11 +31,11 @@ def mapping_section(
     tables = [every, _limits_table(mapping), *([cores] if few else []), _cost_table(mapping, further, sequential)]
     folded = {} if few else {f"Layers per core, {shown}": cores}
     figures = [
-        Figure(drawn("layers on the mesh of cores", plot_mapping, mapping)),
-        Figure(drawn("spikes into, out of and between the cores", plot_traffic, mapping)),
+        Figure(drawn("layers on the mesh of cores", plot_mapping(mapping))),
+        Figure(drawn("spikes into, out of and between the cores", plot_traffic(mapping))),
     ]
     if mapping.cost.energy_by_event_pj is not None:
-        figures.append(Figure(drawn("contents, energy and time of the cores", plot_events, mapping)))
+        figures.append(Figure(drawn("contents, energy and time of the cores", plot_events(mapping))))
     return Section("mapping", "Mapping", words, figures, tables=tables, folded=folded)
 
 

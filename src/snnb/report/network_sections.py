@@ -157,7 +157,7 @@ def share_that_carries(traffic: np.ndarray, share: float) -> Optional[float]:
 def _histogram(values: np.ndarray, label: str, of_zero: str) -> Figure:
     zero = values.size - np.count_nonzero(values)
     caption = f"{zero:,} more {of_zero}." if zero else ""
-    return Figure(drawn(f"neurons by {label}", plot_distribution, values, label), caption)
+    return Figure(drawn(f"neurons by {label}", plot_distribution(values, label)), caption)
 
 
 def _number(value: Optional[float]) -> str:

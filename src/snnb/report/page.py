@@ -3,17 +3,16 @@
 import re
 from dataclasses import dataclass, field
 from io import BytesIO
-from typing import Callable, List, Mapping, Sequence, Tuple
+from typing import List, Mapping, Sequence, Tuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
-from typing_extensions import Concatenate, ParamSpec
 
-from snnb.io.figures import Target
+from snnb.io.figures import Figure as Plot
+from snnb.io.figures import save
 from snnb.io.text import JsonValue, printable
 
 GENERATOR = '<meta name="generator" content="snnb report">'  # marks a file as a report, which may be replaced
-P = ParamSpec("P")
 Rows = Sequence[Sequence[object]]
 # Parts of matplotlib's SVG that a page does not need, or that would apply to all of the page. Identifiers of groups are
 # numbered in each figure; those of markers and clip paths are hashes of their content, so equal ones may occur twice.
@@ -75,13 +74,10 @@ def render(page: Page) -> str:
     return environment.get_template("report.html").render(page=page, generator=Markup(GENERATOR))
 
 
-def drawn(description: str, plot: Callable[Concatenate[Target, P], None], *args: P.args, **kwargs: P.kwargs) -> Markup:
-    """Return the SVG element of a figure that `plot` draws with matplotlib and writes to its first argument.
-
-    `description` is for readers who do not see the figure.
-    """
+def drawn(description: str, figure: Plot) -> Markup:
+    """Return the SVG element of a figure; `description` is for readers who do not see it."""
     buffer = BytesIO()
-    plot(buffer, *args, **kwargs)
+    save(figure, buffer)
     match = re.search(r'viewBox="([\d. ]+)"[^>]*>(.*)</svg>', buffer.getvalue().decode(), re.DOTALL)
     assert match is not None  # matplotlib writes an SVG element
     content = re.sub(r"\s*\n\s*", " ", UNUSED_SVG.sub("", match[2]))

@@ -5,10 +5,9 @@ from typing import Sequence, Tuple
 
 import numpy as np
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from snnb.io.figures import HUES, Target, plain, save, styled
+from snnb.io.figures import HUES, Figure, plain, styled
 from snnb.network.event_samples import InputSteps
 
 BINS = 40  # of a distribution
@@ -20,7 +19,7 @@ LIGHTEST = 0.15  # opacity of a pixel with the smallest count
 
 
 @styled
-def plot_distribution(target: Target, values: np.ndarray, label: str) -> None:
+def plot_distribution(values: np.ndarray, label: str) -> Figure:
     """Plot a histogram of the values above 0, one for each neuron, with two logarithmic axes between powers of ten.
 
     `label` is that of the horizontal axis.
@@ -36,11 +35,11 @@ def plot_distribution(target: Target, values: np.ndarray, label: str) -> None:
     axes.set_ylim(BASELINE, max(10, 1.5 * counts.max(initial=0)))
     axes.set_xlabel(label)
     axes.set_ylabel("neurons")
-    save(figure, target)
+    return figure
 
 
 @styled
-def plot_confusion(target: Target, cells: Sequence[Tuple[int, int, int]], names: Sequence[str]) -> None:
+def plot_confusion(cells: Sequence[Tuple[int, int, int]], names: Sequence[str]) -> Figure:
     """Plot a confusion matrix: correct guesses in blue, wrong ones in red, the more samples the darker.
 
     `cells` are (class, guess, samples); a guess of -1 is an output without any spike. Of more than `MOST_PIXELS`
@@ -71,11 +70,11 @@ def plot_confusion(target: Target, cells: Sequence[Tuple[int, int, int]], names:
             )
     axes.set_xlabel("guess (last column: no spike)")
     axes.set_ylabel("class")
-    save(figure, target)
+    return figure
 
 
 @styled
-def plot_activations(target: Target, activations: np.ndarray, rates: np.ndarray, limit: float, title: str) -> None:
+def plot_activations(activations: np.ndarray, rates: np.ndarray, limit: float, title: str) -> Figure:
     """Plot the number of neurons by activation and firing rate, with a line where both are equal.
 
     `activations` and `rates` are float64 (neurons,); both axes end at `limit`.
@@ -93,11 +92,11 @@ def plot_activations(target: Target, activations: np.ndarray, rates: np.ndarray,
         axis.set_major_locator(MaxNLocator(2))
         axis.set_tick_params(labelsize="small")
     axes.set_title(plain(title, 24), fontsize="small")
-    save(figure, target)
+    return figure
 
 
 @styled
-def plot_input(target: Target, sample: InputSteps, duration: int) -> None:
+def plot_input(sample: InputSteps, duration: int) -> Figure:
     """Plot the input of one sample: rows are positions, columns time steps; the more events or current the darker.
 
     Of two channels, the polarities, the second is blue and the first red. Otherwise positive values are blue, negative
@@ -124,7 +123,7 @@ def plot_input(target: Target, sample: InputSteps, duration: int) -> None:
     axes.imshow(_raster(counts.max(axis=0), hues), extent=extent, aspect="auto", interpolation="none")
     axes.set_xlabel("time step")
     axes.set_ylabel("position")
-    save(figure, target)
+    return figure
 
 
 def _raster(values: np.ndarray, colour: np.ndarray) -> np.ndarray:

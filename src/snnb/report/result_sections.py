@@ -20,7 +20,7 @@ def confusion_section(cells: Sequence[Tuple[int, int, int]], names: Sequence[str
     names = [*names, *map(str, range(len(names), 1 + max(guess for _, guess, _ in cells)))]
     wrong = sorted((cell for cell in cells if cell[0] != cell[1]), key=lambda cell: (-cell[2], cell))[:LISTED]
     rows = [(names[true], names[guess] if guess >= 0 else "no spike", f"{count:,}") for true, guess, count in wrong]
-    picture = drawn("confusion matrix: rows are classes, columns guesses", plot_confusion, cells, names)
+    picture = drawn("confusion matrix: rows are classes, columns guesses", plot_confusion(cells, names))
     words = ["Rows are the classes, columns the spiking network's guesses after the last step."]
     tables = [Table(("class", "taken for", "samples"), rows, right=(2,))] if rows else []
     words += [] if rows else ["Every guess is right."]
@@ -38,7 +38,7 @@ def rates_section(rates: Mapping[str, np.ndarray]) -> Section:
         "never spiked, saturated neurons have a rate of at least 1: a spike in every time step."
     )
     table = Table(("population", "mean rate", "silent", "saturated"), rows, right=(1, 2, 3))
-    picture = drawn("histogram of firing rates by population", plot_rates, rates)
+    picture = drawn("histogram of firing rates by population", plot_rates(rates))
     return Section("rates", "Firing rates", [words], [Figure(picture)], tables=[table])
 
 
@@ -59,6 +59,6 @@ def activations_section(
         caption = (
             "no correlation: one of them is constant" if constant else f"correlation {np.corrcoef(x, y)[0, 1]:.4f}"
         )
-        picture = drawn(f"firing rate against activation of {name}", plot_activations, x, y, limit, name)
+        picture = drawn(f"firing rate against activation of {name}", plot_activations(x, y, limit, name))
         small.append(Figure(picture, caption))
     return Section("activations", "Activation and rate", words, small=small)

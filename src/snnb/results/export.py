@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple, cast
 from snnb.core.errors import ReadOnlyError, UpstreamError, UsageError
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.formats.export_options import DEFAULTS, ExportOptions
-from snnb.io.files import refuse_existing, remove_partial
+from snnb.io.files import refuse_existing, refuse_link, remove_partial
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.simulation.files import SPIKE_TIMES
@@ -181,8 +181,7 @@ def _default_directory(run: RunDirectory, stamp: str) -> Path:
     """Return `exports/<graph's stamp>/`, which is made if it does not exist; a link is refused."""
     place = run.path / EXPORTS / stamp
     for directory in (place.parent, place):
-        if directory.is_symlink():
-            raise UsageError(f"{directory} is a link, which is not followed; remove it, or give --output")
+        refuse_link(directory)
         directory.mkdir(exist_ok=True)
     return place
 

@@ -1,8 +1,5 @@
 """`report`: one page about a run, from its records and files."""
 
-import csv
-import io
-import os
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -10,14 +7,14 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, cast
 
 import numpy as np
 
-from snnb.core.errors import DamagedError, ReadOnlyError, UsageError
+from snnb.core.errors import ReadOnlyError, UsageError
 from snnb.core.formatting import local_time, times
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.forward.numpy_pass import mean_activations, samples_within
 from snnb.graph.synapse_graph import SynapseGraph
-from snnb.io.files import refuse_existing, write_text_atomically
+from snnb.io.files import refuse_existing, refuse_foreign, write_text_atomically
 from snnb.io.keras_file import read_levels
-from snnb.io.text import Document, read_document, read_text
+from snnb.io.text import Document
 from snnb.mapping.files import Mapping as WrittenMapping
 from snnb.network.event_samples import EventSamples
 from snnb.network.read_network import read_network
@@ -36,6 +33,7 @@ from snnb.results.compare import (
     simulations_of,
 )
 from snnb.results.export import graph_file, graph_in_force, refuse_files_of_runs
+from snnb.results.plot import plot_training, read_training
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import AnyRecord, now_utc
@@ -48,7 +46,6 @@ from snnb.stages.plan import state_of_stages
 from snnb.stages.prepare import dataset_array
 from snnb.stages.stage import recorded, recorded_details, unaltered
 from snnb.stages.train import is_spiking, shown_params
-from snnb.training.history import METRICS_FILE, TrainingMetrics, plot_history
 from snnb.version import __version__
 
 REPORT = "report.html"
@@ -84,7 +81,11 @@ def write_report(
     while activations are computed.
     """
     target = run.path / REPORT if output is None else output
-    _refuse_other_files(run, target, force)
+    if target.absolute() != (run.path / REPORT).absolute():
+        refuse_files_of_runs(target, run)
+    refuse_existing(target, force=True)
+    if not force:
+        refuse_foreign(target, mark=GENERATOR)
     there = {item.stamp: item for item in simulations_of(run)}
     if simulation is not None and simulation not in there:
         raise UsageError(f"--simulation {simulation}: not in {run.path}; there are: {', '.join(there) or 'none yet'}")
@@ -104,19 +105,6 @@ def is_current(run: RunDirectory) -> bool:
         return False
     with page.open("rb") as file:
         return f'<meta name="simulation" content="{simulation}">'.encode() in file.read(2048)
-
-
-def _refuse_other_files(run: RunDirectory, target: Path, force: bool) -> None:
-    if target.absolute() != (run.path / REPORT).absolute():
-        refuse_files_of_runs(target, run)
-    refuse_existing(target, force=True)
-    if not os.path.lexists(target) or force:
-        return
-    if not target.is_symlink():
-        with target.open("rb") as file:
-            if GENERATOR.encode() in file.read(2048):
-                return
-    raise UsageError(f"{target} exists and is not a report of snnb; give --force to replace it, or another --output")
 
 
 def _page(
@@ -208,31 +196,17 @@ def _training_section(run: RunDirectory, simulation: Optional[Simulation]) -> Se
     # A simulation keeps a copy of the history of its network, which may have been trained again since.
     folder = run.directory_of("train") if simulation is None else run.directory_of("simulate", simulation.stamp)
     params = record.params if simulation is None else simulation.record.details.training or record.params
-    metrics = read_document(TrainingMetrics, unaltered(run, f"{folder}/{METRICS_FILE}"))
+    metrics, history = read_training(run, folder)
     values = {name: getattr(metrics, f"test_{name}") for name in ("accuracy", "loss", "mean_squared_error")}
     test = {name: value for name, value in values.items() if value is not None}
     words = ["; ".join(f"test {name.replace('_', ' ')}: {value:.4g}" for name, value in test.items()) + "."]
-    history = _history(run, f"{folder}/training_history.csv")
     if metrics.kept_epoch is None or not history.get("epoch"):
         words.append("There is no history: the network was trained elsewhere.")
         return Section("training", "Training", words)
-    epochs = [dict(zip(history, values)) for values in zip(*history.values())]
-    test.setdefault("loss", test.get("mean_squared_error", np.nan))
-    picture = drawn("loss and accuracy by epoch", plot_history, epochs, metrics.kept_epoch - 1, test)
+    picture = drawn("loss and accuracy by epoch", plot_training(metrics, history))
     last = Table(("after the last epoch", "value"), [(name, f"{column[-1]:.4g}") for name, column in history.items()])
     folded = {"Parameters of the training": settings_table(shown_params(run, params))}
     return Section("training", "Training", words, [Figure(picture)], tables=[last], folded=folded)
-
-
-def _history(run: RunDirectory, path: str) -> Dict[str, List[float]]:
-    """Return the columns of a training history; none if no such file was written."""
-    if path not in {file.path for record in run.records().values() for file in record.outputs}:
-        return {}
-    rows = list(csv.DictReader(io.StringIO(read_text(unaltered(run, path)))))
-    try:
-        return {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else ())}
-    except (TypeError, ValueError):
-        raise DamagedError(run.path / path, "holds a value that is not a number") from None
 
 
 def _simulation_part(run: RunDirectory, simulation: Simulation, progress: Progress) -> Part:
@@ -264,8 +238,7 @@ def _simulation_part(run: RunDirectory, simulation: Simulation, progress: Progre
     coding = simulation.record.details.output_coding
     if classifies and metrics.get("readout_accuracy") is not None and coding is not None:
         summary.append(f"Of the two accuracies, {QUOTED[coding]}.")
-    ann, readout = metrics.get(f"ann_{kind}"), statistics.readout_accuracy_by_timestep
-    picture = drawn(f"{label} by time step", plot_quality, statistics.by_step, ann, label, readout)
+    picture = drawn(f"{label} by time step", plot_quality(statistics))
     confusion = statistics.confusion
     sections = [
         *_input(run, simulation),
@@ -295,7 +268,7 @@ def _input(run: RunDirectory, simulation: Simulation) -> List[Section]:
         f"Sample {first}, input {times(sample.shape)}: {entries:,} entries other than 0 in {duration:,} time "
         f"steps. Rows are positions, row by row of the sensor; {colours}."
     )
-    picture = drawn(f"input of sample {first} by time step", plot_input, sample, duration)
+    picture = drawn(f"input of sample {first} by time step", plot_input(sample, duration))
     return [Section("input", "Input", [words], [Figure(picture)])]
 
 

@@ -7,7 +7,6 @@ The options in force of the run stay as they are: a simulation there is marked a
 """
 
 import csv
-import os
 import re
 import tempfile
 from contextlib import ExitStack, suppress
@@ -34,14 +33,13 @@ from snnb.cluster.connect import connected
 from snnb.core.errors import InputError, UsageError
 from snnb.core.options import Options
 from snnb.core.progress import Progress, Say, say_nothing
-from snnb.io.files import atomic_path
+from snnb.io.files import atomic_path, refuse_foreign
 from snnb.io.text import Document, JsonValue, read_document
 from snnb.mapping.hardware import read_hardware
 from snnb.results.compare import Interval, in_words, mean_rate, simulated_files
 from snnb.results.grid import CHIPS, Axis, Point, points_of
 from snnb.rundir.directory import RunDirectory
 from snnb.simulation.files import SUMS
-from snnb.simulation.settings import refuse_missing_packages
 from snnb.simulation.statistics import ACCURACIES, SimulationStatistics
 from snnb.stages import parse, simulate, train
 from snnb.stages.plan import (
@@ -147,7 +145,9 @@ def sweep(
             "with `snnb map`, and list the mappings with `snnb compare`"
         )
     points = [replace(one, given=effective_options(run, one.given)) for one in points_of(axes, given)]
-    _refuse_foreign_files(run)
+    refuse_foreign(run.path / TABLE, mark=",".join(COLUMNS[1:]))
+    if not (run.path / TABLE).exists():
+        refuse_foreign(run.path / FIGURE)
     for point in points:
         check_options(run, simulate.KIND.name, point.given)
     tell = _news(say, UP_TO_DATE, OTHER_VERSIONS, FIGURES_UNCHANGED)
@@ -156,7 +156,6 @@ def sweep(
     for point in points:
         notes.append([])
         shared = cast("simulate.SimulateParams", _asked(run, point, notes[-1].append)[simulate.KIND.name])
-        refuse_missing_packages(shared)
     unequal = next((note for of_point in notes for note in of_point if any(note not in other for other in notes)), None)
     if unequal is not None:
         raise UsageError(f"the points would differ in an option outside the grid ({unequal}); give it for all points")
@@ -290,14 +289,6 @@ def _swept(run: RunDirectory, home: RunDirectory, point: Point, stamp: str, ran:
     )
 
 
-def _refuse_foreign_files(run: RunDirectory) -> None:
-    """Refuse to replace a table or figure that no sweep has written."""
-    table, figure = run.path / TABLE, run.path / FIGURE
-    there = [path for path in (table, figure) if os.path.lexists(path)]
-    if there and not (table.exists() and ",".join(COLUMNS[1:]) in table.read_text(errors="replace").split("\n")[0]):
-        raise UsageError(f"{there[0]} was not written by a sweep; move it away")
-
-
 def _write_table(run: RunDirectory, axes: Sequence[Axis], done: Sequence[Swept]) -> None:
     with atomic_path(run.path / TABLE, force=True) as temporary, temporary.open("w", newline="") as file:
         titles = [axis.title for axis in axes if axis.title not in COLUMNS]
@@ -309,6 +300,7 @@ def _write_table(run: RunDirectory, axes: Sequence[Axis], done: Sequence[Swept])
 
 
 def _draw(run: RunDirectory, axes: Sequence[Axis], swept: Sequence[Swept]) -> None:
+    from snnb.io.figures import save
     from snnb.report.comparison_plots import plot_sweep
 
     kind = "accuracy" if swept[0].snn_accuracy is not None else "mean_squared_error"
@@ -325,10 +317,11 @@ def _draw(run: RunDirectory, axes: Sequence[Axis], swept: Sequence[Swept]) -> No
         intervals = np.array([one.quoted_interval for one in swept], float).reshape(*shape, 2)
     grid = {axis.title: cast("Sequence[Value]", axis.values) for axis in axes}
     with atomic_path(run.path / FIGURE, force=True) as temporary:
-        plot_sweep(temporary, grid, measured, analogue, kind.replace("_", " "), intervals)
+        save(plot_sweep(grid, measured, analogue, kind.replace("_", " "), intervals), temporary)
 
 
 def _draw_chips(run: RunDirectory, swept: Sequence[Swept], kind: str) -> None:
+    from snnb.io.figures import save
     from snnb.report.comparison_plots import OnChip, plot_chips
 
     chips = list(dict.fromkeys(one.values[CHIPS] for one in swept))
@@ -341,4 +334,4 @@ def _draw_chips(run: RunDirectory, swept: Sequence[Swept], kind: str) -> None:
             name, network_only = names[one.values[CHIPS]], one.energy_of == "network"
             points.append(OnChip(name, in_words(others), one.energy_pj, one.quoted, network_only=network_only))
     with atomic_path(run.path / FIGURE, force=True) as temporary:
-        plot_chips(temporary, points, kind.replace("_", " "), highest_is_best=kind == "accuracy")
+        save(plot_chips(points, kind.replace("_", " "), highest_is_best=kind == "accuracy"), temporary)

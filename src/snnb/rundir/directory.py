@@ -29,6 +29,8 @@ from snnb.core.progress import Say, say_nothing
 from snnb.io.files import (
     describe_os_error,
     raise_on_full_disk,
+    refuse_foreign,
+    refuse_link,
     remove,
     remove_partial,
     sha256_of,
@@ -408,23 +410,12 @@ class RunDirectory:
         return leftovers
 
     def _refuse_foreign_files(self, relative: str) -> None:
-        """Refuse to replace or remove a link, or a directory that has no record or files that are not in its record."""
+        """Refuse to replace or remove a link, or a directory with files that are not in its record."""
         directory, record = self.path / relative, self.records().get(relative)
-        for path in (directory.parent, directory):
-            if path != self.path and path.is_symlink():
-                advice = "remove it, or move the entire run to that disk"
-                raise InputError(f"{path} is a link, which is not followed; {advice}")
-        if not directory.exists():
-            return
-        if record is None:
-            raise InputError(
-                f"{directory} is there but not in {manifest.NAME}; move it away, then run the command again"
-            )
-        outputs = {file.path for file in record.outputs}
-        for entry in sorted(directory.rglob("*")) if directory.is_dir() else [directory]:
-            path = entry.relative_to(self.path)
-            if path.as_posix() not in outputs and (entry.is_symlink() or not entry.is_dir()):
-                raise InputError(f"{entry} was not written by `snnb` and would be lost; move it away first")
+        if directory.parent != self.path:
+            refuse_link(directory.parent, InputError)
+        outputs = [] if record is None else [file.path[len(relative) + 1 :] for file in record.outputs]
+        refuse_foreign(directory, outputs, error=InputError)
 
 
 def _replace(incomplete: Path, directory: Path) -> None:

@@ -87,7 +87,7 @@ def read_spikes(simulation: Union[str, Path], sample: Optional[int] = None) -> D
     """
     path = Path(simulation) / SPIKE_TIMES
     if not path.exists():
-        raise InputError(f"{path}: no such file; simulate with --record-spikes K, or record_spikes=K, to have it")
+        raise InputError(f"{path}: no such file; simulate with record_spikes=K to have it")
     archive = load_archive(path, must=_SPIKE_SCALARS)
     recorded, first = int(archive["num_samples"]), int(archive.get(_FIRST, 0))
     populations = {name: spikes for name, spikes in archive.items() if name not in (*_SPIKE_SCALARS, _FIRST)}

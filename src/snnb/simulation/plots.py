@@ -1,14 +1,14 @@
 """Figures of a simulation: quality by time step, firing rates, and the spikes of one sample."""
 
-from typing import Dict, List, Optional, Sequence
+from typing import Dict, List
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
-from matplotlib.figure import Figure
 
-from snnb.io.figures import HUES, Target, label_rows, plain, save, styled
+from snnb.io.figures import HUES, Figure, label_rows, plain, styled
 from snnb.network.network import Network
+from snnb.simulation.statistics import SimulationStatistics
 
 # Number of populations up to which histograms are lines with a legend; more populations are rows.
 MOST_LINES = 10
@@ -20,18 +20,12 @@ ROW, HIGHEST = 0.12, 16.0
 
 
 @styled
-def plot_quality(
-    target: Target,
-    by_step: Sequence[float],
-    analogue: Optional[float],
-    label: str,
-    readout: Optional[Sequence[float]] = None,
-) -> None:
-    """Plot the spiking network's accuracy (or error) after each time step, and the analogue network's as a line.
-
-    `by_step` counts spikes; `readout`, if given, is the accuracy of the read-out. `analogue` is None if there is no
-    analogue network.
-    """
+def plot_quality(statistics: SimulationStatistics) -> Figure:
+    """Plot the spiking network's accuracy (or error) after each time step, and the analogue network's as a line."""
+    by_step, readout = statistics.by_step, statistics.readout_accuracy_by_timestep
+    label, analogue = "accuracy", statistics.ann_accuracy
+    if not statistics.classifies:
+        label, analogue = "mean squared error", statistics.ann_mean_squared_error
     figure = Figure(figsize=(6, 4))
     axes = figure.subplots()
     steps = np.arange(1, len(by_step) + 1)
@@ -44,11 +38,11 @@ def plot_quality(
     axes.set_ylabel(label)
     axes.grid()
     axes.legend()
-    save(figure, target)
+    return figure
 
 
 @styled
-def plot_rates(target: Target, rates: Dict[str, np.ndarray]) -> None:
+def plot_rates(rates: Dict[str, np.ndarray]) -> Figure:
     """Plot how many neurons of each population have which firing rate (spikes per step), in the mean over samples.
 
     Up to `MOST_LINES` populations are lines; more are rows of a map, the first on top, with each one's mean. Only an
@@ -62,7 +56,7 @@ def plot_rates(target: Target, rates: Dict[str, np.ndarray]) -> None:
     axes = figure.subplots()
     (_rate_lines if few else _rate_map)(axes, list(rates), neurons, means, bins)
     axes.set_xlabel("firing rate (spikes per step)")
-    save(figure, target)
+    return figure
 
 
 def _rate_lines(axes: Axes, names: List[str], neurons: np.ndarray, means: List[float], bins: np.ndarray) -> None:
@@ -86,7 +80,7 @@ def _rate_map(axes: Axes, names: List[str], neurons: np.ndarray, means: List[flo
 
 
 @styled
-def plot_raster(target: Target, network: Network, spikes: Dict[str, np.ndarray], steps: int, sample: int = 0) -> None:
+def plot_raster(network: Network, spikes: Dict[str, np.ndarray], steps: int, sample: int = 0) -> Figure:
     """Plot the spikes of one sample, the populations that spike above each other, the first at the bottom.
 
     `spikes` has by population rows of sample, neuron, step, as in `spike_times.npz`.
@@ -110,4 +104,4 @@ def plot_raster(target: Target, network: Network, spikes: Dict[str, np.ndarray],
     axes.set_ylim(-1, max(1, bottom))
     axes.set_xlabel("time step")
     label_rows(axes, np.array(middles), names)
-    save(figure, target)
+    return figure

@@ -113,25 +113,23 @@ class SimulationSettings(Options):
         return value
 
 
-def refuse_missing_packages(settings: SimulationSettings) -> None:
-    """Raise `InputError` when a package that the settings need is not installed."""
+def refuse_unsuitable(
+    settings: SimulationSettings, *, integer: bool, calibrated: bool, windowed: bool, pruned: bool
+) -> None:
+    """Raise `UsageError` or `InputError` for settings that a kind of network, or this machine, does not have."""
     if settings.engine == "toolbox":
         require_toolbox("--engine toolbox", "--engine tensorflow or event")
+        kinds = {"an integer": integer, "a calibrated": calibrated, "a pruned": pruned}
+        refused = next((kind for kind, applies in kinds.items() if applies), None)
+        if refused is not None:
+            raise InputError(f"the toolbox cannot simulate {refused} network: use --engine tensorflow or event")
     if settings.scheduler is not None or settings.workers > 1:
         require_dask("--workers" if settings.scheduler is None else "--scheduler")
-
-
-def refuse_in_toolbox(integer: bool, calibrated: bool, pruned: bool) -> None:
-    """Raise `InputError` for a network that the toolbox cannot simulate."""
-    kinds = {"an integer": integer, "a calibrated": calibrated, "a pruned": pruned}
-    refused = next((kind for kind, applies in kinds.items() if applies), None)
-    if refused is not None:
-        raise InputError(f"the toolbox cannot simulate {refused} network: use --engine tensorflow or event")
-
-
-def refuse_with_windows(settings: SimulationSettings) -> None:
-    """Raise `UsageError` for options that a network with firing windows does not have."""
-    if settings.warm_up:
+    if integer and settings.threshold != 1:
+        raise UsageError("--threshold: an integer network defines its thresholds; leave it out")
+    if calibrated and settings.initial_potential:
+        raise UsageError("--initial-potential: a calibrated network defines its initial potentials; leave it out")
+    if windowed and settings.warm_up:
         raise UsageError("--warm-up: a population with a firing window has no start to leave out; leave it out")
-    if settings.reset != "subtraction":
+    if windowed and settings.reset != "subtraction":
         raise UsageError("--reset zero: a network with firing windows needs --reset subtraction")

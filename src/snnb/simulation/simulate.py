@@ -13,6 +13,7 @@ from snnb.core.machine import processors
 from snnb.core.options import FigureFormat
 from snnb.core.progress import Progress, Throttle, silent
 from snnb.forward.batch import batch_of
+from snnb.io.figures import save
 from snnb.network.event_samples import EventSamples, InputSteps
 from snnb.network.network import MEMBRANE, Network, Population, Volume
 from snnb.network.read_network import read_networks
@@ -26,7 +27,7 @@ from snnb.simulation.engines.engine import (
 )
 from snnb.simulation.files import SPIKE_TIMES, SUMS, write_counts, write_ini, write_spike_times
 from snnb.simulation.plots import plot_quality, plot_raster, plot_rates
-from snnb.simulation.settings import SimulationSettings, refuse_with_windows
+from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.statistics import (
     ACCURACIES,
     Classification,
@@ -125,19 +126,16 @@ def simulate(
     write_counts(target / SUMS, job, totals, x)
     statistics = SimulationStatistics.of(job, totals, y, class_names, reason)
     statistics.write(target / ACCURACIES)
-    label, ann = "accuracy", statistics.ann_accuracy
-    if num_classes is None:
-        label, ann = "mean squared error", statistics.ann_mean_squared_error
-    figure = target / f"{label.replace(' ', '_')}_by_timestep.{figures}"
-    plot_quality(figure, statistics.by_step, ann, label, statistics.readout_accuracy_by_timestep)
+    quality = "mean_squared_error" if num_classes is None else "accuracy"
+    save(plot_quality(statistics), target / f"{quality}_by_timestep.{figures}")
     possible = totals.samples * settings.counted_steps
-    plot_rates(
-        target / f"rate_histogram.{figures}", {name: counts / possible for name, counts in totals.counts.items()}
-    )
+    rates = {name: counts / possible for name, counts in totals.counts.items()}
+    save(plot_rates(rates), target / f"rate_histogram.{figures}")
     if settings.record_spikes:
         spikes = {population: spike_table(parts) for population, parts in totals.spikes.items()}
         write_spike_times(target / SPIKE_TIMES, job, spikes)
-        plot_raster(target / f"raster.{figures}", network, spikes, network.latency(settings.duration), settings.first)
+        raster = plot_raster(network, spikes, network.latency(settings.duration), settings.first)
+        save(raster, target / f"raster.{figures}")
     return SimulationResult(network, statistics, advice(statistics, settings, network, fidelity), fidelity)
 
 
@@ -149,12 +147,6 @@ def _check(
     scale: float,
 ) -> None:
     """Refuse options that contradict the network, and samples and classes that do not fit it."""
-    if network.steps is not None and settings.initial_potential:
-        raise UsageError("--initial-potential: a calibrated network defines its initial potentials; leave it out")
-    if network.windowed:
-        refuse_with_windows(settings)
-    if network.weight_bits is not None and settings.threshold != 1:
-        raise UsageError("--threshold: an integer network defines its thresholds; leave it out")
     if settings.output == "softmax" and network.output.activation != "softmax":
         raise UsageError(f"--output softmax: layer {network.output.name} is not a softmax; use spikes or membrane")
     if num_classes is None and settings.output == "membrane":

@@ -298,6 +298,11 @@ class SimulationStatistics(Document):
         )
 
     @property
+    def classifies(self) -> bool:
+        """Whether the network has accuracies, not errors."""
+        return self.snn_accuracy is not None
+
+    @property
     def by_step(self) -> List[float]:
         """Accuracy, or mean squared error, of the spiking network after each time step."""
         return self.snn_accuracy_by_timestep or self.snn_mean_squared_error_by_timestep or []
@@ -317,7 +322,7 @@ class SimulationStatistics(Document):
         """Omit absent figures, except those of a read-out that the engine does not provide, which are null."""
         values: Dict[str, object] = plain(self)
         readout = ("readout_accuracy", "readout_accuracy_by_timestep")
-        null = readout if self.snn_accuracy is not None else ("readout_mean_squared_error",)
+        null = readout if self.classifies else ("readout_mean_squared_error",)
         return {name: value for name, value in values.items() if value is not None or name in null}
 
     def metrics(self) -> Dict[str, float]:

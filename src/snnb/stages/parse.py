@@ -1,6 +1,7 @@
 """Stage `parse`: parse the trained network with the toolbox or our own parser, verify and normalise it."""
 
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Dict, Literal, Mapping, Optional, Tuple
 
@@ -93,8 +94,15 @@ def step_ms(run: RunDirectory) -> float:
 
 def is_calibrated(run: RunDirectory, given: Given) -> bool:
     """Whether the network is for a number of time steps: calibrated, or trained with quantised activations."""
-    quantised = value_in_force(run, train.KIND, given, "activation") == "qcfs"
-    return quantised or bool(value_in_force(run, KIND, given, "calibrate"))
+    from snnb.io.keras_file import read_levels
+
+    if value_in_force(run, KIND, given, "calibrate"):
+        return True
+    if train.is_trained_elsewhere(run):
+        with suppress(InputError):  # missing or damaged: it is made again before the conversion
+            return read_levels(run.path / train.trained_file(run)) is not None
+        return False
+    return value_in_force(run, train.KIND, given, "activation") == "qcfs"
 
 
 def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:

@@ -10,7 +10,7 @@ from typing_extensions import Annotated
 
 from snnb.conversion.fidelity import Fidelity
 from snnb.core.errors import InputError, UsageError
-from snnb.core.options import FIGURE_ENDINGS, FigureFormat, Figures, Flag, option_name, options_in_words
+from snnb.core.options import FIGURE_ENDINGS, FigureFormat, Figures, Flag, option_name, options_in_words, toolbox_keys
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.io.text import LONGEST_NAME, is_name
 from snnb.rundir.directory import STAMP, RunDirectory
@@ -18,9 +18,7 @@ from snnb.rundir.manifest import FileRecord, Kind, Record, StageRecord
 from snnb.simulation.settings import (
     OF_CONVERTED,
     SimulationSettings,
-    refuse_in_toolbox,
-    refuse_missing_packages,
-    refuse_with_windows,
+    refuse_unsuitable,
 )
 from snnb.stages import parse, prepare, train
 from snnb.stages.parse import ParseParams
@@ -172,16 +170,26 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
 
 
 def _check(run: RunDirectory, planned: PlannedRun) -> None:
-    """Check samples, engine, packages and firing windows before a network is trained or converted."""
-    if planned.next in (train.KIND.name, parse.KIND.name) and KIND.name in planned.stages:
-        params, given = resolve(run, planned.given.get(KIND.name, {})), planned.given
-        calibrated = parse.is_calibrated(run, given)
-        if params.engine == "toolbox":
-            integer, pruned = (bool(value_in_force(run, parse.KIND, given, name)) for name in ("weight_bits", "prune"))
-            refuse_in_toolbox(integer, calibrated, pruned)
-        refuse_missing_packages(params)
-        if calibrated and value_in_force(run, parse.KIND, given, "firing") == "separated":
-            refuse_with_windows(params)
+    """Check the options before a data set is prepared, or a network trained, converted or simulated."""
+    before = [prepare.KIND.name, train.KIND.name, parse.KIND.name]
+    if KIND.name not in planned.stages or planned.next not in (*before, KIND.name):
+        return
+    given, own = planned.given, planned.given.get(KIND.name, {})
+    values: Dict[str, Any] = {name: value_in_force(run, KIND, given, name) for name in ("engine", "warm_up", "reset")}
+    # Recorded values of these give way to those of the network, or there are none.
+    asked = ("threshold", "initial_potential", "workers", "scheduler")
+    values.update({name: own[name] for name in asked if name in own})
+    settings = SimulationSettings.model_construct(**values)
+    calibrated = parse.is_calibrated(run, given)
+    refuse_unsuitable(
+        settings,
+        integer=value_in_force(run, parse.KIND, given, "weight_bits") is not None,
+        calibrated=calibrated,
+        windowed=calibrated and value_in_force(run, parse.KIND, given, "firing") == "separated",
+        pruned=bool(value_in_force(run, parse.KIND, given, "prune")),
+    )
+    if planned.next in before[1:]:
+        resolve(run, own)
 
 
 def execute(run: RunDirectory, params: SimulateParams, progress: Progress = silent) -> str:
@@ -230,6 +238,7 @@ def execute(run: RunDirectory, params: SimulateParams, progress: Progress = sile
                 tested = f"range({params.first}, {params.first + params.samples})"
                 parameters.set("simulation", "sample_idxs_to_test", tested)
             write_changes(parameters, output.directory / "config")
+            parameters["snnb"] = {name: str(value) for name, value in _own_settings(run, params, result).items()}
             write_all(parameters, output.directory / ".config")
         write_log(output.directory / "log.txt", run, shown_params(run, params), result.log_lines())
         statistics = result.statistics
@@ -248,6 +257,29 @@ def execute(run: RunDirectory, params: SimulateParams, progress: Progress = sile
             sources=[file for file in trained.inputs if file.external],
         )
     return stamp
+
+
+def _own_settings(run: RunDirectory, params: SimulateParams, result: "SimulationResult") -> Dict[str, object]:
+    """Return what ran and the toolbox has no parameter for, the parameters of the conversion included."""
+    converted = recorded(run, parse.KIND)
+    assert converted is not None
+    given = {parse.KIND.name: converted.params.model_dump(), KIND.name: params.model_dump()}
+    values: Dict[str, object] = {}
+    for kind, stage in ((ParseParams, parse.STAGE), (SimulateParams, STAGE)):
+        left_out = {*toolbox_keys(kind), *stage.without_effect(run, given)}
+        options = given[stage.name].items()
+        values.update({name: value for name, value in options if value is not None and name not in left_out})
+    statistics = result.statistics
+    coding = statistics.coding[result.network.output.name]
+    values.update(
+        parser=converted.details.parser,
+        engine=statistics.engine,
+        output="softmax" if coding == "random" else coding,
+    )
+    values.pop("firing" if result.network.steps is None else "initial_potential", None)
+    if statistics.engine == "toolbox":  # the parameter of the toolbox is a divisor of the number of samples
+        values["batch_size"] = params.batch_size
+    return values
 
 
 def simulate_samples(

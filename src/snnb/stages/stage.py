@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, Callable, Dict, Generic, List, Mapping, Optional, Sequence, Tuple, cast
+from typing import Any, Callable, Dict, Generic, List, Mapping, Optional, Sequence, Tuple, Union, cast
 
 from snnb.core.errors import DamagedError
+from snnb.core.formatting import figure
 from snnb.core.options import (
     FIGURE_ENDINGS,
     FigureFormat,
@@ -16,7 +17,7 @@ from snnb.core.options import (
     validated,
 )
 from snnb.core.progress import Progress, Say, say_nothing
-from snnb.io.text import JsonValue
+from snnb.io.text import JsonValue, html_table
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import (
     AnyRecord,
@@ -32,16 +33,46 @@ from snnb.rundir.manifest import (
 )
 
 Given = Mapping[str, Mapping[str, object]]
+KEY_FIGURES = 3  # in the representation of a result
 
 
-@dataclass(frozen=True)
+def key_figures(metrics: Mapping[str, Union[int, float, None]]) -> List[str]:
+    """Return the first metrics as text."""
+    return [f"{name} {figure(value)}" for name, value in metrics.items() if value is not None][:KEY_FIGURES]
+
+
+@dataclass(frozen=True, repr=False)
 class StageResult:
-    """Directory of a complete stage, its record in the manifest, and why it ran; None if it was up to date."""
+    """A result of a stage.
+
+    Attributes
+    ----------
+    stage : str
+        Name of the stage.
+    directory : Path
+    record : StageRecord
+        Entry in the manifest: `params`, `metrics`, `details`, `warnings`, `inputs`, `outputs`, `timing` and so on.
+    metrics : mapping of str to int, float or None
+        The figures of the record.
+    reason : str or None
+        Why the stage has run; None if the result was up to date.
+    """
 
     stage: str
     directory: Path
     record: AnyRecord
     reason: Optional[str] = field(default=None, compare=False)
+
+    @property
+    def metrics(self) -> Mapping[str, Union[int, float, None]]:
+        """Figures of the result, as the manifest records them."""
+        return cast("Mapping[str, Union[int, float, None]]", self.record.metrics)
+
+    def __repr__(self) -> str:
+        return f"<StageResult {self.stage}: {self.directory}{''.join(f', {one}' for one in key_figures(self.metrics))}>"
+
+    def _repr_html_(self) -> str:
+        return html_table(f"{self.stage}: {self.directory}", self.metrics.items())
 
 
 @dataclass(frozen=True)

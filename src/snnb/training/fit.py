@@ -19,6 +19,7 @@ from snnb.core.errors import DamagedError, InputError, UsageError, first_line
 from snnb.core.formatting import times
 from snnb.core.options import FigureFormat
 from snnb.core.progress import Progress, Throttle, silent
+from snnb.io.figures import save
 from snnb.io.files import atomic_path, sha256_of
 from snnb.io.keras import description_of, keras
 from snnb.io.keras_file import QCFS_LEVELS
@@ -138,7 +139,7 @@ def train(
         training_pictures=len(training_rows),
         validation_pictures=len(validation_rows),
     ).write(model_file.parent / METRICS_FILE)
-    plot_history(model_file.parent / f"training_plot.{figures}", history, saved, test, model_file.stem)
+    save(plot_history(history, saved, test, model_file.stem), model_file.parent / f"training_plot.{figures}")
     return TrainingResult(metrics, len(history), warnings)
 
 

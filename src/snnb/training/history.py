@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Dict, Mapping, Optional, Sequence
 
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from snnb.io.figures import HUES, Target, plain, save, styled
+from snnb.io.figures import HUES, Figure, plain, styled
 from snnb.io.text import Document
 
 METRICS_FILE = "training_metrics.json"
@@ -61,8 +60,8 @@ def write_history(history: Sequence[EpochMetrics], path: Path) -> None:
 
 @styled
 def plot_history(
-    target: Target, history: Sequence[EpochMetrics], saved_epoch: int, test: Mapping[str, float], title: str = ""
-) -> None:
+    history: Sequence[EpochMetrics], saved_epoch: int, test: Mapping[str, float], title: str = ""
+) -> Figure:
     """Plot the loss and, for a classifier, the accuracy against the epoch.
 
     `saved_epoch` is the index, from 0, of the epoch whose weights were saved; `test` has the `loss` and `accuracy` of
@@ -90,4 +89,4 @@ def plot_history(
     axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     if title:
         figure.suptitle(plain(title, 22), x=0.01, ha="left")
-    save(figure, target)
+    return figure

@@ -9,7 +9,7 @@ from snnb.core.errors import InputError
 from snnb.network.event_samples import InputSteps
 from snnb.network.layers import GRAPH_ONLY, DepthwiseConv2D, MaxPooling2D
 from snnb.network.network import ACTIVATIONS, MEMBRANE, Network, Population, Reindexed
-from snnb.simulation.settings import SimulationSettings, refuse_in_toolbox, refuse_missing_packages
+from snnb.simulation.settings import SimulationSettings
 
 # Called with the output layer's activity in the next steps: its spikes, bool (samples, steps, units); and its read-out
 # after each step, float32 of the same shape, or None if the engine does not provide it. That is its accumulated input,
@@ -212,7 +212,6 @@ def choose_engine(network: Network, settings: SimulationSettings) -> Tuple[str, 
     """
     check_supported(network)
     if settings.engine == "toolbox":
-        refuse_in_toolbox(network.weight_bits is not None, network.steps is not None, network.zeros is not None)
         if settings.input in CHANGING:
             raise InputError("the toolbox cannot simulate an input that changes: use --engine tensorflow or event")
         for population in network.populations:
@@ -220,7 +219,6 @@ def choose_engine(network: Network, settings: SimulationSettings) -> Tuple[str, 
     if settings.input in CHANGING and (network.windowed or network.weight_bits is not None):
         kind = "a network with firing windows" if network.windowed else "an integer network"
         raise InputError(f"{kind} reads pictures, not --input {settings.input}")
-    refuse_missing_packages(settings)
     if network.windowed and settings.engine == "auto":
         return "event", "one pass over the layers gives all spikes"
     if settings.engine in ("toolbox", "tensorflow"):

@@ -1,0 +1,121 @@
+"""`Run.plot`: draw a figure of a result, as its stage saves it."""
+
+import csv
+import io
+from pathlib import Path
+from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
+
+import numpy as np
+
+from snnb.core.errors import DamagedError, InputError, UpstreamError, UsageError
+from snnb.io.figures import Figure
+from snnb.io.npy import load_archive
+from snnb.io.text import read_document, read_text
+from snnb.mapping.files import Mapping
+from snnb.mapping.plots import plot_events, plot_mapping, plot_traffic
+from snnb.network.read_network import read_network
+from snnb.results.compare import simulated_files
+from snnb.rundir.directory import RunDirectory
+from snnb.simulation.files import SUMS, read_spikes
+from snnb.simulation.plots import plot_quality, plot_raster, plot_rates
+from snnb.stages.stage import unaltered
+from snnb.training.history import METRICS_FILE, TrainingMetrics, plot_history
+
+History = Dict[str, List[float]]
+
+
+class Plot(NamedTuple):
+    """A figure of the result of a stage."""
+
+    stage: str
+    draw: Callable[[RunDirectory, Path], Figure]  # of the directory of the result
+
+
+def plot(run: RunDirectory, name: str, result: Optional[str] = None) -> Figure:
+    """Return a figure of a result, by default of the one in force; `name` is one of `PLOTS`."""
+    if name not in PLOTS:
+        raise UsageError(f"plot {name!r} is unknown; use one of {', '.join(PLOTS)}")
+    stage, draw = PLOTS[name]
+    there = {} if run.kind(stage).names is None else run.records_of(stage)
+    if result is not None and result not in there:
+        raise UsageError(f"{result}: no result of {stage} in {run.path}; leave it out for the one in force")
+    result = result or (run.in_force(stage) if there else None)
+    record = run.record_of(stage, result)
+    if record is None:
+        raise UpstreamError(f"{run.path} has no result of {stage} to plot; run {stage} first")
+    for file in record.outputs:
+        unaltered(run, file.path)
+    figure = draw(run, run.path / run.directory_of(stage, result))
+    figure.tight_layout()
+    return figure
+
+
+def read_training(run: RunDirectory, folder: str) -> Tuple[TrainingMetrics, History]:
+    """Return metrics and columns of the history of a training whose files are in a directory of the run.
+
+    A network that was trained elsewhere has no columns.
+    """
+    metrics = read_document(TrainingMetrics, unaltered(run, f"{folder}/{METRICS_FILE}"))
+    path = f"{folder}/training_history.csv"
+    if path not in {file.path for record in run.records().values() for file in record.outputs}:
+        return metrics, {}
+    rows = list(csv.DictReader(io.StringIO(read_text(unaltered(run, path)))))
+    try:
+        return metrics, {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else ())}
+    except (TypeError, ValueError):
+        raise DamagedError(run.path / path, "holds a value that is not a number") from None
+
+
+def plot_training(metrics: TrainingMetrics, history: History, title: str = "") -> Figure:
+    """Plot the history of a training; `metrics` has the epoch that was kept."""
+    assert metrics.kept_epoch is not None
+    values = {name: getattr(metrics, f"test_{name}") for name in ("accuracy", "loss", "mean_squared_error")}
+    test = {name: value for name, value in values.items() if value is not None}
+    test.setdefault("loss", test.get("mean_squared_error", np.nan))
+    epochs = [dict(zip(history, row)) for row in zip(*history.values())]
+    return plot_history(epochs, metrics.kept_epoch - 1, test, title)
+
+
+def _training(run: RunDirectory, folder: Path) -> Figure:
+    metrics, history = read_training(run, folder.name)
+    if metrics.kept_epoch is None or not history.get("epoch"):
+        raise InputError(f"{run.path} has no history of a training: the network was trained elsewhere")
+    return plot_training(metrics, history, run.model)
+
+
+def _accuracy(run: RunDirectory, folder: Path) -> Figure:
+    return plot_quality(simulated_files(run, folder.name)[0])
+
+
+def _rates(run: RunDirectory, folder: Path) -> Figure:
+    statistics, counts = simulated_files(run, folder.name)
+    source, coding = next(iter(statistics.coding.items()))
+    if coding == "spikes":
+        counts = {source: load_archive(folder / SUMS, must=["input"])["input"], **counts}
+    possible = statistics.num_samples * statistics.num_timesteps
+    return plot_rates({name: values / possible for name, values in counts.items()})
+
+
+def _raster(run: RunDirectory, folder: Path) -> Figure:
+    statistics, _ = simulated_files(run, folder.name)
+    network = read_network(folder / f"{run.model}_parsed.h5")
+    steps = statistics.latency_steps or statistics.duration
+    return plot_raster(network, read_spikes(folder), steps, statistics.first_sample)
+
+
+def _events(run: RunDirectory, folder: Path) -> Figure:
+    mapping = Mapping.open(folder)
+    if mapping.cost.energy_by_event_pj is None:
+        raise InputError(f"{mapping.hardware.name} has no energies of events, so there is nothing to plot")
+    return plot_events(mapping)
+
+
+PLOTS = {
+    "training": Plot("train", _training),
+    "accuracy": Plot("simulate", _accuracy),  # or mean squared error
+    "rates": Plot("simulate", _rates),
+    "raster": Plot("simulate", _raster),
+    "mapping": Plot("map", lambda run, folder: plot_mapping(Mapping.open(folder))),
+    "traffic": Plot("map", lambda run, folder: plot_traffic(Mapping.open(folder))),
+    "events": Plot("map", _events),
+}
