@@ -106,7 +106,7 @@ def test_lists_fit(command, narrow, capsys, monkeypatch):
 
 
 def test_a_memory_and_output_axons_are_limits_of_a_core(capsys):
-    rows = {line.split()[0]: line.split()[3:7] for line in printed(capsys, "hardware")[1:]}
+    rows = {line.split()[0]: line.split()[2:6] for line in printed(capsys, "hardware")[1:]}
     assert rows["loihi"] == ["1,024", "4,096", "4,096", "128"]
     assert rows["truenorth"] == ["256", "256", "any", "any"]
 

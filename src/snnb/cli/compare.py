@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from snnb.results.compare import Compared
 
 TWO_ACCURACIES = (
-    "read-out: the class with the largest accumulated input; SNN: the one with most",
-    "output spikes, which a softmax draws at random: quote the read-out there",
+    "read-out: class with the largest accumulated input; SNN: class with the highest",
+    "output spike count (stochastic for softmax; report read-out accuracy)",
 )
 LONGEST_CELL = 24  # characters of a value on a terminal
 ROWS = (  # title, form and attribute of `Compared`
@@ -44,21 +44,21 @@ def compare(
         List[str],
         typer.Argument(
             metavar="RUN[:STAMP]...",
-            help="Simulations; a run without a stamp stands for all of its simulations.",
+            help="Simulations; a run without a stamp selects all of its simulations.",
             show_default=False,
         ),
     ],
     figure: Annotated[
         Optional[Path],
         typer.Option(
-            help="Write a figure of the accuracy over time here: .png, .svg or .pdf.",
+            help="Write a figure of accuracy over time to this .png, .svg or .pdf file.",
             click_type=NonEmptyPath(),
             show_default=False,
         ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace the figure's file.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing figure file.")] = False,
 ) -> None:
-    """Show simulations side by side: parameters that differ, accuracies, rates, operations, mapping costs."""
+    """Compare simulations: differing parameters, accuracy, firing rates, operations, mapping cost."""
     console = output.current
     from snnb.results.compare import Comparison, prefixes
     from snnb.results.compare import compare as compared_simulations

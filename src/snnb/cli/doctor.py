@@ -9,8 +9,8 @@ from snnb.cli import output
 from snnb.core.machine import memory, processors
 from snnb.io.text import Document
 
-NO_TENSORFLOW = "not installed: train, parse and simulate need it, all other commands work"
-NO_TOOLBOX = "not installed (Python 3.8 only): for --parser and --engine toolbox"
+NO_TENSORFLOW = "not installed (required by train, parse and simulate)"
+NO_TOOLBOX = "not installed (Python 3.8 only; for --parser toolbox and --engine toolbox)"
 
 
 class Place(Document):
@@ -54,7 +54,7 @@ class Machine(Document):
 
 
 def doctor() -> None:
-    """Show Python, TensorFlow, GPU, memory and disk of this machine."""
+    """Show the versions of Python and packages, and GPU, memory and disk space of this machine."""
     info = machine()
     keras = "" if info.tf_keras is None else f" with tf-keras {info.tf_keras}"
     gib = 2**30

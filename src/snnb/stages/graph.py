@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from snnb.graph.synapse_graph import SynapseGraph
 
 PoolWeight = Literal["mean", "one"]
+FOREIGN = "External graph"  # panel of the help
 WEIGHTS = "weights"  # name of the graph without spike counts
 IMPORTED = "imported"  # name of a graph from outside
 NOT_IN_NAMES = re.compile("[^a-z0-9_]")  # of models
@@ -60,39 +61,42 @@ class GraphParams(Options):
     """Options of `snnb graph`."""
 
     simulation: Annotated[Optional[str], Flag(once=True)] = Field(
-        default=None, description="Stamp or path of a simulation of this run; by default the one in force."
+        default=None, description="Stamp or path of a simulation of this run. Default: the current one."
     )
     weights_only: Annotated[bool, Flag(once=True)] = Field(
-        default=False, description="Use the weights as edges; no simulation is needed."
+        default=False, description="Use weights as edge values; requires no simulation."
     )
     pool_weight: PoolWeight = Field(
         default="mean",
-        description="Weight of an average-pooling synapse: mean (1 / neurons in the window), as simulated, or one.",
+        description="Weight of an average-pooling synapse: mean (1 / window size, as simulated), or one.",
     )
     from_file: Annotated[
-        Optional[Annotated[Path, AfterValidator(_with_version)]], Flag(name="--from", metavar="FILE")
+        Optional[Annotated[Path, AfterValidator(_with_version)]], Flag(name="--from", metavar="FILE", panel=FOREIGN)
     ] = Field(
         default=None,
-        description="Graph from outside to begin a run with, in place of a model: a MODEL_graph.h5, instance:NAME "
-        "(`snnb instances`), or a file that docs/graphs-from-elsewhere.md lists.",
+        description="External graph that starts a run (no model): MODEL_graph.h5, instance:NAME (`snnb instances`), "
+        "or a format of docs/graphs-from-elsewhere.md.",
     )
     rates: Annotated[
         Optional[Annotated[Tuple[AbsolutePath, ...], BeforeValidator(_each)]],
-        Flag(metavar="FILE[:POPULATION]", repeated=True),
+        Flag(metavar="FILE[:POPULATION]", repeated=True, panel=FOREIGN),
     ] = Field(
         default=None,
-        description="Spikes of each neuron of the graph from outside, or of one population of a SONATA report; by "
-        "default those in its file. Several files are added up.",
+        description="Spike counts per neuron, or a SONATA spike report; repeatable, counts are summed. Default: the "
+        "counts in the graph file.",
     )
-    rate_samples: Optional[Count] = Field(
-        default=None, description="Samples that these spikes were counted in; by default as the file states, or 1."
+    rate_samples: Annotated[Optional[Count], Flag(panel=FOREIGN)] = Field(
+        default=None, description="Number of samples of these counts. Default: as the file states, or 1."
     )
-    rate_steps: Optional[Count] = Field(
-        default=None, description="Time steps of a sample; by default as the file states, or 1."
+    rate_steps: Annotated[Optional[Count], Flag(panel=FOREIGN)] = Field(
+        default=None, description="Time steps per sample. Default: as the file states, or 1."
     )
     rate_unit: RateUnit = Field(default="step", description="Unit of rates in the networkx file.")
     networkx_limit: int = Field(
-        default=2_000_000, ge=0, le=2**63 - 1, description="Write the networkx file for at most this many edges."
+        default=2_000_000,
+        ge=0,
+        le=2**63 - 1,
+        description="Maximum number of edges for which the networkx file is written.",
     )
 
     @field_validator("weights_only")
@@ -320,7 +324,7 @@ def _defaults(run: RunDirectory, options: Mapping[str, object]) -> Mapping[str, 
 
 STAGE = Stage(
     KIND,
-    "Write the synapse graph: a directory in graphs/.",
+    "Write the synapse graph to a directory in graphs/.",
     _resolve,
     execute,
     needs_with={"weights_only": "parse"},

@@ -39,40 +39,42 @@ UNKNOWN = "busiest step: not known; `snnb simulate --record-spikes K` records th
 NameOrFile = Annotated[str, AfterValidator(lambda name: os.path.abspath(name) if is_file(name) else name)]  # noqa: PTH100
 
 
+GIVEN = "Given partition"  # panel of the help
+
+
 class MapParams(Options):
     """Options of `snnb map`."""
 
     hardware: Annotated[Optional[NameOrFile], Flag(metavar="NAME|FILE", complete=hardware_names)] = Field(
-        default=None, description="Hardware description: a name (see `snnb hardware`), or a YAML file, also of SANA-FE."
+        default=None,
+        description="Hardware description: a name (`snnb hardware`), a YAML file, or a SANA-FE architecture.",
     )
     method: Literal["auto", "sequential", "groups", "hypergraph"] = Field(
-        default="auto", description="Partitioning method; auto tries all methods and keeps the best partition."
+        default="auto", description="Partitioning method. auto: the best result of all methods."
     )
     objective: Literal["spikes", "hops", "energy", "step"] = Field(
         default="spikes",
-        description="Quantity to minimise among the methods tried: spikes between cores, or after placement hops on "
-        "the mesh, energy, or the time of a step.",
+        description="Quantity to minimise: spikes between cores, mesh hops, energy, or time per step.",
     )
-    partition: Annotated[Optional[AbsolutePath], Flag(once=True)] = Field(
+    partition: Annotated[Optional[AbsolutePath], Flag(once=True, panel=GIVEN)] = Field(
         default=None,
-        description="Partition to cost: a file with the core number of a neuron per line, or `name core` if "
-        "neurons have names. Not used for later mappings.",
+        description="Partition to evaluate: one core number per neuron and line, or `name core` for named neurons.",
     )
-    placement: Annotated[Optional[AbsolutePath], Flag(once=True)] = Field(
+    placement: Annotated[Optional[AbsolutePath], Flag(once=True, panel=GIVEN)] = Field(
         default=None,
-        description="Positions of the cores of --partition: a file with x y per line. By default snnb places them.",
+        description="Core positions for --partition: `x y` per line. Default: computed.",
     )
-    allow_overfull: Annotated[bool, Flag(once=True)] = Field(
-        default=False, description="Cost a --partition that exceeds limits of the cores; the mapping is marked invalid."
+    allow_overfull: Annotated[bool, Flag(once=True, panel=GIVEN)] = Field(
+        default=False, description="Accept a --partition that exceeds core limits; the mapping is marked invalid."
     )
-    split_overfull: Annotated[bool, Flag(once=True)] = Field(
+    split_overfull: Annotated[bool, Flag(once=True, panel=GIVEN)] = Field(
         default=False,
-        description="Divide the cores of a --partition that exceed limits; the other cores keep their numbers.",
+        description="Split the overfull cores of --partition; the other cores keep their numbers.",
     )
     graph: Annotated[Optional[str], Flag(metavar="STAMP", once=True)] = Field(
-        default=None, description="Stamp of the graph to map; by default that of the simulation in force."
+        default=None, description="Stamp of the graph to map. Default: the graph of the current simulation."
     )
-    seed: Seed = Field(default=0, description="Seed of all random numbers.")
+    seed: Seed = Field(default=0, description="Random seed.")
     figures: Figures = None
 
     @field_validator("split_overfull")
@@ -275,7 +277,7 @@ def _spike_times(run: RunDirectory, name: str) -> Optional[str]:
 
 STAGE = Stage(
     KIND,
-    "Map the neurons of a graph onto the cores of a chip; write a directory in maps/.",
+    "Map a graph onto the cores of a chip and estimate the cost; write a directory in maps/.",
     _resolve,
     execute,
     source="graph",

@@ -17,6 +17,7 @@ from snnb.rundir.directory import STAMP, RunDirectory
 from snnb.rundir.manifest import FileRecord, Kind, Record, StageRecord
 from snnb.simulation.settings import (
     OF_CONVERTED,
+    RECORDING,
     SimulationSettings,
     refuse_in_toolbox,
     refuse_missing_packages,
@@ -54,15 +55,15 @@ class SimulateParams(SimulationSettings):
     """Options of `snnb simulate`."""
 
     defaults_elsewhere: ClassVar[Mapping[str, str]] = {
-        "samples": f"{DEFAULT_SAMPLES}, or all there are",
-        "input": "constant, or the events or currents of the test set",
-        "duration": "100, or the steps of a calibrated network or of the longest recording",
+        "samples": f"{DEFAULT_SAMPLES}, or the size of the test set",
+        "input": "constant for images, else as the test set",
+        "duration": "100, or as calibrated or recorded",
     }
 
-    label: Annotated[Optional[Annotated[str, AfterValidator(_printable)]], Flag(metavar="TEXT")] = Field(
-        default=None, exclude=True, description="Name shown by `snnb status` and `snnb compare`."
+    label: Annotated[Optional[Annotated[str, AfterValidator(_printable)]], Flag(metavar="TEXT", panel=RECORDING)] = (
+        Field(default=None, exclude=True, description="Name shown by `snnb status` and `snnb compare`.")
     )
-    figures: Figures = None
+    figures: Annotated[Figures, Flag(panel=RECORDING)] = None
     swept: Annotated[bool, Flag(hidden=True)] = Field(default=False, exclude=True, description="Made by a sweep.")
 
 
@@ -295,7 +296,7 @@ def simulate_samples(
 
 STAGE = Stage(
     KIND,
-    "Simulate the converted network and count its spikes: always a new directory in simulations/.",
+    "Simulate the converted network and count its spikes; write a new directory in simulations/.",
     resolve,
     execute,
     check=_check,
