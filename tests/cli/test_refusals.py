@@ -35,7 +35,7 @@ REFUSED = {
         ("--model net.py:net --run-dir new --dataset folder:pictures", 2, "--shape", "prepare them"),
         ("--model mini_network --run-dir new --dataset digit_events", 2, "digit_events", "FILE.nir"),
         ("--model net.py:net --run-dir new --dataset steps:pictures", 2, "not on steps", "FILE.nir"),
-        (f"{NEW} --bin-us 500", 2, "--bin-us", "only for a data set of events"),
+        (f"{NEW} --bin-us 500", 2, "--bin-us", "only for event data sets"),
         ("--model lenet_mnist --run-dir new --dataset folder:", 2, "folder:", "names no folder"),
         ("--model lenet_mnist --run-dir new --dataset mnist:pets", 2, "unknown data set mnist:pets", ""),
         (f"{EVENTS} --norm-samples 5", 2, "--norm-samples", "leave it out"),
@@ -124,7 +124,7 @@ REFUSED = {
         ("--from edges.csv --run-dir run", 2, "mini_network", "another --run-dir"),
         ("--from far.csv --run-dir outside", 2, "edges.csv", "another --run-dir, or --force"),
         ("--from instance:mini_network --run-dir outside", 2, "edges.csv", "--force"),
-        ("--from edges.csv --model mini_network", 2, "--from", "leave out --model"),
+        ("--from edges.csv --model mini_network", 2, "--from", "omit --model"),
         ("--from edges.csv --dataset digits --run-dir new", 2, "--from", "--dataset"),
         ("--from nowhere.csv --run-dir new", 3, "nowhere.csv", "no such file"),
         ("--from instance:netwrk --run-dir new", 2, "instance:netwrk: no such", "mini_network, spiking_digits, "),
@@ -163,8 +163,8 @@ REFUSED = {
         ("run --hardware loihi --graph 20200101T000000Z", 2, "--graph", STAMP),
         ("named --hardware loihi --partition three", 3, "'1', has no name", "a row `name value` for each"),
         ("named --hardware loihi --partition rows", 3, "line 3: the graph has no neuron 'd'", "names such as 'a'"),
-        ("outside --hardware loihi --partition gap", 3, "line 2 is empty", "a core number a line"),
-        ("outside --hardware loihi --partition rows", 3, "line 1, 'a 1', is not", "a core number a line"),
+        ("outside --hardware loihi --partition gap", 3, "line 2 is empty", "one core number per line"),
+        ("outside --hardware loihi --partition rows", 3, "line 1, 'a 1', is not", "one core number per line"),
         ("run --hardware loihi --partition missing", 3, "missing", "no such file"),
         ("run --hardware spinemap_5x5 --partition zero", 3, "core 0", "--allow-overfull"),
         ("run --hardware loihi --partition zero --method groups", 2, "--method", "partition"),
@@ -246,7 +246,7 @@ REFUSED = {
         ("run --run-dir elsewhere --grid samples=3", 2, "elsewhere", "give one"),
     ],
     "crosscheck": [
-        ("outside --with scipy", 2, "a graph from outside", "no neuron model"),
+        ("outside --with scipy", 2, "a graph from outside", "without neuron model"),
         ("--with scipy", 2, "run", "give the directory"),
         ("run --with neuron", 2, "neuron", "brian2, sanafe, scipy"),
         ("run --with scipy --samples 61", 2, "--samples", "60"),
@@ -317,10 +317,10 @@ def test_it_is_refused_in_one_line_before_anything_is_written(
 
 SIMULATION, GRAPH = f"simulations/{STAMP}", f"graphs/{STAMP}"
 REMOVE = f"`snnb remove run {SIMULATION} --with-dependents`, then run `snnb simulate` again"
-REPAIR = f"`snnb graph run --simulation {STAMP}` makes it again"
-# Commands, a damaged file, and the command that makes it again.
+REPAIR = f"`snnb graph run --simulation {STAMP}` recreates it"
+# Commands, a damaged file, and the command that recreates it.
 DAMAGED = [
-    ("verify run", "train/training_history.csv", 5, "`snnb train run` makes it again"),
+    ("verify run", "train/training_history.csv", 5, "`snnb train run` recreates it"),
     ("verify run", f"{SIMULATION}/log.txt", 5, REMOVE),
     ("verify run", "maps/*/cores.csv", 5, "then run `snnb map` again"),
     (

@@ -24,7 +24,7 @@ MIXED = SETTINGS.changed(input="poisson", threshold=0.5)
 def test_auto_takes_event_on_a_cpu_and_tensorflow_on_a_gpu(branched, monkeypatch):
     assert choose_engine(branched.network, SETTINGS)[0] == "event"
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [f"{kind}:0"])
-    assert choose_engine(branched.network, SETTINGS) == ("tensorflow", "there is a GPU")
+    assert choose_engine(branched.network, SETTINGS) == ("tensorflow", "a GPU is available")
 
 
 def test_auto_says_why_event_cannot(pooled):

@@ -152,10 +152,10 @@ def _draw(path: Path, compared: "List[Compared]", force: bool) -> None:
     from snnb.results.compare import names_apart
 
     if not all(one.by_step for one in compared):
-        raise UsageError("--figure: a graph from outside has no accuracy; leave out its run, or --figure")
+        raise UsageError("--figure: an external graph has no accuracy; omit its run, or --figure")
     errors = [one.ann_error for one in compared if one.ann_error is not None]
     if errors and len(errors) < len(compared):
-        raise UsageError("--figure: classifiers and networks that reproduce their input have no common axis")
+        raise UsageError("--figure: classifiers and autoencoders have no common axis")
     courses = [
         Course(name, one.by_step, one.ann_error if errors else one.ann_accuracy)
         for name, one in zip(names_apart(compared), compared)

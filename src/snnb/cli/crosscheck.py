@@ -42,7 +42,7 @@ def crosscheck(
     """Simulate the exported graph in another simulator and compare the spike counts of all neurons."""
     console = output.current
     if simulator not in _simulators():
-        raise UsageError(f"--with {simulator}: there is no such simulator; give one of {', '.join(_simulators())}")
+        raise UsageError(f"--with {simulator}: unknown simulator; use one of {', '.join(_simulators())}")
     from snnb.results import crosscheck as stage
 
     run = opened(run_dir)
@@ -89,5 +89,5 @@ def _agreement(checked: "Crosscheck") -> str:
     largest = max(p.largest for p in checked.populations)
     spikes = "1 spike" if largest == 1 else f"at most {largest:,} spikes"
     if checked.recorded:
-        return f"{differing:,} of {counts:,} counts differ, by {spikes}; rounding explains it"
-    return f"the sums of {counts:,} counts differ by {differing:,} in all; rounding can explain it"
+        return f"{differing:,} of {counts:,} counts differ, by {spikes}; within rounding error"
+    return f"the sums of {counts:,} counts differ by {differing:,} in all; possibly within rounding error"

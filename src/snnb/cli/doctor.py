@@ -62,7 +62,7 @@ def doctor() -> None:
         ("snnb", f"{info.snnb}, Python {info.python}, numpy {info.numpy}"),
         ("tensorflow", f"{info.tensorflow}{keras}, {info.tensorflow_imports}" if info.tensorflow else NO_TENSORFLOW),
         ("snntoolbox", info.snntoolbox or NO_TOOLBOX),
-        ("gpu", ", ".join(info.gpus) or "none that TensorFlow can use"),
+        ("gpu", ", ".join(info.gpus) or "none available to TensorFlow"),
         ("cores", str(info.cores)),
         ("memory", f"{info.memory_available_bytes / gib:.1f} of {info.memory_bytes / gib:.1f} GiB free"),
         ("runs", str(info.runs)),
@@ -82,7 +82,7 @@ def machine() -> Machine:
 
         imports, gpus = "imports", [gpu.name for gpu in tensorflow.config.list_physical_devices("GPU")]
     except Exception as error:  # any fault of the installation is the answer
-        imports = f"does not import: {type(error).__name__}: {error}"
+        imports = f"import fails: {type(error).__name__}: {error}"
     total, available = memory()
     return Machine(
         **current_environment().model_dump(exclude={"device"}),

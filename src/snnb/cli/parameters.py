@@ -221,5 +221,5 @@ def take_run(context: click.Context) -> None:
     if context.get_parameter_source(RUN_DIR) is ParameterSource.ENVIRONMENT:
         option = None  # the command line takes precedence
     if option is not None and os.path.abspath(argument) != os.path.abspath(option):  # noqa: PTH100 - a link stays
-        raise click.UsageError(f"two runs are given, {argument} and {option}; give one", context)
+        raise click.UsageError(f"conflicting runs {argument} and {option}; give one", context)
     context.params[RUN_DIR] = argument

@@ -25,7 +25,7 @@ HEADS = {
     "sample_ns": "interval, ns",
     "sample_latency_ns": "latency, ns",
 }
-# In the order in which they are left out of a table that is too wide
+# In the order in which they are omitted from a table that is too wide
 LESS_IMPORTANT = (
     *("samples", "sample_ns", "ann_accuracy", "ann_mean_squared_error", "synaptic_operations_per_sample"),
     *("spikes_per_step_and_neuron", "chips", "simulation", "sample_latency_ns"),

@@ -8,7 +8,7 @@ from snnb.datasets.pictures import class_folders, listing_version, loaded_by_cla
 
 SPEC = OwnSpec(
     name="folder:DIR",
-    title="pictures in a folder of yours",
+    title="pictures in a user folder",
     layout="train/<class>/ and test/<class>/ with pictures",
     scale=255.0,
     how_to_get="Make DIR/train/ and DIR/test/, each with one folder of pictures per class.",

@@ -47,7 +47,7 @@ class PictureSamples:
             except MemoryError:
                 raise
             except UnidentifiedImageError:
-                return f"{path}: not a picture"
+                return f"{path}: not an image"
             except Exception as error:  # a damaged picture can fail in any way
                 return f"{path}: {getattr(error, 'strerror', None) or error}"
             return None

@@ -89,7 +89,7 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path) -> ListedGraph:
-    """Read a network of SANA-FE; of an export of `snnb` with its description, relays are left out."""
+    """Read a network of SANA-FE; of an export of `snnb` with its description, relays are ignored."""
     file = _File(path)
     groups = _read_groups(file)
     described = None if path.suffix in SUFFIXES else _description_of(path, groups)

@@ -81,7 +81,7 @@ def export(
     `simulated` the simulation of the spike counts.
     """
     if target.name in ("", ".."):
-        raise UsageError(f"--output {str(target)!r} names no file; give the path of a file or directory to write")
+        raise UsageError(f"--output {str(target)!r} is not a file name; give the path of a file or directory")
     exporter = find_format(format)
     request = Request(options, spike_times, target.suffix == ".gz", progress, simulated, on_cores)
     refuse_foreign_options(format, options)
@@ -150,7 +150,7 @@ def refuse_foreign_options(format: str, options: ExportOptions) -> None:
         having = [other for other, exporter in FORMATS.items() if name in exporter.own_options]
         if having and format not in having and getattr(options, name) != getattr(DEFAULTS, name):
             option = option_name(ExportOptions, name)
-            raise UsageError(f"{option} is for --format {', '.join(having)}, not for {format}; leave it out")
+            raise UsageError(f"{option} applies to --format {', '.join(having)}, not to {format}; omit it")
 
 
 def nodes_path(target: Path) -> Path:
@@ -181,6 +181,6 @@ def _refuse_foreign_files(target: Path, written: Sequence[Path]) -> None:
         for entry in sorted(target.iterdir()):
             known = content.files is None or entry.name in (*content.files, DESCRIPTION)
             if not known or entry.is_symlink() or not entry.is_file():
-                raise UsageError(f"{target} holds {entry.name}, which no export has written; {ELSEWHERE}")
+                raise UsageError(f"{target} holds {entry.name}, which was not written by an export; {ELSEWHERE}")
     if foreign:
-        raise UsageError(f"{foreign[0]} was not made by an export, so it is not replaced; {ELSEWHERE}")
+        raise UsageError(f"{foreign[0]} was not made by an export, and is not replaced; {ELSEWHERE}")

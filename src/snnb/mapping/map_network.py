@@ -41,7 +41,9 @@ MOST_NEURONS = 100_000  # for a hypergraph of single neurons
 MOST_PINS = 4_000_000  # of a hypergraph of single neurons
 SearchGroups = Callable[[Contracted, np.ndarray, Progress], Cores]  # of groups, from the core of each
 TILES_A_CORE = (1, 2)  # numbers of tiles that fill a core, which are tried
-WITHOUT = f"Mt-KaHyPar is not installed: only snnb's own moves were tried; better with {how_to_install('mapping')}"
+WITHOUT = (
+    f"Mt-KaHyPar is not installed: only snnb's own search is used; for better results: {how_to_install('mapping')}"
+)
 ADDRESSES = "tile core"
 NUMBER = re.compile(r"\d{1,18}", re.ASCII)
 SHOWN = 40  # characters of a wrong line
@@ -160,8 +162,8 @@ def partition(
         single = single if single.pins <= MOST_PINS else None
     if method == "hypergraph" and single is None:
         raise InputError(
-            f"the network has more than {MOST_NEURONS:,} neurons or {MOST_PINS:,} pins, too many to place one by one: "
-            "use --method groups"
+            f"the network has more than {MOST_NEURONS:,} neurons or {MOST_PINS:,} pins, too many for individual "
+            "placement: use --method groups"
         )
     warnings = [] if kahypar_is_installed() else [WITHOUT]
     steps: List[Tuple[str, Callable[[Progress], Cores]]] = []
@@ -269,15 +271,16 @@ def cost_partition(
     exceeded = exceeded_limits(costs.contents, hardware)
     if exceeded and not allow_overfull:
         raise InputError(
-            f"{partition_file} breaks limits of {hardware.name}: {exceeded}; choose larger hardware or more parts, or "
-            "give --split-overfull to divide these cores, or --allow-overfull to cost it as an invalid mapping"
+            f"{partition_file} exceeds the limits of {hardware.name}: {exceeded}; choose larger hardware or more "
+            "parts, or give --split-overfull to divide these cores, or --allow-overfull to evaluate it as an "
+            "invalid mapping"
         )
-    notes = [f"invalid mapping, it breaks limits of {hardware.name}: {exceeded}"] if exceeded else []
+    notes = [f"invalid mapping, it exceeds the limits of {hardware.name}: {exceeded}"] if exceeded else []
     if divided:
         parts = [f"core {core} into {', '.join(map(str, parts))}" for core, parts in divided.items()]
         more = f" and {len(parts) - NAMED:,} more, see cost.json" if len(parts) > NAMED else ""
         names = "; ".join(parts[:NAMED]) + more
-        notes.append(f"cores of {partition_file} that break limits of {hardware.name} are divided: {names}")
+        notes.append(f"cores of {partition_file} that exceed the limits of {hardware.name} are divided: {names}")
     baseline = sequential_baseline(network, hardware, progress, allow_alone=allow_overfull)
     imported = Partition(replace(sums, method="file"), (), baseline)
     return MappedNetwork(hardware, imported, positions, costs, tuple(notes), divided)
@@ -293,7 +296,7 @@ def read_partition(path: Path, network: PlacedNetwork, hardware: Hardware) -> np
     if network.graph.names is not None:
         return _read_named_partition(path, network, hardware)
     inputs = network.first if network.sources[0].first < network.first else 0
-    expected = "a partition is a core number a line, for the placed neurons in the order of their ids"
+    expected = "a partition has one core number per line, for the placed neurons in the order of their ids"
     numbers, _ = read_number_lines(path, 1, expected)
     skipped = len(numbers) - network.neurons
     if skipped not in (0, inputs):
@@ -338,7 +341,7 @@ def read_placement(path: Path, cores: int, hardware: Hardware) -> np.ndarray:
     There are `cores` lines or more, for empty cores. Raise `InputError` if a line is not a position on the mesh, two
     cores have the same, or the number of lines is wrong.
     """
-    expected = "a placement is x y a line, for core 0, 1 and so on"
+    expected = "a placement has `x y` per line, for core 0, 1 and so on"
     place, by_address = read_number_lines(path, 2, expected, ADDRESSES)
     if by_address:
         place = _at_addresses(path, place, hardware)
@@ -361,7 +364,9 @@ def read_placement(path: Path, cores: int, hardware: Hardware) -> np.ndarray:
     if twice.size:
         first, second = order[twice[0]], order[twice[0] + 1]
         x, y = place[first]
-        raise InputError(f"{path}: cores {first:,} and {second:,} are both at {x} {y}; give each core its own place")
+        raise InputError(
+            f"{path}: cores {first:,} and {second:,} are both at {x} {y}; each core needs its own position"
+        )
     return place.astype(np.int32)
 
 

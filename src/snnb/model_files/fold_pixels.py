@@ -150,7 +150,7 @@ def _combined(text: Optional[str], warn: Say, preprocessing: Optional[Pixels]) -
     if text is None:
         warn(f"{layers}: folded into the first weights; the model takes pixels of {takes}")
     elif text not in (AS_THEY_ARE, "0-255") or (text == AS_THEY_ARE and takes != text):
-        raise InputError(f"--pixels {text}: the model has {layers}, which takes pixels of {takes}; leave out --pixels")
+        raise InputError(f"--pixels {text}: the model has {layers}, which takes pixels of {takes}; omit --pixels")
     return layers, Pixels(factor * parse_pixels(text or takes).factor, shift)
 
 

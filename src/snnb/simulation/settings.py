@@ -94,7 +94,7 @@ class SimulationSettings(Options):
     def _leaves_steps_to_count(cls, warm_up: int, others: ValidationInfo) -> int:
         duration = others.data.get("duration")
         if duration is not None and warm_up >= duration:
-            raise ValueError(f"leaves no step of --duration {duration} to count; make it shorter")
+            raise ValueError(f"leaves no step of --duration {duration} to count; reduce it")
         return warm_up
 
     @field_validator("record_spikes")
@@ -111,7 +111,7 @@ class SimulationSettings(Options):
         if scheduler is None:
             return None
         if others.data.get("workers", 1) > 1:
-            raise ValueError("not with --workers: the cluster has its workers")
+            raise ValueError("not with --workers: the cluster has its own workers")
         return checked_address(scheduler)
 
     @field_validator("initial_potential", "record_spikes", "workers", "scheduler", "output")
@@ -142,6 +142,6 @@ def refuse_in_toolbox(integer: bool, calibrated: bool, pruned: bool) -> None:
 def refuse_with_windows(settings: SimulationSettings) -> None:
     """Raise `UsageError` for options that a network with firing windows does not have."""
     if settings.warm_up:
-        raise UsageError("--warm-up: a population with a firing window has no start to leave out; leave it out")
+        raise UsageError("--warm-up: a population with a firing window has no warm-up; omit it")
     if settings.reset != "subtraction":
         raise UsageError("--reset zero: a network with firing windows needs --reset subtraction")

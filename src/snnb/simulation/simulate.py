@@ -148,15 +148,15 @@ def _check(
 ) -> None:
     """Refuse options that contradict the network, and samples and classes that do not fit it."""
     if network.steps is not None and settings.initial_potential:
-        raise UsageError("--initial-potential: a calibrated network defines its initial potentials; leave it out")
+        raise UsageError("--initial-potential: a calibrated network defines its initial potentials; omit it")
     if network.windowed:
         refuse_with_windows(settings)
     if network.weight_bits is not None and settings.threshold != 1:
-        raise UsageError("--threshold: an integer network defines its thresholds; leave it out")
+        raise UsageError("--threshold: an integer network defines its thresholds; omit it")
     if settings.output == "softmax" and network.output.activation != "softmax":
         raise UsageError(f"--output softmax: layer {network.output.name} is not a softmax; use spikes or membrane")
     if num_classes is None and settings.output == "membrane":
-        raise UsageError("--output membrane: a network that reproduces its input has no class to read; leave it out")
+        raise UsageError("--output membrane: an autoencoder has no classes; omit it")
     if network.weight_bits is not None and (
         isinstance(x, EventSamples) or scale != network.pixel or x.dtype.kind not in "ui"
     ):

@@ -38,7 +38,7 @@ FOREIGN = "External graph"  # panel of the help
 WEIGHTS = "weights"  # name of the graph without spike counts
 IMPORTED = "imported"  # name of a graph from outside
 NOT_IN_NAMES = re.compile("[^a-z0-9_]")  # of models
-ASSUMED = "no spikes are known: each neuron counts as one spike"
+ASSUMED = "no spike counts: one spike per neuron is assumed"
 OF_SPIKES = ("rates", "rate_samples", "rate_steps")  # options that hold for one graph from outside
 
 
@@ -103,7 +103,7 @@ class GraphParams(Options):
     @classmethod
     def _needs_no_simulation(cls, weights_only: bool, others: ValidationInfo) -> bool:
         if weights_only and others.data.get("simulation") is not None:
-            raise ValueError("uses no simulation; leave out --simulation")
+            raise ValueError("uses no simulation; omit --simulation")
         return weights_only
 
 
@@ -127,7 +127,7 @@ def _resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_noth
     if run.manifest.run.imported:
         before = recorded(run, KIND)
         if params.from_file is None and before is None:
-            raise UsageError(f"{run.path} begins with a graph from outside; give it with --from FILE")
+            raise UsageError(f"{run.path} starts from an external graph; give it with --from FILE")
         if before is not None and params.from_file != before.params.from_file:  # spikes of another graph
             unit = given.get("rate_unit", GraphParams.model_fields["rate_unit"].default)
             params = params.model_copy(update={**{name: given.get(name) for name in OF_SPIKES}, "rate_unit": unit})
@@ -238,7 +238,7 @@ def _import(run: RunDirectory, params: GraphParams, progress: Progress) -> str:
 
     path = params.from_file
     if path is None:
-        raise UsageError(f"{run.path} holds a graph that was made of arrays; make it again with Run.from_graph")
+        raise UsageError(f"{run.path} holds a graph that was made of arrays; recreate it with Run.from_graph")
     run.rename(imported_name(path))  # with --force, the graph before may be of another file
     name = named_instance(path)
     path = path if name is None else find_instance(name).path
@@ -292,7 +292,7 @@ def _finish(run: RunDirectory, params: GraphParams, output: StageOutput, graph: 
             f"open {run.model}_graph.h5 with snnb.SynapseGraph, or use snnb export"
         )
     if params.pool_weight == "one" and not graph.has_average_pooling:
-        output.warnings.append("--pool-weight one changes nothing: the network has no average pooling")
+        output.warnings.append("--pool-weight one has no effect: the network has no average pooling")
     if graph.assumed_spikes:
         output.warnings.append(ASSUMED)
     write_log(output.directory / "log.txt", run, shown_params(run, params), [*log_lines(graph), *output.warnings])
@@ -308,11 +308,11 @@ def _finish(run: RunDirectory, params: GraphParams, output: StageOutput, graph: 
 
 def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
     if run.manifest.run.imported:
-        reason = "of the graph of a network; leave it out with a graph from outside"
+        reason = "only for the graph of a network; omit it with an external graph"
         return dict.fromkeys(("simulation", "weights_only", "pool_weight"), reason)
     reasons = dict.fromkeys(OF_SPIKES, "only with --from")
     if given.get(KIND.name, {}).get("weights_only"):
-        reasons["rate_unit"] = "a graph of weights has no rates; leave it out"
+        reasons["rate_unit"] = "a graph of weights has no rates; omit it"
     return reasons
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from snnb.graph.populations import GraphPopulation
     from snnb.mapping.files import MappingCost
 
-UNKNOWN = "busiest step: not known; `snnb simulate --record-spikes K` records the spikes of each step"
+UNKNOWN = "busiest step: unknown; record spikes with `snnb simulate --record-spikes K`"
 
 
 # Not resolved: the recorded path may be a symbolic link
@@ -81,9 +81,9 @@ class MapParams(Options):
     @classmethod
     def _can_add_cores(cls, split_overfull: bool, others: ValidationInfo) -> bool:
         if split_overfull and others.data.get("allow_overfull"):
-            raise ValueError("not with --allow-overfull; leave out one of them")
+            raise ValueError("not with --allow-overfull; omit one of them")
         if split_overfull and others.data.get("placement") is not None:
-            raise ValueError("adds cores, of which --placement has no positions; leave out one of them")
+            raise ValueError("adds cores without positions in --placement; omit one of them")
         return split_overfull
 
 
@@ -150,7 +150,7 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
     hardware = read_hardware(_hardware_of(params))
     if given.get("objective") == "step" and hardware.time_ns is None:
         raise InputError(
-            f"{hardware.name}: the description has no time_ns, so --objective step has nothing to compare; give another"
+            f"{hardware.name}: the description has no time_ns, which --objective step requires; give another objective"
         )
     if params.method == "hypergraph" and params.partition is None:
         from snnb.mapping.search import require_kahypar
@@ -169,9 +169,9 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
         reasons = dict.fromkeys(("placement", "allow_overfull", "split_overfull"), "only with --partition")
         method = value_in_force(run, KIND, given, "method")
         if options.get("objective") in ("energy", "step") and method == "sequential":
-            reasons["objective"] = "there is one mapping of --method sequential; give --method auto, or leave it out"
+            reasons["objective"] = "--method sequential has a single mapping; give --method auto, or omit it"
         return reasons
-    return dict.fromkeys(("method", "objective"), "of snnb's own partitions; leave it out with --partition")
+    return dict.fromkeys(("method", "objective"), "selects among computed partitions; omit it with --partition")
 
 
 def execute(run: RunDirectory, params: MapParams, progress: Progress = silent) -> str:

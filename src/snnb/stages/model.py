@@ -99,7 +99,8 @@ def _recorded_own_model(source: str) -> OwnModel:
     if is_model_file(source) or (colon and trusted(Path(path))):
         return own_model(source)
     raise InputError(
-        f"the run names {source} as its model, which would be run as Python; read it, then give --model {source} once"
+        f"the run names {source} as its model, which would be executed as Python; review it, then give --model "
+        f"{source} once"
     )
 
 
@@ -124,7 +125,7 @@ def input_shape(info: RunInfo, given: Optional[Shape]) -> Tuple[Shape, str]:
         raise UsageError(f"the pictures of {info.dataset} have no fixed size; prepare them with --shape, as in 64x64x3")
     shape = own.input_shape(pictures or (1, 1, 1), described.num_classes or 2)
     if given and given != shape:
-        raise InputError(f"the model takes pictures of {times(shape)}, not {times(given)}: leave out --shape")
+        raise InputError(f"the model takes pictures of {times(shape)}, not {times(given)}: omit --shape")
     return shape, "resize" if given else "exact"
 
 

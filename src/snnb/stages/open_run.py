@@ -43,12 +43,12 @@ def repair_command(run: RunDirectory, kind: AnyKind, name: str) -> str:
     """Return the command that makes a result of a stage again; `name` is empty for a stage with one result."""
     path = _quoted(run.path)
     if not name:
-        return f"`snnb {kind.name} {path}` makes it again"
+        return f"`snnb {kind.name} {path}` recreates it"
     if kind is graph_stage.KIND and graph_stage.made_of_arrays(run):
-        return f"`Run.from_graph` with path={str(run.path)!r} makes it again in Python"
+        return f"`Run.from_graph` with path={str(run.path)!r} recreates it in Python"
     if kind is graph_stage.KIND:  # in its place, so that its mappings stay
         options = map(shlex.quote, graph_stage.options_of(name))
-        return f"`{' '.join(['snnb graph', path, *options])}` makes it again"
+        return f"`{' '.join(['snnb graph', path, *options])}` recreates it"
     return f"`snnb remove {path} {kind.directory}/{name} --with-dependents`, then run `snnb {kind.name}` again"
 
 
@@ -83,7 +83,7 @@ def open_or_create(
     """
     if graph is not None:
         if model is not None or dataset is not None:
-            raise UsageError("--from: a graph from outside has no model and no data set; leave out --model, --dataset")
+            raise UsageError("--from: an external graph has no model and no data set; omit --model, --dataset")
         graph_stage.refuse_unknown_file(graph)
         return begin_with_graph(graph, run_dir, wait=wait, say=say)
     if model is None and dataset is not None:

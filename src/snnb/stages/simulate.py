@@ -161,14 +161,12 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
     if value_in_force(run, KIND, given, "input") != "poisson":
         reasons["input_rate"] = "only with --input poisson"
     if train.is_spiking(run):
-        reasons.update(
-            dict.fromkeys(OF_CONVERTED, "a network that was trained as a spiking one defines it; leave it out")
-        )
-        reasons["batch_size"] = "only for the toolbox, which cannot simulate this network; leave it out"
+        reasons.update(dict.fromkeys(OF_CONVERTED, "a trained spiking network defines it; omit it"))
+        reasons["batch_size"] = "only for the toolbox, which cannot simulate this network; omit it"
     if parse.is_calibrated(run, given):
-        reasons["initial_potential"] = "a calibrated network defines its initial potentials; leave it out"
+        reasons["initial_potential"] = "a calibrated network defines its initial potentials; omit it"
     if value_in_force(run, parse.KIND, given, "weight_bits") is not None:
-        reasons["threshold"] = "an integer network defines its thresholds; leave it out"
+        reasons["threshold"] = "an integer network defines its thresholds; omit it"
     return reasons
 
 

@@ -157,7 +157,7 @@ def is_quantised(run: RunDirectory, given: Given) -> bool:
 def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
     if is_trained_elsewhere(run):
         name = run.manifest.run.model_source or run.model
-        reason = f"{name} is trained already, so this changes nothing; leave it out"
+        reason = f"{name} is already trained, so the option has no effect; omit it"
         used = () if is_spiking(run) else ("pixels", "batch_size")
         return {name: reason for name in TrainParams.model_fields if name not in used}
     reasons = {}
@@ -323,8 +323,8 @@ def _guessing_warnings(metrics: Mapping[str, float], test_set: "LabelledPictures
     if guessing == 1 or metrics["test_accuracy"] > guessing + GUESSING_SHARE * (1 - guessing):
         return []
     return [
-        f"the model's accuracy of {metrics['test_accuracy']:.1%} is little better than guessing: if it was trained "
-        "with other pixels, give --pixels (0-255, torch, caffe, tf or mean=…,std=…); else check the order of classes"
+        f"the model's accuracy of {metrics['test_accuracy']:.1%} is close to chance: if the model expects other "
+        "pixels, give --pixels (0-255, torch, caffe, tf or mean=…,std=…); else check the order of classes"
     ]
 
 
@@ -339,7 +339,7 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
     if planned.next is None and "train" in planned.stages and given and STAGE.selected(run, given)[1] is not None:
         weights = resolve(run, given).initial_weights
         if weights is not None and (run.path / KIND.directory).resolve() in weights.resolve().parents:
-            raise UsageError(f"--initial-weights {weights}: the training replaces that file; give a copy of it")
+            raise UsageError(f"--initial-weights {weights}: the training overwrites that file; give a copy of it")
 
 
 _TEXT = "Train the Keras network; write train/."

@@ -83,7 +83,7 @@ def train(
     model = _initial_model(build, training_set, options)
     identity = _identity_of(model, training_set, options)
     state = _resumed_state(checkpoint, identity, options, resume)
-    warnings = ["there was no checkpoint to resume from: trained from the beginning"] if resume and not state else []
+    warnings = ["no checkpoint to resume from: trained from the beginning"] if resume and not state else []
     if state is None:
         state = Checkpoint(identity, [], [], [], [])
     else:
