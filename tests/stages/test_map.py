@@ -206,7 +206,7 @@ def test_the_command_prints_costs_and_pictures_and_its_partition_can_be_read_aga
     (directory,) = (run.path / "maps").iterdir()
     lines = first.stdout.splitlines()
     assert lines[0] == f"map  ran  {directory}"
-    assert lines[-2:] == [f"picture: {directory / name}" for name in ("mapping.png", "traffic.png")]
+    assert lines[-2:] == [f"figure: {directory / name}" for name in ("mapping.png", "traffic.png")]
     assert snnb(*command).stdout == first.stdout.replace("  ran  ", "  up to date  ")
     stage = json.loads(snnb(*command, "--json", "--force").stdout)["stages"][-1]
     assert (stage["stage"], stage["reason"], stage["directory"]) == ("map", "forced", str(directory))

@@ -91,7 +91,7 @@ def _build(
         return build(spec.name, input_shape, num_classes, **settings)
     except ValueError as error:
         raise UsageError(
-            f"{spec.name} cannot be built for pictures of {times(input_shape)}, because a layer would have an "
+            f"{spec.name} cannot be built for images of {times(input_shape)}, because a layer would have an "
             f"empty output; prepare larger images (--shape), such as {times(spec.input_shape)}"
         ) from error
 

@@ -78,7 +78,7 @@ def compare(
         for prefix, one in zip(prefixes(compared), compared)
         for cost in one.mappings
     ]
-    picture = [f"picture: {figure}"] if figure is not None else []
+    picture = [f"figure: {figure}"] if figure is not None else []
     two = TWO_ACCURACIES if any(one.readout_accuracy is not None for one in compared) else ()
     document = Comparison(figure=figure, simulations=compared)
     console.result([*_blocks(rows), *two, *mapping_lines(costs, by_graph=True), *picture], document)

@@ -29,7 +29,7 @@ from snnb.stages.stage import StageResult
 # Names of metrics in the manifest whose words or unit the name itself does not give.
 IN_WORDS = {
     "norm_samples": ("samples for normalisation", ""),
-    "largest_difference": ("largest deviation of the parsed from the trained model", ""),
+    "largest_difference": ("maximum deviation after parsing", ""),
     "calibrated_steps": ("calibrated for", "time steps"),
     "latency_steps": ("latency", "time steps"),
     "interval_steps": ("sample interval", "time steps"),
@@ -118,7 +118,7 @@ def _print(run: RunDirectory, results: Sequence[StageResult], by_name: bool) -> 
         if f.path.endswith(FIGURE_ENDINGS)
     }
     pictures = sorted(drawn.values())  # without the copies that a simulation holds
-    lines = [*_results(shown), *(f"picture: {path}" for path in pictures)]
+    lines = [*_results(shown), *(f"figure: {path}" for path in pictures)]
     if by_name:
         output.current.result(lines, StagesDocument.of(run, results))
         return

@@ -71,7 +71,7 @@ def sweep(
         "spikes: per neuron and step; operations: synaptic operations per sample",
     ]
     document = swept_grid.Sweep(run_dir=run.path, table=table, figure=figure, points=swept)
-    console.result([*lines, f"table: {table}", f"picture: {figure}"], document)
+    console.result([*lines, f"table: {table}", f"figure: {figure}"], document)
 
 
 def _table(points: Sequence[Mapping[str, JsonValue]]) -> List[str]:

@@ -63,7 +63,7 @@ def load(place: Path) -> LoadedDataset:
         if images.ndim not in (3, 4) or images.shape[1:] != arrays["x_train" if trained else "x_test"].shape[1:]:
             raise InputError(
                 f"{place}: x_{part} has the shape {images.shape}; write (samples, height, width, channels), or without "
-                "channels for grey pictures, with the same size in both parts."
+                "channels for grey images, with the same size in both parts."
             )
         if labels.dtype.kind not in "iu" or labels.size != len(images) or labels.shape[1:] not in ((), (1,)):
             raise InputError(

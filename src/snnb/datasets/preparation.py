@@ -184,7 +184,7 @@ def _write_pictures(
                 unreadable += reasons.values()
                 if len(unreadable) > MOST_UNREADABLE * len(positions):
                     raise InputError(
-                        f"{len(unreadable)} of {len(positions)} pictures cannot be read, more than 1 %: "
+                        f"{len(unreadable)} of {len(positions)} images cannot be read, more than 1 %: "
                         f"the first is {unreadable[0]}; replace or remove these files."
                     )
                 written.append(np.delete(batch, list(reasons)))
@@ -194,7 +194,7 @@ def _write_pictures(
                 stream.seek(0)
                 _write_header(stream, np.uint8, (len(positions) - len(unreadable), *shape))
                 more = f"; and {len(unreadable) - UNREADABLE_NAMED} more" if len(unreadable) > UNREADABLE_NAMED else ""
-                of_part = f"{len(unreadable)} of {len(positions)} {part} pictures cannot be read and are ignored"
+                of_part = f"{len(unreadable)} of {len(positions)} {part} images cannot be read and are ignored"
                 warnings.append(printable(f"{of_part}: {'; '.join(unreadable[:UNREADABLE_NAMED])}{more}"))
         labels[part] = samples.labels[np.concatenate(written)]
     if "train" in labels:

@@ -408,8 +408,8 @@ def members_of(entry: Entry) -> Optional[List[Entry]]:
     kind = entry["class_name"]
     if kind in RESIZING:
         raise NotReadError(
-            f"{label(entry)} changes the size of pictures",
-            "remove it, and save the model again with the size of its pictures as input",
+            f"{label(entry)} changes the size of images",
+            "remove it, and save the model again with the size of its images as input",
         )
     if kind in AUGMENTATION or kind in AFFINE:
         return [entry]

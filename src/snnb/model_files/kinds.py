@@ -17,7 +17,7 @@ READ = (".h5", ".hdf5", ".keras", ".onnx", NIR)
 RESAVE = "build the model of Keras's own layers and save it again with model.save"
 FROM_TORCH = (
     "in the program that has the model, `model.eval()` and "
-    "`torch.onnx.export(model, torch.zeros(1, 3, 32, 32), '{stem}.onnx')` (with the size of its pictures)"
+    "`torch.onnx.export(model, torch.zeros(1, 3, 32, 32), '{stem}.onnx')` (with the size of its images)"
 )
 FROM_TENSORFLOW = "`model = tensorflow.keras.models.load_model('{name}')` and `model.save('{stem}.h5')`"
 PICKLE = (

@@ -133,7 +133,7 @@ def require_training_set(run: RunDirectory, purpose: str) -> None:
     details = recorded_details(run, KIND)
     if "train" not in details.splits:
         layout = find_dataset(details.dataset).spec.layout
-        raise InputError(f"{purpose} needs training pictures, and {details.dataset} has none: add them ({layout})")
+        raise InputError(f"{purpose} needs training images, and {details.dataset} has none: add them ({layout})")
 
 
 def samples_file(run: RunDirectory) -> str:

@@ -97,9 +97,7 @@ def train(
     steps = min(steps, options.steps_per_epoch or steps)
     sides = training_set.x.shape[1:3]
     if 0 < options.shift * max(sides) < 1:
-        warnings.append(
-            f"--shift {options.shift:g} has no effect: it is less than a pixel of pictures of {times(sides)}"
-        )
+        warnings.append(f"--shift {options.shift:g} has no effect: it is less than a pixel of images of {times(sides)}")
     target = tuple(model.output_shape[1:])
     callback = _FitCallback(options, steps, state, checkpoint, progress)
     if not _is_finished(state.history, options):

@@ -29,14 +29,14 @@ def check_model(
     if tuple(model.input_shape[1:]) != tuple(picture_shape):
         raise InputError(
             f"layer {model.layers[0].name}: the model takes inputs of shape {model.input_shape[1:]}, "
-            f"but the pictures are {tuple(picture_shape)}: change one or the other"
+            f"but the images are {tuple(picture_shape)}: change one or the other"
         )
     last = model.layers[-1]
     if num_classes is None:
         if np.prod(model.output_shape[1:]) != np.prod(picture_shape):
             raise InputError(
                 f"layer {last.name}: the model's output has shape {model.output_shape[1:]}, "
-                f"which cannot reproduce pictures of shape {tuple(picture_shape)}"
+                f"which cannot reproduce images of shape {tuple(picture_shape)}"
             )
         return
     if tuple(model.output_shape[1:]) != (num_classes,):

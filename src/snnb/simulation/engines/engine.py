@@ -250,7 +250,7 @@ def choose_engine(network: Network, settings: SimulationSettings) -> Tuple[str, 
             _check_toolbox(population)
     if settings.input in CHANGING and (network.windowed or network.weight_bits is not None):
         kind = "a network with firing windows" if network.windowed else "an integer network"
-        raise InputError(f"{kind} reads pictures, not --input {settings.input}")
+        raise InputError(f"{kind} reads images, not --input {settings.input}")
     refuse_missing_packages(settings)
     if network.windowed and settings.engine == "auto":
         return "event", "a single pass over the layers yields all spikes"
