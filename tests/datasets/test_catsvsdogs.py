@@ -75,7 +75,7 @@ def test_an_archive_still_zipped_is_told(refused, tmp_path):
 def test_one_class_alone_is_told(refused, kaggle):
     for path in (kaggle / "train").glob("dog.*"):
         path.unlink()
-    refused(r"holds 0 picture\(s\) of a dog", "catsvsdogs", source=kaggle)
+    refused(r"holds 0 image\(s\) of a dog", "catsvsdogs", source=kaggle)
 
 
 def test_it_is_found_below_the_data_directory(kaggle):

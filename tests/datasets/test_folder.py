@@ -128,11 +128,11 @@ def test_a_broken_picture_is_named_counted_and_left_out(run_prepare, refused, tm
         if path != broken:
             on_disk[np.asarray(Image.open(path)).tobytes()] = "ab".index(path.parent.name)
     assert {image.tobytes(): label for image, label in zip(images, labels)} == on_disk
-    assert prepared.warnings[0].startswith(f"1 of 100 train pictures cannot be read and are ignored: {broken}")
+    assert prepared.warnings[0].startswith(f"1 of 100 train images cannot be read and are ignored: {broken}")
 
     damage(tmp_path / "own" / "train" / "b" / "43.png")
     refused(
-        r"2 of 100 pictures cannot be read, more than 1 %: the first is .*4[23]\.png",
+        r"2 of 100 images cannot be read, more than 1 %: the first is .*4[23]\.png",
         f"folder:{tmp_path / 'own'}",
         shape=(8, 8, 3),
     )

@@ -128,5 +128,5 @@ def test_the_toolbox_names_what_a_spiking_network_has_beyond_it(numbers, beyond)
 def test_an_input_that_changes_is_refused_by_name(branched):
     with pytest.raises(InputError, match="the toolbox cannot simulate an input that changes"):
         choose_engine(branched.network, SETTINGS.changed(input="events", engine="toolbox"))
-    with pytest.raises(InputError, match="a network with firing windows reads pictures, not --input steps"):
+    with pytest.raises(InputError, match="a network with firing windows reads images, not --input steps"):
         choose_engine(branched.network.separated(5), SETTINGS.changed(input="steps"))

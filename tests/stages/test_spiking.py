@@ -114,7 +114,7 @@ def test_a_test_set_is_enough_until_a_network_is_trained_or_converted(parse, tmp
         ("parse", "net.onnx", "the conversion (normalisation, calibration) needs"),
         ("train", "mini_network", "training the network needs"),
     ):
-        missing = f"{needs} training pictures, and arrays:{tmp_path}/own has none: add them (x_train, y_train, x_test"
+        missing = f"{needs} training images, and arrays:{tmp_path}/own has none: add them (x_train, y_train, x_test"
         code, message = snnb(command, model)
         assert (code, message.startswith(f"snnb: {missing}")) == (3, True), message
     for name, array in (("x_train", x), ("y_train", y % 10)):
