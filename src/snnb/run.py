@@ -143,7 +143,7 @@ class Run:
         steps: Optional[int] = None,
         say: Say = say_nothing,
     ) -> "Run":
-        """Return a run that begins with a graph from outside in place of a model; `map` and `export` work on it.
+        """Return a run that begins with an external graph in place of a model; `map` and `export` work on it.
 
         Parameters
         ----------

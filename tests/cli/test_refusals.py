@@ -26,7 +26,7 @@ STAMP = next((RECORDED / "simulations").iterdir()).name
 # Command lines without the command; `run` is a copy of the recorded run.
 REFUSED = {
     "prepare": [
-        ("outside", 2, "a graph from outside", "map"),
+        ("outside", 2, "an external graph", "map"),
         ("--model mini_network --run-dir a_file", 3, "a_file", "move it away"),
         ("--model mini_network --run-dir /proc/x", 3, "/proc/x", "check the path"),
         ("--model mini_network --run-dir foreign", 2, "thesis.tex", "manifest.yaml"),
@@ -44,7 +44,7 @@ REFUSED = {
         ("--model net.nir --dataset nmnist --run-dir new --seed 3", 2, "--seed", "leave it out"),
     ],
     "train": [
-        ("outside", 2, "a graph from outside", "map"),
+        ("outside", 2, "an external graph", "map"),
         ("--model lenet_minst", 2, "unknown model 'lenet_minst'", "did you mean lenet_mnist?"),
         ("--model x", 2, "unknown model 'x'", "the models are alexnet_"),
         ("--model net.png --dataset digits", 2, "--model net.png", "FILE.py:FUNCTION"),
@@ -73,7 +73,7 @@ REFUSED = {
         ("run --run-dir elsewhere", 2, "elsewhere", "give one"),
     ],
     "parse": [
-        ("outside", 2, "a graph from outside", "map"),
+        ("outside", 2, "an external graph", "map"),
         (f"{NEW} --percentile 101", 2, "--percentile", "100"),
         ("run --firing free", 2, "--firing", "--calibrate"),
         ("run --least-squares", 2, "--least-squares", "--calibrate"),
@@ -86,7 +86,7 @@ REFUSED = {
         (f"{NIR} --time-step 1 --percentile 99 --parser own", 2, "--percentile, --parser", "leave it out"),
     ],
     "simulate": [
-        ("outside", 2, "a graph from outside", "map"),
+        ("outside", 2, "an external graph", "map"),
         ("", 2, "--model", "give"),
         ("run --time-step 1", 2, "--time-step", "`snnb parse`, `snnb run`"),
         (f"{NEW} --warm-up 100 --duration 100", 2, "--warm-up", "no step"),
@@ -145,7 +145,7 @@ REFUSED = {
         ("--from edges.csv --rates three:x --run-dir new", 2, "three:x", "leave out :x"),
         ("--from edges.csv --rates many --run-dir new", 3, "line 2: 1e30 spikes", "at most 2^53"),
         ("--from edges.csv --run-dir new --weights-only", 2, "--weights-only", "leave it out"),
-        ("--model mini_network --run-dir outside", 2, "a graph from outside", "another --run-dir"),
+        ("--model mini_network --run-dir outside", 2, "an external graph", "another --run-dir"),
     ],
     "map": [
         ("outside --hardware loihi --source .", 2, "--source", "no data set"),
@@ -225,7 +225,7 @@ REFUSED = {
         (f"run {STAMP} --yes", 2, f"graphs/{STAMP}", "--with-dependents"),
     ],
     "sweep": [
-        ("outside --grid hardware=loihi", 2, "a graph from outside", "snnb map"),
+        ("outside --grid hardware=loihi", 2, "an external graph", "snnb map"),
         ("run --grid percentile", 2, "percentile", "OPTION=VALUE,VALUE"),
         ("run --grid percentil=99", 2, "percentil", "percentile"),
         ("run --grid graph.pool_weight=one", 2, "graph", "train, parse, simulate"),
@@ -246,7 +246,7 @@ REFUSED = {
         ("run --run-dir elsewhere --grid samples=3", 2, "elsewhere", "give one"),
     ],
     "crosscheck": [
-        ("outside --with scipy", 2, "a graph from outside", "without neuron model"),
+        ("outside --with scipy", 2, "an external graph", "without neuron model"),
         ("--with scipy", 2, "run", "give the directory"),
         ("run --with neuron", 2, "neuron", "brian2, sanafe, scipy"),
         ("run --with scipy --samples 61", 2, "--samples", "60"),

@@ -217,7 +217,7 @@ def test_what_is_not_read_is_named(tmp_path, nodes, constants, message):
     ("changes", "message"),
     [
         ({"opset": 8}, "is of opset 8, and 9 to"),
-        ({"shape": (3, "height", "width")}, "takes pictures of any size .*dynamic_axes"),
+        ({"shape": (3, "height", "width")}, "takes images of any size .*dynamic_axes"),
         ({"shape": (784,)}, "takes inputs with 2 axes"),
         ({"inputs": ("x", "x2")}, "has 2 inputs and 1 outputs"),
     ],

@@ -1,4 +1,4 @@
-"""A run that begins with a graph from outside: its commands, when it is stale, and the same graph from Python."""
+"""A run that begins with an external graph: its commands, when it is stale, and the same graph from Python."""
 
 import json
 from pathlib import Path
@@ -82,13 +82,13 @@ def test_every_command_from_import_to_report(folder, capsys):
     assert not [word for word in ('id="training"', 'id="accuracy"', "None yet", "one spike") if word in text]
     shown = snnb(capsys, "compare runs/theirs --json").out
     (one,) = json.loads(shown)["simulations"]
-    assert one["label"] == "graph from outside"
+    assert one["label"] == "external graph"
     assert one["mean_rate"] == pytest.approx(SPIKES.mean() / 10)
     distinct = {edge[:2] for edge in EDGES}
     assert one["synaptic_operations"] == pytest.approx(sum(SPIKES[s] for s, _ in distinct) / 2)
     assert one["mappings"][0]["connectivity"] == expected
     assert "imported" in snnb(capsys, "compare runs/theirs").out
-    assert "a graph from outside" in snnb(capsys, "status runs/theirs").out
+    assert "an external graph" in snnb(capsys, "status runs/theirs").out
     assert "all match the manifest" in snnb(capsys, "verify runs/theirs").out
 
 
@@ -136,7 +136,7 @@ def test_a_graph_without_spikes_says_so_in_every_result(folder, capsys):
     assert Mapping.open(result.directory).cost.assumed_spikes is True
     assert words in (result.directory / "log.txt").read_text()
     assert words in (folder / "x/graphs/imported/log.txt").read_text()
-    assert Run(path="x").compare()[0].label == "graph from outside, spikes assumed"
+    assert Run(path="x").compare()[0].label == "external graph, spikes assumed"
 
 
 def test_another_file_replaces_the_graph_with_force_and_a_changed_one_makes_it_stale(folder, capsys):

@@ -79,7 +79,7 @@ def test_an_export_of_a_graph_stays_and_is_named(run, snnb):
     stamp = stamp_of(run)
     path = Run(path=run.path).export("csv").path
     result = snnb("remove", run.path, f"graphs/{stamp}", "--yes")
-    assert f"{path.relative_to(run.path)} was made from a graph that was removed; it is kept" in result.stderr
+    assert f"{path.relative_to(run.path)} is kept, although its graph is removed" in result.stderr
     assert path.exists()
     assert whole(run)
 

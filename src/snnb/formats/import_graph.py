@@ -1,4 +1,4 @@
-"""Import a graph from outside as MODEL_graph.h5: find the reader by content and ending, read the spikes, write it."""
+"""Import an external graph as MODEL_graph.h5: find the reader by content and ending, read the spikes, write it."""
 
 import hashlib
 from dataclasses import replace
@@ -66,7 +66,7 @@ def import_graph(
     steps: Optional[int] = None,
     progress: Progress = silent,
 ) -> Imported:
-    """Read a graph from outside, write it as MODEL_graph.h5, which appears when it is complete, and open it.
+    """Read an external graph, write it as MODEL_graph.h5, which appears when it is complete, and open it.
 
     `path` is a file or folder of one of `READERS`, or a MODEL_graph.h5, which is copied; `rates` a file with the spikes
     of each neuron, by default those of the graph, or several files whose spikes are added up; FILE:POPULATION is that
@@ -128,7 +128,7 @@ def refuse_without_spikes(samples: Optional[int], steps: Optional[int]) -> None:
 
 
 def find_reader(path: Path) -> Optional[Callable[[Path], ListedGraph]]:
-    """Return the reader of a graph from outside, None for a MODEL_graph.h5; raise `InputError` for any other file."""
+    """Return the reader of an external graph, None for a MODEL_graph.h5; raise `InputError` for any other file."""
     if not path.exists():
         raise InputError(f"{path}: no such file")
     if graph_file.recognises(path):

@@ -64,7 +64,7 @@ class ListedPopulation(Volume):
 
 @dataclass(frozen=True, eq=False)
 class ListedGraph:
-    """Content of a graph from outside.
+    """Content of an external graph.
 
     Attributes
     ----------

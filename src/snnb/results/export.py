@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def graph_in_force(run: RunDirectory, simulation: Optional[str] = None, say: Say = say_nothing) -> Optional[str]:
     """Return the name of the graph of a simulation, by default the one in force; it is made first if it is missing.
 
-    In a run without simulations the graph is that of the weights, in one that begins with a graph from outside that
+    In a run without simulations the graph is that of the weights, in one that begins with an external graph that
     graph; None if there is none either. The run is not locked. Raise `ReadOnlyError` if a graph cannot be made.
     """
     name, graphs = graph.KIND.name, run.records_of(graph.KIND.name)

@@ -191,7 +191,7 @@ def _network_part(run: RunDirectory, graph: Optional[str]) -> Part:
 
 
 def _origin(run: RunDirectory, graph: str, sha256: str) -> List[str]:
-    """Return paragraphs about the files of a graph from outside, or about its arrays, which have this SHA-256."""
+    """Return paragraphs about the files of an external graph, or about its arrays, which have this SHA-256."""
     record = run.records_of("graph")[graph]
     files = [f"{file.path} (SHA-256 {file.sha256})" for file in record.inputs]
     origin = f"read from {' and '.join(files)}" if files else f"made of arrays in Python (SHA-256 {sha256})"

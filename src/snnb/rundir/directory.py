@@ -320,7 +320,7 @@ class RunDirectory:
             self.recover()
 
     def rename(self, model: str) -> None:
-        """Give the run, which begins with a graph from outside, another name; the next result is recorded with it."""
+        """Give the run, which begins with an external graph, another name; the next result is recorded with it."""
         info = self.manifest.run.model_copy(update={"model": model})
         self.manifest = self.manifest.model_copy(update={"run": info})
 

@@ -153,7 +153,7 @@ AnyRecord = StageRecord[Any, Any]
 class RunInfo(Record):
     """Model and data set of the run; `model_source` names the file of a model that the user wrote.
 
-    A run that is `imported` begins with a graph from outside: `model` is the name of its files, `dataset` is empty.
+    A run that is `imported` begins with an external graph: `model` is the name of its files, `dataset` is empty.
     """
 
     model: ModelName

@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 PoolWeight = Literal["mean", "one"]
 FOREIGN = "External graph"  # panel of the help
 WEIGHTS = "weights"  # name of the graph without spike counts
-IMPORTED = "imported"  # name of a graph from outside
+IMPORTED = "imported"  # name of an external graph
 NOT_IN_NAMES = re.compile("[^a-z0-9_]")  # of models
 ASSUMED = "no spike counts: one spike per neuron is assumed"
-OF_SPIKES = ("rates", "rate_samples", "rate_steps")  # options that hold for one graph from outside
+OF_SPIKES = ("rates", "rate_samples", "rate_steps")  # options that hold for one external graph
 
 
 def _with_version(path: Path) -> Path:
@@ -145,14 +145,14 @@ def _resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_noth
 
 
 def imported_name(path: Path) -> str:
-    """Return the name of a run that begins with a graph from outside: of its file, or of an instance."""
+    """Return the name of a run that begins with an external graph: of its file, or of an instance."""
     instance = named_instance(path)
     stem = path.stem if instance is None else find_instance(instance).name
     return NOT_IN_NAMES.sub("_", re.sub("_graph$", "", stem.lower()))[:100] or "graph"
 
 
 def refuse_unknown_file(path: Path) -> None:
-    """Raise an error if a graph from outside, a file or `instance:NAME`, does not exist or is of no known kind."""
+    """Raise an error if an external graph, a file or `instance:NAME`, does not exist or is of no known kind."""
     from snnb.formats.import_graph import find_reader
 
     instance = named_instance(path)
@@ -168,7 +168,7 @@ def _refuse_other_graph(run: RunDirectory, path: Optional[Path]) -> None:
 
 
 def _check(run: RunDirectory, planned: PlannedRun) -> None:
-    """Refuse another graph from outside before anything runs."""
+    """Refuse another external graph before anything runs."""
     path = planned.given.get(KIND.name, {}).get("from_file")
     if isinstance(path, Path) and not planned.force:
         _refuse_other_graph(run, path)
@@ -233,7 +233,7 @@ def execute(run: RunDirectory, params: GraphParams, progress: Progress = silent)
 
 
 def _import(run: RunDirectory, params: GraphParams, progress: Progress) -> str:
-    """Read a graph from outside; mappings of the one before become stale."""
+    """Read an external graph; mappings of the one before become stale."""
     from snnb.formats.import_graph import import_graph
 
     path = params.from_file
@@ -317,7 +317,7 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
 
 
 def _defaults(run: RunDirectory, options: Mapping[str, object]) -> Mapping[str, object]:
-    """Return the default file of a graph from outside: the recorded one, which `--defaults` keeps like the model."""
+    """Return the default file of an external graph: the recorded one, which `--defaults` keeps like the model."""
     record = recorded(run, KIND) if run.manifest.run.imported else None
     return {} if record is None else {"from_file": record.params.from_file}
 

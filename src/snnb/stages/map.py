@@ -265,7 +265,7 @@ def _has_steps(run: RunDirectory, name: str) -> bool:
 
 
 def _spike_times(run: RunDirectory, name: str) -> Optional[str]:
-    """Return the path of the spike times of a graph's simulation, or of a graph from outside; None without them."""
+    """Return the path of the spike times of a graph's simulation, or of an external graph; None without them."""
     from snnb.simulation.files import SPIKE_TIMES
 
     simulation = graph.simulation_of(run, name)

@@ -75,7 +75,7 @@ def open_or_create(
         By default `$SNNB_RUNS/MODEL` or `runs/MODEL`.
     dataset : str, optional
     graph : Path, optional
-        File of a graph from outside, or `instance:NAME`, which the run begins with in place of a model.
+        File of an external graph, or `instance:NAME`, which the run begins with in place of a model.
     wait : bool
         Wait while another process holds the lock of a directory without a run; otherwise raise `UpstreamError`.
     say : callable
@@ -103,7 +103,7 @@ def open_or_create(
 def begin_with_graph(
     named: Path, run_dir: Optional[Path], *, wait: bool = True, say: Say = say_nothing
 ) -> RunDirectory:
-    """Open or create a run that begins with a graph from outside, which has the name of a file or an instance."""
+    """Open or create a run that begins with an external graph, which has the name of a file or an instance."""
     return _create(graph_stage.imported_name(named), "", None, run_dir, imported=True, wait=wait, say=say)
 
 
