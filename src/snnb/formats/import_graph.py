@@ -165,7 +165,7 @@ def _read_rates(files: Sequence[RateFile], graph: ListedGraph, recording: Record
     found: List[Rates] = []
     for number, (path, population) in enumerate(files):
         if any(path == other and (None in (population, of) or population == of) for other, of in files[:number]):
-            raise UsageError(f"--rates {path}: given twice")
+            raise UsageError(f"--rates {path}: given twice, which would count its spikes twice")
         if population is None:
             read = _reader_of(path, RATE_READERS, "a file of spikes that snnb reads; it reads")
             found.append(read(path, graph, recording))

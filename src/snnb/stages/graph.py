@@ -253,7 +253,7 @@ def _import(run: RunDirectory, params: GraphParams, progress: Progress) -> str:
         )
         output.external = [file_record(path, sha256) for path, sha256 in sorted(imported.hashes.items())]
         if imported.graph.assumed_spikes and params.rate_unit != GraphParams.model_fields["rate_unit"].default:
-            raise UsageError("--rate-unit: no spikes are known, so there are no rates; give --rates, or leave it out")
+            raise UsageError("--rate-unit: no spikes are known, so there are no rates; give --rates, or omit it")
         output.warnings = list(imported.notes)
         _finish(run, params, output, imported.graph)
     return IMPORTED
