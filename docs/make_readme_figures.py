@@ -7,7 +7,7 @@ from typing import List
 DOCS = Path(__file__).resolve().parent
 TARGET = DOCS.parent / "README.md"
 BEGIN, END = "<!-- speed: written by `make docs` from the tables of docs/ -->\n", "<!-- end of speed -->"
-HEAD = "| what | snnb | the usual way | faster by | measured in |\n|---|---|---|---|---|\n"
+HEAD = "| what | snnb | reference implementation | speed-up | measured in |\n|---|---|---|---|---|\n"
 LENET, CIFAR = "`lenet_mnist`", "`rueckauer_cifar10`"
 READ = "snnb, read once"
 EVENT, TOOLBOX, TOOLBOX_RUN = "`event`", "toolbox, `simulate`", "toolbox, whole `run`"
@@ -37,7 +37,7 @@ def simulated(network: str) -> List[str]:
     event, toolbox, whole = (figure("simulation", "ms a sample", network, row) for row in (EVENT, TOOLBOX, TOOLBOX_RUN))
     times = [figure("simulation", f"× {what}", network, EVENT) for what in ("toolbox's `simulate`", "its whole `run`")]
     return [
-        f"{network} simulated, 100 steps a sample",
+        f"{network} simulated, 100 steps per sample",
         f"{event} ms",
         f"{toolbox} ms (the toolbox's `simulate`), {whole} ms (its whole `run`)",
         ", ".join(f"{factor} ×" for factor in times),
@@ -71,7 +71,7 @@ def generated() -> List[str]:
     usual = ", ".join(f"{rates[way]} ({way})" for way in ways)
     times = ", ".join(f"{ours / other:,.1f} ×" for other in others)
     where = "[exports](docs/exports.md#how-fast-the-edges-are-generated)"
-    return ["edges of AlexNet's second convolution, million a second", rates[READ], usual, times, where]
+    return ["edges of AlexNet's second convolution, million per second", rates[READ], usual, times, where]
 
 
 def alone() -> str:
@@ -81,7 +81,7 @@ def alone() -> str:
     npz, parquet, sonata = (figure("exports", "million synapses a second", f"`{name}`") for name in formats)
     return (
         f"Without a comparison: the graph of AlexNet, 921,208,576 synapses, takes {seconds} s and {mib} MiB. Synapses\n"
-        f"are written at {npz} (npz), {parquet} (Parquet) and {sonata} (SONATA) million a second.\n"
+        f"are written at {npz} (npz), {parquet} (Parquet) and {sonata} (SONATA) million per second.\n"
     )
 
 

@@ -205,7 +205,7 @@ class Run:
         steps: Optional[int] = None,
         say: Say = say_nothing,
     ) -> "Run":
-        """Return a run that begins with a graph from outside in place of a model; `map` and `export` work on it.
+        """Return a run that begins with an external graph in place of a model; `map` and `export` work on it.
 
         Parameters
         ----------
@@ -262,7 +262,7 @@ class Run:
         if rates is not None:
             raise UsageError("from_graph: rates is for a graph in a file; give spikes")
         if graph is not None and any(given is not None for given in (source, target, weight)):
-            raise UsageError("from_graph: a graph has its own edges; leave out source, target and weight")
+            raise UsageError("from_graph: a graph has its own edges; omit source, target and weight")
         if graph is not None:
             edges = arrays_of(graph)
             if spikes is not None and edges.names is not None:

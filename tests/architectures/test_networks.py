@@ -152,7 +152,7 @@ def test_spec_states_the_neurons_and_synapses_of_the_network(name):
 @pytest.mark.parametrize("name", sorted({*SMALL} - {"autoencoder_mnist", "mlp_mnist", "resnet20_cifar10"}))
 def test_pictures_that_are_too_small_are_refused_in_one_line(name):
     spec = find(name)
-    with pytest.raises(UsageError, match=f"{name} cannot be built for pictures of 2×2×"):
+    with pytest.raises(UsageError, match=f"{name} cannot be built for images of 2×2×"):
         find(name).build(input_shape=(2, 2, spec.input_shape[2]), num_classes=spec.num_classes)
 
 

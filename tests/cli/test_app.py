@@ -91,4 +91,4 @@ def test_an_interruption_in_the_process_is_exit_code_130(tmp_path, monkeypatch, 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("snnb.stages.open_run.identify_model", interrupt)
     assert main(["train", "--model", "mini_network"]) == 130
-    assert capsys.readouterr().err.startswith("snnb: interrupted; the run is as it was")
+    assert capsys.readouterr().err.startswith("snnb: interrupted; the run is unchanged")

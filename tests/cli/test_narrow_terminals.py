@@ -106,7 +106,7 @@ def test_lists_fit(command, narrow, capsys, monkeypatch):
 
 
 def test_a_memory_and_output_axons_are_limits_of_a_core(capsys):
-    rows = {line.split()[0]: line.split()[3:7] for line in printed(capsys, "hardware")[1:]}
+    rows = {line.split()[0]: line.split()[2:6] for line in printed(capsys, "hardware")[1:]}
     assert rows["loihi"] == ["1,024", "4,096", "4,096", "128"]
     assert rows["truenorth"] == ["256", "256", "any", "any"]
 
@@ -130,7 +130,7 @@ def test_energies_of_a_sweep_are_shown_with_their_scope(narrow):
     head, _, dropped = sweep._table([{name: value for name, value in chip.items() if name not in NO_COLUMNS}])
     assert cell_len(head) <= 80
     assert "energy, pJ  energy_of" in head
-    assert dropped.startswith("too narrow for:")
+    assert dropped.startswith("omitted columns:")
 
 
 def test_columns_are_dropped_by_importance_and_texts_cut(monkeypatch):
@@ -140,7 +140,7 @@ def test_columns_are_dropped_by_importance_and_texts_cut(monkeypatch):
     assert output.table_lines(rows, right=(3,), drop=(2,), shorten=(1,))[1].endswith("日本語 and so on  today  5")
     monkeypatch.setattr(output, "terminal_width", lambda: 45)
     lines = output.table_lines(rows, right=(3,), drop=(2,), shorten=(1,))
-    assert lines[1:] == ["x" * 20 + "  because of 日本語 a…  5", "too narrow for: when"]
+    assert lines[1:] == ["x" * 20 + "  because of 日本語 a…  5", "omitted columns: when"]
     assert len({cell_len(line) for line in lines[:2]}) == 1
 
 

@@ -52,5 +52,5 @@ def test_the_table_of_speed_is_that_of_the_pages():
     # By hand, from what docs/simulation.md says of LeNet.
     page = (ROOT / "docs" / "simulation.md").read_text(encoding="utf-8")
     [row] = re.findall(r"^\| `lenet_mnist` \| toolbox.*?^\| \| `event` \| ([\d.]+) \| ([\d.]+) \|", page, re.M | re.S)
-    assert f"100 steps a sample | {row[0]} ms" in README
+    assert f"100 steps per sample | {row[0]} ms" in README
     assert f"| {row[1]} ×, " in README

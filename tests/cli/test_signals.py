@@ -83,7 +83,7 @@ def test_a_signal_while_modules_are_imported_ends_the_process(tmp_path):
     process = started(IMPORTS, tmp_path)
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=60)
-    assert (process.returncode, errors) == (143, "snnb: interrupted; the run is as it was\n")
+    assert (process.returncode, errors) == (143, "snnb: interrupted; the run is unchanged\n")
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_a_signal_ends_the_process_and_its_children(work, package, sent, tmp_pat
     _, errors = process.communicate(timeout=60)  # also of its children
     assert code == {signal.SIGINT: 130, signal.SIGTERM: 143}[sent]
     assert [line for line in errors.splitlines() if "compiling" not in line] == [
-        "snnb: interrupted; the run is as it was before `train`; the same command continues after the last epoch"
+        "snnb: interrupted; the run is in its state before `train`; the same command continues after the last epoch"
     ]
     _, alive = psutil.wait_procs(children, timeout=60)
     for child in alive:

@@ -31,7 +31,7 @@ def test_a_result_that_a_full_disk_does_not_take_is_an_error():
     result = shell(f'"$@" status {RECORDED} > /dev/full')
     assert result.returncode == 6
     assert result.stderr.decode().count("\n") == 1
-    assert "standard output cannot be written" in result.stderr.decode()
+    assert "cannot write to standard output" in result.stderr.decode()
 
 
 def test_names_reach_the_terminal_without_their_control_characters(tmp_path, monkeypatch, capsys):

@@ -49,7 +49,7 @@ def test_each_stage_in_a_container_of_its_own(confined, runs):
     owners = [path.stat() for path in run.rglob("*")]
     assert {(owner.st_uid, owner.st_gid) for owner in owners} == {(12345, 12345)}
     read_only = ("--volume", f"{run}:/elsewhere:ro")
-    assert "all as recorded" in confined("verify", "/elsewhere", options=read_only)
+    assert "all match the manifest" in confined("verify", "/elsewhere", options=read_only)
 
 
 def test_trains_in_an_empty_container(output_of, image):

@@ -67,7 +67,7 @@ WRONGLY_PARSED = {
         "pool",
         "would move it",
     ),
-    "relu lost in branches": (relu_after_two_branches, "conv", "would not find it"),
+    "relu lost in branches": (relu_after_two_branches, "conv", "would not assign it"),
     "relu replaced by linear": (
         lambda: chain(L.Dense(5, activation="relu", name="d"), L.Activation("linear"), *end(), shape=(6,)),
         "d",
@@ -91,7 +91,7 @@ WRONGLY_PARSED = {
     "batch normalisation first": (
         lambda: chain(L.BatchNormalization(name="norm"), L.Conv2D(3, 3, activation="relu"), *end()),
         "norm",
-        "only directly after",
+        "only be absorbed directly after",
     ),
     "batch normalisation of one branch": (batch_normalisation_of_a_branch, "norm", "also feeds other layers"),
     "batch normalisation of the rows": (
@@ -121,7 +121,7 @@ WRONGLY_PARSED = {
             shape=(6,),
         ),
         "open",
-        "has -1 in its shape: write the number instead",
+        "has -1 in its shape: specify the size",
     ),
     "input concatenated": (input_concatenated, "join", "drop the other branches"),
     "global pooling in branches": (global_pooling_in_two_branches, "pool0", "another branch"),
@@ -165,7 +165,7 @@ NOT_SPIKING = {
         "only the output layer",
     ),
     "tanh": (lambda: chain(L.Dense(3, activation="tanh", name="t"), shape=(4,)), "t", "activation tanh"),
-    "lambda": (lambda: chain(L.Lambda(lambda x: x, name="code"), *end()), "code", "runs code of its own"),
+    "lambda": (lambda: chain(L.Lambda(lambda x: x, name="code"), *end()), "code", "runs custom code"),
     "one-dimensional": (lambda: chain(L.Conv1D(3, 2, name="c1"), *end(), shape=(4, 2)), "c1", "no conversion"),
     "addition": (lambda: merged(L.Add(name="sum")), "sum", "merges branches"),
     "model in model": (
@@ -173,7 +173,7 @@ NOT_SPIKING = {
         "model",
         "a model",
     ),
-    "dense on a map": (lambda: chain(L.Dense(3, activation="relu", name="d"), *end()), "d", "put Flatten before it"),
+    "dense on a map": (lambda: chain(L.Dense(3, activation="relu", name="d"), *end()), "d", "insert Flatten before it"),
     "map for output": (lambda: chain(L.Conv2D(3, 3, name="conv")), "conv", "several axes"),
     "channels first": (
         lambda: chain(L.AveragePooling2D(1, data_format="channels_first", name="p"), *end()),

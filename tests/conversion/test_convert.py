@@ -152,7 +152,7 @@ def test_exact_clip_scales_a_clipped_relu_by_where_it_clips(randomise, save, pix
 
 def test_exact_clip_without_a_clipped_layer_is_said(small, save, pixels, tmp_path):
     warnings = parsed(small, save, pixels, tmp_path / "parse", exact_clip=True).warnings
-    assert warnings == ["--exact-clip: no layer clips its activations"]
+    assert warnings == ["--exact-clip: no layer has a clipped activation"]
 
 
 def test_scale_factors_of_a_calibration_are_in_the_units_of_the_trained_network(small, save, pixels, tmp_path):
@@ -183,7 +183,7 @@ def test_integer_biases_of_too_many_bits_are_said(small, save, pixels, tmp_path)
 
 def test_free_firing_without_a_calibration_is_said(small, save, pixels, tmp_path):
     [warning] = parsed(small, save, pixels, tmp_path / "parse", firing="free").warnings
-    assert warning.startswith("--firing free: not used without --calibrate")
+    assert warning.startswith("--firing free: ignored without --calibrate")
 
 
 def test_a_percentile_that_scales_no_layer_is_said(randomise, save, pixels, tmp_path):
@@ -194,7 +194,7 @@ def test_a_percentile_that_scales_no_layer_is_said(randomise, save, pixels, tmp_
     other = parsed(model, save, pixels, tmp_path / "other", exact_clip=True, percentile=50)
     assert other.scale_factors == usual.scale_factors
     assert [warning for warning in other.warnings if warning not in usual.warnings] == [
-        "--percentile: not used, since each layer is scaled by the bound of its activations"
+        "--percentile: ignored, because each layer is scaled by the bound of its activations"
     ]
     assert not parsed(model, save, pixels, tmp_path / "clipped", percentile=50).warnings
 

@@ -94,7 +94,7 @@ def test_windows_that_the_edge_cuts_are_refused():
     )
     flat = Entry("flat", "Flatten", {}, ("pool",), {})
     network = assemble(Path("net"), [head, pool, flat, _dense("out", "flat", np.ones((4, 2)))])
-    with pytest.raises(InputError, match="layer pool: the edge cuts windows"):
+    with pytest.raises(InputError, match="layer pool: partial average pooling windows"):
         spiking_network(network, np.zeros((1, 3, 3, 1), np.float32), ConversionSettings(weight_bits=8), 255)
 
 

@@ -85,7 +85,7 @@ def test_a_network_that_float32_cannot_compute_is_parsed_with_a_warning(tmp_path
     settings = ConversionSettings(parser="own")
     result = convert(tmp_path / "net.h5", tmp_path, name="net", x_norm=x, settings=settings)
     [warning] = [line for line in result.warnings if "float32" in line]
-    assert warning.endswith("by rounding only: in float64 they agree")
+    assert warning.endswith("due to rounding; in float64 they agree")
 
 
 def test_what_is_not_a_number_or_has_another_shape_does_not_pass(small, pixels):

@@ -87,11 +87,11 @@ REFUSED = {
     ),
     "padded kernel over kernel": (
         lambda x: _end(L.Conv2D(2, 3, padding="same", name="here")(L.Conv2D(4, 3, use_bias=False)(x))),
-        "here (Conv2D): pads a layer without activation",
+        "here (Conv2D): pads the output of a layer without activation",
     ),
     "kernel with gaps over strides": (
         lambda x: _end(L.Conv2D(2, 2, activation="relu", name="here")(L.Conv2D(4, 1, strides=2)(x))),
-        "here (Conv2D): strides over a kernel with gaps",
+        "here (Conv2D): has strides over a dilated kernel",
     ),
     "padded average": (
         lambda x: _end(L.ReLU()(L.AveragePooling2D(4, padding="same", name="here")(L.Conv2D(4, 3)(x)))),

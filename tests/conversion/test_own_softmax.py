@@ -61,8 +61,8 @@ def test_the_softmax_of_means_is_exact_and_simulated(end, randomise, tmp_path):
 
 REFUSED = {
     "a flattened map": (lambda x: _softmax(L.Flatten()(x)), "end (Activation): softmax over Flatten, which has no"),
-    "a Dense relu": (lambda x: _softmax(L.Dense(3, activation="relu")(L.Flatten()(x))), "put a Dense layer between"),
-    "positions": (lambda x: L.Flatten()(_softmax(x)), "end (Activation): softmax over positions: put Flatten and a"),
+    "a Dense relu": (lambda x: _softmax(L.Dense(3, activation="relu")(L.Flatten()(x))), "insert a Dense layer between"),
+    "positions": (lambda x: L.Flatten()(_softmax(x)), "end (Activation): softmax over positions: insert Flatten and a"),
 }
 
 

@@ -93,7 +93,7 @@ def test_shifted_spikes_are_no_error(deep):
     last = compared[-1]
     assert last.differing > last.pairs / 1000  # by more than that, and nothing is wrong
     assert f"({max(c.differing / c.pairs for c in compared):.3%} in " in said[-1]
-    assert "each follows from the exported weights" in said[-1]
+    assert "each spike follows from the exported weights" in said[-1]
 
 
 @pytest.mark.parametrize(

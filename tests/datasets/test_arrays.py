@@ -51,7 +51,7 @@ def test_every_sample_keeps_its_pixels_and_class(run_prepare, tmp_path, mine, la
         ({"x_test": np.zeros((6, 5, 4, 3), np.float32)}, r"x_test is float32, not uint8.*\(255 \* x_test\)\.round"),
         ({"x_test": np.zeros((6, 4, 4, 3), np.uint8)}, r"x_test has the shape \(6, 4, 4, 3\)"),
         ({"x_train": np.zeros((12, 60), np.uint8)}, r"x_train has the shape \(12, 60\)"),
-        ({"y_test": np.eye(6)}, r"y_test is float64 of shape \(6, 6\); write one whole number for each of the 6"),
+        ({"y_test": np.eye(6)}, r"y_test is float64 of shape \(6, 6\); write one integer for each of the 6"),
         ({"y_test": np.arange(5)}, r"y_test is int64 of shape \(5,\)"),
         (
             {"y_test": np.array([0, 1, 2, 3, 0, 0])},

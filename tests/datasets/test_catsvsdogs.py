@@ -69,13 +69,13 @@ def test_an_archive_still_zipped_is_told(refused, tmp_path):
     with zipfile.ZipFile(folder / "train.zip", "w") as archive:
         archive.writestr("train/cat.0.jpg", b"")
     for settings in ({}, {"source": folder}, {"source": folder / "train.zip"}):
-        refused(r"catsvsdogs/train\.zip is still packed: unpack it there", "catsvsdogs", **settings)
+        refused(r"catsvsdogs/train\.zip is an archive: unpack it", "catsvsdogs", **settings)
 
 
 def test_one_class_alone_is_told(refused, kaggle):
     for path in (kaggle / "train").glob("dog.*"):
         path.unlink()
-    refused(r"holds 0 picture\(s\) of a dog", "catsvsdogs", source=kaggle)
+    refused(r"holds 0 image\(s\) of a dog", "catsvsdogs", source=kaggle)
 
 
 def test_it_is_found_below_the_data_directory(kaggle):

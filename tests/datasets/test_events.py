@@ -109,7 +109,7 @@ def test_times_before_zero_are_shifted_and_a_recording_without_events_is_silent(
     )
     _, early, silent = prepared.warnings  # the first is of the last, partial bins
     assert re.match(r"2 of 4 recordings begin at a negative time, the first .*/earl(y|ier)\.npy at -", early)
-    assert re.match(r"1 of 4 recordings hold no events, the first .*/silent\.npy: each is one silent", silent)
+    assert re.match(r"1 of 4 recordings hold no events, the first .*/silent\.npy: each becomes one silent", silent)
 
 
 @pytest.fixture
@@ -223,7 +223,7 @@ def test_events_of_the_user_in_every_layout(run_prepare, gestures):
     assert prepared.warnings == [
         f"{outside} events are outside the sensor of 20×28 and left out; {counted:,} are counted",
         f"{sum(one.time.size for one in events.values()) - outside - counted} events after the last complete bin of "
-        "1,000 µs of a sample are left out",
+        "1,000 µs of a sample are ignored",
     ]
 
 
@@ -299,7 +299,7 @@ def test_integers_of_each_step_are_numbers_of_spikes(run_prepare, refused, tmp_p
     np.save(tmp_path / "x_test.npy", spikes.astype(np.float32))
     _, prepared = run_prepare(f"steps:{tmp_path}")
     assert (prepared.splits["test"].dtype, prepared.whole) == ("float32", True)
-    assert "if they are spikes, write them with an integer type" in prepared.warnings[0]
+    assert "if they are spike counts, use an integer dtype" in prepared.warnings[0]
     for wrong in (-1, 2**24 + 1):
         np.save(tmp_path / "x_test.npy", np.where(np.arange(6) == 2, wrong, spikes.astype(np.int64)))
         refused(f"has {wrong} spikes in a step, not 0 to 16,777,216", f"steps:{tmp_path}")
@@ -317,7 +317,7 @@ def test_moving_digits_are_the_same_each_time_and_of_different_lengths(run_prepa
     assert described.splits["train"].class_counts == {str(digit): 2 for digit in range(10)}
     lengths = EventSamples(target / "x_test.h5").lengths
     assert 3 * digit_events.TICKS[0] - 2 <= lengths.min() < lengths.max() <= 3 * digit_events.TICKS[1]
-    with pytest.raises(UsageError, match="leave out --source"):
+    with pytest.raises(UsageError, match="omit --source"):
         run_prepare("digit_events", source=Path())
 
 

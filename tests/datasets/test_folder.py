@@ -128,11 +128,11 @@ def test_a_broken_picture_is_named_counted_and_left_out(run_prepare, refused, tm
         if path != broken:
             on_disk[np.asarray(Image.open(path)).tobytes()] = "ab".index(path.parent.name)
     assert {image.tobytes(): label for image, label in zip(images, labels)} == on_disk
-    assert prepared.warnings[0].startswith(f"1 of 100 train pictures cannot be read and are left out: {broken}")
+    assert prepared.warnings[0].startswith(f"1 of 100 train images cannot be read and are ignored: {broken}")
 
     damage(tmp_path / "own" / "train" / "b" / "43.png")
     refused(
-        r"2 of 100 pictures cannot be read, more than 1 %: the first is .*4[23]\.png",
+        r"2 of 100 images cannot be read, more than 1 %: the first is .*4[23]\.png",
         f"folder:{tmp_path / 'own'}",
         shape=(8, 8, 3),
     )
@@ -181,7 +181,7 @@ def test_a_folder_that_is_not_as_expected_is_told_before_any_work(refused, pets,
     [
         ({"shape": (5, 7, 4)}, InputError, "1 or 3 channels, the model takes 4"),
         ({"shape": (5, 7, 3), "num_classes": 2}, InputError, "has 3 classes, the model has 2"),
-        ({"shape": (5, 7, 3), "source": "."}, UsageError, "leave out --source for folder:"),
+        ({"shape": (5, 7, 3), "source": "."}, UsageError, "omit --source for folder:"),
     ],
 )
 def test_what_does_not_fit_the_model_is_refused(run_prepare, pets, settings, error, message):

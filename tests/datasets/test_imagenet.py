@@ -67,7 +67,7 @@ def test_validation_pictures_not_yet_sorted_into_classes_are_told(refused, image
         path.unlink()
         path.parent.rmdir()
     picture("imagenet/val/ILSVRC2012_val_00000001.JPEG")
-    refused("val holds 1 pictures but no class folders", "imagenet", source=imagenet)
+    refused("val holds 1 images but no class folders", "imagenet", source=imagenet)
 
 
 def test_what_is_missing_is_named_with_how_to_get_it(refused, imagenet, tmp_path):

@@ -93,7 +93,7 @@ def test_colour_images_are_resized_with_their_channels_apart(run_prepare, cifar1
         ({"shape": (8, 8, 3), "fit": "resize"}, InputError, "1 channels, the model takes 3"),
         ({"shape": (4, 8, 1), "fit": "pad"}, InputError, "cannot be padded to the smaller 4×8×1"),
         ({"num_classes": 11}, InputError, "digits has 10 classes, the model has 11"),
-        ({"source": "."}, UsageError, "leave out --source"),
+        ({"source": "."}, UsageError, "omit --source"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_before_anything_is_written(run_prepare, tmp_path, settings, error, message):

@@ -111,7 +111,7 @@ def test_another_option_makes_that_stage_and_all_after_it_run(run):
 def test_without_upstream_a_stale_stage_is_named(run):
     (run.path / "train" / "mini_network.h5").unlink()
     with run.locked(), pytest.raises(
-        UpstreamError, match=r"train has to run before parse \(train/mini_network.h5 is missing"
+        UpstreamError, match=r"train must run before parse \(train/mini_network.h5 is missing"
     ):
         bring_up_to_date(run, "parse", {}, upstream=False)
 

@@ -57,7 +57,7 @@ def test_a_network_on_cores(tmp_path):
     assert result.returncode == 0, result.stderr
     run = open_run(tmp_path / "run")
     record = run.record_of("map")
-    assert f"spikes between cores a sample: {record.metrics['connectivity']:,.1f}, " in result.stdout
+    assert f"spikes between cores per sample: {record.metrics['connectivity']:,.1f}, " in result.stdout
     lines = [line for line in result.stdout.splitlines() if line.startswith("core ")]
     assert len(lines) == record.metrics["cores"]
     assert sum(int(line.split(": ")[1].split()[0]) for line in lines) == 362

@@ -88,7 +88,7 @@ def test_results_are_written_elsewhere_from_a_read_only_run(disk, snnb, tmp_path
     assert f"report: without its graph: the graph of simulation {stamp} is missing" in result.stderr
     result = snnb("export", disk / "run", "--format", "csv", "--output", exported, "--force")
     assert (result.returncode, result.stderr.count("\n")) == (3, 1)
-    assert f"the graph of simulation {stamp} is missing and cannot be made: {disk}/run is read-only" in result.stderr
+    assert f"the graph of simulation {stamp} is missing and cannot be created: {disk}/run is read-only" in result.stderr
 
 
 def test_an_interrupted_run_on_a_read_only_mount_is_reported(disk, snnb):
@@ -128,7 +128,7 @@ def test_a_disk_that_cannot_hold_the_sorted_edges_of_a_graph(disk, tmp_path):
     code = "from snnb.core.machine import scratch_array; scratch_array((1 << 27,), bool)[:] = 1"
     environment = {**os.environ, "TMPDIR": str(disk)}
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
-    assert f"ResourceError: {disk} has no room for" in result.stderr
+    assert f"ResourceError: {disk} has no space for" in result.stderr
 
 
 def test_a_model_that_the_disk_cannot_hold_leaves_the_process_intact(disk):

@@ -46,7 +46,7 @@ def test_an_interruption_ends_the_command_and_the_next_one_cleans_up(run, stage,
     _, errors = process.communicate(timeout=60)
     assert process.returncode == code, errors  # 0: it was over before
     if promise is not None:
-        message = f"snnb: interrupted; the run is as it was before `{stage}`; the same command {promise}"
+        message = f"snnb: interrupted; the run is in its state before `{stage}`; the same command {promise}"
         assert message in errors.splitlines()  # TensorFlow 2.20 may log a line after it, whatever its log level
     assert "Traceback" not in errors
     assert (run.path / "manifest.yaml").read_bytes() == before

@@ -115,10 +115,10 @@ def test_parts_from_a_cluster_are_the_same_files(graph, tmp_path, dask_workers):
 
 def test_a_worker_that_does_not_see_the_files(graph, tmp_path):
     seen = _Shared(graph.path, sha256_of(graph.path), tmp_path, Request())
-    with pytest.raises(InputError, match=r"does not see .*; give --output in a directory that all workers share"):
+    with pytest.raises(InputError, match=r"cannot access .*; give --output in a directory that all workers share"):
         _open(replace(seen, folder=tmp_path / "elsewhere"), 1)
     for other in (replace(seen, graph=tmp_path / "elsewhere"), replace(seen, digest="0" * 64)):
-        with pytest.raises(InputError, match=f"does not see {other.graph}; put the run into a directory that all"):
+        with pytest.raises(InputError, match=f"cannot access {other.graph}; put the run into a directory that all"):
             _open(other, 1)
     assert _open(seen, 1)[1].number_of_edges() == graph.number_of_edges()
 
@@ -130,14 +130,14 @@ def test_a_worker_writes_integers_where_they_are_asked_for(pruned_graph, tmp_pat
 
 
 REFUSED = [
-    ("csv", {"scheduler": "tcp://127.0.0.1:1"}, None, UsageError, "--scheduler is for --format parts, not for csv"),
-    ("parquet", {"workers": 2}, None, UsageError, "--workers is for --format parts, not for parquet"),
-    ("hmetis", {"idx64": True}, None, UsageError, "--idx64 is for --format metis, not for hmetis"),
-    ("pynn", {"rate_unit": "hz"}, None, UsageError, "--rate-unit is for --format networkx, csv, .*, not for pynn"),
-    ("hmetis", {"exact": True}, None, UsageError, "--exact is for --format csv, spinemap, pynn, not for hmetis"),
-    ("csv", {"with_input": True}, None, UsageError, "--with-input is for --format spinemap, metis, .*, not for csv"),
-    ("snn", {"scale": 3.0}, None, UsageError, "--scale is for --format metis, hmetis, not for snn"),
-    ("graphml", {}, ("graphml.NETWORKX_LIMIT", 10), ResourceError, "programs for graphml"),
+    ("csv", {"scheduler": "tcp://127.0.0.1:1"}, None, UsageError, "--scheduler applies to --format parts, not to csv"),
+    ("parquet", {"workers": 2}, None, UsageError, "--workers applies to --format parts, not to parquet"),
+    ("hmetis", {"idx64": True}, None, UsageError, "--idx64 applies to --format metis, not to hmetis"),
+    ("pynn", {"rate_unit": "hz"}, None, UsageError, "--rate-unit applies to --format networkx, csv, .*, not to pynn"),
+    ("hmetis", {"exact": True}, None, UsageError, "--exact applies to --format csv, spinemap, pynn, not to hmetis"),
+    ("csv", {"with_input": True}, None, UsageError, "--with-input applies to --format spinemap, metis, .*, not to csv"),
+    ("snn", {"scale": 3.0}, None, UsageError, "--scale applies to --format metis, hmetis, not to snn"),
+    ("graphml", {}, ("graphml.NETWORKX_LIMIT", 10), ResourceError, "GraphML programs"),
     ("sanafe", {}, ("sanafe.LIMIT", 100), ResourceError, "SANA-FE .*smaller network"),
     ("metis", {}, ("metis.LARGEST", 10), UsageError, "--idx64"),
     ("metis", {}, ("metis.LARGEST_SUM", 10), UsageError, "too large for this format"),

@@ -283,7 +283,7 @@ def test_synapses_are_those_of_the_graph(request, tmp_path, name, format, option
     if format == "spinemap":
         given["spike_times"] = save_spike_times(graph, tmp_path / "times.npz")
     if format == "spinemap" and name in LISTED:
-        with pytest.raises(UsageError, match="times of spikes, which a graph from outside lacks"):
+        with pytest.raises(UsageError, match="spike times, which an external graph does not have"):
             export(graph, format, tmp_path / "net", **given)
         return
     if format in ("metis", "hmetis", "snn", "spinemap") and graph.recording is None:

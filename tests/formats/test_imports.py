@@ -54,7 +54,7 @@ BAD_RATES = {
         "1\ninf\n": "line 2: inf spikes",
         "1\n\n2\n": "line 2 is empty; give a number for each neuron",
         "1\nnan\n": "line 2: nan spikes",
-        "1\n1e30\n": "line 2: 1e30 spikes; give finite numbers that are not negative, at most 2^53",
+        "1\n1e30\n": "line 2: 1e30 spikes; give finite non-negative numbers, at most 2^53",
         "1\n9007199254740994\n": "line 2: 9007199254740994 spikes",
         "9007199254740992\n" * 168: "the neurons have 1.513e+18 spikes together; give at most 2^53",
         "id,spikes\n0,1\n1,1e30\n": "line 3: 1e30 spikes",
@@ -161,11 +161,9 @@ def test_several_files_of_spikes_are_added_up(graph, graph_path, tmp_path):
         assert [*found.hashes] == [graph_path, *files]
         got = np.concatenate([population.spike_count.ravel() for population in new.populations])
         np.testing.assert_array_equal(got, first + second)
-    assert found.notes == (f"no spikes are given for {', '.join(p.name for p in graph.inputs)}",)
+    assert found.notes == (f"no spike counts for {', '.join(p.name for p in graph.inputs)}",)
     refused(graph_path, "a:b.npy: given twice", rates=[*files, files[0]], error=UsageError)
-    refused(
-        graph_path, "not a report of SONATA, so leave out :input", rates=[tmp_path / "b.txt:input"], error=UsageError
-    )
+    refused(graph_path, "not a report of SONATA, so omit :input", rates=[tmp_path / "b.txt:input"], error=UsageError)
     refused(graph_path, "c.npy:input: no such file", rates=[tmp_path / "c.npy:input"])
 
 

@@ -261,7 +261,7 @@ def test_reports_of_spikes(tmp_path, case):
         assert np.concatenate([p.spike_count for p in found.populations]).tolist() == expected
     silent = [name for name, part in (("from", expected[:2]), ("cells", expected[2:])) if not any(part)]
     assert [note for note in notes if note.startswith("no spikes")] == (
-        [f"no spikes are given for {', '.join(silent)}"] if silent else []
+        [f"no spike counts for {', '.join(silent)}"] if silent else []
     )
     assert any("give --rate-steps" in note for note in notes)
 

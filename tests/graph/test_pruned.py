@@ -85,7 +85,7 @@ def test_degrees_and_neighbours_are_those_of_the_other_weights(graph, tmp_path):
 
 
 def test_many_neurons_in_a_row_without_synapses(tmp_path):
-    """More synapses than a batch holds are left out one after the other."""
+    """More synapses than a batch holds are skipped one after the other."""
     kernel = np.full((200, 400), 0.5, np.float32)
     kernel[:100] = 0
     arrays = {"kernel": kernel, "bias": np.zeros(400, np.float32)}

@@ -1,4 +1,4 @@
-"""Graphs of every kind: a population that sums layers, weights that are left out, cycles with delays."""
+"""Graphs of every kind: a population that sums layers, pruned weights, cycles with delays."""
 
 import sys
 from pathlib import Path

@@ -29,7 +29,7 @@ SOURCED = ("tile", "chip", "axons_out_per_core", "synapse_memory", "energy_pj", 
 
 
 def full_chip(**changes):
-    """A chip with every key; those that are None are left out."""
+    """A chip with every key; those that are None are omitted."""
     keys = {
         "name": "chip",
         "mesh": [8, 8],

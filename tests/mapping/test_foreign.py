@@ -53,7 +53,7 @@ def test_separators_and_line_ends(write, text, expected):
 @pytest.mark.parametrize(
     ("text", "columns", "message"),
     [
-        ("1\n-2\n", 1, "line 2, '-2', is not a whole number from 0; mend it"),
+        ("1\n-2\n", 1, "line 2, '-2', is not an integer from 0; mend it"),
         ("1\n12345678901234567890\n", 1, "line 2, '12345678901234567890', is too large; mend it"),
         ("1 2\n1 12345678901234567890 3\n", 2, "line 2, '1 12345678901234567890 3', is not 2 whole numbers"),
         ("1\n2.0\n", 1, "line 2, '2.0', is not"),
@@ -103,10 +103,10 @@ def test_lines_of_a_spiking_input_are_skipped(write, graphs):
         ("tile core\n0 0\n1 0\n12 0\n", 3, "line 4: core 0 of tile 12 is not on chip, which has 12 tiles of 1"),
         ("tile core\r\n0 0\r\n0 1\r\n1 0\r\n", 3, "line 3: core 1 of tile 0 is not on chip"),
         ("tile core\n0 0\n1 x\n", 2, "line 3, '1 x', is not 2 whole numbers"),
-        ("0 0\n1 0\n", 3, "has 2 lines, and the partition has 3 cores, chip 12; a placement is x y a line"),
+        ("0 0\n1 0\n", 3, "has 2 lines, and the partition has 3 cores, chip 12; a placement has `x y` per line"),
         ("0 0\n" * 13, 3, "has 13 lines"),
         ("0 0\n4 0\n", 2, "line 2: 4 0 is not on the mesh of chip, where x is below 4 and y below 3"),
-        ("0 0\n1 1\n2 2\n1 1\n0 0\n", 5, "cores 0 and 4 are both at 0 0; give each core its own place"),
+        ("0 0\n1 1\n2 2\n1 1\n0 0\n", 5, "cores 0 and 4 are both at 0 0; each core needs its own position"),
         ("0 0\n1\n", 2, "line 2, '1', is not 2 whole numbers"),
     ],
 )
@@ -127,7 +127,7 @@ def test_all_exceeded_limits_are_named_with_the_fullest_core(write, network):
     with pytest.raises(InputError) as raised:
         cost_partition(network, tight, path)
     fullest = f"core {axons.argmax()} has {axons.max()} axons of {axons.min() - 1} (and 3 cores more than"
-    assert f"breaks limits of chip: core {neurons.argmax()} has {neurons.max()} neurons of" in str(raised.value)
+    assert f"exceeds the limits of chip: core {neurons.argmax()} has {neurons.max()} neurons of" in str(raised.value)
     assert fullest in str(raised.value)
     assert f"core {synapses.argmax()} has {synapses.max():,} synapses of {synapses.max() - 1:,};" in str(raised.value)
     invalid = cost_partition(network, tight, path, allow_overfull=True)
@@ -141,7 +141,7 @@ def test_overfull_cores_are_divided_and_the_others_keep_their_numbers(write, net
     path = write(lines(core))
     mapped = cost_partition(network, chip(neurons=most[0], axons=most[1]), path, split_overfull=True)
     assert mapped.divided == {1: [1, 10]}
-    assert mapped.warnings == (f"cores of {path} that break limits of chip are divided: core 1 into 1, 10",)
+    assert mapped.warnings == (f"cores of {path} that exceed the limits of chip are divided: core 1 into 1, 10",)
     moved = np.flatnonzero(mapped.core != core)
     assert (core[moved] == 1).all()
     assert (mapped.core[moved] == 10).all()

@@ -51,7 +51,7 @@ def test_cost_json_has_the_figures_by_their_definition(mapped, written, graphs):
     for name in ("connectivity", "cut", "hops_unicast", "hops_multicast", "energy_pj", "outside_spikes", "reuse"):
         assert stated[name] == pytest.approx(getattr(expected, name)), name
         assert stated["units"][name]
-    assert stated["units"]["energy_pj"] == "pJ a sample, without neurons and messages"
+    assert stated["units"]["energy_pj"] == "pJ per sample, without neurons and messages"
     assert stated["seed"] == 3
     assert stated["hardware"] == HARDWARE.model_dump(mode="json")
     own = (

@@ -194,7 +194,7 @@ REFUSED = {
     ),
     "clipped below": ([node("Clip", "x,k")], {"k": np.float32(-1)}, r"it clips to \[-1, inf\]"),
     "a product": ([node("Mul", "x,x")], {}, "it multiplies two values"),
-    "side by side": ([node("Concat", "x,x", axis=2)], {}, "joins pictures side by side"),
+    "side by side": ([node("Concat", "x,x", axis=2)], {}, "joins images side by side"),
     "a cut": ([node("Slice", "x,i,i")], {"i": ints(0)}, "it takes part of a value"),
     "the batch reshaped": ([node("Reshape", "x,s")], {"s": ints(3, -1, 72)}, "changes the axis of the batch"),
     "training": (
@@ -203,7 +203,7 @@ REFUSED = {
         "export after model.eval",
     ),
     "softmax inside": ([node("LogSoftmax", "x", "t"), node("Relu", "t")], {}, "a logarithm inside the network"),
-    "flattened end": ([node("Flatten")], {}, "it ends in a flattened picture"),
+    "flattened end": ([node("Flatten")], {}, "it ends in a flattened image"),
 }
 
 
@@ -217,7 +217,7 @@ def test_what_is_not_read_is_named(tmp_path, nodes, constants, message):
     ("changes", "message"),
     [
         ({"opset": 8}, "is of opset 8, and 9 to"),
-        ({"shape": (3, "height", "width")}, "takes pictures of any size .*dynamic_axes"),
+        ({"shape": (3, "height", "width")}, "takes images of any size .*dynamic_axes"),
         ({"shape": (784,)}, "takes inputs with 2 axes"),
         ({"inputs": ("x", "x2")}, "has 2 inputs and 1 outputs"),
     ],

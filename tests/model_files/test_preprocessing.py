@@ -84,7 +84,7 @@ def test_the_pixels_given_come_before_the_layers(recorded, altered, scale, pixel
 
 @pytest.mark.parametrize("pixels", ["0-1", "torch", "caffe", "mean=0.5,std=0.5"])
 def test_other_pixels_than_the_layers_take_are_refused(recorded, pixels):
-    refused(recorded(PREPROCESSED)[0], rf"^--pixels {pixels}: the model has {RESCALING}.*; leave out --pixels", pixels)
+    refused(recorded(PREPROCESSED)[0], rf"^--pixels {pixels}: the model has {RESCALING}.*; omit --pixels", pixels)
 
 
 def moved(layers, model):
@@ -123,8 +123,8 @@ def inside(layers, model):
         (PREPROCESSED, setting("rescaling", scale="1/255"), rf"{RESCALING} cannot be folded .* give --pixels 0-255"),
         (PREPROCESSED, setting("statistics", axis=[1, 2, 3]), r"layer statistics \(Normalization\) cannot be folded"),
         (PREPROCESSED, setting("statistics", invert=True), r"layer statistics \(Normalization\) cannot be folded"),
-        (PREPROCESSED, fixed([1, 2], [1, 1]), "is for other pictures: the model takes 3 channels"),
-        (AUGMENTED, inside, r"layer random_flip\w* \(RandomFlip\) is in a model inside the model; remove it"),
+        (PREPROCESSED, fixed([1, 2], [1, 1]), "is for other images: the model takes 3 channels"),
+        (AUGMENTED, inside, r"layer random_flip\w* \(RandomFlip\) is in a nested model; remove it"),
     ],
 )
 def test_what_cannot_be_folded_is_named(altered, name, change, message):

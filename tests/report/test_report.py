@@ -117,7 +117,7 @@ def test_figures_are_those_of_the_simulation(complete, document):
     )
     assert f"analogue network: {stated['ann_accuracy']:.2%}" in page.text("accuracy")
     assert f"read-out: {stated['readout_accuracy']:.2%}" in page.text("accuracy")
-    assert "this softmax draws its spikes at random" in page.text("accuracy")
+    assert "the softmax output is stochastic" in page.text("accuracy")
     assert {"spiking network, spikes", "spiking network, read-out"} <= {*page.sections["accuracy"]["text"]}
     names = list(map(printable, stated["class_counts"]))
     wrong = {(names[true], names[guess], str(count)) for true, guess, count in stated["confusion"] if true != guess}

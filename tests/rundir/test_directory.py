@@ -152,7 +152,7 @@ def test_a_run_without_a_complete_stage_is_taken_by_another_data_set_and_one_wit
         RunDirectory.create(run.path, other, KINDS)  # another process may be in its first stage
     taken = RunDirectory.create(run.path, other, KINDS)
     assert RunDirectory.open(run.path, KINDS).manifest.run.dataset == taken.manifest.run.dataset == "mnist"
-    with pytest.raises(UsageError, match="was given to another model meanwhile"), run.locked():
+    with pytest.raises(UsageError, match="was assigned to another model"), run.locked():
         pass
     with taken.locked():
         write(taken, "first")

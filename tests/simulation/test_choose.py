@@ -25,7 +25,7 @@ MIXED = SETTINGS.changed(input="poisson", threshold=0.5)
 def test_auto_takes_event_on_a_cpu_and_tensorflow_on_a_gpu(branched, monkeypatch):
     assert choose_engine(branched.network, SETTINGS)[0] == "event"
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [f"{kind}:0"])
-    assert choose_engine(branched.network, SETTINGS) == ("tensorflow", "there is a GPU")
+    assert choose_engine(branched.network, SETTINGS) == ("tensorflow", "a GPU is available")
 
 
 def test_auto_says_why_event_cannot(pooled):
@@ -129,5 +129,5 @@ def test_the_toolbox_names_what_a_spiking_network_has_beyond_it(numbers, beyond)
 def test_an_input_that_changes_is_refused_by_name(branched):
     with pytest.raises(InputError, match="the toolbox cannot simulate an input that changes"):
         choose_engine(branched.network, SETTINGS.changed(input="events", engine="toolbox"))
-    with pytest.raises(InputError, match="a network with firing windows reads pictures, not --input steps"):
+    with pytest.raises(InputError, match="a network with firing windows reads images, not --input steps"):
         choose_engine(branched.network.separated(5), SETTINGS.changed(input="steps"))

@@ -85,4 +85,4 @@ def test_options_that_few_samples_leave_without_effect_are_reported(network):
     [line] = calibrate(network, x, settings).warnings
     assert line.startswith("--least-squares: no kernel is fitted")
     few, _ = calibrate(network, x[:1], settings).warnings
-    assert few == "--calibration-samples 2: there are 1 normalisation samples only"
+    assert few == "--calibration-samples 2: only 1 normalisation samples exist"

@@ -91,7 +91,7 @@ def test_table_json_and_figure(five, tmp_path, snnb, drawn_figures):
     assert mapped[:5] == [cost.graph, cost.stamp, "spinemap_5x5", "sequential", str(cost.cores)]
     assert "model" not in lines  # one run
     assert sum(line.startswith("samples ") for line in result.stdout.splitlines()) == 1
-    assert lines[f"picture: {figure}"]
+    assert lines[f"figure: {figure}"]
     drawn = " ".join(" ".join(ElementTree.parse(figure).getroot().itertext()).split())
     assert "short & <quick>" in drawn
     for one in compare([str(five.path)])[2:]:

@@ -96,7 +96,7 @@ def test_a_graph_that_was_altered_and_sealed_again_is_refused(run):
     with h5py.File(path, "r+") as file:
         file["connections/0001/kernel"][0, 0, 0, 0] = 5
     seal(path, VERSION)
-    with pytest.raises(InputError, match=f"{path}: not as it was written"):
+    with pytest.raises(InputError, match=f"{path}: modified"):
         export_graph(open_run(run.path), "csv")
     assert list(run.path.glob("exports/*/*")) == []
     Run(path=run.path).graph()
@@ -109,7 +109,7 @@ def test_spike_times_that_were_altered_are_refused(run):
         arrays = {name: values[:-1] if values.ndim == 2 else values for name, values in file.items()}
     path.unlink()
     np.savez(path, **arrays)
-    with pytest.raises(InputError, match=f"{path}: not as it was written"):
+    with pytest.raises(InputError, match=f"{path}: modified"):
         export_graph(run, "spinemap")
     assert export_graph(run, "csv").edges > 0
 
@@ -260,7 +260,7 @@ def test_a_run_without_simulations_has_the_graph_of_its_weights(run):
         export_graph(open_run(run.path), "csv")
     face.graph(weights_only=True)
     assert export_graph(open_run(run.path), "csv").graph == "weights"
-    with pytest.raises(UsageError, match="--rate-unit: a graph of weights has no rates; leave it out"):
+    with pytest.raises(UsageError, match="--rate-unit: a graph of weights has no rates; omit it"):
         export_graph(open_run(run.path), "npz", ExportOptions(rate_unit="hz"))
 
 

@@ -1,4 +1,4 @@
-"""A run that begins with a graph from outside: its commands, when it is stale, and the same graph from Python."""
+"""A run that begins with an external graph: its commands, when it is stale, and the same graph from Python."""
 
 import json
 from pathlib import Path
@@ -82,14 +82,14 @@ def test_every_command_from_import_to_report(folder, capsys):
     assert not [word for word in ('id="training"', 'id="accuracy"', "None yet", "one spike") if word in text]
     shown = snnb(capsys, "compare runs/theirs --json").out
     (one,) = json.loads(shown)["simulations"]
-    assert one["label"] == "graph from outside"
+    assert one["label"] == "external graph"
     assert one["mean_rate"] == pytest.approx(SPIKES.mean() / 10)
     distinct = {edge[:2] for edge in EDGES}
     assert one["synaptic_operations"] == pytest.approx(sum(SPIKES[s] for s, _ in distinct) / 2)
     assert one["mappings"][0]["connectivity"] == expected
     assert "imported" in snnb(capsys, "compare runs/theirs").out
-    assert "a graph from outside" in snnb(capsys, "status runs/theirs").out
-    assert "all as recorded" in snnb(capsys, "verify runs/theirs").out
+    assert "an external graph" in snnb(capsys, "status runs/theirs").out
+    assert "all match the manifest" in snnb(capsys, "verify runs/theirs").out
 
 
 def test_files_of_spikes_are_added_up_and_recorded(folder, capsys):
@@ -126,7 +126,7 @@ def test_a_run_that_records_one_file_of_spikes_is_read(folder, capsys):
 
 
 def test_a_graph_without_spikes_says_so_in_every_result(folder, capsys):
-    words = "no spikes are known: each neuron counts as one spike"
+    words = "no spike counts: one spike per neuron is assumed"
     assert words in snnb(capsys, "graph --from net.csv --run-dir x").err
     assert words in snnb(capsys, "map x --hardware chip.yaml --method sequential").err
     assert words in snnb(capsys, "export x --format csv --output out.csv").err
@@ -136,7 +136,7 @@ def test_a_graph_without_spikes_says_so_in_every_result(folder, capsys):
     assert Mapping.open(result.directory).cost.assumed_spikes is True
     assert words in (result.directory / "log.txt").read_text()
     assert words in (folder / "x/graphs/imported/log.txt").read_text()
-    assert Run(path="x").compare()[0].label == "graph from outside, spikes assumed"
+    assert Run(path="x").compare()[0].label == "external graph, spikes assumed"
 
 
 def test_another_file_replaces_the_graph_with_force_and_a_changed_one_makes_it_stale(folder, capsys):
@@ -147,7 +147,7 @@ def test_another_file_replaces_the_graph_with_force_and_a_changed_one_makes_it_s
     found = snnb(capsys, "graph --from other.csv --run-dir x --json --force")
     params = json.loads(found.out)["stages"][0]["params"]
     assert params["rates"] is None  # they were of the other file
-    assert snnb(capsys, "status x").out.startswith("x: other, a graph from outside")
+    assert snnb(capsys, "status x").out.startswith("x: other, an external graph")
     assert stale("x") == {f"maps/{stamp}": "graphs/imported/net_graph.h5 is missing"}
     (folder / "other.csv").write_text(CSV.replace("1.5", "2.5"))
     assert stale("x")["graphs/imported"] == f"{folder}/other.csv has changed"
@@ -155,7 +155,7 @@ def test_another_file_replaces_the_graph_with_force_and_a_changed_one_makes_it_s
     assert "graphs/imported" not in stale("x")
     (folder / "other.csv").unlink()
     assert "graphs/imported" not in stale("x")
-    assert "is not on this machine" in snnb(capsys, "verify x").err
+    assert "is not available on this machine" in snnb(capsys, "verify x").err
     assert "no such file" in snnb(capsys, "graph x --force", 3).err
     snnb(capsys, "map x --hardware chip.yaml --method sequential")
     assert stale("x") == {}
@@ -251,12 +251,12 @@ def test_a_graph_of_arrays_has_their_hash_and_is_made_again_in_python_only(folde
         assert [population.shape for population in graph.populations] == [(1,), (1, 3)]
         digest = graph.attributes["source_sha256"]
     assert f"made of arrays in Python (SHA-256 {digest})" in (run.path / "report.html").read_text()
-    assert f"arrays that the graph was made of: {digest}" in (run.path / "graphs/imported/log.txt").read_text()
+    assert f"arrays of the graph: {digest}" in (run.path / "graphs/imported/log.txt").read_text()
     Run.from_graph(path="x", **{**made, "weight": [2, 1, 1]})
     assert list(stale("x")) == [f"maps/{mapping.directory.name}"]
     with pytest.raises(UsageError, match=r"Run\.from_graph"):
         run.graph(force=True)
-    damaged = DamagedError(run.path / "graphs/imported/x_graph.h5", "not as it was written")
+    damaged = DamagedError(run.path / "graphs/imported/x_graph.h5", "modified")
     assert "`Run.from_graph` with path=" in described_with_repair(damaged)
 
 

@@ -193,10 +193,10 @@ def test_a_partition_with_overfull_cores_is_costed_and_marked_invalid(run, tmp_p
     assert stated["connectivity"] == valid["connectivity"]
     assert (small.record.details.overfull_cores, large.record.details.overfull_cores) == (12, 0)
     log = (small.directory / "log.txt").read_text()
-    assert "invalid mapping, it breaks limits of small: core 0 has 30 neurons of 29" in log
+    assert "invalid mapping, it exceeds the limits of small: core 0 has 30 neurons of 29" in log
     assert [f"  core {core}: 30 neurons of 29" in log for core in range(13)] == [True] * 12 + [False]
     assert "invalid mapping" not in (large.directory / "log.txt").read_text()
-    assert "Warning: invalid mapping, it breaks limits of small" in write_report(open_run(run.path)).read_text()
+    assert "Warning: invalid mapping, it exceeds the limits of small" in write_report(open_run(run.path)).read_text()
     assert "up to date, invalid: 12 overfull cores" in snnb("status", run.path).stdout
     assert "13 (invalid: 12 overfull)" in snnb("compare", run.path).stdout
     assert face.map(hardware="loihi", method="sequential").record.params.allow_overfull is False
@@ -215,7 +215,7 @@ def test_the_command_prints_costs_and_pictures_and_its_partition_can_be_read_aga
     (directory,) = (run.path / "maps").iterdir()
     lines = first.stdout.splitlines()
     assert lines[0] == f"map  ran  {directory}"
-    assert lines[-2:] == [f"picture: {directory / name}" for name in ("mapping.png", "traffic.png")]
+    assert lines[-2:] == [f"figure: {directory / name}" for name in ("mapping.png", "traffic.png")]
     assert snnb(*command).stdout == first.stdout.replace("  ran  ", "  up to date  ")
     stage = json.loads(snnb(*command, "--json", "--force").stdout)["stages"][-1]
     assert (stage["stage"], stage["reason"], stage["directory"]) == ("map", "forced", str(directory))

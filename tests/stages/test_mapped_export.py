@@ -75,8 +75,8 @@ def test_costs_are_those_of_sanafe(run, mapped, capfd):
     assert energies == pytest.approx(sum(recorded["energy_by_event_pj"].values()))
     assert chip["figures"][-1]["sanafe"] == pytest.approx(np.mean(recorded["step_ns"]))
     for words, message in (
-        (["--samples", "1"], "leave out --samples"),
-        (["--graph", "weights"], "leave out --graph weights"),
+        (["--samples", "1"], "omit --samples"),
+        (["--graph", "weights"], "omit --graph weights"),
     ):
         assert main([*line, *words]) == 2
         assert message in capfd.readouterr().err

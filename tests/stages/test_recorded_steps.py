@@ -52,7 +52,9 @@ def test_the_busiest_step_of_the_links(simulated, spikes, tmp_path):
     assert found["peak_step"] == expected.argmax() != 0
     assert found["link_load_peak"] == mapped.record.metrics["link_load_peak"] == pytest.approx(expected.max())
     assert "recorded" not in cost  # no figures of events
-    line = f"busiest step: {found['peak_step']} of 26: {expected.max():,.6g} spikes a sample over the most loaded link"
+    line = (
+        f"busiest step: {found['peak_step']} of 26: {expected.max():,.6g} spikes per sample over the most loaded link"
+    )
     assert line in (mapped.directory / "log.txt").read_text()
     assert [file.path.split("/")[-1] for file in mapped.record.inputs][1] == "spike_times.npz"
     assert "link load peak" in run.report(tmp_path / "page.html").read_text()
@@ -79,5 +81,7 @@ def test_without_recorded_spikes_the_log_says_how_to_know_the_busiest_step(run):
     face = Run(path=run.path)
     face.simulate(samples=5, duration=9, record_spikes=0)
     mapped = face.map(hardware="spinemap_5x5", method="sequential")
-    assert "busiest step: not known; `snnb simulate --record-spikes K`" in (mapped.directory / "log.txt").read_text()
+    assert ("busiest step: unknown; record spikes with `snnb simulate --record-spikes K`") in (
+        mapped.directory / "log.txt"
+    ).read_text()
     assert "by_step" not in json.loads((mapped.directory / "cost.json").read_text())

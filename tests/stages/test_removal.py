@@ -79,7 +79,7 @@ def test_an_export_of_a_graph_stays_and_is_named(run, snnb):
     stamp = stamp_of(run)
     path = Run(path=run.path).export("csv").path
     result = snnb("remove", run.path, f"graphs/{stamp}", "--yes")
-    assert f"{path.relative_to(run.path)} was made from a graph that was removed; it is kept" in result.stderr
+    assert f"{path.relative_to(run.path)} is kept, although its graph is removed" in result.stderr
     assert path.exists()
     assert whole(run)
 
@@ -93,7 +93,7 @@ def test_at_a_terminal_it_asks(copied, snnb, monkeypatch, answer):
     assert result.returncode == 0, result.stderr
     assert f"remove simulations/{other}" in result.stderr
     assert (other in open_run(run.path).records_of("simulate")) == (answer != "y")
-    assert ("nothing is removed" in result.stdout) == (answer != "y")
+    assert ("nothing removed" in result.stdout) == (answer != "y")
     assert whole(run)
 
 

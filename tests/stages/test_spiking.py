@@ -114,7 +114,7 @@ def test_a_test_set_is_enough_until_a_network_is_trained_or_converted(parse, tmp
         ("parse", "net.onnx", "the conversion (normalisation, calibration) needs"),
         ("train", "mini_network", "training the network needs"),
     ):
-        missing = f"{needs} training pictures, and arrays:{tmp_path}/own has none: add them (x_train, y_train, x_test"
+        missing = f"{needs} training images, and arrays:{tmp_path}/own has none: add them (x_train, y_train, x_test"
         code, message = snnb(command, model)
         assert (code, message.startswith(f"snnb: {missing}")) == (3, True), message
     for name, array in (("x_train", x), ("y_train", y % 10)):
@@ -312,7 +312,7 @@ def test_its_neurons_stand_where_options_of_a_conversion_would(whole_numbers, tm
     assert "hidden 8: 8 neurons, threshold 3 to 5, reset to -1 to 1" in text
     assert "out 2: 2 neurons, threshold 0.7, reset to 0" in text
     assert "weights are those of the trained spiking network" in page
-    assert "weights are in thresholds" not in page
+    assert "weights are relative to the threshold" not in page
     with h5py.File(log.with_name("net_INI.h5"), "r") as file:
         assert not {"threshold", "reset", "initial_potential"} & set(file.attrs)
     for word in ("threshold=", "reset=subtraction", "initial_potential"):

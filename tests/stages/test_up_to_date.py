@@ -100,12 +100,12 @@ def test_a_recorded_value_that_no_longer_fits_gives_way_and_is_named(run):
     opened = open_run(run.path)
     params = resolve_simulation(opened, {"samples": 20}, said.append)
     assert (params.samples, params.record_spikes) == (20, 0)
-    assert said == ["--record-spikes 50 was recorded, but is not valid with these options; 0 is used"]
+    assert said == ["--record-spikes 50 was recorded but is not valid with these options; 0 is used"]
     with pytest.raises(UsageError, match="only --samples 20"):
         resolve_simulation(opened, {"samples": 20, "record_spikes": 50})
     said.clear()
     assert resolve_simulation(run, {"engine": "toolbox"}, said.append).record_spikes == 0
-    assert said == ["--record-spikes 2 was recorded, but is not valid with these options; 0 is used"]
+    assert said == ["--record-spikes 2 was recorded but is not valid with these options; 0 is used"]
 
 
 def test_more_recorded_samples_than_there_are_now_give_way_and_are_named(run):
@@ -191,7 +191,7 @@ def test_more_samples_than_there_are_are_refused_before_training(tmp_path):
 def test_a_file_cut_in_half_is_seen_and_made_again(run):
     path = run.path / "parse" / "mini_network_parsed.h5"
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    assert stale(run)["parse"] == "parse/mini_network_parsed.h5 is not as it was written"
+    assert stale(run)["parse"] == "parse/mini_network_parsed.h5 has been modified"
     with run.locked():
         bring_up_to_date(run, "graph", {})
     assert verify_run(open_run(run.path)).problems == []
@@ -224,9 +224,9 @@ def test_options_of_poolings_that_the_network_does_not_have_are_warned_of(run):
     """A calibrated pooling is a convolution."""
     python = Run(path=run.path)
     parsed = python.parse(calibrate=8, max_pool="average")
-    assert "--max-pool average changes nothing: the network has no max pooling" in parsed.record.warnings
+    assert "--max-pool average has no effect: the network has no max pooling" in parsed.record.warnings
     built = python.graph(weights_only=True, pool_weight="one")
-    assert built.record.warnings == ["--pool-weight one changes nothing: the network has no average pooling"]
+    assert built.record.warnings == ["--pool-weight one has no effect: the network has no average pooling"]
     assert "weights of average pooling" not in (built.directory / "log.txt").read_text()
 
 
@@ -261,5 +261,5 @@ def test_other_versions_are_one_line_for_all_stages(run):
     with run.locked():
         bring_up_to_date(run, "graph", {}, say=said.append)
     (line,) = [line for line in said if "version" in line]
-    assert re.search("made with other versions of python, numpy(, tensorflow)?; see ", line)
+    assert re.search("created with other versions of python, numpy(, tensorflow)?; see ", line)
     assert line.endswith(str(path))

@@ -40,5 +40,5 @@ def test_rows_are_drawn_by_the_seed_and_kept_apart():
     assert list(validation) != list(range(40, 50))
     np.testing.assert_array_equal(split_rows(50, 0.2, 3)[1], validation)
     assert list(split_rows(50, 0.2, 4)[1]) != list(validation)
-    with pytest.raises(UsageError, match="with 1 of 1 pictures for validation, none is left to train on"):
+    with pytest.raises(UsageError, match="with 1 of 1 images for validation, none remains for training"):
         split_rows(1, 0.1, 3)

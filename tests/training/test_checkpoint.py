@@ -102,7 +102,7 @@ def test_a_checkpoint_of_another_training_is_refused_or_by_default_not_used(trai
 
 def test_without_a_checkpoint_the_training_begins_and_says_so(training, plain_model):
     result = training(Recipe(epochs=1), build=plain_model, resume=True)
-    assert result.warnings == ["there was no checkpoint to resume from: trained from the beginning"]
+    assert result.warnings == ["no checkpoint to resume from: trained from the beginning"]
 
 
 @pytest.fixture

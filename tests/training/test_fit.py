@@ -103,7 +103,7 @@ def test_options_without_effect_on_these_pictures_are_named(training, plain_mode
     recipe = Recipe(epochs=1, batch_size=16, shift=0.1)
     assert training(recipe, build=plain_model, steps_per_epoch=7).warnings == [
         "--steps-per-epoch 7 has no effect: an epoch has 6 batches",
-        "--shift 0.1 has no effect: it is less than a pixel of pictures of 6×5",
+        "--shift 0.1 has no effect: it is less than a pixel of images of 6×5",
     ]
     assert training(recipe.changed(shift=0.2), build=plain_model, steps_per_epoch=6).warnings == []
 
@@ -126,9 +126,9 @@ def test_a_training_that_diverges_ends_with_advice_and_leaves_no_model(training,
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"x_train": np.zeros((120, 5, 6, 1), np.uint8)}, r"takes inputs of shape \(6, 5, 1\), but the pictures"),
+        ({"x_train": np.zeros((120, 5, 6, 1), np.uint8)}, r"takes inputs of shape \(6, 5, 1\), but the images"),
         ({"num_classes": 4}, r"layer output: .* shape \(3,\), but the data set has 4 classes"),
-        ({"num_classes": None}, "layer output: .* cannot reproduce pictures"),
+        ({"num_classes": None}, "layer output: .* cannot reproduce images"),
     ],
 )
 def test_model_and_data_that_do_not_fit_are_refused(training, changes, message):

@@ -144,7 +144,7 @@ def _own_code(what: str, path: Path) -> Iterator[None]:
         if out_of_memory(error):
             raise
         if _in_recurrent_layer(error):  # TensorFlow 2.2 cannot build one with numpy 1.20 or later
-            raise InputError(f"{what}: recurrent layers are not supported; use other layers of Keras") from error
+            raise InputError(f"{what}: recurrent layers are not supported; use other Keras layers") from error
         raise OwnCodeError(what, path, error) from error
 
 
@@ -159,7 +159,7 @@ def _function(path: Path, name: Optional[str]) -> Callable[..., Any]:
         listed = _list_functions(
             re.findall(r"^def ([^\W_]\w*)", path.read_text(encoding="utf-8", errors="replace"), re.M)
         )
-        raise UsageError(f"name the function of {path} that returns the model, as in {path.name}:function; {listed}")
+        raise UsageError(f"name the function in {path} that returns the model, as in {path.name}:function; {listed}")
     module = _run(path)
     own = [
         key
@@ -206,19 +206,16 @@ def _usable(model: object, origin: str) -> "keras.Model":
     if not isinstance(model, keras.Model):
         raise InputError(f"{origin} returns {type(model).__name__}, not a tensorflow.keras.Model: return the model")
     if not (isinstance(model, keras.Sequential) or model._is_graph_network):
-        raise InputError(
-            f"{origin} is a subclassed model, and Keras does not know how its layers are connected: "
-            "write it as Sequential or Model"
-        )
+        raise InputError(f"{origin} is a subclassed model without known layer connections: use Sequential or Model")
     if not model.inputs:
-        raise InputError(f"{origin} has no input yet: give its first layer an input_shape")
+        raise InputError(f"{origin} has no defined input: give its first layer an input_shape")
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise InputError(
-            f"{origin} has {len(model.inputs)} inputs and {len(model.outputs)} outputs: give it one of each"
+            f"{origin} has {len(model.inputs)} inputs and {len(model.outputs)} outputs: exactly one of each is required"
         )
     batch, *shape = model.input_shape
     if len(shape) != 3 or None in shape:
         raise InputError(f"{origin} takes inputs of shape {tuple(shape)}: make it (height, width, channels), all fixed")
     if batch is not None:
-        raise InputError(f"{origin} takes exactly {batch} pictures at a time: leave the batch size of its input open")
+        raise InputError(f"{origin} takes exactly {batch} images per batch: leave the batch size undefined")
     return model

@@ -91,8 +91,8 @@ def _build(
         return build(spec.name, input_shape, num_classes, **settings)
     except ValueError as error:
         raise UsageError(
-            f"{spec.name} cannot be built for pictures of {times(input_shape)}, because a layer would have no "
-            f"output; prepare larger pictures (--shape), such as the usual {times(spec.input_shape)}"
+            f"{spec.name} cannot be built for images of {times(input_shape)}, because a layer would have an "
+            f"empty output; prepare larger images (--shape), such as {times(spec.input_shape)}"
         ) from error
 
 
@@ -136,12 +136,12 @@ def checked_hyperparameters(
     for key, value in values.items():
         where = f"--set {key}={_written(value)}"
         if not settings:
-            raise UsageError(f"{where}: this model has no settings; leave out --set")
+            raise UsageError(f"{where}: this model has no settings; omit --set")
         if key not in settings:
             near = get_close_matches(str(key), settings, n=1)
             listed = ", ".join(f"{name}={_written(default)}" for name, default in settings.items())
             hint = f", did you mean {near[0]}?" if near else ""
-            raise UsageError(f"{where}: there is no setting {key}{hint}; the settings are {listed}")
+            raise UsageError(f"{where}: unknown setting {key}{hint}; the settings are {listed}")
         default = settings[key]
         if isinstance(default, tuple):
             parts: Tuple[object, ...] = tuple(value) if isinstance(value, (list, tuple)) else (value,)
@@ -159,7 +159,7 @@ def _checked_number(where: str, key: str, value: object, like: float, own: bool)
     if isinstance(like, int):
         if type(value) is not int or not (own or 1 <= value <= LARGEST_COUNT):
             bounds = "" if own else f" from 1 to {LARGEST_COUNT:,}"
-            raise UsageError(f"{where}: '{_written(value)}' is not a whole number{bounds}")
+            raise UsageError(f"{where}: '{_written(value)}' is not an integer{bounds}")
         return value
     number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
     if key in _SHARES and not 0 <= number < 1:

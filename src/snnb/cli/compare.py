@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from snnb.results.compare import Compared
 
 TWO_ACCURACIES = (
-    "read-out: the class with the largest accumulated input; SNN: the one with most",
-    "output spikes, which a softmax draws at random: quote the read-out there",
+    "read-out: class with the largest accumulated input; SNN: class with the highest",
+    "output spike count (stochastic for softmax; report read-out accuracy)",
 )
 LONGEST_CELL = 24  # characters of a value on a terminal
 ROWS = (  # title, form and attribute of `Compared`
@@ -44,21 +44,21 @@ def compare(
         List[str],
         typer.Argument(
             metavar="RUN[:STAMP]...",
-            help="Simulations; a run without a stamp stands for all of its simulations.",
+            help="Simulations; a run without a stamp selects all of its simulations.",
             show_default=False,
         ),
     ],
     figure: Annotated[
         Optional[Path],
         typer.Option(
-            help="Write a figure of the accuracy over time here: .png, .svg or .pdf.",
+            help="Write a figure of accuracy over time to this .png, .svg or .pdf file.",
             click_type=NonEmptyPath(),
             show_default=False,
         ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace the figure's file.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing figure file.")] = False,
 ) -> None:
-    """Show simulations side by side: parameters that differ, accuracies, rates, operations, mapping costs."""
+    """Compare simulations: differing parameters, accuracy, firing rates, operations, mapping cost."""
     console = output.current
     from snnb.results.compare import Comparison, prefixes
     from snnb.results.compare import compare as compared_simulations
@@ -78,7 +78,7 @@ def compare(
         for prefix, one in zip(prefixes(compared), compared)
         for cost in one.mappings
     ]
-    picture = [f"picture: {figure}"] if figure is not None else []
+    picture = [f"figure: {figure}"] if figure is not None else []
     two = TWO_ACCURACIES if any(one.readout_accuracy is not None for one in compared) else ()
     document = Comparison(figure=figure, simulations=compared)
     console.result([*_blocks(rows), *two, *mapping_lines(costs, by_graph=True), *picture], document)
@@ -153,10 +153,10 @@ def _draw(path: Path, compared: "List[Compared]", force: bool) -> None:
     from snnb.results.compare import names_apart
 
     if not all(one.by_step for one in compared):
-        raise UsageError("--figure: a graph from outside has no accuracy; leave out its run, or --figure")
+        raise UsageError("--figure: an external graph has no accuracy; omit its run, or --figure")
     errors = [one.ann_error for one in compared if one.ann_error is not None]
     if errors and len(errors) < len(compared):
-        raise UsageError("--figure: classifiers and networks that reproduce their input have no common axis")
+        raise UsageError("--figure: classifiers and autoencoders have no common axis")
     courses = [
         Course(name, one.by_step, one.ann_error if errors else one.ann_accuracy)
         for name, one in zip(names_apart(compared), compared)

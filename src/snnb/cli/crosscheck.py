@@ -22,26 +22,27 @@ def _simulators() -> List[str]:
 def crosscheck(
     run_dir: ExistingRun = None,
     simulator: Annotated[
-        str, typer.Option("--with", help="The simulator: brian2, sanafe or scipy.", autocompletion=_simulators)
+        str, typer.Option("--with", help="Simulator: brian2, sanafe or scipy.", autocompletion=_simulators)
     ] = "scipy",
     samples: Annotated[
         Optional[int],
-        typer.Option(min=1, help="Number of samples, from the first; by default those with recorded spikes, or all."),
+        typer.Option(min=1, help="Number of samples. Default: the samples with recorded spikes, or all."),
     ] = None,
     graph: Annotated[
-        Optional[str], typer.Option(help="Stamp of the graph; by default that of the simulation in force.")
+        Optional[str], typer.Option(help="Stamp of the graph. Default: the graph of the current simulation.")
     ] = None,
     map: Annotated[
         Optional[str],
         typer.Option(
-            metavar="STAMP", help="Stamp of a mapping, whose chip sanafe simulates; compares energies and times too."
+            metavar="STAMP",
+            help="Stamp of a mapping: sanafe simulates its chip, and energy and time are compared as well.",
         ),
     ] = None,
 ) -> None:
-    """Simulate the exported graph in another simulator, and compare the spikes of every neuron."""
+    """Simulate the exported graph in another simulator and compare the spike counts of all neurons."""
     console = output.current
     if simulator not in _simulators():
-        raise UsageError(f"--with {simulator}: there is no such simulator; give one of {', '.join(_simulators())}")
+        raise UsageError(f"--with {simulator}: unknown simulator; use one of {', '.join(_simulators())}")
     from snnb.results import crosscheck as stage
 
     run = opened(run_dir)
@@ -77,7 +78,7 @@ def _costs(chip: "ChipCheck") -> List[str]:
         rows.append([figure.name, figure.unit, f"{figure.cost:,.6g}", *both])
     rows.append(["mean step, detailed", "ns", "", f"{chip.detailed_ns:,.6g}", ""])
     equal = chip.steps - chip.differing_steps
-    return [*output.table_lines(rows, right=(2, 3, 4)), f"times of {equal:,} of {chip.steps:,} steps are equal"]
+    return [*output.table_lines(rows, right=(2, 3, 4)), f"{equal:,} of {chip.steps:,} step times are equal"]
 
 
 def _agreement(checked: "Crosscheck") -> str:
@@ -88,5 +89,5 @@ def _agreement(checked: "Crosscheck") -> str:
     largest = max(p.largest for p in checked.populations)
     spikes = "1 spike" if largest == 1 else f"at most {largest:,} spikes"
     if checked.recorded:
-        return f"{differing:,} of {counts:,} counts differ, by {spikes}; rounding explains it"
-    return f"the sums of {counts:,} counts differ by {differing:,} in all; rounding can explain it"
+        return f"{differing:,} of {counts:,} counts differ, by {spikes}; within rounding error"
+    return f"the sums of {counts:,} counts differ by {differing:,} in all; possibly within rounding error"

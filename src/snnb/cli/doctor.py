@@ -9,8 +9,8 @@ from snnb.cli import output
 from snnb.core.machine import memory, processors
 from snnb.io.text import Document
 
-NO_TENSORFLOW = "not installed: train, parse and simulate need it, all other commands work"
-NO_TOOLBOX = "not installed (Python 3.8 only): for --parser and --engine toolbox"
+NO_TENSORFLOW = "not installed (required by train, parse and simulate)"
+NO_TOOLBOX = "not installed (Python 3.8 only; for --parser toolbox and --engine toolbox)"
 
 
 class Place(Document):
@@ -54,7 +54,7 @@ class Machine(Document):
 
 
 def doctor() -> None:
-    """Show Python, TensorFlow, GPU, memory and disk of this machine."""
+    """Show the versions of Python and packages, and GPU, memory and disk space of this machine."""
     info = machine()
     keras = "" if info.tf_keras is None else f" with tf-keras {info.tf_keras}"
     gib = 2**30
@@ -62,7 +62,7 @@ def doctor() -> None:
         ("snnb", f"{info.snnb}, Python {info.python}, numpy {info.numpy}"),
         ("tensorflow", f"{info.tensorflow}{keras}, {info.tensorflow_imports}" if info.tensorflow else NO_TENSORFLOW),
         ("snntoolbox", info.snntoolbox or NO_TOOLBOX),
-        ("gpu", ", ".join(info.gpus) or "none that TensorFlow can use"),
+        ("gpu", ", ".join(info.gpus) or "none available to TensorFlow"),
         ("cores", str(info.cores)),
         ("memory", f"{info.memory_available_bytes / gib:.1f} of {info.memory_bytes / gib:.1f} GiB free"),
         ("runs", str(info.runs)),
@@ -82,7 +82,7 @@ def machine() -> Machine:
 
         imports, gpus = "imports", [gpu.name for gpu in tensorflow.config.list_physical_devices("GPU")]
     except Exception as error:  # any fault of the installation is the answer
-        imports = f"does not import: {type(error).__name__}: {error}"
+        imports = f"import fails: {type(error).__name__}: {error}"
     total, available = memory()
     return Machine(
         **current_environment().model_dump(exclude={"device"}),

@@ -24,7 +24,8 @@ def export(
         str,
         typer.Option(
             "--format",
-            help="Name of the format. An unknown name gives an error that lists all formats.",
+            help="One of networkx, csv, npz, parquet, parts, sonata, spinemap, nir, pynn, sanafe, metis, hmetis, snn, "
+            "graphml.",
             autocompletion=beginning(_formats),
             show_default=False,
         ),
@@ -34,19 +35,21 @@ def export(
         Optional[Path],
         typer.Option(
             "--output",
-            help="Where to write; by default in exports/ of the run.",
+            help="Output path. Default: in exports/ of the run.",
             click_type=NonEmptyPath(),
             show_default=False,
         ),
     ] = None,
     graph: Annotated[
         Optional[str],
-        typer.Option(help="Stamp of the graph, or `weights`; by default that of the simulation in force."),
+        typer.Option(help="Stamp of the graph, or `weights`. Default: the graph of the current simulation."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file, or a directory that an export made.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace an existing file, or the directory of an earlier export.")
+    ] = False,
     **options: object,
 ) -> None:
-    """Write the graph in another program's format."""
+    """Export the graph to the format of another program."""
     console = output.current
     from rich.filesize import decimal
 

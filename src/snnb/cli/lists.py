@@ -10,7 +10,7 @@ from snnb.cli import output
 
 
 def models() -> None:
-    """List the models with data set, input shape, neurons and synapses."""
+    """List the models with data set, input shape, and numbers of neurons and synapses."""
     from snnb.architectures import find, names
     from snnb.architectures.registry import ModelRow
 
@@ -25,10 +25,10 @@ def models() -> None:
 def datasets(
     data_dir: Annotated[
         Optional[Path],
-        typer.Option(envvar="SNNB_DATA", help="Directory of the data sets; by default the user's cache directory."),
+        typer.Option(envvar="SNNB_DATA", help="Directory of the data sets. Default: the user's cache directory."),
     ] = None,
 ) -> None:
-    """List the data sets and whether they are on this machine."""
+    """List the data sets and their availability on this machine."""
     from snnb.datasets.catalogue import available, data_directory, dataset_names, find_dataset
     from snnb.datasets.definition import DatasetRow
 
@@ -37,39 +37,39 @@ def datasets(
     entries = [DatasetRow(**dict(spec), path=available(spec.name, folder)) for spec in specs]
     rows = []
     for one in entries:
-        where = "yes" if one.path is not None else "downloads" if one.download else "no: give --source"
-        shape = "×".join(map(str, one.shape or ("as the model",)))
+        where = "yes" if one.path is not None else "downloads" if one.download else "needs --source"
+        shape = "×".join(map(str, one.shape or ("of the model",)))
         rows.append([one.name, shape, str(one.num_classes or ""), where, one.title])
     head = ["data set", "shape", "classes", "on this machine", "title"]
     output.current.result(output.table_lines([head, *rows], right=(2,), drop=(2,), shorten=(4,)), entries)
 
 
 def hardware() -> None:
-    """List the hardware descriptions that `snnb map --hardware` knows by name."""
+    """List the hardware descriptions for `snnb map --hardware`."""
     from snnb.mapping.hardware import NO_LIMIT, HardwareRow, Limits, descriptions
 
     chips = [HardwareRow(**dict(chip)) for chip in descriptions().values()]
-    rows: List[List[str]] = [["hardware", "mesh", "cores", "neurons", "axons", "out", "synapses", "energy"]]
+    rows: List[List[str]] = [["hardware", "mesh", "neurons", "axons", "out", "synapses", "energy (pJ)"]]
     for chip in chips:
         of_core = Limits.of(chip)
-        limits = (chip.cores, of_core.neurons, of_core.axons, of_core.axons_out, of_core.synapses)
+        limits = (of_core.neurons, of_core.axons, of_core.axons_out, of_core.synapses)
         shown = ["any" if limit == NO_LIMIT else f"{limit:,}" for limit in limits]
         if of_core.memory_bits != NO_LIMIT:
             shown[-1] = f"{of_core.memory_bits / 8192:g} KiB"
         link = chip.energy_pj
         links = [value for value in (link.link, link.link_x, link.link_y) if value is not None]
-        energy = ", ".join(f"{value:g}" for value in (link.router, *links))
+        energy = "/".join(f"{value:g}" for value in (link.router, *links))
         rows.append([chip.name, "×".join(map(str, chip.mesh)), *shown, energy])
-    lines = output.table_lines(rows, right=(2, 3, 4, 5, 6), drop=(1,))
+    lines = output.table_lines(rows, right=(2, 3, 4, 5), drop=(1,))
     notes = [
-        "limits of a core; out: pairs of one of its neurons and a core that this reaches;",
-        "KiB: memory of all synapses; energy: pJ of a spike in a router, on a link",
+        "one core per mesh node; limits per core; out: pairs of neuron and target core;",
+        "KiB: synapse memory; energy per spike: router/link or router/x link/y link",
     ]
     output.current.result([*lines, *notes], chips)
 
 
 def instances() -> None:
-    """List the instances: graphs to compare mapping algorithms on, which `snnb graph --from instance:NAME` opens."""
+    """List the benchmark graphs for mapping algorithms (`snnb graph --from instance:NAME`)."""
     from snnb.instances import known_instances
 
     entries = known_instances.instances()
@@ -79,4 +79,4 @@ def instances() -> None:
     ]
     head = ["instance", "neurons", "synapses", "spikes", "constraints"]
     lines = output.table_lines([head, *rows], right=(1, 2, 3), drop=(4,))
-    output.current.result([*lines, "spikes: of a sample, by all neurons and inputs that have targets"], entries)
+    output.current.result([*lines, "spikes: per sample, of all neurons and inputs with targets"], entries)

@@ -40,11 +40,17 @@ from snnb.version import __version__
 
 COMMON = "Common"
 _COMMON = ("force", "defaults", "no_upstream", "no_wait", "yes", "json", "verbose", "quiet", "help")
-_WHERE, _WHERE_FROM = "Where", ("run_dir", "source", "data_dir", "output_path")
-_FIRST_OF_SWEEP = ("grid", "model", "dataset", "run_dir", "samples", "duration", "workers", "scheduler")
-_FIRST_OF_RUN = (
-    "model", "dataset", "run_dir", "epochs", "percentile", "samples", "duration", "engine", "input", "seed",
-)  # fmt: skip
+# Options in the help of the commands that take the options of several stages, COMMON ones apart
+_SHOWN = {
+    "run": ("model", "dataset", "run_dir", "epochs", "percentile", "samples", "duration", "engine", "input", "seed"),
+    "sweep": ("grid", "model", "dataset", "run_dir", "samples", "duration", "workers", "scheduler"),
+}
+_OTHERS = {
+    "run": "All options of prepare, train, parse, simulate and graph are accepted (`snnb STAGE --help`); "
+    "each applies to every stage that has it.",
+    "sweep": "All options of train, parse and simulate are accepted (`snnb STAGE --help`), in --grid or as one value.",
+}
+_KEPT = "Options that are not given keep their last values in the run."
 EXAMPLES: Dict[str, Sequence[str]] = {
     "prepare": ("snnb prepare --model lenet_mnist", "snnb prepare --model lenet_cifar10 --source ~/cifar --limit 1000"),
     "train": ("snnb train --model lenet_mnist --epochs 5", "snnb train runs/lenet_mnist --set dropout=0.3"),
@@ -80,18 +86,25 @@ EXAMPLES: Dict[str, Sequence[str]] = {
 
 
 class HelpfulCommand(TyperCommand):
-    """A command whose help has panels and examples."""
+    """A command whose help has panels, notes and examples."""
 
     def __init__(self, *arguments: Any, **words: Any) -> None:
         super().__init__(*arguments, **words)
         self.params += output_options()
         examples = EXAMPLES.get(self.name or "", ())
-        if examples:  # typer joins lines that are not separated by a blank line
-            self.epilog = "\n\n".join(["Examples:", *(f"  {line}" for line in examples)])
+        self.notes = [_OTHERS[name] for name in (self.name,) if name in _OTHERS]
+        self.notes += [_KEPT] if self.name in (*STAGES, *_SHOWN) else []
+        # typer joins lines that are not separated by a blank line
+        self.epilog = "\n\n".join(
+            [*self.notes, *(["Examples:"] if examples else []), *(f"  {line}" for line in examples)]
+        )
         for parameter in self.params:
             if isinstance(parameter, TyperOption):
                 parameter.show_envvar = False
-                parameter.rich_help_panel = _panel(self.name or "", parameter.name or "") or parameter.rich_help_panel
+                if parameter.name in _COMMON:
+                    parameter.rich_help_panel = COMMON
+                elif self.name in _SHOWN:
+                    parameter.rich_help_panel = None
         if any(parameter.name == RUN_DIR for parameter in self.params):
             self.params.insert(0, run_argument())
 
@@ -106,10 +119,17 @@ class HelpfulCommand(TyperCommand):
             _refuse_unknown_variables(context)
         return left
 
+    def shown(self) -> List[click.Parameter]:
+        """Return the parameters that the help lists."""
+        names = _SHOWN.get(self.name or "")
+        return [
+            p for p in self.params if names is None or p.name in (*names, *_COMMON) or isinstance(p, click.Argument)
+        ]
+
     def format_help(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the help, with `--[no-]flag` for a flag and its opposite, which otherwise take two wide columns."""
         params = self.params
-        self.params = [_joined(parameter) for parameter in params]
+        self.params = [_joined(parameter) for parameter in self.shown()]
         try:
             super().format_help(context, formatter)
         finally:
@@ -129,22 +149,6 @@ def _joined(parameter: click.Parameter) -> click.Parameter:
     shown = copy(parameter)
     shown.opts, shown.secondary_opts = [f"--[no-]{parameter.opts[0][2:]}"], []
     return shown
-
-
-def _panel(command: str, option: str) -> Optional[str]:
-    """Return the title of the panel of an option; None for the first panel."""
-    first = {"run": _FIRST_OF_RUN, "sweep": _FIRST_OF_SWEEP}.get(command)
-    if first is not None and option in first:
-        return None
-    if option in _COMMON:
-        return COMMON
-    if command in STAGES and option in _WHERE_FROM:
-        return _WHERE
-    if first is not None:
-        return next(
-            (f"Options of {stage}" for stage in CHAIN if option in STAGES[stage].kind.params.model_fields), None
-        )
-    return None
 
 
 def _refuse_repeated(context: click.Context, order: Sequence[click.Parameter]) -> None:
@@ -198,12 +202,12 @@ def snnb(
         ),
     ] = False,
 ) -> None:
-    """Synapse graphs of real spiking networks: train, convert, simulate, and write every synapse with its traffic."""
+    """Synapse graphs of spiking networks: train, convert and simulate CNNs, write every synapse with its traffic."""
 
 
 for _name, _stage in STAGES.items():
     commands.command(_name, cls=HelpfulCommand, help=_stage.text)(stage_command(_name, [_name], by_name=True))
-commands.command("run", cls=HelpfulCommand, help="Run all five stages in order.")(
+commands.command("run", cls=HelpfulCommand, help="Run prepare, train, parse, simulate and graph in order.")(
     stage_command(CHAIN[-1], CHAIN, by_name=False)
 )
 _on_results = (status, verify, report, compare, sweep, export, crosscheck, remove)
@@ -248,7 +252,7 @@ def _described(error: BaseException) -> Tuple[int, str]:
         reason = str(error).strip().splitlines()[0]
         advice = "change the model, or its settings (--set)"
         return InputError.exit_code, f"TensorFlow cannot compute this model ({reason}); {advice}"
-    return 1, f"a bug: {type(error).__name__}: {error}; please report it with the output of --verbose"
+    return 1, f"internal error: {type(error).__name__}: {error}; please report it with the output of --verbose"
 
 
 def main(arguments: Optional[List[str]] = None) -> int:

@@ -98,7 +98,7 @@ def flushed_exit_code(code: int) -> int:
     if write_errors and not code:
         code = ResourceError.exit_code
         print_line(
-            sys.stderr, f"snnb: standard output cannot be written ({write_errors[0].strerror}); the work itself is done"
+            sys.stderr, f"snnb: cannot write to standard output ({write_errors[0].strerror}); the command has completed"
         )
     for stream, descriptor in ((sys.stdout, 1), (sys.stderr, 2)):
         try:
@@ -192,7 +192,7 @@ def table_lines(
     shorten: Sequence[int] = (),
     head: bool = True,
 ) -> List[str]:
-    """Return rows as aligned columns that fit the terminal. Columns without values are left out.
+    """Return rows as aligned columns that fit the terminal. Columns without values are omitted.
 
     `right`, `drop` and `shorten` are indices of columns: aligned to the right; where the terminal is too narrow, left
     out and named in a last line; and cut. The least important come first. `head`: the first row names the columns.
@@ -223,7 +223,7 @@ def table_lines(
         )
         lines.append("  ".join(padded).rstrip())
     left_out = [cells[0][i] for i in filled if i not in columns]
-    return [*lines, *([f"too narrow for: {', '.join(left_out)}"] if left_out else [])]
+    return [*lines, *([f"omitted columns: {', '.join(left_out)}"] if left_out else [])]
 
 
 def _line_width(columns: Sequence[int], widths: Sequence[int]) -> int:

@@ -14,14 +14,13 @@ from typing_extensions import Annotated, get_args, get_origin
 
 from snnb.cli import output
 from snnb.core.errors import UsageError
-from snnb.core.options import Flag, Options, default_in_words, flag_of, is_kept, own_flags, typed
+from snnb.core.options import Flag, Options, default_in_words, flag_of, own_flags, typed
 
 if TYPE_CHECKING:
     from snnb.rundir.directory import RunDirectory
 
 METAVARS = {int: "N", float: "X"}
 LARGEST_SHOWN = 1_000_000  # bounds beyond it are limits of the implementation
-KEPT = ", or the run's last value"
 BRACKETS = {"ge": "[", "gt": "(", "le": "]", "lt": ")"}
 RUN_DIR, _ARGUMENT = "run_dir", "run"
 
@@ -50,7 +49,7 @@ def _datasets() -> Sequence[str]:
 ModelOption = Annotated[
     Optional[str],
     typer.Option(
-        help="Model name (`snnb models`), FILE.py:FUNCTION, or a trained .h5, .keras, .onnx or .nir file.",
+        help="Name (`snnb models`), FILE.py:FUNCTION, .h5, .keras, .onnx or .nir.",
         show_default=False,
         autocompletion=beginning(_models),
     ),
@@ -58,7 +57,7 @@ ModelOption = Annotated[
 DatasetOption = Annotated[
     Optional[str],
     typer.Option(
-        help="Data set (`snnb datasets`), or folder:, arrays:, events: or steps: and a path; by default the model's.",
+        help="Name (`snnb datasets`), or folder:, arrays:, events: or steps:PATH.",
         show_default=False,
         autocompletion=beginning(_datasets),
     ),
@@ -80,20 +79,18 @@ class NonEmptyPath(click.ParamType):
 RunDir = Annotated[
     Optional[Path],
     typer.Option(
-        help="Same as RUN; by default $SNNB_RUNS/MODEL or runs/MODEL.", click_type=NonEmptyPath(), show_default=False
+        help="Same as RUN. Default: $SNNB_RUNS/MODEL or runs/MODEL.", click_type=NonEmptyPath(), show_default=False
     ),
 ]
 ExistingRun = Annotated[
     Optional[Path],
-    typer.Option("--run-dir", help="Run directory; the same as RUN.", click_type=NonEmptyPath(), show_default=False),
+    typer.Option("--run-dir", help="Run directory (same as RUN).", click_type=NonEmptyPath(), show_default=False),
 ]
-Directory = Annotated[Path, typer.Argument(help="A run directory.", click_type=NonEmptyPath(), show_default=False)]
-NoWait = Annotated[bool, typer.Option("--no-wait", help="Fail when another process works on the run.")]
+Directory = Annotated[Path, typer.Argument(help="Run directory.", click_type=NonEmptyPath(), show_default=False)]
+NoWait = Annotated[bool, typer.Option("--no-wait", help="Fail if another process has locked the run.")]
 Force = Annotated[bool, typer.Option("--force", help="Run again even if the results are up to date.")]
-Defaults = Annotated[
-    bool, typer.Option("--defaults", help="Start from the defaults; else options not given keep the run's last values.")
-]
-NoUpstream = Annotated[bool, typer.Option("--no-upstream", help="Fail when an earlier stage has to run first.")]
+Defaults = Annotated[bool, typer.Option("--defaults", help="Use the defaults for options that are not given.")]
+NoUpstream = Annotated[bool, typer.Option("--no-upstream", help="Fail if an earlier stage has to run first.")]
 
 
 def stage_options(kind: Type[Options]) -> List[inspect.Parameter]:
@@ -109,12 +106,13 @@ def _parameter(kind: Type[Options], name: str, flag: Flag) -> inspect.Parameter:
     notes = [
         f"One of {', '.join(choices)}." if choices else "",
         f"In {interval}." if interval else "",
-        f"Default: {default}{KEPT if is_kept(kind, name) else ''}." if default else "",
+        f"Default: {default}." if default else "",
     ]
     words: Dict[str, Any] = {
         "help": " ".join(filter(None, [field.description, *notes])),
         "metavar": flag.metavar or ("NAME" if choices else METAVARS.get(wanted)),
         "envvar": flag.environment,
+        "rich_help_panel": flag.panel,
     }
     if flag.complete or choices:
         words["autocompletion"] = beginning(flag.complete or (lambda: choices))
@@ -211,7 +209,7 @@ def opened(run_dir: Optional[Path]) -> "RunDirectory":
 
 def run_argument() -> TyperArgument:
     """Return the argument of every command with the option `--run-dir`, whose help is shown at that option."""
-    words = "Run directory; the same as --run-dir."
+    words = "Run directory (same as --run-dir)."
     return TyperArgument(param_decls=[_ARGUMENT], required=False, type=NonEmptyPath(), help=words, hidden=True)
 
 
@@ -223,5 +221,5 @@ def take_run(context: click.Context) -> None:
     if context.get_parameter_source(RUN_DIR) is ParameterSource.ENVIRONMENT:
         option = None  # the command line takes precedence
     if option is not None and os.path.abspath(argument) != os.path.abspath(option):  # noqa: PTH100 - a link stays
-        raise click.UsageError(f"two runs are given, {argument} and {option}; give one", context)
+        raise click.UsageError(f"conflicting runs {argument} and {option}; give one", context)
     context.params[RUN_DIR] = argument

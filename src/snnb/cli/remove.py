@@ -17,14 +17,16 @@ def remove(
         List[str],
         typer.Argument(
             metavar="STAMP...",
-            help="Stamp of a simulation or mapping, or `graphs/STAMP`, as `snnb status` names them.",
+            help="Stamp of a simulation or mapping, or `graphs/STAMP` (see `snnb status`).",
             show_default=False,
         ),
     ],
     with_dependents: Annotated[
-        bool, typer.Option("--with-dependents", help="Also remove the graphs and mappings made from it.")
+        bool, typer.Option("--with-dependents", help="Also remove dependent graphs and mappings.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do not ask for confirmation; required without a terminal.")
+    ] = False,
     no_wait: NoWait = False,
 ) -> None:
     """Remove simulations, graphs or mappings from a run and its manifest."""
@@ -38,12 +40,12 @@ def remove(
     described = f"{', '.join(planned.removed)} ({decimal(planned.size_bytes)})"
     if not yes:
         if not sys.stdin.isatty():
-            raise UsageError("there is no terminal for the question; give --yes to remove without confirmation")
+            raise UsageError("no terminal for the confirmation; give --yes to remove without it")
         if not typer.confirm(f"remove {described} from {run.path}?", err=True):
             nothing = Removal(run_dir=run.path, removed=[], size_bytes=0, exports=[])
-            console.result(["nothing is removed"], nothing)
+            console.result(["nothing removed"], nothing)
             return
     carry_out(run, planned, wait=not no_wait, say=console.say)
     for path in planned.exports:
-        console.say(f"{path} was made from a graph that was removed; it is kept")
+        console.say(f"{path} is kept, although its graph is removed")
     console.result([f"removed {described}"], planned)

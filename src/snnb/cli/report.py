@@ -13,20 +13,20 @@ from snnb.cli.parameters import ExistingRun, NonEmptyPath, opened
 def report(
     run_dir: ExistingRun = None,
     simulation: Annotated[
-        Optional[str], typer.Option(metavar="STAMP", help="Stamp of a simulation; by default the one in force.")
+        Optional[str], typer.Option(metavar="STAMP", help="Stamp of a simulation. Default: the current one.")
     ] = None,
     output_path: Annotated[
         Optional[Path],
         typer.Option(
             "--output",
-            help="Where to write; by default report.html of the run.",
+            help="Output file. Default: report.html in the run.",
             click_type=NonEmptyPath(),
             show_default=False,
         ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is not a report.")] = False,
 ) -> None:
-    """Write one HTML page about a run: network, training, accuracy, rates, traffic, mapping, how it was made."""
+    """Write an HTML report of a run: network, training, accuracy, rates, traffic, mapping, provenance."""
     console = output.current
     from snnb.results.report import ReportFile, write_report
 

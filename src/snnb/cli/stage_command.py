@@ -29,17 +29,17 @@ from snnb.stages.stage import StageResult
 # Names of metrics in the manifest whose words or unit the name itself does not give.
 IN_WORDS = {
     "norm_samples": ("samples for normalisation", ""),
-    "largest_difference": ("largest difference from the trained model, as parsed", ""),
+    "largest_difference": ("maximum deviation after parsing", ""),
     "calibrated_steps": ("calibrated for", "time steps"),
-    "latency_steps": ("a sample takes", "time steps"),
-    "interval_steps": ("a new sample every", "time steps"),
+    "latency_steps": ("latency", "time steps"),
+    "interval_steps": ("sample interval", "time steps"),
     "readout_accuracy": ("read-out accuracy", "%"),
     "readout_mean_squared_error": ("read-out mean squared error", ""),
     "connectivity": ("connectivity", "spikes/sample"),
     "sequential_connectivity": ("connectivity, sequential", "spikes/sample"),
     "hops_unicast": ("hops", "links/sample"),
-    "step_ns": ("time of a step", "ns"),
-    "link_load_peak": ("link load, peak", "spikes/sample"),
+    "step_ns": ("time per step", "ns"),
+    "link_load_peak": ("peak link load", "spikes/sample"),
 }
 # Options of `prepare` that every stage has: `prepare` may have to run first.
 DATA_LOCATION = ("source", "data_dir")
@@ -118,7 +118,7 @@ def _print(run: RunDirectory, results: Sequence[StageResult], by_name: bool) -> 
         if f.path.endswith(FIGURE_ENDINGS)
     }
     pictures = sorted(drawn.values())  # without the copies that a simulation holds
-    lines = [*_results(shown), *(f"picture: {path}" for path in pictures)]
+    lines = [*_results(shown), *(f"figure: {path}" for path in pictures)]
     if by_name:
         output.current.result(lines, StagesDocument.of(run, results))
         return
@@ -173,7 +173,7 @@ def _metric_rows(metrics: Mapping[str, object], energy_of: Optional[str]) -> Lis
             number, unit = energy(value).split(" ")
             rows.append(("network energy" if energy_of == "network" else "energy", number, f"{unit}/sample"))
         elif name.startswith("classes_changed"):
-            rows.append((f"{words} (training pictures)", f"{100 * value:.2f}", "%"))
+            rows.append((f"{words} (training images)", f"{100 * value:.2f}", "%"))
         elif "accuracy" in name:
             rows.append((words, f"{100 * value:.2f}", "%"))
         else:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def status(run_dir: ExistingRun = None) -> None:
-    """Show the stages of a run, up to date or stale and why, and the parameters in which its simulations differ."""
+    """Show the state of each stage of a run, and the differing parameters of its simulations."""
     from snnb.results.compare import SIMULATION_HEAD, simulations_of
     from snnb.results.status import status_of
 
@@ -23,7 +23,7 @@ def status(run_dir: ExistingRun = None) -> None:
         when = "" if one.started_utc is None else local_time(one.started_utc)
         took = "" if one.wall_s is None else f"{one.wall_s:,.1f} s"
         rows.append([one.stage, one.in_words + invalid, when, took])
-    rows += [[path, "stale: made from a graph that has changed", "", ""] for path in summary.stale_exports]
+    rows += [[path, "stale: its graph has changed", "", ""] for path in summary.stale_exports]
     lines = [f"{run.path}: {run.manifest.run.title}"]
     lines += output.table_lines(rows, right=(3,), drop=(3, 2), shorten=(1,))
     simulations = [one.row for one in simulations_of(run)]

@@ -25,7 +25,7 @@ HEADS = {
     "sample_ns": "interval, ns",
     "sample_latency_ns": "latency, ns",
 }
-# In the order in which they are left out of a table that is too wide
+# In the order in which they are omitted from a table that is too wide
 LESS_IMPORTANT = (
     *("samples", "sample_ns", "ann_accuracy", "ann_mean_squared_error", "synaptic_operations_per_sample"),
     *("spikes_per_step_and_neuron", "chips", "simulation", "sample_latency_ns"),
@@ -43,8 +43,8 @@ def sweep(
         typer.Option(
             "--grid",
             metavar="OPTION=VALUE,VALUE",
-            help="An option of simulate, parse or train and its values; can be given several times. "
-            "For an option of several stages: `train.seed=0,1`. `hardware=NAME,FILE` maps each simulation.",
+            help="Option of train, parse or simulate, and its values; repeatable. For an option of several stages: "
+            "`train.seed=0,1`. `hardware=NAME,FILE` maps each simulation.",
             show_default=False,
         ),
     ],
@@ -54,7 +54,7 @@ def sweep(
     no_wait: NoWait = False,
     **values: Any,
 ) -> None:
-    """Simulate each point of a grid of options; stages that points share run once."""
+    """Simulate each point of a grid of options; stages common to several points run once."""
     console = output.current
     from snnb.results import sweep as swept_grid
     from snnb.results.grid import read_grid
@@ -66,9 +66,12 @@ def sweep(
     with run.locked(wait=not no_wait, say=console.say):
         swept = swept_grid.sweep(run, axes, given, say=console.say, bar=console.bar)
     table, figure = run.path / swept_grid.TABLE, run.path / swept_grid.FIGURE
-    lines = [*_table([one.row for one in swept]), "spikes: per neuron and step; operations: synaptic, per sample"]
+    lines = [
+        *_table([one.row for one in swept]),
+        "spikes: per neuron and step; operations: synaptic operations per sample",
+    ]
     document = swept_grid.Sweep(run_dir=run.path, table=table, figure=figure, points=swept)
-    console.result([*lines, f"table: {table}", f"picture: {figure}"], document)
+    console.result([*lines, f"table: {table}", f"figure: {figure}"], document)
 
 
 def _table(points: Sequence[Mapping[str, JsonValue]]) -> List[str]:

@@ -6,7 +6,7 @@ from snnb.core.errors import VerificationError
 
 
 def verify(run_dir: ExistingRun = None) -> None:
-    """Compare all files with the hashes that the manifest records."""
+    """Compare all files with the hashes in the manifest."""
     console = output.current
     from snnb.results.verify import repairs, verify_run
 
@@ -19,8 +19,9 @@ def verify(run_dir: ExistingRun = None) -> None:
         console.say(problem)
     if check.problems:
         raise VerificationError(
-            f"{run.path}: {len(check.problems)} of {check.files} files are not as recorded, first {check.problems[0]}; "
-            f"restore them from a copy, or make them again: {'; '.join(repairs(run, check.damaged))}"
+            f"{run.path}: {len(check.problems)} of {check.files} files differ from the manifest, "
+            f"first {check.problems[0]}; restore them from a copy, or recreate them: "
+            f"{'; '.join(repairs(run, check.damaged))}"
         )
-    line = f"{run.path}: {check.files} files, {check.size_bytes / 1e6:,.1f} MB, all as recorded"
+    line = f"{run.path}: {check.files} files, {check.size_bytes / 1e6:,.1f} MB, all match the manifest"
     console.result([line], check)

@@ -49,7 +49,7 @@ def require_dask(option: str) -> None:
     if importlib.util.find_spec("distributed") is None:
         raise InputError(
             f"{option} needs Dask, which is not installed: {how_to_install('cluster')}; "
-            "without --workers and --scheduler this process computes alone"
+            "or omit --workers and --scheduler"
         )
 
 
@@ -123,10 +123,10 @@ def _result(client: "Client", future: "Future") -> Any:
                 if future.status == "error":  # raised by the call
                     raise
                 if not client.ncores():
-                    raise ResourceError("no workers are left; start workers and repeat the command") from None
+                    raise ResourceError("no workers remain; start workers and repeat the command") from None
     except KilledWorker:
         raise ResourceError(
-            "several workers terminated during the same call, probably out of memory; use fewer --workers, or workers "
+            "several workers terminated in the same call, probably out of memory; use fewer --workers, or workers "
             "with more memory"
         ) from None
     except CancelledError:

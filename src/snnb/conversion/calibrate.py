@@ -164,12 +164,12 @@ def calibrate(
     populations = network.populations
     if len(x) < settings.calibration_samples:
         run.warnings.append(
-            f"--calibration-samples {settings.calibration_samples}: there are {len(x)} normalisation samples only"
+            f"--calibration-samples {settings.calibration_samples}: only {len(x)} normalisation samples exist"
         )
     if settings.least_squares and not any(can_be_fitted(population, len(x)) for population in populations):
         run.warnings.append(
-            f"--least-squares: no kernel is fitted, since no layer has {ROWS_PER_WEIGHT} positions of calibration "
-            f"pictures for each weight of a channel: give more than --calibration-samples {len(x)}"
+            f"--least-squares: no kernel is fitted, because no layer has {ROWS_PER_WEIGHT} positions in the "
+            f"calibration images per weight of a channel: give more than --calibration-samples {len(x)}"
         )
     for number, population in enumerate(populations):
         progress(number, len(populations), population.name)
@@ -298,7 +298,7 @@ class _Calibration:
         first, chosen = np.unravel_index(cost.reshape(-1, len(bias)).argmin(axis=0), cost.shape[:2])
         delay, scale, after = delays[first], scales[chosen, every], errors[first, chosen, every].sum()
         if errors.min(axis=(0, 1)).sum() > before:
-            self.warnings.append(f"{population.name}: the calibration would increase the error: not calibrated")
+            self.warnings.append(f"{population.name}: the calibration would increase the error and is skipped")
             delay, scale, shifted, after = np.zeros(len(bias)), parsed[0], bias, before
         square = float(np.einsum("rc,rc->", target, target, dtype=np.float64)) or 1.0  # without a copy
         shift = float(np.abs((shifted - bias) / scale).mean())

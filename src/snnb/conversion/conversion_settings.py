@@ -5,44 +5,65 @@ from typing import Literal, Optional
 from pydantic import Field
 from typing_extensions import Annotated
 
-from snnb.core.options import Count, Options, ToolboxKey
+from snnb.core.options import Count, Flag, Options, ToolboxKey
 
+# Panels of the help
+NORMALISATION, FEW_STEPS, INTEGERS = "Normalisation and layers", "Few time steps", "Integers and pruning"
 Parser = Literal["auto", "toolbox", "own"]
 
 
 class ConversionSettings(Options):
     """How a network is converted and normalised."""
 
-    percentile: Annotated[float, ToolboxKey("normalization", "percentile")] = Field(
-        default=99.9, gt=0, le=100, description="Percentile of a layer's non-zero activations that becomes a rate of 1."
+    percentile: Annotated[float, Flag(panel=NORMALISATION), ToolboxKey("normalization", "percentile")] = Field(
+        default=99.9,
+        gt=0,
+        le=100,
+        description="Percentile of the non-zero activations of a layer that maps to a rate of 1.",
     )
     max_pool: Annotated[
         Literal["error", "average", "spiking"],
+        Flag(panel=NORMALISATION),
         ToolboxKey("conversion", "max2avg_pool", {"error": "False", "average": "True", "spiking": "False"}),
     ] = Field(
         default="error",
-        description="Max pooling: refuse, replace by average pooling, or convert to spiking max pooling.",
+        description="Treatment of max pooling: error, average pooling, or spiking max pooling.",
     )
-    rectify_linear: bool = Field(
-        default=False, description="Accept hidden linear layers; their negative activations become 0."
+    rectify_linear: Annotated[bool, Flag(panel=NORMALISATION)] = Field(
+        default=False, description="Accept hidden linear layers; negative activations are set to 0."
     )
-    exact_clip: bool = Field(
+    exact_clip: Annotated[bool, Flag(panel=NORMALISATION)] = Field(
         default=False,
-        description="Let a clipped ReLU fire at every step where it clips: its scale factor is max_value.",
+        description="Use max_value of a clipped ReLU as its scale factor: a clipped neuron fires at every step.",
     )
-    parser: Parser = Field(default="auto", description="Parser; auto is the toolbox's if that reads the model.")
+    parser: Parser = Field(
+        default="auto",
+        description="Model parser. auto: that of snntoolbox if it supports the model, else the parser of snnb.",
+    )
     batch_size: Annotated[Count, ToolboxKey("simulation", "batch_size")] = Field(
         default=50, description="Samples per batch."
     )
-    calibrate: Optional[int] = Field(default=None, ge=1, le=1000, description="Number of time steps to calibrate for.")
-    calibration_samples: Count = Field(default=256, description="Training samples of the calibration.")
-    firing: Literal["separated", "free"] = Field(
-        default="separated", description="Calibrated populations fire in turn, or all at once."
+    calibrate: Annotated[Optional[int], Flag(panel=FEW_STEPS)] = Field(
+        default=None, ge=1, le=1000, description="Calibrate the network for this number of time steps."
     )
-    least_squares: bool = Field(default=False, description="With --calibrate: fit kernels to calibrated rates.")
-    weight_bits: Optional[int] = Field(default=None, ge=2, le=16, description="Bit width of integer weights.")
-    threshold_bits: int = Field(default=24, ge=8, le=24, description="Bit width of integer thresholds.")
-    scale_per: Literal["channel", "layer"] = Field(
-        default="channel", description="Factor to integers: for each channel or each layer."
+    calibration_samples: Annotated[Count, Flag(panel=FEW_STEPS)] = Field(
+        default=256, description="Number of training samples for the calibration."
     )
-    prune: float = Field(default=0.0, ge=0, lt=1, description="Share of each layer's weights made 0.")
+    firing: Annotated[Literal["separated", "free"], Flag(panel=FEW_STEPS)] = Field(
+        default="separated", description="Firing of calibrated populations: in successive windows, or unrestricted."
+    )
+    least_squares: Annotated[bool, Flag(panel=FEW_STEPS)] = Field(
+        default=False, description="Fit kernels to the calibrated rates (requires --calibrate)."
+    )
+    weight_bits: Annotated[Optional[int], Flag(panel=INTEGERS)] = Field(
+        default=None, ge=2, le=16, description="Bit width of integer weights."
+    )
+    threshold_bits: Annotated[int, Flag(panel=INTEGERS)] = Field(
+        default=24, ge=8, le=24, description="Bit width of integer thresholds."
+    )
+    scale_per: Annotated[Literal["channel", "layer"], Flag(panel=INTEGERS)] = Field(
+        default="channel", description="Granularity of the integer scale factor."
+    )
+    prune: Annotated[float, Flag(panel=INTEGERS)] = Field(
+        default=0.0, ge=0, lt=1, description="Fraction of the weights of each layer to set to 0."
+    )

@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 VERIFIED_SAMPLES = 100
 TOLERANCE = 1e-3
 MORE_WEIGHTS = 1.5  # warn if the parsed model has this many times the weights of the trained model
-ROUNDING = "the parsed and the trained model differ by up to {:.3g} in float32, by rounding only: in float64 they agree"
+ROUNDING = "the parsed and the trained model differ by up to {:.3g} in float32, due to rounding; in float64 they agree"
 OUTPUT_STEPS = 100  # time steps for the choice of the scale factor of spikes in place of a softmax
 DEFAULT_SETTINGS = ConversionSettings()
 
@@ -121,9 +121,9 @@ def convert(
     (target / "scale_factors.json").write_text(json.dumps(factors, indent=2) + "\n")
     warnings = list(_warnings(activity, trained, parsed, len(x_norm), settings))
     if settings.percentile != DEFAULT_SETTINGS.percentile and not uses_percentiles(parsed, exact_clip=exact_clip):
-        warnings.append("--percentile: not used, since each layer is scaled by the bound of its activations")
+        warnings.append("--percentile: ignored, because each layer is scaled by the bound of its activations")
     if settings.firing == "free" and settings.calibrate is None and levels is None:
-        warnings.append("--firing free: not used without --calibrate, since the network was not trained with qcfs")
+        warnings.append("--firing free: ignored without --calibrate, because the network was not trained with qcfs")
     if rounding_error > permitted(reference):
         warnings.append(ROUNDING.format(rounding_error))
     timing: Dict[str, int] = {}
@@ -178,7 +178,7 @@ def check_convertible(
     """
     layers = [inside for inside in model.submodules if isinstance(inside, keras.layers.Layer)]
     if not all(type(layer).__module__.startswith(("keras.", "tf_keras.", "tensorflow.")) for layer in layers):
-        raise InputError("the model or one of its layers is a custom class: build it from Keras's own layers")
+        raise InputError("the model or one of its layers is a custom class: use built-in Keras layers")
     chosen = choose_parser(model, max_pool=max_pool, rectify_linear=rectify_linear, parser=parser)
     if chosen == "own":
         parse_own(model, max_pool=max_pool, rectify_linear=rectify_linear)
@@ -314,24 +314,24 @@ def _warnings(
     activity: Activity, trained: keras.Model, parsed: keras.Model, samples: int, settings: ConversionSettings
 ) -> Iterator[str]:
     for layer in activity.silent:
-        yield f"{layer} is never active on the normalisation samples: scale factor 1"
+        yield f"{layer} is never active on the normalisation samples; its scale factor is 1"
     for layer in linear_ends(parsed):
         if activity.negative_shares[layer] > 0:
             share = f"{activity.negative_shares[layer]:.1%}"
-            yield f"{layer} has no activation: spikes rectify the {share} of its values that are negative"
+            yield f"{layer} has no activation: spiking neurons rectify the {share} of its values that are negative"
     rest = samples % settings.batch_size
     if rest:
-        yield f"the last {rest} of {samples} normalisation samples do not fill a batch: not used"
+        yield f"the last {rest} of {samples} normalisation samples do not fill a batch and are ignored"
     before, after = trained.count_params(), parsed.count_params()
     if after > MORE_WEIGHTS * before:
         yield (
-            f"{after:,} weights instead of {before:,}, {after / before:.1f} times as many: a layer without activation "
-            "is composed into each population that reads it"
+            f"{after:,} weights instead of {before:,}, {after / before:.1f} times as many: a layer without "
+            "activation is merged into each target population"
         )
     if settings.exact_clip and not clipped(parsed):
-        yield "--exact-clip: no layer clips its activations"
+        yield "--exact-clip: no layer has a clipped activation"
     if settings.max_pool != "error" and not _has_max_pooling(trained):
-        yield f"--max-pool {settings.max_pool} changes nothing: the network has no max pooling"
+        yield f"--max-pool {settings.max_pool} has no effect: the network has no max pooling"
 
 
 def save_keras(model: keras.Model, path: Path, name: str, levels: Optional[int] = None) -> None:

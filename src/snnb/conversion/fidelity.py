@@ -6,12 +6,12 @@ from snnb.io.text import Document
 
 Change = Literal["padding", "average_pooling", "rectification", "pruning", "rounding", "pruning_and_rounding"]
 CHANGES: Dict[Change, str] = {  # in the order in which they are made
-    "padding": "padding with black, where the trained network pads with zeros",
+    "padding": "padding with black instead of zeros",
     "average_pooling": "max pooling → average pooling",
-    "rectification": "ReLU in layers without activation",
+    "rectification": "ReLU added to layers without activation",
     "pruning": "pruning",
     "rounding": "rounding of weights",
-    "pruning_and_rounding": "pruning and rounding of weights",
+    "pruning_and_rounding": "weight pruning and rounding",
 }
 
 

@@ -38,14 +38,16 @@ def prepared_for_integers(network: Network, settings: ConversionSettings, scale:
     """
     pixels = x[:CHECKED] * scale
     if scale < 1 or scale != int(scale) or np.abs(pixels - np.rint(pixels)).max(initial=0) > 1e-3:
-        raise InputError(f"--weight-bits: a pixel (value / {scale:g}) is not an integer: prepare the data set as bytes")
+        raise InputError(
+            f"--weight-bits: a pixel (value / {scale:g}) is not an integer: prepare the data set as 8-bit integers"
+        )
     convolutions = []
     for population in network.populations:
         if isinstance(population.projections[0].layer, AveragePooling2D):
             if not is_separable(population):
                 raise InputError(
-                    f"layer {population.name}: the edge cuts windows of this average pooling, which then have no "
-                    "integer weights: use padding valid, or leave out --weight-bits"
+                    f"layer {population.name}: partial average pooling windows at the border have no integer "
+                    "weights: use padding valid, or omit --weight-bits"
                 )
             convolution = averaging(population.only)
             convolution = replace(convolution, kernel=np.asarray(convolution.kernel, np.float32))
@@ -62,8 +64,8 @@ def sources_of(network: Network, channels: Mapping[str, Channels], population: P
     senders, name = network.senders(population), network.input.name
     if name in senders and len(senders) > 1:
         raise InputError(
-            f"layer {population.name} reads the input and spikes, which have no common integer scale: let the input "
-            "pass a layer first, or leave out --weight-bits"
+            f"layer {population.name} reads the input and spikes, which have no common integer scale: insert a "
+            "layer after the input, or omit --weight-bits"
         )
     none = np.zeros(1, np.float32)
     scales = {**channels, name: Channels(np.float32(1 / network.pixel) + none, none, none)}

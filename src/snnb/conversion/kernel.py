@@ -89,7 +89,7 @@ def composed(first: Kernel, second: Kernel, read: Shape, between: Shape, written
         weights = first.weights.astype(np.float64) @ second.weights.astype(np.float64)
         return replace(second, weights=weights.astype(np.float32))
     if "Dense" in (first.kind, second.kind):
-        raise NotComposableError("reads a convolution without activation as a Dense layer: put a relu between")
+        raise NotComposableError("is a Dense layer after a convolution without activation: insert a relu between them")
     for axis in (0, 1):
         begin, end = second.reach(axis, written[axis])
         length, stride, offset = between[axis], first.strides[axis], first.before[axis]
@@ -97,8 +97,8 @@ def composed(first: Kernel, second: Kernel, read: Shape, between: Shape, written
         # Where the second sees zeros around its input, the first must see nothing but zeros too.
         if (begin < 0 and last >= 0) or (end >= length and length * stride - offset < read[axis]):
             raise NotComposableError(
-                "pads a layer without activation with zeros, where its kernel would see a part of its input: "
-                "put a relu between, or use padding valid"
+                "pads the output of a layer without activation with zeros: insert a relu between them, or use "
+                "padding valid"
             )
     (rows, row_step), (columns, column_step) = (_places(first, second, axis) for axis in (0, 1))
     dilation, weights = (row_step, column_step), np.zeros(0)
@@ -110,7 +110,9 @@ def composed(first: Kernel, second: Kernel, read: Shape, between: Shape, written
     kind = "DepthwiseConv2D" if first.kind == second.kind == "DepthwiseConv2D" else "Conv2D"
     strides = (first.strides[0] * second.strides[0], first.strides[1] * second.strides[1])
     if max(strides) > 1 and max(dilation) > 1:
-        raise NotComposableError("strides over a kernel with gaps of a layer without activation: put a relu between")
+        raise NotComposableError(
+            "has strides over a dilated kernel of a layer without activation: insert a relu between them"
+        )
     before = (
         first.before[0] + second.before[0] * first.strides[0],
         first.before[1] + second.before[1] * first.strides[1],
@@ -126,7 +128,7 @@ def _places(first: Kernel, second: Kernel, axis: int) -> Tuple[np.ndarray, int]:
     step = int(np.gcd.reduce(places.ravel())) or 1
     places = places // step
     if len(np.unique(places)) <= places.max():
-        raise NotComposableError("leaves gaps in the kernel of a layer without activation: put a relu between")
+        raise NotComposableError("creates gaps in the kernel of a layer without activation: insert a relu between them")
     return places, step
 
 

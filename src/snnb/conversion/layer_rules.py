@@ -71,7 +71,7 @@ def _model_reasons(layers: List[KerasLayer]) -> Iterator[Reason]:
         yield "model", "has no Dense layer and no convolution"
     last = layers[-1]
     if last.kind in CONVERTIBLE and last.rank != 1:
-        yield last.name, "the output has several axes, but one value for each class is needed: end in Flatten or Dense"
+        yield last.name, "the output has several axes, but one value per class is required: end in Flatten or Dense"
     while last.kind in SKIPPED | {"Flatten", "Reshape"}:
         last = last.inbound[0]
     if last.kind in CONVERTIBLE_REINDEXING:
@@ -83,33 +83,33 @@ def _layer_reasons(layer: KerasLayer, max_pool: str, *, own: bool = False) -> It
     config = layer.config
     if layer.kind not in (OWN_CONVERTIBLE if own else CONVERTIBLE):
         if layer.kind == "Lambda":
-            yield "runs code of its own, which cannot be converted and is not loaded"
+            yield "runs custom code, which is neither loaded nor converted"
         elif layer.kind in OTHER_ACTIVATIONS:
             yield "a spike rate can follow relu, softmax and linear only, as Activation, ReLU or in the layer itself"
         elif layer.kind in MERGING:
             yield f"merges branches, which only {'Add and Concatenate' if own else 'Concatenate'} can do"
         else:
-            yield f"{'snnb' if own else 'snntoolbox 0.5'} has no conversion for this type of layer"
+            yield f"{'snnb' if own else 'snntoolbox 0.5'} does not support this layer type"
         return
     if config.get("data_format", "channels_last") != "channels_last":
         yield "channels_first: use channels_last"
     if config.get("dtype", "float32") != "float32":
         yield f"computes in {config['dtype']}, float32 is needed"
     if config.get("groups", 1) != 1:
-        yield f"groups {config['groups']}: a convolution in groups cannot be converted"
+        yield f"groups {config['groups']}: grouped convolutions cannot be converted"
     if layer.kind in OWN_WEIGHTED | {"Activation"} and config.get("activation") not in ("relu", "softmax", "linear"):
         yield f"activation {config.get('activation')}: a spike rate can follow relu, softmax and linear only"
     if layer.kind == "ReLU":
         if config.get("max_value") is not None and not own:
-            yield f"max_value {config['max_value']}: spikes do not saturate there"
+            yield f"max_value {config['max_value']}: spike rates do not saturate there"
         if config.get("negative_slope"):
             yield f"negative_slope {config['negative_slope']}: a spike rate is never negative"
         if config.get("threshold"):
-            yield f"threshold {config['threshold']}: the parser leaves it out"
+            yield f"threshold {config['threshold']}: the parser ignores it"
     if layer.kind == "Reshape" and -1 in list(config["target_shape"]):
-        yield "has -1 in its shape: write the number instead"
+        yield "has -1 in its shape: specify the size"
     if layer.kind == "Dense" and layer.inbound[0].rank != 1:
-        yield "its input has several axes: put Flatten before it"
+        yield "its input has several axes: insert Flatten before it"
     if layer.kind == "BatchNormalization" and list(config["axis"]) != [layer.rank]:
         yield f"normalises axis {', '.join(map(str, config['axis']))}, not the channels"
     if layer.kind == "MaxPooling2D" and max_pool == "error":
@@ -133,13 +133,11 @@ def toolbox_reasons(model: keras.Model, max_pool: str, rectify_linear: bool) -> 
     layers = read_keras_graph(unrolled_model(model))
     reasons = list(_model_reasons(layers))
     for inside in models_inside(model):
-        reasons.append(
-            (f"{inside.name} ({type(inside).__name__})", "a model inside the model: use its layers one by one")
-        )
+        reasons.append((f"{inside.name} ({type(inside).__name__})", "a nested model: add its layers directly"))
     for layer, uses in Counter(node.outbound_layer for node in nodes_of(model)).items():
         if uses > 1 and not isinstance(layer, keras.Model):
             label = f"{layer.name} ({type(layer).__name__})"
-            reasons.append((label, "is used more than once, but the parser sees its first use only"))
+            reasons.append((label, "is used more than once, but the parser only supports its first use"))
     reasons += [(layer.label, reason) for layer in layers for reason in _layer_reasons(layer, max_pool)]
     # Rules for neighbouring layers need layers of known classes.
     if all(layer.kind in CONVERTIBLE for layer in layers):
@@ -153,7 +151,7 @@ def _neighbour_reasons(
 ) -> Iterator[str]:
     """Yield reasons that concern the layers before and after this one."""
     if layer.kind not in SKIPPED and any(_skipped_before(before) > MOST_SKIPPED for before in layer.inbound):
-        yield f"more than {MOST_SKIPPED} Dropout, activation and similar layers before it: leave some out"
+        yield f"more than {MOST_SKIPPED} Dropout, activation and similar layers before it: remove some"
     if layer.kind in WEIGHTED:
         yield from _of_weights(layer, rectify_linear)
     elif layer.kind in ACTIVATIONS:
@@ -164,7 +162,7 @@ def _neighbour_reasons(
         # The parser joins the next layer in the list to it, whichever that is.
         position = layers.index(layer)
         if _following(layer) != [after for after in layers[position + 1 :] if after.kind not in SKIPPED][:1]:
-            yield "the parser would join it to another branch: use AveragePooling2D over the entire map and Flatten"
+            yield "the parser would connect it to another branch: use AveragePooling2D over the entire map and Flatten"
     elif layer.kind == "Concatenate" and any(_skip_training_only(b).kind == "InputLayer" for b in layer.inbound):
         yield "takes the input of the model: the parser would drop the other branches"
 
@@ -174,9 +172,9 @@ def _of_weights(layer: KerasLayer, rectify_linear: bool) -> Iterator[str]:
     activation = _activation_name(absorbed or layer)
     hidden = _has_neurons_after(layer)
     if hidden and activation == "softmax":
-        yield "softmax inside the network: only the output layer may have it"
+        yield "softmax in a hidden layer: only the output layer may have softmax"
     if hidden and activation == "linear" and not rectify_linear:
-        yield "no activation, but spikes rectify: add relu, or accept that with --rectify-linear"
+        yield "no activation, but spiking neurons rectify: add relu, or give --rectify-linear"
     own = layer.config.get("activation")
     if absorbed is not None and own != "linear" and (own != activation or own == "softmax"):
         yield f"activation {own}, which the parser would replace by {absorbed.name}'s {activation}"
@@ -194,7 +192,7 @@ def _of_activation(layer: KerasLayer, max_pool: str) -> Iterator[str]:
         before = pending.pop(0)
         if before.kind in WEIGHTED:
             if _absorbed_activation(before) is not layer:
-                yield f"the parser would not find it for {before.name}: put it directly after that layer"
+                yield f"the parser would not assign it to {before.name}: move it directly after that layer"
         elif before.kind == "InputLayer":
             yield "no layer with weights before it"
         elif before.kind in ACTIVATIONS and _activation_name(before) != "linear":
@@ -202,17 +200,17 @@ def _of_activation(layer: KerasLayer, max_pool: str) -> Iterator[str]:
         elif before.kind in passed | ACTIVATIONS:
             pending += before.inbound
         else:
-            yield f"the parser would move it before {before.name}: put it into a layer with weights"
+            yield f"the parser would move it before {before.name}: move it into a layer with weights"
 
 
 def _of_batch_normalization(layer: KerasLayer) -> Iterator[str]:
     before = _skip_training_only(layer.inbound[0])
     if before.kind in ACTIVATIONS or (before.kind in WEIGHTED and before.config.get("activation") != "linear"):
-        yield f"stands after the activation of {before.name}: put it between the weights and the activation"
+        yield f"stands after the activation of {before.name}: move it between the weights and the activation"
     elif before.kind not in WEIGHTED:
-        yield f"follows {before.name} ({before.kind}): only directly after Dense or a convolution can it be absorbed"
+        yield f"follows {before.name} ({before.kind}): it can only be absorbed directly after Dense or a convolution"
     elif len(before.outbound) > 1:
-        yield f"{before.name} also feeds other layers, which absorbing this one into it would change"
+        yield f"{before.name} also feeds other layers, which absorbing this layer would change"
     elif before.kind == "DepthwiseConv2D" and before.config.get("depth_multiplier", 1) != 1:
         yield "the parser cannot absorb it into a depthwise convolution with a depth_multiplier"
 

@@ -92,7 +92,7 @@ def measure(
 ) -> Activity:
     """Measure percentiles of the activations of all layers with weights, in one pass over the samples.
 
-    As in the toolbox, samples that do not fill a last batch are left out. The last bits of activations depend on the
+    As in the toolbox, samples that do not fill a last batch are ignored. The last bits of activations depend on the
     batch size. `progress` is called with the number of samples done.
     """
     layers = list(population_ends(model).values())

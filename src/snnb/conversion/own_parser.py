@@ -78,8 +78,8 @@ class Affine:
         """
         if self.biased and kernel.pads(self.shape, shape):
             raise NotComposableError(
-                "pads a layer with a bias and without activation with zeros, which one kernel cannot do: "
-                "put a relu between, or use padding valid"
+                "pads the output of a layer with bias and without activation with zeros, which one kernel cannot "
+                "express: insert a relu between them, or use padding valid"
             )
         terms = tuple(
             replace(term, kernel=composed(term.kernel, kernel, term.source.shape, self.shape, shape))
@@ -202,7 +202,9 @@ class _Parser:
             if scaled is not None:
                 return scaled
             if not self._rectify_linear:
-                raise NotComposableError(f"reads a {value.kind} of a layer without activation: put a relu between")
+                raise NotComposableError(
+                    f"reads a {value.kind} of a layer without activation: insert a relu between them"
+                )
             value = self._activated(value, "linear", None)
         return identity(value, self._position) if isinstance(value, Node) else value
 
@@ -214,7 +216,7 @@ class _Parser:
             if negative:
                 raise NotComposableError(
                     f"scales {negative} of {len(scale)} channels by negative numbers after a maximum of values that "
-                    "may be negative: put batch normalisation and relu before the pooling"
+                    "may be negative: move batch normalisation and relu before the pooling"
                 )
             return replace(value, inputs=(self._normalised(value.inputs[0], scale, shift),))
         if value.kind == "ZeroPadding2D":
@@ -244,7 +246,7 @@ class _Parser:
             if activation == "linear" or (activation == "relu" and limit is None and value.rectified):
                 return value
             if activation == "softmax" and prod(value.shape) != value.shape[-1]:
-                raise NotComposableError("softmax over positions: put Flatten and a Dense layer before it")
+                raise NotComposableError("softmax over positions: insert Flatten and a Dense layer before it")
             if activation == "softmax" and len(value.shape) != 3:
                 return self._softmax_before(value)
             value = identity(value, self._position)
@@ -254,19 +256,19 @@ class _Parser:
         """Move the softmax of a vector before the layer that flattened it: one synapse for each class."""
         if value.kind not in ("Flatten", "Reshape") or prod(value.inputs[0].shape) != value.inputs[0].shape[-1]:
             raise NotComposableError(
-                f"softmax over {value.kind}, which has no weights: put a Dense layer between the two"
+                f"softmax over {value.kind}, which has no weights: insert a Dense layer between them"
             )
         return replace(value, inputs=(self._activated(value.inputs[0], "softmax", None),), activation="softmax")
 
     def _activated_before(self, value: DeferredLayer, activation: str, limit: Optional[float]) -> Node:
         if activation == "softmax" and not all(part.shape[-1] == np.prod(value.shape) for part in value.inputs):
-            raise NotComposableError(f"softmax over values that {value.kind} rearranges: put a Dense layer before it")
+            raise NotComposableError(f"softmax over values rearranged by {value.kind}: insert a Dense layer before it")
         if activation == "linear" and value.kind == "MaxPooling2D" and not self._rectify_linear:
-            raise NotComposableError("a maximum of values that may be negative: put a relu before it")
+            raise NotComposableError("maximum of values that may be negative: insert a relu before it")
         if value.outside is not None and (value.outside > 0).any():
             raise NotComposableError(
                 f"batch normalisation makes {int((value.outside > 0).sum())} of {len(value.outside)} channels positive "
-                "where zeros are padded before it: put batch normalisation and relu before the padding"
+                "where zeros are padded before it: move batch normalisation and relu before the padding"
             )
         inputs = tuple(self._activated(part, activation, limit) for part in value.inputs)
         return node_of(value, inputs, "softmax" if activation == "softmax" else "linear")
@@ -304,10 +306,10 @@ class _Parser:
         kernel = Kernel("DepthwiseConv2D", weights, self._position, strides, before=before)
         try:
             if kind == "MaxPooling2D" and rows * columns > 1:
-                raise NotComposableError("max pooling of a layer without activation: put the relu before the pooling")
+                raise NotComposableError("max pooling of a layer without activation: move the relu before the pooling")
             if kernel.pads(value.shape, pooling.shape):
                 raise NotComposableError(
-                    "average pooling with padding of a layer without activation: put a relu between"
+                    "average pooling with padding of a layer without activation: insert a relu between them"
                 )
             if kind == "GlobalAveragePooling2D" and self._rectify_linear:
                 raise NotComposableError("has a kernel of the size of the map")
@@ -331,7 +333,7 @@ def _check_softmax(output: Node) -> None:
     while pending:
         node, last = pending.pop()
         if node.activation == "softmax" and not last:
-            raise NotComposableError("the network has a softmax inside: only the output layer may have it")
+            raise NotComposableError("softmax in a hidden layer: only the output layer may have softmax")
         if (id(node), last) in met:
             continue
         met.add((id(node), last))
@@ -422,7 +424,7 @@ def _layer(term: Term, written: Shape, activation: str, bias: Optional[np.ndarra
     if kernel.kind == IDENTITY:
         if len(written) != 3:
             raise NotComposableError(
-                "connects units of a Dense layer one to one, which only feature maps can: put a Dense layer there"
+                "connects units of a Dense layer one to one, which only feature maps support: use a Dense layer"
             )
         kernel = Kernel("DepthwiseConv2D", kernel.weights.reshape(1, 1, -1, 1), kernel.position)
     if kernel.kind == "Dense":
@@ -430,8 +432,8 @@ def _layer(term: Term, written: Shape, activation: str, bias: Optional[np.ndarra
     else:
         if kernel.kind == "DepthwiseConv2D" and kernel.strides[0] != kernel.strides[1]:
             raise NotComposableError(
-                f"has strides of {kernel.strides[0]} × {kernel.strides[1]} for each channel, which TensorFlow "
-                "computes only where they are equal: use equal strides, or put a relu before"
+                f"has strides of {kernel.strides[0]} × {kernel.strides[1]} for each channel, which TensorFlow only "
+                "supports if they are equal: use equal strides, or insert a relu before it"
             )
         places = [(kernel.before[axis], written[axis]) for axis in (0, 1)]
         axes = list(zip(read, kernel.size, kernel.strides, kernel.dilation))

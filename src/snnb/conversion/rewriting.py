@@ -38,8 +38,8 @@ def compose_pooling(network: Network) -> Network:
     for population in network.populations:
         if isinstance(population.projections[0].layer, MaxPooling2D):
             raise InputError(
-                f"layer {population.name}: spiking max pooling passes on the input that has fired most so far, which "
-                "neither --calibrate nor a network trained with qcfs predicts: use --max-pool average"
+                f"layer {population.name}: spiking max pooling forwards the input with the highest spike count so "
+                "far, which is not supported with --calibrate and qcfs: use --max-pool average"
             )
         if len(population.projections) == 1 and isinstance(population.only.layer, Dense) and len(population.shape) == 1:
             network = _composed(network, population)

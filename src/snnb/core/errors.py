@@ -77,9 +77,9 @@ SIGNAL_EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 def interruption_message(stage: Optional[str]) -> str:
     """Return the line that is printed when a command is interrupted; `stage` is the stage that runs, if any."""
     if stage is None:
-        return "interrupted; the run is as it was"
+        return "interrupted; the run is unchanged"
     again = "continues after the last epoch" if stage == "train" else f"begins `{stage}` again"
-    return f"interrupted; the run is as it was before `{stage}`; the same command {again}"
+    return f"interrupted; the run is in its state before `{stage}`; the same command {again}"
 
 
 def first_line(error: BaseException) -> str:

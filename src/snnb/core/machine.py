@@ -72,7 +72,7 @@ def require_memory(needed: int, subject: str) -> None:
     if needed > available:
         raise ResourceError(
             f"{subject} take {needed / 1e9:,.1f} GB of memory, and {available / 1e9:,.1f} GB are available; "
-            "if the number is right, use a machine with more memory"
+            "if the number is correct, use a machine with more memory"
         )
 
 
@@ -126,8 +126,8 @@ def scratch_array(shape: Tuple[int, ...], dtype: "DTypeLike") -> "np.ndarray":
         if error.errno not in FULL:
             raise
         raise ResourceError(
-            f"{tempfile.gettempdir()} has no room for {size / 1e6:,.0f} MB of temporary data; "
-            "make space, or set TMPDIR to a folder on another disk"
+            f"{tempfile.gettempdir()} has no space for {size / 1e6:,.0f} MB of temporary data; "
+            "free space, or set TMPDIR to a folder on another disk"
         ) from error
 
 

@@ -30,9 +30,7 @@ Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 AbsolutePath = Annotated[Path, AfterValidator(lambda path: Path(os.path.abspath(path)))]  # noqa: PTH100 - links stay
 FigureFormat = Literal["png", "svg", "pdf"]
 FIGURE_ENDINGS = (".png", ".svg", ".pdf")
-Figures = Annotated[
-    Optional[FigureFormat], Field(exclude=True, description="Format of figures; by default as before, or png.")
-]
+Figures = Annotated[Optional[FigureFormat], Field(exclude=True, description="Figure format; initially png.")]
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,8 @@ class Flag:
     repeated: bool = False  # whether the option can be given several times; `parse` receives the list of texts
     hidden: bool = False  # whether the command line does not have the option
     complete: Optional[Callable[[], Sequence[str]]] = None  # returns the values for shell completion
-    once: bool = False  # whether the option holds for one command only: its recorded value is not used again
+    once: bool = False  # one-shot: recorded, but not inherited by later commands
+    panel: Optional[str] = None  # title of its panel in the help; None for the first panel
 
 
 @dataclass(frozen=True)
@@ -182,7 +181,7 @@ def is_kept(kind: Type[Options], name: str) -> bool:
 
 
 def once_options(kind: Type[Options]) -> List[str]:
-    """Return the options that hold for one command only."""
+    """Return the one-shot options."""
     return [name for name in kind.model_fields if flag_of(kind, name).once]
 
 

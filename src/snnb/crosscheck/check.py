@@ -30,7 +30,7 @@ def require_memory_of(graph: SynapseGraph, simulator: str) -> None:
         raise ResourceError(
             f"{simulator} takes about {decimal(size)} of memory for {graph.number_of_edges():,} synapses, "
             f"{decimal(free)} are free; "
-            + ("" if simulator == "scipy" else "take --with scipy, which needs least, or ")
+            + ("" if simulator == "scipy" else "use --with scipy, which requires the least memory, or ")
             + "use a machine with more memory"
         )
 
@@ -73,8 +73,8 @@ def within_rounding(compared: CountDifference, samples: int) -> bool:
 # Neurons × samples in a batch; of Brian2, which has a copy of the network for each sample, also synapses.
 AT_A_TIME = {"scipy": 1 << 21, "brian2": 1 << 19}
 FAR = 4.0  # largest difference of a membrane potential at the end of a sample, in thresholds; FAR √n for n samples
-ONLY_RECORDED = "To check each spike, simulate with --record-spikes 5 and compare again"
-ALTERED = "check whether a file of the run was altered; if none was, please report it"
+ONLY_RECORDED = "To check each spike, simulate with --record-spikes 5 and repeat the crosscheck"
+ALTERED = "check whether a file of the run was altered; otherwise please report it"
 
 
 UNIT = 2.0**-24  # the largest relative error of a rounding to float32
@@ -147,7 +147,7 @@ def check(
     samples, parts = len(expected.inputs), _parts(simulate, expected, at_a_time, progress)
     if expected.spikes is not None:
         compared = _compare_spikes(network, parts, expected, expected.spikes, name)
-        why = "each follows from the exported weights and the spikes before it"
+        why = "each spike follows from the exported weights and the preceding spikes"
     else:
         assert expected.sums is not None
         simulator_sums = {p.name: np.zeros(p.size, np.int64) for p in network.simulated}
@@ -161,13 +161,13 @@ def check(
                 if one.differing:
                     raise VerificationError(
                         f"{one.population} differs in {name} by {one.differing:,} spikes, and sums of integers are "
-                        f"exact: no rounding explains it. {ALTERED}"
+                        f"exact: rounding cannot explain the difference. {ALTERED}"
                     )
         if all(within_rounding(one, samples) for one in compared):
             return tuple(compared)
         _refuse_sums(network, compared, simulator_sums, expected.sums, samples, name)
         why = (
-            f"by the exported weights these spikes move no membrane potential by more than {FAR * samples**0.5:.3g} "
+            f"by the exported weights these spikes change no membrane potential by more than {FAR * samples**0.5:.3g} "
             f"thresholds in {samples} samples, but a small error would not either. {ONLY_RECORDED}"
         )
     differing = sum(one.differing for one in compared)

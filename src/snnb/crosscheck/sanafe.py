@@ -175,7 +175,7 @@ def build_chip(
     """
     sanafe = _imported(network)
     if network.leaky or network.input.coding != "current":
-        raise UsageError("--map takes converted networks with a constant input; leave it out")
+        raise UsageError("--map takes converted networks with a constant input; omit it")
     with contextlib.redirect_stdout(io.StringIO()):
         arch = sanafe.load_arch(str(architecture))
         chip = sanafe.SpikingChip(arch)

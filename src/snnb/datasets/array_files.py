@@ -21,8 +21,8 @@ ADVICE = "write it again with numpy.savez or numpy.save"
 
 SPEC = OwnSpec(
     name="arrays:FILE.npz",
-    title="arrays of yours",
-    source="arrays of yours",
+    title="arrays of the user",
+    source="arrays of the user",
     layout=", ".join(NAMES),
     scale=255.0,
     how_to_get=f"Write FILE.npz with the arrays {', '.join(NAMES)}, or a folder with each as an .npy file.",
@@ -63,11 +63,11 @@ def load(place: Path) -> LoadedDataset:
         if images.ndim not in (3, 4) or images.shape[1:] != arrays["x_train" if trained else "x_test"].shape[1:]:
             raise InputError(
                 f"{place}: x_{part} has the shape {images.shape}; write (samples, height, width, channels), or without "
-                "channels for grey pictures, with the same size in both parts."
+                "channels for grey images, with the same size in both parts."
             )
         if labels.dtype.kind not in "iu" or labels.size != len(images) or labels.shape[1:] not in ((), (1,)):
             raise InputError(
-                f"{place}: y_{part} is {labels.dtype} of shape {labels.shape}; write one whole number for each of the "
+                f"{place}: y_{part} is {labels.dtype} of shape {labels.shape}; write one integer for each of the "
                 f"{len(images)} samples of x_{part}."
             )
         classes = np.unique(arrays["y_train"]).size if trained else 1 + int(labels.max(initial=0))

@@ -63,7 +63,7 @@ class ArraySamples:
 def class_numbers(labels: np.ndarray, num_classes: int, path: Path) -> np.ndarray:
     """Return labels (n,) as int64; raise `InputError`, with the path of their file, unless each is a class number."""
     if labels.dtype.kind not in "iu":
-        raise InputError(f"{path}: the labels are {labels.dtype}, not whole numbers; download it again.")
+        raise InputError(f"{path}: the labels are {labels.dtype}, not integers; download it again.")
     wrong = np.flatnonzero((labels < 0) | (labels >= num_classes))
     if wrong.size:
         where = int(wrong[0])

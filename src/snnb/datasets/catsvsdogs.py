@@ -50,7 +50,7 @@ def load(where: Path) -> LoadedDataset:
         read_from = [where / folder for folder in folders]
     for name, pictures in zip(CLASSES, files):
         if len(pictures) < 2:
-            raise InputError(f"{where} holds {len(pictures)} picture(s) of a {name}: at least 2 are needed.")
+            raise InputError(f"{where} holds {len(pictures)} image(s) of a {name}: at least 2 are needed.")
 
     def by_hash(name: str) -> bytes:  # so that the test set stays nearly the same when pictures are added
         return sha256(os.fsencode(name.split("/")[-1])).digest()

@@ -82,7 +82,7 @@ SPEC_10 = DatasetSpec(
     source="https://www.cs.toronto.edu/~kriz/cifar.html (Krizhevsky 2009)",
     layout="cifar-10-batches-py/ with data_batch_1 to data_batch_5 and test_batch",
     download=True,
-    how_to_get="Leave out --source to download it.",
+    how_to_get="Omit --source to download it.",
 )
 SPEC_100 = SPEC_10.model_copy(
     update={

@@ -54,13 +54,13 @@ class OwnSpec(DatasetSpec):
     samples: Optional[Tuple[int, int]] = None
     version: str = "as it is on disk"
     licence: str = "yours"
-    source: str = "a folder of yours"
+    source: str = "a user folder"
 
 
 class DatasetRow(DatasetSpec):
     """A data set in the list of all data sets."""
 
-    path: Optional[Path]  # None if it is not on this machine
+    path: Optional[Path]  # None if it is not available on this machine
 
 
 class PreparedSplit(Document):

@@ -25,7 +25,7 @@ CONTRAST = 4  # of 16, the brightest pixel
 
 SPEC = DatasetSpec(
     name="digit_events",
-    title="UCI handwritten digits that move (events)",
+    title="moving UCI handwritten digits (events)",
     shape=SENSOR,
     num_classes=10,
     class_names=digits.SPEC.class_names,

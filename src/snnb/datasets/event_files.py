@@ -19,7 +19,7 @@ FIELDS = ("t", "x", "y", "p")
 
 SPEC = OwnSpec(
     name="events:DIR",
-    title="events in a folder of yours",
+    title="events in a user folder",
     layout="train/<class>/ and test/<class>/ with .npy or .npz files of events",
     how_to_get="Make DIR/test/ with one folder of recordings per class.",
     content="events",

@@ -8,10 +8,10 @@ from snnb.datasets.pictures import class_folders, listing_version, loaded_by_cla
 
 SPEC = OwnSpec(
     name="folder:DIR",
-    title="pictures in a folder of yours",
-    layout="train/<class>/ and test/<class>/ with pictures",
+    title="images in a user folder",
+    layout="train/<class>/ and test/<class>/ with images",
     scale=255.0,
-    how_to_get="Make DIR/train/ and DIR/test/, each with one folder of pictures per class.",
+    how_to_get="Make DIR/train/ and DIR/test/, each with one folder of images per class.",
 )
 
 

@@ -33,7 +33,7 @@ SPEC = DatasetSpec(
     layout="train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte "
     "(plain or .gz), or keras' mnist.npz",
     download=True,
-    how_to_get="Leave out --source to download it.",
+    how_to_get="Omit --source to download it.",
 )
 
 MIRRORS = ("https://storage.googleapis.com/cvdf-datasets/mnist/", "https://ossci-datasets.s3.amazonaws.com/mnist/")

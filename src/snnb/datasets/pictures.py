@@ -33,7 +33,7 @@ class PictureSamples:
         """Raise `InputError` unless `shape` has 1 or 3 channels; pictures are resized to any height and width."""
         if shape[2] not in _MODES:
             raise InputError(
-                f"pictures have 1 or 3 channels, the model takes {shape[2]}: choose another model or --shape."
+                f"images have 1 or 3 channels, the model takes {shape[2]}: choose another model or --shape."
             )
 
     def read(self, positions: np.ndarray, shape: ImageShape, fit: str) -> Tuple[np.ndarray, Dict[int, str]]:
@@ -47,7 +47,7 @@ class PictureSamples:
             except MemoryError:
                 raise
             except UnidentifiedImageError:
-                return f"{path}: not a picture"
+                return f"{path}: not an image"
             except Exception as error:  # a damaged picture can fail in any way
                 return f"{path}: {getattr(error, 'strerror', None) or error}"
             return None
@@ -84,12 +84,12 @@ def picture_names(folder: Path) -> List[str]:
 def class_folders(folder: Path) -> List[str]:
     """Return the sorted names of the class folders in a folder; raise `InputError` if there are none."""
     if not folder.is_dir():
-        raise InputError(f"{folder} is missing: it should hold a folder of pictures for each class.")
+        raise InputError(f"{folder} is missing: it should hold a folder of images for each class.")
     names = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     if not names:
         loose = len(picture_names(folder))
-        held = f"{loose} pictures but no class folders" if loose else "no class folders"
-        raise InputError(f"{folder} holds {held}: put the pictures of each class into a folder of that class.")
+        held = f"{loose} images but no class folders" if loose else "no class folders"
+        raise InputError(f"{folder} holds {held}: put the images of each class into a folder of that class.")
     return names
 
 
@@ -115,9 +115,7 @@ def samples_by_class(folder: Path, classes: Sequence[str]) -> PictureSamples:
     files = [[f"{name}/{picture}" for picture in picture_names(folder / name)] for name in classes]
     empty = [name for name, pictures in zip(classes, files) if not pictures]
     if empty:
-        raise InputError(
-            f"{folder / empty[0]} holds no pictures ({', '.join(SUFFIXES)}): add some or remove the folder."
-        )
+        raise InputError(f"{folder / empty[0]} holds no images ({', '.join(SUFFIXES)}): add some or remove the folder.")
     return labelled(folder, files)
 
 

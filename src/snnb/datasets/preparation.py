@@ -20,11 +20,11 @@ from snnb.io.text import printable
 from snnb.network.event_samples import Steps, write_samples
 
 CHUNK_BYTES = 16 * 2**20
-MOST_UNREADABLE = 0.01  # largest fraction of the images that are left out
+MOST_UNREADABLE = 0.01  # largest fraction of the images that are ignored
 UNREADABLE_NAMED = 20  # largest number of unreadable pictures that a warning names
 MAY_BE_SPIKES = (
-    "the currents are whole numbers; if they are spikes, write them with an integer type or simulate with "
-    "--input events: a mapping does not count currents"
+    "the currents are integers; if they are spike counts, use an integer dtype or simulate with "
+    "--input events: mappings do not count currents"
 )
 
 
@@ -34,7 +34,7 @@ class PreparedArrays:
 
     splits: Dict[str, PreparedSplit]  # by "train", "test" and "norm"
     warnings: List[str]  # messages for the user
-    outside: Optional[int]  # number of events outside the sensor, which are left out; None for other contents
+    outside: Optional[int]  # number of events outside the sensor, which are ignored; None for other contents
     whole: bool = False  # whether the test samples are currents that are whole numbers from 0 on, and may be spikes
 
 
@@ -131,8 +131,8 @@ def _find_or_fetch(dataset: Dataset, data_dir: Path, source: Optional[Path], pro
     """Return the path of the files, after a download if they are missing and can be downloaded."""
     spec = dataset.spec
     if source is not None and (dataset.place is not None or not spec.layout):
-        reason = "its name says where the files are" if spec.layout else "it is part of an installed package"
-        raise UsageError(f"leave out --source for {spec.name}: {reason}.")
+        reason = "its name states the path" if spec.layout else "it is part of an installed package"
+        raise UsageError(f"omit --source for {spec.name}: {reason}.")
     if source is not None and not source.exists():
         raise InputError(f"--source {source} does not exist: name the folder that holds {spec.layout}.")
     folder = source or dataset.place or data_dir / spec.name
@@ -144,7 +144,7 @@ def _find_or_fetch(dataset: Dataset, data_dir: Path, source: Optional[Path], pro
             return dataset.locate(folder)
         for path in [folder] if folder.is_file() else sorted(folder.glob("*")):
             if path.name.lower().endswith((".zip", ".tar", ".tar.gz", ".tgz", ".h5.gz")):
-                raise InputError(f"{path} is still packed: unpack it there and try again.") from None
+                raise InputError(f"{path} is an archive: unpack it and try again.") from None
         put = "" if source or dataset.place else f" Put it into {folder}, or name its folder with --source."
         raise InputError(f"{missing} {spec.how_to_get}{put}") from None
 
@@ -184,7 +184,7 @@ def _write_pictures(
                 unreadable += reasons.values()
                 if len(unreadable) > MOST_UNREADABLE * len(positions):
                     raise InputError(
-                        f"{len(unreadable)} of {len(positions)} pictures cannot be read, more than 1 %: "
+                        f"{len(unreadable)} of {len(positions)} images cannot be read, more than 1 %: "
                         f"the first is {unreadable[0]}; replace or remove these files."
                     )
                 written.append(np.delete(batch, list(reasons)))
@@ -194,7 +194,7 @@ def _write_pictures(
                 stream.seek(0)
                 _write_header(stream, np.uint8, (len(positions) - len(unreadable), *shape))
                 more = f"; and {len(unreadable) - UNREADABLE_NAMED} more" if len(unreadable) > UNREADABLE_NAMED else ""
-                of_part = f"{len(unreadable)} of {len(positions)} {part} pictures cannot be read and are left out"
+                of_part = f"{len(unreadable)} of {len(positions)} {part} images cannot be read and are ignored"
                 warnings.append(printable(f"{of_part}: {'; '.join(unreadable[:UNREADABLE_NAMED])}{more}"))
         labels[part] = samples.labels[np.concatenate(written)]
     if "train" in labels:
@@ -281,7 +281,7 @@ def _write_recordings(
         warnings.append(f"{outside:,} events are outside the sensor of {sensor} and left out; {inside:,} are counted")
     if late:
         warnings.append(
-            f"{late:,} events after the last complete bin of {settings.bin_us:,} µs of a sample are left out"
+            f"{late:,} events after the last complete bin of {settings.bin_us:,} µs of a sample are ignored"
         )
     if early:
         warnings.append(
@@ -290,8 +290,8 @@ def _write_recordings(
         )
     if empty:
         warnings.append(
-            f"{len(empty):,} of {total:,} recordings hold no events, the first {printable(empty[0])}: each is one "
-            "silent time step"
+            f"{len(empty):,} of {total:,} recordings hold no events, the first {printable(empty[0])}: each becomes "
+            "one silent time step"
         )
     return WrittenRecordings(longest, outside, whole, warnings)
 

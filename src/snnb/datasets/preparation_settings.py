@@ -29,21 +29,23 @@ class PreparationSettings(Options):
 
     dataset: Annotated[str, Flag(hidden=True)] = Field(description="Name of the data set, which is the run's.")
     source: Optional[AbsolutePath] = Field(
-        default=None, description="Folder with the data set's own files, instead of a download."
+        default=None, description="Folder with the original files; disables the download."
     )
     data_dir: Annotated[Optional[Path], Flag(environment="SNNB_DATA")] = Field(
-        default=None, exclude=True, description="Directory of the data sets; by default the user's cache directory."
+        default=None, exclude=True, description="Directory of the data sets. Default: the user's cache directory."
     )
     shape: Annotated[Tuple[int, int, int], Flag(metavar="HxWxC", parse=parse_shape)] = Field(
-        description="Size of the pictures, as 64x64x3."
+        description="Image size, such as 64x64x3."
     )
     fit: Annotated[Literal["exact", "pad", "resize"], Flag(hidden=True)] = Field(
-        default="exact", description="Method that fits pictures to that size; set by the model."
+        default="exact", description="Method that fits images to that size; set by the model."
     )
-    norm_samples: Count = Field(default=1000, description="Training samples for the normalisation, balanced by class.")
-    limit: Optional[Count] = Field(
-        default=None, description="Keep at most this many training and as many test samples."
+    norm_samples: Count = Field(default=1000, description="Training samples for the normalisation, class-balanced.")
+    limit: Optional[Count] = Field(default=None, description="Maximum number of training samples, and of test samples.")
+    seed: Seed = Field(default=0, description="Random seed.")
+    bin_us: Annotated[Count, Flag(panel="Events")] = Field(
+        default=1000, description="Time step in µs over which events are summed."
     )
-    seed: Seed = Field(default=0, description="Seed of all random numbers.")
-    bin_us: Count = Field(default=1000, description="Time step in µs, into which events are summed.")
-    binary: bool = Field(default=False, description="Count at most one event of a pixel in a time step.")
+    binary: Annotated[bool, Flag(panel="Events")] = Field(
+        default=False, description="Count at most one event per pixel and time step."
+    )

@@ -21,8 +21,8 @@ MOST_SPIKES = 1 << 24  # of a neuron in a step: larger numbers are rounded in fl
 
 SPEC = OwnSpec(
     name="steps:DIR",
-    title="currents or spikes of yours",
-    source="arrays of yours",
+    title="user currents or spikes",
+    source="arrays of the user",
     layout="x_test.npy and y_test.npy",
     how_to_get=f"Write x_test.npy, {TYPES}, {AXES}; and y_test.npy, a class number for each sample.",
     content="steps",

@@ -144,7 +144,7 @@ def refuse_fast_cycles(graph: SynapseGraph, request: Request) -> None:
     if graph.neuron_model and late:
         raise UsageError(
             "each synapse takes a time step in this format, and spikes of this network pass several populations of a "
-            "cycle in one; take csv or npz"
+            "cycle in one; use csv or npz"
         )
 
 

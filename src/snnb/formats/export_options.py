@@ -9,6 +9,7 @@ from snnb.cluster.connect import checked_address
 from snnb.core.options import Flag, Options
 
 RateUnit = Literal["step", "hz", "sample"]
+SOME = "Options of some formats"  # panel of the help
 
 
 class ExportOptions(Options):
@@ -16,31 +17,33 @@ class ExportOptions(Options):
 
     recorded: ClassVar[bool] = False
 
-    rate_unit: RateUnit = Field(default="step", description="Unit of rates.")
-    with_input: bool = Field(
-        default=False, description="Keep an input that is a current in partition and spike formats."
+    rate_unit: RateUnit = Field(
+        default="step", description="Unit of rates: spikes per time step, Hz, or spikes per sample."
     )
-    exact: bool = Field(default=False, description="Write numbers with the digits of float64 instead of float32.")
-    integers: bool = Field(
+    with_input: Annotated[bool, Flag(panel=SOME)] = Field(
+        default=False, description="Include a constant-current input in partition and spike formats."
+    )
+    exact: bool = Field(default=False, description="Write numbers with float64 digits instead of float32.")
+    integers: Annotated[bool, Flag(panel=SOME)] = Field(
         default=False, description="Write the integer weights, biases and thresholds of an integer network."
     )
-    scale: Optional[float] = Field(
+    scale: Annotated[Optional[float], Flag(panel=SOME)] = Field(
         default=None,
         gt=0,
         allow_inf_nan=False,
-        description="Factor from rates (metis) or spike counts (hmetis) to integer weights.",
+        description="metis, hmetis: factor from rates (metis) or spike counts (hmetis) to integer weights.",
     )
-    workers: Optional[int] = Field(
-        default=None, ge=1, le=256, description="Threads that write the format parts; by default one per core."
+    workers: Annotated[Optional[int], Flag(panel=SOME)] = Field(
+        default=None, ge=1, le=256, description="parts: number of writing threads. Default: one per processor core."
     )
-    scheduler: Annotated[Optional[str], Flag(metavar="ADDRESS")] = Field(
+    scheduler: Annotated[Optional[str], Flag(metavar="ADDRESS", panel=SOME)] = Field(
         default=None,
-        description="Scheduler of a Dask cluster that writes the format parts, into a folder that its workers share.",
+        description="parts: Dask scheduler whose workers write; they must share the output folder.",
     )
-    map: Annotated[Optional[str], Flag(metavar="STAMP")] = Field(
-        default=None, description="Stamp of a mapping: sanafe writes its cores, and the chip as an architecture file."
+    map: Annotated[Optional[str], Flag(metavar="STAMP", panel=SOME)] = Field(
+        default=None, description="sanafe: stamp of a mapping; its cores and an architecture file are written."
     )
-    idx64: bool = Field(default=False, description="Write metis files for a program with 64-bit indices.")
+    idx64: Annotated[bool, Flag(panel=SOME)] = Field(default=False, description="metis: allow 64-bit indices.")
 
     @field_validator("scheduler")
     @classmethod

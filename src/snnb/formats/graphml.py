@@ -26,8 +26,8 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
 def _check(graph: SynapseGraph, request: Request) -> None:
     if graph.number_of_edges() > NETWORKX_LIMIT:
         raise ResourceError(
-            f"{graph.number_of_edges():,} edges are more than programs for graphml hold ({NETWORKX_LIMIT:,}); "
-            "take parquet, npz or csv"
+            f"{graph.number_of_edges():,} edges exceed the capacity of GraphML programs ({NETWORKX_LIMIT:,}); use "
+            "parquet, npz or csv"
         )
 
 

@@ -1,4 +1,4 @@
-"""Import a graph from outside as MODEL_graph.h5: find the reader by content and ending, read the spikes, write it."""
+"""Import an external graph as MODEL_graph.h5: find the reader by content and ending, read the spikes, write it."""
 
 import hashlib
 from dataclasses import replace
@@ -50,7 +50,7 @@ def import_graph(
     steps: Optional[int] = None,
     progress: Progress = silent,
 ) -> Imported:
-    """Read a graph from outside, write it as MODEL_graph.h5, which appears when it is complete, and open it.
+    """Read an external graph, write it as MODEL_graph.h5, which appears when it is complete, and open it.
 
     `path` is a file or folder of one of `FORMATS`, or a MODEL_graph.h5, which is copied; `rates` a file with the spikes
     of each neuron, by default those of the graph, or several files whose spikes are added up; FILE:POPULATION is that
@@ -108,11 +108,11 @@ def refuse_without_spikes(samples: Optional[int], steps: Optional[int]) -> None:
     given = {"--rate-samples": samples, "--rate-steps": steps}
     names = [name for name, number in given.items() if number is not None]
     if names:
-        raise UsageError(f"{', '.join(names)}: no spikes are known; give --rates, or leave it out")
+        raise UsageError(f"{', '.join(names)}: no spike counts; give --rates, or omit it")
 
 
 def find_reader(path: Path) -> Optional[Callable[[Path], ListedGraph]]:
-    """Return the reader of a graph from outside, None for a MODEL_graph.h5; raise `InputError` for any other file."""
+    """Return the reader of an external graph, None for a MODEL_graph.h5; raise `InputError` for any other file."""
     if not path.exists():
         raise InputError(f"{path}: no such file")
     if graph_file.recognises(path):
@@ -150,14 +150,14 @@ def _read_rates(files: Sequence[RateFile], graph: ListedGraph, recording: Record
     found: List[Rates] = []
     for number, (path, population) in enumerate(files):
         if any(path == other and (None in (population, of) or population == of) for other, of in files[:number]):
-            raise UsageError(f"--rates {path}: given twice, so that its spikes would count twice")
+            raise UsageError(f"--rates {path}: given twice, which would count its spikes twice")
         if population is None:
             read = _reader_of(path, RATE_READERS, "a file of spikes that snnb reads; it reads")
             found.append(read(path, graph, recording))
         elif sonata.is_report(path):
             found.append(sonata.read_report(path, graph, recording, population))
         else:
-            raise UsageError(f"--rates {path}:{population}: not a report of SONATA, so leave out :{population}")
+            raise UsageError(f"--rates {path}:{population}: not a report of SONATA, so omit :{population}")
         stated = found[-1].recording or recording
         if len(files) > 1 and stated != recording:
             raise UsageError(
@@ -171,7 +171,7 @@ def _read_rates(files: Sequence[RateFile], graph: ListedGraph, recording: Record
         raise InputError(f"{', '.join(str(path) for path, _ in files)}: {error}") from None
     silent = [name for name, ids in graph.ids_by_population.items() if not spikes[ids.start : ids.stop].any()]
     if silent:
-        notes.append(f"no spikes are given for {', '.join(silent)}")
+        notes.append(f"no spike counts for {', '.join(silent)}")
     return Rates(spikes, found[0].recording, tuple(notes), found[0].times if len(found) == 1 else None)
 
 

@@ -26,7 +26,7 @@ def _check(graph: SynapseGraph, request: Request) -> None:
     if need > free:
         raise ResourceError(
             f"networkx will take about {need / 1e9:,.1f} GB of memory for {graph.number_of_edges():,} edges, "
-            f"{free / 1e9:,.1f} GB are free; take npz, parquet or csv"
+            f"{free / 1e9:,.1f} GB are free; use npz, parquet or csv"
         )
 
 

@@ -173,7 +173,7 @@ def _check_cycles(edges: Sequence[Tuple[str, str]], inputs: Sequence[str], closi
     # An edge closes a cycle if the search enters its target before its source, and leaves it after it.
     back_edges = {(a, b) for a, b in edges if a in before and before[b] <= before[a] and after[b] >= after[a]}
     if back_edges != closing:
-        raise UsageError("readers of NIR would find other delays in the cycles of this network; take csv or npz")
+        raise UsageError("NIR readers would infer other delays in the cycles of this network; use csv or npz")
 
 
 def _neurons(nir: ModuleType, numbers: Dict[str, np.ndarray], resistance: np.ndarray) -> Node:
@@ -278,7 +278,7 @@ def _losses(graph: SynapseGraph, request: Request) -> Dict[str, object]:
         return {"nir": {"nodes": _node_names(graph), "losses": [steps, *([] if warning is None else [warning])]}}
     losses = [
         f"reset: the neurons of this network reset by {request.reset}; nir up to 1.0.1 defines IF with reset by "
-        "subtraction, later ones with reset to v_reset, 0, and files have no word for the former",
+        "subtraction, later versions with reset to v_reset, 0, and files cannot express the former",
         "time: NIR's dv/dt = r I; a step here adds r I once, and a spike passes all layers in the same step",
     ]
     if graph.integers:
@@ -328,12 +328,12 @@ def _unsaid(population: GraphPopulation, closing: bool) -> Optional[str]:
 
 def _check(graph: SynapseGraph, request: Request) -> Optional[str]:
     if not graph.inputs:
-        raise UsageError("a NIR file begins with an input, and the graph has none; take csv or npz")
+        raise UsageError("a NIR file begins with an input, and the graph has none; use csv or npz")
     for population in graph.layers:
         closing = any(_closes_cycle(p) for p in graph.projections if p.target is population)
         number = _unsaid(population, closing)
         if number is not None:
-            raise UsageError(f"NIR cannot state this property of {population.name}: {number}; take csv or npz")
+            raise UsageError(f"NIR cannot state this property of {population.name}: {number}; use csv or npz")
     for projection in graph.projections:
         if weighting_of(projection) == "maximum":
             raise UsageError(
@@ -345,7 +345,7 @@ def _check(graph: SynapseGraph, request: Request) -> Optional[str]:
             raise ResourceError(
                 f"{projection.source.name} → {projection.target.name} ({projection.rule}) is not a layer of NIR, and "
                 f"as matrix it has {projection.source.size * projection.target.size:,} weights, more than "
-                f"{LARGEST_MATRIX:,}; take sonata or npz"
+                f"{LARGEST_MATRIX:,}; use sonata or npz"
             )
     return _warning(graph, request)
 

@@ -119,12 +119,13 @@ def _open(shared: _Shared, threads: int) -> Tuple[_Shared, SynapseGraph, int]:
     """Open the graph in a worker; raise `InputError` if the worker has other files."""
     if not shared.folder.is_dir():
         raise InputError(
-            f"a worker of the cluster does not see {shared.folder.parent.parent}; give --output in a directory that "
+            f"a worker of the cluster cannot access {shared.folder.parent.parent}; give --output in a directory that "
             "all workers share under the same path"
         )
     if not shared.graph.is_file() or sha256_of(shared.graph) != shared.digest:
         raise InputError(
-            f"a worker of the cluster does not see {shared.graph}; put the run into a directory that all workers share "
+            f"a worker of the cluster cannot access {shared.graph}; put the run into a directory that all workers "
+            "share "
             "under the same path"
         )
     graph = SynapseGraph.open(shared.graph)

@@ -1,4 +1,4 @@
-"""Spikes of each neuron of a graph from outside, in text, CSV and arrays: `snnb graph --from GRAPH --rates FILE`.
+"""Spikes of each neuron of an external graph, in text, CSV and arrays: `snnb graph --from GRAPH --rates FILE`.
 
 Neurons with names are named in the file: a list of numbers is refused, since nothing in it tells their order.
 """

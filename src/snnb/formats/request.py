@@ -218,7 +218,7 @@ def need_counts(graph: SynapseGraph, request: "Request") -> None:
     """Raise `UsageError` for a graph without spike counts."""
     if graph.recording is None:
         raise UsageError(
-            f"{graph.path} has weights only, and this format is about spikes; make the graph of a simulation"
+            f"{graph.path} has no spike counts, which this format requires; create the graph of a simulation"
         )
 
 

@@ -197,7 +197,7 @@ def _check(graph: SynapseGraph, request: Request) -> None:
         number = _unsaid(population)
         if number is not None:
             raise UsageError(
-                f"SANA-FE's neurons cannot have this property of {population.name}: {number}; take csv or npz"
+                f"SANA-FE's neurons do not support this property of {population.name}: {number}; use csv or npz"
             )
     refuse_fast_cycles(graph, request)
     if graph.number_of_edges() > LIMIT:

@@ -81,7 +81,7 @@ def unsaid(population: GraphPopulation) -> Optional[str]:
     numbers = population.neuron.numbers(population.shape)
     leak, gain = numbers["leak"], numbers["gain"]
     if "current_leak" in numbers:
-        return "current_leak, a synaptic current that acts in its own step"
+        return "current_leak, a synaptic current that acts in the same step"
     if ((leak <= 0) | (leak > 1)).any():
         return "a leak that is not above 0 and at most 1"
     if (gain <= 0).any():
@@ -103,8 +103,8 @@ def _check(graph: SynapseGraph, request: Request) -> None:
         number = unsaid(population)
         if number is not None:
             raise UsageError(
-                "format sonata is written for NEST, whose neurons cannot have this property of "
-                f"{population.name}: {number}; take csv or npz, whose description has all numbers"
+                "format sonata is written for NEST, whose neurons do not support this property of "
+                f"{population.name}: {number}; use csv or npz, whose description has all numbers"
             )
     refuse_fast_cycles(graph, request)
 

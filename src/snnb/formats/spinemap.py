@@ -78,9 +78,9 @@ def _spikes_of(path: Path, population: GraphPopulation) -> Tuple[np.ndarray, int
 def _check(graph: SynapseGraph, request: Request) -> None:
     need_counts(graph, request)
     if "source_sha256" in graph.attributes:
-        raise UsageError("spinemap needs the times of spikes, which a graph from outside lacks; take snn or hmetis")
+        raise UsageError("spinemap requires spike times, which an external graph does not have; use snn or hmetis")
     if request.spike_times is None or not request.spike_times.exists():
-        raise UsageError("spinemap needs the times of spikes; simulate with --record-spikes K, and export that graph")
+        raise UsageError("spinemap requires spike times; simulate with --record-spikes K and export that graph")
 
 
 FORMAT = Format("_spinemap", write, _check, partial=True, directory=True, own_options=("with_input", "exact"))

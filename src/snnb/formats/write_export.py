@@ -47,7 +47,7 @@ def export(
     `simulated` the simulation of the spike counts.
     """
     if target.name in ("", ".."):
-        raise UsageError(f"--output {str(target)!r} names no file; give the path of a file or directory to write")
+        raise UsageError(f"--output {str(target)!r} is not a file name; give the path of a file or directory")
     exporter = find_format(format)
     request = Request(options, spike_times, target.suffix == ".gz", progress, simulated, on_cores)
     refuse_foreign_options(format, options)
@@ -121,7 +121,7 @@ def refuse_foreign_options(format: str, options: ExportOptions) -> None:
         having = [other for other, exporter in FORMATS.items() if name in exporter.own_options]
         if having and format not in having and getattr(options, name) != getattr(DEFAULTS, name):
             option = option_name(ExportOptions, name)
-            raise UsageError(f"{option} is for --format {', '.join(having)}, not for {format}; leave it out")
+            raise UsageError(f"{option} applies to --format {', '.join(having)}, not to {format}; omit it")
 
 
 def nodes_path(target: Path) -> Path:

@@ -137,7 +137,7 @@ class Currents:
         """Sum the currents of a population's projections, and add its bias: `real` (samples, *population.shape).
 
         `read` has the values of volumes by name, `real` (samples, ...), `delayed` those of earlier steps by name and
-        delay. Projections from other volumes are left out.
+        delay. Projections from other volumes are ignored.
         """
         kernels = zip(population.projections, self._kernels[population.name])
         values = {**{(name, 0): value for name, value in read.items()}, **delayed}

@@ -64,7 +64,7 @@ class ListedPopulation(Volume):
 
 @dataclass(frozen=True, eq=False)
 class ListedGraph:
-    """Content of a graph from outside.
+    """Content of an external graph.
 
     Attributes
     ----------
@@ -236,7 +236,7 @@ def check_spikes(spikes: Iterable[np.ndarray]) -> None:
 
 def spikes_fault(text: str) -> str:
     """Return the fault of a number of spikes that is not valid."""
-    return f"{text} spikes; give finite numbers that are not negative, at most 2^53"
+    return f"{text} spikes; give finite non-negative numbers, at most 2^53"
 
 
 def merged_note(edges: int, synapses: int) -> Tuple[str, ...]:

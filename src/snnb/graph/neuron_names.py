@@ -1,4 +1,4 @@
-"""Names of neurons of a graph from outside, and files with a row `name value` for each neuron.
+"""Names of neurons of an external graph, and files with a row `name value` for each neuron.
 
 The *label* of a neuron is its name, in a graph of several populations `POPULATION,NAME`.
 """

@@ -85,7 +85,7 @@ class GraphPopulation(Volume):
     later_bias : ndarray of float32 or None
         Bias of each channel that is added from the second time step on, as it closes a cycle.
     stored_names : dataset or None
-        Names of the neurons, of a graph from outside that has names.
+        Names of the neurons, of an external graph that has names.
     """
 
     layer: str

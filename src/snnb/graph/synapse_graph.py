@@ -552,7 +552,7 @@ def log_lines(graph: SynapseGraph) -> List[str]:
     ]
     if graph.has_average_pooling:
         text.append(f"weights of average pooling: {graph.attributes['pool_weight']}")
-    for name, of in (("parsed_sha256", "parsed model"), ("source_sha256", "file or arrays that the graph was made of")):
+    for name, of in (("parsed_sha256", "parsed model"), ("source_sha256", "source file or arrays of the graph")):
         if name in graph.attributes:
             text.append(f"SHA-256 of the {of}: {graph.attributes[name]}")
     if graph.recording is None:

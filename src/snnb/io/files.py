@@ -22,17 +22,17 @@ from typing import Collection, Iterator, Optional, Sequence, Type
 from snnb.core.errors import FULL, ResourceError, SnnbError, UsageError
 
 BLOCK = 1 << 20
-MAKE_SPACE = "make space or choose another disk, then run the same command again"
+MAKE_SPACE = "free space or choose another disk, then run the command again"
 ADVICE = {
     errno.ENOSPC: f"the disk is full; {MAKE_SPACE}",
-    errno.EDQUOT: f"the disk quota is used up; {MAKE_SPACE}",
-    errno.EROFS: "the file system is read-only; give a place that can be written",
+    errno.EDQUOT: f"the disk quota is exceeded; {MAKE_SPACE}",
+    errno.EROFS: "the file system is read-only; give a writable path",
     errno.EACCES: "permission denied; `ls -l` on it and on its folder shows the owner",
     errno.EPERM: "not permitted; `ls -l` on it and on its folder shows the owner",
-    errno.ELOOP: "is a symbolic link, which is not followed here; put the file itself in its place",
+    errno.ELOOP: "is a symbolic link, which is not followed; replace it by the file",
     errno.EISDIR: "is a directory where a file is expected; move it away",
     errno.ENOENT: "no such file or directory; check the path, or give another one",
-    errno.EEXIST: "exists already; move it away, or give another path",
+    errno.EEXIST: "already exists; move it away, or give another path",
     errno.ENOTDIR: "a part of this path is a file where a directory is expected; move it away or give another path",
     errno.ENAMETOOLONG: "the name is too long; give a shorter one",
 }

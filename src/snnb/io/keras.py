@@ -72,7 +72,7 @@ def description_of(model: keras.Model) -> JsonValue:
 def older_description(value: JsonValue) -> JsonValue:
     """Return a description by any Keras 2, or a part of one, as TensorFlow 2.2 writes it.
 
-    A setting that TensorFlow 2.2 does not know is left out where it changes nothing, and kept elsewhere.
+    A setting that TensorFlow 2.2 does not know is dropped where it has no effect, and kept elsewhere.
     """
     if not NEWER:
         return value

@@ -82,37 +82,35 @@ class Cost(Document):
     the names of their keys in a hardware description. None is a figure that this description has no numbers for.
     """
 
-    connectivity: float = Field(description="spikes between cores a sample")  # Σ n(s)·|D(s)|
+    connectivity: float = Field(description="spikes between cores per sample")  # Σ n(s)·|D(s)|
     # Σ n(s) over the neurons with D(s) not empty
-    cut: float = Field(description="spikes that leave their core a sample")
+    cut: float = Field(description="spikes leaving their core per sample")
     # Σ n(s)·Σ d
-    hops_unicast: float = Field(description="links crossed a sample, each core being sent a separate spike")
+    hops_unicast: float = Field(description="links crossed per sample (unicast)")
     # Σ n(s)·(links in the union of the routes to D(s)). A route runs along x first, then along y
-    hops_multicast: float = Field(description="links crossed a sample, a spike being copied where its routes part")
+    hops_multicast: float = Field(description="links crossed per sample (multicast)")
     # Sum over all events if the description has energies of them; otherwise Σ n(s)·Σ ((d + 1)·router + d·link), and if
     # it has the energy of a synaptic operation, that of every spike (also of the input) at each of its synapses
-    energy_pj: float = Field(description="pJ a sample")
+    energy_pj: float = Field(description="pJ per sample")
     latency_ns_mean: float = Field(description="ns, mean over the spikes between cores")  # (d + 1)·router + d·link
     latency_ns_max: float = Field(description="ns")
     # With unicast routing
     link_load_mean: float = Field(
-        description="spikes a sample over a link in one direction, mean over all links of the mesh"
+        description="spikes per sample over a link in one direction, mean over all links of the mesh"
     )
-    link_load_max: float = Field(description="spikes a sample over a link in one direction")
+    link_load_max: float = Field(description="spikes per sample over a link in one direction")
     cores: int = Field(description="cores with neurons")
     reuse: float = Field(description="synapses / axons of a core, mean over the cores that have axons")
     # Σ n(s)·|D(s)| over the neurons of the input
-    outside_spikes: float = Field(description="spikes a sample that cores receive from a spiking input")
+    outside_spikes: float = Field(description="spikes per sample from a spiking input to cores")
     chips: Optional[int] = Field(default=None, description="chips with neurons")
-    spikes_between_chips: Optional[float] = Field(
-        default=None, description="spikes a sample between cores of different chips"
-    )
+    spikes_between_chips: Optional[float] = Field(default=None, description="spikes between chips per sample")
     hops_between_chips: Optional[float] = Field(
-        default=None, description="links between chips crossed a sample, each core being sent a separate spike"
+        default=None, description="links between chips crossed per sample (unicast)"
     )
-    step_ns: Optional[float] = Field(default=None, description="ns of a time step with the mean number of events")
-    sample_ns: Optional[float] = Field(default=None, description="ns between the beginnings of two samples")
-    sample_latency_ns: Optional[float] = Field(default=None, description="ns until a sample has passed all layers")
+    step_ns: Optional[float] = Field(default=None, description="ns per time step with the mean number of events")
+    sample_ns: Optional[float] = Field(default=None, description="ns, sample interval")
+    sample_latency_ns: Optional[float] = Field(default=None, description="ns, latency of a sample")
     per_projection: List[ProjectionCost]  # in the order of the graph
     events: Optional[Dict[str, float]] = None
     energy_by_event_pj: Optional[Dict[str, float]] = None  # of the events that have an energy

@@ -25,7 +25,7 @@ from snnb.mapping.time_costs import RecordedSteps, StepLoads
 from snnb.mapping.traffic import TrafficSums
 
 Number = Union[int, float]
-SECONDS = "s that the mapping took"
+SECONDS = "s, duration of the mapping"
 RECORDED = ("cores", "chips", "connectivity", "hops_unicast", "energy_pj", "step_ns")  # in the manifest
 
 
@@ -161,12 +161,10 @@ class MappingCost(Cost):
         text = [
             f"{self.neurons:,} neurons on {self.cores:,} of the {hardware.cores:,} cores of {hardware.name}, "
             f"{hardware.mesh[0]}×{hardware.mesh[1]}",
-            f"source of its figures: {hardware.source}",
+            f"source of the figures: {hardware.source}",
         ]
         if empty:
-            text.append(
-                f"{empty:,} core numbers of the partition have no neurons: empty cores, which keep their numbers"
-            )
+            text.append(f"{empty:,} core numbers of the partition have no neurons; these cores remain empty")
         text += ["", "a core                      mean         max   limit"]
         for name, core in self.fill.items():
             limit = "any number" if core.limit is None else f"{core.limit:,}: {core.share:.0%} full"
@@ -184,7 +182,7 @@ class MappingCost(Cost):
             note = "" if one in self.tried else "  for comparison"
             text.append(f"  {one.method:<20}{one.cores:>10,}{one.connectivity:>14,.6g}{note}")
         also = "either" if self.connectivity == 0 else f"but {self.connectivity:,.6g} in this mapping"
-        ratio = f"and in the order of ids no spikes travel between cores {also}"
+        ratio = f"and in sequential order, no spikes travel between cores {also}"
         if self.sequential.connectivity:
             share = self.connectivity / self.sequential.connectivity
             ratio = f"{share:.2f} × the connectivity of the sequential mapping"

@@ -78,7 +78,7 @@ def _obstacle(network: PlacedNetwork, hardware: Hardware) -> Optional[str]:
     least = -(-network.neurons // limits.neurons)
     least = max(least, -(-int(network.in_degrees.sum()) // limits.synapses))
     if least > hardware.cores:
-        return f"has {hardware.cores:,} cores, and the network needs at least {least:,}"
+        return f"has {hardware.cores:,} cores, but the network requires at least {least:,}"
     return None
 
 
@@ -152,7 +152,7 @@ def _hash_lists(
     ----------
     indptr, target, weight : targets of each source, ascending, and the bits of the weights, in CSR form
     neurons : (neurons, 2) int32 array; core of each, and its rank by id among the neurons of the core
-    counted : (cores,) bool array; lists of other cores are left out
+    counted : (cores,) bool array; lists of other cores are not counted
     buffers : (cores, 3) int64 array; hash, local index of the first target and length of a list, which is 0
     lists : (lists, 2) int64 array; output: hash, and core · 2^32 + length
     """

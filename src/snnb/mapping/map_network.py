@@ -32,7 +32,9 @@ MOST_NEURONS = 100_000  # for a hypergraph of single neurons
 MOST_PINS = 4_000_000  # of a hypergraph of single neurons
 SearchGroups = Callable[[Contracted, np.ndarray, Progress], Cores]  # of groups, from the core of each
 PATCHES_A_CORE = (1, 2)  # numbers of patches that fill a core, which are tried
-WITHOUT = f"Mt-KaHyPar is not installed: only snnb's own moves were tried; better with {how_to_install('mapping')}"
+WITHOUT = (
+    f"Mt-KaHyPar is not installed: only snnb's own search is used; for better results: {how_to_install('mapping')}"
+)
 NAMED = 10  # divided cores in a warning, at most
 
 
@@ -148,8 +150,8 @@ def partition(
         single = single if single.pins <= MOST_PINS else None
     if method == "hypergraph" and single is None:
         raise InputError(
-            f"the network has more than {MOST_NEURONS:,} neurons or {MOST_PINS:,} pins, too many to place one by one: "
-            "use --method groups"
+            f"the network has more than {MOST_NEURONS:,} neurons or {MOST_PINS:,} pins, too many for individual "
+            "placement: use --method groups"
         )
     warnings = [] if kahypar_is_installed() else [WITHOUT]
     steps: List[Tuple[str, Callable[[Progress], Cores]]] = []
@@ -257,15 +259,16 @@ def cost_partition(
     exceeded = exceeded_limits(costs.contents, hardware)
     if exceeded and not allow_overfull:
         raise InputError(
-            f"{partition_file} breaks limits of {hardware.name}: {exceeded}; choose larger hardware or more parts, or "
-            "give --split-overfull to divide these cores, or --allow-overfull to cost it as an invalid mapping"
+            f"{partition_file} exceeds the limits of {hardware.name}: {exceeded}; choose larger hardware or more "
+            "parts, or give --split-overfull to divide these cores, or --allow-overfull to evaluate it as an "
+            "invalid mapping"
         )
-    notes = [f"invalid mapping, it breaks limits of {hardware.name}: {exceeded}"] if exceeded else []
+    notes = [f"invalid mapping, it exceeds the limits of {hardware.name}: {exceeded}"] if exceeded else []
     if divided:
         parts = [f"core {core} into {', '.join(map(str, parts))}" for core, parts in divided.items()]
         more = f" and {len(parts) - NAMED:,} more, see cost.json" if len(parts) > NAMED else ""
         names = "; ".join(parts[:NAMED]) + more
-        notes.append(f"cores of {partition_file} that break limits of {hardware.name} are divided: {names}")
+        notes.append(f"cores of {partition_file} that exceed the limits of {hardware.name} are divided: {names}")
     baseline = sequential_baseline(network, hardware, progress, allow_alone=allow_overfull)
     imported = Partition(replace(sums, method="file"), (), baseline)
     return MappedNetwork(hardware, imported, positions, costs, tuple(notes), divided)

@@ -119,10 +119,10 @@ def plot_events(mapping: Mapping) -> Figure:
     energy.bar_label(bars, fmt="%.3g", padding=3, fontsize="small")
     energy.margins(x=0.12)
     energy.invert_yaxis()
-    energy.set(title="energy of a sample by kind of event", xlabel=unit)
+    energy.set(title="energy per sample by event type", xlabel=unit)
     for axes in time:
         axes.plot(cores, mapping.per_core["step_ns"][cores] / 1000, **line)
-        axes.set(title="time of a core in a step, mean number of events", ylabel="µs")
+        axes.set(title="time per core and step, mean number of events", ylabel="µs")
     contents.set_ylim(top=1.35 * contents.get_ylim()[1])  # space for the legend
     for axes in (contents, *time):
         axes.set_xlabel("core")

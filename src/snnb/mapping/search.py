@@ -62,7 +62,7 @@ def contract(network: PlacedNetwork, group: np.ndarray, groups: int, loads: np.n
         projections = network.projections_from(population)
         if not projections:
             continue
-        # Equal sets are one, and empty ones are left out. Sets are compared with their order: neighbouring positions
+        # Equal sets are one, and empty ones are dropped. Sets are compared with their order: neighbouring positions
         # reach the same groups in the same order.
         by_source = target_sets(projections, group, groups, network.first)
         numbers: Dict[bytes, int] = {}

@@ -21,7 +21,7 @@ class StepLoads(Document):
     link_load_max_per_step: List[float]
     peak_step: int  # the first step with the highest load
     link_load_peak: float
-    unit: str = "spikes a sample over a link in one direction, mean over the samples"
+    unit: str = "spikes per sample over a link in one direction, mean over the samples"
 
     def line(self) -> str:
         """Return the line of the log."""
@@ -29,7 +29,7 @@ class StepLoads(Document):
         ratio = f", {self.link_load_peak / mean:.2f} × the mean of the steps" if mean else ""
         return (
             f"busiest step: {self.peak_step:,} of {len(self.link_load_max_per_step):,}: {self.link_load_peak:,.6g} "
-            f"spikes a sample over the most loaded link{ratio}"
+            f"spikes per sample over the most loaded link{ratio}"
         )
 
 
@@ -79,7 +79,7 @@ class RecordedSteps(Document):
 
     def line(self) -> str:
         """Return the line of the log."""
-        text = f"{len(self.samples):,} recorded samples: {sum(self.energy_by_event_pj.values()):,.6g} pJ a sample"
+        text = f"{len(self.samples):,} recorded samples: {sum(self.energy_by_event_pj.values()):,.6g} pJ per sample"
         if self.step_ns is None:
             return text
         times = np.array(self.step_ns)

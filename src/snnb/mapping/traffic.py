@@ -52,10 +52,10 @@ class PlacedNetwork:
         """Return the network of a graph; raise `UsageError` if the graph has no spike counts."""
         if graph.recording is None:
             raise UsageError(
-                f"{graph.path} has weights only, and a mapping is about spikes; make the graph of a simulation"
+                f"{graph.path} has no spike counts, which a mapping requires; create the graph of a simulation"
             )
         if not graph.number_of_neurons():
-            raise UsageError(f"{graph.path} has inputs only, and no neurons to map")
+            raise UsageError(f"{graph.path} has inputs but no neurons to map")
         samples = graph.recording.num_samples
         spikes = np.concatenate([np.asarray(population.spike_count).ravel() for population in graph.populations])
         placed = spikes[graph.layers[0].first :]

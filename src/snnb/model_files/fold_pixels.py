@@ -109,7 +109,7 @@ def fold_pixels(
         return model
     channels = int(model.input_shape[-1])
     if len({1, channels, len(factor), len(shift)}) > (1 if channels == 1 else 2):
-        raise InputError(f"{origin} is for other pictures: the model takes {channels} channels")
+        raise InputError(f"{origin} is for other images: the model takes {channels} channels")
     factor, shift = (np.broadcast_to(numbers, (channels,)) for numbers in (factor, shift))
     readers, padded = _readers(model, origin)
     inexact, effect = bool(padded) and bool(np.any(shift != 0)), ""
@@ -125,7 +125,7 @@ def fold_pixels(
         new.set_weights(_folded(new, Pixels(factor, shift, pixels.reversed), origin))
     if measured:
         folded = model.predict(x, verbose=0)
-        effect = f": on {len(x)} test pictures outputs differ by up to {np.abs(folded - exact).max():.2g}"
+        effect = f": on {len(x)} test images outputs differ by up to {np.abs(folded - exact).max():.2g}"
         if folded.ndim == 2 and classes.ndim == 1:
             before, after = (float(np.mean(outputs.argmax(axis=1) == classes)) for outputs in (exact, folded))
             if sample is not None:
@@ -135,7 +135,7 @@ def fold_pixels(
         names = ", ".join(layer.name for layer in padded)
         warn(
             f"{origin}: layer {names} pads with zeros, which are not black to the model, but are here, so its "
-            f"result at the border of pictures is not exact{effect}"
+            f"result at the border of images is not exact{effect}"
         )
     return model
 
@@ -150,7 +150,7 @@ def _combined(text: Optional[str], warn: Say, preprocessing: Optional[Pixels]) -
     if text is None:
         warn(f"{layers}: folded into the first weights; the model takes pixels of {takes}")
     elif text not in (AS_THEY_ARE, "0-255") or (text == AS_THEY_ARE and takes != text):
-        raise InputError(f"--pixels {text}: the model has {layers}, which takes pixels of {takes}; leave out --pixels")
+        raise InputError(f"--pixels {text}: the model has {layers}, which takes pixels of {takes}; omit --pixels")
     return layers, Pixels(factor * parse_pixels(text or takes).factor, shift)
 
 

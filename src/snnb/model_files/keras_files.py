@@ -9,7 +9,7 @@ The layout of the weights is that of `keras/src/saving/saving_lib.py`: the array
 The description of a model, by any Keras from 2.3 to 3, is translated to that of TensorFlow 2.2. Newer versions add keys
 to the configuration of their layers. A key whose value means the behaviour of TensorFlow 2.2 is ignored, a few others
 are expressed by an additional layer, all others are refused by name. Initializers, regularizers and constraints matter
-only in training, and are left out.
+only in training, and are dropped.
 
 Preprocessing layers are removed from the description, and read as an affine change of pixels, which is folded into the
 first weights: `Rescaling` computes `x * scale + offset`, `Normalization` `(x - mean) / max(sqrt(variance), 1e-7)`
@@ -270,7 +270,7 @@ def _inside(entry: KerasObject, warn: Say) -> KerasObject:
         )
     model, unfinished = _model(entry, warn)
     if unfinished:
-        raise NotReadError(f"{label(entry)} is a model inside the model with keepdims=True, which is not read")
+        raise NotReadError(f"{label(entry)} is a nested model with keepdims=True, which is not supported")
     return {**model, "name": entry["config"]["name"]}
 
 
@@ -408,8 +408,8 @@ def members_of(entry: KerasObject) -> Optional[List[KerasObject]]:
     kind = entry["class_name"]
     if kind in RESIZING:
         raise NotReadError(
-            f"{label(entry)} changes the size of pictures",
-            "remove it, and save the model again with the size of its pictures as input",
+            f"{label(entry)} changes the size of images",
+            "remove it, and save the model again with the size of its images as input",
         )
     if kind in AUGMENTATION or kind in AFFINE:
         return [entry]
@@ -423,7 +423,7 @@ def members_of(entry: KerasObject) -> Optional[List[KerasObject]]:
 def _refuse_inside(entry: KerasObject) -> None:
     for layer in entry["config"]["layers"] if entry["class_name"] in MODELS else []:
         if layer["class_name"] in AUGMENTATION | AFFINE | RESIZING:
-            raise NotReadError(f"{label(layer)} is in a model inside the model", ADVICE)
+            raise NotReadError(f"{label(layer)} is in a nested model", ADVICE)
         _refuse_inside(layer)
 
 

@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import Dict, Literal, Optional
 
 from pydantic import Field
+from typing_extensions import Annotated
 
 from snnb.core.errors import InputError
-from snnb.core.options import Options
+from snnb.core.options import Flag, Options
 
 NIR = ".nir"  # of a network that was trained as a spiking one
 READ = (".h5", ".hdf5", ".keras", ".onnx", NIR)
 RESAVE = "build the model of Keras's own layers and save it again with model.save"
 FROM_TORCH = (
     "in the program that has the model, `model.eval()` and "
-    "`torch.onnx.export(model, torch.zeros(1, 3, 32, 32), '{stem}.onnx')` (with the size of its pictures)"
+    "`torch.onnx.export(model, torch.zeros(1, 3, 32, 32), '{stem}.onnx')` (with the size of its images)"
 )
 FROM_TENSORFLOW = "`model = tensorflow.keras.models.load_model('{name}')` and `model.save('{stem}.h5')`"
 PICKLE = (
@@ -76,6 +77,12 @@ Integration = Literal["euler", "exponential"]
 class NirSettings(Options):
     """Decisions that a NIR file leaves open."""
 
-    time_step: Optional[float] = Field(default=None, gt=0, description="Of a NIR file: time step, in its unit of time.")
-    nir_reset: Reset = Field(default="value", description="Reset of a NIR file, by subtraction also a step later.")
-    integration: Integration = Field(default="euler", description="Of a NIR file: decay in a time step.")
+    time_step: Annotated[Optional[float], Flag(panel="NIR")] = Field(
+        default=None, gt=0, description="Time step, in the time unit of the NIR file."
+    )
+    nir_reset: Annotated[Reset, Flag(panel="NIR")] = Field(
+        default="value", description="Reset: to v_reset, or by subtraction, immediately or one step later."
+    )
+    integration: Annotated[Integration, Flag(panel="NIR")] = Field(
+        default="euler", description="Integration of the leak over a time step."
+    )

@@ -348,7 +348,7 @@ class _Reader:
         return read, configured(kind, config, term.source), window.kernel
 
     def _read(self, source: str, *layers: Reindexing) -> Volume:
-        """Return a volume without neurons that follows a node's neurons; layers that change nothing are left out."""
+        """Return a volume without neurons that follows a node's neurons; layers that change nothing are ignored."""
         volume = Volume(self._name(source), self._neurons[source])
         inner = volume_of(self._outer[source])
         if source != self._graph.input and len(volume.shape) == 1 and inner[1:] != (1, 1):

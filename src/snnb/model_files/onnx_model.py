@@ -71,12 +71,12 @@ def read_graph(path: Path) -> Graph:
     )
     if len(shape) != 4:
         raise NotReadError(
-            f"it takes inputs with {len(shape)} axes: make the model take pictures (batch, channels, height, width) "
+            f"it takes inputs with {len(shape)} axes: make the model take images (batch, channels, height, width) "
             "and flatten them itself"
         )
     if None in shape[1:]:
         raise NotReadError(
-            f"it takes pictures of any size ({entry.name})",
+            f"it takes images of any size ({entry.name})",
             "export it with one size, with at most the batch left open, as with torch.onnx.export(model, "
             "torch.zeros(1, 3, 32, 32), 'net.onnx', input_names=['picture'], dynamic_axes={'picture': {0: 'batch'}})",
         )
@@ -186,7 +186,7 @@ def read_onnx(path: Path, warn: Say) -> "keras.Model":
     if output.axes != "NF" and output.shape.count(1) >= 2:
         output = vector(layers, "flatten_output", output)
     if output.order is not None:
-        raise NotReadError("it ends in a flattened picture, not in classes")
+        raise NotReadError("it ends in a flattened image, not in classes")
     return keras.Model(picture, output.tensor)
 
 
@@ -205,7 +205,7 @@ def _computed(node: Node, layers: Layers, inputs: List[Given]) -> Given:
     """Return the output of an operator; from constants, by the reference implementation of the package onnx."""
     if any(isinstance(given, Value) for given in inputs):
         if node.kind in OF_CONSTANTS:
-            raise NotReadError("it takes part of a value; only complete pictures and vectors are read")
+            raise NotReadError("it takes part of a value; only complete images and vectors are read")
         return OPERATORS[node.kind](layers, node, inputs)
     from onnx import ValueInfoProto as Info
     from onnx import helper

@@ -82,7 +82,7 @@ def _pooling(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     value = picture(layers, node.name, inputs[0])
     size, strides, dilations = node.get("kernel_shape", ()), _pair(node, "strides"), _pair(node, "dilations")
     if len(size) != 2 or max(dilations) > 1 or len([output for output in node.outputs if output]) > 1:
-        raise NotReadError("it is not a plain pooling of pictures: it has dilations, or gives places too")
+        raise NotReadError("it is not a plain pooling of images: it has dilations, or gives places too")
     same = _same(value, size, strides, dilations)
     pads = _pads(node, same)
     if node.get("ceil_mode", 0):
@@ -139,7 +139,7 @@ def _normalisation(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     if any(
         array.shape != (value.lengths["F" if value.axes == "NF" else "C"],) for array in (scale, shift, mean, variance)
     ):
-        raise NotReadError(f"its numbers {scale.shape} do not fit the picture {value.shape}")
+        raise NotReadError(f"its numbers {scale.shape} do not fit the image {value.shape}")
     factor = scale / np.sqrt(variance + node.get("epsilon", 1e-5))
     ordered = [in_keras_order(array, value.order) for array in (factor, shift - mean * factor)]
     return _scaled(layers, node, value, *ordered)
@@ -295,7 +295,7 @@ def _concatenate(layers: Layers, node: Node, inputs: List[Given]) -> Value:
         plain = np.array_equal(order, np.arange(len(order)))
         return Value(tensor, "NF", None if plain else order, all(value.nonnegative for value in values))
     if joined != "C":
-        raise NotReadError("it joins pictures side by side; joining their channels is read")
+        raise NotReadError("it joins images side by side; joining their channels is read")
     if any(len(value.tensor.shape) != len(values[0].tensor.shape) for value in values):
         values = [picture(layers, node.name, value) for value in values]
     tensor = layers.add("Concatenate", node.name, [value.tensor for value in values])
@@ -331,7 +331,7 @@ def _softmax(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     if len(value.tensor.shape) == 4 and value.shape[1:] == (1, 1):
         value = Value(layers.add("Flatten", f"{node.name}_flat", [value.tensor]), value.axes)
     if value.axes[axis] not in "FC" or len(value.tensor.shape) != 2:
-        raise NotReadError("it is over an axis of the picture, not over the classes")
+        raise NotReadError("it is over an axis of the image, not over the classes")
     return value.like(layers.add("Activation", node.name, [value.tensor], activation="softmax"), True)
 
 
@@ -369,7 +369,7 @@ def _reshape(layers: Layers, node: Node, inputs: List[Given]) -> Value:
         if units.order is None:
             place = int(np.argmax(rest))
             return Value(units.tensor, "N" + ("CHW", "HCW", "HWC")[place], None, value.nonnegative)
-    raise NotReadError(f"it makes {tuple(rest)} of {value.shape}; to make one vector of a picture is read")
+    raise NotReadError(f"it makes {tuple(rest)} of {value.shape}; to make one vector of an image is read")
 
 
 def _squeeze(layers: Layers, node: Node, inputs: List[Given]) -> Value:
@@ -387,7 +387,7 @@ def _unsqueeze(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     axes = _axes(node, inputs)
     value = _value(inputs[0])
     if value.axes != "NF" or value.order is not None or sorted(axis % 4 for axis in axes) != [2, 3]:
-        raise NotReadError(f"it puts in the axes {axes}; to make a vector a picture of 1×1 is read")
+        raise NotReadError(f"it puts in the axes {axes}; to make a vector an image of 1×1 is read")
     return Value(value.tensor, "NCHW", None, value.nonnegative)
 
 

@@ -118,7 +118,7 @@ def picture(layers: Layers, name: str, value: Given) -> Value:
     """Return the input of operator `name` as a picture with ONNX's axes NCHW; a vector gets axes of length 1."""
     if not isinstance(value, Value) or value.axes != "NCHW":
         axes = value.axes if isinstance(value, Value) else "a constant"
-        raise NotReadError(f"it takes {axes}, not a picture (batch, channels, height, width)")
+        raise NotReadError(f"it takes {axes}, not an image (batch, channels, height, width)")
     if len(value.tensor.shape) == 4:
         return value
     channels = value.lengths["C"]
@@ -168,5 +168,5 @@ def per_channel(numbers: np.ndarray, value: Value) -> np.ndarray:
         given != 1 and (axis != channels or given != length)
         for given, axis, length in zip(numbers.shape[::-1], value.axes[::-1], shape[::-1])
     ):
-        raise NotReadError(f"it combines a picture {value.shape} with a constant {numbers.shape}, not one a channel")
+        raise NotReadError(f"it combines an image {value.shape} with a constant {numbers.shape}, not one a channel")
     return in_keras_order(np.broadcast_to(numbers.ravel(), value.lengths[channels]), value.order)

@@ -88,8 +88,8 @@ class Steps:
     neuron: np.ndarray  # index into the flattened input, (height, width, channels)
     value: np.ndarray  # number of events, or current
     length: int  # number of time steps
-    outside: int = 0  # number of events outside the sensor, which are left out
-    late: int = 0  # number of events of the sensor after the last complete bin, which are left out
+    outside: int = 0  # number of events outside the sensor, which are ignored
+    late: int = 0  # number of events of the sensor after the last complete bin, which are ignored
     first_us: Optional[int] = 0  # time of the first event in its recording; None without events
 
 

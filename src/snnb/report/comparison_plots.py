@@ -185,7 +185,7 @@ def plot_chips(points: Sequence[OnChip], label: str, *, highest_is_best: bool) -
         plot.plot(energy[own], measured[own], "o", color=HUES[i % len(HUES)], markersize=5, **fill)
     if points and energy.min() > 0:
         plot.set_xscale("log")
-    plot.set_xlabel("energy of a sample (pJ)")
+    plot.set_xlabel("energy per sample (pJ)")
     plot.set_ylabel(label)
     plot.grid()
     plot.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))

@@ -102,10 +102,10 @@ def network_sections(graph: SynapseGraph, *, imported: bool = False) -> List[Sec
 
 def _weight_unit(graph: SynapseGraph, imported: bool) -> str:
     if imported:
-        return "weights are those of the file"
+        return "weights as in the file"
     if graph.neuron_model:
         return "weights are those of the trained spiking network, added to the current of a neuron"
-    return "weights are in thresholds"
+    return "weights are relative to the threshold"
 
 
 def _network(boxes: Sequence[Box], arrows: Sequence[Arrow]) -> Section:

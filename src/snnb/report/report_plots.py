@@ -68,7 +68,7 @@ def plot_confusion(cells: Sequence[Tuple[int, int, int]], names: Sequence[str]) 
             axes.annotate(
                 f"{samples}", place, ha="center", va="center", fontsize="small", color="white" if dark else "black"
             )
-    axes.set_xlabel("guess (last column: no spike)")
+    axes.set_xlabel("prediction (last column: no spike)")
     axes.set_ylabel("class")
     return figure
 

@@ -20,10 +20,10 @@ def confusion_section(cells: Sequence[Tuple[int, int, int]], names: Sequence[str
     names = [*names, *map(str, range(len(names), 1 + max(guess for _, guess, _ in cells)))]
     wrong = sorted((cell for cell in cells if cell[0] != cell[1]), key=lambda cell: (-cell[2], cell))[:LISTED]
     rows = [(names[true], names[guess] if guess >= 0 else "no spike", f"{count:,}") for true, guess, count in wrong]
-    picture = drawn("confusion matrix: rows are classes, columns guesses", plot_confusion(cells, names))
-    words = ["Rows are the classes, columns the spiking network's guesses after the last step."]
+    picture = drawn("confusion matrix: rows are classes, columns predictions", plot_confusion(cells, names))
+    words = ["Rows are the classes, columns the predictions of the spiking network after the last step."]
     tables = [Table(("class", "taken for", "samples"), rows, right=(2,))] if rows else []
-    words += [] if rows else ["Every guess is right."]
+    words += [] if rows else ["All predictions are correct."]
     return Section("confusion", "Confusion matrix", words, [Figure(picture)], tables=tables)
 
 

@@ -173,7 +173,7 @@ class MappingSummary(Document):
 class Compared(Document):
     """Figures of a simulation for comparison; accuracies are None for a network that reproduces its input.
 
-    A graph from outside has no accuracies and errors, and the spikes that were given with it.
+    An external graph has no accuracies and errors, and the spikes that were given with it.
     """
 
     run: Path
@@ -234,7 +234,7 @@ def names_apart(compared: Sequence[Compared]) -> List[str]:
 def compare(places: Sequence[str]) -> List[Compared]:
     """Read simulations, each given as `RUN:STAMP`; `RUN` alone selects all simulations of the run.
 
-    A run that begins with a graph from outside has that graph in their place.
+    A run that begins with an external graph has that graph in their place.
     """
     selected: Dict[Tuple[Path, str], Tuple[RunDirectory, Optional[SimulationRecord]]] = {}
     for place in places:
@@ -321,20 +321,20 @@ def mean_rate(statistics: SimulationStatistics, counts: Mapping[str, np.ndarray]
 
 
 def outside_one(run: RunDirectory, name: str) -> Compared:
-    """Return the figures of a graph from outside; `differs` is empty."""
+    """Return the figures of an external graph; `differs` is empty."""
     from snnb.graph.synapse_graph import SynapseGraph
 
     with SynapseGraph.open(unaltered(run, graph_file(run, name))) as opened:
         spikes = {population.name: population.traffic() for population in opened.populations}
         recording = opened.recording
-        assert recording is not None  # a graph from outside has spikes, given or assumed
+        assert recording is not None  # an external graph has spikes, given or assumed
         carried = sum(float(spikes[p.source.name] @ p.out_degrees) for p in opened.projections)
         return Compared(
             run=run.path,
             stamp=name,
             model=run.model,
             dataset=run.manifest.run.dataset,
-            label="graph from outside" + (", spikes assumed" if opened.assumed_spikes else ""),
+            label="external graph" + (", spikes assumed" if opened.assumed_spikes else ""),
             differs={},
             samples=recording.num_samples,
             steps=recording.num_timesteps,

@@ -95,11 +95,11 @@ def crosscheck(
     """
     if run.manifest.run.imported:
         raise UsageError(
-            f"{run.path} holds a graph from outside: synapses and spikes, no neuron model and no input that another "
-            "simulator could simulate; crosscheck the graph of a simulation"
+            f"{run.path} contains an external graph without neuron model and input, which cannot be simulated; "
+            "crosscheck the graph of a simulation"
         )
     if map is not None and (simulator != "sanafe" or samples is not None):
-        raise UsageError("--map goes with --with sanafe, and compares all recorded samples; leave out --samples")
+        raise UsageError("--map goes with --with sanafe, and compares all recorded samples; omit --samples")
     mapping = None if map is None else load_mapping(run, map, graph)
     recorded = None if mapping is None else mapping.cost.recorded
     if mapping is not None and recorded is None:
@@ -126,12 +126,12 @@ def crosscheck(
     say(f"crosscheck: {simulator}, {compared} samples, {expected.steps} steps")
     random = [population.name for population in network.populations if population.coding == "random"]
     if random:
-        say(f"crosscheck: the spikes of {', '.join(random)} are drawn at random, and not compared")
+        say(f"crosscheck: the spikes of {', '.join(random)} are random and not compared")
     at_a_time = samples_at_a_time(network, simulator)
     populations = check(network, simulate, expected, name=simulator, at_a_time=at_a_time, say=say, progress=progress)
     if digest != recorded_hash(run, stamp):
         repair = repair_command(run, run.kind("graph"), stamp)
-        raise VerificationError(f"the spikes agree, as far as they tell, but {path} is not as it was written; {repair}")
+        raise VerificationError(f"the spikes agree, as far as they tell, but {path} has been modified; {repair}")
     chip = None
     if mapping is not None and recorded is not None and trace is not None:
         chip = compare_costs(mapping.path.name, mapping.hardware.name, recorded, trace)
@@ -192,9 +192,7 @@ def _expected(
     with tempfile.TemporaryDirectory() as scratch:
         times = folder / SPIKE_TIMES
         if single and samples > recorded:
-            say(
-                f"crosscheck: simulates the first {samples} of {there} samples again, to have the times of their spikes"
-            )
+            say(f"crosscheck: simulates the first {samples} of {there} samples again, to obtain spike times")
             with extra_named(f"crosscheck --samples {samples}"):
                 times = simulate_again(run, stamp, samples, Path(scratch), progress)
         inputs = inputs_of(run, times, simulated, graph.inputs[0], (samples, duration))
@@ -248,5 +246,5 @@ def refuse_differences(check: ChipCheck, recorded: RecordedSteps, spikes_differ:
         say("crosscheck: axons and links differ: SANA-FE gives links between chips the energy of all others")
     else:
         raise VerificationError(
-            f"{names} of mapping {check.mapping} differ in SANA-FE, where all spikes are equal; please report it"
+            f"{names} of mapping {check.mapping} differ in SANA-FE, although all spikes are equal; please report it"
         )

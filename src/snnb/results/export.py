@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def graph_in_force(run: RunDirectory, simulation: Optional[str] = None, say: Say = say_nothing) -> Optional[str]:
     """Return the name of the graph of a simulation, by default the one in force; it is made first if it is missing.
 
-    In a run without simulations the graph is that of the weights, in one that begins with a graph from outside that
+    In a run without simulations the graph is that of the weights, in one that begins with an external graph that
     graph; None if there is none either. The run is not locked. Raise `ReadOnlyError` if a graph cannot be made.
     """
     name, graphs = graph.KIND.name, run.records_of(graph.KIND.name)
@@ -43,7 +43,7 @@ def graph_in_force(run: RunDirectory, simulation: Optional[str] = None, say: Say
             with run.locked(say=say):
                 bring_up_to_date(run, name, {name: {"simulation": stamp}}, say=say)
         except ReadOnlyError as error:
-            missing = f"the graph of simulation {stamp} is missing and cannot be made"
+            missing = f"the graph of simulation {stamp} is missing and cannot be created"
             raise ReadOnlyError(f"{missing}: {error}") from error
     return stamp
 
@@ -81,9 +81,9 @@ def export_graph(
     stamp = chosen_graph(run, graph if mapping is None else mapping.cost.graph, say, "export")
     with SynapseGraph.open(unaltered(run, graph_file(run, stamp))) as opened:
         if opened.recording is None and options.rate_unit != DEFAULTS.rate_unit:
-            raise UsageError("--rate-unit: a graph of weights has no rates; leave it out")
+            raise UsageError("--rate-unit: a graph of weights has no rates; omit it")
         if opened.assumed_spikes and options.rate_unit != DEFAULTS.rate_unit:
-            raise UsageError("--rate-unit: the spikes of the graph are assumed, so there are no rates; leave it out")
+            raise UsageError("--rate-unit: the spikes of the graph are assumed, so there are no rates; omit it")
         if opened.assumed_spikes:
             say(f"export: {ASSUMED}")
         times = f"{run.directory_of('simulate', simulation_of(run, stamp) or stamp)}/{SPIKE_TIMES}"
@@ -112,7 +112,7 @@ def load_mapping(run: RunDirectory, stamp: str, graph: Optional[str] = None) -> 
         raise UsageError(f"--map {stamp}: not in {run.path}; there are: {', '.join(records) or 'none yet'}")
     record = cast("mapping_stage.MapRecord", records[stamp])
     if graph not in (None, record.details.graph):
-        raise UsageError(f"--map {stamp} is of graph {record.details.graph}; leave out --graph {graph}")
+        raise UsageError(f"--map {stamp} is of graph {record.details.graph}; omit --graph {graph}")
     stale = stale_reason(run, record, {})
     if stale is not None:
         given = shlex.join(["--run-dir", str(run.path), "--hardware", str(record.params.hardware)])

@@ -85,7 +85,7 @@ def _axis(text: str, title: str, values: Sequence[object]) -> Axis:
     stage, name = _option(text, name, (before,) if dot else SWEPT)
     kind = STAGES[stage].kind.params
     if kind.model_fields[name].exclude:
-        raise UsageError(f"--grid {text}: {name} does not change the results; give it outside the grid")
+        raise UsageError(f"--grid {text}: {name} does not change the results; give it outside of --grid")
     if flag_of(kind, name).repeated:
         raise UsageError(f"--grid {text}: {option_name(kind, name)} cannot be in a grid")
     read = [value_of(kind, name, value) for value in values]

@@ -60,10 +60,10 @@ def _directory_named(run: RunDirectory, name: str) -> str:
     matches = [path for path in results if wanted in (path, path.split("/")[1])]
     if not matches:
         if wanted in [word for kind in run.kinds if kind.names is None for word in (kind.name, kind.directory)]:
-            raise UsageError(f"{wanted} is not a result that can be removed from a run; `--force` makes it again")
+            raise UsageError(f"{wanted} is not a result that can be removed from a run; `--force` recreates it")
         raise UsageError(f"{wanted}: not in the run; there are: {', '.join(results) or 'none yet'}")
     if set(matches[1:]) - set(_dependents(records, matches[:1])):
-        raise UsageError(f"{wanted} names several; say which: {' or '.join(matches)}")
+        raise UsageError(f"{wanted} is ambiguous; choose one of {' or '.join(matches)}")
     return matches[0]
 
 

@@ -166,7 +166,7 @@ def _overview(
 
 def _network_part(run: RunDirectory, graph: Optional[str]) -> Part:
     if graph is None:
-        words = [f"There is no graph yet: `{graph_command(run)}` makes it."]
+        words = [f"No graph: `{graph_command(run)}` creates it."]
         return Part([Section("network", "The network", words)])
     with SynapseGraph.open(unaltered(run, graph_file(run, graph))) as opened:
         network, *others = network_sections(opened, imported=run.manifest.run.imported)
@@ -179,11 +179,11 @@ def _network_part(run: RunDirectory, graph: Optional[str]) -> Part:
 
 
 def _origin(run: RunDirectory, graph: str, sha256: str) -> List[str]:
-    """Return paragraphs about the files of a graph from outside, or about its arrays, which have this SHA-256."""
+    """Return paragraphs about the files of an external graph, or about its arrays, which have this SHA-256."""
     record = run.records_of("graph")[graph]
     files = [f"{file.path} (SHA-256 {file.sha256})" for file in record.inputs]
     origin = f"read from {' and '.join(files)}" if files else f"made of arrays in Python (SHA-256 {sha256})"
-    return [f"A graph from outside, {origin}.", *(f"Warning: {warning}." for warning in record.warnings)]
+    return [f"External graph, {origin}.", *(f"Warning: {warning}." for warning in record.warnings)]
 
 
 def _training_section(run: RunDirectory, simulation: Optional[Simulation]) -> Section:
@@ -201,7 +201,7 @@ def _training_section(run: RunDirectory, simulation: Optional[Simulation]) -> Se
     test = {name: value for name, value in values.items() if value is not None}
     words = ["; ".join(f"test {name.replace('_', ' ')}: {value:.4g}" for name, value in test.items()) + "."]
     if metrics.kept_epoch is None or not history.get("epoch"):
-        words.append("There is no history: the network was trained elsewhere.")
+        words.append("No training history: the network was trained elsewhere.")
         return Section("training", "Training", words)
     picture = drawn("loss and accuracy by epoch", plot_training(metrics, history))
     last = Table(("after the last epoch", "value"), [(name, f"{column[-1]:.4g}") for name, column in history.items()])
@@ -305,7 +305,7 @@ def _mapping_part(run: RunDirectory, stamp: Optional[str]) -> Part:
     rows = [(cost.stamp + (" (below)" if cost.stamp == stamp else ""), *cost.row[1:]) for cost in costs]
     every = Table(MAPPING_HEAD, rows, right=(4, 5, 6, 7, 8))
     if stamp is None:
-        words = [f"None of this graph yet: `snnb map --run-dir {run.path} --hardware NAME` makes one."]
+        words = [f"No mapping of this graph: `snnb map --run-dir {run.path} --hardware NAME` makes one."]
         return Part([Section("mapping", "Mapping", words, tables=[every] if rows else [])])
     (last,) = (cost for cost in costs if cost.stamp == stamp)
     record = cast("Dict[str, mapping.MapRecord]", run.records_of(mapping.KIND.name))[stamp]
@@ -336,7 +336,7 @@ def _provenance_section(
     records: Dict[str, AnyRecord] = {path: record for path, record in run.records().items() if path in shown}
     folded: Dict[str, Table] = {}
     for directory, record in records.items():
-        folded[f"{directory}: how it was made"] = Table(("", ""), _made(record))
+        folded[f"{directory}: provenance"] = Table(("", ""), _made(record))
         folded[f"{directory}: parameters"] = settings_table(shown_params(run, record.params))
         folded[f"{directory}: files and their SHA-256"] = _files(record)
     rows = [
@@ -351,7 +351,7 @@ def _provenance_section(
         origin += [("source", details.source), ("classes", str(len(details.class_names)))]
         origin += [(f"{name} samples", str(split.shape[0])) for name, split in details.splits.items()]
         tables.append(Table(("data set", ""), origin))
-    return Section("provenance", "How it was made", [], tables=tables, folded=folded)
+    return Section("provenance", "Provenance", [], tables=tables, folded=folded)
 
 
 def _made(record: AnyRecord) -> List[Tuple[str, str]]:

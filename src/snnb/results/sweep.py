@@ -141,7 +141,7 @@ def sweep(
     """
     if run.manifest.run.imported:
         raise UsageError(
-            f"{run.path} holds a graph from outside, and a sweep simulates a network; map the graph onto each chip "
+            f"{run.path} contains an external graph, but a sweep simulates a network; map the graph onto each chip "
             "with `snnb map`, and list the mappings with `snnb compare`"
         )
     points = [replace(one, given=effective_options(run, one.given)) for one in points_of(axes, given)]

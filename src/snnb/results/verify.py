@@ -69,8 +69,8 @@ def _compare(path: Path, record: FileRecord) -> str:
             return "is not a regular file" if path.exists() else "is missing"
         size = path.stat().st_size
         if size != record.size_bytes:
-            return f"has {size} bytes, recorded are {record.size_bytes}"
-        return "" if sha256_of(path) == record.sha256 else "has another hash than recorded"
+            return f"has {size} bytes, recorded: {record.size_bytes}"
+        return "" if sha256_of(path) == record.sha256 else "does not match the recorded hash"
     except OSError as error:
         return f"cannot be read ({error.strerror})"
 
@@ -78,7 +78,7 @@ def _compare(path: Path, record: FileRecord) -> str:
 def _outside(record: FileRecord) -> str:
     try:
         if not Path(record.path).exists():
-            return "is not on this machine"
+            return "is not available on this machine"
         difference = changed(record, read_all=True)
         return f"{difference} since it was read" if difference else ""
     except OSError as error:

@@ -92,7 +92,7 @@ def locked(directory: Path, *, wait: bool, say: Say) -> Iterator[None]:
         if not _acquire(descriptor):
             holder = holder_of(directory)
             if not wait:
-                raise UpstreamError(f"{directory} is in use by {holder}; wait for it, or leave out --no-wait")
+                raise UpstreamError(f"{directory} is in use by {holder}; wait for it, or omit --no-wait")
             say(f"waiting for {directory}, in use by {holder}")
             while not _acquire(descriptor):
                 time.sleep(POLL_SECONDS)
@@ -182,7 +182,7 @@ class RunDirectory:
         if others:
             raise UsageError(
                 f"{path} holds {min(others)} but no {manifest.NAME}, so it is not a run; "
-                "give --run-dir a folder that is empty or not there yet"
+                "give --run-dir a folder that is empty or does not exist"
             )
         with locked(path, wait=wait, say=say):
             if not os.path.lexists(path / manifest.NAME):
@@ -253,7 +253,7 @@ class RunDirectory:
         with locked(self.path, wait=wait, say=say):
             content = manifest.load_manifest(self.path / manifest.NAME, self.kinds)
             if content.run.difference(self.manifest.run) is not None:
-                raise UsageError(f"{self.path} was given to another model meanwhile; run the command again")
+                raise UsageError(f"{self.path} was assigned to another model; run the command again")
             self.manifest = content
             self.recover(say)
             yield
@@ -327,7 +327,7 @@ class RunDirectory:
             self.recover()
 
     def rename(self, model: str) -> None:
-        """Give the run, which begins with a graph from outside, another name; the next result is recorded with it."""
+        """Give the run, which begins with an external graph, another name; the next result is recorded with it."""
         info = self.manifest.run.model_copy(update={"model": model})
         self.manifest = self.manifest.model_copy(update={"run": info})
 
@@ -388,7 +388,7 @@ class RunDirectory:
             if os.path.lexists(aside):
                 _restore(place, aside, relative, records.get(relative), say)
             if os.path.lexists(incomplete):
-                say(f"{incomplete.name}: removed, left by an interrupted stage")
+                say(f"{incomplete.name}: removed (left by an interrupted stage)")
                 remove(incomplete)
         remove_partial(self.path)
         for kind in self.kinds:
@@ -438,7 +438,7 @@ def _restore(place: Path, aside: Path, relative: str, record: Optional[AnyRecord
     old = aside.is_dir() and not aside.is_symlink() and any(aside.iterdir())
     if record is None and not old:
         remove(place)
-        say(f"{relative}: removed, left by an interrupted stage")
+        say(f"{relative}: removed (left by an interrupted stage)")
     elif (
         record is not None
         and old
@@ -446,7 +446,7 @@ def _restore(place: Path, aside: Path, relative: str, record: Optional[AnyRecord
     ):
         remove(place)
         aside.rename(place)
-        say(f"{relative}: restored as it was before an interrupted command")
+        say(f"{relative}: restored to its state before an interrupted command")
     remove(aside)
 
 

@@ -168,7 +168,7 @@ AnyRecord = StageRecord[Any, Any]
 class RunInfo(Record):
     """Model and data set of the run; `model_source` names the file of a model that the user wrote.
 
-    A run that is `imported` begins with a graph from outside: `model` is the name of its files, `dataset` is empty.
+    A run that is `imported` begins with an external graph: `model` is the name of its files, `dataset` is empty.
     """
 
     model: ModelName
@@ -197,7 +197,7 @@ class RunInfo(Record):
     @property
     def title(self) -> str:
         """Model and data set as text."""
-        return f"{self.model}, a graph from outside" if self.imported else f"{self.model} on {self.dataset}"
+        return f"{self.model}, an external graph" if self.imported else f"{self.model} on {self.dataset}"
 
 
 @dataclass(frozen=True)
@@ -401,7 +401,7 @@ def changed(record: FileRecord, *, read_all: bool = False) -> Optional[str]:
 def folder_listing(folder: Path) -> Tuple[str, Dict[str, int]]:
     """Return the hash of the names, sizes and modification times of the files below a folder, and their sizes by path.
 
-    Hidden files and broken links are left out, other links are followed. The paths have `/`.
+    Hidden files and broken links are ignored, other links are followed. The paths have `/`.
     """
     digest, sizes = hashlib.sha256(), {}
     for parent, folders, names in os.walk(str(folder), followlinks=True):

@@ -11,6 +11,7 @@ from snnb.core.errors import InputError, UsageError
 from snnb.core.options import MOST, Count, Flag, Options, Seed, ToolboxKey
 
 LONGEST_DURATION = 10_000_000
+INPUT, NEURONS, RECORDING = "Input and time", "Neurons and output", "Recording"  # panels of the help
 
 # Options of a converted network, which one that was trained as a spiking network defines
 OF_CONVERTED = ("threshold", "reset", "initial_potential", "output")
@@ -31,48 +32,57 @@ class SimulationSettings(Options):
     `workers` and `scheduler`.
     """
 
-    engine: Engine = Field(default="auto", description="Engine; the toolbox is the reference, and slow.")
-    samples: Annotated[Count, ToolboxKey("simulation", "num_to_test")] = Field(default=100, description="Test samples.")
-    first: int = Field(default=0, ge=0, le=MOST, description="Index of the first test sample.")
-    duration: Annotated[int, ToolboxKey("simulation", "duration")] = Field(
-        default=100, ge=1, le=LONGEST_DURATION, description="Time steps for each sample."
+    engine: Engine = Field(default="auto", description="Engine.")
+    samples: Annotated[Count, Flag(panel=INPUT), ToolboxKey("simulation", "num_to_test")] = Field(
+        default=100, description="Number of test samples."
     )
-    warm_up: int = Field(default=0, ge=0, le=LONGEST_DURATION, description="First steps that are not counted.")
+    first: Annotated[int, Flag(panel=INPUT)] = Field(
+        default=0, ge=0, le=MOST, description="Index of the first test sample."
+    )
+    duration: Annotated[int, Flag(panel=INPUT), ToolboxKey("simulation", "duration")] = Field(
+        default=100, ge=1, le=LONGEST_DURATION, description="Time steps per sample."
+    )
+    warm_up: Annotated[int, Flag(panel=INPUT)] = Field(
+        default=0, ge=0, le=LONGEST_DURATION, description="Initial time steps excluded from all counts."
+    )
     batch_size: Annotated[Count, ToolboxKey("simulation", "batch_size")] = Field(
-        default=50, description="Samples per batch, toolbox only."
+        default=50, description="Samples per batch (toolbox engine only)."
     )
-    input: Annotated[InputCoding, ToolboxKey("input", "poisson_input", {"constant": "False", "poisson": "True"})] = (
-        Field(
-            default="constant",
-            description="Input: constant current, Poisson spikes, or the events or currents of each time step.",
-        )
+    input: Annotated[
+        InputCoding,
+        Flag(panel=INPUT),
+        ToolboxKey("input", "poisson_input", {"constant": "False", "poisson": "True"}),
+    ] = Field(
+        default="constant",
+        description="Input coding: constant current, Poisson spikes, events, or a current per time step.",
     )
-    input_rate: Annotated[int, ToolboxKey("input", "input_rate")] = Field(
-        default=1000,
-        ge=1,
-        le=1000,
-        description="Spikes of a pixel of 1 in 1000 time steps; its rate in Hz if a step takes 1 ms.",
+    input_rate: Annotated[int, Flag(panel=INPUT), ToolboxKey("input", "input_rate")] = Field(
+        default=1000, ge=1, le=1000, description="Spikes per 1000 steps of a pixel of 1."
     )
-    threshold: Annotated[float, ToolboxKey("cell", "v_thresh")] = Field(
+    threshold: Annotated[float, Flag(panel=NEURONS), ToolboxKey("cell", "v_thresh")] = Field(
         default=1.0, gt=0, description="Firing threshold."
     )
     reset: Annotated[
-        Reset, ToolboxKey("cell", "reset", {"subtraction": "Reset by subtraction", "zero": "Reset to zero"})
-    ] = Field(default="subtraction", description="Reset by subtraction, or to zero.")
-    initial_potential: float = Field(
-        default=0.0, ge=0, lt=1, description="Initial potential as a fraction of the threshold; 0.5 rounds rates."
+        Reset,
+        Flag(panel=NEURONS),
+        ToolboxKey("cell", "reset", {"subtraction": "Reset by subtraction", "zero": "Reset to zero"}),
+    ] = Field(default="subtraction", description="Reset mode.")
+    initial_potential: Annotated[float, Flag(panel=NEURONS)] = Field(
+        default=0.0, ge=0, lt=1, description="Initial potential as a fraction of the threshold."
     )
-    workers: int = Field(default=1, ge=1, le=4096, exclude=True, description="Processes that share the samples.")
+    workers: int = Field(default=1, ge=1, le=4096, exclude=True, description="Number of processes.")
     scheduler: Annotated[Optional[str], Flag(metavar="ADDRESS")] = Field(
-        default=None, exclude=True, description="Dask cluster whose workers share the samples."
+        default=None, exclude=True, description="Dask scheduler; the samples are distributed over its workers."
     )
-    output: Output = Field(
+    output: Annotated[Output, Flag(panel=NEURONS)] = Field(
         default="auto",
-        description="Output layer: random spikes of a softmax, integrate-and-fire neurons, or the accumulated input; "
-        "auto is spikes in a calibrated network, else softmax.",
+        description="Output layer: stochastic softmax spikes, integrate-and-fire spikes, or membrane (accumulated "
+        "input). auto: spikes if calibrated, else softmax.",
     )
-    record_spikes: int = Field(default=0, ge=0, le=MOST, description="Samples with recorded spike times.")
-    seed: Seed = Field(default=0, description="Seed of all random numbers.")
+    record_spikes: Annotated[int, Flag(panel=RECORDING)] = Field(
+        default=0, ge=0, le=MOST, description="Number of samples with recorded spike times."
+    )
+    seed: Seed = Field(default=0, description="Random seed.")
 
     @property
     def counted_steps(self) -> int:
@@ -84,7 +94,7 @@ class SimulationSettings(Options):
     def _leaves_steps_to_count(cls, warm_up: int, others: ValidationInfo) -> int:
         duration = others.data.get("duration")
         if duration is not None and warm_up >= duration:
-            raise ValueError(f"leaves no step of --duration {duration} to count; make it shorter")
+            raise ValueError(f"leaves no step of --duration {duration} to count; reduce it")
         return warm_up
 
     @field_validator("record_spikes")
@@ -101,7 +111,7 @@ class SimulationSettings(Options):
         if scheduler is None:
             return None
         if others.data.get("workers", 1) > 1:
-            raise ValueError("not with --workers: the cluster has its workers")
+            raise ValueError("not with --workers: the cluster has its own workers")
         return checked_address(scheduler)
 
     @field_validator("initial_potential", "record_spikes", "workers", "scheduler", "output")
@@ -126,10 +136,10 @@ def refuse_unsuitable(
     if settings.scheduler is not None or settings.workers > 1:
         require_dask("--workers" if settings.scheduler is None else "--scheduler")
     if integer and settings.threshold != 1:
-        raise UsageError("--threshold: an integer network defines its thresholds; leave it out")
+        raise UsageError("--threshold: an integer network defines its thresholds; omit it")
     if calibrated and settings.initial_potential:
-        raise UsageError("--initial-potential: a calibrated network defines its initial potentials; leave it out")
+        raise UsageError("--initial-potential: a calibrated network defines its initial potentials; omit it")
     if windowed and settings.warm_up:
-        raise UsageError("--warm-up: a population with a firing window has no start to leave out; leave it out")
+        raise UsageError("--warm-up: a population with a firing window has no warm-up; omit it")
     if windowed and settings.reset != "subtraction":
         raise UsageError("--reset zero: a network with firing windows needs --reset subtraction")

@@ -150,7 +150,7 @@ def _check(
     if settings.output == "softmax" and network.output.activation != "softmax":
         raise UsageError(f"--output softmax: layer {network.output.name} is not a softmax; use spikes or membrane")
     if num_classes is None and settings.output == "membrane":
-        raise UsageError("--output membrane: a network that reproduces its input has no class to read; leave it out")
+        raise UsageError("--output membrane: an autoencoder has no classes; omit it")
     if network.weight_bits is not None and (
         isinstance(x, EventSamples) or scale != network.pixel or x.dtype.kind not in "ui"
     ):

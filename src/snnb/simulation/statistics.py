@@ -338,8 +338,8 @@ class SimulationStatistics(Document):
             low, high = self.snn_accuracy_interval_95
             lines.append(f"snn_accuracy, 95 % interval: {low:.4f} to {high:.4f}")
         if self.disagreements is not None:
-            lines.append(f"samples on which the two networks differ: {self.disagreements} of {self.num_samples}")
-        lines.append(f"latency: {self.latency_steps} time steps; a sample every {self.interval_steps} time steps")
+            lines.append(f"samples with different ANN and SNN classes: {self.disagreements} of {self.num_samples}")
+        lines.append(f"latency: {self.latency_steps} time steps; sample interval: {self.interval_steps} time steps")
         lines.append(f"spikes per sample: {self.spikes_per_sample:.6g}")
         lines.append(f"synaptic operations per sample: {self.synaptic_operations_per_sample:.6g}")
         lines.append(f"multiply-accumulates of the analogue network: {self.ann_multiply_accumulates_per_sample}")
@@ -414,9 +414,9 @@ TIES = (
     "a tool that spikes at v ≥ v_threshold, or rounds otherwise, has other spikes"
 )
 QUOTED = {
-    "random": "quote the read-out accuracy: this softmax draws its spikes at random",
-    "spikes": "quote the SNN accuracy, of output spikes; the read-out is of their input",
-    MEMBRANE: "the output does not spike: both are of its membrane potential",
+    "random": "report the read-out accuracy: the softmax output is stochastic",
+    "spikes": "report the SNN accuracy (output spikes); the read-out uses their input",
+    MEMBRANE: "the output does not spike: both accuracies use its membrane potential",
 }
 
 
@@ -468,13 +468,13 @@ def loss_advice(
     if network.steps not in (None, settings.duration):
         steps, points = settings.duration, f", which loses {100 * lost:.1f} points" if lost else ""
         return [
-            f"--duration {steps}: the network is calibrated for {network.steps} time steps{points}; leave out "
+            f"--duration {steps}: the network is calibrated for {network.steps} time steps{points}; omit "
             f"--duration, or calibrate for {steps} (parse --calibrate {steps}, or train --levels {steps})"
         ]
     if trained is None or spikes is None:
         rising = len(statistics.rising_populations)
         error = (statistics.snn_mean_squared_error or 0.0) > (statistics.ann_mean_squared_error or 0.0)
-        return [f"the rate still rises in {rising} layers: simulate longer (--duration)"] if rising and error else []
+        return [f"the firing rate still rises in {rising} layers: increase --duration"] if rising and error else []
     if not lost:
         return []
     readout, before = statistics.readout_accuracy, _remedies(statistics, settings, network)
@@ -485,7 +485,7 @@ def loss_advice(
         return [f"{100 * lost:.1f} points lost ({spikes:.1%} of {trained:.1%}): {before}"]
     output = "--output membrane reads out"
     if "random" in statistics.coding.values():
-        output = "random spikes of a softmax; take --output spikes or membrane"
+        output = "random spikes of a softmax; use --output spikes or membrane"
     causes = [
         (readout - spikes, f"in the output ({spikes:.1%} by spikes, {readout:.1%} read out): {output}"),
         (trained - readout, f"before the output ({readout:.1%} read out, {trained:.1%} trained): {before}"),

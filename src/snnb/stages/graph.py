@@ -34,11 +34,12 @@ if TYPE_CHECKING:
     from snnb.graph.synapse_graph import SynapseGraph
 
 PoolWeight = Literal["mean", "one"]
+FOREIGN = "External graph"  # panel of the help
 WEIGHTS = "weights"  # name of the graph without spike counts
-IMPORTED = "imported"  # name of a graph from outside
+IMPORTED = "imported"  # name of an external graph
 NOT_IN_NAMES = re.compile("[^a-z0-9_]")  # of models
-ASSUMED = "no spikes are known: each neuron counts as one spike"
-OF_SPIKES = ("rates", "rate_samples", "rate_steps")  # options that hold for one graph from outside
+ASSUMED = "no spike counts: one spike per neuron is assumed"
+OF_SPIKES = ("rates", "rate_samples", "rate_steps")  # options that hold for one external graph
 
 
 def _with_version(path: Path) -> Path:
@@ -60,46 +61,49 @@ class GraphParams(Options):
     """Options of `snnb graph`."""
 
     simulation: Annotated[Optional[str], Flag(once=True)] = Field(
-        default=None, description="Stamp or path of a simulation of this run; by default the one in force."
+        default=None, description="Stamp or path of a simulation of this run. Default: the current one."
     )
     weights_only: Annotated[bool, Flag(once=True)] = Field(
-        default=False, description="Use the weights as edges; no simulation is needed."
+        default=False, description="Use weights as edge values; requires no simulation."
     )
     pool_weight: PoolWeight = Field(
         default="mean",
-        description="Weight of an average-pooling synapse: mean (1 / neurons in the window), as simulated, or one.",
+        description="Weight of an average-pooling synapse: mean (1 / window size, as simulated), or one.",
     )
     from_file: Annotated[
-        Optional[Annotated[Path, AfterValidator(_with_version)]], Flag(name="--from", metavar="FILE")
+        Optional[Annotated[Path, AfterValidator(_with_version)]], Flag(name="--from", metavar="FILE", panel=FOREIGN)
     ] = Field(
         default=None,
-        description="Graph from outside to begin a run with, in place of a model: a MODEL_graph.h5, instance:NAME "
-        "(`snnb instances`), or a file that docs/graphs-from-elsewhere.md lists.",
+        description="External graph that starts a run (no model): MODEL_graph.h5, instance:NAME (`snnb instances`), "
+        "or a format of docs/graphs-from-elsewhere.md.",
     )
     rates: Annotated[
         Optional[Annotated[Tuple[AbsolutePath, ...], BeforeValidator(_each)]],
-        Flag(metavar="FILE[:POPULATION]", repeated=True),
+        Flag(metavar="FILE[:POPULATION]", repeated=True, panel=FOREIGN),
     ] = Field(
         default=None,
-        description="Spikes of each neuron of the graph from outside, or of one population of a SONATA report; by "
-        "default those in its file. Several files are added up.",
+        description="Spike counts per neuron, or a SONATA spike report; repeatable, counts are summed. Default: the "
+        "counts in the graph file.",
     )
-    rate_samples: Optional[Count] = Field(
-        default=None, description="Samples that these spikes were counted in; by default as the file states, or 1."
+    rate_samples: Annotated[Optional[Count], Flag(panel=FOREIGN)] = Field(
+        default=None, description="Number of samples of these counts. Default: as the file states, or 1."
     )
-    rate_steps: Optional[Count] = Field(
-        default=None, description="Time steps of a sample; by default as the file states, or 1."
+    rate_steps: Annotated[Optional[Count], Flag(panel=FOREIGN)] = Field(
+        default=None, description="Time steps per sample. Default: as the file states, or 1."
     )
     rate_unit: RateUnit = Field(default="step", description="Unit of rates in the networkx file.")
     networkx_limit: int = Field(
-        default=2_000_000, ge=0, le=2**63 - 1, description="Write the networkx file for at most this many edges."
+        default=2_000_000,
+        ge=0,
+        le=2**63 - 1,
+        description="Maximum number of edges for which the networkx file is written.",
     )
 
     @field_validator("weights_only")
     @classmethod
     def _needs_no_simulation(cls, weights_only: bool, others: ValidationInfo) -> bool:
         if weights_only and others.data.get("simulation") is not None:
-            raise ValueError("uses no simulation; leave out --simulation")
+            raise ValueError("uses no simulation; omit --simulation")
         return weights_only
 
 
@@ -123,7 +127,7 @@ def _resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_noth
     if run.manifest.run.imported:
         before = recorded(run, KIND)
         if params.from_file is None and before is None:
-            raise UsageError(f"{run.path} begins with a graph from outside; give it with --from FILE")
+            raise UsageError(f"{run.path} starts from an external graph; give it with --from FILE")
         if before is not None and params.from_file != before.params.from_file:  # spikes of another graph
             unit = given.get("rate_unit", GraphParams.model_fields["rate_unit"].default)
             params = params.model_copy(update={**{name: given.get(name) for name in OF_SPIKES}, "rate_unit": unit})
@@ -141,14 +145,14 @@ def _resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_noth
 
 
 def imported_name(path: Path) -> str:
-    """Return the name of a run that begins with a graph from outside: of its file, or of an instance."""
+    """Return the name of a run that begins with an external graph: of its file, or of an instance."""
     instance = named_instance(path)
     stem = path.stem if instance is None else find_instance(instance).name
     return NOT_IN_NAMES.sub("_", re.sub("_graph$", "", stem.lower()))[:100] or "graph"
 
 
 def refuse_unknown_file(path: Path) -> None:
-    """Raise an error if a graph from outside, a file or `instance:NAME`, does not exist or is of no known kind."""
+    """Raise an error if an external graph, a file or `instance:NAME`, does not exist or is of no known kind."""
     from snnb.formats.import_graph import find_reader
 
     instance = named_instance(path)
@@ -164,7 +168,7 @@ def _refuse_other_graph(run: RunDirectory, path: Optional[Path]) -> None:
 
 
 def _check(run: RunDirectory, planned: PlannedRun) -> None:
-    """Refuse another graph from outside before anything runs."""
+    """Refuse another external graph before anything runs."""
     path = planned.given.get(KIND.name, {}).get("from_file")
     if isinstance(path, Path) and not planned.force:
         _refuse_other_graph(run, path)
@@ -229,12 +233,12 @@ def execute(run: RunDirectory, params: GraphParams, progress: Progress = silent)
 
 
 def _import(run: RunDirectory, params: GraphParams, progress: Progress) -> str:
-    """Read a graph from outside; mappings of the one before become stale."""
+    """Read an external graph; mappings of the one before become stale."""
     from snnb.formats.import_graph import import_graph
 
     path = params.from_file
     if path is None:
-        raise UsageError(f"{run.path} holds a graph that was made of arrays; make it again with Run.from_graph")
+        raise UsageError(f"{run.path} holds a graph that was made of arrays; recreate it with Run.from_graph")
     run.rename(imported_name(path))  # with --force, the graph before may be of another file
     name = named_instance(path)
     path = path if name is None else find_instance(name).path
@@ -249,7 +253,7 @@ def _import(run: RunDirectory, params: GraphParams, progress: Progress) -> str:
         )
         output.external = [file_record(path, sha256) for path, sha256 in sorted(imported.hashes.items())]
         if imported.graph.assumed_spikes and params.rate_unit != GraphParams.model_fields["rate_unit"].default:
-            raise UsageError("--rate-unit: no spikes are known, so there are no rates; give --rates, or leave it out")
+            raise UsageError("--rate-unit: no spikes are known, so there are no rates; give --rates, or omit it")
         output.warnings = list(imported.notes)
         _finish(run, params, output, imported.graph)
     return IMPORTED
@@ -288,7 +292,7 @@ def _finish(run: RunDirectory, params: GraphParams, output: StageOutput, graph: 
             f"open {run.model}_graph.h5 with snnb.SynapseGraph, or use snnb export"
         )
     if params.pool_weight == "one" and not graph.has_average_pooling:
-        output.warnings.append("--pool-weight one changes nothing: the network has no average pooling")
+        output.warnings.append("--pool-weight one has no effect: the network has no average pooling")
     if graph.assumed_spikes:
         output.warnings.append(ASSUMED)
     write_log(output.directory / "log.txt", run, shown_params(run, params), [*log_lines(graph), *output.warnings])
@@ -304,23 +308,23 @@ def _finish(run: RunDirectory, params: GraphParams, output: StageOutput, graph: 
 
 def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
     if run.manifest.run.imported:
-        reason = "of the graph of a network; leave it out with a graph from outside"
+        reason = "only for the graph of a network; omit it with an external graph"
         return dict.fromkeys(("simulation", "weights_only", "pool_weight"), reason)
     reasons = dict.fromkeys(OF_SPIKES, "only with --from")
     if given.get(KIND.name, {}).get("weights_only"):
-        reasons["rate_unit"] = "a graph of weights has no rates; leave it out"
+        reasons["rate_unit"] = "a graph of weights has no rates; omit it"
     return reasons
 
 
 def _defaults(run: RunDirectory, options: Mapping[str, object]) -> Mapping[str, object]:
-    """Return the default file of a graph from outside: the recorded one, which `--defaults` keeps like the model."""
+    """Return the default file of an external graph: the recorded one, which `--defaults` keeps like the model."""
     record = recorded(run, KIND) if run.manifest.run.imported else None
     return {} if record is None else {"from_file": record.params.from_file}
 
 
 STAGE = Stage(
     KIND,
-    "Write the synapse graph: a directory in graphs/.",
+    "Write the synapse graph to a directory in graphs/.",
     _resolve,
     execute,
     needs_with={"weights_only": "parse"},

@@ -34,56 +34,58 @@ if TYPE_CHECKING:
     from snnb.mapping.files import MappingCost
     from snnb.mapping.map_network import MappedNetwork
 
-UNKNOWN = "busiest step: not known; `snnb simulate --record-spikes K` records the spikes of each step"
+UNKNOWN = "busiest step: unknown; record spikes with `snnb simulate --record-spikes K`"
 
 
 # Not resolved: the recorded path may be a symbolic link
 NameOrFile = Annotated[str, AfterValidator(lambda name: os.path.abspath(name) if is_file(name) else name)]  # noqa: PTH100
 
 
+GIVEN = "Given partition"  # panel of the help
+
+
 class MapParams(Options):
     """Options of `snnb map`."""
 
     hardware: Annotated[Optional[NameOrFile], Flag(metavar="NAME|FILE", complete=hardware_names)] = Field(
-        default=None, description="Hardware description: a name (see `snnb hardware`), or a YAML file, also of SANA-FE."
+        default=None,
+        description="Hardware description: a name (`snnb hardware`), a YAML file, or a SANA-FE architecture.",
     )
     method: Literal["auto", "sequential", "groups", "hypergraph"] = Field(
-        default="auto", description="Partitioning method; auto tries all methods and keeps the best partition."
+        default="auto", description="Partitioning method. auto: the best result of all methods."
     )
     objective: Literal["spikes", "hops", "energy", "step"] = Field(
         default="spikes",
-        description="Quantity to minimise among the methods tried: spikes between cores, or after placement hops on "
-        "the mesh, energy, or the time of a step.",
+        description="Quantity to minimise: spikes between cores, mesh hops, energy, or time per step.",
     )
-    partition: Annotated[Optional[AbsolutePath], Flag(once=True)] = Field(
+    partition: Annotated[Optional[AbsolutePath], Flag(once=True, panel=GIVEN)] = Field(
         default=None,
-        description="Partition to cost: a file with the core number of a neuron per line, or `name core` if "
-        "neurons have names. Not used for later mappings.",
+        description="Partition to evaluate: one core number per neuron and line, or `name core` for named neurons.",
     )
-    placement: Annotated[Optional[AbsolutePath], Flag(once=True)] = Field(
+    placement: Annotated[Optional[AbsolutePath], Flag(once=True, panel=GIVEN)] = Field(
         default=None,
-        description="Positions of the cores of --partition: a file with x y per line. By default snnb places them.",
+        description="Core positions for --partition: `x y` per line. Default: computed.",
     )
-    allow_overfull: Annotated[bool, Flag(once=True)] = Field(
-        default=False, description="Cost a --partition that exceeds limits of the cores; the mapping is marked invalid."
+    allow_overfull: Annotated[bool, Flag(once=True, panel=GIVEN)] = Field(
+        default=False, description="Accept a --partition that exceeds core limits; the mapping is marked invalid."
     )
-    split_overfull: Annotated[bool, Flag(once=True)] = Field(
+    split_overfull: Annotated[bool, Flag(once=True, panel=GIVEN)] = Field(
         default=False,
-        description="Divide the cores of a --partition that exceed limits; the other cores keep their numbers.",
+        description="Split the overfull cores of --partition; the other cores keep their numbers.",
     )
     graph: Annotated[Optional[str], Flag(metavar="STAMP", once=True)] = Field(
-        default=None, description="Stamp of the graph to map; by default that of the simulation in force."
+        default=None, description="Stamp of the graph to map. Default: the graph of the current simulation."
     )
-    seed: Seed = Field(default=0, description="Seed of all random numbers.")
+    seed: Seed = Field(default=0, description="Random seed.")
     figures: Figures = None
 
     @field_validator("split_overfull")
     @classmethod
     def _can_add_cores(cls, split_overfull: bool, others: ValidationInfo) -> bool:
         if split_overfull and others.data.get("allow_overfull"):
-            raise ValueError("not with --allow-overfull; leave out one of them")
+            raise ValueError("not with --allow-overfull; omit one of them")
         if split_overfull and others.data.get("placement") is not None:
-            raise ValueError("adds cores, of which --placement has no positions; leave out one of them")
+            raise ValueError("adds cores without positions in --placement; omit one of them")
         return split_overfull
 
 
@@ -150,7 +152,7 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
     hardware = read_hardware(_hardware_of(params))
     if given.get("objective") == "step" and hardware.time_ns is None:
         raise InputError(
-            f"{hardware.name}: the description has no time_ns, so --objective step has nothing to compare; give another"
+            f"{hardware.name}: the description has no time_ns, which --objective step requires; give another objective"
         )
     if params.method == "hypergraph" and params.partition is None:
         from snnb.mapping.search import require_kahypar
@@ -169,9 +171,9 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
         reasons = dict.fromkeys(("placement", "allow_overfull", "split_overfull"), "only with --partition")
         method = value_in_force(run, KIND, given, "method")
         if options.get("objective") in ("energy", "step") and method == "sequential":
-            reasons["objective"] = "there is one mapping of --method sequential; give --method auto, or leave it out"
+            reasons["objective"] = "--method sequential has a single mapping; give --method auto, or omit it"
         return reasons
-    return dict.fromkeys(("method", "objective"), "of snnb's own partitions; leave it out with --partition")
+    return dict.fromkeys(("method", "objective"), "selects among computed partitions; omit it with --partition")
 
 
 def execute(run: RunDirectory, params: MapParams, progress: Progress = silent) -> str:
@@ -301,7 +303,7 @@ def _has_steps(run: RunDirectory, name: str) -> bool:
 
 
 def _spike_times(run: RunDirectory, name: str) -> Optional[str]:
-    """Return the path of the spike times of a graph's simulation, or of a graph from outside; None without them."""
+    """Return the path of the spike times of a graph's simulation, or of an external graph; None without them."""
     from snnb.simulation.files import SPIKE_TIMES
 
     simulation = graph.simulation_of(run, name)
@@ -313,7 +315,7 @@ def _spike_times(run: RunDirectory, name: str) -> Optional[str]:
 
 STAGE = Stage(
     KIND,
-    "Map the neurons of a graph onto the cores of a chip; write a directory in maps/.",
+    "Map a graph onto the cores of a chip and estimate the cost; write a directory in maps/.",
     _resolve,
     execute,
     source="graph",

@@ -64,8 +64,8 @@ def _dataset_for(model: str, dataset: str) -> str:
     spiking = is_nir(model) or (not is_own(model) and find(model).file is not None)
     if described.content != "pictures" and not spiking:
         raise UsageError(
-            f"--dataset {dataset}: {model} is a Keras model, which is trained on pictures and not on "
-            f"{described.content}; give a spiking network with --model FILE.nir, or a data set of pictures"
+            f"--dataset {dataset}: {model} is a Keras model, which is trained on images and not on "
+            f"{described.content}; give a spiking network with --model FILE.nir, or a data set of images"
         )
     return described.name
 
@@ -99,7 +99,8 @@ def _recorded_own_model(source: str) -> OwnModel:
     if is_model_file(source) or (colon and trusted(Path(path))):
         return own_model(source)
     raise InputError(
-        f"the run names {source} as its model, which would be run as Python; read it, then give --model {source} once"
+        f"the run names {source} as its model, which would be executed as Python; review it, then give --model "
+        f"{source} once"
     )
 
 
@@ -121,10 +122,10 @@ def input_shape(info: RunInfo, given: Optional[Shape]) -> Tuple[Shape, str]:
     if pictures is None and own.takes_shape:
         if dataset.place is not None:
             dataset.locate(dataset.place)  # raises for a folder that does not exist
-        raise UsageError(f"the pictures of {info.dataset} have no fixed size; prepare them with --shape, as in 64x64x3")
+        raise UsageError(f"the images of {info.dataset} have no fixed size; prepare them with --shape, as in 64x64x3")
     shape = own.input_shape(pictures or (1, 1, 1), described.num_classes or 2)
     if given and given != shape:
-        raise InputError(f"the model takes pictures of {times(shape)}, not {times(given)}: leave out --shape")
+        raise InputError(f"the model takes images of {times(shape)}, not {times(given)}: omit --shape")
     return shape, "resize" if given else "exact"
 
 

@@ -43,12 +43,12 @@ def repair_command(run: RunDirectory, kind: AnyKind, name: str) -> str:
     """Return the command that makes a result of a stage again; `name` is empty for a stage with one result."""
     path = _quoted(run.path)
     if not name:
-        return f"`snnb {kind.name} {path}` makes it again"
+        return f"`snnb {kind.name} {path}` recreates it"
     if kind is graph_stage.KIND and graph_stage.made_of_arrays(run):
-        return f"`Run.from_graph` with path={str(run.path)!r} makes it again in Python"
+        return f"`Run.from_graph` with path={str(run.path)!r} recreates it in Python"
     if kind is graph_stage.KIND:  # in its place, so that its mappings stay
         options = map(shlex.quote, graph_stage.options_of(name))
-        return f"`{' '.join(['snnb graph', path, *options])}` makes it again"
+        return f"`{' '.join(['snnb graph', path, *options])}` recreates it"
     return f"`snnb remove {path} {kind.directory}/{name} --with-dependents`, then run `snnb {kind.name}` again"
 
 
@@ -75,7 +75,7 @@ def open_or_create(
         By default `$SNNB_RUNS/MODEL` or `runs/MODEL`.
     dataset : str, optional
     graph : Path, optional
-        File of a graph from outside, or `instance:NAME`, which the run begins with in place of a model.
+        File of an external graph, or `instance:NAME`, which the run begins with in place of a model.
     wait : bool
         Wait while another process holds the lock of a directory without a run; otherwise raise `UpstreamError`.
     say : callable
@@ -83,7 +83,7 @@ def open_or_create(
     """
     if graph is not None:
         if model is not None or dataset is not None:
-            raise UsageError("--from: a graph from outside has no model and no data set; leave out --model, --dataset")
+            raise UsageError("--from: an external graph has no model and no data set; omit --model, --dataset")
         graph_stage.refuse_unknown_file(graph)
         return begin_with_graph(graph, run_dir, wait=wait, say=say)
     if model is None and dataset is not None:
@@ -103,7 +103,7 @@ def open_or_create(
 def begin_with_graph(
     named: Path, run_dir: Optional[Path], *, wait: bool = True, say: Say = say_nothing
 ) -> RunDirectory:
-    """Open or create a run that begins with a graph from outside, which has the name of a file or an instance."""
+    """Open or create a run that begins with an external graph, which has the name of a file or an instance."""
     return _create(graph_stage.imported_name(named), "", None, run_dir, imported=True, wait=wait, say=say)
 
 

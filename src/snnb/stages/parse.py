@@ -27,8 +27,8 @@ from snnb.stages.stage import (
 )
 
 RESET = (
-    "neurons are set to v_reset after a spike, as NIR states; it cannot express a reset by subtraction, for a network "
-    "that was trained with one give --nir-reset subtract, or subtract_delayed for snnTorch's default"
+    "neurons are reset to v_reset, as NIR states; if the network was trained with reset by subtraction, give "
+    "--nir-reset subtract, or subtract_delayed (the default of snnTorch)"
 )
 Decaying = Literal["potential", "current"]
 # By option: another option without which it has no effect
@@ -108,7 +108,7 @@ def is_calibrated(run: RunDirectory, given: Given) -> bool:
 def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
     if train.is_spiking(run):
         name = run.manifest.run.model_source or run.model
-        reason = f"{name} is a spiking network already, which is not converted; leave it out"
+        reason = f"{name} is a spiking network, which is not converted; omit it"
         return dict.fromkeys(ConversionSettings.model_fields, reason)
     reasons = {
         name: f"only with {option_name(ParseParams, needed)}"
@@ -239,5 +239,5 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
         planned.say(f"parse will need an option: {error}")
 
 
-_TEXT = "Convert and normalise the trained network: parse/."
+_TEXT = "Convert and normalise the trained network; write parse/."
 STAGE = Stage(KIND, _TEXT, resolve, execute, check=_check, defaults=_defaults, without_effect=_without_effect)

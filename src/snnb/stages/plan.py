@@ -61,7 +61,7 @@ from snnb.stages.stage import (
 
 UP_TO_DATE = "up to date"
 FIGURES_UNCHANGED = "its figures are unchanged"
-OTHER_VERSIONS = "results that are up to date were made with other versions of"
+OTHER_VERSIONS = "up-to-date results were created with other versions of"
 
 
 class StageDocument(Document):
@@ -163,7 +163,7 @@ def bring_up_to_date(
         if reason is None and force and (name == target or not asked_by_name):
             reason = "forced"
         if reason is None and name == target and stage.always_new and asked_by_name:
-            reason = "a new one is made whenever it is asked for by name"
+            reason = "always simulated again when requested by name"
         if reason is None:
             results[name] = result_of(run, name, selected)
             tell(UP_TO_DATE)
@@ -172,7 +172,7 @@ def bring_up_to_date(
                 tell(f"{FIGURES_UNCHANGED}; --force runs it again with figures as {figures}")
             continue
         if name != target and not upstream:
-            raise UpstreamError(f"{name} has to run before {target} ({reason}); leave out --no-upstream to run it")
+            raise UpstreamError(f"{name} must run before {target} ({reason}); omit --no-upstream to run it")
         tell(f"running ({reason})")
         with extra_named(name):
             _check_plan(run, PlannedRun(names, given, name, tell, force))
@@ -299,14 +299,14 @@ def check_options(run: RunDirectory, target: str, given: Given, *, force: bool =
         name = next((other for option, other in first.needs_with.items() if options.get(option)), BEFORE.get(name))
     if run.manifest.run.imported and not first.imports and first.source not in given.get(first.name, {}):
         raise UsageError(
-            f"{run.path} holds a graph from outside and no network, so {names[-1]} has nothing to work on; map, "
-            "export, report, compare, status and verify have"
+            f"{run.path} contains an external graph and no network, so {names[-1]} is not available; map, export, "
+            "report, compare, status and verify are"
         )
     others = [stage for stage, options in given.items() if options and stage not in (*names, "prepare")]
     if run.manifest.run.imported and others:
         wrong = [option_name(STAGES[stage].kind.params, name) for stage in others for name in given[stage]]
         raise UsageError(
-            f"{', '.join(wrong)}: of {others[0]}, and {run.path} holds a graph from outside and no network"
+            f"{', '.join(wrong)}: of {others[0]}, and {run.path} contains an external graph and no network"
         )
     for name in names:
         options, kind = given.get(name, {}), STAGES[name].kind

@@ -35,7 +35,7 @@ class PrepareDetails(Record):
     class_names: List[str]
     splits: Dict[str, PreparedSplit]
     content: Content = "pictures"
-    outside: Optional[int] = None  # events outside the sensor, which are left out
+    outside: Optional[int] = None  # events outside the sensor, which are ignored
     whole: bool = False  # whether the test samples are currents that are whole numbers from 0 on, and may be spikes
 
     @property
@@ -114,15 +114,15 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
 
     if run.manifest.run.imported:  # the directory may be in the environment
         names = [name for name in PreparationSettings.model_fields if name != "data_dir"]
-        return dict.fromkeys(names, "a graph from outside has no data set; leave it out")
+        return dict.fromkeys(names, "an external graph has no data set; omit it")
     dataset = find_dataset(run.manifest.run.dataset)
     reasons = {}
     if is_nir(str(model_file(run.manifest.run) or "")):
-        reasons["norm_samples"] = "a spiking network is not normalised; leave it out"
+        reasons["norm_samples"] = "a spiking network is not normalised; omit it"
         if dataset.official_order:
-            reasons["seed"] = f"nothing of {dataset.spec.name} is drawn at random; leave it out"
+            reasons["seed"] = f"nothing in {dataset.spec.name} is random; omit it"
     if dataset.spec.content != "events":
-        reasons.update(dict.fromkeys(("bin_us", "binary"), "only for a data set of events"))
+        reasons.update(dict.fromkeys(("bin_us", "binary"), "only for event data sets"))
     return reasons
 
 
@@ -133,7 +133,7 @@ def require_training_set(run: RunDirectory, purpose: str) -> None:
     details = recorded_details(run, KIND)
     if "train" not in details.splits:
         layout = find_dataset(details.dataset).spec.layout
-        raise InputError(f"{purpose} needs training pictures, and {details.dataset} has none: add them ({layout})")
+        raise InputError(f"{purpose} needs training images, and {details.dataset} has none: add them ({layout})")
 
 
 def samples_file(run: RunDirectory) -> str:
@@ -177,5 +177,5 @@ def normalisation_set(run: RunDirectory) -> "np.ndarray":
     return arrays["arr_0"]
 
 
-_TEXT = "Convert a data set to arrays: dataset/."
+_TEXT = "Convert a data set to arrays; write dataset/."
 STAGE = Stage(KIND, _TEXT, resolve, execute, defaults=_defaults, without_effect=_without_effect)

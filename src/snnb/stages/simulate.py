@@ -3,7 +3,7 @@
 import shutil
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Dict, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any, ClassVar, Dict, List, Mapping, Optional
 
 from pydantic import AfterValidator, Field
 from typing_extensions import Annotated
@@ -17,6 +17,7 @@ from snnb.rundir.directory import STAMP, RunDirectory
 from snnb.rundir.manifest import FileRecord, Kind, Record, StageRecord
 from snnb.simulation.settings import (
     OF_CONVERTED,
+    RECORDING,
     SimulationSettings,
     refuse_unsuitable,
 )
@@ -52,15 +53,15 @@ class SimulateParams(SimulationSettings):
     """Options of `snnb simulate`."""
 
     defaults_elsewhere: ClassVar[Mapping[str, str]] = {
-        "samples": f"{DEFAULT_SAMPLES}, or all there are",
-        "input": "constant, or the events or currents of the test set",
-        "duration": "100, or the steps of a calibrated network or of the longest recording",
+        "samples": f"{DEFAULT_SAMPLES}, or the size of the test set",
+        "input": "constant for images, else as the test set",
+        "duration": "100, or as calibrated or recorded",
     }
 
-    label: Annotated[Optional[Annotated[str, AfterValidator(_printable)]], Flag(metavar="TEXT")] = Field(
-        default=None, exclude=True, description="Name shown by `snnb status` and `snnb compare`."
+    label: Annotated[Optional[Annotated[str, AfterValidator(_printable)]], Flag(metavar="TEXT", panel=RECORDING)] = (
+        Field(default=None, exclude=True, description="Name shown by `snnb status` and `snnb compare`.")
     )
-    figures: Figures = None
+    figures: Annotated[Figures, Flag(panel=RECORDING)] = None
     swept: Annotated[bool, Flag(hidden=True)] = Field(default=False, exclude=True, description="Made by a sweep.")
 
 
@@ -158,14 +159,12 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
     if value_in_force(run, KIND, given, "input") != "poisson":
         reasons["input_rate"] = "only with --input poisson"
     if train.is_spiking(run):
-        reasons.update(
-            dict.fromkeys(OF_CONVERTED, "a network that was trained as a spiking one defines it; leave it out")
-        )
-        reasons["batch_size"] = "only for the toolbox, which cannot simulate this network; leave it out"
+        reasons.update(dict.fromkeys(OF_CONVERTED, "a trained spiking network defines it; omit it"))
+        reasons["batch_size"] = "only for the toolbox, which cannot simulate this network; omit it"
     if parse.is_calibrated(run, given):
-        reasons["initial_potential"] = "a calibrated network defines its initial potentials; leave it out"
+        reasons["initial_potential"] = "a calibrated network defines its initial potentials; omit it"
     if value_in_force(run, parse.KIND, given, "weight_bits") is not None:
-        reasons["threshold"] = "an integer network defines its thresholds; leave it out"
+        reasons["threshold"] = "an integer network defines its thresholds; omit it"
     return reasons
 
 
@@ -328,7 +327,7 @@ def simulate_samples(
 
 STAGE = Stage(
     KIND,
-    "Simulate the converted network and count its spikes: always a new directory in simulations/.",
+    "Simulate the converted network and count its spikes; write a new directory in simulations/.",
     resolve,
     execute,
     check=_check,

@@ -178,12 +178,12 @@ def stale_reason(run: RunDirectory, record: Optional[AnyRecord], given: Mapping[
     for file in record.outputs:
         if not run.hashes.matches(file):
             exists = (run.path / file.path).exists()
-            return f"{file.path} is not as it was written" if exists else f"{file.path} is missing"
+            return f"{file.path} has been modified" if exists else f"{file.path} is missing"
     return None
 
 
 def input_difference(run: RunDirectory, file: FileRecord) -> Optional[str]:
-    """Return how an input differs from its record; None if it does not, or is not on this machine."""
+    """Return how an input differs from its record; None if it does not, or is not available on this machine."""
     if file.external and not Path(file.path).is_file():
         return changed(file)
     if run.hashes.matches(file):
@@ -234,7 +234,7 @@ def params_in_force(
     params = validated(kind.params, merge_options({**(defaults or {}), **valid}, given))
     for name, value in dropped.items():
         option, used = option_name(kind.params, name), getattr(params, name)
-        say(f"{option} {value} was recorded, but is not valid with these options; {used} is used")
+        say(f"{option} {value} was recorded but is not valid with these options; {used} is used")
     return params
 
 
@@ -266,7 +266,7 @@ def unaltered(run: RunDirectory, path: str) -> Path:
     """
     written = next((file for record in run.records().values() for file in record.outputs if file.path == path), None)
     if written is None or not run.hashes.matches(written):
-        raise DamagedError(run.path / path, "not as it was written")
+        raise DamagedError(run.path / path, "modified")
     return run.path / path
 
 

@@ -73,25 +73,29 @@ class TrainParams(TrainingOptions):
     defaults_elsewhere: ClassVar[Mapping[str, str]] = {
         **dict.fromkeys(Recipe.model_fields, "the model's"),
         "steps_per_epoch": "all",
-        "pixels": "0-1, or the input of its Rescaling layer",
+        "pixels": "0-1, or that of its Rescaling layer",
     }
 
     settings: Annotated[
         Dict[str, Setting], Flag(name="--set", metavar="KEY=VALUE", parse=from_pairs, repeated=True)
-    ] = Field(default_factory=dict, description="A hyper-parameter of the model; can be given several times.")
-    activation: Literal["relu", "qcfs"] = Field(default="relu", description="Hidden activation.")
-    levels: Count = Field(default=8, description="Levels of qcfs, and thus time steps.")
+    ] = Field(default_factory=dict, description="Hyper-parameter of the model; repeatable.")
+    activation: Annotated[Literal["relu", "qcfs"], Flag(panel="QCFS")] = Field(
+        default="relu", description="Activation of hidden layers."
+    )
+    levels: Annotated[Count, Flag(panel="QCFS")] = Field(
+        default=8, description="Number of QCFS quantisation levels (equals the number of time steps)."
+    )
     initial_weights: Optional[AbsolutePath] = Field(
-        default=None, description="Begin with the weights in this .h5 file of the same model."
+        default=None, description="Initial weights: a .h5 file of the same model."
     )
     resume: Optional[bool] = Field(
         default=None,
         exclude=True,
-        description="Continue an interrupted training; by default one with the same options.",
+        description="Resume an interrupted training. Default: if its options are equal.",
     )
     pixels: Annotated[Optional[Annotated[str, AfterValidator(_readable)]], Flag(metavar="PIXELS")] = Field(
         default=None,
-        description="Pixels that a model file takes: caffe, torch, tf, 0-1, 0-255, mean=0.5,std=0.25.",
+        description="Pixel scaling that a model file expects: caffe, torch, tf, 0-1, 0-255, or mean=0.5,std=0.25.",
     )
     figures: Figures = None
 
@@ -153,7 +157,7 @@ def is_quantised(run: RunDirectory, given: Given) -> bool:
 def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
     if is_trained_elsewhere(run):
         name = run.manifest.run.model_source or run.model
-        reason = f"{name} is trained already, so this changes nothing; leave it out"
+        reason = f"{name} is already trained, so the option has no effect; omit it"
         used = () if is_spiking(run) else ("pixels", "batch_size")
         return {name: reason for name in TrainParams.model_fields if name not in used}
     reasons = {}
@@ -320,8 +324,8 @@ def _guessing_warnings(metrics: Mapping[str, float], test_set: "LabelledPictures
     if guessing == 1 or metrics["test_accuracy"] > guessing + GUESSING_SHARE * (1 - guessing):
         return []
     return [
-        f"the model's accuracy of {metrics['test_accuracy']:.1%} is little better than guessing: if it was trained "
-        "with other pixels, give --pixels (0-255, torch, caffe, tf or mean=…,std=…); else check the order of classes"
+        f"the model's accuracy of {metrics['test_accuracy']:.1%} is close to chance: if the model expects other "
+        "pixels, give --pixels (0-255, torch, caffe, tf or mean=…,std=…); else check the order of classes"
     ]
 
 
@@ -336,8 +340,8 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
     if planned.next is None and "train" in planned.stages and given and STAGE.selected(run, given)[1] is not None:
         weights = resolve(run, given).initial_weights
         if weights is not None and (run.path / KIND.directory).resolve() in weights.resolve().parents:
-            raise UsageError(f"--initial-weights {weights}: the training replaces that file; give a copy of it")
+            raise UsageError(f"--initial-weights {weights}: the training overwrites that file; give a copy of it")
 
 
-_TEXT = "Train the Keras network: train/."
+_TEXT = "Train the Keras network; write train/."
 STAGE = Stage(KIND, _TEXT, resolve, execute, check=_check, defaults=_defaults, without_effect=_without_effect)

@@ -31,8 +31,8 @@ def split_rows(count: int, share: float, seed: int) -> Tuple[np.ndarray, np.ndar
     held_out = max(1, round(share * len(rows)))
     if held_out >= len(rows):
         raise UsageError(
-            f"with {held_out} of {len(rows)} pictures for validation, none is left to train on: "
-            "prepare more pictures or give a smaller --validation-split"
+            f"with {held_out} of {len(rows)} images for validation, none remains for training: prepare more "
+            "images or give a smaller --validation-split"
         )
     return np.sort(rows[held_out:]), np.sort(rows[:held_out])
 

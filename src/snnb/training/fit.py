@@ -84,7 +84,7 @@ def train(
     model = _initial_model(build, training_set, options)
     identity = _identity_of(model, training_set, options)
     state = _resumed_state(checkpoint, identity, options, resume)
-    warnings = ["there was no checkpoint to resume from: trained from the beginning"] if resume and not state else []
+    warnings = ["no checkpoint to resume from: trained from the beginning"] if resume and not state else []
     if state is None:
         state = Checkpoint(identity, [], [], [], [])
     else:
@@ -98,9 +98,7 @@ def train(
     steps = min(steps, options.steps_per_epoch or steps)
     sides = training_set.x.shape[1:3]
     if 0 < options.shift * max(sides) < 1:
-        warnings.append(
-            f"--shift {options.shift:g} has no effect: it is less than a pixel of pictures of {times(sides)}"
-        )
+        warnings.append(f"--shift {options.shift:g} has no effect: it is less than a pixel of images of {times(sides)}")
     target = tuple(model.output_shape[1:])
     callback = _FitCallback(options, steps, state, checkpoint, progress)
     if not _is_finished(state.history, options):

@@ -29,14 +29,14 @@ def check_model(
     if tuple(model.input_shape[1:]) != tuple(picture_shape):
         raise InputError(
             f"layer {model.layers[0].name}: the model takes inputs of shape {model.input_shape[1:]}, "
-            f"but the pictures are {tuple(picture_shape)}: change one or the other"
+            f"but the images are {tuple(picture_shape)}: change one or the other"
         )
     last = model.layers[-1]
     if num_classes is None:
         if np.prod(model.output_shape[1:]) != np.prod(picture_shape):
             raise InputError(
                 f"layer {last.name}: the model's output has shape {model.output_shape[1:]}, "
-                f"which cannot reproduce pictures of shape {tuple(picture_shape)}"
+                f"which cannot reproduce images of shape {tuple(picture_shape)}"
             )
         return
     if tuple(model.output_shape[1:]) != (num_classes,):
@@ -118,5 +118,8 @@ def load_weights(model: keras.Model, path: Path) -> None:
     except (OSError, ValueError, KeyError) as error:
         reason = first_line(error)
         if h5py.is_hdf5(str(path)) and read_levels(path) is not None:
-            reason = "trained with --activation qcfs, it has convolutions for average poolings; give one of relu"
+            reason = (
+                "trained with --activation qcfs, it has convolutions in place of average pooling; give weights "
+                "trained with relu"
+            )
         raise InputError(f"--initial-weights: {path} does not have the weights of the model ({reason})") from error

@@ -51,7 +51,7 @@ def quantised(model: keras.Model, levels: int, seed: int) -> keras.Model:
     """
     inside = next((layer.name for layer in model.layers if isinstance(layer, keras.Model)), None)
     if inside is not None:
-        raise UsageError(f"--activation qcfs: {inside} is a model inside the model; add its layers to the model itself")
+        raise UsageError(f"--activation qcfs: {inside} is a nested model; add its layers directly")
     description = description_of(model)
     sequential = description["class_name"] == "Sequential"
     output_of: Dict[str, str] = {}  # by layer, the QCFS layer added after it

@@ -4,9 +4,11 @@ import math
 from typing import Literal, Optional
 
 from pydantic import Field, ValidationInfo, field_validator
+from typing_extensions import Annotated
 
-from snnb.core.options import Count, Options, Seed
+from snnb.core.options import Count, Flag, Options, Seed
 
+OPTIMISATION, AUGMENTATION = "Optimisation", "Augmentation"  # panels of the help
 Optimizer = Literal["adam", "rmsprop", "sgd"]
 Schedule = Literal["constant", "cosine", "cycle"]
 
@@ -19,23 +21,35 @@ class Recipe(Options):
     learning rate every two epochs.
     """
 
-    epochs: Count = Field(default=10, description="Passes over the training set.")
-    batch_size: Count = Field(default=50, description="Samples per batch.")
-    optimizer: Optimizer = Field(default="adam", description="Keras optimizer.")
-    learning_rate: float = Field(default=1e-3, gt=0, description="Largest learning rate.")
-    schedule: Schedule = Field(default="constant", description="How the learning rate changes over the epochs.")
-    momentum: float = Field(default=0.0, ge=0, lt=1, description="Momentum of the optimizer sgd.")
-    nesterov: bool = Field(default=False, description="Whether the momentum is Nesterov's.")
-    flip: bool = Field(default=False, description="Flip half of the training pictures horizontally.")
-    shift: float = Field(
+    epochs: Annotated[Count, Flag(panel=OPTIMISATION)] = Field(
+        default=10, description="Number of passes over the training set."
+    )
+    batch_size: Annotated[Count, Flag(panel=OPTIMISATION)] = Field(default=50, description="Samples per batch.")
+    optimizer: Annotated[Optimizer, Flag(panel=OPTIMISATION)] = Field(default="adam", description="Keras optimizer.")
+    learning_rate: Annotated[float, Flag(panel=OPTIMISATION)] = Field(
+        default=1e-3, gt=0, description="Maximum learning rate."
+    )
+    schedule: Annotated[Schedule, Flag(panel=OPTIMISATION)] = Field(
+        default="constant", description="Learning rate schedule over the epochs."
+    )
+    momentum: Annotated[float, Flag(panel=OPTIMISATION)] = Field(
+        default=0.0, ge=0, lt=1, description="Momentum (sgd only)."
+    )
+    nesterov: Annotated[bool, Flag(panel=OPTIMISATION)] = Field(
+        default=False, description="Use Nesterov momentum (sgd only)."
+    )
+    flip: Annotated[bool, Flag(panel=AUGMENTATION)] = Field(
+        default=False, description="Flip half of the training images horizontally."
+    )
+    shift: Annotated[float, Flag(panel=AUGMENTATION)] = Field(
         default=0.0,
         ge=0,
         lt=1,
-        description="Shift each training picture by up to this fraction of its size; border pixels are repeated.",
+        description="Maximum shift of a training image as a fraction of its size; border pixels are repeated.",
     )
-    early_stopping: Optional[Count] = Field(
+    early_stopping: Annotated[Optional[Count], Flag(panel=OPTIMISATION)] = Field(
         default=None,
-        description="Stop after this many epochs without a better validation loss; take the best weights.",
+        description="Epochs without a lower validation loss before training stops; the best weights are restored.",
     )
 
     @field_validator("momentum", "nesterov")
@@ -63,8 +77,10 @@ class TrainingOptions(Recipe):
     `seed` is that of the initial weights, split and order of the pictures, dropout and augmentation.
     """
 
-    validation_split: float = Field(
+    validation_split: Annotated[float, Flag(panel=OPTIMISATION)] = Field(
         default=0.1, gt=0, lt=1, description="Fraction of the training set held out for validation."
     )
-    steps_per_epoch: Optional[Count] = Field(default=None, description="Batches per epoch.")
-    seed: Seed = Field(default=0, description="Seed of all random numbers.")
+    steps_per_epoch: Annotated[Optional[Count], Flag(panel=OPTIMISATION)] = Field(
+        default=None, description="Batches per epoch."
+    )
+    seed: Seed = Field(default=0, description="Random seed.")

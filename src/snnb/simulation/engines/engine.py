@@ -172,7 +172,9 @@ def number_type(network: Network, settings: SimulationSettings) -> Real:
     for real in kinds:
         if largest < 2.0 ** (np.finfo(real).nmant + 1):
             return real
-    raise InputError(f"membrane potentials may reach {largest:.3g}, which float64 does not hold exactly: simulate less")
+    raise InputError(
+        f"membrane potentials may reach {largest:.3g}, which float64 does not hold exactly: reduce samples or steps"
+    )
 
 
 def _largest(network: Network, population: Population, settings: SimulationSettings) -> float:
@@ -218,9 +220,9 @@ def choose_engine(network: Network, settings: SimulationSettings) -> Tuple[str, 
             _check_toolbox(population)
     if settings.input in CHANGING and (network.windowed or network.weight_bits is not None):
         kind = "a network with firing windows" if network.windowed else "an integer network"
-        raise InputError(f"{kind} reads pictures, not --input {settings.input}")
+        raise InputError(f"{kind} reads images, not --input {settings.input}")
     if network.windowed and settings.engine == "auto":
-        return "event", "one pass over the layers gives all spikes"
+        return "event", "a single pass over the layers yields all spikes"
     if settings.engine in ("toolbox", "tensorflow"):
         return settings.engine, "asked for"
     reason = None if network.windowed else unsupported(network, settings)
@@ -229,10 +231,10 @@ def choose_engine(network: Network, settings: SimulationSettings) -> Tuple[str, 
             raise InputError(f"{reason}: --engine event cannot simulate that; use --engine tensorflow")
         return "event", "asked for"
     if _has_gpu():
-        return "tensorflow", "there is a GPU"
+        return "tensorflow", "a GPU is available"
     if reason is not None:
         return "tensorflow", f"the faster engine event cannot simulate it: {reason}"
-    return "event", "the fastest without a GPU"
+    return "event", "fastest engine without a GPU"
 
 
 def _has_gpu() -> bool:
