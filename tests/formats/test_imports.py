@@ -1,5 +1,6 @@
 """Graphs from outside: values beside networkx and numpy, refused files, round trips by the costs of a mapping."""
 
+import gzip
 import shutil
 from pathlib import Path
 
@@ -268,9 +269,20 @@ BAD_CSV = {
     "source,target,rate\n0,1,1\n0,2,2\n": ", but its source has another one in another row",
     "source,target,rate\n0,1,\n0,2,2\n": "some rates are empty; give all of them, or none",
     "source,target,rate\n0,1,-1\n": "line 2: rate -1.0; give finite numbers that are not negative",
+    "source\ttarget\n0\t1\n\n\t\n": "line 4: could not convert string ''",
+    "source,target\n0,1\n1_0,1\n": "conversion error to double: invalid value '1_0'",
     'source,target\na,b\n"c,d\n': "line 3: has 1 fields, the header has 2",
     "source,target\n": "the graph has no neurons",
 }
+
+
+@pytest.mark.parametrize("cut", [1, 8, 30_000])
+def test_a_compressed_file_that_is_cut_is_refused(cut, tmp_path):
+    """Also beyond the first lines, which are read apart."""
+    numbers = np.random.default_rng(0).integers(0, 1000, (20_000, 2)).tolist()
+    text = "source,target\n" + "".join(f"{source},{target}\n" for source, target in numbers)
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(text.encode())[:-cut])
+    refused(tmp_path / "t.csv.gz", "not a complete gzip file")
 
 
 @pytest.mark.parametrize("content", list(BAD_CSV))

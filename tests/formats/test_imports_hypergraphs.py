@@ -1,10 +1,12 @@
 """Hypergraphs of AxonCUDA and hMETIS: read after an export, written by hand, refused."""
 
+import json
 import struct
 
 import numpy as np
 import pytest
 
+from snnb.core.errors import DamagedError
 from snnb.formats.export_options import ExportOptions
 from snnb.formats.write_export import export
 from tests.formats.mapped import costs_of, imported, refused
@@ -100,6 +102,24 @@ def test_a_scaled_hgr_file_has_multiples_of_the_scale(residual_graph, tmp_path):
         for one, other in zip(found.populations[:-1], residual_graph.populations):
             np.testing.assert_array_equal(one.spike_count, 4 * np.maximum(np.rint(other.spike_count / 4), 1))
     assert "numbers of spikes were rounded to multiples of 4" in notes
+
+
+def test_the_description_alone_states_the_weight_of_a_spike(residual_graph, tmp_path):
+    """Without it the weights are the spikes; one of an older version, which does not state the weight, is refused."""
+    path = tmp_path / "net.hgr"
+    export(residual_graph, "hmetis", path, ExportOptions(scale=0.25), origin=ORIGIN)
+    described = json.loads((tmp_path / "net.hgr.json").read_text())
+    assert described.pop("spike_weight") == 0.25
+    (tmp_path / "net.hgr.json").write_text(json.dumps(described))
+    with pytest.raises(DamagedError, match="states no spike_weight: export the graph again"):
+        imported(path, tmp_path)
+    (tmp_path / "net.hgr.json").unlink()
+    found, notes = imported(path, tmp_path)
+    with found:
+        counts = np.concatenate([p.spike_count.ravel() for p in residual_graph.populations])
+        own = found.populations[0].spike_count
+        np.testing.assert_array_equal(own[own > 0], np.maximum(np.rint(counts / 4), 1)[own > 0])
+    assert not any("multiples" in note for note in notes)
 
 
 REFUSED = {

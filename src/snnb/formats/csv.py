@@ -124,8 +124,8 @@ def read(path: Path) -> ListedGraph:
             lines = (number for number, line in enumerate(file, 1) if number > 1 and not line.isspace())
             return f"line {next(islice(lines, row, None)):,}"
 
-    read = {key: name for key, name in columns.items() if not (unrated and key == "rate")}
-    graph = listed_graph(path, read, batches, place, named=named, nodes=nodes)
+    with_values = {key: name for key, name in columns.items() if not (unrated and key == "rate")}
+    graph = listed_graph(path, with_values, batches, place, named=named, nodes=nodes)
     return replace(graph, notes=(*graph.notes, *delay_note(fields)))
 
 
@@ -184,9 +184,9 @@ def _fault_of(path: Path, fields: Sequence[str], numbers: Set[str], delimiter: s
         _next_line(path, file)
         for line, text in enumerate(iter(partial(_next_line, path, file), ""), 2):
             values = next(csv.reader([text], delimiter=delimiter), [])
-            if text.isspace():
-                continue
             if len(values) != len(fields):
+                if text.isspace():
+                    continue
                 return f"line {line:,}: has {len(values)} fields, the header has {len(fields)}"
             for name, value in zip(fields, values):
                 if name in numbers and not _is_number(value):

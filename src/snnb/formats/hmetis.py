@@ -81,9 +81,7 @@ def read(path: Path) -> ListedGraph:
     notes, scale, described = [], 1.0, description_of(path, "hmetis", head.nodes)
     if described is not None:
         if described.spike_weight is None:
-            raise DamagedError(
-                description_path(path), "of an older version, without spike_weight; export the graph again"
-            )
+            raise DamagedError(description_path(path), "states no spike_weight: export the graph again")
         scale = described.spike_weight
         notes.append("a weight of 1 may stand for 0 spikes: hyperedges weigh at least 1")
         if scale != 1:

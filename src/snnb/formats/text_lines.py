@@ -13,7 +13,7 @@ def texts(values: np.ndarray, exact: bool = False) -> "pyarrow.StringArray":
     import pyarrow
 
     if values.dtype.kind == "f":
-        values = np.add(values, 0, dtype=np.float64 if exact else np.float32)  # 0 for -0
+        values = np.add(values, 0, dtype=np.float64 if exact else np.float32)  # not -0
     return pyarrow.array(values).cast(pyarrow.string())
 
 
