@@ -171,7 +171,7 @@ NOT_SPIKING = {
     "model in model": (
         lambda: chain(chain(L.Dense(3, activation="relu"), shape=(4,)), L.Dense(2), shape=(4,)),
         "model",
-        "a model",
+        "a nested model",
     ),
     "dense on a map": (lambda: chain(L.Dense(3, activation="relu", name="d"), *end()), "d", "insert Flatten before it"),
     "map for output": (lambda: chain(L.Conv2D(3, 3, name="conv")), "conv", "several axes"),
