@@ -137,12 +137,12 @@ WRONGLY_PARSED = {
     "spatial dropout": (
         lambda: chain(L.Conv2D(2, 3, activation="relu"), L.SpatialDropout2D(0.1, name="drop"), *end()),
         "drop",
-        "no conversion",
+        "does not support",
     ),
     "separable convolution": (
         lambda: chain(L.SeparableConv2D(3, 3, activation="relu", name="sep"), *end()),
         "sep",
-        "no conversion",
+        "does not support",
     ),
 }
 
@@ -166,12 +166,12 @@ NOT_SPIKING = {
     ),
     "tanh": (lambda: chain(L.Dense(3, activation="tanh", name="t"), shape=(4,)), "t", "activation tanh"),
     "lambda": (lambda: chain(L.Lambda(lambda x: x, name="code"), *end()), "code", "runs custom code"),
-    "one-dimensional": (lambda: chain(L.Conv1D(3, 2, name="c1"), *end(), shape=(4, 2)), "c1", "no conversion"),
+    "one-dimensional": (lambda: chain(L.Conv1D(3, 2, name="c1"), *end(), shape=(4, 2)), "c1", "does not support"),
     "addition": (lambda: merged(L.Add(name="sum")), "sum", "merges branches"),
     "model in model": (
         lambda: chain(chain(L.Dense(3, activation="relu"), shape=(4,)), L.Dense(2), shape=(4,)),
         "model",
-        "a model",
+        "a nested model",
     ),
     "dense on a map": (lambda: chain(L.Dense(3, activation="relu", name="d"), *end()), "d", "insert Flatten before it"),
     "map for output": (lambda: chain(L.Conv2D(3, 3, name="conv")), "conv", "several axes"),

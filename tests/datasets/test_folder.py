@@ -158,7 +158,7 @@ def test_memory_stays_flat_however_many_pictures_there_are(run_prepare, tmp_path
     [
         (
             lambda pets: [(pets / part / "dog").mkdir() for part in ("train", "test")],
-            r"train/dog holds no pictures \(\.jpg",
+            r"train/dog holds no images \(\.jpg",
         ),
         (lambda pets: shutil.rmtree(pets / "test/cow"), r"test lacks the class folder\(s\) cow: 3 classes are expec"),
         (lambda pets: (pets / "test" / "elk").mkdir(), r"test also holds the class folder\(s\) elk"),
