@@ -92,7 +92,7 @@ def schema_of(command: str) -> Dict[str, Any]:
 
 def spelling(parameter: Parameter) -> str:
     if not isinstance(parameter, Option):
-        return parameter.name.upper()
+        return (parameter.name or "").upper()
     names = ", ".join(f"`{name}`" for name in sorted(parameter.opts, key=len))
     if isinstance(parameter.type, Choice):
         return f"{names} {', '.join(parameter.type.choices)}"
