@@ -172,8 +172,6 @@ def _metric_rows(metrics: Mapping[str, object], energy_of: Optional[str]) -> Lis
         if name == "energy_pj":
             number, unit = energy(value).split(" ")
             rows.append(("network energy" if energy_of == "network" else "energy", number, f"{unit}/sample"))
-        elif name.startswith("classes_changed"):
-            rows.append((f"{words} (training images)", f"{100 * value:.2f}", "%"))
         elif "accuracy" in name:
             rows.append((words, f"{100 * value:.2f}", "%"))
         else:

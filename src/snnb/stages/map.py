@@ -184,15 +184,14 @@ def execute(run: RunDirectory, params: MapParams, progress: Progress = silent) -
     mappings, values = run.records_of(KIND.name), params.model_dump()
     same = next((name for name in run.by_precedence(KIND.name) if mappings[name].params.model_dump() == values), None)
     stamp = same or run.new_stamp(KIND.name)
+    figures = figure_format(params.figures, recorded(run, KIND, same), "traffic")
     inputs = _read_inputs(run, params)
     with run.stage("map", params, inputs=inputs.paths, name=stamp) as output:
         output.external = inputs.external
         with SynapseGraph.open(run.path / inputs.graph, checked=True) as opened:
             mapped = _map(opened, params, inputs.hardware, progress)
             cost = _cost(run, params, mapped, inputs.spike_times, progress, began)
-            _write(
-                run, params, mapped, cost, output, figure_format(params.figures, recorded(run, KIND, same), "traffic")
-            )
+            _write(run, params, mapped, cost, output, figures)
     return stamp
 
 
