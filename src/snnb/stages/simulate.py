@@ -3,7 +3,7 @@
 import shutil
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Dict, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any, ClassVar, Dict, List, Mapping, Optional
 
 from pydantic import AfterValidator, Field
 from typing_extensions import Annotated
@@ -175,13 +175,13 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
     if KIND.name not in planned.stages or planned.next not in (*before, KIND.name):
         return
     given, own = planned.given, planned.given.get(KIND.name, {})
-    values = {name: value_in_force(run, KIND, given, name) for name in ("engine", "warm_up", "reset")}
+    values: Dict[str, Any] = {name: value_in_force(run, KIND, given, name) for name in ("engine", "warm_up", "reset")}
     # Recorded values of these give way to those of the network, or there are none.
     asked = ("threshold", "initial_potential", "workers", "scheduler")
-    settings = SimulationSettings.model_construct(**values, **{name: own[name] for name in asked if name in own})
+    values.update({name: own[name] for name in asked if name in own})
     calibrated = parse.is_calibrated(run, given)
     refuse_unsuitable(
-        settings,
+        SimulationSettings.model_construct(**values),
         integer=value_in_force(run, parse.KIND, given, "weight_bits") is not None,
         calibrated=calibrated,
         windowed=calibrated and value_in_force(run, parse.KIND, given, "firing") == "separated",
