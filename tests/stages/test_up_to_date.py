@@ -80,7 +80,7 @@ def test_what_was_made_of_a_stale_training_is_stale_to_the_mapping(run):
 def test_a_networkx_file_that_is_left_out_is_named(run):
     said = []
     made = Run(path=run.path, say=said.append).graph(networkx_limit=3663)
-    named = "graph: networkx file left out: 3,664 edges are more than --networkx-limit 3,663; open"
+    named = "graph: networkx file left out: 3,664 edges are more than networkx_limit 3,663; open"
     assert any(message.startswith(named) for message in said)
     assert not (made.directory / "graph").exists()
 
@@ -139,8 +139,8 @@ def test_options_in_force_are_said_and_defaults_forgets_the_recorded_ones(run):
     python.simulate(duration=7)
     python.simulate(defaults=True, duration=7)
     assert [line for line in said if "options:" in line][1:] == [
-        "simulate: options: --duration 7; recorded options: --engine event, --samples 20, --initial-potential 0.5",
-        "simulate: options: --duration 7",
+        "simulate: options: duration 7; recorded options: engine event, samples 20, initial_potential 0.5",
+        "simulate: options: duration 7",
     ]
     stamp, record = max(open_run(run.path).records_of("simulate").items())
     there = run.record_of("prepare").details.splits["test"].shape[0]

@@ -84,7 +84,7 @@ def _training(run: RunDirectory, folder: Path) -> Figure:
 
 
 def _accuracy(run: RunDirectory, folder: Path) -> Figure:
-    return plot_quality(simulated_files(run, folder.name)[0])
+    return plot_quality(*simulated_files(run, folder.name)[0].course)
 
 
 def _rates(run: RunDirectory, folder: Path) -> Figure:

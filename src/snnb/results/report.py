@@ -238,7 +238,7 @@ def _simulation_part(run: RunDirectory, simulation: Simulation, progress: Progre
     coding = simulation.record.details.output_coding
     if classifies and metrics.get("readout_accuracy") is not None and coding is not None:
         summary.append(f"Of the two accuracies, {QUOTED[coding]}.")
-    picture = drawn(f"{label} by time step", plot_quality(statistics))
+    picture = drawn(f"{label} by time step", plot_quality(*statistics.course))
     confusion = statistics.confusion
     sections = [
         *_input(run, simulation),

@@ -1,6 +1,6 @@
 """Figures of a simulation: quality by time step, firing rates, and the spikes of one sample."""
 
-from typing import Dict, List
+from typing import Dict, List, Optional, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -8,7 +8,6 @@ from matplotlib.colors import LogNorm
 
 from snnb.io.figures import HUES, Figure, label_rows, plain, styled
 from snnb.network.network import Network
-from snnb.simulation.statistics import SimulationStatistics
 
 # Number of populations up to which histograms are lines with a legend; more populations are rows.
 MOST_LINES = 10
@@ -20,12 +19,17 @@ ROW, HIGHEST = 0.12, 16.0
 
 
 @styled
-def plot_quality(statistics: SimulationStatistics) -> Figure:
-    """Plot the spiking network's accuracy (or error) after each time step, and the analogue network's as a line."""
-    by_step, readout = statistics.by_step, statistics.readout_accuracy_by_timestep
-    label, analogue = "accuracy", statistics.ann_accuracy
-    if not statistics.classifies:
-        label, analogue = "mean squared error", statistics.ann_mean_squared_error
+def plot_quality(
+    by_step: Sequence[float],
+    analogue: Optional[float],
+    label: str,
+    readout: Optional[Sequence[float]] = None,
+) -> Figure:
+    """Plot the spiking network's accuracy (or error) after each time step, and the analogue network's as a line.
+
+    `by_step` counts spikes; `readout`, if given, is the accuracy of the read-out. `analogue` is None if there is no
+    analogue network.
+    """
     figure = Figure(figsize=(6, 4))
     axes = figure.subplots()
     steps = np.arange(1, len(by_step) + 1)

@@ -127,7 +127,7 @@ def simulate(
     statistics = SimulationStatistics.of(job, totals, y, class_names, reason)
     statistics.write(target / ACCURACIES)
     quality = "mean_squared_error" if num_classes is None else "accuracy"
-    save(plot_quality(statistics), target / f"{quality}_by_timestep.{figures}")
+    save(plot_quality(*statistics.course), target / f"{quality}_by_timestep.{figures}")
     possible = totals.samples * settings.counted_steps
     rates = {name: counts / possible for name, counts in totals.counts.items()}
     save(plot_rates(rates), target / f"rate_histogram.{figures}")

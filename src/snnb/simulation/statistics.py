@@ -308,6 +308,13 @@ class SimulationStatistics(Document):
         return self.snn_accuracy_by_timestep or self.snn_mean_squared_error_by_timestep or []
 
     @property
+    def course(self) -> Tuple[List[float], Optional[float], str, Optional[List[float]]]:
+        """Arguments of `plot_quality`."""
+        if self.classifies:
+            return self.by_step, self.ann_accuracy, "accuracy", self.readout_accuracy_by_timestep
+        return self.by_step, self.ann_mean_squared_error, "mean squared error", None
+
+    @property
     def quoted_by_step(self) -> List[float]:
         """Accuracy, or error, to quote after each time step: of the read-out if the output's spikes are random."""
         random = "random" in self.coding.values()

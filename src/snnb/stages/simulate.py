@@ -178,10 +178,9 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
     # Recorded values of these give way to those of the network, or there are none.
     asked = ("threshold", "initial_potential", "workers", "scheduler")
     values.update({name: own[name] for name in asked if name in own})
-    settings = SimulationSettings.model_construct(**values)
     calibrated = parse.is_calibrated(run, given)
     refuse_unsuitable(
-        settings,
+        SimulationSettings.model_construct(**values),
         integer=value_in_force(run, parse.KIND, given, "weight_bits") is not None,
         calibrated=calibrated,
         windowed=calibrated and value_in_force(run, parse.KIND, given, "firing") == "separated",
