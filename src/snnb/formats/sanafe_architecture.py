@@ -102,6 +102,7 @@ def _scaled(figure: float, unit: float) -> float:
 
 
 NO_LIMIT = 2**53  # SANA-FE does not limit axons
+MOST = 2**30  # cores of a description
 
 
 def described(data: Node, where: str) -> Dict[str, object]:
@@ -124,7 +125,7 @@ def described(data: Node, where: str) -> Dict[str, object]:
         while cores % across:
             across -= 1
         shape = cores // across, across
-        columns, rows = -(-tiles // noc["height"]), int(noc["height"])  # tile n is at x = n // height
+        columns, rows = -(-tiles // max(noc["height"], 1)), int(noc["height"])  # tile n is at x = n // height
         if columns > noc["width"] or columns * rows != tiles:
             raise ValueError(f"{tiles} tiles do not fill columns of a mesh of {noc['width']} × {noc['height']}")
         position = core["attributes"]["buffer_position"]
@@ -159,7 +160,10 @@ def _only(section: Any) -> Tuple[Node, int]:
         raise ValueError(f"{len(section)} kinds of tiles or cores; all must be equal")
     entry = _first(section)
     named = re.search(r"\[(\d+)\.\.(\d+)\]", entry["name"])
-    return entry, int(named.group(2)) - int(named.group(1)) + 1 if named else 1
+    number = int(named.group(2)) - int(named.group(1)) + 1 if named else 1
+    if not 1 <= number <= MOST:
+        raise ValueError(f"{entry['name'][:60]} stands for no tile or core, or for more than {MOST:,}")
+    return entry, number
 
 
 def _figures(tile: Node, units: Mapping[str, Node], position: str, cost: Tuple[str, float]) -> Dict[str, float]:
