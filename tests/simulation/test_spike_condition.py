@@ -15,6 +15,7 @@ from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.settings import SimulationSettings
 
 F, STEPS = np.float32, 8
+INTEGERS = np.array([4, 5, 6, 7, 8], F)
 X = (np.random.default_rng(3).integers(0, 5, (12, 6)) / 4).astype(F)  # sums of quarters: many equal the threshold
 
 
