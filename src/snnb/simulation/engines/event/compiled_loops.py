@@ -189,14 +189,18 @@ def fire(
             current, uniforms = currents[step * stride :], neurons.uniforms[sample, start + step]
             _softmax(potential, current, neurons.bias, uniforms, powers, bits[start + step])
         return
+    resets = neurons.after.size > 0  # otherwise a spike subtracts the threshold, which takes less time
     for word in range(words):
         at = word * GROUP
         values, thresholds, bias = load(potential, at, 4), load(neurons.threshold, at, 4), load(neurons.bias, at, 4)
-        after = load(neurons.after, at, 4)
+        after = load(neurons.after, at, 4) if resets else thresholds
         for step in range(steps):
             values = values + (load(currents, step * stride + at, 4) + bias)
             bits[start + step, word] = reached(values, thresholds)
-            values = reset(values, thresholds, after, neurons.to_value)
+            if resets:
+                values = reset(values, thresholds, after, neurons.to_value)
+            else:
+                values = reset(values, thresholds, thresholds, False)
         store(potential, at, values)
 
 

@@ -116,6 +116,7 @@ class EventNetwork:
             current = none if neuron.current_leak is None else zeros((1, filled_up(size)), self.real)
             below = np.nextafter(threshold, self.real(-np.inf))
             leaky = Leaky(numbers, current, below, np.zeros((1, 1), np.int64))
+        usual = population.neuron is None and neuron.reset is None and neuron.subtrahend is None
         pools = population.projections[0].layer.WEIGHTING == "maximum"
         inputs = self.network.volume(population.only.input).size if pools else 0
         return Neurons(
@@ -129,7 +130,7 @@ class EventNetwork:
             accumulated=np.zeros((1, inputs), self.real),
             leader=np.full((1, size if pools else 0), -1, np.int32),
             threshold=threshold,
-            after=self._each(population, neuron.after),
+            after=none[0] if usual else self._each(population, neuron.after),
             to_value=neuron.reset is not None,
             leaky=leaky,
         )

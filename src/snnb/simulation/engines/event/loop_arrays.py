@@ -49,7 +49,7 @@ class Neurons(NamedTuple):
     accumulated: np.ndarray  # optional, of max pooling, the sum so far of each input: float32 (samples, inputs)
     leader: np.ndarray  # optional, of max pooling, the input that each window follows, -1 before any spike: int32
     threshold: np.ndarray  # (neurons,), infinite where neurons do not spike
-    after: np.ndarray  # (neurons,), potential after a spike, or the number that a spike subtracts
+    after: np.ndarray  # potential after a spike, or the number that it subtracts, optional if that is the threshold
     to_value: bool  # whether it is the former
     leaky: Leaky
 
