@@ -8,7 +8,6 @@ import h5py
 import numpy as np
 
 from snnb.core.errors import UsageError
-from snnb.formats.request import with_heads
 from snnb.graph.connection import ranges
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import out_degrees, targets
@@ -96,9 +95,9 @@ def hyperedges(graph: SynapseGraph) -> Iterator[np.ndarray]:
             pairs = np.unique(owner * len(graph.nodes) + target)
             owner, target = np.divmod(pairs, len(graph.nodes))
             degree = np.bincount(owner, minlength=stop - start)
-            index = np.arange(start, stop)
-            heads = np.stack([source.first + index, counts[index], degree], axis=1)
-            yield with_heads(np.concatenate([[0], np.cumsum(degree)]), target, heads)[1]
+            rows = np.flatnonzero(degree)
+            heads = np.stack([source.first + start + rows, counts[start + rows], degree[rows]], axis=1)
+            yield np.insert(target, np.repeat(np.cumsum(degree)[rows] - degree[rows], 3), heads.ravel())
 
 
 def hyperedges_sha256(graph: SynapseGraph) -> str:

@@ -121,7 +121,7 @@ def test_what_is_not_there_is_refused_before_anything_is_built(write, text, func
         ("pass", "mine.py:f returns NoneType, not a tensorflow.keras.Model"),
         ("return k.Sequential([k.layers.Dense(3)])", "has no defined input"),
         ("return k.Sequential([k.layers.Dense(3, input_shape=(4,))])", r"inputs of shape \(4,\): make it \(height"),
-        ("return k.Sequential([k.layers.Conv2D(1, 1, batch_input_shape=(8, 4, 4, 1))])", "exactly 8 pictures"),
+        ("return k.Sequential([k.layers.Conv2D(1, 1, batch_input_shape=(8, 4, 4, 1))])", "exactly 8 images"),
         ("x = k.Input((4, 4, 1)); return k.Model(x, [x, x])", "1 inputs and 2 outputs"),
         ("return type('Own', (k.Model,), {})()", "subclassed model"),
     ],

@@ -129,7 +129,7 @@ REFUSED = {
         ("--from nowhere.csv --run-dir new", 3, "nowhere.csv", "no such file"),
         ("--from instance:netwrk --run-dir new", 2, "instance:netwrk: no such", "mini_network, spiking_digits, "),
         ("--from net.py --run-dir new", 3, "net.py", "csv"),
-        ("--from pictures --run-dir new", 3, "pictures", "SONATA"),
+        ("--from pictures --run-dir new", 3, "pictures", "sonata"),
         ("--from far.csv --run-dir new", 3, "line 3", "are 0 to"),
         ("--from edges.csv --rates nowhere --run-dir new", 3, "nowhere", "no such file"),
         ("--from edges.csv --rates zero --run-dir new", 3, f"{NEURONS} numbers", "3 neurons"),

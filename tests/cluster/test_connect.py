@@ -36,7 +36,7 @@ def test_calls_of_a_killed_worker_are_repeated(dask_workers, tmp_path):
 
 def test_a_call_that_kills_every_worker(dask_workers, monkeypatch):
     monkeypatch.setattr(dask_workers.cluster.scheduler, "allowed_failures", 0)
-    with pytest.raises(ResourceError, match=r"several workers terminated during the same call.*fewer --workers"):
+    with pytest.raises(ResourceError, match=r"several workers terminated in the same call.*fewer --workers"):
         _results(dask_workers, work.terminate)
 
 

@@ -49,7 +49,7 @@ def test_files_next_to_an_export_appear_with_it_or_not_at_all(graph, tmp_path, m
 
 
 def test_a_target_without_a_name(graph):
-    with pytest.raises(UsageError, match="names no file"):
+    with pytest.raises(UsageError, match="is not a file name"):
         export(graph, "csv", Path())
 
 

@@ -287,7 +287,7 @@ def test_synapses_are_those_of_the_graph(request, tmp_path, name, format, option
             export(graph, format, tmp_path / "net", **given)
         return
     if format in ("metis", "hmetis", "snn", "spinemap") and graph.recording is None:
-        with pytest.raises(UsageError, match="weights only"):
+        with pytest.raises(UsageError, match="has no spike counts, which this format requires"):
             export(graph, format, tmp_path / "net", **given)
         return
     written = export(graph, format, tmp_path / "net", **given)

@@ -53,7 +53,7 @@ def test_separators_and_line_ends(write, text, expected):
 @pytest.mark.parametrize(
     ("text", "columns", "message"),
     [
-        ("1\n-2\n", 1, "line 2, '-2', is not an integer from 0; mend it"),
+        ("1\n-2\n", 1, "line 2, '-2', is not a whole number from 0; mend it"),
         ("1\n12345678901234567890\n", 1, "line 2, '12345678901234567890', is too large; mend it"),
         ("1 2\n1 12345678901234567890 3\n", 2, "line 2, '1 12345678901234567890 3', is not 2 whole numbers"),
         ("1\n2.0\n", 1, "line 2, '2.0', is not"),

@@ -118,7 +118,7 @@ def inside(layers, model):
         (PREPROCESSED, moved, rf"{RESCALING} is not at the start of the model; remove it, .* give --pixels 0-255"),
         (PREPROCESSED, skipped, rf"{RESCALING} is skipped by another layer; remove it"),
         (PREPROCESSED, called_for_training, r"layer contrast \(RandomContrast\) is called with training=True; remove"),
-        (PREPROCESSED, resized, r"layer contrast \(Resizing\) changes the size of pictures; remove it"),
+        (PREPROCESSED, resized, r"layer contrast \(Resizing\) changes the size of images; remove it"),
         (PREPROCESSED, setting("rescaling", scale=-1 / 255), rf"{RESCALING} does not multiply by positive numbers"),
         (PREPROCESSED, setting("rescaling", scale="1/255"), rf"{RESCALING} cannot be folded .* give --pixels 0-255"),
         (PREPROCESSED, setting("statistics", axis=[1, 2, 3]), r"layer statistics \(Normalization\) cannot be folded"),

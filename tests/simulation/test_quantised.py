@@ -143,5 +143,5 @@ def test_the_toolboxs_parser_and_models_without_relu_are_refused(made, tmp_path)
     with pytest.raises(UsageError, match="no ReLU"):
         quantised(keras.Sequential([LAYERS.Dense(2, activation="softmax", input_shape=(3,))]), LEVELS, seed=0)
     inside = keras.Sequential([LAYERS.Dense(4, activation="relu", input_shape=(3,))], name="inside")
-    with pytest.raises(UsageError, match="inside is a model inside the model"):
+    with pytest.raises(UsageError, match="inside is a nested model"):
         quantised(keras.Sequential([inside, LAYERS.Dense(4, activation="relu")]), LEVELS, seed=0)

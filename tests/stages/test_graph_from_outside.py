@@ -292,7 +292,7 @@ def test_a_graph_of_arrays_has_their_hash_and_is_made_again_in_python_only(folde
         ({"source": [0], "target": [1], "weight": [np.inf]}, InputError, "weight inf"),
         ({"source": [0], "target": [1], "spikes": [1, -2]}, InputError, "-2 spikes"),
         ({"source": [0], "target": [1], "spikes": [1, 1e30]}, InputError, "neuron 1 has 1e\\+30 spikes"),
-        ({"source": [0], "target": [1], "samples": 10}, UsageError, "^samples: no spikes are known"),
+        ({"source": [0], "target": [1], "samples": 10}, UsageError, "^samples: no spike counts"),
         ({"source": [1], "target": [0], "populations": {"a": 1, "b": 1}, "inputs": 1}, InputError, "input 0"),
     ],
 )

@@ -136,7 +136,7 @@ def test_a_recorded_objective_that_other_hardware_has_no_figures_of_gives_way(ru
     face = Run(path=run.path, say=said.append)
     face.map(hardware="loihi", method="groups", objective="step")
     assert face.map(hardware="spinemap_5x5").record.params.objective == "spikes"
-    assert "map: --objective step was recorded, but spinemap_5x5 has no time_ns; spikes is used" in said
+    assert "map: objective step was recorded, but spinemap_5x5 has no time_ns; spikes is used" in said
     with pytest.raises(InputError, match="no time_ns"):
         face.map(hardware="spinemap_5x5", objective="step")
 

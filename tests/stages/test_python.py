@@ -142,7 +142,7 @@ def test_errors_and_messages_name_keywords():
 def test_signatures_have_the_defaults():
     parameters = inspect.signature(snnb.Run.simulate).parameters
     assert (parameters["warm_up"].default, parameters["engine"].default) == (0, "auto")
-    assert repr(parameters["samples"].default) == "<1000, or all there are>"
+    assert repr(parameters["samples"].default) == "<1000, or the size of the test set>"
     for stage in STAGES:
         shown = inspect.signature(getattr(snnb.Run, stage)).parameters
         assert not any(parameter.default is ... for parameter in shown.values())

@@ -34,7 +34,7 @@ def read_partition(path: Path, network: PlacedNetwork, hardware: Hardware) -> np
     if network.graph.names is not None:
         return _read_named_partition(path, network, hardware)
     inputs = network.first if network.sources[0].first < network.first else 0
-    expected = "a partition is a core number a line, for the placed neurons in the order of their ids"
+    expected = "a partition has one core number per line, for the placed neurons in the order of their ids"
     numbers, _ = read_number_lines(path, 1, expected)
     skipped = len(numbers) - network.neurons
     if skipped not in (0, inputs):
@@ -79,7 +79,7 @@ def read_placement(path: Path, cores: int, hardware: Hardware) -> np.ndarray:
     There are `cores` lines or more, for empty cores. Raise `InputError` if a line is not a position on the mesh, two
     cores have the same, or the number of lines is wrong.
     """
-    expected = "a placement is x y a line, for core 0, 1 and so on"
+    expected = "a placement has `x y` per line, for core 0, 1 and so on"
     place, by_address = read_number_lines(path, 2, expected, ADDRESSES)
     if by_address:
         place = _at_addresses(path, place, hardware)
@@ -102,7 +102,9 @@ def read_placement(path: Path, cores: int, hardware: Hardware) -> np.ndarray:
     if twice.size:
         first, second = order[twice[0]], order[twice[0] + 1]
         x, y = place[first]
-        raise InputError(f"{path}: cores {first:,} and {second:,} are both at {x} {y}; give each core its own place")
+        raise InputError(
+            f"{path}: cores {first:,} and {second:,} are both at {x} {y}; each core needs its own position"
+        )
     return place.astype(np.int32)
 
 
