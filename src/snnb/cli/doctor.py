@@ -10,7 +10,7 @@ from snnb.core.machine import memory, processors
 from snnb.io.text import Document
 
 NO_TENSORFLOW = "not installed (required by train, parse and simulate)"
-NO_TOOLBOX = "not installed (Python 3.8 only; for --parser toolbox and --engine toolbox)"
+NO_TOOLBOX = "not installed (Python 3.8 only; for --parser or --engine toolbox)"
 
 
 class Place(Document):

@@ -128,11 +128,11 @@ def refuse_unsuitable(
 ) -> None:
     """Raise `UsageError` or `InputError` for settings that a kind of network, or this machine, does not have."""
     if settings.engine == "toolbox":
-        require_toolbox("--engine toolbox", "--engine tensorflow or event")
         kinds = {"an integer": integer, "a calibrated": calibrated, "a pruned": pruned}
         refused = next((kind for kind, applies in kinds.items() if applies), None)
         if refused is not None:
             raise InputError(f"the toolbox cannot simulate {refused} network: use --engine tensorflow or event")
+        require_toolbox("--engine toolbox", "--engine tensorflow or event")
     if settings.scheduler is not None or settings.workers > 1:
         require_dask("--workers" if settings.scheduler is None else "--scheduler")
     if integer and settings.threshold != 1:
