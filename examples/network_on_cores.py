@@ -20,7 +20,7 @@ def main(path: Path, hardware: str) -> None:
     mapping = Mapping.open(mapped.directory)
     print(mapping)
     cost, sequential = mapping.cost, mapping.cost.sequential.connectivity
-    print(f"spikes between cores a sample: {cost.connectivity:,.1f}, sequential mapping {sequential:,.1f}")
+    print(f"spikes between cores per sample: {cost.connectivity:,.1f}, sequential mapping {sequential:,.1f}")
     print(f"hops {cost.hops_unicast:,.1f}, energy {cost.energy_pj:,.0f} pJ")
 
     graph = SynapseGraph.open(built.directory / "mini_network_graph.h5")
@@ -30,7 +30,7 @@ def main(path: Path, hardware: str) -> None:
         x, y = mapping.place_of(core)
         print(f"core {core} at ({x}, {y}): {len(neurons)} neurons of {', '.join(layers)}")
     source, target = divmod(int(mapping.traffic.toarray().argmax()), mapping.cores)
-    print(f"most spikes go from core {source} to core {target}: {mapping.traffic[source, target]:,.1f} a sample")
+    print(f"most spikes go from core {source} to core {target}: {mapping.traffic[source, target]:,.1f} per sample")
     print("the last neuron is on core", mapping.core_of(graph.number_of_nodes() - 1))
 
 
