@@ -85,7 +85,7 @@ ROWS = [
     ("graph --run-dir new --from nodes.hgr", 3, "nodes.hgr", "99,999,999,999 neurons"),
     ("graph --run-dir new --from groups.yaml", 3, "groups.yaml", "10,000,000,000 neurons"),
     ("graph --run-dir new --from many.yaml", 3, "many.yaml", "neurons"),
-    ("graph --run-dir new --from deep_net.yaml", 3, "deep_net.yaml", "deep_net.yaml: "),
+    ("graph --run-dir new --from deep_net.yaml", 3, "deep_net.yaml", "YAML"),
     ("graph --run-dir new --from dense.yaml", 3, "dense.yaml: a -> a", "400,000,000"),
     ("graph --run-dir new --from declared.npz", 3, "declared.npz", "1,000,000,000,000 values"),
     ("graph --run-dir new --from matrix.npz", 3, "matrix.npz", "2,000,000,000,000 neurons"),

@@ -159,5 +159,6 @@ def test_formats_write_the_integers_of_the_parsed_network(simulated, tmp_path):
 
 
 def test_a_float_network_has_no_integers(parsed, tmp_path):
-    with build_graph(parsed, tmp_path / "graph.h5") as graph, pytest.raises(UsageError, match="no integer weights"):
+    message = "no integer weights; convert with weight bits to have them"
+    with build_graph(parsed, tmp_path / "graph.h5") as graph, pytest.raises(UsageError, match=message):
         graph.with_integers()

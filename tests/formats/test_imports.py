@@ -261,7 +261,8 @@ BAD_CSV = {
     "source,target\na,b\n,c\n": "a neuron has no name",
     "source,target\n0,12345678901234567890123\n": "line 2: target 1.23457e+22 is too large; the neurons are 0",
     "source,target\n0,99999999999999999999\n": "the neurons are 0 to 2,147,483,646",
-    "source,target,rate\n0,1,1\n1,0,1e30\n": "neuron 1 has 1.0000000150474662e+30 spikes; give finite",
+    "source,target,rate\n0,1,1\n1,0,1e30\n": "neuron 1 has 1.0000000150474662e+30 spikes; "
+    "give finite non-negative numbers, at most 2^53",
     "source,target\n0,2000000000\n": "the largest of its ids is 2,000,000,000, but it has only 1 edges",
     "source,target,weight\n0,1,1\n0,2,x\n": "line 3: could not convert string 'x'",
     "source,target,weight\n0,1,1e39\n": "the edge from neuron 0 to 1 has the weight inf",

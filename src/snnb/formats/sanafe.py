@@ -385,7 +385,7 @@ def _load(path: Path) -> _File:
         except yaml.YAMLError as error:
             raise invalid_yaml(error, path) from None
         except RecursionError:
-            raise DamagedError(path, "nested too deeply for a network of SANA-FE") from None
+            raise DamagedError(path, "YAML nested too deeply for a network of SANA-FE") from None
         except ValueError as error:
             raise DamagedError(path, _fault(error)) from None
 
