@@ -30,6 +30,7 @@ class TrainKeywords(TypedDict, total=False):
     schedule: Literal["constant", "cosine", "cycle"]
     momentum: float
     nesterov: bool
+    weight_decay: float
     flip: bool
     shift: float
     early_stopping: Optional[int]

@@ -52,6 +52,7 @@ def test_the_figures_are_those_of_the_saved_model(training, data, tmp_path):
             Recipe(optimizer="sgd", momentum=0.9, nesterov=True, schedule="cosine", epochs=3, learning_rate=0.1),
             lambda done: 0.05 * (1 + math.cos(math.pi * done / 3)),
         ),
+        (Recipe(epochs=3, batch_size=16, learning_rate=0.01, weight_decay=0.5), lambda done: 0.01),
     ],
 )
 def test_the_weights_are_those_of_an_independent_training_loop(training, plain_model, data, tmp_path, recipe, rate):
@@ -76,6 +77,8 @@ def test_the_weights_are_those_of_an_independent_training_loop(training, plain_m
             now = rate(epoch + start / recipe.batch_size / len(starts))
             keras.backend.set_value(model.optimizer.learning_rate, now)
             model.train_on_batch(data.x_train[chosen] / np.float32(255), data.y_train[chosen])
+            decay = 1 - now * recipe.weight_decay
+            model.set_weights([w * decay if w.ndim > 1 else w for w in model.get_weights()])
     for ours, theirs in zip(keras_model(tmp_path / "train/small.h5").get_weights(), model.get_weights()):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
 

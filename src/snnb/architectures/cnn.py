@@ -12,7 +12,16 @@ _MNIST = Recipe(learning_rate=2e-3, schedule="cosine", epochs=4, batch_size=50)
 _CATSVSDOGS = Recipe(learning_rate=1e-3, epochs=40, batch_size=32, early_stopping=8, flip=True, shift=0.1)
 _FRUITS360 = Recipe(learning_rate=1e-3, epochs=25, batch_size=50, early_stopping=5, flip=True)
 _RUECKAUER = Recipe(
-    optimizer="sgd", learning_rate=1e-3, momentum=0.9, nesterov=True, epochs=50, batch_size=32, flip=True, shift=0.1
+    optimizer="sgd",
+    learning_rate=0.05,
+    schedule="cosine",
+    momentum=0.9,
+    nesterov=True,
+    weight_decay=5e-3,
+    epochs=60,
+    batch_size=128,
+    flip=True,
+    shift=0.13,
 )
 _ZAMBRANO_SOURCE = "Zambrano & Bohte 2016, arXiv 1609.02053"
 _FRUITS360_SOURCE = "Mureşan & Oltean 2018, Fruit recognition from images using deep learning"

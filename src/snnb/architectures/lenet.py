@@ -9,7 +9,7 @@ from snnb.training.recipe import Recipe
 
 _SOURCE = "LeCun et al. 1998, Gradient-based learning applied to document recognition"
 _MNIST = Recipe(learning_rate=3e-3, schedule="cosine", epochs=6, batch_size=50)
-_CIFAR = Recipe(learning_rate=2e-3, schedule="cosine", epochs=20, batch_size=50)
+_CIFAR = Recipe(learning_rate=3e-3, schedule="cosine", epochs=60, batch_size=128, flip=True, shift=0.1)
 
 
 @architecture(

@@ -8,7 +8,18 @@ from snnb.io import lazy_keras as keras
 from snnb.training.recipe import Recipe
 
 _LOIHI_SOURCE = "Intel's pseudo-MobileNet for Loihi (NxSDK, SNN toolbox tutorial); Howard et al. 2017, arXiv 1704.04861"
-_CIFAR10 = Recipe(learning_rate=2e-3, schedule="cosine", epochs=40, batch_size=64, flip=True, shift=0.1)
+_CIFAR10 = Recipe(
+    optimizer="sgd",
+    learning_rate=0.1,
+    schedule="cosine",
+    momentum=0.9,
+    nesterov=True,
+    weight_decay=2e-3,
+    epochs=80,
+    batch_size=128,
+    flip=True,
+    shift=0.13,
+)
 _V2_SOURCE = "Sandler et al. 2018, CVPR, 4510; arXiv 1801.04381, table 2; as tensorflow.keras.applications builds it"
 _IMAGENET = Recipe(
     optimizer="sgd",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _SOURCE = "He et al. 2016, CVPR, 770; arXiv 1512.03385, section 4.2"
 _SGD = Recipe(optimizer="sgd", momentum=0.9, schedule="cosine", flip=True, shift=0.1)
-_CIFAR10 = _SGD.changed(nesterov=True, learning_rate=0.08, epochs=60, batch_size=64)
+_CIFAR10 = _SGD.changed(nesterov=True, learning_rate=0.1, weight_decay=2e-3, epochs=60, batch_size=128, shift=0.13)
 _50_SOURCE = "He et al. 2016, CVPR, 770; arXiv 1512.03385, table 1; as tensorflow.keras.applications builds it"
 _IMAGENET = _SGD.changed(learning_rate=0.05, epochs=90, batch_size=128)
 

@@ -15,7 +15,9 @@ _COLOUR = (224, 224, 3)
 _IMAGENET = Recipe(
     optimizer="sgd", learning_rate=1e-2, momentum=0.9, schedule="cosine", epochs=74, batch_size=64, flip=True, shift=0.1
 )
-_CIFAR10 = _IMAGENET.changed(learning_rate=5e-2, nesterov=True, epochs=60)
+_CIFAR10 = _IMAGENET.changed(
+    learning_rate=5e-2, nesterov=True, weight_decay=5e-3, epochs=60, batch_size=128, shift=0.13
+)
 
 
 def _vgg(

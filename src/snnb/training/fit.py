@@ -270,6 +270,20 @@ class _FitCallback(keras.callbacks.Callback):
         self.state = state
         self._options, self._steps, self._checkpoint, self._progress = options, steps, checkpoint, progress
         self._throttle = Throttle()
+        self._decay: Callable[[], None] = lambda: None
+
+    def on_train_begin(self, logs: Optional[Dict[str, float]] = None) -> None:
+        """Compile the weight decay of the model's kernels."""
+        kernels = [weight for weight in self.model.trainable_weights if weight.shape.rank > 1]
+        rate, decay = self.model.optimizer.learning_rate, self._options.weight_decay
+
+        @tf.function
+        def decayed() -> None:
+            for kernel in kernels:
+                kernel.assign(kernel * (1 - rate * decay))
+
+        if decay:
+            self._decay = decayed
 
     def on_train_batch_begin(self, batch: int, logs: Optional[Dict[str, float]] = None) -> None:
         """Set the learning rate."""
@@ -277,7 +291,8 @@ class _FitCallback(keras.callbacks.Callback):
         keras.backend.set_value(self.model.optimizer.learning_rate, rate)
 
     def on_train_batch_end(self, batch: int, logs: Dict[str, float]) -> None:
-        """Report progress at most ten times a second; raise `VerificationError` if the loss is not finite."""
+        """Decay the weights; report progress ten times a second; raise `VerificationError` if the loss is not finite."""
+        self._decay()
         if not self._throttle.due(last=batch + 1 == self._steps):
             return
         epoch, epochs = len(self.state.history), self._options.epochs

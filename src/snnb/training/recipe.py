@@ -18,7 +18,8 @@ class Recipe(Options):
 
     The schedule `cosine` decreases the learning rate to zero along half a cosine over all epochs (Loshchilov & Hutter
     2017, arXiv 1608.03983, without restarts). `cycle` alternates between a tenth of the learning rate and the full
-    learning rate every two epochs.
+    learning rate every two epochs. Weight decay is decoupled from the gradient (Loshchilov & Hutter 2019, arXiv
+    1711.05101): with the optimizer sgd and momentum m, a value of w has the effect of an L2 penalty of (1 - m) w / 2.
     """
 
     epochs: Annotated[Count, Flag(panel=OPTIMISATION)] = Field(
@@ -37,6 +38,12 @@ class Recipe(Options):
     )
     nesterov: Annotated[bool, Flag(panel=OPTIMISATION)] = Field(
         default=False, description="Use Nesterov momentum (sgd only)."
+    )
+    weight_decay: Annotated[float, Flag(panel=OPTIMISATION)] = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Decoupled weight decay: each step multiplies the kernels by 1 - learning rate × weight decay.",
     )
     flip: Annotated[bool, Flag(panel=AUGMENTATION)] = Field(
         default=False, description="Flip half of the training images horizontally."
