@@ -66,7 +66,7 @@ def normalised() -> List[str]:
 def generated() -> List[str]:
     """Return the cells about edges, each read once."""
     ways = ("vectorised numpy", "scipy", "igraph")
-    rates = {way: figure("exports", "million edges a second", way) for way in (READ, *ways)}
+    rates = {way: figure("exports", "million edges per second", way) for way in (READ, *ways)}
     ours, *others = (float(rate.replace(",", "")) for rate in rates.values())
     usual = ", ".join(f"{rates[way]} ({way})" for way in ways)
     times = ", ".join(f"{ours / other:,.1f} ×" for other in others)
