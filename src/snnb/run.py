@@ -376,7 +376,7 @@ class Run:
         output : str or Path, optional
             File or directory to write. Default: in `exports/` of the run.
         graph : str, optional
-            Stamp of the graph, or "weights". Default: the graph of the simulation in force, made if missing.
+            Stamp of the graph, or "weights". Default: the graph of the current simulation, made if missing.
         force : bool, optional
             Replace an existing file, or a directory that an export made.
         **options
@@ -471,7 +471,7 @@ class Run:
         name : {"training", "accuracy", "rates", "raster", "mapping", "traffic", "events"}
             `accuracy` is the error of a network that reproduces its input; `raster` needs recorded spikes.
         result : str, optional
-            Stamp of the simulation or mapping; by default the one in force.
+            Stamp of the simulation or mapping; by default the current one.
 
         Returns
         -------
@@ -502,7 +502,7 @@ class Run:
         output : str or Path, optional
             By default `report.html` in the run directory.
         simulation : str, optional
-            Stamp of a simulation; by default the one in force.
+            Stamp of a simulation; by default the current one.
         force : bool
             Whether to replace a file at `output`.
         """

@@ -55,7 +55,7 @@ class ConversionResult:
     samples_verified: int
     # Scale factors of the input and each layer with weights; a population of several layers is named by the last one.
     scale_factors: Dict[str, float]
-    # Share of activations below zero, which spikes cannot represent, of the layers without an activation.
+    # Fraction of activations below zero, which spikes cannot represent, of the layers without an activation.
     negative_shares: Dict[str, float]
     warnings: List[str]  # messages for the user, one line each
     parser: str  # "toolbox" or "own"

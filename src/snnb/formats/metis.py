@@ -102,7 +102,7 @@ def _check(graph: SynapseGraph, request: Request) -> None:
     part = SpikingPart.of(graph, request)
     if part.edges > LARGEST and not request.options.idx64:
         raise UsageError(
-            f"{part.edges:,} edges are more than a reader with 32-bit indices holds ({LARGEST:,}); "
+            f"{part.edges:,} edges are more than a reader with 32-bit indices supports ({LARGEST:,}); "
             "give --idx64 for one built with 64-bit indices"
         )
 

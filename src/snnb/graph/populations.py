@@ -68,8 +68,8 @@ class GraphPopulation(Volume):
     window : tuple of int or None
         First and last (exclusive) time step in which the neurons can fire, of a network with separated firing.
     initial_potential : ndarray of float32 or None
-        Membrane potential of each channel before the first step, as a share of the threshold (an integer in a graph of
-        integers); None if the simulation sets it.
+        Membrane potential of each channel before the first step, as a fraction of the threshold (an integer in an
+        integer graph); None if the simulation sets it.
     integer_threshold : ndarray of float32 or None
         Integer threshold of each channel of an integer network. Its weights are integers too when multiplied by the
         threshold of the postsynaptic neuron, and divided by the attribute `pixel` of the graph if the input is the
@@ -80,7 +80,7 @@ class GraphPopulation(Volume):
         Samples and time steps that the spikes were counted in.
     stored_counts, stored_bias : array, or dataset that is read when it is needed, or None
     neuron : Neuron or None
-        Threshold, leak and other numbers of the neurons of a network that was trained as a spiking one, whose weights
+        Threshold, leak and other numbers of the neurons of a network from a NIR file, whose weights
         are in the unit of its currents; None in a converted network, whose neurons have no leak.
     later_bias : ndarray of float32 or None
         Bias of each channel that is added from the second time step on, as it closes a cycle.

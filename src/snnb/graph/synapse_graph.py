@@ -182,7 +182,7 @@ class SynapseGraph:
 
     @property
     def neuron_model(self) -> bool:
-        """Whether the network was trained as a spiking one: its populations have a neuron model."""
+        """Whether the network is from a NIR file: its populations have a neuron model."""
         return any(population.neuron is not None for population in self.layers)
 
     @cached_property
@@ -352,7 +352,7 @@ class SynapseGraph:
         if edges > limit:
             raise ResourceError(
                 f"{edges:,} edges are more than the limit of {limit:,} for networkx, about "
-                f"{edges * 800 / 1e9:,.1f} GB; raise the limit, or take edge_batches(), to_scipy() or an export"
+                f"{edges * 800 / 1e9:,.1f} GB; raise the limit, or use edge_batches(), to_scipy() or an export"
             )
         import networkx
 

@@ -173,7 +173,7 @@ def partition(
             sums = replace(split_overfull(network, rank[inverse], hardware), method=name)
             tried += [sums] if sums.cores <= hardware.cores else []
     missing = sorted({name for name, _ in steps} - {one.method for one in tried})
-    warnings += [f"{name} found no mapping that keeps the limits" for name in missing]
+    warnings += [f"{name} found no mapping within the limits" for name in missing]
     if not tried:
         raise too_few_cores(network, hardware, baseline.cores)
     return Partition(min(tried, key=lambda one: one.connectivity), tuple(tried), baseline, tuple(warnings))

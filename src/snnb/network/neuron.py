@@ -84,7 +84,7 @@ class Neuron:
         return np.asarray(self._subtracted if self.reset is None else self.reset)
 
     def numbers(self, shape: Shape) -> Dict[str, np.ndarray]:
-        """Return the numbers in force under their names in files, each in the shape of the population: float64."""
+        """Return the numbers under their names in files, each in the shape of the population: float64."""
         values = {**self.given, "subtrahend": np.asarray(self._subtracted)}
         without = {"subtrahend"} if self.reset is not None else set()
         without |= set() if self.current_leak is not None else {"current_leak", "current_gain"}
@@ -119,7 +119,7 @@ class NeuronOptions(Protocol):
 
     @property
     def initial_potential(self) -> float:
-        """Potential before the first step as a share of the threshold, of populations without one."""
+        """Potential before the first step as a fraction of the threshold, of populations without one."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def converted_neuron(
 ) -> Neuron:
     """Return the integrate-and-fire neurons of a population of a converted network.
 
-    `integer_threshold` and `initial_potential`, a share of the threshold, or an integer where the threshold is one, are
+    `integer_threshold` and `initial_potential` (a fraction of the threshold, or an integer with integer thresholds) are
     those of its channels; without the latter `options` set it, except where a softmax draws the spikes (`random`), and
     of an output that does not spike. All potentials are multiplied by `options.threshold`.
     """

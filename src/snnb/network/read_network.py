@@ -86,7 +86,7 @@ def assemble(path: Path, entries: Sequence[Entry]) -> Network:
     absorbed = {name for entry in entries if entry.kind in SUMS | ACTIVATIONS for name in entry.inputs}
     shared = sorted(name for name in absorbed if len(readers[name]) > 1)
     if shared:
-        raise DamagedError(path, f"layer {shared[0]} is added to another and read elsewhere too")
+        raise DamagedError(path, f"layer {shared[0]} is added to another layer and also read by other layers")
     network = Network(tuple(volume for name, volume in volumes.items() if name not in absorbed))
     if not network.populations:
         raise InputError(f"{path}: no layer of the model has neurons; add a Dense or Conv2D layer")
@@ -273,7 +273,7 @@ def read_network(path: Path, *, trained: bool = False) -> Network:
 def read_networks(path: Path) -> Tuple[Network, Optional[Network]]:
     """Read the network that is simulated, and the analogue one that was trained.
 
-    They are the same object unless the file has a spiking network. A network that was trained as a spiking one has no
+    They are the same object unless the file has a spiking network. A network from a NIR file has no
     analogue network: None. See `read_network` for the file and the errors.
     """
     network = read_network(path)

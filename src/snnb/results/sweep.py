@@ -3,7 +3,7 @@
 A point whose training and conversion are those of the run, or a run without results, is simulated in the run. Each
 other training and conversion has a run of its own in `sweep/`, which copies the data set, and a training that is there
 already. Their stages are those of any run: what is up to date is not repeated, so that an interrupted sweep continues.
-The options in force of the run stay as they are: a simulation there is marked as swept.
+The effective options of the run stay as they are: a simulation there is marked as swept.
 """
 
 import csv
@@ -229,7 +229,7 @@ def _homes(run: RunDirectory) -> Iterator[RunDirectory]:
 
 
 def _asked(run: RunDirectory, point: Point, say: Say = say_nothing, *, parsed: Optional[Path] = None) -> Asked:
-    """Return the parameters of a point by stage, in order; an option that is not given has the value in force.
+    """Return the parameters of a point by stage, in order; an option that is not given has its effective value.
 
     `parsed` is the file of its network, which sets the duration if it is calibrated; by default the run's network.
     """

@@ -224,7 +224,7 @@ class RunDirectory:
         return next(iter(self.by_precedence(stage)), None)
 
     def by_precedence(self, stage: str) -> List[str]:
-        """Return the names of the results of a stage, the one in force first.
+        """Return the names of the results of a stage, the current one first.
 
         It is the latest of the results that were made of files that the run has now, or if there is none of these the
         latest. Results of sweeps, whose options are not kept, come last.

@@ -97,7 +97,7 @@ def _variant(run: RunDirectory, record: SimulationRecord) -> Optional[str]:
 def resolve(
     run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing, *, parsed: Optional[Path] = None
 ) -> SimulateParams:
-    """Return the parameters in force; `parsed` is the file of the network, by default the run's converted one."""
+    """Return the effective parameters; `parsed` is the file of the network, by default the run's converted one."""
     details = recorded_details(run, prepare.KIND)
     available = details.splits["test"].shape[0]
     fixed, before = _fixed_defaults(run, parsed), recorded_params(run, KIND)

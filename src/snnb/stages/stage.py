@@ -1,4 +1,4 @@
-"""Definition of a stage, why a result is stale, and functions that stages share: options in force, `log.txt`."""
+"""Definition of a stage, why a result is stale, and functions that stages share: effective options, `log.txt`."""
 
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -92,7 +92,7 @@ class Stage(Generic[P, D]):
 
     kind: Kind[P, D]
     text: str  # help
-    # Returns the parameters in force; the last argument is called for each recorded value that is not used.
+    # Returns the effective parameters; the last argument is called for each recorded value that is not used.
     resolve: Callable[[RunDirectory, Mapping[str, object], Say], P]
     execute: Callable[
         [RunDirectory, P, Progress], Optional[str]
@@ -122,8 +122,8 @@ class Stage(Generic[P, D]):
         """Return the name of the result for these options, and None; if none is up to date, None and the reason.
 
         Of several results it is the first one, in the order of `RunDirectory.by_precedence`, that is up to date and
-        whose recorded parameters agree with the given options, and with the value in force of each option that holds
-        for one command only. A result of a sweep must have all parameters in force. The reason is that
+        whose recorded parameters agree with the given options, and with the effective value of each option that holds
+        for one command only. A result of a sweep must have all effective parameters. The reason is that
         of the result that differs in the fewest options. The name of a single result is None.
         """
         if self.kind.names is None:
@@ -199,7 +199,7 @@ def other_versions(record: AnyRecord) -> List[str]:
 
 
 def recorded(run: RunDirectory, kind: Kind[P, D], name: Optional[str] = None) -> Optional[StageRecord[P, D]]:
-    """Return the record of a result with its types; without a name, that of the one in force."""
+    """Return the record of a result with its types; without a name, that of the current one."""
     return cast("Optional[StageRecord[P, D]]", run.record_of(kind.name, name))
 
 
@@ -225,7 +225,7 @@ def params_in_force(
     *,
     defaults: Optional[Mapping[str, object]] = None,
 ) -> P:
-    """Return the parameters in force: the given value of an option, else its recorded value, else its default.
+    """Return the effective parameters: the given value of an option, else its recorded value, else its default.
 
     `defaults`, which depend on the run, precede the defaults of the fields. A recorded value that is not valid together
     with the given options is replaced by the default, after a message.
@@ -239,7 +239,7 @@ def params_in_force(
 
 
 def recorded_params(run: RunDirectory, kind: Kind[P, D]) -> Dict[str, object]:
-    """Return the recorded values that options keep where they are not given: the values of the result in force."""
+    """Return the recorded values that options keep where they are not given: the values of the current result."""
     record = run.record_of(kind.name)
     if record is None or is_swept(record):
         return {}
