@@ -83,7 +83,7 @@ def _keywords() -> Dict[str, str]:
 
 
 def in_keywords(message: str, own: Mapping[str, str] = MappingProxyType({})) -> str:
-    """Return a message with keywords in place of the options of the command line: `batch_size` for `--batch-size`.
+    """Return a message with keywords instead of command line options: `batch_size` for `--batch-size`.
 
     `own` has keywords of a method that differ from those of the stages.
     """
@@ -205,7 +205,7 @@ class Run:
         steps: Optional[int] = None,
         say: Say = say_nothing,
     ) -> "Run":
-        """Return a run that begins with an external graph in place of a model; `map` and `export` work on it.
+        """Return a run that begins with an external graph instead of a model; `map` and `export` work on it.
 
         Parameters
         ----------
@@ -481,7 +481,7 @@ class Run:
         Raises
         ------
         UsageError, UpstreamError, InputError
-            There is no such figure or result, or the result lacks what is plotted.
+            There is no such figure or result, or the result lacks the data for it.
 
         Examples
         --------

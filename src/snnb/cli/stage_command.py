@@ -1,4 +1,4 @@
-"""Commands of the stages: read the options, run the stages due, print the results."""
+"""Commands of the stages: read the options, run the stages that are needed, print the results."""
 
 import inspect
 from itertools import islice

@@ -1,4 +1,4 @@
-"""Convert a trained model to a parsed, verified and normalised one, with the toolbox's parser or the own parser."""
+"""Convert a trained model to a parsed, verified and normalised one, with the toolbox's parser or snnb's parser."""
 
 import json
 import logging
@@ -59,7 +59,7 @@ class ConversionResult:
     negative_shares: Dict[str, float]
     warnings: List[str]  # messages for the user, one line each
     parser: str  # "toolbox" or "own"
-    # The network without spikes after each change of what it computes
+    # The network without spikes after each change of its function
     changes: Dict[Change, Network]
     timing: Dict[str, int]  # number of time steps, latency and interval of a network for a number of time steps; or {}
 

@@ -1,4 +1,4 @@
-"""Functions from a network to a network that computes the same, or nearly so, in a form that can fire.
+"""Rewrite a network to an equivalent, or nearly equivalent, network of spiking neurons.
 
 Average pooling is composed into the Dense layer that reads it; weights are scaled by one factor for each channel, so
 that all thresholds are 1; a softmax is replaced by integrate-and-fire neurons on logits minus their mean over the

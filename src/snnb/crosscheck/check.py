@@ -1,4 +1,4 @@
-"""Compare the spikes of a simulation and of another simulator, and judge the differences.
+"""Compare the spikes of two simulators, and decide whether differences are due to rounding.
 
 Two simulators of a deep network differ in many spikes: they add in different orders, or in float32 and float64. A
 neuron whose potential is close to the threshold then spikes a step earlier in one of them, which shifts later spikes.

@@ -5,7 +5,7 @@ that YAML takes. Group k (`g`) is population k; neurons count from 0 in each. Gr
 synapse takes a time step there, so the spikes of a connection that skips layers wait in neurons that spike a step after
 their only source. All are TrueNorth's neuron (soma `truenorth`), whose sums are float64; `leaky_integrate_fire` rounds
 to 1/64. Everything is in units of the threshold, which is 1, or integers. Each core of tile 0 has the next 1024 neurons
-until they are mapped elsewhere.
+by default.
 With a mapping the neurons are on its cores. There are no relays then, since the dendrite of the architecture delays
 spikes, and no neurons of the input (a constant one takes no core): its group is empty.
 

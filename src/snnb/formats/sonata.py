@@ -1,4 +1,4 @@
-"""`sonata`: files of SONATA for libsonata and bmtk; networks of theirs and of bmtk's builder are read.
+"""`sonata`: files of SONATA for libsonata and bmtk, written and read.
 
 (SONATA data format, version 0.1: Dai et al., PLOS Computational Biology 16(2), 2020.)
 
@@ -6,7 +6,7 @@ Written: the input is a population of virtual neurons, `input`, the others are p
 each. bmtk's PointNet builds it as it is written, on NEST: `eprop_iaf` is an integrate-and-fire neuron with reset by
 subtraction, `iaf_psc_delta` one with reset to a value; neither leaks with this time constant. Average poolings weigh
 the mean; `SynapseGraph.delay_steps` gives the delays. Neurons of a network from a NIR file have
-dynamics parameters of their own, potentials divided by the gain.
+individual dynamics parameters, with potentials divided by the gain.
 
 Read: a population of nodes is one of the graph, or one for each node type if each type has a `pop_name` and consecutive
 ids. Virtual nodes are inputs.

@@ -1,4 +1,4 @@
-"""Write a graph whose edges are listed: one from outside, or made of arrays."""
+"""Write a graph with listed edges: an external graph, or one made of arrays."""
 
 import tempfile
 from collections import Counter
@@ -145,7 +145,7 @@ def write_listed(
 
     The edges are sorted in files next to `target`, which take 20 bytes an edge; memory is that of a part of them, and
     of a few numbers for each neuron. Where no population has spikes, each neuron counts as one spike, and the attribute
-    `assumed_spikes` says so.
+    `assumed_spikes` states this.
 
     Parameters
     ----------
@@ -240,7 +240,7 @@ def spikes_fault(text: str) -> str:
 
 
 def merged_note(edges: int, synapses: int) -> Tuple[str, ...]:
-    """Return a note about parallel edges, if there are any: of so many edges, so many synapses are left."""
+    """Return a note about parallel edges, if there are any, with the numbers of edges and synapses."""
     if edges == synapses:
         return ()
     return (f"{edges:,} edges are {synapses:,} synapses: the weights of parallel edges are summed",)

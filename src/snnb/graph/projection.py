@@ -252,7 +252,7 @@ class KernelProjection(GraphProjection):
 
 
 class SparseProjection(GraphProjection):
-    """A projection without the synapses of weight 0; they are generated, and left out.
+    """A projection without the synapses of weight 0, which are generated and discarded.
 
     The degrees are counted over all edges, once.
     """

@@ -140,7 +140,7 @@ class SynapseGraph:
         """Return the graph with average-pooling synapses of weight `one` or `mean`. Close only this graph."""
         if pool_weight not in POOL_WEIGHTS:
             raise UsageError(f"pool weight {pool_weight!r} is unknown; use one of {', '.join(POOL_WEIGHTS)}")
-        if self.attributes.get("pool_weight", pool_weight) == pool_weight:  # listed edges have weights of their own
+        if self.attributes.get("pool_weight", pool_weight) == pool_weight:  # listed edges have stored weights
             return self
         return SynapseGraph(self.path, self._file, pool_weight, self.integers)
 

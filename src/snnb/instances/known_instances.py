@@ -7,7 +7,7 @@ from snnb.core.errors import UsageError
 from snnb.io.text import Document, read_document
 
 FOLDER = Path(__file__).parent
-PREFIX = "instance:"  # of a name in place of a file
+PREFIX = "instance:"  # of a name instead of a file
 
 
 class Quality(Document):

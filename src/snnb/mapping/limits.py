@@ -1,6 +1,6 @@
-"""Limits of the cores: count synapse memory, divide overfull cores, and tell whether a network can fit on the hardware.
+"""Limits of the cores: count synapse memory, divide overfull cores, check whether a network can fit on the hardware.
 
-Synapse memory and output axons of the cores are known of a finished mapping only.
+Synapse memory and output axons of the cores can only be computed for a complete mapping.
 """
 
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Map a network to hardware: neurons to cores, by one of the methods or from a file; cores to places; the cost."""
+"""Map a network to hardware: assign neurons to cores by a method or from a file, place the cores, compute the cost."""
 
 from dataclasses import dataclass, field, replace
 from functools import partial

@@ -404,7 +404,7 @@ def without_preprocessing(description: KerasObject) -> Tuple[KerasObject, List[S
 
 
 def members_of(entry: KerasObject) -> Optional[List[KerasObject]]:
-    """Return the preprocessing layers that an entry stands for; None for a layer that stays."""
+    """Return the preprocessing layers of an entry; None for a layer that is kept."""
     kind = entry["class_name"]
     if kind in RESIZING:
         raise NotReadError(

@@ -1,4 +1,4 @@
-"""When a neuron spikes, and what a spike does: the only place that states it.
+"""The neuron model: condition for a spike, and reset. No other module defines them.
 
 Engines, cross-checks and exports read `Neuron`. Those of a converted network, which are the case without a leak, are
 made from options of the simulation by `converted_neuron`.
@@ -67,7 +67,7 @@ class Neuron:
                 raise ValueError(f"{name} of its neurons has shape {values.shape}, which does not fit {shape}")
 
     def in_words(self) -> Tuple[str, str]:
-        """Return the threshold, and what a spike does to the potential: `0.5 to 1`, `to 0`; empty without spikes."""
+        """Return the threshold and the reset of the potential: `0.5 to 1`, `to 0`; empty without spikes."""
         if not self.spikes:
             return "", ""
         if self.reset is not None:

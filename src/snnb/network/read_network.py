@@ -1,4 +1,4 @@
-"""Read a parsed model (MODEL_parsed.h5) with h5py alone; write and read the network that is simulated in its place.
+"""Read a parsed model (MODEL_parsed.h5) with h5py alone; write and read the network that is simulated instead.
 
 That network is stored in the group `spiking`. It has a subgroup for each layer that `described` lists. Attributes of
 the group are `layers`, the names of the subgroups in network order; `steps`, the number of time steps that the network
@@ -245,7 +245,7 @@ def _described(population: Population, shapes: Mapping[str, Shape]) -> Iterator[
 
 
 ATTRIBUTES = ("steps", "weight_bits", "pixel", "zeros")
-SPIKING = "spiking"  # group of the network that is simulated in place of the parsed model
+SPIKING = "spiking"  # group of the network that is simulated instead of the parsed model
 BROKEN = (*RAISED_BY_HDF5, IndexError, AttributeError)
 
 

@@ -17,7 +17,7 @@ Rows = Sequence[Tuple[float, Sequence[str]]]  # of a table, each with its traffi
 def network_sections(graph: SynapseGraph, *, imported: bool = False) -> List[Section]:
     """Return the sections about a graph, computed from its projections; edges are generated only where necessary.
 
-    `imported`: it is from outside, so that the unit of its weights is not known.
+    `imported`: the graph is external, so that the unit of its weights is unknown.
     """
     out_degrees = {population.name: np.zeros(population.size, np.int64) for population in graph.populations}
     in_degrees = {population.name: np.zeros(population.size, np.int64) for population in graph.populations}

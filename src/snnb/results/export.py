@@ -151,7 +151,7 @@ def on_cores(graph: "SynapseGraph", mapping: "Mapping") -> "OnCores":
 
 
 def chosen_graph(run: RunDirectory, graph: Optional[str], say: Say, command: str) -> str:
-    """Return the stamp of the given graph, or of the current graph; say which it is, and whether it is stale.
+    """Return the stamp of the given graph, or of the current graph; print which it is, and whether it is stale.
 
     Messages begin with the name of the command.
     """

@@ -53,7 +53,7 @@ def plot(run: RunDirectory, name: str, result: Optional[str] = None) -> Figure:
 def read_training(run: RunDirectory, folder: str) -> Tuple[TrainingMetrics, History]:
     """Return metrics and columns of the history of a training whose files are in a directory of the run.
 
-    A network that was trained elsewhere has no columns.
+    A network that was trained with another program has no columns.
     """
     metrics = read_document(TrainingMetrics, unaltered(run, f"{folder}/{METRICS_FILE}"))
     path = f"{folder}/training_history.csv"

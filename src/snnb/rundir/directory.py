@@ -7,7 +7,7 @@ somebody else.
 A stage writes into a hidden sibling of its directory (`.incomplete-train`). When it is complete, the directory that it
 replaces is renamed aside (`.replaced-train`), the sibling is renamed to its place, and the manifest is written last. A
 result that is removed is renamed aside in the same way before the manifest is written without it. After a kill at any
-moment, `recover` restores the directories that the manifest names. Links in the place of a directory are not followed.
+moment, `recover` restores the directories that the manifest names. Links instead of directories are not followed.
 """
 
 import errno

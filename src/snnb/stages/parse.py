@@ -1,4 +1,4 @@
-"""Stage `parse`: parse the trained network with the toolbox or our own parser, verify and normalise it."""
+"""Stage `parse`: parse the trained network with the toolbox or the parser of snnb, verify and normalise it."""
 
 import tempfile
 from contextlib import suppress
@@ -48,7 +48,7 @@ class ParseParams(NirSettings, ConversionSettings):
 class ParseDetails(Record):
     """Result of the conversion: scale factors λ by layer, largest difference between parsed and trained network.
 
-    `fidelity` has the accuracy after each change, if reading or converting the network changes what it computes.
+    `fidelity` has the accuracy after each change of the function of the network by reading or converting it.
     A network from a NIR file is not converted. `decay` has its smallest and largest decay factors in
     a time step, by population: of the membrane potential and, if there is one, of the synaptic current.
     """

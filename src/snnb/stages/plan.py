@@ -263,7 +263,7 @@ def effective_options(run: RunDirectory, given: Given, from_defaults: Collection
 
 
 def _from_defaults(run: RunDirectory, given: Given, stages: Collection[str]) -> Given:
-    """Return the given options, and in place of each recorded value of some stages the default."""
+    """Return the given options, and the default instead of each recorded value of some stages."""
     filled = {name: dict(options) for name, options in given.items()}
     for name in stages:
         stage, options = STAGES[name], given.get(name, {})

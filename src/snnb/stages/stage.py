@@ -98,11 +98,11 @@ class Stage(Generic[P, D]):
         [RunDirectory, P, Progress], Optional[str]
     ]  # returns the name of the result, None for a single one
     needs_with: Mapping[str, str] = field(default_factory=dict)  # by option, an earlier stage that is needed instead
-    imports: bool = False  # whether it reads a file from outside in a run that begins with a graph
+    imports: bool = False  # whether it reads an external file in a run that begins with a graph
     source: Optional[str] = None  # option that names the result to read; where it is given, no other stage has to run
     # Called before any stage runs and before each one; raises for options that cannot succeed.
     check: Callable[[RunDirectory, PlannedRun], None] = lambda run, planned: None
-    # Of a stage whose results stay valid where a stage that it needs ran with other options: returns the options of a
+    # Of a stage whose results remain valid if a stage that it needs ran with other options: returns the options of a
     # result's own, as text; None if they are the present ones.
     variant: Callable[[RunDirectory, AnyRecord], Optional[str]] = lambda run, record: None
     # Returns the defaults that depend on the run and on the given options; they precede the defaults of the fields.

@@ -101,7 +101,7 @@ class TrainParams(TrainingOptions):
 
 
 class TrainDetails(Record):
-    """Result of the training; `fidelity` if reading a trained model changed what it computes."""
+    """Result of the training; `fidelity` if reading a trained model changed its function."""
 
     epochs_run: int
     fidelity: Optional[Fidelity] = None
@@ -317,7 +317,7 @@ def _labelled_pictures(run: RunDirectory, part: str) -> "LabelledPictures":
 
 
 def _guessing_warnings(metrics: Mapping[str, float], test_set: "LabelledPictures") -> List[str]:
-    """Return advice if a model from elsewhere is little better than guessing the most frequent class."""
+    """Return advice if an external model is little better than guessing the most frequent class."""
     import numpy as np
 
     guessing = 1.0 if test_set.num_classes is None else float(np.bincount(test_set.y).max()) / len(test_set.y)

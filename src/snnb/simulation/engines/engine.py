@@ -279,7 +279,7 @@ def _check_toolbox(population: Population) -> None:
             "a synaptic current": neuron.current_leak is not None,
             "a leak": (np.asarray(neuron.leak) != 1).any(),
         }
-        beyond = next((what for what, there in numbers.items() if there), "thresholds and resets of its own neurons")
+        beyond = next((what for what, there in numbers.items() if there), "individual thresholds and resets of neurons")
         raise InputError(f"layer {name}: the toolbox cannot simulate {beyond}: {use}")
     if len(population.projections) > 1 or population.kind == "Add":
         raise InputError(f"layer {name}: the toolbox does not support sums of layers: {use}")
