@@ -72,7 +72,7 @@ _OTHER_KEYWORDS = {"--run-dir": "path", **{f"--{name}": f"{name}=True" for name 
 
 @lru_cache(maxsize=None)
 def _keywords() -> Dict[str, str]:
-    """Return the keyword of each option whose name it does not follow from; that of a switch as `force=True`."""
+    """Return the keyword of each option whose keyword differs from its name; that of a switch as `force=True`."""
     keywords = dict(_OTHER_KEYWORDS)
     kinds: List[Type[Options]] = [*(stage.kind.params for stage in STAGES.values()), ExportOptions]
     for kind in kinds:
@@ -157,9 +157,9 @@ class Run:
     path : str or Path, optional
         The run directory, and the attribute of this name; by default `$SNNB_RUNS/model` or `runs/model`.
     dataset : str, optional
-        Name of a data set; required for a model in your own file.
+        Name of a data set; required for a custom model.
     shape : tuple of int, optional
-        Size of the pictures, (height, width, channels), for a model in your own file that takes any size.
+        Size of the pictures, (height, width, channels), for a custom model of variable input size.
     say : callable
         Called with messages such as why a stage runs. By default messages are discarded, except that waiting for
         another process is a warning.
@@ -217,7 +217,7 @@ class Run:
             The run directory; by default `runs/NAME` for the name of a file. A graph that it has is replaced
             if that was made of the same file, or of arrays as well.
         source, target : (edges,) array of int
-            In place of `graph`: ids of neurons, from 0. Parallel edges are one synapse with the sum of their weights.
+            Instead of `graph`: ids of neurons, from 0. Parallel edges are one synapse with the sum of their weights.
         weight : (edges,) array, optional
             By default 1.
         spikes : (neurons,) array, optional
@@ -297,7 +297,7 @@ class Run:
 
     @property
     def directory(self) -> RunDirectory:
-        """The run directory with its present manifest, as other processes and objects may have added results."""
+        """The run directory with its current manifest, since other processes and objects may have added results."""
         return open_run(self.path)
 
     @property
@@ -448,7 +448,7 @@ class Run:
 
     @_naming_keywords()
     def compare(self, *others: "Union[Run, str, Path]") -> List[Compared]:
-        """Return accuracies, rates, operations and mappings of the simulations, as `snnb compare` shows them.
+        """Return accuracies, rates, operations and mappings of the simulations, as shown by `snnb compare`.
 
         Parameters
         ----------
@@ -464,7 +464,7 @@ class Run:
         return compare(places)
 
     def plot(self, name: str, result: Optional[str] = None) -> "Figure":
-        """Return a figure of a result, as its stage saves it.
+        """Return a figure of a result, as saved by its stage.
 
         Parameters
         ----------

@@ -17,13 +17,13 @@ RATE_UNITS = ("step", "hz", "sample")
 
 
 def to_integers(shares: np.ndarray, unit: np.ndarray) -> np.ndarray:
-    """Multiply shares of the threshold by `unit` and round to integers: float32, exact below 2²³."""
+    """Multiply fractions of the threshold by `unit` and round to integers: float32, exact below 2²³."""
     return np.rint(shares.astype(np.float64) * unit).astype(np.float32)
 
 
 @dataclass(frozen=True)
 class Recording:
-    """Samples and time steps that spikes were counted in.
+    """Samples and time steps in which spikes were counted.
 
     Attributes
     ----------
@@ -63,8 +63,7 @@ class GraphPopulation(Volume):
         Id of the first neuron.
     coding : {"spikes", "current", "random", "membrane"} or None
         `current`: a constant input, whose rate is a mean current and whose traffic is 0. `random`: a softmax layer,
-        whose spikes are drawn at random. `membrane`: an output that does not spike. None in a graph without spike
-        counts.
+        whose spikes are random. `membrane`: an output that does not spike. None in a graph without spike counts.
     window : tuple of int or None
         First and last (exclusive) time step in which the neurons can fire, of a network with separated firing.
     initial_potential : ndarray of float32 or None

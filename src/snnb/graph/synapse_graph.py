@@ -59,7 +59,7 @@ class SynapseGraph:
     """A directed graph whose nodes are neurons and whose edges are synapses, with method names as in networkx.
 
     The file contains kernels instead of edges, or lists of edges. Edges are generated on demand, always in the same
-    order: projection after projection, in each by source, then target. Open it with `SynapseGraph.open`.
+    order: projection after projection, within each by source, then target. Open it with `SynapseGraph.open`.
 
     Attributes
     ----------
@@ -177,7 +177,7 @@ class SynapseGraph:
 
     @property
     def assumed_spikes(self) -> bool:
-        """Whether each neuron counts as one spike, since no spikes are known."""
+        """Whether one spike per neuron is assumed, since there are no spike counts."""
         return bool(self.attributes.get("assumed_spikes"))
 
     @property
@@ -289,7 +289,7 @@ class SynapseGraph:
         KeyError
             There is no such node.
         UsageError
-            The direction is another one.
+            The direction is unknown.
 
         Examples
         --------
@@ -316,7 +316,7 @@ class SynapseGraph:
         return len(self.predecessors(node))
 
     def summary(self) -> Tuple[ProjectionSummary, ...]:
-        """Summarize every projection: degrees, weights, edges, spikes carried."""
+        """Summarize every projection: degrees, weights, edges, spikes."""
         seconds = None
         if self.recording is not None:  # a sample takes the interval, of which a population with a window counts a part
             seconds = self.recording.dt_ms / 1000 * self.interval / self.recording.num_timesteps

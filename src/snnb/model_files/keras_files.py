@@ -275,7 +275,7 @@ def _inside(entry: KerasObject, warn: Say) -> KerasObject:
 
 
 def _layer(entry: KerasObject, mixed: Set[str]) -> List[KerasObject]:
-    """Return a layer, followed by those that stand for settings that TensorFlow 2.2 does not have."""
+    """Return a layer, followed by layers that replace settings that TensorFlow 2.2 does not have."""
     kind, module, name = entry["class_name"], entry.get("module"), entry["config"]["name"]
     if module is not None and not str(module).startswith(OF_KERAS):
         raise NotReadError(f"{label(entry)} of {module} is not loaded from a file, since it may run code")

@@ -52,7 +52,7 @@ class Job:
     engine: str
     scale: float  # divisor from stored values to pixels in [0, 1]
     classifies: bool  # the output is a class, not a reconstruction of the image
-    output_scale: float  # of a reconstruction: activation of the trained output that 1 in the parsed network stands for
+    output_scale: float  # of a reconstruction: activation of the trained output that is 1 in the parsed network
     dt_ms: float = 1.0  # time step
 
     def pixels(self, values: np.ndarray, first: int) -> np.ndarray:

@@ -313,7 +313,7 @@ def simulate_samples(
         scale=details.scale,
         class_names=details.class_names,
         num_classes=class_count(run.manifest.run, details.class_names),
-        # The activation of the last layer that a firing rate of 1 stands for.
+        # The activation of the last layer that corresponds to a firing rate of 1.
         output_scale=[1.0, *recorded_details(run, parse.KIND).scale_factors.values()][-1],
         settings=settings,
         dt_ms=parse.step_ms(run),

@@ -65,7 +65,7 @@ class StageResult:
 
     @property
     def metrics(self) -> Mapping[str, Union[int, float, None]]:
-        """Figures of the result, as the manifest records them."""
+        """Figures of the result, as recorded in the manifest."""
         return cast("Mapping[str, Union[int, float, None]]", self.record.metrics)
 
     def __repr__(self) -> str:
@@ -77,7 +77,7 @@ class StageResult:
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """Stages that will run, so that a stage can refuse now options that would fail hours later."""
+    """Stages that will run, so that a stage can refuse early options that would fail hours later."""
 
     stages: Sequence[str]  # all stages of the run, in order
     given: Given
@@ -103,14 +103,14 @@ class Stage(Generic[P, D]):
     # Called before any stage runs and before each one; raises for options that cannot succeed.
     check: Callable[[RunDirectory, PlannedRun], None] = lambda run, planned: None
     # Of a stage whose results remain valid if a stage that it needs ran with other options: returns the options of a
-    # result's own, as text; None if they are the present ones.
+    # result, as text; None if they are the current ones.
     variant: Callable[[RunDirectory, AnyRecord], Optional[str]] = lambda run, record: None
     # Returns the defaults that depend on the run and on the given options; they precede the defaults of the fields.
     defaults: Callable[[RunDirectory, Mapping[str, object]], Mapping[str, object]] = lambda run, options: {}
     # Returns why options of this stage have no effect with the given ones of all stages, by name.
     without_effect: Callable[[RunDirectory, Given], Mapping[str, str]] = lambda run, given: {}
     always_new: bool = False  # whether a new result is made each time the stage is requested by name
-    optional: bool = False  # whether `snnb run` leaves the stage out
+    optional: bool = False  # whether `snnb run` omits the stage
     time_left: bool = True  # whether the remaining time can be estimated from the progress
 
     @property
