@@ -126,7 +126,7 @@ def _simulated(name: str, python: str, places: Dict[str, str]) -> Tuple[float, D
 def _table(
     options: argparse.Namespace, seconds: Dict[str, List[float]], counts: Dict[str, Dict[str, np.ndarray]]
 ) -> List[str]:
-    lines = [f"| simulator ({options.samples} samples, {options.duration} steps) | ms a sample | range | "]
+    lines = [f"| simulator ({options.samples} samples, {options.duration} steps) | ms per sample | range | "]
     lines[0] += "event is faster by | counts that differ |"
     lines.append("|---|---:|---:|---:|---:|")
     *compared, _ = counts["event"]  # all but the softmax layer, whose spikes are drawn

@@ -94,7 +94,7 @@ def _report(network: str, folder: Path, options: argparse.Namespace) -> None:
             seconds.setdefault(name, []).append(np.median([_seconds(run, clock) for _ in range(REPEATS)]))
     references = [name for name in ("toolbox, simulate", "toolbox, whole run") if name in seconds] or ["tensorflow"]
     print(f"\n{network}: {options.samples} samples, {options.duration} steps")
-    print(f"{'':20}{'ms a sample':>24}" + "".join(f"{f'× {name}':>22}" for name in references) + f"{'peak MiB':>10}")
+    print(f"{'':20}{'ms per sample':>24}" + "".join(f"{f'× {name}':>22}" for name in references) + f"{'peak MiB':>10}")
     memories = {name: _memory(name, folder, options) for name in (*toolbox, *engines)}
     for name, took in seconds.items():
         ratios = "".join(f"{np.median(np.divide(seconds[other], took)):22.1f}" for other in references)

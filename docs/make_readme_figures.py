@@ -10,7 +10,7 @@ BEGIN, END = "<!-- speed: written by `make docs` from the tables of docs/ -->\n"
 HEAD = "| what | snnb | reference implementation | speed-up | measured in |\n|---|---|---|---|---|\n"
 LENET, CIFAR = "`lenet_mnist`", "`rueckauer_cifar10`"
 READ = "snnb, read once"
-EVENT, TOOLBOX, TOOLBOX_RUN = "`event`", "toolbox, `simulate`", "toolbox, whole `run`"
+EVENT, TOOLBOX, TOOLBOX_RUN = "`event`", "toolbox, `simulate`", "toolbox, `run`"
 
 
 def figure(page: str, column: str, first: str, second: str = "") -> str:
@@ -34,12 +34,12 @@ def figure(page: str, column: str, first: str, second: str = "") -> str:
 
 def simulated(network: str) -> List[str]:
     """Return the cells about a simulation with all threads."""
-    event, toolbox, whole = (figure("simulation", "ms a sample", network, row) for row in (EVENT, TOOLBOX, TOOLBOX_RUN))
-    times = [figure("simulation", f"× {what}", network, EVENT) for what in ("toolbox's `simulate`", "its whole `run`")]
+    event, toolbox, whole = (figure("simulation", "ms per sample", network, row) for row in (EVENT, TOOLBOX, TOOLBOX_RUN))
+    times = [figure("simulation", f"× {what}", network, EVENT) for what in ("toolbox's `simulate`", "toolbox's `run`")]
     return [
         f"{network} simulated, 100 steps per sample",
         f"{event} ms",
-        f"{toolbox} ms (the toolbox's `simulate`), {whole} ms (its whole `run`)",
+        f"{toolbox} ms (the toolbox's `simulate`), {whole} ms (its `run`)",
         ", ".join(f"{factor} ×" for factor in times),
         "[simulation](docs/simulation.md#speed-and-memory)",
     ]
@@ -49,7 +49,7 @@ def simulated_by_one_thread() -> List[str]:
     """Return the cells about other simulators."""
     ms, times = (
         [figure("simulation", column, row) for row in ("event", "PyTorch loop", "NEST")]
-        for column in ("ms a sample", "event is faster by")
+        for column in ("ms per sample", "event is faster by")
     )
     usual = f"{ms[1]} ms (a dense loop in PyTorch), {ms[2]} ms (NEST)"
     return [f"{LENET}, one thread", f"{ms[0]} ms", usual, f"{times[1]}, {times[2]}", "the same"]
@@ -66,7 +66,7 @@ def normalised() -> List[str]:
 def generated() -> List[str]:
     """Return the cells about edges, each read once."""
     ways = ("vectorised numpy", "scipy", "igraph")
-    rates = {way: figure("exports", "million edges a second", way) for way in (READ, *ways)}
+    rates = {way: figure("exports", "million edges per second", way) for way in (READ, *ways)}
     ours, *others = (float(rate.replace(",", "")) for rate in rates.values())
     usual = ", ".join(f"{rates[way]} ({way})" for way in ways)
     times = ", ".join(f"{ours / other:,.1f} ×" for other in others)
@@ -78,7 +78,7 @@ def alone() -> str:
     """Return the sentence about figures without a comparison."""
     seconds, mib = (figure("exports", unit, "graph from network and counts") for unit in ("seconds", "MiB"))
     formats = ("npz", "parquet", "sonata")
-    npz, parquet, sonata = (figure("exports", "million synapses a second", f"`{name}`") for name in formats)
+    npz, parquet, sonata = (figure("exports", "million synapses per second", f"`{name}`") for name in formats)
     return (
         f"Without a comparison: the graph of AlexNet, 921,208,576 synapses, takes {seconds} s and {mib} MiB. Synapses\n"
         f"are written at {npz} (npz), {parquet} (Parquet) and {sonata} (SONATA) million per second.\n"

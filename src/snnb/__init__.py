@@ -1,4 +1,4 @@
-"""Synapse graphs of real spiking networks: every neuron, every synapse, and how much traffic it carries."""
+"""Synapse graphs of real spiking networks: all neurons and synapses, with the traffic of each synapse."""
 
 import os
 from importlib import import_module

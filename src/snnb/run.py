@@ -72,7 +72,7 @@ _OTHER_KEYWORDS = {"--run-dir": "path", **{f"--{name}": f"{name}=True" for name 
 
 @lru_cache(maxsize=None)
 def _keywords() -> Dict[str, str]:
-    """Return the keyword of each option whose name it does not follow from; that of a switch as `force=True`."""
+    """Return the keyword of each option whose keyword differs from its name; that of a switch as `force=True`."""
     keywords = dict(_OTHER_KEYWORDS)
     kinds: List[Type[Options]] = [*(stage.kind.params for stage in STAGES.values()), ExportOptions]
     for kind in kinds:
@@ -83,7 +83,7 @@ def _keywords() -> Dict[str, str]:
 
 
 def in_keywords(message: str, own: Mapping[str, str] = MappingProxyType({})) -> str:
-    """Return a message with keywords in place of the options of the command line: `batch_size` for `--batch-size`.
+    """Return a message with keywords instead of command line options: `batch_size` for `--batch-size`.
 
     `own` has keywords of a method that differ from those of the stages.
     """
@@ -157,9 +157,9 @@ class Run:
     path : str or Path, optional
         The run directory, and the attribute of this name; by default `$SNNB_RUNS/model` or `runs/model`.
     dataset : str, optional
-        Name of a data set; required for a model in your own file.
+        Name of a data set; required for a custom model.
     shape : tuple of int, optional
-        Size of the pictures, (height, width, channels), for a model in your own file that takes any size.
+        Size of the pictures, (height, width, channels), for a custom model of variable input size.
     say : callable
         Called with messages such as why a stage runs. By default messages are discarded, except that waiting for
         another process is a warning.
@@ -205,7 +205,7 @@ class Run:
         steps: Optional[int] = None,
         say: Say = say_nothing,
     ) -> "Run":
-        """Return a run that begins with an external graph in place of a model; `map` and `export` work on it.
+        """Return a run that begins with an external graph instead of a model; `map` and `export` work on it.
 
         Parameters
         ----------
@@ -217,7 +217,7 @@ class Run:
             The run directory; by default `runs/NAME` for the name of a file. A graph that it has is replaced
             if that was made of the same file, or of arrays as well.
         source, target : (edges,) array of int
-            In place of `graph`: ids of neurons, from 0. Parallel edges are one synapse with the sum of their weights.
+            Instead of `graph`: ids of neurons, from 0. Parallel edges are one synapse with the sum of their weights.
         weight : (edges,) array, optional
             By default 1.
         spikes : (neurons,) array, optional
@@ -297,7 +297,7 @@ class Run:
 
     @property
     def directory(self) -> RunDirectory:
-        """The run directory with its present manifest, as other processes and objects may have added results."""
+        """The run directory with its current manifest, since other processes and objects may have added results."""
         return open_run(self.path)
 
     @property
@@ -376,7 +376,7 @@ class Run:
         output : str or Path, optional
             File or directory to write. Default: in `exports/` of the run.
         graph : str, optional
-            Stamp of the graph, or "weights". Default: the graph of the simulation in force, made if missing.
+            Stamp of the graph, or "weights". Default: the graph of the current simulation, made if missing.
         force : bool, optional
             Replace an existing file, or a directory that an export made.
         **options
@@ -448,7 +448,7 @@ class Run:
 
     @_naming_keywords()
     def compare(self, *others: "Union[Run, str, Path]") -> List[Compared]:
-        """Return accuracies, rates, operations and mappings of the simulations, as `snnb compare` shows them.
+        """Return accuracies, rates, operations and mappings of the simulations, as shown by `snnb compare`.
 
         Parameters
         ----------
@@ -464,14 +464,14 @@ class Run:
         return compare(places)
 
     def plot(self, name: str, result: Optional[str] = None) -> "Figure":
-        """Return a figure of a result, as its stage saves it.
+        """Return a figure of a result, as saved by its stage.
 
         Parameters
         ----------
         name : {"training", "accuracy", "rates", "raster", "mapping", "traffic", "events"}
             `accuracy` is the error of a network that reproduces its input; `raster` needs recorded spikes.
         result : str, optional
-            Stamp of the simulation or mapping; by default the one in force.
+            Stamp of the simulation or mapping; by default the current one.
 
         Returns
         -------
@@ -481,7 +481,7 @@ class Run:
         Raises
         ------
         UsageError, UpstreamError, InputError
-            There is no such figure or result, or the result lacks what is plotted.
+            There is no such figure or result, or the result lacks the data for it.
 
         Examples
         --------
@@ -502,7 +502,7 @@ class Run:
         output : str or Path, optional
             By default `report.html` in the run directory.
         simulation : str, optional
-            Stamp of a simulation; by default the one in force.
+            Stamp of a simulation; by default the current one.
         force : bool
             Whether to replace a file at `output`.
         """

@@ -128,7 +128,7 @@ def test_of_sums_as_much_may_differ_as_the_potential_at_the_end_makes_good(deep)
             check(other, scipy.build(other), expected, name="scipy", at_a_time=4)
     reset = {p.name: {**p.numbers, "reset": np.zeros((p.size, 1))} for p in network.populations}
     zero = replace(network, populations=tuple(replace(p, numbers=reset[p.name]) for p in network.populations))
-    with pytest.raises(UsageError, match="sums do not tell"):
+    with pytest.raises(UsageError, match="sums are not conclusive"):
         check(zero, scipy.build(zero), expected, name="scipy", at_a_time=4)
 
 

@@ -98,7 +98,7 @@ def test_rates_are_shares_of_the_window(simulated):
 def test_formats_without_windows_refuse_them(simulated, tmp_path, format):
     firing, _, _, graph = simulated
     if firing == "separated":
-        with pytest.raises(UsageError, match="cannot state that populations fire in windows"):
+        with pytest.raises(UsageError, match="cannot state firing windows of populations"):
             export(graph, format, tmp_path / "net", simulated=dynamics_of(256.0))
     elif format == "sanafe":
         with pytest.raises(UsageError, match="initial potentials other than 0"):

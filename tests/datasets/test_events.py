@@ -221,7 +221,7 @@ def test_events_of_the_user_in_every_layout(run_prepare, gestures):
     assert prepared.outside == outside
     counted = int(sum(one.sum() for one in frames(target)))
     assert prepared.warnings == [
-        f"{outside} events are outside the sensor of 20×28 and left out; {counted:,} are counted",
+        f"{outside} events are outside the sensor of 20×28 and ignored; {counted:,} are counted",
         f"{sum(one.time.size for one in events.values()) - outside - counted} events after the last complete bin of "
         "1,000 µs of a sample are ignored",
     ]

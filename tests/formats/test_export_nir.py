@@ -146,7 +146,7 @@ def test_biases_without_synapses_are_lost(tmp_path):
         export(graph, "nir", tmp_path / "net.nir")
     losses = json.loads((tmp_path / "net.nir.json").read_text())["nir"]["losses"]
     assert [loss for loss in losses if "p1" in loss] == [
-        "bias: p1 has no synapses onto it, whose node would have its biases"
+        "bias: p1 has no synapses onto it, so that no node has its biases"
     ]
 
 

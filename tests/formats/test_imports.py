@@ -57,7 +57,7 @@ BAD_RATES = {
         "1\nnan\n": "line 2: nan spikes",
         "1\n1e30\n": "line 2: 1e30 spikes; give finite non-negative numbers, at most 2^53",
         "1\n9007199254740994\n": "line 2: 9007199254740994 spikes",
-        "9007199254740992\n" * 168: "the neurons have 1.513e+18 spikes together; give at most 2^53",
+        "9007199254740992\n" * 168: "the neurons have 1.513e+18 spikes in total; give at most 2^53",
         "id,spikes\n0,1\n1,1e30\n": "line 3: 1e30 spikes",
         "id,spikes,rate\n0,1,2\n": "line 1: has the columns spikes and rate; give one of them",
         "id,rate,rate\n0,1,2\n": "line 1: has the columns rate and rate",
@@ -141,7 +141,7 @@ def test_edges_degrees_and_rates_of_a_table(kind, block, monkeypatch, tmp_path):
 def test_delays_and_parallel_edges_are_named(kind, tmp_path):
     columns = {"source": np.array([2, 0, 2, 2]), "target": np.array([0, 1, 0, 0]), "weight": np.arange(4.0)}
     for delay, edges, expected in (
-        (True, 4, ("delays are not read", "4 edges are 2 synapses: the weights of parallel edges are added up")),
+        (True, 4, ("delays are not read", "4 edges are 2 synapses: the weights of parallel edges are summed")),
         (False, 2, ()),
     ):
         given = {**columns, **({"delay": np.arange(4.0)} if delay else {})}
@@ -198,7 +198,7 @@ def test_names_are_numbered_in_order_of_first_appearance(kind, tmp_path):
         expected = sorted({(ids[s], ids[t]) for s, t in zip(source, target)})
         assert list(zip(*(column.tolist() for column in all_edges(graph)[:2]))) == expected
         assert len(graph.inputs) == 0
-    merged = f"9,000 edges are {len(expected):,} synapses: the weights of parallel edges are added up"
+    merged = f"9,000 edges are {len(expected):,} synapses: the weights of parallel edges are summed"
     assert found.notes == ("without a column weight, every weight is 1", merged)
     rates = rates_file(
         tmp_path / "r.csv", "neuron,spikes\n" + "".join(f'"{name}",{3 * k}\n' for name, k in ids.items())

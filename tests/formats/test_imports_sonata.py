@@ -211,7 +211,7 @@ def test_bad_networks(tmp_path, case):
     refused(folder / "edges.h5", message)
 
 
-MERGED = "6 edges are 5 synapses: the weights of parallel edges are added up"
+MERGED = "6 edges are 5 synapses: the weights of parallel edges are summed"
 NAMED = {"from/node_ids": [1, 1], "cells/node_ids": [0, 2, 2]}  # as in the example 9_cells of SONATA
 OLDER = {"gids": [1, 0, 1], "timestamps": [1.0, 2.0, 3.0]}  # as in 300_intfire and 300_pointneurons
 PLAIN = {"node_ids": [1, 1], "timestamps": [1.0, 2.0]}

@@ -87,7 +87,7 @@ def test_mixed_precision_is_computed_in_float32_with_a_warning(recorded, altered
     warnings = []
     model = read_model(altered("residual_keras215.h5", setting("stem", dtype=policy)), warnings.append)
     np.testing.assert_allclose(model.predict(x), y, atol=1e-5)
-    assert warnings == ["the model computes in mixed_float16; here in float32, as its weights are stored"]
+    assert warnings == ["the model computes in mixed_float16; snnb computes in float32, as its weights are stored"]
 
 
 def test_relu6_as_an_activation_is_clipped(recorded, altered):

@@ -190,7 +190,7 @@ REFUSED = {
     "padded with one": (
         [node("Pad", "x,p,k")],
         {"p": ints(0, 0, 1, 1, 0, 0, 1, 1), "k": np.float32(1)},
-        "padding of height and width with zeros is read",
+        "only padding of height and width with zeros is supported",
     ),
     "clipped below": ([node("Clip", "x,k")], {"k": np.float32(-1)}, r"it clips to \[-1, inf\]"),
     "a product": ([node("Mul", "x,x")], {}, "it multiplies two values"),

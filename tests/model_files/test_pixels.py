@@ -87,7 +87,7 @@ def test_it_equals_the_preprocessing_of_keras(keras, name, mode):
     expected = model.predict(preprocessed(keras, raw, mode))
     told = []
     if mode == "caffe" and name in APART:
-        with pytest.raises(InputError, match=r"--pixels caffe: layer \w+ \(\w+\) keeps the channels apart"):
+        with pytest.raises(InputError, match=r"--pixels caffe: layer \w+ \(\w+\) processes channels separately"):
             fold_pixels(model, mode, told.append)
         return
     folded = fold_pixels(model, mode, told.append)
@@ -119,7 +119,7 @@ def test_grey_pictures(keras):
     x = np.random.default_rng(5).random((6, 9, 8, 1)).astype(np.float32)
     expected = model.predict((x - np.float32(0.1307)) / np.float32(0.3081))
     equal(fold_pixels(model, "mean=0.1307,std=0.3081", len), x, expected)
-    with pytest.raises(InputError, match="--pixels torch is for other images: the model takes 1 channels"):
+    with pytest.raises(InputError, match="--pixels torch does not apply to this model, which takes 1 channels"):
         fold_pixels(model, "torch", len)
 
 
@@ -140,7 +140,7 @@ def test_the_effect_of_an_inexact_border_is_measured(keras):
     [message] = told
     assert message.endswith(
         f"on 40 test images outputs differ by up to {np.abs(found - expected).max():.2g}, and {right[0]:.1f}% "
-        f"are classified correctly, in place of {right[1]:.1f}%"
+        f"are classified correctly instead of {right[1]:.1f}%"
     )
 
 

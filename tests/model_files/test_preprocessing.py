@@ -123,7 +123,7 @@ def inside(layers, model):
         (PREPROCESSED, setting("rescaling", scale="1/255"), rf"{RESCALING} cannot be folded .* give --pixels 0-255"),
         (PREPROCESSED, setting("statistics", axis=[1, 2, 3]), r"layer statistics \(Normalization\) cannot be folded"),
         (PREPROCESSED, setting("statistics", invert=True), r"layer statistics \(Normalization\) cannot be folded"),
-        (PREPROCESSED, fixed([1, 2], [1, 1]), "is for other images: the model takes 3 channels"),
+        (PREPROCESSED, fixed([1, 2], [1, 1]), "does not apply to this model, which takes 3 channels"),
         (AUGMENTED, inside, r"layer random_flip\w* \(RandomFlip\) is in a nested model; remove it"),
     ],
 )

@@ -65,7 +65,9 @@ def test_the_toolbox_cannot_add():
     arrays = {"kernel": np.zeros((1, 1, 3, 2), np.float32), "bias": np.zeros(2, np.float32)}
     terms = [Entry(name, "Conv2D", {"filters": 2, "kernel_size": [1, 1]}, ("input",), arrays) for name in ("a", "b")]
     network = _made(*terms, Entry("sum", "Add", {}, ("a", "b"), {}))
-    with pytest.raises(InputError, match="layer sum: the toolbox cannot add: use --engine tensorflow or event"):
+    with pytest.raises(
+        InputError, match="layer sum: the toolbox does not support sums of layers: use --engine tensorflow or event"
+    ):
         choose_engine(network, SETTINGS.changed(engine="toolbox"))
     assert choose_engine(network, SETTINGS)[0] == "event"
 
@@ -127,7 +129,7 @@ def test_the_toolbox_names_what_a_spiking_network_has_beyond_it(numbers, beyond)
 
 @pytest.mark.toolbox
 def test_an_input_that_changes_is_refused_by_name(branched):
-    with pytest.raises(InputError, match="the toolbox cannot simulate an input that changes"):
+    with pytest.raises(InputError, match="the toolbox cannot simulate a varying input"):
         choose_engine(branched.network, SETTINGS.changed(input="events", engine="toolbox"))
     with pytest.raises(InputError, match="a network with firing windows reads images, not --input steps"):
         choose_engine(branched.network.separated(5), SETTINGS.changed(input="steps"))

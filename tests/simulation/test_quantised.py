@@ -112,7 +112,7 @@ def test_weights_of_another_model_are_refused(tmp_path):
     quantised_weights = plain(quantised(residual(), LEVELS, seed=0))
     compile_model(quantised_weights, Recipe(), 3)
     write_model(quantised_weights, tmp_path / "qcfs.h5", {QCFS_LEVELS: LEVELS})
-    with pytest.raises(InputError, match="--activation qcfs, it has convolutions in place of average pooling"):
+    with pytest.raises(InputError, match="--activation qcfs, it has convolutions instead of average pooling"):
         load_weights(residual(), tmp_path / "qcfs.h5")
 
 

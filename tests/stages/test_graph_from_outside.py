@@ -98,7 +98,7 @@ def test_files_of_spikes_are_added_up_and_recorded(folder, capsys):
     said = snnb(capsys, line).err
     files = [f"{folder}/rates.txt", f"{folder}/more.csv"]
     assert ", ".join(f"--rates {file}" for file in files) in said
-    assert "9 edges are 8 synapses: the weights of parallel edges are added up" in said
+    assert "9 edges are 8 synapses: the weights of parallel edges are summed" in said
     assert "up to date" in snnb(capsys, line).out
     assert "up to date" in snnb(capsys, "graph x").out
     (record,) = open_run(Path("x")).records_of("graph").values()

@@ -1,4 +1,4 @@
-"""Plain convolutional networks: convolutions and poolings in turn, then dense layers."""
+"""Plain convolutional networks: alternating convolutions and poolings, then dense layers."""
 
 from typing import List, Tuple
 

@@ -50,7 +50,7 @@ class OwnModel:
     function: Optional[str]  # name of the function that returns the model; None for a trained model
     # `build(input_shape=, num_classes=, **settings)` as for a model of this package. The first two are passed to the
     # user's function only if it has these parameters. A trained model is loaded with its weights; its additional
-    # keywords are `tell`, called with each difference from the file, and `pixels` and `sample` of `read_model`.
+    # keywords are `tell`, called with each deviation from the file, and `pixels` and `sample` of `read_model`.
     build: Callable[..., Any]
     takes_shape: bool = False  # whether the function has a parameter `input_shape`; else the model fixes the pictures
     # The function's other parameters whose defaults are numbers or tuples of numbers
@@ -115,7 +115,7 @@ def own_model(model: str) -> OwnModel:
         if default is parameter.empty:
             raise InputError(
                 f"{label} has a parameter {name} without a default: give it one; "
-                f"only {' and '.join(_FROM_DATA_SET)} get their values from the data set"
+                f"only {' and '.join(_FROM_DATA_SET)} are set from the data set"
             )
         parts = default if isinstance(default, tuple) and default else (default,)
         if all(isinstance(part, (int, float)) and not isinstance(part, bool) for part in parts):

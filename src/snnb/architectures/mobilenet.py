@@ -1,4 +1,4 @@
-"""Networks of depthwise convolutions: the small one of Intel's tutorial for Loihi, and MobileNetV2."""
+"""Networks with depthwise convolutions: the small network of Intel's tutorial for Loihi, and MobileNetV2."""
 
 from typing import Tuple
 

@@ -38,7 +38,7 @@ class ModelSpec:
     alias: str = ""  # class name in the predecessor of this package, if it differs by more than case and underscores
     # Hyper-parameters with their defaults: the other parameters of the build function
     settings: Mapping[str, Hyperparameter] = field(default_factory=dict)
-    file: Optional[Path] = None  # NIR file of a network that was trained as a spiking one
+    file: Optional[Path] = None  # NIR file of a network from a NIR file
     time_step: Optional[float] = None  # of that network, in the unit of its time constants
     # `build(input_shape=, num_classes=, **settings)` imports TensorFlow and returns an untrained, uncompiled
     # `keras.Model`. `num_classes` is None for an autoencoder. It raises `UsageError` for pictures that are too small.
@@ -97,7 +97,7 @@ def _build(
 
 
 def names(*, spiking: bool = True) -> List[str]:
-    """Return the names of all models, or of all but those that were trained as spiking networks, sorted."""
+    """Return the sorted names of all models, or of all except trained spiking networks."""
     return sorted(name for name, spec in _MODELS.items() if spiking or spec.file is None)
 
 

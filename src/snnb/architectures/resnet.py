@@ -1,4 +1,4 @@
-"""The residual networks of He et al. 2016: the small one for CIFAR-10, and ResNet-50."""
+"""The residual networks of He et al. 2016: ResNet-20 for CIFAR-10, and ResNet-50."""
 
 from typing import TYPE_CHECKING, Tuple
 

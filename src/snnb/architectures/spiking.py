@@ -1,4 +1,4 @@
-"""Networks that were trained as spiking ones, in NIR files."""
+"""Trained spiking networks, in NIR files."""
 
 from pathlib import Path
 

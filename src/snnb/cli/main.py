@@ -1,4 +1,4 @@
-"""The command line `snnb`: its commands, their help, and the one place where errors become a line and an exit code."""
+"""The command line `snnb`: its commands, their help, and the conversion of errors to messages and exit codes."""
 
 import os
 import signal

@@ -53,7 +53,7 @@ class Output:
 
     @contextmanager
     def bar(self, label: str, time_left: bool = True) -> Iterator[Progress]:
-        """Show a progress bar on a terminal, and elsewhere a line every ten seconds.
+        """Show a progress bar on a terminal, otherwise a line every ten seconds.
 
         The time left is not estimated for work whose totals are bounds, or that counts several parts.
         """

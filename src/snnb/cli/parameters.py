@@ -197,7 +197,7 @@ def output_options() -> List[TyperOption]:
 
 
 def opened(run_dir: Optional[Path]) -> "RunDirectory":
-    """Open an existing run and recover it after a killed stage, or say why it cannot be recovered now."""
+    """Open an existing run and recover it after a killed stage, or print why it cannot be recovered now."""
     if run_dir is None:
         raise UsageError("give the directory of a run, as in `snnb status runs/lenet_mnist`")
     from snnb.stages.open_run import open_run

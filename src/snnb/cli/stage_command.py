@@ -1,4 +1,4 @@
-"""Commands of the stages: read the options, run the stages due, print the results."""
+"""Commands of the stages: read the options, run the stages that are needed, print the results."""
 
 import inspect
 from itertools import islice
@@ -150,7 +150,7 @@ def _results(shown: Sequence[StageResult]) -> List[str]:
 
 
 def _decay(result: StageResult) -> List[str]:
-    """Return a line for each population of a network that was trained as a spiking one: its decay factors in a step."""
+    """Return a line for each population of a network from a NIR file: its decay factors in a step."""
     by_population: Mapping[str, Mapping[str, Tuple[float, float]]] = getattr(result.record.details, "decay", {})
     rows = []
     for population, factors in by_population.items():

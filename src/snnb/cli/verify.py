@@ -1,4 +1,4 @@
-"""`snnb verify`: hash everything that the manifest records again."""
+"""`snnb verify`: compare the hashes of all files with those in the manifest."""
 
 from snnb.cli import output
 from snnb.cli.parameters import ExistingRun, opened

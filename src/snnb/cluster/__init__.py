@@ -1,1 +1,1 @@
-"""Work shared among the processes of this machine, or the machines of a cluster, through Dask."""
+"""Distribute work over processes of this machine, or machines of a cluster, with Dask."""

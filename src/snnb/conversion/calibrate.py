@@ -48,7 +48,7 @@ from snnb.io.text import Document
 from snnb.network.layers import Conv2D, Dense
 from snnb.network.network import Network, Population, Projection
 
-RIDGE = 1e-3  # as a share of the mean variance of the inputs of the weights
+RIDGE = 1e-3  # as a fraction of the mean variance of the inputs of the weights
 ROWS_PER_WEIGHT = 10  # fewer equations for a weight would fit the images, not the rates
 
 

@@ -1,4 +1,4 @@
-"""How a network is converted and normalised."""
+"""Settings of conversion and normalisation."""
 
 from typing import Literal, Optional
 
@@ -13,7 +13,7 @@ Parser = Literal["auto", "toolbox", "own"]
 
 
 class ConversionSettings(Options):
-    """How a network is converted and normalised."""
+    """Settings of conversion and normalisation."""
 
     percentile: Annotated[float, Flag(panel=NORMALISATION), ToolboxKey("normalization", "percentile")] = Field(
         default=99.9,

@@ -1,4 +1,4 @@
-"""Convert a trained model to a parsed, verified and normalised one, with the toolbox's parser or the own parser."""
+"""Convert a trained model to a parsed, verified and normalised one, with the toolbox's parser or snnb's parser."""
 
 import json
 import logging
@@ -55,11 +55,11 @@ class ConversionResult:
     samples_verified: int
     # Scale factors of the input and each layer with weights; a population of several layers is named by the last one.
     scale_factors: Dict[str, float]
-    # Share of activations below zero, which spikes cannot represent, of the layers without an activation.
+    # Fraction of activations below zero, which spikes cannot represent, of the layers without an activation.
     negative_shares: Dict[str, float]
     warnings: List[str]  # messages for the user, one line each
     parser: str  # "toolbox" or "own"
-    # The network without spikes after each change of what it computes
+    # The network without spikes after each change of its function
     changes: Dict[Change, Network]
     timing: Dict[str, int]  # number of time steps, latency and interval of a network for a number of time steps; or {}
 

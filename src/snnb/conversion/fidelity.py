@@ -18,8 +18,8 @@ CHANGES: Dict[Change, str] = {  # in the order in which they are made
 class Fidelity(Document):
     """Accuracy without spikes on the same test samples, or mean squared error of a network that reproduces its input.
 
-    Splitting activations into spikes is not a change: a network without an entry in `after` computes what the trained
-    network does.
+    Splitting activations into spikes is not a change: a network without an entry in `after` is equivalent to the
+    trained network does.
     """
 
     samples: int  # the first of the test set

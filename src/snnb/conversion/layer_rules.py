@@ -85,7 +85,7 @@ def _layer_reasons(layer: KerasLayer, max_pool: str, *, own: bool = False) -> It
         if layer.kind == "Lambda":
             yield "runs custom code, which is neither loaded nor converted"
         elif layer.kind in OTHER_ACTIVATIONS:
-            yield "a spike rate can follow relu, softmax and linear only, as Activation, ReLU or in the layer itself"
+            yield "a spike rate can represent relu, softmax and linear only, as Activation, ReLU or in the layer itself"
         elif layer.kind in MERGING:
             yield f"merges branches, which only {'Add and Concatenate' if own else 'Concatenate'} can do"
         else:
@@ -98,7 +98,7 @@ def _layer_reasons(layer: KerasLayer, max_pool: str, *, own: bool = False) -> It
     if config.get("groups", 1) != 1:
         yield f"groups {config['groups']}: grouped convolutions cannot be converted"
     if layer.kind in OWN_WEIGHTED | {"Activation"} and config.get("activation") not in ("relu", "softmax", "linear"):
-        yield f"activation {config.get('activation')}: a spike rate can follow relu, softmax and linear only"
+        yield f"activation {config.get('activation')}: a spike rate can represent relu, softmax and linear only"
     if layer.kind == "ReLU":
         if config.get("max_value") is not None and not own:
             yield f"max_value {config['max_value']}: spike rates do not saturate there"
@@ -206,7 +206,7 @@ def _of_activation(layer: KerasLayer, max_pool: str) -> Iterator[str]:
 def _of_batch_normalization(layer: KerasLayer) -> Iterator[str]:
     before = _skip_training_only(layer.inbound[0])
     if before.kind in ACTIVATIONS or (before.kind in WEIGHTED and before.config.get("activation") != "linear"):
-        yield f"stands after the activation of {before.name}: move it between the weights and the activation"
+        yield f"follows the activation of {before.name}: move it between the weights and the activation"
     elif before.kind not in WEIGHTED:
         yield f"follows {before.name} ({before.kind}): it can only be absorbed directly after Dense or a convolution"
     elif len(before.outbound) > 1:

@@ -1,4 +1,4 @@
-"""The own parser: the linear operations between two populations are composed into the layers that a population sums.
+"""The parser of snnb: linear operations between two populations are composed into the layers that a population sums.
 
 Each relu, each pooling and the end of the network is a population. A sum of several terms becomes layers without
 activation, an `Add` and an activation; a single term becomes the layer that snntoolbox 0.5's parser would make of it.

@@ -1,4 +1,4 @@
-"""Functions from a network to a network that computes the same, or nearly so, in a form that can fire.
+"""Rewrite a network to an equivalent, or nearly equivalent, network of spiking neurons.
 
 Average pooling is composed into the Dense layer that reads it; weights are scaled by one factor for each channel, so
 that all thresholds are 1; a softmax is replaced by integrate-and-fire neurons on logits minus their mean over the
@@ -89,7 +89,7 @@ class Channels:
 
     scale: np.ndarray  # the activation that a rate of 1 stands for
     bias: np.ndarray  # in the unit of the activations
-    start: np.ndarray  # initial potential as a share of the threshold
+    start: np.ndarray  # initial potential as a fraction of the threshold
 
 
 def with_scales(network: Network, channels: Mapping[str, Channels]) -> Network:
@@ -126,7 +126,7 @@ def source_scales(network: Network, channels: Mapping[str, Channels], name: str)
 
 
 def pruned(population: Population, share: float) -> Population:
-    """Return the population with zeros in place of a share of the weights of each projection, the smallest."""
+    """Return the population with a fraction of the weights of each projection, the smallest, set to zero."""
     if population.kind == "AveragePooling2D":
         return population
     projections = []
@@ -243,7 +243,7 @@ def centred_output(network: Network) -> Network:
     projections = []
     for projection in output.projections:
         if projection.kernel is None or projection.geometry.pairing != "dense":
-            raise InputError(f"layer {output.name}: spikes in place of a softmax need a Dense or Conv2D layer")
+            raise InputError(f"layer {output.name}: spikes instead of a softmax need a Dense or Conv2D layer")
         kernel = np.asarray(projection.kernel, np.float64)
         centred = (kernel - kernel.mean(axis=-1, keepdims=True)).astype(np.float32)
         projections.append(replace(projection, kernel=centred))

@@ -44,7 +44,7 @@ def defaults() -> ConfigParser:
 
 
 def configuration(name: str, options: Sequence[Options] = (), *, dataset_path: str = "../../dataset") -> ConfigParser:
-    """Return every parameter of the toolbox in force; all paths are relative.
+    """Return the values of all toolbox parameters; all paths are relative.
 
     Fields of `options` with a `ToolboxKey` set its parameter; later options override earlier ones. All other parameters
     have the toolbox's defaults. The trained model is `name.h5`, the parsed one `name_parsed.h5`. The default of the

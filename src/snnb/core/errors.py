@@ -35,7 +35,7 @@ class ReadOnlyError(InputError):
 class DamagedError(InputError):
     """A file is missing, incomplete, altered, or not of the expected format.
 
-    `path` is the file, so that a caller who knows how to make it again can say so: see `advising`.
+    `path` is the file, so that a caller can add how to recreate it: see `advising`.
     """
 
     def __init__(self, path: Path, fault: str) -> None:

@@ -1,8 +1,8 @@
-"""The exported network in Brian2, which carries a spike over each layer in a time step.
+"""The exported network in Brian2, in which a spike passes one layer per time step.
 
-To begin a run takes Brian2 about a second, so all samples of a batch run at once, each in a copy of the network. A
+Starting a run of Brian2 takes about a second, so all samples of a batch run at once, each in a copy of the network. A
 population of a deep layer therefore begins `first_step` steps later, and a synapse that skips layers is delayed, as
-the description of the export says. (Stimberg, Brette, Goodman, eLife 8:e47314, 2019.)
+stated in the description of the export. (Stimberg, Brette, Goodman, eLife 8:e47314, 2019.)
 """
 
 from functools import lru_cache, partial

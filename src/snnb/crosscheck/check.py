@@ -1,4 +1,4 @@
-"""Compare the spikes of a simulation and of another simulator, and judge the differences.
+"""Compare the spikes of two simulators, and decide whether differences are due to rounding.
 
 Two simulators of a deep network differ in many spikes: they add in different orders, or in float32 and float64. A
 neuron whose potential is close to the threshold then spikes a step earlier in one of them, which shifts later spikes.
@@ -250,7 +250,8 @@ def _refuse_sums(
         worst = max(compared, key=lambda one: one.differing / one.pairs)
         raise UsageError(
             f"{worst.population} differs in {name} by {worst.differing:,} spikes in {worst.pairs:,} pairs of sample "
-            f"and neuron, by rounding or an error: with reset to a value, or a leak, sums do not tell. {ONLY_RECORDED}"
+            f"and neuron, by rounding or an error: with reset to a value, or a leak, sums are not conclusive. "
+            f"{ONLY_RECORDED}"
         )
     differences = {one.population: sums[one.population] - simulator_sums[one.population] for one in compared}
     for one in compared:

@@ -79,7 +79,7 @@ class ExportedPopulation:
     def integrate(self, membrane: np.ndarray, current: np.ndarray, x: np.ndarray) -> None:
         """Add the input `x` of a step to the membrane potential and the synaptic current, in place: (size, samples).
 
-        The synaptic current stays 0 in a model without one.
+        The synaptic current is always 0 in a model without one.
         """
         if "current_leak" in self.numbers:
             current += self.numbers["current_gain"] * x - (1 - self.numbers["current_leak"]) * current

@@ -1,4 +1,4 @@
-"""The exported network in SANA-FE: on a chip without costs, or on that of a mapping, with energies and times.
+"""The exported network in SANA-FE: on a chip without costs, or on the chip of a mapping, with energies and times.
 
 The neuron is TrueNorth's, whose sums are float64; attributes of a neuron are float32. A synapse takes a time step, so
 populations begin at their `first_step`, and spikes that skip layers wait in relays, neurons that spike a step after

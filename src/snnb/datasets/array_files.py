@@ -96,7 +96,7 @@ def load(place: Path) -> LoadedDataset:
 
 
 def _missing(names: Set[str]) -> List[str]:
-    """Return the names of the arrays that are missing; the training set may be missing as a whole."""
+    """Return the names of the arrays that are missing; the entire training set may be missing."""
     return [name for name in NAMES if name not in names and (name in TEST or names & set(TRAIN))]
 
 

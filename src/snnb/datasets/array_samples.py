@@ -10,7 +10,7 @@ from snnb.core.errors import InputError
 from snnb.core.formatting import times
 from snnb.datasets.definition import ImageShape
 
-MOST_CLASSES = 1 << 16  # of a data set whose labels alone tell how many there are
+MOST_CLASSES = 1 << 16  # of a data set whose number of classes follows from its labels
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Definition of a data set: description, location of its files, and how they are read.
 
-This module does not import numpy, which the start of the program does without.
+This module does not import numpy, to keep the start of the program fast.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class Recordings(Protocol):
 class LoadedDataset:
     """A data set on disk. Its labels have been read; samples may be read later.
 
-    A training set may be missing, since a network that was trained elsewhere as a spiking one does not need it.
+    A training set may be missing, since a trained spiking network does not need it.
     """
 
     class_names: List[str]  # in the order of the class numbers

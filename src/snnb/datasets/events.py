@@ -64,8 +64,8 @@ class EventRecordings:
 def binned(events: Events, shape: ImageShape, bin_us: int, name: str) -> Steps:
     """Sum the events of the recording `name` into bins of `bin_us` µs.
 
-    The first bin begins with the first event, whose time may be negative. Events after the last complete bin are left
-    out, as in `ToFrame` of tonic (Lenz et al. 2021), so that every time step has seen `bin_us` of the recording. A
+    The first bin begins with the first event, whose time may be negative. Events after the last complete bin are
+    omitted, as in `ToFrame` of tonic (Lenz et al. 2021), so that every time step has seen `bin_us` of the recording. A
     recording shorter than a bin, or without events, is one time step. The sensor's shape is (height, width, channels):
     off and on events, or with one channel both.
 

@@ -30,7 +30,7 @@ def load(where: Path) -> LoadedDataset:
         return loaded_by_class(where / "train", where / "test")
     classes = class_folders(where / "test")
     test = samples_by_class(where / "test", classes)
-    # The whole folder is a source, so that a training set that is added makes the prepared arrays stale.
+    # The entire folder is a source, so that adding a training set makes the prepared arrays stale.
     return LoadedDataset(classes, None, test, listing_version([test]), [where])
 
 

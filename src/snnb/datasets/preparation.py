@@ -278,7 +278,7 @@ def _write_recordings(
     warnings = []
     if outside:
         sensor = times(settings.shape[:2])
-        warnings.append(f"{outside:,} events are outside the sensor of {sensor} and left out; {inside:,} are counted")
+        warnings.append(f"{outside:,} events are outside the sensor of {sensor} and ignored; {inside:,} are counted")
     if late:
         warnings.append(
             f"{late:,} events after the last complete bin of {settings.bin_us:,} µs of a sample are ignored"

@@ -1,4 +1,4 @@
-"""How a data set is converted to arrays."""
+"""Settings of the conversion of a data set to arrays."""
 
 import re
 from pathlib import Path

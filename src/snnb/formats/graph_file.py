@@ -1,4 +1,4 @@
-"""A MODEL_graph.h5 from outside: of another run, or written by hand after docs/graph-format.md."""
+"""An external MODEL_graph.h5: from another run, or written by another program after docs/graph-format.md."""
 
 import math
 import shutil

@@ -1,4 +1,7 @@
-"""`graphml`: for Gephi and the like; small graphs only. Nodes are named by id and carry population and index."""
+"""`graphml`: for Gephi and similar programs; small graphs only.
+
+Node names are ids; nodes have population and index.
+"""
 
 from pathlib import Path
 

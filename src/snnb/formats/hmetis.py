@@ -83,7 +83,7 @@ def read(path: Path) -> ListedGraph:
         if described.spike_weight is None:
             raise DamagedError(description_path(path), "states no spike_weight: export the graph again")
         scale = described.spike_weight
-        notes.append("a weight of 1 may stand for 0 spikes: hyperedges weigh at least 1")
+        notes.append("a weight of 1 may mean 0 spikes: hyperedges weigh at least 1")
         if scale != 1:
             notes.append(f"numbers of spikes were rounded to multiples of {1 / scale:g}")
     elif head.node_weights:

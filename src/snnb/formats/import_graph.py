@@ -50,7 +50,7 @@ def import_graph(
     steps: Optional[int] = None,
     progress: Progress = silent,
 ) -> Imported:
-    """Read an external graph, write it as MODEL_graph.h5, which appears when it is complete, and open it.
+    """Read an external graph, write it as MODEL_graph.h5, atomically, and open it.
 
     `path` is a file or folder of one of `FORMATS`, or a MODEL_graph.h5, which is copied; `rates` a file with the spikes
     of each neuron, by default those of the graph, or several files whose spikes are added up; FILE:POPULATION is that

@@ -2,7 +2,7 @@
 
 Nodes count from 1; the weight is max(1, round(scale × traffic)), traffic the spikes per step of the source. Synapses in
 both directions are one edge with the sum of their weights, synapses of a pair with different delays count once; a
-synapse of a neuron with itself is left out.
+synapse of a neuron onto itself is omitted.
 """
 
 from pathlib import Path
@@ -102,7 +102,7 @@ def _check(graph: SynapseGraph, request: Request) -> None:
     part = SpikingPart.of(graph, request)
     if part.edges > LARGEST and not request.options.idx64:
         raise UsageError(
-            f"{part.edges:,} edges are more than a reader with 32-bit indices holds ({LARGEST:,}); "
+            f"{part.edges:,} edges are more than a reader with 32-bit indices supports ({LARGEST:,}); "
             "give --idx64 for one built with 64-bit indices"
         )
 

@@ -279,22 +279,24 @@ def _losses(graph: SynapseGraph, request: Request) -> Dict[str, object]:
     losses = [
         f"reset: the neurons of this network reset by {request.reset}; nir up to 1.0.1 defines IF with reset by "
         "subtraction, later versions with reset to v_reset, 0, and files cannot express the former",
-        "time: NIR's dv/dt = r I; a step here adds r I once, and a spike passes all layers in the same step",
+        "time: in NIR dv/dt = r I; here each step adds r I once, and a spike passes all layers in the same step",
     ]
     if graph.integers:
         losses.append(
-            "threshold: a neuron spikes when its potential is at least the threshold, NIR's when it is above it"
+            "threshold: a neuron spikes when its potential is at least the threshold, in NIR when it is above it"
         )
     if starts_above_zero(graph):
-        losses.append("start: neurons start at a potential of their own, see the description; NIR's have none")
+        losses.append(
+            "start: neurons have individual initial potentials (see the description), which NIR does not have"
+        )
     if request.neuron.initial:
         losses.append(
             f"start: neurons start at {float(request.neuron.initial) / request.amplitude:g} of their threshold; "
-            "NIR's have no initial potential"
+            "NIR has no initial potentials"
         )
     targets = [projection.target for projection in graph.projections]
     losses += [
-        f"bias: {population.name} has no synapses onto it, whose node would have its biases"
+        f"bias: {population.name} has no synapses onto it, so that no node has its biases"
         for population in graph.layers
         if population not in targets and population.bias.any()
     ]

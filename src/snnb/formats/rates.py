@@ -1,6 +1,6 @@
 """Spikes of each neuron of an external graph, in text, CSV and arrays: `snnb graph --from GRAPH --rates FILE`.
 
-Neurons with names are named in the file: a list of numbers is refused, since nothing in it tells their order.
+If neurons have names, the file must name them: a list of numbers is refused, since its order is unknown.
 """
 
 import csv
@@ -65,7 +65,7 @@ def is_text_file(path: Path) -> bool:
 def read_text_file(path: Path, graph: ListedGraph, recording: Recording) -> Rates:
     """Read numbers, one a line, or CSV whose header names a column of neurons and one of spikes or rates.
 
-    Of a graph whose neurons have names, read rows `name value` in the place of numbers.
+    For a graph whose neurons have names, read rows `name value` instead of numbers.
     """
     lines = read_lines(path)
     delimiter = max(",;\t", key=(lines or [""])[0].count)

@@ -113,7 +113,7 @@ class Request:
 
     @property
     def neuron(self) -> Neuron:
-        """The neurons of a converted network where populations have no potentials of their own."""
+        """The neurons of a converted network whose populations have no separate initial potentials."""
         return converted_neuron(self._neurons)
 
     def neuron_of(self, population: GraphPopulation) -> Neuron:
@@ -241,7 +241,7 @@ class Format:
     has_names : whether it has a place for the names of neurons; otherwise they are in a file next to it (`names_path`)
     own_options : options that only some formats have, including this one; other formats refuse them
     extra_description : callable that returns additional entries of the description
-    recognises, read : callables that tell whether a path is of the format, and read it; None if it is only written
+    recognises, read : callables that return whether a path is of the format, and read it; None if it is only written
     """
 
     suffix: str

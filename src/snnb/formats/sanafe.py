@@ -5,7 +5,7 @@ that YAML takes. Group k (`g`) is population k; neurons count from 0 in each. Gr
 synapse takes a time step there, so the spikes of a connection that skips layers wait in neurons that spike a step after
 their only source. All are TrueNorth's neuron (soma `truenorth`), whose sums are float64; `leaky_integrate_fire` rounds
 to 1/64. Everything is in units of the threshold, which is 1, or integers. Each core of tile 0 has the next 1024 neurons
-until they are mapped elsewhere.
+by default.
 With a mapping the neurons are on its cores. There are no relays then, since the dendrite of the architecture delays
 spikes, and no neurons of the input (a constant one takes no core): its group is empty.
 
@@ -202,8 +202,8 @@ def _check(graph: SynapseGraph, request: Request) -> None:
     refuse_fast_cycles(graph, request)
     if graph.number_of_edges() > LIMIT:
         raise ResourceError(
-            f"{graph.number_of_edges():,} edges are more than SANA-FE holds in usual memory ({LIMIT:,}); "
-            "take a smaller network, or npz"
+            f"{graph.number_of_edges():,} edges exceed the limit for SANA-FE ({LIMIT:,}), due to its memory; "
+            "use a smaller network, or npz"
         )
     if request.on_cores is not None:
         check_mapped(graph, request.on_cores)
@@ -212,7 +212,7 @@ def _check(graph: SynapseGraph, request: Request) -> None:
 def check_mapped(graph: SynapseGraph, on_cores: OnCores) -> None:
     """Raise `UsageError` for a mapping that SANA-FE cannot hold on a chip."""
     if any(population.coding != "current" for population in graph.inputs):
-        raise UsageError("the neurons of an input that spikes are on no core of a mapping; export without --map")
+        raise UsageError("the neurons of a spiking input are not on cores of a mapping; export without --map")
     longest = max(graph.delay_steps.values(), default=1) - 1
     if longest > MOST_DELAY:
         raise UsageError(f"a connection skips {longest} layers, SANA-FE delays {MOST_DELAY}; export without --map")
@@ -362,7 +362,7 @@ def read(path: Path) -> ListedGraph:
         core = np.concatenate([groups[name].core for name in names[graph.inputs :]])
         unmapped = int(np.count_nonzero(core[:, 0] < 0))
         if unmapped:
-            notes.append(f"the mapping is left out: {unmapped:,} neurons are on no core")
+            notes.append(f"the mapping is omitted: {unmapped:,} neurons have no core")
         else:
             cores, numbers = np.unique(core, axis=0, return_inverse=True)
             files["partition.txt"] = "".join(f"{number}\n" for number in numbers.ravel().tolist())

@@ -1,12 +1,12 @@
-"""`sonata`: files of SONATA for libsonata and bmtk; networks of theirs and of bmtk's builder are read.
+"""`sonata`: files of SONATA for libsonata and bmtk, written and read.
 
 (SONATA data format, version 0.1: Dai et al., PLOS Computational Biology 16(2), 2020.)
 
 Written: the input is a population of virtual neurons, `input`, the others are point neurons, `snn`; ids count from 0 in
 each. bmtk's PointNet builds it as it is written, on NEST: `eprop_iaf` is an integrate-and-fire neuron with reset by
 subtraction, `iaf_psc_delta` one with reset to a value; neither leaks with this time constant. Average poolings weigh
-the mean; `SynapseGraph.delay_steps` gives the delays. Neurons of a network that was trained as a spiking one have
-dynamics parameters of their own, potentials divided by the gain.
+the mean; `SynapseGraph.delay_steps` gives the delays. Neurons of a network from a NIR file have
+individual dynamics parameters, with potentials divided by the gain.
 
 Read: a population of nodes is one of the graph, or one for each node type if each type has a `pop_name` and consecutive
 ids. Virtual nodes are inputs.
@@ -414,7 +414,7 @@ def _configured(config: Path) -> _Files:
         declared = [(entry.get("populations") or {}).items() for entry in networks["nodes"]]
         virtual = [name for entry in declared for name, values in entry if values.get("type") == "virtual"]
     except (KeyError, TypeError, AttributeError) as error:
-        raise DamagedError(config, f"names no files of nodes and edges below networks ({error})") from None
+        raise DamagedError(config, f"has no files of nodes and edges in networks ({error})") from None
     return _Files(files["nodes"], files["edges"], virtual, config)
 
 
@@ -467,7 +467,7 @@ def _read_nodes(
             texts = whole(own["@library/model_type"])[texts]
         kinds = {text.decode() if isinstance(text, bytes) else text for text in texts.tolist()}
     if "virtual" in kinds and len(kinds) > 1:
-        raise DamagedError(path, f"nodes {name} are virtual and others; give each its own population")
+        raise DamagedError(path, f"nodes {name} are both virtual and not virtual; put them into separate populations")
     rows = order if "node_group_index" not in group else whole(group["node_group_index"])[order]
     kept = [key for key in ("spike_count", "bias") if key in own and own[key].shape == (size,)]
     values = {key: whole(own[key])[rows] for key in kept}

@@ -2,9 +2,9 @@
 
 (SONATA data format, version 0.1, "Edges: indices": Dai et al., PLOS Computational Biology 16(2), 2020.)
 
-libsonata's own `write_indices` sorts all edges in memory, 45 bytes an edge. Here nothing is sorted: edges are in order
-of source and then target, so that the edges of a source follow from its degree, and, walking the targets in ascending
-order, a source that comes up for the k-th time does so by its k-th edge.
+libsonata's own `write_indices` sorts all edges in memory, 45 bytes per edge. Sorting is not needed here: edges are in
+order of source and then target, so that the edges of a source follow from its degree, and, walking the targets in
+ascending order, a source that comes up for the k-th time does so by its k-th edge.
 """
 
 from typing import Callable, Iterator, Sequence, Tuple

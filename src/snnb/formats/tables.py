@@ -53,7 +53,9 @@ def columns_of(path: Path, names: Sequence[str], place: str = "") -> Dict[str, s
     if missing:
         raise DamagedError(path, f"{place}has no column {missing[0]}; name the columns, such as source,target,weight")
     if ("source_group" in columns) != ("target_group" in columns):
-        raise DamagedError(path, f"{place}has a group of only one end; give source_group and target_group, or neither")
+        raise DamagedError(
+            path, f"{place}has a group column for only one end; give source_group and target_group, or neither"
+        )
     return columns
 
 
@@ -135,7 +137,7 @@ def listed_graph(
         silent = graph.nodes - np.count_nonzero(~np.isnan(known_rates))
         if silent:
             notes.append(
-                f"{silent:,} neurons are no source of an edge, so the file has no rate of them: they are silent"
+                f"{silent:,} neurons are not the source of an edge, so the file has no rates for them: they are silent"
             )
         graph = replace(graph.with_spikes(rates), per_step=True)
 

@@ -71,7 +71,7 @@ def export(
         graph = graph.with_pool_weight("mean")
     if exporter.simulates and format != "sonata" and any(p.window is not None for p in graph.populations):
         raise UsageError(
-            f"format {format} cannot state that populations fire in windows of time steps: take sonata, whose "
+            f"format {format} cannot state firing windows of populations: use sonata, whose "
             "description has them, or a network converted with --firing free"
         )
     warning = None if exporter.check is None else exporter.check(graph, request)

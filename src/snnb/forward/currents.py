@@ -1,7 +1,7 @@
 """Currents of populations, values of re-indexing layers, and the forward pass of the parsed model, with TensorFlow.
 
-The operations are those of Keras, which the toolbox uses too: others would round differently, and shift a spike here
-and there. To simulate a layer kind, add its function to `CURRENTS`, or to `REINDEXED` if it has no neurons.
+The operations are those of Keras, which the toolbox uses too: others would round differently, and shift some spikes. To
+simulate a layer kind, add its function to `CURRENTS`, or to `REINDEXED` if it has no neurons.
 """
 
 from types import MappingProxyType

@@ -1,4 +1,4 @@
-"""Write a graph whose edges are listed: one from outside, or made of arrays."""
+"""Write a graph with listed edges: an external graph, or one made of arrays."""
 
 import tempfile
 from collections import Counter
@@ -48,7 +48,7 @@ class ListedPopulation(Volume):
     window : tuple of int or None
         First and last (exclusive) time step in which the neurons can fire.
     initial_potential : (channels,) ndarray or None
-        Membrane potential before the first step, as a share of the threshold.
+        Membrane potential before the first step, as a fraction of the threshold.
     names : ndarray or None
         Names of the neurons: str in an array of objects, flat.
     """
@@ -145,7 +145,7 @@ def write_listed(
 
     The edges are sorted in files next to `target`, which take 20 bytes an edge; memory is that of a part of them, and
     of a few numbers for each neuron. Where no population has spikes, each neuron counts as one spike, and the attribute
-    `assumed_spikes` says so.
+    `assumed_spikes` states this.
 
     Parameters
     ----------
@@ -231,7 +231,7 @@ def check_spikes(spikes: Iterable[np.ndarray]) -> None:
             raise InputError(f"neuron {first + bad[0]:,} has {spikes_fault(str(flat[bad[0]]))}")
         first, total = first + flat.size, total + float(flat.sum(dtype=np.float64))
     if total > MOST_SPIKES:
-        raise InputError(f"the neurons have {total:.4g} spikes together; give at most 2^53")
+        raise InputError(f"the neurons have {total:.4g} spikes in total; give at most 2^53")
 
 
 def spikes_fault(text: str) -> str:
@@ -240,10 +240,10 @@ def spikes_fault(text: str) -> str:
 
 
 def merged_note(edges: int, synapses: int) -> Tuple[str, ...]:
-    """Return a note about parallel edges, if there are any: of so many edges, so many synapses are left."""
+    """Return a note about parallel edges, if there are any, with the numbers of edges and synapses."""
     if edges == synapses:
         return ()
-    return (f"{edges:,} edges are {synapses:,} synapses: the weights of parallel edges are added up",)
+    return (f"{edges:,} edges are {synapses:,} synapses: the weights of parallel edges are summed",)
 
 
 def as_integers(spikes: np.ndarray) -> np.ndarray:

@@ -74,7 +74,7 @@ def fault_of_names(populations: Sequence[Named]) -> Optional[str]:
                     "printable characters without spaces at its ends"
                 )
     label, number = Counter(labels_of(populations) or ()).most_common(1)[0]
-    return None if number == 1 else f"{number:,} neurons have the name {label[:SHOWN]!r}; give each its own"
+    return None if number == 1 else f"{number:,} neurons have the name {label[:SHOWN]!r}; give each a distinct name"
 
 
 def _is_valid(name: str) -> bool:

@@ -17,13 +17,13 @@ RATE_UNITS = ("step", "hz", "sample")
 
 
 def to_integers(shares: np.ndarray, unit: np.ndarray) -> np.ndarray:
-    """Multiply shares of the threshold by `unit` and round to integers: float32, exact below 2²³."""
+    """Multiply fractions of the threshold by `unit` and round to integers: float32, exact below 2²³."""
     return np.rint(shares.astype(np.float64) * unit).astype(np.float32)
 
 
 @dataclass(frozen=True)
 class Recording:
-    """Samples and time steps that spikes were counted in.
+    """Samples and time steps in which spikes were counted.
 
     Attributes
     ----------
@@ -63,13 +63,12 @@ class GraphPopulation(Volume):
         Id of the first neuron.
     coding : {"spikes", "current", "random", "membrane"} or None
         `current`: a constant input, whose rate is a mean current and whose traffic is 0. `random`: a softmax layer,
-        whose spikes are drawn at random. `membrane`: an output that does not spike. None in a graph without spike
-        counts.
+        whose spikes are random. `membrane`: an output that does not spike. None in a graph without spike counts.
     window : tuple of int or None
         First and last (exclusive) time step in which the neurons can fire, of a network with separated firing.
     initial_potential : ndarray of float32 or None
-        Membrane potential of each channel before the first step, as a share of the threshold (an integer in a graph of
-        integers); None if the simulation sets it.
+        Membrane potential of each channel before the first step, as a fraction of the threshold (an integer in an
+        integer graph); None if the simulation sets it.
     integer_threshold : ndarray of float32 or None
         Integer threshold of each channel of an integer network. Its weights are integers too when multiplied by the
         threshold of the postsynaptic neuron, and divided by the attribute `pixel` of the graph if the input is the
@@ -80,7 +79,7 @@ class GraphPopulation(Volume):
         Samples and time steps that the spikes were counted in.
     stored_counts, stored_bias : array, or dataset that is read when it is needed, or None
     neuron : Neuron or None
-        Threshold, leak and other numbers of the neurons of a network that was trained as a spiking one, whose weights
+        Threshold, leak and other numbers of the neurons of a network from a NIR file, whose weights
         are in the unit of its currents; None in a converted network, whose neurons have no leak.
     later_bias : ndarray of float32 or None
         Bias of each channel that is added from the second time step on, as it closes a cycle.

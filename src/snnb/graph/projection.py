@@ -35,11 +35,11 @@ class GraphProjection:
     connections : tuple of Connection
         One for each layer between the two; empty for listed edges.
     merged : bool
-        Whether sums over its synapses need a list of them. Two neurons may have several connections: by several layers,
-        or because a source is at several positions of a layer's input. They are one synapse, whose weight is the sum.
-        Also true if `enumerated`.
+        Whether statistics require enumerating the synapses. Two neurons may have several connections: by several
+        layers, or because a source is at several positions of a layer's input. They are one synapse, whose weight is
+        the sum. Also true if `enumerated`.
     enumerated : bool
-        Whether the connections, if there are any, do not determine which synapses exist.
+        Whether the synapses do not follow from the connections (listed edges, dropped weights).
     """
 
     enumerated = False
@@ -63,7 +63,7 @@ class GraphProjection:
 
     @property
     def delay(self) -> int:
-        """Time steps from a spike to its arrival: 0 is the same step. Only with a delay is the source a later one."""
+        """Time steps from a spike to its arrival: 0 is the same step. The source is later only with a delay."""
         return self.connections[0].delay if self.connections else 0
 
     @property
@@ -108,7 +108,7 @@ class GraphProjection:
     def sources_of_range(self, start: int, stop: int) -> np.ndarray:
         """Return the source ids of the targets `start` to `stop - 1`, target after target: int32 or int64, flat.
 
-        Where connections do not determine them, the sources of all targets are held in memory.
+        If they do not follow from connections, the sources of all targets are held in memory.
         """
         return self._sources[self._in_start[start] : self._in_start[stop]]
 
@@ -192,7 +192,7 @@ class KernelProjection(GraphProjection):
         return count_synapses(readings, self.source.first, self.source.size)
 
     def edge_batches(self, max_edges: int = CACHE_EDGES, rate_scale: float = 1.0) -> Iterator[EdgeBatch]:
-        """See `GraphProjection`; a buffer is filled again and again, with all edges of a source together."""
+        """See `GraphProjection`; a buffer is reused, with all edges of a source together."""
         from snnb.graph.edge_loops import fill
 
         if self.merged:
@@ -252,7 +252,7 @@ class KernelProjection(GraphProjection):
 
 
 class SparseProjection(GraphProjection):
-    """A projection without the synapses of weight 0; they are generated, and left out.
+    """A projection without the synapses of weight 0, which are generated and discarded.
 
     The degrees are counted over all edges, once.
     """
@@ -465,8 +465,8 @@ class ProjectionSummary:
         Synapses of a source, and onto a target; thresholds, and thresholds per time step (currents, where populations
         have a neuron model).
     spikes_per_second : float or None
-        Spikes that the synapses carry in a second of simulated time, where a sample begins every `interval` steps (of
-        the graph); 0 for a constant input, None without spike counts.
+        Spikes transmitted by the synapses per second of simulated time, where a sample begins every `interval` steps
+        (of the graph); 0 for a constant input, None without spike counts.
     delay : int
         Time steps from a spike to its arrival.
     """

@@ -59,7 +59,7 @@ class SynapseGraph:
     """A directed graph whose nodes are neurons and whose edges are synapses, with method names as in networkx.
 
     The file contains kernels instead of edges, or lists of edges. Edges are generated on demand, always in the same
-    order: projection after projection, in each by source, then target. Open it with `SynapseGraph.open`.
+    order: projection after projection, within each by source, then target. Open it with `SynapseGraph.open`.
 
     Attributes
     ----------
@@ -140,7 +140,7 @@ class SynapseGraph:
         """Return the graph with average-pooling synapses of weight `one` or `mean`. Close only this graph."""
         if pool_weight not in POOL_WEIGHTS:
             raise UsageError(f"pool weight {pool_weight!r} is unknown; use one of {', '.join(POOL_WEIGHTS)}")
-        if self.attributes.get("pool_weight", pool_weight) == pool_weight:  # listed edges have weights of their own
+        if self.attributes.get("pool_weight", pool_weight) == pool_weight:  # listed edges have stored weights
             return self
         return SynapseGraph(self.path, self._file, pool_weight, self.integers)
 
@@ -177,12 +177,12 @@ class SynapseGraph:
 
     @property
     def assumed_spikes(self) -> bool:
-        """Whether each neuron counts as one spike, since no spikes are known."""
+        """Whether one spike per neuron is assumed, since there are no spike counts."""
         return bool(self.attributes.get("assumed_spikes"))
 
     @property
     def neuron_model(self) -> bool:
-        """Whether the network was trained as a spiking one: its populations have a neuron model."""
+        """Whether the network is from a NIR file: its populations have a neuron model."""
         return any(population.neuron is not None for population in self.layers)
 
     @cached_property
@@ -289,7 +289,7 @@ class SynapseGraph:
         KeyError
             There is no such node.
         UsageError
-            The direction is another one.
+            The direction is unknown.
 
         Examples
         --------
@@ -316,7 +316,7 @@ class SynapseGraph:
         return len(self.predecessors(node))
 
     def summary(self) -> Tuple[ProjectionSummary, ...]:
-        """Summarize every projection: degrees, weights, edges, spikes carried."""
+        """Summarize every projection: degrees, weights, edges, spikes."""
         seconds = None
         if self.recording is not None:  # a sample takes the interval, of which a population with a window counts a part
             seconds = self.recording.dt_ms / 1000 * self.interval / self.recording.num_timesteps
@@ -352,7 +352,7 @@ class SynapseGraph:
         if edges > limit:
             raise ResourceError(
                 f"{edges:,} edges are more than the limit of {limit:,} for networkx, about "
-                f"{edges * 800 / 1e9:,.1f} GB; raise the limit, or take edge_batches(), to_scipy() or an export"
+                f"{edges * 800 / 1e9:,.1f} GB; raise the limit, or use edge_batches(), to_scipy() or an export"
             )
         import networkx
 

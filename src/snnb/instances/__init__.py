@@ -1,1 +1,1 @@
-"""Instances: graphs of trained networks to compare mapping algorithms on, with a description of each."""
+"""Instances: graphs of trained networks for comparing mapping algorithms, with a description of each."""

@@ -7,7 +7,7 @@ from snnb.core.errors import UsageError
 from snnb.io.text import Document, read_document
 
 FOLDER = Path(__file__).parent
-PREFIX = "instance:"  # of a name in place of a file
+PREFIX = "instance:"  # of a name instead of a file
 
 
 class Quality(Document):
@@ -17,7 +17,7 @@ class Quality(Document):
     ----------
     trained, spiking : float
         Of the recorded network, and of the simulation that counted the spikes, on the same samples. `trained` is None
-        if the network was trained as a spiking one.
+        if the network is from a NIR file.
     test : float or None
         Of the recorded network, on all test samples.
     """

@@ -1,4 +1,4 @@
-"""Draw figures in one style, so that equal figures give equal bytes."""
+"""Draw figures in one style and reproducibly: equal figures give equal bytes."""
 
 import itertools
 from io import BytesIO
@@ -87,7 +87,7 @@ def legend_width(names: Sequence[str], columns: int) -> float:
 def save(figure: Figure, target: Target) -> None:
     """Write a figure to a file in the format of its suffix, or to a buffer as transparent SVG of at most `PAGE_WIDTH`.
 
-    Text stays text in SVG.
+    Text remains text in SVG.
     """
     in_page = not isinstance(target, Path)
     suffix = target.suffix.lower() if isinstance(target, Path) else ".svg"

@@ -234,7 +234,7 @@ def flushed_meanwhile(path: Path) -> Iterator[None]:
 
 
 def refuse_link(path: Path, error: Type[SnnbError] = UsageError) -> None:
-    """Raise `error` if `path` is a link: what it names may be anything."""
+    """Raise `error` if `path` is a link, whose target may be anything."""
     if path.is_symlink():
         raise error(f"{path} is a link, which is not followed; move it away")
 

@@ -36,7 +36,7 @@ for _variable in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
 _ADDED = {"groups": 1, "keepdims": False, "synchronized": False}
 _VARIANCES = {"He": 2.0, "Lecun": 1.0}
 _DISTRIBUTIONS = {"Normal": "truncated_normal", "Uniform": "uniform"}
-# Initializers and regularizers that are classes of their own since TensorFlow 2.3, as TensorFlow 2.2 describes them.
+# Initializers and regularizers that are separate classes since TensorFlow 2.3, as TensorFlow 2.2 describes them.
 _OLDER = {
     f"{who}{shape}": ("VarianceScaling", {"scale": scale, "mode": "fan_in", "distribution": distribution})
     for who, scale in _VARIANCES.items()
@@ -72,7 +72,7 @@ def description_of(model: keras.Model) -> JsonValue:
 def older_description(value: JsonValue) -> JsonValue:
     """Return a description by any Keras 2, or a part of one, as TensorFlow 2.2 writes it.
 
-    A setting that TensorFlow 2.2 does not know is dropped where it has no effect, and kept elsewhere.
+    A setting unknown to TensorFlow 2.2 is dropped if it has no effect, and kept otherwise.
     """
     if not NEWER:
         return value

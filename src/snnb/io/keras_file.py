@@ -1,8 +1,8 @@
 """Load Keras's h5 files so that nothing in them can run.
 
 Keras builds any layer that a file names: a Lambda runs the bytecode in the file, a TensorFlowOpLayer any operation of
-TensorFlow, and names of functions are looked up in its modules. So a file may name only the classes and functions that
-are listed here.
+TensorFlow, and names of functions are looked up in its modules. A file may therefore name only the classes and
+functions that are listed here.
 """
 
 import re

@@ -164,7 +164,7 @@ T = TypeVar("T", bound="Document")
 
 
 class Document(BaseModel):
-    """An immutable JSON object. A field with a default is left out where it is None; unknown keys are an error."""
+    """An immutable JSON object. A field with a default is omitted if it is None; unknown keys are an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
 

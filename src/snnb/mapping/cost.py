@@ -1,4 +1,4 @@
-"""Exact cost of a mapping, over every synapse. All figures are per sample; `docs/mapping.md` defines them.
+"""Exact cost of a mapping, over all synapses. All quantities are per sample; `docs/mapping.md` defines them.
 
 A neuron s that spikes n(s) times reaches D(s), the cores that hold a target of s, except its own core. Σ n(s)·|D(s)| is
 the λ − 1 metric of hypergraph partitioning (Schlag, "High-quality hypergraph partitioning", 2020).
@@ -70,7 +70,7 @@ class ProjectionCost(Document):
 
     source: str
     target: str
-    # See `Cost`; 0 for a projection from the input, whose spikes come from outside the chip.
+    # See `Cost`; 0 for a projection from the input, whose spikes are sent to the chip.
     connectivity: float
     cut: float
 

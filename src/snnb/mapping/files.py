@@ -1,6 +1,6 @@
 """The data files of a mapping, written and read: `partition.txt`, `cores.csv`, `traffic.npz`, and `cost.json`.
 
-If neurons have names, these stand in `partition_names.csv`, and in the last column of `cores.csv`.
+If neurons have names, they are in `partition_names.csv`, and in the last column of `cores.csv`.
 """
 
 import csv
@@ -53,7 +53,7 @@ class Candidate(Document):
 
 
 class MappingCost(Cost):
-    """Content of `cost.json`: the cost of a mapping, and how it was made; docs/mapping.md defines the figures."""
+    """Content of `cost.json`: cost and provenance of a mapping; docs/mapping.md defines the quantities."""
 
     model: str
     graph: str  # stamp
@@ -61,7 +61,7 @@ class MappingCost(Cost):
     seed: int
     seconds: float
     split_overfull: Optional[Dict[int, List[int]]] = None  # divided cores of a file's partition, and their parts
-    assumed_spikes: Optional[bool] = None  # True: no spikes are known, and each neuron counts as one
+    assumed_spikes: Optional[bool] = None  # True: there are no spike counts, and one spike per neuron is assumed
     by_step: Optional[StepLoads] = None  # None: no spike times were recorded
     recorded: Optional[RecordedSteps] = None
     hardware: Hardware
@@ -217,7 +217,7 @@ NAMES = "partition_names.csv"  # of a graph whose neurons have names
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Mapping:
-    """A mapping that `snnb map` has written.
+    """A mapping written by `snnb map`.
 
     Attributes
     ----------

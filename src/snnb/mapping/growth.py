@@ -1,4 +1,4 @@
-"""Cores that grow around shared sources, for graphs without kernels, whose ids may have any order.
+"""Greedy growth of cores around shared sources, for graphs without kernels, whose ids may have any order.
 
 The next neuron is the one of whose spikes, received and sent, the core has the largest part already: greedy growth of
 parts of a hypergraph, whose hyperedges are a neuron and its targets (Çatalyürek and Aykanat, IEEE TPDS 10(7), 1999).

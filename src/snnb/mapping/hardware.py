@@ -161,7 +161,7 @@ class Hardware(Description):
             ("tile", self.tile, "chip", self.chip or self.mesh),
         ):
             if of is not None and (sides[0] % of[0] or sides[1] % of[1]):
-                raise ValueError(f"{within}: {sides[0]} × {sides[1]} cores are no multiple of the {name}'s, {of}")
+                raise ValueError(f"{within}: {sides[0]} × {sides[1]} cores are not a multiple of the {name}'s, {of}")
         if (self.latency_ns is None) == (self.time_ns is None):
             raise ValueError("give latency_ns or time_ns, one of them")
         given = [name for name in SOURCED if getattr(self, name) is not None and (name != "energy_pj" or self.events)]

@@ -1,6 +1,6 @@
-"""Limits of the cores: count synapse memory, divide overfull cores, and tell whether a network can fit on the hardware.
+"""Limits of the cores: count synapse memory, divide overfull cores, check whether a network can fit on the hardware.
 
-Synapse memory and output axons of the cores are known of a finished mapping only.
+Synapse memory and output axons of the cores can only be computed for a complete mapping.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -53,7 +53,7 @@ def check_possible(network: PlacedNetwork, hardware: Hardware) -> None:
 def too_few_cores(network: PlacedNetwork, hardware: Hardware, cores: int) -> InputError:
     """Return the error of a mapping that needs `cores` cores, more than there are."""
     others = _alternatives(network, cores)
-    return InputError(f"{hardware.name}: has {hardware.cores:,} cores, and {cores:,} would do{others}")
+    return InputError(f"{hardware.name}: has {hardware.cores:,} cores; {cores:,} are sufficient{others}")
 
 
 def _alternatives(network: PlacedNetwork, cores: int) -> str:
@@ -252,7 +252,7 @@ def divide_overfull(
 
 
 def _used(sums: TrafficSums, hardware: Hardware) -> Dict[str, np.ndarray]:
-    """Return the share of each limit that the contents of each core take, by the names of `Limits`.
+    """Return the utilisation of each limit by the contents of each core, by the names of `Limits`.
 
     Shared lists are counted once all other limits hold, since that takes longest, and only of cores that are
     `UNKNOWN` in `sums.entries`, which receives them. Without sharing, the limit of synapses is that of the memory.

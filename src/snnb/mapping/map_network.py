@@ -1,4 +1,4 @@
-"""Map a network to hardware: neurons to cores, by one of the methods or from a file; cores to places; the cost."""
+"""Map a network to hardware: assign neurons to cores by a method or from a file, place the cores, compute the cost."""
 
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -173,7 +173,7 @@ def partition(
             sums = replace(split_overfull(network, rank[inverse], hardware), method=name)
             tried += [sums] if sums.cores <= hardware.cores else []
     missing = sorted({name for name, _ in steps} - {one.method for one in tried})
-    warnings += [f"{name} found no mapping that keeps the limits" for name in missing]
+    warnings += [f"{name} found no mapping within the limits" for name in missing]
     if not tried:
         raise too_few_cores(network, hardware, baseline.cores)
     return Partition(min(tried, key=lambda one: one.connectivity), tuple(tried), baseline, tuple(warnings))

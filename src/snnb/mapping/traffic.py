@@ -96,7 +96,7 @@ class PlacedNetwork:
 
     @property
     def listed(self) -> bool:
-        """Whether edges are listed, or there are none: no kernel tells which neurons share sources."""
+        """Whether edges are listed, or there are none, so that no kernel defines which neurons share sources."""
         projections = self.graph.projections
         return not projections or any(not projection.connections for projection in projections)
 

@@ -109,7 +109,7 @@ def fold_pixels(
         return model
     channels = int(model.input_shape[-1])
     if len({1, channels, len(factor), len(shift)}) > (1 if channels == 1 else 2):
-        raise InputError(f"{origin} is for other images: the model takes {channels} channels")
+        raise InputError(f"{origin} does not apply to this model, which takes {channels} channels")
     factor, shift = (np.broadcast_to(numbers, (channels,)) for numbers in (factor, shift))
     readers, padded = _readers(model, origin)
     inexact, effect = bool(padded) and bool(np.any(shift != 0)), ""
@@ -130,7 +130,7 @@ def fold_pixels(
             before, after = (float(np.mean(outputs.argmax(axis=1) == classes)) for outputs in (exact, folded))
             if sample is not None:
                 sample.accuracies, sample.size = (before, after), len(x)
-            effect += f", and {after:.1%} are classified correctly, in place of {before:.1%}"
+            effect += f", and {after:.1%} are classified correctly instead of {before:.1%}"
     if inexact:
         names = ", ".join(layer.name for layer in padded)
         warn(
@@ -183,8 +183,8 @@ def _readers(model: "keras.Model", origin: str) -> Tuple[List["keras.layers.Laye
                     padded += [layer] if pads else []
             else:
                 raise InputError(
-                    f"{origin}: layer {layer.name} ({kind}) reads the input, and cannot take the change of the "
-                    "pixels into weights: begin with a convolution, a dense layer or a batch normalisation"
+                    f"{origin}: layer {layer.name} ({kind}) reads the input, and has no weights into which "
+                    "the pixel scaling can be folded: begin with a convolution, a dense layer or a batch normalisation"
                 )
     return list(readers.values()), padded
 
@@ -214,8 +214,8 @@ def _folded(layer: "keras.layers.Layer", pixels: Pixels, origin: str) -> List[np
     kind, factor, shift = type(layer).__name__, pixels.factor, pixels.shift
     if pixels.reversed and kind in ("DepthwiseConv2D", "BatchNormalization"):
         raise InputError(
-            f"{origin}: layer {layer.name} ({kind}) keeps the channels apart, and they cannot change their "
-            "order in it: begin with a convolution over all channels"
+            f"{origin}: layer {layer.name} ({kind}) processes channels separately, so they cannot be "
+            "reordered: begin with a convolution over all channels"
         )
 
     def reordered(kernel: np.ndarray, axis: int) -> np.ndarray:
@@ -228,7 +228,7 @@ def _folded(layer: "keras.layers.Layer", pixels: Pixels, origin: str) -> List[np
             return [learnt[0] * factor, *learnt[1:], (mean - shift) / factor, variance]
         wide = (variance + layer.epsilon) / factor**2 - layer.epsilon
         if np.any(wide < 0):
-            raise InputError(f"{origin}: layer {layer.name} (BatchNormalization) has too small a variance to be scaled")
+            raise InputError(f"{origin}: layer {layer.name} (BatchNormalization) has a variance too small to be scaled")
         return [*learnt, (mean - shift) / factor, wide]
     kernel = weights[0]
     if kind == "Dense":  # of a flattened picture, or of the means of its channels

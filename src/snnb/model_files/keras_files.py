@@ -220,7 +220,7 @@ def _model(description: KerasObject, warn: Say) -> Tuple[KerasObject, List[str]]
         unfinished += [layer["name"] for layer in added if layer["class_name"] == "Reshape"]
         last[own["name"]] = layers[-1]["name"]
     if mixed:
-        warn(f"the model computes in {', '.join(sorted(mixed))}; here in float32, as its weights are stored")
+        warn(f"the model computes in {', '.join(sorted(mixed))}; snnb computes in float32, as its weights are stored")
     if sequential:
         first = layers[0]["config"]
         if "build_input_shape" in config:
@@ -265,7 +265,7 @@ def _inside(entry: KerasObject, warn: Say) -> KerasObject:
     """Return a model that is a layer of another one."""
     if any("module" in layer for layer in entry["config"]["layers"]):
         raise NotReadError(
-            f"{label(entry)} is a model inside the model, which is not read from files of Keras 3",
+            f"{label(entry)} is a nested model, which is not supported in files of Keras 3",
             "build the model of its layers one by one, or export it as .onnx",
         )
     model, unfinished = _model(entry, warn)
@@ -275,7 +275,7 @@ def _inside(entry: KerasObject, warn: Say) -> KerasObject:
 
 
 def _layer(entry: KerasObject, mixed: Set[str]) -> List[KerasObject]:
-    """Return a layer, followed by those that stand for settings that TensorFlow 2.2 does not have."""
+    """Return a layer, followed by layers that replace settings that TensorFlow 2.2 does not have."""
     kind, module, name = entry["class_name"], entry.get("module"), entry["config"]["name"]
     if module is not None and not str(module).startswith(OF_KERAS):
         raise NotReadError(f"{label(entry)} of {module} is not loaded from a file, since it may run code")
@@ -337,7 +337,7 @@ def _connections(entry: KerasObject, last: Dict[str, str]) -> List[JsonValue]:
             for part in node["args"]:
                 tensors = part if isinstance(part, list) else [part]
                 if not all(isinstance(t, dict) and t["class_name"] == "__keras_tensor__" for t in tensors):
-                    raise NotReadError(f"{label(entry)} takes a number or an object besides outputs of layers")
+                    raise NotReadError(f"{label(entry)} takes a number or an object in addition to outputs of layers")
                 sources += [tensor["config"]["keras_history"] for tensor in tensors]
         else:
             sources, arguments = [source[:3] for source in node], [source[3] for source in node if len(source) > 3]
@@ -404,7 +404,7 @@ def without_preprocessing(description: KerasObject) -> Tuple[KerasObject, List[S
 
 
 def members_of(entry: KerasObject) -> Optional[List[KerasObject]]:
-    """Return the preprocessing layers that an entry stands for; None for a layer that stays."""
+    """Return the preprocessing layers of an entry; None for a layer that is kept."""
     kind = entry["class_name"]
     if kind in RESIZING:
         raise NotReadError(

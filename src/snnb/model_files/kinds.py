@@ -12,7 +12,7 @@ from typing_extensions import Annotated
 from snnb.core.errors import InputError
 from snnb.core.options import Flag, Options
 
-NIR = ".nir"  # of a network that was trained as a spiking one
+NIR = ".nir"  # of trained spiking networks
 READ = (".h5", ".hdf5", ".keras", ".onnx", NIR)
 RESAVE = "build the model of Keras's own layers and save it again with model.save"
 FROM_TORCH = (

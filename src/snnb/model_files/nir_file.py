@@ -38,7 +38,10 @@ PARAMETERS: Mapping[str, Tuple[str, ...]] = {
     "CubaLIF": ("tau_syn", "tau_mem", "r", "v_leak", "v_threshold"),
 }
 GRAPH = "NIRGraph"
-ONE_OF = {"input": "a sample is one array, so one can be read", "output": "one population has the classes"}
+ONE_OF = {
+    "input": "exactly one is supported, since a sample is one array",
+    "output": "exactly one is supported, which has the classes",
+}
 IDENTITY = "identity"  # type here of the inputs and outputs of nested graphs
 
 
@@ -113,7 +116,7 @@ def read_nir_graph(path: Path) -> NirGraph:
     order = list(networkx.dfs_postorder_nodes(graph, inputs[0]))[::-1]
     unreached = [node.title for name, node in nodes.items() if name not in order]
     if unreached:
-        raise NotReadError(f"{unreached[0]} is not reached from the input {inputs[0]}")
+        raise NotReadError(f"{unreached[0]} cannot be reached from the input {inputs[0]}")
     place = {name: index for index, name in enumerate(order)}
     closing = {(source, target) for source, target in edges if place[target] <= place[source]}
     sources: Dict[str, List[str]] = {name: [] for name in order}

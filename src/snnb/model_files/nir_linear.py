@@ -180,7 +180,7 @@ def _pads(node: Node, overlaps: List[int], axes: int) -> List[Pair]:
             raise node.refuse(f"has padding {values}: it must not be negative")
         return [(0, 0)] * (2 - axes) + [(value, value) for value in values]
     if str(padding) not in ("same", "valid"):
-        raise node.refuse(f"has padding {str(padding)!r}: there are numbers, 'same' and 'valid'")
+        raise node.refuse(f"has padding {str(padding)!r}: expected are numbers, 'same' or 'valid'")
     return [(n // 2, n - n // 2) if str(padding) == "same" else (0, 0) for n in overlaps]
 
 
@@ -218,7 +218,7 @@ def _require_matrix(source: Channels, target: Channels, node: Node) -> None:
     weights = math.prod(source) * math.prod(target)
     if weights > LARGEST_MATRIX:
         raise node.refuse(
-            f"and the linear nodes before it are no convolution, and a matrix of {weights:,} weights, more than "
+            f"and the linear nodes before it are not a convolution but a matrix of {weights:,} weights, more than "
             f"{LARGEST_MATRIX:,}: put neurons between them"
         )
 

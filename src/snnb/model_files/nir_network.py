@@ -96,7 +96,9 @@ def _samples(node: Node, given: Optional[Shape]) -> Tuple[int, int, int]:
 def _declared_shape(node: Node) -> Shape:
     shape = tuple(np.atleast_1d(node.parameters["shape"]).astype(int).tolist())
     if not 1 <= len(shape) <= 3 or min(shape) < 1:
-        raise node.refuse(f"has the shape {times(shape)}: there are units, channels × steps, channels × rows × columns")
+        raise node.refuse(
+            f"has the shape {times(shape)}: expected is units, channels × steps, or channels × rows × columns"
+        )
     return shape
 
 
@@ -256,7 +258,7 @@ class _Reader:
             if term.source == CONSTANT:
                 assert isinstance(term.linear, Matrix)
                 if term.delay > 1:
-                    raise node.refuse(f"reads a bias {term.delay} time steps late; it can be one step late")
+                    raise node.refuse(f"reads a bias {term.delay} time steps late; at most one step is supported")
                 biases[term.delay] += term.linear.weights.reshape(biases[0].shape)
         return biases[0], biases[1]
 

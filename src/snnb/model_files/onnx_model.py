@@ -60,7 +60,7 @@ def read_graph(path: Path) -> Graph:
     graph = model.graph
     constants = {tensor.name: _array(tensor) for tensor in graph.initializer}
     if graph.sparse_initializer:
-        raise NotReadError("it has sparse weights, which are not read")
+        raise NotReadError("it has sparse weights, which are not supported")
     inputs = [value for value in graph.input if value.name not in constants]
     if len(inputs) != 1 or len(graph.output) != 1:
         raise NotReadError(f"it has {len(inputs)} inputs and {len(graph.output)} outputs, one of each is needed")
@@ -77,13 +77,13 @@ def read_graph(path: Path) -> Graph:
     if None in shape[1:]:
         raise NotReadError(
             f"it takes images of any size ({entry.name})",
-            "export it with one size, with at most the batch left open, as with torch.onnx.export(model, "
+            "export it with one size, with at most a dynamic batch size, as with torch.onnx.export(model, "
             "torch.zeros(1, 3, 32, 32), 'net.onnx', input_names=['picture'], dynamic_axes={'picture': {0: 'batch'}})",
         )
     versions = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
     opset = int(versions[0]) if versions else 0
     if not OLDEST <= opset <= NEWEST:
-        raise NotReadError(f"it is of opset {opset}, and {OLDEST} to {NEWEST} are read")
+        raise NotReadError(f"it is of opset {opset}, and {OLDEST} to {NEWEST} are supported")
     nodes = [_node(node, number, opset) for number, node in enumerate(graph.node)]
     return Graph(_needed(nodes, end.name), constants, entry.name, shape, end.name)
 
@@ -164,7 +164,7 @@ def read_onnx(path: Path, warn: Say) -> "keras.Model":
                 raise NotReadError(
                     f"operator LogSoftmax ({node.name}): a logarithm inside the network has no spiking counterpart"
                 )
-            warn(f"the model ends in the logarithm of a softmax ({node.name}); here in the softmax")
+            warn(f"the model ends in the logarithm of a softmax ({node.name}), which is replaced by the softmax")
         try:
             values[node.outputs[0]] = _computed(node, layers, [values[name] for name in node.inputs])
         except NotReadError as error:
@@ -172,7 +172,7 @@ def read_onnx(path: Path, warn: Say) -> "keras.Model":
         except ResourceError as error:
             raise ResourceError(f"{path}: {error}") from error
         except KeyError as error:
-            reason = f"it takes {error}, which no operator before it gives"
+            reason = f"it takes {error}, which no preceding operator outputs"
         except Exception as error:  # Keras and numpy raise errors of any type for an invalid operator
             if out_of_memory(error):
                 raise
@@ -205,7 +205,7 @@ def _computed(node: Node, layers: Layers, inputs: List[Given]) -> Given:
     """Return the output of an operator; from constants, by the reference implementation of the package onnx."""
     if any(isinstance(given, Value) for given in inputs):
         if node.kind in OF_CONSTANTS:
-            raise NotReadError("it takes part of a value; only complete images and vectors are read")
+            raise NotReadError("it takes part of a value; only complete images and vectors are supported")
         return OPERATORS[node.kind](layers, node, inputs)
     from onnx import ValueInfoProto as Info
     from onnx import helper

@@ -48,7 +48,7 @@ def _convolution(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     if node.get("kernel_shape", tuple(size)) != tuple(size) or channels * groups != value.lengths["C"]:
         raise NotReadError(f"its kernel {weights.shape} does not fit {value.lengths['C']} channels in {groups} groups")
     if max(strides) > 1 and max(dilations) > 1:
-        raise NotReadError("it has strides and dilations, which TensorFlow does not do together")
+        raise NotReadError("it has strides and dilations, which TensorFlow does not support together")
     same = _same(value, size, strides, dilations)
     value, padding = _padded(layers, node, value, _pads(node, same), same)
     settings = {"strides": strides, "dilation_rate": dilations, "padding": padding, "use_bias": bias is not None}
@@ -60,9 +60,11 @@ def _convolution(layers: Layers, node: Node, inputs: List[Given]) -> Value:
         )
         return Value(layer, "NCHW")
     if channels != 1 or filters % groups:
-        raise NotReadError(f"it has {groups} groups of {channels} channels; one group, or one for each channel is read")
+        raise NotReadError(
+            f"it has {groups} groups of {channels} channels; one group, or one per channel, is supported"
+        )
     if strides[0] != strides[1]:
-        raise NotReadError("it has one group for each channel and two different strides, which TensorFlow does not do")
+        raise NotReadError("it has one group per channel and unequal strides, which TensorFlow does not support")
     kernel = weights.reshape(groups, filters // groups, *size).transpose(2, 3, 0, 1)
     layer = layers.add(
         "DepthwiseConv2D",
@@ -82,7 +84,7 @@ def _pooling(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     value = picture(layers, node.name, inputs[0])
     size, strides, dilations = node.get("kernel_shape", ()), _pair(node, "strides"), _pair(node, "dilations")
     if len(size) != 2 or max(dilations) > 1 or len([output for output in node.outputs if output]) > 1:
-        raise NotReadError("it is not a plain pooling of images: it has dilations, or gives places too")
+        raise NotReadError("it is not a plain pooling of images: it has dilations, or outputs indices")
     same = _same(value, size, strides, dilations)
     pads = _pads(node, same)
     if node.get("ceil_mode", 0):
@@ -94,7 +96,7 @@ def _pooling(layers: Layers, node: Node, inputs: List[Given]) -> Value:
         if kind == "MaxPooling2D" and not value.nonnegative:
             raise NotReadError("it pads numbers that may be negative: put a ReLU before the max pooling")
         if kind == "AveragePooling2D" and (not counted or node.get("ceil_mode", 0)):
-            raise NotReadError(f"it leaves its padding {pads} out of the average, which Keras does for `same` only")
+            raise NotReadError(f"it excludes its padding {pads} from the average, which Keras supports for `same` only")
     if counted and np.any(pads):
         value, padding = _zeros(layers, node, value, pads), "valid"
     else:
@@ -113,7 +115,7 @@ def _padding(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     """Pad a picture with zeros."""
     value = _value(inputs[0])
     if node.get("mode", "constant") != "constant":
-        raise NotReadError(f"its mode is {node.get('mode', '')}; padding with zeros is read")
+        raise NotReadError(f"its mode is {node.get('mode', '')}; only padding with zeros is supported")
     given = _optional(inputs, 2, "value")
     fill = node.get("value", 0.0) if given is None else float(np.ravel(given)[0])
     ends = node.get("pads", ()) or tuple(int(n) for n in np.ravel(_constant(inputs, 1, "padding")))
@@ -126,7 +128,7 @@ def _padding(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     if not any(number for pair in pads.values() for number in pair):
         return value
     if fill != 0 or min(ends) < 0 or any(pads[axis] != (0, 0) for axis in pads if axis not in "HW"):
-        raise NotReadError(f"it pads {pads} with {fill:g}; padding of height and width with zeros is read")
+        raise NotReadError(f"it pads {pads} with {fill:g}; only padding of height and width with zeros is supported")
     return _zeros(layers, node, picture(layers, node.name, value), (pads.get("H", (0, 0)), pads.get("W", (0, 0))))
 
 
@@ -134,7 +136,7 @@ def _normalisation(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     """BatchNormalization with its recorded mean and variance."""
     value = _value(inputs[0])
     if node.get("training_mode", 0):
-        raise NotReadError("it normalises as while training: export after model.eval()")
+        raise NotReadError("it is in training mode: export after model.eval()")
     scale, shift, mean, variance = (_constant(inputs, number, "numbers").astype(np.float64) for number in range(1, 5))
     if any(
         array.shape != (value.lengths["F" if value.axes == "NF" else "C"],) for array in (scale, shift, mean, variance)
@@ -192,7 +194,7 @@ def _last_windows(value: Value, pads: Pads, size: Sequence[int], strides: Sequen
         length = value.lengths[axis]
         windows = -(-(length + before + after - taps) // stride) + 1
         if (windows - 1) * stride >= length + before:  # PyTorch leaves it out, onnxruntime 1.19 does not
-            raise NotReadError("by its ceil_mode, the last window begins in the padding: leave ceil_mode out")
+            raise NotReadError("by its ceil_mode, the last window begins in the padding: omit ceil_mode")
         ends.append((before, max((windows - 1) * stride + taps - length - before, after)))
     return ends[0], ends[1]
 
@@ -226,7 +228,7 @@ def _clip(layers: Layers, node: Node, inputs: List[Given]) -> Value:
             bounds[number - 1] = float(np.ravel(given)[0])
     low, high = bounds
     if low != 0 or not high > 0:
-        raise NotReadError(f"it clips to [{low:g}, {high:g}]; from 0 to a number above it is read")
+        raise NotReadError(f"it clips to [{low:g}, {high:g}]; only a range from 0 is supported")
     if high > 1e30:
         return _relu(layers, node, inputs)
     return value.like(layers.add("ReLU", node.name, [value.tensor], max_value=high), True)
@@ -259,7 +261,7 @@ def _multiply(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     first, second = inputs
     value, factor = (first, second) if isinstance(first, Value) else (second, first)
     if not isinstance(value, Value) or not isinstance(factor, np.ndarray):
-        raise NotReadError("it multiplies two values, which no spiking neuron does")
+        raise NotReadError("it multiplies two values, which spiking neurons cannot do")
     return _shifted(layers, node, value, factor, np.zeros(1))
 
 
@@ -281,7 +283,7 @@ def _concatenate(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     axis = node.get("axis", 1)
     values = [_value(given) for given in inputs]
     if len({value.axes for value in values}) > 1:
-        raise NotReadError("it joins values with different axes")
+        raise NotReadError("it concatenates values with different axes")
     axes = values[0].axes
     joined = axes[axis]
     if axes == "NF" and joined == "F":
@@ -295,7 +297,7 @@ def _concatenate(layers: Layers, node: Node, inputs: List[Given]) -> Value:
         plain = np.array_equal(order, np.arange(len(order)))
         return Value(tensor, "NF", None if plain else order, all(value.nonnegative for value in values))
     if joined != "C":
-        raise NotReadError("it joins images side by side; joining their channels is read")
+        raise NotReadError("it concatenates images along height or width; only concatenation of channels is supported")
     if any(len(value.tensor.shape) != len(values[0].tensor.shape) for value in values):
         values = [picture(layers, node.name, value) for value in values]
     tensor = layers.add("Concatenate", node.name, [value.tensor for value in values])
@@ -309,7 +311,9 @@ def _dense(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     if node.get("transB", 0):
         weights = weights.T
     if value.axes != "NF" or weights.ndim != 2 or node.get("transA", 0):
-        raise NotReadError(f"it multiplies {value.axes} {value.shape} by {weights.shape}; a vector by a matrix is read")
+        raise NotReadError(
+            f"it multiplies {value.axes} {value.shape} by {weights.shape}; only a vector by a matrix is supported"
+        )
     if weights.shape[0] != value.shape[0]:
         raise NotReadError(f"it multiplies a vector of {value.shape[0]:,} by a matrix {weights.shape}")
     kernel = in_keras_order(weights, value.order) * np.float32(node.get("alpha", 1.0))
@@ -369,7 +373,7 @@ def _reshape(layers: Layers, node: Node, inputs: List[Given]) -> Value:
         if units.order is None:
             place = int(np.argmax(rest))
             return Value(units.tensor, "N" + ("CHW", "HCW", "HWC")[place], None, value.nonnegative)
-    raise NotReadError(f"it makes {tuple(rest)} of {value.shape}; to make one vector of an image is read")
+    raise NotReadError(f"it makes {tuple(rest)} of {value.shape}; only flattening an image to a vector is supported")
 
 
 def _squeeze(layers: Layers, node: Node, inputs: List[Given]) -> Value:
@@ -378,7 +382,7 @@ def _squeeze(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     value = _value(inputs[0])
     left = {value.axes[axis] for axis in axes}
     if value.axes == "NF" or left != {"H", "W"} or value.lengths["H"] * value.lengths["W"] != 1:
-        raise NotReadError(f"it leaves out the axes {axes} of {value.shape}; height and width of 1×1 can be left out")
+        raise NotReadError(f"it removes the axes {axes} of {value.shape}; only height and width of 1×1 can be removed")
     return vector(layers, node.name, value)
 
 
@@ -387,7 +391,7 @@ def _unsqueeze(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     axes = _axes(node, inputs)
     value = _value(inputs[0])
     if value.axes != "NF" or value.order is not None or sorted(axis % 4 for axis in axes) != [2, 3]:
-        raise NotReadError(f"it puts in the axes {axes}; to make a vector an image of 1×1 is read")
+        raise NotReadError(f"it inserts the axes {axes}; only a vector can become an image of 1×1")
     return Value(value.tensor, "NCHW", None, value.nonnegative)
 
 
@@ -405,7 +409,7 @@ def _mean(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     value = _value(inputs[0])
     axes = _axes(node, inputs)
     if value.axes == "NF" or {value.axes[axis] for axis in axes} != {"H", "W"}:
-        raise NotReadError(f"it averages over the axes {axes}; over height and width together is read")
+        raise NotReadError(f"it averages over the axes {axes}; only the mean over height and width is supported")
     tensor = value.tensor
     if len(tensor.shape) == 4:
         tensor = layers.add("GlobalAveragePooling2D", node.name, [tensor])
@@ -420,7 +424,7 @@ def _identity(layers: Layers, node: Node, inputs: List[Given]) -> Given:
 def _cast(layers: Layers, node: Node, inputs: List[Given]) -> Given:
     """Cast to another floating-point type: Keras computes in float32 anyway."""
     if node.get("to", 1) not in (1, 10, 11, 16):
-        raise NotReadError("it rounds to another type of number")
+        raise NotReadError("it converts to another type of number")
     return inputs[0]
 
 

@@ -29,7 +29,7 @@ class Node:
 
     kind: str
     name: str
-    inputs: Tuple[str, ...]  # names of the values that it reads, "" for one that is left out
+    inputs: Tuple[str, ...]  # names of the values that it reads, "" for an omitted one
     outputs: Tuple[str, ...]  # names of the values that it computes
     attributes: Mapping[str, Attribute]
     proto: "onnx.NodeProto"  # the operator as the file has it

@@ -1,4 +1,4 @@
-"""How one volume of neurons is connected to another: two axes and a pairing of channels.
+"""Connections from one volume of neurons to another: two axes and a pairing of channels.
 
 A convolution, a pooling, an upsampling or a dense layer connects a volume `(height, width, channels)` to another one.
 Rows and columns are independent of each other: `Axis` lists the triples (input position, output position, kernel tap)

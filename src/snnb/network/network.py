@@ -20,7 +20,7 @@ Values = Any  # an array of numpy, or a tensor
 def quantised(share: Values, levels: int, floor: Callable[[Values], Values]) -> Values:
     """Return ⌊share · levels + ½⌋ / levels, the rounding of a quantised activation (Bu et al. 2022), as QCFS trains it.
 
-    `share` is the activation as a share of the one at which it clips: an array with `np.floor`, a tensor with
+    `share` is the activation as a fraction of the one at which it clips: an array with `np.floor`, a tensor with
     `tf.floor`. TensorFlow's graphs leave out a floor division by 1.
     """
     rounded: Values = floor(share * levels + 0.5) / levels
@@ -86,7 +86,7 @@ class Population(Volume):
     activation: str  # activation of the analogue network; `linear` if it has none
     # Value at which the analogue network clips a relu. Spikes saturate at one per step
     max_value: Optional[float] = None
-    # (channels,) float32: membrane potential before the first step, as a share of the threshold; None where the
+    # (channels,) float32: membrane potential before the first step, as a fraction of the threshold; None where the
     # simulation sets it
     initial_potential: Optional[np.ndarray] = None
     # First and last (exclusive) time step in which the neurons can fire, see `Network.separated`; None: always
@@ -94,7 +94,7 @@ class Population(Volume):
     # (channels,) float32 integers: firing threshold in an integer network, whose weights, biases and initial potentials
     # are integers too; None: 1, which weights, biases and initial potentials are normalised to
     integer_threshold: Optional[np.ndarray] = None
-    # Of a network that was trained as a spiking one. None in a converted network, whose integrate-and-fire neurons have
+    # Of a network from a NIR file. None in a converted network, whose integrate-and-fire neurons have
     # the threshold and initial potential above, and settings of the simulation
     neuron: Optional[Neuron] = None
 
@@ -174,7 +174,7 @@ class Network:
 
     @property
     def trained_spiking(self) -> bool:
-        """Whether the network was trained as a spiking one: its populations have a neuron model."""
+        """Whether the network is from a NIR file: its populations have a neuron model."""
         return self.output.neuron is not None
 
     @property

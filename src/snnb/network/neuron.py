@@ -1,4 +1,4 @@
-"""When a neuron spikes, and what a spike does: the only place that states it.
+"""The neuron model: condition for a spike, and reset. No other module defines them.
 
 Engines, cross-checks and exports read `Neuron`. Those of a converted network, which are the case without a leak, are
 made from options of the simulation by `converted_neuron`.
@@ -67,7 +67,7 @@ class Neuron:
                 raise ValueError(f"{name} of its neurons has shape {values.shape}, which does not fit {shape}")
 
     def in_words(self) -> Tuple[str, str]:
-        """Return the threshold, and what a spike does to the potential: `0.5 to 1`, `to 0`; empty without spikes."""
+        """Return the threshold and the reset of the potential: `0.5 to 1`, `to 0`; empty without spikes."""
         if not self.spikes:
             return "", ""
         if self.reset is not None:
@@ -84,7 +84,7 @@ class Neuron:
         return np.asarray(self._subtracted if self.reset is None else self.reset)
 
     def numbers(self, shape: Shape) -> Dict[str, np.ndarray]:
-        """Return the numbers in force under their names in files, each in the shape of the population: float64."""
+        """Return the numbers under their names in files, each in the shape of the population: float64."""
         values = {**self.given, "subtrahend": np.asarray(self._subtracted)}
         without = {"subtrahend"} if self.reset is not None else set()
         without |= set() if self.current_leak is not None else {"current_leak", "current_gain"}
@@ -119,7 +119,7 @@ class NeuronOptions(Protocol):
 
     @property
     def initial_potential(self) -> float:
-        """Potential before the first step as a share of the threshold, of populations without one."""
+        """Potential before the first step as a fraction of the threshold, of populations without one."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def converted_neuron(
 ) -> Neuron:
     """Return the integrate-and-fire neurons of a population of a converted network.
 
-    `integer_threshold` and `initial_potential`, a share of the threshold, or an integer where the threshold is one, are
+    `integer_threshold` and `initial_potential` (a fraction of the threshold, or an integer with integer thresholds) are
     those of its channels; without the latter `options` set it, except where a softmax draws the spikes (`random`), and
     of an output that does not spike. All potentials are multiplied by `options.threshold`.
     """

@@ -1,4 +1,4 @@
-"""Read a parsed model (MODEL_parsed.h5) with h5py alone; write and read the network that is simulated in its place.
+"""Read a parsed model (MODEL_parsed.h5) with h5py alone; write and read the network that is simulated instead.
 
 That network is stored in the group `spiking`. It has a subgroup for each layer that `described` lists. Attributes of
 the group are `layers`, the names of the subgroups in network order; `steps`, the number of time steps that the network
@@ -86,7 +86,7 @@ def assemble(path: Path, entries: Sequence[Entry]) -> Network:
     absorbed = {name for entry in entries if entry.kind in SUMS | ACTIVATIONS for name in entry.inputs}
     shared = sorted(name for name in absorbed if len(readers[name]) > 1)
     if shared:
-        raise DamagedError(path, f"layer {shared[0]} is added to another and read elsewhere too")
+        raise DamagedError(path, f"layer {shared[0]} is added to another layer and also read by other layers")
     network = Network(tuple(volume for name, volume in volumes.items() if name not in absorbed))
     if not network.populations:
         raise InputError(f"{path}: no layer of the model has neurons; add a Dense or Conv2D layer")
@@ -245,7 +245,7 @@ def _described(population: Population, shapes: Mapping[str, Shape]) -> Iterator[
 
 
 ATTRIBUTES = ("steps", "weight_bits", "pixel", "zeros")
-SPIKING = "spiking"  # group of the network that is simulated in place of the parsed model
+SPIKING = "spiking"  # group of the network that is simulated instead of the parsed model
 BROKEN = (*RAISED_BY_HDF5, IndexError, AttributeError)
 
 
@@ -273,7 +273,7 @@ def read_network(path: Path, *, trained: bool = False) -> Network:
 def read_networks(path: Path) -> Tuple[Network, Optional[Network]]:
     """Read the network that is simulated, and the analogue one that was trained.
 
-    They are the same object unless the file has a spiking network. A network that was trained as a spiking one has no
+    They are the same object unless the file has a spiking network. A network from a NIR file has no
     analogue network: None. See `read_network` for the file and the errors.
     """
     network = read_network(path)

@@ -17,7 +17,7 @@ Rows = Sequence[Tuple[float, Sequence[str]]]  # of a table, each with its traffi
 def network_sections(graph: SynapseGraph, *, imported: bool = False) -> List[Section]:
     """Return the sections about a graph, computed from its projections; edges are generated only where necessary.
 
-    `imported`: it is from outside, so that the unit of its weights is not known.
+    `imported`: the graph is external, so that the unit of its weights is unknown.
     """
     out_degrees = {population.name: np.zeros(population.size, np.int64) for population in graph.populations}
     in_degrees = {population.name: np.zeros(population.size, np.int64) for population in graph.populations}
@@ -93,7 +93,7 @@ def network_sections(graph: SynapseGraph, *, imported: bool = False) -> List[Sec
             projections,
             range(3, 12),
             f"{graph.number_of_edges():,} synapses. Degrees are means; {_weight_unit(graph, imported)}. Zero weights: "
-            "share of the kernel's elements; zero edges: share of the synapses whose weight or rate is 0.",
+            "fraction of the kernel's elements; zero edges: fraction of the synapses whose weight or rate is 0.",
         ),
         Section("degrees", "Degrees", ["Both axes are logarithmic."], degrees),
         _traffic(np.concatenate([np.empty(0), *of_spiking])),
@@ -143,7 +143,7 @@ def _traffic(traffic: np.ndarray) -> Section:
 
 
 def share_that_carries(traffic: np.ndarray, share: float) -> Optional[float]:
-    """Return the smallest share of the neurons that carries this share of the traffic; None without traffic.
+    """Return the smallest fraction of the neurons that carries the given fraction of the traffic; None without traffic.
 
     `traffic` has the spikes per step of each neuron over its outgoing synapses.
     """

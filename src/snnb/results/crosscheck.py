@@ -88,7 +88,7 @@ def crosscheck(
     """Simulate the exported graph in another simulator, and compare all spike counts of the first samples.
 
     Of more samples than have recorded spike times, but not all, these are recorded by simulating again; the default is
-    the recorded ones, or all. The graph with the stamp `graph` is by default that of the simulation in force, made if
+    the recorded ones, or all. The graph with the stamp `graph` is by default that of the current simulation, made if
     it is missing. With the stamp `map` of a mapping SANA-FE simulates its chip, and energies and times of the recorded
     samples are compared. Raise `VerificationError` if spikes differ by more than rounding explains (see
     `snnb.crosscheck.check.check`), or costs of a mapping differ.
@@ -131,7 +131,7 @@ def crosscheck(
     populations = check(network, simulate, expected, name=simulator, at_a_time=at_a_time, say=say, progress=progress)
     if digest != recorded_hash(run, stamp):
         repair = repair_command(run, run.kind("graph"), stamp)
-        raise VerificationError(f"the spikes agree, as far as they tell, but {path} has been modified; {repair}")
+        raise VerificationError(f"the spikes agree, but {path} has been modified; {repair}")
     chip = None
     if mapping is not None and recorded is not None and trace is not None:
         chip = compare_costs(mapping.path.name, mapping.hardware.name, recorded, trace)
@@ -243,7 +243,7 @@ def refuse_differences(check: ChipCheck, recorded: RecordedSteps, spikes_differ:
     elif recorded.energy_by_event_pj.get("between_chips") and all(
         figure.name == "axons and links" for figure in differing
     ):
-        say("crosscheck: axons and links differ: SANA-FE gives links between chips the energy of all others")
+        say("crosscheck: axons and links differ: SANA-FE treats links between chips as any other")
     else:
         raise VerificationError(
             f"{names} of mapping {check.mapping} differ in SANA-FE, although all spikes are equal; please report it"

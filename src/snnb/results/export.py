@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def graph_in_force(run: RunDirectory, simulation: Optional[str] = None, say: Say = say_nothing) -> Optional[str]:
-    """Return the name of the graph of a simulation, by default the one in force; it is made first if it is missing.
+    """Return the name of the graph of a simulation, by default the current one; it is made first if it is missing.
 
     In a run without simulations the graph is that of the weights, in one that begins with an external graph that
     graph; None if there is none either. The run is not locked. Raise `ReadOnlyError` if a graph cannot be made.
@@ -64,7 +64,7 @@ def export_graph(
 ) -> "Export":
     """Write a graph of the run in another format.
 
-    `graph` is its stamp, or `weights`; by default the graph of the simulation in force, made if it is missing. `output`
+    `graph` is its stamp, or `weights`; by default the graph of the current simulation, made if it is missing. `output`
     is outside of runs; by default `exports/STAMP/MODEL.<ending>` of the run, for the graph's stamp. `force` replaces a
     file, or a directory that an export has made.
     """
@@ -151,7 +151,7 @@ def on_cores(graph: "SynapseGraph", mapping: "Mapping") -> "OnCores":
 
 
 def chosen_graph(run: RunDirectory, graph: Optional[str], say: Say, command: str) -> str:
-    """Return the stamp of the given graph, or of the graph in force; say which it is, and whether it is stale.
+    """Return the stamp of the given graph, or of the current graph; print which it is, and whether it is stale.
 
     Messages begin with the name of the command.
     """

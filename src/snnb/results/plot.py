@@ -32,13 +32,13 @@ class Plot(NamedTuple):
 
 
 def plot(run: RunDirectory, name: str, result: Optional[str] = None) -> Figure:
-    """Return a figure of a result, by default of the one in force; `name` is one of `PLOTS`."""
+    """Return a figure of a result, by default of the current one; `name` is one of `PLOTS`."""
     if name not in PLOTS:
         raise UsageError(f"plot {name!r} is unknown; use one of {', '.join(PLOTS)}")
     stage, draw = PLOTS[name]
     there = {} if run.kind(stage).names is None else run.records_of(stage)
     if result is not None and result not in there:
-        raise UsageError(f"{result}: no result of {stage} in {run.path}; leave it out for the one in force")
+        raise UsageError(f"{result}: no result of {stage} in {run.path}; omit it for the current one")
     result = result or (run.in_force(stage) if there else None)
     record = run.record_of(stage, result)
     if record is None:
@@ -53,7 +53,7 @@ def plot(run: RunDirectory, name: str, result: Optional[str] = None) -> Figure:
 def read_training(run: RunDirectory, folder: str) -> Tuple[TrainingMetrics, History]:
     """Return metrics and columns of the history of a training whose files are in a directory of the run.
 
-    A network that was trained elsewhere has no columns.
+    A network that was trained with another program has no columns.
     """
     metrics = read_document(TrainingMetrics, unaltered(run, f"{folder}/{METRICS_FILE}"))
     path = f"{folder}/training_history.csv"
@@ -79,7 +79,7 @@ def plot_training(metrics: TrainingMetrics, history: History, title: str = "") -
 def _training(run: RunDirectory, folder: Path) -> Figure:
     metrics, history = read_training(run, folder.name)
     if metrics.kept_epoch is None or not history.get("epoch"):
-        raise InputError(f"{run.path} has no history of a training: the network was trained elsewhere")
+        raise InputError(f"{run.path} has no history of a training: the network was trained with another program")
     return plot_training(metrics, history, run.model)
 
 

@@ -17,7 +17,7 @@ class Removal(Document):
     run_dir: Path
     removed: List[str]  # directories relative to the run, in recorded order
     size_bytes: int  # size of their files
-    exports: List[str]  # exports of graphs among them, which stay
+    exports: List[str]  # exports of graphs among them, which are kept
 
 
 def plan_removal(run: RunDirectory, names: Sequence[str], *, with_dependents: bool = False) -> Removal:

@@ -76,7 +76,7 @@ def write_report(
 ) -> Path:
     """Write one HTML page about a run: its training, a simulation, the graph of it and the latest mapping of that.
 
-    By default the page is `report.html` of the run, about the simulation in force, whose graph is made if it is
+    By default the page is `report.html` of the run, about the current simulation, whose graph is made if it is
     missing; without it in a run that is read-only. `force` replaces a file that is not a report. `progress` is called
     while activations are computed.
     """
@@ -99,7 +99,7 @@ def write_report(
 
 
 def is_current(run: RunDirectory) -> bool:
-    """Whether the run's `report.html` is about the simulation in force, and newer than all results."""
+    """Whether the run's `report.html` is about the current simulation, and newer than all results."""
     page, simulation = run.path / REPORT, run.in_force("simulate") or ""
     if not page.is_file() or page.stat().st_mtime_ns < (run.path / manifest.NAME).stat().st_mtime_ns:
         return False
@@ -201,7 +201,7 @@ def _training_section(run: RunDirectory, simulation: Optional[Simulation]) -> Se
     test = {name: value for name, value in values.items() if value is not None}
     words = ["; ".join(f"test {name.replace('_', ' ')}: {value:.4g}" for name, value in test.items()) + "."]
     if metrics.kept_epoch is None or not history.get("epoch"):
-        words.append("No training history: the network was trained elsewhere.")
+        words.append("No training history: the network was trained with another program.")
         return Section("training", "Training", words)
     picture = drawn("loss and accuracy by epoch", plot_training(metrics, history))
     last = Table(("after the last epoch", "value"), [(name, f"{column[-1]:.4g}") for name, column in history.items()])

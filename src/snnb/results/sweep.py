@@ -1,9 +1,9 @@
 """`sweep`: a simulation for each point of a grid of options.
 
 A point whose training and conversion are those of the run, or a run without results, is simulated in the run. Each
-other training and conversion has a run of its own in `sweep/`, which copies the data set, and a training that is there
-already. Their stages are those of any run: what is up to date is not repeated, so that an interrupted sweep continues.
-The options in force of the run stay as they are: a simulation there is marked as swept.
+other training and conversion has a separate run in `sweep/`, with a copy of the data set, and of the training if it
+exists. Results that are up to date are not computed again, so that an interrupted sweep continues. The effective
+options of the run do not change: a simulation there is marked as swept.
 """
 
 import csv
@@ -130,7 +130,7 @@ def sweep(
 ) -> List[Swept]:
     """Make the simulations of a grid that the run does not have yet; write `sweep.csv` and `sweep.png` into the run.
 
-    The training, the conversion and the options that later commands keep stay as they were before. Only in a run
+    The training, the conversion and the options that later commands inherit do not change. Only in a run
     without results they become those of the first point.
 
     After an interruption it continues: a simulation with the options of a point, made of the present data set and
@@ -229,7 +229,7 @@ def _homes(run: RunDirectory) -> Iterator[RunDirectory]:
 
 
 def _asked(run: RunDirectory, point: Point, say: Say = say_nothing, *, parsed: Optional[Path] = None) -> Asked:
-    """Return the parameters of a point by stage, in order; an option that is not given has the value in force.
+    """Return the parameters of a point by stage, in order; an option that is not given has its effective value.
 
     `parsed` is the file of its network, which sets the duration if it is calibrated; by default the run's network.
     """

@@ -1,4 +1,4 @@
-"""`verify`: hash all files that the manifest records again, and compare."""
+"""`verify`: compare the hashes of all files with those in the manifest."""
 
 from pathlib import Path
 from typing import Dict, List, Sequence

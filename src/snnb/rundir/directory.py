@@ -7,7 +7,7 @@ somebody else.
 A stage writes into a hidden sibling of its directory (`.incomplete-train`). When it is complete, the directory that it
 replaces is renamed aside (`.replaced-train`), the sibling is renamed to its place, and the manifest is written last. A
 result that is removed is renamed aside in the same way before the manifest is written without it. After a kill at any
-moment, `recover` restores the directories that the manifest names. Links in the place of a directory are not followed.
+moment, `recover` restores the directories that the manifest names. Links instead of directories are not followed.
 """
 
 import errno
@@ -224,7 +224,7 @@ class RunDirectory:
         return next(iter(self.by_precedence(stage)), None)
 
     def by_precedence(self, stage: str) -> List[str]:
-        """Return the names of the results of a stage, the one in force first.
+        """Return the names of the results of a stage, the current one first.
 
         It is the latest of the results that were made of files that the run has now, or if there is none of these the
         latest. Results of sweeps, whose options are not kept, come last.

@@ -1,1 +1,1 @@
-"""Spiking networks are simulated over test samples, by one of several engines, and their spikes counted."""
+"""Simulation of spiking networks on test samples, with several engines."""

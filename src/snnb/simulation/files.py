@@ -102,7 +102,7 @@ def write_ini(network: Network, path: Path, settings: SimulationSettings, dt_ms:
     """Write the simulated network, and the threshold, reset, initial potential and time step of the simulation.
 
     The initial potential is a fraction of the threshold, for populations without initial potentials in the network. A
-    network that was trained as a spiking one defines all three.
+    network from a NIR file defines all three.
     """
     with h5py.File(path, "w") as file:
         file.attrs.update(format=INI_FORMAT, version=INI_VERSION, dt_ms=dt_ms)

@@ -13,7 +13,7 @@ from snnb.core.options import MOST, Count, Flag, Options, Seed, ToolboxKey
 LONGEST_DURATION = 10_000_000
 INPUT, NEURONS, RECORDING = "Input and time", "Neurons and output", "Recording"  # panels of the help
 
-# Options of a converted network, which one that was trained as a spiking network defines
+# Options of a converted network, which a network from a NIR file defines
 OF_CONVERTED = ("threshold", "reset", "initial_potential", "output")
 T = TypeVar("T")
 Engine = Literal["auto", "event", "tensorflow", "toolbox"]

@@ -46,13 +46,13 @@ class Job:
     parsed: Path
     network: Network  # the network that is simulated
     # The network as it was trained, whose outputs are the reference: that of the file `parsed`, or the trained model if
-    # max pooling was replaced. None if the network was trained as a spiking one
+    # max pooling was replaced. None if the network is from a NIR file
     trained: Union[Network, "TrainedModel", None]
     settings: SimulationSettings
     engine: str
     scale: float  # divisor from stored values to pixels in [0, 1]
     classifies: bool  # the output is a class, not a reconstruction of the image
-    output_scale: float  # of a reconstruction: activation of the trained output that 1 in the parsed network stands for
+    output_scale: float  # of a reconstruction: activation of the trained output that is 1 in the parsed network
     dt_ms: float = 1.0  # time step
 
     def pixels(self, values: np.ndarray, first: int) -> np.ndarray:
@@ -189,7 +189,7 @@ def _among_best(scores: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def wilson_interval(right: float, samples: int) -> Tuple[float, float]:
-    """Return the 95 % confidence interval of a share (Wilson 1927, Probable inference, the law of succession)."""
+    """Return the 95 % confidence interval of a proportion (Wilson 1927, Probable inference, the law of succession)."""
     z = 1.959963984540054
     share, spread = right / samples, z * z / samples
     centre = (share + spread / 2) / (1 + spread)
@@ -359,7 +359,7 @@ class SimulationStatistics(Document):
 
 
 def _tie_share(network: Network, totals: Totals, steps: int) -> Optional[float]:
-    """Return the share of membrane potentials that equal the threshold of a NIR file; None for a converted network."""
+    """Return the fraction of potentials that equal the threshold of a NIR file; None for a converted network."""
     if not network.trained_spiking:
         return None
     neurons = sum(population.size for population in network.populations if population.spikes)
@@ -378,8 +378,8 @@ class RateStatistics(NamedTuple):
     """Firing rates and operations per sample: fields of `SimulationStatistics`, by population in network order."""
 
     mean_rates: Dict[str, float]  # spikes per neuron and step
-    silent_neurons: Dict[str, float]  # share of the neurons that never spiked
-    saturated_neurons: Dict[str, float]  # share of the neurons that spiked at every step of every sample
+    silent_neurons: Dict[str, float]  # sHARE_OF the neurons that never spiked
+    saturated_neurons: Dict[str, float]  # sHARE_OF the neurons that spiked at every step of every sample
     rising_populations: List[str]  # populations whose rate still rose at the end
     spikes_per_sample: float
     # Sum over neurons of spikes times out-degree. The input's neurons count if they spike.
@@ -418,7 +418,7 @@ LEAST_LOSS = 0.01  # of the samples; a smaller loss is none, however many sample
 # By coding of the output: which accuracy to quote, and why there are two.
 TIES = (
     "{:.2%} of the membrane potentials equal the threshold exactly, where neurons do not spike (NIR: v > v_threshold); "
-    "a tool that spikes at v ≥ v_threshold, or rounds otherwise, has other spikes"
+    "a tool that spikes at v ≥ v_threshold, or rounds differently, has different spikes"
 )
 QUOTED = {
     "random": "report the read-out accuracy: the softmax output is stochastic",

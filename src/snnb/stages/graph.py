@@ -122,7 +122,7 @@ KIND = Kind("graph", "graphs", GraphParams, GraphDetails, names=NAMES)
 
 
 def _resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> GraphParams:
-    """Return the parameters in force; by default the simulation is the one in force."""
+    """Return the effective parameters; by default the simulation is the current one."""
     params = params_in_force(run, KIND, given, say)
     if run.manifest.run.imported:
         before = recorded(run, KIND)
@@ -253,7 +253,7 @@ def _import(run: RunDirectory, params: GraphParams, progress: Progress) -> str:
         )
         output.external = [file_record(path, sha256) for path, sha256 in sorted(imported.hashes.items())]
         if imported.graph.assumed_spikes and params.rate_unit != GraphParams.model_fields["rate_unit"].default:
-            raise UsageError("--rate-unit: no spikes are known, so there are no rates; give --rates, or omit it")
+            raise UsageError("--rate-unit: there are no spikes, so there are no rates; give --rates, or omit it")
         output.warnings = list(imported.notes)
         _finish(run, params, output, imported.graph)
     return IMPORTED
@@ -288,7 +288,7 @@ def _finish(run: RunDirectory, params: GraphParams, output: StageOutput, graph: 
         export(graph, "networkx", output.directory / "graph", ExportOptions(rate_unit=params.rate_unit))
     else:
         output.warnings.append(
-            f"networkx file left out: {edges:,} edges are more than --networkx-limit {params.networkx_limit:,}; "
+            f"networkx file not written: {edges:,} edges are more than --networkx-limit {params.networkx_limit:,}; "
             f"open {run.model}_graph.h5 with snnb.SynapseGraph, or use snnb export"
         )
     if params.pool_weight == "one" and not graph.has_average_pooling:

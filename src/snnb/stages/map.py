@@ -121,7 +121,7 @@ MapRecord = StageRecord[MapParams, MapDetails]
 
 
 def _resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> MapParams:
-    """Return the parameters in force; by default the graph is that of the simulation in force."""
+    """Return the effective parameters; by default the graph is that of the current simulation."""
     params = params_in_force(run, KIND, given, say)
     hardware = read_hardware(_hardware_of(params))
     unknown = params.objective == "step" and hardware.time_ns is None

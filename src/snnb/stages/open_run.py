@@ -75,7 +75,7 @@ def open_or_create(
         By default `$SNNB_RUNS/MODEL` or `runs/MODEL`.
     dataset : str, optional
     graph : Path, optional
-        File of an external graph, or `instance:NAME`, which the run begins with in place of a model.
+        File of an external graph, or `instance:NAME`, with which the run begins instead of a model.
     wait : bool
         Wait while another process holds the lock of a directory without a run; otherwise raise `UpstreamError`.
     say : callable

@@ -1,4 +1,4 @@
-"""Stage `parse`: parse the trained network with the toolbox or our own parser, verify and normalise it."""
+"""Stage `parse`: parse the trained network with the toolbox or the parser of snnb, verify and normalise it."""
 
 import tempfile
 from contextlib import suppress
@@ -27,7 +27,7 @@ from snnb.stages.stage import (
 )
 
 RESET = (
-    "neurons are reset to v_reset, as NIR states; if the network was trained with reset by subtraction, give "
+    "neurons are reset to v_reset, as in NIR; if the network was trained with reset by subtraction, give "
     "--nir-reset subtract, or subtract_delayed (the default of snnTorch)"
 )
 Decaying = Literal["potential", "current"]
@@ -42,14 +42,14 @@ NEEDED = {
 
 
 class ParseParams(NirSettings, ConversionSettings):
-    """Options of `snnb parse`: of the conversion, and for networks that were trained as spiking ones."""
+    """Options of `snnb parse`: of the conversion, and for networks from NIR files."""
 
 
 class ParseDetails(Record):
     """Result of the conversion: scale factors λ by layer, largest difference between parsed and trained network.
 
-    `fidelity` has the accuracy after each change, if reading or converting the network changes what it computes.
-    A network that was trained as a spiking one is not converted. `decay` has its smallest and largest decay factors in
+    `fidelity` has the accuracy after each change of the function of the network by reading or converting it.
+    A network from a NIR file is not converted. `decay` has its smallest and largest decay factors in
     a time step, by population: of the membrane potential and, if there is one, of the synaptic current.
     """
 
@@ -66,7 +66,7 @@ KIND = Kind("parse", "parse", ParseParams, ParseDetails)
 
 
 def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> ParseParams:
-    """Return the parameters in force."""
+    """Return the effective parameters."""
     return params_in_force(run, KIND, given, say, defaults=_defaults(run, given))
 
 

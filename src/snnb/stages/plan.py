@@ -1,8 +1,8 @@
 """Determine which stages must run and why, and run them.
 
 With `snnb map RUN`, for example, `check_options` goes back from `map` to `prepare`, stage by stage. Then each of
-these stages, in order, selects its result for the options in force (`Stage.selected`), or runs if it has none that is
-up to date. `simulate` selects the simulation in force. `graph` gets its stamp as option `simulation`, its
+these stages, in order, selects its result for the effective options (`Stage.selected`), or runs if it has none that is
+up to date. `simulate` selects the current simulation. `graph` gets its stamp as option `simulation`, its
 `Stage.source`, and selects the graph of that simulation; `map` gets the name of that graph as option `graph`.
 """
 
@@ -193,7 +193,7 @@ def bring_up_to_date(
 
 
 def _options_in_force(run: RunDirectory, stage: AnyStage, given: Given, params: Options) -> str:
-    """Return the options in force that differ from the defaults, the recorded ones apart; empty if there are none."""
+    """Return the effective options that differ from the defaults, the recorded ones apart; empty if there are none."""
     kind, options = stage.kind.params, given.get(stage.name, {})
     defaults, idle = _default_values(run, stage, options), stage.without_effect(run, given)
     values: Dict[str, object] = {}
@@ -263,7 +263,7 @@ def effective_options(run: RunDirectory, given: Given, from_defaults: Collection
 
 
 def _from_defaults(run: RunDirectory, given: Given, stages: Collection[str]) -> Given:
-    """Return the given options, and in place of each recorded value of some stages the default."""
+    """Return the given options, and the default instead of each recorded value of some stages."""
     filled = {name: dict(options) for name, options in given.items()}
     for name in stages:
         stage, options = STAGES[name], given.get(name, {})

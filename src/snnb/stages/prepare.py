@@ -52,7 +52,7 @@ KIND = Kind("prepare", "dataset", PreparationSettings, PrepareDetails)
 
 
 def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> PreparationSettings:
-    """Return the parameters in force; the shape is the model's unless another is given."""
+    """Return the effective parameters; the shape is the model's unless another is given."""
     from snnb.stages.model import input_shape
 
     if "fit" not in given and (recorded(run, KIND) is None or "shape" in given):  # `_defaults` gives both
@@ -64,7 +64,7 @@ def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothi
 def _defaults(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, object]:
     """Return the defaults of this run, without the shape where neither model nor data set fixes it.
 
-    `fit` is that of the shape in force.
+    `fit` is that of the effective shape.
     """
     from snnb.stages.model import input_shape
 

@@ -97,7 +97,7 @@ def _variant(run: RunDirectory, record: SimulationRecord) -> Optional[str]:
 def resolve(
     run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing, *, parsed: Optional[Path] = None
 ) -> SimulateParams:
-    """Return the parameters in force; `parsed` is the file of the network, by default the run's converted one."""
+    """Return the effective parameters; `parsed` is the file of the network, by default the run's converted one."""
     details = recorded_details(run, prepare.KIND)
     available = details.splits["test"].shape[0]
     fixed, before = _fixed_defaults(run, parsed), recorded_params(run, KIND)
@@ -313,7 +313,7 @@ def simulate_samples(
         scale=details.scale,
         class_names=details.class_names,
         num_classes=class_count(run.manifest.run, details.class_names),
-        # The activation of the last layer that a firing rate of 1 stands for.
+        # The activation of the last layer that corresponds to a firing rate of 1.
         output_scale=[1.0, *recorded_details(run, parse.KIND).scale_factors.values()][-1],
         settings=settings,
         dt_ms=parse.step_ms(run),

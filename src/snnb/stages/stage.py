@@ -1,4 +1,4 @@
-"""Definition of a stage, why a result is stale, and functions that stages share: options in force, `log.txt`."""
+"""Definition of a stage, why a result is stale, and functions that stages share: effective options, `log.txt`."""
 
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -65,7 +65,7 @@ class StageResult:
 
     @property
     def metrics(self) -> Mapping[str, Union[int, float, None]]:
-        """Figures of the result, as the manifest records them."""
+        """Figures of the result, as recorded in the manifest."""
         return cast("Mapping[str, Union[int, float, None]]", self.record.metrics)
 
     def __repr__(self) -> str:
@@ -77,7 +77,7 @@ class StageResult:
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """Stages that will run, so that a stage can refuse now options that would fail hours later."""
+    """Stages that will run, so that a stage can refuse early options that would fail hours later."""
 
     stages: Sequence[str]  # all stages of the run, in order
     given: Given
@@ -92,25 +92,25 @@ class Stage(Generic[P, D]):
 
     kind: Kind[P, D]
     text: str  # help
-    # Returns the parameters in force; the last argument is called for each recorded value that is not used.
+    # Returns the effective parameters; the last argument is called for each recorded value that is not used.
     resolve: Callable[[RunDirectory, Mapping[str, object], Say], P]
     execute: Callable[
         [RunDirectory, P, Progress], Optional[str]
     ]  # returns the name of the result, None for a single one
     needs_with: Mapping[str, str] = field(default_factory=dict)  # by option, an earlier stage that is needed instead
-    imports: bool = False  # whether it reads a file from outside in a run that begins with a graph
+    imports: bool = False  # whether it reads an external file in a run that begins with a graph
     source: Optional[str] = None  # option that names the result to read; where it is given, no other stage has to run
     # Called before any stage runs and before each one; raises for options that cannot succeed.
     check: Callable[[RunDirectory, PlannedRun], None] = lambda run, planned: None
-    # Of a stage whose results stay valid where a stage that it needs ran with other options: returns the options of a
-    # result's own, as text; None if they are the present ones.
+    # Of a stage whose results remain valid if a stage that it needs ran with other options: returns the options of a
+    # result, as text; None if they are the current ones.
     variant: Callable[[RunDirectory, AnyRecord], Optional[str]] = lambda run, record: None
     # Returns the defaults that depend on the run and on the given options; they precede the defaults of the fields.
     defaults: Callable[[RunDirectory, Mapping[str, object]], Mapping[str, object]] = lambda run, options: {}
     # Returns why options of this stage have no effect with the given ones of all stages, by name.
     without_effect: Callable[[RunDirectory, Given], Mapping[str, str]] = lambda run, given: {}
     always_new: bool = False  # whether a new result is made each time the stage is requested by name
-    optional: bool = False  # whether `snnb run` leaves the stage out
+    optional: bool = False  # whether `snnb run` omits the stage
     time_left: bool = True  # whether the remaining time can be estimated from the progress
 
     @property
@@ -122,8 +122,8 @@ class Stage(Generic[P, D]):
         """Return the name of the result for these options, and None; if none is up to date, None and the reason.
 
         Of several results it is the first one, in the order of `RunDirectory.by_precedence`, that is up to date and
-        whose recorded parameters agree with the given options, and with the value in force of each option that holds
-        for one command only. A result of a sweep must have all parameters in force. The reason is that
+        whose recorded parameters agree with the given options, and with the effective value of each option that holds
+        for one command only. A result of a sweep must have all effective parameters. The reason is that
         of the result that differs in the fewest options. The name of a single result is None.
         """
         if self.kind.names is None:
@@ -199,7 +199,7 @@ def other_versions(record: AnyRecord) -> List[str]:
 
 
 def recorded(run: RunDirectory, kind: Kind[P, D], name: Optional[str] = None) -> Optional[StageRecord[P, D]]:
-    """Return the record of a result with its types; without a name, that of the one in force."""
+    """Return the record of a result with its types; without a name, that of the current one."""
     return cast("Optional[StageRecord[P, D]]", run.record_of(kind.name, name))
 
 
@@ -225,7 +225,7 @@ def params_in_force(
     *,
     defaults: Optional[Mapping[str, object]] = None,
 ) -> P:
-    """Return the parameters in force: the given value of an option, else its recorded value, else its default.
+    """Return the effective parameters: the given value of an option, else its recorded value, else its default.
 
     `defaults`, which depend on the run, precede the defaults of the fields. A recorded value that is not valid together
     with the given options is replaced by the default, after a message.
@@ -239,7 +239,7 @@ def params_in_force(
 
 
 def recorded_params(run: RunDirectory, kind: Kind[P, D]) -> Dict[str, object]:
-    """Return the recorded values that options keep where they are not given: the values of the result in force."""
+    """Return the recorded values that options keep where they are not given: the values of the current result."""
     record = run.record_of(kind.name)
     if record is None or is_swept(record):
         return {}

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from snnb.training.batches import LabelledPictures
 
 BOUND_SAMPLES = 64  # samples whose activations give the initial λ of qcfs
-# Share of the way from the accuracy of guessing the most frequent class to 1; a smaller one suggests wrong pixels.
+# Fraction of the way from the accuracy of guessing the most frequent class to 1; a smaller one suggests wrong pixels.
 GUESSING_SHARE = 0.1
 Setting = Union[bool, int, float, str, Tuple[Union[int, float], ...]]
 
@@ -101,7 +101,7 @@ class TrainParams(TrainingOptions):
 
 
 class TrainDetails(Record):
-    """Result of the training; `fidelity` if reading a trained model changed what it computes."""
+    """Result of the training; `fidelity` if reading a trained model changed its function."""
 
     epochs_run: int
     fidelity: Optional[Fidelity] = None
@@ -111,7 +111,7 @@ KIND = Kind("train", "train", TrainParams, TrainDetails)
 
 
 def resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_nothing) -> TrainParams:
-    """Return the parameters in force; defaults come from the model's recipe where they are valid together."""
+    """Return the effective parameters; defaults come from the model's recipe where they are valid together."""
     from snnb.architectures import checked_hyperparameters
     from snnb.stages.model import model_of
 
@@ -135,7 +135,7 @@ def _defaults(run: RunDirectory, given: Mapping[str, object]) -> Mapping[str, ob
 
 
 def is_spiking(run: RunDirectory) -> bool:
-    """Whether the model is a network that was trained as a spiking one, in a NIR file."""
+    """Whether the model is a network from a NIR file, in a NIR file."""
     from snnb.stages.model import model_file
 
     return is_nir(str(model_file(run.manifest.run) or ""))
@@ -197,7 +197,7 @@ def _settings(options: Mapping[str, object]) -> Mapping[str, object]:
 
 
 def execute(run: RunDirectory, params: TrainParams, progress: Progress = silent) -> None:
-    """Train and write `train/`; of a network that was trained as a spiking one, only its file.
+    """Train and write `train/`; of a network from a NIR file, only its file.
 
     If `resume` is None, an interrupted training continues only if its checkpoint was made with these parameters.
     """
@@ -317,7 +317,7 @@ def _labelled_pictures(run: RunDirectory, part: str) -> "LabelledPictures":
 
 
 def _guessing_warnings(metrics: Mapping[str, float], test_set: "LabelledPictures") -> List[str]:
-    """Return advice if a model from elsewhere is little better than guessing the most frequent class."""
+    """Return advice if an external model is little better than guessing the most frequent class."""
     import numpy as np
 
     guessing = 1.0 if test_set.num_classes is None else float(np.bincount(test_set.y).max()) / len(test_set.y)

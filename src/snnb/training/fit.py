@@ -79,7 +79,7 @@ def train(
     the loss is no longer finite.
     """
     if checkpoint.is_symlink():  # it could lead out of the run
-        raise InputError(f"{checkpoint} is a symbolic link, and a checkpoint is not written through a link; remove it")
+        raise InputError(f"{checkpoint} is a symbolic link, and checkpoints are not written through links; remove it")
     classes = training_set.num_classes
     model = _initial_model(build, training_set, options)
     identity = _identity_of(model, training_set, options)
@@ -156,7 +156,7 @@ def _initial_model(
     except ValueError as error:
         raise InputError(
             f"Keras cannot load the model from its description ({first_line(error)}): "
-            "use only Keras's own layers and functions"
+            "use only built-in layers and functions of Keras"
         ) from error
     model.set_weights(weights)
     compile_model(model, options, training_set.num_classes)

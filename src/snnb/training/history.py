@@ -21,9 +21,9 @@ LOG_RATIO = 20  # of the largest to the smallest value from which the vertical a
 class TrainingMetrics(Document):
     """Content of training_metrics.json.
 
-    For a network that was trained elsewhere it has the test metrics, `levels`, and 0 for `epochs_run`. Epochs are
-    counted from 1. `kept_epoch` is the epoch whose weights were saved, `levels` the number of levels of quantised
-    activations.
+    For a network that was trained with another program it has the test metrics, `levels`, and 0 for `epochs_run`.
+    Epochs are counted from 1. `kept_epoch` is the epoch whose weights were saved, `levels` the number of levels of
+    quantised activations.
     """
 
     test_accuracy: Optional[float] = None

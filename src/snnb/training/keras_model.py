@@ -119,7 +119,7 @@ def load_weights(model: keras.Model, path: Path) -> None:
         reason = first_line(error)
         if h5py.is_hdf5(str(path)) and read_levels(path) is not None:
             reason = (
-                "trained with --activation qcfs, it has convolutions in place of average pooling; give weights "
+                "trained with --activation qcfs, it has convolutions instead of average pooling; give weights "
                 "trained with relu"
             )
         raise InputError(f"--initial-weights: {path} does not have the weights of the model ({reason})") from error

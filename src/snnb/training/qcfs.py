@@ -1,4 +1,4 @@
-"""Quantised clipped activations (QCFS), for networks that lose nothing by conversion in a few time steps.
+"""Quantised clipped activations (QCFS), for lossless conversion to a few time steps.
 
 Bu et al. 2022, Optimal ANN-SNN conversion for high-accuracy and ultra-low-latency spiking neural networks, ICLR
 (arXiv 2303.04347).

@@ -1,1 +1,1 @@
-"""Engines that simulate a network. Nothing outside this folder knows a layer kind, a kernel or an engine's arrays."""
+"""Engines that simulate a network. Only this package depends on layer kinds, kernels and the arrays of engines."""

@@ -215,7 +215,7 @@ def choose_engine(network: Network, settings: SimulationSettings) -> Tuple[str, 
     check_supported(network)
     if settings.engine == "toolbox":
         if settings.input in CHANGING:
-            raise InputError("the toolbox cannot simulate an input that changes: use --engine tensorflow or event")
+            raise InputError("the toolbox cannot simulate a varying input: use --engine tensorflow or event")
         for population in network.populations:
             _check_toolbox(population)
     if settings.input in CHANGING and (network.windowed or network.weight_bits is not None):
@@ -254,7 +254,7 @@ def unsupported(network: Network, settings: SimulationSettings) -> Optional[str]
     passing = input_volumes(network)
     for volume in network.volumes if settings.input in CHANGING else ():
         if isinstance(volume, Reindexed) and sum(name in passing for name in volume.inputs) > 1:
-            return f"layer {volume.name} joins the input with itself"
+            return f"layer {volume.name} concatenates the input with itself"
     for population in network.populations:
         read = [p for p in population.projections if p.input in passing]
         if settings.input != "poisson" and any(p.layer.WEIGHTING == "maximum" for p in read):
@@ -279,18 +279,19 @@ def _check_toolbox(population: Population) -> None:
             "a synaptic current": neuron.current_leak is not None,
             "a leak": (np.asarray(neuron.leak) != 1).any(),
         }
-        beyond = next((what for what, there in numbers.items() if there), "thresholds and resets of its own neurons")
+        beyond = next((what for what, there in numbers.items() if there), "individual thresholds and resets of neurons")
         raise InputError(f"layer {name}: the toolbox cannot simulate {beyond}: {use}")
     if len(population.projections) > 1 or population.kind == "Add":
-        raise InputError(f"layer {name}: the toolbox cannot add: {use}")
+        raise InputError(f"layer {name}: the toolbox does not support sums of layers: {use}")
     if population.max_value is not None:
-        raise InputError(f"layer {name}: the toolbox has no relu that is clipped at {population.max_value:g}: {use}")
+        raise InputError(f"layer {name}: the toolbox has no relu clipped at {population.max_value:g}: {use}")
     layer = population.only.layer
     if isinstance(layer, MaxPooling2D):
-        raise InputError(f"layer {name}: the toolbox puts average pooling in place of spiking max pooling: {use}")
+        raise InputError(f"layer {name}: the toolbox replaces spiking max pooling by average pooling: {use}")
     if isinstance(layer, DepthwiseConv2D) and layer.dilation_rate != (1, 1) and layer.padding == "valid":
         raise InputError(
-            f"layer {name}: the toolbox gets the shape of a dilated depthwise convolution without padding wrong: {use}"
+            f"layer {name}: the toolbox computes a wrong shape for a dilated depthwise convolution without "
+            f"padding: {use}"
         )
 
 
