@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Dict, Optional, Union
 
-import h5py
 import numpy as np
 
 from snnb.core.errors import InputError
+from snnb.io.hdf5 import writing
 from snnb.io.npy import load_archive
 from snnb.network.event_samples import EventSamples
 from snnb.network.network import Network
@@ -104,7 +104,7 @@ def write_ini(network: Network, path: Path, settings: SimulationSettings, dt_ms:
     The initial potential is a fraction of the threshold, for populations without initial potentials in the network. A
     network that was trained as a spiking one defines all three.
     """
-    with h5py.File(path, "w") as file:
+    with writing(path) as file:
         file.attrs.update(format=INI_FORMAT, version=INI_VERSION, dt_ms=dt_ms)
         if not network.trained_spiking:
             file.attrs.update(settings.model_dump(include={"threshold", "reset", "initial_potential"}))
