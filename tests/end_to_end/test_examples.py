@@ -26,17 +26,6 @@ def run_example(name, *arguments, cwd):
 
 
 @pytest.mark.slow
-def test_one_network_from_python(tmp_path):
-    result = run_example("one_network.py", tmp_path / "run", cwd=tmp_path)
-    assert result.returncode == 0, result.stderr
-    assert "3,664 synapses" in result.stdout
-    run = open_run(tmp_path / "run")
-    assert run.record_of("train").params.epochs == 10
-    assert str(run.record_of("simulate").metrics["snn_accuracy"]) in result.stdout
-    assert verify_run(run).problems == []
-
-
-@pytest.mark.slow
 def test_build_many_archives_each_and_names_what_fails(tmp_path):
     result = run_example("build_many.py", "archive", "mini_network", "no_such_network", cwd=tmp_path)
     assert result.returncode == 1

@@ -38,7 +38,7 @@ def options(stage):
 
 
 def in_a_process(stage, place):
-    """HDF5 crashes at the exit of a process in which a write failed; a command does not run its exit handlers."""
+    """Run a stage as a user does."""
     words = [*SNNB, stage, "--run-dir", str(place / "run"), *options(stage)]
     return subprocess.run(words, capture_output=True, text=True)
 

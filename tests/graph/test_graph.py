@@ -131,9 +131,11 @@ def test_networkx_has_metadata_and_codings(graph):
     assert found.nodes[node.population, node.index]["coding"] == "spikes"
 
 
-def test_networkx_refuses_more_edges_than_its_limit(graph):
-    with pytest.raises(ResourceError, match=rf"{graph.number_of_edges():,} edges .* edge_batches"):
-        graph.to_networkx(limit=graph.number_of_edges() - 1)
+def test_networkx_refuses_more_nodes_and_edges_than_its_limit(graph):
+    size = graph.number_of_nodes() + graph.number_of_edges()
+    assert graph.to_networkx(limit=size).number_of_edges() == graph.number_of_edges()
+    with pytest.raises(ResourceError, match=rf"{size:,} nodes and edges .* edge_batches"):
+        graph.to_networkx(limit=size - 1)
 
 
 def test_summary_is_that_of_the_edges(graph, weights_graph):

@@ -1,3 +1,7 @@
+import errno
+import subprocess
+import sys
+
 import h5py
 import numpy as np
 import pytest
@@ -44,3 +48,33 @@ def test_a_copy_has_the_same_content_and_no_times(path, tmp_path):
         assert list(file["a"].attrs["names"]) == [b"one", b"two"]
         assert np.array_equal(file["a/b/packed"], np.arange(4000))
         assert h5py.h5g.get_objinfo(file["plain"].id).mtime == 0
+
+
+FAILING = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from snnb.io.hdf5 import write_array, writing
+
+def write(limit):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    with writing(Path(sys.argv[1])) as file:
+        for number in range(20):
+            write_array(file.create_group(str(number)), "plain", np.arange(500.0))
+        file.create_dataset("packed", data=np.random.rand(50_000), chunks=(4_096,), compression="gzip")
+
+write(resource.RLIM_INFINITY)
+size = Path(sys.argv[1]).stat().st_size
+for limit in range(0, size, size // 40):
+    try:
+        write(limit)
+    except OSError as error:
+        print(error.errno)
+"""
+
+
+def test_a_write_that_fails_at_any_place_is_an_error_and_leaves_the_process_intact(tmp_path):
+    """After one that HDF5 notices, it ends the process by a signal."""
+    done = subprocess.run([sys.executable, "-c", FAILING, tmp_path / "some.h5"], capture_output=True, text=True)
+    assert (done.returncode, set(done.stdout.split())) == (0, {str(errno.EFBIG)}), done.stderr
+    assert 40 <= len(done.stdout.split()) <= 41

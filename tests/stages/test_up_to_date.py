@@ -79,8 +79,8 @@ def test_what_was_made_of_a_stale_training_is_stale_to_the_mapping(run):
 
 def test_a_networkx_file_that_is_left_out_is_named(run):
     said = []
-    made = Run(path=run.path, say=said.append).graph(networkx_limit=3663)
-    named = "graph: networkx file not written: 3,664 edges are more than networkx_limit 3,663; open"
+    made = Run(path=run.path, say=said.append).graph(networkx_limit=4089)
+    named = "graph: networkx file not written: 4,090 nodes and edges are more than networkx_limit 4,089; open"
     assert any(message.startswith(named) for message in said)
     assert not (made.directory / "graph").exists()
 

@@ -29,7 +29,7 @@ from snnb.conversion.rewriting import Channels, presynaptic_scales, pruned, quan
 from snnb.conversion.toolbox_config import configuration, write_changes
 from snnb.core.errors import InputError, VerificationError
 from snnb.core.progress import Progress, silent
-from snnb.io.hdf5 import copy_attributes, created, in_memory, write_array
+from snnb.io.hdf5 import copy_attributes, in_memory, write_array, writing
 from snnb.io.keras import keras, older_description
 from snnb.io.keras_file import QCFS_LEVELS, load_model, read_levels
 from snnb.network.network import DROPPED, Network
@@ -344,7 +344,7 @@ def save_keras(model: keras.Model, path: Path, name: str, levels: Optional[int] 
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "You are saving your model as an HDF5 file")
             model.save(keras_file, save_format="h5")
-        with created(path) as file:
+        with writing(path) as file:
             architecture = older_description(json.loads(keras_file.attrs["model_config"]))
             architecture["config"]["name"] = name
             # An attribute that is written twice would leave unused bytes of the first one's size.

@@ -87,15 +87,13 @@ def copy_for_toolbox(parsed: Path, target: Path, batch_size: int) -> None:
     The copy has a fixed batch size, as a model of the toolbox's parser: without it, the toolbox fails when it counts
     the synapses of a strided convolution, and when it logs spikes.
     """
-    import h5py
-
-    from snnb.io.hdf5 import json_attribute, reading
+    from snnb.io.hdf5 import json_attribute, reading, writing
 
     with reading(parsed) as file:
         architecture = cast(Dict[str, JsonValue], json_attribute(file, "model_config", parsed))
     shutil.copyfile(parsed, target)
     architecture["config"]["layers"][0]["config"]["batch_input_shape"][0] = batch_size
-    with h5py.File(target, "r+") as file:
+    with writing(target, "r+") as file:
         file.attrs["model_config"] = json.dumps(architecture).encode()
 
 

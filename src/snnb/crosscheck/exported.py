@@ -14,6 +14,7 @@ from snnb.formats.description import describe
 from snnb.formats.request import Request, Simulated
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.text import JsonValue
+from snnb.network.neuron import Neuron
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -196,20 +197,11 @@ def _read(folder: Path, description: Mapping[str, JsonValue]) -> ExportedNetwork
     """Read an export of format `sonata`."""
     with h5py.File(str(folder / "nodes.h5"), "r") as file:
         biases = file["nodes/snn/0/bias"][()].astype(np.float64)
-    populations, neuron = [], {"threshold": 1, "initial_potential": 0, "reset": None, **description["neuron"]}
+    populations, shared = [], description["neuron"]
     steps = description.get("simulation", {}).get("input") == "steps"
     for i, population in enumerate(description["populations"]):
-        first, size, shape = population["first_id"], population["size"], population["shape"]
-        threshold = np.resize(np.array(population.get("threshold", neuron["threshold"]), float), size)
-        if "neuron" in population:
-            given = {name: np.array(value, float) for name, value in population["neuron"].items() if name != "spikes"}
-            numbers = {name: np.broadcast_to(value, shape).reshape(size, 1) for name, value in given.items()}
-            population["initial_potential"] = numbers["initial"].ravel()
-            threshold = numbers["threshold"].ravel() if population["neuron"]["spikes"] else np.full(size, np.inf)
-        else:
-            one = np.ones((size, 1))
-            numbers = {"threshold": threshold[:, None], "leak": one, "gain": one, "offset": 0 * one}
-            numbers.update({"reset": 0 * one} if neuron["reset"] == "zero" else {"subtrahend": threshold[:, None]})
+        first, size, shape = population["first_id"], population["size"], tuple(population["shape"])
+        neuron = _neuron_of(population, shared)
         populations.append(
             ExportedPopulation(
                 name=population["name"],
@@ -217,15 +209,15 @@ def _read(folder: Path, description: Mapping[str, JsonValue]) -> ExportedNetwork
                 coding="steps" if steps and not i else population["coding"],
                 first_step=population["first_step"],
                 bias=biases[first : first + size] if i else np.zeros(size),
-                start=np.resize(population.get("initial_potential", neuron["initial_potential"]), size),
-                threshold=threshold,
-                numbers=numbers,
+                start=np.broadcast_to(neuron.initial, shape).ravel(),
+                threshold=np.broadcast_to(neuron.firing_threshold, shape).ravel(),
+                numbers={name: values.reshape(size, 1) for name, values in neuron.numbers(shape).items()},
                 window=(population["window"][0], population["window"][1]) if "window" in population else None,
                 later_bias=np.resize(population["later_bias"], size) if "later_bias" in population else None,
             )
         )
-    pixel = float(neuron.get("input_spike_amplitude", 1))
-    amplitudes = dict.fromkeys((population.name for population in populations), float(neuron.get("spike_amplitude", 1)))
+    pixel = float(shared.get("input_spike_amplitude", 1))
+    amplitudes = dict.fromkeys((population.name for population in populations), float(shared.get("spike_amplitude", 1)))
     amplitudes[populations[0].name] = 1.0 if populations[0].coding == "current" else pixel
     return ExportedNetwork(
         tuple(populations),
@@ -233,6 +225,19 @@ def _read(folder: Path, description: Mapping[str, JsonValue]) -> ExportedNetwork
         any("neuron" in population for population in description["populations"]),
         any("threshold" in population for population in description["populations"]),
         pixel,
+    )
+
+
+def _neuron_of(population: Mapping[str, JsonValue], shared: Mapping[str, JsonValue]) -> Neuron:
+    """Return the neurons that a description states of a population; `shared` are the parameters of all."""
+    if "neuron" in population:
+        numbers = {"threshold": np.inf, **population["neuron"]}
+        spikes = numbers.pop("spikes")
+        return Neuron.of(numbers, spikes=spikes)
+    return Neuron(
+        population.get("threshold", shared.get("threshold", 1)),
+        reset=0.0 if shared["reset"] == "zero" else None,
+        initial=population.get("initial_potential", shared.get("initial_potential", 0)),
     )
 
 

@@ -26,7 +26,7 @@ from snnb.graph.synapse_graph import (
     seal,
 )
 from snnb.io.files import atomic_path
-from snnb.io.hdf5 import RAISED_BY_HDF5, damaged, write_array
+from snnb.io.hdf5 import RAISED_BY_HDF5, damaged, write_array, writing
 from snnb.io.text import is_name
 from snnb.network.geometry import PADDING
 
@@ -59,7 +59,7 @@ def copy(
         if spikes is not None and recording is not None:
             with path.open("rb") as file:
                 version = int(file.readline()[len(FORMAT) :])
-            with h5py.File(str(temporary), "r+") as file:
+            with writing(temporary, "r+") as file:
                 _replace_spikes(file, spikes, recording)
                 if assumed:
                     file.attrs["assumed_spikes"] = 1

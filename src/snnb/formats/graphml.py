@@ -27,10 +27,11 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
 
 
 def _check(graph: SynapseGraph, request: Request) -> None:
-    if graph.number_of_edges() > NETWORKX_LIMIT:
+    size = graph.number_of_nodes() + graph.number_of_edges()
+    if size > NETWORKX_LIMIT:
         raise ResourceError(
-            f"{graph.number_of_edges():,} edges exceed the capacity of GraphML programs ({NETWORKX_LIMIT:,}); use "
-            "parquet, npz or csv"
+            f"{size:,} nodes and edges exceed the capacity of GraphML programs ({NETWORKX_LIMIT:,}); use parquet, npz "
+            "or csv"
         )
 
 

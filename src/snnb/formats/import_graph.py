@@ -25,8 +25,8 @@ from snnb.graph.listed import (
 from snnb.graph.populations import Recording
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.files import sha256_of
+from snnb.network.spike_times import SPIKE_TIMES, SpikeTimes
 
-SPIKE_TIMES = "spike_times.npz"  # the name in a simulation too
 DT_MS = 1.0  # of a time step, where the file does not state it
 
 
@@ -181,7 +181,7 @@ def _write_times(path: Path, graph: SynapseGraph, times: np.ndarray, steps: int)
     for population in graph.populations:
         own = times[:, (times[0] >= population.first) & (times[0] < population.first + population.size)]
         rows[population.name] = np.stack([np.zeros_like(own[0]), own[0] - population.first, own[1]], axis=1)
-    np.savez_compressed(path, **rows, num_samples=1, num_steps=steps)
+    SpikeTimes(range(1), steps, rows).write(path, compressed=True)
 
 
 def _import_file(

@@ -16,7 +16,8 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     edges = graph.number_of_edges()
     request.progress(0, edges)
     with path.open("wb") as file:
-        pickle.dump(graph.to_networkx(limit=edges, rate_unit=request.options.rate_unit), file, protocol=4)
+        digraph = graph.to_networkx(limit=graph.number_of_nodes() + edges, rate_unit=request.options.rate_unit)
+        pickle.dump(digraph, file, protocol=4)
     request.progress(edges, edges)
 
 

@@ -15,6 +15,7 @@ ids. Virtual nodes are inputs.
 import csv
 import json
 import re
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
@@ -32,7 +33,7 @@ from snnb.graph.neuron_names import read_names, write_names
 from snnb.graph.populations import GraphPopulation, Recording
 from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
-from snnb.io.hdf5 import reading, whole
+from snnb.io.hdf5 import reading, whole, writing
 from snnb.io.text import JsonValue, load_json, read_text
 from snnb.network.neuron import Numbers
 
@@ -113,16 +114,17 @@ def _write_json(path: Path, values: Dict[str, object]) -> None:
     path.write_text(json.dumps(values, indent=2) + "\n")
 
 
-def _create(path: Path) -> h5py.File:
-    file = h5py.File(str(path), "w")
-    file.attrs["magic"] = np.uint32(0x0A7A)
-    file.attrs["version"] = np.array([0, 1], np.uint32)
-    return file
+@contextmanager
+def _created(path: Path) -> Iterator[h5py.File]:
+    with writing(path) as file:
+        file.attrs["magic"] = np.uint32(0x0A7A)
+        file.attrs["version"] = np.array([0, 1], np.uint32)
+        yield file
 
 
 def _write_nodes(graph: SynapseGraph, path: Path, request: Request) -> None:
     table, inputs = node_table(graph, request), sum(population.size for population in graph.inputs)
-    with _create(path / "nodes.h5") as file:
+    with _created(path / "nodes.h5") as file:
         for name, part in ((INPUT, slice(0, inputs)), (NODES, slice(inputs, None))):
             if name == INPUT and not graph.inputs:
                 continue
@@ -196,7 +198,7 @@ def _write_edges(graph: SynapseGraph, path: Path, request: Request) -> List[str]
     numbered = list(enumerate(graph.projections))
     own = graph.inputs, graph.layers
     written = []
-    with _create(path / "edges.h5") as file:
+    with _created(path / "edges.h5") as file:
         file.attrs.update(graph.describe(request.options.rate_unit))
         for sources, source in zip(own, (INPUT, NODES)):
             projections = [(number, p) for number, p in numbered if p.source in sources]

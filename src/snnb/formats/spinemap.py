@@ -16,13 +16,10 @@ from snnb.formats.request import BATCH, TEXT_BATCH, Format, Request, SpikingPart
 from snnb.graph.connection import ranges
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.synapse_graph import SynapseGraph
-from snnb.io.npy import load_archive
+from snnb.network.spike_times import read_spike_times
 
 if TYPE_CHECKING:
     import pyarrow
-
-LENGTHS = ("num_samples", "num_steps")
-FIRST = "first_sample"  # recorded if it is not 0
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
@@ -66,13 +63,11 @@ def _spikes_of(path: Path, population: GraphPopulation) -> Tuple[np.ndarray, int
     """
     if population.coding == "current":
         return np.empty((0, 3), np.int64), 1
-    must = [population.name, *LENGTHS]
-    arrays = load_archive(path, names=[*must, FIRST], must=must)
-    samples, steps, first = (int(arrays.get(name, 0)) for name in (*LENGTHS, FIRST))
-    spikes = arrays[population.name].astype(np.int64) - [first, 0, 0]
-    if (spikes < 0).any() or (spikes >= [samples, population.size, steps]).any():
+    recorded = read_spike_times(path, [population.name])
+    spikes = recorded.spikes[population.name].astype(np.int64) - [recorded.samples.start, 0, 0]
+    if (spikes < 0).any() or (spikes >= [len(recorded.samples), population.size, recorded.steps]).any():
         raise DamagedError(path, f"spikes of {population.name} do not fit its {population.size} neurons")
-    return spikes, steps
+    return spikes, recorded.steps
 
 
 def _check(graph: SynapseGraph, request: Request) -> None:

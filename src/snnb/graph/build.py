@@ -23,7 +23,7 @@ from snnb.graph.synapse_graph import (
     weighting,
 )
 from snnb.io.files import atomic_path, sha256_of
-from snnb.io.hdf5 import write_array
+from snnb.io.hdf5 import write_array, writing
 from snnb.io.npy import load_archive
 from snnb.network.geometry import PADDING
 from snnb.network.network import INPUT, Network, Population, Units
@@ -79,7 +79,7 @@ def build_graph(
     elif any(len(population.projections) > 1 for population in populations):
         version = VERSION_WITH_SUMS
     with atomic_path(target, force=True) as temporary:
-        with h5py.File(str(temporary), "w", userblock_size=USER_BLOCK) as file:
+        with writing(temporary, userblock_size=USER_BLOCK) as file:
             file.attrs["format"] = FORMAT
             file.attrs["version"] = version
             file.attrs["pool_weight"] = pool_weight

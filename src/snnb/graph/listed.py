@@ -18,7 +18,7 @@ from snnb.graph.neuron_names import fault_of_names, ids_by_label, write_names
 from snnb.graph.populations import Recording
 from snnb.graph.synapse_graph import EDGE_UNIT, FORMAT, USER_BLOCK, VERSION_WITH_LISTS, SynapseGraph, list_name, seal
 from snnb.io.files import atomic_path
-from snnb.io.hdf5 import write_array
+from snnb.io.hdf5 import write_array, writing
 from snnb.io.text import LONGEST_NAME, is_name
 from snnb.network.network import Volume
 
@@ -181,7 +181,7 @@ def write_listed(
     check_spikes([np.zeros(p.size) if p.spikes is None else p.spikes for p in graph.populations])
     with atomic_path(target, force=True) as temporary, tempfile.TemporaryDirectory(dir=temporary.parent) as scratch:
         rows = _sorted_edges(graph, Path(scratch), progress)
-        with h5py.File(str(temporary), "w", userblock_size=USER_BLOCK) as file:
+        with writing(temporary, userblock_size=USER_BLOCK) as file:
             file.attrs["format"] = FORMAT
             file.attrs["version"] = VERSION_WITH_LISTS
             file.attrs["inputs"] = graph.inputs

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     import networkx
     from scipy.sparse import csr_matrix
 
-NETWORKX_LIMIT = 2_000_000
+NETWORKX_LIMIT = 2_000_000  # nodes and edges
 FORMAT = "snnb synapse graph"
 VERSION, VERSION_WITH_SUMS = 1, 2  # the latter where a population is the sum of several connections
 VERSION_WITH_LISTS = 3  # where edges are listed, or the inputs are not exactly the first population
@@ -345,14 +345,15 @@ class SynapseGraph:
         Parameters
         ----------
         limit : int
-            Largest number of edges, each of which takes about 800 bytes; more are a ResourceError.
+            Largest number of nodes and edges together; more are a ResourceError. A node takes about 1,500 bytes of
+            memory, an edge 800.
         rate_unit : {"step", "hz", "sample"}
         """
-        edges = self.number_of_edges()
-        if edges > limit:
+        size = self.number_of_nodes() + self.number_of_edges()
+        if size > limit:
             raise ResourceError(
-                f"{edges:,} edges are more than the limit of {limit:,} for networkx, about "
-                f"{edges * 800 / 1e9:,.1f} GB; raise the limit, or use edge_batches(), to_scipy() or an export"
+                f"{size:,} nodes and edges are more than the limit of {limit:,} for networkx; raise the limit, or use "
+                "edge_batches(), to_scipy() or an export"
             )
         import networkx
 

@@ -1,10 +1,11 @@
 """Read HDF5 files with errors of one line, and write them so that equal data give equal bytes."""
 
+import io
 import itertools
 import mmap
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator, Mapping, Union
+from typing import Iterator, Mapping, Optional, Union
 
 import h5py
 import numpy as np
@@ -40,16 +41,34 @@ def in_memory() -> h5py.File:
     return h5py.File(f"{next(_NUMBERS)}.h5", "w", driver="core", backing_store=False)  # names of open files differ
 
 
-@contextmanager
-def created(path: Path) -> Iterator[h5py.File]:
-    """Create an HDF5 file in memory and write it when the block is done.
+class _Target(io.FileIO):
+    """A file that keeps the error of a failed write, after which HDF5 could not close it and would crash the process.
 
-    After a failed write HDF5 1.10 crashes the process at its exit; no write of HDF5 can fail here.
+    Later writes are dropped.
     """
-    with in_memory() as file:
-        yield file
-        file.flush()
-        path.write_bytes(file.id.get_file_image())
+
+    failed: Optional[BaseException] = None
+
+    def write(self, data: memoryview) -> int:  # type: ignore[override]
+        rest = data
+        try:
+            while self.failed is None and len(rest):
+                rest = rest[super().write(rest) :]
+        except BaseException as error:  # an interruption too
+            self.failed = error
+        return len(data)
+
+
+@contextmanager
+def writing(path: Path, mode: str = "w", **options: int) -> Iterator[h5py.File]:
+    """Create an HDF5 file, or change one with mode `r+`; raise the error of a failed write when the block is done."""
+    with _Target(str(path), {"w": "w+"}.get(mode, mode)) as target:
+        try:
+            with h5py.File(target, mode, **options) as file:
+                yield file
+        finally:
+            if target.failed is not None:
+                raise target.failed
 
 
 def damaged(path: Path, error: BaseException) -> DamagedError:

@@ -7,11 +7,11 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from snnb.core.progress import Progress, silent
-from snnb.io.npy import load_archive
 from snnb.io.text import Document
 from snnb.mapping.cost import Routes, barrier, core_events, core_times, energies, event_counts, updated_neurons
 from snnb.mapping.map_network import MappedNetwork
 from snnb.mapping.traffic import PlacedNetwork, traffic_of, used_link_loads
+from snnb.network.spike_times import SpikeTimes, read_spike_times
 
 
 class StepLoads(Document):
@@ -36,7 +36,8 @@ class StepLoads(Document):
 def step_loads(mapped: MappedNetwork, path: Path, progress: Progress = silent, *, delayed: bool = False) -> StepLoads:
     """Compute the link loads of each step of the samples in `spike_times.npz`; see `recorded_steps`."""
     network, sums, hardware = mapped.network, mapped.partition.best, mapped.hardware
-    samples, steps, spikes = _spikes_on_chip(network, path, delayed=delayed)
+    recorded = _spikes_on_chip(network, path, delayed=delayed)
+    samples, steps, spikes = recorded.samples, recorded.steps, recorded.spikes
     nodes, router, loads = network.spikes.size, hardware.router_of(mapped.place), []
     at = np.concatenate([spikes[population.name][:, 2] for population in network.sources])
     node = np.concatenate([population.first + spikes[population.name][:, 1] for population in network.sources])
@@ -49,17 +50,13 @@ def step_loads(mapped: MappedNetwork, path: Path, progress: Progress = silent, *
     return StepLoads(samples=list(samples), link_load_max_per_step=loads, peak_step=peak, link_load_peak=loads[peak])
 
 
-def _spikes_on_chip(network: PlacedNetwork, path: Path, *, delayed: bool) -> Tuple[range, int, Dict[str, np.ndarray]]:
-    """Read `spike_times.npz`: the samples, the steps of a sample on the chip, and the spikes of each source population.
-
-    Spikes are rows of sample, neuron and step on the chip (see `recorded_steps`).
-    """
-    scalars, names = ("num_samples", "num_steps"), [population.name for population in network.sources]
-    arrays = load_archive(path, must=[*scalars, *names])
-    start = int(arrays.get("first_sample", 0))
+def _spikes_on_chip(network: PlacedNetwork, path: Path, *, delayed: bool) -> SpikeTimes:
+    """Read `spike_times.npz` of the source populations, and return it with steps on the chip (see `recorded_steps`)."""
+    names = [population.name for population in network.sources]
+    read = read_spike_times(path, names)
     first = dict.fromkeys(names, 0) if delayed else network.graph.first_steps
-    spikes = {name: arrays[name] + np.array((0, 0, first[name])) for name in names}
-    return range(start, start + int(arrays["num_samples"])), int(arrays["num_steps"]) + max(first.values()), spikes
+    spikes = {name: read.spikes[name] + np.array((0, 0, first[name])) for name in names}
+    return SpikeTimes(read.samples, read.steps + max(first.values()), spikes)
 
 
 VALUES = 1 << 23  # spikes of neurons in steps, in memory at a time
@@ -98,7 +95,8 @@ def recorded_steps(
     `InputError` if the file is damaged, or lacks a population.
     """
     network, sums, hardware = mapped.network, mapped.partition.best, mapped.hardware
-    samples, total, spikes = _spikes_on_chip(network, path, delayed=delayed)
+    recorded = _spikes_on_chip(network, path, delayed=delayed)
+    samples, total, spikes = recorded.samples, recorded.steps, recorded.spikes
     updates = updated_neurons(sums)
     summed, times, fired = np.zeros((4, 1, sums.cores)), np.empty(len(samples) * total), np.zeros(network.spikes.size)
     for begin, end, sent in _batches(mapped, spikes, samples, total):

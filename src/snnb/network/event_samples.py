@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterable, List, Optional, Tuple
 
-import h5py
 import numpy as np
 
 from snnb.core.errors import DamagedError
-from snnb.io.hdf5 import reading, write_array
+from snnb.io.hdf5 import reading, write_array, writing
 from snnb.network.geometry import Shape
 
 
@@ -135,7 +134,7 @@ def write_samples(path: Path, samples: Iterable[Steps], shape: Tuple[int, ...], 
     """
     bounds, length = [0], []
     waiting: List[Steps] = []
-    with h5py.File(path, "w") as file:
+    with writing(path) as file:
         file.attrs.update(format=FORMAT, version=VERSION, shape=shape)
         for name, kind in zip(ELEMENTS, ("<i4", "<i4", dtype)):
             file.create_dataset(

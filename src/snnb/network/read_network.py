@@ -21,7 +21,7 @@ import numpy as np
 
 from snnb.core.errors import DamagedError, InputError, first_line
 from snnb.core.machine import require_memory
-from snnb.io.hdf5 import RAISED_BY_HDF5, json_attribute, reading, whole, write_array
+from snnb.io.hdf5 import RAISED_BY_HDF5, json_attribute, reading, whole, write_array, writing
 from snnb.io.keras_file import QCFS_LEVELS
 from snnb.network.geometry import Shape
 from snnb.network.layers import LAYER_KINDS, REINDEXING, Layer, Weighted, configured
@@ -312,7 +312,7 @@ def write_spiking(network: Network, path: Path) -> None:
 
     A spiking network that the file has is replaced.
     """
-    with h5py.File(path, "a") as file:
+    with writing(path, "r+" if path.exists() else "w") as file:
         if SPIKING in file:
             del file[SPIKING]
         write_network(network, file.create_group(SPIKING))

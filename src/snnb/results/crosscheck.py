@@ -20,9 +20,10 @@ from snnb.io.files import sha256_of
 from snnb.io.npy import load_archive
 from snnb.io.text import Document
 from snnb.mapping.time_costs import RecordedSteps
+from snnb.network.spike_times import SPIKE_TIMES
 from snnb.results.export import chosen_graph, graph_file, load_mapping, on_cores, recorded_hash
 from snnb.rundir.directory import RunDirectory
-from snnb.simulation.files import SPIKE_TIMES, SUMS, read_spikes
+from snnb.simulation.files import SUMS, read_spikes
 from snnb.stages.graph import WEIGHTS
 from snnb.stages.open_run import repair_command
 from snnb.stages.plan import extra_named

@@ -9,9 +9,9 @@ from snnb.core.errors import ReadOnlyError, UpstreamError, UsageError
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.formats.export_options import DEFAULTS, ExportOptions
 from snnb.io.files import refuse_existing, refuse_link, remove_partial
+from snnb.network.spike_times import SPIKE_TIMES
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
-from snnb.simulation.files import SPIKE_TIMES
 from snnb.stages import graph, simulate
 from snnb.stages import map as mapping_stage
 from snnb.stages.graph import ASSUMED, graph_command, simulation_of

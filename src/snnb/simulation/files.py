@@ -3,22 +3,19 @@
 from pathlib import Path
 from typing import Dict, Optional, Union
 
-import h5py
 import numpy as np
 
 from snnb.core.errors import InputError
-from snnb.io.npy import load_archive
+from snnb.io.hdf5 import writing
 from snnb.network.event_samples import EventSamples
 from snnb.network.network import Network
 from snnb.network.read_network import write_network
+from snnb.network.spike_times import SPIKE_TIMES, SpikeTimes, read_spike_times
 from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.statistics import Job, Totals
 
 SUMS = "spike_rate_sums.npz"
-SPIKE_TIMES = "spike_times.npz"
 INI_FORMAT, INI_VERSION = "snnb converted network", 2
-# Scalars of `spike_times.npz`; the index of the first sample is written where it is not 0.
-_SPIKE_SCALARS, _FIRST = ("num_samples", "num_steps"), "first_sample"
 
 
 def write_counts(path: Path, job: Job, totals: Totals, x: Union[np.ndarray, EventSamples]) -> None:
@@ -55,13 +52,8 @@ def _input_current(job: Job, x: Union[np.ndarray, EventSamples]) -> np.ndarray:
 def write_spike_times(path: Path, job: Job, spikes: Dict[str, np.ndarray]) -> None:
     """Write `spike_times.npz`: by population int32 (spikes, 3) with the columns sample, neuron, step."""
     settings = job.settings
-    np.savez(
-        path,
-        **spikes,
-        num_samples=settings.record_spikes,
-        num_steps=job.network.latency(settings.duration),
-        **({"first_sample": settings.first} if settings.first else {}),
-    )
+    samples = range(settings.first, settings.first + settings.record_spikes)
+    SpikeTimes(samples, job.network.latency(settings.duration), spikes).write(path)
 
 
 def read_spikes(simulation: Union[str, Path], sample: Optional[int] = None) -> Dict[str, np.ndarray]:
@@ -88,14 +80,13 @@ def read_spikes(simulation: Union[str, Path], sample: Optional[int] = None) -> D
     path = Path(simulation) / SPIKE_TIMES
     if not path.exists():
         raise InputError(f"{path}: no such file; simulate with record_spikes=K to have it")
-    archive = load_archive(path, must=_SPIKE_SCALARS)
-    recorded, first = int(archive["num_samples"]), int(archive.get(_FIRST, 0))
-    populations = {name: spikes for name, spikes in archive.items() if name not in (*_SPIKE_SCALARS, _FIRST)}
+    recorded = read_spike_times(path)
     if sample is None:
-        return populations
-    if not first <= sample < first + recorded:
-        raise InputError(f"sample {sample}: {path} holds the samples {first} to {first + recorded - 1}")
-    return {name: spikes[spikes[:, 0] == sample] for name, spikes in populations.items()}
+        return dict(recorded.spikes)
+    if sample not in recorded.samples:
+        first, last = recorded.samples.start, recorded.samples.stop - 1
+        raise InputError(f"sample {sample}: {path} holds the samples {first} to {last}")
+    return {name: spikes[spikes[:, 0] == sample] for name, spikes in recorded.spikes.items()}
 
 
 def write_ini(network: Network, path: Path, settings: SimulationSettings, dt_ms: float) -> None:
@@ -104,7 +95,7 @@ def write_ini(network: Network, path: Path, settings: SimulationSettings, dt_ms:
     The initial potential is a fraction of the threshold, for populations without initial potentials in the network. A
     network from a NIR file defines all three.
     """
-    with h5py.File(path, "w") as file:
+    with writing(path) as file:
         file.attrs.update(format=INI_FORMAT, version=INI_VERSION, dt_ms=dt_ms)
         if not network.trained_spiking:
             file.attrs.update(settings.model_dump(include={"threshold", "reset", "initial_potential"}))

@@ -17,6 +17,7 @@ from snnb.io.figures import save
 from snnb.network.event_samples import EventSamples, InputSteps
 from snnb.network.network import MEMBRANE, Network, Population, Volume
 from snnb.network.read_network import read_networks
+from snnb.network.spike_times import SPIKE_TIMES
 from snnb.simulation.engines.engine import (
     Engine,
     Samples,
@@ -25,7 +26,7 @@ from snnb.simulation.engines.engine import (
     recorded_of,
     spike_table,
 )
-from snnb.simulation.files import SPIKE_TIMES, SUMS, write_counts, write_ini, write_spike_times
+from snnb.simulation.files import SUMS, write_counts, write_ini, write_spike_times
 from snnb.simulation.plots import plot_quality, plot_raster, plot_rates
 from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.statistics import (

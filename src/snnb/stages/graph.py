@@ -96,7 +96,7 @@ class GraphParams(Options):
         default=2_000_000,
         ge=0,
         le=2**63 - 1,
-        description="Maximum number of edges for which the networkx file is written.",
+        description="Maximum number of nodes and edges together for which the networkx file is written.",
     )
 
     @field_validator("weights_only")
@@ -284,11 +284,13 @@ def _finish(run: RunDirectory, params: GraphParams, output: StageOutput, graph: 
     from snnb.graph.synapse_graph import log_lines
 
     edges, neurons = graph.number_of_edges(), graph.number_of_neurons()
-    if edges <= params.networkx_limit:
+    size = graph.number_of_nodes() + edges
+    if size <= params.networkx_limit:
         export(graph, "networkx", output.directory / "graph", ExportOptions(rate_unit=params.rate_unit))
     else:
         output.warnings.append(
-            f"networkx file not written: {edges:,} edges are more than --networkx-limit {params.networkx_limit:,}; "
+            f"networkx file not written: {size:,} nodes and edges are more than --networkx-limit "
+            f"{params.networkx_limit:,}; "
             f"open {run.model}_graph.h5 with snnb.SynapseGraph, or use snnb export"
         )
     if params.pool_weight == "one" and not graph.has_average_pooling:
@@ -302,7 +304,7 @@ def _finish(run: RunDirectory, params: GraphParams, output: StageOutput, graph: 
         neurons=neurons,
         nodes=graph.number_of_nodes(),
         synapses=edges,
-        networkx=edges <= params.networkx_limit,
+        networkx=size <= params.networkx_limit,
     )
 
 

@@ -11,8 +11,9 @@ from snnb.core.progress import Progress, silent
 from snnb.io.files import sha256_of
 from snnb.io.text import read_document
 from snnb.network.event_samples import EventSamples
+from snnb.network.spike_times import SPIKE_TIMES
 from snnb.rundir.directory import RunDirectory
-from snnb.simulation.files import SPIKE_TIMES, read_spikes
+from snnb.simulation.files import read_spikes
 from snnb.stages import prepare, simulate
 from snnb.stages.graph import simulation_of
 from snnb.stages.stage import recorded, unaltered

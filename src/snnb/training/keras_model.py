@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from snnb.core.errors import InputError, VerificationError, first_line
-from snnb.io.hdf5 import copy_without_times, created, in_memory
+from snnb.io.hdf5 import copy_without_times, in_memory, writing
 from snnb.io.keras import NEWER, keras, older_description
 from snnb.io.keras_file import read_levels
 from snnb.training.batches import LabelledPictures, batches
@@ -96,7 +96,7 @@ def write_model(model: keras.Model, path: Path, attributes: Mapping[str, int] = 
 
     `attributes` are additional attributes of the file.
     """
-    with in_memory() as saved, created(path) as file:
+    with in_memory() as saved, writing(path) as file:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "You are saving your model as an HDF5 file")
             model.save(saved, save_format="h5")
