@@ -176,7 +176,9 @@ def as_integers(network: Network, thresholds: Mapping[str, np.ndarray], settings
         bias = np.zeros(1) if population.bias is None else population.bias * threshold
         start = population.initial_potential
         if start is not None:
-            start = np.rint(start * threshold + steps * (bias - np.rint(bias))).astype(np.float32)
+            # Of the bias of most positions where it differs between them
+            error = np.median((bias - np.rint(bias)).reshape(-1, bias.shape[-1]), axis=0)
+            start = np.rint(start * threshold + steps * error).astype(np.float32)
         integers = None
         if population.bias is not None:
             integers = np.clip(np.rint(bias), -bias_limit, bias_limit).astype(np.float32)

@@ -81,7 +81,8 @@ class Population(Volume):
 
     kind: str  # the Keras class of the layer that computes them
     projections: Tuple[Projection, ...]  # at least one
-    # (channels,) float32: bias of each channel, the last axis; None if no projection has a kernel
+    # float32: bias of each channel, the last axis, shape (channels,), or of each neuron, in the population's shape; None
+    # if no projection has a kernel
     bias: Optional[np.ndarray]
     activation: str  # activation of the analogue network; `linear` if it has none
     # Value at which the analogue network clips a relu. Spikes saturate at one per step
@@ -107,6 +108,18 @@ class Population(Volume):
     def spikes(self) -> bool:
         """Whether its neurons spike; otherwise it is an output layer that is read by its input or its potential."""
         return self.activation != MEMBRANE and (self.neuron is None or self.neuron.spikes)
+
+    @property
+    def channel_bias(self) -> np.ndarray:
+        """Bias of each channel, (channels,) float32; where it differs between positions, the median."""
+        if self.bias is None:
+            return np.zeros(self.shape[-1], np.float32)
+        return np.asarray(np.median(self.bias.reshape(-1, self.shape[-1]), axis=0), np.float32)
+
+    @property
+    def position_bias(self) -> Optional[np.ndarray]:
+        """Differences of the biases of neurons from `channel_bias`, float32 in the population's shape; None without."""
+        return None if self.bias is None or self.bias.ndim == 1 else self.bias - self.channel_bias
 
     @property
     def later_bias(self) -> Optional[np.ndarray]:

@@ -48,9 +48,9 @@ class ParseParams(NirSettings, ConversionSettings):
 class ParseDetails(Record):
     """Result of the conversion: scale factors λ by layer, largest difference between parsed and trained network.
 
-    `fidelity` has the accuracy after each change, if reading or converting the network changes what it computes.
-    A network that was trained as a spiking one is not converted. `decay` has its smallest and largest decay factors in
-    a time step, by population: of the membrane potential and, if there is one, of the synaptic current.
+    `fidelity` has the accuracy after each change, if converting the network changes what it computes. A network that
+    was trained as a spiking one is not converted. `decay` has its smallest and largest decay factors in a time step, by
+    population: of the membrane potential and, if there is one, of the synaptic current.
     """
 
     verified_samples: int = 0
@@ -153,13 +153,13 @@ def _convert(run: RunDirectory, params: ParseParams, progress: Progress) -> None
             progress=progress,
             pixel_scale=prepared.scale,
         )
-        fidelity = recorded_details(run, train.KIND).fidelity
+        fidelity = None
         if measured and result.changes:
             x, y = prepare.fidelity_samples(run)
             classes = None if class_count(run.manifest.run, prepared.class_names) is None else y
             output_scale = [1.0, *result.scale_factors.values()][-1]
-            now = measure_fidelity(read_trained(trained, quantised_again), result.changes, x, classes, output_scale)
-            fidelity = now if fidelity is None else fidelity.followed_by(now)
+            model = read_trained(trained, quantised_again)
+            fidelity = measure_fidelity(model, result.changes, x, classes, output_scale)
         output.metrics = {"largest_difference": result.largest_difference, **result.timing}
         output.warnings = list(result.warnings)
         output.details = ParseDetails(
