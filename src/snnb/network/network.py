@@ -27,6 +27,13 @@ def quantised(share: Values, levels: int, floor: Callable[[Values], Values]) -> 
     return rounded
 
 
+def of_most_positions(values: np.ndarray) -> np.ndarray:
+    """Return the middle of the values of each channel, the last axis, over all positions: shape (channels,)."""
+    rows = np.sort(values.reshape(-1, values.shape[-1]), axis=0)
+    middle: np.ndarray = rows[len(rows) // 2]
+    return middle
+
+
 @dataclass(frozen=True, eq=False)
 class Volume:
     """The output of a layer, or the input: a neuron for each element of a sample. `shape` is without the batch axis."""
@@ -81,8 +88,8 @@ class Population(Volume):
 
     kind: str  # the Keras class of the layer that computes them
     projections: Tuple[Projection, ...]  # at least one
-    # float32: bias of each channel, the last axis, shape (channels,), or of each neuron, in the population's shape; None
-    # if no projection has a kernel
+    # float32: bias of each channel, the last axis, shape (channels,), or of each neuron, in the shape of its population;
+    # None if no projection has a kernel
     bias: Optional[np.ndarray]
     activation: str  # activation of the analogue network; `linear` if it has none
     # Value at which the analogue network clips a relu. Spikes saturate at one per step
@@ -111,10 +118,8 @@ class Population(Volume):
 
     @property
     def channel_bias(self) -> np.ndarray:
-        """Bias of each channel, (channels,) float32; where it differs between positions, the median."""
-        if self.bias is None:
-            return np.zeros(self.shape[-1], np.float32)
-        return np.asarray(np.median(self.bias.reshape(-1, self.shape[-1]), axis=0), np.float32)
+        """Bias of each channel at most positions: (channels,) float32."""
+        return np.zeros(self.shape[-1], np.float32) if self.bias is None else of_most_positions(self.bias)
 
     @property
     def position_bias(self) -> Optional[np.ndarray]:
