@@ -403,19 +403,19 @@ def population(value: Affine, activation: str, limit: Optional[float], position:
     `position` is the index of the activation among the trained layers. Raise `NotComposableError` if Keras has no layer
     for a term.
     """
-    bias: Optional[np.ndarray] = value.bias.astype(np.float32)
-    by_position = None
-    if value.bias.ndim > 1:
-        bias, by_position = (bias[0, 0], None) if (bias == bias[0, 0]).all() else (None, bias)
-    alone = len(value.terms) == 1 and limit is None and by_position is None
-    own = activation if alone else "linear"
-    ends = [_layer(term, value.shape, own, None if index else bias) for index, term in enumerate(value.terms)]
+    bias = value.bias.astype(np.float32)
+    if bias.ndim > 1 and (bias == bias[0, 0]).all():
+        bias = bias[0, 0]
+    by_position = bias.ndim > 1
+    alone = len(value.terms) == 1 and limit is None and not by_position
+    own, first = activation if alone else "linear", None if by_position else bias
+    ends = [_layer(term, value.shape, own, None if index else first) for index, term in enumerate(value.terms)]
     if alone:
         return ends[0]
     end = ends[0] if len(ends) == 1 else Node("Add", value.shape, position, tuple(ends))
-    if by_position is not None:
-        added = by_position[np.newaxis]
-        weights = [added, np.zeros_like(added), np.ones_like(added)]  # beta, moving mean and variance
+    if by_position:
+        beta = bias[np.newaxis]
+        weights = [beta, np.zeros_like(beta), np.ones_like(beta)]  # with moving mean and variance
         end = Node("BatchNormalization", value.shape, position, (end,), dict(POSITION_BIAS), weights)
     if limit is not None:
         return Node("ReLU", value.shape, position, (end,), {"max_value": limit}, rectified=True)

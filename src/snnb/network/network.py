@@ -88,8 +88,8 @@ class Population(Volume):
 
     kind: str  # the Keras class of the layer that computes them
     projections: Tuple[Projection, ...]  # at least one
-    # float32: bias of each channel, the last axis, shape (channels,), or of each neuron, in the shape of its population;
-    # None if no projection has a kernel
+    # float32: bias of each channel, the last axis, shape (channels,), or of each neuron, in the shape of the population
+    # (None if no projection has a kernel)
     bias: Optional[np.ndarray]
     activation: str  # activation of the analogue network; `linear` if it has none
     # Value at which the analogue network clips a relu. Spikes saturate at one per step
