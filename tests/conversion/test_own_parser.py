@@ -11,6 +11,7 @@ from snnb.conversion.own_parser import parse_own
 from snnb.conversion.toolbox_config import configuration
 from snnb.core.errors import InputError
 from snnb.forward.currents import AnalogueNetwork
+from snnb.forward.numpy_pass import activations
 from snnb.io.keras import NEWER, keras
 from snnb.network.read_network import read_network
 from snnb.simulation.engines.event.event_engine import EventEngine
@@ -77,14 +78,6 @@ def _maximum_of_signed(x):
 
 
 REFUSED = {
-    "padding beside a bias": (
-        lambda x: _end(L.Conv2D(2, 3, padding="same", activation="relu", name="here")(L.Conv2D(4, 1)(x))),
-        "here (Conv2D): pads",
-    ),
-    "padding beside a batch normalisation": (
-        lambda x: _end(L.Conv2D(2, 3, padding="same", activation="relu", name="here")(L.BatchNormalization()(x))),
-        "here (Conv2D): pads",
-    ),
     "padded kernel over kernel": (
         lambda x: _end(L.Conv2D(2, 3, padding="same", name="here")(L.Conv2D(4, 3, use_bias=False)(x))),
         "here (Conv2D): pads the output of a layer without activation",
@@ -126,6 +119,37 @@ REFUSED = {
 }
 
 
+PADDED_BIASES = {
+    "of a convolution": lambda x: L.Conv2D(2, 3, padding="same", activation="relu")(L.Conv2D(4, 1)(x)),
+    "of a batch normalisation": lambda x: L.Conv2D(2, 3, strides=2, padding="same", activation="relu")(
+        L.BatchNormalization()(L.ReLU()(x))
+    ),
+    "before and after zeros": lambda x: L.DepthwiseConv2D(3, activation="relu")(
+        L.BatchNormalization()(L.ZeroPadding2D(((2, 1), (0, 1)))(L.BatchNormalization()(x)))
+    ),
+    "in a sum, clipped": lambda x: L.ReLU(1.5)(
+        L.Add()([x, L.SeparableConv2D(2, 3, padding="same")(L.BatchNormalization()(x))])
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PADDED_BIASES)
+def test_a_bias_that_is_padded_differs_by_position(case, randomise, tmp_path):
+    model = randomise(_model(lambda x: _end(PADDED_BIASES[case](x))))
+    x = np.random.default_rng(1).random((20, 8, 8, 2)).astype(np.float32)
+    expected = model.predict(x)
+    assert check_convertible(model, parser="auto") == "own"
+    parsed = parse_own(model)
+    np.testing.assert_allclose(parsed.predict(x), expected, atol=1e-5)
+    apply_factors(parsed, scale_factors(parsed, measure(parsed, x, batch_size=20).percentiles))
+    save_keras(parsed, tmp_path / "n.h5", "n")
+    network = read_network(tmp_path / "n.h5")
+    assert np.ptp(network.populations[-2].bias, axis=(0, 1)).max() > 0.01
+    np.testing.assert_allclose(AnalogueNetwork(network).outputs(x), expected, atol=1e-5)
+    *_, (_, last) = activations(network, x.reshape(20, -1))
+    np.testing.assert_allclose(last, expected, atol=1e-5)
+
+
 @pytest.mark.parametrize("case", REFUSED)
 def test_refused_in_one_line_by_layer_and_reason(case):
     build, message = REFUSED[case]
@@ -140,12 +164,12 @@ def test_refused_in_one_line_by_layer_and_reason(case):
 def test_the_same_reason_is_said_once():
     def build(x):
         for _ in range(9):
-            x = L.Conv2D(2, 3, padding="same")(L.BatchNormalization()(L.ReLU()(x)))
+            x = L.Conv2D(2, 3, padding="same")(L.Conv2D(2, 3, padding="same")(L.ReLU()(x)))
         return _end(L.ReLU()(x))
 
     with pytest.raises(InputError) as raised:
         check_convertible(_model(build), parser="auto")
-    assert str(raised.value).count("one kernel cannot") == 1
+    assert str(raised.value).count("insert a relu between them") == 1
     assert "and 4 more: pads" in str(raised.value)
 
 

@@ -11,16 +11,13 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType, ModuleType
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence
 
 from snnb.architectures.registry import Hyperparameter, InputShape, names
 from snnb.core.errors import InputError, UsageError, out_of_memory
 from snnb.core.progress import Say, say_nothing
 from snnb.io import lazy_keras as keras
 from snnb.model_files.kinds import is_model_file, is_nir, refuse_other_kinds
-
-if TYPE_CHECKING:
-    from snnb.model_files.fold_pixels import BorderSample
 
 _PYTHON = re.compile(r"(?P<path>.+\.py)(:(?P<function>.*))?")
 _FROM_DATA_SET = ("input_shape", "num_classes")
@@ -50,7 +47,7 @@ class OwnModel:
     function: Optional[str]  # name of the function that returns the model; None for a trained model
     # `build(input_shape=, num_classes=, **settings)` as for a model of this package. The first two are passed to the
     # user's function only if it has these parameters. A trained model is loaded with its weights; its additional
-    # keywords are `tell`, called with each deviation from the file, and `pixels` and `sample` of `read_model`.
+    # keywords are `tell`, called with each deviation from the file, and `pixels` of `read_model`.
     build: Callable[..., Any]
     takes_shape: bool = False  # whether the function has a parameter `input_shape`; else the model fixes the pictures
     # The function's other parameters whose defaults are numbers or tuples of numbers
@@ -92,12 +89,10 @@ def own_model(model: str) -> OwnModel:
     refuse_other_kinds(path)
     if match is None:
 
-        def load(
-            tell: Say = say_nothing, pixels: Optional[str] = None, sample: "Optional[BorderSample]" = None, **_: object
-        ) -> "keras.Model":
+        def load(tell: Say = say_nothing, pixels: Optional[str] = None, **_: object) -> "keras.Model":
             from snnb.model_files.read_model import read_model
 
-            return _usable(read_model(path, tell, pixels, sample), path.name)
+            return _usable(read_model(path, tell, pixels), path.name)
 
         return OwnModel(_own_name(path.stem), path, None, load)
 

@@ -207,7 +207,7 @@ class _Calibration:
     def add(self, population: Population) -> None:
         """Calibrate the next population."""
         sums, softmax = _without_bias(population), population.activation == "softmax"
-        bias = np.zeros(population.shape[-1], np.float32) if population.bias is None else population.bias
+        bias = population.channel_bias
         wanted, spiking_sums = (scratch_array((self._samples, *population.shape), np.float32) for _ in range(2))
         for block in self._blocks(population, 1):
             wanted[block] = self._sums(sums, population, block, self._trained)
@@ -411,4 +411,5 @@ class _Calibration:
 
 
 def _without_bias(population: Population) -> Currents:
-    return Currents([replace(population, bias=None)])
+    """Return the currents without the bias of channels, which is calibrated; that of positions is kept."""
+    return Currents([replace(population, bias=population.position_bias)])

@@ -322,7 +322,9 @@ def _warnings(
     rest = samples % settings.batch_size
     if rest:
         yield f"the last {rest} of {samples} normalisation samples do not fill a batch and are ignored"
-    before, after = trained.count_params(), parsed.count_params()
+    # Without the biases of positions, which are no synapses.
+    kernels = [layer for layer in parsed.layers if not isinstance(layer, keras.layers.BatchNormalization)]
+    before, after = trained.count_params(), sum(layer.count_params() for layer in kernels)
     if after > MORE_WEIGHTS * before:
         yield (
             f"{after:,} weights instead of {before:,}, {after / before:.1f} times as many: a layer without "

@@ -4,9 +4,8 @@ from typing import Dict, List, Literal
 
 from snnb.io.text import Document
 
-Change = Literal["padding", "average_pooling", "rectification", "pruning", "rounding", "pruning_and_rounding"]
+Change = Literal["average_pooling", "rectification", "pruning", "rounding", "pruning_and_rounding"]
 CHANGES: Dict[Change, str] = {  # in the order in which they are made
-    "padding": "padding with black instead of zeros",
     "average_pooling": "max pooling → average pooling",
     "rectification": "ReLU added to layers without activation",
     "pruning": "pruning",
@@ -33,18 +32,9 @@ class Fidelity(Document):
         return [change for change in CHANGES if change in self.after]
 
     @property
-    def converted(self) -> List[Change]:
-        """The changes by the conversion."""
-        return [change for change in self.made if change != "padding"]
-
-    @property
     def lost(self) -> float:
         """Accuracy that the conversion loses."""
-        return self.after.get("padding", self.trained) - self.after[self.made[-1]]
-
-    def followed_by(self, later: "Fidelity") -> "Fidelity":
-        """Return the fidelity with later changes, for which the network changed so far was the trained one."""
-        return self.model_copy(update={"after": {**self.after, **later.after}})
+        return self.trained - self.after[self.made[-1]]
 
     def lines(self) -> List[str]:
         """Return a line for the trained network and one for each change, with the loss by this change."""

@@ -15,7 +15,7 @@ from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.rewriting import Channels, averaging, is_separable, presynaptic_scales
 from snnb.core.errors import InputError
 from snnb.network.layers import AveragePooling2D
-from snnb.network.network import Network, Population, Projection
+from snnb.network.network import Network, Population, Projection, of_most_positions
 
 # A channel whose largest weight is a smaller share of the population's does not use all bits.
 SMALLEST_SHARE = 1e-3
@@ -176,7 +176,8 @@ def as_integers(network: Network, thresholds: Mapping[str, np.ndarray], settings
         bias = np.zeros(1) if population.bias is None else population.bias * threshold
         start = population.initial_potential
         if start is not None:
-            start = np.rint(start * threshold + steps * (bias - np.rint(bias))).astype(np.float32)
+            error = of_most_positions(bias - np.rint(bias))
+            start = np.rint(start * threshold + steps * error).astype(np.float32)
         integers = None
         if population.bias is not None:
             integers = np.clip(np.rint(bias), -bias_limit, bias_limit).astype(np.float32)

@@ -73,6 +73,24 @@ class Kernel:
         depthwise = self.kind == "DepthwiseConv2D"
         return np.asarray((summed * values[:, np.newaxis]).ravel() if depthwise else values @ summed)
 
+    def of_image(self, values: np.ndarray, written: Shape) -> np.ndarray:
+        """Apply a convolution with its padding to an image: float64 `(rows, columns, channels)` to shape `written`."""
+        if self.kind == IDENTITY:
+            return np.asarray(self.weights * values)
+        reaches = [self.reach(axis, written[axis]) for axis in (0, 1)]
+        around = [(-first, max(last + 1 - length, 0)) for (first, last), length in zip(reaches, values.shape)]
+        values = np.pad(values, [*around, (0, 0)])
+        result, (rows, columns) = np.zeros(written), written[:2]
+        for tap in np.ndindex(*self.size):
+            first = [index * step for index, step in zip(tap, self.dilation)]
+            read = values[first[0] :: self.strides[0], first[1] :: self.strides[1]][:rows, :columns]
+            weights = self.weights[tap].astype(np.float64)
+            if self.kind == "DepthwiseConv2D":
+                result += (read[..., np.newaxis] * weights).reshape(written)
+            else:
+                result += read @ weights
+        return result
+
 
 def composed(first: Kernel, second: Kernel, read: Shape, between: Shape, written: Shape) -> Kernel:
     """Return the kernel that is equal to two in sequence.

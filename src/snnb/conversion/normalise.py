@@ -18,8 +18,8 @@ from snnb.core.errors import InputError
 from snnb.core.progress import Progress, silent
 from snnb.io.keras import keras
 
-# Layers without weights that belong to the population of the layer before them.
-PARTS = {"Add", "Activation", "ReLU"}
+# Layers that belong to the population of the layer before them; batch normalisation adds a bias for each position.
+PARTS = {"Add", "BatchNormalization", "Activation", "ReLU"}
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def _ends(model: keras.Model) -> Dict[str, keras.layers.Layer]:
 def _activation(layer: keras.layers.Layer) -> str:
     """Return the activation of a population's last layer, by Keras's name."""
     kind = type(layer).__name__
-    return {"Add": "linear", "ReLU": "relu"}.get(kind) or str(layer.activation.__name__)
+    return {"Add": "linear", "BatchNormalization": "linear", "ReLU": "relu"}.get(kind) or str(layer.activation.__name__)
 
 
 def clipped(model: keras.Model) -> List[str]:
@@ -199,7 +199,9 @@ def apply_factors(model: keras.Model, factors: Dict[str, float]) -> None:
         if layer.name in factors or layer.name in ends:
             own = ends.get(layer.name, layer).name
             origins[layer.name] = np.full(shape[1:], names.index(own) + 1, np.float32)
-        if layer.weights:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.beta.assign(layer.beta / np.float32(factors[ends[layer.name].name]))
+        elif layer.weights:
             _scale(layer, inputs[0], numbered, factors[ends[layer.name].name])
         elif "Pooling2D" in type(layer).__name__:
             origins[layer.name] = np.broadcast_to(of_channels(layer.name, inputs[0], shape[-1]), shape[1:])

@@ -3,8 +3,11 @@
 Each relu, each pooling and the end of the network is a population. A sum of several terms becomes layers without
 activation, an `Add` and an activation; a single term becomes the layer that snntoolbox 0.5's parser would make of it.
 
-Between two populations, a value is a sum of terms, each one kernel on one layer, and a bias per channel. Layers without
-neurons that read such a sum are deferred: they are converted when the next activation is known.
+Between two populations, a value is a sum of terms, each one kernel on one layer, and a bias per channel, or per
+position where a layer pads a value with a bias with zeros. Layers without neurons that read such a sum are deferred:
+they are converted when the next activation is known.
+
+Keras has no layer for a bias per position: a batch normalisation over all axes adds it, which changes nothing else.
 """
 
 import heapq
@@ -30,6 +33,8 @@ from snnb.io.keras import keras
 from snnb.io.text import JsonValue
 from snnb.network.geometry import Shape, window_padding
 
+# Batch normalisation that only adds a bias to each element.
+POSITION_BIAS: Dict[str, JsonValue] = {"axis": [1, 2, 3], "epsilon": 0.0, "scale": False}
 # Keys of a trained layer's configuration that the parsed layer does not have.
 DROPPED = {"name", "activation", "use_bias"}
 
@@ -62,37 +67,34 @@ class Affine:
     """A sum of terms and a bias."""
 
     terms: Tuple[Term, ...]
-    bias: np.ndarray  # float64 `(channels,)`
-    biased: bool  # training can make the bias differ from 0
+    bias: np.ndarray  # float64, `(channels,)` or `shape`
     shape: Tuple[int, ...]
 
     def scaled(self, scale: np.ndarray, shift: np.ndarray) -> "Affine":
         """Scale and shift the channels, as batch normalisation does: float64 `(channels,)`."""
         terms = tuple(replace(term, kernel=term.kernel.scaled(scale)) for term in self.terms)
-        return replace(self, terms=terms, bias=self.bias * scale + shift, biased=True)
+        return replace(self, terms=terms, bias=self.bias * scale + shift)
 
-    def followed_by(self, kernel: Kernel, bias: np.ndarray, biased: bool, shape: Tuple[int, ...]) -> "Affine":
+    def followed_by(self, kernel: Kernel, bias: np.ndarray, shape: Tuple[int, ...]) -> "Affine":
         """Compose each term with a kernel and its bias, whose output has that shape.
 
         Raise `NotComposableError` if the composition would not be exact.
         """
-        if self.biased and kernel.pads(self.shape, shape):
-            raise NotComposableError(
-                "pads the output of a layer with bias and without activation with zeros, which one kernel cannot "
-                "express: insert a relu between them, or use padding valid"
-            )
         terms = tuple(
             replace(term, kernel=composed(term.kernel, kernel, term.source.shape, self.shape, shape))
             for term in self.terms
         )
-        return Affine(terms, bias + kernel.of_constant(self.bias), self.biased or biased, shape)
+        if self.bias.ndim == 1 and not (self.bias.any() and kernel.pads(self.shape, shape)):
+            return Affine(terms, bias + kernel.of_constant(self.bias), shape)
+        added = kernel.of_image(np.broadcast_to(self.bias, self.shape), shape)
+        return Affine(terms, bias + added, shape)
 
 
 def identity(node: Node, position: int) -> Affine:
     """Return the output of a layer as a linear value, read by the trained layer of index `position`."""
     channels = node.shape[-1]
     kernel = Kernel(IDENTITY, np.ones(channels, np.float32), position)
-    return Affine((Term(node, kernel),), np.zeros(channels), False, node.shape)
+    return Affine((Term(node, kernel),), np.zeros(channels), node.shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,21 +181,19 @@ class _Parser:
         shape = tuple(layer.output_shape[1:])
         current = self._linear(value)
         for kernel in first:
-            current = self._followed(current, kernel, np.zeros(kernel.outputs), False, (*shape[:-1], kernel.outputs))
-        current = self._followed(current, last, bias_of(layer), bool(layer.use_bias), shape)
+            current = self._followed(current, kernel, np.zeros(kernel.outputs), (*shape[:-1], kernel.outputs))
+        current = self._followed(current, last, bias_of(layer), shape)
         activation = layer.activation.__name__
         return current if activation == "linear" else self._activated(current, activation, None)
 
-    def _followed(
-        self, value: Affine, kernel: Kernel, bias: np.ndarray, biased: bool, shape: Tuple[int, ...]
-    ) -> Affine:
+    def _followed(self, value: Affine, kernel: Kernel, bias: np.ndarray, shape: Tuple[int, ...]) -> Affine:
         try:
-            return value.followed_by(kernel, bias, biased, shape)
+            return value.followed_by(kernel, bias, shape)
         except NotComposableError:
             if not self._rectify_linear:
                 raise
         rectified = identity(population(value, "linear", None, self._position), self._position)
-        return rectified.followed_by(kernel, bias, biased, shape)
+        return rectified.followed_by(kernel, bias, shape)
 
     def _linear(self, value: Value) -> Affine:
         """Return a value as a sum of terms."""
@@ -235,8 +235,7 @@ class _Parser:
         if len({part.shape for part in parts}) > 1:
             raise NotComposableError("adds shapes that differ")
         terms = tuple(term for part in parts for term in part.terms)
-        bias = np.sum([part.bias for part in parts], axis=0)
-        return Affine(terms, bias, any(part.biased for part in parts), parts[0].shape)
+        return Affine(terms, np.asarray(sum(part.bias for part in parts)), parts[0].shape)
 
     def _activated(self, value: Value, activation: str, limit: Optional[float]) -> Node:
         """Return the population of a value; `linear` is for the end of the network."""
@@ -313,7 +312,7 @@ class _Parser:
                 )
             if kind == "GlobalAveragePooling2D" and self._rectify_linear:
                 raise NotComposableError("has a kernel of the size of the map")
-            return self._linear(value).followed_by(kernel, np.zeros(kernel.outputs), False, pooling.shape)
+            return self._linear(value).followed_by(kernel, np.zeros(kernel.outputs), pooling.shape)
         except NotComposableError:
             if not self._rectify_linear:
                 raise
@@ -348,20 +347,24 @@ def node_of(value: DeferredLayer, inputs: Tuple[Node, ...], activation: str = "l
 
 
 def padded(value: Value) -> Optional[Affine]:
-    """Return zero padding of a sum without bias as a sum; None for any other value.
+    """Return zero padding of a sum as a sum; None for any other value.
 
     Raise `NotComposableError` if its kernels would see a part of their input in the padding.
     """
-    if not isinstance(value, DeferredLayer) or value.kind != "ZeroPadding2D" or value.outside is not None:
+    if not isinstance(value, DeferredLayer) or value.kind != "ZeroPadding2D":
         return None
     [inside] = value.inputs
     inside = padded(inside) or inside
-    if not isinstance(inside, Affine) or inside.biased:
+    if not isinstance(inside, Affine):
         return None
     ((top, _), (left, _)), channels = value.config["padding"], value.shape[-1]
     ones = np.ones((1, 1, channels, 1), np.float32)
     kernel = Kernel("DepthwiseConv2D", ones, value.position, before=(int(top), int(left)))
-    return inside.followed_by(kernel, np.zeros(channels), False, value.shape)
+    result = inside.followed_by(kernel, np.zeros(channels), value.shape)
+    if value.outside is None:
+        return result
+    beyond = value.outside * (1 - kernel.of_image(np.ones(inside.shape), value.shape))
+    return replace(result, bias=result.bias + beyond)
 
 
 def scaled_units(value: Value) -> Optional[Affine]:
@@ -378,7 +381,7 @@ def scaled_units(value: Value) -> Optional[Affine]:
     scale, shift = (np.concatenate([numbers[i].ravel() for _, *numbers in scaled]) for i in (0, 1))
     node = node_of(value, tuple(source for source, *_ in scaled))
     kernel = Kernel(IDENTITY, scale.astype(np.float32), value.position)
-    return Affine((Term(node, kernel),), shift, True, value.shape)
+    return Affine((Term(node, kernel),), shift, value.shape)
 
 
 def _spread(value: Value) -> Optional[Tuple[Node, np.ndarray, np.ndarray]]:
@@ -400,12 +403,20 @@ def population(value: Affine, activation: str, limit: Optional[float], position:
     `position` is the index of the activation among the trained layers. Raise `NotComposableError` if Keras has no layer
     for a term.
     """
-    alone = len(value.terms) == 1 and limit is None
-    own, first = activation if alone else "linear", value.bias.astype(np.float32)
+    bias = value.bias.astype(np.float32)
+    if bias.ndim > 1 and (bias == bias[0, 0]).all():
+        bias = bias[0, 0]
+    by_position = bias.ndim > 1
+    alone = len(value.terms) == 1 and limit is None and not by_position
+    own, first = activation if alone else "linear", None if by_position else bias
     ends = [_layer(term, value.shape, own, None if index else first) for index, term in enumerate(value.terms)]
     if alone:
         return ends[0]
     end = ends[0] if len(ends) == 1 else Node("Add", value.shape, position, tuple(ends))
+    if by_position:
+        beta = bias[np.newaxis]
+        weights = [beta, np.zeros_like(beta), np.ones_like(beta)]  # with moving mean and variance
+        end = Node("BatchNormalization", value.shape, position, (end,), dict(POSITION_BIAS), weights)
     if limit is not None:
         return Node("ReLU", value.shape, position, (end,), {"max_value": limit}, rectified=True)
     if activation == "linear":

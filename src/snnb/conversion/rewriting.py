@@ -95,6 +95,8 @@ class Channels:
 def with_scales(network: Network, channels: Mapping[str, Channels]) -> Network:
     """Return the network whose populations have these scale factors, biases and initial potentials.
 
+    Biases of positions keep their differences from those of channels.
+
     Each weight is multiplied by the scale factor of its presynaptic channel and divided by the scale factor of its
     postsynaptic one. An average pooling with another factor than the population that it reads becomes a depthwise
     convolution. Raise `InputError` if a layer reads values of different scale factors in one channel.
@@ -103,7 +105,10 @@ def with_scales(network: Network, channels: Mapping[str, Channels]) -> Network:
     for population in network.populations:
         own, sources = channels[population.name], presynaptic_scales(network, channels, population)
         projections = [_rescaled(p, source, own.scale) for p, source in zip(population.projections, sources)]
-        bias = None if projections[0].kernel is None else (own.bias / own.scale).astype(np.float32)
+        bias, by_position = None, population.position_bias
+        if projections[0].kernel is not None:
+            bias = own.bias if by_position is None else own.bias + by_position
+            bias = (bias / own.scale).astype(np.float32)
         populations.append(
             replace(
                 population,

@@ -5,11 +5,14 @@ A population is an `IF` node, images with channels first. Each projection is a n
 node. Thresholds are the largest float32 number below 1, since NIR's neurons spike above it, or integers. `Flatten`
 precedes a matrix. The description lists what NIR cannot express (`nir.losses`).
 
+`Conv2d` has a bias for each channel. Where biases differ between positions, as at the border of pictures less their
+mean, a `Conv2d` of zeros with biases of 1 and a `Scale` add the differences.
+
 NIR pads as PyTorch does, the same number of zeros on both sides. Other paddings, a source that is only some channels of
 a layer's input, and depthwise layers become the same convolution with taps that are 0.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Dict, List, Optional, Sequence, Set, Tuple, Union
@@ -26,6 +29,7 @@ from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.network.geometry import Axis
 from snnb.network.layers import AveragePooling2D, Conv2D, DepthwiseConv2D
+from snnb.network.network import of_most_positions
 
 LARGEST_MATRIX = 1 << 28  # numbers: a GiB
 MOST_ZERO_TAPS = 64  # around a kernel; usual paddings need fewer
@@ -117,15 +121,25 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
                     mean = (linear.mean / unit).astype(np.float32)
                     resistance = np.ascontiguousarray(np.broadcast_to(mean, resistance.shape))
                 closes = _closes_cycle(projection)
-                chain = _chain(nir, projection, linear, unit, biases[closes], images)
+                chains = [_chain(nir, projection, linear, unit, biases[closes], images)]
+                bias = biases[closes]
+                if isinstance(linear, Convolution) and bias is not None:
+                    rest = bias - of_most_positions(bias)
+                    if rest.any():
+                        # A convolution of zeros whose bias is 1, times the rest
+                        zeros = replace(linear, weight=np.zeros_like(linear.weight))
+                        scale = nir.Scale(np.ascontiguousarray(rest.transpose(2, 0, 1), np.float32))
+                        ones = _chain(nir, projection, zeros, unit, np.ones_like(bias), images)
+                        chains.append({"ones": ones.pop("convolution"), "rest": scale, **ones})
                 biases[closes] = None  # added once
-                if projection.delay > closes:
-                    waits = np.full(_shape(projection.source, images), float(projection.delay - closes))
-                    chain = {"delay": nir.Delay(waits), **chain}
-                labels = [f"{number:04d}_{part}_{kind}" for kind in chain]
-                nodes.update(zip(labels, chain.values()))
-                way = [names[projection.source.name], *labels, names[population.name]]
-                ways.append((population.first, way))
+                for chain in chains:
+                    if projection.delay > closes:
+                        waits = np.full(_shape(projection.source, images), float(projection.delay - closes))
+                        chain = {"delay": nir.Delay(waits), **chain}
+                    labels = [f"{number:04d}_{part}_{kind}" for kind in chain]
+                    nodes.update(zip(labels, chain.values()))
+                    way = [names[projection.source.name], *labels, names[population.name]]
+                    ways.append((population.first, way))
             counter.add(projection.number_of_edges)
         order = _channels_first_order(population)
         if population.neuron is not None:
@@ -222,8 +236,7 @@ def _chain(
         if bias is None or not bias.any():
             return {**before, "matrix": nir.Linear(weight=weight)}
         return {**before, "matrix": nir.Affine(weight=weight, bias=bias.ravel()[rows].astype(np.float32))}
-    filters = target.shape[-1]
-    added = np.zeros(filters) if bias is None else bias.reshape(-1, filters)[0]  # the same at all positions
+    added = np.zeros(target.shape[-1]) if bias is None else of_most_positions(bias)
     convolution = nir.Conv2d(
         input_shape=np.array(source.shape[:2]),
         weight=(linear.weight / unit).astype(np.float32),

@@ -147,7 +147,9 @@ class Currents:
         for current in others:
             first += current
         bias = self._biases.get(population.name)
-        return first if bias is None else tf.nn.bias_add(first, bias)
+        if bias is None:
+            return first
+        return tf.nn.bias_add(first, bias) if bias.shape.rank == 1 else first + bias
 
 
 ACTIVATE = dict(zip(ACTIVATIONS, (tf.nn.relu, tf.nn.softmax, tf.identity)))

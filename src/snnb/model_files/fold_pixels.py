@@ -1,7 +1,8 @@
 """Fold the preprocessing that a trained network expects into its first layers, so that it takes pixels in [0, 1].
 
 A pixel x of channel c in [0, 1] becomes a_c x + b_c. A layer of weighted sums w · (a x + b) computes the same from x
-with the weights a w and the additional bias Σ w b.
+with the weights a w and the additional bias Σ w b. Zeros that a layer pads are no pixels: before it, a batch
+normalisation subtracts the pixel -b / a, which becomes 0; then the weights are a w.
 
 The presets of `--pixels` are the modes of `keras.applications.imagenet_utils.preprocess_input`. Pixels are 0 to 255:
 
@@ -10,33 +11,24 @@ The presets of `--pixels` are the modes of `keras.applications.imagenet_utils.pr
 - `tf`: to [-1, 1].
 """
 
+import json
 import re
 from dataclasses import dataclass
-from typing import Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Collection, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
 from snnb.core.errors import InputError
 from snnb.core.progress import Say
 from snnb.io import lazy_keras as keras
+from snnb.io.text import JsonValue
 from snnb.network.geometry import window_padding
 
 WEIGHTED = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Dense")
 # Layers that commute with scaling each channel by a positive number.
 PASSING = ("AveragePooling2D", "Flatten", "GlobalAveragePooling2D", "MaxPooling2D", "GlobalMaxPooling2D", "Dropout")
 
-
-@dataclass
-class BorderSample:
-    """Pictures on which an inexact change of pixels is measured, and the result."""
-
-    # Returns test pictures, float32 (n, height, width, channels) in [0, 1], and their class numbers
-    pictures: Callable[[], Tuple[np.ndarray, np.ndarray]]
-    # Shares of the pictures that the given model and the changed one classify correctly; None: not measured
-    accuracies: Optional[Tuple[float, float]] = None
-    size: int = 0  # number of pictures
-
-
+MEAN = "_less_mean"  # end of the names of batch normalisations that subtract a pixel
 AS_THEY_ARE = "0-1"
 _GIVEN = re.compile(r"mean=(?P<mean>[-+.\deE,]+),std=(?P<std>[-+.\deE,]+)")
 
@@ -91,14 +83,15 @@ def fold_pixels(
     text: Optional[str],
     warn: Say,
     preprocessing: Optional[Pixels] = None,
-    sample: Optional[BorderSample] = None,
+    *,
+    trained: bool = True,
 ) -> "keras.Model":
     """Return a model with pixels in [0, 1] that has the outputs of the given model with its pixels.
 
     The given model may be changed. Its pixels are `text`, see `parse_pixels`; None: those that the preprocessing takes,
-    else [0, 1]. `preprocessing` is the change by the layers that were removed from the model. `warn` is called with a
-    message if layers pad with zeros, where the result is not exact at the border. The message states how inexact it is
-    on the pictures of `sample`, whose accuracies are set.
+    else [0, 1]. `preprocessing` is the change by the layers that were removed from the model; `warn` is called with a
+    message that names them. A batch normalisation that subtracts the pixel of value 0 is put before a layer that pads
+    with zeros, but not in a model that is not `trained`, which learns with a border of black.
 
     Raise `InputError` if the channels do not fit, a layer that reads the input cannot take the change, or the pixels
     are not those that the preprocessing takes; the message names it.
@@ -111,32 +104,17 @@ def fold_pixels(
     if len({1, channels, len(factor), len(shift)}) > (1 if channels == 1 else 2):
         raise InputError(f"{origin} does not apply to this model, which takes {channels} channels")
     factor, shift = (np.broadcast_to(numbers, (channels,)) for numbers in (factor, shift))
-    readers, padded = _readers(model, origin)
-    inexact, effect = bool(padded) and bool(np.any(shift != 0)), ""
-    x, classes = sample.pictures() if inexact and sample is not None else (np.zeros(0), np.zeros(0))
-    measured = x.shape[1:] == tuple(model.input_shape[1:])
-    if measured:
-        exact = model.predict(
-            (x[..., ::-1] if pixels.reversed else x) * np.float32(factor) + np.float32(shift), verbose=0
-        )
-    model = _with_biases(model, [layer.name for layer in readers if not getattr(layer, "use_bias", True)])
-    for layer in readers:
-        new = model.get_layer(layer.name)
-        new.set_weights(_folded(new, Pixels(factor, shift, pixels.reversed), origin))
-    if measured:
-        folded = model.predict(x, verbose=0)
-        effect = f": on {len(x)} test images outputs differ by up to {np.abs(folded - exact).max():.2g}"
-        if folded.ndim == 2 and classes.ndim == 1:
-            before, after = (float(np.mean(outputs.argmax(axis=1) == classes)) for outputs in (exact, folded))
-            if sample is not None:
-                sample.accuracies, sample.size = (before, after), len(x)
-            effect += f", and {after:.1%} are classified correctly instead of {before:.1%}"
-    if inexact:
-        names = ", ".join(layer.name for layer in padded)
-        warn(
-            f"{origin}: layer {names} pads with zeros, which are not black to the model, but are here, so its "
-            f"result at the border of images is not exact{effect}"
-        )
+    readers = _readers(model, origin)
+    padded = {pads for _, pads in readers if pads is not None} if trained and shift.any() else set()
+    without_bias = {layer.name for layer, _ in readers if not getattr(layer, "use_bias", True)}
+    model, names = _changed(model, without_bias, padded)
+    for layer, pads in readers:
+        new, rest = model.get_layer(layer.name), np.zeros(channels) if pads in padded else shift
+        new.set_weights(_folded(new, Pixels(factor, rest, pixels.reversed), origin))
+    mean = (-shift / factor)[:: -1 if pixels.reversed else 1]
+    for name in names:
+        layer = model.get_layer(name)
+        layer.set_weights([mean, np.full(channels, 1 - layer.epsilon)])
     return model
 
 
@@ -154,59 +132,80 @@ def _combined(text: Optional[str], warn: Say, preprocessing: Optional[Pixels]) -
     return layers, Pixels(factor * parse_pixels(text or takes).factor, shift)
 
 
-def _readers(model: "keras.Model", origin: str) -> Tuple[List["keras.layers.Layer"], List["keras.layers.Layer"]]:
-    """Return the layers that weigh the input, and those that pad it with zeros."""
+def _readers(model: "keras.Model", origin: str) -> List[Tuple["keras.layers.Layer", Optional[str]]]:
+    """Return the layers that weigh the input, each with the name of the first layer before it that pads, or its own."""
     consumers: Dict[str, List[keras.layers.Layer]] = {}
     for layer in model.layers:
         if sum(node.outbound_layer is layer for nodes in model._nodes_by_depth.values() for node in nodes) > 1:
             raise InputError(f"{origin}: layer {layer.name} is used several times: use each layer once")
         for tensor in layer.input if isinstance(layer.input, list) else [layer.input]:
             consumers.setdefault(tensor.name, []).append(layer)
-    readers: Dict[str, keras.layers.Layer] = {}
-    padded: List[keras.layers.Layer] = []
-    waiting = [model.inputs[0]]
+    readers: Dict[str, Tuple[keras.layers.Layer, Optional[str]]] = {}
+    waiting: List[Tuple[str, Optional[str]]] = [(model.inputs[0].name, None)]
     while waiting:
-        for layer in consumers.get(waiting.pop().name, []):
+        tensor_name, pads = waiting.pop()
+        for layer in consumers.get(tensor_name, []):
             kind = type(layer).__name__
             if kind == "InputLayer":
                 continue
             if kind in PASSING or kind == "ZeroPadding2D":
-                padded += [layer] if kind == "ZeroPadding2D" else []
-                waiting.append(layer.output)
+                waiting.append((layer.output.name, pads or (layer.name if kind == "ZeroPadding2D" else None)))
             elif kind in WEIGHTED or (
                 kind == "BatchNormalization" and list(np.ravel(layer.axis)) in ([-1], [len(layer.input_shape) - 1])
             ):
-                readers[layer.name] = layer
-                if getattr(layer, "padding", "valid") == "same":
-                    axes = zip(layer.input_shape[1:3], layer.kernel_size, layer.strides, layer.dilation_rate)
-                    pads = any(window_padding(*axis, "same") != window_padding(*axis, "valid") for axis in axes)
-                    padded += [layer] if pads else []
+                readers[layer.name] = layer, pads or (layer.name if _pads(layer) else None)
             else:
                 raise InputError(
                     f"{origin}: layer {layer.name} ({kind}) reads the input, and has no weights into which "
                     "the pixel scaling can be folded: begin with a convolution, a dense layer or a batch normalisation"
                 )
-    return list(readers.values()), padded
+    return list(readers.values())
 
 
-def _with_biases(model: "keras.Model", names: Sequence[str]) -> "keras.Model":
-    """Return the model, with biases of 0 in layers that have none."""
-    if not names:
-        return model
+def _pads(layer: "keras.layers.Layer") -> bool:
+    if getattr(layer, "padding", "valid") != "same":
+        return False
+    axes = zip(layer.input_shape[1:3], layer.kernel_size, layer.strides, layer.dilation_rate)
+    return any(window_padding(*axis, "same") != window_padding(*axis, "valid") for axis in axes)
 
-    def clone(layer: "keras.layers.Layer") -> "keras.layers.Layer":
-        config = layer.get_config()
-        if layer.name in names:
+
+def _changed(
+    model: "keras.Model", without_bias: Collection[str], padded: Collection[str]
+) -> Tuple["keras.Model", List[str]]:
+    """Return the model, with biases of 0 in layers that have none, and a batch normalisation before the `padded` ones.
+
+    Return the names of the batch normalisations too, which have neither scale nor offset, and do not learn.
+    """
+    if not without_bias and not padded:
+        return model, []
+    from snnb.io.keras import description_of
+
+    description = description_of(model)
+    sequential, layers, names = description["class_name"] == "Sequential", [], []
+    for entry in description["config"]["layers"]:
+        config = entry["config"]
+        name = config["name"]
+        if name in without_bias:
             config.update(use_bias=True, bias_initializer="zeros")
-        return type(layer).from_config(config)
-
-    changed = keras.models.clone_model(model, clone_function=clone)
+        if name in padded:
+            names.append(f"{name}{MEAN}")
+            added = {"name": names[-1], "center": False, "scale": False, "trainable": False}
+            node: Dict[str, JsonValue] = {"class_name": "BatchNormalization", "config": added}
+            if not sequential:
+                node.update(name=names[-1], inbound_nodes=entry["inbound_nodes"])
+                entry["inbound_nodes"] = [[[names[-1], 0, 0, {}]]]
+            elif "batch_input_shape" in config:
+                added["batch_input_shape"] = config.pop("batch_input_shape")
+            layers.append(node)
+        layers.append(entry)
+    description["config"]["layers"] = layers
+    changed = keras.models.model_from_json(json.dumps(description))
     for layer in model.layers:
         weights = layer.get_weights()
-        extra = [np.zeros(changed.get_layer(layer.name).weights[-1].shape)] if layer.name in names else []
+        extra = [np.zeros(changed.get_layer(layer.name).weights[-1].shape)] if layer.name in without_bias else []
         if weights:
             changed.get_layer(layer.name).set_weights([*weights, *extra])
-    return changed
+    return changed, names
 
 
 def _folded(layer: "keras.layers.Layer", pixels: Pixels, origin: str) -> List[np.ndarray]:

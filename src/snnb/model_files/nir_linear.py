@@ -198,6 +198,8 @@ def then(first: Linear, second: Linear, source: Channels, middle: Channels, targ
     elif isinstance(first, Elementwise) and isinstance(second, Window) and source == middle:
         factor = channel_values(first.factor)
         composed = None if factor is None else replace(second, kernel=second.kernel * factor.reshape(-1, 1))
+    elif isinstance(first, Window) and not first.kernel.any() and isinstance(second, Elementwise):
+        composed = first
     elif isinstance(first, Window) and isinstance(second, Elementwise) and middle == target:
         factor = channel_values(second.factor)
         if factor is not None:

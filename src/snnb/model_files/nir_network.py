@@ -151,7 +151,7 @@ class _Reader:
         output = self._output(arriving)
         names = [*(name for name in names if name != output), output]
         biases = {name: self._biases(nodes[name], arriving[name]) for name in names}
-        terms = {name: [term for term in arriving[name] if term.source != CONSTANT] for name in names}
+        terms = {name: _weighing(arriving[name]) for name in names}
         self._neurons.update({name: self._population_shape(nodes[name], terms[name], biases[name]) for name in names})
         populations = {name: self._population(nodes[name], terms[name], biases[name]) for name in names}
         volumes: List[Volume] = [Volume(INPUT, self._neurons[first]), *self._moved.get(first, [])]
@@ -368,6 +368,12 @@ class _Reader:
                 moved += same
             volume = same[0]
         return volume
+
+
+def _weighing(terms: Sequence[Term]) -> List[Term]:
+    """Return the terms of spikes, without convolutions of zeros if there are others: these only add biases."""
+    read = [term for term in terms if term.source != CONSTANT]
+    return [term for term in read if not isinstance(term.linear, Window) or term.linear.kernel.any()] or read
 
 
 def _rows_first(values: np.ndarray) -> np.ndarray:

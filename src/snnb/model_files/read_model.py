@@ -7,20 +7,18 @@ from typing import List, Optional, Tuple
 from snnb.core.errors import InputError, advising
 from snnb.core.progress import Say
 from snnb.io import lazy_keras as keras
-from snnb.model_files.fold_pixels import BorderSample, Pixels, fold_pixels
+from snnb.model_files.fold_pixels import Pixels, fold_pixels
 from snnb.model_files.kinds import RESAVE, NotReadError, refuse_other_kinds
 from snnb.model_files.onnx_model import EXPORT, external_files, read_onnx
 
 
-def read_model(
-    path: Path, warn: Say, pixels: Optional[str] = None, sample: Optional[BorderSample] = None
-) -> "keras.Model":
+def read_model(path: Path, warn: Say, pixels: Optional[str] = None) -> "keras.Model":
     """Read a trained model with its weights as an uncompiled Keras model that takes pixels in [0, 1].
 
     `warn` is called with a message for each difference between the model returned and the file, such as an added
     softmax. `pixels` is the pixel range of the model in the file, see `parse_pixels`; None: the range that its
-    preprocessing layers take, without such layers [0, 1]. For `sample` see `fold_pixels`. Raise `InputError` if the
-    file is damaged, in another format, or the model has something that cannot be read.
+    preprocessing layers take, without such layers [0, 1]. Raise `InputError` if the file is damaged, in another
+    format, or the model has something that cannot be read.
     """
     refuse_other_kinds(path)
     is_onnx = path.suffix.lower() == ".onnx"
@@ -30,7 +28,7 @@ def read_model(
             model, preprocessing = (read_onnx(path, warn), None) if is_onnx else _read_keras(path, warn)
     except NotReadError as error:
         raise InputError(f"{path}: {error}; {error.advice or advice}") from error
-    return fold_pixels(_with_softmax(model, warn), pixels, warn, preprocessing, sample)
+    return fold_pixels(_with_softmax(model, warn), pixels, warn, preprocessing)
 
 
 def _read_keras(path: Path, warn: Say) -> Tuple["keras.Model", Optional[Pixels]]:

@@ -27,6 +27,13 @@ def quantised(share: Values, levels: int, floor: Callable[[Values], Values]) -> 
     return rounded
 
 
+def of_most_positions(values: np.ndarray) -> np.ndarray:
+    """Return the middle of the values of each channel, the last axis, over all positions: shape (channels,)."""
+    rows = np.sort(values.reshape(-1, values.shape[-1]), axis=0)
+    middle: np.ndarray = rows[len(rows) // 2]
+    return middle
+
+
 @dataclass(frozen=True, eq=False)
 class Volume:
     """The output of a layer, or the input: a neuron for each element of a sample. `shape` is without the batch axis."""
@@ -81,7 +88,8 @@ class Population(Volume):
 
     kind: str  # the Keras class of the layer that computes them
     projections: Tuple[Projection, ...]  # at least one
-    # (channels,) float32: bias of each channel, the last axis; None if no projection has a kernel
+    # float32: bias of each channel, the last axis, shape (channels,), or of each neuron, in the shape of the population
+    # (None if no projection has a kernel)
     bias: Optional[np.ndarray]
     activation: str  # activation of the analogue network; `linear` if it has none
     # Value at which the analogue network clips a relu. Spikes saturate at one per step
@@ -107,6 +115,16 @@ class Population(Volume):
     def spikes(self) -> bool:
         """Whether its neurons spike; otherwise it is an output layer that is read by its input or its potential."""
         return self.activation != MEMBRANE and (self.neuron is None or self.neuron.spikes)
+
+    @property
+    def channel_bias(self) -> np.ndarray:
+        """Bias of each channel at most positions: (channels,) float32."""
+        return np.zeros(self.shape[-1], np.float32) if self.bias is None else of_most_positions(self.bias)
+
+    @property
+    def position_bias(self) -> Optional[np.ndarray]:
+        """Differences of the biases of neurons from `channel_bias`, float32 in the population's shape; None without."""
+        return None if self.bias is None or self.bias.ndim == 1 else self.bias - self.channel_bias
 
     @property
     def later_bias(self) -> Optional[np.ndarray]:

@@ -5,10 +5,10 @@ the group are `layers`, the names of the subgroups in network order; `steps`, th
 is calibrated for; `weight_bits` and `pixel`, the bit width of the weights of an integer network and the value of a
 pixel of 1; and `zeros`, the meaning of a weight of 0 in a pruned network. Attributes of a subgroup are `kind`, the
 Keras class of the layer, and as JSON `config`, its configuration, and `inputs`, the names of the layers that it reads;
-its datasets are the arrays (kernel, bias, initial_potential, threshold). The configuration of a delayed projection also
-has `delay`, in time steps, and `input_shape`, since it may read a later layer; its bias is the dataset `delayed_bias`.
-The configuration of a population with a neuron model has `spikes`; the numbers of the model
-(`snnb.network.network.Neuron`) are the datasets `neuron_threshold`, `neuron_leak` ….
+its datasets are the arrays (kernel, bias, initial_potential, threshold). A bias has a number for each channel, or for
+each neuron. The configuration of a delayed projection also has `delay`, in time steps, and `input_shape`, since it may
+read a later layer; its bias is the dataset `delayed_bias`. The configuration of a population with a neuron model has
+`spikes`; the numbers of the model (`snnb.network.network.Neuron`) are the datasets `neuron_threshold`, `neuron_leak` ….
 """
 
 import json
@@ -36,6 +36,8 @@ from snnb.network.network import (
 from snnb.network.neuron import FIELDS, Neuron
 
 SUMS = {"Add"}
+MOMENTS = ("moving_mean", "moving_variance")
+POSITION_BIAS = "BatchNormalization"  # over all axes, and with nothing but a shift
 ACTIVATIONS = {"Activation", "ReLU"}
 STATES = {
     "initial_potential": "initial_potential",
@@ -57,15 +59,17 @@ class Entry:
 def assemble(path: Path, entries: Sequence[Entry]) -> Network:
     """Make a network of layers in network order, the input first.
 
-    The layers that an `Add` reads are projections of one population. An `Activation` or `ReLU` after it, or after one
-    layer without activation, is the activation of that population.
+    The layers that an `Add` reads are projections of one population. A batch normalisation over all axes after it, or
+    after one layer without activation, adds a bias to each neuron of that population, an `Activation` or `ReLU` is its
+    activation.
 
     Raise `InputError` if a layer is of an unknown class, or does not fit its inputs, `ResourceError` if the neurons of
     a layer do not fit into memory.
     """
     if sum(entry.kind == "InputLayer" for entry in entries) > 1:
         raise InputError(f"{path}: the model has several inputs; only models with one input can be used")
-    understood = {*LAYER_KINDS, *REINDEXING, *SUMS, *ACTIVATIONS, "InputLayer"}
+    parts = {*SUMS, POSITION_BIAS, *ACTIVATIONS}
+    understood = {*LAYER_KINDS, *REINDEXING, *parts, "InputLayer"}
     unknown = [f"{entry.name} ({entry.kind})" for entry in entries if entry.kind not in understood]
     if unknown:
         raise InputError(
@@ -83,7 +87,7 @@ def assemble(path: Path, entries: Sequence[Entry]) -> Network:
             raise DamagedError(path, f"layer {entry.name} ({entry.kind}): {error}") from error
         require_memory(8 * volume.size, f"{path}: the {volume.size:,} neurons of layer {entry.name}")
         volumes[entry.name] = volume
-    absorbed = {name for entry in entries if entry.kind in SUMS | ACTIVATIONS for name in entry.inputs}
+    absorbed = {name for entry in entries if entry.kind in parts for name in entry.inputs}
     shared = sorted(name for name in absorbed if len(readers[name]) > 1)
     if shared:
         raise DamagedError(path, f"layer {shared[0]} is added to another layer and also read by other layers")
@@ -123,6 +127,8 @@ def _volume(entry: Entry, volumes: Mapping[str, Volume]) -> Volume:
     if entry.kind in SUMS:
         return _sum(entry, read)
     (source,) = read
+    if entry.kind == POSITION_BIAS:
+        return _shifted(entry, source)
     if entry.kind in ACTIVATIONS:
         return _activated(entry, source)
     return _population(entry, source)
@@ -137,7 +143,8 @@ def _population(entry: Entry, source: Volume) -> Population:
     if isinstance(layer, Weighted):
         bias, activation = np.zeros(geometry.filters, np.float32), layer.activation
         if layer.use_bias:
-            bias = _array(entry, "bias", (geometry.filters,))
+            of_neurons = np.ndim(entry.arrays.get("bias", ())) > 1
+            bias = _array(entry, "bias", geometry.shape if of_neurons else (geometry.filters,))
     delay, later = int(entry.config.get("delay", 0)), None
     if "delayed_bias" in entry.arrays:
         later = _array(entry, "delayed_bias", (geometry.filters,))
@@ -169,11 +176,25 @@ def _sum(entry: Entry, read: Sequence[Volume]) -> Population:
         raise InputError(f"layer {entry.name} adds shapes that differ: {', '.join(str(t.shape) for t in terms)}")
     biases = [term.bias for term in terms if term.bias is not None]
     projections = tuple(projection for term in terms for projection in term.projections)
-    return Population(entry.name, terms[0].shape, entry.kind, projections, np.sum(biases, axis=0), "linear")
+    bias = np.asarray(sum(biases), np.float32)
+    return Population(entry.name, terms[0].shape, entry.kind, projections, bias, "linear")
 
 
 def _is_linear(population: Population) -> bool:
     return population.activation == "linear" and population.bias is not None
+
+
+def _shifted(entry: Entry, source: Volume) -> Population:
+    """Return a population with a bias for each of its neurons."""
+    axes = list(entry.config["axis"])
+    if axes != list(range(1, len(source.shape) + 1)) or entry.config["scale"] or entry.config["epsilon"]:
+        raise InputError(f"layer {entry.name} is a batch normalisation that does not only add a bias to each neuron")
+    if not isinstance(source, Population) or not _is_linear(source):
+        raise InputError(f"layer {entry.name} adds a bias to {source.name}, which is not a layer with a kernel")
+    shift, mean, variance = (_array(entry, name, (1, *source.shape)) for name in ("beta", *MOMENTS))
+    if mean.any() or (variance != 1).any():
+        raise InputError(f"layer {entry.name} is a batch normalisation that does not only add a bias to each neuron")
+    return replace(source, name=entry.name, bias=source.bias + shift[0])
 
 
 def _activated(entry: Entry, source: Volume) -> Population:

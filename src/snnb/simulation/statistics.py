@@ -486,7 +486,7 @@ def loss_advice(
         return []
     readout, before = statistics.readout_accuracy, _remedies(statistics, settings, network)
     if fidelity is not None and fidelity.classifies and fidelity.lost >= LEAST_LOSS:
-        changes = ", ".join(CHANGES[change] for change in fidelity.converted)
+        changes = ", ".join(CHANGES[change] for change in fidelity.made)
         before = f"{100 * fidelity.lost:.1f} of them without spikes, by {changes}; {before}"
     if readout is None or readout == spikes:
         return [f"{100 * lost:.1f} points lost ({spikes:.1%} of {trained:.1%}): {before}"]

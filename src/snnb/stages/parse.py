@@ -48,7 +48,7 @@ class ParseParams(NirSettings, ConversionSettings):
 class ParseDetails(Record):
     """Result of the conversion: scale factors λ by layer, largest difference between parsed and trained network.
 
-    `fidelity` has the accuracy after each change of the function of the network by reading or converting it.
+    `fidelity` has the accuracy after each change of the function of the network by the conversion.
     A network from a NIR file is not converted. `decay` has its smallest and largest decay factors in
     a time step, by population: of the membrane potential and, if there is one, of the synaptic current.
     """
@@ -153,13 +153,13 @@ def _convert(run: RunDirectory, params: ParseParams, progress: Progress) -> None
             progress=progress,
             pixel_scale=prepared.scale,
         )
-        fidelity = recorded_details(run, train.KIND).fidelity
+        fidelity = None
         if measured and result.changes:
             x, y = prepare.fidelity_samples(run)
             classes = None if class_count(run.manifest.run, prepared.class_names) is None else y
             output_scale = [1.0, *result.scale_factors.values()][-1]
-            now = measure_fidelity(read_trained(trained, quantised_again), result.changes, x, classes, output_scale)
-            fidelity = now if fidelity is None else fidelity.followed_by(now)
+            model = read_trained(trained, quantised_again)
+            fidelity = measure_fidelity(model, result.changes, x, classes, output_scale)
         output.metrics = {"largest_difference": result.largest_difference, **result.timing}
         output.warnings = list(result.warnings)
         output.details = ParseDetails(

@@ -21,7 +21,6 @@ from pydantic import AfterValidator, Field
 from typing_extensions import Annotated
 
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.fidelity import Fidelity
 from snnb.core.errors import InputError, UsageError
 from snnb.core.options import AbsolutePath, Count, Figures, Flag, Options, drop_invalid, from_pairs
 from snnb.core.progress import Progress, Say, say_nothing, silent
@@ -47,7 +46,6 @@ from snnb.training.recipe import Recipe, TrainingOptions
 
 if TYPE_CHECKING:
     from snnb.io.keras import keras
-    from snnb.model_files.fold_pixels import BorderSample
     from snnb.stages.model import Model
     from snnb.training.batches import LabelledPictures
 
@@ -101,10 +99,9 @@ class TrainParams(TrainingOptions):
 
 
 class TrainDetails(Record):
-    """Result of the training; `fidelity` if reading a trained model changed its function."""
+    """Result of the training."""
 
     epochs_run: int
-    fidelity: Optional[Fidelity] = None
 
 
 KIND = Kind("train", "train", TrainParams, TrainDetails)
@@ -212,13 +209,11 @@ def execute(run: RunDirectory, params: TrainParams, progress: Progress = silent)
             output.details = TrainDetails(epochs_run=0)
         return
     from snnb.io.keras_file import read_levels
-    from snnb.model_files.fold_pixels import BorderSample
     from snnb.model_files.read_model import files_of
     from snnb.training import fit
 
     notes: Dict[str, None] = {}  # in order; a model may be built more than once
-    sample = BorderSample(partial(prepare.fidelity_samples, run))
-    build = builder(run, model, params, notes.setdefault, sample)
+    build = builder(run, model, params, notes.setdefault)
     parts = [part for part in ("train", "test") if part in recorded_details(run, prepare.KIND).splits]
     with run.stage("train", params, inputs=[f"dataset/{axis}_{part}.npy" for part in parts for axis in "xy"]) as output:
         test_set = _labelled_pictures(run, "test")
@@ -254,11 +249,7 @@ def execute(run: RunDirectory, params: TrainParams, progress: Progress = silent)
         output.warnings += [*notes, *result.warnings]
         if model.trained:
             output.warnings += _guessing_warnings(result.metrics, test_set)
-        fidelity = None
-        if sample.accuracies is not None:
-            before, after = sample.accuracies
-            fidelity = Fidelity(samples=sample.size, classifies=True, trained=before, after={"padding": after})
-        output.details = TrainDetails(epochs_run=result.epochs_run, fidelity=fidelity)
+        output.details = TrainDetails(epochs_run=result.epochs_run)
     shutil.rmtree(run.path / CHECKPOINT, ignore_errors=True)
 
 
@@ -267,12 +258,10 @@ def builder(
     model: "Model",
     params: TrainParams,
     say: Say = say_nothing,
-    sample: "Optional[BorderSample]" = None,
 ) -> Callable[[], "keras.Model"]:
     """Return a function without arguments that builds the run's model for its prepared data set.
 
-    `say` is called with each change that is made to a trained model. An inexact change of pixels is measured on
-    `sample`, see `snnb.model_files.fold_pixels.fold_pixels`.
+    `say` is called with each change that is made to a trained model.
     """
     from snnb.stages.model import class_count
 
@@ -282,7 +271,7 @@ def builder(
         input_shape=tuple(details.splits["test"].shape[1:]),
         num_classes=class_count(run.manifest.run, details.class_names),
         **params.settings,
-        **({"tell": say, "pixels": params.pixels, "sample": sample} if model.trained else {}),
+        **({"tell": say, "pixels": params.pixels} if model.trained else {}),
     )
     if model.trained:
         return own
@@ -292,7 +281,7 @@ def builder(
         from snnb.training.keras_model import load_weights
         from snnb.training.qcfs import quantised, start_from
 
-        model = fold_pixels(own(), params.pixels, say)
+        model = fold_pixels(own(), params.pixels, say, trained=False)
         if params.initial_weights is not None:
             load_weights(model, params.initial_weights)
         if params.activation == "relu":

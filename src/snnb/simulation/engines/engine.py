@@ -283,6 +283,8 @@ def _check_toolbox(population: Population) -> None:
         raise InputError(f"layer {name}: the toolbox cannot simulate {beyond}: {use}")
     if len(population.projections) > 1 or population.kind == "Add":
         raise InputError(f"layer {name}: the toolbox does not support sums of layers: {use}")
+    if population.bias is not None and population.bias.ndim > 1:
+        raise InputError(f"layer {name}: the toolbox has one bias for each channel, not for each position: {use}")
     if population.max_value is not None:
         raise InputError(f"layer {name}: the toolbox has no relu clipped at {population.max_value:g}: {use}")
     layer = population.only.layer

@@ -1,0 +1,169 @@
+"""A first layer that pads pictures less their mean: engines, exports and other simulators, against plain loops."""
+
+import h5py
+import numpy as np
+import pytest
+
+from snnb.conversion.calibrate import calibrate
+from snnb.conversion.conversion_settings import ConversionSettings
+from snnb.conversion.convert import save_keras, spiking_network
+from snnb.conversion.own_parser import parse_own
+from snnb.core.errors import InputError
+from snnb.crosscheck import brian2, sanafe, scipy
+from snnb.crosscheck.exported import exported_network
+from snnb.formats.write_export import export
+from snnb.graph.build import build_graph
+from snnb.model_files.fold_pixels import fold_pixels
+from snnb.model_files.kinds import NirSettings
+from snnb.model_files.nir_network import read_nir
+from snnb.network.read_network import read_network, write_spiking
+from snnb.simulation.engines.engine import choose_engine
+from snnb.simulation.engines.event.event_engine import EventEngine
+from snnb.simulation.engines.separated import SeparatedEngine
+from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
+from snnb.simulation.settings import SimulationSettings
+from tests.crosscheck.simulated import STEPS, compare_spikes, simulated_graph
+from tests.graph.networks import LAYERS
+from tests.graph.recorded import keras
+
+MEAN, STD, SAMPLES = np.array([0.25, 0.5]), np.array([0.5, 0.25]), 3
+FIRST = "02Activation_3x3x4"
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """Weights are multiples of 2⁻⁸, and pixels too, so that sums are exact in any order and precision."""
+    source = LAYERS.Input((6, 5, 2))
+    first = LAYERS.Conv2D(4, 3, strides=2, padding="same", activation="relu", name="first")(source)
+    hidden = LAYERS.Dense(7, activation="relu", name="hidden")(LAYERS.Flatten()(first))
+    model, random = keras.Model(source, LAYERS.Dense(3, activation="softmax")(hidden)), np.random.default_rng(5)
+    weights = [random.normal(0.1, 1 / np.sqrt(np.prod(w.shape[:-1]) or 8), w.shape) for w in model.get_weights()]
+    model.set_weights([np.rint(w * 256) / 256 for w in weights])
+    return model
+
+
+@pytest.fixture(scope="module")
+def parsed(trained, tmp_path_factory):
+    """Not normalised."""
+    path = tmp_path_factory.mktemp("padded") / "net_parsed.h5"
+    save_keras(parse_own(fold_pixels(trained, "mean=0.25,0.5,std=0.5,0.25", len)), path, "net")
+    return path
+
+
+def currents(trained, pixels):
+    """The input of the first layer: of pictures less their mean, in which zeros are padded below and on both sides."""
+    kernel, bias = trained.get_layer("first").get_weights()
+    z = np.pad((pixels - MEAN) / STD, ((0, 0), (0, 1), (1, 1), (0, 0)))
+    out = np.zeros((len(pixels), 3, 3, 4))
+    for row, column in np.ndindex(3, 3):
+        window = z[:, 2 * row : 2 * row + 3, 2 * column : 2 * column + 3]
+        out[:, row, column] = np.einsum("nijc,ijcf->nf", window, kernel)
+    return out + bias
+
+
+def fired(current, steps, start=0.0):
+    """Spikes of neurons with a threshold of 1 in each step: (steps, *shape)."""
+    v, spikes = np.full(current.shape, start), []
+    for _ in range(steps):
+        v = v + current
+        spikes.append(v >= 1)
+        v = v - spikes[-1]
+    return np.array(spikes)
+
+
+def pictures(samples=SAMPLES):
+    return np.random.default_rng(2).integers(0, 256, (samples, 6, 5, 2)).astype(np.float32) / np.float32(256)
+
+
+@pytest.mark.parametrize("engine", [EventEngine, TensorFlowEngine])
+def test_engines_count_the_spikes_of_plain_loops(trained, parsed, engine):
+    x, settings = pictures(20), SimulationSettings(samples=20, duration=STEPS)
+    counts = engine(read_network(parsed), settings).simulate(x, 0, lambda *_: None).counts[FIRST]
+    expected = fired(currents(trained, x.astype(float)), STEPS)
+    assert expected[:, :, 2].any()
+    assert expected[:, :, :2].any()
+    np.testing.assert_array_equal(counts, expected.sum(axis=0))
+
+
+@pytest.mark.parametrize("firing", ["separated", "free"])
+def test_a_calibration_keeps_the_border(trained, parsed, firing):
+    """Rates times the scale factor of the channel are the trained activations, clipped at the scale factor."""
+    x = pictures(200)
+    settings = ConversionSettings(calibrate=64, firing=firing)
+    calibrated = calibrate(read_network(parsed), x, settings).network
+    first = calibrated.populations[0]
+    assert len(np.unique(first.bias[..., 0])) > 3
+    kernel = trained.get_layer("first").get_weights()[0] / STD[:, np.newaxis]
+    scales = np.sum(kernel, axis=(0, 1, 2)) / np.sum(first.projections[0].kernel, axis=(0, 1, 2))
+    engine = SeparatedEngine if firing == "separated" else EventEngine
+    counts = engine(calibrated, SimulationSettings(samples=200, duration=64)).simulate(x, 0, lambda *_: None).counts
+    rates = counts[first.name].mean(axis=0) / 64
+    expected = np.clip(currents(trained, x.astype(float)), 0, scales).mean(axis=0)
+    np.testing.assert_allclose(rates * scales, expected, atol=0.01 * scales.max())
+
+
+def test_integers_round_the_bias_of_each_position(trained, parsed):
+    x = np.rint(pictures(20) * 256 / 257 * 255) / np.float32(255)
+    floats = read_network(parsed)
+    network = spiking_network(floats, x, ConversionSettings(weight_bits=8), 255)
+    first = network.populations[0]
+    expected = np.rint(floats.populations[0].bias * first.integer_threshold)
+    assert len(np.unique(expected[..., 0])) > 3
+    np.testing.assert_array_equal(first.bias, expected)
+    settings = SimulationSettings(samples=20, duration=STEPS)
+    one, two = (
+        engine(network, settings).simulate(x, 0, lambda *_: None).counts for engine in (EventEngine, TensorFlowEngine)
+    )
+    for name in one:
+        np.testing.assert_array_equal(one[name], two[name])
+
+
+@pytest.fixture(scope="module")
+def simulated(parsed, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("simulated")
+    x, stated, built = simulated_graph(parsed, folder, SAMPLES, "subtraction", 1.0, "constant")
+    with built as graph:
+        yield x, stated, graph, folder
+
+
+@pytest.mark.parametrize("simulator", [scipy, brian2, sanafe], ids=["scipy", "brian2", "sanafe"])
+def test_other_simulators_give_the_same_spikes(simulated, trained, simulator):
+    x, stated, graph, folder = simulated
+    inputs = (x / np.float32(256)).reshape(SAMPLES, -1).astype(float)
+    recorded = compare_spikes(exported_network(graph, stated), simulator, "free", folder, inputs, STEPS)
+    spikes = fired(currents(trained, x / 256), STEPS)
+    found = np.zeros((STEPS, SAMPLES, 36), bool)
+    sample, neuron, step = recorded[FIRST].T
+    found[step, sample, neuron] = True
+    np.testing.assert_array_equal(found, spikes.reshape(found.shape))
+
+
+def test_a_nir_file_that_is_read_again_has_the_same_spikes(simulated, parsed, tmp_path):
+    x, stated, graph, _ = simulated
+    export(graph, "nir", tmp_path / "net.nir", simulated=stated)
+    with h5py.File(tmp_path / "net.nir", "r") as file:
+        kinds = [np.asarray(node["type"]).item() for node in file["node/nodes"].values()]
+    assert sum("Scale" in str(kind) for kind in kinds) == 1
+    again = read_nir(tmp_path / "net.nir", NirSettings(nir_reset="subtract"), (6, 5, 2))
+    assert [len(population.projections) for population in again.populations] == [1, 1, 1]
+    settings = SimulationSettings(samples=SAMPLES, duration=STEPS)
+    pixels = (x / 256).astype(np.float32)
+    engines = (EventEngine(network, settings) for network in (read_network(parsed), again))
+    one, two = (list(engine.simulate(pixels, 0, lambda *_: None).counts.values()) for engine in engines)
+    for number in (0, 1):  # the last is drawn at random by a softmax
+        np.testing.assert_array_equal(two[number], one[number])
+
+
+def test_a_stored_network_keeps_its_biases(parsed, tmp_path):
+    network = read_network(parsed)
+    write_spiking(network, tmp_path / "n.h5")
+    again = read_network(tmp_path / "n.h5").populations[0]
+    assert again.bias.shape == (3, 3, 4)
+    np.testing.assert_array_equal(again.bias, network.populations[0].bias)
+    with build_graph(parsed, tmp_path / "graph.h5") as graph:
+        np.testing.assert_array_equal(graph.layers[0].bias, again.bias)
+
+
+def test_the_toolbox_has_no_bias_of_a_position(parsed):
+    with pytest.raises(InputError, match=f"{FIRST}: the toolbox has one bias for each channel, not for each position"):
+        choose_engine(read_network(parsed), SimulationSettings(samples=1, duration=1, engine="toolbox"))
