@@ -1,7 +1,7 @@
 """Commands `snnb models`, `datasets`, `hardware` and `instances`."""
 
 from pathlib import Path
-from typing import List, Optional
+from typing import List, Optional, Union
 
 import typer
 from typing_extensions import Annotated
@@ -46,7 +46,7 @@ def datasets(
 
 def hardware() -> None:
     """List the hardware descriptions for `snnb map --hardware`."""
-    from snnb.mapping.hardware import NO_LIMIT, HardwareRow, Limits, descriptions
+    from snnb.mapping.hardware import NO_LIMIT, HardwareRow, LayerHardware, Limits, descriptions, layer_descriptions
 
     chips = [HardwareRow(**dict(chip)) for chip in descriptions().values()]
     rows: List[List[str]] = [["hardware", "mesh", "neurons", "axons", "out", "synapses", "energy (pJ)"]]
@@ -65,7 +65,21 @@ def hardware() -> None:
         "one core per mesh node; limits per core; out: pairs of neuron and target core;",
         "KiB: synapse memory; energy per spike: router/link or router/x link/y link",
     ]
-    output.current.result([*lines, *notes], chips)
+    of_layers: List[List[str]] = [["hardware", "cores", "kernel", "neurons", "biases"]]
+    networks: List[List[str]] = [["hardware", "inputs", "hidden", "outputs"]]
+    others = list(layer_descriptions().values())
+    for one in others:
+        if one.cores is not None:
+            memories = zip(*((core.kernel, core.neurons, core.biases) for core in one.cores))
+            shown = [" ".join(f"{size:,}" for size in sorted({*sizes})) for sizes in memories]
+            of_layers.append([one.name, str(len(one.cores)), *shown])
+        elif one.network is not None:
+            sizes = (one.network.inputs, one.network.hidden, one.network.outputs)
+            networks.append([one.name, *(f"{size:,}" for size in sizes)])
+    further = ["", *output.table_lines(of_layers, right=(1,)), "a layer per core; entries in the memories of the cores"]
+    further += ["", *output.table_lines(networks, right=(1, 2, 3)), "dense layers on one core; neurons"]
+    rows_of_all: List[Union[HardwareRow, LayerHardware]] = [*chips, *others]
+    output.current.result([*lines, *notes, *further], rows_of_all)
 
 
 def instances() -> None:

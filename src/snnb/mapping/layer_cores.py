@@ -65,18 +65,22 @@ class CoreLayer:
     padding: Pair = (0, 0)
     biases: int = 0
     faults: Tuple[Fault, ...] = ()
+    padded: bool = True  # whether addresses have a power of two of entries for each axis but one
 
     @property
     def kernel(self) -> int:
         """Entries of the kernel memory."""
         rows, columns = self.kernel_size
-        return self.channels << (_bits(rows * columns) + _bits(self.filters))
+        return self.channels * self._entries(rows * columns) * self._entries(self.filters)
 
     @property
     def neurons(self) -> int:
         """Entries of the neuron memory."""
         rows, columns = self.output
-        return self.filters << (_bits(rows) + _bits(columns))
+        return self.filters * self._entries(rows) * self._entries(columns)
+
+    def _entries(self, number: int) -> int:
+        return 1 << (number - 1).bit_length() if self.padded else number
 
     def fits(self, core: CoreMemory) -> bool:
         """Whether each memory of a core holds it."""
@@ -85,11 +89,6 @@ class CoreLayer:
     def with_filters(self, filters: int) -> "CoreLayer":
         """Return the layer with fewer filters."""
         return replace(self, filters=filters, biases=min(self.biases, filters))
-
-
-def _bits(number: int) -> int:
-    """Return ⌈log₂ number⌉."""
-    return (number - 1).bit_length()
 
 
 @dataclass(frozen=True)
@@ -110,6 +109,13 @@ class Placement:
             exceeded = ", ".join(dict.fromkeys(fault.limit for fault in layer.faults))
             rows.append((layer.name, *memories, " ".join(map(str, fits)), "–" if core is None else str(core), exceeded))
         return rows
+
+
+def text_table(rows: Sequence[Sequence[str]]) -> List[str]:
+    """Return rows as lines with aligned columns, without columns that are empty below the head."""
+    filled = [column for column in zip(*rows) if any(column[1:])]
+    padded = [[cell.ljust(max(map(len, column))) for cell in column] for column in filled]
+    return ["  ".join(cells).rstrip() for cells in zip(*padded)]
 
 
 def place_layers(network: Network, hardware: LayerHardware) -> Placement:
@@ -462,56 +468,52 @@ def _with_targets(network: Network, layers: Sequence[CoreLayer], limit: Optional
 
 
 def _on_one_core(network: Network, name: str, limits: PopulationLimits) -> Placement:
-    """Check the limits of a chip for a network of dense layers."""
-    output, layers, reasons = network.output, [], []
-    reached: Dict[str, int] = {}  # hidden neurons that each neuron of a population reaches
+    """Check the limits of a chip for a network of dense layers, recurrent or not."""
+    output, layers = network.output, []
+    hidden = [population for population in network.populations if population is not output]
+    fan_out: Dict[str, int] = {}  # hidden neurons that each neuron of a population, or of the input, reaches
     for population in network.populations:
         faults = []
-        layer = population.projections[0].layer
-        for projection in population.projections:
-            if not isinstance(projection.layer, Dense) or len(population.shape) > 1:
-                faults.append(Fault("kind", f"the kind {projection.layer.kind}; the chip takes dense layers only"))
-        faults += [
-            fault
-            for fault in _of_neurons(network, population, limits.weight_bits, limits.state_bits)
-            if fault.limit != "leak"
-        ]
+        if len(population.shape) > 1 or not all(isinstance(p.layer, Dense) for p in population.projections):
+            faults.append(Fault("kind", f"the kind {population.kind}, and the chip takes dense layers only"))
+        neurons = _of_neurons(network, population, limits.weight_bits, limits.state_bits)
+        faults += [fault for fault in neurons if fault.limit != "leak"]
         senders = sorted(network.senders(population))
-        if population is not output:
-            for sender in senders:
-                reached[sender] = reached.get(sender, 0) + population.size
-        elif network.input.name in senders and limits.hidden:
-            faults.append(Fault("input", "the input as source, and an output reads hidden neurons only"))
-        channels = sum(network.volume(sender).size for sender in senders)
+        if population is output and network.input.name in senders:
+            faults.append(Fault("source", "the input as source, and the output reads hidden neurons only"))
+        for sender in senders if population is not output else ():
+            fan_out[sender] = fan_out.get(sender, 0) + population.size
         terms = tuple(Term(sender, (1, 1, network.volume(sender).size)) for sender in senders)
-        if not faults and not isinstance(layer, Dense):
-            continue
         layers.append(
-            CoreLayer(population.name, terms, (1, 1), channels, population.size, (1, 1), faults=tuple(faults))
+            CoreLayer(
+                population.name,
+                terms,
+                input=(1, 1),
+                channels=sum(term.shape[2] for term in terms),
+                filters=population.size,
+                output=(1, 1),
+                biases=0 if population.bias is None or not population.bias.any() else population.size,
+                faults=tuple(faults),
+                padded=False,
+            )
         )
-    hidden = [population for population in network.populations if population is not output]
-    synapses = sum(reached.get(population.name, 0) * population.size for population in hidden)
-    neurons = sum(population.size for population in hidden)
-    sources = sum(network.volume(sender).size for sender in network.senders(output))
-    for what, number, limit in (
+    numbers = [
         ("inputs", network.input.size, limits.inputs),
-        ("hidden neurons", neurons, limits.hidden),
+        ("hidden neurons", sum(population.size for population in hidden), limits.hidden),
         ("output neurons", output.size, limits.outputs),
-        ("hidden neurons that the input reaches", reached.get(network.input.name, 0), limits.input_targets),
-        ("neurons that the output reads", sources, limits.output_sources),
-    ):
-        if limit is not None and number > limit:
-            reasons.append(f"{number:,} {what}, {number - limit:,} more than {limit:,}")
-    for population in hidden:
-        out = reached.get(population.name, 0)
-        if limits.fan_out is not None and out > limits.fan_out:
-            more = out - limits.fan_out
-            reasons.append(f"layer {population.name} with a fan-out of {out:,}, {more:,} more than {limits.fan_out:,}")
-    if limits.mean_fan_out is not None and synapses > limits.mean_fan_out * limits.hidden:
-        most = limits.mean_fan_out * limits.hidden
-        reasons.append(f"{synapses:,} synapses between hidden neurons, {synapses - most:,} more than {most:,}")
-    reasons += [f"layer {layer.name} has {layer.faults[0].text}" for layer in layers if layer.faults][:1]
-    none: Tuple[Optional[int], ...] = (None,) * len(layers)
-    fits = tuple(() if layer.faults or reasons else (0,) for layer in layers)
-    core = none if reasons else (0,) * len(layers)
+        ("hidden neurons that the input reaches", fan_out.get(network.input.name, 0), limits.input_targets),
+        ("neurons that the output reads", layers[-1].channels, limits.output_sources),
+        *((f"hidden neurons that layer {p.name} reaches", fan_out.get(p.name, 0), limits.fan_out) for p in hidden),
+    ]
+    if limits.mean_fan_out is not None:
+        synapses = sum(fan_out.get(population.name, 0) * population.size for population in hidden)
+        numbers.append(("synapses between hidden neurons", synapses, limits.mean_fan_out * limits.hidden))
+    reasons = [f"layer {layer.name} has {layer.faults[0].text}" for layer in layers if layer.faults][:1]
+    reasons += [
+        f"{number:,} {what}, {number - limit:,} more than {limit:,}"
+        for what, number, limit in numbers
+        if limit is not None and number > limit
+    ]
+    fits = tuple(() if layer.faults else (0,) for layer in layers)
+    core: Tuple[Optional[int], ...] = (None if reasons else 0,) * len(layers)
     return Placement(tuple(layers), fits, core, {}, f"{name}: {'; '.join(reasons)}" if reasons else None)
