@@ -200,7 +200,7 @@ def _shared(
         most = _most(layers[layer].filters, works)
         if most:
             one = layers[layer]
-            return f"{text}; with at most {most:,} of the {one.filters:,} filters of {one.name} all fit"
+            return f"{text}; with at most {most:,} of the {one.filters:,} output channels of {one.name} all fit"
     return f"{text}; use fewer or smaller layers"
 
 
@@ -232,10 +232,11 @@ def _memory_fault(layer: CoreLayer, cores: Sequence[CoreMemory]) -> Fault:
 
     filters = _most(layer.filters, lambda number: holds(layer.with_filters(number)))
     channels = _most(layer.channels, lambda number: holds(replace(layer, channels=number)))
-    able = [f"at most {filters:,} of its {layer.filters:,} filters"] if filters else []
+    able = [f"at most {filters:,} of its {layer.filters:,} output channels"] if filters else []
     able += [f"{channels:,} of its {layer.channels:,} input channels"] if channels else []
-    fitting = f"{' or '.join(able)} fit, or pool before it" if able else "pool before it, and use fewer filters"
-    return Fault(name, f"{what}; {fitting}")
+    smaller = name == "neurons" or needed <= most or 1 < max(layer.kernel_size) == max(layer.input)  # with pooling
+    remedies = [*([f"{' or '.join(able)} fit"] if able else []), *(["pool before it"] if smaller else [])]
+    return Fault(name, f"{what}; {', or '.join(remedies) or 'use fewer channels'}")
 
 
 def _folded(network: Network, limits: LayerLimits) -> Dict[str, int]:
@@ -320,7 +321,9 @@ def _layer(network: Network, folded: Mapping[str, int], population: Population, 
     for projection in population.projections:
         layer = projection.layer
         if projection.delay:
-            faults.append(Fault("recurrence", f"input from {projection.input} with a delay, which closes a cycle"))
+            faults.append(
+                Fault("recurrence", f"input from {projection.input} with a delay, which closes a cycle; remove it")
+            )
             continue
         try:
             read = _terms(network, folded, projection.input)
@@ -410,7 +413,7 @@ def _of_limits(layer: CoreLayer, limits: LayerLimits) -> List[Fault]:
         )
     for name, what, number in (
         ("channels", "input channels", layer.channels),
-        ("channels", "filters", layer.filters),
+        ("channels", "output channels", layer.filters),
         ("padding", "rows or columns of padding", max(layer.padding)),
     ):
         limit = getattr(limits, name)
