@@ -265,6 +265,9 @@ class CoreMemory(Description):
     biases: Limit
 
 
+MEMORIES = tuple(CoreMemory.model_fields)
+
+
 class LayerLimits(Description):
     """Limits of a layer on any core; None: not limited."""
 
@@ -299,7 +302,7 @@ class LayerHardware(Description):
 
     name: Name
     cores: Optional[Tuple[CoreMemory, ...]] = Field(default=None, min_length=1, max_length=MOST_LAYER_CORES)
-    layer: LayerLimits = LayerLimits()
+    layer: Optional[LayerLimits] = None
     network: Optional[PopulationLimits] = None
     source: Text  # source of all figures
 
@@ -307,7 +310,7 @@ class LayerHardware(Description):
     def _is_consistent(self) -> "LayerHardware":
         if (self.cores is None) == (self.network is None):
             raise ValueError("give cores or network, one of them")
-        if self.network is not None and "layer" in self.model_fields_set:
+        if self.network is not None and self.layer is not None:
             raise ValueError("layer: has no effect with network; omit it")
         return self
 

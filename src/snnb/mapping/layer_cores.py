@@ -13,7 +13,7 @@ from typing import Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional
 
 import numpy as np
 
-from snnb.mapping.hardware import CoreMemory, LayerHardware, LayerLimits, PopulationLimits
+from snnb.mapping.hardware import MEMORIES, CoreMemory, LayerHardware, LayerLimits, PopulationLimits
 from snnb.network.geometry import window_padding
 from snnb.network.layers import (
     AveragePooling2D,
@@ -30,7 +30,6 @@ from snnb.network.layers import (
 from snnb.network.network import Network, Population, Reindexed
 
 Pair = Tuple[int, int]
-MEMORIES = ("kernel", "neurons", "biases")  # of `CoreMemory`
 
 
 class Fault(NamedTuple):
@@ -123,7 +122,7 @@ def place_layers(network: Network, hardware: LayerHardware) -> Placement:
     if hardware.cores is None:
         assert hardware.network is not None
         return _on_one_core(network, hardware.name, hardware.network)
-    limits, cores = hardware.layer, hardware.cores
+    limits, cores = hardware.layer or LayerLimits(), hardware.cores
     folded = _folded(network, limits)
     layers = [_layer(network, folded, p, limits) for p in network.populations if p.name not in folded]
     layers = _with_targets(network, layers, limits.targets)
@@ -137,10 +136,13 @@ def place_layers(network: Network, hardware: LayerHardware) -> Placement:
     reasons = []
     if len(layers) > len(cores):
         more = len(layers) - len(cores)
-        reasons.append(f"{len(layers):,} layers, {more:,} more than the {len(cores):,} cores")
+        name = "core" if len(cores) == 1 else "cores"
+        reasons.append(
+            f"{len(layers):,} layers, {more:,} more than the {len(cores):,} {name}, which take one layer each"
+        )
     faulty = [layer for layer in layers if layer.faults]
     if faulty:
-        others = f" (and {len(faulty) - 1:,} more layers, see the table)" if len(faulty) > 1 else ""
+        others = f" (and {len(faulty) - 1:,} more in the table)" if len(faulty) > 1 else ""
         reasons.append(f"layer {faulty[0].name} has {faulty[0].faults[0].text}{others}")
     if not reasons and None in core:
         reasons.append(_shared(layers, cores, fits, core))

@@ -1,7 +1,7 @@
 """Cost of layers on cores, from the spike counts of a simulation: `cost.json` of such a mapping.
 
-A spike of a layer goes once to each core that reads the layer (twice if that core reads it twice). All figures are per
-sample.
+A spike of a layer goes once to each core that reads the layer; twice if that core reads it twice, as two sources. All
+figures are per sample.
 """
 
 import hashlib

@@ -3,7 +3,7 @@
 import numpy as np
 
 from snnb.io.figures import Figure, plain, styled
-from snnb.mapping.layer_cores import MEMORIES
+from snnb.mapping.hardware import MEMORIES
 from snnb.mapping.layer_cost import LayerCost
 
 

@@ -109,7 +109,7 @@ def _notes(
             "simulation has no such neurons either; the kernel of that layer is then larger"
         )
     limits = hardware.network or hardware.layer
-    if network.weight_bits is None and limits.weight_bits is not None:
+    if network.weight_bits is None and limits is not None and limits.weight_bits is not None:
         yield (
             f"weights are floating-point numbers, and those of {hardware.name} are integers: `parse --weight-bits "
             f"{limits.weight_bits}`"
