@@ -6,7 +6,7 @@ The schemas, in docs/schemas/, are not in the repository. A test fails when docs
 import json
 import sys
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Union
 
 import typer
 from click import Choice, Group, Option, Parameter
@@ -19,7 +19,7 @@ from snnb.cli.main import HelpfulCommand, commands
 from snnb.datasets.definition import DatasetRow
 from snnb.formats.write_export import Export
 from snnb.instances.known_instances import Instance
-from snnb.mapping.hardware import HardwareRow
+from snnb.mapping.hardware import HardwareRow, LayerHardware
 from snnb.results.compare import Comparison
 from snnb.results.crosscheck import Crosscheck
 from snnb.results.remove import Removal
@@ -37,7 +37,7 @@ DOCUMENTS: Dict[str, Any] = {  # printed by each command with `--json`
     "run": RunDocument,
     "models": List[ModelRow],
     "datasets": List[DatasetRow],
-    "hardware": List[HardwareRow],
+    "hardware": List[Union[HardwareRow, LayerHardware]],
     "instances": List[Instance],
     "status": Status,
     "verify": Verification,
@@ -123,9 +123,10 @@ def section(name: str, command: HelpfulCommand) -> List[str]:
 def printed(name: str) -> List[str]:
     """Return the sentence that lists the keys of the document of `--json`."""
     schema = schema_of(name)
-    of = schema["$defs"][schema["items"]["$ref"].split("/")[-1]] if "items" in schema else schema
-    keys = ", ".join(f"`{key}`" for key in of["properties"])
-    return [f"\n`--json` prints {'a list, each with' if 'items' in schema else 'an object with'} {keys}."]
+    items = schema.get("items", {})
+    kinds = [schema["$defs"][one["$ref"].split("/")[-1]] for one in items.get("anyOf", [items])] if items else [schema]
+    keys = ", or with ".join(", ".join(f"`{key}`" for key in kind["properties"]) for kind in kinds)
+    return [f"\n`--json` prints {'a list, each with' if items else 'an object with'} {keys}."]
 
 
 def reference() -> str:

@@ -16,6 +16,7 @@ from tests.end_to_end.conftest import RECORDED
 from tests.model_files.conftest import RECORDED as MODELS
 from tests.nir_interpreter import write
 from tests.stages.test_map import CHIP, NEURONS
+from tests.stages.test_map_layers import SMALL
 from tests.stages.test_spiking import EDGES, NODES
 
 NEW = "--model mini_network --run-dir new"
@@ -160,6 +161,28 @@ REFUSED = {
         ("outside --hardware one_axon.yaml", 3, "2 sources of spikes", "1 more than the 1 axons"),
         ("run --hardware twofold.yaml", 3, "name is given several times, again in line", "keep one"),
         ("run --hardware few.yaml", 3, "2 cores", "at least 6"),
+        ("run --hardware little.yaml", 3, "layer 02Conv2D_2x2x8 has 512 entries of kernel", "1 more than the 511"),
+        ("run --hardware one_core.yaml", 3, "3 layers, 2 more than the 1 core,", "take one layer each"),
+        ("run --hardware xylo_imu", 3, "64 inputs, 48 more than 16", "the chip takes dense layers only"),
+        ("run --hardware speck2f --method groups", 2, "--method: no effect on speck2f", "each layer has one core"),
+        ("run --hardware speck2f --seed 3", 2, "--seed: no effect on speck2f", "each layer has one core"),
+        ("run --hardware speck2f --partition zero", 2, "--partition: no effect on speck2f", "each layer has one core"),
+        ("outside --hardware speck2f", 2, "takes layers, and", "give a chip with a mesh"),
+        ("run --hardware cores_empty.yaml", 3, "cores: Tuple should have at least 1 item", "docs/mapping.md shows"),
+        ("run --hardware cores_number.yaml", 3, "cores: Input should be a valid tuple", "docs/mapping.md shows"),
+        ("run --hardware core_without.yaml", 3, "cores.0.biases: Field required", "docs/mapping.md shows"),
+        ("run --hardware core_unknown.yaml", 3, "cores.0.bits: Extra inputs are not permitted", "docs/mapping.md"),
+        ("run --hardware core_zero.yaml", 3, "cores.0.kernel: Input should be greater than or equal to 1", "docs"),
+        ("run --hardware cores_mesh.yaml", 3, "mesh: Extra inputs are not permitted", "docs/mapping.md shows"),
+        ("run --hardware cores_network.yaml", 3, "give cores or network, one of them", "docs/mapping.md shows"),
+        ("run --hardware network_layer.yaml", 3, "layer: has no effect with network; omit it", "docs/mapping.md shows"),
+        ("run --hardware network_without.yaml", 3, "network.outputs: Field required", "docs/mapping.md shows"),
+        ("run --hardware layer_unknown.yaml", 3, "layer.size: Extra inputs are not permitted", "docs/mapping.md shows"),
+        ("run --hardware layer_bits.yaml", 3, "layer.weight_bits: Input should be a valid integer", "docs/mapping.md"),
+        ("run --hardware layer_strides.yaml", 3, "layer.strides: Tuple should have at least 1 item", "docs/mapping.md"),
+        ("run --hardware layer_padding.yaml", 3, "layer.padding: Input should be greater than or equal to 0", "docs"),
+        ("run --hardware layer_pooling.yaml", 3, "layer.pooling.0: Input should be greater", "docs/mapping.md shows"),
+        ("run --hardware layer_source.yaml", 3, "source: Field required", "docs/mapping.md shows"),
         ("run --hardware loihi --graph 20200101T000000Z", 2, "--graph", STAMP),
         ("named --hardware loihi --partition three", 3, "'1', has no name", "a row `name value` for each"),
         ("named --hardware loihi --partition rows", 3, "line 3: the graph has no neuron 'd'", "names such as 'a'"),
@@ -271,6 +294,25 @@ def folder(tmp_path_factory):
         "narrow.yaml": CHIP.replace("300", "35"),
         "one_axon.yaml": CHIP.replace("300", "1"),
         "twofold.yaml": f"{CHIP}name: another\n",
+        "little.yaml": SMALL.replace("kernel: 512", "kernel: 511"),
+        "one_core.yaml": "name: c\ncores: [{kernel: 512, neurons: 256, biases: 10}]\nlayer: {pooling: [2]}\nsource: s\n",
+        "cores_empty.yaml": "name: c\ncores: []\nsource: s\n",
+        "cores_number.yaml": "name: c\ncores: 9\nsource: s\n",
+        "core_without.yaml": "name: c\ncores: [{kernel: 1, neurons: 1}]\nsource: s\n",
+        "core_unknown.yaml": "name: c\ncores: [{kernel: 1, neurons: 1, biases: 1, bits: 1}]\nsource: s\n",
+        "core_zero.yaml": "name: c\ncores: [{kernel: 0, neurons: 1, biases: 1}]\nsource: s\n",
+        "cores_mesh.yaml": f"{SMALL}mesh: [2, 2]\n",
+        "cores_network.yaml": f"{SMALL}network: {{inputs: 1, hidden: 1, outputs: 1}}\n",
+        "network_layer.yaml": (
+            "name: c\nnetwork: {inputs: 1, hidden: 1, outputs: 1}\nlayer: {weight_bits: 8}\nsource: s\n"
+        ),
+        "network_without.yaml": "name: c\nnetwork: {inputs: 1, hidden: 1}\nsource: s\n",
+        "layer_unknown.yaml": SMALL.replace("{pooling: [2]}", "{size: 3}"),
+        "layer_bits.yaml": SMALL.replace("{pooling: [2]}", "{weight_bits: 8.5}"),
+        "layer_strides.yaml": SMALL.replace("{pooling: [2]}", "{strides: []}"),
+        "layer_padding.yaml": SMALL.replace("{pooling: [2]}", "{padding: -1}"),
+        "layer_pooling.yaml": SMALL.replace("{pooling: [2]}", "{pooling: [0]}"),
+        "layer_source.yaml": SMALL.replace("source: a test", ""),
         "few.yaml": CHIP.replace("[4, 4]", "[1, 2]"),
         "edges.csv": "source,target\n0,1\n1,2\n0,2\n",
         "named.csv": "source,target\na,b\nb,c\na,c\n",

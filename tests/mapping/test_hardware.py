@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from snnb.core.errors import InputError
-from snnb.mapping.hardware import Hardware, descriptions, hardware_names, read_hardware
+from snnb.mapping.hardware import Hardware, descriptions, hardware_names, layer_descriptions, read_hardware
 
 CHIP = {
     "name": "chip",
@@ -52,7 +52,7 @@ def test_loihi_has_limits_and_figures_of_all_events():
 
 def test_they_are_listed_from_small_to_large():
     found = descriptions()
-    assert sorted(found) == list(hardware_names())
+    assert sorted([*found, *layer_descriptions()]) == list(hardware_names())
     assert [chip.cores for chip in found.values()] == sorted(chip.cores for chip in found.values())
     assert next(iter(found)) == "spinemap_5x5"
 

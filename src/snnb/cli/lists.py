@@ -1,7 +1,7 @@
 """Commands `snnb models`, `datasets`, `hardware` and `instances`."""
 
 from pathlib import Path
-from typing import List, Optional
+from typing import List, Optional, Union
 
 import typer
 from typing_extensions import Annotated
@@ -46,7 +46,15 @@ def datasets(
 
 def hardware() -> None:
     """List the hardware descriptions for `snnb map --hardware`."""
-    from snnb.mapping.hardware import NO_LIMIT, HardwareRow, Limits, descriptions
+    from snnb.mapping.hardware import (
+        MEMORIES,
+        NO_LIMIT,
+        HardwareRow,
+        LayerHardware,
+        Limits,
+        descriptions,
+        layer_descriptions,
+    )
 
     chips = [HardwareRow(**dict(chip)) for chip in descriptions().values()]
     rows: List[List[str]] = [["hardware", "mesh", "neurons", "axons", "out", "synapses", "energy (pJ)"]]
@@ -65,7 +73,18 @@ def hardware() -> None:
         "one core per mesh node; limits per core; out: pairs of neuron and target core;",
         "KiB: synapse memory; energy per spike: router/link or router/x link/y link",
     ]
-    output.current.result([*lines, *notes], chips)
+    others = list(layer_descriptions().values())
+    of_layers = [["hardware", "cores", "a layer per core, or dense layers on one"]]
+    for one in others:
+        if one.cores is not None:
+            sizes = {name: sorted({getattr(core, name) for core in one.cores}) for name in MEMORIES}
+            texts = [f"{name} {' or '.join(f'{size:,}' for size in values)}" for name, values in sizes.items()]
+            of_layers.append([one.name, str(len(one.cores)), "; ".join(texts)])
+        elif one.network is not None:
+            numbers = {name: getattr(one.network, name) for name in ("inputs", "hidden", "outputs")}
+            of_layers.append([one.name, "1", "; ".join(f"{name} {number:,}" for name, number in numbers.items())])
+    document: List[Union[HardwareRow, LayerHardware]] = [*chips, *others]
+    output.current.result([*lines, *notes, *output.table_lines(of_layers, right=(1,), shorten=(2,))], document)
 
 
 def instances() -> None:

@@ -39,6 +39,8 @@ IN_WORDS = {
     "sequential_connectivity": ("connectivity, sequential", "spikes/sample"),
     "hops_unicast": ("hops", "links/sample"),
     "step_ns": ("time per step", "ns"),
+    "synaptic_operations": ("synaptic operations", "per sample"),
+    "core_events_peak": ("events into the busiest core", "per step, at most"),
     "link_load_peak": ("peak link load", "spikes/sample"),
 }
 # Options of `prepare` that every stage has: `prepare` may have to run first.

@@ -1,10 +1,10 @@
-"""Hardware descriptions: mesh, limits of the cores, and energies and times of events.
+"""Hardware descriptions: mesh, limits of the cores, and energies and times of events; or chips that take whole layers.
 
 A description is a YAML file. Those in `descriptions/` are part of the package and have names.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, Literal, NamedTuple, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Dict, Literal, NamedTuple, Optional, Tuple, Type, Union
 
 from pydantic import (
     Field,
@@ -37,6 +37,8 @@ Sides = Tuple[Side, Side]  # along x and along y
 Limit = Annotated[int, Field(strict=True, ge=1, le=LARGEST_LIMIT)]
 Figure = Annotated[float, Field(strict=True, ge=0, le=1e12)]
 Text = Annotated[str, Field(strict=True, min_length=1, max_length=10_000)]
+Name = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9_.-]{1,60}$")]
+MOST_LAYER_CORES = 1024
 
 
 class Description(Document):
@@ -137,7 +139,7 @@ class SynapseMemory(Description):
 class Hardware(Description):
     """Hardware description of a chip."""
 
-    name: Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9_.-]{1,60}$")]
+    name: Name
     mesh: Sides  # cores
     tile: Optional[Sides] = None  # cores that share a router: hops are counted between tiles; None: each has one
     chip: Optional[Sides] = None  # cores of a chip; None: there is one chip
@@ -255,15 +257,83 @@ class Limits(NamedTuple):
         return cls(hardware.neurons_per_core, axons, synapses, out, bits)
 
 
+class CoreMemory(Description):
+    """Memory of a core that takes a layer: numbers of entries."""
+
+    kernel: Limit
+    neurons: Limit
+    biases: Limit
+
+
+MEMORIES = tuple(CoreMemory.model_fields)
+
+
+class LayerLimits(Description):
+    """Limits of a layer on any core; None: not limited."""
+
+    weight_bits: Optional[Limit] = None  # signed
+    state_bits: Optional[Limit] = None  # signed, of potentials, thresholds and biases
+    input_side: Optional[Limit] = None  # of a map of the input, and of the output before pooling
+    output_side: Optional[Limit] = None
+    channels: Optional[Limit] = None  # of the input, and of the output
+    kernel_side: Optional[Limit] = None
+    padding: Optional[Annotated[int, Field(strict=True, ge=0, le=LARGEST_LIMIT)]] = None
+    strides: Optional[Tuple[Limit, ...]] = Field(default=None, min_length=1)
+    pooling: Tuple[Limit, ...] = ()  # sides of the windows that are summed on the way to the next core
+    targets: Optional[Limit] = None  # inputs of cores that a core, or the input, sends its spikes to
+
+
+class PopulationLimits(Description):
+    """Limits of a network of dense layers on a chip with one core; None: not limited."""
+
+    inputs: Limit
+    hidden: Limit  # neurons of all layers before the output
+    outputs: Limit
+    weight_bits: Optional[Limit] = None
+    state_bits: Optional[Limit] = None
+    fan_out: Optional[Limit] = None  # hidden neurons that a hidden neuron reaches: at most, and on average
+    mean_fan_out: Optional[Limit] = None
+    input_targets: Optional[Limit] = None  # hidden neurons that the input reaches, and that the output reads
+    output_sources: Optional[Limit] = None
+
+
+class LayerHardware(Description):
+    """Description of a chip that takes whole layers: one for each core (`cores`), or all on one core (`network`)."""
+
+    name: Name
+    cores: Optional[Tuple[CoreMemory, ...]] = Field(default=None, min_length=1, max_length=MOST_LAYER_CORES)
+    layer: Optional[LayerLimits] = None
+    network: Optional[PopulationLimits] = None
+    source: Text  # source of all figures
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> "LayerHardware":
+        if (self.cores is None) == (self.network is None):
+            raise ValueError("give cores or network, one of them")
+        if self.network is not None and self.layer is not None:
+            raise ValueError("layer: has no effect with network; omit it")
+        return self
+
+
+AnyHardware = Union[Hardware, LayerHardware]
+LAYER_KEYS = ("cores", "network")  # of which a `LayerHardware` has one
+
+
 def hardware_names() -> Tuple[str, ...]:
     """Return the names of the descriptions in the package, sorted."""
     return tuple(sorted(path.stem for path in DESCRIPTIONS.glob("*.yaml")))
 
 
 def descriptions() -> Dict[str, Hardware]:
-    """Return the descriptions in the package by name, the fewest cores first."""
-    chips = [read_hardware(name) for name in hardware_names()]
+    """Return the descriptions of meshes in the package by name, the fewest cores first."""
+    chips = [chip for chip in map(read_hardware, hardware_names()) if isinstance(chip, Hardware)]
     return {chip.name: chip for chip in sorted(chips, key=lambda chip: (chip.cores, chip.neurons_per_core, chip.name))}
+
+
+def layer_descriptions() -> Dict[str, LayerHardware]:
+    """Return the descriptions in the package of chips that take whole layers, by name."""
+    chips = map(read_hardware, hardware_names())
+    return {chip.name: chip for chip in chips if isinstance(chip, LayerHardware)}
 
 
 def is_file(named: str) -> bool:
@@ -276,7 +346,7 @@ def description_file(named: str) -> Path:
     return Path(named) if is_file(named) else DESCRIPTIONS / f"{named}.yaml"
 
 
-def read_hardware(named: str) -> Hardware:
+def read_hardware(named: str) -> AnyHardware:
     """Read a description by its name, or from a file (see `is_file`).
 
     Raise `UsageError` if there is no description of that name, `InputError` if the file is missing or invalid.
@@ -295,8 +365,9 @@ def read_hardware(named: str) -> Hardware:
         raise InputError(f"{path} describes no hardware: it holds no keys; {ADVICE}")
     if ARCHITECTURE in data:
         data = described(data, path.name)
+    kind: Type[AnyHardware] = LayerHardware if any(key in data for key in LAYER_KEYS) else Hardware
     try:
-        return Hardware.model_validate(data)
+        return kind.model_validate(data)
     except ValidationError as error:
         faults = ", ".join(
             ": ".join(filter(None, [".".join(map(str, wrong["loc"])), wrong["msg"].replace("Value error, ", "")]))

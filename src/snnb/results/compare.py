@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Literal, Mapping, Optional, Sequence, Set, Tuple, cast
+from typing import Any, Dict, List, Literal, Mapping, Optional, Sequence, Set, Tuple, cast
 
 import numpy as np
 
@@ -145,12 +145,12 @@ class MappingSummary(Document):
     method: str
     cores: int  # number of cores with neurons
     connectivity: float  # spikes between cores
-    hops_unicast: float  # links crossed by them
-    energy_pj: float
+    hops_unicast: Optional[float]  # links crossed by them; None, as energy and baseline: of layers on cores
+    energy_pj: Optional[float]
     energy_of: Optional[Literal["events", "network"]]  # see `Hardware.energy_of`; None: not recorded
     graph: str  # its stamp
     hardware_file: Optional[str]  # path of the description; None for a description of the package
-    sequential_connectivity: float  # spikes between cores of the sequential mapping
+    sequential_connectivity: Optional[float]  # spikes between cores of the sequential mapping
     overfull_cores: int
 
     @property
@@ -166,7 +166,10 @@ class MappingSummary(Document):
             f"{self.cores:,}" + (f" (invalid: {self.overfull_cores:,} overfull)" if self.overfull_cores else ""),
             quantity(self.connectivity),
             ratio,
-            *(energy(self.energy_pj) if self.energy_of == of else "" for of in ("events", "network")),
+            *(
+                energy(self.energy_pj) if self.energy_pj is not None and self.energy_of == of else ""
+                for of in ("events", "network")
+            ),
         )
 
 
@@ -364,7 +367,8 @@ def mappings_of(run: RunDirectory, graph: Optional[str] = None) -> List[MappingS
     for stamp, record in cast("Dict[str, mapping.MapRecord]", run.records_of(mapping.KIND.name)).items():
         if graph is None or record.details.graph == graph:
             hardware = str(record.params.hardware)
-            recorded = {**record.metrics, **dict(record.details)}
+            recorded: Dict[str, Any] = dict.fromkeys(MappingSummary.model_fields)
+            recorded.update({**record.metrics, **dict(record.details)})
             recorded.update(stamp=stamp, hardware_file=hardware if is_file(hardware) else None)
             summaries.append(MappingSummary(**{name: recorded[name] for name in MappingSummary.model_fields}))
     return summaries

@@ -113,6 +113,11 @@ def load_mapping(run: RunDirectory, stamp: str, graph: Optional[str] = None) -> 
     record = cast("mapping_stage.MapRecord", records[stamp])
     if graph not in (None, record.details.graph):
         raise UsageError(f"--map {stamp} is of graph {record.details.graph}; omit --graph {graph}")
+    if record.details.mesh is None:
+        raise UsageError(
+            f"--map {stamp}: each layer has one core of {record.details.hardware}, which has no mesh; give a mapping "
+            "onto a chip with one"
+        )
     stale = stale_reason(run, record, {})
     if stale is not None:
         given = shlex.join(["--run-dir", str(run.path), "--hardware", str(record.params.hardware)])

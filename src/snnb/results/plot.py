@@ -12,6 +12,8 @@ from snnb.io.figures import Figure
 from snnb.io.npy import load_archive
 from snnb.io.text import read_document, read_text
 from snnb.mapping.files import Mapping
+from snnb.mapping.layer_cost import COST, LayerCost, is_layer_cost
+from snnb.mapping.layer_plots import plot_layers
 from snnb.mapping.plots import plot_events, plot_mapping, plot_traffic
 from snnb.network.read_network import read_network
 from snnb.results.compare import simulated_files
@@ -103,11 +105,25 @@ def _raster(run: RunDirectory, folder: Path) -> Figure:
     return plot_raster(network, read_spikes(folder), steps, statistics.first_sample)
 
 
-def _events(run: RunDirectory, folder: Path) -> Figure:
-    mapping = Mapping.open(folder)
+def _events(mapping: Mapping) -> Figure:
     if mapping.cost.energy_by_event_pj is None:
         raise InputError(f"{mapping.hardware.name} has no energies of events, so there is nothing to plot")
     return plot_events(mapping)
+
+
+def _mapping(draw: Callable[[Mapping], Figure]) -> Callable[[RunDirectory, Path], Figure]:
+    def drawn(run: RunDirectory, folder: Path) -> Figure:
+        if is_layer_cost(folder / COST):
+            raise InputError(f"maps/{folder.name} is of whole layers on cores; plot `layers`")
+        return draw(Mapping.open(folder))
+
+    return drawn
+
+
+def _layers(run: RunDirectory, folder: Path) -> Figure:
+    if not is_layer_cost(folder / COST):
+        raise InputError(f"maps/{folder.name} is of neurons on cores; plot `mapping`")
+    return plot_layers(LayerCost.read(folder / COST))
 
 
 PLOTS = {
@@ -115,7 +131,8 @@ PLOTS = {
     "accuracy": Plot("simulate", _accuracy),  # or mean squared error
     "rates": Plot("simulate", _rates),
     "raster": Plot("simulate", _raster),
-    "mapping": Plot("map", lambda run, folder: plot_mapping(Mapping.open(folder))),
-    "traffic": Plot("map", lambda run, folder: plot_traffic(Mapping.open(folder))),
-    "events": Plot("map", _events),
+    "mapping": Plot("map", _mapping(plot_mapping)),
+    "traffic": Plot("map", _mapping(plot_traffic)),
+    "events": Plot("map", _mapping(_events)),
+    "layers": Plot("map", _layers),
 }

@@ -16,6 +16,8 @@ from snnb.io.files import refuse_existing, refuse_foreign, write_text_atomically
 from snnb.io.keras_file import read_levels
 from snnb.io.text import Document
 from snnb.mapping.files import Mapping as WrittenMapping
+from snnb.mapping.layer_cost import COST, LayerCost
+from snnb.mapping.layer_plots import plot_layers
 from snnb.network.event_samples import EventSamples
 from snnb.network.read_network import read_network
 from snnb.report.mapping_section import mapping_section
@@ -311,6 +313,9 @@ def _mapping_part(run: RunDirectory, stamp: Optional[str]) -> Part:
     record = cast("Dict[str, mapping.MapRecord]", run.records_of(mapping.KIND.name))[stamp]
     for file in record.outputs:
         unaltered(run, file.path)
+    mesh = record.details.mesh
+    if mesh is None:
+        return _layers_part(LayerCost.read(run.path / run.directory_of("map", stamp) / COST), every, record)
     opened, details = WrittenMapping.open(run.path / run.directory_of("map", stamp)), record.details
     peak = record.metrics.get("link_load_peak")
     unit = "spikes per sample over a link in one direction, in the busiest step of the recorded samples"
@@ -319,12 +324,34 @@ def _mapping_part(run: RunDirectory, stamp: Optional[str]) -> Part:
         "The first table has all mappings of the run: spikes between cores and energy are per sample, the ratio is "
         f"that of the spikes to those of the sequential mapping; {NETWORK_ENERGY}.",
         f"Below, maps/{stamp}: {details.neurons:,} neurons on {details.cores:,} cores of {last.row[2]} "
-        f"({details.mesh[0]}×{details.mesh[1]}), method {details.method}. The filled height of a core is its share of "
+        f"({mesh[0]}×{mesh[1]}), method {details.method}. The filled height of a core is its share of "
         "the limit of neurons, its colours are those of its layers.",
     ]
     warnings = [f"Warning: {warning}." for warning in record.warnings]
-    section = mapping_section(opened, every, [*warnings, *words], further, last.sequential_connectivity)
+    section = mapping_section(opened, every, [*warnings, *words], further, last.sequential_connectivity or 0.0)
     return Part([section], [(f"cores of {opened.hardware.name}", f"{details.cores:,}")])
+
+
+def _layers_part(cost: LayerCost, every: Table, record: mapping.MapRecord) -> Part:
+    head = ("layer", "core", "kernel", "neurons", "biases", "spikes in", "spikes out", "synaptic operations")
+    rows = [
+        (
+            row.name,
+            str(row.core),
+            *(f"{number:,}" for number in (row.kernel, row.neurons, row.biases)),
+            *(f"{number:,.6g}" for number in (row.spikes_in, row.spikes_out, row.synaptic_operations)),
+        )
+        for row in cost.layers
+    ]
+    words = [
+        *(f"Warning: {warning}." for warning in record.warnings),
+        f"The first table has all mappings of the run. Below, maps of whole layers onto cores of {cost.hardware.name}: "
+        "entries in the three memories of a core; spikes from and to other cores and synaptic operations per sample.",
+    ]
+    tables = [every, Table(head, rows, right=(1, 2, 3, 4, 5, 6, 7))]
+    figures = [Figure(drawn("layers on cores", plot_layers(cost)))]
+    section = Section("mapping", "Mapping", words, figures, tables=tables)
+    return Part([section], [(f"cores of {cost.hardware.name}", f"{cost.cores:,}")])
 
 
 def _provenance_section(

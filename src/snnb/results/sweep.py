@@ -35,7 +35,7 @@ from snnb.core.options import Options
 from snnb.core.progress import Progress, Say, say_nothing
 from snnb.io.files import atomic_path, refuse_foreign
 from snnb.io.text import Document, JsonValue, read_document
-from snnb.mapping.hardware import read_hardware
+from snnb.mapping.hardware import LayerHardware, read_hardware
 from snnb.results.compare import Interval, in_words, mean_rate, simulated_files
 from snnb.results.grid import CHIPS, Axis, Point, points_of
 from snnb.rundir.directory import RunDirectory
@@ -249,12 +249,20 @@ def _is_free(run: RunDirectory, name: str, asked: Asked) -> bool:
 def _chip_figures(run: RunDirectory, stamp: str, hardware: str, say: Say, bar: Bar) -> ChipFigures:
     """Map a simulation onto hardware, a name or file of a description, and return its cost; the mapping is not kept."""
     from snnb.graph.build import build_graph
+    from snnb.mapping.layer_cores import place_layers
     from snnb.mapping.map_network import map_network
     from snnb.mapping.traffic import PlacedNetwork
+    from snnb.network.read_network import read_network
 
     folder = run.path / run.directory_of(simulate.KIND.name, stamp)
     parsed, coding = folder / f"{run.model}_parsed.h5", read_document(SimulationStatistics, folder / ACCURACIES).coding
     chip = read_hardware(hardware)
+    if isinstance(chip, LayerHardware):
+        placement = place_layers(read_network(parsed), chip)
+        if placement.reason is not None:
+            say(f"sweep: {placement.reason}")
+            return NO_CHIP.model_copy(update={"note": placement.reason})
+        return NO_CHIP.model_copy(update={"cores": len(set(placement.core)), "chips": 1})
     with tempfile.TemporaryDirectory() as scratch, build_graph(
         parsed, Path(scratch) / "graph.h5", counts=folder / SUMS, coding=coding
     ) as graph:

@@ -12,11 +12,19 @@ from typing_extensions import Annotated
 from snnb.core.errors import InputError, UsageError
 from snnb.core.options import AbsolutePath, Figures, Flag, Options, Seed
 from snnb.core.progress import Progress, Say, say_nothing, silent
-from snnb.mapping.hardware import Hardware, description_file, hardware_names, is_file, read_hardware
+from snnb.mapping.hardware import (
+    AnyHardware,
+    Hardware,
+    LayerHardware,
+    description_file,
+    hardware_names,
+    is_file,
+    read_hardware,
+)
 from snnb.network.spike_times import SPIKE_TIMES
 from snnb.rundir.directory import STAMP, RunDirectory, StageOutput
 from snnb.rundir.manifest import FileRecord, Kind, Record, StageRecord, external_records
-from snnb.stages import graph, simulate
+from snnb.stages import graph, map_layers, simulate
 from snnb.stages.stage import (
     Given,
     PlannedRun,
@@ -95,7 +103,7 @@ class MapDetails(Record):
 
     graph: str
     hardware: str
-    mesh: List[int]
+    mesh: Optional[List[int]] = None  # None: the cores take whole layers
     method: str
     neurons: int
     cores: int
@@ -125,7 +133,7 @@ def _resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_noth
     """Return the effective parameters; by default the graph is that of the current simulation."""
     params = params_in_force(run, KIND, given, say)
     hardware = read_hardware(_hardware_of(params))
-    unknown = params.objective == "step" and hardware.time_ns is None
+    unknown = params.objective == "step" and isinstance(hardware, Hardware) and hardware.time_ns is None
     if unknown and "objective" not in given and params.partition is None:
         params = params.changed(objective="spikes")
         say(f"--objective step was recorded, but {hardware.name} has no time_ns; spikes is used")
@@ -146,11 +154,19 @@ def _hardware_of(params: MapParams) -> str:
 
 def _check(run: RunDirectory, planned: PlannedRun) -> None:
     """Check the options and the files that they name before earlier stages run."""
-    if planned.next is not None or KIND.name not in planned.stages:
+    if planned.next not in (None, simulate.KIND.name, KIND.name) or KIND.name not in planned.stages:
         return
     given = planned.given.get(KIND.name, {})
     params = params_in_force(run, KIND, given)
     hardware = read_hardware(_hardware_of(params))
+    if isinstance(hardware, LayerHardware):
+        map_layers.check_network(run, hardware)
+        if planned.next is not None:  # the network exists; if it does not fit, it is not simulated
+            stamp = _resolve(run, given).graph if planned.next == KIND.name else None
+            map_layers.check_fit(run, hardware, stamp, planned.say)
+        return
+    if planned.next is not None:
+        return
     if given.get("objective") == "step" and hardware.time_ns is None:
         raise InputError(
             f"{hardware.name}: the description has no time_ns, which --objective step requires; give another objective"
@@ -167,7 +183,9 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
 
 
 def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
-    options = given.get(KIND.name, {})
+    options, description = given.get(KIND.name, {}), value_in_force(run, KIND, given, "hardware")
+    if description is not None and isinstance(read_hardware(str(description)), LayerHardware):
+        return dict.fromkeys(map_layers.NO_EFFECT, f"no effect on {description}, where each layer has one core")
     if options.get("partition") is None:
         reasons = dict.fromkeys(("placement", "allow_overfull", "split_overfull"), "only with --partition")
         method = value_in_force(run, KIND, given, "method")
@@ -185,10 +203,14 @@ def execute(run: RunDirectory, params: MapParams, progress: Progress = silent) -
     mappings, values = run.records_of(KIND.name), params.model_dump()
     same = next((name for name in run.by_precedence(KIND.name) if mappings[name].params.model_dump() == values), None)
     stamp = same or run.new_stamp(KIND.name)
-    figures = figure_format(params.figures, recorded(run, KIND, same), "traffic")
     inputs = _read_inputs(run, params)
+    of_layers = isinstance(inputs.hardware, LayerHardware)
+    figures = figure_format(params.figures, recorded(run, KIND, same), "layers" if of_layers else "traffic")
     with run.stage("map", params, inputs=inputs.paths, name=stamp) as output:
         output.external = inputs.external
+        if isinstance(inputs.hardware, LayerHardware):
+            _map_layers(run, params, inputs, output, figures)
+            return stamp
         with SynapseGraph.open(run.path / inputs.graph, checked=True) as opened:
             mapped = _map(opened, params, inputs.hardware, progress)
             cost = _cost(run, params, mapped, inputs.spike_times, progress, began)
@@ -198,15 +220,16 @@ def execute(run: RunDirectory, params: MapParams, progress: Progress = silent) -
 
 @dataclass(frozen=True)
 class _Inputs:
-    hardware: Hardware
+    hardware: AnyHardware
     external: List[FileRecord]  # files outside the run
     graph: str  # path relative to the run
     spike_times: Optional[str]  # likewise
+    parsed: Optional[str] = None  # likewise, of a mapping of layers
 
     @property
     def paths(self) -> List[str]:
         """The files of the run."""
-        return [path for path in (self.graph, self.spike_times) if path is not None]
+        return [path for path in (self.graph, self.spike_times, self.parsed) if path is not None]
 
 
 def _read_inputs(run: RunDirectory, params: MapParams) -> _Inputs:
@@ -215,7 +238,20 @@ def _read_inputs(run: RunDirectory, params: MapParams) -> _Inputs:
     external = external_records(filter(None, (description_file(description), params.partition, params.placement)))
     name = str(params.graph)
     path = f"{run.directory_of(graph.KIND.name, name)}/{run.model}_graph.h5"
-    return _Inputs(read_hardware(description), external, path, _spike_times(run, name))
+    hardware = read_hardware(description)
+    parsed = map_layers.parsed_file(run, name) if isinstance(hardware, LayerHardware) else None
+    return _Inputs(hardware, external, path, _spike_times(run, name), parsed)
+
+
+def _map_layers(run: RunDirectory, params: MapParams, inputs: _Inputs, output: StageOutput, figures: str) -> None:
+    assert isinstance(inputs.hardware, LayerHardware)
+    stamp = str(params.graph)
+    cost, lines = map_layers.write_layers(run, stamp, inputs.hardware, inputs.spike_times, output, figures)
+    notes = [UNKNOWN] if cost.busiest_core is None else []
+    write_log(output.directory / "log.txt", run, shown_params(run, params), [*lines, *notes], dated=False)
+    output.details = MapDetails(
+        graph=stamp, hardware=cost.hardware.name, method="layers", neurons=cost.neurons, cores=cost.cores
+    )
 
 
 def _map(opened: "SynapseGraph", params: MapParams, hardware: Hardware, progress: Progress) -> "MappedNetwork":

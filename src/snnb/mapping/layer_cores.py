@@ -1,0 +1,524 @@
+"""The layers of a network on a chip whose cores take a layer each, such as Speck: memories, limits, and the cores.
+
+Memories, and when a network fits, are those of sinabs 3.1.3 (synsense/sinabs, commit 904eb89, backend/dynapcnn:
+`DynapcnnLayer.memory_summary`, `LayerConstraints.fits`, `get_valid_mapping`); the limits of a layer are in
+docs/speck/overview.md there. A core has one kernel, which reads the maps of all its sources one after the other along
+the channels, pads on both sides alike, and is square. What a network has in another form is filled up with weights of
+0: a kernel padded on one side, the other channels of a depthwise convolution, a smaller kernel of a sum.
+"""
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
+
+import numpy as np
+
+from snnb.mapping.hardware import MEMORIES, CoreMemory, LayerHardware, LayerLimits, PopulationLimits
+from snnb.network.geometry import window_padding
+from snnb.network.layers import (
+    AveragePooling2D,
+    Concatenate,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    Flatten,
+    Layer,
+    MaxPooling2D,
+    Reshape,
+    ZeroPadding2D,
+)
+from snnb.network.network import Network, Population, Reindexed
+
+Pair = Tuple[int, int]
+
+
+class Fault(NamedTuple):
+    """A limit that a layer exceeds, or something that a chip cannot do."""
+
+    limit: str  # a word, for the table
+    text: str  # by how much, and what would fit
+
+
+@dataclass(frozen=True)
+class Term:
+    """Spikes that a layer reads."""
+
+    source: str  # population, or the input
+    shape: Tuple[int, int, int]  # rows, columns and channels that are read, after pooling
+    pooling: int = 1  # side of the windows that are summed on the way
+    before: Pair = (0, 0)  # rows above and columns left of them that are padding
+
+
+@dataclass(frozen=True)
+class CoreLayer:
+    """A layer in the form of a core: a convolution."""
+
+    name: str
+    terms: Tuple[Term, ...]
+    input: Pair  # rows and columns of each source
+    channels: int  # of all sources
+    filters: int
+    output: Pair  # rows and columns, before pooling
+    kernel_size: Pair = (1, 1)
+    strides: Pair = (1, 1)
+    padding: Pair = (0, 0)
+    biases: int = 0
+    faults: Tuple[Fault, ...] = ()
+    padded: bool = True  # whether addresses have a power of two of entries for each axis but one
+
+    @property
+    def kernel(self) -> int:
+        """Entries of the kernel memory."""
+        rows, columns = self.kernel_size
+        return self.channels * self._entries(rows * columns) * self._entries(self.filters)
+
+    @property
+    def neurons(self) -> int:
+        """Entries of the neuron memory."""
+        rows, columns = self.output
+        return self.filters * self._entries(rows) * self._entries(columns)
+
+    def _entries(self, number: int) -> int:
+        return 1 << (number - 1).bit_length() if self.padded else number
+
+    def fits(self, core: CoreMemory) -> bool:
+        """Whether each memory of a core holds it."""
+        return all(getattr(self, name) <= getattr(core, name) for name in MEMORIES)
+
+    def with_filters(self, filters: int) -> "CoreLayer":
+        """Return the layer with fewer filters."""
+        return replace(self, filters=filters, biases=min(self.biases, filters))
+
+
+@dataclass(frozen=True)
+class Placement:
+    """The layers of a network, and the cores that they get; or the reason why there is no such mapping."""
+
+    layers: Tuple[CoreLayer, ...]
+    fits: Tuple[Tuple[int, ...], ...]  # cores that hold each layer
+    core: Tuple[Optional[int], ...]  # of each layer; None: it gets none
+    folded: Mapping[str, int]  # poolings without neurons on the chip, and the sides of their windows
+    reason: Optional[str] = None  # None: the network fits
+
+    def rows(self) -> List[Tuple[str, ...]]:
+        """Return a row of text for each layer, below a head."""
+        rows: List[Tuple[str, ...]] = [("layer", "kernel", "neurons", "biases", "fits cores", "core", "exceeds")]
+        for layer, fits, core in zip(self.layers, self.fits, self.core):
+            memories = (f"{getattr(layer, name):,}" for name in MEMORIES)
+            exceeded = ", ".join(dict.fromkeys(fault.limit for fault in layer.faults))
+            rows.append((layer.name, *memories, " ".join(map(str, fits)), "–" if core is None else str(core), exceeded))
+        return rows
+
+
+def text_table(rows: Sequence[Sequence[str]]) -> List[str]:
+    """Return rows as lines with aligned columns, without columns that are empty below the head."""
+    filled = [column for column in zip(*rows) if any(column[1:])]
+    padded = [[cell.ljust(max(map(len, column))) for cell in column] for column in filled]
+    return ["  ".join(cells).rstrip() for cells in zip(*padded)]
+
+
+def place_layers(network: Network, hardware: LayerHardware) -> Placement:
+    """Give each layer of a network a core; all layers get core 0 of a chip that takes a network of dense layers."""
+    if hardware.cores is None:
+        assert hardware.network is not None
+        return _on_one_core(network, hardware.name, hardware.network)
+    limits, cores = hardware.layer or LayerLimits(), hardware.cores
+    folded = _folded(network, limits)
+    layers = [_layer(network, folded, p, limits) for p in network.populations if p.name not in folded]
+    layers = _with_targets(network, layers, limits.targets)
+    fits = [[number for number, core in enumerate(cores) if layer.fits(core)] for layer in layers]
+    layers = [
+        layer if of else replace(layer, faults=(*layer.faults, _memory_fault(layer, cores)))
+        for layer, of in zip(layers, fits)
+    ]
+    fits = [[] if layer.faults else of for layer, of in zip(layers, fits)]
+    core = assign(fits, len(cores))
+    reasons = []
+    if len(layers) > len(cores):
+        more = len(layers) - len(cores)
+        name = "core" if len(cores) == 1 else "cores"
+        reasons.append(
+            f"{len(layers):,} layers, {more:,} more than the {len(cores):,} {name}, which take one layer each"
+        )
+    faulty = [layer for layer in layers if layer.faults]
+    if faulty:
+        others = f" (and {len(faulty) - 1:,} more in the table)" if len(faulty) > 1 else ""
+        reasons.append(f"layer {faulty[0].name} has {faulty[0].faults[0].text}{others}")
+    if not reasons and None in core:
+        reasons.append(_shared(layers, cores, fits, core))
+    reason = f"{hardware.name}: {'; '.join(reasons)}" if reasons else None
+    return Placement(tuple(layers), tuple(map(tuple, fits)), tuple(core), folded, reason)
+
+
+def assign(fits: Sequence[Sequence[int]], cores: int) -> List[Optional[int]]:
+    """Return a core for each layer: a maximum matching of layers to the cores that they fit, by augmenting paths."""
+    holder: List[Optional[int]] = [None] * cores
+    for layer in range(len(fits)):
+        _augment(layer, fits, holder, set())
+    core: List[Optional[int]] = [None] * len(fits)
+    for number, layer_there in enumerate(holder):
+        if layer_there is not None:
+            core[layer_there] = number
+    return core
+
+
+def _augment(layer: int, fits: Sequence[Sequence[int]], holder: List[Optional[int]], seen: Set[int]) -> bool:
+    """Give a layer a core: a free one, or one whose layer can take another one."""
+    for core in sorted(fits[layer], key=lambda core: holder[core] is not None):
+        if core in seen:
+            continue
+        seen.add(core)
+        there = holder[core]
+        if there is None or _augment(there, fits, holder, seen):
+            holder[core] = layer
+            return True
+    return False
+
+
+def _shared(
+    layers: Sequence[CoreLayer],
+    cores: Sequence[CoreMemory],
+    fits: Sequence[Sequence[int]],
+    core: Sequence[Optional[int]],
+) -> str:
+    """Return why layers that each fit some core have no matching: a set of layers with fewer cores than layers."""
+    among: Set[int] = {core.index(None)}  # and the layers that compete with it (Hall's theorem)
+    reached: Set[int] = set()  # cores that they fit
+    while True:
+        found = {number for layer in among for number in fits[layer]} - reached
+        if not found:
+            break
+        reached |= found
+        among |= {layer for layer, number in enumerate(core) if number in found}
+    names = ", ".join(layers[layer].name for layer in sorted(among))
+    text = f"layers {names} fit cores {_listed(sorted(reached))} only, {len(among) - len(reached):,} too few"
+    for layer in sorted(among, key=lambda one: layers[one].filters):
+
+        def works(filters: int, layer: int = layer) -> bool:
+            smaller = layers[layer].with_filters(filters)
+            able = [number for number, one in enumerate(cores) if smaller.fits(one)]
+            return None not in assign([able if one == layer else of for one, of in enumerate(fits)], len(cores))
+
+        most = _most(layers[layer].filters, works)
+        if most:
+            one = layers[layer]
+            return f"{text}; with at most {most:,} of the {one.filters:,} output channels of {one.name} all fit"
+    return f"{text}; use fewer or smaller layers"
+
+
+def _most(below: int, works: Callable[[int], bool]) -> int:
+    """Return the largest number from 1 to `below` - 1 that works, if all smaller ones do too; 0 if none does."""
+    low, high = 0, below
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if works(middle) else (low, middle)
+    return low
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers))
+
+
+def _memory_fault(layer: CoreLayer, cores: Sequence[CoreMemory]) -> Fault:
+    """Return the memory that a layer exceeds on every core, by how much, and what would fit."""
+    largest = {name: max(getattr(core, name) for core in cores) for name in MEMORIES}
+    name = max(MEMORIES, key=lambda name: getattr(layer, name) / largest[name])
+    needed, most = getattr(layer, name), largest[name]
+    if needed > most:
+        what = f"{needed:,} entries of {name}, {needed - most:,} more than the {most:,} of the largest core"
+    else:
+        what = f"{layer.kernel:,} entries of kernel and {layer.neurons:,} of neurons, and no core holds both"
+
+    def holds(smaller: CoreLayer) -> bool:
+        return any(smaller.fits(core) for core in cores)
+
+    filters = _most(layer.filters, lambda number: holds(layer.with_filters(number)))
+    channels = _most(layer.channels, lambda number: holds(replace(layer, channels=number)))
+    able = [f"at most {filters:,} of its {layer.filters:,} output channels"] if filters else []
+    able += [f"{channels:,} of its {layer.channels:,} input channels"] if channels else []
+    smaller = name == "neurons" or needed <= most or 1 < max(layer.kernel_size) == max(layer.input)  # with pooling
+    remedies = [*([f"{' or '.join(able)} fit"] if able else []), *(["pool before it"] if smaller else [])]
+    return Fault(name, f"{what}; {', or '.join(remedies) or 'use fewer channels'}")
+
+
+def _folded(network: Network, limits: LayerLimits) -> Dict[str, int]:
+    """Return the average poolings that the path between two cores can sum, and the sides of their windows."""
+    folded: Dict[str, int] = {}
+    for population in network.populations:
+        side = _window_side(population)
+        if side in limits.pooling and population is not network.output and side is not None:
+            with suppress(_NoFormError):
+                terms = _terms(network, folded, population.only.input)
+                if all(term.pooling == 1 and term.before == (0, 0) for term in terms):
+                    folded[population.name] = side
+    return folded
+
+
+def _window_side(population: Population) -> Optional[int]:
+    """Return the side of the square, adjacent, full windows of an average pooling; None for any other layer.
+
+    An integer network has depthwise convolutions of equal weights in place of average poolings.
+    """
+    layer = population.projections[0].layer
+    if len(population.projections) > 1 or not isinstance(layer, (AveragePooling2D, DepthwiseConv2D)):
+        return None
+    if isinstance(layer, AveragePooling2D):
+        size = layer.pool_size
+    else:
+        weights, size = population.only.weights(), layer.kernel_size
+        if weights.shape[-1] > 1 or np.ptp(weights, axis=(0, 1)).any() or (weights <= 0).any() or size == (1, 1):
+            return None
+    full = bool((population.only.geometry.taps() == size[0] * size[1]).all())
+    return size[0] if size[0] == size[1] and layer.strides == size and full else None
+
+
+class _NoFormError(ValueError):
+    """A network moves spikes as no core does."""
+
+
+def _terms(network: Network, folded: Mapping[str, int], name: str) -> List[Term]:
+    """Return the spikes that are read from a volume, in the order of the channels; or raise `_NoFormError`."""
+    volume = network.volume(name)
+    if name in folded:
+        assert isinstance(volume, Population)
+        rows, columns, _ = volume.shape
+        terms = _terms(network, folded, volume.only.input)
+        return [replace(term, shape=(rows, columns, term.shape[2]), pooling=folded[name]) for term in terms]
+    if not isinstance(volume, Reindexed):
+        rows, columns, channels = (1,) * (3 - len(volume.shape)) + volume.shape
+        return [Term(name, (rows, columns, channels))]
+    terms = [term for read in volume.inputs for term in _terms(network, folded, read)]
+    layer = volume.layer
+    if isinstance(layer, (Flatten, Reshape)) and len(volume.shape) == 1:
+        return terms
+    if isinstance(layer, ZeroPadding2D):
+        (top, _), (left, _) = layer.padding
+        return [replace(term, before=(term.before[0] + top, term.before[1] + left)) for term in terms]
+    if isinstance(layer, Concatenate) and layer.along(len(volume.shape)) == len(volume.shape) - 1:
+        return terms
+    raise _NoFormError(f"a {layer.kind} before it, which moves values between positions; omit it")
+
+
+class _Side(NamedTuple):
+    """Rows, or columns, of a projection."""
+
+    size: int
+    outputs: int
+    taps: int
+    stride: int
+    before: int  # padding
+
+    @property
+    def after(self) -> int:
+        """Padding that the last window needs."""
+        return max(0, (self.outputs - 1) * self.stride + self.taps - self.before - self.size)
+
+
+def _layer(network: Network, folded: Mapping[str, int], population: Population, limits: LayerLimits) -> CoreLayer:
+    """Return a population in the form of a core, with the limits that it exceeds apart from memories and targets."""
+    faults: List[Fault] = []
+    terms: List[Term] = []
+    sides: Tuple[List[_Side], List[_Side]] = [], []
+    rows, columns, filters = (1,) * (3 - len(population.shape)) + population.shape
+    for projection in population.projections:
+        layer = projection.layer
+        if projection.delay:
+            faults.append(
+                Fault("recurrence", f"input from {projection.input} with a delay, which closes a cycle; remove it")
+            )
+            continue
+        try:
+            read = _terms(network, folded, projection.input)
+        except _NoFormError as error:
+            faults.append(Fault("order", str(error)))
+            continue
+        terms += read
+        faults += _of_kind(network, population, layer, limits)
+        for term in read:
+            for axis, of_axis in enumerate(sides):
+                size = term.shape[axis]
+                if isinstance(layer, (Conv2D, DepthwiseConv2D)):
+                    taps, stride = layer.kernel_size[axis], layer.strides[axis]
+                    padded = projection.geometry.input_volume[axis]
+                    before, _ = window_padding(padded, taps, stride, layer.dilation_rate[axis], layer.padding)
+                    of_axis.append(_Side(size, (rows, columns)[axis], taps, stride, before + term.before[axis]))
+                elif isinstance(layer, (AveragePooling2D, MaxPooling2D)):
+                    of_axis.append(_Side(size, (rows, columns)[axis], layer.pool_size[axis], layer.strides[axis], 0))
+                else:  # a Dense layer reads all positions, or each alone
+                    of_axis.append(_Side(size, (rows, columns)[axis], size if len(population.shape) == 1 else 1, 1, 0))
+    kernel, padding = zip(*map(_kernel_side, sides)) if terms else ((1, 1), (0, 0))
+    bias = population.bias
+    built = CoreLayer(
+        name=population.name,
+        terms=tuple(terms),
+        input=(sides[0][0].size, sides[1][0].size) if terms else (1, 1),
+        channels=sum(term.shape[2] for term in terms),
+        filters=filters,
+        output=(rows, columns),
+        kernel_size=kernel,
+        strides=(sides[0][0].stride, sides[1][0].stride) if terms else (1, 1),
+        padding=padding,
+        biases=filters if bias is not None and bias.any() else 0,
+    )
+    if any(len({side.size for side in of}) > 1 or len({side.stride for side in of}) > 1 for of in sides):
+        faults.append(Fault("sum", "a sum of sources that differ in size or stride; a core has one kernel"))
+    if not faults:
+        faults += _of_limits(built, limits)
+    faults += _of_neurons(network, population, limits.weight_bits, limits.state_bits)
+    return replace(built, faults=tuple(faults))
+
+
+def _kernel_side(sides: Sequence[_Side]) -> Pair:
+    """Return side and padding of the kernel that has zeros where it is padded on one side only, or is smaller."""
+    padding = max(max(side.before, side.after) for side in sides)
+    least = [max(s.taps + padding - s.before, s.size + 2 * padding - s.outputs * s.stride + 1) for s in sides]
+    return max(least), padding
+
+
+def _of_kind(network: Network, population: Population, layer: Layer, limits: LayerLimits) -> Iterator[Fault]:
+    """Yield the fault of a layer kind that a core does not have."""
+    if isinstance(layer, MaxPooling2D):
+        yield Fault("max pooling", "spiking max pooling, and a core sums: `parse --max-pool average`")
+    elif isinstance(layer, AveragePooling2D):
+        allowed = " or ".join(f"{side} × {side}" for side in limits.pooling if side > 1) or "nothing"
+        rows, columns = layer.pool_size
+        readers = [other for other in network.populations if population.name in network.senders(other)]
+        dense = all(isinstance(reader.projections[0].layer, Dense) for reader in readers)
+        remedy = "`parse --calibrate` composes it with the Dense layer that reads it" if dense else "pool by these"
+        yield Fault(
+            "pooling",
+            f"pooling neurons with windows of {rows} × {columns}, and the path to the next core sums {allowed}, in "
+            f"adjacent windows without padding, after a layer; {remedy}",
+        )
+    elif not isinstance(layer, (Conv2D, DepthwiseConv2D, Dense)):
+        yield Fault("kind", f"the kind {layer.kind}, which is no convolution and no dense layer")
+    elif not isinstance(layer, Dense) and layer.dilation_rate != (1, 1):
+        yield Fault("dilation", "a dilated kernel; use one without gaps")
+
+
+def _of_limits(layer: CoreLayer, limits: LayerLimits) -> List[Fault]:
+    """Return the limits of a layer, other than memories and targets, that it exceeds."""
+    faults = []
+    for name, what, value, remedy in (
+        ("input_side", "an input", layer.input, "resize the input or pool before it"),
+        ("output_side", "an output", layer.output, "use strides or pool before it"),
+        ("kernel_side", "a kernel", layer.kernel_size, "use a smaller kernel, or pool before a dense layer"),
+    ):
+        limit = getattr(limits, name)
+        if limit is not None and max(value) > limit:
+            size = f"{what} of {value[0]} × {value[1]}, {max(value) - limit} more than {limit} × {limit}"
+            faults.append(Fault(name.split("_")[0], f"{size}; {remedy}"))
+    rows, columns = layer.kernel_size
+    if rows != columns:
+        faults.append(
+            Fault("kernel", f"a kernel of {rows} × {columns}, and a core takes square ones; use a square one")
+        )
+    for name, what, number in (
+        ("channels", "input channels", layer.channels),
+        ("channels", "output channels", layer.filters),
+        ("padding", "rows or columns of padding", max(layer.padding)),
+    ):
+        limit = getattr(limits, name)
+        if limit is not None and number > limit:
+            faults.append(
+                Fault(name, f"{number:,} {what}, {number - limit:,} more than {limit:,}; use at most {limit:,}")
+            )
+    wrong = [stride for stride in layer.strides if limits.strides is not None and stride not in limits.strides]
+    if wrong:
+        allowed = _listed(limits.strides or ())
+        faults.append(Fault("strides", f"a stride of {wrong[0]}, and a core takes {allowed}; use one of these"))
+    return faults
+
+
+def _of_neurons(
+    network: Network, population: Population, weight_bits: Optional[int], state_bits: Optional[int]
+) -> List[Fault]:
+    """Return what neurons and integers of a population exceed; floating-point weights are not integers yet."""
+    faults = []
+    neuron = population.neuron
+    if neuron is not None and (neuron.current_leak is not None or np.any(np.asarray(neuron.leak) != 1)):
+        faults.append(Fault("leak", "neurons with an exponential leak; train integrate-and-fire neurons"))
+    if network.weight_bits is None:
+        return faults
+    if weight_bits is not None and network.weight_bits > weight_bits:
+        more = network.weight_bits - weight_bits
+        text = f"weights of {network.weight_bits} bits, {more} more than {weight_bits}"
+        faults.append(Fault("weights", f"{text}; `parse --weight-bits {weight_bits}`"))
+    for what, values in (("threshold", population.integer_threshold), ("bias", population.bias)):
+        largest = 0 if values is None else int(np.abs(values).max(initial=0))
+        bits = largest.bit_length() + 1
+        if state_bits is not None and bits > state_bits:
+            exceeded = f"a {what} of {largest:,}, {bits} bits, {bits - state_bits} more than {state_bits}"
+            faults.append(Fault(what, f"{exceeded}; `parse --threshold-bits {state_bits}` or fewer"))
+    return faults
+
+
+def _with_targets(network: Network, layers: Sequence[CoreLayer], limit: Optional[int]) -> List[CoreLayer]:
+    """Return the layers with a fault where they have too many targets; the first also has the fault of the input."""
+    targets: Dict[str, List[str]] = {}
+    for layer in layers:
+        for term in layer.terms:
+            targets.setdefault(term.source, []).append(layer.name)
+    result = []
+    for number, layer in enumerate(layers):
+        faults = list(layer.faults)
+        for name in (layer.name, *([network.input.name] if number == 0 else [])):
+            there = targets.get(name, [])
+            if limit is not None and len(there) > limit:
+                who = "targets" if name == layer.name else "an input with targets"
+                text = f"{who} {', '.join(there)}, {len(there) - limit:,} more than {limit:,}; remove a branch"
+                faults.append(Fault("targets", text))
+        result.append(replace(layer, faults=tuple(faults)))
+    return result
+
+
+def _on_one_core(network: Network, name: str, limits: PopulationLimits) -> Placement:
+    """Check the limits of a chip for a network of dense layers, recurrent or not."""
+    output, layers = network.output, []
+    hidden = [population for population in network.populations if population is not output]
+    fan_out: Dict[str, int] = {}  # hidden neurons that each neuron of a population, or of the input, reaches
+    for population in network.populations:
+        faults = []
+        if len(population.shape) > 1 or not all(isinstance(p.layer, Dense) for p in population.projections):
+            faults.append(Fault("kind", f"the kind {population.kind}, and the chip takes dense layers only"))
+        neurons = _of_neurons(network, population, limits.weight_bits, limits.state_bits)
+        faults += [fault for fault in neurons if fault.limit != "leak"]
+        senders = sorted(network.senders(population))
+        if population is output and network.input.name in senders:
+            faults.append(Fault("source", "the input as source, and the output reads hidden neurons only"))
+        for sender in senders if population is not output else ():
+            fan_out[sender] = fan_out.get(sender, 0) + population.size
+        terms = tuple(Term(sender, (1, 1, network.volume(sender).size)) for sender in senders)
+        layers.append(
+            CoreLayer(
+                population.name,
+                terms,
+                input=(1, 1),
+                channels=sum(term.shape[2] for term in terms),
+                filters=population.size,
+                output=(1, 1),
+                biases=0 if population.bias is None or not population.bias.any() else population.size,
+                faults=tuple(faults),
+                padded=False,
+            )
+        )
+    numbers = [
+        ("inputs", network.input.size, limits.inputs),
+        ("hidden neurons", sum(population.size for population in hidden), limits.hidden),
+        ("output neurons", output.size, limits.outputs),
+        ("hidden neurons that the input reaches", fan_out.get(network.input.name, 0), limits.input_targets),
+        ("neurons that the output reads", layers[-1].channels, limits.output_sources),
+        *((f"hidden neurons that layer {p.name} reaches", fan_out.get(p.name, 0), limits.fan_out) for p in hidden),
+    ]
+    if limits.mean_fan_out is not None:
+        synapses = sum(fan_out.get(population.name, 0) * population.size for population in hidden)
+        numbers.append(("synapses between hidden neurons", synapses, limits.mean_fan_out * limits.hidden))
+    reasons = [f"layer {layer.name} has {layer.faults[0].text}" for layer in layers if layer.faults][:1]
+    reasons += [
+        f"{number:,} {what}, {number - limit:,} more than {limit:,}"
+        for what, number, limit in numbers
+        if limit is not None and number > limit
+    ]
+    fits = tuple(() if layer.faults else (0,) for layer in layers)
+    core: Tuple[Optional[int], ...] = (None if reasons else 0,) * len(layers)
+    return Placement(tuple(layers), fits, core, {}, f"{name}: {'; '.join(reasons)}" if reasons else None)

@@ -1,0 +1,232 @@
+"""Cost of layers on cores, from the spike counts of a simulation: `cost.json` of such a mapping.
+
+A spike of a layer goes once to each core that reads the layer; twice if that core reads it twice, as two sources. All
+figures are per sample.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Dict, List, Literal, Mapping, Optional, Sequence, Union
+
+import numpy as np
+from pydantic import Field
+
+from snnb.core.errors import DamagedError
+from snnb.io.npy import load_archive
+from snnb.io.text import Document, read_document
+from snnb.mapping.hardware import LayerHardware
+from snnb.mapping.layer_cores import Placement, text_table
+from snnb.network.network import Network, Population, Reindexed
+
+COST = "cost.json"
+
+
+class LayerSource(Document):
+    """Spikes that a layer reads."""
+
+    name: str  # population, or the input
+    pooling: int  # side of the windows that are summed on the way; 1: none
+
+
+class LayerOnCore(Document):
+    """A layer and its core. Numbers of entries are those of the three memories of the core."""
+
+    name: str
+    core: int
+    fits: List[int]  # cores that hold the layer
+    kernel: int
+    neurons: int
+    biases: int
+    sources: List[LayerSource]
+    spikes_in: float  # from other cores, and from a spiking input
+    spikes_out: float  # to other cores
+    synaptic_operations: float  # of the spikes that it reads, also from its own core
+
+
+class BusiestCore(Document):
+    """Events into the core that receives the most of them in a step of a recorded sample."""
+
+    samples: List[int]  # indices of the test samples
+    max: int
+    core: int  # core, sample and step, from 0, of the maximum; the first one
+    sample: int
+    step: int
+    mean: float  # over steps and samples, of the core that is busiest in each
+
+    def line(self) -> str:
+        """Return the line of the log."""
+        return (
+            f"events into the busiest core in a step of {len(self.samples):,} recorded samples: {self.max:,} at most "
+            f"(core {self.core}, sample {self.sample:,}, step {self.step:,}), mean {self.mean:,.6g}"
+        )
+
+
+class LayerCost(Document):
+    """Content of `cost.json` of a mapping of layers: its cost, and how it was made."""
+
+    kind: Literal["layers"] = "layers"
+    model: str
+    graph: str  # stamp
+    hardware: LayerHardware
+    neurons: int
+    samples: int
+    cores: int = Field(description="cores with layers")
+    connectivity: float = Field(description="spikes between cores per sample")
+    outside_spikes: float = Field(description="spikes per sample from a spiking input to cores")
+    synaptic_operations: float = Field(description="synaptic operations per sample")
+    layers: List[LayerOnCore]
+    folded: Dict[str, int]  # poolings without neurons on the chip, and the sides of their windows
+    busiest_core: Optional[BusiestCore] = None  # None: no spike times were recorded
+    units: Dict[str, str]
+    sha256: Optional[str] = Field(default=None, pattern=r"^[0-9a-f]{64}$")  # of all other fields
+
+    @classmethod
+    def of(
+        cls,
+        network: Network,
+        hardware: LayerHardware,
+        placement: Placement,
+        counts: Mapping[str, np.ndarray],
+        *,
+        model: str,
+        graph: str,
+        samples: int,
+        spike_times: Optional[Path] = None,
+    ) -> "LayerCost":
+        """Compute the cost of a network that fits.
+
+        Parameters
+        ----------
+        counts : spikes of each neuron per sample, float64, by name of each population and of a spiking input
+        spike_times : spike_times.npz of the simulation
+        """
+        core = {layer.name: number for layer, number in zip(placement.layers, placement.core) if number is not None}
+        operations = synaptic_operations(network, placement.folded, counts)
+        outside = network.input.name
+        rows = []
+        for layer, fits in zip(placement.layers, placement.fits):
+            received = [t.source for t in layer.terms if core.get(t.source) != core[layer.name]]
+            sent = sum(
+                term.source == layer.name and core[reader.name] != core[layer.name]
+                for reader in placement.layers
+                for term in reader.terms
+            )
+            rows.append(
+                LayerOnCore(
+                    name=layer.name,
+                    core=core[layer.name],
+                    fits=list(fits),
+                    kernel=layer.kernel,
+                    neurons=layer.neurons,
+                    biases=layer.biases,
+                    sources=[LayerSource(name=term.source, pooling=term.pooling) for term in layer.terms],
+                    spikes_in=float(sum(counts[name].sum() for name in received if name in counts)),
+                    spikes_out=float(sent * counts[layer.name].sum()) if layer.name in counts else 0.0,
+                    synaptic_operations=operations[layer.name],
+                )
+            )
+        readers = sum(term.source == outside for layer in placement.layers for term in layer.terms)
+        made = cls(
+            model=model,
+            graph=graph,
+            hardware=hardware,
+            neurons=sum(network.volume(row.name).size for row in rows),
+            samples=samples,
+            cores=len({row.core for row in rows}),
+            connectivity=sum(row.spikes_out for row in rows),
+            outside_spikes=float(readers * counts[outside].sum()) if outside in counts else 0.0,
+            synaptic_operations=sum(row.synaptic_operations for row in rows),
+            layers=rows,
+            folded=dict(placement.folded),
+            busiest_core=None if spike_times is None else _busiest(placement, core, list(counts), spike_times),
+            units={name: field.description for name, field in cls.model_fields.items() if field.description},
+        )
+        return made.model_copy(update={"sha256": made.checksum()})
+
+    def checksum(self) -> str:
+        """Return the SHA-256 of all other fields."""
+        content = {name: value for name, value in self.model_dump(mode="json").items() if name != "sha256"}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    @classmethod
+    def read(cls, path: Path) -> "LayerCost":
+        """Read a file; raise `DamagedError` if it is not one, or its checksum does not match."""
+        cost = read_document(cls, path)
+        if cost.sha256 != cost.checksum():
+            raise DamagedError(path, "damaged, its checksum does not match")
+        return cost
+
+    def metrics(self) -> Dict[str, Union[int, float, None]]:
+        """Return the figures that the manifest records."""
+        busiest = {} if self.busiest_core is None else {"core_events_peak": self.busiest_core.max}
+        names = ("cores", "connectivity", "synaptic_operations")
+        return {**{name: getattr(self, name) for name in names}, **busiest}
+
+    def log_lines(self, placement: Placement) -> List[str]:
+        """Return the lines of the log: layers with their memories, and cost."""
+        text = [f"{len(self.layers)} layers on {self.cores} cores of {self.hardware.name}"]
+        text += [f"source of the figures: {self.hardware.source}", "", *text_table(placement.rows()), ""]
+        head = ("layer", "core", "spikes in", "spikes out", "synaptic operations")
+        rows = [
+            (row.name, str(row.core), *(f"{v:,.6g}" for v in (row.spikes_in, row.spikes_out, row.synaptic_operations)))
+            for row in self.layers
+        ]
+        text += [*text_table([head, *rows]), ""]
+        text += [f"  {name:<20}{getattr(self, name):>14,.6g}  {unit}" for name, unit in self.units.items()]
+        return text + ([] if self.busiest_core is None else [self.busiest_core.line()])
+
+
+def is_layer_cost(path: Path) -> bool:
+    """Whether a `cost.json` is that of a mapping of layers."""
+    return path.is_file() and '"kind": "layers"' in path.read_text(encoding="utf-8", errors="replace")[:100]
+
+
+def synaptic_operations(
+    network: Network, folded: Mapping[str, int], counts: Mapping[str, np.ndarray]
+) -> Dict[str, float]:
+    """Count the spikes at synapses of each population that is not folded, per sample.
+
+    A folded pooling passes all spikes of its windows on. Weights of 0 by which a kernel is filled up do not count.
+    """
+    values: Dict[str, np.ndarray] = {}
+    for volume in network.volumes:
+        if isinstance(volume, Reindexed):
+            values[volume.name] = np.maximum(volume.layer.apply([values[name] for name in volume.inputs]), 0)
+        elif volume.name in folded and isinstance(volume, Population):
+            geometry = volume.only.geometry
+            values[volume.name] = geometry.sums(values[volume.only.input].reshape(geometry.input_volume))
+        else:
+            values[volume.name] = np.asarray(counts.get(volume.name, np.zeros(volume.size))).reshape(volume.shape)
+    return {
+        population.name: float(
+            sum(
+                (values[p.input].reshape(p.geometry.input_volume) * p.geometry.fan_out()[:, :, np.newaxis]).sum()
+                for p in population.projections
+            )
+        )
+        for population in network.populations
+        if population.name not in folded
+    }
+
+
+def _busiest(placement: Placement, core: Mapping[str, int], sources: Sequence[str], path: Path) -> BusiestCore:
+    scalars = ("num_samples", "num_steps")
+    arrays = load_archive(path, must=[*scalars, *sources])
+    samples, steps = (int(arrays[name]) for name in scalars)
+    first = int(arrays.get("first_sample", 0))
+    events = np.zeros((max(core.values()) + 1, samples * steps), np.int64)
+    for layer in placement.layers:
+        for term in layer.terms:
+            if term.source in sources and core.get(term.source) != core[layer.name]:
+                at = (arrays[term.source][:, 0] - first) * steps + arrays[term.source][:, 2]
+                events[core[layer.name]] += np.bincount(at, minlength=samples * steps)
+    number, at_most = np.unravel_index(int(events.argmax()), events.shape)
+    return BusiestCore(
+        samples=list(range(first, first + samples)),
+        max=int(events.max()),
+        core=int(number),
+        sample=int(at_most) // steps + first,
+        step=int(at_most) % steps,
+        mean=float(events.max(axis=0).mean()),
+    )

@@ -1,0 +1,123 @@
+"""The stage `map` for a chip that takes whole layers."""
+
+from typing import TYPE_CHECKING, Iterator, List, Optional, Sequence, Tuple
+
+from snnb.core.errors import InputError, UsageError
+from snnb.core.progress import Say
+from snnb.mapping.hardware import LayerHardware
+from snnb.rundir.directory import RunDirectory, StageOutput
+from snnb.stages import graph, parse, simulate
+from snnb.stages.stage import unaltered
+
+if TYPE_CHECKING:
+    from snnb.mapping.layer_cores import Placement
+    from snnb.mapping.layer_cost import LayerCost
+    from snnb.network.network import Network
+
+NO_EFFECT = ("method", "objective", "partition", "placement", "allow_overfull", "split_overfull", "seed")
+
+
+def parsed_file(run: RunDirectory, stamp: Optional[str]) -> str:
+    """Return the path of the parsed model of a graph's simulation; without a graph that of `parse`."""
+    name = f"{run.model}_parsed.h5"
+    if stamp is None:
+        return f"{parse.KIND.directory}/{name}"
+    simulation = graph.simulation_of(run, stamp)
+    return f"{run.directory_of(simulate.KIND.name, simulation)}/{name}"
+
+
+def check_network(run: RunDirectory, hardware: LayerHardware) -> None:
+    """Raise `UsageError` for a run that has a graph and no network."""
+    if run.manifest.run.imported:
+        raise UsageError(
+            f"--hardware {hardware.name}: takes layers, and {run.path} contains an external graph and no network; give "
+            "a chip with a mesh"
+        )
+
+
+def check_fit(run: RunDirectory, hardware: LayerHardware, stamp: Optional[str], say: Say) -> None:
+    """Raise `InputError` with the reason if the network does not fit, after its table; see `parsed_file`."""
+    from snnb.mapping.layer_cores import place_layers, text_table
+    from snnb.network.read_network import read_network
+
+    placement = place_layers(read_network(unaltered(run, parsed_file(run, stamp))), hardware)
+    if placement.reason is not None:
+        say("\n".join([f"layers on {hardware.name}", *text_table(placement.rows())]))
+        raise InputError(placement.reason)
+
+
+def write_layers(
+    run: RunDirectory,
+    stamp: str,
+    hardware: LayerHardware,
+    spike_times: Optional[str],
+    output: StageOutput,
+    figures: str,
+) -> "Tuple[LayerCost, List[str]]":
+    """Map the layers of a graph's network; write `cost.json` and the picture, and return cost and lines of the log."""
+    from snnb.graph.synapse_graph import SynapseGraph
+    from snnb.io.figures import save
+    from snnb.mapping.layer_cores import place_layers
+    from snnb.mapping.layer_cost import COST, LayerCost
+    from snnb.mapping.layer_plots import plot_layers
+    from snnb.mapping.traffic import PlacedNetwork
+    from snnb.network.read_network import read_network
+
+    network = read_network(unaltered(run, parsed_file(run, stamp)))
+    placement = place_layers(network, hardware)
+    if placement.reason is not None:
+        raise InputError(placement.reason)
+    path = run.path / run.directory_of(graph.KIND.name, stamp) / f"{run.model}_graph.h5"
+    with SynapseGraph.open(path, checked=True) as opened:
+        placed = PlacedNetwork.of(opened)
+        cost = LayerCost.of(
+            network,
+            hardware,
+            placement,
+            {population.name: placed.spikes_of(population) for population in placed.sources},
+            model=run.model,
+            graph=stamp,
+            samples=placed.samples,
+            spike_times=None if spike_times is None else run.path / spike_times,
+        )
+        currents = [population.name for population in opened.inputs if population.coding == "current"]
+    cost.write(output.directory / COST)
+    save(plot_layers(cost), output.directory / f"layers.{figures}")
+    output.warnings = list(_notes(network, hardware, placement, currents))
+    output.metrics = cost.metrics()
+    return cost, [*cost.log_lines(placement), "", *output.warnings]
+
+
+def _notes(
+    network: "Network", hardware: LayerHardware, placement: "Placement", currents: Sequence[str]
+) -> Iterator[str]:
+    """Yield where the chip computes something else than the simulation, or its weights are not those of the chip."""
+    if placement.folded:
+        yield (
+            f"{', '.join(placement.folded)}: pooling neurons of the simulation; {hardware.name} has none and sums "
+            "their windows on the way to the next core, whose weights are divided by the size of a window; spikes of "
+            "later layers are those of the simulation"
+        )
+    composed = [
+        name
+        for name in placement.folded
+        if all(reader.kind == "Dense" for reader in network.populations if name in network.senders(reader))
+    ]
+    if composed and not network.steps:
+        yield (
+            f"{', '.join(composed)}: `parse --calibrate` composes it with the Dense layer that reads it, so that the "
+            "simulation has no such neurons either; the kernel of that layer is then larger"
+        )
+    limits = hardware.network or hardware.layer
+    if network.weight_bits is None and limits is not None and limits.weight_bits is not None:
+        yield (
+            f"weights are floating-point numbers, and those of {hardware.name} are integers: `parse --weight-bits "
+            f"{limits.weight_bits}`"
+        )
+    for name in currents:
+        yield f"{name}: carries currents and no spikes; the cost has no spikes and no synaptic operations of it"
+    if network.output.activation == "softmax":
+        yield (
+            f"{network.output.name}: a softmax, whose spikes are drawn at random in the simulation; the neurons of "
+            f"{hardware.name} integrate and fire"
+        )

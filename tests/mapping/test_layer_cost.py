@@ -1,0 +1,108 @@
+"""Cost of layers on cores, against the edges of the graph and the spikes one by one."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from snnb.core.errors import DamagedError
+from snnb.graph.synapse_graph import SynapseGraph
+from snnb.io.npy import load_archive
+from snnb.mapping.hardware import read_hardware
+from snnb.mapping.layer_cores import place_layers
+from snnb.mapping.layer_cost import LayerCost, is_layer_cost, synaptic_operations
+from snnb.mapping.traffic import PlacedNetwork
+from snnb.network.read_network import read_network
+from tests.end_to_end.conftest import RECORDED
+from tests.graph.networks import SAMPLES, residual
+from tests.mapping.networks import NETWORKS, make_graph
+
+SPECK = read_hardware("speck2f")
+(SIMULATION,) = (RECORDED / "simulations").iterdir()
+PARSED = RECORDED / "parse" / "mini_network_parsed.h5"
+
+
+def counts_of(graph):
+    placed = PlacedNetwork.of(graph)
+    return {population.name: placed.spikes_of(population) for population in placed.sources}
+
+
+def cost_of(network, graph, **more):
+    placement = place_layers(network, SPECK)
+    assert placement.reason is None
+    return LayerCost.of(network, SPECK, placement, counts_of(graph), model="net", graph="g", samples=4, **more)
+
+
+@pytest.mark.parametrize("coding", ["current", "spikes"])
+@pytest.mark.parametrize("name", ["chained", "residual", "branched"])
+def test_synaptic_operations_are_the_spikes_at_each_synapse(tmp_path, name, coding):
+    build = residual if name == "residual" else NETWORKS[name]
+    graph = make_graph(build(), tmp_path, coding)
+    network = read_network(tmp_path / "net_parsed.h5")
+    folded = place_layers(network, SPECK).folded
+    events = np.zeros(graph.number_of_nodes())  # that each node passes on
+    for population in graph.populations:
+        if population.coding != "current":
+            events[population.first : population.first + population.size] = population.spike_count.ravel() / SAMPLES
+    wanted = Counter()
+    for population in graph.layers:
+        at = slice(population.first, population.first + population.size)
+        onto = [p for p in graph.projections if p.target is population]
+        if population.name in folded:
+            events[at] = 0
+        for projection in onto:
+            for batch in projection.edge_batches():
+                wanted[population.name] += events[batch.source].sum()
+                if population.name in folded:
+                    np.add.at(events, batch.target, events[batch.source])
+    if name == "branched":  # the Dense layer reads each neuron twice, which is one synapse of the graph
+        wanted["07Dense_4"] *= 2
+    found = synaptic_operations(network, folded, counts_of(graph))
+    assert found == pytest.approx({name: wanted[name] for name in found})
+    assert {*wanted} - {*found} == {*folded}
+
+
+def test_spikes_between_cores_and_into_the_busiest_are_those_recorded():
+    network = read_network(PARSED)
+    with_graph = RECORDED / "graphs" / SIMULATION.name / "mini_network_graph.h5"
+    with SynapseGraph.open(with_graph) as graph:
+        cost = cost_of(network, graph, spike_times=SIMULATION / "spike_times.npz")
+    sums = load_archive(SIMULATION / "spike_rate_sums.npz")
+    conv, second = sums["00Conv2D_8x8x4"].sum() / 60, sums["02Conv2D_2x2x8"].sum() / 60
+    assert [row.spikes_out for row in cost.layers] == pytest.approx([conv, second, 0])
+    assert [row.spikes_in for row in cost.layers] == pytest.approx([0, conv, second])
+    assert cost.connectivity == pytest.approx(conv + second)
+    assert cost.synaptic_operations == pytest.approx(sum(row.synaptic_operations for row in cost.layers))
+    times, events = load_archive(SIMULATION / "spike_times.npz"), Counter()
+    core = {row.name: row.core for row in cost.layers}
+    for source, target in (("00Conv2D_8x8x4", "02Conv2D_2x2x8"), ("02Conv2D_2x2x8", "04Dense_10")):
+        events.update((core[target], sample, step) for sample, _, step in times[source].tolist())
+    busiest = cost.busiest_core
+    assert busiest.max == max(events.values()) == events[busiest.core, busiest.sample, busiest.step]
+    steps = range(int(times["num_steps"]))
+    each = [max(events[number, sample, step] for number in core.values()) for sample in (0, 1) for step in steps]
+    assert busiest.mean == pytest.approx(np.mean(each))
+    assert busiest.samples == [0, 1]
+
+
+def test_a_spiking_input_sends_to_each_core_that_reads_it(tmp_path):
+    graph = make_graph(residual(), tmp_path, "spikes")
+    cost = cost_of(read_network(tmp_path / "net_parsed.h5"), graph)
+    spikes = {p.name: p.spike_count.sum() / SAMPLES for p in graph.populations}
+    assert cost.outside_spikes == pytest.approx(2 * spikes["input"])  # `one` and `sum` read it
+    assert cost.layers[0].spikes_in == pytest.approx(spikes["input"])
+    assert cost.layers[0].spikes_out == pytest.approx(2 * spikes["one"])
+    assert cost.layers[2].spikes_in == pytest.approx(spikes["two"] + spikes["one"] + spikes["input"])
+    assert cost.connectivity == pytest.approx(2 * spikes["one"] + spikes["two"] + spikes["sum"])
+
+
+def test_the_document_is_read_back_and_checked(tmp_path):
+    graph = make_graph(residual(), tmp_path)
+    cost = cost_of(read_network(tmp_path / "net_parsed.h5"), graph)
+    path = tmp_path / "cost.json"
+    cost.write(path)
+    assert is_layer_cost(path)
+    assert LayerCost.read(path) == cost
+    path.write_text(path.read_text().replace('"samples": 4', '"samples": 5'))
+    with pytest.raises(DamagedError, match="checksum"):
+        LayerCost.read(path)
