@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple, cast
 
 from snnb.core.errors import ReadOnlyError, UpstreamError, UsageError
 from snnb.core.progress import Progress, Say, say_nothing, silent
-from snnb.formats.export_options import DEFAULTS, ExportOptions
+from snnb.formats.export_options import ExportOptions
 from snnb.io.files import refuse_existing, refuse_link, remove_partial
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
@@ -54,7 +54,7 @@ EXPORTS = "exports"
 def export_graph(
     run: RunDirectory,
     format: str,
-    options: ExportOptions = DEFAULTS,
+    options: Optional[ExportOptions] = None,
     *,
     output: Optional[Path] = None,
     graph: Optional[str] = None,
@@ -68,9 +68,11 @@ def export_graph(
     is outside of runs; by default `exports/STAMP/MODEL.<ending>` of the run, for the graph's stamp. `force` replaces a
     file, or a directory that an export has made.
     """
+    from snnb.formats.request import DEFAULTS
     from snnb.formats.write_export import export, find_format, refuse_foreign_options
     from snnb.graph.synapse_graph import SynapseGraph
 
+    options = DEFAULTS if options is None else options
     suffix = find_format(format).suffix
     refuse_foreign_options(format, options)
     if output is not None:
