@@ -8,14 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Union
 
-import typer
-from click import Choice, Group, Option, Parameter
+from click import Choice, Option, Parameter
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 from snnb.architectures.registry import ModelRow
 from snnb.cli.doctor import Machine
-from snnb.cli.main import HelpfulCommand, commands
+from snnb.cli.main import COMMANDS, HelpfulCommand, load
 from snnb.datasets.definition import DatasetRow
 from snnb.formats.write_export import Export
 from snnb.instances.known_instances import Instance
@@ -130,12 +129,9 @@ def printed(name: str) -> List[str]:
 
 
 def reference() -> str:
-    group = typer.main.get_command(commands)
-    assert isinstance(group, Group)
     lines = [HEAD]
-    for name, command in group.commands.items():
-        assert isinstance(command, HelpfulCommand)
-        lines += section(name, command)
+    for name in COMMANDS:
+        lines += section(name, load(name))
     return "\n".join([*lines, ""])
 
 

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-import typer
 
-from snnb.cli.main import commands, main
+from snnb.cli.main import COMMANDS, load, main
 from snnb.cli.output import Failure
 from tests.end_to_end.conftest import RECORDED
 
@@ -69,11 +68,7 @@ def test_the_document_is_as_its_schema_says(copied, name, capsys):
 
 
 def test_every_command_that_prints_json_has_a_schema():
-    printing = [
-        name
-        for name, command in typer.main.get_command(commands).commands.items()
-        if any(parameter.name == "json" for parameter in command.params)
-    ]
+    printing = [name for name in COMMANDS if any(parameter.name == "json" for parameter in load(name).params)]
     assert set(printing) == set(DOCUMENTS) == set(LINES), "add it to docs/make_cli_reference.py and to LINES here"
 
 

@@ -38,9 +38,10 @@ def work():
     endless(3)
 """
 MT_KAHYPAR = """
-import tempfile
+import tempfile, time
 from pathlib import Path
 import numpy as np
+import psutil
 from snnb.mapping import kahypar, search
 
 def work():
@@ -48,8 +49,11 @@ def work():
     graph = kahypar.Hypergraph(
         np.ones(50_000, np.int64), np.arange(0, 800_001, 4), random.integers(0, 50_000, 800_000).astype(np.int32),
         np.ones(200_000, np.int64), 100)
-    np.savez(folder / kahypar.GRAPH, **graph._asdict())
-    child = search._start_kahypar(folder, 0, (1000, 0))
+    for name in kahypar.ARRAYS:
+        getattr(graph, name).tofile(folder / name)
+    child = search._start_kahypar(folder, graph.capacity, [(1000, 0), (1000, 1)])
+    while len(psutil.Process(child.pid).children()) < 2:
+        time.sleep(0.01)
     print("ready", flush=True)
     child.wait()
 """

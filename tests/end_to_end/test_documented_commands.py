@@ -14,12 +14,12 @@ from pathlib import Path
 import click
 import numpy as np
 import pytest
-import typer
 import yaml
 from PIL import Image
 
 from snnb.architectures import names
-from snnb.cli.main import commands, main
+from snnb.cli.main import COMMANDS as LISTED
+from snnb.cli.main import load, main
 from snnb.mapping.hardware import hardware_names
 from snnb.stages.open_run import open_run
 from tests.end_to_end.conftest import RECORDED
@@ -29,7 +29,7 @@ from tests.model_files.conftest import RECORDED as MODEL_FILES
 ROOT = Path(__file__).parents[2]
 PAGES = {path.name: path for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
 TEXTS = {name: path.read_text(encoding="utf-8") for name, path in PAGES.items()}
-COMMANDS = typer.main.get_command(commands).commands
+COMMANDS = {name: load(name) for name in LISTED}
 PROGRAMS = ("snnb", "cp", "dask", "docker", "make", "python", "snntoolbox")
 # Language and content of a block, and the content of the block `text` that follows directly.
 BLOCK = r"^```(\w*)\n(.*?)^```\n(?:\n```text\n(.*?)^```$)?"

@@ -19,7 +19,7 @@ TRIANGLES = Hypergraph(
 CHILD = """
 import os, sys, time
 from snnb.mapping.kahypar import _end_with_parent
-assert not {"numba", "scipy", "pydantic"} & set(sys.modules), "a process for each job takes a second to start"
+assert not {"numpy", "numba", "scipy", "pydantic"} & set(sys.modules), "the process takes a second to start"
 _end_with_parent(os.getppid())
 print("ready", flush=True)
 time.sleep(600)
@@ -40,12 +40,38 @@ def test_the_best_bisection_of_two_triangles_for_each_seed():
         assert block[0] == block[1] == block[2] != block[3] == block[4] == block[5]
 
 
+def test_a_job_does_not_depend_on_those_before_it():
+    """In one process without forks, each of these jobs has another result in the other order."""
+    random = np.random.default_rng(0)
+    hypergraph = Hypergraph(
+        node_weight=np.ones(300, np.int64),
+        start=np.arange(0, 1201, 4),
+        pin=np.concatenate([random.choice(300, 4, replace=False) for _ in range(300)]).astype(np.int32),
+        weight=random.integers(1, 100, 300),
+        capacity=60,
+    )
+    jobs = [(blocks, seed) for blocks in (5, 6) for seed in range(3)]
+    forwards = [block.tolist() for _, block in partitions(hypergraph, jobs, print)]
+    backwards = [block.tolist() for _, block in partitions(hypergraph, jobs[::-1], print)]
+    assert forwards == backwards[::-1]
+    assert len({tuple(block) for block in forwards}) == len(jobs)
+
+
 def test_a_process_that_fails_is_a_warning():
     warnings = []
     broken = TRIANGLES._replace(pin=TRIANGLES.pin + 100)  # nodes that do not exist
-    assert list(partitions(broken, [(2, 0)], warnings.append)) == []
-    assert len(warnings) == 1
-    assert warnings[0].startswith("Mt-KaHyPar ended without a partition into 2 cores (exit code ")
+    assert list(partitions(broken, [(2, 0), (3, 0)], warnings.append)) == []
+    beginnings = [f"Mt-KaHyPar ended without a partition into {blocks} cores (exit code " for blocks in (2, 3)]
+    assert [found[: len(begin)] for found, begin in zip(warnings, beginnings)] == beginnings
+    assert len(warnings) == 2
+
+
+def test_the_end_of_the_process_is_a_warning_for_each_job(monkeypatch):
+    monkeypatch.setattr("sys.path", [])  # the process does not find snnb
+    monkeypatch.setenv("PYTHONPATH", "")
+    warnings = []
+    assert list(partitions(TRIANGLES, [(2, 0), (3, 0)], warnings.append)) == []
+    assert ["exit code 1, " in warning for warning in warnings] == [True, True]
 
 
 def test_a_process_ends_when_its_parent_has_ended():

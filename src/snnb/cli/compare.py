@@ -58,7 +58,7 @@ def compare(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing figure file.")] = False,
 ) -> None:
-    """Compare simulations: differing parameters, accuracy, firing rates, operations, mapping cost."""
+    """Run `snnb compare`."""
     console = output.current
     from snnb.results.compare import Comparison, prefixes
     from snnb.results.compare import compare as compared_simulations

@@ -39,7 +39,7 @@ def crosscheck(
         ),
     ] = None,
 ) -> None:
-    """Simulate the exported graph in another simulator and compare the spike counts of all neurons."""
+    """Run `snnb crosscheck`."""
     console = output.current
     if simulator not in _simulators():
         raise UsageError(f"--with {simulator}: unknown simulator; use one of {', '.join(_simulators())}")

@@ -54,7 +54,7 @@ class Machine(Document):
 
 
 def doctor() -> None:
-    """Show the versions of Python and packages, and GPU, memory and disk space of this machine."""
+    """Run `snnb doctor`."""
     info = machine()
     keras = "" if info.tf_keras is None else f" with tf-keras {info.tf_keras}"
     gib = 2**30

@@ -49,7 +49,7 @@ def export(
     ] = False,
     **options: object,
 ) -> None:
-    """Export the graph to the format of another program."""
+    """Run `snnb export`."""
     console = output.current
     from rich.filesize import decimal
 

@@ -10,7 +10,7 @@ from snnb.cli import output
 
 
 def models() -> None:
-    """List the models with data set, input shape, and numbers of neurons and synapses."""
+    """Run `snnb models`."""
     from snnb.architectures import find, names
     from snnb.architectures.registry import ModelRow
 
@@ -28,7 +28,7 @@ def datasets(
         typer.Option(envvar="SNNB_DATA", help="Directory of the data sets. Default: the user's cache directory."),
     ] = None,
 ) -> None:
-    """List the data sets and their availability on this machine."""
+    """Run `snnb datasets`."""
     from snnb.datasets.catalogue import available, data_directory, dataset_names, find_dataset
     from snnb.datasets.definition import DatasetRow
 
@@ -45,7 +45,7 @@ def datasets(
 
 
 def hardware() -> None:
-    """List the hardware descriptions for `snnb map --hardware`."""
+    """Run `snnb hardware`."""
     from snnb.mapping.hardware import (
         MEMORIES,
         NO_LIMIT,
@@ -88,7 +88,7 @@ def hardware() -> None:
 
 
 def instances() -> None:
-    """List the benchmark graphs for mapping algorithms (`snnb graph --from instance:NAME`)."""
+    """Run `snnb instances`."""
     from snnb.instances import known_instances
 
     entries = known_instances.instances()

@@ -6,26 +6,17 @@ import sys
 import traceback
 from copy import copy
 from difflib import get_close_matches
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from functools import lru_cache
+from importlib import import_module
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import click
 import typer
-from typer.core import TyperCommand, TyperOption
+from typer.core import TyperCommand, TyperGroup, TyperOption
 from typing_extensions import Annotated
 
 from snnb.cli import output
-from snnb.cli.compare import compare
-from snnb.cli.crosscheck import crosscheck
-from snnb.cli.doctor import doctor
-from snnb.cli.export import export
-from snnb.cli.lists import datasets, hardware, instances, models
 from snnb.cli.parameters import RUN_DIR, output_options, run_argument, take_run
-from snnb.cli.remove import remove
-from snnb.cli.report import report
-from snnb.cli.stage_command import stage_command
-from snnb.cli.status import status
-from snnb.cli.sweep import sweep
-from snnb.cli.verify import verify
 from snnb.core.errors import (
     FULL,
     SIGNAL_EXIT_CODES,
@@ -35,9 +26,54 @@ from snnb.core.errors import (
     interruption_message,
     out_of_memory,
 )
-from snnb.stages.all import CHAIN, STAGES
 from snnb.version import __version__
 
+ON_STAGES = "stage_command"
+# The commands in the order of the help: the module in snnb.cli of their function, which has their name, and their help.
+# A module is imported when its command is called: `snnb --help` imports none of them, nor the stages.
+COMMANDS: Dict[str, Tuple[str, str]] = {
+    "prepare": (ON_STAGES, "Convert a data set to arrays; write dataset/."),
+    "train": (ON_STAGES, "Train the Keras network; write train/."),
+    "parse": (ON_STAGES, "Convert and normalise the trained network; write parse/."),
+    "simulate": (
+        ON_STAGES,
+        "Simulate the converted network and count its spikes; write a new directory in simulations/.",
+    ),
+    "graph": (ON_STAGES, "Write the synapse graph to a directory in graphs/."),
+    "map": (ON_STAGES, "Map a graph onto the cores of a chip and estimate the cost; write a directory in maps/."),
+    "run": (ON_STAGES, "Run prepare, train, parse, simulate and graph in order."),
+    "models": ("lists", "List the models with data set, input shape, and numbers of neurons and synapses."),
+    "datasets": ("lists", "List the data sets and their availability on this machine."),
+    "hardware": ("lists", "List the hardware descriptions for `snnb map --hardware`."),
+    "instances": (
+        "lists",
+        "List the benchmark graphs for mapping algorithms (`snnb graph --from instance:NAME`).",
+    ),
+    "status": (
+        "status",
+        "Show the state of each stage of a run, and the differing parameters of its simulations.",
+    ),
+    "verify": ("verify", "Compare all files with the hashes in the manifest."),
+    "report": (
+        "report",
+        "Write an HTML report of a run: network, training, accuracy, rates, traffic, mapping, provenance.",
+    ),
+    "compare": (
+        "compare",
+        "Compare simulations: differing parameters, accuracy, firing rates, operations, mapping cost.",
+    ),
+    "sweep": ("sweep", "Simulate each point of a grid of options; stages common to several points run once."),
+    "export": ("export", "Export the graph to the format of another program."),
+    "crosscheck": (
+        "crosscheck",
+        "Simulate the exported graph in another simulator and compare the spike counts of all neurons.",
+    ),
+    "remove": ("remove", "Remove simulations, graphs or mappings from a run and its manifest."),
+    "doctor": (
+        "doctor",
+        "Show the versions of Python and packages, and GPU, memory and disk space of this machine.",
+    ),
+}
 COMMON = "Common"
 _COMMON = ("force", "defaults", "no_upstream", "no_wait", "yes", "json", "verbose", "quiet", "help")
 # Options in the help of the commands that take the options of several stages, COMMON ones apart
@@ -93,7 +129,7 @@ class HelpfulCommand(TyperCommand):
         self.params += output_options()
         examples = EXAMPLES.get(self.name or "", ())
         self.notes = [_OTHERS[name] for name in (self.name,) if name in _OTHERS]
-        self.notes += [_KEPT] if self.name in (*STAGES, *_SHOWN) else []
+        self.notes += [_KEPT] if self.name in _SHOWN or COMMANDS[self.name or ""][0] == ON_STAGES else []
         # typer joins lines that are not separated by a blank line
         self.epilog = "\n\n".join(
             [*self.notes, *(["Examples:"] if examples else []), *(f"  {line}" for line in examples)]
@@ -177,10 +213,26 @@ def _refuse_unknown_variables(context: click.Context) -> None:
             )
 
 
+class Commands(TyperGroup):
+    """All commands; one that is called is imported by `load`, the others have only a name and a help."""
+
+    def __init__(self, **words: Any) -> None:
+        super().__init__(**words)
+        self.commands = {name: click.Command(name, help=text) for name, (_, text) in COMMANDS.items()}
+
+    def resolve_command(
+        self, context: click.Context, arguments: List[str]
+    ) -> Tuple[Optional[str], Optional[click.Command], List[str]]:
+        """Return the name of the command that is called, the command, and its arguments."""
+        name, command, left = super().resolve_command(context, arguments)
+        return name, command and load(command.name or ""), left
+
+
 INTERRUPTED = SIGNAL_EXIT_CODES[signal.SIGINT]
 failures: List[BaseException] = []  # kept until the process ends, with the frames that hold open files
 commands = typer.Typer(
     name="snnb",
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"auto_envvar_prefix": "SNNB", "help_option_names": ["-h", "--help"]},
@@ -205,23 +257,30 @@ def snnb(
     """Synapse graphs of spiking networks: train, convert and simulate CNNs, write every synapse with its traffic."""
 
 
-for _name, _stage in STAGES.items():
-    commands.command(_name, cls=HelpfulCommand, help=_stage.text)(stage_command(_name, [_name], by_name=True))
-commands.command("run", cls=HelpfulCommand, help="Run prepare, train, parse, simulate and graph in order.")(
-    stage_command(CHAIN[-1], CHAIN, by_name=False)
-)
-_on_results = (status, verify, report, compare, sweep, export, crosscheck, remove)
-for _command in (models, datasets, hardware, instances, *_on_results, doctor):
-    commands.command(cls=HelpfulCommand)(_command)
+@lru_cache(maxsize=None)
+def load(name: str) -> HelpfulCommand:
+    """Import a command and make its options."""
+    module, text = COMMANDS[name]
+    call: Callable[..., None]
+    if module == ON_STAGES:
+        from snnb.cli.stage_command import command_of
+
+        call = command_of(name)
+    else:
+        call = getattr(import_module(f"snnb.cli.{module}"), name)
+    alone = typer.Typer(add_completion=False)
+    alone.command(name, cls=HelpfulCommand, help=text)(call)
+    command = typer.main.get_command(alone)
+    assert isinstance(command, HelpfulCommand)
+    return command
 
 
 def _commands_with(option: str) -> List[str]:
     """Return the names of the commands that have an option."""
-    of_name: Dict[str, click.Command] = typer.main.get_command(commands).commands  # type: ignore[attr-defined]
     return [
         name
-        for name, command in of_name.items()
-        if any(option in (*parameter.opts, *parameter.secondary_opts) for parameter in command.params)
+        for name in COMMANDS
+        if any(option in (*parameter.opts, *parameter.secondary_opts) for parameter in load(name).params)
     ]
 
 

@@ -29,7 +29,7 @@ def remove(
     ] = False,
     no_wait: NoWait = False,
 ) -> None:
-    """Remove simulations, graphs or mappings from a run and its manifest."""
+    """Run `snnb remove`."""
     console = output.current
     from rich.filesize import decimal
 

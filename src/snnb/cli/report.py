@@ -26,7 +26,7 @@ def report(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is not a report.")] = False,
 ) -> None:
-    """Write an HTML report of a run: network, training, accuracy, rates, traffic, mapping, provenance."""
+    """Run `snnb report`."""
     console = output.current
     from snnb.results.report import ReportFile, write_report
 

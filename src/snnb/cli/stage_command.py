@@ -23,7 +23,7 @@ from snnb.core.errors import SnnbError
 from snnb.core.formatting import energy, quantity
 from snnb.core.options import FIGURE_ENDINGS
 from snnb.rundir.directory import RunDirectory
-from snnb.stages.all import STAGES
+from snnb.stages.all import CHAIN, STAGES
 from snnb.stages.stage import StageResult
 
 # Names of metrics in the manifest whose words or unit the name itself does not give.
@@ -106,6 +106,13 @@ def stage_command(target: str, stages: Sequence[str], *, by_name: bool) -> Calla
         _print(run, results, by_name)
 
     return command
+
+
+def command_of(name: str) -> Callable[..., None]:
+    """Return the command of a stage, or `run`, which brings all stages up to date."""
+    if name == "run":
+        return stage_command(CHAIN[-1], CHAIN, by_name=False)
+    return stage_command(name, [name], by_name=True)
 
 
 def _print(run: RunDirectory, results: Sequence[StageResult], by_name: bool) -> None:

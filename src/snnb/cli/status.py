@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def status(run_dir: ExistingRun = None) -> None:
-    """Show the state of each stage of a run, and the differing parameters of its simulations."""
+    """Run `snnb status`."""
     from snnb.results.compare import SIMULATION_HEAD, simulations_of
     from snnb.results.status import status_of
 

@@ -54,7 +54,7 @@ def sweep(
     no_wait: NoWait = False,
     **values: Any,
 ) -> None:
-    """Simulate each point of a grid of options; stages common to several points run once."""
+    """Run `snnb sweep`."""
     console = output.current
     from snnb.results import sweep as swept_grid
     from snnb.results.grid import read_grid

@@ -6,7 +6,7 @@ from snnb.core.errors import VerificationError
 
 
 def verify(run_dir: ExistingRun = None) -> None:
-    """Compare all files with the hashes in the manifest."""
+    """Run `snnb verify`."""
     console = output.current
     from snnb.results.verify import repairs, verify_run
 

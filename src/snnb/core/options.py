@@ -60,7 +60,9 @@ class ToolboxKey:
 class Options(BaseModel):
     """Base class of options: typed and immutable; an unknown name is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False, defer_build=True
+    )
     defaults_elsewhere: ClassVar[Mapping[str, str]] = {}  # by field: a description of its default
     recorded: ClassVar[bool] = True  # whether a run records the values
 

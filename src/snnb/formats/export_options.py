@@ -51,6 +51,3 @@ class ExportOptions(Options):
         if scheduler is not None and others.data.get("workers") is not None:
             raise ValueError("not with --workers: the cluster has its own workers")
         return scheduler if scheduler is None else checked_address(scheduler)
-
-
-DEFAULTS = ExportOptions()

@@ -9,7 +9,7 @@ import numpy as np
 
 from snnb.core.errors import UsageError
 from snnb.core.progress import Progress, Throttle, silent
-from snnb.formats.export_options import DEFAULTS, ExportOptions
+from snnb.formats.export_options import ExportOptions
 from snnb.graph.connection import ranges
 from snnb.graph.listed import ListedGraph
 from snnb.graph.populations import GraphPopulation
@@ -18,6 +18,7 @@ from snnb.graph.synapse_graph import SynapseGraph
 from snnb.network.neuron import Neuron, NeuronOptions, Normalised, converted_neuron
 
 UNSAFE = re.compile(r"[^\w.-]", re.ASCII)
+DEFAULTS = ExportOptions()
 LONGEST_PART = 80  # of the 255 bytes of a file name
 BATCH = 1 << 18  # edges in a batch
 TEXT_BATCH = 1 << 14  # in a text format: lines stay in the second-level cache

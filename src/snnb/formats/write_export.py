@@ -9,8 +9,8 @@ from snnb.core.options import option_name
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.formats.all import FORMATS
 from snnb.formats.description import DESCRIPTION, describe, description_path, find_description, write_node_csv
-from snnb.formats.export_options import DEFAULTS, ExportOptions
-from snnb.formats.request import Format, OnCores, Request, Simulated
+from snnb.formats.export_options import ExportOptions
+from snnb.formats.request import DEFAULTS, Format, OnCores, Request, Simulated
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.files import atomic_path, flushed_meanwhile, raise_on_full_disk, refuse_foreign, refuse_link
 from snnb.io.text import Document

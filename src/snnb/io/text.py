@@ -166,7 +166,9 @@ T = TypeVar("T", bound="Document")
 class Document(BaseModel):
     """An immutable JSON object. A field with a default is omitted if it is None; unknown keys are an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False, defer_build=True
+    )
 
     @model_serializer(mode="wrap")
     def _omit_absent(self, plain: SerializerFunctionWrapHandler) -> Dict[str, object]:

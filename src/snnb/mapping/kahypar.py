@@ -1,30 +1,35 @@
 """A process that partitions a hypergraph by Mt-KaHyPar (Gottesbüren et al., ACM TALG 2024); `search.py` starts it.
 
-Mt-KaHyPar holds Python's interpreter lock while it works, and it is deterministic only in a process with a single
-thread. There is a process for each job, so this module imports little.
+Mt-KaHyPar holds Python's interpreter lock while it works, and it is deterministic only in a new process with a single
+thread. This process loads it once and forks for each job: a small network has a dozen jobs of a few milliseconds. For
+the same reason it does not import numpy.
 """
 
 import ctypes
 import os
 import signal
 import sys
+from array import array
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Dict, NamedTuple, Sequence
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 MANY_BLOCKS = 1024
-GRAPH = "graph.npz"
+PROCESSES = 2  # jobs at a time
+ARRAYS = {"node_weight": "q", "start": "q", "pin": "i", "weight": "q"}  # files of a hypergraph: the type of a value
+BLOCK = "i"  # type of a value in the file of a partition
 PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
 class Hypergraph(NamedTuple):
     """Input of Mt-KaHyPar."""
 
-    node_weight: np.ndarray  # (nodes,) int64
-    start: np.ndarray  # int64: offset of each hyperedge in `pin`
-    pin: np.ndarray  # int32: the nodes of each hyperedge
-    weight: np.ndarray  # (hyperedges,) int64
+    node_weight: "np.ndarray"  # (nodes,) int64
+    start: "np.ndarray"  # int64: offset of each hyperedge in `pin`
+    pin: "np.ndarray"  # int32: the nodes of each hyperedge
+    weight: "np.ndarray"  # (hyperedges,) int64
     capacity: int  # maximum weight of a block
 
 
@@ -36,25 +41,54 @@ def _end_with_parent(parent: int) -> None:
         sys.exit("the parent process has ended")
 
 
-def _work(folder: Path, number: int, blocks: int, seed: int) -> None:
+def _work(folder: Path, capacity: int, jobs: Sequence[str]) -> None:
+    """Write a file for each job `BLOCKS,SEED`, named by its number; print number and exit code when a job has ended."""
     import mtkahypar
 
-    with np.load(folder / GRAPH, allow_pickle=False) as stored:
-        graph = Hypergraph(**{name: stored[name] for name in Hypergraph._fields})
+    report = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for messages of the library
     library = mtkahypar.initialize(1)
-    mtkahypar.set_seed(seed)
-    preset = mtkahypar.PresetType.QUALITY if blocks <= MANY_BLOCKS else mtkahypar.PresetType.LARGE_K
-    context = library.context_from_preset(preset)
-    context.set_partitioning_parameters(blocks, 0.03, mtkahypar.Objective.KM1)
-    context.set_individual_target_block_weights([int(graph.capacity)] * blocks)
-    edges = [part.tolist() for part in np.split(graph.pin, graph.start[1:-1])]
-    nodes = graph.node_weight.size
-    made = library.create_hypergraph(
-        context, nodes, len(edges), edges, graph.node_weight.tolist(), graph.weight.tolist()
-    )
-    np.save(folder / f"{number}.npy", np.array(made.partition(context).get_partition(), np.int32))
+    node_weight, start, pin, weight = (_read(folder / name) for name in ARRAYS)
+    running: Dict[int, int] = {}  # by process, the number of its job
+
+    def partition(blocks: int, seed: int) -> bytes:
+        mtkahypar.set_seed(seed)
+        preset = mtkahypar.PresetType.QUALITY if blocks <= MANY_BLOCKS else mtkahypar.PresetType.LARGE_K
+        context = library.context_from_preset(preset)
+        context.set_partitioning_parameters(blocks, 0.03, mtkahypar.Objective.KM1)
+        context.set_individual_target_block_weights([capacity] * blocks)
+        edges = [pin[begin:end].tolist() for begin, end in zip(start, start[1:])]
+        made = library.create_hypergraph(
+            context, len(node_weight), len(edges), edges, node_weight.tolist(), weight.tolist()
+        )
+        return array(BLOCK, made.partition(context).get_partition()).tobytes()
+
+    def end_one() -> None:
+        process, status = os.wait()
+        code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+        print(running.pop(process), code, file=report)
+
+    parent = os.getpid()
+    for number, job in enumerate(jobs):
+        if len(running) == PROCESSES:
+            end_one()
+        process = os.fork()
+        if process == 0:
+            _end_with_parent(parent)
+            os.dup2(os.open(str(folder / f"{number}.txt"), os.O_WRONLY | os.O_CREAT), 2)
+            (folder / str(number)).write_bytes(partition(*map(int, job.split(","))))
+            os._exit(0)
+        running[process] = number
+    while running:
+        end_one()
+
+
+def _read(path: Path) -> "array[int]":
+    values = array(ARRAYS[path.name])
+    values.frombytes(path.read_bytes())
+    return values
 
 
 if __name__ == "__main__":
     _end_with_parent(int(sys.argv[1]))
-    _work(Path(sys.argv[2]), *map(int, sys.argv[3:]))
+    _work(Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4:])

@@ -11,7 +11,6 @@ from typing import Iterator, NamedTuple, Sequence, Tuple
 
 import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix, diags, identity
-from scipy.sparse.linalg import ArpackError, eigsh
 
 from snnb.core.compiled import compiled
 from snnb.core.progress import Progress, Throttle, silent
@@ -200,6 +199,8 @@ def _plane(matrix: csr_matrix) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
     cores = matrix.shape[0]
     if cores < 8:
         return
+    from scipy.sparse.linalg import ArpackError, eigsh
+
     weight = np.asarray(matrix.sum(axis=1)).ravel()
     root = np.sqrt(np.where(weight > 0, weight, 1.0))
     scaled = diags(1 / root) @ matrix @ diags(1 / root) + identity(cores)

@@ -44,7 +44,7 @@ MORE_CORES_FOR_AXONS = 0.10
 EPOCH = 1 << 20  # trials between which the temperature is computed anew
 MOST_PASSES = 30
 LARGEST_SUM = 1 << 30  # of all weights: Mt-KaHyPar computes with 32 bits
-PROCESSES = 2  # of Mt-KaHyPar at a time
+MESSAGES = "messages.txt"  # of the process that starts a process for each job
 MANY_SOURCES = 8  # of a set, each of which would be a hyperedge
 FINENESS = 10_000  # of weights that combine neurons and synapses
 Job = Tuple[int, int]  # of Mt-KaHyPar: blocks, seed
@@ -319,35 +319,45 @@ def hypergraph(net: Contracted, limits: Limits) -> kahypar.Hypergraph:
 
 
 def partitions(graph: kahypar.Hypergraph, jobs: Sequence[Job], warn: Say) -> Iterator[Tuple[int, np.ndarray]]:
-    """Partition a hypergraph for each job, `PROCESSES` at a time; yield blocks, and the block of each node (int32).
+    """Partition a hypergraph for each job; yield blocks, and the block of each node (int32).
 
     `warn` is called with a message for each job that fails, possibly for lack of memory.
     """
+    if not jobs:
+        return
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="snnb-")))
-        np.savez(folder / kahypar.GRAPH, **graph._asdict())
-        started: List[subprocess.Popen[bytes]] = []
+        for name, kind in kahypar.ARRAYS.items():
+            getattr(graph, name).astype(kind).tofile(folder / name)
+        process = stack.enter_context(_start_kahypar(folder, graph.capacity, jobs))
+        stack.callback(process.kill)
+        assert process.stdout is not None
+        codes: Dict[int, int] = {}  # of the jobs that have ended
         for number, (blocks, _) in enumerate(jobs):
-            for following in range(len(started), min(number + PROCESSES, len(jobs))):
-                started.append(_start_kahypar(folder, following, jobs[following]))
-                stack.callback(started[-1].wait)
-                stack.callback(started[-1].kill)
-            code = started[number].wait()
-            if code == 0:
-                yield blocks, np.load(folder / f"{number}.npy", allow_pickle=False)
+            while number not in codes:
+                line = process.stdout.readline().split()
+                if not line:  # the process has ended early
+                    codes = {**dict.fromkeys(range(len(jobs)), process.wait()), **codes}
+                    break
+                codes[int(line[0])] = int(line[1])
+            if codes[number] == 0:
+                yield blocks, np.fromfile(folder / str(number), kahypar.BLOCK)
             else:
-                messages = (folder / f"{number}.txt").read_text(encoding="utf-8", errors="replace").splitlines()
-                reason = f"exit code {code}" + "".join(f", {message}" for message in messages[-1:])
+                texts = [path for path in (folder / f"{number}.txt", folder / MESSAGES) if path.exists()]
+                messages = texts[0].read_text(encoding="utf-8", errors="replace").splitlines()
+                reason = f"exit code {codes[number]}" + "".join(f", {message}" for message in messages[-1:])
                 warn(f"Mt-KaHyPar ended without a partition into {blocks:,} cores ({reason}); memory may lack")
 
 
-def _start_kahypar(folder: Path, number: int, job: Job) -> "subprocess.Popen[bytes]":
-    """Start a process; `multiprocessing` would execute a script without a `__main__` guard again."""
-    with (folder / f"{number}.txt").open("wb") as messages:
+def _start_kahypar(folder: Path, capacity: int, jobs: Sequence[Job]) -> "subprocess.Popen[str]":
+    """Start the process; `multiprocessing` would execute a script without a `__main__` guard again."""
+    given = (os.getpid(), folder, capacity, *(f"{blocks},{seed}" for blocks, seed in jobs))
+    with (folder / MESSAGES).open("wb") as messages:
         return subprocess.Popen(
-            [sys.executable, "-m", kahypar.__name__, *map(str, (os.getpid(), folder, number, *job))],
+            [sys.executable, "-m", kahypar.__name__, *map(str, given)],
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
             stderr=messages,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            universal_newlines=True,
         )

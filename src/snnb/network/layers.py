@@ -29,7 +29,7 @@ Kind = TypeVar("Kind", bound="KerasLayer")
 class KerasLayer(BaseModel):
     """The configuration of a layer of Keras; a subclass has the name of the Keras class, and its fields those there."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     data_format: Literal["channels_last"] = Field("channels_last", exclude=True)
 

@@ -7,7 +7,6 @@ from typing import Any, Dict, List, Literal, Mapping, Optional, Sequence, Set, T
 
 import numpy as np
 
-from snnb.architectures import find
 from snnb.conversion.fidelity import Fidelity
 from snnb.core.errors import UsageError
 from snnb.core.formatting import energy, quantity
@@ -17,7 +16,6 @@ from snnb.mapping.hardware import is_file
 from snnb.results.export import graph_file
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
-from snnb.simulation.files import SUMS
 from snnb.simulation.statistics import ACCURACIES, SimulationStatistics
 from snnb.stages import map as mapping
 from snnb.stages import parse, simulate
@@ -71,6 +69,8 @@ def parameters_of(run: RunDirectory, record: SimulationRecord) -> ByStage:
 
 def default_parameters(run: RunDirectory) -> ByStage:
     """Return the defaults of the parameters, by stage, without the recipe of a model in a file."""
+    from snnb.architectures import find
+
     info = run.manifest.run
     own = find(info.model) if info.model_source is None else None
     recipe = {} if own is None else {**own.recipe.model_dump(), "settings": dict(own.settings)}
@@ -354,6 +354,8 @@ def outside_one(run: RunDirectory, name: str) -> Compared:
 
 def simulated_files(run: RunDirectory, stamp: str) -> Tuple[SimulationStatistics, Dict[str, np.ndarray]]:
     """Return the statistics of a simulation, and the spike counts by population of `spike_rate_sums.npz`."""
+    from snnb.simulation.files import SUMS
+
     folder = run.directory_of("simulate", stamp)
     accuracies, sums = (unaltered(run, f"{folder}/{name}") for name in (ACCURACIES, SUMS))
     arrays = load_archive(sums, must=["num_samples"])

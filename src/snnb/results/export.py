@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple, cast
 
 from snnb.core.errors import ReadOnlyError, UpstreamError, UsageError
 from snnb.core.progress import Progress, Say, say_nothing, silent
-from snnb.formats.export_options import DEFAULTS, ExportOptions
+from snnb.formats.export_options import ExportOptions
 from snnb.io.files import refuse_existing, refuse_link, remove_partial
 from snnb.network.spike_times import SPIKE_TIMES
 from snnb.rundir import manifest
@@ -16,7 +16,6 @@ from snnb.stages import graph, simulate
 from snnb.stages import map as mapping_stage
 from snnb.stages.graph import ASSUMED, graph_command, simulation_of
 from snnb.stages.plan import bring_up_to_date, state_of_stages
-from snnb.stages.simulated_samples import simulated_by
 from snnb.stages.stage import stale_reason, unaltered
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ EXPORTS = "exports"
 def export_graph(
     run: RunDirectory,
     format: str,
-    options: ExportOptions = DEFAULTS,
+    options: Optional[ExportOptions] = None,
     *,
     output: Optional[Path] = None,
     graph: Optional[str] = None,
@@ -68,9 +67,13 @@ def export_graph(
     is outside of runs; by default `exports/STAMP/MODEL.<ending>` of the run, for the graph's stamp. `force` replaces a
     file, or a directory that an export has made.
     """
+    from snnb.formats.request import DEFAULTS
     from snnb.formats.write_export import export, find_format, refuse_foreign_options
     from snnb.graph.synapse_graph import SynapseGraph
+    from snnb.simulation.files import SPIKE_TIMES
+    from snnb.stages.simulated_samples import simulated_by
 
+    options = DEFAULTS if options is None else options
     suffix = find_format(format).suffix
     refuse_foreign_options(format, options)
     if output is not None:
@@ -243,11 +246,11 @@ def exports_of(run: RunDirectory, directories: Sequence[str]) -> List[str]:
 
 def _exports(run: RunDirectory) -> List[Tuple[str, str, str]]:
     """Return path, graph's stamp and graph's SHA-256 of each export in the run, as its description states them."""
+    places = [run.path / EXPORTS, *(run.path / EXPORTS).glob("*")]
+    if places[0].is_symlink() or not places[1:]:
+        return []
     from snnb.formats.description import DESCRIPTION, description_path, find_description
 
-    places = [run.path / EXPORTS, *(run.path / EXPORTS).glob("*")]
-    if places[0].is_symlink():
-        return []
     exports = []
     for path in sorted(path for place in places[1:] if not place.is_symlink() for path in place.glob("*")):
         description = find_description(path / DESCRIPTION if path.is_dir() else description_path(path))

@@ -81,7 +81,9 @@ ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,100}$")]
 class Record(BaseModel):
     """Base class of the parts of a manifest: immutable; an unknown name is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False, defer_build=True
+    )
 
 
 P = TypeVar("P", bound=Options)

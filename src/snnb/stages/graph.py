@@ -326,7 +326,6 @@ def _defaults(run: RunDirectory, options: Mapping[str, object]) -> Mapping[str, 
 
 STAGE = Stage(
     KIND,
-    "Write the synapse graph to a directory in graphs/.",
     _resolve,
     execute,
     needs_with={"weights_only": "parse"},

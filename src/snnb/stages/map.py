@@ -349,7 +349,6 @@ def _spike_times(run: RunDirectory, name: str) -> Optional[str]:
 
 STAGE = Stage(
     KIND,
-    "Map a graph onto the cores of a chip and estimate the cost; write a directory in maps/.",
     _resolve,
     execute,
     source="graph",

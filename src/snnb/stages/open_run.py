@@ -13,7 +13,6 @@ from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import AnyKind, RunInfo, now_utc
 from snnb.stages import graph as graph_stage
 from snnb.stages.all import KINDS
-from snnb.stages.model import identify_model
 from snnb.stages.train import CHECKPOINT
 from snnb.version import __version__
 
@@ -96,6 +95,8 @@ def open_or_create(
         if any((run_dir / directory).is_dir() for directory in (kind.directory for kind in KINDS)):
             raise InputError(f"{run_dir} holds a run without its {manifest.NAME}; restore that from a copy")
         raise UsageError(f"{run_dir} is not a run directory; give --model NAME to create a run")
+    from snnb.stages.model import identify_model
+
     name, on, source = identify_model(model, dataset)
     return _create(name, on, source, run_dir, wait=wait, say=say)
 

@@ -239,5 +239,4 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
         planned.say(f"parse will need an option: {error}")
 
 
-_TEXT = "Convert and normalise the trained network; write parse/."
-STAGE = Stage(KIND, _TEXT, resolve, execute, check=_check, defaults=_defaults, without_effect=_without_effect)
+STAGE = Stage(KIND, resolve, execute, check=_check, defaults=_defaults, without_effect=_without_effect)

@@ -177,5 +177,4 @@ def normalisation_set(run: RunDirectory) -> "np.ndarray":
     return arrays["arr_0"]
 
 
-_TEXT = "Convert a data set to arrays; write dataset/."
-STAGE = Stage(KIND, _TEXT, resolve, execute, defaults=_defaults, without_effect=_without_effect)
+STAGE = Stage(KIND, resolve, execute, defaults=_defaults, without_effect=_without_effect)

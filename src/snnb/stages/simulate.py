@@ -326,7 +326,6 @@ def simulate_samples(
 
 STAGE = Stage(
     KIND,
-    "Simulate the converted network and count its spikes; write a new directory in simulations/.",
     resolve,
     execute,
     check=_check,

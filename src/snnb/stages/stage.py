@@ -91,7 +91,6 @@ class Stage(Generic[P, D]):
     """Definition of a stage; its name is that of its kind of result."""
 
     kind: Kind[P, D]
-    text: str  # help
     # Returns the effective parameters; the last argument is called for each recorded value that is not used.
     resolve: Callable[[RunDirectory, Mapping[str, object], Say], P]
     execute: Callable[

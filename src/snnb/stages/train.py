@@ -332,5 +332,4 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
             raise UsageError(f"--initial-weights {weights}: the training overwrites that file; give a copy of it")
 
 
-_TEXT = "Train the Keras network; write train/."
-STAGE = Stage(KIND, _TEXT, resolve, execute, check=_check, defaults=_defaults, without_effect=_without_effect)
+STAGE = Stage(KIND, resolve, execute, check=_check, defaults=_defaults, without_effect=_without_effect)

@@ -291,7 +291,7 @@ class _FitCallback(keras.callbacks.Callback):
         keras.backend.set_value(self.model.optimizer.learning_rate, rate)
 
     def on_train_batch_end(self, batch: int, logs: Dict[str, float]) -> None:
-        """Decay the weights; report progress ten times a second; raise `VerificationError` if the loss is not finite."""
+        """Decay the kernels; report at most ten times a second; raise `VerificationError` if the loss is not finite."""
         self._decay()
         if not self._throttle.due(last=batch + 1 == self._steps):
             return
