@@ -34,7 +34,9 @@ def figure(page: str, column: str, first: str, second: str = "") -> str:
 
 def simulated(network: str) -> List[str]:
     """Return the cells about a simulation with all threads."""
-    event, toolbox, whole = (figure("simulation", "ms per sample", network, row) for row in (EVENT, TOOLBOX, TOOLBOX_RUN))
+    event, toolbox, whole = (
+        figure("simulation", "ms per sample", network, row) for row in (EVENT, TOOLBOX, TOOLBOX_RUN)
+    )
     times = [figure("simulation", f"× {what}", network, EVENT) for what in ("toolbox's `simulate`", "toolbox's `run`")]
     return [
         f"{network} simulated, 100 steps per sample",
