@@ -132,7 +132,7 @@ WRONGLY_PARSED = {
         "negative_slope",
     ),
     "shifted relu": (lambda: chain(L.Conv2D(3, 3), L.ReLU(threshold=0.4, name="relu"), *end()), "relu", "threshold"),
-    "LeakyReLU": (lambda: chain(L.Conv2D(3, 3), L.LeakyReLU(name="leaky"), *end()), "leaky", "can follow relu"),
+    "LeakyReLU": (lambda: chain(L.Conv2D(3, 3), L.LeakyReLU(name="leaky"), *end()), "leaky", "can represent relu"),
     "Softmax layer": (lambda: chain(L.Dense(3), L.Softmax(name="soft"), shape=(6,)), "soft", "as Activation"),
     "spatial dropout": (
         lambda: chain(L.Conv2D(2, 3, activation="relu"), L.SpatialDropout2D(0.1, name="drop"), *end()),

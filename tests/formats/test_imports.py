@@ -251,7 +251,7 @@ BAD_CSV = {
     "0,1\n1,2\n": "line 1: has no column source; name the columns",
     "": "line 1: has no column source",
     "source,weight\n0,1\n": "line 1: has no column target",
-    "source,target,source_group\n0,1,a\n": "line 1: has a group of only one end",
+    "source,target,source_group\n0,1,a\n": "line 1: has a group column for only one end",
     "source,target\n0,1\n2,\0\n": "not text",
     "source,target\n0,1\n2\n": "line 3: has 1 fields, the header has 2",
     "source,target\n0,1\n2,3,4\n": "line 3: has 3 fields, the header has 2",

@@ -197,7 +197,7 @@ BAD = {
     ),
     "infinite": (replaced("edges/a/0/syn_weight", [np.inf, 1]), "has the weight inf"),
     "node ids": (replaced("nodes/cells/node_id", [0, 1, 3]), "nodes cells: node_id is not 0 to 2, each once"),
-    "virtual": (replaced("nodes/cells/node_type_id", [7, 8, 7]), "nodes cells are virtual and others"),
+    "virtual": (replaced("nodes/cells/node_type_id", [7, 8, 7]), "nodes cells are both virtual and not virtual"),
     "name": (lambda file: file.create_dataset(f"nodes/{'n' * 201}/node_type_id", data=[7]), "1 to 200 printable"),
     "weight": ("edge_type_id syn_weight\n1 big\n", "syn_weight in the table of edge types is not a number"),
     "type": ("edge_type_id syn_weight\nx 1\n", "edge_types.csv: line 2: has no whole number as edge_type_id"),

@@ -151,7 +151,7 @@ def test_overfull_cores_are_divided_and_the_others_keep_their_numbers(write, net
     assert moved[0] > np.flatnonzero(mapped.core == 1)[-1]  # in the order of the ids
     assert mapped.cost.per_core["neurons"].max() <= most[0]
     few = chip(neurons=most[0], axons=most[1], mesh=(5, 2))
-    with pytest.raises(InputError, match="has 10 cores, and 11 would do"):
+    with pytest.raises(InputError, match="has 10 cores, and 11 would suffice"):
         cost_partition(network, few, path, split_overfull=True)
     unchanged = cost_partition(network, chip(neurons=999), path, split_overfull=True)
     assert (unchanged.core == core).all()

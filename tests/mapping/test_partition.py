@@ -142,7 +142,7 @@ def test_the_cost_is_mt_kahypars_own_km1(tmp_path):
 
 def test_too_few_cores_and_too_many_neurons_for_the_hypergraph(tmp_path, monkeypatch):
     network = _placed(_convolutional(), tmp_path)
-    with pytest.raises(InputError, match=r"has 2 cores, and \d+ would do"):
+    with pytest.raises(InputError, match=r"has 2 cores, and \d+ would suffice"):
         partition(network, hardware(30, 150, None, mesh=(2, 1)))
     monkeypatch.setattr("snnb.mapping.map_network.MOST_NEURONS", 10)
     with pytest.raises(InputError, match="--method groups"):

@@ -80,4 +80,4 @@ def test_a_model_inside_a_keras_file_is_refused_by_its_name(recorded, tmp_path, 
     inside["config"]["name"] = "base"
     description["config"]["layers"].append(inside)
     path = changed_archive(source, tmp_path / "net.keras", {"config.json": json.dumps(description)})
-    refused(path, rf"layer base \({kind}\) is a model inside the model.*or export it as")
+    refused(path, rf"layer base \({kind}\) is a nested model.*or export it as")

@@ -186,7 +186,7 @@ REFUSED = {
         {},
         "by its ceil_mode, the last window begins in the padding",
     ),
-    "average without": ([node("AveragePool", **STRIDED, **ROUND)], {}, "leaves its padding"),
+    "average without": ([node("AveragePool", **STRIDED, **ROUND)], {}, "excludes its padding"),
     "padded with one": (
         [node("Pad", "x,p,k")],
         {"p": ints(0, 0, 1, 1, 0, 0, 1, 1), "k": np.float32(1)},
@@ -194,7 +194,7 @@ REFUSED = {
     ),
     "clipped below": ([node("Clip", "x,k")], {"k": np.float32(-1)}, r"it clips to \[-1, inf\]"),
     "a product": ([node("Mul", "x,x")], {}, "it multiplies two values"),
-    "side by side": ([node("Concat", "x,x", axis=2)], {}, "joins images side by side"),
+    "side by side": ([node("Concat", "x,x", axis=2)], {}, "concatenates images along height or width"),
     "a cut": ([node("Slice", "x,i,i")], {"i": ints(0)}, "it takes part of a value"),
     "the batch reshaped": ([node("Reshape", "x,s")], {"s": ints(3, -1, 72)}, "changes the axis of the batch"),
     "training": (

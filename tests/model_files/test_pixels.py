@@ -188,7 +188,7 @@ def test_a_border_of_black_needs_no_layer(keras):
 def test_a_layer_that_cannot_take_it_is_named(keras):
     image = keras.Input((9, 8, 3))
     sum_ = keras.layers.Add(name="both")([image, keras.layers.Conv2D(3, 3, padding="same")(image)])
-    with pytest.raises(InputError, match=r"--pixels tf: layer both \(Add\) reads the input, and cannot"):
+    with pytest.raises(InputError, match=r"--pixels tf: layer both \(Add\) reads the input, and has no weights"):
         fold_pixels(keras.Model(image, sum_), "tf", len)
     shared = keras.layers.Conv2D(3, 3, padding="same", name="shared")
     with pytest.raises(InputError, match="layer shared is used several times"):

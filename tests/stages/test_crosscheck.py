@@ -91,7 +91,7 @@ def test_a_file_that_is_not_the_recorded_one_is_said_though_its_spikes_agree(run
     with h5py.File(path, "r+") as file:
         file.attrs["note"] = "x"
     seal(path, VERSION)
-    words = f"as far as they tell, but .* has been modified; .* --simulation {STAMP}` recreates it"
+    words = f"the spikes agree, but .* has been modified; .* --simulation {STAMP}` recreates it"
     with pytest.raises(VerificationError, match=words):
         crosscheck(run, "scipy")
 

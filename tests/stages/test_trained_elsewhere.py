@@ -51,7 +51,7 @@ def test_status_report_and_log_are_without_it(elsewhere, tmp_path, capsys):
     assert len(logs) == 2
     for text in (capsys.readouterr().out, page, *logs):
         assert [name for name in RECIPE if re.search(rf"\b{name}\b", text)] == []
-    assert "trained elsewhere" in page
+    assert "trained with another program" in page
     assert "mean=1,std=0.1" in page
 
 

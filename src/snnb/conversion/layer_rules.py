@@ -206,7 +206,7 @@ def _of_activation(layer: KerasLayer, max_pool: str) -> Iterator[str]:
 def _of_batch_normalization(layer: KerasLayer) -> Iterator[str]:
     before = _skip_training_only(layer.inbound[0])
     if before.kind in ACTIVATIONS or (before.kind in WEIGHTED and before.config.get("activation") != "linear"):
-        yield f"follows the activation of {before.name}: move it between the weights and the activation"
+        yield f"is after the activation of {before.name}: move it between the weights and the activation"
     elif before.kind not in WEIGHTED:
         yield f"follows {before.name} ({before.kind}): it can only be absorbed directly after Dense or a convolution"
     elif len(before.outbound) > 1:

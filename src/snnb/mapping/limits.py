@@ -53,7 +53,7 @@ def check_possible(network: PlacedNetwork, hardware: Hardware) -> None:
 def too_few_cores(network: PlacedNetwork, hardware: Hardware, cores: int) -> InputError:
     """Return the error of a mapping that needs `cores` cores, more than there are."""
     others = _alternatives(network, cores)
-    return InputError(f"{hardware.name}: has {hardware.cores:,} cores; {cores:,} are sufficient{others}")
+    return InputError(f"{hardware.name}: has {hardware.cores:,} cores, and {cores:,} would suffice{others}")
 
 
 def _alternatives(network: PlacedNetwork, cores: int) -> str:
