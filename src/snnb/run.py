@@ -468,7 +468,7 @@ class Run:
 
         Parameters
         ----------
-        name : {"training", "accuracy", "rates", "raster", "mapping", "traffic", "events"}
+        name : {"training", "accuracy", "rates", "raster", "mapping", "traffic", "events", "layers"}
             `accuracy` is the error of a network that reproduces its input; `raster` needs recorded spikes.
         result : str, optional
             Stamp of the simulation or mapping; by default the current one.

@@ -295,9 +295,7 @@ def folder(tmp_path_factory):
         "one_axon.yaml": CHIP.replace("300", "1"),
         "twofold.yaml": f"{CHIP}name: another\n",
         "little.yaml": SMALL.replace("kernel: 512", "kernel: 511"),
-        "one_core.yaml": (
-            "name: c\ncores: [{kernel: 512, neurons: 256, biases: 10}]\nlayer: {pooling: [2]}\nsource: s\n"
-        ),
+        "one_core.yaml": "name: c\ncores: [{kernel: 64, neurons: 64, biases: 9}]\nlayer: {pooling: [2]}\nsource: s\n",
         "cores_empty.yaml": "name: c\ncores: []\nsource: s\n",
         "cores_number.yaml": "name: c\ncores: 9\nsource: s\n",
         "core_without.yaml": "name: c\ncores: [{kernel: 1, neurons: 1}]\nsource: s\n",

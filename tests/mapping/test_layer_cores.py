@@ -1,13 +1,15 @@
 """Layers on cores: memories and verdicts are Sinabs's, figures are counted by hand, and each limit is named."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
-from snnb.mapping.hardware import LayerHardware, read_hardware
+from snnb.mapping.hardware import MEMORIES, LayerHardware, LayerLimits, PopulationLimits, read_hardware
 from snnb.mapping.layer_cores import assign, place_layers
 from snnb.network.neuron import Neuron
 from snnb.network.read_network import Entry, assemble
@@ -63,7 +65,8 @@ class Layers:
 
 
 def weights(shape, filters, bias):
-    return {"kernel": np.broadcast_to(np.float32(1), shape), "bias": np.full(filters, bias, np.float32)}
+    kernel = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    return {"kernel": kernel, "bias": np.full(filters, bias, np.float32)}
 
 
 def recorded_network(spec):
@@ -165,6 +168,21 @@ def test_pooling_is_on_the_way_to_each_core_that_reads_it():
         ("input", 1), (first, 2), (first, 2), ("one", 1), ("two", 1)
     ]  # fmt: skip
     assert placement.layers[-1].kernel == 8 * 64 * 4  # 36 positions, 3 units
+
+
+def test_a_pooling_composed_with_a_dense_layer_is_on_the_way_again():
+    pooled, composed = Layers(16, 16, 3), Layers(16, 16, 3)
+    for layers in (pooled, composed):
+        layers.conv(2, padding="same", name="first")
+    pooled.pool(4)
+    for layers in (pooled, composed):
+        layers.dense(5, name="out")
+    kernel = pooled.entries[-1].arrays["kernel"].reshape(4, 4, 2, 5)
+    composed.entries[-1].arrays["kernel"] = np.kron(kernel, np.ones((4, 4, 1, 1), np.float32)).reshape(-1, 5) / 16
+    one, two = placed(pooled), placed(composed)
+    assert one.reason is two.reason is None
+    assert one.layers == two.layers
+    assert [(term.source, term.pooling) for term in two.layers[1].terms] == [("first", 4)]
 
 
 def test_faults_name_the_limit_by_how_much_and_what_would_fit():
@@ -337,3 +355,13 @@ def test_the_descriptions_of_the_package_are_as_published():
     for name, size in sizes.items():
         limits = read_hardware(name).network
         assert (limits.inputs, limits.hidden, limits.outputs) == size
+
+
+def test_the_page_shows_every_key():
+    page = (Path(__file__).parents[2] / "docs" / "mapping.md").read_text()
+    blocks = map(yaml.safe_load, re.findall(r"```yaml\n(.*?)```", page, re.DOTALL))
+    cores, network = (block for block in blocks if "cores" in block or "network" in block)
+    assert {*LayerHardware.model_validate(cores).layer.model_fields_set} == {*LayerLimits.model_fields}
+    assert {*cores["cores"][0]} == {*MEMORIES}
+    assert {*LayerHardware.model_validate(network).network.model_fields_set} == {*PopulationLimits.model_fields}
+    assert {*cores, *network} == {*LayerHardware.model_fields}

@@ -19,6 +19,8 @@ chunk
     Consecutive channels of a population.
 patch, grid
     A rectangle of positions with a chunk of channels; the number of patches along rows and columns.
+layer, term
+    On a chip whose cores take whole layers (layer_cores.py): a population in the form of a core; spikes that it reads.
 list, entry
     In the memory for synapses of a core: the synapses of one source onto its neurons; one synapse of it (limits.py).
 """

@@ -27,7 +27,7 @@ from snnb.network.layers import (
     Reshape,
     ZeroPadding2D,
 )
-from snnb.network.network import Network, Population, Reindexed
+from snnb.network.network import Network, Population, Projection, Reindexed
 
 Pair = Tuple[int, int]
 
@@ -299,6 +299,20 @@ def _terms(network: Network, folded: Mapping[str, int], name: str) -> List[Term]
     raise _NoFormError(f"a {layer.kind} before it, which moves values between positions; omit it")
 
 
+def _uncomposed(projection: Projection, term: Term, limits: LayerLimits) -> Term:
+    """Return the spikes that a Dense layer reads, with pooling if its weights are equal in each window.
+
+    That is a pooling that `parse --calibrate` has composed with it: the path sums the windows again.
+    """
+    rows, columns, channels = term.shape
+    for side in sorted(limits.pooling, reverse=True):
+        if side > 1 and rows % side == 0 and columns % side == 0 and term.before == (0, 0):
+            windows = projection.weights().reshape(rows // side, side, columns // side, side, -1)
+            if (windows == windows[:, :1, :, :1]).all():
+                return replace(term, shape=(rows // side, columns // side, channels), pooling=side)
+    return term
+
+
 class _Side(NamedTuple):
     """Rows, or columns, of a projection."""
 
@@ -332,6 +346,8 @@ def _layer(network: Network, folded: Mapping[str, int], population: Population, 
         except _NoFormError as error:
             faults.append(Fault("order", str(error)))
             continue
+        if isinstance(layer, Dense) and len(read) == 1 and read[0].pooling == 1 and len(population.shape) == 1:
+            read = [_uncomposed(projection, read[0], limits)]
         terms += read
         faults += _of_kind(network, population, layer, limits)
         for term in read:

@@ -98,15 +98,11 @@ def _notes(
             "their windows on the way to the next core, whose weights are divided by the size of a window; spikes of "
             "later layers are those of the simulation"
         )
-    composed = [
-        name
-        for name in placement.folded
-        if all(reader.kind == "Dense" for reader in network.populations if name in network.senders(reader))
-    ]
-    if composed and not network.steps:
+    dense = [one.name for one in placement.layers if one.kernel_size == one.input and one.terms[0].pooling > 1]
+    if dense and network.steps is None:
         yield (
-            f"{', '.join(composed)}: `parse --calibrate` composes it with the Dense layer that reads it, so that the "
-            "simulation has no such neurons either; the kernel of that layer is then larger"
+            f"{', '.join(dense)}: `parse --calibrate` composes the pooling with the Dense layer, so that the "
+            "simulation has no pooling neurons there either"
         )
     limits = hardware.network or hardware.layer
     if network.weight_bits is None and limits is not None and limits.weight_bits is not None:
