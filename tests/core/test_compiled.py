@@ -13,7 +13,7 @@ import pytest
 from numba.core.registry import cpu_target
 
 from snnb.core import compiled as compiled_module
-from snnb.core.compiled import compiled, processor_level
+from snnb.core.compiled import compiled, processor_levels
 from snnb.core.progress import compilation
 from snnb.version import __version__
 
@@ -161,41 +161,41 @@ V4 = f"{V3} avx512f avx512dq avx512cd avx512bw avx512vl"
 
 
 @pytest.mark.parametrize(
-    ("line", "level"),
+    ("line", "number"),
     [
-        (f"flags\t\t: {SCALAR}", None),  # Core 2 of 65 nm
-        (f"flags\t\t: {V2}", "x86-64-v2"),  # Nehalem
-        (f"flags\t\t: {V2} avx xsave aes", "x86-64-v2"),  # Sandy Bridge
-        (f"flags\t\t: {V3}", "x86-64-v3"),  # Haswell, Zen
-        (f"flags\t\t: {V3} avx512f avx512cd avx512er avx512pf", "x86-64-v3"),  # Xeon Phi
-        (f"flags\t\t: {V4}", "x86-64-v4"),  # Skylake-SP, Zen 4
-        (f"flags\t\t: {V4.replace('movbe', '')}", "x86-64-v2"),  # hidden by a hypervisor
-        ("Features\t: fp asimd aes", None),  # arm64
-        ("", None),
+        (f"flags\t\t: {SCALAR}", 0),  # Core 2 of 65 nm
+        (f"flags\t\t: {V2}", 1),  # Nehalem
+        (f"flags\t\t: {V2} avx xsave aes", 1),  # Sandy Bridge
+        (f"flags\t\t: {V3}", 2),  # Haswell, Zen
+        (f"flags\t\t: {V3} avx512f avx512cd avx512er avx512pf", 2),  # Xeon Phi
+        (f"flags\t\t: {V4}", 3),  # Skylake-SP, Zen 4
+        (f"flags\t\t: {V4.replace('movbe', '')}", 1),  # hidden by a hypervisor
+        ("Features\t: fp asimd aes", 0),  # arm64
+        ("", 0),
     ],
 )
-def test_the_level_of_a_processor(tmp_path, monkeypatch, line, level):
+def test_the_levels_of_a_processor(tmp_path, monkeypatch, line, number):
     file = tmp_path / "cpuinfo"
     file.write_text(f"processor\t: 0\n{line}\nbogomips\t: 1\n")
     monkeypatch.setattr(compiled_module, "_CPU_INFO", file)
     monkeypatch.setattr(platform, "machine", lambda: "x86_64")
-    assert processor_level() == level
+    assert processor_levels() == ["x86-64-v2", "x86-64-v3", "x86-64-v4"][:number]
     file.unlink()
-    assert processor_level() is None
+    assert processor_levels() == []
 
 
 @pytest.mark.skipif(not Path(LOADER).exists(), reason=f"needs glibc's {LOADER}")
-def test_the_level_of_this_processor_is_that_of_the_c_library():
+def test_the_levels_of_this_processor_are_those_of_the_c_library():
     printed = subprocess.run([LOADER, "--help"], stdout=subprocess.PIPE, text=True).stdout
     levels = re.findall(r"^  (x86-64-v\d) \(supported", printed, re.MULTILINE)
     if "x86-64-v2" not in printed:
         pytest.skip("glibc before 2.33 knows no levels")
-    assert processor_level() == max(levels, default=None)
+    assert processor_levels() == sorted(levels)
 
 
 def test_loops_are_compiled_for_the_level_unless_the_environment_names_a_processor():
-    if not {"NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES"} & set(os.environ) and processor_level():
-        assert cpu_target.target_context.codegen().magic_tuple()[1:] == (processor_level(), "")
+    if not {"NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES"} & set(os.environ) and processor_levels():
+        assert cpu_target.target_context.codegen().magic_tuple()[1:] == (processor_levels()[-1], "")
     script = "import snnb.core.compiled, numba; print(numba.config.CPU_NAME, numba.config.CPU_FEATURES)"
     for chosen, expected in (
         ({"NUMBA_CPU_NAME": "haswell"}, "haswell None"),

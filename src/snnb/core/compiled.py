@@ -4,8 +4,9 @@ import platform
 import sys
 from contextlib import suppress
 from functools import lru_cache
+from itertools import takewhile
 from pathlib import Path
-from typing import Any, Callable, Optional, TypeVar
+from typing import Any, Callable, List, Set, TypeVar
 
 import numba
 from numba.core.caching import FunctionCache
@@ -19,7 +20,7 @@ F = TypeVar("F", bound=Callable[..., object])
 
 _CPU_INFO = Path("/proc/cpuinfo")
 # Flags of /proc/cpuinfo that a level has besides those of the level before (x86-64 psABI, section 3.1.1).
-_LEVELS = {
+_FLAGS = {
     "x86-64-v2": "cx16 lahf_lm pni popcnt sse4_1 sse4_2 ssse3",
     "x86-64-v3": "abm avx avx2 bmi1 bmi2 f16c fma movbe xsave",
     "x86-64-v4": "avx512bw avx512cd avx512dq avx512f avx512vl",
@@ -78,23 +79,19 @@ def _directory() -> str:
     return str(directory)
 
 
-def processor_level() -> Optional[str]:
-    """Return the highest level of x86-64 that this processor has, None on another or if it is not known."""
-    flags = set()
-    with suppress(OSError), _CPU_INFO.open() as lines:
-        flags = set(next((line for line in lines if line.startswith("flags")), "").split())
-    level = None
-    for name, needed in _LEVELS.items():
-        if not flags.issuperset(needed.split()):
-            break
-        level = name
-    return level if platform.machine() == "x86_64" else None
+def processor_levels() -> List[str]:
+    """Return the levels of x86-64 that this processor has, lowest first; none on another or if they are not known."""
+    flags: Set[str] = set()
+    if platform.machine() == "x86_64":
+        with suppress(OSError), _CPU_INFO.open() as lines:
+            flags.update(next((line for line in lines if line.startswith("flags")), "").split())
+    return list(takewhile(lambda level: flags.issuperset(_FLAGS[level].split()), _FLAGS))
 
 
 # Compile for the level of the processor instead of its model, so that all machines of a level share machine code, in an
 # image or on a shared file system. It is as fast. In the environment, batch systems would hand it on to other machines.
-if numba.config.CPU_NAME is None and numba.config.CPU_FEATURES is None and (_level := processor_level()):
-    numba.config.CPU_NAME, numba.config.CPU_FEATURES = _level, ""
+if numba.config.CPU_NAME is None and numba.config.CPU_FEATURES is None and (_levels := processor_levels()):
+    numba.config.CPU_NAME, numba.config.CPU_FEATURES = _levels[-1], ""
 
 
 class _Compiling(Listener):
