@@ -1,90 +1,122 @@
 import importlib
+import os
+import platform
+import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import numba
 import numpy as np
 import pytest
+from numba.core.registry import cpu_target
 
 from snnb.core import compiled as compiled_module
-from snnb.core.compiled import compiled
+from snnb.core.compiled import compiled, processor_levels
 from snnb.core.progress import compilation
+from snnb.version import __version__
 
-CALLED = "from snnb.core.compiled import compiled\n\n\n@compiled\ndef add(a, b):\n    return a {sign} b\n"
-CALLING = (
-    "from loops.called import add\nfrom snnb.core.compiled import compiled\n\n\n"
+LOOPS = (
+    "from snnb.core.compiled import compiled\n\n\n@compiled\ndef add(a, b):\n    return a {sign} b\n\n\n"
     "@compiled\ndef total(values):\n    found = 0\n    for value in values:\n"
     "        found = add(found, value)\n    return found\n"
 )
+VALUES = np.arange(1, 5)
+LOADER = "/lib64/ld-linux-x86-64.so.2"
 
 
 @pytest.fixture
 def load(tmp_path, monkeypatch):
-    """Import `total` again from a package of two files, one of which calls the other; each copy in its own folder."""
+    """Import `total` anew, as another process does; the file is written only if it changes."""
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.syspath_prepend(tmp_path)
 
-    def module(folder, sign):
-        package = tmp_path / folder / "loops"
-        shutil.rmtree(package, ignore_errors=True)
-        package.mkdir(parents=True)
-        for name, text in (("__init__", ""), ("called", CALLED.format(sign=sign)), ("calling", CALLING)):
-            (package / f"{name}.py").write_text(text)
-        for name in ("loops.calling", "loops.called", "loops"):
-            monkeypatch.delitem(sys.modules, name, raising=False)
-        monkeypatch.setattr(sys, "path", [str(package.parent), *sys.path])
+    def function(sign):
+        file = tmp_path / "loops_of_a_test.py"
+        if not file.exists() or file.read_text() != LOOPS.format(sign=sign):
+            file.write_text(LOOPS.format(sign=sign))
+        monkeypatch.delitem(sys.modules, file.stem, raising=False)
         importlib.invalidate_caches()
-        compiled_module._digest.cache_clear()
-        compiled_module._imported.cache_clear()
-        found = importlib.import_module("loops.calling").total
-        monkeypatch.setattr(sys, "path", sys.path[1:])
-        return found
+        return importlib.import_module(file.stem).total
 
-    return module
+    return function
 
 
 def _from_disk(function):
     return sum(function.stats.cache_hits.values())
 
 
-def test_machine_code_is_cached_by_the_content_of_the_file_and_of_those_it_imports(load):
-    values = np.arange(1, 5)
-    assert load("one", "+")(values) == 10
-    clone = load("two", "+")  # another folder, other times
-    assert clone(values) == 10
-    assert _from_disk(clone) == 1
-    changed = load("two", "*")  # only the file of the called function
-    assert changed(values) == 0
+def test_machine_code_is_loaded_until_the_file_changes(load):
+    assert load("+")(VALUES) == 10
+    again = load("+")
+    assert again(VALUES) == 10
+    assert _from_disk(again) == 1
+    changed = load("*  ")
+    assert changed(VALUES) == 0
     assert _from_disk(changed) == 0
-    back = load("two", "+")
-    assert back(values) == 10
-    assert _from_disk(back) == 1
 
 
 def test_compilation_is_reported_and_loading_from_disk_is_not(load, monkeypatch):
     shown = []
     monkeypatch.setattr(compilation, "show", shown.append)
     before = compilation.seconds
-    load("one", "+")(np.arange(3))
+    load("+")(VALUES)
     assert shown == ["compiling (once per machine)", ""]  # once, though `total` compiles `add`
     spent = compilation.seconds - before
     assert spent > 0
-    load("one", "+")(np.arange(3))
+    load("+")(VALUES)
     assert len(shown) == 2
     assert compilation.seconds - before == spent
 
 
-def test_where_nothing_can_be_cached_the_function_is_compiled_all_the_same(tmp_path, monkeypatch):
+@pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"",
+        lambda content: content[:20],
+        lambda content: content[:-20],
+        lambda content: b"\0" * len(content),
+        lambda content: b"no pickle\n",
+        lambda content: b"cno_module\nno_name\n.",
+    ],
+    ids=["empty", "head", "cut", "zeros", "text", "unknown"],
+)
+def test_a_damaged_file_of_the_cache_is_replaced(load, tmp_path, suffix, damage):
+    load("+")(VALUES)
+    files = [file for file in tmp_path.glob("cache/*/*") if file.suffix == suffix]
+    assert len(files) >= 2  # of `total` and of `add`
+    for file in files:
+        file.write_bytes(damage(file.read_bytes()))
+    damaged = load("+")
+    assert damaged(VALUES) == 10
+    assert _from_disk(damaged) == 0
+    repaired = load("+")
+    assert repaired(VALUES) == 10
+    assert _from_disk(repaired) == 1
+
+
+def test_without_a_directory_that_can_be_written_the_function_is_compiled_without_a_cache(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
-    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "file" / "below"))  # which not even root can make
-
-    @compiled
-    def third(x):
-        return x / 3
-
+    nowhere = str(tmp_path / "file" / "below")  # which not even root can make
+    monkeypatch.setattr(numba.config, "CACHE_DIR", nowhere)
+    monkeypatch.setenv("XDG_CACHE_HOME", nowhere)
+    namespace = {}
+    source = "def third(x):\n    return x / 3\n"
+    exec(compile(source, "<no file>", "exec"), namespace)  # without a directory of its own
+    third = compiled(namespace["third"])
     assert third(3.0) == 1.0
-    assert type(third._cache).__name__ == "NullCache"
+    assert third.stats.cache_path is None
+
+
+def test_what_cannot_be_saved_is_compiled_all_the_same(load, tmp_path):
+    total = load("+")
+    folder = Path(total.stats.cache_path)
+    shutil.rmtree(folder)
+    folder.touch()
+    assert total(VALUES) == 10
 
 
 def test_division_by_zero_gives_what_numpy_gives():
@@ -95,16 +127,82 @@ def test_division_by_zero_gives_what_numpy_gives():
     assert ratio(1.0, 0.0) == np.inf
 
 
-def test_the_cache_is_shared_by_all_copies_of_the_package_unless_a_directory_is_named(tmp_path, monkeypatch):
+def test_the_cache_is_in_the_users_cache_directory_unless_a_directory_is_named(load, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    compiled_module._directory.cache_clear()
+    assert Path(load("+").stats.cache_path).parent == tmp_path / "cache"
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
+    assert Path(load("+").stats.cache_path).parent == tmp_path / "snnb" / "numba" / __version__
+    assert numba.config.CACHE_DIR == ""  # as before, for other packages
 
-    def name(directory):
-        monkeypatch.setattr(numba.config, "CACHE_DIR", directory)
 
-        def same(x):
-            return x
+def test_machine_code_of_the_environment_is_used_and_not_changed(load, tmp_path, monkeypatch):
+    load("+")(VALUES)
+    before = tmp_path / "cache"
+    content = {file: file.read_bytes() for file in before.glob("*/*")}
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
+    monkeypatch.setattr(compiled_module, "_COMPILED_BEFORE", before)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+    compiled_module._directory.cache_clear()
+    total = load("+")
+    assert total(VALUES) == 10
+    assert _from_disk(total) == 1
+    assert total(VALUES + 0.5) == 12.0  # other types: compiled, and saved for this user
+    compiled_module._directory.cache_clear()  # a later process
+    total = load("+")
+    assert (total(VALUES), total(VALUES + 0.5), _from_disk(total)) == (10, 12.0, 2)
+    assert {file: file.read_bytes() for file in before.glob("*/*")} == content
 
-        return str(Path(compiled(same)._cache.cache_path).parent)
 
-    assert name("") == str(tmp_path / "snnb" / "numba")
-    assert name(str(tmp_path / "named")) == str(tmp_path / "named")
+SCALAR = "fpu sse sse2 cx16 lahf_lm pni ssse3"
+V2 = f"{SCALAR} sse4_1 sse4_2 popcnt"
+V3 = f"{V2} abm avx avx2 bmi1 bmi2 f16c fma movbe xsave"
+V4 = f"{V3} avx512f avx512dq avx512cd avx512bw avx512vl"
+
+
+@pytest.mark.parametrize(
+    ("line", "number"),
+    [
+        (f"flags\t\t: {SCALAR}", 0),  # Core 2 of 65 nm
+        (f"flags\t\t: {V2}", 1),  # Nehalem
+        (f"flags\t\t: {V2} avx xsave aes", 1),  # Sandy Bridge
+        (f"flags\t\t: {V3}", 2),  # Haswell, Zen
+        (f"flags\t\t: {V3} avx512f avx512cd avx512er avx512pf", 2),  # Xeon Phi
+        (f"flags\t\t: {V4}", 3),  # Skylake-SP, Zen 4
+        (f"flags\t\t: {V4.replace('movbe', '')}", 1),  # hidden by a hypervisor
+        ("Features\t: fp asimd aes", 0),  # arm64
+        ("", 0),
+    ],
+)
+def test_the_levels_of_a_processor(tmp_path, monkeypatch, line, number):
+    file = tmp_path / "cpuinfo"
+    file.write_text(f"processor\t: 0\n{line}\nbogomips\t: 1\n")
+    monkeypatch.setattr(compiled_module, "_CPU_INFO", file)
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    assert processor_levels() == ["x86-64-v2", "x86-64-v3", "x86-64-v4"][:number]
+    file.unlink()
+    assert processor_levels() == []
+
+
+@pytest.mark.skipif(not Path(LOADER).exists(), reason=f"needs glibc's {LOADER}")
+def test_the_levels_of_this_processor_are_those_of_the_c_library():
+    printed = subprocess.run([LOADER, "--help"], stdout=subprocess.PIPE, text=True).stdout
+    levels = re.findall(r"^  (x86-64-v\d) \(supported", printed, re.MULTILINE)
+    if "x86-64-v2" not in printed:
+        pytest.skip("glibc before 2.33 knows no levels")
+    assert processor_levels() == sorted(levels)
+
+
+def test_loops_are_compiled_for_the_level_unless_the_environment_names_a_processor():
+    if not {"NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES"} & set(os.environ) and processor_levels():
+        assert cpu_target.target_context.codegen().magic_tuple()[1:] == (processor_levels()[-1], "")
+    script = "import snnb.core.compiled, numba; print(numba.config.CPU_NAME, numba.config.CPU_FEATURES)"
+    for chosen, expected in (
+        ({"NUMBA_CPU_NAME": "haswell"}, "haswell None"),
+        ({"NUMBA_CPU_FEATURES": "+avx"}, "None +avx"),
+    ):
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_CPU")}
+        done = subprocess.run(
+            [sys.executable, "-c", script], env={**environment, **chosen}, stdout=subprocess.PIPE, text=True, check=True
+        )
+        assert done.stdout.strip() == expected

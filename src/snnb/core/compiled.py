@@ -1,20 +1,32 @@
 """Compile loops with numba. This module imports numba, so import it where loops run, not at start-up."""
 
-import ast
-import hashlib
+import platform
+import sys
 from contextlib import suppress
 from functools import lru_cache
+from itertools import takewhile
 from pathlib import Path
-from typing import Any, Callable, List, Optional, Set, TypeVar
+from typing import Any, Callable, List, Set, TypeVar
 
 import numba
-from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+from numba.core.caching import FunctionCache
 from numba.core.event import Event, Listener, register
 from platformdirs import user_cache_path
 
 from snnb.core.progress import compilation
+from snnb.version import __version__
 
 F = TypeVar("F", bound=Callable[..., object])
+
+_CPU_INFO = Path("/proc/cpuinfo")
+# Flags of /proc/cpuinfo that a level has besides those of the level before (x86-64 psABI, section 3.1.1).
+_FLAGS = {
+    "x86-64-v2": "cx16 lahf_lm pni popcnt sse4_1 sse4_2 ssse3",
+    "x86-64-v3": "abm avx avx2 bmi1 bmi2 f16c fma movbe xsave",
+    "x86-64-v4": "avx512bw avx512cd avx512dq avx512f avx512vl",
+}
+# Machine code that belongs to the environment, such as that of a container image: read, never written.
+_COMPILED_BEFORE = Path(sys.prefix, "share", "snnb", "numba")
 
 
 def compiled(function: F) -> F:
@@ -22,52 +34,64 @@ def compiled(function: F) -> F:
 
     The compiled function releases Python's interpreter lock, does not check indices, and divides by zero as numpy does.
 
-    The cache is `$NUMBA_CACHE_DIR`, or `snnb/numba` in the user's cache directory, which all copies of the package
-    share. Its key is the content of the function's file and of the files of the same package that it imports (by
-    absolute imports), since machine code contains the functions that it calls and the constants that it reads. Numba
-    adds its version, the CPU and the types of the arguments. Nothing is cached if the directory cannot be written.
+    The cache is `$NUMBA_CACHE_DIR`, or `snnb/numba/VERSION` in the user's cache directory. Numba's key is the level of
+    the processor, the types of the arguments, and the file of the function, but not the functions of other files that
+    are part of its machine code: see CONTRIBUTING.md. Nothing is cached if no directory can be written.
     """
     made: Any = numba.njit(nogil=True, boundscheck=False, error_model="numpy")(function)
-    with suppress(RuntimeError):  # the locator has found no directory
+    chosen = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = chosen or _directory()  # for this function only, not for those of other packages
+    with suppress(RuntimeError):  # no directory can be written
         made._cache = _Cache(function)
+    numba.config.CACHE_DIR = chosen
     return made
 
 
-class _Locator(_CacheLocator):
-    """Location of cached machine code: one directory for each content of the sources."""
-
-    def __init__(self, function: Callable[..., object], file: str) -> None:
-        self._py_file, self._line = file, function.__code__.co_firstlineno
-        module = function.__module__
-        self._stamp = _digest(Path(file), module)
-        base = numba.config.CACHE_DIR or user_cache_path("snnb") / "numba"
-        self._directory = str(Path(base) / f"{module}-{self._stamp[:16]}")
-
-    @classmethod
-    def from_function(cls, py_func: Callable[..., object], py_file: str) -> "Optional[_Locator]":
-        locator = cls(py_func, py_file)
-        try:
-            locator.ensure_cache_path()
-        except OSError:
-            return None
-        return locator
-
-    def get_cache_path(self) -> str:
-        return self._directory
-
-    def get_source_stamp(self) -> str:
-        return self._stamp
-
-    def get_disambiguator(self) -> str:
-        return str(self._line)
-
-
-class _CacheImpl(CompileResultCacheImpl):
-    _locator_classes = (_Locator,)
-
-
 class _Cache(FunctionCache):
-    _impl_class = _CacheImpl
+    """Numba's cache, in which a damaged file counts as none, and a full disk does not matter."""
+
+    def load_overload(self, sig: object, target_context: object) -> object:
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # any may come from a damaged pickle
+            with suppress(OSError):
+                self.flush()
+            return None
+
+    def save_overload(self, sig: object, data: object) -> None:
+        with suppress(OSError):
+            super().save_overload(sig, data)
+
+
+@lru_cache(maxsize=None)
+def _directory() -> str:
+    """Return the default cache directory, with links to the files that were compiled before.
+
+    Links, since numba uses a cache only in a directory that it can write to.
+    """
+    directory = user_cache_path("snnb") / "numba" / __version__
+    with suppress(OSError):
+        for file in _COMPILED_BEFORE.glob("*/*.nb[ic]"):
+            link = directory / file.relative_to(_COMPILED_BEFORE)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileExistsError):
+                link.symlink_to(file)
+    return str(directory)
+
+
+def processor_levels() -> List[str]:
+    """Return the levels of x86-64 that this processor has, lowest first; none on another or if they are not known."""
+    flags: Set[str] = set()
+    if platform.machine() == "x86_64":
+        with suppress(OSError), _CPU_INFO.open() as lines:
+            flags.update(next((line for line in lines if line.startswith("flags")), "").split())
+    return list(takewhile(lambda level: flags.issuperset(_FLAGS[level].split()), _FLAGS))
+
+
+# Compile for the level of the processor instead of its model, so that all machines of a level share machine code, in an
+# image or on a shared file system. It is as fast. In the environment, batch systems would hand it on to other machines.
+if numba.config.CPU_NAME is None and numba.config.CPU_FEATURES is None and (_levels := processor_levels()):
+    numba.config.CPU_NAME, numba.config.CPU_FEATURES = _levels[-1], ""
 
 
 class _Compiling(Listener):
@@ -82,34 +106,3 @@ class _Compiling(Listener):
 
 
 register("numba:compile", _Compiling())
-
-
-@lru_cache(maxsize=None)
-def _digest(file: Path, module: str) -> str:
-    """Return the SHA-256 of a module's file, of those of its package that it imports, directly or not, and of numba."""
-    top = file.parents[module.count(".")]
-    sources: Set[Path] = set()
-    found = [file]
-    while found:
-        path = found.pop()
-        if path not in sources:
-            sources.add(path)
-            found += _imported(path, top, module.partition(".")[0])
-    digest = hashlib.sha256(numba.__version__.encode())
-    for path in sorted(sources):
-        content = path.read_bytes()
-        digest.update(f"{path.relative_to(top)} {len(content)}\n".encode() + content)
-    return digest.hexdigest()
-
-
-@lru_cache(maxsize=None)
-def _imported(file: Path, top: Path, package: str) -> List[Path]:
-    """Return the files of a package that a file of it may import; `top` is the folder that holds the package."""
-    names: Set[str] = set()
-    for node in ast.walk(ast.parse(file.read_bytes())):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names.update((node.module, *(f"{node.module}.{alias.name}" for alias in node.names)))
-        elif isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-    paths = [top / name.replace(".", "/") for name in names if name.partition(".")[0] == package]
-    return [path for stem in paths for path in (stem.with_suffix(".py"), stem / "__init__.py") if path.is_file()]
