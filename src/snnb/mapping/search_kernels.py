@@ -371,11 +371,11 @@ def descend_moves(
         if mending > 0:
             if _excess_of(state, limits, here) == 0:
                 continue
-            least = np.int64(0)
-            for core in range(1, gain.size):
-                if state.cores[core].neurons < state.cores[least].neurons:
-                    least = core
-            count = _meet(seen, touched, count, least)
+            least = 0
+            for other in range(1, gain.size):
+                if state.cores[other].neurons < state.cores[least].neurons:
+                    least = other
+            count = _meet(seen, touched, count, np.int64(least))
         count, base, stay, axons, freed = _gather(state, group, gain, shared, seen, touched, count)
         best, best_core = 0, np.int64(-1)
         if mending > 1 or (mending > 0 and (freed > 0 or state.cores[here].axons <= limits[1])):
