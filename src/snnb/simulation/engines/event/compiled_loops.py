@@ -237,6 +237,11 @@ def _windows_loop(parts: int) -> Callable[..., None]:
     def add(
         currents: np.ndarray, at: int, windows: Table, done: int, block: int, lists: np.ndarray, begins: np.ndarray
     ) -> None:
+        """Add to the currents of a step, which begin at `at`, the contributions of a block of weights to all windows.
+
+        The first of the filters that are added is `done`. `lists` has the neurons that spike, int32: those of unit u are
+        lists[begins[u] : begins[u + 1]].
+        """
         origin, number = windows.rows * done, windows.target.size
         last = element(windows.start, block * number)
         for window in range(number):
@@ -256,30 +261,6 @@ def _windows_loop(parts: int) -> Callable[..., None]:
 
 
 _WINDOWS_16, _WINDOWS_32, _WINDOWS_64 = (_windows_loop(parts) for parts in (1, 2, 4))
-
-
-@inner
-def add_windows(
-    currents: np.ndarray,
-    at: int,
-    windows: Table,
-    done: int,
-    block: int,
-    lists: np.ndarray,
-    begins: np.ndarray,
-    width: int,
-) -> None:
-    """Add to the currents of a step the contributions of a block of weights to all windows.
-
-    The currents of the step begin at `at`; 16, 32 or 64 filters (`width`) are added, the first of which is `done`.
-    `lists` has the neurons that spike, int32: those of unit u are lists[begins[u] : begins[u + 1]].
-    """
-    if width == 64:
-        _WINDOWS_64(currents, at, windows, done, block, lists, begins)
-    elif width == 32:
-        _WINDOWS_32(currents, at, windows, done, block, lists, begins)
-    else:
-        _WINDOWS_16(currents, at, windows, done, block, lists, begins)
 
 
 def _run_loop(parts: int) -> Callable[..., None]:
@@ -372,7 +353,13 @@ def _add_windows(bits: np.ndarray, currents: np.ndarray, stride: int, windows: T
             width //= 2
         for block in range(blocks):
             for step in range(steps):
-                add_windows(currents, step * stride, windows, done, block, room, begins[step * bounds :], width)
+                at, of_step = step * stride, begins[step * bounds :]
+                if width == 64:
+                    _WINDOWS_64(currents, at, windows, done, block, room, of_step)
+                elif width == 32:
+                    _WINDOWS_32(currents, at, windows, done, block, room, of_step)
+                else:
+                    _WINDOWS_16(currents, at, windows, done, block, room, of_step)
         done += width
 
 
@@ -425,15 +412,17 @@ def _add_reach(bits: np.ndarray, currents: np.ndarray, at: int, reach: Table, ro
         for word in range(bits.size):
             if bits[word]:
                 add_where(bits[word], currents, at + word * GROUP, reach.weights, word * GROUP, GROUP // WIDTH)
-    elif reach.start.size == 0:
-        for e in range(bit_indices(bits, room, np.int64(0))):
-            i = element(room, e)
-            currents[at + element(reach.target, i)] += reach.weights[element(reach.third, i)]
     elif channels == 1:
-        for e in range(bit_indices(bits, room, np.int64(0))):
-            i = element(room, e)
-            for k in range(element(reach.start, i), element(reach.start, i + 1)):
-                currents[at + element(reach.target, k)] += reach.weights[element(reach.third, k)]
+        number = bit_indices(bits, room, np.int64(0))
+        if reach.start.size == 0:
+            for e in range(number):
+                i = element(room, e)
+                currents[at + element(reach.target, i)] += reach.weights[element(reach.third, i)]
+        else:
+            for e in range(number):
+                i = element(room, e)
+                for k in range(element(reach.start, i), element(reach.start, i + 1)):
+                    currents[at + element(reach.target, k)] += reach.weights[element(reach.third, k)]
     else:
         for position in range(reach.start.size - 1):
             for first in range(0, channels, GROUP):
