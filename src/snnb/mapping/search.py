@@ -80,7 +80,8 @@ def contract(network: PlacedNetwork, group: np.ndarray, groups: int, loads: np.n
     set_of, source, spikes = np.concatenate(members, axis=1)
     sources = csr_matrix((spikes, (set_of, source)), shape=(sets, groups))
     start = sources.indptr.astype(np.int64)
-    own = own_sources(start, sources.indices, target_start, target, np.full(groups, -1, np.int32))
+    own = np.empty(sources.indices.size, np.bool_)
+    own_sources(start, sources.indices, target_start, target, np.full(groups, -1, np.int32), own)
     into = csr_matrix((np.ones(target.size, bool), target, target_start), shape=(sets, groups)).tocsc()
     by_group = sources.tocsc()
     return Contracted(

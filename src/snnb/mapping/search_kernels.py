@@ -72,16 +72,19 @@ def draw_below(state: np.ndarray, limit: int) -> int:
 
 @compiled
 def own_sources(
-    source_start: np.ndarray, source: np.ndarray, target_start: np.ndarray, target: np.ndarray, mark: np.ndarray
-) -> np.ndarray:
-    """Return which sources of each set are targets of it, too; `mark` has −1 for each group."""
-    own = np.zeros(source.size, np.bool_)
+    source_start: np.ndarray,
+    source: np.ndarray,
+    target_start: np.ndarray,
+    target: np.ndarray,
+    mark: np.ndarray,
+    own: np.ndarray,
+) -> None:
+    """Set `own`, bool, to whether each source of a set is a target of it, too; `mark` has −1 for each group."""
     for this in range(source_start.size - 1):
         for k in range(target_start[this], target_start[this + 1]):
             mark[target[k]] = this
         for k in range(source_start[this], source_start[this + 1]):
             own[k] = mark[source[k]] == this
-    return own
 
 
 # The sets that reach a group g before h are `into[g.into : h.into]`, those of its neurons `from_set[g.out : h.out]`.
@@ -402,15 +405,15 @@ def _neighbour(state: State, random: np.ndarray, group: int) -> int:
     """Draw a core that holds a target or a source of a set of the group; one time in 64 any core."""
     this_group, following = state.groups[group], state.groups[group + 1]
     into, out = following.into - this_group.into, following.out - this_group.out
-    if into + out == 0 or draw_below(random, 64) == 0:
+    if into + out == 0 or draw_below(random, np.int64(64)) == 0:
         return draw_below(random, state.cores.size)
-    if out == 0 or (into > 0 and draw_below(random, 2) == 0):
+    if out == 0 or (into > 0 and draw_below(random, np.int64(2)) == 0):
         this = state.sets[state.into[this_group.into + draw_below(random, into)]]
-        if this.feds and draw_below(random, 2) == 0:
-            return state.fed[this.fed + draw_below(random, this.feds)].core
+        if this.feds and draw_below(random, np.int64(2)) == 0:
+            return state.fed[this.fed + draw_below(random, np.int64(this.feds))].core
     else:
         this = state.sets[state.from_set[this_group.out + draw_below(random, out)]]
-    return state.hit[this.hit + draw_below(random, this.hits)].core
+    return state.hit[this.hit + draw_below(random, np.int64(this.hits))].core
 
 
 @inner
@@ -419,7 +422,7 @@ def _accepts(added: float, temperature: float, random: np.ndarray) -> bool:
         return True
     if temperature <= 0 or added > 30 * temperature:
         return False
-    return draw_below(random, 1 << 30) < np.exp(-added / temperature) * (1 << 30)
+    return draw_below(random, np.int64(1 << 30)) < np.exp(-added / temperature) * (1 << 30)
 
 
 @compiled
