@@ -378,7 +378,7 @@ def hilbert_curve(width: int, height: int) -> np.ndarray:
     three. On a rectangle whose longer side is odd and whose shorter side is even, one step is diagonal.
     """
     places = np.empty((width * height, 2), np.int32)
-    _walk(width, height, places)
+    _walk(width, height, np.zeros((200, 6), np.int64), places)
     return places
 
 
@@ -388,9 +388,8 @@ def _sign(value: int) -> int:
 
 
 @compiled
-def _walk(width: int, height: int, places: np.ndarray) -> None:
+def _walk(width: int, height: int, stack: np.ndarray, places: np.ndarray) -> None:
     """Fill `places`. A rectangle on the stack is a corner and two sides, each a vector along an axis."""
-    stack = np.empty((200, 6), np.int64)
     stack[0] = (0, 0, width, 0, 0, height) if width >= height else (0, 0, 0, height, width, 0)
     depth, done = 1, 0
     while depth:

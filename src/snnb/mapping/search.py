@@ -151,9 +151,9 @@ class Search:
         return sum(int(np.maximum(self._state.cores[name] - limit, 0).sum()) for name, limit in loads)
 
     def _pass(self, mending: int) -> None:
-        gain, shared = np.zeros((2, self._cores), np.int64)
+        buffers = np.zeros((4, self._cores), np.int64)
         order = self._order.permutation(self._net.groups)
-        self.cost += descend_moves(self._state, self._limits, order, gain, shared, mending)
+        self.cost += descend_moves(self._state, self._limits, order, buffers, mending)
 
     def anneal(self, trials: int, hot: float, cold: float, penalty: float) -> None:
         """Try random moves and exchanges, fewer of which are accepted as the temperature falls; see `anneal_moves`."""

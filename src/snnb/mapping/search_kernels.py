@@ -283,11 +283,11 @@ def _excess_of(state: State, limits: np.ndarray, core: int) -> float:
 
 
 @inner
-def _meet(seen: np.ndarray, touched: np.ndarray, count: int, core: int) -> int:
-    """Append a core to a list unless it is there; return the new length."""
-    if not seen[core]:
-        seen[core] = True
-        touched[count] = core
+def _meet(buffers: np.ndarray, count: int, core: int) -> int:
+    """Append a core to the list of touched ones unless it is there; return the new length."""
+    if not buffers[2, core]:
+        buffers[2, core] = True
+        buffers[3, count] = core
         count += 1
     return count
 
@@ -296,17 +296,15 @@ def _meet(seen: np.ndarray, touched: np.ndarray, count: int, core: int) -> int:
 def _gather(
     state: State,
     group: int,
-    gain: np.ndarray,
-    shared: np.ndarray,
-    seen: np.ndarray,
-    touched: np.ndarray,
+    buffers: np.ndarray,
     count: int,
 ) -> Tuple[int, int, int, int, int]:
     """Sum up what a group would save on each core that holds a neighbour of it, and the axons that exist there.
 
-    Return the number of cores in `touched`; the cost of the group on a core without neighbours, and on its core; and
-    the axons that it needs, and those of them that no other group of its core needs.
+    Return the number of touched cores; the cost of the group on a core without neighbours, and on its core; and the
+    axons that it needs, and those of them that no other group of its core needs.
     """
+    gain, shared = buffers[0], buffers[1]
     here, stay, base, axons, freed = np.int64(state.groups[group].core), 0, 0, 0, 0
     for k in range(state.groups[group].into, state.groups[group + 1].into):
         this = state.sets[state.into[k]]
@@ -315,7 +313,7 @@ def _gather(
         alone = False
         for at in range(this.hit, this.hit + this.hits):
             core = np.int64(state.hit[at].core)
-            count = _meet(seen, touched, count, core)
+            count = _meet(buffers, count, core)
             gain[core] += this.total
             shared[core] += this.axons
             alone |= core == here and state.hit[at].count == 1
@@ -329,7 +327,7 @@ def _gather(
                     stay -= spikes
                 continue
             if _index(state.hit, this.hit, this.hits, core) < 0:
-                count = _meet(seen, touched, count, core)
+                count = _meet(buffers, count, core)
                 gain[core] += spikes
     for k in range(state.groups[group].out, state.groups[group + 1].out):
         this = state.sets[state.from_set[k]]
@@ -339,7 +337,7 @@ def _gather(
             continue
         for at in range(this.hit, this.hit + this.hits):
             core = np.int64(state.hit[at].core)
-            count = _meet(seen, touched, count, core)
+            count = _meet(buffers, count, core)
             gain[core] += state.from_weight[k]
             if core == here:
                 stay -= state.from_weight[k]
@@ -351,8 +349,7 @@ def descend_moves(
     state: State,
     limits: np.ndarray,
     order: np.ndarray,
-    gain: np.ndarray,
-    shared: np.ndarray,
+    buffers: np.ndarray,
     mending: int,
 ) -> int:
     """Move each group to the core that lowers the cost most within the limits. Return the change of the cost.
@@ -362,13 +359,13 @@ def descend_moves(
 
     Parameters
     ----------
-    gain, shared : (cores,) int64 array; zeros
+    buffers : (4, cores) int64 array; zeros: what a group would save on each core, the axons that exist there, whether
+        the core is touched; and the list of the touched ones
     mending : 0: no mending. 1: if axons exceed their limit, only groups with axons that no other group of their core
         needs. 2: all groups.
     """
     total = 0
-    touched = np.empty(gain.size, np.int64)
-    seen = np.zeros(gain.size, np.bool_)
+    gain, shared, seen, touched = buffers[0], buffers[1], buffers[2], buffers[3]
     for group in order:
         here, count = np.int64(state.groups[group].core), np.int64(0)
         if mending > 0:
@@ -378,8 +375,8 @@ def descend_moves(
             for other in range(1, gain.size):
                 if state.cores[other].neurons < state.cores[least].neurons:
                     least = other
-            count = _meet(seen, touched, count, np.int64(least))
-        count, base, stay, axons, freed = _gather(state, group, gain, shared, seen, touched, count)
+            count = _meet(buffers, count, np.int64(least))
+        count, base, stay, axons, freed = _gather(state, group, buffers, count)
         best, best_core = 0, np.int64(-1)
         if mending > 1 or (mending > 0 and (freed > 0 or state.cores[here].axons <= limits[1])):
             best = LARGEST
@@ -392,8 +389,7 @@ def descend_moves(
                     needed = load.axons + axons - shared[core]
                     if _excess(limits, load.neurons + more.neurons, needed, load.synapses + more.synapses) == 0:
                         best, best_core = added, core
-            gain[core] = shared[core] = 0
-            seen[core] = False
+            gain[core] = shared[core] = seen[core] = 0
         if best_core >= 0:
             _move(state, group, best_core)
             total += best

@@ -15,8 +15,8 @@ import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix
 
 from snnb.core.compiled import compiled
-from snnb.core.inner_loops import inner
 from snnb.core.errors import UsageError
+from snnb.core.inner_loops import inner
 from snnb.core.machine import require_memory
 from snnb.graph.connection import Connection, ranges
 from snnb.graph.populations import GraphPopulation

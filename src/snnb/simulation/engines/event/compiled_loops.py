@@ -315,19 +315,16 @@ def add_run(
 
 @inlined
 def add_where(bits: np.uint64, target: np.ndarray, at: int, weights: np.ndarray, first: int, parts: int) -> None:
-    """Add weights[first + i] to target[at + i] for each i whose bit is set; `parts` is 1, 2 or 4.
+    """Add weights[first + i] to target[at + i] for each i whose bit is set; `parts` is 2 or 4.
 
     All WIDTH * parts numbers are read and written.
     """
     if parts == 4:
         before = load(target, at, 4)
         store(target, at, where(bits, before + load(weights, first, 4), before))
-    elif parts == 2:
+    else:
         half = load(target, at, 2)
         store(target, at, where(bits, half + load(weights, first, 2), half))
-    else:
-        quarter = load(target, at, 1)
-        store(target, at, where(bits, quarter + load(weights, first, 1), quarter))
 
 
 # All bits of a word, and the shift from a neuron's number to its word's: numba's division is slow.
