@@ -256,6 +256,9 @@ class Connection:
         from snnb.graph.edge_loops import Stream
 
         geometry = self.geometry
+        # Flat and read-only, whether it is mapped into memory or not: another type is compiled again.
+        kernel = np.empty(0, np.float32) if self.kernel is None else self.kernel.reshape(-1)
+        kernel.flags.writeable = False
         return Stream(
             first_source=self.source.first,
             first_target=self.target.first,
@@ -273,6 +276,6 @@ class Connection:
             column_start=geometry.columns.starts(),
             column_output=geometry.columns.output,
             column_tap=geometry.columns.tap,
-            kernel=np.empty((0,) * 4, np.float32) if self.kernel is None else self.kernel,
-            scale=self.scale,
+            kernel=kernel,
+            scale=self.scale.reshape(-1),
         )

@@ -20,8 +20,8 @@ class Stream(NamedTuple):
         Flat position of each source in the layer's input, -1 for none.
     row_start, row_output, row_tap, column_start, column_output, column_tap : int64 array
         The triples of both axes in the order of the input (`Axis`).
-    kernel : (row taps, column taps, channels, multiplier) float32 array, or empty
-    scale : (rows, columns) float32 array, or empty
+    kernel : float32 array, read-only: flat, of shape (row taps, column taps, channels, multiplier), or empty
+    scale : float32 array: flat, of shape (rows, columns), or empty
         Without a kernel, the weight of every edge into an output position.
     """
 
@@ -74,7 +74,7 @@ def fill(
         Number of edges written, and index of the next source.
     """
     filled, channels, together = 0, stream.channels, stream.multiplier
-    kernel, scale = stream.kernel.reshape(-1), stream.scale.reshape(-1)
+    kernel, scale = stream.kernel, stream.scale
     while start < stream.position.size:
         position = stream.position[start]
         if position < 0:

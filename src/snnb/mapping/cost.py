@@ -20,6 +20,7 @@ from scipy.sparse import csr_matrix
 from typing_extensions import Annotated
 
 from snnb.core.compiled import compiled
+from snnb.core.inner_loops import inner
 from snnb.graph.projection import GraphProjection, out_degrees
 from snnb.io.text import Document
 from snnb.mapping.hardware import PARTS, EventFigures, Hardware, Limits, TimesNs
@@ -140,7 +141,8 @@ def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
     load = used_link_loads(matrix, hardware.router_of(place))
     (x, y), multicast = np.ascontiguousarray(hardware.router_of(place).T, np.int32), 0.0
     for population, own, sets in sums.placed_sets():
-        multicast += _multicast_hops(np.argsort(own, kind="stable"), own, network.spikes_of(population), sets, x, y)
+        order, columns = np.argsort(own, kind="stable"), np.full((3, x.max() + 1), -1, np.int64)
+        multicast += _multicast_hops(order, own, network.spikes_of(population), sets, x, y, columns)
     per_core = {
         **dict(zip(Limits._fields, sums.contents)),
         "spikes_in": np.asarray(matrix.sum(axis=0)).ravel(),
@@ -205,7 +207,13 @@ def energy_by_part(by_event: Dict[str, float]) -> Dict[str, float]:
 
 @compiled
 def _multicast_hops(
-    order: np.ndarray, core: np.ndarray, spikes: np.ndarray, sets: TargetSets, x: np.ndarray, y: np.ndarray
+    order: np.ndarray,
+    core: np.ndarray,
+    spikes: np.ndarray,
+    sets: TargetSets,
+    x: np.ndarray,
+    y: np.ndarray,
+    columns: np.ndarray,
 ) -> float:
     """Sum spikes × links in the union of the routes to the cores reached.
 
@@ -213,9 +221,9 @@ def _multicast_hops(
     ----------
     order : (sources,) int64 array; the sources, sorted by core
     x, y : (cores,) int32 array; routers of the cores
+    columns : (3, columns) int64 array, −1; a buffer
     """
-    total, at, columns = 0.0, 0, x.max() + 1
-    low, high, used = np.full(columns, -1, np.int64), np.empty(columns, np.int64), np.empty(columns, np.int64)
+    total, at = 0.0, 0
     while at < order.size:
         own, this, weight = core[order[at]], sets.set_of[order[at]], spikes[order[at]]
         at += 1
@@ -224,21 +232,20 @@ def _multicast_hops(
             at += 1
         if weight != 0:
             cores = sets.label[sets.start[this] : sets.start[this + 1]]
-            total += weight * _tree(own, x, y, cores, low, high, used)
+            total += weight * _tree(own, x, y, cores, columns)
     return total
 
 
-@compiled
-def _tree(
-    core: int, x: np.ndarray, y: np.ndarray, cores: np.ndarray, low: np.ndarray, high: np.ndarray, used: np.ndarray
-) -> int:
+@inner
+def _tree(core: int, x: np.ndarray, y: np.ndarray, cores: np.ndarray, columns: np.ndarray) -> int:
     """Count the links in the union of the routes from a core to others: along x first, then along y.
 
     All routes share the row of the core and leave it in the columns of the others. The union is the row from the
     leftmost to the rightmost column, and each column from its lowest to its highest core.
     """
+    low, high, used = columns[0], columns[1], columns[2]
     left = right = x[core]
-    columns = 0
+    number = 0
     for c in cores:
         if c == core:
             continue
@@ -246,11 +253,11 @@ def _tree(
         left, right = min(left, column), max(right, column)
         if low[column] < 0:
             low[column] = high[column] = y[core]
-            used[columns] = column
-            columns += 1
+            used[number] = column
+            number += 1
         low[column], high[column] = min(low[column], row), max(high[column], row)
     links = right - left
-    for i in range(columns):
+    for i in range(number):
         links += high[used[i]] - low[used[i]]
         low[used[i]] = -1
     return links

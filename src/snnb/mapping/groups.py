@@ -6,6 +6,7 @@ from typing import Dict, List, NamedTuple, Optional, Set, Tuple, Union
 import numpy as np
 
 from snnb.core.compiled import compiled
+from snnb.core.inner_loops import inner
 from snnb.core.progress import Progress, Throttle, silent
 from snnb.graph.connection import Connection
 from snnb.graph.populations import GraphPopulation
@@ -51,7 +52,7 @@ def sequential(network: PlacedNetwork, limits: Limits, progress: Progress = sile
     return core
 
 
-@compiled
+@inner
 def _newly_seen(source: np.ndarray, seen: np.ndarray, core: int) -> int:
     """Count the sources without a mark of the core, and mark them."""
     new = 0

@@ -13,6 +13,7 @@ import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix, diags, identity
 
 from snnb.core.compiled import compiled
+from snnb.core.inner_loops import inner
 from snnb.core.progress import Progress, Throttle, silent
 from snnb.mapping.hardware import Hardware
 from snnb.mapping.search_kernels import draw_below
@@ -229,7 +230,7 @@ def _anneal(links: Links, board: Board, state: np.ndarray, trials: int) -> Itera
         temperature *= cooling
 
 
-@compiled
+@inner
 def _distance(board: Board, x: int, y: int, core: int) -> float:
     """Return the distance of a position from a core."""
     column, row = board.column, board.row
@@ -244,14 +245,14 @@ def board_cost(links: Links, board: Board) -> float:
         for k in range(links.indptr[core], links.indptr[core + 1]):
             other = links.other[k]
             if other > core:
-                total += links.spikes[k] * _distance(board, board.x[core], board.y[core], other)
+                total += links.spikes[k] * _distance(board, np.int64(board.x[core]), np.int64(board.y[core]), other)
     return total
 
 
 @compiled
 def swap_change(links: Links, board: Board, core: int, x: int, y: int) -> float:
     """Return the change of the cost if a core and the one at (x, y), if any, exchange positions."""
-    from_x, from_y, there = board.x[core], board.y[core], board.who[x, y]
+    from_x, from_y, there = np.int64(board.x[core]), np.int64(board.y[core]), board.who[x, y]
     total = 0.0
     for k in range(links.indptr[core], links.indptr[core + 1]):
         other = links.other[k]
@@ -279,12 +280,12 @@ def swap(board: Board, core: int, x: int, y: int) -> None:
     board.x[core], board.y[core] = x, y
 
 
-@compiled
+@inner
 def _draw_position(links: Links, board: Board, core: int, reach: int, state: np.ndarray) -> Tuple[int, int]:
     """Draw a position within `reach` of the core, or of a core that it exchanges spikes with."""
     around = core
     first, degree = links.indptr[core], links.indptr[core + 1] - links.indptr[core]
-    if degree and draw_below(state, 2):
+    if degree and draw_below(state, np.int64(2)):
         around = links.other[first + draw_below(state, degree)]
     x = board.x[around] + draw_below(state, 2 * reach + 1) - reach
     y = board.y[around] + draw_below(state, 2 * reach + 1) - reach
@@ -310,7 +311,7 @@ def anneal_swaps(
         difference = swap_change(links, board, core, x, y)
         if difference > 0.0:
             worse += difference
-            chance = draw_below(state, 1 << 30) / (1 << 30)
+            chance = draw_below(state, np.int64(1 << 30)) / (1 << 30)
             if temperature <= 0.0 or chance >= np.exp(-difference / temperature):
                 continue
         swap(board, core, x, y)
@@ -326,6 +327,7 @@ def descend_swaps(links: Links, board: Board, reach: int) -> float:
     """
     total = 0.0
     width, height = board.who.shape
+    weight = np.empty(max(width, height), np.float64)
     for core in range(board.x.size):
         first, last = links.indptr[core], links.indptr[core + 1]
         if first == last:
@@ -333,9 +335,12 @@ def descend_swaps(links: Links, board: Board, reach: int) -> float:
         for around in range(2):
             at_x, at_y = board.x[core], board.y[core]
             if around == 1:
-                at_x = _median(board.x, links, first, last, width)
-                at_y = _median(board.y, links, first, last, height)
-            best, best_x, best_y = -1e-12 * links.spikes[first:last].max(), -1, -1
+                at_x = _median(board.x, links, first, last, weight[:width])
+                at_y = _median(board.y, links, first, last, weight[:height])
+            most = 0.0
+            for k in range(first, last):
+                most = max(most, links.spikes[k])
+            best, best_x, best_y = -1e-12 * most, np.int64(-1), np.int64(-1)
             for x in range(max(0, at_x - reach), min(width, at_x + reach + 1)):
                 for y in range(max(0, at_y - reach), min(height, at_y + reach + 1)):
                     if board.who[x, y] != core:
@@ -348,18 +353,23 @@ def descend_swaps(links: Links, board: Board, reach: int) -> float:
     return total
 
 
-@compiled
-def _median(position: np.ndarray, links: Links, first: int, last: int, length: int) -> int:
-    """Return the coordinate with the least sum of spikes × distance to the partners along one axis."""
-    weight = np.zeros(length)
+@inner
+def _median(position: np.ndarray, links: Links, first: int, last: int, weight: np.ndarray) -> int:
+    """Return the coordinate with the least sum of spikes × distance to the partners along one axis.
+
+    `weight` is a buffer, float64 (coordinates,).
+    """
+    weight[:] = 0
     for k in range(first, last):
         weight[position[links.other[k]]] += links.spikes[k]
-    half, passed = weight.sum() / 2, 0.0
-    for at in range(length):
+    total, passed = 0.0, 0.0
+    for at in range(weight.size):
+        total += weight[at]
+    for at in range(weight.size):
         passed += weight[at]
-        if passed >= half:
+        if passed >= total / 2:
             return at
-    return length - 1
+    return weight.size - 1
 
 
 def hilbert_curve(width: int, height: int) -> np.ndarray:
@@ -369,19 +379,18 @@ def hilbert_curve(width: int, height: int) -> np.ndarray:
     three. On a rectangle whose longer side is odd and whose shorter side is even, one step is diagonal.
     """
     places = np.empty((width * height, 2), np.int32)
-    _walk(width, height, places)
+    _walk(width, height, np.zeros((200, 6), np.int64), places)
     return places
 
 
-@compiled
+@inner
 def _sign(value: int) -> int:
     return 1 if value > 0 else -1 if value < 0 else 0
 
 
 @compiled
-def _walk(width: int, height: int, places: np.ndarray) -> None:
+def _walk(width: int, height: int, stack: np.ndarray, places: np.ndarray) -> None:
     """Fill `places`. A rectangle on the stack is a corner and two sides, each a vector along an axis."""
-    stack = np.empty((200, 6), np.int64)
     stack[0] = (0, 0, width, 0, 0, height) if width >= height else (0, 0, 0, height, width, 0)
     depth, done = 1, 0
     while depth:

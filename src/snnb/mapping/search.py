@@ -24,7 +24,6 @@ from snnb.mapping.search_kernels import (
     Contracted,
     State,
     anneal_moves,
-    cost_of,
     descend_moves,
     own_sources,
     put_all,
@@ -81,7 +80,8 @@ def contract(network: PlacedNetwork, group: np.ndarray, groups: int, loads: np.n
     set_of, source, spikes = np.concatenate(members, axis=1)
     sources = csr_matrix((spikes, (set_of, source)), shape=(sets, groups))
     start = sources.indptr.astype(np.int64)
-    own = own_sources(start, sources.indices, target_start, target, np.full(groups, -1, np.int32))
+    own = np.empty(sources.indices.size, np.bool_)
+    own_sources(start, sources.indices, target_start, target, np.full(groups, -1, np.int32), own)
     into = csr_matrix((np.ones(target.size, bool), target, target_start), shape=(sets, groups)).tocsc()
     by_group = sources.tocsc()
     return Contracted(
@@ -112,48 +112,21 @@ class Search:
 
     def __init__(self, net: Contracted, core: np.ndarray, cores: int, limits: Limits, seed: int = 0) -> None:
         self._net, self._cores, self._limits = net, cores, np.array(limits[:3], np.int64)
-        hit = np.minimum(np.diff(net.target_start), cores)
-        fed = np.minimum(np.diff(net.source_start), cores)
-        capacity = int(max(limits.neurons, np.bincount(core, minlength=cores).max())) + 1
-        sizes = (hit, fed, np.full(cores, min(net.groups, capacity)))
-        starts = [np.concatenate([[0], np.cumsum(size)]) for size in sizes]
-        sets = net.axons.size
-        self._state = State(
-            core=np.empty(net.groups, np.int32),
-            load=np.zeros((cores, 3), np.int64),
-            hit_start=starts[0],
-            hit_length=np.zeros(sets, np.int32),
-            hit_core=np.empty(starts[0][-1], np.int32),
-            hit_count=np.empty(starts[0][-1], np.int32),
-            fed_start=starts[1],
-            fed_length=np.zeros(sets, np.int32),
-            fed_core=np.empty(starts[1][-1], np.int32),
-            fed_count=np.empty(starts[1][-1], np.int32),
-            fed_weight=np.empty(starts[1][-1], np.int64),
-            member_start=starts[2],
-            member=np.empty(starts[2][-1], np.int32),
-            slot=np.empty(net.groups, np.int32),
-            size=np.zeros(cores, np.int64),
-        )
-        put_all(net, self._state, core)
-        self.cost = int(cost_of(net, self._state))
+        most = int(max(limits.neurons, np.bincount(core, minlength=cores).max())) + 1
+        self._state = State.empty(net, cores, min(net.groups, most))
+        self.cost = int(put_all(self._state, core))
         self._order = np.random.default_rng(seed)
         self._random = np.array([(seed * 2654435769 + 88172645463325252) % (1 << 63) + 1], np.uint64)
 
     @property
     def core(self) -> np.ndarray:
         """Core of each group: int32, shape (groups,)."""
-        return self._state.core
-
-    @property
-    def load(self) -> np.ndarray:
-        """Neurons, axons and synapses of each core: int64, shape (cores, 3)."""
-        return self._state.load
+        return self._state.groups["core"][:-1]
 
     @property
     def legal(self) -> bool:
         """Whether no limit is exceeded."""
-        return bool((self._state.load <= self._limits).all())
+        return self._excess == 0
 
     def descend(self) -> None:
         """Move groups where that lowers the cost most within the limits, until the cost hardly changes."""
@@ -174,19 +147,20 @@ class Search:
     @property
     def _excess(self) -> int:
         """Sum of the neurons, axons and synapses above the limits."""
-        return int(np.maximum(self._state.load - self._limits, 0).sum())
+        loads = zip(("neurons", "axons", "synapses"), self._limits)
+        return sum(int(np.maximum(self._state.cores[name] - limit, 0).sum()) for name, limit in loads)
 
     def _pass(self, mending: int) -> None:
-        gain, shared = np.zeros((2, self._cores), np.int64)
+        buffers = np.zeros((4, self._cores), np.int64)
         order = self._order.permutation(self._net.groups)
-        self.cost += descend_moves(self._net, self._state, self._limits, order, gain, shared, mending)
+        self.cost += descend_moves(self._state, self._limits, order, buffers, mending)
 
     def anneal(self, trials: int, hot: float, cold: float, penalty: float) -> None:
         """Try random moves and exchanges, fewer of which are accepted as the temperature falls; see `anneal_moves`."""
         for done in range(0, trials, EPOCH):
             now = min(EPOCH, trials - done)
             begin, end = (hot * (cold / hot) ** (at / trials) for at in (done, done + now))
-            self.cost += anneal_moves(self._net, self._state, self._limits, self._random, now, begin, end, penalty)
+            self.cost += anneal_moves(self._state, self._limits, self._random, now, begin, end, penalty)
 
 
 def search_groups(

@@ -3,6 +3,9 @@
 A move changes two terms of the cost. The spikes of a set that reaches the group count for each core that holds a target
 of the set, except spikes of sources on that core. The spikes of the group count for each core that holds a target of
 its sets, except the core of the group. Importing this module imports numba.
+
+The loops take few arrays: numba passes each as seven numbers or more to each function, which LLVM compiles slowly. So
+numbers that are read together are a record.
 """
 
 from typing import NamedTuple, Tuple
@@ -10,6 +13,7 @@ from typing import NamedTuple, Tuple
 import numpy as np
 
 from snnb.core.compiled import compiled
+from snnb.core.inner_loops import inner
 
 
 class Contracted(NamedTuple):
@@ -51,30 +55,7 @@ class Contracted(NamedTuple):
         return self.target.size
 
 
-class State(NamedTuple):
-    """A mapping of groups, and the counts from which changes of its cost are computed."""
-
-    core: np.ndarray  # (groups,) int32
-    load: np.ndarray  # (cores, 3) int64: neurons, axons and synapses of each core
-    # For each set, the cores that hold targets of it, and their number of targets
-    hit_start: np.ndarray
-    hit_length: np.ndarray
-    hit_core: np.ndarray
-    hit_count: np.ndarray
-    # For each set, the cores of its sources, with their number of groups and their spikes
-    fed_start: np.ndarray
-    fed_length: np.ndarray
-    fed_core: np.ndarray
-    fed_count: np.ndarray
-    fed_weight: np.ndarray
-    # The groups on each core, and the position of each group in that list
-    member_start: np.ndarray
-    member: np.ndarray
-    slot: np.ndarray
-    size: np.ndarray  # (cores,) int64: number of groups on each core
-
-
-@compiled
+@inner
 def draw_below(state: np.ndarray, limit: int) -> int:
     """Draw an integer from 0 to limit − 1 and update the state: uint64, shape (1,), not 0.
 
@@ -91,155 +72,192 @@ def draw_below(state: np.ndarray, limit: int) -> int:
 
 @compiled
 def own_sources(
-    source_start: np.ndarray, source: np.ndarray, target_start: np.ndarray, target: np.ndarray, mark: np.ndarray
-) -> np.ndarray:
-    """Return which sources of each set are targets of it, too; `mark` has −1 for each group."""
-    own = np.zeros(source.size, np.bool_)
+    source_start: np.ndarray,
+    source: np.ndarray,
+    target_start: np.ndarray,
+    target: np.ndarray,
+    mark: np.ndarray,
+    own: np.ndarray,
+) -> None:
+    """Set `own`, bool, to whether each source of a set is a target of it, too; `mark` has −1 for each group."""
     for this in range(source_start.size - 1):
         for k in range(target_start[this], target_start[this + 1]):
             mark[target[k]] = this
         for k in range(source_start[this], source_start[this + 1]):
             own[k] = mark[source[k]] == this
-    return own
 
 
-@compiled
-def index_of_core(cores: np.ndarray, start: int, length: int, core: int) -> int:
-    """Return the index of a core in `cores[start:start + length]`, counted from 0 of `cores`; −1 if it is not there."""
+# The sets that reach a group g before h are `into[g.into : h.into]`, those of its neurons `from_set[g.out : h.out]`.
+GROUP = np.dtype(
+    [("neurons", "i8"), ("synapses", "i8"), ("into", "i8"), ("out", "i8"), ("core", "i4"), ("slot", "i4")], align=True
+)
+# The cores of the targets of a set s are `hit[s.hit :][: s.hits]`, those of its sources `fed[s.fed :][: s.feds]`.
+SET = np.dtype(
+    [("axons", "i8"), ("total", "i8"), ("hit", "i8"), ("fed", "i8"), ("hits", "i4"), ("feds", "i4")], align=True
+)
+CORE = np.dtype([("neurons", "i8"), ("axons", "i8"), ("synapses", "i8"), ("size", "i8")])
+HIT = np.dtype([("core", "i4"), ("count", "i4")], align=True)
+FED = np.dtype([("core", "i4"), ("count", "i4"), ("weight", "i8")], align=True)
+LARGEST = np.iinfo(np.int64).max
+
+
+class State(NamedTuple):
+    """A mapping of groups, and the counts from which changes of its cost are computed."""
+
+    groups: np.ndarray  # GROUP (groups + 1,): see `Contracted`, the core, and the position in the list of its groups
+    sets: np.ndarray  # SET (sets,): see `Contracted`
+    cores: np.ndarray  # CORE (cores,): load, and number of groups
+    # See `Contracted`
+    into: np.ndarray
+    from_set: np.ndarray
+    from_weight: np.ndarray
+    from_own: np.ndarray
+    hit: np.ndarray  # HIT: cores that hold targets of a set, and their number of targets
+    fed: np.ndarray  # FED: cores of the sources of a set, with their number of groups and their spikes
+    member: np.ndarray  # (cores, most) int32: the groups on each core
+
+    @classmethod
+    def empty(cls, net: Contracted, cores: int, most: int) -> "State":
+        """Return the state without groups on the cores, which have room for `most` groups each."""
+        groups, sets = np.zeros(net.groups + 1, GROUP), np.zeros(net.axons.size, SET)
+        groups["neurons"][:-1], groups["synapses"][:-1] = net.neurons, net.synapses
+        groups["into"], groups["out"] = net.into_start, net.from_start
+        sets["axons"], sets["total"] = net.axons, net.total
+        hit, fed = (np.minimum(np.diff(start), cores) for start in (net.target_start, net.source_start))
+        sets["hit"], sets["fed"] = np.cumsum(hit) - hit, np.cumsum(fed) - fed
+        return cls(
+            groups=groups,
+            sets=sets,
+            cores=np.zeros(cores, CORE),
+            into=net.into,
+            from_set=net.from_set,
+            from_weight=net.from_weight,
+            from_own=net.from_own,
+            hit=np.empty(hit.sum(), HIT),
+            fed=np.empty(fed.sum(), FED),
+            member=np.empty((cores, most), np.int32),
+        )
+
+
+@inner
+def _index(listed: np.ndarray, start: int, length: int, core: int) -> int:
+    """Return the index in `listed` of a core that is in `listed[start:start + length]`; −1 if it is not there."""
     for k in range(start, start + length):
-        if cores[k] == core:
+        if listed[k].core == core:
             return k
     return -1
 
 
-@compiled
+@inner
 def _hit(state: State, this: int, core: int) -> int:
     """Return the index of a core in the list of those that hold targets of a set, or −1."""
-    return index_of_core(state.hit_core, state.hit_start[this], state.hit_length[this], core)
+    return _index(state.hit, state.sets[this].hit, state.sets[this].hits, core)
 
 
-@compiled
+@inner
 def _fed(state: State, this: int, core: int) -> int:
     """Return the spikes of the sources of a set that are on a core."""
-    at = index_of_core(state.fed_core, state.fed_start[this], state.fed_length[this], core)
-    return 0 if at < 0 else state.fed_weight[at]
+    at = _index(state.fed, state.sets[this].fed, state.sets[this].feds, core)
+    return 0 if at < 0 else state.fed[at].weight
+
+
+@inner
+def _put(state: State, group: int, core: int) -> None:
+    here, this_group = state.cores[core], state.groups[group]
+    this_group.core = core
+    here.neurons += this_group.neurons
+    here.synapses += this_group.synapses
+    this_group.slot = here.size
+    state.member[core, here.size] = group
+    here.size += 1
+    for k in range(this_group.into, state.groups[group + 1].into):
+        this = state.sets[state.into[k]]
+        at = _index(state.hit, this.hit, this.hits, core)
+        if at < 0:
+            at = this.hit + this.hits
+            this.hits += 1
+            state.hit[at].core, state.hit[at].count = core, 0
+            here.axons += this.axons
+        state.hit[at].count += 1
+    for k in range(this_group.out, state.groups[group + 1].out):
+        this = state.sets[state.from_set[k]]
+        at = _index(state.fed, this.fed, this.feds, core)
+        if at < 0:
+            at = this.fed + this.feds
+            this.feds += 1
+            state.fed[at].core, state.fed[at].count, state.fed[at].weight = core, 0, 0
+        state.fed[at].count += 1
+        state.fed[at].weight += state.from_weight[k]
+
+
+@inner
+def _take(state: State, group: int) -> None:
+    this_group = state.groups[group]
+    core = np.int64(this_group.core)
+    here = state.cores[core]
+    here.neurons -= this_group.neurons
+    here.synapses -= this_group.synapses
+    here.size -= 1
+    last = state.member[core, here.size]
+    state.member[core, this_group.slot] = last
+    state.groups[last].slot = this_group.slot
+    for k in range(this_group.into, state.groups[group + 1].into):
+        this = state.sets[state.into[k]]
+        at = _index(state.hit, this.hit, this.hits, core)
+        state.hit[at].count -= 1
+        if state.hit[at].count == 0:
+            this.hits -= 1
+            moved = state.hit[this.hit + this.hits]
+            state.hit[at].core, state.hit[at].count = moved.core, moved.count
+            here.axons -= this.axons
+    for k in range(this_group.out, state.groups[group + 1].out):
+        this = state.sets[state.from_set[k]]
+        at = _index(state.fed, this.fed, this.feds, core)
+        state.fed[at].count -= 1
+        state.fed[at].weight -= state.from_weight[k]
+        if state.fed[at].count == 0:
+            this.feds -= 1
+            moved = state.fed[this.fed + this.feds]
+            state.fed[at].core, state.fed[at].count, state.fed[at].weight = moved.core, moved.count, moved.weight
 
 
 @compiled
-def _hit_more(net: Contracted, state: State, this: int, core: int) -> None:
-    at = _hit(state, this, core)
-    if at < 0:
-        at = state.hit_start[this] + state.hit_length[this]
-        state.hit_length[this] += 1
-        state.hit_core[at], state.hit_count[at] = core, 0
-        state.load[core, 1] += net.axons[this]
-    state.hit_count[at] += 1
-
-
-@compiled
-def _hit_less(net: Contracted, state: State, this: int, core: int) -> None:
-    at = _hit(state, this, core)
-    state.hit_count[at] -= 1
-    if state.hit_count[at] == 0:
-        state.hit_length[this] -= 1
-        last = state.hit_start[this] + state.hit_length[this]
-        state.hit_core[at], state.hit_count[at] = state.hit_core[last], state.hit_count[last]
-        state.load[core, 1] -= net.axons[this]
-
-
-@compiled
-def _feed_more(state: State, this: int, core: int, weight: int) -> None:
-    at = index_of_core(state.fed_core, state.fed_start[this], state.fed_length[this], core)
-    if at < 0:
-        at = state.fed_start[this] + state.fed_length[this]
-        state.fed_length[this] += 1
-        state.fed_core[at], state.fed_count[at], state.fed_weight[at] = core, 0, 0
-    state.fed_count[at] += 1
-    state.fed_weight[at] += weight
-
-
-@compiled
-def _feed_less(state: State, this: int, core: int, weight: int) -> None:
-    at = index_of_core(state.fed_core, state.fed_start[this], state.fed_length[this], core)
-    state.fed_count[at] -= 1
-    state.fed_weight[at] -= weight
-    if state.fed_count[at] == 0:
-        state.fed_length[this] -= 1
-        last = state.fed_start[this] + state.fed_length[this]
-        state.fed_core[at], state.fed_count[at] = state.fed_core[last], state.fed_count[last]
-        state.fed_weight[at] = state.fed_weight[last]
-
-
-@compiled
-def _put(net: Contracted, state: State, group: int, core: int) -> None:
-    state.core[group] = core
-    state.load[core, 0] += net.neurons[group]
-    state.load[core, 2] += net.synapses[group]
-    state.slot[group] = state.size[core]
-    state.member[state.member_start[core] + state.size[core]] = group
-    state.size[core] += 1
-    for k in range(net.into_start[group], net.into_start[group + 1]):
-        _hit_more(net, state, net.into[k], core)
-    for k in range(net.from_start[group], net.from_start[group + 1]):
-        _feed_more(state, net.from_set[k], core, net.from_weight[k])
-
-
-@compiled
-def _take(net: Contracted, state: State, group: int) -> None:
-    core = state.core[group]
-    state.load[core, 0] -= net.neurons[group]
-    state.load[core, 2] -= net.synapses[group]
-    state.size[core] -= 1
-    last = state.member[state.member_start[core] + state.size[core]]
-    state.member[state.member_start[core] + state.slot[group]] = last
-    state.slot[last] = state.slot[group]
-    for k in range(net.into_start[group], net.into_start[group + 1]):
-        _hit_less(net, state, net.into[k], core)
-    for k in range(net.from_start[group], net.from_start[group + 1]):
-        _feed_less(state, net.from_set[k], core, net.from_weight[k])
-
-
-@compiled
-def put_all(net: Contracted, state: State, core: np.ndarray) -> None:
-    """Put every group on its core; `state` is empty."""
+def put_all(state: State, core: np.ndarray) -> int:
+    """Put every group on its core; `state` is empty. Return the spikes between cores, over all samples."""
     for group in range(core.size):
-        _put(net, state, group, core[group])
-
-
-@compiled
-def move(net: Contracted, state: State, group: int, core: int) -> None:
-    """Move a group to a core."""
-    _take(net, state, group)
-    _put(net, state, group, core)
-
-
-@compiled
-def cost_of(net: Contracted, state: State) -> int:
-    """Return the spikes between cores, over all samples."""
+        _put(state, group, np.int64(core[group]))
     cost = 0
-    for this in range(net.total.size):
-        cost += net.total[this] * state.hit_length[this]
-        for k in range(state.hit_start[this], state.hit_start[this] + state.hit_length[this]):
-            cost -= _fed(state, this, state.hit_core[k])
+    for this in range(state.sets.size):
+        one = state.sets[this]
+        cost += one.total * one.hits
+        for k in range(one.hit, one.hit + one.hits):
+            cost -= _fed(state, this, np.int64(state.hit[k].core))
     return cost
 
 
-@compiled
-def move_change(net: Contracted, state: State, group: int, core: int) -> Tuple[int, int, int]:
+@inner
+def _move(state: State, group: int, core: int) -> None:
+    """Move a group to a core."""
+    _take(state, group)
+    _put(state, group, core)
+
+
+@inner
+def _move_change(state: State, group: int, core: int) -> Tuple[int, int, int]:
     """Return the change of the cost, of the axons of the old core, and of the axons of the new core, by a move."""
-    here, cost, left, found = state.core[group], 0, 0, 0
-    for k in range(net.into_start[group], net.into_start[group + 1]):
-        this = net.into[k]
-        if state.hit_count[_hit(state, this, here)] == 1:
-            cost -= net.total[this] - _fed(state, this, here)
-            left -= net.axons[this]
+    here, cost, left, found = np.int64(state.groups[group].core), 0, 0, 0
+    for k in range(state.groups[group].into, state.groups[group + 1].into):
+        this = np.int64(state.into[k])
+        if state.hit[_hit(state, this, here)].count == 1:
+            cost -= state.sets[this].total - _fed(state, this, here)
+            left -= state.sets[this].axons
         if _hit(state, this, core) < 0:
-            cost += net.total[this] - _fed(state, this, core)
-            found += net.axons[this]
-    for k in range(net.from_start[group], net.from_start[group + 1]):
-        this, weight = net.from_set[k], net.from_weight[k]
-        if net.from_own[k]:  # its own targets move too
-            if state.hit_count[_hit(state, this, here)] == 1:
+            cost += state.sets[this].total - _fed(state, this, core)
+            found += state.sets[this].axons
+    for k in range(state.groups[group].out, state.groups[group + 1].out):
+        this, weight = np.int64(state.from_set[k]), state.from_weight[k]
+        if state.from_own[k]:  # its own targets move too
+            if state.hit[_hit(state, this, here)].count == 1:
                 cost -= weight
             continue
         if _hit(state, this, here) >= 0:
@@ -249,88 +267,89 @@ def move_change(net: Contracted, state: State, group: int, core: int) -> Tuple[i
     return cost, left, found
 
 
-@compiled
-def _excess(load: np.ndarray, limits: np.ndarray, core: int, neurons: int, axons: int, synapses: int) -> float:
-    """Return the sum of (load / limit − 1) over the limits that a core exceeds, with the given load added to it."""
-    over = max(load[core, 0] + neurons - limits[0], 0) / limits[0]
-    over += max(load[core, 1] + axons - limits[1], 0) / limits[1]
-    return over + max(load[core, 2] + synapses - limits[2], 0) / limits[2]
+@inner
+def _excess(limits: np.ndarray, neurons: int, axons: int, synapses: int) -> float:
+    """Return the sum of (load / limit − 1) over the limits that the load of a core exceeds."""
+    over = max(neurons - limits[0], 0) / limits[0]
+    over += max(axons - limits[1], 0) / limits[1]
+    return over + max(synapses - limits[2], 0) / limits[2]
 
 
-@compiled
-def _meet(seen: np.ndarray, touched: np.ndarray, count: int, core: int) -> int:
-    """Append a core to a list unless it is there; return the new length."""
-    if not seen[core]:
-        seen[core] = True
-        touched[count] = core
+@inner
+def _excess_of(state: State, limits: np.ndarray, core: int) -> float:
+    """Return the excess of a core."""
+    load = state.cores[core]
+    return _excess(limits, load.neurons, load.axons, load.synapses)
+
+
+@inner
+def _meet(buffers: np.ndarray, count: int, core: int) -> int:
+    """Append a core to the list of touched ones unless it is there; return the new length."""
+    if not buffers[2, core]:
+        buffers[2, core] = True
+        buffers[3, count] = core
         count += 1
     return count
 
 
-@compiled
+@inner
 def _gather(
-    net: Contracted,
     state: State,
     group: int,
-    gain: np.ndarray,
-    shared: np.ndarray,
-    seen: np.ndarray,
-    touched: np.ndarray,
+    buffers: np.ndarray,
     count: int,
 ) -> Tuple[int, int, int, int, int]:
     """Sum up what a group would save on each core that holds a neighbour of it, and the axons that exist there.
 
-    Return the number of cores in `touched`; the cost of the group on a core without neighbours, and on its core; and
-    the axons that it needs, and those of them that no other group of its core needs.
+    Return the number of touched cores; the cost of the group on a core without neighbours, and on its core; and the
+    axons that it needs, and those of them that no other group of its core needs.
     """
-    here, stay, base, axons, freed = state.core[group], 0, 0, 0, 0
-    for k in range(net.into_start[group], net.into_start[group + 1]):
-        this = net.into[k]
-        weight = net.total[this]
-        base += weight
-        axons += net.axons[this]
+    gain, shared = buffers[0], buffers[1]
+    here, stay, base, axons, freed = np.int64(state.groups[group].core), 0, 0, 0, 0
+    for k in range(state.groups[group].into, state.groups[group + 1].into):
+        this = state.sets[state.into[k]]
+        base += this.total
+        axons += this.axons
         alone = False
-        for at in range(state.hit_start[this], state.hit_start[this] + state.hit_length[this]):
-            core = state.hit_core[at]
-            count = _meet(seen, touched, count, core)
-            gain[core] += weight
-            shared[core] += net.axons[this]
-            alone |= core == here and state.hit_count[at] == 1
+        for at in range(this.hit, this.hit + this.hits):
+            core = np.int64(state.hit[at].core)
+            count = _meet(buffers, count, core)
+            gain[core] += this.total
+            shared[core] += this.axons
+            alone |= core == here and state.hit[at].count == 1
         if alone:
-            stay += weight
-            freed += net.axons[this]
-        for at in range(state.fed_start[this], state.fed_start[this] + state.fed_length[this]):
-            core, spikes = state.fed_core[at], state.fed_weight[at]
+            stay += this.total
+            freed += this.axons
+        for at in range(this.fed, this.fed + this.feds):
+            core, spikes = np.int64(state.fed[at].core), state.fed[at].weight
             if core == here:
                 if alone:
                     stay -= spikes
                 continue
-            if index_of_core(state.hit_core, state.hit_start[this], state.hit_length[this], core) < 0:
-                count = _meet(seen, touched, count, core)
+            if _index(state.hit, this.hit, this.hits, core) < 0:
+                count = _meet(buffers, count, core)
                 gain[core] += spikes
-    for k in range(net.from_start[group], net.from_start[group + 1]):
-        this = net.from_set[k]
-        if net.from_own[k]:  # its own targets move too
-            if state.hit_count[index_of_core(state.hit_core, state.hit_start[this], state.hit_length[this], here)] == 1:
-                stay += net.from_weight[k]
+    for k in range(state.groups[group].out, state.groups[group + 1].out):
+        this = state.sets[state.from_set[k]]
+        if state.from_own[k]:  # its own targets move too
+            if state.hit[_index(state.hit, this.hit, this.hits, here)].count == 1:
+                stay += state.from_weight[k]
             continue
-        for at in range(state.hit_start[this], state.hit_start[this] + state.hit_length[this]):
-            core = state.hit_core[at]
-            count = _meet(seen, touched, count, core)
-            gain[core] += net.from_weight[k]
+        for at in range(this.hit, this.hit + this.hits):
+            core = np.int64(state.hit[at].core)
+            count = _meet(buffers, count, core)
+            gain[core] += state.from_weight[k]
             if core == here:
-                stay -= net.from_weight[k]
+                stay -= state.from_weight[k]
     return count, base, stay, axons, freed
 
 
 @compiled
 def descend_moves(
-    net: Contracted,
     state: State,
     limits: np.ndarray,
     order: np.ndarray,
-    gain: np.ndarray,
-    shared: np.ndarray,
+    buffers: np.ndarray,
     mending: int,
 ) -> int:
     """Move each group to the core that lowers the cost most within the limits. Return the change of the cost.
@@ -340,67 +359,70 @@ def descend_moves(
 
     Parameters
     ----------
-    gain, shared : (cores,) int64 array; zeros
+    buffers : (4, cores) int64 array; zeros: what a group would save on each core, the axons that exist there, whether
+        the core is touched; and the list of the touched ones
     mending : 0: no mending. 1: if axons exceed their limit, only groups with axons that no other group of their core
         needs. 2: all groups.
     """
     total = 0
-    touched = np.empty(gain.size, np.int64)
-    seen = np.zeros(gain.size, np.bool_)
+    gain, shared, seen, touched = buffers[0], buffers[1], buffers[2], buffers[3]
     for group in order:
-        here, count = state.core[group], 0
+        here, count = np.int64(state.groups[group].core), np.int64(0)
         if mending > 0:
-            if _excess(state.load, limits, here, 0, 0, 0) == 0:
+            if _excess_of(state, limits, here) == 0:
                 continue
-            count = _meet(seen, touched, count, np.argmin(state.load[:, 0]))  # type: ignore[arg-type]
-        count, base, stay, axons, freed = _gather(net, state, group, gain, shared, seen, touched, count)
-        best, best_core = 0, -1
-        if mending > 1 or (mending > 0 and (freed > 0 or state.load[here, 1] <= limits[1])):
-            best = np.iinfo(np.int64).max
+            least = 0
+            for other in range(1, gain.size):
+                if state.cores[other].neurons < state.cores[least].neurons:
+                    least = other
+            count = _meet(buffers, count, np.int64(least))
+        count, base, stay, axons, freed = _gather(state, group, buffers, count)
+        best, best_core = 0, np.int64(-1)
+        if mending > 1 or (mending > 0 and (freed > 0 or state.cores[here].axons <= limits[1])):
+            best = LARGEST
         for i in range(count):
             core = touched[i]
             if core != here:
                 added = base - gain[core] - stay
-                more = net.neurons[group], axons - shared[core], net.synapses[group]
-                if added < best and _excess(state.load, limits, core, *more) == 0:
-                    best, best_core = added, core
-            gain[core] = shared[core] = 0
-            seen[core] = False
+                if added < best:
+                    load, more = state.cores[core], state.groups[group]
+                    needed = load.axons + axons - shared[core]
+                    if _excess(limits, load.neurons + more.neurons, needed, load.synapses + more.synapses) == 0:
+                        best, best_core = added, core
+            gain[core] = shared[core] = seen[core] = 0
         if best_core >= 0:
-            move(net, state, group, best_core)
+            _move(state, group, best_core)
             total += best
     return total
 
 
-@compiled
-def _neighbour(net: Contracted, state: State, random: np.ndarray, group: int) -> int:
+@inner
+def _neighbour(state: State, random: np.ndarray, group: int) -> int:
     """Draw a core that holds a target or a source of a set of the group; one time in 64 any core."""
-    into = net.into_start[group + 1] - net.into_start[group]
-    out = net.from_start[group + 1] - net.from_start[group]
-    cores = state.size.size
-    if into + out == 0 or draw_below(random, 64) == 0:
-        return draw_below(random, cores)
-    if out == 0 or (into > 0 and draw_below(random, 2) == 0):
-        this = net.into[net.into_start[group] + draw_below(random, into)]
-        if state.fed_length[this] and draw_below(random, 2) == 0:
-            return state.fed_core[state.fed_start[this] + draw_below(random, state.fed_length[this])]
+    this_group, following = state.groups[group], state.groups[group + 1]
+    into, out = following.into - this_group.into, following.out - this_group.out
+    if into + out == 0 or draw_below(random, np.int64(64)) == 0:
+        return draw_below(random, state.cores.size)
+    if out == 0 or (into > 0 and draw_below(random, np.int64(2)) == 0):
+        this = state.sets[state.into[this_group.into + draw_below(random, into)]]
+        if this.feds and draw_below(random, np.int64(2)) == 0:
+            return state.fed[this.fed + draw_below(random, np.int64(this.feds))].core
     else:
-        this = net.from_set[net.from_start[group] + draw_below(random, out)]
-    return state.hit_core[state.hit_start[this] + draw_below(random, state.hit_length[this])]
+        this = state.sets[state.from_set[this_group.out + draw_below(random, out)]]
+    return state.hit[this.hit + draw_below(random, np.int64(this.hits))].core
 
 
-@compiled
+@inner
 def _accepts(added: float, temperature: float, random: np.ndarray) -> bool:
     if added <= 0:
         return True
     if temperature <= 0 or added > 30 * temperature:
         return False
-    return draw_below(random, 1 << 30) < np.exp(-added / temperature) * (1 << 30)
+    return draw_below(random, np.int64(1 << 30)) < np.exp(-added / temperature) * (1 << 30)
 
 
 @compiled
 def anneal_moves(
-    net: Contracted,
     state: State,
     limits: np.ndarray,
     random: np.ndarray,
@@ -418,27 +440,27 @@ def anneal_moves(
     cooling = (cold / hot) ** (1.0 / max(trials, 1)) if hot > 0 else 1.0
     for _ in range(trials):
         temperature *= cooling
-        group = draw_below(random, state.core.size)
-        here, core = state.core[group], _neighbour(net, state, random, group)
-        if core == here or state.size[core] == state.member_start[core + 1] - state.member_start[core]:
+        group = draw_below(random, state.groups.size - 1)
+        here, core = np.int64(state.groups[group].core), _neighbour(state, random, group)
+        if core == here or state.cores[core].size == state.member.shape[1]:
             continue
-        neurons, synapses = net.neurons[group], net.synapses[group]
-        added, left, found = move_change(net, state, group, core)
-        before = _excess(state.load, limits, core, 0, 0, 0) + _excess(state.load, limits, here, 0, 0, 0)
-        over = _excess(state.load, limits, core, neurons, found, synapses) - before
-        over += _excess(state.load, limits, here, -neurons, left, -synapses)
+        added, left, found = _move_change(state, group, core)
+        before = _excess_of(state, limits, core) + _excess_of(state, limits, here)
+        more, load, old = state.groups[group], state.cores[core], state.cores[here]
+        over = _excess(limits, load.neurons + more.neurons, load.axons + found, load.synapses + more.synapses) - before
+        over += _excess(limits, old.neurons - more.neurons, old.axons + left, old.synapses - more.synapses)
         if _accepts(added + penalty * over, temperature, random):
-            move(net, state, group, core)
+            _move(state, group, core)
             total += added
-        elif over > 0 and added < 8 * temperature and state.size[core] > 0:
-            other = state.member[state.member_start[core] + draw_below(random, state.size[core])]
-            move(net, state, group, core)
-            back, _, _ = move_change(net, state, other, here)
-            move(net, state, other, here)
-            over = _excess(state.load, limits, core, 0, 0, 0) + _excess(state.load, limits, here, 0, 0, 0) - before
+        elif over > 0 and added < 8 * temperature and state.cores[core].size > 0:
+            other = np.int64(state.member[core, draw_below(random, state.cores[core].size)])
+            _move(state, group, core)
+            back, _, _ = _move_change(state, other, here)
+            _move(state, other, here)
+            over = _excess_of(state, limits, core) + _excess_of(state, limits, here) - before
             if _accepts(added + back + penalty * over, temperature, random):
                 total += added + back
             else:
-                move(net, state, other, core)
-                move(net, state, group, here)
+                _move(state, other, core)
+                _move(state, group, here)
     return total

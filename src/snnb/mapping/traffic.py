@@ -16,6 +16,7 @@ from scipy.sparse import coo_matrix, csr_matrix
 
 from snnb.core.compiled import compiled
 from snnb.core.errors import UsageError
+from snnb.core.inner_loops import inner
 from snnb.core.machine import require_memory
 from snnb.graph.connection import Connection, ranges
 from snnb.graph.populations import GraphPopulation
@@ -247,7 +248,7 @@ def _units(connections: Sequence[Connection]) -> Sets:
     return np.searchsorted(source[order], np.arange(connections[0].source.size + 1)), unit[order]
 
 
-@compiled
+@inner
 def _note(this: int, mark: int, seen: np.ndarray, label: np.ndarray, filled: int) -> int:
     """Append a label to the first `filled` ones unless it has the mark; return the new number of labels."""
     if seen[this] != mark:
@@ -261,7 +262,7 @@ def _note(this: int, mark: int, seen: np.ndarray, label: np.ndarray, filled: int
 @compiled
 def _of_positions(of: np.ndarray, length: int, seen: np.ndarray, start: np.ndarray, label: np.ndarray) -> int:
     """Find the distinct labels of each position, `length` consecutive neurons; `of` is the label of each neuron."""
-    filled = 0
+    filled = np.int64(0)
     for position in range(of.size // length):
         start[position] = filled
         for neuron in range(position * length, (position + 1) * length):
@@ -288,7 +289,7 @@ def _in_windows(
 
     `at[at_start[n]:at_start[n + 1]]` are the labels of channel n % `channels` of the output position n // `channels`.
     """
-    filled, unit = 0, 0
+    filled, unit = np.int64(0), np.int64(0)
     for row in range(row_start.size - 1):
         for column in range(column_start.size - 1):
             for channel in range(channels):
@@ -314,7 +315,7 @@ def _united(
     label: np.ndarray,
 ) -> int:
     """Unite sets: set n of the result is the union of the sets unit[unit_start[n]:unit_start[n + 1]]."""
-    filled = 0
+    filled = np.int64(0)
     for n in range(unit_start.size - 1):
         start[n] = filled
         for u in range(unit_start[n], unit_start[n + 1]):

@@ -15,21 +15,29 @@ the neurons. All samples of a call are done one after the other, without Python 
 
 from typing import Callable, Tuple
 
-import numba
 import numpy as np
 
 from snnb.core.compiled import compiled
+from snnb.core.inner_loops import inlined, inner
 from snnb.simulation.engines.event.loop_arrays import (
+    AFTER,
+    BELOW,
+    BIAS,
+    CURRENT_DECAY,
+    CURRENT_GAIN,
+    DECAY,
+    GAIN,
     GROUP,
+    OFFSET,
+    RUNS,
     SLACK,
+    THRESHOLD,
     WIDTH,
     WIDTHS,
+    WINDOWS,
     Entries,
     Neurons,
-    ProjectionTables,
-    Reach,
-    Runs,
-    Windows,
+    Table,
 )
 from snnb.simulation.engines.event.vectors import (
     add_bits,
@@ -45,7 +53,7 @@ from snnb.simulation.engines.event.vectors import (
 )
 
 
-@compiled
+@inner
 def bit_indices(bits: np.ndarray, lists: np.ndarray, n: int) -> int:
     """Write the neurons that spike in a step to `lists` from index `n` on, and return the index after them.
 
@@ -67,7 +75,7 @@ def bit_indices(bits: np.ndarray, lists: np.ndarray, n: int) -> int:
     return n
 
 
-@compiled
+@inner
 def counted_below(bits: np.ndarray, bounds: np.ndarray, begins: np.ndarray, n: int) -> None:
     """Set begins[i] to n and the number of spikes of the neurons before bounds[i], which rises."""
     word = 0
@@ -88,7 +96,7 @@ def renumbered(source: np.ndarray, table: np.ndarray, target: np.ndarray, lists:
     """
     for sample in range(source.shape[0]):
         for step in range(source.shape[1]):
-            for e in range(bit_indices(source[sample, step], lists, 0)):
+            for e in range(bit_indices(source[sample, step], lists, np.int64(0))):
                 i = table[lists[e]]
                 if i >= 0:
                     target[sample, step, i // GROUP] |= np.uint64(1) << np.uint64(i % GROUP)
@@ -105,7 +113,7 @@ def number_of(bits: np.ndarray, begin: int, end: int) -> int:
     return n
 
 
-@compiled
+@inner
 def _softmax(
     potential: np.ndarray,
     current: np.ndarray,
@@ -130,23 +138,25 @@ def _softmax(
                 potential[first + i] = 0
 
 
-@compiled
+@inner
 def _fire_leaky(
     neurons: Neurons, sample: int, currents: np.ndarray, stride: int, steps: int, start: int, bits: np.ndarray
 ) -> None:
     """See `fire`: neurons with a neuron model, in the order of operations that `snnb.network.network` defines."""
-    potential, received = neurons.potential[sample], neurons.received[sample]
-    leaky, numbers = neurons.leaky, neurons.leaky.numbers
+    potential, received, numbers = neurons.potential[sample], neurons.received[sample], neurons.numbers
+    held_current, size = neurons.synaptic[sample], neurons.numbers.shape[1]
     ties = 0
-    synaptic, units = leaky.current.shape[1] > 0, received.shape[1]
+    synaptic, units = held_current.size > 0, received.shape[1]
     part = np.empty(GROUP, potential.dtype)
     for word in range(bits.shape[1]):
         at = word * GROUP
-        values, thresholds, bias = load(potential, at, 4), load(neurons.threshold, at, 4), load(neurons.bias, at, 4)
-        decay, gain, offset = load(numbers.decay, at, 4), load(numbers.gain, at, 4), load(numbers.offset, at, 4)
-        current_decay, current_gain = load(numbers.current_decay, at, 4), load(numbers.current_gain, at, 4)
-        after, below = load(neurons.after, at, 4), load(leaky.below, at, 4)
-        held = load(leaky.current[sample], at, 4) if synaptic else values
+        values = load(potential, at, 4)
+        bias, thresholds = load(numbers, BIAS * size + at, 4), load(numbers, THRESHOLD * size + at, 4)
+        after, below = load(numbers, AFTER * size + at, 4), load(numbers, BELOW * size + at, 4)
+        decay, gain = load(numbers, DECAY * size + at, 4), load(numbers, GAIN * size + at, 4)
+        offset, current_decay = load(numbers, OFFSET * size + at, 4), load(numbers, CURRENT_DECAY * size + at, 4)
+        current_gain = load(numbers, CURRENT_GAIN * size + at, 4)
+        held = load(held_current, at, 4) if synaptic else values
         for step in range(steps):
             current = load(currents, step * stride + at, 4) + bias
             if synaptic:
@@ -163,11 +173,11 @@ def _fire_leaky(
                     received[start + step, at + i] = part[i]
         store(potential, at, values)
         if synaptic:
-            store(leaky.current[sample], at, held)
-    leaky.ties[sample, 0] += ties
+            store(held_current, at, held)
+    neurons.ties[sample, 0] += ties
 
 
-@compiled
+@inner
 def fire(
     neurons: Neurons, sample: int, currents: np.ndarray, stride: int, steps: int, start: int, bits: np.ndarray
 ) -> None:
@@ -175,27 +185,29 @@ def fire(
 
     The currents of the i-th step, without bias, begin at index i × stride.
     """
-    if neurons.leaky.numbers.decay.size:
+    numbers, size = neurons.numbers, neurons.numbers.shape[1]
+    if numbers.shape[0] > BELOW:
         _fire_leaky(neurons, sample, currents, stride, steps, start, bits)
         return
-    words, received = bits.shape[1], neurons.received[sample]
+    words, received, bias = bits.shape[1], neurons.received[sample], numbers[BIAS]
     for step in range(steps if received.shape[1] else 0):
         for i in range(received.shape[1]):
-            received[start + step, i] = currents[step * stride + i] + neurons.bias[i]
+            received[start + step, i] = currents[step * stride + i] + bias[i]
     potential = neurons.potential[sample]
     if neurons.uniforms.shape[2]:
         powers = np.empty(neurons.classes, np.float32)
         for step in range(steps):
             current, uniforms = currents[step * stride :], neurons.uniforms[sample, start + step]
-            _softmax(potential, current, neurons.bias, uniforms, powers, bits[start + step])
+            _softmax(potential, current, bias, uniforms, powers, bits[start + step])
         return
-    resets = neurons.after.size > 0  # otherwise a spike subtracts the threshold, which takes less time
+    resets = numbers.shape[0] > AFTER  # otherwise a spike subtracts the threshold, which takes less time
     for word in range(words):
         at = word * GROUP
-        values, thresholds, bias = load(potential, at, 4), load(neurons.threshold, at, 4), load(neurons.bias, at, 4)
-        after = load(neurons.after, at, 4) if resets else thresholds
+        values, thresholds = load(potential, at, 4), load(numbers, THRESHOLD * size + at, 4)
+        added = load(numbers, BIAS * size + at, 4)
+        after = load(numbers, AFTER * size + at, 4) if resets else thresholds
         for step in range(steps):
-            values = values + (load(currents, step * stride + at, 4) + bias)
+            values = values + (load(currents, step * stride + at, 4) + added)
             bits[start + step, word] = reached(values, thresholds)
             if resets:
                 values = reset(values, thresholds, after, neurons.to_value)
@@ -204,40 +216,32 @@ def fire(
         store(potential, at, values)
 
 
-@compiled
-def count(neurons: Neurons, sample: int, bits: np.ndarray) -> None:
-    """Count the spikes of a sample, uint64 (steps, words)."""
-    counts = neurons.counts[sample]
+@inner
+def count(counts: np.ndarray, bits: np.ndarray) -> None:
+    """Add the spikes of a sample, uint64 (steps, words), to counts, int32 (neurons,)."""
     for word in range(bits.shape[1]):
         for step in range(bits.shape[0]):
             add_bits(counts, word * GROUP, bits[step, word])
 
 
-@compiled
-def base_of(neurons: Neurons, sample: int) -> np.ndarray:
+@inner
+def base_of(base: np.ndarray, sample: int) -> np.ndarray:
     """Return the current of constant input alone: that of each sample, or zeros for all."""
-    return neurons.base[min(sample, neurons.base.shape[0] - 1)]
-
-
-@compiled
-def unchanging(neurons: Neurons, spikes: np.ndarray) -> None:
-    """Simulate all steps of a population whose current never changes; write its spikes."""
-    for sample in range(spikes.shape[0]):
-        fire(neurons, sample, base_of(neurons, sample), 0, spikes.shape[1], 0, spikes[sample])
-        count(neurons, sample, spikes[sample])
-
-
-# Most lists are short: a call of a loop takes as long as the loop.
-inlined = numba.njit(nogil=True, boundscheck=False, error_model="numpy", forceinline=True)
+    return base[min(sample, base.shape[0] - 1)]
 
 
 def _windows_loop(parts: int) -> Callable[..., None]:
     width = parts * WIDTH
 
-    @compiled
+    @inner
     def add(
-        currents: np.ndarray, at: int, windows: Windows, done: int, block: int, lists: np.ndarray, begins: np.ndarray
+        currents: np.ndarray, at: int, windows: Table, done: int, block: int, lists: np.ndarray, begins: np.ndarray
     ) -> None:
+        """Add to the currents of a step, which begin at `at`, the contributions of a block of weights to all windows.
+
+        The first of the filters that are added is `done`. `lists` has the neurons that spike, int32: those of unit u are
+        lists[begins[u] : begins[u + 1]].
+        """
         origin, number = windows.rows * done, windows.target.size
         last = element(windows.start, block * number)
         for window in range(number):
@@ -247,8 +251,8 @@ def _windows_loop(parts: int) -> Callable[..., None]:
             place = at + element(windows.target, window) + done
             sums = load(currents, place, parts)
             for k in range(first, last):
-                shift = element(windows.shift, k)
-                begin, end = element(begins, element(windows.first, k)), element(begins, element(windows.stop, k))
+                shift = element(windows.third, k)
+                begin, end = element(begins, element(windows.first, k)), element(begins, element(windows.second, k))
                 for e in range(begin, end):
                     sums = sums + load(windows.weights, origin + (element(lists, e) + shift) * width, parts)
             store(currents, place, sums)
@@ -257,30 +261,6 @@ def _windows_loop(parts: int) -> Callable[..., None]:
 
 
 _WINDOWS_16, _WINDOWS_32, _WINDOWS_64 = (_windows_loop(parts) for parts in (1, 2, 4))
-
-
-@compiled
-def add_windows(
-    currents: np.ndarray,
-    at: int,
-    windows: Windows,
-    done: int,
-    block: int,
-    lists: np.ndarray,
-    begins: np.ndarray,
-    width: int,
-) -> None:
-    """Add to the currents of a step the contributions of a block of weights to all windows.
-
-    The currents of the step begin at `at`; 16, 32 or 64 filters (`width`) are added, the first of which is `done`.
-    `lists` has the neurons that spike, int32: those of unit u are lists[begins[u] : begins[u + 1]].
-    """
-    if width == 64:
-        _WINDOWS_64(currents, at, windows, done, block, lists, begins)
-    elif width == 32:
-        _WINDOWS_32(currents, at, windows, done, block, lists, begins)
-    else:
-        _WINDOWS_16(currents, at, windows, done, block, lists, begins)
 
 
 def _run_loop(parts: int) -> Callable[..., None]:
@@ -335,50 +315,53 @@ def add_run(
 
 @inlined
 def add_where(bits: np.uint64, target: np.ndarray, at: int, weights: np.ndarray, first: int, parts: int) -> None:
-    """Add weights[first + i] to target[at + i] for each i whose bit is set; `parts` is 1, 2 or 4.
+    """Add weights[first + i] to target[at + i] for each i whose bit is set; `parts` is 2 or 4.
 
     All WIDTH * parts numbers are read and written.
     """
     if parts == 4:
         before = load(target, at, 4)
         store(target, at, where(bits, before + load(weights, first, 4), before))
-    elif parts == 2:
+    else:
         half = load(target, at, 2)
         store(target, at, where(bits, half + load(weights, first, 2), half))
-    else:
-        quarter = load(target, at, 1)
-        store(target, at, where(bits, quarter + load(weights, first, 1), quarter))
 
 
 # All bits of a word, and the shift from a neuron's number to its word's: numba's division is slow.
 ALL, SHIFT = np.uint64(0xFFFFFFFFFFFFFFFF), 6
 
 
-@compiled
-def _add_windows(bits: np.ndarray, currents: np.ndarray, stride: int, windows: Windows, room: np.ndarray) -> None:
+@inner
+def _add_windows(bits: np.ndarray, currents: np.ndarray, stride: int, windows: Table, room: np.ndarray) -> None:
     """Add the currents of windows that read all channels in some steps, uint64 (steps, words).
 
     `currents` is flat; those of step i begin at i × stride. `room` is a buffer for lists of spikes.
     """
     steps, number, bounds = bits.shape[0], windows.target.size, windows.bounds.size
     begins = np.empty(steps * bounds, np.int32)
-    end = 0
+    end = np.int64(0)
     for step in range(steps):
         counted_below(bits[step], windows.bounds, begins[step * bounds : (step + 1) * bounds], end)
         end = bit_indices(bits[step], room, end)
-    blocks, done = (windows.start.size - 1) // number, 0
+    blocks, done = (windows.start.size - 1) // number, np.int64(0)
     while done < windows.filters:
         width = WIDTHS[0]
         while width > windows.filters - done:
             width //= 2
         for block in range(blocks):
             for step in range(steps):
-                add_windows(currents, step * stride, windows, done, block, room, begins[step * bounds :], width)
+                at, of_step = step * stride, begins[step * bounds :]
+                if width == 64:
+                    _WINDOWS_64(currents, at, windows, done, block, room, of_step)
+                elif width == 32:
+                    _WINDOWS_32(currents, at, windows, done, block, room, of_step)
+                else:
+                    _WINDOWS_16(currents, at, windows, done, block, room, of_step)
         done += width
 
 
-@compiled
-def _add_runs(bits: np.ndarray, currents: np.ndarray, stride: int, runs: Runs, room: np.ndarray) -> None:
+@inner
+def _add_runs(bits: np.ndarray, currents: np.ndarray, stride: int, runs: Table, room: np.ndarray) -> None:
     """Add the currents of windows that read all channels, in some steps; see `_add_windows`.
 
     `currents` has room for a group after the last.
@@ -386,11 +369,11 @@ def _add_runs(bits: np.ndarray, currents: np.ndarray, stride: int, runs: Runs, r
     positions, channels = runs.bounds.size - 1, runs.bounds[1]
     begins = np.empty(positions + 1, np.int32)
     for step in range(bits.shape[0]):
-        at, number = step * stride, bit_indices(bits[step], room, 0)
+        at, number = step * stride, bit_indices(bits[step], room, np.int64(0))
         few = number < positions // 4  # a division for each spike is faster than a loop over all positions
         if not few:
-            counted_below(bits[step], runs.bounds, begins, 0)
-        position, end = -1, 0
+            counted_below(bits[step], runs.bounds, begins, np.int64(0))
+        position, end = -1, np.int64(0)
         while end < number:
             begin = end
             if few:
@@ -404,11 +387,11 @@ def _add_runs(bits: np.ndarray, currents: np.ndarray, stride: int, runs: Runs, r
                 for k in range(element(runs.start, position), element(runs.start, position + 1)):
                     add_run(
                         currents, at + element(runs.target, k), runs.weights, element(runs.first, k),
-                        element(runs.stride, k), room, begin, end, element(runs.parts, k),
+                        element(runs.second, k), room, begin, end, element(runs.third, k),
                     )  # fmt: skip
 
 
-@compiled
+@inner
 def _part_of(bits: np.ndarray, begin: int, end: int) -> np.uint64:
     """Return the bits from `begin` to before `end`, at most 64 of them, as the lowest bits of a number."""
     word, offset = begin >> SHIFT, np.uint64(begin & (GROUP - 1))
@@ -418,23 +401,25 @@ def _part_of(bits: np.ndarray, begin: int, end: int) -> np.uint64:
     return part & (ALL >> np.uint64(GROUP - (end - begin)))
 
 
-@compiled
-def _add_reach(bits: np.ndarray, currents: np.ndarray, at: int, reach: Reach, room: np.ndarray) -> None:
+@inner
+def _add_reach(bits: np.ndarray, currents: np.ndarray, at: int, reach: Table, room: np.ndarray) -> None:
     """Add the currents of windows that read one channel each, in a step whose currents begin at `at`."""
     channels = reach.channels
     if channels == 0:
         for word in range(bits.size):
             if bits[word]:
                 add_where(bits[word], currents, at + word * GROUP, reach.weights, word * GROUP, GROUP // WIDTH)
-    elif reach.start.size == 0:
-        for e in range(bit_indices(bits, room, 0)):
-            i = element(room, e)
-            currents[at + element(reach.target, i)] += reach.weights[element(reach.tap, i)]
     elif channels == 1:
-        for e in range(bit_indices(bits, room, 0)):
-            i = element(room, e)
-            for k in range(element(reach.start, i), element(reach.start, i + 1)):
-                currents[at + element(reach.target, k)] += reach.weights[element(reach.tap, k)]
+        number = bit_indices(bits, room, np.int64(0))
+        if reach.start.size == 0:
+            for e in range(number):
+                i = element(room, e)
+                currents[at + element(reach.target, i)] += reach.weights[element(reach.third, i)]
+        else:
+            for e in range(number):
+                i = element(room, e)
+                for k in range(element(reach.start, i), element(reach.start, i + 1)):
+                    currents[at + element(reach.target, k)] += reach.weights[element(reach.third, k)]
     else:
         for position in range(reach.start.size - 1):
             for first in range(0, channels, GROUP):
@@ -442,36 +427,39 @@ def _add_reach(bits: np.ndarray, currents: np.ndarray, at: int, reach: Reach, ro
                 part = _part_of(bits, begin, begin + min(GROUP, channels - first))
                 if part:
                     for k in range(element(reach.start, position), element(reach.start, position + 1)):
-                        target, tap = at + element(reach.target, k) + first, element(reach.tap, k) + first
+                        target, tap = at + element(reach.target, k) + first, element(reach.third, k) + first
                         add_where(part, currents, target, reach.weights, tap, parts)
 
 
-@compiled
+@inner
 def _add_entries(currents: np.ndarray, stride: int, entries: Entries, begins: np.ndarray) -> None:
     """Add the currents of the input in some steps: of the entries begins[i] to before begins[i + 1] in the i-th."""
-    runs, reach = entries.tables.runs, entries.tables.reach
+    table = entries.table
     for step in range(begins.size - 1):
         at = step * stride
         for e in range(begins[step], begins[step + 1]):
             i, value = element(entries.neuron, e), entries.value[e]
             if i < 0:  # left out
                 continue
-            if runs.bounds.size:
-                position = i // runs.bounds[1]
-                for k in range(element(runs.start, position), element(runs.start, position + 1)):
-                    target, begin = at + element(runs.target, k), element(runs.first, k) + i * element(runs.stride, k)
-                    for j in range(0, WIDTH * element(runs.parts, k), WIDTH):
-                        added = scaled(load(runs.weights, begin + j, 1), value)
+            if table.form == RUNS:
+                position = i // table.bounds[1]
+                for k in range(element(table.start, position), element(table.start, position + 1)):
+                    target, begin = (
+                        at + element(table.target, k),
+                        element(table.first, k) + i * element(table.second, k),
+                    )
+                    for j in range(0, WIDTH * element(table.third, k), WIDTH):
+                        added = scaled(load(table.weights, begin + j, 1), value)
                         store(currents, target + j, load(currents, target + j, 1) + added)
             else:
-                for k in range(element(reach.start, i), element(reach.start, i + 1)):
-                    currents[at + element(reach.target, k)] += value * reach.weights[element(reach.tap, k)]
+                for k in range(element(table.start, i), element(table.start, i + 1)):
+                    currents[at + element(table.target, k)] += value * table.weights[element(table.third, k)]
 
 
 @compiled
 def weighted(
     sources: Tuple[np.ndarray, ...],
-    projections: Tuple[ProjectionTables, ...],
+    projections: Tuple[Table, ...],
     arrivals: Tuple[Entries, ...],
     neurons: Neurons,
     spikes: np.ndarray,
@@ -481,40 +469,44 @@ def weighted(
 ) -> None:
     """Simulate a population that sums projections with weights; write its spikes, uint64 (samples, steps, words).
 
+    Without `currents`, its current is `base` in every step.
+
     `sources` are the spikes that each of the projections reads, `arrivals` the input of projections that read the input
     of each step, at least one, which may be empty. `divisors` of the sums are float32 (neurons,), or of length 0.
-    `currents` is a flat buffer for the steps that are done at a time, and `GROUP` numbers; `room` is one for the lists
-    of all neurons of a source, int32: one for each of these steps, and one more.
+    `currents` is a flat buffer for the steps that are done at a time, and `GROUP` numbers, or empty; `room` is one for
+    the lists of all neurons of a source, int32: one for each of these steps, and one more.
     """
-    size = neurons.potential.shape[1]
-    at_once = (currents.size - GROUP) // size
+    size, changes = neurons.potential.shape[1], currents.size > 0
+    at_once = (currents.size - GROUP) // size if changes else spikes.shape[1]
     for sample in range(spikes.shape[0]):
-        base = base_of(neurons, sample)
+        base = base_of(neurons.base, sample)
         for start in range(0, spikes.shape[1], at_once):
             steps = min(at_once, spikes.shape[1] - start)
-            for step in range(steps):
-                for at in range(0, size, GROUP):
-                    store(currents, step * size + at, load(base, at, 4))
-            for i in range(len(arrivals)):
-                if arrivals[i].start.shape[1]:
-                    begins = arrivals[i].start[sample, start : start + steps + 1]
-                    _add_entries(currents, size, arrivals[i], begins)
-            for i in range(len(projections)):
-                bits, projection = sources[i][sample, start : start + steps], projections[i]
-                if projection.windows.filters:
-                    _add_windows(bits, currents, size, projection.windows, room)
-                elif projection.runs.bounds.size:
-                    _add_runs(bits, currents, size, projection.runs, room)
-                else:
-                    for step in range(steps):
-                        _add_reach(bits[step], currents, step * size, projection.reach, room)
-            if divisors.size:
+            if changes:
                 for step in range(steps):
                     for at in range(0, size, GROUP):
-                        sums = load(currents, step * size + at, 4)
-                        store(currents, step * size + at, sums / load(divisors, at, 4))
-            fire(neurons, sample, currents, size, steps, start, spikes[sample])
-        count(neurons, sample, spikes[sample])
+                        store(currents, step * size + at, load(base, at, 4))
+                for i in range(len(arrivals)):
+                    if arrivals[i].start.shape[1]:
+                        begins = arrivals[i].start[sample, start : start + steps + 1]
+                        _add_entries(currents, size, arrivals[i], begins)
+                for i in range(len(projections)):
+                    bits, table = sources[i][sample, start : start + steps], projections[i]
+                    if table.form == WINDOWS:
+                        _add_windows(bits, currents, size, table, room)
+                    elif table.form == RUNS:
+                        _add_runs(bits, currents, size, table, room)
+                    else:
+                        for step in range(steps):
+                            _add_reach(bits[step], currents, step * size, table, room)
+                if divisors.size:
+                    for step in range(steps):
+                        for at in range(0, size, GROUP):
+                            sums = load(currents, step * size + at, 4)
+                            store(currents, step * size + at, sums / load(divisors, at, 4))
+            current, stride = (currents, size) if changes else (base, 0)
+            fire(neurons, sample, current, stride, steps, start, spikes[sample])
+        count(neurons.counts[sample], spikes[sample])
 
 
 @compiled
@@ -536,8 +528,8 @@ def maximum(
     for sample in range(spikes.shape[0]):
         accumulated, leader = neurons.accumulated[sample], neurons.leader[sample]
         for step in range(spikes.shape[1]):
-            spiking = room[: bit_indices(source[sample, step], room, 0)]
-            current[:] = base_of(neurons, sample)
+            spiking = room[: bit_indices(source[sample, step], room, np.int64(0))]
+            current[:] = base_of(neurons.base, sample)
             for i in spiking:
                 accumulated[i] += amplitude
             for i in spiking:
@@ -553,5 +545,5 @@ def maximum(
                     o = windows[k, i]
                     if o >= 0 and leader[o] == i:
                         current[o] = amplitude
-            fire(neurons, sample, current, 0, 1, step, spikes[sample])
-        count(neurons, sample, spikes[sample])
+            fire(neurons, sample, current, np.int64(0), np.int64(1), step, spikes[sample])
+        count(neurons.counts[sample], spikes[sample])

@@ -11,7 +11,6 @@ from snnb.network.network import Network, Population, Projection, Reindexed, Vol
 from snnb.network.neuron import Numbers
 from snnb.simulation.engines.engine import (
     CHANGING,
-    Dynamics,
     dynamics,
     input_volumes,
     number_type,
@@ -19,16 +18,18 @@ from snnb.simulation.engines.engine import (
 )
 from snnb.simulation.engines.event import compiled_loops
 from snnb.simulation.engines.event.loop_arrays import (
+    BIAS,
     GROUP,
     SLACK,
+    WINDOWS,
     Entries,
-    Leaky,
     Neurons,
-    ProjectionTables,
     Scratch,
+    Table,
+    aligned,
     filled_up,
     neurons_of,
-    no_tables,
+    no_table,
     pooling_windows,
     reach_of,
     runs_of,
@@ -57,11 +58,11 @@ Source = Tuple[str, int]  # name of a volume, and delay
 class Work(NamedTuple):
     """Computes the spikes of a population from the spikes of `inputs`, and the input of each step.
 
-    `entries` are volumes that have the input of each step, and the tables of the projections that read them.
+    `entries` are volumes that have the input of each step, and the table of the projection that reads each.
     """
 
     inputs: Tuple[Source, ...]
-    entries: Tuple[Tuple[Source, ProjectionTables], ...]
+    entries: Tuple[Tuple[Source, Table], ...]
     # Takes the spikes of the inputs, the input of each step, the neurons, and the output array of new spikes.
     run: Callable[[Sequence[np.ndarray], Tuple[Entries, ...], Neurons, np.ndarray], None]
 
@@ -89,16 +90,13 @@ class EventNetwork:
         self.components = [(part, _is_stepped(part)) for part in network.components()]
         self.neurons = {population.name: self._neurons(population) for population in network.populations}
         amplitudes = spike_amplitudes(network, settings)
-        # By population whose current is not the same in every step.
-        self.work: Dict[str, Work] = {}
-        self.later_biases: Dict[str, np.ndarray] = {}  # by population whose bias changes after the first step
+        self.work = {population.name: self._work(population, amplitudes) for population in network.populations}
+        self.later_numbers: Dict[str, np.ndarray] = {}  # by population whose bias changes after the first step
         for population in network.populations:
-            work = self._work(population, amplitudes)
-            if work is not None:
-                self.work[population.name] = work
             if population.later_bias is not None:
                 bias = population.later_bias if population.bias is None else population.bias + population.later_bias
-                self.later_biases[population.name] = self._each(population, bias)
+                numbers = self.later_numbers[population.name] = aligned(self.neurons[population.name].numbers)
+                numbers[BIAS] = self._each(population, bias)
 
     def _each(self, population: Population, values: Numbers) -> np.ndarray:
         """Return a number for each neuron, given one, or one for each channel."""
@@ -109,34 +107,32 @@ class EventNetwork:
         size, neuron, none = population.size, neuron_of(population, self.settings), np.zeros((1, 0), self.real)
         threshold = self._each(population, neuron.firing_threshold)
         threshold[size if population.spikes else 0 :] = NEVER
-        no_ties = np.zeros((1, 0), np.int64)
-        leaky = Leaky(Dynamics(*[none[0]] * len(Dynamics._fields)), none, none[0], no_ties)
-        if population.neuron is not None:
-            numbers = Dynamics(*(neurons_of(each.ravel()) for each in dynamics(population)))
-            current = none if neuron.current_leak is None else zeros((1, filled_up(size)), self.real)
-            below = np.nextafter(threshold, self.real(-np.inf))
-            leaky = Leaky(numbers, current, below, np.zeros((1, 1), np.int64))
-        usual = population.neuron is None and neuron.reset is None and neuron.subtrahend is None
+        numbers = [self._each(population, np.zeros(1) if population.bias is None else population.bias), threshold]
+        leaky = population.neuron is not None
+        if leaky or neuron.reset is not None or neuron.subtrahend is not None:
+            numbers.append(self._each(population, neuron.after))
+        if leaky:
+            numbers.append(np.nextafter(threshold, self.real(-np.inf)))
+            numbers += [neurons_of(each.ravel()) for each in dynamics(population)]
         pools = population.projections[0].layer.WEIGHTING == "maximum"
         inputs = self.network.volume(population.only.input).size if pools else 0
         return Neurons(
             potential=self._each(population, neuron.initial)[np.newaxis],
             base=zeros((1, filled_up(size)), self.real),
-            bias=self._each(population, np.zeros(1) if population.bias is None else population.bias),
+            numbers=aligned(np.stack(numbers)),
+            to_value=neuron.reset is not None,
             counts=zeros((1, filled_up(size)), np.int32),
             received=np.zeros((1, 1, 0), self.real),
             uniforms=np.zeros((1, 1, 0), np.float32),
             classes=population.shape[-1],
             accumulated=np.zeros((1, inputs), self.real),
             leader=np.full((1, size if pools else 0), -1, np.int32),
-            threshold=threshold,
-            after=none[0] if usual else self._each(population, neuron.after),
-            to_value=neuron.reset is not None,
-            leaky=leaky,
+            synaptic=zeros((1, filled_up(size)), self.real) if leaky and neuron.current_leak is not None else none,
+            ties=np.zeros((1, int(leaky)), np.int64),
         )
 
-    def _work(self, population: Population, amplitudes: Dict[str, Set[float]]) -> Optional[Work]:
-        """Return the work that reads a population's inputs; None if its current is the same in every step."""
+    def _work(self, population: Population, amplitudes: Dict[str, Set[float]]) -> Work:
+        """Return the work of a population."""
         real, scratch = self.real, self.scratch
         # All spikes that a projection reads have one amplitude, see `engine.unsupported`.
         inputs = [(p, real(max(amplitudes[p.input]))) for p in population.projections if amplitudes[p.input]]
@@ -151,27 +147,29 @@ class EventNetwork:
 
             return Work(sources, (), pool)
         arrivals = [
-            (p.source, tables_of(p, real(1), entries=True)) for p in population.projections if p.input in self.entries
+            (p.source, table_of(p, real(1), entries=True)) for p in population.projections if p.input in self.entries
         ]
-        if not inputs and not arrivals:
-            return None
+        changes = bool(inputs or arrivals)  # whether the current is not the same in every step
         divisors = np.zeros(0, real)
         if population.projections[0].layer.WEIGHTING == "average":
             geometry = population.only.geometry
             divisors = neurons_of(np.repeat(geometry.taps().ravel(), geometry.filters).astype(np.float32))
             divisors[population.size :] = 1
         # The compiled loop takes at least one of each.
-        tables = tuple(tables_of(p, amplitude) for p, amplitude in inputs) or (no_tables(real),)
-        none = Entries(np.zeros((1, 0), np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32), no_tables(real))
+        tables = tuple(table_of(p, amplitude) for p, amplitude in inputs) or (no_table(real),)
+        none = Entries(np.zeros((1, 0), np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32), no_table(real))
         size = filled_up(population.size)
         # Weights that do not fit into the cache are read from memory once for all these steps.
-        room_for_currents = max(CURRENTS_BYTES, sum(table.windows.weights.nbytes for table in tables) // WEIGHTS_SHARE)
+        room_for_currents = max(
+            CURRENTS_BYTES, sum(table.weights.nbytes for table in tables if table.form == WINDOWS) // WEIGHTS_SHARE
+        )
         at_once = max(1, min(room_for_currents // (size * np.dtype(real).itemsize), MOST_LISTED // most))
 
         def add(read: Sequence[np.ndarray], entries: Tuple[Entries, ...], neurons: Neurons, spikes: np.ndarray) -> None:
             trains = tuple(read) or (np.zeros((*spikes.shape[:2], 0), np.uint64),)
             steps = min(at_once, spikes.shape[1])
-            currents, room = scratch.currents(steps * size + GROUP), scratch.room((steps + 1) * (most + SLACK))
+            currents = scratch.currents(steps * size + GROUP if changes else 0)
+            room = scratch.room((steps + 1) * (most + SLACK))
             compiled_loops.weighted(trains, tables, entries or (none,), neurons, spikes, divisors, currents, room)
 
         return Work(sources, tuple(arrivals), add)
@@ -245,8 +243,8 @@ def _entry_tables(
     return entries
 
 
-def tables_of(projection: Projection, amplitude: "np.floating[Any]", *, entries: bool = False) -> ProjectionTables:
-    """Return the tables of a projection for `compiled_loops.weighted`.
+def table_of(projection: Projection, amplitude: "np.floating[Any]", *, entries: bool = False) -> Table:
+    """Return the table of a projection for `compiled_loops.weighted`.
 
     `amplitude` is that of a spike; `entries` is whether the projection reads the input of each step (see `Entries`).
     """

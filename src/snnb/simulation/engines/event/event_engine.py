@@ -28,14 +28,14 @@ from snnb.simulation.engines.engine import (
     spike_rows,
     spike_table,
 )
-from snnb.simulation.engines.event.compiled_loops import number_of, renumbered, unchanging
+from snnb.simulation.engines.event.compiled_loops import number_of, renumbered
 from snnb.simulation.engines.event.compiled_network import EventNetwork, Source
 from snnb.simulation.engines.event.loop_arrays import (
     GROUP,
     SLACK,
     Entries,
     Neurons,
-    ProjectionTables,
+    Table,
     aligned,
     filled_up,
 )
@@ -98,7 +98,7 @@ class EventEngine:
             readout=np.concatenate([group.readout for group in groups]) if reads else None,
             late=np.sum([group.late for group in groups], axis=0),
             spikes=spikes,
-            ties=sum(int(neurons.leaky.ties.sum()) for neurons in block.values()),
+            ties=sum(int(neurons.ties.sum()) for neurons in block.values()),
         )
 
     def _at_once(self, samples: int) -> int:
@@ -154,8 +154,12 @@ class Group:
         for component, stepped in self._prepared.components:
             if not stepped:
                 for volume in component:
-                    received = readout if volume is network.output else readout[..., :0]
+                    units = volume.size if volume is network.output else 0
+                    # Not a part of `readout`: the loops would be compiled for other strides
+                    received = np.zeros((samples, steps, units), readout.dtype)
                     self._add_spikes(volume, spikes, start, slice(0, steps), received)
+                    if units:
+                        readout[:] = received
                 continue
             for volume in component:
                 words = filled_up(volume.size) // GROUP
@@ -203,17 +207,14 @@ class Group:
         samples, steps, _ = received.shape
         bits = prepared.scratch.spikes(name, samples, steps, filled_up(volume.size) // GROUP)
         if isinstance(volume, Population):
-            neurons, work = self._neurons[name]._replace(received=received), prepared.work.get(name)
+            neurons, work = self._neurons[name]._replace(received=received), prepared.work[name]
             if name in self._uniforms:
                 neurons = neurons._replace(uniforms=self._uniforms[name].uniform(steps, (volume.size,)))
-            if work is None:
-                unchanging(neurons, bits)
-            else:
-                read = [self._read(source, spikes, part) for source in work.inputs]
-                entries = tuple(self._arriving(source, tables, start, part) for source, tables in work.entries)
-                work.run(read, entries, neurons, bits)
-            if name in prepared.later_biases:
-                self._neurons[name] = self._neurons[name]._replace(bias=prepared.later_biases[name])
+            read = [self._read(source, spikes, part) for source in work.inputs]
+            entries = tuple(self._arriving(source, table, start, part) for source, table in work.entries)
+            work.run(read, entries, neurons, bits)
+            if name in prepared.later_numbers:
+                self._neurons[name] = self._neurons[name]._replace(numbers=prepared.later_numbers[name])
         elif prepared.settings.input == "poisson":
             self._draw_input(bits)
         else:
@@ -233,12 +234,12 @@ class Group:
         early = history[:, max(0, length + begin) : max(0, length + min(end, 0))]
         return np.concatenate([early, spikes[name][:, max(begin, 0) : max(end, 0)]], axis=1)
 
-    def _arriving(self, source: Source, tables: ProjectionTables, start: int, part: slice) -> Entries:
+    def _arriving(self, source: Source, table: Table, start: int, part: slice) -> Entries:
         """Return the input of some of the steps that begin at `start`, as a projection reads it."""
         name, delay = source
         steps = np.arange(part.start, part.stop + 1) + (start - delay)
         assert isinstance(self._x, InputSteps)
-        return Entries(self._start.take(np.maximum(steps, 0), axis=1), self._entries[name], self._x.value, tables)
+        return Entries(self._start.take(np.maximum(steps, 0), axis=1), self._entries[name], self._x.value, table)
 
     def _draw_input(self, bits: np.ndarray) -> None:
         """Draw the Poisson input of the next steps."""
@@ -278,7 +279,8 @@ def _with_state(neurons: Neurons, change: Callable[[np.ndarray], np.ndarray]) ->
         counts=change(neurons.counts),
         accumulated=change(neurons.accumulated),
         leader=change(neurons.leader),
-        leaky=neurons.leaky._replace(current=change(neurons.leaky.current), ties=change(neurons.leaky.ties)),
+        synaptic=change(neurons.synaptic),
+        ties=change(neurons.ties),
     )
 
 

@@ -2,17 +2,18 @@
 
 Spikes are bits: uint64 of shape (samples, steps, words), where bit i of word w belongs to neuron 64 w + i. They take at
 most 1/32 of the memory of a list, and are made and counted 64 at a time. The arguments of the loops are named tuples,
-which numba supports; arrays are aligned to cache lines.
+which numba supports, of few arrays: numba passes each as seven numbers or more to each function, which LLVM compiles
+slowly. Arrays are aligned to cache lines.
 """
 
 import math
 import threading
-from typing import Dict, NamedTuple, Tuple, Type, Union
+from typing import Dict, NamedTuple, Tuple, Type
 
 import numpy as np
 
 from snnb.network.geometry import Geometry
-from snnb.simulation.engines.engine import Dynamics, Real
+from snnb.simulation.engines.engine import Real
 
 LINE = 64  # bytes of a cache line
 GROUP = 64  # neurons in a word of spikes; the arrays of a population are filled up to a multiple
@@ -21,13 +22,9 @@ WIDTHS = (64, 32, 16)  # filters that are added at a time: their sums stay in re
 WIDTH, PARTS = 16, 6  # a run of weights has a multiple of `WIDTH` numbers, at most `PARTS` times as many
 
 
-class Leaky(NamedTuple):
-    """Neurons with a neuron model; all arrays have a length of 0 for the neurons of converted networks."""
-
-    numbers: Dynamics  # float32 (neurons,)
-    current: np.ndarray  # optional, the synaptic current: float32 (samples, neurons)
-    below: np.ndarray  # float32 (neurons,): the largest number below the threshold
-    ties: np.ndarray  # int64 (samples, 1): number of potentials that were `below`
+# Rows of the numbers of each neuron. `AFTER` is missing if a spike subtracts the threshold, which takes less time; from
+# `BELOW` on they are those of neurons with a neuron model: the largest number below the threshold, and `Dynamics`.
+BIAS, THRESHOLD, AFTER, BELOW, DECAY, GAIN, OFFSET, CURRENT_DECAY, CURRENT_GAIN = range(9)
 
 
 class Neurons(NamedTuple):
@@ -40,7 +37,10 @@ class Neurons(NamedTuple):
 
     potential: np.ndarray  # float32 (samples, neurons)
     base: np.ndarray  # the current of the constant input: float32 (samples, neurons), or zeros (1, neurons)
-    bias: np.ndarray  # added to the current last, as in TensorFlow: float32 (neurons,)
+    # float32 (2, 3 or 9, neurons), see `BIAS`: the bias is added to the current last, as in TensorFlow; the threshold is
+    # infinite where neurons do not spike; `AFTER` is the potential after a spike, or the number that it subtracts.
+    numbers: np.ndarray
+    to_value: bool  # whether it is the former
     counts: np.ndarray  # int32 (samples, neurons)
     # Optional output, the current of each step, or the potential of leaky neurons: float32 (samples, steps, neurons)
     received: np.ndarray
@@ -48,63 +48,55 @@ class Neurons(NamedTuple):
     classes: int  # neurons that a softmax is taken over
     accumulated: np.ndarray  # optional, of max pooling, the sum so far of each input: float32 (samples, inputs)
     leader: np.ndarray  # optional, of max pooling, the input that each window follows, -1 before any spike: int32
-    threshold: np.ndarray  # (neurons,), infinite where neurons do not spike
-    after: np.ndarray  # potential after a spike, or the number that it subtracts, optional if that is the threshold
-    to_value: bool  # whether it is the former
-    leaky: Leaky
+    synaptic: np.ndarray  # optional, of leaky neurons, the synaptic current: float32 (samples, neurons)
+    ties: np.ndarray  # optional, of leaky neurons, int64 (samples, 1): number of potentials that were at `BELOW`
 
 
-class Windows(NamedTuple):
-    """Inputs of the windows of a convolution, in ranges of neurons next to each other.
+# Forms of a table
+WINDOWS = 0  # of windows that read all channels, and have many filters: see `windows_of`
+RUNS = 1  # of windows that read all channels, and have few filters: see `runs_of`
+REACH = 2  # of windows that read one channel each: see `reach_of`
 
-    A row of weights belongs to a tap and a channel: it holds the weights of all filters. The rows are taken a block at
-    a time, so that these stay in the cache while all windows pass. A range is the part of one block that one window
-    reads: units next to each other, whose rows are next to each other. A unit is a position of the image, or a part of
-    its channels.
+
+class Table(NamedTuple):
+    """The geometry and the weights of a projection, in one of three forms.
+
+    `WINDOWS` lists the inputs of the windows of a convolution, in ranges of neurons next to each other. A row of weights
+    belongs to a tap and a channel: it holds the weights of all filters. The rows are taken a block at a time, so that
+    these stay in the cache while all windows pass. A range is the part of one block that one window reads: units next to
+    each other, whose rows are next to each other. A unit is a position of the image, or a part of its channels.
+
+    `RUNS` lists where the spikes of each position of an image arrive, in runs of windows next to each other.
+
+    `REACH` lists in which windows each position of an image is.
+
+    All forms have arrays of the same types, so that the loops are compiled once.
     """
 
-    weights: np.ndarray  # float32, flat: by groups of filters (`_by_width`), row, and filter
-    bounds: np.ndarray  # int64 (units + 1,): unit u holds the neurons `bounds[u]` to before `bounds[u + 1]`
-    target: np.ndarray  # int32 (windows,): the first neuron of each window
-    # int32 (blocks × windows + 1,): window w has in block b the ranges `start[b × windows + w]` to before the next.
-    start: np.ndarray
-    first: np.ndarray  # int32 (ranges,): the first unit
-    stop: np.ndarray  # int32 (ranges,): the unit after the last
-    shift: np.ndarray  # int32 (ranges,): added to the number of a neuron, it gives its row
-    rows: int
-    filters: int  # filled up to a multiple of the smallest width; 0 without windows
-
-
-class Runs(NamedTuple):
-    """Where the spikes of each position of an image arrive, in runs of windows next to each other."""
-
-    # float32, flat: by row of the kernel, taps that windows of a run have at a position, channel, window, and filter;
-    # filled up to a multiple of `WIDTH`.
+    form: int
+    # float32, flat. Windows: by groups of filters (`_by_width`), row, and filter. Runs: by row of the kernel, taps that
+    # windows of a run have at a position, channel, window, and filter; filled up to a multiple of `WIDTH`. Reach: by tap
+    # and filter, with `GROUP` numbers after them.
     weights: np.ndarray
-    bounds: np.ndarray  # int64 (positions + 1,): the first neuron of each position
-    start: np.ndarray  # int32 (positions + 1,): position p has the runs `start[p]` to before the next
-    target: np.ndarray  # int32 (runs,): the first neuron of the first window
-    first: np.ndarray  # int64 (runs,): the weights of neuron i begin at first + i × stride
-    stride: np.ndarray  # int32 (runs,)
-    parts: np.ndarray  # int32 (runs,): multiples of `WIDTH` weights, `PARTS` at most: longer runs are listed as several
-
-
-class Reach(NamedTuple):
-    """In which windows each position of an image is: position p in windows `start[p]` to before `start[p + 1]`."""
-
-    weights: np.ndarray  # float32, flat, with `GROUP` numbers after them
-    start: np.ndarray  # int32 (positions + 1,), or (0,) where each neuron is a position, of one window
-    target: np.ndarray  # int32: the first neuron of the window
-    tap: np.ndarray  # int32: where the weights of the window's tap that is at the position begin
-    channels: int  # of the image; 1 where each neuron is a position; 0 where each has but one window, in its own place
-
-
-class ProjectionTables(NamedTuple):
-    """The tables of a projection: one of the three has content, the others are empty."""
-
-    windows: Windows  # of windows that read all channels, and have many filters
-    runs: Runs  # of windows that read all channels, and have few filters
-    reach: Reach  # of windows that read one channel each
+    # int64. Windows: unit u holds the neurons `bounds[u]` to before `bounds[u + 1]`. Runs: the same of positions.
+    bounds: np.ndarray
+    # int32. Windows: window w has in block b the ranges `start[b × windows + w]` to before the next. Runs: position p has
+    # the runs `start[p]` to before the next. Reach: position p is in windows `start[p]` to before the next; empty where
+    # each neuron is a position, of one window.
+    start: np.ndarray
+    # int32. Windows: the first neuron of each window. Runs: that of the first window of each run. Reach: of each window.
+    target: np.ndarray
+    first: (
+        np.ndarray
+    )  # int64. Windows: the first unit of each range. Runs: weights of neuron i begin at first + i × second
+    second: np.ndarray  # int32. Windows: the unit after the last of each range. Runs: see `first`
+    # int32. Windows: added to the number of a neuron in the range, it gives its row. Runs: multiples of `WIDTH` weights,
+    # `PARTS` at most: longer runs are listed as several. Reach: where the weights of the tap at the position begin.
+    third: np.ndarray
+    rows: int = 0  # of windows
+    filters: int = 0  # of windows, filled up to a multiple of the smallest width
+    # Of the image of `REACH`; 1 where each neuron is a position; 0 where each has but one window, in its own place.
+    channels: int = 0
 
 
 class Entries(NamedTuple):
@@ -113,7 +105,7 @@ class Entries(NamedTuple):
     start: np.ndarray  # int64 (samples, steps + 1): entries start[i, t] to before start[i, t + 1]; (1, 0) without any
     neuron: np.ndarray  # int32 (entries,)
     value: np.ndarray  # float32 (entries,)
-    tables: ProjectionTables  # `runs`, or `reach` in which each neuron is a position
+    table: Table  # `RUNS`, or `REACH` in which each neuron is a position
 
 
 def zeros(shape: Tuple[int, ...], dtype: Type[np.generic]) -> np.ndarray:
@@ -177,22 +169,13 @@ BLOCK_BYTES = 128 << 10
 _NO_INDICES, _NO_BOUNDS = np.zeros(0, np.int32), np.zeros(0, np.int64)
 
 
-def _with_table(table: Union[Windows, Runs, Reach]) -> ProjectionTables:
-    """Return the tables of a projection of which one has content, with empty ones of the same number type."""
-    no_numbers, none = table.weights[:0], _NO_INDICES
-    return ProjectionTables(
-        table if isinstance(table, Windows) else Windows(no_numbers, _NO_BOUNDS, none, none, none, none, none, 0, 0),
-        table if isinstance(table, Runs) else Runs(no_numbers, _NO_BOUNDS, none, none, _NO_BOUNDS, none, none),
-        table if isinstance(table, Reach) else Reach(no_numbers, none, none, none, 0),
-    )
+def no_table(real: Real) -> Table:
+    """Return the table of a projection that nothing arrives by."""
+    none = _NO_INDICES
+    return Table(REACH, np.zeros(GROUP, real), _NO_BOUNDS, none, none, _NO_BOUNDS, none, none)
 
 
-def no_tables(real: Real) -> ProjectionTables:
-    """Return the tables of a projection that nothing arrives by."""
-    return _with_table(Reach(np.zeros(GROUP, real), _NO_INDICES, _NO_INDICES, _NO_INDICES, 0))
-
-
-def windows_of(geometry: Geometry, weights: np.ndarray) -> ProjectionTables:
+def windows_of(geometry: Geometry, weights: np.ndarray) -> Table:
     """List the inputs of windows that read all channels: by block of weights, window, and range."""
     filters, channels = filled_up(geometry.filters, WIDTH), geometry.channels
     block_rows = max(1, BLOCK_BYTES // (WIDTHS[0] * weights.itemsize))
@@ -219,18 +202,17 @@ def windows_of(geometry: Geometry, weights: np.ndarray) -> ProjectionTables:
     )
     blocks = int(block.max()) + 1 if len(block) else 0
     rows = geometry.rows.taps * geometry.columns.taps * channels
-    return _with_table(
-        Windows(
-            weights=_by_width(weights.reshape(rows, -1), filters),
-            bounds=bounds,
-            target=(np.arange(windows) * geometry.filters).astype(np.int32),
-            start=np.searchsorted(cell[begins], np.arange(blocks * windows + 1)).astype(np.int32),
-            first=unit[begins].astype(np.int32),
-            stop=(np.append(unit[begins[1:] - 1], unit[-1:]) + 1).astype(np.int32),
-            shift=shift[begins].astype(np.int32),
-            rows=rows,
-            filters=filters,
-        )
+    return Table(
+        form=WINDOWS,
+        weights=_by_width(weights.reshape(rows, -1), filters),
+        bounds=bounds,
+        target=(np.arange(windows) * geometry.filters).astype(np.int32),
+        start=np.searchsorted(cell[begins], np.arange(blocks * windows + 1)).astype(np.int32),
+        first=unit[begins].astype(np.int64),
+        second=(np.append(unit[begins[1:] - 1], unit[-1:]) + 1).astype(np.int32),
+        third=shift[begins].astype(np.int32),
+        rows=rows,
+        filters=filters,
     )
 
 
@@ -246,7 +228,7 @@ def _by_width(rows: np.ndarray, filters: int) -> np.ndarray:
     return flat
 
 
-def runs_of(geometry: Geometry, weights: np.ndarray) -> ProjectionTables:
+def runs_of(geometry: Geometry, weights: np.ndarray) -> Table:
     """List where the spikes of each position arrive; see `windows_of`."""
     rows, columns, filters, channels = geometry.rows, geometry.columns, geometry.filters, geometry.channels
     # Along a row of the image, a run is one position with outputs next to each other.
@@ -273,20 +255,19 @@ def runs_of(geometry: Geometry, weights: np.ndarray) -> ProjectionTables:
     target, first = target + piece * PARTS * WIDTH, first + piece * PARTS * WIDTH
     parts = np.minimum(parts - piece * PARTS, PARTS)
     order = np.lexsort((target, position))
-    return _with_table(
-        Runs(
-            weights=aligned(np.concatenate([block.reshape(rows.taps, -1) for block in blocks], axis=1).ravel()),
-            bounds=np.arange(rows.size * columns.size + 1) * channels,
-            start=np.searchsorted(position[order], np.arange(rows.size * columns.size + 1)).astype(np.int32),
-            target=target[order].astype(np.int32),
-            first=first[order],
-            stride=stride[order].astype(np.int32),
-            parts=parts[order].astype(np.int32),
-        )
+    return Table(
+        form=RUNS,
+        weights=aligned(np.concatenate([block.reshape(rows.taps, -1) for block in blocks], axis=1).ravel()),
+        bounds=np.arange(rows.size * columns.size + 1) * channels,
+        start=np.searchsorted(position[order], np.arange(rows.size * columns.size + 1)).astype(np.int32),
+        target=target[order].astype(np.int32),
+        first=first[order],
+        second=stride[order].astype(np.int32),
+        third=parts[order].astype(np.int32),
     )
 
 
-def reach_of(geometry: Geometry, weights: np.ndarray, *, by_neuron: bool = False) -> ProjectionTables:
+def reach_of(geometry: Geometry, weights: np.ndarray, *, by_neuron: bool = False) -> Table:
     """List the windows of each position, or of each neuron where there are few channels; a window reads one channel.
 
     The weights have the shape (taps, filters), or (1, filters) if they are the same for all taps. With `by_neuron` each
@@ -310,14 +291,16 @@ def reach_of(geometry: Geometry, weights: np.ndarray, *, by_neuron: bool = False
         # A shortcut: one weight for each neuron saves the way over position and channel.
         weights = weights.ravel()[tap[:, np.newaxis] + np.arange(channels)]
         channels = 0
-    return _with_table(
-        Reach(
-            weights=aligned(np.append(weights.ravel(), np.zeros(GROUP, weights.dtype))),
-            start=start.astype(np.int32),
-            target=target.astype(np.int32),
-            tap=tap.astype(np.int32),
-            channels=channels,
-        )
+    return Table(
+        form=REACH,
+        weights=aligned(np.append(weights.ravel(), np.zeros(GROUP, weights.dtype))),
+        bounds=_NO_BOUNDS,
+        start=start.astype(np.int32),
+        target=target.astype(np.int32),
+        first=_NO_BOUNDS,
+        second=_NO_INDICES,
+        third=tap.astype(np.int32),
+        channels=channels,
     )
 
 

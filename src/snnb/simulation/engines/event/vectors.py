@@ -14,7 +14,7 @@ from typing import Callable
 
 from llvmlite import ir
 from numba.core import types
-from numba.extending import intrinsic, models, overload, register_model
+from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
 
 from snnb.simulation.engines.event.loop_arrays import WIDTH
 
@@ -77,29 +77,25 @@ def store(typing, array, index, floats):  # type: ignore[no-untyped-def]
     return types.void(array, types.int64, floats), generate
 
 
-def _elementwise(instruction: str) -> Callable[..., object]:
-    @intrinsic
-    def operation(typing, a, b):  # type: ignore[no-untyped-def]
-        def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
-            def of_part(part):  # type: ignore[no-untyped-def]
-                return getattr(builder, instruction)(*(builder.extract_value(value, part) for value in args))
+def _elementwise(operation: Callable[..., object], instruction: str) -> None:
+    """Define an operation of two values of one type as an instruction for each part."""
 
-            return _each_part(builder, a, of_part)
+    @type_callable(operation)
+    def of_types(context):  # type: ignore[no-untyped-def]
+        return lambda a, b: a if isinstance(a, Floats) and a == b else None
 
-        return a(a, b), generate
+    @lower_builtin(operation, Floats, Floats)
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        def of_part(part):  # type: ignore[no-untyped-def]
+            return getattr(builder, instruction)(*(builder.extract_value(value, part) for value in args))
 
-    def implementation(a, b):  # type: ignore[no-untyped-def]
-        if isinstance(a, Floats) and isinstance(b, Floats):
-            return lambda a, b: operation(a, b)
-        return None
-
-    return implementation
+        return _each_part(builder, signature.return_type, of_part)
 
 
-overload(operator.add)(_elementwise("fadd"))
-overload(operator.sub)(_elementwise("fsub"))
-overload(operator.mul)(_elementwise("fmul"))
-overload(operator.truediv)(_elementwise("fdiv"))
+_elementwise(operator.add, "fadd")
+_elementwise(operator.sub, "fsub")
+_elementwise(operator.mul, "fmul")
+_elementwise(operator.truediv, "fdiv")
 
 
 @intrinsic
