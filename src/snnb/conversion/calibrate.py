@@ -2,17 +2,18 @@
 
 Populations are calibrated in network order, on the activations of the populations calibrated before them:
 
-1. The bias of each channel shifts so that its mean input becomes the mean pre-activation of the trained network (Li et
+1. Kernels are fitted to the calibrated rates by ridge regression, where there are enough equations.
+2. The bias of each channel shifts so that its mean input becomes the mean pre-activation of the trained network (Li et
    al. 2021, A free lunch from ANN, ICML).
-2. The scale factor of each channel is the candidate with the smallest mean squared error from the trained activations;
-   with separated firing, with the smallest sum of that error and the number of spikes, each as a share of its value for
-   the population with the smallest errors.
+3. The scale factor of each channel is the candidate with the smallest mean squared error from the trained activations.
+   With `--spike-weight X`, X times the number of spikes is added, both as shares of their values for the population
+   with the smallest errors.
+4. With separated firing the bias shifts again, so that the mean of the rounded and clipped activations is that of the
+   trained ones: the next populations read activations, and the mean input does not determine their mean.
 
 With separated firing (Liu et al. 2022, SpikeConverter, AAAI) a population fires after all its input has arrived, so its
 spike count is a rounded sum. With free firing all populations fire at once, and the errors are measured on simulated
 spikes; the initial potential is a candidate too (Deng & Gu 2021, Optimal conversion, ICLR: half the threshold).
-
-With `--least-squares`, kernels are fitted to the calibrated rates before that.
 """
 
 from dataclasses import dataclass, replace
@@ -21,7 +22,7 @@ from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 import numpy as np
 import tensorflow as tf
 
-from snnb.conversion.calibration_loops import fire, firing_errors, rounded_errors
+from snnb.conversion.calibration_loops import balanced_bias, fire, firing_errors, rounded_errors
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.integers import (
     as_integers,
@@ -49,6 +50,7 @@ from snnb.network.layers import Conv2D, Dense
 from snnb.network.network import Network, Population, Projection
 
 RIDGE = 1e-3  # as a share of the mean variance of the inputs of the weights
+ROWS = 100_000  # positions of calibration images that kernels are fitted to, and scale factors chosen on
 ROWS_PER_WEIGHT = 10  # fewer equations for a weight would fit the images, not the rates
 
 
@@ -60,26 +62,29 @@ def weights_of_channel(population: Population) -> int:
 def can_be_fitted(population: Population, samples: int) -> bool:
     """Whether there are enough rows, one for each position of each image, to fit the kernels."""
     rows = samples * population.size // population.shape[-1]
+    rows = len(range(rows)[_spread(rows)])
     return 0 < weights_of_channel(population) * ROWS_PER_WEIGHT <= rows
 
 
 def with_fitted_kernels(
-    population: Population, blocks: Iterable[Tuple[Mapping[str, tf.Tensor], np.ndarray]]
+    population: Population,
+    blocks: Iterable[Tuple[Mapping[str, tf.Tensor], np.ndarray]],
+    taken: slice = slice(None),
 ) -> Population:
     """Return the population with the kernels whose sums are closest to the sums in the trained network.
 
     Kernels of depthwise convolutions stay. The mean of each channel is left to the bias. `blocks` has for blocks of
     images the values of each volume that the population reads, float32 (samples, ...), and the trained sums minus its
-    own, float32 (samples, *population.shape).
+    own, float32 (samples, *population.shape). Of each block the rows `taken` are used.
     """
     weights, channels, rows = weights_of_channel(population), population.shape[-1], 0
     gram, cross = np.zeros((weights, weights)), np.zeros((weights, channels))
     read_sum, missing_sum = np.zeros(weights), np.zeros(channels)
     for read, missing in blocks:
         # In float64: subtracting the means below cancels digits; results in float32 would depend on the processor.
-        windows = [_windows(p, read[p.input]) for p in population.projections if _is_fitted(p)]
+        windows = [_windows(p, read[p.input])[taken] for p in population.projections if _is_fitted(p)]
         x = np.concatenate(windows, axis=1).astype(np.float64)
-        y = missing.reshape(-1, channels).astype(np.float64)
+        y = missing.reshape(-1, channels)[taken].astype(np.float64)
         rows += len(x)
         gram += x.T @ x
         cross += x.T @ y
@@ -97,6 +102,11 @@ def with_fitted_kernels(
             projection = replace(projection, kernel=kernel + part.reshape(kernel.shape))
         projections.append(projection)
     return replace(population, projections=tuple(projections))
+
+
+def _spread(rows: int) -> slice:
+    """Return about `ROWS` of some rows, at an odd distance, so that they are not in the same column of the images."""
+    return slice(None, None, rows // ROWS | 1)
 
 
 def _is_fitted(projection: Projection) -> bool:
@@ -166,11 +176,6 @@ def calibrate(
         run.warnings.append(
             f"--calibration-samples {settings.calibration_samples}: only {len(x)} normalisation samples exist"
         )
-    if settings.least_squares and not any(can_be_fitted(population, len(x)) for population in populations):
-        run.warnings.append(
-            f"--least-squares: no kernel is fitted, because no layer has {ROWS_PER_WEIGHT} positions in the "
-            f"calibration images per weight of a channel: give more than --calibration-samples {len(x)}"
-        )
     for number, population in enumerate(populations):
         progress(number, len(populations), population.name)
         run.add(population)
@@ -211,7 +216,7 @@ class _Calibration:
         wanted, spiking_sums = (scratch_array((self._samples, *population.shape), np.float32) for _ in range(2))
         for block in self._blocks(population, 1):
             wanted[block] = self._sums(sums, population, block, self._trained)
-        if self._settings.least_squares and can_be_fitted(population, self._samples):
+        if can_be_fitted(population, self._samples):
             population = self._fitted(population, sums, wanted)
             sums = _without_bias(population)
         if self._settings.weight_bits is not None or self._settings.prune:
@@ -269,7 +274,9 @@ class _Calibration:
             (self._read(population, block, rates), wanted[block] - self._sums(sums, population, block, rates))
             for block in self._blocks(population, windows)
         )
-        fitted = with_fitted_kernels(population, blocks)
+        fitted = with_fitted_kernels(
+            population, blocks, _spread(self._samples * population.size // population.shape[-1])
+        )
         self.network = self.network.with_populations([fitted])
         return fitted
 
@@ -283,10 +290,12 @@ class _Calibration:
         parsed = self._allowed(population, np.ones((1, len(bias))))
         if self._settings.firing == "separated":
             scales, delays = self._allowed(population, np.outer(SEPARATED_SHARES, top)), np.zeros(1, np.float32)
-            flat = spiking_sums.reshape(target.shape)
+            searched = _spread(len(target))
+            flat, target = spiking_sums.reshape(target.shape)[searched], target[searched]
             errors, spikes = rounded_errors(flat, target, shifted, scales, self._steps)
             least_spikes = spikes[errors.argmin(axis=0), every].sum() or 1.0
-            cost = errors / (errors.min(axis=0).sum() or 1.0) + spikes / least_spikes
+            spike_cost = self._settings.spike_weight * spikes / least_spikes
+            cost = errors / (errors.min(axis=0).sum() or 1.0) + spike_cost
             errors, cost = errors[np.newaxis], cost[np.newaxis]
             before = rounded_errors(flat, target, bias, parsed, self._steps)[0].sum()
         else:
@@ -300,6 +309,9 @@ class _Calibration:
         if errors.min(axis=(0, 1)).sum() > before:
             self.warnings.append(f"{population.name}: the calibration would increase the error and is skipped")
             delay, scale, shifted, after = np.zeros(len(bias)), parsed[0], bias, before
+        elif self._settings.firing == "separated":
+            shifted = balanced_bias(flat, target, shifted, scale, self._steps)
+            after = rounded_errors(flat, target, shifted, scale[np.newaxis], self._steps)[0].sum()
         square = float(np.einsum("rc,rc->", target, target, dtype=np.float64)) or 1.0  # without a copy
         shift = float(np.abs((shifted - bias) / scale).mean())
         self.layers[population.name] = CalibratedLayer(
