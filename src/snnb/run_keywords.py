@@ -58,7 +58,7 @@ class ParseKeywords(TypedDict, total=False):
     calibrate: Optional[int]
     calibration_samples: int
     firing: Literal["separated", "free"]
-    least_squares: bool
+    spike_weight: float
     weight_bits: Optional[int]
     threshold_bits: int
     scale_per: Literal["channel", "layer"]

@@ -140,7 +140,8 @@ def test_rates_stand_for_the_trained_activations(network, x, firing):
     np.testing.assert_allclose(readout.mean(axis=0), logits.mean(axis=0), atol=0.02)
 
 
-def test_scale_factors_weigh_squared_errors_and_spikes(network, x):
+@pytest.mark.parametrize("weight", [0, 0.5, 2])
+def test_scale_factors_weigh_squared_errors_and_spikes(network, x, weight):
     """Of the first population, whose input is the same in both networks."""
     first = network.volume("first")
     z = Currents([first]).of(first, {"input": x}).numpy().reshape(-1, 4)
@@ -149,11 +150,25 @@ def test_scale_factors_weigh_squared_errors_and_spikes(network, x):
     errors = ((spikes * candidates[:, np.newaxis] / STEPS - np.maximum(z, 0)) ** 2).sum(axis=1)
     spikes = spikes.sum(axis=1)
     least = [(errors[errors[:, c].argmin(), c], spikes[errors[:, c].argmin(), c]) for c in range(4)]
-    cost = errors / sum(error for error, _ in least) + spikes / sum(count for _, count in least)
+    cost = errors / sum(error for error, _ in least) + weight * spikes / sum(count for _, count in least)
     expected = candidates[cost.argmin(axis=0), np.arange(4)]
-    chosen = calibrate(network, x, _settings()).layers["first"].scale_factors
+    chosen = calibrate(network, x, _settings(spike_weight=weight)).layers["first"].scale_factors
     np.testing.assert_allclose(chosen, expected, rtol=1e-5)
-    assert (expected > candidates[errors.argmin(axis=0), np.arange(4)]).any()
+    assert (expected > candidates[errors.argmin(axis=0), np.arange(4)]).any() == (weight > 0)
+
+
+def test_the_mean_activation_is_the_trained_one(network, x):
+    """After rounding and clipping, of the populations that are calibrated."""
+    found = calibrate(network, x, _settings())
+    counted = SeparatedEngine(found.network, SimulationSettings(duration=STEPS, samples=len(x))).simulate(
+        x, 0, lambda *_: None
+    )
+    trained = compose_pooling(network)
+    for name in ("first", "rectified", "third"):
+        part = replace(trained, volumes=trained.volumes[: trained.volumes.index(trained.volume(name)) + 1])
+        wanted = AnalogueNetwork(part).outputs(x).reshape(-1, trained.volume(name).shape[-1])
+        rates = counted.counts[name].reshape(wanted.shape) * (np.float32(found.layers[name].scale_factors) / STEPS)
+        np.testing.assert_allclose(rates.mean(axis=0), wanted.mean(axis=0), rtol=1e-3, atol=1e-3)
 
 
 def test_the_trained_network_loses_little_in_32_steps(trained):
@@ -186,9 +201,9 @@ def test_repeated_it_gives_the_same_bytes_and_is_read_as_written(trained, tmp_pa
 def test_warnings_do_not_advise_what_a_calibrated_network_refuses(trained, tmp_path, output):
     parsed = tmp_path / "net_parsed.h5"
     parsed.write_bytes(trained.parsed.read_bytes())
-    write_spiking(calibrate(read_network(parsed), trained.x[100:], ConversionSettings(calibrate=2)).network, parsed)
+    write_spiking(calibrate(read_network(parsed), trained.x[100:], ConversionSettings(calibrate=1)).network, parsed)
     # Step by step, where later populations fire later; on an input that makes the network worse.
-    settings = SimulationSettings(samples=60, duration=2, engine="tensorflow", input="poisson", output=output)
+    settings = SimulationSettings(samples=60, duration=1, engine="tensorflow", input="poisson", output=output)
     names = {"class_names": list("0123456789"), "num_classes": 10, "name": "net", "scale": 1.0}
     warnings = simulate(parsed, tmp_path, x=trained.x, y=trained.y, settings=settings, **names).warnings
     assert any("points lost" in line and "parse --calibrate" in line for line in warnings)

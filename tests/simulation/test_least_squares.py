@@ -1,4 +1,4 @@
-"""Kernels fitted to firing rates, against numpy's least squares on columns made with one-hot kernels."""
+"""Kernels fitted to firing rates, against numpy's least squares."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,8 +7,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from snnb.conversion.calibrate import RIDGE, calibrate, can_be_fitted, with_fitted_kernels
+from snnb.conversion import least_squares
+from snnb.conversion.calibrate import calibrate
 from snnb.conversion.conversion_settings import ConversionSettings
+from snnb.conversion.least_squares import (
+    RIDGES,
+    fitted_change,
+    rows_taken,
+    weights_of_channel,
+    windows,
+    with_change,
+)
 from snnb.forward.currents import Currents
 from snnb.network.read_network import Entry, assemble
 
@@ -38,51 +47,76 @@ def network():
     return assemble(Path("made"), entries)
 
 
-def test_the_kernels_are_those_of_ridge_regression(network):
-    random = np.random.default_rng(4)
-    population = network.output
-    x = random.random((SAMPLES, 8, 8, 4)).astype(np.float32)
-    missing = random.normal(0, 1, (SAMPLES, 4, 4, 4)).astype(np.float32)
-    halves = [({"first": tf.constant(x[half])}, missing[half]) for half in (slice(25), slice(25, None))]
-    fitted = with_fitted_kernels(population, halves)
-    columns = []
-    for projection in population.projections[:2]:
-        shape = (*projection.kernel.shape[:3], 1)
-        for weight in range(int(np.prod(shape))):
-            kernel = np.zeros(shape, np.float32)
-            kernel.flat[weight] = 1
-            only = replace(population, projections=(replace(projection, kernel=kernel),), bias=None)
-            columns.append(Currents([only]).of(only, {"first": tf.constant(x)}).numpy().ravel())
-    equations = np.stack(columns, axis=1) - np.mean(columns, axis=1)
-    penalty = np.sqrt(RIDGE * np.square(equations).sum(axis=0).mean()) * np.eye(len(columns))
-    wanted = missing.reshape(-1, 4) - missing.mean(axis=(0, 1, 2))
-    wanted = np.concatenate([wanted, np.zeros((len(columns), 4))])
-    change = np.linalg.lstsq(np.concatenate([equations, penalty]), wanted, rcond=None)[0]
-    kernels = zip(fitted.projections, population.projections)
-    found = [new.kernel - old.kernel for new, old in kernels]
-    np.testing.assert_allclose(np.concatenate([f.reshape(-1, 4) for f in found[:2]]), change, atol=3e-7)
-    assert not found[2].any()
+def test_the_inputs_of_the_weights_give_the_sums(network):
+    """Of the convolutions that are fitted, the depthwise one is not."""
+    random, population = np.random.default_rng(4), network.output
+    read = {"first": tf.constant(random.random((5, 8, 8, 4)).astype(np.float32))}
+    change = random.normal(0, 1, (weights_of_channel(population), 4))
+    changed = with_change(population, change)
+    own, sums = (Currents([replace(p, bias=None)]).of(p, read).numpy().reshape(-1, 4) for p in (population, changed))
+    np.testing.assert_allclose(sums - own, windows(population, read) @ change, atol=1e-4)
+    assert changed.projections[2] is population.projections[2]
+
+
+def _ridge_regression(x, y, ridge):
+    """Solve with additional equations in the place of the penalty."""
+    x, y = x - x.mean(axis=0), y - y.mean(axis=0)
+    penalty = np.sqrt(ridge * np.square(x).sum(axis=0).mean()) * np.eye(x.shape[1])
+    return np.linalg.lstsq(np.concatenate([x, penalty]), np.concatenate([y, np.zeros_like(y[: len(penalty)])]), None)[0]
+
+
+def _equations(noise):
+    random = np.random.default_rng(6)
+    x = random.random((300, 12)) ** 3
+    return x.astype(np.float32), (x @ random.normal(0, 1, (12, 3)) + random.normal(0, noise, (300, 3))).astype(
+        np.float32
+    )
+
+
+@pytest.mark.parametrize(("noise", "expected"), [(0.01, 0.001), (2, 1)])
+def test_the_ridge_predicts_one_half_of_the_rows_best_from_the_other(noise, expected):
+    x, y = (values.astype(np.float64) for values in _equations(noise))
+    halves = [(x[:150], y[:150]), (x[150:], y[150:])]
+    errors = []
+    for ridge in RIDGES:
+        rests = [c - a @ _ridge_regression(*fitted, ridge) for fitted, (a, c) in zip(halves, halves[::-1])]
+        errors.append(sum(rest.var(axis=0).sum() for rest in rests))
+    assert RIDGES[int(np.argmin(errors))] == expected
+    # The covariances are those within the halves.
+    within = (np.concatenate([part - part.mean(axis=0) for part in parts]) for parts in zip(*halves))
+    solution = _ridge_regression(*within, expected)
+    np.testing.assert_allclose(fitted_change(*_equations(noise)), solution, rtol=1e-3, atol=1e-5)
+
+
+def test_negative_pre_activations_may_have_any_negative_sum():
+    """Sums whose trained value is far below zero would dominate the plain regression."""
+    x, wanted = _equations(0.01)
+    wanted = np.where(wanted > 0.5, wanted - 0.5, 20 * (wanted - 0.5)).astype(np.float32)
+    errors = []
+    for pre_activations in (None, wanted):
+        sums = x @ fitted_change(x, wanted, pre_activations)
+        shifts = np.linspace(-20, 20, 4001)[:, np.newaxis, np.newaxis]
+        rest = np.maximum(sums + shifts, 0) - np.maximum(wanted, 0)
+        errors.append(np.square(rest).mean(axis=1).min(axis=0).sum())
+    assert errors[1] < 0.5 * errors[0]
 
 
 @pytest.mark.parametrize("firing", ["separated", "free"])
-def test_fitted_kernels_lessen_the_error(network, firing):
-    x = np.random.default_rng(5).random((SAMPLES, 8, 8, 2)).astype(np.float32)
-    plain, fitted = (
-        calibrate(network, x, ConversionSettings(calibrate=4, firing=firing, least_squares=least_squares))
-        for least_squares in (False, True)
-    )
-    assert fitted.layers["first"] == plain.layers["first"]
+def test_fitted_kernels_lessen_the_error(network, firing, monkeypatch):
+    x, settings = np.random.default_rng(5).random((SAMPLES, 8, 8, 2)).astype(np.float32), {"calibrate": 4}
+    fitted = calibrate(network, x, ConversionSettings(**settings, firing=firing))
+    monkeypatch.setattr(least_squares, "ROWS_PER_WEIGHT", np.inf)
+    plain = calibrate(network, x, ConversionSettings(**settings, firing=firing))
+    assert fitted.layers["first"].after == pytest.approx(plain.layers["first"].after)  # it reads the images
     assert fitted.layers["rectified"].after < plain.layers["rectified"].after
 
 
 def test_kernels_with_few_equations_stay(network):
-    assert [can_be_fitted(network.output, samples) for samples in (24, 25)] == [False, True]  # 40 weights, 16 rows each
+    taken = [rows_taken(network.output, samples) for samples in (24, 25, 100_000)]  # 40 weights, 16 rows each
+    assert [None if rows is None else rows.step for rows in taken] == [None, 1, 17]
 
 
-def test_options_that_few_samples_leave_without_effect_are_reported(network):
-    settings = ConversionSettings(calibrate=4, least_squares=True, calibration_samples=2)
-    x = np.zeros((2, 8, 8, 2), np.float32)
-    [line] = calibrate(network, x, settings).warnings
-    assert line.startswith("--least-squares: no kernel is fitted")
-    few, _ = calibrate(network, x[:1], settings).warnings
-    assert few == "--calibration-samples 2: only 1 normalisation samples exist"
+def test_fewer_samples_than_asked_for_are_reported(network):
+    settings = ConversionSettings(calibrate=4, calibration_samples=2)
+    [line] = calibrate(network, np.zeros((1, 8, 8, 2), np.float32), settings).warnings
+    assert line == "--calibration-samples 2: only 1 normalisation samples exist"

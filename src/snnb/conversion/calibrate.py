@@ -2,26 +2,27 @@
 
 Populations are calibrated in network order, on the activations of the populations calibrated before them:
 
-1. The bias of each channel shifts so that its mean input becomes the mean pre-activation of the trained network (Li et
+1. Kernels are fitted to the calibrated rates by ridge regression, where there are enough equations.
+2. The bias of each channel shifts so that its mean input becomes the mean pre-activation of the trained network (Li et
    al. 2021, A free lunch from ANN, ICML).
-2. The scale factor of each channel is the candidate with the smallest mean squared error from the trained activations;
-   with separated firing, with the smallest sum of that error and the number of spikes, each as a share of its value for
-   the population with the smallest errors.
+3. The scale factor of each channel is the candidate with the smallest mean squared error from the trained activations.
+   With `--spike-weight X`, X times the number of spikes is added, both as shares of their values for the population
+   with the smallest errors.
+4. With separated firing the bias shifts again, so that the mean of the rounded and clipped activations is that of the
+   trained ones: the next populations read activations, and the mean input does not determine their mean.
 
 With separated firing (Liu et al. 2022, SpikeConverter, AAAI) a population fires after all its input has arrived, so its
 spike count is a rounded sum. With free firing all populations fire at once, and the errors are measured on simulated
 spikes; the initial potential is a candidate too (Deng & Gu 2021, Optimal conversion, ICLR: half the threshold).
-
-With `--least-squares`, kernels are fitted to the calibrated rates before that.
 """
 
 from dataclasses import dataclass, replace
-from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
+from typing import Dict, Iterator, List, Mapping, Optional, Tuple
 
 import numpy as np
 import tensorflow as tf
 
-from snnb.conversion.calibration_loops import fire, firing_errors, rounded_errors
+from snnb.conversion.calibration_loops import balanced_bias, fire, firing_errors, rounded_errors
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.integers import (
     as_integers,
@@ -31,6 +32,7 @@ from snnb.conversion.integers import (
     rounded,
     sources_of,
 )
+from snnb.conversion.least_squares import ROWS, fitted_change, rows_taken, weights_of_channel, windows, with_change
 from snnb.conversion.rewriting import (
     Channels,
     centred_output,
@@ -45,77 +47,12 @@ from snnb.core.machine import scratch_array
 from snnb.core.progress import Progress, silent
 from snnb.forward.currents import Currents, values_read
 from snnb.io.text import Document
-from snnb.network.layers import Conv2D, Dense
-from snnb.network.network import Network, Population, Projection
-
-RIDGE = 1e-3  # as a fraction of the mean variance of the inputs of the weights
-ROWS_PER_WEIGHT = 10  # fewer equations for a weight would fit the images, not the rates
-
-
-def weights_of_channel(population: Population) -> int:
-    """Return the number of weights of a channel that a regression changes: the weights of Dense and Conv2D kernels."""
-    return sum(p.weights().size // population.shape[-1] for p in population.projections if _is_fitted(p))
-
-
-def can_be_fitted(population: Population, samples: int) -> bool:
-    """Whether there are enough rows, one for each position of each image, to fit the kernels."""
-    rows = samples * population.size // population.shape[-1]
-    return 0 < weights_of_channel(population) * ROWS_PER_WEIGHT <= rows
-
-
-def with_fitted_kernels(
-    population: Population, blocks: Iterable[Tuple[Mapping[str, tf.Tensor], np.ndarray]]
-) -> Population:
-    """Return the population with the kernels whose sums are closest to the sums in the trained network.
-
-    Kernels of depthwise convolutions stay. The mean of each channel is left to the bias. `blocks` has for blocks of
-    images the values of each volume that the population reads, float32 (samples, ...), and the trained sums minus its
-    own, float32 (samples, *population.shape).
-    """
-    weights, channels, rows = weights_of_channel(population), population.shape[-1], 0
-    gram, cross = np.zeros((weights, weights)), np.zeros((weights, channels))
-    read_sum, missing_sum = np.zeros(weights), np.zeros(channels)
-    for read, missing in blocks:
-        # In float64: subtracting the means below cancels digits; results in float32 would depend on the processor.
-        windows = [_windows(p, read[p.input]) for p in population.projections if _is_fitted(p)]
-        x = np.concatenate(windows, axis=1).astype(np.float64)
-        y = missing.reshape(-1, channels).astype(np.float64)
-        rows += len(x)
-        gram += x.T @ x
-        cross += x.T @ y
-        read_sum += x.sum(axis=0)
-        missing_sum += y.sum(axis=0)
-    gram -= np.outer(read_sum, read_sum) / rows
-    cross -= np.outer(read_sum, missing_sum) / rows
-    gram[np.diag_indices(weights)] += RIDGE * gram.trace() / weights or 1.0
-    change = np.linalg.solve(gram, cross).astype(np.float32)
-    projections: List[Projection] = []
-    for projection in population.projections:
-        if _is_fitted(projection):
-            kernel = projection.weights()
-            part, change = np.split(change, [kernel.size // channels])
-            projection = replace(projection, kernel=kernel + part.reshape(kernel.shape))
-        projections.append(projection)
-    return replace(population, projections=tuple(projections))
-
-
-def _is_fitted(projection: Projection) -> bool:
-    return isinstance(projection.layer, (Conv2D, Dense))
-
-
-def _windows(projection: Projection, x: tf.Tensor) -> np.ndarray:
-    """Return the inputs of the weights of a channel: float32 (samples × positions, weights)."""
-    layer = projection.layer
-    if isinstance(layer, Conv2D):
-        sizes, strides, rates = ((1, *pair, 1) for pair in (layer.kernel_size, layer.strides, layer.dilation_rate))
-        x = tf.image.extract_patches(x, sizes, strides, rates, layer.padding.upper())
-    windows: np.ndarray = x.numpy()
-    return windows.reshape(-1, windows.shape[-1])
-
+from snnb.network.network import Network, Population
 
 # Candidates of the scale factor, as shares of the channel's largest activation.
 SEPARATED_SHARES, FREE_SHARES = np.geomspace(1.1, 0.15, 24), np.geomspace(1.1, 0.15, 14)
 OUTPUT_FACTORS = np.geomspace(0.1, 3, 14).astype(np.float32)
+FINE_LEVELS = 1000  # of activations that are not rounded to spikes
 DELAYS = (0.25, 0.5, 0.75, 1.0)  # ½ minus the candidates of the initial potential
 SEARCHED_SAMPLES, SEARCHED_POSITIONS = 64, 64  # simulated for each candidate
 BLOCK_BYTES = 16_000_000  # size of the arrays in memory at a time
@@ -166,11 +103,6 @@ def calibrate(
         run.warnings.append(
             f"--calibration-samples {settings.calibration_samples}: only {len(x)} normalisation samples exist"
         )
-    if settings.least_squares and not any(can_be_fitted(population, len(x)) for population in populations):
-        run.warnings.append(
-            f"--least-squares: no kernel is fitted, because no layer has {ROWS_PER_WEIGHT} positions in the "
-            f"calibration images per weight of a channel: give more than --calibration-samples {len(x)}"
-        )
     for number, population in enumerate(populations):
         progress(number, len(populations), population.name)
         run.add(population)
@@ -211,8 +143,9 @@ class _Calibration:
         wanted, spiking_sums = (scratch_array((self._samples, *population.shape), np.float32) for _ in range(2))
         for block in self._blocks(population, 1):
             wanted[block] = self._sums(sums, population, block, self._trained)
-        if self._settings.least_squares and can_be_fitted(population, self._samples):
-            population = self._fitted(population, sums, wanted)
+        taken = rows_taken(population, self._samples)
+        if taken is not None:
+            population = self._fitted(population, sums, wanted, bias, taken)
             sums = _without_bias(population)
         if self._settings.weight_bits is not None or self._settings.prune:
             population = self._changed(population)
@@ -261,15 +194,28 @@ class _Calibration:
             scales = np.clip(np.rint(scales * factors), 1, limit) / factors
         return scales.astype(np.float32)
 
-    def _fitted(self, population: Population, sums: Currents, wanted: np.ndarray) -> Population:
-        """Return the population with kernels fitted to the rates, and put it into the network."""
-        windows = -(-weights_of_channel(population) // population.shape[-1])
-        rates = self._spiking
-        blocks = (
-            (self._read(population, block, rates), wanted[block] - self._sums(sums, population, block, rates))
-            for block in self._blocks(population, windows)
-        )
-        fitted = with_fitted_kernels(population, blocks)
+    def _fitted(
+        self, population: Population, sums: Currents, wanted: np.ndarray, bias: np.ndarray, taken: slice
+    ) -> Population:
+        """Return the population with kernels fitted to the rates, and put it into the network.
+
+        `wanted` has the trained sums without the bias; the regression has the rows `taken`.
+        """
+        weights, channels = weights_of_channel(population), len(bias)
+        numbers = range(wanted.size // channels)[taken]  # of the rows
+        x = scratch_array((len(numbers), weights), np.float32)
+        missing = np.empty((len(numbers), channels), np.float32)
+        done, positions = 0, population.size // channels
+        for block in self._blocks(population, -(-weights // channels)):
+            read = self._read(population, block, self._spiking)
+            rows = slice(-block.start * positions % numbers.step, None, numbers.step)
+            inputs = windows(population, read)[rows]
+            own: np.ndarray = sums.of(population, read).numpy()
+            x[done : done + len(inputs)] = inputs
+            missing[done : done + len(inputs)] = (wanted[block] - own).reshape(-1, channels)[rows]
+            done += len(inputs)
+        before = None if population.activation == "softmax" else wanted.reshape(-1, channels)[taken] + bias
+        fitted = with_change(population, fitted_change(x, missing, before))
         self.network = self.network.with_populations([fitted])
         return fitted
 
@@ -281,12 +227,15 @@ class _Calibration:
         top = target.max(axis=0)
         top[top == 0] = 1
         parsed = self._allowed(population, np.ones((1, len(bias))))
+        searched = slice(None, None, len(target) // ROWS | 1)
+        flat, target = spiking_sums.reshape(target.shape)[searched], target[searched]
+        shifted = balanced_bias(flat, target, shifted, top, FINE_LEVELS)
         if self._settings.firing == "separated":
             scales, delays = self._allowed(population, np.outer(SEPARATED_SHARES, top)), np.zeros(1, np.float32)
-            flat = spiking_sums.reshape(target.shape)
             errors, spikes = rounded_errors(flat, target, shifted, scales, self._steps)
             least_spikes = spikes[errors.argmin(axis=0), every].sum() or 1.0
-            cost = errors / (errors.min(axis=0).sum() or 1.0) + spikes / least_spikes
+            spike_cost = self._settings.spike_weight * spikes / least_spikes
+            cost = errors / (errors.min(axis=0).sum() or 1.0) + spike_cost
             errors, cost = errors[np.newaxis], cost[np.newaxis]
             before = rounded_errors(flat, target, bias, parsed, self._steps)[0].sum()
         else:
@@ -300,6 +249,9 @@ class _Calibration:
         if errors.min(axis=(0, 1)).sum() > before:
             self.warnings.append(f"{population.name}: the calibration would increase the error and is skipped")
             delay, scale, shifted, after = np.zeros(len(bias)), parsed[0], bias, before
+        elif self._settings.firing == "separated":
+            shifted = balanced_bias(flat, target, shifted, scale, self._steps)
+            after = rounded_errors(flat, target, shifted, scale[np.newaxis], self._steps)[0].sum()
         square = float(np.einsum("rc,rc->", target, target, dtype=np.float64)) or 1.0  # without a copy
         shift = float(np.abs((shifted - bias) / scale).mean())
         self.layers[population.name] = CalibratedLayer(

@@ -31,6 +31,32 @@ def rounded_errors(
 
 
 @compiled
+def balanced_bias(sums: np.ndarray, target: np.ndarray, bias: np.ndarray, scale: np.ndarray, steps: int) -> np.ndarray:
+    """Return the bias, float32 (channels,), with which the mean of the rounded activations is that of the target.
+
+    The arguments are those of `rounded_errors`, `scale` (channels,). The mean does not decrease with the bias, so the
+    interval of one scale factor around `bias` is halved until its length is 1/1000 of a level.
+    """
+    unit, levels = scale / np.float32(steps), np.float32(steps)
+    wanted = np.zeros(bias.size)
+    for row in range(target.shape[0]):
+        wanted += target[row] / unit
+    low, high = bias - scale / np.float32(2), bias + scale / np.float32(2)
+    for _ in range(int(np.ceil(np.log2(1000 * steps)))):
+        middle, counted = (low + high) / np.float32(2), np.zeros(bias.size)
+        for row in range(sums.shape[0]):
+            for channel in range(bias.size):
+                level = np.floor((sums[row, channel] + middle[channel]) / unit[channel] + np.float32(0.5))
+                counted[channel] += min(max(level, np.float32(0)), levels)
+        for channel in range(bias.size):
+            if counted[channel] < wanted[channel]:
+                low[channel] = middle[channel]
+            else:
+                high[channel] = middle[channel]
+    return (low + high) / np.float32(2)
+
+
+@compiled
 def firing_errors(
     currents: np.ndarray, target: np.ndarray, bias: np.ndarray, scales: np.ndarray, delays: np.ndarray
 ) -> np.ndarray:

@@ -52,8 +52,10 @@ class ConversionSettings(Options):
     firing: Annotated[Literal["separated", "free"], Flag(panel=FEW_STEPS)] = Field(
         default="separated", description="Firing of calibrated populations: in successive windows, or unrestricted."
     )
-    least_squares: Annotated[bool, Flag(panel=FEW_STEPS)] = Field(
-        default=False, description="Fit kernels to the calibrated rates (requires --calibrate)."
+    spike_weight: Annotated[float, Flag(panel=FEW_STEPS)] = Field(
+        default=0.0,
+        ge=0,
+        description="Weight of the number of spikes in the choice of scale factors: fewer operations, less accuracy.",
     )
     weight_bits: Annotated[Optional[int], Flag(panel=INTEGERS)] = Field(
         default=None, ge=2, le=16, description="Bit width of integer weights."

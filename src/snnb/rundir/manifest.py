@@ -66,6 +66,7 @@ REMOVED: Mapping[str, object] = {
     "by": "all",
     "class_name": None,
     "keep_zeros": False,
+    "least_squares": False,
     "normalization_schedule": False,
     "relays": 0,
     "rounding": "max",

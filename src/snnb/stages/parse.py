@@ -35,7 +35,7 @@ Decaying = Literal["potential", "current"]
 NEEDED = {
     "calibration_samples": "calibrate",
     "firing": "calibrate",
-    "least_squares": "calibrate",
+    "spike_weight": "calibrate",
     "threshold_bits": "weight_bits",
     "scale_per": "weight_bits",
 }
@@ -115,6 +115,8 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
         for name, needed in NEEDED.items()
         if not value_in_force(run, KIND, given, needed)
     }
+    if value_in_force(run, KIND, given, "firing") == "free":
+        reasons.setdefault("spike_weight", "only with --firing separated")
     reasons.update(dict.fromkeys(NirSettings.model_fields, "only for a network in a NIR file"))
     if train.is_quantised(run, given):
         reasons.pop("firing", None)
