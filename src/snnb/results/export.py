@@ -70,7 +70,6 @@ def export_graph(
     from snnb.formats.request import DEFAULTS
     from snnb.formats.write_export import export, find_format, refuse_foreign_options
     from snnb.graph.synapse_graph import SynapseGraph
-    from snnb.simulation.files import SPIKE_TIMES
     from snnb.stages.simulated_samples import simulated_by
 
     options = DEFAULTS if options is None else options
