@@ -19,8 +19,8 @@ CLEAR_LINE_AND_SHOW_CURSOR = b"\r\x1b[2K\x1b[?25h"
 def app() -> None:
     """Run the command and end the process with its exit code.
 
-    The process ends without Python's finalisation, in which libraries may crash: HDF5 after a failed write, and
-    TensorFlow 2.2 if one of its threads still waits. By then all files are closed and the output is flushed.
+    The process ends without Python's finalisation, in which TensorFlow 2.2 may crash if one of its threads still waits.
+    By then all files are closed and the output is flushed.
     """
     _end_on_signals()
     _prepare_streams()
