@@ -170,6 +170,17 @@ def test_pooling_is_on_the_way_to_each_core_that_reads_it():
     assert placement.layers[-1].kernel == 8 * 64 * 4  # 36 positions, 3 units
 
 
+def test_a_depthwise_convolution_of_equal_weights_is_a_pooling():
+    for weights, sides in (((3, 5), [2]), ((3, 0), []), ((3, -5), [])):  # of the two channels
+        layers = Layers(8, 8, 1)
+        layers.conv(2, padding="same")
+        kernel = np.broadcast_to(np.float32(weights)[:, np.newaxis], (2, 2, 2, 1))
+        config = {"kernel_size": (2, 2), "strides": (2, 2), "use_bias": False}
+        layers.add("DepthwiseConv2D", (4, 4, 2), {"depthwise_kernel": kernel}, name="pool", **config)
+        layers.dense(3)
+        assert [*placed(layers).folded.values()] == sides
+
+
 def test_a_pooling_composed_with_a_dense_layer_is_on_the_way_again():
     pooled, composed = Layers(16, 16, 3), Layers(16, 16, 3)
     for layers in (pooled, composed):

@@ -1,18 +1,23 @@
 """`snnb map` onto a chip that takes whole layers: files, what is recorded, and refusals with their table."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from snnb import Run
 from snnb.cli.main import main
 from snnb.core.errors import InputError, UsageError
+from snnb.mapping.hardware import read_hardware
+from snnb.mapping.layer_cores import place_layers
 from snnb.mapping.layer_cost import LayerCost
 from snnb.results.report import write_report
 from snnb.results.status import status_of
 from snnb.results.verify import verify_run
+from snnb.stages.map_layers import notes
 from snnb.stages.open_run import open_run
 from snnb.stages.plan import state_of_stages
+from tests.mapping.test_layer_cores import Layers
 
 SMALL = """
 name: small
@@ -62,6 +67,19 @@ def test_a_mapping_of_layers_is_recorded_shown_and_reported(run):
         face.plot("mapping")
     with pytest.raises(UsageError, match="each layer has one core of speck2f"):
         face.export("sanafe", map=result.directory.name)
+
+
+def test_pooling_before_a_dense_layer_is_composed_by_calibration():
+    layers = Layers(8, 8, 1)
+    layers.conv(2, padding="same")
+    layers.pool(2)
+    layers.dense(3, name="out")
+    speck, network = read_hardware("speck2f"), layers.network
+    placement = place_layers(network, speck)
+    _, composed, bits = notes(network, speck, placement, [])
+    assert composed.startswith("out: `parse --calibrate` composes the pooling with the Dense layer")
+    assert "`parse --weight-bits 8`" in bits
+    assert len(list(notes(replace(network, steps=8, weight_bits=8), speck, placement, []))) == 1
 
 
 def test_an_own_chip_and_a_changed_one(run, small):

@@ -10,7 +10,7 @@ from snnb.mapping.layer_cost import LayerCost
 @styled
 def plot_layers(cost: LayerCost) -> Figure:
     """Draw the share of its core's memories that each layer takes, and its spikes and synaptic operations."""
-    labels = [plain(f"{row.name} ({row.core})") for row in cost.layers]
+    labels = [plain(f"{row.name}, core {row.core}") for row in cost.layers]
     at, cores = np.arange(len(labels)), cost.hardware.cores
     figure = Figure(figsize=(7, (1.2 + 0.3 * len(labels)) * (2 if cores is None else 3)))
     axes = figure.subplots(2 if cores is None else 3, 1)

@@ -83,12 +83,12 @@ def write_layers(
         currents = [population.name for population in opened.inputs if population.coding == "current"]
     cost.write(output.directory / COST)
     save(plot_layers(cost), output.directory / f"layers.{figures}")
-    output.warnings = list(_notes(network, hardware, placement, currents))
+    output.warnings = list(notes(network, hardware, placement, currents))
     output.metrics = cost.metrics()
     return cost, [*cost.log_lines(placement), "", *output.warnings]
 
 
-def _notes(
+def notes(
     network: "Network", hardware: LayerHardware, placement: "Placement", currents: Sequence[str]
 ) -> Iterator[str]:
     """Yield where the chip computes something else than the simulation, or its weights are not those of the chip."""
