@@ -207,10 +207,9 @@ def _of_batch_normalization(layer: KerasLayer) -> Iterator[str]:
     before = _skip_training_only(layer.inbound[0])
     if before.kind in ACTIVATIONS or (before.kind in WEIGHTED and before.config.get("activation") != "linear"):
         yield f"stands after the activation of {before.name}: move it between the weights and the activation"
-    elif before.kind == "InputLayer":
-        yield "follows the input, so only the own parser can absorb it: give --parser own"
     elif before.kind not in WEIGHTED:
-        yield f"follows {before.name} ({before.kind}): it can only be absorbed directly after Dense or a convolution"
+        reason = "it can only be absorbed directly after Dense or a convolution, or with --parser own"
+        yield f"follows {before.name} ({before.kind}): {reason}"
     elif len(before.outbound) > 1:
         yield f"{before.name} also feeds other layers, which absorbing this layer would change"
     elif before.kind == "DepthwiseConv2D" and before.config.get("depth_multiplier", 1) != 1:
