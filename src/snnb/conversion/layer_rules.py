@@ -208,7 +208,8 @@ def _of_batch_normalization(layer: KerasLayer) -> Iterator[str]:
     if before.kind in ACTIVATIONS or (before.kind in WEIGHTED and before.config.get("activation") != "linear"):
         yield f"is after the activation of {before.name}: move it between the weights and the activation"
     elif before.kind not in WEIGHTED:
-        yield f"follows {before.name} ({before.kind}): it can only be absorbed directly after Dense or a convolution"
+        reason = "it can only be absorbed directly after Dense or a convolution, or with --parser own"
+        yield f"follows {before.name} ({before.kind}): {reason}"
     elif len(before.outbound) > 1:
         yield f"{before.name} also feeds other layers, which absorbing this layer would change"
     elif before.kind == "DepthwiseConv2D" and before.config.get("depth_multiplier", 1) != 1:
