@@ -15,7 +15,7 @@ import sys
 FORBIDDEN = ("tensorflow", "snntoolbox")
 class Forbidden:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in FORBIDDEN:
+        if name in FORBIDDEN or name.split(".")[0] in FORBIDDEN:
             raise ImportError(name + " is forbidden here")
 sys.meta_path.insert(0, Forbidden())
 from snnb.cli.main import main
@@ -50,6 +50,20 @@ def test_help_imports_no_large_library():
     assert result.stdout
 
 
+@pytest.mark.parametrize(
+    ("command", "forbidden"),
+    [
+        ("--help", ("snnb.stages", "snnb.rundir", "snnb.results", "snnb.mapping", "snnb.cli.status", "numpy")),
+        ("status", ("snnb.architectures", "snnb.formats.description", "h5py", "scipy", "numba", "matplotlib")),
+    ],
+)
+def test_a_command_imports_only_modules_that_it_uses(command, forbidden, tmp_path):
+    run = [str(shutil.copytree(RECORDED, tmp_path / "run"))] if command == "status" else []
+    result = snnb(command, *run, code=FORBID.replace('("tensorflow", "snntoolbox")', repr(forbidden)))
+    assert result.returncode == 0, result.stderr
+    assert result.stdout
+
+
 def test_a_stage_names_the_extra_that_it_needs(tmp_path):
     run = shutil.copytree(RECORDED, tmp_path / "run")
     missing = FORBID.replace("ImportError(name", "ModuleNotFoundError(name=name.split('.')[0], *[name").replace(
@@ -76,7 +90,7 @@ def test_a_tensorflow_that_cannot_be_imported_is_named_with_what_to_install(tmp_
 
 def test_a_bug_shows_its_traceback_only_when_asked(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("snnb.stages.open_run.identify_model", lambda *_: 1 / 0)
+    monkeypatch.setattr("snnb.stages.model.identify_model", lambda *_: 1 / 0)
     for verbose in (False, True):
         assert main(["train", "--model", "mini_network", *["--verbose"] * verbose]) == 1
         errors = capsys.readouterr().err
@@ -89,6 +103,6 @@ def test_an_interruption_in_the_process_is_exit_code_130(tmp_path, monkeypatch, 
         raise KeyboardInterrupt
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("snnb.stages.open_run.identify_model", interrupt)
+    monkeypatch.setattr("snnb.stages.model.identify_model", interrupt)
     assert main(["train", "--model", "mini_network"]) == 130
     assert capsys.readouterr().err.startswith("snnb: interrupted; the run is unchanged")
