@@ -37,8 +37,8 @@ class Neurons(NamedTuple):
 
     potential: np.ndarray  # float32 (samples, neurons)
     base: np.ndarray  # the current of the constant input: float32 (samples, neurons), or zeros (1, neurons)
-    # float32 (2, 3 or 9, neurons), see `BIAS`: the bias is added to the current last, as in TensorFlow; the threshold is
-    # infinite where neurons do not spike; `AFTER` is the potential after a spike, or the number that it subtracts.
+    # float32 (2, 3 or 9, neurons), see `BIAS`: the bias is added to the current last, as in TensorFlow; the threshold
+    # is infinite where neurons do not spike; `AFTER` is the potential after a spike, or the number that it subtracts.
     numbers: np.ndarray
     to_value: bool  # whether it is the former
     counts: np.ndarray  # int32 (samples, neurons)
@@ -61,41 +61,56 @@ REACH = 2  # of windows that read one channel each: see `reach_of`
 class Table(NamedTuple):
     """The geometry and the weights of a projection, in one of three forms.
 
-    `WINDOWS` lists the inputs of the windows of a convolution, in ranges of neurons next to each other. A row of weights
-    belongs to a tap and a channel: it holds the weights of all filters. The rows are taken a block at a time, so that
-    these stay in the cache while all windows pass. A range is the part of one block that one window reads: units next to
-    each other, whose rows are next to each other. A unit is a position of the image, or a part of its channels.
+    `WINDOWS` lists the inputs of the windows of a convolution, in ranges of neurons next to each other. A row of
+    weights belongs to a tap and a channel: it holds the weights of all filters. The rows are taken a block at a time,
+    so that these stay in the cache while all windows pass. A range is the part of one block that one window reads:
+    units next to each other, whose rows are next to each other. A unit is a position of the image, or a part of its
+    channels.
 
     `RUNS` lists where the spikes of each position of an image arrive, in runs of windows next to each other.
 
     `REACH` lists in which windows each position of an image is.
 
     All forms have arrays of the same types, so that the loops are compiled once.
+
+    Attributes
+    ----------
+    form : int
+    weights : float32 array, flat
+        WINDOWS: by groups of filters (`_by_width`), row, and filter. RUNS: by row of the kernel, taps that windows of a
+        run have at a position, channel, window, and filter; filled up to a multiple of `WIDTH`. REACH: by tap and
+        filter, with `GROUP` numbers after them.
+    bounds : int64 array
+        WINDOWS: unit u holds the neurons `bounds[u]` to before `bounds[u + 1]`. RUNS: the same for positions.
+    start : int32 array
+        WINDOWS: window w has in block b the ranges `start[b × windows + w]` to before the next. RUNS: position p has
+        the runs `start[p]` to before the next. REACH: position p is in the windows `start[p]` to before the next; empty
+        where each neuron is a position, of one window.
+    target : int32 array
+        First neuron of each window; RUNS: of the first window of each run.
+    first : int64 array
+        WINDOWS: the first unit of each range. RUNS: the weights of neuron i begin at first + i × `second`.
+    second : int32 array
+        WINDOWS: the unit after the last of each range. RUNS: see `first`.
+    third : int32 array
+        WINDOWS: added to the number of a neuron in the range, it gives its row. RUNS: multiples of `WIDTH` weights,
+        `PARTS` at most: longer runs are listed as several. REACH: where the weights of the tap of each window begin.
+    rows, filters : int
+        WINDOWS: `filters` is filled up to a multiple of the smallest width.
+    channels : int
+        REACH: of the image; 1 where each neuron is a position; 0 where each has but one window, in its own place.
     """
 
     form: int
-    # float32, flat. Windows: by groups of filters (`_by_width`), row, and filter. Runs: by row of the kernel, taps that
-    # windows of a run have at a position, channel, window, and filter; filled up to a multiple of `WIDTH`. Reach: by tap
-    # and filter, with `GROUP` numbers after them.
     weights: np.ndarray
-    # int64. Windows: unit u holds the neurons `bounds[u]` to before `bounds[u + 1]`. Runs: the same of positions.
     bounds: np.ndarray
-    # int32. Windows: window w has in block b the ranges `start[b × windows + w]` to before the next. Runs: position p has
-    # the runs `start[p]` to before the next. Reach: position p is in windows `start[p]` to before the next; empty where
-    # each neuron is a position, of one window.
     start: np.ndarray
-    # int32. Windows: the first neuron of each window. Runs: that of the first window of each run. Reach: of each window.
     target: np.ndarray
-    first: (
-        np.ndarray
-    )  # int64. Windows: the first unit of each range. Runs: weights of neuron i begin at first + i × second
-    second: np.ndarray  # int32. Windows: the unit after the last of each range. Runs: see `first`
-    # int32. Windows: added to the number of a neuron in the range, it gives its row. Runs: multiples of `WIDTH` weights,
-    # `PARTS` at most: longer runs are listed as several. Reach: where the weights of the tap at the position begin.
+    first: np.ndarray
+    second: np.ndarray
     third: np.ndarray
-    rows: int = 0  # of windows
-    filters: int = 0  # of windows, filled up to a multiple of the smallest width
-    # Of the image of `REACH`; 1 where each neuron is a position; 0 where each has but one window, in its own place.
+    rows: int = 0
+    filters: int = 0
     channels: int = 0
 
 
