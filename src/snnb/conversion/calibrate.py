@@ -4,12 +4,12 @@ Populations are calibrated in network order, on the activations of the populatio
 
 1. Kernels are fitted to the calibrated rates by ridge regression, where there are enough equations.
 2. The bias of each channel shifts so that its mean input becomes the mean pre-activation of the trained network (Li et
-   al. 2021, A free lunch from ANN, ICML).
+   al. 2021, A free lunch from ANN, ICML); with separated firing, the means after a ReLU become equal.
 3. The scale factor of each channel is the candidate with the smallest mean squared error from the trained activations.
    With `--spike-weight X`, X times the number of spikes is added, both as shares of their values for the population
    with the smallest errors.
-4. With separated firing the bias shifts again, so that the mean of the rounded and clipped activations is that of the
-   trained ones: the next populations read activations, and the mean input does not determine their mean.
+4. With separated firing the bias shifts again: the mean of the rounded and clipped activations becomes the trained
+   one, since these are what the next populations read.
 
 With separated firing (Liu et al. 2022, SpikeConverter, AAAI) a population fires after all its input has arrived, so its
 spike count is a rounded sum. With free firing all populations fire at once, and the errors are measured on simulated
@@ -52,7 +52,7 @@ from snnb.network.network import Network, Population
 # Candidates of the scale factor, as shares of the channel's largest activation.
 SEPARATED_SHARES, FREE_SHARES = np.geomspace(1.1, 0.15, 24), np.geomspace(1.1, 0.15, 14)
 OUTPUT_FACTORS = np.geomspace(0.1, 3, 14).astype(np.float32)
-FINE_LEVELS = 1000  # of activations that are not rounded to spikes
+FINE_LEVELS = 1000  # levels of activations before they are rounded to spikes
 DELAYS = (0.25, 0.5, 0.75, 1.0)  # ½ minus the candidates of the initial potential
 SEARCHED_SAMPLES, SEARCHED_POSITIONS = 64, 64  # simulated for each candidate
 BLOCK_BYTES = 16_000_000  # size of the arrays in memory at a time
@@ -214,7 +214,8 @@ class _Calibration:
             x[done : done + len(inputs)] = inputs
             missing[done : done + len(inputs)] = (wanted[block] - own).reshape(-1, channels)[rows]
             done += len(inputs)
-        before = None if population.activation == "softmax" else wanted.reshape(-1, channels)[taken] + bias
+        rectified = self._settings.firing == "separated" and population.activation != "softmax"
+        before = wanted.reshape(-1, channels)[taken] + bias if rectified else None
         fitted = with_change(population, fitted_change(x, missing, before))
         self.network = self.network.with_populations([fitted])
         return fitted
@@ -227,11 +228,11 @@ class _Calibration:
         top = target.max(axis=0)
         top[top == 0] = 1
         parsed = self._allowed(population, np.ones((1, len(bias))))
-        searched = slice(None, None, len(target) // ROWS | 1)
-        flat, target = spiking_sums.reshape(target.shape)[searched], target[searched]
-        shifted = balanced_bias(flat, target, shifted, top, FINE_LEVELS)
         if self._settings.firing == "separated":
             scales, delays = self._allowed(population, np.outer(SEPARATED_SHARES, top)), np.zeros(1, np.float32)
+            searched = slice(None, None, len(target) // ROWS | 1)
+            flat, target = spiking_sums.reshape(target.shape)[searched], target[searched]
+            shifted = balanced_bias(flat, target, shifted, top, FINE_LEVELS)
             errors, spikes = rounded_errors(flat, target, shifted, scales, self._steps)
             least_spikes = spikes[errors.argmin(axis=0), every].sum() or 1.0
             spike_cost = self._settings.spike_weight * spikes / least_spikes

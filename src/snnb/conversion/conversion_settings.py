@@ -47,7 +47,7 @@ class ConversionSettings(Options):
         default=None, ge=1, le=1000, description="Calibrate the network for this number of time steps."
     )
     calibration_samples: Annotated[Count, Flag(panel=FEW_STEPS)] = Field(
-        default=256, description="Number of training samples for the calibration."
+        default=1000, description="Number of training samples for the calibration."
     )
     firing: Annotated[Literal["separated", "free"], Flag(panel=FEW_STEPS)] = Field(
         default="separated", description="Firing of calibrated populations: in successive windows, or unrestricted."
