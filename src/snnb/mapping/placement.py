@@ -340,14 +340,14 @@ def descend_swaps(links: Links, board: Board, reach: int) -> float:
             most = 0.0
             for k in range(first, last):
                 most = max(most, links.spikes[k])
-            best, best_x, best_y = -1e-12 * most, np.int64(-1), np.int64(-1)
+            best, best_x, best_y = -1e-12 * most, at_x, at_y
             for x in range(max(0, at_x - reach), min(width, at_x + reach + 1)):
                 for y in range(max(0, at_y - reach), min(height, at_y + reach + 1)):
                     if board.who[x, y] != core:
                         difference = swap_change(links, board, core, x, y)
                         if difference < best:
                             best, best_x, best_y = difference, x, y
-            if best_x >= 0:
+            if best < -1e-12 * most:
                 swap(board, core, best_x, best_y)
                 total += best
     return total

@@ -268,7 +268,7 @@ def _of_positions(of: np.ndarray, length: int, seen: np.ndarray, start: np.ndarr
         for neuron in range(position * length, (position + 1) * length):
             filled = _note(of[neuron], position, seen, label, filled)
     start[of.size // length] = filled
-    return filled
+    return filled  # type: ignore[return-value]
 
 
 @compiled
@@ -301,7 +301,7 @@ def _in_windows(
                             filled = _note(at[k], unit, seen, label, filled)
                 unit += 1
     start[unit] = filled
-    return filled
+    return filled  # type: ignore[return-value]
 
 
 @compiled
@@ -322,7 +322,7 @@ def _united(
             for k in range(set_start[unit[u]], set_start[unit[u] + 1]):
                 filled = _note(set_label[k], n, seen, label, filled)
     start[unit_start.size - 1] = filled
-    return filled
+    return filled  # type: ignore[return-value]
 
 
 @dataclass(frozen=True, eq=False)

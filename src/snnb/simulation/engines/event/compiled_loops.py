@@ -239,8 +239,8 @@ def _windows_loop(parts: int) -> Callable[..., None]:
     ) -> None:
         """Add to the currents of a step, which begin at `at`, the contributions of a block of weights to all windows.
 
-        The first of the filters that are added is `done`. `lists` has the neurons that spike, int32: those of unit u are
-        lists[begins[u] : begins[u + 1]].
+        The first of the filters that are added is `done`. `lists` has the neurons that spike, int32: those of unit u
+        are lists[begins[u] : begins[u + 1]].
         """
         origin, number = windows.rows * done, windows.target.size
         last = element(windows.start, block * number)
