@@ -5,6 +5,7 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Seq
 
 import numpy as np
 
+from snnb.core.inner_loops import typed_once
 from snnb.forward.batch import batch_of, padded
 from snnb.network.geometry import PADDING
 from snnb.network.network import Network, Population, Projection, Reindexed, Volume, neuron_of
@@ -140,10 +141,10 @@ class EventNetwork:
         most = max((self.network.volume(name).size for name, _ in sources), default=1)
         if population.projections[0].layer.WEIGHTING == "maximum":
             ((projection, amplitude),) = inputs
-            windows = pooling_windows(projection.geometry)
+            windows, maximum = pooling_windows(projection.geometry), typed_once(compiled_loops.maximum)
 
             def pool(read: Sequence[np.ndarray], _: Tuple[Entries, ...], neurons: Neurons, spikes: np.ndarray) -> None:
-                compiled_loops.maximum(read[0], neurons, spikes, scratch.room(most + SLACK), windows, amplitude)
+                maximum(read[0], neurons, spikes, scratch.room(most + SLACK), windows, amplitude)
 
             return Work(sources, (), pool)
         arrivals = [
@@ -165,12 +166,14 @@ class EventNetwork:
         )
         at_once = max(1, min(room_for_currents // (size * np.dtype(real).itemsize), MOST_LISTED // most))
 
+        weighted = typed_once(compiled_loops.weighted)
+
         def add(read: Sequence[np.ndarray], entries: Tuple[Entries, ...], neurons: Neurons, spikes: np.ndarray) -> None:
             trains = tuple(read) or (np.zeros((*spikes.shape[:2], 0), np.uint64),)
             steps = min(at_once, spikes.shape[1])
             currents = scratch.currents(steps * size + GROUP if changes else 0)
             room = scratch.room((steps + 1) * (most + SLACK))
-            compiled_loops.weighted(trains, tables, entries or (none,), neurons, spikes, divisors, currents, room)
+            weighted(trains, tables, entries or (none,), neurons, spikes, divisors, currents, room)
 
         return Work(sources, tuple(arrivals), add)
 
