@@ -180,6 +180,25 @@ def test_the_trained_network_loses_little_in_32_steps(trained):
     assert (readout.argmax(axis=1) == trained.y[:100]).mean() >= ann - 0.05
 
 
+def test_a_spike_weight_exchanges_accuracy_for_spikes(trained):
+    """On images that calibrate nothing."""
+    network, x = read_network(trained.parsed), trained.x[:150]
+    logits = AnalogueNetwork(centred_output(compose_pooling(network))).outputs(x)
+    agreement, errors, spikes = [], [], []
+    for weight in (0, 1, 4):
+        found = calibrate(network, trained.x[150:], ConversionSettings(calibrate=4, spike_weight=weight))
+        counted = SeparatedEngine(found.network, SimulationSettings(duration=4, samples=150)).simulate(
+            x, 0, lambda *_: None
+        )
+        readout = counted.readout * np.float32(found.layers[network.output.name].scale_factors) / 4
+        agreement.append((readout.argmax(axis=1) == logits.argmax(axis=1)).mean())
+        errors.append(np.square(readout - readout.mean(axis=1, keepdims=True) - logits).sum() / np.square(logits).sum())
+        spikes.append(sum(int(counts.sum()) for counts in counted.counts.values()))
+    assert spikes[0] > spikes[1] > spikes[2]
+    assert errors[0] < errors[2]
+    assert agreement[0] >= agreement[2] + 0.02
+
+
 def test_repeated_it_gives_the_same_bytes_and_is_read_as_written(trained, tmp_path):
     for name in ("one", "two"):
         path = tmp_path / name

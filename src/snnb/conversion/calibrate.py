@@ -99,7 +99,7 @@ def calibrate(
         network = prepared_for_integers(network, settings, pixel_scale, x)
     run = _Calibration(network, x, settings)
     populations = network.populations
-    if len(x) < settings.calibration_samples:
+    if len(x) < settings.calibration_samples != ConversionSettings().calibration_samples:
         run.warnings.append(
             f"--calibration-samples {settings.calibration_samples}: only {len(x)} normalisation samples exist"
         )

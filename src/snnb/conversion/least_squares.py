@@ -90,13 +90,13 @@ def fitted_change(x: np.ndarray, missing: np.ndarray, wanted: Optional[np.ndarra
         return sum(float((c * (inputs @ c - 2 * cross)).sum()) for c, (inputs, cross) in zip(changes, others))
 
     ridge = min(RIDGES, key=error)
-    inputs, cross = (np.mean(parts, axis=0) for parts in zip(*covariances))
+    inputs, cross = (np.mean([half[k] for half in covariances], axis=0) for k in (0, 1))
     change = _solution(inputs, cross, ridge)
     if wanted is None:
         return change
-    aimed = missing
+    aimed: np.ndarray = missing
     for _ in range(RECTIFICATIONS):
-        changed = x @ change.astype(np.float32)
+        changed: np.ndarray = x @ change.astype(np.float32)
         sums = wanted - missing + changed + (aimed - changed).mean(axis=0)
         aimed = np.where(wanted > 0, missing, missing - wanted + np.minimum(sums, 0))
         change = _solution(inputs, _covariance(x, aimed), ridge)
