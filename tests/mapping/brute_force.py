@@ -107,7 +107,7 @@ class Expected:
         self.hops_unicast = self.hops_multicast = 0
         self.spikes_in, self.spikes_out = [0] * self.cores, [0] * self.cores
         self.traffic, latency = np.zeros((self.cores, self.cores)), self.hardware.latency_ns
-        loads, delays = defaultdict(float), []
+        self.loads, self.multicast_loads, delays = defaultdict(float), defaultdict(float), []
         for source, cores in self.away.items():
             here, spikes, union = self.core[source], self.spikes[source], set()
             for there in cores:
@@ -120,15 +120,30 @@ class Expected:
                 if latency is not None:
                     delays.append(((len(links) + 1) * latency.router + len(links) * latency.link, spikes))
                 for crossed in links:
-                    loads[crossed] += spikes
+                    self.loads[crossed] += spikes
             self.hops_multicast += spikes * len(union)
+            for crossed in union:
+                self.multicast_loads[crossed] += spikes
         weight = sum(spikes for _, spikes in delays)
         self.latency_ns_mean = sum(delay * spikes for delay, spikes in delays) / weight if weight else 0
         self.latency_ns_max = max((delay for delay, spikes in delays if spikes), default=0)
         width, height = (side // tile for side, tile in zip(self.hardware.mesh, self.tile))
         links = 2 * ((width - 1) * height + width * (height - 1))
-        self.link_load_mean = sum(loads.values()) / links if links else 0
-        self.link_load_max = max(loads.values(), default=0)
+        self.link_load_mean = sum(self.loads.values()) / links if links else 0
+        self.link_load_max = max(self.loads.values(), default=0)
+        self.multicast_link_load_mean = sum(self.multicast_loads.values()) / links if links else 0
+        self.multicast_link_load_max = max(self.multicast_loads.values(), default=0)
+        self.synaptic_operations = [0] * self.cores
+        for source, target, *_ in self.edges:
+            self.synaptic_operations[self.core[target]] += self.spikes.get(source, 0)
+        self.max_over_mean = {}
+        if self.link_load_max:
+            self.max_over_mean["link_load"] = self.link_load_max / self.link_load_mean
+            self.max_over_mean["multicast_link_load"] = self.multicast_link_load_max / self.multicast_link_load_mean
+        for name in ("synaptic_operations", "spikes_in", "spikes_out"):
+            values = [value for value, neurons in zip(getattr(self, name), self.neurons) if neurons]
+            if any(values):
+                self.max_over_mean[name] = max(values) * len(values) / sum(values)
 
     def events(self, spikes, steps):
         """Events of all cores, and the time of each core, for a number of steps."""
@@ -200,6 +215,7 @@ class Expected:
 
 
 SCALARS = ["connectivity", "cut", "hops_unicast", "hops_multicast", "energy_pj", "link_load_mean", "link_load_max"]
+SCALARS += ["multicast_link_load_mean", "multicast_link_load_max"]
 SCALARS += ["reuse", "outside_spikes", "latency_ns_mean", "latency_ns_max"]
 OF_EVENTS = ["step_ns", "chips", "spikes_between_chips", "hops_between_chips"]
 
@@ -212,7 +228,8 @@ def compared(found, expected):
         assert getattr(found, name) == (None if value is None else pytest.approx(value, rel=1e-12, abs=1e-9)), name
     for name in ("neurons", "axons", "synapses"):
         np.testing.assert_array_equal(found.per_core[name], getattr(expected, name))
-    for name in ("spikes_in", "spikes_out"):
+    assert found.max_over_mean == pytest.approx(expected.max_over_mean)
+    for name in ("spikes_in", "spikes_out", "synaptic_operations"):
         np.testing.assert_allclose(found.per_core[name], getattr(expected, name), atol=1e-9)
     assert found.cores == np.count_nonzero(expected.neurons)
     for own, other in zip(found.per_projection, expected.projections):

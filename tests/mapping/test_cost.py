@@ -55,7 +55,7 @@ def test_one_core_costs_nothing(case):
     _, _, network = case
     sums = count_traffic(network, np.zeros(network.neurons, np.int32), 1)
     found = cost(sums, hardware(mesh=(1, 1)), np.zeros((1, 2), np.int32))
-    assert [getattr(found, name) for name in SCALARS[:7]] == [0] * 7
+    assert [getattr(found, name) for name in SCALARS[:9]] == [0] * 9
     assert found.outside_spikes == pytest.approx(
         sum(network.spikes_of(p).sum() for p in network.sources if p.first < network.first)
     )

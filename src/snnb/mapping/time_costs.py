@@ -9,8 +9,9 @@ from scipy.sparse import csr_matrix
 from snnb.core.progress import Progress, silent
 from snnb.io.text import Document
 from snnb.mapping.cost import Routes, barrier, core_events, core_times, energies, event_counts, updated_neurons
+from snnb.mapping.links import used_link_loads
 from snnb.mapping.map_network import MappedNetwork
-from snnb.mapping.traffic import PlacedNetwork, traffic_of, used_link_loads
+from snnb.mapping.traffic import PlacedNetwork, traffic_of
 from snnb.network.spike_times import SpikeTimes, read_spike_times
 
 
@@ -44,7 +45,7 @@ def step_loads(mapped: MappedNetwork, path: Path, progress: Progress = silent, *
     counts = csr_matrix((np.ones(at.size), (at, node)), (steps, nodes))  # of all samples
     for step in range(steps):
         traffic = traffic_of(sums, counts[step].toarray().ravel() / len(samples))
-        loads.append(float(used_link_loads(traffic, router).max(initial=0.0)))
+        loads.append(float(used_link_loads(traffic, router).all.max(initial=0.0)))
         progress(step + 1, steps)
     peak = int(np.argmax(loads))
     return StepLoads(samples=list(samples), link_load_max_per_step=loads, peak_step=peak, link_load_peak=loads[peak])
