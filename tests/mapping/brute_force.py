@@ -147,24 +147,24 @@ class Expected:
 
     def events(self, spikes, steps):
         """Events of all cores, and the time of each core, for a number of steps."""
-        counts, neurons, messages = defaultdict(float), defaultdict(float), defaultdict(float)
+        counts, parts = defaultdict(float), defaultdict(lambda: [0.0] * self.cores)
         names = ("neuron_active", "neuron_inactive", "spike", "axon_in", "axon_out", "synapse")
         ns = {name: getattr(self.hardware.time_ns, name, None) or 0 for name in names}
         for neuron, core in self.core.items():
             kind = "neuron_active" if neuron in self.active else "neuron_inactive"
             counts[kind] += steps
             counts["spike"] += spikes.get(neuron, 0)
-            neurons[core] += steps * ns[kind] + spikes.get(neuron, 0) * ns["spike"]
+            parts["neurons"][core] += steps * ns[kind] + spikes.get(neuron, 0) * ns["spike"]
         for source, cores in self.reached.items():
             for there in cores:
                 number = spikes.get(source, 0)
                 counts["axon_in"] += number
-                messages[there] += number * ns["axon_in"]
+                parts["axons in"][there] += number * ns["axon_in"]
                 if source < self.first:
                     continue
                 here = self.core[source]
                 counts["axon_out"] += number
-                neurons[here] += number * ns["axon_out"]
+                parts["axons out"][here] += number * ns["axon_out"]
                 if here != there:
                     links = route(self.router(here), self.router(there))
                     counts["router"] += number * (1 + len(links))
@@ -173,8 +173,14 @@ class Expected:
         for source, target, *_ in self.edges:
             number = spikes.get(source, 0)
             counts["synapse"] += number
-            messages[self.core[target]] += number * ns["synapse"]
-        return counts, [max(neurons[core], messages[core]) / steps for core in range(self.cores)]
+            parts["synapses"][self.core[target]] += number * ns["synapse"]
+        parts = {name: np.array(parts[name]) / steps for name in ("neurons", "axons out", "axons in", "synapses")}
+        sides = [("neurons", "axons out"), ("axons in", "synapses")]
+        totals = np.array([parts[one] + parts[other] for one, other in sides])
+        busiest = int(totals.max(axis=0).argmax())
+        longest = max(sides[totals[:, busiest].argmax()], key=lambda part: parts[part][busiest])
+        self.bound = longest.split()[0], parts[longest][busiest], busiest
+        return counts, totals.max(axis=0).tolist()
 
     def _kind_of(self, begin, end):
         """The event of a spike on a link between two routers."""
@@ -245,6 +251,10 @@ def compared(found, expected):
         assert found.events == pytest.approx({name: counts[name] for name in found.events})
         assert sum(found.energy_by_part_pj.values()) == pytest.approx(found.energy_pj)
         np.testing.assert_allclose(found.per_core["step_ns"], expected.core_ns)
+        bound, end = expected.bound, expected.barrier()
+        bound = ("barrier", end, None) if end > bound[1] else bound
+        assert (found.step_bound.by, found.step_bound.core) == (bound[0], bound[2])
+        assert found.step_bound.ns == pytest.approx(bound[1])
 
 
 def total_hops(traffic, places):

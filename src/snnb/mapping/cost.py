@@ -12,7 +12,7 @@ processes received messages at the same time; the core with the largest of both 
 """
 
 from dataclasses import dataclass
-from typing import Dict, List, Mapping, Optional, Tuple
+from typing import Dict, List, Literal, Mapping, Optional, Tuple
 
 import numpy as np
 from pydantic import Field, PlainSerializer, PlainValidator
@@ -61,6 +61,18 @@ class Routes:
     def of(cls, traffic: csr_matrix, hardware: Hardware, place: np.ndarray) -> "Routes":
         """Return the distances between cores at `place` (int32, shape (cores, 2))."""
         return cls(offsets(traffic, hardware.router_of(place)), offsets(traffic, hardware.chip_of(place)))
+
+
+class StepBound(Document):
+    """Largest share of the time of a step with the mean number of events: of its busiest core, or of its end.
+
+    The busiest core either receives messages (`axons`: the messages, `synapses`: their synaptic operations) or updates
+    neurons (`neurons`: updates and spikes, `axons`: the messages sent), whichever takes longer.
+    """
+
+    by: Literal["synapses", "neurons", "axons", "barrier"]
+    ns: float
+    core: Optional[int] = None  # None: barrier
 
 
 class ProjectionCost(Document):
@@ -119,6 +131,7 @@ class Cost(Document):
     step_ns: Optional[float] = Field(default=None, description="ns per time step with the mean number of events")
     sample_ns: Optional[float] = Field(default=None, description="ns, sample interval")
     sample_latency_ns: Optional[float] = Field(default=None, description="ns, latency of a sample")
+    step_bound: Optional[StepBound] = None  # None: no times, or an older mapping
     per_projection: List[ProjectionCost]  # in the order of the graph
     events: Optional[Dict[str, float]] = None
     energy_by_event_pj: Optional[Dict[str, float]] = None  # of the events that have an energy
@@ -162,13 +175,16 @@ def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
     counts: Optional[Dict[str, float]] = None
     by_event: Optional[Dict[str, float]] = None
     step_ns: Optional[float] = None
+    step_bound: Optional[StepBound] = None
     if hardware.counts_events:
         events, updates = core_events(sums, network.spikes[None]), updated_neurons(sums)
         counts = event_counts(events, updates * graph.interval, hardware, matrix, routes)
         by_event = energies(counts, energy)
         if hardware.time_ns is not None:
             per_core["step_ns"] = core_times(events / graph.interval, updates, hardware.time_ns)[0]
-            step_ns = float(per_core["step_ns"].max(initial=0.0)) + barrier(sums, hardware, place)
+            end = barrier(sums, hardware, place)
+            step_ns = float(per_core["step_ns"].max(initial=0.0)) + end
+            step_bound = _step_bound(events[:, 0] / graph.interval, updates, hardware.time_ns, end)
     if by_event is not None and hardware.events:
         picojoules = sum(by_event.values())
     else:
@@ -202,6 +218,7 @@ def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
         spikes_between_chips=None if one_chip else float(spikes @ routes.borders.any(axis=0)),
         hops_between_chips=None if one_chip else float(spikes @ routes.borders.sum(axis=0)),
         step_ns=step_ns,
+        step_bound=step_bound,
         sample_ns=None if step_ns is None else sample_steps * step_ns,
         sample_latency_ns=None if step_ns is None else graph.latency * step_ns,
         per_projection=_projections(sums),
@@ -362,11 +379,39 @@ def core_times(events: np.ndarray, updates: np.ndarray, times: TimesNs) -> np.nd
 
     `events` and `updates` are as from `core_events` and `updated_neurons`.
     """
+    updating, receiving = _times_by_part(events, updates, times)
+    return np.maximum(sum(updating.values()), sum(receiving.values()))
+
+
+Part = Literal["synapses", "neurons", "axons"]
+
+
+def _times_by_part(
+    events: np.ndarray, updates: np.ndarray, times: TimesNs
+) -> Tuple[Dict[Part, np.ndarray], Dict[Part, np.ndarray]]:
+    """Return the times in ns of the neuron updates and of the received messages; a core does both at the same time."""
     (spikes, out, into, operations), (active, inactive) = events, updates
     neurons = active * (times.neuron_active or 0.0) + inactive * (times.neuron_inactive or 0.0)
-    neurons = neurons + spikes * (times.spike or 0.0) + out * (times.axon_out or 0.0)
-    messages = into * (times.axon_in or 0.0) + operations * (times.synapse or 0.0)
-    return np.maximum(neurons, messages)
+    updating: Dict[Part, np.ndarray] = {
+        "neurons": neurons + spikes * (times.spike or 0.0),
+        "axons": out * (times.axon_out or 0.0),
+    }
+    receiving: Dict[Part, np.ndarray] = {
+        "axons": into * (times.axon_in or 0.0),
+        "synapses": operations * (times.synapse or 0.0),
+    }
+    return updating, receiving
+
+
+def _step_bound(events: np.ndarray, updates: np.ndarray, times: TimesNs, end: float) -> StepBound:
+    """Return what takes longest in a step with these events (float64, shape (4, cores)), given its end in ns."""
+    sides = _times_by_part(events, updates, times)
+    totals = np.stack([np.asarray(sum(side.values())) for side in sides])
+    core = int(totals.max(axis=0).argmax())
+    side = sides[int(totals[:, core].argmax())]
+    longest = max(side, key=lambda part: float(side[part][core]))
+    ns = float(side[longest][core])
+    return StepBound(by="barrier", ns=end) if end > ns else StepBound(by=longest, ns=ns, core=core)
 
 
 def barrier(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> float:
