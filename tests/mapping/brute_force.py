@@ -81,6 +81,16 @@ class Expected:
         ]
         shares = [s / a for s, a in zip(self.synapses, self.axons) if a]
         self.reuse = sum(shares) / len(shares) if shares else 0
+        targets, sources = defaultdict(set), defaultdict(set)
+        for source, target, *_ in edges:
+            if source in self.spikes:
+                targets[source].add(target)
+                sources[self.core[target]].add((source, target))
+        self.external_degrees = sum(self.spikes[s] * len(c) * (1 + len(targets[s])) for s, c in self.away.items())
+        used = [core for core in range(self.cores) if self.neurons[core]]
+        overlap = [len(sources[core]) / self.axons[core] if self.axons[core] else 0 for core in used]
+        self.overlap_mean = sum(overlap) / len(used)
+        self.overlap_geometric_mean = np.prod([one for one in overlap if one]) ** (1 / len(used))
         self.active = {target for source, target, *_ in edges if self.spikes.get(source, 1)}
         for population in graph.layers:
             self.active |= {population.first + int(n) for n in np.flatnonzero(population.bias.ravel())}
@@ -222,6 +232,7 @@ class Expected:
 
 SCALARS = ["connectivity", "cut", "hops_unicast", "hops_multicast", "energy_pj", "link_load_mean", "link_load_max"]
 SCALARS += ["multicast_link_load_mean", "multicast_link_load_max"]
+SCALARS += ["external_degrees", "overlap_mean", "overlap_geometric_mean"]
 SCALARS += ["reuse", "outside_spikes", "latency_ns_mean", "latency_ns_max"]
 OF_EVENTS = ["step_ns", "chips", "spikes_between_chips", "hops_between_chips"]
 

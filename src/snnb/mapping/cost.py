@@ -121,6 +121,11 @@ class Cost(Document):
     max_over_mean: Optional[Dict[str, float]] = None
     cores: int = Field(description="cores with neurons")
     reuse: float = Field(description="synapses / axons of a core, mean over the cores that have axons")
+    # As AxonCUDA's grader defines them, without a spiking input: Σ n(s)·|D(s)|·(1 + distinct targets of s); and the
+    # means over the cores with neurons of synapses / axons, of distinct spiking sources. None: an older mapping
+    external_degrees: Optional[float] = Field(default=None, description="sum of external degrees × spikes per sample")
+    overlap_mean: Optional[float] = Field(default=None, description="hyperedge overlap, arithmetic mean")
+    overlap_geometric_mean: Optional[float] = Field(default=None, description="hyperedge overlap, geometric mean")
     # Σ n(s)·|D(s)| over the neurons of the input
     outside_spikes: float = Field(description="spikes per sample from a spiking input to cores")
     chips: Optional[int] = Field(default=None, description="chips with neurons")
@@ -195,6 +200,7 @@ def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
     of_cores = {name: per_core[name][neurons > 0] for name in ("synaptic_operations", "spikes_in", "spikes_out")}
     loads = {"link_load": (unicast, hardware.links), "multicast_link_load": (multicast, hardware.links)}
     loads.update({name: (values, values.size) for name, values in of_cores.items()})
+    overlap = np.bincount(sums.core, network.fan_in, sums.cores)[neurons > 0] / np.maximum(1, axons[neurons > 0])
     assert graph.recording is not None  # a mapping needs spikes
     sample_steps = graph.recording.warm_up + graph.interval
     one_chip = hardware.chip is None
@@ -213,6 +219,9 @@ def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
         max_over_mean=_max_over_mean(loads),
         cores=int(np.count_nonzero(neurons)),
         reuse=float((synapses[axons > 0] / axons[axons > 0]).mean()) if axons.any() else 0.0,
+        external_degrees=_external_degrees(sums),
+        overlap_mean=float(overlap.mean()),
+        overlap_geometric_mean=float(np.exp(np.log(overlap[overlap > 0]).sum() / overlap.size)),
         outside_spikes=sums.outside,
         chips=None if one_chip else len(np.unique(hardware.chip_of(place)[neurons > 0], axis=0)),
         spikes_between_chips=None if one_chip else float(spikes @ routes.borders.any(axis=0)),
@@ -237,6 +246,18 @@ def _max_over_mean(loads: Mapping[str, Tuple[np.ndarray, int]]) -> Dict[str, flo
 def energy_by_part(by_event: Dict[str, float]) -> Dict[str, float]:
     """Sum up the energies of events by the parts of `PARTS`."""
     return {part: sum(by_event.get(name, 0.0) for name in names) for part, names in PARTS.items()}
+
+
+def _external_degrees(sums: TrafficSums) -> float:
+    """Return `Cost.external_degrees` (EMJzero/AxonCUDA, includes/hgraph.hpp, `soedFromPart`)."""
+    network, total = sums.network, 0.0
+    for population, own, sets in sums.placed_sets():
+        spikes = network.spikes_of(population)
+        some = np.flatnonzero(spikes)
+        reached = csr_matrix((np.ones(sets.label.size), sets.label, sets.start), (sets.start.size - 1, sums.cores))
+        others = np.diff(sets.start)[sets.set_of[some]] - np.asarray(reached[sets.set_of[some], own[some]]).ravel()
+        total += float((spikes[some] * (1 + network.fan_out[network.part(population)][some])) @ others)
+    return total
 
 
 def _projections(sums: TrafficSums) -> List[ProjectionCost]:

@@ -93,6 +93,19 @@ class PlacedNetwork:
                 part[start:stop] = np.diff(distinct(*listed)[0])
         return degrees
 
+    @cached_property
+    def fan_out(self) -> np.ndarray:
+        """Distinct targets of each neuron: int64, shape (neurons,)."""
+        degrees = np.concatenate([out_degrees(self.graph.projections, source) for source in self.populations])
+        for source in self.populations:
+            projections = self.projections_from(source)
+            if repeats(projections):
+                part = degrees[self.part(source)]
+                for start, stop in ranges(part, LIST_EDGES):
+                    indptr, target, _ = targets(projections, source, start, stop)
+                    part[start:stop] = np.diff(distinct(indptr, target)[0])
+        return degrees
+
     @property
     def listed(self) -> bool:
         """Whether edges are listed, or there are none, so that no kernel defines which neurons share sources."""
