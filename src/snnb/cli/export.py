@@ -25,7 +25,7 @@ def export(
         typer.Option(
             "--format",
             help="One of networkx, csv, npz, parquet, parts, sonata, spinemap, nir, pynn, sanafe, noxim, metis, "
-            "hmetis, snn, graphml.",
+            "hmetis, snn, axh, graphml.",
             autocompletion=beginning(_formats),
             show_default=False,
         ),

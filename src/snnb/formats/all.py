@@ -39,7 +39,8 @@ FORMATS: Dict[str, Format] = {
     "noxim": noxim.FORMAT,
     "metis": metis.FORMAT,
     "hmetis": hmetis.FORMAT,
-    "snn": axoncuda.FORMAT,
+    "snn": axoncuda.SNN,
+    "axh": axoncuda.AXH,
     "graphml": graphml.FORMAT,
 }
 # By kind: whether a file is of it, and its reader, given the graph without its spikes, and the recording that the
