@@ -226,7 +226,11 @@ REFUSED = {
         ("run --format csv --output missing/x.csv", 2, "missing", "make it first"),
         (f"run --format csv --output {'n' * 250}", 3, "nnn", "too long"),
         ("run --format csv --graph ../../victim", 2, "../../victim", STAMP),
-        ("run --format csv --map 20200101T000000Z", 2, "--map", "sanafe"),
+        ("run --format csv --map 20200101T000000Z", 2, "--map", "sanafe, noxim"),
+        ("run --format noxim", 2, "requires a mapping", "--map STAMP"),
+        ("run --format noxim --map 20200101T000000Z", 2, "20200101T000000Z", "there are"),
+        ("run --format noxim --map 20200101T000000Z --scale 0", 2, "--scale", "0"),
+        ("run --format noxim --with-input", 2, "--with-input", "spinemap"),
     ],
     "report": [
         ("nowhere", 3, "nowhere", "run directory"),

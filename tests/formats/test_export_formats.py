@@ -136,7 +136,7 @@ REFUSED = [
     ("pynn", {"rate_unit": "hz"}, None, UsageError, "--rate-unit applies to --format networkx, csv, .*, not to pynn"),
     ("hmetis", {"exact": True}, None, UsageError, "--exact applies to --format csv, spinemap, pynn, not to hmetis"),
     ("csv", {"with_input": True}, None, UsageError, "--with-input applies to --format spinemap, metis, .*, not to csv"),
-    ("snn", {"scale": 3.0}, None, UsageError, "--scale applies to --format metis, hmetis, not to snn"),
+    ("snn", {"scale": 3.0}, None, UsageError, "--scale applies to --format noxim, metis, hmetis, not to snn"),
     ("graphml", {}, ("graphml.NETWORKX_LIMIT", 10), ResourceError, "GraphML programs"),
     ("sanafe", {}, ("sanafe.LIMIT", 100), ResourceError, "SANA-FE .*smaller network"),
     ("metis", {}, ("metis.LARGEST", 10), UsageError, "--idx64"),
@@ -279,11 +279,11 @@ def test_weights_are_scaled_until_their_sum_fits(graph, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("format", "batch"),
-    [("snn", "BATCH"), ("hmetis", "TEXT_BATCH"), ("metis", "TEXT_BATCH"), ("spinemap", "TEXT_BATCH")],
+    [("snn", "BATCH"), ("axh", "BATCH"), ("hmetis", "TEXT_BATCH"), ("metis", "TEXT_BATCH"), ("spinemap", "TEXT_BATCH")],
 )
 def test_small_batches_give_the_same_bytes(graph, tmp_path, monkeypatch, spike_times, format, batch):
     export(graph, format, tmp_path / "one", spike_times=spike_times)
-    module = {"snn": "axoncuda"}.get(format, format)
+    module = {"snn": "axoncuda", "axh": "axoncuda"}.get(format, format)
     monkeypatch.setattr(f"snnb.formats.{module}.{batch}", 7)
     export(graph, format, tmp_path / "two", spike_times=spike_times)
     one, two = (tmp_path / name for name in ("one", "two"))

@@ -373,13 +373,19 @@ def test_each_neuron_counts_as_one_spike_of_one_step_where_none_are_known(reques
         assert (again.assumed_spikes, again.recording.steps == 1) == (assumed, assumed)
 
 
-@pytest.mark.parametrize("name", ["net.csv", "net.npz", "net.parquet", "net.sonata", "net.snn", "net.hgr"])
+@pytest.mark.parametrize("name", ["net.csv", "net.npz", "net.parquet", "net.sonata", "net.snn", "net.axh", "net.hgr"])
 def test_spikes_that_are_assumed_are_assumed_after_an_export_too(weights_graph, tmp_path, name):
     format = {"net.hgr": "hmetis"}.get(name, name[4:])
     export(weights_graph, "csv", tmp_path / "weights.csv")
     assumed, _ = imported(tmp_path / "weights.csv", tmp_path / "first")
     with assumed:
-        export(assumed, format, tmp_path / name, ExportOptions(with_input=format in ("snn", "hmetis")), origin=ORIGIN)
+        export(
+            assumed,
+            format,
+            tmp_path / name,
+            ExportOptions(with_input=format in ("snn", "axh", "hmetis")),
+            origin=ORIGIN,
+        )
         again, _ = imported(tmp_path / name, tmp_path / "again")
         with again:
             assert again.assumed_spikes

@@ -15,11 +15,11 @@ from tests.graph.edges import all_edges
 ORIGIN = {"stamp": "s", "sha256": "0"}  # with one, a description is written
 
 
-@pytest.mark.parametrize(("format", "unit"), [("snn", "step"), ("snn", "hz"), ("hmetis", "step")])
+@pytest.mark.parametrize(("format", "unit"), [("snn", "step"), ("snn", "hz"), ("axh", "hz"), ("hmetis", "step")])
 @pytest.mark.parametrize("name", ["graph", "residual_graph", "pruned_graph"])
 def test_an_export_that_is_read_again_maps_the_same(request, tmp_path, name, format, unit):
     """All but the weights, the spikes of neurons without targets, and in .hgr silent neurons."""
-    original, path = request.getfixturevalue(name), tmp_path / ("net.snn" if format == "snn" else "net.hgr")
+    original, path = request.getfixturevalue(name), tmp_path / f"net.{'hgr' if format == 'hmetis' else format}"
     export(original, format, path, ExportOptions(with_input=True, rate_unit=unit), origin=ORIGIN)
     again, notes = imported(path, tmp_path)
     counts = np.concatenate([p.spike_count.ravel() for p in original.populations])
@@ -58,11 +58,13 @@ def snn(path, *words):
 
 
 SOME_SNN = (4, 3, 2, 0, 1, 2, 0.3, 1, 2, 2, 0.25, 1, 0, 3, 0.3)  # 0 → 1, 2; 2 → 2; 0 → 3
+SOME_AXH = (4, 3, 3, 1, 0, 1, 2, 0.3, 2, 1, 2, 2, 0.25, 2, 1, 0, 3, 0.3)
 
 
-def test_an_snn_file_by_hand(tmp_path):
+@pytest.mark.parametrize(("name", "words"), [("a.snn", SOME_SNN), ("a.axh", SOME_AXH)])
+def test_a_file_of_axoncuda_by_hand(tmp_path, name, words):
     """Two hyperedges of a source, a self-connection, and a neuron without spikes; one step or ten."""
-    path = snn(tmp_path / "a.snn", *SOME_SNN)
+    path = snn(tmp_path / name, *words)
     for steps, spikes in ((None, [np.float32(0.3), 0, 0.25, 0]), (10, [3, 0, 2.5, 0])):
         found, notes = imported(path, tmp_path, steps=steps)
         with found:
@@ -148,6 +150,21 @@ REFUSED = {
     (2, 1, 1, 0, 1, float("nan")): "the hyperedge of neuron 0 weighs nan",
     (2, 2, 1, 1, 0, 0.5, 1, 1, 1, 0.25): "two hyperedges of neuron 1 weigh 0.5 and 0.25",
 }
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((4, 1, 3, 2, 0, 1, 2, 0.5), "hyperedge 0 has 3 pins and 2 sources; give hyperedges of one source"),
+        ((4, 2, 2, 1, 0, 1, 0.5, 0, 1, 0.5), "hyperedge 1 has 0 pins and 1 sources"),
+        ((4, 2, 2, 1, 0, 1, 0.5, 1, 0, 0, 0.5), "hyperedge 1 has 1 pins and 0 sources"),
+        ((4, 1, 2, 1, 0, 4, 0.5), "a hyperedge names neuron 4, and the header states 4, from 0"),
+        ((4, 2, 2, 1, 0, 1, 0.5), "truncated, the 2 hyperedges of its header"),
+        ((4, 1, 2, 1, 0, 1, -0.5), "the hyperedge of neuron 0 weighs -0.5"),
+    ],
+)
+def test_bad_axh_files(tmp_path, words, message):
+    refused(snn(tmp_path / "a.axh", *words), message)
 
 
 @pytest.mark.parametrize("content", REFUSED)

@@ -81,6 +81,16 @@ class Expected:
         ]
         shares = [s / a for s, a in zip(self.synapses, self.axons) if a]
         self.reuse = sum(shares) / len(shares) if shares else 0
+        targets, sources = defaultdict(set), defaultdict(set)
+        for source, target, *_ in edges:
+            if source in self.spikes:
+                targets[source].add(target)
+                sources[self.core[target]].add((source, target))
+        self.external_degrees = sum(self.spikes[s] * len(c) * (1 + len(targets[s])) for s, c in self.away.items())
+        used = [core for core in range(self.cores) if self.neurons[core]]
+        overlap = [len(sources[core]) / self.axons[core] if self.axons[core] else 0 for core in used]
+        self.overlap_mean = sum(overlap) / len(used)
+        self.overlap_geometric_mean = np.prod([one for one in overlap if one]) ** (1 / len(used))
         self.active = {target for source, target, *_ in edges if self.spikes.get(source, 1)}
         for population in graph.layers:
             self.active |= {population.first + int(n) for n in np.flatnonzero(population.bias.ravel())}
@@ -107,7 +117,7 @@ class Expected:
         self.hops_unicast = self.hops_multicast = 0
         self.spikes_in, self.spikes_out = [0] * self.cores, [0] * self.cores
         self.traffic, latency = np.zeros((self.cores, self.cores)), self.hardware.latency_ns
-        loads, delays = defaultdict(float), []
+        self.loads, self.multicast_loads, delays = defaultdict(float), defaultdict(float), []
         for source, cores in self.away.items():
             here, spikes, union = self.core[source], self.spikes[source], set()
             for there in cores:
@@ -120,36 +130,51 @@ class Expected:
                 if latency is not None:
                     delays.append(((len(links) + 1) * latency.router + len(links) * latency.link, spikes))
                 for crossed in links:
-                    loads[crossed] += spikes
+                    self.loads[crossed] += spikes
             self.hops_multicast += spikes * len(union)
+            for crossed in union:
+                self.multicast_loads[crossed] += spikes
         weight = sum(spikes for _, spikes in delays)
         self.latency_ns_mean = sum(delay * spikes for delay, spikes in delays) / weight if weight else 0
         self.latency_ns_max = max((delay for delay, spikes in delays if spikes), default=0)
         width, height = (side // tile for side, tile in zip(self.hardware.mesh, self.tile))
         links = 2 * ((width - 1) * height + width * (height - 1))
-        self.link_load_mean = sum(loads.values()) / links if links else 0
-        self.link_load_max = max(loads.values(), default=0)
+        self.link_load_mean = sum(self.loads.values()) / links if links else 0
+        self.link_load_max = max(self.loads.values(), default=0)
+        self.multicast_link_load_mean = sum(self.multicast_loads.values()) / links if links else 0
+        self.multicast_link_load_max = max(self.multicast_loads.values(), default=0)
+        self.synaptic_operations = [0] * self.cores
+        for source, target, *_ in self.edges:
+            self.synaptic_operations[self.core[target]] += self.spikes.get(source, 0)
+        self.max_over_mean = {}
+        if self.link_load_max:
+            self.max_over_mean["link_load"] = self.link_load_max / self.link_load_mean
+            self.max_over_mean["multicast_link_load"] = self.multicast_link_load_max / self.multicast_link_load_mean
+        for name in ("synaptic_operations", "spikes_in", "spikes_out"):
+            values = [value for value, neurons in zip(getattr(self, name), self.neurons) if neurons]
+            if any(values):
+                self.max_over_mean[name] = max(values) * len(values) / sum(values)
 
     def events(self, spikes, steps):
         """Events of all cores, and the time of each core, for a number of steps."""
-        counts, neurons, messages = defaultdict(float), defaultdict(float), defaultdict(float)
+        counts, parts = defaultdict(float), defaultdict(lambda: [0.0] * self.cores)
         names = ("neuron_active", "neuron_inactive", "spike", "axon_in", "axon_out", "synapse")
         ns = {name: getattr(self.hardware.time_ns, name, None) or 0 for name in names}
         for neuron, core in self.core.items():
             kind = "neuron_active" if neuron in self.active else "neuron_inactive"
             counts[kind] += steps
             counts["spike"] += spikes.get(neuron, 0)
-            neurons[core] += steps * ns[kind] + spikes.get(neuron, 0) * ns["spike"]
+            parts["neurons"][core] += steps * ns[kind] + spikes.get(neuron, 0) * ns["spike"]
         for source, cores in self.reached.items():
             for there in cores:
                 number = spikes.get(source, 0)
                 counts["axon_in"] += number
-                messages[there] += number * ns["axon_in"]
+                parts["axons in"][there] += number * ns["axon_in"]
                 if source < self.first:
                     continue
                 here = self.core[source]
                 counts["axon_out"] += number
-                neurons[here] += number * ns["axon_out"]
+                parts["axons out"][here] += number * ns["axon_out"]
                 if here != there:
                     links = route(self.router(here), self.router(there))
                     counts["router"] += number * (1 + len(links))
@@ -158,8 +183,14 @@ class Expected:
         for source, target, *_ in self.edges:
             number = spikes.get(source, 0)
             counts["synapse"] += number
-            messages[self.core[target]] += number * ns["synapse"]
-        return counts, [max(neurons[core], messages[core]) / steps for core in range(self.cores)]
+            parts["synapses"][self.core[target]] += number * ns["synapse"]
+        parts = {name: np.array(parts[name]) / steps for name in ("neurons", "axons out", "axons in", "synapses")}
+        sides = [("neurons", "axons out"), ("axons in", "synapses")]
+        totals = np.array([parts[one] + parts[other] for one, other in sides])
+        busiest = int(totals.max(axis=0).argmax())
+        longest = max(sides[totals[:, busiest].argmax()], key=lambda part: parts[part][busiest])
+        self.bound = longest.split()[0], parts[longest][busiest], busiest
+        return counts, totals.max(axis=0).tolist()
 
     def _kind_of(self, begin, end):
         """The event of a spike on a link between two routers."""
@@ -200,6 +231,8 @@ class Expected:
 
 
 SCALARS = ["connectivity", "cut", "hops_unicast", "hops_multicast", "energy_pj", "link_load_mean", "link_load_max"]
+SCALARS += ["multicast_link_load_mean", "multicast_link_load_max"]
+SCALARS += ["external_degrees", "overlap_mean", "overlap_geometric_mean"]
 SCALARS += ["reuse", "outside_spikes", "latency_ns_mean", "latency_ns_max"]
 OF_EVENTS = ["step_ns", "chips", "spikes_between_chips", "hops_between_chips"]
 
@@ -212,7 +245,8 @@ def compared(found, expected):
         assert getattr(found, name) == (None if value is None else pytest.approx(value, rel=1e-12, abs=1e-9)), name
     for name in ("neurons", "axons", "synapses"):
         np.testing.assert_array_equal(found.per_core[name], getattr(expected, name))
-    for name in ("spikes_in", "spikes_out"):
+    assert found.max_over_mean == pytest.approx(expected.max_over_mean)
+    for name in ("spikes_in", "spikes_out", "synaptic_operations"):
         np.testing.assert_allclose(found.per_core[name], getattr(expected, name), atol=1e-9)
     assert found.cores == np.count_nonzero(expected.neurons)
     for own, other in zip(found.per_projection, expected.projections):
@@ -228,6 +262,10 @@ def compared(found, expected):
         assert found.events == pytest.approx({name: counts[name] for name in found.events})
         assert sum(found.energy_by_part_pj.values()) == pytest.approx(found.energy_pj)
         np.testing.assert_allclose(found.per_core["step_ns"], expected.core_ns)
+        bound, end = expected.bound, expected.barrier()
+        bound = ("barrier", end, None) if end > bound[1] else bound
+        assert (found.step_bound.by, found.step_bound.core) == (bound[0], bound[2])
+        assert found.step_bound.ns == pytest.approx(bound[1])
 
 
 def total_hops(traffic, places):

@@ -55,7 +55,7 @@ def test_one_core_costs_nothing(case):
     _, _, network = case
     sums = count_traffic(network, np.zeros(network.neurons, np.int32), 1)
     found = cost(sums, hardware(mesh=(1, 1)), np.zeros((1, 2), np.int32))
-    assert [getattr(found, name) for name in SCALARS[:7]] == [0] * 7
+    assert [getattr(found, name) for name in SCALARS[:9]] == [0] * 9
     assert found.outside_spikes == pytest.approx(
         sum(network.spikes_of(p).sum() for p in network.sources if p.first < network.first)
     )
@@ -70,4 +70,5 @@ def test_a_source_with_several_delays_needs_one_axon(tmp_path, method):
         placed = PlacedNetwork.of(graph)
         assert placed.in_degrees.tolist() == [7] * 3 + [12] * 2
         assert placed.fan_in.tolist() == [7] * 3 + [3] * 2
+        assert placed.fan_out.tolist() == [5] * 3 + [0] * 2
         assert map_network(placed, hardware(neurons=5, axons=7, mesh=(1, 1)), method=method).cost.cores == 1

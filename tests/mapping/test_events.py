@@ -15,8 +15,8 @@ from snnb.mapping.limits import exceeded_limits, overfull_cores
 from snnb.mapping.map_network import MappedNetwork, Partition
 from snnb.mapping.placement import place
 from snnb.mapping.plots import plot_events
-from snnb.mapping.time_costs import recorded_steps, step_loads
-from snnb.mapping.traffic import PlacedNetwork, count_traffic
+from snnb.mapping.time_costs import recorded_messages, recorded_steps, step_loads
+from snnb.mapping.traffic import PlacedNetwork, count_traffic, traffic_of
 from tests.mapping.brute_force import Expected, compared, route
 from tests.mapping.test_cost import random_mapping
 
@@ -48,11 +48,16 @@ def full_chip(**changes):
     return Hardware.model_validate({**keys, "sources": {name: "made up" for name in SOURCED if name in keys}})
 
 
+SHORT = {**TIME, "barrier": {1: 1.0}}
 CHIPS = {
     "full": {},
     "several chips": {"energy_pj": {**ENERGY, "between_chips": 50.0}},
     "routers of cores": {"tile": None, "chip": [2, 4]},
     "one chip": {"chip": None, "tile": [4, 1]},
+    "many spikes": {"time_ns": {**SHORT, "synapse": 0.1, "spike": 900.0}},
+    "sent messages": {"time_ns": {**SHORT, "synapse": 0.1, "axon_out": 900.0}},
+    "received messages": {"time_ns": {**SHORT, "axon_in": 900.0}},
+    "slow synapses": {"time_ns": {**SHORT, "synapse": 900.0}},
 }
 
 
@@ -61,7 +66,11 @@ def test_every_figure_is_that_of_its_definition(case, changes):
     graph, edges, network = case
     chip = full_chip(**changes)
     core, place = random_mapping(network, np.random.default_rng(1), 12, chip.mesh)
-    compared(cost(count_traffic(network, core, 12), chip, place), Expected(graph, edges, core, chip, place))
+    found = cost(count_traffic(network, core, 12), chip, place)
+    compared(found, Expected(graph, edges, core, chip, place))
+    slow = next((event for event, ns in changes.get("time_ns", {}).items() if ns == 900.0), None)
+    bounds = {"spike": "neurons", "axon_out": "axons", "axon_in": "axons", "synapse": "synapses"}
+    assert slow is None or found.step_bound.by == bounds[slow]
 
 
 def mapped_at_random(network, chip, cores=9):
@@ -128,6 +137,36 @@ def test_each_spike_of_a_recorded_step_loads_the_links_of_its_routes(recorded):
     assert found.link_load_peak == pytest.approx(max(largest)) != pytest.approx(min(largest))
     assert found.link_load_max_per_step[found.peak_step] == found.link_load_peak
     assert found.samples == [7, 8]
+
+
+def test_each_spike_of_a_recorded_step_is_a_message_to_the_other_cores_that_it_reaches(recorded, tmp_path):
+    mapped, path, expected, fired, steps = recorded
+    messages = recorded_messages(mapped, path)
+    write_mapping(tmp_path, mapped, MappingCost.of(mapped), messages)
+    with np.load(tmp_path / "messages.npz") as file:
+        stored = {name: file[name] for name in file.files}
+    assert {name: values.dtype.name for name, values in stored.items()} == {
+        **dict.fromkeys(("sample", "step", "source", "targets", "samples"), "int32"),
+        **dict.fromkeys(("indptr", "steps"), "int64"),
+    }
+    assert (stored["samples"].tolist(), int(stored["steps"])) == ([7, 8], steps)
+    found, traffic = [], np.zeros((9, 9))
+    for number, source in enumerate(stored["source"].tolist()):
+        targets = stored["targets"][stored["indptr"][number] : stored["indptr"][number + 1]].tolist()
+        found.append((int(stored["sample"][number]), int(stored["step"][number]), source, targets))
+        traffic[source, targets] += 1 / 2
+    sent = [
+        (sample, step, expected.core[source], sorted(expected.away[source]))
+        for (sample, step), sources in fired.items()
+        for source in sources
+        if expected.away.get(source)
+    ]
+    assert sorted(found) == sorted(sent) != []
+    assert [message[:3] for message in found] == sorted(message[:3] for message in found)
+    fired_by_node = np.zeros(mapped.network.spikes.size)
+    for sources in fired.values():
+        np.add.at(fired_by_node, sources, 1 / 2)
+    np.testing.assert_allclose(traffic_of(mapped.partition.best, fired_by_node).toarray(), traffic)
 
 
 def test_the_time_between_samples_includes_the_warm_up(graphs):

@@ -78,7 +78,7 @@ def test_cost_json_has_the_figures_by_their_definition(mapped, written, graphs):
 def test_cores_csv_has_a_row_a_core(mapped, written):
     with (written / "cores.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert ",".join(rows[0]) == "core,x,y,neurons,axons,synapses,spikes_in,spikes_out"
+    assert ",".join(rows[0]) == "core,x,y,neurons,axons,synapses,spikes_in,spikes_out,synaptic_operations"
     assert [int(row["core"]) for row in rows] == list(range(len(mapped.place)))
     assert [(int(row["x"]), int(row["y"])) for row in rows] == [tuple(at) for at in mapped.place.tolist()]
     for name in list(rows[0])[3:]:
@@ -128,6 +128,7 @@ def cut(path):
         (lambda folder: (folder / "partition.txt").unlink(), "partition.txt: no such file; give a directory maps/"),
         (lambda folder: changed(folder / "partition.txt", "0\n", "1\n"), "a file is damaged"),
         (lambda folder: changed(folder / "cores.csv", "\n1,", "\n7,"), "a file is damaged"),
+        (lambda folder: changed(folder / "links.csv", "\n0,", "\n7,"), "a file is damaged"),
         (lambda folder: changed(folder / "cost.json", '"connectivity": ', '"connectivity": 9'), "a file is damaged"),
         (lambda folder: cut(folder / "cost.json"), "cost.json: Invalid JSON"),
         (lambda folder: (folder / "cost.json").write_text("[]"), "cost.json"),

@@ -20,7 +20,8 @@ from snnb.stages.open_run import open_run
 from snnb.stages.plan import state_of_stages
 
 NEURONS = 362
-FILES = {"partition.txt", "cores.csv", "cost.json", "traffic.npz", "mapping.png", "traffic.png", "log.txt"}
+FILES = {"partition.txt", "cores.csv", "links.csv", "messages.npz", "cost.json", "traffic.npz", "log.txt"}
+FILES |= {"mapping.png", "traffic.png"}
 CHIP = """
 name: chip
 mesh: [4, 4]

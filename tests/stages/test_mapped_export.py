@@ -1,4 +1,4 @@
-"""A mapping of the recorded run in SANA-FE: the files of the export, and `crosscheck --map`."""
+"""A mapping of the recorded run in SANA-FE and Noxim: the files of the exports, and `crosscheck --map`."""
 
 import json
 import re
@@ -17,6 +17,15 @@ from snnb.mapping.time_costs import RecordedSteps
 from snnb.results.crosscheck import compare_costs, refuse_differences
 from tests.crosscheck.test_sanafe_chip import CHIP
 from tests.stages.test_map import NEURONS
+
+# Keys that Noxim reads without a default (src/ConfigurationManager.cpp, `loadConfiguration`)
+REQUIRED = """
+verbose_mode trace_mode trace_filename mesh_dim_x mesh_dim_y r2r_link_length r2h_link_length buffer_depth flit_size
+min_packet_size max_packet_size routing_algorithm routing_table_filename selection_strategy packet_injection_rate
+probability_of_retransmission traffic_distribution traffic_table_filename traffic_hardcoded_filename clock_period_ps
+simulation_time n_virtual_channels reset_time stats_warm_up_time detailed dyad_threshold max_volume_to_be_drained
+show_buffer_stats use_winoc use_wirxsleep Hubs RadioChannels
+"""
 
 
 @pytest.fixture
@@ -47,6 +56,59 @@ def test_the_exported_files_have_the_cores_and_the_chip(run, mapped, tmp_path):
     architecture = sanafe.load_arch(str(tmp_path / "net.net.yaml"))
     network = sanafe.load_net(str(net), architecture, use_netlist_format=True)
     assert [len(network.groups[str(k)].neurons) for k in range(len(sizes))] == [0, *sizes[1:]]
+
+
+SSCANF = re.compile(r"\s*([+-]?\d+)\s+([+-]?\d+)(?:\s+([+-]?\d+\.?\d*(?:[eE][+-]?\d+)?))?")
+
+
+def read_traffic_table(path):
+    """The pairs of a traffic table with their rates, by the rules of Noxim's GlobalTrafficTable::load."""
+    rates = []
+    for line in path.read_bytes().split(b"\n"):
+        assert len(line) < 511  # a longer line ends the reading
+        if line and not line.startswith(b"%"):
+            source, target, pir = SSCANF.fullmatch(line.decode("ascii")).groups()
+            assert 0 <= float(pir) <= 1  # otherwise the rate of the configuration is taken
+            rates.append((int(source), int(target), float(pir)))
+    return rates
+
+
+@pytest.mark.parametrize("scale", [None, 0.001])
+def test_noxim_reads_the_rates_between_routers(run, mapped, tmp_path, scale, capfd):
+    """A mapping with tiles and times: cycles are ns by default."""
+    line = ["export", str(run.path), "--format", "noxim", "--map", mapped.path.name, "--output", str(tmp_path / "net")]
+    assert main([*line, *(() if scale is None else ("--scale", str(scale)))]) == 0
+    configuration = yaml.safe_load((tmp_path / "net/mesh.yaml").read_text())
+    width, height = configuration["mesh_dim_x"], configuration["mesh_dim_y"]
+    assert (width, height) == mapped.hardware.routers != mapped.hardware.mesh
+    assert configuration["traffic_table_filename"] == "traffic.txt"
+    assert (configuration["topology"], configuration["routing_algorithm"]) == ("MESH", "XY")
+    assert not set(REQUIRED.split()) - set(configuration)
+    expected, factor = {}, 1 / mapped.cost.step_ns if scale is None else scale
+    steps = mapped.cost.sample_ns / mapped.cost.step_ns
+    for (source, target), spikes in np.ndenumerate(mapped.traffic.toarray()):
+        ends = tuple(y // 2 * width + x // 2 for x, y in (mapped.place_of(source), mapped.place_of(target)))
+        if spikes and ends[0] != ends[1]:
+            expected[ends] = expected.get(ends, 0) + spikes / steps * factor
+    found = read_traffic_table(tmp_path / "net/traffic.txt")
+    assert {(source, target): pytest.approx(rate) for source, target, rate in found} == expected != {}
+    assert len(found) == len(expected)
+    stated = json.loads((tmp_path / "net/description.json").read_text())["noxim"]
+    assert stated["mapping"] == {"stamp": mapped.path.name, "hardware": "small"}
+    assert (stated["pairs"], stated["scale"]) == (len(found), pytest.approx(factor))
+
+
+def test_more_than_a_packet_per_cycle_is_refused_with_the_largest_scale(run, mapped, tmp_path, capfd):
+    line = ["export", str(run.path), "--format", "noxim", "--map", mapped.path.name, "--output", str(tmp_path / "net")]
+    assert main([*line, "--scale", "1000"]) == 2
+    (scale,) = re.findall(
+        r"would send .* at most 1 is possible; give --scale .*, at most (\S+)", capfd.readouterr().err
+    )
+    assert main([*line, "--scale", scale]) == 0
+    sent = {}
+    for source, _, rate in read_traffic_table(tmp_path / "net/traffic.txt"):
+        sent[source] = sent.get(source, 0) + rate
+    assert 0.98 < max(sent.values()) <= 1
 
 
 def test_a_stale_mapping_is_made_again_by_the_command_of_the_message(run, mapped, tmp_path, capsys):

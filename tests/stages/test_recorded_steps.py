@@ -51,6 +51,10 @@ def test_the_busiest_step_of_the_links(simulated, spikes, tmp_path):
     np.testing.assert_allclose(found["link_load_max_per_step"], expected, rtol=1e-12)
     assert found["peak_step"] == expected.argmax() != 0
     assert found["link_load_peak"] == mapped.record.metrics["link_load_peak"] == pytest.approx(expected.max())
+    with np.load(mapped.directory / "messages.npz") as file:
+        packets, crossed = file["step"].size, file["targets"].size
+    sent = [len(reached[p.first + n]) for p in layers for n in spikes[p.name][:, 1].tolist() if reached[p.first + n]]
+    assert (packets, crossed) == (len(sent), sum(sent))
     assert "recorded" not in cost  # no figures of events
     line = (
         f"busiest step: {found['peak_step']} of 26: {expected.max():,.6g} spikes per sample over the most loaded link"

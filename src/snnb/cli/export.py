@@ -24,8 +24,8 @@ def export(
         str,
         typer.Option(
             "--format",
-            help="One of networkx, csv, npz, parquet, parts, sonata, spinemap, nir, pynn, sanafe, metis, hmetis, snn, "
-            "graphml.",
+            help="One of networkx, csv, npz, parquet, parts, sonata, spinemap, nir, pynn, sanafe, noxim, metis, "
+            "hmetis, snn, axh, graphml.",
             autocompletion=beginning(_formats),
             show_default=False,
         ),

@@ -11,6 +11,7 @@ from snnb.formats import (
     metis,
     networkx,
     nir,
+    noxim,
     npz,
     parquet,
     parts,
@@ -35,9 +36,11 @@ FORMATS: Dict[str, Format] = {
     "nir": nir.FORMAT,
     "pynn": pynn.FORMAT,
     "sanafe": sanafe.FORMAT,
+    "noxim": noxim.FORMAT,
     "metis": metis.FORMAT,
     "hmetis": hmetis.FORMAT,
-    "snn": axoncuda.FORMAT,
+    "snn": axoncuda.SNN,
+    "axh": axoncuda.AXH,
     "graphml": graphml.FORMAT,
 }
 # By kind: whether a file is of it, and its reader, given the graph without its spikes, and the recording that the

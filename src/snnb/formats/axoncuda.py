@@ -1,13 +1,15 @@
-"""`snn`: the binary hypergraph of AxonCUDA: a neuron and all its targets are one directed hyperedge.
+"""`snn` and `axh`: the binary hypergraphs of AxonCUDA: a neuron and all its targets are one directed hyperedge.
 
-Little-endian: uint32 nodes, uint32 hyperedges; for each hyperedge uint32 number of targets, uint32 source, uint32
-targets, float32 weight: the rate of the source. Nodes count from 0. (EMJzero/AxonCUDA, includes/hgraph.hpp, "SNN binary
-hypergraph format".) The file has no populations and no weights of synapses; the description next to an export has the
-populations.
+Little-endian: uint32 nodes, uint32 hyperedges; for each hyperedge a header, uint32 source, uint32 targets, float32
+weight: the rate of the source. The header is uint32 number of targets in `.snn`; uint32 number of pins with the source
+and uint32 number of sources, here 1, in `.axh`. Nodes count from 0. (EMJzero/AxonCUDA, includes/hgraph.hpp, "SNN binary
+hypergraph format", "Axon hypergraph binary format".) The files have no populations and no weights of synapses; the
+description next to an export has the populations.
 """
 
+from functools import partial
 from pathlib import Path
-from typing import Iterator
+from typing import Iterator, Literal
 
 import numpy as np
 
@@ -20,9 +22,13 @@ from snnb.graph.projection import distinct, out_degrees, repeats
 from snnb.graph.synapse_graph import SynapseGraph
 
 NUMBER = np.dtype("<u4")
+Name = Literal["snn", "axh"]
+HEADER = {"snn": 1, "axh": 2}  # words of a hyperedge before its source
+# Words of a hyperedge that its first word does not count: itself, the weight, and the source or the number of sources
+OTHERS = 3
 
 
-def write(graph: SynapseGraph, path: Path, request: Request) -> None:
+def write(name: Name, graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write the graph, one hyperedge per neuron with targets; see `Format`."""
     part = SpikingPart.of(graph, request)
     rate = np.concatenate([population.traffic() for population in part.populations]) * request.rate_scale(graph)
@@ -34,26 +40,27 @@ def write(graph: SynapseGraph, path: Path, request: Request) -> None:
         for node, indptr, target, _ in part.rows(BATCH):
             if repeats(part.projections):
                 indptr, target = distinct(indptr, target)
-            file.write(_records(node, np.diff(indptr), target, rate[node]).data)
+            file.write(_records(name, node, np.diff(indptr), target, rate[node]).data)
             counter.add(target.size)
 
 
-def _records(node: np.ndarray, degree: np.ndarray, target: np.ndarray, rate: np.ndarray) -> np.ndarray:
+def _records(name: Name, node: np.ndarray, degree: np.ndarray, target: np.ndarray, rate: np.ndarray) -> np.ndarray:
     """Return the hyperedges (uint32) of some neurons, given all their targets, neuron after neuron."""
     sources = np.flatnonzero(degree)
     number = degree[sources]
     end = np.cumsum(number)
-    places = np.stack([end - number, end - number, end], axis=1)
-    inserted = np.stack([number, node[sources], rate[sources].astype("<f4").view(NUMBER)], axis=1)
-    return np.insert(target.astype(NUMBER), places.ravel(), inserted.ravel())
+    header = [number] if name == "snn" else [number + 1, np.ones_like(number)]
+    words = [*header, node[sources], rate[sources].astype("<f4").view(NUMBER)]
+    places = np.stack([end - number] * (len(words) - 1) + [end], axis=1)
+    return np.insert(target.astype(NUMBER), places.ravel(), np.stack(words, axis=1).ravel())
 
 
-def recognises(path: Path) -> bool:
-    """Whether a path is a .snn file."""
-    return path.suffix == ".snn" and path.is_file()
+def recognises(name: Name, path: Path) -> bool:
+    """Whether a path is a file of the format."""
+    return path.suffix == f".{name}" and path.is_file()
 
 
-def read(path: Path) -> ListedGraph:
+def read(name: Name, path: Path) -> ListedGraph:
     """Read a hypergraph of AxonCUDA, whose hyperedges weigh the spikes per time step of their source."""
     size = path.stat().st_size
     if size < 8:
@@ -62,8 +69,8 @@ def read(path: Path) -> ListedGraph:
     nodes, hyperedges = words[:2].tolist()
     require_neurons(path, nodes)
     ends = [2]  # the first word of each hyperedge, and the end of the last
-    while len(ends) <= hyperedges and ends[-1] + 3 <= words.size:
-        ends.append(ends[-1] + int(words[ends[-1]]) + 3)
+    while len(ends) <= hyperedges and ends[-1] + OTHERS <= words.size:
+        ends.append(ends[-1] + int(words[ends[-1]]) + OTHERS)
     if len(ends) <= hyperedges or ends[-1] > words.size:
         raise DamagedError(
             path, f"truncated, the {hyperedges:,} hyperedges of its header take more than {size:,} bytes"
@@ -73,7 +80,13 @@ def read(path: Path) -> ListedGraph:
         raise DamagedError(
             path, f"its header states {hyperedges:,} hyperedges, which end at byte {4 * offset[-1]:,} of {size:,}"
         )
-    source, rate = words[offset[:-1] + 1].astype(np.int64), words[offset[1:] - 1].view("<f4")
+    if name == "axh":
+        pins, sources = words[offset[:-1]], words[offset[:-1] + 1]
+        other = np.flatnonzero((sources != 1) | (pins == 0))
+        if other.size:
+            counts = f"{pins[other[0]]:,} pins and {sources[other[0]]:,} sources"
+            raise DamagedError(path, f"hyperedge {other[0]:,} has {counts}; give hyperedges of one source")
+    source, rate = words[offset[:-1] + HEADER[name]].astype(np.int64), words[offset[1:] - 1].view("<f4")
     _check_ids(path, source, nodes)
     spikes = np.zeros(nodes, np.float32)
     spikes[source] = rate
@@ -89,22 +102,27 @@ def read(path: Path) -> ListedGraph:
             path,
             f"two hyperedges of neuron {node:,} weigh {weight} and {spikes[node]}; give both its spikes per time step",
         )
-    described = description_of(path, "snn", nodes)
+    described = description_of(path, name, nodes)
     scale = 1.0 if described is None else described.rate_scale
-    edges = _edges(path, words, offset, nodes)
+    edges = _edges(HEADER[name], path, words, offset, nodes)
     return hypergraph_of(path, described, nodes, edges, spikes.astype(np.float64) / scale, per_step=True)
 
 
-def _edges(path: Path, words: np.ndarray, offset: np.ndarray, nodes: int) -> Iterator[Edges]:
-    degree = np.diff(offset) - 3
+def _edges(header: int, path: Path, words: np.ndarray, offset: np.ndarray, nodes: int) -> Iterator[Edges]:
+    degree = np.diff(offset) - header - 2
     for start, stop in ranges(degree, EDGES):
         begin, end = offset[start:stop] - offset[start], offset[start + 1 : stop + 1] - offset[start]
         part = words[offset[start] : offset[stop]]
         is_target = np.ones(part.size, bool)
-        is_target[begin] = is_target[begin + 1] = is_target[end - 1] = False
+        for place in (*(begin + word for word in range(header + 1)), end - 1):
+            is_target[place] = False
         target = part[is_target]
         _check_ids(path, target, nodes)
-        yield np.repeat(part[begin + 1].astype(np.int64), degree[start:stop]), target, np.ones(target.size, np.float32)
+        yield (
+            np.repeat(part[begin + header].astype(np.int64), degree[start:stop]),
+            target,
+            np.ones(target.size, np.float32),
+        )
 
 
 def _check_ids(path: Path, ids: np.ndarray, nodes: int) -> None:
@@ -112,6 +130,16 @@ def _check_ids(path: Path, ids: np.ndarray, nodes: int) -> None:
         raise DamagedError(path, f"a hyperedge names neuron {ids.max():,}, and the header states {nodes:,}, from 0")
 
 
-FORMAT = Format(
-    ".snn", write, need_counts, partial=True, own_options=("rate_unit", "with_input"), recognises=recognises, read=read
-)
+def _format(name: Name) -> Format:
+    return Format(
+        f".{name}",
+        partial(write, name),
+        need_counts,
+        partial=True,
+        own_options=("rate_unit", "with_input"),
+        recognises=partial(recognises, name),
+        read=partial(read, name),
+    )
+
+
+SNN, AXH = _format("snn"), _format("axh")

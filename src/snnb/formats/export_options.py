@@ -31,7 +31,8 @@ class ExportOptions(Options):
         default=None,
         gt=0,
         allow_inf_nan=False,
-        description="metis, hmetis: factor from rates (metis) or spike counts (hmetis) to integer weights.",
+        description="metis, hmetis: factor from rates (metis) or spike counts (hmetis) to integer weights. "
+        "noxim: factor from spikes per time step to packets per cycle.",
     )
     workers: Annotated[Optional[int], Flag(panel=SOME)] = Field(
         default=None, ge=1, le=256, description="parts: number of writing threads. Default: one per processor core."
@@ -41,7 +42,8 @@ class ExportOptions(Options):
         description="parts: Dask scheduler whose workers write; they must share the output folder.",
     )
     map: Annotated[Optional[str], Flag(metavar="STAMP", panel=SOME)] = Field(
-        default=None, description="sanafe: stamp of a mapping; its cores and an architecture file are written."
+        default=None,
+        description="Stamp of a mapping. sanafe: its cores and an architecture file are written. noxim: its traffic.",
     )
     idx64: Annotated[bool, Flag(panel=SOME)] = Field(default=False, description="metis: allow 64-bit indices.")
 

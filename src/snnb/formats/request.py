@@ -77,6 +77,27 @@ class OnCores:
     mapping: Dict[str, str]
 
 
+@dataclass(frozen=True, eq=False)
+class MeshTraffic:
+    """Spikes between the routers of a mesh, for noxim: arrays of the pairs of different routers with spikes.
+
+    Attributes
+    ----------
+    source, target : int arrays of shape (pairs, 2), x and y of the routers
+    spikes : float64 array of shape (pairs,), spikes per time step, one for each core reached
+    routers : number along x and along y
+    step_ns : time of a step in ns; None if the hardware has no times
+    mapping : stamp and hardware of the mapping
+    """
+
+    source: np.ndarray
+    target: np.ndarray
+    spikes: np.ndarray
+    routers: Tuple[int, int]
+    step_ns: Optional[float]
+    mapping: Dict[str, str]
+
+
 @dataclass(frozen=True)
 class Request:
     """Options and inputs of an export; each format uses some of them.
@@ -88,7 +109,7 @@ class Request:
     compressed : whether a csv file is compressed
     progress : Progress
     simulated : the simulation of the spike counts
-    on_cores : the mapping; None for formats or exports without one
+    on_cores, traffic : the mapping, as sanafe and as noxim need it; None for formats or exports without one
     """
 
     options: ExportOptions = DEFAULTS
@@ -97,6 +118,7 @@ class Request:
     progress: Progress = silent
     simulated: Optional[Simulated] = None
     on_cores: Optional[OnCores] = None
+    traffic: Optional[MeshTraffic] = None
 
     @property
     def _neurons(self) -> NeuronOptions:
@@ -237,6 +259,7 @@ class Format:
     sidecar : whether the description `NAME.json` is always written, since the format has no metadata
     partial : whether it omits a constant input (`SpikingPart`)
     simulates : whether a simulator reads it: average poolings have the weight `mean` then
+    needs_mapping : whether it is of a mapping, so that it requires one
     input_apart : whether the neurons of the input are numbered separately from the others, both from 0
     nodes_beside : whether a table of nodes is written to a file next to it (`nodes_path`)
     has_names : whether it has a place for the names of neurons; otherwise they are in a file next to it (`names_path`)
@@ -252,6 +275,7 @@ class Format:
     sidecar: bool = False
     partial: bool = False
     simulates: bool = False
+    needs_mapping: bool = False
     input_apart: bool = False
     nodes_beside: bool = False
     has_names: bool = False

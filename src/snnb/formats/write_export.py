@@ -10,7 +10,7 @@ from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.formats.all import FORMATS
 from snnb.formats.description import DESCRIPTION, describe, description_path, find_description, write_node_csv
 from snnb.formats.export_options import ExportOptions
-from snnb.formats.request import DEFAULTS, Format, OnCores, Request, Simulated
+from snnb.formats.request import DEFAULTS, Format, MeshTraffic, OnCores, Request, Simulated
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.files import atomic_path, flushed_meanwhile, raise_on_full_disk, refuse_foreign, refuse_link
 from snnb.io.text import Document
@@ -37,6 +37,7 @@ def export(
     origin: Optional[Mapping[str, str]] = None,
     simulated: Optional[Simulated] = None,
     on_cores: Optional[OnCores] = None,
+    traffic: Optional[MeshTraffic] = None,
     say: Say = say_nothing,
     progress: Progress = silent,
 ) -> Export:
@@ -49,7 +50,7 @@ def export(
     if target.name in ("", ".."):
         raise UsageError(f"--output {str(target)!r} is not a file name; give the path of a file or directory")
     exporter = find_format(format)
-    request = Request(options, spike_times, target.suffix == ".gz", progress, simulated, on_cores)
+    request = Request(options, spike_times, target.suffix == ".gz", progress, simulated, on_cores, traffic)
     refuse_foreign_options(format, options)
     sidecar = not exporter.directory and (exporter.sidecar or origin is not None)
     # The description first: it lets `--force` replace the rest

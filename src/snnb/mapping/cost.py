@@ -12,30 +12,27 @@ processes received messages at the same time; the core with the largest of both 
 """
 
 from dataclasses import dataclass
-from typing import Dict, List, Optional
+from typing import Dict, List, Literal, Mapping, Optional, Tuple
 
 import numpy as np
 from pydantic import Field, PlainSerializer, PlainValidator
 from scipy.sparse import csr_matrix
 from typing_extensions import Annotated
 
-from snnb.core.compiled import compiled
-from snnb.core.inner_loops import inner
 from snnb.graph.projection import GraphProjection, out_degrees
 from snnb.io.text import Document
 from snnb.mapping.hardware import PARTS, EventFigures, Hardware, Limits, TimesNs
 from snnb.mapping.limits import memory_bits
+from snnb.mapping.links import multicast_loads, used_link_loads
 from snnb.mapping.traffic import (
     NOTHING,
     PlacedNetwork,
-    TargetSets,
     TrafficSums,
     count_messages,
     nodes_of,
     offsets,
     spikes_between,
     target_sets,
-    used_link_loads,
 )
 from snnb.network.geometry import PADDING
 
@@ -64,6 +61,18 @@ class Routes:
     def of(cls, traffic: csr_matrix, hardware: Hardware, place: np.ndarray) -> "Routes":
         """Return the distances between cores at `place` (int32, shape (cores, 2))."""
         return cls(offsets(traffic, hardware.router_of(place)), offsets(traffic, hardware.chip_of(place)))
+
+
+class StepBound(Document):
+    """Largest share of the time of a step with the mean number of events: of its busiest core, or of its end.
+
+    The busiest core either receives messages (`axons`: the messages, `synapses`: their synaptic operations) or updates
+    neurons (`neurons`: updates and spikes, `axons`: the messages sent), whichever takes longer.
+    """
+
+    by: Literal["synapses", "neurons", "axons", "barrier"]
+    ns: float
+    core: Optional[int] = None  # None: barrier
 
 
 class ProjectionCost(Document):
@@ -100,8 +109,23 @@ class Cost(Document):
         description="spikes per sample over a link in one direction, mean over all links of the mesh"
     )
     link_load_max: float = Field(description="spikes per sample over a link in one direction")
+    # With multicast routing; None: an older mapping
+    multicast_link_load_mean: Optional[float] = Field(
+        default=None, description="spikes per sample over a link in one direction, mean over all links (multicast)"
+    )
+    multicast_link_load_max: Optional[float] = Field(
+        default=None, description="spikes per sample over a link in one direction (multicast)"
+    )
+    # Largest over mean of the loads of links (`link_load`, `multicast_link_load`), and over the cores with neurons
+    # (`synaptic_operations`, `spikes_in`, `spikes_out`); without the ones whose mean is 0. None: an older mapping
+    max_over_mean: Optional[Dict[str, float]] = None
     cores: int = Field(description="cores with neurons")
     reuse: float = Field(description="synapses / axons of a core, mean over the cores that have axons")
+    # As AxonCUDA's grader defines them, without a spiking input: Σ n(s)·|D(s)|·(1 + distinct targets of s); and the
+    # means over the cores with neurons of synapses / axons, of distinct spiking sources. None: an older mapping
+    external_degrees: Optional[float] = Field(default=None, description="sum of external degrees × spikes per sample")
+    overlap_mean: Optional[float] = Field(default=None, description="hyperedge overlap, arithmetic mean")
+    overlap_geometric_mean: Optional[float] = Field(default=None, description="hyperedge overlap, geometric mean")
     # Σ n(s)·|D(s)| over the neurons of the input
     outside_spikes: float = Field(description="spikes per sample from a spiking input to cores")
     chips: Optional[int] = Field(default=None, description="chips with neurons")
@@ -112,14 +136,16 @@ class Cost(Document):
     step_ns: Optional[float] = Field(default=None, description="ns per time step with the mean number of events")
     sample_ns: Optional[float] = Field(default=None, description="ns, sample interval")
     sample_latency_ns: Optional[float] = Field(default=None, description="ns, latency of a sample")
+    step_bound: Optional[StepBound] = None  # None: no times, or an older mapping
     per_projection: List[ProjectionCost]  # in the order of the graph
     events: Optional[Dict[str, float]] = None
     energy_by_event_pj: Optional[Dict[str, float]] = None  # of the events that have an energy
     energy_by_part_pj: Optional[Dict[str, float]] = None  # of each of `PARTS`
 
     # Arrays of shape (cores,): `neurons`, `axons`, `synapses` (int64; see `TrafficSums`); `spikes_in`, `spikes_out`
-    # (float64), spikes received from other cores, and sent to them, once for each core reached; where the description
-    # has such figures `axons_out`, `memory_bits` (int64), and the time of a step `step_ns` (float64)
+    # (float64), spikes received from other cores, and sent to them, once for each core reached; `synaptic_operations`
+    # (float64), spikes at the synapses onto the neurons, also of a spiking input and from the core itself; where the
+    # description has such figures `axons_out`, `memory_bits` (int64), and the time of a step `step_ns` (float64)
     per_core: Dict[str, Numbers]
 
     @property
@@ -138,15 +164,13 @@ def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
     routes = Routes.of(matrix, hardware, place)
     spikes, energy = matrix.data, hardware.energy_pj
     delay = hardware.latency.of_routes(routes.hops, routes.borders)
-    load = used_link_loads(matrix, hardware.router_of(place))
-    (x, y), multicast = np.ascontiguousarray(hardware.router_of(place).T, np.int32), 0.0
-    for population, own, sets in sums.placed_sets():
-        order, columns = np.argsort(own, kind="stable"), np.full((3, x.max() + 1), -1, np.int64)
-        multicast += _multicast_hops(order, own, network.spikes_of(population), sets, x, y, columns)
+    router = hardware.router_of(place)
+    unicast, multicast = used_link_loads(matrix, router).all, multicast_loads(sums, router).all
     per_core = {
         **dict(zip(Limits._fields, sums.contents)),
         "spikes_in": np.asarray(matrix.sum(axis=0)).ravel(),
         "spikes_out": np.asarray(matrix.sum(axis=1)).ravel(),
+        "synaptic_operations": np.bincount(sums.core, received(network, network.spikes[None])[0], sums.cores),
     }
     if hardware.axons_out_per_core is not None:
         per_core["axons_out"] = sums.axons_out
@@ -156,13 +180,16 @@ def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
     counts: Optional[Dict[str, float]] = None
     by_event: Optional[Dict[str, float]] = None
     step_ns: Optional[float] = None
+    step_bound: Optional[StepBound] = None
     if hardware.counts_events:
         events, updates = core_events(sums, network.spikes[None]), updated_neurons(sums)
         counts = event_counts(events, updates * graph.interval, hardware, matrix, routes)
         by_event = energies(counts, energy)
         if hardware.time_ns is not None:
             per_core["step_ns"] = core_times(events / graph.interval, updates, hardware.time_ns)[0]
-            step_ns = float(per_core["step_ns"].max(initial=0.0)) + barrier(sums, hardware, place)
+            end = barrier(sums, hardware, place)
+            step_ns = float(per_core["step_ns"].max(initial=0.0)) + end
+            step_bound = _step_bound(events[:, 0] / graph.interval, updates, hardware.time_ns, end)
     if by_event is not None and hardware.events:
         picojoules = sum(by_event.values())
     else:
@@ -170,6 +197,10 @@ def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
         if energy.synapse is not None:
             degrees = ((p, out_degrees(graph.projections, p)) for p in network.sources)
             picojoules += energy.synapse * sum(float(degree @ network.spikes_of(p)) for p, degree in degrees)
+    of_cores = {name: per_core[name][neurons > 0] for name in ("synaptic_operations", "spikes_in", "spikes_out")}
+    loads = {"link_load": (unicast, hardware.links), "multicast_link_load": (multicast, hardware.links)}
+    loads.update({name: (values, values.size) for name, values in of_cores.items()})
+    overlap = np.bincount(sums.core, network.fan_in, sums.cores)[neurons > 0] / np.maximum(1, axons[neurons > 0])
     assert graph.recording is not None  # a mapping needs spikes
     sample_steps = graph.recording.warm_up + graph.interval
     one_chip = hardware.chip is None
@@ -177,19 +208,26 @@ def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
         connectivity=sums.connectivity,
         cut=sums.cut,
         hops_unicast=float(spikes @ routes.hops.sum(axis=0)),
-        hops_multicast=multicast,
+        hops_multicast=float(multicast.sum()),
         energy_pj=picojoules,
         latency_ns_mean=float(spikes @ delay / spikes.sum()) if spikes.size else 0.0,
         latency_ns_max=float(delay.max(initial=0.0)),
-        link_load_mean=float(load.sum()) / max(1, hardware.links),
-        link_load_max=float(load.max(initial=0.0)),
+        link_load_mean=float(unicast.sum()) / max(1, hardware.links),
+        link_load_max=float(unicast.max(initial=0.0)),
+        multicast_link_load_mean=float(multicast.sum()) / max(1, hardware.links),
+        multicast_link_load_max=float(multicast.max(initial=0.0)),
+        max_over_mean=_max_over_mean(loads),
         cores=int(np.count_nonzero(neurons)),
         reuse=float((synapses[axons > 0] / axons[axons > 0]).mean()) if axons.any() else 0.0,
+        external_degrees=_external_degrees(sums),
+        overlap_mean=float(overlap.mean()),
+        overlap_geometric_mean=float(np.exp(np.log(overlap[overlap > 0]).sum() / overlap.size)),
         outside_spikes=sums.outside,
         chips=None if one_chip else len(np.unique(hardware.chip_of(place)[neurons > 0], axis=0)),
         spikes_between_chips=None if one_chip else float(spikes @ routes.borders.any(axis=0)),
         hops_between_chips=None if one_chip else float(spikes @ routes.borders.sum(axis=0)),
         step_ns=step_ns,
+        step_bound=step_bound,
         sample_ns=None if step_ns is None else sample_steps * step_ns,
         sample_latency_ns=None if step_ns is None else graph.latency * step_ns,
         per_projection=_projections(sums),
@@ -200,67 +238,26 @@ def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
     )
 
 
+def _max_over_mean(loads: Mapping[str, Tuple[np.ndarray, int]]) -> Dict[str, float]:
+    """Return the largest over the mean of loads that are not all 0, given the non-zero ones and the number of all."""
+    return {name: float(load.max() / (load.sum() / number)) for name, (load, number) in loads.items() if load.any()}
+
+
 def energy_by_part(by_event: Dict[str, float]) -> Dict[str, float]:
     """Sum up the energies of events by the parts of `PARTS`."""
     return {part: sum(by_event.get(name, 0.0) for name in names) for part, names in PARTS.items()}
 
 
-@compiled
-def _multicast_hops(
-    order: np.ndarray,
-    core: np.ndarray,
-    spikes: np.ndarray,
-    sets: TargetSets,
-    x: np.ndarray,
-    y: np.ndarray,
-    columns: np.ndarray,
-) -> float:
-    """Sum spikes × links in the union of the routes to the cores reached.
-
-    Parameters
-    ----------
-    order : (sources,) int64 array; the sources, sorted by core
-    x, y : (cores,) int32 array; routers of the cores
-    columns : (3, columns) int64 array, −1; a buffer
-    """
-    total, at = 0.0, 0
-    while at < order.size:
-        own, this, weight = core[order[at]], sets.set_of[order[at]], spikes[order[at]]
-        at += 1
-        while at < order.size and core[order[at]] == own and sets.set_of[order[at]] == this:
-            weight += spikes[order[at]]
-            at += 1
-        if weight != 0:
-            cores = sets.label[sets.start[this] : sets.start[this + 1]]
-            total += weight * _tree(own, x, y, cores, columns)
+def _external_degrees(sums: TrafficSums) -> float:
+    """Return `Cost.external_degrees` (EMJzero/AxonCUDA, includes/hgraph.hpp, `soedFromPart`)."""
+    network, total = sums.network, 0.0
+    for population, own, sets in sums.placed_sets():
+        spikes = network.spikes_of(population)
+        some = np.flatnonzero(spikes)
+        reached = csr_matrix((np.ones(sets.label.size), sets.label, sets.start), (sets.start.size - 1, sums.cores))
+        others = np.diff(sets.start)[sets.set_of[some]] - np.asarray(reached[sets.set_of[some], own[some]]).ravel()
+        total += float((spikes[some] * (1 + network.fan_out[network.part(population)][some])) @ others)
     return total
-
-
-@inner
-def _tree(core: int, x: np.ndarray, y: np.ndarray, cores: np.ndarray, columns: np.ndarray) -> int:
-    """Count the links in the union of the routes from a core to others: along x first, then along y.
-
-    All routes share the row of the core and leave it in the columns of the others. The union is the row from the
-    leftmost to the rightmost column, and each column from its lowest to its highest core.
-    """
-    low, high, used = columns[0], columns[1], columns[2]
-    left = right = x[core]
-    number = 0
-    for c in cores:
-        if c == core:
-            continue
-        column, row = x[c], y[c]
-        left, right = min(left, column), max(right, column)
-        if low[column] < 0:
-            low[column] = high[column] = y[core]
-            used[number] = column
-            number += 1
-        low[column], high[column] = min(low[column], row), max(high[column], row)
-    links = right - left
-    for i in range(number):
-        links += high[used[i]] - low[used[i]]
-        low[used[i]] = -1
-    return links
 
 
 def _projections(sums: TrafficSums) -> List[ProjectionCost]:
@@ -403,11 +400,39 @@ def core_times(events: np.ndarray, updates: np.ndarray, times: TimesNs) -> np.nd
 
     `events` and `updates` are as from `core_events` and `updated_neurons`.
     """
+    updating, receiving = _times_by_part(events, updates, times)
+    return np.maximum(sum(updating.values()), sum(receiving.values()))
+
+
+Part = Literal["synapses", "neurons", "axons"]
+
+
+def _times_by_part(
+    events: np.ndarray, updates: np.ndarray, times: TimesNs
+) -> Tuple[Dict[Part, np.ndarray], Dict[Part, np.ndarray]]:
+    """Return the times in ns of the neuron updates and of the received messages; a core does both at the same time."""
     (spikes, out, into, operations), (active, inactive) = events, updates
     neurons = active * (times.neuron_active or 0.0) + inactive * (times.neuron_inactive or 0.0)
-    neurons = neurons + spikes * (times.spike or 0.0) + out * (times.axon_out or 0.0)
-    messages = into * (times.axon_in or 0.0) + operations * (times.synapse or 0.0)
-    return np.maximum(neurons, messages)
+    updating: Dict[Part, np.ndarray] = {
+        "neurons": neurons + spikes * (times.spike or 0.0),
+        "axons": out * (times.axon_out or 0.0),
+    }
+    receiving: Dict[Part, np.ndarray] = {
+        "axons": into * (times.axon_in or 0.0),
+        "synapses": operations * (times.synapse or 0.0),
+    }
+    return updating, receiving
+
+
+def _step_bound(events: np.ndarray, updates: np.ndarray, times: TimesNs, end: float) -> StepBound:
+    """Return what takes longest in a step with these events (float64, shape (4, cores)), given its end in ns."""
+    sides = _times_by_part(events, updates, times)
+    totals = np.stack([np.asarray(sum(side.values())) for side in sides])
+    core = int(totals.max(axis=0).argmax())
+    side = sides[int(totals[:, core].argmax())]
+    longest = max(side, key=lambda part: float(side[part][core]))
+    ns = float(side[longest][core])
+    return StepBound(by="barrier", ns=end) if end > ns else StepBound(by=longest, ns=ns, core=core)
 
 
 def barrier(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> float:

@@ -1,6 +1,7 @@
-"""The data files of a mapping, written and read: `partition.txt`, `cores.csv`, `traffic.npz`, and `cost.json`.
+"""The data files of a mapping, written and read.
 
-If neurons have names, they are in `partition_names.csv`, and in the last column of `cores.csv`.
+They are `partition.txt`, `cores.csv`, `links.csv`, `traffic.npz`, and `cost.json`; and `messages.npz` if spike
+times were recorded. If neurons have names, they are in `partition_names.csv`, and in the last column of `cores.csv`.
 """
 
 import csv
@@ -20,8 +21,9 @@ from snnb.io.text import Document, html_table, read_document
 from snnb.mapping.cost import UNITS, Cost
 from snnb.mapping.hardware import NO_LIMIT, Hardware, Limits
 from snnb.mapping.limits import overfull_cores
+from snnb.mapping.links import write_links
 from snnb.mapping.map_network import MappedNetwork
-from snnb.mapping.time_costs import RecordedSteps, StepLoads
+from snnb.mapping.time_costs import Messages, RecordedSteps, StepLoads
 from snnb.mapping.traffic import TrafficSums
 
 Number = Union[int, float]
@@ -170,7 +172,13 @@ class MappingCost(Cost):
             limit = "any number" if core.limit is None else f"{core.limit:,}: {core.share:.0%} full"
             text.append(f"  {name:<18}{core.mean:>12,.1f}{core.max:>12,}   {limit} (core {core.core:,} has most)")
         text += ["", "cost"]
-        text += [f"  {name:<18}{value:>14,.6g}  {self.units[name]}" for name, value in self.figures.items()]
+        text += [f"  {name:<24}{value:>14,.6g}  {self.units[name]}" for name, value in self.figures.items()]
+        if self.max_over_mean:
+            text += ["", "largest load over the mean"]
+            text += [f"  {name:<24}{value:>14,.4g}" for name, value in self.max_over_mean.items()]
+        if self.step_bound is not None:
+            of_core = "" if self.step_bound.core is None else f", core {self.step_bound.core:,}"
+            text.append(f"time of a step bounded by: {self.step_bound.by}, {self.step_bound.ns:,.6g} ns{of_core}")
         if self.events is not None and self.energy_by_event_pj is not None:
             total = sum(self.energy_by_event_pj.values())
             text += ["", "energy of a sample             events            pJ"]
@@ -212,6 +220,8 @@ def _contents(mapped: MappedNetwork, name: str) -> Contents:
 
 
 PARTITION, CORES, TRAFFIC, COST = "partition.txt", "cores.csv", "traffic.npz", "cost.json"
+LINKS = "links.csv"
+MESSAGES = "messages.npz"  # if spike times were recorded
 NAMES = "partition_names.csv"  # of a graph whose neurons have names
 
 
@@ -286,8 +296,8 @@ class Mapping:
     def per_core(self) -> Dict[str, np.ndarray]:
         """Figures of the cores, each of shape (cores,).
 
-        They are `neurons`, `axons`, `synapses`, `spikes_in`, `spikes_out`, and where the hardware has them `axons_out`,
-        `memory_bits`, `step_ns`.
+        They are `neurons`, `axons`, `synapses`, `spikes_in`, `spikes_out`, `synaptic_operations`, and where the
+        hardware has them `axons_out`, `memory_bits`, `step_ns`.
         """
         return self.cost.per_core
 
@@ -323,7 +333,9 @@ class Mapping:
             raise IndexError(f"no core {core}: the mapping has {self.cores} cores, numbered from 0")
 
 
-def write_mapping(directory: Path, mapped: MappedNetwork, cost: MappingCost) -> Mapping:
+def write_mapping(
+    directory: Path, mapped: MappedNetwork, cost: MappingCost, messages: Optional[Messages] = None
+) -> Mapping:
     """Write the data files of a mapping, `cost` without a checksum, and return the mapping."""
     (directory / PARTITION).write_text("".join(f"{core}\n" for core in mapped.core.tolist()))
     names = None if mapped.network.graph.names is None else list(mapped.network.graph.names[mapped.network.first :])
@@ -342,6 +354,9 @@ def write_mapping(directory: Path, mapped: MappedNetwork, cost: MappingCost) -> 
     (directory / CORES).write_text("\n".join(rows) + "\n", encoding="utf-8")
     traffic = mapped.partition.best.matrix
     save_npz(directory / TRAFFIC, traffic)  # numpy sets a fixed time: the same bytes each time
+    write_links(directory / LINKS, mapped.partition.best, mapped.hardware.router_of(mapped.place))
+    if messages is not None:
+        np.savez_compressed(directory / MESSAGES, **messages._asdict())
     cost = cost.model_copy(update={"sha256": checksum(directory, cost)})
     cost.write(directory / COST)
     return Mapping(directory, mapped.core, mapped.place, traffic, cost, names)
@@ -373,7 +388,8 @@ def checksum(directory: Path, cost: MappingCost) -> str:
         k: v for k, v in cost.model_dump(mode="json").items() if k not in ("seconds", "sha256")
     }
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
-    named = [NAMES] if (directory / NAMES).exists() else []
-    for name in (PARTITION, CORES, TRAFFIC, *named):
+    # An older mapping has no LINKS
+    optional = [name for name in (NAMES, LINKS, MESSAGES) if (directory / name).exists()]
+    for name in (PARTITION, CORES, TRAFFIC, *optional):
         digest.update((directory / name).read_bytes())
     return digest.hexdigest()

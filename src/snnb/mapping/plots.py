@@ -16,7 +16,7 @@ from scipy.sparse import csr_matrix
 
 from snnb.io.figures import Figure, label_rows, layer_colours, save, styled
 from snnb.mapping.files import Mapping
-from snnb.mapping.traffic import link_loads
+from snnb.mapping.links import link_loads
 
 LARGEST_MESH = 64  # cores along a side up to which the entire mesh is shown
 MOST_PIXELS = 640  # along a side of a raster

@@ -1,16 +1,18 @@
-"""Costs over time of recorded samples: link loads, energy and times of the steps."""
+"""Costs over time of recorded samples: link loads, energy and times of the steps; and their messages."""
 
 from pathlib import Path
-from typing import Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, vstack
 
+from snnb.core.machine import require_memory
 from snnb.core.progress import Progress, silent
 from snnb.io.text import Document
 from snnb.mapping.cost import Routes, barrier, core_events, core_times, energies, event_counts, updated_neurons
+from snnb.mapping.links import used_link_loads
 from snnb.mapping.map_network import MappedNetwork
-from snnb.mapping.traffic import PlacedNetwork, traffic_of, used_link_loads
+from snnb.mapping.traffic import PlacedNetwork, take_sets, traffic_of
 from snnb.network.spike_times import SpikeTimes, read_spike_times
 
 
@@ -44,7 +46,7 @@ def step_loads(mapped: MappedNetwork, path: Path, progress: Progress = silent, *
     counts = csr_matrix((np.ones(at.size), (at, node)), (steps, nodes))  # of all samples
     for step in range(steps):
         traffic = traffic_of(sums, counts[step].toarray().ravel() / len(samples))
-        loads.append(float(used_link_loads(traffic, router).max(initial=0.0)))
+        loads.append(float(used_link_loads(traffic, router).all.max(initial=0.0)))
         progress(step + 1, steps)
     peak = int(np.argmax(loads))
     return StepLoads(samples=list(samples), link_load_max_per_step=loads, peak_step=peak, link_load_peak=loads[peak])
@@ -57,6 +59,51 @@ def _spikes_on_chip(network: PlacedNetwork, path: Path, *, delayed: bool) -> Spi
     first = dict.fromkeys(names, 0) if delayed else network.graph.first_steps
     spikes = {name: read.spikes[name] + np.array((0, 0, first[name])) for name in names}
     return SpikeTimes(read.samples, read.steps + max(first.values()), spikes)
+
+
+class Messages(NamedTuple):
+    """Packets that cores send over the mesh in recorded samples: content of `messages.npz`.
+
+    A spike of a placed neuron is one packet to all other cores with a target of it; without any, there is none. Packets
+    are in the order of sample, step and source core.
+    """
+
+    sample: np.ndarray  # (packets,) int32: index of the test sample
+    step: np.ndarray  # (packets,) int32: step on the chip, see `RecordedSteps`
+    source: np.ndarray  # (packets,) int32: core
+    indptr: np.ndarray  # (packets + 1,) int64: offset of the targets of each packet
+    targets: np.ndarray  # int32: cores, ascending
+    samples: np.ndarray  # (samples,) int32: all recorded ones
+    steps: np.ndarray  # () int64: steps of each sample
+
+
+TARGET_BYTES = 100  # of a packet and of each of its targets, while they are listed
+
+
+def recorded_messages(mapped: MappedNetwork, path: Path, *, delayed: bool = False) -> Messages:
+    """List the packets of the samples in `spike_times.npz`; see `recorded_steps`."""
+    network, sums = mapped.network, mapped.partition.best
+    recorded = _spikes_on_chip(network, path, delayed=delayed)
+    spikes, reached = [np.empty((0, 3), np.int64)], [csr_matrix((0, sums.cores), dtype=np.int8)]
+    for population, own, sets in sums.placed_sets():
+        sample, neuron, step = recorded.spikes[population.name].T.astype(np.int64)
+        sent = int(np.diff(sets.start)[sets.set_of[neuron]].sum())
+        require_memory(TARGET_BYTES * (neuron.size + sent), "the messages of the recorded samples")
+        start, label = take_sets(sets.start, sets.label, sets.set_of[neuron])
+        spike = np.repeat(np.arange(neuron.size), np.diff(start))
+        other = label != own[neuron[spike]]
+        ends = spike[other], label[other]
+        reached.append(csr_matrix((np.ones(ends[0].size, np.int8), ends), (neuron.size, sums.cores)))
+        spikes.append(np.stack([sample, step, own[neuron]], axis=1))
+    packets, targets = np.concatenate(spikes), vstack(reached, "csr")
+    order = np.lexsort(packets.T[::-1])
+    order = order[np.diff(targets.indptr)[order] > 0]
+    targets = targets[order]
+    sample, step, source = packets[order].T.astype(np.int32)
+    indptr, cores = targets.indptr.astype(np.int64), targets.indices.astype(np.int32)
+    return Messages(
+        sample, step, source, indptr, cores, np.array(recorded.samples, np.int32), np.array(recorded.steps, np.int64)
+    )
 
 
 VALUES = 1 << 23  # spikes of neurons in steps, in memory at a time

@@ -17,7 +17,6 @@ from scipy.sparse import coo_matrix, csr_matrix
 from snnb.core.compiled import compiled
 from snnb.core.errors import UsageError
 from snnb.core.inner_loops import inner
-from snnb.core.machine import require_memory
 from snnb.graph.connection import Connection, ranges
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import (
@@ -33,7 +32,6 @@ from snnb.graph.projection import sources as sources_of
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.network.geometry import PADDING
 
-ROUTER_BYTES = 500  # of a router in the loads of links and in figures
 MOST_WEIGHT = 2.0**40  # sum of the weights of the search for spikes that are not whole numbers
 
 
@@ -93,6 +91,19 @@ class PlacedNetwork:
             for start, stop in ranges(part, LIST_EDGES):
                 listed = sources_of(projections, target, start, stop)
                 part[start:stop] = np.diff(distinct(*listed)[0])
+        return degrees
+
+    @cached_property
+    def fan_out(self) -> np.ndarray:
+        """Distinct targets of each neuron: int64, shape (neurons,)."""
+        degrees = np.concatenate([out_degrees(self.graph.projections, source) for source in self.populations])
+        for source in self.populations:
+            projections = self.projections_from(source)
+            if repeats(projections):
+                part = degrees[self.part(source)]
+                for start, stop in ranges(part, LIST_EDGES):
+                    indptr, target, _ = targets(projections, source, start, stop)
+                    part[start:stop] = np.diff(distinct(indptr, target)[0])
         return degrees
 
     @property
@@ -468,68 +479,12 @@ def spikes_between(own: np.ndarray, spikes: np.ndarray, cores: int, sets: Target
     return totals, coo_matrix(elements, shape=(cores, cores)).tocsr()
 
 
-class LinkLoads(NamedTuple):
-    """Spikes per sample over each link of a mesh in each direction."""
-
-    # (height, width - 1) float64: over the links along x, towards larger and towards smaller x
-    right: np.ndarray
-    left: np.ndarray
-    # (height - 1, width) float64: over the links along y, towards larger and towards smaller y
-    up: np.ndarray
-    down: np.ndarray
-
-    @property
-    def all(self) -> np.ndarray:
-        """Loads of all links: float64, flat."""
-        return np.concatenate([load.ravel() for load in self])
-
-
-def used_link_loads(traffic: csr_matrix, place: np.ndarray) -> np.ndarray:
-    """Return the loads of the links between the routers at `place` and in the rectangle around them: float64, flat.
-
-    All other links of a mesh have no load; see `link_loads` for the arguments.
-    """
-    low, high = place.min(axis=0), place.max(axis=0)
-    width, height = (high - low + 1).tolist()
-    return link_loads(traffic, place - low, (width, height)).all
-
-
 def offsets(traffic: csr_matrix, place: np.ndarray) -> np.ndarray:
     """Return the distances along x and y between the cores of each element of the traffic: int64, (2, elements)."""
-    source, target = _pairs(traffic)
+    source, target = pairs(traffic)
     return np.abs(place[source].astype(np.int64) - place[target]).T
 
 
-def link_loads(traffic: csr_matrix, place: np.ndarray, mesh: Tuple[int, int]) -> LinkLoads:
-    """Count spikes on links with unicast routing: each core reached is sent a separate spike.
-
-    Parameters
-    ----------
-    traffic : (cores, cores) csr_matrix of float64; spikes per sample from core to core
-    place : (cores, 2) int array; x and y of each core
-    """
-    width, height = mesh
-    require_memory(ROUTER_BYTES * width * height, f"the loads and figures of {width:,} × {height:,} routers")
-    source, target = _pairs(traffic)
-    (x, y), (to_x, to_y) = place[source].T.astype(np.int64), place[target].T.astype(np.int64)
-    right = _line_loads(y, x, to_x, traffic.data, height, width)
-    left = _line_loads(y, to_x, x, traffic.data, height, width)
-    up = _line_loads(to_x, y, to_y, traffic.data, width, height)
-    down = _line_loads(to_x, to_y, y, traffic.data, width, height)
-    return LinkLoads(right, left, up.T, down.T)
-
-
-def _pairs(traffic: csr_matrix) -> Tuple[np.ndarray, np.ndarray]:
+def pairs(traffic: csr_matrix) -> Tuple[np.ndarray, np.ndarray]:
+    """Return the sending and the receiving core of each element of the traffic: int, shape (elements,)."""
     return np.repeat(np.arange(traffic.shape[0]), np.diff(traffic.indptr)), traffic.indices
-
-
-def _line_loads(
-    line: np.ndarray, begin: np.ndarray, end: np.ndarray, load: np.ndarray, lines: int, length: int
-) -> np.ndarray:
-    """Add each load to the links of its line from `begin` to `end` if begin < end: shape (lines, length - 1)."""
-    there = begin < end
-    line, begin, end, load = line[there], begin[there], end[there], load[there]
-    places = np.concatenate([line * length + begin, line * length + end])
-    change = np.bincount(places, np.concatenate([load, -load]), minlength=lines * length)
-    loads = np.cumsum(change.reshape(lines, length), axis=1)[:, :-1]
-    return np.maximum(loads, 0.0)  # rounding may leave a sum below 0

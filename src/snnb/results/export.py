@@ -19,7 +19,7 @@ from snnb.stages.plan import bring_up_to_date, state_of_stages
 from snnb.stages.stage import stale_reason, unaltered
 
 if TYPE_CHECKING:
-    from snnb.formats.request import OnCores
+    from snnb.formats.request import MeshTraffic, OnCores
     from snnb.formats.write_export import Export
     from snnb.graph.synapse_graph import SynapseGraph
     from snnb.mapping.files import Mapping
@@ -73,7 +73,7 @@ def export_graph(
     from snnb.stages.simulated_samples import simulated_by
 
     options = DEFAULTS if options is None else options
-    suffix = find_format(format).suffix
+    exporter = find_format(format)
     refuse_foreign_options(format, options)
     if output is not None:
         refuse_existing(output, force=True)
@@ -93,12 +93,13 @@ def export_graph(
         return export(
             opened,
             format,
-            output or _default_directory(run, stamp) / f"{run.model}{suffix}",
+            output or _default_directory(run, stamp) / f"{run.model}{exporter.suffix}",
             options,
             spike_times=unaltered(run, times) if needed else None,
             origin={"stamp": stamp, "sha256": str(recorded_hash(run, stamp))},
             simulated=simulated_by(run, stamp),
-            on_cores=None if mapping is None else on_cores(opened, mapping),
+            on_cores=None if mapping is None or exporter.needs_mapping else on_cores(opened, mapping),
+            traffic=mesh_traffic(opened, mapping) if mapping is not None and exporter.needs_mapping else None,
             force=force,
             say=say,
             progress=progress,
@@ -153,6 +154,27 @@ def on_cores(graph: "SynapseGraph", mapping: "Mapping") -> "OnCores":
         core[mapping.core],
         active_neurons(PlacedNetwork.of(graph)),
         yaml.safe_dump(architecture_file(hardware.model_dump()), sort_keys=False),
+        {"stamp": mapping.path.name, "hardware": hardware.name},
+    )
+
+
+def mesh_traffic(graph: "SynapseGraph", mapping: "Mapping") -> "MeshTraffic":
+    """Return the spikes per time step between the routers of a mapping."""
+    import numpy as np
+
+    from snnb.formats.request import MeshTraffic
+
+    hardware, elements = mapping.hardware, mapping.traffic.tocoo()
+    router = hardware.router_of(mapping.place)
+    ends = np.hstack([router[elements.row], router[elements.col]])
+    away = (ends[:, :2] != ends[:, 2:]).any(axis=1)
+    pairs, pair = np.unique(ends[away], axis=0, return_inverse=True)
+    return MeshTraffic(
+        pairs[:, :2],
+        pairs[:, 2:],
+        np.bincount(pair.ravel(), elements.data[away], len(pairs)) / graph.interval,
+        hardware.routers,
+        mapping.cost.step_ns,
         {"stamp": mapping.path.name, "hardware": hardware.name},
     )
 

@@ -214,7 +214,7 @@ def execute(run: RunDirectory, params: MapParams, progress: Progress = silent) -
         with SynapseGraph.open(run.path / inputs.graph, checked=True) as opened:
             mapped = _map(opened, params, inputs.hardware, progress)
             cost = _cost(run, params, mapped, inputs.spike_times, progress, began)
-            _write(run, params, mapped, cost, output, figures)
+            _write(run, params, mapped, cost, inputs.spike_times, output, figures)
     return stamp
 
 
@@ -307,13 +307,18 @@ def _write(
     params: MapParams,
     mapped: "MappedNetwork",
     cost: "MappingCost",
+    spike_times: Optional[str],
     output: StageOutput,
     figures: str,
 ) -> None:
     from snnb.mapping.files import write_mapping
     from snnb.mapping.plots import plot_all
+    from snnb.mapping.time_costs import recorded_messages
 
-    plot_all(write_mapping(output.directory, mapped, cost), figures)
+    messages = None
+    if spike_times is not None:
+        messages = recorded_messages(mapped, run.path / spike_times, delayed=run.manifest.run.imported)
+    plot_all(write_mapping(output.directory, mapped, cost, messages), figures)
     assumed = [graph.ASSUMED] if cost.assumed_spikes else []
     currents = [_not_counted(p) for p in mapped.network.graph.inputs if p.coding == "current"]
     notes = [UNKNOWN] if cost.by_step is None and not run.manifest.run.imported else []

@@ -1,0 +1,58 @@
+"""`links.csv` against the routes of every spike."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from snnb.mapping.links import multicast_loads, used_link_loads, write_links
+from snnb.mapping.traffic import PlacedNetwork, count_traffic
+from tests.mapping.brute_force import Expected, route
+from tests.mapping.networks import hardware
+from tests.mapping.test_cost import random_mapping
+from tests.mapping.test_events import ENERGY, full_chip
+
+CHIPS = {
+    "one chip": hardware(mesh=(6, 5)),
+    "several chips": full_chip(tile=None, chip=[2, 4], energy_pj={**ENERGY, "between_chips": 50.0}),
+    "tiles": full_chip(chip=None),
+}
+
+
+def read_links(path):
+    """Unicast and multicast spikes by link, as the CSV states them."""
+    with path.open() as file:
+        rows = list(csv.DictReader(file))
+    links = [tuple(int(row[name]) for name in ("x", "y", "to_x", "to_y")) for row in rows]
+    assert links == sorted(set(links))
+    return {(link[:2], link[2:]): (float(row["unicast"]), float(row["multicast"])) for link, row in zip(links, rows)}
+
+
+@pytest.mark.parametrize("chip", CHIPS.values(), ids=CHIPS)
+def test_links_carry_the_spikes_of_all_routes(case, chip, tmp_path):
+    graph, edges, network = case
+    core, place = random_mapping(network, np.random.default_rng(4), 9, (6, 5))
+    place += np.array([2, 3], np.int32) if chip.mesh == (8, 8) else np.zeros(2, np.int32)
+    expected = Expected(graph, edges, core, chip, place)
+    write_links(tmp_path / "links.csv", count_traffic(network, core, 9), chip.router_of(place))
+    found = read_links(tmp_path / "links.csv")
+    assert found.keys() == {link for link, load in expected.loads.items() if load} != set()
+    for link, (unicast, multicast) in found.items():
+        assert unicast == pytest.approx(expected.loads[link])
+        assert multicast == pytest.approx(expected.multicast_loads[link])
+    assert any(multicast < unicast for unicast, multicast in found.values())
+
+
+@pytest.mark.parametrize("end", [(4, 1), (0, 1), (2, 3), (2, 0)], ids=["right", "left", "up", "down"])
+def test_a_straight_route_loads_each_of_its_links(graphs, end):
+    """Spikes between two cores of a row or a column cross the links between them, unicast and multicast alike."""
+    network = PlacedNetwork.of(graphs("chained", "current")[0])
+    place, core = np.array([(2, 1), end], np.int32), np.ones(network.neurons, np.int32)
+    core[network.part(network.populations[0])] = 0
+    sums = count_traffic(network, core, 2)
+    spikes = sums.matrix[0, 1]
+    links = len(route((2, 1), end))
+    for loads in (used_link_loads(sums.matrix, place), multicast_loads(sums, place)):
+        assert (np.sort(loads.all)[-links:] == spikes).all()
+        assert loads.all.sum() == pytest.approx(spikes * links)
+        assert spikes > 0
