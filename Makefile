@@ -14,7 +14,7 @@ IN_DOCKER = docker run --rm $(DOCKER_ARGS) --user "$$(id -u):$$(id -g)" --volume
 	--volume "$(DATA):$(DATA)" --env SNNB_DATA="$(DATA)" --volume "$(RUNS):$(RUNS)" --env SNNB_RUNS="$(RUNS)" $(IMAGE)
 OPTIONS = $(if $(MODEL),--model "$(MODEL)") $(if $(RUN),--run-dir "$(RUN)") $(ARGS)
 
-.PHONY: $(STAGES) help setup demo instances test test-slow test-all test-browser test-newest test-gpu test-on-gpu test-privileged image image-test lint format docs site picture record-fixtures record-model-files bench conversion-table model-matrix locks clean
+.PHONY: $(STAGES) help setup demo instances test test-slow test-all test-browser test-newest test-gpu test-on-gpu test-privileged image image-test lint format docs site picture record-fixtures record-model-files bench speed conversion-table model-matrix locks clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -139,6 +139,14 @@ bench: setup ## measure speed and memory beside the usual ways
 	$(BIN)/python benchmarks/graph.py
 	$(BIN)/python benchmarks/normalise.py
 	$(BIN)/python benchmarks/simulate.py
+
+speed: setup ## measure the table of speed of README.md anew, with the parsed runs lenet_mnist and rueckauer_cifar10 of SNNB_RUNS [SOURCE=folder with mnist/]; takes an hour
+	$(BIN)/python benchmarks/end_to_end.py $(if $(SOURCE),--data "$(SOURCE)") --page
+	$(BIN)/python benchmarks/simulate.py lenet_mnist rueckauer_cifar10 --runs "$(RUNS)" --page
+	$(BIN)/python benchmarks/peers.py "$(RUNS)/lenet_mnist" --samples 100 --page
+	$(BIN)/python benchmarks/normalise.py --page
+	$(BIN)/python benchmarks/graph.py generate networks --page
+	$(BIN)/python docs/make_readme_figures.py
 
 conversion-table: setup ## convert the networks of keras.applications and write the table of docs/conversion.md; takes half an hour
 	$(BIN)/python benchmarks/conversion_table.py

@@ -1,10 +1,12 @@
-"""The processor that a benchmark runs on, and the spread of its figures."""
+"""The processor that a benchmark runs on, the spread of its figures, and their place in the documentation."""
 
 import os
 from pathlib import Path
 from typing import Sequence
 
 import numpy as np
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 
 def machine() -> str:
@@ -15,7 +17,22 @@ def machine() -> str:
     return f"{model}, {len(os.sched_getaffinity(0))} cores"
 
 
+def write_table(page: str, name: str, title: str, lines: Sequence[str]) -> None:
+    """Write a table into docs/`page`.md, between the two comments with its name, after the line `title`."""
+    path = DOCS / f"{page}.md"
+    before, begin, rest = path.read_text(encoding="utf-8").partition(f"<!-- {name}: written by `make speed` -->\n")
+    _, end, after = rest.partition(f"<!-- end of {name} -->\n")
+    if not end:
+        raise ValueError(f"{path} has no place for the table {name!r}")
+    path.write_text("\n".join([before + begin + title, "", *lines, end]) + after, encoding="utf-8")
+
+
 def spread(values: Sequence[float], digits: int) -> str:
     """Return median, lowest and highest value, as `2.1 (2.0–2.4)`."""
+    return "{} ({})".format(*cells(values, digits).split(" | "))
+
+
+def cells(values: Sequence[float], digits: int) -> str:
+    """Return median, lowest and highest value as two cells of a table, `2.1 | 2.0–2.4`."""
     low, middle, high = (f"{value:,.{digits}f}" for value in (min(values), np.median(values), max(values)))
-    return f"{middle} ({low}–{high})"
+    return f"{middle} | {low}–{high}"

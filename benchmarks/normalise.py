@@ -3,7 +3,9 @@
 Each runs in a separate process, which reports seconds, its peak memory, the increase of memory over samples and
 network, and the size of the files left on disk. The factors are compared bit for bit.
 
-    python benchmarks/normalise.py [--samples 5000]
+    python benchmarks/normalise.py [--samples 5000] [--rounds 3] [--page]
+
+Both run in turn. `--page` writes the table into docs/conversion.md.
 """
 
 import argparse
@@ -15,11 +17,16 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, List
 
-from machine import machine
+import numpy as np
+from machine import cells, machine, write_table
 
 NETWORKS = ("lenet_mnist", "rueckauer_cifar10")
+HEAD = (
+    "| network | | seconds | range | × toolbox | CPU s | peak MiB | above samples and network | disk MiB |",
+    "|---|---|---:|---:|---:|---:|---:|---:|---:|",
+)
 BATCH_SIZE, PERCENTILE = 50, 99.9
 
 
@@ -27,28 +34,35 @@ def main() -> None:
     """Run all four in turn and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--samples", type=int, default=5000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--page", action="store_true")
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
         print(json.dumps(_measure(*options.child, samples=options.samples)))
         return
-    print(machine())
-    print(f"{options.samples} samples, batches of {BATCH_SIZE}, percentile {PERCENTILE}")
-    print(f"{'network':18} {'':8} {'seconds':>8} {'CPU s':>8} {'peak MiB':>9} {'grown by':>9} {'disk MiB':>9}")
+    title = f"{options.samples:,} samples, batches of {BATCH_SIZE}, percentile {PERCENTILE}, {options.rounds} rounds; "
+    title += f"{machine()}:"
+    lines = [*HEAD]
     for network in NETWORKS:
-        results = {who: _in_a_process(network, who, options.samples) for who in ("toolbox", "snnb")}
-        for who, result in results.items():
-            figures = "{seconds:8.1f} {cpu_seconds:8.1f} {peak_mib:9.0f} {grown_mib:9.0f} {disk_mib:9.1f}".format(
-                **result
+        results: Dict[str, List[Dict[str, Any]]] = {"toolbox": [], "snnb": []}
+        for _ in range(options.rounds):
+            for who, found in results.items():
+                found.append(_in_a_process(network, who, options.samples))
+        theirs = [one["seconds"] for one in results["toolbox"]]
+        assert results["toolbox"][0]["factors"] == results["snnb"][0]["factors"], "the factors differ"
+        for who, found in results.items():
+            of = {name: [one[name] for one in found] for name in found[0] if name != "factors"}
+            middle = {name: np.median(values) for name, values in of.items()}
+            faster = np.median(np.divide(theirs, of["seconds"]))
+            lines.append(
+                f"{'| |' if who == 'snnb' else f'| `{network}` |'} {who} | {cells(of['seconds'], 1)} | {faster:.1f} | "
+                f"{middle['cpu_seconds']:.1f} | {middle['peak_mib']:,.0f} | {middle['grown_mib']:,.0f} | "
+                f"{middle['disk_mib']:,.0f} |"
             )
-            print(f"{network:18} {who:8} {figures}")
-        theirs, ours = results["toolbox"], results["snnb"]
-        equal = theirs["factors"] == ours["factors"]
-        print(
-            f"{'':18} {theirs['seconds'] / ours['seconds']:.1f}× faster, "
-            f"{theirs['peak_mib'] / ours['peak_mib']:.1f}× less memory, factors "
-            f"{'equal to the last bit' if equal else 'DIFFER'}"
-        )
+    print("\n".join([title, *lines]))
+    if options.page:
+        write_table("conversion", "normalisation", title, lines)
 
 
 def _in_a_process(network: str, who: str, samples: int) -> Dict[str, Any]:
@@ -59,7 +73,6 @@ def _in_a_process(network: str, who: str, samples: int) -> Dict[str, Any]:
 
 def _measure(network: str, who: str, samples: int) -> Dict[str, Any]:
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
-    import numpy as np
     from snntoolbox.conversion.utils import normalize_parameters
 
     from snnb.architectures import find

@@ -22,12 +22,10 @@ from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
 import numpy as np
-from machine import machine
+from machine import machine, write_table
 
 ROOT = Path(__file__).resolve().parents[1]
 PEERS = Path(__file__).parent / "peers"
-PAGE = ROOT / "docs" / "simulation.md"
-BEGIN, END = "<!-- peers: written by `python benchmarks/peers.py --page` -->", "<!-- end of peers -->"
 READS = ("numpy", "h5py", "psutil", "pydantic", "pyyaml")
 # By simulator: packages, and the program with its arguments.
 SIMULATORS: Dict[str, Tuple[Tuple[str, ...], List[str]]] = {
@@ -71,10 +69,10 @@ def main() -> None:
                 took, counts[name] = _simulated(name, python, places)
                 seconds[name].append(took)
     lines = _table(options, seconds, counts)
-    print("\n".join([machine(), *lines]))
+    title = f"{options.samples} samples, {options.duration} steps, {options.rounds} rounds; {machine()}:"
+    print("\n".join([title, *lines]))
     if options.page:
-        before, _, rest = PAGE.read_text().partition(BEGIN)
-        PAGE.write_text("\n".join([before + BEGIN, *lines, END]) + rest.partition(END)[2])
+        write_table("simulation", "peers", title, lines)
 
 
 def _prepared(options: argparse.Namespace, folder: Path) -> Dict[str, str]:
@@ -126,9 +124,10 @@ def _simulated(name: str, python: str, places: Dict[str, str]) -> Tuple[float, D
 def _table(
     options: argparse.Namespace, seconds: Dict[str, List[float]], counts: Dict[str, Dict[str, np.ndarray]]
 ) -> List[str]:
-    lines = [f"| simulator ({options.samples} samples, {options.duration} steps) | ms per sample | range | "]
-    lines[0] += "event is faster by | counts that differ |"
-    lines.append("|---|---:|---:|---:|---:|")
+    lines = [
+        "| simulator | ms per sample | range | event is faster by | counts that differ |",
+        "|---|---:|---:|---:|---:|",
+    ]
     *compared, _ = counts["event"]  # all but the softmax layer, whose spikes are drawn
     for name, took in seconds.items():
         ratio = np.median(np.divide(took, seconds["event"]))

@@ -4,12 +4,13 @@ Toolbox and engines run in turn in one process, several rounds, the engines thre
 the times with their range, and of the ratios within a round. Peak memory is measured in a separate process. Counts are
 compared by sample and neuron with the toolbox's counts if it can simulate the network, else with `tensorflow`.
 
-    python benchmarks/simulate.py [NETWORK ...] [--data DIR] [--samples 100] [--duration 100] [--processor]
+    python benchmarks/simulate.py [NETWORK ...] [--data DIR] [--samples 100] [--duration 100] [--processor] [--page]
 
 DIR holds `mnist/` and `cifar10/` in their official layouts; without it the networks are trained on enlarged digits of
 the same size, whose rates are similar. `--runs DIR` takes the converted networks of `benchmarks/results.py` instead.
 `--processor` counts processor seconds in place of wall-clock time: for a machine with other work, on one core
-(`taskset -c 0`), since threads that wait for each other use the processor too.
+(`taskset -c 0`), since threads that wait for each other use the processor too. `--page` writes the table into
+docs/simulation.md.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
-from machine import machine, spread
+from machine import cells, machine, spread, write_table
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
 warnings.filterwarnings("ignore", "Creating an ndarray from ragged")  # the toolbox's log of spikes
@@ -40,8 +41,14 @@ SUMMED = ("resnet20_cifar10",)  # the toolbox knows no sums of layers
 ENGINES = ("tensorflow", "event")
 PARSED = "model_parsed.h5"
 TOOLBOX_BATCH = 50
+SAMPLES = {"rueckauer_cifar10": 50}  # where it is not 100: of 100 the toolbox keeps 8 GiB
 EPOCHS = 2
 REPEATS = 3  # repetitions of an engine in each round
+HEAD = (
+    "| network | | ms per sample | range | × toolbox's `simulate` | × its `run` | peak MiB |",
+    "|---|---|---:|---:|---:|---:|---:|",
+)
+TITLES = {"toolbox, simulate": "toolbox, `simulate`", "toolbox, whole run": "toolbox, `run`"}
 
 
 def main() -> None:
@@ -51,9 +58,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--runs", type=Path, help="a run directory for each network, with its name")
     parser.add_argument("--processor", action="store_true", help="seconds of the processors, not of the clock")
-    parser.add_argument("--samples", type=int, default=100)
+    parser.add_argument("--samples", type=int, help="100, or 50 of rueckauer_cifar10, when left out")
     parser.add_argument("--duration", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--page", action="store_true")
     parser.add_argument("--memory-of", nargs=2, metavar=("ENGINE", "FOLDER"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.memory_of:
@@ -65,20 +73,27 @@ def main() -> None:
             _exhaust(_engine(name, Path(folder), x, options.duration))
         print(_peak_mib())
         return
-    if options.samples % TOOLBOX_BATCH and set(options.networks or NETWORKS) - set(SUMMED):
+    if (options.samples or 0) % TOOLBOX_BATCH and set(options.networks or NETWORKS) - set(SUMMED):
         parser.error(f"--samples {options.samples}: not a multiple of the toolbox's batch of {TOOLBOX_BATCH}")
     print(machine())
+    lines, told = [*HEAD], []
     for network in options.networks or NETWORKS:
+        samples = options.samples or SAMPLES.get(network, 100)
+        told.append(f"`{network}` {samples} samples")
         with tempfile.TemporaryDirectory() as folder:
             if options.runs is None:
                 _make(network, options.data, Path(folder))
             else:
                 _take(options.runs / network, Path(folder))
-            _report(network, Path(folder), options)
+            lines += _report(network, Path(folder), samples, options)
+    if options.page:
+        title = f"{', '.join(told)}; {options.duration} steps, {options.rounds} rounds; {machine()}:"
+        write_table("simulation", "engines", title, lines)
 
 
-def _report(network: str, folder: Path, options: argparse.Namespace) -> None:
-    x = np.load(folder / "pictures.npy")[: options.samples]
+def _report(network: str, folder: Path, samples: int, options: argparse.Namespace) -> List[str]:
+    """Print the table of a network, and return its rows for the page."""
+    x = np.load(folder / "pictures.npy")[:samples]
     engines = {name: _engine(name, folder, x, options.duration) for name in ENGINES}
     clock = time.process_time if options.processor else time.perf_counter
     toolbox = [] if network in SUMMED else ["toolbox"]
@@ -93,17 +108,25 @@ def _report(network: str, folder: Path, options: argparse.Namespace) -> None:
         for name, run in engines.items():
             seconds.setdefault(name, []).append(np.median([_seconds(run, clock) for _ in range(REPEATS)]))
     references = [name for name in ("toolbox, simulate", "toolbox, whole run") if name in seconds] or ["tensorflow"]
-    print(f"\n{network}: {options.samples} samples, {options.duration} steps")
+    print(f"\n{network}: {samples} samples, {options.duration} steps")
     print(f"{'':20}{'ms per sample':>24}" + "".join(f"{f'× {name}':>22}" for name in references) + f"{'peak MiB':>10}")
-    memories = {name: _memory(name, folder, options) for name in (*toolbox, *engines)}
+    memories = {name: _memory(name, folder, samples, options) for name in (*toolbox, *engines)}
+    lines = []
     for name, took in seconds.items():
-        ratios = "".join(f"{np.median(np.divide(seconds[other], took)):22.1f}" for other in references)
-        milliseconds = spread([1000 * second / len(x) for second in took], 2)
-        print(f"{name:20}{milliseconds:>24}{ratios}{memories[name.split(',')[0]]:>10}")
+        ratios = [f"{np.median(np.divide(seconds[other], took)):.1f}" for other in references]
+        milliseconds, memory = [1000 * second / len(x) for second in took], memories[name.split(",")[0]]
+        columns = "".join(f"{ratio:>22}" for ratio in ratios)
+        print(f"{name:20}{spread(milliseconds, 2):>24}{columns}{memory:>10}")
+        first = "| |" if lines else f"| `{network}` |"
+        compared = " | ".join(ratios if toolbox else ["–", "–"])
+        lines.append(
+            f"{first} {TITLES.get(name, f'`{name}`')} | {cells(milliseconds, 2)} | {compared} | {int(memory):,} |"
+        )
     if toolbox:
         _compare("the toolbox", _toolbox_counts(folder, x, options.duration), engines)
     else:
         _compare("tensorflow", _counts(engines["tensorflow"]), {"event": engines["event"]})
+    return lines
 
 
 def _peak_mib() -> int:
@@ -155,9 +178,9 @@ def _toolbox_counts(folder: Path, x: np.ndarray, duration: int) -> Dict[str, np.
     return run_toolbox(folder / PARSED, x, duration=duration, batch_size=TOOLBOX_BATCH, per_sample=True).counts
 
 
-def _memory(name: str, folder: Path, options: argparse.Namespace) -> str:
+def _memory(name: str, folder: Path, samples: int, options: argparse.Namespace) -> str:
     """Peak memory in MiB of a process that simulates once."""
-    command = [sys.executable, __file__, "--duration", str(options.duration), "--samples", str(options.samples)]
+    command = [sys.executable, __file__, "--duration", str(options.duration), "--samples", str(samples)]
     done = subprocess.run([*command, "--memory-of", name, str(folder)], check=True, stdout=subprocess.PIPE, text=True)
     return done.stdout.split()[-1]
 

@@ -98,7 +98,7 @@ def nir_node(name, weights):
 
 
 def measure_snnb(folder):
-    """Return the spikes of all populations, and ms a sample."""
+    """Return the spikes of all populations, and ms per sample."""
     from snnb.model_files.nir_network import NirSettings, read_nir
     from snnb.network.event_samples import InputSteps
     from snnb.simulation.engines.event.event_engine import EventEngine
@@ -116,7 +116,7 @@ def measure_snnb(folder):
 
 
 def measure_tool(tool, folder):
-    """Return the spikes of all layers, and ms a sample, with all samples in one batch."""
+    """Return the spikes of all layers, and ms per sample, with all samples in one batch."""
     import torch
     from torch import nn
 

@@ -66,12 +66,12 @@ def test_a_process_that_fails_is_a_warning():
     assert len(warnings) == 2
 
 
-def test_the_end_of_the_process_is_a_warning_for_each_job(monkeypatch):
-    monkeypatch.setattr("sys.path", [])  # the process does not find snnb
-    monkeypatch.setenv("PYTHONPATH", "")
+def test_the_end_of_the_process_is_a_warning_for_each_job(tmp_path, monkeypatch):
+    (tmp_path / "mtkahypar.py").write_text("raise MemoryError('no memory')")
+    monkeypatch.syspath_prepend(str(tmp_path))
     warnings = []
     assert list(partitions(TRIANGLES, [(2, 0), (3, 0)], warnings.append)) == []
-    assert ["exit code 1, " in warning for warning in warnings] == [True, True]
+    assert ["(exit code 1, MemoryError: no memory)" in warning for warning in warnings] == [True, True]
 
 
 def test_a_process_ends_when_its_parent_has_ended():

@@ -30,6 +30,8 @@ Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 AbsolutePath = Annotated[Path, AfterValidator(lambda path: Path(os.path.abspath(path)))]  # noqa: PTH100 - links stay
 FigureFormat = Literal["png", "svg", "pdf"]
 FIGURE_ENDINGS = (".png", ".svg", ".pdf")
+# Of options, records and documents. A command declares all models and uses few: each is built when it is first used.
+STRICT = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False, defer_build=True)
 Figures = Annotated[Optional[FigureFormat], Field(exclude=True, description="Figure format; initially png.")]
 
 
@@ -60,9 +62,7 @@ class ToolboxKey:
 class Options(BaseModel):
     """Base class of options: typed and immutable; an unknown name is an error."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False, defer_build=True
-    )
+    model_config = STRICT
     defaults_elsewhere: ClassVar[Mapping[str, str]] = {}  # by field: a description of its default
     recorded: ClassVar[bool] = True  # whether a run records the values
 

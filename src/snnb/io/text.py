@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Set, Tuple, Type, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, ValidationError, model_serializer
+from pydantic import BaseModel, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from snnb.core.errors import DamagedError, first_line
 from snnb.core.formatting import figure
+from snnb.core.options import STRICT
 from snnb.version import __version__
 
 GZIP = b"\x1f\x8b"  # begin of a file
@@ -166,9 +167,7 @@ T = TypeVar("T", bound="Document")
 class Document(BaseModel):
     """An immutable JSON object. A field with a default is omitted if it is None; unknown keys are an error."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False, defer_build=True
-    )
+    model_config = STRICT
 
     @model_serializer(mode="wrap")
     def _omit_absent(self, plain: SerializerFunctionWrapHandler) -> Dict[str, object]:

@@ -35,7 +35,6 @@ from typing import (
 import yaml
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
     StringConstraints,
@@ -49,7 +48,7 @@ from pydantic import (
 from typing_extensions import Annotated
 
 from snnb.core.errors import DamagedError, InputError, advising
-from snnb.core.options import Options
+from snnb.core.options import STRICT, Options
 from snnb.core.progress import Progress, silent
 from snnb.io.files import sha256_of, write_text_atomically
 from snnb.io.text import load_yaml
@@ -82,9 +81,7 @@ ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,100}$")]
 class Record(BaseModel):
     """Base class of the parts of a manifest: immutable; an unknown name is an error."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False, defer_build=True
-    )
+    model_config = STRICT
 
 
 P = TypeVar("P", bound=Options)
