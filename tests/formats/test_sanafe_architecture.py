@@ -5,7 +5,7 @@ import yaml
 
 from snnb.core.errors import InputError
 from snnb.formats.sanafe_architecture import architecture_file
-from snnb.mapping.hardware import hardware_names, read_hardware
+from snnb.mapping.hardware import descriptions, read_hardware
 
 
 def architecture():
@@ -91,7 +91,7 @@ def test_what_a_description_cannot_state_is_one_line(tmp_path, change, message):
     assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize("name", hardware_names())
+@pytest.mark.parametrize("name", descriptions())
 def test_a_written_description_is_read_as_it_was(tmp_path, name):
     hardware = read_hardware(name)
     path = tmp_path / "written.yaml"
