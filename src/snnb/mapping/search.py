@@ -124,6 +124,11 @@ class Search:
         return self._state.groups["core"][:-1]
 
     @property
+    def load(self) -> np.ndarray:
+        """Neurons, axons and synapses of each core: int64, shape (cores, 3)."""
+        return np.stack([self._state.cores[name] for name in ("neurons", "axons", "synapses")], axis=1)
+
+    @property
     def legal(self) -> bool:
         """Whether no limit is exceeded."""
         return self._excess == 0
@@ -147,8 +152,7 @@ class Search:
     @property
     def _excess(self) -> int:
         """Sum of the neurons, axons and synapses above the limits."""
-        loads = zip(("neurons", "axons", "synapses"), self._limits)
-        return sum(int(np.maximum(self._state.cores[name] - limit, 0).sum()) for name, limit in loads)
+        return int(np.maximum(self.load - self._limits, 0).sum())
 
     def _pass(self, mending: int) -> None:
         buffers = np.zeros((4, self._cores), np.int64)
