@@ -120,7 +120,11 @@ def test_a_network_that_ends_in_a_cycle_is_simulated(onto_output):
 @pytest.mark.toolbox
 @pytest.mark.parametrize(
     ("numbers", "beyond"),
-    [({"leak": 0.5}, "a leak"), ({"current_leak": 0.5}, "a synaptic current"), ({"reset": 0}, "thresholds and resets")],
+    [
+        ({"leak": 0.5}, "a leak"),
+        ({"current_leak": 0.5}, "a synaptic current"),
+        ({"reset": 0}, "individual thresholds and resets"),
+    ],
 )
 def test_the_toolbox_names_what_a_spiking_network_has_beyond_it(numbers, beyond):
     with pytest.raises(InputError, match=f"layer a: the toolbox cannot simulate {beyond}"):

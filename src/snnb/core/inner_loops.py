@@ -24,7 +24,7 @@ inlined = _njit(forceinline=True)
 
 
 def typed_once(function: Any) -> Callable[..., Any]:
-    """Return a compiled function that finds the types of its arguments at its first call only.
+    """Return a call of the compiled `function` that finds the types of its arguments at the first call only.
 
     They must be the same in all calls: dtypes, and contiguous arrays. Numba finds the types of named tuples in every
     call, by a key that has uninitialised bytes in numba 0.58, so that half of the calls take 0.2 ms more in some runs.

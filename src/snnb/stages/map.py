@@ -21,7 +21,6 @@ from snnb.mapping.hardware import (
     is_file,
     read_hardware,
 )
-from snnb.network.spike_times import SPIKE_TIMES
 from snnb.rundir.directory import STAMP, RunDirectory, StageOutput
 from snnb.rundir.manifest import FileRecord, Kind, Record, StageRecord, external_records
 from snnb.stages import graph, map_layers, simulate
@@ -345,6 +344,8 @@ def _has_steps(run: RunDirectory, name: str) -> bool:
 
 def _spike_times(run: RunDirectory, name: str) -> Optional[str]:
     """Return the path of the spike times of a graph's simulation, or of an external graph; None without them."""
+    from snnb.network.spike_times import SPIKE_TIMES
+
     simulation = graph.simulation_of(run, name)
     kind, source = (graph, name) if simulation is None else (simulate, simulation)
     record = run.record_of(kind.KIND.name, source)
