@@ -23,18 +23,19 @@ inlined = _njit(forceinline=True)
 """The same for a function whose call would take as long as its loop."""
 
 
-def typed_once(function: Any) -> Callable[..., Any]:
+def typed_once(function: Callable[..., object]) -> Callable[..., object]:
     """Return a call of the compiled `function` that finds the types of its arguments at the first call only.
 
     They must be the same in all calls: dtypes, and contiguous arrays. Numba finds the types of named tuples in every
     call, by a key that has uninitialised bytes in numba 0.58, so that half of the calls take 0.2 ms more in some runs.
     """
+    dispatcher: Any = function
     entry: Any = None
 
-    def call(*arguments: object) -> Any:
+    def call(*arguments: object) -> object:
         nonlocal entry
         if entry is None:
-            entry = function.compile(tuple(map(numba.typeof, arguments)))
+            entry = dispatcher.compile(tuple(map(numba.typeof, arguments)))
         return entry(*arguments)
 
     return call
