@@ -60,7 +60,7 @@ def with_change(population: Population, change: np.ndarray) -> Population:
     projections: List[Projection] = []
     for projection in population.projections:
         if is_fitted(projection):
-            kernel = projection.weights()
+            kernel = np.asarray(projection.kernel)  # in the layout of Keras
             part, change = np.split(change, [kernel.size // population.shape[-1]])
             projection = replace(projection, kernel=kernel + part.reshape(kernel.shape).astype(np.float32))
         projections.append(projection)
