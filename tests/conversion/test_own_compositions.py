@@ -69,8 +69,9 @@ def test_linear_layers_in_sequence_are_exact_or_refused(network):
         parsed = parse_own(model, max_pool="spiking")
     except InputError:
         return
-    expected = model.predict(x)
-    np.testing.assert_allclose(parsed.predict(x), expected, rtol=1e-4, atol=1e-4 * max(1, np.abs(expected).max()))
+    # Not by `predict`: TensorFlow 2.20 crashes where it fuses a convolution to one channel with a sum (oneDNN).
+    expected = model(x).numpy()
+    np.testing.assert_allclose(parsed(x).numpy(), expected, rtol=1e-4, atol=1e-4 * max(1, np.abs(expected).max()))
 
 
 def test_two_kernels_in_a_row_are_their_convolution():
