@@ -38,7 +38,7 @@ class ModelSpec:
     alias: str = ""  # class name in the predecessor of this package, if it differs by more than case and underscores
     # Hyper-parameters with their defaults: the other parameters of the build function
     settings: Mapping[str, Hyperparameter] = field(default_factory=dict)
-    file: Optional[Path] = None  # NIR file of a network from a NIR file
+    file: Optional[Path] = None  # NIR file of a trained spiking network; None for other models
     time_step: Optional[float] = None  # of that network, in the unit of its time constants
     # `build(input_shape=, num_classes=, **settings)` imports TensorFlow and returns an untrained, uncompiled
     # `keras.Model`. `num_classes` is None for an autoencoder. It raises `UsageError` for pictures that are too small.

@@ -17,8 +17,8 @@ CHANGES: Dict[Change, str] = {  # in the order in which they are made
 class Fidelity(Document):
     """Accuracy without spikes on the same test samples, or mean squared error of a network that reproduces its input.
 
-    Splitting activations into spikes is not a change: a network without an entry in `after` is equivalent to the
-    trained network does.
+    Splitting activations into spikes is not a change: without an entry in `after`, the converted network is equivalent
+    to the trained network.
     """
 
     samples: int  # the first of the test set

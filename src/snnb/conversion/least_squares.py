@@ -77,7 +77,7 @@ def fitted_change(x: np.ndarray, missing: np.ndarray, wanted: Optional[np.ndarra
 
     `wanted` has the trained pre-activations if a ReLU follows. Where one is negative, any negative sum is right. As
     Zhang et al. 2016 (Accelerating very deep convolutional networks, TPAMI 38:1943), the regression is repeated with
-    min(0, current sum) in the place of these pre-activations; a repetition does not increase the squared error of the
+    min(0, current sum) instead of these pre-activations; a repetition does not increase the squared error of the
     rectified sums plus the penalty.
     """
     halves = slice(len(x) // 2), slice(len(x) // 2, None)

@@ -27,7 +27,7 @@ class Activity:
     """Activations of the layers with weights on the normalisation samples, by layer in network order."""
 
     percentiles: Dict[str, float]  # the chosen percentile of the activations that are not zero; 1 if all are zero
-    negative_shares: Dict[str, float]  # sHARE_OF all activations that is below zero, which spikes rectify
+    negative_shares: Dict[str, float]  # fraction of all activations that is below zero, which spikes rectify
     silent: List[str]  # layers whose activations are all zero
 
 

@@ -4,10 +4,9 @@ Written is a netlist, which SANA-FE's `load_net(path, arch, use_netlist_format=T
 that YAML takes. Group k (`g`) is population k; neurons count from 0 in each. Groups of relays follow the populations: a
 synapse takes a time step there, so the spikes of a connection that skips layers wait in neurons that spike a step after
 their only source. All are TrueNorth's neuron (soma `truenorth`), whose sums are float64; `leaky_integrate_fire` rounds
-to 1/64. Everything is in units of the threshold, which is 1, or integers. Each core of tile 0 has the next 1024 neurons
-by default.
-With a mapping the neurons are on its cores. There are no relays then, since the dendrite of the architecture delays
-spikes, and no neurons of the input (a constant one takes no core): its group is empty.
+to 1/64. Everything is in units of the threshold, which is 1, or integers. By default each core of tile 0 has the next
+1024 neurons. With a mapping the neurons are on its cores. There are no relays then, since the dendrite of the
+architecture delays spikes, and no neurons of the input (a constant one takes no core): its group is empty.
 
 Read is YAML with the keys `network` and `mappings`. SANA-FE's `load_net` does not replace this reader: its objects hide
 mapping and biases, groups lose their order, and version 2.1.1 gives sparse edges the weights of others. Groups are

@@ -5,8 +5,8 @@
 Written: the input is a population of virtual neurons, `input`, the others are point neurons, `snn`; ids count from 0 in
 each. bmtk's PointNet builds it as it is written, on NEST: `eprop_iaf` is an integrate-and-fire neuron with reset by
 subtraction, `iaf_psc_delta` one with reset to a value; neither leaks with this time constant. Average poolings weigh
-the mean; `SynapseGraph.delay_steps` gives the delays. Neurons of a network from a NIR file have
-individual dynamics parameters, with potentials divided by the gain.
+the mean; `SynapseGraph.delay_steps` gives the delays. Neurons of a network from a NIR file have individual dynamics
+parameters, with potentials divided by the gain.
 
 Read: a population of nodes is one of the graph, or one for each node type if each type has a `pop_name` and consecutive
 ids. Virtual nodes are inputs.

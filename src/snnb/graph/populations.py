@@ -79,8 +79,8 @@ class GraphPopulation(Volume):
         Samples and time steps that the spikes were counted in.
     stored_counts, stored_bias : array, or dataset that is read when it is needed, or None
     neuron : Neuron or None
-        Threshold, leak and other numbers of the neurons of a network from a NIR file, whose weights
-        are in the unit of its currents; None in a converted network, whose neurons have no leak.
+        Threshold, leak and other numbers of the neurons of a network from a NIR file, whose weights are in the unit of
+        its currents; None in a converted network, whose neurons have no leak.
     later_bias : ndarray of float32 or None
         Bias of each channel that is added from the second time step on, as it closes a cycle.
     stored_names : dataset or None

@@ -257,7 +257,7 @@ def _folded(network: Network, limits: LayerLimits) -> Dict[str, int]:
 def _window_side(population: Population) -> Optional[int]:
     """Return the side of the square, adjacent, full windows of an average pooling; None for any other layer.
 
-    An integer network has depthwise convolutions of equal weights in place of average poolings.
+    An integer network has depthwise convolutions of equal weights instead of average poolings.
     """
     layer = population.projections[0].layer
     if len(population.projections) > 1 or not isinstance(layer, (AveragePooling2D, DepthwiseConv2D)):

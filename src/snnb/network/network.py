@@ -102,8 +102,8 @@ class Population(Volume):
     # (channels,) float32 integers: firing threshold in an integer network, whose weights, biases and initial potentials
     # are integers too; None: 1, which weights, biases and initial potentials are normalised to
     integer_threshold: Optional[np.ndarray] = None
-    # Of a network from a NIR file. None in a converted network, whose integrate-and-fire neurons have
-    # the threshold and initial potential above, and settings of the simulation
+    # Of a network from a NIR file. None in a converted network, whose integrate-and-fire neurons have the threshold and
+    # initial potential above, and settings of the simulation
     neuron: Optional[Neuron] = None
 
     @property

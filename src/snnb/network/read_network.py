@@ -8,7 +8,7 @@ Keras class of the layer, and as JSON `config`, its configuration, and `inputs`,
 its datasets are the arrays (kernel, bias, initial_potential, threshold). A bias has a number for each channel, or for
 each neuron. The configuration of a delayed projection also has `delay`, in time steps, and `input_shape`, since it may
 read a later layer; its bias is the dataset `delayed_bias`. The configuration of a population with a neuron model has
-`spikes`; the numbers of the model (`snnb.network.network.Neuron`) are the datasets `neuron_threshold`, `neuron_leak` ….
+`spikes`; the numbers of the model (`snnb.network.neuron.Neuron`) are the datasets `neuron_threshold`, `neuron_leak` ….
 """
 
 import json

@@ -378,8 +378,8 @@ class RateStatistics(NamedTuple):
     """Firing rates and operations per sample: fields of `SimulationStatistics`, by population in network order."""
 
     mean_rates: Dict[str, float]  # spikes per neuron and step
-    silent_neurons: Dict[str, float]  # sHARE_OF the neurons that never spiked
-    saturated_neurons: Dict[str, float]  # sHARE_OF the neurons that spiked at every step of every sample
+    silent_neurons: Dict[str, float]  # fraction of the neurons that never spiked
+    saturated_neurons: Dict[str, float]  # fraction of the neurons that spiked at every step of every sample
     rising_populations: List[str]  # populations whose rate still rose at the end
     spikes_per_sample: float
     # Sum over neurons of spikes times out-degree. The input's neurons count if they spike.

@@ -48,9 +48,9 @@ class ParseParams(NirSettings, ConversionSettings):
 class ParseDetails(Record):
     """Result of the conversion: scale factors λ by layer, largest difference between parsed and trained network.
 
-    `fidelity` has the accuracy after each change of the function of the network by the conversion.
-    A network from a NIR file is not converted. `decay` has its smallest and largest decay factors in
-    a time step, by population: of the membrane potential and, if there is one, of the synaptic current.
+    `fidelity` has the accuracy after each change of the function of the network by the conversion. A network from a NIR
+    file is not converted. `decay` has its smallest and largest decay factors in a time step, by population: of the
+    membrane potential and, if there is one, of the synaptic current.
     """
 
     verified_samples: int = 0

@@ -142,7 +142,7 @@ def _softmax(
 def _fire_leaky(
     neurons: Neurons, sample: int, currents: np.ndarray, stride: int, steps: int, start: int, bits: np.ndarray
 ) -> None:
-    """See `fire`: neurons with a neuron model, in the order of operations that `snnb.network.network` defines."""
+    """See `fire`: neurons with a neuron model, in the order of operations that `snnb.network.neuron` defines."""
     potential, received, numbers = neurons.potential[sample], neurons.received[sample], neurons.numbers
     held_current, size = neurons.synaptic[sample], neurons.numbers.shape[1]
     ties = 0
