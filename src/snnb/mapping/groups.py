@@ -5,8 +5,7 @@ from typing import Dict, List, NamedTuple, Optional, Set, Tuple, Union
 
 import numpy as np
 
-from snnb.core.compiled import compiled
-from snnb.core.inner_loops import inner
+from snnb.core.compiled import compiled, inner
 from snnb.core.progress import Progress, Throttle, silent
 from snnb.graph.connection import Connection
 from snnb.graph.populations import GraphPopulation

@@ -10,8 +10,7 @@ from typing import NamedTuple, Tuple
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from snnb.core.compiled import compiled
-from snnb.core.inner_loops import inner
+from snnb.core.compiled import compiled, inner
 from snnb.core.machine import require_memory
 from snnb.mapping.traffic import TargetSets, TrafficSums, pairs
 

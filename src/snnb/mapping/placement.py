@@ -12,8 +12,7 @@ from typing import Iterator, NamedTuple, Sequence, Tuple
 import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix, diags, identity
 
-from snnb.core.compiled import compiled
-from snnb.core.inner_loops import inner
+from snnb.core.compiled import compiled, inner
 from snnb.core.progress import Progress, Throttle, silent
 from snnb.mapping.hardware import Hardware
 from snnb.mapping.search_kernels import draw_below

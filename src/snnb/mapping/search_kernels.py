@@ -12,8 +12,7 @@ from typing import NamedTuple, Tuple
 
 import numpy as np
 
-from snnb.core.compiled import compiled
-from snnb.core.inner_loops import inner
+from snnb.core.compiled import compiled, inner
 
 
 class Contracted(NamedTuple):

@@ -14,9 +14,8 @@ from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequenc
 import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix
 
-from snnb.core.compiled import compiled
+from snnb.core.compiled import compiled, inner
 from snnb.core.errors import UsageError
-from snnb.core.inner_loops import inner
 from snnb.graph.connection import Connection, ranges
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import (

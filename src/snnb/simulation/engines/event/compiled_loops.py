@@ -17,8 +17,7 @@ from typing import Callable, Tuple
 
 import numpy as np
 
-from snnb.core.compiled import compiled
-from snnb.core.inner_loops import inlined, inner
+from snnb.core.compiled import compiled, inlined, inner
 from snnb.simulation.engines.event.loop_arrays import (
     AFTER,
     BELOW,

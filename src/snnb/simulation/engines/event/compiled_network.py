@@ -5,7 +5,7 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Seq
 
 import numpy as np
 
-from snnb.core.inner_loops import typed_once
+from snnb.core.compiled import typed_once
 from snnb.forward.batch import batch_of, padded
 from snnb.network.geometry import PADDING
 from snnb.network.network import Network, Population, Projection, Reindexed, Volume, neuron_of
