@@ -5,24 +5,13 @@ from typing import List, Tuple
 from snnb.architectures.blocks import classifier, convolutions
 from snnb.architectures.registry import InputShape, ModelSpec, architecture
 from snnb.io import lazy_keras as keras
-from snnb.training.recipe import Recipe
+from snnb.training.recipe import CIFAR10, Recipe
 
 _MINI = Recipe(learning_rate=1e-2, schedule="cosine", epochs=15, batch_size=16)
 _MNIST = Recipe(learning_rate=2e-3, schedule="cosine", epochs=4, batch_size=50)
 _CATSVSDOGS = Recipe(learning_rate=1e-3, epochs=40, batch_size=32, early_stopping=8, flip=True, shift=0.1)
 _FRUITS360 = Recipe(learning_rate=1e-3, epochs=25, batch_size=50, early_stopping=5, flip=True)
-_RUECKAUER = Recipe(
-    optimizer="sgd",
-    learning_rate=0.05,
-    schedule="cosine",
-    momentum=0.9,
-    nesterov=True,
-    weight_decay=5e-3,
-    epochs=60,
-    batch_size=128,
-    flip=True,
-    shift=0.13,
-)
+_RUECKAUER = CIFAR10.changed(learning_rate=0.05, weight_decay=5e-3)
 _ZAMBRANO_SOURCE = "Zambrano & Bohte 2016, arXiv 1609.02053"
 _FRUITS360_SOURCE = "Mureşan & Oltean 2018, Fruit recognition from images using deep learning"
 _RUECKAUER_SOURCE = "Rueckauer et al. 2017, Frontiers in Neuroscience 11:682"

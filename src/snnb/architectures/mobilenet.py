@@ -5,21 +5,10 @@ from typing import Tuple
 from snnb.architectures.blocks import application, rectified
 from snnb.architectures.registry import InputShape, ModelSpec, architecture
 from snnb.io import lazy_keras as keras
-from snnb.training.recipe import Recipe
+from snnb.training.recipe import CIFAR10, Recipe
 
 _LOIHI_SOURCE = "Intel's pseudo-MobileNet for Loihi (NxSDK, SNN toolbox tutorial); Howard et al. 2017, arXiv 1704.04861"
-_CIFAR10 = Recipe(
-    optimizer="sgd",
-    learning_rate=0.1,
-    schedule="cosine",
-    momentum=0.9,
-    nesterov=True,
-    weight_decay=2e-3,
-    epochs=80,
-    batch_size=128,
-    flip=True,
-    shift=0.13,
-)
+_CIFAR10 = CIFAR10.changed(learning_rate=0.1, weight_decay=2e-3, epochs=80)
 _V2_SOURCE = "Sandler et al. 2018, CVPR, 4510; arXiv 1801.04381, table 2; as tensorflow.keras.applications builds it"
 _IMAGENET = Recipe(
     optimizer="sgd",

@@ -78,6 +78,19 @@ class Recipe(Options):
         return self.learning_rate
 
 
+# Of networks for CIFAR-10, which change learning rate and weight decay
+CIFAR10 = Recipe(
+    optimizer="sgd",
+    schedule="cosine",
+    momentum=0.9,
+    nesterov=True,
+    epochs=60,
+    batch_size=128,
+    flip=True,
+    shift=0.13,
+)
+
+
 class TrainingOptions(Recipe):
     """Options that, with model and pictures, determine the result of a training.
 
