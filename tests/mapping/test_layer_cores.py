@@ -376,3 +376,8 @@ def test_the_page_shows_every_key():
     assert {*cores["cores"][0]} == {*MEMORIES}
     assert {*LayerHardware.model_validate(network).network.model_fields_set} == {*PopulationLimits.model_fields}
     assert {*cores, *network} == {*LayerHardware.model_fields}
+
+
+def test_each_layer_of_a_long_chain_gets_the_only_core_that_is_left():
+    fits = [[core, core - 1] for core in range(1023, 0, -1)] + [[0]]
+    assert assign(fits, 1024) == list(range(1023, -1, -1))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 from snnb.mapping.hardware import MEMORIES, CoreMemory, LayerHardware, LayerLimits, PopulationLimits
 from snnb.network.geometry import window_padding
@@ -151,28 +152,21 @@ def place_layers(network: Network, hardware: LayerHardware) -> Placement:
 
 
 def assign(fits: Sequence[Sequence[int]], cores: int) -> List[Optional[int]]:
-    """Return a core for each layer: a maximum matching of layers to the cores that they fit, by augmenting paths."""
-    holder: List[Optional[int]] = [None] * cores
-    for layer in range(len(fits)):
-        _augment(layer, fits, holder, set())
-    core: List[Optional[int]] = [None] * len(fits)
-    for number, layer_there in enumerate(holder):
-        if layer_there is not None:
-            core[layer_there] = number
+    """Return a core for each layer, or None: a maximum matching of layers to the cores that they fit.
+
+    Of several, the first layers have the cores with the lowest numbers.
+    """
+    number = len(fits)
+    cost = np.arange(number, 0.0, -1.0)[:, np.newaxis] * np.arange(cores)
+    unfit = np.ones(cost.shape, bool)
+    for layer, of in enumerate(fits):
+        unfit[layer, of] = False
+    cost[unfit] += number * number * cores  # more than all others cost together
+    # Not `maximum_bipartite_matching`: that of scipy 1.4.1 is not always maximum.
+    core: List[Optional[int]] = [None] * number
+    for layer, chosen in zip(*linear_sum_assignment(cost)):
+        core[layer] = None if unfit[layer, chosen] else int(chosen)
     return core
-
-
-def _augment(layer: int, fits: Sequence[Sequence[int]], holder: List[Optional[int]], seen: Set[int]) -> bool:
-    """Give a layer a core: a free one, or one whose layer can take another one."""
-    for core in sorted(fits[layer], key=lambda core: holder[core] is not None):
-        if core in seen:
-            continue
-        seen.add(core)
-        there = holder[core]
-        if there is None or _augment(there, fits, holder, seen):
-            holder[core] = layer
-            return True
-    return False
 
 
 def _shared(
