@@ -13,11 +13,11 @@ import numpy as np
 from pydantic import Field
 
 from snnb.core.errors import DamagedError
-from snnb.io.npy import load_archive
 from snnb.io.text import Document, read_document
 from snnb.mapping.hardware import LayerHardware
 from snnb.mapping.layer_cores import Placement, text_table
 from snnb.network.network import Network, Population, Reindexed
+from snnb.network.spike_times import read_spike_times
 
 COST = "cost.json"
 
@@ -177,11 +177,6 @@ class LayerCost(Document):
         return text + ([] if self.busiest_core is None else [self.busiest_core.line()])
 
 
-def is_layer_cost(path: Path) -> bool:
-    """Whether a `cost.json` is that of a mapping of layers."""
-    return path.is_file() and '"kind": "layers"' in path.read_text(encoding="utf-8", errors="replace")[:100]
-
-
 def synaptic_operations(
     network: Network, folded: Mapping[str, int], counts: Mapping[str, np.ndarray]
 ) -> Dict[str, float]:
@@ -211,22 +206,21 @@ def synaptic_operations(
 
 
 def _busiest(placement: Placement, core: Mapping[str, int], sources: Sequence[str], path: Path) -> BusiestCore:
-    scalars = ("num_samples", "num_steps")
-    arrays = load_archive(path, must=[*scalars, *sources])
-    samples, steps = (int(arrays[name]) for name in scalars)
-    first = int(arrays.get("first_sample", 0))
-    events = np.zeros((max(core.values()) + 1, samples * steps), np.int64)
+    recorded = read_spike_times(path, sources)
+    samples, steps = recorded.samples, recorded.steps
+    events = np.zeros((max(core.values()) + 1, len(samples) * steps), np.int64)
     for layer in placement.layers:
         for term in layer.terms:
             if term.source in sources and core.get(term.source) != core[layer.name]:
-                at = (arrays[term.source][:, 0] - first) * steps + arrays[term.source][:, 2]
-                events[core[layer.name]] += np.bincount(at, minlength=samples * steps)
+                sample, _, step = recorded.spikes[term.source].T
+                at = (sample - samples.start) * steps + step
+                events[core[layer.name]] += np.bincount(at, minlength=len(samples) * steps)
     number, at_most = np.unravel_index(int(events.argmax()), events.shape)
     return BusiestCore(
-        samples=list(range(first, first + samples)),
+        samples=list(samples),
         max=int(events.max()),
         core=int(number),
-        sample=int(at_most) // steps + first,
+        sample=int(at_most) // steps + samples.start,
         step=int(at_most) % steps,
         mean=float(events.max(axis=0).mean()),
     )

@@ -12,7 +12,7 @@ from snnb.io.figures import Figure
 from snnb.io.npy import load_archive
 from snnb.io.text import read_document, read_text
 from snnb.mapping.files import Mapping
-from snnb.mapping.layer_cost import COST, LayerCost, is_layer_cost
+from snnb.mapping.layer_cost import COST, LayerCost
 from snnb.mapping.layer_plots import plot_layers
 from snnb.mapping.plots import plot_events, plot_mapping, plot_traffic
 from snnb.network.read_network import read_network
@@ -111,9 +111,13 @@ def _events(mapping: Mapping) -> Figure:
     return plot_events(mapping)
 
 
+def _is_of_layers(run: RunDirectory, folder: Path) -> bool:
+    return run.records_of("map")[folder.name].details.mesh is None
+
+
 def _mapping(draw: Callable[[Mapping], Figure]) -> Callable[[RunDirectory, Path], Figure]:
     def drawn(run: RunDirectory, folder: Path) -> Figure:
-        if is_layer_cost(folder / COST):
+        if _is_of_layers(run, folder):
             raise InputError(f"maps/{folder.name} is of whole layers on cores; plot `layers`")
         return draw(Mapping.open(folder))
 
@@ -121,7 +125,7 @@ def _mapping(draw: Callable[[Mapping], Figure]) -> Callable[[RunDirectory, Path]
 
 
 def _layers(run: RunDirectory, folder: Path) -> Figure:
-    if not is_layer_cost(folder / COST):
+    if not _is_of_layers(run, folder):
         raise InputError(f"maps/{folder.name} is of neurons on cores; plot `mapping`")
     return plot_layers(LayerCost.read(folder / COST))
 
