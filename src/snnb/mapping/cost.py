@@ -166,11 +166,12 @@ def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
     delay = hardware.latency.of_routes(routes.hops, routes.borders)
     router = hardware.router_of(place)
     unicast, multicast = used_link_loads(matrix, router).all, multicast_loads(sums, router).all
+    events = core_events(sums, network.spikes[None])
     per_core = {
         **dict(zip(Limits._fields, sums.contents)),
         "spikes_in": np.asarray(matrix.sum(axis=0)).ravel(),
         "spikes_out": np.asarray(matrix.sum(axis=1)).ravel(),
-        "synaptic_operations": np.bincount(sums.core, received(network, network.spikes[None])[0], sums.cores),
+        "synaptic_operations": events[3, 0],
     }
     if hardware.axons_out_per_core is not None:
         per_core["axons_out"] = sums.axons_out
@@ -182,7 +183,7 @@ def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
     step_ns: Optional[float] = None
     step_bound: Optional[StepBound] = None
     if hardware.counts_events:
-        events, updates = core_events(sums, network.spikes[None]), updated_neurons(sums)
+        updates = updated_neurons(sums)
         counts = event_counts(events, updates * graph.interval, hardware, matrix, routes)
         by_event = energies(counts, energy)
         if hardware.time_ns is not None:
