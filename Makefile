@@ -1,6 +1,8 @@
 # `make help` lists the targets. Each makes what it needs, the environment included.
 UV := $(if $(shell uv --version 2>/dev/null),uv,.tools/bin/uv)
 BIN := .venv/bin
+# Each command would otherwise compile the modules of snnb, which is installed as editable, again.
+export PYTHONDONTWRITEBYTECODE :=
 
 STAGES := prepare train parse simulate graph map
 
@@ -25,13 +27,12 @@ help: ## list the targets
 setup: .venv/ready ## make .venv with Python 3.8, all packages of the lock, and snnb
 
 .tools/bin/uv:
-	python3 -m venv .tools
-	.tools/bin/python -m pip install --quiet uv
+	python3 -m pip install --quiet --target .tools uv || { python3 -m venv .tools && .tools/bin/python -m pip install --quiet uv; }
 
 .venv/ready: requirements-dev.lock pyproject.toml | $(filter .tools/bin/uv,$(UV))
 	$(UV) venv --quiet --allow-existing .venv
 	$(UV) pip sync --quiet --compile-bytecode --require-hashes --python $(BIN)/python requirements-dev.lock
-	$(UV) pip install --quiet --no-deps --python $(BIN)/python --editable .
+	$(UV) pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
 	touch $@
 
 demo: setup ## all five stages on the embedded digits and a mapping onto cores, with the report to look at
@@ -117,7 +118,7 @@ docs: setup ## write the command reference, the keywords of snnb.Run and the REA
 
 .venv-site/ready: requirements-site.lock | $(filter .tools/bin/uv,$(UV))
 	$(UV) venv --quiet --allow-existing .venv-site
-	$(UV) pip sync --quiet --require-hashes --python .venv-site/bin/python requirements-site.lock
+	$(UV) pip sync --quiet --compile-bytecode --require-hashes --python .venv-site/bin/python requirements-site.lock
 	touch $@
 
 # Not quietly: then mkdocs counts no warnings. The variable silences what the theme's authors tell about a coming version of mkdocs.

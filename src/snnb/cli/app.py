@@ -26,6 +26,8 @@ def app() -> None:
     _prepare_streams()
     # multiprocessing starts a process that warns of the semaphores it removes when this one has ended without doing so.
     os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker:UserWarning")
+    # Idle threads of OpenBLAS, of which numpy and scipy each start some, otherwise spin for 0.1 s.
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
     from snnb.cli import output
     from snnb.cli.main import main
 

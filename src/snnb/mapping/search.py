@@ -332,7 +332,7 @@ def _start_kahypar(folder: Path, capacity: int, jobs: Sequence[Job]) -> "subproc
     given = (os.getpid(), folder, capacity, *(f"{blocks},{seed}" for blocks, seed in jobs))
     with (folder / MESSAGES).open("wb") as messages:
         return subprocess.Popen(
-            [sys.executable, "-m", kahypar.__name__, *map(str, given)],
+            [sys.executable, "-S", "-m", kahypar.__name__, *map(str, given)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=messages,
