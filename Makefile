@@ -118,7 +118,7 @@ docs: setup ## write the command reference, the keywords of snnb.Run and the REA
 
 .venv-site/ready: requirements-site.lock | $(filter .tools/bin/uv,$(UV))
 	$(UV) venv --quiet --allow-existing .venv-site
-	$(UV) pip sync --quiet --compile-bytecode --require-hashes --python .venv-site/bin/python requirements-site.lock
+	$(UV) pip sync --quiet --require-hashes --python .venv-site/bin/python requirements-site.lock
 	touch $@
 
 # Not quietly: then mkdocs counts no warnings. The variable silences what the theme's authors tell about a coming version of mkdocs.
