@@ -1,6 +1,6 @@
 """Accuracy and operations of networks calibrated for few time steps, by the weight of spikes (`--spike-weight`).
 
-    python benchmarks/few_steps.py RUN … [--samples 1000] [--steps 8,16,32] [--spike-weights 0,0.3,1]
+    python benchmarks/few_steps.py RUN … [--samples 1017] [--steps 8,16,32] [--spike-weights 0,0.3,1]
         [--calibration-samples 1000] [--rows docs/few-time-steps.csv] [--page docs/conversion.md]
 
 RUN is a run directory with a parsed network of pictures with classes. Each row has two sets of pictures: the last
@@ -63,7 +63,7 @@ def main() -> None:
     """Measure all rows, print them, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="*", type=Path, metavar="RUN")
-    parser.add_argument("--samples", type=int, default=1000)
+    parser.add_argument("--samples", type=int, default=1017)
     parser.add_argument("--steps", default="8,16,32")
     parser.add_argument("--spike-weights", default="0,0.3,1")
     parser.add_argument("--calibration-samples", type=int, default=1000)
@@ -141,6 +141,7 @@ HEADER = (
     "network",
     "T",
     "`--spike-weight`",
+    "pictures",
     "agreement, training",
     "error of the logits",
     "agreement, test",
@@ -155,7 +156,8 @@ def cells(row: Row) -> List[str]:
     """Return the cells of a row of the table."""
     shares = (row.agreement_training, row.error_training, row.agreement_test, row.error_test, row.trained, row.readout)
     percentages = [f"{100 * share:.1f}" for share in shares]
-    return [f"`{row.model}`", str(row.steps), f"{row.spike_weight:g}", *percentages, f"{row.operations:,.0f}"]
+    first = [f"`{row.model}`", str(row.steps), f"{row.spike_weight:g}", f"{row.samples:,}"]
+    return [*first, *percentages, f"{row.operations:,.0f}"]
 
 
 def write_page(page: Path, rows: List[Row]) -> None:
