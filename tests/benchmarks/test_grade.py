@@ -30,6 +30,8 @@ CONSTRAINTS = sorted(FOLDER.glob("constraints/*.json"))
 spec = importlib.util.spec_from_file_location("grade", str(FOLDER / "grade.py"))
 grade = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(grade)
+FIGURES = ("connectivity", "cut", "external_degrees", "overlap_mean", "overlap_geometric_mean")
+FIGURES += ("hops_unicast", "hops_multicast", "energy_pj", "step_ns")
 
 
 def built(network, folder, coding):
@@ -99,7 +101,7 @@ def compared(graph, hardware, core, place, chip):
     network, opened = PlacedNetwork.of(graph), grade.Graph(graph.path)
     expected = cost(count_traffic(network, core, len(place)), hardware, place)
     figures, fullest, violations = grade.grade(opened, chip, core, place)
-    for name in ("connectivity", "cut", "hops_unicast", "hops_multicast", "energy_pj", "step_ns"):
+    for name in FIGURES:
         theirs = getattr(expected, name)
         assert (name in figures) == (theirs is not None), name
         assert theirs is None or figures[name] == pytest.approx(theirs, rel=1e-12), name
