@@ -2,9 +2,9 @@
 
     python benchmarks/instances/table.py [INSTANCE] [--check]
 
-needs numpy and h5py. With INSTANCE only its results are graded; those of the others are read from docs/instances.csv.
-With `--check` it needs snnb too, computes each stored result by `snnb map --partition` as well, and stops where a
-figure of grade.py is another one.
+needs numpy, scipy and h5py. With INSTANCE only its results are graded; those of the others are read from
+docs/instances.csv. With `--check` it needs snnb too, computes each stored result by `snnb map --partition` as well, and
+stops where a figure of grade.py is another one.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
 from grade import HERE, INSTANCES, Graph, grade, read_constraints, read_numbers
+from hops import agrees, core_traffic, read_partition, read_placements
 
 PAGE = HERE.parents[1] / "docs" / "instances.md"
 CSV = PAGE.with_suffix(".csv")
@@ -59,10 +60,17 @@ def main() -> None:
                 print(full_name, constraint, method, rows[-1]["connectivity"], flush=True)
                 if options.check and rows[-1]["connectivity"] is not None:
                     compare(full_name, constraint, result, rows[-1])
+            check_placements(graph, full_name, constraint, options.check)
     write_csv(rows)
-    tables = [instance_table(instances), ratio_table(rows), best_table(rows), axoncuda_table(rows)]
+    tables = [
+        instance_table(instances),
+        ratio_table(rows),
+        best_table(rows),
+        placement_table(rows),
+        axoncuda_table(rows),
+    ]
     text = PAGE.read_text()
-    for name, lines in zip(("instances", "ratios", "best", "axoncuda"), tables):
+    for name, lines in zip(("instances", "ratios", "best", "placements", "axoncuda"), tables):
         begin, end = f"<!-- {name}: written by `python benchmarks/instances/table.py` -->", f"<!-- end of {name} -->"
         before, _, rest = text.partition(begin)
         text = "\n".join([before + begin, *lines, end + rest.partition(end)[2]])
@@ -118,6 +126,31 @@ def compare(full_name: str, constraint: str, result: Path, row: Row) -> None:
             theirs = int((mapped.cost.contents["neurons"] > 0).sum())
         if theirs is not None and abs(row[name] - theirs) > tolerance * abs(theirs):
             sys.exit(f"{result}: {name} is {row[name]!r} by grade.py and {theirs!r} by snnb")
+
+
+def check_placements(graph: Graph, full_name: str, constraint: str, with_snnb: bool) -> None:
+    """Stop if hops and bound of placements.json are others, or those of snnb `with_snnb`."""
+    folder = RESULTS / full_name / constraint
+    if not (folder / "placements.json").exists():
+        return
+    stored, places = read_placements(folder)
+    core = read_partition(graph, folder, stored["partition"])
+    if not agrees(folder, core_traffic(graph, core), read_constraints(constraint)):
+        sys.exit(f"{folder}/placements.json is of another partition, or wrong: run place.py")
+    if with_snnb:
+        from snnb.graph.synapse_graph import SynapseGraph
+        from snnb.mapping.cost import Routes
+        from snnb.mapping.hardware import read_hardware
+        from snnb.mapping.traffic import PlacedNetwork, count_traffic
+
+        hardware = read_hardware(str(HERE / "constraints" / f"{constraint}.json"))
+        with SynapseGraph.open(INSTANCES / f"{full_name}.h5") as opened:
+            network = PlacedNetwork.of(opened)
+            traffic = count_traffic(network, core.astype("int32"), stored["cores"]).matrix
+        for method, place in places.items():
+            theirs = float(traffic.data @ Routes.of(traffic, hardware, place.astype("int32")).hops.sum(axis=0))
+            if abs(theirs - stored["hops"][method]) > 1e-9 * theirs + 1e-6:
+                sys.exit(f"{folder}/placements.json: {method} has {theirs!r} hops by snnb")
 
 
 def read_csv() -> List[Row]:
@@ -215,6 +248,24 @@ def best_table(rows: List[Row]) -> List[str]:
         cells += [f"{row['hops_unicast']:,.1f}", f"{row['energy_pj'] / 1e6:.4g}", step]
         cells += [f"{TITLES.get(row['method'], row['method'])}, {row['seed']}", f"{row['seconds']:,.0f}"]
         lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def placement_table(rows: List[Row]) -> List[str]:
+    """Return hops by method of placement, and their lower bound, as ratios to those of snnb."""
+    lines = ["| instance | constraints | partition | cores | spikes | hops by snnb | bound | curves | force-directed |"]
+    lines.append("|---|---|---|" + "---:|" * 6)
+    for instance, constraints in by_case(rows):
+        for folder in RESULTS.glob(f"{instance}-*/{constraints}"):
+            if not (folder / "placements.json").exists():
+                continue
+            stored = read_placements(folder)[0]
+            hops, partition = stored["hops"], stored["partition"]
+            cells = [f"`{instance}`", constraints, TITLES.get(partition, partition), f"{stored['cores']:,}"]
+            cells += [f"{stored['spikes']:,.1f}", f"{hops['snnb']:,.1f}"]
+            others = (stored["bound"], hops["curve"], hops["force"])
+            cells += [f"{one / hops['snnb']:.3f}" if hops["snnb"] else "–" for one in others]
+            lines.append(f"| {' | '.join(cells)} |")
     return lines
 
 
