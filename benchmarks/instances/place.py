@@ -20,7 +20,7 @@ import numpy as np
 from grade import HERE, INSTANCES, Graph, read_constraints
 from hops import METHODS, agrees, core_traffic, fewest_hops, hops_of, read_partition
 from scipy.sparse import csr_matrix
-from table import RESULTS, best_of, by_case, read_csv
+from table import best_of, by_case, folder_of, read_csv
 
 sys.path.insert(0, str(HERE.parent / "peers"))
 
@@ -33,7 +33,7 @@ def main() -> None:
         if sys.argv[1:] and name not in sys.argv[1:]:
             continue
         method = best_of(by_method)["method"]
-        (folder,) = RESULTS.glob(f"{name}-*/{constraints}")
+        folder = folder_of(name, constraints)
         graph, chip = Graph(INSTANCES / f"{folder.parent.name}.h5"), read_constraints(constraints)
         core = read_partition(graph, folder, method)
         traffic = core_traffic(graph, core)

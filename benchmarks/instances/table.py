@@ -39,15 +39,15 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="compute each result with snnb as well")
     options = parser.parse_args()
     instances = [json.loads(path.read_text()) for path in INSTANCES.glob("*.json")]
-    instances.sort(key=lambda one: (one["synapses"], one["name"]))
-    names = [instance["name"] for instance in instances]
+    instances.sort(key=lambda one: (one["synapses"], one["name"], one["version"]))
+    names = [label_of(instance, instances) for instance in instances]
     if options.instance not in (None, *names):
         parser.error(f"no instance {options.instance}; the instances are {', '.join(names)}")
     stored = [] if options.instance is None else read_csv()
     rows = []
-    for instance in instances:
-        if options.instance not in (None, instance["name"]):
-            rows += [row for row in stored if row["instance"] == instance["name"]]
+    for instance, label in zip(instances, names):
+        if options.instance not in (None, label):
+            rows += [row for row in stored if row["instance"] == label]
             continue
         full_name = f"{instance['name']}-{instance['version']}"
         graph = Graph(INSTANCES / f"{full_name}.h5")
@@ -56,7 +56,7 @@ def main() -> None:
                 result = RESULTS / full_name / constraint / f"{method}.json"
                 if not result.exists():
                     continue
-                rows.append(graded(graph, full_name, constraint, result))
+                rows.append({"instance": label, **graded(graph, constraint, result)})
                 print(full_name, constraint, method, rows[-1]["connectivity"], flush=True)
                 if options.check and rows[-1]["connectivity"] is not None:
                     compare(full_name, constraint, result, rows[-1])
@@ -77,7 +77,18 @@ def main() -> None:
     PAGE.write_text(text)
 
 
-def graded(graph: Graph, full_name: str, constraint: str, result: Path) -> Row:
+def label_of(instance: Row, instances: List[Row]) -> str:
+    """Return the name of an instance, with its version if it has several."""
+    several = [one["name"] for one in instances].count(instance["name"]) > 1
+    return f"{instance['name']}-{instance['version']}" if several else instance["name"]
+
+
+def folder_of(label: str, constraints: str) -> Path:
+    """Return the folder of the results of the instance of this label."""
+    return next(RESULTS.glob(f"{label if '-' in label else label + '-*'}/{constraints}"))
+
+
+def graded(graph: Graph, constraint: str, result: Path) -> Row:
     """Grade a stored result, and stop if it is not valid; figures are None if no seed has given one."""
     stored = json.loads(result.read_text())
     mapped = [seed for seed in stored["seeds"] if "connectivity" in seed]
@@ -90,7 +101,6 @@ def graded(graph: Graph, full_name: str, constraint: str, result: Path) -> Row:
             sys.exit(f"{result}: {'; '.join(violations)}")
         best = min(mapped, key=lambda seed: seed["connectivity"])
     return {
-        "instance": full_name.rpartition("-")[0],
         "constraints": constraint,
         "method": stored["method"],
         "program": stored["program"],
@@ -178,7 +188,7 @@ def instance_table(instances: List[Row]) -> List[str]:
     for one in instances:
         kilobytes = (INSTANCES / f"{one['name']}-{one['version']}.h5").stat().st_size / 1000
         cells = [
-            f"`{one['name']}`",
+            f"`{label_of(one, instances)}`",
             one["network"].rstrip("."),
             quality(one),
             f"{one['pictures']:,} × {one['steps']:,}",
@@ -256,16 +266,16 @@ def placement_table(rows: List[Row]) -> List[str]:
     lines = ["| instance | constraints | partition | cores | spikes | hops by snnb | bound | curves | force-directed |"]
     lines.append("|---|---|---|" + "---:|" * 6)
     for instance, constraints in by_case(rows):
-        for folder in RESULTS.glob(f"{instance}-*/{constraints}"):
-            if not (folder / "placements.json").exists():
-                continue
-            stored = read_placements(folder)[0]
-            hops, partition = stored["hops"], stored["partition"]
-            cells = [f"`{instance}`", constraints, TITLES.get(partition, partition), f"{stored['cores']:,}"]
-            cells += [f"{stored['spikes']:,.1f}", f"{hops['snnb']:,.1f}"]
-            others = (stored["bound"], hops["curve"], hops["force"])
-            cells += [f"{one / hops['snnb']:.3f}" if hops["snnb"] else "–" for one in others]
-            lines.append(f"| {' | '.join(cells)} |")
+        folder = folder_of(instance, constraints)
+        if not (folder / "placements.json").exists():
+            continue
+        stored = read_placements(folder)[0]
+        hops, partition = stored["hops"], stored["partition"]
+        cells = [f"`{instance}`", constraints, TITLES.get(partition, partition), f"{stored['cores']:,}"]
+        cells += [f"{stored['spikes']:,.1f}", f"{hops['snnb']:,.1f}"]
+        others = (stored["bound"], hops["curve"], hops["force"])
+        cells += [f"{one / hops['snnb']:.3f}" if hops["snnb"] else "–" for one in others]
+        lines.append(f"| {' | '.join(cells)} |")
     return lines
 
 

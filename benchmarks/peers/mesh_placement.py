@@ -94,16 +94,16 @@ def force_directed(traffic: csr_matrix, places: np.ndarray, mesh: Tuple[int, int
     neighbours is the sum of their forces towards each other, the decrease by a swap. Distances are those of tiles. The
     pairs of largest tension are swapped first, each if no earlier swap has diminished its tension.
     """
-    at, who = places.copy(), np.full(mesh, -1)
+    at, who = places.astype(np.int32), np.full(mesh, -1)
     who[tuple(at.T)] = np.arange(len(at))
-    of = np.repeat(np.arange(len(at)), np.diff(traffic.indptr))
+    of = np.repeat(np.arange(len(at), dtype=np.int32), np.diff(traffic.indptr))
     least = LEAST * traffic.data.sum()
     x, y = (axis.ravel() for axis in np.meshgrid(*map(np.arange, mesh), indexing="ij"))
     pairs = [(x[x + 1 < mesh[0]], y[x + 1 < mesh[0]], 0), (x[y + 1 < mesh[1]], y[y + 1 < mesh[1]], 2)]
     while True:
         forces = np.zeros((4, len(at) + 1))  # the last core is an empty position
         for number, step in enumerate(STEPS):
-            gain = decrease(at[of], at[of] + step, at[traffic.indices], tile)
+            gain = decrease(at.T, step, of, traffic.indices, tile)
             forces[number, :-1] = np.bincount(of, traffic.data * gain, len(at))
         tension, listed = [], []
         for left, low, number in pairs:
@@ -116,22 +116,29 @@ def force_directed(traffic: csr_matrix, places: np.ndarray, mesh: Tuple[int, int
         if not order.size:
             return at
         for k in order[: max(1, int(SHARE * order.size))]:
-            (one, other), (a, b) = who[tuple(cells[k].reshape(2, 2).T)], cells[k].reshape(2, 2)
-            now = sum(alone(traffic, at, core, end, tile) for core, end in ((one, b), (other, a)) if core >= 0)
-            if now >= tensions[k] - least / 2:
-                who[tuple(a)], who[tuple(b)] = other, one
-                for core, end in ((one, b), (other, a)):
-                    if core >= 0:
-                        at[core] = end
+            a, b = cells[k, :2], cells[k, 2:]
+            moves = [(core, end - begin) for core, begin, end in ((who[tuple(a)], a, b), (who[tuple(b)], b, a))]
+            moves = [move for move in moves if move[0] >= 0]
+            if sum(force(traffic, at.T, core, step, tile) for core, step in moves) >= tensions[k] - least / 2:
+                who[tuple(a)] = who[tuple(b)] = -1
+                for core, step in moves:
+                    at[core] += step
+                    who[tuple(at[core])] = core
 
 
-def decrease(begin: np.ndarray, end: np.ndarray, partner: np.ndarray, tile: Tuple[int, int]) -> np.ndarray:
-    """Return by how many hops a step from `begin` to `end` comes nearer to a partner, which if it is there swaps."""
-    before, after = (np.abs(one // tile - partner // tile).sum(axis=-1) for one in (begin, end))
-    return np.where((end == partner).all(axis=-1), 0, before - after)
+def decrease(
+    at: np.ndarray, step: np.ndarray, core: np.ndarray, other: np.ndarray, tile: Tuple[int, int]
+) -> np.ndarray:
+    """Return by how many hops `core` steps nearer to `other`, 0 if the two change places; `at` is (2, cores)."""
+    axis = int(step[1] != 0)
+    along, across = at[axis], at[1 - axis]
+    here, there, end = along // tile[axis], along[other], along[core] + step[axis]
+    far = here[other]
+    swapped = (there == end) & (across[other] == across[core])
+    return (np.abs(far - here[core]) - np.abs(far - end // tile[axis])) * ~swapped
 
 
-def alone(traffic: csr_matrix, at: np.ndarray, core: int, end: np.ndarray, tile: Tuple[int, int]) -> float:
-    """Return the force on a core towards the position `end`."""
+def force(traffic: csr_matrix, at: np.ndarray, core: int, step: np.ndarray, tile: Tuple[int, int]) -> float:
+    """Return the force on a core in the direction of a step."""
     part = slice(traffic.indptr[core], traffic.indptr[core + 1])
-    return float(traffic.data[part] @ decrease(at[core], end, at[traffic.indices[part]], tile))
+    return float(traffic.data[part] @ decrease(at, step, core, traffic.indices[part], tile))

@@ -50,7 +50,7 @@ def test_no_placement_has_fewer_hops_than_the_bound(mesh, tile, modules):
     hops, random = modules[0], np.random.default_rng(6)
     chip = {"mesh": mesh, "tile": tile}
     positions = np.array(list(np.ndindex(*mesh)))
-    for cores in (1, 2, 4, 5):
+    for cores in (1, 2, 4):
         for density in (0.3, 1.0):
             traffic = random_traffic(random, cores, density)
             every = itertools.permutations(range(len(positions)), cores)
@@ -66,7 +66,7 @@ def test_the_bound_of_a_star(modules):
 
 
 @pytest.mark.parametrize(
-    ("cores", "mesh"), [(1, (3, 3)), (3, (2, 2)), (16, (4, 4)), (30, (8, 5)), (48, (64, 64)), (90, (3, 40))]
+    ("cores", "mesh"), [(1, (3, 3)), (3, (2, 2)), (16, (4, 4)), (30, (8, 5)), (48, (64, 64)), (40, (3, 40))]
 )
 def test_peers_place_each_core_on_a_position_of_its_own(cores, mesh, modules):
     hops, peers, _ = modules
