@@ -121,7 +121,7 @@ RECIPES = {  # by name, an older version by its full name
     "resnet20_cifar10": Recipe(
         "ResNet-20 (He et al. 2016) with the published weights of akamaster/pytorch_resnet_cifar10, calibrated for 16 "
         "steps with separated firing; original pictures instead of the JPEG copy.",
-        "resnet20_published.h5",
+        "resnet20_published.onnx",
         "cifar10",
         options=f"--pixels torch {CALIBRATED} --samples 500",
         constraints=LARGE,
