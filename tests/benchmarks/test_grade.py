@@ -256,3 +256,17 @@ def test_compressed_files_and_files_that_cannot_be_read(case):
         file.seek(5000)
         file.write(b"xxxx")
     assert "SHA-256" in case.run("parts.txt", "places.txt")[2]
+
+
+def test_each_version_of_an_instance_has_a_label_results_and_the_command_of_its_recipe(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    table, make = importlib.import_module("table"), importlib.import_module("make")
+    listed = [json.loads(path.read_text()) for path in table.INSTANCES.glob("*.json")]
+    labels = {table.label_of(one, listed): one for one in listed}
+    assert {"lenet_t100", "resnet20_cifar10-2026.1", "resnet20_cifar10-2026.2"} <= {*labels}
+    assert {row["instance"] for row in table.read_csv()} <= {*labels}
+    for name, constraints in (("lenet_t100", "axons_128"), ("resnet20_cifar10-2026.1", "loihi_mesh")):
+        assert (table.folder_of(name, constraints) / "groups.json").exists()
+    for label, one in labels.items():
+        recipe = make.RECIPES.get(label) or make.RECIPES[one["name"]]
+        assert (recipe.version, make.command(recipe)) == (one["version"], one["recipe"])
