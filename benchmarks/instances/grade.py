@@ -183,14 +183,18 @@ def shared_entries(graph, core_of, lists):
 
 def measure(graph, core, chip, place):
     """Return figures, and contents of each core by limit, for core of each neuron and place of each core (or None)."""
-    cores, spikes, sums = int(core.max()) + 1, graph.counts, np.zeros(5)
+    cores, spikes, sums = int(core.max()) + 1, graph.counts, np.zeros(6)
     core_of, active = np.append(np.full(graph.placed, -1), core), graph.driven.copy()
-    synapses, operations, lists, axons, axons_out, sent, received = np.zeros((7, cores))
+    synapses, operations, lists, axons, axons_out, sent, received, pairs = np.zeros((8, cores))
     places = () if place is None else (place // chip.get("tile", (1, 1)), place // chip.get("chip", chip["mesh"]))
     for source, target, _ in graph.edges():
         synapses += np.bincount(core_of[target], minlength=cores)
         operations += np.bincount(core_of[target], spikes[source], cores)
         active[target[(spikes[source] > 0) | ~graph.sends[source]]] = True
+        pair = np.sort(source * graph.nodes + target, kind="stable")  # of ascending runs
+        by, onto = np.divmod(pair[firsts(pair)], graph.nodes)  # with several delays once
+        degree = np.bincount(by, minlength=graph.nodes)
+        pairs += np.bincount(core_of[onto[graph.sends[by]]], minlength=cores)
         source, to = np.divmod(np.unique(source * cores + core_of[target]), cores)  # neurons and cores they reach
         lists += np.bincount(to, minlength=cores)
         source, to = source[graph.sends[source]], to[graph.sends[source]]
@@ -201,7 +205,8 @@ def measure(graph, core, chip, place):
         sent += np.bincount(core_of[source], spikes[source], cores)
         source, to = source[core_of[source] != to], to[core_of[source] != to]
         sums[:2] += spikes[source].sum(), spikes[np.unique(source)].sum()
-        sums[2:] += routes(chip["energy_pj"], *places, core_of[source], to, source, spikes[source]) if places else 0
+        sums[2] += spikes[source] @ (1 + degree[source])
+        sums[3:] += routes(chip["energy_pj"], *places, core_of[source], to, source, spikes[source]) if places else 0
     neurons, updated = np.bincount(core), np.bincount(core[active[graph.placed :]], minlength=cores)
     contents = {"neurons": neurons, "axons": axons, "axons_out": axons_out, "synapses": synapses}
     if "synapse_memory" in chip:
@@ -211,9 +216,12 @@ def measure(graph, core, chip, place):
     steps, spiked = graph.interval * graph.samples, np.bincount(core, spikes[graph.placed :])
     events = {"axon_out": sent, "axon_in": received, "synapse": operations, "spike": spiked}  # of a core
     events.update(neuron_active=updated * steps, neuron_inactive=(neurons - updated) * steps)
-    sums[4] += sum(events[name].sum() * chip["energy_pj"].get(name, 0) for name in events)
-    names = ("connectivity", "cut", "hops_unicast", "hops_multicast", "energy_pj")[: 5 if places else 2]
-    figures = {"cores": np.count_nonzero(neurons), **dict(zip(names, sums / graph.samples))}
+    sums[5] += sum(events[name].sum() * chip["energy_pj"].get(name, 0) for name in events)
+    names = ("connectivity", "cut", "external_degrees", "hops_unicast", "hops_multicast", "energy_pj")
+    figures = {"cores": np.count_nonzero(neurons), **dict(zip(names[: 6 if places else 3], sums / graph.samples))}
+    overlap = pairs[neurons > 0] / np.maximum(axons[neurons > 0], 1)
+    figures["overlap_mean"] = overlap.mean()
+    figures["overlap_geometric_mean"] = np.exp(np.log(overlap[overlap > 0]).sum() / overlap.size)
     if "time_ns" in chip and places:
         times = {"barrier": 0, **chip["time_ns"]}
         busy = [sum(events[name] * times.get(name, 0) for name in names) for names in (OF_NEURONS, OF_SYNAPSES)]

@@ -30,6 +30,8 @@ CONSTRAINTS = sorted(FOLDER.glob("constraints/*.json"))
 spec = importlib.util.spec_from_file_location("grade", str(FOLDER / "grade.py"))
 grade = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(grade)
+FIGURES = ("connectivity", "cut", "external_degrees", "overlap_mean", "overlap_geometric_mean")
+FIGURES += ("hops_unicast", "hops_multicast", "energy_pj", "step_ns")
 
 
 def built(network, folder, coding):
@@ -99,7 +101,7 @@ def compared(graph, hardware, core, place, chip):
     network, opened = PlacedNetwork.of(graph), grade.Graph(graph.path)
     expected = cost(count_traffic(network, core, len(place)), hardware, place)
     figures, fullest, violations = grade.grade(opened, chip, core, place)
-    for name in ("connectivity", "cut", "hops_unicast", "hops_multicast", "energy_pj", "step_ns"):
+    for name in FIGURES:
         theirs = getattr(expected, name)
         assert (name in figures) == (theirs is not None), name
         assert theirs is None or figures[name] == pytest.approx(theirs, rel=1e-12), name
@@ -254,3 +256,17 @@ def test_compressed_files_and_files_that_cannot_be_read(case):
         file.seek(5000)
         file.write(b"xxxx")
     assert "SHA-256" in case.run("parts.txt", "places.txt")[2]
+
+
+def test_each_version_of_an_instance_has_a_label_results_and_the_command_of_its_recipe(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    table, make = importlib.import_module("table"), importlib.import_module("make")
+    listed = [json.loads(path.read_text()) for path in table.INSTANCES.glob("*.json")]
+    labels = {table.label_of(one, listed): one for one in listed}
+    assert {"lenet_t100", "resnet20_cifar10-2026.1", "resnet20_cifar10-2026.2"} <= {*labels}
+    assert {row["instance"] for row in table.read_csv()} <= {*labels}
+    for name, constraints in (("lenet_t100", "axons_128"), ("resnet20_cifar10-2026.1", "loihi_mesh")):
+        assert (table.folder_of(name, constraints) / "groups.json").exists()
+    for label, one in labels.items():
+        recipe = make.RECIPES.get(label) or make.RECIPES[one["name"]]
+        assert (recipe.version, make.command(recipe)) == (one["version"], one["recipe"])
