@@ -232,7 +232,7 @@ def classified(
         operations += sum(int((c.sum(axis=0) * fan_out[name]).sum()) for name, c in found.counts.items())
     ann, readout, spikes = np.concatenate(guesses, axis=1)
     shares = [ann == y, readout == y, spikes == y, readout == ann, (ann == y) & (readout != y)]
-    return (*(round(float(share.mean()), 6) for share in shares), operations / len(x))
+    return (*(round(float(share.mean()), 6) for share in shares), round(operations / len(x), 1))
 
 
 def reconstructed(
@@ -254,7 +254,7 @@ def reconstructed(
     assert quality.ann is not None
     assert quality.readout is not None
     errors = (round(error / len(x), 6) for error in (quality.ann, quality.readout, float(quality.by_step[-1])))
-    return (*errors, -1.0, -1.0, costs.synaptic_operations_per_sample)
+    return (*errors, -1.0, -1.0, round(costs.synaptic_operations_per_sample, 1))
 
 
 # Pages
