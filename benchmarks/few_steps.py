@@ -1,6 +1,6 @@
 """Accuracy and operations of networks calibrated for few time steps, by the weight of spikes (`--spike-weight`).
 
-    python benchmarks/few_steps.py RUN … [--samples 1000] [--steps 8,16,32] [--spike-weights 0,0.3,1]
+    python benchmarks/few_steps.py RUN … [--samples 1017] [--steps 8,16,32] [--spike-weights 0,0.3,1]
         [--calibration-samples 1000] [--rows docs/few-time-steps.csv] [--page docs/conversion.md]
 
 RUN is a run directory with a parsed network of pictures with classes. Each row has two sets of pictures: the last
@@ -63,7 +63,7 @@ def main() -> None:
     """Measure all rows, print them, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="*", type=Path, metavar="RUN")
-    parser.add_argument("--samples", type=int, default=1000)
+    parser.add_argument("--samples", type=int, default=1017)
     parser.add_argument("--steps", default="8,16,32")
     parser.add_argument("--spike-weights", default="0,0.3,1")
     parser.add_argument("--calibration-samples", type=int, default=1000)
