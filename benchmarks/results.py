@@ -43,7 +43,7 @@ BLOCK = 100  # pictures simulated at a time
 
 @dataclass(frozen=True)
 class Row:
-    """One simulation; shares of the pictures, or mean squared errors of an autoencoder, whose `same` is -1."""
+    """One simulation; shares of the pictures."""
 
     network: str
     trained: str  # how
@@ -156,7 +156,6 @@ def measured(
     from snnb.network.read_network import read_network
     from snnb.simulation.settings import SimulationSettings
     from snnb.stages import prepare
-    from snnb.stages.model import class_count
     from snnb.stages.open_run import open_run
     from snnb.stages.stage import recorded_details
 
@@ -167,7 +166,6 @@ def measured(
     trained = read_network(run.path / "parse" / f"{run.model}_parsed.h5", trained=True)
     file, pictures = run.record_of("train").outputs[0], prepare.normalisation_set(run)
     names = run.model, options.trained or recipe(run), file.sha256[:16], options.pictures, len(x)
-    simulate = classified if class_count(run.manifest.run, details.class_names) else reconstructed
     for method in options.methods.split(","):
         for steps in STEPS[method]:
             if (run.model, options.pictures, len(x), method, steps) in known:
@@ -180,7 +178,7 @@ def measured(
             dynamics = SimulationSettings(
                 samples=len(x), duration=steps, initial_potential=STARTS.get(method, 0.0), engine="event"
             )
-            *shares, operations = simulate(run, network, trained, dynamics, x, y)
+            *shares, operations = classified(run, network, trained, dynamics, x, y)
             costs = network.latency(steps), network.interval(steps), operations
             yield Row(*names, method, steps, *shares, *costs, round(time.process_time() - began))
 
@@ -235,28 +233,6 @@ def classified(
     return (*(round(float(share.mean()), 6) for share in shares), round(operations / len(x), 1))
 
 
-def reconstructed(
-    run: "RunDirectory",
-    network: "Network",
-    trained: "Network",
-    settings: "SimulationSettings",
-    x: "np.ndarray",
-    y: "np.ndarray",
-) -> Tuple[float, ...]:
-    """Simulate an autoencoder; see `classified`."""
-    from snnb.simulation.simulate import run_job
-    from snnb.simulation.statistics import Job, rate_statistics
-
-    parsed, scale = run.path / "parse" / f"{run.model}_parsed.h5", run.record_of("prepare").details.scale
-    unit = [1.0, *run.record_of("parse").details.scale_factors.values()][-1]
-    totals = run_job(Job(parsed, network, trained, settings, "event", scale, False, unit), x, y)
-    quality, costs = totals.quality, rate_statistics(network, totals, settings.duration)
-    assert quality.ann is not None
-    assert quality.readout is not None
-    errors = (round(error / len(x), 6) for error in (quality.ann, quality.readout, float(quality.by_step[-1])))
-    return (*errors, -1.0, -1.0, round(costs.synaptic_operations_per_sample, 1))
-
-
 # Pages
 
 
@@ -271,7 +247,7 @@ def with_tables(text: str, rows: Sequence[Row]) -> str:
 
 def with_accuracies(text: str, rows: Sequence[Row]) -> str:
     """Return docs/models.md with the accuracies of the records in the last column of its first table."""
-    found = {row.network: f"{100 * row.ann:.1f} %" for row in rows if row.same >= 0 and row.pictures != "original"}
+    found = {row.network: f"{100 * row.ann:.1f} %" for row in rows if row.pictures != "original"}
     line = re.compile(r"^(\| `(\w+)` \|.* \| )(not trained|[\d.]+ %) \|$", re.MULTILINE)
     return line.sub(lambda match: f"{match[1]}{found.get(match[2], match[3])} |", text)
 
@@ -304,11 +280,11 @@ def joined(group: Group, keys: Sequence[Tuple[str, int]], text: Callable[[Row], 
     return " / ".join(text(group[key]) if key in group else "–" for key in keys)
 
 
-def classifying(found: Found, *methods: str) -> Iterator[Tuple[Cells, Group, Row]]:
-    """Yield name and pictures, all rows, and any row of the networks with classes and with rows of a method."""
+def having(found: Found, *methods: str) -> Iterator[Tuple[Cells, Group, Row]]:
+    """Yield name and pictures, all rows, and any row of the networks with rows of a method."""
     for (network, pictures, samples), group in found.items():
         row = next(iter(group.values()))
-        if row.same >= 0 and any(method in methods for method, _ in group):
+        if any(method in methods for method, _ in group):
             yield [f"`{network}`", f"{samples:,} {PICTURES[pictures]}"], group, row
 
 
@@ -318,7 +294,7 @@ FEW = [("calibrated", steps) for steps in CALIBRATED]
 def accuracy_table(found: Found) -> List[str]:
     """Return the table of the networks and their accuracy in few time steps."""
     table = [["network", "trained", "test pictures", "trained network", "T = 8", "T = 16", "T = 32", "same class"]]
-    for (name, pictures), group, row in classifying(found, "calibrated"):
+    for (name, pictures), group, row in having(found, "calibrated"):
         low, high = wilson(row.ann, row.samples)
         ann = f"{percent(row.ann)} ({percent(low)}–{percent(high)})"
         few = [joined(group, [key], both) for key in FEW]
@@ -330,7 +306,7 @@ def cost_table(found: Found) -> List[str]:
     """Return the table of losses and costs of the calibrated networks."""
     head = ["network", "test pictures", "lost at T = 8", "16", "32", "latency", "interval", "operations at 8 / 16 / 32"]
     table = [head]
-    for names, group, _ in classifying(found, "calibrated"):
+    for names, group, _ in having(found, "calibrated"):
         lost = [joined(group, [key], lambda row: "{:.1f} ± {:.1f}".format(*row.lost)) for key in FEW]
         row = next(row for (method, _), row in group.items() if method == "calibrated")
         times = [f"{time // row.steps} T" for time in (row.latency, row.interval)]
@@ -349,7 +325,7 @@ def integer_table(found: Found) -> List[str]:
     keys += [(bits, steps) for bits in BITS for steps in INTEGER_STEPS]
     names = {"calibrated": "float32", "8bits": "8 bits", "4bits": "4 bits"}
     table = [["network", "test pictures", "trained network", *(f"{names[m]}, T = {steps}" for m, steps in keys)]]
-    for name, group, row in classifying(found, *BITS):
+    for name, group, row in having(found, *BITS):
         table.append([*name, percent(row.ann), *(joined(group, [key], both) for key in keys)])
     return markdown(table)
 
@@ -359,21 +335,10 @@ def parsed_table(found: Found) -> List[str]:
     keys = [(start, steps) for start in STARTS for steps in PARSED]
     head = [f"{start.replace('=', ' = ')}, {steps} steps" for start, steps in keys]
     table = [["network", "test pictures", "trained network", *head, f"operations, {PARSED[-1]} steps"]]
-    for names, group, row in classifying(found, *STARTS):
+    for names, group, row in having(found, *STARTS):
         shares = [joined(group, [key], both) for key in keys]
         longest = [row for (method, steps), row in group.items() if method in STARTS and steps == PARSED[-1]]
         table.append([*names, percent(row.ann), *shares, quantity(longest[0].operations) if longest else "–"])
-    return markdown(table)
-
-
-def error_table(found: Found) -> List[str]:
-    """Return the table of autoencoders."""
-    table = [["network", "trained", "test pictures", "conversion", "steps", "trained network", "spikes", "operations"]]
-    for (network, pictures, samples), group in found.items():
-        for row in group.values():
-            if row.same < 0:
-                names = [f"`{network}`", row.trained, f"{samples:,} {PICTURES[pictures]}", row.method, str(row.steps)]
-                table.append([*names, f"{row.ann:.5f}", f"{row.spikes:.5f}", quantity(row.operations)])
     return markdown(table)
 
 
@@ -427,8 +392,9 @@ def hours(found: Found) -> List[str]:
     seconds: Dict[str, float] = {}
     for (network, _, _), group in found.items():
         seconds[network] = seconds.get(network, 0) + sum(row.seconds for row in group.values())
-    each = ", ".join(f"`{network}` {spent / 60:.0f}" for network, spent in seconds.items())
-    return [f"The records took {sum(seconds.values()) / 3600:.1f} hours of processor time, in minutes: {each}."]
+    most = max(seconds, key=lambda network: seconds[network])
+    total = f"{sum(seconds.values()) / 3600:.1f} hours of processor time, without trainings"
+    return [f"The records took {total}, most of them `{most}`: {seconds[most] / 60:.0f} minutes."]
 
 
 SECTIONS: Dict[str, Callable[[Found], List[str]]] = {
@@ -436,7 +402,6 @@ SECTIONS: Dict[str, Callable[[Found], List[str]]] = {
     "costs": cost_table,
     "integers": integer_table,
     "networks as parsed": parsed_table,
-    "errors": error_table,
     "published": published_table,
     "hours": hours,
 }
