@@ -141,7 +141,6 @@ HEADER = (
     "network",
     "T",
     "`--spike-weight`",
-    "pictures",
     "agreement, training",
     "error of the logits",
     "agreement, test",
@@ -156,8 +155,7 @@ def cells(row: Row) -> List[str]:
     """Return the cells of a row of the table."""
     shares = (row.agreement_training, row.error_training, row.agreement_test, row.error_test, row.trained, row.readout)
     percentages = [f"{100 * share:.1f}" for share in shares]
-    first = [f"`{row.model}`", str(row.steps), f"{row.spike_weight:g}", f"{row.samples:,}"]
-    return [*first, *percentages, f"{row.operations:,.0f}"]
+    return [f"`{row.model}`", str(row.steps), f"{row.spike_weight:g}", *percentages, f"{row.operations:,.0f}"]
 
 
 def write_page(page: Path, rows: List[Row]) -> None:
