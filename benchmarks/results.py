@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 ROWS, PAGE, MODELS = DOCS / "results.csv", DOCS / "results.md", DOCS / "models.md"
-PICTURES = {"original": "original", "JPEG": "of the JPEG copy", "MNIST": "of MNIST"}
+PICTURES = {"original": "original", "JPEG": "JPEG copy", "MNIST": "MNIST"}
 CALIBRATED, INTEGER_STEPS, PARSED = (8, 16, 32), (16,), (64, 128, 256)  # time steps
 STARTS = {"V0=0": 0.0, "V0=0.5": 0.5}  # initial potentials of networks as parsed
 BITS = {"8bits": 8, "4bits": 4}
@@ -258,7 +258,7 @@ Cells = List[str]
 def markdown(table: List[Cells]) -> List[str]:
     """Return the lines of a table, whose first row is the header; columns of numbers are aligned right."""
     head, *rows = table
-    numeric = [all(re.fullmatch(r"[-–\d., ±/()kMT]*", row[column]) for row in rows) for column in range(len(head))]
+    numeric = [all(re.fullmatch(r"[−–\d., ±/()kMT]*", row[column]) for row in rows) for column in range(len(head))]
     rule = ["---:" if aligned else "---" for aligned in numeric]
     return ["| " + " | ".join(cells) + " |" for cells in (head, rule, *rows)]
 
@@ -266,6 +266,12 @@ def markdown(table: List[Cells]) -> List[str]:
 def percent(value: float) -> str:
     """Return a share as a percentage."""
     return f"{100 * value:.1f}"
+
+
+def points(row: Row) -> str:
+    """Return the points that the read-out loses, with their interval."""
+    loss, half = row.lost
+    return f"{round(loss, 1) + 0.0:.1f} ± {half:.1f}".replace("-", "−")  # not -0.0
 
 
 def quantity(value: float) -> str:
@@ -307,7 +313,7 @@ def cost_table(found: Found) -> List[str]:
     head = ["network", "test pictures", "lost at T = 8", "16", "32", "latency", "interval", "operations at 8 / 16 / 32"]
     table = [head]
     for names, group, _ in having(found, "calibrated"):
-        lost = [joined(group, [key], lambda row: "{:.1f} ± {:.1f}".format(*row.lost)) for key in FEW]
+        lost = [joined(group, [key], points) for key in FEW]
         row = next(row for (method, _), row in group.items() if method == "calibrated")
         times = [f"{time // row.steps} T" for time in (row.latency, row.interval)]
         table.append([*names, *lost, *times, joined(group, FEW, lambda row: quantity(row.operations))])
@@ -324,9 +330,11 @@ def integer_table(found: Found) -> List[str]:
     keys = [("calibrated", steps) for steps in INTEGER_STEPS]
     keys += [(bits, steps) for bits in BITS for steps in INTEGER_STEPS]
     names = {"calibrated": "float32", "8bits": "8 bits", "4bits": "4 bits"}
-    table = [["network", "test pictures", "trained network", *(f"{names[m]}, T = {steps}" for m, steps in keys)]]
+    head = [f"{names[method]}, T = {steps}" for method, steps in keys]
+    table = [["network", "test pictures", "trained network", *head, "same class"]]
     for name, group, row in having(found, *BITS):
-        table.append([*name, percent(row.ann), *(joined(group, [key], both) for key in keys)])
+        shares = [joined(group, [key], both) for key in keys]
+        table.append([*name, percent(row.ann), *shares, joined(group, keys, lambda row: percent(row.same))])
     return markdown(table)
 
 
@@ -342,34 +350,25 @@ def parsed_table(found: Found) -> List[str]:
     return markdown(table)
 
 
-# By network here that is nearest: conversion, network, accuracy of the trained network, at T = 8, 16, 32 and with more
-# steps (in brackets), and the difference from the network here. Accuracies of 10,000 test pictures.
-FOR_IT, OTHER = "trained for the conversion, with quantised activations", "another network"
+# By the networks here that are nearest: conversion, network, accuracy of the trained network, at T = 8, 16, 32 and with
+# more steps (in brackets), and the difference from the networks here. Accuracies of 10,000 original test pictures.
+FOR_IT, DEEPER, MAX = "trained for the conversion", "a deeper network", "max pooling; trained on original pictures"
 PUBLISHED = {
-    ("resnet20", "original"): [
+    ("resnet20", "resnet20_cifar10"): [
         ("QCFS (Bu et al. 2022, ICLR)", "ResNet-20", "91.77", "89.55", "91.62", "92.24", "92.35 (64)", FOR_IT),
-        (
-            "TSC (Han & Roy 2020, ECCV)",
-            "ResNet-20",
-            "91.47",
-            "",
-            "",
-            "",
-            "69.38 (64), 91.42 (≥ 512)",
-            "another training",
-        ),
-        ("Sengupta et al. 2019, Front. Neurosci. 13:95", "ResNet-20", "89.10", "", "", "", "87.46", "another training"),
+        ("TSC (Han & Roy 2020, ECCV)", "ResNet-20", "91.47", "", "", "", "69.38 (64), 91.42 (≥ 512)", "other weights"),
+        ("Sengupta et al. 2019, Front. Neurosci. 13:95", "ResNet-20", "89.10", "", "", "", "87.46", "other weights"),
         ("SNN Calibration (Li et al. 2021, ICML)", "ResNet-20", "95.68", "", "94.33", "", "", "a wider network"),
-        ("SNN Calibration", "VGG-16", "95.76", "", "93.65", "", "", OTHER),
-        ("SNN Calibration", "VGG-16", "95.72", "", "", "93.71", "95.14 (64)", OTHER),
-        ("QCFS", "VGG-16", "95.52", "94.95", "95.40", "95.54", "95.55 (64)", f"{OTHER}, {FOR_IT}"),
     ],
-    ("rueckauer_cifar10", "JPEG"): [
-        ("Rueckauer et al. 2017, Front. Neurosci. 11:682", "that", "88.87", "", "", "", "88.82", "original pictures"),
+    ("vgg11_cifar10",): [
+        ("QCFS", "VGG-16", "95.52", "94.95", "95.40", "95.54", "95.55 (64)", f"{DEEPER}, {FOR_IT}"),
+        ("SNN Calibration", "VGG-16", "95.76", "", "93.65", "", "", DEEPER),
+        ("SNN Calibration", "VGG-16", "95.72", "", "", "93.71", "95.14 (64)", DEEPER),
     ],
-    ("lenet_mnist", "MNIST"): [
-        ("Rueckauer et al. 2017", "LeNet", "99.44", "", "", "", "99.44", "another training"),
+    ("rueckauer_cifar10",): [
+        ("Rueckauer et al. 2017, Front. Neurosci. 11:682", "its CIFAR-10 network", "88.87", "", "", "", "88.82", MAX),
     ],
+    ("lenet_mnist",): [("Rueckauer et al. 2017", "LeNet", "99.44", "", "", "", "99.44", "other weights")],
 }
 
 
@@ -378,11 +377,14 @@ def published_table(found: Found) -> List[str]:
     table = [["conversion", "network", "trained network", "T = 8", "16", "32", "more steps", "difference"]]
     for nearest, published in PUBLISHED.items():
         for (network, pictures, samples), group in found.items():
-            if (network, pictures) == nearest:
-                ann = percent(next(iter(group.values())).ann)
+            if network in nearest:
                 few = [joined(group, [key], lambda row: percent(row.readout)) for key in FEW]
-                longest = joined(group, [("V0=0.5", PARSED[-1])], lambda row: f"{percent(row.readout)} ({row.steps})")
-                table.append(["`snnb`", f"`{network}`", ann, *few, longest, f"{samples:,} pictures"])
+                parsed = [
+                    row for (method, steps), row in group.items() if (steps, method in STARTS) == (PARSED[-1], True)
+                ]
+                longest = "".join(f"{percent(row.readout)} ({row.steps})" for row in parsed[-1:])
+                ann, tested = percent(next(iter(group.values())).ann), f"{samples:,} pictures ({PICTURES[pictures]})"
+                table.append(["`snnb`", f"`{network}`", ann, *few, longest, tested])
         table += map(list, published)
     return markdown(table)
 

@@ -56,6 +56,11 @@ def test_the_interval_of_a_loss_is_that_of_paired_differences():
     assert half == pytest.approx(196 * differences.std() / np.sqrt(1017))
 
 
+def test_a_loss_of_less_than_half_a_tenth_has_no_sign():
+    row = results.Row("net", "", "", "MNIST", 10_000, "calibrated", 8, 0.9902, 0.9904, 0.0, 1.0, 0.0, 24, 16, 1.0, 1.0)
+    assert results.points(row).startswith("0.0 ± ")
+
+
 def test_operations_have_three_digits():
     values = (1_234, 99_960, 999_600, 1_234_000, 42_480_000, 999_600_000, 1_900_000_000)
     assert list(map(results.quantity, values)) == ["1.23k", "100k", "1.00M", "1.23M", "42.5M", "1,000M", "1,900M"]
