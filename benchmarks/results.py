@@ -1,139 +1,420 @@
-"""Measure the loss of accuracy by conversion through the command line, and write the table of it in docs/results.md.
+"""Accuracy and cost of converted networks: measure them, and write the tables of docs/results.md and docs/models.md.
 
-    python benchmarks/results.py --data DIR [MODEL ...] [--runs DIR]
+    python benchmarks/results.py RUN … --pictures {original,JPEG,MNIST} [--test RUN] [--trained TEXT]
+        [--methods calibrated,V0=0,V0=0.5,8bits,4bits] [--samples N]
+    python benchmarks/results.py [--check]
 
-DIR holds `mnist/` and `cifar10/` in their official layouts. A model that has a run is not trained again; rows of
-other models on the page stay as they are.
+RUN is a run directory with a trained network, which is parsed if it is not yet. Its test pictures are simulated, or
+those of the run --test; --pictures is their name in the tables. --trained says how the network was trained if `snnb
+train` did not train it. Each row is appended to docs/results.csv as soon as it is measured, and rows in that file are
+not measured again. Without RUN, only the pages are written; with --check, they are compared with the records instead,
+and nothing is computed.
 """
 
 import argparse
-import json
-import subprocess
+import csv
+import difflib
+import re
 import sys
+import time
+from dataclasses import asdict, dataclass, fields
+from math import sqrt
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, Iterable, Iterator, List, Mapping, Sequence, Tuple
 
-from snnb.architectures import find
-from snnb.rundir.directory import RunDirectory
-from snnb.stages.open_run import open_run
+if TYPE_CHECKING:
+    import numpy as np
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "results.md"
-BEGIN, END = "<!-- results: written by `python benchmarks/results.py` -->", "<!-- end of results -->"
-SAMPLES = {"mnist": 10_000, "cifar10": 1_000}
-ERRORS = "Mean squared error of the reconstruction, over pixels in [0, 1]:"
-DURATION = 100
-# Where spikes pass ten layers and more, rates need longer.
-DURATIONS = {"mobilenet_cifar10": 250, "resnet20_cifar10": 250}
-# Rounding errors of rates add up over the layers, so neurons start at half their threshold.
-STARTS = {"resnet20_cifar10": "0.5"}
-MODELS = (
-    "mlp_mnist",
-    "cnn_mnist",
-    "lenet_mnist",
-    "lenet_padded_mnist",
-    "zambrano_mnist",
-    "autoencoder_mnist",
-    "rueckauer_cifar10",
-    "mobilenet_cifar10",
-    "resnet20_cifar10",
-)
-FIRST = ("model", "epochs", "samples", "steps")
-LAST = ("operations ANN → SNN", "train s", "simulate s")
+    from snnb.network.network import Network
+    from snnb.rundir.directory import RunDirectory
+    from snnb.simulation.settings import SimulationSettings
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+ROWS, PAGE, MODELS = DOCS / "results.csv", DOCS / "results.md", DOCS / "models.md"
+PICTURES = {"original": "original", "JPEG": "JPEG copy", "MNIST": "MNIST"}
+CALIBRATED, INTEGER_STEPS, PARSED = (8, 16, 32), (16,), (64, 128, 256)  # time steps
+STARTS = {"V0=0": 0.0, "V0=0.5": 0.5}  # initial potentials of networks as parsed
+BITS = {"8bits": 8, "4bits": 4}
+# Time steps by method
+STEPS = {"calibrated": CALIBRATED, **dict.fromkeys(STARTS, PARSED), **dict.fromkeys(BITS, INTEGER_STEPS)}
+METHODS = list(STEPS)
+BLOCK = 100  # pictures simulated at a time
+
+
+@dataclass(frozen=True)
+class Row:
+    """One simulation; shares of the pictures."""
+
+    network: str
+    trained: str  # how
+    sha256: str  # of the trained network's file
+    pictures: str
+    samples: int
+    method: str
+    steps: int
+    ann: float  # accuracies
+    readout: float
+    spikes: float
+    same: float  # pictures with the trained network's class, by the read-out
+    worse: float  # pictures that the trained network classifies correctly, the read-out not
+    latency: int
+    interval: int
+    operations: float  # per picture
+    seconds: float  # processor time of calibration and simulation
+
+    @property
+    def key(self) -> Tuple[str, str, int, str, int]:
+        """Return the key of the row."""
+        return self.network, self.pictures, self.samples, self.method, self.steps
+
+    @property
+    def lost(self) -> Tuple[float, float]:
+        """Return the points of accuracy that the read-out loses, and half of their 95 % interval.
+
+        Both accuracies are those of the same pictures: the variance is that of paired differences.
+        """
+        loss = self.ann - self.readout
+        variance = max(0.0, 2 * self.worse - loss - loss**2) / self.samples
+        return 100 * loss, 196 * sqrt(variance)
 
 
 def main() -> None:
-    """Run the models that have no run, one after the other, and write the page after each."""
+    """Measure rows, and write or check the pages."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", nargs="*", metavar="MODEL", help=f"all of {', '.join(MODELS)} when left out")
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--runs", type=Path, default=Path("runs/results"))
+    parser.add_argument("runs", nargs="*", type=Path, metavar="RUN")
+    parser.add_argument("--pictures", choices=list(PICTURES))
+    parser.add_argument("--test", type=Path, metavar="RUN")
+    parser.add_argument("--trained", metavar="TEXT")
+    parser.add_argument("--methods", default=",".join(METHODS))
+    parser.add_argument("--samples", type=int, default=10_000)
+    parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
-    for model in options.models or MODELS:
-        command = arguments(model)
-        print(f"snnb {' '.join(command)}", flush=True)
-        places = ["--source", str(options.data / find(model).dataset), "--run-dir", str(options.runs / model)]
-        start = [sys.executable, "-c", "from snnb.cli.app import app; app()"]
-        subprocess.run([*start, *command, *places], check=True)
-        done = [name for name in MODELS if (options.runs / name / "manifest.yaml").is_file()]
-        write_section({name: figures(open_run(options.runs / name)) for name in done})
+    if options.runs and not options.pictures:
+        parser.error("--pictures: give the name of the test pictures")
+    rows = read_rows()
+    for path in options.runs:
+        for row in measured(path, options, rows):
+            rows[row.key] = row
+            print(row, flush=True)
+            write_rows(rows.values())
+    pages = {page: written(page.read_text(encoding="utf-8"), list(rows.values())) for page, written in WRITTEN.items()}
+    if options.check:
+        sys.exit("".join(difference(page, text) for page, text in pages.items()) or 0)
+    for page, text in pages.items():
+        page.write_text(text, encoding="utf-8")
 
 
-def arguments(model: str) -> List[str]:
-    """The command that a row of the table comes from, without where data and run are."""
-    samples = SAMPLES[find(model).dataset]
-    start = ["--initial-potential", STARTS[model]] if model in STARTS else []
-    duration = DURATIONS.get(model, DURATION)
-    return ["run", "--model", model, "--samples", str(samples), "--duration", str(duration), *start]
+def difference(page: Path, text: str) -> str:
+    """Return the lines in which a page differs from the one that the records give."""
+    found, due = page.read_text(encoding="utf-8").splitlines(True), text.splitlines(True)
+    return "".join(difflib.unified_diff(found, due, page.name, f"{page.name} from {ROWS.name}", n=0))
 
 
-def figures(run: RunDirectory) -> Dict[str, Any]:
-    """What a finished run says of itself."""
-    simulation, train = run.record_of("simulate"), run.record_of("train")
-    folder = run.path / run.directory_of("simulate", max(run.records_of("simulate")))
-    return {
-        **json.loads((folder / "sim_accuracies.json").read_text()),
-        "epochs": train.details.epochs_run,
-        "train_s": train.timing.wall_s,
-        "simulate_s": simulation.timing.wall_s,
-    }
+def read_rows() -> Dict[Tuple[str, str, int, str, int], Row]:
+    """Return the recorded rows by their keys."""
+    if not ROWS.exists():
+        return {}
+    with ROWS.open(newline="") as file:
+        rows = [Row(*(field.type(row[field.name]) for field in fields(Row))) for row in csv.DictReader(file)]
+    return {row.key: row for row in rows}
 
 
-def write_section(results: Dict[str, Dict[str, Any]]) -> None:
-    """Put the tables between the two comments of the page; their rows of other models stay."""
-    before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
-    section, after = rest.split(END)
-    classified, _, reproduced = section.partition(ERRORS)
-    judged = ("ANN", "SNN", "95 % interval", "points lost", "read-out", "differ")
-    rows, others = _rows_of(classified), _rows_of(reproduced)
-    for name, result in results.items():
-        if "ann_accuracy" in result:
-            rows[name] = _row(name, result)
-        else:
-            others[name] = _error_row(name, result)
-    text = table([*FIRST, *judged, *LAST], [rows[name] for name in MODELS if name in rows])
-    if others:
-        text += f"\n\n{ERRORS}\n\n" + table([*FIRST, "ANN", "SNN", "SNN / ANN", *LAST], list(others.values()))
-    PAGE.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
+def write_rows(rows: Iterable[Row]) -> None:
+    """Write the records, in order of the networks in the tables."""
+    with ROWS.open("w", newline="") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(Row)], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(row) for group in groups(list(rows)).values() for row in group.values())
 
 
-def _rows_of(text: str) -> Dict[str, List[str]]:
-    """The cells of a table on the page, by model."""
-    lines = [line for line in text.splitlines() if line.startswith("| `")]
-    return {line.split("`")[1]: [cell.strip() for cell in line.strip("|").split("|")] for line in lines}
+Group = Dict[Tuple[str, int], Row]  # rows by method and number of steps
+Found = Mapping[Tuple[str, str, int], Group]  # by network, pictures, and number of pictures
 
 
-def table(head: List[str], rows: List[List[str]]) -> str:
-    """A table in Markdown, all columns but the first aligned right."""
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, ["---", *["---:"] * (len(head) - 1)], *rows])
+def groups(rows: Sequence[Row]) -> Dict[Tuple[str, str, int], Group]:
+    """Return the rows of each network and set of pictures: by pictures, then by size of the network."""
+    found: Dict[Tuple[str, str, int], Group] = {}
+    for row in sorted(rows, key=lambda row: (METHODS.index(row.method), row.steps)):
+        found.setdefault((row.network, row.pictures, row.samples), {})[row.method, row.steps] = row
+    size = {name: max(row.operations / row.steps for row in rows if row.network == name) for name, _, _ in found}
+    order = sorted(found, key=lambda key: (list(PICTURES).index(key[1]), -size[key[0]], key))
+    return {key: found[key] for key in order}
 
 
-def _row(name: str, found: Dict[str, Any]) -> List[str]:
-    ann, snn = found["ann_accuracy"], found["snn_accuracy"]
-    low, high = found["snn_accuracy_interval_95"]
-    return [
-        *_first(name, found),
-        f"{ann:.2%}",
-        f"{snn:.2%}",
-        f"{low:.2%} – {high:.2%}",
-        f"{100 * (ann - snn):.2f}",
-        f"{found['readout_accuracy']:.2%}",
-        str(found["disagreements"]),
-        *_last(found),
-    ]
+# Measurements
 
 
-def _error_row(name: str, found: Dict[str, Any]) -> List[str]:
-    ann, snn = found["ann_mean_squared_error"], found["snn_mean_squared_error"]
-    return [*_first(name, found), f"{ann:.5f}", f"{snn:.5f}", f"{snn / ann:.2f}", *_last(found)]
+def measured(
+    path: Path,
+    options: argparse.Namespace,
+    known: Mapping[Tuple[str, str, int, str, int], Row],
+) -> Iterator[Row]:
+    """Yield the rows of a run that are not known."""
+    from snnb import Run
+    from snnb.conversion.calibrate import calibrate
+    from snnb.conversion.conversion_settings import ConversionSettings
+    from snnb.network.read_network import read_network
+    from snnb.simulation.settings import SimulationSettings
+    from snnb.stages import prepare
+    from snnb.stages.open_run import open_run
+    from snnb.stages.stage import recorded_details
+
+    Run(path=path).parse()  # if it is not up to date
+    run, other = open_run(path), open_run(options.test or path)
+    details = recorded_details(other, prepare.KIND)
+    x, y = (prepare.dataset_array(other, name)[: options.samples] for name in ("x_test", "y_test"))
+    trained = read_network(run.path / "parse" / f"{run.model}_parsed.h5", trained=True)
+    file, pictures = run.record_of("train").outputs[0], prepare.normalisation_set(run)
+    names = run.model, options.trained or recipe(run), file.sha256[:16], options.pictures, len(x)
+    for method in options.methods.split(","):
+        for steps in STEPS[method]:
+            if (run.model, options.pictures, len(x), method, steps) in known:
+                continue
+            began, network = time.process_time(), trained
+            if method not in STARTS:
+                settings = ConversionSettings(calibrate=steps, weight_bits=BITS.get(method))
+                chosen = pictures[: settings.calibration_samples]
+                network = calibrate(trained, chosen, settings, pixel_scale=details.scale).network
+            dynamics = SimulationSettings(
+                samples=len(x), duration=steps, initial_potential=STARTS.get(method, 0.0), engine="event"
+            )
+            *shares, operations = classified(run, network, trained, dynamics, x, y)
+            costs = network.latency(steps), network.interval(steps), operations
+            yield Row(*names, method, steps, *shares, *costs, round(time.process_time() - began))
 
 
-def _first(name: str, found: Dict[str, Any]) -> Tuple[str, str, str, str]:
-    return f"`{name}`", str(found["epochs"]), f"{found['num_samples']:,}", str(found["num_timesteps"])
+def recipe(run: "RunDirectory") -> str:
+    """Return how `snnb train` trained the network of a run."""
+    record, split = run.record_of("train"), run.record_of("prepare").details.splits["train"]
+    pictures = round(split.shape[0] * (1 - record.params.validation_split))
+    versions = f"TensorFlow {record.environment.tensorflow}"
+    return f"{record.details.epochs_run} epochs, {pictures:,} pictures, {versions}"
 
 
-def _last(found: Dict[str, Any]) -> Tuple[str, str, str]:
-    operations = f"{found['ann_multiply_accumulates_per_sample']:,} → {found['synaptic_operations_per_sample']:,.0f}"
-    return operations, f"{found['train_s']:.0f}", f"{found['simulate_s']:.0f}"
+def classified(
+    run: "RunDirectory",
+    network: "Network",
+    trained: "Network",
+    settings: "SimulationSettings",
+    x: "np.ndarray",
+    y: "np.ndarray",
+) -> Tuple[float, ...]:
+    """Simulate pictures with classes; return the fields of a `Row` from `ann` to `worse`, and the operations."""
+    import numpy as np
+
+    from snnb.core.machine import processors
+    from snnb.forward.currents import AnalogueNetwork
+    from snnb.simulation.engines.event.event_engine import EventEngine
+    from snnb.simulation.engines.separated import SeparatedEngine
+
+    scale = run.record_of("prepare").details.scale
+    engine = SeparatedEngine(network, settings) if network.windowed else EventEngine(network, settings, processors())
+    fan_out, analogue, output = network.fan_out(), AnalogueNetwork(trained), network.output
+    guesses: List[np.ndarray] = []
+    operations = 0
+    for first in range(0, len(x), BLOCK):
+        pixels = x[first : first + BLOCK].astype(np.float32) / np.float32(scale)
+        sent = pixels if network.weight_bits is None else np.rint(pixels * np.float32(network.pixel))
+        spikes = np.zeros((len(pixels), output.size), np.int64)
+
+        def observe(steps: np.ndarray, _: object, spikes: np.ndarray = spikes) -> None:
+            spikes += steps.sum(axis=1)
+
+        found = engine.simulate(sent, first, observe)
+        readout = found.readout
+        assert readout is not None
+        if output.integer_threshold is not None:
+            readout = readout / np.broadcast_to(output.integer_threshold.astype(np.float64), output.shape).ravel()
+        guess = np.where(spikes.any(axis=1), spikes.argmax(axis=1), -1)
+        guesses.append(np.stack([analogue.outputs(pixels).argmax(axis=1), readout.argmax(axis=1), guess]))
+        operations += sum(int((c.sum(axis=0) * fan_out[name]).sum()) for name, c in found.counts.items())
+    ann, readout, spikes = np.concatenate(guesses, axis=1)
+    shares = [ann == y, readout == y, spikes == y, readout == ann, (ann == y) & (readout != y)]
+    return (*(round(float(share.mean()), 6) for share in shares), round(operations / len(x), 1))
+
+
+# Pages
+
+
+def with_tables(text: str, rows: Sequence[Row]) -> str:
+    """Return docs/results.md with the tables of the records."""
+    for name, section in SECTIONS.items():
+        begin, end = f"<!-- {name}: written by `python benchmarks/results.py` -->", f"<!-- end of {name} -->"
+        before, rest = text.split(begin)
+        text = "\n".join([before + begin, *section(groups(rows)), end + rest.split(end)[1]])
+    return text
+
+
+def with_accuracies(text: str, rows: Sequence[Row]) -> str:
+    """Return docs/models.md with the accuracies of the records in the last column of its first table."""
+    found = {row.network: f"{100 * row.ann:.1f} %" for row in rows if row.pictures != "original"}
+    line = re.compile(r"^(\| `(\w+)` \|.* \| )(not trained|[\d.]+ %) \|$", re.MULTILINE)
+    return line.sub(lambda match: f"{match[1]}{found.get(match[2], match[3])} |", text)
+
+
+Cells = List[str]
+
+
+def markdown(table: List[Cells]) -> List[str]:
+    """Return the lines of a table, whose first row is the header; columns of numbers are aligned right."""
+    head, *rows = table
+    numeric = [all(re.fullmatch(r"[−–\d., ±/()kMT]*", row[column]) for row in rows) for column in range(len(head))]
+    rule = ["---:" if aligned else "---" for aligned in numeric]
+    return ["| " + " | ".join(cells) + " |" for cells in (head, rule, *rows)]
+
+
+def percent(value: float) -> str:
+    """Return a share as a percentage."""
+    return f"{100 * value:.1f}"
+
+
+def points(row: Row) -> str:
+    """Return the points that the read-out loses, with their interval."""
+    loss, half = row.lost
+    return f"{round(loss, 1) + 0.0:.1f} ± {half:.1f}".replace("-", "−")  # not -0.0
+
+
+def quantity(value: float) -> str:
+    """Return a number of operations in thousands or millions, with three digits."""
+    unit, letter = (1e6, "M") if value >= 999.5e3 else (1e3, "k")
+    digits = 2 if value < 9.995 * unit else 1 if value < 99.95 * unit else 0
+    return f"{value / unit:,.{digits}f}{letter}"
+
+
+def joined(group: Group, keys: Sequence[Tuple[str, int]], text: Callable[[Row], str]) -> str:
+    """Return the texts of some rows of a network, or an en dash, with slashes between."""
+    return " / ".join(text(group[key]) if key in group else "–" for key in keys)
+
+
+def having(found: Found, *methods: str) -> Iterator[Tuple[Cells, Group, Row]]:
+    """Yield name and pictures, all rows, and any row of the networks with rows of a method."""
+    for (network, pictures, samples), group in found.items():
+        row = next(iter(group.values()))
+        if any(method in methods for method, _ in group):
+            yield [f"`{network}`", f"{samples:,} {PICTURES[pictures]}"], group, row
+
+
+FEW = [("calibrated", steps) for steps in CALIBRATED]
+
+
+def accuracy_table(found: Found) -> List[str]:
+    """Return the table of the networks and their accuracy in few time steps."""
+    table = [["network", "trained", "test pictures", "trained network", "T = 8", "T = 16", "T = 32", "same class"]]
+    for (name, pictures), group, row in having(found, "calibrated"):
+        low, high = wilson(row.ann, row.samples)
+        ann = f"{percent(row.ann)} ({percent(low)}–{percent(high)})"
+        few = [joined(group, [key], both) for key in FEW]
+        table.append([name, row.trained, pictures, ann, *few, joined(group, FEW, lambda row: percent(row.same))])
+    return markdown(table)
+
+
+def cost_table(found: Found) -> List[str]:
+    """Return the table of losses and costs of the calibrated networks."""
+    head = ["network", "test pictures", "lost at T = 8", "16", "32", "latency", "interval", "operations at 8 / 16 / 32"]
+    table = [head]
+    for names, group, _ in having(found, "calibrated"):
+        lost = [joined(group, [key], points) for key in FEW]
+        row = next(row for (method, _), row in group.items() if method == "calibrated")
+        times = [f"{time // row.steps} T" for time in (row.latency, row.interval)]
+        table.append([*names, *lost, *times, joined(group, FEW, lambda row: quantity(row.operations))])
+    return markdown(table)
+
+
+def both(row: Row) -> str:
+    """Return the accuracies of read-out and spikes."""
+    return f"{percent(row.readout)} / {percent(row.spikes)}"
+
+
+def integer_table(found: Found) -> List[str]:
+    """Return the table of integer networks."""
+    keys = [("calibrated", steps) for steps in INTEGER_STEPS]
+    keys += [(bits, steps) for bits in BITS for steps in INTEGER_STEPS]
+    names = {"calibrated": "float32", "8bits": "8 bits", "4bits": "4 bits"}
+    head = [f"{names[method]}, T = {steps}" for method, steps in keys]
+    table = [["network", "test pictures", "trained network", *head, "same class"]]
+    for name, group, row in having(found, *BITS):
+        shares = [joined(group, [key], both) for key in keys]
+        table.append([*name, percent(row.ann), *shares, joined(group, keys, lambda row: percent(row.same))])
+    return markdown(table)
+
+
+def parsed_table(found: Found) -> List[str]:
+    """Return the table of networks as parsed."""
+    keys = [(start, steps) for start in STARTS for steps in PARSED]
+    head = [f"{start.replace('=', ' = ')}, {steps} steps" for start, steps in keys]
+    table = [["network", "test pictures", "trained network", *head, f"operations, {PARSED[-1]} steps"]]
+    for names, group, row in having(found, *STARTS):
+        shares = [joined(group, [key], both) for key in keys]
+        longest = [row for (method, steps), row in group.items() if method in STARTS and steps == PARSED[-1]]
+        table.append([*names, percent(row.ann), *shares, quantity(longest[0].operations) if longest else "–"])
+    return markdown(table)
+
+
+# By the networks here that are nearest: conversion, network, accuracy of the trained network, at T = 8, 16, 32 and with
+# more steps (in brackets), and the difference from the networks here. Accuracies of 10,000 original test pictures.
+FOR_IT, DEEPER, MAX = "trained for the conversion", "a deeper network", "max pooling; trained on original pictures"
+PUBLISHED = {
+    ("resnet20", "resnet20_cifar10"): [
+        ("QCFS (Bu et al. 2022, ICLR)", "ResNet-20", "91.77", "89.55", "91.62", "92.24", "92.35 (64)", FOR_IT),
+        ("TSC (Han & Roy 2020, ECCV)", "ResNet-20", "91.47", "", "", "", "69.38 (64), 91.42 (≥ 512)", "other weights"),
+        ("Sengupta et al. 2019, Front. Neurosci. 13:95", "ResNet-20", "89.10", "", "", "", "87.46", "other weights"),
+        ("SNN Calibration (Li et al. 2021, ICML)", "ResNet-20", "95.68", "", "94.33", "", "", "a wider network"),
+    ],
+    ("vgg11_cifar10",): [
+        ("QCFS", "VGG-16", "95.52", "94.95", "95.40", "95.54", "95.55 (64)", f"{DEEPER}, {FOR_IT}"),
+        ("SNN Calibration", "VGG-16", "95.76", "", "93.65", "", "", DEEPER),
+        ("SNN Calibration", "VGG-16", "95.72", "", "", "93.71", "95.14 (64)", DEEPER),
+    ],
+    ("rueckauer_cifar10",): [
+        ("Rueckauer et al. 2017, Front. Neurosci. 11:682", "its CIFAR-10 network", "88.87", "", "", "", "88.82", MAX),
+    ],
+    ("lenet_mnist",): [("Rueckauer et al. 2017", "LeNet", "99.44", "", "", "", "99.44", "other weights")],
+}
+
+
+def published_table(found: Found) -> List[str]:
+    """Return the table of published conversions, each after the networks here that are nearest to it."""
+    table = [["conversion", "network", "trained network", "T = 8", "16", "32", "more steps", "difference"]]
+    for nearest, published in PUBLISHED.items():
+        for (network, pictures, samples), group in found.items():
+            if network in nearest:
+                few = [joined(group, [key], lambda row: percent(row.readout)) for key in FEW]
+                parsed = [
+                    row for (method, steps), row in group.items() if (steps, method in STARTS) == (PARSED[-1], True)
+                ]
+                longest = "".join(f"{percent(row.readout)} ({row.steps})" for row in parsed[-1:])
+                ann, tested = percent(next(iter(group.values())).ann), f"{samples:,} pictures ({PICTURES[pictures]})"
+                table.append(["`snnb`", f"`{network}`", ann, *few, longest, tested])
+        table += map(list, published)
+    return markdown(table)
+
+
+def hours(found: Found) -> List[str]:
+    """Return the sentence that states the cost of the records by network, without training."""
+    seconds: Dict[str, float] = {}
+    for (network, _, _), group in found.items():
+        seconds[network] = seconds.get(network, 0) + sum(row.seconds for row in group.values())
+    most = max(seconds, key=lambda network: seconds[network])
+    total = f"{sum(seconds.values()) / 3600:.1f} hours of processor time, without trainings"
+    return [f"The records took {total}, most of them `{most}`: {seconds[most] / 60:.0f} minutes."]
+
+
+SECTIONS: Dict[str, Callable[[Found], List[str]]] = {
+    "accuracies": accuracy_table,
+    "costs": cost_table,
+    "integers": integer_table,
+    "networks as parsed": parsed_table,
+    "published": published_table,
+    "hours": hours,
+}
+WRITTEN = {PAGE: with_tables, MODELS: with_accuracies}
+
+
+def wilson(share: float, samples: int) -> Tuple[float, float]:
+    """Return the 95 % interval of a share."""
+    from snnb.simulation.statistics import wilson_interval
+
+    return wilson_interval(share * samples, samples)
 
 
 if __name__ == "__main__":

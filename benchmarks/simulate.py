@@ -7,7 +7,7 @@ compared by sample and neuron with the toolbox's counts if it can simulate the n
     python benchmarks/simulate.py [NETWORK ...] [--data DIR] [--samples 100] [--duration 100] [--processor] [--page]
 
 DIR holds `mnist/` and `cifar10/` in their official layouts; without it the networks are trained on enlarged digits of
-the same size, whose rates are similar. `--runs DIR` takes the converted networks of `benchmarks/results.py` instead.
+the same size, whose rates are similar. `--runs DIR` takes the parsed runs DIR/NETWORK instead.
 `--processor` counts processor seconds in place of wall-clock time: for a machine with other work, on one core
 (`taskset -c 0`), since threads that wait for each other use the processor too. `--page` writes the table into
 docs/simulation.md.
