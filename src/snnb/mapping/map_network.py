@@ -160,7 +160,7 @@ def partition(
         steps.append(("groups", partial(_by_groups, network, loads, single, limits, seed, baseline.core, search)))
         shared = capacity < Limits.of(hardware).synapses and not network.listed
         for share in PATCHES_A_CORE if shared else ():
-            steps.append(("groups", partial(_by_patches, network, share, limits, search)))
+            steps.append(("groups", partial(_by_patches, network, share, limits, hardware.axons_out_per_core, search)))
     if method in ("hypergraph", "auto") and single is not None and kahypar_is_installed():
         steps.append(("hypergraph", partial(search, single, baseline.core)))
     for number, (name, step) in enumerate(steps):
@@ -214,10 +214,17 @@ def _by_groups(
     return core
 
 
-def _by_patches(network: PlacedNetwork, share: int, limits: Limits, search: SearchGroups, progress: Progress) -> Cores:
+def _by_patches(
+    network: PlacedNetwork,
+    share: int,
+    limits: Limits,
+    axons_out: Optional[int],
+    search: SearchGroups,
+    progress: Progress,
+) -> Cores:
     """Partition patches, each of which takes a part of a core with its shared lists of synapses."""
     part = limits._replace(neurons=max(limits.neurons // share, 1), synapses=limits.synapses // share)
-    group, groups = patches(network, part, mixed=share == 1)
+    group, groups = patches(network, part, None if axons_out is None else axons_out // share, mixed=share == 1)
     loads = np.zeros(network.neurons, np.int64)
     loads[np.unique(group, return_index=True)[1]] = shared_entries(count_traffic(network, group, groups))
     net = contract(network, group, groups, loads)
