@@ -294,8 +294,8 @@ def patches(
                 others = [connection for connection in out if connection is not pooling]
                 reached = _patches_reached(network, population, others, chunks_of) + 1
                 onward = [c for p in network.projections_from(pooling.target) for c in p.connections]
-                rows, columns = _first_inputs(pooling.geometry.rows), _first_inputs(pooling.geometry.columns)
-                reached[rows[:, None], columns] += _patches_reached(network, pooling.target, onward, chunks_of)
+                row, column = _first_inputs(pooling.geometry.rows), _first_inputs(pooling.geometry.columns)
+                reached[row[:, None], column] += _patches_reached(network, pooling.target, onward, chunks_of)
                 room = axons_out, reached
             candidates = _candidates(network, population, pooling, limits, room, mixed)
             chunks_too, spikes_too = _chunks(candidates, filters, mixed)
