@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Callable, Deque, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
+from typing import Callable, Deque, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -30,13 +30,15 @@ from snnb.mapping.search_kernels import (
 )
 from snnb.mapping.traffic import PlacedNetwork, joined_sets, take_sets, target_sets
 
-FEWEST_GROUPS = 3_000  # up to here the search starts with several numbers of cores, and from the sequential mapping
-FEW_GROUPS = 20_000  # up to here it also anneals, and Mt-KaHyPar gets several seeds
-TRIALS_A_GROUP = 400
-MOST_TRIALS = 6_000_000
+FEWEST_GROUPS = 3_000  # up to here the search also starts from the sequential mapping
+FEW_GROUPS = 20_000  # up to here it also anneals
+MOST_PINS = 300_000  # of all of Mt-KaHyPar's jobs together, if there are several
+SEEDS = 2
+KEPT = 2  # starts from which the search anneals
+TRIALS_A_GROUP = 3_000
+FEWEST_TRIALS, MOST_TRIALS = 1_000_000, 10_000_000
 EPOCHS = 4
-COOLING = 0.4  # factor of the temperature from one epoch to the next
-HEAT = 0.3  # temperature of the first epoch, in mean costs of a group
+HOT, COLD = 1.0, 0.05  # temperatures at the begin and the end, in mean costs of a group
 PENALTY = 10.0  # of exceeded limits in the first epoch, in mean costs of a core; ten times as much in each next epoch
 MORE_CORES = 0.05
 MORE_CORES_FOR_AXONS = 0.10
@@ -129,6 +131,12 @@ class Search:
         return np.stack([self._state.cores[name] for name in ("neurons", "axons", "synapses")], axis=1)
 
     @property
+    def penalised(self) -> float:
+        """Cost with the penalty of exceeded limits with which `anneal` begins."""
+        over = float(np.maximum(self.load / self._limits - 1, 0).sum())
+        return self.cost * (1 + PENALTY * over / self._cores)
+
+    @property
     def legal(self) -> bool:
         """Whether no limit is exceeded."""
         return self._excess == 0
@@ -167,32 +175,47 @@ class Search:
             self.cost += anneal_moves(self._state, self._limits, self._random, now, begin, end, penalty)
 
 
+class Found(NamedTuple):
+    """A mapping of groups."""
+
+    core: np.ndarray  # (groups,) int32
+    cores: int
+    cost: int
+    penalised: float  # see `Search`
+    legal: bool
+
+
 def search_groups(
     net: Contracted, first: np.ndarray, progress: Progress, *, limits: Limits, most: int, seed: int, warn: Say
 ) -> Cores:
     """Return the best valid mapping of groups that the search finds from several starts.
 
-    It tries as few cores as neurons and synapses need, and a few more than `first` has, but at most `most`.
+    It tries as few cores as neurons and synapses need, and a few more than `first` has, but at most `most`. It descends
+    from each start, and anneals from the best; from further ones only if no mapping is valid.
     """
     least = max(-(-int(net.neurons.sum()) // limits.neurons), -(-int(net.synapses.sum()) // limits.synapses))
     used = int(first.max()) + 1
     more = max(1, int(used * (MORE_CORES if used <= least * (1 + MORE_CORES) else MORE_CORES_FOR_AXONS)))
-    wanted = (least, used, used + more) if net.groups <= FEWEST_GROUPS else (used + more,)
-    numbers = sorted({min(cores, most) for cores in wanted if cores >= least})
-    best: Cores = None
-    lowest, total = np.inf, 3 * len(numbers)  # at most
+    wanted = [min(cores, most) for cores in (used + more, least, used)]
+    numbers = [cores for n, cores in enumerate(wanted) if cores >= least and cores not in wanted[:n]]
+    total = SEEDS * len(numbers) + len(numbers) + KEPT  # at most
     starts = _starts(net, limits, numbers, first, seed, warn)
-    searches = (partial(_improved, net, start, cores, limits, seed) for cores, start in starts)
-    for number, mappings in enumerate(_in_parallel(searches)):
-        progress(min(number + 1, total), total)
-        for core, connectivity in mappings:
-            if connectivity < lowest:
-                best, lowest = core, connectivity
+    found: List[Found] = []
+    for one in _in_parallel(partial(_descended, net, start, cores, limits, seed) for cores, start in starts):
+        found.append(one)
+        progress(len(found), total)
+    valid = [one for one in found if one.legal]
+    ranked = sorted(found, key=lambda one: one.penalised)
+    if net.groups > FEW_GROUPS and valid:
+        ranked = []
+    for at in range(0, len(ranked), KEPT):
+        kept = [one for one in ranked[at : at + KEPT] if one.cores > 1]
+        improved = _in_parallel(partial(_annealed, net, one, limits, seed) for one in kept)
+        valid += [one for one in improved if one.legal]
+        if valid:
+            break
     progress(total, total)
-    return best
-
-
-Found = List[Tuple[np.ndarray, int]]  # mappings and their connectivity over all samples
+    return min(valid, key=lambda one: one.cost).core if valid else None
 
 
 def _in_parallel(calls: Iterable[Callable[[], Found]]) -> Iterator[Found]:
@@ -211,35 +234,37 @@ def _starts(
     net: Contracted, limits: Limits, numbers: Sequence[int], first: np.ndarray, seed: int, warn: Say
 ) -> Iterator[Tuple[int, np.ndarray]]:
     """Yield numbers of cores and initial mappings: Mt-KaHyPar's and the sequential one. They may exceed limits."""
-    seeds = range(seed, seed + (2 if net.groups <= FEW_GROUPS else 1))
     if kahypar_is_installed() and net.groups > 1:
         graph = hypergraph(net, limits)
         possible = [n for n in numbers if 1 < n < net.groups and n * graph.capacity >= graph.node_weight.sum()]
-        jobs = [(cores, number % (1 << 31)) for cores in possible for number in seeds]
-        yield from partitions(graph, jobs, warn)
+        jobs = [(cores, (seed + n) % (1 << 31)) for n in range(SEEDS) for cores in possible]
+        yield from partitions(graph, jobs[: max(1, MOST_PINS // max(graph.pin.size, 1))], warn)
         if net.groups > FEWEST_GROUPS:
             return
     for cores in numbers:
         yield cores, np.minimum(first, cores - 1).astype(np.int32)
 
 
-def _improved(net: Contracted, start: np.ndarray, cores: int, limits: Limits, seed: int) -> Found:
-    """Descend; anneal if groups are few or limits are exceeded, and descend again. Return the valid mappings."""
+def _descended(net: Contracted, start: np.ndarray, cores: int, limits: Limits, seed: int) -> Found:
+    """Descend from a start."""
     search = Search(net, start, cores, limits, seed)
     search.descend()
-    mappings = [(search.core.copy(), search.cost)] if search.legal else []
-    if cores == 1 or (search.legal and net.groups > FEW_GROUPS):
-        return mappings
-    trials = min(TRIALS_A_GROUP * net.groups, MOST_TRIALS)
-    hot, penalty = max(HEAT * search.cost / net.groups, 1e-9), PENALTY * max(search.cost, 1) / cores
+    return Found(search.core.copy(), cores, search.cost, search.penalised, search.legal)
+
+
+def _annealed(net: Contracted, start: Found, limits: Limits, seed: int) -> Found:
+    """Anneal, descend, and move groups from overfull cores."""
+    search = Search(net, start.core, start.cores, limits, seed)
+    trials = min(max(TRIALS_A_GROUP * net.groups, FEWEST_TRIALS), MOST_TRIALS)
+    each, penalty = max(search.cost / net.groups, 1e-9), PENALTY * max(search.cost, 1) / start.cores
     for epoch in range(EPOCHS):
-        ends = [hot * COOLING**at for at in (epoch, epoch + 1)]
-        search.anneal(trials // EPOCHS, ends[0], ends[1], penalty * 10**epoch)
+        hot, cold = (each * HOT * (COLD / HOT) ** (at / EPOCHS) for at in (epoch, epoch + 1))
+        search.anneal(trials // EPOCHS, hot, cold, penalty * 10**epoch)
     search.descend()
     if not search.legal:
         search.mend()
         search.descend()
-    return [*mappings, (search.core.copy(), search.cost)] if search.legal else mappings
+    return Found(search.core.copy(), start.cores, search.cost, search.penalised, search.legal)
 
 
 def kahypar_is_installed() -> bool:
