@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -24,7 +24,15 @@ from snnb.mapping.limits import (
 )
 from snnb.mapping.partition_files import read_partition, read_placement
 from snnb.mapping.placement import place
-from snnb.mapping.search import Cores, Search, contract, kahypar_is_installed, require_kahypar, search_groups
+from snnb.mapping.search import (
+    Cores,
+    Search,
+    contract,
+    kahypar_is_installed,
+    require_kahypar,
+    search_groups,
+    search_neurons,
+)
 from snnb.mapping.search_kernels import Contracted
 from snnb.mapping.traffic import PlacedNetwork, TrafficSums, count_traffic
 
@@ -162,7 +170,9 @@ def partition(
         for share in PATCHES_A_CORE if shared else ():
             steps.append(("groups", partial(_by_patches, network, share, limits, hardware.axons_out_per_core, search)))
     if method in ("hypergraph", "auto") and single is not None and kahypar_is_installed():
-        steps.append(("hypergraph", partial(search, single, baseline.core)))
+        neurons = partial(search_neurons, limits=limits, most=hardware.cores, seed=seed, warn=warnings.append)
+        known = [] if method == "hypergraph" else tried
+        steps.append(("hypergraph", lambda progress: neurons(single, baseline.core, _best(known), progress)))
     for number, (name, step) in enumerate(steps):
         lowest = min((one.connectivity for one in tried), default=np.inf)
         core = step(_step_progress(progress, number, len(steps), name, lowest))
@@ -172,11 +182,16 @@ def partition(
             rank[np.argsort(first)] = np.arange(first.size, dtype=np.int32)
             sums = replace(split_overfull(network, rank[inverse], hardware), method=name)
             tried += [sums] if sums.cores <= hardware.cores else []
-    missing = sorted({name for name, _ in steps} - {one.method for one in tried})
+    missing = sorted({name for name, _ in steps[:1]} - {one.method for one in tried})
     warnings += [f"{name} found no mapping within the limits" for name in missing]
     if not tried:
         raise too_few_cores(network, hardware, baseline.cores)
     return Partition(min(tried, key=lambda one: one.connectivity), tuple(tried), baseline, tuple(warnings))
+
+
+def _best(tried: Sequence[TrafficSums]) -> Cores:
+    """Return the partition with the lowest connectivity, None if there is none."""
+    return min(tried, key=lambda one: one.connectivity).core if tried else None
 
 
 def _step_progress(progress: Progress, number: int, steps: int, name: str, lowest: float) -> Progress:
