@@ -40,6 +40,7 @@ SEED_END = 1 << 31  # of Mt-KaHyPar's seeds
 KEPT = 2  # mappings from which the search anneals in a round
 TRIALS_A_GROUP = 3_000
 MOST_TRIALS = 10_000_000  # of an annealing, and of all from one of the kept starts
+MOST_VISITS = 100_000_000  # of the sets of a group by these trials
 MOST_ROUNDS = 8
 EPOCHS = 4
 HOT, COLD = 1.0, 0.05  # temperatures at the begin and the end, in mean costs of a group
@@ -249,8 +250,9 @@ def _best(
 
     Networks of at most `annealed` groups are annealed in rounds, others only if no mapping is valid.
     """
-    trials = min(TRIALS_A_GROUP * net.groups, MOST_TRIALS)
-    rounds = min(MOST_TRIALS // trials, MOST_ROUNDS) if net.groups <= annealed else 0
+    most_trials = min(MOST_TRIALS, MOST_VISITS * net.groups // (net.into.size + net.from_set.size + 1) + 1)
+    trials = min(TRIALS_A_GROUP * net.groups, most_trials)
+    rounds = min(most_trials // trials, MOST_ROUNDS) if net.groups <= annealed else 0
     total = number + KEPT * rounds + 1
     found: List[Found] = []
     for one in _in_parallel(partial(_descended, net, start, cores, limits, seed) for cores, start in starts):
