@@ -36,7 +36,7 @@ from snnb.mapping.search import (
 from snnb.mapping.search_kernels import Contracted
 from snnb.mapping.traffic import PlacedNetwork, TrafficSums, count_traffic
 
-MOST_NEURONS = 100_000  # for a hypergraph of single neurons
+MOST_NEURONS = 1_000_000  # for a hypergraph of single neurons
 MOST_PINS = 4_000_000  # of a hypergraph of single neurons
 SearchGroups = Callable[[Contracted, np.ndarray, Progress], Cores]  # of groups, from the core of each
 PATCHES_A_CORE = (1, 2)  # numbers of patches that fill a core, which are tried
@@ -134,9 +134,10 @@ def partition(
 
     `sequential` fills one core after the other. `groups` partitions positions and chunks of channels, then moves single
     neurons if there are few enough; and patches, if sources share lists of synapses. In a graph of listed edges it lets
-    cores grow around shared sources instead. `hypergraph` partitions single neurons. `auto` tries all methods. Cores
-    that exceed a limit of output axons or synapse memory are divided. The result is the best of the method's and the
-    sequential partition. The network is one that `check_possible` accepts.
+    cores grow around shared sources instead. `hypergraph` partitions single neurons. `auto` tries `groups`, improves the
+    best partition on single neurons, and partitions them anew if they are few. Cores that exceed a limit of output
+    axons or synapse memory are divided. The result is the best of the method's and the sequential partition. The
+    network is one that `check_possible` accepts.
 
     Raise `InputError` if the hardware has too few cores; or `method` is `hypergraph`, and Mt-KaHyPar is not installed
     or the network is too large.
