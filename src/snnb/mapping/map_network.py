@@ -134,8 +134,8 @@ def partition(
 
     `sequential` fills one core after the other. `groups` partitions positions and chunks of channels, then moves single
     neurons if there are few enough; and patches, if sources share lists of synapses. In a graph of listed edges it lets
-    cores grow around shared sources instead. `hypergraph` partitions single neurons. `auto` tries `groups`, improves the
-    best partition on single neurons, and partitions them anew if they are few. Cores that exceed a limit of output
+    cores grow around shared sources instead. `hypergraph` partitions single neurons. `auto` tries `groups`, improves
+    the best partition on single neurons, and partitions them anew if they are few. Cores that exceed a limit of output
     axons or synapse memory are divided. The result is the best of the method's and the sequential partition. The
     network is one that `check_possible` accepts.
 
