@@ -9,7 +9,8 @@ require and 5 % more. As they know no limit but this one, cores that exceed anot
 `snnb map --split-overfull` does. KaHyPar takes its configuration file km1_kKaHyPar_eco_sea20.ini.
 
 `random` gives the neurons to cores in random order, `sequential` in the order of their ids. `groups`, `hypergraph` and
-`auto` are those of `snnb map`; `auto` can keep the sequential mapping. A method that needs more than --limit seconds for a seed is left after that seed.
+`auto` are those of `snnb map`; `auto` can keep the sequential mapping. A method that needs more than --limit seconds
+for a seed is left after that seed.
 
 results/INSTANCE/CONSTRAINT/METHOD.parts.xz has the core of each placed neuron, METHOD.places.xz x and y of each core,
 METHOD.json the method, and of each seed the connectivity, hops, and seconds of the processor, or the reason why it gave
