@@ -37,10 +37,12 @@ MOST_PINS = 300_000  # of all of Mt-KaHyPar's jobs together, if there are severa
 MOST_CYCLE_PINS = 4_000_000  # for a V-cycle
 SEEDS = 2
 SEED_END = 1 << 31  # of Mt-KaHyPar's seeds
+WORTH = 1.2  # largest ratio of the cost of a start and that of the best known mapping from which the search anneals
 KEPT = 2  # mappings from which the search anneals in a round
 TRIALS_A_GROUP = 3_000
 MOST_TRIALS = 10_000_000  # of an annealing, and of all from one of the kept starts
-MOST_VISITS = 100_000_000  # of the sets of a group by these trials
+MOST_VISITS = 1_000_000_000  # of the groups that a group's sets reach, by these trials
+VISITS = 50  # as long as these takes a trial without any
 MOST_ROUNDS = 4
 EPOCHS = 4
 HOT, COLD = 1.0, 0.05  # temperatures at the begin and the end, in mean costs of a group
@@ -193,15 +195,24 @@ class Found(NamedTuple):
 
 
 def search_groups(
-    net: Contracted, first: np.ndarray, progress: Progress, *, limits: Limits, most: int, seed: int, warn: Say
+    net: Contracted,
+    first: np.ndarray,
+    known: float,
+    progress: Progress,
+    *,
+    limits: Limits,
+    most: int,
+    seed: int,
+    warn: Say,
 ) -> Cores:
     """Return the best valid mapping of groups that the search finds from several starts.
 
     It tries as few cores as neurons and synapses need, and a few more than `first` has, but at most `most`. It descends
-    from each start. If groups are few, it then anneals in rounds, from the best mappings that it has not annealed from.
+    from each start. If groups are few, it then anneals in rounds, from the best mappings that it has not annealed from,
+    unless even these cost much more than `known`, the cost of a mapping that is known.
     """
     starts, jobs = _starts(net, limits, first, most, seed, warn)
-    return _best(net, starts, jobs, progress, limits, seed, FEW_GROUPS)
+    return _best(net, starts, jobs, known, progress, limits, seed, FEW_GROUPS)
 
 
 def search_neurons(
@@ -220,14 +231,15 @@ def search_neurons(
     Mt-KaHyPar improves the mapping `found` by a V-cycle if the hypergraph represents its cost and limits, and
     partitions the network anew if it is small or `found` is None.
     """
-    cores, graph = 0 if found is None else int(found.max()) + 1, hypergraph(net, limits)
+    cores, graph, known = 0 if found is None else int(found.max()) + 1, hypergraph(net, limits), np.inf
     starts, jobs = _starts(net, limits, first, most, seed, warn, graph, least=found is None)
     if found is not None and 1 < cores < net.groups and graph.pin.size <= MOST_CYCLE_PINS:
         search = Search(net, found, cores, limits)
-        if search.legal and _km1(graph, found) <= FAITHFUL * graph.scale * search.cost:
+        known = search.cost
+        if search.legal and _km1(graph, found) <= FAITHFUL * graph.scale * known:
             roomy = max(cores, min(int(graph.node_weight.sum() * (1 + MORE_CORES) / graph.capacity), most))
             starts, jobs = chain(partitions(graph, [(roomy, seed % SEED_END)], warn, found), starts), jobs + 1
-    return _best(net, starts, jobs, progress, limits, seed, FEWEST_GROUPS) if jobs else None
+    return _best(net, starts, jobs, known, progress, limits, seed, FEWEST_GROUPS) if jobs else None
 
 
 def _km1(graph: kahypar.Hypergraph, block: np.ndarray) -> int:
@@ -241,6 +253,7 @@ def _best(
     net: Contracted,
     starts: Iterable[Tuple[int, np.ndarray]],
     number: int,
+    known: float,
     progress: Progress,
     limits: Limits,
     seed: int,
@@ -248,9 +261,12 @@ def _best(
 ) -> Cores:
     """Improve `number` starts, numbers of cores and mappings; return the best valid mapping.
 
-    Networks of at most `annealed` groups are annealed in rounds, others only if no mapping is valid.
+    Networks of at most `annealed` groups are annealed in rounds, others only if no valid mapping is known; none if each
+    start costs much more than `known`.
     """
-    most_trials = min(MOST_TRIALS, MOST_VISITS * net.groups // (net.into.size + net.from_set.size + 1) + 1)
+    degrees, sources = np.diff(net.target_start), np.diff(net.source_start)
+    visits = VISITS + int(((degrees + sources) * degrees).sum()) / net.groups  # of a trial, at most
+    most_trials = min(MOST_TRIALS, int(MOST_VISITS / visits))
     trials = min(TRIALS_A_GROUP * net.groups, most_trials)
     rounds = min(most_trials // trials, MOST_ROUNDS) if net.groups <= annealed else 0
     total = number + KEPT * rounds + 1
@@ -259,8 +275,8 @@ def _best(
         found.append(one)
         progress(min(len(found), total), total)
     valid, number = [one for one in found if one.legal], len(found)
-    found = [one for one in found if one.cores > 1]
-    while found and (rounds > 0 or not valid):
+    found = [one for one in found if one.cores > 1 and one.cost <= WORTH * known]
+    while found and (rounds > 0 or not (valid or known < np.inf)):
         found.sort(key=lambda one: one.penalised)
         kept, found, rounds, seed = found[:KEPT], found[KEPT:], rounds - 1, seed + KEPT
         calls = [partial(_annealed, net, one, limits, seed + n, trials) for n, one in enumerate(kept)]
