@@ -97,12 +97,13 @@ def least_cores(network: PlacedNetwork, hardware: Hardware) -> Dict[str, int]:
         for population in network.populations:
             projections = [p for p in network.projections_to(population) if not p.enumerated]
             connections = [c for p in projections for c in p.connections if c.geometry.pairing == "dense"]
-            connections = [c for c in connections if c.kernel is not None]
-            weights = np.concatenate([np.empty(0, np.float32), *(np.ravel(c.kernel) for c in connections)])
-            if not connections or np.unique(weights).size < weights.size:  # equal weights can be one entry
+            kernels = [c.kernel.ravel() for c in connections if c.kernel is not None]
+            weights = np.concatenate(kernels or [np.empty(0, np.float32)])
+            # Equal weights can be one entry
+            if not kernels or len(kernels) < len(connections) or np.unique(weights).size < weights.size:
                 continue
             filters = connections[0].geometry.filters
-            entries = int(sum(c.geometry.fan_in(c.ids != PADDING)[:, :, 0] for c in connections).min())
+            entries = int(np.sum([c.geometry.fan_in(c.ids != PADDING)[:, :, 0] for c in connections], axis=0).min())
             needed += filters * entries * -(-(population.size // filters) // limits.neurons)
             cores = -(-filters // max(memory.entries // max(entries, 1), 1))
             for source in {c.source.name: c.source for c in connections if c.source in network.populations}.values():
