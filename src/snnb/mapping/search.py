@@ -266,7 +266,7 @@ def _best(
     """
     degrees, sources = np.diff(net.target_start), np.diff(net.source_start)
     visits = VISITS + int(((degrees + sources) * degrees).sum()) / net.groups  # of a trial, at most
-    most_trials = min(MOST_TRIALS, int(MOST_VISITS / visits))
+    most_trials = max(1, min(MOST_TRIALS, int(MOST_VISITS / visits)))
     trials = min(TRIALS_A_GROUP * net.groups, most_trials)
     rounds = min(most_trials // trials, MOST_ROUNDS) if net.groups <= annealed else 0
     total = number + KEPT * rounds + 1
@@ -279,12 +279,14 @@ def _best(
     while found and (rounds > 0 or not (valid or known < np.inf)):
         found.sort(key=lambda one: one.penalised)
         kept, found, rounds, seed = found[:KEPT], found[KEPT:], rounds - 1, seed + KEPT
+        lowest = min((one.cost for one in valid), default=np.inf)
         calls = [partial(_annealed, net, one, limits, seed + n, trials) for n, one in enumerate(kept)]
         for one in _in_parallel(calls):
             valid += [one] if one.legal else []
             found += [one] if rounds > 0 else []
             number += 1
             progress(min(number, total), total)
+        rounds -= min((one.cost for one in valid), default=np.inf) >= lowest  # without success they count twice
     progress(total, total)
     return min(valid, key=lambda one: one.cost).core if valid else None
 
