@@ -143,15 +143,13 @@ def test_the_cost_is_mt_kahypars_own_km1(tmp_path):
 
 
 def test_no_partition_has_fewer_cores_than_the_bound(tmp_path):
-    """Of the nine neurons, four reach three others: with two neurons a core, each takes two axons at least."""
+    """Tried over all partitions with fewer cores; a core holds three targets of a neuron."""
     network = _placed(_tiny(), tmp_path)
-    chip = hardware(2, 4, 7)
-    bounds = least_cores(network, chip)
-    possible = (core for core in _partitions(9, 9) if _within(network, core, Limits(2, 4, 7)))
-    assert max(bounds.values()) <= min(int(core.max()) + 1 for core in possible)
-    assert bounds["neurons"] == 5
-    assert bounds["synapses"] == -(-int(network.in_degrees.sum()) // 7)
-    assert bounds["axons"] == -(-int((-(-network.fan_out // 2)).sum()) // 4)
+    bounds, limits = least_cores(network, hardware(3, 4, 8)), Limits(3, 4, 8)
+    assert not any(_within(network, core, limits) for core in _partitions(9, max(bounds.values()) - 1))
+    assert bounds["neurons"] == 3
+    assert bounds["synapses"] == -(-int(network.in_degrees.sum()) // 8)
+    assert bounds["axons"] == -(-int((-(-network.fan_out // 3)).sum()) // 4)
 
 
 def test_each_core_of_a_dense_layer_holds_the_weights_of_its_neurons(tmp_path):
