@@ -8,8 +8,9 @@ hypergraph of `snnb export --format hmetis` (METIS: the graph of `metis`), and a
 require and 5 % more. As they know no limit but this one, cores that exceed another limit are divided, as
 `snnb map --split-overfull` does. KaHyPar takes its configuration file km1_kKaHyPar_eco_sea20.ini.
 
-`random` gives the neurons to cores in random order, `sequential` in the order of their ids. `groups` and `hypergraph`
-are those of `snnb map`. A method that needs more than --limit seconds for a seed is left after that seed.
+`random` gives the neurons to cores in random order, `sequential` in the order of their ids. `groups`, `hypergraph` and
+`auto` are those of `snnb map`; `auto` can keep the sequential mapping. A method that needs more than --limit seconds
+for a seed is left after that seed.
 
 results/INSTANCE/CONSTRAINT/METHOD.parts.xz has the core of each placed neuron, METHOD.places.xz x and y of each core,
 METHOD.json the method, and of each seed the connectivity, hops, and seconds of the processor, or the reason why it gave
@@ -29,7 +30,7 @@ from typing import Dict, List, Optional, Tuple
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
-OWN, OTHERS, FLOOR = ("groups", "hypergraph"), ("mtkahypar", "kahypar", "metis"), ("random", "sequential")
+OWN, OTHERS, FLOOR = ("groups", "hypergraph", "auto"), ("mtkahypar", "kahypar", "metis"), ("random", "sequential")
 SLACK = 1.05  # blocks of other programs, above the least number
 PACKAGES = {"mtkahypar": "mtkahypar", "kahypar": "kahypar", "metis": "pymetis"}
 
@@ -90,7 +91,7 @@ def solve_with(method, graph, network, constraint, target, directory, given) -> 
             else:
                 parts, earlier = partition(method, graph, network, hardware, seed, directory, given)
                 mapped = cost_partition(network, hardware, parts, split_overfull=True, seed=seed)
-            if mapped.method in (method, "file"):
+            if method == "auto" or mapped.method in (method, "file"):
                 figures = {
                     "connectivity": round(mapped.cost.connectivity, 6),
                     "hops": round(mapped.cost.hops_unicast, 6),

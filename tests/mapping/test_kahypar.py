@@ -40,6 +40,12 @@ def test_the_best_bisection_of_two_triangles_for_each_seed():
         assert block[0] == block[1] == block[2] != block[3] == block[4] == block[5]
 
 
+def test_a_v_cycle_improves_a_partition():
+    first = np.array([0, 0, 1, 1, 1, 0])
+    ((_, block),) = partitions(TRIANGLES, [(2, 0)], print, first)
+    assert block[0] == block[1] == block[2] != block[3] == block[4] == block[5]
+
+
 def test_a_job_does_not_depend_on_those_before_it():
     """In one process without forks, each of these jobs has another result in the other order."""
     random = np.random.default_rng(0)

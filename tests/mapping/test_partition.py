@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from snnb.core.errors import InputError
-from snnb.mapping.hardware import NO_LIMIT, Limits
+from snnb.graph.build import build_graph
+from snnb.mapping.hardware import NO_LIMIT, Limits, SynapseMemory
+from snnb.mapping.limits import least_cores
 from snnb.mapping.map_network import partition
 from snnb.mapping.search import contract
 from snnb.mapping.traffic import PlacedNetwork, count_traffic
-from tests.graph.networks import LAYERS
+from tests.graph.networks import LAYERS, counts_of, save, save_counts
 from tests.graph.recorded import keras
 from tests.mapping.networks import hardware, make_graph
 
@@ -138,6 +140,34 @@ def test_the_cost_is_mt_kahypars_own_km1(tmp_path):
     own = made.create_partitioned_hypergraph(context, 5, core.tolist())
     samples = network.graph.recording.num_samples
     assert own.km1() / samples == pytest.approx(connectivity(network, core), rel=1e-12)
+
+
+def test_no_partition_has_fewer_cores_than_the_bound(tmp_path):
+    """Tried over all partitions with fewer cores; a core holds three targets of a neuron."""
+    network = _placed(_tiny(), tmp_path)
+    bounds, limits = least_cores(network, hardware(3, 4, 8)), Limits(3, 4, 8)
+    assert not any(_within(network, core, limits) for core in _partitions(9, max(bounds.values()) - 1))
+    assert bounds["neurons"] == 3
+    assert bounds["synapses"] == -(-int(network.in_degrees.sum()) // 8)
+    assert bounds["axons"] == -(-int((-(-network.fan_out // 3)).sum()) // 4)
+
+
+def test_each_core_of_a_dense_layer_holds_the_weights_of_its_neurons(tmp_path):
+    """Twelve neurons of 24 weights, of which two fit on a core: each source has an output axon to six cores."""
+    source = LAYERS.Input((3,), name="input")
+    tensor = LAYERS.Dense(24, activation="relu", name="00Dense_24")(source)
+    model = keras.Model(source, LAYERS.Dense(12, name="01Dense_12")(tensor))
+    model.set_weights([np.arange(1.0, 1 + weight.size).reshape(weight.shape) for weight in model.get_weights()])
+    counts = save_counts(tmp_path / "counts.npz", counts_of(model, 0))
+    parsed = save(model, tmp_path / "net_parsed.h5")
+    network = PlacedNetwork.of(
+        build_graph(parsed, tmp_path / "net_graph.h5", counts=counts, coding={"input": "current"})
+    )
+    memory = SynapseMemory(bits_per_core=480, weight_bits=10, sharing="kernel")
+    chip = hardware(100, 100).model_copy(update={"synapse_memory": memory, "axons_out_per_core": 10})
+    bounds = least_cores(network, chip)
+    assert bounds["memory_bits"] == -(-(12 * 24 + 24 * 3) // 48)
+    assert bounds["axons_out"] == -(-24 * 6 // 10)
 
 
 def test_too_few_cores_and_too_many_neurons_for_the_hypergraph(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """Patches that fit on a core with their shared lists of synapses."""
 
+import numpy as np
 import pytest
 
 from snnb.mapping.groups import _axis_parts, _Candidate, _chunks, patches
@@ -15,14 +16,26 @@ def test_patches_keep_the_limits(case, share, mixed):
     """Counted over every synapse, for limits between those of a neuron and of three cores for all."""
     network = case[2]
     axons, synapses = int(network.fan_in.max()), int(network.in_degrees.max())
-    limits = Limits(-(-network.neurons // (3 * share)), 2 * axons, synapses * share)
-    group, groups = patches(network, limits, mixed=mixed)
+    limits, axons_out = Limits(-(-network.neurons // (3 * share)), 2 * axons, synapses * share), 2 * share
+    axons_out *= int(network.fan_out.max())
+    group, groups = patches(network, limits, axons_out, mixed=mixed)
     sums = count_traffic(network, group, groups)
+    assert sums.axons_out.max() <= axons_out
     neurons, found, _ = sums.contents
     assert neurons.min() > 0
     assert neurons.max() <= limits.neurons
     assert found.max() <= limits.axons
     assert shared_entries(sums).max() <= limits.synapses
+
+
+def test_a_dense_layer_may_use_all_axons_of_a_core(case):
+    """A patch of as many neurons as the memory holds, although no axon is left."""
+    network = case[2]
+    (*_, last) = network.populations
+    part = network.part(last)
+    limits = Limits(network.neurons, int(network.fan_in[part].max()), int(network.in_degrees[part].sum()))
+    group, _ = patches(network, limits)
+    assert np.unique(group[part]).size == 1
 
 
 @pytest.mark.parametrize(

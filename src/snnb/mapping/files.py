@@ -20,7 +20,7 @@ from snnb.core.errors import DamagedError, InputError
 from snnb.io.text import Document, html_table, read_document
 from snnb.mapping.cost import UNITS, Cost
 from snnb.mapping.hardware import NO_LIMIT, Hardware, Limits
-from snnb.mapping.limits import overfull_cores
+from snnb.mapping.limits import least_cores, overfull_cores
 from snnb.mapping.links import write_links
 from snnb.mapping.map_network import MappedNetwork
 from snnb.mapping.time_costs import Messages, RecordedSteps, StepLoads
@@ -68,6 +68,7 @@ class MappingCost(Cost):
     recorded: Optional[RecordedSteps] = None
     hardware: Hardware
     limits: Dict[str, Optional[int]]
+    least_cores: Optional[Dict[str, int]] = None  # lower bound by each limit; None: an older mapping
     valid: bool
     overfull: Dict[str, List[int]]  # cores that exceed each limit
     method: str
@@ -118,6 +119,7 @@ class MappingCost(Cost):
             recorded=recorded,
             hardware=mapped.hardware,
             limits={name: one.limit for name, one in contents.items()},
+            least_cores={name: n for name, n in least_cores(network, mapped.hardware).items() if name in contents},
             valid=not any(overfull.values()),
             overfull=overfull,
             method=mapped.method,
@@ -165,6 +167,9 @@ class MappingCost(Cost):
             f"{hardware.mesh[0]}×{hardware.mesh[1]}",
             f"source of the figures: {hardware.source}",
         ]
+        if self.least_cores:
+            name, cores = max(self.least_cores.items(), key=lambda one: one[1])
+            text.append(f"no mapping has fewer than {cores:,} cores, by the limit of {name}")
         if empty:
             text.append(f"{empty:,} core numbers of the partition have no neurons; these cores remain empty")
         text += ["", "a core                      mean         max   limit"]

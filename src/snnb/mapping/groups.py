@@ -1,7 +1,8 @@
 """Assign neurons to cores in the order of their ids, the baseline; and to groups, for the search."""
 
+from collections import Counter
 from itertools import product
-from typing import Dict, List, NamedTuple, Optional, Set, Tuple, Union
+from typing import Dict, List, NamedTuple, Optional, Sequence, Set, Tuple, Union
 
 import numpy as np
 
@@ -19,6 +20,7 @@ MOST_CHANNELS = 64  # of a group
 THIN = 4  # channels of a group where channels are apart
 PATCH = 4  # rows and columns of a group in the first of such populations
 Grid = Tuple[int, int]  # number of patches along rows and columns
+Chunks = List[Tuple[Grid, int]]  # grid and number of channels of each chunk of a population
 
 
 class Sources(NamedTuple):
@@ -266,30 +268,46 @@ class _Candidate(NamedTuple):
     to_channel: float  # and further ones for each channel
 
 
-def patches(network: PlacedNetwork, limits: Limits, *, mixed: bool = True) -> Tuple[np.ndarray, int]:
+def patches(
+    network: PlacedNetwork, limits: Limits, axons_out: Optional[int] = None, *, mixed: bool = True
+) -> Tuple[np.ndarray, int]:
     """Return the group of each neuron, int32, and the number of groups; each keeps the limits by an estimate.
 
     A group is a patch; a population takes the grid whose patches receive the fewest spikes. The limit of synapses is
-    that of the entries of lists. With `mixed`, chunks of channels may have different grids, and a pooling joins the
-    patches of the population that it reads if that saves spikes. Otherwise patches are to be merged: a population has
-    equal ones, for the mean number of spikes, so that patches of populations of one shape have the same borders.
+    that of the entries of lists. `axons_out` limits the pairs of a neuron of a patch and a patch with one of its
+    targets, so populations take their grids after their targets. With `mixed`, chunks of channels may have different
+    grids, and a pooling joins the patches of the population that it reads if that saves spikes. Otherwise patches are
+    to be merged: a population has equal ones, for the mean number of spikes, so that patches of populations of one
+    shape have the same borders.
     """
-    group, groups = np.empty(network.neurons, np.int32), 0
     poolings = _poolings(network) if mixed else {}
-    joined: List[GraphPopulation] = []
-    for population in network.populations:
-        if population in joined:
-            continue
-        pooling, first = poolings.get(population.name), 0
-        rows, columns, filters = network.projections_to(population)[0].connections[0].geometry.output_volume
-        chunks, spikes = _chunks(_candidates(network, population, None, limits, mixed), filters, mixed)
+    chunks_of: Dict[str, Chunks] = {}
+    joined: Dict[str, Connection] = {}  # poolings, by the name of the population that they read
+    for population in reversed(network.populations):
+        pooling, name = poolings.get(population.name), population.name
+        out = [c for p in network.projections_from(population) for c in p.connections]
+        filters = _volume(network, population)[2]
+        room = None if axons_out is None else (axons_out, _patches_reached(network, population, out, chunks_of))
+        chunks_of[name], spikes = _chunks(_candidates(network, population, None, limits, room, mixed), filters, mixed)
         if pooling is not None:
-            chunks_too, spikes_too = _chunks(_candidates(network, population, pooling, limits, mixed), filters, mixed)
+            if axons_out is not None:
+                others = [connection for connection in out if connection is not pooling]
+                reached = _patches_reached(network, population, others, chunks_of) + 1
+                onward = [c for p in network.projections_from(pooling.target) for c in p.connections]
+                row, column = _first_inputs(pooling.geometry.rows), _first_inputs(pooling.geometry.columns)
+                reached[row[:, None], column] += _patches_reached(network, pooling.target, onward, chunks_of)
+                room = axons_out, reached
+            candidates = _candidates(network, population, pooling, limits, room, mixed)
+            chunks_too, spikes_too = _chunks(candidates, filters, mixed)
             if spikes_too < spikes + _spikes_at(network, pooling, mixed).sum():
-                chunks = chunks_too
-                joined.append(pooling.target)
-            else:
-                pooling = None
+                chunks_of[name], joined[name] = chunks_too, pooling
+    group, groups = np.empty(network.neurons, np.int32), 0
+    targets = [pooling.target for pooling in joined.values()]
+    for population in network.populations:
+        if population in targets:
+            continue
+        chunks, pooling, first = chunks_of[population.name], joined.get(population.name), 0
+        rows, columns, filters = _volume(network, population)
         alike = len({grid for grid, _ in chunks}) == 1  # then the chunks of a patch have consecutive numbers
         for n, ((down, across), channels) in enumerate(chunks):
             patch = (np.arange(rows) * down // rows)[:, None] * across + np.arange(columns) * across // columns
@@ -302,6 +320,36 @@ def patches(network: PlacedNetwork, limits: Limits, *, mixed: bool = True) -> Tu
             groups, first = groups + (0 if alike else down * across), first + channels
         groups += down * across * len(chunks) if alike else 0
     return group, groups
+
+
+def _volume(network: PlacedNetwork, population: GraphPopulation) -> Tuple[int, int, int]:
+    """Return the numbers of rows, columns and channels of a population."""
+    rows, columns, filters = network.projections_to(population)[0].connections[0].geometry.output_volume
+    return rows, columns, filters
+
+
+def _patches_reached(
+    network: PlacedNetwork, population: GraphPopulation, out: Sequence[Connection], chunks_of: Dict[str, Chunks]
+) -> np.ndarray:
+    """Return the largest number of patches that a neuron at a position reaches: int64, shape (rows, columns).
+
+    A target without chunks, as in recurrent networks, counts as one patch.
+    """
+    reached = np.zeros(population.size)
+    for connection in out:
+        geometry, ids = connection.geometry, connection.ids
+        grids = Counter(grid for grid, _ in chunks_of.get(connection.target.name, []))
+        each = np.ones((1, geometry.rows.size, geometry.columns.size), np.int64)
+        if grids:
+            parts = [(_axis_parts(geometry.rows, n).parts, _axis_parts(geometry.columns, m).parts) for n, m in grids]
+            each = np.array([np.outer(*pair) for pair in parts])
+        dense = geometry.pairing == "dense"  # each channel reaches all chunks, otherwise one
+        most = np.tensordot(list(grids.values()) or [1], each, 1) if dense else each.max(axis=0)
+        used = ids != PADDING
+        at = np.broadcast_to(most[:, :, None], ids.shape)[used]
+        reached += np.bincount(ids[used] - connection.source.first, at, population.size)
+    reached_by: np.ndarray = reached.reshape(_volume(network, population)).max(axis=2).astype(np.int64)
+    return reached_by
 
 
 def _poolings(network: PlacedNetwork) -> Dict[str, Connection]:
@@ -324,9 +372,17 @@ def _poolings(network: PlacedNetwork) -> Dict[str, Connection]:
 
 
 def _candidates(
-    network: PlacedNetwork, population: GraphPopulation, pooling: Optional[Connection], limits: Limits, mixed: bool
+    network: PlacedNetwork,
+    population: GraphPopulation,
+    pooling: Optional[Connection],
+    limits: Limits,
+    room: Optional[Tuple[int, np.ndarray]],
+    mixed: bool,
 ) -> List[_Candidate]:
-    """Return the grids that keep the limits; the smallest is always one of them."""
+    """Return the grids that keep the limits; the smallest is always one of them.
+
+    `room` are the output axons of a core, and of a channel at each position.
+    """
     connections = [connection for p in network.projections_to(population) for connection in p.connections]
     rows, columns, filters = connections[0].geometry.output_volume
     connections += [] if pooling is None else [pooling]
@@ -351,10 +407,20 @@ def _candidates(
                 shared, to_each = (shared + axons * channels, to_each + received) if dense else (shared, to_each)
         neurons = row_parts[0].outputs * column_parts[0].outputs
         neurons += 0 if pooling is None else row_parts[-1].outputs * column_parts[-1].outputs
-        capacity = min(limits.neurons // neurons, limits.synapses // entries, (limits.axons - shared) // max(own, 1))
+        capacity = min(limits.neurons // neurons, limits.synapses // entries)
+        if own or shared > limits.axons:
+            capacity = min(capacity, (limits.axons - shared) // max(own, 1))
+        if room is not None:
+            capacity = min(capacity, room[0] // max(_largest_sum(room[1], down, across), 1))
         if capacity > 0 or (down, across) == (rows, columns):
             candidates.append(_Candidate((down, across), max(capacity, 1), to_each, to_all / filters))
     return candidates
+
+
+def _largest_sum(at: np.ndarray, down: int, across: int) -> int:
+    """Return the largest sum over a patch of numbers at each position."""
+    starts = [-(-np.arange(parts) * size // parts) for parts, size in zip((down, across), at.shape)]
+    return int(np.add.reduceat(np.add.reduceat(at, starts[0]), starts[1], axis=1).max())
 
 
 def _spikes_at(network: PlacedNetwork, connection: Connection, exact: bool) -> np.ndarray:

@@ -20,6 +20,7 @@ MANY_BLOCKS = 1024
 PROCESSES = 2  # jobs at a time
 ARRAYS = {"node_weight": "q", "start": "q", "pin": "i", "weight": "q"}  # files of a hypergraph: the type of a value
 BLOCK = "i"  # type of a value in the file of a partition
+FIRST = "first"  # file of the partition to improve, if there is one
 PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
@@ -31,6 +32,7 @@ class Hypergraph(NamedTuple):
     pin: "np.ndarray"  # int32: the nodes of each hyperedge
     weight: "np.ndarray"  # (hyperedges,) int64
     capacity: int  # maximum weight of a block
+    scale: float = 1.0  # of the weights of the hyperedges, which are at least 1
 
 
 def _end_with_parent(parent: int) -> None:
@@ -48,7 +50,8 @@ def _work(folder: Path, capacity: int, jobs: Sequence[str]) -> None:
     report = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for messages of the library
     library = mtkahypar.initialize(1)
-    node_weight, start, pin, weight = (_read(folder / name) for name in ARRAYS)
+    node_weight, start, pin, weight = (_read(folder / name, kind) for name, kind in ARRAYS.items())
+    first = _read(folder / FIRST, BLOCK).tolist() if (folder / FIRST).exists() else None
     running: Dict[int, int] = {}  # by process, the number of its job
 
     def partition(blocks: int, seed: int) -> bytes:
@@ -61,7 +64,11 @@ def _work(folder: Path, capacity: int, jobs: Sequence[str]) -> None:
         made = library.create_hypergraph(
             context, len(node_weight), len(edges), edges, node_weight.tolist(), weight.tolist()
         )
-        return array(BLOCK, made.partition(context).get_partition()).tobytes()
+        if first is None:
+            return array(BLOCK, made.partition(context).get_partition()).tobytes()
+        improved = made.create_partitioned_hypergraph(context, blocks, first)
+        improved.improve_partition(context, 1)
+        return array(BLOCK, improved.get_partition()).tobytes()
 
     def end_one() -> None:
         process, status = os.wait()
@@ -83,8 +90,8 @@ def _work(folder: Path, capacity: int, jobs: Sequence[str]) -> None:
         end_one()
 
 
-def _read(path: Path) -> "array[int]":
-    values = array(ARRAYS[path.name])
+def _read(path: Path, kind: str) -> "array[int]":
+    values = array(kind)
     values.frombytes(path.read_bytes())
     return values
 

@@ -17,6 +17,7 @@ from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import GraphProjection, out_degrees, targets
 from snnb.mapping.hardware import NO_LIMIT, Hardware, Limits, SynapseMemory, descriptions
 from snnb.mapping.traffic import PlacedNetwork, TrafficSums, count_traffic
+from snnb.network.geometry import PADDING
 
 # Projections from a population, the population, and a range of its neurons
 Block = Tuple[Sequence[GraphProjection], GraphPopulation, int, int]
@@ -75,11 +76,42 @@ def _obstacle(network: PlacedNetwork, hardware: Hardware) -> Optional[str]:
                 f"layer {layer} has a neuron with {numbers[neuron]:,} {what}, {numbers[neuron] - limit:,} more than "
                 f"the {limit:,} {name} of a core"
             )
-    least = -(-network.neurons // limits.neurons)
-    least = max(least, -(-int(network.in_degrees.sum()) // limits.synapses))
+    least = max(least_cores(network, hardware).values())
     if least > hardware.cores:
         return f"has {hardware.cores:,} cores, but the network requires at least {least:,}"
     return None
+
+
+def least_cores(network: PlacedNetwork, hardware: Hardware) -> Dict[str, int]:
+    """Return lower bounds for the number of cores, by the names of the limits in `Limits`.
+
+    Each neuron takes an axon and an output axon for each core with targets of it. These cores are at least its targets
+    over the neurons of a core, and if lists of synapses are shared, the filters that it reaches over those whose
+    weights a core can hold. A core holds the weights of a neuron of each filter that it has neurons of.
+    """
+    limits, memory = Limits.of(hardware), hardware.synapse_memory
+    reached, needed = -(-network.fan_out // limits.neurons), int(network.in_degrees.sum())
+    least = {"neurons": -(-network.neurons // limits.neurons), "synapses": -(-needed // limits.synapses)}
+    if memory is not None and memory.sharing == "kernel":
+        needed = 0
+        for population in network.populations:
+            projections = [p for p in network.projections_to(population) if not p.enumerated]
+            connections = [c for p in projections for c in p.connections if c.geometry.pairing == "dense"]
+            kernels = [c.kernel.ravel() for c in connections if c.kernel is not None]
+            weights = np.concatenate(kernels or [np.empty(0, np.float32)])
+            # Equal weights can be one entry
+            if not kernels or len(kernels) < len(connections) or np.unique(weights).size < weights.size:
+                continue
+            filters = connections[0].geometry.filters
+            entries = int(np.sum([c.geometry.fan_in(c.ids != PADDING)[:, :, 0] for c in connections], axis=0).min())
+            needed += filters * entries * -(-(population.size // filters) // limits.neurons)
+            cores = -(-filters // max(memory.entries // max(entries, 1), 1))
+            for source in {c.source.name: c.source for c in connections if c.source in network.populations}.values():
+                part = network.part(source)
+                reached[part] = np.where(network.fan_out[part] > 0, np.maximum(reached[part], cores), 0)
+        least["memory_bits"] = -(-needed // memory.entries)
+    total = int(reached.sum())
+    return {**least, "axons": -(-total // limits.axons), "axons_out": -(-total // limits.axons_out)}
 
 
 def memory_bits(sums: TrafficSums, memory: Optional[SynapseMemory]) -> Optional[np.ndarray]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -24,13 +24,22 @@ from snnb.mapping.limits import (
 )
 from snnb.mapping.partition_files import read_partition, read_placement
 from snnb.mapping.placement import place
-from snnb.mapping.search import Cores, Search, contract, kahypar_is_installed, require_kahypar, search_groups
+from snnb.mapping.search import (
+    Cores,
+    Search,
+    contract,
+    kahypar_is_installed,
+    require_kahypar,
+    search_groups,
+    search_neurons,
+)
 from snnb.mapping.search_kernels import Contracted
 from snnb.mapping.traffic import PlacedNetwork, TrafficSums, count_traffic
 
-MOST_NEURONS = 100_000  # for a hypergraph of single neurons
+MOST_NEURONS = 1_000_000  # for a hypergraph of single neurons
 MOST_PINS = 4_000_000  # of a hypergraph of single neurons
-SearchGroups = Callable[[Contracted, np.ndarray, Progress], Cores]  # of groups, from the core of each
+# Of groups, from the core of each, with the cost of the best known mapping
+SearchGroups = Callable[[Contracted, np.ndarray, float, Progress], Cores]
 PATCHES_A_CORE = (1, 2)  # numbers of patches that fill a core, which are tried
 WITHOUT = (
     f"Mt-KaHyPar is not installed: only snnb's own search is used; for better results: {how_to_install('mapping')}"
@@ -126,9 +135,10 @@ def partition(
 
     `sequential` fills one core after the other. `groups` partitions positions and chunks of channels, then moves single
     neurons if there are few enough; and patches, if sources share lists of synapses. In a graph of listed edges it lets
-    cores grow around shared sources instead. `hypergraph` partitions single neurons. `auto` tries all methods. Cores
-    that exceed a limit of output axons or synapse memory are divided. The result is the best of the method's and the
-    sequential partition. The network is one that `check_possible` accepts.
+    cores grow around shared sources instead. `hypergraph` partitions single neurons. `auto` tries `groups`, improves
+    the best partition on single neurons, and partitions them anew if they are few. Cores that exceed a limit of output
+    axons or synapse memory are divided. The result is the best of the method's and the sequential partition. The
+    network is one that `check_possible` accepts.
 
     Raise `InputError` if the hardware has too few cores; or `method` is `hypergraph`, and Mt-KaHyPar is not installed
     or the network is too large.
@@ -154,29 +164,43 @@ def partition(
             "placement: use --method groups"
         )
     warnings = [] if kahypar_is_installed() else [WITHOUT]
-    steps: List[Tuple[str, Callable[[Progress], Cores]]] = []
+    steps: List[Tuple[str, Callable[[float, Progress], Sequence[Cores]]]] = []
     search = partial(search_groups, limits=limits, most=hardware.cores, seed=seed, warn=warnings.append)
     if method in ("groups", "auto"):
-        steps.append(("groups", partial(_by_groups, network, loads, single, limits, seed, baseline.core, search)))
-        shared = capacity < Limits.of(hardware).synapses and not network.listed
-        for share in PATCHES_A_CORE if shared else ():
-            steps.append(("groups", partial(_by_patches, network, share, limits, search)))
+        by_groups = partial(_by_groups, network, loads, single, limits, seed, baseline.core, search)
+        if capacity < Limits.of(hardware).synapses and not network.listed:  # then loads are estimates
+            out = hardware.axons_out_per_core
+            steps += [("groups", partial(_by_patches, network, share, limits, out, search)) for share in PATCHES_A_CORE]
+            # Estimates of the memory are only needed if patches take too many cores
+            steps.append(("groups", lambda *given: [] if tried and tried[-1] is not baseline else by_groups(*given)))
+        else:
+            steps.append(("groups", by_groups))
     if method in ("hypergraph", "auto") and single is not None and kahypar_is_installed():
-        steps.append(("hypergraph", partial(search, single, baseline.core)))
+        neurons = partial(search_neurons, limits=limits, most=hardware.cores, seed=seed, warn=warnings.append)
+        known = [] if method == "hypergraph" else tried
+        steps.append(("hypergraph", lambda _, progress: [neurons(single, baseline.core, _best(known), progress)]))
+    spikes = network.spikes[network.first :].sum()
+    scale = network.counts.sum() / spikes if spikes else 1.0  # of the costs of the search
     for number, (name, step) in enumerate(steps):
         lowest = min((one.connectivity for one in tried), default=np.inf)
-        core = step(_step_progress(progress, number, len(steps), name, lowest))
-        if core is not None:  # number cores without gaps, in the order of their first neurons
+        for core in step(lowest * scale, _step_progress(progress, number, len(steps), name, lowest)):
+            if core is None:
+                continue
             _, first, inverse = np.unique(core, return_index=True, return_inverse=True)
-            rank = np.empty(first.size, np.int32)
+            rank = np.empty(first.size, np.int32)  # number cores without gaps, in the order of their first neurons
             rank[np.argsort(first)] = np.arange(first.size, dtype=np.int32)
             sums = replace(split_overfull(network, rank[inverse], hardware), method=name)
             tried += [sums] if sums.cores <= hardware.cores else []
-    missing = sorted({name for name, _ in steps} - {one.method for one in tried})
+    missing = sorted({name for name, _ in steps[:1]} - {one.method for one in tried})
     warnings += [f"{name} found no mapping within the limits" for name in missing]
     if not tried:
         raise too_few_cores(network, hardware, baseline.cores)
     return Partition(min(tried, key=lambda one: one.connectivity), tuple(tried), baseline, tuple(warnings))
+
+
+def _best(tried: Sequence[TrafficSums]) -> Cores:
+    """Return the partition with the lowest connectivity, None if there is none."""
+    return min(tried, key=lambda one: one.connectivity).core if tried else None
 
 
 def _step_progress(progress: Progress, number: int, steps: int, name: str, lowest: float) -> Progress:
@@ -193,8 +217,9 @@ def _by_groups(
     seed: int,
     first: np.ndarray,
     search: SearchGroups,
+    known: float,
     progress: Progress,
-) -> Cores:
+) -> Sequence[Cores]:
     """Partition groups of neurons, or let cores grow without kernels; then move single neurons if there are few."""
     if network.listed:
         core = grown(network, loads, limits)
@@ -203,26 +228,37 @@ def _by_groups(
         net = contract(network, group, groups, loads)
         start = np.zeros(groups, np.int32)
         start[group[::-1]] = first[::-1]  # the core of the first neuron of each group
-        core_of_group = search(net, start, progress)
+        core_of_group = search(net, start, known, progress)
         if core_of_group is None:
-            return None
+            return []
         core = core_of_group[group]
     if single is not None:
         moves = Search(single, core, int(core.max()) + 1, limits, seed)
         moves.descend()
         core = moves.core.copy()
-    return core
+    return [core]
 
 
-def _by_patches(network: PlacedNetwork, share: int, limits: Limits, search: SearchGroups, progress: Progress) -> Cores:
-    """Partition patches, each of which takes a part of a core with its shared lists of synapses."""
+def _by_patches(
+    network: PlacedNetwork,
+    share: int,
+    limits: Limits,
+    axons_out: Optional[int],
+    search: SearchGroups,
+    known: float,
+    progress: Progress,
+) -> Sequence[Cores]:
+    """Return patches, each of which takes a part of a core with its shared lists of synapses, and their partition.
+
+    The search does not know the output axons and the exact memory, so patches on cores of their own can be better.
+    """
     part = limits._replace(neurons=max(limits.neurons // share, 1), synapses=limits.synapses // share)
-    group, groups = patches(network, part, mixed=share == 1)
+    group, groups = patches(network, part, None if axons_out is None else axons_out // share, mixed=share == 1)
     loads = np.zeros(network.neurons, np.int64)
     loads[np.unique(group, return_index=True)[1]] = shared_entries(count_traffic(network, group, groups))
     net = contract(network, group, groups, loads)
-    core = search(net, np.arange(groups, dtype=np.int32), progress)
-    return None if core is None else core[group]
+    core = search(net, np.arange(groups, dtype=np.int32), known, progress)
+    return [*([group] if share == 1 else []), None if core is None else core[group]]
 
 
 def cost_partition(

@@ -9,8 +9,9 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Callable, Deque, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
+from typing import Callable, Deque, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -30,13 +31,21 @@ from snnb.mapping.search_kernels import (
 )
 from snnb.mapping.traffic import PlacedNetwork, joined_sets, take_sets, target_sets
 
-FEWEST_GROUPS = 3_000  # up to here the search starts with several numbers of cores, and from the sequential mapping
-FEW_GROUPS = 20_000  # up to here it also anneals, and Mt-KaHyPar gets several seeds
-TRIALS_A_GROUP = 400
-MOST_TRIALS = 6_000_000
+FEWEST_GROUPS = 3_000  # up to here the search also starts from the sequential mapping
+FEW_GROUPS = 20_000  # up to here it also anneals
+MOST_PINS = 300_000  # of all of Mt-KaHyPar's jobs together, if there are several
+MOST_CYCLE_PINS = 4_000_000  # for a V-cycle
+SEEDS = 2
+SEED_END = 1 << 31  # of Mt-KaHyPar's seeds
+WORTH = 1.2  # largest ratio of the cost of a start and that of the best known mapping from which the search anneals
+KEPT = 2  # mappings from which the search anneals in a round
+TRIALS_A_GROUP = 3_000
+MOST_TRIALS = 10_000_000  # of an annealing, and of all from one of the kept starts
+MOST_VISITS = 1_000_000_000  # of the groups that a group's sets reach, by these trials
+VISITS = 50  # as long as these takes a trial without any
+MOST_ROUNDS = 4
 EPOCHS = 4
-COOLING = 0.4  # factor of the temperature from one epoch to the next
-HEAT = 0.3  # temperature of the first epoch, in mean costs of a group
+HOT, COLD = 1.0, 0.05  # temperatures at the begin and the end, in mean costs of a group
 PENALTY = 10.0  # of exceeded limits in the first epoch, in mean costs of a core; ten times as much in each next epoch
 MORE_CORES = 0.05
 MORE_CORES_FOR_AXONS = 0.10
@@ -44,7 +53,9 @@ EPOCH = 1 << 20  # trials between which the temperature is computed anew
 MOST_PASSES = 30
 LARGEST_SUM = 1 << 30  # of all weights: Mt-KaHyPar computes with 32 bits
 MESSAGES = "messages.txt"  # of the process that starts a process for each job
-MANY_SOURCES = 8  # of a set, each of which would be a hyperedge
+EXACT_PINS = 500_000  # of a hypergraph with a hyperedge for each source
+MANY_SOURCES = 8  # of a set, each of which would be a hyperedge: in larger hypergraphs
+FAITHFUL = 1.05  # largest ratio of the cost by the hypergraph and the cost for which a V-cycle is worth its time
 FINENESS = 10_000  # of weights that combine neurons and synapses
 Job = Tuple[int, int]  # of Mt-KaHyPar: blocks, seed
 Cores = Optional[np.ndarray]  # core of each neuron or group; None if no valid mapping was found
@@ -129,6 +140,12 @@ class Search:
         return np.stack([self._state.cores[name] for name in ("neurons", "axons", "synapses")], axis=1)
 
     @property
+    def penalised(self) -> float:
+        """Cost with the penalty of exceeded limits with which `anneal` begins."""
+        over = float(np.maximum(self.load / self._limits - 1, 0).sum())
+        return self.cost * (1 + PENALTY * over / self._cores)
+
+    @property
     def legal(self) -> bool:
         """Whether no limit is exceeded."""
         return self._excess == 0
@@ -167,32 +184,111 @@ class Search:
             self.cost += anneal_moves(self._state, self._limits, self._random, now, begin, end, penalty)
 
 
+class Found(NamedTuple):
+    """A mapping of groups."""
+
+    core: np.ndarray  # (groups,) int32
+    cores: int
+    cost: int
+    penalised: float  # see `Search`
+    legal: bool
+
+
 def search_groups(
-    net: Contracted, first: np.ndarray, progress: Progress, *, limits: Limits, most: int, seed: int, warn: Say
+    net: Contracted,
+    first: np.ndarray,
+    known: float,
+    progress: Progress,
+    *,
+    limits: Limits,
+    most: int,
+    seed: int,
+    warn: Say,
 ) -> Cores:
     """Return the best valid mapping of groups that the search finds from several starts.
 
-    It tries as few cores as neurons and synapses need, and a few more than `first` has, but at most `most`.
+    It tries as few cores as neurons and synapses need, and a few more than `first` has, but at most `most`. It descends
+    from each start. If groups are few, it then anneals in rounds, from the best mappings that it has not annealed from,
+    unless even these cost much more than `known`, the cost of a mapping that is known.
     """
-    least = max(-(-int(net.neurons.sum()) // limits.neurons), -(-int(net.synapses.sum()) // limits.synapses))
-    used = int(first.max()) + 1
-    more = max(1, int(used * (MORE_CORES if used <= least * (1 + MORE_CORES) else MORE_CORES_FOR_AXONS)))
-    wanted = (least, used, used + more) if net.groups <= FEWEST_GROUPS else (used + more,)
-    numbers = sorted({min(cores, most) for cores in wanted if cores >= least})
-    best: Cores = None
-    lowest, total = np.inf, 3 * len(numbers)  # at most
-    starts = _starts(net, limits, numbers, first, seed, warn)
-    searches = (partial(_improved, net, start, cores, limits, seed) for cores, start in starts)
-    for number, mappings in enumerate(_in_parallel(searches)):
-        progress(min(number + 1, total), total)
-        for core, connectivity in mappings:
-            if connectivity < lowest:
-                best, lowest = core, connectivity
+    starts, jobs = _starts(net, limits, first, most, seed, warn)
+    return _best(net, starts, jobs, known, progress, limits, seed, FEW_GROUPS)
+
+
+def search_neurons(
+    net: Contracted,
+    first: np.ndarray,
+    found: Cores,
+    progress: Progress,
+    *,
+    limits: Limits,
+    most: int,
+    seed: int,
+    warn: Say,
+) -> Cores:
+    """Return the best valid mapping of single neurons that Mt-KaHyPar finds and moves improve, or None.
+
+    Mt-KaHyPar improves the mapping `found` by a V-cycle if the hypergraph represents its cost and limits, and
+    partitions the network anew if it is small or `found` is None.
+    """
+    cores, graph, known = 0 if found is None else int(found.max()) + 1, hypergraph(net, limits), np.inf
+    starts, jobs = _starts(net, limits, first, most, seed, warn, graph, least=found is None)
+    if found is not None and 1 < cores < net.groups and graph.pin.size <= MOST_CYCLE_PINS:
+        search = Search(net, found, cores, limits)
+        known = search.cost
+        if search.legal and _km1(graph, found) <= FAITHFUL * graph.scale * known:
+            roomy = max(cores, min(int(graph.node_weight.sum() * (1 + MORE_CORES) / graph.capacity), most))
+            starts, jobs = chain(partitions(graph, [(roomy, seed % SEED_END)], warn, found), starts), jobs + 1
+    return _best(net, starts, jobs, known, progress, limits, seed, FEWEST_GROUPS) if jobs else None
+
+
+def _km1(graph: kahypar.Hypergraph, block: np.ndarray) -> int:
+    """Return the λ − 1 metric of a partition."""
+    blocks = int(block.max()) + 1
+    pairs = np.unique(np.repeat(np.arange(graph.weight.size), np.diff(graph.start)) * blocks + block[graph.pin])
+    return int((np.bincount(pairs // blocks, minlength=graph.weight.size) - 1) @ graph.weight)
+
+
+def _best(
+    net: Contracted,
+    starts: Iterable[Tuple[int, np.ndarray]],
+    number: int,
+    known: float,
+    progress: Progress,
+    limits: Limits,
+    seed: int,
+    annealed: int,
+) -> Cores:
+    """Improve `number` starts, numbers of cores and mappings; return the best valid mapping.
+
+    Networks of at most `annealed` groups are annealed in rounds, others only if no valid mapping is known; none if each
+    start costs much more than `known`.
+    """
+    degrees, sources = np.diff(net.target_start), np.diff(net.source_start)
+    visits = VISITS + int(((degrees + sources) * degrees).sum()) / net.groups  # of a trial, at most
+    most_trials = max(1, min(MOST_TRIALS, int(MOST_VISITS / visits)))
+    trials = min(TRIALS_A_GROUP * net.groups, most_trials)
+    rounds = min(most_trials // trials, MOST_ROUNDS) if net.groups <= annealed else 0
+    total = number + KEPT * rounds + 1
+    found: List[Found] = []
+    for one in _in_parallel(partial(_descended, net, start, cores, limits, seed) for cores, start in starts):
+        found.append(one)
+        progress(min(len(found), total), total)
+    valid, number = [one for one in found if one.legal], len(found)
+    found = [one for one in found if one.cores > 1 and one.cost <= WORTH * known]
+    while found and (rounds > 0 or not (valid or known < np.inf)):
+        found.sort(key=lambda one: one.penalised)
+        kept, found, rounds, seed = found[:KEPT], found[KEPT:], rounds - 1, seed + KEPT
+        lowest = min((one.cost for one in valid), default=np.inf)
+        calls = [partial(_annealed, net, one, limits, seed + n, trials) for n, one in enumerate(kept)]
+        for one in _in_parallel(calls):
+            valid += [one] if one.legal else []
+            found += [one] if rounds > 0 else []
+            number += 1
+            progress(min(number, total), total)
+        rounds -= min((one.cost for one in valid), default=np.inf) >= lowest  # without success they count twice
     progress(total, total)
-    return best
-
-
-Found = List[Tuple[np.ndarray, int]]  # mappings and their connectivity over all samples
+    return min(valid, key=lambda one: one.cost).core if valid else None
 
 
 def _in_parallel(calls: Iterable[Callable[[], Found]]) -> Iterator[Found]:
@@ -208,38 +304,61 @@ def _in_parallel(calls: Iterable[Callable[[], Found]]) -> Iterator[Found]:
 
 
 def _starts(
-    net: Contracted, limits: Limits, numbers: Sequence[int], first: np.ndarray, seed: int, warn: Say
-) -> Iterator[Tuple[int, np.ndarray]]:
-    """Yield numbers of cores and initial mappings: Mt-KaHyPar's and the sequential one. They may exceed limits."""
-    seeds = range(seed, seed + (2 if net.groups <= FEW_GROUPS else 1))
+    net: Contracted,
+    limits: Limits,
+    first: np.ndarray,
+    most: int,
+    seed: int,
+    warn: Say,
+    graph: Optional[kahypar.Hypergraph] = None,
+    *,
+    least: bool = True,
+) -> Tuple[Iterator[Tuple[int, np.ndarray]], int]:
+    """Return numbers of cores and initial mappings, Mt-KaHyPar's and the sequential one, and how many there are.
+
+    They may exceed limits. Mt-KaHyPar has as many jobs as are quick; `least` tells whether it has one in any case.
+    """
+    fewest = max(-(-int(net.neurons.sum()) // limits.neurons), -(-int(net.synapses.sum()) // limits.synapses))
+    used = int(first.max()) + 1
+    more = max(1, int(used * (MORE_CORES if used <= fewest * (1 + MORE_CORES) else MORE_CORES_FOR_AXONS)))
+    wanted = [min(cores, most) for cores in (used + more, fewest, used)]
+    numbers = [cores for n, cores in enumerate(wanted) if cores >= fewest and cores not in wanted[:n]]
+    starts: Iterator[Tuple[int, np.ndarray]] = iter(())
+    jobs: List[Job] = []
     if kahypar_is_installed() and net.groups > 1:
-        graph = hypergraph(net, limits)
+        graph = hypergraph(net, limits) if graph is None else graph
         possible = [n for n in numbers if 1 < n < net.groups and n * graph.capacity >= graph.node_weight.sum()]
-        jobs = [(cores, number % (1 << 31)) for cores in possible for number in seeds]
-        yield from partitions(graph, jobs, warn)
+        jobs = [(cores, (seed + n) % SEED_END) for n in range(SEEDS) for cores in possible]
+        jobs = jobs[: max(int(least), MOST_PINS // max(graph.pin.size, 1))]
+        starts = partitions(graph, jobs, warn)
         if net.groups > FEWEST_GROUPS:
-            return
-    for cores in numbers:
-        yield cores, np.minimum(first, cores - 1).astype(np.int32)
+            return starts, len(jobs)
+    others = ((cores, np.minimum(first, cores - 1).astype(np.int32)) for cores in numbers)
+    return chain(starts, others), len(jobs) + len(numbers)
 
 
-def _improved(net: Contracted, start: np.ndarray, cores: int, limits: Limits, seed: int) -> Found:
-    """Descend; anneal if groups are few or limits are exceeded, and descend again. Return the valid mappings."""
+def _descended(net: Contracted, start: np.ndarray, cores: int, limits: Limits, seed: int) -> Found:
+    """Descend from a start."""
     search = Search(net, start, cores, limits, seed)
-    search.descend()
-    mappings = [(search.core.copy(), search.cost)] if search.legal else []
-    if cores == 1 or (search.legal and net.groups > FEW_GROUPS):
-        return mappings
-    trials = min(TRIALS_A_GROUP * net.groups, MOST_TRIALS)
-    hot, penalty = max(HEAT * search.cost / net.groups, 1e-9), PENALTY * max(search.cost, 1) / cores
-    for epoch in range(EPOCHS):
-        ends = [hot * COOLING**at for at in (epoch, epoch + 1)]
-        search.anneal(trials // EPOCHS, ends[0], ends[1], penalty * 10**epoch)
     search.descend()
     if not search.legal:
         search.mend()
         search.descend()
-    return [*mappings, (search.core.copy(), search.cost)] if search.legal else mappings
+    return Found(search.core.copy(), cores, search.cost, search.penalised, search.legal)
+
+
+def _annealed(net: Contracted, start: Found, limits: Limits, seed: int, trials: int) -> Found:
+    """Anneal, descend, and move groups from overfull cores."""
+    search = Search(net, start.core, start.cores, limits, seed)
+    each, penalty = max(search.cost / net.groups, 1e-9), PENALTY * max(search.cost, 1) / start.cores
+    for epoch in range(EPOCHS):
+        hot, cold = (each * HOT * (COLD / HOT) ** (at / EPOCHS) for at in (epoch, epoch + 1))
+        search.anneal(trials // EPOCHS, hot, cold, penalty * 10**epoch)
+    search.descend()
+    if not search.legal:
+        search.mend()
+        search.descend()
+    return Found(search.core.copy(), start.cores, search.cost, search.penalised, search.legal)
 
 
 def kahypar_is_installed() -> bool:
@@ -259,13 +378,13 @@ def require_kahypar() -> None:
 def hypergraph(net: Contracted, limits: Limits) -> kahypar.Hypergraph:
     """Convert contracted groups to hyperedges: a source group and the groups that its spikes reach.
 
-    The λ − 1 metric of these hyperedges is the cost. A set with many source groups would need a copy of its targets for
-    each of them. It becomes one hyperedge of the targets, and for each source one of two nodes: the source and the
-    middle target. This overestimates the cost of a source on the core of another target.
+    The λ − 1 metric of these hyperedges is the cost. A set with many source groups needs a copy of its targets for each
+    of them. If that makes too many pins, it becomes one hyperedge of the targets, and for each source one of two nodes:
+    the source and the middle target. This overestimates the cost of a source on the core of another target.
     """
     degrees, sources = np.diff(net.target_start), np.diff(net.source_start)
     owner = np.repeat(np.arange(sources.size), sources)
-    crowded = (sources > MANY_SOURCES) & (degrees > 2)
+    crowded = (sources > MANY_SOURCES) & (degrees > 2) & (degrees @ sources > EXACT_PINS)
     many = crowded[owner]
     middle = net.target[net.target_start[:-1] + degrees // 2]
     paired = np.flatnonzero(many & (middle[owner] != net.source))
@@ -293,13 +412,17 @@ def hypergraph(net: Contracted, limits: Limits) -> kahypar.Hypergraph:
         pin=pin,
         weight=np.maximum(1, np.rint(weight * scale)).astype(np.int64),
         capacity=capacity,
+        scale=scale,
     )
 
 
-def partitions(graph: kahypar.Hypergraph, jobs: Sequence[Job], warn: Say) -> Iterator[Tuple[int, np.ndarray]]:
+def partitions(
+    graph: kahypar.Hypergraph, jobs: Sequence[Job], warn: Say, first: Optional[np.ndarray] = None
+) -> Iterator[Tuple[int, np.ndarray]]:
     """Partition a hypergraph for each job; yield blocks, and the block of each node (int32).
 
-    `warn` is called with a message for each job that fails, possibly for lack of memory.
+    With `first` (int32, shape (nodes,)), each job improves this partition by a V-cycle. `warn` is called with a message
+    for each job that fails, possibly for lack of memory.
     """
     if not jobs:
         return
@@ -307,6 +430,8 @@ def partitions(graph: kahypar.Hypergraph, jobs: Sequence[Job], warn: Say) -> Ite
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="snnb-")))
         for name, kind in kahypar.ARRAYS.items():
             getattr(graph, name).astype(kind).tofile(folder / name)
+        if first is not None:
+            first.astype(kahypar.BLOCK).tofile(folder / kahypar.FIRST)
         process = stack.enter_context(_start_kahypar(folder, graph.capacity, jobs))
         stack.callback(process.kill)
         assert process.stdout is not None
