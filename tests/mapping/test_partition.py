@@ -21,6 +21,13 @@ def _placed(model, folder, seed=0):
     return PlacedNetwork.of(make_graph(model, folder, seed=seed))
 
 
+def _with_distinct_weights(model, folder):
+    model.set_weights([np.arange(1.0, 1 + weight.size).reshape(weight.shape) for weight in model.get_weights()])
+    counts = save_counts(folder / "counts.npz", counts_of(model, 0))
+    parsed = save(model, folder / "net_parsed.h5")
+    return PlacedNetwork.of(build_graph(parsed, folder / "net_graph.h5", counts=counts, coding={"input": "current"}))
+
+
 def _convolutional():
     source = LAYERS.Input((8, 8, 1), name="input")
     tensor = LAYERS.Conv2D(4, 3, activation="relu", name="00Conv2D_6x6x4")(source)
@@ -157,17 +164,27 @@ def test_each_core_of_a_dense_layer_holds_the_weights_of_its_neurons(tmp_path):
     source = LAYERS.Input((3,), name="input")
     tensor = LAYERS.Dense(24, activation="relu", name="00Dense_24")(source)
     model = keras.Model(source, LAYERS.Dense(12, name="01Dense_12")(tensor))
-    model.set_weights([np.arange(1.0, 1 + weight.size).reshape(weight.shape) for weight in model.get_weights()])
-    counts = save_counts(tmp_path / "counts.npz", counts_of(model, 0))
-    parsed = save(model, tmp_path / "net_parsed.h5")
-    network = PlacedNetwork.of(
-        build_graph(parsed, tmp_path / "net_graph.h5", counts=counts, coding={"input": "current"})
-    )
+    network = _with_distinct_weights(model, tmp_path)
     memory = SynapseMemory(bits_per_core=480, weight_bits=10, sharing="kernel")
     chip = hardware(100, 100).model_copy(update={"synapse_memory": memory, "axons_out_per_core": 10})
     bounds = least_cores(network, chip)
     assert bounds["memory_bits"] == -(-(12 * 24 + 24 * 3) // 48)
     assert bounds["axons_out"] == -(-24 * 6 // 10)
+
+
+def test_only_the_sources_that_a_layer_reads_need_cores_for_it(tmp_path):
+    """A core holds one filter: of four sources, the strided layer of eight filters reads the first."""
+    source = LAYERS.Input((2, 2, 1), name="input")
+    tensor = LAYERS.Conv2D(1, 1, activation="relu", name="00Conv2D_2x2x1")(source)
+    strided = LAYERS.Conv2D(8, 1, strides=2, activation="relu", name="01Conv2D_1x1x8")(tensor)
+    other = LAYERS.Conv2D(1, 1, activation="relu", name="02Conv2D_2x2x1")(tensor)
+    flat = [LAYERS.Flatten(name=f"{n:02}Flatten")(one) for n, one in ((3, strided), (4, other))]
+    joined = LAYERS.Concatenate(name="05Concatenate_12")(flat)
+    model = keras.Model(source, LAYERS.Dense(2, name="06Dense_2")(joined))
+    network = _with_distinct_weights(model, tmp_path)
+    memory = SynapseMemory(bits_per_core=10, weight_bits=10, sharing="kernel")
+    bounds = least_cores(network, hardware(100, 1).model_copy(update={"synapse_memory": memory}))
+    assert bounds["axons"] == 8 + 3 * 1 + 12 * 1
 
 
 def test_too_few_cores_and_too_many_neurons_for_the_hypergraph(tmp_path, monkeypatch):

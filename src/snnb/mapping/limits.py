@@ -106,9 +106,10 @@ def least_cores(network: PlacedNetwork, hardware: Hardware) -> Dict[str, int]:
             entries = int(np.sum([c.geometry.fan_in(c.ids != PADDING)[:, :, 0] for c in connections], axis=0).min())
             needed += filters * entries * -(-(population.size // filters) // limits.neurons)
             cores = -(-filters // max(memory.entries // max(entries, 1), 1))
-            for source in {c.source.name: c.source for c in connections if c.source in network.populations}.values():
-                part = network.part(source)
-                reached[part] = np.where(network.fan_out[part] > 0, np.maximum(reached[part], cores), 0)
+            for connection in connections:
+                if connection.source in network.populations:
+                    part = network.part(connection.source)
+                    reached[part] = np.maximum(reached[part], np.where(connection.out_degrees > 0, cores, 0))
         least["memory_bits"] = -(-needed // memory.entries)
     total = int(reached.sum())
     return {**least, "axons": -(-total // limits.axons), "axons_out": -(-total // limits.axons_out)}
