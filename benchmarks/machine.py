@@ -14,7 +14,8 @@ def machine() -> str:
     lines = [line.split(":", 1) for line in Path("/proc/cpuinfo").read_text().splitlines() if ":" in line]
     facts = {name.strip(): value.strip() for name, value in lines}
     model = f"{facts['model name']} (family {facts['cpu family']}, model {facts['model']})"
-    return f"{model}, {len(os.sched_getaffinity(0))} cores"
+    cores = len(os.sched_getaffinity(0))
+    return f"{model}, {cores} core{'s' if cores > 1 else ''}"
 
 
 def write_table(page: str, name: str, title: str, lines: Sequence[str]) -> None:

@@ -45,9 +45,8 @@ def figure(page: str, column: str, first: str, second: str = "") -> str:
 
 
 def ranged(page: str, column: str, first: str, second: str = "") -> str:
-    """Return a cell and, in brackets, the range next to it where that was recorded."""
-    between = figure(page, "range", first, second)
-    return figure(page, column, first, second) + ("" if between == "–" else f" ({between})")
+    """Return a cell and, in brackets, the range next to it."""
+    return f"{figure(page, column, first, second)} ({figure(page, 'range', first, second)})"
 
 
 def simulated(network: str) -> List[str]:
