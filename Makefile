@@ -27,7 +27,7 @@ help: ## list the targets
 setup: .venv/ready ## make .venv with Python 3.8, all packages of the lock, and snnb
 
 .tools/bin/uv:
-	python3 -m pip install --quiet --target .tools uv || { python3 -m venv .tools && .tools/bin/python -m pip install --quiet uv; }
+	python3 -m pip install -qq --target .tools uv || { python3 -m venv .tools && .tools/bin/python -m pip install --quiet uv; }
 
 .venv/ready: requirements-dev.lock pyproject.toml | $(filter .tools/bin/uv,$(UV))
 	$(UV) venv --quiet --allow-existing .venv
