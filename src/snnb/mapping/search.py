@@ -39,7 +39,7 @@ SEEDS = 2
 SEED_END = 1 << 31  # of Mt-KaHyPar's seeds
 WORTH = 1.2  # largest ratio of the cost of a start and that of the best known mapping from which the search anneals
 KEPT = 2  # mappings from which the search anneals in a round
-TRIALS_A_GROUP = 3_000
+TRIALS_A_GROUP = 2_000
 MOST_TRIALS = 10_000_000  # of an annealing, and of all from one of the kept starts
 MOST_VISITS = 1_000_000_000  # of the groups that a group's sets reach, by these trials
 VISITS = 50  # as long as these takes a trial without any
@@ -262,7 +262,7 @@ def _best(
     """Improve `number` starts, numbers of cores and mappings; return the best valid mapping.
 
     Networks of at most `annealed` groups are annealed in rounds, others only if no valid mapping is known; none if each
-    start costs much more than `known`.
+    start costs much more than `known`. The rounds end when all annealings of one lead to the best cost.
     """
     degrees, sources = np.diff(net.target_start), np.diff(net.source_start)
     visits = VISITS + int(((degrees + sources) * degrees).sum()) / net.groups  # of a trial, at most
@@ -281,12 +281,15 @@ def _best(
         kept, found, rounds, seed = found[:KEPT], found[KEPT:], rounds - 1, seed + KEPT
         lowest = min((one.cost for one in valid), default=np.inf)
         calls = [partial(_annealed, net, one, limits, seed + n, trials) for n, one in enumerate(kept)]
-        for one in _in_parallel(calls):
-            valid += [one] if one.legal else []
-            found += [one] if rounds > 0 else []
-            number += 1
-            progress(min(number, total), total)
-        rounds -= min((one.cost for one in valid), default=np.inf) >= lowest  # without success they count twice
+        annealed_to = list(_in_parallel(calls))
+        valid += [one for one in annealed_to if one.legal]
+        found += annealed_to if rounds > 0 else []
+        number += len(annealed_to)
+        progress(min(number, total), total)
+        best = min((one.cost for one in valid), default=np.inf)
+        if len(kept) > 1 and all(one.legal and one.cost == best for one in annealed_to):
+            break
+        rounds -= best >= lowest  # without success they count twice
     progress(total, total)
     return min(valid, key=lambda one: one.cost).core if valid else None
 
