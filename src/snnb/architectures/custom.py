@@ -181,10 +181,12 @@ def _run(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     folder = str(path.parent)
     sys.path.insert(0, folder)  # the file may import modules of its folder, as a script can
+    without_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # nothing is written beside it
     try:
         with _own_code(str(path), path):
             spec.loader.exec_module(module)
     finally:
+        sys.dont_write_bytecode = without_bytecode
         if folder in sys.path:
             sys.path.remove(folder)
     return module

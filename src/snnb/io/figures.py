@@ -94,7 +94,6 @@ def save(figure: Figure, target: Target) -> None:
     if in_page:
         figure.set_figwidth(min(PAGE_WIDTH, figure.get_figwidth()))
     figure.tight_layout()
-    figure.set_layout_engine(None)  # one that is left in place, if without effect, has savefig draw twice
     with matplotlib.rc_context({"svg.hashsalt": "snnb", "svg.fonttype": "none"}):
         metadata = {TIME_FIELD.get(suffix, "Software"): None}
         figure.savefig(target, format=suffix[1:], dpi=DPI, transparent=in_page, metadata=metadata)
