@@ -40,7 +40,8 @@ MOST_NEURONS = 1_000_000  # for a hypergraph of single neurons
 MOST_PINS = 4_000_000  # of a hypergraph of single neurons
 # Of groups, from the core of each, with the cost of the best known mapping
 SearchGroups = Callable[[Contracted, np.ndarray, float, Progress], Cores]
-PATCHES_A_CORE = (1, 2)  # numbers of patches that fill a core, which are tried
+# Numbers of patches that fill a core, and whether each keeps to its part of the output axons: cores can be divided
+PATCHES = ((1, True), (2, True), (2, False))
 WITHOUT = (
     f"Mt-KaHyPar is not installed: only snnb's own search is used; for better results: {how_to_install('mapping')}"
 )
@@ -170,7 +171,8 @@ def partition(
         by_groups = partial(_by_groups, network, loads, single, limits, seed, baseline.core, search)
         if capacity < Limits.of(hardware).synapses and not network.listed:  # then loads are estimates
             out = hardware.axons_out_per_core
-            steps += [("groups", partial(_by_patches, network, share, limits, out, search)) for share in PATCHES_A_CORE]
+            tried_patches = dict.fromkeys((share, out if kept else None) for share, kept in PATCHES)
+            steps += [("groups", partial(_by_patches, network, *one, limits, search)) for one in tried_patches]
             # Estimates of the memory are only needed if patches take too many cores
             steps.append(("groups", lambda *given: [] if tried and tried[-1] is not baseline else by_groups(*given)))
         else:
@@ -242,8 +244,8 @@ def _by_groups(
 def _by_patches(
     network: PlacedNetwork,
     share: int,
-    limits: Limits,
     axons_out: Optional[int],
+    limits: Limits,
     search: SearchGroups,
     known: float,
     progress: Progress,
