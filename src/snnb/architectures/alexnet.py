@@ -4,20 +4,11 @@ from typing import Tuple
 
 from snnb.architectures.registry import InputShape, ModelSpec, architecture
 from snnb.io import lazy_keras as keras
-from snnb.training.recipe import Recipe
+from snnb.training.recipe import IMAGENET, Recipe
 
 _SOURCE = "Krizhevsky et al. 2012, ImageNet classification with deep convolutional neural networks; one tower"
 _COLOUR, _GREY = (224, 224, 3), (224, 224, 1)
-_IMAGENET = Recipe(
-    optimizer="sgd",
-    learning_rate=1e-2,
-    momentum=0.9,
-    schedule="cosine",
-    epochs=90,
-    batch_size=128,
-    flip=True,
-    shift=0.1,
-)
+_IMAGENET = IMAGENET.changed(learning_rate=1e-2)
 _CATSVSDOGS = Recipe(learning_rate=1e-4, epochs=40, batch_size=32, early_stopping=8, flip=True, shift=0.1)
 _MNIST = Recipe(learning_rate=1e-4, schedule="cosine", epochs=3, batch_size=50)
 

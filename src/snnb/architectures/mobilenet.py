@@ -5,21 +5,12 @@ from typing import Tuple
 from snnb.architectures.blocks import application, rectified
 from snnb.architectures.registry import InputShape, ModelSpec, architecture
 from snnb.io import lazy_keras as keras
-from snnb.training.recipe import CIFAR10, Recipe
+from snnb.training.recipe import CIFAR10, IMAGENET
 
 _LOIHI_SOURCE = "Intel's pseudo-MobileNet for Loihi (NxSDK, SNN toolbox tutorial); Howard et al. 2017, arXiv 1704.04861"
 _CIFAR10 = CIFAR10.changed(learning_rate=0.1, weight_decay=2e-3, epochs=80)
 _V2_SOURCE = "Sandler et al. 2018, CVPR, 4510; arXiv 1801.04381, table 2; as tensorflow.keras.applications builds it"
-_IMAGENET = Recipe(
-    optimizer="sgd",
-    learning_rate=0.05,
-    momentum=0.9,
-    schedule="cosine",
-    epochs=150,
-    batch_size=128,
-    flip=True,
-    shift=0.1,
-)
+_IMAGENET = IMAGENET.changed(learning_rate=0.05, epochs=150)
 
 
 @architecture(ModelSpec("mobilenet_cifar10", "cifar10", (32, 32, 3), 10, 76_810, 4_101_024, _LOIHI_SOURCE, _CIFAR10))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Tuple
 from snnb.architectures.blocks import application
 from snnb.architectures.registry import InputShape, ModelSpec, architecture
 from snnb.io import lazy_keras as keras
-from snnb.training.recipe import CIFAR10, Recipe
+from snnb.training.recipe import CIFAR10, IMAGENET
 
 if TYPE_CHECKING:
     from tensorflow import Tensor
@@ -14,16 +14,7 @@ if TYPE_CHECKING:
 _SOURCE = "He et al. 2016, CVPR, 770; arXiv 1512.03385, section 4.2"
 _CIFAR10 = CIFAR10.changed(learning_rate=0.1, weight_decay=2e-3)
 _50_SOURCE = "He et al. 2016, CVPR, 770; arXiv 1512.03385, table 1; as tensorflow.keras.applications builds it"
-_IMAGENET = Recipe(
-    optimizer="sgd",
-    learning_rate=0.05,
-    momentum=0.9,
-    schedule="cosine",
-    epochs=90,
-    batch_size=128,
-    flip=True,
-    shift=0.1,
-)
+_IMAGENET = IMAGENET.changed(learning_rate=0.05)
 
 
 @architecture(ModelSpec("resnet20_cifar10", "cifar10", (32, 32, 3), 10, 188_490, 37_297_472, _SOURCE, _CIFAR10))

@@ -6,15 +6,13 @@ from typing import Tuple
 from snnb.architectures.blocks import rectified
 from snnb.architectures.registry import InputShape, ModelSpec, architecture
 from snnb.io import lazy_keras as keras
-from snnb.training.recipe import CIFAR10, Recipe
+from snnb.training.recipe import CIFAR10, IMAGENET
 
 _FILTERS = (64, 128, 256, 512, 512)
 _SOURCE = "Simonyan & Zisserman 2014, arXiv 1409.1556"
 _VGG11_SOURCE = f"{_SOURCE}, configuration A; Liu & Deng 2015, ACPR, 730"
 _COLOUR = (224, 224, 3)
-_IMAGENET = Recipe(
-    optimizer="sgd", learning_rate=1e-2, momentum=0.9, schedule="cosine", epochs=74, batch_size=64, flip=True, shift=0.1
-)
+_IMAGENET = IMAGENET.changed(learning_rate=1e-2, epochs=74, batch_size=64)
 _CIFAR10 = CIFAR10.changed(learning_rate=0.05, weight_decay=5e-3)
 
 

@@ -78,6 +78,8 @@ class Recipe(Options):
         return self.learning_rate
 
 
+# Of networks for ImageNet, which change the learning rate
+IMAGENET = Recipe(optimizer="sgd", schedule="cosine", momentum=0.9, epochs=90, batch_size=128, flip=True, shift=0.1)
 # Of networks for CIFAR-10, which change learning rate and weight decay
 CIFAR10 = Recipe(
     optimizer="sgd",
