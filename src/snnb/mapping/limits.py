@@ -94,14 +94,7 @@ def least_cores(network: PlacedNetwork, hardware: Hardware) -> Dict[str, int]:
     least = {"neurons": -(-network.neurons // limits.neurons), "synapses": -(-needed // limits.synapses)}
     if memory is not None and memory.sharing == "kernel":
         needed = 0
-        for population in network.populations:
-            projections = [p for p in network.projections_to(population) if not p.enumerated]
-            connections = [c for p in projections for c in p.connections if c.geometry.pairing == "dense"]
-            kernels = [c.kernel.ravel() for c in connections if c.kernel is not None]
-            weights = np.concatenate(kernels or [np.empty(0, np.float32)])
-            # Equal weights can be one entry
-            if not kernels or len(kernels) < len(connections) or np.unique(weights).size < weights.size:
-                continue
+        for population, connections in network.distinct_kernels:  # equal weights can be one entry
             filters = connections[0].geometry.filters
             entries = int(np.sum([c.geometry.fan_in(c.ids != PADDING)[:, :, 0] for c in connections], axis=0).min())
             needed += filters * entries * -(-(population.size // filters) // limits.neurons)

@@ -93,6 +93,20 @@ class PlacedNetwork:
         return degrees
 
     @cached_property
+    def distinct_kernels(self) -> List[Tuple[GraphPopulation, List[Connection]]]:
+        """Populations onto which all weights of shared kernels differ, and the connections with these kernels."""
+        found = []
+        for population in self.populations:
+            projections = [p for p in self.projections_to(population) if not p.enumerated]
+            connections = [c for p in projections for c in p.connections if c.geometry.pairing == "dense"]
+            kernels = [c.kernel.ravel() for c in connections if c.kernel is not None]
+            if kernels and len(kernels) == len(connections):
+                weights = np.concatenate(kernels)
+                if np.unique(weights).size == weights.size:
+                    found.append((population, connections))
+        return found
+
+    @cached_property
     def fan_out(self) -> np.ndarray:
         """Distinct targets of each neuron: int64, shape (neurons,)."""
         degrees = np.concatenate([out_degrees(self.graph.projections, source) for source in self.populations])
