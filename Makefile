@@ -29,13 +29,16 @@ setup: .venv/ready ## make .venv with Python 3.8, all packages of the lock, and 
 .tools/bin/uv:
 	python3 -m pip install -qq --target .tools uv || { python3 -m venv .tools && .tools/bin/python -m pip install --quiet uv; }
 
-.venv/ready: requirements-dev.lock pyproject.toml | $(filter .tools/bin/uv,$(UV))
+# `stages` has the packages of the stages, `ready` also those of the tests, of all formats and of development.
+.venv/stages: requirements-cpu.lock
+.venv/ready: requirements-dev.lock
+.venv/stages .venv/ready: pyproject.toml | $(filter .tools/bin/uv,$(UV))
 	$(UV) venv --quiet --allow-existing .venv
-	$(UV) pip sync --quiet --compile-bytecode --require-hashes --python $(BIN)/python requirements-dev.lock
+	$(UV) pip sync --quiet --compile-bytecode --require-hashes --python $(BIN)/python $(filter %.lock,$^)
 	$(UV) pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
 	touch $@
 
-demo: setup ## all five stages on the embedded digits and a mapping onto cores, with the report to look at
+demo: $(or $(wildcard .venv/ready),.venv/stages) ## all five stages on the embedded digits and a mapping onto cores, with the report to look at
 	$(BIN)/snnb run --model mini_network --run-dir runs/demo
 	$(BIN)/snnb map --run-dir runs/demo --hardware spinemap_5x5
 	$(BIN)/snnb status runs/demo

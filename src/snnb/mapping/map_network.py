@@ -25,6 +25,7 @@ from snnb.mapping.limits import (
 from snnb.mapping.partition_files import read_partition, read_placement
 from snnb.mapping.placement import place
 from snnb.mapping.search import (
+    FEWEST_GROUPS,
     Cores,
     Search,
     contract,
@@ -137,9 +138,9 @@ def partition(
     `sequential` fills one core after the other. `groups` partitions positions and chunks of channels, then moves single
     neurons if there are few enough; and patches, if sources share lists of synapses. In a graph of listed edges it lets
     cores grow around shared sources instead. `hypergraph` partitions single neurons. `auto` tries `groups`, improves
-    the best partition on single neurons, and partitions them anew if they are few. Cores that exceed a limit of output
-    axons or synapse memory are divided. The result is the best of the method's and the sequential partition. The
-    network is one that `check_possible` accepts.
+    the best partition on single neurons, and partitions them anew if they are few; of very few it makes no groups but
+    patches. Cores that exceed a limit of output axons or synapse memory are divided. The result is the best of the
+    method's and the sequential partition. The network is one that `check_possible` accepts.
 
     Raise `InputError` if the hardware has too few cores; or `method` is `hypergraph`, and Mt-KaHyPar is not installed
     or the network is too large.
@@ -164,6 +165,7 @@ def partition(
             f"the network has more than {MOST_NEURONS:,} neurons or {MOST_PINS:,} pins, too many for individual "
             "placement: use --method groups"
         )
+    annealed = single is not None and single.groups <= FEWEST_GROUPS and kahypar_is_installed()  # instead of groups
     warnings = [] if kahypar_is_installed() else [WITHOUT]
     steps: List[Tuple[str, Callable[[float, Progress], Sequence[Cores]]]] = []
     search = partial(search_groups, limits=limits, most=hardware.cores, seed=seed, warn=warnings.append)
@@ -175,7 +177,7 @@ def partition(
             steps += [("groups", partial(_by_patches, network, *one, limits, search)) for one in tried_patches]
             # Estimates of the memory are only needed if patches take too many cores
             steps.append(("groups", lambda *given: [] if tried and tried[-1] is not baseline else by_groups(*given)))
-        else:
+        elif not (annealed and method == "auto"):
             steps.append(("groups", by_groups))
     if method in ("hypergraph", "auto") and single is not None and kahypar_is_installed():
         neurons = partial(search_neurons, limits=limits, most=hardware.cores, seed=seed, warn=warnings.append)
