@@ -97,6 +97,14 @@ RECIPES = {  # by name, an older version by its full name
         constraints=LARGE,
     ),
     "mobilenet_cifar10": Recipe(
+        "MobileNet for CIFAR-10 with depthwise convolutions, trained for 80 epochs by snnb, as parsed: 250 steps.",
+        "mobilenet_80_epochs.h5",
+        "cifar10",
+        options="--samples 200 --duration 250",
+        constraints=LARGE,
+        version="2026.2",
+    ),
+    "mobilenet_cifar10-2026.1": Recipe(
         "MobileNet for CIFAR-10 with depthwise convolutions, as parsed: 250 steps.",
         "mobilenet_cifar10.h5",
         "cifar10",

@@ -1,4 +1,4 @@
-"""Train the networks of the instances on all 50,000 training pictures of CIFAR-10, with torch in bfloat16.
+"""Train the networks of the instances of version 2026.1 on all training pictures of CIFAR-10, with torch in bfloat16.
 
     .venv/bin/python benchmarks/instances/train.py describe rueckauer_cifar10 rueckauer.json
     snnb prepare --model rueckauer_cifar10 --source DIR --run-dir runs/r
