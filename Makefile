@@ -39,8 +39,7 @@ setup: .venv/ready ## make .venv with Python 3.8, all packages of the lock, and 
 	touch $@
 
 demo: $(or $(wildcard .venv/ready),.venv/stages) ## all five stages on the embedded digits and a mapping onto cores, with the report to look at
-	$(BIN)/snnb run --model mini_network --run-dir runs/demo
-	$(BIN)/snnb map --run-dir runs/demo --hardware spinemap_5x5
+	$(BIN)/snnb map --model mini_network --run-dir runs/demo --hardware spinemap_5x5
 	$(BIN)/snnb status runs/demo
 	$(BIN)/snnb report runs/demo
 
