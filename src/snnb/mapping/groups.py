@@ -16,7 +16,7 @@ from snnb.mapping.traffic import PlacedNetwork
 from snnb.network.geometry import PADDING, Axis
 
 MOST_SOURCES = 1 << 22  # in a list
-MOST_CHANNELS = 64  # of a group
+MOST_CHANNELS, FEW_CHANNELS = 64, 4  # of a coarse and of a fine group
 THIN = 4  # channels of a group where channels are apart
 PATCH = 4  # rows and columns of a group in the first of such populations
 Grid = Tuple[int, int]  # number of patches along rows and columns
@@ -185,13 +185,16 @@ class _SparseInputs:
         return start, self._projection.sources_of_range(first, last)
 
 
-def grouped(network: PlacedNetwork, loads: np.ndarray, limits: Limits) -> Tuple[np.ndarray, int]:
+def grouped(
+    network: PlacedNetwork, loads: np.ndarray, limits: Limits, most_channels: int = MOST_CHANNELS
+) -> Tuple[np.ndarray, int]:
     """Group the neurons of each population so that a group fits on a core; return each neuron's group and their number.
 
     All channels at a position of a convolution have the same sources and reach the same positions, so a group is a
     position and a chunk of channels, or units of a dense layer. The first convolution of a network with a constant
     input, and a pooling that reads it, are different: their neurons share no sources with others at their position.
-    Their groups are patches of a few channels, which have a shorter border than few positions of many channels.
+    Their groups are patches of a few channels, which have a shorter border than few positions of many channels, unless
+    groups have few channels in any case.
 
     `loads` (int64, shape (neurons,)) are the synapse loads, see `limits.synapse_loads`.
     """
@@ -201,7 +204,7 @@ def grouped(network: PlacedNetwork, loads: np.ndarray, limits: Limits) -> Tuple[
         part = network.part(population)
         lists = SourceLists(network, population)
         synapses = max(int(loads[part].max()), 1)
-        channels = min(MOST_CHANNELS, limits.neurons, limits.synapses // synapses)
+        channels = min(most_channels, limits.neurons, limits.synapses // synapses)
         if lists.most_own and not lists.sparse:
             channels = min(channels, (limits.axons - lists.most_shared) // lists.most_own)
         grid = _thin_grid(network, population, thin)

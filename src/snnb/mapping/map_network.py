@@ -10,7 +10,7 @@ import numpy as np
 from snnb.core.errors import InputError, how_to_install
 from snnb.core.progress import Progress, silent
 from snnb.mapping.cost import Cost, cost
-from snnb.mapping.groups import grouped, patches, sequential
+from snnb.mapping.groups import FEW_CHANNELS, MOST_CHANNELS, grouped, patches, sequential
 from snnb.mapping.growth import grown
 from snnb.mapping.hardware import Hardware, Limits
 from snnb.mapping.limits import (
@@ -25,6 +25,7 @@ from snnb.mapping.limits import (
 from snnb.mapping.partition_files import read_partition, read_placement
 from snnb.mapping.placement import place
 from snnb.mapping.search import (
+    FEW_GROUPS,
     FEWEST_GROUPS,
     Cores,
     Search,
@@ -170,7 +171,7 @@ def partition(
     steps: List[Tuple[str, Callable[[float, Progress], Sequence[Cores]]]] = []
     search = partial(search_groups, limits=limits, most=hardware.cores, seed=seed, warn=warnings.append)
     if method in ("groups", "auto"):
-        by_groups = partial(_by_groups, network, loads, single, limits, seed, baseline.core, search)
+        by_groups = partial(_by_groups, network, loads, single, limits, seed, search, tried, baseline.core)
         if capacity < Limits.of(hardware).synapses and not network.listed:  # then loads are estimates
             out = hardware.axons_out_per_core
             tried_patches = dict.fromkeys((share, out if kept else None) for share, kept in PATCHES)
@@ -179,6 +180,8 @@ def partition(
             steps.append(("groups", lambda *given: [] if tried and tried[-1] is not baseline else by_groups(*given)))
         elif not (annealed and method == "auto"):
             steps.append(("groups", by_groups))
+            if single is not None and network.neurons <= FEW_GROUPS and not network.listed:
+                steps.append(("groups", partial(by_groups, channels=FEW_CHANNELS)))
     if method in ("hypergraph", "auto") and single is not None and kahypar_is_installed():
         neurons = partial(search_neurons, limits=limits, most=hardware.cores, seed=seed, warn=warnings.append)
         known = [] if method == "hypergraph" else tried
@@ -219,19 +222,27 @@ def _by_groups(
     single: Optional[Contracted],
     limits: Limits,
     seed: int,
-    first: np.ndarray,
     search: SearchGroups,
+    tried: Sequence[TrafficSums],
+    sequential: np.ndarray,
     known: float,
     progress: Progress,
+    channels: int = MOST_CHANNELS,
 ) -> Sequence[Cores]:
-    """Partition groups of neurons, or let cores grow without kernels; then move single neurons if there are few."""
+    """Partition groups of neurons, or let cores grow without kernels; then move single neurons if there are few.
+
+    The search starts from the best of the partitions that were tried, or from the sequential one. Fine groups, of few
+    `channels`, must be few.
+    """
     if network.listed:
         core = grown(network, loads, limits)
     else:
-        group, groups = grouped(network, loads, limits)
+        group, groups = grouped(network, loads, limits, channels)
+        if channels < MOST_CHANNELS and groups > FEWEST_GROUPS:
+            return []
         net = contract(network, group, groups, loads)
-        start = np.zeros(groups, np.int32)
-        start[group[::-1]] = first[::-1]  # the core of the first neuron of each group
+        start, best = np.zeros(groups, np.int32), _best(tried)
+        start[group[::-1]] = (sequential if best is None else best)[::-1]  # the core of the first neuron of each group
         core_of_group = search(net, start, known, progress)
         if core_of_group is None:
             return []

@@ -32,7 +32,7 @@ from snnb.mapping.search_kernels import (
 from snnb.mapping.traffic import PlacedNetwork, joined_sets, take_sets, target_sets
 
 FEWEST_GROUPS = 3_000  # up to here the search also starts from the sequential mapping
-FEW_GROUPS = 20_000  # up to here it also anneals
+FEW_GROUPS = 20_000  # up to here it also anneals in rounds
 MOST_PINS = 300_000  # of all of Mt-KaHyPar's jobs together, if there are several
 MOST_CYCLE_PINS = 4_000_000  # for a V-cycle
 SEEDS = 2
@@ -212,7 +212,7 @@ def search_groups(
     unless even these cost much more than `known`, the cost of a mapping that is known.
     """
     starts, jobs = _starts(net, limits, first, most, seed, warn)
-    return _best(net, starts, jobs, known, progress, limits, seed, FEW_GROUPS)
+    return _best(net, starts, jobs, known, progress, limits, seed)
 
 
 def search_neurons(
@@ -239,7 +239,7 @@ def search_neurons(
         if search.legal and _km1(graph, found) <= FAITHFUL * graph.scale * known:
             roomy = max(cores, min(int(graph.node_weight.sum() * (1 + MORE_CORES) / graph.capacity), most))
             starts, jobs = chain(partitions(graph, [(roomy, seed % SEED_END)], warn, found), starts), jobs + 1
-    return _best(net, starts, jobs, known, progress, limits, seed, FEWEST_GROUPS) if jobs else None
+    return _best(net, starts, jobs, known, progress, limits, seed) if jobs else None
 
 
 def _km1(graph: kahypar.Hypergraph, block: np.ndarray) -> int:
@@ -257,18 +257,17 @@ def _best(
     progress: Progress,
     limits: Limits,
     seed: int,
-    annealed: int,
 ) -> Cores:
     """Improve `number` starts, numbers of cores and mappings; return the best valid mapping.
 
-    Networks of at most `annealed` groups are annealed in rounds, others only if no valid mapping is known; none if each
-    start costs much more than `known`. The rounds end when all annealings of one lead to the best cost.
+    Networks of at most `FEW_GROUPS` groups are annealed in rounds, others only if no valid mapping is known; none if
+    each start costs much more than `known`. The rounds end when all annealings of one lead to the best cost.
     """
     degrees, sources = np.diff(net.target_start), np.diff(net.source_start)
     visits = VISITS + int(((degrees + sources) * degrees).sum()) / net.groups  # of a trial, at most
     most_trials = max(1, min(MOST_TRIALS, int(MOST_VISITS / visits)))
     trials = min(TRIALS_A_GROUP * net.groups, most_trials)
-    rounds = min(most_trials // trials, MOST_ROUNDS) if net.groups <= annealed else 0
+    rounds = min(most_trials // trials, MOST_ROUNDS) if net.groups <= FEW_GROUPS else 0
     total = number + KEPT * rounds + 1
     found: List[Found] = []
     for one in _in_parallel(partial(_descended, net, start, cores, limits, seed) for cores, start in starts):
