@@ -155,7 +155,7 @@ def measured(
     from snnb.conversion.conversion_settings import ConversionSettings
     from snnb.network.read_network import read_network
     from snnb.simulation.settings import SimulationSettings
-    from snnb.stages import prepare
+    from snnb.stages import prepare, train
     from snnb.stages.open_run import open_run
     from snnb.stages.stage import recorded_details
 
@@ -164,7 +164,8 @@ def measured(
     details = recorded_details(other, prepare.KIND)
     x, y = (prepare.dataset_array(other, name)[: options.samples] for name in ("x_test", "y_test"))
     trained = read_network(run.path / "parse" / f"{run.model}_parsed.h5", trained=True)
-    file, pictures = run.record_of("train").outputs[0], prepare.normalisation_set(run)
+    file = next(file for file in run.record_of("train").outputs if file.path == train.trained_file(run))
+    pictures = prepare.normalisation_set(run)
     names = run.model, options.trained or recipe(run), file.sha256[:16], options.pictures, len(x)
     for method in options.methods.split(","):
         for steps in STEPS[method]:

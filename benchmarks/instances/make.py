@@ -153,6 +153,15 @@ RECIPES = {  # by name, an older version by its full name
         licence="Apache-2.0",
     ),
     "vgg11_cifar10": Recipe(
+        "VGG-11 for CIFAR-10 with average pooling and weights of 4 significant bits, trained for 10 of the recipe's 60 "
+        "epochs by snnb, as parsed: 100 steps.",
+        "vgg11_10_epochs.h5",
+        "cifar10",
+        options="--samples 200",
+        constraints=WIDE_LARGE,
+        version="2026.2",
+    ),
+    "vgg11_cifar10-2026.1": Recipe(
         "VGG-11 for CIFAR-10 with average pooling, as parsed: 100 steps.",
         "vgg11_cifar10.h5",
         "cifar10",
