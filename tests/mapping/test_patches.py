@@ -6,7 +6,7 @@ import pytest
 from snnb.mapping.groups import _axis_parts, _Candidate, _chunks, patches
 from snnb.mapping.hardware import Limits
 from snnb.mapping.limits import shared_entries
-from snnb.mapping.traffic import count_traffic
+from snnb.mapping.traffic import PlacedNetwork, count_traffic
 from snnb.network.geometry import window_axis
 
 
@@ -28,9 +28,10 @@ def test_patches_keep_the_limits(case, share, mixed):
     assert shared_entries(sums).max() <= limits.synapses
 
 
-def test_a_dense_layer_may_use_all_axons_of_a_core(case):
+@pytest.mark.parametrize("made", [("summed", "spikes"), ("chained", "current")])  # their last layers are dense
+def test_a_dense_layer_may_use_all_axons_of_a_core(graphs, made):
     """A patch of as many neurons as the memory holds, although no axon is left."""
-    network = case[2]
+    network = PlacedNetwork.of(graphs(*made)[0])
     (*_, last) = network.populations
     part = network.part(last)
     limits = Limits(network.neurons, int(network.fan_in[part].max()), int(network.in_degrees[part].sum()))
