@@ -29,7 +29,7 @@ setup: .venv/ready ## make .venv with Python 3.8, all packages of the lock, and 
 .tools/bin/uv:
 	python3 -m pip install -qq --target .tools uv || { python3 -m venv .tools && .tools/bin/python -m pip install --quiet uv; }
 
-# `stages` has the packages of the stages, `ready` also those of the tests, of all formats and of development.
+# `stages` has the packages of the stages; `ready` also those of all extras, of the tests and of development.
 .venv/stages: requirements-cpu.lock
 .venv/ready: requirements-dev.lock
 .venv/stages .venv/ready: pyproject.toml | $(filter .tools/bin/uv,$(UV))

@@ -28,10 +28,11 @@ def test_patches_keep_the_limits(case, share, mixed):
     assert shared_entries(sums).max() <= limits.synapses
 
 
-@pytest.mark.parametrize("made", [("summed", "spikes"), ("chained", "current")])  # their last layers are dense
-def test_a_dense_layer_may_use_all_axons_of_a_core(graphs, made):
+@pytest.mark.parametrize("coding", ["current", "spikes"])
+@pytest.mark.parametrize("name", ["summed", "chained"])  # their last layers are dense
+def test_a_dense_layer_may_use_all_axons_of_a_core(graphs, name, coding):
     """A patch of as many neurons as the memory holds, although no axon is left."""
-    network = PlacedNetwork.of(graphs(*made)[0])
+    network = PlacedNetwork.of(graphs(name, coding)[0])
     (*_, last) = network.populations
     part = network.part(last)
     limits = Limits(network.neurons, int(network.fan_in[part].max()), int(network.in_degrees[part].sum()))

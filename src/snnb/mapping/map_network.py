@@ -25,7 +25,6 @@ from snnb.mapping.limits import (
 from snnb.mapping.partition_files import read_partition, read_placement
 from snnb.mapping.placement import place
 from snnb.mapping.search import (
-    FEW_GROUPS,
     FEWEST_GROUPS,
     Cores,
     Search,
@@ -139,9 +138,10 @@ def partition(
     `sequential` fills one core after the other. `groups` partitions positions and chunks of channels, then moves single
     neurons if there are few enough; and patches, if sources share lists of synapses. In a graph of listed edges it lets
     cores grow around shared sources instead. `hypergraph` partitions single neurons. `auto` tries `groups`, improves
-    the best partition on single neurons, and partitions them anew if they are few; of very few it makes no groups but
-    patches. Cores that exceed a limit of output axons or synapse memory are divided. The result is the best of the
-    method's and the sequential partition. The network is one that `check_possible` accepts.
+    the best partition on single neurons, and partitions them anew if they are few; networks of at most
+    `FEWEST_GROUPS` neurons are only partitioned into patches and single neurons. Cores that exceed a limit of output
+    axons or synapse memory are divided. The result is the best of the method's and the sequential partition. The
+    network is one that `check_possible` accepts.
 
     Raise `InputError` if the hardware has too few cores; or `method` is `hypergraph`, and Mt-KaHyPar is not installed
     or the network is too large.
@@ -166,26 +166,32 @@ def partition(
             f"the network has more than {MOST_NEURONS:,} neurons or {MOST_PINS:,} pins, too many for individual "
             "placement: use --method groups"
         )
-    annealed = single is not None and single.groups <= FEWEST_GROUPS and kahypar_is_installed()  # instead of groups
-    warnings = [] if kahypar_is_installed() else [WITHOUT]
+    installed = kahypar_is_installed()
+    warnings = [] if installed else [WITHOUT]
     steps: List[Tuple[str, Callable[[float, Progress], Sequence[Cores]]]] = []
     search = partial(search_groups, limits=limits, most=hardware.cores, seed=seed, warn=warnings.append)
     if method in ("groups", "auto"):
-        by_groups = partial(_by_groups, network, loads, single, limits, seed, search, tried, baseline.core)
+        by_groups = partial(_by_groups, network, loads, single, limits, seed, search)
+        coarse = partial(by_groups, baseline.core, MOST_CHANNELS)
         if capacity < Limits.of(hardware).synapses and not network.listed:  # then loads are estimates
             out = hardware.axons_out_per_core
             tried_patches = dict.fromkeys((share, out if kept else None) for share, kept in PATCHES)
             steps += [("groups", partial(_by_patches, network, *one, limits, search)) for one in tried_patches]
             # Estimates of the memory are only needed if patches take too many cores
-            steps.append(("groups", lambda *given: [] if tried and tried[-1] is not baseline else by_groups(*given)))
-        elif not (annealed and method == "auto"):
-            steps.append(("groups", by_groups))
-            if single is not None and network.neurons <= FEW_GROUPS and not network.listed:
-                steps.append(("groups", partial(by_groups, channels=FEW_CHANNELS)))
-    if method in ("hypergraph", "auto") and single is not None and kahypar_is_installed():
+            steps.append(("groups", lambda *given: [] if tried and tried[-1] is not baseline else coarse(*given)))
+        elif method == "groups" or single is None or network.neurons > FEWEST_GROUPS or not installed:
+            steps.append(("groups", coarse))
+            if single is not None and network.neurons <= FEWEST_GROUPS * FEW_CHANNELS and not network.listed:
+                steps.append(("groups", lambda *given: by_groups(_best(tried or [baseline]), FEW_CHANNELS, *given)))
+    if method in ("hypergraph", "auto") and single is not None and installed:
         neurons = partial(search_neurons, limits=limits, most=hardware.cores, seed=seed, warn=warnings.append)
         known = [] if method == "hypergraph" else tried
-        steps.append(("hypergraph", lambda _, progress: [neurons(single, baseline.core, _best(known), progress)]))
+        steps.append(
+            (
+                "hypergraph",
+                lambda _, progress: [neurons(single, baseline.core, _best(known) if known else None, progress)],
+            )
+        )
     spikes = network.spikes[network.first :].sum()
     scale = network.counts.sum() / spikes if spikes else 1.0  # of the costs of the search
     for number, (name, step) in enumerate(steps):
@@ -205,9 +211,9 @@ def partition(
     return Partition(min(tried, key=lambda one: one.connectivity), tuple(tried), baseline, tuple(warnings))
 
 
-def _best(tried: Sequence[TrafficSums]) -> Cores:
-    """Return the partition with the lowest connectivity, None if there is none."""
-    return min(tried, key=lambda one: one.connectivity).core if tried else None
+def _best(tried: Sequence[TrafficSums]) -> np.ndarray:
+    """Return the partition with the lowest connectivity."""
+    return min(tried, key=lambda one: one.connectivity).core
 
 
 def _step_progress(progress: Progress, number: int, steps: int, name: str, lowest: float) -> Progress:
@@ -223,16 +229,15 @@ def _by_groups(
     limits: Limits,
     seed: int,
     search: SearchGroups,
-    tried: Sequence[TrafficSums],
-    sequential: np.ndarray,
+    first: np.ndarray,
+    channels: int,
     known: float,
     progress: Progress,
-    channels: int = MOST_CHANNELS,
 ) -> Sequence[Cores]:
     """Partition groups of neurons, or let cores grow without kernels; then move single neurons if there are few.
 
-    The search starts from the best of the partitions that were tried, or from the sequential one. Fine groups, of few
-    `channels`, must be few.
+    Groups have at most `channels` channels; if these are fewer than `MOST_CHANNELS`, and the groups more than
+    `FEWEST_GROUPS`, there is no result. The partition `first` is a start of the search.
     """
     if network.listed:
         core = grown(network, loads, limits)
@@ -241,8 +246,8 @@ def _by_groups(
         if channels < MOST_CHANNELS and groups > FEWEST_GROUPS:
             return []
         net = contract(network, group, groups, loads)
-        start, best = np.zeros(groups, np.int32), _best(tried)
-        start[group[::-1]] = (sequential if best is None else best)[::-1]  # the core of the first neuron of each group
+        start = np.zeros(groups, np.int32)
+        start[group[::-1]] = first[::-1]  # the core of the first neuron of each group
         core_of_group = search(net, start, known, progress)
         if core_of_group is None:
             return []
