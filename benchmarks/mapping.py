@@ -1,123 +1,106 @@
-"""Compare the partitions of each method with the sequential mapping, for the graphs of some runs.
+"""Compare mappings of two versions of snnb: spikes between cores, processor time and memory of `snnb map`.
 
-    python benchmarks/mapping.py [RUN …] [--limits 1024/4096,4096/65536] [--methods groups,hypergraph] [--listed N]
+    python benchmarks/mapping.py SOURCE … --old DIRECTORY [--hardware NAME_OR_FILE …] [--seeds 3] [--listed N]
 
-Each line is a separate process, so that seconds and peak memory are measured per line. `hypergraph` is omitted if the
-network is too large for it. With `--listed` the last lines are a graph of N million listed edges: modules of 1,000
-neurons, each with 100 sources, of which one in fifty is in any module.
+SOURCE is what `snnb graph --from` takes, for example `instance:lenet_t100`. DIRECTORY is a checkout of the other
+version (`git worktree add DIRECTORY COMMIT`). Each mapping is a process of its own, the two versions in turn; the graph
+is imported, and the loops are compiled, before. With `--listed` the last graph has N million listed edges: modules of
+1,000 neurons, each with 100 sources, of which one in fifty is in any module.
 """
 
 import argparse
 import json
-import multiprocessing
-import resource
+import os
+import statistics
+import subprocess
+import sys
 import tempfile
-import time
 from pathlib import Path
-from typing import Dict, Iterator, Sequence, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Tuple
 
 import numpy as np
+from machine import machine
 
-HEAD = "run                      neurons/axons method           cores             spikes a sample  ratio      s    MiB"
-
-
-def measure(run: Path, limits: Tuple[int, int], method: str) -> Dict[str, float]:
-    """Map the latest graph of a run onto cores of these limits."""
-    from snnb.core.errors import InputError
-    from snnb.graph.synapse_graph import SynapseGraph
-    from snnb.mapping.hardware import read_hardware
-    from snnb.mapping.map_network import partition
-    from snnb.mapping.traffic import PlacedNetwork
-
-    described = read_hardware("jin_84x84")
-    hardware = described.model_copy(update={"neurons_per_core": limits[0], "axons_per_core": limits[1]})
-    (graph, *_) = sorted(run.glob("graphs/*/*_graph.h5"), key=lambda path: path.parent.name[0] == "2", reverse=True)
-    network = PlacedNetwork.of(SynapseGraph.open(graph))
-    began = time.perf_counter()
-    try:
-        found = partition(network, hardware, method=method)
-    except InputError:
-        return {}
-    seconds = time.perf_counter() - began
-    first = found.sequential
-    best = next((tried for tried in found.tried if tried.method == method), first)
-    return {
-        "seconds": seconds,
-        "mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "sequential_cores": first.cores,
-        "sequential": first.connectivity,
-        "cores": best.cores,
-        "connectivity": best.connectivity,
-    }
+HEAD = (
+    "| graph | chip | version | cores | ratio to sequential | processor s | MiB |",
+    "|---|---|---|---:|---:|---:|---:|",
+)
 
 
-def write_modules(millions: int, run: Path) -> Path:
-    """Write a graph of listed edges into a directory like that of a run."""
-    from snnb.graph.listed import ListedGraph, ListedPopulation, write_listed
-    from snnb.graph.populations import Recording
+class Mapped(NamedTuple):
+    """A mapping of a command of its own."""
 
-    degree, module, neurons = 100, 1000, millions * 10_000
+    cores: int
+    ratio: float  # of connectivity, to that of the sequential mapping
+    seconds: float  # of the processor, of the command and its children
+    mib: float  # largest resident size of one of these processes
+
+
+def snnb(source: Path, *arguments: str) -> Tuple[float, float]:
+    """Run a command of the version in a checkout; return processor seconds and MiB."""
+    environment = {**os.environ, "PYTHONPATH": str(source / "src")}
+    command = [sys.executable, "-m", "snnb", *arguments, "--quiet"]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
+    if status:
+        sys.exit(f"{' '.join(command)} failed in {source}")
+    return used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+
+
+def mapped(source: Path, run: Path, hardware: str, seed: int) -> Mapped:
+    """Map the graph of a run."""
+    seconds, mib = snnb(source, "map", "--run-dir", str(run), "--hardware", hardware, "--seed", str(seed), "--force")
+    newest = max(run.glob("maps/*/cost.json"), key=lambda path: path.stat().st_mtime_ns)
+    cost = json.loads(newest.read_text())
+    return Mapped(cost["cores"], cost["connectivity"] / cost["sequential"]["connectivity"], seconds, mib)
+
+
+def rows(graph: str, given: argparse.Namespace, folder: Path) -> Iterator[str]:
+    """Yield the rows of a graph."""
+    versions: Dict[str, Path] = {"old": given.old.resolve(), "new": Path(__file__).resolve().parents[1]}
+    runs = {name: folder / f"{len(list(folder.iterdir()))} {name}" for name in versions}
+    for name, source in versions.items():
+        snnb(source, "graph", "--from", graph, "--run-dir", str(runs[name]))
+    for hardware in given.hardware:
+        found: Dict[str, List[Mapped]] = {name: [] for name in versions}
+        for seed in range(given.seeds):
+            for name, source in versions.items():
+                if seed == 0:
+                    snnb(source, "map", "--run-dir", str(runs[name]), "--hardware", hardware)
+                found[name].append(mapped(source, runs[name], hardware, seed))
+        for name, each in found.items():
+            cores, ratios, seconds, mib = zip(*each)
+            yield (
+                f"| {Path(graph).name} | {Path(hardware).stem} | {name} | {min(cores)}–{max(cores)} | "
+                f"{min(ratios):.3f}–{max(ratios):.3f} | {statistics.median(seconds):.1f} | {max(mib):,.0f} |"
+            )
+
+
+def write_modules(millions: int, path: Path) -> str:
+    """Write a graph of listed edges into an npz file."""
     random = np.random.default_rng(0)
-
-    def edges() -> Iterator[Tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        for first in range(0, neurons, 10_000):
-            target = np.repeat(np.arange(first, first + 10_000), degree)
-            source = target // module * module + random.integers(0, module, target.size)
-            far = random.random(target.size) < 0.02
-            source[far] = random.integers(0, neurons, np.count_nonzero(far))
-            yield source, target, random.random(target.size, np.float32)
-
-    population = ListedPopulation("modules", (neurons,), spikes=random.integers(0, 50, neurons))
-    target = run / "graphs" / "imported" / "modules_graph.h5"
-    target.parent.mkdir(parents=True)
-    write_listed(ListedGraph([population], edges()), target, Recording(10, 30, 0, 1.0), "0" * 64).close()
-    return run
-
-
-def in_a_process(run: Path, limits: Tuple[int, int], method: str) -> Dict[str, float]:
-    """Call `measure` in a new process; that process starts others, so it is not a daemon of a pool."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_send, args=(theirs, run, limits, method))
-    process.start()
-    found: Dict[str, float] = json.loads(ours.recv())
-    process.join()
-    return found
-
-
-def _send(pipe, run, limits, method):  # type: ignore[no-untyped-def]
-    pipe.send(json.dumps(measure(run, limits, method)))
+    target = np.repeat(np.arange(millions * 10_000), 100)
+    source = target // 1000 * 1000 + random.integers(0, 1000, target.size)
+    far = random.random(target.size) < 0.02
+    source[far] = random.integers(0, millions * 10_000, np.count_nonzero(far))
+    np.savez(path, source=source, target=target)
+    return str(path)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", nargs="*", type=Path)
-    parser.add_argument("--limits", default="1024/4096,4096/65536")
-    parser.add_argument("--methods", default="groups,hypergraph")
+    parser.add_argument("graph", nargs="*", metavar="SOURCE")
+    parser.add_argument("--old", type=Path, required=True)
+    parser.add_argument("--hardware", nargs="+", default=["loihi"])
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--listed", type=int, default=0)
     given = parser.parse_args()
-    print(HEAD)
+    print(f"{machine()}:", "", *HEAD, sep="\n", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        listed = [write_modules(given.listed, Path(folder) / f"{given.listed} million listed")] if given.listed else []
-        compare([*given.run, *listed], given)
-
-
-def compare(runs: Sequence[Path], given: argparse.Namespace) -> None:
-    """Print a line for each graph, limits and method."""
-    for run in runs:
-        for limits in given.limits.split(","):
-            neurons, axons = (int(limit) for limit in limits.split("/"))
-            for method in given.methods.split(","):
-                found = in_a_process(run, (neurons, axons), method)
-                if found:
-                    print(
-                        f"{run.name:24} {limits:>13} {method:10} "
-                        f"{found['sequential_cores']:>4} → {found['cores']:>4} "
-                        f"{found['sequential']:>12,.0f} → {found['connectivity']:>12,.0f} "
-                        f"{found['connectivity'] / found['sequential']:6.3f} "
-                        f"{found['seconds']:6.1f} {found['mib']:6.0f}",
-                        flush=True,
-                    )
+        listed = [write_modules(given.listed, Path(folder) / f"{given.listed}_million.npz")] if given.listed else []
+        for graph in (*given.graph, *listed):
+            for row in rows(graph, given, Path(folder)):
+                print(row, flush=True)
 
 
 if __name__ == "__main__":

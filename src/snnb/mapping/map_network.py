@@ -26,6 +26,7 @@ from snnb.mapping.partition_files import read_partition, read_placement
 from snnb.mapping.placement import place
 from snnb.mapping.search import (
     FEWEST_GROUPS,
+    WORTH,
     Cores,
     Search,
     contract,
@@ -170,13 +171,32 @@ def partition(
     warnings = [] if installed else [WITHOUT]
     steps: List[Tuple[str, Callable[[float, Progress], Sequence[Cores]]]] = []
     search = partial(search_groups, limits=limits, most=hardware.cores, seed=seed, warn=warnings.append)
+    neurons = partial(search_neurons, limits=limits, most=hardware.cores, seed=seed, warn=warnings.append)
     if method in ("groups", "auto"):
         by_groups = partial(_by_groups, network, loads, single, limits, seed, search)
         coarse = partial(by_groups, baseline.core, MOST_CHANNELS)
-        if capacity < Limits.of(hardware).synapses and not network.listed:  # then loads are estimates
+        without_memory = Limits.of(hardware)
+        if capacity < without_memory.synapses and not network.listed:  # then loads are estimates
             out = hardware.axons_out_per_core
             tried_patches = dict.fromkeys((share, out if kept else None) for share, kept in PATCHES)
             steps += [("groups", partial(_by_patches, network, *one, limits, search)) for one in tried_patches]
+            undivided: List[np.ndarray] = []
+
+            def groups_without_memory(known: float, progress: Progress) -> Sequence[Cores]:
+                free = partial(search, limits=without_memory)
+                start = baseline.core, MOST_CHANNELS, np.inf, progress
+                found = _by_groups(network, np.zeros_like(loads), None, without_memory, seed, free, *start)
+                undivided.extend(core for core in found if core is not None)
+                return found
+
+            def neurons_without_memory(known: float, progress: Progress) -> Sequence[Cores]:
+                if single is None or not undivided or not tried or tried[-1].connectivity > WORTH * known / scale:
+                    return []
+                return [neurons(single, baseline.core, undivided[0], progress, limits=without_memory)]
+
+            steps.append(("groups", groups_without_memory))
+            if method == "auto" and installed:
+                steps.append(("hypergraph", neurons_without_memory))
             # Estimates of the memory are only needed if patches take too many cores
             steps.append(("groups", lambda *given: [] if tried and tried[-1] is not baseline else coarse(*given)))
         elif method == "groups" or single is None or network.neurons > FEWEST_GROUPS or not installed:
@@ -184,7 +204,6 @@ def partition(
             if single is not None and network.neurons <= FEWEST_GROUPS * FEW_CHANNELS and not network.listed:
                 steps.append(("groups", lambda *given: by_groups(_best(tried or [baseline]), FEW_CHANNELS, *given)))
     if method in ("hypergraph", "auto") and single is not None and installed:
-        neurons = partial(search_neurons, limits=limits, most=hardware.cores, seed=seed, warn=warnings.append)
         known = [] if method == "hypergraph" else tried
         steps.append(
             (

@@ -228,18 +228,41 @@ def search_neurons(
 ) -> Cores:
     """Return the best valid mapping of single neurons that Mt-KaHyPar finds and moves improve, or None.
 
-    Mt-KaHyPar improves the mapping `found` by a V-cycle if the hypergraph represents its cost and limits, and
-    partitions the network anew if it is small or `found` is None.
+    Mt-KaHyPar partitions the network anew if it is small or `found` is None. It then improves the best partition, which
+    can be `found`, by a V-cycle, if the hypergraph represents cost and limits.
     """
-    cores, graph, known = 0 if found is None else int(found.max()) + 1, hypergraph(net, limits), np.inf
+    graph, known = hypergraph(net, limits), np.inf
     starts, jobs = _starts(net, limits, first, most, seed, warn, graph, least=found is None)
-    if found is not None and 1 < cores < net.groups and graph.pin.size <= MOST_CYCLE_PINS:
-        search = Search(net, found, cores, limits)
-        known = search.cost
-        if search.legal and _km1(graph, found) <= FAITHFUL * graph.scale * known:
-            roomy = max(cores, min(int(graph.node_weight.sum() * (1 + MORE_CORES) / graph.capacity), most))
-            starts, jobs = chain(partitions(graph, [(roomy, seed % SEED_END)], warn, found), starts), jobs + 1
+    best: Optional[Tuple[int, np.ndarray]] = None  # λ − 1 metric, and cores
+    if found is not None:
+        search = Search(net, found, int(found.max()) + 1, limits)
+        known, metric = search.cost, _km1(graph, found)
+        if search.legal and metric <= FAITHFUL * graph.scale * known:
+            best = metric, found
+    if graph.pin.size <= MOST_CYCLE_PINS and (jobs or best is not None) and kahypar_is_installed():
+        starts, jobs = _then_cycle(starts, graph, best, most, seed, warn), jobs + 1
     return _best(net, starts, jobs, known, progress, limits, seed) if jobs else None
+
+
+def _then_cycle(
+    starts: Iterator[Tuple[int, np.ndarray]],
+    graph: kahypar.Hypergraph,
+    best: Optional[Tuple[int, np.ndarray]],
+    most: int,
+    seed: int,
+    warn: Say,
+) -> Iterator[Tuple[int, np.ndarray]]:
+    """Yield the starts, and a V-cycle of the best of them within the capacity and `best`, which has a λ − 1 metric."""
+    roomy = min(int(graph.node_weight.sum() * (1 + MORE_CORES) / graph.capacity), most)
+    for cores, start in starts:
+        yield cores, start
+        metric = _km1(graph, start)
+        if np.bincount(start, graph.node_weight).max() <= graph.capacity and (best is None or metric < best[0]):
+            best = metric, start
+    if best is not None:
+        cores = max(int(best[1].max()) + 1, roomy)
+        if 1 < cores < graph.node_weight.size:
+            yield from partitions(graph, [(cores, seed % SEED_END)], warn, best[1])
 
 
 def _km1(graph: kahypar.Hypergraph, block: np.ndarray) -> int:
