@@ -236,17 +236,20 @@ def read_numbers(path, columns):
     """Return the numbers of a partition or a placement."""
     text = (lzma.decompress if path.suffix == ".xz" else bytes)(path.read_bytes()).decode()
     rows = []
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in enumerate(text.rstrip().split("\n"), 1):
         words = line.replace(",", " ").split()
-        if words and (len(words) != columns or not all(word.isdecimal() and len(word) < 19 for word in words)):
+        if len(words) != columns or not all(word.isdecimal() and len(word) < 19 for word in words):
             raise ValueError(f"{path}, line {number}: {line.strip()[:40]!r} is not {columns} whole number(s) from 0")
-        rows += [words] if words else []
+        rows.append(words)
     return np.array(rows, np.int64).reshape(-1, columns)
 
 
 def read_constraints(name):
     """Read a hardware description; refuse one with keys that this program does not check."""
     path = Path(name) if name.endswith(".json") else HERE / "constraints" / f"{name}.json"
+    if not path.exists():
+        known = ", ".join(sorted(path.stem for path in (HERE / "constraints").glob("*.json")))
+        raise ValueError(f"{name} is no file and no constraints; the constraints are {known}")
     chip = json.loads(path.read_text(), object_pairs_hook=lambda pairs: {k: v for k, v in pairs if v is not None})
     wrong = {*chip} - KEYS - {*PARTS} | {"mesh", "neurons_per_core", "axons_per_core", "energy_pj"} - {*chip}
     wrong |= {f"{part}.{key}" for part in PARTS for key in {*chip.get(part, ())} - PARTS[part]}

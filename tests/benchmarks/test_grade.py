@@ -240,10 +240,13 @@ def test_compressed_files_and_files_that_cannot_be_read(case):
     (case.folder / "parts.xz").write_bytes(lzma.compress((case.folder / "parts.txt").read_bytes()))
     (case.folder / "places.xz").write_bytes(lzma.compress((case.folder / "places.txt").read_bytes()))
     assert case.run("parts.xz", "places.xz")[:2] == (0, expected)
-    (case.folder / "words.txt").write_text("1\n\n-1\n2\n")
-    status, _, errors = case.run("words.txt", "places.txt")
-    assert (status, "words.txt, line 3: '-1' is not 1 whole number(s)" in errors) == (2, True)
+    for text, wrong in (("1\n2\n-1\n2\n", "line 3: '-1'"), ("1\n\n2\n", "line 2: ''")):
+        (case.folder / "words.txt").write_text(text)
+        status, _, errors = case.run("words.txt", "places.txt")
+        assert (status, f"words.txt, {wrong} is not 1 whole number(s)" in errors) == (2, True)
     assert case.run("none.txt", "places.txt")[0] == 2
+    with pytest.raises(ValueError, match=r"^axons is no file and no constraints; the constraints are axons_1024, "):
+        grade.read_constraints("axons")
     chip = json.loads((case.folder / "chip.json").read_text())
     (case.folder / "chip.json").write_text(
         json.dumps({**chip, "axons_per_core": None, "weights_per_core": 3, "energy_pj": {"router": 1, "x": 2}})

@@ -93,6 +93,24 @@ def test_the_training_set_may_be_missing(run_prepare, refused, tmp_path, mine, l
         refused("number them from 0 to at most 65,535", name, shape=(5, 4, 3))
 
 
+def test_without_a_training_set_samples_for_the_normalisation_have_no_effect(tmp_path, mine, capsys):
+    (tmp_path / "net.py").write_text("def net(input_shape, num_classes): return None")
+    name = written(tmp_path, {key: array for key, array in mine.items() if key.endswith("test")})
+    command = [
+        "prepare",
+        "--model",
+        f"{tmp_path / 'net.py'}:net",
+        "--dataset",
+        name,
+        "--run-dir",
+        f"{tmp_path / 'run'}",
+    ]
+    assert main(command) == 0
+    assert "--norm-samples" not in capsys.readouterr().err
+    assert main([*command, "--norm-samples", "5"]) == 0
+    assert "--norm-samples: ignored, because the data set has no training images" in capsys.readouterr().err
+
+
 def test_a_model_takes_the_shape_of_the_arrays(tmp_path, mine, capsys):
     (tmp_path / "net.py").write_text("def net(input_shape, num_classes): return None")
     model = ["--model", f"{tmp_path / 'net.py'}:net", "--dataset", written(tmp_path, mine)]

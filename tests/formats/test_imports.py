@@ -65,6 +65,7 @@ BAD_RATES = {
         "a,b\n": "line 1: name the columns: id",
         "id,spikes\n0,1\n0,2\n": "line 3: neuron 0 has a value before",
         "id,spikes\n0,1\n168,2\n": "line 3: the graph has no neuron '168'",
+        f"id,spikes\n0,1\n{'9' * 5000},2\n": f"line 3: the graph has no neuron '{'9' * 40}'",
         "id,spikes\n0,1\n1\n": "line 3: has 1 fields, the header has 2",
         "id,spikes\n0,x\n": "line 2: 'x' is not a number",
         "id,spikes\n0,1\n2,1\n": "has no value of 166 of 168 neurons, the first is 1",

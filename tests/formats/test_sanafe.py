@@ -222,6 +222,9 @@ BAD_TRACES = {
     "neuron,timestep\na.0,1\na.3,2\n": "line 3: the graph has no neuron 'a.3'",
     "neuron,timestep\nc.0,1\n": "line 2: the graph has no neuron 'c.0'",
     "neuron,timestep\na.0,1\na.0\n": "line 3: 'a.0' is not a spike, GROUP.NEURON,STEP",
+    "neuron,timestep\na.0,12345678901234567890123\n": "line 2: 'a.0,12345678901234567890123' is not a spike, GROUP",
+    "neuron,timestep\na.12345678901234567890123,1\n": "line 2: 'a.12345678901234567890123,1' is not a spike",
+    "neuron,timestep\na.0,2147483648\n": "line 2: step 2147483648, and a trace has at most 2,147,483,647 steps",
     "neuron,timestep\na.0,11\n": "line 2: a spike in step 11, and the spikes are of 10 steps",
 }
 

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
+from snnb.core.errors import ResourceError
+from snnb.core.machine import Memory
 from snnb.mapping.cost import cost
 from snnb.mapping.files import Mapping, MappingCost, write_mapping
 from snnb.mapping.hardware import Hardware
@@ -121,6 +123,16 @@ def test_recorded_samples_cost_what_their_spikes_cost(recorded):
     assert found.events == pytest.approx({name: total[name] for name in found.events})
     energy = {name: total[name] * value for name, value in dict(mapped.hardware.energy_pj).items() if value is not None}
     assert found.energy_by_event_pj == pytest.approx(energy)
+
+
+def test_the_memory_of_many_recorded_steps_is_required(recorded, monkeypatch):
+    mapped, path, *_ = recorded
+    spikes = {population.name: np.zeros((0, 3), np.int32) for population in mapped.network.sources}
+    np.savez(path, num_samples=2, num_steps=10**9, first_sample=7, **spikes)
+    monkeypatch.setattr("snnb.core.machine.memory", lambda: Memory(10**12, 10**11))
+    for costs in (recorded_steps, step_loads, recorded_messages):
+        with pytest.raises(ResourceError, match=r"the costs of 2,000,000,000 time steps .* take 128.0 GB of memory"):
+            costs(mapped, path)
 
 
 def test_each_spike_of_a_recorded_step_loads_the_links_of_its_routes(recorded):

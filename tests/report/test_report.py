@@ -185,9 +185,16 @@ def test_an_unfinished_run_has_a_page_that_says_what_comes_next(run, document, s
     manifest = yaml.safe_load((run.path / "manifest.yaml").read_text())
     kept = list(manifest["stages"])[:0] + ["prepare", "train", "parse"][:stages]
     manifest["stages"] = {name: manifest["stages"][name] for name in kept}
+    if stages == 3:
+        fidelity = {"samples": 360, "classifies": True, "trained": 0.9, "after": {"average_pooling": 0.75}}
+        manifest["stages"]["parse"]["details"]["fidelity"] = fidelity
     (run.path / "manifest.yaml").write_text(yaml.safe_dump(manifest))
     page = document(write_report(open_run(run.path)).read_text())
     assert "snnb simulate --run-dir" in page.text("accuracy")
+    changed = (
+        "as trained: 90.00% (360 test samples); accuracy after max pooling → average pooling: 75.00% (-15.00 points)"
+    )
+    assert (changed in page.text("accuracy")) == (stages == 3)
     assert ("snnb train --run-dir" in page.text("training")) == (stages < 2)
     assert "snnb graph" in page.text("network")
 

@@ -22,6 +22,7 @@ from snnb.graph.projection import distinct, out_degrees, repeats
 from snnb.graph.synapse_graph import SynapseGraph
 
 HYPEREDGES = 1 << 10  # in memory at a time
+LARGEST = np.iinfo(np.int64).max  # as which numpy reads larger numbers of text
 
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
@@ -161,7 +162,10 @@ def _rows(path: Path) -> Iterator[Tuple[int, np.ndarray]]:
             if text.strip() and not text.startswith(b"%"):
                 if text.translate(None, b"0123456789 \t\r\n"):
                     raise DamagedError(path, f"line {line:,} has other text than whole numbers from 0")
-                yield line, np.fromstring(text, np.int64, sep=" ")
+                numbers = np.fromstring(text, np.int64, sep=" ")
+                if numbers.max() == LARGEST:
+                    raise DamagedError(path, f"line {line:,} has a number of 2^63 - 1 or more")
+                yield line, numbers
 
 
 FORMAT = Format(

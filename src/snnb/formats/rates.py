@@ -16,6 +16,7 @@ from snnb.graph.populations import Recording
 from snnb.io.npy import load_array
 from snnb.io.text import read_lines
 
+MOST_DIGITS = 18  # of a number that fits into 64 bits
 NAME_VALUE = "give a text file with a row `name value` for each, such as"
 IDS, SPIKES, RATES = ("id", "neuron", "name"), ("spikes", "spike_count"), ("rate", "rates")  # columns of a CSV
 
@@ -104,7 +105,8 @@ def _read_csv(path: Path, lines: List[str], delimiter: str, graph: ListedGraph, 
         if len(row) != len(header):
             raise DamagedError(path, f"line {number}: has {len(row)} fields, the header has {len(header)}")
         text = row[header.index(neuron)].strip()
-        node = ids.get(text, int(text) if text.isdecimal() and not graph.named else -1)
+        is_id = text.isdecimal() and len(text) <= MOST_DIGITS and not graph.named
+        node = ids.get(text, int(text) if is_id else -1)
         if not 0 <= node < graph.nodes:
             named = f"; its neurons have names such as {next(iter(ids))!r}" if graph.named else ""
             raise DamagedError(path, f"line {number}: the graph has no neuron {text[:40]!r}{named}")

@@ -41,8 +41,9 @@ from yaml.events import CollectionEndEvent, MappingStartEvent, ScalarEvent, Sequ
 
 from snnb.core.errors import DamagedError, ResourceError, UsageError, first_line
 from snnb.core.machine import require_memory
+from snnb.core.options import MOST
 from snnb.formats.description import refuse_fast_cycles
-from snnb.formats.rates import Rates
+from snnb.formats.rates import MOST_DIGITS, Rates
 from snnb.formats.request import TEXT_BATCH, Counter, Format, OnCores, Request, starts_above_zero
 from snnb.graph.listed import Edges, ListedGraph, ListedPopulation, require_neurons
 from snnb.graph.populations import GraphPopulation, Recording
@@ -556,11 +557,14 @@ def read_trace(path: Path, graph: ListedGraph, recording: Recording) -> Rates:
         for line, text in enumerate(file, 2):
             neuron, _, step = text.strip().rpartition(",")
             name, _, number = neuron.rpartition(".")
-            if not (step.isdecimal() and number.isdecimal() and int(step)):
+            numbers = step.isdecimal() and number.isdecimal() and max(len(step), len(number)) <= MOST_DIGITS
+            if not (numbers and int(step)):
                 raise DamagedError(path, f"line {line}: {text[:40].strip()!r} is not a spike, GROUP.NEURON,STEP")
             ids = ranges.get(name, ())
             if int(number) >= len(ids):
                 raise DamagedError(path, f"line {line}: the graph has no neuron {neuron[:40]!r}")
+            if int(step) > MOST:
+                raise DamagedError(path, f"line {line}: step {step}, and a trace has at most {MOST:,} steps")
             if recording.steps > 1 and int(step) > recording.steps:
                 raise DamagedError(
                     path, f"line {line}: a spike in step {step}, and the spikes are of {recording.steps:,} steps"

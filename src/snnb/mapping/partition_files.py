@@ -56,7 +56,9 @@ def _read_named_partition(path: Path, network: PlacedNetwork, hardware: Hardware
         if node < network.first:
             continue
         if NUMBER.fullmatch(text) is None:
-            raise InputError(f"{path}: line {line:,}: {text[:SHOWN]!r} is not a core, a whole number from 0")
+            is_number = text.isascii() and text.isdecimal()
+            fault = "is too large" if is_number else "is not a core, a whole number from 0"
+            raise InputError(f"{path}: line {line:,}: {text[:SHOWN]!r} {fault}")
         if int(text) >= hardware.cores:
             raise _no_such_core(path, line, int(text), hardware)
         core[node] = int(text)

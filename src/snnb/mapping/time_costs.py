@@ -15,6 +15,8 @@ from snnb.mapping.map_network import MappedNetwork
 from snnb.mapping.traffic import PlacedNetwork, take_sets, traffic_of
 from snnb.network.spike_times import SpikeTimes, read_spike_times
 
+STEP_BYTES = 64  # of the costs of a time step of a sample: numbers in arrays, in a list, and as text
+
 
 class StepLoads(Document):
     """Load of the most loaded link in each step of recorded samples, with unicast routing; steps of `RecordedSteps`."""
@@ -56,6 +58,8 @@ def _spikes_on_chip(network: PlacedNetwork, path: Path, *, delayed: bool) -> Spi
     """Read `spike_times.npz` of the source populations, and return it with steps on the chip (see `recorded_steps`)."""
     names = [population.name for population in network.sources]
     read = read_spike_times(path, names)
+    steps = len(read.samples) * read.steps
+    require_memory(STEP_BYTES * steps, f"{path}: the costs of {steps:,} time steps of recorded samples")
     first = dict.fromkeys(names, 0) if delayed else network.graph.first_steps
     spikes = {name: read.spikes[name] + np.array((0, 0, first[name])) for name in names}
     return SpikeTimes(read.samples, read.steps + max(first.values()), spikes)

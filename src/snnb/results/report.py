@@ -7,6 +7,7 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, cast
 
 import numpy as np
 
+from snnb.conversion.fidelity import Fidelity
 from snnb.core.errors import ReadOnlyError, UsageError
 from snnb.core.formatting import local_time, times
 from snnb.core.progress import Progress, Say, say_nothing, silent
@@ -42,7 +43,7 @@ from snnb.rundir.manifest import AnyRecord, now_utc
 from snnb.simulation.plots import plot_quality
 from snnb.simulation.statistics import QUOTED
 from snnb.stages import map as mapping
-from snnb.stages import prepare
+from snnb.stages import parse, prepare
 from snnb.stages.graph import graph_command
 from snnb.stages.plan import state_of_stages
 from snnb.stages.prepare import dataset_array
@@ -120,7 +121,10 @@ def _page(
     overview = Part([_overview(run, there, simulation, (graph, mapped))])
     parts = [_network_part(run, graph)]
     if not run.manifest.run.imported:
-        nothing = Section("accuracy", "Simulation", [f"None yet: `snnb simulate --run-dir {run.path}` makes it."])
+        parsed = recorded(run, parse.KIND)
+        changes = [] if parsed is None else _changes(parsed.details.fidelity)
+        words = [f"None yet: `snnb simulate --run-dir {run.path}` makes it.", *changes]
+        nothing = Section("accuracy", "Simulation", words)
         simulated = Part([nothing]) if simulation is None else _simulation_part(run, simulation, progress)
         parts = [Part([_training_section(run, simulation)]), *parts, simulated]
     parts = [overview, *parts, _mapping_part(run, mapped), Part([_provenance_section(run, stamp, graph, mapped)])]
@@ -234,9 +238,7 @@ def _simulation_part(run: RunDirectory, simulation: Simulation, progress: Progre
     took = f"{params.samples:,} samples of {latency:,} time steps"
     took += f", one every {between:,} time steps" if between != latency else ""
     summary = [f"{'; '.join(words)}; {took}, input {params.input}."]
-    fidelity = simulation.record.details.fidelity
-    if fidelity is not None:
-        summary.append(f"The conversion changes the network: {'; '.join(fidelity.lines())}.")
+    summary += _changes(simulation.record.details.fidelity)
     coding = simulation.record.details.output_coding
     if classifies and metrics.get("readout_accuracy") is not None and coding is not None:
         summary.append(f"Of the two accuracies, {QUOTED[coding]}.")
@@ -255,6 +257,11 @@ def _simulation_part(run: RunDirectory, simulation: Simulation, progress: Progre
             about.append(f"The spikes of {', '.join(random)}, a softmax layer, are drawn at random.")
         sections.append(activations_section(rates, activations, about))
     return Part(sections, figures)
+
+
+def _changes(fidelity: Optional[Fidelity]) -> List[str]:
+    """Return a sentence about the changes of the trained network by its conversion, if there are any."""
+    return [] if fidelity is None else [f"The conversion changes the network: {'; '.join(fidelity.lines())}."]
 
 
 def _input(run: RunDirectory, simulation: Simulation) -> List[Section]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # Of the test samples on which changes of a network are measured: their number, and that of their values
 FIDELITY_SAMPLES, FIDELITY_VALUES = 1000, 200_000_000
+NO_NORM_SAMPLES = "--norm-samples: ignored, because the data set has no training images"
 
 
 class PrepareDetails(Record):
@@ -92,7 +93,10 @@ def execute(run: RunDirectory, params: PreparationSettings, progress: Progress =
         # MNIST, CIFAR and .npz files are opened, all samples at once, are not covered.
         output.external = external_records(loaded.sources, progress)
         prepared = write_arrays(loaded, params, output.directory, progress)
-        output.warnings = prepared.warnings
+        unused = (
+            loaded.train is None and params.norm_samples != PreparationSettings.model_fields["norm_samples"].default
+        )
+        output.warnings = [*prepared.warnings, *([NO_NORM_SAMPLES] if unused else [])]
         output.details = PrepareDetails(
             dataset=spec.name,
             version=loaded.version,
