@@ -66,6 +66,14 @@ def test_share_of_the_weights_is_zero():
                 np.testing.assert_array_equal(after.kernel[there], before.kernel[there])
 
 
+def test_percentage_is_not_rounded_down():
+    dense = pruned_network().populations[-1]
+    (projection,) = dense.projections
+    hundred = replace(projection, kernel=np.arange(1, 101, dtype=np.float32).reshape(25, 4))
+    (after,) = pruned(replace(dense, projections=(hundred,)), 0.29).projections  # 0.29 * 100 < 29
+    assert np.count_nonzero(after.kernel == 0) == 29
+
+
 def test_degrees_and_neighbours_are_those_of_the_other_weights(graph, tmp_path):
     for projection in graph.projections:
         matrix = _dense(projection)

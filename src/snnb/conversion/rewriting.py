@@ -138,7 +138,8 @@ def pruned(population: Population, share: float) -> Population:
     for projection in population.projections:
         if projection.kernel is not None:
             kernel = np.array(projection.kernel)
-            smallest = np.argsort(np.abs(kernel), axis=None, kind="stable")[: int(share * kernel.size)]
+            number = int(share * kernel.size + 1e-6)  # 0.29 * 100 is 28.999…
+            smallest = np.argsort(np.abs(kernel), axis=None, kind="stable")[:number]
             kernel.ravel()[smallest] = 0
             projection = replace(projection, kernel=kernel)
         projections.append(projection)
