@@ -203,6 +203,7 @@ class Run:
         inputs: int = 0,
         samples: Optional[int] = None,
         steps: Optional[int] = None,
+        force: bool = False,
         say: Say = say_nothing,
     ) -> "Run":
         """Return a run that begins with an external graph instead of a model; `map` and `export` work on it.
@@ -215,7 +216,7 @@ class Run:
             none). Nodes that are the integers 0 to n - 1 are ids; others are names, with ids in their order.
         path : str or Path, optional
             The run directory; by default `runs/NAME` for the name of a file. A graph that it has is replaced
-            if that was made of the same file, or of arrays as well.
+            if that was made of the same file, or of arrays as well, or with `force`.
         source, target : (edges,) array of int
             Instead of `graph`: ids of neurons, from 0. Parallel edges are one synapse with the sum of their weights.
         weight : (edges,) array, optional
@@ -233,6 +234,8 @@ class Run:
             Number of these populations, from the first, that are inputs: they are not placed on cores.
         samples, steps : int, optional
             Samples, and time steps of each, that the spikes were counted in. By default as the file states, or 1.
+        force : bool
+            Replace a graph of another origin, and read a file anew.
         say : callable
             As of `Run`.
 
@@ -253,7 +256,7 @@ class Run:
             run_dir = None if path is None else Path(path)
             directory = open_or_create(None, run_dir, graph=Path(graph), say=_warn if say is say_nothing else say)
             run = cls(path=directory.path, say=say)
-            run.graph(from_file=graph, rates=rates, rate_samples=samples, rate_steps=steps)
+            run.graph(force=force, from_file=graph, rates=rates, rate_samples=samples, rate_steps=steps)
             return run
         from snnb.formats.arrays import EdgeArrays, arrays_of, listed
 
@@ -280,7 +283,7 @@ class Run:
         directory = begin_with_graph(Path(path), Path(path), say=_warn if say is say_nothing else say)
         run = cls(path=directory.path, say=say)
         with directory.locked(say=run._say_waiting):
-            import_arrays(directory, made, sha256, params)
+            import_arrays(directory, made, sha256, params, force=force)
         return run
 
     def __repr__(self) -> str:

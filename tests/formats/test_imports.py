@@ -62,6 +62,8 @@ BAD_RATES = {
         "id,spikes,rate\n0,1,2\n": "line 1: has the columns spikes and rate; give one of them",
         "id,rate,rate\n0,1,2\n": "line 1: has the columns rate and rate",
         "1\nmany\n": "line 2: 'many' is not a number",
+        "0 1\n1 2\n": "line 1: '0 1' is not a number; give a number for each neuron, one a line, or CSV",
+        'id,spikes\n"0\n",1\n1,x\n': "line 4: 'x' is not a number",
         "a,b\n": "line 1: name the columns: id",
         "id,spikes\n0,1\n0,2\n": "line 3: neuron 0 has a value before",
         "id,spikes\n0,1\n168,2\n": "line 3: the graph has no neuron '168'",
@@ -150,6 +152,24 @@ def test_delays_and_parallel_edges_are_named(kind, tmp_path):
         found = import_graph(path, tmp_path / "in_graph.h5")
         found.graph.close()
         assert found.notes == expected
+
+
+@pytest.mark.parametrize("kind", ["csv", "npz", "parquet"])
+@pytest.mark.parametrize(
+    ("source", "target", "expected"),
+    [
+        ([1, 2, 3], [2, 3, 1], ("ids count from 0: 1 of 4 neurons have no edge, the first is 0",)),
+        ([7, 0], [9, 7], ("ids count from 0: 7 of 10 neurons have no edge, the first is 1",)),
+        ([1, 2], [0, 2], ()),  # a source only, a target only, a synapse onto itself
+    ],
+)
+def test_neurons_without_edges_are_counted(kind, source, target, expected, tmp_path):
+    path = table(
+        tmp_path, kind, {"source": np.array(source), "target": np.array(target), "weight": np.ones(len(source))}
+    )
+    found = import_graph(path, tmp_path / "in_graph.h5")
+    found.graph.close()
+    assert found.notes == expected
 
 
 def test_several_files_of_spikes_are_added_up(graph, graph_path, tmp_path):
@@ -258,7 +278,7 @@ BAD_CSV = {
     "source,target\n0,1\n2,3,4\n": "line 3: has 3 fields, the header has 2",
     "source,target\n0,1\n2,-3\n": "line 3: target -3; the neurons are 0 to 2,147,483,646",
     "source,target\n0,1\n2,1.5\n": "line 3: target 1.5 is not an id from 0",
-    "source,target\n0,1\n2,b\n": "line 3: could not convert string 'b'",
+    "source,target\n0,1\n2,b\n": "line 3: target 'b' is not an id from 0; give ids in all lines",
     "source,target\na,b\n,c\n": "a neuron has no name",
     "source,target\n0,12345678901234567890123\n": "line 2: target 1.23457e+22 is too large; the neurons are 0",
     "source,target\n0,99999999999999999999\n": "the neurons are 0 to 2,147,483,646",
@@ -271,7 +291,8 @@ BAD_CSV = {
     "source,target,rate\n0,1,1\n0,2,2\n": ", but its source has another one in another row",
     "source,target,rate\n0,1,\n0,2,2\n": "some rates are empty; give all of them, or none",
     "source,target,rate\n0,1,-1\n": "line 2: rate -1.0; give finite numbers that are not negative",
-    "source\ttarget\n0\t1\n\n\t\n": "line 4: could not convert string ''",
+    "source,target,source\n0,1,1\n": "line 1: has the column source twice; give it once",
+    "source\ttarget\n0\t1\n\n\t\n": "line 4: source '' is not an id from 0",
     "source,target\n0,1\n1_0,1\n": "conversion error to double: invalid value '1_0'",
     'source,target\na,b\n"c,d\n': "line 3: has 1 fields, the header has 2",
     "source,target\n": "the graph has no neurons",

@@ -235,7 +235,7 @@ REPORTS = {
     "large": ({"gids": np.array([2**64 - 1], np.uint64)}, "cells", "has a spike of node 18,446,744,073,709,551,615 of"),
     "fraction": ({"gids": [0.5]}, "cells", "the ids of the spikes of cells are of type float64, not integers"),
     "name": ({"x/node_ids": [1]}, None, "has spikes of 'x', and the populations are from, cells"),
-    "column": ({"cells/times": [1]}, None, "damaged"),
+    "column": ({"cells/times": [1]}, None, "has no /spikes/cells/node_ids"),
 }
 
 

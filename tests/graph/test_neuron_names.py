@@ -201,6 +201,41 @@ def test_rates_that_are_refused(tmp_path, text, expected):
     refused(write_edges(tmp_path / "edges.csv"), expected, rates=rates)
 
 
+def numbered_spikes(folder, kind):
+    """Write two spikes of neuron 0 of `a`, and one of its neuron 1, by number."""
+    path = folder / f"spikes.{kind}"
+    if kind == "h5":
+        with h5py.File(str(path), "w") as file:
+            file["spikes/a/node_ids"] = [0, 1, 0]
+    else:
+        path.write_text("neuron,timestep\na.0,1\na.1,2\na.0,3\n")
+    return path
+
+
+@pytest.mark.parametrize("kind", ["h5", "csv"])
+@pytest.mark.parametrize("names", ["yx", "10"])
+def test_spikes_by_number_are_read_only_if_names_are_these_numbers(tmp_path, kind, names):
+    first, second = names
+    (tmp_path / "t.csv").write_text(f"source_group,source,target_group,target\na,{first},a,{second}\n")
+    rates = numbered_spikes(tmp_path, kind)
+    if names == "yx":
+        refused(tmp_path / "t.csv", "numbers neurons, and those of a have names; give a text file", rates=rates)
+        return
+    with import_graph(tmp_path / "t.csv", tmp_path / "in_graph.h5", rates=rates).graph as graph:
+        assert dict(zip(graph.names, graph.populations[0].spike_count.tolist())) == {"0": 2, "1": 1}
+    with import_graph(tmp_path / "in_graph.h5", tmp_path / "copy_graph.h5", rates=rates).graph as graph:
+        assert graph.populations[0].spike_count.tolist() == [2, 1]
+
+
+def test_spikes_by_number_are_those_of_an_export_to_sonata(named, tmp_path):
+    export(named, "sonata", tmp_path / "net")
+    with h5py.File(str(tmp_path / "spikes.h5"), "w") as file:
+        file["spikes/snn/node_ids"] = [2, 2, 0]
+    with import_graph(tmp_path / "net", tmp_path / "again_graph.h5", rates=tmp_path / "spikes.h5").graph as graph:
+        spikes = [count for population in graph.populations for count in population.spike_count.ravel().tolist()]
+        assert dict(zip(graph.names, spikes)) == {**dict.fromkeys(LABELS, 0), "cortex,Ω": 2, "cortex,p;1": 1}
+
+
 @pytest.mark.parametrize("name", ["r.csv", "r.csv.gz", "r.txt.gz"])
 @pytest.mark.parametrize("separator", [";", ",", "\t"])
 def test_rates_are_read_as_edge_lists_are(tmp_path, name, separator):
@@ -216,7 +251,7 @@ def test_rates_are_read_as_edge_lists_are(tmp_path, name, separator):
 @pytest.mark.parametrize(
     ("rows", "expected"),
     [
-        (["", "0,1", "", " ", "1,x"], "line 6: could not convert string 'x'"),
+        (["", "0,1", "", " ", "1,x"], "line 6: target 'x' is not an id from 0"),
         (["0,1", "", "1,0.5"], "line 4: target 0.5 is not an id"),
         (["", "0,1", "", "", "1,2", "", "2,-3"], "line 8: target -3"),
         (["", "a,b", "", "b"], "line 5: has 1 fields, the header has 2"),
@@ -262,6 +297,11 @@ def test_a_graph_file_whose_names_are_refused(tmp_path, names, expected):
         file.seek(0)
         file.write(head.encode().ljust(512, b"\0"))
     refused(path, expected)
+
+
+def test_delays_of_networkx_are_named(tmp_path):
+    graph = networkx.DiGraph([("a", "b", {"delay": 2.0}), ("b", "a")])
+    assert "delays are not read" in Run.from_graph(graph, tmp_path / "run").graphs["imported"].record.warnings
 
 
 def test_nodes_of_networkx_are_ids_or_names(tmp_path):

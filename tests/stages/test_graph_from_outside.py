@@ -180,8 +180,13 @@ def test_a_run_keeps_the_graph_that_it_was_made_from(folder, capsys):
     Run.from_graph(source=[0], target=[1], path="arrays")
     with pytest.raises(UsageError, match="the graph of arrays"):
         Run.from_graph("b/net.csv", "arrays")
-    Run(path="runs/net").graph(from_file="b/net.csv", force=True)
+    Run.from_graph("b/net.csv", force=True)
     assert edges_of(Run(path="runs/net"))[0][0, 3] == weights[0, 3] + 1
+    Run.from_graph("b/net.csv", "arrays", force=True)
+    assert snnb(capsys, "status arrays").out.startswith("arrays: net, ")
+    run = Run.from_graph(source=[0], target=[1], path="arrays", force=True)
+    assert edges_of(run)[0].shape == (2, 2)
+    assert run.directory.model == "arrays"
 
 
 def test_a_file_that_is_no_graph_leaves_no_run(folder, capsys):
@@ -283,6 +288,7 @@ def test_a_graph_of_arrays_has_their_hash_and_is_made_again_in_python_only(folde
         ({"graph": networkx.MultiGraph()}, UsageError, "undirected"),
         ({"graph": networkx.DiGraph([("a", "b")]), "spikes": [1, 2]}, UsageError, "set_node_attributes"),
         ({"graph": networkx.DiGraph([("1", 1)])}, InputError, "2 neurons have the name '1'"),
+        ({"graph": networkx.DiGraph()}, UsageError, "the graph has no neurons"),
         ({"graph": {}}, UsageError, "dict is not a graph"),
         ({"graph": "net.csv", "source": [0]}, UsageError, "its own edges"),
         ({"graph": csr_matrix((2, 2)), "weight": [1]}, UsageError, "its own edges"),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, List, Mapping, NamedTuple, Optional, Sequence,
 import numpy as np
 
 from snnb.core.errors import InputError, UsageError
+from snnb.formats.tables import delay_note
 from snnb.graph.listed import ListedGraph, ListedPopulation
 from snnb.graph.neuron_names import as_names
 
@@ -26,6 +27,7 @@ class EdgeArrays(NamedTuple):
     spikes: "Optional[ArrayLike]" = None  # (neurons,) over all samples and steps; None: not known
     neurons: Optional[int] = None  # None: as many as spikes or populations have, or the largest id and 1
     names: Optional[Sequence[str]] = None  # (neurons,); None: neurons have ids only
+    notes: Tuple[str, ...] = ()  # content that was not read
 
 
 def arrays_of(graph: "Union[spmatrix, networkx.DiGraph]") -> EdgeArrays:
@@ -62,7 +64,9 @@ def arrays_of(graph: "Union[spmatrix, networkx.DiGraph]") -> EdgeArrays:
     if spikes and len(spikes) < len(ids):
         raise UsageError(f"{len(ids) - len(spikes):,} of {len(ids):,} nodes have no attribute spikes; give it to all")
     source, target, weight = (np.array(column) for column in (zip(*edges) if edges else np.empty((3, 0), int)))
-    return EdgeArrays(source, target, weight, spikes or None, len(ids), None if numbered else list(map(str, nodes)))
+    names = None if numbered else list(map(str, nodes))
+    notes = delay_note({key for *_, attributes in graph.edges(data=True) for key in attributes})
+    return EdgeArrays(source, target, weight, spikes or None, len(ids), names, notes)
 
 
 def listed(edges: EdgeArrays, populations: Optional[Populations] = None, inputs: int = 0) -> Tuple[ListedGraph, str]:
@@ -87,6 +91,8 @@ def listed(edges: EdgeArrays, populations: Optional[Populations] = None, inputs:
     if populations is None:
         last = max((int(ids.max()) for ids in (source, target) if ids.size), default=-1)
         neurons = edges.neurons if edges.neurons is not None else last + 1 if spikes is None else spikes.size
+        if not neurons:
+            raise UsageError("from_graph: the graph has no neurons")
         populations = {"neurons": neurons}
     shapes = {name: _shape(size) for name, size in populations.items()}
     ends = np.cumsum([int(np.prod(shape, dtype=np.int64)) for shape in shapes.values()])
@@ -111,7 +117,7 @@ def listed(edges: EdgeArrays, populations: Optional[Populations] = None, inputs:
     for array in (source, target, weight, *([] if spikes is None else [spikes])):
         digest.update(f"{array.dtype.str} {array.size}\n".encode())
         digest.update(np.ascontiguousarray(array).data)
-    return ListedGraph(listed_populations, [(source, target, weight)], inputs), digest.hexdigest()
+    return ListedGraph(listed_populations, [(source, target, weight)], inputs, notes=edges.notes), digest.hexdigest()
 
 
 def _ids(name: str, values: "ArrayLike") -> np.ndarray:

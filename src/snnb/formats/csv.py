@@ -21,7 +21,7 @@ import numpy as np
 from snnb.core.errors import DamagedError, first_line
 from snnb.formats.description import description_path, read_description
 from snnb.formats.request import TEXT_BATCH, Format, Request
-from snnb.formats.tables import LIMIT, columns_of, delay_note, described_graph, listed_graph
+from snnb.formats.tables import COLUMNS, LIMIT, columns_of, delay_note, described_graph, listed_graph
 from snnb.graph.listed import ListedGraph
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.synapse_graph import SynapseGraph
@@ -72,6 +72,7 @@ def _quoted(name: str) -> str:
 BLOCK = 1 << 22  # bytes in memory at a time, and in a line
 LONGEST_LINE = 100_000  # characters of the header and the first line
 ENCODING = "utf-8-sig"  # with or without a byte order mark
+IDS_OR_NAMES = "give ids in all lines, or a name in the first line after the header"
 # An id, which pandas may write as 12.0 and numpy as 1.2e+01; 0.3 is a name
 ID = re.compile(r"([+-]?[0-9]+(\.0*|(\.[0-9]*)?e[+-]?[0-9]+)?)?", re.IGNORECASE)
 
@@ -180,6 +181,7 @@ def _blocks(
 
 def _fault_of(path: Path, fields: Sequence[str], numbers: Set[str], delimiter: str) -> Optional[str]:
     """Return the first line that is wrong, and its fault; None if there is none. Arrow does not count empty lines."""
+    ends = {*COLUMNS["source"], *COLUMNS["target"]}
     with _open(path) as file:
         _next_line(path, file)
         for line, text in enumerate(iter(partial(_next_line, path, file), ""), 2):
@@ -190,6 +192,8 @@ def _fault_of(path: Path, fields: Sequence[str], numbers: Set[str], delimiter: s
                 return f"line {line:,}: has {len(values)} fields, the header has {len(fields)}"
             for name, value in zip(fields, values):
                 if name in numbers and not _is_number(value):
+                    if name in ends:
+                        return f"line {line:,}: {name} {value.strip()!r} is not an id from 0; {IDS_OR_NAMES}"
                     return f"line {line:,}: could not convert string {value!r} to a number"
     return None
 
@@ -208,7 +212,7 @@ def _ids(path: Path, name: str, values: np.ndarray, first: int, place: Callable[
         return values.astype(np.int64)
     value, line = values[wrong[0]], place(first + int(wrong[0]))
     if value != np.rint(value):
-        raise DamagedError(path, f"{line}: {name} {value} is not an id from 0; give ids, or names in all lines")
+        raise DamagedError(path, f"{line}: {name} {value} is not an id from 0; {IDS_OR_NAMES}")
     raise DamagedError(path, f"{line}: {name} {value:.6g} is too large; the neurons are 0 to {LIMIT - 1:,}")
 
 

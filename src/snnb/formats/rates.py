@@ -18,6 +18,7 @@ from snnb.io.text import read_lines
 
 MOST_DIGITS = 18  # of a number that fits into 64 bits
 NAME_VALUE = "give a text file with a row `name value` for each, such as"
+NUMBERS = "give a number for each neuron, one a line, or CSV with the columns id and spikes"
 IDS, SPIKES, RATES = ("id", "neuron", "name"), ("spikes", "spike_count"), ("rate", "rates")  # columns of a CSV
 
 
@@ -57,6 +58,19 @@ def read_npy(path: Path, graph: ListedGraph, recording: Recording) -> Rates:
     return Rates(np.array(values))
 
 
+def refuse_numbers(path: Path, graph: ListedGraph) -> None:
+    """Raise `DamagedError` for a file that numbers neurons if these have other names, whose order it does not state.
+
+    The numbers of a graph of SONATA are those of its files.
+    """
+    for population in () if graph.ranges else graph.populations:
+        if population.names is not None and population.names.tolist() != [*map(str, range(population.size))]:
+            raise DamagedError(
+                path,
+                f"numbers neurons, and those of {population.name} have names; {NAME_VALUE} {next(iter(graph.ids))!r}",
+            )
+
+
 def is_text_file(path: Path) -> bool:
     """Whether a file is text by its ending, compressed or not."""
     name = path.with_suffix("") if path.suffix.lower() == ".gz" else path
@@ -82,8 +96,8 @@ def read_text_file(path: Path, graph: ListedGraph, recording: Recording) -> Rate
     values = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
-            raise DamagedError(path, f"line {number:,} is empty; give a number for each neuron, one a line")
-        values.append(_number(path, number, line))
+            raise DamagedError(path, f"line {number:,} is empty; {NUMBERS}")
+        values.append(_number(path, number, line, NUMBERS))
     if len(values) != graph.nodes:
         raise DamagedError(path, f"has {len(values):,} numbers, and the graph has {graph.nodes:,} neurons and inputs")
     return Rates(np.array(values))
@@ -99,7 +113,9 @@ def _read_csv(path: Path, lines: List[str], delimiter: str, graph: ListedGraph, 
         raise DamagedError(path, f"line 1: has the columns {' and '.join(values)}; give one of them")
     scale = recording.steps if value in RATES else 1
     spikes, ids = np.full(graph.nodes, np.nan), graph.ids
-    for number, row in enumerate(csv.reader(lines[1:], delimiter=delimiter), 2):
+    rows = csv.reader(lines[1:], delimiter=delimiter)
+    for row in rows:
+        number = rows.line_num + 1
         if not row:
             continue
         if len(row) != len(header):
@@ -123,11 +139,12 @@ def _complete(path: Path, spikes: np.ndarray, graph: ListedGraph) -> Rates:
     return Rates(spikes)
 
 
-def _number(path: Path, line: int, text: str) -> float:
+def _number(path: Path, line: int, text: str, expected: str = "") -> float:
     try:
         value = float(text)
     except ValueError:
-        raise DamagedError(path, f"line {line}: {text.strip()[:40]!r} is not a number") from None
+        advice = f"; {expected}" if expected else ""
+        raise DamagedError(path, f"line {line}: {text.strip()[:40]!r} is not a number{advice}") from None
     if not 0 <= value <= MOST_SPIKES:
         raise DamagedError(path, f"line {line}: {spikes_fault(text.strip())}")
     return value

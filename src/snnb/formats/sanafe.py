@@ -43,7 +43,7 @@ from snnb.core.errors import DamagedError, ResourceError, UsageError, first_line
 from snnb.core.machine import require_memory
 from snnb.core.options import MOST
 from snnb.formats.description import refuse_fast_cycles
-from snnb.formats.rates import MOST_DIGITS, Rates
+from snnb.formats.rates import MOST_DIGITS, Rates, refuse_numbers
 from snnb.formats.request import TEXT_BATCH, Counter, Format, OnCores, Request, starts_above_zero
 from snnb.graph.listed import Edges, ListedGraph, ListedPopulation, require_neurons
 from snnb.graph.populations import GraphPopulation, Recording
@@ -550,6 +550,7 @@ def is_trace(path: Path) -> bool:
 
 def read_trace(path: Path, graph: ListedGraph, recording: Recording) -> Rates:
     """Count the spikes of a trace of SANA-FE, which has a line for each: GROUP.NEURON,STEP with steps from 1."""
+    refuse_numbers(path, graph)
     ranges = graph.ids_by_population
     nodes, steps, last = array("q"), array("q"), 0
     with path.open(encoding="utf-8", errors="replace") as file:

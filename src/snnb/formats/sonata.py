@@ -26,7 +26,7 @@ import numpy as np
 from snnb.core.errors import DamagedError, InputError, UsageError
 from snnb.core.machine import require_declared, require_memory
 from snnb.formats.description import DESCRIPTION, node_table, read_description, refuse_fast_cycles
-from snnb.formats.rates import Rates
+from snnb.formats.rates import Rates, refuse_numbers
 from snnb.formats.request import BATCH, Counter, Format, Request, starts_above_zero
 from snnb.graph.listed import EDGES, NEURON_BYTES, Edges, ListedGraph, ListedPopulation
 from snnb.graph.neuron_names import read_names, write_names
@@ -600,12 +600,17 @@ def read_report(path: Path, graph: ListedGraph, recording: Recording, population
     population : str, optional
         The one to read of several, or that of spikes without a name; by default all, and that of a graph of one.
     """
+    refuse_numbers(path, graph)
     ranges, spikes, notes = graph.ids_by_population, np.zeros(graph.nodes, np.int64), []
     if population is not None and population not in ranges:
         raise InputError(f"{path}:{population}: no such population; the graph has {', '.join(ranges)}")
     with reading(path) as file:
         group = file["spikes"]
-        named = {name: own["node_ids"] for name, own in group.items() if isinstance(own, h5py.Group)}
+        groups = {name: own for name, own in group.items() if isinstance(own, h5py.Group)}
+        without = [name for name, own in groups.items() if "node_ids" not in own]
+        if without:
+            raise DamagedError(path, f"has no /spikes/{without[0]}/node_ids")
+        named = {name: own["node_ids"] for name, own in groups.items()}
         unnamed = next((group[name] for name in ("node_ids", "gids") if name in group), None)
         if unnamed is None and not named:
             raise DamagedError(path, "has no spikes: neither /spikes/POPULATION/node_ids nor /spikes/gids")

@@ -49,6 +49,9 @@ def columns_of(path: Path, names: Sequence[str], place: str = "") -> Dict[str, s
     """
     present = {key: [name for name in known if name in names] for key, known in COLUMNS.items()}
     columns = {key: matches[0] for key, matches in present.items() if matches}
+    twice = [name for name in columns.values() if names.count(name) > 1]
+    if twice:
+        raise DamagedError(path, f"{place}has the column {twice[0]} twice; give it once")
     missing = [end for end in ("source", "target") if end not in columns]
     if missing:
         raise DamagedError(path, f"{place}has no column {missing[0]}; name the columns, such as source,target,weight")
@@ -108,7 +111,7 @@ def listed_graph(
                 )
             yield source, target, np.ones(source.size, np.float32) if weight is None else weight, rate
 
-    size, known_rates, entered = _scan(path, chunks(), LIMIT if nodes is None or named else nodes.nodes, place)
+    size, known_rates, entered, reached = _scan(path, chunks(), LIMIT if nodes is None or named else nodes.nodes, place)
     if any(not name for _, name in ids):
         raise DamagedError(path, "a neuron has no name; name all neurons, or give ids from 0")
     notes: List[str] = []
@@ -127,6 +130,11 @@ def listed_graph(
             notes.append("without the description of an export, the populations have the neurons that edges name")
     else:
         graph = ListedGraph([ListedPopulation(NEURONS, (size,))] if size else [], ())
+        alone = np.flatnonzero(~reached)
+        if alone.size:
+            notes.append(
+                f"ids count from 0: {alone.size:,} of {size:,} neurons have no edge, the first is {alone[0]:,}"
+            )
     if "weight" not in columns:
         notes.append("without a column weight, every weight is 1")
     elif columns["weight"] == "edge":
@@ -163,7 +171,7 @@ def _numbered(ids: Dict[Name, int], batch: Mapping[str, np.ndarray]) -> np.ndarr
 
 def _scan(
     path: Path, chunks: Iterator[_Chunk], limit: int, place: Callable[[int], str]
-) -> Tuple[int, Optional[np.ndarray], np.ndarray]:
+) -> Tuple[int, Optional[np.ndarray], np.ndarray, np.ndarray]:
     """Check the ids and rates of all edges.
 
     Returns
@@ -171,9 +179,10 @@ def _scan(
     size : largest id + 1
     rates : float32 by id, NaN where a neuron is not a source; None without rates
     entered : bool by id, whether an edge leads to the neuron
+    reached : bool by id, whether an edge leads to or from the neuron
     """
     size = total = done = 0
-    rates, entered = np.zeros(0, np.float32), np.zeros(0, bool)
+    rates, entered, left = np.zeros(0, np.float32), np.zeros(0, bool), np.zeros(0, bool)
     rated = False
 
     def refuse(bad: np.ndarray, name: str, values: np.ndarray, fault: str) -> None:
@@ -193,16 +202,16 @@ def _scan(
             )
         if size > entered.size:
             more = max(size, 2 * entered.size) - entered.size
-            entered = np.concatenate([entered, np.zeros(more, bool)])
+            entered, left = (np.concatenate([known, np.zeros(more, bool)]) for known in (entered, left))
             rates = np.concatenate([rates, np.full(more, np.nan, np.float32)])
-        entered[target] = True
+        entered[target] = left[source] = True
         if rate is not None:
             rated = True
             refuse(~((rate >= 0) & np.isfinite(rate)), "rate", rate, "; give finite numbers that are not negative")
             unknown = np.isnan(rates[source])
             rates[source[unknown]] = rate[unknown]
             refuse(rates[source] != rate, "rate", rate, ", but its source has another one in another row")
-    return size, rates[:size] if rated else None, entered[:size]
+    return size, rates[:size] if rated else None, entered[:size], (entered | left)[:size]
 
 
 def _ids_of(path: Path, names: Iterable[Name], graph: ListedGraph) -> np.ndarray:

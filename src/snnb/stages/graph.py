@@ -260,21 +260,30 @@ def _import(run: RunDirectory, params: GraphParams, progress: Progress) -> str:
 
 
 def import_arrays(
-    run: RunDirectory, listed: "ListedGraph", sha256: str, params: GraphParams, progress: Progress = silent
+    run: RunDirectory,
+    listed: "ListedGraph",
+    sha256: str,
+    params: GraphParams,
+    *,
+    force: bool = False,
+    progress: Progress = silent,
 ) -> None:
-    """Write a graph that was made of arrays; `sha256` is theirs."""
+    """Write a graph that was made of arrays, whose SHA-256 is `sha256`; with `force` in place of that of a file."""
     from snnb.formats.import_graph import DT_MS, refuse_without_spikes
     from snnb.graph.listed import merged_note, write_listed
     from snnb.graph.populations import Recording
 
-    _refuse_other_graph(run, None)
+    if force:
+        run.rename(imported_name(run.path))  # the graph before may be of a file
+    else:
+        _refuse_other_graph(run, None)
     if all(population.spikes is None for population in listed.populations):
         refuse_without_spikes(params.rate_samples, params.rate_steps)
     recording = Recording(params.rate_samples or 1, params.rate_steps or 1, 0, DT_MS)
     with run.stage(KIND.name, params, inputs=[], name=IMPORTED) as output:
         graph = write_listed(listed, output.directory / f"{run.model}_graph.h5", recording, sha256, progress)
         edges = sum(source.size for source, *_ in listed.edges)
-        output.warnings = list(merged_note(edges, graph.number_of_edges()))
+        output.warnings = [*listed.notes, *merged_note(edges, graph.number_of_edges())]
         _finish(run, params, output, graph)
 
 
