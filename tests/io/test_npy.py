@@ -76,6 +76,19 @@ def test_an_archive_of_many_zeros_is_limited_by_memory(tmp_path, monkeypatch):
         load_archive(tmp_path / "x.npz")
 
 
+def test_the_arrays_of_an_archive_are_limited_together(tmp_path, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "x.npz", "w", zipfile.ZIP_BZIP2) as archive:
+        for name in "ab":
+            content = io.BytesIO()
+            np.save(content, np.zeros(100_000))
+            archive.writestr(f"{name}.npy", content.getvalue())
+    monkeypatch.setattr("snnb.core.machine.SCRATCH_BYTES", 1_500_000)
+    assert load_archive(tmp_path / "x.npz", names=["a"])["a"].size == 100_000
+    for check in (load_archive, check_archive):
+        with pytest.raises(InputError, match=r"x\.npz: declares 1,600,000 bytes of all its arrays"):
+            check(tmp_path / "x.npz")
+
+
 def test_objects_are_refused(tmp_path):
     np.save(tmp_path / "x.npy", np.array([None]), allow_pickle=True)
     np.savez(tmp_path / "x.npz", x=np.array([None]))
