@@ -33,7 +33,7 @@ def load_array(path: Path) -> np.ndarray:
     """
     try:
         with path.open("rb") as file:
-            _check_held(path, "", path.stat().st_size, file)
+            _check_held(path, "not a complete npy file: it ", path.stat().st_size, file)
         array = np.load(str(path), mmap_mode="r", allow_pickle=False)
     except RAISED_BY_NUMPY as error:
         raise DamagedError(path, f"not a complete npy file ({first_line(error)})") from None
