@@ -73,6 +73,7 @@ def check_archive(path: Path) -> None:
 
 def read_member(path: Path, archive: zipfile.ZipFile, name: str) -> bytes:
     """Read a member of a zip file at `path`; for errors see `require_declared`."""
+    _require_deflate(path, archive.getinfo(name))
     require_declared(path, archive.getinfo(name).file_size, f"bytes of {name}", 1)
     return archive.read(name)
 
@@ -102,15 +103,22 @@ def _reading_archive(path: Path) -> Iterator[zipfile.ZipFile]:
         raise DamagedError(path, "not a complete npz file") from None
 
 
+def _require_deflate(path: Path, member: zipfile.ZipInfo) -> None:
+    """Raise `DamagedError` for a method of which zipfile unpacks gigabytes from kilobytes to read a first byte."""
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise DamagedError(path, f"{member.filename} is compressed, but not by deflate; pack it with deflate")
+
+
 def _check_sizes(path: Path, archive: zipfile.ZipFile, members: Iterable[zipfile.ZipInfo]) -> None:
     """Compare the sizes that headers declare with the members', and their sum with the file's and with memory."""
     total = 0
     for member in members:
+        _require_deflate(path, member)
         with archive.open(member) as file:
             number, item_bytes = _check_held(path, f"{member.filename} ", member.file_size, file)
         require_declared(path, number, f"values of {member.filename}", item_bytes)
         total += number * item_bytes
-    require_declared(path, total, "bytes of all its arrays", 1)
+        require_declared(path, total, "bytes of its arrays", 1)
 
 
 def _check_held(path: Path, name: str, size: int, file: IO[bytes]) -> Tuple[int, int]:

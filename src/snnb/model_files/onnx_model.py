@@ -216,7 +216,7 @@ def _computed(node: Node, layers: Layers, inputs: List[Given]) -> Given:
 
     constants = {name: given for name, given in zip(node.inputs, inputs) if given is not None}
     if node.kind == "Gather":  # whose output can be larger than its inputs
-        size = math.prod(np.size(given) for given in constants.values())
+        size = math.prod(given.size for given in constants.values() if isinstance(given, np.ndarray))
         require_memory(VALUE_BYTES * size, f"the {size:,} constants that {node.name} gathers")
     graph = helper.make_graph(
         [node.proto], "constants", [Info(name=n) for n in constants], [Info(name=node.outputs[0])]
