@@ -291,16 +291,17 @@ def _concatenate(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     axes = values[0].axes
     joined = axes[axis]
     if axes == "NF" and joined == "F":
+        tensor = layers.add("Concatenate", node.name, [value.tensor for value in values])
+        nonnegative = all(value.nonnegative for value in values)
+        if all(value.order is None for value in values):
+            return Value(tensor, "NF", None, nonnegative)
         starts = np.cumsum([0, *(value.shape[0] for value in values)])
         require_memory(POSITION_BYTES * int(starts[-1]), f"the {starts[-1]:,} values that {node.name} concatenates")
         orders = [
             start + (np.arange(value.shape[0]) if value.order is None else value.order)
             for start, value in zip(starts, values)
         ]
-        order = np.concatenate(orders)
-        tensor = layers.add("Concatenate", node.name, [value.tensor for value in values])
-        plain = np.array_equal(order, np.arange(len(order)))
-        return Value(tensor, "NF", None if plain else order, all(value.nonnegative for value in values))
+        return Value(tensor, "NF", np.concatenate(orders), nonnegative)
     if joined != "C":
         raise NotReadError("it concatenates images along height or width; only concatenation of channels is supported")
     if any(len(value.tensor.shape) != len(values[0].tensor.shape) for value in values):
