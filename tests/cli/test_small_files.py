@@ -1,14 +1,19 @@
 """Small files that declare much: they are refused in one line with the number, before anything of its size is made."""
 
+import gzip
 import io
 import json
 import shlex
 import struct
 import tracemalloc
 import zipfile
+import zlib
+from importlib.util import find_spec
 
 import h5py
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from snnb import Run
@@ -42,14 +47,42 @@ def saved(array):
     return file.getvalue()
 
 
-def keras_model(units):
-    layers = [
-        {"class_name": "Flatten", "config": {"name": "flat", "batch_input_shape": [None, 8, 8, 1]}},
-        {"class_name": "Dense", "config": {"name": "dense", "units": units, "activation": "softmax"}},
-    ]
+def keras_model(*units):
+    layers = [{"class_name": "Flatten", "config": {"name": "flat", "batch_input_shape": [None, 8, 8, 1]}}]
+    for number, size in enumerate(units):
+        config = {"name": f"dense{number}", "units": size, "activation": "softmax"}
+        layers.append({"class_name": "Dense", "config": config})
     return json.dumps({"class_name": "Sequential", "config": {"name": "net", "layers": layers}})
 
 
+def onnx_model(nodes, constants, shape=(1, 1, 8, 8)):
+    from onnx import TensorProto, helper, numpy_helper
+
+    *inner, last = nodes
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, of) for name, of in (("x", shape), ("y", None))]
+    made = [helper.make_node(kind, inputs, [f"v{k}"], **own) for k, (kind, inputs, own) in enumerate(inner)]
+    made.append(helper.make_node(last[0], last[1], ["y"], **last[2]))
+    weights = [numpy_helper.from_array(values, name) for name, values in constants.items()]
+    graph = helper.make_graph(made, "graph", ends[:1], ends[1:], weights)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)]).SerializeToString()
+
+
+def png(side):
+    """Return a picture that ends after its first bytes."""
+
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(bytes(99))) + chunk(b"IEND", b"")
+
+
+ONE = np.ones((1, 1), np.float32)
+TAP = np.ones((1, 1, 1, 1), np.float32)
+DENSE = np.ones((64, 10), np.float32)
+DEEP_HEADER = b"\x93NUMPY\x01\x00" + struct.pack("<H", 1000) + b"(" * 999 + b"\n"
+CONVOLUTION = {"type": "conv2d", "weight": [1], "stride_height": 10**23}
+CONVOLUTION.update({f"{of}_{side}": 1 for of in ("input", "kernel") for side in ("height", "width")}, input_channels=1)
 FILES = {
     "nodes.snn": struct.pack("<II", 2**32 - 1, 0),
     "nodes.hgr": b"0 99999999999\n",
@@ -67,6 +100,18 @@ FILES = {
         format=saved(np.array(b"coo")),
         shape=saved(np.array([10**12] * 2)),
     ),
+    "brackets.npz": npz(source=DEEP_HEADER, target=DEEP_HEADER),
+    "width.npz": npz(source=npy((1,), "<U1000000000"), target=npy((1,), "<U1000000000")),
+    "strides.yaml": b"network:\n  groups: [{name: a, neurons: [0]}]\n  edges: [a -> a: %s]\n"
+    % json.dumps(CONVOLUTION).encode(),
+    "empty.csv.gz": gzip.compress(b"source,target\n" + b"\n" * 200_000),
+    "field.csv": b"id,spikes\n0," + b"1" * 200_000,
+    "sonata_paths/circuit_config.json": json.dumps(
+        {
+            "manifest": {f"${chr(65 + k)}": f"${chr(66 + k)}" * 10 for k in range(20)},
+            "networks": {"nodes": [{"nodes_file": "$A"}], "edges": []},
+        }
+    ).encode(),
     "few.csv": b"source,target\n0,1\n1,2\n",
     "long.csv": b"source,target\n" + b"0" * 200_000,
     "pictures.npz": npz(
@@ -74,10 +119,56 @@ FILES = {
         **{f"y_{part}": npy((10**10,), "|u1") for part in ("train", "test")},
     ),
     "recordings/test/0/a.npz": npz(**dict.fromkeys("txyp", npy((HUGE,)))),
+    "mnist/train-images-idx3-ubyte.gz": gzip.compress(struct.pack(">IIII", 0x803, 2**31 - 1, 28, 28)),
+    **dict.fromkeys(
+        ("mnist/train-labels-idx1-ubyte", "mnist/t10k-images-idx3-ubyte", "mnist/t10k-labels-idx1-ubyte"), b""
+    ),
+    **{f"pictures/{part}/{name}/a.png": png(10_000) for part in ("train", "test") for name in "ab"},
     "net.py": b"def net(input_shape, num_classes):\n    return None\n",
     "deep.yaml": b"[" * 100_000,
     "blocks.yaml": b"- " * 100_000,
+    "merged.yaml": b"a0: &a0 {x: 1}\n"
+    + b"".join(b"a%d: &a%d {<<: [%s]}\n" % (k, k, b", ".join([b"*a%d" % (k - 1)] * 10)) for k in range(1, 20)),
+    "mesh.yaml": b"""name: mesh
+mesh: [32768, 32768]
+neurons_per_core: 1
+axons_per_core: 9
+energy_pj: {router: 1, link: 1, synapse: null}
+latency_ns: {router: 1, link: 1}
+source: none
+""",
+    "cores.txt": b"0\n1\n1073741823\n",
     "deep/manifest.yaml": b"{" * 100_000,
+}
+MODELS = {  # ONNX
+    "padded.onnx": (
+        [
+            ("Conv", ["x", "tap"], {"pads": [10**5] * 4}),
+            ("GlobalAveragePool", ["v0"], {}),
+            ("Flatten", ["v1"], {}),
+            ("Gemm", ["v2", "one"], {}),
+        ],
+        {"tap": TAP, "one": ONE},
+    ),
+    "gathered.onnx": (
+        [
+            ("Gather", ["one", "zeros"], {"axis": 1}),
+            ("Gather", ["v0", "zeros"], {"axis": 0}),
+            ("Flatten", ["x"], {}),
+            ("Gemm", ["v2", "v1"], {}),
+        ],
+        {"one": ONE, "zeros": np.zeros(10**6, int)},
+    ),
+    "channels.onnx": (
+        [
+            ("Add", ["x", "one"], {}),
+            ("GlobalAveragePool", ["v0"], {}),
+            ("Flatten", ["v1"], {}),
+            ("Gemm", ["v2", "dense"], {}),
+        ],
+        {"one": ONE, "dense": DENSE},
+        (1, 10**10, 1, 1),
+    ),
 }
 # Command line, exit code, file and number that are named
 ROWS = [
@@ -90,6 +181,17 @@ ROWS = [
     ("graph --run-dir new --from declared.npz", 3, "declared.npz", "1,000,000,000,000 values"),
     ("graph --run-dir new --from matrix.npz", 3, "matrix.npz", "2,000,000,000,000 neurons"),
     ("graph --run-dir new --from long.csv", 3, "long.csv", "100,000 characters"),
+    ("graph --run-dir new --from brackets.npz", 3, "brackets.npz", "header"),
+    ("graph --run-dir new --from width.npz", 3, "width.npz", "declares 1 values of <U"),
+    ("graph --run-dir new --from strides.yaml", 3, "strides.yaml: a -> a", "2147483648"),
+    ("graph --run-dir new --from empty.csv.gz", 3, "empty.csv.gz", "100,000 empty lines"),
+    ("graph --run-dir new --from few.csv --rates field.csv", 3, "field.csv", "line 2 has 100,000 characters"),
+    ("graph --run-dir new --from texts.parquet", 3, "texts.parquet", "1,000,000 bytes"),
+    ("graph --run-dir new --from sonata_paths", 3, "circuit_config.json", "4,096 characters"),
+    ("graph --run-dir new --from index", 3, "edges.h5", "100,000,000,000 values of /edges/v1/0/syn_weight"),
+    ("graph --run-dir new --from delays_graph.h5", 3, "delays_graph.h5", "100,000,000,000 values"),
+    ("graph --run-dir new --from projections_graph.h5", 3, "projections_graph.h5", "200,000,000,000 values"),
+    ("graph --run-dir new --from names_graph.h5", 3, "names_graph.h5", "100,000,000,000 values"),
     ("graph --run-dir new --from sonata", 6, "nodes.h5", "100,000,000,000 nodes of v1"),
     ("graph --run-dir new --from types", 3, "nodes.h5", "100,000,000 values of /nodes/v1/node_type_id"),
     ("graph --run-dir new --from few.csv --rates spikes.h5", 3, "spikes.h5", "100,000,000,000 values"),
@@ -103,47 +205,118 @@ ROWS = [
     ),
     ("parse --run-dir new --dataset digits --model units.h5", 3, "units.h5", "1,920,000,000 weights"),
     ("parse --run-dir new --dataset digits --model units.keras", 3, "units.keras", "1,920,000,000 weights"),
+    ("parse --run-dir new --dataset digits --time-step 1 --model pool.nir", 3, "pool.nir", "100000×100000"),
+    (
+        "parse --run-dir new --dataset digits --time-step 1 --model dilated.nir",
+        6,
+        "dilated.nir",
+        "outputs of node window",
+    ),
+    ("parse --run-dir new --dataset digits --time-step 1 --model groups.nir", 3, "groups.nir", "200,000,000 weights"),
+    ("parse --run-dir new --dataset digits --time-step 1 --model text.nir", 3, "text.nir", "1,000,000,"),
+    ("parse --run-dir new --dataset digits --model several.h5", 3, "several.h5", "6,450,000 weights"),
+    ("parse --run-dir new --dataset digits --model padded.onnx", 6, "padded.onnx", "40,003,200,064 outputs"),
+    ("parse --run-dir new --dataset digits --model gathered.onnx", 6, "gathered.onnx", "1,000,000,000,000 constants"),
+    ("parse --run-dir new --dataset digits --model channels.onnx", 6, "channels.onnx", "10,000,000,000 channels"),
+    (
+        "prepare --run-dir new --model lenet_mnist --dataset mnist --source mnist",
+        3,
+        "images-idx3-ubyte.gz",
+        "1,683,627,179,248",
+    ),
+    ("prepare --run-dir new --model lenet_mnist --dataset folder:pictures", 3, "a.png", "100,000,000 pixels"),
+    ("prepare --run-dir new --model small.nir --dataset shd --source shd", 3, "shd_test.h5", "100,000,000,000 values"),
     ("prepare --run-dir new --model net.py:net --dataset arrays:pictures.npz", 3, "pictures.npz", "640,000,000,000"),
     ("prepare --run-dir new --model small.nir --dataset events:recordings", 3, "a.npz", "100,000,000,000 values"),
     ("status deep", 3, "manifest.yaml", "YAML"),
     ("verify deep", 3, "manifest.yaml", "YAML"),
     ("map imported --hardware deep.yaml", 3, "deep.yaml", "YAML"),
     ("map imported --hardware blocks.yaml", 3, "blocks.yaml", "YAML"),
+    ("map imported --hardware merged.yaml", 3, "merged.yaml", "aliases"),
+    ("map imported --hardware mesh.yaml --partition cores.txt", 3, "cores.txt", "1,073,741,824 cores"),
 ]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("small")
-    for name, content in FILES.items():
+    files = {**FILES, **({name: onnx_model(*model) for name, model in MODELS.items()} if find_spec("onnx") else {})}
+    for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
-    for name, size in (("sonata", HUGE), ("types", 10**8)):
+    for name, size in (("sonata", HUGE), ("types", 10**8), ("index", 1)):
         (folder / name).mkdir()
         with h5py.File(folder / name / "nodes.h5", "w") as file:
-            file.create_dataset("nodes/v1/node_type_id", (size,), "i1", **CHUNKS)
+            file.create_dataset("nodes/v1/node_type_id", (size,), "i1", **(CHUNKS if size > 1 else {}))
         with h5py.File(folder / name / "edges.h5", "w") as file:
             for end in ("source", "target"):
-                file[f"edges/v1/{end}_node_id"] = np.array([0])
+                file[f"edges/v1/{end}_node_id"] = np.array([0, 0])
                 file[f"edges/v1/{end}_node_id"].attrs["node_population"] = "v1"
+            if name == "index":
+                file["edges/v1/edge_group_index"] = np.array([0, HUGE - 1])
+                file.create_dataset("edges/v1/0/syn_weight", (HUGE,), "f4", **CHUNKS)
     with h5py.File(folder / "spikes.h5", "w") as file:
         file.create_dataset("spikes/neurons/node_ids", (HUGE,), "i8", **CHUNKS)
-    with h5py.File(folder / "x_graph.h5", "w", userblock_size=512) as file:
-        group = file.create_group("populations/0000")
-        group.attrs.update(name="a", layer="neurons", first_id=0, shape=np.array([HUGE]))
-        file["projections"] = np.zeros((0, 2), int)
-        file.attrs["inputs"] = 0
-    seal(folder / "x_graph.h5", 3)
-    edges = [("input", "if"), ("if", "output")]
-    for name, shape in (("small", [2, 8, 8]), ("shape", [HUGE]), ("stored", [8])):
+    texts = h5py.special_dtype(vlen=str)
+    for name, column, shape, kind in (
+        ("x", "", (), None),
+        ("delays", "delays", (HUGE,), "i8"),
+        ("projections", "projections", (HUGE, 2), "i8"),
+        ("names", "populations/0000/names", (HUGE,), texts),
+    ):
+        with h5py.File(folder / f"{name}_graph.h5", "w", userblock_size=512) as file:
+            group = file.create_group("populations/0000")
+            group.attrs.update(name="a", layer="neurons", first_id=0, shape=np.array([3 if column else HUGE]))
+            file.attrs["inputs"] = 0
+            if column != "projections":
+                file["projections"] = np.zeros((0, 2), int)
+            if column:
+                file.create_dataset(column, shape, kind, chunks=(1 << 16, 2)[: len(shape)], compression="gzip")
+        seal(folder / f"{name}_graph.h5", 3)
+    linear = {"stride": np.array([1, 1]), "padding": np.array([0, 0])}
+    windows = {
+        "pool": {**linear, "type": "AvgPool2d", "kernel_size": np.array([10**5, 10**5])},
+        "dilated": {
+            **linear,
+            "type": "Conv2d",
+            "weight": np.ones((1, 2, 3, 3)),
+            "bias": np.zeros(1),
+            "dilation": np.array([2**40, 2**40]),
+            "padding": np.array([2**41, 2**41]),
+            "groups": 1,
+        },
+        "groups": {
+            **linear,
+            "type": "Conv2d",
+            "weight": np.ones((10_000, 2, 1, 1), np.float16),
+            "dilation": np.array([1, 1]),
+            "groups": 10_000,
+        },
+    }
+    neuron = {"type": "IF", "r": 1.0, "v_threshold": 1.0}
+    shapes = {"small": [2, 8, 8], "shape": [HUGE], "stored": [8], "text": [8], "groups": [20_000, 1, 1]}
+    for name in (*shapes, "pool", "dilated"):
+        shape = shapes.get(name, [2, 8, 8])
         ends = {end: {"type": kind, "shape": shape} for end, kind in (("input", "Input"), ("output", "Output"))}
-        write(folder / f"{name}.nir", {**ends, "if": {"type": "IF", "r": 1.0, "v_threshold": 1.0}}, edges)
-    with h5py.File(folder / "stored.nir", "a") as file:
-        del file["node/nodes/if/r"]
-        file.create_dataset("node/nodes/if/r", (HUGE,), "f4", **CHUNKS)
-    with h5py.File(folder / "units.h5", "w") as file:
-        file.attrs["model_config"] = keras_model(30_000_000)
-        file.create_group("model_weights")
+        inner = {"window": windows[name], "if": neuron} if name in windows else {"if": neuron}
+        path = ["input", *inner, "output"]
+        write(folder / f"{name}.nir", {**ends, **inner}, list(zip(path, path[1:])))
+    for name, column, shape, kind in (("stored", "r", (HUGE,), "f4"), ("text", "type", (1,), "S1000000000")):
+        with h5py.File(folder / f"{name}.nir", "a") as file:
+            del file["node/nodes/if"][column]
+            file["node/nodes/if"].create_dataset(column, shape, kind, chunks=(min(shape[0], 1 << 20),))
+    for name, units in (("units", [30_000_000]), ("several", [50_000, 64])):
+        with h5py.File(folder / f"{name}.h5", "w") as file:
+            file.attrs["model_config"] = keras_model(*units)
+            file.create_group("model_weights")
+    (folder / "shd").mkdir()
+    with h5py.File(folder / "shd" / "shd_test.h5", "w") as file:
+        file["extra/keys"] = [b"a"] * 20
+        file.create_dataset("labels", (HUGE,), "i8", **CHUNKS)
+        for name in ("times", "units"):
+            file.create_dataset(f"spikes/{name}", (HUGE,), "f4", **CHUNKS)
+    text = pyarrow.DictionaryArray.from_arrays(pyarrow.array(np.zeros(100_000, np.int32)), ["x" * 1_000_000])
+    pyarrow.parquet.write_table(pyarrow.table({"source": text, "target": text}), str(folder / "texts.parquet"))
     with zipfile.ZipFile(folder / "units.keras", "w") as archive:
         archive.writestr("config.json", keras_model(30_000_000))
         archive.writestr("model.weights.h5", b"")
@@ -153,6 +326,8 @@ def folder(tmp_path_factory):
 
 @pytest.mark.parametrize(("words", "code", "file", "number"), ROWS, ids=[row[0][:70] for row in ROWS])
 def test_a_small_file_that_declares_much_is_refused(folder, monkeypatch, capsys, words, code, file, number):
+    if file in MODELS:
+        pytest.importorskip("onnx")
     monkeypatch.chdir(folder)
     measured = words.startswith("graph")
     if measured:
@@ -180,6 +355,11 @@ def test_neurons_without_synapses_are_read(folder, monkeypatch):
 def test_the_memory_that_is_available_is_the_limit(folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)
     (folder / "lone.hgr").write_bytes(b"0 900000\n")
+    (folder / "rates.txt").write_bytes(gzip.compress(b"0\n" * 900_000))
     monkeypatch.setattr("snnb.core.machine.memory", lambda: Memory(10**12, 40_000_000))
-    assert main(["graph", "--run-dir", "new", "--from", "lone.hgr", "--quiet"]) == 6
-    assert "lone.hgr: the 900,000 neurons take 0.1 GB of memory, and 0.0 GB are available" in capsys.readouterr().err
+    for words, subject in (
+        ("lone.hgr", "lone.hgr: the 900,000 neurons"),
+        ("few.csv --rates rates.txt", "rates.txt: its 900,000 lines"),
+    ):
+        assert main(["graph", "--run-dir", "new", "--quiet", "--from", *words.split()]) == 6
+        assert f"{subject} take 0.1 GB of memory, and 0.0 GB are available" in capsys.readouterr().err

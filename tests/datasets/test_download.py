@@ -51,3 +51,12 @@ def test_a_host_that_does_not_answer_is_named_with_the_reason(path):
     with pytest.raises(InputError, match=r"could not be downloaded: 127\.0\.0\.1:1: .*refused; try again") as caught:
         fetch(["http://127.0.0.1:1/file"], path)
     assert " object at " not in str(caught.value)
+
+
+def test_the_reason_is_not_an_error_before_the_download(server, path):
+    try:
+        raise InputError("the files are missing")
+    except InputError:
+        with pytest.raises(InputError, match=r"could not be downloaded: .*404 ") as caught:
+            fetch([server.url + "missing"], path)
+    assert "the files are missing" not in str(caught.value)

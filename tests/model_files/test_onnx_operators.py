@@ -5,6 +5,8 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
+from snnb.core.errors import ResourceError
+from snnb.core.machine import Memory
 from snnb.model_files.kinds import NotReadError
 from snnb.model_files.onnx_model import read_onnx
 from tests.model_files.conftest import RECORDED, refused
@@ -249,3 +251,13 @@ def test_damaged_bytes_are_never_a_traceback(tmp_path):
             read_onnx(path, len)
             read += 1
     assert 0 < read < 60
+
+
+def test_repeated_concatenations_are_limited_by_memory(tmp_path, monkeypatch):
+    steps = [node("Flatten", "x", "v0")]
+    steps += [node("Concat", ",".join([f"v{k}"] * 20), f"v{k + 1}", axis=1) for k in range(3)]
+    path = written(tmp_path / "net.onnx", [*steps, node("Gemm", "v3,w")], (2, 2, 2), w=numbers(64_000, 1))
+    assert read_onnx(path, len).output_shape == (None, 1)
+    monkeypatch.setattr("snnb.core.machine.memory", lambda: Memory(10**12, 1_000_000))
+    with pytest.raises(ResourceError, match=r"net\.onnx: the 64,000 values that the_Concat_v3 concatenates"):
+        read_onnx(path, len)

@@ -46,6 +46,16 @@ def test_the_lock_of_an_empty_folder_is_waited_for_only_without_no_wait(run, hel
     assert [f"waiting for {run.path}, in use by process {child}" in line for line in said] == [True] * wait
 
 
+@pytest.mark.parametrize("wait", [False, True])
+def test_a_run_without_results_is_taken_over_after_its_lock_is_free(run, held_elsewhere, wait):
+    child, release = held_elsewhere
+    info = run.manifest.run.model_copy(update={"model": "other"})
+    outcome = contextlib.nullcontext() if wait else pytest.raises(UpstreamError, match=f"in use by process {child}")
+    with outcome:
+        RunDirectory.create(run.path, info, run.kinds, wait=wait, say=lambda message: os.write(release, b"x"))
+    assert RunDirectory.open(run.path, run.kinds).model == ("other" if wait else run.model)
+
+
 def test_waiting_the_second_process_goes_on_when_the_first_is_done(run, held_elsewhere):
     _, release = held_elsewhere
     said = []

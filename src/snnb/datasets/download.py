@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pooch
 import requests
 
-from snnb.core.errors import InputError, first_line
+from snnb.core.errors import InputError, SnnbError, first_line
 from snnb.core.progress import Progress, Throttle
 
 BLOCK_BYTES = 2**16
@@ -42,9 +42,9 @@ def download(urls: Sequence[str], path: Path, *, sha256: str, progress: Progress
 
 
 def _root_of(error: BaseException) -> BaseException:
-    """Return the error that caused others, whose messages have addresses of objects."""
+    """Return the error that caused others, whose messages have addresses of objects; not one before the download."""
     cause = error.__cause__ or error.__context__
-    return error if cause is None else _root_of(cause)
+    return error if cause is None or isinstance(cause, SnnbError) else _root_of(cause)
 
 
 class _DownloadProgress:

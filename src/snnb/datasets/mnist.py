@@ -6,6 +6,7 @@ format", http://yann.lecun.com/exdb/mnist/).
 
 import gzip
 import hashlib
+import math
 import struct
 import zlib
 from pathlib import Path
@@ -14,10 +15,12 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 import numpy as np
 
 from snnb.core.errors import InputError, advising
+from snnb.core.machine import require_declared
 from snnb.core.progress import Progress
 from snnb.datasets.array_samples import ArraySamples, class_numbers
 from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
 from snnb.io.npy import load_archive
+from snnb.io.text import GZIP
 
 SPEC = DatasetSpec(
     name="mnist",
@@ -137,14 +140,20 @@ def read_idx(path: Path) -> Tuple[np.ndarray, str]:
     Whether it is gzipped is not taken from its name: some tools decompress a file without renaming it. Raise
     `InputError` if it is not such a file, or it is damaged, or shorter or longer than its header declares.
     """
-    raw = path.read_bytes()
     try:
-        content = gzip.decompress(raw) if raw.startswith(b"\x1f\x8b") else raw
-        if content[:3] != b"\0\0\x08":  # 8 stands for unsigned bytes
-            raise ValueError("does not begin with 000008")
-        start = 4 + 4 * content[3]
-        shape = struct.unpack(f">{content[3]}I", content[4:start])
-        array = np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+        with path.open("rb") as raw:
+            packed = raw.read(len(GZIP)) == GZIP
+            raw.seek(0)
+            file = gzip.GzipFile(fileobj=raw) if packed else raw
+            head = file.read(4)
+            if head[:3] != b"\0\0\x08":  # 8 stands for unsigned bytes
+                raise ValueError("does not begin with 000008")
+            head += file.read(4 * head[3])
+            shape = struct.unpack(f">{head[3]}I", head[4:])
+            size = math.prod(shape)
+            require_declared(path, size, "values", 1)
+            content = head + file.read(size + 1)  # not more of a longer file
+        array = np.frombuffer(content, np.uint8, offset=len(head)).reshape(shape)
     except (EOFError, OSError, ValueError, IndexError, struct.error, zlib.error) as error:
         raise InputError(f"{path} is not a complete IDX file of bytes ({error}); download it again.") from None
     return array, hashlib.sha256(content).hexdigest()

@@ -17,6 +17,7 @@ import numpy as np
 from snnb.core.errors import InputError
 from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
 from snnb.datasets.events import EventRecordings, Events
+from snnb.io.npy import read_member
 
 SPEC = DatasetSpec(
     name="nmnist",
@@ -69,7 +70,7 @@ def _recordings(where: Path, part: str) -> EventRecordings:
             archive = zipfile.ZipFile(packed)
         except zipfile.BadZipFile:
             raise InputError(f"{packed} is not a complete zip file: download it again.") from None
-        found = {f"{packed}/{name}": partial(archive.read, name) for name in archive.namelist()}
+        found = {f"{packed}/{name}": partial(read_member, packed, archive, name) for name in archive.namelist()}
     matches = {name: re.search(r"/([0-9])/([^/]+)\.bin$", name) for name in found}
     order = sorted((match[2], match[1], name) for name, match in matches.items() if match)
     missing = sorted(set("0123456789") - {digit for _, digit, _ in order})

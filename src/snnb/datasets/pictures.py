@@ -1,6 +1,7 @@
 """Data sets that are folders of picture files, listed by class. Each picture is decoded once, when it is needed."""
 
 import hashlib
+import math
 import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -12,8 +13,8 @@ from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from snnb.core.errors import InputError
-from snnb.core.machine import processors
+from snnb.core.errors import InputError, SnnbError
+from snnb.core.machine import processors, require_declared
 from snnb.datasets.definition import ImageShape, LoadedDataset
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
@@ -46,6 +47,8 @@ class PictureSamples:
                 images[index] = _decoded(path, shape)
             except MemoryError:
                 raise
+            except SnnbError as error:
+                return str(error)
             except UnidentifiedImageError:
                 return f"{path}: not an image"
             except Exception as error:  # a damaged picture can fail in any way
@@ -65,6 +68,7 @@ def _decoded(path: Path, shape: ImageShape) -> np.ndarray:
     with Image.open(path, formats=PILLOW_FORMATS) as picture:
         if picture.mode.startswith(("I", "F")):
             raise ValueError(f"more than 8 bits per channel (Pillow's mode {picture.mode}); convert it to 8 bits")
+        require_declared(path, math.prod(picture.size), "pixels", 1 if len(picture.getbands()) == 1 else 4)
         picture.load()
         with suppress(Exception):  # damaged metadata of a picture that can be decoded
             ImageOps.exif_transpose(picture, in_place=True)

@@ -14,7 +14,7 @@ from snnb.core.errors import InputError
 from snnb.datasets.array_samples import class_numbers
 from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
 from snnb.datasets.events import EventRecordings, Events
-from snnb.io.hdf5 import reading
+from snnb.io.hdf5 import reading, whole
 
 UNITS = 700
 SPEC = DatasetSpec(
@@ -57,8 +57,8 @@ def load(where: Path) -> LoadedDataset:
 def _opened(path: Path) -> Tuple[EventRecordings, List[str]]:
     """Return the samples of a file, and the names of the classes."""
     with reading(path) as file:
-        classes = [name.decode() if isinstance(name, bytes) else str(name) for name in file["extra/keys"][:]]
-        labels = np.asarray(file["labels"][:])
+        classes = [name.decode() if isinstance(name, bytes) else str(name) for name in whole(file["extra/keys"])]
+        labels = whole(file["labels"])
         if len({len(labels), len(file["spikes/times"]), len(file["spikes/units"])}) > 1:
             raise InputError(f"{path} has other numbers of labels, times and units: download it again.")
     names = [f"{path}: sample {position}" for position in range(len(labels))]

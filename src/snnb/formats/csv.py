@@ -25,7 +25,7 @@ from snnb.formats.tables import COLUMNS, LIMIT, columns_of, delay_note, describe
 from snnb.graph.listed import ListedGraph
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.synapse_graph import SynapseGraph
-from snnb.io.text import read_text
+from snnb.io.text import LONGEST_LINE, read_text
 
 HEADER = b"source_group,source_neuron,dest_group,dest_neuron,weight,rate,edge\n"
 
@@ -70,7 +70,7 @@ def _quoted(name: str) -> str:
 
 
 BLOCK = 1 << 22  # bytes in memory at a time, and in a line
-LONGEST_LINE = 100_000  # characters of the header and the first line
+MOST_EMPTY = 100_000  # lines after the header
 ENCODING = "utf-8-sig"  # with or without a byte order mark
 IDS_OR_NAMES = "give ids in all lines, or a name in the first line after the header"
 # An id, which pandas may write as 12.0 and numpy as 1.2e+01; 0.3 is a name
@@ -93,9 +93,11 @@ def read(path: Path) -> ListedGraph:
             nodes = described_graph(table, description, _node_columns(table))
             nodes = replace(nodes, files=(path, table, described))
     with _open(path) as file:
-        header, first = _next_line(path, file), "\n"
-        while first.isspace():
-            first = _next_line(path, file)
+        header = _next_line(path, file)
+        lines = (_next_line(path, file) for _ in range(MOST_EMPTY))
+        first = next((line for line in lines if not line.isspace()), "\n")
+    if first.isspace():
+        raise DamagedError(path, f"has {MOST_EMPTY:,} empty lines after the header")
     delimiter = max(",;\t", key=header.count)
     fields = [name.strip().lower() for name in next(csv.reader([header], delimiter=delimiter), [])]
     columns = columns_of(path, fields, "line 1: ")
@@ -218,15 +220,15 @@ def _ids(path: Path, name: str, values: np.ndarray, first: int, place: Callable[
 
 def _node_columns(path: Path) -> Dict[str, np.ndarray]:
     """Read NAME.csv.nodes.csv."""
-    rows = list(csv.DictReader(io.StringIO(read_text(path))))
     try:
+        rows = list(csv.DictReader(io.StringIO(read_text(path))))
         ids, biases = [int(row["id"]) for row in rows], [float(row["bias"]) for row in rows]
         columns = {"population": np.array([row["population"] for row in rows], object), "bias": np.array(biases)}
         if any(row["spike_count"] for row in rows):
             columns["spike_count"] = np.array([float(row["spike_count"]) for row in rows])
         if rows and "name" in rows[0]:
             columns["name"] = np.array([row["name"] for row in rows], object)
-    except (KeyError, TypeError, ValueError) as error:
+    except (csv.Error, KeyError, TypeError, ValueError) as error:
         raise DamagedError(path, f"not the table of nodes of an export ({error})") from None
     if ids != list(range(len(rows))):
         raise DamagedError(path, "its ids are not 0, 1, 2 …")

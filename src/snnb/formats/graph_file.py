@@ -26,7 +26,7 @@ from snnb.graph.synapse_graph import (
     seal,
 )
 from snnb.io.files import atomic_path
-from snnb.io.hdf5 import RAISED_BY_HDF5, damaged, write_array, writing
+from snnb.io.hdf5 import RAISED_BY_HDF5, damaged, whole, write_array, writing
 from snnb.io.text import is_name
 from snnb.network.geometry import PADDING
 
@@ -145,7 +145,7 @@ def _fault_of_layer(
     layer, geometry = read_geometry(group, population.name)
     axes = {"rows": geometry.rows, "columns": geometry.columns}
     tables = {name: np.stack([axis.input, axis.output, axis.tap], axis=1) for name, axis in axes.items()}
-    wrong = [name for name, table in tables.items() if not np.array_equal(group[name][()], table)]
+    wrong = [name for name, table in tables.items() if not np.array_equal(whole(group[name]), table)]
     if layer.KERNEL is not None and group["kernel"].shape != geometry.kernel_shape:
         wrong.append("kernel")
     if math.prod(geometry.output_volume) != population.size:
@@ -153,7 +153,7 @@ def _fault_of_layer(
     if wrong:
         return f"{', '.join(wrong)}: not as in a {layer.kind} of this geometry; list the edges of another layer"
     ids = group.attrs.get("first_id", 0) + np.arange(math.prod(geometry.input_volume))
-    ids = group["ids"][()].ravel() if "ids" in group else ids
+    ids = whole(group["ids"]).ravel() if "ids" in group else ids
     for source in sources:
         ids = ids[(ids < source.first) | (ids >= source.first + source.size)]
     unknown = ids[ids != PADDING]

@@ -25,9 +25,11 @@ from snnb.core.machine import require_declared, require_memory
 from snnb.formats.description import DESCRIPTION, read_description
 from snnb.formats.tables import columns_of, delay_note, described_graph, listed_graph
 from snnb.graph.listed import ListedGraph
+from snnb.io.text import LONGEST_NAME
 
 ROWS = 1 << 20  # in a row group, and in memory at a time
 ROW_BYTES = 32  # of a row of a row group in memory
+NODE_BYTES = 500  # of a row of the table of nodes in memory
 OPTIONS = {"compression": "none", "use_dictionary": False, "write_statistics": ["source", "target"]}
 
 
@@ -109,6 +111,7 @@ def read(path: Path) -> ListedGraph:
         largest = max((parts.row_group(k).num_rows for k in range(parts.num_row_groups)), default=0)
         require_memory(ROW_BYTES * largest, f"{file}: the {largest:,} rows of a row group")
     columns = columns_of(edges[0], schema.names)
+    texts = [name for name in columns.values() if schema.field(name).type in (pyarrow.string(), pyarrow.large_string())]
     kinds, types = [schema.field(columns[end]).type for end in ("source", "target")], pyarrow.types
     named = "source_group" in columns or not all(types.is_integer(kind) or types.is_floating(kind) for kind in kinds)
 
@@ -116,8 +119,10 @@ def read(path: Path) -> ListedGraph:
         row = 0
         for file in edges:
             with _reading(file):
-                for batch in parquet.ParquetFile(str(file)).iter_batches(ROWS, columns=list(columns.values())):
+                opened = parquet.ParquetFile(str(file), read_dictionary=texts)  # a text is in memory once
+                for batch in opened.iter_batches(ROWS, columns=list(columns.values())):
                     for name, values in zip(batch.schema.names, batch.columns):
+                        _refuse_long_texts(file, name, values)
                         if values.null_count:
                             k = int(np.flatnonzero(values.is_null().to_numpy(zero_copy_only=False))[0])
                             raise DamagedError(file, f"row {row + k:,}: {name} is null")
@@ -126,6 +131,19 @@ def read(path: Path) -> ListedGraph:
 
     graph = listed_graph(path, columns, batches, lambda row: f"row {row:,}", named=named, nodes=nodes)
     return replace(graph, files=(*edges, *further), notes=(*graph.notes, *delay_note(schema.names)))
+
+
+def _refuse_long_texts(path: Path, name: str, values: "pyarrow.Array") -> None:
+    """Raise `DamagedError` if a column has texts too long for names, before they are repeated."""
+    import pyarrow
+    from pyarrow import compute
+
+    if pyarrow.types.is_dictionary(values.type) and not pyarrow.types.is_primitive(values.type.value_type):
+        longest = compute.max(compute.binary_length(values.dictionary)).as_py() or 0
+        if longest > 4 * LONGEST_NAME:  # bytes of a character
+            raise DamagedError(
+                path, f"{name} has a text of {longest:,} bytes; a name has {LONGEST_NAME} characters at most"
+            )
 
 
 @contextmanager
@@ -144,6 +162,8 @@ def _node_columns(path: Path) -> Dict[str, np.ndarray]:
     from pyarrow import parquet
 
     with _reading(path):
+        rows = parquet.read_metadata(str(path)).num_rows
+        require_declared(path, rows, "rows", NODE_BYTES)
         table = parquet.read_table(str(path)).to_pydict()
     if table.get("id") != list(range(len(table.get("population", ())))):
         raise DamagedError(path, "not the table of nodes of an export: its ids are not 0, 1, 2 …")

@@ -31,12 +31,11 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    PositiveInt,
     ValidationError,
     field_validator,
     model_validator,
 )
-from typing_extensions import Literal
+from typing_extensions import Annotated, Literal
 from yaml.events import CollectionEndEvent, MappingStartEvent, ScalarEvent, SequenceStartEvent
 
 from snnb.core.errors import DamagedError, ResourceError, UsageError, first_line
@@ -226,6 +225,8 @@ LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # scalars stay text, so 
 NEURONS = re.compile(r"(\d{1,10})(?:\.\.(\d{1,10}))?")
 EDGE = re.compile(r"\s*([^.\s]+)(?:\.(\d{1,10}))?\s*->\s*([^.\s]+)(?:\.(\d{1,10}))?\s*")
 YAML_BYTES = 25  # of memory, for each byte of a file
+EDGE_BYTES = 100  # of an edge of a convolution in memory
+Side = Annotated[int, Field(gt=0, lt=2**31)]
 CORE_UNITS = ("synapse", "dendrite", "soma")  # to which attributes may be restricted
 TRACE = b"neuron,timestep"  # first line of a trace
 ADDRESSES = "tile core\n"  # first line of a placement with the numbers of SANA-FE
@@ -291,14 +292,14 @@ class _Sparse(_Hyperedge):
 
 
 class _Convolution(_Hyperedge):
-    input_height: PositiveInt
-    input_width: PositiveInt
-    input_channels: PositiveInt
-    kernel_height: PositiveInt
-    kernel_width: PositiveInt
-    kernel_count: PositiveInt = 1
-    stride_height: PositiveInt = 1
-    stride_width: PositiveInt = 1
+    input_height: Side
+    input_width: Side
+    input_channels: Side
+    kernel_height: Side
+    kernel_width: Side
+    kernel_count: Side = 1
+    stride_height: Side = 1
+    stride_width: Side = 1
 
 
 class _Group(BaseModel):
@@ -499,6 +500,8 @@ def _read_edges(path: Path, edges: List[Dict[str, Node]], ids: Ids) -> Iterator[
         yield _columns(rows)
     except ValueError as error:
         raise DamagedError(path, f"{address}: {_fault(error)}") from None
+    except ResourceError as error:
+        raise ResourceError(f"{path}: {address}: {error}") from error
 
 
 def _columns(rows: List[Tuple[int, int, float]]) -> Edges:
@@ -535,6 +538,8 @@ def _convolution(source: range, target: range, kind: _Convolution) -> Iterator[E
             f"a conv2d from {sizes[0]:,} to {sizes[1]:,} neurons; its groups have {len(source):,} and {len(target):,}"
         )
     weights = kind.weights(rows * columns * channels * filters).reshape(rows, columns, channels, filters)
+    taps = out_height * out_width * rows * columns * channels
+    require_memory(EDGE_BYTES * taps, f"the {taps:,} synapses of a channel")
     y, x, row, column, channel = np.indices((out_height, out_width, rows, columns, channels)).reshape(5, -1)
     sources = source.start + (channel * height + y * kind.stride_height + row) * width + x * kind.stride_width + column
     for one in range(filters):

@@ -34,7 +34,7 @@ from snnb.graph.populations import GraphPopulation, Recording
 from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.hdf5 import reading, whole, writing
-from snnb.io.text import JsonValue, load_json, read_text
+from snnb.io.text import JsonValue, load_json, read_lines
 from snnb.network.neuron import Numbers
 
 INPUT, NODES = "input", "snn"
@@ -43,6 +43,7 @@ MODELS = {"subtraction": "nest:eprop_iaf", "zero": "nest:iaf_psc_delta"}
 NEVER = 1e300  # threshold of a neuron that does not spike
 NO_LEAK_MS = 1e18  # time constant with which exp(-dt / tau) is 1 in float64
 CONFIGS = ("circuit_config.json", "config.json")  # of a folder
+LONGEST_PATH = 4096  # characters
 WEIGHTS = ("syn_weight", "nsyns")  # the weight of an edge is their product
 Types = Dict[int, Dict[str, str]]  # columns of a table of types by id, without empty fields
 
@@ -427,6 +428,8 @@ def _resolved(name: str, content: JsonValue, config: Path) -> Path:
     for _ in variables:  # values have variables too
         for key in sorted(variables, key=len, reverse=True):
             name = name.replace(key, variables[key])
+            if max(len(name), len(variables[key])) > LONGEST_PATH:
+                raise DamagedError(config, f"its manifest has or makes a path of more than {LONGEST_PATH:,} characters")
     return config.parent / name
 
 
@@ -436,7 +439,7 @@ def _read_types(table: Optional[Path], key: str) -> Types:
         return {}
     if not table.is_file():
         raise DamagedError(table, "no such file")
-    rows = csv.DictReader(read_text(table).splitlines(), delimiter=" ", skipinitialspace=True)
+    rows = csv.DictReader(read_lines(table), delimiter=" ", skipinitialspace=True)
     types: Types = {}
     for number, row in enumerate(rows, 2):
         try:
@@ -575,6 +578,8 @@ def _values_at(column: h5py.Dataset, index: np.ndarray) -> np.ndarray:
     first, last = int(index.min()), int(index.max())
     if last >= column.size:
         raise ValueError(f"edge_group_index {last} of {column.name}, which has {column.size} values")
+    read = last + 1 - first
+    require_declared(Path(column.file.filename), read, f"values of {column.name}", column.dtype.itemsize)
     values = column[first : last + 1]
     return values if values.size == index.size and (np.diff(index) == 1).all() else values[index - first]
 

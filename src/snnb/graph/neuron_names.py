@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 
 from snnb.core.errors import DamagedError
+from snnb.io.hdf5 import whole
 from snnb.io.text import LONGEST_NAME, is_name
 
 ROW = re.compile(r"(.*[;,\s])([^;,\s]*)")  # a name with a separator, and the text after it
@@ -90,7 +91,7 @@ def write_names(group: h5py.Group, path: str, names: np.ndarray, shape: Tuple[in
 
 def read_names(stored: h5py.Dataset) -> np.ndarray:
     """Read names that are text of fixed or variable length: str in an array of objects, flat."""
-    texts = [text.decode() if isinstance(text, bytes) else text for text in stored[()].ravel().tolist()]
+    texts = [text.decode() if isinstance(text, bytes) else text for text in whole(stored).ravel().tolist()]
     return as_names(texts)
 
 

@@ -503,8 +503,8 @@ def read_connections(
     integers : bool
         Whether weights are integers, not in thresholds.
     """
-    table = file["projections"][()]
-    delays = file["delays"][()] if "delays" in file else np.zeros(len(table), np.int64)
+    table = whole(file["projections"])
+    delays = whole(file["delays"]) if "delays" in file else np.zeros(len(table), np.int64)
     links = [(source, target, delay) for (source, target), delay in zip(table.tolist(), delays.tolist())]
     between: Dict[Tuple[int, int, int], List[Connection]] = {link: [] for link in links}
     for number, target in enumerate(populations):

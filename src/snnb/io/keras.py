@@ -46,16 +46,18 @@ _OLDER = {
 
 @contextmanager
 def limited_weights(path: Path) -> Iterator[None]:
-    """Compare the weights that Keras makes in the block for a model of a file, with `require_declared`, one at a time.
+    """Compare the weights that Keras makes in the block for a model of a file with `require_declared`.
 
     TensorFlow does not catch the errors, so code in the block must let an `SnnbError` pass.
     """
+    total = 0
 
     def limited(create: Callable[..., tensorflow.Variable], **settings: Any) -> tensorflow.Variable:
         shape = settings.get("shape")
         if shape is not None:
-            number = math.prod(tensorflow.TensorShape(shape).as_list())
-            require_declared(path, number, "weights of a layer", WEIGHT_BYTES)
+            nonlocal total
+            total += math.prod(tensorflow.TensorShape(shape).as_list())
+            require_declared(path, total, "weights", WEIGHT_BYTES)
         return create(**settings)
 
     with tensorflow.variable_creator_scope(limited):

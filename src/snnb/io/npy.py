@@ -2,11 +2,12 @@
 
 import errno
 import math
+import tokenize
 import zipfile
 import zlib
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Dict, Iterator, Optional, Sequence, Tuple
+from typing import IO, Dict, Iterable, Iterator, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -31,6 +32,8 @@ def load_array(path: Path) -> np.ndarray:
     Raise `DamagedError` if the file is not an npy file, is truncated, or holds objects.
     """
     try:
+        with path.open("rb") as file:
+            _check_held(path, "not a complete npy file: it ", path.stat().st_size, file)
         array = np.load(str(path), mmap_mode="r", allow_pickle=False)
     except RAISED_BY_NUMPY as error:
         raise DamagedError(path, f"not a complete npy file ({first_line(error)})") from None
@@ -49,13 +52,13 @@ def load_archive(
     """
     arrays: Dict[str, np.ndarray] = {}
     with _reading_archive(path) as archive:
-        for member in archive.infolist():
-            name = member.filename[: -len(".npy")]
-            if names is None or name in names:
-                with archive.open(member) as file:
-                    _check_size(path, member, file)
-                    arrays[name] = np.lib.format.read_array(file, allow_pickle=False)
-                    file.read(1)  # at its end, zipfile compares the checksum
+        members = {member.filename[: -len(".npy")]: member for member in archive.infolist()}
+        members = {name: member for name, member in members.items() if names is None or name in names}
+        _check_sizes(path, archive, members.values())
+        for name, member in members.items():
+            with archive.open(member) as file:
+                arrays[name] = np.lib.format.read_array(file, allow_pickle=False)
+                file.read(1)  # at its end, zipfile compares the checksum
     missing = [name for name in must if name not in arrays]
     if missing:
         raise DamagedError(path, f"has no array {missing[0]}")
@@ -65,22 +68,24 @@ def load_archive(
 def check_archive(path: Path) -> None:
     """Raise an error if the arrays of an npz file have other sizes than it declares, or do not fit into memory."""
     with _reading_archive(path) as archive:
-        for member in archive.infolist():
-            with archive.open(member) as file:
-                _check_size(path, member, file)
+        _check_sizes(path, archive, archive.infolist())
 
 
 def read_member(path: Path, archive: zipfile.ZipFile, name: str) -> bytes:
     """Read a member of a zip file at `path`; for errors see `require_declared`."""
+    _require_deflate(path, archive.getinfo(name))
     require_declared(path, archive.getinfo(name).file_size, f"bytes of {name}", 1)
     return archive.read(name)
 
 
 def read_header(file: IO[bytes]) -> Tuple[Tuple[int, ...], np.dtype]:
-    """Return shape and type of the array of an opened npy file."""
+    """Return shape and type of the array of an opened npy file; raise one of `RAISED_BY_NUMPY` if it has none."""
     older = np.lib.format.read_magic(file) == (1, 0)
     read = np.lib.format.read_array_header_1_0 if older else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(file)
+    try:
+        shape, _, dtype = read(file)
+    except (MemoryError, tokenize.TokenError):  # of many brackets, by the parser of Python 3.8
+        raise ValueError("its header is not valid") from None
     return shape, dtype
 
 
@@ -98,14 +103,35 @@ def _reading_archive(path: Path) -> Iterator[zipfile.ZipFile]:
         raise DamagedError(path, "not a complete npz file") from None
 
 
-def _check_size(path: Path, member: zipfile.ZipInfo, file: IO[bytes]) -> None:
-    """Compare the size that a header declares with the member's, that with the file's, and with memory."""
+def _require_deflate(path: Path, member: zipfile.ZipInfo) -> None:
+    """Raise `DamagedError` for a method of which zipfile unpacks gigabytes from kilobytes to read a first byte."""
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise DamagedError(path, f"{member.filename} is compressed, but not by deflate; pack it with deflate")
+
+
+def _check_sizes(path: Path, archive: zipfile.ZipFile, members: Iterable[zipfile.ZipInfo]) -> None:
+    """Compare the sizes that headers declare with the members', and their sum with the file's and with memory."""
+    total = 0
+    for member in members:
+        _require_deflate(path, member)
+        with archive.open(member) as file:
+            number, item_bytes = _check_held(path, f"{member.filename} ", member.file_size, file)
+        require_declared(path, number, f"values of {member.filename}", item_bytes)
+        total += number * item_bytes
+        require_declared(path, total, "bytes of its arrays", 1)
+
+
+def _check_held(path: Path, name: str, size: int, file: IO[bytes]) -> Tuple[int, int]:
+    """Compare the bytes that the header of an npy file of `size` bytes declares with those after it.
+
+    Return the number of values, and the bytes of one. `name` begins the message, with a space after it.
+    """
     shape, dtype = read_header(file)
-    number, held = math.prod(shape), member.file_size - file.tell()
-    if number * dtype.itemsize > held and not dtype.hasobject:  # numpy refuses objects
-        raise DamagedError(path, f"{member.filename} declares {number:,} values of {dtype}, and holds {held:,} bytes")
-    require_declared(path, number, f"values of {member.filename}", dtype.itemsize)
-    file.seek(0)
+    number, held = math.prod(shape), size - file.tell()
+    item_bytes = dtype.itemsize if dtype.itemsize > 0 else max(held, 1)  # numpy's number of bytes can overflow
+    if number * item_bytes > held and not dtype.hasobject:  # numpy refuses objects
+        raise DamagedError(path, f"{name}declares {number:,} values of {dtype}, and holds {held:,} bytes")
+    return number, item_bytes
 
 
 def write_member(archive: zipfile.ZipFile, name: str, values: np.ndarray) -> None:

@@ -5,6 +5,7 @@ import html
 import json
 import unicodedata
 import zlib
+from functools import partial
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Set, Tuple, Type, TypeVar
 
@@ -13,13 +14,18 @@ from pydantic import BaseModel, SerializerFunctionWrapHandler, ValidationError, 
 
 from snnb.core.errors import DamagedError, first_line
 from snnb.core.formatting import figure
+from snnb.core.machine import require_memory
 from snnb.core.options import STRICT
 from snnb.version import __version__
 
 GZIP = b"\x1f\x8b"  # begin of a file
+BLOCK = 1 << 20  # bytes that are read at a time
 LONGEST_NAME = 200  # characters
+LONGEST_LINE = 100_000  # characters of a line of a table
+LINE_BYTES = 70  # of a line in memory, besides its characters
 MOST_ROWS = 20  # of a table in a notebook
 DEEPEST = 50  # lists and mappings of YAML in one another
+MOST_REPEATED = 100_000  # values of YAML that aliases repeat
 YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 JsonValue = Any  # numbers, text, lists and mappings, whose structure is checked where they are used
 
@@ -33,16 +39,28 @@ def read_lines(path: Path) -> List[str]:
     """Read the lines of a text file in UTF-8, without line ends and without empty lines at the end.
 
     It may be compressed by gzip, whatever its name, and begin with a byte order mark. Line k of the file is element
-    k - 1. Raise `DamagedError` if it is not UTF-8 or not complete.
+    k - 1. Raise `DamagedError` if it is not UTF-8, not complete, or has a line of `LONGEST_LINE` characters, and
+    `ResourceError` if its lines do not fit into memory.
     """
-    content = path.read_bytes()
-    if content.startswith(GZIP):
+    with path.open("rb") as raw:
+        packed = raw.read(len(GZIP)) == GZIP
+        file = gzip.GzipFile(fileobj=raw) if packed else raw
         try:
-            content = gzip.decompress(content)
-        except (EOFError, OSError, zlib.error) as error:
+            raw.seek(0)
+            size = lines = 0
+            for block in iter(partial(file.read, BLOCK), b""):
+                size, lines = size + len(block), lines + block.count(b"\n")
+            require_memory(3 * size + LINE_BYTES * lines, f"{path}: its {lines:,} lines")
+            file.seek(0)
+            content = file.read()
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise DamagedError(path, f"not a complete gzip file ({first_line(error)})") from None
     text = decoded(content, path).lstrip("\ufeff").rstrip()
-    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n") if text else []
+    rows = text.replace("\r\n", "\n").replace("\r", "\n").split("\n") if text else []
+    long = next((number for number, row in enumerate(rows, 1) if len(row) >= LONGEST_LINE), None)
+    if long is not None:
+        raise DamagedError(path, f"line {long:,} has {LONGEST_LINE:,} characters or more")
+    return rows
 
 
 def decoded(content: bytes, path: Path) -> str:
@@ -115,11 +133,26 @@ def _refuse_repeated_keys(root: Optional[yaml.Node], path: Path) -> None:
 
 
 def refuse_deep_yaml(text: str) -> None:
-    """Raise `ValueError` if YAML is nested more than `DEEPEST` levels deep: libyaml composes it on the stack of C."""
-    depth = 0
+    """Raise `ValueError` if YAML is nested more than `DEEPEST` levels deep, or its aliases repeat too many values.
+
+    libyaml composes it on the stack of C, and a merge (`<<`) copies what aliases stand for.
+    """
+    values = repeated = 0
+    opened: List[Tuple[Optional[str], int]] = []  # anchors of lists and mappings, and the values before
+    sizes: Dict[Optional[str], int] = {}  # values of anchors, with repeated ones
     for event in yaml.parse(text, Loader=YAML_LOADER):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > DEEPEST:
+        if isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = opened.pop()
+            sizes[anchor] = values - before
+        elif isinstance(event, yaml.AliasEvent):
+            values, repeated = values + sizes.get(event.anchor, 0), repeated + sizes.get(event.anchor, 0)
+            if repeated > MOST_REPEATED:
+                raise ValueError(f"aliases of YAML repeat more than {MOST_REPEATED:,} values")
+        elif isinstance(event, yaml.NodeEvent):
+            if isinstance(event, yaml.CollectionStartEvent):
+                opened.append((event.anchor, values))
+            values, sizes[event.anchor] = values + 1, 1
+        if len(opened) > DEEPEST:
             raise ValueError(f"YAML is nested more than {DEEPEST} levels deep")
 
 

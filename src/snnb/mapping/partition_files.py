@@ -13,6 +13,7 @@ from typing import Sequence, Tuple
 import numpy as np
 
 from snnb.core.errors import InputError
+from snnb.core.machine import require_declared
 from snnb.formats.sanafe_architecture import place_of
 from snnb.graph.neuron_names import ids_by_label, missing_names, named_values
 from snnb.io.text import read_lines
@@ -22,6 +23,7 @@ from snnb.mapping.traffic import PlacedNetwork
 ADDRESSES = "tile core"
 NUMBER = re.compile(r"\d{1,18}", re.ASCII)
 SHOWN = 40  # characters of a wrong line
+CORE_BYTES = 60  # of a core in memory, empty or not
 
 
 def read_partition(path: Path, network: PlacedNetwork, hardware: Hardware) -> np.ndarray:
@@ -31,8 +33,13 @@ def read_partition(path: Path, network: PlacedNetwork, hardware: Hardware) -> np
     them. These lines are skipped. If neurons have names, the file has a row `name core` for each, in any order; rows of
     inputs are skipped. Raise `InputError` if a line is not a core of the hardware, or their number is wrong.
     """
-    if network.graph.names is not None:
-        return _read_named_partition(path, network, hardware)
+    named = network.graph.names is not None
+    core = (_read_named_partition if named else _read_numbers)(path, network, hardware)
+    require_declared(path, int(core.max(initial=-1)) + 1, "cores", CORE_BYTES)
+    return core
+
+
+def _read_numbers(path: Path, network: PlacedNetwork, hardware: Hardware) -> np.ndarray:
     inputs = network.first if network.sources[0].first < network.first else 0
     expected = "a partition has one core number per line, for the placed neurons in the order of their ids"
     numbers, _ = read_number_lines(path, 1, expected)

@@ -12,6 +12,7 @@ import h5py
 import networkx
 import numpy as np
 
+from snnb.core.machine import require_declared
 from snnb.io.hdf5 import reading, whole
 from snnb.model_files.kinds import NotReadError
 from snnb.network.geometry import Shape
@@ -106,6 +107,7 @@ def read_nir_graph(path: Path) -> NirGraph:
         group = file.get("node")
         if not isinstance(group, h5py.Group) or _text(group, "type") != GRAPH:
             raise NotReadError("has no NIR graph")
+        _check_sizes(path, group)
         nodes, edges = _flattened(group, "")
     inputs, outputs = ([name for name, node in nodes.items() if node.kind == kind] for kind in ("Input", "Output"))
     for names, part in ((inputs, "input"), (outputs, "output")):
@@ -166,6 +168,17 @@ def _flattened(group: h5py.Group, prefix: str) -> Tuple[Dict[str, Node], List[Tu
     return nodes, edges
 
 
+def _check_sizes(path: Path, group: h5py.Group) -> None:
+    """Compare the parameters, each and together, with the size of the file and with memory; see `require_declared`."""
+    parameters: List[h5py.Dataset] = []
+    group.visititems(lambda _, item: parameters.append(item) if isinstance(item, h5py.Dataset) else None)
+    for item in parameters:
+        if item.dtype.kind in "biuf":
+            require_declared(path, item.size or 0, f"values of {item.name}", item.dtype.itemsize)
+    total = sum((item.size or 0) * item.dtype.itemsize for item in parameters)
+    require_declared(path, total, "bytes of parameters", 1)
+
+
 def _node(name: str, kind: str, group: h5py.Group) -> Node:
     parameters: Dict[str, np.ndarray] = {}
     node = Node(name, kind, parameters)
@@ -185,7 +198,7 @@ def _node(name: str, kind: str, group: h5py.Group) -> Node:
 
 
 def _text(group: h5py.Group, name: str) -> str:
-    return _decoded(group[name][()]) if name in group else ""
+    return _decoded(whole(group[name])) if name in group else ""
 
 
 def _decoded(text: object) -> str:

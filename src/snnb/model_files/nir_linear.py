@@ -7,10 +7,12 @@ in NIR, channels first.
 
 import math
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
+from snnb.core.machine import require_declared, require_memory
 from snnb.model_files.nir_file import IDENTITY, Node, times
 from snnb.network.geometry import Shape
 
@@ -76,10 +78,10 @@ def volume_of(shape: Shape) -> Channels:
     return channels, height, width
 
 
-def linear_of(node: Node, shape: Shape) -> Tuple[Linear, Shape, Optional[np.ndarray]]:
+def linear_of(node: Node, shape: Shape, path: Path) -> Tuple[Linear, Shape, Optional[np.ndarray]]:
     """Return a linear node as a map, the NIR shape of its output, and its bias (float64, of that shape).
 
-    `shape` is the NIR shape of its input.
+    `shape` is the NIR shape of its input, `path` the file. For errors of too many weights see `require_declared`.
     """
     if node.kind in (IDENTITY, "Delay", "Output"):
         return Elementwise(), shape, None
@@ -89,7 +91,7 @@ def linear_of(node: Node, shape: Shape) -> Tuple[Linear, Shape, Optional[np.ndar
         return Elementwise(), _flat(node, shape), None
     if node.kind in ("Affine", "Linear"):
         return _matrix(node, shape)
-    return _window(node, shape)
+    return _window(node, shape, path)
 
 
 def _flat(node: Node, shape: Shape) -> Shape:
@@ -110,7 +112,7 @@ def _matrix(node: Node, shape: Shape) -> Tuple[Linear, Shape, Optional[np.ndarra
     return Matrix(weight.T), outputs, bias
 
 
-def _window(node: Node, shape: Shape) -> Tuple[Linear, Shape, Optional[np.ndarray]]:
+def _window(node: Node, shape: Shape, path: Path) -> Tuple[Linear, Shape, Optional[np.ndarray]]:
     """Return a convolution or pooling. A `Conv1d` has one row."""
     axes = 1 if node.kind == "Conv1d" else 2
     if len(shape) != axes + 1:
@@ -125,12 +127,14 @@ def _window(node: Node, shape: Shape) -> Tuple[Linear, Shape, Optional[np.ndarra
                 f"has weights of shape {times(weight.shape)} in {groups} groups, but its input is {times(shape)}"
             )
         dilations = _pair((*row, *node.whole("dilation", axes)))
-        kernel, diagonal = _of_groups(weight.reshape(*weight.shape[:2], *row, *weight.shape[2:]), groups)
+        kernel, diagonal = _of_groups(weight.reshape(*weight.shape[:2], *row, *weight.shape[2:]), groups, path)
         bias = node.of_shape("bias", weight.shape[:1]) if "bias" in node.parameters else None
     else:
         taps, diagonal = node.whole("kernel_size", axes), True
         if min(taps) < 1:
             raise node.refuse(f"has a kernel of {times(taps)}")
+        if math.prod((channels, *taps)) > LARGEST_MATRIX:
+            raise node.refuse(f"has a kernel of {times((channels, *taps))} weights, more than {LARGEST_MATRIX:,}")
         kernel = np.full((*taps, channels, 1), 1 / math.prod(taps) if node.kind == "AvgPool2d" else 1.0)
     strides, used = _pair((*row, *node.whole("stride", axes))), _pair((*row, *sizes))
     if min((*strides, *dilations)) < 1:
@@ -147,12 +151,13 @@ def _window(node: Node, shape: Shape) -> Tuple[Linear, Shape, Optional[np.ndarra
         raise node.refuse(f"has no output: its kernel does not fit into its input of {times(shape)}")
     window = Window(kernel, diagonal, strides, dilations, _pair([first for first, _ in pads]), used, outputs)
     result = (window.filters, *outputs[-axes:])
+    require_memory(8 * math.prod(result), f"{path}: the {math.prod(result):,} outputs of {node.title}")
     if bias is not None:
         bias = np.broadcast_to(bias.reshape(-1, *([1] * axes)), result)
     return window, result, bias
 
 
-def _of_groups(weight: np.ndarray, groups: int) -> Tuple[np.ndarray, bool]:
+def _of_groups(weight: np.ndarray, groups: int, path: Path) -> Tuple[np.ndarray, bool]:
     """Return weights (filters, channels of a group, rows, columns) as the kernel of a `Window`, and if it is diagonal.
 
     The kernel of several groups with several channels has zeros between groups.
@@ -160,6 +165,7 @@ def _of_groups(weight: np.ndarray, groups: int) -> Tuple[np.ndarray, bool]:
     filters, channels, rows, columns = weight.shape
     if channels == 1:
         return weight.reshape(groups, filters // groups, rows, columns).transpose(2, 3, 0, 1), True
+    require_declared(path, groups * weight.size, "weights of a convolution in groups", 8)
     kernel = np.zeros((rows, columns, groups, channels, groups, filters // groups))
     each = np.arange(groups)
     kernel[:, :, each, :, each] = weight.reshape(groups, filters // groups, channels, rows, columns).transpose(

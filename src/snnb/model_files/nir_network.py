@@ -132,7 +132,7 @@ class _Reader:
                 for parameter in PARAMETERS[node.kind]:
                     node.of_shape(parameter, shape)
             elif name != graph.input:
-                linear, self._outer[name], bias = linear_of(node, shape)
+                linear, self._outer[name], bias = linear_of(node, shape, graph.path)
                 self._linear[name] = (linear, bias)
         for name, sources in graph.sources.items():
             for source in sources:

@@ -5,6 +5,7 @@ external files next to the model (https://onnx.ai/onnx/repo-docs/ExternalData.ht
 The package onnx reads them; it refuses files outside the directory of the model, and links.
 """
 
+import math
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
 import numpy as np
 
 from snnb.core.errors import InputError, ResourceError, first_line, how_to_install, out_of_memory
+from snnb.core.machine import require_memory
 from snnb.core.progress import Say
 from snnb.io import lazy_keras as keras
 from snnb.model_files.kinds import NotReadError
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     import onnx
 
 
+VALUE_BYTES = 8  # of a constant in memory
 OLDEST, NEWEST = 9, 22  # operator set versions that the tests compare with onnxruntime
 EXPORT = "export it again, as with torch.onnx.export(model, torch.zeros(1, 3, 32, 32), 'net.onnx', opset_version=17)"
 
@@ -212,6 +215,9 @@ def _computed(node: Node, layers: Layers, inputs: List[Given]) -> Given:
     from onnx.reference import ReferenceEvaluator
 
     constants = {name: given for name, given in zip(node.inputs, inputs) if given is not None}
+    if node.kind == "Gather":  # whose output can be larger than its inputs
+        size = math.prod(given.size for given in constants.values() if isinstance(given, np.ndarray))
+        require_memory(VALUE_BYTES * size, f"the {size:,} constants that {node.name} gathers")
     graph = helper.make_graph(
         [node.proto], "constants", [Info(name=n) for n in constants], [Info(name=node.outputs[0])]
     )

@@ -4,9 +4,11 @@ from typing import List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
+from snnb.core.machine import require_memory
 from snnb.model_files.kinds import NotReadError
 from snnb.model_files.onnx_values import (
     BATCH,
+    POSITION_BYTES,
     Given,
     Layers,
     Node,
@@ -19,6 +21,7 @@ from snnb.model_files.onnx_values import (
     vector,
 )
 
+CHANNEL_BYTES = 100  # of the weights of a batch normalisation, while it is made
 Pads = Tuple[Tuple[int, int], Tuple[int, int]]  # before and after, of height and width
 
 
@@ -154,6 +157,7 @@ def _scaled(layers: Layers, node: Node, value: Value, factor: np.ndarray, shift:
     with no smaller one than 1.001e-5, and PyTorch's is 1e-5.
     """
     epsilon = 1e-3
+    require_memory(CHANNEL_BYTES * len(factor), f"the {len(factor):,} channels that {node.name} scales")
     arrays = [factor, shift, np.zeros(len(factor)), np.full(len(factor), 1 - epsilon)]
     return value.like(layers.add("BatchNormalization", node.name, [value.tensor], arrays, epsilon=epsilon))
 
@@ -287,15 +291,17 @@ def _concatenate(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     axes = values[0].axes
     joined = axes[axis]
     if axes == "NF" and joined == "F":
+        tensor = layers.add("Concatenate", node.name, [value.tensor for value in values])
+        nonnegative = all(value.nonnegative for value in values)
+        if all(value.order is None for value in values):
+            return Value(tensor, "NF", None, nonnegative)
         starts = np.cumsum([0, *(value.shape[0] for value in values)])
+        require_memory(POSITION_BYTES * int(starts[-1]), f"the {starts[-1]:,} values that {node.name} concatenates")
         orders = [
             start + (np.arange(value.shape[0]) if value.order is None else value.order)
             for start, value in zip(starts, values)
         ]
-        order = np.concatenate(orders)
-        tensor = layers.add("Concatenate", node.name, [value.tensor for value in values])
-        plain = np.array_equal(order, np.arange(len(order)))
-        return Value(tensor, "NF", None if plain else order, all(value.nonnegative for value in values))
+        return Value(tensor, "NF", np.concatenate(orders), nonnegative)
     if joined != "C":
         raise NotReadError("it concatenates images along height or width; only concatenation of channels is supported")
     if any(len(value.tensor.shape) != len(values[0].tensor.shape) for value in values):

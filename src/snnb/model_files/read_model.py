@@ -1,15 +1,19 @@
 """Read a trained model from a file of Keras or ONNX."""
 
+import math
 import zipfile
 from pathlib import Path
 from typing import List, Optional, Tuple
 
 from snnb.core.errors import InputError, advising
+from snnb.core.machine import require_memory
 from snnb.core.progress import Say
 from snnb.io import lazy_keras as keras
 from snnb.model_files.fold_pixels import Pixels, fold_pixels
 from snnb.model_files.kinds import RESAVE, NotReadError, refuse_other_kinds
 from snnb.model_files.onnx_model import EXPORT, external_files, read_onnx
+
+VALUE_BYTES = 8  # of an output of a layer in memory: the value, and that of the next layer
 
 
 def read_model(path: Path, warn: Say, pixels: Optional[str] = None) -> "keras.Model":
@@ -28,6 +32,10 @@ def read_model(path: Path, warn: Say, pixels: Optional[str] = None) -> "keras.Mo
             model, preprocessing = (read_onnx(path, warn), None) if is_onnx else _read_keras(path, warn)
     except NotReadError as error:
         raise InputError(f"{path}: {error}; {error.advice or advice}") from error
+    for layer in model.layers:
+        for tensor in layer.output if isinstance(layer.output, list) else [layer.output]:
+            size = math.prod(int(length or 1) for length in tensor.shape[1:])
+            require_memory(VALUE_BYTES * size, f"{path}: the {size:,} outputs of layer {layer.name}")
     return fold_pixels(_with_softmax(model, warn), pixels, warn, preprocessing)
 
 

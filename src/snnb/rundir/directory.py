@@ -166,7 +166,7 @@ class RunDirectory:
         if different is None:
             return run
         if not run.records():
-            with run.locked(wait=False):  # reads the manifest again
+            with run.locked(wait=wait, say=say):  # reads the manifest again
                 if not run.records():
                     run.manifest = run.manifest.model_copy(update={"run": info})
                     manifest.save_manifest(run.manifest, path / manifest.NAME)
