@@ -301,7 +301,9 @@ def _concatenate(layers: Layers, node: Node, inputs: List[Given]) -> Value:
             start + (np.arange(value.shape[0]) if value.order is None else value.order)
             for start, value in zip(starts, values)
         ]
-        return Value(tensor, "NF", np.concatenate(orders), nonnegative)
+        order = np.concatenate(orders)
+        plain = np.array_equal(order, np.arange(order.size))
+        return Value(tensor, "NF", None if plain else order, nonnegative)
     if joined != "C":
         raise NotReadError("it concatenates images along height or width; only concatenation of channels is supported")
     if any(len(value.tensor.shape) != len(values[0].tensor.shape) for value in values):
