@@ -3,8 +3,8 @@
     python benchmarks/mapping.py SOURCE … --old DIRECTORY [--hardware NAME_OR_FILE …] [--seeds 3] [--listed N]
 
 SOURCE is what `snnb graph --from` takes, for example `instance:lenet_t100`. DIRECTORY is a checkout of the other
-version (`git worktree add DIRECTORY COMMIT`). Each mapping is a process of its own, the two versions in turn; the graph
-is imported, and the loops are compiled, before. With `--listed` the last graph has N million listed edges: modules of
+version (`git worktree add DIRECTORY COMMIT`). Each mapping is a process of its own, the two versions in turn; a mapping
+of a small network compiles the loops before. With `--listed` the last graph has N million listed edges: modules of
 1,000 neurons, each with 100 sources, of which one in fifty is in any module.
 """
 
@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Dict, Iterator, List, NamedTuple, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 from machine import machine
@@ -55,9 +55,8 @@ def mapped(source: Path, run: Path, hardware: str, seed: int) -> Mapped:
     return Mapped(cost["cores"], cost["connectivity"] / cost["sequential"]["connectivity"], seconds, mib)
 
 
-def rows(graph: str, given: argparse.Namespace, folder: Path) -> Iterator[str]:
+def rows(graph: str, versions: Dict[str, Path], given: argparse.Namespace, folder: Path) -> Iterator[str]:
     """Yield the rows of a graph."""
-    versions: Dict[str, Path] = {"old": given.old.resolve(), "new": Path(__file__).resolve().parents[1]}
     runs = {name: folder / f"{len(list(folder.iterdir()))} {name}" for name in versions}
     for name, source in versions.items():
         snnb(source, "graph", "--from", graph, "--run-dir", str(runs[name]))
@@ -65,15 +64,18 @@ def rows(graph: str, given: argparse.Namespace, folder: Path) -> Iterator[str]:
         found: Dict[str, List[Mapped]] = {name: [] for name in versions}
         for seed in range(given.seeds):
             for name, source in versions.items():
-                if seed == 0:
-                    snnb(source, "map", "--run-dir", str(runs[name]), "--hardware", hardware)
                 found[name].append(mapped(source, runs[name], hardware, seed))
         for name, each in found.items():
             cores, ratios, seconds, mib = zip(*each)
             yield (
-                f"| {Path(graph).name} | {Path(hardware).stem} | {name} | {min(cores)}–{max(cores)} | "
-                f"{min(ratios):.3f}–{max(ratios):.3f} | {statistics.median(seconds):.1f} | {max(mib):,.0f} |"
+                f"| {Path(graph).name} | {Path(hardware).stem} | {name} | {between(cores, ',')} | "
+                f"{between(ratios, '.3f')} | {statistics.median(seconds):.1f} | {max(mib):,.0f} |"
             )
+
+
+def between(values: Sequence[float], form: str) -> str:
+    """Return the lowest and highest value, or one if they are equal."""
+    return "–".join(dict.fromkeys(format(value, form) for value in (min(values), max(values))))
 
 
 def write_modules(millions: int, path: Path) -> str:
@@ -95,11 +97,16 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--listed", type=int, default=0)
     given = parser.parse_args()
+    versions = {"old": given.old.resolve(), "new": Path(__file__).resolve().parents[1]}
     print(f"{machine()}:", "", *HEAD, sep="\n", flush=True)
     with tempfile.TemporaryDirectory() as folder:
+        for name, source in versions.items():
+            run = str(Path(folder) / f"{name} compiled")
+            snnb(source, "graph", "--from", "instance:mini_network", "--run-dir", run)
+            snnb(source, "map", "--run-dir", run, "--hardware", "loihi_64x64")
         listed = [write_modules(given.listed, Path(folder) / f"{given.listed}_million.npz")] if given.listed else []
         for graph in (*given.graph, *listed):
-            for row in rows(graph, given, Path(folder)):
+            for row in rows(graph, versions, given, Path(folder)):
                 print(row, flush=True)
 
 

@@ -137,12 +137,12 @@ def partition(
     """Assign each neuron to a core, so that few spikes travel between cores; the same seed gives the same partition.
 
     `sequential` fills one core after the other. `groups` partitions positions and chunks of channels, then moves single
-    neurons if there are few enough; and patches, if sources share lists of synapses. In a graph of listed edges it lets
-    cores grow around shared sources instead. `hypergraph` partitions single neurons. `auto` tries `groups`, improves
-    the best partition on single neurons, and partitions them anew if they are few; networks of at most
-    `FEWEST_GROUPS` neurons are only partitioned into patches and single neurons. Cores that exceed a limit of output
-    axons or synapse memory are divided. The result is the best of the method's and the sequential partition. The
-    network is one that `check_possible` accepts.
+    neurons if there are few enough; if sources share lists of synapses, it does this without regard to the memory, and
+    also partitions patches. In a graph of listed edges it lets cores grow around shared sources instead. `hypergraph`
+    partitions single neurons. `auto` tries `groups`, improves the best partition on single neurons, and partitions them
+    anew if they are few; networks of at most `FEWEST_GROUPS` neurons are only partitioned into patches and single
+    neurons. Cores that exceed a limit of output axons or synapse memory are divided. The result is the best of the
+    method's and the sequential partition. The network is one that `check_possible` accepts.
 
     Raise `InputError` if the hardware has too few cores; or `method` is `hypergraph`, and Mt-KaHyPar is not installed
     or the network is too large.
@@ -151,6 +151,7 @@ def partition(
         require_kahypar()
     baseline = sequential_baseline(network, hardware, progress)
     tried = [baseline] if baseline.cores <= hardware.cores else []
+    undivided = [one.core for one in tried]  # partitions before cores were divided
     if method == "sequential":
         if not tried:
             raise too_few_cores(network, hardware, baseline.cores)
@@ -180,23 +181,17 @@ def partition(
             out = hardware.axons_out_per_core
             tried_patches = dict.fromkeys((share, out if kept else None) for share, kept in PATCHES)
             steps += [("groups", partial(_by_patches, network, *one, limits, search)) for one in tried_patches]
-            undivided: List[np.ndarray] = []
+            free = partial(search, limits=without_memory)
+            of_groups = partial(_by_groups, network, np.zeros_like(loads), None, without_memory, seed, free)
+            steps.append(("groups", partial(of_groups, baseline.core, MOST_CHANNELS)))
+            if method == "auto" and single is not None and installed:
+                of_neurons = partial(neurons, single, baseline.core, limits=without_memory)
 
-            def groups_without_memory(known: float, progress: Progress) -> Sequence[Cores]:
-                free = partial(search, limits=without_memory)
-                start = baseline.core, MOST_CHANNELS, np.inf, progress
-                found = _by_groups(network, np.zeros_like(loads), None, without_memory, seed, free, *start)
-                undivided.extend(core for core in found if core is not None)
-                return found
+                def improved(known: float, progress: Progress) -> Sequence[Cores]:
+                    good = tried and tried[-1].connectivity * scale <= WORTH * known
+                    return [of_neurons(undivided[-1], progress)] if good else []
 
-            def neurons_without_memory(known: float, progress: Progress) -> Sequence[Cores]:
-                if single is None or not undivided or not tried or tried[-1].connectivity > WORTH * known / scale:
-                    return []
-                return [neurons(single, baseline.core, undivided[0], progress, limits=without_memory)]
-
-            steps.append(("groups", groups_without_memory))
-            if method == "auto" and installed:
-                steps.append(("hypergraph", neurons_without_memory))
+                steps.append(("hypergraph", improved))
             # Estimates of the memory are only needed if patches take too many cores
             steps.append(("groups", lambda *given: [] if tried and tried[-1] is not baseline else coarse(*given)))
         elif method == "groups" or single is None or network.neurons > FEWEST_GROUPS or not installed:
@@ -222,7 +217,9 @@ def partition(
             rank = np.empty(first.size, np.int32)  # number cores without gaps, in the order of their first neurons
             rank[np.argsort(first)] = np.arange(first.size, dtype=np.int32)
             sums = replace(split_overfull(network, rank[inverse], hardware), method=name)
-            tried += [sums] if sums.cores <= hardware.cores else []
+            if sums.cores <= hardware.cores:
+                tried.append(sums)
+                undivided.append(rank[inverse])
     missing = sorted({name for name, _ in steps[:1]} - {one.method for one in tried})
     warnings += [f"{name} found no mapping within the limits" for name in missing]
     if not tried:
