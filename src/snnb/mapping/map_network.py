@@ -25,6 +25,7 @@ from snnb.mapping.limits import (
 from snnb.mapping.partition_files import read_partition, read_placement
 from snnb.mapping.placement import place
 from snnb.mapping.search import (
+    FEW_GROUPS,
     FEWEST_GROUPS,
     WORTH,
     Cores,
@@ -192,8 +193,9 @@ def partition(
                     return [of_neurons(undivided[-1], progress)] if good else []
 
                 steps.append(("hypergraph", improved))
-            # Estimates of the memory are only needed if patches take too many cores
-            steps.append(("groups", lambda *given: [] if tried and tried[-1] is not baseline else coarse(*given)))
+            # Estimates of the memory rarely help: only small networks, and those without a mapping, get their time
+            few = network.neurons <= FEW_GROUPS
+            steps.append(("groups", lambda *given: coarse(*given) if few or tried in ([], [baseline]) else []))
         elif method == "groups" or single is None or network.neurons > FEWEST_GROUPS or not installed:
             steps.append(("groups", coarse))
             if single is not None and network.neurons <= FEWEST_GROUPS * FEW_CHANNELS and not network.listed:
