@@ -25,6 +25,7 @@ from snnb.mapping.limits import (
 from snnb.mapping.partition_files import read_partition, read_placement
 from snnb.mapping.placement import place
 from snnb.mapping.search import (
+    ABUNDANT,
     FEW_GROUPS,
     FEWEST_GROUPS,
     WORTH,
@@ -182,17 +183,18 @@ def partition(
             out = hardware.axons_out_per_core
             tried_patches = dict.fromkeys((share, out if kept else None) for share, kept in PATCHES)
             steps += [("groups", partial(_by_patches, network, *one, limits, search)) for one in tried_patches]
-            free = partial(search, limits=without_memory)
-            of_groups = partial(_by_groups, network, np.zeros_like(loads), None, without_memory, seed, free)
-            steps.append(("groups", partial(of_groups, baseline.core, MOST_CHANNELS)))
-            if method == "auto" and single is not None and installed:
-                of_neurons = partial(neurons, single, baseline.core, limits=without_memory)
+            if ABUNDANT * loads.sum() / capacity < network.neurons / limits.neurons:
+                free = partial(search, limits=without_memory)
+                of_groups = partial(_by_groups, network, np.zeros_like(loads), None, without_memory, seed, free)
+                steps.append(("groups", partial(of_groups, baseline.core, MOST_CHANNELS)))
+                if method == "auto" and single is not None and installed:
+                    of_neurons = partial(neurons, single, baseline.core, limits=without_memory)
 
-                def improved(known: float, progress: Progress) -> Sequence[Cores]:
-                    good = tried and tried[-1].connectivity * scale <= WORTH * known
-                    return [of_neurons(undivided[-1], progress)] if good else []
+                    def improved(known: float, progress: Progress) -> Sequence[Cores]:
+                        good = tried and tried[-1].connectivity * scale <= WORTH * known
+                        return [of_neurons(undivided[-1], progress)] if good else []
 
-                steps.append(("hypergraph", improved))
+                    steps.append(("hypergraph", improved))
             # Estimates of the memory rarely help: only small networks, and those without a mapping, get their time
             few = network.neurons <= FEW_GROUPS
             steps.append(("groups", lambda *given: coarse(*given) if few or tried in ([], [baseline]) else []))

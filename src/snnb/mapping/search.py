@@ -55,6 +55,7 @@ LARGEST_SUM = 1 << 30  # of all weights: Mt-KaHyPar computes with 32 bits
 MESSAGES = "messages.txt"  # of the process that starts a process for each job
 EXACT_PINS = 500_000  # of a hypergraph with a hyperedge for each source
 MANY_SOURCES = 8  # of a set, each of which would be a hyperedge: in larger hypergraphs
+ABUNDANT = 4  # least ratio of the cores for the neurons and those for the synapses if these are not scarce
 FAITHFUL = 1.05  # largest ratio of the cost by the hypergraph and the cost for which a V-cycle is worth its time
 FINENESS = 10_000  # of weights that combine neurons and synapses
 Job = Tuple[int, int]  # of Mt-KaHyPar: blocks, seed
@@ -428,7 +429,7 @@ def hypergraph(net: Contracted, limits: Limits) -> kahypar.Hypergraph:
     weight = np.concatenate([net.source_weight[~many], net.total[crowded], net.source_weight[paired]])
     scale = min(1.0, LARGEST_SUM / max(float(weight.sum()), 1.0))
     node_weight, capacity = net.neurons, limits.neurons
-    if net.synapses.sum() / limits.synapses * 4 >= net.neurons.sum() / limits.neurons:  # weigh by the scarcer
+    if ABUNDANT * net.synapses.sum() / limits.synapses >= net.neurons.sum() / limits.neurons:  # weigh by the scarcer
         shares = np.maximum(net.neurons / limits.neurons, net.synapses / limits.synapses)
         node_weight, capacity = np.ceil(shares * FINENESS).astype(np.int64), FINENESS
     return kahypar.Hypergraph(
