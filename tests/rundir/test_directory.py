@@ -149,7 +149,7 @@ def test_a_run_can_be_moved_and_read_where_it_cannot_be_written(run, write, tmp_
 def test_a_run_without_a_complete_stage_is_taken_by_another_data_set_and_one_with_a_stage_is_not(run, write):
     other = run.manifest.run.model_copy(update={"dataset": "mnist"})
     with run.locked(), pytest.raises(UpstreamError, match="in use by process"):
-        RunDirectory.create(run.path, other, KINDS)  # another process may be in its first stage
+        RunDirectory.create(run.path, other, KINDS, wait=False)  # another process may be in its first stage
     taken = RunDirectory.create(run.path, other, KINDS)
     assert RunDirectory.open(run.path, KINDS).manifest.run.dataset == taken.manifest.run.dataset == "mnist"
     with pytest.raises(UsageError, match="was assigned to another model"), run.locked():
