@@ -182,7 +182,7 @@ ROWS = [
     ("graph --run-dir new --from matrix.npz", 3, "matrix.npz", "2,000,000,000,000 neurons"),
     ("graph --run-dir new --from long.csv", 3, "long.csv", "100,000 characters"),
     ("graph --run-dir new --from brackets.npz", 3, "brackets.npz", "header"),
-    ("graph --run-dir new --from width.npz", 3, "width.npz", "declares 1 values of <U"),
+    ("graph --run-dir new --from width.npz", 3, "width.npz", "<U"),
     ("graph --run-dir new --from strides.yaml", 3, "strides.yaml: a -> a", "2147483648"),
     ("graph --run-dir new --from empty.csv.gz", 3, "empty.csv.gz", "100,000 empty lines"),
     ("graph --run-dir new --from few.csv --rates field.csv", 3, "field.csv", "line 2 has 100,000 characters"),
