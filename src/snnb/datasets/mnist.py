@@ -4,7 +4,6 @@ An IDX file is a big-endian header with the lengths of the axes, then the bytes 
 format", http://yann.lecun.com/exdb/mnist/).
 """
 
-import gzip
 import hashlib
 import math
 import struct
@@ -20,7 +19,7 @@ from snnb.core.progress import Progress
 from snnb.datasets.array_samples import ArraySamples, class_numbers
 from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
 from snnb.io.npy import load_archive
-from snnb.io.text import GZIP
+from snnb.io.text import unzipped
 
 SPEC = DatasetSpec(
     name="mnist",
@@ -141,10 +140,7 @@ def read_idx(path: Path) -> Tuple[np.ndarray, str]:
     `InputError` if it is not such a file, or it is damaged, or shorter or longer than its header declares.
     """
     try:
-        with path.open("rb") as raw:
-            packed = raw.read(len(GZIP)) == GZIP
-            raw.seek(0)
-            file = gzip.GzipFile(fileobj=raw) if packed else raw
+        with unzipped(path) as file:
             head = file.read(4)
             if head[:3] != b"\0\0\x08":  # 8 stands for unsigned bytes
                 raise ValueError("does not begin with 000008")

@@ -5,9 +5,10 @@ import html
 import json
 import unicodedata
 import zlib
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Optional, Sequence, Set, Tuple, Type, TypeVar
+from typing import IO, Any, Dict, Iterable, Iterator, List, Optional, Sequence, Set, Tuple, Type, TypeVar, cast
 
 import yaml
 from pydantic import BaseModel, SerializerFunctionWrapHandler, ValidationError, model_serializer
@@ -35,6 +36,15 @@ def read_text(path: Path) -> str:
     return decoded(path.read_bytes(), path)
 
 
+@contextmanager
+def unzipped(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file for reading bytes; it may be compressed by gzip, whatever its name."""
+    with path.open("rb") as raw:
+        packed = raw.read(len(GZIP)) == GZIP
+        raw.seek(0)
+        yield cast(IO[bytes], gzip.GzipFile(fileobj=raw)) if packed else raw
+
+
 def read_lines(path: Path) -> List[str]:
     """Read the lines of a text file in UTF-8, without line ends and without empty lines at the end.
 
@@ -42,11 +52,8 @@ def read_lines(path: Path) -> List[str]:
     k - 1. Raise `DamagedError` if it is not UTF-8, not complete, or has a line of `LONGEST_LINE` characters, and
     `ResourceError` if its lines do not fit into memory.
     """
-    with path.open("rb") as raw:
-        packed = raw.read(len(GZIP)) == GZIP
-        file = gzip.GzipFile(fileobj=raw) if packed else raw
+    with unzipped(path) as file:
         try:
-            raw.seek(0)
             size = lines = 0
             for block in iter(partial(file.read, BLOCK), b""):
                 size, lines = size + len(block), lines + block.count(b"\n")
