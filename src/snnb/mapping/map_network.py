@@ -139,12 +139,13 @@ def partition(
     """Assign each neuron to a core, so that few spikes travel between cores; the same seed gives the same partition.
 
     `sequential` fills one core after the other. `groups` partitions positions and chunks of channels, then moves single
-    neurons if there are few enough; if sources share lists of synapses, it does this without regard to the memory, and
-    also partitions patches. In a graph of listed edges it lets cores grow around shared sources instead. `hypergraph`
-    partitions single neurons. `auto` tries `groups`, improves the best partition on single neurons, and partitions them
-    anew if they are few; networks of at most `FEWEST_GROUPS` neurons are only partitioned into patches and single
-    neurons. Cores that exceed a limit of output axons or synapse memory are divided. The result is the best of the
-    method's and the sequential partition. The network is one that `check_possible` accepts.
+    neurons if there are few enough. If sources share lists of synapses, it partitions patches first, and then positions
+    and channels without regard to a memory that is abundant, and with an estimate of it for few neurons. In a graph of
+    listed edges it lets cores grow around shared sources instead. `hypergraph` partitions single neurons. `auto` tries
+    `groups`, improves the best partition on single neurons, and partitions them anew if they are few; without shared
+    lists it does not try `groups` for at most `FEWEST_GROUPS` neurons. Cores that exceed a limit of output axons or
+    synapse memory are divided. The result is the best of the method's and the sequential partition. The network is one
+    that `check_possible` accepts.
 
     Raise `InputError` if the hardware has too few cores; or `method` is `hypergraph`, and Mt-KaHyPar is not installed
     or the network is too large.
@@ -195,9 +196,13 @@ def partition(
                         return [of_neurons(undivided[-1], progress)] if good else []
 
                     steps.append(("hypergraph", improved))
-            # Estimates of the memory rarely help: only small networks, and those without a mapping, get their time
-            few = network.neurons <= FEW_GROUPS
-            steps.append(("groups", lambda *given: coarse(*given) if few or tried in ([], [baseline]) else []))
+
+            def estimated(known: float, progress: Progress) -> Sequence[Cores]:
+                """Limit the estimated memory: it rarely helps, but for small networks and those without a mapping."""
+                needed = network.neurons <= FEW_GROUPS or all(one is baseline for one in tried)
+                return coarse(known, progress) if needed else []
+
+            steps.append(("groups", estimated))
         elif method == "groups" or single is None or network.neurons > FEWEST_GROUPS or not installed:
             steps.append(("groups", coarse))
             if single is not None and network.neurons <= FEWEST_GROUPS * FEW_CHANNELS and not network.listed:

@@ -237,10 +237,10 @@ def search_neurons(
     best: Optional[Tuple[int, np.ndarray]] = None  # λ − 1 metric, and cores
     if found is not None:
         search = Search(net, found, int(found.max()) + 1, limits)
-        known, metric = search.cost, _km1(graph, found)
-        if search.legal and metric <= FAITHFUL * graph.scale * known:
+        known = search.cost
+        if search.legal and (metric := _km1(graph, found)) <= FAITHFUL * graph.scale * known:
             best = metric, found
-    if graph.pin.size <= MOST_CYCLE_PINS and (jobs or best is not None) and kahypar_is_installed():
+    if graph.pin.size <= MOST_CYCLE_PINS and (jobs or best is not None):
         starts, jobs = _then_cycle(starts, graph, best, most, seed, warn), jobs + 1
     return _best(net, starts, jobs, known, progress, limits, seed) if jobs else None
 
