@@ -12,15 +12,14 @@ of a small network compiles the loops before. With `--listed` the last graph has
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Dict, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Tuple
 
 import numpy as np
-from machine import machine
+from machine import machine, spread
 
 HEAD = (
     "| graph | chip | version | cores | ratio to sequential | processor s | MiB |",
@@ -58,7 +57,7 @@ def mapped(source: Path, run: Path, hardware: str, seed: int) -> Mapped:
 
 def rows(graph: str, versions: Dict[str, Path], given: argparse.Namespace, folder: Path) -> Iterator[str]:
     """Yield the rows of a graph."""
-    runs = {name: folder / f"{len(list(folder.iterdir()))} {name}" for name in versions}
+    runs = {name: Path(tempfile.mkdtemp(dir=folder)) for name in versions}
     for name, source in versions.items():
         snnb(source, "graph", "--from", graph, "--run-dir", str(runs[name]))
     for hardware in given.hardware:
@@ -69,14 +68,9 @@ def rows(graph: str, versions: Dict[str, Path], given: argparse.Namespace, folde
         for name, each in found.items():
             cores, ratios, seconds, mib = zip(*each)
             yield (
-                f"| {Path(graph).name} | {Path(hardware).stem} | {name} | {between(cores, ',')} | "
-                f"{between(ratios, '.3f')} | {statistics.median(seconds):.1f} | {max(mib):,.0f} |"
+                f"| {Path(graph).name} | {Path(hardware).stem} | {name} | {spread(cores, 0)} | {spread(ratios, 3)} | "
+                f"{spread(seconds, 1)} | {max(mib):,.0f} |"
             )
-
-
-def between(values: Sequence[float], form: str) -> str:
-    """Return the lowest and highest value, or one if they are equal."""
-    return "–".join(dict.fromkeys(format(value, form) for value in (min(values), max(values))))
 
 
 def write_modules(millions: int, path: Path) -> str:
