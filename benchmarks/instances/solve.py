@@ -1,7 +1,7 @@
 """Map instances by several methods, and keep the best mapping of each method in results/.
 
     python benchmarks/instances/solve.py INSTANCE … [--constraints NAME …] [--methods NAME …] [--seeds 5]
-        [--python OTHER/bin/python] [--kahypar-config FILE.ini]
+        [--limit SECONDS] [--python OTHER/bin/python] [--kahypar-config FILE.ini]
 
 OTHER is an environment with numpy, and mtkahypar, kahypar or pymetis for the methods of these names. They get the
 hypergraph of `snnb export --format hmetis` (METIS: the graph of `metis`), and as many blocks as the neurons of a core
@@ -9,8 +9,9 @@ require and 5 % more. As they know no limit but this one, cores that exceed anot
 `snnb map --split-overfull` does. KaHyPar takes its configuration file km1_kKaHyPar_eco_sea20.ini.
 
 `random` gives the neurons to cores in random order, `sequential` in the order of their ids. `groups`, `hypergraph` and
-`auto` are those of `snnb map`; `auto` can keep the sequential mapping. A method that needs more than --limit seconds
-for a seed is left after that seed.
+`auto` are those of `snnb map`; `auto` can keep the sequential mapping. A method has --limit seconds, by default an
+hour, for all seeds of an instance and constraints: another program that needs more for a seed is stopped, and no seed
+begins later.
 
 results/INSTANCE/CONSTRAINT/METHOD.parts.xz has the core of each placed neuron, METHOD.places.xz x and y of each core,
 METHOD.json the method, and of each seed the connectivity, hops, and seconds of the processor, or the reason why it gave
@@ -44,7 +45,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--python", default=sys.executable, help="interpreter of the other partitioners")
     parser.add_argument("--kahypar-config", type=Path)
-    parser.add_argument("--limit", type=float, default=300)
+    parser.add_argument("--limit", type=float, default=3600)
     parser.add_argument("--again", action="store_true")
     parser.add_argument("--tool", nargs=5, help=argparse.SUPPRESS)  # method, file, blocks, most neurons, seed
     given = parser.parse_args()
@@ -81,7 +82,7 @@ def solve_with(method, graph, network, constraint, target, directory, given) -> 
     from snnb.mapping.map_network import cost_partition, map_network
 
     hardware = read_hardware(str(HERE / "constraints" / f"{constraint}.json"))
-    seeds, best = [], None
+    seeds, best, left = [], None, given.limit
     for seed in range(1 if method == "sequential" else given.seeds):
         began = processor_seconds()
         earlier = 0.0
@@ -89,7 +90,7 @@ def solve_with(method, graph, network, constraint, target, directory, given) -> 
             if method in ("sequential", *OWN):
                 mapped = map_network(network, hardware, method=method, seed=seed)
             else:
-                parts, earlier = partition(method, graph, network, hardware, seed, directory, given)
+                parts, earlier = partition(method, graph, network, hardware, seed, directory, given, left)
                 mapped = cost_partition(network, hardware, parts, split_overfull=True, seed=seed)
             if method == "auto" or mapped.method in (method, "file"):
                 figures = {
@@ -102,10 +103,13 @@ def solve_with(method, graph, network, constraint, target, directory, given) -> 
                 figures = {"none": f"none better than {mapped.method}"}
         except InputError as error:
             figures = {"none": str(error)}
+        except subprocess.TimeoutExpired:
+            figures = {"none": f"none within {given.limit:,.0f} s"}
         seconds = processor_seconds() - began + earlier
         seeds.append({"seed": seed, **figures, "seconds": round(seconds, 1)})
         print(target.parent.name, constraint, method, seeds[-1], flush=True)
-        if seconds > given.limit:
+        left -= seconds
+        if left <= 0:
             break
     target.mkdir(parents=True, exist_ok=True)
     if best is not None:
@@ -122,8 +126,11 @@ def processor_seconds() -> float:
     return sum(os.times()[:4])
 
 
-def partition(method, graph, network, hardware, seed: int, directory: Path, given) -> Tuple[Path, float]:
-    """Return the file of a partition, and its processor time if it was computed for earlier constraints, else 0."""
+def partition(method, graph, network, hardware, seed: int, directory: Path, given, left: float) -> Tuple[Path, float]:
+    """Return the file of a partition, and its processor time if it was computed for earlier constraints, else 0.
+
+    Raise `subprocess.TimeoutExpired` if another program needs more than `left` seconds.
+    """
     import numpy as np
 
     limit = hardware.neurons_per_core
@@ -144,7 +151,7 @@ def partition(method, graph, network, hardware, seed: int, directory: Path, give
         config = ["--kahypar-config", str(given.kahypar_config)] if given.kahypar_config else []
         with parts.open("w") as output:
             command = [given.python, __file__, *config, "--tool", *arguments]
-            subprocess.run(command, stdout=output, check=True)
+            subprocess.run(command, stdout=output, check=True, timeout=left)
     seconds.write_text(str(processor_seconds() - began))
     return parts, 0.0
 
@@ -201,14 +208,13 @@ def by_mtkahypar(path: Path, blocks: int, most: int, seed: int, config: Optional
     """Partition with Mt-KaHyPar, preset `quality`, on one thread."""
     import mtkahypar
 
-    nodes, offsets, pins, weights = read_hypergraph(path)
     library = mtkahypar.initialize(1)
     mtkahypar.set_seed(seed)
     context = library.context_from_preset(mtkahypar.PresetType.QUALITY)
-    context.set_partitioning_parameters(blocks, imbalance(nodes, blocks, most), mtkahypar.Objective.KM1)
     context.logging = False
-    edges = [pins[a:b] for a, b in zip(offsets, offsets[1:])]
-    graph = library.create_hypergraph(context, nodes, len(edges), edges, [1] * nodes, weights)
+    graph = library.hypergraph_from_file(str(path), context)
+    nodes = graph.num_nodes()
+    context.set_partitioning_parameters(blocks, imbalance(nodes, blocks, most), mtkahypar.Objective.KM1)
     parts = graph.partition(context)
     return [parts.block_id(node) for node in range(nodes)]
 
@@ -231,18 +237,18 @@ def by_kahypar(path: Path, blocks: int, most: int, seed: int, config: Optional[P
 
 def by_metis(path: Path, blocks: int, most: int, seed: int, config: Optional[Path]) -> List[int]:
     """Partition the graph with METIS, by bisection; it minimises the traffic of cut synapses."""
+    import numpy as np
     import pymetis
 
-    lines = (line for line in path.open() if not line.startswith("%"))
-    next(lines)
-    starts, neighbours, weights = [0], [], []
-    for line in lines:
-        numbers = list(map(int, line.split()))
-        neighbours.extend(number - 1 for number in numbers[::2])
-        weights.extend(numbers[1::2])
-        starts.append(len(neighbours))
+    with path.open() as file:
+        lines = (line for line in file if not line.startswith("%"))
+        next(lines)
+        rows = [np.array(line.split(), np.int32) for line in lines]  # a neighbour and a weight, and so on
+    numbers = np.concatenate(rows)
+    starts = np.cumsum([0, *(row.size // 2 for row in rows)], dtype=np.int32)
     options = pymetis.Options(seed=seed, ufactor=1)  # bisections add up their imbalance
-    graph = pymetis.CSRAdjacency(starts, neighbours)
+    graph = pymetis.CSRAdjacency(starts, numbers[::2] - 1)
+    weights = np.ascontiguousarray(numbers[1::2])
     _, core = pymetis.part_graph(blocks, graph, eweights=weights, recursive=True, options=options)
     return list(core)
 
