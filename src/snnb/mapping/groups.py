@@ -16,7 +16,7 @@ from snnb.mapping.traffic import PlacedNetwork
 from snnb.network.geometry import PADDING, Axis
 
 MOST_SOURCES = 1 << 22  # in a list
-MOST_CHANNELS, FEW_CHANNELS = 64, 4  # of a coarse and of a fine group
+MOST_CHANNELS = 64  # of a group
 THIN = 4  # channels of a group where channels are apart
 PATCH = 4  # rows and columns of a group in the first of such populations
 Grid = Tuple[int, int]  # number of patches along rows and columns
@@ -185,9 +185,7 @@ class _SparseInputs:
         return start, self._projection.sources_of_range(first, last)
 
 
-def grouped(
-    network: PlacedNetwork, loads: np.ndarray, limits: Limits, most_channels: int = MOST_CHANNELS
-) -> Tuple[np.ndarray, int]:
+def grouped(network: PlacedNetwork, loads: np.ndarray, limits: Limits) -> Tuple[np.ndarray, int]:
     """Group the neurons of each population so that a group fits on a core; return each neuron's group and their number.
 
     All channels at a position of a convolution have the same sources and reach the same positions, so a group is a
@@ -204,7 +202,7 @@ def grouped(
         part = network.part(population)
         lists = SourceLists(network, population)
         synapses = max(int(loads[part].max()), 1)
-        channels = min(most_channels, limits.neurons, limits.synapses // synapses)
+        channels = min(MOST_CHANNELS, limits.neurons, limits.synapses // synapses)
         if lists.most_own and not lists.sparse:
             channels = min(channels, (limits.axons - lists.most_shared) // lists.most_own)
         grid = _thin_grid(network, population, thin)

@@ -10,7 +10,7 @@ import numpy as np
 from snnb.core.errors import InputError, how_to_install
 from snnb.core.progress import Progress, silent
 from snnb.mapping.cost import Cost, cost
-from snnb.mapping.groups import FEW_CHANNELS, MOST_CHANNELS, grouped, patches, sequential
+from snnb.mapping.groups import grouped, patches, sequential
 from snnb.mapping.growth import grown
 from snnb.mapping.hardware import Hardware, Limits
 from snnb.mapping.limits import (
@@ -27,6 +27,7 @@ from snnb.mapping.placement import place
 from snnb.mapping.search import (
     ABUNDANT,
     FEW_GROUPS,
+    FEW_PINS,
     FEWEST_GROUPS,
     WORTH,
     Cores,
@@ -142,7 +143,7 @@ def partition(
     neurons if there are few enough. If sources share lists of synapses, it partitions patches first, and then positions
     and channels without regard to a memory that is abundant, and with an estimate of it for few neurons. In a graph of
     listed edges it lets cores grow around shared sources instead. `hypergraph` partitions single neurons. `auto` tries
-    `groups`, improves the best partition on single neurons, and partitions them anew if they are few; without shared
+    `groups`, improves the best partition on single neurons, and partitions these anew if that is quick; without shared
     lists it does not try `groups` for at most `FEWEST_GROUPS` neurons. Cores that exceed a limit of output axons or
     synapse memory are divided. The result is the best of the method's and the sequential partition. The network is one
     that `check_possible` accepts.
@@ -176,45 +177,46 @@ def partition(
     steps: List[Tuple[str, Callable[[float, Progress], Sequence[Cores]]]] = []
     search = partial(search_groups, limits=limits, most=hardware.cores, seed=seed, warn=warnings.append)
     neurons = partial(search_neurons, limits=limits, most=hardware.cores, seed=seed, warn=warnings.append)
+    if method == "auto" and not network.listed:
+        neurons = partial(neurons, most_pins=FEW_PINS)
+    without_memory = Limits.of(hardware)
+    estimates = capacity < without_memory.synapses and not network.listed  # of the memory of shared lists: `loads`
+    abundant = ABUNDANT * loads.sum() / capacity < network.neurons / limits.neurons  # the memory
+
+    def estimates_help() -> bool:
+        """Return whether to limit the estimated memory: for small networks and those without a mapping."""
+        return network.neurons <= FEW_GROUPS or all(one is baseline for one in tried)
+
     if method in ("groups", "auto"):
-        by_groups = partial(_by_groups, network, loads, single, limits, seed, search)
-        coarse = partial(by_groups, baseline.core, MOST_CHANNELS)
-        without_memory = Limits.of(hardware)
-        if capacity < without_memory.synapses and not network.listed:  # then loads are estimates
+        by_groups = partial(_by_groups, network, loads, single, limits, seed, search, baseline.core)
+        if estimates:
             out = hardware.axons_out_per_core
             tried_patches = dict.fromkeys((share, out if kept else None) for share, kept in PATCHES)
             steps += [("groups", partial(_by_patches, network, *one, limits, search)) for one in tried_patches]
-            if ABUNDANT * loads.sum() / capacity < network.neurons / limits.neurons:
+            if abundant:
                 free = partial(search, limits=without_memory)
-                of_groups = partial(_by_groups, network, np.zeros_like(loads), None, without_memory, seed, free)
-                steps.append(("groups", partial(of_groups, baseline.core, MOST_CHANNELS)))
+                without_loads = partial(_by_groups, network, np.zeros_like(loads), None, without_memory, seed, free)
+                steps.append(("groups", partial(without_loads, baseline.core)))
                 if method == "auto" and single is not None and installed:
-                    of_neurons = partial(neurons, single, baseline.core, limits=without_memory)
+                    improve = partial(neurons, single, baseline.core, limits=without_memory)
 
                     def improved(known: float, progress: Progress) -> Sequence[Cores]:
                         good = tried and tried[-1].connectivity * scale <= WORTH * known
-                        return [of_neurons(undivided[-1], progress)] if good else []
+                        return [improve(undivided[-1], progress)] if good else []
 
                     steps.append(("hypergraph", improved))
-
-            def estimated(known: float, progress: Progress) -> Sequence[Cores]:
-                """Limit the estimated memory: it rarely helps, but for small networks and those without a mapping."""
-                needed = network.neurons <= FEW_GROUPS or all(one is baseline for one in tried)
-                return coarse(known, progress) if needed else []
-
-            steps.append(("groups", estimated))
+            steps.append(("groups", lambda *given: by_groups(*given) if estimates_help() else []))
         elif method == "groups" or single is None or network.neurons > FEWEST_GROUPS or not installed:
-            steps.append(("groups", coarse))
-            if single is not None and network.neurons <= FEWEST_GROUPS * FEW_CHANNELS and not network.listed:
-                steps.append(("groups", lambda *given: by_groups(_best(tried or [baseline]), FEW_CHANNELS, *given)))
+            steps.append(("groups", by_groups))
     if method in ("hypergraph", "auto") and single is not None and installed:
-        known = [] if method == "hypergraph" else tried
-        steps.append(
-            (
-                "hypergraph",
-                lambda _, progress: [neurons(single, baseline.core, _best(known) if known else None, progress)],
-            )
-        )
+
+        def of_neurons(_: float, progress: Progress) -> Sequence[Cores]:
+            if method == "auto" and estimates and not (abundant or estimates_help()):
+                return []
+            found = min(tried, key=lambda one: one.connectivity).core if tried and method == "auto" else None
+            return [neurons(single, baseline.core, found, progress)]
+
+        steps.append(("hypergraph", of_neurons))
     spikes = network.spikes[network.first :].sum()
     scale = network.counts.sum() / spikes if spikes else 1.0  # of the costs of the search
     for number, (name, step) in enumerate(steps):
@@ -236,11 +238,6 @@ def partition(
     return Partition(min(tried, key=lambda one: one.connectivity), tuple(tried), baseline, tuple(warnings))
 
 
-def _best(tried: Sequence[TrafficSums]) -> np.ndarray:
-    """Return the partition with the lowest connectivity."""
-    return min(tried, key=lambda one: one.connectivity).core
-
-
 def _step_progress(progress: Progress, number: int, steps: int, name: str, lowest: float) -> Progress:
     """Return the progress of one method as a part of the progress of all methods."""
     note = name if lowest == np.inf else f"{name}, connectivity so far {lowest:,.0f}"
@@ -255,21 +252,17 @@ def _by_groups(
     seed: int,
     search: SearchGroups,
     first: np.ndarray,
-    channels: int,
     known: float,
     progress: Progress,
 ) -> Sequence[Cores]:
     """Partition groups of neurons, or let cores grow without kernels; then move single neurons if there are few.
 
-    Groups have at most `channels` channels; if these are fewer than `MOST_CHANNELS`, and the groups more than
-    `FEWEST_GROUPS`, there is no result. The partition `first` is a start of the search.
+    The partition `first` is a start of the search.
     """
     if network.listed:
         core = grown(network, loads, limits)
     else:
-        group, groups = grouped(network, loads, limits, channels)
-        if channels < MOST_CHANNELS and groups > FEWEST_GROUPS:
-            return []
+        group, groups = grouped(network, loads, limits)
         net = contract(network, group, groups, loads)
         start = np.zeros(groups, np.int32)
         start[group[::-1]] = first[::-1]  # the core of the first neuron of each group

@@ -34,6 +34,7 @@ from snnb.mapping.traffic import PlacedNetwork, joined_sets, take_sets, target_s
 FEWEST_GROUPS = 3_000  # up to here the search also starts from the sequential mapping
 FEW_GROUPS = 20_000  # up to here it also anneals in rounds
 MOST_PINS = 300_000  # of all of Mt-KaHyPar's jobs together, if there are several
+FEW_PINS = 60_000  # the same for single neurons if groups of them have been partitioned
 MOST_CYCLE_PINS = 4_000_000  # for a V-cycle
 SEEDS = 2
 SEED_END = 1 << 31  # of Mt-KaHyPar's seeds
@@ -41,7 +42,7 @@ WORTH = 1.2  # largest ratio of the cost of a start and that of the best known m
 KEPT = 2  # mappings from which the search anneals in a round
 TRIALS_A_GROUP = 2_000
 MOST_TRIALS = 10_000_000  # of an annealing, and of all from one of the kept starts
-MOST_VISITS = 1_000_000_000  # of the groups that a group's sets reach, by these trials
+MOST_VISITS = 300_000_000  # of the groups that a group's sets reach, by these trials
 VISITS = 50  # as long as these takes a trial without any
 MOST_ROUNDS = 4
 EPOCHS = 4
@@ -226,14 +227,15 @@ def search_neurons(
     most: int,
     seed: int,
     warn: Say,
+    most_pins: int = MOST_PINS,
 ) -> Cores:
     """Return the best valid mapping of single neurons that Mt-KaHyPar finds and moves improve, or None.
 
-    Mt-KaHyPar partitions the network anew if it is small or `found` is None. It then improves the best partition, which
-    can be `found`, by a V-cycle, if the hypergraph represents cost and limits.
+    Mt-KaHyPar partitions the network anew if it has at most `most_pins` pins or `found` is None. It then improves the
+    best partition, which can be `found`, by a V-cycle, if the hypergraph represents cost and limits.
     """
     graph, known = hypergraph(net, limits), np.inf
-    starts, jobs = _starts(net, limits, first, most, seed, warn, graph, least=found is None)
+    starts, jobs = _starts(net, limits, first, most, seed, warn, graph, least=found is None, most_pins=most_pins)
     best: Optional[Tuple[int, np.ndarray]] = None  # λ − 1 metric, and cores
     if found is not None:
         search = Search(net, found, int(found.max()) + 1, limits)
@@ -339,10 +341,11 @@ def _starts(
     graph: Optional[kahypar.Hypergraph] = None,
     *,
     least: bool = True,
+    most_pins: int = MOST_PINS,
 ) -> Tuple[Iterator[Tuple[int, np.ndarray]], int]:
     """Return numbers of cores and initial mappings, Mt-KaHyPar's and the sequential one, and how many there are.
 
-    They may exceed limits. Mt-KaHyPar has as many jobs as are quick; `least` tells whether it has one in any case.
+    They may exceed limits. Mt-KaHyPar has jobs with at most `most_pins` together, with `least` one in any case.
     """
     fewest = max(-(-int(net.neurons.sum()) // limits.neurons), -(-int(net.synapses.sum()) // limits.synapses))
     used = int(first.max()) + 1
@@ -355,7 +358,7 @@ def _starts(
         graph = hypergraph(net, limits) if graph is None else graph
         possible = [n for n in numbers if 1 < n < net.groups and n * graph.capacity >= graph.node_weight.sum()]
         jobs = [(cores, (seed + n) % SEED_END) for n in range(SEEDS) for cores in possible]
-        jobs = jobs[: max(int(least), MOST_PINS // max(graph.pin.size, 1))]
+        jobs = jobs[: max(int(least), most_pins // max(graph.pin.size, 1))]
         starts = partitions(graph, jobs, warn)
         if net.groups > FEWEST_GROUPS:
             return starts, len(jobs)
