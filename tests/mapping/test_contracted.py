@@ -64,12 +64,11 @@ def test_mending_empties_overfull_cores_and_changes_no_others(case, limits):
         np.testing.assert_array_equal(search.core, before)
 
 
-@pytest.mark.parametrize("channels", [64, 2])
-def test_groups_are_of_one_population_and_fit_a_core(case, channels):
+def test_groups_are_of_one_population_and_fit_a_core(case):
     network = case[2]
     tight = Limits(5, int(network.fan_in.max()) + 3, int(network.in_degrees.max()) * 2)
-    group, groups = grouped(network, network.in_degrees, tight, channels)
-    assert np.bincount(group).max() <= min(channels, 5)
+    group, groups = grouped(network, network.in_degrees, tight)
+    assert np.bincount(group).max() <= 5
     assert np.unique(group).tolist() == list(range(groups))
     owner = np.repeat(np.arange(len(network.populations)), [p.size for p in network.populations])
     assert len(np.unique(np.stack([group, owner]), axis=1).T) == groups

@@ -36,6 +36,8 @@ FEW_GROUPS = 20_000  # up to here it also anneals in rounds
 MOST_PINS = 300_000  # of all of Mt-KaHyPar's jobs together, if there are several
 FEW_PINS = 60_000  # the same for single neurons if groups of them have been partitioned
 MOST_CYCLE_PINS = 4_000_000  # for a V-cycle
+MOST_ANEW_PINS = 500_000  # for a partition beside it
+POOR = 0.97  # ratio of the costs after and before a V-cycle, if the mapping before was poor
 SEEDS = 2
 SEED_END = 1 << 31  # of Mt-KaHyPar's seeds
 WORTH = 1.2  # largest ratio of the cost of a start and that of the best known mapping from which the search anneals
@@ -255,17 +257,34 @@ def _then_cycle(
     seed: int,
     warn: Say,
 ) -> Iterator[Tuple[int, np.ndarray]]:
-    """Yield the starts, and a V-cycle of the best of them within the capacity and `best`, which has a λ − 1 metric."""
-    roomy = min(int(graph.node_weight.sum() * (1 + MORE_CORES) / graph.capacity), most)
+    """Yield the starts, and a V-cycle of the best of them within the capacity and `best`, which has a λ − 1 metric.
+
+    A `best` that a V-cycle improves much is poor. Mt-KaHyPar then also partitions anew, unless it did or that takes
+    long, and improves this partition too if it is better.
+    """
+    needed = graph.node_weight.sum() / graph.capacity
+    roomy = max(2, min(max(int(needed * (1 + MORE_CORES)), int(np.ceil(needed))), most))
+    anew = False  # whether there are starts
     for cores, start in starts:
+        anew = True
         yield cores, start
         metric = _km1(graph, start)
         if np.bincount(start, graph.node_weight).max() <= graph.capacity and (best is None or metric < best[0]):
             best = metric, start
-    if best is not None:
-        cores = max(int(best[1].max()) + 1, roomy)
-        if 1 < cores < graph.node_weight.size:
-            yield from partitions(graph, [(cores, seed % SEED_END)], warn, best[1])
+    if best is None or best[0] == 0:
+        return
+    job = max(int(best[1].max()) + 1, roomy), seed % SEED_END
+    if job[0] >= graph.node_weight.size:
+        return
+    for cores, cycled in partitions(graph, [job], warn, best[1]):
+        yield cores, cycled
+        metric = _km1(graph, cycled)
+        if anew or graph.pin.size > MOST_ANEW_PINS or metric >= POOR * best[0]:
+            return
+        for cores, start in partitions(graph, [(roomy, job[1])], warn):
+            yield cores, start
+            if _km1(graph, start) < metric:
+                yield from partitions(graph, [(roomy, job[1])], warn, start)
 
 
 def _km1(graph: kahypar.Hypergraph, block: np.ndarray) -> int:
