@@ -187,6 +187,23 @@ def test_only_the_sources_that_a_layer_reads_need_cores_for_it(tmp_path):
     assert bounds["axons"] == 8 + 3 * 1 + 12 * 1
 
 
+def test_channels_that_are_apart_are_not_divided_by_position(tmp_path, monkeypatch):
+    """Groups of a position hold all channels; a core for each channel, written by hand, is much better."""
+    source = LAYERS.Input((10, 10, 1), name="input")
+    tensor = LAYERS.Conv2D(12, 3, padding="same", activation="relu", name="00Conv2D_10x10x12")(source)
+    for name in ("01DepthwiseConv2D_10x10x12", "02DepthwiseConv2D_10x10x12"):
+        tensor = LAYERS.DepthwiseConv2D(3, padding="same", activation="relu", name=name)(tensor)
+    tensor = LAYERS.Flatten(name="03Flatten_1200")(tensor)
+    network = _placed(keras.Model(source, LAYERS.Dense(4, name="04Dense_4")(tensor)), tmp_path)
+    monkeypatch.setattr("snnb.mapping.map_network.FEW_PINS", 0)  # as if it were large
+    found = partition(network, hardware(320, mesh=(8, 8)))
+    by_channel = np.concatenate([np.tile(np.arange(12), 300), np.zeros(4, int)]).astype(np.int32)
+    groups, neurons = (
+        min(one.connectivity for one in found.tried if one.method == method) for method in ("groups", "hypergraph")
+    )
+    assert neurons <= 1.03 * connectivity(network, by_channel) < 0.7 * groups
+
+
 def test_too_few_cores_and_too_many_neurons_for_the_hypergraph(tmp_path, monkeypatch):
     network = _placed(_convolutional(), tmp_path)
     with pytest.raises(InputError, match=r"has 2 cores, and \d+ would suffice"):
