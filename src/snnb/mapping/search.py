@@ -36,7 +36,7 @@ FEW_GROUPS = 20_000  # up to here it also anneals in rounds
 MOST_PINS = 300_000  # of all of Mt-KaHyPar's jobs together, if there are several
 FEW_PINS = 60_000  # the same for single neurons if groups of them have been partitioned
 MOST_CYCLE_PINS = 4_000_000  # for a V-cycle
-MOST_ANEW_PINS = 500_000  # for a partition beside it
+MOST_ANEW_PINS = 1_000_000  # for a partition beside it, and for an exact hypergraph where the smaller one misjudges
 POOR = 0.97  # ratio of the costs after and before a V-cycle, if the mapping before was poor
 SEEDS = 2
 SEED_END = 1 << 31  # of Mt-KaHyPar's seeds
@@ -237,13 +237,15 @@ def search_neurons(
     best partition, which can be `found`, by a V-cycle, if the hypergraph represents cost and limits.
     """
     graph, known = hypergraph(net, limits), np.inf
-    starts, jobs = _starts(net, limits, first, most, seed, warn, graph, least=found is None, most_pins=most_pins)
     best: Optional[Tuple[int, np.ndarray]] = None  # λ − 1 metric, and cores
     if found is not None:
         search = Search(net, found, int(found.max()) + 1, limits)
         known = search.cost
+        if _km1(graph, found) > FAITHFUL * graph.scale * known:
+            graph = hypergraph(net, limits, MOST_ANEW_PINS)
         if search.legal and (metric := _km1(graph, found)) <= FAITHFUL * graph.scale * known:
             best = metric, found
+    starts, jobs = _starts(net, limits, first, most, seed, warn, graph, least=found is None, most_pins=most_pins)
     if graph.pin.size <= MOST_CYCLE_PINS and (jobs or best is not None):
         starts, jobs = _then_cycle(starts, graph, best, most, seed, warn), jobs + 1
     return _best(net, starts, jobs, known, progress, limits, seed) if jobs else None
@@ -423,16 +425,17 @@ def require_kahypar() -> None:
         )
 
 
-def hypergraph(net: Contracted, limits: Limits) -> kahypar.Hypergraph:
+def hypergraph(net: Contracted, limits: Limits, exact_pins: int = EXACT_PINS) -> kahypar.Hypergraph:
     """Convert contracted groups to hyperedges: a source group and the groups that its spikes reach.
 
     The λ − 1 metric of these hyperedges is the cost. A set with many source groups needs a copy of its targets for each
-    of them. If that makes too many pins, it becomes one hyperedge of the targets, and for each source one of two nodes:
-    the source and the middle target. This overestimates the cost of a source on the core of another target.
+    of them. If that makes more than `exact_pins` pins, it becomes one hyperedge of the targets, and for each source one
+    of two nodes: the source and the middle target. This overestimates the cost of a source on the core of another
+    target.
     """
     degrees, sources = np.diff(net.target_start), np.diff(net.source_start)
     owner = np.repeat(np.arange(sources.size), sources)
-    crowded = (sources > MANY_SOURCES) & (degrees > 2) & (degrees @ sources > EXACT_PINS)
+    crowded = (sources > MANY_SOURCES) & (degrees > 2) & (degrees @ sources > exact_pins)
     many = crowded[owner]
     middle = net.target[net.target_start[:-1] + degrees // 2]
     paired = np.flatnonzero(many & (middle[owner] != net.source))
