@@ -47,6 +47,7 @@ MOST_PINS = 4_000_000  # of a hypergraph of single neurons
 SearchGroups = Callable[[Contracted, np.ndarray, float, Progress], Cores]
 # Numbers of patches that fill a core, and whether each keeps to its part of the output axons: cores can be divided
 PATCHES = ((1, True), (2, True), (2, False))
+PATCH_VISITS = 300_000_000  # see `MOST_VISITS`; more hardly help
 WITHOUT = (
     f"Mt-KaHyPar is not installed: only snnb's own search is used; for better results: {how_to_install('mapping')}"
 )
@@ -192,7 +193,8 @@ def partition(
         if estimates:
             out = hardware.axons_out_per_core
             tried_patches = dict.fromkeys((share, out if kept else None) for share, kept in PATCHES)
-            steps += [("groups", partial(_by_patches, network, *one, limits, search)) for one in tried_patches]
+            brief = partial(search, most_visits=PATCH_VISITS)
+            steps += [("groups", partial(_by_patches, network, *one, limits, brief)) for one in tried_patches]
             if abundant:
                 free = partial(search, limits=without_memory)
                 without_loads = partial(_by_groups, network, np.zeros_like(loads), None, without_memory, seed, free)

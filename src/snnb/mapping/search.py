@@ -44,7 +44,7 @@ WORTH = 1.2  # largest ratio of the cost of a start and that of the best known m
 KEPT = 2  # mappings from which the search anneals in a round
 TRIALS_A_GROUP = 2_000
 MOST_TRIALS = 10_000_000  # of an annealing, and of all from one of the kept starts
-MOST_VISITS = 300_000_000  # of the groups that a group's sets reach, by these trials
+MOST_VISITS = 1_000_000_000  # of the groups that a group's sets reach, by these trials
 VISITS = 50  # as long as these takes a trial without any
 MOST_ROUNDS = 4
 EPOCHS = 4
@@ -208,6 +208,7 @@ def search_groups(
     most: int,
     seed: int,
     warn: Say,
+    most_visits: int = MOST_VISITS,
 ) -> Cores:
     """Return the best valid mapping of groups that the search finds from several starts.
 
@@ -216,7 +217,7 @@ def search_groups(
     unless even these cost much more than `known`, the cost of a mapping that is known.
     """
     starts, jobs = _starts(net, limits, first, most, seed, warn)
-    return _best(net, starts, jobs, known, progress, limits, seed)
+    return _best(net, starts, jobs, known, progress, limits, seed, most_visits)
 
 
 def search_neurons(
@@ -304,6 +305,7 @@ def _best(
     progress: Progress,
     limits: Limits,
     seed: int,
+    most_visits: int = MOST_VISITS,
 ) -> Cores:
     """Improve `number` starts, numbers of cores and mappings; return the best valid mapping.
 
@@ -312,7 +314,7 @@ def _best(
     """
     degrees, sources = np.diff(net.target_start), np.diff(net.source_start)
     visits = VISITS + int(((degrees + sources) * degrees).sum()) / net.groups  # of a trial, at most
-    most_trials = max(1, min(MOST_TRIALS, int(MOST_VISITS / visits)))
+    most_trials = max(1, min(MOST_TRIALS, int(most_visits / visits)))
     trials = min(TRIALS_A_GROUP * net.groups, most_trials)
     rounds = min(most_trials // trials, MOST_ROUNDS) if net.groups <= FEW_GROUPS else 0
     total = number + KEPT * rounds + 1
