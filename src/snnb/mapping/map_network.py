@@ -178,8 +178,6 @@ def partition(
     steps: List[Tuple[str, Callable[[float, Progress], Sequence[Cores]]]] = []
     search = partial(search_groups, limits=limits, most=hardware.cores, seed=seed, warn=warnings.append)
     neurons = partial(search_neurons, limits=limits, most=hardware.cores, seed=seed, warn=warnings.append)
-    if method == "auto" and not network.listed:
-        neurons = partial(neurons, most_pins=FEW_PINS)
     without_memory = Limits.of(hardware)
     estimates = capacity < without_memory.synapses and not network.listed  # of the memory of shared lists: `loads`
     abundant = ABUNDANT * loads.sum() / capacity < network.neurons / limits.neurons  # the memory
@@ -200,7 +198,7 @@ def partition(
                 without_loads = partial(_by_groups, network, np.zeros_like(loads), None, without_memory, seed, free)
                 steps.append(("groups", partial(without_loads, baseline.core)))
                 if method == "auto" and single is not None and installed:
-                    improve = partial(neurons, single, baseline.core, limits=without_memory)
+                    improve = partial(neurons, single, baseline.core, limits=without_memory, most_pins=FEW_PINS)
 
                     def improved(known: float, progress: Progress) -> Sequence[Cores]:
                         good = tried and tried[-1].connectivity * scale <= WORTH * known
@@ -211,6 +209,8 @@ def partition(
         elif method == "groups" or single is None or network.neurons > FEWEST_GROUPS or not installed:
             steps.append(("groups", by_groups))
     if method in ("hypergraph", "auto") and single is not None and installed:
+        if steps and not network.listed:
+            neurons = partial(neurons, most_pins=FEW_PINS)
 
         def of_neurons(_: float, progress: Progress) -> Sequence[Cores]:
             if method == "auto" and estimates and not (abundant or estimates_help()):
