@@ -37,7 +37,7 @@ MOST_PINS = 300_000  # of all of Mt-KaHyPar's jobs together, if there are severa
 FEW_PINS = 60_000  # the same for single neurons if groups of them have been partitioned
 MOST_CYCLE_PINS = 4_000_000  # for a V-cycle
 MOST_ANEW_PINS = 1_000_000  # for a partition beside it, and for an exact hypergraph where the smaller one misjudges
-POOR = 0.97  # ratio of the costs after and before a V-cycle, if the mapping before was poor
+POOR = 0.97  # least ratio of the costs after and before a V-cycle of a good mapping
 SEEDS = 2
 SEED_END = 1 << 31  # of Mt-KaHyPar's seeds
 WORTH = 1.2  # largest ratio of the cost of a start and that of the best known mapping from which the search anneals
@@ -241,10 +241,11 @@ def search_neurons(
     best: Optional[Tuple[int, np.ndarray]] = None  # λ − 1 metric, and cores
     if found is not None:
         search = Search(net, found, int(found.max()) + 1, limits)
-        known = search.cost
-        if _km1(graph, found) > FAITHFUL * graph.scale * known:
+        known, metric = search.cost, _km1(graph, found)
+        if metric > FAITHFUL * graph.scale * known:
             graph = hypergraph(net, limits, MOST_ANEW_PINS)
-        if search.legal and (metric := _km1(graph, found)) <= FAITHFUL * graph.scale * known:
+            metric = _km1(graph, found)
+        if search.legal and metric <= FAITHFUL * graph.scale * known:
             best = metric, found
     starts, jobs = _starts(net, limits, first, most, seed, warn, graph, least=found is None, most_pins=most_pins)
     if graph.pin.size <= MOST_CYCLE_PINS and (jobs or best is not None):
@@ -262,8 +263,8 @@ def _then_cycle(
 ) -> Iterator[Tuple[int, np.ndarray]]:
     """Yield the starts, and a V-cycle of the best of them within the capacity and `best`, which has a λ − 1 metric.
 
-    A `best` that a V-cycle improves much is poor. Mt-KaHyPar then also partitions anew, unless it did or that takes
-    long, and improves this partition too if it is better.
+    If there are no starts, and the V-cycle reduces the metric to less than `POOR`, Mt-KaHyPar also partitions anew. A
+    better partition gets a V-cycle too.
     """
     needed = graph.node_weight.sum() / graph.capacity
     roomy = max(2, min(max(int(needed * (1 + MORE_CORES)), int(np.ceil(needed))), most))
@@ -276,18 +277,18 @@ def _then_cycle(
             best = metric, start
     if best is None or best[0] == 0:
         return
-    job = max(int(best[1].max()) + 1, roomy), seed % SEED_END
-    if job[0] >= graph.node_weight.size:
+    cores, seed = max(int(best[1].max()) + 1, roomy), seed % SEED_END
+    if cores >= graph.node_weight.size:
         return
-    for cores, cycled in partitions(graph, [job], warn, best[1]):
+    for _, cycled in partitions(graph, [(cores, seed)], warn, best[1]):
         yield cores, cycled
         metric = _km1(graph, cycled)
         if anew or graph.pin.size > MOST_ANEW_PINS or metric >= POOR * best[0]:
             return
-        for cores, start in partitions(graph, [(roomy, job[1])], warn):
-            yield cores, start
+        for _, start in partitions(graph, [(roomy, seed)], warn):
+            yield roomy, start
             if _km1(graph, start) < metric:
-                yield from partitions(graph, [(roomy, job[1])], warn, start)
+                yield from partitions(graph, [(roomy, seed)], warn, start)
 
 
 def _km1(graph: kahypar.Hypergraph, block: np.ndarray) -> int:
