@@ -10,7 +10,7 @@ from snnb.graph.build import build_graph
 from snnb.mapping.hardware import NO_LIMIT, Limits, SynapseMemory
 from snnb.mapping.limits import least_cores
 from snnb.mapping.map_network import partition
-from snnb.mapping.search import contract
+from snnb.mapping.search import contract, partitions
 from snnb.mapping.traffic import PlacedNetwork, count_traffic
 from tests.graph.networks import LAYERS, counts_of, save, save_counts
 from tests.graph.recorded import keras
@@ -202,6 +202,21 @@ def test_channels_that_are_apart_are_not_divided_by_position(tmp_path, monkeypat
         min(one.connectivity for one in found.tried if one.method == method) for method in ("groups", "hypergraph")
     )
     assert neurons <= 1.03 * connectivity(network, by_channel) < 0.7 * groups
+
+
+def test_mt_kahypar_partitions_few_neurons_that_have_no_groups(tmp_path, monkeypatch):
+    network = _placed(_convolutional(), tmp_path)
+    asked = []
+
+    def asked_partitions(graph, jobs, warn, first=None):
+        asked.extend(jobs if first is None else [])
+        return partitions(graph, jobs, warn, first)
+
+    monkeypatch.setattr("snnb.mapping.map_network.FEW_PINS", 0)
+    monkeypatch.setattr("snnb.mapping.search.partitions", asked_partitions)
+    partition(network, hardware(30, 150, mesh=(8, 8)))
+    least = -(-network.neurons // 30)
+    assert (least, 0) in asked
 
 
 def test_too_few_cores_and_too_many_neurons_for_the_hypergraph(tmp_path, monkeypatch):
