@@ -104,7 +104,7 @@ def solve_with(method, graph, network, constraint, target, directory, given) -> 
         except InputError as error:
             figures = {"none": str(error)}
         except subprocess.TimeoutExpired:
-            figures = {"none": f"none within {given.limit:,.0f} s"}
+            figures, began, earlier = {"none": f"none within {given.limit:,.0f} s"}, processor_seconds(), left
         seconds = processor_seconds() - began + earlier
         seeds.append({"seed": seed, **figures, "seconds": round(seconds, 1)})
         print(target.parent.name, constraint, method, seeds[-1], flush=True)
@@ -135,7 +135,9 @@ def partition(method, graph, network, hardware, seed: int, directory: Path, give
 
     limit = hardware.neurons_per_core
     parts = directory / f"{method}-{limit}-{seed}.parts"
-    seconds = parts.with_suffix(".seconds")
+    seconds, stopped = parts.with_suffix(".seconds"), parts.with_suffix(".stopped")
+    if stopped.exists():
+        raise subprocess.TimeoutExpired(method, left)
     if seconds.exists():
         return parts, float(seconds.read_text())
     began = processor_seconds()
@@ -151,7 +153,11 @@ def partition(method, graph, network, hardware, seed: int, directory: Path, give
         config = ["--kahypar-config", str(given.kahypar_config)] if given.kahypar_config else []
         with parts.open("w") as output:
             command = [given.python, __file__, *config, "--tool", *arguments]
-            subprocess.run(command, stdout=output, check=True, timeout=left)
+            try:
+                subprocess.run(command, stdout=output, check=True, timeout=left)
+            except subprocess.TimeoutExpired:
+                stopped.touch()
+                raise
     seconds.write_text(str(processor_seconds() - began))
     return parts, 0.0
 
