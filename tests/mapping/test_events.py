@@ -14,7 +14,8 @@ from snnb.mapping.cost import cost
 from snnb.mapping.files import Mapping, MappingCost, write_mapping
 from snnb.mapping.hardware import Hardware
 from snnb.mapping.limits import exceeded_limits, overfull_cores
-from snnb.mapping.map_network import MappedNetwork, Partition
+from snnb.mapping.map_network import MappedNetwork
+from snnb.mapping.partition import Partition
 from snnb.mapping.placement import place
 from snnb.mapping.plots import plot_events
 from snnb.mapping.time_costs import recorded_messages, recorded_steps, step_loads

@@ -16,7 +16,8 @@ from snnb.graph.populations import Recording
 from snnb.graph.synapse_graph import SynapseGraph, log_lines
 from snnb.mapping.cost import cost
 from snnb.mapping.hardware import Limits, read_hardware
-from snnb.mapping.map_network import map_network, partition
+from snnb.mapping.map_network import map_network
+from snnb.mapping.partition import partition
 from snnb.mapping.traffic import PlacedNetwork, count_traffic
 from tests.graph.edges import all_edges
 from tests.graph.listed_graphs import random_graph, with_names

@@ -9,7 +9,7 @@ from snnb.core.errors import InputError
 from snnb.graph.build import build_graph
 from snnb.mapping.hardware import NO_LIMIT, Limits, SynapseMemory
 from snnb.mapping.limits import least_cores
-from snnb.mapping.map_network import partition
+from snnb.mapping.partition import partition
 from snnb.mapping.search import contract, partitions
 from snnb.mapping.traffic import PlacedNetwork, count_traffic
 from tests.graph.networks import LAYERS, counts_of, save, save_counts
@@ -223,6 +223,6 @@ def test_too_few_cores_and_too_many_neurons_for_the_hypergraph(tmp_path, monkeyp
     network = _placed(_convolutional(), tmp_path)
     with pytest.raises(InputError, match=r"has 2 cores, and \d+ would suffice"):
         partition(network, hardware(30, 150, None, mesh=(2, 1)))
-    monkeypatch.setattr("snnb.mapping.map_network.MOST_NEURONS", 10)
+    monkeypatch.setattr("snnb.mapping.partition.MOST_SINGLE_NEURONS", 10)
     with pytest.raises(InputError, match="--method groups"):
         partition(network, hardware(30, 150, None, mesh=(8, 8)), method="hypergraph")
