@@ -195,7 +195,7 @@ def test_channels_that_are_apart_are_not_divided_by_position(tmp_path, monkeypat
         tensor = LAYERS.DepthwiseConv2D(3, padding="same", activation="relu", name=name)(tensor)
     tensor = LAYERS.Flatten(name="03Flatten_1200")(tensor)
     network = _placed(keras.Model(source, LAYERS.Dense(4, name="04Dense_4")(tensor)), tmp_path)
-    monkeypatch.setattr("snnb.mapping.map_network.FEW_PINS", 0)  # as if it were large
+    monkeypatch.setattr("snnb.mapping.partition.FEW_PINS", 0)  # as if it were large
     found = partition(network, hardware(320, mesh=(8, 8)))
     by_channel = np.concatenate([np.tile(np.arange(12), 300), np.zeros(4, int)]).astype(np.int32)
     groups, neurons = (
@@ -212,7 +212,7 @@ def test_mt_kahypar_partitions_few_neurons_that_have_no_groups(tmp_path, monkeyp
         asked.extend(jobs if first is None else [])
         return partitions(graph, jobs, warn, first)
 
-    monkeypatch.setattr("snnb.mapping.map_network.FEW_PINS", 0)
+    monkeypatch.setattr("snnb.mapping.partition.FEW_PINS", 0)
     monkeypatch.setattr("snnb.mapping.search.partitions", asked_partitions)
     partition(network, hardware(30, 150, mesh=(8, 8)))
     least = -(-network.neurons // 30)

@@ -1,7 +1,7 @@
 """Assign neurons to cores in the order of their ids, the baseline; and to groups, for the search."""
 
 from collections import Counter
-from itertools import product
+from itertools import chain, product
 from typing import Dict, List, NamedTuple, Optional, Sequence, Set, Tuple, Union
 
 import numpy as np
@@ -270,7 +270,12 @@ class _Candidate(NamedTuple):
 
 
 def patches(
-    network: PlacedNetwork, limits: Limits, axons_out: Optional[int] = None, *, mixed: bool = True
+    network: PlacedNetwork,
+    limits: Limits,
+    axons_out: Optional[int] = None,
+    *,
+    mixed: bool = True,
+    alike: bool = False,
 ) -> Tuple[np.ndarray, int]:
     """Return the group of each neuron, int32, and the number of groups; each keeps the limits by an estimate.
 
@@ -278,18 +283,21 @@ def patches(
     that of the entries of lists. `axons_out` limits the pairs of a neuron of a patch and a patch with one of its
     targets, so populations take their grids after their targets. With `mixed`, chunks of channels may have different
     grids, and a pooling joins the patches of the population that it reads if that saves spikes. Otherwise patches are
-    to be merged: a population has equal ones, for the mean number of spikes, so that patches of populations of one
-    shape have the same borders.
+    to be merged: a population has equal ones, for the mean number of spikes. With `alike`, populations of one shape
+    have the same, so that their borders agree; they may exceed `axons_out`.
     """
     poolings = _poolings(network) if mixed else {}
     chunks_of: Dict[str, Chunks] = {}
+    candidates_of: Dict[Tuple[int, int, int], Dict[str, List[_Candidate]]] = {}  # by shape and population
     joined: Dict[str, Connection] = {}  # poolings, by the name of the population that they read
     for population in reversed(network.populations):
         pooling, name = poolings.get(population.name), population.name
         out = [c for p in network.projections_from(population) for c in p.connections]
         filters = _volume(network, population)[2]
         room = None if axons_out is None else (axons_out, _patches_reached(network, population, out, chunks_of))
-        chunks_of[name], spikes = _chunks(_candidates(network, population, None, limits, room, mixed), filters, mixed)
+        candidates = _candidates(network, population, None, limits, room, mixed)
+        candidates_of.setdefault(_volume(network, population), {})[name] = candidates
+        chunks_of[name], spikes = _chunks(candidates, filters, mixed)
         if pooling is not None:
             if axons_out is not None:
                 others = [connection for connection in out if connection is not pooling]
@@ -302,6 +310,10 @@ def patches(
             chunks_too, spikes_too = _chunks(candidates, filters, mixed)
             if spikes_too < spikes + _spikes_at(network, pooling, mixed).sum():
                 chunks_of[name], joined[name] = chunks_too, pooling
+    for (_, _, filters), by_name in candidates_of.items() if alike else ():
+        common = _common(list(by_name.values()))
+        if common:
+            chunks_of.update(dict.fromkeys(by_name, _chunks(common, filters, mixed)[0]))
     group, groups = np.empty(network.neurons, np.int32), 0
     targets = [pooling.target for pooling in joined.values()]
     for population in network.populations:
@@ -459,6 +471,18 @@ def _chunks(candidates: List[_Candidate], filters: int, mixed: bool = True) -> T
         for n in range(len(taken))
     ]
     return chunks, received
+
+
+def _common(several: Sequence[Sequence[_Candidate]]) -> List[_Candidate]:
+    """Return the grids that are candidates of all of several populations, with the sums of their spikes."""
+    by_grid: Dict[Grid, List[_Candidate]] = {}
+    for one in chain.from_iterable(several):
+        by_grid.setdefault(one.grid, []).append(one)
+    return [
+        _Candidate(grid, min(n for _, n, _, _ in ones), sum(n for _, _, n, _ in ones), sum(n for *_, n in ones))
+        for grid, ones in by_grid.items()
+        if len(ones) == len(several)
+    ]
 
 
 def _numbers(length: int) -> List[int]:

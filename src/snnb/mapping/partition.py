@@ -32,8 +32,7 @@ from snnb.mapping.traffic import PlacedNetwork, TrafficSums, count_traffic
 
 MOST_SINGLE_NEURONS = 1_000_000  # for a hypergraph of single neurons
 MOST_SINGLE_PINS = 4_000_000  # of a hypergraph of single neurons
-# Numbers of patches that fill a core, and whether each keeps to its part of the output axons: cores can be divided
-PATCHES = ((1, True), (2, True), (2, False))
+PATCHES = ((1, False), (2, False), (2, True))  # numbers that fill a core, and whether populations of a shape are alike
 PATCH_VISITS = 300_000_000  # see `MOST_VISITS`; more hardly help
 WITHOUT = (
     f"Mt-KaHyPar is not installed: only snnb's own search is used; for better results: {how_to_install('mapping')}"
@@ -147,9 +146,7 @@ class _Tries:
         steps: List[Tuple[str, Step]] = []
         if self._method != "hypergraph":
             if self._memory_is_estimated:
-                out = self._hardware.axons_out_per_core
-                for share, part in dict.fromkeys((share, out if kept else None) for share, kept in PATCHES):
-                    steps.append(("groups", partial(self._patches, share, part)))
+                steps += [("groups", partial(self._patches, share, alike)) for share, alike in PATCHES]
                 if self._memory_is_abundant:
                     steps.append(("groups", self._groups_without_memory))
                     if neurons:
@@ -201,14 +198,16 @@ class _Tries:
             net, start, known, progress, limits=limits, most=most, seed=self._seed, warn=warn, **options
         )
 
-    def _patches(self, share: int, axons_out: Optional[int], known: float, progress: Progress) -> Sequence[Cores]:
+    def _patches(self, share: int, alike: bool, known: float, progress: Progress) -> Sequence[Cores]:
         """Return patches, each of which takes a part of a core with its shared lists of synapses, and their partition.
 
         The search does not know the output axons and the exact memory, so patches on cores of their own can be better.
+        Smaller patches do not keep to their part of the output axons: cores can be divided.
         """
         network, limits = self._network, self._limits
         part = limits._replace(neurons=max(limits.neurons // share, 1), synapses=limits.synapses // share)
-        group, groups = patches(network, part, None if axons_out is None else axons_out // share, mixed=share == 1)
+        axons_out = self._hardware.axons_out_per_core if share == 1 else None
+        group, groups = patches(network, part, axons_out, mixed=share == 1, alike=alike)
         loads = np.zeros(network.neurons, np.int64)
         loads[np.unique(group, return_index=True)[1]] = shared_entries(count_traffic(network, group, groups))
         net, start = contract(network, group, groups, loads), np.arange(groups, dtype=np.int32)
