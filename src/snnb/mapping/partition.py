@@ -17,6 +17,7 @@ from snnb.mapping.search import (
     FEW_GROUPS,
     FEW_PINS,
     FEWEST_GROUPS,
+    MOST_ANEW_PINS,
     MOST_PINS,
     WORTH,
     Cores,
@@ -256,9 +257,12 @@ class _Tries:
         if auto and self._memory_is_estimated and not (self._memory_is_abundant or self._estimates_help):
             return []
         found = self.best.core if auto and self.valid else None
-        return [self._search_neurons(found, progress, self._limits, most_pins)]
+        done = auto and self._memory_is_estimated and self._memory_is_abundant  # by `_cycle_without_memory`
+        return [self._search_neurons(found, progress, self._limits, most_pins, 0 if done else MOST_ANEW_PINS)]
 
-    def _search_neurons(self, found: Cores, progress: Progress, limits: Limits, most_pins: int) -> Cores:
+    def _search_neurons(
+        self, found: Cores, progress: Progress, limits: Limits, most_pins: int, most_anew_pins: int = MOST_ANEW_PINS
+    ) -> Cores:
         """Search for a mapping of single neurons, see `search_neurons`."""
         assert self._single is not None
         return search_neurons(
@@ -271,4 +275,5 @@ class _Tries:
             seed=self._seed,
             warn=self.warnings.append,
             most_pins=most_pins,
+            most_anew_pins=most_anew_pins,
         )

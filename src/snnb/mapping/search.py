@@ -231,11 +231,13 @@ def search_neurons(
     seed: int,
     warn: Say,
     most_pins: int = MOST_PINS,
+    most_anew_pins: int = MOST_ANEW_PINS,
 ) -> Cores:
     """Return the best valid mapping of single neurons that Mt-KaHyPar finds and moves improve, or None.
 
     Mt-KaHyPar partitions the network anew if it has at most `most_pins` pins or `found` is None. It then improves the
-    best partition, which can be `found`, by a V-cycle, if the hypergraph represents cost and limits.
+    best partition, which can be `found`, by a V-cycle, if the hypergraph represents cost and limits. If the V-cycle
+    shows that `found` is poor, it partitions networks of at most `most_anew_pins` pins anew after all.
     """
     graph, known = hypergraph(net, limits), np.inf
     best: Optional[Tuple[int, np.ndarray]] = None  # λ − 1 metric, and cores
@@ -249,7 +251,7 @@ def search_neurons(
             best = metric, found
     starts, jobs = _starts(net, limits, first, most, seed, warn, graph, least=found is None, most_pins=most_pins)
     if graph.pin.size <= MOST_CYCLE_PINS and (jobs or best is not None):
-        starts, jobs = _then_cycle(starts, graph, best, most, seed, warn), jobs + 1
+        starts, jobs = _then_cycle(starts, graph, best, most, seed, warn, most_anew_pins), jobs + 1
     return _best(net, starts, jobs, known, progress, limits, seed) if jobs else None
 
 
@@ -260,6 +262,7 @@ def _then_cycle(
     most: int,
     seed: int,
     warn: Say,
+    most_anew_pins: int,
 ) -> Iterator[Tuple[int, np.ndarray]]:
     """Yield the starts, and a V-cycle of the best of them within the capacity and `best`, which has a λ − 1 metric.
 
@@ -283,7 +286,7 @@ def _then_cycle(
     for _, cycled in partitions(graph, [(cores, seed)], warn, best[1]):
         yield cores, cycled
         metric = _km1(graph, cycled)
-        if anew or graph.pin.size > MOST_ANEW_PINS or metric >= POOR * best[0]:
+        if anew or graph.pin.size > most_anew_pins or metric >= POOR * best[0]:
             return
         for _, start in partitions(graph, [(roomy, seed)], warn):
             yield roomy, start
