@@ -14,6 +14,7 @@ from io import BytesIO
 from pathlib import Path
 from xml.etree import ElementTree
 
+import matplotlib
 import numpy as np
 import pytest
 from PIL import Image
@@ -189,8 +190,9 @@ def test_a_table_of_many_rows_is_cut():
 def test_a_plot_is_the_saved_figure(drawn_run, drawn_figures, name, file):
     face, results = drawn_run
     stage = {"training": "train", "mapping": "map", "traffic": "map", "events": "map"}.get(name, "simulate")
-    figure = face.plot(name)
-    drawn = np.asarray(Image.open(BytesIO(figure._repr_png_())))
+    with matplotlib.rc_context({"font.size": 14}):  # of the user
+        figure = face.plot(name)
+        drawn = np.asarray(Image.open(BytesIO(figure._repr_png_())))
     np.testing.assert_array_equal(drawn, np.asarray(Image.open(results[stage].directory / file)))
 
 

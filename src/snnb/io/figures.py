@@ -50,6 +50,7 @@ ROWS = 12  # in which the label of a point is tried, above and below it
 class Figure(matplotlib.figure.Figure):
     """A figure that a notebook shows as it is; matplotlib's need pyplot for that."""
 
+    @styled
     def _repr_png_(self) -> bytes:
         buffer = BytesIO()
         self.savefig(buffer, format="png", dpi=DPI)

@@ -8,7 +8,7 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 import numpy as np
 
 from snnb.core.errors import DamagedError, InputError, UpstreamError, UsageError
-from snnb.io.figures import Figure
+from snnb.io.figures import Figure, styled
 from snnb.io.npy import load_archive
 from snnb.io.text import read_document, read_text
 from snnb.mapping.files import Mapping
@@ -33,6 +33,7 @@ class Plot(NamedTuple):
     draw: Callable[[RunDirectory, Path], Figure]  # of the directory of the result
 
 
+@styled
 def plot(run: RunDirectory, name: str, result: Optional[str] = None) -> Figure:
     """Return a figure of a result, by default of the current one; `name` is one of `PLOTS`."""
     if name not in PLOTS:
