@@ -104,7 +104,8 @@ def solve_with(method, graph, network, constraint, target, directory, given) -> 
         except InputError as error:
             figures = {"none": str(error)}
         except subprocess.TimeoutExpired:
-            figures, began, earlier = {"none": f"none within {given.limit:,.0f} s"}, processor_seconds(), left
+            figures = {"none": f"none within {given.limit:,.0f} s"}
+            began, earlier = processor_seconds(), left
         seconds = processor_seconds() - began + earlier
         seeds.append({"seed": seed, **figures, "seconds": round(seconds, 1)})
         print(target.parent.name, constraint, method, seeds[-1], flush=True)
@@ -129,7 +130,8 @@ def processor_seconds() -> float:
 def partition(method, graph, network, hardware, seed: int, directory: Path, given, left: float) -> Tuple[Path, float]:
     """Return the file of a partition, and its processor time if it was computed for earlier constraints, else 0.
 
-    Raise `subprocess.TimeoutExpired` if another program needs more than `left` seconds.
+    Raise `subprocess.TimeoutExpired` if another program needs more than `left` seconds, or was stopped for earlier
+    constraints.
     """
     import numpy as np
 

@@ -1,7 +1,7 @@
 """The graph on hardware: descriptions of chips, partition into cores, placement on the mesh, exact cost.
 
-Imports no TensorFlow. The way of `snnb map`: map_network.py is the whole of it: partition.py assigns neurons to
-cores, placement.py places the cores, cost.py counts. files.py writes. Terms:
+Imports no TensorFlow. In `snnb map`, map_network.py calls partition.py (neurons to cores), placement.py (cores to
+positions) and cost.py; files.py writes the result. Terms:
 
 core, tile, chip
     Of the hardware. The cores of a tile share a router. A core number without neurons is an empty core.

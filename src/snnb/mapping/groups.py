@@ -284,7 +284,7 @@ def patches(
     targets, so populations take their grids after their targets. With `mixed`, chunks of channels may have different
     grids, and a pooling joins the patches of the population that it reads if that saves spikes. Otherwise patches are
     to be merged: a population has equal ones, for the mean number of spikes. With `alike`, populations of one shape
-    have the same, so that their borders agree; they may exceed `axons_out`.
+    have the same patches, which may exceed `axons_out`.
     """
     poolings = _poolings(network) if mixed else {}
     chunks_of: Dict[str, Chunks] = {}
@@ -310,10 +310,11 @@ def patches(
             chunks_too, spikes_too = _chunks(candidates, filters, mixed)
             if spikes_too < spikes + _spikes_at(network, pooling, mixed).sum():
                 chunks_of[name], joined[name] = chunks_too, pooling
-    for (_, _, filters), by_name in candidates_of.items() if alike else ():
-        common = _common(list(by_name.values()))
-        if common:
-            chunks_of.update(dict.fromkeys(by_name, _chunks(common, filters, mixed)[0]))
+    if alike:
+        for (_, _, filters), by_name in candidates_of.items():
+            common = _common(list(by_name.values()))
+            if common:
+                chunks_of.update(dict.fromkeys(by_name, _chunks(common, filters, mixed)[0]))
     group, groups = np.empty(network.neurons, np.int32), 0
     targets = [pooling.target for pooling in joined.values()]
     for population in network.populations:
@@ -474,14 +475,19 @@ def _chunks(candidates: List[_Candidate], filters: int, mixed: bool = True) -> T
 
 
 def _common(several: Sequence[Sequence[_Candidate]]) -> List[_Candidate]:
-    """Return the grids that are candidates of all of several populations, with the sums of their spikes."""
+    """Return the grids that are candidates of each population, with the least channels and the sums of the spikes."""
     by_grid: Dict[Grid, List[_Candidate]] = {}
     for one in chain.from_iterable(several):
         by_grid.setdefault(one.grid, []).append(one)
     return [
-        _Candidate(grid, min(n for _, n, _, _ in ones), sum(n for _, _, n, _ in ones), sum(n for *_, n in ones))
-        for grid, ones in by_grid.items()
-        if len(ones) == len(several)
+        _Candidate(
+            grid,
+            channels=min(one.channels for one in same),
+            to_chunk=sum(one.to_chunk for one in same),
+            to_channel=sum(one.to_channel for one in same),
+        )
+        for grid, same in by_grid.items()
+        if len(same) == len(several)
     ]
 
 

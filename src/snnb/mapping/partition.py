@@ -17,8 +17,8 @@ from snnb.mapping.search import (
     FEW_GROUPS,
     FEW_PINS,
     FEWEST_GROUPS,
-    MOST_ANEW_PINS,
     MOST_PINS,
+    MOST_VISITS,
     WORTH,
     Cores,
     Search,
@@ -38,7 +38,7 @@ PATCH_VISITS = 300_000_000  # see `MOST_VISITS`; more hardly help
 WITHOUT = (
     f"Mt-KaHyPar is not installed: only snnb's own search is used; for better results: {how_to_install('mapping')}"
 )
-# From the cost of the best known mapping to cores of neurons
+# Of the cost of the best known mapping; returns the cores of the neurons in each mapping found
 Step = Callable[[float, Progress], Sequence[Cores]]
 
 
@@ -90,7 +90,7 @@ def partition(
     tries = _Tries(network, hardware, baseline, method, seed)
     steps = tries.steps()
     for number, (name, step) in enumerate(steps):
-        lowest = min((one.connectivity for one in tries.valid), default=np.inf)
+        lowest = tries.best.connectivity if tries.valid else np.inf
         for core in step(lowest * tries.scale, _step_progress(progress, number, len(steps), name, lowest)):
             if core is not None:
                 tries.add(name, core)
@@ -109,7 +109,7 @@ def _step_progress(progress: Progress, number: int, steps: int, name: str, lowes
 
 
 class _Tries:
-    """The steps of `partition`, which are `Step`s, and the valid partitions that they have found."""
+    """Steps of `partition`, and the valid partitions that they have found."""
 
     def __init__(
         self, network: PlacedNetwork, hardware: Hardware, baseline: TrafficSums, method: str, seed: int
@@ -182,6 +182,7 @@ class _Tries:
 
     @property
     def _memory_is_abundant(self) -> bool:
+        """Whether the neurons need more than `ABUNDANT` times as many cores as the memory."""
         needed = self._loads.sum() / self._limits.synapses
         return ABUNDANT * needed < self._network.neurons / self._limits.neurons
 
@@ -190,13 +191,26 @@ class _Tries:
         """Whether to limit the estimated memory: for small networks and those without a mapping."""
         return self._network.neurons <= FEW_GROUPS or all(one is self._baseline for one in self.valid)
 
-    def _search(
-        self, net: Contracted, start: np.ndarray, known: float, progress: Progress, limits: Limits, **options: int
+    def _search_groups(
+        self,
+        net: Contracted,
+        start: np.ndarray,
+        known: float,
+        progress: Progress,
+        limits: Limits,
+        most_visits: int = MOST_VISITS,
     ) -> Cores:
         """Search for a mapping of groups, see `search_groups`."""
-        most, warn = self._hardware.cores, self.warnings.append
         return search_groups(
-            net, start, known, progress, limits=limits, most=most, seed=self._seed, warn=warn, **options
+            net,
+            start,
+            known,
+            progress,
+            limits=limits,
+            most=self._hardware.cores,
+            seed=self._seed,
+            warn=self.warnings.append,
+            most_visits=most_visits,
         )
 
     def _patches(self, share: int, alike: bool, known: float, progress: Progress) -> Sequence[Cores]:
@@ -212,7 +226,7 @@ class _Tries:
         loads = np.zeros(network.neurons, np.int64)
         loads[np.unique(group, return_index=True)[1]] = shared_entries(count_traffic(network, group, groups))
         net, start = contract(network, group, groups, loads), np.arange(groups, dtype=np.int32)
-        core = self._search(net, start, known, progress, limits, most_visits=PATCH_VISITS)
+        core = self._search_groups(net, start, known, progress, limits, PATCH_VISITS)
         return [*([group] if share == 1 else []), None if core is None else core[group]]
 
     def _groups(self, known: float, progress: Progress) -> Sequence[Cores]:
@@ -242,7 +256,7 @@ class _Tries:
         net = contract(self._network, group, groups, loads)
         start = np.zeros(groups, np.int32)
         start[group[::-1]] = self._baseline.core[::-1]  # the core of the first neuron of each group
-        core = self._search(net, start, known, progress, limits)
+        core = self._search_groups(net, start, known, progress, limits)
         return None if core is None else core[group]
 
     def _cycle_without_memory(self, known: float, progress: Progress) -> Sequence[Cores]:
@@ -257,11 +271,11 @@ class _Tries:
         if auto and self._memory_is_estimated and not (self._memory_is_abundant or self._estimates_help):
             return []
         found = self.best.core if auto and self.valid else None
-        done = auto and self._memory_is_estimated and self._memory_is_abundant  # by `_cycle_without_memory`
-        return [self._search_neurons(found, progress, self._limits, most_pins, 0 if done else MOST_ANEW_PINS)]
+        again = not (self._memory_is_estimated and self._memory_is_abundant)  # else in `_cycle_without_memory`
+        return [self._search_neurons(found, progress, self._limits, most_pins, again=again)]
 
     def _search_neurons(
-        self, found: Cores, progress: Progress, limits: Limits, most_pins: int, most_anew_pins: int = MOST_ANEW_PINS
+        self, found: Cores, progress: Progress, limits: Limits, most_pins: int, *, again: bool = True
     ) -> Cores:
         """Search for a mapping of single neurons, see `search_neurons`."""
         assert self._single is not None
@@ -275,5 +289,5 @@ class _Tries:
             seed=self._seed,
             warn=self.warnings.append,
             most_pins=most_pins,
-            most_anew_pins=most_anew_pins,
+            again=again,
         )

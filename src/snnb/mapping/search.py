@@ -36,7 +36,7 @@ FEW_GROUPS = 20_000  # up to here it also anneals in rounds
 MOST_PINS = 300_000  # of all of Mt-KaHyPar's jobs together, if there are several
 FEW_PINS = 60_000  # the same for single neurons if groups of them have been partitioned
 MOST_CYCLE_PINS = 4_000_000  # for a V-cycle
-MOST_ANEW_PINS = 1_000_000  # for a partition beside it, and for an exact hypergraph where the smaller one misjudges
+MOST_ANEW_PINS = 1_000_000  # for a partition after it, and for an exact hypergraph where the smaller one misjudges
 POOR = 0.97  # least ratio of the costs after and before a V-cycle of a good mapping
 SEEDS = 2
 SEED_END = 1 << 31  # of Mt-KaHyPar's seeds
@@ -231,13 +231,14 @@ def search_neurons(
     seed: int,
     warn: Say,
     most_pins: int = MOST_PINS,
-    most_anew_pins: int = MOST_ANEW_PINS,
+    again: bool = True,
 ) -> Cores:
     """Return the best valid mapping of single neurons that Mt-KaHyPar finds and moves improve, or None.
 
     Mt-KaHyPar partitions the network anew if it has at most `most_pins` pins or `found` is None. It then improves the
-    best partition, which can be `found`, by a V-cycle, if the hypergraph represents cost and limits. If the V-cycle
-    shows that `found` is poor, it partitions networks of at most `most_anew_pins` pins anew after all.
+    best partition, which can be `found`, by a V-cycle, if the hypergraph represents cost and limits. With
+    `again`, it also partitions a network of at most `MOST_ANEW_PINS` pins anew if the V-cycle shows that `found` is
+    poor.
     """
     graph, known = hypergraph(net, limits), np.inf
     best: Optional[Tuple[int, np.ndarray]] = None  # λ − 1 metric, and cores
@@ -251,7 +252,7 @@ def search_neurons(
             best = metric, found
     starts, jobs = _starts(net, limits, first, most, seed, warn, graph, least=found is None, most_pins=most_pins)
     if graph.pin.size <= MOST_CYCLE_PINS and (jobs or best is not None):
-        starts, jobs = _then_cycle(starts, graph, best, most, seed, warn, most_anew_pins), jobs + 1
+        starts, jobs = _then_cycle(starts, graph, best, most, seed, warn, again), jobs + 1
     return _best(net, starts, jobs, known, progress, limits, seed) if jobs else None
 
 
@@ -262,18 +263,18 @@ def _then_cycle(
     most: int,
     seed: int,
     warn: Say,
-    most_anew_pins: int,
+    again: bool,
 ) -> Iterator[Tuple[int, np.ndarray]]:
     """Yield the starts, and a V-cycle of the best of them within the capacity and `best`, which has a λ − 1 metric.
 
-    If there are no starts, and the V-cycle reduces the metric to less than `POOR`, Mt-KaHyPar also partitions anew. A
-    better partition gets a V-cycle too.
+    With `again`, if there are no starts, and the V-cycle multiplies the metric by less than `POOR`, Mt-KaHyPar also
+    partitions anew, unless the hypergraph is too large. A better partition gets a V-cycle too.
     """
     needed = graph.node_weight.sum() / graph.capacity
     roomy = max(2, min(max(int(needed * (1 + MORE_CORES)), int(np.ceil(needed))), most))
-    anew = False  # whether there are starts
+    again = again and graph.pin.size <= MOST_ANEW_PINS
     for cores, start in starts:
-        anew = True
+        again = False
         yield cores, start
         metric = _km1(graph, start)
         if np.bincount(start, graph.node_weight).max() <= graph.capacity and (best is None or metric < best[0]):
@@ -286,7 +287,7 @@ def _then_cycle(
     for _, cycled in partitions(graph, [(cores, seed)], warn, best[1]):
         yield cores, cycled
         metric = _km1(graph, cycled)
-        if anew or graph.pin.size > most_anew_pins or metric >= POOR * best[0]:
+        if not again or metric >= POOR * best[0]:
             return
         for _, start in partitions(graph, [(roomy, seed)], warn):
             yield roomy, start
