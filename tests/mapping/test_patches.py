@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from snnb.mapping.groups import _axis_parts, _Candidate, _chunks, patches
+from snnb.graph.synapse_graph import SynapseGraph
+from snnb.instances.known_instances import find_instance
+from snnb.mapping.groups import _axis_parts, _Candidate, _candidates, _chunks, patches
 from snnb.mapping.hardware import Limits
 from snnb.mapping.limits import shared_entries
 from snnb.mapping.traffic import PlacedNetwork, count_traffic
@@ -38,6 +40,20 @@ def test_populations_of_one_shape_may_have_the_same_patches(graphs):
         same = [np.equal.outer(group[part], group[part]) for part in map(network.part, network.populations)]
         borders.append((same[0] == same[2]).all())
     assert borders == [False, True]
+
+
+def test_a_grid_and_its_transpose_are_equally_good_on_every_processor():
+    """All layers and kernels of LeNet are square, so which of two grids is taken must not depend on rounding."""
+    with SynapseGraph.open(find_instance("lenet_t100").path) as graph:
+        network = PlacedNetwork.of(graph)
+        pairs = 0
+        for population in network.populations:
+            found = _candidates(network, population, None, Limits(1024, 4096, 100_000), None, mixed=False)
+            spikes = {one.grid: (one.to_chunk, one.to_channel) for one in found}
+            for (down, across), received in spikes.items():
+                assert spikes.get((across, down), received) == received
+                pairs += down < across and (across, down) in spikes
+    assert pairs > 50
 
 
 @pytest.mark.parametrize("coding", ["current", "spikes"])

@@ -248,6 +248,7 @@ def patch_of(shape: Tuple[int, ...], grid: Optional[Grid]) -> Tuple[np.ndarray, 
 # of channels. With n rows the sum grows until n is the kernel's size, and a patch of all rows has fewer lists, since no
 # source lies beyond its border. Hence layers of many channels take single rows, or all positions and few channels.
 HEIGHTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)  # of patches, in positions, and all
+ALL_SPIKES = 1 << 40
 
 
 class _AxisParts(NamedTuple):
@@ -438,12 +439,17 @@ def _largest_sum(at: np.ndarray, down: int, across: int) -> int:
 
 
 def _spikes_at(network: PlacedNetwork, connection: Connection, exact: bool) -> np.ndarray:
-    """Return the spikes of all channels at each input position, or their mean: float64, shape (rows, columns)."""
+    """Return the spikes of all channels at each input position, or their mean: float64, shape (rows, columns).
+
+    They are integers, all spikes of the network being `ALL_SPIKES`: sums of them are exact, so that equally good grids
+    are equal on every processor.
+    """
+    scale = ALL_SPIKES / max(network.spikes.sum(), 1.0)
+    ids, spikes = connection.ids, np.rint(network.spikes_of(connection.source) * scale)
     if not exact:
         rows, columns, channels = connection.geometry.input_volume
-        return np.full((rows, columns), channels * network.spikes_of(connection.source).mean())
-    ids, spikes = connection.ids, np.append(network.spikes_of(connection.source), 0.0)
-    sent: np.ndarray = spikes[np.where(ids == PADDING, -1, ids - connection.source.first)].sum(axis=2)
+        return np.full((rows, columns), np.rint(channels * spikes.mean()))
+    sent: np.ndarray = np.append(spikes, 0.0)[np.where(ids == PADDING, -1, ids - connection.source.first)].sum(axis=2)
     return sent
 
 
