@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 
-from snnb.mapping.kahypar import Hypergraph
+from snnb.mapping.kahypar import MANY_NODES, Hypergraph
 from snnb.mapping.search import partitions
 
 # Two triangles joined by an edge: the best bisection cuts only that edge.
@@ -44,6 +44,23 @@ def test_a_v_cycle_improves_a_partition():
     first = np.array([0, 0, 1, 1, 1, 0])
     ((_, block),) = partitions(TRIANGLES, [(2, 0)], print, first)
     assert block[0] == block[1] == block[2] != block[3] == block[4] == block[5]
+
+
+def test_a_large_hypergraph_has_settings_of_its_own():
+    """A chain of heavy triples, each joined to the next by a light edge: the best bisection cuts one of these."""
+    triples = MANY_NODES // 3 + 1
+    nodes = np.arange(3 * triples, dtype=np.int32)
+    chain = Hypergraph(
+        node_weight=np.ones(nodes.size, np.int64),
+        start=np.concatenate([3 * np.arange(triples), 3 * triples + 2 * np.arange(triples)]),
+        pin=np.concatenate([nodes, np.stack([nodes[2:-1:3], nodes[3::3]], axis=1).ravel()]),
+        weight=np.repeat([5, 1], [triples, triples - 1]),
+        capacity=3 * (triples // 2 + 10),
+    )
+    warnings = []
+    ((_, block),) = partitions(chain, [(2, 0)], warnings.append)
+    assert (np.count_nonzero(np.diff(block)), warnings) == (1, [])
+    assert np.bincount(block).max() <= chain.capacity
 
 
 def test_a_job_does_not_depend_on_those_before_it():
