@@ -28,6 +28,18 @@ def _with_distinct_weights(model, folder):
     return PlacedNetwork.of(build_graph(parsed, folder / "net_graph.h5", counts=counts, coding={"input": "current"}))
 
 
+def _asked_partitions(monkeypatch):
+    """Return a list to which each new partition of Mt-KaHyPar is added: number of nodes, and job."""
+    asked = []
+
+    def asked_partitions(graph, jobs, warn, first=None):
+        asked.extend((graph.node_weight.size, job) for job in jobs if first is None)
+        return partitions(graph, jobs, warn, first)
+
+    monkeypatch.setattr("snnb.mapping.search.partitions", asked_partitions)
+    return asked
+
+
 def _convolutional():
     source = LAYERS.Input((8, 8, 1), name="input")
     tensor = LAYERS.Conv2D(4, 3, activation="relu", name="00Conv2D_6x6x4")(source)
@@ -88,6 +100,20 @@ def test_a_pruned_network_keeps_the_limits(pruned_graph, without_kahypar):
     for sums in partition(PlacedNetwork.of(pruned_graph), hardware(40, 60, mesh=(8, 8)), method="groups").tried:
         assert (sums.neurons <= 40).all()
         assert (sums.axons <= 60).all()
+
+
+@pytest.mark.parametrize(("axons", "kept", "anew"), [(100_000, 1.0, True), (60, 1.0, False), (100_000, 0.01, False)])
+def test_neurons_are_partitioned_anew_if_few_weights_are_left(pruned_graph, monkeypatch, axons, kept, anew):
+    """If neurons alone need the cores; otherwise the partition of groups is only improved."""
+    asked = _asked_partitions(monkeypatch)
+    monkeypatch.setattr("snnb.mapping.partition.FEWEST_GROUPS", 0)
+    monkeypatch.setattr("snnb.mapping.partition.FEW_PINS", 0)
+    monkeypatch.setattr("snnb.mapping.search.MOST_ANEW_PINS", 0)
+    monkeypatch.setattr("snnb.mapping.partition.MOST_KEPT", kept)
+    network = PlacedNetwork.of(pruned_graph)
+    found = partition(network, hardware(40, axons, mesh=(8, 8)))
+    assert (network.neurons in [nodes for nodes, _ in asked]) == anew
+    assert found.best.connectivity < found.sequential.connectivity
 
 
 def test_without_mt_kahypar_the_search_alone_keeps_the_promises(tmp_path, without_kahypar):
@@ -206,17 +232,11 @@ def test_channels_that_are_apart_are_not_divided_by_position(tmp_path, monkeypat
 
 def test_mt_kahypar_partitions_few_neurons_that_have_no_groups(tmp_path, monkeypatch):
     network = _placed(_convolutional(), tmp_path)
-    asked = []
-
-    def asked_partitions(graph, jobs, warn, first=None):
-        asked.extend(jobs if first is None else [])
-        return partitions(graph, jobs, warn, first)
-
+    asked = _asked_partitions(monkeypatch)
     monkeypatch.setattr("snnb.mapping.partition.FEW_PINS", 0)
-    monkeypatch.setattr("snnb.mapping.search.partitions", asked_partitions)
     partition(network, hardware(30, 150, mesh=(8, 8)))
     least = -(-network.neurons // 30)
-    assert (least, 0) in asked
+    assert (network.neurons, (least, 0)) in asked
 
 
 def test_too_few_cores_and_too_many_neurons_for_the_hypergraph(tmp_path, monkeypatch):

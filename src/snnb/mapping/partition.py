@@ -1,13 +1,14 @@
 """Assign the neurons of a network to cores by a method, so that few spikes travel between cores."""
 
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Callable, List, Optional, Sequence, Tuple
 
 import numpy as np
 
 from snnb.core.errors import InputError, how_to_install
 from snnb.core.progress import Progress, silent
+from snnb.graph.projection import KernelProjection
 from snnb.mapping.groups import grouped, patches, sequential
 from snnb.mapping.growth import grown
 from snnb.mapping.hardware import Hardware, Limits
@@ -17,6 +18,7 @@ from snnb.mapping.search import (
     FEW_GROUPS,
     FEW_PINS,
     FEWEST_GROUPS,
+    MORE_CORES,
     MOST_PINS,
     MOST_VISITS,
     WORTH,
@@ -33,8 +35,9 @@ from snnb.mapping.traffic import PlacedNetwork, TrafficSums, count_traffic
 
 MOST_SINGLE_NEURONS = 1_000_000  # for a hypergraph of single neurons
 MOST_SINGLE_PINS = 4_000_000  # of a hypergraph of single neurons
+MOST_KEPT = 0.25  # share of the synapses below which, as others were dropped, neurons share few sources
 PATCHES = ((1, False), (2, False), (2, True))  # numbers that fill a core, and whether populations of a shape are alike
-PATCH_VISITS = 300_000_000  # see `MOST_VISITS`; more hardly help
+FEW_VISITS = 300_000_000  # see `MOST_VISITS`; of patches, and of groups before neurons are partitioned anew
 WITHOUT = (
     f"Mt-KaHyPar is not installed: only snnb's own search is used; for better results: {how_to_install('mapping')}"
 )
@@ -72,10 +75,10 @@ def partition(
     neurons if there are few enough. If sources share lists of synapses, it partitions patches first, and then positions
     and channels without regard to a memory that is abundant, and with an estimate of it for few neurons. In a graph of
     listed edges it lets cores grow around shared sources instead. `hypergraph` partitions single neurons. `auto` tries
-    `groups`, improves the best partition on single neurons, and partitions these anew if that is quick; without shared
-    lists it does not try `groups` for at most `FEWEST_GROUPS` neurons. Cores that exceed a limit of output axons or
-    synapse memory are divided. The result is the best of the method's and the sequential partition. The network is one
-    that `check_possible` accepts.
+    `groups`, improves the best partition on single neurons, and partitions these anew if that is quick, or if most
+    weights were dropped; without shared lists it does not try `groups` for at most `FEWEST_GROUPS` neurons. Cores that
+    exceed a limit of output axons or synapse memory are divided. The result is the best of the method's and the
+    sequential partition. The network is one that `check_possible` accepts.
 
     Raise `InputError` if the hardware has too few cores; or `method` is `hypergraph`, and Mt-KaHyPar is not installed
     or the network is too large.
@@ -175,6 +178,23 @@ class _Tries:
         """The valid partition with the lowest connectivity."""
         return min(self.valid, key=lambda one: one.connectivity)
 
+    @cached_property
+    def _anew(self) -> bool:
+        """Whether `auto` partitions single neurons anew, since groups share few sources: most weights were dropped.
+
+        That requires Mt-KaHyPar, and that the neurons alone determine the number of cores, the only limit it knows.
+        """
+        network = self._network
+        if self._method != "auto" or self._single is None or not self._installed or self._memory_is_estimated:
+            return False
+        sparse = [p for p in network.graph.projections if p.enumerated and p.connections]
+        if not sparse or self._baseline.cores > -(-network.neurons // self._limits.neurons) * (1 + MORE_CORES):
+            return False
+        kept, nodes = sum(projection.number_of_edges for projection in sparse), network.graph.number_of_nodes()
+        dropped = sum(KernelProjection(p.connections, nodes).number_of_edges for p in sparse) - kept
+        synapses = int(network.in_degrees.sum())
+        return synapses < MOST_KEPT * (synapses + dropped)
+
     @property
     def _memory_is_estimated(self) -> bool:
         """Whether the memory is limited, and that of shared lists only estimated by `synapse_loads`."""
@@ -226,7 +246,7 @@ class _Tries:
         loads = np.zeros(network.neurons, np.int64)
         loads[np.unique(group, return_index=True)[1]] = shared_entries(count_traffic(network, group, groups))
         net, start = contract(network, group, groups, loads), np.arange(groups, dtype=np.int32)
-        core = self._search_groups(net, start, known, progress, limits, PATCH_VISITS)
+        core = self._search_groups(net, start, known, progress, limits, FEW_VISITS)
         return [*([group] if share == 1 else []), None if core is None else core[group]]
 
     def _groups(self, known: float, progress: Progress) -> Sequence[Cores]:
@@ -256,7 +276,8 @@ class _Tries:
         net = contract(self._network, group, groups, loads)
         start = np.zeros(groups, np.int32)
         start[group[::-1]] = self._baseline.core[::-1]  # the core of the first neuron of each group
-        core = self._search_groups(net, start, known, progress, limits)
+        most_visits = FEW_VISITS if self._anew else MOST_VISITS
+        core = self._search_groups(net, start, known, progress, limits, most_visits)
         return None if core is None else core[group]
 
     def _cycle_without_memory(self, known: float, progress: Progress) -> Sequence[Cores]:
@@ -290,4 +311,5 @@ class _Tries:
             warn=self.warnings.append,
             most_pins=most_pins,
             again=again,
+            anew=self._anew,
         )

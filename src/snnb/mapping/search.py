@@ -232,13 +232,14 @@ def search_neurons(
     warn: Say,
     most_pins: int = MOST_PINS,
     again: bool = True,
+    anew: bool = False,
 ) -> Cores:
     """Return the best valid mapping of single neurons that Mt-KaHyPar finds and moves improve, or None.
 
-    Mt-KaHyPar partitions the network anew if it has at most `most_pins` pins or `found` is None. It then improves the
-    best partition, which can be `found`, by a V-cycle, if the hypergraph represents cost and limits. With
-    `again`, it also partitions a network of at most `MOST_ANEW_PINS` pins anew if the V-cycle shows that `found` is
-    poor.
+    Mt-KaHyPar partitions the network anew with `anew`, if it has at most `most_pins` pins, or if `found` is None. It
+    then improves the best partition, which can be `found`, by a V-cycle, if the hypergraph represents cost and limits.
+    With `again`, it also partitions a network of at most `MOST_ANEW_PINS` pins anew if the V-cycle shows that `found`
+    is poor.
     """
     graph, known = hypergraph(net, limits), np.inf
     best: Optional[Tuple[int, np.ndarray]] = None  # λ − 1 metric, and cores
@@ -250,7 +251,9 @@ def search_neurons(
             metric = _km1(graph, found)
         if search.legal and metric <= FAITHFUL * graph.scale * known:
             best = metric, found
-    starts, jobs = _starts(net, limits, first, most, seed, warn, graph, least=found is None, most_pins=most_pins)
+    starts, jobs = _starts(
+        net, limits, first, most, seed, warn, graph, least=anew or found is None, most_pins=most_pins
+    )
     if graph.pin.size <= MOST_CYCLE_PINS and (jobs or best is not None):
         starts, jobs = _then_cycle(starts, graph, best, most, seed, warn, again), jobs + 1
     return _best(net, starts, jobs, known, progress, limits, seed) if jobs else None
