@@ -248,7 +248,7 @@ def patch_of(shape: Tuple[int, ...], grid: Optional[Grid]) -> Tuple[np.ndarray, 
 # of channels. With n rows the sum grows until n is the kernel's size, and a patch of all rows has fewer lists, since no
 # source lies beyond its border. Hence layers of many channels take single rows, or all positions and few channels.
 HEIGHTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)  # of patches, in positions, and all
-ALL_SPIKES = 1 << 40
+ALL_SPIKES = 1 << 40  # sum of the spikes of a network by which grids are compared
 
 
 class _AxisParts(NamedTuple):
@@ -441,8 +441,8 @@ def _largest_sum(at: np.ndarray, down: int, across: int) -> int:
 def _spikes_at(network: PlacedNetwork, connection: Connection, exact: bool) -> np.ndarray:
     """Return the spikes of all channels at each input position, or their mean: float64, shape (rows, columns).
 
-    They are integers, all spikes of the network being `ALL_SPIKES`: sums of them are exact, so that equally good grids
-    are equal on every processor.
+    They are integers, scaled so that the spikes of the network sum to about `ALL_SPIKES`. Their sums are exact, so that
+    equally good grids are equal on every processor.
     """
     scale = ALL_SPIKES / max(network.spikes.sum(), 1.0)
     ids, spikes = connection.ids, np.rint(network.spikes_of(connection.source) * scale)

@@ -146,19 +146,18 @@ class _Tries:
 
     def steps(self) -> List[Tuple[str, Step]]:
         """Return the steps of the method, each with the name of the method whose partitions it gives."""
-        neurons = self._method != "groups" and self._single is not None and self._installed
         steps: List[Tuple[str, Step]] = []
         if self._method != "hypergraph":
             if self._memory_is_estimated:
                 steps += [("groups", partial(self._patches, share, alike)) for share, alike in PATCHES]
                 if self._memory_is_abundant:
                     steps.append(("groups", self._groups_without_memory))
-                    if neurons:
+                    if self._takes_neurons:
                         steps.append(("hypergraph", self._cycle_without_memory))
                 steps.append(("groups", self._groups_with_estimates))
-            elif not neurons or self._network.neurons > FEWEST_GROUPS:
+            elif not self._takes_neurons or self._network.neurons > FEWEST_GROUPS:
                 steps.append(("groups", self._groups))
-        if neurons:
+        if self._takes_neurons:
             most_pins = FEW_PINS if steps and not self._network.listed else MOST_PINS
             steps.append(("hypergraph", partial(self._neurons, most_pins)))
         return steps
@@ -178,14 +177,19 @@ class _Tries:
         """The valid partition with the lowest connectivity."""
         return min(self.valid, key=lambda one: one.connectivity)
 
+    @property
+    def _takes_neurons(self) -> bool:
+        """Whether Mt-KaHyPar partitions single neurons."""
+        return self._method != "groups" and self._single is not None and self._installed
+
     @cached_property
     def _anew(self) -> bool:
-        """Whether `auto` partitions single neurons anew, since groups share few sources: most weights were dropped.
+        """Whether to partition single neurons anew after groups, which share few sources if most weights were dropped.
 
-        That requires Mt-KaHyPar, and that the neurons alone determine the number of cores, the only limit it knows.
+        That requires that the neurons alone determine the number of cores: Mt-KaHyPar knows no other limit.
         """
         network = self._network
-        if self._method != "auto" or self._single is None or not self._installed or self._memory_is_estimated:
+        if not self._takes_neurons or self._memory_is_estimated:
             return False
         sparse = [p for p in network.graph.projections if p.enumerated and p.connections]
         if not sparse or self._baseline.cores > -(-network.neurons // self._limits.neurons) * (1 + MORE_CORES):
