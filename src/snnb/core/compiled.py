@@ -58,7 +58,12 @@ cached as a part of the caller's. Python must not call the function.
 """
 
 inlined = _inner(forceinline=True)
-"""The same for a function whose call would take as long as its loop."""
+"""The same for a function of an inner loop, whose call would take as long as its body.
+
+A call counts the references to each array by atomic operations: 0.1 µs for a named tuple of ten arrays. LLVM removes
+them from inlined functions if both branches of a condition are one expression (`x = a[i] if b else c`), but not always
+if a branch assigns a variable: look for `call` in `inspect_asm()`.
+"""
 
 
 def typed_once(function: Callable[..., object]) -> Callable[..., object]:

@@ -12,7 +12,7 @@ from typing import Iterator, NamedTuple, Sequence, Tuple
 import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix, diags, identity
 
-from snnb.core.compiled import compiled, inner
+from snnb.core.compiled import compiled, inlined
 from snnb.core.progress import Progress, Throttle, silent
 from snnb.mapping.hardware import Hardware
 from snnb.mapping.search_kernels import draw_below
@@ -51,6 +51,9 @@ class Board(NamedTuple):
     # (width,) and (height,) float64: coordinates whose differences are distances along x and along y
     column: np.ndarray
     row: np.ndarray
+    # (cores,) float64: coordinates of the cores
+    at_x: np.ndarray
+    at_y: np.ndarray
 
 
 def place(
@@ -115,7 +118,8 @@ def _board(cores: int, hardware: Hardware, hops: bool) -> Board:
         width, height = -(-cores // most_y), most_y
     roomy = [min(side, length + length // 8 + 2) for side, length in zip(sides, (width, height))]
     who = np.full(roomy, NOBODY, np.int32)
-    board = Board(np.empty(cores, np.int32), np.empty(cores, np.int32), who, *_coordinates(roomy, hardware, hops))
+    x, y = np.empty((2, cores), np.int32)
+    board = Board(x, y, who, *_coordinates(roomy, hardware, hops), *np.empty((2, cores)))
     _put(board, hilbert_curve(width, height)[:cores])
     return board
 
@@ -158,6 +162,7 @@ def _put(board: Board, places: np.ndarray) -> None:
     board.who[:] = NOBODY
     board.x[:], board.y[:] = places.T
     board.who[board.x, board.y] = np.arange(board.x.size)
+    board.at_x[:], board.at_y[:] = board.column[board.x], board.row[board.y]
 
 
 def _starts(links: Links, curve: np.ndarray) -> Iterator[np.ndarray]:
@@ -219,7 +224,7 @@ def _anneal(links: Links, board: Board, state: np.ndarray, trials: int) -> Itera
     """Anneal with swaps of decreasing distance; yield each step that is done."""
     widest = max(board.who.shape)
     hottest = HOTTEST if trials >= ENOUGH * board.x.size else WARM
-    copy = board._replace(x=board.x.copy(), y=board.y.copy(), who=board.who.copy())
+    copy = Board(*(array.copy() for array in board))
     _, increase = anneal_swaps(links, copy, state, 0.0, 1, PROBES)
     temperature, cooling = hottest * (increase / PROBES), (COOLEST / hottest) ** (1 / STEPS)
     for step in range(STEPS):
@@ -227,13 +232,6 @@ def _anneal(links: Links, board: Board, state: np.ndarray, trials: int) -> Itera
         anneal_swaps(links, board, state, temperature, reach, trials // STEPS)
         yield step
         temperature *= cooling
-
-
-@inner
-def _distance(board: Board, x: int, y: int, core: int) -> float:
-    """Return the distance of a position from a core."""
-    column, row = board.column, board.row
-    return abs(column[x] - column[board.x[core]]) + abs(row[y] - row[board.y[core]])
 
 
 @compiled
@@ -244,48 +242,54 @@ def board_cost(links: Links, board: Board) -> float:
         for k in range(links.indptr[core], links.indptr[core + 1]):
             other = links.other[k]
             if other > core:
-                total += links.spikes[k] * _distance(board, np.int64(board.x[core]), np.int64(board.y[core]), other)
+                distance = abs(board.at_x[core] - board.at_x[other]) + abs(board.at_y[core] - board.at_y[other])
+                total += links.spikes[k] * distance
     return total
 
 
-@compiled
+@inlined
 def swap_change(links: Links, board: Board, core: int, x: int, y: int) -> float:
     """Return the change of the cost if a core and the one at (x, y), if any, exchange positions."""
-    from_x, from_y, there = np.int64(board.x[core]), np.int64(board.y[core]), board.who[x, y]
+    there = board.who[x, y]
+    to_x, to_y = board.column[x], board.row[y]
+    from_x, from_y = board.at_x[core], board.at_y[core]
     total = 0.0
     for k in range(links.indptr[core], links.indptr[core + 1]):
         other = links.other[k]
         if other != there:
-            now = _distance(board, from_x, from_y, other)
-            total += links.spikes[k] * (_distance(board, x, y, other) - now)
+            at_x, at_y = board.at_x[other], board.at_y[other]
+            now = abs(from_x - at_x) + abs(from_y - at_y)
+            total += links.spikes[k] * (abs(to_x - at_x) + abs(to_y - at_y) - now)
     if there == NOBODY:
         return total
     for k in range(links.indptr[there], links.indptr[there + 1]):
         other = links.other[k]
         if other != core:
-            now = _distance(board, x, y, other)
-            total += links.spikes[k] * (_distance(board, from_x, from_y, other) - now)
+            at_x, at_y = board.at_x[other], board.at_y[other]
+            now = abs(to_x - at_x) + abs(to_y - at_y)
+            total += links.spikes[k] * (abs(from_x - at_x) + abs(from_y - at_y) - now)
     return total
 
 
-@compiled
+@inlined
 def swap(board: Board, core: int, x: int, y: int) -> None:
     """Exchange the positions of a core and of the one at (x, y), if any."""
     there, from_x, from_y = board.who[x, y], board.x[core], board.y[core]
     board.who[from_x, from_y] = there
     if there != NOBODY:
         board.x[there], board.y[there] = from_x, from_y
+        board.at_x[there], board.at_y[there] = board.column[from_x], board.row[from_y]
     board.who[x, y] = core
     board.x[core], board.y[core] = x, y
+    board.at_x[core], board.at_y[core] = board.column[x], board.row[y]
 
 
-@inner
+@inlined
 def _draw_position(links: Links, board: Board, core: int, reach: int, state: np.ndarray) -> Tuple[int, int]:
     """Draw a position within `reach` of the core, or of a core that it exchanges spikes with."""
-    around = core
     first, degree = links.indptr[core], links.indptr[core + 1] - links.indptr[core]
-    if degree and draw_below(state, np.int64(2)):
-        around = links.other[first + draw_below(state, degree)]
+    near = degree > 0 and draw_below(state, np.int64(2)) > 0
+    around = links.other[first + draw_below(state, degree)] if near else core
     x = board.x[around] + draw_below(state, 2 * reach + 1) - reach
     y = board.y[around] + draw_below(state, 2 * reach + 1) - reach
     width, height = board.who.shape
@@ -352,7 +356,7 @@ def descend_swaps(links: Links, board: Board, reach: int) -> float:
     return total
 
 
-@inner
+@inlined
 def _median(position: np.ndarray, links: Links, first: int, last: int, weight: np.ndarray) -> int:
     """Return the coordinate with the least sum of spikes × distance to the partners along one axis.
 
@@ -382,7 +386,7 @@ def hilbert_curve(width: int, height: int) -> np.ndarray:
     return places
 
 
-@inner
+@inlined
 def _sign(value: int) -> int:
     return 1 if value > 0 else -1 if value < 0 else 0
 

@@ -12,7 +12,7 @@ from typing import NamedTuple, Tuple
 
 import numpy as np
 
-from snnb.core.compiled import compiled, inner
+from snnb.core.compiled import compiled, inlined
 
 
 class Contracted(NamedTuple):
@@ -54,7 +54,7 @@ class Contracted(NamedTuple):
         return self.target.size
 
 
-@inner
+@inlined
 def draw_below(state: np.ndarray, limit: int) -> int:
     """Draw an integer from 0 to limit − 1 and update the state: uint64, shape (1,), not 0.
 
@@ -66,7 +66,7 @@ def draw_below(state: np.ndarray, limit: int) -> int:
     value ^= value >> np.uint64(27)
     state[0] = value
     drawn = (value * np.uint64(2685821657736338717)) >> np.uint64(33)
-    return np.int64(drawn % np.uint64(limit))  # type: ignore[return-value]
+    return np.int64(np.uint32(drawn) % np.uint32(limit))  # type: ignore[return-value]
 
 
 @compiled
@@ -138,7 +138,7 @@ class State(NamedTuple):
         )
 
 
-@inner
+@inlined
 def _index(listed: np.ndarray, start: int, length: int, core: int) -> int:
     """Return the index in `listed` of a core that is in `listed[start:start + length]`; −1 if it is not there."""
     for k in range(start, start + length):
@@ -147,20 +147,7 @@ def _index(listed: np.ndarray, start: int, length: int, core: int) -> int:
     return -1
 
 
-@inner
-def _hit(state: State, this: int, core: int) -> int:
-    """Return the index of a core in the list of those that hold targets of a set, or −1."""
-    return _index(state.hit, state.sets[this].hit, state.sets[this].hits, core)
-
-
-@inner
-def _fed(state: State, this: int, core: int) -> int:
-    """Return the spikes of the sources of a set that are on a core."""
-    at = _index(state.fed, state.sets[this].fed, state.sets[this].feds, core)
-    return 0 if at < 0 else state.fed[at].weight
-
-
-@inner
+@inlined
 def _put(state: State, group: int, core: int) -> None:
     here, this_group = state.cores[core], state.groups[group]
     this_group.core = core
@@ -189,7 +176,7 @@ def _put(state: State, group: int, core: int) -> None:
         state.fed[at].weight += state.from_weight[k]
 
 
-@inner
+@inlined
 def _take(state: State, group: int) -> None:
     this_group = state.groups[group]
     core = np.int64(this_group.core)
@@ -230,43 +217,59 @@ def put_all(state: State, core: np.ndarray) -> int:
         one = state.sets[this]
         cost += one.total * one.hits
         for k in range(one.hit, one.hit + one.hits):
-            cost -= _fed(state, this, np.int64(state.hit[k].core))
+            for at in range(one.fed, one.fed + one.feds):
+                if state.fed[at].core == state.hit[k].core:
+                    cost -= state.fed[at].weight
     return cost
 
 
-@inner
+@inlined
 def _move(state: State, group: int, core: int) -> None:
     """Move a group to a core."""
     _take(state, group)
     _put(state, group, core)
 
 
-@inner
+@inlined
 def _move_change(state: State, group: int, core: int) -> Tuple[int, int, int]:
     """Return the change of the cost, of the axons of the old core, and of the axons of the new core, by a move."""
     here, cost, left, found = np.int64(state.groups[group].core), 0, 0, 0
     for k in range(state.groups[group].into, state.groups[group + 1].into):
-        this = np.int64(state.into[k])
-        if state.hit[_hit(state, this, here)].count == 1:
-            cost -= state.sets[this].total - _fed(state, this, here)
-            left -= state.sets[this].axons
-        if _hit(state, this, core) < 0:
-            cost += state.sets[this].total - _fed(state, this, core)
-            found += state.sets[this].axons
+        this = state.sets[state.into[k]]
+        alone = met = False  # it is the only target of the set on its core; there is one on the new core
+        for at in range(this.hit, this.hit + this.hits):
+            if state.hit[at].core == here:
+                alone = state.hit[at].count == 1
+            elif state.hit[at].core == core:
+                met = True
+        if alone:
+            cost -= this.total
+            left -= this.axons
+        if not met:
+            cost += this.total
+            found += this.axons
+        if met and not alone:
+            continue
+        for at in range(this.fed, this.fed + this.feds):
+            if alone and state.fed[at].core == here:
+                cost += state.fed[at].weight
+            elif not met and state.fed[at].core == core:
+                cost -= state.fed[at].weight
     for k in range(state.groups[group].out, state.groups[group + 1].out):
-        this, weight = np.int64(state.from_set[k]), state.from_weight[k]
+        this, weight = state.sets[state.from_set[k]], state.from_weight[k]
         if state.from_own[k]:  # its own targets move too
-            if state.hit[_hit(state, this, here)].count == 1:
+            if state.hit[_index(state.hit, this.hit, this.hits, here)].count == 1:
                 cost -= weight
             continue
-        if _hit(state, this, here) >= 0:
-            cost += weight
-        if _hit(state, this, core) >= 0:
-            cost -= weight
+        for at in range(this.hit, this.hit + this.hits):
+            if state.hit[at].core == here:
+                cost += weight
+            elif state.hit[at].core == core:
+                cost -= weight
     return cost, left, found
 
 
-@inner
+@inlined
 def _excess(limits: np.ndarray, neurons: int, axons: int, synapses: int) -> float:
     """Return the sum of (load / limit − 1) over the limits that the load of a core exceeds."""
     over = max(neurons - limits[0], 0) / limits[0]
@@ -274,14 +277,14 @@ def _excess(limits: np.ndarray, neurons: int, axons: int, synapses: int) -> floa
     return over + max(synapses - limits[2], 0) / limits[2]
 
 
-@inner
+@inlined
 def _excess_of(state: State, limits: np.ndarray, core: int) -> float:
     """Return the excess of a core."""
     load = state.cores[core]
     return _excess(limits, load.neurons, load.axons, load.synapses)
 
 
-@inner
+@inlined
 def _meet(buffers: np.ndarray, count: int, core: int) -> int:
     """Append a core to the list of touched ones unless it is there; return the new length."""
     if not buffers[2, core]:
@@ -291,7 +294,7 @@ def _meet(buffers: np.ndarray, count: int, core: int) -> int:
     return count
 
 
-@inner
+@inlined
 def _gather(
     state: State,
     group: int,
@@ -395,7 +398,7 @@ def descend_moves(
     return total
 
 
-@inner
+@inlined
 def _neighbour(state: State, random: np.ndarray, group: int) -> int:
     """Draw a core that holds a target or a source of a set of the group; one time in 64 any core."""
     this_group, following = state.groups[group], state.groups[group + 1]
@@ -411,7 +414,7 @@ def _neighbour(state: State, random: np.ndarray, group: int) -> int:
     return state.hit[this.hit + draw_below(random, np.int64(this.hits))].core
 
 
-@inner
+@inlined
 def _accepts(added: float, temperature: float, random: np.ndarray) -> bool:
     if added <= 0:
         return True
@@ -451,15 +454,16 @@ def anneal_moves(
         if _accepts(added + penalty * over, temperature, random):
             _move(state, group, core)
             total += added
-        elif over > 0 and added < 8 * temperature and state.cores[core].size > 0:
-            other = np.int64(state.member[core, draw_below(random, state.cores[core].size)])
+        elif over > 0 and added < 8 * temperature and load.size > 0 and (load.size > 1 or old.size > 1):
+            other = np.int64(state.member[core, draw_below(random, load.size)])
             _move(state, group, core)
-            back, _, _ = _move_change(state, other, here)
-            _move(state, other, here)
-            over = _excess_of(state, limits, core) + _excess_of(state, limits, here) - before
+            back, left, found = _move_change(state, other, here)
+            more = state.groups[other]
+            over = _excess(limits, old.neurons + more.neurons, old.axons + found, old.synapses + more.synapses) - before
+            over += _excess(limits, load.neurons - more.neurons, load.axons + left, load.synapses - more.synapses)
             if _accepts(added + back + penalty * over, temperature, random):
+                _move(state, other, here)
                 total += added + back
             else:
-                _move(state, other, core)
                 _move(state, group, here)
     return total
