@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 MANY_BLOCKS = 1024
-MANY_NODES = 10_000
+MANY_NODES = 5_000
 # Of larger hypergraphs: the preset `quality`, but coarsened to 10 nodes for a block instead of 160. That is quicker and
 # often better. The file needs all settings of the preset that differ from the library's defaults.
 SETTINGS = """\

@@ -121,6 +121,7 @@ class _Tries:
         self._baseline = baseline
         self.valid = [baseline] if baseline.cores <= hardware.cores else []
         self._undivided = baseline.core  # the last partition, before cores were divided
+        self._patch: Cores = None  # of each neuron, which were partitioned last
         self._installed = kahypar_is_installed()
         self.warnings = [] if self._installed else [WITHOUT]
         self._loads, capacity = synapse_loads(network, hardware)
@@ -149,10 +150,11 @@ class _Tries:
         steps: List[Tuple[str, Step]] = []
         if self._method != "hypergraph":
             if self._memory_is_estimated:
-                steps += [("groups", partial(self._patches, share, alike)) for share, alike in PATCHES]
+                if not self._anew:
+                    steps += [("groups", partial(self._patches, share, alike)) for share, alike in PATCHES]
                 if self._memory_is_abundant:
                     steps.append(("groups", self._groups_without_memory))
-                    if self._takes_neurons:
+                    if self._takes_neurons and not self._anew:
                         steps.append(("hypergraph", self._cycle_without_memory))
                 steps.append(("groups", self._groups_with_estimates))
             elif not self._takes_neurons or self._network.neurons > FEWEST_GROUPS:
@@ -186,13 +188,15 @@ class _Tries:
     def _anew(self) -> bool:
         """Whether to partition single neurons anew after groups, which share few sources if most weights were dropped.
 
-        That requires that the neurons alone determine the number of cores: Mt-KaHyPar knows no other limit.
+        That requires that the neurons alone determine the number of cores, since Mt-KaHyPar knows no other limit; or
+        that synapse memory is limited, since the patches tried otherwise suppose that sources share lists of synapses.
         """
         network = self._network
-        if not self._takes_neurons or self._memory_is_estimated:
+        if not self._takes_neurons or self._memory_is_estimated and not self._memory_is_abundant:
             return False
         sparse = [p for p in network.graph.projections if p.enumerated and p.connections]
-        if not sparse or self._baseline.cores > -(-network.neurons // self._limits.neurons) * (1 + MORE_CORES):
+        few = -(-network.neurons // self._limits.neurons) * (1 + MORE_CORES)
+        if not sparse or not self._memory_is_estimated and self._baseline.cores > few:
             return False
         kept, nodes = sum(projection.number_of_edges for projection in sparse), network.graph.number_of_nodes()
         dropped = sum(KernelProjection(p.connections, nodes).number_of_edges for p in sparse) - kept
@@ -247,6 +251,9 @@ class _Tries:
         part = limits._replace(neurons=max(limits.neurons // share, 1), synapses=limits.synapses // share)
         axons_out = self._hardware.axons_out_per_core if share == 1 else None
         group, groups = patches(network, part, axons_out, mixed=share == 1, alike=alike)
+        if np.array_equal(group, self._patch):
+            return []
+        self._patch = group
         loads = np.zeros(network.neurons, np.int64)
         loads[np.unique(group, return_index=True)[1]] = shared_entries(count_traffic(network, group, groups))
         net, start = contract(network, group, groups, loads), np.arange(groups, dtype=np.int32)

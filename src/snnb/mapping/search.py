@@ -317,8 +317,9 @@ def _best(
 ) -> Cores:
     """Improve `number` starts, numbers of cores and mappings; return the best valid mapping.
 
-    Networks of at most `FEW_GROUPS` groups are annealed in rounds, others only if no valid mapping is known; none if
-    each start costs much more than `known`. The rounds end when all annealings of one lead to the best cost.
+    Networks of at most `FEW_GROUPS` groups are annealed in rounds, others only if no start becomes valid although one
+    costs less than `known`; none if each start costs much more than that. The rounds end when all annealings of one
+    lead to the best cost.
     """
     degrees, sources = np.diff(net.target_start), np.diff(net.source_start)
     visits = VISITS + int(((degrees + sources) * degrees).sum()) / net.groups  # of a trial, at most
@@ -332,7 +333,7 @@ def _best(
         progress(min(len(found), total), total)
     valid, number = [one for one in found if one.legal], len(found)
     found = [one for one in found if one.cores > 1 and one.cost <= WORTH * known]
-    while found and (rounds > 0 or not (valid or known < np.inf)):
+    while found and (rounds > 0 or not valid and min(one.cost for one in found) < known):
         found.sort(key=lambda one: one.penalised)
         kept, found, rounds, seed = found[:KEPT], found[KEPT:], rounds - 1, seed + KEPT
         lowest = min((one.cost for one in valid), default=np.inf)
