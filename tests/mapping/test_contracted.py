@@ -11,7 +11,7 @@ from tests.mapping.networks import hardware
 
 
 def groupings(network, rng):
-    """Every neuron alone; the package's own groups; random ones of a population, and of all."""
+    """Every neuron alone; the package's own groups; random ones of a population, of all, and of 1 to 8 neurons."""
     yield np.arange(network.neurons, dtype=np.int32), network.neurons
     yield grouped(network, network.in_degrees, Limits.of(hardware())._replace(synapses=NO_LIMIT))
     group, groups = [], 0
@@ -21,6 +21,8 @@ def groupings(network, rng):
         groups += more
     yield np.concatenate(group).astype(np.int32), groups
     yield rng.permutation(np.arange(network.neurons) % 20).astype(np.int32), 20  # groups with synapses in them
+    uneven = np.repeat(np.arange(network.neurons), 1 + np.arange(network.neurons) % 8)[: network.neurons]
+    yield rng.permutation(uneven).astype(np.int32), int(uneven.max()) + 1
 
 
 def agrees(network, search, group, cores):
@@ -62,6 +64,24 @@ def test_mending_empties_overfull_cores_and_changes_no_others(case, limits):
         before = search.core.copy()
         search.mend()
         np.testing.assert_array_equal(search.core, before)
+
+
+@pytest.mark.parametrize("limits", [(25, 10**6), (25, 60)])
+def test_moves_and_exchanges_with_a_high_penalty_never_break_a_limit(case, limits):
+    network, bounds = case[2], Limits(*limits, NO_LIMIT)
+    for group, groups in groupings(network, np.random.default_rng(7)):
+        net = contract(network, group, groups, network.in_degrees)
+        if not Search(net, np.arange(groups, dtype=np.int32), groups, bounds).legal:
+            continue
+        start = Search(net, np.zeros(groups, np.int32), groups, bounds)
+        start.mend()
+        _, packed = np.unique(start.core, return_inverse=True)  # no empty cores, so most moves need an exchange
+        cores = int(packed.max()) + 1
+        search = Search(net, packed.astype(np.int32), cores, bounds, seed=1)
+        for _ in range(1000):  # an exceeded limit would soon be mended
+            search.anneal(3, start.cost / groups, start.cost / groups, penalty=1e15)
+            assert search.legal
+        agrees(network, search, group, cores)
 
 
 def test_groups_are_of_one_population_and_fit_a_core(case):

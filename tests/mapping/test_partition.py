@@ -102,16 +102,29 @@ def test_a_pruned_network_keeps_the_limits(pruned_graph, without_kahypar):
         assert (sums.axons <= 60).all()
 
 
-@pytest.mark.parametrize(("axons", "kept", "anew"), [(100_000, 1.0, True), (60, 1.0, False), (100_000, 0.01, False)])
-def test_neurons_are_partitioned_anew_if_few_weights_are_left(pruned_graph, monkeypatch, axons, kept, anew):
-    """If neurons alone need the cores; otherwise the partition of groups is only improved."""
+@pytest.mark.parametrize(
+    ("axons", "bits", "kept", "anew"),
+    [
+        (100_000, None, 1.0, True),
+        (100_000, None, 0.01, False),
+        (60, None, 1.0, False),
+        (60, 100_000, 1.0, True),
+        (60, 2_000, 1.0, False),
+    ],
+)
+def test_neurons_are_partitioned_anew_if_few_weights_are_left(pruned_graph, monkeypatch, axons, bits, kept, anew):
+    """If neurons alone need the cores, or the memory is abundant; otherwise the partition of groups is improved."""
     asked = _asked_partitions(monkeypatch)
     monkeypatch.setattr("snnb.mapping.partition.FEWEST_GROUPS", 0)
     monkeypatch.setattr("snnb.mapping.partition.FEW_PINS", 0)
     monkeypatch.setattr("snnb.mapping.search.MOST_ANEW_PINS", 0)
     monkeypatch.setattr("snnb.mapping.partition.MOST_KEPT", kept)
-    network = PlacedNetwork.of(pruned_graph)
-    found = partition(network, hardware(40, axons, mesh=(8, 8)))
+    network, chip = PlacedNetwork.of(pruned_graph), hardware(40, axons, mesh=(8, 8))
+    if bits is not None:
+        chip = chip.model_copy(
+            update={"synapse_memory": SynapseMemory(bits_per_core=bits, weight_bits=10, sharing="kernel")}
+        )
+    found = partition(network, chip)
     assert (network.neurons in [nodes for nodes, _ in asked]) == anew
     assert found.best.connectivity < found.sequential.connectivity
 
