@@ -121,7 +121,7 @@ class _Tries:
         self._baseline = baseline
         self.valid = [baseline] if baseline.cores <= hardware.cores else []
         self._undivided = baseline.core  # the last partition, before cores were divided
-        self._patch: Cores = None  # of each neuron, which were partitioned last
+        self._patch = np.empty(0, np.int32)  # the patch of each neuron that was tried last
         self._installed = kahypar_is_installed()
         self.warnings = [] if self._installed else [WITHOUT]
         self._loads, capacity = synapse_loads(network, hardware)
@@ -192,11 +192,12 @@ class _Tries:
         that synapse memory is limited, since the patches tried otherwise suppose that sources share lists of synapses.
         """
         network = self._network
-        if not self._takes_neurons or self._memory_is_estimated and not self._memory_is_abundant:
-            return False
         sparse = [p for p in network.graph.projections if p.enumerated and p.connections]
-        few = -(-network.neurons // self._limits.neurons) * (1 + MORE_CORES)
-        if not sparse or not self._memory_is_estimated and self._baseline.cores > few:
+        if self._memory_is_estimated:
+            suits = self._memory_is_abundant
+        else:
+            suits = self._baseline.cores <= -(-network.neurons // self._limits.neurons) * (1 + MORE_CORES)
+        if not (self._takes_neurons and sparse and suits):
             return False
         kept, nodes = sum(projection.number_of_edges for projection in sparse), network.graph.number_of_nodes()
         dropped = sum(KernelProjection(p.connections, nodes).number_of_edges for p in sparse) - kept

@@ -333,7 +333,7 @@ def _best(
         progress(min(len(found), total), total)
     valid, number = [one for one in found if one.legal], len(found)
     found = [one for one in found if one.cores > 1 and one.cost <= WORTH * known]
-    while found and (rounds > 0 or not valid and min(one.cost for one in found) < known):
+    while found and (rounds > 0 or (not valid and min(one.cost for one in found) < known)):
         found.sort(key=lambda one: one.penalised)
         kept, found, rounds, seed = found[:KEPT], found[KEPT:], rounds - 1, seed + KEPT
         lowest = min((one.cost for one in valid), default=np.inf)
