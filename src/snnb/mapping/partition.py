@@ -76,9 +76,9 @@ def partition(
     and channels without regard to a memory that is abundant, and with an estimate of it for few neurons. In a graph of
     listed edges it lets cores grow around shared sources instead. `hypergraph` partitions single neurons. `auto` tries
     `groups`, improves the best partition on single neurons, and partitions these anew if that is quick, or if most
-    weights were dropped; without shared lists it does not try `groups` for at most `FEWEST_GROUPS` neurons. Cores that
-    exceed a limit of output axons or synapse memory are divided. The result is the best of the method's and the
-    sequential partition. The network is one that `check_possible` accepts.
+    weights were dropped, then without patches; without shared lists it does not try `groups` for at most
+    `FEWEST_GROUPS` neurons. Cores that exceed a limit of output axons or synapse memory are divided. The result is the
+    best of the method's and the sequential partition. The network is one that `check_possible` accepts.
 
     Raise `InputError` if the hardware has too few cores; or `method` is `hypergraph`, and Mt-KaHyPar is not installed
     or the network is too large.

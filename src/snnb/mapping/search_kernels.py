@@ -66,7 +66,7 @@ def draw_below(state: np.ndarray, limit: int) -> int:
     value ^= value >> np.uint64(27)
     state[0] = value
     drawn = (value * np.uint64(2685821657736338717)) >> np.uint64(33)
-    return np.int64(np.uint32(drawn) % np.uint32(limit))  # type: ignore[return-value]
+    return np.int64(drawn % np.uint64(limit))  # type: ignore[return-value]
 
 
 @compiled
