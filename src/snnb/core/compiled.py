@@ -60,9 +60,9 @@ cached as a part of the caller's. Python must not call the function.
 inlined = _inner(forceinline=True)
 """The same for a function of an inner loop, whose call would take as long as its body.
 
-A call counts the references to each array by atomic operations: 0.1 µs for a named tuple of ten arrays. LLVM removes
-them from inlined functions if both branches of a condition are one expression (`x = a[i] if b else c`), but not always
-if a branch assigns a variable: look for `call` in `inspect_asm()`.
+A call counts the references to each array by atomic operations: 0.1 µs for a named tuple of ten arrays. Numba removes
+them from the loops of the caller unless some remain in one of its branches, as where a branch assigns a variable that
+is used later; a conditional expression does not have this effect. `inspect_asm()` shows what remains as `call`.
 """
 
 

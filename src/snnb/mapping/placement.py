@@ -51,7 +51,7 @@ class Board(NamedTuple):
     # (width,) and (height,) float64: coordinates whose differences are distances along x and along y
     column: np.ndarray
     row: np.ndarray
-    # (cores,) float64: coordinates of the cores
+    # (cores,) float64: `column[x]` and `row[y]`, which the search reads most often
     at_x: np.ndarray
     at_y: np.ndarray
 

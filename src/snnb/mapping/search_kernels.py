@@ -217,9 +217,8 @@ def put_all(state: State, core: np.ndarray) -> int:
         one = state.sets[this]
         cost += one.total * one.hits
         for k in range(one.hit, one.hit + one.hits):
-            for at in range(one.fed, one.fed + one.feds):
-                if state.fed[at].core == state.hit[k].core:
-                    cost -= state.fed[at].weight
+            at = _index(state.fed, one.fed, one.feds, np.int64(state.hit[k].core))
+            cost -= state.fed[at].weight if at >= 0 else 0
     return cost
 
 
@@ -282,6 +281,21 @@ def _excess_of(state: State, limits: np.ndarray, core: int) -> float:
     """Return the excess of a core."""
     load = state.cores[core]
     return _excess(limits, load.neurons, load.axons, load.synapses)
+
+
+@inlined
+def _excess_change(
+    state: State, limits: np.ndarray, group: int, core: int, left: int, found: int, before: float
+) -> float:
+    """Return the excess of the core of a group and of a new core after a move, minus that `before`.
+
+    `left` and `found` are the changes of their axons, see `_move_change`.
+    """
+    this_group, load = state.groups[group], state.cores[core]
+    here = state.cores[np.int64(this_group.core)]
+    neurons, synapses = this_group.neurons, this_group.synapses
+    change = _excess(limits, load.neurons + neurons, load.axons + found, load.synapses + synapses) - before
+    return change + _excess(limits, here.neurons - neurons, here.axons + left, here.synapses - synapses)
 
 
 @inlined
@@ -444,23 +458,21 @@ def anneal_moves(
         temperature *= cooling
         group = draw_below(random, state.groups.size - 1)
         here, core = np.int64(state.groups[group].core), _neighbour(state, random, group)
-        if core == here or state.cores[core].size == state.member.shape[1]:
+        load = state.cores[core]
+        if core == here or load.size == state.member.shape[1]:
             continue
         added, left, found = _move_change(state, group, core)
         before = _excess_of(state, limits, core) + _excess_of(state, limits, here)
-        more, load, old = state.groups[group], state.cores[core], state.cores[here]
-        over = _excess(limits, load.neurons + more.neurons, load.axons + found, load.synapses + more.synapses) - before
-        over += _excess(limits, old.neurons - more.neurons, old.axons + left, old.synapses - more.synapses)
+        over = _excess_change(state, limits, group, core, left, found, before)
         if _accepts(added + penalty * over, temperature, random):
             _move(state, group, core)
             total += added
-        elif over > 0 and added < 8 * temperature and load.size > 0 and (load.size > 1 or old.size > 1):
+        elif over > 0 and added < 8 * temperature and load.size > 0 and load.size + state.cores[here].size > 2:
+            # not between cores of one group each, which would only exchange their numbers
             other = np.int64(state.member[core, draw_below(random, load.size)])
             _move(state, group, core)
             back, left, found = _move_change(state, other, here)
-            more = state.groups[other]
-            over = _excess(limits, old.neurons + more.neurons, old.axons + found, old.synapses + more.synapses) - before
-            over += _excess(limits, load.neurons - more.neurons, load.axons + left, load.synapses - more.synapses)
+            over = _excess_change(state, limits, other, here, left, found, before)
             if _accepts(added + back + penalty * over, temperature, random):
                 _move(state, other, here)
                 total += added + back
