@@ -356,7 +356,7 @@ class _Reader:
         if source != self._graph.input and len(volume.shape) == 1 and inner[1:] != (1, 1):
             layers = (_reshape((*inner[1:], inner[0])), *layers)
         for layer in layers:
-            shape = layer.shape([volume.shape])
+            shape = layer.output_shape([volume.shape])
             if shape == volume.shape and not isinstance(layer, Permute):
                 continue
             moved = self._moved.setdefault(source, [])

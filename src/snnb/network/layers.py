@@ -1,8 +1,12 @@
-"""The layer kinds: those that compute neurons and connect them to an input, and those without neurons."""
+"""The layer kinds, each with the class name and configuration that Keras gives it.
+
+`Layer`: computes neurons, and connects them to an input. `Reindexing`: moves values. The others are layers of trained
+networks only: conversion makes them a part of a population, or drops them.
+"""
 
 import math
 from dataclasses import replace
-from typing import ClassVar, Dict, Mapping, Optional, Sequence, Tuple, Type, TypeVar
+from typing import ClassVar, Dict, List, Mapping, Optional, Sequence, Tuple, Type, TypeVar, Union
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -38,6 +42,14 @@ class KerasLayer(BaseModel):
         """The Keras class."""
         return type(self).__name__
 
+    def output_shape(self, shapes: Sequence[Shape]) -> Shape:
+        """Return the shape of the output for inputs of these shapes; raise `ValueError` if they do not fit."""
+        return shapes[0]
+
+    def weight_shapes(self, shape: Shape) -> Dict[str, Shape]:
+        """Return the shape of each array of weights by Keras's name, in Keras's order, for an input of `shape`."""
+        return {}
+
 
 class Layer(KerasLayer):
     """A layer that computes neurons from the volume it reads."""
@@ -53,6 +65,14 @@ class Layer(KerasLayer):
     def geometry(self, shape: Shape) -> Geometry:
         """Connect an input of this shape; raise `ValueError` if the layer does not take such an input."""
         raise NotImplementedError
+
+    def output_shape(self, shapes: Sequence[Shape]) -> Shape:
+        """See `KerasLayer`."""
+        return self.geometry(shapes[0]).shape
+
+    def weight_shapes(self, shape: Shape) -> Dict[str, Shape]:
+        """See `KerasLayer`."""
+        return {} if self.KERNEL is None else {self.KERNEL: self.kernel_shape(self.geometry(shape))}
 
     def described(self) -> Dict[str, object]:
         """Return strides, sizes and the like, under Keras's names, without those that follow from array shapes."""
@@ -72,6 +92,11 @@ class Weighted(Layer):
 
     activation: Annotated[str, Field(strict=True)] = "linear"
     use_bias: Annotated[bool, Field(strict=True)] = True
+
+    def weight_shapes(self, shape: Shape) -> Dict[str, Shape]:
+        """See `KerasLayer`."""
+        biases = {"bias": (self.geometry(shape).filters,)} if self.use_bias else {}
+        return {**super().weight_shapes(shape), **biases}
 
 
 class Dense(Weighted):
@@ -295,8 +320,8 @@ def _image(rows: Axis, columns: Axis, channels: int, filters: int, pairing: str)
 class Reindexing(KerasLayer):
     """A layer whose output has the values of its inputs at other places."""
 
-    def shape(self, shapes: Sequence[Shape]) -> Shape:
-        """Return the output's shape, given the inputs' shapes; raise `ValueError` if they do not fit."""
+    def output_shape(self, shapes: Sequence[Shape]) -> Shape:
+        """See `KerasLayer`."""
         return self.apply([np.zeros(shape, np.int8) for shape in shapes]).shape
 
     def apply(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
@@ -389,3 +414,122 @@ GRAPH_ONLY = (
     UpSampling2D,
     ZeroPadding1D,
 )  # kinds that the graph takes and no engine simulates
+
+
+class InputLayer(KerasLayer):
+    """The input of a trained network: (batch, height, width, channels)."""
+
+    batch_input_shape: Tuple[Optional[int], ...]
+
+    def output_shape(self, shapes: Sequence[Shape]) -> Shape:
+        """See `KerasLayer`."""
+        return tuple(int(length or 0) for length in self.batch_input_shape[1:])
+
+
+class SeparableConv2D(Convolution2D):
+    """A convolution of each channel, then a 1×1 convolution: kernels (height, width, channels, multiplier), …"""
+
+    filters: Count
+    depth_multiplier: Count = 1
+
+    def depthwise(self) -> DepthwiseConv2D:
+        """Return its first convolution, without a bias."""
+        return configured(DepthwiseConv2D, {**self.model_dump(), "activation": "linear", "use_bias": False}, self.kind)
+
+    def pointwise(self) -> Conv2D:
+        """Return its second convolution, with bias and activation."""
+        own = {key: getattr(self, key) for key in ("filters", "activation", "use_bias")}
+        return configured(Conv2D, {**own, "kernel_size": (1, 1)}, self.kind)
+
+    def output_shape(self, shapes: Sequence[Shape]) -> Shape:
+        """See `KerasLayer`."""
+        return self.pointwise().output_shape([self.depthwise().output_shape(shapes)])
+
+    def weight_shapes(self, shape: Shape) -> Dict[str, Shape]:
+        """See `KerasLayer`."""
+        pointwise = self.pointwise().weight_shapes(self.depthwise().output_shape([shape]))
+        pointwise["pointwise_kernel"] = pointwise.pop("kernel")
+        names = ("pointwise_kernel", "bias") if self.use_bias else ("pointwise_kernel",)
+        return {**self.depthwise().weight_shapes(shape), **{name: pointwise[name] for name in names}}
+
+
+class GlobalAveragePooling2D(KerasLayer):
+    """The mean of each channel of an image."""
+
+    keepdims: Annotated[bool, Field(strict=True)] = False
+
+    def output_shape(self, shapes: Sequence[Shape]) -> Shape:
+        """See `KerasLayer`."""
+        *_, channels = _axes(shapes[0], 3)
+        return (1, 1, channels) if self.keepdims else (channels,)
+
+
+class BatchNormalization(KerasLayer):
+    """Scale and shift of each channel, the last axis, at inference: (x - mean) / √(variance + epsilon) · gamma + beta."""
+
+    axis: Union[int, List[int]] = -1
+    epsilon: float = 1e-3
+    center: Annotated[bool, Field(strict=True)] = True
+    scale: Annotated[bool, Field(strict=True)] = True
+
+    def weight_shapes(self, shape: Shape) -> Dict[str, Shape]:
+        """See `KerasLayer`."""
+        learnt = [name for name, there in (("gamma", self.scale), ("beta", self.center)) if there]
+        return dict.fromkeys([*learnt, "moving_mean", "moving_variance"], shape[-1:])
+
+
+class Activation(KerasLayer):
+    """An activation as a layer."""
+
+    activation: Annotated[str, Field(strict=True)]
+
+
+class ReLU(KerasLayer):
+    """A relu, which may be clipped at `max_value`."""
+
+    max_value: Optional[float] = Field(None, gt=0, allow_inf_nan=False)
+
+
+class Add(KerasLayer):
+    """The sum of its inputs, which have one shape."""
+
+    def output_shape(self, shapes: Sequence[Shape]) -> Shape:
+        """See `KerasLayer`."""
+        if len(set(shapes)) > 1:
+            raise ValueError(f"adds shapes that differ: {', '.join(map(str, shapes))}")
+        return shapes[0]
+
+
+class TrainingOnly(KerasLayer):
+    """Base of layers that return their input at inference."""
+
+
+class Dropout(TrainingOnly):
+    """Dropout."""
+
+
+class SpatialDropout2D(TrainingOnly):
+    """Dropout of channels."""
+
+
+class GaussianDropout(TrainingOnly):
+    """Multiplicative noise."""
+
+
+class AlphaDropout(TrainingOnly):
+    """Dropout that keeps mean and variance."""
+
+
+class GaussianNoise(TrainingOnly):
+    """Additive noise."""
+
+
+class ActivityRegularization(TrainingOnly):
+    """A term of the loss."""
+
+
+_TRAINING_ONLY = (Dropout, SpatialDropout2D, GaussianDropout, AlphaDropout, GaussianNoise, ActivityRegularization)
+_TRAINED = (InputLayer, SeparableConv2D, GlobalAveragePooling2D, BatchNormalization, Activation, ReLU, Add)
+KERAS_KINDS: Mapping[str, Type[KerasLayer]] = {
+    kind.__name__: kind for kind in (*_KINDS, *_REINDEXING, *_TRAINED, *_TRAINING_ONLY) if kind is not Scale
+}

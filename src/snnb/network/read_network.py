@@ -123,7 +123,9 @@ def _volume(entry: Entry, volumes: Mapping[str, Volume]) -> Volume:
         return Volume(INPUT, shape)
     if entry.kind in REINDEXING:
         reindexing = configured(REINDEXING[entry.kind], entry.config, entry.name)
-        return Reindexed(entry.name, reindexing.shape([volume.shape for volume in read]), reindexing, entry.inputs)
+        return Reindexed(
+            entry.name, reindexing.output_shape([volume.shape for volume in read]), reindexing, entry.inputs
+        )
     if entry.kind in SUMS:
         return _sum(entry, read)
     (source,) = read

@@ -1,0 +1,201 @@
+"""The analogue forward pass, by ONNX Runtime: activations of a trained network, or of the populations of a network.
+
+A network becomes one ONNX graph (`Graph`). Values keep Keras's order of axes, (samples, height, width, channels);
+ONNX Runtime moves the transpositions around convolutions and poolings together, and most cancel out.
+
+All numbers are float32. Sums are rounded in another order than in TensorFlow; outputs of probabilities differ by some
+1e-6. Results do not depend on the number of threads.
+"""
+
+from dataclasses import replace
+from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+
+import numpy as np
+
+from snnb.core.machine import processors
+from snnb.forward.onnx_graph import Graph
+from snnb.network.layers import (
+    Activation,
+    Add,
+    BatchNormalization,
+    GlobalAveragePooling2D,
+    Layer,
+    Reindexing,
+    ReLU,
+    SeparableConv2D,
+    Weighted,
+)
+from snnb.network.network import Network, Population, Projection, Reindexed
+from snnb.network.trained import TrainedLayer, TrainedNetwork
+
+# Number of elements in an array of a batch: a batch takes tens of megabytes, and its operations are long enough.
+BATCH_ELEMENTS = 2_000_000
+SMALLEST_BATCH, LARGEST_BATCH = 10, 100
+
+
+def batch_of(elements: int) -> int:
+    """Return the number of samples that are computed at a time, in a network of so many neurons or values."""
+    return max(SMALLEST_BATCH, min(LARGEST_BATCH, BATCH_ELEMENTS // max(1, elements)))
+
+
+class Analogue:
+    """Computes values of a network for samples: of its output, or of the layers or volumes `names`.
+
+    Activations are clipped and quantised as in training. Those of an integer network are in units of the threshold.
+    """
+
+    def __init__(
+        self,
+        network: Union[TrainedNetwork, Network],
+        names: Optional[Sequence[str]] = None,
+        *,
+        threads: Optional[int] = None,
+    ) -> None:
+        graph = Graph()
+        if isinstance(network, TrainedNetwork):
+            end, elements = network.output.name, sum(int(np.prod(layer.shape)) for layer in network.layers)
+            self._scale = np.float32(1)
+            add_trained(graph, network)
+        else:
+            end, elements = network.output.name, network.neurons
+            self._scale = np.float32(network.pixel)
+            add_network(graph, network)
+        self.names = [end] if names is None else list(names)
+        self.batch = batch_of(elements)
+        self._input = network.input.name
+        self._session = graph.session(self.names, threads or processors())
+
+    def values(self, x: np.ndarray) -> List[np.ndarray]:
+        """Compute the values for samples, float32 (samples, ...): for each name float32 (samples, *shape)."""
+        return self._session.run({self._input: x if self._scale == 1 else x * self._scale})
+
+    def batches(self, x: np.ndarray, batch: Optional[int] = None) -> Iterator[List[np.ndarray]]:
+        """Yield the values for consecutive parts of the samples, of `batch` samples each."""
+        size = batch or self.batch
+        for first in range(0, len(x), size):
+            yield self.values(x[first : first + size])
+
+    def outputs(self, x: np.ndarray) -> np.ndarray:
+        """Compute the values of the first name: float32 (samples, elements)."""
+        return np.concatenate([values.reshape(len(values), -1) for values, *_ in self.batches(x)])
+
+
+def add_trained(graph: Graph, network: TrainedNetwork) -> None:
+    """Add the layers of a trained network to a graph; the value of a layer has its name."""
+    shapes = {layer.name: layer.shape for layer in network.layers}
+    graph.input(network.input.name, network.input.shape)
+    for layer in network.layers[1:]:
+        graph.name(layer.name, _trained_value(graph, layer, shapes, network.levels))
+
+
+def _trained_value(
+    graph: Graph, layer: TrainedLayer, shapes: Mapping[str, Tuple[int, ...]], levels: Optional[int]
+) -> str:
+    kind, weights, read = layer.layer, layer.weights, layer.inputs
+    shape = shapes[read[0]]
+    if isinstance(kind, SeparableConv2D):
+        first, second = kind.depthwise(), kind.pointwise()
+        between = graph.weighted(first, read[0], shape, weights["depthwise_kernel"])
+        shape = first.output_shape([shape])
+        value = graph.weighted(second, between, shape, weights["pointwise_kernel"], weights.get("bias"))
+        return graph.activated(value, kind.activation)
+    if isinstance(kind, Layer):
+        kernel = None if kind.KERNEL is None else weights[kind.KERNEL]
+        value = graph.weighted(kind, read[0], shape, kernel, weights.get("bias"))
+        return graph.activated(value, kind.activation) if isinstance(kind, Weighted) else value
+    if isinstance(kind, Reindexing):
+        return graph.rearranged(kind, read, [shapes[name] for name in read], layer.shape)
+    if isinstance(kind, Activation):
+        return graph.activated(read[0], kind.activation)
+    if isinstance(kind, ReLU):
+        return graph.activated(read[0], "relu", kind.max_value, levels)
+    if isinstance(kind, BatchNormalization):
+        scale, shift = normalisation(layer)
+        return graph.add(graph.multiply(read[0], scale), shift)
+    if isinstance(kind, GlobalAveragePooling2D):
+        return graph.mean(read[0])
+    if isinstance(kind, Add):
+        return graph.sum(read)
+    return read[0]  # of training only
+
+
+def normalisation(layer: TrainedLayer) -> Tuple[np.ndarray, np.ndarray]:
+    """Return scale and shift of batch normalisation: float64 (channels,) each."""
+    weights = {name: np.asarray(values, np.float64) for name, values in layer.weights.items()}
+    assert isinstance(layer.layer, BatchNormalization)
+    scale = weights.get("gamma", 1.0) / np.sqrt(weights["moving_variance"] + layer.layer.epsilon)
+    return scale, weights.get("beta", 0.0) - weights["moving_mean"] * scale
+
+
+def add_network(graph: Graph, network: Network) -> None:
+    """Add the volumes of a network to a graph; the value of a volume has its name."""
+    shapes = {volume.name: volume.shape for volume in network.volumes}
+    for volume in network.volumes:
+        if isinstance(volume, Population):
+            value = current(graph, volume, shapes)
+            if volume.integer_threshold is not None:
+                value = graph.divide(value, volume.integer_threshold)
+            graph.name(volume.name, graph.activated(value, volume.activation, volume.max_value, network.levels))
+        elif isinstance(volume, Reindexed):
+            read = [shapes[name] for name in volume.inputs]
+            graph.name(volume.name, graph.rearranged(volume.layer, volume.inputs, read, volume.shape))
+        else:
+            graph.input(volume.name, volume.shape)
+
+
+def current(graph: Graph, population: Population, shapes: Mapping[str, Tuple[int, ...]]) -> str:
+    """Add the input current of a population: the sum of its projections, and the bias."""
+    bias = population.bias
+    values = []
+    for projection in population.projections:
+        own = bias if bias is not None and bias.ndim == 1 and not values else None
+        values.append(_projected(graph, projection, shapes[projection.input], own))
+    value = graph.sum(values) if len(values) > 1 else values[0]
+    return graph.add(value, bias) if bias is not None and bias.ndim > 1 else value
+
+
+def _projected(graph: Graph, projection: Projection, shape: Tuple[int, ...], bias: Optional[np.ndarray]) -> str:
+    return graph.weighted(projection.layer, projection.input, shape, projection.kernel, bias)
+
+
+class PopulationSums:
+    """Computes the input current of one population without the bias of channels, given the values of its senders.
+
+    A bias of positions is added as far as it differs from that of channels, see `Population.position_bias`.
+    """
+
+    def __init__(self, network: Network, population: Population) -> None:
+        graph = Graph()
+        shapes = {volume.name: volume.shape for volume in network.volumes}
+        names = network.senders(population)
+        for volume in network.volumes:
+            if volume.name in names:
+                graph.input(volume.name, volume.shape)
+            elif isinstance(volume, Reindexed) and _is_read(network, population, volume.name):
+                read = [shapes[name] for name in volume.inputs]
+                graph.name(volume.name, graph.rearranged(volume.layer, volume.inputs, read, volume.shape))
+        graph.name("", current(graph, replace(population, bias=population.position_bias), shapes))
+        self._inputs, self._read = names, list(dict.fromkeys(population.inputs))
+        self._session = graph.session(["", *self._read], processors())
+
+    def of(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the sums, float32 (samples, *shape), given float32 values (samples, ...) of populations or input."""
+        [sums] = self._session.run({name: values[name] for name in self._inputs}, 1)
+        return sums
+
+    def with_inputs(self, values: Mapping[str, np.ndarray]) -> Tuple[np.ndarray, Dict[str, np.ndarray]]:
+        """Return the sums, and the values of the volumes that the projections read, by name."""
+        sums, *read = self._session.run({name: values[name] for name in self._inputs})
+        return sums, dict(zip(self._read, read))
+
+
+def _is_read(network: Network, population: Population, name: str) -> bool:
+    """Whether a population reads a volume, directly or through re-indexing layers."""
+    pending = list(population.inputs)
+    while pending:
+        read = pending.pop()
+        if read == name:
+            return True
+        volume = network.volume(read)
+        pending += volume.inputs if isinstance(volume, Reindexed) else ()
+    return False

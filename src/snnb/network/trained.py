@@ -1,0 +1,91 @@
+"""The network that was trained: layers in topological order, with Keras's names of kinds, settings and weights."""
+
+from dataclasses import dataclass, field, replace
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+
+import numpy as np
+
+from snnb.network.geometry import Shape
+from snnb.network.layers import InputLayer, KerasLayer
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedLayer:
+    """A use of a layer."""
+
+    name: str
+    layer: KerasLayer
+    inputs: Tuple[str, ...]  # names of the layers that it reads, in order; a name can occur twice
+    shape: Shape  # of its output, without the batch axis: (height, width, channels) or (units,)
+    # float32, by Keras's name (`kernel`, `bias`, `gamma` …), in the shapes of `KerasLayer.weight_shapes`
+    weights: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        """The Keras class."""
+        return self.layer.kind
+
+    @property
+    def label(self) -> str:
+        """Name and class, for messages."""
+        return f"{self.name} ({self.kind})"
+
+    @classmethod
+    def reading(
+        cls,
+        name: str,
+        layer: KerasLayer,
+        inputs: "Sequence[TrainedLayer]",
+        weights: Optional[Mapping[str, np.ndarray]] = None,
+    ) -> "TrainedLayer":
+        """Make a layer that reads others; raise `ValueError` if it does not fit the shapes of their outputs."""
+        shape = layer.output_shape([each.shape for each in inputs])
+        return cls(name, layer, tuple(each.name for each in inputs), shape, weights or {})
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedNetwork:
+    """Layers in topological order: the input first, the output last."""
+
+    layers: Tuple[TrainedLayer, ...]
+    levels: Optional[int] = None  # number of levels of quantised activations (QCFS) that it was trained with
+
+    @property
+    def input(self) -> TrainedLayer:
+        """The input."""
+        return self.layers[0]
+
+    @property
+    def output(self) -> TrainedLayer:
+        """The layer whose output is the network's."""
+        return self.layers[-1]
+
+    @property
+    def weights(self) -> int:
+        """Number of weights, biases and moments included."""
+        return sum(array.size for layer in self.layers for array in layer.weights.values())
+
+    def by_name(self) -> Dict[str, TrainedLayer]:
+        """Return the layers by name."""
+        return {layer.name: layer for layer in self.layers}
+
+    def readers(self) -> Dict[str, List[TrainedLayer]]:
+        """Return the layers that read each layer, by its name."""
+        readers: Dict[str, List[TrainedLayer]] = {layer.name: [] for layer in self.layers}
+        for layer in self.layers:
+            for name in dict.fromkeys(layer.inputs):
+                readers[name].append(layer)
+        return readers
+
+    def has(self, *kinds: str) -> bool:
+        """Return whether a layer is of one of these kinds."""
+        return any(layer.kind in kinds for layer in self.layers)
+
+    def with_layers(self, changed: Mapping[str, TrainedLayer]) -> "TrainedNetwork":
+        """Return the network with other layers in place of those of these names."""
+        return replace(self, layers=tuple(changed.get(layer.name, layer) for layer in self.layers))
+
+
+def input_layer(name: str, shape: Shape) -> TrainedLayer:
+    """Return the input of a network, for samples of a shape."""
+    return TrainedLayer(name, InputLayer(batch_input_shape=(None, *shape)), (), shape)
