@@ -172,7 +172,7 @@ class Graph:
 
     def mean(self, value: str) -> str:
         """Add the mean over height and width."""
-        return self._node("ReduceMean", [value], axes=[1, 2], keepdims=0)
+        return self._node("Flatten", [self._node("GlobalAveragePool", [self._first(value)])])
 
     def sum(self, values: Sequence[str]) -> str:
         """Add the sum of values of one shape, in order."""
