@@ -20,7 +20,6 @@ from dataclasses import dataclass, replace
 from typing import Dict, Iterator, List, Mapping, Optional, Tuple
 
 import numpy as np
-import tensorflow as tf
 
 from snnb.conversion.calibration_loops import balanced_bias, fire, firing_errors, rounded_errors
 from snnb.conversion.conversion_settings import ConversionSettings
@@ -45,7 +44,7 @@ from snnb.conversion.rewriting import (
 )
 from snnb.core.machine import scratch_array
 from snnb.core.progress import Progress, silent
-from snnb.forward.currents import Currents, values_read
+from snnb.forward.analogue import PopulationSums
 from snnb.io.text import Document
 from snnb.network.network import Network, Population
 
@@ -138,7 +137,7 @@ class _Calibration:
 
     def add(self, population: Population) -> None:
         """Calibrate the next population."""
-        sums, softmax = _without_bias(population), population.activation == "softmax"
+        sums, softmax = PopulationSums(self.network, population), population.activation == "softmax"
         bias = population.channel_bias
         wanted, spiking_sums = (scratch_array((self._samples, *population.shape), np.float32) for _ in range(2))
         for block in self._blocks(population, 1):
@@ -146,10 +145,10 @@ class _Calibration:
         taken = rows_taken(population, self._samples)
         if taken is not None:
             population = self._fitted(population, sums, wanted, bias, taken)
-            sums = _without_bias(population)
+            sums = PopulationSums(self.network, population)
         if self._settings.weight_bits is not None or self._settings.prune:
             population = self._changed(population)
-            sums = _without_bias(population)
+            sums = PopulationSums(self.network, population)
         missing = np.zeros(len(bias))
         for block in self._blocks(population, 1):
             spiking_sums[block] = self._sums(sums, population, block, self._spiking)
@@ -195,7 +194,7 @@ class _Calibration:
         return scales.astype(np.float32)
 
     def _fitted(
-        self, population: Population, sums: Currents, wanted: np.ndarray, bias: np.ndarray, taken: slice
+        self, population: Population, sums: PopulationSums, wanted: np.ndarray, bias: np.ndarray, taken: slice
     ) -> Population:
         """Return the population with kernels fitted to the rates, and put it into the network.
 
@@ -207,10 +206,9 @@ class _Calibration:
         missing = np.empty((len(numbers), channels), np.float32)
         done, positions = 0, population.size // channels
         for block in self._blocks(population, -(-weights // channels)):
-            read = self._read(population, block, self._spiking)
+            own, read = sums.with_inputs(self._sent(population, block, self._spiking))
             rows = slice(-block.start * positions % numbers.step, None, numbers.step)
             inputs = windows(population, read)[rows]
-            own: np.ndarray = sums.of(population, read).numpy()
             x[done : done + len(inputs)] = inputs
             missing[done : done + len(inputs)] = (wanted[block] - own).reshape(-1, channels)[rows]
             done += len(inputs)
@@ -221,7 +219,12 @@ class _Calibration:
         return fitted
 
     def _chosen(
-        self, population: Population, sums: Currents, bias: np.ndarray, shifted: np.ndarray, spiking_sums: np.ndarray
+        self,
+        population: Population,
+        sums: PopulationSums,
+        bias: np.ndarray,
+        shifted: np.ndarray,
+        spiking_sums: np.ndarray,
     ) -> Channels:
         """Choose the scale factor and initial potential of each channel, and keep the errors."""
         target, every = self._trained[population.name].reshape(-1, len(bias)), np.arange(len(bias))
@@ -261,7 +264,7 @@ class _Calibration:
         bias = (shifted + delay * scale / self._steps).astype(np.float32)
         return Channels(scale, bias, (0.5 - delay).astype(np.float32))
 
-    def _fire(self, population: Population, sums: Currents, values: np.ndarray, channels: Channels) -> None:
+    def _fire(self, population: Population, sums: PopulationSums, values: np.ndarray, channels: Channels) -> None:
         """Replace the sums without bias `values` by the activations that the spikes of the population represent."""
         scale, steps = channels.scale, self._steps
         self._spiking[population.name] = values
@@ -281,7 +284,12 @@ class _Calibration:
             values[block] = spikes.mean(axis=0, dtype=np.float32) * scale
 
     def _add_output(
-        self, population: Population, sums: Currents, wanted: np.ndarray, spiking_sums: np.ndarray, bias: np.ndarray
+        self,
+        population: Population,
+        sums: PopulationSums,
+        wanted: np.ndarray,
+        spiking_sums: np.ndarray,
+        bias: np.ndarray,
     ) -> None:
         """Calibrate a softmax output: logits minus their mean, and one scale factor for all classes."""
         bias = (bias - bias.mean()).astype(np.float32)
@@ -299,7 +307,7 @@ class _Calibration:
         self.channels[population.name] = Channels(scales, bias + np.float32(delay / self._steps) * scales, start)
 
     def _firing_output(
-        self, population: Population, sums: Currents, classes: np.ndarray, bias: np.ndarray, scale: np.float32
+        self, population: Population, sums: PopulationSums, classes: np.ndarray, bias: np.ndarray, scale: np.float32
     ) -> Tuple[np.float32, float]:
         """Return the scale factor and delay with which most samples get the trained network's class."""
         blocks = self._blocks(population, STEP_ARRAYS * self._steps)
@@ -317,7 +325,7 @@ class _Calibration:
                 best = max(best, (agreeing, candidate, delay))
         return best[1], best[2]
 
-    def _searched(self, population: Population, sums: Currents) -> Tuple[np.ndarray, np.ndarray]:
+    def _searched(self, population: Population, sums: PopulationSums) -> Tuple[np.ndarray, np.ndarray]:
         """Return currents (steps, rows, channels) and targets (rows, channels) of some positions of some images."""
         channels = population.shape[-1]
         positions = population.size // channels
@@ -330,7 +338,7 @@ class _Calibration:
         target = self._trained[population.name][: currents.shape[1]].reshape(-1, positions, channels)[:, taken]
         return currents.reshape(self._steps, -1, channels), target.reshape(-1, channels)
 
-    def _currents(self, sums: Currents, population: Population, block: slice) -> np.ndarray:
+    def _currents(self, sums: PopulationSums, population: Population, block: slice) -> np.ndarray:
         """Return the currents of all time steps of free firing, without the bias: float32 (steps, samples, *shape)."""
         sent: Dict[str, np.ndarray] = {}  # in all steps, concatenated along the first axis
         for name in self.network.senders(population):
@@ -343,17 +351,14 @@ class _Calibration:
         return self._sums(sums, population, slice(None), sent).reshape(self._steps, -1, *population.shape)
 
     def _sums(
-        self, currents: Currents, population: Population, block: slice, values: Mapping[str, np.ndarray]
+        self, sums: PopulationSums, population: Population, block: slice, values: Mapping[str, np.ndarray]
     ) -> np.ndarray:
         """Return the sums of a population's projections, given the values of populations and of the input."""
-        sums: np.ndarray = currents.of(population, self._read(population, block, values)).numpy()
-        return sums
+        return sums.of(self._sent(population, block, values))
 
-    def _read(self, population: Population, block: slice, values: Mapping[str, np.ndarray]) -> Dict[str, tf.Tensor]:
-        """Return the values of the volumes that a population reads, by name."""
-        return values_read(
-            self.network, population, lambda name: tf.constant(np.asarray(values[name][block], np.float32))
-        )
+    def _sent(self, population: Population, block: slice, values: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
+        """Return the values of the populations, or the input, that a population reads, by name."""
+        return {name: values[name][block] for name in self.network.senders(population)}
 
     def _blocks(self, population: Population, arrays: int, limit: Optional[int] = None) -> Iterator[slice]:
         """Yield blocks of the first `limit` samples in which `arrays` of the largest volume fit into `BLOCK_BYTES`."""
@@ -361,8 +366,3 @@ class _Calibration:
         size, samples = max(1, BLOCK_BYTES // (4 * largest * arrays)), min(limit or self._samples, self._samples)
         for first in range(0, samples, size):
             yield slice(first, min(first + size, samples))
-
-
-def _without_bias(population: Population) -> Currents:
-    """Return the currents without the bias of channels, which is calibrated; that of positions is kept."""
-    return Currents([replace(population, bias=population.position_bias)])

@@ -8,9 +8,10 @@ from typing import Dict, List, Tuple
 
 import numpy as np
 
-from snnb.io.keras import keras
 from snnb.io.text import JsonValue
 from snnb.network.geometry import Shape, window_padding
+from snnb.network.layers import Convolution2D, SeparableConv2D
+from snnb.network.trained import TrainedLayer
 
 IDENTITY = "identity"
 Pair = Tuple[int, int]
@@ -164,20 +165,21 @@ def _before_pointwise(first: Kernel, kind: str, tap: np.ndarray) -> np.ndarray:
     return (before[..., np.newaxis] * after).reshape(rows, columns, channels, -1)
 
 
-def kernels_of(layer: keras.layers.Layer, position: int) -> List[Kernel]:
-    """Return the kernels of the layer of that index in the trained model: two for a separable convolution, else one."""
-    kind, config = type(layer).__name__, layer.get_config()
-    if kind == "Dense":
-        return [Kernel("Dense", layer.get_weights()[0], position, config=config)]
-    (rows, columns), (row_step, column_step) = config["strides"], config["dilation_rate"]
-    strides, dilation = (int(rows), int(columns)), (int(row_step), int(column_step))
-    padding = str(config["padding"])
-    first, *others = layer.get_weights()
-    before = padding_before(layer.input_shape[1:], first.shape[:2], strides, dilation, padding)
-    if kind != "SeparableConv2D":
-        return [Kernel(kind, first, position, strides, dilation, before, padding, config)]
-    depthwise = Kernel("DepthwiseConv2D", first, position, strides, dilation, before, padding)
-    return [depthwise, Kernel("Conv2D", others[0], position)]
+def kernels_of(layer: TrainedLayer, position: int, read: Shape) -> List[Kernel]:
+    """Return the kernels of a layer that reads the shape `read`: two for a separable convolution, else one.
+
+    `position` is the index of the layer in the trained network.
+    """
+    own, weights = layer.layer, layer.weights
+    if not isinstance(own, Convolution2D):
+        return [Kernel("Dense", weights["kernel"], position, config=own.model_dump())]
+    first = weights["kernel" if layer.kind == "Conv2D" else "depthwise_kernel"]
+    before = padding_before(read, first.shape[:2], own.strides, own.dilation_rate, own.padding)
+    if isinstance(own, SeparableConv2D):
+        depthwise = Kernel("DepthwiseConv2D", first, position, own.strides, own.dilation_rate, before, own.padding)
+        return [depthwise, Kernel("Conv2D", weights["pointwise_kernel"], position)]
+    config = own.model_dump()
+    return [Kernel(layer.kind, first, position, own.strides, own.dilation_rate, before, own.padding, config)]
 
 
 def padding_before(shape: Shape, size: Pair, strides: Pair, dilation: Pair, padding: str) -> Pair:
@@ -186,18 +188,6 @@ def padding_before(shape: Shape, size: Pair, strides: Pair, dilation: Pair, padd
     return rows, columns
 
 
-def bias_of(layer: keras.layers.Layer) -> np.ndarray:
+def bias_of(layer: TrainedLayer) -> np.ndarray:
     """Return the bias of a layer with weights, zeros if it has none: float64 `(channels,)`."""
-    if layer.use_bias:
-        return np.asarray(layer.get_weights()[-1].astype(np.float64))
-    return np.zeros(layer.output_shape[-1])
-
-
-def normalisation(layer: keras.layers.Layer) -> Tuple[np.ndarray, np.ndarray]:
-    """Return scale and shift of batch normalisation: float64 `(channels,)` each."""
-    mean, variance = (variable.numpy().astype(np.float64) for variable in (layer.moving_mean, layer.moving_variance))
-    scale = 1 / np.sqrt(variance + layer.epsilon)
-    if layer.scale:
-        scale = scale * layer.gamma.numpy()
-    shift = -mean * scale
-    return scale, shift + layer.beta.numpy() if layer.center else shift
+    return np.asarray(layer.weights.get("bias", np.zeros(layer.shape[-1])), np.float64)

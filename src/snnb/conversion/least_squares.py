@@ -4,8 +4,8 @@ from dataclasses import replace
 from typing import List, Mapping, Optional
 
 import numpy as np
-import tensorflow as tf
 
+from snnb.network.geometry import window_padding
 from snnb.network.layers import Conv2D, Dense
 from snnb.network.network import Population, Projection
 
@@ -40,7 +40,7 @@ def rows_taken(population: Population, samples: int) -> Optional[slice]:
     return taken if len(range(rows)[taken]) >= ROWS_PER_WEIGHT * weights else None
 
 
-def windows(population: Population, read: Mapping[str, tf.Tensor]) -> np.ndarray:
+def windows(population: Population, read: Mapping[str, np.ndarray]) -> np.ndarray:
     """Return the inputs of the fitted weights of a channel: float32 (samples × positions, weights).
 
     `read` has the values of each volume that the population reads, float32 (samples, ...).
@@ -48,11 +48,28 @@ def windows(population: Population, read: Mapping[str, tf.Tensor]) -> np.ndarray
     parts: List[np.ndarray] = []
     for projection in filter(is_fitted, population.projections):
         layer, x = projection.layer, read[projection.input]
-        if isinstance(layer, Conv2D):
-            sizes, strides, rates = ((1, *pair, 1) for pair in (layer.kernel_size, layer.strides, layer.dilation_rate))
-            x = tf.image.extract_patches(x, sizes, strides, rates, layer.padding.upper())
-        parts.append(x.numpy().reshape(-1, x.shape[-1]))
+        parts.append(_patches(layer, x) if isinstance(layer, Conv2D) else x.reshape(-1, x.shape[-1]))
     return np.concatenate(parts, axis=1)
+
+
+def _patches(layer: Conv2D, x: np.ndarray) -> np.ndarray:
+    """Return the windows of a convolution over images (samples, height, width, channels): (windows, weights)."""
+    axes = list(zip(x.shape[1:3], layer.kernel_size, layer.strides, layer.dilation_rate))
+    (top, rows), (left, columns) = (window_padding(*axis, layer.padding) for axis in axes)
+    ends = [
+        max((number - 1) * stride + (size - 1) * rate + 1 - front - length, 0)
+        for (length, size, stride, rate), number, front in zip(axes, (rows, columns), (top, left))
+    ]
+    x = np.pad(x, [(0, 0), (top, ends[0]), (left, ends[1]), (0, 0)])
+    taps = [
+        x[
+            :,
+            row * layer.dilation_rate[0] :: layer.strides[0],
+            column * layer.dilation_rate[1] :: layer.strides[1],
+        ][:, :rows, :columns]
+        for row, column in np.ndindex(*layer.kernel_size)
+    ]
+    return np.stack(taps, axis=3).reshape(-1, len(taps) * x.shape[-1])
 
 
 def with_change(population: Population, change: np.ndarray) -> Population:

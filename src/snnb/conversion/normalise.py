@@ -1,34 +1,29 @@
 """Weight normalisation: scale each layer by a percentile of its activations, so that rates stay below one.
 
 Rueckauer et al. 2017 (Front. Neurosci. 11:682), section 2.2.2: with λ the percentile of a layer's activations, weights
-become w · λ(l−1) / λ(l) and biases b / λ(l). The factors are equal to those of snntoolbox 0.5 to the last bit,
-but activations are not kept in memory or on disk.
+become w · λ(l−1) / λ(l) and biases b / λ(l). Only the activations that determine the percentile are kept.
 """
 
 import math
-from dataclasses import dataclass
-from typing import Dict, List, Optional
+from dataclasses import dataclass, replace
+from typing import Dict, List
 
 import numpy as np
-import tensorflow as tf
 
-from snnb.conversion.keras_graph import inbound
 from snnb.conversion.rewriting import of_channels
 from snnb.core.errors import InputError
 from snnb.core.progress import Progress, silent
-from snnb.io.keras import keras
-
-# Layers that belong to the population of the layer before them; batch normalisation adds a bias for each position.
-PARTS = {"Add", "BatchNormalization", "Activation", "ReLU"}
+from snnb.forward.analogue import Analogue
+from snnb.network.network import Network, Population, Projection, Reindexed
 
 
 @dataclass(frozen=True)
 class Activity:
-    """Activations of the layers with weights on the normalisation samples, by layer in network order."""
+    """Activations of the populations with weights on the normalisation samples, by population in network order."""
 
     percentiles: Dict[str, float]  # the chosen percentile of the activations that are not zero; 1 if all are zero
     negative_shares: Dict[str, float]  # fraction of all activations that is below zero, which spikes rectify
-    silent: List[str]  # layers whose activations are all zero
+    silent: List[str]  # populations whose activations are all zero
 
 
 class Tail:
@@ -83,145 +78,98 @@ class Tail:
 
 
 def measure(
-    model: keras.Model,
+    network: Network,
     x: np.ndarray,
     *,
     percentile: float = 99.9,
     batch_size: int,
     progress: Progress = silent,
 ) -> Activity:
-    """Measure percentiles of the activations of all layers with weights, in one pass over the samples.
+    """Measure percentiles of the activations of all populations with weights, in one pass over the samples.
 
-    As in the toolbox, samples that do not fill a last batch are ignored. The last bits of activations depend on the
-    batch size. `progress` is called with the number of samples done.
+    As in the toolbox, samples that do not fill a last batch are ignored. `progress` is called with the number of
+    samples done.
     """
-    layers = list(population_ends(model).values())
-    activations = tf.function(keras.Model(model.input, [layer.output for layer in layers]))
+    populations = with_weights(network)
     samples = len(x) - len(x) % batch_size
-    tails = [Tail(samples * int(np.prod(layer.output_shape[1:])), percentile) for layer in layers]
-    for start in range(0, samples, batch_size):
-        outputs = activations(tf.constant(x[start : start + batch_size]))
-        for tail, output in zip(tails, tf.nest.flatten(outputs)):
-            tail.add(output.numpy())
-        progress(start + batch_size, samples)
-    names = [layer.name for layer in layers]
+    tails = [Tail(samples * population.size, percentile) for population in populations]
+    analogue = Analogue(network, [population.name for population in populations])
+    for done, values in enumerate(analogue.batches(x[:samples], batch_size), 1):
+        for tail, activations in zip(tails, values):
+            tail.add(activations)
+        progress(done * batch_size, samples)
+    named = [(population.name, tail) for population, tail in zip(populations, tails)]
     return Activity(
-        percentiles={name: tail.result() for name, tail in zip(names, tails)},
-        negative_shares={name: tail.negative / tail.seen for name, tail in zip(names, tails)},
-        silent=[name for name, tail in zip(names, tails) if tail.nonzero == 0],
+        percentiles={name: tail.result() for name, tail in named},
+        negative_shares={name: tail.negative / tail.seen for name, tail in named},
+        silent=[name for name, tail in named if tail.nonzero == 0],
     )
 
 
-def population_ends(model: keras.Model) -> Dict[str, keras.layers.Layer]:
-    """Return the layer that each population with weights ends in, by its name, in network order.
-
-    A layer without activation that an `Add` or an activation reads belongs to the population that ends there.
-    """
-    ends = _ends(model)
-    names = {end.name for name, end in ends.items()}
-    return {layer.name: layer for layer in model.layers if layer.name in names}
+def with_weights(network: Network) -> List[Population]:
+    """Return the populations with weights, in network order: all but poolings."""
+    return [population for population in network.populations if population.projections[0].kernel is not None]
 
 
-def linear_ends(model: keras.Model) -> List[str]:
-    """Return the names of the populations with weights that have no activation."""
-    return [name for name, layer in population_ends(model).items() if _activation(layer) == "linear"]
-
-
-def _ends(model: keras.Model) -> Dict[str, keras.layers.Layer]:
-    """Return the end of the population that each layer with weights, sum or activation is a part of, by its name."""
-    readers: Dict[str, List[keras.layers.Layer]] = {}
-    for layer in model.layers:
-        for before in inbound(layer):
-            readers.setdefault(before.name, []).append(layer)
-    ends: Dict[str, keras.layers.Layer] = {}
-    for layer in reversed(model.layers):
-        if layer.weights or type(layer).__name__ in PARTS:
-            part_of = [reader for reader in readers.get(layer.name, []) if type(reader).__name__ in PARTS]
-            ends[layer.name] = ends[part_of[0].name] if part_of else layer
-    return ends
-
-
-def _activation(layer: keras.layers.Layer) -> str:
-    """Return the activation of a population's last layer, by Keras's name."""
-    kind = type(layer).__name__
-    return {"Add": "linear", "BatchNormalization": "linear", "ReLU": "relu"}.get(kind) or str(layer.activation.__name__)
-
-
-def clipped(model: keras.Model) -> List[str]:
-    """Return the names of the populations whose activations are clipped."""
-    return [name for name, layer in population_ends(model).items() if _limit(layer) is not None]
-
-
-def _limit(layer: keras.layers.Layer) -> Optional[float]:
-    limit = getattr(layer, "max_value", None)
-    return None if limit is None else float(limit)
-
-
-def scale_factors(model: keras.Model, percentiles: Dict[str, float], *, exact_clip: bool = False) -> Dict[str, float]:
-    """Return the scale factor λ of the input (1) and of each layer with weights (its percentile; 1 for softmax).
+def scale_factors(network: Network, percentiles: Dict[str, float], *, exact_clip: bool = False) -> Dict[str, float]:
+    """Return the scale factor λ of the input (1) and of each population with weights (its percentile; 1 for softmax).
 
     With `exact_clip` a clipped relu has the factor `max_value`: it fires at every step where it clips. Raise
     `InputError` if a percentile is not above zero, because most activations of a layer without relu are negative.
     """
-    factors = {model.layers[0].name: 1.0}
-    for layer in population_ends(model).values():
-        factor = 1.0 if _activation(layer) == "softmax" else percentiles[layer.name]
-        if exact_clip and _limit(layer) is not None:
-            factor = float(layer.max_value)
+    factors = {network.input.name: 1.0}
+    for population in with_weights(network):
+        factor = 1.0 if population.activation == "softmax" else percentiles[population.name]
+        if exact_clip and population.max_value is not None:
+            factor = population.max_value
         if not 0 < factor < np.inf:
-            raise InputError(f"{layer.name}: the percentile of its activations is {factor:g}: choose a higher one")
-        factors[layer.name] = factor
+            raise InputError(f"{population.name}: the percentile of its activations is {factor:g}: choose a higher one")
+        factors[population.name] = factor
     return factors
 
 
-def uses_percentiles(model: keras.Model, *, exact_clip: bool) -> bool:
+def uses_percentiles(network: Network, *, exact_clip: bool) -> bool:
     """Return whether `scale_factors` depends on the percentile of any layer."""
-    ends = population_ends(model).values()
-    return any(_activation(layer) != "softmax" and not (exact_clip and _limit(layer) is not None) for layer in ends)
+    return any(
+        population.activation != "softmax" and not (exact_clip and population.max_value is not None)
+        for population in with_weights(network)
+    )
 
 
-def apply_factors(model: keras.Model, factors: Dict[str, float]) -> None:
-    """Scale the weights and biases of the parsed model in place by the factors of `scale_factors`.
+def normalised(network: Network, factors: Dict[str, float]) -> Network:
+    """Return the network with weights and biases scaled by the factors of `scale_factors`.
 
     Each weight is scaled by the factor of its presynaptic neuron, also where several branches are concatenated and
-    flattened, which the toolbox cannot do. To find the layer of each neuron, the layers that only re-index are applied
-    to labels in place of activations. Raise `InputError` if a convolution or a pooling shares its weights among neurons
-    of branches with different factors.
+    flattened, which the toolbox cannot do. Raise `InputError` if a convolution or a pooling shares its weights among
+    neurons of branches with different factors.
     """
-    names = list(factors)
-    # Label 0 is padding, whose factor is not used.
-    numbered = np.array([1.0, *factors.values()])
-    origins: Dict[str, np.ndarray] = {}
-    ends = _ends(model)
-    for layer in model.layers:
-        inputs = [origins[before.name] for before in inbound(layer)]
-        shape = layer.output_shape[0] if isinstance(layer, keras.layers.InputLayer) else layer.output_shape
-        if layer.name in factors or layer.name in ends:
-            own = ends.get(layer.name, layer).name
-            origins[layer.name] = np.full(shape[1:], names.index(own) + 1, np.float32)
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.beta.assign(layer.beta / np.float32(factors[ends[layer.name].name]))
-        elif layer.weights:
-            _scale(layer, inputs[0], numbered, factors[ends[layer.name].name])
-        elif "Pooling2D" in type(layer).__name__:
-            origins[layer.name] = np.broadcast_to(of_channels(layer.name, inputs[0], shape[-1]), shape[1:])
-        elif layer.name not in origins:
-            batches = [origin[np.newaxis] for origin in inputs]
-            origins[layer.name] = layer(batches if len(batches) > 1 else batches[0]).numpy()[0]
-        if _limit(layer) is not None:
-            layer.max_value /= np.float32(factors[layer.name])
-            model.predict_function = None  # it may hold the old value
+    scales: Dict[str, np.ndarray] = {}  # by volume: float64, in its shape; negative in padding
+    changed: List[Population] = []
+    for volume in network.volumes:
+        if isinstance(volume, Reindexed):
+            scales[volume.name] = volume.layer.apply([scales[name] for name in volume.inputs])
+        elif volume.name in factors:
+            scales[volume.name] = np.full(volume.shape, factors[volume.name])
+        else:  # a pooling
+            assert isinstance(volume, Population)
+            read = of_channels(volume.name, scales[volume.only.input], volume.shape[-1])
+            scales[volume.name] = np.broadcast_to(read, volume.shape)
+        if isinstance(volume, Population) and volume.name in factors:
+            own = np.float32(factors[volume.name])
+            projections = tuple(_scaled(volume.name, p, scales[p.input], own) for p in volume.projections)
+            bias = None if volume.bias is None else volume.bias / own
+            limit = None if volume.max_value is None else float(np.float32(volume.max_value) / own)
+            changed.append(replace(volume, projections=projections, bias=bias, max_value=limit))
+    return network.with_populations(changed)
 
 
-def _scale(layer: keras.layers.Layer, origin: np.ndarray, factors: np.ndarray, own: float) -> None:
-    weights, *biases = layer.get_weights()
-    numbers = origin if isinstance(layer, keras.layers.Dense) else of_channels(layer.name, origin, origin.shape[-1])
-    present = np.unique(numbers[numbers > 0].astype(int))
-    if len(present) == 1:
-        weights = weights * np.float32(factors[present[0]]) / np.float32(own)
-    else:
-        # In the shape of a presynaptic axis: (inputs, units) or (height, width, channels, filters). The toolbox
-        # divides first here, in float64.
-        ratio = (factors[numbers.astype(int)] / own).astype(np.float32)
-        weights = weights * ratio[:, np.newaxis]
-    layer.set_weights([weights, *(bias / np.float32(own) for bias in biases)])
+def _scaled(name: str, projection: Projection, scales: np.ndarray, own: np.float32) -> Projection:
+    kernel = projection.kernel
+    assert kernel is not None
+    if kernel.ndim > 2:
+        scales = of_channels(name, scales, scales.shape[-1])
+    first, present = scales.ravel()[0], scales[scales > 0]
+    if (present == first).all():
+        return replace(projection, kernel=kernel * np.float32(first) / own)
+    # Along the presynaptic axis of (inputs, units) or (height, width, channels, filters)
+    return replace(projection, kernel=kernel * (scales / own).astype(np.float32)[:, np.newaxis])

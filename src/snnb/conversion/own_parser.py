@@ -1,23 +1,21 @@
-"""The parser of snnb: linear operations between two populations are composed into the layers that a population sums.
+"""The parser of snnb: linear operations between two populations are composed into the projections of a population.
 
-Each relu, each pooling and the end of the network is a population. A sum of several terms becomes layers without
-activation, an `Add` and an activation; a single term becomes the layer that snntoolbox 0.5's parser would make of it.
+Each relu, each pooling and the end of the network is a population. It becomes layers as in the file of a parsed
+network, of which `snnb.network.read_network.assemble` makes the network: of a sum of several terms, layers without
+activation, an `Add` and an activation; of a single term, the layer that snntoolbox 0.5's parser would make of it.
 
 Between two populations, a value is a sum of terms, each one kernel on one layer, and a bias per channel, or per
 position where a layer pads a value with a bias with zeros. Layers without neurons that read such a sum are deferred:
 they are converted when the next activation is known.
-
-Keras has no layer for a bias per position: a batch normalisation over all axes adds it, which changes nothing else.
 """
 
 import heapq
 from dataclasses import dataclass, field, replace
 from math import prod
-from typing import Dict, List, Optional, Sequence, Tuple, Union
+from typing import Dict, Iterator, List, Mapping, Optional, Tuple, Union
 
 import numpy as np
 
-from snnb.conversion.keras_graph import inbound, read_keras_graph, unrolled_model
 from snnb.conversion.kernel import (
     IDENTITY,
     Kernel,
@@ -25,18 +23,21 @@ from snnb.conversion.kernel import (
     bias_of,
     composed,
     kernels_of,
-    normalisation,
     padding_before,
 )
-from snnb.conversion.layer_rules import OWN_TRAINING_ONLY, Reason, own_reasons, refused
-from snnb.io.keras import keras
+from snnb.core.errors import InputError
+from snnb.io.keras_file import StoredLayer
 from snnb.io.text import JsonValue
+from snnb.model_files.kinds import Reason, joined
 from snnb.network.geometry import Shape, window_padding
+from snnb.network.layers import Activation, ReLU, Weighted
+from snnb.network.network import INPUT, Network
+from snnb.network.read_network import POSITION_BIAS, SHIFT, assemble, shift_weights
+from snnb.network.trained import TrainedLayer, TrainedNetwork, normalisation
 
-# Batch normalisation that only adds a bias to each element.
-POSITION_BIAS: Dict[str, JsonValue] = {"axis": [1, 2, 3], "epsilon": 0.0, "scale": False}
 # Keys of a trained layer's configuration that the parsed layer does not have.
 DROPPED = {"name", "activation", "use_bias"}
+REINDEXING = ("Flatten", "Reshape", "Concatenate", "ZeroPadding2D")
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +49,7 @@ class Node:
     position: int  # index of the trained layer that it comes from
     inputs: Tuple["Node", ...] = ()
     config: Dict[str, JsonValue] = field(default_factory=dict)  # without the name
-    weights: Sequence[np.ndarray] = ()
+    weights: Mapping[str, np.ndarray] = field(default_factory=dict)
     title: str = ""  # kind and shape in the layer's name, if the toolbox writes others than `kind` and `shape`
     rectified: bool = False  # no value can be negative
     activation: str = "linear"  # `softmax` if it ends in one, which is allowed for the output only
@@ -114,40 +115,56 @@ class DeferredLayer:
 Value = Union[Node, Affine, DeferredLayer]
 
 
-def parse_own(model: keras.Model, *, max_pool: str = "error", rectify_linear: bool = False) -> keras.Model:
-    """Parse a trained or untrained model, which is not changed; the parsed model is not normalised.
+def parse_own(network: TrainedNetwork, *, max_pool: str = "error", rectify_linear: bool = False) -> Network:
+    """Parse a trained or untrained network; the result is not normalised.
 
-    `max_pool="average"` replaces max pooling; `rectify_linear` converts linear operations that cannot be composed to
-    populations without an activation. Raise `InputError` if the model cannot be converted; the message has layers and
-    reasons in one line.
+    `max_pool` refuses max pooling ("error"), replaces it ("average") or keeps it ("spiking"); `rectify_linear` converts
+    linear operations that cannot be composed to populations without an activation. Raise `InputError` if the network
+    cannot be converted; the message has layers and reasons in one line.
     """
-    model = unrolled_model(model)
-    reasons = own_reasons(read_keras_graph(model), max_pool)
+    reasons = list(_reasons(network, max_pool))
     if reasons:
-        raise refused(reasons)
-    return _Parser(max_pool, rectify_linear).parse(model)
+        raise InputError(f"cannot convert this model: {joined(reasons)}")
+    output = _Parser(network, max_pool, rectify_linear).parse()
+    return replace(assemble(stored_layers(output)), levels=network.levels)
+
+
+def _reasons(network: TrainedNetwork, max_pool: str) -> Iterator[Reason]:
+    """Yield the reasons that follow from the class of a layer and the shape of its input."""
+    layers, last = network.by_name(), network.output
+    if not any(isinstance(layer.layer, Weighted) for layer in network.layers):
+        yield "model", "has no Dense layer and no convolution"
+    if len(last.shape) != 1:
+        yield last.name, "the output has several axes, but one value per class is required: end in Flatten or Dense"
+    while last.kind in ("Activation", "ReLU", "BatchNormalization", "Flatten", "Reshape"):
+        last = layers[last.inputs[0]]
+    if last.kind in REINDEXING:
+        yield last.label, "has no neurons, so it cannot be the output: end in Dense or a convolution"
+    for layer in network.layers:
+        if layer.kind == "Dense" and len(layers[layer.inputs[0]].shape) != 1:
+            yield layer.label, "its input has several axes: insert Flatten before it"
+        if layer.kind == "MaxPooling2D" and max_pool == "error":
+            yield layer.label, "max pooling: choose --max-pool average or --max-pool spiking"
 
 
 class _Parser:
-    def __init__(self, max_pool: str, rectify_linear: bool) -> None:
+    def __init__(self, network: TrainedNetwork, max_pool: str, rectify_linear: bool) -> None:
+        self._network, self._layers = network, network.by_name()
         self._max_pool, self._rectify_linear = max_pool, rectify_linear
         self._position = 0
 
-    def parse(self, model: keras.Model) -> keras.Model:
+    def parse(self) -> Node:
+        """Return the layer of the parsed network that ends it."""
         reasons: List[Reason] = []
-        values: Dict[str, Value] = {}
-        for layer in model._input_layers:
-            values[layer.name] = Node("InputLayer", tuple(layer.output_shape[0][1:]), -1)
-        for self._position, layer in enumerate(model.layers):
-            if layer.name in values:
-                continue
-            read = [values[before.name] for before in inbound(layer)]
+        start, *others = self._network.layers
+        values: Dict[str, Value] = {start.name: Node("InputLayer", start.shape, -1)}
+        for self._position, layer in enumerate(others):
             try:
-                values[layer.name] = self._value(layer, read)
+                values[layer.name] = self._value(layer, [values[name] for name in layer.inputs])
             except NotComposableError as error:
-                reasons.append((f"{layer.name} ({type(layer).__name__})", str(error)))
-                values[layer.name] = Node("refused", tuple(layer.output_shape[1:]), self._position, rectified=True)
-        last = model.layers[-1]
+                reasons.append((layer.label, str(error)))
+                values[layer.name] = Node("refused", layer.shape, self._position, rectified=True)
+        last = self._network.output
         try:
             output = self._activated(values[last.name], "linear", None)
             if not reasons:
@@ -155,35 +172,31 @@ class _Parser:
         except NotComposableError as error:
             reasons.append((last.name, str(error)))
         if reasons:
-            raise refused(reasons)
-        return build_parsed(output)
+            raise InputError(f"cannot convert this model: {joined(reasons)}")
+        return output
 
-    def _value(self, layer: keras.layers.Layer, read: List[Value]) -> Value:
-        kind = type(layer).__name__
-        if kind in OWN_TRAINING_ONLY:
-            return read[0]
-        if kind in ("Activation", "ReLU"):
-            name = "relu" if kind == "ReLU" else layer.activation.__name__
-            limit = None if kind == "Activation" or layer.max_value is None else float(layer.max_value)
-            return read[0] if name == "linear" else self._activated(read[0], name, limit)
-        if kind == "BatchNormalization":
+    def _value(self, layer: TrainedLayer, read: List[Value]) -> Value:
+        own = layer.layer
+        if isinstance(own, Activation):
+            return read[0] if own.activation == "linear" else self._activated(read[0], own.activation, None)
+        if isinstance(own, ReLU):
+            return self._activated(read[0], "relu", own.max_value)
+        if layer.kind == "BatchNormalization":
             return self._normalised(read[0], *normalisation(layer))
-        if kind == "Add":
+        if layer.kind == "Add":
             return self._sum(read)
-        if "Pooling2D" in kind:
+        if "Pooling2D" in layer.kind:
             return self._pooled(layer, read[0])
-        if layer.weights:
-            return self._weighted(layer, read[0])
+        if isinstance(own, Weighted):
+            return self._weighted(layer, own.activation, read[0])
         return self._rearranged(layer, read)
 
-    def _weighted(self, layer: keras.layers.Layer, value: Value) -> Value:
-        *first, last = kernels_of(layer, self._position)
-        shape = tuple(layer.output_shape[1:])
+    def _weighted(self, layer: TrainedLayer, activation: str, value: Value) -> Value:
+        *first, last = kernels_of(layer, self._position, value.shape)
         current = self._linear(value)
         for kernel in first:
-            current = self._followed(current, kernel, np.zeros(kernel.outputs), (*shape[:-1], kernel.outputs))
-        current = self._followed(current, last, bias_of(layer), shape)
-        activation = layer.activation.__name__
+            current = self._followed(current, kernel, np.zeros(kernel.outputs), (*layer.shape[:-1], kernel.outputs))
+        current = self._followed(current, last, bias_of(layer), layer.shape)
         return current if activation == "linear" else self._activated(current, activation, None)
 
     def _followed(self, value: Affine, kernel: Kernel, bias: np.ndarray, shape: Tuple[int, ...]) -> Affine:
@@ -272,14 +285,14 @@ class _Parser:
         inputs = tuple(self._activated(part, activation, limit) for part in value.inputs)
         return node_of(value, inputs, "softmax" if activation == "softmax" else "linear")
 
-    def _pooled(self, layer: keras.layers.Layer, value: Value) -> Value:
-        kind, shape, title = type(layer).__name__, tuple(layer.output_shape[1:]), ""
-        config = {key: content for key, content in layer.get_config().items() if key != "name"}
+    def _pooled(self, layer: TrainedLayer, value: Value) -> Value:
+        kind, shape, title = layer.kind, layer.shape, ""
+        config = layer.layer.model_dump()
         averaging = "Average" in kind or self._max_pool == "average"
         if kind == "GlobalAveragePooling2D":
-            height, width, channels = layer.input_shape[1:]
+            height, width, channels = value.shape
             title, shape = f"AveragePooling2D_{channels}", (1, 1, channels)
-            config = {"pool_size": (height, width), "strides": [1, 1]}
+            config = {"pool_size": (height, width), "strides": (1, 1)}
         elif averaging != ("Average" in kind):
             title = f"{kind}_{'x'.join(map(str, shape))}"
         pooling = "AveragePooling2D" if averaging else "MaxPooling2D"
@@ -290,9 +303,9 @@ class _Parser:
             pooled = self._averaged(deferred, value, kind)
         else:
             pooled = deferred
-        if len(layer.output_shape) == 4:  # also of global pooling with `keepdims`
+        if kind != "GlobalAveragePooling2D":
             return pooled
-        flat = DeferredLayer("Flatten", {}, "", self._position, (pooled,), tuple(layer.output_shape[1:]))
+        flat = DeferredLayer("Flatten", {}, "", self._position, (pooled,), layer.shape)
         return node_of(flat, (pooled,)) if isinstance(pooled, Node) else flat
 
     def _averaged(self, pooling: DeferredLayer, value: Value, kind: str) -> Value:
@@ -318,10 +331,9 @@ class _Parser:
                 raise
         return node_of(pooling, (self._activated(value, "linear", None),))
 
-    def _rearranged(self, layer: keras.layers.Layer, read: List[Value]) -> Value:
-        config = {key: content for key, content in layer.get_config().items() if key != "name"}
-        shape = tuple(layer.output_shape[1:])
-        deferred = DeferredLayer(type(layer).__name__, config, "", self._position, tuple(read), shape)
+    def _rearranged(self, layer: TrainedLayer, read: List[Value]) -> Value:
+        config = layer.layer.model_dump()
+        deferred = DeferredLayer(layer.kind, config, "", self._position, tuple(read), layer.shape)
         nodes = [value for value in read if isinstance(value, Node)]
         return node_of(deferred, tuple(nodes)) if len(nodes) == len(read) else deferred
 
@@ -343,7 +355,7 @@ def _check_softmax(output: Node) -> None:
 def node_of(value: DeferredLayer, inputs: Tuple[Node, ...], activation: str = "linear") -> Node:
     """Return the layer of the parsed model that reads `inputs`, which end in `activation`."""
     rectified = all(node.rectified for node in inputs)
-    return Node(value.kind, value.shape, value.position, inputs, value.config, (), value.title, rectified, activation)
+    return Node(value.kind, value.shape, value.position, inputs, value.config, {}, value.title, rectified, activation)
 
 
 def padded(value: Value) -> Optional[Affine]:
@@ -414,9 +426,7 @@ def population(value: Affine, activation: str, limit: Optional[float], position:
         return ends[0]
     end = ends[0] if len(ends) == 1 else Node("Add", value.shape, position, tuple(ends))
     if by_position:
-        beta = bias[np.newaxis]
-        weights = [beta, np.zeros_like(beta), np.ones_like(beta)]  # with moving mean and variance
-        end = Node("BatchNormalization", value.shape, position, (end,), dict(POSITION_BIAS), weights)
+        end = Node(POSITION_BIAS, value.shape, position, (end,), dict(SHIFT), shift_weights(bias))
     if limit is not None:
         return Node("ReLU", value.shape, position, (end,), {"max_value": limit}, rectified=True)
     if activation == "linear":
@@ -465,7 +475,8 @@ def _layer(term: Term, written: Shape, activation: str, bias: Optional[np.ndarra
             kernel_size=kernel.size, strides=kernel.strides, padding=padding or "valid", dilation_rate=kernel.dilation
         )
         config["filters" if kernel.kind == "Conv2D" else "depth_multiplier"] = kernel.weights.shape[-1]
-    weights = [kernel.weights] if bias is None else [kernel.weights, bias]
+    name = "depthwise_kernel" if kernel.kind == "DepthwiseConv2D" else "kernel"
+    weights = {name: kernel.weights} if bias is None else {name: kernel.weights, "bias": bias}
     rectified = activation == "relu"
     return Node(kernel.kind, written, kernel.position, (source,), config, weights, "", rectified, activation)
 
@@ -498,21 +509,14 @@ def _in_order(output: Node) -> List[Node]:
     return ordered
 
 
-def build_parsed(output: Node) -> keras.Model:
-    """Build the Keras model that ends in a node; its layers have the toolbox's names, `NNKind_shape`."""
-    tensors = {}
+def stored_layers(output: Node) -> List[StoredLayer]:
+    """Return the layers of the parsed network that ends in a node, with the toolbox's names, `NNKind_shape`."""
+    names: Dict[int, str] = {}
+    layers: List[StoredLayer] = []
     for number, node in enumerate(_in_order(output), -1):
-        if not node.inputs:
-            first = tensors[id(node)] = keras.layers.Input(node.shape, name="input")
-            continue
-        read = [tensors[id(source)] for source in node.inputs]
         title = node.title or f"{node.kind}_{'x'.join(map(str, node.shape))}"
-        config = {**node.config, "name": f"{number:02d}{title}"}
-        if node.weights:
-            config["weights"] = list(node.weights)
-        layer = getattr(keras.layers, node.kind)(**config)
-        tensors[id(node)] = layer(read if len(read) > 1 or node.kind in ("Add", "Concatenate") else read[0])
-    model = keras.Model(first, tensors[id(output)])
-    # Compiled as by the toolbox, so that the same network gives the same file.
-    model.compile("sgd", "categorical_crossentropy", ["accuracy", keras.metrics.top_k_categorical_accuracy])
-    return model
+        names[id(node)] = f"{number:02d}{title}" if node.inputs else INPUT
+        config = node.config if node.inputs else {"batch_input_shape": (None, *node.shape)}
+        read = tuple(names[id(source)] for source in node.inputs)
+        layers.append(StoredLayer(names[id(node)], node.kind, config, read, node.weights))
+    return layers

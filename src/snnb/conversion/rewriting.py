@@ -12,7 +12,7 @@ from typing import List, Mapping
 import numpy as np
 
 from snnb.core.errors import InputError
-from snnb.forward.currents import AnalogueNetwork
+from snnb.forward.analogue import Analogue
 from snnb.network.layers import (
     AveragePooling2D,
     Dense,
@@ -230,7 +230,7 @@ def spiking_output(network: Network, x: np.ndarray, steps: int) -> Network:
     The scale factor of the logits is chosen on the training images `x`, float32 (samples, ...), for `steps` time steps.
     """
     network = centred_output(network)
-    logits = AnalogueNetwork(network).outputs(x)
+    logits = Analogue(network).outputs(x)
     scale = output_scale(logits, logits.argmax(axis=-1), steps)
     output = network.output
     projections = tuple(replace(p, kernel=np.asarray(p.kernel) / scale) for p in output.projections)

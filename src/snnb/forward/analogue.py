@@ -26,7 +26,7 @@ from snnb.network.layers import (
     Weighted,
 )
 from snnb.network.network import Network, Population, Projection, Reindexed
-from snnb.network.trained import TrainedLayer, TrainedNetwork
+from snnb.network.trained import TrainedLayer, TrainedNetwork, normalisation
 
 # Number of elements in an array of a batch: a batch takes tens of megabytes, and its operations are long enough.
 BATCH_ELEMENTS = 2_000_000
@@ -114,17 +114,8 @@ def _trained_value(
         return graph.add(graph.multiply(read[0], scale), shift)
     if isinstance(kind, GlobalAveragePooling2D):
         return graph.mean(read[0])
-    if isinstance(kind, Add):
-        return graph.sum(read)
-    return read[0]  # of training only
-
-
-def normalisation(layer: TrainedLayer) -> Tuple[np.ndarray, np.ndarray]:
-    """Return scale and shift of batch normalisation: float64 (channels,) each."""
-    weights = {name: np.asarray(values, np.float64) for name, values in layer.weights.items()}
-    assert isinstance(layer.layer, BatchNormalization)
-    scale = weights.get("gamma", 1.0) / np.sqrt(weights["moving_variance"] + layer.layer.epsilon)
-    return scale, weights.get("beta", 0.0) - weights["moving_mean"] * scale
+    assert isinstance(kind, Add)
+    return graph.sum(read)
 
 
 def add_network(graph: Graph, network: Network) -> None:

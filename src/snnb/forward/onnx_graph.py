@@ -68,7 +68,7 @@ class Graph:
 
     def name(self, name: str, value: str) -> None:
         """Give a value a name, by which the methods take it and `session` returns it."""
-        self._values[name] = value if value not in self._values else self._values[value]
+        self._values[name] = self._values.get(value, value)
 
     def session(self, names: Sequence[str], threads: int) -> Session:
         """Return what runs the graph, with the values of these names as outputs."""

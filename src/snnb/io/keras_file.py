@@ -5,12 +5,15 @@ TensorFlow, and names of functions are looked up in its modules. A file may ther
 functions that are listed here.
 """
 
+import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, Iterator, Optional, Tuple
+from typing import TYPE_CHECKING, Dict, Iterator, Mapping, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
 
 from snnb.core.errors import DamagedError, SnnbError, first_line, out_of_memory
-from snnb.io.hdf5 import json_attribute, reading
+from snnb.io.hdf5 import json_attribute, reading, write_array, writing
 from snnb.io.text import JsonValue
 
 if TYPE_CHECKING:
@@ -131,3 +134,64 @@ def _faults_of_values(value: JsonValue, key: str = "") -> Iterator[str]:
             yield from _faults_of_values(inner, key)
     elif names is not None and value is not None and not (isinstance(value, str) and value in names):
         yield f"its {key} is {str(value)[:100]}, which is not Keras's own"
+
+
+class StoredLayer(NamedTuple):
+    """A layer as a file describes it."""
+
+    name: str
+    kind: str  # the Keras class
+    config: Mapping[str, JsonValue]  # Keras's configuration of the layer, the name apart
+    inputs: Tuple[str, ...]  # names of the layers it reads, in order; a name can occur twice
+    arrays: Mapping[str, np.ndarray]  # its weights by Keras's names (`kernel`, `bias`), in Keras's order
+
+
+_VERSION = {"backend": b"tensorflow", "keras_version": b"2.3.0-tf"}  # of TensorFlow 2.2
+# As the toolbox compiles a model, so that its command line does not ask for a loss.
+_COMPILED = {
+    "loss": "categorical_crossentropy",
+    "metrics": ["accuracy", "top_k_categorical_accuracy"],
+    "weighted_metrics": None,
+    "loss_weights": None,
+    "sample_weight_mode": None,
+    "optimizer_config": {
+        "class_name": "SGD",
+        "config": {"name": "SGD", "learning_rate": 0.01, "decay": 0.0, "momentum": 0.0, "nesterov": False},
+    },
+}
+_NAMES_BYTES = 64000  # of an attribute, at most
+
+
+def write_model(
+    path: Path, name: str, layers: Sequence[StoredLayer], *, levels: Optional[int] = None, compiled: bool = False
+) -> None:
+    """Write a model as Keras of TensorFlow 2.2 does with `model.save`, and without times.
+
+    `layers` are in topological order, the input first and the output last. For `levels` see `read_levels`; `compiled`
+    adds loss and metrics, as the toolbox has them.
+    """
+    entries = []
+    for layer in layers:
+        nodes = [[[read, 0, 0, {}] for read in layer.inputs]] if layer.inputs else []
+        config = {"name": layer.name, "dtype": "float32", **layer.config}
+        entries.append({"class_name": layer.kind, "config": config, "name": layer.name, "inbound_nodes": nodes})
+    ends = {"input_layers": [[layers[0].name, 0, 0]], "output_layers": [[layers[-1].name, 0, 0]]}
+    description = {"class_name": "Model", "config": {"name": name, "layers": entries, **ends}}
+    with writing(path) as file:
+        file.attrs.update({**_VERSION, "model_config": json.dumps(description).encode()})
+        if compiled:
+            file.attrs["training_config"] = json.dumps(_COMPILED).encode()
+        if levels is not None:
+            file.attrs[QCFS_LEVELS] = levels
+        weights = file.create_group("model_weights")
+        weights.attrs.update(_VERSION)
+        names = np.array([layer.name.encode() for layer in layers])
+        parts = np.array_split(names, -(-names.nbytes // _NAMES_BYTES))
+        for number, part in enumerate(parts):
+            weights.attrs[f"layer_names{number}" if len(parts) > 1 else "layer_names"] = part
+        for layer in sorted(layers, key=lambda each: each.name):
+            group = weights.create_group(layer.name)
+            keys = {f"{layer.name}/{key}:0": values for key, values in layer.arrays.items()}
+            group.attrs["weight_names"] = np.array([key.encode() for key in keys])
+            for key, values in keys.items():
+                write_array(group, key, np.asarray(values, np.float32))

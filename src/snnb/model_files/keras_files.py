@@ -1,131 +1,157 @@
 """Models that Keras 2 or 3 has saved: as one HDF5 file (`model.save("name.h5")`), or as a `.keras` archive.
 
 A `.keras` file, which Keras 2 writes from 2.12, is a zip archive of `config.json`, the description of the model, and
-`model.weights.h5`, its weights. Both are read into memory; nothing is unpacked to disk. Keras 3 is not needed.
+`model.weights.h5`, its weights. Both are read into memory; nothing is unpacked to disk. Keras is not needed, and
+nothing of a file is run.
 
 The layout of the weights is that of `keras/src/saving/saving_lib.py`: the arrays of a layer are
 `layers/NAME/vars/0`, `1`, …, where NAME is its class in snake case, with `_1`, `_2`, … from the second of a class on.
 
-The description of a model, by any Keras from 2.3 to 3, is translated to that of TensorFlow 2.2. Newer versions add keys
-to the configuration of their layers. A key whose value means the behaviour of TensorFlow 2.2 is ignored, a few others
-are expressed by an additional layer, all others are refused by name. Initializers, regularizers and constraints matter
-only in training, and are dropped.
+Models inside a model are replaced by their layers, and a layer that is used several times by a layer for each use.
+Newer versions of Keras add keys to the configuration of their layers. A key whose value does not change the output is
+ignored, a few are expressed by an additional layer, and the others are refused by name. Initializers, regularizers and
+constraints matter only in training, and are dropped.
 
-Preprocessing layers are removed from the description, and read as an affine change of pixels, which is folded into the
-first weights: `Rescaling` computes `x * scale + offset`, `Normalization` `(x - mean) / max(sqrt(variance), 1e-7)`
-(`keras/src/layers/preprocessing/`). TensorFlow 2.2 has neither under these names. Layers that augment pictures are the
-identity at inference.
+Preprocessing layers are removed, and read as an affine change of pixels, which is folded into the first weights:
+`Rescaling` computes `x * scale + offset`, `Normalization` `(x - mean) / max(sqrt(variance), 1e-7)`
+(`keras/src/layers/preprocessing/`). Layers that augment pictures are the identity at inference.
 """
 
-import copy
-import inspect
 import io
 import json
 import re
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Sequence, Set, Tuple
+from typing import Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
 import h5py
 import numpy as np
 
-from snnb.core.errors import SnnbError, first_line, out_of_memory
+from snnb.core.errors import InputError, first_line
 from snnb.core.progress import Say
-from snnb.io.hdf5 import json_attribute, reading
-from snnb.io.keras import NEWER, keras, limited_weights
-from snnb.io.keras_file import LAYERS, MODELS, check_layers
+from snnb.io.hdf5 import json_attribute, reading, whole
+from snnb.io.keras_file import LAYERS, MODELS, QCFS_LEVELS, RECURRENT, StoredLayer, write_model
 from snnb.io.npy import read_member
 from snnb.io.text import JsonValue
 from snnb.model_files.fold_pixels import Pixels
-from snnb.model_files.kinds import NotReadError
+from snnb.model_files.kinds import NotReadError, Reason, joined
+from snnb.network.geometry import Shape
+from snnb.network.layers import (
+    KERAS_KINDS,
+    Activation,
+    BatchNormalization,
+    KerasLayer,
+    Reshape,
+    Weighted,
+    configured,
+)
+from snnb.network.network import ACTIVATIONS
+from snnb.network.trained import TrainedLayer, TrainedNetwork, input_layer
 
 KerasObject = Dict[str, JsonValue]
+Array = Union[h5py.Dataset, np.ndarray]
+ArraysOf = Callable[[str], Sequence[Array]]  # the arrays of a layer, or of a model inside, by its name
+Result = Tuple[TrainedNetwork, Optional[Pixels]]
 ANY = "any"
-# Settings that newer versions added, with the values that change nothing when a trained model computes.
-ADDED: Dict[str, Tuple[JsonValue, ...]] = {
+# Settings without effect on the output, with their values; `ANY` value of those that act in training only.
+IGNORED: Dict[str, Tuple[JsonValue, ...]] = {
     "autocast": (True, False),
     "groups": (1,),
+    "interpolation": ("nearest",),
     "keepdims": (False,),
     "lora_alpha": (None,),
     "lora_rank": (None,),
+    "negative_slope": (0, None),
     "optional": (False,),
     "quantization_config": (None,),
     "ragged": (False,),
     "renorm": (False,),
-    "renorm_clipping": (ANY,),
-    "renorm_momentum": (ANY,),
-    "seed": (ANY,),
     "sparse": (False, None),
-    "synchronized": (False, True),  # over devices, while training
+    "threshold": (0, None),
+    "virtual_batch_size": (None,),
+    **dict.fromkeys(["batch_input_shape", "fused", "input_dtype", "input_shape", "momentum", "name"], (ANY,)),
+    **dict.fromkeys(["renorm_clipping", "renorm_momentum", "seed", "synchronized", "trainable"], (ANY,)),
+}
+REFUSED = {
+    "groups": "grouped convolutions cannot be converted",
+    "negative_slope": "a spike rate is never negative",
+    "threshold": "a spike rate cannot represent it",
 }
 FOR_TRAINING = ("_initializer", "_regularizer", "_constraint")
 OF_KERAS = ("keras", "tf_keras", "tensorflow.keras")
 MIXED = ("mixed_float16", "mixed_bfloat16")
 RENAMED = {"batch_shape": "batch_input_shape"}  # from Keras 3
+SAME = {"BatchNormalizationV1": "BatchNormalization", "BatchNormalizationV2": "BatchNormalization"}
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 UNTIL_2_13 = "_layer_checkpoint_dependencies"  # group of the layers, where each layer with weights counts twice
 RAISED_BY_ZIPFILE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, KeyError)
+MALFORMED = (KeyError, TypeError, IndexError, AttributeError, ValueError)
 _AUGMENTATION = """
 RandomBrightness RandomContrast RandomFlip RandomHeight RandomRotation RandomTranslation RandomWidth RandomZoom
 """
 AUGMENTATION = frozenset(_AUGMENTATION.split())
-AFFINE = frozenset(["Normalization", "Rescaling"])
+_TRAINING_ONLY = """
+ActivityRegularization AlphaDropout Dropout GaussianDropout GaussianNoise SpatialDropout2D
+"""
+IDENTITIES = AUGMENTATION.union(_TRAINING_ONLY.split())  # at inference
 RESIZING = frozenset(["CenterCrop", "RandomCrop", "Resizing"])
+OTHER_ACTIVATIONS = frozenset(["ELU", "LeakyReLU", "PReLU", "Softmax", "ThresholdedReLU"])
+MERGING = frozenset(["Average", "Dot", "Maximum", "Minimum", "Multiply", "Subtract"])
 ADVICE = "remove it, save the model again, and give --pixels 0-255"
 SMALLEST_DEVIATION = 1e-7  # epsilon of Keras
-Result = Tuple[keras.Model, Optional[Pixels]]
 
 
-@dataclass(frozen=True)
-class Step:
-    """A `Rescaling` or `Normalization` at the start of a model; `nested` in a Sequential inside it."""
+class Preprocessing(KerasLayer):
+    """A `Rescaling` or `Normalization`, with its configuration."""
 
-    layer: KerasObject
-    nested: bool
+    kind_of: str
+    config: Dict[str, JsonValue]
+
+    @property
+    def kind(self) -> str:
+        """See `KerasLayer`."""
+        return self.kind_of
 
 
 def read_keras_h5(path: Path, warn: Say) -> Result:
-    """Return the uncompiled model of an HDF5 file, and the change of pixels by its preprocessing layers.
+    """Return the network in an HDF5 file, and the change of pixels by its preprocessing layers.
 
-    `warn` is called with a message for each difference between the model returned and the file. Raise `InputError` if
-    the file is missing or damaged, or a layer is not one of Keras's own, `NotReadError` if the file holds no complete
-    model, a layer has a setting that TensorFlow 2.2 does not know, or the weights do not fit.
+    `warn` is called with a message for each difference between the network and the file. Raise `InputError` if the file
+    is missing or damaged, `NotReadError` if it holds no complete model, a layer is not one that can be converted or has
+    a setting that is not known, or the weights do not fit.
     """
     with reading(path) as file:
         description = json_attribute(file, "model_config", path)
         weights = file.get("model_weights")
         if description is None or not isinstance(weights, h5py.Group):
             raise NotReadError("holds weights without a model, or a model without weights")
-        description, steps = as_tensorflow_22(description, path, warn)
 
         def arrays_of(layer: str) -> List[h5py.Dataset]:
             group = weights.get(layer)
             names = _weight_names(group) if isinstance(group, h5py.Group) else []
             return [group[name] for name in names if name in group]
 
-        model = from_description(description, path)
-        _set_weights(model, arrays_of)
-        return model, affine(steps, arrays_of)
+        network, pixels = read_description(description, arrays_of, warn)
+        levels = file.attrs.get(QCFS_LEVELS)
+        return replace(network, levels=None if levels is None else int(levels)), pixels
 
 
 def read_keras_zip(path: Path, warn: Say) -> Result:
-    """Return the model in a `.keras` archive; parameters, results and errors as for `read_keras_h5`."""
+    """Return the network in a `.keras` archive; parameters, results and errors as for `read_keras_h5`."""
     try:
         with zipfile.ZipFile(str(path)) as archive:
-            original = json.loads(read_member(path, archive, CONFIG))
+            description = json.loads(read_member(path, archive, CONFIG))
             weights = read_member(path, archive, WEIGHTS)
     except RAISED_BY_ZIPFILE as error:
         raise NotReadError(f"not a complete .keras file ({first_line(error)})") from error
-    description, steps = as_tensorflow_22(original, path, warn)
-    model = from_description(description, path)
     try:
         with h5py.File(io.BytesIO(weights), "r") as file:
             root, step = (UNTIL_2_13, 2) if UNTIL_2_13 in file else ("layers", 1)
             count: Dict[str, int] = {}
             groups = {}
-            for layer in original["config"]["layers"]:
+            for layer in description["config"]["layers"]:
                 kind = _snake_case(layer["class_name"])
                 number = count[kind] = count.get(kind, -step) + step
                 suffix = f"_{number}" if number else ""
@@ -137,10 +163,11 @@ def read_keras_zip(path: Path, warn: Say) -> Result:
                     return []
                 return [group[str(number)] for number in range(len(group)) if str(number) in group]
 
-            _set_weights(model, arrays_of)
-            return model, affine(steps, arrays_of)
+            return read_description(description, arrays_of, warn)
     except OSError as error:
         raise NotReadError(f"{WEIGHTS} is not a complete HDF5 file ({first_line(error)})") from error
+    except MALFORMED as error:
+        raise NotReadError(f"{CONFIG} does not describe a Keras model") from error
 
 
 def _weight_names(group: h5py.Group) -> List[str]:
@@ -157,312 +184,383 @@ def _snake_case(name: str) -> str:
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
-def _set_weights(model: keras.Model, arrays_of: Callable[[str], Sequence[h5py.Dataset]]) -> None:
-    """Set the weights that `arrays_of` returns by the name of a layer."""
-    for layer in model.layers:
-        if not layer.weights:
-            continue
-        arrays = arrays_of(layer.name)
-        # Keras writes the weights of a nested model in this order, not in the order of its layers.
-        variables = [*layer.trainable_weights, *layer.non_trainable_weights]
-        expected, stored = [tuple(variable.shape) for variable in variables], [array.shape for array in arrays]
-        if stored != expected:
-            raise NotReadError(
-                f"layer {layer.name} needs weights of the shapes {_shapes(expected)}, "
-                f"but the file holds {_shapes(stored)}"
+def read_description(description: JsonValue, arrays_of: ArraysOf, warn: Say) -> Result:
+    """Return the network that a description of Keras (JSON) defines, with the arrays that `arrays_of` returns.
+
+    The arrays of a layer, or of a model inside, are in the order in which Keras writes them. For results and errors see
+    `read_keras_h5`.
+    """
+    try:
+        read = _Description(description, warn)
+        layers = read.layers()
+        weights = read.weights(arrays_of)
+        layers = [replace(layer, weights=weights[read.path_of[layer.name]]) for layer in layers]
+        layers, pixels = _without_preprocessing(layers)
+    except MALFORMED as error:
+        raise NotReadError("its description is not that of a Keras model") from error
+    return TrainedNetwork(tuple(layers)), pixels
+
+
+class _Description:
+    """Reads the description of a model. A path is the names of the models around a layer and its own, joined by `_`."""
+
+    def __init__(self, description: JsonValue, warn: Say) -> None:
+        self._description = description
+        self.path_of: Dict[str, str] = {}  # of the layer, by the name of each of its uses
+        self._kinds: Dict[str, List[Tuple[str, KerasLayer]]] = {}  # by path: ends of names, and layers
+        self._expected: Dict[str, Dict[str, Shape]] = {}  # shapes of weights, by path
+        self._made: Dict[str, TrainedLayer] = {}  # in order
+        mixed: Set[str] = set()
+        reasons = list(self._translate(description, "", mixed))
+        if reasons:
+            raise NotReadError(joined(reasons))
+        if mixed:
+            warn(
+                f"the model computes in {', '.join(sorted(mixed))}; snnb computes in float32, as its weights are stored"
             )
-        if any(array.dtype.kind not in "fiu" for array in arrays):
-            raise NotReadError(f"the weights of layer {layer.name} are not numbers")
-        keras.backend.batch_set_value(list(zip(variables, (np.asarray(array[()], np.float32) for array in arrays))))
+
+    def _translate(self, model: KerasObject, around: str, mixed: Set[str]) -> Iterator[Reason]:
+        """Translate the layers of a model; yield the reasons why some cannot be."""
+        if model["class_name"] not in MODELS or not model["config"]["layers"]:
+            raise ValueError
+        for entry in model["config"]["layers"]:
+            path = f"{around}{entry['config']['name']}"
+            if entry["class_name"] in MODELS:
+                yield from self._translate(entry, f"{path}_", mixed)
+                inside = [
+                    each for name, kinds in self._kinds.items() if name.startswith(f"{path}_") for _, each in kinds
+                ]
+                of_keras_3 = any("module" in layer for layer in entry["config"]["layers"])
+                if of_keras_3 and not all(isinstance(each, Preprocessing) for each in inside):
+                    yield _label(entry), "is a nested model, which is not supported in files of Keras 3"
+                continue
+            try:
+                self._kinds[path] = [] if entry["class_name"] == "InputLayer" else _translated(entry, mixed)
+            except (NotReadError, InputError) as error:
+                self._kinds[path] = []
+                yield _label(entry), str(error)
+
+    def layers(self) -> List[TrainedLayer]:
+        """Return the layers that the output depends on, without weights: topological order, the input first."""
+        config = self._description["config"]
+        if self._description["class_name"] == "Sequential":
+            first, shape = _first_shape(self._description)
+            inputs = [f"{first}_input"]
+        else:
+            inputs = [name for name, *_ in _ends(config["input_layers"])]
+            entry = next(entry for entry in config["layers"] if entry["config"]["name"] == inputs[0])
+            shape = entry["config"].get("batch_input_shape", entry["config"].get("batch_shape"))
+        if len(inputs) != 1:
+            raise NotReadError(f"it has {len(inputs)} inputs, and one is needed")
+        if len(shape) != 4 or not all(isinstance(length, int) and length > 0 for length in shape[1:]):
+            raise NotReadError(
+                f"it takes inputs of shape {tuple(shape[1:])}: make it (height, width, channels), all fixed"
+            )
+        if shape[0] is not None:
+            raise NotReadError(f"it takes exactly {shape[0]} images per batch: leave the batch size undefined")
+        start = self._made[inputs[0]] = input_layer(inputs[0], tuple(shape[1:]))
+        self.path_of[start.name] = start.name
+        ends = self._applied(self._description, [start], "")
+        if len(ends) != 1:
+            raise NotReadError(f"it has {len(ends)} outputs, and one is needed")
+        needed = {ends[0].name, start.name}
+        for layer in reversed(list(self._made.values())):
+            if layer.name in needed:
+                needed.update(layer.inputs)
+        return [layer for layer in self._made.values() if layer.name in needed]
+
+    def _applied(self, model: KerasObject, inputs: Sequence[TrainedLayer], around: str) -> List[TrainedLayer]:
+        """Apply the layers of a model to values; return its outputs."""
+        config = model["config"]
+        if model["class_name"] == "Sequential":
+            [value] = inputs
+            for entry in config["layers"]:
+                [value] = self._used(entry, [value], around)
+            return [value]
+        values: Dict[Tuple[str, int], List[TrainedLayer]] = {}  # outputs of each use of a layer
+        for (name, *_), value in zip(_ends(config["input_layers"]), inputs):
+            values[name, 0] = [value]
+        pending = [
+            (entry, use, _sources(entry, node))
+            for entry in config["layers"]
+            for use, node in enumerate(entry["inbound_nodes"])
+        ]
+        ends = _ends(config["output_layers"])
+        # Keras from 2.4 on counts the uses of a model inside from 1.
+        uses = {entry["config"]["name"]: len(entry["inbound_nodes"]) for entry in config["layers"]}
+        named = [source for *_, sources in pending for source in sources] + ends
+        first = dict.fromkeys(uses, 0)
+        for name, use, _ in named:
+            first[name] = max(first[name], use + 1 - uses[name]) if uses[name] else 0
+
+        def value_of(name: str, use: int, tensor: int) -> TrainedLayer:
+            return values[name, use - first[name]][tensor]
+
+        while pending:
+            waiting = []
+            for entry, use, sources in pending:
+                if all((name, number - first[name]) in values for name, number, _ in sources):
+                    read = [value_of(*source) for source in sources]
+                    values[entry["config"]["name"], use] = self._used(entry, read, around)
+                else:
+                    waiting.append((entry, use, sources))
+            if len(waiting) == len(pending):
+                raise NotReadError(f"{_label(pending[0][0])} reads an output that no layer has")
+            pending = waiting
+        return [value_of(*end) for end in ends]
+
+    def _used(self, entry: KerasObject, read: Sequence[TrainedLayer], around: str) -> List[TrainedLayer]:
+        """Apply a layer, or a model inside, to values; return its outputs."""
+        path = f"{around}{entry['config']['name']}"
+        if entry["class_name"] in MODELS:
+            return self._applied(entry, read, f"{path}_")
+        if entry["class_name"] == "InputLayer":
+            return list(read)
+        for end, kind in self._kinds[path]:
+            name, uses = f"{path}{end}", 1
+            while name in self._made:
+                uses += 1
+                name = f"{path}{end}_use{uses}"
+            if isinstance(kind, BatchNormalization) and list(np.ravel(kind.axis)) not in ([-1], [len(read[0].shape)]):
+                axes = ", ".join(map(str, np.ravel(kind.axis)))
+                raise NotReadError(f"{_label(entry)}: normalises axis {axes}, not the channels")
+            try:
+                made = TrainedLayer.reading(name, kind, read)
+                expected = kind.weight_shapes(read[0].shape)
+            except ValueError as error:
+                raise NotReadError(f"{_label(entry)}: {error}") from error
+            if isinstance(kind, Reshape):  # in which one length may be open
+                made = replace(made, layer=kind.model_copy(update={"target_shape": made.shape}))
+            if 0 in made.shape:
+                raise NotReadError(f"{_label(entry)} has an empty output: the images are too small")
+            self._made[name], self.path_of[name], read = made, f"{path}{end}", [made]
+            self._expected.setdefault(f"{path}{end}", expected)
+        return list(read)
+
+    def weights(self, arrays_of: ArraysOf) -> Dict[str, Dict[str, np.ndarray]]:
+        """Return the weights of each layer by its path."""
+        found: Dict[str, Dict[str, np.ndarray]] = {path: {} for path in self.path_of.values()}
+        for entry in self._description["config"]["layers"]:
+            trainable, others = self._order(entry, "")
+            wanted = [*trainable, *others]
+            statistics = any(
+                isinstance(kind, Preprocessing) for _, kind in self._kinds.get(entry["config"]["name"], [])
+            )
+            if not wanted and not statistics:
+                continue
+            arrays = list(arrays_of(entry["config"]["name"]))
+            if statistics:
+                found[entry["config"]["name"]] = {str(i): np.asarray(array[()]) for i, array in enumerate(arrays)}
+                continue
+            expected, stored = [self._expected[path][key] for path, key in wanted], [each.shape for each in arrays]
+            if stored != expected:
+                raise NotReadError(
+                    f"layer {entry['config']['name']} needs weights of the shapes {_shapes(expected)}, "
+                    f"but the file holds {_shapes(stored)}"
+                )
+            for (path, key), array in zip(wanted, arrays):
+                found[path][key] = _numbers_of(array, f"{key} of layer {path}")
+        return found
+
+    def _order(self, entry: KerasObject, around: str) -> Tuple[List[Tuple[str, str]], List[Tuple[str, str]]]:
+        """Return path and name of the weights of a layer or model in Keras's order: the trainable ones, and the rest.
+
+        Keras writes the trainable weights of all layers of a model inside before the others.
+        """
+        path = f"{around}{entry['config']['name']}"
+        trainable, others = [], []
+        if entry["class_name"] in MODELS:
+            for layer in entry["config"]["layers"]:
+                first, second = self._order(layer, f"{path}_")
+                trainable += first
+                others += second
+            return trainable, others
+        frozen = entry["config"].get("trainable") is False
+        for key in self._expected.get(path, {}):
+            (others if frozen or key.startswith("moving_") else trainable).append((path, key))
+        if frozen:  # moments last, as in a layer that is trained
+            others.sort(key=lambda each: each[1].startswith("moving_"))
+        return trainable, others
+
+
+def _first_shape(model: KerasObject) -> Tuple[str, Sequence[Optional[int]]]:
+    """Return the name of the first layer of a sequential model, and the shape of its input."""
+    shape, name = model["config"].get("build_input_shape"), ""
+    while model["class_name"] in MODELS:
+        if model["class_name"] != "Sequential":
+            ends = [end for end, *_ in _ends(model["config"]["input_layers"])]
+            model = next(layer for layer in model["config"]["layers"] if layer["config"]["name"] == ends[0])
+        else:
+            model = model["config"]["layers"][0]
+        name = name or model["config"]["name"]
+    config = model["config"]
+    given = config.get("batch_input_shape", config.get("batch_shape"))
+    if given is None and shape is None:
+        raise NotReadError("it has no defined input: give its first layer an input_shape")
+    return name, shape if given is None else given
+
+
+def _ends(tensors: JsonValue) -> List[Tuple[str, int, int]]:
+    """Return inputs or outputs of a model as (layer, use, tensor); Keras 3 writes a single one without a list."""
+    listed = [tensors] if isinstance(tensors[0], str) else tensors
+    return [(name, int(use), int(tensor)) for name, use, tensor in listed]
+
+
+def _sources(entry: KerasObject, node: JsonValue) -> List[Tuple[str, int, int]]:
+    """Return what a use of a layer reads: (layer, use, tensor) for each input."""
+    augments = entry["class_name"] in AUGMENTATION or entry["class_name"] in MODELS
+    if isinstance(node, dict):
+        # Keras 3 writes `training=True` of layers that augment pictures, and does not apply it in predictions.
+        sources, arguments = [], [] if augments else [node.get("kwargs", {})]
+        for part in node["args"]:
+            tensors = part if isinstance(part, list) else [part]
+            if not all(isinstance(t, dict) and t["class_name"] == "__keras_tensor__" for t in tensors):
+                raise NotReadError(f"{_label(entry)} takes a number or an object in addition to outputs of layers")
+            sources += [tensor["config"]["keras_history"] for tensor in tensors]
+    else:
+        sources, arguments = [source[:3] for source in node], [source[3] for source in node if len(source) > 3]
+    for key, value in [pair for given in arguments for pair in given.items()]:
+        if value not in (None, False):
+            advice = "remove it, and save the model again" if augments else ""
+            raise NotReadError(f"{_label(entry)} is called with {key}={value}", advice)
+    return [(name, int(use), int(tensor)) for name, use, tensor in sources]
+
+
+def _translated(entry: KerasObject, mixed: Set[str]) -> List[Tuple[str, KerasLayer]]:
+    """Return a layer with the end of its name, and layers that replace some of its settings; none for the identity."""
+    kind, module = SAME.get(entry["class_name"], entry["class_name"]), str(entry.get("module", "keras"))
+    if not module.startswith(OF_KERAS) or ("keras.src.ops" in module and kind != "Add"):
+        raise NotReadError(f"is of {module[:100]}, and not loaded from a file, since it may run code")
+    config = {RENAMED.get(key, key): v for key, v in entry["config"].items() if not key.endswith(FOR_TRAINING)}
+    if "dtype" in config:
+        _check_dtype(config.pop("dtype"), mixed)
+    if kind in IDENTITIES:
+        return []
+    if kind in ("Rescaling", "Normalization"):
+        return [("", Preprocessing(kind_of=kind, config=config))]
+    if kind in RESIZING:
+        raise NotReadError(
+            "changes the size of images: remove it, and save the model again with the size of its images as input"
+        )
+    if kind == "Softmax" and config.pop("axis", -1) in (-1, [-1]):
+        kind, config["activation"] = "Activation", "softmax"
+    if kind not in KERAS_KINDS:
+        raise NotReadError(_why_not(kind))
+    added: List[Tuple[str, KerasLayer]] = []
+    if config.get("keepdims") is True and kind == "GlobalAveragePooling2D":
+        del config["keepdims"]
+        added.append(("_reshape", configured(Reshape, {"target_shape": (1, 1, -1)}, kind)))
+    if config.get("activation") == "relu6":
+        config["activation"] = "linear"
+        added.append(("_relu", configured(KERAS_KINDS["ReLU"], {"max_value": 6.0}, kind)))
+    known = KERAS_KINDS[kind].model_fields
+    for key in sorted(set(config) - set(known) | {"groups"} & set(config)):
+        value, allowed = config.pop(key), IGNORED.get(key, ())
+        if ANY not in allowed and value not in allowed:
+            raise NotReadError(f"{key} {value}: {REFUSED.get(key, 'snnb does not know this setting')}")
+    layer = configured(KERAS_KINDS[kind], config, entry["config"]["name"])
+    activation = layer.activation if isinstance(layer, (Weighted, Activation)) else "linear"
+    if activation not in ACTIVATIONS:
+        raise NotReadError(f"activation {activation}: a spike rate can represent relu, softmax and linear only")
+    return [("", layer), *added]
+
+
+def _why_not(kind: str) -> str:
+    """Return the reason why a layer of a class is not read."""
+    if kind in ("Lambda", "TensorFlowOpLayer", "TFOpLambda"):
+        return "runs custom code, which is neither loaded nor converted"
+    if kind in OTHER_ACTIVATIONS:
+        return "a spike rate can represent relu, softmax and linear only, as Activation, ReLU or in the layer itself"
+    if kind in MERGING:
+        return "merges branches, which only Add and Concatenate can do"
+    if kind in RECURRENT:
+        return "recurrent layers are not supported"
+    if kind in LAYERS:
+        return "snnb does not support this layer type"
+    return "is not loaded from a file, since it may run code"
+
+
+def _check_dtype(value: JsonValue, mixed: Set[str]) -> None:
+    """Check the type of the numbers of a layer, which may be written as a policy."""
+    name = value["config"]["name"] if isinstance(value, dict) else value
+    if name in MIXED:
+        mixed.add(name)
+    elif name not in ("float32", None):
+        raise NotReadError(f"computes in {name}, float32 is needed")
+
+
+def _label(entry: KerasObject) -> str:
+    return f"layer {entry['config']['name']} ({entry['class_name']})"
+
+
+def _numbers_of(array: Array, name: str) -> np.ndarray:
+    """Return an array of a file as float32."""
+    if array.dtype.kind not in "fiu":
+        raise NotReadError(f"{name} is not numbers")
+    values = whole(array).astype(np.float32, copy=False)
+    if not np.isfinite(values).all():
+        raise NotReadError(f"{name} holds NaN or infinite values", "train the model again")
+    return values
 
 
 def _shapes(shapes: Sequence[Sequence[int]]) -> str:
     return ", ".join("×".join(map(str, shape)) or "1" for shape in shapes[:10]) or "nothing"
 
 
-def as_tensorflow_22(description: JsonValue, path: Path, warn: Say) -> Tuple[JsonValue, List[Step]]:
-    """Return the description of a model, by a newer Keras, as TensorFlow 2.2 would have written it.
+def _without_preprocessing(layers: Sequence[TrainedLayer]) -> Tuple[List[TrainedLayer], Optional[Pixels]]:
+    """Return the layers without preprocessing, and the change of pixels that it makes; None without any.
 
-    Preprocessing layers are removed; those that change the pixels are returned too. The description is returned
-    unchanged if it does not describe a model, for `snnb.io.keras_file.check_layers` to refuse. Raise `NotReadError` if
-    a layer is not one of Keras's own, or has a setting that TensorFlow 2.2 does not know, and the errors of
-    `without_preprocessing`.
+    Raise `NotReadError` if such a layer is not at the start of the network, or another layer skips it.
     """
-    try:
-        translated, unfinished = _model(description, warn)
-        translated, steps = without_preprocessing(translated)
-    except (KeyError, TypeError, IndexError, AttributeError, ValueError):
-        return description, []
-    for name in unfinished:
-        _fill_in_channels(translated, name, path)
-    return translated, steps
-
-
-def _model(description: KerasObject, warn: Say) -> Tuple[KerasObject, List[str]]:
-    """Return the model, and the names of the reshaping layers that were added and have no channels yet."""
-    config = description["config"]
-    sequential = description["class_name"] == "Sequential"
-    layers: List[KerasObject] = []
-    unfinished: List[str] = []
-    last: Dict[str, str] = {}  # by layer, the one that gives its output now
-    mixed: Set[str] = set()
-    for entry in config["layers"]:
-        if members_of(entry) is not None:
-            own, added = {key: entry[key] for key in ("class_name", "config")}, []
-            own["name"] = entry["config"]["name"]
-        else:
-            own, *added = [_inside(entry, warn)] if entry["class_name"] in MODELS else _layer(entry, mixed)
-        if not sequential:
-            own["inbound_nodes"] = _connections(entry, last)
-            for before, after in zip([own, *added], added):
-                after["inbound_nodes"] = [[[before["name"], 0, 0, {}]]]
-        layers += [own, *added]
-        unfinished += [layer["name"] for layer in added if layer["class_name"] == "Reshape"]
-        last[own["name"]] = layers[-1]["name"]
-    if mixed:
-        warn(f"the model computes in {', '.join(sorted(mixed))}; snnb computes in float32, as its weights are stored")
-    if sequential:
-        first = layers[0]["config"]
-        if "build_input_shape" in config:
-            first.setdefault("batch_input_shape", config["build_input_shape"])
-        return {"class_name": "Sequential", "config": {"name": config["name"], "layers": layers}}, unfinished
-    ends = {}
-    for key in ("input_layers", "output_layers"):
-        tensors = [config[key]] if isinstance(config[key][0], str) else config[key]  # Keras 3 lists no single one
-        ends[key] = [[last[name], node, tensor] for name, node, tensor in tensors]
-    return {"class_name": "Model", "config": {"name": config["name"], "layers": layers, **ends}}, unfinished
-
-
-def from_description(description: JsonValue, path: Path) -> keras.Model:
-    """Build a model with initial weights from its description by TensorFlow 2.2.
-
-    Raise `InputError` if a layer is not one of Keras's own, `NotReadError` if Keras cannot build the model.
-    """
-    check_layers(description, path)
-    try:
-        with limited_weights(path):
-            return keras.models.model_from_config(description)
-    except SnnbError:
-        raise
-    except Exception as error:  # Keras raises errors of any type for an invalid description
-        if out_of_memory(error):
-            raise
-        raise NotReadError(f"Keras {keras.__version__} cannot load it ({first_line(error)})") from error
-
-
-def _fill_in_channels(model: KerasObject, name: str, path: Path) -> None:
-    """Set the number of channels of a reshaping layer that was added: build the layers before it to find it."""
-    layers = model["config"]["layers"]
-    place = [layer["name"] for layer in layers].index(name)
-    before = {**model["config"], "layers": copy.deepcopy(layers[:place])}
-    if model["class_name"] != "Sequential":
-        before["output_layers"] = [[layers[place - 1]["name"], 0, 0]]
-    channels = from_description({**model, "config": before}, path).output_shape[-1]
-    layers[place]["config"]["target_shape"][-1] = channels
-
-
-def _inside(entry: KerasObject, warn: Say) -> KerasObject:
-    """Return a model that is a layer of another one."""
-    if any("module" in layer for layer in entry["config"]["layers"]):
-        raise NotReadError(
-            f"{label(entry)} is a nested model, which is not supported in files of Keras 3",
-            "build the model of its layers one by one, or export it as .onnx",
-        )
-    model, unfinished = _model(entry, warn)
-    if unfinished:
-        raise NotReadError(f"{label(entry)} is a nested model with keepdims=True, which is not supported")
-    return {**model, "name": entry["config"]["name"]}
-
-
-def _layer(entry: KerasObject, mixed: Set[str]) -> List[KerasObject]:
-    """Return a layer, followed by layers that replace settings that TensorFlow 2.2 does not have."""
-    kind, module, name = entry["class_name"], entry.get("module"), entry["config"]["name"]
-    if module is not None and not str(module).startswith(OF_KERAS):
-        raise NotReadError(f"{label(entry)} of {module} is not loaded from a file, since it may run code")
-    if "keras.src.ops" in str(module) and kind != "Add":
-        raise NotReadError(f"{label(entry)} is an operation, which is not loaded from a file")
-    if kind not in LAYERS:
-        return [{"class_name": kind, "config": entry["config"], "name": name}]
-    config = {RENAMED.get(key, key): v for key, v in entry["config"].items() if not key.endswith(FOR_TRAINING)}
-    if "dtype" in config:
-        config["dtype"] = _dtype(config["dtype"], label(entry), mixed)
-    added = []
-    if config.get("keepdims") is True and kind.startswith("Global"):
-        del config["keepdims"]
-        added.append(_added(name, "Reshape", {"target_shape": [1, 1, -1]}))
-    if kind == "Softmax" and config.get("axis", -1) in (-1, [-1]):
-        config.pop("axis", None)
-        kind, config["activation"] = "Activation", "softmax"  # the same, as the parsers know it
-    if config.get("activation") == "relu6":
-        config["activation"] = "linear"
-        added.append(_added(name, "ReLU", {"max_value": 6.0}))
-    for key in sorted(set(config) - _known(kind)):
-        value = config.pop(key)
-        if ANY not in ADDED.get(key, ()) and value not in ADDED.get(key, ()):
-            raise NotReadError(f"{label(entry)} has {key}={value}, which TensorFlow 2.2 cannot do")
-    return [{"class_name": kind, "config": config, "name": name}, *added]
-
-
-def _added(name: str, kind: str, config: KerasObject) -> KerasObject:
-    name = f"{name}_{kind.lower()}"
-    return {"class_name": kind, "config": {"name": name, **config}, "name": name}
-
-
-def _dtype(value: JsonValue, where: str, mixed: Set[str]) -> JsonValue:
-    """Return the type of the numbers of a layer, which may be written as a policy."""
-    name = value["config"]["name"] if isinstance(value, dict) else value
-    if name in MIXED:
-        mixed.add(name)
-    elif name not in ("float32", None):
-        raise NotReadError(f"{where} computes in {name}, not in float32")
-    return "float32"
-
-
-def _known(kind: str) -> Set[str]:
-    """Return the settings that TensorFlow 2.2 knows for a kind of layer."""
-    known = {"batch_input_shape", "input_shape"}
-    for base in getattr(keras.layers, kind.replace("NormalizationV1", "Normalization").replace("V2", "")).__mro__:
-        known.update(inspect.signature(base.__init__).parameters)
-    return known - set(ADDED) if NEWER else known  # so that the result does not depend on the installed Keras
-
-
-def _connections(entry: KerasObject, last: Dict[str, str]) -> List[JsonValue]:
-    """Return the inputs of a layer as Keras 2 writes them: for each time it is used, a list of [name, 0, 0, {}]."""
-    nodes: List[JsonValue] = []
-    preprocesses = members_of(entry) is not None
-    for node in entry["inbound_nodes"]:
-        if isinstance(node, dict):
-            # Keras 3 writes `training=True` of layers that augment pictures, and does not apply it in predictions.
-            sources, arguments = [], [] if preprocesses else [node.get("kwargs", {})]
-            for part in node["args"]:
-                tensors = part if isinstance(part, list) else [part]
-                if not all(isinstance(t, dict) and t["class_name"] == "__keras_tensor__" for t in tensors):
-                    raise NotReadError(f"{label(entry)} takes a number or an object in addition to outputs of layers")
-                sources += [tensor["config"]["keras_history"] for tensor in tensors]
-        else:
-            sources, arguments = [source[:3] for source in node], [source[3] for source in node if len(source) > 3]
-        for key, value in [pair for given in arguments for pair in given.items()]:
-            if value not in (None, False):
-                advice = "remove it, and save the model again" if preprocesses else ""
-                raise NotReadError(f"{label(entry)} is called with {key}={value}", advice)
-        nodes.append([[last.get(name, name), number, tensor, {}] for name, number, tensor in sources])
-    return nodes
-
-
-def label(layer: KerasObject) -> str:
-    """Return name and class of a layer, for messages."""
-    return f"layer {layer['config']['name']} ({layer['class_name']})"
-
-
-def without_preprocessing(description: KerasObject) -> Tuple[KerasObject, List[Step]]:
-    """Return a model's description without its preprocessing layers, and those that change the pixels, in order.
-
-    Raise `NotReadError` if such a layer is not at the start of the model, or changes the size of the pictures.
-    """
-    config = description["config"]
-    sequential = description["class_name"] == "Sequential"
-    remaining: List[KerasObject] = []
-    steps_to: Dict[str, List[Step]] = {"": []}  # by layer, the steps between the picture and its output
-    replaced: Dict[str, List[JsonValue]] = {}  # by removed layer, its source [layer, node, tensor]
-    read: List[List[Step]] = []
-    first_shape, before = None, ""
-    for entry in config["layers"]:
-        name, kind = entry["config"]["name"], entry["class_name"]
-        nodes: List[JsonValue] = [[[before, 0, 0]]] if sequential else entry["inbound_nodes"]
-        sources = [source for node in nodes for source in node]
-        members = members_of(entry)
-        if members is None:
-            _refuse_inside(entry)
-            if kind == "InputLayer":
-                steps_to[name] = steps_to[before] if sequential else []
-            else:
-                read += [steps_to[source[0]] for source in sources if source[0] in steps_to]
-            redirected = [[[*replaced.get(source[0], source[:3]), *source[3:]] for source in node] for node in nodes]
-            remaining.append(entry if sequential else {**entry, "inbound_nodes": redirected})
-        else:
-            if len(nodes) != 1 or len(sources) != 1:
-                raise NotReadError(f"{label(entry)} is used several times", ADVICE)
-            own = [Step(layer, layer is not entry) for layer in members if layer["class_name"] in AFFINE]
-            source = sources[0][:3]
-            if source[0] in steps_to:
-                steps_to[name] = [*steps_to[source[0]], *own]
-            elif own:
-                raise NotReadError(f"{label(own[0].layer)} is not at the start of the model", ADVICE)
-            replaced[name] = replaced.get(source[0], source)
-            for first in (entry, *entry["config"].get("layers", [])[:1]):
-                first_shape = first_shape or first["config"].get("batch_input_shape")
-        before = name
-    if not replaced:
-        return description, []
+    before: Dict[str, List[TrainedLayer]] = {layers[0].name: []}  # steps between the picture and each of its forms
+    remaining: List[TrainedLayer] = []
+    read: List[List[TrainedLayer]] = []
+    for layer in layers:
+        if isinstance(layer.layer, Preprocessing):
+            [source] = layer.inputs
+            if source not in before:
+                raise NotReadError(f"layer {layer.label} is not at the start of the model", ADVICE)
+            before[layer.name] = [*before[source], layer]
+            continue
+        read += [before[name] for name in layer.inputs if name in before]
+        inputs = tuple(layers[0].name if name in before else name for name in layer.inputs)
+        remaining.append(replace(layer, inputs=inputs))
     steps = read[0] if read else []
     if any(other != steps for other in read):
-        raise NotReadError(f"{label(max(read, key=len)[0].layer)} is skipped by another layer", ADVICE)
-    if sequential and first_shape and remaining and remaining[0]["class_name"] != "InputLayer":
-        remaining[0] = {**remaining[0], "config": {"batch_input_shape": first_shape, **remaining[0]["config"]}}
-    ends = {} if sequential else {"output_layers": [replaced.get(end[0], end) for end in config["output_layers"]]}
-    return {**description, "config": {**config, "layers": remaining, **ends}}, steps
+        raise NotReadError(f"layer {max(read, key=len)[0].label} is skipped by another layer", ADVICE)
+    return remaining, _affine(steps)
 
 
-def members_of(entry: KerasObject) -> Optional[List[KerasObject]]:
-    """Return the preprocessing layers of an entry; None for a layer that is kept."""
-    kind = entry["class_name"]
-    if kind in RESIZING:
-        raise NotReadError(
-            f"{label(entry)} changes the size of images",
-            "remove it, and save the model again with the size of its images as input",
-        )
-    if kind in AUGMENTATION or kind in AFFINE:
-        return [entry]
-    if kind != "Sequential":
-        return None
-    members = [layer for layer in entry["config"]["layers"] if layer["class_name"] != "InputLayer"]
-    plain = all(layer["class_name"] in AUGMENTATION or layer["class_name"] in AFFINE for layer in members)
-    return members if members and plain else None
-
-
-def _refuse_inside(entry: KerasObject) -> None:
-    for layer in entry["config"]["layers"] if entry["class_name"] in MODELS else []:
-        if layer["class_name"] in AUGMENTATION | AFFINE | RESIZING:
-            raise NotReadError(f"{label(layer)} is in a nested model", ADVICE)
-        _refuse_inside(layer)
-
-
-def affine(steps: Sequence[Step], arrays_of: Callable[[str], Sequence[h5py.Dataset]]) -> Optional[Pixels]:
-    """Return the change of a pixel by the steps; None without any.
-
-    `arrays_of` returns the arrays in the file by the name of a layer; the first two of a `Normalization` are mean and
-    variance.
-    """
+def _affine(steps: Sequence[TrainedLayer]) -> Optional[Pixels]:
+    """Return the change of a pixel by preprocessing layers; None without any."""
     if not steps:
         return None
     factor, shift = np.ones(1), np.zeros(1)
     for step in steps:
-        config = step.layer["config"]
+        assert isinstance(step.layer, Preprocessing)
+        config = step.layer.config
         try:
-            if step.layer["class_name"] == "Rescaling":
+            if step.kind == "Rescaling":
                 scale, offset = _numbers(config["scale"]), _numbers(config.get("offset", 0.0))
             else:
-                scale, offset = _normalization(step, arrays_of)
+                scale, offset = _normalization(config, step.weights)
             factor, shift = factor * scale, shift * scale + offset
-        except (KeyError, TypeError, ValueError, OverflowError):
-            raise NotReadError(f"{label(step.layer)} cannot be folded into the first weights", ADVICE) from None
+        except MALFORMED:
+            raise NotReadError(f"layer {step.label} cannot be folded into the first weights", ADVICE) from None
         # A pooling before the first weights keeps the order of pixels only if the factor is positive.
         if not (np.isfinite(factor).all() and np.isfinite(shift).all() and factor.min() > 0):
-            raise NotReadError(f"{label(step.layer)} does not multiply by positive numbers", ADVICE)
-    return Pixels(factor, shift, layers=", ".join(label(step.layer) for step in steps))
+            raise NotReadError(f"layer {step.label} does not multiply by positive numbers", ADVICE)
+    return Pixels(factor, shift, layers=", ".join(f"layer {step.label}" for step in steps))
 
 
-def _normalization(step: Step, arrays_of: Callable[[str], Sequence[h5py.Dataset]]) -> Tuple[np.ndarray, np.ndarray]:
-    config = step.layer["config"]
+def _normalization(config: KerasObject, arrays: Mapping[str, np.ndarray]) -> Tuple[np.ndarray, np.ndarray]:
     axis = config.get("axis", -1)
     if config.get("invert") or axis not in (-1, 3, [-1], [3], None, []):
         raise ValueError
     if config.get("mean") is not None:
         mean, variance = _numbers(config["mean"]), _numbers(config["variance"])
-    elif step.nested:
-        raise ValueError
-    else:
-        mean, variance = (np.asarray(array[()], np.float64).reshape(-1) for array in arrays_of(config["name"])[:2])
+    else:  # the arrays of a layer in a model inside are not known: KeyError
+        mean, variance = (np.asarray(arrays[key], np.float64).reshape(-1) for key in "01")
     scale = 1 / np.maximum(np.sqrt(variance), SMALLEST_DEVIATION)
     return scale, -mean * scale
 
@@ -475,3 +573,12 @@ def _numbers(value: JsonValue) -> np.ndarray:
     if numbers.size != max((1, *numbers.shape)):
         raise ValueError
     return numbers.reshape(-1)
+
+
+def write_keras_h5(network: TrainedNetwork, path: Path, name: str) -> None:
+    """Write a network as Keras 2 does with `model.save`; `name` is the model's."""
+    layers = [
+        StoredLayer(each.name, each.kind, each.layer.model_dump(exclude_none=True), each.inputs, each.weights)
+        for each in network.layers
+    ]
+    write_model(path, name, layers, levels=network.levels)

@@ -4,7 +4,7 @@ Imported at the start of the program, so without numpy.
 """
 
 from pathlib import Path
-from typing import Dict, Literal, Optional
+from typing import Dict, List, Literal, Optional, Sequence, Tuple
 
 from pydantic import Field
 from typing_extensions import Annotated
@@ -50,6 +50,22 @@ class NotReadError(Exception):
     def __init__(self, reason: str, advice: str = "") -> None:
         super().__init__(reason)
         self.advice = advice
+
+
+Reason = Tuple[str, str]  # layer, and reason why it cannot be read or converted
+NAMES_AT_MOST = 5  # names of layers in a message
+
+
+def joined(reasons: Sequence[Reason]) -> str:
+    """Return all reasons in one line, each once with the layers that it concerns."""
+    layers: Dict[str, List[str]] = {}
+    for name, reason in reasons:
+        layers.setdefault(reason, []).append(name)
+    phrases = []
+    for reason, names in layers.items():
+        more = f" and {len(names) - NAMES_AT_MOST} more" if len(names) > NAMES_AT_MOST else ""
+        phrases.append(f"{', '.join(names[:NAMES_AT_MOST])}{more}: {reason}")
+    return "; ".join(phrases)
 
 
 def is_model_file(text: str) -> bool:

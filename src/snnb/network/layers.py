@@ -444,7 +444,7 @@ class InputLayer(KerasLayer):
 
 
 class SeparableConv2D(Convolution2D):
-    """A convolution of each channel, then a 1×1 convolution: kernels (height, width, channels, multiplier), …"""
+    """A convolution of each channel, followed by a 1×1 convolution over all channels."""
 
     filters: Count
     depth_multiplier: Count = 1
@@ -473,16 +473,13 @@ class SeparableConv2D(Convolution2D):
 class GlobalAveragePooling2D(KerasLayer):
     """The mean of each channel of an image."""
 
-    keepdims: Annotated[bool, Field(strict=True)] = False
-
     def output_shape(self, shapes: Sequence[Shape]) -> Shape:
         """See `KerasLayer`."""
-        *_, channels = _axes(shapes[0], 3)
-        return (1, 1, channels) if self.keepdims else (channels,)
+        return _axes(shapes[0], 3)[-1:]
 
 
 class BatchNormalization(KerasLayer):
-    """Scale and shift of each channel, the last axis, at inference: (x - mean) / √(variance + epsilon) · gamma + beta."""
+    """Scale and shift of each channel: (x - mean) / √(variance + epsilon) · gamma + beta."""
 
     axis: Union[int, List[int]] = -1
     epsilon: float = 1e-3
@@ -517,36 +514,12 @@ class Add(KerasLayer):
         return shapes[0]
 
 
-class TrainingOnly(KerasLayer):
-    """Base of layers that return their input at inference."""
-
-
-class Dropout(TrainingOnly):
-    """Dropout."""
-
-
-class SpatialDropout2D(TrainingOnly):
-    """Dropout of channels."""
-
-
-class GaussianDropout(TrainingOnly):
-    """Multiplicative noise."""
-
-
-class AlphaDropout(TrainingOnly):
-    """Dropout that keeps mean and variance."""
-
-
-class GaussianNoise(TrainingOnly):
-    """Additive noise."""
-
-
-class ActivityRegularization(TrainingOnly):
-    """A term of the loss."""
-
-
-_TRAINING_ONLY = (Dropout, SpatialDropout2D, GaussianDropout, AlphaDropout, GaussianNoise, ActivityRegularization)
-_TRAINED = (InputLayer, SeparableConv2D, GlobalAveragePooling2D, BatchNormalization, Activation, ReLU, Add)
+_CONVERTED = (
+    *(InputLayer, Dense, Conv2D, DepthwiseConv2D, SeparableConv2D),
+    *(AveragePooling2D, MaxPooling2D, GlobalAveragePooling2D),
+    *(Flatten, Reshape, Concatenate, ZeroPadding2D),
+    *(Activation, ReLU, BatchNormalization, Add),
+)
 KERAS_KINDS: Mapping[str, Type[KerasLayer]] = {
-    kind.__name__: kind for kind in (*_KINDS, *_REINDEXING, *_TRAINED, *_TRAINING_ONLY) if kind is not Scale
-}
+    kind.__name__: kind for kind in _CONVERTED
+}  # of the layers of a trained network

@@ -12,7 +12,7 @@ read a later layer; its bias is the dataset `delayed_bias`. The configuration of
 """
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
@@ -22,7 +22,7 @@ import numpy as np
 from snnb.core.errors import DamagedError, InputError, first_line
 from snnb.core.machine import require_memory
 from snnb.io.hdf5 import RAISED_BY_HDF5, json_attribute, reading, whole, write_array, writing
-from snnb.io.keras_file import QCFS_LEVELS
+from snnb.io.keras_file import QCFS_LEVELS, StoredLayer, write_model
 from snnb.network.geometry import Shape
 from snnb.network.layers import LAYER_KINDS, REINDEXING, Layer, Weighted, configured
 from snnb.network.network import (
@@ -37,7 +37,9 @@ from snnb.network.neuron import FIELDS, Neuron
 
 SUMS = {"Add"}
 MOMENTS = ("moving_mean", "moving_variance")
-POSITION_BIAS = "BatchNormalization"  # over all axes, and with nothing but a shift
+# Keras has no layer with a bias for each neuron: a batch normalisation over all axes, with nothing but a shift, adds it
+POSITION_BIAS = "BatchNormalization"
+SHIFT: Mapping[str, object] = {"axis": [1, 2, 3], "epsilon": 0.0, "scale": False}
 ACTIVATIONS = {"Activation", "ReLU"}
 STATES = {
     "initial_potential": "initial_potential",
@@ -45,18 +47,13 @@ STATES = {
 }  # arrays of the neurons in a calibrated or integer network
 
 
-@dataclass(frozen=True)
-class Entry:
-    """Description of a layer in a model file."""
-
-    name: str  # such as `00Conv2D_28x28x6`; the input is called `input`
-    kind: str  # the Keras class
-    config: Mapping[str, Any]  # Keras's own configuration of the layer
-    inputs: Tuple[str, ...]  # names of the layers it reads, in order; a name can occur twice
-    arrays: Mapping[str, np.ndarray]  # its weights, by the last part of their names (`kernel`, `bias`)
+def shift_weights(bias: np.ndarray) -> Dict[str, np.ndarray]:
+    """Return the weights of a batch normalisation that adds a bias to each neuron, see `SHIFT`."""
+    beta = bias[np.newaxis]
+    return {"beta": beta, "moving_mean": np.zeros_like(beta), "moving_variance": np.ones_like(beta)}
 
 
-def assemble(path: Path, entries: Sequence[Entry]) -> Network:
+def assemble(entries: Sequence[StoredLayer]) -> Network:
     """Make a network of layers in network order, the input first.
 
     The layers that an `Add` reads are projections of one population. A batch normalisation over all axes after it, or
@@ -67,13 +64,13 @@ def assemble(path: Path, entries: Sequence[Entry]) -> Network:
     a layer do not fit into memory.
     """
     if sum(entry.kind == "InputLayer" for entry in entries) > 1:
-        raise InputError(f"{path}: the model has several inputs; only models with one input can be used")
+        raise InputError("the model has several inputs; only models with one input can be used")
     parts = {*SUMS, POSITION_BIAS, *ACTIVATIONS}
     understood = {*LAYER_KINDS, *REINDEXING, *parts, "InputLayer"}
     unknown = [f"{entry.name} ({entry.kind})" for entry in entries if entry.kind not in understood]
     if unknown:
         raise InputError(
-            f"{path}: no rule for {', '.join(unknown)}; there are rules for {', '.join(sorted(LAYER_KINDS))} "
+            f"no rule for {', '.join(unknown)}; there are rules for {', '.join(sorted(LAYER_KINDS))} "
             f"and for the re-indexing {', '.join(sorted(REINDEXING))}"
         )
     volumes: Dict[str, Volume] = {}
@@ -81,23 +78,21 @@ def assemble(path: Path, entries: Sequence[Entry]) -> Network:
     for entry in entries:
         try:
             volume = _timed(entry, _volume(entry, volumes))
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from error
         except (ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
-            raise DamagedError(path, f"layer {entry.name} ({entry.kind}): {error}") from error
-        require_memory(8 * volume.size, f"{path}: the {volume.size:,} neurons of layer {entry.name}")
+            raise InputError(f"layer {entry.name} ({entry.kind}): {error}") from error
+        require_memory(8 * volume.size, f"the {volume.size:,} neurons of layer {entry.name}")
         volumes[entry.name] = volume
     absorbed = {name for entry in entries if entry.kind in parts for name in entry.inputs}
     shared = sorted(name for name in absorbed if len(readers[name]) > 1)
     if shared:
-        raise DamagedError(path, f"layer {shared[0]} is added to another layer and also read by other layers")
+        raise InputError(f"layer {shared[0]} is added to another layer and also read by other layers")
     network = Network(tuple(volume for name, volume in volumes.items() if name not in absorbed))
     if not network.populations:
-        raise InputError(f"{path}: no layer of the model has neurons; add a Dense or Conv2D layer")
+        raise InputError("no layer of the model has neurons; add a Dense or Conv2D layer")
     return network
 
 
-def _timed(entry: Entry, volume: Volume) -> Volume:
+def _timed(entry: StoredLayer, volume: Volume) -> Volume:
     """Return the volume with the properties of its neurons that differ from the defaults of a converted network."""
     if not isinstance(volume, Population):
         return volume
@@ -111,7 +106,7 @@ def _timed(entry: Entry, volume: Volume) -> Volume:
     return replace(volume, initial_potential=start, integer_threshold=threshold, window=window, neuron=neuron)
 
 
-def _volume(entry: Entry, volumes: Mapping[str, Volume]) -> Volume:
+def _volume(entry: StoredLayer, volumes: Mapping[str, Volume]) -> Volume:
     if "delay" in entry.config:  # the volume may come later
         read = [Volume(name, tuple(entry.config["input_shape"])) for name in entry.inputs]
     else:
@@ -136,7 +131,7 @@ def _volume(entry: Entry, volumes: Mapping[str, Volume]) -> Volume:
     return _population(entry, source)
 
 
-def _population(entry: Entry, source: Volume) -> Population:
+def _population(entry: StoredLayer, source: Volume) -> Population:
     layer: Layer = configured(LAYER_KINDS[entry.kind], entry.config, entry.name)
     geometry = layer.geometry(source.shape)
     kernel, bias, activation = None, None, "linear"
@@ -154,7 +149,7 @@ def _population(entry: Entry, source: Volume) -> Population:
     return Population(entry.name, geometry.shape, entry.kind, (projection,), bias, activation)
 
 
-def _array(entry: Entry, name: str, shape: Shape) -> np.ndarray:
+def _array(entry: StoredLayer, name: str, shape: Shape) -> np.ndarray:
     """Return an array of a layer; raise `InputError` if it has another shape."""
     if name not in entry.arrays:
         raise InputError(f"layer {entry.name} has no {name} in this file")
@@ -166,7 +161,7 @@ def _array(entry: Entry, name: str, shape: Shape) -> np.ndarray:
     return entry.arrays[name]
 
 
-def _sum(entry: Entry, read: Sequence[Volume]) -> Population:
+def _sum(entry: StoredLayer, read: Sequence[Volume]) -> Population:
     """Return the population whose current is the sum of its inputs."""
     terms = [volume for volume in read if isinstance(volume, Population) and _is_linear(volume)]
     if len(terms) < len(read):
@@ -186,7 +181,7 @@ def _is_linear(population: Population) -> bool:
     return population.activation == "linear" and population.bias is not None
 
 
-def _shifted(entry: Entry, source: Volume) -> Population:
+def _shifted(entry: StoredLayer, source: Volume) -> Population:
     """Return a population with a bias for each of its neurons."""
     axes = list(entry.config["axis"])
     if axes != list(range(1, len(source.shape) + 1)) or entry.config["scale"] or entry.config["epsilon"]:
@@ -199,7 +194,7 @@ def _shifted(entry: Entry, source: Volume) -> Population:
     return replace(source, name=entry.name, bias=source.bias + shift[0])
 
 
-def _activated(entry: Entry, source: Volume) -> Population:
+def _activated(entry: StoredLayer, source: Volume) -> Population:
     if not isinstance(source, Population) or not _is_linear(source):
         raise InputError(f"layer {entry.name} is an activation after {source.name}, which is not a layer with a kernel")
     if entry.kind == "Activation":
@@ -212,38 +207,46 @@ def _activated(entry: Entry, source: Volume) -> Population:
     return replace(source, name=entry.name, activation="relu", max_value=None if limit is None else float(limit))
 
 
-def described(network: Network) -> List[Entry]:
+def described(network: Network) -> List[StoredLayer]:
     """Return the layers of a network, so that `assemble` makes an equal one.
 
-    A population of several projections becomes a layer for each, named `NAME+0`, `NAME+1` …, their sum, and an
+    A population of several projections becomes a layer for each, named `NAME_0`, `NAME_1` …, their sum, and an
     activation.
     """
-    entries: List[Entry] = []
     shapes = {volume.name: volume.shape for volume in network.volumes}
+    layers: List[StoredLayer] = []
     for volume in network.volumes:
-        if isinstance(volume, Reindexed):
-            config = volume.layer.model_dump()
-            entries.append(Entry(volume.name, volume.layer.kind, config, volume.inputs, {}))
-        elif isinstance(volume, Population):
-            *parts, end = _described(volume, shapes)
-            states = {name: getattr(volume, field) for name, field in STATES.items()}
-            config = {} if volume.window is None else {"window": volume.window}
-            if volume.neuron is not None:
-                config["spikes"] = volume.neuron.spikes
-                states.update({f"neuron_{name}": values for name, values in volume.neuron.given.items()})
-            states = {name: values for name, values in states.items() if values is not None}
-            end = replace(end, arrays={**end.arrays, **states}, config={**end.config, **config})
-            entries += [*parts, end]
-        else:
-            entries.append(Entry(volume.name, "InputLayer", {"batch_input_shape": [None, *volume.shape]}, (), {}))
-    return entries
+        if not isinstance(volume, Population):
+            layers.append(_without_neurons(volume))
+            continue
+        *parts, end = _described(volume, shapes)
+        states = {name: getattr(volume, field) for name, field in STATES.items()}
+        config = {} if volume.window is None else {"window": volume.window}
+        if volume.neuron is not None:
+            config["spikes"] = volume.neuron.spikes
+            states.update({f"neuron_{name}": values for name, values in volume.neuron.given.items()})
+        states = {name: values for name, values in states.items() if values is not None}
+        layers += [*parts, end._replace(arrays={**end.arrays, **states}, config={**end.config, **config})]
+    return layers
 
 
-def _described(population: Population, shapes: Mapping[str, Shape]) -> Iterator[Entry]:
-    several = len(population.projections) > 1 or population.max_value is not None
-    names = [f"{population.name}+{i}" for i in range(len(population.projections))] if several else [population.name]
-    bias = population.bias
-    for name, projection in zip(names, population.projections):
+def _without_neurons(volume: Volume) -> StoredLayer:
+    """Return the layer of the input, or of a volume without neurons."""
+    if isinstance(volume, Reindexed):
+        return StoredLayer(volume.name, volume.layer.kind, volume.layer.model_dump(), volume.inputs, {})
+    return StoredLayer(volume.name, "InputLayer", {"batch_input_shape": (None, *volume.shape)}, (), {})
+
+
+def _described(
+    population: Population, shapes: Mapping[str, Shape], *, for_keras: bool = False
+) -> Iterator[StoredLayer]:
+    """Yield the layers of a population; `for_keras`, a bias of neurons is one of them."""
+    name, bias = population.name, population.bias
+    shift = bias if for_keras and bias is not None and bias.ndim > 1 else None
+    several = len(population.projections) > 1 or population.max_value is not None or shift is not None
+    names = [f"{name}_{i}" for i in range(len(population.projections))] if several else [name]
+    bias = None if shift is not None else bias
+    for part, projection in zip(names, population.projections):
         layer, arrays = projection.layer, {}
         config = layer.model_dump(exclude_none=True)
         if isinstance(layer, Weighted):
@@ -257,14 +260,27 @@ def _described(population: Population, shapes: Mapping[str, Shape]) -> Iterator[
             config.update(delay=projection.delay, input_shape=shapes[projection.input])
         if projection.bias is not None:
             arrays["delayed_bias"] = projection.bias
-        yield Entry(name, layer.kind, config, (projection.input,), arrays)
+        yield StoredLayer(part, layer.kind, config, (projection.input,), arrays)
     if len(names) > 1:
-        yield Entry(f"{population.name}+", "Add", {}, tuple(names), {})
-        names = [f"{population.name}+"]
+        yield StoredLayer(f"{name}_sum", "Add", {}, tuple(names), {})
+        names = [f"{name}_sum"]
+    if shift is not None:
+        yield StoredLayer(f"{name}_bias", POSITION_BIAS, SHIFT, tuple(names), shift_weights(shift))
+        names = [f"{name}_bias"]
     if population.max_value is not None:
-        yield Entry(population.name, "ReLU", {"max_value": population.max_value}, tuple(names), {})
+        yield StoredLayer(name, "ReLU", {"max_value": population.max_value}, tuple(names), {})
     elif several:
-        yield Entry(population.name, "Activation", {"activation": population.activation}, tuple(names), {})
+        yield StoredLayer(name, "Activation", {"activation": population.activation}, tuple(names), {})
+
+
+def write_parsed(network: Network, path: Path, name: str) -> None:
+    """Write a converted network as a Keras model of this name, which Keras and snntoolbox load."""
+    shapes = {volume.name: volume.shape for volume in network.volumes}
+    layers: List[StoredLayer] = []
+    for volume in network.volumes:
+        own = isinstance(volume, Population)
+        layers += _described(volume, shapes, for_keras=True) if own else [_without_neurons(volume)]
+    write_model(path, name, layers, levels=network.levels, compiled=True)
 
 
 ATTRIBUTES = ("steps", "weight_bits", "pixel", "zeros")
@@ -285,8 +301,12 @@ def read_network(path: Path, *, trained: bool = False) -> Network:
             if SPIKING in file and not trained:
                 return _read_stored(path, file[SPIKING])
             levels = file.attrs.get(QCFS_LEVELS)
-            parsed = assemble(path, _entries(path, file))
+            parsed = assemble(_entries(path, file))
             return replace(parsed, levels=None if levels is None else int(levels))
+        except DamagedError:
+            raise
+        except InputError as error:
+            raise DamagedError(path, str(error)) from error
         except BROKEN as error:
             raise DamagedError(
                 path, f"not a parsed Keras model ({type(error).__name__}: {first_line(error)})"
@@ -348,25 +368,25 @@ def _read_stored(path: Path, group: h5py.Group) -> Network:
         layer = group[name]
         config, inputs = json.loads(layer.attrs["config"]), json.loads(layer.attrs["inputs"])
         arrays = {key: whole(dataset) for key, dataset in layer.items()}
-        entries.append(Entry(name, layer.attrs["kind"], config, tuple(inputs), arrays))
+        entries.append(StoredLayer(name, layer.attrs["kind"], config, tuple(inputs), arrays))
     written = {name: group.attrs[name] for name in ATTRIBUTES if name in group.attrs}
     attributes: Dict[str, Any] = {k: v if isinstance(v, str) else int(v) for k, v in written.items()}
-    return replace(assemble(path, entries), **attributes)
+    return replace(assemble(entries), **attributes)
 
 
-def _entries(path: Path, file: h5py.File) -> List[Entry]:
+def _entries(path: Path, file: h5py.File) -> List[StoredLayer]:
     model = json_attribute(file, "model_config", path)
     config = model["config"]
     entries = _sequential(config) if model["class_name"] == "Sequential" else config["layers"]
     names: Dict[str, str] = {}  # Keras's names of layers -> names here: the input is always `input`
-    layers: List[Entry] = []
+    layers: List[StoredLayer] = []
     for entry in entries:
         name, kind, uses = str(entry["config"]["name"]), str(entry["class_name"]), entry["inbound_nodes"]
         if len(uses) > 1:
-            raise InputError(f"{path}: layer {name} is used {len(uses)} times; give each use its own layer")
+            raise InputError(f"layer {name} is used {len(uses)} times; give each use its own layer")
         names[name] = INPUT if kind == "InputLayer" else name
         inputs = tuple(names[tensor[0]] for tensor in uses[0]) if uses else ()
-        layers.append(Entry(names[name], kind, {**entry["config"]}, inputs, _arrays(path, file, name)))
+        layers.append(StoredLayer(names[name], kind, {**entry["config"]}, inputs, _arrays(path, file, name)))
     return layers
 
 
@@ -393,5 +413,5 @@ def _arrays(path: Path, file: h5py.File, layer: str) -> Dict[str, np.ndarray]:
         last = name.rsplit("/", 1)[-1].split(":")[0]
         arrays[last] = whole(group[name]).astype(np.float32, copy=False)
         if not np.isfinite(arrays[last]).all():
-            raise InputError(f"{path}: {last} of layer {layer} holds NaN or infinite values; train the model again")
+            raise InputError(f"{last} of layer {layer} holds NaN or infinite values; train the model again")
     return arrays

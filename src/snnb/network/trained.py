@@ -6,7 +6,7 @@ from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 import numpy as np
 
 from snnb.network.geometry import Shape
-from snnb.network.layers import InputLayer, KerasLayer
+from snnb.network.layers import BatchNormalization, InputLayer, KerasLayer
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,3 +91,11 @@ class TrainedNetwork:
 def input_layer(name: str, shape: Shape) -> TrainedLayer:
     """Return the input of a network, for samples of a shape."""
     return TrainedLayer(name, InputLayer(batch_input_shape=(None, *shape)), (), shape)
+
+
+def normalisation(layer: TrainedLayer) -> Tuple[np.ndarray, np.ndarray]:
+    """Return scale and shift of batch normalisation: float64 (channels,) each."""
+    weights = {name: np.asarray(values, np.float64) for name, values in layer.weights.items()}
+    assert isinstance(layer.layer, BatchNormalization)
+    scale = weights.get("gamma", 1.0) / np.sqrt(weights["moving_variance"] + layer.layer.epsilon)
+    return scale, weights.get("beta", 0.0) - weights["moving_mean"] * scale
