@@ -3,20 +3,18 @@
 import shutil
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 
 from snnb.architectures import own_model
 from snnb.model_files.onnx_model import external_files
 from snnb.model_files.read_model import read_model
-from tests.model_files.conftest import RECORDED, refused
-
-onnx = pytest.importorskip("onnx")
+from tests.model_files.conftest import RECORDED, outputs, refused
 
 
 def by_onnxruntime(path, x):
     """What onnxruntime makes of pictures (batch, height, width, channels)."""
-    import onnxruntime
-
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     pictures = np.ascontiguousarray(x.transpose(0, 3, 1, 2))
@@ -28,9 +26,8 @@ def softmax(x):
     return powers / powers.sum(1, keepdims=True)
 
 
-OLDER = ["residual_torch_9", "residual_torch_fixed", "residual_torch_default", "plain_torch_17"]
-NAMES = ["residual_torch_13", "plain_torch_9", "plain_torch_default"]
-NAMES += [pytest.param(name, marks=pytest.mark.slow) for name in OLDER]
+NAMES = ["residual_torch_9", "residual_torch_13", "residual_torch_fixed", "residual_torch_default"]
+NAMES += ["plain_torch_9", "plain_torch_17", "plain_torch_default"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -39,10 +36,10 @@ def test_an_exported_model_computes_what_pytorch_and_onnxruntime_do(name):
     with np.load(str(RECORDED / f"{name.rpartition('_')[0]}.npz")) as recorded:
         x, y = recorded["x"], recorded["y"]
     told = []
-    outputs = read_model(path, told.append).predict(x)
+    found = outputs(read_model(path, told.append), x)
     assert y.std() > 0.1
-    np.testing.assert_allclose(outputs, y, atol=1e-4)
-    np.testing.assert_allclose(outputs, softmax(by_onnxruntime(path, x)), atol=1e-4)
+    np.testing.assert_allclose(found, y, atol=1e-4)
+    np.testing.assert_allclose(found, softmax(by_onnxruntime(path, x)), atol=1e-4)
     [message] = told
     assert ("ends in logits" if "residual" in name else "ends in the logarithm of a softmax") in message
 

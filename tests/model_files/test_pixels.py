@@ -5,6 +5,7 @@ import pytest
 
 from snnb.core.errors import InputError
 from snnb.model_files.fold_pixels import fold_pixels, parse_pixels
+from tests.model_files.conftest import outputs, trained_network
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +49,7 @@ APART = {
     "normalisation without gamma": lambda layers, image: layers.Flatten()(
         layers.BatchNormalization(scale=False, name="norm")(image)
     ),
+    "normalisation of positions": lambda layers, image: layers.BatchNormalization(name="norm")(layers.Flatten()(image)),
 }
 
 
@@ -70,12 +72,13 @@ def preprocessed(keras, raw, mode):
 def equal(folded, x, expected):
     scale = np.abs(expected).max()
     assert scale > 0.5
-    np.testing.assert_allclose(folded.predict(x), expected, atol=2e-6 * scale + 1e-5)
+    np.testing.assert_allclose(outputs(folded, x), expected, atol=2e-6 * scale + 1e-5)
 
 
 CASES = [(name, mode) for mode in ("caffe", "torch", "tf") for name in [*NETWORKS, *APART]]
 FAST = [("several readers", "caffe"), ("poolings before", "torch"), ("a separable one", "caffe")]
 FAST += [("depthwise", "caffe"), ("depthwise", "tf"), ("normalisation", "torch"), ("normalisation without gamma", "tf")]
+FAST += [("normalisation of positions", "torch")]
 
 
 @pytest.mark.parametrize(
@@ -88,9 +91,9 @@ def test_it_equals_the_preprocessing_of_keras(keras, name, mode):
     told = []
     if mode == "caffe" and name in APART:
         with pytest.raises(InputError, match=r"--pixels caffe: layer \w+ \(\w+\) processes channels separately"):
-            fold_pixels(model, mode, told.append)
+            fold_pixels(trained_network(model), mode, told.append)
         return
-    folded = fold_pixels(model, mode, told.append)
+    folded = fold_pixels(trained_network(model), mode, told.append)
     equal(folded, (raw / 255).astype(np.float32), expected)
     assert told == []
     assert [layer.name for layer in folded.layers] == [layer.name for layer in model.layers]
@@ -111,16 +114,16 @@ def test_mean_and_deviation_are_those_of_torchvision(keras, text, mean, std):
     model = network(keras, conv)
     x = np.random.default_rng(5).random((6, 9, 8, 3)).astype(np.float32)
     expected = model.predict((x - np.array(mean, np.float32)) / np.array(std, np.float32))
-    equal(fold_pixels(model, text, len), x, expected)
+    equal(fold_pixels(trained_network(model), text, len), x, expected)
 
 
 def test_grey_pictures(keras):
     model = network(keras, conv, channels=1)
     x = np.random.default_rng(5).random((6, 9, 8, 1)).astype(np.float32)
     expected = model.predict((x - np.float32(0.1307)) / np.float32(0.3081))
-    equal(fold_pixels(model, "mean=0.1307,std=0.3081", len), x, expected)
+    equal(fold_pixels(trained_network(model), "mean=0.1307,std=0.3081", len), x, expected)
     with pytest.raises(InputError, match="--pixels torch does not apply to this model, which takes 1 channels"):
-        fold_pixels(model, "torch", len)
+        fold_pixels(trained_network(model), "torch", len)
 
 
 def padded_same(layers, image):
@@ -155,7 +158,7 @@ def test_zeros_that_a_layer_pads_stay_the_mean(keras, make, mode):
     raw, told = np.random.default_rng(4).integers(0, 256, (6, 9, 8, 3)), []
     expected = model.predict(preprocessed(keras, raw, mode))
     x = (raw / 255).astype(np.float32)
-    folded = fold_pixels(model, mode, told.append)
+    folded = fold_pixels(trained_network(model), mode, told.append)
     equal(folded, x, expected)
     assert told == []
     added = {layer.name for layer in folded.layers} - {layer.name for layer in model.layers}
@@ -163,36 +166,31 @@ def test_zeros_that_a_layer_pads_stay_the_mean(keras, make, mode):
     assert [name.split("_less")[0] for name in added] == [before.get(make, "edge")]
 
 
-@pytest.mark.parametrize("shape_in", ["first layer", "input layer"])
-def test_a_sequential_model_that_pads(keras, shape_in):
-    layers, shape = keras.layers, {"input_shape": (9, 8, 3)}
-    first = [layers.Conv2D(4, 3, padding="same", **(shape if shape_in == "first layer" else {}))]
-    if shape_in == "input layer":
-        first.insert(0, layers.InputLayer(**shape))
-    model = keras.Sequential([*first, layers.Flatten(), layers.Dense(3)])
+def test_black_without_a_mean_needs_no_layer(keras):
+    network_of_padding = trained_network(network(keras, padded_twice))
+    folded = fold_pixels(network_of_padding, "0-255", len)
+    assert [layer.name for layer in folded.layers] == [layer.name for layer in network_of_padding.layers]
+
+
+def test_a_network_that_is_not_trained_learns_with_a_border_of_black(keras):
+    """As if black were padded before the preprocessing."""
+    model = network(keras, lambda layers, image: layers.Flatten()(padded_twice(layers, image)))
+    image = keras.Input((12, 12, 3))
+    valid = keras.layers.Flatten()(keras.layers.Conv2D(4, (2, 3))(image))
+    same = keras.Model(image, keras.layers.Dense(3)(valid))
+    same.set_weights(model.get_weights())
     raw = np.random.default_rng(4).integers(0, 256, (6, 9, 8, 3))
-    expected = model.predict(preprocessed(keras, raw, "torch"))
-    folded = fold_pixels(model, "torch", len)
+    expected = same.predict(preprocessed(keras, np.pad(raw, ((0, 0), (1, 2), (2, 2), (0, 0))), "torch"))
+    folded = fold_pixels(trained_network(model), "torch", len, trained=False)
     equal(folded, (raw / 255).astype(np.float32), expected)
-
-
-def test_a_border_of_black_needs_no_layer(keras):
-    """Black stays black without a mean; a network that is not trained learns with a border of black."""
-    names = [layer.name for layer in network(keras, padded_twice).layers]
-    for mode, trained in (("0-255", True), ("torch", False)):
-        keras.backend.clear_session()
-        folded = fold_pixels(network(keras, padded_twice), mode, len, trained=trained)
-        assert [layer.name for layer in folded.layers] == names
+    assert [layer.name for layer in folded.layers] == [layer.name for layer in model.layers]
 
 
 def test_a_layer_that_cannot_take_it_is_named(keras):
     image = keras.Input((9, 8, 3))
     sum_ = keras.layers.Add(name="both")([image, keras.layers.Conv2D(3, 3, padding="same")(image)])
     with pytest.raises(InputError, match=r"--pixels tf: layer both \(Add\) reads the input, and has no weights"):
-        fold_pixels(keras.Model(image, sum_), "tf", len)
-    shared = keras.layers.Conv2D(3, 3, padding="same", name="shared")
-    with pytest.raises(InputError, match="layer shared is used several times"):
-        fold_pixels(keras.Model(image, shared(shared(image))), "tf", len)
+        fold_pixels(trained_network(keras.Model(image, sum_)), "tf", len)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from snnb.model_files.read_model import read_model
-from tests.model_files.conftest import refused
+from tests.model_files.conftest import outputs, refused
 
 NEWER = ["preprocessed_keras3.h5", "preprocessed_keras3.keras", "augmented_keras3.h5", "augmented_keras3.keras"]
 PREPROCESSED, AUGMENTED = "preprocessed_keras28.h5", "augmented_keras28.h5"
@@ -20,7 +20,7 @@ def test_pixels_in_0_to_1_give_what_keras_predicts_of_0_to_255(recorded, name):
     assert y.std(axis=0).max() > 0.3
     told = []
     model = read_model(path, told.append)
-    np.testing.assert_allclose(model.predict(x / np.float32(255)), y, atol=2e-6)
+    np.testing.assert_allclose(outputs(model, x / np.float32(255)), y, atol=2e-6)
     [message] = told
     assert message.endswith(": folded into the first weights; the model takes pixels of 0-255")
     assert message.startswith("layer rescaling (Rescaling)")
@@ -57,7 +57,7 @@ def test_statistics_in_the_description(recorded, altered, write):
         mean, variance = (stored[f"{name}:0"][()].tolist() for name in ("mean", "variance"))
     assert len(mean) == 3
     model = read_model(altered(PREPROCESSED, fixed(write(mean), write(variance))), len)
-    np.testing.assert_allclose(model.predict(x / np.float32(255)), y, atol=2e-6)
+    np.testing.assert_allclose(outputs(model, x / np.float32(255)), y, atol=2e-6)
     other = read_model(altered(PREPROCESSED, fixed(write([0.9, 0.9, 0.9]), write(variance))), len)
     assert np.abs(other.predict(x / np.float32(255)) - y).max() > 0.1
 
@@ -68,7 +68,7 @@ def test_a_factor_for_each_channel(recorded, altered):
     model = read_model(altered(AUGMENTED, setting("rescaling", scale=scale.tolist(), offset=offset.tolist())), len)
     # The recorded network computes x / 127.5 - 1 first, so it is given what becomes the same.
     like = ((x * (1 / 127.5) - 1 - offset) / scale / 255).astype(np.float32)
-    np.testing.assert_allclose(model.predict(like), y, atol=1e-5)
+    np.testing.assert_allclose(outputs(model, like), y, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_the_pixels_given_come_before_the_layers(recorded, altered, scale, pixel
     """The altered network computes of x / 255 what the recorded one computes of x."""
     _, x, y = recorded(PREPROCESSED)
     model = read_model(altered(PREPROCESSED, setting("rescaling", scale=scale)), len, pixels)
-    np.testing.assert_allclose(model.predict(x / np.float32(brightest)), y, atol=2e-6)
+    np.testing.assert_allclose(outputs(model, x / np.float32(brightest)), y, atol=2e-6)
 
 
 @pytest.mark.parametrize("pixels", ["0-1", "torch", "caffe", "mean=0.5,std=0.5"])

@@ -11,22 +11,21 @@ The presets of `--pixels` are the modes of `keras.applications.imagenet_utils.pr
 - `tf`: to [-1, 1].
 """
 
-import json
 import re
-from dataclasses import dataclass
-from typing import Collection, Dict, List, Optional, Sequence, Tuple
+from dataclasses import dataclass, replace
+from typing import Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
 from snnb.core.errors import InputError
 from snnb.core.progress import Say
-from snnb.io import lazy_keras as keras
-from snnb.io.text import JsonValue
-from snnb.network.geometry import window_padding
+from snnb.network.geometry import Shape, window_padding
+from snnb.network.layers import BatchNormalization, Convolution2D
+from snnb.network.trained import TrainedLayer, TrainedNetwork
 
 WEIGHTED = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Dense")
 # Layers that commute with scaling each channel by a positive number.
-PASSING = ("AveragePooling2D", "Flatten", "GlobalAveragePooling2D", "MaxPooling2D", "GlobalMaxPooling2D", "Dropout")
+PASSING = ("AveragePooling2D", "Flatten", "GlobalAveragePooling2D", "MaxPooling2D", "Dropout")
 
 MEAN = "_less_mean"  # end of the names of batch normalisations that subtract a pixel
 AS_THEY_ARE = "0-1"
@@ -79,19 +78,20 @@ def parse_pixels(text: str) -> Pixels:
 
 
 def fold_pixels(
-    model: "keras.Model",
+    network: TrainedNetwork,
     text: Optional[str],
     warn: Say,
     preprocessing: Optional[Pixels] = None,
     *,
     trained: bool = True,
-) -> "keras.Model":
-    """Return a model with pixels in [0, 1] that has the outputs of the given model with its pixels.
+) -> TrainedNetwork:
+    """Return a network with pixels in [0, 1] that has the outputs of the given network with its pixels.
 
-    The given model may be changed. Its pixels are `text`, see `parse_pixels`; None: those that the preprocessing takes,
-    else [0, 1]. `preprocessing` is the change by the layers that were removed from the model; `warn` is called with a
-    message that names them. A batch normalisation that subtracts the pixel of value 0 is put before a layer that pads
-    with zeros, but not in a model that is not `trained`, which learns with a border of black.
+    Its pixels are `text`, see `parse_pixels`; None: those that the preprocessing takes, else [0, 1]. `preprocessing` is
+    the change by the layers that were removed from the network; `warn` is called with a message that names them. A
+    layer that weighs pixels gets a bias if it has none. A batch normalisation that subtracts the pixel of value 0 is
+    put before a layer that pads with zeros, but not in a network that is not `trained`, which learns with a border of
+    black and keeps its layers.
 
     Raise `InputError` if the channels do not fit, a layer that reads the input cannot take the change, or the pixels
     are not those that the preprocessing takes; the message names it.
@@ -99,23 +99,27 @@ def fold_pixels(
     origin, pixels = _combined(text, warn, preprocessing)
     factor, shift = pixels.factor, pixels.shift
     if not pixels.reversed and np.allclose(factor, 1, atol=1e-6) and np.allclose(shift, 0, atol=1e-6):
-        return model
-    channels = int(model.input_shape[-1])
+        return network
+    channels = network.input.shape[-1]
     if len({1, channels, len(factor), len(shift)}) > (1 if channels == 1 else 2):
         raise InputError(f"{origin} does not apply to this model, which takes {channels} channels")
     factor, shift = (np.broadcast_to(numbers, (channels,)) for numbers in (factor, shift))
-    readers = _readers(model, origin)
-    padded = {pads for _, pads in readers if pads is not None} if trained and shift.any() else set()
-    without_bias = {layer.name for layer, _ in readers if not getattr(layer, "use_bias", True)}
-    model, names = _changed(model, without_bias, padded)
-    for layer, pads in readers:
-        new, rest = model.get_layer(layer.name), np.zeros(channels) if pads in padded else shift
-        new.set_weights(_folded(new, Pixels(factor, rest, pixels.reversed), origin))
-    mean = (-shift / factor)[:: -1 if pixels.reversed else 1]
-    for name in names:
-        layer = model.get_layer(name)
-        layer.set_weights([mean, np.full(channels, 1 - layer.epsilon)])
-    return model
+    readers = _readers(network, origin)
+    padded = {pads for pads in readers.values() if pads is not None} if trained and shift.any() else set()
+    layers: List[TrainedLayer] = []
+    for layer in network.layers:
+        if layer.name in padded:
+            kind = BatchNormalization(center=False, scale=False)
+            mean = (-shift / factor)[:: -1 if pixels.reversed else 1].astype(np.float32)
+            moments = {"moving_mean": mean, "moving_variance": np.full(channels, 1 - kind.epsilon, np.float32)}
+            [read] = [source for source in layers if source.name in layer.inputs]
+            layers.append(TrainedLayer.reading(f"{layer.name}{MEAN}", kind, [read], moments))
+            layer = replace(layer, inputs=(layers[-1].name,))
+        if layer.name in readers:
+            rest = np.zeros(channels) if readers[layer.name] in padded else shift
+            layer = _folded(layer, Pixels(factor, rest, pixels.reversed), origin)
+        layers.append(layer)
+    return replace(network, layers=tuple(layers))
 
 
 def _combined(text: Optional[str], warn: Say, preprocessing: Optional[Pixels]) -> Tuple[str, Pixels]:
@@ -132,116 +136,85 @@ def _combined(text: Optional[str], warn: Say, preprocessing: Optional[Pixels]) -
     return layers, Pixels(factor * parse_pixels(text or takes).factor, shift)
 
 
-def _readers(model: "keras.Model", origin: str) -> List[Tuple["keras.layers.Layer", Optional[str]]]:
+def _readers(network: TrainedNetwork, origin: str) -> Dict[str, Optional[str]]:
     """Return the layers that weigh the input, each with the name of the first layer before it that pads, or its own."""
-    consumers: Dict[str, List[keras.layers.Layer]] = {}
-    for layer in model.layers:
-        if sum(node.outbound_layer is layer for nodes in model._nodes_by_depth.values() for node in nodes) > 1:
-            raise InputError(f"{origin}: layer {layer.name} is used several times: use each layer once")
-        for tensor in layer.input if isinstance(layer.input, list) else [layer.input]:
-            consumers.setdefault(tensor.name, []).append(layer)
-    readers: Dict[str, Tuple[keras.layers.Layer, Optional[str]]] = {}
-    waiting: List[Tuple[str, Optional[str]]] = [(model.inputs[0].name, None)]
-    while waiting:
-        tensor_name, pads = waiting.pop()
-        for layer in consumers.get(tensor_name, []):
-            kind = type(layer).__name__
-            if kind == "InputLayer":
-                continue
-            if kind in PASSING or kind == "ZeroPadding2D":
-                waiting.append((layer.output.name, pads or (layer.name if kind == "ZeroPadding2D" else None)))
-            elif kind in WEIGHTED or (
-                kind == "BatchNormalization" and list(np.ravel(layer.axis)) in ([-1], [len(layer.input_shape) - 1])
-            ):
-                readers[layer.name] = layer, pads or (layer.name if _pads(layer) else None)
-            else:
-                raise InputError(
-                    f"{origin}: layer {layer.name} ({kind}) reads the input, and has no weights into which "
-                    "the pixel scaling can be folded: begin with a convolution, a dense layer or a batch normalisation"
-                )
-    return list(readers.values())
+    shapes = {layer.name: layer.shape for layer in network.layers}
+    passing: Dict[str, Optional[str]] = {network.input.name: None}  # layers of pixels, with the first one that pads
+    readers: Dict[str, Optional[str]] = {}
+    for layer in network.layers[1:]:
+        sources = [name for name in layer.inputs if name in passing]
+        if not sources:
+            continue
+        pads = passing[sources[0]]
+        if layer.kind in PASSING:
+            passing[layer.name] = pads
+        elif layer.kind == "ZeroPadding2D":
+            passing[layer.name] = pads or layer.name
+        elif layer.kind in WEIGHTED or _is_of_channels(layer):
+            readers[layer.name] = pads or (layer.name if _pads(layer, shapes[sources[0]]) else None)
+        else:
+            raise InputError(
+                f"{origin}: layer {layer.label} reads the input, and has no weights into which the pixel scaling can "
+                "be folded: begin with a convolution, a dense layer or a batch normalisation"
+            )
+    return readers
 
 
-def _pads(layer: "keras.layers.Layer") -> bool:
-    if getattr(layer, "padding", "valid") != "same":
+def _is_of_channels(layer: TrainedLayer) -> bool:
+    """Return whether a layer is a batch normalisation over the channels."""
+    kind = layer.layer
+    return isinstance(kind, BatchNormalization) and np.ravel(kind.axis).tolist() in ([-1], [len(layer.shape)])
+
+
+def _pads(layer: TrainedLayer, shape: Shape) -> bool:
+    """Return whether a layer pads an input of a shape."""
+    kind = layer.layer
+    if not isinstance(kind, Convolution2D):
         return False
-    axes = zip(layer.input_shape[1:3], layer.kernel_size, layer.strides, layer.dilation_rate)
-    return any(window_padding(*axis, "same") != window_padding(*axis, "valid") for axis in axes)
+    axes = zip(shape, kind.kernel_size, kind.strides, kind.dilation_rate)
+    return any(window_padding(*axis, kind.padding) != window_padding(*axis, "valid") for axis in axes)
 
 
-def _changed(
-    model: "keras.Model", without_bias: Collection[str], padded: Collection[str]
-) -> Tuple["keras.Model", List[str]]:
-    """Return the model, with biases of 0 in layers that have none, and a batch normalisation before the `padded` ones.
-
-    Return the names of the batch normalisations too, which have neither scale nor offset, and do not learn.
-    """
-    if not without_bias and not padded:
-        return model, []
-    from snnb.io.keras import description_of
-
-    description = description_of(model)
-    sequential, layers, names = description["class_name"] == "Sequential", [], []
-    for entry in description["config"]["layers"]:
-        config = entry["config"]
-        name = config["name"]
-        if name in without_bias:
-            config.update(use_bias=True, bias_initializer="zeros")
-        if name in padded:
-            names.append(f"{name}{MEAN}")
-            added = {"name": names[-1], "center": False, "scale": False, "trainable": False}
-            node: Dict[str, JsonValue] = {"class_name": "BatchNormalization", "config": added}
-            if not sequential:
-                node.update(name=names[-1], inbound_nodes=entry["inbound_nodes"])
-                entry["inbound_nodes"] = [[[names[-1], 0, 0, {}]]]
-            elif "batch_input_shape" in config:
-                added["batch_input_shape"] = config.pop("batch_input_shape")
-            layers.append(node)
-        layers.append(entry)
-    description["config"]["layers"] = layers
-    changed = keras.models.model_from_json(json.dumps(description))
-    for layer in model.layers:
-        weights = layer.get_weights()
-        extra = [np.zeros(changed.get_layer(layer.name).weights[-1].shape)] if layer.name in without_bias else []
-        if weights:
-            changed.get_layer(layer.name).set_weights([*weights, *extra])
-    return changed, names
-
-
-def _folded(layer: "keras.layers.Layer", pixels: Pixels, origin: str) -> List[np.ndarray]:
-    """Return the weights of a layer for pixels in [0, 1], whose change has a number for each channel."""
-    kind, factor, shift = type(layer).__name__, pixels.factor, pixels.shift
-    if pixels.reversed and kind in ("DepthwiseConv2D", "BatchNormalization"):
+def _folded(layer: TrainedLayer, pixels: Pixels, origin: str) -> TrainedLayer:
+    """Return a layer with weights for pixels in [0, 1], whose change has a number for each channel."""
+    kind, factor, shift = layer.layer, pixels.factor, pixels.shift
+    if pixels.reversed and layer.kind in ("DepthwiseConv2D", "BatchNormalization"):
         raise InputError(
-            f"{origin}: layer {layer.name} ({kind}) processes channels separately, so they cannot be "
-            "reordered: begin with a convolution over all channels"
+            f"{origin}: layer {layer.label} processes channels separately, so they cannot be reordered: begin with a "
+            "convolution over all channels"
         )
 
     def reordered(kernel: np.ndarray, axis: int) -> np.ndarray:
         return np.flip(kernel, axis) if pixels.reversed else kernel
 
-    weights = [np.asarray(array, np.float64) for array in layer.get_weights()]
-    if kind == "BatchNormalization":  # with (a x + b - μ) / √(σ² + ε), x has the mean (μ - b) / a
-        *learnt, mean, variance = weights
-        if layer.scale:
-            return [learnt[0] * factor, *learnt[1:], (mean - shift) / factor, variance]
-        wide = (variance + layer.epsilon) / factor**2 - layer.epsilon
-        if np.any(wide < 0):
-            raise InputError(f"{origin}: layer {layer.name} (BatchNormalization) has a variance too small to be scaled")
-        return [*learnt, (mean - shift) / factor, wide]
-    kernel = weights[0]
-    if kind == "Dense":  # of a flattened picture, or of the means of its channels
-        by_channel = kernel.reshape(-1, len(factor), kernel.shape[-1])
-        bias = weights[1] + np.einsum("pcu,c->u", by_channel, shift)
-        return [reordered(by_channel * factor[:, None], 1).reshape(kernel.shape), bias]
-    # (height, width, channels, filters or multiplier)
-    sums = kernel.sum((0, 1)) * shift[:, None]
-    scaled = reordered(kernel * factor[:, None], 2)
-    if kind == "Conv2D":
-        return [scaled, weights[1] + sums.sum(0)]
-    if kind == "DepthwiseConv2D":
-        return [scaled, weights[1] + sums.ravel()]
-    pointwise = weights[1]  # (1, 1, channels × multiplier, filters)
-    parts = pointwise.reshape(len(factor), -1, pointwise.shape[-1])
-    bias = weights[2] + np.einsum("cm,cmf->f", sums, parts)
-    return [scaled, reordered(parts, 0).reshape(pointwise.shape), bias]
+    weights = {name: np.asarray(array, np.float64) for name, array in layer.weights.items()}
+    if isinstance(kind, BatchNormalization):  # with (a x + b - μ) / √(σ² + ε), x has the mean (μ - b) / a
+        mean, variance = weights["moving_mean"], weights["moving_variance"]
+        factor, shift = np.resize(factor, mean.shape), np.resize(shift, mean.shape)  # at each position if flattened
+        weights["moving_mean"] = (mean - shift) / factor
+        if kind.scale:
+            weights["gamma"] = weights["gamma"] * factor
+        else:
+            weights["moving_variance"] = (variance + kind.epsilon) / factor**2 - kind.epsilon
+            if np.any(weights["moving_variance"] < 0):
+                raise InputError(f"{origin}: layer {layer.label} has a variance too small to be scaled")
+    else:
+        bias = weights.pop("bias", 0.0)
+        name = next(iter(weights))
+        kernel = weights[name]
+        if layer.kind == "Dense":  # of a flattened picture, or of the means of its channels
+            by_channel = kernel.reshape(-1, len(factor), kernel.shape[-1])
+            weights[name] = reordered(by_channel * factor[:, None], 1).reshape(kernel.shape)
+            weights["bias"] = bias + np.einsum("pcu,c->u", by_channel, shift)
+        else:  # (height, width, channels, filters or multiplier)
+            sums = kernel.sum((0, 1)) * shift[:, None]
+            weights[name] = reordered(kernel * factor[:, None], 2)
+            if layer.kind == "SeparableConv2D":
+                pointwise = weights["pointwise_kernel"]  # (1, 1, channels × multiplier, filters)
+                parts = pointwise.reshape(len(factor), -1, pointwise.shape[-1])
+                weights["pointwise_kernel"] = reordered(parts, 0).reshape(pointwise.shape)
+                weights["bias"] = bias + np.einsum("cm,cmf->f", sums, parts)
+            else:
+                weights["bias"] = bias + (sums.sum(0) if layer.kind == "Conv2D" else sums.ravel())
+        kind = kind.model_copy(update={"use_bias": True})
+    return replace(layer, layer=kind, weights={name: array.astype(np.float32) for name, array in weights.items()})

@@ -1,4 +1,4 @@
-"""Models in ONNX files, as PyTorch's exporter writes them: operator by operator, Keras layers of the same weights.
+"""Models in ONNX files, as PyTorch's exporter writes them: operator by operator, Keras's layers of the same weights.
 
 The format is that of onnx.proto (https://onnx.ai/onnx/repo-docs/IR.html); nothing in a file is run. Weights may be in
 external files next to the model (https://onnx.ai/onnx/repo-docs/ExternalData.html), which PyTorch writes by default.
@@ -9,21 +9,21 @@ import math
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
+from typing import Dict, List, Optional, Tuple
 
 import numpy as np
+import onnx
+from google.protobuf.message import DecodeError
+from onnx import helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 
-from snnb.core.errors import InputError, ResourceError, first_line, how_to_install, out_of_memory
+from snnb.core.errors import ResourceError, first_line, out_of_memory
 from snnb.core.machine import require_memory
 from snnb.core.progress import Say
-from snnb.io import lazy_keras as keras
 from snnb.model_files.kinds import NotReadError
 from snnb.model_files.onnx_operators import OPERATORS
 from snnb.model_files.onnx_values import Attribute, Given, Layers, Node, Value, vector
-
-if TYPE_CHECKING:
-    import onnx
-
+from snnb.network.trained import TrainedNetwork
 
 VALUE_BYTES = 8  # of a constant in memory
 OLDEST, NEWEST = 9, 22  # operator set versions that the tests compare with onnxruntime
@@ -32,15 +32,13 @@ EXPORT = "export it again, as with torch.onnx.export(model, torch.zeros(1, 3, 32
 
 @dataclass(frozen=True)
 class Graph:
-    """The operators that the output depends on, in topological order, and the constants.
-
-    `input_shape` has the batch axis, and None for an axis of any length.
-    """
+    """The operators that the output depends on, in topological order, and the constants."""
 
     nodes: List[Node]
     constants: Dict[str, np.ndarray]
     input: str
-    input_shape: Tuple[Optional[int], ...]
+    batch: Optional[int]  # number of pictures in a batch if the file fixes it
+    shape: Tuple[int, ...]  # of a picture, in ONNX's order
     output: str
 
 
@@ -55,9 +53,8 @@ def external_files(path: Path) -> List[Path]:
 def read_graph(path: Path) -> Graph:
     """Read the graph of an ONNX file.
 
-    Raise `InputError` if the package onnx is not installed, `NotReadError` if the file is damaged or not ONNX, its
-    operator set is too old or too new, it has several inputs or outputs, pictures of no fixed size, or weights that are
-    incomplete or outside its directory.
+    Raise `NotReadError` if the file is damaged or not ONNX, its operator set is too old or too new, it has several
+    inputs or outputs, pictures of no fixed size, or weights that are incomplete or outside its directory.
     """
     model = _parsed(path)
     graph = model.graph
@@ -68,16 +65,14 @@ def read_graph(path: Path) -> Graph:
     if len(inputs) != 1 or len(graph.output) != 1:
         raise NotReadError(f"it has {len(inputs)} inputs and {len(graph.output)} outputs, one of each is needed")
     [entry], [end] = inputs, graph.output
-    shape = tuple(
-        int(axis.dim_value) if axis.HasField("dim_value") and axis.dim_value > 0 else None
-        for axis in entry.type.tensor_type.shape.dim
-    )
-    if len(shape) != 4:
+    lengths = [int(axis.dim_value) for axis in entry.type.tensor_type.shape.dim]  # not above 0: of any length
+    if len(lengths) != 4:
         raise NotReadError(
-            f"it takes inputs with {len(shape)} axes: make the model take images (batch, channels, height, width) "
+            f"it takes inputs with {len(lengths)} axes: make the model take images (batch, channels, height, width) "
             "and flatten them itself"
         )
-    if None in shape[1:]:
+    batch, *shape = lengths
+    if min(shape) < 1:
         raise NotReadError(
             f"it takes images of any size ({entry.name})",
             "export it with one size, with at most a dynamic batch size, as with torch.onnx.export(model, "
@@ -88,16 +83,12 @@ def read_graph(path: Path) -> Graph:
     if not OLDEST <= opset <= NEWEST:
         raise NotReadError(f"it is of opset {opset}, and {OLDEST} to {NEWEST} are supported")
     nodes = [_node(node, number, opset) for number, node in enumerate(graph.node)]
-    return Graph(_needed(nodes, end.name), constants, entry.name, shape, end.name)
+    fixed = batch if batch > 0 else None
+    return Graph(_needed(nodes, end.name), constants, entry.name, fixed, tuple(shape), end.name)
 
 
-def _parsed(path: Path, *, external: bool = True) -> "onnx.ModelProto":
+def _parsed(path: Path, *, external: bool = True) -> onnx.ModelProto:
     """Parse the file, and read its external weights."""
-    try:
-        import onnx
-        from google.protobuf.message import DecodeError
-    except ImportError:
-        raise InputError(f"{path} can be read with the package onnx only: {how_to_install('onnx')}") from None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", RuntimeWarning)  # protobuf's, for a part that is not a message
@@ -111,9 +102,7 @@ def _parsed(path: Path, *, external: bool = True) -> "onnx.ModelProto":
     return model
 
 
-def _node(node: "onnx.NodeProto", number: int, opset: int) -> Node:
-    from onnx import helper
-
+def _node(node: onnx.NodeProto, number: int, opset: int) -> Node:
     attributes: Dict[str, Attribute] = {}
     for attribute in node.attribute:
         value = helper.get_attribute_value(attribute)
@@ -125,9 +114,7 @@ def _node(node: "onnx.NodeProto", number: int, opset: int) -> Node:
     return Node(kind, name, tuple(node.input), tuple(node.output), attributes, node, opset)
 
 
-def _array(tensor: "onnx.TensorProto") -> np.ndarray:
-    from onnx import numpy_helper
-
+def _array(tensor: onnx.TensorProto) -> np.ndarray:
     try:
         return np.asarray(numpy_helper.to_array(tensor))
     except (ValueError, TypeError, KeyError) as error:  # an unknown type, or not as many numbers as its shape says
@@ -148,19 +135,18 @@ OF_CONSTANTS = ("Constant", "Gather", "Slice")  # read where all inputs are cons
 ELEMENTWISE = ("Add", "Cast", "Div", "Identity", "Mul", "Sub")
 
 
-def read_onnx(path: Path, warn: Say) -> "keras.Model":
-    """Read a model with its weights as an uncompiled Keras model that takes pictures (batch, height, width, channels).
+def read_onnx(path: Path, warn: Say) -> TrainedNetwork:
+    """Read a model with its weights as a network that takes pictures (height, width, channels).
 
-    `warn` is called with a message for each difference between the model returned and the file. Raise the errors of
+    `warn` is called with a message for each difference between the network returned and the file. Raise the errors of
     `read_graph`, and `NotReadError` if an operator is not read.
     """
     graph = read_graph(path)
     _refuse_unknown(graph)
-    layers = Layers(graph.input_shape[0])
     axes = "NHWC" if _channels_last(graph) else "NCHW"
-    lengths = dict(zip(axes[1:], graph.input_shape[1:]))
-    picture = keras.Input([lengths[axis] for axis in "HWC"], name=layers.free(graph.input))
-    values: Dict[str, Given] = {**graph.constants, graph.input: Value(picture, axes), "": None}
+    lengths = dict(zip(axes[1:], graph.shape))
+    layers = Layers(graph.batch, graph.input, tuple(lengths[axis] for axis in "HWC"))
+    values: Dict[str, Given] = {**graph.constants, graph.input: Value(layers.input, axes), "": None}
     for node in graph.nodes:
         if node.kind == "LogSoftmax":
             if node.outputs[0] != graph.output:
@@ -176,7 +162,7 @@ def read_onnx(path: Path, warn: Say) -> "keras.Model":
             raise ResourceError(f"{path}: {error}") from error
         except KeyError as error:
             reason = f"it takes {error}, which no preceding operator outputs"
-        except Exception as error:  # Keras and numpy raise errors of any type for an invalid operator
+        except Exception as error:  # numpy and onnx raise errors of any type for an invalid operator
             if out_of_memory(error):
                 raise
             reason = first_line(error)
@@ -190,7 +176,7 @@ def read_onnx(path: Path, warn: Say) -> "keras.Model":
         output = vector(layers, "flatten_output", output)
     if output.order is not None:
         raise NotReadError("it ends in a flattened image, not in classes")
-    return keras.Model(picture, output.tensor)
+    return layers.network(output.layer)
 
 
 def _refuse_unknown(graph: Graph) -> None:
@@ -210,17 +196,12 @@ def _computed(node: Node, layers: Layers, inputs: List[Given]) -> Given:
         if node.kind in OF_CONSTANTS:
             raise NotReadError("it takes part of a value; only complete images and vectors are supported")
         return OPERATORS[node.kind](layers, node, inputs)
-    from onnx import ValueInfoProto as Info
-    from onnx import helper
-    from onnx.reference import ReferenceEvaluator
-
     constants = {name: given for name, given in zip(node.inputs, inputs) if given is not None}
     if node.kind == "Gather":  # whose output can be larger than its inputs
         size = math.prod(given.size for given in constants.values() if isinstance(given, np.ndarray))
         require_memory(VALUE_BYTES * size, f"the {size:,} constants that {node.name} gathers")
-    graph = helper.make_graph(
-        [node.proto], "constants", [Info(name=n) for n in constants], [Info(name=node.outputs[0])]
-    )
+    ends = [onnx.ValueInfoProto(name=name) for name in (*constants, node.outputs[0])]
+    graph = helper.make_graph([node.proto], "constants", ends[:-1], ends[-1:])
     [output] = ReferenceEvaluator(graph, opsets={"": node.opset}).run([node.outputs[0]], constants)
     return np.asarray(output)
 

@@ -1,4 +1,4 @@
-"""ONNX's operators (https://onnx.ai/onnx/operators) as layers of Keras, by name in `OPERATORS`."""
+"""ONNX's operators (https://onnx.ai/onnx/operators) as Keras's layers, by name in `OPERATORS`."""
 
 from typing import List, Mapping, Optional, Sequence, Tuple
 
@@ -20,6 +20,7 @@ from snnb.model_files.onnx_values import (
     same_order,
     vector,
 )
+from snnb.network.geometry import window_padding
 
 CHANNEL_BYTES = 100  # of the weights of a batch normalisation, while it is made
 Pads = Tuple[Tuple[int, int], Tuple[int, int]]  # before and after, of height and width
@@ -59,7 +60,7 @@ def _convolution(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     if groups == 1:
         kernel = weights.transpose(2, 3, 1, 0)
         layer = layers.add(
-            "Conv2D", node.name, [value.tensor], [kernel, *biases], filters=filters, kernel_size=size, **settings
+            "Conv2D", node.name, [value.layer], [kernel, *biases], filters=filters, kernel_size=size, **settings
         )
         return Value(layer, "NCHW")
     if channels != 1 or filters % groups:
@@ -72,7 +73,7 @@ def _convolution(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     layer = layers.add(
         "DepthwiseConv2D",
         node.name,
-        [value.tensor],
+        [value.layer],
         [kernel, *biases],
         kernel_size=size,
         depth_multiplier=filters // groups,
@@ -104,14 +105,14 @@ def _pooling(layers: Layers, node: Node, inputs: List[Given]) -> Value:
         value, padding = _zeros(layers, node, value, pads), "valid"
     else:
         value, padding = _padded(layers, node, value, pads, same)
-    tensor = layers.add(kind, node.name, [value.tensor], pool_size=size, strides=strides, padding=padding)
-    return value.like(tensor, value.nonnegative)
+    layer = layers.add(kind, node.name, [value.layer], pool_size=size, strides=strides, padding=padding)
+    return value.like(layer, value.nonnegative)
 
 
 def _global_average_pooling(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     """GlobalAveragePool; axes of length 1 are inserted again only where an operator needs them."""
     value = picture(layers, node.name, inputs[0])
-    return value.like(layers.add("GlobalAveragePooling2D", node.name, [value.tensor]), value.nonnegative)
+    return value.like(layers.add("GlobalAveragePooling2D", node.name, [value.layer]), value.nonnegative)
 
 
 def _padding(layers: Layers, node: Node, inputs: List[Given]) -> Value:
@@ -159,7 +160,7 @@ def _scaled(layers: Layers, node: Node, value: Value, factor: np.ndarray, shift:
     epsilon = 1e-3
     require_memory(CHANNEL_BYTES * len(factor), f"the {len(factor):,} channels that {node.name} scales")
     arrays = [factor, shift, np.zeros(len(factor)), np.full(len(factor), 1 - epsilon)]
-    return value.like(layers.add("BatchNormalization", node.name, [value.tensor], arrays, epsilon=epsilon))
+    return value.like(layers.add("BatchNormalization", node.name, [value.layer], arrays, epsilon=epsilon))
 
 
 def _pair(node: Node, name: str) -> Tuple[int, int]:
@@ -186,8 +187,8 @@ def _same(value: Value, size: Sequence[int], strides: Sequence[int], dilations: 
     ends = []
     for axis, taps, stride, dilation in zip("HW", size, strides, dilations):
         length = value.lengths[axis]
-        total = max((-(-length // stride) - 1) * stride + (taps - 1) * dilation + 1 - length, 0)
-        ends.append((total // 2, total - total // 2))
+        before, outputs = window_padding(length, taps, stride, dilation, "same")
+        ends.append((before, max((outputs - 1) * stride + (taps - 1) * dilation + 1 - length - before, 0)))
     return ends[0], ends[1]
 
 
@@ -213,13 +214,13 @@ def _padded(layers: Layers, node: Node, value: Value, pads: Pads, same: Pads) ->
 
 
 def _zeros(layers: Layers, node: Node, value: Value, pads: Pads) -> Value:
-    return value.like(layers.add("ZeroPadding2D", f"{node.name}_pad", [value.tensor], padding=pads), value.nonnegative)
+    return value.like(layers.add("ZeroPadding2D", f"{node.name}_pad", [value.layer], padding=pads), value.nonnegative)
 
 
 def _relu(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     """Relu."""
     value = _value(inputs[0])
-    return value.like(layers.add("Activation", node.name, [value.tensor], activation="relu"), True)
+    return value.like(layers.add("Activation", node.name, [value.layer], activation="relu"), True)
 
 
 def _clip(layers: Layers, node: Node, inputs: List[Given]) -> Value:
@@ -235,7 +236,7 @@ def _clip(layers: Layers, node: Node, inputs: List[Given]) -> Value:
         raise NotReadError(f"it clips to [{low:g}, {high:g}]; only a range from 0 is supported")
     if high > 1e30:
         return _relu(layers, node, inputs)
-    return value.like(layers.add("ReLU", node.name, [value.tensor], max_value=high), True)
+    return value.like(layers.add("ReLU", node.name, [value.layer], max_value=high), True)
 
 
 def _add(layers: Layers, node: Node, inputs: List[Given]) -> Value:
@@ -246,12 +247,12 @@ def _add(layers: Layers, node: Node, inputs: List[Given]) -> Value:
         return _shifted(layers, node, values[0], np.ones(1), constants[0])
     if constants or len(values) < 2:
         raise NotReadError("it adds more than one constant to a value")
-    if any(len(value.tensor.shape) != len(values[0].tensor.shape) for value in values):
+    if any(len(value.layer.shape) != len(values[0].layer.shape) for value in values):
         values = [picture(layers, node.name, value) for value in values]
     if not same_order(values) or len({value.shape for value in values}) > 1:
         raise NotReadError(f"it adds values of the shapes {', '.join(str(value.shape) for value in values)}")
-    tensor = layers.add("Add", node.name, [value.tensor for value in values])
-    return values[0].like(tensor, all(value.nonnegative for value in values))
+    layer = layers.add("Add", node.name, [value.layer for value in values])
+    return values[0].like(layer, all(value.nonnegative for value in values))
 
 
 def _subtract(layers: Layers, node: Node, inputs: List[Given]) -> Value:
@@ -291,10 +292,10 @@ def _concatenate(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     axes = values[0].axes
     joined = axes[axis]
     if axes == "NF" and joined == "F":
-        tensor = layers.add("Concatenate", node.name, [value.tensor for value in values])
+        layer = layers.add("Concatenate", node.name, [value.layer for value in values], axis=-1)
         nonnegative = all(value.nonnegative for value in values)
         if all(value.order is None for value in values):
-            return Value(tensor, "NF", None, nonnegative)
+            return Value(layer, "NF", None, nonnegative)
         starts = np.cumsum([0, *(value.shape[0] for value in values)])
         require_memory(POSITION_BYTES * int(starts[-1]), f"the {starts[-1]:,} values that {node.name} concatenates")
         orders = [
@@ -303,13 +304,13 @@ def _concatenate(layers: Layers, node: Node, inputs: List[Given]) -> Value:
         ]
         order = np.concatenate(orders)
         plain = np.array_equal(order, np.arange(order.size))
-        return Value(tensor, "NF", None if plain else order, nonnegative)
+        return Value(layer, "NF", None if plain else order, nonnegative)
     if joined != "C":
         raise NotReadError("it concatenates images along height or width; only concatenation of channels is supported")
-    if any(len(value.tensor.shape) != len(values[0].tensor.shape) for value in values):
+    if any(len(value.layer.shape) != len(values[0].layer.shape) for value in values):
         values = [picture(layers, node.name, value) for value in values]
-    tensor = layers.add("Concatenate", node.name, [value.tensor for value in values])
-    return values[0].like(tensor, all(value.nonnegative for value in values))
+    layer = layers.add("Concatenate", node.name, [value.layer for value in values], axis=-1)
+    return values[0].like(layer, all(value.nonnegative for value in values))
 
 
 def _dense(layers: Layers, node: Node, inputs: List[Given]) -> Value:
@@ -333,18 +334,18 @@ def _dense(layers: Layers, node: Node, inputs: List[Given]) -> Value:
             raise NotReadError(f"its bias {bias.shape} does not fit {kernel.shape[1]} units")
         arrays.append(np.broadcast_to(np.ravel(bias), kernel.shape[1:]))
     units, biased = kernel.shape[1], bias is not None
-    return Value(layers.add("Dense", node.name, [value.tensor], arrays, units=units, use_bias=biased), "NF")
+    return Value(layers.add("Dense", node.name, [value.layer], arrays, units=units, use_bias=biased), "NF")
 
 
 def _softmax(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     """Softmax over channels or units."""
     value = _value(inputs[0])
     axis = node.get("axis", -1 if node.opset >= 13 else 1)
-    if len(value.tensor.shape) == 4 and value.shape[1:] == (1, 1):
-        value = Value(layers.add("Flatten", f"{node.name}_flat", [value.tensor]), value.axes)
-    if value.axes[axis] not in "FC" or len(value.tensor.shape) != 2:
+    if len(value.layer.shape) == 3 and value.shape[1:] == (1, 1):
+        value = Value(layers.add("Flatten", f"{node.name}_flat", [value.layer]), value.axes)
+    if value.axes[axis] not in "FC" or len(value.layer.shape) != 1:
         raise NotReadError("it is over an axis of the image, not over the classes")
-    return value.like(layers.add("Activation", node.name, [value.tensor], activation="softmax"), True)
+    return value.like(layers.add("Activation", node.name, [value.layer], activation="softmax"), True)
 
 
 def _flatten(layers: Layers, node: Node, inputs: List[Given]) -> Value:
@@ -380,7 +381,7 @@ def _reshape(layers: Layers, node: Node, inputs: List[Given]) -> Value:
         units = vector(layers, node.name, value)
         if units.order is None:
             place = int(np.argmax(rest))
-            return Value(units.tensor, "N" + ("CHW", "HCW", "HWC")[place], None, value.nonnegative)
+            return Value(units.layer, "N" + ("CHW", "HCW", "HWC")[place], None, value.nonnegative)
     raise NotReadError(f"it makes {tuple(rest)} of {value.shape}; only flattening an image to a vector is supported")
 
 
@@ -400,7 +401,7 @@ def _unsqueeze(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     value = _value(inputs[0])
     if value.axes != "NF" or value.order is not None or sorted(axis % 4 for axis in axes) != [2, 3]:
         raise NotReadError(f"it inserts the axes {axes}; only a vector can become an image of 1×1")
-    return Value(value.tensor, "NCHW", None, value.nonnegative)
+    return Value(value.layer, "NCHW", None, value.nonnegative)
 
 
 def _transpose(layers: Layers, node: Node, inputs: List[Given]) -> Value:
@@ -409,7 +410,7 @@ def _transpose(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     order = node.get("perm", tuple(range(len(value.axes)))[::-1])
     if sorted(order) != list(range(len(value.axes))) or order[0] != 0:
         raise NotReadError(f"it moves the axes to {order}, the batch too")
-    return Value(value.tensor, "".join(value.axes[axis] for axis in order), value.order, value.nonnegative)
+    return Value(value.layer, "".join(value.axes[axis] for axis in order), value.order, value.nonnegative)
 
 
 def _mean(layers: Layers, node: Node, inputs: List[Given]) -> Value:
@@ -418,10 +419,10 @@ def _mean(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     axes = _axes(node, inputs)
     if value.axes == "NF" or {value.axes[axis] for axis in axes} != {"H", "W"}:
         raise NotReadError(f"it averages over the axes {axes}; only the mean over height and width is supported")
-    tensor = value.tensor
-    if len(tensor.shape) == 4:
-        tensor = layers.add("GlobalAveragePooling2D", node.name, [tensor])
-    return Value(tensor, value.axes if node.get("keepdims", 1) else "NF", None, value.nonnegative)
+    layer = value.layer
+    if len(layer.shape) == 3:
+        layer = layers.add("GlobalAveragePooling2D", node.name, [layer])
+    return Value(layer, value.axes if node.get("keepdims", 1) else "NF", None, value.nonnegative)
 
 
 def _identity(layers: Layers, node: Node, inputs: List[Given]) -> Given:

@@ -1,21 +1,20 @@
-"""Operators of ONNX files, and values between them: the tensor in Keras, and the meaning of ONNX's axes.
+"""Operators of ONNX files, and values between them: the layer that computes a value, and the meaning of ONNX's axes.
 
 ONNX's pictures are (batch, channels, height, width), Keras's are (batch, height, width, channels). A value records the
-meaning of each of ONNX's axes, so that no tensor is transposed: only the weights after a Flatten are reordered, once.
+meaning of each of ONNX's axes, so that no value is transposed: only the weights after a Flatten are reordered, once.
 """
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple, TypeVar, Union, cast
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple, TypeVar, Union, cast
 
 import numpy as np
+import onnx
 
 from snnb.core.machine import require_memory
 from snnb.model_files.kinds import NotReadError
-
-if TYPE_CHECKING:
-    import onnx
-    import tensorflow as tf
+from snnb.network.layers import KERAS_KINDS, configured
+from snnb.network.trained import TrainedLayer, TrainedNetwork, input_layer
 
 Attribute = Union[int, float, str, Tuple[float, ...]]
 _T = TypeVar("_T", int, float, str, Tuple[int, ...])
@@ -32,7 +31,7 @@ class Node:
     inputs: Tuple[str, ...]  # names of the values that it reads, "" for an omitted one
     outputs: Tuple[str, ...]  # names of the values that it computes
     attributes: Mapping[str, Attribute]
-    proto: "onnx.NodeProto"  # the operator as the file has it
+    proto: onnx.NodeProto  # the operator as the file has it
     opset: int
 
     def get(self, name: str, default: _T) -> _T:
@@ -47,60 +46,73 @@ Given = Union["Value", np.ndarray, None]  # input of an operator: a value, a con
 class Value:
     """Output of an operator."""
 
-    tensor: "tf.Tensor"  # (batch, height, width, channels), or (batch, units) of a vector and of a picture of 1×1
+    layer: TrainedLayer  # (height, width, channels), or (units,) of a vector and of a picture of 1×1
     axes: str  # meaning of ONNX's axes: N batch, C channels, H height, W width, F units of a vector
-    order: Optional[np.ndarray] = None  # index in the tensor of each unit in ONNX's order; None if it is the same
+    order: Optional[np.ndarray] = None  # index in the layer of each unit in ONNX's order; None if it is the same
     nonnegative: bool = False  # whether all its numbers are known to be at least 0
 
     @property
     def lengths(self) -> Dict[str, int]:
         """Length of each axis but the batch."""
-        shape = [int(length) for length in self.tensor.shape[1:]]
+        shape = self.layer.shape
         if self.axes == "NF":
             return {"F": shape[0]}
-        return dict(zip("HWC", shape if len(shape) == 3 else [1, 1, *shape]))
+        return dict(zip("HWC", shape if len(shape) == 3 else (1, 1, *shape)))
 
     @property
     def shape(self) -> Tuple[int, ...]:
         """Shape without the batch, in ONNX's order."""
         return tuple(self.lengths[axis] for axis in self.axes[1:])
 
-    def like(self, tensor: "tf.Tensor", nonnegative: bool = False) -> "Value":
-        """Return a value of another tensor with the same axes and order."""
-        return replace(self, tensor=tensor, nonnegative=nonnegative)
+    def like(self, layer: TrainedLayer, nonnegative: bool = False) -> "Value":
+        """Return the value of another layer with the same axes and order."""
+        return replace(self, layer=layer, nonnegative=nonnegative)
 
 
 class Layers:
-    """Add Keras layers, with unique names derived from ONNX's operators.
+    """Collects the layers of a network, with unique names derived from ONNX's names.
 
-    `batch` is the number of pictures in a batch if the ONNX file fixes it.
+    `batch` is the number of pictures in a batch if the ONNX file fixes it; `shape` is (height, width, channels).
     """
 
-    def __init__(self, batch: Optional[int]) -> None:
+    def __init__(self, batch: Optional[int], name: str, shape: Tuple[int, ...]) -> None:
         self.batch = batch
         self._names: Set[str] = set()
+        self.input = input_layer(self._free(name), shape)
+        self._layers = [self.input]
 
     def add(
         self,
         kind: str,
         name: str,
-        inputs: Sequence["tf.Tensor"],
+        inputs: Sequence[TrainedLayer],
         weights: Sequence[np.ndarray] = (),
         **settings: object,
-    ) -> "tf.Tensor":
-        """Add a layer of a class of `keras.layers`, and return its output.
+    ) -> TrainedLayer:
+        """Add a layer of a Keras class.
 
         `name` is that of the ONNX operator, `weights` are in Keras's order, `settings` are the layer's configuration.
         """
-        from snnb.io.keras import keras
+        name = self._free(name)
+        layer = configured(KERAS_KINDS[kind], settings, name)
+        shapes = layer.weight_shapes(inputs[0].shape)
+        arrays = {key: np.asarray(array, np.float32) for key, array in zip(shapes, weights)}
+        for key, shape in shapes.items():
+            if arrays[key].shape != shape:
+                raise NotReadError(f"its {key} has the shape {arrays[key].shape}, not {shape}")
+        self._layers.append(TrainedLayer.reading(name, layer, inputs, arrays))
+        return self._layers[-1]
 
-        layer = getattr(keras.layers, kind)(name=self.free(name), **settings)
-        tensor = layer(inputs[0] if len(inputs) == 1 else list(inputs))
-        if weights:
-            layer.set_weights([np.asarray(array, np.float32) for array in weights])
-        return tensor
+    def network(self, output: TrainedLayer) -> TrainedNetwork:
+        """Return the network of the layers that the output depends on."""
+        needed, layers = {output.name}, []
+        for layer in reversed(self._layers):
+            if layer.name in needed:
+                needed.update(layer.inputs)
+                layers.append(layer)
+        return TrainedNetwork(tuple(layers[::-1]))
 
-    def free(self, name: str) -> str:
+    def _free(self, name: str) -> str:
         """Return a name that no layer has yet."""
         plain = "".join(char if char.isascii() and char.isalnum() else "_" for char in name).strip("_")[:80] or "layer"
         free, number = plain, 1
@@ -119,11 +131,10 @@ def picture(layers: Layers, name: str, value: Given) -> Value:
     if not isinstance(value, Value) or value.axes != "NCHW":
         axes = value.axes if isinstance(value, Value) else "a constant"
         raise NotReadError(f"it takes {axes}, not an image (batch, channels, height, width)")
-    if len(value.tensor.shape) == 4:
+    if len(value.layer.shape) == 3:
         return value
-    channels = value.lengths["C"]
-    tensor = layers.add("Reshape", f"{name}_1x1", [value.tensor], target_shape=(1, 1, channels))
-    return value.like(tensor, value.nonnegative)
+    layer = layers.add("Reshape", f"{name}_1x1", [value.layer], target_shape=(1, 1, value.lengths["C"]))
+    return value.like(layer, value.nonnegative)
 
 
 def vector(layers: Layers, name: str, value: Value) -> Value:
@@ -132,17 +143,17 @@ def vector(layers: Layers, name: str, value: Value) -> Value:
         return value
     lengths = value.lengths
     size = math.prod(lengths.values())
-    if len(value.tensor.shape) == 2:
+    if len(value.layer.shape) == 1:
         return replace(value, axes="NF")
     require_memory(POSITION_BYTES * size, f"the {size:,} values that {name} flattens")
     places = np.arange(size).reshape([lengths[axis] for axis in "HWC"])
     order = places.transpose(["HWC".index(axis) for axis in value.axes[1:]]).ravel()
-    tensor = layers.add("Flatten", name, [value.tensor])
-    return Value(tensor, "NF", None if np.array_equal(order, np.arange(size)) else order, value.nonnegative)
+    layer = layers.add("Flatten", name, [value.layer])
+    return Value(layer, "NF", None if np.array_equal(order, np.arange(size)) else order, value.nonnegative)
 
 
 def in_keras_order(numbers: np.ndarray, order: Optional[np.ndarray]) -> np.ndarray:
-    """Return numbers (units, …) in the order of Keras's tensor; `order` is that of a `Value`."""
+    """Return numbers (units, …) in Keras's order; `order` is that of a `Value`."""
     if order is None:
         return numbers
     moved = np.empty_like(numbers)

@@ -2,24 +2,26 @@
 
 import math
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import List, Optional, Tuple
 
 from snnb.core.errors import InputError, advising
 from snnb.core.machine import require_memory
 from snnb.core.progress import Say
-from snnb.io import lazy_keras as keras
 from snnb.model_files.fold_pixels import Pixels, fold_pixels
 from snnb.model_files.kinds import RESAVE, NotReadError, refuse_other_kinds
 from snnb.model_files.onnx_model import EXPORT, external_files, read_onnx
+from snnb.network.layers import Activation, ReLU
+from snnb.network.trained import TrainedLayer, TrainedNetwork
 
 VALUE_BYTES = 8  # of an output of a layer in memory: the value, and that of the next layer
 
 
-def read_model(path: Path, warn: Say, pixels: Optional[str] = None) -> "keras.Model":
-    """Read a trained model with its weights as an uncompiled Keras model that takes pixels in [0, 1].
+def read_model(path: Path, warn: Say, pixels: Optional[str] = None) -> TrainedNetwork:
+    """Read a trained model with its weights as a network that takes pixels in [0, 1].
 
-    `warn` is called with a message for each difference between the model returned and the file, such as an added
+    `warn` is called with a message for each difference between the network returned and the file, such as an added
     softmax. `pixels` is the pixel range of the model in the file, see `parse_pixels`; None: the range that its
     preprocessing layers take, without such layers [0, 1]. Raise `InputError` if the file is damaged, in another
     format, or the model has something that cannot be read.
@@ -29,17 +31,16 @@ def read_model(path: Path, warn: Say, pixels: Optional[str] = None) -> "keras.Mo
     advice = EXPORT if is_onnx else RESAVE
     try:
         with advising(advice):
-            model, preprocessing = (read_onnx(path, warn), None) if is_onnx else _read_keras(path, warn)
+            network, preprocessing = (read_onnx(path, warn), None) if is_onnx else _read_keras(path, warn)
     except NotReadError as error:
         raise InputError(f"{path}: {error}; {error.advice or advice}") from error
-    for layer in model.layers:
-        for tensor in layer.output if isinstance(layer.output, list) else [layer.output]:
-            size = math.prod(int(length or 1) for length in tensor.shape[1:])
-            require_memory(VALUE_BYTES * size, f"{path}: the {size:,} outputs of layer {layer.name}")
-    return fold_pixels(_with_softmax(model, warn), pixels, warn, preprocessing)
+    for layer in network.layers:
+        size = math.prod(layer.shape)
+        require_memory(VALUE_BYTES * size, f"{path}: the {size:,} outputs of layer {layer.name}")
+    return fold_pixels(_with_softmax(network, warn), pixels, warn, preprocessing)
 
 
-def _read_keras(path: Path, warn: Say) -> Tuple["keras.Model", Optional[Pixels]]:
+def _read_keras(path: Path, warn: Say) -> Tuple[TrainedNetwork, Optional[Pixels]]:
     from snnb.model_files.keras_files import read_keras_h5, read_keras_zip
 
     is_archive = path.is_file() and zipfile.is_zipfile(str(path))
@@ -55,14 +56,11 @@ def files_of(path: Path) -> List[Path]:
     return [path, *external_files(path)] if path.suffix.lower() == ".onnx" else [path]
 
 
-def _with_softmax(model: "keras.Model", warn: Say) -> "keras.Model":
+def _with_softmax(network: TrainedNetwork, warn: Say) -> TrainedNetwork:
     """Append a softmax to a classifier that ends in logits: in a vector without an activation."""
-    if len(model.outputs) != 1 or not model.layers or len(model.output_shape) != 2:
-        return model
-    last = model.layers[-1]
-    activation = getattr(getattr(last, "activation", None), "__name__", "linear")
-    if activation != "linear" or isinstance(last, (keras.layers.Softmax, keras.layers.ReLU)):
-        return model
-    softmax = keras.layers.Activation("softmax", name="softmax_of_logits")
+    last = network.output
+    if len(last.shape) != 1 or isinstance(last.layer, ReLU) or getattr(last.layer, "activation", "linear") != "linear":
+        return network
     warn(f"the model ends in logits (layer {last.name}); a softmax is appended")
-    return keras.Model(model.inputs, softmax(model.outputs[0]), name=model.name)
+    softmax = TrainedLayer.reading("softmax_of_logits", Activation(activation="softmax"), [last])
+    return replace(network, layers=(*network.layers, softmax))

@@ -11,8 +11,11 @@ from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
+from snnb.core.machine import require_memory
+
 Shape = Tuple[int, ...]
 PADDING = -1  # in arrays of neuron ids: no neuron
+TAP_BYTES = 40  # of a tap of a window, while its position is computed
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ def window_padding(size: int, kernel: int, stride: int, dilation: int, padding: 
 def window_axis(size: int, kernel: int, stride: int, dilation: int, padding: str) -> Axis:
     """Slide a window along an axis of `size` positions; see `window_padding`."""
     before, outputs = window_padding(size, kernel, stride, dilation, padding)
+    require_memory(TAP_BYTES * outputs * kernel, f"the {outputs * kernel:,} taps of {outputs:,} windows")
     output, tap = (grid.ravel() for grid in np.mgrid[:outputs, :kernel])
     position = output * stride - before + tap * dilation
     inside = (position >= 0) & (position < size)

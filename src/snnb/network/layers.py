@@ -35,7 +35,7 @@ class KerasLayer(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
-    data_format: Literal["channels_last"] = Field("channels_last", exclude=True)
+    data_format: Literal["channels_last"] = Field(default="channels_last", exclude=True)
 
     @property
     def kind(self) -> str:
@@ -322,7 +322,7 @@ class Reindexing(KerasLayer):
 
     def output_shape(self, shapes: Sequence[Shape]) -> Shape:
         """See `KerasLayer`."""
-        return self.apply([np.zeros(shape, np.int8) for shape in shapes]).shape
+        return self.apply([np.broadcast_to(np.int8(0), shape) for shape in shapes]).shape
 
     def apply(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
         """Return the output for the given inputs, with `PADDING` for padding; raise `ValueError` if they do not fit."""
@@ -369,6 +369,13 @@ class Concatenate(Reindexing):
             raise ValueError(f"axis {self.axis} is not one of the {rank} axes after the sample axis")
         return axis
 
+    def output_shape(self, shapes: Sequence[Shape]) -> Shape:
+        """See `KerasLayer`; no array is made, which may be larger than memory."""
+        first, axis = shapes[0], self.along(len(shapes[0]))
+        if len({(*shape[:axis], *shape[axis + 1 :]) for shape in shapes}) > 1:
+            raise ValueError(f"concatenates shapes that differ: {', '.join(map(str, shapes))}")
+        return (*first[:axis], sum(shape[axis] for shape in shapes), *first[axis + 1 :])
+
     def apply(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
         """See `Reindexing`."""
         return np.concatenate(inputs, axis=self.along(inputs[0].ndim))
@@ -379,6 +386,11 @@ class ZeroPadding1D(Reindexing):
 
     padding: Tuple[Length, Length]
 
+    def output_shape(self, shapes: Sequence[Shape]) -> Shape:
+        """See `KerasLayer`; no array is made, which may be larger than memory."""
+        steps, channels = _axes(shapes[0], 2)
+        return steps + sum(self.padding), channels
+
     def apply(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
         """See `Reindexing`."""
         return np.pad(inputs[0], [self.padding, (0, 0)], constant_values=PADDING)
@@ -388,6 +400,11 @@ class ZeroPadding2D(Reindexing):
     """`padding` = ((top, bottom), (left, right)) padding rows and columns."""
 
     padding: Tuple[Tuple[Length, Length], Tuple[Length, Length]]
+
+    def output_shape(self, shapes: Sequence[Shape]) -> Shape:
+        """See `KerasLayer`; no array is made, which may be larger than memory."""
+        height, width, channels = _axes(shapes[0], 3)
+        return height + sum(self.padding[0]), width + sum(self.padding[1]), channels
 
     def apply(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
         """See `Reindexing`."""

@@ -40,6 +40,8 @@ class TrainedLayer:
     ) -> "TrainedLayer":
         """Make a layer that reads others; raise `ValueError` if it does not fit the shapes of their outputs."""
         shape = layer.output_shape([each.shape for each in inputs])
+        if 0 in shape:
+            raise ValueError(f"it outputs nothing for an input of shape {inputs[0].shape}")
         return cls(name, layer, tuple(each.name for each in inputs), shape, weights or {})
 
 
