@@ -68,8 +68,9 @@ def measure_fidelity(
     from snnb.forward.analogue import Analogue
 
     figures = []
-    for network, unit in [(trained, 1.0), *((network, output_scale) for network in changes.values())]:
-        values = Analogue(network).outputs(x)
+    analogues = [(Analogue(trained), 1.0), *((Analogue(network), output_scale) for network in changes.values())]
+    for analogue, unit in analogues:
+        values = analogue.outputs(x)
         if y is not None:
             figures.append(float((values.argmax(axis=1) == y).mean()))
         else:

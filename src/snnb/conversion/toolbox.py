@@ -32,7 +32,9 @@ from snnb.network.read_network import read_network
 from snnb.network.trained import TrainedNetwork
 
 
-def convert_with_toolbox(path: Path, trained: TrainedNetwork, x_norm: np.ndarray, settings: ConversionSettings) -> Conversion:
+def convert_with_toolbox(
+    path: Path, trained: TrainedNetwork, x_norm: np.ndarray, settings: ConversionSettings
+) -> Conversion:
     """Parse and normalise a model with the toolbox alone.
 
     `path` is the Keras file of `trained`; see `convert.convert` for the other parameters, the result and the errors.

@@ -138,7 +138,7 @@ def add_network(graph: Graph, network: Network) -> None:
 def current(graph: Graph, population: Population, shapes: Mapping[str, Tuple[int, ...]]) -> str:
     """Add the input current of a population: the sum of its projections, and the bias."""
     bias = population.bias
-    values = []
+    values: List[str] = []
     for projection in population.projections:
         own = bias if bias is not None and bias.ndim == 1 and not values else None
         values.append(_projected(graph, projection, shapes[projection.input], own))

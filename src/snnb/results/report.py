@@ -53,6 +53,7 @@ from snnb.stages.train import is_spiking, shown_params
 from snnb.version import __version__
 
 REPORT = "report.html"
+MOST_OPERATIONS = 20_000_000_000  # multiplications for the activations of a page
 
 
 class ReportFile(Document):

@@ -126,7 +126,9 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
         reasons.setdefault("spike_weight", "only with --firing separated")
     reasons.update(dict.fromkeys(NirSettings.model_fields, "only for a network in a NIR file"))
     if value_in_force(run, KIND, given, "parser") == "toolbox":
-        reasons.update(dict.fromkeys(NOT_OF_TOOLBOX, "not with --parser toolbox, which is snntoolbox's conversion alone"))
+        reasons.update(
+            dict.fromkeys(NOT_OF_TOOLBOX, "not with --parser toolbox, which is snntoolbox's conversion alone")
+        )
     if train.is_quantised(run, given):
         reasons.pop("firing", None)
         if not train.is_trained_elsewhere(run):
@@ -163,9 +165,7 @@ def _convert(run: RunDirectory, params: ParseParams, progress: Progress) -> None
 
             result = convert_with_toolbox(file, trained, x_norm, params)
         else:
-            result = convert(
-                trained, x_norm=x_norm, settings=params, progress=progress, pixel_scale=prepared.scale
-            )
+            result = convert(trained, x_norm=x_norm, settings=params, progress=progress, pixel_scale=prepared.scale)
         write_conversion(result, output.directory, run.model, params)
         output.metrics = {"largest_difference": result.largest_difference}
         spiking = result.spiking
@@ -261,11 +261,17 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
     if params.parser == "toolbox":
         return
     from snnb.conversion.own_parser import parse_own
+    from snnb.model_files.read_model import read_model
     from snnb.stages.model import model_of
-    from snnb.training.keras_model import trained_network
 
-    training = train.resolve(run, planned.given.get("train", {}))
-    network = trained_network(train.builder(run, model_of(run), training)())
+    training, model = train.resolve(run, planned.given.get("train", {})), model_of(run)
+    if model.trained:
+        assert model.file is not None
+        network = read_model(model.file, say_nothing, training.pixels)
+    else:
+        from snnb.training.keras_model import trained_network
+
+        network = trained_network(train.builder(run, model, training)())
     try:
         parse_own(network, max_pool=params.max_pool, rectify_linear=params.rectify_linear)
     except InputError as error:

@@ -271,11 +271,10 @@ def builder(
     )
 
     def build() -> "keras.Model":
-        from snnb.model_files.fold_pixels import fold_pixels
-        from snnb.training.keras_model import load_weights
+        from snnb.training.keras_model import load_weights, with_pixels
         from snnb.training.qcfs import quantised, start_from
 
-        model = fold_pixels(own(), params.pixels, say, trained=False)
+        model = own() if params.pixels is None else with_pixels(own(), params.pixels, say)
         if params.initial_weights is not None:
             load_weights(model, params.initial_weights)
         if params.activation == "relu":

@@ -12,10 +12,11 @@ import h5py
 import numpy as np
 
 from snnb.core.errors import InputError, VerificationError, first_line
-from snnb.core.progress import say_nothing
+from snnb.core.progress import Say, say_nothing
 from snnb.io.hdf5 import copy_without_times, in_memory, writing
 from snnb.io.keras import NEWER, description_of, keras, older_description
 from snnb.io.keras_file import read_levels
+from snnb.model_files.fold_pixels import fold_pixels
 from snnb.model_files.keras_files import read_description
 from snnb.model_files.kinds import NotReadError
 from snnb.network.trained import TrainedNetwork
@@ -134,3 +135,20 @@ def trained_network(model: keras.Model) -> TrainedNetwork:
     if pixels is not None:
         raise InputError(f"cannot convert this model: {pixels.layers}: remove it, and give --pixels")
     return replace(network, levels=levels)
+
+
+def with_pixels(model: keras.Model, pixels: str, warn: Say) -> keras.Model:
+    """Return an untrained model with pixels in [0, 1] in place of a model with other pixels, see `fold_pixels`."""
+    before = trained_network(model)
+    folded = fold_pixels(before, pixels, warn, trained=False)
+    if folded is before:
+        return model
+    layers, description = folded.by_name(), description_of(model)
+    for entry in description["config"]["layers"]:
+        if entry["config"]["name"] in layers and "use_bias" in entry["config"]:
+            entry["config"]["use_bias"] = "bias" in layers[entry["config"]["name"]].weights
+    made = keras.models.model_from_json(json.dumps(description))
+    for layer in made.layers:
+        own = layers.get(layer.name)
+        layer.set_weights(model.get_layer(layer.name).get_weights() if own is None else list(own.weights.values()))
+    return made

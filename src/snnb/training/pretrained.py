@@ -60,7 +60,9 @@ def evaluate_pretrained(
             loss += float(np.square(outputs - x.reshape(len(x), -1)).mean(axis=1).sum())
         else:
             shares = outputs / outputs.sum(axis=1, keepdims=True)
-            of_class = np.clip(shares[np.arange(len(x)), test_set.y[part]], SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
+            of_class = np.clip(
+                shares[np.arange(len(x)), test_set.y[part]], SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY
+            )
             loss -= float(np.log(of_class).sum())
             right += int(np.count_nonzero(outputs.argmax(axis=1) == test_set.y[part]))
         progress(start + len(x), len(test_set.x), "evaluating")
