@@ -11,9 +11,8 @@ import pytest
 
 from snnb.core.errors import InputError
 from snnb.forward.analogue import Analogue
+from snnb.model_files.keras_files import read_description
 from snnb.model_files.read_model import read_model
-from snnb.network.layers import KERAS_KINDS, configured
-from snnb.network.trained import TrainedLayer, TrainedNetwork, input_layer
 
 RECORDED = Path(__file__).parents[1] / "fixtures" / "model_files"
 
@@ -39,22 +38,11 @@ def changed_archive(source, path, members=(), packed=zipfile.ZIP_STORED):
 
 
 def trained_network(model):
-    """Return the layers of a functional Keras model, each used once."""
+    """Return the network of a Keras model in memory."""
     from snnb.io.keras import description_of
 
-    configs = {entry["config"]["name"]: entry["config"] for entry in description_of(model)["config"]["layers"]}
-    layers = {}
-    for layer in model.layers:
-        [node] = layer.inbound_nodes
-        inside = node.inbound_layers
-        read = [layers[source.name] for source in (inside if isinstance(inside, list) else [inside])]
-        if not read:
-            layers[layer.name] = input_layer(layer.name, layer.output_shape[0][1:])
-            continue
-        kind = configured(KERAS_KINDS[type(layer).__name__], configs[layer.name], layer.name)
-        weights = dict(zip(kind.weight_shapes(read[0].shape), layer.get_weights()))
-        layers[layer.name] = TrainedLayer.reading(layer.name, kind, read, weights)
-    return TrainedNetwork(tuple(layers.values()))
+    network, _ = read_description(description_of(model), lambda name: model.get_layer(name).get_weights(), len)
+    return network
 
 
 def outputs(network, x):

@@ -93,10 +93,11 @@ def test_it_equals_the_preprocessing_of_keras(keras, name, mode):
         with pytest.raises(InputError, match=r"--pixels caffe: layer \w+ \(\w+\) processes channels separately"):
             fold_pixels(trained_network(model), mode, told.append)
         return
-    folded = fold_pixels(trained_network(model), mode, told.append)
+    before = trained_network(model)
+    folded = fold_pixels(before, mode, told.append)
     equal(folded, (raw / 255).astype(np.float32), expected)
     assert told == []
-    assert [layer.name for layer in folded.layers] == [layer.name for layer in model.layers]
+    assert folded.by_name().keys() == before.by_name().keys()
 
 
 @pytest.mark.parametrize(
@@ -167,9 +168,8 @@ def test_zeros_that_a_layer_pads_stay_the_mean(keras, make, mode):
 
 
 def test_black_without_a_mean_needs_no_layer(keras):
-    network_of_padding = trained_network(network(keras, padded_twice))
-    folded = fold_pixels(network_of_padding, "0-255", len)
-    assert [layer.name for layer in folded.layers] == [layer.name for layer in network_of_padding.layers]
+    before = trained_network(network(keras, padded_twice))
+    assert fold_pixels(before, "0-255", len).by_name().keys() == before.by_name().keys()
 
 
 def test_a_network_that_is_not_trained_learns_with_a_border_of_black(keras):
