@@ -114,7 +114,9 @@ class Layers:
 
     def _free(self, name: str) -> str:
         """Return a name that no layer has yet."""
-        plain = "".join(char if char.isascii() and char.isalnum() else "_" for char in name).strip("_")[:80] or "layer"
+        plain = (
+            "".join(char if char.isascii() and char.isalnum() else "_" for char in str(name)).strip("_")[:80] or "layer"
+        )
         free, number = plain, 1
         while free.lower() in self._names:
             number += 1
