@@ -15,7 +15,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Seque
 
 from snnb.architectures.registry import Hyperparameter, InputShape, names
 from snnb.core.errors import InputError, UsageError, out_of_memory
-from snnb.core.progress import Say, say_nothing
+from snnb.core.progress import say_nothing
 from snnb.io import lazy_keras as keras
 from snnb.model_files.kinds import is_model_file, is_nir, refuse_other_kinds
 
@@ -46,9 +46,8 @@ class OwnModel:
     path: Path  # of the file, absolute
     function: Optional[str]  # name of the function that returns the model; None for a trained model
     # `build(input_shape=, num_classes=, **settings)` as for a model of this package. The first two are passed to the
-    # user's function only if it has these parameters. A trained model is loaded with its weights; its additional
-    # keywords are `tell`, called with each deviation from the file, and `pixels` of `read_model`.
-    build: Callable[..., Any]
+    # user's function only if it has these parameters. None for a trained model, which is read from its file.
+    build: Optional[Callable[..., Any]]
     takes_shape: bool = False  # whether the function has a parameter `input_shape`; else the model fixes the pictures
     # The function's other parameters whose defaults are numbers or tuples of numbers
     settings: Mapping[str, Hyperparameter] = field(default_factory=lambda: MappingProxyType({}))
@@ -56,9 +55,9 @@ class OwnModel:
     def input_shape(self, picture_shape: InputShape, num_classes: int) -> InputShape:
         """Return the shape that the pictures must have: (height, width, channels).
 
-        Unless the function has a parameter `input_shape`, or the file is a NIR file, the model is built to find out,
-        which imports TensorFlow. `picture_shape` is the shape of the data set's pictures, which is returned if the
-        function has the parameter.
+        Unless the function has a parameter `input_shape`, the model is built to find out, which imports TensorFlow, or
+        read from its file. `picture_shape` is the shape of the data set's pictures, which is returned if the function
+        has the parameter.
         """
         if self.takes_shape:
             return picture_shape
@@ -66,7 +65,12 @@ class OwnModel:
             from snnb.model_files.nir_network import input_shape
 
             return input_shape(self.path, picture_shape)
-        height, width, channels = self.build(input_shape=picture_shape, num_classes=num_classes).input_shape[1:]
+        if self.build is None:
+            from snnb.model_files.read_model import read_model
+
+            height, width, channels = read_model(self.path, say_nothing).input.shape
+        else:
+            height, width, channels = self.build(input_shape=picture_shape, num_classes=num_classes).input_shape[1:]
         return (height, width, channels)
 
 
@@ -88,14 +92,7 @@ def own_model(model: str) -> OwnModel:
         raise InputError(f"{path} does not exist: check the path given with --model")
     refuse_other_kinds(path)
     if match is None:
-
-        def load(tell: Say = say_nothing, pixels: Optional[str] = None, **_: object) -> "keras.Model":
-            from snnb.model_files.read_model import read_model
-
-            return _usable(read_model(path, tell, pixels), path.name)
-
-        return OwnModel(_own_name(path.stem), path, None, load)
-
+        return OwnModel(_own_name(path.stem), path, None, None)
     function = _function(path, match["function"])
     label = f"{path.name}:{function.__name__}"
     parameters: List[str] = []

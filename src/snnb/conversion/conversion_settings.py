@@ -9,7 +9,7 @@ from snnb.core.options import Count, Flag, Options, ToolboxKey
 
 # Panels of the help
 NORMALISATION, FEW_STEPS, INTEGERS = "Normalisation and layers", "Few time steps", "Integers and pruning"
-Parser = Literal["auto", "toolbox", "own"]
+Parser = Literal["own", "toolbox"]
 
 
 class ConversionSettings(Options):
@@ -37,8 +37,7 @@ class ConversionSettings(Options):
         description="Use max_value of a clipped ReLU as its scale factor: a clipped neuron fires at every step.",
     )
     parser: Parser = Field(
-        default="auto",
-        description="Model parser. auto: that of snntoolbox if it supports the model, else the parser of snnb.",
+        default="own", description="Parser and normalisation: of snnb, or of snntoolbox 0.5 (Python 3.8)."
     )
     batch_size: Annotated[Count, ToolboxKey("simulation", "batch_size")] = Field(
         default=50, description="Samples per batch."

@@ -118,7 +118,7 @@ def convert(
             if population.bias is not None and np.abs(population.bias).max() == bias_limit:
                 warnings.append(f"{population.name} has biases of more than {BIAS_BITS} bits: clipped")
     if rounded:
-        changes[_change_of_weights(settings)] = rectified(_as_trained(weights, levels))
+        changes[_change_of_weights(settings)] = rectified(weights.as_trained(levels))
     return Conversion(
         parsed=network,
         spiking=spiking,
@@ -174,14 +174,6 @@ def _change_of_weights(settings: ConversionSettings) -> Change:
     if settings.weight_bits is None:
         return "pruning"
     return "pruning_and_rounding" if settings.prune else "rounding"
-
-
-def _as_trained(network: Network, levels: Optional[int]) -> Network:
-    """Return the network with the quantised activations that `quantised_network` has removed: a rate is at most 1."""
-    if levels is None or network.levels is not None:
-        return network
-    clipped = (replace(p, max_value=1.0) for p in network.populations if p.activation == "relu")
-    return replace(network.with_populations(clipped), levels=levels)
 
 
 def zeros_of(settings: ConversionSettings) -> Optional[str]:

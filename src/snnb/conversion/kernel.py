@@ -174,7 +174,7 @@ def kernels_of(layer: TrainedLayer, position: int, read: Shape) -> List[Kernel]:
     if not isinstance(own, Convolution2D):
         return [Kernel("Dense", weights["kernel"], position, config=own.model_dump())]
     first = weights["kernel" if layer.kind == "Conv2D" else "depthwise_kernel"]
-    before = padding_before(read, first.shape[:2], own.strides, own.dilation_rate, own.padding)
+    before = padding_before(read, own.kernel_size, own.strides, own.dilation_rate, own.padding)
     if isinstance(own, SeparableConv2D):
         depthwise = Kernel("DepthwiseConv2D", first, position, own.strides, own.dilation_rate, before, own.padding)
         return [depthwise, Kernel("Conv2D", weights["pointwise_kernel"], position)]

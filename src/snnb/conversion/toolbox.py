@@ -1,4 +1,4 @@
-"""snntoolbox 0.5: its parser, and its INI simulator, `SNN.run`, as the reference for all engines.
+"""snntoolbox 0.5: its parser and normalisation, and its INI simulator, `SNN.run`, as the reference for all engines.
 
 The simulation is not changed. The spikes that the toolbox copies out of each layer at each step are counted; the
 toolbox would keep all of them in memory and on disk.
@@ -12,16 +12,60 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
 
 import numpy as np
 import tensorflow as tf
+from snntoolbox.conversion.utils import normalize_parameters
 from snntoolbox.parsing.model_libs.keras_input_lib import ModelParser
 from snntoolbox.simulation.target_simulators.INI_temporal_mean_rate_target_sim import SNN
 from snntoolbox.simulation.utils import is_spiking
 
+from snnb.conversion.conversion_settings import ConversionSettings
+from snnb.conversion.convert import VERIFIED_SAMPLES, Conversion, check_outputs, with_averages
+from snnb.conversion.normalise import with_weights
 from snnb.conversion.toolbox_config import configuration, quiet
 from snnb.core.errors import InputError, first_line
 from snnb.core.options import Options
 from snnb.core.progress import Progress, silent
+from snnb.forward.analogue import Analogue
 from snnb.io.keras import keras
 from snnb.io.keras_file import load_model
+from snnb.io.text import load_json
+from snnb.network.read_network import read_network
+from snnb.network.trained import TrainedNetwork
+
+
+def convert_with_toolbox(
+    path: Path, trained: TrainedNetwork, x_norm: np.ndarray, settings: ConversionSettings
+) -> Conversion:
+    """Parse and normalise a model with the toolbox alone.
+
+    `path` is the Keras file of `trained`; see `convert.convert` for the other parameters, the result and the errors.
+    """
+    if settings.max_pool == "error" and trained.has("MaxPooling2D"):
+        raise InputError("the model has max pooling: choose --max-pool average or --max-pool spiking")
+    settings = settings.changed(batch_size=min(settings.batch_size, len(x_norm)))
+    averages, verified = settings.max_pool == "average" and trained.has("MaxPooling2D"), x_norm[:VERIFIED_SAMPLES]
+    reference = Analogue(with_averages(trained) if averages else trained).outputs(verified)
+    parameters = configuration("network", [settings])
+    with tempfile.TemporaryDirectory() as scratch:
+        parsed = to_parsed(load_model(path), parameters)
+        parsed.save(str(before := Path(scratch, "parsed.h5")), save_format="h5")
+        largest_difference = check_outputs(Analogue(read_network(before)).outputs(verified), reference)
+        with quiet():
+            normalize_parameters(parsed, parameters, x_norm=x_norm, path=scratch)
+        parsed.save(str(after := Path(scratch, "normalised.h5")), save_format="h5")
+        network = read_network(after)
+        percentiles = load_json(Path(scratch, f"{settings.percentile:g}.json"))
+    ends = {p.name: 1.0 if p.activation == "softmax" else float(percentiles[p.name]) for p in with_weights(network)}
+    return Conversion(
+        parsed=network,
+        spiking=None,
+        largest_difference=largest_difference,
+        samples_verified=len(verified),
+        scale_factors={network.input.name: 1.0, **ends},
+        negative_shares={},
+        warnings=[],
+        changes={"average_pooling": network} if averages else {},
+        calibration={},
+    )
 
 
 def to_parsed(trained: keras.Model, parameters: ConfigParser) -> keras.Model:
@@ -37,7 +81,8 @@ def to_parsed(trained: keras.Model, parameters: ConfigParser) -> keras.Model:
             return parser.build_parsed_model()
     except (AssertionError, AttributeError, ImportError, IndexError, KeyError, TypeError, ValueError) as error:
         raise InputError(
-            f"snntoolbox 0.5's parser fails on this model ({type(error).__name__}: {first_line(error)}): simplify it"
+            f"snntoolbox 0.5's parser fails on this model ({type(error).__name__}: {first_line(error)}): "
+            "use --parser own"
         ) from error
 
 

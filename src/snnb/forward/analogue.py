@@ -4,7 +4,7 @@ A network becomes one ONNX graph (`Graph`). Values keep Keras's order of axes, (
 ONNX Runtime moves the transpositions around convolutions and poolings together, and most cancel out.
 
 All numbers are float32. Sums are rounded in another order than in TensorFlow; outputs of probabilities differ by some
-1e-6. Results do not depend on the number of threads.
+1e-6. Results depend neither on the number of threads, nor on the other samples.
 """
 
 from dataclasses import replace
@@ -13,6 +13,7 @@ from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Uni
 import numpy as np
 
 from snnb.core.machine import processors
+from snnb.core.progress import Progress, silent
 from snnb.forward.onnx_graph import Graph
 from snnb.network.layers import (
     Activation,
@@ -137,7 +138,7 @@ def add_network(graph: Graph, network: Network) -> None:
 def current(graph: Graph, population: Population, shapes: Mapping[str, Tuple[int, ...]]) -> str:
     """Add the input current of a population: the sum of its projections, and the bias."""
     bias = population.bias
-    values = []
+    values: List[str] = []
     for projection in population.projections:
         own = bias if bias is not None and bias.ndim == 1 and not values else None
         values.append(_projected(graph, projection, shapes[projection.input], own))
@@ -190,3 +191,21 @@ def _is_read(network: Network, population: Population, name: str) -> bool:
         volume = network.volume(read)
         pending += volume.inputs if isinstance(volume, Reindexed) else ()
     return False
+
+
+def mean_activations(
+    network: Network, x: np.ndarray, scale: float, progress: Progress = silent
+) -> Dict[str, np.ndarray]:
+    """Return the mean activation of each neuron over samples: by population, float64 in its shape.
+
+    Weights are normalised: an activation of 1 is a spike in every time step. `x` has the shape (samples, height, width,
+    channels); a pixel is value / `scale`.
+    """
+    sums = {population.name: np.zeros(population.shape) for population in network.populations}
+    analogue = Analogue(network, list(sums))
+    for first in range(0, len(x), analogue.batch):
+        part = np.asarray(x[first : first + analogue.batch], np.float32) / np.float32(scale)
+        for total, values in zip(sums.values(), analogue.values(part)):
+            total += values.sum(axis=0, dtype=np.float64)
+        progress(first + len(part), len(x))
+    return {name: total / max(1, len(x)) for name, total in sums.items()}

@@ -1,9 +1,12 @@
 """Build an ONNX graph of Keras's operations, in Keras's order of axes, and run it (https://onnx.ai/onnx/operators)."""
 
 import itertools
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
 
 from snnb.network.geometry import Shape, window_padding
 from snnb.network.layers import (
@@ -25,15 +28,13 @@ from snnb.network.layers import (
 
 OPSET, IR_VERSION = 13, 8
 CHANNELS_FIRST, CHANNELS_LAST = [0, 3, 1, 2], [0, 2, 3, 1]
-Operand = Union[str, np.ndarray]
+Operand = Union[str, np.ndarray, np.float32]
 
 
 class Session:
     """Runs a graph."""
 
     def __init__(self, model: bytes, inputs: Mapping[str, str], outputs: Sequence[str], threads: int) -> None:
-        import onnxruntime
-
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -55,8 +56,8 @@ class Graph:
     """An ONNX graph that is built node by node. Each method adds nodes, and returns the name of a value."""
 
     def __init__(self) -> None:
-        self._nodes: List[object] = []
-        self._constants: List[object] = []
+        self._nodes: List[onnx.NodeProto] = []
+        self._constants: List[onnx.TensorProto] = []
         self._inputs: Dict[str, Tuple[str, Shape]] = {}
         self._values: Dict[str, str] = {}  # by the name that `name` has given
         self._numbers = itertools.count()
@@ -72,8 +73,6 @@ class Graph:
 
     def session(self, names: Sequence[str], threads: int) -> Session:
         """Return what runs the graph, with the values of these names as outputs."""
-        from onnx import TensorProto, helper
-
         ends = [self._node("Identity", [self._values[name]]) for name in names]
         value = helper.make_tensor_value_info
         graph = helper.make_graph(
@@ -172,7 +171,7 @@ class Graph:
 
     def mean(self, value: str) -> str:
         """Add the mean over height and width."""
-        return self._node("ReduceMean", [value], axes=[1, 2], keepdims=0)
+        return self._node("Flatten", [self._node("GlobalAveragePool", [self._first(value)])])
 
     def sum(self, values: Sequence[str]) -> str:
         """Add the sum of values of one shape, in order."""
@@ -199,16 +198,12 @@ class Graph:
     def _last(self, value: str) -> str:
         return self._node("Transpose", [value], perm=CHANNELS_LAST)
 
-    def _node(self, kind: str, operands: Sequence[Operand], **attributes: object) -> str:
-        from onnx import helper
-
+    def _node(self, kind: str, operands: Sequence[Operand], **attributes: Any) -> str:
         output = self._new()
         self._nodes.append(helper.make_node(kind, [self._operand(each) for each in operands], [output], **attributes))
         return output
 
     def _operand(self, operand: Operand) -> str:
-        from onnx import numpy_helper
-
         if isinstance(operand, str):
             return self._values.get(operand, operand)
         name, array = self._new(), np.asarray(operand)

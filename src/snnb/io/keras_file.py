@@ -190,7 +190,7 @@ def write_model(
         for number, part in enumerate(parts):
             weights.attrs[f"layer_names{number}" if len(parts) > 1 else "layer_names"] = part
         for layer in sorted(layers, key=lambda each: each.name):
-            group = weights.create_group(layer.name)
+            group = weights.require_group(layer.name)
             keys = {f"{layer.name}/{key}:0": values for key, values in layer.arrays.items()}
             group.attrs["weight_names"] = np.array([key.encode() for key in keys])
             for key, values in keys.items():

@@ -258,7 +258,7 @@ class _Description:
             )
         if shape[0] is not None:
             raise NotReadError(f"it takes exactly {shape[0]} images per batch: leave the batch size undefined")
-        start = self._made[inputs[0]] = input_layer(inputs[0], tuple(shape[1:]))
+        start = self._made[inputs[0]] = input_layer(inputs[0], tuple(int(length or 0) for length in shape[1:]))
         self.path_of[start.name] = start.name
         ends = self._applied(self._description, [start], "")
         if len(ends) != 1:

@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import List, Optional, Tuple
 
-from snnb.core.errors import InputError, advising
+from snnb.core.errors import DamagedError, InputError, advising
 from snnb.core.machine import require_memory
-from snnb.core.progress import Say
+from snnb.core.progress import Say, say_nothing
 from snnb.model_files.fold_pixels import Pixels, fold_pixels
 from snnb.model_files.kinds import RESAVE, NotReadError, refuse_other_kinds
 from snnb.model_files.onnx_model import EXPORT, external_files, read_onnx
@@ -38,6 +38,16 @@ def read_model(path: Path, warn: Say, pixels: Optional[str] = None) -> TrainedNe
         size = math.prod(layer.shape)
         require_memory(VALUE_BYTES * size, f"{path}: the {size:,} outputs of layer {layer.name}")
     return fold_pixels(_with_softmax(network, warn), pixels, warn, preprocessing)
+
+
+def read_trained(path: Path) -> TrainedNetwork:
+    """Read the network in the HDF5 file that `train` has written; raise `DamagedError` if it has none."""
+    from snnb.model_files.keras_files import read_keras_h5
+
+    try:
+        return read_keras_h5(path, say_nothing)[0]
+    except NotReadError as error:
+        raise DamagedError(path, str(error)) from error
 
 
 def _read_keras(path: Path, warn: Say) -> Tuple[TrainedNetwork, Optional[Pixels]]:

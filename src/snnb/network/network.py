@@ -259,6 +259,13 @@ class Network:
             replace(p, window=(depths[p.name] * steps, (depths[p.name] + 1) * steps)) for p in self.populations
         )
 
+    def as_trained(self, levels: Optional[int]) -> "Network":
+        """Return the network with the activations of `levels` that conversion has removed: a rate is at most 1."""
+        if levels is None or self.levels is not None:
+            return self
+        clipped = (replace(p, max_value=1.0) for p in self.populations if p.activation == "relu")
+        return replace(self.with_populations(clipped), levels=levels)
+
     def senders(self, volume: Union[Population, Reindexed]) -> Set[str]:
         """Return the names of the populations, or the input, that a volume reads, also through re-indexing layers."""
         read = [self.volume(name) for name in volume.inputs]

@@ -221,7 +221,7 @@ def described(network: Network) -> List[StoredLayer]:
             continue
         *parts, end = _described(volume, shapes)
         states = {name: getattr(volume, field) for name, field in STATES.items()}
-        config = {} if volume.window is None else {"window": volume.window}
+        config: Dict[str, object] = {} if volume.window is None else {"window": volume.window}
         if volume.neuron is not None:
             config["spikes"] = volume.neuron.spikes
             states.update({f"neuron_{name}": values for name, values in volume.neuron.given.items()})
@@ -278,8 +278,10 @@ def write_parsed(network: Network, path: Path, name: str) -> None:
     shapes = {volume.name: volume.shape for volume in network.volumes}
     layers: List[StoredLayer] = []
     for volume in network.volumes:
-        own = isinstance(volume, Population)
-        layers += _described(volume, shapes, for_keras=True) if own else [_without_neurons(volume)]
+        if isinstance(volume, Population):
+            layers += _described(volume, shapes, for_keras=True)
+        else:
+            layers.append(_without_neurons(volume))
     write_model(path, name, layers, levels=network.levels, compiled=True)
 
 

@@ -11,7 +11,7 @@ from snnb.conversion.fidelity import Fidelity
 from snnb.core.errors import ReadOnlyError, UsageError
 from snnb.core.formatting import local_time, times
 from snnb.core.progress import Progress, Say, say_nothing, silent
-from snnb.forward.numpy_pass import mean_activations, samples_within
+from snnb.forward.analogue import mean_activations
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.files import refuse_existing, refuse_foreign, write_text_atomically
 from snnb.io.keras_file import read_levels
@@ -20,6 +20,7 @@ from snnb.mapping.files import Mapping as WrittenMapping
 from snnb.mapping.layer_cost import COST, LayerCost
 from snnb.mapping.layer_plots import plot_layers
 from snnb.network.event_samples import EventSamples
+from snnb.network.network import Network
 from snnb.network.read_network import read_network
 from snnb.report.mapping_section import mapping_section
 from snnb.report.network_sections import network_sections
@@ -52,6 +53,7 @@ from snnb.stages.train import is_spiking, shown_params
 from snnb.version import __version__
 
 REPORT = "report.html"
+MOST_OPERATIONS = 20_000_000_000  # multiplications for the activations of a page
 
 
 class ReportFile(Document):
@@ -295,8 +297,8 @@ def _activations(
     if pictures is None or not run.hashes.matches(pictures):
         return {}, ["The test set has changed since the simulation, so the activations cannot be computed."]
     # Activations are quantised and clipped as in training.
-    network = replace(read_network(unaltered(run, parsed)), levels=read_levels(run.path / parsed))
-    samples = samples_within(network, params.samples)
+    network = read_network(unaltered(run, parsed)).as_trained(read_levels(run.path / parsed))
+    samples = _samples_within(network, params.samples)
     x = dataset_array(run, "x_test")[params.first : params.first + samples]
     scale = recorded_details(run, prepare.KIND).scale
     activations = mean_activations(network, x, scale, progress)
@@ -307,6 +309,12 @@ def _activations(
         "both are equal. The stronger the colour, the more neurons. The correlation is Pearson's over the layer's "
         "neurons."
     ]
+
+
+def _samples_within(network: Network, samples: int) -> int:
+    """Return the number of samples, at least one, whose activations take at most `MOST_OPERATIONS`."""
+    each = sum(int(leaving.sum()) for leaving in network.fan_out().values())
+    return max(1, min(samples, MOST_OPERATIONS // max(1, each)))
 
 
 def _mapping_part(run: RunDirectory, stamp: Optional[str]) -> Part:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Callable, Iterator, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -12,12 +12,13 @@ from snnb.core.errors import InputError, UsageError
 from snnb.core.machine import processors
 from snnb.core.options import FigureFormat
 from snnb.core.progress import Progress, Throttle, silent
-from snnb.forward.batch import batch_of
+from snnb.forward.analogue import Analogue, batch_of
 from snnb.io.figures import save
 from snnb.network.event_samples import EventSamples, InputSteps
 from snnb.network.network import MEMBRANE, Network, Population, Volume
 from snnb.network.read_network import read_networks
 from snnb.network.spike_times import SPIKE_TIMES
+from snnb.network.trained import TrainedNetwork
 from snnb.simulation.engines.engine import (
     Engine,
     Samples,
@@ -39,9 +40,6 @@ from snnb.simulation.statistics import (
     added,
     advice,
 )
-
-if TYPE_CHECKING:
-    from snnb.simulation.trained_model import Outputs, TrainedModel
 
 # The threads of the engine `event` synchronise at the end of a block: a block has this many samples per thread,
 EVENT_SAMPLES = 10
@@ -89,7 +87,7 @@ def simulate(
     settings: SimulationSettings,
     output_scale: float = 1.0,
     dt_ms: float = 1.0,
-    trained: Optional["TrainedModel"] = None,
+    trained: Optional[TrainedNetwork] = None,
     fidelity: Optional[Fidelity] = None,
     figures: FigureFormat = "png",
     progress: Progress = silent,
@@ -108,9 +106,7 @@ def simulate(
     simulated or does not fit the samples, or a pixel is outside [0, 1].
     """
     network, analogue = read_networks(parsed)
-    reference: Union[Network, TrainedModel, None] = analogue
-    if trained is not None:
-        reference = replace(trained, batch=batch_of(network), unit=output_scale)
+    reference = analogue if trained is None else trained
     _check(network, x, settings, num_classes, scale)
     if network.windowed:
         network = network.separated(settings.duration)
@@ -177,7 +173,7 @@ def block_size(job: Job, workers: int, threads: int) -> int:
     """Return the number of samples in a block, for processes with `threads` threads; the last may have fewer."""
     if job.engine == "toolbox":
         return job.settings.samples
-    size = batch_of(job.network)
+    size = batch_of(job.network.neurons)
     if job.engine == "event":
         size = max(size, min(EVENT_SAMPLES * threads, EVENT_NEURONS // job.network.neurons))
     return min(size, -(-job.settings.samples // workers))
@@ -249,13 +245,9 @@ class Runner:
 
     def __init__(self, job: Job, threads: int, progress: Progress = silent) -> None:
         self._job = job
-        self._analogue: Optional[Outputs] = None
-        if isinstance(job.trained, Network):
-            from snnb.forward.currents import AnalogueNetwork
-
-            self._analogue = AnalogueNetwork(job.trained).outputs
-        elif job.trained is not None:
-            self._analogue = job.trained.forward()
+        self._analogue = None if job.trained is None else Analogue(job.trained, threads=threads)
+        # The parsed network is normalised, the trained one is not.
+        self._unit = np.float32(job.output_scale if isinstance(job.trained, TrainedNetwork) else 1)
         self._engine = _engine(job, threads, progress)
 
     def run(self, samples: Tuple[int, Samples, np.ndarray], tick: Callable[[int], None] = lambda steps: None) -> Totals:
@@ -291,7 +283,9 @@ class Runner:
             readout is not None and output.integer_threshold is not None
         ):  # of an integer network: in units of the threshold
             readout = readout / np.broadcast_to(output.integer_threshold.astype(np.float64), output.shape).ravel()
-        ann = self._analogue(x) if self._analogue is not None and isinstance(x, np.ndarray) else None
+        ann = None
+        if self._analogue is not None and isinstance(x, np.ndarray):
+            ann = self._analogue.outputs(x) / self._unit
         return Totals(
             samples=len(x),
             counts={name: of_samples.sum(axis=0, dtype=np.int64) for name, of_samples in counts.items()},

@@ -6,7 +6,7 @@ The document `sim_accuracies.json` has the accuracy, or the error of a reconstru
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, TypeVar, Union, cast
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, TypeVar, Union, cast
 
 import numpy as np
 from pydantic import SerializerFunctionWrapHandler, model_serializer
@@ -15,10 +15,8 @@ from snnb.conversion.fidelity import CHANGES, Fidelity
 from snnb.core.errors import InputError
 from snnb.io.text import Document
 from snnb.network.network import MEMBRANE, Network
+from snnb.network.trained import TrainedNetwork
 from snnb.simulation.settings import SimulationSettings
-
-if TYPE_CHECKING:
-    from snnb.simulation.trained_model import TrainedModel
 
 S = TypeVar("S")
 
@@ -47,7 +45,7 @@ class Job:
     network: Network  # the network that is simulated
     # The network as it was trained, whose outputs are the reference: that of the file `parsed`, or the trained model if
     # max pooling was replaced. None if the network is from a NIR file
-    trained: Union[Network, "TrainedModel", None]
+    trained: Union[Network, TrainedNetwork, None]
     settings: SimulationSettings
     engine: str
     scale: float  # divisor from stored values to pixels in [0, 1]

@@ -34,11 +34,12 @@ _this_process: Set[str] = set()  # files that this process has added to the list
 class Model:
     """A model as the stages use it."""
 
-    build: Callable[..., "keras.Model"]  # keywords: `input_shape`, `num_classes` and the keys of `settings`
+    # Keywords: `input_shape`, `num_classes` and the keys of `settings`. None for a trained model
+    build: Optional[Callable[..., "keras.Model"]]
     recipe: Recipe  # default hyper-parameters of the training
     settings: Mapping[str, Hyperparameter]  # hyper-parameters of its architecture with their defaults
     file: Optional[Path]  # the user's file, or a trained network of this package; None for its other models
-    trained: bool  # whether `build` loads weights, so that there is nothing to train
+    trained: bool  # whether the file has weights, so that there is nothing to train
     num_classes: Optional[int]  # if the model fixes it
 
 

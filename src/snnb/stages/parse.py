@@ -1,9 +1,10 @@
 """Stage `parse`: parse the trained network with the toolbox or the parser of snnb, verify and normalise it."""
 
+import json
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import Dict, Literal, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Dict, Literal, Mapping, Optional, Tuple
 
 from pydantic import Field
 
@@ -26,6 +27,9 @@ from snnb.stages.stage import (
     value_in_force,
 )
 
+if TYPE_CHECKING:
+    from snnb.conversion.convert import Conversion
+
 RESET = (
     "neurons are reset to v_reset, as in NIR; if the network was trained with reset by subtraction, give "
     "--nir-reset subtract, or subtract_delayed (the default of snnTorch)"
@@ -39,6 +43,9 @@ NEEDED = {
     "threshold_bits": "weight_bits",
     "scale_per": "weight_bits",
 }
+
+# Options of the conversion of snnb
+NOT_OF_TOOLBOX = ("rectify_linear", "exact_clip", "calibrate", "weight_bits", "prune")
 
 
 class ParseParams(NirSettings, ConversionSettings):
@@ -57,7 +64,7 @@ class ParseDetails(Record):
     largest_difference: float = 0.0
     scale_factors: Dict[str, float] = Field(default_factory=dict)
     negative_shares: Dict[str, float] = Field(default_factory=dict)
-    parser: str = "toolbox"
+    parser: str = "own"
     fidelity: Optional[Fidelity] = None
     decay: Dict[str, Dict[Decaying, Tuple[float, float]]] = Field(default_factory=dict)
 
@@ -118,6 +125,10 @@ def _without_effect(run: RunDirectory, given: Given) -> Mapping[str, str]:
     if value_in_force(run, KIND, given, "firing") == "free":
         reasons.setdefault("spike_weight", "only with --firing separated")
     reasons.update(dict.fromkeys(NirSettings.model_fields, "only for a network in a NIR file"))
+    if value_in_force(run, KIND, given, "parser") == "toolbox":
+        reasons.update(
+            dict.fromkeys(NOT_OF_TOOLBOX, "not with --parser toolbox, which is snntoolbox's conversion alone")
+        )
     if train.is_quantised(run, given):
         reasons.pop("firing", None)
         if not train.is_trained_elsewhere(run):
@@ -136,42 +147,63 @@ def execute(run: RunDirectory, params: ParseParams, progress: Progress = silent)
 
 def _convert(run: RunDirectory, params: ParseParams, progress: Progress) -> None:
     from snnb.conversion.convert import convert
-    from snnb.simulation.trained_model import measure_fidelity, read_trained
+    from snnb.conversion.fidelity import measure_fidelity
+    from snnb.conversion.toolbox_config import require_toolbox
+    from snnb.model_files.read_model import read_trained
     from snnb.stages.model import class_count
-    from snnb.training.qcfs import quantised_again
 
-    trained, prepared = run.path / train.trained_file(run), recorded_details(run, prepare.KIND)
+    file, prepared = run.path / train.trained_file(run), recorded_details(run, prepare.KIND)
     inputs = [train.trained_file(run), "dataset/x_norm.npz"]
     changing = params.max_pool == "average" or params.rectify_linear or params.prune or params.weight_bits
     measured = bool(changing) and prepared.content == "pictures"
     inputs += ["dataset/x_test.npy", "dataset/y_test.npy"] if measured else []
     with run.stage("parse", params, inputs=inputs) as output:
-        result = convert(
-            trained,
-            output.directory,
-            name=run.model,
-            x_norm=prepare.normalisation_set(run),
-            settings=params,
-            progress=progress,
-            pixel_scale=prepared.scale,
-        )
+        trained, x_norm = read_trained(file), prepare.normalisation_set(run)
+        if params.parser == "toolbox":
+            require_toolbox("--parser toolbox", "--parser own")
+            from snnb.conversion.toolbox import convert_with_toolbox
+
+            result = convert_with_toolbox(file, trained, x_norm, params)
+        else:
+            result = convert(trained, x_norm=x_norm, settings=params, progress=progress, pixel_scale=prepared.scale)
+        write_conversion(result, output.directory, run.model, params)
+        output.metrics = {"largest_difference": result.largest_difference}
+        spiking = result.spiking
+        if spiking is not None and spiking.steps is not None:
+            output.metrics["calibrated_steps"] = spiking.steps
+            output.metrics["latency_steps"] = spiking.latency(spiking.steps)
+            output.metrics["interval_steps"] = spiking.interval(spiking.steps)
         fidelity = None
         if measured and result.changes:
             x, y = prepare.fidelity_samples(run)
             classes = None if class_count(run.manifest.run, prepared.class_names) is None else y
             output_scale = [1.0, *result.scale_factors.values()][-1]
-            model = read_trained(trained, quantised_again)
-            fidelity = measure_fidelity(model, result.changes, x, classes, output_scale)
-        output.metrics = {"largest_difference": result.largest_difference, **result.timing}
+            fidelity = measure_fidelity(trained, result.changes, x, classes, output_scale)
         output.warnings = list(result.warnings)
         output.details = ParseDetails(
             verified_samples=result.samples_verified,
             largest_difference=result.largest_difference,
             scale_factors=dict(result.scale_factors),
             negative_shares=dict(result.negative_shares),
-            parser=result.parser,
+            parser=params.parser,
             fidelity=fidelity,
         )
+
+
+def write_conversion(result: "Conversion", directory: Path, name: str, settings: ConversionSettings) -> None:
+    """Write `NAME_parsed.h5`, `config`, `scale_factors.json` and, of a calibration, `calibration.json`."""
+    from snnb.conversion.toolbox_config import configuration, write_changes
+    from snnb.network.read_network import write_parsed, write_spiking
+
+    write_parsed(result.parsed, parsed := directory / f"{name}_parsed.h5", f"{name}_parsed")
+    if result.spiking is not None:
+        write_spiking(result.spiking, parsed)
+    write_changes(configuration(name, [settings], dataset_path="../dataset"), directory / "config")
+    documents: Dict[str, object] = {"scale_factors": result.scale_factors}
+    if result.calibration:
+        documents["calibration"] = {name: layer.model_dump() for name, layer in result.calibration.items()}
+    for file, document in documents.items():
+        (directory / f"{file}.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 
 def _read_spiking(run: RunDirectory, params: ParseParams) -> None:
@@ -226,18 +258,26 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
         prepare.require_training_set(run, "the conversion (normalisation, calibration)")
     if planned.next != "train":
         return
-    from snnb.conversion.convert import check_convertible
+    if params.parser == "toolbox":
+        return
+    from snnb.conversion.own_parser import parse_own
+    from snnb.model_files.read_model import read_model
     from snnb.stages.model import model_of
-    from snnb.training.qcfs import plain
 
-    training = train.resolve(run, planned.given.get("train", {}))
-    model = plain(train.builder(run, model_of(run), training)())
+    training, model = train.resolve(run, planned.given.get("train", {})), model_of(run)
+    if model.trained:
+        assert model.file is not None
+        network = read_model(model.file, say_nothing, training.pixels)
+    else:
+        from snnb.training.keras_model import trained_network
+
+        network = trained_network(train.builder(run, model, training)())
     try:
-        check_convertible(model, max_pool=params.max_pool, rectify_linear=params.rectify_linear, parser=params.parser)
+        parse_own(network, max_pool=params.max_pool, rectify_linear=params.rectify_linear)
     except InputError as error:
         if "parse" in planned.stages:
             raise
-        check_convertible(model, max_pool="spiking", rectify_linear=True, parser=params.parser)
+        parse_own(network, max_pool="spiking", rectify_linear=True)
         planned.say(f"parse will need an option: {error}")
 
 

@@ -300,10 +300,9 @@ def simulate_samples(
     details = recorded_details(run, prepare.KIND)
     trained = None
     if fidelity is not None and "average_pooling" in fidelity.after:
-        from snnb.simulation.trained_model import read_trained
-        from snnb.training.qcfs import quantised_again
+        from snnb.model_files.read_model import read_trained
 
-        trained = read_trained(run.path / train.trained_file(run), quantised_again)
+        trained = read_trained(run.path / train.trained_file(run))
     return simulate(
         parsed,
         target,

@@ -208,12 +208,9 @@ def execute(run: RunDirectory, params: TrainParams, progress: Progress = silent)
             shutil.copyfile(model.file, output.directory / f"{run.model}{NIR}")
             output.details = TrainDetails(epochs_run=0)
         return
-    from snnb.io.keras_file import read_levels
     from snnb.model_files.read_model import files_of
-    from snnb.training import fit
 
     notes: Dict[str, None] = {}  # in order; a model may be built more than once
-    build = builder(run, model, params, notes.setdefault)
     parts = [part for part in ("train", "test") if part in recorded_details(run, prepare.KIND).splits]
     with run.stage("train", params, inputs=[f"dataset/{axis}_{part}.npy" for part in parts for axis in "xy"]) as output:
         test_set = _labelled_pictures(run, "test")
@@ -222,20 +219,20 @@ def execute(run: RunDirectory, params: TrainParams, progress: Progress = silent)
         files += [] if params.initial_weights is None else [params.initial_weights]
         output.external = [file_record(file) for file in files]
         if model.trained:
-            levels = None
-            if model.file is not None and model.file.suffix.lower() in (".h5", ".hdf5"):
-                levels = read_levels(model.file)
-            result = fit.evaluate_pretrained(
-                build,
-                test_set,
-                batch_size=params.batch_size,
-                model_file=model_file,
-                levels=levels,
-                progress=progress,
-            )
+            from snnb.model_files.keras_files import write_keras_h5
+            from snnb.model_files.read_model import read_model
+            from snnb.training.pretrained import evaluate_pretrained
+
+            assert model.file is not None
+            network = read_model(model.file, notes.setdefault, params.pixels)
+            metrics, epochs_run = evaluate_pretrained(network, test_set, output.directory, progress), 0
+            write_keras_h5(network, model_file, run.model)
+            warnings = _guessing_warnings(metrics, test_set)
         else:
+            from snnb.training import fit
+
             result = fit.train(
-                build,
+                builder(run, model, params, notes.setdefault),
                 _labelled_pictures(run, "train"),
                 test_set,
                 params,
@@ -245,11 +242,10 @@ def execute(run: RunDirectory, params: TrainParams, progress: Progress = silent)
                 figures=figure_format(params.figures, recorded(run, KIND), "training_plot"),
                 progress=progress,
             )
-        output.metrics = dict(result.metrics)
-        output.warnings += [*notes, *result.warnings]
-        if model.trained:
-            output.warnings += _guessing_warnings(result.metrics, test_set)
-        output.details = TrainDetails(epochs_run=result.epochs_run)
+            metrics, epochs_run, warnings = result.metrics, result.epochs_run, result.warnings
+        output.metrics = dict(metrics)
+        output.warnings += [*notes, *warnings]
+        output.details = TrainDetails(epochs_run=epochs_run)
     shutil.rmtree(run.path / CHECKPOINT, ignore_errors=True)
 
 
@@ -259,29 +255,26 @@ def builder(
     params: TrainParams,
     say: Say = say_nothing,
 ) -> Callable[[], "keras.Model"]:
-    """Return a function without arguments that builds the run's model for its prepared data set.
+    """Return a function without arguments that builds the run's model, to be trained, for its prepared data set.
 
-    `say` is called with each change that is made to a trained model.
+    `say` is called with each change that is made to it.
     """
     from snnb.stages.model import class_count
 
     details = recorded_details(run, prepare.KIND)
+    assert model.build is not None
     own = partial(
         model.build,
         input_shape=tuple(details.splits["test"].shape[1:]),
         num_classes=class_count(run.manifest.run, details.class_names),
         **params.settings,
-        **({"tell": say, "pixels": params.pixels} if model.trained else {}),
     )
-    if model.trained:
-        return own
 
     def build() -> "keras.Model":
-        from snnb.model_files.fold_pixels import fold_pixels
-        from snnb.training.keras_model import load_weights
+        from snnb.training.keras_model import load_weights, with_pixels
         from snnb.training.qcfs import quantised, start_from
 
-        model = fold_pixels(own(), params.pixels, say, trained=False)
+        model = own() if params.pixels is None else with_pixels(own(), params.pixels, say)
         if params.initial_weights is not None:
             load_weights(model, params.initial_weights)
         if params.activation == "relu":

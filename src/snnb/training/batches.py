@@ -2,13 +2,15 @@
 
 import itertools
 from dataclasses import dataclass
-from typing import Callable, Iterator, Optional, Tuple
+from typing import TYPE_CHECKING, Callable, Iterator, Optional, Tuple
 
 import numpy as np
-import tensorflow as tf
 
 from snnb.core.errors import UsageError
 from snnb.training.recipe import Recipe, TrainingOptions
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ def split_rows(count: int, share: float, seed: int) -> Tuple[np.ndarray, np.ndar
 
 def batches(
     pictures: LabelledPictures, rows: np.ndarray, batch_size: int, target_shape: Tuple[int, ...]
-) -> tf.data.Dataset:
+) -> "tf.data.Dataset":
     """Return a dataset of (pixels, target) batches, float32, of the pictures `rows` in this order.
 
     Pixels are in [0, 1] and have the shape (batch, height, width, channels). Targets are one-hot, (batch, classes), or
@@ -56,7 +58,7 @@ def training_batches(
     *,
     steps: int,
     first_epoch: int = 0,
-) -> tf.data.Dataset:
+) -> "tf.data.Dataset":
     """Return a dataset whose iterations are the epochs of a training: shuffled and augmented.
 
     The other arguments are those of `batches`. The seed and the index of an epoch determine its order. `steps` is the
@@ -77,7 +79,9 @@ def _dataset(
     pictures: LabelledPictures,
     generate: Callable[[], Iterator[Tuple[np.ndarray, np.ndarray]]],
     target_shape: Tuple[int, ...],
-) -> tf.data.Dataset:
+) -> "tf.data.Dataset":
+    import tensorflow as tf
+
     shapes = ((None, *pictures.x.shape[1:]), (None, *target_shape))
     return tf.data.Dataset.from_generator(generate, (tf.float32, tf.float32), shapes).prefetch(2)
 

@@ -1,4 +1,4 @@
-"""Train a Keras model with `keras.Model.fit` and a checkpoint after each epoch, or evaluate a trained model.
+"""Train a Keras model with `keras.Model.fit` and a checkpoint after each epoch.
 
 The checkpoint is one npz file that is replaced atomically. The members of an npz file have checksums, so damage is
 detected when they are read. Nothing in it is executed.
@@ -34,8 +34,9 @@ from snnb.training.history import (
     plot_history,
     write_history,
 )
-from snnb.training.keras_model import check_finite, check_model, compile_model, evaluate, shortest, write_model
-from snnb.training.qcfs import levels_of, plain, quantised_again
+from snnb.training.keras_model import check_finite, check_model, compile_model, evaluate, write_model
+from snnb.training.pretrained import shortest
+from snnb.training.qcfs import levels_of, plain
 from snnb.training.recipe import Recipe, TrainingOptions
 
 FILE = "state.npz"
@@ -315,38 +316,3 @@ class _FitCallback(keras.callbacks.Callback):
         save_checkpoint(self._checkpoint, self.state)
         if _is_finished(history, self._options):
             self.model.stop_training = True
-
-
-def evaluate_pretrained(
-    load: Callable[[], keras.Model],
-    test_set: LabelledPictures,
-    *,
-    batch_size: int,
-    model_file: Path,
-    levels: Optional[int] = None,
-    progress: Progress = silent,
-) -> TrainingResult:
-    """Evaluate a trained model on the test set; write `model_file`, and training_metrics.json to its directory.
-
-    `load` returns the model with its weights. With `levels`, the metrics are computed with quantised activations, as
-    in its training. Raise `InputError` if the model does not fit the pictures, or its loss is not finite.
-    """
-    keras.backend.clear_session()
-    model = load()
-    check_model(model, test_set.x.shape[1:], test_set.num_classes)
-    evaluated = model if levels is None else quantised_again(model, levels)
-    for each in (model, evaluated):
-        compile_model(each, Recipe(), test_set.num_classes)
-    progress(0, 1, "evaluating")
-    test = evaluate(evaluated, test_set, batch_size)
-    if not math.isfinite(test["loss"]):
-        raise InputError(
-            f"the loss of the trained model is {test['loss']} on the test set: its weights are not all finite; "
-            "train the model again"
-        )
-    metrics = named_metrics(test, test_set.num_classes)
-    progress(1, 1)
-    write_model(model, model_file, {} if levels is None else {QCFS_LEVELS: levels})
-    document = TrainingMetrics.model_validate({**metrics, "levels": levels, "epochs_run": 0})
-    document.write(model_file.parent / METRICS_FILE)
-    return TrainingResult(metrics, 0, [])

@@ -3,18 +3,26 @@
 import json
 import math
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Dict, Mapping, Optional, Tuple
+from typing import Dict, List, Mapping, Optional, Tuple
 
 import h5py
 import numpy as np
 
 from snnb.core.errors import InputError, VerificationError, first_line
+from snnb.core.progress import Say, say_nothing
 from snnb.io.hdf5 import copy_without_times, in_memory, writing
-from snnb.io.keras import NEWER, keras, older_description
+from snnb.io.keras import NEWER, description_of, keras, older_description
 from snnb.io.keras_file import read_levels
+from snnb.model_files.fold_pixels import fold_pixels
+from snnb.model_files.keras_files import read_description
+from snnb.model_files.kinds import NotReadError
+from snnb.network.trained import TrainedNetwork
 from snnb.training.batches import LabelledPictures, batches
+from snnb.training.pretrained import check_shapes, shortest
+from snnb.training.qcfs import levels_of, plain
 from snnb.training.recipe import Recipe
 
 
@@ -26,26 +34,15 @@ def check_model(
     `num_classes` is None for an autoencoder. `to_train` also refuses a classifier that does not end in softmax: the
     cross entropy needs probabilities.
     """
-    if tuple(model.input_shape[1:]) != tuple(picture_shape):
-        raise InputError(
-            f"layer {model.layers[0].name}: the model takes inputs of shape {model.input_shape[1:]}, "
-            f"but the images are {tuple(picture_shape)}: change one or the other"
-        )
     last = model.layers[-1]
-    if num_classes is None:
-        if np.prod(model.output_shape[1:]) != np.prod(picture_shape):
-            raise InputError(
-                f"layer {last.name}: the model's output has shape {model.output_shape[1:]}, "
-                f"which cannot reproduce images of shape {tuple(picture_shape)}"
-            )
-        return
-    if tuple(model.output_shape[1:]) != (num_classes,):
-        raise InputError(
-            f"layer {last.name}: the model's output has shape {model.output_shape[1:]}, "
-            f"but the data set has {num_classes} classes: the output must have shape ({num_classes},)"
-        )
+    check_shapes(
+        (model.layers[0].name, tuple(model.input_shape[1:])),
+        (last.name, tuple(model.output_shape[1:])),
+        picture_shape,
+        num_classes,
+    )
     activation = getattr(getattr(last, "activation", None), "__name__", "")
-    if to_train and activation != "softmax" and not isinstance(last, keras.layers.Softmax):
+    if to_train and num_classes is not None and activation != "softmax" and not isinstance(last, keras.layers.Softmax):
         raise InputError(
             f"layer {last.name}: a classifier must end in softmax to be trained: give it activation='softmax'"
         )
@@ -75,11 +72,6 @@ def evaluate(model: keras.Model, pictures: LabelledPictures, batch_size: int) ->
     streamed = batches(pictures, np.arange(len(pictures.x)), batch_size, tuple(model.output_shape[1:]))
     logs = model.evaluate(streamed, verbose=0, return_dict=True)
     return {name: shortest(value) for name, value in logs.items()}
-
-
-def shortest(value: float) -> float:
-    """Round to the fewest digits that give the same float32: 0.9816 for 0.9815999865531921."""
-    return float(str(np.float32(value)))
 
 
 def check_finite(figures: Mapping[str, float], epoch: int) -> None:
@@ -123,3 +115,40 @@ def load_weights(model: keras.Model, path: Path) -> None:
                 "trained with relu"
             )
         raise InputError(f"--initial-weights: {path} does not have the weights of the model ({reason})") from error
+
+
+def trained_network(model: keras.Model) -> TrainedNetwork:
+    """Return the layers and weights of a model in memory.
+
+    Raise `InputError` if it has a layer that cannot be converted; the message names layers and reasons in one line.
+    """
+    levels, model = levels_of(model), plain(model)
+
+    def arrays_of(name: str) -> List[np.ndarray]:
+        layer = model.get_layer(name)
+        return [variable.numpy() for variable in (*layer.trainable_weights, *layer.non_trainable_weights)]
+
+    try:
+        network, pixels = read_description(description_of(model), arrays_of, say_nothing)
+    except NotReadError as error:
+        raise InputError(f"cannot convert this model: {error}") from error
+    if pixels is not None:
+        raise InputError(f"cannot convert this model: {pixels.layers}: remove it, and give --pixels")
+    return replace(network, levels=levels)
+
+
+def with_pixels(model: keras.Model, pixels: str, warn: Say) -> keras.Model:
+    """Return an untrained model with pixels in [0, 1] in place of a model with other pixels, see `fold_pixels`."""
+    before = trained_network(model)
+    folded = fold_pixels(before, pixels, warn, trained=False)
+    if folded is before:
+        return model
+    layers, description = folded.by_name(), description_of(model)
+    for entry in description["config"]["layers"]:
+        if entry["config"]["name"] in layers and "use_bias" in entry["config"]:
+            entry["config"]["use_bias"] = "bias" in layers[entry["config"]["name"]].weights
+    made = keras.models.model_from_json(json.dumps(description))
+    for layer in made.layers:
+        own = layers.get(layer.name)
+        layer.set_weights(model.get_layer(layer.name).get_weights() if own is None else list(own.weights.values()))
+    return made

@@ -117,23 +117,6 @@ def plain(model: keras.Model) -> keras.Model:
     return _with_weights(description, model)
 
 
-def quantised_again(model: keras.Model, levels: int) -> keras.Model:
-    """Return a model with QCFS in place of `ReLU(max_value=λ)`, the inverse of `plain`; its poolings stay convolutions.
-
-    Each clipped ReLU of a model that was trained with quantised activations was made by `plain`.
-    """
-    description, bounds = description_of(model), {}
-    for entry in description["config"]["layers"]:
-        name, config = entry["config"]["name"], entry["config"]
-        if entry["class_name"] == "ReLU" and config.get("max_value") is not None:
-            bounds[name] = config["max_value"]
-            entry.update(class_name="snnb>QCFS", config={"name": name, "levels": levels})
-    made = _with_weights(description, model)
-    for name, bound in bounds.items():
-        made.get_layer(name).bound.assign(bound)
-    return made
-
-
 def _with_weights(description: JsonValue, model: keras.Model) -> keras.Model:
     """Return a model of a description, with the weights of a model whose layers have the same names."""
     made = keras.models.model_from_json(json.dumps(description))

@@ -1,0 +1,82 @@
+"""Evaluate a network that is trained already, on the test set; no TensorFlow."""
+
+import math
+from pathlib import Path
+from typing import Dict, Optional, Tuple
+
+import numpy as np
+
+from snnb.core.errors import InputError
+from snnb.core.progress import Progress, silent
+from snnb.forward.analogue import Analogue
+from snnb.network.geometry import Shape
+from snnb.network.trained import TrainedNetwork
+from snnb.training.batches import LabelledPictures
+from snnb.training.history import METRICS_FILE, TrainingMetrics, named_metrics
+
+SMALLEST_PROBABILITY = 1e-7  # of Keras's cross entropy
+
+
+def check_shapes(
+    first: Tuple[str, Shape], last: Tuple[str, Shape], picture_shape: Shape, num_classes: Optional[int]
+) -> None:
+    """Raise `InputError` if input or output of a model do not fit the pictures, of shape (height, width, channels).
+
+    `first` and `last` are names and shapes of its first and last layers. `num_classes` is None for an autoencoder.
+    """
+    (start, read), (end, written) = first, last
+    if read != tuple(picture_shape):
+        raise InputError(
+            f"layer {start}: the model takes inputs of shape {read}, "
+            f"but the images are {tuple(picture_shape)}: change one or the other"
+        )
+    if num_classes is None and math.prod(written) != math.prod(picture_shape):
+        raise InputError(
+            f"layer {end}: the model's output has shape {written}, "
+            f"which cannot reproduce images of shape {tuple(picture_shape)}"
+        )
+    if num_classes is not None and written != (num_classes,):
+        raise InputError(
+            f"layer {end}: the model's output has shape {written}, "
+            f"but the data set has {num_classes} classes: the output must have shape ({num_classes},)"
+        )
+
+
+def evaluate_pretrained(
+    network: TrainedNetwork, test_set: LabelledPictures, directory: Path, progress: Progress = silent
+) -> Dict[str, float]:
+    """Evaluate a trained network on the test set; write training_metrics.json to a directory, and return the metrics.
+
+    Raise `InputError` if the network does not fit the pictures, or its loss is not finite.
+    """
+    first, last, classes = network.input, network.output, test_set.num_classes
+    check_shapes((first.name, first.shape), (last.name, last.shape), test_set.x.shape[1:], classes)
+    analogue, loss, right = Analogue(network), 0.0, 0
+    for start in range(0, len(test_set.x), analogue.batch):
+        part = slice(start, start + analogue.batch)
+        x = np.divide(test_set.x[part], np.float32(test_set.scale), dtype=np.float32)
+        outputs = analogue.outputs(x).astype(np.float64)
+        if classes is None:
+            loss += float(np.square(outputs - x.reshape(len(x), -1)).mean(axis=1).sum())
+        else:
+            shares = outputs / outputs.sum(axis=1, keepdims=True)
+            of_class = np.clip(
+                shares[np.arange(len(x)), test_set.y[part]], SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY
+            )
+            loss -= float(np.log(of_class).sum())
+            right += int(np.count_nonzero(outputs.argmax(axis=1) == test_set.y[part]))
+        progress(start + len(x), len(test_set.x), "evaluating")
+    figures = {"loss": shortest(loss / len(test_set.x))}
+    if classes is not None:
+        figures["accuracy"] = shortest(right / len(test_set.x))
+    if not math.isfinite(figures["loss"]):
+        raise InputError(f"the loss of the trained model is {figures['loss']} on the test set: train the model again")
+    metrics = named_metrics(figures, classes)
+    document = TrainingMetrics.model_validate({**metrics, "levels": network.levels, "epochs_run": 0})
+    document.write(directory / METRICS_FILE)
+    return metrics
+
+
+def shortest(value: float) -> float:
+    """Round to the fewest digits that give the same float32: 0.9816 for 0.9815999865531921."""
+    return float(str(np.float32(value)))
