@@ -11,7 +11,6 @@ import pytest
 
 from snnb.core.errors import InputError
 from snnb.forward.analogue import Analogue
-from snnb.model_files.keras_files import read_description
 from snnb.model_files.read_model import read_model
 
 RECORDED = Path(__file__).parents[1] / "fixtures" / "model_files"
@@ -35,14 +34,6 @@ def changed_archive(source, path, members=(), packed=zipfile.ZIP_STORED):
             if data is not None:
                 file.writestr(name, data)
     return path
-
-
-def trained_network(model):
-    """Return the network of a Keras model in memory."""
-    from snnb.io.keras import description_of
-
-    network, _ = read_description(description_of(model), lambda name: model.get_layer(name).get_weights(), len)
-    return network
 
 
 def outputs(network, x):

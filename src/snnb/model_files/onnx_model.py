@@ -15,6 +15,7 @@ import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
 from onnx import helper, numpy_helper
+from onnx.checker import ValidationError
 from onnx.reference import ReferenceEvaluator
 
 from snnb.core.errors import ResourceError, first_line, out_of_memory
@@ -95,15 +96,7 @@ def _parsed(path: Path, *, external: bool = True) -> onnx.ModelProto:
             model = onnx.load(str(path), load_external_data=False)
             if external:
                 onnx.load_external_data_for_model(model, str(path.parent))
-    except (
-        DecodeError,
-        Warning,
-        SystemError,
-        onnx.checker.ValidationError,
-        RuntimeError,
-        ValueError,
-        OSError,
-    ) as error:
+    except (DecodeError, Warning, SystemError, ValidationError, RuntimeError, ValueError, OSError) as error:
         raise NotReadError(f"it is not a complete .onnx file ({first_line(error)})") from error
     if not model.graph.node or not model.opset_import:
         raise NotReadError("it is not a complete .onnx file: it has no operators")
