@@ -161,12 +161,11 @@ instances: setup ## make an instance anew from its recorded network: NAME=lenet_
 	$(BIN)/python benchmarks/instances/make.py $(NAME) $(if $(SOURCE),--source "$(SOURCE)")
 
 COMPILE = $(UV) pip compile --quiet --python-version 3.8 --generate-hashes --no-emit-index-url
-OF_IMAGES := --extra mapping --extra onnx --extra cluster
 CPU_ONLY := --override overrides-cpu.txt
 
 locks: | $(filter .tools/bin/uv,$(UV)) ## write the lock files anew
-	$(COMPILE) --extra gpu $(OF_IMAGES) pyproject.toml -o requirements.lock
-	$(COMPILE) --extra cpu $(OF_IMAGES) $(CPU_ONLY) pyproject.toml -o requirements-cpu.lock
+	$(COMPILE) --extra gpu --extra cluster pyproject.toml -o requirements.lock
+	$(COMPILE) --extra train --extra cluster $(CPU_ONLY) pyproject.toml -o requirements-cpu.lock
 	$(COMPILE) --extra dev $(CPU_ONLY) pyproject.toml -o requirements-dev.lock
 	$(COMPILE) --group site -o requirements-site.lock
 

@@ -20,7 +20,7 @@ from typing import Dict, List, Optional, Sequence, Set, Tuple, Union
 import h5py
 import numpy as np
 
-from snnb.core.errors import ResourceError, UsageError, how_to_install
+from snnb.core.errors import ResourceError, UsageError
 from snnb.formats.description import weighting_of
 from snnb.formats.request import UNSAFE, Format, Request, starts_above_zero
 from snnb.graph.connection import Connection
@@ -98,10 +98,8 @@ def _layers(graph: SynapseGraph) -> Tuple[Set[str], List[List[Operation]]]:
 
 def write(graph: SynapseGraph, path: Path, request: Request) -> None:
     """Write the graph, one node per population, and one or more per projection; see `Format`."""
-    try:
-        import nir
-    except ImportError as error:
-        raise UsageError(f"format nir needs the library nir: {how_to_install('nir')}") from error
+    import nir
+
     (images, layers), names = _layers(graph), _node_names(graph)
     amplitude, counter = request.amplitude, request.counter(graph.number_of_edges())
     nodes: Dict[str, Node] = {names[p.name]: nir.Input(np.array(_shape(p, images))) for p in graph.inputs}

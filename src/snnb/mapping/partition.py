@@ -6,7 +6,7 @@ from typing import Callable, List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from snnb.core.errors import InputError, how_to_install
+from snnb.core.errors import InputError
 from snnb.core.progress import Progress, silent
 from snnb.graph.projection import KernelProjection
 from snnb.mapping.groups import grouped, patches, sequential
@@ -38,9 +38,7 @@ MOST_SINGLE_PINS = 4_000_000  # of a hypergraph of single neurons
 MOST_KEPT = 0.25  # share of the synapses below which, as others were dropped, neurons share few sources
 PATCHES = ((1, False), (2, False), (2, True))  # numbers that fill a core, and whether populations of a shape are alike
 FEW_VISITS = 300_000_000  # see `MOST_VISITS`; of patches, and of groups before neurons are partitioned anew
-WITHOUT = (
-    f"Mt-KaHyPar is not installed: only snnb's own search is used; for better results: {how_to_install('mapping')}"
-)
+WITHOUT = "Mt-KaHyPar is not installed: only snnb's own search is used; for better results: pip install mtkahypar"
 # Of the cost of the best known mapping; returns the cores of the neurons in each mapping found
 Step = Callable[[float, Progress], Sequence[Cores]]
 

@@ -16,7 +16,7 @@ from typing import Callable, Deque, Dict, Iterable, Iterator, List, NamedTuple, 
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from snnb.core.errors import InputError, how_to_install
+from snnb.core.errors import InputError
 from snnb.core.machine import processors
 from snnb.core.progress import Progress, Say
 from snnb.mapping import kahypar
@@ -431,7 +431,7 @@ def require_kahypar() -> None:
     """Raise `InputError` if the package mtkahypar is not installed."""
     if not kahypar_is_installed():
         raise InputError(
-            f"--method hypergraph needs Mt-KaHyPar, which is not installed: {how_to_install('mapping')}; "
+            "--method hypergraph needs Mt-KaHyPar, which is not installed: pip install mtkahypar; "
             "--method groups does without it"
         )
 

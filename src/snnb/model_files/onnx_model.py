@@ -13,10 +13,10 @@ from typing import Dict, List, Optional, Tuple
 
 import numpy as np
 import onnx
+import onnxruntime
 from google.protobuf.message import DecodeError
 from onnx import helper, numpy_helper
 from onnx.checker import ValidationError
-from onnx.reference import ReferenceEvaluator
 
 from snnb.core.errors import ResourceError, first_line, out_of_memory
 from snnb.core.machine import require_memory
@@ -198,6 +198,8 @@ def _computed(node: Node, layers: Layers, inputs: List[Given]) -> Given:
         if node.kind in OF_CONSTANTS:
             raise NotReadError("it takes part of a value; only complete images and vectors are supported")
         return OPERATORS[node.kind](layers, node, inputs)
+    from onnx.reference import ReferenceEvaluator  # takes long to import
+
     constants = {name: given for name, given in zip(node.inputs, inputs) if given is not None}
     if node.kind == "Gather":  # whose output can be larger than its inputs
         size = math.prod(given.size for given in constants.values() if isinstance(given, np.ndarray))
@@ -223,3 +225,23 @@ def _channels_last(graph: Graph) -> bool:
             else:
                 others = True
     return moved and not others
+
+
+def outputs_of_file(path: Path, x: np.ndarray) -> np.ndarray:
+    """Compute the outputs of the network in an ONNX file by ONNX Runtime, as `read_onnx` returns it.
+
+    `x` are images with the pixels that the file takes, float32 (samples, height, width, channels). Logits, and the
+    logarithm of a softmax, become the softmax: float32 (samples, classes).
+    """
+    graph = read_graph(path)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    pictures = np.ascontiguousarray(x if _channels_last(graph) else x.transpose(0, 3, 1, 2), np.float32)
+    size = graph.batch or len(x)
+    filled = np.resize(pictures, (-(-len(x) // size) * size, *pictures.shape[1:]))
+    parts = [filled[first : first + size] for first in range(0, len(filled), size)]
+    outputs: np.ndarray = np.concatenate([session.run([graph.output], {graph.input: part})[0] for part in parts])
+    outputs = outputs.reshape(len(filled), -1)[: len(x)]
+    if any(node.kind == "Softmax" for node in graph.nodes):
+        return outputs
+    powers: np.ndarray = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)

@@ -217,8 +217,7 @@ def extra_named(stage: str) -> Iterator[None]:
         package = _not_imported(error)
         if package is None:
             raise
-        pinned = sys.version_info[:2] == (3, 8)
-        remedy = f"{how_to_install('cpu')}, or '.[gpu]' for CUDA" if pinned else how_to_install("tensorflow")
+        remedy = how_to_install("train")
         if isinstance(error, ModuleNotFoundError) and error.name == package:
             raise InputError(f"{stage} needs {package}, which is not installed; {remedy}") from error
         # TensorFlow's message has a traceback of the first error

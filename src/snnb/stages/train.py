@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from snnb.stages.model import Model
     from snnb.training.batches import LabelledPictures
 
+VERIFIED_SAMPLES = 100  # that an ONNX file is compared on
 BOUND_SAMPLES = 64  # samples whose activations give the initial λ of qcfs
 # Fraction of the way from the accuracy of guessing the most frequent class to 1; a smaller one suggests wrong pixels.
 GUESSING_SHARE = 0.1
@@ -219,12 +220,17 @@ def execute(run: RunDirectory, params: TrainParams, progress: Progress = silent)
         files += [] if params.initial_weights is None else [params.initial_weights]
         output.external = [file_record(file) for file in files]
         if model.trained:
+            import numpy as np
+
             from snnb.model_files.keras_files import write_keras_h5
             from snnb.model_files.read_model import read_model
-            from snnb.training.pretrained import evaluate_pretrained
+            from snnb.training.pretrained import evaluate_pretrained, verify_onnx
 
             assert model.file is not None
             network = read_model(model.file, notes.setdefault, params.pixels)
+            if model.file.suffix.lower() == ".onnx":
+                x = np.asarray(test_set.x[:VERIFIED_SAMPLES], np.float32) / np.float32(test_set.scale)
+                verify_onnx(model.file, network, params.pixels, x)
             metrics, epochs_run = evaluate_pretrained(network, test_set, output.directory, progress), 0
             write_keras_h5(network, model_file, run.model)
             warnings = _guessing_warnings(metrics, test_set)

@@ -145,10 +145,10 @@ def with_pixels(model: keras.Model, pixels: str, warn: Say) -> keras.Model:
         return model
     layers, description = folded.by_name(), description_of(model)
     own = {layer.name for layer in model.layers}
-    for layer in folded.layers:
-        if layer not in before.layers and (layer.name not in own or f"{layer.name}_use2" in layers):
+    for each in folded.layers:
+        if each not in before.layers and (each.name not in own or f"{each.name}_use2" in layers):
             raise InputError(
-                f"--pixels {pixels}: layer {layer.name} is in a nested model or used several times: use each layer "
+                f"--pixels {pixels}: layer {each.name} is in a nested model or used several times: use each layer "
                 "once, in the model itself"
             )
     for entry in description["config"]["layers"]:

@@ -1,4 +1,4 @@
-"""Evaluate a network that is trained already, on the test set; no TensorFlow."""
+"""Verify and evaluate a network that is trained already; no TensorFlow."""
 
 import math
 from pathlib import Path
@@ -6,14 +6,17 @@ from typing import Dict, Optional, Tuple
 
 import numpy as np
 
-from snnb.core.errors import InputError
+from snnb.core.errors import InputError, VerificationError
 from snnb.core.progress import Progress, silent
 from snnb.forward.analogue import Analogue
+from snnb.model_files.fold_pixels import AS_THEY_ARE, parse_pixels
+from snnb.model_files.onnx_model import EXPORT, outputs_of_file
 from snnb.network.geometry import Shape
 from snnb.network.trained import TrainedNetwork
 from snnb.training.batches import LabelledPictures
 from snnb.training.history import METRICS_FILE, TrainingMetrics, named_metrics
 
+TOLERANCE = 1e-3  # of probabilities, see `snnb.conversion.convert`
 SMALLEST_PROBABILITY = 1e-7  # of Keras's cross entropy
 
 
@@ -40,6 +43,21 @@ def check_shapes(
             f"layer {end}: the model's output has shape {written}, "
             f"but the data set has {num_classes} classes: the output must have shape ({num_classes},)"
         )
+
+
+def verify_onnx(path: Path, network: TrainedNetwork, pixels: Optional[str], x: np.ndarray) -> None:
+    """Compare a network with the ONNX file that it was read from, run by ONNX Runtime.
+
+    `x` are images with pixels in [0, 1], float32 (samples, height, width, channels). Raise `VerificationError` if the
+    outputs differ by more than `TOLERANCE`.
+    """
+    taken = parse_pixels(pixels or AS_THEY_ARE)
+    given = (x[..., ::-1] if taken.reversed else x) * taken.factor + taken.shift
+    outputs = Analogue(network).outputs(x)
+    reference = outputs_of_file(path, given.astype(np.float32))
+    largest = float(np.abs(outputs - reference).max())
+    if not largest <= TOLERANCE:
+        raise VerificationError(f"{path}: read as a network whose outputs differ by up to {largest:.3g}; {EXPORT}")
 
 
 def evaluate_pretrained(
