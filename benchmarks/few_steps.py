@@ -23,7 +23,7 @@ from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.rewriting import centred_output, compose_pooling
 from snnb.forward.currents import AnalogueNetwork
 from snnb.network.read_network import read_network
-from snnb.simulation.engines.separated import SeparatedEngine
+from snnb.simulation.engines.event.separated import SeparatedEngine
 from snnb.simulation.settings import SimulationSettings
 from snnb.stages import prepare
 from snnb.stages.open_run import open_run

@@ -206,7 +206,7 @@ def classified(
     from snnb.core.machine import processors
     from snnb.forward.currents import AnalogueNetwork
     from snnb.simulation.engines.event.event_engine import EventEngine
-    from snnb.simulation.engines.separated import SeparatedEngine
+    from snnb.simulation.engines.event.separated import SeparatedEngine
 
     scale = run.record_of("prepare").details.scale
     engine = SeparatedEngine(network, settings) if network.windowed else EventEngine(network, settings, processors())

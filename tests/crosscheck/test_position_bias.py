@@ -19,7 +19,7 @@ from snnb.model_files.nir_network import read_nir
 from snnb.network.read_network import read_network, write_spiking
 from snnb.simulation.engines.engine import choose_engine
 from snnb.simulation.engines.event.event_engine import EventEngine
-from snnb.simulation.engines.separated import SeparatedEngine
+from snnb.simulation.engines.event.separated import SeparatedEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.settings import SimulationSettings
 from tests.crosscheck.simulated import STEPS, compare_spikes, simulated_graph

@@ -12,8 +12,6 @@ import pytest
 from snnb.core.errors import InputError
 from snnb.forward.analogue import Analogue
 from snnb.model_files.read_model import read_model
-from snnb.network.layers import KERAS_KINDS, configured
-from snnb.network.trained import TrainedLayer, TrainedNetwork, input_layer
 
 RECORDED = Path(__file__).parents[1] / "fixtures" / "model_files"
 
@@ -36,25 +34,6 @@ def changed_archive(source, path, members=(), packed=zipfile.ZIP_STORED):
             if data is not None:
                 file.writestr(name, data)
     return path
-
-
-def trained_network(model):
-    """Return the layers of a functional Keras model, each used once."""
-    from snnb.io.keras import description_of
-
-    configs = {entry["config"]["name"]: entry["config"] for entry in description_of(model)["config"]["layers"]}
-    layers = {}
-    for layer in model.layers:
-        [node] = layer.inbound_nodes
-        inside = node.inbound_layers
-        read = [layers[source.name] for source in (inside if isinstance(inside, list) else [inside])]
-        if not read:
-            layers[layer.name] = input_layer(layer.name, layer.output_shape[0][1:])
-            continue
-        kind = configured(KERAS_KINDS[type(layer).__name__], configs[layer.name], layer.name)
-        weights = dict(zip(kind.weight_shapes(read[0].shape), layer.get_weights()))
-        layers[layer.name] = TrainedLayer.reading(layer.name, kind, read, weights)
-    return TrainedNetwork(tuple(layers.values()))
 
 
 def outputs(network, x):

@@ -14,7 +14,7 @@ from snnb.network.layers import MaxPooling2D
 from snnb.network.read_network import assemble, read_network, write_spiking
 from snnb.simulation.engines.engine import INPUT, Streams, unsupported
 from snnb.simulation.engines.event.event_engine import EventEngine
-from snnb.simulation.engines.separated import SeparatedEngine
+from snnb.simulation.engines.event.separated import SeparatedEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.settings import SimulationSettings
 from tests.conversion.conftest import slow_except

@@ -14,7 +14,7 @@ from snnb.forward.currents import AnalogueNetwork, Currents
 from snnb.network.network import DROPPED
 from snnb.network.read_network import Entry, assemble, read_network, write_spiking
 from snnb.simulation.engines.event.event_engine import EventEngine
-from snnb.simulation.engines.separated import SeparatedEngine
+from snnb.simulation.engines.event.separated import SeparatedEngine
 from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.simulate import simulate
 

@@ -1,9 +1,11 @@
 """Parts of the test set: simulations that begin in its middle, and blocks of samples."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from snnb.simulation.engines.separated import SeparatedEngine
+from snnb.simulation.engines.event.separated import SeparatedEngine
 from snnb.simulation.files import read_spikes
 from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.simulate import simulate
@@ -56,8 +58,9 @@ def test_samples_from_the_middle_spike_as_in_a_larger_run(branched, tmp_path, en
 
 @pytest.mark.parametrize("source", ["constant", "poisson"])
 def test_counts_and_read_out_of_separated_firing_do_not_depend_on_the_blocks(trained, source):
-    """TensorFlow rounds a product of one row, and rows beyond a multiple of eight, as no other."""
-    network, random = trained.network.separated(6), np.random.default_rng(5)
+    network, random = trained.network, np.random.default_rng(5)
+    output = replace(network.output, activation="linear")
+    network = network.with_populations([*network.populations[:-1], output]).separated(6)
     engine = SeparatedEngine(network, SimulationSettings(samples=120, duration=6, input=source))
 
     def simulated(ends):

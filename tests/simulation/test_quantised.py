@@ -14,7 +14,7 @@ from snnb.io.keras import keras
 from snnb.io.keras_file import QCFS_LEVELS
 from snnb.network.read_network import read_network, spiking_attributes
 from snnb.simulation.engines.event.event_engine import EventEngine
-from snnb.simulation.engines.separated import SeparatedEngine
+from snnb.simulation.engines.event.separated import SeparatedEngine
 from snnb.simulation.settings import SimulationSettings
 from snnb.training.keras_model import compile_model, load_weights, write_model
 from snnb.training.qcfs import QCFS, plain, quantised, start_from

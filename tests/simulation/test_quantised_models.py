@@ -8,7 +8,7 @@ from snnb.conversion.convert import convert
 from snnb.forward.currents import AnalogueNetwork
 from snnb.io.keras_file import QCFS_LEVELS
 from snnb.network.read_network import read_network
-from snnb.simulation.engines.separated import SeparatedEngine
+from snnb.simulation.engines.event.separated import SeparatedEngine
 from snnb.simulation.settings import SimulationSettings
 from snnb.training.keras_model import compile_model, write_model
 from snnb.training.qcfs import plain, quantised, start_from

@@ -19,7 +19,7 @@ from snnb.network.read_network import read_network
 from snnb.simulation.engines.engine import INPUT, Streams
 from snnb.simulation.engines.event import compiled_network as event_network
 from snnb.simulation.engines.event.event_engine import EventEngine
-from snnb.simulation.engines.separated import SeparatedEngine
+from snnb.simulation.engines.event.separated import SeparatedEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.settings import SimulationSettings
 from tests.conversion.conftest import slow_except

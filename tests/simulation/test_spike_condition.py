@@ -10,7 +10,7 @@ from snnb.network.layers import Dense
 from snnb.network.network import Network, Population, Projection, Volume
 from snnb.network.neuron import converted_neuron
 from snnb.simulation.engines.event.event_engine import EventEngine
-from snnb.simulation.engines.separated import SeparatedEngine
+from snnb.simulation.engines.event.separated import SeparatedEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.settings import SimulationSettings
 

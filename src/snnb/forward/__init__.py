@@ -1,1 +1,1 @@
-"""The analogue forward pass of a network, in TensorFlow and in numpy."""
+"""The analogue forward pass of a network, by ONNX Runtime."""

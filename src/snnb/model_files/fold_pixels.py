@@ -25,7 +25,7 @@ from snnb.network.trained import TrainedLayer, TrainedNetwork
 
 WEIGHTED = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Dense")
 # Layers that commute with scaling each channel by a positive number.
-PASSING = ("AveragePooling2D", "Flatten", "GlobalAveragePooling2D", "MaxPooling2D", "Dropout")
+PASSING = ("AveragePooling2D", "Flatten", "GlobalAveragePooling2D", "MaxPooling2D")
 
 MEAN = "_less_mean"  # end of the names of batch normalisations that subtract a pixel
 AS_THEY_ARE = "0-1"

@@ -16,6 +16,7 @@ import onnx
 import onnxruntime
 from google.protobuf.message import DecodeError
 from onnx import helper, numpy_helper
+from onnx.checker import ValidationError
 
 from snnb.core.errors import ResourceError, first_line, out_of_memory
 from snnb.core.machine import require_memory
@@ -95,7 +96,7 @@ def _parsed(path: Path, *, external: bool = True) -> onnx.ModelProto:
             model = onnx.load(str(path), load_external_data=False)
             if external:
                 onnx.load_external_data_for_model(model, str(path.parent))
-    except (DecodeError, RuntimeWarning, onnx.checker.ValidationError, RuntimeError, ValueError, OSError) as error:
+    except (DecodeError, Warning, SystemError, ValidationError, RuntimeError, ValueError, OSError) as error:
         raise NotReadError(f"it is not a complete .onnx file ({first_line(error)})") from error
     if not model.graph.node or not model.opset_import:
         raise NotReadError("it is not a complete .onnx file: it has no operators")
@@ -109,7 +110,8 @@ def _node(node: onnx.NodeProto, number: int, opset: int) -> Node:
         if isinstance(value, bytes):
             value = value.decode("utf-8", "replace")
         attributes[attribute.name] = tuple(value) if isinstance(value, list) else value
-    kind = node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
+    # Protobuf until 3.20 returns bytes if a text is not UTF-8.
+    kind = str(node.op_type) if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
     name = node.name or f"{node.op_type}_{number}"
     return Node(kind, name, tuple(node.input), tuple(node.output), attributes, node, opset)
 

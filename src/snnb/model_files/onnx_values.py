@@ -5,6 +5,7 @@ meaning of each of ONNX's axes, so that no value is transposed: only the weights
 """
 
 import math
+import re
 from dataclasses import dataclass, replace
 from typing import Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple, TypeVar, Union, cast
 
@@ -114,7 +115,7 @@ class Layers:
 
     def _free(self, name: str) -> str:
         """Return a name that no layer has yet."""
-        plain = "".join(char if char.isascii() and char.isalnum() else "_" for char in name).strip("_")[:80] or "layer"
+        plain = re.sub("[^A-Za-z0-9]", "_", str(name)).strip("_")[:80] or "layer"
         free, number = plain, 1
         while free.lower() in self._names:
             number += 1

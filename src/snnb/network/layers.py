@@ -386,11 +386,6 @@ class ZeroPadding1D(Reindexing):
 
     padding: Tuple[Length, Length]
 
-    def output_shape(self, shapes: Sequence[Shape]) -> Shape:
-        """See `KerasLayer`; no array is made, which may be larger than memory."""
-        steps, channels = _axes(shapes[0], 2)
-        return steps + sum(self.padding), channels
-
     def apply(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
         """See `Reindexing`."""
         return np.pad(inputs[0], [self.padding, (0, 0)], constant_values=PADDING)

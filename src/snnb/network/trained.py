@@ -41,7 +41,7 @@ class TrainedLayer:
         """Make a layer that reads others; raise `ValueError` if it does not fit the shapes of their outputs."""
         shape = layer.output_shape([each.shape for each in inputs])
         if 0 in shape:
-            raise ValueError(f"it outputs nothing for an input of shape {inputs[0].shape}")
+            raise ValueError("it has an empty output: the images are too small")
         return cls(name, layer, tuple(each.name for each in inputs), shape, weights or {})
 
 

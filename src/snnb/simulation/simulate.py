@@ -310,9 +310,9 @@ def _engine(job: Job, threads: int, progress: Progress) -> Engine:
 
         return ToolboxEngine(job.parsed, job.settings, progress)
     if job.network.windowed and job.engine == "event":
-        from snnb.simulation.engines.separated import SeparatedEngine
+        from snnb.simulation.engines.event.separated import SeparatedEngine
 
-        return SeparatedEngine(job.network, job.settings)
+        return SeparatedEngine(job.network, job.settings, threads)
     if job.engine == "event":
         from snnb.simulation.engines.event.event_engine import EventEngine  # numba takes a second to import
 

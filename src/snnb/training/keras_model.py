@@ -144,11 +144,18 @@ def with_pixels(model: keras.Model, pixels: str, warn: Say) -> keras.Model:
     if folded is before:
         return model
     layers, description = folded.by_name(), description_of(model)
+    own = {layer.name for layer in model.layers}
+    for each in folded.layers:
+        if each not in before.layers and (each.name not in own or f"{each.name}_use2" in layers):
+            raise InputError(
+                f"--pixels {pixels}: layer {each.name} is in a nested model or used several times: use each layer "
+                "once, in the model itself"
+            )
     for entry in description["config"]["layers"]:
         if entry["config"]["name"] in layers and "use_bias" in entry["config"]:
             entry["config"]["use_bias"] = "bias" in layers[entry["config"]["name"]].weights
     made = keras.models.model_from_json(json.dumps(description))
     for layer in made.layers:
-        own = layers.get(layer.name)
-        layer.set_weights(model.get_layer(layer.name).get_weights() if own is None else list(own.weights.values()))
+        new = layers.get(layer.name)
+        layer.set_weights(model.get_layer(layer.name).get_weights() if new is None else list(new.weights.values()))
     return made

@@ -12,8 +12,6 @@ from typing import Any, Callable, Dict, Iterator, List, Set, Tuple
 import numpy as np
 import tensorflow as tf
 
-from snnb.forward.batch import batch_of, padded
-from snnb.forward.currents import Currents, leading_spikes, reindexed
 from snnb.network.event_samples import InputSteps
 from snnb.network.layers import MaxPooling2D
 from snnb.network.network import MEMBRANE, Network, Population, Reindexed, Volume, neuron_of
@@ -34,6 +32,7 @@ from snnb.simulation.engines.engine import (
     spike_rows,
     spike_table,
 )
+from snnb.simulation.engines.tensorflow_currents import Currents, batch_of, leading_spikes, padded, reindexed
 from snnb.simulation.settings import SimulationSettings
 
 # Seconds that a call is to take, for progress, and most bytes of the Poisson input and recorded spikes of its steps.

@@ -27,6 +27,7 @@ from snnb.simulation.engines.event.loop_arrays import (
     DECAY,
     GAIN,
     GROUP,
+    LANES,
     OFFSET,
     RUNS,
     SLACK,
@@ -37,6 +38,7 @@ from snnb.simulation.engines.event.loop_arrays import (
     Entries,
     Neurons,
     Table,
+    Taps,
 )
 from snnb.simulation.engines.event.vectors import (
     add_bits,
@@ -453,6 +455,92 @@ def _add_entries(currents: np.ndarray, stride: int, entries: Entries, begins: np
             else:
                 for k in range(element(table.start, i), element(table.start, i + 1)):
                     currents[at + element(table.target, k)] += value * table.weights[element(table.third, k)]
+
+
+def _product_loop(parts: int) -> Callable[..., None]:
+    @inner
+    def add(currents: np.ndarray, places: np.ndarray, read: np.ndarray, weights: np.ndarray, first: int) -> None:
+        """Add the products of values and rows of weights, which begin at `first`, to the currents of `LANES` windows.
+
+        `read` has the values of one window after the other, one for each row.
+        """
+        rows = read.size // LANES
+        a, b = load(currents, places[0], parts), load(currents, places[1], parts)
+        c, d = load(currents, places[2], parts), load(currents, places[3], parts)
+        for k in range(rows):
+            row = load(weights, first + k * WIDTH * parts, parts)
+            a = a + scaled(row, element(read, k))
+            b = b + scaled(row, element(read, k + rows))
+            c = c + scaled(row, element(read, k + 2 * rows))
+            d = d + scaled(row, element(read, k + 3 * rows))
+        store(currents, places[0], a)
+        store(currents, places[1], b)
+        store(currents, places[2], c)
+        store(currents, places[3], d)
+
+    return add
+
+
+_PRODUCT_16, _PRODUCT_32 = _product_loop(1), _product_loop(2)
+
+
+@compiled
+def add_values(values: np.ndarray, taps: Taps, currents: np.ndarray, stride: int) -> None:
+    """Add the currents of values, shape (samples, inputs), to `currents`, flat, of which each sample has `stride`.
+
+    Each sum has the inputs in rising order. The weights of some filters stay in the cache while all windows pass.
+    `currents` has room for a group after those of each sample.
+    """
+    (windows, number), channels, filters, size = taps.position.shape, taps.channels, taps.filters, values.shape[1]
+    if taps.rows == 0:
+        for sample in range(values.shape[0]):
+            for window in range(windows):
+                at = sample * stride + window * filters
+                sums = currents[at : at + filters]
+                for tap in range(number):
+                    if taps.position[window, tap] >= 0:
+                        begin = sample * size + taps.position[window, tap]
+                        read, weights = values.reshape(-1)[begin : begin + filters], taps.weights[tap * filters :]
+                        for i in range(filters):
+                            sums[i] += read[i] * weights[i]
+        return
+    places, read = np.zeros(LANES, np.int64), np.zeros(LANES * taps.rows, values.dtype)
+    zero, done = values.dtype.type(0), 0
+    while done < filters:
+        width = 2 * WIDTH if filters - done > WIDTH else WIDTH
+        for first in range(0, values.shape[0] * windows, LANES):
+            for lane in range(LANES):  # the last window is repeated
+                sample, window = divmod(min(first + lane, values.shape[0] * windows - 1), windows)
+                places[lane] = sample * stride + window * filters + done
+                at = lane * taps.rows
+                for tap in range(window * number, (window + 1) * number):
+                    position = element(taps.position, tap)
+                    for i in range(channels):
+                        read[at + i] = zero if position < 0 else element(values, sample * size + position + i)
+                    at += channels
+            if width == WIDTH:
+                _PRODUCT_16(currents, places, read, taps.weights, done * taps.rows)
+            else:
+                _PRODUCT_32(currents, places, read, taps.weights, done * taps.rows)
+        done += width
+
+
+@compiled
+def fire_at_once(currents: np.ndarray, numbers: np.ndarray, steps: int) -> None:
+    """Replace the input of all steps, shape (samples, neurons or more), by the number of spikes in a window of `steps`.
+
+    `numbers`, shape (4, neurons), are bias of all steps, initial potential, threshold, and what a spike subtracts.
+    """
+    bias, initial, threshold, subtrahend = numbers
+    zero, one, most = numbers.dtype.type(0), numbers.dtype.type(1), numbers.dtype.type(steps)
+    for sample in range(currents.shape[0]):
+        values = currents[sample]
+        for i in range(bias.size):
+            potential = (values[i] + bias[i]) + initial[i]
+            count = np.floor(potential / subtrahend[i])
+            if potential - (count - one) * subtrahend[i] < threshold[i]:
+                count -= one
+            values[i] = min(max(count, zero), most)
 
 
 @compiled

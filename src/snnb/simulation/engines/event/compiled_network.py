@@ -1,17 +1,16 @@
 """A network prepared for the event-driven engine: the data that all samples and threads share."""
 
-from dataclasses import replace
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
 from snnb.core.compiled import typed_once
-from snnb.forward.batch import batch_of, padded
 from snnb.network.geometry import PADDING
 from snnb.network.network import Network, Population, Projection, Reindexed, Volume, neuron_of
 from snnb.network.neuron import Numbers
 from snnb.simulation.engines.engine import (
     CHANGING,
+    Real,
     dynamics,
     input_volumes,
     number_type,
@@ -27,6 +26,7 @@ from snnb.simulation.engines.event.loop_arrays import (
     Neurons,
     Scratch,
     Table,
+    Taps,
     aligned,
     filled_up,
     neurons_of,
@@ -34,6 +34,7 @@ from snnb.simulation.engines.event.loop_arrays import (
     pooling_windows,
     reach_of,
     runs_of,
+    taps_of,
     windows_of,
     zeros,
 )
@@ -68,6 +69,65 @@ class Work(NamedTuple):
     run: Callable[[Sequence[np.ndarray], Tuple[Entries, ...], Neurons, np.ndarray], None]
 
 
+class WeightedSums:
+    """Currents, without biases, of values that volumes have at once, such as those of a constant input.
+
+    A current is a sequential sum of rounded products: one projection after the other, the inputs of each in rising
+    order. Average pooling divides the sum. So the currents of a sample depend neither on other samples nor on the
+    machine.
+    """
+
+    def __init__(self, network: Network, names: Set[str], real: Real) -> None:
+        """Prepare the projections from the volumes `names`."""
+        self._network, self._real = network, real
+        # By volume without neurons: for each input, see `index_tables`.
+        self.tables = {v.name: index_tables(network, v) for v in network.volumes if isinstance(v, Reindexed)}
+        self._read = {p.name: [q for q in p.projections if q.input in names] for p in network.populations}
+        self._taps = {name: [self._taps_of(q) for q in read] for name, read in self._read.items()}
+        # The populations that read the volumes.
+        self.populations = [population for population in network.populations if self._read[population.name]]
+        self._add = typed_once(compiled_loops.add_values)
+
+    def _taps_of(self, projection: Projection) -> Taps:
+        geometry = projection.geometry
+        weights = np.ones(geometry.kernel_shape) if projection.kernel is None else projection.weights()
+        return taps_of(geometry, weights.astype(self._real))
+
+    def of(self, population: Population, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the currents of a population, `real` (samples, neurons or more).
+
+        `values` are those of the input and of populations, of this type and shape; they are 0 where missing.
+        """
+        samples = len(next(iter(values.values())))
+        currents = zeros((samples, filled_up(population.size) + GROUP), self._real)
+        for projection, taps in zip(self._read[population.name], self._taps[population.name]):
+            read, geometry = self._values(projection.input, samples, values), projection.geometry
+            if geometry.pairing == "diagonal" and geometry.multiplier > 1:
+                read = np.repeat(read, geometry.multiplier, axis=1)
+            self._add(read, taps, currents.reshape(-1), currents.shape[1])
+        divisors = divisors_of(population, self._real)
+        if divisors.size:
+            currents[:, : divisors.size] /= divisors
+        return currents
+
+    def _values(self, name: str, samples: int, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        volume = self._network.volume(name)
+        if name in values:
+            return values[name]
+        if not isinstance(volume, Reindexed):
+            return np.zeros((samples, volume.size), self._real)
+        parts = [self._values(source, samples, values) for source in volume.inputs]
+        tables = self.tables[name]
+        if len(parts) == 1 and tables[0] is None and parts[0].shape[1] >= volume.size:
+            return parts[0]
+        joined = np.zeros((samples, volume.size), self._real)
+        for part, table, source in zip(parts, tables, volume.inputs):
+            places = np.arange(self._network.volume(source).size) if table is None else table
+            there = np.flatnonzero(places != PADDING)
+            joined[:, places[there]] = part[:, there]
+        return joined
+
+
 class EventNetwork:
     """Weights in rows, geometry in tables, the compiled work of each population, and the state that it starts in."""
 
@@ -76,11 +136,10 @@ class EventNetwork:
         self.scratch = Scratch(self.real)
         # Steps that one population does before the next.
         self.train_steps = max(1, min(TRAIN_STEPS, TRAIN_NEURONS // max(volume.size for volume in network.volumes)))
-        # Volumes that pass the constant input on, and the currents of the populations that read it.
-        self._passing = input_volumes(network) if settings.input == "constant" else set()
-        self._reading = [replace(p, bias=None) for p in network.populations if self._passing.intersection(p.inputs)]
-        # By volume without neurons: for each input, see `index_tables`.
-        self.tables = {v.name: index_tables(network, v) for v in network.volumes if isinstance(v, Reindexed)}
+        self._constant = WeightedSums(
+            network, input_volumes(network) if settings.input == "constant" else set(), self.real
+        )
+        self.tables = self._constant.tables
         # By volume that has the input of each step: where the elements of the input are in it, as in `tables`.
         self.entries: Dict[str, Optional[np.ndarray]] = _entry_tables(network, settings, self.tables)
         # Steps between a spike and its latest arrival, by volume that is read with a delay.
@@ -151,11 +210,8 @@ class EventNetwork:
             (p.source, table_of(p, real(1), entries=True)) for p in population.projections if p.input in self.entries
         ]
         changes = bool(inputs or arrivals)  # whether the current is not the same in every step
-        divisors = np.zeros(0, real)
-        if population.projections[0].layer.WEIGHTING == "average":
-            geometry = population.only.geometry
-            divisors = neurons_of(np.repeat(geometry.taps().ravel(), geometry.filters).astype(np.float32))
-            divisors[population.size :] = 1
+        divisors = neurons_of(divisors_of(population, real))
+        divisors[population.size :] = 1
         # The compiled loop takes at least one of each.
         tables = tuple(table_of(p, amplitude) for p, amplitude in inputs) or (no_table(real),)
         none = Entries(np.zeros((1, 0), np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32), no_table(real))
@@ -178,31 +234,17 @@ class EventNetwork:
         return Work(sources, tuple(arrivals), add)
 
     def without_spikes(self, x: np.ndarray) -> Dict[str, np.ndarray]:
-        """Compute the contribution of the constant input x to the populations that it reaches, equal in all steps.
+        """Return the currents of the constant input x, equal in all steps, by population; see `WeightedSums`."""
+        values = {self.network.input.name: np.array(x.reshape(len(x), -1), self.real)}
+        return {population.name: self._constant.of(population, values) for population in self._constant.populations}
 
-        Return by population its current without bias and spikes, `real` (samples, neurons). TensorFlow computes it, so
-        that it is equal to the one in the engine `tensorflow`.
-        """
-        if not self._passing:
-            return {}
-        import tensorflow as tf  # not needed for events and steps
 
-        from snnb.forward.currents import Currents, reindexed
-
-        batch, network, currents = batch_of(self.network), self.network, Currents(self._reading, self.real)
-        contributions: Dict[str, List[np.ndarray]] = {}
-        for first in range(0, len(x), batch):
-            part = x[first : first + batch]
-            tensors = {network.input.name: tf.constant(padded(part, batch), self.real)}
-            for volume in network.volumes[1:]:
-                tensors[volume.name] = tf.zeros((batch, *volume.shape), self.real)  # no spikes
-                if isinstance(volume, Reindexed) and volume.name in self._passing:
-                    tensors[volume.name] = reindexed(volume, tensors)
-                elif isinstance(volume, Population) and self._passing.intersection(volume.inputs):
-                    read = {name: tensors[name] for name in volume.inputs if name in self._passing}
-                    current = currents.of(volume, read).numpy()[: len(part)].reshape(len(part), -1)
-                    contributions.setdefault(volume.name, []).append(current)
-        return {name: neurons_of(np.concatenate(parts)) for name, parts in contributions.items()}
+def divisors_of(population: Population, real: Real) -> np.ndarray:
+    """Return the numbers of inputs that an average pooling divides by, (neurons,); of length 0 for another layer."""
+    if population.projections[0].layer.WEIGHTING != "average":
+        return np.zeros(0, real)
+    geometry = population.only.geometry
+    return np.repeat(geometry.taps().ravel(), geometry.filters).astype(real)
 
 
 def index_tables(network: Network, volume: Reindexed) -> List[Optional[np.ndarray]]:

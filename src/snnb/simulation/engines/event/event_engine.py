@@ -63,21 +63,21 @@ class EventEngine:
         network, settings, prepared = self._prepared.network, self._settings, self._prepared
         reads, at_once = has_readout(network), self._at_once(len(x))
         block = {name: _of_samples(neurons, len(x)) for name, neurons in prepared.neurons.items()}
-        for name, current in (prepared.without_spikes(x) if isinstance(x, np.ndarray) else {}).items():
-            block[name] = block[name]._replace(base=current)
         parts = [slice(start, start + at_once) for start in range(0, len(x), at_once)]
-        groups = [
-            Group(
-                prepared, x[part], first + part.start, {name: _part(neurons, part) for name, neurons in block.items()}
-            )
-            for part in parts
-        ]
+
+        def group_of(part: slice) -> Group:
+            samples, neurons = x[part], {name: _part(of_block, part) for name, of_block in block.items()}
+            if isinstance(samples, np.ndarray):
+                for name, current in prepared.without_spikes(samples).items():
+                    neurons[name] = neurons[name]._replace(base=current)
+            return Group(prepared, samples, first + part.start, neurons)
 
         def work(group: Group, start: int, output: np.ndarray, readout: np.ndarray) -> None:
             for step in range(0, output.shape[1], prepared.train_steps):
                 part = slice(step, step + prepared.train_steps)
                 group.advance(start + step, output[:, part], readout[:, part])
 
+        groups = list(self._pool.map(group_of, parts))
         for start, steps in self._chunks():
             if start == settings.warm_up > 0:
                 for counted in (*(n.counts for n in block.values()), *(group.input_counts for group in groups)):
@@ -259,9 +259,9 @@ class Group:
         """Return the spikes that a volume reads in some steps, under their new numbers."""
         inputs = zip(volume.inputs, self._prepared.tables[volume.name])
         read = [(self._read((name, 0), spikes, part), table) for name, table in inputs if name in spikes]
-        if len(read) == 1 and read[0][1] is None:
+        samples, steps, words = read[0][0].shape
+        if len(read) == 1 and read[0][1] is None and words * GROUP >= volume.size:
             return read[0][0]
-        samples, steps, _ = read[0][0].shape
         joined = self._prepared.scratch.spikes(volume.name, samples, steps, filled_up(volume.size) // GROUP)
         joined[:] = 0
         for bits, table in read:
@@ -291,11 +291,7 @@ def _of_samples(neurons: Neurons, samples: int) -> Neurons:
 
 def _part(neurons: Neurons, part: slice) -> Neurons:
     """Return the state of a population in some of the samples; an array of one row holds for all of them."""
-
-    def of(values: np.ndarray) -> np.ndarray:
-        return values[part] if len(values) > 1 else values
-
-    return _with_state(neurons, of)._replace(base=of(neurons.base))
+    return _with_state(neurons, lambda values: values[part] if len(values) > 1 else values)
 
 
 def _booleans(bits: np.ndarray, neurons: Optional[int] = None) -> np.ndarray:

@@ -8,17 +8,18 @@ slowly. Arrays are aligned to cache lines.
 
 import math
 import threading
-from typing import Dict, NamedTuple, Tuple, Type
+from typing import Dict, NamedTuple, Sequence, Tuple, Type
 
 import numpy as np
 
-from snnb.network.geometry import Geometry
+from snnb.network.geometry import PADDING, Geometry
 from snnb.simulation.engines.engine import Real
 
 LINE = 64  # bytes of a cache line
 GROUP = 64  # neurons in a word of spikes; the arrays of a population are filled up to a multiple
 SLACK = 8  # spare numbers after each list of spikes
 WIDTHS = (64, 32, 16)  # filters that are added at a time: their sums stay in registers
+LANES = 4  # windows whose values are multiplied at a time, by the weights of 32 or 16 filters
 WIDTH, PARTS = 16, 6  # a run of weights has a multiple of `WIDTH` numbers, at most `PARTS` times as many
 
 
@@ -36,7 +37,7 @@ class Neurons(NamedTuple):
     """
 
     potential: np.ndarray  # float32 (samples, neurons)
-    base: np.ndarray  # the current of the constant input: float32 (samples, neurons), or zeros (1, neurons)
+    base: np.ndarray  # the current of the constant input: float32 (samples, neurons or more), or zeros (1, neurons)
     # float32 (2, 3 or 9, neurons), see `BIAS`: the bias is added to the current last, as in TensorFlow; the threshold
     # is infinite where neurons do not spike; `AFTER` is the potential after a spike, or the number that it subtracts.
     numbers: np.ndarray
@@ -121,6 +122,17 @@ class Entries(NamedTuple):
     neuron: np.ndarray  # int32 (entries,)
     value: np.ndarray  # float32 (entries,)
     table: Table  # `RUNS`, or `REACH` in which each neuron is a position
+
+
+class Taps(NamedTuple):
+    """The geometry and the weights of a projection that reads values of all neurons at once, such as pixels."""
+
+    position: np.ndarray  # int32 (windows, taps): first neuron of the position under each tap, -1 in the padding
+    # flat, by tap, channel and filter, 32 or 16 filters next to each other, filled up; without rows by tap and filter
+    weights: np.ndarray
+    channels: int
+    filters: int
+    rows: int  # taps times channels; 0 if a filter reads one channel, of the same number
 
 
 def zeros(shape: Tuple[int, ...], dtype: Type[np.generic]) -> np.ndarray:
@@ -231,11 +243,11 @@ def windows_of(geometry: Geometry, weights: np.ndarray) -> Table:
     )
 
 
-def _by_width(rows: np.ndarray, filters: int) -> np.ndarray:
+def _by_width(rows: np.ndarray, filters: int, widths: Sequence[int] = WIDTHS) -> np.ndarray:
     """Put the weights of filters that are added at once next to each other; fill up with zeros."""
     flat, done = zeros((len(rows) * filters,), rows.dtype.type), 0
     while done < filters:
-        width = next(width for width in WIDTHS if width <= filters - done)
+        width = next(width for width in widths if width <= filters - done)
         group = flat[len(rows) * done : len(rows) * (done + width)].reshape(len(rows), width)
         there = rows[:, done : done + width]
         group[:, : there.shape[1]] = there
@@ -317,6 +329,24 @@ def reach_of(geometry: Geometry, weights: np.ndarray, *, by_neuron: bool = False
         third=tap.astype(np.int32),
         channels=channels,
     )
+
+
+def taps_of(geometry: Geometry, weights: np.ndarray) -> Taps:
+    """List the inputs of all windows.
+
+    Where windows read one channel each, values have to be repeated for each filter of a channel; the weights have the
+    shape (taps, filters).
+    """
+    position, window, tap = _triples(geometry)
+    number, filters = geometry.rows.taps * geometry.columns.taps, geometry.filters
+    channels = filters if geometry.pairing == "diagonal" else geometry.channels
+    table = np.full((geometry.rows.outputs * geometry.columns.outputs, number), PADDING, np.int32)
+    table[window, tap] = position * channels
+    if geometry.pairing == "diagonal":
+        return Taps(table, weights.ravel(), channels, filters, 0)
+    rows = number * channels
+    by_width = _by_width(weights.reshape(rows, filters), filled_up(filters, WIDTH), (2 * WIDTH, WIDTH))
+    return Taps(table, by_width, channels, filters, rows)
 
 
 def _triples(geometry: Geometry) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Currents of populations, values of re-indexing layers, and the forward pass of the parsed model, with TensorFlow.
+"""Currents of populations, and values of re-indexing layers, with TensorFlow.
 
 The operations are those of Keras, which the toolbox uses too: others would round differently, and shift some spikes. To
 simulate a layer kind, add its function to `CURRENTS`, or to `REINDEXED` if it has no neurons.
@@ -10,7 +10,6 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 import numpy as np
 import tensorflow as tf
 
-from snnb.forward.batch import batch_of, padded
 from snnb.network.geometry import Shape
 from snnb.network.layers import (
     AveragePooling2D,
@@ -28,7 +27,22 @@ from snnb.network.layers import (
     Scale,
     ZeroPadding2D,
 )
-from snnb.network.network import ACTIVATIONS, Network, Population, Reindexed, quantised
+from snnb.network.network import Network, Population, Reindexed
+
+# Number of elements in an array of a batch: a batch takes tens of megabytes, and its operations are long enough.
+BATCH_NEURONS = 2_000_000
+# TensorFlow multiplies by a matrix of fewer than 10 rows with another kernel, which rounds differently.
+SMALLEST_BATCH, LARGEST_BATCH = 10, 100
+
+
+def batch_of(network: Network) -> int:
+    """Return the number of samples that TensorFlow computes at a time; results do not depend on other numbers."""
+    return max(SMALLEST_BATCH, min(LARGEST_BATCH, BATCH_NEURONS // network.neurons))
+
+
+def padded(x: np.ndarray, batch: int) -> np.ndarray:
+    """Add samples of zeros to `x`, shape `(samples, ...)`, until it has `batch` samples."""
+    return np.concatenate([x, np.zeros((batch - len(x), *x.shape[1:]), x.dtype)])
 
 
 # TensorFlow does not have all strides with dilations; without them, there are more windows, from which some are taken.
@@ -87,37 +101,6 @@ def reindexed(volume: Reindexed, tensors: Mapping[str, tf.Tensor]) -> tf.Tensor:
     return REINDEXED[type(volume.layer)](volume.layer, volume.shape, [tensors[name] for name in volume.inputs])
 
 
-def values_read(network: Network, population: Population, value: Callable[[str], tf.Tensor]) -> Dict[str, tf.Tensor]:
-    """Return the values of the volumes that a population reads, by name.
-
-    `value` returns those of a population or the input, given its name.
-    """
-
-    def read(name: str) -> tf.Tensor:
-        volume = network.volume(name)
-        if isinstance(volume, Reindexed):
-            return reindexed(volume, {source: read(source) for source in volume.inputs})
-        return value(name)
-
-    return {name: read(name) for name in population.inputs}
-
-
-def forward(
-    network: Network, x: tf.Tensor, compute: Callable[[Population, Mapping[str, tf.Tensor]], tf.Tensor]
-) -> Dict[str, tf.Tensor]:
-    """Return the values of all volumes by name, given those of the input.
-
-    `compute` returns the values of a population, given those of the volumes before it.
-    """
-    tensors = {network.input.name: x}
-    for volume in network.volumes:
-        if isinstance(volume, Reindexed):
-            tensors[volume.name] = reindexed(volume, tensors)
-        elif isinstance(volume, Population):
-            tensors[volume.name] = compute(volume, tensors)
-    return tensors
-
-
 class Currents:
     """Computes currents of populations; their weights are held as tensors of the number type `real`."""
 
@@ -150,39 +133,3 @@ class Currents:
         if bias is None:
             return first
         return tf.nn.bias_add(first, bias) if bias.shape.rank == 1 else first + bias
-
-
-ACTIVATE = dict(zip(ACTIVATIONS, (tf.nn.relu, tf.nn.softmax, tf.identity)))
-
-
-class AnalogueNetwork:
-    """The forward pass of the parsed model, with clipped and quantised activations as in training.
-
-    Activations of an integer network are in units of the threshold.
-    """
-
-    def __init__(self, network: Network) -> None:
-        self._network, self._currents = network, Currents(network.populations)
-
-    def outputs(self, x: np.ndarray) -> np.ndarray:
-        """Compute the outputs for images, float32 (samples, ...) to float32 (samples, units)."""
-        batch = batch_of(self._network)
-        parts = [x[first : first + batch] for first in range(0, len(x), batch)]
-        batches = [self._batch(padded(part, batch)) for part in parts]
-        return np.concatenate([outputs[: len(part)] for outputs, part in zip(batches, parts)])
-
-    def _batch(self, x: np.ndarray) -> np.ndarray:
-        tensors = forward(self._network, tf.constant(x * np.float32(self._network.pixel)), self._activations)
-        outputs: np.ndarray = tensors[self._network.output.name].numpy().reshape(len(x), -1)
-        return outputs
-
-    def _activations(self, population: Population, tensors: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        current = self._currents.of(population, tensors)
-        if population.integer_threshold is not None:
-            current /= population.integer_threshold
-        activations = ACTIVATE[population.activation](current)
-        limit, levels = population.max_value, self._network.levels
-        if limit is None:
-            return activations
-        activations = tf.minimum(activations, limit)
-        return activations if levels is None else limit * quantised(activations / limit, levels, tf.floor)
