@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from snnb.conversion.layer_rules import choose_parser
 
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.layer_rules import choose_parser
 from snnb.conversion.toolbox_config import configuration, defaults, write_all, write_changes
 from snnb.core.errors import InputError, UsageError
 from snnb.io.keras import keras

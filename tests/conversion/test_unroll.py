@@ -4,9 +4,9 @@ import itertools
 
 import numpy as np
 import pytest
+from snnb.conversion.keras_graph import unrolled_model
 
 from snnb.conversion.convert import check_convertible, reference_outputs
-from snnb.conversion.keras_graph import unrolled_model
 from snnb.conversion.own_parser import parse_own
 from snnb.core.errors import InputError
 from snnb.io.keras import keras
