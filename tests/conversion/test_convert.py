@@ -81,7 +81,7 @@ def test_linear_layers_are_reported(randomise, pixels):
     assert result.negative_shares == {"00Conv2D_6x6x3": shares[0], "02Dense_7": shares[1]}
     for share in shares:
         assert [warning for warning in result.warnings if f"{share:.1%}" in warning]
-    with pytest.raises(InputError, match="02Dense_7: the percentile"):
+    with pytest.raises(InputError, match="00Conv2D_6x6x3: the percentile of its activations is -"):
         conversion(model, pixels, percentile=1, rectify_linear=True)
 
 

@@ -27,7 +27,8 @@ def both(model, path, x, settings):
 
     model.save(str(path))
     trained = trained_network(model)
-    return convert(trained, x_norm=x, settings=settings), convert_with_toolbox(path, trained, x, settings)
+    theirs = convert_with_toolbox(path, trained, x, settings)
+    return convert(trained, x_norm=x, settings=settings), theirs
 
 
 def assert_equal(ours, theirs):
@@ -57,7 +58,7 @@ def test_a_model_of_the_package_is_converted_alike(name, tmp_path):
     model = spec.build(input_shape=spec.input_shape, num_classes=spec.num_classes)
     if model.count_params() < LARGE:
         set_random_weights(model, random)
-    samples = 40 if spec.input_shape[0] < 100 else 4
+    samples = 40 if spec.input_shape[0] < 100 else 2
     x = random.random((samples, *spec.input_shape)).astype(np.float32)
     settings = ConversionSettings(batch_size=samples // 2)
     if name in OWN_ONLY:
@@ -70,3 +71,44 @@ def test_a_model_of_the_package_is_converted_alike(name, tmp_path):
     classes = [values.argmax(axis=1) for values in (*outputs, model.predict(x).reshape(samples, -1))]
     np.testing.assert_array_equal(classes[1], classes[0])
     np.testing.assert_array_equal(classes[2], classes[0])
+
+
+def branches(behind):
+    """A model with two branches of one convolution, and what reads them."""
+    x = L.Input((8, 8, 1))
+    conv = L.Conv2D(2, 3)(x)
+    return keras.Model(x, L.Dense(3, activation="softmax")(L.Flatten()(behind(conv))))
+
+
+def joined(x):
+    return L.Concatenate()([L.Conv2D(2, 1, activation="relu")(x) for _ in "ab"])
+
+
+FAILING = {
+    "a relu lost": (
+        lambda conv: L.Concatenate()([L.AveragePooling2D(2)(L.ReLU()(conv)) for _ in "ab"]),
+        r"parsed model's outputs differ from the trained model's .*: use --parser own",
+    ),
+    "a sum": (lambda conv: L.ReLU()(L.Add()([conv, conv])), "parser fails on this model .*: use --parser own"),
+    "branches before a Dense layer": (
+        lambda conv: joined(L.ReLU()(conv)),
+        "normalisation fails on this model .*: use --parser own",
+    ),
+    "max pooling": (lambda conv: L.MaxPooling2D()(L.ReLU()(conv)), "max pooling: choose --max-pool average or"),
+}
+
+
+@pytest.mark.parametrize("case", FAILING)
+def test_what_the_toolbox_cannot_convert_is_refused_in_one_line(case, randomise, pixels, tmp_path):
+    build, message = FAILING[case]
+    with pytest.raises(SnnbError, match=message) as raised:
+        both(randomise(branches(build)), tmp_path / "net.h5", pixels, ConversionSettings())
+    assert "\n" not in str(raised.value)
+
+
+def test_a_percentile_of_many_digits_and_max_pooling_replaced(randomise, pixels, tmp_path):
+    model = randomise(branches(lambda conv: L.MaxPooling2D()(L.ReLU()(conv))))
+    settings = ConversionSettings(percentile=99.12345678, max_pool="average", batch_size=40)
+    ours, theirs = both(model, tmp_path / "net.h5", pixels, settings)
+    assert_equal(ours, theirs)
+    assert list(theirs.changes) == ["average_pooling"]
