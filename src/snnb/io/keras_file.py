@@ -19,20 +19,17 @@ if TYPE_CHECKING:
 QCFS_LEVELS = "qcfs_levels"  # attribute of the file of a model trained with quantised activations
 MODELS = ("Sequential", "Model", "Functional")
 _LAYERS = """
-Activation ActivityRegularization Add AlphaDropout Average AveragePooling1D AveragePooling2D AveragePooling3D
-BatchNormalization BatchNormalizationV1 BatchNormalizationV2 Concatenate Conv1D Conv2D Conv2DTranspose Conv3D
-Conv3DTranspose Cropping1D Cropping2D Cropping3D Dense DepthwiseConv2D Dot Dropout ELU Embedding Flatten
-GaussianDropout GaussianNoise GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D
-GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D InputLayer LayerNormalization LeakyReLU Masking
-MaxPooling1D MaxPooling2D MaxPooling3D Maximum Minimum Multiply PReLU Permute ReLU RepeatVector Reshape
-SeparableConv1D SeparableConv2D Softmax SpatialDropout1D SpatialDropout2D SpatialDropout3D Subtract
-ThresholdedReLU UpSampling1D UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D
+Activation ActivityRegularization Add AlphaDropout AveragePooling2D BatchNormalization Concatenate Conv2D Dense
+DepthwiseConv2D Dropout Flatten GaussianDropout GaussianNoise GlobalAveragePooling2D InputLayer MaxPooling2D ReLU
+Reshape SeparableConv2D Softmax SpatialDropout2D ZeroPadding2D
 """
-LAYERS = frozenset(_LAYERS.split())
+CONVERTED = _LAYERS.split()  # the layers that `snnb.conversion` converts
+LAYERS = frozenset([*CONVERTED, "BatchNormalizationV1", "BatchNormalizationV2"])
 RECURRENT = ("Bidirectional", "ConvLSTM2D", "GRU", "LSTM", "RNN", "SimpleRNN")
+RUN_CODE = ("Lambda", "TFOpLambda", "TensorFlowOpLayer")  # and registered classes of users, as `Package>Name`
 # Names of classes and functions in a layer's configuration, by the end of the key.
 NAMES: Dict[str, str] = {
-    "activation": "elu exponential hard_sigmoid linear relu selu sigmoid softmax softplus softsign swish tanh",
+    "activation": "linear relu softmax",  # the ones that a spike rate can represent
     "initializer": """
         Constant GlorotNormal GlorotUniform HeNormal HeUniform Identity LecunNormal LecunUniform Ones
         Orthogonal RandomNormal RandomUniform TruncatedNormal
@@ -76,7 +73,7 @@ def read_levels(path: Path) -> Optional[int]:
 
 
 def check_layers(architecture: JsonValue, path: Path) -> None:
-    """Raise `DamagedError` if a model's description (JSON) names anything but Keras's own layers and functions."""
+    """Raise `DamagedError` if a model's description (JSON) names a layer or function that is not listed here."""
     fault = next(_faults_of_model(architecture), None)
     if fault is not None:
         raise DamagedError(path, fault)
@@ -98,10 +95,16 @@ def _faults_of_model(model: JsonValue) -> Iterator[str]:
         elif kind in MODELS:
             yield from _faults_of_model(layer)
         elif kind not in LAYERS:
-            recurrent = "recurrent layers are not supported"
-            yield f"{where} is not loaded from a file, since {recurrent if kind in RECURRENT else 'it may run code'}"
+            yield f"{where} is not loaded from a file, since {_reason(kind)}: build the model of {', '.join(CONVERTED)}"
         else:
             yield from (f"{where}: {fault}" for fault in _faults_of_values([config, layer.get("inbound_nodes")]))
+
+
+def _reason(kind: str) -> str:
+    """Return why a layer that is not listed here is not loaded."""
+    if kind in RECURRENT:
+        return "recurrent layers are not supported"
+    return "it may run code" if kind in RUN_CODE or ">" in kind else "snnb has no spiking form of it"
 
 
 def _kind_and_config(entry: JsonValue) -> Tuple[str, Dict[str, JsonValue]]:
@@ -123,11 +126,16 @@ def _faults_of_values(value: JsonValue, key: str = "") -> Iterator[str]:
     if isinstance(value, dict):
         yield from _faults_of_module(value)
         if "class_name" in value and (names is None or str(value["class_name"]) not in names):
-            yield f"its {key} is {str(value['class_name'])[:100]}, which is not Keras's own"
+            yield _unsupported(key, value["class_name"])
         for inner_key, inner in value.items():
             yield from _faults_of_values(inner, inner_key)
     elif isinstance(value, list):
         for inner in value:
             yield from _faults_of_values(inner, key)
     elif names is not None and value is not None and not (isinstance(value, str) and value in names):
-        yield f"its {key} is {str(value)[:100]}, which is not Keras's own"
+        yield _unsupported(key, value)
+
+
+def _unsupported(key: str, value: JsonValue) -> str:
+    advice = f"use one of {', '.join(NAMES[key].split())}" if key == "activation" else "omit it"
+    return f"its {key or 'argument'} is {str(value)[:100]}, which is not supported: {advice}"

@@ -270,7 +270,9 @@ def _inside(entry: KerasObject, warn: Say) -> KerasObject:
         )
     model, unfinished = _model(entry, warn)
     if unfinished:
-        raise NotReadError(f"{label(entry)} is a nested model with keepdims=True, which is not supported")
+        raise NotReadError(
+            f"{label(entry)} is a nested model with keepdims=True, which is not supported: omit keepdims"
+        )
     return {**model, "name": entry["config"]["name"]}
 
 
@@ -278,9 +280,11 @@ def _layer(entry: KerasObject, mixed: Set[str]) -> List[KerasObject]:
     """Return a layer, followed by layers that replace settings that TensorFlow 2.2 does not have."""
     kind, module, name = entry["class_name"], entry.get("module"), entry["config"]["name"]
     if module is not None and not str(module).startswith(OF_KERAS):
-        raise NotReadError(f"{label(entry)} of {module} is not loaded from a file, since it may run code")
+        raise NotReadError(
+            f"{label(entry)} of {module} is not loaded from a file, since it may run code: use a layer of Keras"
+        )
     if "keras.src.ops" in str(module) and kind != "Add":
-        raise NotReadError(f"{label(entry)} is an operation, which is not loaded from a file")
+        raise NotReadError(f"{label(entry)} is an operation, which is not loaded from a file: use a layer of Keras")
     if kind not in LAYERS:
         return [{"class_name": kind, "config": entry["config"], "name": name}]
     config = {RENAMED.get(key, key): v for key, v in entry["config"].items() if not key.endswith(FOR_TRAINING)}
@@ -299,7 +303,7 @@ def _layer(entry: KerasObject, mixed: Set[str]) -> List[KerasObject]:
     for key in sorted(set(config) - _known(kind)):
         value = config.pop(key)
         if ANY not in ADDED.get(key, ()) and value not in ADDED.get(key, ()):
-            raise NotReadError(f"{label(entry)} has {key}={value}, which TensorFlow 2.2 cannot do")
+            raise NotReadError(f"{label(entry)} has {key}={value}, which is not supported: build it without {key}")
     return [{"class_name": kind, "config": config, "name": name}, *added]
 
 
@@ -314,7 +318,7 @@ def _dtype(value: JsonValue, where: str, mixed: Set[str]) -> JsonValue:
     if name in MIXED:
         mixed.add(name)
     elif name not in ("float32", None):
-        raise NotReadError(f"{where} computes in {name}, not in float32")
+        raise NotReadError(f"{where} computes in {name}, which is not supported: build it in float32")
     return "float32"
 
 
@@ -337,14 +341,19 @@ def _connections(entry: KerasObject, last: Dict[str, str]) -> List[JsonValue]:
             for part in node["args"]:
                 tensors = part if isinstance(part, list) else [part]
                 if not all(isinstance(t, dict) and t["class_name"] == "__keras_tensor__" for t in tensors):
-                    raise NotReadError(f"{label(entry)} takes a number or an object in addition to outputs of layers")
+                    raise NotReadError(
+                        f"{label(entry)} takes a number or an object in addition to outputs of layers, which is not "
+                        "supported: use layers for it"
+                    )
                 sources += [tensor["config"]["keras_history"] for tensor in tensors]
         else:
             sources, arguments = [source[:3] for source in node], [source[3] for source in node if len(source) > 3]
         for key, value in [pair for given in arguments for pair in given.items()]:
             if value not in (None, False):
-                advice = "remove it, and save the model again" if preprocesses else ""
-                raise NotReadError(f"{label(entry)} is called with {key}={value}", advice)
+                advice = "remove it" if preprocesses else f"call it without {key}"
+                raise NotReadError(
+                    f"{label(entry)} is called with {key}={value}", f"{advice}, and save the model again"
+                )
         nodes.append([[last.get(name, name), number, tensor, {}] for name, number, tensor in sources])
     return nodes
 
