@@ -10,7 +10,7 @@ import shutil
 import pytest
 
 from snnb import Run
-from snnb.cli.main import main
+from snnb.cli.main import SYNONYMS, main
 from snnb.formats.all import FORMATS
 from tests.end_to_end.conftest import RECORDED
 from tests.model_files.conftest import RECORDED as MODELS
@@ -92,6 +92,8 @@ REFUSED = {
         ("", 2, "--model", "give"),
         ("run --time-step 1", 2, "--time-step", "`snnb parse`, `snnb run`"),
         (f"{NEW} --warm-up 100 --duration 100", 2, "--warm-up", "no step"),
+        ("run --timesteps 50", 2, "no such option: --timesteps", "did you mean --duration?"),
+        ("run --sample 50", 2, "no such option: --sample;", "did you mean --samples?"),
         ("run --samples 361", 2, "--samples", "360"),
         ("run --first 360", 2, "--first", "359"),
         ("run --first 350 --samples 11", 2, "--samples", "10 from --first 350"),
@@ -154,6 +156,7 @@ REFUSED = {
         ("outside --hardware loihi --graph weights", 2, "weights", "spike counts"),
         ("outside --hardware loihi --graph 20200101T000000Z", 2, "--graph", "imported"),
         ("run", 2, "--hardware", "loihi"),
+        ("run --chip loihi", 2, "no such option: --chip", "did you mean --hardware?"),
         ("run --hardware lohi", 2, "--hardware", "loihi"),
         ("run --hardware ''", 2, "no such description", "loihi"),
         ("run --hardware no/such.yaml", 3, "no/such.yaml", "no such file"),
@@ -429,6 +432,13 @@ def test_commands_that_repair_a_damaged_result_work_as_they_stand(mapped, tmp_pa
         assert main(words if "run" in words else [*words, "run", "--quiet"]) == 0, command
     assert main(["verify", "run"]) == 0
     assert bool(list(tmp_path.glob("run/maps/*"))) == file.startswith(GRAPH)  # its mappings stay
+
+
+@pytest.mark.parametrize("word", SYNONYMS)
+def test_names_of_options_in_other_programs(capsys, word):
+    assert main(["models", word, "5"]) == 2
+    message = f"snnb: no such option: {word}; {SYNONYMS[word]} is an option of `snnb "
+    assert capsys.readouterr().err.startswith(message)
 
 
 def test_a_wrong_command_is_refused(capsys):
