@@ -294,7 +294,7 @@ def _commands_with(option: str) -> List[str]:
 
 
 def _no_such_option(name: str, command: click.Command) -> str:
-    """Return the message for an option that a command does not have, with the option that is meant, or the commands that have it."""
+    """Return the message for an unknown option of a command: the option that is meant, or the commands that have it."""
     meant = SYNONYMS.get(name, name)
     own = [option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)]
     commands = [] if meant in own else _commands_with(meant)
