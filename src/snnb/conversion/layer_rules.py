@@ -89,7 +89,7 @@ def _layer_reasons(layer: KerasLayer, max_pool: str, *, own: bool = False) -> It
         elif layer.kind in MERGING:
             yield f"merges branches, which only {'Add and Concatenate' if own else 'Concatenate'} can do"
         else:
-            yield f"{'snnb' if own else 'snntoolbox 0.5'} does not support this layer type"
+            yield f"snnb does not support this layer type{'' if own else ' with snntoolbox 0.5'}"
         return
     if config.get("data_format", "channels_last") != "channels_last":
         yield "channels_first: use channels_last"

@@ -18,18 +18,26 @@ if TYPE_CHECKING:
 
 QCFS_LEVELS = "qcfs_levels"  # attribute of the file of a model trained with quantised activations
 MODELS = ("Sequential", "Model", "Functional")
-_LAYERS = """
+_CONVERTED = """
 Activation ActivityRegularization Add AlphaDropout AveragePooling2D BatchNormalization Concatenate Conv2D Dense
 DepthwiseConv2D Dropout Flatten GaussianDropout GaussianNoise GlobalAveragePooling2D InputLayer MaxPooling2D ReLU
 Reshape SeparableConv2D Softmax SpatialDropout2D ZeroPadding2D
 """
-CONVERTED = _LAYERS.split()  # the layers that `snnb.conversion` converts
-LAYERS = frozenset([*CONVERTED, "BatchNormalizationV1", "BatchNormalizationV2"])
+CONVERTED = _CONVERTED.split()
+# Layers that `snnb.conversion` refuses, each with its reason
+_OTHERS = """
+Average AveragePooling1D AveragePooling3D Conv1D Conv2DTranspose Conv3D Conv3DTranspose Cropping1D Cropping2D
+Cropping3D Dot ELU Embedding GlobalAveragePooling1D GlobalAveragePooling3D GlobalMaxPooling1D GlobalMaxPooling2D
+GlobalMaxPooling3D LayerNormalization LeakyReLU Masking MaxPooling1D MaxPooling3D Maximum Minimum Multiply PReLU
+Permute RepeatVector SeparableConv1D SpatialDropout1D SpatialDropout3D Subtract ThresholdedReLU UpSampling1D
+UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding3D
+"""
+LAYERS = frozenset([*CONVERTED, "BatchNormalizationV1", "BatchNormalizationV2", *_OTHERS.split()])
 RECURRENT = ("Bidirectional", "ConvLSTM2D", "GRU", "LSTM", "RNN", "SimpleRNN")
 RUN_CODE = ("Lambda", "TFOpLambda", "TensorFlowOpLayer")  # and registered classes of users, as `Package>Name`
 # Names of classes and functions in a layer's configuration, by the end of the key.
 NAMES: Dict[str, str] = {
-    "activation": "linear relu softmax",  # the ones that a spike rate can represent
+    "activation": "elu exponential hard_sigmoid linear relu selu sigmoid softmax softplus softsign swish tanh",
     "initializer": """
         Constant GlorotNormal GlorotUniform HeNormal HeUniform Identity LecunNormal LecunUniform Ones
         Orthogonal RandomNormal RandomUniform TruncatedNormal
@@ -95,16 +103,19 @@ def _faults_of_model(model: JsonValue) -> Iterator[str]:
         elif kind in MODELS:
             yield from _faults_of_model(layer)
         elif kind not in LAYERS:
-            yield f"{where} is not loaded from a file, since {_reason(kind)}: build the model of {', '.join(CONVERTED)}"
+            yield not_loaded(where, kind)
         else:
             yield from (f"{where}: {fault}" for fault in _faults_of_values([config, layer.get("inbound_nodes")]))
 
 
-def _reason(kind: str) -> str:
-    """Return why a layer that is not listed here is not loaded."""
+def not_loaded(where: str, kind: str) -> str:
+    """Return the refusal of a layer of a kind that snnb does not convert; `where` describes it."""
+    reason = "snnb has no spiking form of it"
     if kind in RECURRENT:
-        return "recurrent layers are not supported"
-    return "it may run code" if kind in RUN_CODE or ">" in kind else "snnb has no spiking form of it"
+        reason = "recurrent layers are not supported"
+    elif kind in RUN_CODE or ">" in kind:
+        reason = "it may run code"
+    return f"{where} is not loaded from a file, since {reason}: build the model of {', '.join(CONVERTED)}"
 
 
 def _kind_and_config(entry: JsonValue) -> Tuple[str, Dict[str, JsonValue]]:
@@ -137,5 +148,5 @@ def _faults_of_values(value: JsonValue, key: str = "") -> Iterator[str]:
 
 
 def _unsupported(key: str, value: JsonValue) -> str:
-    advice = f"use one of {', '.join(NAMES[key].split())}" if key == "activation" else "omit it"
+    advice = "use relu, softmax or linear" if key == "activation" else "omit it"
     return f"its {key or 'argument'} is {str(value)[:100]}, which is not supported: {advice}"

@@ -35,7 +35,7 @@ from snnb.core.errors import SnnbError, first_line, out_of_memory
 from snnb.core.progress import Say
 from snnb.io.hdf5 import json_attribute, reading
 from snnb.io.keras import NEWER, keras, limited_weights
-from snnb.io.keras_file import LAYERS, MODELS, check_layers
+from snnb.io.keras_file import CONVERTED, LAYERS, MODELS, check_layers, not_loaded
 from snnb.io.npy import read_member
 from snnb.io.text import JsonValue
 from snnb.model_files.fold_pixels import Pixels
@@ -303,7 +303,8 @@ def _layer(entry: KerasObject, mixed: Set[str]) -> List[KerasObject]:
     for key in sorted(set(config) - _known(kind)):
         value = config.pop(key)
         if ANY not in ADDED.get(key, ()) and value not in ADDED.get(key, ()):
-            raise NotReadError(f"{label(entry)} has {key}={value}, which is not supported: build it without {key}")
+            fault = f"{label(entry)} has {key}={value}, which is not supported: build it without {key}"
+            raise NotReadError(fault if kind in CONVERTED else not_loaded(label(entry), kind))
     return [{"class_name": kind, "config": config, "name": name}, *added]
 
 
