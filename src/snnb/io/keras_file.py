@@ -23,7 +23,7 @@ Activation ActivityRegularization Add AlphaDropout AveragePooling2D BatchNormali
 DepthwiseConv2D Dropout Flatten GaussianDropout GaussianNoise GlobalAveragePooling2D InputLayer MaxPooling2D ReLU
 Reshape SeparableConv2D Softmax SpatialDropout2D ZeroPadding2D
 """
-CONVERTED = _CONVERTED.split()
+CONVERTED = _CONVERTED.split()  # layers that `snnb.conversion` converts
 # Layers that `snnb.conversion` refuses, each with its reason
 _OTHERS = """
 Average AveragePooling1D AveragePooling3D Conv1D Conv2DTranspose Conv3D Conv3DTranspose Cropping1D Cropping2D
