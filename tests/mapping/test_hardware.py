@@ -151,6 +151,10 @@ def read_keys(model):
         ),
         ({"time_ns": {"router": 1, "link": 1, "barrier": {1: "x", 2: 3}}}, 'time_ns.barrier.1: "x" is not a number;'),
         (
+            {"time_ns": {"router": 1, "link": 1, "barrier": {1.5: 2, 3: -1}}},
+            "time_ns.barrier.1.5: 1.5 is not an integer; time_ns.barrier.3: -1 is below 0;",
+        ),
+        (
             {"neurons_per_core": 0, "axon_per_core": 2, "source": None, "energy_pj": {"router": True}},
             "neurons_per_core: 0 is below 1; energy_pj.router: true is not a number; source: null is not text; "
             "axon_per_core: unknown key (did you mean axons_per_core?); `snnb",

@@ -70,6 +70,8 @@ def _place(location: Place, data: Any, missing: bool) -> Place:
 
     `missing` says whether the last key or index is not in the data.
     """
+    if location[-1:] == ("[key]",):  # the key itself is at fault; pydantic may write it as text
+        location, missing = location[:-1], True
     place: List[Any] = []
     for part in location[:-1] if missing else location:
         known = part in data if isinstance(data, dict) else isinstance(data, list) and part in range(len(data))
