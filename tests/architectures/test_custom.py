@@ -1,7 +1,6 @@
 import sys
 import textwrap
 
-import numpy as np
 import pytest
 
 from snnb.architectures.custom import OwnCodeError, is_own, own_model
@@ -191,21 +190,13 @@ def test_a_missing_file_is_refused(tmp_path):
             own_model(name)
 
 
-@pytest.fixture
-def saved(tmp_path):
+def test_a_trained_model_is_read_from_its_file(tmp_path):
     from snnb.io.keras import keras
 
     output = keras.layers.Dense(3, activation="softmax")
     model = keras.Sequential([keras.Input((4, 5, 1)), keras.layers.Flatten(), output])
     path = tmp_path / "Trained Net.h5"
     model.save(str(path), save_format="h5")
-    return path, model
-
-
-def test_a_trained_model_comes_with_its_weights(saved):
-    path, model = saved
     own = own_model(str(path))
-    assert (own.name, own.function, own.input_shape((28, 28, 1), 10)) == ("trained_net", None, (4, 5, 1))
-    loaded = own.build(input_shape=(4, 5, 1), num_classes=3)
-    for ours, theirs in zip(loaded.get_weights(), model.get_weights()):
-        np.testing.assert_array_equal(ours, theirs)
+    assert (own.name, own.function, own.build) == ("trained_net", None, None)
+    assert own.input_shape((28, 28, 1), 10) == (4, 5, 1)
