@@ -3,10 +3,10 @@
 import h5py
 import numpy as np
 import pytest
+from snnb.forward.numpy_pass import activations
 
 from snnb.core.errors import InputError
 from snnb.formats.write_export import export
-from snnb.forward.numpy_pass import activations
 from snnb.graph.build import build_graph
 from snnb.model_files.kinds import NirSettings
 from snnb.model_files.nir_file import PARAMETERS, read_nir_graph

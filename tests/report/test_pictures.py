@@ -5,8 +5,8 @@ import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
-
 from snnb.forward.numpy_pass import mean_activations, samples_within
+
 from snnb.network.event_samples import InputSteps
 from snnb.report import network_sections
 from snnb.report.diagram import BEND, BOX, MARGIN, TALL, Arrow, Box, depths, diagram
