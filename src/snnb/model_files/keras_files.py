@@ -53,6 +53,7 @@ from snnb.network.trained import TrainedLayer, TrainedNetwork, input_layer
 KerasObject = Dict[str, JsonValue]
 Array = Union[h5py.Dataset, np.ndarray]
 ArraysOf = Callable[[str], Sequence[Array]]  # the arrays of a layer, or of a model inside, by its name
+LayerPath = Tuple[str, ...]
 Result = Tuple[TrainedNetwork, Optional[Pixels]]
 ANY = "any"
 # Settings without effect on the output, with their values; `ANY` value of those that act in training only.
@@ -202,16 +203,16 @@ def read_description(description: JsonValue, arrays_of: ArraysOf, warn: Say) -> 
 
 
 class _Description:
-    """Reads the description of a model. A path is the names of the models around a layer and its own, joined by `_`."""
+    """Reads the description of a model. A path is the names of the models around a layer, and its own."""
 
     def __init__(self, description: JsonValue, warn: Say) -> None:
         self._description = description
-        self.path_of: Dict[str, str] = {}  # of the layer, by the name of each of its uses
-        self._kinds: Dict[str, List[Tuple[str, KerasLayer]]] = {}  # by path: ends of names, and layers
-        self._expected: Dict[str, Dict[str, Shape]] = {}  # shapes of weights, by path
+        self.path_of: Dict[str, LayerPath] = {}  # of the layer, by the name of each of its uses
+        self._kinds: Dict[LayerPath, List[Tuple[str, KerasLayer]]] = {}  # by path: ends of names, and layers
+        self._expected: Dict[LayerPath, Dict[str, Shape]] = {}  # shapes of weights, by path
         self._made: Dict[str, TrainedLayer] = {}  # in order
         mixed: Set[str] = set()
-        reasons = list(self._translate(description, "", mixed))
+        reasons = list(self._translate(description, (), mixed))
         if reasons:
             raise NotReadError(joined(reasons))
         if mixed:
@@ -219,17 +220,15 @@ class _Description:
                 f"the model computes in {', '.join(sorted(mixed))}; snnb computes in float32, as its weights are stored"
             )
 
-    def _translate(self, model: KerasObject, around: str, mixed: Set[str]) -> Iterator[Reason]:
+    def _translate(self, model: KerasObject, around: LayerPath, mixed: Set[str]) -> Iterator[Reason]:
         """Translate the layers of a model; yield the reasons why some cannot be."""
         if model["class_name"] not in MODELS or not model["config"]["layers"]:
             raise ValueError
         for entry in model["config"]["layers"]:
-            path = f"{around}{entry['config']['name']}"
+            path = (*around, entry["config"]["name"])
             if entry["class_name"] in MODELS:
-                yield from self._translate(entry, f"{path}_", mixed)
-                inside = [
-                    each for name, kinds in self._kinds.items() if name.startswith(f"{path}_") for _, each in kinds
-                ]
+                yield from self._translate(entry, path, mixed)
+                inside = [each for own, kinds in self._kinds.items() if own[: len(path)] == path for _, each in kinds]
                 of_keras_3 = any("module" in layer for layer in entry["config"]["layers"])
                 if of_keras_3 and not all(isinstance(each, Preprocessing) for each in inside):
                     yield _label(entry), "is a nested model, which is not supported in files of Keras 3"
@@ -238,7 +237,8 @@ class _Description:
                 self._kinds[path] = [] if entry["class_name"] == "InputLayer" else _translated(entry, mixed)
             except (NotReadError, InputError) as error:
                 self._kinds[path] = []
-                yield _label(entry), str(error)
+                # That of `configured` begins with the layer.
+                yield _label(entry), str(error).replace(f"layer {path[-1]}: ", "", 1)
 
     def layers(self) -> List[TrainedLayer]:
         """Return the layers that the output depends on, without weights: topological order, the input first."""
@@ -259,8 +259,8 @@ class _Description:
         if shape[0] is not None:
             raise NotReadError(f"it takes exactly {shape[0]} images per batch: leave the batch size undefined")
         start = self._made[inputs[0]] = input_layer(inputs[0], tuple(int(length or 0) for length in shape[1:]))
-        self.path_of[start.name] = start.name
-        ends = self._applied(self._description, [start], "")
+        self.path_of[start.name] = (start.name,)
+        ends = self._applied(self._description, [start], ())
         if len(ends) != 1:
             raise NotReadError(f"it has {len(ends)} outputs, and one is needed")
         needed = {ends[0].name, start.name}
@@ -269,7 +269,7 @@ class _Description:
                 needed.update(layer.inputs)
         return [layer for layer in self._made.values() if layer.name in needed]
 
-    def _applied(self, model: KerasObject, inputs: Sequence[TrainedLayer], around: str) -> List[TrainedLayer]:
+    def _applied(self, model: KerasObject, inputs: Sequence[TrainedLayer], around: LayerPath) -> List[TrainedLayer]:
         """Apply the layers of a model to values; return its outputs."""
         config = model["config"]
         if model["class_name"] == "Sequential":
@@ -309,18 +309,19 @@ class _Description:
             pending = waiting
         return [value_of(*end) for end in ends]
 
-    def _used(self, entry: KerasObject, read: Sequence[TrainedLayer], around: str) -> List[TrainedLayer]:
+    def _used(self, entry: KerasObject, read: Sequence[TrainedLayer], around: LayerPath) -> List[TrainedLayer]:
         """Apply a layer, or a model inside, to values; return its outputs."""
-        path = f"{around}{entry['config']['name']}"
+        path = (*around, entry["config"]["name"])
         if entry["class_name"] in MODELS:
-            return self._applied(entry, read, f"{path}_")
+            return self._applied(entry, read, path)
         if entry["class_name"] == "InputLayer":
             return list(read)
         for end, kind in self._kinds[path]:
-            name, uses = f"{path}{end}", 1
+            first = name = f"{'_'.join(path)}{end}"
+            uses, own = 1, (*path, end) if end else path
             while name in self._made:
                 uses += 1
-                name = f"{path}{end}_use{uses}"
+                name = f"{first}_use{uses}"
             if isinstance(kind, BatchNormalization) and list(np.ravel(kind.axis)) not in ([-1], [len(read[0].shape)]):
                 axes = ", ".join(map(str, np.ravel(kind.axis)))
                 raise NotReadError(f"{_label(entry)}: normalises axis {axes}, not the channels")
@@ -331,24 +332,23 @@ class _Description:
                 raise NotReadError(f"{_label(entry)}: {error}") from error
             if isinstance(kind, Reshape):  # in which one length may be open
                 made = replace(made, layer=kind.model_copy(update={"target_shape": made.shape}))
-            self._made[name], self.path_of[name], read = made, f"{path}{end}", [made]
-            self._expected.setdefault(f"{path}{end}", expected)
+            self._made[name], self.path_of[name], read = made, own, [made]
+            self._expected.setdefault(own, expected)
         return list(read)
 
-    def weights(self, arrays_of: ArraysOf) -> Dict[str, Dict[str, np.ndarray]]:
+    def weights(self, arrays_of: ArraysOf) -> Dict[LayerPath, Dict[str, np.ndarray]]:
         """Return the weights of each layer by its path."""
-        found: Dict[str, Dict[str, np.ndarray]] = {path: {} for path in self.path_of.values()}
+        found: Dict[LayerPath, Dict[str, np.ndarray]] = {path: {} for path in self.path_of.values()}
         for entry in self._description["config"]["layers"]:
-            trainable, others = self._order(entry, "")
+            trainable, others = self._order(entry, ())
             wanted = [*trainable, *others]
-            statistics = any(
-                isinstance(kind, Preprocessing) for _, kind in self._kinds.get(entry["config"]["name"], [])
-            )
+            own = (entry["config"]["name"],)
+            statistics = any(isinstance(kind, Preprocessing) for _, kind in self._kinds.get(own, []))
             if not wanted and not statistics:
                 continue
             arrays = list(arrays_of(entry["config"]["name"]))
             if statistics:
-                found[entry["config"]["name"]] = {str(i): np.asarray(array[()]) for i, array in enumerate(arrays)}
+                found[own] = {str(i): np.asarray(array[()]) for i, array in enumerate(arrays)}
                 continue
             expected, stored = [self._expected[path][key] for path, key in wanted], [each.shape for each in arrays]
             if stored != expected:
@@ -357,19 +357,21 @@ class _Description:
                     f"but the file holds {_shapes(stored)}"
                 )
             for (path, key), array in zip(wanted, arrays):
-                found[path][key] = _numbers_of(array, f"{key} of layer {path}")
+                found[path][key] = _numbers_of(array, f"{key} of layer {'_'.join(path)}")
         return found
 
-    def _order(self, entry: KerasObject, around: str) -> Tuple[List[Tuple[str, str]], List[Tuple[str, str]]]:
+    def _order(
+        self, entry: KerasObject, around: LayerPath
+    ) -> Tuple[List[Tuple[LayerPath, str]], List[Tuple[LayerPath, str]]]:
         """Return path and name of the weights of a layer or model in Keras's order: the trainable ones, and the rest.
 
         Keras writes the trainable weights of all layers of a model inside before the others.
         """
-        path = f"{around}{entry['config']['name']}"
+        path = (*around, entry["config"]["name"])
         trainable, others = [], []
         if entry["class_name"] in MODELS:
             for layer in entry["config"]["layers"]:
-                first, second = self._order(layer, f"{path}_")
+                first, second = self._order(layer, path)
                 trainable += first
                 others += second
             return trainable, others

@@ -25,6 +25,8 @@ from snnb.training.pretrained import check_shapes, shortest
 from snnb.training.qcfs import levels_of, plain
 from snnb.training.recipe import Recipe
 
+KERAS_MODULES = ("keras.", "tf_keras.", "tensorflow.")  # of its layers
+
 
 def check_model(
     model: keras.Model, picture_shape: Tuple[int, ...], num_classes: Optional[int], *, to_train: bool = False
@@ -123,6 +125,10 @@ def trained_network(model: keras.Model) -> TrainedNetwork:
     Raise `InputError` if it has a layer that cannot be converted; the message names layers and reasons in one line.
     """
     levels, model = levels_of(model), plain(model)
+    for layer in model.submodules:  # whose class may have the name of a class of Keras
+        if isinstance(layer, keras.layers.Layer) and not type(layer).__module__.startswith(KERAS_MODULES):
+            kind = type(layer).__name__
+            raise InputError(f"cannot convert this model: layer {layer.name} ({kind}): a custom class: use Keras's own")
 
     def arrays_of(name: str) -> List[np.ndarray]:
         layer = model.get_layer(name)
