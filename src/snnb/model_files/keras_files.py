@@ -231,7 +231,8 @@ class _Description:
                 inside = [each for own, kinds in self._kinds.items() if own[: len(path)] == path for _, each in kinds]
                 of_keras_3 = any("module" in layer for layer in entry["config"]["layers"])
                 if of_keras_3 and not all(isinstance(each, Preprocessing) for each in inside):
-                    yield _label(entry), "is a nested model, which is not supported in files of Keras 3"
+                    reason = "is a nested model, which is not supported in files of Keras 3"
+                    yield _label(entry), f"{reason}: build the model of its layers one by one, or export it as .onnx"
                 continue
             try:
                 self._kinds[path] = [] if entry["class_name"] == "InputLayer" else _translated(entry, mixed)
