@@ -102,6 +102,7 @@ WANTED = [
     ("train --dataset mni", ["mnist"]),
     ("simulate --engine ", ["auto", "event", "tensorflow", "toolbox"]),
     ("simulate --input p", ["poisson"]),
+    ("hardware --show loihi", [name for name in hardware_names() if name.startswith("loihi")]),
     ("map --hardware loihi", [name for name in hardware_names() if name.startswith("loihi")]),
     ("export runs/x --format hm", ["hmetis"]),
 ]

@@ -10,7 +10,7 @@ import shutil
 import pytest
 
 from snnb import Run
-from snnb.cli.main import main
+from snnb.cli.main import SYNONYMS, main
 from snnb.formats.all import FORMATS
 from tests.end_to_end.conftest import RECORDED
 from tests.model_files.conftest import RECORDED as MODELS
@@ -92,6 +92,8 @@ REFUSED = {
         ("", 2, "--model", "give"),
         ("run --time-step 1", 2, "--time-step", "`snnb parse`, `snnb run`"),
         (f"{NEW} --warm-up 100 --duration 100", 2, "--warm-up", "no step"),
+        ("run --timesteps 50", 2, "no such option: --timesteps", "did you mean --duration?"),
+        ("run --sample 50", 2, "no such option: --sample;", "did you mean --samples?"),
         ("run --samples 361", 2, "--samples", "360"),
         ("run --first 360", 2, "--first", "359"),
         ("run --first 350 --samples 11", 2, "--samples", "10 from --first 350"),
@@ -154,6 +156,7 @@ REFUSED = {
         ("outside --hardware loihi --graph weights", 2, "weights", "spike counts"),
         ("outside --hardware loihi --graph 20200101T000000Z", 2, "--graph", "imported"),
         ("run", 2, "--hardware", "loihi"),
+        ("run --chip loihi", 2, "no such option: --chip", "did you mean --hardware?"),
         ("run --hardware lohi", 2, "--hardware", "loihi"),
         ("run --hardware ''", 2, "no such description", "loihi"),
         ("run --hardware no/such.yaml", 3, "no/such.yaml", "no such file"),
@@ -169,21 +172,41 @@ REFUSED = {
         ("run --hardware speck2f --seed 3", 2, "--seed: no effect on speck2f", "each layer has one core"),
         ("run --hardware speck2f --partition zero", 2, "--partition: no effect on speck2f", "each layer has one core"),
         ("outside --hardware speck2f", 2, "takes layers, and", "give a chip with a mesh"),
-        ("run --hardware cores_empty.yaml", 3, "cores: Tuple should have at least 1 item", "docs/mapping.md shows"),
-        ("run --hardware cores_number.yaml", 3, "cores: Input should be a valid tuple", "docs/mapping.md shows"),
-        ("run --hardware core_without.yaml", 3, "cores.0.biases: Field required", "docs/mapping.md shows"),
-        ("run --hardware core_unknown.yaml", 3, "cores.0.bits: Extra inputs are not permitted", "docs/mapping.md"),
-        ("run --hardware core_zero.yaml", 3, "cores.0.kernel: Input should be greater than or equal to 1", "docs"),
-        ("run --hardware cores_mesh.yaml", 3, "mesh: Extra inputs are not permitted", "docs/mapping.md shows"),
-        ("run --hardware cores_network.yaml", 3, "give cores or network, one of them", "docs/mapping.md shows"),
-        ("run --hardware network_layer.yaml", 3, "layer: has no effect with network; omit it", "docs/mapping.md shows"),
-        ("run --hardware network_without.yaml", 3, "network.outputs: Field required", "docs/mapping.md shows"),
-        ("run --hardware layer_unknown.yaml", 3, "layer.size: Extra inputs are not permitted", "docs/mapping.md shows"),
-        ("run --hardware layer_bits.yaml", 3, "layer.weight_bits: Input should be a valid integer", "docs/mapping.md"),
-        ("run --hardware layer_strides.yaml", 3, "layer.strides: Tuple should have at least 1 item", "docs/mapping.md"),
-        ("run --hardware layer_padding.yaml", 3, "layer.padding: Input should be greater than or equal to 0", "docs"),
-        ("run --hardware layer_pooling.yaml", 3, "layer.pooling.0: Input should be greater", "docs/mapping.md shows"),
-        ("run --hardware layer_source.yaml", 3, "source: Field required", "docs/mapping.md shows"),
+        ("run --hardware cores_empty.yaml", 3, "cores: too few entries (at least 1)", "--show speck2f` prints"),
+        ("run --hardware cores_number.yaml", 3, "cores: 9 is not a list", "--show speck2f` prints"),
+        ("run --hardware core_without.yaml", 3, "cores.0.biases: missing", "--show speck2f` prints"),
+        (
+            "run --hardware core_unknown.yaml",
+            3,
+            "cores.0.bits: unknown key",
+            "--show speck2f` prints",
+        ),
+        ("run --hardware core_zero.yaml", 3, "cores.0.kernel: 0 is below 1", "--show speck2f` prints"),
+        (
+            "run --hardware cores_mesh.yaml",
+            3,
+            "mesh: unknown key (the keys are name, cores, ",
+            "--show speck2f` prints",
+        ),
+        ("run --hardware cores_network.yaml", 3, "give cores or network, one of them", "--show speck2f` prints"),
+        (
+            "run --hardware network_layer.yaml",
+            3,
+            "layer: has no effect with network; omit it",
+            "--show xylo_imu` prints",
+        ),
+        ("run --hardware network_without.yaml", 3, "network.outputs: missing", "--show xylo_imu` prints"),
+        ("run --hardware layer_unknown.yaml", 3, "layer.size: unknown key", "--show speck2f` prints"),
+        ("run --hardware layer_bits.yaml", 3, "layer.weight_bits: 8.5 is not an integer", "--show speck2f` prints"),
+        (
+            "run --hardware layer_strides.yaml",
+            3,
+            "layer.strides: too few entries (at least 1)",
+            "--show speck2f` prints",
+        ),
+        ("run --hardware layer_padding.yaml", 3, "layer.padding: -1 is below 0", "--show speck2f` prints"),
+        ("run --hardware layer_pooling.yaml", 3, "layer.pooling.0: 0 is below 1", "--show speck2f` prints"),
+        ("run --hardware layer_source.yaml", 3, "source: missing", "--show speck2f` prints"),
         ("run --hardware loihi --graph 20200101T000000Z", 2, "--graph", STAMP),
         ("named --hardware loihi --partition three", 3, "'1', has no name", "a row `name value` for each"),
         ("named --hardware loihi --partition rows", 3, "line 3: the graph has no neuron 'd'", "names such as 'a'"),
@@ -429,6 +452,13 @@ def test_commands_that_repair_a_damaged_result_work_as_they_stand(mapped, tmp_pa
         assert main(words if "run" in words else [*words, "run", "--quiet"]) == 0, command
     assert main(["verify", "run"]) == 0
     assert bool(list(tmp_path.glob("run/maps/*"))) == file.startswith(GRAPH)  # its mappings stay
+
+
+@pytest.mark.parametrize("word", SYNONYMS)
+def test_names_of_options_in_other_programs(capsys, word):
+    assert main(["models", word, "5"]) == 2
+    message = f"snnb: no such option: {word}; {SYNONYMS[word]} is an option of `snnb "
+    assert capsys.readouterr().err.startswith(message)
 
 
 def test_a_wrong_command_is_refused(capsys):

@@ -1,6 +1,7 @@
 """Models in h5 files: Keras's own come back as they were, and nothing else is built or run."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -8,8 +9,10 @@ import h5py
 import numpy as np
 import pytest
 
+from snnb.conversion.layer_rules import OWN_CONVERTIBLE
 from snnb.core.errors import InputError
-from snnb.io.keras_file import LAYERS, load_model
+from snnb.io.keras_file import CONVERTED, LAYERS, load_model
+from snnb.model_files.read_model import read_model
 
 
 @pytest.fixture(scope="module")
@@ -122,13 +125,42 @@ def test_what_could_run_is_not_even_built(altered, monkeypatch, change):
     built = []
     monkeypatch.setattr(keras.models, "load_model", lambda *a, **k: built.append(a))
     monkeypatch.setattr(keras.models, "model_from_config", lambda *a, **k: built.append(a))
-    refusal(path, "may run|not Keras's|without a class")
+    refusal(path, "is not loaded from a file|not supported|without a class")
     assert built == []
 
 
 def test_the_layer_and_its_kind_are_named(altered):
     refusal(altered(HARM["a Lambda"]), r"net\.h5: layer evil \(Lambda\) is not loaded from a file, since it may run")
     refusal(altered(HARM["a function of a module"]), r"layer conv2d\w* \(Conv2D\): its activation is deserialize, ")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: conv(d).update(activation="gelu"), r"its activation is gelu, which is not supported: use relu, "),
+        (
+            lambda d: d["config"]["layers"][1].update(class_name="LSTM"),
+            "recurrent layers are not supported: build .* Den",
+        ),
+        (
+            lambda d: d["config"]["layers"][1].update(class_name="GroupNormalization"),
+            r"layer conv2d\w* \(GroupNormalization\) is not .*, since snnb has no spiking form of it: build .* Conv2D",
+        ),
+    ],
+    ids=["an activation", "a recurrent layer", "a normalisation"],
+)
+def test_what_keras_has_and_snnb_does_not_is_not_called_foreign(altered, change, message):
+    path = altered(change)
+    refusal(path, message)
+    with pytest.raises(InputError) as caught:
+        read_model(path, len)
+    assert re.search(message, str(caught.value))
+    assert not re.search("Keras's own|TensorFlow|may run", str(caught.value))
+
+
+def test_the_layers_that_are_advised_are_converted():
+    """A softmax over the last axis is read as an activation."""
+    assert {*CONVERTED} == OWN_CONVERTIBLE | {"Softmax"}
 
 
 BROKEN = {

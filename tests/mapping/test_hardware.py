@@ -1,13 +1,22 @@
 """Descriptions of chips: those of the package are as published, others are read strictly."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 import yaml
 
+from snnb.cli.main import main
 from snnb.core.errors import InputError
-from snnb.mapping.hardware import Hardware, descriptions, hardware_names, layer_descriptions, read_hardware
+from snnb.mapping.hardware import (
+    DESCRIPTIONS,
+    Hardware,
+    descriptions,
+    hardware_names,
+    layer_descriptions,
+    read_hardware,
+)
 
 CHIP = {
     "name": "chip",
@@ -69,6 +78,32 @@ def test_the_page_shows_every_key():
     assert read_keys(chip.time_ns) == {*type(chip.time_ns).model_fields} - {"link"}
 
 
+@pytest.mark.parametrize("name", hardware_names())
+def test_a_description_is_printed_to_start_from(tmp_path, capsys, name):
+    assert main(["hardware", "--show", name]) == 0
+    printed = capsys.readouterr()
+    (tmp_path / "mine.yaml").write_text(printed.out, encoding="utf-8")
+    assert read_hardware(str(tmp_path / "mine.yaml")) == read_hardware(name)
+    assert yaml.safe_load(printed.out) == yaml.safe_load(Path(DESCRIPTIONS, f"{name}.yaml").read_text())
+    assert printed.err == ""
+    assert main(["hardware", "--show", name, "--json"]) == 0
+    (described,) = json.loads(capsys.readouterr().out)
+    assert described["source"] == yaml.safe_load(printed.out)["source"]
+
+
+def test_comments_of_a_description_are_printed(tmp_path, capsys, monkeypatch):
+    text = f"# a chip\n{yaml.safe_dump(CHIP)}tile: null  # none\n"
+    (tmp_path / "chip.yaml").write_text(text)
+    monkeypatch.setattr("snnb.mapping.hardware.DESCRIPTIONS", tmp_path)
+    assert main(["hardware", "--show", "chip"]) == 0
+    assert capsys.readouterr().out == text
+
+
+def test_only_descriptions_of_the_package_are_printed(capsys):
+    assert main(["hardware", "--show", "../loihi.yaml"]) == 2
+    assert "--show ../loihi.yaml: no such description; there are jin_1024x1024, " in capsys.readouterr().err
+
+
 def read_keys(model):
     return {name for name, value in model if value is not None}
 
@@ -76,27 +111,59 @@ def read_keys(model):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"neurons_per_core": 0}, "neurons_per_core: Input should be greater than or equal to 1"),
-        ({"axons_per_core": 2.5}, "axons_per_core: Input should be a valid integer"),
-        ({"mesh": [4]}, "mesh.1: Field required"),
-        ({"mesh": [40_000, 40_000]}, "mesh.0: Input should be less than or equal to 32768, mesh.1: Input should be"),
-        ({"mesh": "4x4"}, "mesh: Input should be a valid tuple"),
-        ({"neurons": 10}, "neurons: Extra inputs are not permitted"),
-        ({"energy_pj": {"router": 1, "wire": 2}}, "energy_pj.wire: Extra inputs are"),
-        ({"energy_pj": {"router": -1, "link": 1}}, "energy_pj.router: Input should be greater"),
-        ({"energy_pj": {"router": float("nan"), "link": 1}}, "energy_pj.router: Input should be"),
-        ({"name": "a b"}, "name: String should match"),
+        ({"neurons_per_core": 0}, "neurons_per_core: 0 is below 1;"),
+        ({"axons_per_core": 2.5}, "axons_per_core: 2.5 is not an integer;"),
+        ({"mesh": [4]}, "mesh.1: missing;"),
+        ({"mesh": [4, 4, 4]}, "mesh: too many entries (at most 2);"),
+        ({"mesh": [40_000, 40_000]}, "mesh.0: 40000 is above 32768; mesh.1: 40000 is above 32768;"),
+        ({"mesh": "4x4"}, 'mesh: "4x4" is not a list;'),
+        ({"neurons": 10}, "neurons: unknown key (did you mean neurons_per_core?);"),
+        ({"synapse_per_core": 10}, "synapse_per_core: unknown key (did you mean synapses_per_core?);"),
+        (
+            {"synapse_memory": {"bit_per_core": 8, "weight_bits": 8}},
+            "synapse_memory.bits_per_core: missing; synapse_me",
+        ),
+        ({"colour": 1}, "colour: unknown key (the keys are name, mesh, tile, chip, neurons_per_core, "),
+        ({"energy_pj": {"router": 1, "wire": 2}}, "energy_pj.wire: unknown key (the keys are router, link, link_x, "),
+        ({"energy_pj": {"router": -1, "link": 1}}, "energy_pj.router: -1 is below 0;"),
+        ({"energy_pj": 3}, "energy_pj: 3 is not a mapping;"),
+        ({"energy_pj": {"router": float("nan"), "link": 1}}, "energy_pj.router: NaN is not a finite number;"),
+        ({"name": "a b"}, 'name: "a b" does not match the pattern ^[A-Za-z0-9_.-]{1,60}$;'),
+        ({"source": ""}, 'source: "" is too short (at least 1);'),
         ({"energy_pj": {"router": 1}}, "energy_pj: give link, or link_x and link_y"),
         ({"energy_pj": {"router": 1, "link_x": 1}}, "energy_pj: give link, or link_x and link_y"),
-        ({"energy_pj": {"router": 1, "link": 1, "spike": 2}}, "energy_pj: no source; name it under sources"),
-        ({"tile": [1, 1], "chip": [3, 2]}, "tile, chip: no source; name it under sources"),
+        ({"energy_pj": {"router": 1, "link": 1, "spike": 2}}, "energy_pj: no source, name it under sources"),
+        ({"tile": [1, 1], "chip": [3, 2]}, "tile, chip: no source, name it under sources"),
         ({"tile": [2, 1], **SOURCED}, r"mesh: 3 × 2 cores are not a multiple of the tile's, (2, 1)"),
         ({"chip": [2, 2], **SOURCED}, r"mesh: 3 × 2 cores are not a multiple of the chip's, (2, 2)"),
         ({"chip": [1, 2], "tile": [3, 1]}, "chip: 1 × 2 cores are not a multiple of the tile's, (3, 1)"),
-        ({"synapse_memory": {"weight_bits": 8}}, "synapse_memory.bits_per_core: Field required"),
-        ({"synapse_memory": {"bits_per_core": 8}}, "synapse_memory.weight_bits: Field required"),
+        ({"synapse_memory": {"weight_bits": 8}}, "synapse_memory.bits_per_core: missing"),
+        ({"synapse_memory": {"bits_per_core": 8}}, "synapse_memory.weight_bits: missing"),
         ({"sources": {"tile": "a test"}}, "sources: there are no figures tile that need one"),
+        (
+            {"synapse_memory": {"bits_per_core": 8, "weight_bits": 8, "sharing": "all"}},
+            'synapse_memory.sharing: "all" is',
+        ),
         ({"latency_ns": None}, "give latency_ns or time_ns, one of them"),
+        (
+            {"time_ns": {"router": 1, "link": 1, "barrier": "x"}},
+            'time_ns.barrier: "x" is not a number and "x" is not a ',
+        ),
+        ({"time_ns": {"router": 1, "link": 1, "barrier": {1: "x", 2: 3}}}, 'time_ns.barrier.1: "x" is not a number;'),
+        (
+            {"time_ns": {"router": 1, "link": 1, "barrier": {1.5: 2, 3: -1}}},
+            "time_ns.barrier.1.5: 1.5 is not an integer; time_ns.barrier.3: -1 is below 0;",
+        ),
+        (
+            {"neurons_per_core": 0, "axon_per_core": 2, "source": None, "energy_pj": {"router": True}},
+            "neurons_per_core: 0 is below 1; energy_pj.router: true is not a number; source: null is not text; "
+            "axon_per_core: unknown key (did you mean axons_per_core?); `snnb",
+        ),
+        (
+            {"tile": [2, 1], "latency_ns": None, "sources": {"mesh": "a test"}},
+            "mesh: 3 × 2 cores are not a multiple of the tile's, (2, 1); give latency_ns or time_ns, one of them; "
+            "tile: no source, name it under sources; sources: there are no figures mesh that need one; `snnb",
+        ),
     ],
 )
 def test_what_is_wrong_is_named_with_file_and_key(tmp_path, changed, message):
@@ -105,7 +172,7 @@ def test_what_is_wrong_is_named_with_file_and_key(tmp_path, changed, message):
     with pytest.raises(InputError) as raised:
         read_hardware(str(path))
     assert str(raised.value).startswith(f"{path}: {message}")
-    assert str(raised.value).endswith("docs/mapping.md shows a description with all its keys")
+    assert str(raised.value).endswith("; `snnb hardware --show loihi` prints a valid description")
     assert "\n" not in str(raised.value)
 
 
@@ -115,7 +182,7 @@ def test_what_is_wrong_is_named_with_file_and_key(tmp_path, changed, message):
         ("", "it holds no keys"),
         ("- 1\n- 2\n", "it holds no keys"),
         ("a: [", r"not valid YAML \(line 2"),
-        ("1: 2\n", "Keys should be strings"),
+        ("1: 2\n", "1: a key that is not text"),
     ],
 )
 def test_no_such_yaml(tmp_path, text, message):

@@ -1,6 +1,7 @@
 """Files of other versions of Keras: as that version computes, or refused by layer and setting."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -51,6 +52,12 @@ REFUSED = {
         lambda layers, model: layers["stem"].update(class_name="LSTM"),
         r"layer stem \(LSTM\): recurrent layers are not supported",
     ),
+    "a normalisation of today": (
+        lambda layers, model: layers["stem"].update(
+            class_name="LayerNormalization", config={"name": "stem", "rms_scaling": False}
+        ),
+        r"layer stem \(LayerNormalization\): snnb has no spiking form of it",
+    ),
     "a class of another module": (
         lambda layers, model: layers["stem"].update(module="mine", registered_name="Conv2D"),
         r"layer stem \(Conv2D\): is of mine, and not loaded",
@@ -80,7 +87,9 @@ REFUSED = {
 @pytest.mark.parametrize(("change", "message"), REFUSED.values(), ids=REFUSED)
 def test_what_is_not_understood_is_named(altered, change, message):
     path = altered("residual_keras215.h5", change)
-    assert refused(path, message).startswith(f"{path}: ")
+    line = refused(path, message)
+    assert line.startswith(f"{path}: ")
+    assert not re.search("TensorFlow|Keras's own", line)
 
 
 def test_mixed_precision_is_computed_in_float32_with_a_warning(recorded, altered):

@@ -65,7 +65,7 @@ def test_what_could_run_code_is_refused_by_name(archive, config):
         refused(archive({CONFIG: json.dumps(config)}), message)
 
     layers.append(LAMBDA)
-    check(r"layer evil \(Lambda\): runs custom code, which is neither loaded")
+    check(r"layer evil \(Lambda\): is not loaded from a file, since it may run")
     layers.pop()
     stem.update(module="keras.src.ops.numpy", class_name="Exp", registered_name="Exp")
     check(r"layer stem \(Exp\): is of keras.src.ops.numpy, and not loaded from a file")

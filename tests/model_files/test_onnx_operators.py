@@ -1,5 +1,6 @@
 """Each operator of ONNX that is read, as onnxruntime computes it; and what of it is refused, by name and opset."""
 
+import re
 from contextlib import suppress
 
 import numpy as np
@@ -185,14 +186,14 @@ def test_what_changed_between_the_opsets(tmp_path, opset):
 
 
 REFUSED = {
-    "Sigmoid": ([node("Sigmoid")], {}, r"operator Sigmoid \(the_Sigmoid_y, opset 13\): not read"),
+    "Sigmoid": ([node("Sigmoid")], {}, r"operator Sigmoid \(the_Sigmoid_y, opset 13\): not read; build .* Conv,"),
     "several": ([node("Sigmoid", "x", "t"), node("Erf", "t")], {}, r"operator Erf \(the_Erf_y, .*\), and Sigmoid"),
     "a domain": ([onnx.helper.make_node("Relu", ["x"], ["y"], domain="mine")], {}, "operator mine.Relu"),
     "groups": ([node("Conv", "x,w", group=3)], {"w": numbers(3, 3, 3, 3)}, "does not fit 3 channels in 3 groups"),
     "strides and holes": (
         [node("Conv", "x,w", strides=[2, 2], dilations=[2, 2])],
         CONV,
-        "it has strides and dilations, which TensorFlow does not support together",
+        "it has strides and dilations, which are not supported together",
     ),
     "unequal strides": ([node("Conv", "x,w", group=3, strides=[2, 1])], {"w": numbers(3, 1, 3, 3)}, "unequal strides"),
     "a bias too long": ([node("Conv", "x,w,b")], {"w": CONV["w"], "b": numbers(5)}, r"its bias has the shape \(5,\)"),
@@ -232,7 +233,7 @@ REFUSED = {
 @pytest.mark.parametrize(("nodes", "constants", "message"), REFUSED.values(), ids=REFUSED)
 def test_what_is_not_read_is_named(tmp_path, nodes, constants, message):
     path = written(tmp_path / "net.onnx", nodes, **constants)
-    refused(path, message)
+    assert not re.search("docs/|TensorFlow", refused(path, message))
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,21 @@ def test_widths_of_windows_and_edges_of_every_kind(tmp_path, shape):
     _assert_engines_agree(model, tmp_path, random.random((5, *shape)), 256, 30)
 
 
+def test_rows_of_padding_after_the_last_are_no_spikes(tmp_path):
+    """The padded volume begins with the words of spikes that it reads, and has more of them."""
+    options = {"padding": "same", "activation": "relu"}
+    x = Input((8, 8, 1), name="input")
+    y = layers.Conv2D(1, 3, name="00Conv2D_1", **options)(x)
+    y = layers.ZeroPadding2D(((0, 8), (0, 0)), name="01ZeroPadding2D")(y)
+    y = layers.Concatenate(axis=1, name="02Concatenate")([y, x])
+    ends = [layers.Conv2D(filters, 3, name=f"03Conv2D_{filters}", **options)(y) for filters in (3, 70)]
+    y = layers.Concatenate(name="04Concatenate")([layers.Flatten(name=f"f{i}")(end) for i, end in enumerate(ends)])
+    model = Model(x, layers.Dense(7, activation="softmax", name="05Dense_7")(y))
+    random = np.random.default_rng(0)
+    model.set_weights([random.normal(0.1, 0.3, weight.shape) for weight in model.get_weights()])
+    _assert_engines_agree(model, tmp_path, random.random((5, 8, 8, 1)), 256, 30)
+
+
 def test_blocks_of_weights_leave_no_trace(trained, monkeypatch):
     """Many filters, whose weights do not fit into a block: parts of the taps, and of the channels of one."""
     from snnb.simulation.engines.event import compiled_network, loop_arrays

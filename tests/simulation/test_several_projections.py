@@ -1,6 +1,7 @@
 """Populations that sum several projections: both engines against neurons stepped in numpy, whose weights are matrices.
 
-Weights are whole eighths and pixels whole sixteenths, so that float32 adds them exactly in whatever order.
+Weights are whole eighths and pixels whole sixteenths, so that float32 adds them exactly in whatever order; with other
+numbers, the engine `event` is compared with sums in the order that docs/simulation.md states.
 """
 
 from dataclasses import replace
@@ -112,8 +113,11 @@ CASES = {case.__name__: case for case in (_convolutions, _shortcut, _three, _den
 
 
 @lru_cache(maxsize=None)
-def _built(name):
-    """A Keras model, the network of its file, pictures, and the populations by name: matrices and bias of each."""
+def _built(name, exact=True):
+    """A Keras model, the network of its file, pictures, and the populations by name: matrices and bias of each.
+
+    Not `exact`: weights and pixels of all bits, and no biases, so that the matrices have exactly these weights.
+    """
     populations = CASES[name]()
     tensors = {"input": Input(SHAPE, name="input")}
     for population, terms in populations.items():
@@ -131,7 +135,8 @@ def _built(name):
             tensors[population] = layers.Activation("relu", name=population)(end)
     model = Model(tensors["input"], tensors["out"])
     random = np.random.default_rng(4)
-    model.set_weights([_eighths(random, weights.shape) for weights in model.get_weights()])
+    numbers = _eighths if exact else _all_bits
+    model.set_weights([numbers(random, weights.shape) for weights in model.get_weights()])
     with TemporaryDirectory() as folder:
         write_model(model, Path(folder) / "several_parsed.h5")
         network = read_network(Path(folder) / "several_parsed.h5")
@@ -140,12 +145,17 @@ def _built(name):
         population: [(source, *_matrix(behind, shapes[source])) for source, *behind in terms]
         for population, terms in populations.items()
     }
-    pictures = (random.integers(0, 17, (SAMPLES, *SHAPE)) / 16).astype(np.float32)
+    pictures = random.integers(0, 17, (SAMPLES, *SHAPE)) / 16 if exact else random.random((SAMPLES, *SHAPE))
+    pictures = pictures.astype(np.float32)
     return model, network, pictures, connected
 
 
 def _eighths(random, shape):
     return random.choice([-3, -2, -1, -1, 0, 1, 1, 2, 3] if len(shape) > 1 else [0, 1, 2], shape) / 8
+
+
+def _all_bits(random, shape):
+    return random.normal(0.1, 0.3, shape) * (len(shape) > 1)
 
 
 def _matrix(layers, shape):
@@ -220,6 +230,54 @@ def test_windows_are_those_of_neurons_that_fire_one_after_the_other(case, coding
         for name, counts in expected.items():
             np.testing.assert_array_equal(found.counts[name].reshape(SAMPLES, -1), counts, err_msg=name)
             assert sorted(map(tuple, found.spikes[name].tolist())) == sorted(times[name]), name
+
+
+def _in_stated_order(terms, active):
+    """float32 sums: one projection after the other, and of each the inputs in rising order."""
+    total = np.float32(0)
+    for source, weights, _ in terms:
+        for i, row in enumerate(weights.astype(np.float32)):
+            total = total + active[source][:, i : i + 1] * row
+    return total
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_sums_have_the_bits_of_the_stated_order(case):
+    _, network, pictures, connected = _built(case, exact=False)
+    random = np.random.default_rng(1)
+    biases = {p.name: random.normal(0, 0.1, p.shape[-1]).astype(np.float32) for p in network.populations}
+    network = network.with_populations(replace(p, bias=biases[p.name]) for p in network.populations)
+    settings = SimulationSettings(samples=SAMPLES, duration=STEPS)
+    x = pictures.reshape(SAMPLES, -1)
+
+    constant = event_network.EventNetwork(network, settings).constant_currents(pictures)
+    of_input = {name: [term for term in terms if term[0] == "input"] for name, terms in connected.items()}
+    assert set(constant) == {name for name, terms in of_input.items() if terms}
+    for name, currents in constant.items():
+        expected = _in_stated_order(of_input[name], {"input": x})
+        np.testing.assert_array_equal(currents[:, : expected.shape[1]], expected, err_msg=name)
+
+    bias = {p.name: np.resize(biases[p.name], p.size) for p in network.populations}
+    potential, counts = dict.fromkeys(connected, np.float32(0)), dict.fromkeys(connected, 0)
+    active = {"input": x}
+    input_first = {name: sorted(terms, key=lambda term: term[0] != "input") for name, terms in connected.items()}
+    for _ in range(STEPS):
+        for name, terms in input_first.items():
+            potential[name] = potential[name] + (_in_stated_order(terms, active) + bias[name])
+            active[name] = (potential[name] >= 1).astype(np.float32)
+            potential[name] = potential[name] - active[name]
+            counts[name] = counts[name] + active[name]
+    found = _simulate(EventEngine, network, pictures, settings).counts
+    for name, expected in counts.items():
+        np.testing.assert_array_equal(found[name].reshape(SAMPLES, -1), expected, err_msg=name)
+
+    sent, steps = {"input": x * np.float32(STEPS)}, np.float32(STEPS)
+    found = _simulate(SeparatedEngine, network.separated(STEPS), pictures, settings)
+    for name, terms in connected.items():
+        received = _in_stated_order(terms, sent) + bias[name] * steps
+        sent[name] = np.clip(np.floor(received), 0, steps)
+        np.testing.assert_array_equal(found.counts[name].reshape(SAMPLES, -1), sent[name], err_msg=name)
+    np.testing.assert_array_equal(found.readout, received)
 
 
 def _append(spikes, readouts, spike_part, readout_part):

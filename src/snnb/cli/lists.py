@@ -1,12 +1,14 @@
 """Commands `snnb models`, `datasets`, `hardware` and `instances`."""
 
 from pathlib import Path
-from typing import List, Optional, Union
+from typing import List, Optional, Sequence, Union
 
 import typer
 from typing_extensions import Annotated
 
 from snnb.cli import output
+from snnb.cli.parameters import beginning
+from snnb.core.errors import UsageError
 
 
 def models() -> None:
@@ -44,8 +46,37 @@ def datasets(
     output.current.result(output.table_lines([head, *rows], right=(2,), drop=(2,), shorten=(4,)), entries)
 
 
-def hardware() -> None:
+def _hardware_names() -> Sequence[str]:
+    from snnb.mapping.hardware import hardware_names
+
+    return hardware_names()
+
+
+def _show_hardware(name: str) -> None:
+    """Print the file of a description in the package."""
+    from snnb.mapping.hardware import Hardware, HardwareRow, description_file, hardware_names, read_hardware
+
+    if name not in hardware_names():
+        raise UsageError(f"--show {name}: no such description; there are {', '.join(hardware_names())}")
+    chip = read_hardware(name)
+    lines = description_file(name).read_text(encoding="utf-8").splitlines()
+    output.current.result(lines, [HardwareRow(**dict(chip)) if isinstance(chip, Hardware) else chip])
+
+
+def hardware(
+    show: Annotated[
+        Optional[str],
+        typer.Option(
+            metavar="NAME",
+            help="Print the YAML file of a description, to start from.",
+            autocompletion=beginning(_hardware_names),
+        ),
+    ] = None,
+) -> None:
     """Run `snnb hardware`."""
+    if show is not None:
+        _show_hardware(show)
+        return
     from snnb.mapping.hardware import (
         MEMORIES,
         NO_LIMIT,

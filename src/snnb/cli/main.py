@@ -74,6 +74,15 @@ COMMANDS: Dict[str, Tuple[str, str]] = {
         "Show the versions of Python and packages, and GPU, memory and disk space of this machine.",
     ),
 }
+# Names that other programs give to an option
+SYNONYMS = {
+    "--chip": "--hardware",
+    "--num-steps": "--duration",
+    "--steps": "--duration",
+    "--time-steps": "--duration",
+    "--timesteps": "--duration",
+}
+LISTED = "`snnb --help` and `snnb COMMAND --help` list commands and options"
 COMMON = "Common"
 _COMMON = ("force", "defaults", "no_upstream", "no_wait", "yes", "json", "verbose", "quiet", "help")
 # Options in the help of the commands that take the options of several stages, COMMON ones apart
@@ -284,17 +293,28 @@ def _commands_with(option: str) -> List[str]:
     ]
 
 
+def _no_such_option(name: str, command: click.Command) -> str:
+    """Return the message for an unknown option of a command: the option that is meant, or the commands that have it."""
+    meant = SYNONYMS.get(name, name)
+    own = [option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)]
+    commands = [] if meant in own else _commands_with(meant)
+    if commands:
+        others = ", ".join(f"`snnb {other}`" for other in commands)
+        return f"no such option: {name}; {'it' if meant == name else meant} is an option of {others}"
+    near = [meant] if meant in own else get_close_matches(name, own, n=1)
+    return f"no such option: {name}; " + (f"did you mean {near[0]}?" if near else LISTED)
+
+
 def _described(error: BaseException) -> Tuple[int, str]:
     """Return the exit code of an error (see README.md) and the message for the user."""
     from snnb.io.files import describe_os_error
 
-    if isinstance(error, click.NoSuchOption) and _commands_with(error.option_name):
-        others = ", ".join(f"`snnb {name}`" for name in _commands_with(error.option_name))
-        return 2, f"no such option: {error.option_name}; it is an option of {others}"
+    if isinstance(error, click.NoSuchOption) and error.ctx is not None:
+        return 2, _no_such_option(error.option_name, error.ctx.command)
     if isinstance(error, click.ClickException):
         # typer has added its suggestion to the message; click 8.4 and later append another one
         reason = error.message if "Did you mean" in error.message else error.format_message()
-        return 2, f"{reason} (`snnb --help` and `snnb COMMAND --help` list commands and options)"
+        return 2, f"{reason} ({LISTED})"
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
         return INTERRUPTED, interruption_message(output.at_work)
     if isinstance(error, SnnbError):

@@ -453,8 +453,8 @@ def _layer(term: Term, written: Shape, activation: str, bias: Optional[np.ndarra
     else:
         if kernel.kind == "DepthwiseConv2D" and kernel.strides[0] != kernel.strides[1]:
             raise NotComposableError(
-                f"has strides of {kernel.strides[0]} × {kernel.strides[1]} for each channel, which TensorFlow only "
-                "supports if they are equal: use equal strides, or insert a relu before it"
+                f"has strides of {kernel.strides[0]} × {kernel.strides[1]} for each channel, which are "
+                "not supported: use equal strides, or insert a relu before it"
             )
         places = [(kernel.before[axis], written[axis]) for axis in (0, 1)]
         axes = list(zip(read, kernel.size, kernel.strides, kernel.dilation))

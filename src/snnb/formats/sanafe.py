@@ -48,7 +48,8 @@ from snnb.graph.listed import Edges, ListedGraph, ListedPopulation, require_neur
 from snnb.graph.populations import GraphPopulation, Recording
 from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
-from snnb.io.text import first_fault, invalid_yaml
+from snnb.io.faults import faults_in_words
+from snnb.io.text import invalid_yaml
 
 LIMIT = 50_000_000  # edges; SANA-FE 2.1.1 takes about 760 bytes of memory for each: 38 GB
 CORE = 1024  # neurons: the dendrite `accumulator` has no more, and SANA-FE 2.1.1 writes over its end without a check
@@ -410,7 +411,7 @@ def _node(event: yaml.Event, events: Iterator[yaml.Event]) -> Node:
 
 
 def _fault(error: ValueError) -> str:
-    return first_fault(error) if isinstance(error, ValidationError) else first_line(error)
+    return faults_in_words(error) if isinstance(error, ValidationError) else first_line(error)
 
 
 def _shown(node: Node) -> str:

@@ -21,18 +21,23 @@ if TYPE_CHECKING:
 
 QCFS_LEVELS = "qcfs_levels"  # attribute of the file of a model trained with quantised activations
 MODELS = ("Sequential", "Model", "Functional")
-_LAYERS = """
-Activation ActivityRegularization Add AlphaDropout Average AveragePooling1D AveragePooling2D AveragePooling3D
-BatchNormalization BatchNormalizationV1 BatchNormalizationV2 Concatenate Conv1D Conv2D Conv2DTranspose Conv3D
-Conv3DTranspose Cropping1D Cropping2D Cropping3D Dense DepthwiseConv2D Dot Dropout ELU Embedding Flatten
-GaussianDropout GaussianNoise GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D
-GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D InputLayer LayerNormalization LeakyReLU Masking
-MaxPooling1D MaxPooling2D MaxPooling3D Maximum Minimum Multiply PReLU Permute ReLU RepeatVector Reshape
-SeparableConv1D SeparableConv2D Softmax SpatialDropout1D SpatialDropout2D SpatialDropout3D Subtract
-ThresholdedReLU UpSampling1D UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D
+_CONVERTED = """
+Activation ActivityRegularization Add AlphaDropout AveragePooling2D BatchNormalization Concatenate Conv2D Dense
+DepthwiseConv2D Dropout Flatten GaussianDropout GaussianNoise GlobalAveragePooling2D InputLayer MaxPooling2D ReLU
+Reshape SeparableConv2D Softmax SpatialDropout2D ZeroPadding2D
 """
-LAYERS = frozenset(_LAYERS.split())
+CONVERTED = _CONVERTED.split()  # layers that `snnb.conversion` converts
+# Layers that `snnb.conversion` refuses, each with its reason
+_OTHERS = """
+Average AveragePooling1D AveragePooling3D Conv1D Conv2DTranspose Conv3D Conv3DTranspose Cropping1D Cropping2D
+Cropping3D Dot ELU Embedding GlobalAveragePooling1D GlobalAveragePooling3D GlobalMaxPooling1D GlobalMaxPooling2D
+GlobalMaxPooling3D LayerNormalization LeakyReLU Masking MaxPooling1D MaxPooling3D Maximum Minimum Multiply PReLU
+Permute RepeatVector SeparableConv1D SpatialDropout1D SpatialDropout3D Subtract ThresholdedReLU UpSampling1D
+UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding3D
+"""
+LAYERS = frozenset([*CONVERTED, "BatchNormalizationV1", "BatchNormalizationV2", *_OTHERS.split()])
 RECURRENT = ("Bidirectional", "ConvLSTM2D", "GRU", "LSTM", "RNN", "SimpleRNN")
+RUN_CODE = ("Lambda", "TFOpLambda", "TensorFlowOpLayer")  # and registered classes of users, as `Package>Name`
 # Names of classes and functions in a layer's configuration, by the end of the key.
 NAMES: Dict[str, str] = {
     "activation": "elu exponential hard_sigmoid linear relu selu sigmoid softmax softplus softsign swish tanh",
@@ -79,7 +84,7 @@ def read_levels(path: Path) -> Optional[int]:
 
 
 def check_layers(architecture: JsonValue, path: Path) -> None:
-    """Raise `DamagedError` if a model's description (JSON) names anything but Keras's own layers and functions."""
+    """Raise `DamagedError` if a model's description (JSON) names a layer or function that is not listed here."""
     fault = next(_faults_of_model(architecture), None)
     if fault is not None:
         raise DamagedError(path, fault)
@@ -101,10 +106,19 @@ def _faults_of_model(model: JsonValue) -> Iterator[str]:
         elif kind in MODELS:
             yield from _faults_of_model(layer)
         elif kind not in LAYERS:
-            recurrent = "recurrent layers are not supported"
-            yield f"{where} is not loaded from a file, since {recurrent if kind in RECURRENT else 'it may run code'}"
+            yield not_loaded(where, kind)
         else:
             yield from (f"{where}: {fault}" for fault in _faults_of_values([config, layer.get("inbound_nodes")]))
+
+
+def not_loaded(where: str, kind: str) -> str:
+    """Return the refusal of a layer of a kind that snnb does not convert; `where` describes it."""
+    reason = "snnb has no spiking form of it"
+    if kind in RECURRENT:
+        reason = "recurrent layers are not supported"
+    elif kind in RUN_CODE or ">" in kind:
+        reason = "it may run code"
+    return f"{where} is not loaded from a file, since {reason}: build the model of {', '.join(CONVERTED)}"
 
 
 def _kind_and_config(entry: JsonValue) -> Tuple[str, Dict[str, JsonValue]]:
@@ -126,14 +140,19 @@ def _faults_of_values(value: JsonValue, key: str = "") -> Iterator[str]:
     if isinstance(value, dict):
         yield from _faults_of_module(value)
         if "class_name" in value and (names is None or str(value["class_name"]) not in names):
-            yield f"its {key} is {str(value['class_name'])[:100]}, which is not Keras's own"
+            yield _unsupported(key, value["class_name"])
         for inner_key, inner in value.items():
             yield from _faults_of_values(inner, inner_key)
     elif isinstance(value, list):
         for inner in value:
             yield from _faults_of_values(inner, key)
     elif names is not None and value is not None and not (isinstance(value, str) and value in names):
-        yield f"its {key} is {str(value)[:100]}, which is not Keras's own"
+        yield _unsupported(key, value)
+
+
+def _unsupported(key: str, value: JsonValue) -> str:
+    advice = "use relu, softmax or linear" if key == "activation" else "omit it"
+    return f"its {key or 'argument'} is {str(value)[:100]}, which is not supported: {advice}"
 
 
 class StoredLayer(NamedTuple):

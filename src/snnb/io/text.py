@@ -17,6 +17,7 @@ from snnb.core.errors import DamagedError, first_line
 from snnb.core.formatting import figure
 from snnb.core.machine import require_memory
 from snnb.core.options import STRICT
+from snnb.io.faults import faults_in_words
 from snnb.version import __version__
 
 GZIP = b"\x1f\x8b"  # begin of a file
@@ -224,19 +225,9 @@ class Document(BaseModel):
 
 def read_document(kind: Type[T], path: Path) -> T:
     """Read a document; raise `DamagedError` if the file is not one of this kind."""
+    text = read_text(path)
     try:
-        return kind.model_validate_json(read_text(path))
+        return kind.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors()[0]
-        if first["type"] == "extra_forbidden":
-            where = ".".join(map(str, first["loc"]))
-            raise DamagedError(
-                path, f"{where}: unknown to snnb {__version__}; use the snnb that wrote the file"
-            ) from None
-        raise DamagedError(path, first_fault(error)) from None
-
-
-def first_fault(error: ValidationError) -> str:
-    """Return the first fault that pydantic found, in one line: its place in the data, and the message."""
-    first = error.errors()[0]
-    return ": ".join(filter(None, [".".join(map(str, first["loc"])), first["msg"].replace("Value error, ", "")]))
+        unknown = f"unknown to snnb {__version__}, use the snnb that wrote the file"
+        raise DamagedError(path, faults_in_words(error, kind, parse_json(text, path), unknown)) from None

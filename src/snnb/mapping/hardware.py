@@ -19,13 +19,14 @@ from typing_extensions import Annotated
 from snnb.core.errors import InputError, UsageError, advising
 from snnb.formats.sanafe_architecture import KEY as ARCHITECTURE
 from snnb.formats.sanafe_architecture import described
+from snnb.io.faults import faults_in_words
 from snnb.io.text import Document, load_yaml
 
 if TYPE_CHECKING:
     import numpy as np
 
 DESCRIPTIONS = Path(__file__).parent / "descriptions"
-ADVICE = "docs/mapping.md shows a description with all its keys"
+ADVICE = "`snnb hardware --show {}` prints a valid description"
 LARGEST_SIDE = 32_768  # of a mesh; core numbers fit in 32 bits
 LARGEST_LIMIT = 2**53
 NO_LIMIT = 1 << 62
@@ -157,22 +158,25 @@ class Hardware(Description):
 
     @model_validator(mode="after")
     def _is_consistent(self) -> "Hardware":
+        faults = []
         for name, of, within, sides in (
             ("tile", self.tile, "mesh", self.mesh),
             ("chip", self.chip, "mesh", self.mesh),
-            ("tile", self.tile, "chip", self.chip or self.mesh),
+            ("tile", self.chip and self.tile, "chip", self.chip or self.mesh),
         ):
             if of is not None and (sides[0] % of[0] or sides[1] % of[1]):
-                raise ValueError(f"{within}: {sides[0]} × {sides[1]} cores are not a multiple of the {name}'s, {of}")
+                faults.append(f"{within}: {sides[0]} × {sides[1]} cores are not a multiple of the {name}'s, {of}")
         if (self.latency_ns is None) == (self.time_ns is None):
-            raise ValueError("give latency_ns or time_ns, one of them")
+            faults.append("give latency_ns or time_ns, one of them")
         given = [name for name in SOURCED if getattr(self, name) is not None and (name != "energy_pj" or self.events)]
         missing = [name for name in given if name not in (self.sources or {})]
         if missing:
-            raise ValueError(f"{', '.join(missing)}: no source; name it under sources")
+            faults.append(f"{', '.join(missing)}: no source, name it under sources")
         unknown = [name for name in self.sources or {} if name not in given]
         if unknown:
-            raise ValueError(f"sources: there are no figures {', '.join(unknown)} that need one")
+            faults.append(f"sources: there are no figures {', '.join(unknown)} that need one")
+        if faults:
+            raise ValueError("; ".join(faults))
         return self
 
     @property
@@ -316,7 +320,7 @@ class LayerHardware(Description):
 
 
 AnyHardware = Union[Hardware, LayerHardware]
-LAYER_KEYS = ("cores", "network")  # of which a `LayerHardware` has one
+LAYER_KEYS = {"cores": "speck2f", "network": "xylo_imu"}  # a `LayerHardware` has one; descriptions in the package
 
 
 def hardware_names() -> Tuple[str, ...]:
@@ -359,18 +363,16 @@ def read_hardware(named: str) -> AnyHardware:
         raise UsageError(
             f"--hardware {named}: no such description; there are {', '.join(names)}; or give the path of a YAML file"
         )
-    with advising(ADVICE):
+    with advising(ADVICE.format("loihi")):
         data = load_yaml(path)
     if not isinstance(data, dict):
-        raise InputError(f"{path} describes no hardware: it holds no keys; {ADVICE}")
+        raise InputError(f"{path} describes no hardware: it holds no keys; {ADVICE.format('loihi')}")
     if ARCHITECTURE in data:
         data = described(data, path.name)
-    kind: Type[AnyHardware] = LayerHardware if any(key in data for key in LAYER_KEYS) else Hardware
+    of_layers = [example for key, example in LAYER_KEYS.items() if key in data]
+    kind: Type[AnyHardware] = LayerHardware if of_layers else Hardware
     try:
         return kind.model_validate(data)
     except ValidationError as error:
-        faults = ", ".join(
-            ": ".join(filter(None, [".".join(map(str, wrong["loc"])), wrong["msg"].replace("Value error, ", "")]))
-            for wrong in error.errors()
-        )
-        raise InputError(f"{path}: {faults}; {ADVICE}") from None
+        advice = ADVICE.format(*of_layers[:1] or ["loihi"])
+        raise InputError(f"{path}: {faults_in_words(error, kind, data)}; {advice}") from None

@@ -32,7 +32,7 @@ import numpy as np
 from snnb.core.errors import InputError, first_line
 from snnb.core.progress import Say
 from snnb.io.hdf5 import json_attribute, reading, whole
-from snnb.io.keras_file import LAYERS, MODELS, QCFS_LEVELS, RECURRENT, StoredLayer, write_model
+from snnb.io.keras_file import CONVERTED, MODELS, QCFS_LEVELS, RECURRENT, RUN_CODE, StoredLayer, write_model
 from snnb.io.npy import read_member
 from snnb.io.text import JsonValue
 from snnb.model_files.fold_pixels import Pixels
@@ -468,17 +468,14 @@ def _translated(entry: KerasObject, mixed: Set[str]) -> List[Tuple[str, KerasLay
 
 def _why_not(kind: str) -> str:
     """Return the reason why a layer of a class is not read."""
-    if kind in ("Lambda", "TensorFlowOpLayer", "TFOpLambda"):
-        return "runs custom code, which is neither loaded nor converted"
+    if kind in RUN_CODE or ">" in kind:
+        return "is not loaded from a file, since it may run code"
     if kind in OTHER_ACTIVATIONS:
         return "a spike rate can represent relu, softmax and linear only, as Activation, ReLU or in the layer itself"
     if kind in MERGING:
         return "merges branches, which only Add and Concatenate can do"
-    if kind in RECURRENT:
-        return "recurrent layers are not supported"
-    if kind in LAYERS:
-        return "snnb does not support this layer type"
-    return "is not loaded from a file, since it may run code"
+    reason = "recurrent layers are not supported" if kind in RECURRENT else "snnb has no spiking form of it"
+    return f"{reason}: build the model of {', '.join(CONVERTED)}"
 
 
 def _check_dtype(value: JsonValue, mixed: Set[str]) -> None:

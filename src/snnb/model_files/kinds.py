@@ -14,12 +14,14 @@ from snnb.core.options import Flag, Options
 
 NIR = ".nir"  # of trained spiking networks
 READ = (".h5", ".hdf5", ".keras", ".onnx", NIR)
-RESAVE = "build the model of Keras's own layers and save it again with model.save"
+RESAVE = "save the model again with model.save"
 FROM_TORCH = (
     "in the program that has the model, `model.eval()` and "
     "`torch.onnx.export(model, torch.zeros(1, 3, 32, 32), '{stem}.onnx')` (with the size of its images)"
 )
 FROM_TENSORFLOW = "`model = tensorflow.keras.models.load_model('{name}')` and `model.save('{stem}.h5')`"
+# Keras 3 exports SavedModels that it does not load.
+SINCE_KERAS_3 = " (from TensorFlow 2.16 on only the latter, in the program that exported the model)"
 PICKLE = (
     "is a pickle, whose reading can run code: in the program that wrote it, "
     "`model = pickle.load(open('{name}', 'rb'))` and `model.save('{stem}.h5')`"
@@ -34,11 +36,15 @@ REFUSED: Dict[str, str] = {
     ".pkl": PICKLE,
     ".pickle": PICKLE,
     ".pb": "is TensorFlow's graph of operations, without the layers: in the TensorFlow that wrote its folder, "
-    "`model = tensorflow.keras.models.load_model('FOLDER')` and `model.save('{stem}.h5')`",
+    "`model = tensorflow.keras.models.load_model('FOLDER')` and `model.save('{stem}.h5')`"
+    f"{SINCE_KERAS_3}",
     ".tflite": "is rounded and fused for small devices: take the model that it was made from, "
     f"{FROM_TENSORFLOW.replace('{name}', 'MODEL')}",
 }
-SAVED_MODEL = f"is a SavedModel, whose operations may write files: in the TensorFlow that wrote it, {FROM_TENSORFLOW}"
+SAVED_MODEL = (
+    "is a SavedModel, whose operations may write files: in the TensorFlow that wrote it, "
+    f"{FROM_TENSORFLOW}{SINCE_KERAS_3}"
+)
 
 
 class NotReadError(Exception):

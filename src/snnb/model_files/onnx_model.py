@@ -29,6 +29,7 @@ from snnb.network.trained import TrainedNetwork
 VALUE_BYTES = 8  # of a constant in memory
 OLDEST, NEWEST = 9, 22  # operator set versions that the tests compare with onnxruntime
 EXPORT = "export it again, as with torch.onnx.export(model, torch.zeros(1, 3, 32, 32), 'net.onnx', opset_version=17)"
+CHANGE = "change this part of the model, and export it again"
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,8 @@ def read_onnx(path: Path, warn: Say) -> TrainedNetwork:
         if node.kind == "LogSoftmax":
             if node.outputs[0] != graph.output:
                 raise NotReadError(
-                    f"operator LogSoftmax ({node.name}): a logarithm inside the network has no spiking counterpart"
+                    f"operator LogSoftmax ({node.name}): a logarithm inside the network has no spiking form in snnb",
+                    CHANGE,
                 )
             warn(f"the model ends in the logarithm of a softmax ({node.name}), which is replaced by the softmax")
         try:
@@ -170,7 +172,7 @@ def read_onnx(path: Path, warn: Say) -> TrainedNetwork:
             reason = first_line(error)
         else:
             continue
-        raise NotReadError(f"operator {node.kind} ({node.name}, opset {node.opset}): {reason}")
+        raise NotReadError(f"operator {node.kind} ({node.name}, opset {node.opset}): {reason}", CHANGE)
     output = values.get(graph.output)
     if not isinstance(output, Value):
         raise NotReadError(f"its output {graph.output} is not computed from its input")
@@ -188,7 +190,7 @@ def _refuse_unknown(graph: Graph) -> None:
         more = f", and {', '.join(unknown[1:])}" if unknown[1:] else ""
         raise NotReadError(
             f"operator {unknown[0]} ({first.name}, opset {first.opset}){more}: not read",
-            "docs/models-from-elsewhere.md lists the operators that are; build the model of these, and export it again",
+            f"build the model of {', '.join(OPERATORS)}, and export it again",
         )
 
 

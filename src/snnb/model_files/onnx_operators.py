@@ -52,7 +52,7 @@ def _convolution(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     if node.get("kernel_shape", tuple(size)) != tuple(size) or channels * groups != value.lengths["C"]:
         raise NotReadError(f"its kernel {weights.shape} does not fit {value.lengths['C']} channels in {groups} groups")
     if max(strides) > 1 and max(dilations) > 1:
-        raise NotReadError("it has strides and dilations, which TensorFlow does not support together")
+        raise NotReadError("it has strides and dilations, which are not supported together")
     same = _same(value, size, strides, dilations)
     value, padding = _padded(layers, node, value, _pads(node, same), same)
     settings = {"strides": strides, "dilation_rate": dilations, "padding": padding, "use_bias": bias is not None}
@@ -68,7 +68,7 @@ def _convolution(layers: Layers, node: Node, inputs: List[Given]) -> Value:
             f"it has {groups} groups of {channels} channels; one group, or one per channel, is supported"
         )
     if strides[0] != strides[1]:
-        raise NotReadError("it has one group per channel and unequal strides, which TensorFlow does not support")
+        raise NotReadError("it has one group per channel and unequal strides, which are not supported together")
     kernel = weights.reshape(groups, filters // groups, *size).transpose(2, 3, 0, 1)
     layer = layers.add(
         "DepthwiseConv2D",
@@ -266,7 +266,7 @@ def _multiply(layers: Layers, node: Node, inputs: List[Given]) -> Value:
     first, second = inputs
     value, factor = (first, second) if isinstance(first, Value) else (second, first)
     if not isinstance(value, Value) or not isinstance(factor, np.ndarray):
-        raise NotReadError("it multiplies two values, which spiking neurons cannot do")
+        raise NotReadError("it multiplies two values, which has no spiking form in snnb")
     return _shifted(layers, node, value, factor, np.zeros(1))
 
 

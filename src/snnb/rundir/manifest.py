@@ -50,6 +50,7 @@ from typing_extensions import Annotated
 from snnb.core.errors import DamagedError, InputError, advising
 from snnb.core.options import STRICT, Options
 from snnb.core.progress import Progress, silent
+from snnb.io.faults import faults_in_words
 from snnb.io.files import sha256_of, write_text_atomically
 from snnb.io.text import load_yaml
 from snnb.version import __version__
@@ -263,16 +264,13 @@ def load_manifest(path: Path, kinds: Tuple[AnyKind, ...]) -> Manifest:
         raise InputError(
             f"{path}: schema_version is {repr(version)[:40]}, this snnb reads {SCHEMA_VERSION}; {OTHER_VERSION}"
         )
+    kind = manifest_type(kinds)
     try:
-        content = manifest_type(kinds).model_validate(data)
+        content = kind.model_validate(data)
     except ValidationError as error:
-        unknown = [wrong for wrong in error.errors() if wrong["type"] == "extra_forbidden"]
-        first = (unknown or error.errors())[0]
-        field = ".".join(str(part) for part in first["loc"])
-        if unknown:
-            raise InputError(f"{path}: {field[:200]}: unknown to snnb {__version__}; {OTHER_VERSION}") from None
-        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise InputError(f"{path}: {field[:200]}: {first['msg'][:300]}{more}; {ADVICE}") from None
+        faults = faults_in_words(error, kind, data, f"unknown to snnb {__version__}")
+        unknown = any(wrong["type"] == "extra_forbidden" for wrong in error.errors())
+        raise InputError(f"{path}: {faults}; {OTHER_VERSION if unknown else ADVICE}") from None
     for directory, record in records(content, kinds).items():
         for file in record.outputs:
             if file.external or not file.path.startswith(f"{directory}/"):

@@ -11,6 +11,9 @@ while rows are added (see `vectors`). Why it is fast:
 
 A population is simulated some steps at a time: first the currents of all of them, one projection after the other, then
 the neurons. All samples of a call are done one after the other, without Python between them.
+
+A constant input, and the counts of separated firing, are values of all neurons at once: the weights are multiplied by
+them, window by window (`add_values`), in the same order.
 """
 
 from typing import Callable, Tuple
@@ -457,12 +460,12 @@ def _add_entries(currents: np.ndarray, stride: int, entries: Entries, begins: np
                     currents[at + element(table.target, k)] += value * table.weights[element(table.third, k)]
 
 
-def _product_loop(parts: int) -> Callable[..., None]:
+def _products_loop(parts: int) -> Callable[..., None]:
     @inner
     def add(currents: np.ndarray, places: np.ndarray, read: np.ndarray, weights: np.ndarray, first: int) -> None:
-        """Add the products of values and rows of weights, which begin at `first`, to the currents of `LANES` windows.
+        """Add to the currents of `LANES` windows, at `places`, the products of their values and rows of weights.
 
-        `read` has the values of one window after the other, one for each row.
+        The rows begin at `first`; `read` has the values of one window after the other, one for each row.
         """
         rows = read.size // LANES
         a, b = load(currents, places[0], parts), load(currents, places[1], parts)
@@ -481,47 +484,48 @@ def _product_loop(parts: int) -> Callable[..., None]:
     return add
 
 
-_PRODUCT_16, _PRODUCT_32 = _product_loop(1), _product_loop(2)
+_PRODUCTS_16, _PRODUCTS_32 = _products_loop(1), _products_loop(2)
 
 
 @compiled
-def add_values(values: np.ndarray, taps: Taps, currents: np.ndarray, stride: int) -> None:
-    """Add the currents of values, shape (samples, inputs), to `currents`, flat, of which each sample has `stride`.
+def add_values(values: np.ndarray, taps: Taps, currents: np.ndarray) -> None:
+    """Add the currents of values, shape (samples, inputs or more), to `currents`, shape (samples, neurons or more).
 
-    Each sum has the inputs in rising order. The weights of some filters stay in the cache while all windows pass.
-    `currents` has room for a group after those of each sample.
+    LLVM does not fuse multiplication and addition, unless it is asked to: all processors round alike. The weights of
+    some filters stay in the cache while all windows pass. `currents` has room for a group after the neurons.
     """
-    (windows, number), channels, filters, size = taps.position.shape, taps.channels, taps.filters, values.shape[1]
+    (windows, number), channels, filters = taps.position.shape, taps.channels, taps.filters
+    sent, sums, size, stride = values.reshape(-1), currents.reshape(-1), values.shape[1], currents.shape[1]
     if taps.rows == 0:
         for sample in range(values.shape[0]):
             for window in range(windows):
                 at = sample * stride + window * filters
-                sums = currents[at : at + filters]
+                of_window = sums[at : at + filters]
                 for tap in range(number):
                     if taps.position[window, tap] >= 0:
                         begin = sample * size + taps.position[window, tap]
-                        read, weights = values.reshape(-1)[begin : begin + filters], taps.weights[tap * filters :]
+                        read, weights = sent[begin : begin + filters], taps.weights[tap * filters :]
                         for i in range(filters):
-                            sums[i] += read[i] * weights[i]
+                            of_window[i] += read[i] * weights[i]
         return
-    places, read = np.zeros(LANES, np.int64), np.zeros(LANES * taps.rows, values.dtype)
+    places, lanes = np.zeros(LANES, np.int64), np.zeros(LANES * taps.rows, values.dtype)
     zero, done = values.dtype.type(0), 0
     while done < filters:
         width = 2 * WIDTH if filters - done > WIDTH else WIDTH
         for first in range(0, values.shape[0] * windows, LANES):
-            for lane in range(LANES):  # the last window is repeated
+            for lane in range(LANES):  # of the last ones, some are the same window
                 sample, window = divmod(min(first + lane, values.shape[0] * windows - 1), windows)
                 places[lane] = sample * stride + window * filters + done
                 at = lane * taps.rows
                 for tap in range(window * number, (window + 1) * number):
                     position = element(taps.position, tap)
                     for i in range(channels):
-                        read[at + i] = zero if position < 0 else element(values, sample * size + position + i)
+                        lanes[at + i] = zero if position < 0 else element(sent, sample * size + position + i)
                     at += channels
             if width == WIDTH:
-                _PRODUCT_16(currents, places, read, taps.weights, done * taps.rows)
+                _PRODUCTS_16(sums, places, lanes, taps.weights, done * taps.rows)
             else:
-                _PRODUCT_32(currents, places, read, taps.weights, done * taps.rows)
+                _PRODUCTS_32(sums, places, lanes, taps.weights, done * taps.rows)
         done += width
 
 

@@ -1,4 +1,12 @@
-"""A network prepared for the event-driven engine: the data that all samples and threads share."""
+"""A network prepared for the event-driven engine: the data that all samples and threads share.
+
+Counts depend neither on the machine nor on the version of a library, apart from those of a softmax, since the order of
+all sums is defined. A current is a sequential sum of numbers of one type, rounded after each addition: the constant
+input first, then spikes; of each, one projection after the other in the order of the population; and of a projection
+the inputs in rising order, which is C order of their volume. Pixels, and the spike counts of separated firing, are
+multiplied by the weight, and the product is rounded before it is added. Average pooling divides the sum. The bias is
+added last.
+"""
 
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
@@ -70,12 +78,7 @@ class Work(NamedTuple):
 
 
 class WeightedSums:
-    """Currents, without biases, of values that volumes have at once, such as those of a constant input.
-
-    A current is a sequential sum of rounded products: one projection after the other, the inputs of each in rising
-    order. Average pooling divides the sum. So the currents of a sample depend neither on other samples nor on the
-    machine.
-    """
+    """Currents, without biases, of values that all neurons of volumes have at once, such as a constant input."""
 
     def __init__(self, network: Network, names: Set[str], real: Real) -> None:
         """Prepare the projections from the volumes `names`."""
@@ -84,7 +87,7 @@ class WeightedSums:
         self.tables = {v.name: index_tables(network, v) for v in network.volumes if isinstance(v, Reindexed)}
         self._read = {p.name: [q for q in p.projections if q.input in names] for p in network.populations}
         self._taps = {name: [self._taps_of(q) for q in read] for name, read in self._read.items()}
-        # The populations that read the volumes.
+        # Those that read the volumes.
         self.populations = [population for population in network.populations if self._read[population.name]]
         self._add = typed_once(compiled_loops.add_values)
 
@@ -104,7 +107,7 @@ class WeightedSums:
             read, geometry = self._values(projection.input, samples, values), projection.geometry
             if geometry.pairing == "diagonal" and geometry.multiplier > 1:
                 read = np.repeat(read, geometry.multiplier, axis=1)
-            self._add(read, taps, currents.reshape(-1), currents.shape[1])
+            self._add(read, taps, currents)
         divisors = divisors_of(population, self._real)
         if divisors.size:
             currents[:, : divisors.size] /= divisors
@@ -233,8 +236,8 @@ class EventNetwork:
 
         return Work(sources, tuple(arrivals), add)
 
-    def without_spikes(self, x: np.ndarray) -> Dict[str, np.ndarray]:
-        """Return the currents of the constant input x, equal in all steps, by population; see `WeightedSums`."""
+    def constant_currents(self, x: np.ndarray) -> Dict[str, np.ndarray]:
+        """Return the currents of the constant input x, by name of the populations that it reaches."""
         values = {self.network.input.name: np.array(x.reshape(len(x), -1), self.real)}
         return {population.name: self._constant.of(population, values) for population in self._constant.populations}
 

@@ -68,7 +68,7 @@ class EventEngine:
         def group_of(part: slice) -> Group:
             samples, neurons = x[part], {name: _part(of_block, part) for name, of_block in block.items()}
             if isinstance(samples, np.ndarray):
-                for name, current in prepared.without_spikes(samples).items():
+                for name, current in prepared.constant_currents(samples).items():
                     neurons[name] = neurons[name]._replace(base=current)
             return Group(prepared, samples, first + part.start, neurons)
 

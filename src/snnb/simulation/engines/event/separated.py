@@ -2,7 +2,7 @@
 
 A population that fires in a window of T steps, after all its input has arrived, with initial potential V0, threshold θ
 and input z, fires min(T, ⌊(V0 + z) / θ⌋) spikes, in the first steps of its window (Liu et al. 2022, SpikeConverter,
-AAAI). z is a sum over the spike counts in the order of `WeightedSums`, to which T times the bias is added. The counts
+AAAI). z is the sum of weights times spike counts in the order of `compiled_network`, plus T times the bias. The counts
 are equal to those of a simulation step by step if sums are exact; otherwise rounding may differ.
 """
 
