@@ -140,10 +140,12 @@ def with_averages(network: TrainedNetwork) -> TrainedNetwork:
     )
 
 
-def check_outputs(outputs: np.ndarray, reference: np.ndarray) -> float:
+def check_outputs(
+    outputs: np.ndarray, reference: np.ndarray, advice: str = "simplify the model and train it again"
+) -> float:
     """Compare the outputs of the parsed network with those of the trained one; return the largest absolute difference.
 
-    Raise `VerificationError` if they differ by more than `TOLERANCE`, or an output is not finite.
+    Raise `VerificationError`, with advice, if they differ by more than `TOLERANCE`, or an output is not finite.
     """
     differences = np.abs(outputs - reference)
     largest = float(differences.max())
@@ -151,7 +153,7 @@ def check_outputs(outputs: np.ndarray, reference: np.ndarray) -> float:
         sample = int(differences.reshape(len(differences), -1).max(axis=1).argmax())
         raise VerificationError(
             f"the parsed model's outputs differ from the trained model's by up to {largest:.3g} (sample {sample}): "
-            "simplify the model and train it again"
+            f"{advice}"
         )
     return largest
 

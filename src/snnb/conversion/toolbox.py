@@ -6,9 +6,10 @@ toolbox would keep all of them in memory and on disk.
 
 import tempfile
 from configparser import ConfigParser
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 import numpy as np
 import tensorflow as tf
@@ -31,6 +32,8 @@ from snnb.io.text import load_json
 from snnb.network.read_network import read_network
 from snnb.network.trained import TrainedNetwork
 
+RAISED = (AssertionError, AttributeError, ImportError, LookupError, NotImplementedError, TypeError, ValueError)
+
 
 def convert_with_toolbox(
     path: Path, trained: TrainedNetwork, x_norm: np.ndarray, settings: ConversionSettings
@@ -48,12 +51,13 @@ def convert_with_toolbox(
     with tempfile.TemporaryDirectory() as scratch:
         parsed = to_parsed(load_model(path), parameters)
         parsed.save(str(before := Path(scratch, "parsed.h5")), save_format="h5")
-        largest_difference = check_outputs(Analogue(read_network(before)).outputs(verified), reference)
-        with quiet():
+        outputs = Analogue(read_network(before)).outputs(verified)
+        largest_difference = check_outputs(outputs, reference, "use --parser own")
+        with _failures("normalisation"):
             normalize_parameters(parsed, parameters, x_norm=x_norm, path=scratch)
         parsed.save(str(after := Path(scratch, "normalised.h5")), save_format="h5")
         network = read_network(after)
-        percentiles = load_json(Path(scratch, f"{settings.percentile:g}.json"))
+        percentiles = load_json(Path(scratch, f"{parameters.get('normalization', 'percentile')}.json"))
     ends = {p.name: 1.0 if p.activation == "softmax" else float(percentiles[p.name]) for p in with_weights(network)}
     return Conversion(
         parsed=network,
@@ -75,13 +79,20 @@ def to_parsed(trained: keras.Model, parameters: ConfigParser) -> keras.Model:
     parser fails.
     """
     parser = _FreeBatchParser(trained, parameters)
+    with _failures("parser"):
+        parser.parse()
+        return parser.build_parsed_model()
+
+
+@contextmanager
+def _failures(part: str) -> Iterator[None]:
+    """Raise `InputError` if a part of the toolbox fails in the block; its output goes to the log."""
     try:
         with quiet():
-            parser.parse()
-            return parser.build_parsed_model()
-    except (AssertionError, AttributeError, ImportError, IndexError, KeyError, TypeError, ValueError) as error:
+            yield
+    except RAISED as error:
         raise InputError(
-            f"snntoolbox 0.5's parser fails on this model ({type(error).__name__}: {first_line(error)}): "
+            f"snntoolbox 0.5's {part} fails on this model ({type(error).__name__}: {first_line(error)}): "
             "use --parser own"
         ) from error
 
