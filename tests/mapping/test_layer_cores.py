@@ -62,7 +62,7 @@ class Layers:
 
     @property
     def network(self):
-        return assemble(Path("net_parsed.h5"), self.entries)
+        return assemble(self.entries)
 
 
 def weights(shape, filters, bias):
