@@ -18,6 +18,12 @@ def test_hdf5_under_this_name_is_read_as_keras_wrote_it_until_2_11(recorded, tmp
     np.testing.assert_allclose(outputs(read_model(tmp_path / "net.keras", len), x), y, atol=1e-5)
 
 
+def test_weights_that_are_compared_with_the_size_of_the_file(recorded, monkeypatch):
+    monkeypatch.setattr("snnb.core.machine.SMALL_BYTES", 0)
+    path, x, y = recorded("residual_keras3.keras")
+    np.testing.assert_allclose(outputs(read_model(path, len), x), y, atol=1e-5)
+
+
 @pytest.fixture
 def archive(recorded, tmp_path):
     """Write an archive like the recorded one, with some members replaced, or left out where the value is None."""
