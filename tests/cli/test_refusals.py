@@ -77,6 +77,7 @@ REFUSED = {
         ("outside", 2, "an external graph", "map"),
         (f"{NEW} --percentile 101", 2, "--percentile", "100"),
         ("run --firing free", 2, "--firing", "--calibrate"),
+        ("run --parser toolbox --calibrate 8", 2, "--calibrate", "not with --parser toolbox"),
         ("run --spike-weight 1", 2, "--spike-weight", "--calibrate"),
         ("run --calibrate 8 --firing free --spike-weight 1", 2, "--spike-weight", "--firing separated"),
         ("run --calibrate 8 --scale-per layer", 2, "--scale-per", "--weight-bits"),
@@ -85,7 +86,7 @@ REFUSED = {
         (f"{NIR} --time-step 0", 2, "--time-step", "greater than 0"),
         (f"{NIR} --time-step 1 --calibrate 8", 2, "--calibrate", "omit it"),
         (f"{NIR} --time-step 1 --weight-bits 4", 2, "--weight-bits", "omit it"),
-        (f"{NIR} --time-step 1 --percentile 99 --parser own", 2, "--percentile, --parser", "omit it"),
+        (f"{NIR} --time-step 1 --percentile 99 --parser toolbox", 2, "--percentile, --parser", "omit it"),
     ],
     "simulate": [
         ("outside", 2, "an external graph", "map"),

@@ -2,16 +2,16 @@
 
 import numpy as np
 
-from snnb.conversion.convert import save_keras
 from snnb.network.read_network import read_network
 from snnb.simulation.settings import SimulationSettings
+from snnb.training.keras_model import write_model
 
 SETTINGS = SimulationSettings(samples=70, duration=60, seed=5, record_spikes=2)
 
 
 def network_of(model, folder):
     """The network of a Keras model's file."""
-    save_keras(model, folder / "n_parsed.h5", "n")
+    write_model(model, folder / "n_parsed.h5")
     return read_network(folder / "n_parsed.h5")
 
 

@@ -30,8 +30,9 @@ import h5py
 import numpy as np
 
 from snnb.core.errors import InputError, first_line
+from snnb.core.machine import require_declared
 from snnb.core.progress import Say
-from snnb.io.hdf5 import json_attribute, reading, whole
+from snnb.io.hdf5 import json_attribute, reading
 from snnb.io.keras_file import CONVERTED, MODELS, QCFS_LEVELS, RECURRENT, RUN_CODE, StoredLayer, write_model
 from snnb.io.npy import read_member
 from snnb.io.text import JsonValue
@@ -85,6 +86,7 @@ OF_KERAS = ("keras", "tf_keras", "tensorflow.keras")
 MIXED = ("mixed_float16", "mixed_bfloat16")
 RENAMED = {"batch_shape": "batch_input_shape"}  # from Keras 3
 SAME = {"BatchNormalizationV1": "BatchNormalization", "BatchNormalizationV2": "BatchNormalization"}
+WEIGHT_BYTES = 4  # of a weight in memory
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 UNTIL_2_13 = "_layer_checkpoint_dependencies"  # group of the layers, where each layer with weights counts twice
 RAISED_BY_ZIPFILE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, KeyError)
@@ -128,6 +130,7 @@ def read_keras_h5(path: Path, warn: Say) -> Result:
         weights = file.get("model_weights")
         if description is None or not isinstance(weights, h5py.Group):
             raise NotReadError("holds weights without a model, or a model without weights")
+        _require_declared(path, weights)
 
         def arrays_of(layer: str) -> List[h5py.Dataset]:
             group = weights.get(layer)
@@ -149,6 +152,7 @@ def read_keras_zip(path: Path, warn: Say) -> Result:
         raise NotReadError(f"not a complete .keras file ({first_line(error)})") from error
     try:
         with h5py.File(io.BytesIO(weights), "r") as file:
+            _require_declared(path, file)
             root, step = (UNTIL_2_13, 2) if UNTIL_2_13 in file else ("layers", 1)
             count: Dict[str, int] = {}
             groups = {}
@@ -169,6 +173,18 @@ def read_keras_zip(path: Path, warn: Say) -> Result:
         raise NotReadError(f"{WEIGHTS} is not a complete HDF5 file ({first_line(error)})") from error
     except MALFORMED as error:
         raise NotReadError(f"{CONFIG} does not describe a Keras model") from error
+
+
+def _require_declared(path: Path, group: h5py.Group) -> None:
+    """Check the size of all arrays in a group: those that were never written take no space in the file."""
+    sizes: List[int] = []
+
+    def add(name: str, item: Union[h5py.Group, h5py.Dataset]) -> None:
+        if isinstance(item, h5py.Dataset):
+            sizes.append(item.size or 0)
+
+    group.visititems(add)
+    require_declared(path, sum(sizes), "weights", WEIGHT_BYTES)
 
 
 def _weight_names(group: h5py.Group) -> List[str]:
@@ -231,7 +247,8 @@ class _Description:
                 inside = [each for own, kinds in self._kinds.items() if own[: len(path)] == path for _, each in kinds]
                 of_keras_3 = any("module" in layer for layer in entry["config"]["layers"])
                 if of_keras_3 and not all(isinstance(each, Preprocessing) for each in inside):
-                    yield _label(entry), "is a nested model, which is not supported in files of Keras 3"
+                    reason = "is a nested model, which is not supported in files of Keras 3"
+                    yield _label(entry), f"{reason}: build the model of its layers one by one, or export it as .onnx"
                 continue
             try:
                 self._kinds[path] = [] if entry["class_name"] == "InputLayer" else _translated(entry, mixed)
@@ -494,7 +511,7 @@ def _numbers_of(array: Array, name: str) -> np.ndarray:
     """Return an array of a file as float32."""
     if array.dtype.kind not in "fiu":
         raise NotReadError(f"{name} is not numbers")
-    values = whole(array).astype(np.float32, copy=False)
+    values = array[()].astype(np.float32, copy=False)
     if not np.isfinite(values).all():
         raise NotReadError(f"{name} holds NaN or infinite values", "train the model again")
     return values

@@ -68,6 +68,7 @@ REMOVED: Mapping[str, object] = {
     "keep_zeros": False,
     "least_squares": False,
     "normalization_schedule": False,
+    "parser": "auto",  # own or toolbox, whose networks are equal
     "relays": 0,
     "rounding": "max",
     "split_fan_in": False,
