@@ -41,7 +41,7 @@ def test_a_damaged_archive(archive):
     refused(path, r"not a complete .keras file \(Bad CRC-32")
     refused(archive({WEIGHTS: None}), "not a complete .keras file .*model.weights.h5")
     refused(archive({CONFIG: None}), "not a complete .keras file .*config.json")
-    refused(archive({WEIGHTS: b"not at all" * 100}), "model.weights.h5 is not a complete HDF5 file")
+    refused(archive({WEIGHTS: b"not at all" * 100}), "model.weights.h5: not a complete HDF5 file")
 
 
 LAMBDA = {

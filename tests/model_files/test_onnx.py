@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from snnb.architectures import own_model
+from snnb.core.errors import InputError
 from snnb.model_files.onnx_model import external_files
 from snnb.model_files.read_model import read_model
 from tests.model_files.conftest import RECORDED, refused
@@ -82,6 +83,8 @@ def test_weights_outside_the_directory_of_the_model_are_not_read(beside, locatio
                 entry.value = location
     beside.write_bytes(model.SerializeToString())
     refused(beside, "points outside the directory|should be a relative path")
+    with pytest.raises(InputError, match=f"its weights are in .*{location}, outside of its folder"):
+        external_files(beside)
 
 
 def test_the_model_is_named_after_its_file(beside):

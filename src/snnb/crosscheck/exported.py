@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Dict, List, Mapping, Optional, Tuple
 
-import h5py
 import numpy as np
 
 from snnb.core.errors import UsageError
@@ -13,6 +12,7 @@ from snnb.formats import sonata
 from snnb.formats.description import describe
 from snnb.formats.request import Request, Simulated
 from snnb.graph.synapse_graph import SynapseGraph
+from snnb.io.hdf5 import reading
 from snnb.io.text import JsonValue
 from snnb.network.neuron import Neuron
 
@@ -195,7 +195,7 @@ def exported_network(graph: SynapseGraph, simulated: Optional[Simulated] = None)
 
 def _read(folder: Path, description: Mapping[str, JsonValue]) -> ExportedNetwork:
     """Read an export of format `sonata`."""
-    with h5py.File(str(folder / "nodes.h5"), "r") as file:
+    with reading(folder / "nodes.h5") as file:
         biases = file["nodes/snn/0/bias"][()].astype(np.float64)
     populations, shared = [], description["neuron"]
     steps = description.get("simulation", {}).get("input") == "steps"
@@ -248,7 +248,7 @@ def _projections(
 
     populations = {population["name"]: population for population in description["populations"]}
     projections: Dict[int, ExportedProjection] = {}
-    with h5py.File(str(path), "r") as file:
+    with reading(path) as file:
         for edges in file["edges"].values():
             kinds = edges["edge_type_id"][()]
             for number in np.unique(kinds).tolist():

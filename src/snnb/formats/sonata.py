@@ -116,7 +116,7 @@ def _write_json(path: Path, values: Dict[str, object]) -> None:
 
 
 @contextmanager
-def _created(path: Path) -> Iterator[h5py.File]:
+def _created(path: Path) -> Iterator[h5py.Group]:
     with writing(path) as file:
         file.attrs["magic"] = np.uint32(0x0A7A)
         file.attrs["version"] = np.array([0, 1], np.uint32)

@@ -120,27 +120,24 @@ def read_keras_zip(path: Path, warn: Say) -> Result:
         raise NotReadError(f"not a complete .keras file ({first_line(error)})") from error
     description, steps = as_tensorflow_22(original, path, warn)
     model = from_description(description, path)
-    try:
-        with h5py.File(io.BytesIO(weights), "r") as file:
-            root, step = (UNTIL_2_13, 2) if UNTIL_2_13 in file else ("layers", 1)
-            count: Dict[str, int] = {}
-            groups = {}
-            for layer in original["config"]["layers"]:
-                kind = _snake_case(layer["class_name"])
-                number = count[kind] = count.get(kind, -step) + step
-                suffix = f"_{number}" if number else ""
-                groups[layer["config"]["name"]] = file.get(f"{root}/{kind}{suffix}/vars")
+    with reading(path / WEIGHTS, io.BytesIO(weights)) as file:
+        root, step = (UNTIL_2_13, 2) if UNTIL_2_13 in file else ("layers", 1)
+        count: Dict[str, int] = {}
+        groups = {}
+        for layer in original["config"]["layers"]:
+            kind = _snake_case(layer["class_name"])
+            number = count[kind] = count.get(kind, -step) + step
+            suffix = f"_{number}" if number else ""
+            groups[layer["config"]["name"]] = file.get(f"{root}/{kind}{suffix}/vars")
 
-            def arrays_of(name: str) -> List[h5py.Dataset]:
-                group = groups.get(name)
-                if not isinstance(group, h5py.Group):
-                    return []
-                return [group[str(number)] for number in range(len(group)) if str(number) in group]
+        def arrays_of(name: str) -> List[h5py.Dataset]:
+            group = groups.get(name)
+            if not isinstance(group, h5py.Group):
+                return []
+            return [group[str(number)] for number in range(len(group)) if str(number) in group]
 
-            _set_weights(model, arrays_of)
-            return model, affine(steps, arrays_of)
-    except OSError as error:
-        raise NotReadError(f"{WEIGHTS} is not a complete HDF5 file ({first_line(error)})") from error
+        _set_weights(model, arrays_of)
+        return model, affine(steps, arrays_of)
 
 
 def _weight_names(group: h5py.Group) -> List[str]:

@@ -46,11 +46,15 @@ class Graph:
 
 
 def external_files(path: Path) -> List[Path]:
-    """Return the external files in which an ONNX file keeps weights."""
+    """Return the external files in which an ONNX file keeps weights; raise `InputError` for one outside its folder."""
     graph = _parsed(path, external=False).graph
     tensors = [*graph.initializer, *(a.t for node in graph.node for a in node.attribute if a.HasField("t"))]
     entries = [entry for tensor in tensors if tensor.data_location == tensor.EXTERNAL for entry in tensor.external_data]
-    return sorted({path.parent / entry.value for entry in entries if entry.key == "location"})
+    files = sorted({path.parent / entry.value for entry in entries if entry.key == "location"})
+    outside = [file for file in files if path.parent.resolve() not in file.resolve().parents]
+    if outside:
+        raise InputError(f"{path}: its weights are in {outside[0]}, outside of its folder; {EXPORT}")
+    return files
 
 
 def read_graph(path: Path) -> Graph:

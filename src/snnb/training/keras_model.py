@@ -7,11 +7,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Dict, Mapping, Optional, Tuple
 
-import h5py
 import numpy as np
 
-from snnb.core.errors import InputError, VerificationError, first_line
-from snnb.io.hdf5 import copy_without_times, in_memory, writing
+from snnb.core.errors import DamagedError, InputError, VerificationError, first_line
+from snnb.io.hdf5 import copy_without_times, in_memory, open_file, writing
 from snnb.io.keras import NEWER, keras, older_description
 from snnb.io.keras_file import read_levels
 from snnb.training.batches import LabelledPictures, batches
@@ -112,12 +111,15 @@ def load_weights(model: keras.Model, path: Path) -> None:
     if not path.is_file():
         raise InputError(f"--initial-weights: {path}: no such file")
     try:
-        if not h5py.is_hdf5(str(path)) or path.suffix != ".h5":
+        if path.suffix != ".h5":
             raise OSError("not an .h5 file")
-        model.load_weights(str(path))
+        with open_file(path):  # refuses data in other files; Keras opens the file by its name
+            model.load_weights(str(path))
+    except DamagedError as error:
+        raise InputError(f"--initial-weights: {error}") from error
     except (OSError, ValueError, KeyError) as error:
         reason = first_line(error)
-        if h5py.is_hdf5(str(path)) and read_levels(path) is not None:
+        if path.suffix == ".h5" and read_levels(path) is not None:
             reason = (
                 "trained with --activation qcfs, it has convolutions instead of average pooling; give weights "
                 "trained with relu"
