@@ -30,6 +30,20 @@ OLDEST, NEWEST = 9, 22  # operator set versions that the tests compare with onnx
 EXPORT = "export it again, as with torch.onnx.export(model, torch.zeros(1, 3, 32, 32), 'net.onnx', opset_version=17)"
 CHANGE = "change this part of the model, and export it again"
 
+# First bytes of files of other formats -> reason and advice. No ONNX file begins with them.
+OTHER_FORMATS: Dict[bytes, Tuple[str, str]] = {
+    b"\x89HDF\r\n\x1a\n": (
+        "it is an HDF5 file",
+        "rename it to end in .h5 if Keras wrote it, in .nir if it is a NIR file",
+    ),
+    b"PK\x03\x04": (
+        "it is a zip archive",
+        f"rename it to end in .keras if Keras wrote it; if PyTorch wrote it, {EXPORT}",
+    ),
+    b"\x80": ("it is a pickle, whose reading can run code", EXPORT),
+}
+MAGIC_BYTES = 8
+
 
 @dataclass(frozen=True)
 class Graph:
@@ -104,13 +118,27 @@ def _parsed(path: Path, *, external: bool = True) -> "onnx.ModelProto":
     except ImportError:
         raise InputError(f"{path} can be read with the package onnx only: {how_to_install('onnx')}") from None
     try:
+        with path.open("rb") as file:
+            begin = file.read(MAGIC_BYTES)
+        for magic, (reason, advice) in OTHER_FORMATS.items():
+            if begin.startswith(magic):
+                raise NotReadError(reason, advice)
         with warnings.catch_warnings():
             warnings.simplefilter("error", RuntimeWarning)  # protobuf's, for a part that is not a message
             model = onnx.load(str(path), load_external_data=False)
             if external:
                 onnx.load_external_data_for_model(model, str(path.parent))
-    except (DecodeError, RuntimeWarning, onnx.checker.ValidationError, RuntimeError, ValueError, OSError) as error:
-        raise NotReadError(f"it is not a complete .onnx file ({first_line(error)})") from error
+    except (
+        DecodeError,
+        OSError,
+        RuntimeError,
+        RuntimeWarning,
+        SystemError,  # of protobuf 3, caused by the RuntimeWarning
+        ValueError,
+        onnx.checker.ValidationError,
+    ) as error:
+        cause = error.__cause__ if isinstance(error, SystemError) and error.__cause__ else error
+        raise NotReadError(f"it is not a complete .onnx file ({first_line(cause)})") from error
     if not model.graph.node or not model.opset_import:
         raise NotReadError("it is not a complete .onnx file: it has no operators")
     return model
