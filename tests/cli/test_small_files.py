@@ -205,6 +205,7 @@ ROWS = [
     ),
     ("parse --run-dir new --dataset digits --model units.h5", 3, "units.h5", "1,920,000,000 weights"),
     ("parse --run-dir new --dataset digits --model units.keras", 3, "units.keras", "1,920,000,000 weights"),
+    ("parse --run-dir new --dataset digits --model list.keras", 3, "list.keras", "4,000,003 bytes of config.json"),
     ("parse --run-dir new --dataset digits --time-step 1 --model pool.nir", 3, "pool.nir", "100000×100000"),
     (
         "parse --run-dir new --dataset digits --time-step 1 --model dilated.nir",
@@ -317,9 +318,10 @@ def folder(tmp_path_factory):
             file.create_dataset(f"spikes/{name}", (HUGE,), "f4", **CHUNKS)
     text = pyarrow.DictionaryArray.from_arrays(pyarrow.array(np.zeros(100_000, np.int32)), ["x" * 1_000_000])
     pyarrow.parquet.write_table(pyarrow.table({"source": text, "target": text}), str(folder / "texts.parquet"))
-    with zipfile.ZipFile(folder / "units.keras", "w") as archive:
-        archive.writestr("config.json", keras_model(30_000_000))
-        archive.writestr("model.weights.h5", b"")
+    for name, config in (("units", keras_model(30_000_000)), ("list", f"[{'0,' * 2_000_000}0]")):
+        with zipfile.ZipFile(folder / f"{name}.keras", "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("config.json", config)
+            archive.writestr("model.weights.h5", b"")
     Run.from_graph(folder / "few.csv", folder / "imported")
     return folder
 

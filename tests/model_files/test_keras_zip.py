@@ -76,4 +76,4 @@ def test_what_could_run_code_is_refused_by_name(archive, config):
 
 @pytest.mark.parametrize("text", ["[]", "\x00\xff"])
 def test_a_description_of_nothing(archive, text):
-    refused(archive({CONFIG: text.encode("latin-1")}), "not a complete .keras file|not a Keras model's")
+    refused(archive({CONFIG: text.encode("latin-1")}), "config.json: not text|not a Keras model's")

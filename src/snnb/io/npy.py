@@ -71,10 +71,10 @@ def check_archive(path: Path) -> None:
         _check_sizes(path, archive, archive.infolist())
 
 
-def read_member(path: Path, archive: zipfile.ZipFile, name: str) -> bytes:
-    """Read a member of a zip file at `path`; for errors see `require_declared`."""
+def read_member(path: Path, archive: zipfile.ZipFile, name: str, memory_bytes: int = 1) -> bytes:
+    """Read a member of a zip file; a byte of it takes `memory_bytes`. For errors see `require_declared`."""
     _require_deflate(path, archive.getinfo(name))
-    require_declared(path, archive.getinfo(name).file_size, f"bytes of {name}", 1)
+    require_declared(path, archive.getinfo(name).file_size, f"bytes of {name}", memory_bytes)
     return archive.read(name)
 
 

@@ -26,6 +26,7 @@ LONGEST_NAME = 200  # characters
 LONGEST_LINE = 100_000  # characters of a line of a table
 LINE_BYTES = 70  # of a line in memory, besides its characters
 MOST_ROWS = 20  # of a table in a notebook
+JSON_BYTES = 50  # of memory for a byte of JSON, at most: of short mappings in one another
 DEEPEST = 50  # lists and mappings of YAML in one another
 MOST_REPEATED = 100_000  # values of YAML that aliases repeat
 YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

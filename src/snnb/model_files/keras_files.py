@@ -20,7 +20,6 @@ identity at inference.
 import copy
 import inspect
 import io
-import json
 import re
 import zipfile
 import zlib
@@ -37,7 +36,7 @@ from snnb.io.hdf5 import json_attribute, reading
 from snnb.io.keras import NEWER, keras, limited_weights
 from snnb.io.keras_file import CONVERTED, LAYERS, MODELS, check_layers, not_loaded
 from snnb.io.npy import read_member
-from snnb.io.text import JsonValue
+from snnb.io.text import JSON_BYTES, JsonValue, decoded, parse_json
 from snnb.model_files.fold_pixels import Pixels
 from snnb.model_files.kinds import NotReadError
 
@@ -114,7 +113,7 @@ def read_keras_zip(path: Path, warn: Say) -> Result:
     """Return the model in a `.keras` archive; parameters, results and errors as for `read_keras_h5`."""
     try:
         with zipfile.ZipFile(str(path)) as archive:
-            original = json.loads(read_member(path, archive, CONFIG))
+            original = parse_json(decoded(read_member(path, archive, CONFIG, JSON_BYTES), path / CONFIG), path / CONFIG)
             weights = read_member(path, archive, WEIGHTS)
     except RAISED_BY_ZIPFILE as error:
         raise NotReadError(f"not a complete .keras file ({first_line(error)})") from error
@@ -300,7 +299,7 @@ def _layer(entry: KerasObject, mixed: Set[str]) -> List[KerasObject]:
     for key in sorted(set(config) - _known(kind)):
         value = config.pop(key)
         if ANY not in ADDED.get(key, ()) and value not in ADDED.get(key, ()):
-            fault = f"{label(entry)} has {key}={value}, which is not supported: build it without {key}"
+            fault = f"{label(entry)} has {key}={str(value)[:100]}, which is not supported: build it without {key}"
             raise NotReadError(fault if kind in CONVERTED else not_loaded(label(entry), kind))
     return [{"class_name": kind, "config": config, "name": name}, *added]
 
