@@ -40,7 +40,7 @@ OTHER_FORMATS: Dict[bytes, Tuple[str, str]] = {
         "it is a zip archive",
         f"rename it to end in .keras if Keras wrote it; if PyTorch wrote it, {EXPORT}",
     ),
-    b"\x80": ("it is a pickle, whose reading can run code", EXPORT),
+    **{bytes([0x80, protocol]): ("it is a pickle, whose reading can run code", EXPORT) for protocol in range(2, 6)},
 }
 MAGIC_BYTES = 8
 
