@@ -17,6 +17,7 @@ from snnb.architectures.registry import Hyperparameter, InputShape, names
 from snnb.core.errors import InputError, UsageError, out_of_memory
 from snnb.core.progress import Say, say_nothing
 from snnb.io import lazy_keras as keras
+from snnb.io.files import refuse_special
 from snnb.model_files.kinds import is_model_file, is_nir, refuse_other_kinds
 
 _PYTHON = re.compile(r"(?P<path>.+\.py)(:(?P<function>.*))?")
@@ -86,6 +87,7 @@ def own_model(model: str) -> OwnModel:
     path = Path(os.path.expanduser(match["path"] if match else model)).absolute()  # noqa: PTH111  keeps `~unknown`
     if not path.exists():
         raise InputError(f"{path} does not exist: check the path given with --model")
+    refuse_special(path)
     refuse_other_kinds(path)
     if match is None:
 

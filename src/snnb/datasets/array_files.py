@@ -106,9 +106,9 @@ def _files(place: Path) -> List[Path]:
 
 def shape_of(place: Path) -> Optional[ImageShape]:
     """Return the shape of the pictures, from the header of `x_test`; None if it cannot be read."""
-    with suppress(OSError, ValueError, KeyError, zipfile.BadZipFile):
+    with suppress(OSError, ValueError, KeyError, zipfile.BadZipFile, DamagedError):
         if place.is_dir():
-            shape = np.load(str(place / "x_test.npy"), mmap_mode="r", allow_pickle=False).shape
+            shape = load_array(place / "x_test.npy").shape
         else:
             with zipfile.ZipFile(str(place)) as archive, archive.open("x_test.npy") as file:
                 shape = read_header(file)[0]

@@ -21,6 +21,7 @@ from snnb.core.errors import InputError, first_line
 from snnb.core.progress import Progress
 from snnb.datasets.array_samples import ArraySamples, class_numbers
 from snnb.datasets.definition import Dataset, DatasetSpec, LoadedDataset
+from snnb.io.files import read_bytes
 
 SITE = "https://www.cs.toronto.edu/~kriz/"
 # Operations of the pickles that Python 2 and 3 make of a batch. Others build larger objects from fewer bytes.
@@ -234,7 +235,7 @@ def _as_array(stored: object) -> Optional[np.ndarray]:
 def _read_batch(path: Path) -> Dict[str, object]:
     """Unpickle a file. Strings that Python 2 wrote are bytes, except the keys; for arrays see `_as_array`."""
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
         _check_operations(content)
         loaded = _Unpickler(content).load()
         texts = {key: value for key, value in loaded.items() if isinstance(key, (bytes, str))}

@@ -16,6 +16,7 @@ from snnb.datasets.array_samples import balanced_order, proportional_order
 from snnb.datasets.catalogue import data_directory, find_dataset
 from snnb.datasets.definition import Dataset, LoadedDataset, PreparedSplit, Recordings, Samples
 from snnb.datasets.preparation_settings import PreparationSettings
+from snnb.io.files import refuse_special
 from snnb.io.text import printable
 from snnb.network.event_samples import Steps, write_samples
 
@@ -136,6 +137,7 @@ def _find_or_fetch(dataset: Dataset, data_dir: Path, source: Optional[Path], pro
     if source is not None and not source.exists():
         raise InputError(f"--source {source} does not exist: name the folder that holds {spec.layout}.")
     folder = source or dataset.place or data_dir / spec.name
+    refuse_special(folder)
     try:
         return dataset.locate(folder)
     except InputError as missing:

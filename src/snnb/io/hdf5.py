@@ -15,6 +15,7 @@ import numpy as np
 
 from snnb.core.errors import DamagedError, first_line
 from snnb.core.machine import require_declared
+from snnb.io.files import refuse_special
 from snnb.io.text import JsonValue, parse_json
 
 RAISED_BY_HDF5 = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError)
@@ -23,10 +24,11 @@ RAISED_BY_HDF5 = (OSError, RuntimeError, KeyError, ValueError, TypeError, Overfl
 def open_file(path: Path, content: Optional[BinaryIO] = None) -> h5py.File:
     """Open an HDF5 file for reading, or its `content`, if `path` is a member of an archive.
 
-    Raise `DamagedError` if it is missing, is not a complete HDF5 file, or refers to data in another file.
+    Raise `DamagedError` if it is missing, a pipe or a device, incomplete, or refers to data in another file.
     """
     if content is None and not path.exists():
         raise DamagedError(path, "no such file")
+    refuse_special(path)
     try:
         file = h5py.File(str(path) if content is None else content, "r")
     except OSError:

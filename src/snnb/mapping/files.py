@@ -17,6 +17,7 @@ from pydantic import Field
 from scipy.sparse import csr_matrix, load_npz, save_npz
 
 from snnb.core.errors import DamagedError, InputError
+from snnb.io.files import read_bytes
 from snnb.io.text import Document, html_table, read_document
 from snnb.mapping.cost import UNITS, Cost
 from snnb.mapping.hardware import NO_LIMIT, Hardware, Limits
@@ -396,5 +397,5 @@ def checksum(directory: Path, cost: MappingCost) -> str:
     # An older mapping has no LINKS
     optional = [name for name in (NAMES, LINKS, MESSAGES) if (directory / name).exists()]
     for name in (PARTITION, CORES, TRAFFIC, *optional):
-        digest.update((directory / name).read_bytes())
+        digest.update(read_bytes(directory / name))
     return digest.hexdigest()

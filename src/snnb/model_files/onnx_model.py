@@ -9,7 +9,7 @@ import math
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from snnb.core.errors import InputError, ResourceError, first_line, how_to_insta
 from snnb.core.machine import require_memory
 from snnb.core.progress import Say
 from snnb.io import lazy_keras as keras
+from snnb.io.files import refuse_special
 from snnb.model_files.kinds import NotReadError
 from snnb.model_files.onnx_operators import OPERATORS
 from snnb.model_files.onnx_values import Attribute, Given, Layers, Node, Value, vector
@@ -60,15 +61,31 @@ class Graph:
 
 
 def external_files(path: Path) -> List[Path]:
-    """Return the external files in which an ONNX file keeps weights; raise `InputError` for one outside its folder."""
-    graph = _parsed(path, external=False).graph
-    tensors = [*graph.initializer, *(a.t for node in graph.node for a in node.attribute if a.HasField("t"))]
-    entries = [entry for tensor in tensors if tensor.data_location == tensor.EXTERNAL for entry in tensor.external_data]
+    """Return the external files in which an ONNX file keeps weights; for errors see `read_graph`."""
+    return _external_files(path, _parsed(path, external=False).graph)
+
+
+def _external_files(path: Path, graph: "onnx.GraphProto") -> List[Path]:
+    """Return the external files of a graph; raise `InputError` for one outside of its folder, and for a device."""
+    entries = [
+        entry for tensor in _tensors(graph) if tensor.data_location == tensor.EXTERNAL for entry in tensor.external_data
+    ]
     files = sorted({path.parent / entry.value for entry in entries if entry.key == "location"})
+    for file in files:
+        refuse_special(file)
     outside = [file for file in files if path.parent.resolve() not in file.resolve().parents]
     if outside:
         raise InputError(f"{path}: its weights are in {outside[0]}, outside of its folder; {EXPORT}")
     return files
+
+
+def _tensors(graph: "onnx.GraphProto") -> "Iterator[onnx.TensorProto]":
+    """Yield the constants of a graph, of its operators, and of the graphs in them."""
+    yield from graph.initializer
+    for attribute in (attribute for node in graph.node for attribute in node.attribute):
+        yield from (attribute.t, *attribute.tensors)
+        for inner in (attribute.g, *attribute.graphs):
+            yield from _tensors(inner)
 
 
 def read_graph(path: Path) -> Graph:
@@ -126,7 +143,7 @@ def _parsed(path: Path, *, external: bool = True) -> "onnx.ModelProto":
         with warnings.catch_warnings():
             warnings.simplefilter("error", RuntimeWarning)  # protobuf's, for a part that is not a message
             model = onnx.load(str(path), load_external_data=False)
-            if external:
+            if external and _external_files(path, model.graph):
                 onnx.load_external_data_for_model(model, str(path.parent))
     except (
         DecodeError,

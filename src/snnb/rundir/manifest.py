@@ -51,7 +51,7 @@ from snnb.core.errors import DamagedError, InputError, advising
 from snnb.core.options import STRICT, Options
 from snnb.core.progress import Progress, silent
 from snnb.io.faults import faults_in_words
-from snnb.io.files import sha256_of, write_text_atomically
+from snnb.io.files import read_bytes, sha256_of, write_text_atomically
 from snnb.io.text import load_yaml
 from snnb.version import __version__
 
@@ -312,8 +312,8 @@ class HashMemory:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.remembered: Dict[str, Tuple[Stamp, str]] = {}
-        with suppress(OSError, ValueError):  # it is made again
-            self.remembered = _REMEMBERED.validate_json((directory / HASHES).read_bytes())
+        with suppress(OSError, ValueError, DamagedError):  # it is made again
+            self.remembered = _REMEMBERED.validate_json(read_bytes(directory / HASHES))
         self._computed: Set[str] = set()
 
     def sha256(self, path: str) -> Optional[str]:
