@@ -9,8 +9,9 @@ import traceback
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import MappingProxyType, ModuleType
+from types import CodeType, MappingProxyType, ModuleType
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence
 
 from snnb.architectures.registry import Hyperparameter, InputShape, names
@@ -176,10 +177,18 @@ def _list_functions(functions: Sequence[str]) -> str:
     return f"it has {', '.join(functions)}" if functions else "it has no function"
 
 
+class _SourceLoader(SourceFileLoader):
+    """Reads the source. Bytecode in `__pycache__` may be of another source."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
 def _run(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"snnb_own_{path.stem}", path)
+    name = f"snnb_own_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path, loader=_SourceLoader(name, str(path)))
     assert spec is not None
-    assert spec.loader is not None  # the name ends in .py
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     folder = str(path.parent)
     sys.path.insert(0, folder)  # the file may import modules of its folder, as a script can
