@@ -31,7 +31,7 @@ def app() -> None:
     from snnb.cli import output
     from snnb.cli.main import main
 
-    sys.excepthook = sys.unraisablehook = _hide
+    sys.unraisablehook = _hide_in_destructors
     os._exit(output.flushed_exit_code(main()))
 
 
@@ -74,5 +74,7 @@ def _prepare_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _hide(*_: object) -> None:
-    """Discard an exception in a destructor or thread of a library."""
+def _hide_in_destructors(unraisable: "sys.UnraisableHookArgs") -> None:
+    """Discard an exception in a destructor of a library; show one that has ended a thread."""
+    if "thread" in (unraisable.err_msg or ""):
+        sys.__unraisablehook__(unraisable)
