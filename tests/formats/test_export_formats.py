@@ -21,12 +21,14 @@ from snnb.core.options import validated
 from snnb.formats.export_options import ExportOptions
 from snnb.formats.parts import _open, _Shared
 from snnb.formats.request import Request
+from snnb.formats.sonata import _write_edge_population
 from snnb.formats.write_export import export
 from snnb.graph.build import build_graph
 from snnb.io.files import sha256_of
 from tests.crosscheck.sanafe_file import load
 from tests.formats.sonata import assert_indexed_as_by_libsonata
 from tests.graph.edges import all_edges
+from tests.graph.listed_graphs import random_graph
 from tests.graph.networks import LAYERS, save
 from tests.graph.recorded import keras
 
@@ -204,6 +206,19 @@ def test_a_network_of_one_layer_has_edges_from_the_input_only(tmp_path):
     config = libsonata.CircuitConfig.from_file(str(tmp_path / "net" / "circuit_config.json"))
     assert config.edge_populations == {"input_snn"}
     assert config.edge_population("input_snn").size == 6
+
+
+def test_sonata_numbers_more_projections_than_16_bits(tmp_path):
+    """As for 257 populations, each connected to all."""
+    graph, _ = random_graph(tmp_path / "net_graph.h5", 1, inputs=0)
+    request, numbers = Request(), [0, 65_535, 65_536, 70_000]
+    numbered = list(zip(numbers, graph.projections))
+    with h5py.File(str(tmp_path / "edges.h5"), "w") as file:
+        nodes = ("snn", graph.populations)
+        group = file.create_group("edges/snn_snn")
+        _write_edge_population(group, (nodes, nodes), numbered, graph, request, request.counter(1))
+        expected = np.repeat(numbers, [projection.number_of_edges for _, projection in numbered])
+        assert group["edge_type_id"][()].tolist() == expected.tolist()
 
 
 def test_bmtk_reads_the_same(graph, sonata):

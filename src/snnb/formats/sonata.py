@@ -234,7 +234,8 @@ def _write_edge_population(
     from snnb.formats.sonata_index import write_indices
 
     edges, scale = sum(p.number_of_edges for _, p in projections), request.rate_scale(graph)
-    kinds = {"source_node_id": "u8", "target_node_id": "u8", "edge_type_id": "u2"}
+    kinds = {"source_node_id": "u8", "target_node_id": "u8"}
+    kinds["edge_type_id"] = "u2" if projections[-1][0] < 2**16 else "u4"
     kinds.update({"edge_group_index": "u4" if edges < 2**32 else "u8", "0/syn_weight": "f4", "0/edge": "f4"})
     if graph.recording is not None:
         kinds["0/rate"] = "f4"
