@@ -149,7 +149,7 @@ def processor_levels() -> List[str]:
     """Return the levels of x86-64 that this processor has, lowest first; none on another or if they are not known."""
     flags: Set[str] = set()
     if platform.machine() == "x86_64":
-        with suppress(OSError), _CPU_INFO.open() as lines:
+        with suppress(OSError), _CPU_INFO.open(encoding="utf-8") as lines:
             flags.update(next((line for line in lines if line.startswith("flags")), "").split())
     return list(takewhile(lambda level: flags.issuperset(_FLAGS[level].split()), _FLAGS))
 

@@ -112,7 +112,7 @@ def _check(graph: SynapseGraph, request: Request) -> None:
 
 
 def _write_json(path: Path, values: Dict[str, object]) -> None:
-    path.write_text(json.dumps(values, indent=2) + "\n")
+    path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
 @contextmanager
@@ -155,7 +155,7 @@ def _write_nodes(graph: SynapseGraph, path: Path, request: Request) -> None:
             model = f"point_neuron {MODELS[request.reset_of(population)]} {NEURON}"
         coding = population.coding or "none"
         lines.append(f"{number} {_quoted(population.name)} {_word(population.layer)} {model} {coding}")
-    (path / "node_types.csv").write_text("\n".join(lines) + "\n")
+    (path / "node_types.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _states(graph: SynapseGraph, request: Request) -> Dict[str, np.ndarray]:
@@ -214,7 +214,7 @@ def _write_edges(graph: SynapseGraph, path: Path, request: Request) -> List[str]
         names = " ".join(_quoted(p.name) for p in (projection.source, projection.target))
         delay = dt * delays[projection]
         lines.append(f"{number} {names} {_word(projection.rule)} static_synapse {SYNAPSE} {delay}")
-    (path / "edge_types.csv").write_text("\n".join(lines) + "\n")
+    (path / "edge_types.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return written
 
 
