@@ -119,7 +119,7 @@ READERS = {  # of the names of all neurons in the order of the ids
     "pynn": lambda path: table_of(path / "nodes.csv"),
     "graphml": lambda path: igraph.Graph.Read_GraphML(str(path)).vs["name"],
 }
-IN_A_SIBLING = ("sanafe", "metis", "hmetis", "snn", "axh")  # formats of integers; nir and spinemap take no such graph
+IN_A_SIBLING = ("sanafe", "metis", "hmetis", "snn", "axh")  # of integers; nir and spinemap take no such graph
 
 
 @pytest.mark.parametrize("format", [name for name in FORMATS if name not in ("nir", "spinemap", "noxim")])

@@ -322,6 +322,9 @@ def test_mapping_and_trace_of_sanafe(folder, capsys):
     (folder / "net.yaml").write_text(SANAFE)
     (folder / "arch.yaml").write_text(yaml.safe_dump(architecture()))
     (folder / "spikes.csv").write_text("neuron,timestep\na.0,1\na.1,1\nb.0,2\na.1,4\n")
+    snnb(capsys, "graph --from net.yaml --run-dir silent")
+    with pytest.raises(UsageError, match=r"requires spike times; give .* a spike trace of SANA-FE"):
+        Run(path="silent").export("spinemap")
     snnb(capsys, "graph --from net.yaml --rates spikes.csv --rate-steps 5 --run-dir x")
     files = "--partition x/graphs/imported/partition.txt --placement x/graphs/imported/placement.txt"
     snnb(capsys, f"map x --hardware arch.yaml {files}")
@@ -332,3 +335,5 @@ def test_mapping_and_trace_of_sanafe(folder, capsys):
     assert mapping.cost.recorded.step_ns[0] == pytest.approx([689.6, 639.7, 619.4, 654.5, 619.4])
     assert mapping.cost.recorded.events["spike"] == mapping.cost.events["spike"] == 4
     snnb(capsys, "report x")
+    exported = Run(path="x").export("spinemap").path
+    assert (exported / "spike_info.txt").read_text() == "0 0\n1 0 3\n2 1\n"  # steps from 0

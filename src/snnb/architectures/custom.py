@@ -22,6 +22,7 @@ from snnb.io.files import refuse_special
 from snnb.model_files.kinds import is_model_file, is_nir, refuse_other_kinds
 
 _PYTHON = re.compile(r"(?P<path>.+\.py)(:(?P<function>.*))?")
+_IMPORTING = "SNNB_IMPORTING"  # in the environment: the file that this process, or one that has started it, executes
 _FROM_DATA_SET = ("input_shape", "num_classes")
 
 
@@ -185,6 +186,9 @@ class _SourceLoader(SourceFileLoader):
 
 
 def _run(path: Path) -> ModuleType:
+    importing = os.environ.get(_IMPORTING, "")
+    if importing == str(path):
+        raise UsageError(f"{path} starts snnb when snnb imports it: call snnb under `if __name__ == '__main__':`")
     name = f"snnb_own_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path, loader=_SourceLoader(name, str(path)))
     assert spec is not None
@@ -193,10 +197,12 @@ def _run(path: Path) -> ModuleType:
     folder = str(path.parent)
     sys.path.insert(0, folder)  # the file may import modules of its folder, as a script can
     without_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # nothing is written beside it
+    os.environ[_IMPORTING] = str(path)
     try:
         with _own_code(str(path), path):
             spec.loader.exec_module(module)
     finally:
+        os.environ[_IMPORTING] = importing
         sys.dont_write_bytecode = without_bytecode
         if folder in sys.path:
             sys.path.remove(folder)

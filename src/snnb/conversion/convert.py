@@ -118,7 +118,7 @@ def convert(
     apply_factors(parsed, factors)
     save_keras(parsed, parsed_path := target / f"{name}_parsed.h5", f"{name}_parsed", levels)
     write_changes(parameters, target / "config")
-    (target / "scale_factors.json").write_text(json.dumps(factors, indent=2) + "\n")
+    (target / "scale_factors.json").write_text(json.dumps(factors, indent=2) + "\n", encoding="utf-8")
     warnings = list(_warnings(activity, trained, parsed, len(x_norm), settings))
     if settings.percentile != DEFAULT_SETTINGS.percentile and not uses_percentiles(parsed, exact_clip=exact_clip):
         warnings.append("--percentile: ignored, because each layer is scaled by the bound of its activations")
@@ -307,7 +307,7 @@ def _write_calibration(calibration: Calibration, factors: Dict[str, float], path
         document[name] = layer.model_copy(update={"scale_factors": scales}).model_dump()
         if layer.before is not None:
             log.info("%s: mean squared error %.4f → %.4f", name, layer.before, layer.after)
-    path.write_text(json.dumps(document, indent=2) + "\n")
+    path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 
 def _warnings(

@@ -97,7 +97,7 @@ def import_graph(
     except InputError as error:
         raise DamagedError(path, str(error)) from None
     for name, text in read.text_files.items():
-        (target.parent / name).write_text(text)
+        (target.parent / name).write_text(text, encoding="utf-8")
     if times is not None:
         _write_times(target.with_name(SPIKE_TIMES), graph, times, recording.num_timesteps)
     return Imported(graph, hashes, (*notes, *merged_note(edges, graph.number_of_edges())))

@@ -183,7 +183,7 @@ def _own_directory(target: Path) -> Iterator[Path]:
     with _locked(target.parent):
         _remove_partial(target.parent, target.name)
         scratch = Path(tempfile.mkdtemp(PARTIAL, f".{target.name}.", str(target.parent)))
-        owner = (scratch / OWNER).open("x")
+        owner = (scratch / OWNER).open("xb")
         fcntl.flock(owner, fcntl.LOCK_EX)
     try:
         yield scratch

@@ -6,9 +6,11 @@ Every HDF5 file that a command reads is opened by `open_file`, which refuses dat
 import io
 import itertools
 import mmap
+import os
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Iterator, Mapping, Optional, Union
+from typing import BinaryIO, Iterator, Mapping, Optional, Tuple, Union
+from weakref import WeakValueDictionary
 
 import h5py
 import numpy as np
@@ -172,12 +174,19 @@ def whole(stored: Union[h5py.Dataset, np.ndarray]) -> np.ndarray:
     return stored[()]
 
 
+_maps: "WeakValueDictionary[Tuple[int, ...], mmap.mmap]" = WeakValueDictionary()  # while an array needs them
+
+
 def mapped_array(stored: h5py.Dataset) -> np.ndarray:
     """Return a dataset, read-only and valid after its file is closed; mapped into memory unless it is compressed."""
     offset, descriptor = stored.id.get_offset(), stored.file.id.get_vfd_handle()
     if offset is None:  # in chunks, or empty
         return whole(stored)
-    mapped = mmap.mmap(descriptor, offset + stored.id.get_storage_size(), access=mmap.ACCESS_READ)
+    status = os.fstat(descriptor)
+    file = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
+    mapped = _maps.get(file)
+    if mapped is None:  # one for all arrays of the file, since each has a file descriptor
+        mapped = _maps[file] = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
     return np.frombuffer(mapped, stored.dtype, stored.size, offset).reshape(stored.shape)
 
 

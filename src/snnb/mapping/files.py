@@ -343,7 +343,7 @@ def write_mapping(
     directory: Path, mapped: MappedNetwork, cost: MappingCost, messages: Optional[Messages] = None
 ) -> Mapping:
     """Write the data files of a mapping, `cost` without a checksum, and return the mapping."""
-    (directory / PARTITION).write_text("".join(f"{core}\n" for core in mapped.core.tolist()))
+    (directory / PARTITION).write_text("".join(f"{core}\n" for core in mapped.core.tolist()), encoding="utf-8")
     names = None if mapped.network.graph.names is None else list(mapped.network.graph.names[mapped.network.first :])
     columns: List[Sequence[Number]] = [
         range(len(mapped.place)),

@@ -66,11 +66,11 @@ def _work(folder: Path, capacity: int, jobs: Sequence[str]) -> None:
     """Write a file for each job `BLOCKS,SEED`, named by its number; print number and exit code when a job has ended."""
     import mtkahypar
 
-    report = os.fdopen(os.dup(1), "w", buffering=1)
+    report = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for messages of the library
     library = mtkahypar.initialize(1)
     settings = folder / "settings.ini"
-    settings.write_text(SETTINGS)
+    settings.write_text(SETTINGS, encoding="utf-8")
     node_weight, start, pin, weight = (_read(folder / name, kind) for name, kind in ARRAYS.items())
     first = _read(folder / FIRST, BLOCK).tolist() if (folder / FIRST).exists() else None
     running: Dict[int, int] = {}  # by process, the number of its job

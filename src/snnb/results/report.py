@@ -13,7 +13,7 @@ from snnb.core.formatting import local_time, times
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.forward.numpy_pass import mean_activations, samples_within
 from snnb.graph.synapse_graph import SynapseGraph
-from snnb.io.files import refuse_existing, refuse_foreign, write_text_atomically
+from snnb.io.files import atomic_path, refuse_existing, refuse_foreign
 from snnb.io.keras_file import read_levels
 from snnb.io.text import Document
 from snnb.mapping.files import Mapping as WrittenMapping
@@ -87,17 +87,21 @@ def write_report(
     if target.absolute() != (run.path / REPORT).absolute():
         refuse_files_of_runs(target, run)
     refuse_existing(target, force=True)
+    if target.is_dir():
+        raise UsageError(f"{target} is a directory; give the path of a file")
     if not force:
         refuse_foreign(target, mark=GENERATOR)
     there = {item.stamp: item for item in simulations_of(run)}
     if simulation is not None and simulation not in there:
         raise UsageError(f"--simulation {simulation}: not in {run.path}; there are: {', '.join(there) or 'none yet'}")
     stamp, graph = simulation or run.in_force("simulate"), None
-    try:
-        graph = graph_in_force(run, simulation, say)
-    except ReadOnlyError as error:
-        say(f"report: without its graph: {error}")
-    write_text_atomically(target, render(_page(run, list(there.values()), (stamp, graph), progress)))
+    with atomic_path(target, force=True) as temporary:  # first, since it fails where nothing can be written
+        try:
+            graph = graph_in_force(run, simulation, say)
+        except ReadOnlyError as error:
+            say(f"report: without its graph: {error}")
+        page = render(_page(run, list(there.values()), (stamp, graph), progress))
+        temporary.write_text(page, encoding="utf-8")
     return target
 
 

@@ -298,7 +298,9 @@ def _swept(run: RunDirectory, home: RunDirectory, point: Point, stamp: str, ran:
 
 
 def _write_table(run: RunDirectory, axes: Sequence[Axis], done: Sequence[Swept]) -> None:
-    with atomic_path(run.path / TABLE, force=True) as temporary, temporary.open("w", newline="") as file:
+    with atomic_path(run.path / TABLE, force=True) as temporary, temporary.open(
+        "w", newline="", encoding="utf-8"
+    ) as file:
         titles = [axis.title for axis in axes if axis.title not in COLUMNS]
         of_chips = ChipFigures.model_fields if CHIPS in titles else ()
         columns = [*titles, *COLUMNS, *of_chips]

@@ -457,7 +457,7 @@ def now_utc() -> datetime:
 def reset_peak_memory() -> None:
     """Reset `peak_memory` where the system allows it (proc(5): clear_refs 5)."""
     try:
-        CLEAR_REFS.write_text("5")
+        CLEAR_REFS.write_text("5", encoding="ascii")
     except OSError:
         return
 
@@ -465,7 +465,7 @@ def reset_peak_memory() -> None:
 def peak_memory() -> int:
     """Return the largest resident memory of this process in bytes since `reset_peak_memory`."""
     try:
-        for line in STATUS.read_text().splitlines():
+        for line in STATUS.read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
     except OSError:

@@ -4,7 +4,7 @@ import os
 import re
 import shlex
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Dict, List, Literal, Mapping, Optional, Tuple
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
@@ -197,6 +197,17 @@ def simulation_of(run: RunDirectory, name: str) -> Optional[str]:
     """Return the stamp of the simulation of a graph; None for `weights`."""
     record = recorded(run, KIND, name)
     return None if record is None else record.details.simulation
+
+
+def spike_times_of(run: RunDirectory, name: str) -> Optional[str]:
+    """Return the path of the spike times of a graph's simulation, or of an external graph; None without them."""
+    from snnb.network.spike_times import SPIKE_TIMES
+
+    simulation = simulation_of(run, name)
+    kind, source = (KIND, name) if simulation is None else (simulate.KIND, simulation)
+    record = run.record_of(kind.name, source)
+    files = [] if record is None else [file.path for file in record.outputs]
+    return next((path for path in files if PurePosixPath(path).name == SPIKE_TIMES), None)
 
 
 def execute(run: RunDirectory, params: GraphParams, progress: Progress = silent) -> str:

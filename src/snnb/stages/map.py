@@ -3,7 +3,6 @@
 import os
 import time
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, List, Literal, Mapping, Optional
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
@@ -239,7 +238,7 @@ def _read_inputs(run: RunDirectory, params: MapParams) -> _Inputs:
     path = f"{run.directory_of(graph.KIND.name, name)}/{run.model}_graph.h5"
     hardware = read_hardware(description)
     parsed = map_layers.parsed_file(run, name) if isinstance(hardware, LayerHardware) else None
-    return _Inputs(hardware, external, path, _spike_times(run, name), parsed)
+    return _Inputs(hardware, external, path, graph.spike_times_of(run, name), parsed)
 
 
 def _map_layers(run: RunDirectory, params: MapParams, inputs: _Inputs, output: StageOutput, figures: str) -> None:
@@ -340,17 +339,6 @@ def _has_steps(run: RunDirectory, name: str) -> bool:
     simulation = graph.simulation_of(run, name)
     record = None if simulation is None else recorded(run, simulate.KIND, simulation)
     return record is not None and record.params.input == "steps"
-
-
-def _spike_times(run: RunDirectory, name: str) -> Optional[str]:
-    """Return the path of the spike times of a graph's simulation, or of an external graph; None without them."""
-    from snnb.network.spike_times import SPIKE_TIMES
-
-    simulation = graph.simulation_of(run, name)
-    kind, source = (graph, name) if simulation is None else (simulate, simulation)
-    record = run.record_of(kind.KIND.name, source)
-    files = [] if record is None else [file.path for file in record.outputs]
-    return next((path for path in files if PurePosixPath(path).name == SPIKE_TIMES), None)
 
 
 STAGE = Stage(
