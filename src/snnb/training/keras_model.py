@@ -77,6 +77,15 @@ def evaluate(model: keras.Model, pictures: LabelledPictures, batch_size: int) ->
     return {name: shortest(value) for name, value in logs.items()}
 
 
+def confusion_matrix(model: keras.Model, pictures: LabelledPictures, batch_size: int) -> np.ndarray:
+    """Count pictures by class and prediction: int64 (classes, classes + 1), 0 in the last column."""
+    classes = int(model.output_shape[-1])
+    confusion = np.zeros((classes, classes + 1), np.int64)
+    for pixels, target in batches(pictures, np.arange(len(pictures.x)), batch_size, (classes,)):
+        np.add.at(confusion, (target.numpy().argmax(axis=1), model.predict_on_batch(pixels).argmax(axis=1)), 1)
+    return confusion
+
+
 def shortest(value: float) -> float:
     """Round to the fewest digits that give the same float32: 0.9816 for 0.9815999865531921."""
     return float(str(np.float32(value)))
