@@ -355,7 +355,8 @@ class SimulationStatistics(Document):
         lines.append(f"latency: {self.latency_steps} time steps; sample interval: {self.interval_steps} time steps")
         lines.append(f"spikes per sample: {self.spikes_per_sample:.6g}")
         lines.append(f"synaptic operations per sample: {self.synaptic_operations_per_sample:.6g}")
-        lines.append(f"multiply-accumulates of the analogue network: {self.ann_multiply_accumulates_per_sample}")
+        if (self.ann_accuracy, self.ann_mean_squared_error) != (None, None):
+            lines.append(f"multiply-accumulates of the analogue network: {self.ann_multiply_accumulates_per_sample}")
         if self.tie_share:
             lines.append(f"membrane potentials equal to the threshold: {self.tie_share:.4%}")
         for name, rate in self.mean_rates.items():

@@ -206,6 +206,12 @@ def _read_spiking(run: RunDirectory, params: ParseParams) -> None:
                     f"{population.name}: --time-step is longer than a time constant, so that its decay factor is "
                     "negative; give a shorter one, or --integration exponential"
                 )
+            threshold = float(np.min(neuron.firing_threshold))
+            if neuron.spikes and threshold <= np.finfo(np.float32).tiny:  # the smallest number above a threshold of 0
+                output.warnings.append(
+                    f"{population.name}: a threshold of {min(threshold, 0):g} is not above 0, the initial potential: "
+                    "neurons spike with little input or none; check v_threshold in the file"
+                )
         if params.nir_reset == "value" and run.manifest.run.model_source is not None:
             output.warnings.append(RESET)
         output.details = ParseDetails(parser="nir", decay=decay)
