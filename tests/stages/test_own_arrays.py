@@ -148,3 +148,28 @@ def test_shifted_labels_are_printed_by_train_and_simulate(make, digits):
             wrong, right = np.mean(guesses == (digits["y_test"] + 3) % 10), np.mean(guesses == digits["y_test"])
             assert f"the accuracy of {wrong:.1%}, far below" in line
             assert f"would be {right:.1%} with" in line
+
+
+def test_a_label_without_an_output_is_named(make, tmp_path):
+    """Of 10 outputs, whose labels are 0 to 9."""
+
+    def with_ten(y):
+        changed = y.copy()
+        changed[5] = 10
+        return changed
+
+    arrays = make(lambda x: x, labels=with_ten)  # 10 classes of y_train
+    result = arrays("train")
+    assert result.returncode == 3
+    assert "y_test: label 10 of sample 5 is not a class number from 0 to 9; y_train has 10 classes" in result.stderr
+    with np.load(tmp_path / "mine.npz") as written:
+        test = {name: written[name] for name in ("x_test", "y_test")}
+    np.savez(tmp_path / "mine.npz", **test)
+    result = arrays("train")
+    assert result.returncode == 3
+    where = np.flatnonzero(np.load(tmp_path / "run/dataset/y_test.npy") == 10)[0]
+    assert (
+        f"the data set has 11 classes: the output must have shape (11,); label 10 (prepared sample {where}) is not "
+        in (result.stderr)
+    )
+    assert "is not from 0 to 9" in result.stderr

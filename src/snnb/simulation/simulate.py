@@ -9,6 +9,7 @@ import numpy as np
 from snnb.cluster.connect import connected, results
 from snnb.conversion.fidelity import Fidelity
 from snnb.core.errors import InputError, UsageError
+from snnb.core.formatting import label_outside
 from snnb.core.machine import processors
 from snnb.core.options import FigureFormat
 from snnb.core.progress import Progress, Throttle, silent
@@ -112,7 +113,7 @@ def simulate(
     reference: Union[Network, TrainedModel, None] = analogue
     if trained is not None:
         reference = replace(trained, batch=batch_of(network), unit=output_scale)
-    _check(network, x, settings, num_classes, scale)
+    _check(network, x, y, settings, num_classes, scale)
     if network.windowed:
         network = network.separated(settings.duration)
     if settings.output == "membrane":
@@ -144,6 +145,7 @@ def simulate(
 def _check(
     network: Network,
     x: Union[np.ndarray, EventSamples],
+    y: np.ndarray,
     settings: SimulationSettings,
     num_classes: Optional[int],
     scale: float,
@@ -166,7 +168,7 @@ def _check(
         if num_classes is not None and num_classes > network.output.size:
             raise InputError(
                 f"layer {network.output.name} has {network.output.size} neurons, but there are {num_classes} classes: "
-                "give another data set"
+                f"give another data set{label_outside(y, network.output.size)}"
             )
         return
     outputs = network.input.size if num_classes is None else num_classes

@@ -166,7 +166,7 @@ def _initial_model(
     """Build and compile the model; refuse one that does not fit the pictures."""
     _reset(options.seed)
     model = build()
-    check_model(model, training_set.x.shape[1:], training_set.num_classes, to_train=True)
+    check_model(model, training_set, to_train=True)
     # Rebuilt as the later stages load it, so that a layer that Keras cannot load is reported before the training.
     weights, description = model.get_weights(), json.dumps(description_of(model))
     _reset(options.seed)
@@ -352,7 +352,7 @@ def evaluate_pretrained(
     """
     keras.backend.clear_session()
     model = load()
-    check_model(model, test_set.x.shape[1:], test_set.num_classes)
+    check_model(model, test_set)
     evaluated = model if levels is None else quantised_again(model, levels)
     for each in (model, evaluated):
         compile_model(each, Recipe(), test_set.num_classes)

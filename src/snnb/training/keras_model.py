@@ -5,12 +5,13 @@ import math
 import warnings
 from pathlib import Path
 from types import MappingProxyType
-from typing import Dict, Mapping, Optional, Tuple
+from typing import Dict, Mapping, Optional
 
 import h5py
 import numpy as np
 
 from snnb.core.errors import InputError, VerificationError, first_line
+from snnb.core.formatting import label_outside
 from snnb.io.hdf5 import copy_without_times, in_memory, writing
 from snnb.io.keras import NEWER, keras, older_description
 from snnb.io.keras_file import read_levels
@@ -18,14 +19,12 @@ from snnb.training.batches import LabelledPictures, batches
 from snnb.training.recipe import Recipe
 
 
-def check_model(
-    model: keras.Model, picture_shape: Tuple[int, ...], num_classes: Optional[int], *, to_train: bool = False
-) -> None:
-    """Raise `InputError` for a model that does not fit the pictures, of shape (height, width, channels).
+def check_model(model: keras.Model, pictures: LabelledPictures, *, to_train: bool = False) -> None:
+    """Raise `InputError` for a model that does not fit the pictures or their classes.
 
-    `num_classes` is None for an autoencoder. `to_train` also refuses a classifier that does not end in softmax: the
-    cross entropy needs probabilities.
+    `to_train` also refuses a classifier that does not end in softmax: the cross entropy needs probabilities.
     """
+    picture_shape, num_classes = pictures.x.shape[1:], pictures.num_classes
     if tuple(model.input_shape[1:]) != tuple(picture_shape):
         raise InputError(
             f"layer {model.layers[0].name}: the model takes inputs of shape {model.input_shape[1:]}, "
@@ -43,6 +42,7 @@ def check_model(
         raise InputError(
             f"layer {last.name}: the model's output has shape {model.output_shape[1:]}, "
             f"but the data set has {num_classes} classes: the output must have shape ({num_classes},)"
+            f"{label_outside(pictures.y, int(model.output_shape[-1]))}"
         )
     activation = getattr(getattr(last, "activation", None), "__name__", "")
     if to_train and activation != "softmax" and not isinstance(last, keras.layers.Softmax):
