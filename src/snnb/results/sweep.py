@@ -87,10 +87,10 @@ class SimulationFigures(Document):
     samples: int
     ann_accuracy: Optional[float]
     readout_accuracy: Optional[float]
-    readout_accuracy_low: Optional[float]  # 95 % interval
+    readout_accuracy_low: Optional[float]  # 95 % interval, of a softmax with a read-out, whose spikes are random
     readout_accuracy_high: Optional[float]
     snn_accuracy: Optional[float]
-    snn_accuracy_low: Optional[float]  # None of a softmax with a read-out, since its spikes are random
+    snn_accuracy_low: Optional[float]  # 95 % interval, of others
     snn_accuracy_high: Optional[float]
     ann_mean_squared_error: Optional[float]
     snn_mean_squared_error: Optional[float]
@@ -281,7 +281,7 @@ def _chip_figures(run: RunDirectory, stamp: str, hardware: str, say: Say, bar: B
 
 def _swept(run: RunDirectory, home: RunDirectory, point: Point, stamp: str, ran: bool, chip: ChipFigures) -> Swept:
     statistics, counts = simulated_files(home, stamp)
-    readout = statistics.interval(statistics.readout_accuracy) or (None, None)
+    readout = statistics.readout_interval or (None, None)
     low, high = statistics.snn_interval or (None, None)
     quoted = statistics.quoted_by_step[-1]
     same = SimulationFigures.model_fields.keys() & SimulationStatistics.model_fields.keys()

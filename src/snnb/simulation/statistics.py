@@ -317,9 +317,14 @@ class SimulationStatistics(Document):
         return (self.readout_confusion if self.is_random else None) or self.confusion
 
     @property
+    def readout_interval(self) -> Optional[Tuple[float, float]]:
+        """95 % confidence interval of the read-out's accuracy if it is to quote, see `quoted_by_step`."""
+        return self.interval(self.readout_accuracy) if self.is_random else None
+
+    @property
     def snn_interval(self) -> Optional[Tuple[float, float]]:
-        """95 % confidence interval of `snn_accuracy`; None of random spikes if the read-out's accuracy is there."""
-        return None if self.is_random and self.readout_accuracy is not None else self.snn_accuracy_interval_95
+        """95 % confidence interval of `snn_accuracy`; None if the read-out's accuracy is to quote instead."""
+        return self.snn_accuracy_interval_95 if self.readout_interval is None else None
 
     @property
     def is_random(self) -> bool:
