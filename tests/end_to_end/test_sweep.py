@@ -51,7 +51,9 @@ def test_points_run_once_and_what_they_share_too(run):
         assert record.details.conversion.percentile == float(row["percentile"]) == one.values["percentile"]
         assert record.params.threshold == float(row["threshold"])
         assert record.metrics["snn_accuracy"] == float(row["snn_accuracy"])
-        assert float(row["snn_accuracy_low"]) <= float(row["snn_accuracy"]) <= float(row["snn_accuracy_high"])
+        low, high = wilson_interval(float(row["readout_accuracy"]) * 12, 12)
+        assert (float(row["readout_accuracy_low"]), float(row["readout_accuracy_high"])) == (low, high)
+        assert (row["snn_accuracy_low"], row["snn_accuracy_high"]) == ("", "")  # of random spikes
         assert row["simulation"] == one.simulation
     assert [(row["percentile"], row["threshold"]) for row in rows] == [("99.0", "0.9"), ("99.9", "0.9")]
     with Image.open(run.path / "sweep.png") as picture:
@@ -175,13 +177,13 @@ def test_what_is_printed_is_the_table_and_fits_a_terminal(run, capsys):
     arguments = ["sweep", "--run-dir", str(run.path), "--grid", "samples=5,7", "--grid", "duration=3", "--quiet"]
     assert main(arguments) == 0
     head, *lines = capsys.readouterr().out.splitlines()
-    heads = "samples duration simulation ANN read-out SNN (95 %) spikes operations"
+    heads = "samples duration simulation ANN read-out (95 %) SNN spikes operations"
     assert head.split() == heads.split()
     assert max(map(len, [head, *lines[:2]])) < 110
     assert [row["samples"] for row in _table(run)] == ["5", "7"]
     assert (run.path / "sweep.csv").read_text().split("\n")[0].split(",").count("samples") == 1
     for row, line in zip(_table(run), lines):
-        low, share, high = (100 * float(row[f"snn_accuracy{end}"]) for end in ("_low", "", "_high"))
+        low, share, high = (100 * float(row[f"readout_accuracy{end}"]) for end in ("_low", "", "_high"))
         assert line.split()[:3] == [row["samples"], row["duration"], row["simulation"]]
         assert f"  {share:.2f}% ({low:.1f}–{high:.1f})  " in line
         operations = float(row["synaptic_operations_per_sample"])

@@ -121,7 +121,13 @@ def test_figures_are_those_of_the_simulation(complete, document):
     assert "the softmax output is stochastic" in page.text("accuracy")
     assert {"spiking network, spikes", "spiking network, read-out"} <= {*page.sections["accuracy"]["text"]}
     names = list(map(printable, stated["class_counts"]))
-    wrong = {(names[true], names[guess], str(count)) for true, guess, count in stated["confusion"] if true != guess}
+    wrong = {
+        (names[true], names[guess], str(count)) for true, guess, count in stated["readout_confusion"] if true != guess
+    }
+    assert "predictions of the read-out" in page.text("confusion")
+    assert sum(count for true, guess, count in stated["readout_confusion"] if true == guess) == round(
+        stated["readout_accuracy"] * stated["num_samples"]
+    )
     shown = [tuple(row) for row in page.sections["confusion"]["rows"][1:]]
     assert set(shown) <= wrong
     assert len(shown) == min(10, len(wrong))

@@ -27,6 +27,7 @@ ROWS = (  # title, form and attribute of `Compared`
     ("ANN accuracy", "{:.2%}", "ann_accuracy"),
     ("  95 % interval", "{0[0]:.2%}–{0[1]:.2%}", "ann_interval"),
     ("read-out accuracy", "{:.2%}", "readout_accuracy"),
+    ("  95 % interval", "{0[0]:.2%}–{0[1]:.2%}", "readout_interval"),
     ("SNN accuracy", "{:.2%}", "snn_accuracy"),
     ("  95 % interval", "{0[0]:.2%}–{0[1]:.2%}", "snn_interval"),
     ("ANN error", "{:.4g}", "ann_error"),

@@ -16,7 +16,7 @@ STAGES_BEFORE = ("train", "parse", "simulate")
 HEADS = {
     "ann_accuracy": "ANN",
     "readout_accuracy": "read-out",
-    "snn_accuracy": "SNN (95 %)",
+    "snn_accuracy": "SNN",
     "ann_mean_squared_error": "ANN error",
     "snn_mean_squared_error": "SNN error",
     "spikes_per_step_and_neuron": "spikes",
@@ -30,7 +30,9 @@ LESS_IMPORTANT = (
     *("samples", "sample_ns", "ann_accuracy", "ann_mean_squared_error", "synaptic_operations_per_sample"),
     *("spikes_per_step_and_neuron", "chips", "simulation", "sample_latency_ns"),
 )
-NOT_SHOWN = ("run", "snn_accuracy_low", "snn_accuracy_high", "note")
+NOT_SHOWN = (
+    *("run", "readout_accuracy_low", "readout_accuracy_high", "snn_accuracy_low", "snn_accuracy_high", "note"),
+)
 
 
 _options, _names = options_of(STAGES_BEFORE)
@@ -77,7 +79,9 @@ def sweep(
 def _table(points: Sequence[Mapping[str, JsonValue]]) -> List[str]:
     """Return the points as a table without empty columns; the table in the run has all columns."""
     names = [name for name in points[0] if name not in NOT_SHOWN and any(point[name] is not None for point in points)]
-    rows = [[HEADS.get(name, name) for name in names], *([_shown(point, name) for name in names] for point in points)]
+    bounded = [name for name in names if any(point.get(f"{name}_low") is not None for point in points)]
+    heads = [HEADS.get(name, name) + (" (95 %)" if name in bounded else "") for name in names]
+    rows = [heads, *([_shown(point, name) for name in names] for point in points)]
     drop = [names.index(name) for name in LESS_IMPORTANT if name in names]
     return output.table_lines(rows, right=range(len(names)), drop=drop)
 
@@ -86,10 +90,10 @@ def _shown(point: Mapping[str, JsonValue], name: str) -> str:
     value = point[name]
     if value is None:
         return ""
-    if name in ("ann_accuracy", "readout_accuracy"):
+    if name == "ann_accuracy":
         return accuracy(value)
-    if name == "snn_accuracy":
-        return accuracy(value, point["snn_accuracy_low"], point["snn_accuracy_high"])
+    if name in ("readout_accuracy", "snn_accuracy"):
+        return accuracy(value, point[f"{name}_low"], point[f"{name}_high"])
     if not isinstance(value, float):
         return str(value)
     return quantity(value) if name in HEADS else f"{value:g}"

@@ -77,7 +77,7 @@ def convert(
     """Convert the model of a Keras h5 file; write `name_parsed.h5`, `config` and `scale_factors.json` into `target`.
 
     `x_norm` has the samples for the normalisation and, the first 100 of them, for the verification: float32
-    (samples, ...) in [0, 1]. A pixel is the data set's value / `pixel_scale`, in an integer network the value.
+    (samples, ...). An integer network reads the rounded pixel × `pixel_scale`; its pixels are in [0, 1].
     `progress` is called with the number of samples that the activations were measured on.
 
     Raise `InputError` if the file does not hold a model, or the model cannot be converted, `VerificationError` if the
@@ -269,7 +269,7 @@ def spiking_network(network: Network, x_norm: np.ndarray, settings: ConversionSe
         network = network.with_populations([pruned(p, settings.prune) for p in network.populations])
     if settings.weight_bits is None:
         return network
-    return integer_network(prepared_for_integers(network, settings, pixel_scale, x_norm), settings)
+    return integer_network(prepared_for_integers(network, settings, pixel_scale), settings)
 
 
 def _has_max_pooling(model: keras.Model) -> bool:

@@ -138,7 +138,9 @@ class ExportedNetwork:
         """Return the current of a constant input, 0 for another one: float64 (size, samples)."""
         current = np.zeros((population.size, len(inputs)))
         if self.input.coding == "current":
-            pixels = np.rint(inputs.T * self.pixel) if self.integers else inputs.T
+            pixels = inputs.T
+            if self.integers:  # rounded in float32, as the simulation does
+                pixels = np.rint(pixels.astype(np.float32) * np.float32(self.pixel)).astype(np.float64)
             for projection in self.inbound(population.name):
                 if projection.source == self.input.name:
                     current += projection.weights @ pixels

@@ -130,7 +130,7 @@ def _value(value: JsonValue) -> str:
 
 QUALITY = (
     *("ann_accuracy", "snn_accuracy", "readout_accuracy"),
-    *("ann_interval", "snn_interval", "ann_error", "snn_error", "fidelity"),
+    *("ann_interval", "readout_interval", "snn_interval", "ann_error", "snn_error", "fidelity"),
 )
 MAPPING_HEAD = ("mapping", "graph", "chip", "method", "cores", "spikes", "ratio", "energy", "energy*")
 MAPPING_UNITS = "per sample: spikes between cores, energy; ratio: spikes / those of sequential"
@@ -191,7 +191,8 @@ class Compared(Document):
     snn_accuracy: Optional[float]
     readout_accuracy: Optional[float]  # of the output layer's accumulated input; None for the engine `toolbox`
     ann_interval: Optional[Interval]  # 95 % interval (Wilson)
-    snn_interval: Optional[Interval]
+    readout_interval: Optional[Interval]  # of a softmax with a read-out, whose spikes are random
+    snn_interval: Optional[Interval]  # of others
     ann_error: Optional[float]  # mean squared error of a network that reproduces its input
     snn_error: Optional[float]
     fidelity: Optional[Fidelity]  # accuracy without spikes after each change by the conversion; None without changes
@@ -303,7 +304,8 @@ def compared_one(run: RunDirectory, stamp: str, record: SimulationRecord) -> Com
         snn_accuracy=statistics.snn_accuracy,
         readout_accuracy=statistics.readout_accuracy,
         ann_interval=statistics.interval(statistics.ann_accuracy),
-        snn_interval=statistics.snn_accuracy_interval_95,
+        readout_interval=statistics.readout_interval,
+        snn_interval=statistics.snn_interval,
         ann_error=statistics.ann_mean_squared_error,
         snn_error=statistics.snn_mean_squared_error,
         fidelity=record.details.fidelity,

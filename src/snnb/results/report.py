@@ -247,11 +247,12 @@ def _simulation_part(run: RunDirectory, simulation: Simulation, progress: Progre
     if classifies and metrics.get("readout_accuracy") is not None and coding is not None:
         summary.append(f"Of the two accuracies, {QUOTED[coding]}.")
     picture = drawn(f"{label} by time step", plot_quality(*statistics.course))
-    confusion = statistics.confusion
+    confusion = statistics.quoted_confusion
+    predicted = "spiking network" if confusion is statistics.confusion else "read-out"
     sections = [
         *_input(run, simulation),
         Section("accuracy", f"{label.capitalize()} over time", summary, [Figure(picture)]),
-        *([] if confusion is None else [confusion_section(confusion, list(statistics.class_counts))]),
+        *([] if confusion is None else [confusion_section(confusion, list(statistics.class_counts), predicted)]),
         rates_section(rates),
     ]
     if not is_spiking(run):

@@ -87,8 +87,10 @@ class SimulationFigures(Document):
     samples: int
     ann_accuracy: Optional[float]
     readout_accuracy: Optional[float]
+    readout_accuracy_low: Optional[float]  # 95 % interval, of a softmax with a read-out, whose spikes are random
+    readout_accuracy_high: Optional[float]
     snn_accuracy: Optional[float]
-    snn_accuracy_low: Optional[float]  # 95 % interval
+    snn_accuracy_low: Optional[float]  # 95 % interval, of others
     snn_accuracy_high: Optional[float]
     ann_mean_squared_error: Optional[float]
     snn_mean_squared_error: Optional[float]
@@ -100,6 +102,7 @@ class SimulationFigures(Document):
 
 NO_COLUMNS = ("values", "ran", "quoted", "quoted_interval")
 COLUMNS = [name for name in SimulationFigures.model_fields if name not in NO_COLUMNS]  # of the table
+MARK = "simulation,samples,ann_accuracy,readout_accuracy"  # columns in the tables of all versions
 
 
 class Swept(ChipFigures, SimulationFigures):
@@ -145,7 +148,7 @@ def sweep(
             "with `snnb map`, and list the mappings with `snnb compare`"
         )
     points = [replace(one, given=effective_options(run, one.given)) for one in points_of(axes, given)]
-    refuse_foreign(run.path / TABLE, mark=",".join(COLUMNS[1:]))
+    refuse_foreign(run.path / TABLE, mark=MARK)
     if not (run.path / TABLE).exists():
         refuse_foreign(run.path / FIGURE)
     for point in points:
@@ -278,7 +281,8 @@ def _chip_figures(run: RunDirectory, stamp: str, hardware: str, say: Say, bar: B
 
 def _swept(run: RunDirectory, home: RunDirectory, point: Point, stamp: str, ran: bool, chip: ChipFigures) -> Swept:
     statistics, counts = simulated_files(home, stamp)
-    low, high = statistics.snn_accuracy_interval_95 or (None, None)
+    readout = statistics.readout_interval or (None, None)
+    low, high = statistics.snn_interval or (None, None)
     quoted = statistics.quoted_by_step[-1]
     same = SimulationFigures.model_fields.keys() & SimulationStatistics.model_fields.keys()
     return Swept(
@@ -287,11 +291,13 @@ def _swept(run: RunDirectory, home: RunDirectory, point: Point, stamp: str, ran:
         run=home.path.relative_to(run.path).as_posix(),
         simulation=stamp,
         samples=statistics.num_samples,
+        readout_accuracy_low=readout[0],
+        readout_accuracy_high=readout[1],
         snn_accuracy_low=low,
         snn_accuracy_high=high,
         spikes_per_step_and_neuron=mean_rate(statistics, counts),
         quoted=quoted,
-        quoted_interval=None if low is None else statistics.interval(quoted),
+        quoted_interval=statistics.interval(quoted) if statistics.classifies else None,
         **{name: getattr(statistics, name) for name in same},
         **dict(chip),
     )

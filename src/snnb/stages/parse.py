@@ -136,6 +136,8 @@ def execute(run: RunDirectory, params: ParseParams, progress: Progress = silent)
 
 def _convert(run: RunDirectory, params: ParseParams, progress: Progress) -> None:
     from snnb.conversion.convert import convert
+    from snnb.conversion.rewriting import refuse_pooled_input
+    from snnb.network.read_network import read_network
     from snnb.simulation.trained_model import measure_fidelity, read_trained
     from snnb.stages.model import class_count
     from snnb.training.qcfs import quantised_again
@@ -153,8 +155,10 @@ def _convert(run: RunDirectory, params: ParseParams, progress: Progress) -> None
             x_norm=prepare.normalisation_set(run),
             settings=params,
             progress=progress,
-            pixel_scale=prepared.scale,
+            pixel_scale=prepared.pixel_scale,
         )
+        if not prepared.unit_pixels:
+            refuse_pooled_input(read_network(output.directory / f"{run.model}_parsed.h5"))
         fidelity = None
         if measured and result.changes:
             x, y = prepare.fidelity_samples(run)
@@ -202,6 +206,12 @@ def _read_spiking(run: RunDirectory, params: ParseParams) -> None:
                     f"{population.name}: --time-step is longer than a time constant, so that its decay factor is "
                     "negative; give a shorter one, or --integration exponential"
                 )
+            threshold = float(np.min(neuron.firing_threshold))
+            if neuron.spikes and threshold <= np.finfo(np.float32).tiny:  # the smallest number above a threshold of 0
+                output.warnings.append(
+                    f"{population.name}: a threshold of {min(threshold, 0):g} is not above 0, the initial potential: "
+                    "neurons spike with little input or none; check v_threshold in the file"
+                )
         if params.nir_reset == "value" and run.manifest.run.model_source is not None:
             output.warnings.append(RESET)
         output.details = ParseDetails(parser="nir", decay=decay)
@@ -224,6 +234,11 @@ def _check(run: RunDirectory, planned: PlannedRun) -> None:
         return
     if "parse" in planned.stages and planned.next in ("train", "parse"):
         prepare.require_training_set(run, "the conversion (normalisation, calibration)")
+        if params.weight_bits is not None and not recorded_details(run, prepare.KIND).unit_pixels:
+            raise InputError(
+                "--weight-bits: an integer network reads pixels from 0 to 1 as integers, and some are outside: write "
+                "the arrays with pixels in [0, 1], or omit --weight-bits"
+            )
     if planned.next != "train":
         return
     from snnb.conversion.convert import check_convertible

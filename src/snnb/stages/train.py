@@ -8,7 +8,6 @@ from typing import (
     ClassVar,
     Dict,
     Iterable,
-    List,
     Literal,
     Mapping,
     Optional,
@@ -50,8 +49,6 @@ if TYPE_CHECKING:
     from snnb.training.batches import LabelledPictures
 
 BOUND_SAMPLES = 64  # samples whose activations give the initial λ of qcfs
-# Fraction of the way from the accuracy of guessing the most frequent class to 1; a smaller one suggests wrong pixels.
-GUESSING_SHARE = 0.1
 Setting = Union[bool, int, float, str, Tuple[Union[int, float], ...]]
 
 
@@ -210,6 +207,7 @@ def execute(run: RunDirectory, params: TrainParams, progress: Progress = silent)
         return
     from snnb.io.keras_file import read_levels
     from snnb.model_files.read_model import files_of
+    from snnb.simulation.accuracy import chance_warning
     from snnb.training import fit
 
     notes: Dict[str, None] = {}  # in order; a model may be built more than once
@@ -247,8 +245,11 @@ def execute(run: RunDirectory, params: TrainParams, progress: Progress = silent)
             )
         output.metrics = dict(result.metrics)
         output.warnings += [*notes, *result.warnings]
-        if model.trained:
-            output.warnings += _guessing_warnings(result.metrics, test_set)
+        if result.confusion is not None:
+            prepared = recorded_details(run, prepare.KIND)
+            remedy = _advice(prepared) if model.trained else None
+            warning = chance_warning(result.confusion, prepared.class_names, remedy)
+            output.warnings += [] if warning is None else [warning]
         output.details = TrainDetails(epochs_run=result.epochs_run)
     shutil.rmtree(run.path / CHECKPOINT, ignore_errors=True)
 
@@ -263,15 +264,17 @@ def builder(
 
     `say` is called with each change that is made to a trained model.
     """
+    from snnb.model_files.fold_pixels import RAW
     from snnb.stages.model import class_count
 
     details = recorded_details(run, prepare.KIND)
+    pixels = params.pixels or (RAW if details.floats else None)
     own = partial(
         model.build,
         input_shape=tuple(details.splits["test"].shape[1:]),
         num_classes=class_count(run.manifest.run, details.class_names),
         **params.settings,
-        **({"tell": say, "pixels": params.pixels} if model.trained else {}),
+        **({"tell": say, "pixels": pixels} if model.trained else {}),
     )
     if model.trained:
         return own
@@ -305,17 +308,15 @@ def _labelled_pictures(run: RunDirectory, part: str) -> "LabelledPictures":
     return LabelledPictures(x, y, details.scale, classes)
 
 
-def _guessing_warnings(metrics: Mapping[str, float], test_set: "LabelledPictures") -> List[str]:
-    """Return advice if an external model is little better than guessing the most frequent class."""
-    import numpy as np
+def _advice(prepared: prepare.PrepareDetails) -> str:
+    """Return what to try if an external model is little better than guessing."""
+    from snnb.datasets.preparation import dark_pixels
 
-    guessing = 1.0 if test_set.num_classes is None else float(np.bincount(test_set.y).max()) / len(test_set.y)
-    if guessing == 1 or metrics["test_accuracy"] > guessing + GUESSING_SHARE * (1 - guessing):
-        return []
-    return [
-        f"the model's accuracy of {metrics['test_accuracy']:.1%} is close to chance: if the model expects other "
-        "pixels, give --pixels (0-255, torch, caffe, tf or mean=…,std=…); else check the order of classes"
-    ]
+    if prepared.floats:
+        return "write the arrays with the values that the model was trained on, or give --pixels"
+    dark = dark_pixels({"test": (prepared.splits["test"].values or (0.0, prepared.scale))[1]}, prepared.scale)
+    pixels = "if the model expects other pixels, give --pixels (0-255, torch, caffe, tf or mean=…,std=…)"
+    return dark[0] if dark else pixels
 
 
 def _check(run: RunDirectory, planned: PlannedRun) -> None:

@@ -5,11 +5,12 @@ import math
 import warnings
 from pathlib import Path
 from types import MappingProxyType
-from typing import Dict, Mapping, Optional, Tuple
+from typing import Dict, Mapping, Optional
 
 import numpy as np
 
 from snnb.core.errors import DamagedError, InputError, VerificationError, first_line
+from snnb.core.formatting import label_outside
 from snnb.io.hdf5 import copy_without_times, in_memory, open_file, writing
 from snnb.io.keras import NEWER, keras, older_description
 from snnb.io.keras_file import read_levels
@@ -17,14 +18,12 @@ from snnb.training.batches import LabelledPictures, batches
 from snnb.training.recipe import Recipe
 
 
-def check_model(
-    model: keras.Model, picture_shape: Tuple[int, ...], num_classes: Optional[int], *, to_train: bool = False
-) -> None:
-    """Raise `InputError` for a model that does not fit the pictures, of shape (height, width, channels).
+def check_model(model: keras.Model, pictures: LabelledPictures, *, to_train: bool = False) -> None:
+    """Raise `InputError` for a model that does not fit the pictures or their classes.
 
-    `num_classes` is None for an autoencoder. `to_train` also refuses a classifier that does not end in softmax: the
-    cross entropy needs probabilities.
+    `to_train` also refuses a classifier that does not end in softmax: the cross entropy needs probabilities.
     """
+    picture_shape, num_classes = pictures.x.shape[1:], pictures.num_classes
     if tuple(model.input_shape[1:]) != tuple(picture_shape):
         raise InputError(
             f"layer {model.layers[0].name}: the model takes inputs of shape {model.input_shape[1:]}, "
@@ -42,6 +41,7 @@ def check_model(
         raise InputError(
             f"layer {last.name}: the model's output has shape {model.output_shape[1:]}, "
             f"but the data set has {num_classes} classes: the output must have shape ({num_classes},)"
+            f"{label_outside(pictures.y, int(model.output_shape[-1]))}"
         )
     activation = getattr(getattr(last, "activation", None), "__name__", "")
     if to_train and activation != "softmax" and not isinstance(last, keras.layers.Softmax):
@@ -74,6 +74,15 @@ def evaluate(model: keras.Model, pictures: LabelledPictures, batch_size: int) ->
     streamed = batches(pictures, np.arange(len(pictures.x)), batch_size, tuple(model.output_shape[1:]))
     logs = model.evaluate(streamed, verbose=0, return_dict=True)
     return {name: shortest(value) for name, value in logs.items()}
+
+
+def confusion_matrix(model: keras.Model, pictures: LabelledPictures, batch_size: int) -> np.ndarray:
+    """Count pictures by class and prediction: int64 (classes, classes + 1), 0 in the last column."""
+    classes = int(model.output_shape[-1])
+    confusion = np.zeros((classes, classes + 1), np.int64)
+    for pixels, target in batches(pictures, np.arange(len(pictures.x)), batch_size, (classes,)):
+        np.add.at(confusion, (target.numpy().argmax(axis=1), model.predict_on_batch(pixels).argmax(axis=1)), 1)
+    return confusion
 
 
 def shortest(value: float) -> float:
