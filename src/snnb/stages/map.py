@@ -319,6 +319,9 @@ def _write(
         messages = recorded_messages(mapped, run.path / spike_times, delayed=run.manifest.run.imported)
     plot_all(write_mapping(output.directory, mapped, cost, messages), figures)
     assumed = [graph.ASSUMED] if cost.assumed_spikes else []
+    external = recorded(run, graph.KIND, cost.graph) if run.manifest.run.imported else None
+    if external is not None:
+        assumed += graph.rate_warnings(mapped.network.graph, external.params)
     currents = [_not_counted(p) for p in mapped.network.graph.inputs if p.coding == "current"]
     notes = [UNKNOWN] if cost.by_step is None and not run.manifest.run.imported else []
     lines = [*cost.log_lines(mapped.warnings), *assumed, *currents, *notes]
