@@ -34,10 +34,9 @@ from snnb.stages.stage import (
     value_in_force,
     write_log,
 )
-from snnb.stages.train import shown_params
+from snnb.stages.train import is_spiking, shown_params
 
 if TYPE_CHECKING:
-    from snnb.graph.populations import GraphPopulation
     from snnb.graph.synapse_graph import SynapseGraph
     from snnb.mapping.files import MappingCost
     from snnb.mapping.map_network import MappedNetwork
@@ -322,27 +321,27 @@ def _write(
     external = recorded(run, graph.KIND, cost.graph) if run.manifest.run.imported else None
     if external is not None:
         assumed += graph.rate_warnings(mapped.network.graph, external.params)
-    currents = [_not_counted(p) for p in mapped.network.graph.inputs if p.coding == "current"]
+    further = [
+        *map_layers.current_notes(mapped.network.graph),
+        *_weight_note(run, mapped.network.graph, mapped.hardware),
+    ]
     notes = [UNKNOWN] if cost.by_step is None and not run.manifest.run.imported else []
-    lines = [*cost.log_lines(mapped.warnings), *assumed, *currents, *notes]
+    lines = [*cost.log_lines(mapped.warnings), *assumed, *further, *notes]
     write_log(output.directory / "log.txt", run, shown_params(run, params), lines, dated=False)
     output.metrics = cost.metrics()
-    output.warnings = [*mapped.warnings, *assumed, *(currents if _has_steps(run, cost.graph) else [])]
+    output.warnings = [*mapped.warnings, *assumed, *further]
     output.details = MapDetails.of(cost)
 
 
-def _not_counted(population: "GraphPopulation") -> str:
-    return (
-        f"{population.name}: its {population.size:,} neurons carry currents and no spikes; they are not placed, and "
-        "the cost has no messages and no synaptic events of them"
-    )
-
-
-def _has_steps(run: RunDirectory, name: str) -> bool:
-    """Whether the input of a graph's simulation is another current in each step, which may stand for spikes."""
-    simulation = graph.simulation_of(run, name)
-    record = None if simulation is None else recorded(run, simulate.KIND, simulation)
-    return record is not None and record.params.input == "steps"
+def _weight_note(run: RunDirectory, network: "SynapseGraph", hardware: Hardware) -> List[str]:
+    """Return a note if weights are floating-point numbers, and the synapses of the chip have a number of bits."""
+    if hardware.synapse_memory is None or "weight_bits" in network.attributes:
+        return []
+    if not any((batch.weight % 1).any() for p in network.projections for batch in p.edge_batches()):
+        return []
+    bits = hardware.synapse_memory.weight_bits
+    remedy = "" if run.manifest.run.imported or is_spiking(run) else f": `parse --weight-bits {bits}` rounds them"
+    return [f"weights are floating-point numbers, and a synapse of {hardware.name} has {bits} bits{remedy}"]
 
 
 def _spike_times(run: RunDirectory, name: str) -> Optional[str]:
