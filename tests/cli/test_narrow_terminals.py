@@ -122,15 +122,26 @@ def test_results_are_a_table_with_units(mapped, narrow, capsys):
     assert float(shown[0]) * 1000 == pytest.approx(stated["energy_pj"], rel=1e-3)
 
 
-def test_energies_of_a_sweep_are_shown_with_their_scope(narrow):
+def swept(hardware, energy, scope):
+    """A row of the table of a sweep."""
     figures = dict.fromkeys([*SimulationFigures.model_fields, *ChipFigures.model_fields], 0.5)
-    figures.update(values={}, ran=True, simulation="20261128T153754Z", energy_of="network", note=None)
+    figures.update(values={}, ran=True, simulation="20261128T153754Z", energy_pj=energy, energy_of=scope, note=None)
     figures.update(ann_mean_squared_error=None, snn_mean_squared_error=None)
-    chip = {"hardware": "loihi_32_chips", **figures}
-    head, _, dropped = sweep._table([{name: value for name, value in chip.items() if name not in NO_COLUMNS}])
-    assert cell_len(head) <= 80
-    assert "energy, pJ  energy_of" in head
-    assert dropped.startswith("omitted columns:")
+    return {"hardware": hardware, **{name: value for name, value in figures.items() if name not in NO_COLUMNS}}
+
+
+def test_energies_of_a_sweep_are_shown_with_their_scope(narrow):
+    points = [("loihi_32_chips", 499_803.0, "events"), ("truenorth", 209.0, "network"), ("speck2f", None, None)]
+    head, *lines = sweep._table([swept(*point) for point in points])
+    assert max(map(cell_len, (head, *lines))) <= 80
+    places = [head.index(title) + len(title) for title in ("energy, pJ", "energy*, pJ")]
+    shown = [[line[:place].split("  ")[-1].strip() if len(line) >= place else "" for place in places] for line in lines]
+    assert [shown[k][k] for k in range(2)] == ["499,803", "209"]
+    assert [shown[k][1 - k] for k in range(2)] == ["", ""]
+    assert lines[-1] == "energy*: without neurons and messages, not comparable with energy"
+    assert sum(line.startswith("omitted columns:") for line in lines) == 1
+    alone = sweep._table([swept(*points[0])])
+    assert not any("energy*" in line for line in alone)
 
 
 def test_columns_are_dropped_by_importance_and_texts_cut(monkeypatch):

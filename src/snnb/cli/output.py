@@ -8,6 +8,7 @@ import shutil
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Iterator, List, Optional, Sequence, Set, TextIO, Union
 
 from pydantic_core import to_jsonable_python
@@ -223,7 +224,7 @@ def table_lines(
         )
         lines.append("  ".join(padded).rstrip())
     left_out = [cells[0][i] for i in filled if i not in columns]
-    return [*lines, *([f"omitted columns: {', '.join(left_out)}"] if left_out else [])]
+    return [*lines, *(wrap(f"omitted columns: {', '.join(left_out)}", room or 0) if left_out else [])]
 
 
 def _line_width(columns: Sequence[int], widths: Sequence[int]) -> int:
