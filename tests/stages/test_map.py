@@ -74,6 +74,18 @@ def test_a_mapping_is_recorded_and_up_to_date_until_the_graph_changes(run):
     assert stale(run) == {}
 
 
+def test_the_graph_is_printed_with_its_samples_and_steps(run, snnb):
+    first = stamp_of(run)
+    options = ("--run-dir", run.path, "--hardware", "spinemap_5x5", "--method", "sequential")
+    said = snnb("map", *options).stderr.splitlines()
+    assert f"map: graph {first}, 60 samples of 60 time steps" in said
+    assert f"map: up to date, of graph {first}" in snnb("map", *options).stderr.splitlines()
+    assert snnb("simulate", "--run-dir", run.path, "--samples", 5, "--duration", 20).returncode == 0
+    said = snnb("map", *options).stderr.splitlines()
+    (second,) = set(open_run(run.path).records_of("graph")) - {first}
+    assert f"map: graph {second}, 5 samples of 20 time steps; others, for --graph: {first}" in said
+
+
 def test_currents_and_weights_that_the_chip_does_not_have_are_printed(run, snnb):
     """Of a first layer of 4 kernels of 3 × 3 on 8 × 8 pixels with zero padding: borders have fewer synapses."""
     synapses = run.records_of("graph")[stamp_of(run)].metrics["synapses"]

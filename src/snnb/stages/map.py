@@ -141,7 +141,24 @@ def _resolve(run: RunDirectory, given: Mapping[str, object], say: Say = say_noth
         raise UsageError("--graph weights has no spike counts, which a mapping needs; give the graph of a simulation")
     if stamp not in known:
         raise UsageError(f"--graph {stamp}: not in {run.path}; there are: {', '.join(known) or 'none yet'}")
+    if say is not say_nothing:
+        others = ", ".join(name for name in known if name != stamp)
+        say(_graph_in_words(run, stamp) + (f"; others, for --graph: {others}" if others else ""))
     return params.model_copy(update={"graph": stamp})
+
+
+def _graph_in_words(run: RunDirectory, stamp: str) -> str:
+    """Return stamp, samples and time steps of a graph as text."""
+    from snnb.graph.synapse_graph import SynapseGraph
+
+    with SynapseGraph.open(run.path / _graph_file(run, stamp), checked=True) as opened:
+        recording = opened.recording
+    assert recording is not None  # a mapping needs spikes
+    return f"graph {stamp}, {recording.num_samples:,} samples of {recording.num_timesteps:,} time steps"
+
+
+def _graph_file(run: RunDirectory, stamp: str) -> str:
+    return f"{run.directory_of(graph.KIND.name, stamp)}/{run.model}_graph.h5"
 
 
 def _hardware_of(params: MapParams) -> str:
@@ -235,10 +252,9 @@ def _read_inputs(run: RunDirectory, params: MapParams) -> _Inputs:
     # Hashed before they are read: the mapping of a file that is changed meanwhile is stale.
     external = external_records(filter(None, (description_file(description), params.partition, params.placement)))
     name = str(params.graph)
-    path = f"{run.directory_of(graph.KIND.name, name)}/{run.model}_graph.h5"
     hardware = read_hardware(description)
     parsed = map_layers.parsed_file(run, name) if isinstance(hardware, LayerHardware) else None
-    return _Inputs(hardware, external, path, _spike_times(run, name), parsed)
+    return _Inputs(hardware, external, _graph_file(run, name), _spike_times(run, name), parsed)
 
 
 def _map_layers(run: RunDirectory, params: MapParams, inputs: _Inputs, output: StageOutput, figures: str) -> None:
