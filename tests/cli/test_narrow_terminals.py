@@ -132,7 +132,7 @@ def swept(hardware, energy, scope):
 
 def test_energies_of_a_sweep_are_shown_with_their_scope(narrow):
     points = [("loihi_32_chips", 499_803.0, "events"), ("truenorth", 209.0, "network"), ("speck2f", None, None)]
-    head, *lines = sweep._table([swept(*point) for point in points])
+    head, *lines = sweep.point_lines([swept(*point) for point in points])
     assert max(map(cell_len, (head, *lines))) <= 80
     places = [head.index(title) + len(title) for title in ("energy, pJ", "energy*, pJ")]
     shown = [[line[:place].split("  ")[-1].strip() if len(line) >= place else "" for place in places] for line in lines]
@@ -140,7 +140,7 @@ def test_energies_of_a_sweep_are_shown_with_their_scope(narrow):
     assert [shown[k][1 - k] for k in range(2)] == ["", ""]
     assert lines[-1] == "energy*: without neurons and messages, not comparable with energy"
     assert sum(line.startswith("omitted columns:") for line in lines) == 1
-    alone = sweep._table([swept(*points[0])])
+    alone = sweep.point_lines([swept(*points[0])])
     assert not any("energy*" in line for line in alone)
 
 

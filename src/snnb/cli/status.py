@@ -1,4 +1,4 @@
-"""`snnb status`: the state of the stages, the simulations and the mappings of a run."""
+"""`snnb status`: the state of the stages, the simulations, the sweep and the mappings of a run."""
 
 from typing import TYPE_CHECKING, List, Sequence
 
@@ -14,6 +14,7 @@ def status(run_dir: ExistingRun = None) -> None:
     """Run `snnb status`."""
     from snnb.results.compare import SIMULATION_HEAD, simulations_of
     from snnb.results.status import status_of
+    from snnb.results.sweep import TABLE
 
     run = opened(run_dir)
     summary = status_of(run)
@@ -30,6 +31,10 @@ def status(run_dir: ExistingRun = None) -> None:
     if simulations:
         table = [SIMULATION_HEAD, *simulations]
         lines += ["", *output.table_lines(table, right=(2, 3, 4), drop=(2,), shorten=(5, 1))]
+    if summary.sweep:
+        from snnb.cli.sweep import point_lines
+
+        lines += ["", f"points of the last sweep, {run.path / TABLE}", *point_lines(summary.sweep)]
     output.current.result([*lines, *mapping_lines(summary.mappings)], summary)
 
 
