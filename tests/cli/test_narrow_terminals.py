@@ -33,6 +33,11 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(autouse=True)
+def width_of_the_output(monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture
 def mapped(folder, monkeypatch):
     monkeypatch.chdir(folder)
@@ -94,6 +99,41 @@ def test_simulations_that_do_not_fit_side_by_side_follow_below(mapped, narrow, c
     accuracies = [line for line in lines if line.startswith("SNN accuracy")]
     assert sum(line.count("%") for line in accuracies) == 4
     assert sum("chip (chip" in line for line in lines) == 4
+
+
+def test_nine_simulations_are_80_columns_wide_in_a_file(mapped, capsys):
+    runs = [f"run{number}" for number in range(9)]
+    for name in runs:
+        shutil.copytree(RECORDED, name)
+    lines = printed(capsys, "compare", *runs)
+    assert max(map(cell_len, lines)) <= 80
+    stamps = [word for line in lines if line.startswith(" ") for word in re.findall(r"\brun\d:\w+", line)]
+    assert stamps == [f"{name}:20261125T011120Z" for name in runs]
+    for row, value in (("SNN accuracy", "93.33%"), ("  95 % interval", "84.07%–97.38%"), ("neurons", "362")):
+        assert sum(line.count(value) for line in lines if line.startswith(row)) == 9
+
+
+def test_the_environment_states_the_width_of_a_pipe(mapped, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    for command in (["status", mapped], ["compare", mapped], ["hardware"]):
+        assert max(map(cell_len, printed(capsys, *command))) <= 80
+
+
+def test_limits_of_chips_and_mappings_of_one_graph_fit_a_file(folder, capsys):
+    """Nothing is cut: the graph of all mappings is stated once, and memories of equal sizes together."""
+    face = Run(path=shutil.copytree(RECORDED, folder / "one"))
+    stamp = face.map(hardware="spinemap_5x5", method="sequential").directory.name
+    lines = printed(capsys, "status", str(folder / "one"))
+    assert max(map(cell_len, lines[1:])) <= 80
+    (row,) = [line for line in lines if line.startswith(stamp)]
+    assert row.split()[1:3] == ["spinemap_5x5", "sequential"]
+    assert "all of graph 20261125T011120Z" in lines
+    lines = printed(capsys, "hardware")
+    assert max(map(cell_len, lines)) <= 80
+    assert [line.split(maxsplit=2)[2] for line in lines if line.startswith("speck2f")] == [
+        "kernel, neurons 16,384/32,768/65,536; biases 1,024"
+    ]
+    assert "…" not in "".join(lines)
 
 
 @pytest.mark.parametrize("command", ["hardware", "instances", "models", "datasets", "doctor"])

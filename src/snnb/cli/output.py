@@ -178,11 +178,16 @@ def progress_lines(label: str, time_left: bool = True, seconds: float = 10.0) ->
     return show
 
 
+WIDTH = 80  # columns of blocks in a file or pipe
+
+
 def terminal_width() -> Optional[int]:
-    """Return the number of columns of the terminal that stdout is; None for a file or pipe, where nothing is cut."""
-    if sys.stdout is None or sys.stdout.closed or not sys.stdout.isatty():
-        return None
-    return shutil.get_terminal_size().columns
+    """Return `COLUMNS` of the environment, else the number of columns of the terminal that stdout is.
+
+    None for a file or pipe without `COLUMNS`: there nothing is cut.
+    """
+    is_terminal = sys.stdout is not None and not sys.stdout.closed and sys.stdout.isatty()
+    return shutil.get_terminal_size().columns if is_terminal or os.environ.get("COLUMNS") else None
 
 
 def table_lines(

@@ -41,13 +41,20 @@ def status(run_dir: ExistingRun = None) -> None:
 def mapping_lines(costs: "Sequence[MappingSummary]", *, by_graph: bool = False) -> List[str]:
     """Return mappings as a table, after an empty line; nothing if there are none.
 
-    `by_graph`: the graph comes first and is kept on a narrow terminal, rather than the mapping's stamp.
+    `by_graph`: the graph comes first and is kept on a narrow terminal, rather than the mapping's stamp. Otherwise a
+    graph that all mappings are of is stated below the table.
     """
     from snnb.results.compare import MAPPING_HEAD, MAPPING_UNITS, NETWORK_ENERGY
 
     if not costs:
         return []
-    table = [MAPPING_HEAD, *(cost.row for cost in costs)]
-    rows = [(row[1], row[0], *row[2:]) if by_graph else row for row in table]
-    units = [MAPPING_UNITS, *([NETWORK_ENERGY] if any(cost.energy_of == "network" for cost in costs) else [])]
+    rows = [MAPPING_HEAD, *(cost.row for cost in costs)]
+    graphs = {cost.graph for cost in costs}
+    of_one = not by_graph and len(graphs) == 1
+    if by_graph:
+        rows = [(row[1], row[0], *row[2:]) for row in rows]
+    elif of_one:
+        rows = [(row[0], "", *row[2:]) for row in rows]
+    units = [*(f"all of graph {graph}" for graph in graphs if of_one), MAPPING_UNITS]
+    units += [NETWORK_ENERGY] if any(cost.energy_of == "network" for cost in costs) else []
     return ["", *output.table_lines(rows, right=(4, 5, 6, 7, 8), drop=(1, 6), shorten=(2,)), *units]
