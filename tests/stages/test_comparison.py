@@ -84,7 +84,8 @@ def test_defaults_that_depend_on_the_run_are_not_shown_as_differences(five):
     assert "duration" not in one.differs
 
 
-def test_table_json_and_figure(five, tmp_path, snnb, drawn_figures):
+def test_table_json_and_figure(five, tmp_path, snnb, drawn_figures, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")  # all simulations side by side
     figure = tmp_path / "over time.svg"
     result = snnb("compare", five.path, "--figure", figure)
     assert result.returncode == 0, result.stderr

@@ -8,6 +8,7 @@ import shutil
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Iterator, List, Optional, Sequence, TextIO, Union
 
 from pydantic_core import to_jsonable_python
@@ -183,11 +184,16 @@ def progress_lines(label: str, time_left: bool = True, seconds: float = 10.0) ->
     return show
 
 
+WIDTH = 80  # columns of blocks in a file or pipe
+
+
 def terminal_width() -> Optional[int]:
-    """Return the number of columns of the terminal that stdout is; None for a file or pipe, where nothing is cut."""
-    if sys.stdout is None or sys.stdout.closed or not sys.stdout.isatty():
-        return None
-    return shutil.get_terminal_size().columns
+    """Return `COLUMNS` of the environment, else the number of columns of the terminal that stdout is.
+
+    None for a file or pipe without `COLUMNS`: there nothing is cut.
+    """
+    is_terminal = sys.stdout is not None and not sys.stdout.closed and sys.stdout.isatty()
+    return shutil.get_terminal_size().columns if is_terminal or os.environ.get("COLUMNS") else None
 
 
 def table_lines(
@@ -229,7 +235,7 @@ def table_lines(
         )
         lines.append("  ".join(padded).rstrip())
     left_out = [cells[0][i] for i in filled if i not in columns]
-    return [*lines, *([f"omitted columns: {', '.join(left_out)}"] if left_out else [])]
+    return [*lines, *(wrap(f"omitted columns: {', '.join(left_out)}", room or 0) if left_out else [])]
 
 
 def _line_width(columns: Sequence[int], widths: Sequence[int]) -> int:

@@ -12,7 +12,7 @@ from snnb.core.errors import UsageError
 from snnb.core.formatting import energy, quantity
 from snnb.io.npy import load_archive
 from snnb.io.text import Document, JsonValue, read_document
-from snnb.mapping.hardware import is_file
+from snnb.mapping.hardware import is_file, shown_name
 from snnb.results.export import graph_file
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
@@ -156,12 +156,11 @@ class MappingSummary(Document):
     @property
     def row(self) -> Tuple[str, ...]:
         """Cells of a table with the head `MAPPING_HEAD`."""
-        file = "" if self.hardware_file is None else f" ({Path(self.hardware_file).name})"
         ratio = f"{self.connectivity / self.sequential_connectivity:.3f}" if self.sequential_connectivity else ""
         return (
             self.stamp,
             self.graph,
-            f"{self.hardware}{file}",
+            shown_name(self.hardware, self.hardware_file or ""),
             self.method,
             f"{self.cores:,}" + (f" (invalid: {self.overfull_cores:,} overfull)" if self.overfull_cores else ""),
             quantity(self.connectivity),

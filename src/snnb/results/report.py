@@ -37,6 +37,7 @@ from snnb.results.compare import (
 )
 from snnb.results.export import graph_file, graph_in_force, refuse_files_of_runs
 from snnb.results.plot import plot_training, read_training
+from snnb.results.sweep import TABLE, point_table, points_of_sweep
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import AnyRecord, now_utc
@@ -131,7 +132,13 @@ def _page(
         nothing = Section("accuracy", "Simulation", words)
         simulated = Part([nothing]) if simulation is None else _simulation_part(run, simulation, progress)
         parts = [Part([_training_section(run, simulation)]), *parts, simulated]
-    parts = [overview, *parts, _mapping_part(run, mapped), Part([_provenance_section(run, stamp, graph, mapped)])]
+    parts = [
+        overview,
+        *parts,
+        *_sweep_part(run),
+        _mapping_part(run, mapped),
+        Part([_provenance_section(run, stamp, graph, mapped)]),
+    ]
     info = run.manifest.run
     named = None if simulation is None else simulation.record.details.label
     label = f" “{named}”" if named else ""
@@ -327,7 +334,9 @@ def _mapping_part(run: RunDirectory, stamp: Optional[str]) -> Part:
         unaltered(run, file.path)
     mesh = record.details.mesh
     if mesh is None:
-        return _layers_part(LayerCost.read(run.path / run.directory_of("map", stamp) / COST), every, record)
+        return _layers_part(
+            LayerCost.read(run.path / run.directory_of("map", stamp) / COST), last.row[2], every, record
+        )
     opened, details = WrittenMapping.open(run.path / run.directory_of("map", stamp)), record.details
     peak = record.metrics.get("link_load_peak")
     unit = "spikes per sample over a link in one direction, in the busiest step of the recorded samples"
@@ -341,10 +350,21 @@ def _mapping_part(run: RunDirectory, stamp: Optional[str]) -> Part:
     ]
     warnings = [f"Warning: {warning}." for warning in record.warnings]
     section = mapping_section(opened, every, [*warnings, *words], further, last.sequential_connectivity or 0.0)
-    return Part([section], [(f"cores of {opened.hardware.name}", f"{details.cores:,}")])
+    return Part([section], [(f"cores of {last.row[2]}", f"{details.cores:,}")])
 
 
-def _layers_part(cost: LayerCost, every: Table, record: mapping.MapRecord) -> Part:
+def _sweep_part(run: RunDirectory) -> List[Part]:
+    """Return the section about the points of the last sweep, if there are any."""
+    points = points_of_sweep(run)
+    if not points:
+        return []
+    table = point_table(points)
+    words = [f"Points of the last sweep, {run.path / TABLE}; {'; '.join(table.notes)}."]
+    tables = [Table(table.head, table.rows, right=range(len(table.head)))]
+    return [Part([Section("sweep", "Sweep", words, tables=tables)])]
+
+
+def _layers_part(cost: LayerCost, chip: str, every: Table, record: mapping.MapRecord) -> Part:
     head = ("layer", "core", "kernel", "neurons", "biases", "spikes in", "spikes out", "synaptic operations")
     rows = [
         (
@@ -357,13 +377,13 @@ def _layers_part(cost: LayerCost, every: Table, record: mapping.MapRecord) -> Pa
     ]
     words = [
         *(f"Warning: {warning}." for warning in record.warnings),
-        f"The first table has all mappings of the run. Below, maps of whole layers onto cores of {cost.hardware.name}: "
+        f"The first table has all mappings of the run. Below, maps of whole layers onto cores of {chip}: "
         "entries in the three memories of a core; spikes from and to other cores and synaptic operations per sample.",
     ]
     tables = [every, Table(head, rows, right=(1, 2, 3, 4, 5, 6, 7))]
     figures = [Figure(drawn("layers on cores", plot_layers(cost)))]
     section = Section("mapping", "Mapping", words, figures, tables=tables)
-    return Part([section], [(f"cores of {cost.hardware.name}", f"{cost.cores:,}")])
+    return Part([section], [(f"cores of {chip}", f"{cost.cores:,}")])
 
 
 def _provenance_section(
