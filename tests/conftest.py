@@ -37,6 +37,7 @@ def pytest_runtest_setup(item):
 def _no_settings_of_the_caller(monkeypatch, tmp_path_factory):
     for name in [name for name in os.environ if name.startswith("SNNB_")]:
         monkeypatch.delenv(name)
+    monkeypatch.delenv("COLUMNS", raising=False)  # which cuts what commands print
     monkeypatch.setenv("SNNB_DATA", str(tmp_path_factory.getbasetemp() / "data"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
 

@@ -33,11 +33,6 @@ def folder(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(autouse=True)
-def width_of_the_output(monkeypatch):
-    monkeypatch.delenv("COLUMNS", raising=False)
-
-
 @pytest.fixture
 def mapped(folder, monkeypatch):
     monkeypatch.chdir(folder)

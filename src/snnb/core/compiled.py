@@ -27,7 +27,7 @@ _FLAGS = {
     "x86-64-v3": "abm avx avx2 bmi1 bmi2 f16c fma movbe xsave",
     "x86-64-v4": "avx512bw avx512cd avx512dq avx512f avx512vl",
 }
-_IMPORTS = re.compile(r"^from (snnb[\w.]*) import (\([^)]*\)|.*)", re.MULTILINE)
+_IMPORTS = re.compile(r"^from (snnb(?:\.\w+)*) import (\([^)]*\)|.*)", re.MULTILINE)
 # Machine code that belongs to the environment, such as that of a container image: read, never written.
 _COMPILED_BEFORE = Path(sys.prefix, "share", "snnb", "numba")
 
