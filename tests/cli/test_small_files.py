@@ -211,6 +211,7 @@ ROWS = [
     ),
     ("parse --run-dir new --dataset digits --model units.h5", 3, "units.h5", "1,920,000,000 weights"),
     ("parse --run-dir new --dataset digits --model units.keras", 3, "units.keras", "1,920,000,000 weights"),
+    ("parse --run-dir new --dataset digits --model list.keras", 3, "list.keras", "4,000,003 bytes of config.json"),
     ("parse --run-dir new --dataset digits --time-step 1 --model pool.nir", 3, "pool.nir", "100000×100000"),
     (
         "parse --run-dir new --dataset digits --time-step 1 --model dilated.nir",
@@ -323,12 +324,16 @@ def folder(tmp_path_factory):
             file.create_dataset(f"spikes/{name}", (HUGE,), "f4", **CHUNKS)
     text = pyarrow.DictionaryArray.from_arrays(pyarrow.array(np.zeros(100_000, np.int32)), ["x" * 1_000_000])
     pyarrow.parquet.write_table(pyarrow.table({"source": text, "target": text}), str(folder / "texts.parquet"))
-    with zipfile.ZipFile(folder / "units.keras", "w") as archive:
-        archive.writestr("config.json", keras_model(30_000_000))
-        weights = io.BytesIO()
-        with h5py.File(weights, "w") as file:
-            keras_weights(file, 30_000_000)
-        archive.writestr("model.weights.h5", weights.getvalue())
+    units = io.BytesIO()
+    with h5py.File(units, "w") as file:
+        keras_weights(file, 30_000_000)
+    for name, config, weights in (
+        ("units", keras_model(30_000_000), units.getvalue()),
+        ("list", f"[{'0,' * 2_000_000}0]", b""),
+    ):
+        with zipfile.ZipFile(folder / f"{name}.keras", "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("config.json", config)
+            archive.writestr("model.weights.h5", weights)
     Run.from_graph(folder / "few.csv", folder / "imported")
     return folder
 

@@ -103,9 +103,10 @@ def test_weights_of_another_model_are_refused(tmp_path):
     (tmp_path / "text.h5").write_text("no weights")
     with pytest.raises(InputError, match=r"missing\.h5: no such file"):
         load_weights(residual(), tmp_path / "missing.h5")
-    for name in ("other.h5", "text.h5"):
-        with pytest.raises(InputError, match=f"{name} does not have the weights of the model"):
-            load_weights(residual(), tmp_path / name)
+    with pytest.raises(InputError, match=r"--initial-weights: .*text\.h5: not a complete HDF5 file"):
+        load_weights(residual(), tmp_path / "text.h5")
+    with pytest.raises(InputError, match=r"other\.h5 does not have the weights of the model"):
+        load_weights(residual(), tmp_path / "other.h5")
     quantised_weights = plain(quantised(residual(), LEVELS, seed=0))
     compile_model(quantised_weights, Recipe(), 3)
     write_model(quantised_weights, tmp_path / "qcfs.h5", {QCFS_LEVELS: LEVELS})

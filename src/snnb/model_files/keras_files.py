@@ -18,7 +18,6 @@ Preprocessing layers are removed, and read as an affine change of pixels, which 
 """
 
 import io
-import json
 import re
 import zipfile
 import zlib
@@ -35,7 +34,7 @@ from snnb.core.progress import Say
 from snnb.io.hdf5 import json_attribute, reading
 from snnb.io.keras_file import CONVERTED, MODELS, QCFS_LEVELS, RECURRENT, RUN_CODE, StoredLayer, write_model
 from snnb.io.npy import read_member
-from snnb.io.text import JsonValue
+from snnb.io.text import JSON_BYTES, JsonValue, decoded, parse_json
 from snnb.model_files.fold_pixels import Pixels
 from snnb.model_files.kinds import NotReadError, Reason, joined
 from snnb.network.geometry import Shape
@@ -146,33 +145,44 @@ def read_keras_zip(path: Path, warn: Say) -> Result:
     """Return the network in a `.keras` archive; parameters, results and errors as for `read_keras_h5`."""
     try:
         with zipfile.ZipFile(str(path)) as archive:
-            description = json.loads(read_member(path, archive, CONFIG))
+            text = decoded(read_member(path, archive, CONFIG, JSON_BYTES), path / CONFIG)
+            description = parse_json(text, path / CONFIG)
             weights = read_member(path, archive, WEIGHTS)
     except RAISED_BY_ZIPFILE as error:
         raise NotReadError(f"not a complete .keras file ({first_line(error)})") from error
+    with reading(path / WEIGHTS, io.BytesIO(weights)) as file:
+        _require_declared(path, file)
+        groups = _weight_groups(description, file)
+
+        def arrays_of(name: str) -> List[h5py.Dataset]:
+            group = groups.get(name)
+            if not isinstance(group, h5py.Group):
+                return []
+            return [group[str(number)] for number in range(len(group)) if str(number) in group]
+
+        def arrays_of(name: str) -> List[h5py.Dataset]:
+            group = groups.get(name)
+            if not isinstance(group, h5py.Group):
+                return []
+            return [group[str(number)] for number in range(len(group)) if str(number) in group]
+
+        return read_description(description, arrays_of, warn)
+
+
+def _weight_groups(description: KerasObject, file: h5py.Group) -> Dict[str, Optional[h5py.Group]]:
+    """Return the group with the weights of each layer, by its name."""
+    root, step = (UNTIL_2_13, 2) if UNTIL_2_13 in file else ("layers", 1)
+    count: Dict[str, int] = {}
+    groups = {}
     try:
-        with h5py.File(io.BytesIO(weights), "r") as file:
-            _require_declared(path, file)
-            root, step = (UNTIL_2_13, 2) if UNTIL_2_13 in file else ("layers", 1)
-            count: Dict[str, int] = {}
-            groups = {}
-            for layer in description["config"]["layers"]:
-                kind = _snake_case(layer["class_name"])
-                number = count[kind] = count.get(kind, -step) + step
-                suffix = f"_{number}" if number else ""
-                groups[layer["config"]["name"]] = file.get(f"{root}/{kind}{suffix}/vars")
-
-            def arrays_of(name: str) -> List[h5py.Dataset]:
-                group = groups.get(name)
-                if not isinstance(group, h5py.Group):
-                    return []
-                return [group[str(number)] for number in range(len(group)) if str(number) in group]
-
-            return read_description(description, arrays_of, warn)
-    except OSError as error:
-        raise NotReadError(f"{WEIGHTS} is not a complete HDF5 file ({first_line(error)})") from error
+        for layer in description["config"]["layers"]:
+            kind = _snake_case(layer["class_name"])
+            number = count[kind] = count.get(kind, -step) + step
+            suffix = f"_{number}" if number else ""
+            groups[layer["config"]["name"]] = file.get(f"{root}/{kind}{suffix}/vars")
     except MALFORMED as error:
         raise NotReadError(f"{CONFIG} does not describe a Keras model") from error
+    return groups
 
 
 def _require_declared(path: Path, group: h5py.Group) -> None:
