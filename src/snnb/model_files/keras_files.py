@@ -160,12 +160,6 @@ def read_keras_zip(path: Path, warn: Say) -> Result:
                 return []
             return [group[str(number)] for number in range(len(group)) if str(number) in group]
 
-        def arrays_of(name: str) -> List[h5py.Dataset]:
-            group = groups.get(name)
-            if not isinstance(group, h5py.Group):
-                return []
-            return [group[str(number)] for number in range(len(group)) if str(number) in group]
-
         return read_description(description, arrays_of, warn)
 
 
