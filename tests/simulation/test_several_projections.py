@@ -233,11 +233,11 @@ def test_windows_are_those_of_neurons_that_fire_one_after_the_other(case, coding
 
 
 def _in_stated_order(terms, active):
-    """float32 sums: one projection after the other, and of each the inputs in rising order."""
+    """float32 sums: one projection after the other, and of each the inputs in rising order; products are exact."""
     total = np.float32(0)
     for source, weights, _ in terms:
-        for i, row in enumerate(weights.astype(np.float32)):
-            total = total + active[source][:, i : i + 1] * row
+        for i, row in enumerate(weights):
+            total = (active[source][:, i : i + 1].astype(np.longdouble) * row + total).astype(np.float32)
     return total
 
 
